@@ -1,0 +1,450 @@
+#!/usr/bin/env python3
+"""Sprout: a 96x96 -> 256-d image backbone, distilled from MobileNetV2 1.0/224."""
+import argparse, io, json, math, os, sys, tarfile, time
+import numpy as np
+from PIL import Image, ImageFilter
+
+SIDE, DIM = 96, 256
+EMB = "/MobilenetV2/Logits/Conv2d_1c_1x1/Flatten_output_0"
+TINY, CIFAR, PHOTO = 0, 1, 2            # what kind of picture a source is
+CROP, MOSAIC, MIX = 0, 1, 2             # how a pair was made
+HELD_TINY, HELD_PHOTO = 3, 30           # held-out pictures: per Tiny ImageNet class; of imagenet-sample
+
+
+# ---------------------------------------------------------------- pictures
+def sources(data):
+    """Training pictures as (kind, group, label, loader key); the order is fixed."""
+    out, tar = [], tarfile.open(f"{data}/tiny-imagenet-40k.tar")
+    members = sorted((m.name, m.offset_data, m.size) for m in tar.getmembers() if m.name.endswith(".JPEG"))
+    wnids = sorted({n.split("/")[1] for n, _, _ in members})
+    for n, off, size in members:
+        out.append((TINY, "tiny", wnids.index(n.split("/")[1]), (off, size)))
+    for group, sub, kind in (("cifar", "cifar10-mini/train", CIFAR), ("hymenoptera", "hymenoptera/train", PHOTO),
+                             ("imagenet", "imagenet-sample", PHOTO)):
+        for d, dirs, files in sorted(os.walk(f"{data}/{sub}")):
+            out += [(kind, group, -1, f"{d}/{f}") for f in sorted(files) if f.lower().endswith((".jpg", ".jpeg", ".png"))]
+    return out
+
+
+def held_out(src):
+    """Boolean per source: never trained on, for the held-out cosine."""
+    rng, held = np.random.default_rng(7), np.zeros(len(src), bool)
+    for c in range(200):
+        held[rng.choice([i for i, s in enumerate(src[:40000]) if s[2] == c], HELD_TINY, replace=False)] = True
+    held[rng.choice([i for i, s in enumerate(src) if s[1] == "imagenet"], HELD_PHOTO, replace=False)] = True
+    return held
+
+
+def near_duplicates(src, data, limit=0.85):
+    """Training pictures whose 24x24 grey thumbnail correlates with one of a test picture: never trained on.
+    (Tiny ImageNet's bees hold eight photographs of hymenoptera/val; the limit is generous.)"""
+    def thumb(im):
+        a = np.asarray(im.convert("L").resize((24, 24), Image.BOX), np.float32)
+        return (a - a.mean()) / (np.linalg.norm(a - a.mean()) + 1e-6)
+    test = []
+    for sub in ("animals4", "hymenoptera/val"):
+        for d, _, files in os.walk(f"{data}/{sub}"):
+            for im in (Image.open(f"{d}/{f}").convert("RGB") for f in files):
+                s, (w, h) = min(im.size), im.size
+                square = im.crop(((w - s) // 2, (h - s) // 2, (w + s) // 2, (h + s) // 2))
+                for t in (thumb(im), thumb(square)):
+                    test += [t.ravel(), t[:, ::-1].ravel()]
+    train = np.stack([thumb(Image.fromarray(a)).ravel() for a in load(src, data)])
+    return np.flatnonzero((train @ np.stack(test).T).max(1) > limit)
+
+
+def load(src, data):
+    """Decode every picture once, into RAM, as u8 arrays."""
+    blob, out = open(f"{data}/tiny-imagenet-40k.tar", "rb"), []
+    for kind, _, _, key in src:
+        if kind == TINY:
+            blob.seek(key[0])
+            key = io.BytesIO(blob.read(key[1]))
+        out.append(np.asarray(Image.open(key).convert("RGB")))
+    return out
+
+
+def random_box(rng, w, h, lo, hi=1.0):
+    area, ratio = rng.uniform(lo, hi) * w * h, math.exp(rng.uniform(-0.3, 0.3))
+    cw, ch = min(w, math.sqrt(area * ratio)), min(h, math.sqrt(area / ratio))
+    x, y = rng.uniform(0, w - cw), rng.uniform(0, h - ch)
+    return (x, y, x + cw, y + ch)
+
+
+def jitter(rng, a):
+    b, c, s = rng.uniform(0.65, 1.4, 3)
+    a = a.astype(np.float32) * b
+    a = (a - a.mean()) * c + a.mean()
+    g = a.mean(2, keepdims=True)
+    return np.clip(g + (a - g) * s, 0, 255).astype(np.uint8)
+
+
+# ---------------------------------------------------------------- bank
+def teacher_session(path, size, batch):
+    """The teacher at another input size: on 64-pixel pictures it is more accurate at 160 than at 224."""
+    import onnx, onnxruntime as ort
+    m = onnx.load(path)
+    d = m.graph.input[0].type.tensor_type.shape.dim
+    d[0].dim_value, d[2].dim_value, d[3].dim_value = batch, size, size
+    del m.graph.output[:], m.graph.value_info[:]
+    m.graph.output.append(onnx.helper.make_tensor_value_info(EMB, onnx.TensorProto.FLOAT, [batch, 1280]))
+    o = ort.SessionOptions()
+    o.intra_op_num_threads = o.inter_op_num_threads = 1
+    return ort.InferenceSession(m.SerializeToString(), o, providers=["CPUExecutionProvider"])
+
+
+def make_view(rng, kind, how, pick, pics):
+    """One picture for the teacher (native size given by the source) and its size."""
+    def crop(i, lo, size):
+        im = Image.fromarray(pics[i])
+        return np.asarray(im.resize((size, size), Image.BICUBIC, box=random_box(rng, *im.size, lo)))
+    if how == MOSAIC:                                    # 2 x 2 whole small pictures: sharp detail at 96 pixels
+        q = [pics[i] if rng.random() < 0.5 else pics[i][:, ::-1] for i in pick]
+        a = np.concatenate([np.concatenate(q[:2], 1), np.concatenate(q[2:], 1)], 0)
+        im = Image.fromarray(a)
+        a, size = np.asarray(im.resize((112, 112), Image.BICUBIC, box=random_box(rng, 128, 128, 0.35))), 224
+    else:
+        size = {TINY: 160, CIFAR: 128, PHOTO: 224}[kind]
+        native = {TINY: 80, CIFAR: 64, PHOTO: 224}[kind]
+        a = crop(pick[0], {TINY: 0.25, CIFAR: 0.5, PHOTO: 0.12}[kind], native)
+        if how == MIX:
+            b = crop(pick[1], 0.4, native)
+            if rng.random() < 0.5:
+                t = rng.uniform(0.3, 0.7)
+                a = (a * t + b * (1 - t)).astype(np.uint8)
+            else:
+                a, (x0, y0, x1, y1) = a.copy(), np.int32(random_box(rng, native, native, 0.15, 0.5))
+                a[y0:y1, x0:x1] = b[y0:y1, x0:x1]
+    return Image.fromarray(jitter(rng, a[:, ::-1] if rng.random() < 0.5 else a)), size
+
+
+def bank_worker(args, rank, tasks, src):
+    t0, pics = time.time(), load(src, args.data)
+    tiny = [i for i, s in enumerate(src) if s[0] == TINY]
+    photo = [i for i, s in enumerate(src) if s[0] == PHOTO]
+    held = held_out(src)
+    free = {TINY: np.array([i for i in tiny if not held[i]]), PHOTO: np.array([i for i in photo if not held[i]])}
+    sess = {s: teacher_session(args.teacher, s, 8) for s in (128, 160, 224)}
+    crops, embs, meta, queue = [], [], [], {s: [] for s in sess}
+
+    def flush(size):
+        x = np.stack([q[0] for q in queue[size]]).astype(np.float32).transpose(0, 3, 1, 2)
+        e = sess[size].run(None, {"input": (x - 128) / 128})[0].astype(np.float16)
+        for (_, c, m), v in zip(queue[size], e):
+            crops.append(c), embs.append(v), meta.append(m)
+        queue[size].clear()
+
+    print(f"worker {rank}: loaded in {time.time() - t0:.0f} s", flush=True)
+    for n, (how, i) in enumerate(tasks[rank :: args.workers]):
+        rng = np.random.default_rng([args.seed, rank, n])
+        kind = src[i][0]
+        pick = [i] + ([] if how == CROP else list(rng.choice(free[kind], 3)))
+        view, size = make_view(rng, kind, how, pick, pics)
+        small = view.resize((SIDE, SIDE), Image.BICUBIC if kind != PHOTO else Image.BILINEAR)
+        if kind != PHOTO and how != MOSAIC and rng.random() < 0.5:
+            small = small.filter(ImageFilter.UnsharpMask(1.5, int(rng.uniform(60, 200)), 0))
+        big = view.resize((size, size), Image.BICUBIC) if view.size[0] != size else view
+        queue[size].append((np.asarray(big), np.asarray(small), (how, size, *pick, -1, -1, -1)[:6]))
+        if len(queue[size]) == 8:
+            flush(size)
+        if n % 5000 == 0:
+            print(f"worker {rank}: {len(meta)} pairs, {time.time() - t0:.0f} s", flush=True)
+        if time.time() - t0 > args.seconds:
+            break
+    np.save(f"{args.bank}/crops{rank}.npy", np.stack(crops))
+    np.save(f"{args.bank}/embs{rank}.npy", np.stack(embs))
+    np.save(f"{args.bank}/meta{rank}.npy", np.int32(meta))
+    print(f"worker {rank}: wrote {len(meta)} pairs, {time.time() - t0:.0f} s", flush=True)
+
+
+def cmd_bank(args):
+    import multiprocessing as mp
+    os.makedirs(args.bank, exist_ok=True)
+    src = sources(args.data)
+    tasks = bank_tasks(args, src)
+    ps = [mp.Process(target=bank_worker, args=(args, r, tasks, src)) for r in range(args.workers)]
+    [p.start() for p in ps], [p.join() for p in ps]
+
+
+def bank_tasks(args, src):
+    """Pairs to make, in order: all held-out pictures twice, then a weighted draw in which pictures take turns."""
+    held, rng = held_out(src), np.random.default_rng(args.seed)
+    kinds = np.array([s[0] for s in src])
+    pool = {k: np.flatnonzero((kinds == k) & ~held) for k in (TINY, CIFAR, PHOTO)}
+    deck = {k: np.concatenate([rng.permutation(v) for _ in range(1 + 300000 // len(v))]) for k, v in pool.items()}
+    used = {k: 0 for k in pool}
+    tasks = [(CROP, i) for i in np.flatnonzero(held)] * 2
+    plan = [(CROP, TINY, 0.62), (CROP, PHOTO, 0.12), (CROP, CIFAR, 0.05), (MOSAIC, TINY, 0.09), (MIX, TINY, 0.07), (MIX, PHOTO, 0.05)]
+    for j in rng.choice(len(plan), 300000, p=[p[2] for p in plan]):
+        how, kind, _ = plan[j]
+        tasks.append((how, deck[kind][used[kind]]))
+        used[kind] += 1
+    return tasks
+
+
+# ---------------------------------------------------------------- network
+BLOCKS = [(32, 48, 1), (48, 112, 2), (48, 128, 1), (48, 128, 1), (80, 192, 2), (80, 224, 1), (80, 224, 1),
+          (128, 288, 2), (128, 384, 1)]                 # out, expanded, stride
+
+
+def build():
+    """Layers as one list of (conv, bn, relu) and residual marks, so that the export can walk it."""
+    import torch.nn as nn
+
+    class Unit(nn.Sequential):
+        def __init__(self, i, o, k=1, s=1, g=1, relu=True):
+            super().__init__(nn.Conv2d(i, o, k, s, k // 2, groups=g, bias=False), nn.BatchNorm2d(o, momentum=0.03),
+                             *([nn.ReLU(inplace=True)] if relu else []))
+
+    class Inverted(nn.Module):
+        def __init__(self, i, o, e, s):
+            super().__init__()
+            self.body = nn.Sequential(Unit(i, e), Unit(e, e, 3, s, e), Unit(e, o, relu=False))
+            self.skip = s == 1 and i == o
+
+        def forward(self, x):
+            return x + self.body(x) if self.skip else self.body(x)
+
+    class Sprout(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layers, i = [Unit(3, 16, 3, 2), Unit(16, 32, 3, 2)], 32
+            for o, e, s in BLOCKS:
+                layers.append(Inverted(i, o, e, s))
+                i = o
+            self.body, self.out = nn.Sequential(*layers, Unit(i, 320)), nn.Linear(320, DIM)
+
+        def forward(self, x):
+            return self.out(self.body(x).mean((2, 3)))
+
+    return Sprout()
+
+
+def macs(net):
+    import torch
+    total, hooks = [0], []
+    for m in net.modules():
+        if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)):
+            hooks.append(m.register_forward_hook(lambda m, i, o: total.__setitem__(
+                0, total[0] + m.weight[0].numel() * o.numel())))
+    net.eval()(torch.zeros(1, 3, SIDE, SIDE))
+    [h.remove() for h in hooks]
+    return total[0]
+
+
+# ---------------------------------------------------------------- training
+def load_bank(args):
+    """Crops (u8), meta (how, teacher size, pictures), unit targets (centred per teacher size, PCA-256,
+    divided by eigenvalue^0.25), held-out flags, labels (-1: none)."""
+    ranks = [f[5:-4] for f in sorted(os.listdir(args.bank)) if f.startswith("crops")]
+    part = lambda k: [np.load(f"{args.bank}/{k}{r}.npy", mmap_mode="r") for r in ranks]
+    meta, emb = np.concatenate(part("meta")), np.concatenate(part("embs"))
+    src = sources(args.data)
+    if not os.path.exists(f"{args.bank}/duplicates.npy"):
+        np.save(f"{args.bank}/duplicates.npy", near_duplicates(src, args.data))
+    keep = ~np.isin(meta[:, 2:], np.load(f"{args.bank}/duplicates.npy")).any(1)
+    cuts = np.cumsum([len(m) for m in part("meta")])[:-1]
+    crops = np.concatenate([c[k] for c, k in zip(part("crops"), np.split(keep, cuts))])
+    meta, emb = meta[keep], emb[keep]
+    held, label = held_out(src)[meta[:, 2]], np.array([s[2] for s in src])[meta[:, 2]]
+    label[meta[:, 0] != CROP] = -1
+    mean = {}
+    emb = emb.astype(np.float32)
+    for s in np.unique(meta[:, 1]):
+        mean[s] = emb[(meta[:, 1] == s) & ~held].mean(0)
+        emb[meta[:, 1] == s] -= mean[s]
+    x = emb[~held][::2]
+    val, vec = np.linalg.eigh(x.T @ x / len(x))
+    val, vec = val[::-1][:DIM], vec[:, ::-1][:, :DIM]
+    t = emb @ (vec / val**0.25)
+    t /= np.linalg.norm(t, axis=1, keepdims=True)
+    print(f"bank: {len(t)} pairs, {held.sum()} held out, PCA keeps {val.sum() * len(x) / (x**2).sum():.3f}", flush=True)
+    return crops, meta, t.astype(np.float32), held, label
+
+
+def blend_labels(t, label, held, weight):
+    """Move each whole-picture target of Tiny ImageNet towards the mean target of its class: the teacher sees 64
+    pixels and errs on half of them; the folder names do not."""
+    t, centre = t.copy(), np.zeros((200, DIM), np.float32)
+    for c in range(200):
+        centre[c] = t[(label == c) & ~held].mean(0)
+    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+    k = (label >= 0) & ~held
+    t[k] += weight * centre[label[k]]
+    return t / np.linalg.norm(t, axis=1, keepdims=True)
+
+
+def batch_input(x, res, rng, train=True):
+    """u8 NHWC -> float NCHW (channels last) at res; training adds flips, a window shared by the batch, and gain."""
+    import torch, torch.nn.functional as F
+    x = torch.from_numpy(x).permute(0, 3, 1, 2).float().sub_(128).mul_(1 / 128)
+    if train:
+        flip = torch.from_numpy(rng.random(len(x)) < 0.5)
+        x[flip] = x[flip].flip(3)
+        side = int(rng.choice([76, 82, 88, 92, 96, 96]))
+        a, b = rng.integers(0, 97 - side, 2)
+        x = x[:, :, a : a + side, b : b + side]
+        gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(x), 1, 1, 1)).astype(np.float32))
+        x = x * gain
+    if x.shape[2] == 2 * res:
+        x = F.avg_pool2d(x, 2)
+    elif x.shape[2] != res:
+        x = F.interpolate(x, size=(res, res), mode="bilinear", antialias=True, align_corners=False)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def resolution(progress):
+    return 48 if progress < 0.35 else 64 if progress < 0.65 else 96
+
+
+def embed(net, crops, res=SIDE):
+    import torch
+    net.eval()
+    with torch.no_grad():
+        return np.concatenate([net(batch_input(crops[i : i + 64], res, None, False)).numpy() for i in range(0, len(crops), 64)])
+
+
+def cosine(net, crops, t, res=SIDE):
+    e = embed(net, crops, res)
+    return float(((e * t).sum(1) / np.linalg.norm(e, axis=1)).mean())
+
+
+def cmd_train(args):
+    import torch, torch.nn.functional as F
+    torch.manual_seed(args.seed), torch.set_num_threads(args.threads)
+    rng = np.random.default_rng(args.seed)
+    crops, meta, pure, held, label = load_bank(args)
+    t = torch.from_numpy(blend_labels(pure, label, held, args.label_blend))
+    index, tests = np.flatnonzero(~held), test_sets(args.data, small=True)
+    tiny, photo = np.flatnonzero(held & (meta[:, 1] == 160)), np.flatnonzero(held & (meta[:, 1] == 224))
+    seen = index[(meta[index, 0] == CROP) & (meta[index, 1] == 160)][::50]
+    net, ema = build().to(memory_format=torch.channels_last), build()
+    ema.load_state_dict(net.state_dict())
+    decay = [p for p in net.parameters() if p.ndim > 1]
+    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05},
+                             {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0}], lr=3e-3)
+    state = {"step": 0, "images": 0, "elapsed": 0.0, "log": []}
+    if os.path.exists(args.checkpoint):
+        ck = torch.load(args.checkpoint, weights_only=False)
+        net.load_state_dict(ck["net"]), ema.load_state_dict(ck["ema"]), opt.load_state_dict(ck["opt"])
+        state = ck["state"]
+        rng = np.random.default_rng(args.seed + state["step"])
+        print("resumed at step", state["step"], flush=True)
+    run = torch.compile(net, dynamic=False)
+    pairs = [(a, b) for a, b in zip(net.state_dict().values(), ema.state_dict().values()) if a.is_floating_point()]
+    live, smooth = [a for a, _ in pairs], [b for _, b in pairs]
+    running, order = [], np.zeros(0, int)
+    progress = min(1.0, state["elapsed"] / args.seconds)
+    run(batch_input(crops[: args.batch], resolution(progress), rng)).sum().backward()       # compile before the clock
+    start, last = time.time() - state["elapsed"], time.time()
+    while progress < 1:
+        progress = min(1.0, (time.time() - start) / args.seconds)
+        res = resolution(progress)
+        for g in opt.param_groups:
+            g["lr"] = 3e-3 * min(1.0, progress / 0.03) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-7
+        if len(order) < args.batch:
+            order = rng.permutation(index)
+        pick, order = np.sort(order[: args.batch]), order[args.batch :]
+        net.train()
+        y = run(batch_input(crops[pick], res, rng))
+        loss = 1 - F.cosine_similarity(y, t[pick]).mean()
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        opt.step()
+        state["step"] += 1
+        state["images"] += len(pick)
+        running.append(float(loss.detach()))
+        with torch.no_grad():
+            torch._foreach_lerp_(smooth, live, 1 - min(0.998, state["step"] / (state["step"] + 20)))
+        if state["step"] % 50 == 0 or progress >= 1:
+            if time.time() - last > args.every or progress >= 1:
+                state["elapsed"] = time.time() - start
+                row = {"minutes": round(state["elapsed"] / 60, 1), "res": res, "step": state["step"], "images": state["images"],
+                       "loss": round(float(np.mean(running)), 4), "seen": round(cosine(ema, crops[seen], pure[seen], res), 3),
+                       "held_tiny": round(cosine(ema, crops[tiny], pure[tiny], res), 3),
+                       "held_photo": round(cosine(ema, crops[photo], pure[photo], res), 3)}
+                for name in ("animals4", "ants-bees"):
+                    row[name] = few_shot(lambda x: embed(ema, x, res), tests, name, "crop", 5)
+                if res < SIDE:
+                    row["animals4@96"] = few_shot(lambda x: embed(ema, x), tests, "animals4", "crop", 5)
+                state["log"].append(row)
+                print(json.dumps(row), flush=True)
+                running, last = [], time.time()
+                torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "state": state},
+                           args.checkpoint + ".tmp")
+                os.replace(args.checkpoint + ".tmp", args.checkpoint)
+
+
+# ---------------------------------------------------------------- few-shot tests
+def view(path, how):
+    im = Image.open(path).convert("RGB")
+    if how == "squash":
+        return np.asarray(im.resize((SIDE, SIDE), Image.BILINEAR))
+    k = round(SIDE / 0.875) / min(im.size)
+    w, h = max(SIDE, round(im.width * k)), max(SIDE, round(im.height * k))
+    x, y = (w - SIDE) // 2, (h - SIDE) // 2
+    return np.asarray(im.resize((w, h), Image.BILINEAR).crop((x, y, x + SIDE, y + SIDE)))
+
+
+def test_sets(data, small=False):
+    """name -> how -> (pool images, labels, test images or None, labels)."""
+    def folder(d, how):
+        cls = sorted(c for c in os.listdir(d) if os.path.isdir(f"{d}/{c}"))
+        files = [(f"{d}/{c}/{f}", i) for i, c in enumerate(cls) for f in sorted(os.listdir(f"{d}/{c}"))]
+        return np.stack([view(f, how) for f, _ in files]), np.array([i for _, i in files])
+    out = {}
+    for how in ("crop",) if small else ("crop", "squash"):
+        out["animals4", how] = (*folder(f"{data}/animals4", how), None, None)
+        out["ants-bees", how] = (*folder(f"{data}/hymenoptera/train", how), *folder(f"{data}/hymenoptera/val", how))
+    if not small:
+        c = f"{data}/cifar10-mini"
+        out["cifar10-mini", "squash"] = (*folder(f"{c}/train", "squash"), *folder(f"{c}/test", "squash"))
+    return out
+
+
+def few_shot(encode, tests, name, how, shots, draws=20, cache=None):
+    """Accuracy in % of (class means cosine, logistic regression, the same on unit features); mean of the draws."""
+    from sklearn.linear_model import LogisticRegression
+    px, py, tx, ty = tests[name, how]
+    cache = {} if cache is None else cache
+    if (name, how) not in cache:
+        cache[name, how] = encode(px), None if tx is None else encode(tx)
+    p, q = cache[name, how]
+    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
+    acc = []
+    for d in range(draws):
+        rng = np.random.default_rng([17, d])
+        pick = np.concatenate([rng.choice(np.flatnonzero(py == c), shots, replace=False) for c in np.unique(py)])
+        rest = np.setdiff1d(np.arange(len(py)), pick)
+        x, y = p[pick], py[pick]
+        u, v = (p[rest], py[rest]) if q is None else (q, ty)
+        means = unit(np.stack([unit(x)[y == c].mean(0) for c in np.unique(py)]))
+        acc.append([((unit(u) @ means.T).argmax(1) == v).mean(),
+                    LogisticRegression(max_iter=1000).fit(x, y).score(u, v),
+                    LogisticRegression(max_iter=1000, C=10).fit(unit(x), y).score(unit(u), v)])
+    return [round(float(a), 1) for a in 100 * np.mean(acc, 0)]
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--data", default="/work/shared/data")
+    ap.add_argument("--teacher", default="/work/shared/models/real/mobilenet_v2_1.0_224.onnx")
+    ap.add_argument("--bank", default="/work/lab/sprout/bank")
+    ap.add_argument("--checkpoint", default="/work/lab/sprout/sprout.pt")
+    ap.add_argument("--seed", type=int, default=1)
+    sub = ap.add_subparsers(dest="cmd", required=True)
+    p = sub.add_parser("bank", help="crops and teacher embeddings")
+    p.add_argument("--seconds", type=float, default=780)
+    p.add_argument("--workers", type=int, default=2)
+    p = sub.add_parser("train", help="train, resuming the checkpoint when there is one")
+    p.add_argument("--seconds", type=float, default=4500, help="wall clock of the whole schedule")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--batch", type=int, default=96)
+    p.add_argument("--label-blend", type=float, default=0.5)
+    p.add_argument("--every", type=float, default=150, help="seconds between checkpoints and log rows")
+    args = ap.parse_args()
+    globals()["cmd_" + args.cmd](args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+//! What a backbone says about a picture: one vector, as codes or as floats.
+
+use crate::quant::{Quant, Scale};
+
+/// A borrowed embedding, in the form its backbone produced it.
+#[derive(Clone, Copy, Debug)]
+pub enum Embedding<'a> {
+    /// Codes of a quantized network: `real = scale * (code - zero_point)`.
+    Int8 {
+        /// One code a dimension.
+        codes: &'a [i8],
+        /// What the codes mean.
+        quant: Quant,
+    },
+    /// Real values.
+    Float(&'a [f32]),
+}
+
+impl<'a> Embedding<'a> {
+    /// Number of dimensions.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Int8 { codes, .. } => codes.len(),
+            Self::Float(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no dimensions at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The real value of dimension `index`, if there is such a dimension.
+    pub fn get(&self, index: usize) -> Option<f32> {
+        match self {
+            Self::Int8 { codes, quant } => codes.get(index).map(|&code| quant.dequantize(code)),
+            Self::Float(values) => values.get(index).copied(),
+        }
+    }
+
+    /// The real values in order.
+    pub fn iter(&self) -> impl Iterator<Item = f32> + use<'a> {
+        let embedding = *self;
+        (0..embedding.len()).filter_map(move |index| embedding.get(index))
+    }
+
+    /// Writes the real values to the front of `out`; returns how many fitted.
+    pub fn write_to(&self, out: &mut [f32]) -> usize {
+        for (slot, real) in out.iter_mut().zip(self.iter()) {
+            *slot = real;
+        }
+        self.len().min(out.len())
+    }
+
+    /// The first dimension whose value is infinite or NaN.
+    pub fn first_non_finite(&self) -> Option<usize> {
+        match self {
+            // `255 * scale` may overflow where the scale itself does not.
+            Self::Int8 { quant, .. } if quant.scale.get() < f32::MAX / 256.0 => None,
+            _ => self.iter().position(|real| !real.is_finite()),
+        }
+    }
+
+    /// Cosine of the angle to `other`, -1 to 1.
+    ///
+    /// `None` if the lengths differ, if either has no direction (all zero), or if a value is
+    /// not finite.
+    pub fn cosine(&self, other: &Embedding<'_>) -> Option<f32> {
+        if self.len() != other.len() {
+            return None;
+        }
+        // f64 holds the square of every f32.
+        let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+        for (a, b) in self.iter().zip(other.iter()) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            ab += a * b;
+            aa += a * a;
+            bb += b * b;
+        }
+        let cosine = ab / (libm::sqrt(aa) * libm::sqrt(bb));
+        cosine.is_finite().then_some(cosine.clamp(-1.0, 1.0) as f32)
+    }
+
+    /// The quantization a head keeps this embedding under: its own, or the narrowest that
+    /// holds its values.
+    pub(crate) fn own_quant(&self) -> Quant {
+        let values = match self {
+            Self::Int8 { quant, .. } => return *quant,
+            Self::Float(values) => values,
+        };
+        let range = |(lo, hi): (f32, f32), &x: &f32| (lo.min(x), hi.max(x));
+        let (min, max) = values.iter().fold((0.0, 0.0), range);
+        // Divide first: `max - min` may be infinite.
+        match Scale::new(max / 255.0 - min / 255.0) {
+            Some(scale) if !(max - min).is_finite() => Quant { scale, zero_point: 0 },
+            _ => Quant::from_range(min, max),
+        }
+    }
+
+    /// Writes the codes under [`Embedding::own_quant`] to `out` of the same length.
+    pub(crate) fn write_codes(&self, quant: Quant, out: &mut [i8]) {
+        match self {
+            Self::Int8 { codes, .. } => {
+                for (slot, &code) in out.iter_mut().zip(*codes) {
+                    *slot = code;
+                }
+            }
+            Self::Float(values) => {
+                for (slot, &real) in out.iter_mut().zip(*values) {
+                    *slot = quant.quantize(real);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn int8(codes: &[i8], step: f32, zero_point: i8) -> Embedding<'_> {
+        Embedding::Int8 { codes, quant: Quant { scale: Scale::new(step).unwrap(), zero_point } }
+    }
+
+    #[test]
+    fn both_forms_give_the_same_values() {
+        let codes = int8(&[-128, 0, 5], 0.5, -128);
+        let floats = Embedding::Float(&[0.0, 64.0, 66.5]);
+        assert_eq!(codes.iter().collect::<Vec<_>>(), floats.iter().collect::<Vec<_>>());
+        assert_eq!((codes.len(), codes.get(2), codes.get(3)), (3, Some(66.5), None));
+        assert!(!codes.is_empty() && Embedding::Float(&[]).is_empty());
+        let mut out = [9.0; 2];
+        assert_eq!(codes.write_to(&mut out), 2);
+        assert_eq!(out, [0.0, 64.0]);
+    }
+
+    #[test]
+    fn cosine_needs_two_directions() {
+        let a = Embedding::Float(&[3.0, 0.0]);
+        assert_eq!(a.cosine(&int8(&[7, 0], 0.1, 0)), Some(1.0));
+        assert_eq!(a.cosine(&Embedding::Float(&[0.0, -1.0])), Some(0.0));
+        assert_eq!(a.cosine(&Embedding::Float(&[-f32::MAX, 0.0])), Some(-1.0));
+        assert_eq!(a.cosine(&Embedding::Float(&[0.0, 0.0])), None);
+        assert_eq!(a.cosine(&Embedding::Float(&[1.0])), None);
+        assert_eq!(a.cosine(&Embedding::Float(&[f32::NAN, 1.0])), None);
+    }
+
+    #[test]
+    fn non_finite_values_are_found() {
+        assert_eq!(Embedding::Float(&[0.0, f32::INFINITY]).first_non_finite(), Some(1));
+        assert_eq!(int8(&[0, 127], f32::MAX, 0).first_non_finite(), Some(1));
+        assert_eq!(int8(&[0, 1], f32::MAX, 0).first_non_finite(), None);
+    }
+
+    #[test]
+    fn floats_of_any_size_are_quantized_to_half_a_step() {
+        for peak in [1e-30f32, 1e-3, 6.0, 1e30, f32::MAX] {
+            let values = [-peak, -peak / 3.0, 0.0, peak / 7.0, peak];
+            let embedding = Embedding::Float(&values);
+            let quant = embedding.own_quant();
+            let mut codes = [0i8; 5];
+            embedding.write_codes(quant, &mut codes);
+            for (&real, &code) in values.iter().zip(&codes) {
+                let error = (quant.dequantize(code) - real).abs();
+                assert!(error <= quant.scale.get() * 0.7, "{peak}: {real} off by {error}");
+            }
+        }
+    }
+}

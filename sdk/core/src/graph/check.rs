@@ -1,0 +1,311 @@
+//! Everything that must hold before the first run, so that running cannot fail.
+
+use thiserror::Error;
+
+use super::{
+    Affine, Blob, Clamp, Element, FloatOp, Graph, Inputs, Int8Op, Node, Op, Tensor, TensorId, Window,
+};
+use crate::limits;
+use crate::quant::Multiplier;
+use crate::shape::Shape;
+
+/// Why a graph is refused. `node` counts from 0 in file order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// More or fewer tensors than the format allows.
+    #[error("{found} tensors; a graph has 2 to {}", limits::TENSORS)]
+    Tensors {
+        /// Tensors found.
+        found: usize,
+    },
+    /// A tensor's dimensions, scale or kind are out of range.
+    #[error("tensor {tensor} has no valid shape or scale")]
+    Tensor {
+        /// Index of the tensor.
+        tensor: usize,
+    },
+    /// A node cannot be decoded, or the list is longer or shorter than announced.
+    #[error("node {node} cannot be read")]
+    Node {
+        /// Index of the node.
+        node: usize,
+    },
+    /// A node reads a tensor that does not exist yet, or too many or too few.
+    #[error("node {node} reads the wrong tensors")]
+    Inputs {
+        /// Index of the node.
+        node: usize,
+    },
+    /// Codes where floats are needed, or the reverse.
+    #[error("node {node} mixes codes and floats")]
+    Kind {
+        /// Index of the node.
+        node: usize,
+    },
+    /// A kernel, stride, padding, group or fixed-point parameter is out of range.
+    #[error("node {node} has a parameter out of range")]
+    Parameter {
+        /// Index of the node.
+        node: usize,
+    },
+    /// The stated output shape is not what the operation gives.
+    #[error("node {node} does not give the shape its tensor states")]
+    Shape {
+        /// Index of the node.
+        node: usize,
+    },
+    /// Weights are missing or have another length than the shape asks for.
+    #[error("node {node} has weights of the wrong length")]
+    Weights {
+        /// Index of the node.
+        node: usize,
+    },
+    /// An accumulator could leave 32 bits.
+    #[error("node {node} could overflow its accumulator")]
+    Overflow {
+        /// Index of the node.
+        node: usize,
+    },
+    /// The graph's output is not one of its tensors.
+    #[error("the output is not a tensor of the graph")]
+    Output,
+}
+
+impl<'a> Graph<'a> {
+    /// Reads and checks a graph: `records` are tensors of [`Tensor::RECORD`] bytes each,
+    /// `nodes` the postcard encoding of one [`Node`] fewer.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn open(
+        records: &'a [u8],
+        nodes: &'a [u8],
+        weights: &'a [u8],
+        output: TensorId,
+    ) -> Result<Self, GraphError> {
+        let (tensors, rest) = records.as_chunks::<{ Tensor::RECORD }>();
+        if !rest.is_empty() || !(2..=limits::TENSORS).contains(&tensors.len()) {
+            return Err(GraphError::Tensors { found: tensors.len() });
+        }
+        if let Some(tensor) = tensors.iter().position(|r| Tensor::from_record(r).is_none()) {
+            return Err(GraphError::Tensor { tensor });
+        }
+        if usize::from(output) >= tensors.len() || output == Self::INPUT {
+            return Err(GraphError::Output);
+        }
+        let graph = Self { tensors, nodes, weights, output };
+        let mut rest = nodes;
+        for index in 0..graph.node_count() {
+            let (node, tail) =
+                postcard::take_from_bytes(rest).map_err(|_| GraphError::Node { node: index })?;
+            graph.check_node(index, &node)?;
+            rest = tail;
+        }
+        if rest.is_empty() { Ok(graph) } else { Err(GraphError::Node { node: graph.node_count() }) }
+    }
+
+    fn check_node(&self, index: usize, node: &Node<'_>) -> Result<(), GraphError> {
+        let inputs_exist = node.inputs.0.len().is_multiple_of(2)
+            && (1..=limits::NODE_INPUTS).contains(&node.inputs.len())
+            && node.inputs.iter().all(|i| usize::from(i) <= index);
+        if !inputs_exist || !arity_fits(&node.op, node.inputs.len()) {
+            return Err(GraphError::Inputs { node: index });
+        }
+        if node.name.len() > limits::NAME {
+            return Err(GraphError::Parameter { node: index });
+        }
+        let out = self.tensor(index as TensorId + 1);
+        if !self.kinds_fit(node, out) {
+            return Err(GraphError::Kind { node: index });
+        }
+        if !parameters_fit(&node.op) {
+            return Err(GraphError::Parameter { node: index });
+        }
+        if !self.shape_fits(node, out.shape) {
+            return Err(GraphError::Shape { node: index });
+        }
+        self.check_weights(index, node, out)
+    }
+
+    fn shapes<'g>(&'g self, inputs: Inputs<'g>) -> impl Iterator<Item = Shape> + 'g {
+        inputs.iter().map(|i| self.tensor(i).shape)
+    }
+
+    fn kinds_fit(&self, node: &Node<'_>, out: Tensor) -> bool {
+        let all_codes = || node.inputs.iter().all(|i| self.tensor(i).element.quant().is_some());
+        let all_floats = || node.inputs.iter().all(|i| self.tensor(i).element == Element::Float);
+        let gives_codes = out.element.quant().is_some();
+        match node.op {
+            Op::Float(FloatOp::Quantize) => all_floats() && gives_codes,
+            Op::Float(FloatOp::Dequantize) => all_codes() && !gives_codes,
+            Op::Float(_) => all_floats() && !gives_codes,
+            Op::Int8(_) => all_codes() && gives_codes && self.keeps_quant(node, out),
+        }
+    }
+
+    /// Operations that move codes without changing them keep the quantization.
+    fn keeps_quant(&self, node: &Node<'_>, out: Tensor) -> bool {
+        let moves = matches!(
+            node.op,
+            Op::Int8(Int8Op::MaxPool { .. } | Int8Op::Pad { .. } | Int8Op::Reshape | Int8Op::Flatten)
+        );
+        !moves || node.inputs.iter().all(|i| self.tensor(i).element == out.element)
+    }
+
+    fn shape_fits(&self, node: &Node<'_>, out: Shape) -> bool {
+        let mut inputs = self.shapes(node.inputs);
+        let Some(first) = inputs.next() else { return false };
+        match node.op {
+            Op::Int8(Int8Op::Conv { window, groups, .. })
+            | Op::Float(FloatOp::Conv { window, groups, .. }) => {
+                let divides = |c: usize| c.is_multiple_of(usize::from(groups));
+                divides(first.c()) && divides(out.c()) && windowed(&window, first, out)
+            }
+            Op::Int8(Int8Op::AveragePool { window, .. } | Int8Op::MaxPool { window })
+            | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => {
+                first.c() == out.c() && windowed(&window, first, out)
+            }
+            Op::Int8(Int8Op::Add { .. }) => inputs.all(|s| s == first) && first == out,
+            Op::Float(FloatOp::Binary(_)) => {
+                first == out
+                    && inputs
+                        .all(|s| s == first || (s.h() == 1 && s.w() == 1 && [1, first.c()].contains(&s.c())))
+            }
+            Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
+                let same_map = |s: Shape| s.h() == out.h() && s.w() == out.w();
+                self.shapes(node.inputs).all(same_map)
+                    && self.shapes(node.inputs).map(Shape::c).sum::<usize>() == out.c()
+            }
+            Op::Int8(Int8Op::Pad { pad }) | Op::Float(FloatOp::Pad { pad }) => {
+                let [top, left, bottom, right] = pad.map(usize::from);
+                first.h() + top + bottom == out.h()
+                    && first.w() + left + right == out.w()
+                    && first.c() == out.c()
+            }
+            Op::Int8(Int8Op::Reshape) | Op::Float(FloatOp::Reshape) => first.elements() == out.elements(),
+            Op::Int8(Int8Op::Flatten) | Op::Float(FloatOp::Flatten) => {
+                out.h() == 1 && out.w() == 1 && out.c() == first.elements()
+            }
+            Op::Int8(Int8Op::Rescale { .. })
+            | Op::Float(
+                FloatOp::Unary(_)
+                | FloatOp::Constant { .. }
+                | FloatOp::Softmax
+                | FloatOp::Quantize
+                | FloatOp::Dequantize,
+            ) => first == out,
+        }
+    }
+
+    fn check_weights(&self, index: usize, node: &Node<'_>, out: Tensor) -> Result<(), GraphError> {
+        let has = |blob: Blob, need: usize| {
+            if blob.len as usize == need && blob.of(self.weights).len() == need {
+                Ok(())
+            } else {
+                Err(GraphError::Weights { node: index })
+            }
+        };
+        let first = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c());
+        let channels = out.shape.c();
+        match node.op {
+            Op::Int8(Int8Op::Conv { window, groups, weights, bias, mantissas, .. }) => {
+                let fan_in = window.taps() * (first / usize::from(groups));
+                has(weights, fan_in * channels)?;
+                has(bias, 4 * channels)?;
+                has(mantissas, 4 * channels)?;
+                if mantissas.words(self.weights).any(|m| m < 0) {
+                    return Err(GraphError::Parameter { node: index });
+                }
+                self.check_accumulator(index, fan_in, bias)
+            }
+            Op::Int8(Int8Op::Concat { affines }) => {
+                has(affines, Affine::RECORD * node.inputs.len())?;
+                let valid = |r: &[u8]| Affine::from_record(r).is_some_and(affine_fits);
+                if affines.of(self.weights).chunks_exact(Affine::RECORD).all(valid) {
+                    Ok(())
+                } else {
+                    Err(GraphError::Parameter { node: index })
+                }
+            }
+            Op::Float(FloatOp::Conv { window, groups, weights, bias }) => {
+                has(weights, 4 * window.taps() * (first / usize::from(groups)) * channels)?;
+                has(bias, 4 * channels)
+            }
+            Op::Float(FloatOp::Constant { values, .. }) => has(values, 4 * channels),
+            _ => Ok(()),
+        }
+    }
+
+    /// The sum of `fan_in` products of a difference of codes (at most 255) and a weight (at
+    /// most 128) and the bias must fit 32 bits in whatever order it is formed.
+    fn check_accumulator(&self, index: usize, fan_in: usize, bias: Blob) -> Result<(), GraphError> {
+        let products = fan_in as u64 * 255 * 128;
+        let largest = bias.words(self.weights).map(i32::unsigned_abs).max().unwrap_or(0);
+        if products + u64::from(largest) < 1 << 31 {
+            Ok(())
+        } else {
+            Err(GraphError::Overflow { node: index })
+        }
+    }
+}
+
+fn windowed(window: &Window, input: Shape, out: Shape) -> bool {
+    window.output(input) == Some((out.h() as u32, out.w() as u32))
+}
+
+fn arity_fits(op: &Op, inputs: usize) -> bool {
+    match op {
+        Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => true,
+        Op::Int8(Int8Op::Add { .. }) | Op::Float(FloatOp::Binary(_)) => inputs == 2,
+        _ => inputs == 1,
+    }
+}
+
+fn parameters_fit(op: &Op) -> bool {
+    match *op {
+        Op::Int8(Int8Op::Conv { window, groups, shift, clamp, .. }) => {
+            window_fits(&window) && groups > 0 && shift <= Multiplier::MAX_SHIFT && clamp_fits(clamp)
+        }
+        Op::Float(FloatOp::Conv { window, groups, .. }) => window_fits(&window) && groups > 0,
+        Op::Int8(Int8Op::AveragePool { window, multiplier, clamp, .. }) => {
+            let fixed_point = multiplier.mantissa >= 0 && multiplier.shift <= Multiplier::MAX_SHIFT;
+            pool_fits(&window) && fixed_point && clamp_fits(clamp)
+        }
+        Op::Int8(Int8Op::MaxPool { window })
+        | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => pool_fits(&window),
+        Op::Int8(Int8Op::Add { a, clamp, .. }) => affine_fits(a) && clamp_fits(clamp),
+        Op::Int8(Int8Op::Rescale { affine, clamp }) => affine_fits(affine) && clamp_fits(clamp),
+        Op::Int8(Int8Op::Pad { pad }) | Op::Float(FloatOp::Pad { pad }) => {
+            pad.iter().all(|&p| u32::from(p) <= limits::PAD)
+        }
+        _ => true,
+    }
+}
+
+fn window_fits(window: &Window) -> bool {
+    let in_range = |values: [u8; 2], max: u32| values.iter().all(|&v| (1..=max).contains(&v.into()));
+    in_range(window.kernel, u8::MAX.into())
+        && in_range(window.stride, limits::STRIDE)
+        && in_range(window.dilation, limits::STRIDE)
+        && window.pad.iter().all(|&p| u32::from(p) <= limits::PAD)
+}
+
+/// A pool's window must see at least one pixel wherever it stands.
+fn pool_fits(window: &Window) -> bool {
+    let sees = |axis: usize| {
+        let extent = u32::from(window.dilation[axis]) * u32::from(window.kernel[axis] - 1) + 1;
+        let pads = u32::from(window.pad[axis]).max(window.pad[axis + 2].into());
+        pads < extent && (window.dilation[axis] == 1 || pads == 0)
+    };
+    window_fits(window) && sees(0) && sees(1)
+}
+
+fn clamp_fits(clamp: Clamp) -> bool {
+    clamp.lo <= clamp.hi
+}
+
+/// Two products of a code and a 16-bit factor plus the offset stay within 32 bits.
+fn affine_fits(affine: Affine) -> bool {
+    affine.shift <= 31 && affine.offset.unsigned_abs() < 1 << 30
+}

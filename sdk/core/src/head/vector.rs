@@ -1,0 +1,145 @@
+//! Sums with a fixed order: the same bits on every processor, and lanes for the vector unit.
+
+const LANES: usize = 16;
+
+/// Adds the lanes pairwise, always in the same order.
+fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// `sum of a * b`.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (tail_a, tail_b) = (a.remainder(), b.remainder());
+    for (a, b) in a.zip(b) {
+        for i in 0..LANES {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    for (lane, (a, b)) in lanes.iter_mut().zip(tail_a.iter().zip(tail_b)) {
+        *lane += a * b;
+    }
+    fold(lanes)
+}
+
+/// `sum of weights * (codes - zero)`.
+pub(super) fn dot_codes(weights: &[f32], codes: &[i8], zero: i8) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (w, c) = (weights.chunks_exact(LANES), codes.chunks_exact(LANES));
+    let (tail_w, tail_c) = (w.remainder(), c.remainder());
+    for (w, c) in w.zip(c) {
+        for i in 0..LANES {
+            lanes[i] += w[i] * centred(c[i], zero);
+        }
+    }
+    for (lane, (w, &c)) in lanes.iter_mut().zip(tail_w.iter().zip(tail_c)) {
+        *lane += w * centred(c, zero);
+    }
+    fold(lanes)
+}
+
+/// `sum of (a - a_zero) * (b - b_zero)`, exactly.
+pub(super) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
+    // 255 * 255 * 16384 is below 2^31.
+    const BLOCK: usize = 16_384;
+    let (a_zero, b_zero) = (i16::from(a_zero), i16::from(b_zero));
+    let block = |(a, b): (&[i8], &[i8])| {
+        let products = a.iter().zip(b).map(|(&a, &b)| {
+            i32::from(i16::from(a) - a_zero) * i32::from(i16::from(b) - b_zero)
+        });
+        i64::from(products.sum::<i32>())
+    };
+    a.chunks(BLOCK).zip(b.chunks(BLOCK)).map(block).sum()
+}
+
+/// `out += factor * x`.
+pub(super) fn add_scaled(out: &mut [f32], factor: f32, x: &[f32]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out += factor * x;
+    }
+}
+
+/// `out += factor * (codes - zero)`.
+pub(super) fn add_codes(out: &mut [f32], factor: f32, codes: &[i8], zero: i8) {
+    for (out, &code) in out.iter_mut().zip(codes) {
+        *out += factor * centred(code, zero);
+    }
+}
+
+/// Subtracts the mean.
+pub(super) fn centre(x: &mut [f32]) {
+    let mean = mean(x);
+    for x in x {
+        *x -= mean;
+    }
+}
+
+/// The mean; 0 of nothing.
+pub(super) fn mean(x: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for chunk in x.chunks(LANES) {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    fold(lanes) / x.len().max(1) as f32
+}
+
+/// Turns scores into probabilities. A score of minus infinity gets 0; one must be finite.
+pub(super) fn softmax(scores: &mut [f32]) {
+    let top = scores.iter().fold(f32::NEG_INFINITY, |top, &s| top.max(s));
+    let mut sum = 0.0;
+    for score in scores.iter_mut() {
+        *score = libm::expf(*score - top);
+        sum += *score;
+    }
+    for score in scores {
+        *score /= sum;
+    }
+}
+
+fn centred(code: i8, zero: i8) -> f32 {
+    f32::from(i16::from(code) - i16::from(zero))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn sums_are_right_at_every_length() {
+        for len in 0..70usize {
+            let a: Vec<i8> = (0..len).map(|i| (i * 37 % 251) as u8 as i8).collect();
+            let b: Vec<i8> = (0..len).map(|i| (i * 91 % 253) as u8 as i8).collect();
+            let floats = |x: &[i8], zero: i8| x.iter().map(|&c| centred(c, zero)).collect::<Vec<_>>();
+            let (fa, fb) = (floats(&a, -128), floats(&b, 7));
+            let want: f64 = fa.iter().zip(&fb).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
+            assert_eq!(dot_exact(&a, -128, &b, 7) as f64, want);
+            assert_eq!(f64::from(dot(&fa, &fb)), want, "{len}");
+            assert_eq!(f64::from(dot_codes(&fa, &b, 7)), want, "{len}");
+        }
+    }
+
+    #[test]
+    fn exact_sums_hold_the_largest_embedding() {
+        let (low, high) = ([-128i8; 65_535], [127i8; 65_535]);
+        assert_eq!(dot_exact(&low, 127, &low, 127), 255 * 255 * 65_535);
+        assert_eq!(dot_exact(&low, 127, &high, -128), -255 * 255 * 65_535);
+    }
+
+    #[test]
+    fn softmax_survives_extreme_scores() {
+        let mut scores = [1e30, f32::NEG_INFINITY, -1e30, 1e30];
+        softmax(&mut scores);
+        assert_eq!(scores, [0.5, 0.0, 0.0, 0.5]);
+    }
+}

@@ -1,0 +1,38 @@
+//! What the device knows without files, threads or a heap: the package format, the
+//! quantization arithmetic, preprocessing, and the heads taught on the board.
+//!
+//! Modules in the order a picture travels:
+//! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
+//! -> [`embedding`] -> [`head`].
+//!
+//! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
+//! the converter uses.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(any(test, feature = "alloc"))]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+#[cfg(target_endian = "big")]
+compile_error!("packages hold little-endian weights that are used in place");
+
+//pub mod embedding;
+pub mod frame;
+pub mod graph;
+//pub mod head;
+pub mod limits;
+pub mod package;
+pub mod preprocess;
+pub mod quant;
+pub mod shape;
+
+//pub use embedding::Embedding;
+pub use frame::{Frame, PixelFormat};
+pub use graph::Graph;
+pub use package::Package;
+pub use quant::{Multiplier, Quant, Scale};
+pub use shape::Shape;

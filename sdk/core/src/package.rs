@@ -1,0 +1,246 @@
+//! The package: one file that holds a network, its preprocessing and the proof that it works.
+//!
+//! Byte layout: `sdk/docs/format.md`. [`Package::open`] checks lengths and checksums before it
+//! decodes anything, and decodes in place: a package in flash or in a memory map is used where
+//! it lies.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::graph::{Graph, GraphError, Tensor, TensorId};
+use crate::limits;
+use crate::preprocess::{Preprocess, PreprocessError};
+
+mod layout;
+#[cfg(feature = "alloc")]
+mod writer;
+
+pub use layout::{LayoutError, Section, VERSION};
+#[cfg(feature = "alloc")]
+pub use writer::{GraphWriter, WriteError, write_package};
+
+use layout::Sections;
+
+/// SHA-256 of what a package computes; a head belongs to exactly one.
+pub type PackageId = [u8; 32];
+
+/// What the graph's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// All codes: the int8 engine runs it alone.
+    Int8,
+    /// All floats: tract-core runs it.
+    Float,
+    /// Codes where the engine knows the operation, floats elsewhere.
+    Mixed,
+}
+
+impl Precision {
+    /// The word for tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Float => "f32",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// Everything but the graph and its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest<'a> {
+    /// Name of the source model's file, without its folder.
+    #[serde(borrow)]
+    pub source: &'a str,
+    /// SHA-256 of the source model.
+    pub source_sha256: [u8; 32],
+    /// Tensor of the source model that became the embedding.
+    #[serde(borrow)]
+    pub cut: &'a str,
+    /// Program and version that wrote the file.
+    #[serde(borrow)]
+    pub tool: &'a str,
+    /// SHA-256 of the graph, the weights and the preprocessing.
+    pub id: PackageId,
+    /// What the graph's numbers are.
+    pub precision: Precision,
+    /// From frame to input.
+    pub preprocess: Preprocess,
+    /// 256 codes per input channel, where the input is quantized.
+    pub input_table: crate::graph::Blob,
+    /// Tensors of the graph.
+    pub tensors: u16,
+    /// The embedding.
+    pub output: TensorId,
+    /// Golden vectors.
+    pub goldens: u8,
+}
+
+/// A frame and the embedding it must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Golden<'a> {
+    /// Columns of the frame.
+    pub width: u16,
+    /// Rows of the frame.
+    pub height: u16,
+    /// Pixels, red, green, blue.
+    #[serde(borrow)]
+    pub rgb: &'a [u8],
+    /// The embedding: codes, or little-endian floats.
+    #[serde(borrow)]
+    pub output: &'a [u8],
+}
+
+/// Why a file is not a package that can be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The file's outer structure is broken: cut off, flipped bits, another format.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The manifest does not decode.
+    #[error("the manifest cannot be read")]
+    Manifest,
+    /// The preprocessing is out of range, or not what the graph's input takes.
+    #[error("preprocessing: {0}")]
+    Preprocess(#[from] PreprocessError),
+    /// The input's shape, kind or table does not fit the preprocessing.
+    #[error("the network's input does not fit the preprocessing")]
+    Input,
+    /// The graph does not check.
+    #[error("graph: {0}")]
+    Graph(#[from] GraphError),
+    /// The stated precision is not the graph's.
+    #[error("the graph is not {}", .0.name())]
+    Precision(Precision),
+    /// The golden vectors do not decode or have other lengths.
+    #[error("the golden vectors cannot be read")]
+    Golden,
+}
+
+/// A package that has been checked: nothing that follows can fail.
+#[derive(Debug, Clone)]
+pub struct Package<'a> {
+    manifest: Manifest<'a>,
+    graph: Graph<'a>,
+    goldens: &'a [u8],
+    sections: Sections<'a>,
+}
+
+impl<'a> Package<'a> {
+    /// Checks and opens the bytes of a package file.
+    ///
+    /// Order of the checks: magic, version, length, section table, checksums, manifest,
+    /// preprocessing, graph, golden vectors. Takes no memory.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, PackageError> {
+        let sections = Sections::open(bytes)?;
+        let manifest: Manifest<'a> = whole(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
+        let too_long = [manifest.source, manifest.cut, manifest.tool].iter().any(|s| s.len() > limits::NAME);
+        if too_long {
+            return Err(PackageError::Manifest);
+        }
+        manifest.preprocess.check()?;
+        let (records, nodes) = sections
+            .get(Section::Graph)
+            .split_at_checked(usize::from(manifest.tensors) * Tensor::RECORD)
+            .ok_or(PackageError::Graph(GraphError::Tensors { found: manifest.tensors.into() }))?;
+        let graph = Graph::open(records, nodes, sections.get(Section::Weights), manifest.output)?;
+        let package = Self { manifest, graph, goldens: sections.get(Section::Golden), sections };
+        package.check_input()?;
+        package.check_precision()?;
+        package.check_goldens()?;
+        Ok(package)
+    }
+
+    /// Everything but the graph.
+    pub fn manifest(&self) -> &Manifest<'a> {
+        &self.manifest
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph<'a> {
+        &self.graph
+    }
+
+    /// Values of an embedding.
+    pub fn embedding_dim(&self) -> usize {
+        self.graph.tensor(self.graph.output()).shape.elements()
+    }
+
+    /// 256 codes per input channel; empty where the input is float.
+    pub fn input_table(&self) -> &'a [i8] {
+        bytemuck::cast_slice(self.manifest.input_table.of(self.graph.weights()))
+    }
+
+    /// Frames with the embeddings they must give.
+    pub fn goldens(&self) -> impl Iterator<Item = Golden<'a>> + use<'a> {
+        let mut rest = self.goldens;
+        (0..self.manifest.goldens).map_while(move |_| {
+            let (golden, tail) = postcard::take_from_bytes(rest).ok()?;
+            rest = tail;
+            Some(golden)
+        })
+    }
+
+    /// The sections with their lengths in bytes, in file order.
+    pub fn sections(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
+        self.sections.iter()
+    }
+
+    fn check_input(&self) -> Result<(), PackageError> {
+        let input = self.graph.tensor(Graph::INPUT);
+        let table = self.input_table().len();
+        let table_need = if input.element.quant().is_some() { 256 * input.shape.c() } else { 0 };
+        let blob_len = self.manifest.input_table.len as usize;
+        if self.manifest.preprocess.shape() == Some(input.shape)
+            && table == table_need
+            && blob_len == table_need
+        {
+            Ok(())
+        } else {
+            Err(PackageError::Input)
+        }
+    }
+
+    fn check_precision(&self) -> Result<(), PackageError> {
+        let stated = self.manifest.precision;
+        let codes = (0..self.graph.tensor_count())
+            .filter(|&i| self.graph.tensor(i as TensorId).element.quant().is_some())
+            .count();
+        let fits = match stated {
+            Precision::Int8 => self.graph.is_int8(),
+            Precision::Float => codes == 0,
+            Precision::Mixed => codes > 0 && !self.graph.is_int8(),
+        };
+        if fits { Ok(()) } else { Err(PackageError::Precision(stated)) }
+    }
+
+    fn check_goldens(&self) -> Result<(), PackageError> {
+        let output = self.graph.tensor(self.graph.output());
+        let value = if output.element.quant().is_some() { 1 } else { 4 };
+        let need = output.shape.elements() * value;
+        let fits = |g: &Golden<'_>| {
+            let pixels = usize::from(g.width) * usize::from(g.height);
+            pixels > 0 && g.rgb.len() == 3 * pixels && g.output.len() == need
+        };
+        let mut rest = self.goldens;
+        for _ in 0..self.manifest.goldens {
+            let (golden, tail) =
+                postcard::take_from_bytes::<Golden<'_>>(rest).map_err(|_| PackageError::Golden)?;
+            if !fits(&golden) {
+                return Err(PackageError::Golden);
+            }
+            rest = tail;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(PackageError::Golden) }
+    }
+}
+
+/// Decodes a value that fills its bytes exactly.
+fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
+    rest.is_empty().then_some(value)
+}

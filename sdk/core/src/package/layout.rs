@@ -1,0 +1,182 @@
+//! The outer structure: a header, a table of sections, the sections.
+
+use thiserror::Error;
+
+use crate::limits;
+
+/// First bytes of every package.
+pub(super) const MAGIC: [u8; 8] = *b"OFFSHOOT";
+/// The format's version.
+pub const VERSION: u32 = 1;
+/// Every section begins at a multiple of this, so that weights can be used in place.
+pub(super) const ALIGN: usize = 64;
+/// Bytes before the section table.
+pub(super) const HEADER: usize = 32;
+/// Bytes of one entry of the section table.
+pub(super) const ENTRY: usize = 32;
+
+/// The parts of a package, in file order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Section {
+    /// Names, digests, preprocessing.
+    Manifest = 1,
+    /// Tensors and nodes.
+    Graph = 2,
+    /// Codes, biases, multipliers.
+    Weights = 3,
+    /// Frames with the embeddings they must give.
+    Golden = 4,
+}
+
+impl Section {
+    /// All of them, in file order.
+    pub const ALL: [Self; 4] = [Self::Manifest, Self::Graph, Self::Weights, Self::Golden];
+
+    /// The word for tables and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Graph => "graph",
+            Self::Weights => "weights",
+            Self::Golden => "golden",
+        }
+    }
+
+    fn limit(self) -> usize {
+        match self {
+            Self::Manifest => limits::MANIFEST_BYTES,
+            Self::Graph => limits::GRAPH_BYTES,
+            Self::Weights => limits::WEIGHT_BYTES,
+            Self::Golden => limits::GOLDEN_BYTES,
+        }
+    }
+}
+
+/// Why the outer structure is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The file does not begin as a package does.
+    #[error("not an offshoot package")]
+    Magic,
+    /// Written by a later, or no, version.
+    #[error("format version {found}; this program reads version {VERSION}")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// Cut off, or something hangs on.
+    #[error("the file has {found} bytes, its header says {stated}: it was cut off or changed")]
+    Length {
+        /// Bytes that the header states.
+        stated: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The header or the section table does not have its checksum.
+    #[error("the section table is damaged")]
+    TableChecksum,
+    /// The table states sections out of order, out of range or overlapping.
+    #[error("the section table is not one this version writes")]
+    Table,
+    /// A section is larger than any real one.
+    #[error("the {} section states {bytes} bytes; the limit is {}", section.name(), section.limit())]
+    TooLarge {
+        /// The section.
+        section: Section,
+        /// The stated length.
+        bytes: u64,
+    },
+    /// A section does not have its checksum.
+    #[error("the {} section is damaged: its checksum does not match", .0.name())]
+    Checksum(Section),
+    /// The bytes between sections are not zero.
+    #[error("the space between sections is not empty")]
+    Padding,
+}
+
+/// The checked table.
+#[derive(Debug, Clone)]
+pub(super) struct Sections<'a> {
+    parts: [&'a [u8]; Section::ALL.len()],
+}
+
+impl<'a> Sections<'a> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, LayoutError> {
+        if bytes.get(..8) != Some(&MAGIC) {
+            return Err(LayoutError::Magic);
+        }
+        let table_end = HEADER + ENTRY * Section::ALL.len();
+        let short = LayoutError::Length { stated: table_end as u64, found: bytes.len() as u64 };
+        let (header, table) = bytes.get(..table_end).ok_or(short)?.split_at_checked(HEADER).ok_or(short)?;
+        match u32_at(header, 8) {
+            VERSION => {}
+            found => return Err(LayoutError::Version { found }),
+        }
+        let (stated, found) = (u64_at(header, 16), bytes.len() as u64);
+        if stated != found {
+            return Err(LayoutError::Length { stated, found });
+        }
+        if table_checksum(&header[..HEADER - 4], table) != u32_at(header, HEADER - 4) {
+            return Err(LayoutError::TableChecksum);
+        }
+        if u32_at(header, 12) != Section::ALL.len() as u32 || u32_at(header, 24) != 0 {
+            return Err(LayoutError::Table);
+        }
+        Self::read_table(bytes, table, table_end)
+    }
+
+    fn read_table(bytes: &'a [u8], table: &[u8], table_end: usize) -> Result<Self, LayoutError> {
+        let mut parts = [&[] as &[u8]; Section::ALL.len()];
+        let mut end = table_end;
+        for ((section, entry), part) in Section::ALL.iter().zip(table.chunks_exact(ENTRY)).zip(&mut parts) {
+            let (offset, len) = (u64_at(entry, 8), u64_at(entry, 16));
+            let start = end.next_multiple_of(ALIGN);
+            let as_written = u32_at(entry, 0) == *section as u32
+                && u32_at(entry, 4) == 0
+                && u32_at(entry, 28) == 0
+                && offset == start as u64;
+            if !as_written {
+                return Err(LayoutError::Table);
+            }
+            if len > section.limit() as u64 {
+                return Err(LayoutError::TooLarge { section: *section, bytes: len });
+            }
+            let gap = bytes.get(end..start).ok_or(LayoutError::Table)?;
+            if gap.iter().any(|&b| b != 0) {
+                return Err(LayoutError::Padding);
+            }
+            end = start + len as usize;
+            *part = bytes.get(start..end).ok_or(LayoutError::Table)?;
+            if crc32fast::hash(part) != u32_at(entry, 24) {
+                return Err(LayoutError::Checksum(*section));
+            }
+        }
+        if end == bytes.len() { Ok(Self { parts }) } else { Err(LayoutError::Table) }
+    }
+
+    pub(super) fn get(&self, section: Section) -> &'a [u8] {
+        self.parts[section as usize - 1]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
+        Section::ALL.into_iter().map(|s| (s, self.get(s).len()))
+    }
+}
+
+/// CRC-32 over the header without its own checksum, and the table.
+pub(super) fn table_checksum(header: &[u8], table: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(table);
+    hasher.finalize()
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}

@@ -1,0 +1,196 @@
+//! The same layout, written: what the converter uses.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, Section, VERSION, table_checksum};
+use super::{Golden, Manifest, Package, PackageError};
+use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
+use crate::preprocess::Preprocess;
+
+/// Why a package cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The graph would not be read back.
+    #[error("{error} ({node})")]
+    Graph {
+        /// What does not hold.
+        error: GraphError,
+        /// Name of the node concerned.
+        node: String,
+    },
+    /// The package would not be read back.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// Beyond what the format can state.
+    #[error("the {0} does not fit the format")]
+    TooLarge(&'static str),
+}
+
+/// Collects tensors, nodes and weights in file order.
+#[derive(Debug, Default)]
+pub struct GraphWriter {
+    records: Vec<u8>,
+    nodes: Vec<u8>,
+    names: Vec<String>,
+    weights: Vec<u8>,
+}
+
+impl GraphWriter {
+    /// A graph with its input.
+    pub fn new(input: Tensor) -> Self {
+        Self { records: input.to_record().to_vec(), ..Self::default() }
+    }
+
+    /// Appends weights, aligned so that they can be used in place.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLarge`] beyond 4 GiB.
+    pub fn blob(&mut self, bytes: &[u8]) -> Result<Blob, WriteError> {
+        self.weights.resize(self.weights.len().next_multiple_of(ALIGN), 0);
+        let too_large = |_| WriteError::TooLarge("weights section");
+        let offset = u32::try_from(self.weights.len()).map_err(too_large)?;
+        let len = u32::try_from(bytes.len()).map_err(too_large)?;
+        self.weights.extend_from_slice(bytes);
+        Ok(Blob { offset, len })
+    }
+
+    /// [`GraphWriter::blob`] of 8-bit codes.
+    ///
+    /// # Errors
+    /// As [`GraphWriter::blob`].
+    pub fn codes(&mut self, codes: &[i8]) -> Result<Blob, WriteError> {
+        self.blob(bytemuck::cast_slice(codes))
+    }
+
+    /// [`GraphWriter::blob`] of 32-bit integers.
+    ///
+    /// # Errors
+    /// As [`GraphWriter::blob`].
+    pub fn words(&mut self, words: &[i32]) -> Result<Blob, WriteError> {
+        self.blob(bytemuck::cast_slice(words))
+    }
+
+    /// [`GraphWriter::blob`] of 32-bit floats.
+    ///
+    /// # Errors
+    /// As [`GraphWriter::blob`].
+    pub fn floats(&mut self, floats: &[f32]) -> Result<Blob, WriteError> {
+        self.blob(bytemuck::cast_slice(floats))
+    }
+
+    /// [`GraphWriter::blob`] of affine records.
+    ///
+    /// # Errors
+    /// As [`GraphWriter::blob`].
+    pub fn affines(&mut self, affines: &[Affine]) -> Result<Blob, WriteError> {
+        let bytes: Vec<u8> = affines.iter().flat_map(|a| a.to_record()).collect();
+        self.blob(&bytes)
+    }
+
+    /// Appends a node and the tensor it produces.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLarge`] where there are more tensors than ids.
+    pub fn node(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[TensorId],
+        output: Tensor,
+    ) -> Result<TensorId, WriteError> {
+        let id = TensorId::try_from(self.records.len() / Tensor::RECORD)
+            .map_err(|_| WriteError::TooLarge("list of tensors"))?;
+        let bytes: Vec<u8> = inputs.iter().flat_map(|i| i.to_le_bytes()).collect();
+        let node = Node { name, inputs: Inputs::from_bytes(&bytes), op };
+        let encoded = postcard::to_allocvec(&node).map_err(|_| WriteError::TooLarge("node"))?;
+        self.nodes.extend_from_slice(&encoded);
+        self.records.extend_from_slice(&output.to_record());
+        self.names.push(name.to_string());
+        Ok(id)
+    }
+
+    /// The graph as it will be read.
+    ///
+    /// # Errors
+    /// What does not hold, with the node's name.
+    pub fn graph(&self, output: TensorId) -> Result<Graph<'_>, WriteError> {
+        Graph::open(&self.records, &self.nodes, &self.weights, output).map_err(|error| {
+            let node = match error {
+                GraphError::Node { node }
+                | GraphError::Inputs { node }
+                | GraphError::Kind { node }
+                | GraphError::Parameter { node }
+                | GraphError::Shape { node }
+                | GraphError::Weights { node }
+                | GraphError::Overflow { node } => self.names.get(node).cloned(),
+                _ => None,
+            };
+            WriteError::Graph { error, node: node.unwrap_or_else(|| "whole graph".to_string()) }
+        })
+    }
+
+    /// The digest that binds heads to this network.
+    pub fn id(&self, preprocess: &Preprocess, output: TensorId) -> super::PackageId {
+        let mut hash = Sha256::new();
+        let settings = postcard::to_allocvec(&(preprocess, output)).unwrap_or_default();
+        for part in [&self.records, &self.nodes, &self.weights, &settings] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// The bytes of a package file; what is returned has been opened and checked.
+///
+/// # Errors
+/// What would not be read back.
+pub fn write_package(
+    manifest: &Manifest<'_>,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+) -> Result<Vec<u8>, WriteError> {
+    graph.graph(manifest.output)?;
+    let encode = |_| WriteError::TooLarge("manifest");
+    let manifest = postcard::to_allocvec(manifest).map_err(encode)?;
+    let mut golden = Vec::new();
+    for g in goldens {
+        golden.extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
+    }
+    let graph_bytes = [graph.records.as_slice(), graph.nodes.as_slice()].concat();
+    let file = assemble([&manifest, &graph_bytes, &graph.weights, &golden]);
+    Package::open(&file)?;
+    Ok(file)
+}
+
+/// Lays the sections out behind their table.
+fn assemble(parts: [&[u8]; Section::ALL.len()]) -> Vec<u8> {
+    let mut body = alloc::vec![0; HEADER + ENTRY * parts.len()];
+    let mut table = Vec::with_capacity(ENTRY * parts.len());
+    for (section, part) in Section::ALL.iter().zip(parts) {
+        body.resize(body.len().next_multiple_of(ALIGN), 0);
+        table.extend((*section as u32).to_le_bytes());
+        table.extend(0u32.to_le_bytes());
+        table.extend((body.len() as u64).to_le_bytes());
+        table.extend((part.len() as u64).to_le_bytes());
+        table.extend(crc32fast::hash(part).to_le_bytes());
+        table.extend(0u32.to_le_bytes());
+        body.extend_from_slice(part);
+    }
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend(MAGIC);
+    header.extend(VERSION.to_le_bytes());
+    header.extend((parts.len() as u32).to_le_bytes());
+    header.extend((body.len() as u64).to_le_bytes());
+    header.extend(0u32.to_le_bytes());
+    let checksum = table_checksum(&header, &table);
+    header.extend(checksum.to_le_bytes());
+    body[..HEADER].copy_from_slice(&header);
+    body[HEADER..HEADER + table.len()].copy_from_slice(&table);
+    body
+}

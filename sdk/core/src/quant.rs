@@ -1,0 +1,199 @@
+//! Quantization arithmetic: the integers every kernel must reproduce bit for bit.
+//!
+//! The rules are written out in `sdk/docs/numerics.md`; this module is that text as code.
+
+use serde::{Deserialize, Serialize};
+
+/// The real value of one quantization step; finite and greater than zero.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f32", into = "f32")]
+pub struct Scale(f32);
+
+impl Scale {
+    /// The scale 1.
+    pub const ONE: Self = Self(1.0);
+
+    /// Checks that `step` is a normal, positive number.
+    pub fn new(step: f32) -> Option<Self> {
+        (step.is_normal() && step > 0.0).then_some(Self(step))
+    }
+
+    /// The step as a number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl TryFrom<f32> for Scale {
+    type Error = &'static str;
+
+    fn try_from(step: f32) -> Result<Self, Self::Error> {
+        Self::new(step).ok_or("a scale must be finite and greater than zero")
+    }
+}
+
+impl From<Scale> for f32 {
+    fn from(scale: Scale) -> Self {
+        scale.0
+    }
+}
+
+/// Affine quantization of a tensor: `real = scale * (code - zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quant {
+    /// Real value of one step.
+    pub scale: Scale,
+    /// The code that stands for zero.
+    pub zero_point: i8,
+}
+
+impl Quant {
+    /// The narrowest quantization that holds `min..=max` and zero exactly.
+    ///
+    /// A range without width gets a scale of 1.
+    pub fn from_range(min: f32, max: f32) -> Self {
+        let (min, max) = (min.min(0.0), max.max(0.0));
+        let Some(scale) = Scale::new((max - min) / 255.0) else {
+            return Self { scale: Scale::ONE, zero_point: 0 };
+        };
+        let zero_point = round_to_i32(-128.0 - min / scale.get()).clamp(-128, 127) as i8;
+        Self { scale, zero_point }
+    }
+
+    /// The code nearest to `real` (halves away from zero), clamped to `i8`; NaN gives the zero point.
+    pub fn quantize(self, real: f32) -> i8 {
+        let code = round_to_i32(real / self.scale.get()).saturating_add(i32::from(self.zero_point));
+        code.clamp(-128, 127) as i8
+    }
+
+    /// The real value that `code` stands for.
+    pub fn dequantize(self, code: i8) -> f32 {
+        self.scale.get() * (i32::from(code) - i32::from(self.zero_point)) as f32
+    }
+}
+
+/// Rounds half away from zero; saturates; NaN gives 0. `core` has no `f32::round`.
+pub fn round_to_i32(x: f32) -> i32 {
+    libm::roundf(x) as i32
+}
+
+/// A real factor as integers: `factor = mantissa * 2^(shift - 31)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multiplier {
+    /// The factor in Q31 after `shift` doublings.
+    pub mantissa: i32,
+    /// How often the accumulator is doubled first, 0 to [`Multiplier::MAX_SHIFT`].
+    pub shift: u8,
+}
+
+impl Multiplier {
+    /// Largest pre-shift.
+    pub const MAX_SHIFT: u8 = 15;
+
+    /// The multiplier nearest to `factor`, with the smallest shift that holds it.
+    ///
+    /// `None` unless `0 <= factor < 2^15`.
+    pub fn new(factor: f64) -> Option<Self> {
+        let shift = Self::shift_for(factor)?;
+        Some(Self { mantissa: Self::mantissa_at(factor, shift), shift })
+    }
+
+    /// The smallest shift under which `factor` is below 1.
+    pub fn shift_for(factor: f64) -> Option<u8> {
+        if !(0.0..32768.0).contains(&factor) {
+            return None;
+        }
+        // 0.9999999 would round to 2^31, which does not fit.
+        let limit = 1.0 - 1.0 / (1u64 << 31) as f64;
+        (0..=Self::MAX_SHIFT).find(|&s| factor / f64::from(1u32 << s) < limit)
+    }
+
+    /// The Q31 mantissa of `factor` under a given shift.
+    pub fn mantissa_at(factor: f64, shift: u8) -> i32 {
+        let scaled = factor / f64::from(1u32 << shift) * (1u64 << 31) as f64;
+        libm::round(scaled).clamp(0.0, f64::from(i32::MAX)) as i32
+    }
+
+    /// `round(acc * factor)`: see [`requantize`].
+    pub fn apply(self, acc: i32) -> i32 {
+        mul_q31(shl_saturating(acc, self.shift), self.mantissa)
+    }
+}
+
+/// `acc * 2^shift`, saturating (NEON `SQSHL`).
+pub fn shl_saturating(acc: i32, shift: u8) -> i32 {
+    let wide = i64::from(acc) << shift.min(31);
+    wide.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+}
+
+/// `floor((2 * a * b + 2^31) / 2^32)`, saturating (NEON `SQRDMULH`).
+pub fn mul_q31(a: i32, b: i32) -> i32 {
+    let wide = (i64::from(a) * i64::from(b) + (1 << 30)) >> 31;
+    wide.min(i64::from(i32::MAX)) as i32
+}
+
+/// The output code of an accumulator: scaled, offset by the zero point, clamped to `lo..=hi`.
+pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: i8) -> i8 {
+    let code = multiplier.apply(acc).saturating_add(i32::from(zero_point));
+    code.clamp(i32::from(lo), i32::from(hi)) as i8
+}
+
+/// An affine map between codes in fixed point: `code = (acc + offset) >> shift`, clamped.
+///
+/// Used where the operands are themselves codes (add, concat, change of scale), so that
+/// `acc` is a sum of at most two products of a code and a 16-bit factor.
+pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
+    (acc >> shift.min(31)).clamp(i32::from(lo), i32::from(hi)) as i8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_holds_zero_exactly() {
+        for (min, max) in [(0.0, 6.0), (-1.0, 1.0), (-2.1, 2.6), (0.5, 3.0), (-3.0, -1.0)] {
+            let q = Quant::from_range(min, max);
+            assert_eq!(q.dequantize(q.zero_point), 0.0, "{min} {max}");
+            for real in [min, max, (min + max) / 2.0] {
+                let back = q.dequantize(q.quantize(real));
+                assert!((back - real).abs() <= q.scale.get() * 0.5001, "{min} {max}: {real} -> {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn degenerate_numbers() {
+        let q = Quant::from_range(0.0, 0.0);
+        assert_eq!(q.quantize(0.0), 0);
+        assert_eq!(q.quantize(f32::NAN), 0);
+        assert_eq!(q.quantize(f32::INFINITY), 127);
+        assert_eq!(q.quantize(f32::NEG_INFINITY), -128);
+        assert!(Scale::new(0.0).is_none() && Scale::new(f32::NAN).is_none());
+        assert!(Scale::new(-1.0).is_none() && Scale::new(f32::MIN_POSITIVE / 2.0).is_none());
+    }
+
+    #[test]
+    fn multiplier_matches_the_real_product() {
+        for factor in [0.0, 1e-6, 0.0004, 0.37, 0.99999999999, 1.0, 1.5, 77.7] {
+            let m = Multiplier::new(factor).unwrap();
+            for acc in [-40_000, -257, -1, 0, 1, 3, 1000, 40_000] {
+                let want = f64::from(acc) * factor;
+                let got = f64::from(m.apply(acc));
+                let slack = 0.5 + want.abs() * 1e-6 + 1e-6;
+                assert!((got - want).abs() <= slack, "{acc} * {factor}: {got} {want}");
+            }
+        }
+        assert!(Multiplier::new(-0.1).is_none() && Multiplier::new(f64::NAN).is_none());
+        assert!(Multiplier::new(32768.0).is_none());
+    }
+
+    #[test]
+    fn rounding_is_half_up() {
+        let half = Multiplier::new(0.5).unwrap();
+        assert_eq!([-3, -1, 1, 3].map(|a| half.apply(a)), [-1, 0, 1, 2]);
+        assert_eq!(mul_q31(i32::MIN, i32::MIN), i32::MAX);
+        assert_eq!(shl_saturating(i32::MAX, 1), i32::MAX);
+        assert_eq!(shl_saturating(-5, 3), -40);
+    }
+}

@@ -1,0 +1,146 @@
+//! Where each tensor lies in the arena: liveness, then placement.
+//!
+//! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
+//! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
+//! the same time occupies.
+
+use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
+
+/// Tensors begin at multiples of this, so that vector loads do not straddle cache lines.
+const ALIGN: usize = 64;
+
+/// Scratch for planning: the caller reserves one per tensor of the graph, filled with
+/// [`Slot::EMPTY`].
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    pub(crate) offset: usize,
+    bytes: usize,
+    /// First and last node at which the tensor must be kept.
+    first: u16,
+    last: u16,
+    /// The tensor whose bytes this one shares.
+    root: TensorId,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not part of this plan.
+    Absent,
+    Waiting,
+    Placed,
+}
+
+impl Slot {
+    /// A slot not yet planned.
+    pub const EMPTY: Self = Self { offset: 0, bytes: 0, first: 0, last: 0, root: 0, state: State::Absent };
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.state != State::Absent
+    }
+
+    fn end(&self) -> usize {
+        self.offset + self.bytes
+    }
+
+    fn meets_in_time(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// The result of placement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placement {
+    /// Bytes of the arena.
+    pub arena: usize,
+    /// Bytes of the largest set of tensors alive together: no placement can do with less.
+    pub lower_bound: usize,
+}
+
+/// Fills `slots` for the nodes of `range`.
+pub(crate) fn place(
+    graph: &Graph<'_>,
+    range: core::ops::Range<usize>,
+    inputs: &[TensorId],
+    outputs: &[TensorId],
+    slots: &mut [Slot],
+) -> Placement {
+    slots.fill(Slot::EMPTY);
+    for &id in inputs {
+        occupy(graph, slots, id, range.start, range.start);
+    }
+    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        let index = usize::from(id) - 1;
+        if matches!(node.op, Op::Int8(Int8Op::Reshape)) {
+            let source = node.inputs.iter().next().unwrap_or(Graph::INPUT);
+            let root = slots[usize::from(source)].root;
+            slots[usize::from(id)] = Slot { root, state: State::Placed, ..Slot::EMPTY };
+        } else {
+            occupy(graph, slots, id, index, index);
+        }
+        for input in node.inputs.iter() {
+            keep_until(slots, input, index);
+        }
+    }
+    for &id in outputs {
+        keep_until(slots, id, range.end);
+    }
+    let placement = Placement { arena: assign(slots), lower_bound: lower_bound(slots, range) };
+    for i in 0..slots.len() {
+        slots[i].offset = slots[usize::from(slots[i].root)].offset;
+    }
+    placement
+}
+
+fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
+    let bytes = graph.tensor(id).shape.elements().next_multiple_of(ALIGN);
+    let (first, last) = (first as u16, last as u16);
+    slots[usize::from(id)] = Slot { offset: 0, bytes, first, last, root: id, state: State::Waiting };
+}
+
+fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
+    let root = usize::from(slots[usize::from(id)].root);
+    slots[root].last = slots[root].last.max(index as u16);
+}
+
+/// Places every waiting slot; gives the end of the last.
+fn assign(slots: &mut [Slot]) -> usize {
+    let mut arena = 0;
+    loop {
+        let waiting = |s: &&Slot| s.state == State::Waiting;
+        let Some(bytes) = slots.iter().filter(waiting).map(|s| s.bytes).max() else { return arena };
+        let Some(next) = slots.iter().position(|s| s.state == State::Waiting && s.bytes == bytes) else {
+            return arena;
+        };
+        let offset = lowest_gap(slots, &slots[next]);
+        slots[next].offset = offset;
+        slots[next].state = State::Placed;
+        arena = arena.max(offset + bytes);
+    }
+}
+
+fn lowest_gap(slots: &[Slot], slot: &Slot) -> usize {
+    let mut offset = 0;
+    loop {
+        let in_the_way = |s: &&Slot| {
+            s.state == State::Placed
+                && s.bytes > 0
+                && s.meets_in_time(slot)
+                && s.offset < offset + slot.bytes
+                && offset < s.end()
+        };
+        match slots.iter().filter(in_the_way).map(Slot::end).max() {
+            // Any smaller step would still touch the slot in the way.
+            Some(end) => offset = end,
+            None => return offset,
+        }
+    }
+}
+
+fn lower_bound(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
+    let alive_at = |index: usize| {
+        let at = index as u16;
+        slots.iter().filter(|s| s.first <= at && at <= s.last).map(|s| s.bytes).sum::<usize>()
+    };
+    (range.start..=range.end).map(alive_at).max().unwrap_or(0)
+}

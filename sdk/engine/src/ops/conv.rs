@@ -1,0 +1,125 @@
+//! Convolution, and with it fully connected layers.
+
+use offshoot_core::graph::Window;
+
+use super::{Inside, Requant};
+use crate::step::Value;
+
+/// Patches up to this many values are gathered into a buffer on the stack; beyond, rows of the
+/// map are read where they lie.
+const PATCH: usize = 512;
+
+/// A convolution's constants. Weights: O, H, W, I / groups.
+pub(super) struct Layer<'a> {
+    pub window: Window,
+    pub groups: usize,
+    pub weights: &'a [i8],
+    pub requant: Requant<'a>,
+}
+
+pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
+    let (channels, per_group) = (out.shape.c(), out.shape.c() / layer.groups);
+    let fan_in = layer.window.taps() * (a.shape.c() / layer.groups);
+    let mut patch = [0i16; PATCH];
+    for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
+        let (oy, ox) = (index / out.shape.w(), index % out.shape.w());
+        let rows = Inside::at(&layer.window, 0, oy, a.shape.h());
+        let cols = Inside::at(&layer.window, 1, ox, a.shape.w());
+        for (group, codes) in pixel.chunks_exact_mut(per_group).enumerate() {
+            let first = group * per_group;
+            if fan_in <= PATCH {
+                gather(layer, a, x, group, (&rows, &cols), &mut patch[..fan_in]);
+                dense(layer, &patch[..fan_in], first, out, codes);
+            } else {
+                for (i, code) in codes.iter_mut().enumerate() {
+                    let channel = first + i;
+                    let acc = layer.requant.bias(channel) + runs(layer, a, x, channel, group, (&rows, &cols));
+                    *code = layer.requant.code(channel, acc, out.quant.zero_point);
+                }
+            }
+        }
+    }
+}
+
+/// The values under the window less the zero point; 0 outside the map.
+fn gather(layer: &Layer<'_>, a: &Value, x: &[i8], group: usize, at: (&Inside, &Inside), patch: &mut [i16]) {
+    let (rows, cols) = at;
+    let depth = a.shape.c() / layer.groups;
+    let zero = i16::from(a.quant.zero_point);
+    let covers = rows.taps.len() * cols.taps.len() == layer.window.taps();
+    if !covers {
+        patch.fill(0);
+    }
+    for (ky, iy) in taps(rows, layer.window.dilation[0]) {
+        for (kx, ix) in taps(cols, layer.window.dilation[1]) {
+            let from = (iy * a.shape.w() + ix) * a.shape.c() + group * depth;
+            let to = (ky * usize::from(layer.window.kernel[1]) + kx) * depth;
+            for (slot, &code) in patch[to..to + depth].iter_mut().zip(&x[from..from + depth]) {
+                *slot = i16::from(code) - zero;
+            }
+        }
+    }
+}
+
+/// Kernel indices along one axis with the positions they read.
+fn taps(inside: &Inside, dilation: u8) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let start = inside.start;
+    inside.taps.clone().enumerate().map(move |(i, k)| (k, start + i * usize::from(dilation)))
+}
+
+/// Every output channel of a group from one gathered patch, four at a time.
+fn dense(layer: &Layer<'_>, patch: &[i16], first: usize, out: &Value, codes: &mut [i8]) {
+    let n = patch.len();
+    let zero_point = out.quant.zero_point;
+    let weights = |channel: usize| &layer.weights[channel * n..(channel + 1) * n];
+    let (fours, rest) = codes.as_chunks_mut::<4>();
+    for (i, four) in fours.iter_mut().enumerate() {
+        let channel = first + 4 * i;
+        let sums = dot4(patch, [0, 1, 2, 3].map(|j| weights(channel + j)));
+        for (j, (code, sum)) in four.iter_mut().zip(sums).enumerate() {
+            let acc = layer.requant.bias(channel + j) + sum;
+            *code = layer.requant.code(channel + j, acc, zero_point);
+        }
+    }
+    let done = 4 * fours.len();
+    for (i, code) in rest.iter_mut().enumerate() {
+        let channel = first + done + i;
+        let sum: i32 = patch.iter().zip(weights(channel)).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
+        *code = layer.requant.code(channel, layer.requant.bias(channel) + sum, zero_point);
+    }
+}
+
+fn dot4(patch: &[i16], weights: [&[i8]; 4]) -> [i32; 4] {
+    let mut sums = [0i32; 4];
+    for (sum, row) in sums.iter_mut().zip(weights) {
+        *sum = patch.iter().zip(row).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
+    }
+    sums
+}
+
+/// One output value, row by row: neighbouring columns are contiguous in the map and in the weights.
+fn runs(layer: &Layer<'_>, a: &Value, x: &[i8], channel: usize, group: usize, at: (&Inside, &Inside)) -> i32 {
+    let (rows, cols) = at;
+    let depth = a.shape.c() / layer.groups;
+    let kernel_w = usize::from(layer.window.kernel[1]);
+    let weights = &layer.weights[channel * layer.window.taps() * depth..];
+    let zero = i16::from(a.quant.zero_point);
+    let contiguous = layer.groups == 1 && layer.window.dilation[1] == 1;
+    let mut acc = 0i32;
+    let mut run = |from: usize, to: usize, len: usize| {
+        let pairs = x[from..from + len].iter().zip(&weights[to..to + len]);
+        acc += pairs.map(|(&v, &w)| i32::from(i16::from(v) - zero) * i32::from(w)).sum::<i32>();
+    };
+    for (ky, iy) in taps(rows, layer.window.dilation[0]) {
+        let row = iy * a.shape.w() * a.shape.c() + group * depth;
+        if contiguous && !cols.taps.is_empty() {
+            let to = (ky * kernel_w + cols.taps.start) * depth;
+            run(row + cols.start * depth, to, cols.taps.len() * depth);
+        } else {
+            for (kx, ix) in taps(cols, layer.window.dilation[1]) {
+                run(row + ix * a.shape.c(), (ky * kernel_w + kx) * depth, depth);
+            }
+        }
+    }
+    acc
+}

@@ -1,0 +1,239 @@
+//! From a graph to steps in an arena of known size.
+
+use core::ops::Range;
+
+use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
+use thiserror::Error;
+
+use crate::memory::{Slot, place};
+use crate::ops;
+use crate::step::{Step, StepOp, Value};
+
+/// Why a graph cannot be planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A node that only tract-core can run.
+    #[error("node {node} is not an int8 operation")]
+    Float {
+        /// Index of the node.
+        node: usize,
+    },
+    /// The scratch is too short.
+    #[error("planning needs {need} slots, {have} were given")]
+    Slots {
+        /// One per tensor.
+        need: usize,
+        /// Slots given.
+        have: usize,
+    },
+    /// The list of steps is too short.
+    #[error("the plan needs {need} steps, {have} were given")]
+    Steps {
+        /// See [`Plan::steps_needed`].
+        need: usize,
+        /// Steps given.
+        have: usize,
+    },
+}
+
+/// Why a plan did not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The arena is too short.
+    #[error("the plan needs an arena of {need} bytes, {have} were given")]
+    Arena {
+        /// See [`Plan::arena_bytes`].
+        need: usize,
+        /// Bytes given.
+        have: usize,
+    },
+}
+
+/// A network ready to run: steps in the caller's memory, offsets into the caller's arena.
+#[derive(Debug, Clone)]
+pub struct Plan<S> {
+    steps: S,
+    len: usize,
+    input: Value,
+    output: Value,
+    arena_bytes: usize,
+    lower_bound: usize,
+}
+
+impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
+    /// Plans a whole graph of int8 operations.
+    ///
+    /// `slots` is scratch, one per tensor; `steps` is kept, [`steps_needed`](Self::steps_needed)
+    /// of them.
+    ///
+    /// # Errors
+    /// A float node, or too little memory.
+    pub fn new(graph: &Graph<'_>, slots: &mut [Slot], steps: S) -> Result<Self, PlanError> {
+        let all = 0..graph.node_count();
+        Self::segment(graph, all, &[Graph::INPUT], &[graph.output()], slots, steps)
+    }
+
+    /// Plans the nodes of `range` alone: `inputs` are written by the caller before a run,
+    /// `outputs` are there after it; both are found by [`Plan::value`].
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    ///
+    /// # Panics
+    /// If the range reads a tensor that is neither produced in it nor among `inputs`, or if
+    /// `inputs` or `outputs` is empty.
+    pub fn segment(
+        graph: &Graph<'_>,
+        range: Range<usize>,
+        inputs: &[TensorId],
+        outputs: &[TensorId],
+        slots: &mut [Slot],
+        mut steps: S,
+    ) -> Result<Self, PlanError> {
+        let (need, have) = (graph.tensor_count(), slots.len());
+        let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
+        let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.as_ref().len());
+        let list = steps.as_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
+        let placement = place(graph, range.clone(), inputs, outputs, slots);
+        let mut free = list.iter_mut();
+        for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+            lower(graph, slots, id, &node, &mut free);
+        }
+        Ok(Self {
+            steps,
+            len: need,
+            input: value(graph, slots, inputs[0]),
+            output: value(graph, slots, outputs[0]),
+            arena_bytes: placement.arena,
+            lower_bound: placement.lower_bound,
+        })
+    }
+
+    /// How many steps the nodes of `range` become.
+    ///
+    /// # Errors
+    /// A float node.
+    pub fn steps_needed(graph: &Graph<'_>, range: Range<usize>) -> Result<usize, PlanError> {
+        let mut steps = 0;
+        for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+            steps += match node.op {
+                Op::Int8(Int8Op::Concat { .. }) => node.inputs.len(),
+                Op::Int8(Int8Op::Reshape) => 0,
+                Op::Int8(_) => 1,
+                Op::Float(_) => return Err(PlanError::Float { node: usize::from(id) - 1 }),
+            };
+        }
+        Ok(steps)
+    }
+
+    /// Where a tensor lies, by the slots that this plan was made with.
+    pub fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Option<Value> {
+        slots.get(usize::from(id)).filter(|s| s.is_present()).map(|_| value(graph, slots, id))
+    }
+
+    /// Exact bytes of the arena.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
+    /// Bytes of the largest set of tensors alive at once: no arena can be smaller.
+    pub fn lower_bound_bytes(&self) -> usize {
+        self.lower_bound
+    }
+
+    /// The (first) input.
+    pub fn input(&self) -> Value {
+        self.input
+    }
+
+    /// The (first) output.
+    pub fn output(&self) -> Value {
+        self.output
+    }
+
+    /// The steps in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps.as_ref()[..self.len]
+    }
+
+    /// Runs the network: reads the input from the arena, leaves the output in it.
+    ///
+    /// `weights` is the weights section of the package that the plan was made from.
+    /// Allocates nothing.
+    ///
+    /// # Errors
+    /// [`RunError::Arena`]; nothing has run then.
+    ///
+    /// # Panics
+    /// With weights of another package.
+    pub fn run(&self, weights: &[u8], arena: &mut [i8]) -> Result<(), RunError> {
+        let (need, have) = (self.arena_bytes, arena.len());
+        let arena = arena.get_mut(..need).ok_or(RunError::Arena { need, have })?;
+        for step in self.steps() {
+            ops::run(step, weights, arena);
+        }
+        Ok(())
+    }
+}
+
+fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
+    let tensor = graph.tensor(id);
+    let quant = tensor.element.quant().expect("the graph was checked: int8 operations touch codes only");
+    Value { offset: slots[usize::from(id)].offset, shape: tensor.shape, quant }
+}
+
+/// Writes the steps of one node.
+fn lower<'s>(
+    graph: &Graph<'_>,
+    slots: &[Slot],
+    id: TensorId,
+    node: &Node<'_>,
+    free: &mut impl Iterator<Item = &'s mut Step>,
+) {
+    let mut inputs = node.inputs.iter().map(|i| value(graph, slots, i));
+    let out = value(graph, slots, id);
+    let mut push = |op: StepOp, a: Value, b: Value| {
+        if let Some(step) = free.next() {
+            *step = Step { op, a, b, out, node: id - 1 };
+        }
+    };
+    let Op::Int8(op) = node.op else { return };
+    if let Int8Op::Concat { affines } = op {
+        let records = affines.of(graph.weights()).chunks_exact(Affine::RECORD);
+        let mut at = 0;
+        for (a, affine) in inputs.zip(records.filter_map(Affine::from_record)) {
+            push(StepOp::Map { affine, clamp: Clamp::NONE, at }, a, a);
+            at += a.shape.c();
+        }
+        return;
+    }
+    let Some(a) = inputs.next() else { return };
+    if let Some(op) = simple(&op, a, out) {
+        push(op, a, inputs.next().unwrap_or(a));
+    }
+}
+
+fn simple(op: &Int8Op, a: Value, out: Value) -> Option<StepOp> {
+    Some(match *op {
+        Int8Op::Conv { window, groups, weights, bias, mantissas, shift, clamp } => {
+            let groups = usize::from(groups);
+            if op.is_depthwise(a.shape.c(), out.shape.c()) {
+                StepOp::Depthwise { window, weights, bias, mantissas, shift, clamp }
+            } else {
+                StepOp::Conv { window, groups, weights, bias, mantissas, shift, clamp }
+            }
+        }
+        Int8Op::Add { a, b, clamp } => StepOp::Add { a, b, clamp },
+        Int8Op::AveragePool { window, include_pad, multiplier, clamp } => {
+            StepOp::AveragePool { window, include_pad, multiplier, clamp }
+        }
+        Int8Op::MaxPool { window } => StepOp::MaxPool { window },
+        Int8Op::Rescale { affine, clamp } => StepOp::Map { affine, clamp, at: 0 },
+        Int8Op::Pad { pad } => StepOp::Pad { top: pad[0].into(), left: pad[1].into() },
+        Int8Op::Flatten => StepOp::Flatten,
+        Int8Op::Reshape => return None,
+        _ => return None,
+    })
+}

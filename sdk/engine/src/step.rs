@@ -1,0 +1,104 @@
+//! What the engine executes: operations whose operands are places in the arena.
+
+use offshoot_core::graph::{Affine, Blob, Clamp, Window};
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
+
+/// A tensor in the arena.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Value {
+    /// First byte.
+    pub offset: usize,
+    /// Height, width, channels.
+    pub shape: Shape,
+    /// What the codes stand for.
+    pub quant: Quant,
+}
+
+impl Value {
+    /// The bytes of the arena that the tensor takes.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        self.offset..self.offset + self.shape.elements()
+    }
+
+    /// The zero point, widened for arithmetic.
+    pub(crate) fn zero(&self) -> i32 {
+        i32::from(self.quant.zero_point)
+    }
+}
+
+/// One operation with its operands resolved.
+///
+/// A caller reserves an array of these for [`crate::Plan::new`], filled with [`Step::EMPTY`].
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub(crate) op: StepOp,
+    pub(crate) a: Value,
+    pub(crate) b: Value,
+    pub(crate) out: Value,
+    pub(crate) node: u16,
+}
+
+impl Step {
+    /// A step that does nothing.
+    pub const EMPTY: Self = {
+        let shape = match Shape::new(1, 1, 1) {
+            Some(shape) => shape,
+            None => unreachable!(),
+        };
+        let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
+        Self { op: StepOp::Nothing, a: value, b: value, out: value, node: 0 }
+    };
+
+    /// Index of the graph's node that this step belongs to.
+    pub fn node(&self) -> usize {
+        self.node.into()
+    }
+}
+
+/// Operations after planning: a concat has become one [`StepOp::Map`] per input, a reshape has gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StepOp {
+    Nothing,
+    Conv {
+        window: Window,
+        groups: usize,
+        weights: Blob,
+        bias: Blob,
+        mantissas: Blob,
+        shift: u8,
+        clamp: Clamp,
+    },
+    Depthwise {
+        window: Window,
+        weights: Blob,
+        bias: Blob,
+        mantissas: Blob,
+        shift: u8,
+        clamp: Clamp,
+    },
+    Add {
+        a: Affine,
+        b: i16,
+        clamp: Clamp,
+    },
+    AveragePool {
+        window: Window,
+        include_pad: bool,
+        multiplier: Multiplier,
+        clamp: Clamp,
+    },
+    MaxPool {
+        window: Window,
+    },
+    /// Codes through an affine map into the channels from `at` on.
+    Map {
+        affine: Affine,
+        clamp: Clamp,
+        at: usize,
+    },
+    Pad {
+        top: usize,
+        left: usize,
+    },
+    Flatten,
+}

@@ -1,0 +1,331 @@
+//! The engine against `sdk/docs/numerics.md`, written down a second time in the plainest way:
+//! every operation, on random shapes, windows, scales and zero points, bit for bit.
+
+use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
+use offshoot_core::package::GraphWriter;
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
+use offshoot_engine::{Plan, PlanError, RunError, Slot, Step};
+
+/// Numerical Recipes' generator: the same cases on every machine.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        self.next() % n
+    }
+
+    fn code(&mut self) -> i8 {
+        self.below(256) as u8 as i8
+    }
+
+    fn codes(&mut self, n: usize) -> Vec<i8> {
+        // Now and then only extremes, which is where arithmetic breaks.
+        let extreme = self.below(8) == 0;
+        (0..n).map(|_| if extreme { [-128, 127][self.below(2) as usize] } else { self.code() }).collect()
+    }
+
+    fn tensor(&mut self, shape: Shape) -> Tensor {
+        let scale = Scale::new(0.001 + self.below(1000) as f32 * 0.0007).unwrap();
+        Tensor { shape, element: Element::Int8(Quant { scale, zero_point: self.code() }) }
+    }
+
+    fn clamp(&mut self) -> Clamp {
+        let (a, b) = (self.code(), self.code());
+        if self.below(2) == 0 { Clamp::NONE } else { Clamp { lo: a.min(b), hi: a.max(b) } }
+    }
+}
+
+fn zero(t: &Tensor) -> i64 {
+    t.element.quant().unwrap().zero_point.into()
+}
+
+/// Runs a graph with the caller's memory exactly as large as the plan says, canaries behind it.
+fn run(writer: &GraphWriter, output: u16, input: &[i8]) -> Vec<i8> {
+    let graph = writer.graph(output).unwrap();
+    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+    let need = Plan::<Vec<Step>>::steps_needed(&graph, 0..graph.node_count()).unwrap();
+    let plan = Plan::new(&graph, &mut slots, vec![Step::EMPTY; need]).unwrap();
+    assert!(plan.arena_bytes() >= plan.lower_bound_bytes());
+    let mut arena = vec![0x55i8; plan.arena_bytes() + 64];
+    arena[plan.input().range()].copy_from_slice(input);
+    let (used, canaries) = arena.split_at_mut(plan.arena_bytes());
+    plan.run(graph.weights(), used).unwrap();
+    assert!(canaries.iter().all(|&c| c == 0x55));
+    arena[plan.output().range()].to_vec()
+}
+
+fn requant(acc: i64, mantissa: i64, shift: u8, zero: i64, clamp: Clamp) -> i8 {
+    let doubled = (acc << shift).clamp(i32::MIN.into(), i32::MAX.into());
+    let scaled = (doubled * mantissa + (1 << 30)) >> 31;
+    (scaled + zero).clamp(clamp.lo.into(), clamp.hi.into()) as i8
+}
+
+/// Every position of the window with the input position it reads, if that is inside.
+fn taps(window: &Window, oy: usize, ox: usize, shape: Shape) -> Vec<(usize, usize, Option<usize>)> {
+    let mut out = Vec::new();
+    for ky in 0..usize::from(window.kernel[0]) {
+        for kx in 0..usize::from(window.kernel[1]) {
+            let place = |o: usize, k: usize, axis: usize, n: usize| {
+                let at = (o * usize::from(window.stride[axis]) + k * usize::from(window.dilation[axis]))
+                    as i64
+                    - i64::from(window.pad[axis]);
+                (0..n as i64).contains(&at).then_some(at as usize)
+            };
+            let at = place(oy, ky, 0, shape.h()).zip(place(ox, kx, 1, shape.w()));
+            out.push((ky, kx, at.map(|(y, x)| (y * shape.w() + x) * shape.c())));
+        }
+    }
+    out
+}
+
+fn random_window(rng: &mut Rng, pool: bool) -> Window {
+    let mut side = || (1 + rng.below(5)) as u8;
+    let kernel = [side(), side()];
+    let dilation = if pool { [1, 1] } else { [1 + rng.below(2) as u8, 1 + rng.below(2) as u8] };
+    let mut pad = [0u8; 4];
+    for (i, p) in pad.iter_mut().enumerate() {
+        let limit = if pool { u32::from(kernel[i % 2]) } else { 7 };
+        *p = rng.below(limit) as u8;
+    }
+    Window { kernel, stride: [1 + rng.below(3) as u8, 1 + rng.below(3) as u8], dilation, pad }
+}
+
+fn random_shape(rng: &mut Rng, channels: u32) -> Shape {
+    Shape::new(1 + rng.below(9), 1 + rng.below(9), channels).unwrap()
+}
+
+fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window: Window) -> bool {
+    let Some((h, w)) = window.output(input) else { return false };
+    let (a, out) = (rng.tensor(input), Shape::new(h, w, channels).unwrap());
+    let out = rng.tensor(out);
+    let depth = input.c() / usize::from(groups);
+    let weights = rng.codes(window.taps() * depth * channels as usize);
+    let bias: Vec<i32> = (0..channels).map(|_| rng.next() as i32 >> 12).collect();
+    let mantissas: Vec<i32> = (0..channels).map(|_| rng.next() as i32 >> rng.below(16)).collect();
+    let (shift, clamp) = ([0, 0, 0, 3, 15][rng.below(5) as usize], rng.clamp());
+    let mut writer = GraphWriter::new(a);
+    let op = Int8Op::Conv {
+        window,
+        groups,
+        weights: writer.codes(&weights).unwrap(),
+        bias: writer.words(&bias).unwrap(),
+        mantissas: writer.words(&mantissas).unwrap(),
+        shift,
+        clamp,
+    };
+    let depthwise = op.is_depthwise(input.c(), channels as usize);
+    let id = writer.node("conv", Op::Int8(op), &[0], out).unwrap();
+    let x = rng.codes(input.elements());
+    let got = run(&writer, id, &x);
+    let per_group = channels as usize / usize::from(groups);
+    let mut want = Vec::new();
+    for oy in 0..h as usize {
+        for ox in 0..w as usize {
+            for o in 0..channels as usize {
+                let mut acc = i64::from(bias[o]);
+                for (ky, kx, at) in taps(&window, oy, ox, input) {
+                    let tap = ky * usize::from(window.kernel[1]) + kx;
+                    for i in 0..depth {
+                        let weight = if depthwise {
+                            weights[tap * channels as usize + o]
+                        } else {
+                            weights[(o * window.taps() + tap) * depth + i]
+                        };
+                        let value =
+                            at.map_or(0, |at| i64::from(x[at + o / per_group * depth + i]) - zero(&a));
+                        acc += value * i64::from(weight);
+                    }
+                }
+                want.push(requant(acc, mantissas[o].into(), shift, zero(&out), clamp));
+            }
+        }
+    }
+    assert_eq!(got, want, "{input} -> {channels} / {groups} {window:?}");
+    true
+}
+
+#[test]
+fn convolutions() {
+    let mut rng = Rng(1);
+    let mut ran = 0;
+    for _ in 0..400 {
+        let window = random_window(&mut rng, false);
+        let groups = [1, 1, 2, 3][rng.below(4) as usize];
+        let (input, output) = (groups * (1 + rng.below(20)), groups * (1 + rng.below(11)));
+        let shape = random_shape(&mut rng, input);
+        ran += usize::from(conv_case(&mut rng, shape, output, groups as u16, window));
+    }
+    assert!(ran > 200);
+}
+
+#[test]
+fn depthwise_convolutions() {
+    let mut rng = Rng(2);
+    for _ in 0..300 {
+        let window = random_window(&mut rng, false);
+        let channels = 2 + rng.below(40);
+        let shape = random_shape(&mut rng, channels);
+        conv_case(&mut rng, shape, channels, channels as u16, window);
+    }
+}
+
+#[test]
+fn long_fan_in_reads_rows_in_place() {
+    let mut rng = Rng(3);
+    for (channels, kernel, dilation) in [(64, 3, 1), (64, 3, 2), (520, 1, 1), (600, 2, 1), (90, 5, 1)] {
+        let window =
+            Window { kernel: [kernel; 2], stride: [1, 2], dilation: [dilation; 2], pad: [1, 2, 0, 1] };
+        let shape = Shape::new(6, 7, channels).unwrap();
+        assert!(conv_case(&mut rng, shape, 5, 1, window));
+        assert!(conv_case(&mut rng, shape, 6, 2, Window { kernel: [5; 2], pad: [4; 4], ..window }));
+    }
+}
+
+#[test]
+fn pools() {
+    let mut rng = Rng(4);
+    let mut ran = 0;
+    for _ in 0..400 {
+        let window = random_window(&mut rng, true);
+        let channels = 1 + rng.below(20);
+        let input = random_shape(&mut rng, channels);
+        let Some((h, w)) = window.output(input) else { continue };
+        ran += 1;
+        let shape = Shape::new(h, w, input.c() as u32).unwrap();
+        let a = rng.tensor(input);
+        let average = rng.below(2) == 0;
+        let out = if average { rng.tensor(shape) } else { Tensor { shape, ..a } };
+        let (include_pad, clamp) = (rng.below(2) == 0, rng.clamp());
+        let multiplier = Multiplier::new(f64::from(rng.below(4000)) / 1000.0).unwrap();
+        let op = if average {
+            Int8Op::AveragePool { window, include_pad, multiplier, clamp }
+        } else {
+            Int8Op::MaxPool { window }
+        };
+        let mut writer = GraphWriter::new(a);
+        let id = writer.node("pool", Op::Int8(op), &[0], out).unwrap();
+        let x = rng.codes(input.elements());
+        let got = run(&writer, id, &x);
+        let mut want = Vec::new();
+        for (oy, ox) in (0..h as usize).flat_map(|y| (0..w as usize).map(move |x| (y, x))) {
+            let taps = taps(&window, oy, ox, input);
+            let seen: Vec<usize> = taps.iter().filter_map(|t| t.2).collect();
+            for c in 0..input.c() {
+                want.push(if average {
+                    let divisor = if include_pad { taps.len() } else { seen.len() } as i64;
+                    let sum: i64 = seen.iter().map(|at| i64::from(x[at + c]) - zero(&a)).sum();
+                    let mantissa = (i64::from(multiplier.mantissa) + divisor / 2) / divisor;
+                    requant(sum, mantissa, multiplier.shift, zero(&out), clamp)
+                } else {
+                    seen.iter().map(|at| x[at + c]).max().unwrap()
+                });
+            }
+        }
+        assert_eq!(got, want, "{input} {window:?} average {average}");
+    }
+    assert!(ran > 100);
+}
+
+fn random_affine(rng: &mut Rng) -> Affine {
+    Affine { factor: rng.next() as i16, offset: rng.next() as i32 >> 4, shift: 8 + rng.below(12) as u8 }
+}
+
+#[test]
+fn add_concat_rescale() {
+    let mut rng = Rng(5);
+    for _ in 0..200 {
+        let channels = [1, 3, 17][rng.below(3) as usize];
+        let input = random_shape(&mut rng, channels);
+        let mut writer = GraphWriter::new(rng.tensor(input));
+        let (r, clamp, b) = (random_affine(&mut rng), rng.clamp(), rng.next() as i16);
+        let t = rng.tensor(input);
+        let rescaled = writer.node("r", Op::Int8(Int8Op::Rescale { affine: r, clamp }), &[0], t).unwrap();
+        let sum = random_affine(&mut rng);
+        let t = rng.tensor(input);
+        let add = writer.node("a", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[rescaled, 0], t).unwrap();
+        let t = rng.tensor(input);
+        let twice = writer.node("t", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[add, add], t).unwrap();
+        let maps = [random_affine(&mut rng), random_affine(&mut rng), random_affine(&mut rng)];
+        let affines = writer.affines(&maps).unwrap();
+        let shape = Shape::new(input.h() as u32, input.w() as u32, 3 * channels).unwrap();
+        let t = rng.tensor(shape);
+        let joined = writer.node("c", Op::Int8(Int8Op::Concat { affines }), &[twice, 0, add], t).unwrap();
+        let x = rng.codes(input.elements());
+        let got = run(&writer, joined, &x);
+
+        let affine = |m: Affine, acc: i64, clamp: Clamp| {
+            ((acc + i64::from(m.offset)) >> m.shift).clamp(clamp.lo.into(), clamp.hi.into())
+        };
+        let mut want = vec![0i8; got.len()];
+        for (i, &code) in x.iter().enumerate() {
+            let code = i64::from(code);
+            let (f, b) = (i64::from(sum.factor), i64::from(b));
+            let rescaled = affine(r, code * i64::from(r.factor), clamp);
+            let add = affine(sum, rescaled * f + code * b, clamp);
+            let twice = affine(sum, add * f + add * b, clamp);
+            let (pixel, c) = (i / input.c(), i % input.c());
+            for (part, value) in [twice, code, add].into_iter().enumerate() {
+                want[pixel * 3 * input.c() + part * input.c() + c] =
+                    affine(maps[part], value * i64::from(maps[part].factor), Clamp::NONE) as i8;
+            }
+        }
+        assert_eq!(got, want, "{input}");
+    }
+}
+
+#[test]
+fn pad_reshape_flatten() {
+    let mut rng = Rng(6);
+    for _ in 0..100 {
+        let channels = 1 + rng.below(6);
+        let input = random_shape(&mut rng, channels);
+        let a = rng.tensor(input);
+        let pad = [0u8; 4].map(|_| rng.below(4) as u8);
+        let [top, left, bottom, right] = pad.map(usize::from);
+        let (h, w) = (input.h() + top + bottom, input.w() + left + right);
+        let padded = Tensor { shape: Shape::new(h as u32, w as u32, channels).unwrap(), ..a };
+        let swapped = Tensor { shape: Shape::new(w as u32, h as u32, channels).unwrap(), ..a };
+        let vector = Tensor { shape: Shape::vector((h * w) as u32 * channels).unwrap(), ..a };
+        let mut writer = GraphWriter::new(a);
+        let p = writer.node("pad", Op::Int8(Int8Op::Pad { pad }), &[0], padded).unwrap();
+        let r = writer.node("reshape", Op::Int8(Int8Op::Reshape), &[p], swapped).unwrap();
+        let f = writer.node("flatten", Op::Int8(Int8Op::Flatten), &[r], vector).unwrap();
+        let x = rng.codes(input.elements());
+        let got = run(&writer, f, &x);
+        let mut want = Vec::new();
+        for c in 0..input.c() {
+            for i in 0..h * w {
+                let (y, z) = (i / w, i % w);
+                let inside = (top..top + input.h()).contains(&y) && (left..left + input.w()).contains(&z);
+                want.push(if inside {
+                    x[((y - top) * input.w() + z - left) * input.c() + c]
+                } else {
+                    zero(&a) as i8
+                });
+            }
+        }
+        assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn too_little_memory_is_an_error() {
+    let t = Rng(7).tensor(Shape::new(4, 4, 3).unwrap());
+    let mut writer = GraphWriter::new(t);
+    let id = writer.node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[0], t).unwrap();
+    let graph: Graph<'_> = writer.graph(id).unwrap();
+    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 1], vec![Step::EMPTY; 1]);
+    assert_eq!(plan.unwrap_err(), PlanError::Slots { need: 2, have: 1 });
+    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 2], Vec::new());
+    assert_eq!(plan.unwrap_err(), PlanError::Steps { need: 1, have: 0 });
+    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 2], vec![Step::EMPTY; 1]).unwrap();
+    let need = plan.arena_bytes();
+    let mut arena = vec![7i8; need - 1];
+    assert_eq!(plan.run(graph.weights(), &mut arena), Err(RunError::Arena { need, have: need - 1 }));
+    assert!(arena.iter().all(|&c| c == 7));
+}

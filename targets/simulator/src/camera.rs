@@ -1,0 +1,141 @@
+//! The camera: turns a scene into bytes.
+
+use crate::Object;
+use crate::light::develop;
+use crate::math::{Vec3, max, v};
+use crate::noise::hash;
+use crate::scene::{Scene, View};
+use crate::table::eccentricity;
+use crate::trace::trace;
+
+/// A picture as a camera delivers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// Red, green and blue of every pixel, top row first.
+    pub rgb: Vec<u8>,
+}
+
+/// A camera over a table that takes pictures of one size.
+#[derive(Clone, Copy, Debug)]
+pub struct Camera {
+    width: u32,
+    height: u32,
+}
+
+/// Difference of two neighbours above which a pixel is looked at more closely.
+const EDGE: f32 = 0.05;
+
+impl Camera {
+    /// Longest side of a picture in pixels.
+    pub const LARGEST: u32 = 4096;
+
+    /// Makes a camera; sides beyond [`Camera::LARGEST`] are shortened to it.
+    pub const fn new(width: u32, height: u32) -> Self {
+        let width = if width > Self::LARGEST { Self::LARGEST } else { width };
+        let height = if height > Self::LARGEST { Self::LARGEST } else { height };
+        Self { width, height }
+    }
+
+    /// Takes a picture of an object on the table, or of the empty table.
+    ///
+    /// The seed fixes pose, colours, light, background and noise. Camera, light and table depend
+    /// on the seed alone: with the same seed, different objects stand in the same place. Pictures
+    /// for teaching should therefore all have different seeds.
+    pub fn look(&self, object: Option<Object>, seed: u64) -> Picture {
+        let scene = Scene::new(object, seed);
+        let coarse = self.each_pixel(|x, y| self.sample(&scene, x as f32 + 0.5, y as f32 + 0.5));
+        let fine = self.each_pixel(|x, y| {
+            if self.is_edge(&coarse, x, y) {
+                self.supersample(&scene, x as f32, y as f32)
+            } else {
+                coarse[(y * self.width + x) as usize]
+            }
+        });
+        let mut rgb = Vec::with_capacity(fine.len() * 3);
+        for (index, &colour) in fine.iter().enumerate() {
+            let (x, y) = (index as u32 % self.width, index as u32 / self.width);
+            rgb.extend(self.exposed(&scene.view, colour, x, y, seed));
+        }
+        Picture { width: self.width, height: self.height, rgb }
+    }
+
+    fn each_pixel(&self, mut f: impl FnMut(u32, u32) -> Vec3) -> Vec<Vec3> {
+        let mut pixels = Vec::with_capacity(self.width as usize * self.height as usize);
+        for y in 0..self.height {
+            for x in 0..self.width {
+                pixels.push(f(x, y));
+            }
+        }
+        pixels
+    }
+
+    /// Returns the display colour, gamma included, seen at a point in pixel units.
+    fn sample(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
+        let half = self.width.min(self.height) as f32 * 0.5;
+        let right = (x - self.width as f32 * 0.5) / half;
+        let up = (self.height as f32 * 0.5 - y) / half;
+        develop(trace(scene, scene.view.gaze(right, up))).map(f32::sqrt)
+    }
+
+    fn supersample(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
+        const CENTRES: [(f32, f32); 4] = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)];
+        let sum =
+            CENTRES.iter().fold(v(0.0, 0.0, 0.0), |sum, &(dx, dy)| sum + self.sample(scene, x + dx, y + dy));
+        sum * 0.25
+    }
+
+    /// Returns true if a pixel differs visibly from one of its four neighbours.
+    fn is_edge(&self, coarse: &[Vec3], x: u32, y: u32) -> bool {
+        let at = |x: u32, y: u32| coarse[(y * self.width + x) as usize];
+        let here = at(x, y);
+        let differs = |there: Vec3| {
+            let d = (here - there).map(f32::abs);
+            max(d.x, max(d.y, d.z)) > EDGE
+        };
+        (x > 0 && differs(at(x - 1, y)))
+            || (y > 0 && differs(at(x, y - 1)))
+            || (x + 1 < self.width && differs(at(x + 1, y)))
+            || (y + 1 < self.height && differs(at(x, y + 1)))
+    }
+
+    /// Adds what lens and sensor do, and rounds to bytes.
+    fn exposed(&self, view: &View, colour: Vec3, x: u32, y: u32, seed: u64) -> [u8; 3] {
+        let across = 2.0 * (x as f32 + 0.5) / self.width as f32 - 1.0;
+        let down = 2.0 * (y as f32 + 0.5) / self.height as f32 - 1.0;
+        let off_centre = eccentricity(across, down);
+        let lens = 1.0 - view.vignette * off_centre * off_centre;
+        let mut noise = hash(x as i32, y as i32, (seed ^ seed >> 32) as i32);
+        let mut channel = |value: f32| {
+            // The sum of four bytes is close enough to a bell curve.
+            let sum: u32 = noise.to_le_bytes().iter().map(|&b| u32::from(b)).sum();
+            noise = noise.wrapping_mul(0x9e37_79b1) ^ noise >> 13;
+            let bell = (sum as f32 - 510.0) / 148.0;
+            let darker = value * lens + bell * view.noise;
+            (darker * 255.0 + 0.5).clamp(0.0, 255.0) as u8
+        };
+        [channel(colour.x), channel(colour.y), channel(colour.z)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_sizes_have_the_right_number_of_bytes() {
+        for (width, height) in [(0, 0), (0, 5), (5, 0), (1, 1), (7, 3), (3, 7), (1, 40)] {
+            let picture = Camera::new(width, height).look(Some(Object::Plant), 1);
+            assert_eq!((picture.width, picture.height), (width, height));
+            assert_eq!(picture.rgb.len(), (width * height * 3) as usize);
+        }
+    }
+
+    #[test]
+    fn sides_are_limited() {
+        assert_eq!(Camera::new(u32::MAX, 1).width, Camera::LARGEST);
+    }
+}

@@ -1,0 +1,32 @@
+//! A camera without hardware: deterministic pictures of toys on a table.
+//!
+//! [`Camera::look`] renders one household [`Object`] (or the empty table) as a small lit photograph.
+//! The seed chooses everything a real scene would vary: pose, distance, light, background, the
+//! object's own colours and the sensor's noise. The same object and seed give the same bytes on
+//! every machine: the arithmetic is IEEE single precision plus the portable functions of `libm`.
+//!
+//! ```
+//! use offshoot_simulator::{Camera, Object};
+//!
+//! let camera = Camera::new(160, 120);
+//! let picture = camera.look(Some(Object::Mug), 7);
+//! assert_eq!(picture.rgb.len(), 160 * 120 * 3);
+//! ```
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod camera;
+mod light;
+mod math;
+mod model;
+mod noise;
+mod object;
+mod random;
+mod scene;
+mod shape;
+mod table;
+mod trace;
+
+pub use camera::{Camera, Picture};
+pub use object::Object;
