@@ -1,7 +1,18 @@
 #!/usr/bin/env python3
-"""Sprout: a 96x96 -> 256-d image backbone, distilled from MobileNetV2 1.0/224."""
-import argparse, io, json, math, os, sys, tarfile, time
-import numpy as np
+"""Sprout: a 96x96 -> 256-d image backbone, distilled from the 1280-d embedding of MobileNetV2 1.0/224.
+
+To reproduce (two CPU cores, about 13 + 65 minutes; the wall clock drives the schedule, so another machine or load
+gives other weights):
+    python3 -m venv py && py/bin/pip install -r requirements.txt
+    py/bin/python train.py --seed 1 bank --seconds 760
+    py/bin/python train.py --seed 1 train --seconds 3780
+    py/bin/python train.py export
+    py/bin/python train.py eval --results results.json
+"""
+import argparse, hashlib, io, json, math, multiprocessing, os, sys, tarfile, time
+os.environ.setdefault("OMP_NUM_THREADS", "1"), os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import numpy as np, onnx, onnxruntime as ort, torch, torch.nn as nn, torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageFilter
 
 SIDE, DIM = 96, 256
@@ -82,12 +93,11 @@ def jitter(rng, a):
 # ---------------------------------------------------------------- bank
 def teacher_session(path, size, batch):
     """The teacher at another input size: on 64-pixel pictures it is more accurate at 160 than at 224."""
-    import onnx, onnxruntime as ort
     m = onnx.load(path)
     d = m.graph.input[0].type.tensor_type.shape.dim
     d[0].dim_value, d[2].dim_value, d[3].dim_value = batch, size, size
     del m.graph.output[:], m.graph.value_info[:]
-    m.graph.output.append(onnx.helper.make_tensor_value_info(EMB, onnx.TensorProto.FLOAT, [batch, 1280]))
+    m.graph.output.append(helper.make_tensor_value_info(EMB, TensorProto.FLOAT, [batch, 1280]))
     o = ort.SessionOptions()
     o.intra_op_num_threads = o.inter_op_num_threads = 1
     return ort.InferenceSession(m.SerializeToString(), o, providers=["CPUExecutionProvider"])
@@ -120,10 +130,8 @@ def make_view(rng, kind, how, pick, pics):
 
 def bank_worker(args, rank, tasks, src):
     t0, pics = time.time(), load(src, args.data)
-    tiny = [i for i, s in enumerate(src) if s[0] == TINY]
-    photo = [i for i, s in enumerate(src) if s[0] == PHOTO]
-    held = held_out(src)
-    free = {TINY: np.array([i for i in tiny if not held[i]]), PHOTO: np.array([i for i in photo if not held[i]])}
+    kinds, held = np.array([s[0] for s in src]), held_out(src)
+    free = {k: np.flatnonzero((kinds == k) & ~held) for k in (TINY, PHOTO)}
     sess = {s: teacher_session(args.teacher, s, 8) for s in (128, 160, 224)}
     crops, embs, meta, queue = [], [], [], {s: [] for s in sess}
 
@@ -134,7 +142,6 @@ def bank_worker(args, rank, tasks, src):
             crops.append(c), embs.append(v), meta.append(m)
         queue[size].clear()
 
-    print(f"worker {rank}: loaded in {time.time() - t0:.0f} s", flush=True)
     for n, (how, i) in enumerate(tasks[rank :: args.workers]):
         rng = np.random.default_rng([args.seed, rank, n])
         kind = src[i][0]
@@ -147,22 +154,19 @@ def bank_worker(args, rank, tasks, src):
         queue[size].append((np.asarray(big), np.asarray(small), (how, size, *pick, -1, -1, -1)[:6]))
         if len(queue[size]) == 8:
             flush(size)
-        if n % 5000 == 0:
-            print(f"worker {rank}: {len(meta)} pairs, {time.time() - t0:.0f} s", flush=True)
         if time.time() - t0 > args.seconds:
             break
-    np.save(f"{args.bank}/crops{rank}.npy", np.stack(crops))
-    np.save(f"{args.bank}/embs{rank}.npy", np.stack(embs))
-    np.save(f"{args.bank}/meta{rank}.npy", np.int32(meta))
+    for name, rows in (("crops", crops), ("embs", embs), ("meta", meta)):
+        np.save(f"{args.bank}/{name}{rank}.npy", np.stack(rows).astype(np.int32) if name == "meta" else np.stack(rows))
     print(f"worker {rank}: wrote {len(meta)} pairs, {time.time() - t0:.0f} s", flush=True)
 
 
 def cmd_bank(args):
-    import multiprocessing as mp
     os.makedirs(args.bank, exist_ok=True)
     src = sources(args.data)
     tasks = bank_tasks(args, src)
-    ps = [mp.Process(target=bank_worker, args=(args, r, tasks, src)) for r in range(args.workers)]
+    ctx = multiprocessing.get_context("fork")
+    ps = [ctx.Process(target=bank_worker, args=(args, r, tasks, src)) for r in range(args.workers)]
     [p.start() for p in ps], [p.join() for p in ps]
 
 
@@ -187,55 +191,47 @@ BLOCKS = [(32, 48, 1), (48, 112, 2), (48, 128, 1), (48, 128, 1), (80, 192, 2), (
           (128, 288, 2), (128, 384, 1)]                 # out, expanded, stride
 
 
-def build():
-    """Layers as one list of (conv, bn, relu) and residual marks, so that the export can walk it."""
-    import torch.nn as nn
+class Unit(nn.Sequential):
+    def __init__(self, i, o, k=1, s=1, g=1, relu=True):
+        super().__init__(nn.Conv2d(i, o, k, s, k // 2, groups=g, bias=False), nn.BatchNorm2d(o, momentum=0.03),
+                         *([nn.ReLU(inplace=True)] if relu else []))
 
-    class Unit(nn.Sequential):
-        def __init__(self, i, o, k=1, s=1, g=1, relu=True):
-            super().__init__(nn.Conv2d(i, o, k, s, k // 2, groups=g, bias=False), nn.BatchNorm2d(o, momentum=0.03),
-                             *([nn.ReLU(inplace=True)] if relu else []))
 
-    class Inverted(nn.Module):
-        def __init__(self, i, o, e, s):
-            super().__init__()
-            self.body = nn.Sequential(Unit(i, e), Unit(e, e, 3, s, e), Unit(e, o, relu=False))
-            self.skip = s == 1 and i == o
+class Inverted(nn.Module):
+    def __init__(self, i, o, e, s):
+        super().__init__()
+        self.body = nn.Sequential(Unit(i, e), Unit(e, e, 3, s, e), Unit(e, o, relu=False))
+        self.skip = s == 1 and i == o
 
-        def forward(self, x):
-            return x + self.body(x) if self.skip else self.body(x)
+    def forward(self, x):
+        return x + self.body(x) if self.skip else self.body(x)
 
-    class Sprout(nn.Module):
-        def __init__(self):
-            super().__init__()
-            layers, i = [Unit(3, 16, 3, 2), Unit(16, 32, 3, 2)], 32
-            for o, e, s in BLOCKS:
-                layers.append(Inverted(i, o, e, s))
-                i = o
-            self.body, self.out = nn.Sequential(*layers, Unit(i, 320)), nn.Linear(320, DIM)
 
-        def forward(self, x):
-            return self.out(self.body(x).mean((2, 3)))
+class Sprout(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers, i = [Unit(3, 16, 3, 2), Unit(16, 32, 3, 2)], 32
+        for o, e, s in BLOCKS:
+            layers.append(Inverted(i, o, e, s))
+            i = o
+        self.body, self.out = nn.Sequential(*layers, Unit(i, 320)), nn.Linear(320, DIM)
 
-    return Sprout()
+    def forward(self, x):
+        return self.out(self.body(x).mean((2, 3)))
 
 
 def macs(net):
-    import torch
-    total, hooks = [0], []
-    for m in net.modules():
-        if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)):
-            hooks.append(m.register_forward_hook(lambda m, i, o: total.__setitem__(
-                0, total[0] + m.weight[0].numel() * o.numel())))
+    total, layers = [], [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    hooks = [m.register_forward_hook(lambda m, i, o: total.append(m.weight[0].numel() * o.numel())) for m in layers]
     net.eval()(torch.zeros(1, 3, SIDE, SIDE))
     [h.remove() for h in hooks]
-    return total[0]
+    return sum(total)
 
 
 # ---------------------------------------------------------------- training
 def load_bank(args):
     """Crops (u8), meta (how, teacher size, pictures), unit targets (centred per teacher size, PCA-256,
-    divided by eigenvalue^0.25), held-out flags, labels (-1: none)."""
+    divided by eigenvalue^0.125), held-out flags, labels (-1: none)."""
     ranks = [f[5:-4] for f in sorted(os.listdir(args.bank)) if f.startswith("crops")]
     part = lambda k: [np.load(f"{args.bank}/{k}{r}.npy", mmap_mode="r") for r in ranks]
     meta, emb = np.concatenate(part("meta")), np.concatenate(part("embs"))
@@ -256,7 +252,7 @@ def load_bank(args):
     x = emb[~held][::2]
     val, vec = np.linalg.eigh(x.T @ x / len(x))
     val, vec = val[::-1][:DIM], vec[:, ::-1][:, :DIM]
-    t = emb @ (vec / val**0.25)
+    t = emb @ (vec / val**0.125)
     t /= np.linalg.norm(t, axis=1, keepdims=True)
     print(f"bank: {len(t)} pairs, {held.sum()} held out, PCA keeps {val.sum() * len(x) / (x**2).sum():.3f}", flush=True)
     return crops, meta, t.astype(np.float32), held, label
@@ -274,22 +270,20 @@ def blend_labels(t, label, held, weight):
     return t / np.linalg.norm(t, axis=1, keepdims=True)
 
 
-def batch_input(x, res, rng, train=True):
-    """u8 NHWC -> float NCHW (channels last) at res; training adds flips, a window shared by the batch, and gain."""
-    import torch, torch.nn.functional as F
-    x = torch.from_numpy(x).permute(0, 3, 1, 2).float().sub_(128).mul_(1 / 128)
-    if train:
+def batch_input(x, res, rng=None):
+    """u8 NHWC -> float NCHW (channels last) at res; with rng: flips, a window shared by the batch, and gain."""
+    x = torch.from_numpy(x).permute(0, 3, 1, 2)
+    if rng is not None:
         flip = torch.from_numpy(rng.random(len(x)) < 0.5)
         x[flip] = x[flip].flip(3)
         side = int(rng.choice([76, 82, 88, 92, 96, 96]))
-        a, b = rng.integers(0, 97 - side, 2)
+        a, b = rng.integers(0, SIDE + 1 - side, 2)
         x = x[:, :, a : a + side, b : b + side]
-        gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(x), 1, 1, 1)).astype(np.float32))
-        x = x * gain
-    if x.shape[2] == 2 * res:
-        x = F.avg_pool2d(x, 2)
-    elif x.shape[2] != res:
-        x = F.interpolate(x, size=(res, res), mode="bilinear", antialias=True, align_corners=False)
+    if x.shape[2] != res:
+        x = F.interpolate(x.contiguous(memory_format=torch.channels_last), size=(res, res), mode="bilinear", antialias=True)
+    x = x.float().sub_(128).mul_(1 / 128)
+    if rng is not None:
+        x = x * torch.from_numpy(rng.uniform(0.85, 1.15, (len(x), 1, 1, 1)).astype(np.float32))
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -298,10 +292,9 @@ def resolution(progress):
 
 
 def embed(net, crops, res=SIDE):
-    import torch
     net.eval()
     with torch.no_grad():
-        return np.concatenate([net(batch_input(crops[i : i + 64], res, None, False)).numpy() for i in range(0, len(crops), 64)])
+        return np.concatenate([net(batch_input(crops[i : i + 64], res)).numpy() for i in range(0, len(crops), 64)])
 
 
 def cosine(net, crops, t, res=SIDE):
@@ -310,69 +303,89 @@ def cosine(net, crops, t, res=SIDE):
 
 
 def cmd_train(args):
-    import torch, torch.nn.functional as F
-    torch.manual_seed(args.seed), torch.set_num_threads(args.threads)
-    rng = np.random.default_rng(args.seed)
-    crops, meta, pure, held, label = load_bank(args)
+    """Two single-threaded processes average their gradients through shared memory after every step. One barrier a
+    step: on a busy machine this is far faster than two OpenMP threads, which meet two hundred times a step."""
+    ctx = multiprocessing.get_context("fork")
+    bank = load_bank(args)
+    size = sum(p.numel() for p in Sprout().parameters())
+    shared = (ctx.RawArray("f", 2 * args.workers * size), ctx.RawArray("d", 2), ctx.Barrier(args.workers))
+    ps = [ctx.Process(target=train_worker, args=(args, r, bank, shared, size)) for r in range(args.workers)]
+    [p.start() for p in ps], [p.join() for p in ps]
+    sys.exit(max(abs(p.exitcode) for p in ps))
+
+
+def train_worker(args, rank, bank, shared, size):
+    torch.manual_seed(args.seed), torch.set_num_threads(1)
+    (crops, meta, pure, held, label), barrier = bank, shared[2]
+    grads = torch.from_numpy(np.frombuffer(shared[0], np.float32).reshape(2, args.workers, size))
     t = torch.from_numpy(blend_labels(pure, label, held, args.label_blend))
-    index, tests = np.flatnonzero(~held), test_sets(args.data, small=True)
+    index = np.flatnonzero(~held)
     tiny, photo = np.flatnonzero(held & (meta[:, 1] == 160)), np.flatnonzero(held & (meta[:, 1] == 224))
     seen = index[(meta[index, 0] == CROP) & (meta[index, 1] == 160)][::50]
-    net, ema = build().to(memory_format=torch.channels_last), build()
+    tests = test_sets(args.data, small=True) if rank == 0 else None
+    net, ema = Sprout().to(memory_format=torch.channels_last), Sprout()
     ema.load_state_dict(net.state_dict())
-    decay = [p for p in net.parameters() if p.ndim > 1]
-    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05},
-                             {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0}], lr=3e-3)
+    params = list(net.parameters())
+    opt = torch.optim.AdamW([{"params": [p for p in params if p.ndim > 1], "weight_decay": 0.05},
+                             {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0}], lr=3e-3, fused=True)
     state = {"step": 0, "images": 0, "elapsed": 0.0, "log": []}
     if os.path.exists(args.checkpoint):
         ck = torch.load(args.checkpoint, weights_only=False)
         net.load_state_dict(ck["net"]), ema.load_state_dict(ck["ema"]), opt.load_state_dict(ck["opt"])
         state = ck["state"]
-        rng = np.random.default_rng(args.seed + state["step"])
         print("resumed at step", state["step"], flush=True)
+    rng = np.random.default_rng([args.seed, state["step"], rank])
     run = torch.compile(net, dynamic=False)
     pairs = [(a, b) for a, b in zip(net.state_dict().values(), ema.state_dict().values()) if a.is_floating_point()]
     live, smooth = [a for a, _ in pairs], [b for _, b in pairs]
     running, order = [], np.zeros(0, int)
     progress = min(1.0, state["elapsed"] / args.seconds)
     run(batch_input(crops[: args.batch], resolution(progress), rng)).sum().backward()       # compile before the clock
+    barrier.wait()
     start, last = time.time() - state["elapsed"], time.time()
     while progress < 1:
-        progress = min(1.0, (time.time() - start) / args.seconds)
-        res = resolution(progress)
+        res, even = resolution(progress), state["step"] % 2
         for g in opt.param_groups:
-            g["lr"] = 3e-3 * min(1.0, progress / 0.03) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-7
+            g["lr"] = 3e-3 * min(1.0, progress / 0.02) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-6
         if len(order) < args.batch:
             order = rng.permutation(index)
         pick, order = np.sort(order[: args.batch]), order[args.batch :]
         net.train()
-        y = run(batch_input(crops[pick], res, rng))
-        loss = 1 - F.cosine_similarity(y, t[pick]).mean()
+        loss = 1 - F.cosine_similarity(run(batch_input(crops[pick], res, rng)), t[pick]).mean()
         opt.zero_grad(set_to_none=True)
         loss.backward()
+        grads[even, rank] = torch.cat([p.grad.reshape(-1) for p in params])
+        if rank == 0:
+            shared[1][even] = min(1.0, (time.time() - start) / args.seconds)
+        barrier.wait()
+        progress = shared[1][even]
+        for p, g in zip(params, grads[even].mean(0).split([p.numel() for p in params])):
+            p.grad.copy_(g.view_as(p))          # keeps the channels-last layout, which the fused optimizer relies on
         opt.step()
         state["step"] += 1
-        state["images"] += len(pick)
+        state["images"] += len(pick) * args.workers
+        if rank:
+            continue
         running.append(float(loss.detach()))
         with torch.no_grad():
             torch._foreach_lerp_(smooth, live, 1 - min(0.998, state["step"] / (state["step"] + 20)))
-        if state["step"] % 50 == 0 or progress >= 1:
-            if time.time() - last > args.every or progress >= 1:
-                state["elapsed"] = time.time() - start
-                row = {"minutes": round(state["elapsed"] / 60, 1), "res": res, "step": state["step"], "images": state["images"],
-                       "loss": round(float(np.mean(running)), 4), "seen": round(cosine(ema, crops[seen], pure[seen], res), 3),
-                       "held_tiny": round(cosine(ema, crops[tiny], pure[tiny], res), 3),
-                       "held_photo": round(cosine(ema, crops[photo], pure[photo], res), 3)}
-                for name in ("animals4", "ants-bees"):
-                    row[name] = few_shot(lambda x: embed(ema, x, res), tests, name, "crop", 5)
-                if res < SIDE:
-                    row["animals4@96"] = few_shot(lambda x: embed(ema, x), tests, "animals4", "crop", 5)
-                state["log"].append(row)
-                print(json.dumps(row), flush=True)
-                running, last = [], time.time()
-                torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "state": state},
-                           args.checkpoint + ".tmp")
-                os.replace(args.checkpoint + ".tmp", args.checkpoint)
+        if progress < 1 and (state["step"] % 20 or time.time() - last < args.every):
+            continue
+        state["elapsed"] = time.time() - start
+        row = {"minutes": round(state["elapsed"] / 60, 1), "res": res, "step": state["step"], "images": state["images"],
+               "loss": round(float(np.mean(running)), 4), "seen": round(cosine(ema, crops[seen], pure[seen], res), 3),
+               "held_tiny": round(cosine(ema, crops[tiny], pure[tiny], res), 3),
+               "held_photo": round(cosine(ema, crops[photo], pure[photo], res), 3)}
+        for name in ("animals4", "ants-bees"):
+            row[name] = few_shot(lambda x: embed(ema, x, res), tests, name, "crop", 5)
+        if res < SIDE:
+            row["animals4 at 96"] = few_shot(lambda x: embed(ema, x), tests, "animals4", "crop", 5)
+        state["log"].append(row)
+        running, last = [], time.time()
+        torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "state": state},
+                   args.checkpoint + ".tmp")
+        os.replace(args.checkpoint + ".tmp", args.checkpoint)
+        print(json.dumps(row), f"({time.time() - start - state['elapsed']:.0f} s)", flush=True)
 
 
 # ---------------------------------------------------------------- few-shot tests
@@ -420,9 +433,92 @@ def few_shot(encode, tests, name, how, shots, draws=20, cache=None):
         u, v = (p[rest], py[rest]) if q is None else (q, ty)
         means = unit(np.stack([unit(x)[y == c].mean(0) for c in np.unique(py)]))
         acc.append([((unit(u) @ means.T).argmax(1) == v).mean(),
-                    LogisticRegression(max_iter=1000).fit(x, y).score(u, v),
-                    LogisticRegression(max_iter=1000, C=10).fit(unit(x), y).score(unit(u), v)])
+                    LogisticRegression(max_iter=200).fit(x, y).score(u, v),
+                    LogisticRegression(max_iter=200, C=10).fit(unit(x), y).score(unit(u), v)])
     return [round(float(a), 1) for a in 100 * np.mean(acc, 0)]
+
+
+# ---------------------------------------------------------------- export and evaluation
+def cmd_export(args):
+    """Write the averaged weights as plain opset-13 ONNX, batch norms folded, root-mean-square output 1 per dimension."""
+    ck = torch.load(args.checkpoint, weights_only=False)
+    net = Sprout()
+    net.load_state_dict(ck["ema"])
+    part = np.load(f"{args.bank}/crops0.npy", mmap_mode="r")
+    probe = np.ascontiguousarray(part[::100][:400])
+    with torch.no_grad():
+        scale = 1 / np.sqrt((embed(net, probe) ** 2).mean())
+        net.out.weight.mul_(scale), net.out.bias.mul_(scale)
+    nodes, inits = [], []
+
+    def tensor(name, a):
+        inits.append(numpy_helper.from_array(np.ascontiguousarray(a, np.float32), name))
+        return name
+
+    def unit(u, x, name):
+        conv, bn = u[0], u[1]
+        k = (bn.weight / torch.sqrt(bn.running_var + bn.eps)).detach().double()
+        w = conv.weight.detach().double() * k[:, None, None, None]
+        b = bn.bias.detach().double() - bn.running_mean.double() * k
+        s, p, n = conv.stride[0], conv.padding[0], conv.kernel_size[0]
+        y = name if len(u) == 2 else name + "_conv"
+        nodes.append(helper.make_node("Conv", [x, tensor(name + "_w", w), tensor(name + "_b", b)], [y], name=name,
+                                      dilations=[1, 1], group=conv.groups, kernel_shape=[n, n], pads=[p] * 4, strides=[s, s]))
+        if len(u) == 3:
+            nodes.append(helper.make_node("Relu", [y], [name], name=name + "_relu"))
+        return name
+
+    x, layers = "input", list(net.body)
+    for i, layer in enumerate(layers):
+        if hasattr(layer, "skip"):
+            y, name = x, f"block{i - 1}"
+            for u, part in zip(layer.body, ("expand", "depth", "project")):
+                y = unit(u, y, f"{name}_{part}")
+            if layer.skip:
+                nodes.append(helper.make_node("Add", [x, y], [name], name=name + "_add"))
+                y = name
+            x = y
+        else:
+            x = unit(layer, x, f"stem{i + 1}" if i < 2 else "last")
+    nodes.append(helper.make_node("GlobalAveragePool", [x], ["pooled"], name="pool"))
+    nodes.append(helper.make_node("Flatten", ["pooled"], ["features"], name="flatten", axis=1))
+    w, b = tensor("embedding_w", net.out.weight.detach()), tensor("embedding_b", net.out.bias.detach())
+    nodes.append(helper.make_node("Gemm", ["features", w, b], ["embedding"], name="gemm", alpha=1.0, beta=1.0, transB=1))
+    info = lambda n, d: helper.make_tensor_value_info(n, TensorProto.FLOAT, d)
+    graph = helper.make_graph(nodes, "sprout", [info("input", [1, 3, SIDE, SIDE])], [info("embedding", [1, DIM])], inits)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7, producer_name="offshoot-sprout")
+    helper.set_model_props(model, {
+        "offshoot.cut": "embedding", "offshoot.preset": "tf",
+        "offshoot.licence": "MIT OR Apache-2.0; distilled from MobileNetV2 1.0/224 (Apache-2.0, TensorFlow/Coral authors)",
+        "offshoot.source": "models/sprout/train.py; teacher google-coral/test_data mobilenet_v2_1.0_224_quant"})
+    onnx.checker.check_model(model, full_check=True)
+    os.makedirs(os.path.dirname(os.path.abspath(args.onnx)), exist_ok=True)
+    with open(args.onnx + ".tmp", "wb") as f:
+        f.write(model.SerializeToString())
+    os.replace(args.onnx + ".tmp", args.onnx)
+    sess = ort.InferenceSession(args.onnx, providers=["CPUExecutionProvider"])
+    a, b = embed(net, probe[:8]), np.concatenate([sess.run(None, {"input": batch_input(probe[i : i + 1], SIDE)
+                                                                  .contiguous().numpy()})[0] for i in range(8)])
+    print(f"{args.onnx}: {os.path.getsize(args.onnx)} bytes, {macs(net)} MACs, "
+          f"{sum(int(np.prod(t.dims)) for t in inits)} parameters, largest error {np.abs(a - b).max():.1e}, "
+          f"step {ck['state']['step']}, sha256 {hashlib.sha256(open(args.onnx, 'rb').read()).hexdigest()}")
+
+
+def cmd_eval(args):
+    """Few-shot accuracy of the ONNX file, and its held-out cosine; writes the numbers as JSON."""
+    o = ort.SessionOptions()
+    o.intra_op_num_threads = 1
+    sess = ort.InferenceSession(args.onnx, o, providers=["CPUExecutionProvider"])
+    prep = lambda im: (im.astype(np.float32).transpose(2, 0, 1)[None] - 128) / 128
+    encode = lambda ims: np.concatenate([sess.run(None, {"input": prep(im)})[0] for im in ims])
+    tests, cache, out = test_sets(args.data), {}, {}
+    for (name, how) in tests:
+        for shots in {"animals4": (1, 5, 10), "ants-bees": (1, 5, 20), "cifar10-mini": (5, 20, 100)}[name]:
+            draws = 5 if name == "cifar10-mini" else 20
+            out[f"{name} {how} {shots}"] = few_shot(encode, tests, name, how, shots, draws, cache)
+            print(f"{name:13} {how:7} {shots:4}  class means / LR / LR unit:", *out[f"{name} {how} {shots}"], flush=True)
+    if args.results:
+        json.dump(out, open(args.results, "w"), indent=1)
 
 
 def main():
@@ -431,6 +527,7 @@ def main():
     ap.add_argument("--teacher", default="/work/shared/models/real/mobilenet_v2_1.0_224.onnx")
     ap.add_argument("--bank", default="/work/lab/sprout/bank")
     ap.add_argument("--checkpoint", default="/work/lab/sprout/sprout.pt")
+    ap.add_argument("--onnx", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "sprout.onnx"))
     ap.add_argument("--seed", type=int, default=1)
     sub = ap.add_subparsers(dest="cmd", required=True)
     p = sub.add_parser("bank", help="crops and teacher embeddings")
@@ -438,10 +535,13 @@ def main():
     p.add_argument("--workers", type=int, default=2)
     p = sub.add_parser("train", help="train, resuming the checkpoint when there is one")
     p.add_argument("--seconds", type=float, default=4500, help="wall clock of the whole schedule")
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--batch", type=int, default=96)
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--batch", type=int, default=64, help="per worker")
     p.add_argument("--label-blend", type=float, default=0.5)
     p.add_argument("--every", type=float, default=150, help="seconds between checkpoints and log rows")
+    sub.add_parser("export", help="checkpoint to ONNX")
+    p = sub.add_parser("eval", help="few-shot accuracy of the ONNX file")
+    p.add_argument("--results", default="")
     args = ap.parse_args()
     globals()["cmd_" + args.cmd](args)
 

@@ -1,1 +1,32 @@
-//! Skeleton.
+//! Grow a new classifier on an old network, on the board.
+//!
+//! A **package** (`*.offshoot`, made by `offshoot convert` from an ONNX backbone) turns a camera
+//! frame into an embedding; a **head** is taught on the board to tell embeddings apart. Teaching
+//! takes a few pictures and some milliseconds, and needs no network.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/first_lesson.rs")]
+//! ```
+//!
+//! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`].
+//!
+//! # Features
+//! - `tract` (default): float packages and networks that the int8 engine knows only in part.
+//! - `image` (default): [`Picture`], frames decoded from files.
+
+#![deny(missing_docs)]
+
+mod error;
+mod extractor;
+mod head;
+#[cfg(feature = "image")]
+mod picture;
+
+pub use error::{Error, ErrorKind};
+pub use extractor::{Extractor, Memory, Verification};
+pub use head::Head;
+pub use offshoot_core::head::{Answer, ClassId, Fit, HeadKind, Limits, Probability};
+pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
+pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
+#[cfg(feature = "image")]
+pub use picture::Picture;

@@ -90,9 +90,10 @@ impl<'a> Embedding<'a> {
         };
         let range = |(lo, hi): (f32, f32), &x: &f32| (lo.min(x), hi.max(x));
         let (min, max) = values.iter().fold((0.0, 0.0), range);
-        // Divide first: `max - min` may be infinite.
-        match Scale::new(max / 255.0 - min / 255.0) {
-            Some(scale) if !(max - min).is_finite() => Quant { scale, zero_point: 0 },
+        let peak = max.max(-min);
+        match Scale::new(peak / 120.0) {
+            // The range, or its last step, could overflow.
+            Some(scale) if peak > f32::MAX / 4.0 => Quant { scale, zero_point: 0 },
             _ => Quant::from_range(min, max),
         }
     }

@@ -20,17 +20,17 @@ extern crate std;
 #[cfg(target_endian = "big")]
 compile_error!("packages hold little-endian weights that are used in place");
 
-//pub mod embedding;
+pub mod embedding;
 pub mod frame;
 pub mod graph;
-//pub mod head;
+pub mod head;
 pub mod limits;
 pub mod package;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
 
-//pub use embedding::Embedding;
+pub use embedding::Embedding;
 pub use frame::{Frame, PixelFormat};
 pub use graph::Graph;
 pub use package::Package;

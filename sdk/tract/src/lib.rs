@@ -1,1 +1,19 @@
-//! Skeleton.
+//! Runs on tract-core what the int8 engine does not run alone: float graphs, and networks
+//! the engine knows only in part.
+//!
+//! A package's graph becomes one tract model: a node per float operation, and one
+//! custom operation per run of int8 nodes, which is the engine with its arena. Maps keep
+//! the package's order (rows, columns, channels), so nothing is transposed between the two.
+//!
+//! tract-core is pinned: only the `tract` facade is under semver, and this crate uses the
+//! interfaces below it (operations with state) that make an allocation-free operation possible.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod convert;
+mod lower;
+mod network;
+mod segment;
+
+pub use network::{Network, TractError};

@@ -1,1 +1,55 @@
-//! Skeleton.
+//! What the device's small screen shows while it is taught and while it answers.
+//!
+//! A [`Screen`] is a plain description of one moment: title, camera picture, state, classes, hint.
+//! [`Screen::draw`] lays it out for the target's size and draws it. Nothing is kept or allocated.
+//! Panels of 176 x 168 pixels and more get the picture and a large label; smaller ones, such as
+//! the usual 128 x 64, only label and bars. Colours come from the pixel type: [`Ink`] is
+//! implemented for `Rgb565` and for `BinaryColor`.
+//!
+//! A screen is cleared before it is drawn. On a panel that shows every write at once, draw into
+//! `embedded_graphics::framebuffer::Framebuffer` and send that, or the picture flickers.
+//!
+//! ```
+//! use embedded_graphics::{
+//!     framebuffer::{Framebuffer, buffer_size},
+//!     pixelcolor::{Rgb565, raw::BigEndian},
+//! };
+//! use offshoot_view::{ClassLine, Screen, State};
+//!
+//! type Panel = Framebuffer<Rgb565, <Rgb565 as embedded_graphics::prelude::PixelColor>::Raw,
+//!     BigEndian, 240, 240, { buffer_size::<Rgb565>(240, 240) }>;
+//!
+//! let mut panel = Panel::new();
+//! Screen {
+//!     title: "Offshoot",
+//!     picture: None,
+//!     state: State::Answer { class: "mug", confidence: 0.93 },
+//!     classes: &[
+//!         ClassLine { name: "mug", samples: 5, probability: 0.93 },
+//!         ClassLine { name: "ball", samples: 5, probability: 0.07 },
+//!     ],
+//!     hint: "A: teach",
+//! }
+//! .draw(&mut panel)?;
+//! # Ok::<(), core::convert::Infallible>(())
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(test)]
+extern crate std;
+
+mod compact;
+mod full;
+mod ink;
+mod pen;
+mod picture;
+mod screen;
+mod short;
+mod text;
+
+pub use ink::{Ink, Theme};
+pub use picture::Picture;
+pub use screen::{ClassLine, Screen, State};

@@ -27,7 +27,7 @@ pub struct Camera {
 }
 
 /// Difference of two neighbours above which a pixel is looked at more closely.
-const EDGE: f32 = 0.05;
+const EDGE: f32 = 0.09;
 
 impl Camera {
     /// Longest side of a picture in pixels.

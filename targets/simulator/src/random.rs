@@ -1,5 +1,7 @@
 //! The source of every choice in a scene.
 
+use std::f32::consts::TAU;
+
 use crate::math::mix;
 
 /// SplitMix64: small, and the same everywhere.
@@ -37,12 +39,12 @@ impl Random {
 
     /// Returns an angle of the full circle.
     pub fn angle(&mut self) -> f32 {
-        self.range(0.0, 6.283_185_5)
+        self.range(0.0, TAU)
     }
 
     /// Returns a whole number below `count`, which must not be zero.
     pub fn below(&mut self, count: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(count) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(count)) >> 32) as u32
     }
 
     /// Returns true with this probability.

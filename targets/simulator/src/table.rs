@@ -1,5 +1,7 @@
 //! What the object stands on and the wall behind it.
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
 use crate::math::{Vec3, blend, floor, fract, hypot, max, min, mix, rgb, sin_cos, smoothstep, v};
 use crate::model::Surface;
 use crate::noise::{cell, cloud, plane};
@@ -184,7 +186,7 @@ impl Table {
 
 /// Returns how far off the middle of a picture a point is, one in the corners.
 pub fn eccentricity(x: f32, y: f32) -> f32 {
-    min(hypot(x, y) * 0.707_106_8, 1.0)
+    min(hypot(x, y) * FRAC_1_SQRT_2, 1.0)
 }
 
 #[cfg(test)]

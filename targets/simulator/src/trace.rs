@@ -10,7 +10,7 @@ const SIGHT_STEPS: u32 = 56;
 /// Steps of a shadow ray: shadows are soft, so they may be coarse.
 const SHADOW_STEPS: u32 = 16;
 /// Distance at which a surface counts as reached.
-const CONTACT: f32 = 0.003;
+const CONTACT: f32 = 0.004;
 
 /// Returns the light that arrives from a direction.
 pub fn trace(scene: &Scene, gaze: Vec3) -> Vec3 {

@@ -11,6 +11,9 @@ pub const MAX_NAME_BYTES: usize = 32;
 /// Most dimensions an embedding may have.
 pub const MAX_DIM: usize = 65_535;
 
+/// Most classes of one head.
+pub const MAX_CLASSES: u16 = 1024;
+
 /// Scratch columns of the solver, each one float a sample and class.
 const SOLVER_COLUMNS: usize = 6;
 
@@ -26,12 +29,17 @@ pub struct Limits {
 impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
-    /// Usable in constants: `static mut` buffers and arrays can be sized with it.
+    /// With `k` classes, `n` samples and `d` dimensions these are about
+    /// `n * (d + 11) + k * (4 * d + 41)` bytes (samples, names, weights), and for softmax
+    /// another `2 * n * (n + 1) + 24 * n * k + 16 * k` (products of samples, solver).
+    ///
+    /// Usable in constants, so that an array can be sized with it.
     ///
     /// # Errors
     ///
-    /// A zero limit, a dimension of zero or above [`MAX_DIM`], or a head that could not be
-    /// addressed or saved on any device (4 GiB).
+    /// A zero limit, more than [`MAX_CLASSES`] classes, a dimension of zero or above
+    /// [`MAX_DIM`], or a head that could not be addressed or saved (4 GiB; 2 GiB on a 32-bit
+    /// processor).
     pub const fn words(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
         match Layout::new(kind, dim, self) {
             Ok(layout) => Ok(layout.kept_words() + layout.work_words()),
@@ -113,16 +121,21 @@ impl Layout {
         if dim == 0 || dim > MAX_DIM {
             return Err(HeadError::DimOutOfRange { found: dim });
         }
-        if limits.classes == 0 || limits.samples == 0 {
-            return Err(HeadError::LimitIsZero);
+        if limits.classes == 0 || limits.classes > MAX_CLASSES {
+            return Err(HeadError::ClassesOutOfRange { found: limits.classes });
+        }
+        if limits.samples == 0 {
+            return Err(HeadError::NoSamples);
         }
         let (classes, samples) = (limits.classes as usize, limits.samples as usize);
         // Each factor is below 2^16, so that u64 cannot overflow.
         let (d, k, n) = (dim as u64, classes as u64, samples as u64);
-        let kept = 9 * k + n * (d + 12) / 4 + 5;
-        let work = k * (d + 6) + n * (n + 1) / 2 + SOLVER_COLUMNS as u64 * n * k;
+        let mut words = 9 * k + n * (d + 12) / 4 + k * (d + 2) + 16;
+        if matches!(kind, HeadKind::Softmax) {
+            words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4);
+        }
         // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
-        if kept + work >= 1 << 30 || kept + work > (usize::MAX / 8) as u64 {
+        if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
             return Err(HeadError::TooLarge { classes: limits.classes, samples: limits.samples });
         }
         Ok(Self { kind, dim, classes, samples })
@@ -250,6 +263,19 @@ pub(super) struct Work<'a> {
     pub solver: &'a mut [f32],
 }
 
+impl Work<'_> {
+    /// Leaves out the classes that do not exist yet.
+    pub fn keep_classes(&mut self, classes: usize, dim: usize) {
+        shorten(&mut self.weights, classes * dim);
+        shorten(&mut self.bias, classes);
+        shorten(&mut self.scores, classes);
+    }
+}
+
+fn shorten(slice: &mut &mut [f32], len: usize) {
+    *slice = &mut core::mem::take(slice)[..len];
+}
+
 fn take<'a, T: Pod>(words: &mut &'a [u32], count: usize) -> &'a [T] {
     let (front, rest) = words.split_at((count * size_of::<T>()).div_ceil(4));
     *words = rest;
@@ -260,4 +286,54 @@ fn take_mut<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] 
     let (front, rest) = core::mem::take(words).split_at_mut((count * size_of::<T>()).div_ceil(4));
     *words = rest;
     &mut bytemuck::cast_slice_mut(front)[..count]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::Head;
+
+    #[test]
+    fn every_word_is_used() {
+        for kind in HeadKind::ALL {
+            // Multiples of four leave no gaps between the parts.
+            let layout = Layout::new(kind, 12, Limits { classes: 4, samples: 8 }).unwrap();
+            let mut words = [0; 1024];
+            let (kept, work) = layout.split(&mut words);
+            let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
+            let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
+            let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len();
+            assert_eq!(bytes, layout.kept_words() * 4);
+            let floats = work.weights.len() + work.bias.len() + work.scores.len();
+            assert_eq!(floats + work.gram.len() + work.solver.len(), layout.work_words());
+        }
+    }
+
+    #[test]
+    fn sizes_are_what_the_documentation_says() {
+        let bytes = |kind, classes, samples| Limits { classes, samples }.bytes(kind, 1280);
+        assert_eq!(bytes(HeadKind::NearestMean, 3, 15), Ok(34_852));
+        assert_eq!(bytes(HeadKind::Softmax, 3, 15), Ok(36_460));
+        assert_eq!(bytes(HeadKind::Softmax, 10, 500), Ok(1_318_272));
+    }
+
+    #[test]
+    fn an_array_and_a_constant_will_do() {
+        const LIMITS: Limits = Limits { classes: 2, samples: 4 };
+        const WORDS: usize = match LIMITS.words(HeadKind::Softmax, 16) {
+            Ok(words) => words,
+            Err(_) => panic!("limits"),
+        };
+        let head = Head::new(HeadKind::Softmax, 16, [0; 32], LIMITS, [0; WORDS]);
+        assert_eq!(head.map(|head| head.limits()).ok(), Some(LIMITS));
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn a_box_will_do() {
+        let limits = Limits { classes: 2, samples: 4 };
+        let mut head = Head::boxed(HeadKind::NearestMean, 16, [0; 32], limits).unwrap();
+        assert!(head.add_class("a").is_ok());
+        assert!(Head::boxed(HeadKind::NearestMean, 0, [0; 32], limits).is_err());
+    }
 }

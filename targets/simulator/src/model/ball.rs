@@ -1,5 +1,7 @@
 //! A ball: beach ball, football, basketball or striped, turned any way up.
 
+use std::f32::consts::TAU;
+
 use super::{Bounds, Model, Surface, paint};
 use crate::math::{Vec3, blend, fract, max, min, rgb, smoothstep, v};
 use crate::random::Random;
@@ -44,7 +46,7 @@ impl Ball {
     }
 
     fn panels(&self, d: Vec3) -> Vec3 {
-        let sector = fract(libm::atan2f(d.z, d.x) / 6.283_185_5) * 6.0;
+        let sector = fract(libm::atan2f(d.z, d.x) / TAU) * 6.0;
         let colour = match sector as u32 {
             0 | 3 => self.first,
             1 | 4 => self.second,

@@ -1,5 +1,7 @@
 //! A mug: a hollow, slightly conical cylinder with a handle and something to drink.
 
+use std::f32::consts::TAU;
+
 use super::{Bounds, Model, Surface, paint};
 use crate::math::{Vec3, blend, fract, hypot, max, rgb, smoothstep, v};
 use crate::random::Random;
@@ -77,7 +79,7 @@ impl Mug {
                 blend(self.outer, self.second, max(band, line))
             }
             Decor::Dots => {
-                let around = libm::atan2f(p.z, p.x) * (9.0 / 6.283_185_5);
+                let around = libm::atan2f(p.z, p.x) * (9.0 / TAU);
                 let row = up * 4.2;
                 let shift = if fract(row * 0.5) < 0.5 { 0.0 } else { 0.5 };
                 let dot = hypot((fract(around + shift) - 0.5) * 1.25, fract(row) - 0.5);

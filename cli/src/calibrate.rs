@@ -1,0 +1,151 @@
+//! The float network on sample pictures: what range each layer takes, and what its embeddings are.
+
+use offshoot_core::Frame;
+use offshoot_core::graph::TensorId;
+use offshoot_core::preprocess::Preprocess;
+use offshoot_tract::{Network, TractError};
+use thiserror::Error;
+use tract_onnx::prelude::*;
+use tract_onnx::prelude::TractError as Cause;
+
+use crate::emit::{self, EmitError};
+use crate::ir::Model;
+use crate::quantize::Range;
+
+/// Why a network could not be calibrated.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// The float network cannot be written down.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The float network does not run.
+    #[error(transparent)]
+    Tract(#[from] TractError),
+    /// tract does not run the source model.
+    #[error("tract does not run the source model: {0}")]
+    Reference(String),
+    /// A layer gives no finite value on any picture.
+    #[error("layer `{layer}` gives no finite number on the calibration pictures; the preprocessing may be wrong")]
+    NotFinite {
+        /// The layer.
+        layer: String,
+    },
+}
+
+/// Our float network, every layer of which can be watched.
+#[derive(Debug)]
+pub struct Watched {
+    network: Network,
+    input: Vec<f32>,
+    preprocess: Preprocess,
+    layers: usize,
+}
+
+impl Watched {
+    /// Prepares the network.
+    ///
+    /// # Errors
+    /// A network that cannot be written down or run.
+    pub fn new(model: &Model, preprocess: &Preprocess) -> Result<Self, CalibrateError> {
+        let emitted = emit::float(model)?;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        // The input is watched by its bytes, not here.
+        let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
+        let network = Network::observing(&graph, &observed)?;
+        let input = vec![0.0; model.layers[0].shape.elements()];
+        Ok(Self { network, input, preprocess: *preprocess, layers: model.layers.len() })
+    }
+
+    /// Runs one picture.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), CalibrateError> {
+        // The length fits by construction.
+        let _ = self.preprocess.normalize_into(frame, &mut self.input);
+        Ok(self.network.run_floats(&self.input)?)
+    }
+
+    /// A layer's values after a run: rows, columns, channels.
+    pub fn values(&self, layer: usize) -> &[f32] {
+        if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
+    }
+
+    /// Widens each layer's range by the last run.
+    pub fn widen(&self, ranges: &mut [Range]) {
+        for (layer, range) in ranges.iter_mut().enumerate().take(self.layers) {
+            range.see(self.values(layer));
+        }
+    }
+}
+
+/// Checks that every layer showed a number.
+///
+/// # Errors
+/// [`CalibrateError::NotFinite`] with the first layer that did not.
+pub fn check(model: &Model, ranges: &[Range]) -> Result<(), CalibrateError> {
+    match ranges.iter().position(|r| r.min > r.max) {
+        Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// tract's own plan of the source model: the reference that owes nothing to our import.
+pub struct Reference {
+    state: TypedSimpleState,
+    preprocess: Preprocess,
+    input: Vec<f32>,
+}
+
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reference").field("preprocess", &self.preprocess).finish_non_exhaustive()
+    }
+}
+
+impl Reference {
+    /// Optimizes a model of one picture in, one tensor out.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn new(model: TypedModel, preprocess: &Preprocess) -> Result<Self, CalibrateError> {
+        let state = model.into_optimized().and_then(SimplePlan::new).and_then(|p| p.spawn());
+        let values = preprocess.shape().map_or(0, |s| s.elements());
+        Ok(Self { state: state.map_err(reference)?, preprocess: *preprocess, input: vec![0.0; values] })
+    }
+
+    /// The source model's output for a picture, in its own order (channels first).
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>, CalibrateError> {
+        let p = &self.preprocess;
+        let _ = p.normalize_into(frame, &mut self.input);
+        let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
+        let planar: Vec<f32> =
+            (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect();
+        let input = Tensor::from_shape(&[1, c, h, w], &planar).map_err(reference)?;
+        let outputs = self.state.run(tvec!(input.into_tvalue())).map_err(reference)?;
+        let values = outputs[0].cast_to::<f32>().map_err(reference)?;
+        let plain = values.try_as_plain_ram().map_err(reference)?;
+        Ok(plain.as_slice::<f32>().map_err(reference)?.to_vec())
+    }
+}
+
+fn reference(error: Cause) -> CalibrateError {
+    CalibrateError::Reference(format!("{error:#}"))
+}
+
+/// Mean over the pixels of each channel of a map in planes: what [`emit::pool_output`] adds.
+pub fn pool_planes(values: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = values.len() / channels.max(1);
+    values.chunks_exact(pixels.max(1)).map(|plane| plane.iter().sum::<f32>() / pixels as f32).collect()
+}
+
+/// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let (aa, bb) = (dot(a, a), dot(b, b));
+    if aa == 0.0 || bb == 0.0 { if aa == bb { 1.0 } else { 0.0 } } else { dot(a, b) / (aa * bb).sqrt() }
+}

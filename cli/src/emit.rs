@@ -1,0 +1,233 @@
+//! From our network to the package's graph: in float, or in codes as far as the engine goes.
+
+use offshoot_core::graph::{
+    Affine, Binary, Clamp, Element, FloatOp, Int8Op, Op, Tensor, TensorId, Unary, Window,
+};
+use offshoot_core::package::{GraphWriter, WriteError};
+use offshoot_core::{Multiplier, Quant, Shape};
+use thiserror::Error;
+
+use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
+use crate::quantize::{self, QuantizeError};
+
+/// Why a network cannot be written as a graph.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The format does not hold it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A layer's numbers do not fit 8 bits and a multiplier.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+}
+
+/// A graph, and where the network's layers went.
+#[derive(Debug)]
+pub struct Emitted {
+    /// The graph.
+    pub writer: GraphWriter,
+    /// The embedding.
+    pub output: TensorId,
+    /// For each layer the tensor with its result, in codes where there is one.
+    pub tensors: Vec<Option<TensorId>>,
+}
+
+/// Writes the network in float.
+///
+/// # Errors
+/// What the format does not hold.
+pub fn float(model: &Model) -> Result<Emitted, EmitError> {
+    Emitter::new(model, vec![false; model.layers.len()], &[]).run()
+}
+
+/// Writes the network in codes where the engine knows the operation, in float elsewhere.
+///
+/// `quants` gives each layer's quantization (see [`quantize::plan`]).
+///
+/// # Errors
+/// What does not fit 8 bits, or the format.
+pub fn int8(model: &Model, quants: &[Quant]) -> Result<Emitted, EmitError> {
+    Emitter::new(model, quantize::in_codes(model), quants).run()
+}
+
+struct Emitter<'m> {
+    model: &'m Model,
+    /// Which layers are run in codes.
+    in_codes: Vec<bool>,
+    /// Each layer's quantization, whether it is run in codes or only read in them.
+    quants: &'m [Quant],
+    writer: GraphWriter,
+    codes: Vec<Option<TensorId>>,
+    floats: Vec<Option<TensorId>>,
+}
+
+type Written = Result<TensorId, EmitError>;
+
+impl<'m> Emitter<'m> {
+    fn new(model: &'m Model, in_codes: Vec<bool>, quants: &'m [Quant]) -> Self {
+        let element = if in_codes[0] { Element::Int8(quants[0]) } else { Element::Float };
+        let writer = GraphWriter::new(Tensor { shape: model.layers[0].shape, element });
+        let none = vec![None; model.layers.len()];
+        let mut emitter = Self { model, in_codes, quants, writer, codes: none.clone(), floats: none };
+        emitter.place(0, 0);
+        emitter
+    }
+
+    fn run(mut self) -> Result<Emitted, EmitError> {
+        for (id, layer) in self.model.layers.iter().enumerate().skip(1) {
+            let tensor = if self.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
+            self.place(id, tensor);
+        }
+        let tensors: Vec<_> = self.codes.iter().zip(&self.floats).map(|(c, f)| c.or(*f)).collect();
+        let output = tensors[self.model.output].unwrap_or_default();
+        self.writer.graph(output)?;
+        Ok(Emitted { writer: self.writer, output, tensors })
+    }
+
+    fn place(&mut self, id: LayerId, tensor: TensorId) {
+        let list = if self.in_codes[id] { &mut self.codes } else { &mut self.floats };
+        list[id] = Some(tensor);
+    }
+
+    /// A layer's result as floats, converted if it is in codes.
+    fn as_floats(&mut self, id: LayerId) -> Written {
+        if let Some(tensor) = self.floats[id] {
+            return Ok(tensor);
+        }
+        let layer = &self.model.layers[id];
+        let codes = self.codes[id].unwrap_or_default();
+        let out = Tensor { shape: layer.shape, element: Element::Float };
+        let tensor = self.writer.node(&layer.name, Op::Float(FloatOp::Dequantize), &[codes], out)?;
+        self.floats[id] = Some(tensor);
+        Ok(tensor)
+    }
+
+    /// A layer's result as codes, converted with its own quantization if it is in floats.
+    fn as_codes(&mut self, id: LayerId) -> Written {
+        if let Some(tensor) = self.codes[id] {
+            return Ok(tensor);
+        }
+        let layer = &self.model.layers[id];
+        let floats = self.floats[id].unwrap_or_default();
+        let out = Tensor { shape: layer.shape, element: Element::Int8(self.quants[id]) };
+        let tensor = self.writer.node(&layer.name, Op::Float(FloatOp::Quantize), &[floats], out)?;
+        self.codes[id] = Some(tensor);
+        Ok(tensor)
+    }
+
+    fn float(&mut self, layer: &Layer) -> Written {
+        let inputs: Vec<TensorId> =
+            layer.inputs.iter().map(|&i| self.as_floats(i)).collect::<Result<_, _>>()?;
+        let op = match &layer.op {
+            LayerOp::Conv(conv) => FloatOp::Conv {
+                window: conv.window,
+                groups: conv.groups as u16,
+                weights: self.writer.floats(&conv.weights)?,
+                bias: self.writer.floats(&conv.bias)?,
+            },
+            LayerOp::Unary(unary) => FloatOp::Unary(*unary),
+            LayerOp::Binary(binary) => FloatOp::Binary(*binary),
+            LayerOp::Constant { op, values } => {
+                FloatOp::Constant { op: *op, values: self.writer.floats(values)? }
+            }
+            &LayerOp::AveragePool { window, include_pad } => FloatOp::AveragePool { window, include_pad },
+            &LayerOp::MaxPool { window } => FloatOp::MaxPool { window },
+            LayerOp::Concat => FloatOp::Concat,
+            &LayerOp::Pad { pad } => FloatOp::Pad { pad },
+            LayerOp::Softmax => FloatOp::Softmax,
+            LayerOp::Flatten => FloatOp::Flatten,
+            LayerOp::Input | LayerOp::Scale { .. } => unreachable!("folded or placed before"),
+        };
+        let out = Tensor { shape: layer.shape, element: Element::Float };
+        let tensor = self.writer.node(&layer.name, Op::Float(op), &inputs, out)?;
+        let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
+        let clamp = Op::Float(FloatOp::Unary(Unary::Clamp { lo, hi }));
+        Ok(self.writer.node(&layer.name, clamp, &[tensor], out)?)
+    }
+
+    fn int8(&mut self, id: LayerId, layer: &Layer) -> Written {
+        let inputs: Vec<TensorId> =
+            layer.inputs.iter().map(|&i| self.as_codes(i)).collect::<Result<_, _>>()?;
+        let source = layer.inputs[0];
+        let (from, out) = (self.quants[source], self.quants[id]);
+        let clamp = clamp_codes(layer.clamp, out);
+        let op = match &layer.op {
+            LayerOp::Conv(conv) => self.conv(layer, conv, self.model.layers[source].shape, from, out, clamp)?,
+            LayerOp::Binary(Binary::Add) => {
+                let (a, b) = quantize::add([from, self.quants[layer.inputs[1]]], out);
+                Int8Op::Add { a, b, clamp }
+            }
+            &LayerOp::AveragePool { window, include_pad } => {
+                let factor = f64::from(from.scale.get()) / f64::from(out.scale.get());
+                let multiplier = Multiplier::new(factor).ok_or_else(|| QuantizeError::range(&layer.name))?;
+                Int8Op::AveragePool { window, include_pad, multiplier, clamp }
+            }
+            &LayerOp::MaxPool { window } => Int8Op::MaxPool { window },
+            LayerOp::Concat => {
+                let affine = |&i: &LayerId| quantize::rescale(self.quants[i], out);
+                let affines: Vec<Affine> = layer.inputs.iter().map(affine).collect();
+                Int8Op::Concat { affines: self.writer.affines(&affines)? }
+            }
+            &LayerOp::Unary(Unary::Clamp { lo, hi }) => {
+                Int8Op::Rescale { affine: quantize::rescale(from, out), clamp: clamp_codes(Some((lo, hi)), out) }
+            }
+            &LayerOp::Pad { pad } => Int8Op::Pad { pad },
+            LayerOp::Flatten => Int8Op::Flatten,
+            other => unreachable!("{other:?} is not run in codes"),
+        };
+        let tensor = Tensor { shape: layer.shape, element: Element::Int8(out) };
+        Ok(self.writer.node(&layer.name, Op::Int8(op), &inputs, tensor)?)
+    }
+
+    fn conv(
+        &mut self,
+        layer: &Layer,
+        conv: &Conv,
+        input: Shape,
+        from: Quant,
+        out: Quant,
+        clamp: Clamp,
+    ) -> Result<Int8Op, EmitError> {
+        let quantized = quantize::conv(&layer.name, conv, from, out)?;
+        let channels = layer.shape.c();
+        let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
+        let weights = if depthwise {
+            transpose(&quantized.weights, channels)
+        } else {
+            quantized.weights
+        };
+        Ok(Int8Op::Conv {
+            window: conv.window,
+            groups: conv.groups as u16,
+            weights: self.writer.codes(&weights)?,
+            bias: self.writer.words(&quantized.bias)?,
+            mantissas: self.writer.words(&quantized.mantissas)?,
+            shift: quantized.shift,
+            clamp,
+        })
+    }
+}
+
+/// C, H x W becomes H x W, C.
+fn transpose(weights: &[i8], channels: usize) -> Vec<i8> {
+    let taps = weights.len() / channels;
+    (0..weights.len()).map(|i| weights[i % channels * taps + i / channels]).collect()
+}
+
+fn clamp_codes(clamp: Option<(f32, f32)>, quant: Quant) -> Clamp {
+    let Some((lo, hi)) = clamp else { return Clamp::NONE };
+    Clamp { lo: quant.quantize(lo), hi: quant.quantize(hi) }
+}
+
+/// Appends a global average pool where the embedding is a map, so that it becomes a vector.
+///
+/// Returns whether it did.
+pub fn pool_output(model: &mut Model) -> bool {
+    let shape = model.layers[model.output].shape;
+    let Some(window) = Window::covering(shape).filter(|_| shape.h() * shape.w() > 1) else { return false };
+    let Some(vector) = Shape::vector(shape.c() as u32) else { return false };
+    let op = LayerOp::AveragePool { window, include_pad: false };
+    model.output = model.push("offshoot.pool", op, vec![model.output], vector);
+    true
+}

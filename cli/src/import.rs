@@ -1,0 +1,311 @@
+//! ONNX in, our own network out.
+//!
+//! tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
+//! happens before tract's declutter, because after it ONNX's tensor names are gone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::ops::unimpl::UnimplementedOp;
+
+use crate::ir::Model;
+
+mod constants;
+mod cut;
+mod walk;
+
+pub use cut::Cut;
+
+/// Why a model cannot be imported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Larger than any model that is worth carrying to a board.
+    #[error("{path}: {bytes} bytes; the limit is {}", MAX_BYTES)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The bytes are not an ONNX model.
+    #[error("{path}: not an ONNX model, or cut off: {reason}")]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The model's input is not a picture we can feed.
+    #[error("{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}")]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The input's name.
+        input: String,
+        /// The input's type and shape.
+        found: String,
+        /// The next thing to do.
+        hint: String,
+    },
+    /// tract cannot analyse the model.
+    #[error("{path}: {reason}")]
+    Analyse {
+        /// The file.
+        path: PathBuf,
+        /// tract's message, outermost cause first.
+        reason: String,
+    },
+    /// An operation nobody here knows.
+    #[error("{path}: node `{node}` is a {op}, which is not supported{hint}")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The node's name.
+        node: String,
+        /// The operation, and what about it.
+        op: String,
+        /// The next thing to do, if there is one.
+        hint: String,
+    },
+    /// The tensor asked for is not there.
+    #[error("{path}: no tensor `{cut}` to cut at{}", nearest_text(nearest))]
+    NoSuchTensor {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        cut: String,
+        /// The most similar names.
+        nearest: Vec<String>,
+    },
+}
+
+fn nearest_text(nearest: &[String]) -> String {
+    if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
+}
+
+/// Largest ONNX file read.
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// An ONNX model, parsed.
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    proto: ModelProto,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A model with its cut: the network to convert, and tract's own float plan of the same cut.
+#[derive(Debug)]
+pub struct Imported {
+    /// The network up to the embedding.
+    pub model: Model,
+    /// What was cut, and why there.
+    pub cut: Cut,
+    /// tract's model of the cut, not yet optimized: the float reference.
+    pub reference: TypedModel,
+    /// tract's model with its classifier, where there is one: tells which preprocessing it wants.
+    pub classifier: Option<TypedModel>,
+}
+
+impl Source {
+    /// Reads and parses a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not ONNX.
+    pub fn open(path: &Path) -> Result<Self, ImportError> {
+        let read = |source| ImportError::Read { path: path.to_path_buf(), source };
+        let bytes = std::fs::metadata(path).map_err(read)?.len();
+        if bytes > MAX_BYTES {
+            return Err(ImportError::TooLarge { path: path.to_path_buf(), bytes });
+        }
+        Self::parse(path, &std::fs::read(path).map_err(read)?)
+    }
+
+    /// Parses a model in memory; `path` is only for messages.
+    ///
+    /// # Errors
+    /// Bytes that are not ONNX.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
+        let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
+        let proto = tract_onnx::onnx()
+            .proto_model_for_read(&mut &*bytes)
+            .map_err(|e| not_onnx(e.root_cause().to_string()))?;
+        match &proto.graph {
+            Some(graph) if !graph.node.is_empty() => {}
+            _ => return Err(not_onnx("it holds no graph".to_string())),
+        }
+        Ok(Self { path: path.to_path_buf(), sha256: Sha256::digest(bytes).into(), proto })
+    }
+
+    /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.proto.metadata_props.iter().find(|p| p.key == key).map(|p| p.value.as_str())
+    }
+
+    /// The file's name without its folder.
+    pub fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Analyses the model and walks it up to the cut.
+    ///
+    /// `cut` is a tensor's name, or `None` to find the embedding; `size` gives width and height
+    /// where the model leaves them open.
+    ///
+    /// # Errors
+    /// Unknown operations, a cut that does not exist, an input that is not a picture.
+    pub fn import(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
+        // tract asserts and divides on some malformed graphs; a panic there is the file's fault.
+        quietly(|| self.import_inner(cut, size)).unwrap_or_else(|panic| Err(self.analyse(panic)))
+    }
+
+    fn import_inner(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
+        let model = self.inference_model(size)?;
+        let (typed, cut) = match cut {
+            Some(name) => {
+                let outlet = self.find(&model, name)?;
+                (self.typed(model, Some(outlet))?, Cut::asked(name))
+            }
+            None => {
+                let typed = self.typed(model, None)?;
+                let cut = cut::find(&typed);
+                (typed, cut)
+            }
+        };
+        let full = cut.outlet.map(|_| typed.clone());
+        let mut reference = typed;
+        if let Some(outlet) = cut.outlet {
+            reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+            reference = reference.into_compact().map_err(|e| self.tract(&e))?;
+        }
+        let model = walk::walk(&reference).map_err(|u| self.unsupported(u))?;
+        let classifier = full.filter(|_| cut.has_classifier);
+        Ok(Imported { model, cut, reference, classifier })
+    }
+
+    fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
+        let dir = self.path.parent().and_then(Path::to_str);
+        let parsed = tract_onnx::onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?;
+        let mut model = parsed.model;
+        let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
+        let [input] = inputs[..] else {
+            return Err(self.input_error(&model, inputs.first().copied(), "The model has several inputs."));
+        };
+        let fact = model.outlet_fact(input).map_err(|e| self.tract(&e))?.clone();
+        let rank = fact.shape.rank().concretize();
+        let dim = |i: usize| fact.shape.dim(i).and_then(|d| d.concretize()).and_then(|d| d.to_usize().ok());
+        if rank != Some(4) {
+            return Err(self.input_error(&model, Some(input), ""));
+        }
+        let channels = dim(1).unwrap_or(3);
+        let (width, height) = match (dim(3), dim(2), size) {
+            (Some(w), Some(h), _) => (w, h),
+            (_, _, Some((w, h))) => (w as usize, h as usize),
+            _ => return Err(self.input_error(&model, Some(input), "Its size is open: give --size WIDTHxHEIGHT.")),
+        };
+        if channels != 1 && channels != 3 {
+            let hint = "Channels must come second (NCHW) and be 1 or 3.";
+            return Err(self.input_error(&model, Some(input), hint));
+        }
+        let fact = f32::fact([1, channels, height, width]).into();
+        model.set_input_fact(0, fact).map_err(|e| self.tract(&e))?;
+        Ok(model)
+    }
+
+    /// Infers shapes and folds constants, up to `cut` if given.
+    fn typed(&self, mut model: InferenceModel, cut: Option<OutletId>) -> Result<TypedModel, ImportError> {
+        if let Some(outlet) = cut {
+            model.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+        }
+        let order = model.eval_order().map_err(|e| self.tract(&e))?;
+        if let Some(node) = order.iter().map(|&n| model.node(n)).find(|n| n.op_is::<UnimplementedOp>()) {
+            let op = self.op_type(&node.name);
+            return Err(self.unsupported(walk::Unsupported { node: node.name.clone(), op }));
+        }
+        let mut typed = model.into_typed().map_err(|e| self.tract(&e))?;
+        typed.prop_consts().map_err(|e| self.tract(&e))?;
+        typed.into_compact().map_err(|e| self.tract(&e))
+    }
+
+    fn find(&self, model: &InferenceModel, name: &str) -> Result<OutletId, ImportError> {
+        let labelled = model.outlet_labels.iter().find(|(_, label)| *label == name).map(|(outlet, _)| *outlet);
+        let named = || model.nodes().iter().find(|n| n.name == name).map(|n| OutletId::new(n.id, 0));
+        labelled.or_else(named).ok_or_else(|| {
+            let graph = self.proto.graph.as_ref();
+            let names: Vec<&str> =
+                graph.into_iter().flat_map(|g| &g.node).flat_map(|n| &n.output).map(String::as_str).collect();
+            let nearest = nearest(name, &names);
+            ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
+        })
+    }
+
+    /// The ONNX operation behind a node's name.
+    fn op_type(&self, node: &str) -> String {
+        let nodes = self.proto.graph.iter().flat_map(|g| &g.node);
+        let found = nodes.into_iter().find(|n| n.name == node || n.output.iter().any(|o| o == node));
+        found.map_or_else(|| "an unknown operation".to_string(), |n| n.op_type.clone())
+    }
+
+    fn input_error(&self, model: &InferenceModel, input: Option<OutletId>, hint: &str) -> ImportError {
+        let describe = |outlet: OutletId| {
+            let fact = model.outlet_fact(outlet).map(|f| format!("{f:?}")).unwrap_or_default();
+            (model.node(outlet.node).name.clone(), fact)
+        };
+        let (input, found) = input.map(describe).unwrap_or_default();
+        ImportError::Input { path: self.path.clone(), input, found, hint: hint.to_string() }
+    }
+
+    fn unsupported(&self, unsupported: walk::Unsupported) -> ImportError {
+        let walk::Unsupported { node, op } = unsupported;
+        let hint = "; --cut at a tensor before it may still serve".to_string();
+        ImportError::Unsupported { path: self.path.clone(), node, op, hint }
+    }
+
+    fn tract(&self, error: &TractError) -> ImportError {
+        self.analyse(format!("{error:#}"))
+    }
+
+    fn analyse(&self, reason: String) -> ImportError {
+        ImportError::Analyse { path: self.path.clone(), reason }
+    }
+}
+
+/// Runs `f`; a panic becomes its message, without a backtrace on the user's screen.
+fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(f));
+    std::panic::set_hook(hook);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        format!("the model is malformed: {}", text.unwrap_or_else(|| "analysis failed".to_string()))
+    })
+}
+
+/// The three names most like `name`.
+fn nearest(name: &str, names: &[&str]) -> Vec<String> {
+    let mut scored: Vec<_> = names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(3).map(|(_, n)| format!("`{n}`")).collect()
+}

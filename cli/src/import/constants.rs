@@ -1,0 +1,45 @@
+//! Constants as the walk needs them: one value per channel, or the kernel of a convolution.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cnn::KernelFormat;
+
+/// The floats of a constant.
+pub(super) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
+    let cast = tensor.cast_to::<f32>().ok()?;
+    Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
+}
+
+/// One value per channel of a map with `channels` of them; `rank` is the map's.
+///
+/// A constant broadcasts if it has one value, or if its only long axis lines up with axis 1.
+pub(super) fn per_channel(tensor: &Tensor, rank: usize, channels: usize) -> Option<Vec<f32>> {
+    let values = floats(tensor)?;
+    if let [value] = values[..] {
+        return Some(vec![value; channels]);
+    }
+    let shape = tensor.shape();
+    let offset = rank.checked_sub(shape.len())?;
+    let lines_up = shape.iter().enumerate().all(|(i, &d)| d == 1 || (i + offset == 1 && d == channels));
+    lines_up.then_some(values)
+}
+
+/// A kernel in the order O, H, W, I / groups.
+pub(super) fn kernel(tensor: &Tensor, format: KernelFormat, groups: usize) -> Option<Vec<f32>> {
+    let values = floats(tensor)?;
+    let shape: [usize; 4] = tensor.shape().try_into().ok()?;
+    // Strides of O, H, W, I in the source.
+    let [a, b, c, d] = shape;
+    let (sizes, strides) = match format {
+        KernelFormat::OIHW => ([a, c, d, b], [b * c * d, d, 1, c * d]),
+        KernelFormat::OHWI => ([a, b, c, d], [b * c * d, c * d, d, 1]),
+        KernelFormat::HWIO if groups == 1 => ([d, a, b, c], [1, b * c * d, c * d, d]),
+        KernelFormat::HWIO => return None,
+    };
+    let [o, h, w, i] = sizes;
+    let mut out = Vec::with_capacity(values.len());
+    for (o, h, w) in (0..o).flat_map(|o| (0..h).flat_map(move |h| (0..w).map(move |w| (o, h, w)))) {
+        let start = o * strides[0] + h * strides[1] + w * strides[2];
+        out.extend((0..i).map(|i| values[start + i * strides[3]]));
+    }
+    Some(out)
+}

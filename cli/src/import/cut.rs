@@ -1,0 +1,101 @@
+//! Where to cut: the tensor that feeds the last classifier.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::{Conv, SumPool};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::nn::{Reduce, Softmax};
+
+/// The chosen cut.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// Name of the tensor that becomes the embedding.
+    pub name: String,
+    /// One sentence on how it was chosen.
+    pub why: String,
+    /// Whether a classifier follows.
+    pub has_classifier: bool,
+    pub(super) outlet: Option<OutletId>,
+}
+
+impl Cut {
+    pub(super) fn asked(name: &str) -> Self {
+        Self { name: name.to_string(), why: "as asked".to_string(), has_classifier: false, outlet: None }
+    }
+}
+
+/// Classes of ImageNet, without and with background.
+const IMAGENET: [usize; 2] = [1000, 1001];
+
+/// Walks back from the output over what may follow a classifier to the classifier itself.
+///
+/// A fully connected layer is one; a convolution is one if a softmax follows it, if it sees a
+/// single pixel, or if it gives ImageNet's classes. Otherwise the model has no classifier and
+/// its output is the embedding.
+pub(super) fn find(model: &TypedModel) -> Cut {
+    let output = model.outputs[0];
+    let mut at = output;
+    let mut softmax = false;
+    loop {
+        let node = model.node(at.node);
+        softmax |= node.op_is::<Softmax>();
+        let classifies = node.op_is::<EinSum>()
+            || node.op_as::<Conv>().is_some_and(|conv| {
+                let single = model.outlet_fact(at).is_ok_and(|f| f.shape.volume() == f.shape[1]);
+                softmax || single || IMAGENET.contains(&conv.pool_spec.output_channels)
+            });
+        if classifies {
+            let embedding = skip_moves(model, node.inputs[0]);
+            return Cut {
+                name: name_of(model, embedding),
+                why: format!("it feeds the classifier `{}`", node.name),
+                has_classifier: true,
+                outlet: Some(embedding),
+            };
+        }
+        match data_input(model, at.node) {
+            Some(previous) if may_follow_a_classifier(model, at.node) => at = previous,
+            _ => break,
+        }
+    }
+    Cut {
+        name: name_of(model, output),
+        why: "the model has no classifier, its output is the embedding".to_string(),
+        has_classifier: false,
+        outlet: Some(output),
+    }
+}
+
+fn may_follow_a_classifier(model: &TypedModel, node: usize) -> bool {
+    let node = model.node(node);
+    node.op_is::<Softmax>()
+        || node.op_is::<AxisOp>()
+        || node.op_is::<TypedBinOp>()
+        || node.op_is::<Reduce>()
+        || node.op_is::<SumPool>()
+        || ["Dropout", "Identity", "Cast"].iter().any(|n| node.op.name().starts_with(n))
+}
+
+/// The only input that is not a constant.
+fn data_input(model: &TypedModel, node: usize) -> Option<OutletId> {
+    let is_data = |outlet: &&OutletId| !model.node(outlet.node).op_is::<Const>();
+    let mut inputs = model.node(node).inputs.iter().filter(is_data);
+    inputs.next().copied().filter(|_| inputs.next().is_none())
+}
+
+/// The name that the model's author gave: through the nodes that tract put in for one of ONNX.
+fn name_of(model: &TypedModel, outlet: OutletId) -> String {
+    let label = model.outlet_label(outlet).map(str::to_string);
+    label.unwrap_or_else(|| model.node(outlet.node).name.clone())
+}
+
+/// Steps back over unnamed axis changes, so that the embedding is a tensor of the source model.
+fn skip_moves(model: &TypedModel, outlet: OutletId) -> OutletId {
+    let mut at = outlet;
+    while model.outlet_label(at).is_none() && model.node(at.node).op_is::<AxisOp>() {
+        at = model.node(at.node).inputs[0];
+    }
+    at
+}

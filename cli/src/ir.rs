@@ -1,0 +1,152 @@
+//! The converter's own network: float, one picture, maps in rows, columns, channels.
+//!
+//! Every stage from import to emission works on this; nothing after `import` knows tract's
+//! or ONNX's vocabulary.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::{Binary, Unary, Window};
+
+/// Index of a layer; also the name of the tensor it produces.
+pub type LayerId = usize;
+
+/// A network as a list of layers, each reading earlier ones. Layer 0 is the input.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The layers in an order that can be run.
+    pub layers: Vec<Layer>,
+    /// The embedding.
+    pub output: LayerId,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The node's name in the source model.
+    pub name: String,
+    /// What it does.
+    pub op: LayerOp,
+    /// What it reads.
+    pub inputs: Vec<LayerId>,
+    /// What it produces.
+    pub shape: Shape,
+    /// Limits of the result: an activation fused into the operation.
+    pub clamp: Option<(f32, f32)>,
+}
+
+/// What a layer does.
+#[derive(Debug, Clone)]
+pub enum LayerOp {
+    /// The preprocessed picture.
+    Input,
+    /// Convolution.
+    Conv(Conv),
+    /// `x * factors[c] + offsets[c]`: what batch norm is once it is trained.
+    Scale {
+        /// One per channel.
+        factors: Vec<f32>,
+        /// One per channel.
+        offsets: Vec<f32>,
+    },
+    /// A function of one value.
+    Unary(Unary),
+    /// A function of two layers.
+    Binary(Binary),
+    /// A function of a layer and a constant per channel.
+    Constant {
+        /// The function; the constant is its second operand.
+        op: Binary,
+        /// One per channel.
+        values: Vec<f32>,
+    },
+    /// Mean over a window.
+    AveragePool {
+        /// The window.
+        window: Window,
+        /// Whether padding counts in the divisor.
+        include_pad: bool,
+    },
+    /// Largest value of a window.
+    MaxPool {
+        /// The window.
+        window: Window,
+    },
+    /// Joins channels.
+    Concat,
+    /// A border of zeros: above, left, below, right.
+    Pad {
+        /// The border.
+        pad: [u8; 4],
+    },
+    /// Softmax over the channels.
+    Softmax,
+    /// H, W, C becomes the vector C, H, W.
+    Flatten,
+}
+
+/// A convolution's constants.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    /// The window.
+    pub window: Window,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// O, H, W, I / groups.
+    pub weights: Vec<f32>,
+    /// One per output channel.
+    pub bias: Vec<f32>,
+}
+
+impl Model {
+    /// Appends a layer.
+    pub fn push(&mut self, name: impl Into<String>, op: LayerOp, inputs: Vec<LayerId>, shape: Shape) -> LayerId {
+        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None });
+        self.layers.len() - 1
+    }
+
+    /// How many layers read each layer; the output counts as read once.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.layers.len()];
+        for layer in &self.layers {
+            for &input in &layer.inputs {
+                readers[input] += 1;
+            }
+        }
+        readers[self.output] += 1;
+        readers
+    }
+
+    /// Lets everyone who reads `old` read `new`.
+    pub fn redirect(&mut self, old: LayerId, new: LayerId) {
+        for layer in &mut self.layers {
+            layer.inputs.iter_mut().filter(|i| **i == old).for_each(|i| *i = new);
+        }
+        if self.output == old {
+            self.output = new;
+        }
+    }
+
+    /// Drops layers that the output does not need.
+    pub fn compact(&mut self) {
+        let mut needed = vec![false; self.layers.len()];
+        needed[0] = true;
+        needed[self.output] = true;
+        for id in (0..self.layers.len()).rev().filter(|&id| id <= self.output) {
+            if needed[id] {
+                self.layers[id].inputs.iter().for_each(|&i| needed[i] = true);
+            }
+        }
+        let mut place = vec![0; self.layers.len()];
+        let mut kept = Vec::new();
+        for (id, layer) in std::mem::take(&mut self.layers).into_iter().enumerate() {
+            if needed[id] {
+                place[id] = kept.len();
+                kept.push(layer);
+            }
+        }
+        for layer in &mut kept {
+            layer.inputs.iter_mut().for_each(|i| *i = place[*i]);
+        }
+        self.output = place[self.output];
+        self.layers = kept;
+    }
+}

@@ -1,0 +1,235 @@
+//! What a head answers.
+
+use super::error::AskError;
+use super::memory::Memory;
+use super::query::Query;
+use super::{Answer, ClassId, Fit, Head, HeadKind, Probability, gram, nearest_mean, softmax, vector};
+use crate::embedding::Embedding;
+
+/// Learning and answering.
+impl<M: Memory> Head<M> {
+    /// Fits the head to its samples, unless it is.
+    ///
+    /// The result depends on the samples and the strength only, not on earlier fits.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn fit(&mut self) -> Result<Fit, AskError> {
+        Ok(self.fitted()?.0)
+    }
+
+    fn fitted(&mut self) -> Result<(Fit, f32), AskError> {
+        if let Some(fitted) = self.fitted {
+            return Ok(fitted);
+        }
+        if self.samples == 0 {
+            return Err(AskError::NothingTaught);
+        }
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep_classes(self.classes, self.layout.dim);
+        let fitted = match self.layout.kind {
+            HeadKind::NearestMean => {
+                nearest_mean::fit(&kept, self.samples, self.layout.dim, &mut work);
+                (Fit { iterations: 0, converged: true, gradient_norm: 0.0 }, 0.0)
+            }
+            HeadKind::Softmax => {
+                gram::extend(&kept, work.gram, self.gram_rows, self.samples);
+                self.gram_rows = self.samples;
+                softmax::fit(&kept, self.samples, self.strength, &mut work)
+            }
+        };
+        self.fitted = Some(fitted);
+        Ok(fitted)
+    }
+
+    /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
+    ///
+    /// # Errors
+    ///
+    /// Nothing taught, or an embedding of another length or with a value that is not finite.
+    pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+        let (found, needed) = (embedding.len(), self.layout.dim);
+        if found != needed {
+            return Err(AskError::WrongLength { found, needed });
+        }
+        if let Some(index) = embedding.first_non_finite() {
+            return Err(AskError::NotFinite { index });
+        }
+        let (_, mean_length) = self.fitted()?;
+        let (_, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep_classes(self.classes, needed);
+        let query = Query::new(embedding);
+        let factor = match self.layout.kind {
+            HeadKind::NearestMean => query.unit_factor(),
+            HeadKind::Softmax => query.half_factor(mean_length),
+        };
+        let rows = work.weights.chunks_exact(needed).zip(&*work.bias);
+        for (score, (weights, bias)) in work.scores.iter_mut().zip(rows) {
+            *score = factor * query.dot(weights) + bias;
+        }
+        vector::softmax(work.scores);
+        Ok(best(work.scores))
+    }
+
+    /// As [`Head::classify`]; also writes the probability of every class to the front of `out`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`], or if `out` is shorter than the classes are many.
+    pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
+        let (found, needed) = (out.len(), self.classes);
+        let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
+        let answer = self.classify(embedding)?;
+        let (_, work) = self.layout.split(self.memory.words_mut());
+        out.copy_from_slice(&work.scores[..needed]);
+        Ok(answer)
+    }
+}
+
+/// The most probable class.
+fn best(probabilities: &[f32]) -> Answer {
+    let (mut class, mut first, mut second) = (0, 0.0, 0.0);
+    for (index, &p) in probabilities.iter().enumerate() {
+        if p > first {
+            (class, first, second) = (index, p, first);
+        } else if p > second {
+            second = p;
+        }
+    }
+    Answer { class: ClassId(class as u16), confidence: Probability(first), margin: first - second }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Noise, cluster, empty, fingerprint, taught};
+    use super::*;
+    use crate::head::Limits;
+    use crate::quant::{Quant, Scale};
+    use std::vec::Vec;
+
+    #[test]
+    fn clusters_are_told_apart() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 4, 5, 40, 0.6);
+            let mut noise = Noise(3);
+            for class in (0..4).flat_map(|class| [class; 50]) {
+                let values = cluster(&mut noise, class, 40, 0.6);
+                let answer = head.classify(Embedding::Float(&values)).unwrap();
+                assert_eq!(answer.class.index(), class, "{kind}");
+                assert!(answer.confidence.get() > 0.3 && answer.margin > 0.0, "{kind} {answer:?}");
+            }
+        }
+    }
+
+    /// On every processor: CI runs this on two.
+    #[test]
+    fn answers_have_the_same_bits_everywhere() {
+        let digest = |kind| {
+            let bits = fingerprint(&mut taught(kind, 5, 7, 101, 1.0));
+            crc32fast::hash(bytemuck::cast_slice(&bits))
+        };
+        assert_eq!(digest(HeadKind::NearestMean), 57_485_155);
+        assert_eq!(digest(HeadKind::Softmax), 3_363_410_621);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_agree_with_the_answer() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 4, 20, 1.0);
+            let empty = head.add_class("empty").unwrap();
+            let values = cluster(&mut Noise(4), 1, 20, 1.0);
+            let mut out = [9.0; 5];
+            let answer = head.probabilities(Embedding::Float(&values), &mut out).unwrap();
+            assert!((out[..4].iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            assert_eq!((out[empty.index()], out[4]), (0.0, 9.0), "an empty class is no answer");
+            let mut sorted = out[..4].to_vec();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            assert_eq!((answer.confidence.get(), answer.margin), (sorted[0], sorted[0] - sorted[1]));
+            assert_eq!(out[answer.class.index()], sorted[0]);
+            let short = head.probabilities(Embedding::Float(&values), &mut out[..3]);
+            assert_eq!(short, Err(AskError::TooShort { found: 3, needed: 4 }));
+        }
+    }
+
+    #[test]
+    fn one_class_is_certain() {
+        for kind in HeadKind::ALL {
+            let mut head = empty(kind, 3, Limits { classes: 2, samples: 2 });
+            let query = Embedding::Float(&[0.0, 2.0, 1.0]);
+            assert_eq!(head.classify(query), Err(AskError::NothingTaught));
+            let only = head.add_class("only").unwrap();
+            head.add_class("other").unwrap();
+            assert_eq!(head.fit(), Err(AskError::NothingTaught));
+            head.add_sample(only, Embedding::Float(&[1.0, 0.0, 0.0])).unwrap();
+            let answer = head.classify(query).unwrap();
+            assert_eq!((answer.class, answer.confidence.get(), answer.margin), (only, 1.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn bad_questions_are_refused() {
+        let mut head = taught(HeadKind::Softmax, 2, 2, 3, 0.5);
+        let before = fingerprint(&mut head);
+        let refused = |head: &mut super::super::testing::TestHead, values: &[f32]| {
+            head.classify(Embedding::Float(values)).unwrap_err()
+        };
+        assert_eq!(refused(&mut head, &[1.0]), AskError::WrongLength { found: 1, needed: 3 });
+        let infinite = [0.0, f32::NEG_INFINITY, f32::NAN];
+        assert_eq!(refused(&mut head, &infinite), AskError::NotFinite { index: 1 });
+        assert_eq!(fingerprint(&mut head), before);
+    }
+
+    #[test]
+    fn codes_and_floats_of_the_same_values_get_the_same_answer() {
+        let quant = Quant { scale: Scale::new(0.02).unwrap(), zero_point: -128 };
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 5, 37, 0.6);
+            for class in 0..3 {
+                let values = cluster(&mut Noise(5), class, 37, 0.6);
+                let codes: Vec<i8> = values.iter().map(|&x| quant.quantize(x)).collect();
+                let codes = Embedding::Int8 { codes: &codes, quant };
+                let floats: Vec<f32> = codes.iter().collect();
+                let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
+                head.probabilities(codes, &mut a).unwrap();
+                head.probabilities(Embedding::Float(&floats), &mut b).unwrap();
+                assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    /// The best that can be said of such features is that nothing breaks.
+    #[test]
+    fn hostile_features_give_finite_answers() {
+        let (huge, tiny) = (f32::MAX, f32::MIN_POSITIVE / 4.0);
+        let cases: [[[f32; 3]; 4]; 8] = [
+            [[0.0; 3]; 4],
+            [[1.0; 3]; 4],
+            [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [-1.0, 5.0, 0.0]],
+            [[huge; 3], [-huge; 3], [huge, -huge, 0.0], [0.0; 3]],
+            [[tiny; 3], [0.0, tiny, 0.0], [-tiny; 3], [0.0; 3]],
+            [[huge; 3], [1.0; 3], [tiny; 3], [-1.0, 0.0, huge]],
+            [[1e-12, 0.0, 0.0], [0.0, 1e-12, 0.0], [1e12, 0.0, 0.0], [0.0, 1e12, 0.0]],
+            [[0.0; 3], [0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        ];
+        for (kind, case) in HeadKind::ALL.into_iter().flat_map(|k| cases.map(|case| (k, case))) {
+            let mut head = empty(kind, 3, Limits { classes: 2, samples: 4 });
+            let classes = ["a", "b"].map(|name| head.add_class(name).unwrap());
+            for (i, values) in case.iter().enumerate() {
+                head.add_sample(classes[i % 2], Embedding::Float(values)).unwrap();
+            }
+            for strength in [1e-3, 10.0, 1e3] {
+                head.set_strength(strength).unwrap();
+                let fit = head.fit().unwrap();
+                assert!(fit.gradient_norm.is_finite(), "{kind} {case:?} {fit:?}");
+                let (_, work) = head.layout.split(&mut *head.memory);
+                assert!(work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()), "{case:?}");
+                for values in case.iter().chain(&[[huge; 3], [tiny; 3], [0.0, -1.0, huge]]) {
+                    let mut p = [0.0; 2];
+                    head.probabilities(Embedding::Float(values), &mut p).unwrap();
+                    assert!((p[0] + p[1] - 1.0).abs() < 1e-5, "{kind} {case:?} {values:?} {p:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What can go wrong, one type an operation.
+
+use super::ClassId;
+use super::memory::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
+use super::record::VERSION;
+use super::{MAX_STRENGTH, MIN_STRENGTH};
+
+/// Why a head could not be made, or loaded.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The embedding is empty or too long.
+    #[error("{found} dimensions, allowed are 1 to {MAX_DIM}")]
+    DimOutOfRange {
+        /// Dimensions asked for.
+        found: usize,
+    },
+    /// The limit of classes is out of range.
+    #[error("room for {found} classes, allowed are 1 to {MAX_CLASSES}")]
+    ClassesOutOfRange {
+        /// Limit asked for.
+        found: u16,
+    },
+    /// The limit of samples is zero.
+    #[error("room for 0 samples, allowed are 1 to 65535")]
+    NoSamples,
+    /// The head could not be addressed or saved.
+    #[error("a head of {classes} classes and {samples} samples is too large; lower the limits")]
+    TooLarge {
+        /// Limit asked for.
+        classes: u16,
+        /// Limit asked for.
+        samples: u16,
+    },
+    /// The memory given is too short.
+    #[error("{found} words of memory, the head takes {needed}")]
+    MemoryTooShort {
+        /// Words given.
+        found: usize,
+        /// Words needed.
+        needed: usize,
+    },
+    /// The strength is not a number the solver can work with.
+    #[error("strength {found}, allowed are {MIN_STRENGTH} to {MAX_STRENGTH}")]
+    StrengthOutOfRange {
+        /// Strength asked for.
+        found: f32,
+    },
+    /// The bytes do not begin as a head does.
+    #[error("not a head: the first bytes are not OFFSHEAD")]
+    NotAHead,
+    /// The bytes end before the first fields do.
+    #[error("a head is longer than {found} bytes")]
+    Truncated {
+        /// Bytes given.
+        found: usize,
+    },
+    /// Written by a newer version.
+    #[error("head version {found}, this program reads {VERSION}; update it")]
+    UnknownVersion {
+        /// Version of the record.
+        found: u16,
+    },
+    /// Cut short or extended.
+    #[error("{found} bytes, the head says it has {stated}")]
+    WrongTotal {
+        /// Bytes given.
+        found: usize,
+        /// Bytes the record claims.
+        stated: usize,
+    },
+    /// The bytes have changed since they were written.
+    #[error("the checksum is wrong: the head is damaged")]
+    BadChecksum,
+    /// A kind of head this version does not have.
+    #[error("head kind {found}, allowed are 0 and 1")]
+    UnknownKind {
+        /// Kind in the record.
+        found: u8,
+    },
+    /// More is present than the limits allow.
+    #[error("{classes} classes and {samples} samples are more than the head's own limits")]
+    OverLimits {
+        /// Classes present.
+        classes: u16,
+        /// Samples present.
+        samples: u16,
+    },
+    /// The checksum is right but a field is not.
+    #[error("malformed head: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The head was taught on embeddings of another package.
+    #[error("the head was taught with another package; teach it again with this one")]
+    OtherPackage,
+}
+
+/// Why a class was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClassError {
+    /// The name is empty.
+    #[error("a class needs a name")]
+    Empty,
+    /// The name is too long.
+    #[error("a name of {found} bytes, allowed are {MAX_NAME_BYTES}")]
+    TooLong {
+        /// Bytes of the name.
+        found: usize,
+    },
+    /// The name has characters that cannot be shown.
+    #[error("a name with control characters; use letters")]
+    NotPrintable,
+    /// There is such a class already.
+    #[error("there is a class of that name")]
+    Duplicate {
+        /// The class of that name.
+        class: ClassId,
+    },
+    /// All places are taken.
+    #[error("all {limit} classes are taken; make the head with room for more")]
+    Full {
+        /// The limit given to the head.
+        limit: u16,
+    },
+}
+
+/// Why a sample was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// The class belongs to another head.
+    #[error("no class {class}, there are {count}")]
+    NoSuchClass {
+        /// Index of the class.
+        class: usize,
+        /// Classes of this head.
+        count: usize,
+    },
+    /// The embedding has another length.
+    #[error("{found} dimensions, this head takes {needed}")]
+    WrongLength {
+        /// Dimensions given.
+        found: usize,
+        /// Dimensions of the head.
+        needed: usize,
+    },
+    /// The embedding has a value that is infinite or no number.
+    #[error("dimension {index} is not finite")]
+    NotFinite {
+        /// The first such dimension.
+        index: usize,
+    },
+    /// All places are taken.
+    #[error("all {limit} samples are taken; make the head with room for more")]
+    Full {
+        /// The limit given to the head.
+        limit: u16,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// No class has a sample.
+    #[error("nothing has been taught; show it something first")]
+    NothingTaught,
+    /// The embedding has another length.
+    #[error("{found} dimensions, this head takes {needed}")]
+    WrongLength {
+        /// Dimensions given.
+        found: usize,
+        /// Dimensions of the head.
+        needed: usize,
+    },
+    /// The embedding has a value that is infinite or no number.
+    #[error("dimension {index} is not finite")]
+    NotFinite {
+        /// The first such dimension.
+        index: usize,
+    },
+    /// The output is shorter than the classes are many.
+    #[error("room for {found} probabilities, there are {needed} classes")]
+    TooShort {
+        /// Length of the output.
+        found: usize,
+        /// Classes of the head.
+        needed: usize,
+    },
+}
+
+/// Why a head could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The output is too short.
+    #[error("{found} bytes of output, the head takes {needed}")]
+    TooShort {
+        /// Bytes given.
+        found: usize,
+        /// Bytes needed.
+        needed: usize,
+    },
+}

@@ -1,0 +1,67 @@
+//! An embedding being asked about: its length, and its products with weights.
+
+use super::gram::{MIN_LENGTH, length};
+use super::vector::{dot_codes, dot_exact, dot_shrunk};
+use crate::embedding::Embedding;
+use crate::quant::Quant;
+
+/// One over the length of `codes - zero`; 0 if the embedding is too short to have a direction.
+pub(super) fn inverse_of_codes(codes: &[i8], quant: Quant) -> f32 {
+    let zero = quant.zero_point;
+    let root = libm::sqrt(dot_exact(codes, zero, codes, zero) as f64);
+    if root * f64::from(quant.scale.get()) < MIN_LENGTH { 0.0 } else { (1.0 / root) as f32 }
+}
+
+/// A checked embedding: of the right length, all values finite.
+pub(super) struct Query<'a> {
+    embedding: Embedding<'a>,
+    /// What values are multiplied with first, so that no product overflows.
+    shrink: f32,
+    /// One over the length after shrinking (of codes: in steps); 0 without direction.
+    inverse: f32,
+    length: f64,
+}
+
+impl<'a> Query<'a> {
+    pub fn new(embedding: Embedding<'a>) -> Self {
+        let values = match embedding {
+            Embedding::Float(values) => values,
+            Embedding::Int8 { codes, quant } => {
+                let inverse = inverse_of_codes(codes, quant);
+                let length = length(quant.scale.get(), inverse);
+                return Self { embedding, shrink: 1.0, inverse, length };
+            }
+        };
+        let square: f64 = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let root = libm::sqrt(square);
+        if root < MIN_LENGTH {
+            return Self { embedding, shrink: 1.0, inverse: 0.0, length: 0.0 };
+        }
+        let shrink = if root > 1e15 { 1e-25 } else { 1.0 };
+        let inverse = (1.0 / (root * f64::from(shrink))) as f32;
+        Self { embedding, shrink, inverse, length: length(1.0 / shrink, inverse) }
+    }
+
+    /// Product with weights, to be multiplied with one of the factors.
+    pub fn dot(&self, weights: &[f32]) -> f32 {
+        match self.embedding {
+            Embedding::Int8 { codes, quant } => dot_codes(weights, codes, quant.zero_point),
+            Embedding::Float(values) => dot_shrunk(weights, values, self.shrink),
+        }
+    }
+
+    /// The factor that makes the length 1.
+    pub fn unit_factor(&self) -> f32 {
+        self.inverse
+    }
+
+    /// The factor that makes the length `sqrt(length / mean)`.
+    pub fn half_factor(&self, mean: f32) -> f32 {
+        if mean == 0.0 {
+            return 0.0;
+        }
+        // No sample can be longer than the sum of all.
+        let relative = (self.length / f64::from(mean)).min(65_535.0);
+        (libm::sqrt(relative) * f64::from(self.inverse)) as f32
+    }
+}

@@ -1,0 +1,440 @@
+//! A head as bytes: what was taught, and nothing that can be computed from it.
+//!
+//! Little endian, in this order, without gaps:
+//!
+//! | Bytes | Field |
+//! |---|---|
+//! | 8 | magic `OFFSHEAD` |
+//! | 2 | version, 1 |
+//! | 1 | kind: 0 nearest mean, 1 softmax |
+//! | 1 | 0 |
+//! | 4 | length of the whole record |
+//! | 32 | id of the package that made the embeddings |
+//! | 4 | strength of softmax, a float |
+//! | 4 | dimensions |
+//! | 2, 2 | limits: classes, samples |
+//! | 2, 2 | present: classes, samples |
+//! | 1 + n, a class | length and bytes of the name |
+//! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), codes |
+//! | 4 | CRC-32 (IEEE) of all bytes before |
+
+use super::error::{EncodeError, HeadError};
+use super::memory::{Layout, Limits, Memory};
+use super::teach::check_name;
+use super::{Head, HeadKind, MAX_STRENGTH, MIN_STRENGTH};
+use crate::embedding::Embedding;
+use crate::quant::{Quant, Scale};
+
+/// First bytes of every head.
+pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
+
+/// The version this code writes; it reads all up to it.
+pub const VERSION: u16 = 1;
+
+const FIXED_BYTES: usize = 64;
+const SAMPLE_BYTES: usize = 8;
+const CRC_BYTES: usize = 4;
+
+/// A checked record: magic, version, length, checksum, and every field.
+///
+/// Says how much memory the head needs before any is set aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    kind: HeadKind,
+    strength: f32,
+    dim: usize,
+    limits: Limits,
+    package_id: &'a [u8; 32],
+    classes: usize,
+    samples: usize,
+    names: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Checks `bytes`, which must be one record and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Every way in which the bytes can fail to be a head.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let mut rest = checked_content(bytes)?;
+        let kind = match take(&mut rest)? {
+            [0, 0] => HeadKind::NearestMean,
+            [1, 0] => HeadKind::Softmax,
+            [found, _] => return Err(HeadError::UnknownKind { found }),
+        };
+        let _length: [u8; 4] = take(&mut rest)?;
+        let package_id = take_ref(&mut rest)?;
+        let strength = f32::from_le_bytes(take(&mut rest)?);
+        if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
+            return Err(HeadError::StrengthOutOfRange { found: strength });
+        }
+        let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
+        Layout::new(kind, dim, limits)?;
+        let (classes, samples) = (take_u16(&mut rest)?, take_u16(&mut rest)?);
+        if classes > limits.classes || samples > limits.samples {
+            return Err(HeadError::OverLimits { classes, samples });
+        }
+        let (classes, samples) = (usize::from(classes), usize::from(samples));
+        let names = take_names(&mut rest, classes)?;
+        let record = Self { kind, strength, dim, limits, package_id, classes, samples, names, body: rest };
+        record.check_samples()?;
+        Ok(record)
+    }
+
+    /// What kind of head it is.
+    pub fn kind(&self) -> HeadKind {
+        self.kind
+    }
+
+    /// Dimensions of its embeddings.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// How much it can be taught.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The package that made its embeddings.
+    pub fn package_id(&self) -> &'a [u8; 32] {
+        self.package_id
+    }
+
+    /// Names of its classes in order.
+    pub fn class_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        names(self.names)
+    }
+
+    /// Number of samples taught.
+    pub fn sample_count(&self) -> usize {
+        self.samples
+    }
+
+    fn check_samples(&self) -> Result<(), HeadError> {
+        // At most 2^32, because the limits have been checked.
+        let needed = self.samples as u64 * (self.dim + SAMPLE_BYTES) as u64;
+        if self.body.len() as u64 != needed {
+            return Err(HeadError::Malformed { what: "the samples do not fill the record" });
+        }
+        for (class, _) in self.samples() {
+            if class >= self.classes {
+                return Err(HeadError::Malformed { what: "a sample has no class" });
+            }
+        }
+        let whole = self.samples().count() == self.samples;
+        whole.then_some(()).ok_or(HeadError::Malformed { what: "a sample has no valid scale" })
+    }
+
+    /// Samples in order; stops at the first whose scale is none.
+    fn samples(&self) -> impl Iterator<Item = (usize, Embedding<'a>)> + use<'a> {
+        self.body.chunks_exact(self.dim + SAMPLE_BYTES).map_while(|bytes| {
+            let (head, codes) = bytes.split_first_chunk::<SAMPLE_BYTES>()?;
+            let [c0, c1, zero, 0, s0, s1, s2, s3] = *head else { return None };
+            let scale = Scale::new(f32::from_le_bytes([s0, s1, s2, s3]))?;
+            let quant = Quant { scale, zero_point: zero as i8 };
+            let class = usize::from(u16::from_le_bytes([c0, c1]));
+            Some((class, Embedding::Int8 { codes: bytemuck::cast_slice(codes), quant }))
+        })
+    }
+}
+
+impl<M: Memory> Head<M> {
+    /// Length of [`Head::encode`]'s output.
+    pub fn encoded_len(&self) -> usize {
+        let names: usize = self.classes().map(|(_, name)| 1 + name.len()).sum();
+        FIXED_BYTES + names + self.sample_count() * (self.dim() + SAMPLE_BYTES) + CRC_BYTES
+    }
+
+    /// Writes the head to the front of `out`; the same teaching gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// If `out` is shorter than [`Head::encoded_len`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = self.encoded_len();
+        let found = out.len();
+        let out = out.get_mut(..needed).ok_or(EncodeError::TooShort { found, needed })?;
+        let (content, crc) = out.split_at_mut(needed - CRC_BYTES);
+        let rest = &mut &mut content[..];
+        put(rest, &MAGIC);
+        put(rest, &VERSION.to_le_bytes());
+        put(rest, &[self.kind() as u8, 0]);
+        // Checked when the head was made: see `Layout::new`.
+        put(rest, &(needed as u32).to_le_bytes());
+        put(rest, self.package_id());
+        put(rest, &self.strength().to_le_bytes());
+        put(rest, &(self.dim() as u32).to_le_bytes());
+        for count in [self.limits().classes, self.limits().samples] {
+            put(rest, &count.to_le_bytes());
+        }
+        for count in [self.class_count(), self.sample_count()] {
+            put(rest, &(count as u16).to_le_bytes());
+        }
+        for (_, name) in self.classes() {
+            put(rest, &[name.len() as u8]);
+            put(rest, name.as_bytes());
+        }
+        for (class, codes, quant) in self.codes() {
+            let [c0, c1] = class.0.to_le_bytes();
+            put(rest, &[c0, c1, quant.zero_point as u8, 0]);
+            put(rest, &quant.scale.get().to_le_bytes());
+            put(rest, bytemuck::cast_slice(codes));
+        }
+        crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
+        Ok(needed)
+    }
+
+    /// Makes the head that was saved as `bytes` in `memory`, of
+    /// [`Limits::words`]`(kind, dim)` words as [`Record`] tells them.
+    ///
+    /// Its answers have the same bits as those of the head that was saved.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Record::open`]; another package than `expected_package_id`; too little
+    /// memory.
+    pub fn decode(
+        bytes: &[u8],
+        expected_package_id: Option<&[u8; 32]>,
+        memory: M,
+    ) -> Result<Self, HeadError> {
+        let record = Record::open(bytes)?;
+        if expected_package_id.is_some_and(|id| id != record.package_id) {
+            return Err(HeadError::OtherPackage);
+        }
+        let mut head = Self::new(record.kind, record.dim, *record.package_id, record.limits, memory)?;
+        head.set_strength(record.strength)?;
+        let bad = |_| HeadError::Malformed { what: "a class has an impossible name" };
+        for name in record.class_names() {
+            head.add_class(name).map_err(bad)?;
+        }
+        for (class, embedding) in record.samples() {
+            let class = head.class_at(class).ok_or(HeadError::Malformed { what: "class" })?;
+            let bad = |_| HeadError::Malformed { what: "a sample is not finite" };
+            head.add_sample(class, embedding).map_err(bad)?;
+        }
+        Ok(head)
+    }
+}
+
+/// Magic, version, length and checksum; returns what follows the version.
+fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
+    let short = HeadError::Truncated { found: bytes.len() };
+    let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
+    if *magic != MAGIC {
+        return Err(HeadError::NotAHead);
+    }
+    let (version, content) = rest.split_first_chunk::<2>().ok_or(short)?;
+    let version = u16::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(HeadError::UnknownVersion { found: version });
+    }
+    let stated = content.get(2..6).and_then(|b| b.first_chunk::<4>()).ok_or(short)?;
+    let stated = u32::from_le_bytes(*stated) as usize;
+    if stated != bytes.len() {
+        return Err(HeadError::WrongTotal { found: bytes.len(), stated });
+    }
+    let (all, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(short)?;
+    if crc32fast::hash(all) != u32::from_le_bytes(*crc) {
+        return Err(HeadError::BadChecksum);
+    }
+    content.split_last_chunk::<CRC_BYTES>().map(|(content, _)| content).ok_or(short)
+}
+
+fn take_ref<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], HeadError> {
+    let malformed = HeadError::Malformed { what: "the record ends within a field" };
+    let (field, tail) = rest.split_first_chunk::<N>().ok_or(malformed)?;
+    *rest = tail;
+    Ok(field)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], HeadError> {
+    take_ref(rest).copied()
+}
+
+fn take_u16(rest: &mut &[u8]) -> Result<u16, HeadError> {
+    take(rest).map(u16::from_le_bytes)
+}
+
+/// The bytes of `count` names; checks each and that no two are equal.
+fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadError> {
+    let all = *rest;
+    for _ in 0..count {
+        let [len] = take(rest)?;
+        let malformed = HeadError::Malformed { what: "a class has an impossible name" };
+        let (name, tail) = rest.split_at_checked(usize::from(len)).ok_or(malformed)?;
+        let known = &all[..all.len() - rest.len() - 1];
+        let name = core::str::from_utf8(name).map_err(|_| malformed)?;
+        if check_name(name).is_err() || names(known).any(|other| other == name) {
+            return Err(malformed);
+        }
+        *rest = tail;
+    }
+    Ok(&all[..all.len() - rest.len()])
+}
+
+fn names(mut bytes: &[u8]) -> impl Iterator<Item = &str> {
+    core::iter::from_fn(move || {
+        let (&len, rest) = bytes.split_first()?;
+        let (name, tail) = rest.split_at_checked(usize::from(len))?;
+        bytes = tail;
+        core::str::from_utf8(name).ok()
+    })
+}
+
+fn put(rest: &mut &mut [u8], field: &[u8]) {
+    let (front, tail) = core::mem::take(rest).split_at_mut(field.len());
+    front.copy_from_slice(field);
+    *rest = tail;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{TestHead, empty, fingerprint, taught};
+    use super::*;
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn encoded(head: &TestHead) -> Vec<u8> {
+        let mut bytes = vec![0xee; head.encoded_len() + 3];
+        let written = head.encode(&mut bytes).unwrap();
+        assert_eq!((written, &bytes[written..]), (head.encoded_len(), &[0xee; 3][..]));
+        bytes.truncate(written);
+        bytes
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<TestHead, HeadError> {
+        let record = Record::open(bytes)?;
+        let words = record.limits().words(record.kind(), record.dim())?;
+        let memory = Box::leak(vec![0x5555_5555; words].into_boxed_slice());
+        Head::decode(bytes, Some(&[7; 32]), memory)
+    }
+
+    /// Makes the checksum right again, so that what lies behind it is tested.
+    fn sealed(mut bytes: Vec<u8>, edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+        bytes.truncate(bytes.len() - CRC_BYTES);
+        edit(&mut bytes);
+        let total = (bytes.len() + CRC_BYTES) as u32;
+        bytes[12..16].copy_from_slice(&total.to_le_bytes());
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend(crc.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_loaded_head_answers_with_the_same_bits() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 4, 21, 0.8);
+            head.set_strength(2.5).unwrap();
+            head.add_class("empty").unwrap();
+            let unfitted = encoded(&head);
+            let before = fingerprint(&mut head);
+            let bytes = encoded(&head);
+            assert_eq!(bytes, unfitted, "the same teaching gives the same bytes");
+            let mut loaded = decoded(&bytes).unwrap();
+            assert_eq!(fingerprint(&mut loaded), before, "{kind}");
+            assert_eq!(encoded(&loaded), bytes);
+            assert_eq!((loaded.limits(), loaded.strength()), (head.limits(), 2.5));
+            assert!(loaded.classes().eq(head.classes()));
+        }
+    }
+
+    #[test]
+    fn an_empty_head_can_be_saved() {
+        let head = empty(HeadKind::Softmax, 5, Limits { classes: 2, samples: 2 });
+        let bytes = encoded(&head);
+        assert_eq!(bytes.len(), FIXED_BYTES + CRC_BYTES);
+        assert_eq!(decoded(&bytes).unwrap().class_count(), 0);
+    }
+
+    #[test]
+    fn a_record_tells_what_it_holds() {
+        let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
+        let record = Record::open(&bytes).unwrap();
+        assert_eq!((record.kind(), record.dim()), (HeadKind::NearestMean, 6));
+        assert_eq!((record.package_id(), record.sample_count()), (&[7; 32], 2));
+        assert_eq!(record.class_names().collect::<Vec<_>>(), ["c0", "c1"]);
+    }
+
+    #[test]
+    fn another_package_is_refused() {
+        let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
+        let mut memory = vec![0; 999];
+        let mut load = |id: Option<&[u8; 32]>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
+        assert_eq!(load(Some(&[8; 32])), Err(HeadError::OtherPackage));
+        assert_eq!((load(Some(&[7; 32])), load(None)), (Ok(()), Ok(())));
+        let short = Head::decode(&bytes, None, [0; 3]).map(|_| ());
+        assert!(matches!(short, Err(HeadError::MemoryTooShort { found: 3, .. })));
+    }
+
+    #[test]
+    fn every_truncation_and_extension_is_rejected() {
+        let mut bytes = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        for len in 0..bytes.len() {
+            assert!(Record::open(&bytes[..len]).is_err(), "{len}");
+        }
+        bytes.push(0);
+        assert!(matches!(Record::open(&bytes), Err(HeadError::WrongTotal { .. })));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_rejected() {
+        let mut bytes = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Record::open(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        Record::open(&bytes).unwrap();
+    }
+
+    #[test]
+    fn fields_behind_a_right_checksum_are_checked() {
+        type Edit = fn(&mut Vec<u8>);
+        // Names "c0" and "c1" are at 64 and 67, the samples of 8 + 5 bytes from 70 on.
+        let cases: [(&str, Edit); 19] = [
+            ("version", |b| b[8] = 2),
+            ("kind", |b| b[10] = 9),
+            ("zero after kind", |b| b[11] = 1),
+            ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("no dimension", |b| b[52] = 0),
+            ("all dimensions", |b| b[52..56].fill(0xff)),
+            ("no classes", |b| b[56] = 0),
+            ("no samples", |b| b[58] = 0),
+            ("classes over the limit", |b| b[60] = 4),
+            ("samples over the limit", |b| b[62] = 9),
+            ("a sample less", |b| b[62] = 3),
+            ("empty name", |b| b[64] = 0),
+            ("long name", |b| b[64] = 33),
+            ("name not UTF-8", |b| b[65] = 0xff),
+            ("equal names", |b| b[69] = b'0'),
+            ("class of a sample", |b| b[70] = 2),
+            ("zero after zero point", |b| b[73] = 1),
+            ("scale", |b| b[74..78].fill(0)),
+            ("a byte more", |b| b.push(0)),
+        ];
+        let good = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        decoded(&sealed(good.clone(), |_| ())).unwrap();
+        for (name, edit) in cases {
+            let bytes = sealed(good.clone(), edit);
+            let error = Record::open(&bytes).err();
+            assert!(error.is_some_and(|e| e != HeadError::BadChecksum), "{name}: {error:?}");
+        }
+        // Overflows only once it is multiplied out.
+        let bytes = sealed(good, |b| b[74..78].copy_from_slice(&f32::MAX.to_le_bytes()));
+        assert!(decoded(&bytes).is_err());
+    }
+
+    #[test]
+    fn output_must_be_long_enough() {
+        let head = taught(HeadKind::NearestMean, 2, 1, 6, 0.5);
+        let needed = head.encoded_len();
+        let short = head.encode(&mut vec![0; needed - 1]);
+        assert_eq!(short, Err(EncodeError::TooShort { found: needed - 1, needed }));
+    }
+}

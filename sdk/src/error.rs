@@ -1,0 +1,131 @@
+//! One error for the whole facade: what failed, and in which file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use offshoot_core::head::{AskError, ClassError, EncodeError, HeadError, SampleError};
+use offshoot_core::package::PackageError;
+use offshoot_core::preprocess::PreprocessError;
+use offshoot_engine::{PlanError, RunError};
+
+/// What failed, with the file concerned if there is one.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    path: Option<PathBuf>,
+}
+
+/// What failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A file is not a package that can be run.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The graph cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The plan did not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A frame could not be brought to the network's input.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// tract-core refused the graph, or failed.
+    #[cfg(feature = "tract")]
+    #[error(transparent)]
+    Tract(#[from] offshoot_tract::TractError),
+    /// The package needs tract-core, and this program was built without it.
+    #[error(
+        "the package is {precision}; this program was built without the `tract` feature and runs int8 only"
+    )]
+    NeedsTract {
+        /// Precision of the package.
+        precision: &'static str,
+    },
+    /// A picture does not decode.
+    #[cfg(feature = "image")]
+    #[error("not a picture that can be decoded: {0}")]
+    Picture(#[from] image::ImageError),
+    /// A head cannot be made or loaded.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A class cannot be added.
+    #[error(transparent)]
+    Class(#[from] ClassError),
+    /// A sample cannot be added.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// A head cannot answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// A head cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Error {
+    /// What failed.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The file concerned.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Names the file concerned.
+    pub(crate) fn at(kind: impl Into<ErrorKind>, path: &Path) -> Self {
+        Self { kind: kind.into(), path: Some(path.to_path_buf()) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, path: None }
+    }
+}
+
+/// So that `?` works on the errors of the layers below.
+macro_rules! from_cause {
+    ($($cause:ty),+ $(,)?) => {
+        $(impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                ErrorKind::from(cause).into()
+            }
+        })+
+    };
+}
+
+from_cause!(
+    PackageError,
+    PlanError,
+    RunError,
+    PreprocessError,
+    HeadError,
+    ClassError,
+    SampleError,
+    AskError,
+    EncodeError
+);
+#[cfg(feature = "tract")]
+from_cause!(offshoot_tract::TractError);

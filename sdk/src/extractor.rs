@@ -1,0 +1,283 @@
+//! From a frame to its embedding.
+
+use std::fs::File;
+use std::path::Path;
+
+use offshoot_core::graph::{Element, Graph};
+use offshoot_core::package::{PackageId, Precision};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Embedding, Frame, Package, Quant};
+use offshoot_engine::{Plan, Slot, Step};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, ErrorKind};
+
+/// An opened package with the memory to run it: frames in, embeddings out.
+///
+/// Everything is reserved when it is opened. Int8 packages then run without allocating; float
+/// and mixed ones run on tract-core, which allocates.
+#[derive(Debug)]
+pub struct Extractor {
+    bytes: Bytes,
+    backend: Backend,
+    preprocess: Preprocess,
+    element: Element,
+    dim: usize,
+    id: PackageId,
+}
+
+/// Where the package's bytes lie.
+enum Bytes {
+    Map(memmap2::Mmap),
+    Owned(Vec<u8>),
+    Static(&'static [u8]),
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => map,
+            Self::Owned(bytes) => bytes,
+            Self::Static(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Backend {
+    Engine {
+        plan: Plan<Vec<Step>>,
+        arena: Vec<i8>,
+        weights: std::ops::Range<usize>,
+        table: Vec<i8>,
+    },
+    #[cfg(feature = "tract")]
+    Tract {
+        network: Box<offshoot_tract::Network>,
+        input: Input,
+    },
+}
+
+#[cfg(feature = "tract")]
+#[derive(Debug)]
+enum Input {
+    Codes { codes: Vec<i8>, table: Vec<i8> },
+    Floats(Vec<f32>),
+}
+
+/// What an extractor takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of the arena that holds the maps; 0 where tract-core manages them.
+    pub arena: usize,
+    /// Bytes that no arena for this network could do without.
+    pub lower_bound: usize,
+    /// Bytes of the package, which stay in the file where it is memory-mapped.
+    pub package: usize,
+}
+
+/// The outcome of [`Extractor::verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// Golden vectors run.
+    pub vectors: usize,
+    /// How many gave what they must: the same codes, or floats within a relative error of 1e-3.
+    pub passed: usize,
+    /// SHA-256 over the package's id and all outputs; for int8 packages the same on every machine.
+    pub digest: [u8; 32],
+}
+
+impl Extractor {
+    /// Opens a package file; the weights are used where the memory map puts them.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not a package, or needs a feature this program lacks.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|e| Error::at(e, path))?;
+        // SAFETY: the map is private and read-only. A file that another process truncates while
+        // it is mapped ends this process with SIGBUS; packages are replaced by rename, not
+        // rewritten in place.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::at(e, path))?;
+        Self::build(Bytes::Map(map)).map_err(|e| Error::at(e, path))
+    }
+
+    /// Opens a package in memory.
+    ///
+    /// # Errors
+    /// As [`Extractor::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        Ok(Self::build(Bytes::Owned(bytes))?)
+    }
+
+    /// Opens a package linked into the program with `include_bytes!`.
+    ///
+    /// # Errors
+    /// As [`Extractor::open`].
+    pub fn from_static(bytes: &'static [u8]) -> Result<Self, Error> {
+        Ok(Self::build(Bytes::Static(bytes))?)
+    }
+
+    fn build(bytes: Bytes) -> Result<Self, ErrorKind> {
+        let package = Package::open(&bytes)?;
+        let graph = package.graph();
+        let backend = match package.manifest().precision {
+            Precision::Int8 => engine(&bytes, &package)?,
+            precision => tract(&package, precision)?,
+        };
+        let element = graph.tensor(graph.output()).element;
+        let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
+        let dim = package.embedding_dim();
+        Ok(Self { bytes, backend, preprocess, element, dim, id })
+    }
+
+    /// The package that was opened.
+    ///
+    /// # Panics
+    /// Never: it was checked when it was opened.
+    pub fn package(&self) -> Package<'_> {
+        Package::open(&self.bytes).expect("checked when it was opened")
+    }
+
+    /// Values of an embedding.
+    pub fn embedding_dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The digest that binds heads to this package.
+    pub fn id(&self) -> &PackageId {
+        &self.id
+    }
+
+    /// What the extractor takes.
+    pub fn memory(&self) -> Memory {
+        let package = self.bytes.len();
+        match &self.backend {
+            Backend::Engine { plan, .. } => {
+                Memory { arena: plan.arena_bytes(), lower_bound: plan.lower_bound_bytes(), package }
+            }
+            #[cfg(feature = "tract")]
+            Backend::Tract { .. } => Memory { arena: 0, lower_bound: 0, package },
+        }
+    }
+
+    /// The embedding of a frame of any size; valid until the next call.
+    ///
+    /// Int8 packages: allocates nothing.
+    ///
+    /// # Errors
+    /// What tract-core reports; int8 packages do not fail.
+    pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
+        match &mut self.backend {
+            Backend::Engine { plan, arena, weights, table } => {
+                self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
+                plan.run(&self.bytes[weights.clone()], arena)?;
+            }
+            #[cfg(feature = "tract")]
+            Backend::Tract { network, input } => match input {
+                Input::Codes { codes, table } => {
+                    self.preprocess.quantize_into(frame, table, codes)?;
+                    network.run_codes(codes)?;
+                }
+                Input::Floats(values) => {
+                    self.preprocess.normalize_into(frame, values)?;
+                    network.run_floats(values)?;
+                }
+            },
+        }
+        Ok(self.result())
+    }
+
+    fn result(&self) -> Embedding<'_> {
+        let quantized = |codes, quant: Quant| Embedding::Int8 { codes, quant };
+        match (&self.backend, self.element) {
+            (Backend::Engine { plan, arena, .. }, _) => {
+                quantized(&arena[plan.output().range()], plan.output().quant)
+            }
+            #[cfg(feature = "tract")]
+            (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(0), quant),
+            #[cfg(feature = "tract")]
+            (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats(0)),
+        }
+    }
+
+    /// Runs the package's golden vectors.
+    ///
+    /// # Errors
+    /// What tract-core reports.
+    pub fn verify(&mut self) -> Result<Verification, Error> {
+        let goldens: Vec<_> = self
+            .package()
+            .goldens()
+            .map(|g| (g.width.into(), g.height.into(), g.rgb.to_vec(), g.output.to_vec()))
+            .collect();
+        let mut hash = Sha256::new();
+        hash.update(self.id);
+        let mut passed = 0;
+        for (width, height, rgb, want) in &goldens {
+            let frame = Frame::rgb(*width, *height, rgb).expect("checked when it was opened");
+            let got = bytes_of(&self.embed(&frame)?);
+            hash.update(&got);
+            passed += usize::from(agrees(self.element, &got, want));
+        }
+        Ok(Verification { vectors: goldens.len(), passed, digest: hash.finalize().into() })
+    }
+}
+
+fn engine(bytes: &[u8], package: &Package<'_>) -> Result<Backend, ErrorKind> {
+    let graph = package.graph();
+    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+    let steps = Plan::<Vec<Step>>::steps_needed(graph, 0..graph.node_count())?;
+    let plan = Plan::new(graph, &mut slots, vec![Step::EMPTY; steps])?;
+    let arena = vec![0; plan.arena_bytes()];
+    // Where the weights lie in the file, so that the plan need not borrow it.
+    let start = graph.weights().as_ptr().addr() - bytes.as_ptr().addr();
+    let weights = start..start + graph.weights().len();
+    Ok(Backend::Engine { plan, arena, weights, table: package.input_table().to_vec() })
+}
+
+#[cfg(feature = "tract")]
+fn tract(package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorKind> {
+    let graph = package.graph();
+    let values = graph.tensor(Graph::INPUT).shape.elements();
+    let input = match graph.tensor(Graph::INPUT).element {
+        Element::Int8(_) => Input::Codes { codes: vec![0; values], table: package.input_table().to_vec() },
+        Element::Float => Input::Floats(vec![0.0; values]),
+    };
+    Ok(Backend::Tract { network: Box::new(offshoot_tract::Network::new(graph)?), input })
+}
+
+#[cfg(not(feature = "tract"))]
+fn tract(_package: &Package<'_>, precision: Precision) -> Result<Backend, ErrorKind> {
+    Err(ErrorKind::NeedsTract { precision: precision.name() })
+}
+
+/// An embedding as golden vectors hold it: codes, or little-endian floats.
+fn bytes_of(embedding: &Embedding<'_>) -> Vec<u8> {
+    match embedding {
+        Embedding::Int8 { codes, .. } => codes.iter().map(|&c| c as u8).collect(),
+        Embedding::Float(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    }
+}
+
+/// Codes must be the same; floats may differ by what the order of a sum changes.
+fn agrees(element: Element, got: &[u8], want: &[u8]) -> bool {
+    if element != Element::Float {
+        return got == want;
+    }
+    let floats = |bytes: &[u8]| -> Vec<f32> {
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    };
+    let (got, want) = (floats(got), floats(want));
+    let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    let difference: Vec<f32> = got.iter().zip(&want).map(|(g, w)| g - w).collect();
+    got.len() == want.len() && norm(&difference) <= 1e-3 * norm(&want)
+}

@@ -1,0 +1,199 @@
+//! One function per float operation: from the package's graph to tract's.
+
+use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, TensorId, Unary, Window};
+use offshoot_core::{Quant, Shape};
+use tract_core::internal::*;
+use tract_core::ops::array::{Pad, PadMode, TypedConcat};
+use tract_core::ops::binary::TypedBinOp;
+use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
+use tract_core::ops::nn::{DataFormat, Softmax, SoftmaxKind};
+use tract_core::ops::{math, nn};
+
+use crate::convert::{Dequantize, Quantize};
+
+/// A tract model under construction.
+pub(crate) struct Lowering<'g, 'a> {
+    pub model: TypedModel,
+    pub graph: &'g Graph<'a>,
+    /// Where each tensor of the package's graph stands in the model.
+    pub outlets: Vec<Option<OutletId>>,
+}
+
+impl<'g, 'a> Lowering<'g, 'a> {
+    pub fn new(graph: &'g Graph<'a>) -> TractResult<Self> {
+        let mut model = TypedModel::default();
+        let input = graph.tensor(Graph::INPUT);
+        let shape = dims(input.shape);
+        let fact = if input.element.quant().is_some() { i8::fact(shape) } else { f32::fact(shape) };
+        let mut outlets = vec![None; graph.tensor_count()];
+        outlets[0] = Some(model.add_source("input", fact)?);
+        Ok(Self { model, graph, outlets })
+    }
+
+    pub fn outlet(&self, id: TensorId) -> TractResult<OutletId> {
+        self.outlets[usize::from(id)].with_context(|| format!("tensor {id} is not computed"))
+    }
+
+    pub fn wire(
+        &mut self,
+        name: String,
+        op: impl Into<Box<dyn TypedOp>>,
+        inputs: &[OutletId],
+    ) -> TractResult<OutletId> {
+        Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    /// Adds a float node that produces tensor `id`.
+    pub fn float(&mut self, id: TensorId, node: &Node<'_>) -> TractResult<()> {
+        let Op::Float(op) = node.op else { bail!("{} is not a float node", node.name) };
+        let ids: Vec<TensorId> = node.inputs.iter().collect();
+        let inputs = ids.iter().map(|&i| self.outlet(i)).collect::<TractResult<TVec<_>>>()?;
+        let name = format!("{id}:{}", node.name);
+        let (first, out) = (self.graph.tensor(ids[0]), self.graph.tensor(id));
+        let quant = |t: offshoot_core::graph::Tensor| -> TractResult<Quant> {
+            t.element.quant().context("codes without quantization")
+        };
+        let outlet = match op {
+            FloatOp::Conv { window, groups, weights, bias } => {
+                self.conv(name, &inputs, (first.shape, out.shape), window, groups, (weights, bias))?
+            }
+            FloatOp::Unary(unary) => self.unary(name, unary, inputs[0])?,
+            FloatOp::Binary(binary) => self.wire(name, bin(binary), &inputs)?,
+            FloatOp::Constant { op, values } => {
+                let values: Vec<f32> = values.floats(self.graph.weights()).collect();
+                let constant = self.constant(&name, &[1, 1, 1, values.len()], &values)?;
+                self.wire(name, bin(op), &[inputs[0], constant])?
+            }
+            FloatOp::AveragePool { window, include_pad } => {
+                let pool_spec = pool_spec(&window, first.shape, out.shape);
+                self.wire(
+                    name,
+                    SumPool { pool_spec, count_include_pad: include_pad, normalize: true },
+                    &inputs,
+                )?
+            }
+            FloatOp::MaxPool { window } => {
+                let pool_spec = pool_spec(&window, first.shape, out.shape);
+                self.wire(name, MaxPool { pool_spec, with_index_outputs: None }, &inputs)?
+            }
+            FloatOp::Concat => self.wire(name, TypedConcat { axis: 3 }, &inputs)?,
+            FloatOp::Pad { pad } => {
+                let [top, left, bottom, right] = pad.map(usize::from);
+                let pads = vec![(0, 0), (top, bottom), (left, right), (0, 0)];
+                self.wire(name, Pad { pads, mode: PadMode::default() }, &inputs)?
+            }
+            FloatOp::Softmax => {
+                let kind = SoftmaxKind::Softmax;
+                self.wire(name, Softmax { axes: tvec![3], quant_output_dt: None, kind }, &inputs)?
+            }
+            FloatOp::Reshape => self.reshape(name, inputs[0], first.shape, out.shape)?,
+            FloatOp::Flatten => {
+                let planar = self.wire(format!("{name}.planar"), AxisOp::Move(3, 1), &inputs)?;
+                let [_, h, w, c] = dims(first.shape);
+                let from = [1, c, h, w].map(|d| d.to_dim()).into();
+                let to = dims(out.shape).map(|d| d.to_dim()).into();
+                self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
+            }
+            FloatOp::Quantize => self.wire(name, Quantize(quant(out)?), &inputs)?,
+            FloatOp::Dequantize => self.wire(name, Dequantize(quant(first)?), &inputs)?,
+            _ => bail!("{}: this program does not know the operation {}", node.name, node.op.name()),
+        };
+        self.outlets[usize::from(id)] = Some(outlet);
+        Ok(())
+    }
+
+    fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> TractResult<OutletId> {
+        let name = format!("{name}.constant{}", self.model.nodes().len());
+        self.model.add_const(name, Tensor::from_shape(shape, values)?)
+    }
+
+    fn conv(
+        &mut self,
+        name: String,
+        inputs: &[OutletId],
+        (input, output): (Shape, Shape),
+        window: Window,
+        groups: u16,
+        (weights, bias): (Blob, Blob),
+    ) -> TractResult<OutletId> {
+        let [kh, kw] = window.kernel.map(usize::from);
+        let groups = usize::from(groups);
+        let store = self.graph.weights();
+        let values: Vec<f32> = weights.floats(store).collect();
+        let kernel = self.constant(&name, &[output.c(), kh, kw, input.c() / groups], &values)?;
+        let values: Vec<f32> = bias.floats(store).collect();
+        let bias = self.constant(&name, &[output.c()], &values)?;
+        let op = Conv {
+            pool_spec: pool_spec(&window, input, output),
+            kernel_fmt: KernelFormat::OHWI,
+            group: groups,
+            q_params: None,
+        };
+        self.wire(name, op, &[inputs[0], kernel, bias])
+    }
+
+    fn unary(&mut self, name: String, unary: Unary, input: OutletId) -> TractResult<OutletId> {
+        let op = match unary {
+            Unary::Clamp { lo, hi } => return self.clamp(name, input, lo, hi),
+            Unary::Sigmoid => nn::sigmoid(),
+            Unary::Tanh => math::tanh(),
+            Unary::HardSwish => nn::hard_swish(),
+            Unary::Exp => math::exp(),
+            Unary::Sqrt => math::sqrt(),
+            Unary::Erf => math::erf(),
+            Unary::Abs => math::abs(),
+            Unary::LeakyRelu { slope } => nn::leaky_relu(slope),
+            _ => bail!("{name}: this program does not know the function {unary:?}"),
+        };
+        self.wire(name, op, &[input])
+    }
+
+    fn clamp(&mut self, name: String, input: OutletId, lo: f32, hi: f32) -> TractResult<OutletId> {
+        let mut outlet = input;
+        if lo > f32::NEG_INFINITY {
+            let constant = self.constant(&name, &[1, 1, 1, 1], &[lo])?;
+            outlet = self.wire(format!("{name}.lo"), math::max(), &[outlet, constant])?;
+        }
+        if hi < f32::INFINITY {
+            let constant = self.constant(&name, &[1, 1, 1, 1], &[hi])?;
+            outlet = self.wire(format!("{name}.hi"), math::min(), &[outlet, constant])?;
+        }
+        Ok(outlet)
+    }
+
+    fn reshape(&mut self, name: String, input: OutletId, from: Shape, to: Shape) -> TractResult<OutletId> {
+        let of = |s: Shape| dims(s).map(|d| d.to_dim()).into();
+        self.wire(name, AxisOp::Reshape(0, of(from), of(to)), &[input])
+    }
+}
+
+/// A map's shape as tract sees it: one picture, rows, columns, channels.
+pub(crate) fn dims(shape: Shape) -> [usize; 4] {
+    [1, shape.h(), shape.w(), shape.c()]
+}
+
+fn bin(op: Binary) -> TypedBinOp {
+    match op {
+        Binary::Add => math::add(),
+        Binary::Sub => math::sub(),
+        Binary::Mul => math::mul(),
+        Binary::Div => math::div(),
+        Binary::Max => math::max(),
+        Binary::Min => math::min(),
+        _ => math::add(),
+    }
+}
+
+fn pool_spec(window: &Window, input: Shape, output: Shape) -> PoolSpec {
+    let [top, left, bottom, right] = window.pad.map(usize::from);
+    let sides = |v: [u8; 2]| -> TVec<usize> { v.iter().map(|&s| s.into()).collect() };
+    PoolSpec {
+        data_format: DataFormat::NHWC,
+        kernel_shape: sides(window.kernel),
+        padding: PaddingSpec::Explicit(tvec![top, left], tvec![bottom, right]),
+        dilations: Some(sides(window.dilation)),
+        strides: Some(sides(window.stride)),
+        input_channels: input.c(),
+        output_channels: output.c(),
+    }
+}

@@ -1,0 +1,232 @@
+//! A package's graph, ready to run on tract-core.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use offshoot_core::graph::{Element, Graph, Op, Tensor as GraphTensor, TensorId};
+use offshoot_engine::{PlanError, RunError};
+use thiserror::Error;
+use tract_core::internal::*;
+
+use crate::lower::{Lowering, dims};
+use crate::segment::Int8Segment;
+
+/// Why tract-core did not take, or did not run, a graph.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TractError {
+    /// tract-core refused.
+    #[error("tract: {0:#}")]
+    Tract(#[from] TractCause),
+    /// A segment could not be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A segment could not be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The values given are not as many, or not of the kind, that the input takes.
+    #[error("the input takes {need} {kind}, {have} were given")]
+    Input {
+        /// Values of the input tensor.
+        need: usize,
+        /// Codes or floats.
+        kind: &'static str,
+        /// Values given.
+        have: usize,
+    },
+}
+
+/// tract's own error, opaque.
+#[derive(Debug)]
+pub struct TractCause(tract_core::prelude::TractError);
+
+impl std::fmt::Display for TractCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The causes, outermost first.
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for TractCause {}
+
+impl From<tract_core::prelude::TractError> for TractError {
+    fn from(error: tract_core::prelude::TractError) -> Self {
+        Self::Tract(TractCause(error))
+    }
+}
+
+/// A float or mixed network with its state; one per thread.
+pub struct Network {
+    state: TypedSimpleState,
+    input: Arc<Tensor>,
+    input_tensor: GraphTensor,
+    outputs: TVec<TValue>,
+    segments: usize,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("input", &self.input_tensor)
+            .field("segments", &self.segments)
+            .finish()
+    }
+}
+
+impl Network {
+    /// Builds the network up to its embedding.
+    ///
+    /// # Errors
+    /// An operation that tract-core refuses.
+    pub fn new(graph: &Graph<'_>) -> Result<Self, TractError> {
+        Self::observing(graph, &[graph.output()])
+    }
+
+    /// Builds the network so that every tensor of `observed` can be read after a run; this is
+    /// how the converter calibrates.
+    ///
+    /// # Errors
+    /// An operation that tract-core refuses.
+    pub fn observing(graph: &Graph<'_>, observed: &[TensorId]) -> Result<Self, TractError> {
+        let mut lowering = Lowering::new(graph)?;
+        let runs = int8_runs(graph);
+        // Segments outlive the package's bytes, so they share one copy of its weights.
+        let weights: Arc<[u8]> = if runs.is_empty() { Arc::new([]) } else { graph.weights().into() };
+        for (id, node) in graph.nodes() {
+            let index = usize::from(id) - 1;
+            if matches!(node.op, Op::Float(_)) {
+                lowering.float(id, &node)?;
+            } else if let Some(run) = runs.iter().find(|r| r.end == index + 1) {
+                add_segment(&mut lowering, run.clone(), &weights)?;
+            }
+        }
+        let outlets = observed.iter().map(|&id| lowering.outlet(id)).collect::<TractResult<Vec<_>>>()?;
+        let mut model = lowering.model;
+        model.select_output_outlets(&outlets)?;
+        let plan = SimplePlan::new(model.into_optimized()?)?;
+        let input_tensor = graph.tensor(Graph::INPUT);
+        let shape = dims(input_tensor.shape);
+        let input = match input_tensor.element {
+            Element::Int8(_) => Tensor::zero::<i8>(&shape)?,
+            Element::Float => Tensor::zero::<f32>(&shape)?,
+        };
+        let state = plan.spawn()?;
+        Ok(Self { state, input: Arc::new(input), input_tensor, outputs: TVec::new(), segments: runs.len() })
+    }
+
+    /// How many runs of int8 nodes the network holds, each one custom operation.
+    pub fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// Runs a network whose input is float: rows, columns, channels.
+    ///
+    /// # Errors
+    /// An input of another kind or length, or what tract-core reports.
+    pub fn run_floats(&mut self, input: &[f32]) -> Result<(), TractError> {
+        let fits = self.input_tensor.element == Element::Float;
+        self.check(fits, "floats", input.len())?;
+        self.write(input)?;
+        self.run()
+    }
+
+    /// Runs a network whose input is quantized.
+    ///
+    /// # Errors
+    /// An input of another kind or length, or what tract-core reports.
+    pub fn run_codes(&mut self, input: &[i8]) -> Result<(), TractError> {
+        let fits = self.input_tensor.element != Element::Float;
+        self.check(fits, "codes", input.len())?;
+        self.write(input)?;
+        self.run()
+    }
+
+    /// The floats of the `n`-th observed tensor after a run; empty if it holds codes.
+    pub fn floats(&self, n: usize) -> &[f32] {
+        self.slice(n)
+    }
+
+    /// The codes of the `n`-th observed tensor after a run; empty if it holds floats.
+    pub fn codes(&self, n: usize) -> &[i8] {
+        self.slice(n)
+    }
+
+    fn slice<T: Datum>(&self, n: usize) -> &[T] {
+        let plain = self.outputs.get(n).and_then(|t| t.as_plain_ram());
+        plain.and_then(|p| p.as_slice::<T>().ok()).unwrap_or(&[])
+    }
+
+    fn check(&self, kind_fits: bool, given: &'static str, have: usize) -> Result<(), TractError> {
+        let need = self.input_tensor.shape.elements();
+        let kind = match (kind_fits, given) {
+            (true, given) => given,
+            (false, "floats") => "codes",
+            (false, _) => "floats",
+        };
+        if kind_fits && need == have { Ok(()) } else { Err(TractError::Input { need, kind, have }) }
+    }
+
+    fn write<T: Datum + Copy>(&mut self, values: &[T]) -> TractResult<()> {
+        // The last run's results may still hold the input.
+        self.outputs.clear();
+        if Arc::get_mut(&mut self.input).is_none() {
+            self.input = Arc::new(Tensor::zero_dt(T::datum_type(), self.input.shape())?);
+        }
+        let tensor = Arc::get_mut(&mut self.input).context("a fresh tensor has one owner")?;
+        tensor.try_as_plain_ram_mut()?.as_slice_mut::<T>()?.copy_from_slice(values);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<(), TractError> {
+        self.outputs = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
+        Ok(())
+    }
+}
+
+/// Runs of consecutive int8 nodes.
+fn int8_runs(graph: &Graph<'_>) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (id, node) in graph.nodes() {
+        let index = usize::from(id) - 1;
+        if matches!(node.op, Op::Int8(_)) {
+            match runs.last_mut() {
+                Some(run) if run.end == index => run.end += 1,
+                _ => runs.push(index..index + 1),
+            }
+        }
+    }
+    runs
+}
+
+fn add_segment(
+    lowering: &mut Lowering<'_, '_>,
+    run: Range<usize>,
+    weights: &Arc<[u8]>,
+) -> Result<(), TractError> {
+    let graph = lowering.graph;
+    let inside = |id: TensorId| usize::from(id) > run.start && usize::from(id) <= run.end;
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    for (id, node) in graph.nodes() {
+        let reader_inside = inside(id);
+        for input in node.inputs.iter() {
+            let list = match (reader_inside, inside(input)) {
+                (true, false) => &mut inputs,
+                (false, true) => &mut outputs,
+                _ => continue,
+            };
+            if !list.contains(&input) {
+                list.push(input);
+            }
+        }
+    }
+    if inside(graph.output()) && !outputs.contains(&graph.output()) {
+        outputs.push(graph.output());
+    }
+    let op = Int8Segment::new(graph, weights, run.clone(), &inputs, &outputs)?;
+    let wires = inputs.iter().map(|&i| lowering.outlet(i)).collect::<TractResult<TVec<_>>>()?;
+    let outlets = lowering.model.wire_node(format!("int8 segment {}..{}", run.start, run.end), op, &wires)?;
+    for (id, outlet) in outputs.into_iter().zip(outlets) {
+        lowering.outlets[usize::from(id)] = Some(outlet);
+    }
+    Ok(())
+}

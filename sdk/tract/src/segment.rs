@@ -1,0 +1,115 @@
+//! A run of int8 nodes as one tract operation: the engine, its arena and its outputs kept in
+//! the operation's state.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use offshoot_core::graph::{Graph, TensorId};
+use offshoot_engine::{Plan, Slot, Step, Value};
+use tract_core::internal::*;
+
+use crate::TractError;
+
+/// An int8 segment, planned.
+#[derive(Debug, Clone)]
+pub(crate) struct Int8Segment {
+    plan: Arc<Plan<Vec<Step>>>,
+    weights: Arc<[u8]>,
+    inputs: Vec<Value>,
+    outputs: Vec<Value>,
+}
+
+// Two segments are the same when they share their plan.
+impl PartialEq for Int8Segment {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.plan, &other.plan)
+    }
+}
+
+impl Eq for Int8Segment {}
+
+impl Int8Segment {
+    pub(crate) fn new(
+        graph: &Graph<'_>,
+        weights: &Arc<[u8]>,
+        range: Range<usize>,
+        inputs: &[TensorId],
+        outputs: &[TensorId],
+    ) -> Result<Self, TractError> {
+        let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+        let steps = vec![Step::EMPTY; Plan::<Vec<Step>>::steps_needed(graph, range.clone())?];
+        let plan = Plan::segment(graph, range, inputs, outputs, &mut slots, steps)?;
+        let values = |ids: &[TensorId]| {
+            ids.iter().filter_map(|&id| Plan::<Vec<Step>>::value(graph, &slots, id)).collect()
+        };
+        let (inputs, outputs) = (values(inputs), values(outputs));
+        Ok(Self { plan: Arc::new(plan), weights: weights.clone(), inputs, outputs })
+    }
+}
+
+impl Op for Int8Segment {
+    fn name(&self) -> StaticName {
+        "OffshootInt8Segment".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Int8Segment {
+    not_out_of_plan!();
+
+    fn state(&self, _ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
+        let outputs = self.outputs.iter().map(|v| Arc::new(empty(v))).collect();
+        Ok(Some(Box::new(Memory { arena: vec![0; self.plan.arena_bytes()], outputs })))
+    }
+}
+
+impl TypedOp for Int8Segment {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(self.outputs.iter().map(|v| i8::fact(shape(v))).collect())
+    }
+
+    as_op!();
+}
+
+/// What a segment keeps between runs, so that a run allocates nothing.
+#[derive(Debug, Clone)]
+struct Memory {
+    arena: Vec<i8>,
+    outputs: Vec<Arc<Tensor>>,
+}
+
+impl OpState for Memory {
+    fn eval(&mut self, _ctx: &EvalContext, op: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let op = op.downcast_ref::<Int8Segment>().context("state of another operation")?;
+        for (value, input) in op.inputs.iter().zip(&inputs) {
+            let codes = input.try_as_plain_ram()?;
+            self.arena[value.range()].copy_from_slice(codes.as_slice::<i8>()?);
+        }
+        op.plan.run(&op.weights, &mut self.arena)?;
+        let mut results = TVec::new();
+        for (value, output) in op.outputs.iter().zip(&mut self.outputs) {
+            if Arc::get_mut(output).is_none() {
+                // Somebody still holds the last run's result.
+                *output = Arc::new(empty(value));
+            }
+            let tensor = Arc::get_mut(output).context("a fresh tensor has one owner")?;
+            tensor.try_as_plain_ram_mut()?.as_slice_mut::<i8>()?.copy_from_slice(&self.arena[value.range()]);
+            results.push(output.clone().into_tvalue());
+        }
+        Ok(results)
+    }
+
+    fn reset_lanes(&mut self, _lanes: &[LaneId]) -> TractResult<()> {
+        // Nothing in the arena outlives a run.
+        Ok(())
+    }
+}
+
+fn shape(value: &Value) -> [usize; 4] {
+    [1, value.shape.h(), value.shape.w(), value.shape.c()]
+}
+
+fn empty(value: &Value) -> Tensor {
+    Tensor::zero::<i8>(&shape(value)).expect("a checked shape fits memory")
+}

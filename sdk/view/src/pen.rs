@@ -1,0 +1,81 @@
+//! The few shapes that screens are made of.
+
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, RoundedRectangle};
+
+use crate::ink::{Ink, Theme};
+use crate::text::{Align, Type};
+
+/// A target with the colours to draw in.
+pub(crate) struct Pen<'t, D: DrawTarget> {
+    pub target: &'t mut D,
+    pub theme: &'t Theme<D::Color>,
+}
+
+impl<D> Pen<'_, D>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    pub fn fill(&mut self, area: Rectangle, colour: D::Color) -> Result<(), D::Error> {
+        self.target.fill_solid(&area, colour)
+    }
+
+    /// Draws a rectangle with round corners, as an outline where there are no shades.
+    pub fn panel(&mut self, area: Rectangle, radius: u32) -> Result<(), D::Error> {
+        let style = if self.theme.outlined {
+            PrimitiveStyle::with_stroke(self.theme.text, 1)
+        } else {
+            PrimitiveStyle::with_fill(self.theme.panel)
+        };
+        let corners = Size::new_equal(radius);
+        RoundedRectangle::with_equal_corners(area, corners).into_styled(style).draw(self.target)
+    }
+
+    /// Draws a bar of which a share in `0..=1` is full.
+    pub fn bar(&mut self, area: Rectangle, share: f32, colour: D::Color) -> Result<(), D::Error> {
+        if self.theme.outlined {
+            let style = PrimitiveStyle::with_stroke(self.theme.track, 1);
+            area.into_styled(style).draw(self.target)?;
+        } else {
+            self.fill(area, self.theme.track)?;
+        }
+        self.fill(filled(area, share), colour)
+    }
+
+    /// Draws a line of text and returns its width.
+    pub fn text(
+        &mut self,
+        kind: Type,
+        text: &str,
+        area: Rectangle,
+        ink: (D::Color, Align),
+    ) -> Result<u32, D::Error> {
+        kind.draw(self.target, text, area, ink)
+    }
+}
+
+/// Returns the left part of a bar that is full.
+pub(crate) fn filled(area: Rectangle, share: f32) -> Rectangle {
+    let width = (share * area.size.width as f32 + 0.5) as u32;
+    Rectangle::new(area.top_left, Size::new(width.min(area.size.width), area.size.height))
+}
+
+/// Returns a rectangle from its left, top, width and height; what is negative counts as nothing.
+pub(crate) fn area(x: i32, y: i32, width: i32, height: i32) -> Rectangle {
+    Rectangle::new(Point::new(x, y), Size::new(width.max(0) as u32, height.max(0) as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_follow_their_share() {
+        let whole = area(3, 4, 50, 5);
+        for (share, width) in [(0.0, 0), (0.5, 25), (0.99, 50), (1.0, 50), (0.011, 1)] {
+            assert_eq!(filled(whole, share).size, Size::new(width, 5));
+        }
+        assert_eq!(area(0, 0, -3, 2).size, Size::new(0, 2));
+    }
+}

@@ -1,0 +1,190 @@
+//! Lines of text that never grow beyond their place.
+
+use embedded_graphics::image::GetPixel;
+use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
+use embedded_graphics::text::Baseline;
+use embedded_graphics::text::renderer::TextRenderer;
+
+/// Where in its area a line stands; always in the middle vertically.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// A font at its own size or twice as large.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Type {
+    pub font: &'static MonoFont<'static>,
+    pub doubled: bool,
+}
+
+/// What follows a text that was cut.
+const CUT: &str = "..";
+
+impl Type {
+    pub const fn plain(font: &'static MonoFont<'static>) -> Self {
+        Self { font, doubled: false }
+    }
+
+    pub const fn doubled(font: &'static MonoFont<'static>) -> Self {
+        Self { font, doubled: true }
+    }
+
+    fn scale(&self) -> u32 {
+        if self.doubled { 2 } else { 1 }
+    }
+
+    /// Returns the width of a character with the space after it.
+    fn advance(&self) -> u32 {
+        (self.font.character_size.width + self.font.character_spacing) * self.scale()
+    }
+
+    pub fn height(&self) -> u32 {
+        self.font.character_size.height * self.scale()
+    }
+
+    /// Returns how many characters a width holds.
+    pub fn capacity(&self, width: u32) -> usize {
+        (width / self.advance()) as usize
+    }
+
+    pub fn width(&self, text: &str) -> u32 {
+        (text.chars().count() as u32).saturating_mul(self.advance())
+    }
+
+    /// Returns the beginning of the text that fits, and what must follow it: dots or nothing.
+    pub fn fit<'t>(&self, text: &'t str, width: u32) -> (&'t str, &'static str) {
+        let room = self.capacity(width);
+        if text.chars().count() <= room {
+            return (text, "");
+        }
+        let dots = &CUT[..room.min(CUT.len())];
+        (first_chars(text, room - dots.len()).trim_end(), dots)
+    }
+
+    /// Draws a text, cut if need be, and returns the width it takes.
+    ///
+    /// Nothing is drawn in an area that is too low.
+    pub fn draw<D: DrawTarget>(
+        &self,
+        target: &mut D,
+        text: &str,
+        area: Rectangle,
+        (colour, align): (D::Color, Align),
+    ) -> Result<u32, D::Error> {
+        if area.size.height < self.height() {
+            return Ok(0);
+        }
+        let (head, dots) = self.fit(text, area.size.width);
+        let width = self.width(head) + self.width(dots);
+        let spare_x = area.size.width.saturating_sub(width) as i32;
+        let spare_y = (area.size.height as i32 - self.height() as i32) / 2;
+        let indent = if align == Align::Right { spare_x } else { 0 };
+        let start = area.top_left + Point::new(indent, spare_y);
+        self.run(target, head, start, colour)?;
+        self.run(target, dots, start + Size::new(self.width(head), 0), colour)?;
+        Ok(width)
+    }
+
+    fn run<D: DrawTarget>(
+        &self,
+        target: &mut D,
+        text: &str,
+        start: Point,
+        colour: D::Color,
+    ) -> Result<(), D::Error> {
+        if !self.doubled {
+            let style = MonoTextStyle::new(self.font, colour);
+            return style.draw_string(text, start, Baseline::Top, target).map(drop);
+        }
+        let mut at = start;
+        for character in text.chars() {
+            target.draw_iter(double(self.font, character).map(|p| Pixel(at + p, colour)))?;
+            at.x += self.advance() as i32;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the first characters of a text.
+pub(crate) fn first_chars(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Returns the pixels of a character at twice its size, corners smoothed by the Scale2x rule.
+fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<Item = Point> {
+    let size = font.character_size;
+    let per_row = (font.image.size().width / size.width.max(1)).max(1);
+    let index = font.glyph_mapping.index(character) as u32;
+    let corner = Point::new((index % per_row * size.width) as i32, (index / per_row * size.height) as i32);
+    let frame = Rectangle::new(Point::zero(), size);
+    let lit = move |p: Point| {
+        frame.contains(p) && font.image.pixel(corner + p).is_some_and(|colour| colour.is_on())
+    };
+    let quarters = [Point::zero(), Point::new(1, 0), Point::new(0, 1), Point::new(1, 1)];
+    frame.points().flat_map(move |p| {
+        quarters.into_iter().filter_map(move |quarter| {
+            let step = quarter * 2 - Point::new(1, 1);
+            let (across, down) = (Point::new(step.x, 0), Point::new(0, step.y));
+            // A quarter takes its two outer neighbours' colour if they agree and continue an edge.
+            let (beside, above) = (lit(p + across), lit(p + down));
+            let edge = beside == above && beside != lit(p - down) && above != lit(p - across);
+            let on = if edge { beside } else { lit(p) };
+            on.then_some(p * 2 + quarter)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use embedded_graphics::mock_display::MockDisplay;
+    use embedded_graphics::mono_font::iso_8859_1::{FONT_4X6, FONT_6X10};
+    use embedded_graphics::pixelcolor::BinaryColor;
+
+    const SMALL: Type = Type::plain(&FONT_6X10);
+
+    #[test]
+    fn long_texts_end_in_dots_and_fit() {
+        for (text, width, expected) in [
+            ("banana", 36, ("banana", "")),
+            ("banana", 35, ("ban", "..")),
+            ("a banana", 24, ("a", "..")),
+            ("banana", 6, ("", ".")),
+            ("banana", 0, ("", "")),
+            ("Schl\u{fc}ssel", 30, ("Sch", "..")),
+            ("\u{fc}\u{fc}\u{fc}\u{fc}", 18, ("\u{fc}", "..")),
+        ] {
+            assert_eq!(SMALL.fit(text, width), expected, "{text} in {width}");
+        }
+    }
+
+    #[test]
+    fn text_stays_in_its_area() {
+        for kind in [SMALL, Type::doubled(&FONT_4X6)] {
+            for align in [Align::Left, Align::Right] {
+                let mut display = MockDisplay::new();
+                let area = Rectangle::new(Point::new(5, 5), Size::new(43, 14));
+                let ink = (BinaryColor::On, align);
+                kind.draw(&mut display, "Wider\nthan its place", area, ink).unwrap();
+                let drawn = display.affected_area();
+                assert_eq!(drawn.intersection(&area), drawn);
+                assert!(drawn.size.width > 30);
+            }
+        }
+    }
+
+    #[test]
+    fn doubling_rounds_corners() {
+        let mut display = MockDisplay::new();
+        let area = Rectangle::new(Point::zero(), Size::new(8, 12));
+        Type::doubled(&FONT_4X6).draw(&mut display, "o", area, (BinaryColor::On, Align::Left)).unwrap();
+        let curve = ["  ##  ", " #### ", "##  ##", "##  ##", "##  ##", "##  ##", " #### ", "  ##  "];
+        let mut pattern = ["      "; 10];
+        pattern[2..].copy_from_slice(&curve);
+        display.assert_pattern(&pattern);
+    }
+}
