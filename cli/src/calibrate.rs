@@ -5,8 +5,9 @@ use offshoot_core::graph::TensorId;
 use offshoot_core::preprocess::Preprocess;
 use offshoot_tract::{Network, TractError};
 use thiserror::Error;
-use tract_onnx::prelude::*;
 use tract_onnx::prelude::TractError as Cause;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
 use crate::ir::Model;
@@ -26,7 +27,9 @@ pub enum CalibrateError {
     #[error("tract does not run the source model: {0}")]
     Reference(String),
     /// A layer gives no finite value on any picture.
-    #[error("layer `{layer}` gives no finite number on the calibration pictures; the preprocessing may be wrong")]
+    #[error(
+        "layer `{layer}` gives no finite number on the calibration pictures; the preprocessing may be wrong"
+    )]
     NotFinite {
         /// The layer.
         layer: String,
@@ -110,7 +113,7 @@ impl Reference {
     /// # Errors
     /// What tract reports.
     pub fn new(model: TypedModel, preprocess: &Preprocess) -> Result<Self, CalibrateError> {
-        let state = model.into_optimized().and_then(SimplePlan::new).and_then(|p| p.spawn());
+        let state = model.into_optimized().and_then(TypedSimplePlan::new).and_then(|p| p.spawn());
         let values = preprocess.shape().map_or(0, |s| s.elements());
         Ok(Self { state: state.map_err(reference)?, preprocess: *preprocess, input: vec![0.0; values] })
     }
@@ -145,7 +148,8 @@ pub fn pool_planes(values: &[f32], channels: usize) -> Vec<f32> {
 
 /// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let dot =
+        |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
     let (aa, bb) = (dot(a, a), dot(b, b));
     if aa == 0.0 || bb == 0.0 { if aa == bb { 1.0 } else { 0.0 } } else { dot(a, b) / (aa * bb).sqrt() }
 }

@@ -84,10 +84,10 @@ impl Dataset {
         let (names, mut val) = labelled(&val_dir)?;
         for sample in &mut val {
             let name = &names[sample.class];
-            sample.class = classes.iter().position(|c| c == name).ok_or_else(|| DataError::UnknownClass {
-                path: val_dir.clone(),
-                class: name.clone(),
-            })?;
+            sample.class = classes
+                .iter()
+                .position(|c| c == name)
+                .ok_or_else(|| DataError::UnknownClass { path: val_dir.clone(), class: name.clone() })?;
         }
         Ok(Self { classes, train, val })
     }
@@ -194,7 +194,8 @@ mod tests {
     fn a_limit_spreads_over_the_list() {
         let dir = tempfile::tempdir().unwrap();
         (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg")));
-        let names: Vec<_> = pictures(dir.path(), 5).unwrap().iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
+        let names: Vec<_> =
+            pictures(dir.path(), 5).unwrap().iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
         assert_eq!(names, ["0", "2", "4", "6", "8"]);
         assert_eq!(pictures(dir.path(), 99).unwrap().len(), 10);
     }

@@ -153,7 +153,9 @@ impl<'m> Emitter<'m> {
         let (from, out) = (self.quants[source], self.quants[id]);
         let clamp = clamp_codes(layer.clamp, out);
         let op = match &layer.op {
-            LayerOp::Conv(conv) => self.conv(layer, conv, self.model.layers[source].shape, from, out, clamp)?,
+            LayerOp::Conv(conv) => {
+                self.conv(layer, conv, self.model.layers[source].shape, from, out, clamp)?
+            }
             LayerOp::Binary(Binary::Add) => {
                 let (a, b) = quantize::add([from, self.quants[layer.inputs[1]]], out);
                 Int8Op::Add { a, b, clamp }
@@ -169,9 +171,10 @@ impl<'m> Emitter<'m> {
                 let affines: Vec<Affine> = layer.inputs.iter().map(affine).collect();
                 Int8Op::Concat { affines: self.writer.affines(&affines)? }
             }
-            &LayerOp::Unary(Unary::Clamp { lo, hi }) => {
-                Int8Op::Rescale { affine: quantize::rescale(from, out), clamp: clamp_codes(Some((lo, hi)), out) }
-            }
+            &LayerOp::Unary(Unary::Clamp { lo, hi }) => Int8Op::Rescale {
+                affine: quantize::rescale(from, out),
+                clamp: clamp_codes(Some((lo, hi)), out),
+            },
             &LayerOp::Pad { pad } => Int8Op::Pad { pad },
             LayerOp::Flatten => Int8Op::Flatten,
             other => unreachable!("{other:?} is not run in codes"),
@@ -192,11 +195,7 @@ impl<'m> Emitter<'m> {
         let quantized = quantize::conv(&layer.name, conv, from, out)?;
         let channels = layer.shape.c();
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
-        let weights = if depthwise {
-            transpose(&quantized.weights, channels)
-        } else {
-            quantized.weights
-        };
+        let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
         Ok(Int8Op::Conv {
             window: conv.window,
             groups: conv.groups as u16,

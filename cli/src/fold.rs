@@ -126,8 +126,7 @@ fn fuse_clamp(model: &mut Model, id: LayerId) -> bool {
         return false;
     }
     if let LayerOp::Unary(Unary::Clamp { lo: lo1, hi: hi1 }) = model.layers[input].op {
-        model.layers[id].op =
-            LayerOp::Unary(Unary::Clamp { lo: lo1.clamp(lo, hi), hi: hi1.clamp(lo, hi) });
+        model.layers[id].op = LayerOp::Unary(Unary::Clamp { lo: lo1.clamp(lo, hi), hi: hi1.clamp(lo, hi) });
         model.layers[id].inputs = model.layers[input].inputs.clone();
         return true;
     }
@@ -211,7 +210,8 @@ mod tests {
         let conv = m.push("conv", point(vec![1.0, 2.0, 3.0, 4.0], vec![0.5, -0.5]), vec![before], shape);
         let bn = m.push("bn", scale(10.0, 1.0, 2), vec![conv], shape);
         let lo = m.push("lo", LayerOp::Unary(Unary::Clamp { lo: 0.0, hi: f32::INFINITY }), vec![bn], shape);
-        m.output = m.push("hi", LayerOp::Unary(Unary::Clamp { lo: f32::NEG_INFINITY, hi: 6.0 }), vec![lo], shape);
+        m.output =
+            m.push("hi", LayerOp::Unary(Unary::Clamp { lo: f32::NEG_INFINITY, hi: 6.0 }), vec![lo], shape);
         fold(&mut m);
         assert_eq!(m.layers.len(), 2);
         let LayerOp::Conv(conv) = &m.layers[1].op else { panic!("{:?}", m.layers[1]) };

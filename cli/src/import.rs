@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::ops::unimpl::UnimplementedOp;
 
 use crate::ir::Model;
@@ -49,7 +51,9 @@ pub enum ImportError {
         reason: String,
     },
     /// The model's input is not a picture we can feed.
-    #[error("{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}")]
+    #[error(
+        "{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}"
+    )]
     Input {
         /// The file.
         path: PathBuf,
@@ -147,9 +151,8 @@ impl Source {
     /// Bytes that are not ONNX.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
         let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
-        let proto = tract_onnx::onnx()
-            .proto_model_for_read(&mut &*bytes)
-            .map_err(|e| not_onnx(e.root_cause().to_string()))?;
+        let proto =
+            onnx().proto_model_for_read(&mut &*bytes).map_err(|e| not_onnx(e.root_cause().to_string()))?;
         match &proto.graph {
             Some(graph) if !graph.node.is_empty() => {}
             _ => return Err(not_onnx("it holds no graph".to_string())),
@@ -205,7 +208,7 @@ impl Source {
 
     fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
         let dir = self.path.parent().and_then(Path::to_str);
-        let parsed = tract_onnx::onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?;
+        let parsed = onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
         let [input] = inputs[..] else {
@@ -221,7 +224,13 @@ impl Source {
         let (width, height) = match (dim(3), dim(2), size) {
             (Some(w), Some(h), _) => (w, h),
             (_, _, Some((w, h))) => (w as usize, h as usize),
-            _ => return Err(self.input_error(&model, Some(input), "Its size is open: give --size WIDTHxHEIGHT.")),
+            _ => {
+                return Err(self.input_error(
+                    &model,
+                    Some(input),
+                    "Its size is open: give --size WIDTHxHEIGHT.",
+                ));
+            }
         };
         if channels != 1 && channels != 3 {
             let hint = "Channels must come second (NCHW) and be 1 or 3.";
@@ -248,7 +257,8 @@ impl Source {
     }
 
     fn find(&self, model: &InferenceModel, name: &str) -> Result<OutletId, ImportError> {
-        let labelled = model.outlet_labels.iter().find(|(_, label)| *label == name).map(|(outlet, _)| *outlet);
+        let labelled =
+            model.outlet_labels.iter().find(|(_, label)| *label == name).map(|(outlet, _)| *outlet);
         let named = || model.nodes().iter().find(|n| n.name == name).map(|n| OutletId::new(n.id, 0));
         labelled.or_else(named).ok_or_else(|| {
             let graph = self.proto.graph.as_ref();
@@ -305,7 +315,8 @@ fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 
 /// The three names most like `name`.
 fn nearest(name: &str, names: &[&str]) -> Vec<String> {
-    let mut scored: Vec<_> = names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();
+    let mut scored: Vec<_> =
+        names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(3).map(|(_, n)| format!("`{n}`")).collect()
 }

@@ -98,7 +98,13 @@ pub struct Conv {
 
 impl Model {
     /// Appends a layer.
-    pub fn push(&mut self, name: impl Into<String>, op: LayerOp, inputs: Vec<LayerId>, shape: Shape) -> LayerId {
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        op: LayerOp,
+        inputs: Vec<LayerId>,
+        shape: Shape,
+    ) -> LayerId {
         self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None });
         self.layers.len() - 1
     }

@@ -1,9 +1,20 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
+//!
+//! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
+//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`report`]. The other commands
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`].
 
+pub mod args;
 pub mod calibrate;
+pub mod commands;
+pub mod convert;
 pub mod data;
+pub mod embeddings;
 pub mod emit;
 pub mod fold;
 pub mod import;
 pub mod ir;
+pub mod preset;
 pub mod quantize;
+pub mod report;
+pub mod teach;

@@ -1,1 +1,17 @@
-fn main() {}
+//! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use offshoot_cli::args::Cli;
+use offshoot_cli::commands;
+
+fn main() -> ExitCode {
+    match commands::run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -14,7 +14,9 @@ use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
 
 /// A layer whose numbers do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures")]
+#[error(
+    "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures"
+)]
 pub struct QuantizeError {
     layer: String,
 }
@@ -74,7 +76,9 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
     codes[0] = true;
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
-            LayerOp::Binary(Binary::Add) => layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape),
+            LayerOp::Binary(Binary::Add) => {
+                layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
+            }
             LayerOp::AveragePool { .. }
             | LayerOp::MaxPool { .. }
             | LayerOp::Concat
@@ -107,11 +111,15 @@ pub fn plan(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Qua
 /// the camera and nothing is rounded.
 pub fn input(preprocess: &Preprocess) -> Quant {
     let channels = 0..preprocess.channels.count();
-    let alike = channels.clone().all(|c| {
-        preprocess.mean[c] == preprocess.mean[0] && preprocess.std[c] == preprocess.std[0]
-    });
-    if alike && (0.0..=255.0).contains(&preprocess.mean[0]) && let Some(scale) = Scale::new(1.0 / preprocess.std[0]) {
-        let zero_point = (offshoot_core::quant::round_to_i32(preprocess.mean[0]) - 128).clamp(-128, 127) as i8;
+    let alike = channels
+        .clone()
+        .all(|c| preprocess.mean[c] == preprocess.mean[0] && preprocess.std[c] == preprocess.std[0]);
+    if alike
+        && (0.0..=255.0).contains(&preprocess.mean[0])
+        && let Some(scale) = Scale::new(1.0 / preprocess.std[0])
+    {
+        let zero_point =
+            (offshoot_core::quant::round_to_i32(preprocess.mean[0]) - 128).clamp(-128, 127) as i8;
         return Quant { scale, zero_point };
     }
     let mut range = Range::EMPTY;
@@ -160,7 +168,8 @@ pub fn conv(name: &str, conv: &Conv, from: Quant, to: Quant) -> Result<Quantized
     let mut factors = Vec::new();
     for (weights, &bias) in conv.weights.chunks_exact(per_channel).zip(&conv.bias) {
         let scale = weight_scale(weights, bias, from);
-        out.weights.extend(weights.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8));
+        out.weights
+            .extend(weights.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8));
         out.bias.push((f64::from(bias) / (from * scale)).round() as i32);
         factors.push(from * scale / to);
     }
@@ -265,7 +274,10 @@ mod tests {
         let quant = input(&p);
         for (c, v) in [(0, 0u8), (1, 200), (2, 255)] {
             let real = p.normalize(c, v);
-            assert!((quant.dequantize(input_table(&p, quant)[c * 256 + usize::from(v)]) - real).abs() < 0.51 * quant.scale.get());
+            assert!(
+                (quant.dequantize(input_table(&p, quant)[c * 256 + usize::from(v)]) - real).abs()
+                    < 0.51 * quant.scale.get()
+            );
         }
     }
 

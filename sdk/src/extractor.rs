@@ -95,6 +95,25 @@ pub struct Verification {
     pub digest: [u8; 32],
 }
 
+impl Verification {
+    /// Whether every vector gave what it must.
+    pub fn is_ok(&self) -> bool {
+        self.passed == self.vectors
+    }
+}
+
+/// One line, to be compared by eye between two machines.
+impl std::fmt::Display for Verification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_ok() {
+            write!(f, "verify ok  {} vectors  sha256:", self.vectors)?;
+        } else {
+            write!(f, "verify FAILED  {} of {} vectors passed  sha256:", self.passed, self.vectors)?;
+        }
+        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl Extractor {
     /// Opens a package file; the weights are used where the memory map puts them.
     ///

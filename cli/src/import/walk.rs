@@ -37,8 +37,7 @@ enum Value {
     Layer(LayerId),
 }
 
-struct Walk<'m> {
-    source: &'m TypedModel,
+struct Walk {
     model: Model,
     values: HashMap<OutletId, Value>,
 }
@@ -48,7 +47,7 @@ type Step = Result<LayerId, String>;
 
 pub(super) fn walk(source: &TypedModel) -> Result<Model, Unsupported> {
     let model = Model { layers: Vec::new(), output: 0 };
-    let mut walk = Walk { source, model, values: HashMap::new() };
+    let mut walk = Walk { model, values: HashMap::new() };
     let order = source.eval_order().unwrap_or_else(|_| (0..source.nodes().len()).collect());
     for node in order.into_iter().map(|id| source.node(id)) {
         let value = walk.node(node).map_err(|what| Unsupported {
@@ -71,7 +70,7 @@ pub(super) fn walk(source: &TypedModel) -> Result<Model, Unsupported> {
     }
 }
 
-impl Walk<'_> {
+impl Walk {
     fn node(&mut self, node: &TypedNode) -> Result<Value, String> {
         if let Some(constant) = node.op_as::<Const>() {
             return Ok(Value::Constant(constant.val().clone()));
@@ -161,10 +160,14 @@ impl Walk<'_> {
         };
         let mut axes = product.axes.iter_all_axes().filter(contracted);
         let (axis, more) = (axes.next(), axes.next());
-        let (Some(axis), None) = (axis, more) else { return Err("EinSum that is not one product".to_string()) };
+        let (Some(axis), None) = (axis, more) else {
+            return Err("EinSum that is not one product".to_string());
+        };
         let matrix = self.constant(node, 1).ok_or("product of two computed tensors")?;
         let (vector, shape) = (self.model.layers[self.input(node, 0)?].shape, self.shape(node)?);
-        let &[rows, columns] = matrix.shape() else { return Err("product with a matrix of rank 3 or more".to_string()) };
+        let &[rows, columns] = matrix.shape() else {
+            return Err("product with a matrix of rank 3 or more".to_string());
+        };
         let values = floats(&matrix).ok_or("product with a matrix that is not float")?;
         let k = vector.elements();
         if vector.c() != k || shape.c() != shape.elements() {
@@ -172,7 +175,10 @@ impl Walk<'_> {
         }
         let weights = match axis.inputs[1][0] {
             1 if columns == k => values,
-            0 if rows == k => (0..columns).flat_map(|o| (0..k).map(move |i| (o, i))).map(|(o, i)| values[i * columns + o]).collect(),
+            0 if rows == k => (0..columns)
+                .flat_map(|o| (0..k).map(move |i| (o, i)))
+                .map(|(o, i)| values[i * columns + o])
+                .collect(),
             _ => return Err("product of shapes that do not fit".to_string()),
         };
         let bias = vec![0.0; shape.c()];
@@ -211,7 +217,8 @@ impl Walk<'_> {
     fn two_layers(&mut self, node: &TypedNode, op: Binary, shape: Shape) -> Step {
         let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
         let shape_of = |id: LayerId| self.model.layers[id].shape;
-        let broadcasts = |s: Shape| s == shape || (s.h() == 1 && s.w() == 1 && (s.c() == shape.c() || s.c() == 1));
+        let broadcasts =
+            |s: Shape| s == shape || (s.h() == 1 && s.w() == 1 && (s.c() == shape.c() || s.c() == 1));
         let commutes = !matches!(op, Binary::Sub | Binary::Div);
         let inputs = match (shape_of(a) == shape, shape_of(b) == shape) {
             (true, _) if broadcasts(shape_of(b)) => vec![a, b],
@@ -221,7 +228,14 @@ impl Walk<'_> {
         Ok(self.model.push(&node.name, LayerOp::Binary(op), inputs, shape))
     }
 
-    fn with_constant(&mut self, node: &TypedNode, op: Binary, data: usize, constant: &Tensor, shape: Shape) -> Step {
+    fn with_constant(
+        &mut self,
+        node: &TypedNode,
+        op: Binary,
+        data: usize,
+        constant: &Tensor,
+        shape: Shape,
+    ) -> Step {
         let values = self.channel_values(constant, node, shape)?;
         let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
         let uniform = values.iter().all(|&v| v == values[0]);
@@ -251,7 +265,14 @@ impl Walk<'_> {
             .ok_or_else(|| format!("{} with a constant of shape {:?}", node.op.name(), constant.shape()))
     }
 
-    fn scale(&mut self, node: &TypedNode, data: usize, factors: Vec<f32>, offsets: Vec<f32>, shape: Shape) -> Step {
+    fn scale(
+        &mut self,
+        node: &TypedNode,
+        data: usize,
+        factors: Vec<f32>,
+        offsets: Vec<f32>,
+        shape: Shape,
+    ) -> Step {
         let input = self.input(node, data)?;
         if self.model.layers[input].shape != shape {
             return Err(format!("{} that enlarges its input", node.op.name()));

@@ -119,13 +119,15 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let [kh, kw] = window.kernel.map(usize::from);
         let groups = usize::from(groups);
         let store = self.graph.weights();
+        let depth = input.c() / groups;
         let values: Vec<f32> = weights.floats(store).collect();
-        let kernel = self.constant(&name, &[output.c(), kh, kw, input.c() / groups], &values)?;
+        let kernel = planar(&values, kh * kw, depth);
+        let kernel = self.constant(&name, &[output.c(), depth, kh, kw], &kernel)?;
         let values: Vec<f32> = bias.floats(store).collect();
         let bias = self.constant(&name, &[output.c()], &values)?;
         let op = Conv {
             pool_spec: pool_spec(&window, input, output),
-            kernel_fmt: KernelFormat::OHWI,
+            kernel_fmt: KernelFormat::OIHW,
             group: groups,
             q_params: None,
         };
@@ -170,6 +172,17 @@ impl<'g, 'a> Lowering<'g, 'a> {
 /// A map's shape as tract sees it: one picture, rows, columns, channels.
 pub(crate) fn dims(shape: Shape) -> [usize; 4] {
     [1, shape.h(), shape.w(), shape.c()]
+}
+
+/// O, H x W, I becomes O, I, H x W: tract's depthwise path takes kernels in no other order.
+fn planar(weights: &[f32], taps: usize, depth: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(weights.len());
+    for kernel in weights.chunks_exact(taps * depth) {
+        for i in 0..depth {
+            out.extend((0..taps).map(|t| kernel[t * depth + i]));
+        }
+    }
+    out
 }
 
 fn bin(op: Binary) -> TypedBinOp {

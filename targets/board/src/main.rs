@@ -1,1 +1,42 @@
-fn main() {}
+//! The on-board program: open a package, prove it, teach a head, ask it. No ONNX, no network.
+//!
+//! Exit codes: 0 done, 1 a check failed, 2 the command line or a file is wrong.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod trouble;
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use commands::Outcome;
+
+const CHECK_FAILED: u8 = 1;
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = match args::read(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{}", args::USAGE);
+            return ExitCode::from(WRONG);
+        }
+    };
+    let mut out = io::stdout().lock();
+    let result = commands::run(command, &mut out).and_then(|outcome| {
+        out.flush()?;
+        Ok(outcome)
+    });
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::CheckFailed) => ExitCode::from(CHECK_FAILED),
+        // Whoever read the output, `head -1` say, has seen enough.
+        Err(trouble) if trouble.output() == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            ExitCode::from(WRONG)
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What the user typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use offshoot::HeadKind;
+
+use crate::preset::Preset;
+
+/// Grow a new classifier on an old network.
+#[derive(Debug, Parser)]
+#[command(name = "offshoot", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn an ONNX model into a package.
+    Convert(ConvertArgs),
+    /// Print what is in a package.
+    Inspect(InspectArgs),
+    /// Run a package's golden vectors; the line printed is the same on every machine.
+    Verify(PackageArgs),
+    /// Write the embeddings of a folder of pictures as an .npz file.
+    Embed(EmbedArgs),
+    /// Teach a head on a folder per class.
+    Train(TrainArgs),
+    /// Ask a head about pictures.
+    Predict(PredictArgs),
+    /// Measure how well heads do on a folder per class.
+    Eval(EvalArgs),
+    /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
+    Demo(DemoArgs),
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The ONNX model.
+    pub model: PathBuf,
+    /// The package to write [default: the model's name with .offshoot, in the current folder].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Folder of pictures like those the device will see; 50 to 500 are good.
+    #[arg(long, value_name = "DIR")]
+    pub calibrate: PathBuf,
+    /// Use at most this many of them.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub calibrate_limit: usize,
+    /// Tensor that becomes the embedding [default: the one that feeds the last classifier].
+    #[arg(long, value_name = "TENSOR")]
+    pub cut: Option<String>,
+    /// int8 for the engine, f32 for tract.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
+    pub precision: PrecisionArg,
+    /// Input size where the model leaves it open.
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
+    pub size: Option<(u32, u32)>,
+    /// How the model wants pictures normalized [default: stated by the model, or guessed].
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// Mean per channel for bytes of 0 to 255, in the model's order.
+    #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
+    pub mean: Option<[f32; 3]>,
+    /// Divisor per channel.
+    #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
+    pub std: Option<[f32; 3]>,
+    /// Channels are blue, green, red.
+    #[arg(long)]
+    pub bgr: bool,
+    /// Stretch the whole frame instead of cropping its middle.
+    #[arg(long)]
+    pub squash: bool,
+}
+
+/// Precision of the package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// 8-bit codes.
+    Int8,
+    /// 32-bit floats.
+    F32,
+}
+
+/// A package.
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// The package.
+    pub package: PathBuf,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// List every layer.
+    #[arg(long)]
+    pub layers: bool,
+}
+
+/// Arguments of `embed`.
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Folder per class, or train/ and val/ with such folders.
+    pub data: PathBuf,
+    /// The .npz file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
+}
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Folder per class; of train/ and val/, train/ is learned and val/ tested.
+    pub data: PathBuf,
+    /// The head file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// Kind of head: softmax or nearest-mean.
+    #[arg(long, default_value_t = HeadKind::Softmax)]
+    pub head: HeadKind,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// A head taught on it.
+    pub head: PathBuf,
+    /// Pictures.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Folder per class, or train/ and val/ with such folders.
+    pub data: PathBuf,
+    /// Learn from this many pictures a class, drawn at random [default: all of train/, or 5
+    /// where there is no val/].
+    #[arg(long)]
+    pub shots: Option<usize>,
+    /// Draws to average over.
+    #[arg(long, default_value_t = 20)]
+    pub draws: usize,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Kind of head [default: each].
+    #[arg(long)]
+    pub head: Option<HeadKind>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the picture of the screen goes.
+    #[arg(long, default_value = "offshoot-demo.png")]
+    pub out: PathBuf,
+    /// Keep the package and the head in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
+    let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
+    side(parts.0).zip(side(parts.1)).ok_or_else(|| "needs WIDTHxHEIGHT, such as 224x224".to_string())
+}
+
+fn parse_triple(text: &str) -> Result<[f32; 3], String> {
+    let values: Option<Vec<f32>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
+    match values.as_deref() {
+        Some(&[one]) => Ok([one; 3]),
+        Some(&[a, b, c]) => Ok([a, b, c]),
+        _ => Err("needs one number or three with commas between, such as 123.7,116.3,103.5".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_triples() {
+        assert_eq!(parse_size("224x160"), Ok((224, 160)));
+        assert_eq!(parse_size("96"), Ok((96, 96)));
+        assert!(parse_size("0x4").is_err() && parse_size("ax4").is_err());
+        assert_eq!(parse_triple("1, 2,3"), Ok([1.0, 2.0, 3.0]));
+        assert_eq!(parse_triple("128"), Ok([128.0; 3]));
+        assert!(parse_triple("1,2").is_err());
+    }
+}

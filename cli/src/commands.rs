@@ -1,0 +1,117 @@
+//! One file per verb.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::args::Command;
+use crate::convert::ConvertError;
+use crate::data::DataError;
+use crate::import::ImportError;
+
+mod convert;
+mod demo;
+mod embed;
+mod eval;
+mod inspect;
+mod predict;
+mod train;
+mod verify;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A model was not converted.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// A folder of pictures is not one.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A package, head or picture is broken, or a head cannot learn.
+    #[error(transparent)]
+    Offshoot(#[from] offshoot::Error),
+    /// A file could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The folder has too few pictures for what was asked.
+    #[error("{path}: {what}")]
+    TooFew {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// A golden vector gave something else.
+    #[error("{path}: this machine does not compute what the package's maker did")]
+    Verify {
+        /// The package.
+        path: PathBuf,
+    },
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        ConvertError::from(error).into()
+    }
+}
+
+impl CommandError {
+    /// 1 where a check failed, 2 where the input or the usage is at fault.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Verify { .. } => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(command: &Command) -> Result<(), CommandError> {
+    match command {
+        Command::Convert(args) => convert::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Embed(args) => embed::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Demo(args) => demo::run(args),
+    }
+}
+
+/// Writes a file whole or not at all.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    // Temporary files are private; the result is as any file the user makes.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(mode).map_err(failed)?;
+    }
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// A bar on the terminal; nothing where the output goes to a file.
+fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(total as u64);
+    let style = indicatif::ProgressStyle::with_template("{msg:>14} {wide_bar} {pos}/{len} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_string());
+    bar
+}

@@ -1,0 +1,58 @@
+//! `offshoot convert`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use offshoot::Picture;
+
+use super::{CommandError, progress_bar, write_file};
+use crate::args::{ConvertArgs, PrecisionArg};
+use crate::convert::{Options, convert};
+use crate::data::pictures;
+use crate::import::Source;
+use crate::preset::Wishes;
+
+pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
+    let start = Instant::now();
+    let source = Source::open(&args.model)?;
+    let pictures = load(&args.calibrate, args.calibrate_limit)?;
+    let options = Options {
+        cut: args.cut.clone(),
+        float: args.precision == PrecisionArg::F32,
+        size: args.size,
+        wishes: Wishes {
+            preset: args.preset,
+            mean: args.mean,
+            std: args.std,
+            bgr: args.bgr,
+            squash: args.squash,
+        },
+    };
+    let bar = progress_bar(100, "import");
+    let converted = convert(&source, &pictures, &options, &mut |stage, done| {
+        bar.set_message(stage.to_string());
+        bar.set_position((100.0 * done) as u64);
+    });
+    bar.finish_and_clear();
+    let converted = converted?;
+    let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
+    write_file(&output, &converted.bytes)?;
+    println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
+    println!("{}", converted.report);
+    Ok(())
+}
+
+/// Pictures to calibrate on, decoded.
+fn load(folder: &Path, limit: usize) -> Result<Vec<Picture>, CommandError> {
+    let files = pictures(folder, limit)?;
+    let bar = progress_bar(files.len(), "read pictures");
+    let pictures: Result<Vec<_>, _> = files.iter().inspect(|_| bar.inc(1)).map(Picture::open).collect();
+    bar.finish_and_clear();
+    Ok(pictures?)
+}
+
+fn default_output(model: &Path) -> PathBuf {
+    let mut name = model.file_stem().unwrap_or_default().to_os_string();
+    name.push(".offshoot");
+    PathBuf::from(name)
+}

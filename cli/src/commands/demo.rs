@@ -1,0 +1,209 @@
+//! `offshoot demo`: the whole way on a simulated camera.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use embedded_graphics::framebuffer::{Framebuffer, buffer_size};
+use embedded_graphics::image::GetPixel;
+use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU16};
+use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
+use embedded_graphics::prelude::Point;
+use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture};
+use offshoot_simulator::{Camera, Object};
+use offshoot_view::{ClassLine, Screen, State};
+
+use super::{CommandError, write_file};
+use crate::args::DemoArgs;
+use crate::convert::{Options, convert};
+use crate::import::Source;
+use crate::report::{bytes, millions};
+
+/// The backbone we ship, converted anew each time: the demo shows the way, not a stored result.
+const SPROUT: &[u8] = include_bytes!("../../../models/sprout/sprout.onnx");
+
+/// What is taught.
+const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
+/// Pictures of each that are taught, and that are asked about.
+const SHOTS: u64 = 5;
+const UNSEEN: u64 = 10;
+/// The simulated camera.
+const CAMERA: Camera = Camera::new(160, 120);
+
+pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
+    let start = Instant::now();
+    println!("1. Convert sprout.onnx ({}), the backbone we ship, to int8", bytes(SPROUT.len()));
+    let package = package()?;
+    let mut extractor = Extractor::from_bytes(package.clone())?;
+    println!("   {}", extractor.verify()?);
+
+    println!("2. Teach {} from {SHOTS} pictures each, by a simulated camera", names());
+    let mut head = teach(&mut extractor)?;
+    println!("3. Ask about {} pictures it has not seen", UNSEEN * OBJECTS.len() as u64);
+    let exam = examine(&mut extractor, &mut head)?;
+    println!("   {} of {} right", exam.right, exam.asked);
+    for (object, right) in OBJECTS.iter().zip(exam.per_object) {
+        println!("   {:<6} {right:>2} of {UNSEEN}", object.name());
+    }
+    let answer_time = exam.time / exam.asked as u32;
+    println!(
+        "   {:.1} ms from frame to answer, 1 thread, arena {}",
+        ms(answer_time),
+        bytes(extractor.memory().arena)
+    );
+    screen(&mut extractor, &mut head, &args.out)?;
+    println!("4. {} shows what the device's screen would", args.out.display());
+    if let Some(folder) = &args.keep {
+        let failed = |source| CommandError::Write { path: folder.clone(), source };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        write_file(&folder.join("sprout.offshoot"), &package)?;
+        head.save(folder.join("demo.head"))?;
+        println!("   {} holds sprout.offshoot and demo.head", folder.display());
+    }
+    println!(
+        "Done in {:.1} s. Next: offshoot convert YOUR.onnx --calibrate PICTURES",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn package() -> Result<Vec<u8>, CommandError> {
+    let start = Instant::now();
+    let source = Source::parse(Path::new("sprout.onnx"), SPROUT)?;
+    // Every object and the empty table, on seeds that are used nowhere else.
+    let subjects = Object::ALL.into_iter().map(Some).chain([None]);
+    let pictures: Vec<Picture> = subjects
+        .enumerate()
+        .flat_map(|(i, object)| (0..4).map(move |shot| look(object, 9_000 + 10 * i as u64 + shot)))
+        .collect();
+    let converted = convert(&source, &pictures, &Options::default(), &mut |_, _| {})?;
+    let report = &converted.report;
+    println!(
+        "   {} layers, {} MACs, package {}, cosine to float {:.3}, {:.1} s",
+        report.layers,
+        millions(report.macs),
+        bytes(report.package),
+        report.cosine_mean,
+        start.elapsed().as_secs_f64()
+    );
+    Ok(converted.bytes)
+}
+
+/// Every picture has a seed, and with it a table, light and pose, of its own.
+fn look(object: Option<Object>, seed: u64) -> Picture {
+    let picture = CAMERA.look(object, seed);
+    Picture::from_rgb(picture.width, picture.height, picture.rgb).expect("the camera fills its frame")
+}
+
+fn seed(class: usize, shot: u64) -> u64 {
+    1_000 * (class as u64 + 1) + shot
+}
+
+fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
+    let limits = Limits { classes: 8, samples: 64 };
+    let mut head = Head::new(HeadKind::Softmax, extractor, limits)?;
+    let mut time = Duration::ZERO;
+    for (class, object) in OBJECTS.into_iter().enumerate() {
+        let id = head.add_class(object.name()).map_err(offshoot::Error::from)?;
+        for shot in 0..SHOTS {
+            let picture = look(Some(object), seed(class, shot));
+            let embedding = extractor.embed(&picture.frame())?;
+            let start = Instant::now();
+            head.add_sample(id, embedding).map_err(offshoot::Error::from)?;
+            time += start.elapsed();
+        }
+    }
+    let start = Instant::now();
+    head.fit().map_err(offshoot::Error::from)?;
+    time += start.elapsed();
+    println!("   {} samples, {} head, {:.2} ms to learn them", head.sample_count(), head.kind(), ms(time));
+    Ok(head)
+}
+
+struct Exam {
+    right: usize,
+    asked: usize,
+    per_object: Vec<usize>,
+    time: Duration,
+}
+
+fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandError> {
+    let mut exam = Exam { right: 0, asked: 0, per_object: vec![0; OBJECTS.len()], time: Duration::ZERO };
+    for (class, object) in OBJECTS.into_iter().enumerate() {
+        for shot in 0..UNSEEN {
+            let picture = look(Some(object), seed(class, 100 + shot));
+            let start = Instant::now();
+            let embedding: Embedding<'_> = extractor.embed(&picture.frame())?;
+            let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
+            exam.time += start.elapsed();
+            exam.asked += 1;
+            let right = usize::from(answer.class.index() == class);
+            exam.right += right;
+            exam.per_object[class] += right;
+        }
+    }
+    Ok(exam)
+}
+
+const WIDTH: usize = 320;
+const HEIGHT: usize = 240;
+type Panel =
+    Framebuffer<Rgb565, RawU16, LittleEndian, WIDTH, HEIGHT, { buffer_size::<Rgb565>(WIDTH, HEIGHT) }>;
+
+/// Draws the screen for one unseen picture, twice as large as the panel so that it can be looked at.
+fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), CommandError> {
+    let picture = look(Some(OBJECTS[0]), seed(0, 100));
+    let embedding = extractor.embed(&picture.frame())?;
+    let mut probabilities = vec![0.0; head.class_count()];
+    let answer = head.probabilities(embedding, &mut probabilities).map_err(offshoot::Error::from)?;
+    let lines: Vec<ClassLine<'_>> = head
+        .classes()
+        .zip(&probabilities)
+        .map(|((id, name), &probability)| ClassLine {
+            name,
+            samples: head.samples_of(id) as u32,
+            probability,
+        })
+        .collect();
+    let class = head.class_name(answer.class).unwrap_or_default();
+    let mut panel = Panel::new();
+    let drawn = Screen {
+        title: "Offshoot",
+        picture: offshoot_view::Picture::new(picture.width(), picture.height(), picture.rgb()),
+        state: State::Answer { class, confidence: answer.confidence.get() },
+        classes: &lines,
+        hint: "A teach   B next class",
+    }
+    .draw(&mut panel);
+    match drawn {
+        Ok(()) => write_file(out, &png(&panel, out)?),
+        Err(never) => match never {},
+    }
+}
+
+fn png(panel: &Panel, out: &Path) -> Result<Vec<u8>, CommandError> {
+    let scale = 2;
+    let image = image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
+        let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);
+        let color = panel.pixel(at).unwrap_or_default();
+        // Five and six bits to eight.
+        let wide = |v: u8, max: u8| (u16::from(v) * 255 / u16::from(max)) as u8;
+        image::Rgb([
+            wide(color.r(), Rgb565::MAX_R),
+            wide(color.g(), Rgb565::MAX_G),
+            wide(color.b(), Rgb565::MAX_B),
+        ])
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| CommandError::Write { path: out.to_path_buf(), source: std::io::Error::other(e) })?;
+    Ok(bytes.into_inner())
+}
+
+fn names() -> String {
+    OBJECTS.map(Object::name).join(", ")
+}
+
+fn ms(time: Duration) -> f64 {
+    1e3 * time.as_secs_f64()
+}

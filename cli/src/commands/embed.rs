@@ -1,0 +1,75 @@
+//! `offshoot embed`.
+
+use std::io::{self, Cursor, Write};
+
+use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
+use offshoot::Extractor;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::{CommandError, progress_bar, write_file};
+use crate::args::EmbedArgs;
+use crate::data::{Dataset, Sample};
+use crate::embeddings::Embeddings;
+
+/// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`), `split`
+/// (0 train, 1 val), `classes` and `files` (text).
+pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
+    let data = Dataset::open(&args.data)?;
+    let mut extractor = Extractor::open(&args.package)?;
+    let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
+    let bar = progress_bar(samples.len(), "embed");
+    let embeddings = Embeddings::extract(&mut extractor, &samples, || bar.inc(1));
+    bar.finish_and_clear();
+    let embeddings = embeddings?;
+    let split: Vec<i64> = (0..samples.len()).map(|i| i64::from(i >= data.train.len())).collect();
+    let bytes = npz(&data, &samples, &embeddings, &split)
+        .map_err(|source| CommandError::Write { path: args.output.clone(), source })?;
+    write_file(&args.output, &bytes)?;
+    let (n, dim) = (embeddings.len(), embeddings.dim);
+    println!("{}: {n} embeddings of {dim} values, {} classes", args.output.display(), data.classes.len());
+    Ok(())
+}
+
+fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io::Result<Vec<u8>> {
+    let rows = e.len() as u64;
+    let labels: Vec<i64> = e.labels.iter().map(|&l| l as i64).collect();
+    let files: Vec<String> = samples.iter().map(|s| s.path.display().to_string()).collect();
+    let arrays = [
+        ("embeddings", npy(&e.values, &[rows, e.dim as u64])?),
+        ("labels", npy(&labels, &[rows])?),
+        ("split", npy(split, &[rows])?),
+        ("classes", npy_text(&data.classes)?),
+        ("files", npy_text(&files)?),
+    ];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in arrays {
+        // Stored, as numpy does: floats hardly compress.
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        zip.start_file(npyz::npz::file_name_from_array_name(name), options)?;
+        zip.write_all(&bytes)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+fn npy<T: AutoSerialize + Copy>(values: &[T], shape: &[u64]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// Strings as numpy's fixed-width unicode.
+fn npy_text(lines: &[String]) -> io::Result<Vec<u8>> {
+    let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0).max(1);
+    let kind: TypeStr = format!("<U{width}").parse().map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    let options = WriteOptions::<str>::new().dtype(DType::Plain(kind)).shape(&[lines.len() as u64]);
+    let mut writer = options.writer(&mut bytes).begin_nd()?;
+    for line in lines {
+        writer.push(line.as_str())?;
+    }
+    writer.finish()?;
+    Ok(bytes)
+}

@@ -1,0 +1,65 @@
+//! `offshoot inspect`.
+
+use offshoot::Extractor;
+use offshoot_core::graph::Element;
+use offshoot_core::preprocess::Resize;
+
+use super::CommandError;
+use crate::args::InspectArgs;
+use crate::report::{bytes, millions};
+
+pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
+    let extractor = Extractor::open(&args.package)?;
+    let package = extractor.package();
+    let (manifest, graph) = (package.manifest(), package.graph());
+    let p = &manifest.preprocess;
+    println!("{}", args.package.display());
+    println!("  source         {}  sha256:{}", manifest.source, hex(&manifest.source_sha256));
+    println!("  cut            {}", manifest.cut);
+    println!("  written by     {}", manifest.tool);
+    println!("  id             {}", hex(&manifest.id));
+    println!("  precision      {}", manifest.precision.name());
+    let resize = match p.resize {
+        Resize::Squash => "whole frame stretched".to_string(),
+        Resize::Crop { short_side } => format!("short side to {short_side}, middle kept"),
+    };
+    println!("  input          {}x{} {:?}, {resize}", p.width, p.height, p.channels);
+    let channels = p.channels.count();
+    println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
+    println!("  embedding      {} values", package.embedding_dim());
+    println!("  layers         {}", graph.node_count());
+    println!("  MACs           {}", millions(graph.macs()));
+    let memory = extractor.memory();
+    if memory.arena > 0 {
+        println!("  arena          {} (lower bound {})", bytes(memory.arena), bytes(memory.lower_bound));
+    }
+    println!("  package        {}", bytes(memory.package));
+    for (section, len) in package.sections() {
+        println!("    {:<12} {}", section.name(), bytes(len));
+    }
+    println!("  golden vectors {}", manifest.goldens);
+    if args.layers {
+        println!(
+            "\n  {:>4}  {:<18} {:>14} {:>10} {:>12} {:>5}  name",
+            "id", "operation", "shape", "MACs", "scale", "zero"
+        );
+        for (id, node) in graph.nodes() {
+            let tensor = graph.tensor(id);
+            let (scale, zero) = match tensor.element {
+                Element::Int8(q) => (format!("{:.6}", q.scale.get()), q.zero_point.to_string()),
+                Element::Float => ("float".to_string(), String::new()),
+            };
+            let (shape, macs) = (tensor.shape.to_string(), millions(graph.node_macs(id, &node)));
+            println!(
+                "  {id:>4}  {:<18} {shape:>14} {macs:>10} {scale:>12} {zero:>5}  {}",
+                node.op.name(),
+                node.name
+            );
+        }
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,19 @@
+//! `offshoot predict`.
+
+use offshoot::{Extractor, Head, Picture};
+
+use super::CommandError;
+use crate::args::PredictArgs;
+
+pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
+    let mut extractor = Extractor::open(&args.package)?;
+    let mut head = Head::load(&args.head, &extractor)?;
+    for path in &args.images {
+        let picture = Picture::open(path)?;
+        let embedding = extractor.embed(&picture.frame())?;
+        let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
+        let name = head.class_name(answer.class).unwrap_or_default();
+        println!("{}  {name}  {:.3}  margin {:.3}", path.display(), answer.confidence.get(), answer.margin);
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! The whole way from an ONNX model to a package, as one function.
+
+use std::path::PathBuf;
+
+use offshoot::{Extractor, Picture};
+use offshoot_core::graph::{Element, Graph};
+use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Embedding, Frame};
+use thiserror::Error;
+
+use crate::calibrate::{self, CalibrateError, Reference, Watched};
+use crate::emit::{self, EmitError, Emitted};
+use crate::fold;
+use crate::import::{ImportError, Imported, Source};
+use crate::ir::Model;
+use crate::preset::{self, Chosen, Wishes};
+use crate::quantize::{self, Range};
+use crate::report::{LayerReport, Report};
+
+/// What the user wants.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The tensor to cut at; found by itself if `None`.
+    pub cut: Option<String>,
+    /// Float instead of int8.
+    pub float: bool,
+    /// Width and height where the model leaves them open.
+    pub size: Option<(u32, u32)>,
+    /// How pictures are normalized.
+    pub wishes: Wishes,
+}
+
+/// Why a model was not converted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// The model cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The network does not run on the sample pictures.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// The network cannot be written as a graph.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The package cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The package does not run.
+    #[error(transparent)]
+    Run(#[from] offshoot::Error),
+    /// The settings make no preprocessing.
+    #[error("preprocessing: {0}")]
+    Preprocess(#[from] offshoot_core::preprocess::PreprocessError),
+    /// Our float network is not the one in the file.
+    #[error(
+        "{path}: the imported network disagrees with tract's own by {error:.1e}; this is a bug in the converter, please report the model"
+    )]
+    Disagrees {
+        /// The model.
+        path: PathBuf,
+        /// Relative error of the embedding.
+        error: f64,
+    },
+}
+
+/// A package and what there is to say about it.
+#[derive(Debug)]
+pub struct Converted {
+    /// The package file.
+    pub bytes: Vec<u8>,
+    /// What there is to say.
+    pub report: Report,
+}
+
+/// Largest relative error of our float network against tract's.
+const IMPORT_TOLERANCE: f64 = 1e-3;
+/// Pictures on which layers are compared, one by one.
+const COMPARED: usize = 8;
+/// Frames kept as golden vectors, and their longest side.
+const GOLDENS: usize = 2;
+const GOLDEN_SIDE: u16 = 64;
+
+/// Converts a model, calibrating on `pictures` (at least one).
+///
+/// `progress` is told the stage and how much of it is done, from 0 to 1.
+///
+/// # Errors
+/// See [`ConvertError`]; nothing has been written then.
+pub fn convert(
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
+    progress("import", 0.0);
+    let cut = options.cut.as_deref().or_else(|| source.metadata("offshoot.cut"));
+    let mut imported = source.import(cut, options.size)?;
+    let pooled = emit::pool_output(&mut imported.model);
+    fold::fold(&mut imported.model);
+    let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
+    progress("preprocessing", 0.0);
+    let chosen = preset::choose(&options.wishes, source, &imported, &frames)?;
+    chosen.preprocess.check()?;
+
+    let (model, preprocess) = (&imported.model, &chosen.preprocess);
+    let floats = measure(source, &imported, preprocess, &frames, pooled, progress)?;
+    let emitted = if options.float {
+        emit::float(model)?
+    } else {
+        emit::int8(model, &quantize::plan(model, &floats.ranges, preprocess))?
+    };
+    let bytes = package(source, &imported, &chosen, emitted, &frames, progress)?;
+    let report = report(&imported, &chosen, pooled, &bytes, &floats, &frames)?;
+    Ok(Converted { bytes, report })
+}
+
+/// What the float network did on the pictures.
+struct Floats {
+    ranges: Vec<Range>,
+    /// The source model's embeddings.
+    embeddings: Vec<Vec<f32>>,
+    /// Each layer's values on the first pictures.
+    layers: Vec<Vec<Vec<f32>>>,
+}
+
+fn measure(
+    source: &Source,
+    imported: &Imported,
+    preprocess: &Preprocess,
+    frames: &[Frame<'_>],
+    pooled: bool,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Floats, ConvertError> {
+    let model = &imported.model;
+    let mut reference = Reference::new(imported.reference.clone(), preprocess)?;
+    let mut watched = Watched::new(model, preprocess)?;
+    let channels = model.layers[model.output].shape.c();
+    let mut floats =
+        Floats { ranges: vec![Range::EMPTY; model.layers.len()], embeddings: Vec::new(), layers: Vec::new() };
+    for (i, frame) in frames.iter().enumerate() {
+        progress("calibrate", i as f32 / frames.len() as f32);
+        watched.run(frame)?;
+        watched.widen(&mut floats.ranges);
+        let mut embedding = reference.run(frame)?;
+        if pooled {
+            embedding = calibrate::pool_planes(&embedding, channels);
+        }
+        let error = relative_error(watched.values(model.output), &embedding);
+        if error > IMPORT_TOLERANCE {
+            return Err(ConvertError::Disagrees { path: source.path.clone(), error });
+        }
+        floats.embeddings.push(embedding);
+        if i < COMPARED {
+            floats.layers.push((0..model.layers.len()).map(|l| watched.values(l).to_vec()).collect());
+        }
+    }
+    calibrate::check(model, &floats.ranges)?;
+    Ok(floats)
+}
+
+fn relative_error(got: &[f32], want: &[f32]) -> f64 {
+    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = square(&mut got.iter().zip(want).map(|(g, w)| f64::from(g - w)));
+    let size = square(&mut want.iter().map(|&w| f64::from(w)));
+    if got.len() != want.len() {
+        f64::INFINITY
+    } else if size == 0.0 {
+        difference
+    } else {
+        difference / size
+    }
+}
+
+fn package(
+    source: &Source,
+    imported: &Imported,
+    chosen: &Chosen,
+    emitted: Emitted,
+    frames: &[Frame<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Vec<u8>, ConvertError> {
+    progress("write", 0.0);
+    let Emitted { mut writer, output, .. } = emitted;
+    let graph = writer.graph(output)?;
+    let tensors = graph.tensor_count() as u16;
+    let precision = precision_of(&graph);
+    let input = graph.tensor(Graph::INPUT).element;
+    let input_table = match input {
+        Element::Int8(quant) => writer.codes(&quantize::input_table(&chosen.preprocess, quant))?,
+        Element::Float => Default::default(),
+    };
+    let name = source.file_name();
+    let mut manifest = Manifest {
+        source: &name,
+        source_sha256: source.sha256,
+        cut: &imported.cut.name,
+        tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
+        id: writer.id(&chosen.preprocess, output),
+        precision,
+        preprocess: chosen.preprocess,
+        input_table,
+        tensors,
+        output,
+        goldens: 0,
+    };
+    let draft = write_package(&manifest, &writer, &[])?;
+    let small: Vec<(u16, u16, Vec<u8>)> = frames.iter().take(GOLDENS).map(shrink).collect();
+    let outputs = golden_outputs(draft, &small)?;
+    let goldens: Vec<Golden<'_>> = small
+        .iter()
+        .zip(&outputs)
+        .map(|((width, height, rgb), output)| Golden { width: *width, height: *height, rgb, output })
+        .collect();
+    manifest.goldens = goldens.len() as u8;
+    Ok(write_package(&manifest, &writer, &goldens)?)
+}
+
+fn precision_of(graph: &Graph<'_>) -> Precision {
+    let codes =
+        (0..graph.tensor_count()).filter(|&i| graph.tensor(i as u16).element.quant().is_some()).count();
+    match codes {
+        0 => Precision::Float,
+        _ if graph.is_int8() => Precision::Int8,
+        _ => Precision::Mixed,
+    }
+}
+
+/// A frame small enough to travel in the package, so that verification covers the resampling too.
+fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
+    use offshoot_core::preprocess::{Channels, Resize};
+    let longest = frame.width().max(frame.height());
+    let side = |n: u32| (n * u32::from(GOLDEN_SIDE) / longest.max(u32::from(GOLDEN_SIDE))).max(1) as u16;
+    let (width, height) = (side(frame.width()), side(frame.height()));
+    let resize = Preprocess {
+        width,
+        height,
+        channels: Channels::Rgb,
+        resize: Resize::Squash,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    let mut rgb = vec![0; 3 * usize::from(width) * usize::from(height)];
+    // The length fits by construction.
+    let _ = resize.pixels_into(frame, &mut rgb);
+    (width, height, rgb)
+}
+
+fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<Vec<u8>>, ConvertError> {
+    let mut extractor = Extractor::from_bytes(draft)?;
+    let mut outputs = Vec::new();
+    for (width, height, rgb) in frames {
+        let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {
+            continue;
+        };
+        outputs.push(match extractor.embed(&picture.frame())? {
+            Embedding::Int8 { codes, .. } => codes.iter().map(|&c| c as u8).collect(),
+            Embedding::Float(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        });
+    }
+    Ok(outputs)
+}
+
+fn report(
+    imported: &Imported,
+    chosen: &Chosen,
+    pooled: bool,
+    bytes: &[u8],
+    floats: &Floats,
+    frames: &[Frame<'_>],
+) -> Result<Report, ConvertError> {
+    let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
+    let mut cosines = Vec::new();
+    for (frame, want) in frames.iter().zip(&floats.embeddings) {
+        let mut got = vec![0.0; extractor.embedding_dim()];
+        extractor.embed(frame)?.write_to(&mut got);
+        cosines.push(calibrate::cosine(&got, want));
+    }
+    let memory = extractor.memory();
+    let package = extractor.package();
+    let graph = package.graph();
+    let worst = if graph.is_int8() {
+        let tensors = tensors_of(&imported.model);
+        worst_layers(
+            &imported.model,
+            &tensors,
+            graph,
+            package.input_table(),
+            &chosen.preprocess,
+            frames,
+            floats,
+        )
+    } else {
+        Vec::new()
+    };
+    Ok(Report {
+        cut: imported.cut.name.clone(),
+        cut_why: imported.cut.why.clone(),
+        pooled,
+        preprocess_why: chosen.why.clone(),
+        precision: package.manifest().precision,
+        layers: graph.node_count(),
+        macs: graph.macs(),
+        dim: package.embedding_dim(),
+        arena: memory.arena,
+        lower_bound: memory.lower_bound,
+        package: bytes.len(),
+        pictures: frames.len(),
+        cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
+        cosine_min: cosines.iter().copied().fold(1.0, f64::min),
+        worst,
+    })
+}
+
+/// In an int8 graph every layer is one node, in order.
+fn tensors_of(model: &Model) -> Vec<u16> {
+    (0..model.layers.len() as u16).collect()
+}
+
+/// Each layer's cosine to float, worst first.
+fn worst_layers(
+    model: &Model,
+    tensors: &[u16],
+    graph: &Graph<'_>,
+    table: &[i8],
+    preprocess: &Preprocess,
+    frames: &[Frame<'_>],
+    floats: &Floats,
+) -> Vec<LayerReport> {
+    use offshoot_engine::{Plan, Slot, Step};
+    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+    let all = 0..graph.node_count();
+    let Ok(steps) = Plan::<Vec<Step>>::steps_needed(graph, all.clone()) else { return Vec::new() };
+    let kept: Vec<u16> = tensors[1..].to_vec();
+    let plan = Plan::segment(graph, all, &[Graph::INPUT], &kept, &mut slots, vec![Step::EMPTY; steps]);
+    let Ok(plan) = plan else { return Vec::new() };
+    let mut arena = vec![0; plan.arena_bytes()];
+    let mut sums = vec![0.0; model.layers.len()];
+    for (frame, values) in frames.iter().zip(&floats.layers) {
+        let _ = preprocess.quantize_into(frame, table, &mut arena[plan.input().range()]);
+        let _ = plan.run(graph.weights(), &mut arena);
+        for (layer, sum) in sums.iter_mut().enumerate().skip(1) {
+            let Some(value) = Plan::<Vec<Step>>::value(graph, &slots, tensors[layer]) else { continue };
+            let got: Vec<f32> = arena[value.range()].iter().map(|&c| value.quant.dequantize(c)).collect();
+            *sum += calibrate::cosine(&got, &values[layer]);
+        }
+    }
+    let pictures = floats.layers.len().max(1) as f64;
+    let mut layers: Vec<LayerReport> = model
+        .layers
+        .iter()
+        .zip(&sums)
+        .enumerate()
+        .skip(1)
+        .map(|(id, (layer, sum))| LayerReport {
+            name: layer.name.clone(),
+            shape: layer.shape,
+            cosine: sum / pictures,
+            range: floats.ranges[id],
+        })
+        .collect();
+    layers.sort_by(|a, b| a.cosine.total_cmp(&b.cosine));
+    layers
+}

@@ -1,0 +1,96 @@
+//! Heads taught on extracted embeddings.
+
+use offshoot::{Error, Extractor, Head, HeadKind, Limits};
+
+use crate::embeddings::Embeddings;
+
+/// A head for `classes`, taught the embeddings at `picks`, fitted.
+///
+/// # Errors
+/// Names, numbers of classes or samples beyond what a head holds.
+pub fn teach(
+    kind: HeadKind,
+    extractor: &Extractor,
+    classes: &[String],
+    embeddings: &Embeddings,
+    picks: &[usize],
+) -> Result<Head, Error> {
+    let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let limits = Limits { classes: count(classes.len()), samples: count(picks.len()) };
+    let mut head = Head::new(kind, extractor, limits)?;
+    let ids: Result<Vec<_>, _> = classes.iter().map(|name| head.add_class(name)).collect();
+    let ids = ids?;
+    for &i in picks {
+        head.add_sample(ids[embeddings.labels[i]], embeddings.get(i))?;
+    }
+    head.fit()?;
+    Ok(head)
+}
+
+/// Share of the embeddings at `picks` that the head gives their class.
+///
+/// # Errors
+/// A head that was taught nothing.
+pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
+    let mut right = 0;
+    for &i in picks {
+        right += usize::from(head.classify(embeddings.get(i))?.class.index() == embeddings.labels[i]);
+    }
+    Ok(right as f64 / picks.len().max(1) as f64)
+}
+
+/// A small seeded generator (`splitmix64`), so that draws are the same everywhere.
+#[derive(Debug, Clone)]
+pub struct Draws(u64);
+
+impl Draws {
+    /// A generator for one draw.
+    pub fn new(seed: u64, draw: u64) -> Self {
+        Self(
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ draw.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03),
+        )
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Draws `shots` of each class; gives the drawn and the rest.
+    pub fn split(&mut self, labels: &[usize], classes: usize, shots: usize) -> (Vec<usize>, Vec<usize>) {
+        let (mut drawn, mut rest) = (Vec::new(), Vec::new());
+        for class in 0..classes {
+            let mut members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+            for i in (1..members.len()).rev() {
+                members.swap(i, (self.next() % (i as u64 + 1)) as usize);
+            }
+            let cut = shots.min(members.len());
+            drawn.extend_from_slice(&members[..cut]);
+            rest.extend_from_slice(&members[cut..]);
+        }
+        (drawn, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_take_the_same_number_of_every_class() {
+        let labels = [0, 0, 0, 1, 1, 1, 1, 2, 2];
+        let (drawn, rest) = Draws::new(0, 3).split(&labels, 3, 2);
+        let count = |c: usize| drawn.iter().filter(|&&i| labels[i] == c).count();
+        assert_eq!([count(0), count(1), count(2)], [2, 2, 2]);
+        assert_eq!(rest.len(), 3);
+        let mut all: Vec<_> = drawn.iter().chain(&rest).copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..9).collect::<Vec<_>>());
+        assert_eq!(Draws::new(0, 3).split(&labels, 3, 2).0, drawn);
+        assert_ne!(Draws::new(1, 3).split(&labels, 3, 2).0, drawn);
+    }
+}

@@ -1,0 +1,117 @@
+//! The commands in the order a user meets them, on pictures from the simulated camera.
+
+mod common;
+
+use std::fs;
+
+use common::{ok, pictures, sprout};
+use offshoot_simulator::Object;
+
+const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
+
+#[test]
+fn convert_inspect_verify_train_predict_eval_embed() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data/train"), &OBJECTS, 5);
+    pictures(&dir.join("data/val"), &OBJECTS, 7);
+    let model = sprout();
+    let model = model.to_str().unwrap();
+
+    let text = ok(dir, &["convert", model, "--calibrate", "data", "-o", "sprout.offshoot"]);
+    for part in [
+        "cut            embedding",
+        "tf, as the model states",
+        "int8",
+        "MACs",
+        "arena",
+        "cosine",
+        "worst layers",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let text = ok(dir, &["inspect", "sprout.offshoot", "--layers"]);
+    for part in ["sprout.onnx", "96x96", "256 values", "weights", "group conv", "sha256:"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let line = ok(dir, &["verify", "sprout.offshoot"]);
+    assert!(line.starts_with("verify ok  2 vectors  sha256:") && line.trim_end().len() == 29 + 64, "{line}");
+
+    let text = ok(dir, &["train", "sprout.offshoot", "data", "-o", "things.head"]);
+    assert!(text.contains("15 pictures of 3 classes"), "{text}");
+    let text = ok(
+        dir,
+        &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
+    );
+    let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
+    assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
+    let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
+    assert!(
+        text.contains("softmax") && text.contains("nearest-mean") && text.contains("21 others"),
+        "{text}"
+    );
+    let text = ok(
+        dir,
+        &["eval", "sprout.offshoot", "data/val", "--shots", "2", "--draws", "3", "--head", "softmax"],
+    );
+    assert!(text.contains("mean of 3 draws") && !text.contains("nearest-mean"), "{text}");
+
+    ok(dir, &["embed", "sprout.offshoot", "data", "-o", "e.npz"]);
+    let bytes = fs::read(dir.join("e.npz")).unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut array = Vec::new();
+    std::io::copy(&mut zip.by_name("embeddings.npy").unwrap(), &mut array).unwrap();
+    let array = npyz::NpyFile::new(&array[..]).unwrap();
+    assert_eq!(array.shape(), [36, 256]);
+    let values: Vec<f32> = array.into_vec().unwrap();
+    assert!(values.iter().all(|v| v.is_finite()) && values.iter().any(|&v| v != 0.0));
+    assert!(["labels.npy", "split.npy", "classes.npy", "files.npy"].iter().all(|n| zip.by_name(n).is_ok()));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data"), &OBJECTS, 3);
+    let model = sprout();
+    for name in ["a.offshoot", "b.offshoot"] {
+        ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", name]);
+    }
+    assert!(fs::read(dir.join("a.offshoot")).unwrap() == fs::read(dir.join("b.offshoot")).unwrap());
+}
+
+#[test]
+fn a_float_package_does_all_that_an_int8_one_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data"), &OBJECTS, 3);
+    let model = sprout();
+    let args =
+        ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "f.offshoot", "--precision", "f32"];
+    let text = ok(dir, &args);
+    assert!(text.contains("f32") && text.contains("1.0000 mean"), "{text}");
+    assert!(ok(dir, &["verify", "f.offshoot"]).starts_with("verify ok  2 vectors"));
+    ok(dir, &["train", "f.offshoot", "data", "-o", "f.head"]);
+    let text = ok(dir, &["predict", "f.offshoot", "f.head", "data/mug/2.png"]);
+    assert!(text.contains("  mug  "), "{text}");
+}
+
+#[test]
+fn demo_teaches_and_draws() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let text = ok(dir, &["demo", "--out", "screen.png", "--keep", "kept"]);
+    assert!(text.lines().count() <= 16, "{text}");
+    let right: usize = text
+        .lines()
+        .find_map(|l| l.trim().strip_suffix(" of 30 right"))
+        .and_then(|n| n.parse().ok())
+        .expect("the demo says how many answers were right");
+    assert!(right >= 24, "three objects by chance give 10 of 30: {text}");
+    let screen = image::open(dir.join("screen.png")).unwrap().into_rgb8();
+    assert_eq!(screen.dimensions(), (640, 480));
+    let first = *screen.get_pixel(0, 0);
+    assert!(screen.pixels().filter(|p| **p != first).count() > 20_000, "the screen is empty");
+    assert!(ok(dir, &["verify", "kept/sprout.offshoot"]).starts_with("verify ok"));
+    assert!(dir.join("kept/demo.head").exists());
+}

@@ -1,0 +1,236 @@
+//! Networks of random weights, as a converter would write them.
+
+use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor, TensorId, Window};
+use offshoot_core::package::{Golden, GraphWriter, Manifest, Precision, write_package};
+use offshoot_core::preprocess::{Channels, Preprocess, Resize};
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
+
+use super::random::Random;
+
+/// A square window.
+pub fn window(kernel: u8, stride: u8, pad: u8) -> Window {
+    Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] }
+}
+
+/// How frames reach the networks of this module.
+pub fn preprocess(side: u16) -> Preprocess {
+    Preprocess {
+        width: side,
+        height: side,
+        channels: Channels::Rgb,
+        resize: Resize::Squash,
+        mean: [127.5, 120.0, 110.0],
+        std: [64.0, 60.0, 70.0],
+    }
+}
+
+/// An int8 network under construction.
+#[derive(Debug)]
+pub struct Net {
+    writer: GraphWriter,
+    tensors: Vec<Tensor>,
+    preprocess: Preprocess,
+    random: Random,
+}
+
+impl Net {
+    /// The tensor that a frame is written to.
+    pub const INPUT: TensorId = 0;
+
+    /// A network for square pictures.
+    pub fn new(side: u16, seed: u64) -> Self {
+        let preprocess = preprocess(side);
+        let quant = Quant::from_range(-2.0, 2.3);
+        let input = Tensor { shape: preprocess.shape().unwrap(), element: Element::Int8(quant) };
+        Self { writer: GraphWriter::new(input), tensors: vec![input], preprocess, random: Random(seed) }
+    }
+
+    fn shape(&self, id: TensorId) -> Shape {
+        self.tensors[usize::from(id)].shape
+    }
+
+    fn node(&mut self, name: &str, op: Int8Op, inputs: &[TensorId], output: Tensor) -> TensorId {
+        self.tensors.push(output);
+        self.writer.node(name, Op::Int8(op), inputs, output).unwrap()
+    }
+
+    fn codes(&mut self, (h, w, c): (u32, u32, u32)) -> Tensor {
+        let scale = Scale::new(0.01 + self.random.below(100) as f32 * 0.001).unwrap();
+        let zero_point = self.random.bits() as i8 / 2;
+        Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Int8(Quant { scale, zero_point }) }
+    }
+
+    /// Convolution; as many groups as channels: depthwise.
+    pub fn conv(&mut self, name: &str, from: TensorId, window: Window, groups: u16, out: u32) -> TensorId {
+        let input = self.shape(from);
+        let fan_in = window.taps() * input.c() / usize::from(groups);
+        let weights = self.random.codes(fan_in * out as usize);
+        let bias: Vec<i32> = (0..out).map(|_| self.random.below(4000) as i32 - 2000).collect();
+        // Outputs spread over the codes without most of them at the limits.
+        let factor = 0.01 / (fan_in as f64).sqrt();
+        let mantissas: Vec<i32> = (0..out)
+            .map(|_| Multiplier::mantissa_at(factor * (0.5 + self.random.below(100) as f64 / 100.0), 0))
+            .collect();
+        let op = Int8Op::Conv {
+            window,
+            groups,
+            weights: self.writer.codes(&weights).unwrap(),
+            bias: self.writer.words(&bias).unwrap(),
+            mantissas: self.writer.words(&mantissas).unwrap(),
+            shift: 0,
+            clamp: Clamp { lo: -100, hi: 120 },
+        };
+        let (h, w) = window.output(input).unwrap();
+        let output = self.codes((h, w, out));
+        self.node(name, op, &[from], output)
+    }
+
+    /// Sum.
+    pub fn add(&mut self, name: &str, a: TensorId, b: TensorId) -> TensorId {
+        let output = self.codes(self.shape(a).into());
+        let affine = Affine { factor: 9000, offset: 1 << 13, shift: 14 };
+        self.node(name, Int8Op::Add { a: affine, b: -7000, clamp: Clamp::NONE }, &[a, b], output)
+    }
+
+    /// Largest code.
+    pub fn max_pool(&mut self, name: &str, from: TensorId, window: Window) -> TensorId {
+        let (input, (h, w)) = (self.tensors[usize::from(from)], window.output(self.shape(from)).unwrap());
+        let output = Tensor { shape: Shape::new(h, w, input.shape.c() as u32).unwrap(), ..input };
+        self.node(name, Int8Op::MaxPool { window }, &[from], output)
+    }
+
+    /// Mean.
+    pub fn average_pool(&mut self, name: &str, from: TensorId, window: Window) -> TensorId {
+        let (c, (h, w)) = (self.shape(from).c() as u32, window.output(self.shape(from)).unwrap());
+        let output = self.codes((h, w, c));
+        let multiplier = Multiplier::new(1.25).unwrap();
+        let op = Int8Op::AveragePool { window, include_pad: false, multiplier, clamp: Clamp::NONE };
+        self.node(name, op, &[from], output)
+    }
+
+    /// Maps side by side.
+    pub fn concat(&mut self, name: &str, from: &[TensorId]) -> TensorId {
+        let affines: Vec<Affine> = (0..from.len())
+            .map(|i| Affine { factor: 12_000 + i as i16, offset: 1 << 13, shift: 14 })
+            .collect();
+        let affines = self.writer.affines(&affines).unwrap();
+        let channels = from.iter().map(|&id| self.shape(id).c() as u32).sum();
+        let (h, w, _) = self.shape(from[0]).into();
+        let output = self.codes((h, w, channels));
+        self.node(name, Int8Op::Concat { affines }, from, output)
+    }
+
+    /// A border.
+    pub fn pad(&mut self, name: &str, from: TensorId, pad: [u8; 4]) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let [top, left, bottom, right] = pad.map(u32::from);
+        let (h, w, c) = input.shape.into();
+        let output = Tensor { shape: Shape::new(h + top + bottom, w + left + right, c).unwrap(), ..input };
+        self.node(name, Int8Op::Pad { pad }, &[from], output)
+    }
+
+    /// Change of scale.
+    pub fn rescale(&mut self, name: &str, from: TensorId) -> TensorId {
+        let output = self.codes(self.shape(from).into());
+        let affine = Affine { factor: -20_000, offset: 1 << 13, shift: 14 };
+        self.node(name, Int8Op::Rescale { affine, clamp: Clamp { lo: -90, hi: 90 } }, &[from], output)
+    }
+
+    /// The same bytes under another shape.
+    pub fn reshape(&mut self, name: &str, from: TensorId, (h, w, c): (u32, u32, u32)) -> TensorId {
+        let output = Tensor { shape: Shape::new(h, w, c).unwrap(), ..self.tensors[usize::from(from)] };
+        self.node(name, Int8Op::Reshape, &[from], output)
+    }
+
+    /// Channels outermost.
+    pub fn flatten(&mut self, name: &str, from: TensorId) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let output = Tensor { shape: Shape::vector(input.shape.elements() as u32).unwrap(), ..input };
+        self.node(name, Int8Op::Flatten, &[from], output)
+    }
+
+    /// The package; its golden vectors are frames of the input's size with an embedding of zeros.
+    pub fn package(mut self, output: TensorId, goldens: u8) -> Vec<u8> {
+        let (preprocess, input) = (self.preprocess, self.tensors[0]);
+        let quant = input.element.quant().unwrap();
+        let table: Vec<i8> = (0..preprocess.channels.count())
+            .flat_map(|channel| (0..=255).map(move |value| preprocess.code(channel, value, quant)))
+            .collect();
+        let input_table = self.writer.codes(&table).unwrap();
+        let (width, height) = (preprocess.width, preprocess.height);
+        let rgb = self.random.bytes(3 * usize::from(width) * usize::from(height));
+        let embedding = vec![0; self.shape(output).elements()];
+        let golden = Golden { width, height, rgb: &rgb, output: &embedding };
+        let manifest = Manifest {
+            source: "random.onnx",
+            source_sha256: [7; 32],
+            cut: "features",
+            tool: "tests",
+            id: self.writer.id(&preprocess, output),
+            precision: Precision::Int8,
+            preprocess,
+            input_table,
+            tensors: self.tensors.len() as u16,
+            output,
+            goldens,
+        };
+        write_package(&manifest, &self.writer, &vec![golden; usize::from(goldens)]).unwrap()
+    }
+}
+
+/// Every operation once, as small as can be: what hostile packages are made from.
+///
+/// Node `n` makes tensor `n + 1`; see [`node`] for their indices.
+pub fn every_operation() -> Vec<u8> {
+    let mut net = Net::new(8, 1);
+    let stem = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 4);
+    let depthwise = net.conv("depthwise", stem, window(3, 1, 1), 4, 4);
+    let point = net.conv("point", depthwise, Window::POINT, 1, 4);
+    let sum = net.add("sum", stem, point);
+    let max = net.max_pool("max", sum, window(2, 2, 0));
+    let mean = net.average_pool("mean", sum, window(3, 2, 1));
+    let joined = net.concat("joined", &[max, mean]);
+    let padded = net.pad("padded", joined, [1, 0, 0, 1]);
+    let rescaled = net.rescale("rescaled", padded);
+    let grouped = net.conv("grouped", rescaled, window(2, 1, 0), 2, 6);
+    let swapped = net.reshape("swapped", grouped, (1, 4, 6));
+    let flat = net.flatten("flat", swapped);
+    let embedding = net.conv("embedding", flat, Window::POINT, 1, 10);
+    net.package(embedding, 1)
+}
+
+/// Indices of the nodes of [`every_operation`].
+pub mod node {
+    pub const STEM: usize = 0;
+    pub const DEPTHWISE: usize = 1;
+    pub const POINT: usize = 2;
+    pub const SUM: usize = 3;
+    pub const MAX: usize = 4;
+    pub const MEAN: usize = 5;
+    pub const JOINED: usize = 6;
+    pub const PADDED: usize = 7;
+    pub const RESCALED: usize = 8;
+    pub const GROUPED: usize = 9;
+    pub const SWAPPED: usize = 10;
+    pub const FLAT: usize = 11;
+    pub const EMBEDDING: usize = 12;
+    pub const COUNT: usize = 13;
+}
+
+/// A MobileNet in small: inverted residual blocks, a global pool, an embedding of 64 values.
+pub fn mobile_net() -> Vec<u8> {
+    let mut net = Net::new(48, 2);
+    let mut x = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 8);
+    for (block, (stride, channels)) in [(1, 8), (2, 16), (1, 16), (2, 32), (1, 32)].into_iter().enumerate() {
+        let wide = 4 * net.shape(x).c() as u32;
+        let expanded = net.conv(&format!("{block}.expand"), x, Window::POINT, 1, wide);
+        let seen = net.conv(&format!("{block}.depthwise"), expanded, window(3, stride, 1), wide as u16, wide);
+        let y = net.conv(&format!("{block}.project"), seen, Window::POINT, 1, channels);
+        let residual = net.shape(x) == net.shape(y);
+        x = if residual { net.add(&format!("{block}.add"), x, y) } else { y };
+    }
+    let head = net.conv("head", x, Window::POINT, 1, 64);
+    let pooled = net.average_pool("pool", head, window(6, 1, 0));
+    let embedding = net.flatten("flat", pooled);
+    net.package(embedding, 2)
+}

@@ -1,0 +1,105 @@
+//! After the first of each, extracting, teaching and asking take no memory and give none back.
+
+use std::hint::black_box;
+
+use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+
+mod common;
+
+use common::counting::{self, Counting, Counts, counted};
+use common::net::{every_operation, mobile_net};
+use common::random::Random;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const TIMES: usize = 1000;
+
+/// Pictures of several sizes, as cameras deliver them.
+fn pictures() -> Vec<(u32, u32, Vec<u8>)> {
+    let mut random = Random(11);
+    [(48, 48), (64, 48), (37, 90), (1, 1), (160, 120)]
+        .map(|(w, h)| (w, h, random.bytes(3 * (w * h) as usize)))
+        .into()
+}
+
+fn frame((width, height, rgb): &(u32, u32, Vec<u8>)) -> Frame<'_> {
+    Frame::rgb(*width, *height, rgb).unwrap()
+}
+
+#[test]
+fn extracting() {
+    counting::prove_live();
+    let mut eyes = Extractor::from_bytes(mobile_net()).unwrap();
+    let pictures = pictures();
+    let first: Vec<f32> = eyes.embed(&frame(&pictures[0])).unwrap().iter().collect();
+    assert!(first.iter().any(|&v| v != first[0]), "the network says nothing: {first:?}");
+    let (counts, sum) = counted(|| {
+        let embed = |i| eyes.embed(&frame(&pictures[i % pictures.len()])).unwrap().get(i % 64).unwrap();
+        (0..TIMES).map(embed).sum::<f32>()
+    });
+    assert_eq!(counts, Counts::NONE);
+    assert!(sum.is_finite());
+    let again: Vec<f32> = eyes.embed(&frame(&pictures[0])).unwrap().iter().collect();
+    assert_eq!(again, first, "what was seen before leaves no trace");
+}
+
+/// One lesson: a sample more, a fit, answers, and the sample taken back.
+fn lesson(head: &mut Head, eyes: &mut Extractor, picture: &Frame<'_>, out: &mut [f32]) -> usize {
+    let embedding = eyes.embed(picture).unwrap();
+    let class = head.class_named("mug").unwrap();
+    head.add_sample(class, embedding).unwrap();
+    let fit = head.fit().unwrap();
+    let answer = head.probabilities(embedding, out).unwrap();
+    let class = head.classify(embedding).unwrap().class;
+    assert_eq!(class, answer.class);
+    assert!(head.class_name(class).is_some() && fit.gradient_norm.is_finite());
+    head.undo().unwrap();
+    black_box(head.classify(embedding).unwrap()).class.index()
+}
+
+#[test]
+fn teaching_and_asking() {
+    counting::prove_live();
+    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
+    let pictures = pictures();
+    for kind in HeadKind::ALL {
+        let mut head = Head::new(kind, &eyes, Limits { classes: 4, samples: 24 }).unwrap();
+        let mut out = [0.0; 4];
+        let (counts, ()) = counted(|| {
+            for name in ["mug", "plant", "key"] {
+                let class = head.add_class(name).unwrap();
+                for picture in &pictures {
+                    head.add_sample(class, eyes.embed(&frame(picture)).unwrap()).unwrap();
+                }
+            }
+        });
+        assert_eq!(counts, Counts::NONE, "{kind}: even the first lesson has its memory reserved");
+        lesson(&mut head, &mut eyes, &frame(&pictures[0]), &mut out);
+        let (counts, sum) = counted(|| {
+            let one = |i: usize| lesson(&mut head, &mut eyes, &frame(&pictures[i % 5]), &mut out);
+            (0..TIMES).map(one).sum::<usize>()
+        });
+        assert_eq!(counts, Counts::NONE, "{kind}");
+        assert!(sum <= 2 * TIMES && head.sample_count() == 15, "{kind}");
+    }
+}
+
+/// What is refused takes no memory either.
+#[test]
+fn refusing() {
+    counting::prove_live();
+    let mut eyes = Extractor::from_bytes(mobile_net()).unwrap();
+    let mut head = Head::new(HeadKind::Softmax, &eyes, Limits { classes: 1, samples: 1 }).unwrap();
+    let pictures = pictures();
+    let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
+    let (counts, refused) = counted(|| {
+        let nothing_taught = head.classify(embedding).is_err();
+        let class = head.add_class("mug").unwrap();
+        head.add_sample(class, embedding).unwrap();
+        let full = head.add_sample(class, embedding).is_err() && head.add_class("pen").is_err();
+        let short = head.probabilities(embedding, &mut []).is_err();
+        [nothing_taught, full, short]
+    });
+    assert_eq!((counts, refused), (Counts::NONE, [true; 3]));
+}

@@ -1,0 +1,292 @@
+//! The command line, read by hand: a parser library would be a third of the program.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use offshoot::HeadKind;
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+Teach a frozen network new classes, on the board.
+
+usage:
+  offshoot-board info PACKAGE                     what the package is and takes
+  offshoot-board verify PACKAGE                   run its golden vectors; one line to compare
+  offshoot-board teach PACKAGE HEAD LABEL FRAME...  show what LABEL looks like; HEAD is kept
+        [--head softmax|nearest-mean]             kind of a new head (softmax)
+  offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
+  offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
+
+FRAME is a JPEG, PNG, PNM or BMP file of any size. `--` before a name that begins with '-'.
+exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong";
+
+/// Runs of `time` unless told.
+const RUNS: u32 = 20;
+
+/// Most runs of `time`.
+const MAX_RUNS: u32 = 100_000;
+
+const COMMANDS: [&str; 5] = ["info", "verify", "teach", "ask", "time"];
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Help,
+    Version,
+    Info { package: PathBuf },
+    Verify { package: PathBuf },
+    Teach { package: PathBuf, head: PathBuf, kind: Option<HeadKind>, label: String, frames: Vec<PathBuf> },
+    Ask { package: PathBuf, head: PathBuf, frames: Vec<PathBuf> },
+    Time { package: PathBuf, runs: u32 },
+}
+
+/// Why a command line cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgError {
+    NoCommand,
+    UnknownCommand(String),
+    UnknownOption(String),
+    /// An option that this command does not have.
+    NotHere {
+        option: &'static str,
+        command: &'static str,
+    },
+    NoValue(&'static str),
+    Head(String),
+    Missing {
+        command: &'static str,
+        what: &'static str,
+    },
+    TooMany {
+        command: &'static str,
+        extra: String,
+    },
+    Label(String),
+    Runs(String),
+}
+
+impl fmt::Display for ArgError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCommand => write!(f, "no command; there are {}", COMMANDS.join(", ")),
+            Self::UnknownCommand(found) => {
+                write!(f, "no command '{found}'; there are {}", COMMANDS.join(", "))
+            }
+            Self::UnknownOption(found) => {
+                write!(f, "no option '{found}'; if it is a file, put '--' before it")
+            }
+            Self::NotHere { option, command } => write!(f, "'{command}' has no option {option}"),
+            Self::NoValue(option) => write!(f, "{option} needs a value: softmax or nearest-mean"),
+            Self::Head(found) => write!(f, "no head '{found}'; there are softmax and nearest-mean"),
+            Self::Missing { command, what } => write!(f, "'{command}' needs {what}"),
+            Self::TooMany { command, extra } => write!(f, "'{command}' has no use for '{extra}'"),
+            Self::Label(found) => write!(f, "the label '{found}' is not UTF-8"),
+            Self::Runs(found) => write!(f, "'{found}' runs; allowed are 1 to {MAX_RUNS}"),
+        }
+    }
+}
+
+/// Options and the rest, taken apart.
+#[derive(Default)]
+struct Parts {
+    rest: Vec<OsString>,
+    kind: Option<HeadKind>,
+    help: bool,
+    version: bool,
+}
+
+/// Reads the arguments behind the program's name.
+pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgError> {
+    let Parts { rest, kind, help, version } = split(args.into_iter())?;
+    let mut rest = Rest { command: "", items: rest.into_iter() };
+    let name = rest.items.next().map(text);
+    if help || name.as_deref() == Some("help") {
+        return Ok(Command::Help);
+    }
+    if version {
+        return Ok(Command::Version);
+    }
+    let name = name.ok_or(ArgError::NoCommand)?;
+    rest.command = *COMMANDS.iter().find(|c| **c == name).ok_or(ArgError::UnknownCommand(name))?;
+    if kind.is_some() && rest.command != "teach" {
+        return Err(ArgError::NotHere { option: "--head", command: rest.command });
+    }
+    let package = rest.path("a PACKAGE")?;
+    let command = match rest.command {
+        "info" => Command::Info { package },
+        "verify" => Command::Verify { package },
+        "time" => Command::Time { package, runs: rest.runs()? },
+        "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
+        _ => {
+            let (head, label) = (rest.path("a HEAD")?, rest.label()?);
+            Command::Teach { package, head, kind, label, frames: rest.frames()? }
+        }
+    };
+    match rest.items.next() {
+        None => Ok(command),
+        Some(extra) => Err(ArgError::TooMany { command: rest.command, extra: text(extra) }),
+    }
+}
+
+fn split(mut args: impl Iterator<Item = OsString>) -> Result<Parts, ArgError> {
+    let mut parts = Parts::default();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--") => {
+                parts.rest.extend(args);
+                break;
+            }
+            Some("--head") => parts.kind = Some(kind(args.next().ok_or(ArgError::NoValue("--head"))?)?),
+            Some("-h" | "--help") => parts.help = true,
+            Some("-V" | "--version") => parts.version = true,
+            Some(option) if option.starts_with("--head=") => {
+                parts.kind = Some(kind(option["--head=".len()..].into())?);
+            }
+            _ if arg.as_encoded_bytes().starts_with(b"-") && arg.len() > 1 => {
+                return Err(ArgError::UnknownOption(text(arg)));
+            }
+            _ => parts.rest.push(arg),
+        }
+    }
+    Ok(parts)
+}
+
+fn kind(value: OsString) -> Result<HeadKind, ArgError> {
+    let value = text(value);
+    value.parse().map_err(|_| ArgError::Head(value))
+}
+
+fn text(arg: OsString) -> String {
+    arg.to_string_lossy().into_owned()
+}
+
+/// What is not an option, in order.
+struct Rest {
+    command: &'static str,
+    items: std::vec::IntoIter<OsString>,
+}
+
+impl Rest {
+    fn next(&mut self, what: &'static str) -> Result<OsString, ArgError> {
+        self.items.next().ok_or(ArgError::Missing { command: self.command, what })
+    }
+
+    fn path(&mut self, what: &'static str) -> Result<PathBuf, ArgError> {
+        self.next(what).map(PathBuf::from)
+    }
+
+    fn label(&mut self) -> Result<String, ArgError> {
+        self.next("a LABEL")?.into_string().map_err(|label| ArgError::Label(text(label)))
+    }
+
+    fn frames(&mut self) -> Result<Vec<PathBuf>, ArgError> {
+        let first = self.path("a FRAME or more")?;
+        Ok(std::iter::once(first).chain(self.items.by_ref().map(PathBuf::from)).collect())
+    }
+
+    fn runs(&mut self) -> Result<u32, ArgError> {
+        let Some(runs) = self.items.next().map(text) else { return Ok(RUNS) };
+        match runs.parse() {
+            Ok(runs @ 1..=MAX_RUNS) => Ok(runs),
+            _ => Err(ArgError::Runs(runs)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: &str) -> Result<Command, ArgError> {
+        read(line.split_whitespace().map(OsString::from))
+    }
+
+    fn refused(text: &str) -> String {
+        line(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let package = PathBuf::from("p");
+        let frames = vec![PathBuf::from("1.jpg"), PathBuf::from("2.jpg")];
+        let head = PathBuf::from("h");
+        let (p, h, f) = (package.clone(), head.clone(), frames.clone());
+        let teach = |kind| Command::Teach {
+            package: p.clone(),
+            head: h.clone(),
+            kind,
+            label: "mug".into(),
+            frames: f.clone(),
+        };
+        let cases = [
+            ("info p", Command::Info { package: package.clone() }),
+            ("verify p", Command::Verify { package: package.clone() }),
+            ("time p", Command::Time { package: package.clone(), runs: RUNS }),
+            ("time p 3", Command::Time { package: package.clone(), runs: 3 }),
+            ("teach p h mug 1.jpg 2.jpg", teach(None)),
+            ("teach p h mug 1.jpg --head nearest-mean 2.jpg", teach(Some(HeadKind::NearestMean))),
+            ("--head=softmax teach p h mug 1.jpg 2.jpg", teach(Some(HeadKind::Softmax))),
+            ("ask p h 1.jpg 2.jpg", Command::Ask { package, head, frames }),
+            ("ask p -h", Command::Help),
+            ("help me", Command::Help),
+            ("--version", Command::Version),
+        ];
+        for (text, want) in cases {
+            assert_eq!(line(text), Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_may_begin_with_a_dash() {
+        let dashed = Command::Info { package: "--head".into() };
+        assert_eq!(line("info -- --head"), Ok(dashed));
+        assert_eq!(line("info -"), Ok(Command::Info { package: "-".into() }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let cases = [
+            ("", "no command; there are info, verify, teach, ask, time"),
+            ("--", "no command; there are info, verify, teach, ask, time"),
+            ("inof p", "no command 'inof'; there are info, verify, teach, ask, time"),
+            ("info", "'info' needs a PACKAGE"),
+            ("verify p q", "'verify' has no use for 'q'"),
+            ("teach p", "'teach' needs a HEAD"),
+            ("teach p h", "'teach' needs a LABEL"),
+            ("teach p h mug", "'teach' needs a FRAME or more"),
+            ("ask p h", "'ask' needs a FRAME or more"),
+            ("ask p h f --head softmax", "'ask' has no option --head"),
+            ("teach p h mug f --head", "--head needs a value: softmax or nearest-mean"),
+            ("teach p h mug f --head svm", "no head 'svm'; there are softmax and nearest-mean"),
+            ("info p --quiet", "no option '--quiet'; if it is a file, put '--' before it"),
+            ("time p 0", "'0' runs; allowed are 1 to 100000"),
+            ("time p 100001", "'100001' runs; allowed are 1 to 100000"),
+            ("time p many", "'many' runs; allowed are 1 to 100000"),
+            ("time p 3 4", "'time' has no use for '4'"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(refused(text), want, "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_need_not_be_utf8_but_labels_must() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(vec![b'f', 0xff]);
+        let args = |at: usize| {
+            let mut args = ["teach", "p", "h", "mug", "f"].map(OsString::from);
+            args[at] = odd.clone();
+            read(args)
+        };
+        assert!(matches!(args(4), Ok(Command::Teach { frames, .. }) if frames == [PathBuf::from(&odd)]));
+        assert!(matches!(args(3), Err(ArgError::Label(_))));
+    }
+
+    #[test]
+    fn usage_names_every_command_within_a_terminal() {
+        assert!(COMMANDS.iter().all(|command| USAGE.contains(&format!("offshoot-board {command} "))));
+        assert!(USAGE.lines().all(|line| line.len() <= 100));
+    }
+}

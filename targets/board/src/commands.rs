@@ -1,0 +1,167 @@
+//! What each command does. Frames are read before anything is written: a failed `teach`
+//! leaves the head as it was.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
+
+use crate::args::{self, Command};
+use crate::trouble::Trouble;
+
+/// Room in a new head: under 1 MiB for an embedding of 256 values.
+const LIMITS: Limits = Limits { classes: 32, samples: 512 };
+
+/// Size of the frame that is timed: what a cheap camera delivers.
+const TIMED: (u32, u32) = (640, 480);
+
+/// Whether all was as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    CheckFailed,
+}
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+/// Does what the command line says.
+pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
+    match command {
+        Command::Help => writeln!(out, "{}", args::USAGE)?,
+        Command::Version => writeln!(out, "offshoot-board {}", env!("CARGO_PKG_VERSION"))?,
+        Command::Info { package } => info(&package, out)?,
+        Command::Verify { package } => return verify(&package, out),
+        Command::Teach { package, head, kind, label, frames } => {
+            teach(&package, &head, kind, &label, &frames, out)?;
+        }
+        Command::Ask { package, head, frames } => ask(&package, &head, &frames, out)?,
+        Command::Time { package, runs } => time(&package, runs, out)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
+    let eyes = Extractor::open(path)?;
+    let (package, memory) = (eyes.package(), eyes.memory());
+    let manifest = package.manifest();
+    let input = &manifest.preprocess;
+    let mut line = |name: &str, value: std::fmt::Arguments<'_>| writeln!(out, "{name:<10} {value}");
+    line("package", format_args!("{}, {} bytes", path.display(), memory.package))?;
+    line("source", format_args!("{}, cut at {}", manifest.source, manifest.cut))?;
+    line("precision", format_args!("{}", manifest.precision.name()))?;
+    line("input", format_args!("{}x{}x{}", input.width, input.height, input.channels.count()))?;
+    line("embedding", format_args!("{} values", eyes.embedding_dim()))?;
+    line("work", format_args!("{} multiply-adds", package.graph().macs()))?;
+    if memory.arena > 0 {
+        line("arena", format_args!("{} bytes (lower bound {})", memory.arena, memory.lower_bound))?;
+    } else {
+        line("arena", format_args!("managed by tract-core"))?;
+    }
+    line("golden", format_args!("{} vectors", manifest.goldens))?;
+    let id = eyes.id().iter().fold(String::new(), |mut id, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(id, "{byte:02x}");
+        id
+    });
+    line("id", format_args!("{id}"))?;
+    Ok(())
+}
+
+fn verify(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    let verification = Extractor::open(path)?.verify().map_err(|e| Trouble::at(path, e))?;
+    writeln!(out, "{verification}")?;
+    Ok(if verification.is_ok() { Outcome::Done } else { Outcome::CheckFailed })
+}
+
+fn teach(
+    package: &Path,
+    path: &Path,
+    kind: Option<HeadKind>,
+    label: &str,
+    frames: &[PathBuf],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut eyes = Extractor::open(package)?;
+    let mut head = open_head(path, kind, &eyes)?;
+    let class = match head.class_named(label) {
+        Some(class) => class,
+        None => head.add_class(label).map_err(|e| Trouble::at(path, e))?,
+    };
+    for frame in frames {
+        let picture = Picture::open(frame)?;
+        let embedding = eyes.embed(&picture.frame()).map_err(|e| Trouble::at(frame, e))?;
+        head.add_sample(class, embedding).map_err(|e| Trouble::at(path, e))?;
+    }
+    head.save(path)?;
+    writeln!(out, "taught {} x {label}, kept in {} ({})", frames.len(), path.display(), head.kind())?;
+    for (class, name) in head.classes() {
+        writeln!(out, "{:6} {name}", head.samples_of(class))?;
+    }
+    let Limits { classes, samples } = head.limits();
+    let (taught, shown) = (head.class_count(), head.sample_count());
+    writeln!(out, "{taught} of {classes} classes, {shown} of {samples} samples")?;
+    Ok(())
+}
+
+/// The head in the file, or an empty one if there is no file.
+fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<Head> {
+    match Head::load(path, eyes) {
+        Ok(head) if kind.is_some_and(|kind| kind != head.kind()) => Err(Trouble::File {
+            what: format!("{}: this head is {}", path.display(), head.kind()),
+            next: "leave --head out, or name a new HEAD file",
+        }),
+        Ok(head) => Ok(head),
+        Err(error) if is_absent(error.kind()) => {
+            let kind = kind.unwrap_or(HeadKind::Softmax);
+            Head::new(kind, eyes, LIMITS).map_err(|e| Trouble::at(path, e))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_absent(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> Result<()> {
+    let mut eyes = Extractor::open(package)?;
+    let mut head = Head::load(path, &eyes)?;
+    for frame in frames {
+        let picture = Picture::open(frame)?;
+        let embedding = eyes.embed(&picture.frame()).map_err(|e| Trouble::at(frame, e))?;
+        let answer = head.classify(embedding).map_err(|e| Trouble::at(path, e))?;
+        let label = head.class_name(answer.class).unwrap_or("?");
+        let (confidence, margin) = (answer.confidence.get(), answer.margin);
+        writeln!(out, "{}\t{label}\t{confidence:.3}\t{margin:.3}", frame.display())?;
+    }
+    Ok(())
+}
+
+fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
+    let mut eyes = Extractor::open(path)?;
+    let (width, height) = TIMED;
+    let pixels = texture(width, height);
+    let frame = Frame::rgb(width, height, &pixels).expect("as many pixels as the sides say");
+    let mut run = || {
+        let start = Instant::now();
+        eyes.embed(&frame).map(|_| start.elapsed()).map_err(|e| Trouble::at(path, e))
+    };
+    // Once unmeasured: pages of the weights are read, caches and clocks come up.
+    run()?;
+    let mut times = (0..runs).map(|_| run()).collect::<Result<Vec<_>>>()?;
+    times.sort_unstable();
+    let ms = |time: Duration| 1e3 * time.as_secs_f64();
+    let (median, fastest) = (ms(times[times.len() / 2]), ms(times[0]));
+    writeln!(
+        out,
+        "embed  median {median:.2} ms  fastest {fastest:.2} ms  {runs} runs  {width}x{height} frame"
+    )?;
+    Ok(())
+}
+
+/// Pixels that differ from each other, the same on every board.
+fn texture(width: u32, height: u32) -> Vec<u8> {
+    (0..3 * width * height).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
+}

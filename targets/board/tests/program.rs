@@ -1,0 +1,208 @@
+//! The program from outside: what it prints, what it keeps, how it ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use offshoot::Extractor;
+use offshoot_core::graph::{Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
+use offshoot_core::package::{Golden, GraphWriter, Manifest, Precision, write_package};
+use offshoot_core::preprocess::{Channels, Preprocess, Resize};
+use offshoot_core::{Embedding, Frame, Multiplier, Quant, Scale, Shape};
+
+/// Sides of the network's input and of the frames.
+const SIDE: u16 = 4;
+
+/// A package whose embedding is the mean colour of a frame, with a golden vector for each output.
+fn colours(outputs: &[[u8; 3]]) -> Vec<u8> {
+    let quant = Quant { scale: Scale::ONE, zero_point: -128 };
+    let tensor = |shape| Tensor { shape, element: Element::Int8(quant) };
+    let input = tensor(Shape::new(SIDE.into(), SIDE.into(), 3).unwrap());
+    let mut writer = GraphWriter::new(input);
+    let mean = Int8Op::AveragePool {
+        window: Window::covering(input.shape).unwrap(),
+        include_pad: false,
+        multiplier: Multiplier::new(1.0).unwrap(),
+        clamp: Clamp::NONE,
+    };
+    let embedding = tensor(Shape::vector(3).unwrap());
+    let output = writer.node("mean", Op::Int8(mean), &[Graph::INPUT], embedding).unwrap();
+    let codes: Vec<i8> = (0..3).flat_map(|_| i8::MIN..=i8::MAX).collect();
+    let input_table = writer.codes(&codes).unwrap();
+    let preprocess = Preprocess {
+        width: SIDE,
+        height: SIDE,
+        channels: Channels::Rgb,
+        resize: Resize::Squash,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    let manifest = Manifest {
+        source: "colours.onnx",
+        source_sha256: [0; 32],
+        cut: "mean",
+        tool: "test",
+        id: writer.id(&preprocess, output),
+        precision: Precision::Int8,
+        preprocess,
+        input_table,
+        tensors: 2,
+        output,
+        goldens: outputs.len() as u8,
+    };
+    let rgb = shades();
+    let golden = |output| Golden { width: SIDE, height: SIDE, rgb: &rgb, output };
+    let goldens: Vec<_> = outputs.iter().map(|output| golden(output)).collect();
+    write_package(&manifest, &writer, &goldens).unwrap()
+}
+
+/// The pixels of the golden frame.
+fn shades() -> Vec<u8> {
+    (0..3 * SIDE * SIDE).map(|i| (5 * i) as u8).collect()
+}
+
+/// The output that [`colours`] gives for [`shades`].
+fn right() -> [u8; 3] {
+    let mut eyes = Extractor::from_bytes(colours(&[])).unwrap();
+    let rgb = shades();
+    let Embedding::Int8 { codes, .. } =
+        eyes.embed(&Frame::rgb(SIDE.into(), SIDE.into(), &rgb).unwrap()).unwrap()
+    else {
+        panic!("an int8 package gives codes");
+    };
+    [0, 1, 2].map(|channel| codes[channel] as u8)
+}
+
+/// A folder with a package and frames of one colour each.
+struct Board(tempfile::TempDir);
+
+impl Board {
+    fn new() -> Self {
+        let board = Self(tempfile::tempdir().unwrap());
+        fs::write(board.file("eyes.offshoot"), colours(&[right()])).unwrap();
+        for (name, colour) in [("red", [250, 10, 20]), ("rose", [220, 40, 60]), ("blue", [0, 20, 240])] {
+            let mut ppm = format!("P6 {SIDE} {SIDE} 255\n").into_bytes();
+            ppm.extend([colour; (SIDE * SIDE) as usize].concat());
+            fs::write(board.file(&format!("{name}.ppm")), ppm).unwrap();
+        }
+        board
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let program = env!("CARGO_BIN_EXE_offshoot-board");
+        let mut command = Command::new(program);
+        command.args(line.split_whitespace()).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Standard output of a run that must succeed.
+    fn ok(&self, line: &str) -> String {
+        let run = self.run(line);
+        assert!(run.status.success() && run.stderr.is_empty(), "{line}: {run:?}");
+        String::from_utf8(run.stdout).unwrap()
+    }
+
+    /// Standard error of a run that must be refused.
+    fn refused(&self, line: &str) -> String {
+        let run = self.run(line);
+        assert_eq!((run.status.code(), run.stdout.as_slice()), (Some(2), &b""[..]), "{line}: {run:?}");
+        String::from_utf8(run.stderr).unwrap()
+    }
+}
+
+#[test]
+fn a_package_is_described_and_timed() {
+    let board = Board::new();
+    let info = board.ok("info eyes.offshoot");
+    for fact in ["colours.onnx, cut at mean", "int8", "4x4x3", "3 values", "lower bound", "1 vectors"] {
+        assert!(info.contains(fact), "{info}");
+    }
+    let time = board.ok("time eyes.offshoot 3");
+    assert!(time.starts_with("embed  median ") && time.contains(" 3 runs "), "{time}");
+}
+
+#[test]
+fn verify_prints_one_line_and_tells_right_from_wrong() {
+    let board = Board::new();
+    let line = board.ok("verify eyes.offshoot");
+    let digest = line.strip_prefix("verify ok  1 vectors  sha256:").expect("the agreed line");
+    assert!(digest.trim_end().len() == 64 && line.lines().count() == 1, "{line}");
+
+    let [r, g, b] = right();
+    fs::write(board.file("wrong.offshoot"), colours(&[[r ^ 1, g, b]])).unwrap();
+    let run = board.run("verify wrong.offshoot");
+    let line = String::from_utf8(run.stdout).unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert!(line.starts_with("verify FAILED") && line.lines().count() == 1, "{line}");
+    // The digest is of what came out, not of what should have.
+    assert!(line.ends_with(digest), "{line}");
+}
+
+#[test]
+fn a_head_is_taught_in_two_sittings_and_asked() {
+    let board = Board::new();
+    for kind in ["softmax", "nearest-mean"] {
+        let first = board.ok(&format!("teach eyes.offshoot {kind}.head red red.ppm --head {kind}"));
+        assert!(first.contains(kind) && first.contains("1 of 32 classes, 1 of 512 samples"), "{first}");
+        let second = board.ok(&format!("teach eyes.offshoot {kind}.head blue blue.ppm blue.ppm"));
+        assert!(second.contains("     1 red\n     2 blue\n2 of 32 classes, 3 of 512"), "{second}");
+
+        let answers = board.ok(&format!("ask eyes.offshoot {kind}.head rose.ppm blue.ppm"));
+        let fields: Vec<Vec<&str>> = answers.lines().map(|line| line.split('\t').collect()).collect();
+        let found: Vec<_> = fields.iter().map(|f| (f[0], f[1])).collect();
+        assert_eq!(found, [("rose.ppm", "red"), ("blue.ppm", "blue")], "{answers}");
+        for number in fields.iter().flat_map(|f| &f[2..]) {
+            assert!((0.0..=1.0).contains(&number.parse::<f32>().unwrap()), "{answers}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_lesson_leaves_the_head_as_it_was() {
+    let board = Board::new();
+    fs::write(board.file("torn.jpg"), b"\xff\xd8\xff\xe0 torn").unwrap();
+    board.refused("teach eyes.offshoot new.head red red.ppm torn.jpg");
+    assert!(!board.file("new.head").exists());
+
+    board.ok("teach eyes.offshoot old.head red red.ppm");
+    let before = fs::read(board.file("old.head")).unwrap();
+    board.refused("teach eyes.offshoot old.head blue blue.ppm torn.jpg");
+    board.refused("teach eyes.offshoot old.head blue blue.ppm --head nearest-mean");
+    assert_eq!(fs::read(board.file("old.head")).unwrap(), before);
+    assert!(!Path::new(&board.file("old.head.new")).exists());
+}
+
+#[test]
+fn errors_name_the_file_and_the_next_thing_to_do() {
+    let board = Board::new();
+    fs::write(board.file("torn.jpg"), b"\xff\xd8\xff\xe0 torn").unwrap();
+    let mut package = colours(&[]);
+    *package.last_mut().unwrap() ^= 1;
+    fs::write(board.file("flipped.offshoot"), &package).unwrap();
+    fs::write(board.file("cut.offshoot"), &package[..package.len() / 2]).unwrap();
+    fs::write(board.file("not.head"), b"not a head").unwrap();
+    board.ok("teach eyes.offshoot good.head red red.ppm");
+    let long = "x".repeat(33);
+    let long = format!("teach eyes.offshoot good.head {long} red.ppm");
+    let cases = [
+        ("info absent.offshoot", "absent.offshoot", "check the name"),
+        ("verify flipped.offshoot", "flipped.offshoot", "copy the package"),
+        ("verify cut.offshoot", "cut.offshoot", "copy the package"),
+        ("info red.ppm", "red.ppm", "copy the package"),
+        ("ask eyes.offshoot absent.head red.ppm", "absent.head", "check the name"),
+        ("ask eyes.offshoot not.head red.ppm", "not.head", "name a new HEAD"),
+        ("ask eyes.offshoot good.head torn.jpg", "torn.jpg", "use a JPEG"),
+        ("ask eyes.offshoot good.head absent.jpg", "absent.jpg", "check the name"),
+        ("teach eyes.offshoot no/where.head red red.ppm", "no/where.head", "check the name"),
+        (&long, "good.head", "another LABEL"),
+        ("teach eyes.offshoot good.head red red.ppm --head nearest-mean", "good.head", "leave --head out"),
+        ("inof eyes.offshoot", "no command 'inof'", "usage:"),
+    ];
+    for (line, what, next) in cases {
+        let said = board.refused(line);
+        assert!(said.starts_with("error: ") && said.contains(what) && said.contains(next), "{line}: {said}");
+    }
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Builds the on-board program and prints its path and size.
+#   targets/build.sh [--board NAME | TRIPLE] [--features FEATURES] [--static]
+# NAME is a file of targets/boards; the default triple is aarch64-unknown-linux-gnu.
+# --static links the C library in, for systems with an older one than this machine.
+# OFFSHOOT_NO_RUSTUP=1 builds with Debian's compiler even where rustup has the target.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=toolchain.sh
+. "$(dirname "$0")/toolchain.sh"
+
+triple=aarch64-unknown-linux-gnu
+features=()
+static=
+while (($#)); do
+    case $1 in
+    --board)
+        profile=$root/targets/boards/${2:-}.toml
+        [[ -f $profile ]] || die 2 "no board '${2:-}'; there are $(cd "$root/targets/boards" && echo *.toml | sed 's/\.toml//g')"
+        triple=$(sed -n 's/^triple = "\(.*\)"$/\1/p' "$profile")
+        shift
+        ;;
+    --features)
+        features=(--features "${2:?--features needs a list}")
+        shift
+        ;;
+    --static) static=1 ;;
+    -h | --help)
+        sed -n '2,6s/^# //p' "$0"
+        exit
+        ;;
+    -*) die 2 "no option '$1'; there are --board, --features and --static" ;;
+    *) triple=$1 ;;
+    esac
+    shift
+done
+
+prepare "$triple"
+if [[ $static ]]; then
+    # A folder of its own: other flags would rebuild everything in turns.
+    export RUSTFLAGS='-C target-feature=+crt-static'
+    target_dir+=-static
+fi
+if [[ ${features[*]} == *tract* ]]; then
+    # tract under fat LTO takes a quarter of an hour and more memory than small machines have.
+    export CARGO_PROFILE_BOARD_LTO=off CARGO_PROFILE_BOARD_CODEGEN_UNITS=16
+fi
+cd "$root"
+cross "$triple" build --profile board -p offshoot-board "${features[@]}"
+program=$target_dir/$triple/board/offshoot-board
+echo "$program  $(stat -c %s "$program") bytes  ($way)"
