@@ -11,7 +11,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
 use crate::ir::Model;
-use crate::quantize::Range;
+use crate::quantize::Statistics;
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]
@@ -42,7 +42,6 @@ pub struct Watched {
     network: Network,
     input: Vec<f32>,
     preprocess: Preprocess,
-    layers: usize,
 }
 
 impl Watched {
@@ -57,7 +56,7 @@ impl Watched {
         let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
-        Ok(Self { network, input, preprocess: *preprocess, layers: model.layers.len() })
+        Ok(Self { network, input, preprocess: *preprocess })
     }
 
     /// Runs one picture.
@@ -75,10 +74,10 @@ impl Watched {
         if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
     }
 
-    /// Widens each layer's range by the last run.
-    pub fn widen(&self, ranges: &mut [Range]) {
-        for (layer, range) in ranges.iter_mut().enumerate().take(self.layers) {
-            range.see(self.values(layer));
+    /// Takes the last run into each layer's statistics.
+    pub fn record(&self, statistics: &mut [Statistics]) {
+        for (layer, statistics) in statistics.iter_mut().enumerate() {
+            statistics.see(self.values(layer));
         }
     }
 }
@@ -87,8 +86,8 @@ impl Watched {
 ///
 /// # Errors
 /// [`CalibrateError::NotFinite`] with the first layer that did not.
-pub fn check(model: &Model, ranges: &[Range]) -> Result<(), CalibrateError> {
-    match ranges.iter().position(|r| r.min > r.max) {
+pub fn check(model: &Model, statistics: &[Statistics]) -> Result<(), CalibrateError> {
+    match statistics.iter().position(|s| s.range.min > s.range.max) {
         Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
         None => Ok(()),
     }

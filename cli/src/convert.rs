@@ -15,7 +15,7 @@ use crate::fold;
 use crate::import::{ImportError, Imported, Source};
 use crate::ir::Model;
 use crate::preset::{self, Chosen, Wishes};
-use crate::quantize::{self, Range};
+use crate::quantize::{self, Statistics};
 use crate::report::{LayerReport, Report};
 
 /// What the user wants.
@@ -109,7 +109,7 @@ pub fn convert(
     let emitted = if options.float {
         emit::float(model)?
     } else {
-        emit::int8(model, &quantize::plan(model, &floats.ranges, preprocess))?
+        emit::int8(model, &floats.statistics, &quantize::plan(model, &floats.statistics, preprocess))?
     };
     let bytes = package(source, &imported, &chosen, emitted, &frames, progress)?;
     let report = report(&imported, &chosen, pooled, &bytes, &floats, &frames)?;
@@ -118,7 +118,7 @@ pub fn convert(
 
 /// What the float network did on the pictures.
 struct Floats {
-    ranges: Vec<Range>,
+    statistics: Vec<Statistics>,
     /// The source model's embeddings.
     embeddings: Vec<Vec<f32>>,
     /// Each layer's values on the first pictures.
@@ -137,12 +137,12 @@ fn measure(
     let mut reference = Reference::new(imported.reference.clone(), preprocess)?;
     let mut watched = Watched::new(model, preprocess)?;
     let channels = model.layers[model.output].shape.c();
-    let mut floats =
-        Floats { ranges: vec![Range::EMPTY; model.layers.len()], embeddings: Vec::new(), layers: Vec::new() };
+    let statistics = model.layers.iter().map(|l| Statistics::new(l.shape.c())).collect();
+    let mut floats = Floats { statistics, embeddings: Vec::new(), layers: Vec::new() };
     for (i, frame) in frames.iter().enumerate() {
         progress("calibrate", i as f32 / frames.len() as f32);
         watched.run(frame)?;
-        watched.widen(&mut floats.ranges);
+        watched.record(&mut floats.statistics);
         let mut embedding = reference.run(frame)?;
         if pooled {
             embedding = calibrate::pool_planes(&embedding, channels);
@@ -156,7 +156,7 @@ fn measure(
             floats.layers.push((0..model.layers.len()).map(|l| watched.values(l).to_vec()).collect());
         }
     }
-    calibrate::check(model, &floats.ranges)?;
+    calibrate::check(model, &floats.statistics)?;
     Ok(floats)
 }
 
@@ -188,7 +188,7 @@ fn package(
     let precision = precision_of(&graph);
     let input = graph.tensor(Graph::INPUT).element;
     let input_table = match input {
-        Element::Int8(quant) => writer.codes(&quantize::input_table(&chosen.preprocess, quant))?,
+        Element::Int8(_) => writer.codes(&quantize::input_table(&chosen.preprocess))?,
         Element::Float => Default::default(),
     };
     let name = source.file_name();
@@ -357,7 +357,7 @@ fn worst_layers(
             name: layer.name.clone(),
             shape: layer.shape,
             cosine: sum / pictures,
-            range: floats.ranges[id],
+            range: floats.statistics[id].range,
         })
         .collect();
     layers.sort_by(|a, b| a.cosine.total_cmp(&b.cosine));

@@ -8,7 +8,7 @@ use offshoot_core::{Multiplier, Quant, Shape};
 use thiserror::Error;
 
 use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
-use crate::quantize::{self, QuantizeError};
+use crate::quantize::{self, QuantizeError, Statistics};
 
 /// Why a network cannot be written as a graph.
 #[derive(Debug, Error)]
@@ -38,17 +38,18 @@ pub struct Emitted {
 /// # Errors
 /// What the format does not hold.
 pub fn float(model: &Model) -> Result<Emitted, EmitError> {
-    Emitter::new(model, vec![false; model.layers.len()], &[]).run()
+    Emitter::new(model, vec![false; model.layers.len()], &[], &[]).run()
 }
 
 /// Writes the network in codes where the engine knows the operation, in float elsewhere.
 ///
-/// `quants` gives each layer's quantization (see [`quantize::plan`]).
+/// `statistics` and `quants` give what each layer took and its quantization (see
+/// [`quantize::plan`]).
 ///
 /// # Errors
 /// What does not fit 8 bits, or the format.
-pub fn int8(model: &Model, quants: &[Quant]) -> Result<Emitted, EmitError> {
-    Emitter::new(model, quantize::in_codes(model), quants).run()
+pub fn int8(model: &Model, statistics: &[Statistics], quants: &[Quant]) -> Result<Emitted, EmitError> {
+    Emitter::new(model, quantize::in_codes(model), statistics, quants).run()
 }
 
 struct Emitter<'m> {
@@ -57,6 +58,7 @@ struct Emitter<'m> {
     in_codes: Vec<bool>,
     /// Each layer's quantization, whether it is run in codes or only read in them.
     quants: &'m [Quant],
+    statistics: &'m [Statistics],
     writer: GraphWriter,
     codes: Vec<Option<TensorId>>,
     floats: Vec<Option<TensorId>>,
@@ -65,11 +67,12 @@ struct Emitter<'m> {
 type Written = Result<TensorId, EmitError>;
 
 impl<'m> Emitter<'m> {
-    fn new(model: &'m Model, in_codes: Vec<bool>, quants: &'m [Quant]) -> Self {
+    fn new(model: &'m Model, in_codes: Vec<bool>, statistics: &'m [Statistics], quants: &'m [Quant]) -> Self {
         let element = if in_codes[0] { Element::Int8(quants[0]) } else { Element::Float };
         let writer = GraphWriter::new(Tensor { shape: model.layers[0].shape, element });
         let none = vec![None; model.layers.len()];
-        let mut emitter = Self { model, in_codes, quants, writer, codes: none.clone(), floats: none };
+        let mut emitter =
+            Self { model, in_codes, quants, statistics, writer, codes: none.clone(), floats: none };
         emitter.place(0, 0);
         emitter
     }
@@ -153,9 +156,7 @@ impl<'m> Emitter<'m> {
         let (from, out) = (self.quants[source], self.quants[id]);
         let clamp = clamp_codes(layer.clamp, out);
         let op = match &layer.op {
-            LayerOp::Conv(conv) => {
-                self.conv(layer, conv, self.model.layers[source].shape, from, out, clamp)?
-            }
+            LayerOp::Conv(conv) => self.conv(layer, conv, source, out, clamp)?,
             LayerOp::Binary(Binary::Add) => {
                 let (a, b) = quantize::add([from, self.quants[layer.inputs[1]]], out);
                 Int8Op::Add { a, b, clamp }
@@ -187,12 +188,12 @@ impl<'m> Emitter<'m> {
         &mut self,
         layer: &Layer,
         conv: &Conv,
-        input: Shape,
-        from: Quant,
+        source: LayerId,
         out: Quant,
         clamp: Clamp,
     ) -> Result<Int8Op, EmitError> {
-        let quantized = quantize::conv(&layer.name, conv, from, out)?;
+        let (input, means) = (self.model.layers[source].shape, self.statistics[source].means());
+        let quantized = quantize::conv(&layer.name, conv, &means, self.quants[source], out)?;
         let channels = layer.shape.c();
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
         let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };

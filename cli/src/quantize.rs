@@ -57,6 +57,86 @@ impl Range {
     }
 }
 
+/// What a layer's values were on the calibration pictures.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// All values.
+    pub range: Range,
+    /// Some values of every picture, evenly spread.
+    sample: Vec<f32>,
+    /// Sum per channel.
+    sums: Vec<f64>,
+    /// Values per channel.
+    count: u64,
+}
+
+/// Values kept of each picture.
+const SAMPLED: usize = 1024;
+
+/// Shares of the range that are tried as its ends.
+const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
+
+impl Statistics {
+    /// Nothing seen yet, of a layer with so many channels.
+    pub fn new(channels: usize) -> Self {
+        Self { range: Range::EMPTY, sample: Vec::new(), sums: vec![0.0; channels], count: 0 }
+    }
+
+    /// Takes in a layer's values for one picture: rows, columns, channels.
+    pub fn see(&mut self, values: &[f32]) {
+        self.range.see(values);
+        let step = values.len().div_ceil(SAMPLED).max(1);
+        // A step that shares no factor with the channels meets all of them.
+        let step = (step..).find(|s| gcd(*s, self.sums.len()) == 1).unwrap_or(1);
+        self.sample.extend(values.iter().copied().step_by(step).filter(|v| v.is_finite()));
+        for pixel in values.chunks_exact(self.sums.len()) {
+            for (sum, &v) in self.sums.iter_mut().zip(pixel) {
+                *sum += f64::from(v);
+            }
+            self.count += 1;
+        }
+    }
+
+    /// Mean value of each channel.
+    pub fn means(&self) -> Vec<f64> {
+        self.sums.iter().map(|s| s / self.count.max(1) as f64).collect()
+    }
+
+    /// The quantization with the least mean squared error: few large values may be cut off so
+    /// that the many small ones get finer steps (Nagel et al. 2021, "A white paper on neural
+    /// network quantization", 3.1).
+    pub fn quant(&self) -> Quant {
+        let Range { min, max } = self.range;
+        let mut best = (f64::INFINITY, self.range);
+        // One end after the other: the optimum of each hardly depends on the other.
+        for end in 0..2 {
+            let (_, Range { min: lo, max: hi }) = best;
+            for clip in CLIPS {
+                let range = if end == 0 {
+                    Range { min: lo, max: max * clip }
+                } else {
+                    Range { min: min * clip, max: hi }
+                };
+                let error = self.error(range.quant());
+                if error < best.0 {
+                    best = (error, range);
+                }
+            }
+        }
+        best.1.quant()
+    }
+
+    /// Sum of squared errors over the sample.
+    fn error(&self, quant: Quant) -> f64 {
+        let square = |&v: &f32| f64::from(quant.dequantize(quant.quantize(v)) - v).powi(2);
+        self.sample.iter().map(square).sum()
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// Rounds away from zero to 12 significant bits.
 fn round_out(x: f32) -> f32 {
     if !x.is_finite() {
@@ -95,9 +175,9 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
     codes
 }
 
-/// Each layer's quantization from its range; what only moves codes keeps its input's.
-pub fn plan(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Quant> {
-    let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
+/// Each layer's quantization from what it took; what only moves codes keeps its input's.
+pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -> Vec<Quant> {
+    let mut quants: Vec<Quant> = statistics.iter().map(Statistics::quant).collect();
     quants[0] = input(preprocess);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         if matches!(layer.op, LayerOp::MaxPool { .. } | LayerOp::Pad { .. } | LayerOp::Flatten) {
@@ -107,41 +187,37 @@ pub fn plan(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Qua
     quants
 }
 
+/// Whether one step of the input can be one step of the camera: all channels normalized alike.
+fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
+    let channels = 0..preprocess.channels.count();
+    let (mean, std) = (preprocess.mean[0], preprocess.std[0]);
+    let alike = channels.into_iter().all(|c| preprocess.mean[c] == mean && preprocess.std[c] == std);
+    let scale = Scale::new(1.0 / std).filter(|_| alike && (0.0..=255.0).contains(&mean))?;
+    let zero_point = (offshoot_core::quant::round_to_i32(mean) - 128).clamp(-128, 127) as i8;
+    Some(Quant { scale, zero_point })
+}
+
 /// The input's quantization. Where all channels are normalized alike, one step is one step of
 /// the camera and nothing is rounded.
 pub fn input(preprocess: &Preprocess) -> Quant {
-    let channels = 0..preprocess.channels.count();
-    let alike = channels
-        .clone()
-        .all(|c| preprocess.mean[c] == preprocess.mean[0] && preprocess.std[c] == preprocess.std[0]);
-    if alike
-        && (0.0..=255.0).contains(&preprocess.mean[0])
-        && let Some(scale) = Scale::new(1.0 / preprocess.std[0])
-    {
-        let zero_point =
-            (offshoot_core::quant::round_to_i32(preprocess.mean[0]) - 128).clamp(-128, 127) as i8;
-        return Quant { scale, zero_point };
-    }
-    let mut range = Range::EMPTY;
-    for c in channels {
-        range.see(&[preprocess.normalize(c, 0), preprocess.normalize(c, 255)]);
-    }
-    range.quant()
+    exact_input(preprocess).unwrap_or_else(|| {
+        let mut range = Range::EMPTY;
+        for c in 0..preprocess.channels.count() {
+            range.see(&[preprocess.normalize(c, 0), preprocess.normalize(c, 255)]);
+        }
+        range.quant()
+    })
 }
 
 /// The table from a channel's byte to its code, 256 entries per channel.
-pub fn input_table(preprocess: &Preprocess, quant: Quant) -> Vec<i8> {
-    let channels = preprocess.channels.count();
-    let exact = quant == input(preprocess) && (1.0 / preprocess.std[0]) == quant.scale.get();
+pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
+    let exact = exact_input(preprocess).is_some();
+    let quant = input(preprocess);
     let code = |c: usize, v: u8| {
-        if exact {
-            // value - mean + zero point, where the two differ by 128 up to half a step.
-            (i16::from(v) - 128) as i8
-        } else {
-            preprocess.code(c, v, quant)
-        }
+        // A byte less its mean, plus the zero point: up to half a step the byte less 128.
+        if exact { (i16::from(v) - 128) as i8 } else { preprocess.code(c, v, quant) }
     };
-    (0..channels).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
+    (0..preprocess.channels.count()).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
 }
 
 /// A convolution in integers.
@@ -159,19 +235,38 @@ pub struct QuantizedConv {
 
 /// Quantizes weights per output channel.
 ///
+/// `means` are the input's channels on the calibration pictures: what the rounding of the weights
+/// adds to an output channel on average is taken off its bias (Nagel et al. 2019, "Data-free
+/// quantization through weight equalization and bias correction", 4.2).
+///
 /// # Errors
 /// A multiplier of 2^15 or more.
-pub fn conv(name: &str, conv: &Conv, from: Quant, to: Quant) -> Result<QuantizedConv, QuantizeError> {
+pub fn conv(
+    name: &str,
+    conv: &Conv,
+    means: &[f64],
+    from: Quant,
+    to: Quant,
+) -> Result<QuantizedConv, QuantizeError> {
     let per_channel = conv.weights.len() / conv.bias.len();
     let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
     let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
     let mut factors = Vec::new();
-    for (weights, &bias) in conv.weights.chunks_exact(per_channel).zip(&conv.bias) {
+    let (depth, per_group) = (means.len() / conv.groups, conv.bias.len() / conv.groups);
+    for (o, (weights, &bias)) in conv.weights.chunks_exact(per_channel).zip(&conv.bias).enumerate() {
         let scale = weight_scale(weights, bias, from);
-        out.weights
-            .extend(weights.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8));
-        out.bias.push((f64::from(bias) / (from * scale)).round() as i32);
-        factors.push(from * scale / to);
+        let codes: Vec<i8> =
+            weights.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8).collect();
+        let seen = &means[o / per_group * depth..][..depth];
+        let error = |(i, (&code, &w)): (usize, (&i8, &f32))| {
+            (f64::from(code) * scale - f64::from(w)) * seen[i % depth]
+        };
+        let shift: f64 = codes.iter().zip(weights).enumerate().map(error).sum();
+        out.bias.push(((f64::from(bias) - shift) / (from * scale)).round() as i32);
+        out.weights.extend(codes);
+        // A channel without weights and bias is zero under any factor.
+        let dead = bias == 0.0 && weights.iter().all(|&w| w == 0.0);
+        factors.push(if dead { 0.0 } else { from * scale / to });
     }
     let largest = factors.iter().copied().fold(0.0, f64::max);
     out.shift = Multiplier::shift_for(largest).ok_or_else(|| QuantizeError::range(name))?;
@@ -268,17 +363,49 @@ mod tests {
         };
         let quant = input(&p);
         assert_eq!((quant.zero_point, quant.scale.get()), (0, 1.0 / 128.0));
-        let table = input_table(&p, quant);
+        let table = input_table(&p);
         assert_eq!((table[0], table[128], table[255], table[511]), (-128, 0, 127, 127));
         (p.mean, p.std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
         let quant = input(&p);
         for (c, v) in [(0, 0u8), (1, 200), (2, 255)] {
             let real = p.normalize(c, v);
             assert!(
-                (quant.dequantize(input_table(&p, quant)[c * 256 + usize::from(v)]) - real).abs()
+                (quant.dequantize(input_table(&p)[c * 256 + usize::from(v)]) - real).abs()
                     < 0.51 * quant.scale.get()
             );
         }
+    }
+
+    #[test]
+    fn channels_normalized_unlike_are_not_taken_as_exact() {
+        let mut p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Rgb,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [0.0; 3],
+            std: [255.0, 300.0, 400.0],
+        };
+        let quant = input(&p);
+        assert_eq!(quant.quantize(p.normalize(2, 255)), input_table(&p)[2 * 256 + 255]);
+        p.std = [255.0; 3];
+        assert_eq!(input_table(&p)[255], 127);
+    }
+
+    #[test]
+    fn rare_large_values_are_cut_off_and_the_mean_error_is_taken_off_the_bias() {
+        let mut values: Vec<f32> = (0..4096).map(|i| (i % 64) as f32 / 64.0).collect();
+        values[0] = 8.0;
+        let mut statistics = Statistics::new(1);
+        statistics.see(&values);
+        assert!(statistics.quant().scale.get() < 0.9 * statistics.range.quant().scale.get());
+        let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
+        let q = Quant::from_range(-1.0, 1.0);
+        let plain = conv("layer", &layer, &[0.0, 0.0], q, q).unwrap();
+        let corrected = conv("layer", &layer, &[0.0, 1.0], q, q).unwrap();
+        // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
+        let step = f64::from(q.scale.get()) / 127.0;
+        assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
     }
 
     #[test]
@@ -290,10 +417,10 @@ mod tests {
             bias: vec![1.0, 3.0, 1e6],
         };
         let q = Quant::from_range(-1.0, 1.0);
-        let got = conv("layer", &layer, q, q).unwrap();
+        let got = conv("layer", &layer, &[0.0; 2], q, q).unwrap();
         assert_eq!(got.weights[..4], [64, -127, 0, 0]);
         assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
         let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
-        assert!(conv("layer", &layer, q, narrow).is_err());
+        assert!(conv("layer", &layer, &[0.0; 2], q, narrow).is_err());
     }
 }

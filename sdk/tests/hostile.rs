@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use offshoot::{Error, ErrorKind, Extractor, Frame};
+use offshoot::{Error, ErrorKind, Extractor, Frame, Manifest, Precision};
+use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor, Window};
+use offshoot_core::package::{GraphWriter, write_package};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
 mod common;
 
-use common::net::every_operation;
+use common::net::{every_operation, preprocess};
 use common::random::Random;
 use common::seal;
 
 const MUTANTS: u64 = 200_000;
+
+const OPERATIONS: u64 = 30_000;
 
 /// Opening, planning and one run of a network this small take microseconds.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -105,4 +111,139 @@ fn mutants_are_refused_or_run() {
     // Without these the mutants would only knock at the door.
     assert!(ran > MUTANTS / 20, "only {ran} ran");
     assert!(reasons.len() >= 18, "{reasons:#?}");
+}
+
+/// A window of sizes at which arithmetic breaks; now and then not a possible one.
+fn window(random: &mut Random) -> Window {
+    let mut two = |values: &[u8]| [random.pick(values), random.pick(values)];
+    let kernel = two(&[1, 1, 2, 3, 5, 9, 64, 0]);
+    let stride = two(&[1, 1, 2, 3, 32, 33]);
+    let dilation = two(&[1, 1, 1, 1, 2, 3, 32, 0]);
+    let ([top, left], [bottom, right]) = (two(&[0, 0, 1, 2, 3, 63]), two(&[0, 0, 1, 2, 3, 64]));
+    Window { kernel, stride, dilation, pad: [top, left, bottom, right] }
+}
+
+fn clamp(random: &mut Random) -> Clamp {
+    random.pick(&[
+        Clamp::NONE,
+        Clamp { lo: 127, hi: 127 },
+        Clamp { lo: -128, hi: -128 },
+        Clamp { lo: 1, hi: 0 },
+    ])
+}
+
+fn affine(random: &mut Random) -> Affine {
+    Affine {
+        factor: random.pick(&[0, 1, -1, i16::MAX, i16::MIN]),
+        offset: random.pick(&[0, 1, (1 << 30) - 1, 1 - (1 << 30), 1 << 30, i32::MIN]),
+        shift: random.pick(&[0, 1, 14, 31, 32]),
+    }
+}
+
+fn convolution(random: &mut Random, writer: &mut GraphWriter, input: Shape) -> Option<(Int8Op, Shape)> {
+    let (window, channels) = (window(random), input.c() as u32);
+    let (groups, out) =
+        random.pick(&[(1, 1), (1, 5), (1, 17), (channels, channels), (channels, 2 * channels)]);
+    let (h, w) = window.output(input)?;
+    let fan_in = window.taps() * input.c() / groups as usize;
+    let weight = random.pick(&[-128, 127, 0, 1]);
+    let bias = random.pick(&[0, 1 << 30, -(1 << 30), i32::MAX - 32_640 * fan_in as i32, i32::MIN]);
+    let op = Int8Op::Conv {
+        window,
+        groups: groups as u16,
+        weights: writer.codes(&vec![weight; fan_in * out as usize]).unwrap(),
+        bias: writer.words(&vec![bias; out as usize]).unwrap(),
+        mantissas: writer.words(&vec![random.pick(&[0, 1, 1 << 30, i32::MAX]); out as usize]).unwrap(),
+        shift: random.pick(&[0, 1, 15, 16]),
+        clamp: clamp(random),
+    };
+    Some((op, Shape::new(h, w, out)?))
+}
+
+/// An operation with its output's shape right, so that its other parameters are what decides.
+fn operation(
+    random: &mut Random,
+    writer: &mut GraphWriter,
+    input: Shape,
+) -> Option<(Int8Op, Vec<u16>, Shape)> {
+    let pooled = |window: &Window| {
+        let (h, w) = window.output(input)?;
+        Shape::new(h, w, input.c() as u32)
+    };
+    let (op, shape) = match random.below(8) {
+        0..=2 => convolution(random, writer, input)?,
+        3 => {
+            let window = window(random);
+            (Int8Op::MaxPool { window }, pooled(&window)?)
+        }
+        4 => {
+            let (window, include_pad) = (window(random), random.below(2) == 0);
+            let mantissa = random.pick(&[0, 1, i32::MAX, 1 << 30, -1]);
+            let multiplier = Multiplier { mantissa, shift: random.pick(&[0, 1, 15]) };
+            let op = Int8Op::AveragePool { window, include_pad, multiplier, clamp: clamp(random) };
+            (op, pooled(&window)?)
+        }
+        5 => {
+            let b = random.pick(&[0, 1, i16::MAX, i16::MIN]);
+            let op = Int8Op::Add { a: affine(random), b, clamp: clamp(random) };
+            return Some((op, vec![0, 0], input));
+        }
+        6 => {
+            let affines = [affine(random), affine(random)];
+            let op = Int8Op::Concat { affines: writer.affines(&affines).unwrap() };
+            let (h, w, c) = input.into();
+            return Some((op, vec![0, 0], Shape::new(h, w, 2 * c)?));
+        }
+        _ => (Int8Op::Rescale { affine: affine(random), clamp: clamp(random) }, input),
+    };
+    Some((op, vec![0], shape))
+}
+
+/// A package of one random operation; `None` where there is none or the writer refuses it.
+fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
+    let preprocess =
+        Preprocess { height: 1 + random.below(9) as u16, ..preprocess(1 + random.below(9) as u16) };
+    let mut quant = || Quant { scale: Scale::ONE, zero_point: random.pick(&[-128, 127, 0]) };
+    let (input, output) = (quant(), quant());
+    let codes = |shape, quant| Tensor { shape, element: Element::Int8(quant) };
+    let mut writer = GraphWriter::new(codes(preprocess.shape()?, input));
+    // Codes of one extreme, of the other, or both.
+    let table = random.pick(&[[-128, -128], [127, 127], [-128, 127]]).repeat(384);
+    let input_table = writer.codes(&table).unwrap();
+    let (op, inputs, shape) = operation(random, &mut writer, preprocess.shape()?)?;
+    let kept = matches!(op, Int8Op::MaxPool { .. });
+    let output = codes(shape, if kept { input } else { output });
+    writer.node("one", Op::Int8(op), &inputs, output).unwrap();
+    let manifest = Manifest {
+        source: "",
+        source_sha256: [0; 32],
+        cut: "",
+        tool: "",
+        id: [0; 32],
+        precision: Precision::Int8,
+        preprocess,
+        input_table,
+        tensors: 2,
+        output: 1,
+        goldens: 0,
+    };
+    write_package(&manifest, &writer, &[]).ok()
+}
+
+/// What the checks let through runs, also where every number is the largest or the least.
+#[test]
+fn extreme_operations_are_refused_or_run() {
+    let pixels = Random(6).bytes(3 * 11 * 7);
+    let (mut ran, mut slowest) = (0, Duration::ZERO);
+    for seed in 0..OPERATIONS {
+        let Some(file) = one_operation(&mut Random(seed)) else { continue };
+        let start = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| used(file, &pixels)));
+        slowest = slowest.max(start.elapsed());
+        let refused = outcome.unwrap_or_else(|_| panic!("operation {seed} panicked")).err();
+        assert!(refused.is_none(), "operation {seed} was written and is refused: {refused:?}");
+        ran += 1;
+    }
+    println!("{ran} of {OPERATIONS} ran, slowest {slowest:?}");
+    assert!(ran > OPERATIONS / 10 && slowest < LONGEST, "{ran} ran, slowest {slowest:?}");
 }
