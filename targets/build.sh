@@ -20,7 +20,8 @@ while (($#)); do
         shift
         ;;
     --features)
-        features=(--features "${2:?--features needs a list}")
+        (($# > 1)) || die 2 '--features needs a list'
+        features=(--features "$2")
         shift
         ;;
     --static) static=1 ;;

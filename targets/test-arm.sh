@@ -9,13 +9,14 @@ set -euo pipefail
 
 triple=aarch64-unknown-linux-gnu
 if [[ ${1:-} == --triple ]]; then
-    triple=${2:?--triple needs one}
-    shift 2
+    triple=${2:-}
+    shift $(($# < 2 ? 1 : 2))
 fi
 (($# == 0 || $# == 2)) || die 2 'usage: targets/test-arm.sh [--triple TRIPLE] [PACKAGE LINE]'
 
 prepare "$triple"
 have "$emulator" qemu-user
+[[ -z ${1:-} || -f $1 ]] || die 2 "no package '$1'"
 package=${1:+$(realpath "$1")}
 cd "$root"
 cross "$triple" test -p offshoot-core -p offshoot-engine --features offshoot-core/alloc

@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::calibrate::{self, CalibrateError, Reference, Watched};
 use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
+use crate::guard::quietly;
 use crate::import::{ImportError, Imported, Source};
 use crate::ir::Model;
 use crate::preset::{self, Chosen, Wishes};
@@ -94,9 +95,22 @@ pub fn convert(
     options: &Options,
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
+    quietly(|| guarded(source, pictures, options, progress))
+        .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
+}
+
+fn guarded(
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
     progress("import", 0.0);
     let cut = options.cut.as_deref().or_else(|| source.metadata("offshoot.cut"));
     let mut imported = source.import(cut, options.size)?;
+    if options.cut.is_none() && cut.is_some() {
+        imported.cut.why = "as the model states".to_string();
+    }
     let pooled = emit::pool_output(&mut imported.model);
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
@@ -191,11 +205,11 @@ fn package(
         Element::Int8(_) => writer.codes(&quantize::input_table(&chosen.preprocess))?,
         Element::Float => Default::default(),
     };
-    let name = source.file_name();
+    let name = emit::shorten(&source.file_name()).to_string();
     let mut manifest = Manifest {
         source: &name,
         source_sha256: source.sha256,
-        cut: &imported.cut.name,
+        cut: emit::shorten(&imported.cut.name),
         tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
         id: writer.id(&chosen.preprocess, output),
         precision,

@@ -101,7 +101,7 @@ impl<'m> Emitter<'m> {
         let layer = &self.model.layers[id];
         let codes = self.codes[id].unwrap_or_default();
         let out = Tensor { shape: layer.shape, element: Element::Float };
-        let tensor = self.writer.node(&layer.name, Op::Float(FloatOp::Dequantize), &[codes], out)?;
+        let tensor = self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Dequantize), &[codes], out)?;
         self.floats[id] = Some(tensor);
         Ok(tensor)
     }
@@ -114,7 +114,7 @@ impl<'m> Emitter<'m> {
         let layer = &self.model.layers[id];
         let floats = self.floats[id].unwrap_or_default();
         let out = Tensor { shape: layer.shape, element: Element::Int8(self.quants[id]) };
-        let tensor = self.writer.node(&layer.name, Op::Float(FloatOp::Quantize), &[floats], out)?;
+        let tensor = self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Quantize), &[floats], out)?;
         self.codes[id] = Some(tensor);
         Ok(tensor)
     }
@@ -143,10 +143,10 @@ impl<'m> Emitter<'m> {
             LayerOp::Input | LayerOp::Scale { .. } => unreachable!("folded or placed before"),
         };
         let out = Tensor { shape: layer.shape, element: Element::Float };
-        let tensor = self.writer.node(&layer.name, Op::Float(op), &inputs, out)?;
+        let tensor = self.writer.node(shorten(&layer.name), Op::Float(op), &inputs, out)?;
         let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
         let clamp = Op::Float(FloatOp::Unary(Unary::Clamp { lo, hi }));
-        Ok(self.writer.node(&layer.name, clamp, &[tensor], out)?)
+        Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
     }
 
     fn int8(&mut self, id: LayerId, layer: &Layer) -> Written {
@@ -181,7 +181,7 @@ impl<'m> Emitter<'m> {
             other => unreachable!("{other:?} is not run in codes"),
         };
         let tensor = Tensor { shape: layer.shape, element: Element::Int8(out) };
-        Ok(self.writer.node(&layer.name, Op::Int8(op), &inputs, tensor)?)
+        Ok(self.writer.node(shorten(&layer.name), Op::Int8(op), &inputs, tensor)?)
     }
 
     fn conv(
@@ -213,6 +213,13 @@ impl<'m> Emitter<'m> {
 fn transpose(weights: &[i8], channels: usize) -> Vec<i8> {
     let taps = weights.len() / channels;
     (0..weights.len()).map(|i| weights[i % channels * taps + i / channels]).collect()
+}
+
+/// A name within the format's limit: its end, which is where exporters' names differ.
+pub fn shorten(name: &str) -> &str {
+    let over = name.len().saturating_sub(offshoot_core::limits::NAME);
+    let start = (over..=name.len()).find(|&i| name.is_char_boundary(i)).unwrap_or(name.len());
+    &name[start..]
 }
 
 fn clamp_codes(clamp: Option<(f32, f32)>, quant: Quant) -> Clamp {

@@ -3,7 +3,6 @@
 //! tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
 //! happens before tract's declutter, because after it ONNX's tensor names are gone.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -178,16 +177,11 @@ impl Source {
     /// # Errors
     /// Unknown operations, a cut that does not exist, an input that is not a picture.
     pub fn import(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
-        // tract asserts and divides on some malformed graphs; a panic there is the file's fault.
-        quietly(|| self.import_inner(cut, size)).unwrap_or_else(|panic| Err(self.analyse(panic)))
-    }
-
-    fn import_inner(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
         let model = self.inference_model(size)?;
         let (typed, cut) = match cut {
             Some(name) => {
                 let outlet = self.find(&model, name)?;
-                (self.typed(model, Some(outlet))?, Cut::asked(name))
+                (self.typed(model, Some(outlet))?, Cut::given(name))
             }
             None => {
                 let typed = self.typed(model, None)?;
@@ -295,22 +289,9 @@ impl Source {
         self.analyse(format!("{error:#}"))
     }
 
-    fn analyse(&self, reason: String) -> ImportError {
+    pub(crate) fn analyse(&self, reason: String) -> ImportError {
         ImportError::Analyse { path: self.path.clone(), reason }
     }
-}
-
-/// Runs `f`; a panic becomes its message, without a backtrace on the user's screen.
-fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = catch_unwind(AssertUnwindSafe(f));
-    std::panic::set_hook(hook);
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        format!("the model is malformed: {}", text.unwrap_or_else(|| "analysis failed".to_string()))
-    })
 }
 
 /// The three names most like `name`.

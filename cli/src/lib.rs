@@ -12,6 +12,7 @@ pub mod data;
 pub mod embeddings;
 pub mod emit;
 pub mod fold;
+pub mod guard;
 pub mod import;
 pub mod ir;
 pub mod preset;

@@ -90,8 +90,11 @@ pub fn choose(
         let (mean, std) = preset.mean_std();
         let mut preprocess =
             Preprocess { mean: wishes.mean.unwrap_or(mean), std: wishes.std.unwrap_or(std), ..base };
+        // Presets name red first; what the user gives is in the model's order.
         if wishes.bgr && wishes.mean.is_none() {
             preprocess.mean.reverse();
+        }
+        if wishes.bgr && wishes.std.is_none() {
             preprocess.std.reverse();
         }
         Chosen { preprocess, why }

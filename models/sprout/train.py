@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Sprout: a 96x96 -> 256-d image backbone, distilled from the 1280-d embedding of MobileNetV2 1.0/224.
 
-To reproduce (two CPU cores, about 13 + 65 minutes; the wall clock drives the schedule, so another machine or load
+To reproduce (two CPU cores, about 13 + 46 minutes; the wall clock drives the schedule, so another machine or load
 gives other weights):
     python3 -m venv py && py/bin/pip install -r requirements.txt
     py/bin/python train.py --seed 1 bank --seconds 760
-    py/bin/python train.py --seed 1 train --seconds 3780
+    py/bin/python train.py --seed 1 train --seconds 2760
     py/bin/python train.py export
     py/bin/python train.py eval --results results.json
 """
@@ -550,10 +550,10 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     sub = ap.add_subparsers(dest="cmd", required=True)
     p = sub.add_parser("bank", help="crops and teacher embeddings")
-    p.add_argument("--seconds", type=float, default=780)
+    p.add_argument("--seconds", type=float, default=760)
     p.add_argument("--workers", type=int, default=2)
     p = sub.add_parser("train", help="train, resuming the checkpoint when there is one")
-    p.add_argument("--seconds", type=float, default=4500, help="wall clock of the whole schedule")
+    p.add_argument("--seconds", type=float, default=2760, help="wall clock of the whole schedule")
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--batch", type=int, default=64, help="per worker")
     p.add_argument("--label-blend", type=float, default=0.5)

@@ -31,6 +31,12 @@ pub enum ErrorKind {
     /// The plan did not run.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The network's maps do not fit the memory.
+    #[error("the network needs {need} bytes of memory, which there are not")]
+    Memory {
+        /// Bytes of the arena.
+        need: usize,
+    },
     /// A frame could not be brought to the network's input.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-use offshoot_core::head::{Head as CoreHead, HeadKind, Limits, Record};
+use offshoot_core::head::{Head as CoreHead, HeadError, HeadKind, Limits, Record};
 
 use crate::{Error, Extractor};
 
@@ -52,6 +52,10 @@ impl Head {
         let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
         let load = || {
             let record = Record::open(&bytes)?;
+            // Before memory is taken for what the file states.
+            if record.package_id() != extractor.id() {
+                return Err(HeadError::OtherPackage);
+            }
             let words = record.limits().words(record.kind(), record.dim())?;
             CoreHead::decode(&bytes, Some(extractor.id()), vec![0; words].into_boxed_slice())
         };

@@ -30,6 +30,8 @@ impl Picture {
         reader.limits(limits);
         let decode = || {
             let mut decoder = reader.into_decoder()?;
+            // The decoder checks sides; that the picture itself fits is ours to ask.
+            Limits::default().reserve(decoder.total_bytes())?;
             let orientation = decoder.orientation()?;
             let mut image = image::DynamicImage::from_decoder(decoder)?;
             image.apply_orientation(orientation);

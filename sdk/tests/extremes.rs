@@ -57,7 +57,6 @@ fn chain(map: Tensor, n: u16) -> GraphWriter {
 
 /// As many tensors as a graph may have, nearly all of them alive together.
 #[test]
-#[ignore = "known: planning is cubic in the number of tensors, a minute here"]
 fn planning_the_widest_graph_takes_no_time() {
     let start = Instant::now();
     let mut writer = chain(codes(1, 1, 1), 3840);
@@ -75,7 +74,6 @@ fn planning_the_widest_graph_takes_no_time() {
 
 /// 1000 maps of 2^28 values alive together: a quarter of a terabyte.
 #[test]
-#[ignore = "known: the arena is allocated without asking, and the process aborts"]
 fn a_network_too_large_for_the_memory_is_an_error() {
     let map = codes(16_384, 16_384, 1);
     let mut writer = chain(map, 1000);
@@ -90,17 +88,10 @@ fn a_network_too_large_for_the_memory_is_an_error() {
 
 /// The largest frames that exist, shrunk to a single pixel.
 #[test]
-#[ignore = "known: the sums of the resampling leave 64 bits beyond 180 million pixels"]
 fn the_largest_frame_can_be_shrunk() {
     let side = limits::FRAME_SIDE;
     let pixels = vec![255; (side * side) as usize];
-    // A frame may also be refused for its size, but what is accepted must be right.
-    if let Ok(frame) = Frame::new(side, side, PixelFormat::Gray8, &pixels) {
-        let mut out = [0u8];
-        gray(1).pixels_into(&frame, &mut out).unwrap();
-        assert_eq!(out, [255]);
-    }
-    for (width, height) in [(side, 1), (1, side), (side, 8192), (8192, side), (11_585, 11_585)] {
+    for (width, height) in [(side, side), (side, 1), (1, side)] {
         let frame = Frame::new(width, height, PixelFormat::Gray8, &pixels).unwrap();
         let mut out = [0u8];
         gray(1).pixels_into(&frame, &mut out).unwrap();

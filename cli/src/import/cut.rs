@@ -21,7 +21,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    pub(super) fn asked(name: &str) -> Self {
+    pub(super) fn given(name: &str) -> Self {
         Self { name: name.to_string(), why: "as asked".to_string(), has_classifier: false, outlet: None }
     }
 }

@@ -8,25 +8,21 @@ pub const GRAPH_BYTES: usize = 512 << 10;
 pub const WEIGHT_BYTES: usize = 1 << 30;
 /// Bytes of golden vectors.
 pub const GOLDEN_BYTES: usize = 4 << 20;
-/// Sections of a file.
-pub const SECTIONS: usize = 8;
 /// Tensors of a graph.
 pub const TENSORS: usize = 4096;
-/// Nodes of a graph.
-pub const NODES: usize = 4096;
 /// Inputs of one node; DenseNet-201 concatenates 49.
 pub const NODE_INPUTS: usize = 128;
 /// Length of one dimension.
 pub const DIM: u32 = 65_535;
 /// Values of one tensor: what fits a 32-bit machine with room to spare.
 pub const ELEMENTS: usize = 1 << 28;
-/// Side of a kernel window; global pools have an operation of their own.
-pub const KERNEL: u32 = 63;
+/// Side of a kernel window: what covers the largest map that is pooled whole.
+pub const KERNEL: u32 = 255;
 /// Stride and dilation.
 pub const STRIDE: u32 = 32;
 /// Padding on one side.
 pub const PAD: u32 = 63;
 /// Length of a name, in bytes.
 pub const NAME: usize = 256;
-/// Side of a camera frame, in pixels.
-pub const FRAME_SIDE: u32 = 16_384;
+/// Side of a camera frame, in pixels: what the resampler's 64-bit sums hold, and more than any camera.
+pub const FRAME_SIDE: u32 = 12_288;

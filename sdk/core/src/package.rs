@@ -223,8 +223,11 @@ impl<'a> Package<'a> {
         let value = if output.element.quant().is_some() { 1 } else { 4 };
         let need = output.shape.elements() * value;
         let fits = |g: &Golden<'_>| {
-            let pixels = usize::from(g.width) * usize::from(g.height);
-            pixels > 0 && g.rgb.len() == 3 * pixels && g.output.len() == need
+            // The sides of a frame, and exactly its pixels.
+            let pixels = u64::from(g.width) * u64::from(g.height);
+            crate::Frame::rgb(g.width.into(), g.height.into(), g.rgb).is_ok()
+                && g.rgb.len() as u64 == 3 * pixels
+                && g.output.len() == need
         };
         let mut rest = self.goldens;
         for _ in 0..self.manifest.goldens {

@@ -259,6 +259,11 @@ impl Taps {
 }
 
 /// The weighted mean of the pixels under both taps, rounded to nearest.
+///
+/// Nothing overflows: a whole side of [`limits::FRAME_SIDE`] under one output pixel has weights
+/// that add up to 1.5 times its square, below 2^28; two axes and a byte stay below 2^64.
+///
+/// [`limits::FRAME_SIDE`]: crate::limits::FRAME_SIDE
 fn sample(frame: &Frame<'_>, xs: &Taps, ys: &Taps) -> [u8; 3] {
     let format: PixelFormat = frame.format();
     let mut sum = [0u64; 3];
@@ -365,6 +370,16 @@ mod tests {
                 assert!((f64::from(*got) - want).abs() <= 0.5 + 1e-9, "{w}x{h}: {got} {want}");
             }
         }
+    }
+
+    #[test]
+    fn the_largest_frame_under_one_pixel_does_not_overflow() {
+        let side = crate::limits::FRAME_SIDE;
+        // One row of bytes serves for all rows: the stride is what makes a frame high.
+        let axis = Axis::new(side.into(), None, 1);
+        let total: u64 = axis.taps(0).iter().map(|(_, w)| w).sum();
+        let sum = u128::from(total) * u128::from(total) * 255 + u128::from(total) * u128::from(total) / 2;
+        assert!(sum <= u128::from(u64::MAX), "{total}");
     }
 
     #[test]

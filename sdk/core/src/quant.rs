@@ -92,7 +92,7 @@ impl Multiplier {
 
     /// The multiplier nearest to `factor`, with the smallest shift that holds it.
     ///
-    /// `None` unless `0 <= factor < 2^15`.
+    /// `None` unless `0 <= factor` and `factor` rounds to less than 2^15.
     pub fn new(factor: f64) -> Option<Self> {
         let shift = Self::shift_for(factor)?;
         Some(Self { mantissa: Self::mantissa_at(factor, shift), shift })
@@ -138,10 +138,10 @@ pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: 
     code.clamp(i32::from(lo), i32::from(hi)) as i8
 }
 
-/// An affine map between codes in fixed point: `code = (acc + offset) >> shift`, clamped.
+/// The code of a sum of codes times 16-bit factors: `acc >> shift`, clamped.
 ///
-/// Used where the operands are themselves codes (add, concat, change of scale), so that
-/// `acc` is a sum of at most two products of a code and a 16-bit factor.
+/// Used where the operands are themselves codes (add, concat, change of scale); `acc` holds the
+/// zero points and the half that makes the shift round to nearest.
 pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
     (acc >> shift.min(31)).clamp(i32::from(lo), i32::from(hi)) as i8
 }

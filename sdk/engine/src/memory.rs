@@ -20,6 +20,8 @@ pub struct Slot {
     last: u16,
     /// The tensor whose bytes this one shares.
     root: TensorId,
+    /// The placed slot that begins next in the arena, one more than its index; 0 for none.
+    next: u16,
     state: State,
 }
 
@@ -33,7 +35,8 @@ enum State {
 
 impl Slot {
     /// A slot not yet planned.
-    pub const EMPTY: Self = Self { offset: 0, bytes: 0, first: 0, last: 0, root: 0, state: State::Absent };
+    pub const EMPTY: Self =
+        Self { offset: 0, bytes: 0, first: 0, last: 0, root: 0, next: 0, state: State::Absent };
 
     pub(crate) fn is_present(&self) -> bool {
         self.state != State::Absent
@@ -95,7 +98,7 @@ pub(crate) fn place(
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
     let bytes = graph.tensor(id).shape.elements().next_multiple_of(ALIGN);
     let (first, last) = (first as u16, last as u16);
-    slots[usize::from(id)] = Slot { offset: 0, bytes, first, last, root: id, state: State::Waiting };
+    slots[usize::from(id)] = Slot { offset: 0, bytes, first, last, root: id, next: 0, state: State::Waiting };
 }
 
 fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
@@ -105,35 +108,50 @@ fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
 
 /// Places every waiting slot; gives the end of the last.
 fn assign(slots: &mut [Slot]) -> usize {
-    let mut arena = 0;
+    let (mut arena, mut head) = (0, 0);
     loop {
         let waiting = |s: &&Slot| s.state == State::Waiting;
         let Some(bytes) = slots.iter().filter(waiting).map(|s| s.bytes).max() else { return arena };
-        let Some(next) = slots.iter().position(|s| s.state == State::Waiting && s.bytes == bytes) else {
+        let Some(at) = slots.iter().position(|s| s.state == State::Waiting && s.bytes == bytes) else {
             return arena;
         };
-        let offset = lowest_gap(slots, &slots[next]);
-        slots[next].offset = offset;
-        slots[next].state = State::Placed;
-        arena = arena.max(offset + bytes);
+        slots[at].offset = lowest_gap(slots, head, at);
+        slots[at].state = State::Placed;
+        head = insert(slots, head, at);
+        arena = arena.max(slots[at].end());
     }
 }
 
-fn lowest_gap(slots: &[Slot], slot: &Slot) -> usize {
-    let mut offset = 0;
-    loop {
-        let in_the_way = |s: &&Slot| {
-            s.state == State::Placed
-                && s.bytes > 0
-                && s.meets_in_time(slot)
-                && s.offset < offset + slot.bytes
-                && offset < s.end()
-        };
-        match slots.iter().filter(in_the_way).map(Slot::end).max() {
-            // Any smaller step would still touch the slot in the way.
-            Some(end) => offset = end,
-            None => return offset,
+/// The lowest offset that no slot alive at the same time occupies: one walk through the placed
+/// slots, which are linked in the order of their offsets.
+fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
+    let (slot, mut offset, mut link) = (&slots[at], 0, head);
+    while let Some(placed) = usize::from(link).checked_sub(1).map(|i| &slots[i]) {
+        if placed.offset >= offset + slot.bytes {
+            break;
         }
+        if placed.meets_in_time(slot) {
+            offset = offset.max(placed.end());
+        }
+        link = placed.next;
+    }
+    offset
+}
+
+/// Links a placed slot in; gives the new head of the list.
+fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
+    let (mut before, mut link) = (None, head);
+    while let Some(i) = usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset) {
+        (before, link) = (Some(i), slots[i].next);
+    }
+    slots[at].next = link;
+    let own = at as u16 + 1;
+    match before {
+        Some(i) => {
+            slots[i].next = own;
+            head
+        }
+        None => own,
     }
 }
 

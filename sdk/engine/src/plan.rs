@@ -81,9 +81,11 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// # Errors
     /// As [`Plan::new`].
     ///
+    /// A tensor that is read in the range must be produced in it or be among `inputs`; another
+    /// would be read from wherever the arena begins.
+    ///
     /// # Panics
-    /// If the range reads a tensor that is neither produced in it nor among `inputs`, or if
-    /// `inputs` or `outputs` is empty.
+    /// If `inputs` or `outputs` is empty.
     pub fn segment(
         graph: &Graph<'_>,
         range: Range<usize>,
@@ -121,8 +123,8 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
             steps += match node.op {
                 Op::Int8(Int8Op::Concat { .. }) => node.inputs.len(),
                 Op::Int8(Int8Op::Reshape) => 0,
-                Op::Int8(_) => 1,
-                Op::Float(_) => return Err(PlanError::Float { node: usize::from(id) - 1 }),
+                Op::Int8(op) if is_known(&op) => 1,
+                _ => return Err(PlanError::Float { node: usize::from(id) - 1 }),
             };
         }
         Ok(steps)
@@ -215,6 +217,20 @@ fn lower<'s>(
     }
 }
 
+/// Whether this version of the engine has the operation.
+fn is_known(op: &Int8Op) -> bool {
+    matches!(
+        op,
+        Int8Op::Conv { .. }
+            | Int8Op::Add { .. }
+            | Int8Op::AveragePool { .. }
+            | Int8Op::MaxPool { .. }
+            | Int8Op::Rescale { .. }
+            | Int8Op::Pad { .. }
+            | Int8Op::Flatten
+    )
+}
+
 fn simple(op: &Int8Op, a: Value, out: Value) -> Option<StepOp> {
     Some(match *op {
         Int8Op::Conv { window, groups, weights, bias, mantissas, shift, clamp } => {
@@ -233,7 +249,6 @@ fn simple(op: &Int8Op, a: Value, out: Value) -> Option<StepOp> {
         Int8Op::Rescale { affine, clamp } => StepOp::Map { affine, clamp, at: 0 },
         Int8Op::Pad { pad } => StepOp::Pad { top: pad[0].into(), left: pad[1].into() },
         Int8Op::Flatten => StepOp::Flatten,
-        Int8Op::Reshape => return None,
         _ => return None,
     })
 }

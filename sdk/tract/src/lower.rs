@@ -58,11 +58,11 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.conv(name, &inputs, (first.shape, out.shape), window, groups, (weights, bias))?
             }
             FloatOp::Unary(unary) => self.unary(name, unary, inputs[0])?,
-            FloatOp::Binary(binary) => self.wire(name, bin(binary), &inputs)?,
+            FloatOp::Binary(binary) => self.wire(name, bin(binary)?, &inputs)?,
             FloatOp::Constant { op, values } => {
                 let values: Vec<f32> = values.floats(self.graph.weights()).collect();
                 let constant = self.constant(&name, &[1, 1, 1, values.len()], &values)?;
-                self.wire(name, bin(op), &[inputs[0], constant])?
+                self.wire(name, bin(op)?, &[inputs[0], constant])?
             }
             FloatOp::AveragePool { window, include_pad } => {
                 let pool_spec = pool_spec(&window, first.shape, out.shape);
@@ -185,16 +185,16 @@ fn planar(weights: &[f32], taps: usize, depth: usize) -> Vec<f32> {
     out
 }
 
-fn bin(op: Binary) -> TypedBinOp {
-    match op {
+fn bin(op: Binary) -> TractResult<TypedBinOp> {
+    Ok(match op {
         Binary::Add => math::add(),
         Binary::Sub => math::sub(),
         Binary::Mul => math::mul(),
         Binary::Div => math::div(),
         Binary::Max => math::max(),
         Binary::Min => math::min(),
-        _ => math::add(),
-    }
+        other => bail!("this program does not know the operation {other:?}"),
+    })
 }
 
 fn pool_spec(window: &Window, input: Shape, output: Shape) -> PoolSpec {

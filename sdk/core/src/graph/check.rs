@@ -199,18 +199,19 @@ impl<'a> Graph<'a> {
     }
 
     fn check_weights(&self, index: usize, node: &Node<'_>, out: Tensor) -> Result<(), GraphError> {
-        let has = |blob: Blob, need: usize| {
-            if blob.len as usize == need && blob.of(self.weights).len() == need {
+        // Products of shapes in 64 bits: on a 32-bit processor they could wrap to a length that fits.
+        let has = |blob: Blob, need: u64| {
+            if u64::from(blob.len) == need && blob.of(self.weights).len() as u64 == need {
                 Ok(())
             } else {
                 Err(GraphError::Weights { node: index })
             }
         };
-        let first = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c());
-        let channels = out.shape.c();
+        let first = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c()) as u64;
+        let channels = out.shape.c() as u64;
         match node.op {
             Op::Int8(Int8Op::Conv { window, groups, weights, bias, mantissas, .. }) => {
-                let fan_in = window.taps() * (first / usize::from(groups));
+                let fan_in = window.taps() as u64 * (first / u64::from(groups));
                 has(weights, fan_in * channels)?;
                 has(bias, 4 * channels)?;
                 has(mantissas, 4 * channels)?;
@@ -220,7 +221,7 @@ impl<'a> Graph<'a> {
                 self.check_accumulator(index, fan_in, bias)
             }
             Op::Int8(Int8Op::Concat { affines }) => {
-                has(affines, Affine::RECORD * node.inputs.len())?;
+                has(affines, (Affine::RECORD * node.inputs.len()) as u64)?;
                 let valid = |r: &[u8]| Affine::from_record(r).is_some_and(affine_fits);
                 if affines.of(self.weights).chunks_exact(Affine::RECORD).all(valid) {
                     Ok(())
@@ -229,7 +230,7 @@ impl<'a> Graph<'a> {
                 }
             }
             Op::Float(FloatOp::Conv { window, groups, weights, bias }) => {
-                has(weights, 4 * window.taps() * (first / usize::from(groups)) * channels)?;
+                has(weights, 4 * window.taps() as u64 * (first / u64::from(groups)) * channels)?;
                 has(bias, 4 * channels)
             }
             Op::Float(FloatOp::Constant { values, .. }) => has(values, 4 * channels),
@@ -239,8 +240,8 @@ impl<'a> Graph<'a> {
 
     /// The sum of `fan_in` products of a difference of codes (at most 255) and a weight (at
     /// most 128) and the bias must fit 32 bits in whatever order it is formed.
-    fn check_accumulator(&self, index: usize, fan_in: usize, bias: Blob) -> Result<(), GraphError> {
-        let products = fan_in as u64 * 255 * 128;
+    fn check_accumulator(&self, index: usize, fan_in: u64, bias: Blob) -> Result<(), GraphError> {
+        let products = fan_in * 255 * 128;
         let largest = bias.words(self.weights).map(i32::unsigned_abs).max().unwrap_or(0);
         if products + u64::from(largest) < 1 << 31 {
             Ok(())
@@ -285,7 +286,7 @@ fn parameters_fit(op: &Op) -> bool {
 
 fn window_fits(window: &Window) -> bool {
     let in_range = |values: [u8; 2], max: u32| values.iter().all(|&v| (1..=max).contains(&v.into()));
-    in_range(window.kernel, u8::MAX.into())
+    in_range(window.kernel, limits::KERNEL)
         && in_range(window.stride, limits::STRIDE)
         && in_range(window.dilation, limits::STRIDE)
         && window.pad.iter().all(|&p| u32::from(p) <= limits::PAD)
