@@ -61,12 +61,14 @@ impl Quant {
     }
 
     /// The code nearest to `real` (halves away from zero), clamped to `i8`; NaN gives the zero point.
+    #[inline]
     pub fn quantize(self, real: f32) -> i8 {
         let code = round_to_i32(real / self.scale.get()).saturating_add(i32::from(self.zero_point));
         code.clamp(-128, 127) as i8
     }
 
     /// The real value that `code` stands for.
+    #[inline]
     pub fn dequantize(self, code: i8) -> f32 {
         self.scale.get() * (i32::from(code) - i32::from(self.zero_point)) as f32
     }
@@ -115,24 +117,28 @@ impl Multiplier {
     }
 
     /// `round(acc * factor)`: see [`requantize`].
+    #[inline]
     pub fn apply(self, acc: i32) -> i32 {
         mul_q31(shl_saturating(acc, self.shift), self.mantissa)
     }
 }
 
 /// `acc * 2^shift`, saturating (NEON `SQSHL`).
+#[inline]
 pub fn shl_saturating(acc: i32, shift: u8) -> i32 {
     let wide = i64::from(acc) << shift.min(31);
     wide.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
 /// `floor((2 * a * b + 2^31) / 2^32)`, saturating (NEON `SQRDMULH`).
+#[inline]
 pub fn mul_q31(a: i32, b: i32) -> i32 {
     let wide = (i64::from(a) * i64::from(b) + (1 << 30)) >> 31;
     wide.min(i64::from(i32::MAX)) as i32
 }
 
 /// The output code of an accumulator: scaled, offset by the zero point, clamped to `lo..=hi`.
+#[inline]
 pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: i8) -> i8 {
     let code = multiplier.apply(acc).saturating_add(i32::from(zero_point));
     code.clamp(i32::from(lo), i32::from(hi)) as i8
@@ -142,6 +148,7 @@ pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: 
 ///
 /// Used where the operands are themselves codes (add, concat, change of scale); `acc` holds the
 /// zero points and the half that makes the shift round to nearest.
+#[inline]
 pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
     (acc >> shift.min(31)).clamp(i32::from(lo), i32::from(hi)) as i8
 }

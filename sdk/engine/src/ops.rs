@@ -55,11 +55,13 @@ pub(crate) struct Requant<'a> {
 }
 
 impl Requant<'_> {
+    #[inline]
     pub fn bias(&self, channel: usize) -> i32 {
         word(self.bias, channel)
     }
 
     /// The code of an accumulator that already holds its bias.
+    #[inline]
     pub fn code(&self, channel: usize, acc: i32, zero_point: i8) -> i8 {
         let multiplier =
             offshoot_core::Multiplier { mantissa: word(self.mantissas, channel), shift: self.shift };
@@ -67,6 +69,7 @@ impl Requant<'_> {
     }
 }
 
+#[inline]
 fn word(bytes: &[u8], index: usize) -> i32 {
     let at = 4 * index;
     i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])

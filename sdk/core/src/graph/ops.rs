@@ -122,6 +122,7 @@ impl Affine {
     }
 
     /// The map applied to one code.
+    #[inline]
     pub fn apply(self, code: i8, clamp: Clamp) -> i8 {
         let acc = i32::from(code) * i32::from(self.factor) + self.offset;
         crate::quant::shift_down(acc, self.shift, clamp.lo, clamp.hi)
