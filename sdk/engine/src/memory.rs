@@ -2,7 +2,8 @@
 //!
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
 //! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
-//! the same time occupies.
+//! the same time occupies. Sums saturate: a network that no address space holds gets an arena that
+//! no allocation can give, not one that is too small.
 
 use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
 
@@ -43,7 +44,7 @@ impl Slot {
     }
 
     fn end(&self) -> usize {
-        self.offset + self.bytes
+        self.offset.saturating_add(self.bytes)
     }
 
     fn meets_in_time(&self, other: &Self) -> bool {
@@ -125,9 +126,9 @@ fn assign(slots: &mut [Slot]) -> usize {
 /// The lowest offset that no slot alive at the same time occupies: one walk through the placed
 /// slots, which are linked in the order of their offsets.
 fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
-    let (slot, mut offset, mut link) = (&slots[at], 0, head);
+    let (slot, mut offset, mut link) = (&slots[at], 0usize, head);
     while let Some(placed) = usize::from(link).checked_sub(1).map(|i| &slots[i]) {
-        if placed.offset >= offset + slot.bytes {
+        if placed.offset >= offset.saturating_add(slot.bytes) {
             break;
         }
         if placed.meets_in_time(slot) {
@@ -158,7 +159,8 @@ fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
 fn lower_bound(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
     let alive_at = |index: usize| {
         let at = index as u16;
-        slots.iter().filter(|s| s.first <= at && at <= s.last).map(|s| s.bytes).sum::<usize>()
+        let alive = slots.iter().filter(|s| s.first <= at && at <= s.last);
+        alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
     };
     (range.start..=range.end).map(alive_at).max().unwrap_or(0)
 }
