@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use offshoot::Extractor;
 use thiserror::Error;
 
 use crate::args::Command;
 use crate::convert::ConvertError;
-use crate::data::DataError;
+use crate::data::{DataError, Dataset};
+use crate::embeddings::Embeddings;
 use crate::import::ImportError;
 
 mod convert;
@@ -103,6 +105,24 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     }
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
+}
+
+/// A labelled folder and its embeddings.
+struct Embedded {
+    data: Dataset,
+    extractor: Extractor,
+    train: Embeddings,
+    val: Embeddings,
+}
+
+fn embed_data(package: &Path, folder: &Path) -> Result<Embedded, CommandError> {
+    let data = Dataset::open(folder)?;
+    let mut extractor = Extractor::open(package)?;
+    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
+    let train = Embeddings::extract(&mut extractor, &data.train, || bar.inc(1))?;
+    let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(Embedded { data, extractor, train, val })
 }
 
 /// A bar on the terminal; nothing where the output goes to a file.

@@ -394,16 +394,16 @@ mod tests {
 
     #[test]
     fn rare_large_values_are_cut_off() {
-        let mut values: Vec<f32> = (0..4096).map(|i| (i % 64) as f32 / 64.0).collect();
+        let mut values: Vec<f32> = (0..4096).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
         // Of 4,096 values every fourth is sampled: this one stands for what is rarer than that.
         values[1] = 8.0;
         let mut statistics = Statistics::new(1);
         statistics.see(&values);
         assert!(statistics.quant().scale.get() < 0.5 * statistics.range.quant().scale.get());
         // A value that is not rare stays.
-        values.iter_mut().step_by(64).for_each(|v| *v = 8.0);
+        values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
         statistics.see(&values);
-        assert_eq!(statistics.quant(), statistics.range.quant());
+        assert!(statistics.quant().scale.get() > 0.9 * statistics.range.quant().scale.get());
     }
 
     #[test]

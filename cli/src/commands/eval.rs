@@ -1,8 +1,8 @@
 //! `offshoot eval`.
 
-use offshoot::{Extractor, HeadKind};
+use offshoot::HeadKind;
 
-use super::{CommandError, progress_bar};
+use super::{CommandError, Embedded, embed_data};
 use crate::args::EvalArgs;
 use crate::data::Dataset;
 use crate::embeddings::Embeddings;
@@ -12,12 +12,7 @@ use crate::teach::{Draws, accuracy, teach};
 const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
-    let data = Dataset::open(&args.data)?;
-    let mut extractor = Extractor::open(&args.package)?;
-    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
-    let train = Embeddings::extract(&mut extractor, &data.train, || bar.inc(1))?;
-    let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
-    bar.finish_and_clear();
+    let Embedded { data, extractor, train, val } = embed_data(&args.package, &args.data)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(args, &data, &train, &val, shots)?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);

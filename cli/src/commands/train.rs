@@ -2,21 +2,12 @@
 
 use std::time::Instant;
 
-use offshoot::Extractor;
-
-use super::{CommandError, progress_bar};
+use super::{CommandError, Embedded, embed_data};
 use crate::args::TrainArgs;
-use crate::data::Dataset;
-use crate::embeddings::Embeddings;
 use crate::teach::{accuracy, teach};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let data = Dataset::open(&args.data)?;
-    let mut extractor = Extractor::open(&args.package)?;
-    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
-    let train = Embeddings::extract(&mut extractor, &data.train, || bar.inc(1))?;
-    let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
-    bar.finish_and_clear();
+    let Embedded { data, extractor, train, val } = embed_data(&args.package, &args.data)?;
     let start = Instant::now();
     let picks: Vec<usize> = (0..train.len()).collect();
     let mut head = teach(args.head, &extractor, &data.classes, &train, &picks)?;

@@ -35,7 +35,7 @@ fn fill(name: &str, n: usize, mean: f64, std: f64, rows: usize) -> Vec<f32> {
         return vec![mean as f32; n];
     }
     let sums = sums(name, n);
-    let row = if rows > 0 { n / rows } else { n };
+    let row = n.checked_div(rows).unwrap_or(n);
     let value = |s: f64, center: f64| (mean + std * ((s - center) * UNIT)) as f32;
     sums.chunks(row)
         .flat_map(|chunk| {

@@ -1,0 +1,285 @@
+//! Float operations against the plainest arithmetic, and a network that is int8 in part: the
+//! engine as a custom operation inside a tract plan.
+
+use offshoot_core::graph::{
+    Affine, Binary, Clamp, Element, FloatOp, Graph, Int8Op, Op, Tensor, TensorId, Unary, Window,
+};
+use offshoot_core::package::GraphWriter;
+use offshoot_core::{Quant, Shape};
+use offshoot_engine::{Plan, Slot, Step};
+use offshoot_tract::{Network, TractError};
+
+fn shape(h: u32, w: u32, c: u32) -> Shape {
+    Shape::new(h, w, c).unwrap()
+}
+
+fn float(h: u32, w: u32, c: u32) -> Tensor {
+    Tensor { shape: shape(h, w, c), element: Element::Float }
+}
+
+fn codes(h: u32, w: u32, c: u32, min: f32, max: f32) -> Tensor {
+    Tensor { shape: shape(h, w, c), element: Element::Int8(Quant::from_range(min, max)) }
+}
+
+/// Values that do not repeat soon, in -1..1.
+fn wave(n: usize, phase: f32) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
+}
+
+fn close(got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len());
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((g - w).abs() <= 1e-4 * w.abs().max(1.0), "value {i}: {g} instead of {w}");
+    }
+}
+
+fn run(writer: &GraphWriter, output: TensorId, input: &[f32]) -> Vec<f32> {
+    let mut network = Network::new(&writer.graph(output).unwrap()).unwrap();
+    network.run_floats(input).unwrap();
+    let first = network.floats(0).to_vec();
+    // A second run, in the same memory, gives the same.
+    network.run_floats(input).unwrap();
+    assert_eq!(network.floats(0), first);
+    first
+}
+
+fn conv(x: &[f32], from: Shape, to: Shape, window: &Window, groups: usize, w: &[f32], b: &[f32]) -> Vec<f32> {
+    let (depth, per_group) = (from.c() / groups, to.c() / groups);
+    let mut out = Vec::new();
+    for (oy, ox, o) in positions(to) {
+        let mut sum = b[o];
+        for (ky, kx, at) in taps(window, oy, ox, from) {
+            let tap = ky * usize::from(window.kernel[1]) + kx;
+            for i in 0..depth {
+                sum += x[at + o / per_group * depth + i] * w[(o * window.taps() + tap) * depth + i];
+            }
+        }
+        out.push(sum);
+    }
+    out
+}
+
+fn positions(shape: Shape) -> impl Iterator<Item = (usize, usize, usize)> {
+    let (h, w, c) = (shape.h(), shape.w(), shape.c());
+    (0..h * w * c).map(move |i| (i / c / w, i / c % w, i % c))
+}
+
+/// The taps inside the map, with the first value of the pixel each reads.
+fn taps(window: &Window, oy: usize, ox: usize, map: Shape) -> Vec<(usize, usize, usize)> {
+    let place = |o: usize, k: usize, axis: usize, n: usize| {
+        let at = o * usize::from(window.stride[axis]) + k * usize::from(window.dilation[axis]);
+        at.checked_sub(window.pad[axis].into()).filter(|&p| p < n)
+    };
+    let kernel = window.kernel.map(usize::from);
+    (0..kernel[0] * kernel[1])
+        .filter_map(|tap| {
+            let (ky, kx) = (tap / kernel[1], tap % kernel[1]);
+            let (y, x) = (place(oy, ky, 0, map.h())?, place(ox, kx, 1, map.w())?);
+            Some((ky, kx, (y * map.w() + x) * map.c()))
+        })
+        .collect()
+}
+
+#[test]
+fn convolutions_and_pools() {
+    let window = Window { kernel: [3, 2], stride: [2, 1], dilation: [1, 1], pad: [1, 0, 0, 1] };
+    let from = shape(7, 6, 4);
+    let (h, w) = window.output(from).unwrap();
+    for (groups, channels) in [(1, 5), (2, 6), (4, 4)] {
+        let to = shape(h, w, channels);
+        let weights = wave(window.taps() * 4 / groups * channels as usize, 0.3);
+        let bias = wave(channels as usize, 2.0);
+        let x = wave(from.elements(), 0.0);
+        let mut writer = GraphWriter::new(float(7, 6, 4));
+        let op = FloatOp::Conv {
+            window,
+            groups: groups as u16,
+            weights: writer.floats(&weights).unwrap(),
+            bias: writer.floats(&bias).unwrap(),
+        };
+        let id = writer.node("conv", Op::Float(op), &[0], float(h, w, channels)).unwrap();
+        close(&run(&writer, id, &x), &conv(&x, from, to, &window, groups, &weights, &bias));
+    }
+    let x = wave(from.elements(), 1.0);
+    let to = shape(h, w, 4);
+    for (op, include_pad) in [
+        (FloatOp::MaxPool { window }, false),
+        (FloatOp::AveragePool { window, include_pad: false }, false),
+        (FloatOp::AveragePool { window, include_pad: true }, true),
+    ] {
+        let mut writer = GraphWriter::new(float(7, 6, 4));
+        let id = writer.node("pool", Op::Float(op), &[0], float(h, w, 4)).unwrap();
+        let want: Vec<f32> = positions(to)
+            .map(|(oy, ox, c)| {
+                let seen: Vec<f32> = taps(&window, oy, ox, from).iter().map(|t| x[t.2 + c]).collect();
+                let divisor = if include_pad { window.taps() } else { seen.len() } as f32;
+                match op {
+                    FloatOp::MaxPool { .. } => seen.iter().copied().fold(f32::MIN, f32::max),
+                    _ => seen.iter().sum::<f32>() / divisor,
+                }
+            })
+            .collect();
+        close(&run(&writer, id, &x), &want);
+    }
+}
+
+type One = fn(f32) -> f32;
+type Two = fn(f32, f32) -> f32;
+
+#[test]
+fn functions_of_one_and_two_values() {
+    let x = wave(24, 0.0).iter().map(|v| 4.0 * v).collect::<Vec<_>>();
+    let cases: [(Unary, One); 7] = [
+        (Unary::Clamp { lo: -0.5, hi: 2.0 }, |v| v.clamp(-0.5, 2.0)),
+        (Unary::Clamp { lo: 0.0, hi: f32::INFINITY }, |v| v.max(0.0)),
+        (Unary::Sigmoid, |v| 1.0 / (1.0 + (-v).exp())),
+        (Unary::Tanh, f32::tanh),
+        (Unary::HardSwish, |v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
+        (Unary::Abs, f32::abs),
+        (Unary::LeakyRelu { slope: 0.1 }, |v| if v < 0.0 { 0.1 * v } else { v }),
+    ];
+    for (unary, function) in cases {
+        let mut writer = GraphWriter::new(float(2, 3, 4));
+        let id = writer.node("f", Op::Float(FloatOp::Unary(unary)), &[0], float(2, 3, 4)).unwrap();
+        close(&run(&writer, id, &x), &x.iter().map(|&v| function(v)).collect::<Vec<_>>());
+    }
+    let constant = [0.5, -2.0, 3.0, 1.0];
+    let cases: [(Binary, Two); 6] = [
+        (Binary::Add, |a, b| a + b),
+        (Binary::Sub, |a, b| a - b),
+        (Binary::Mul, |a, b| a * b),
+        (Binary::Div, |a, b| a / b),
+        (Binary::Max, f32::max),
+        (Binary::Min, f32::min),
+    ];
+    for (op, function) in cases {
+        let mut writer = GraphWriter::new(float(2, 3, 4));
+        let values = writer.floats(&constant).unwrap();
+        let op1 = Op::Float(FloatOp::Constant { op, values });
+        let first = writer.node("c", op1, &[0], float(2, 3, 4)).unwrap();
+        let second = writer.node("b", Op::Float(FloatOp::Binary(op)), &[first, 0], float(2, 3, 4)).unwrap();
+        let want: Vec<f32> =
+            x.iter().enumerate().map(|(i, &v)| function(function(v, constant[i % 4]), v)).collect();
+        close(&run(&writer, second, &x), &want);
+    }
+}
+
+#[test]
+fn joins_borders_orders_and_softmax() {
+    let x = wave(12, 0.0);
+    let mut writer = GraphWriter::new(float(2, 3, 2));
+    let joined = writer.node("j", Op::Float(FloatOp::Concat), &[0, 0], float(2, 3, 4)).unwrap();
+    let pad = FloatOp::Pad { pad: [1, 0, 0, 2] };
+    let padded = writer.node("p", Op::Float(pad), &[joined], float(3, 5, 4)).unwrap();
+    let flat = writer.node("f", Op::Float(FloatOp::Flatten), &[padded], float(1, 1, 60)).unwrap();
+    let value = |y: usize, z: usize, c: usize| {
+        if y == 0 || z > 2 { 0.0 } else { x[((y - 1) * 3 + z) * 2 + c % 2] }
+    };
+    let want: Vec<f32> = (0..4)
+        .flat_map(|c| (0..15).map(move |i| (i / 5, i % 5, c)))
+        .map(|(y, z, c)| value(y, z, c))
+        .collect();
+    close(&run(&writer, flat, &x), &want);
+
+    let mut writer = GraphWriter::new(float(2, 3, 2));
+    let reshaped = writer.node("r", Op::Float(FloatOp::Reshape), &[0], float(3, 1, 4)).unwrap();
+    let soft = writer.node("s", Op::Float(FloatOp::Softmax), &[reshaped], float(3, 1, 4)).unwrap();
+    let want: Vec<f32> = x
+        .chunks(4)
+        .flat_map(|row| {
+            let sum: f32 = row.iter().map(|v| v.exp()).sum();
+            row.iter().map(move |v| v.exp() / sum).collect::<Vec<_>>()
+        })
+        .collect();
+    close(&run(&writer, soft, &x), &want);
+}
+
+/// int8 -> float -> int8 with a skip over the float part: two segments, one with two outputs.
+fn mixed() -> (GraphWriter, TensorId) {
+    let mut writer = GraphWriter::new(codes(4, 4, 3, -1.0, 1.0));
+    let map = |min, max| codes(4, 4, 3, min, max);
+    let rescale = Affine { factor: 3, offset: 40, shift: 2 };
+    let op = Int8Op::Rescale { affine: rescale, clamp: Clamp::NONE };
+    let a = writer.node("a", Op::Int8(op), &[0], map(-2.0, 2.0)).unwrap();
+    let op = Int8Op::Rescale { affine: rescale, clamp: Clamp { lo: -20, hi: 90 } };
+    let b = writer.node("b", Op::Int8(op), &[a], map(-2.0, 2.0)).unwrap();
+    let real = writer.node("real", Op::Float(FloatOp::Dequantize), &[b], float(4, 4, 3)).unwrap();
+    let sigmoid = FloatOp::Unary(Unary::Sigmoid);
+    let s = writer.node("sigmoid", Op::Float(sigmoid), &[real], float(4, 4, 3)).unwrap();
+    let back = writer.node("codes", Op::Float(FloatOp::Quantize), &[s], map(0.0, 1.0)).unwrap();
+    let sum = Int8Op::Add { a: Affine { factor: 64, offset: 9, shift: 7 }, b: 32, clamp: Clamp::NONE };
+    let out = writer.node("sum", Op::Int8(sum), &[back, a], map(-1.0, 1.0)).unwrap();
+    (writer, out)
+}
+
+#[test]
+fn a_network_the_engine_knows_in_part() {
+    let (writer, output) = mixed();
+    let graph = writer.graph(output).unwrap();
+    assert_eq!(
+        Plan::<Vec<Step>>::steps_needed(&graph, 0..graph.node_count()).unwrap_err().to_string(),
+        "node 2 is not an int8 operation"
+    );
+    let mut network = Network::new(&graph).unwrap();
+    assert_eq!(network.segments(), 2);
+    let quant = |id: TensorId| graph.tensor(id).element.quant().unwrap();
+    for round in 0..3i32 {
+        let input: Vec<i8> = (0..48).map(|i| (i * 37 + round * 11) as u8 as i8).collect();
+        network.run_codes(&input).unwrap();
+        let affine = Affine { factor: 3, offset: 40, shift: 2 };
+        let want: Vec<i8> = input
+            .iter()
+            .map(|&x| {
+                let a = affine.apply(x, Clamp::NONE);
+                let b = affine.apply(a, Clamp { lo: -20, hi: 90 });
+                let sigmoid = 1.0 / (1.0 + (-quant(2).dequantize(b)).exp());
+                let back = quant(5).quantize(sigmoid);
+                ((i32::from(back) * 64 + i32::from(a) * 32 + 9) >> 7).clamp(-128, 127) as i8
+            })
+            .collect();
+        // tract's sigmoid may round to the neighbouring code.
+        let off = network.codes(0).iter().zip(&want).map(|(g, w)| g.abs_diff(*w)).max();
+        assert!(off <= Some(1), "round {round}: {:?} {want:?}", network.codes(0));
+    }
+}
+
+#[test]
+fn a_whole_int8_graph_as_one_segment_equals_the_engine() {
+    let mut writer = GraphWriter::new(codes(5, 5, 4, -1.0, 1.0));
+    let window = Window { kernel: [3, 3], stride: [2, 2], dilation: [1, 1], pad: [1; 4] };
+    let weights: Vec<i8> = (0..9 * 4 * 6).map(|i| (i * 29 % 255 - 127) as i8).collect();
+    let op = Int8Op::Conv {
+        window,
+        groups: 1,
+        weights: writer.codes(&weights).unwrap(),
+        bias: writer.words(&[5, -300, 0, 77, 1000, -9]).unwrap(),
+        mantissas: writer.words(&[1 << 22; 6]).unwrap(),
+        shift: 0,
+        clamp: Clamp { lo: -100, hi: 100 },
+    };
+    let id = writer.node("conv", Op::Int8(op), &[0], codes(3, 3, 6, -3.0, 3.0)).unwrap();
+    let graph: Graph<'_> = writer.graph(id).unwrap();
+    let input: Vec<i8> = (0..100).map(|i| (i * 53) as u8 as i8).collect();
+    let mut network = Network::new(&graph).unwrap();
+    network.run_codes(&input).unwrap();
+
+    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+    let plan = Plan::new(&graph, &mut slots, vec![Step::EMPTY; 1]).unwrap();
+    let mut arena = vec![0; plan.arena_bytes()];
+    arena[plan.input().range()].copy_from_slice(&input);
+    plan.run(graph.weights(), &mut arena).unwrap();
+    assert_eq!(network.codes(0), &arena[plan.output().range()]);
+    assert!(network.floats(0).is_empty());
+}
+
+#[test]
+fn wrong_input_is_an_error() {
+    let (writer, output) = mixed();
+    let mut network = Network::new(&writer.graph(output).unwrap()).unwrap();
+    let error = network.run_codes(&[0; 47]).unwrap_err();
+    assert!(matches!(error, TractError::Input { need: 48, have: 47, .. }), "{error}");
+    assert_eq!(
+        network.run_floats(&[0.0; 48]).unwrap_err().to_string(),
+        "the input takes 48 codes, 48 were given"
+    );
+}
