@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `no_std`, allocates nothing, no unsafe. The arithmetic is the one of
-//! `sdk/docs/numerics.md`; the code in [`mod@ops`] is its portable form and the reference for every
+//! `sdk/docs/numerics.md`; the code in `src/ops` is its portable form and the reference for every
 //! kernel to come.
 
 #![no_std]

@@ -128,7 +128,8 @@ type Two = fn(f32, f32) -> f32;
 
 #[test]
 fn functions_of_one_and_two_values() {
-    let x = wave(24, 0.0).iter().map(|v| 4.0 * v).collect::<Vec<_>>();
+    // No value is zero: the quotients stay finite.
+    let x = wave(24, 0.1).iter().map(|v| 4.0 * v).collect::<Vec<_>>();
     let cases: [(Unary, One); 7] = [
         (Unary::Clamp { lo: -0.5, hi: 2.0 }, |v| v.clamp(-0.5, 2.0)),
         (Unary::Clamp { lo: 0.0, hi: f32::INFINITY }, |v| v.max(0.0)),
