@@ -39,6 +39,43 @@ pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Re
     Ok(right as f64 / picks.len().max(1) as f64)
 }
 
+/// What [`few_shot`] repeats.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson {
+    /// Kind of head.
+    pub kind: HeadKind,
+    /// Pictures of each class to learn from.
+    pub shots: usize,
+    /// How often to draw them.
+    pub draws: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// Accuracy of each draw: on all of `val`, or on what was not drawn where `val` is empty.
+///
+/// # Errors
+/// Names, numbers of classes or samples beyond what a head holds.
+pub fn few_shot(
+    lesson: &Lesson,
+    extractor: &Extractor,
+    classes: &[String],
+    train: &Embeddings,
+    val: &Embeddings,
+) -> Result<Vec<f64>, Error> {
+    let draw = |n: usize| {
+        let (picks, rest) =
+            Draws::new(lesson.seed, n as u64).split(&train.labels, classes.len(), lesson.shots);
+        let mut head = teach(lesson.kind, extractor, classes, train, &picks)?;
+        if val.is_empty() {
+            accuracy(&mut head, train, &rest)
+        } else {
+            accuracy(&mut head, val, &(0..val.len()).collect::<Vec<_>>())
+        }
+    };
+    (0..lesson.draws).map(draw).collect()
+}
+
 /// A small seeded generator (`splitmix64`), so that draws are the same everywhere.
 #[derive(Debug, Clone)]
 pub struct Draws(u64);

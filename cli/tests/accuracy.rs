@@ -10,7 +10,7 @@ use offshoot_cli::convert::{Options, convert};
 use offshoot_cli::data::{Dataset, pictures};
 use offshoot_cli::embeddings::Embeddings;
 use offshoot_cli::import::Source;
-use offshoot_cli::teach::{accuracy, teach};
+use offshoot_cli::teach::{Lesson, accuracy, few_shot, teach};
 
 fn open(files: &[PathBuf]) -> Vec<Picture> {
     files.iter().map(|f| Picture::open(f).unwrap()).collect()
@@ -62,4 +62,28 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     println!("ants and bees, softmax on all {}: int8 {a:.3}, float {b:.3}", data.train.len());
     assert!(b >= 0.94, "float gave {b}");
     assert!(a >= b - 0.01, "int8 {a}, float {b}");
+}
+
+/// 5 shots, the better head, mean of 20 draws. The aim is 0.70 and 0.80 (`models/sprout/README.md`
+/// says why the first is not reached); these are what the shipped weights must keep.
+#[test]
+fn sprout_on_animals_and_on_ants_and_bees() {
+    let Some(shared) = common::shared("sprout") else { return };
+    let source = Source::open(&common::sprout()).unwrap();
+    let calibration = open(&pictures(&shared.join("data/imagenet-sample"), 128).unwrap());
+    let converted = convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap();
+    let mut extractor = Extractor::from_bytes(converted.bytes).unwrap();
+    for (folder, floor) in [("animals4", 0.60), ("hymenoptera", 0.80)] {
+        let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
+        let train = Embeddings::extract(&mut extractor, &data.train, || ()).unwrap();
+        let val = Embeddings::extract(&mut extractor, &data.val, || ()).unwrap();
+        let mean = |kind: HeadKind| {
+            let lesson = Lesson { kind, shots: 5, draws: 20, seed: 0 };
+            let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap();
+            scores.iter().sum::<f64>() / scores.len() as f64
+        };
+        let best = HeadKind::ALL.into_iter().map(mean).fold(0.0, f64::max);
+        println!("{folder}: {best:.3}");
+        assert!(best >= floor, "{folder}: {best}");
+    }
 }

@@ -6,7 +6,7 @@ use super::{CommandError, Embedded, embed_data};
 use crate::args::EvalArgs;
 use crate::data::Dataset;
 use crate::embeddings::Embeddings;
-use crate::teach::{Draws, accuracy, teach};
+use crate::teach::{Lesson, few_shot};
 
 /// Shots where nobody says and there is nothing to test on.
 const DEFAULT_SHOTS: usize = 5;
@@ -27,19 +27,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         data.classes.len()
     );
     for kind in kinds {
-        let mut scores = Vec::new();
         let draws = if shots.is_some() { args.draws.max(1) } else { 1 };
-        for draw in 0..draws {
-            let shots = shots.unwrap_or(usize::MAX);
-            let mut generator = Draws::new(args.seed, draw as u64);
-            let (picks, rest) = generator.split(&train.labels, data.classes.len(), shots);
-            let mut head = teach(kind, &extractor, &data.classes, &train, &picks)?;
-            scores.push(if val.is_empty() {
-                accuracy(&mut head, &train, &rest)?
-            } else {
-                accuracy(&mut head, &val, &(0..val.len()).collect::<Vec<_>>())?
-            });
-        }
+        let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
+        let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
         let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / scores.len() as f64).sqrt();
         let spread = if scores.len() > 1 { format!("  +- {spread:.3}") } else { String::new() };
