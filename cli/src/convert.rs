@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use offshoot::{Extractor, Picture};
+use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
 use offshoot_core::preprocess::Preprocess;
-use offshoot_core::{Embedding, Frame};
 use thiserror::Error;
 
 use crate::calibrate::{self, CalibrateError, Reference, Watched};
@@ -268,10 +268,7 @@ fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<
         let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {
             continue;
         };
-        outputs.push(match extractor.embed(&picture.frame())? {
-            Embedding::Int8 { codes, .. } => codes.iter().map(|&c| c as u8).collect(),
-            Embedding::Float(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        });
+        outputs.push(extractor.embed(&picture.frame())?.bytes().collect());
     }
     Ok(outputs)
 }
@@ -295,16 +292,7 @@ fn report(
     let package = extractor.package();
     let graph = package.graph();
     let worst = if graph.is_int8() {
-        let tensors = tensors_of(&imported.model);
-        worst_layers(
-            &imported.model,
-            &tensors,
-            graph,
-            package.input_table(),
-            &chosen.preprocess,
-            frames,
-            floats,
-        )
+        worst_layers(&imported.model, graph, package.input_table(), &chosen.preprocess, frames, floats)
     } else {
         Vec::new()
     };
@@ -327,15 +315,9 @@ fn report(
     })
 }
 
-/// In an int8 graph every layer is one node, in order.
-fn tensors_of(model: &Model) -> Vec<u16> {
-    (0..model.layers.len() as u16).collect()
-}
-
-/// Each layer's cosine to float, worst first.
+/// Each layer's cosine to float, worst first. In an int8 graph a layer's index is its tensor's id.
 fn worst_layers(
     model: &Model,
-    tensors: &[u16],
     graph: &Graph<'_>,
     table: &[i8],
     preprocess: &Preprocess,
@@ -346,7 +328,7 @@ fn worst_layers(
     let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
     let all = 0..graph.node_count();
     let Ok(steps) = Plan::<Vec<Step>>::steps_needed(graph, all.clone()) else { return Vec::new() };
-    let kept: Vec<u16> = tensors[1..].to_vec();
+    let kept: Vec<u16> = (1..model.layers.len() as u16).collect();
     let plan = Plan::segment(graph, all, &[Graph::INPUT], &kept, &mut slots, vec![Step::EMPTY; steps]);
     let Ok(plan) = plan else { return Vec::new() };
     let mut arena = vec![0; plan.arena_bytes()];
@@ -355,7 +337,7 @@ fn worst_layers(
         let _ = preprocess.quantize_into(frame, table, &mut arena[plan.input().range()]);
         let _ = plan.run(graph.weights(), &mut arena);
         for (layer, sum) in sums.iter_mut().enumerate().skip(1) {
-            let Some(value) = Plan::<Vec<Step>>::value(graph, &slots, tensors[layer]) else { continue };
+            let Some(value) = Plan::<Vec<Step>>::value(graph, &slots, layer as u16) else { continue };
             let got: Vec<f32> = arena[value.range()].iter().map(|&c| value.quant.dequantize(c)).collect();
             *sum += calibrate::cosine(&got, &values[layer]);
         }

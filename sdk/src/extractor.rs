@@ -236,18 +236,18 @@ impl Extractor {
     /// # Errors
     /// What tract-core reports.
     pub fn verify(&mut self) -> Result<Verification, Error> {
-        let goldens: Vec<_> = self
-            .package()
+        let package = self.package();
+        let precision = package.manifest().precision;
+        let goldens: Vec<_> = package
             .goldens()
             .map(|g| (g.width.into(), g.height.into(), g.rgb.to_vec(), g.output.to_vec()))
             .collect();
-        let precision = self.package().manifest().precision;
         let mut hash = Sha256::new();
         hash.update(self.id);
         let mut passed = 0;
         for (width, height, rgb, want) in &goldens {
             let frame = Frame::rgb(*width, *height, rgb).expect("checked when it was opened");
-            let got = bytes_of(&self.embed(&frame)?);
+            let got: Vec<u8> = self.embed(&frame)?.bytes().collect();
             hash.update(&got);
             passed += usize::from(agrees(precision, self.element, &got, want));
         }
@@ -284,14 +284,6 @@ fn tract(package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorK
 #[cfg(not(feature = "tract"))]
 fn tract(_package: &Package<'_>, precision: Precision) -> Result<Backend, ErrorKind> {
     Err(ErrorKind::NeedsTract { precision: precision.name() })
-}
-
-/// An embedding as golden vectors hold it: codes, or little-endian floats.
-fn bytes_of(embedding: &Embedding<'_>) -> Vec<u8> {
-    match embedding {
-        Embedding::Int8 { codes, .. } => codes.iter().map(|&c| c as u8).collect(),
-        Embedding::Float(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-    }
 }
 
 /// The engine's codes must be the same; what tract-core computes may differ by what the order of

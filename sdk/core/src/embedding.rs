@@ -44,6 +44,15 @@ impl<'a> Embedding<'a> {
         (0..embedding.len()).filter_map(move |index| embedding.get(index))
     }
 
+    /// The bytes in which a package's golden vectors hold an embedding: codes, or little-endian floats.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + use<'a> {
+        let (codes, values): (&[i8], &[f32]) = match *self {
+            Self::Int8 { codes, .. } => (codes, &[]),
+            Self::Float(values) => (&[], values),
+        };
+        codes.iter().map(|&c| c as u8).chain(values.iter().flat_map(|v| v.to_le_bytes()))
+    }
+
     /// Writes the real values to the front of `out`; returns how many fitted.
     pub fn write_to(&self, out: &mut [f32]) -> usize {
         for (slot, real) in out.iter_mut().zip(self.iter()) {
