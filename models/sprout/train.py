@@ -187,37 +187,54 @@ def bank_tasks(args, src):
 
 
 # ---------------------------------------------------------------- network
-BLOCKS = [(32, 48, 1), (48, 112, 2), (48, 128, 1), (48, 128, 1), (80, 192, 2), (80, 224, 1), (80, 224, 1),
-          (128, 288, 2), (128, 384, 1)]                 # out, expanded, stride
+BLOCKS = [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (256, 1), (256, 1)]    # out, stride
+LAST = 384                                              # a new block in place of the last four of MobileNetV1
 
 
 class Unit(nn.Sequential):
-    def __init__(self, i, o, k=1, s=1, g=1, relu=True):
-        super().__init__(nn.Conv2d(i, o, k, s, k // 2, groups=g, bias=False), nn.BatchNorm2d(o, momentum=0.03),
-                         *([nn.ReLU(inplace=True)] if relu else []))
-
-
-class Inverted(nn.Module):
-    def __init__(self, i, o, e, s):
-        super().__init__()
-        self.body = nn.Sequential(Unit(i, e), Unit(e, e, 3, s, e), Unit(e, o, relu=False))
-        self.skip = s == 1 and i == o
-
-    def forward(self, x):
-        return x + self.body(x) if self.skip else self.body(x)
+    """Convolution, batch norm, ReLU6; at stride 2 padded as TensorFlow does: right and bottom only."""
+    def __init__(self, i, o, k=1, s=1, g=1):
+        pad = (0, 1, 0, 1) if s == 2 else (k // 2,) * 4
+        super().__init__(nn.ZeroPad2d(pad) if k > 1 else nn.Identity(), nn.Conv2d(i, o, k, s, groups=g, bias=False),
+                         nn.BatchNorm2d(o, momentum=0.03), nn.ReLU6(inplace=True))
+        self.pads = [pad[2], pad[0], pad[3], pad[1]] if k > 1 else [0] * 4
 
 
 class Sprout(nn.Module):
+    """The first nine blocks of MobileNetV1 0.5, one new block, global average pool, linear."""
     def __init__(self):
         super().__init__()
-        layers, i = [Unit(3, 16, 3, 2), Unit(16, 32, 3, 2)], 32
-        for o, e, s in BLOCKS:
-            layers.append(Inverted(i, o, e, s))
+        layers, i = [Unit(3, 16, 3, 2)], 16
+        for o, s in (*BLOCKS, (LAST, 2)):
+            layers += [Unit(i, i, 3, s, i), Unit(i, o)]
             i = o
-        self.body, self.out = nn.Sequential(*layers, Unit(i, 320)), nn.Linear(320, DIM)
+        self.body, self.out = nn.Sequential(*layers), nn.Linear(i, DIM)
 
     def forward(self, x):
         return self.out(self.body(x).mean((2, 3)))
+
+
+def start_from(net, path, x, t):
+    """Take the weights of MobileNetV1 0.5/160 for the layers they fit. Its batch norms are folded, so each is put back
+    as the identity on the statistics of x; the linear layer starts as ridge regression from x to the targets t."""
+    weights = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in onnx.load(path).graph.initializer}
+    name = lambda k: "Conv2d_0" if k == 0 else f"Conv2d_{(k + 1) // 2}_{'depthwise' if k % 2 else 'pointwise'}"
+    with torch.no_grad():
+        for k, unit in enumerate(net.body):
+            conv, norm, bias = unit[1], unit[2], None
+            if k <= 2 * len(BLOCKS):
+                conv.weight.copy_(weights[f"MobilenetV1.MobilenetV1.{name(k)}.weight"])
+                bias = weights[f"MobilenetV1.MobilenetV1.{name(k)}.bias"]
+            y = conv(unit[0](x))
+            mean, var = y.mean((0, 2, 3)), y.var((0, 2, 3))
+            norm.running_mean.copy_(mean), norm.running_var.copy_(var)
+            if bias is not None:
+                norm.weight.copy_(torch.sqrt(var + norm.eps)), norm.bias.copy_(mean + bias)
+            x = unit[3](norm.eval()(y))
+        f = x.mean((2, 3))
+        m, c = f.mean(0), f - f.mean(0)
+        w = torch.linalg.solve(c.T @ c + 0.1 * (c**2).sum() / c.shape[1] * torch.eye(c.shape[1]), c.T @ (t - t.mean(0)))
+        net.out.weight.copy_(w.T), net.out.bias.copy_(t.mean(0) - m @ w)
 
 
 def macs(net):
@@ -288,7 +305,7 @@ def batch_input(x, res, rng=None):
 
 
 def resolution(progress):
-    return 48 if progress < 0.35 else 64 if progress < 0.65 else 96
+    return 64 if progress < 0.3 else 96
 
 
 def embed(net, crops, res=SIDE):
@@ -323,11 +340,14 @@ def train_worker(args, rank, bank, shared, size):
     tiny, photo = np.flatnonzero(held & (meta[:, 1] == 160)), np.flatnonzero(held & (meta[:, 1] == 224))
     seen = index[(meta[index, 0] == CROP) & (meta[index, 1] == 160)][::50]
     tests = test_sets(args.data, small=True) if rank == 0 else None
-    net, ema = Sprout().to(memory_format=torch.channels_last), Sprout()
+    net, ema = Sprout(), Sprout()
+    if not os.path.exists(args.checkpoint):
+        start_from(net, args.start, batch_input(crops[index[:2048]], SIDE), torch.from_numpy(pure[index[:2048]]))
+    net = net.to(memory_format=torch.channels_last)
     ema.load_state_dict(net.state_dict())
     params = list(net.parameters())
     opt = torch.optim.AdamW([{"params": [p for p in params if p.ndim > 1], "weight_decay": 0.05},
-                             {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0}], lr=3e-3, fused=True)
+                             {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0}], lr=args.rate, fused=True)
     state = {"step": 0, "images": 0, "elapsed": 0.0, "log": []}
     if os.path.exists(args.checkpoint):
         ck = torch.load(args.checkpoint, weights_only=False)
@@ -346,7 +366,7 @@ def train_worker(args, rank, bank, shared, size):
     while progress < 1:
         res, even = resolution(progress), state["step"] % 2
         for g in opt.param_groups:
-            g["lr"] = 3e-3 * min(1.0, progress / 0.02) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-6
+            g["lr"] = args.rate * min(1.0, progress / 0.02) * 0.5 * (1 + math.cos(math.pi * progress)) + 1e-6
         if len(order) < args.batch:
             order = rng.permutation(index)
         pick, order = np.sort(order[: args.batch]), order[args.batch :]
@@ -471,34 +491,24 @@ def cmd_export(args):
     nodes, inits = [], []
 
     def tensor(name, a):
-        inits.append(numpy_helper.from_array(np.ascontiguousarray(a, np.float32), name))
+        inits.append(numpy_helper.from_array(np.asarray(a, np.float32, order="C"), name))
         return name
 
     def unit(u, x, name):
-        conv, bn = u[0], u[1]
+        conv, bn = u[1], u[2]
         k = (bn.weight / torch.sqrt(bn.running_var + bn.eps)).detach().double()
         w = conv.weight.detach().double() * k[:, None, None, None]
         b = bn.bias.detach().double() - bn.running_mean.double() * k
-        s, p, n = conv.stride[0], conv.padding[0], conv.kernel_size[0]
-        y = name if len(u) == 2 else name + "_conv"
-        nodes.append(helper.make_node("Conv", [x, tensor(name + "_w", w), tensor(name + "_b", b)], [y], name=name,
-                                      dilations=[1, 1], group=conv.groups, kernel_shape=[n, n], pads=[p] * 4, strides=[s, s]))
-        if len(u) == 3:
-            nodes.append(helper.make_node("Relu", [y], [name], name=name + "_relu"))
+        nodes.append(helper.make_node("Conv", [x, tensor(name + "_w", w), tensor(name + "_b", b)], [name + "_conv"],
+                                      name=name, dilations=[1, 1], group=conv.groups, kernel_shape=list(conv.kernel_size),
+                                      pads=u.pads, strides=list(conv.stride)))
+        nodes.append(helper.make_node("Clip", [name + "_conv", "zero", "six"], [name], name=name + "_clip"))
         return name
 
-    x, layers = "input", list(net.body)
-    for i, layer in enumerate(layers):
-        if hasattr(layer, "skip"):
-            y, name = x, f"block{i - 1}"
-            for u, part in zip(layer.body, ("expand", "depth", "project")):
-                y = unit(u, y, f"{name}_{part}")
-            if layer.skip:
-                nodes.append(helper.make_node("Add", [x, y], [name], name=name + "_add"))
-                y = name
-            x = y
-        else:
-            x = unit(layer, x, f"stem{i + 1}" if i < 2 else "last")
+    tensor("zero", np.float32(0)), tensor("six", np.float32(6))
+    x = "input"
+    for i, u in enumerate(net.body):
+        x = unit(u, x, "stem" if i == 0 else f"block{(i + 1) // 2}_{'depth' if i % 2 else 'point'}")
     nodes.append(helper.make_node("GlobalAveragePool", [x], ["pooled"], name="pool"))
     nodes.append(helper.make_node("Flatten", ["pooled"], ["features"], name="flatten", axis=1))
     w, b = tensor("embedding_w", net.out.weight.detach()), tensor("embedding_b", net.out.bias.detach())
@@ -556,7 +566,9 @@ def main():
     p.add_argument("--seconds", type=float, default=2760, help="wall clock of the whole schedule")
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--batch", type=int, default=64, help="per worker")
-    p.add_argument("--label-blend", type=float, default=0.5)
+    p.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    p.add_argument("--start", default="/work/shared/models/real/mobilenet_v1_0.5_160.onnx", help="weights to start from")
+    p.add_argument("--label-blend", type=float, default=0.0)
     p.add_argument("--every", type=float, default=150, help="seconds between checkpoints and log rows")
     p = sub.add_parser("export", help="checkpoint to ONNX")
     p.add_argument("--ridge", type=float, default=3.0, help="of the whitening; 0: none")

@@ -1,27 +1,35 @@
 //! The int8 engine: a checked graph becomes a [`Plan`], a plan runs in memory the caller owns.
 //!
 //! ```text
-//! Graph --Plan::new--> steps + arena bytes --Plan::run(weights, arena)--> embedding codes
+//! Graph --Plan::new(isa)--> steps, bytes of arena and packed weights
+//!       --Plan::pack------> weights in the order of that instruction set's kernels
+//!       --Plan::run-------> embedding codes
 //! ```
 //!
-//! `no_std`, allocates nothing, no unsafe. The arithmetic is the one of
-//! `sdk/docs/numerics.md`; the code in `src/ops` is its portable form and the reference for every
-//! kernel to come.
+//! `no_std`, allocates nothing. The arithmetic is the one of `sdk/docs/numerics.md`; the code in
+//! `src/ops` is its portable form and the reference for `src/kernels`, which hold all that is
+//! unsafe here.
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(missing_docs)]
 
 #[cfg(test)]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod dispatch;
+mod isa;
+#[allow(unsafe_code)] // intrinsics and pointers; nowhere else
+mod kernels;
 mod memory;
 mod ops;
+mod pack;
 mod plan;
 mod step;
 
+pub use isa::Isa;
 pub use memory::Slot;
 pub use plan::{Plan, PlanError, RunError};
 pub use step::{Step, Value};

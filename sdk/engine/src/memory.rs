@@ -3,15 +3,14 @@
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
 //! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
 //! the same time occupies. Sums saturate: a network that no address space holds gets an arena that
-//! no allocation can give, not one that is too small.
+//! no allocation can give, not one that is too small. A sum overwrites an operand nobody reads
+//! afterwards. The scratch of a step is placed like a tensor that lives in it alone.
 
-use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
+use crate::step::Span;
+use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 
-/// Tensors begin at multiples of this, so that vector loads do not straddle cache lines.
-const ALIGN: usize = 64;
-
-/// Scratch for planning: the caller reserves one per tensor of the graph, filled with
-/// [`Slot::EMPTY`].
+/// Scratch for planning: the caller reserves [`slots_needed`](crate::Plan::slots_needed) of them,
+/// filled with [`Slot::EMPTY`]: one per tensor and then one per node, for the node's scratch.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot {
     pub(crate) offset: usize,
@@ -35,12 +34,20 @@ enum State {
 }
 
 impl Slot {
+    /// Tensors begin at multiples of this, so that vector loads do not straddle cache lines.
+    pub(crate) const ALIGN: usize = 64;
+
     /// A slot not yet planned.
     pub const EMPTY: Self =
         Self { offset: 0, bytes: 0, first: 0, last: 0, root: 0, next: 0, state: State::Absent };
 
     pub(crate) fn is_present(&self) -> bool {
         self.state != State::Absent
+    }
+
+    /// The bytes it takes.
+    pub(crate) fn span(&self) -> Span {
+        Span { start: self.offset, len: self.bytes }
     }
 
     fn end(&self) -> usize {
@@ -61,12 +68,13 @@ pub(crate) struct Placement {
     pub lower_bound: usize,
 }
 
-/// Fills `slots` for the nodes of `range`.
+/// Fills `slots` for the nodes of `range`; `scratch` gives the bytes a node works in.
 pub(crate) fn place(
     graph: &Graph<'_>,
     range: core::ops::Range<usize>,
     inputs: &[TensorId],
     outputs: &[TensorId],
+    scratch: impl Fn(TensorId, &Node<'_>) -> usize,
     slots: &mut [Slot],
 ) -> Placement {
     slots.fill(Slot::EMPTY);
@@ -89,7 +97,21 @@ pub(crate) fn place(
     for &id in outputs {
         keep_until(slots, id, range.end);
     }
-    let placement = Placement { arena: assign(slots), lower_bound: lower_bound(slots, range) };
+    let tensors = graph.tensor_count();
+    let lower_bound = lower_bound(&slots[..tensors], range.clone());
+    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        if matches!(node.op, Op::Int8(Int8Op::Add { .. })) {
+            reuse_operand(slots, id, &node);
+        }
+        let bytes = scratch(id, &node).next_multiple_of(Slot::ALIGN);
+        let (own, index) = (tensors + usize::from(id) - 1, id - 1);
+        if bytes > 0 {
+            slots[own] = Slot { bytes, first: index, last: index, state: State::Waiting, ..Slot::EMPTY };
+        }
+        slots[own].root = own as u16;
+    }
+    let placement = Placement { arena: assign(slots), lower_bound };
+    // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
     for i in 0..slots.len() {
         slots[i].offset = slots[usize::from(slots[i].root)].offset;
     }
@@ -97,7 +119,7 @@ pub(crate) fn place(
 }
 
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
-    let bytes = graph.tensor(id).shape.elements().next_multiple_of(ALIGN);
+    let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
     let (first, last) = (first as u16, last as u16);
     slots[usize::from(id)] = Slot { offset: 0, bytes, first, last, root: id, next: 0, state: State::Waiting };
 }
@@ -105,6 +127,23 @@ fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, las
 fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
     let root = usize::from(slots[usize::from(id)].root);
     slots[root].last = slots[root].last.max(index as u16);
+}
+
+/// Lets a sum overwrite an operand that nobody reads afterwards.
+fn reuse_operand(slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
+    let out = usize::from(id);
+    for input in node.inputs.iter() {
+        let mut root = usize::from(slots[usize::from(input)].root);
+        while root != usize::from(slots[root].root) {
+            root = usize::from(slots[root].root);
+        }
+        if slots[root].last == id - 1 && slots[root].bytes == slots[out].bytes {
+            slots[root].last = slots[out].last;
+            slots[out].root = root as TensorId;
+            slots[out].state = State::Placed;
+            return;
+        }
+    }
 }
 
 /// Places every waiting slot; gives the end of the last.

@@ -2,6 +2,7 @@
 
 use offshoot_core::graph::Window;
 
+use crate::pack::word;
 use crate::step::{Step, StepOp, Value};
 
 mod add;
@@ -67,12 +68,6 @@ impl Requant<'_> {
             offshoot_core::Multiplier { mantissa: word(self.mantissas, channel), shift: self.shift };
         offshoot_core::quant::requantize(acc, multiplier, zero_point, self.clamp.lo, self.clamp.hi)
     }
-}
-
-#[inline]
-fn word(bytes: &[u8], index: usize) -> i32 {
-    let at = 4 * index;
-    i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 /// The taps of a window that lie inside the map, along one axis: kernel indices `taps`, of which

@@ -5,9 +5,10 @@ use core::ops::Range;
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
 use thiserror::Error;
 
+use crate::isa::Isa;
 use crate::memory::{Slot, place};
-use crate::ops;
-use crate::step::{Step, StepOp, Value};
+use crate::dispatch;
+use crate::step::{Span, Step, StepOp, Value};
 
 /// Why a graph cannot be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -22,7 +23,7 @@ pub enum PlanError {
     /// The scratch is too short.
     #[error("planning needs {need} slots, {have} were given")]
     Slots {
-        /// One per tensor.
+        /// See [`Plan::slots_needed`].
         need: usize,
         /// Slots given.
         have: usize,
@@ -41,6 +42,14 @@ pub enum PlanError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// The memory for packed weights is too short.
+    #[error("the plan needs {need} bytes of packed weights, {have} were given")]
+    Packed {
+        /// See [`Plan::packed_bytes`].
+        need: usize,
+        /// Bytes given.
+        have: usize,
+    },
     /// The arena is too short.
     #[error("the plan needs an arena of {need} bytes, {have} were given")]
     Arena {
@@ -58,21 +67,23 @@ pub struct Plan<S> {
     len: usize,
     input: Value,
     output: Value,
+    isa: Isa,
+    packed_bytes: usize,
     arena_bytes: usize,
     lower_bound: usize,
 }
 
 impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
-    /// Plans a whole graph of int8 operations.
+    /// Plans a whole graph of int8 operations for the kernels of `isa`.
     ///
-    /// `slots` is scratch, one per tensor; `steps` is kept, [`steps_needed`](Self::steps_needed)
-    /// of them.
+    /// `slots` is scratch, [`slots_needed`](Self::slots_needed) of them; `steps` is kept,
+    /// [`steps_needed`](Self::steps_needed) of them.
     ///
     /// # Errors
     /// A float node, or too little memory.
-    pub fn new(graph: &Graph<'_>, slots: &mut [Slot], steps: S) -> Result<Self, PlanError> {
+    pub fn new(graph: &Graph<'_>, isa: Isa, slots: &mut [Slot], steps: S) -> Result<Self, PlanError> {
         let all = 0..graph.node_count();
-        Self::segment(graph, all, &[Graph::INPUT], &[graph.output()], slots, steps)
+        Self::segment(graph, isa, all, &[Graph::INPUT], &[graph.output()], slots, steps)
     }
 
     /// Plans the nodes of `range` alone: `inputs` are written by the caller before a run,
@@ -88,26 +99,40 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// If `inputs` or `outputs` is empty.
     pub fn segment(
         graph: &Graph<'_>,
+        isa: Isa,
         range: Range<usize>,
         inputs: &[TensorId],
         outputs: &[TensorId],
         slots: &mut [Slot],
         mut steps: S,
     ) -> Result<Self, PlanError> {
-        let (need, have) = (graph.tensor_count(), slots.len());
+        let (need, have) = (Self::slots_needed(graph), slots.len());
         let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
         let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.as_ref().len());
         let list = steps.as_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
-        let placement = place(graph, range.clone(), inputs, outputs, slots);
+        let scratch = |id, node: &Node<'_>| {
+            let a = node.inputs.iter().next().map_or(id, |input| input);
+            dispatch::scratch_bytes(isa, &node.op, graph.tensor(a).shape, graph.tensor(id).shape)
+        };
+        let placement = place(graph, range.clone(), inputs, outputs, scratch, slots);
         let mut free = list.iter_mut();
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
             lower(graph, slots, id, &node, &mut free);
+        }
+        let tensors = graph.tensor_count();
+        let mut packed_bytes = 0usize;
+        for step in list {
+            step.packed = Span { start: packed_bytes, len: dispatch::packed_bytes(isa, step) };
+            packed_bytes = packed_bytes.saturating_add(step.packed.len.next_multiple_of(Slot::ALIGN));
+            step.scratch = slots[tensors + step.node()].span();
         }
         Ok(Self {
             steps,
             len: need,
             input: value(graph, slots, inputs[0]),
             output: value(graph, slots, outputs[0]),
+            isa,
+            packed_bytes,
             arena_bytes: placement.arena,
             lower_bound: placement.lower_bound,
         })
@@ -130,9 +155,40 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         Ok(steps)
     }
 
+    /// How many slots planning takes.
+    pub fn slots_needed(graph: &Graph<'_>) -> usize {
+        graph.tensor_count() + graph.node_count()
+    }
+
     /// Where a tensor lies, by the slots that this plan was made with.
     pub fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Option<Value> {
         slots.get(usize::from(id)).filter(|s| s.is_present()).map(|_| value(graph, slots, id))
+    }
+
+    /// The instruction set this plan is for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Bytes of the weights as [`Plan::pack`] writes them; 0 for [`Isa::GENERIC`].
+    pub fn packed_bytes(&self) -> usize {
+        self.packed_bytes
+    }
+
+    /// Orders the weights for the kernels: once, before the first run.
+    ///
+    /// # Errors
+    /// [`RunError::Packed`]; nothing was written then.
+    ///
+    /// # Panics
+    /// With weights of another package.
+    pub fn pack(&self, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
+        let (need, have) = (self.packed_bytes, packed.len());
+        let packed = packed.get_mut(..need).ok_or(RunError::Packed { need, have })?;
+        for step in self.steps() {
+            dispatch::pack(self.isa, step, weights, &mut packed[step.packed.range()]);
+        }
+        Ok(())
     }
 
     /// Exact bytes of the arena.
@@ -162,19 +218,21 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
 
     /// Runs the network: reads the input from the arena, leaves the output in it.
     ///
-    /// `weights` is the weights section of the package that the plan was made from.
-    /// Allocates nothing.
+    /// `weights` is the weights section of the package that the plan was made from, `packed` what
+    /// [`Plan::pack`] made of it. Allocates nothing.
     ///
     /// # Errors
-    /// [`RunError::Arena`]; nothing has run then.
+    /// [`RunError::Arena`], [`RunError::Packed`]; nothing has run then.
     ///
     /// # Panics
     /// With weights of another package.
-    pub fn run(&self, weights: &[u8], arena: &mut [i8]) -> Result<(), RunError> {
+    pub fn run(&self, weights: &[u8], packed: &[i8], arena: &mut [i8]) -> Result<(), RunError> {
+        let (need, have) = (self.packed_bytes, packed.len());
+        let packed = packed.get(..need).ok_or(RunError::Packed { need, have })?;
         let (need, have) = (self.arena_bytes, arena.len());
         let arena = arena.get_mut(..need).ok_or(RunError::Arena { need, have })?;
         for step in self.steps() {
-            ops::run(step, weights, arena);
+            dispatch::run(self.isa, step, weights, packed, arena);
         }
         Ok(())
     }
@@ -198,7 +256,7 @@ fn lower<'s>(
     let out = value(graph, slots, id);
     let mut push = |op: StepOp, a: Value, b: Value| {
         if let Some(step) = free.next() {
-            *step = Step { op, a, b, out, node: id - 1 };
+            *step = Step { op, a, b, out, packed: Span::EMPTY, scratch: Span::EMPTY, node: id - 1 };
         }
     };
     let Op::Int8(op) = node.op else { return };

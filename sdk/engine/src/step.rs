@@ -35,7 +35,26 @@ pub struct Step {
     pub(crate) a: Value,
     pub(crate) b: Value,
     pub(crate) out: Value,
+    /// Its panels among the packed weights.
+    pub(crate) packed: Span,
+    /// Its scratch in the arena.
+    pub(crate) scratch: Span,
     pub(crate) node: u16,
+}
+
+/// Some bytes; [`core::ops::Range`] is not `Copy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Span {
+    pub const EMPTY: Self = Self { start: 0, len: 0 };
+
+    pub fn range(self) -> core::ops::Range<usize> {
+        self.start..self.start + self.len
+    }
 }
 
 impl Step {
@@ -46,7 +65,8 @@ impl Step {
             None => unreachable!(),
         };
         let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
-        Self { op: StepOp::Nothing, a: value, b: value, out: value, node: 0 }
+        let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
+        Self { op: StepOp::Nothing, a: value, b: value, out: value, packed, scratch, node: 0 }
     };
 
     /// Index of the graph's node that this step belongs to.

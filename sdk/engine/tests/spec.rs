@@ -4,7 +4,7 @@
 use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
-use offshoot_engine::{Plan, PlanError, RunError, Slot, Step};
+use offshoot_engine::{Isa, Plan, PlanError, RunError, Slot, Step};
 
 /// Numerical Recipes' generator: the same cases on every machine.
 struct Rng(u64);
@@ -44,19 +44,37 @@ fn zero(t: &Tensor) -> i64 {
     t.element.quant().unwrap().zero_point.into()
 }
 
-/// Runs a graph with the caller's memory exactly as large as the plan says, canaries behind it.
+/// Runs a graph with every instruction set this processor has, with the caller's memory exactly as
+/// large as the plan says and canaries around it; all must agree.
 fn run(writer: &GraphWriter, output: u16, input: &[i8]) -> Vec<i8> {
     let graph = writer.graph(output).unwrap();
-    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
-    let need = Plan::<Vec<Step>>::steps_needed(&graph, 0..graph.node_count()).unwrap();
-    let plan = Plan::new(&graph, &mut slots, vec![Step::EMPTY; need]).unwrap();
-    assert!(plan.arena_bytes() >= plan.lower_bound_bytes());
-    let mut arena = vec![0x55i8; plan.arena_bytes() + 64];
+    let mut results = Isa::available().map(|isa| run_with(isa, &graph, input));
+    let reference = results.next().unwrap();
+    for (result, isa) in results.zip(Isa::available().skip(1)) {
+        assert_eq!(result, reference, "{isa} differs from generic");
+    }
+    reference
+}
+
+fn run_with(isa: Isa, graph: &Graph<'_>, input: &[i8]) -> Vec<i8> {
+    const CANARY: i8 = 0x55;
+    let mut slots = vec![Slot::EMPTY; Plan::<Vec<Step>>::slots_needed(graph)];
+    let need = Plan::<Vec<Step>>::steps_needed(graph, 0..graph.node_count()).unwrap();
+    let plan = Plan::new(graph, isa, &mut slots, vec![Step::EMPTY; need]).unwrap();
+    let mut packed = vec![CANARY; plan.packed_bytes() + 64];
+    plan.pack(graph.weights(), &mut packed).unwrap();
+    assert!(packed[plan.packed_bytes()..].iter().all(|&c| c == CANARY));
+    // Every alignment in turn.
+    let offset = input.len() % 17;
+    let mut memory = vec![CANARY; plan.arena_bytes() + 64];
+    let arena = &mut memory[offset..];
     arena[plan.input().range()].copy_from_slice(input);
     let (used, canaries) = arena.split_at_mut(plan.arena_bytes());
-    plan.run(graph.weights(), used).unwrap();
-    assert!(canaries.iter().all(|&c| c == 0x55));
-    arena[plan.output().range()].to_vec()
+    plan.run(graph.weights(), &packed, used).unwrap();
+    assert!(canaries.iter().all(|&c| c == CANARY), "{isa} wrote behind the arena");
+    let result = used[plan.output().range()].to_vec();
+    assert!(memory[..offset].iter().all(|&c| c == CANARY), "{isa} wrote before the arena");
+    result
 }
 
 fn requant(acc: i64, mantissa: i64, shift: u8, zero: i64, clamp: Clamp) -> i8 {
@@ -319,13 +337,15 @@ fn too_little_memory_is_an_error() {
     let mut writer = GraphWriter::new(t);
     let id = writer.node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[0], t).unwrap();
     let graph: Graph<'_> = writer.graph(id).unwrap();
-    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 1], vec![Step::EMPTY; 1]);
-    assert_eq!(plan.unwrap_err(), PlanError::Slots { need: 2, have: 1 });
-    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 2], Vec::new());
+    let isa = Isa::GENERIC;
+    let plan = Plan::new(&graph, isa, &mut [Slot::EMPTY; 1], vec![Step::EMPTY; 1]);
+    assert_eq!(plan.unwrap_err(), PlanError::Slots { need: 3, have: 1 });
+    let plan = Plan::new(&graph, isa, &mut [Slot::EMPTY; 3], Vec::new());
     assert_eq!(plan.unwrap_err(), PlanError::Steps { need: 1, have: 0 });
-    let plan = Plan::new(&graph, &mut [Slot::EMPTY; 2], vec![Step::EMPTY; 1]).unwrap();
+    let plan = Plan::new(&graph, isa, &mut [Slot::EMPTY; 3], vec![Step::EMPTY; 1]).unwrap();
     let need = plan.arena_bytes();
     let mut arena = vec![7i8; need - 1];
-    assert_eq!(plan.run(graph.weights(), &mut arena), Err(RunError::Arena { need, have: need - 1 }));
+    let error = plan.run(graph.weights(), &[], &mut arena);
+    assert_eq!(error, Err(RunError::Arena { need, have: need - 1 }));
     assert!(arena.iter().all(|&c| c == 7));
 }

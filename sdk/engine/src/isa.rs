@@ -1,0 +1,66 @@
+//! The instruction set that a plan is made for.
+
+use core::fmt;
+
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx2::Avx2;
+
+/// Instruction sets the engine has kernels for, on this processor.
+///
+/// A value exists only where the processor has the instructions. All give the same bits; they
+/// differ in speed and in how weights are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Isa(pub(crate) Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    #[default]
+    Generic,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+}
+
+impl Isa {
+    /// Portable Rust, the reference of all others; it uses weights as they lie in the package.
+    pub const GENERIC: Self = Self(Kind::Generic);
+
+    /// Every instruction set this processor has, the fastest last.
+    ///
+    /// Processors are asked with the `std` feature; without it, what the program was compiled for
+    /// counts.
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
+        [
+            Some(Kind::Generic),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Kind::Avx2),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Self)
+    }
+
+    /// The fastest one here.
+    pub fn best() -> Self {
+        Self::available().next_back().unwrap_or_default()
+    }
+
+    /// The one of that [name](Isa::name), if this processor has it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().find(|isa| isa.name() == name)
+    }
+
+    /// `generic`, `avx2`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Generic => "generic",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,11 @@
+//! Kernels, one file per instruction set, and what they share.
+//!
+//! The only unsafe code of the engine. [`drive`] turns a layer into jobs: it checks lengths,
+//! gathers rows, and hands out pointers; a [`job::Kernel`] multiplies. What a job means is
+//! written in `job.rs`; `sdk/engine/tests/spec.rs` holds every kernel to it, bit for bit.
+
+pub(crate) mod drive;
+pub(crate) mod job;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;

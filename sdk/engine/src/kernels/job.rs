@@ -1,0 +1,87 @@
+//! What a kernel is asked to do.
+
+use offshoot_core::graph::Clamp;
+
+use crate::pack::Layout;
+
+/// From accumulators to codes, where the channels of a layer agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    /// Doublings before the mantissa.
+    pub shift: u8,
+    /// The output's zero point.
+    pub zero: i8,
+    pub clamp: Clamp,
+}
+
+/// `out[p][c] = requantize(bias[c] + sum over k of row[p][k] * weight[c][k])`
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// First cell of the first row: codes, widened if the layout says so.
+    pub cells: *const i8,
+    /// Bytes from row to row.
+    pub stride: usize,
+    pub pixels: usize,
+    /// Groups in a row.
+    pub groups: usize,
+    pub panels: *const i8,
+    pub channels: usize,
+    pub out: *mut i8,
+    /// Bytes from pixel to pixel.
+    pub out_stride: usize,
+    pub tail: Tail,
+}
+
+/// One pixel of a depthwise convolution:
+/// `out[c] = requantize(bias[c] + sum over k of tap[k][c] * weight[c][k])`
+#[derive(Debug)]
+pub(crate) struct Taps {
+    /// Where each tap's channels begin: `groups` times the layout's group of them.
+    pub taps: *const *const i8,
+    pub groups: usize,
+    pub panels: *const i8,
+    pub channels: usize,
+    pub out: *mut i8,
+    pub tail: Tail,
+}
+
+/// `out[i] = clamp((a[i] * factors[0] + b[i] * factors[1] + offset) >> shift)`
+#[derive(Debug)]
+pub(crate) struct Sum {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub out: *mut i8,
+    pub len: usize,
+    pub factors: [i16; 2],
+    pub offset: i32,
+    pub shift: u8,
+    pub clamp: Clamp,
+}
+
+/// The heavy work of one instruction set. A value proves that the processor has it.
+///
+/// Kernels read and write no byte beyond what a job names.
+pub(crate) trait Kernel: Copy {
+    /// Panels of [`Rows`].
+    const ROWS: Layout;
+    /// Panels of [`Taps`].
+    const TAPS: Layout;
+    /// Pixels that are best handled together.
+    const TILE: usize;
+
+    /// # Safety
+    /// Pointers hold for the lengths beside them, panels as [`Self::ROWS`] packs them; `out` is
+    /// written by nobody else.
+    unsafe fn rows(self, job: &Rows);
+
+    /// # Safety
+    /// As [`Kernel::rows`]; every tap has `channels` codes.
+    unsafe fn taps(self, job: &Taps);
+
+    /// # Safety
+    /// As [`Kernel::rows`]; `out` may be `a` or `b`, but not overlap them in part.
+    unsafe fn sum(self, job: &Sum);
+
+    /// Codes to cells of [`Self::ROWS`]; `cells` has room for all codes.
+    fn widen(self, codes: &[i8], cells: &mut [i8]);
+}
