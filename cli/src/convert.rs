@@ -324,20 +324,20 @@ fn worst_layers(
     frames: &[Frame<'_>],
     floats: &Floats,
 ) -> Vec<LayerReport> {
-    use offshoot_engine::{Plan, Slot, Step};
-    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
+    use offshoot_engine::{Isa, Plan};
     let all = 0..graph.node_count();
-    let Ok(steps) = Plan::<Vec<Step>>::steps_needed(graph, all.clone()) else { return Vec::new() };
     let kept: Vec<u16> = (1..model.layers.len() as u16).collect();
-    let plan = Plan::segment(graph, all, &[Graph::INPUT], &kept, &mut slots, vec![Step::EMPTY; steps]);
-    let Ok(plan) = plan else { return Vec::new() };
-    let mut arena = vec![0; plan.arena_bytes()];
+    let Ok((plan, slots)) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &kept) else {
+        return Vec::new();
+    };
+    let (mut packed, mut arena) = (vec![0; plan.packed_bytes()], vec![0; plan.arena_bytes()]);
+    let _ = plan.pack(graph.weights(), &mut packed);
     let mut sums = vec![0.0; model.layers.len()];
     for (frame, values) in frames.iter().zip(&floats.layers) {
         let _ = preprocess.quantize_into(frame, table, &mut arena[plan.input().range()]);
-        let _ = plan.run(graph.weights(), &mut arena);
+        let _ = plan.run(graph.weights(), &packed, &mut arena);
         for (layer, sum) in sums.iter_mut().enumerate().skip(1) {
-            let Some(value) = Plan::<Vec<Step>>::value(graph, &slots, layer as u16) else { continue };
+            let Some(value) = Plan::<Vec<_>>::value(graph, &slots, layer as u16) else { continue };
             let got: Vec<f32> = arena[value.range()].iter().map(|&c| value.quant.dequantize(c)).collect();
             *sum += calibrate::cosine(&got, &values[layer]);
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use offshoot_core::head::{AskError, ClassError, EncodeError, HeadError, SampleError};
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
-use offshoot_engine::{PlanError, RunError};
+use offshoot_engine::{IsaError, PlanError, RunError};
 
 /// What failed, with the file concerned if there is one.
 #[derive(Debug)]
@@ -28,13 +28,16 @@ pub enum ErrorKind {
     /// The graph cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The environment asks for an instruction set that is not here.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
     /// The plan did not run.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The network's maps do not fit the memory.
     #[error("the network needs {need} bytes of memory, which there are not")]
     Memory {
-        /// Bytes of the arena.
+        /// Bytes of the arena, or of the packed weights.
         need: usize,
     },
     /// A frame could not be brought to the network's input.

@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use offshoot_core::graph::Element;
-#[cfg(feature = "tract")]
-use offshoot_core::graph::Graph;
+use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{PackageId, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
-use offshoot_engine::{Plan, Slot, Step};
+use offshoot_engine::{Buffer, Isa, Plan, Step};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind};
@@ -57,7 +55,8 @@ impl std::ops::Deref for Bytes {
 enum Backend {
     Engine {
         plan: Plan<Vec<Step>>,
-        arena: Vec<i8>,
+        packed: Buffer,
+        arena: Buffer,
         weights: std::ops::Range<usize>,
         table: Vec<i8>,
     },
@@ -82,6 +81,8 @@ pub struct Memory {
     pub arena: usize,
     /// Bytes that no arena for this network could do without.
     pub lower_bound: usize,
+    /// Bytes of the weights in the order of the processor's kernels.
+    pub packed: usize,
     /// Bytes of the package, which stay in the file where it is memory-mapped.
     pub package: usize,
 }
@@ -183,11 +184,14 @@ impl Extractor {
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
-            Backend::Engine { plan, .. } => {
-                Memory { arena: plan.arena_bytes(), lower_bound: plan.lower_bound_bytes(), package }
-            }
+            Backend::Engine { plan, .. } => Memory {
+                arena: plan.arena_bytes(),
+                lower_bound: plan.lower_bound_bytes(),
+                packed: plan.packed_bytes(),
+                package,
+            },
             #[cfg(feature = "tract")]
-            Backend::Tract { .. } => Memory { arena: 0, lower_bound: 0, package },
+            Backend::Tract { .. } => Memory { arena: 0, lower_bound: 0, packed: 0, package },
         }
     }
 
@@ -199,9 +203,9 @@ impl Extractor {
     /// What tract-core reports; int8 packages do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         match &mut self.backend {
-            Backend::Engine { plan, arena, weights, table } => {
+            Backend::Engine { plan, packed, arena, weights, table } => {
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
-                plan.run(&self.bytes[weights.clone()], arena)?;
+                plan.run(&self.bytes[weights.clone()], packed, arena)?;
             }
             #[cfg(feature = "tract")]
             Backend::Tract { network, input } => match input {
@@ -257,17 +261,16 @@ impl Extractor {
 
 fn engine(bytes: &[u8], package: &Package<'_>) -> Result<Backend, ErrorKind> {
     let graph = package.graph();
-    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
-    let steps = Plan::<Vec<Step>>::steps_needed(graph, 0..graph.node_count())?;
-    let plan = Plan::new(graph, &mut slots, vec![Step::EMPTY; steps])?;
-    let need = plan.arena_bytes();
-    let mut arena = Vec::new();
-    arena.try_reserve_exact(need).map_err(|_| ErrorKind::Memory { need })?;
-    arena.resize(need, 0);
+    let (isa, all) = (Isa::from_env()?, 0..graph.node_count());
+    let (plan, _) = Plan::build(graph, isa, all, &[Graph::INPUT], &[graph.output()])?;
+    let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
+    let (mut packed, arena) = (buffer(plan.packed_bytes())?, buffer(plan.arena_bytes())?);
+    plan.pack(graph.weights(), &mut packed)?;
     // Where the weights lie in the file, so that the plan need not borrow it.
     let start = graph.weights().as_ptr().addr() - bytes.as_ptr().addr();
     let weights = start..start + graph.weights().len();
-    Ok(Backend::Engine { plan, arena, weights, table: package.input_table().to_vec() })
+    let table = package.input_table().to_vec();
+    Ok(Backend::Engine { plan, packed, arena, weights, table })
 }
 
 #[cfg(feature = "tract")]

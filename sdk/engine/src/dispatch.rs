@@ -69,7 +69,7 @@ fn packing<K: Kernel>(_: K, step: &Step) -> Option<Packing> {
 
 impl Packing {
     fn bytes(&self, channels: usize) -> usize {
-        self.groups * self.layout.bytes(channels / self.groups, self.window.taps() * self.depth)
+        self.layout.bytes(channels / self.groups, self.window.taps() * self.depth).saturating_mul(self.groups)
     }
 
     fn write(&self, a: &Value, out: &Value, weights: &[u8], packed: &mut [i8]) {

@@ -14,8 +14,6 @@
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
-#[cfg(test)]
-extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
@@ -25,11 +23,15 @@ mod isa;
 mod kernels;
 mod memory;
 mod ops;
+#[cfg(feature = "std")]
+mod owned;
 mod pack;
 mod plan;
 mod step;
 
 pub use isa::Isa;
 pub use memory::Slot;
+#[cfg(feature = "std")]
+pub use owned::{Buffer, IsaError};
 pub use plan::{Plan, PlanError, RunError};
 pub use step::{Step, Value};

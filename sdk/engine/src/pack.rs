@@ -42,16 +42,17 @@ impl Layout {
 
     /// Bytes of a gathered row of `fan_in` codes.
     pub fn row_bytes(&self, fan_in: usize) -> usize {
-        fan_in.next_multiple_of(self.group) * self.width()
+        fan_in.next_multiple_of(self.group).saturating_mul(self.width())
     }
 
     pub fn panel_bytes(&self, fan_in: usize) -> usize {
-        self.lanes.len() * (8 + self.row_bytes(fan_in))
+        self.lanes.len().saturating_mul(self.row_bytes(fan_in).saturating_add(8))
     }
 
-    /// Bytes of all panels for that many output channels.
+    /// Bytes of all panels for that many output channels; saturates, so that a network that no
+    /// address space holds asks for what no allocator gives.
     pub fn bytes(&self, channels: usize, fan_in: usize) -> usize {
-        channels.div_ceil(self.lanes.len()) * self.panel_bytes(fan_in)
+        channels.div_ceil(self.lanes.len()).saturating_mul(self.panel_bytes(fan_in))
     }
 
     /// Writes the panels; lanes and places beyond the last get zeros.

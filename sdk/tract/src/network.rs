@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use offshoot_core::graph::{Element, Graph, Op, Tensor as GraphTensor, TensorId};
-use offshoot_engine::{PlanError, RunError};
+use offshoot_engine::{IsaError, PlanError, RunError};
 use thiserror::Error;
 use tract_core::internal::*;
 
@@ -21,6 +21,15 @@ pub enum TractError {
     /// A segment could not be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The environment asks for an instruction set that is not here.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
+    /// A segment's memory could not be had.
+    #[error("an int8 segment needs {need} bytes of memory, which there are not")]
+    Memory {
+        /// Bytes of the arena, or of the packed weights.
+        need: usize,
+    },
     /// A segment could not be run.
     #[error(transparent)]
     Run(#[from] RunError),

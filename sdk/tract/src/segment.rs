@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use offshoot_core::graph::{Graph, TensorId};
-use offshoot_engine::{Plan, Slot, Step, Value};
+use offshoot_engine::{Buffer, Isa, Plan, Step, Value};
 use tract_core::internal::*;
 
 use crate::TractError;
@@ -15,6 +15,7 @@ use crate::TractError;
 pub(crate) struct Int8Segment {
     plan: Arc<Plan<Vec<Step>>>,
     weights: Arc<[u8]>,
+    packed: Arc<Buffer>,
     inputs: Vec<Value>,
     outputs: Vec<Value>,
 }
@@ -36,14 +37,15 @@ impl Int8Segment {
         inputs: &[TensorId],
         outputs: &[TensorId],
     ) -> Result<Self, TractError> {
-        let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
-        let steps = vec![Step::EMPTY; Plan::<Vec<Step>>::steps_needed(graph, range.clone())?];
-        let plan = Plan::segment(graph, range, inputs, outputs, &mut slots, steps)?;
+        let (plan, slots) = Plan::build(graph, Isa::from_env()?, range, inputs, outputs)?;
+        let mut packed = buffer(plan.packed_bytes())?;
+        plan.pack(weights, &mut packed)?;
         let values = |ids: &[TensorId]| {
             ids.iter().filter_map(|&id| Plan::<Vec<Step>>::value(graph, &slots, id)).collect()
         };
         let (inputs, outputs) = (values(inputs), values(outputs));
-        Ok(Self { plan: Arc::new(plan), weights: weights.clone(), inputs, outputs })
+        let (plan, packed) = (Arc::new(plan), Arc::new(packed));
+        Ok(Self { plan, weights: weights.clone(), packed, inputs, outputs })
     }
 }
 
@@ -60,7 +62,7 @@ impl EvalOp for Int8Segment {
 
     fn state(&self, _ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
         let outputs = self.outputs.iter().map(|v| Arc::new(empty(v))).collect();
-        Ok(Some(Box::new(Memory { arena: vec![0; self.plan.arena_bytes()], outputs })))
+        Ok(Some(Box::new(Memory { arena: buffer(self.plan.arena_bytes())?, outputs })))
     }
 }
 
@@ -75,7 +77,7 @@ impl TypedOp for Int8Segment {
 /// What a segment keeps between runs, so that a run allocates nothing.
 #[derive(Debug, Clone)]
 struct Memory {
-    arena: Vec<i8>,
+    arena: Buffer,
     outputs: Vec<Arc<Tensor>>,
 }
 
@@ -86,7 +88,7 @@ impl OpState for Memory {
             let codes = input.try_as_plain_ram()?;
             self.arena[value.range()].copy_from_slice(codes.as_slice::<i8>()?);
         }
-        op.plan.run(&op.weights, &mut self.arena)?;
+        op.plan.run(&op.weights, &op.packed, &mut self.arena)?;
         let mut results = TVec::new();
         for (value, output) in op.outputs.iter().zip(&mut self.outputs) {
             if Arc::get_mut(output).is_none() {
@@ -104,6 +106,10 @@ impl OpState for Memory {
         // Nothing in the arena outlives a run.
         Ok(())
     }
+}
+
+fn buffer(need: usize) -> Result<Buffer, TractError> {
+    Buffer::new(need).map_err(|_| TractError::Memory { need })
 }
 
 fn shape(value: &Value) -> [usize; 4] {

@@ -6,7 +6,7 @@ use offshoot_core::graph::{
 };
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Quant, Shape};
-use offshoot_engine::{Plan, Slot, Step};
+use offshoot_engine::{Isa, Plan, Step};
 use offshoot_tract::{Network, TractError};
 
 fn shape(h: u32, w: u32, c: u32) -> Shape {
@@ -264,11 +264,10 @@ fn a_whole_int8_graph_as_one_segment_equals_the_engine() {
     let mut network = Network::new(&graph).unwrap();
     network.run_codes(&input).unwrap();
 
-    let mut slots = vec![Slot::EMPTY; graph.tensor_count()];
-    let plan = Plan::new(&graph, &mut slots, vec![Step::EMPTY; 1]).unwrap();
+    let (plan, _) = Plan::build(&graph, Isa::GENERIC, 0..1, &[Graph::INPUT], &[id]).unwrap();
     let mut arena = vec![0; plan.arena_bytes()];
     arena[plan.input().range()].copy_from_slice(&input);
-    plan.run(graph.weights(), &mut arena).unwrap();
+    plan.run(graph.weights(), &[], &mut arena).unwrap();
     assert_eq!(network.codes(0), &arena[plan.output().range()]);
     assert!(network.floats(0).is_empty());
 }

@@ -34,7 +34,7 @@ impl Blocks {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
         let all = output.h() * output.w();
-        let count = (all * row_bytes).div_ceil(BLOCK_BYTES).max(1);
+        let count = all.saturating_mul(row_bytes).div_ceil(BLOCK_BYTES).max(1);
         let direct = !K::ROWS.wide && groups == 1 && *window == Window::POINT && row_bytes == fan_in;
         let pixels = if direct { all } else { all.div_ceil(count).next_multiple_of(K::TILE).min(all) };
         Self { row_bytes, pixels, direct }
@@ -44,7 +44,7 @@ impl Blocks {
 /// Bytes of scratch that [`conv`] needs.
 pub(crate) fn conv_scratch<K: Kernel>(window: &Window, groups: usize, input: Shape, output: Shape) -> usize {
     let blocks = Blocks::new::<K>(window, groups, input, output);
-    if blocks.direct { 0 } else { blocks.pixels * blocks.row_bytes }
+    if blocks.direct { 0 } else { blocks.pixels.saturating_mul(blocks.row_bytes) }
 }
 
 /// A convolution that is not depthwise.
