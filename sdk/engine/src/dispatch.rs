@@ -4,9 +4,10 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Blob, Int8Op, Op, Window};
 
 use crate::isa::{Isa, Kind};
+use crate::kernels::arena::Arena;
 use crate::kernels::drive;
-use crate::kernels::job::{Kernel, Tail};
-use crate::ops;
+use crate::kernels::job::Kernel;
+use crate::kernels::run::{self, Part};
 use crate::pack::{Constants, Layout};
 use crate::step::{Step, StepOp, Value};
 
@@ -21,20 +22,46 @@ macro_rules! by_isa {
     };
 }
 
-/// Bytes that a node works in besides its operands.
-pub(crate) fn scratch_bytes(isa: Isa, op: &Op, input: Shape, output: Shape) -> usize {
-    let Op::Int8(op) = op else { return 0 };
-    let Int8Op::Conv { window, groups, .. } = op else { return 0 };
-    let depthwise = op.is_depthwise(input.c(), output.c());
-    by_isa!(isa, kernel => scratch(kernel, window, *groups, depthwise, input, output), 0)
+/// What kernels make of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Rows {
+        window: Window,
+        groups: usize,
+    },
+    Taps {
+        window: Window,
+    },
+    /// Portable code does it, or it needs no scratch.
+    Other,
 }
 
-fn scratch<K: Kernel>(_: K, window: &Window, groups: u16, depthwise: bool, input: Shape, output: Shape) -> usize {
-    match depthwise {
-        true if window.taps() <= drive::MAX_TAPS => drive::depthwise_scratch(output.c()),
-        true => 0,
-        false => drive::conv_scratch::<K>(window, groups.into(), input, output),
+impl Work {
+    pub fn of(isa: Isa, op: &Op, input: Shape, output: Shape) -> Self {
+        let Op::Int8(op) = op else { return Self::Other };
+        let Int8Op::Conv { window, groups, .. } = *op else { return Self::Other };
+        match op.is_depthwise(input.c(), output.c()) {
+            _ if isa == Isa::GENERIC => Self::Other,
+            false => Self::Rows { window, groups: groups.into() },
+            true if window.taps() <= drive::MAX_TAPS => Self::Taps { window },
+            true => Self::Other,
+        }
     }
+
+    /// Bytes of scratch for calls that make at most `pixels`.
+    pub fn scratch_bytes(self, isa: Isa, input: Shape, pixels: usize) -> usize {
+        match self {
+            Self::Rows { window, groups } => {
+                by_isa!(isa, kernel => conv_scratch(kernel, &window, groups, input, pixels), 0)
+            }
+            Self::Taps { .. } => drive::depthwise_scratch(input.c()),
+            Self::Other => 0,
+        }
+    }
+}
+
+fn conv_scratch<K: Kernel>(_: K, window: &Window, groups: usize, input: Shape, pixels: usize) -> usize {
+    drive::conv_scratch::<K>(window, groups, input, pixels)
 }
 
 /// The constants of a convolution that a kernel does, with how it wants them.
@@ -111,35 +138,10 @@ pub(crate) fn pack(isa: Isa, step: &Step, weights: &[u8], packed: &mut [i8]) {
     }
 }
 
-/// Runs one step.
-pub(crate) fn run(isa: Isa, step: &Step, weights: &[u8], packed: &[i8], arena: &mut [i8]) {
-    let done = by_isa!(isa, kernel => accelerated(kernel, step, &packed[step.packed.range()], arena), false);
-    if !done {
-        ops::run(step, weights, arena);
+/// Runs one part of one step, or of the chain that begins with it.
+pub(crate) fn run(isa: Isa, steps: &[Step], weights: &[u8], packed: &[i8], arena: Arena<'_>, part: Part) {
+    let done = by_isa!(isa, kernel => run::steps(kernel, steps, packed, arena, part), false);
+    if !done && part.index == 0 {
+        run::portable(&steps[0], weights, arena);
     }
-}
-
-/// Whether the kernel had an answer.
-fn accelerated<K: Kernel>(kernel: K, step: &Step, packed: &[i8], arena: &mut [i8]) -> bool {
-    let (a, out) = (&step.a, &step.out);
-    let (window, groups, shift, clamp) = match step.op {
-        StepOp::Conv { window, groups, shift, clamp, .. } => (window, groups, shift, clamp),
-        StepOp::Depthwise { window, shift, clamp, .. } if window.taps() <= drive::MAX_TAPS => {
-            (window, 1, shift, clamp)
-        }
-        StepOp::Add { a: affine, b: factor, clamp } => {
-            drive::add(kernel, arena, [a, &step.b, out], affine, factor, clamp);
-            return true;
-        }
-        _ => return false,
-    };
-    let tail = Tail { shift, zero: out.quant.zero_point, clamp };
-    let layer = drive::Layer { window, groups, packed, tail };
-    let ranges = [a.range(), out.range(), step.scratch.range()];
-    let [x, y, scratch] = arena.get_disjoint_mut(ranges).expect("planned apart");
-    match step.op {
-        StepOp::Depthwise { .. } => drive::depthwise(kernel, &layer, scratch, (a, x), (out, y)),
-        _ => drive::conv(kernel, &layer, scratch, (a, x), (out, y)),
-    }
-    true
 }

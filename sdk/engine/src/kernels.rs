@@ -4,8 +4,12 @@
 //! gathers rows, and hands out pointers; a [`job::Kernel`] multiplies. What a job means is
 //! written in `job.rs`; `sdk/engine/tests/spec.rs` holds every kernel to it, bit for bit.
 
+pub(crate) mod arena;
 pub(crate) mod drive;
 pub(crate) mod job;
+pub(crate) mod run;
+#[cfg(feature = "std")]
+pub(crate) mod team;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;

@@ -17,6 +17,7 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod chain;
 mod dispatch;
 mod isa;
 #[allow(unsafe_code)] // intrinsics and pointers; nowhere else
@@ -30,8 +31,10 @@ mod plan;
 mod step;
 
 pub use isa::Isa;
+#[cfg(feature = "std")]
+pub use kernels::team::Team;
 pub use memory::Slot;
 #[cfg(feature = "std")]
 pub use owned::{Buffer, IsaError};
-pub use plan::{Plan, PlanError, RunError};
+pub use plan::{Config, Plan, PlanError, RunError};
 pub use step::{Step, Value};

@@ -6,8 +6,11 @@
 //! no allocation can give, not one that is too small. A sum overwrites an operand nobody reads
 //! afterwards. The scratch of a step is placed like a tensor that lives in it alone.
 
-use crate::step::Span;
 use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
+
+use crate::chain;
+use crate::plan::Config;
+use crate::step::Span;
 
 /// Scratch for planning: the caller reserves [`slots_needed`](crate::Plan::slots_needed) of them,
 /// filled with [`Slot::EMPTY`]: one per tensor and then one per node, for the node's scratch.
@@ -23,6 +26,10 @@ pub struct Slot {
     /// The placed slot that begins next in the arena, one more than its index; 0 for none.
     next: u16,
     state: State,
+    /// Of a node's slot: the node begins a chain of that many; 0: it is no beginning.
+    pub(crate) chain: u8,
+    /// Of a node's slot: rows of its result that are kept; 0: all.
+    pub(crate) kept_rows: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +45,17 @@ impl Slot {
     pub(crate) const ALIGN: usize = 64;
 
     /// A slot not yet planned.
-    pub const EMPTY: Self =
-        Self { offset: 0, bytes: 0, first: 0, last: 0, root: 0, next: 0, state: State::Absent };
+    pub const EMPTY: Self = Self {
+        offset: 0,
+        bytes: 0,
+        first: 0,
+        last: 0,
+        root: 0,
+        next: 0,
+        state: State::Absent,
+        chain: 0,
+        kept_rows: 0,
+    };
 
     pub(crate) fn is_present(&self) -> bool {
         self.state != State::Absent
@@ -48,6 +64,28 @@ impl Slot {
     /// The bytes it takes.
     pub(crate) fn span(&self) -> Span {
         Span { start: self.offset, len: self.bytes }
+    }
+
+    /// Makes room for `bytes` from node `first` to node `last`.
+    pub(crate) fn reserve(&mut self, bytes: usize, first: usize, last: usize) {
+        self.bytes = bytes;
+        (self.first, self.last) = (first as u16, last as u16);
+        self.state = if bytes > 0 { State::Waiting } else { State::Placed };
+    }
+
+    /// Keeps what is there from node `first` to node `last` at least.
+    pub(crate) fn extend(&mut self, first: usize, last: usize) {
+        self.first = self.first.min(first as u16);
+        self.last = self.last.max(last as u16);
+    }
+
+    /// The last node that reads it.
+    pub(crate) fn last_use(&self) -> usize {
+        self.last.into()
+    }
+
+    pub(crate) fn root(&self) -> usize {
+        self.root.into()
     }
 
     fn end(&self) -> usize {
@@ -68,16 +106,19 @@ pub(crate) struct Placement {
     pub lower_bound: usize,
 }
 
-/// Fills `slots` for the nodes of `range`; `scratch` gives the bytes a node works in.
+/// Fills `slots` for the nodes of `range`.
 pub(crate) fn place(
     graph: &Graph<'_>,
     range: core::ops::Range<usize>,
     inputs: &[TensorId],
     outputs: &[TensorId],
-    scratch: impl Fn(TensorId, &Node<'_>) -> usize,
+    config: Config,
     slots: &mut [Slot],
 ) -> Placement {
     slots.fill(Slot::EMPTY);
+    for (own, slot) in slots.iter_mut().enumerate().skip(graph.tensor_count()) {
+        slot.root = own as u16;
+    }
     for &id in inputs {
         occupy(graph, slots, id, range.start, range.start);
     }
@@ -99,16 +140,11 @@ pub(crate) fn place(
     }
     let tensors = graph.tensor_count();
     let lower_bound = lower_bound(&slots[..tensors], range.clone());
+    chain::find(graph, range.clone(), config, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         if matches!(node.op, Op::Int8(Int8Op::Add { .. })) {
             reuse_operand(slots, id, &node);
         }
-        let bytes = scratch(id, &node).next_multiple_of(Slot::ALIGN);
-        let (own, index) = (tensors + usize::from(id) - 1, id - 1);
-        if bytes > 0 {
-            slots[own] = Slot { bytes, first: index, last: index, state: State::Waiting, ..Slot::EMPTY };
-        }
-        slots[own].root = own as u16;
     }
     let placement = Placement { arena: assign(slots), lower_bound };
     // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
@@ -121,7 +157,7 @@ pub(crate) fn place(
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
     let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
     let (first, last) = (first as u16, last as u16);
-    slots[usize::from(id)] = Slot { offset: 0, bytes, first, last, root: id, next: 0, state: State::Waiting };
+    slots[usize::from(id)] = Slot { bytes, first, last, root: id, state: State::Waiting, ..Slot::EMPTY };
 }
 
 fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {

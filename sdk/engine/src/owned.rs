@@ -2,15 +2,15 @@
 
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut, Range};
-use std::{env, vec};
 use std::vec::Vec;
+use std::{env, vec};
 
 use offshoot_core::graph::{Graph, TensorId};
 use thiserror::Error;
 
 use crate::isa::Isa;
 use crate::memory::Slot;
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Config, Plan, PlanError};
 use crate::step::Step;
 
 /// The environment variable that names an instruction set, for tests and comparisons.
@@ -52,14 +52,14 @@ impl Plan<Vec<Step>> {
     /// If `inputs` or `outputs` is empty.
     pub fn build(
         graph: &Graph<'_>,
-        isa: Isa,
+        config: impl Into<Config>,
         range: Range<usize>,
         inputs: &[TensorId],
         outputs: &[TensorId],
     ) -> Result<(Self, Vec<Slot>), PlanError> {
         let mut slots = vec![Slot::EMPTY; Self::slots_needed(graph)];
         let steps = vec![Step::EMPTY; Self::steps_needed(graph, range.clone())?];
-        let plan = Self::segment(graph, isa, range, inputs, outputs, &mut slots, steps)?;
+        let plan = Self::segment(graph, config, range, inputs, outputs, &mut slots, steps)?;
         Ok((plan, slots))
     }
 }

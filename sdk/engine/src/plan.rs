@@ -1,13 +1,16 @@
 //! From a graph to steps in an arena of known size.
 
+use core::num::NonZeroU8;
 use core::ops::Range;
 
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
 use thiserror::Error;
 
-use crate::isa::Isa;
-use crate::memory::{Slot, place};
 use crate::dispatch;
+use crate::isa::Isa;
+use crate::kernels::arena::Arena;
+use crate::kernels::run::Part;
+use crate::memory::{Slot, place};
 use crate::step::{Span, Step, StepOp, Value};
 
 /// Why a graph cannot be planned.
@@ -60,6 +63,25 @@ pub enum RunError {
     },
 }
 
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Whose kernels run it.
+    pub isa: Isa,
+    /// How many threads share each step; each has scratch of its own in the arena.
+    pub threads: NonZeroU8,
+    /// Whether an expansion, a depthwise convolution and a projection run together row by row
+    /// where that saves memory.
+    pub chains: bool,
+}
+
+impl From<Isa> for Config {
+    /// One thread, chains where they save memory.
+    fn from(isa: Isa) -> Self {
+        Self { isa, threads: NonZeroU8::MIN, chains: true }
+    }
+}
+
 /// A network ready to run: steps in the caller's memory, offsets into the caller's arena.
 #[derive(Debug, Clone)]
 pub struct Plan<S> {
@@ -67,23 +89,28 @@ pub struct Plan<S> {
     len: usize,
     input: Value,
     output: Value,
-    isa: Isa,
+    config: Config,
     packed_bytes: usize,
     arena_bytes: usize,
     lower_bound: usize,
 }
 
 impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
-    /// Plans a whole graph of int8 operations for the kernels of `isa`.
+    /// Plans a whole graph of int8 operations.
     ///
     /// `slots` is scratch, [`slots_needed`](Self::slots_needed) of them; `steps` is kept,
     /// [`steps_needed`](Self::steps_needed) of them.
     ///
     /// # Errors
     /// A float node, or too little memory.
-    pub fn new(graph: &Graph<'_>, isa: Isa, slots: &mut [Slot], steps: S) -> Result<Self, PlanError> {
+    pub fn new(
+        graph: &Graph<'_>,
+        config: impl Into<Config>,
+        slots: &mut [Slot],
+        steps: S,
+    ) -> Result<Self, PlanError> {
         let all = 0..graph.node_count();
-        Self::segment(graph, isa, all, &[Graph::INPUT], &[graph.output()], slots, steps)
+        Self::segment(graph, config, all, &[Graph::INPUT], &[graph.output()], slots, steps)
     }
 
     /// Plans the nodes of `range` alone: `inputs` are written by the caller before a run,
@@ -99,22 +126,19 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// If `inputs` or `outputs` is empty.
     pub fn segment(
         graph: &Graph<'_>,
-        isa: Isa,
+        config: impl Into<Config>,
         range: Range<usize>,
         inputs: &[TensorId],
         outputs: &[TensorId],
         slots: &mut [Slot],
         mut steps: S,
     ) -> Result<Self, PlanError> {
+        let config = config.into();
         let (need, have) = (Self::slots_needed(graph), slots.len());
         let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
         let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.as_ref().len());
         let list = steps.as_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
-        let scratch = |id, node: &Node<'_>| {
-            let a = node.inputs.iter().next().map_or(id, |input| input);
-            dispatch::scratch_bytes(isa, &node.op, graph.tensor(a).shape, graph.tensor(id).shape)
-        };
-        let placement = place(graph, range.clone(), inputs, outputs, scratch, slots);
+        let placement = place(graph, range.clone(), inputs, outputs, config, slots);
         let mut free = list.iter_mut();
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
             lower(graph, slots, id, &node, &mut free);
@@ -122,16 +146,18 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         let tensors = graph.tensor_count();
         let mut packed_bytes = 0usize;
         for step in list {
-            step.packed = Span { start: packed_bytes, len: dispatch::packed_bytes(isa, step) };
+            let own = &slots[tensors + step.node()];
+            (step.chain, step.kept_rows) = (own.chain, own.kept_rows);
+            step.packed = Span { start: packed_bytes, len: dispatch::packed_bytes(config.isa, step) };
             packed_bytes = packed_bytes.saturating_add(step.packed.len.next_multiple_of(Slot::ALIGN));
-            step.scratch = slots[tensors + step.node()].span();
+            step.scratch = own.span();
         }
         Ok(Self {
             steps,
             len: need,
             input: value(graph, slots, inputs[0]),
             output: value(graph, slots, outputs[0]),
-            isa,
+            config,
             packed_bytes,
             arena_bytes: placement.arena,
             lower_bound: placement.lower_bound,
@@ -165,9 +191,9 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         slots.get(usize::from(id)).filter(|s| s.is_present()).map(|_| value(graph, slots, id))
     }
 
-    /// The instruction set this plan is for.
-    pub fn isa(&self) -> Isa {
-        self.isa
+    /// What this plan is for.
+    pub fn config(&self) -> Config {
+        self.config
     }
 
     /// Bytes of the weights as [`Plan::pack`] writes them; 0 for [`Isa::GENERIC`].
@@ -186,7 +212,7 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         let (need, have) = (self.packed_bytes, packed.len());
         let packed = packed.get_mut(..need).ok_or(RunError::Packed { need, have })?;
         for step in self.steps() {
-            dispatch::pack(self.isa, step, weights, &mut packed[step.packed.range()]);
+            dispatch::pack(self.config.isa, step, weights, &mut packed[step.packed.range()]);
         }
         Ok(())
     }
@@ -216,7 +242,20 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         &self.steps.as_ref()[..self.len]
     }
 
-    /// Runs the network: reads the input from the arena, leaves the output in it.
+    /// The memory for a run, as long as the plan says.
+    pub(crate) fn memory<'m>(
+        &self,
+        packed: &'m [i8],
+        arena: &'m mut [i8],
+    ) -> Result<(&'m [i8], &'m mut [i8]), RunError> {
+        let (need, have) = (self.packed_bytes, packed.len());
+        let packed = packed.get(..need).ok_or(RunError::Packed { need, have })?;
+        let (need, have) = (self.arena_bytes, arena.len());
+        let arena = arena.get_mut(..need).ok_or(RunError::Arena { need, have })?;
+        Ok((packed, arena))
+    }
+
+    /// Runs the network on this thread: reads the input from the arena, leaves the output in it.
     ///
     /// `weights` is the weights section of the package that the plan was made from, `packed` what
     /// [`Plan::pack`] made of it. Allocates nothing.
@@ -227,12 +266,35 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// # Panics
     /// With weights of another package.
     pub fn run(&self, weights: &[u8], packed: &[i8], arena: &mut [i8]) -> Result<(), RunError> {
-        let (need, have) = (self.packed_bytes, packed.len());
-        let packed = packed.get(..need).ok_or(RunError::Packed { need, have })?;
-        let (need, have) = (self.arena_bytes, arena.len());
-        let arena = arena.get_mut(..need).ok_or(RunError::Arena { need, have })?;
-        for step in self.steps() {
-            dispatch::run(self.isa, step, weights, packed, arena);
+        self.run_watched(weights, packed, arena, |_| {})
+    }
+
+    /// [`Plan::run`], telling `watch` each time which steps were run: one, or those of a chain.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    ///
+    /// # Panics
+    /// As [`Plan::run`].
+    pub fn run_watched(
+        &self,
+        weights: &[u8],
+        packed: &[i8],
+        arena: &mut [i8],
+        mut watch: impl FnMut(&[Step]),
+    ) -> Result<(), RunError> {
+        let (packed, arena) = self.memory(packed, arena)?;
+        let arena = Arena::new(arena);
+        let count = usize::from(self.config.threads.get());
+        let mut steps = self.steps();
+        while let Some(step) = steps.first() {
+            for index in 0..count {
+                let part = Part { index, count };
+                dispatch::run(self.config.isa, steps, weights, packed, arena, part);
+            }
+            let (done, rest) = steps.split_at(usize::from(step.chain.max(1)));
+            watch(done);
+            steps = rest;
         }
         Ok(())
     }
@@ -256,7 +318,7 @@ fn lower<'s>(
     let out = value(graph, slots, id);
     let mut push = |op: StepOp, a: Value, b: Value| {
         if let Some(step) = free.next() {
-            *step = Step { op, a, b, out, packed: Span::EMPTY, scratch: Span::EMPTY, node: id - 1 };
+            *step = Step { op, a, b, out, node: id - 1, ..Step::EMPTY };
         }
     };
     let Op::Int8(op) = node.op else { return };

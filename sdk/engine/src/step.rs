@@ -39,6 +39,10 @@ pub struct Step {
     pub(crate) packed: Span,
     /// Its scratch in the arena.
     pub(crate) scratch: Span,
+    /// Steps that run together from here on, row by row; 1: this one alone.
+    pub(crate) chain: u8,
+    /// Rows of the result that are kept at a time, for each thread; 0: all, once.
+    pub(crate) kept_rows: u16,
     pub(crate) node: u16,
 }
 
@@ -66,7 +70,8 @@ impl Step {
         };
         let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
         let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
-        Self { op: StepOp::Nothing, a: value, b: value, out: value, packed, scratch, node: 0 }
+        let op = StepOp::Nothing;
+        Self { op, a: value, b: value, out: value, packed, scratch, chain: 1, kept_rows: 0, node: 0 }
     };
 
     /// Index of the graph's node that this step belongs to.

@@ -1,10 +1,10 @@
 //! The engine against `sdk/docs/numerics.md`, written down a second time in the plainest way:
 //! every operation, on random shapes, windows, scales and zero points, bit for bit.
 
-use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
+use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Tensor, TensorId, Window};
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
-use offshoot_engine::{Isa, Plan, PlanError, RunError, Slot, Step};
+use offshoot_engine::{Config, Isa, Plan, PlanError, RunError, Slot, Step};
 
 /// Numerical Recipes' generator: the same cases on every machine.
 struct Rng(u64);
@@ -48,19 +48,22 @@ fn zero(t: &Tensor) -> i64 {
 /// large as the plan says and canaries around it; all must agree.
 fn run(writer: &GraphWriter, output: u16, input: &[i8]) -> Vec<i8> {
     let graph = writer.graph(output).unwrap();
-    let mut results = Isa::available().map(|isa| run_with(isa, &graph, input));
-    let reference = results.next().unwrap();
-    for (result, isa) in results.zip(Isa::available().skip(1)) {
-        assert_eq!(result, reference, "{isa} differs from generic");
+    let reference = run_with(Isa::GENERIC, &graph, input);
+    for isa in Isa::available() {
+        for threads in 1..4 {
+            let config = Config { threads: threads.try_into().unwrap(), ..isa.into() };
+            assert_eq!(run_with(config, &graph, input), reference, "{config:?} differs from generic");
+        }
+        let config = Config { chains: false, ..isa.into() };
+        assert_eq!(run_with(config, &graph, input), reference, "{config:?} differs from generic");
     }
     reference
 }
 
-fn run_with(isa: Isa, graph: &Graph<'_>, input: &[i8]) -> Vec<i8> {
+fn run_with(config: impl Into<Config>, graph: &Graph<'_>, input: &[i8]) -> Vec<i8> {
+    let config = config.into();
     const CANARY: i8 = 0x55;
-    let mut slots = vec![Slot::EMPTY; Plan::<Vec<Step>>::slots_needed(graph)];
-    let need = Plan::<Vec<Step>>::steps_needed(graph, 0..graph.node_count()).unwrap();
-    let plan = Plan::new(graph, isa, &mut slots, vec![Step::EMPTY; need]).unwrap();
+    let plan = plan(graph, config);
     let mut packed = vec![CANARY; plan.packed_bytes() + 64];
     plan.pack(graph.weights(), &mut packed).unwrap();
     assert!(packed[plan.packed_bytes()..].iter().all(|&c| c == CANARY));
@@ -71,9 +74,9 @@ fn run_with(isa: Isa, graph: &Graph<'_>, input: &[i8]) -> Vec<i8> {
     arena[plan.input().range()].copy_from_slice(input);
     let (used, canaries) = arena.split_at_mut(plan.arena_bytes());
     plan.run(graph.weights(), &packed, used).unwrap();
-    assert!(canaries.iter().all(|&c| c == CANARY), "{isa} wrote behind the arena");
     let result = used[plan.output().range()].to_vec();
-    assert!(memory[..offset].iter().all(|&c| c == CANARY), "{isa} wrote before the arena");
+    assert!(canaries.iter().all(|&c| c == CANARY), "{config:?} wrote behind the arena");
+    assert!(memory[..offset].iter().all(|&c| c == CANARY), "{config:?} wrote before the arena");
     result
 }
 
@@ -202,6 +205,126 @@ fn long_fan_in_reads_rows_in_place() {
         assert!(conv_case(&mut rng, shape, 5, 1, window));
         assert!(conv_case(&mut rng, shape, 6, 2, Window { kernel: [5; 2], pad: [4; 4], ..window }));
     }
+}
+
+/// A convolution's node with random constants; codes come out neither all equal nor all clamped.
+fn random_conv(
+    rng: &mut Rng,
+    writer: &mut GraphWriter,
+    (from, input): (TensorId, Shape),
+    channels: u32,
+    groups: u16,
+    window: Window,
+) -> (TensorId, Shape) {
+    let (h, w) = window.output(input).unwrap();
+    let shape = Shape::new(h, w, channels).unwrap();
+    let depth = input.c() / usize::from(groups);
+    let weights = rng.codes(window.taps() * depth * channels as usize);
+    let bias: Vec<i32> = (0..channels).map(|_| rng.next() as i32 >> 20).collect();
+    let op = Int8Op::Conv {
+        window,
+        groups,
+        weights: writer.codes(&weights).unwrap(),
+        bias: writer.words(&bias).unwrap(),
+        mantissas: writer.words(&vec![1 << 23; channels as usize]).unwrap(),
+        shift: 0,
+        clamp: rng.clamp(),
+    };
+    let out = rng.tensor(shape);
+    (writer.node("conv", Op::Int8(op), &[from], out).unwrap(), shape)
+}
+
+/// Expansion, depthwise, projection and sum, which kernels run row by row; each convolution alone is
+/// held to the specification above, so here every way of running must equal the portable one.
+#[test]
+fn inverted_residuals() {
+    let mut rng = Rng(8);
+    let mut shorter = 0;
+    for case in 0..60 {
+        let channels = 1 + rng.below(20);
+        let input = Shape::new(9 + rng.below(30), 5 + rng.below(60), channels).unwrap();
+        let mut writer = GraphWriter::new(rng.tensor(input));
+        let mut last = (Graph::INPUT, input);
+        if case % 4 > 0 {
+            let window = if case % 4 == 1 {
+                Window { kernel: [3; 2], stride: [2; 2], pad: [1; 4], ..Window::POINT }
+            } else {
+                Window::POINT
+            };
+            let wide = 17 + rng.below(40);
+            last = random_conv(&mut rng, &mut writer, last, wide, 1, window);
+        }
+        let (side, stride, dilation) =
+            ([3, 5][rng.below(2) as usize], 1 + rng.below(2) as u8, 1 + rng.below(2) as u8);
+        let extent = dilation * (side - 1) + 1;
+        let mut pad = [0u8; 4].map(|_| rng.below(u32::from(extent) + 1) as u8);
+        if last.1.h().min(last.1.w()) < usize::from(extent) {
+            pad = [extent / 2; 4];
+        }
+        let window = Window { kernel: [side; 2], stride: [stride; 2], dilation: [dilation; 2], pad };
+        let wide = last.1.c() as u32;
+        if wide == 1 || window.output(last.1).is_none() {
+            continue;
+        }
+        last = random_conv(&mut rng, &mut writer, last, wide, wide as u16, window);
+        last = random_conv(&mut rng, &mut writer, last, channels, 1, Window::POINT);
+        if last.1 == input {
+            let t = rng.tensor(input);
+            let add = Int8Op::Add { a: random_affine(&mut rng), b: 700, clamp: Clamp::NONE };
+            last.0 = writer.node("add", Op::Int8(add), &[last.0, Graph::INPUT], t).unwrap();
+        }
+        let x = rng.codes(input.elements());
+        let want = run(&writer, last.0, &x);
+        let graph = writer.graph(last.0).unwrap();
+        shorter += usize::from(arena_bytes(&graph, true) < arena_bytes(&graph, false));
+        #[cfg(feature = "std")]
+        assert_eq!(run_by_team(&graph, &x, 1 + case as u8 % 3), want);
+    }
+    assert!(shorter > 20 || Isa::best() == Isa::GENERIC, "{shorter} chains");
+}
+
+fn plan(graph: &Graph<'_>, config: Config) -> Plan<Vec<Step>> {
+    let mut slots = vec![Slot::EMPTY; Plan::<Vec<Step>>::slots_needed(graph)];
+    let need = Plan::<Vec<Step>>::steps_needed(graph, 0..graph.node_count()).unwrap();
+    Plan::new(graph, config, &mut slots, vec![Step::EMPTY; need]).unwrap()
+}
+
+fn arena_bytes(graph: &Graph<'_>, chains: bool) -> usize {
+    plan(graph, Config { chains, ..Isa::best().into() }).arena_bytes()
+}
+
+#[cfg(feature = "std")]
+fn run_by_team(graph: &Graph<'_>, input: &[i8], threads: u8) -> Vec<i8> {
+    let plan = plan(graph, Config { threads: threads.try_into().unwrap(), ..Isa::best().into() });
+    let (mut packed, mut arena) = (vec![0; plan.packed_bytes()], vec![0; plan.arena_bytes()]);
+    plan.pack(graph.weights(), &mut packed).unwrap();
+    let mut team = offshoot_engine::Team::new(threads.div_ceil(2)).unwrap();
+    for _ in 0..2 {
+        arena[plan.input().range()].copy_from_slice(input);
+        team.run(&plan, graph.weights(), &packed, &mut arena).unwrap();
+    }
+    arena[plan.output().range()].to_vec()
+}
+
+/// Weights of another package are the caller's mistake: every thread panics, none waits for ever.
+#[cfg(feature = "std")]
+#[test]
+fn a_team_that_panics_ends() {
+    let mut writer = GraphWriter::new(Rng(9).tensor(Shape::new(8, 8, 4).unwrap()));
+    let (id, _) = random_conv(
+        &mut Rng(9),
+        &mut writer,
+        (Graph::INPUT, Shape::new(8, 8, 4).unwrap()),
+        4,
+        2,
+        Window { kernel: [9; 2], pad: [4; 4], ..Window::POINT },
+    );
+    let graph = writer.graph(id).unwrap();
+    let plan = plan(&graph, Config { threads: 2.try_into().unwrap(), ..Isa::GENERIC.into() });
+    let mut team = offshoot_engine::Team::new(2).unwrap();
+    let mut arena = vec![0; plan.arena_bytes()];
+    let run = std::panic::AssertUnwindSafe(|| team.run(&plan, &[], &[], &mut arena));
+    assert!(std::panic::catch_unwind(run).is_err());
 }
 
 #[test]

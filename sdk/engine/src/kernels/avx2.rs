@@ -263,9 +263,8 @@ unsafe fn sum(job: &Sum) {
         unsafe {
             let a = _mm256_cvtepi8_epi16(load(job.a.add(at), left));
             let b = _mm256_cvtepi8_epi16(load(job.b.add(at), left));
-            let scale = |pairs| {
-                _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift)
-            };
+            let scale =
+                |pairs| _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift);
             let wide =
                 _mm256_packs_epi32(scale(_mm256_unpacklo_epi16(a, b)), scale(_mm256_unpackhi_epi16(a, b)));
             let narrow = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi16(wide, wide));
