@@ -5,9 +5,9 @@ use core::ops::Range;
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
 use thiserror::Error;
 
+use crate::dispatch;
 use crate::isa::Isa;
 use crate::memory::{Slot, place};
-use crate::dispatch;
 use crate::step::{Span, Step, StepOp, Value};
 
 /// Why a graph cannot be planned.

@@ -232,18 +232,20 @@ unsafe fn taps(job: &Taps) {
             let head = Head::load(base, job.tail);
             let weights = base.add(8 * LANES).cast::<__m256i>();
             let left = (job.channels - panel * LANES).min(LANES);
-            let mut acc = head.bias;
-            for group in 0..job.groups {
-                let [a, b] = [0, 1].map(|i| {
-                    let tap = *job.taps.add(2 * group + i);
-                    _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
-                });
-                let w = weights.add(2 * group);
-                let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
-                let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
-                acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
+            for pixel in 0..job.pixels {
+                let mut acc = head.bias;
+                for group in 0..job.groups {
+                    let [a, b] = [0, 1].map(|i| {
+                        let tap = *job.taps.add(pixel * job.step + 2 * group + i);
+                        _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
+                    });
+                    let w = weights.add(2 * group);
+                    let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
+                    let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
+                    acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
+                }
+                store(head.codes(acc), job.out.add(pixel * job.out_stride + panel * LANES), left);
             }
-            store(head.codes(acc), job.out.add(panel * LANES), left);
         }
     }
 }
@@ -263,9 +265,8 @@ unsafe fn sum(job: &Sum) {
         unsafe {
             let a = _mm256_cvtepi8_epi16(load(job.a.add(at), left));
             let b = _mm256_cvtepi8_epi16(load(job.b.add(at), left));
-            let scale = |pairs| {
-                _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift)
-            };
+            let scale =
+                |pairs| _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift);
             let wide =
                 _mm256_packs_epi32(scale(_mm256_unpacklo_epi16(a, b)), scale(_mm256_unpackhi_epi16(a, b)));
             let narrow = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi16(wide, wide));

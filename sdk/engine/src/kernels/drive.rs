@@ -1,5 +1,7 @@
 //! From a layer to jobs for a kernel.
 
+use core::ops::Range;
+
 use offshoot_core::Shape;
 use offshoot_core::graph::{Affine, Clamp, Window};
 
@@ -9,6 +11,9 @@ use crate::step::Value;
 
 /// Taps of the largest depthwise window that kernels take; beyond, portable code does.
 pub(crate) const MAX_TAPS: usize = 64;
+
+/// Pointers to pixels that a row of depthwise windows needs at a time; wide rows take several.
+const POINTERS: usize = 512;
 
 /// Bytes of gathered rows at a time: they stay in the second-level cache.
 const BLOCK_BYTES: usize = 96 << 10;
@@ -35,7 +40,9 @@ impl Blocks {
         let row_bytes = K::ROWS.row_bytes(fan_in);
         let all = output.h() * output.w();
         let count = (all * row_bytes).div_ceil(BLOCK_BYTES).max(1);
-        let direct = !K::ROWS.wide && groups == 1 && *window == Window::POINT && row_bytes == fan_in;
+        let direct =
+            !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN);
+        let row_bytes = if direct { fan_in } else { row_bytes };
         let pixels = if direct { all } else { all.div_ceil(count).next_multiple_of(K::TILE).min(all) };
         Self { row_bytes, pixels, direct }
     }
@@ -69,15 +76,14 @@ pub(crate) fn conv<K: Kernel>(
                 x[start * blocks.row_bytes..][..count * blocks.row_bytes].as_ptr()
             } else {
                 let rows = &mut scratch[..count * blocks.row_bytes];
-                for (row, pixel) in rows.chunks_exact_mut(blocks.row_bytes).zip(start..) {
-                    let at = (pixel / out.shape.w(), pixel % out.shape.w());
-                    gather(kernel, &layer.window, (a, x), group * depth, depth, at, row);
-                }
+                let under = Under { window: &layer.window, a, x, first: group * depth, depth };
+                under.gather(kernel, start, out.shape.w(), rows.chunks_exact_mut(blocks.row_bytes));
                 rows.as_ptr()
             };
             let job = Rows {
                 cells,
                 stride: blocks.row_bytes,
+                depth: blocks.row_bytes / K::ROWS.width(),
                 pixels: count,
                 groups: fan_in.div_ceil(K::ROWS.group),
                 panels: panels.as_ptr(),
@@ -93,40 +99,77 @@ pub(crate) fn conv<K: Kernel>(
     }
 }
 
-/// One row: the codes under the window from channel `first` on, zero points outside the map.
-fn gather<K: Kernel>(
-    kernel: K,
-    window: &Window,
-    (a, x): (&Value, &[i8]),
+/// The codes under a window, `depth` channels from `first` on.
+struct Under<'a> {
+    window: &'a Window,
+    a: &'a Value,
+    x: &'a [i8],
     first: usize,
     depth: usize,
-    (oy, ox): (usize, usize),
-    row: &mut [i8],
-) {
-    let (height, width, channels) = (a.shape.h(), a.shape.w(), a.shape.c());
-    let rows = Inside::at(window, 0, oy, height);
-    let cols = Inside::at(window, 1, ox, width);
-    let cell = K::ROWS.width();
-    let all = rows.taps.len() * cols.taps.len() == window.taps();
-    let used = window.taps() * depth * cell;
-    if !all {
-        let zero = [a.quant.zero_point; 64];
-        for cells in row[..used].chunks_mut(64 * cell) {
-            kernel.widen(&zero[..cells.len() / cell], cells);
+}
+
+impl Under<'_> {
+    /// Rows for the output pixels from `start` on, of a map that is `width` wide.
+    fn gather<'r, K: Kernel>(
+        &self,
+        kernel: K,
+        start: usize,
+        width: usize,
+        gathered: impl Iterator<Item = &'r mut [i8]>,
+    ) {
+        let (mut oy, mut ox) = (start / width, start % width);
+        let mut rows = Inside::at(self.window, 0, oy, self.a.shape.h());
+        let whole = self.whole();
+        for row in gathered {
+            let cols = if whole.contains(&ox) {
+                let origin = ox * usize::from(self.window.stride[1]);
+                let taps = 0..usize::from(self.window.kernel[1]);
+                Inside { taps, start: origin - usize::from(self.window.pad[1]) }
+            } else {
+                Inside::at(self.window, 1, ox, self.a.shape.w())
+            };
+            self.row(kernel, &rows, &cols, row);
+            ox += 1;
+            if ox == width {
+                (oy, ox) = (oy + 1, 0);
+                rows = Inside::at(self.window, 0, oy, self.a.shape.h());
+            }
         }
     }
-    row[used..].fill(0);
-    let kernel_w = usize::from(window.kernel[1]);
-    // Neighbouring columns are contiguous in the map and in the row.
-    let joined = depth == channels && window.dilation[1] == 1;
-    let (runs, run) = if joined { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
-    for (i, ky) in rows.taps.clone().enumerate() {
-        let iy = rows.start + i * usize::from(window.dilation[0]);
-        for j in 0..runs.min(cols.taps.len()) {
-            let ix = cols.start + j * usize::from(window.dilation[1]);
-            let from = (iy * width + ix) * channels + first;
-            let to = (ky * kernel_w + cols.taps.start + j) * depth * cell;
-            kernel.widen(&x[from..from + run * depth], &mut row[to..to + run * depth * cell]);
+
+    /// The output columns whose windows lie inside the map: no division for each of them.
+    fn whole(&self) -> Range<usize> {
+        let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
+        let reach = (usize::from(self.window.kernel[1]) - 1) * usize::from(self.window.dilation[1]);
+        let end = (self.a.shape.w() + pad).checked_sub(reach).map_or(0, |n| n.div_ceil(stride));
+        pad.div_ceil(stride)..end
+    }
+
+    /// One row: zero points outside the map; beyond the window whatever was there, as the weights
+    /// that it meets are zeros.
+    #[inline]
+    fn row<K: Kernel>(&self, kernel: K, rows: &Inside, cols: &Inside, row: &mut [i8]) {
+        let (width, channels, depth) = (self.a.shape.w(), self.a.shape.c(), self.depth);
+        let cell = K::ROWS.width();
+        if rows.taps.len() * cols.taps.len() < self.window.taps() {
+            let zero = [self.a.quant.zero_point; 64];
+            let used = self.window.taps() * depth * cell;
+            for cells in row[..used].chunks_mut(64 * cell) {
+                kernel.widen(&zero[..cells.len() / cell], cells);
+            }
+        }
+        let [dy, dx] = self.window.dilation.map(usize::from);
+        let kernel_w = usize::from(self.window.kernel[1]);
+        // Neighbouring columns are contiguous in the map and in the row.
+        let joined = depth == channels && dx == 1;
+        let (runs, run) = if joined { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
+        for (i, ky) in rows.taps.clone().enumerate() {
+            let iy = rows.start + i * dy;
+            for j in 0..runs.min(cols.taps.len()) {
+                let from = (iy * width + cols.start + j * dx) * channels + self.first;
+                let to = (ky * kernel_w + cols.taps.start + j) * depth * cell;
+                kernel.widen(&self.x[from..from + run * depth], &mut row[to..to + run * depth * cell]);
+            }
         }
     }
 }
@@ -145,37 +188,83 @@ pub(crate) fn depthwise<K: Kernel>(
     (out, y): (&Value, &mut [i8]),
 ) {
     let (window, channels) = (&layer.window, out.shape.c());
-    let groups = window.taps().div_ceil(K::TAPS.group);
     assert!(x.len() == a.shape.elements() && a.shape.c() == channels, "planned");
+    assert!(y.len() == out.shape.elements(), "planned");
     assert!(layer.packed.len() == K::TAPS.bytes(channels, window.taps()), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(a.quant.zero_point);
-    let mut taps = [border.as_ptr(); MAX_TAPS];
-    for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
-        let rows = Inside::at(window, 0, index / out.shape.w(), a.shape.h());
-        let cols = Inside::at(window, 1, index % out.shape.w(), a.shape.w());
-        if rows.taps.len() * cols.taps.len() < window.taps() {
-            taps[..window.taps()].fill(border.as_ptr());
+    let mut columns = Columns::new(window, a, border);
+    let width = out.shape.w();
+    for (oy, row) in y.chunks_exact_mut(width * channels).enumerate() {
+        for start in (0..width).step_by(columns.pixels) {
+            let pixels = columns.pixels.min(width - start);
+            columns.point(x, oy, start, pixels);
+            let job = Taps {
+                taps: columns.pointers.as_ptr(),
+                step: columns.step,
+                pixels,
+                groups: window.taps().div_ceil(K::TAPS.group),
+                panels: layer.packed.as_ptr(),
+                channels,
+                out: row[start * channels..].as_mut_ptr(),
+                out_stride: channels,
+                tail: layer.tail,
+            };
+            // SAFETY: every pointer is to a pixel of the map or to the border, both of `channels`
+            // codes, and there are enough for whole groups; the panels' length was checked.
+            unsafe { kernel.taps(&job) };
         }
-        for (i, ky) in rows.taps.clone().enumerate() {
-            let iy = rows.start + i * usize::from(window.dilation[0]);
-            for (j, kx) in cols.taps.clone().enumerate() {
-                let ix = cols.start + j * usize::from(window.dilation[1]);
-                let at = (iy * a.shape.w() + ix) * channels;
-                taps[ky * usize::from(window.kernel[1]) + kx] = x[at..at + channels].as_ptr();
+    }
+}
+
+/// Pointers to the pixels under a row of windows, column by column of the map.
+struct Columns<'a> {
+    window: &'a Window,
+    a: &'a Value,
+    border: *const i8,
+    pointers: [*const i8; POINTERS],
+    /// Whether neighbouring windows share columns.
+    shared: bool,
+    /// Pointers from pixel to pixel.
+    step: usize,
+    /// Output pixels at a time.
+    pixels: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn new(window: &'a Window, a: &'a Value, border: &[i8]) -> Self {
+        let [kh, kw] = window.kernel.map(usize::from);
+        let stride = usize::from(window.stride[1]);
+        let shared = window.dilation[1] == 1 && stride < kw;
+        let step = if shared { stride * kh } else { kw * kh };
+        // A kernel may read pointers of the last pixel up to a whole group.
+        let pixels = (POINTERS - 2 * MAX_TAPS) / step + 1;
+        let border = border.as_ptr();
+        Self { window, a, border, pointers: [border; POINTERS], shared, step, pixels }
+    }
+
+    /// Fills the pointers for output pixels of row `oy`.
+    fn point(&mut self, x: &[i8], oy: usize, start: usize, pixels: usize) {
+        let window = self.window;
+        let [kh, kw] = window.kernel.map(usize::from);
+        let [sy, sx] = window.stride.map(usize::from);
+        let (height, width, channels) = (self.a.shape.h(), self.a.shape.w(), self.a.shape.c());
+        // One piece with columns in common, or a piece for each pixel.
+        let (pieces, columns) = if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };
+        let dilation = if self.shared { 1 } else { usize::from(window.dilation[1]) };
+        for ky in 0..kh {
+            let iy = (oy * sy + ky * usize::from(window.dilation[0])).wrapping_sub(window.pad[0].into());
+            let row = if iy < height { &x[iy * width * channels..][..width * channels] } else { &[] };
+            let mut slots = self.pointers[ky..].iter_mut().step_by(kh);
+            for piece in 0..pieces {
+                let first = ((start + piece) * sx).wrapping_sub(window.pad[1].into());
+                for (j, slot) in slots.by_ref().take(columns).enumerate() {
+                    let ix = first.wrapping_add(j * dilation);
+                    let inside = ix < width && !row.is_empty();
+                    *slot = if inside { row.as_ptr().wrapping_add(ix * channels) } else { self.border };
+                }
             }
         }
-        let job = Taps {
-            taps: taps.as_ptr(),
-            groups,
-            panels: layer.packed.as_ptr(),
-            channels,
-            out: pixel.as_mut_ptr(),
-            tail: layer.tail,
-        };
-        // SAFETY: every tap was sliced above or is the border, both of `channels` codes; the
-        // taps beyond the window, up to whole groups, are the border; the panels' length was checked.
-        unsafe { kernel.taps(&job) };
     }
 }
 
@@ -190,7 +279,8 @@ pub(crate) fn add<K: Kernel>(
 ) {
     let len = out.shape.elements();
     assert!([a, b, out].iter().all(|v| v.shape.elements() == len && v.range().end <= arena.len()));
-    let apart = |v: &Value| v.offset == out.offset || v.range().end <= out.offset || out.range().end <= v.offset;
+    let apart =
+        |v: &Value| v.offset == out.offset || v.range().end <= out.offset || out.range().end <= v.offset;
     assert!(apart(a) && apart(b), "planned");
     let base = arena.as_mut_ptr();
     // SAFETY: all three ranges lie in the arena, and operands are the result's or apart from it.
