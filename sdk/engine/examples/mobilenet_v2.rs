@@ -2,8 +2,10 @@
 //! slowest steps, for every instruction set of this processor.
 //!
 //! ```text
-//! cargo run --release -p offshoot-engine --features std --example mobilenet_v2 [RUNS] [ISA]
+//! cargo run --release -p offshoot-engine --features std --example mobilenet_v2 [RUNS | count] [ISA]
 //! ```
+//!
+//! `count` runs twice and marks the second run for an instruction counter (targets/count-arm.sh).
 //!
 //! Needs no package and no tract, so that it crosses to any board; weights do not change the time.
 
@@ -117,9 +119,23 @@ fn mobilenet_v2() -> (GraphWriter, TensorId) {
     (net.writer, net.last.0)
 }
 
+/// Charges what follows to a region of the instruction counter; to processors it is a NOP.
+fn mark<const REGION: u32>() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: an unallocated hint does nothing.
+    unsafe {
+        core::arch::asm!(".inst 0xd5032c1f + ({region} << 5)", region = const REGION)
+    };
+}
+
 fn main() {
     let mut args = std::env::args().skip(1);
-    let runs = args.next().map_or(20, |n| n.parse().expect("a number of runs"));
+    let first = args.next();
+    let counts = first.as_deref() == Some("count");
+    let runs = match first {
+        Some(n) if !counts => n.parse().expect("a number of runs"),
+        _ => 20,
+    };
     let only = args.next();
     let (writer, output) = mobilenet_v2();
     let graph = writer.graph(output).expect("a valid graph");
@@ -130,6 +146,14 @@ fn main() {
         let mut packed = vec![0; plan.packed_bytes()];
         plan.pack(graph.weights(), &mut packed).expect("as long as asked");
         let mut arena = vec![0; plan.arena_bytes()];
+        if counts {
+            plan.run(graph.weights(), &packed, &mut arena).expect("as long as asked");
+            mark::<1>();
+            plan.run(graph.weights(), &packed, &mut arena).expect("as long as asked");
+            mark::<0>();
+            println!("{isa}");
+            continue;
+        }
         let mut times: Vec<f64> = (0..runs)
             .map(|_| {
                 arena[plan.input().range()].fill(1);

@@ -18,6 +18,12 @@ macro_rules! by_isa {
             Kind::Generic => $portable,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2($kernel) => $fast,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon($kernel) => $fast,
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonDot($kernel) => $fast,
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonI8mm($kernel) => $fast,
         }
     };
 }
@@ -104,11 +110,18 @@ impl Packing {
         let codes = codes.codes(weights);
         let (channels, fan_in) = (out.shape.c(), self.window.taps() * self.depth);
         let depthwise = self.depthwise;
+        let [rows, columns] = self.window.kernel.map(usize::from);
         let size = packed.len() / self.groups;
         for (group, panels) in packed.chunks_exact_mut(size).enumerate() {
             let channels_here = channels / self.groups;
             let weight = |channel: usize, place: usize| {
-                if depthwise { codes[place * channels + channel] } else { codes[channel * fan_in + place] }
+                if depthwise {
+                    // Kernels go down the columns, the package along the rows.
+                    let place = place % rows * columns + place / rows;
+                    codes[place * channels + channel]
+                } else {
+                    codes[channel * fan_in + place]
+                }
             };
             let constants = Constants {
                 weight,

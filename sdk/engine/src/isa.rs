@@ -4,6 +4,8 @@ use core::fmt;
 
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::avx2::Avx2;
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::{neon::Neon, neon_dot::NeonDot, neon_i8mm::NeonI8mm};
 
 /// Instruction sets the engine has kernels for, on this processor.
 ///
@@ -18,6 +20,12 @@ pub(crate) enum Kind {
     Generic,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    #[cfg(target_arch = "aarch64")]
+    NeonDot(NeonDot),
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm(NeonI8mm),
 }
 
 impl Isa {
@@ -33,6 +41,12 @@ impl Isa {
             Some(Kind::Generic),
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Kind::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            Neon::detect().map(Kind::Neon),
+            #[cfg(target_arch = "aarch64")]
+            NeonDot::detect().map(Kind::NeonDot),
+            #[cfg(target_arch = "aarch64")]
+            NeonI8mm::detect().map(Kind::NeonI8mm),
         ]
         .into_iter()
         .flatten()
@@ -49,12 +63,18 @@ impl Isa {
         Self::available().find(|isa| isa.name() == name)
     }
 
-    /// `generic`, `avx2`.
+    /// `generic`, `avx2`, `neon`, `neon-dot`, `neon-i8mm`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Generic => "generic",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonDot(_) => "neon-dot",
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonI8mm(_) => "neon-i8mm",
         }
     }
 }

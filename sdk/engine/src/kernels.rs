@@ -13,3 +13,16 @@ pub(crate) mod team;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_common;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_dot;
+#[cfg(target_arch = "aarch64")]
+mod neon_dot_taps;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon_i8mm;
+#[cfg(target_arch = "aarch64")]
+mod neon_taps;

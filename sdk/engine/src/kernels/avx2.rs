@@ -120,6 +120,7 @@ impl Head {
 /// As [`Kernel::rows`].
 #[target_feature(enable = "avx2")]
 unsafe fn rows(job: &Rows) {
+    debug_assert!(job.depth == job.groups * LAYOUT.group, "rows are gathered");
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     for panel in 0..job.channels.div_ceil(LANES) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
@@ -232,18 +233,20 @@ unsafe fn taps(job: &Taps) {
             let head = Head::load(base, job.tail);
             let weights = base.add(8 * LANES).cast::<__m256i>();
             let left = (job.channels - panel * LANES).min(LANES);
-            let mut acc = head.bias;
-            for group in 0..job.groups {
-                let [a, b] = [0, 1].map(|i| {
-                    let tap = *job.taps.add(2 * group + i);
-                    _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
-                });
-                let w = weights.add(2 * group);
-                let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
-                let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
-                acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
+            for pixel in 0..job.pixels {
+                let mut acc = head.bias;
+                for group in 0..job.groups {
+                    let [a, b] = [0, 1].map(|i| {
+                        let tap = *job.taps.add(pixel * job.step + 2 * group + i);
+                        _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
+                    });
+                    let w = weights.add(2 * group);
+                    let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
+                    let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
+                    acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
+                }
+                store(head.codes(acc), job.out.add(pixel * job.out_stride + panel * LANES), left);
             }
-            store(head.codes(acc), job.out.add(panel * LANES), left);
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::step::Value;
 /// Taps of the largest depthwise window that kernels take; beyond, portable code does.
 pub(crate) const MAX_TAPS: usize = 64;
 
+/// Pointers to pixels that a row of depthwise windows needs at a time; wide rows take several.
+const POINTERS: usize = 512;
+
 /// Bytes of gathered rows at a time: they stay in the second-level cache.
 const BLOCK_BYTES: usize = 96 << 10;
 
@@ -37,8 +40,8 @@ impl Blocks {
     fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize) -> Self {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
-        if !K::ROWS.wide && groups == 1 && *window == Window::POINT && row_bytes == fan_in {
-            return Self { row_bytes, pixels, direct: true };
+        if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
+            return Self { row_bytes: fan_in, pixels, direct: true };
         }
         let most = (BLOCK_BYTES / row_bytes / K::TILE).max(1) * K::TILE;
         let even = pixels.div_ceil(pixels.div_ceil(most).max(1)).next_multiple_of(K::TILE);
@@ -111,15 +114,14 @@ pub(crate) fn conv<K: Kernel>(
                 input.codes[input.row(y) + x * a.c()..][..count * blocks.row_bytes].as_ptr()
             } else {
                 let rows = &mut scratch[..count * blocks.row_bytes];
-                for (row, pixel) in rows.chunks_exact_mut(blocks.row_bytes).zip(target.first + start..) {
-                    let at = (pixel / out.w(), pixel % out.w());
-                    gather(kernel, &layer.window, input, group * depth, depth, at, row);
-                }
+                let under = Under { window: &layer.window, input, first: group * depth, depth };
+                under.gather(kernel, target.first + start, out.w(), rows.chunks_exact_mut(blocks.row_bytes));
                 rows.as_ptr()
             };
             let job = Rows {
                 cells,
                 stride: blocks.row_bytes,
+                depth: blocks.row_bytes / K::ROWS.width(),
                 pixels: count,
                 groups: fan_in.div_ceil(K::ROWS.group),
                 panels: panels.as_ptr(),
@@ -135,40 +137,79 @@ pub(crate) fn conv<K: Kernel>(
     }
 }
 
-/// One row: the codes under the window from channel `first` on, zero points outside the map.
-fn gather<K: Kernel>(
-    kernel: K,
-    window: &Window,
-    input: &Map<'_>,
+/// The codes under a window, `depth` channels from `first` on.
+struct Under<'a> {
+    window: &'a Window,
+    input: &'a Map<'a>,
     first: usize,
     depth: usize,
-    (oy, ox): (usize, usize),
-    row: &mut [i8],
-) {
-    let shape = input.value.shape;
-    let rows = Inside::at(window, 0, oy, shape.h());
-    let cols = Inside::at(window, 1, ox, shape.w());
-    let cell = K::ROWS.width();
-    let all = rows.taps.len() * cols.taps.len() == window.taps();
-    let used = window.taps() * depth * cell;
-    if !all {
-        let zero = [input.value.quant.zero_point; 64];
-        for cells in row[..used].chunks_mut(64 * cell) {
-            kernel.widen(&zero[..cells.len() / cell], cells);
+}
+
+impl Under<'_> {
+    /// Rows for the output pixels from `start` on, of a map that is `width` wide.
+    fn gather<'r, K: Kernel>(
+        &self,
+        kernel: K,
+        start: usize,
+        width: usize,
+        gathered: impl Iterator<Item = &'r mut [i8]>,
+    ) {
+        let (mut oy, mut ox) = (start / width, start % width);
+        let mut rows = Inside::at(self.window, 0, oy, self.input.value.shape.h());
+        let whole = self.whole();
+        for row in gathered {
+            let cols = if whole.contains(&ox) {
+                let origin = ox * usize::from(self.window.stride[1]);
+                let taps = 0..usize::from(self.window.kernel[1]);
+                Inside { taps, start: origin - usize::from(self.window.pad[1]) }
+            } else {
+                Inside::at(self.window, 1, ox, self.input.value.shape.w())
+            };
+            self.row(kernel, &rows, &cols, row);
+            ox += 1;
+            if ox == width {
+                (oy, ox) = (oy + 1, 0);
+                rows = Inside::at(self.window, 0, oy, self.input.value.shape.h());
+            }
         }
     }
-    row[used..].fill(0);
-    let kernel_w = usize::from(window.kernel[1]);
-    // Neighbouring columns are contiguous in the map and in the row.
-    let joined = depth == shape.c() && window.dilation[1] == 1;
-    let (runs, run) = if joined { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
-    for (i, ky) in rows.taps.clone().enumerate() {
-        let line = input.row(rows.start + i * usize::from(window.dilation[0]));
-        for j in 0..runs.min(cols.taps.len()) {
-            let ix = cols.start + j * usize::from(window.dilation[1]);
-            let from = line + ix * shape.c() + first;
-            let to = (ky * kernel_w + cols.taps.start + j) * depth * cell;
-            kernel.widen(&input.codes[from..from + run * depth], &mut row[to..to + run * depth * cell]);
+
+    /// The output columns whose windows lie inside the map: no division for each of them.
+    fn whole(&self) -> Range<usize> {
+        let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
+        let reach = (usize::from(self.window.kernel[1]) - 1) * usize::from(self.window.dilation[1]);
+        let end = (self.input.value.shape.w() + pad).checked_sub(reach).map_or(0, |n| n.div_ceil(stride));
+        pad.div_ceil(stride)..end
+    }
+
+    /// One row: zero points outside the map; beyond the window whatever was there, as the weights
+    /// that it meets are zeros.
+    #[inline]
+    fn row<K: Kernel>(&self, kernel: K, rows: &Inside, cols: &Inside, row: &mut [i8]) {
+        let (channels, depth) = (self.input.value.shape.c(), self.depth);
+        let cell = K::ROWS.width();
+        if rows.taps.len() * cols.taps.len() < self.window.taps() {
+            let zero = [self.input.value.quant.zero_point; 64];
+            let used = self.window.taps() * depth * cell;
+            for cells in row[..used].chunks_mut(64 * cell) {
+                kernel.widen(&zero[..cells.len() / cell], cells);
+            }
+        }
+        let [dy, dx] = self.window.dilation.map(usize::from);
+        let kernel_w = usize::from(self.window.kernel[1]);
+        // Neighbouring columns are contiguous in the map and in the row.
+        let joined = depth == channels && dx == 1;
+        let (runs, run) = if joined { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
+        for (i, ky) in rows.taps.clone().enumerate() {
+            let line = self.input.row(rows.start + i * dy);
+            for j in 0..runs.min(cols.taps.len()) {
+                let from = line + (cols.start + j * dx) * channels + self.first;
+                let to = (ky * kernel_w + cols.taps.start + j) * depth * cell;
+                kernel.widen(
+                    &self.input.codes[from..from + run * depth],
+                    &mut row[to..to + run * depth * cell],
+                );
+            }
         }
     }
 }
@@ -187,36 +228,87 @@ pub(crate) fn depthwise<K: Kernel>(
     target: &mut Target<'_>,
 ) {
     let (window, channels, shape) = (&layer.window, target.shape.c(), input.value.shape);
-    let groups = window.taps().div_ceil(K::TAPS.group);
     assert!(shape.c() == channels && window.taps() <= MAX_TAPS, "planned");
     assert!(layer.packed.len() == K::TAPS.bytes(channels, window.taps()), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
-    let mut taps = [border.as_ptr(); MAX_TAPS];
-    for (index, pixel) in (target.first..).zip(target.codes.chunks_exact_mut(channels)) {
-        let rows = Inside::at(window, 0, index / target.shape.w(), shape.h());
-        let cols = Inside::at(window, 1, index % target.shape.w(), shape.w());
-        if rows.taps.len() * cols.taps.len() < window.taps() {
-            taps[..window.taps()].fill(border.as_ptr());
-        }
-        for (i, ky) in rows.taps.clone().enumerate() {
-            let line = input.row(rows.start + i * usize::from(window.dilation[0]));
-            for (j, kx) in cols.taps.clone().enumerate() {
-                let at = line + (cols.start + j * usize::from(window.dilation[1])) * channels;
-                taps[ky * usize::from(window.kernel[1]) + kx] = input.codes[at..at + channels].as_ptr();
-            }
-        }
+    let mut columns = Columns::new(window, input, border);
+    let width = target.shape.w();
+    let mut pixel = target.first;
+    let mut codes = &mut *target.codes;
+    while !codes.is_empty() {
+        let (oy, start) = (pixel / width, pixel % width);
+        let pixels = columns.pixels.min(width - start).min(codes.len() / channels);
+        let (now, rest) = codes.split_at_mut(pixels * channels);
+        columns.point(oy, start, pixels);
         let job = Taps {
-            taps: taps.as_ptr(),
-            groups,
+            taps: columns.pointers.as_ptr(),
+            step: columns.step,
+            pixels,
+            groups: window.taps().div_ceil(K::TAPS.group),
             panels: layer.packed.as_ptr(),
             channels,
-            out: pixel.as_mut_ptr(),
+            out: now.as_mut_ptr(),
+            out_stride: channels,
             tail: layer.tail,
         };
-        // SAFETY: every tap was sliced above or is the border, both of `channels` codes; the
-        // taps beyond the window, up to whole groups, are the border; the panels' length was checked.
+        // SAFETY: every pointer is to a pixel of the map or to the border, both of `channels`
+        // codes, and there are enough for whole groups; the panels' length was checked.
         unsafe { kernel.taps(&job) };
+        (pixel, codes) = (pixel + pixels, rest);
+    }
+}
+
+/// Pointers to the pixels under a row of windows, column by column of the map.
+struct Columns<'a> {
+    window: &'a Window,
+    input: &'a Map<'a>,
+    border: *const i8,
+    pointers: [*const i8; POINTERS],
+    /// Whether neighbouring windows share columns.
+    shared: bool,
+    /// Pointers from pixel to pixel.
+    step: usize,
+    /// Output pixels at a time.
+    pixels: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn new(window: &'a Window, input: &'a Map<'a>, border: &[i8]) -> Self {
+        let [kh, kw] = window.kernel.map(usize::from);
+        let stride = usize::from(window.stride[1]);
+        let shared = window.dilation[1] == 1 && stride < kw;
+        let step = if shared { stride * kh } else { kw * kh };
+        // A kernel may read pointers of the last pixel up to a whole group.
+        let pixels = (POINTERS - 2 * MAX_TAPS) / step + 1;
+        let border = border.as_ptr();
+        Self { window, input, border, pointers: [border; POINTERS], shared, step, pixels }
+    }
+
+    /// Fills the pointers for output pixels of row `oy`.
+    fn point(&mut self, oy: usize, start: usize, pixels: usize) {
+        let window = self.window;
+        let [kh, kw] = window.kernel.map(usize::from);
+        let [sy, sx] = window.stride.map(usize::from);
+        let shape = self.input.value.shape;
+        let (height, width, channels) = (shape.h(), shape.w(), shape.c());
+        // One piece with columns in common, or a piece for each pixel.
+        let (pieces, columns) = if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };
+        let dilation = if self.shared { 1 } else { usize::from(window.dilation[1]) };
+        for ky in 0..kh {
+            let iy = (oy * sy + ky * usize::from(window.dilation[0])).wrapping_sub(window.pad[0].into());
+            let row =
+                if iy < height { &self.input.codes[self.input.row(iy)..][..width * channels] } else { &[] };
+            let mut slots = self.pointers[ky..].iter_mut().step_by(kh);
+            for piece in 0..pieces {
+                let first = ((start + piece) * sx).wrapping_sub(window.pad[1].into());
+                for (j, slot) in slots.by_ref().take(columns).enumerate() {
+                    let ix = first.wrapping_add(j * dilation);
+                    let inside = ix < width && !row.is_empty();
+                    *slot = if inside { row.as_ptr().wrapping_add(ix * channels) } else { self.border };
+                }
+            }
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Rows {
     pub cells: *const i8,
     /// Bytes from row to row.
     pub stride: usize,
+    /// Cells of a row: a multiple of [`Kernel::GRAIN`], or of the group where rows were gathered.
+    pub depth: usize,
     pub pixels: usize,
     /// Groups in a row.
     pub groups: usize,
@@ -32,16 +34,23 @@ pub(crate) struct Rows {
     pub tail: Tail,
 }
 
-/// One pixel of a depthwise convolution:
-/// `out[c] = requantize(bias[c] + sum over k of tap[k][c] * weight[c][k])`
+/// Neighbouring pixels of a depthwise convolution:
+/// `out[p][c] = requantize(bias[c] + sum over k of tap[p * step + k][c] * weight[c][k])`
+///
+/// Taps go down the columns of the window, so that windows which overlap share pointers.
 #[derive(Debug)]
 pub(crate) struct Taps {
-    /// Where each tap's channels begin: `groups` times the layout's group of them.
+    /// Where each tap's channels begin: `groups` times the layout's group of them for each pixel.
     pub taps: *const *const i8,
+    /// Pointers from pixel to pixel.
+    pub step: usize,
+    pub pixels: usize,
     pub groups: usize,
     pub panels: *const i8,
     pub channels: usize,
     pub out: *mut i8,
+    /// Bytes from pixel to pixel.
+    pub out_stride: usize,
     pub tail: Tail,
 }
 
@@ -68,6 +77,8 @@ pub(crate) trait Kernel: Copy {
     const TAPS: Layout;
     /// Pixels that are best handled together.
     const TILE: usize;
+    /// Rows that lie in the map may have any multiple of that many cells.
+    const GRAIN: usize = Self::ROWS.group;
 
     /// # Safety
     /// Pointers hold for the lengths beside them, panels as [`Self::ROWS`] packs them; `out` is
