@@ -230,23 +230,48 @@ unsafe fn taps(job: &Taps) {
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
             let base = job.panels.add(panel * panel_bytes);
-            let head = Head::load(base, job.tail);
-            let weights = base.add(8 * LANES).cast::<__m256i>();
             let left = (job.channels - panel * LANES).min(LANES);
-            for pixel in 0..job.pixels {
-                let mut acc = head.bias;
-                for group in 0..job.groups {
-                    let [a, b] = [0, 1].map(|i| {
-                        let tap = *job.taps.add(pixel * job.step + 2 * group + i);
-                        _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
-                    });
-                    let w = weights.add(2 * group);
-                    let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
-                    let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
-                    acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
-                }
-                store(head.codes(acc), job.out.add(pixel * job.out_stride + panel * LANES), left);
+            match (left, job.groups) {
+                (LANES, 5) => taps_of_panel::<LANES, 5>(job, base, panel, left),
+                (LANES, _) => taps_of_panel::<LANES, 0>(job, base, panel, left),
+                _ => taps_of_panel::<0, 0>(job, base, panel, left),
             }
+        }
+    }
+}
+
+/// All pixels of one panel. `LEFT` channels and `GROUPS` groups, 0 for any number of them: 3x3
+/// windows, of five groups, come out without a loop.
+///
+/// # Safety
+/// As [`Kernel::taps`], `base` being the panel.
+#[target_feature(enable = "avx2")]
+unsafe fn taps_of_panel<const LEFT: usize, const GROUPS: usize>(
+    job: &Taps,
+    base: *const i8,
+    panel: usize,
+    left: usize,
+) {
+    let left = if LEFT > 0 { LEFT } else { left };
+    let groups = if GROUPS > 0 { GROUPS } else { job.groups };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let head = Head::load(base, job.tail);
+        let weights = base.add(8 * LANES).cast::<__m256i>();
+        for pixel in 0..job.pixels {
+            let taps = job.taps.add(pixel * job.step);
+            let mut acc = head.bias;
+            for group in 0..groups {
+                let [a, b] = [0, 1].map(|i| {
+                    let tap = *taps.add(2 * group + i);
+                    _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
+                });
+                let w = weights.add(2 * group);
+                let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
+                let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
+                acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
+            }
+            store(head.codes(acc), job.out.add(pixel * job.out_stride + panel * LANES), left);
         }
     }
 }
