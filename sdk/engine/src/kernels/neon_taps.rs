@@ -23,13 +23,7 @@ pub(super) unsafe fn taps(job: &Taps) {
     for panel in 0..job.channels.div_ceil(LANES) {
         // SAFETY: the caller's promise: the panels belong to the channels.
         unsafe {
-            let panel = Panel::new(job, panel);
-            match (has_extreme(panel.weights, job.groups), panel.left) {
-                (true, _) => panel.run::<false, true>(job),
-                (_, LANES) if job.groups == 9 => panel.nine(job),
-                (_, LANES) => panel.run::<true, false>(job),
-                _ => panel.run::<false, false>(job),
-            }
+            Panel::new(job, panel).run(job);
         }
     }
 }
@@ -58,12 +52,27 @@ impl Panel {
         }
     }
 
+    /// # Safety
+    /// As [`taps`].
+    #[target_feature(enable = "neon")]
+    pub unsafe fn run(&self, job: &Taps) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (has_extreme(self.weights, job.groups), self.left) {
+                (true, _) => self.any::<false, true>(job),
+                (_, LANES) if job.groups == 9 => self.nine(job),
+                (_, LANES) => self.any::<true, false>(job),
+                _ => self.any::<false, false>(job),
+            }
+        }
+    }
+
     /// Any window; `EXTREME` if two products may not fit 16 bits.
     ///
     /// # Safety
     /// As [`taps`]; `FULL` only if there are 16 channels.
     #[target_feature(enable = "neon")]
-    unsafe fn run<const FULL: bool, const EXTREME: bool>(&self, job: &Taps) {
+    unsafe fn any<const FULL: bool, const EXTREME: bool>(&self, job: &Taps) {
         let left = if FULL { LANES } else { self.left };
         for pixel in 0..job.pixels {
             // SAFETY: the caller's promise.
