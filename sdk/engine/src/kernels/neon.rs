@@ -7,8 +7,8 @@
 
 use core::arch::aarch64::*;
 
-use super::job::{Kernel, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, has_extreme, sum};
+use super::job::{Kernel, Pieces, Rows, Sum, Taps};
+use super::neon_common::{Head, block, copy, has_extreme, pieces, sum};
 use super::neon_taps;
 use crate::pack::Layout;
 
@@ -62,6 +62,12 @@ impl Kernel for Neon {
     #[inline]
     fn widen(self, codes: &[i8], cells: &mut [i8]) {
         copy(codes, cells);
+    }
+
+    #[inline]
+    unsafe fn pieces(self, job: &Pieces) {
+        // SAFETY: the caller's promise.
+        unsafe { pieces(job) }
     }
 }
 
