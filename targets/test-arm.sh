@@ -2,7 +2,7 @@
 # Runs the tests of core and engine as ARM programs under QEMU. With a package, also verifies it
 # there and compares the line with what `offshoot verify` printed on the host.
 #   targets/test-arm.sh [--triple TRIPLE] [PACKAGE LINE]
-# QEMU_CPU=cortex-a53 (a72, a76, ...) chooses the processor, as for every QEMU program.
+# The engine's kernels run on a processor of each kind; QEMU_CPU=cortex-a53 (a57, ...) chooses one.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"
@@ -19,7 +19,18 @@ have "$emulator" qemu-user
 [[ -z ${1:-} || -f $1 ]] || die 2 "no package '$1'"
 package=${1:+$(realpath "$1")}
 cd "$root"
-cross "$triple" test -p offshoot-core -p offshoot-engine --features offshoot-core/alloc
+processors=("${QEMU_CPU:-}")
+if [[ -z ${QEMU_CPU:-} && $triple == aarch64-* ]]; then
+    # Without dot products, with them, with matrix multiplication too.
+    processors=(cortex-a72 cortex-a76 max,sve=off,sme=off)
+fi
+cross "$triple" test -p offshoot-core --features offshoot-core/alloc
+for processor in "${processors[@]}"; do
+    # An empty name is none.
+    [[ -z $processor ]] || export QEMU_CPU=$processor
+    cross "$triple" test -p offshoot-engine --features offshoot-engine/std
+done
+[[ ${#processors[@]} == 1 ]] || unset QEMU_CPU
 [[ -n $package ]] || exit 0
 
 targets/build.sh "$triple"

@@ -61,19 +61,23 @@ fn run(writer: &GraphWriter, output: u16, input: &[i8]) -> Vec<i8> {
 }
 
 fn run_with(config: impl Into<Config>, graph: &Graph<'_>, input: &[i8]) -> Vec<i8> {
-    let config = config.into();
+    // Every alignment in turn.
+    run_at(config.into(), graph, input, input.len() % 17, input.len() % 13)
+}
+
+/// With arena and packed weights that many bytes off.
+fn run_at(config: Config, graph: &Graph<'_>, input: &[i8], offset: usize, packed_offset: usize) -> Vec<i8> {
     const CANARY: i8 = 0x55;
     let plan = plan(graph, config);
     let mut packed = vec![CANARY; plan.packed_bytes() + 64];
-    plan.pack(graph.weights(), &mut packed).unwrap();
+    let packed = &mut packed[packed_offset..];
+    plan.pack(graph.weights(), packed).unwrap();
     assert!(packed[plan.packed_bytes()..].iter().all(|&c| c == CANARY));
-    // Every alignment in turn.
-    let offset = input.len() % 17;
     let mut memory = vec![CANARY; plan.arena_bytes() + 64];
     let arena = &mut memory[offset..];
     arena[plan.input().range()].copy_from_slice(input);
     let (used, canaries) = arena.split_at_mut(plan.arena_bytes());
-    plan.run(graph.weights(), &packed, used).unwrap();
+    plan.run(graph.weights(), packed, used).unwrap();
     let result = used[plan.output().range()].to_vec();
     assert!(canaries.iter().all(|&c| c == CANARY), "{config:?} wrote behind the arena");
     assert!(memory[..offset].iter().all(|&c| c == CANARY), "{config:?} wrote before the arena");
@@ -120,53 +124,86 @@ fn random_shape(rng: &mut Rng, channels: u32) -> Shape {
     Shape::new(1 + rng.below(9), 1 + rng.below(9), channels).unwrap()
 }
 
-fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window: Window) -> bool {
-    let Some((h, w)) = window.output(input) else { return false };
-    let (a, out) = (rng.tensor(input), Shape::new(h, w, channels).unwrap());
-    let out = rng.tensor(out);
-    let depth = input.c() / usize::from(groups);
-    let weights = rng.codes(window.taps() * depth * channels as usize);
-    let bias: Vec<i32> = (0..channels).map(|_| rng.next() as i32 >> 12).collect();
-    let mantissas: Vec<i32> = (0..channels).map(|_| rng.next() as i32 >> rng.below(16)).collect();
-    let (shift, clamp) = ([0, 0, 0, 3, 15][rng.below(5) as usize], rng.clamp());
-    let mut writer = GraphWriter::new(a);
-    let op = Int8Op::Conv {
-        window,
-        groups,
-        weights: writer.codes(&weights).unwrap(),
-        bias: writer.words(&bias).unwrap(),
-        mantissas: writer.words(&mantissas).unwrap(),
-        shift,
-        clamp,
-    };
-    let depthwise = op.is_depthwise(input.c(), channels as usize);
-    let id = writer.node("conv", Op::Int8(op), &[0], out).unwrap();
-    let x = rng.codes(input.elements());
-    let got = run(&writer, id, &x);
-    let per_group = channels as usize / usize::from(groups);
-    let mut want = Vec::new();
-    for oy in 0..h as usize {
-        for ox in 0..w as usize {
-            for o in 0..channels as usize {
-                let mut acc = i64::from(bias[o]);
-                for (ky, kx, at) in taps(&window, oy, ox, input) {
-                    let tap = ky * usize::from(window.kernel[1]) + kx;
+/// A convolution's constants.
+struct Conv {
+    window: Window,
+    groups: u16,
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+    mantissas: Vec<i32>,
+    shift: u8,
+    clamp: Clamp,
+}
+
+impl Conv {
+    fn random(rng: &mut Rng, depth: usize, channels: usize, groups: u16, window: Window) -> Self {
+        Self {
+            window,
+            groups,
+            weights: rng.codes(window.taps() * depth * channels),
+            bias: (0..channels).map(|_| rng.next() as i32 >> 12).collect(),
+            mantissas: (0..channels).map(|_| rng.next() as i32 >> rng.below(16)).collect(),
+            shift: [0, 0, 0, 3, 15][rng.below(5) as usize],
+            clamp: rng.clamp(),
+        }
+    }
+
+    fn write(&self, writer: &mut GraphWriter, out: Tensor) -> u16 {
+        let op = Int8Op::Conv {
+            window: self.window,
+            groups: self.groups,
+            weights: writer.codes(&self.weights).unwrap(),
+            bias: writer.words(&self.bias).unwrap(),
+            mantissas: writer.words(&self.mantissas).unwrap(),
+            shift: self.shift,
+            clamp: self.clamp,
+        };
+        writer.node("conv", Op::Int8(op), &[0], out).unwrap()
+    }
+
+    /// Section 5.2.
+    fn want(&self, a: &Tensor, out: &Tensor, x: &[i8]) -> Vec<i8> {
+        let (input, channels, groups) = (a.shape, out.shape.c(), usize::from(self.groups));
+        let (depth, per_group) = (input.c() / groups, channels / groups);
+        let depthwise = groups > 1 && groups == input.c() && groups == channels;
+        let mut want = Vec::new();
+        for (oy, ox) in (0..out.shape.h()).flat_map(|y| (0..out.shape.w()).map(move |x| (y, x))) {
+            let taps = taps(&self.window, oy, ox, input);
+            for o in 0..channels {
+                let mut acc = i64::from(self.bias[o]);
+                for (ky, kx, at) in &taps {
+                    let tap = ky * usize::from(self.window.kernel[1]) + kx;
                     for i in 0..depth {
                         let weight = if depthwise {
-                            weights[tap * channels as usize + o]
+                            self.weights[tap * channels + o]
                         } else {
-                            weights[(o * window.taps() + tap) * depth + i]
+                            self.weights[(o * self.window.taps() + tap) * depth + i]
                         };
-                        let value =
-                            at.map_or(0, |at| i64::from(x[at + o / per_group * depth + i]) - zero(&a));
+                        let value = at.map_or(0, |at| i64::from(x[at + o / per_group * depth + i]) - zero(a));
                         acc += value * i64::from(weight);
                     }
                 }
-                want.push(requant(acc, mantissas[o].into(), shift, zero(&out), clamp));
+                want.push(requant(acc, self.mantissas[o].into(), self.shift, zero(out), self.clamp));
             }
         }
+        want
     }
-    assert_eq!(got, want, "{input} -> {channels} / {groups} {window:?}");
+}
+
+fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window: Window) -> bool {
+    let Some((h, w)) = window.output(input) else { return false };
+    let (a, out) = (rng.tensor(input), rng.tensor(Shape::new(h, w, channels).unwrap()));
+    let conv = Conv::random(rng, input.c() / usize::from(groups), channels as usize, groups, window);
+    let mut writer = GraphWriter::new(a);
+    let id = conv.write(&mut writer, out);
+    let x = rng.codes(input.elements());
+    assert_eq!(
+        run(&writer, id, &x),
+        conv.want(&a, &out, &x),
+        "{input} -> {channels} / {groups} {window:?} shift {} {:?}",
+        conv.shift,
+        conv.clamp
+    );
     true
 }
 
@@ -192,6 +229,103 @@ fn depthwise_convolutions() {
         let channels = 2 + rng.below(40);
         let shape = random_shape(&mut rng, channels);
         conv_case(&mut rng, shape, channels, channels as u16, window);
+    }
+}
+
+/// Two tiles and one more of whatever a kernel tiles: no tile is larger than 16.
+const SIZES: std::ops::RangeInclusive<u32> = 1..=33;
+
+#[test]
+fn every_size_of_tile() {
+    let mut rng = Rng(8);
+    for i in SIZES {
+        for j in SIZES {
+            let any = 1 + rng.below(20);
+            for [pixels, channels, depth] in [[i.min(17), j, any], [i.min(17), any, j], [any, i, j]] {
+                let shape = Shape::new(1, pixels, depth).unwrap();
+                assert!(conv_case(&mut rng, shape, channels, 1, Window::POINT));
+            }
+        }
+    }
+}
+
+#[test]
+fn depthwise_windows_of_every_width() {
+    let mut rng = Rng(9);
+    for channels in SIZES.skip(1) {
+        for (kernel, stride, pad) in
+            [(3, 1, 1), (3, 2, 1), (3, 1, 0), (3, 2, 0), (3, 3, 1), (5, 1, 2), (5, 2, 1)]
+        {
+            for width in [kernel, kernel + 1 + rng.below(14)] {
+                let shape = Shape::new(3 + rng.below(3), width, channels).unwrap();
+                let window = Window {
+                    kernel: [kernel as u8; 2],
+                    stride: [stride; 2],
+                    dilation: [1; 2],
+                    pad: [pad; 4],
+                };
+                conv_case(&mut rng, shape, channels, channels as u16, window);
+            }
+        }
+    }
+    // Wider than what is handled at a time.
+    for (stride, dilation) in [(1, 1), (2, 1), (1, 2)] {
+        let window = Window { kernel: [3; 2], stride: [1, stride], dilation: [1, dilation], pad: [1; 4] };
+        assert!(conv_case(&mut rng, Shape::new(3, 400, 17).unwrap(), 17, 17, window));
+    }
+}
+
+/// The largest products that there are, all of one sign: -128 times -128, where 16 bits are too few
+/// for two of them.
+#[test]
+fn largest_products() {
+    let mut rng = Rng(10);
+    let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
+    for (window, groups) in
+        [(Window::POINT, 1), (square, 1), (square, 32), (Window { stride: [2; 2], ..square }, 32)]
+    {
+        for (weight, code) in [(-128, -128), (-128, 127), (127, -128), (-127, -128)] {
+            let shape = Shape::new(5, 5, 32).unwrap();
+            let (h, w) = window.output(shape).unwrap();
+            let a = rng.tensor(shape);
+            let quant = Quant { scale: Scale::ONE, zero_point: 0 };
+            let out = Tensor { shape: Shape::new(h, w, 32).unwrap(), element: Element::Int8(quant) };
+            let mut conv = Conv::random(&mut rng, 32 / usize::from(groups), 32, groups, window);
+            conv.weights.fill(weight);
+            // Codes up to 60 that are not clamped, so that a wrong sum is seen.
+            let products = window.taps() * 32 / usize::from(groups);
+            conv.mantissas.fill(((60 << 31) / (products as i64 * 255 * 128)) as i32);
+            conv.bias.fill(0);
+            (conv.shift, conv.clamp) = (0, Clamp::NONE);
+            let mut writer = GraphWriter::new(a);
+            let id = conv.write(&mut writer, out);
+            let x = vec![code; shape.elements()];
+            assert_eq!(run(&writer, id, &x), conv.want(&a, &out, &x), "{weight} * {code} {window:?}");
+        }
+    }
+}
+
+#[test]
+fn every_alignment() {
+    let mut rng = Rng(11);
+    let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
+    for (window, groups) in [(Window::POINT, 1), (square, 1), (square, 24)] {
+        let shape = Shape::new(5, 5, 24).unwrap();
+        let (a, out) = (rng.tensor(shape), rng.tensor(shape));
+        let conv = Conv::random(&mut rng, 24 / usize::from(groups), 24, groups, window);
+        let mut writer = GraphWriter::new(a);
+        let id = conv.write(&mut writer, out);
+        let x = rng.codes(shape.elements());
+        let (graph, want) = (writer.graph(id).unwrap(), conv.want(&a, &out, &x));
+        for isa in Isa::available() {
+            for offset in 0..16 {
+                assert_eq!(
+                    run_at(isa.into(), &graph, &x, offset, 15 - offset),
+                    want,
+                    "{isa} {offset} {window:?}"
+                );
+            }
+        }
     }
 }
 

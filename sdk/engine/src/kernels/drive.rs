@@ -6,7 +6,7 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Affine, Clamp, Window};
 
 use super::arena::Arena;
-use super::job::{Kernel, Rows, Sum, Tail, Taps};
+use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
 use crate::ops::Inside;
 use crate::step::Value;
 
@@ -115,7 +115,7 @@ pub(crate) fn conv<K: Kernel>(
             } else {
                 let rows = &mut scratch[..count * blocks.row_bytes];
                 let under = Under { window: &layer.window, input, first: group * depth, depth };
-                under.gather(kernel, target.first + start, out.w(), rows.chunks_exact_mut(blocks.row_bytes));
+                under.gather(kernel, target.first + start, out.w(), rows, blocks.row_bytes);
                 rows.as_ptr()
             };
             let job = Rows {
@@ -147,34 +147,54 @@ struct Under<'a> {
 
 impl Under<'_> {
     /// Rows for the output pixels from `start` on, of a map that is `width` wide.
-    fn gather<'r, K: Kernel>(
-        &self,
-        kernel: K,
-        start: usize,
-        width: usize,
-        gathered: impl Iterator<Item = &'r mut [i8]>,
-    ) {
-        let (mut oy, mut ox) = (start / width, start % width);
-        let mut rows = Inside::at(self.window, 0, oy, self.input.value.shape.h());
+    fn gather<K: Kernel>(&self, kernel: K, start: usize, width: usize, rows: &mut [i8], row_bytes: usize) {
         let whole = self.whole();
-        for row in gathered {
-            let cols = if whole.contains(&ox) {
-                let origin = ox * usize::from(self.window.stride[1]);
-                let taps = 0..usize::from(self.window.kernel[1]);
-                Inside { taps, start: origin - usize::from(self.window.pad[1]) }
+        let (mut pixel, end) = (start, start + rows.len() / row_bytes);
+        let mut rest = rows;
+        while pixel < end {
+            let (oy, ox) = (pixel / width, pixel % width);
+            let inside = Inside::at(self.window, 0, oy, self.input.value.shape.h());
+            // Windows that lie inside the map: all of this row at once.
+            let run = whole.end.min(ox + end - pixel).saturating_sub(ox);
+            let all = ox >= whole.start && run > 0 && inside.taps.len() == usize::from(self.window.kernel[0]);
+            let run = if all { run } else { 1 };
+            let (now, later) = rest.split_at_mut(run * row_bytes);
+            if all {
+                self.pieces(kernel, inside.start, ox, now, row_bytes);
             } else {
-                Inside::at(self.window, 1, ox, self.input.value.shape.w())
-            };
-            self.row(kernel, &rows, &cols, row);
-            ox += 1;
-            if ox == width {
-                (oy, ox) = (oy + 1, 0);
-                rows = Inside::at(self.window, 0, oy, self.input.value.shape.h());
+                let cols = Inside::at(self.window, 1, ox, self.input.value.shape.w());
+                self.row(kernel, &inside, &cols, now);
             }
+            (rest, pixel) = (later, pixel + run);
         }
     }
 
-    /// The output columns whose windows lie inside the map: no division for each of them.
+    /// Rows of windows inside the map: the first one's begins at row `top` for output column `ox`.
+    fn pieces<K: Kernel>(&self, kernel: K, top: usize, ox: usize, rows: &mut [i8], row_bytes: usize) {
+        let (channels, depth) = (self.input.value.shape.c(), self.depth);
+        let [dy, dx] = self.window.dilation.map(usize::from);
+        let [kh, kw] = self.window.kernel.map(usize::from);
+        let (runs, run) = if self.joined() { (1, kw) } else { (kw, 1) };
+        let stride = usize::from(self.window.stride[1]);
+        let left = ox * stride - usize::from(self.window.pad[1]);
+        let (step, len, count) = (stride * channels, run * depth, rows.len() / row_bytes);
+        for (ky, j) in (0..kh).flat_map(|ky| (0..runs).map(move |j| (ky, j))) {
+            let from = self.input.row(top + ky * dy) + (left + j * dx) * channels + self.first;
+            let codes = self.input.codes[from..][..(count - 1) * step + len].as_ptr();
+            let to = (ky * kw + j) * depth * K::ROWS.width();
+            assert!(to + len * K::ROWS.width() <= row_bytes, "rows hold a window");
+            let cells = rows[to..].as_mut_ptr();
+            // SAFETY: all pieces were sliced, and the last row has room for its own.
+            unsafe { kernel.pieces(&Pieces { codes, step, len, count, cells, stride: row_bytes }) };
+        }
+    }
+
+    /// Whether neighbouring columns are contiguous in the map and in the row.
+    fn joined(&self) -> bool {
+        self.depth == self.input.value.shape.c() && self.window.dilation[1] == 1
+    }
+
+    /// The output columns whose windows lie inside the map.
     fn whole(&self) -> Range<usize> {
         let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
         let reach = (usize::from(self.window.kernel[1]) - 1) * usize::from(self.window.dilation[1]);
@@ -197,9 +217,7 @@ impl Under<'_> {
         }
         let [dy, dx] = self.window.dilation.map(usize::from);
         let kernel_w = usize::from(self.window.kernel[1]);
-        // Neighbouring columns are contiguous in the map and in the row.
-        let joined = depth == channels && dx == 1;
-        let (runs, run) = if joined { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
+        let (runs, run) = if self.joined() { (1, cols.taps.len()) } else { (cols.taps.len(), 1) };
         for (i, ky) in rows.taps.clone().enumerate() {
             let line = self.input.row(rows.start + i * dy);
             for j in 0..runs.min(cols.taps.len()) {
@@ -299,14 +317,27 @@ impl<'a> Columns<'a> {
             let iy = (oy * sy + ky * usize::from(window.dilation[0])).wrapping_sub(window.pad[0].into());
             let row =
                 if iy < height { &self.input.codes[self.input.row(iy)..][..width * channels] } else { &[] };
-            let mut slots = self.pointers[ky..].iter_mut().step_by(kh);
             for piece in 0..pieces {
-                let first = ((start + piece) * sx).wrapping_sub(window.pad[1].into());
-                for (j, slot) in slots.by_ref().take(columns).enumerate() {
-                    let ix = first.wrapping_add(j * dilation);
-                    let inside = ix < width && !row.is_empty();
-                    *slot = if inside { row.as_ptr().wrapping_add(ix * channels) } else { self.border };
-                }
+                let origin = (start + piece) * sx;
+                let pad = usize::from(window.pad[1]);
+                // Columns before the map, in it, behind it.
+                let before = pad.saturating_sub(origin).div_ceil(dilation).min(columns);
+                let first = (origin + before * dilation).wrapping_sub(pad);
+                let inside = width.saturating_sub(first).div_ceil(dilation).min(columns - before);
+                let inside = if row.is_empty() { 0 } else { inside };
+                let slots = &mut self.pointers[piece * self.step + ky..][..(columns - 1) * kh + 1];
+                let mut slots = slots.as_mut_ptr();
+                let mut put = |count: usize, from: *const i8, step: usize| {
+                    let mut from = from;
+                    for _ in 0..count {
+                        // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.
+                        unsafe { slots.write(from) };
+                        (slots, from) = (slots.wrapping_add(kh), from.wrapping_add(step));
+                    }
+                };
+                put(before, self.border, 0);
+                put(inside, row.as_ptr().wrapping_add(first.wrapping_mul(channels)), dilation * channels);
+                put(columns - before - inside, self.border, 0);
             }
         }
     }

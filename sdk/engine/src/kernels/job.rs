@@ -1,5 +1,7 @@
 //! What a kernel is asked to do.
 
+use core::slice::{from_raw_parts, from_raw_parts_mut};
+
 use offshoot_core::graph::Clamp;
 
 use crate::pack::Layout;
@@ -32,6 +34,20 @@ pub(crate) struct Rows {
     /// Bytes from pixel to pixel.
     pub out_stride: usize,
     pub tail: Tail,
+}
+
+/// Pieces of a map that become pieces of gathered rows, code by code to cells.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    pub codes: *const i8,
+    /// Codes from piece to piece.
+    pub step: usize,
+    /// Codes of a piece.
+    pub len: usize,
+    pub count: usize,
+    pub cells: *mut i8,
+    /// Bytes from piece to piece.
+    pub stride: usize,
 }
 
 /// Neighbouring pixels of a depthwise convolution:
@@ -95,4 +111,18 @@ pub(crate) trait Kernel: Copy {
 
     /// Codes to cells of [`Self::ROWS`]; `cells` has room for all codes.
     fn widen(self, codes: &[i8], cells: &mut [i8]);
+
+    /// # Safety
+    /// As [`Kernel::rows`], for `cells` in place of `out`; neither overlaps the other.
+    unsafe fn pieces(self, job: &Pieces) {
+        for i in 0..job.count {
+            // SAFETY: the caller's promise.
+            let (codes, cells) = unsafe {
+                let cells = job.cells.add(i * job.stride);
+                let bytes = job.len * Self::ROWS.width();
+                (from_raw_parts(job.codes.add(i * job.step), job.len), from_raw_parts_mut(cells, bytes))
+            };
+            self.widen(codes, cells);
+        }
+    }
 }

@@ -6,9 +6,10 @@
 //! multiplied without the sum in 16 bits.
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
-use super::job::{Kernel, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, has_extreme, sum};
+use super::job::{Kernel, Pieces, Rows, Sum, Taps};
+use super::neon_common::{Head, block, copy, has_extreme, pieces, sum};
 use super::neon_taps;
 use crate::pack::Layout;
 
@@ -63,6 +64,126 @@ impl Kernel for Neon {
     fn widen(self, codes: &[i8], cells: &mut [i8]) {
         copy(codes, cells);
     }
+
+    #[inline]
+    unsafe fn pieces(self, job: &Pieces) {
+        // SAFETY: the caller's promise.
+        unsafe { pieces(job) }
+    }
+}
+
+/// The next 16 cells of four rows, the next 16 weights of four channels.
+macro_rules! load {
+    ($size:literal, $step:literal) => {
+        concat!(
+            "ldr ",
+            $size,
+            "0, [{r0}], ",
+            $step,
+            "\n ldr ",
+            $size,
+            "1, [{r1}], ",
+            $step,
+            "\n",
+            "ldr ",
+            $size,
+            "2, [{r2}], ",
+            $step,
+            "\n ldr ",
+            $size,
+            "3, [{r3}], ",
+            $step,
+            "\n",
+            "ldp q4, q5, [{weights}], #32\n ldp q6, q7, [{weights}], #32"
+        )
+    };
+}
+
+/// Sums of two products of one channel and four pixels, 8 of them in a register.
+macro_rules! pairs {
+    ($multiply:literal, $half:literal, $w:literal: $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            $multiply, " v", $a, ".8h, v0.", $half, ", v", $w, ".", $half, "\n", $multiply, " v", $b,
+            ".8h, v1.", $half, ", v", $w, ".", $half, "\n", $multiply, " v", $c, ".8h, v2.", $half, ", v",
+            $w, ".", $half, "\n", $multiply, " v", $d, ".8h, v3.", $half, ", v", $w, ".", $half, "\n",
+        )
+    };
+}
+
+/// Pairs to the sums of one channel and four pixels.
+macro_rules! add {
+    ($add:literal: $a:literal, $b:literal, $c:literal, $d:literal;
+     $e:literal, $f:literal, $g:literal, $h:literal) => {
+        concat!(
+            $add, " v", $a, ".4s, v", $e, ".8h\n", $add, " v", $b, ".4s, v", $f, ".8h\n", $add, " v", $c,
+            ".4s, v", $g, ".8h\n", $add, " v", $d, ".4s, v", $h, ".8h\n",
+        )
+    };
+}
+
+/// 16 products of each of 16 sums: two channels at a time, so that nobody waits for a multiply.
+macro_rules! products {
+    ($add:literal) => {
+        concat!(
+            pairs!("smull", "8b", 4: 8, 9, 10, 11), pairs!("smull", "8b", 5: 12, 13, 14, 15),
+            pairs!("smlal2", "16b", 4: 8, 9, 10, 11), pairs!("smlal2", "16b", 5: 12, 13, 14, 15),
+            add!($add: 16, 20, 24, 28; 8, 9, 10, 11), add!($add: 17, 21, 25, 29; 12, 13, 14, 15),
+            pairs!("smull", "8b", 6: 8, 9, 10, 11), pairs!("smull", "8b", 7: 12, 13, 14, 15),
+            pairs!("smlal2", "16b", 6: 8, 9, 10, 11), pairs!("smlal2", "16b", 7: 12, 13, 14, 15),
+            add!($add: 18, 22, 26, 30; 8, 9, 10, 11), add!($add: 19, 23, 27, 31; 12, 13, 14, 15),
+        )
+    };
+}
+
+/// The last 8 products of each sum.
+macro_rules! half {
+    () => {
+        concat!(
+            load!("d", "#8"), "\n",
+            pairs!("smull", "8b", 4: 8, 9, 10, 11), pairs!("smull", "8b", 5: 12, 13, 14, 15),
+            add!("sadalp": 16, 20, 24, 28; 8, 9, 10, 11), add!("sadalp": 17, 21, 25, 29; 12, 13, 14, 15),
+            pairs!("smull", "8b", 6: 8, 9, 10, 11), pairs!("smull", "8b", 7: 12, 13, 14, 15),
+            add!("sadalp": 18, 22, 26, 30; 8, 9, 10, 11), add!("sadalp": 19, 23, 27, 31; 12, 13, 14, 15),
+        )
+    };
+}
+
+/// One instruction for each of the 16 sums.
+macro_rules! for_sums {
+    ($before:literal, $behind:literal) => {
+        for_sums!($before, $behind: 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+    };
+    ($before:literal, $behind:literal: $($sum:literal)+) => { concat!($($before, $sum, $behind, "\n"),+) };
+}
+
+/// A register of four channels for each pixel, with biases.
+macro_rules! reduce {
+    () => {
+        concat!(
+            reduce!(16, 17, 18, 19),
+            reduce!(20, 21, 22, 23),
+            reduce!(24, 25, 26, 27),
+            reduce!(28, 29, 30, 31),
+            "ldr q0, [{head}]\n",
+            reduce!(16, 18),
+            reduce!(20, 22),
+            reduce!(24, 26),
+            reduce!(28, 30),
+            reduce!(16),
+            reduce!(20),
+            reduce!(24),
+            reduce!(28),
+        )
+    };
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(reduce!($a, $b), reduce!($c, $d))
+    };
+    ($a:literal, $b:literal) => {
+        concat!("addp v", $a, ".4s, v", $a, ".4s, v", $b, ".4s\n")
+    };
+    ($a:literal) => {
+        concat!("add v", $a, ".4s, v", $a, ".4s, v0.4s\n")
+    };
 }
 
 /// # Safety
@@ -77,152 +198,164 @@ unsafe fn rows(job: &Rows) {
             // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
             unsafe {
                 let base = job.panels.add(panel * panel_bytes);
-                let left = (job.channels - panel * LANES).min(LANES);
-                let tiles = Tiles {
-                    head: Head::load(base, job.tail),
-                    weights: base.add(8 * LANES),
-                    cells: job.cells.add(start * job.stride),
-                    out: job.out.add(start * job.out_stride + panel * LANES),
-                    left,
-                };
-                if has_extreme(tiles.weights, job.groups * LANES) {
-                    tiles.run::<true>(job, pixels);
-                } else {
-                    tiles.run::<false>(job, pixels);
-                }
+                let head = Head::load(base, job.tail);
+                let tiles = Tiles { head: &head, weights: base.add(8 * LANES), job };
+                let cells = job.cells.add(start * job.stride);
+                let out = job.out.add(start * job.out_stride + panel * LANES);
+                tiles.run(cells, out, pixels, (job.channels - panel * LANES).min(LANES));
             }
         }
     }
 }
 
-/// The pixels of a panel.
-struct Tiles {
-    head: Head<1>,
+/// A panel and the job it belongs to.
+struct Tiles<'a> {
+    head: &'a Head<1>,
     weights: *const i8,
-    cells: *const i8,
-    out: *mut i8,
-    left: usize,
+    job: &'a Rows,
 }
 
-impl Tiles {
+impl Tiles<'_> {
     /// # Safety
     /// `pixels` rows lie behind `cells`, as many pixels of `left` channels behind `out`.
     #[target_feature(enable = "neon")]
-    unsafe fn run<const EXTREME: bool>(mut self, job: &Rows, mut pixels: usize) {
+    unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize, left: usize) {
+        let (stride, out_stride) = (self.job.stride, self.job.out_stride);
         // SAFETY: the caller's promise.
         unsafe {
-            while pixels >= 4 {
-                self.tile::<4, EXTREME>(job);
-                pixels -= 4;
+            let extreme = has_extreme(self.weights, self.job.groups * LANES);
+            let tiled = if left < LANES || extreme { 0 } else { pixels / 4 * 4 };
+            for at in (0..tiled).step_by(4) {
+                self.four(cells.add(at * stride), out.add(at * out_stride));
             }
-            match pixels {
-                3 => self.tile::<3, EXTREME>(job),
-                2 => self.tile::<2, EXTREME>(job),
-                1 => self.tile::<1, EXTREME>(job),
-                _ => {}
+            for at in tiled..pixels {
+                let sums = match extreme {
+                    true => self.pixel::<true>(cells.add(at * stride)),
+                    false => self.pixel::<false>(cells.add(at * stride)),
+                };
+                let codes = self.head.codes([sums; 4], [self.head.mantissa[0]; 4]);
+                let codes = vgetq_lane_s32::<0>(vreinterpretq_s32_s8(codes)).to_ne_bytes();
+                out.add(at * out_stride).cast::<u8>().copy_from_nonoverlapping(codes.as_ptr(), left);
             }
         }
     }
 
-    /// `M` pixels times 4 channels; moves on.
+    /// The sums of one pixel; `EXTREME` if two products may not fit 16 bits.
     ///
     /// # Safety
-    /// As [`Tiles::run`], with `M` pixels.
+    /// A row lies behind `cells`.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn tile<const M: usize, const EXTREME: bool>(&mut self, job: &Rows) {
+    unsafe fn pixel<const EXTREME: bool>(&self, cells: *const i8) -> int32x4_t {
+        let whole = self.job.depth / GROUP * GROUP;
+        let mut acc = [vdupq_n_s32(0); LANES];
         // SAFETY: the caller's promise; rows have `depth` cells, a multiple of 8.
         unsafe {
-            let rows: [*const i8; M] = core::array::from_fn(|m| self.cells.add(m * job.stride));
-            let whole = job.depth / GROUP * GROUP;
-            let mut acc = [[vdupq_n_s32(0); LANES]; M];
-            if whole > 0 {
-                group::<M, EXTREME, true>(&mut acc, rows, self.weights);
-            }
-            for at in (GROUP..whole).step_by(GROUP) {
-                group::<M, EXTREME, false>(&mut acc, rows.map(|r| r.add(at)), self.weights.add(at * LANES));
-            }
-            if job.depth > whole {
-                half_group(&mut acc, rows.map(|r| r.add(whole)), self.weights.add(whole * LANES));
-            }
-            let mut sums = [vdupq_n_s32(0); 4];
-            for (sum, [a, b, c, d]) in sums.iter_mut().zip(acc) {
-                *sum = vaddq_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), self.head.bias[0]);
-            }
-            let codes = vreinterpretq_s32_s8(self.head.codes(sums, [self.head.mantissa[0]; 4]));
-            let mut words = [0i32; 4];
-            vst1q_s32(words.as_mut_ptr(), codes);
-            if self.left == LANES {
-                let out = |m: usize| self.out.add(m * job.out_stride).cast::<[u8; 4]>();
-                out(0).write(vgetq_lane_s32::<0>(codes).to_ne_bytes());
-                if M > 1 {
-                    out(1).write(vgetq_lane_s32::<1>(codes).to_ne_bytes());
-                }
-                if M > 2 {
-                    out(2).write(vgetq_lane_s32::<2>(codes).to_ne_bytes());
-                }
-                if M > 3 {
-                    out(3).write(vgetq_lane_s32::<3>(codes).to_ne_bytes());
-                }
-            } else {
-                for (m, word) in words.iter().enumerate().take(M) {
-                    let bytes = word.to_ne_bytes();
-                    let out = self.out.add(m * job.out_stride).cast::<u8>();
-                    out.copy_from_nonoverlapping(bytes.as_ptr(), self.left);
+            for at in (0..whole).step_by(GROUP) {
+                let x = vld1q_s8(cells.add(at));
+                for (c, acc) in acc.iter_mut().enumerate() {
+                    let w = vld1q_s8(self.weights.add(at * LANES + GROUP * c));
+                    let low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+                    *acc = if EXTREME {
+                        vpadalq_s16(vpadalq_s16(*acc, low), vmull_high_s8(x, w))
+                    } else {
+                        vpadalq_s16(*acc, vmlal_high_s8(low, x, w))
+                    };
                 }
             }
-            self.cells = self.cells.add(M * job.stride);
-            self.out = self.out.wrapping_add(M * job.out_stride);
+            if self.job.depth > whole {
+                let x = vld1_s8(cells.add(whole));
+                for (c, acc) in acc.iter_mut().enumerate() {
+                    let w = vld1_s8(self.weights.add(whole * LANES + GROUP * c));
+                    *acc = vpadalq_s16(*acc, vmull_s8(x, w));
+                }
+            }
         }
+        let [a, b, c, d] = acc;
+        vaddq_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), self.head.bias[0])
     }
-}
 
-/// 16 products of every pixel and channel; the first ones if `FIRST`.
-///
-/// # Safety
-/// 16 cells lie behind `rows`, as many weights of each channel behind `weights`.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn group<const M: usize, const EXTREME: bool, const FIRST: bool>(
-    acc: &mut [[int32x4_t; LANES]; M],
-    rows: [*const i8; M],
-    weights: *const i8,
-) {
-    // SAFETY: the caller's promise.
-    let x = rows.map(|row| unsafe { vld1q_s8(row) });
-    for c in 0..LANES {
-        // SAFETY: the caller's promise.
-        let w = unsafe { vld1q_s8(weights.add(GROUP * c)) };
-        let low = x.map(|x| vmull_s8(vget_low_s8(x), vget_low_s8(w)));
-        for ((acc, x), low) in acc.iter_mut().zip(x).zip(low) {
-            let mut pairs = vmlal_high_s8(low, x, w);
-            if EXTREME {
-                acc[c] = if FIRST { vpaddlq_s16(low) } else { vpadalq_s16(acc[c], low) };
-                pairs = vmull_high_s8(x, w);
-            }
-            acc[c] = if FIRST && !EXTREME { vpaddlq_s16(pairs) } else { vpadalq_s16(acc[c], pairs) };
-        }
-    }
-}
-
-/// 8 products of every pixel and channel, the last ones.
-///
-/// # Safety
-/// 8 cells lie behind `rows`, 16 weights of each channel behind `weights`.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn half_group<const M: usize>(
-    acc: &mut [[int32x4_t; LANES]; M],
-    rows: [*const i8; M],
-    weights: *const i8,
-) {
-    // SAFETY: the caller's promise.
-    let x = rows.map(|row| unsafe { vld1_s8(row) });
-    for c in 0..LANES {
-        // SAFETY: the caller's promise.
-        let w = unsafe { vld1_s8(weights.add(GROUP * c)) };
-        for (acc, x) in acc.iter_mut().zip(x) {
-            acc[c] = vpadalq_s16(acc[c], vmull_s8(x, w));
+    /// 4 pixels times 4 channels.
+    ///
+    /// In assembly, because the compiler turns pairwise sums back into shuffles and spills.
+    ///
+    /// # Safety
+    /// 4 rows lie behind `cells`, 4 pixels of 4 channels behind `out`; no two products are too large
+    /// for 16 bits.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn four(&self, cells: *const i8, out: *mut i8) {
+        let stride = self.job.stride;
+        // SAFETY: of each row `depth` cells are read, of the panel 4 times as many weights, in whole
+        // groups; every pixel is written 4 bytes.
+        unsafe {
+            asm!(
+                "cbnz {sixteens}, 7f",
+                for_sums!("movi v", ".4s, #0"),
+                "b 3f",
+                "7:",
+                load!("q", "#16"),
+                products!("saddlp"),
+                "subs {sixteens}, {sixteens}, #1",
+                "b.eq 3f",
+                "2:",
+                load!("q", "#16"),
+                products!("sadalp"),
+                "subs {sixteens}, {sixteens}, #1",
+                "b.ne 2b",
+                "3:",
+                "tbz {depth}, #3, 4f",
+                half!(),
+                "4:",
+                reduce!(),
+                "ldp q0, q1, [{head}, #16]",
+                "tbz {flags:w}, #0, 5f",
+                "ldr q2, [{head}, #80]",
+                "sqshl v16.4s, v16.4s, v2.4s",
+                "sqshl v20.4s, v20.4s, v2.4s",
+                "sqshl v24.4s, v24.4s, v2.4s",
+                "sqshl v28.4s, v28.4s, v2.4s",
+                "5:",
+                "sqrdmulh v16.4s, v16.4s, v0.4s",
+                "sqrdmulh v20.4s, v20.4s, v0.4s",
+                "sqrdmulh v24.4s, v24.4s, v0.4s",
+                "sqrdmulh v28.4s, v28.4s, v0.4s",
+                "sqxtn v16.4h, v16.4s",
+                "sqxtn v24.4h, v24.4s",
+                "sqxtn2 v16.8h, v20.4s",
+                "sqxtn2 v24.8h, v28.4s",
+                "sqadd v16.8h, v16.8h, v1.8h",
+                "sqadd v24.8h, v24.8h, v1.8h",
+                "sqxtn v16.8b, v16.8h",
+                "sqxtn2 v16.16b, v24.8h",
+                "tbz {flags:w}, #1, 6f",
+                "ldp q0, q1, [{head}, #48]",
+                "smax v16.16b, v16.16b, v0.16b",
+                "smin v16.16b, v16.16b, v1.16b",
+                "6:",
+                "st1 {{v16.s}}[0], [{out}], {out_stride}",
+                "st1 {{v16.s}}[1], [{out}], {out_stride}",
+                "st1 {{v16.s}}[2], [{out}], {out_stride}",
+                "st1 {{v16.s}}[3], [{out}], {out_stride}",
+                head = in(reg) &raw const *self.head,
+                weights = inout(reg) self.weights => _,
+                sixteens = inout(reg) self.job.depth / GROUP => _,
+                depth = in(reg) self.job.depth,
+                flags = in(reg) self.head.flags,
+                out = inout(reg) out => _,
+                out_stride = in(reg) self.job.out_stride,
+                r0 = inout(reg) cells => _,
+                r1 = inout(reg) cells.add(stride) => _,
+                r2 = inout(reg) cells.add(2 * stride) => _,
+                r3 = inout(reg) cells.add(3 * stride) => _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
+                out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _,
+                out("v13") _, out("v14") _, out("v15") _, out("v16") _, out("v17") _, out("v18") _,
+                out("v19") _, out("v20") _, out("v21") _, out("v22") _, out("v23") _, out("v24") _,
+                out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _, out("v30") _,
+                out("v31") _,
+                options(nostack),
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::job::{Sum, Tail};
+use super::job::{Pieces, Sum, Tail};
 
 /// Bytes of rows that panels are multiplied with in turn: they stay in the first-level cache.
 const BLOCK_BYTES: usize = 24 << 10;
@@ -158,32 +158,44 @@ pub(super) unsafe fn sum(job: &Sum) {
     }
 }
 
-/// A copy without the call that one of a few bytes is not worth.
+/// [`Kernel::widen`](super::job::Kernel::widen) where cells are codes.
 #[inline]
 pub(super) fn copy(codes: &[i8], cells: &mut [i8]) {
-    let n = codes.len();
-    let cells = &mut cells[..n];
-    let (from, to) = (codes.as_ptr(), cells.as_mut_ptr());
-    // The last piece overlaps the one before.
-    // SAFETY: both have `n` bytes and every piece lies in them.
+    cells[..codes.len()].copy_from_slice(codes);
+}
+
+/// [`Kernel::pieces`](super::job::Kernel::pieces) where cells are codes: pieces are short, calls to
+/// copy them would take longer than the copies.
+///
+/// # Safety
+/// As there.
+pub(super) unsafe fn pieces(job: &Pieces) {
+    // SAFETY: the caller's promise; what a piece is copied in has its length or less, and the last
+    // copy of a piece overlaps the one before.
     unsafe {
-        if n >= 16 {
-            for at in (0..n - 16).step_by(16) {
-                to.add(at)
-                    .cast::<[u64; 2]>()
-                    .write_unaligned(from.add(at).cast::<[u64; 2]>().read_unaligned());
-            }
-            let at = n - 16;
-            to.add(at).cast::<[u64; 2]>().write_unaligned(from.add(at).cast::<[u64; 2]>().read_unaligned());
-        } else if n >= 8 {
-            let (first, last) =
-                (from.cast::<u64>().read_unaligned(), from.add(n - 8).cast::<u64>().read_unaligned());
-            to.cast::<u64>().write_unaligned(first);
-            to.add(n - 8).cast::<u64>().write_unaligned(last);
-        } else {
-            for i in 0..n {
-                *to.add(i) = *from.add(i);
-            }
+        match job.len {
+            16.. => parts::<[u64; 2]>(job),
+            8..16 => parts::<u64>(job),
+            4..8 => parts::<u32>(job),
+            _ => parts::<u8>(job),
+        }
+    }
+}
+
+/// # Safety
+/// As [`pieces`]; a piece has the length of `T` or more.
+#[inline]
+unsafe fn parts<T>(job: &Pieces) {
+    let last = job.len - size_of::<T>();
+    for i in 0..job.count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (from, to) = (job.codes.add(i * job.step), job.cells.add(i * job.stride));
+            let one = |at: usize| {
+                to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
+            };
+            (0..last).step_by(size_of::<T>()).for_each(one);
+            one(last);
         }
     }
 }

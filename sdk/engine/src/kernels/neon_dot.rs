@@ -6,8 +6,8 @@
 
 use core::arch::asm;
 
-use super::job::{Kernel, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, sum};
+use super::job::{Kernel, Pieces, Rows, Sum, Taps};
+use super::neon_common::{Head, block, copy, pieces, sum};
 use super::{neon_dot_taps, neon_taps};
 use crate::pack::Layout;
 
@@ -57,6 +57,12 @@ impl Kernel for NeonDot {
     #[inline]
     fn widen(self, codes: &[i8], cells: &mut [i8]) {
         copy(codes, cells);
+    }
+
+    #[inline]
+    unsafe fn pieces(self, job: &Pieces) {
+        // SAFETY: the caller's promise.
+        unsafe { pieces(job) }
     }
 }
 

@@ -6,6 +6,9 @@ use offshoot_core::{Multiplier, quant};
 use super::Inside;
 use crate::step::Value;
 
+/// Channels summed together, so that the compiler has vectors to fill.
+const BLOCK: usize = 64;
+
 /// An average pool's constants.
 pub(super) struct Average {
     pub window: Window,
@@ -22,10 +25,18 @@ pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, y: &mut
         let divisor = if layer.include_pad { layer.window.taps() } else { seen } as i64;
         let mantissa = ((i64::from(layer.multiplier.mantissa) + divisor / 2) / divisor) as i32;
         let multiplier = Multiplier { mantissa, ..layer.multiplier };
-        for (channel, code) in pixel.iter_mut().enumerate() {
-            let mut acc = -(seen as i32) * a.zero();
-            positions(&layer.window, (&rows, &cols), a, |at| acc += i32::from(x[at + channel]));
-            *code = quant::requantize(acc, multiplier, out.quant.zero_point, layer.clamp.lo, layer.clamp.hi);
+        for (block, codes) in pixel.chunks_mut(BLOCK).enumerate() {
+            let mut sums = [-(seen as i32) * a.zero(); BLOCK];
+            positions(&layer.window, (&rows, &cols), a, |at| {
+                let values = &x[at + block * BLOCK..][..codes.len()];
+                for (sum, &value) in sums.iter_mut().zip(values) {
+                    *sum += i32::from(value);
+                }
+            });
+            for (code, acc) in codes.iter_mut().zip(sums) {
+                let (zero, clamp) = (out.quant.zero_point, layer.clamp);
+                *code = quant::requantize(acc, multiplier, zero, clamp.lo, clamp.hi);
+            }
         }
     }
 }
