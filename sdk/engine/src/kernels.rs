@@ -5,8 +5,11 @@
 //! written in `job.rs`; `sdk/engine/tests/spec.rs` holds every kernel to it, bit for bit.
 
 pub(crate) mod drive;
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))] // nobody reads
 pub(crate) mod job;
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod absent;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 
