@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use crate::kernels::absent::Absent;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::avx2::Avx2;
 #[cfg(target_arch = "aarch64")]
@@ -18,6 +20,8 @@ pub struct Isa(pub(crate) Kind);
 pub(crate) enum Kind {
     #[default]
     Generic,
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Absent(Absent),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "aarch64")]
@@ -39,6 +43,8 @@ impl Isa {
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         [
             Some(Kind::Generic),
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Absent::detect().map(Kind::Absent),
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Kind::Avx2),
             #[cfg(target_arch = "aarch64")]
@@ -67,6 +73,8 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Generic => "generic",
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Kind::Absent(absent) => match absent {},
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "aarch64")]

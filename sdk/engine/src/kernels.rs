@@ -6,11 +6,14 @@
 
 pub(crate) mod arena;
 pub(crate) mod drive;
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))] // nobody reads
 pub(crate) mod job;
 pub(crate) mod run;
 #[cfg(feature = "std")]
 pub(crate) mod team;
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod absent;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 

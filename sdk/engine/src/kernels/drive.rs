@@ -130,6 +130,7 @@ pub(crate) fn conv<K: Kernel>(
                 out_stride: channels,
                 tail: layer.tail,
             };
+            debug_assert_eq!(job.depth.div_ceil(K::ROWS.group), job.groups);
             // SAFETY: `count` rows of `row_bytes` were sliced above, the panels' length was checked,
             // and pixels `start..start + count` of all channels lie in the target.
             unsafe { kernel.rows(&job) };

@@ -9,7 +9,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::job::{Kernel, Pieces, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, has_extreme, pieces, sum};
+use super::neon_common::{Head, block, copy, has_extreme, pieces, store, sum};
 use super::neon_taps;
 use crate::pack::Layout;
 
@@ -234,8 +234,7 @@ impl Tiles<'_> {
                     false => self.pixel::<false>(cells.add(at * stride)),
                 };
                 let codes = self.head.codes([sums; 4], [self.head.mantissa[0]; 4]);
-                let codes = vgetq_lane_s32::<0>(vreinterpretq_s32_s8(codes)).to_ne_bytes();
-                out.add(at * out_stride).cast::<u8>().copy_from_nonoverlapping(codes.as_ptr(), left);
+                store(codes, out.add(at * out_stride), left);
             }
         }
     }

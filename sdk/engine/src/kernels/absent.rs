@@ -1,0 +1,39 @@
+//! The kernels of processors that have none: a type without values, so that what chooses kernels and
+//! drives them is the same code everywhere.
+
+use super::job::{Kernel, Rows, Sum, Taps};
+use crate::pack::Layout;
+
+/// No value exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {}
+
+impl Absent {
+    pub fn detect() -> Option<Self> {
+        None
+    }
+}
+
+const LAYOUT: Layout = Layout { lanes: &[0], group: 1, wide: false };
+
+impl Kernel for Absent {
+    const ROWS: Layout = LAYOUT;
+    const TAPS: Layout = LAYOUT;
+    const TILE: usize = 1;
+
+    unsafe fn rows(self, _: &Rows) {
+        match self {}
+    }
+
+    unsafe fn taps(self, _: &Taps) {
+        match self {}
+    }
+
+    unsafe fn sum(self, _: &Sum) {
+        match self {}
+    }
+
+    fn widen(self, _: &[i8], _: &mut [i8]) {
+        match self {}
+    }
+}
