@@ -120,7 +120,12 @@ impl RunArgs {
     /// # Errors
     /// As [`Extractor::open_with`].
     pub fn open(&self, package: &Path) -> Result<Extractor, offshoot::Error> {
-        Extractor::open_with(package, &Options { threads: self.threads, ..Options::default() })
+        Extractor::open_with(package, &self.options())
+    }
+
+    /// What was asked for.
+    pub fn options(&self) -> Options {
+        Options { threads: self.threads, ..Options::default() }
     }
 }
 
@@ -209,6 +214,9 @@ pub struct BenchArgs {
     /// one thread, in turns with the package.
     #[arg(long, value_name = "ONNX")]
     pub compare: Option<PathBuf>,
+    /// Run layers one by one that would run together row by row, to see each one's time.
+    #[arg(long)]
+    pub no_chains: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -72,6 +72,8 @@ pub struct Layer {
 pub struct Times {
     /// The first extraction since the package was opened.
     pub first: Duration,
+    /// Its network alone.
+    pub first_network: Duration,
     /// Whole extractions: a frame in, its embedding out.
     pub extraction: Percentiles,
     /// The network alone.
@@ -165,7 +167,8 @@ pub fn measure(
         let start = Instant::now();
         extractor.embed(frame).map(|_| start.elapsed())
     };
-    let first = whole(extractor)?;
+    let mut start_up = Profile::default();
+    start_up.run(extractor, frame)?;
     for _ in 1..WARM_UP {
         whole(extractor)?;
         if let Some(float) = float.as_deref_mut() {
@@ -187,7 +190,8 @@ pub fn measure(
         }
     }
     Ok(Times {
-        first,
+        first: start_up.latest.iter().map(|(_, time)| *time).sum(),
+        first_network: start_up.network[0],
         extraction: Percentiles::of(&extraction),
         network: Percentiles::of(&profile.network),
         layers: profile.layers(&extractor.package()),

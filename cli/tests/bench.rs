@@ -38,7 +38,8 @@ fn check_percentiles(report: &Value, field: &str, runs: u64) {
 fn check(dir: &Path, report: &Value, runs: u64) {
     check_percentiles(report, "extraction", runs);
     check_percentiles(report, "network", runs);
-    assert!(number(&report["open_ns"]) > 0.0 && number(&report["first_ns"]) > 0.0);
+    let [open, first, network] = ["open_ns", "first_ns", "first_network_ns"].map(|key| number(&report[key]));
+    assert!(open > 0.0 && 0.0 < network && network < first, "{report}");
 
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers[0]["operation"], "preprocessing");
@@ -49,9 +50,10 @@ fn check(dir: &Path, report: &Value, runs: u64) {
     let macs = format!("MACs           {:.1} M", number(&report["macs"]) / 1e6);
     assert!(inspected.contains(&macs), "`{macs}` is not in: {inspected}");
     let arena = format!("arena          {} bytes", report["memory"]["arena"]);
-    // Each thread has scratch of its own in the arena; `inspect` plans for one.
-    let one = report["threads"] == 1 && report["precision"] == "int8";
-    assert_eq!(inspected.contains(&arena), one, "`{arena}` and: {inspected}");
+    // Each thread has scratch of its own in the arena; `inspect` plans for one, with chains.
+    if report["threads"] == 1 && report["chains"] == true && report["precision"] == "int8" {
+        assert!(inspected.contains(&arena), "`{arena}` is not in: {inspected}");
+    }
     let package = dir.join("s.offshoot").metadata().unwrap().len();
     assert_eq!(report["memory"]["package"].as_u64(), Some(package));
 
@@ -93,6 +95,15 @@ fn an_int8_package() {
     let two = bench(dir, &["--runs", "5", "--threads", "2"]);
     check(dir, &two, 5);
     assert_eq!(two["threads"], 2);
+
+    let apart = bench(dir, &["--runs", "5", "--no-chains"]);
+    check(dir, &apart, 5);
+    let longest = |report: &Value| {
+        let layers = report["layers"].as_array().unwrap()[1..].iter();
+        layers.map(|l| number(&l["nodes"][1]) - number(&l["nodes"][0])).fold(0.0, f64::max)
+    };
+    assert_eq!(longest(&apart), 0.0, "every layer alone");
+    assert!(longest(&report) > 0.0 || report["isa"] == "generic", "kernels chain");
 
     let text = ok(dir, &["bench", "s.offshoot", "--runs", "3"]);
     let parts = ["p50", "p99", "3 runs", "arena", "packed weights", "preprocessing", "MAC/ns", "temperature"];

@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import onnx
+import onnxruntime as ort
 from ai_edge_litert import schema_py_generated as tflite
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -135,6 +137,17 @@ def quantized(path: Path, inputs: list[np.ndarray], out: Path) -> Path:
     return out
 
 
+def agreement(exact: Path, path: Path, inputs: list[np.ndarray]) -> float:
+    """Mean cosine of a model's outputs to another's."""
+    sessions = [ort.InferenceSession(str(p), providers=["CPUExecutionProvider"]) for p in (exact, path)]
+    name = sessions[0].get_inputs()[0].name
+    cosines = []
+    for value in inputs:
+        a, b = (s.run(None, {name: value})[0].ravel() for s in sessions)
+        cosines.append(float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
+    return float(np.mean(cosines))
+
+
 def truncate_tflite(path: Path, out: Path) -> Path:
     """The TFLite model from its first int8 tensor to the mean over the last map: without the
     conversion of its input, the classifier and the softmax."""
@@ -149,7 +162,7 @@ def truncate_tflite(path: Path, out: Path) -> Path:
     graph.outputs = [graph.operators[-1].outputs[0]]
     model.signatureDefs = None
     compact(model)
-    builder = __import__("flatbuffers").Builder(1 << 22)
+    builder = flatbuffers.Builder(1 << 22)
     builder.Finish(model.Pack(builder), b"TFL3")
     out.write_bytes(builder.Output())
     return out

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot::{Extractor, Memory};
+use offshoot::{Extractor, Memory, Options};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
 
@@ -23,7 +23,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = Machine::default();
     let load = machine.load();
     let start = Instant::now();
-    let mut extractor = args.run.open(&args.package)?;
+    let options = Options { chains: !args.no_chains, ..args.run.options() };
+    let mut extractor = Extractor::open_with(&args.package, &options)?;
     let opened = start.elapsed();
     let mut float = match &args.compare {
         Some(path) => Some(Float::open(path, &extractor.package(), &frame)?),
@@ -106,9 +107,11 @@ impl Outcome<'_> {
             "clock_mhz": self.machine.clock().map(|(now, most)| json!({ "now": now, "highest": most })),
             "threads": self.extractor.threads(),
             "isa": self.isa(),
+            "chains": !self.args.no_chains,
             "frame": [FRAME.0, FRAME.1],
             "open_ns": nanoseconds(self.opened),
             "first_ns": nanoseconds(p.first),
+            "first_network_ns": nanoseconds(p.first_network),
             "extraction": percentiles(&p.extraction),
             "network": percentiles(&p.network),
             "layers": p.layers.iter().map(layer).collect::<Vec<_>>(),
