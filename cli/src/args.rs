@@ -1,9 +1,10 @@
 //! What the user typed.
 
-use std::path::PathBuf;
+use std::num::NonZeroU8;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use offshoot::HeadKind;
+use offshoot::{Extractor, HeadKind, Options};
 
 use crate::preset::Preset;
 
@@ -33,6 +34,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Measure how well heads do on a folder per class.
     Eval(EvalArgs),
+    /// Measure what an extraction takes: time by layers, memory, heat.
+    Bench(BenchArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -103,6 +106,29 @@ pub struct InspectArgs {
     pub layers: bool,
 }
 
+/// How packages are run.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RunArgs {
+    /// Threads that share an int8 network; float and mixed packages run on one.
+    #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
+    pub threads: NonZeroU8,
+}
+
+impl RunArgs {
+    /// Opens a package to be run like this.
+    ///
+    /// # Errors
+    /// As [`Extractor::open_with`].
+    pub fn open(&self, package: &Path) -> Result<Extractor, offshoot::Error> {
+        Extractor::open_with(package, &self.options())
+    }
+
+    /// What was asked for.
+    pub fn options(&self) -> Options {
+        Options { threads: self.threads, ..Options::default() }
+    }
+}
+
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
@@ -113,6 +139,9 @@ pub struct EmbedArgs {
     /// The .npz file to write.
     #[arg(short, long)]
     pub output: PathBuf,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `train`.
@@ -128,6 +157,9 @@ pub struct TrainArgs {
     /// Kind of head: softmax or nearest-mean.
     #[arg(long, default_value_t = HeadKind::Softmax)]
     pub head: HeadKind,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `predict`.
@@ -140,6 +172,9 @@ pub struct PredictArgs {
     /// Pictures.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `eval`.
@@ -162,6 +197,32 @@ pub struct EvalArgs {
     /// Kind of head [default: each].
     #[arg(long)]
     pub head: Option<HeadKind>,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Extractions to measure [default: as many as fit in 2 seconds, at least 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: Option<u32>,
+    /// Run the float network of the ONNX model that the package was made from as well, by tract on
+    /// one thread, in turns with the package.
+    #[arg(long, value_name = "ONNX")]
+    pub compare: Option<PathBuf>,
+    /// Run layers one by one that would run together row by row, to see each one's time.
+    #[arg(long)]
+    pub no_chains: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `demo`.

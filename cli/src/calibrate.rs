@@ -100,6 +100,10 @@ pub struct Reference {
     input: Vec<f32>,
 }
 
+/// An input of [`Reference::forward`].
+#[derive(Debug)]
+pub struct Prepared(TValue);
+
 impl std::fmt::Debug for Reference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reference").field("preprocess", &self.preprocess).finish_non_exhaustive()
@@ -122,13 +126,30 @@ impl Reference {
     /// # Errors
     /// What tract reports.
     pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>, CalibrateError> {
+        let input = self.prepare(frame)?;
+        self.forward(&input)
+    }
+
+    /// A picture as the source model's input.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn prepare(&mut self, frame: &Frame<'_>) -> Result<Prepared, CalibrateError> {
         let p = &self.preprocess;
         let _ = p.normalize_into(frame, &mut self.input);
         let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
         let planar: Vec<f32> =
             (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect();
         let input = Tensor::from_shape(&[1, c, h, w], &planar).map_err(reference)?;
-        let outputs = self.state.run(tvec!(input.into_tvalue())).map_err(reference)?;
+        Ok(Prepared(input.into_tvalue()))
+    }
+
+    /// The source model's output for an input, in its own order.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn forward(&mut self, input: &Prepared) -> Result<Vec<f32>, CalibrateError> {
+        let outputs = self.state.run(tvec!(input.0.clone())).map_err(reference)?;
         let values = outputs[0].cast_to::<f32>().map_err(reference)?;
         let plain = values.try_as_plain_ram().map_err(reference)?;
         Ok(plain.as_slice::<f32>().map_err(reference)?.to_vec())

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use offshoot::Extractor;
 use thiserror::Error;
 
-use crate::args::Command;
+use crate::args::{Command, RunArgs};
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset};
 use crate::embeddings::Embeddings;
 use crate::import::ImportError;
 
+mod bench;
 mod convert;
 mod demo;
 mod embed;
@@ -47,6 +48,14 @@ pub enum CommandError {
         /// The folder.
         path: PathBuf,
         /// What is missing.
+        what: String,
+    },
+    /// The model to compare with is another one.
+    #[error("{path}: {what}")]
+    Compare {
+        /// The model.
+        path: PathBuf,
+        /// How it differs.
         what: String,
     },
     /// A golden vector gave something else.
@@ -86,6 +95,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -107,6 +117,10 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// A labelled folder and its embeddings.
 struct Embedded {
     data: Dataset,
@@ -115,9 +129,9 @@ struct Embedded {
     val: Embeddings,
 }
 
-fn embed_data(package: &Path, folder: &Path) -> Result<Embedded, CommandError> {
+fn embed_data(run: &RunArgs, package: &Path, folder: &Path) -> Result<Embedded, CommandError> {
     let data = Dataset::open(folder)?;
-    let mut extractor = Extractor::open(package)?;
+    let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let train = Embeddings::extract(&mut extractor, &data.train, || bar.inc(1))?;
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;

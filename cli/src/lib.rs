@@ -2,9 +2,10 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`].
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`bench`] measures, on a [`machine`].
 
 pub mod args;
+pub mod bench;
 pub mod calibrate;
 pub mod commands;
 pub mod convert;
@@ -15,6 +16,7 @@ pub mod fold;
 pub mod guard;
 pub mod import;
 pub mod ir;
+pub mod machine;
 pub mod preset;
 pub mod quantize;
 pub mod report;

@@ -31,6 +31,9 @@ pub enum ErrorKind {
     /// The environment asks for an instruction set that is not here.
     #[error(transparent)]
     Isa(#[from] IsaError),
+    /// The system gives no threads.
+    #[error("no threads to run on: {0}")]
+    Threads(std::io::Error),
     /// The plan did not run.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -1,16 +1,17 @@
 //! From a frame to its embedding.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{PackageId, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
-use offshoot_engine::{Buffer, Isa, Plan, Step};
+use offshoot_engine::{Buffer, Isa, Plan, Step, Team};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Options};
 
 /// An opened package with the memory to run it: frames in, embeddings out.
 ///
@@ -55,15 +56,19 @@ impl std::ops::Deref for Bytes {
 enum Backend {
     Engine {
         plan: Plan<Vec<Step>>,
+        /// Where more than one thread runs it.
+        team: Option<Team>,
         packed: Buffer,
         arena: Buffer,
-        weights: std::ops::Range<usize>,
+        weights: Range<usize>,
         table: Vec<i8>,
     },
     #[cfg(feature = "tract")]
     Tract {
         network: Box<offshoot_tract::Network>,
         input: Input,
+        /// Of the graph.
+        nodes: usize,
     },
 }
 
@@ -72,6 +77,16 @@ enum Backend {
 enum Input {
     Codes { codes: Vec<i8>, table: Vec<i8> },
     Floats(Vec<f32>),
+}
+
+/// What [`Extractor::embed_watched`] has just done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// The frame was brought to the network's input.
+    Preprocess,
+    /// These nodes of the graph were run: one, or those that run together. A concatenation comes
+    /// once for each operand, a reshape not at all, a network on tract-core as a whole.
+    Nodes(Range<usize>),
 }
 
 /// What an extractor takes.
@@ -124,13 +139,21 @@ impl Extractor {
     /// # Errors
     /// A file that cannot be read, is not a package, or needs a feature this program lacks.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// [`Extractor::open`] with settings.
+    ///
+    /// # Errors
+    /// As [`Extractor::open`], or the system gives no threads.
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::at(e, path))?;
         // SAFETY: the map is only read. Its bytes are as constant as the file: whoever truncates or
         // rewrites a package in place while it is open breaks this, which is why our tools replace
         // packages by rename; `from_bytes` is there for files that cannot be trusted to stay.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::at(e, path))?;
-        Self::build(Bytes::Map(map)).map_err(|e| Error::at(e, path))
+        Self::build(Bytes::Map(map), options).map_err(|e| Error::at(e, path))
     }
 
     /// Opens a package in memory.
@@ -138,7 +161,15 @@ impl Extractor {
     /// # Errors
     /// As [`Extractor::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        Ok(Self::build(Bytes::Owned(bytes))?)
+        Self::from_bytes_with(bytes, &Options::default())
+    }
+
+    /// [`Extractor::from_bytes`] with settings.
+    ///
+    /// # Errors
+    /// As [`Extractor::open_with`].
+    pub fn from_bytes_with(bytes: Vec<u8>, options: &Options) -> Result<Self, Error> {
+        Ok(Self::build(Bytes::Owned(bytes), options)?)
     }
 
     /// Opens a package linked into the program with `include_bytes!`.
@@ -146,14 +177,14 @@ impl Extractor {
     /// # Errors
     /// As [`Extractor::open`].
     pub fn from_static(bytes: &'static [u8]) -> Result<Self, Error> {
-        Ok(Self::build(Bytes::Static(bytes))?)
+        Ok(Self::build(Bytes::Static(bytes), &Options::default())?)
     }
 
-    fn build(bytes: Bytes) -> Result<Self, ErrorKind> {
+    fn build(bytes: Bytes, options: &Options) -> Result<Self, ErrorKind> {
         let package = Package::open(&bytes)?;
         let graph = package.graph();
         let backend = match package.manifest().precision {
-            Precision::Int8 => engine(&bytes, &package)?,
+            Precision::Int8 => engine(&bytes, &package, options)?,
             precision => tract(&package, precision)?,
         };
         let element = graph.tensor(graph.output()).element;
@@ -195,6 +226,24 @@ impl Extractor {
         }
     }
 
+    /// Threads that share the network.
+    pub fn threads(&self) -> usize {
+        match &self.backend {
+            Backend::Engine { plan, .. } => usize::from(plan.config().threads.get()),
+            #[cfg(feature = "tract")]
+            Backend::Tract { .. } => 1,
+        }
+    }
+
+    /// Whose kernels run an int8 network; `None` where tract-core runs it.
+    pub fn isa(&self) -> Option<Isa> {
+        match &self.backend {
+            Backend::Engine { plan, .. } => Some(plan.config().isa),
+            #[cfg(feature = "tract")]
+            Backend::Tract { .. } => None,
+        }
+    }
+
     /// The embedding of a frame of any size; valid until the next call.
     ///
     /// Int8 packages: allocates nothing.
@@ -202,22 +251,46 @@ impl Extractor {
     /// # Errors
     /// What tract-core reports; int8 packages do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
+        self.embed_watched(frame, |_| {})
+    }
+
+    /// [`Extractor::embed`], telling `watch` after each stage what it was: with a clock in it, a
+    /// profile.
+    ///
+    /// # Errors
+    /// As [`Extractor::embed`].
+    pub fn embed_watched(
+        &mut self,
+        frame: &Frame<'_>,
+        mut watch: impl FnMut(Stage),
+    ) -> Result<Embedding<'_>, Error> {
         match &mut self.backend {
-            Backend::Engine { plan, packed, arena, weights, table } => {
+            Backend::Engine { plan, team, packed, arena, weights, table } => {
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
-                plan.run(&self.bytes[weights.clone()], packed, arena)?;
+                watch(Stage::Preprocess);
+                let weights = &self.bytes[weights.clone()];
+                let watch = |steps: &[Step]| watch(stage(steps));
+                match team {
+                    Some(team) => team.run_watched(plan, weights, packed, arena, watch)?,
+                    None => plan.run_watched(weights, packed, arena, watch)?,
+                }
             }
             #[cfg(feature = "tract")]
-            Backend::Tract { network, input } => match input {
-                Input::Codes { codes, table } => {
-                    self.preprocess.quantize_into(frame, table, codes)?;
-                    network.run_codes(codes)?;
+            Backend::Tract { network, input, nodes } => {
+                match input {
+                    Input::Codes { codes, table } => {
+                        self.preprocess.quantize_into(frame, table, codes)?;
+                        watch(Stage::Preprocess);
+                        network.run_codes(codes)?;
+                    }
+                    Input::Floats(values) => {
+                        self.preprocess.normalize_into(frame, values)?;
+                        watch(Stage::Preprocess);
+                        network.run_floats(values)?;
+                    }
                 }
-                Input::Floats(values) => {
-                    self.preprocess.normalize_into(frame, values)?;
-                    network.run_floats(values)?;
-                }
-            },
+                watch(Stage::Nodes(0..*nodes));
+            }
         }
         Ok(self.result())
     }
@@ -259,10 +332,16 @@ impl Extractor {
     }
 }
 
-fn engine(bytes: &[u8], package: &Package<'_>) -> Result<Backend, ErrorKind> {
+/// The nodes of steps that ran together.
+fn stage(steps: &[Step]) -> Stage {
+    let node = |step: Option<&Step>| step.map_or(0, Step::node);
+    Stage::Nodes(node(steps.first())..node(steps.last()) + 1)
+}
+
+fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Backend, ErrorKind> {
     let graph = package.graph();
-    let (isa, all) = (Isa::from_env()?, 0..graph.node_count());
-    let (plan, _) = Plan::build(graph, isa, all, &[Graph::INPUT], &[graph.output()])?;
+    let (config, all) = (options.config()?, 0..graph.node_count());
+    let (plan, _) = Plan::build(graph, config, all, &[Graph::INPUT], &[graph.output()])?;
     let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
     let (mut packed, arena) = (buffer(plan.packed_bytes())?, buffer(plan.arena_bytes())?);
     plan.pack(graph.weights(), &mut packed)?;
@@ -270,7 +349,9 @@ fn engine(bytes: &[u8], package: &Package<'_>) -> Result<Backend, ErrorKind> {
     let start = graph.weights().as_ptr().addr() - bytes.as_ptr().addr();
     let weights = start..start + graph.weights().len();
     let table = package.input_table().to_vec();
-    Ok(Backend::Engine { plan, packed, arena, weights, table })
+    let threads = config.threads.get();
+    let team = if threads > 1 { Some(Team::new(threads).map_err(ErrorKind::Threads)?) } else { None };
+    Ok(Backend::Engine { plan, team, packed, arena, weights, table })
 }
 
 #[cfg(feature = "tract")]
@@ -281,7 +362,8 @@ fn tract(package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorK
         Element::Int8(_) => Input::Codes { codes: vec![0; values], table: package.input_table().to_vec() },
         Element::Float => Input::Floats(vec![0.0; values]),
     };
-    Ok(Backend::Tract { network: Box::new(offshoot_tract::Network::new(graph)?), input })
+    let network = Box::new(offshoot_tract::Network::new(graph)?);
+    Ok(Backend::Tract { network, input, nodes: graph.node_count() })
 }
 
 #[cfg(not(feature = "tract"))]

@@ -19,14 +19,17 @@
 mod error;
 mod extractor;
 mod head;
+mod options;
 #[cfg(feature = "image")]
 mod picture;
 
 pub use error::{Error, ErrorKind};
-pub use extractor::{Extractor, Memory, Verification};
+pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{Answer, ClassId, Fit, HeadKind, Limits, Probability};
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
+pub use offshoot_engine::Isa;
+pub use options::Options;
 #[cfg(feature = "image")]
 pub use picture::Picture;

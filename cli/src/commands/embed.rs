@@ -3,7 +3,6 @@
 use std::io::{self, Cursor, Write};
 
 use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
-use offshoot::Extractor;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -16,7 +15,7 @@ use crate::embeddings::Embeddings;
 /// (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let data = Dataset::open(&args.data)?;
-    let mut extractor = Extractor::open(&args.package)?;
+    let mut extractor = args.run.open(&args.package)?;
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
     let bar = progress_bar(samples.len(), "embed");
     let embeddings = Embeddings::extract(&mut extractor, &samples, || bar.inc(1));

@@ -4,7 +4,7 @@ use offshoot::Extractor;
 use offshoot_core::graph::Element;
 use offshoot_core::preprocess::Resize;
 
-use super::CommandError;
+use super::{CommandError, hex};
 use crate::args::InspectArgs;
 use crate::report::{bytes, millions};
 
@@ -58,8 +58,4 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

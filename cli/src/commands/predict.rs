@@ -1,12 +1,12 @@
 //! `offshoot predict`.
 
-use offshoot::{Extractor, Head, Picture};
+use offshoot::{Head, Picture};
 
 use super::CommandError;
 use crate::args::PredictArgs;
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
-    let mut extractor = Extractor::open(&args.package)?;
+    let mut extractor = args.run.open(&args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
     for path in &args.images {
         let picture = Picture::open(path)?;

@@ -7,7 +7,7 @@ use crate::args::TrainArgs;
 use crate::teach::{accuracy, teach};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let Embedded { data, extractor, train, val } = embed_data(&args.package, &args.data)?;
+    let Embedded { data, extractor, train, val } = embed_data(&args.run, &args.package, &args.data)?;
     let start = Instant::now();
     let picks: Vec<usize> = (0..train.len()).collect();
     let mut head = teach(args.head, &extractor, &data.classes, &train, &picks)?;

@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The system's allocator with a counter in front; a suite makes it its `#[global_allocator]`.
 #[derive(Debug)]
@@ -31,7 +32,11 @@ thread_local! {
     static COUNTS: Cell<Counts> = const { Cell::new(Counts::NONE) };
 }
 
+/// Calls of all threads together.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
 fn count(add: impl Fn(&mut Counts)) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
     let mut counts = COUNTS.get();
     add(&mut counts);
     COUNTS.set(counts);
@@ -77,6 +82,14 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (Counts, T) {
         bytes: after.bytes - before.bytes,
     };
     (counts, value)
+}
+
+/// What all threads of the process ask of the allocator while `work` runs: calls of any kind. Only for
+/// a suite of one test, as others run beside it.
+pub fn calls_of_all_threads<T>(work: impl FnOnce() -> T) -> (u64, T) {
+    let before = CALLS.load(Ordering::Relaxed);
+    let value = work();
+    (CALLS.load(Ordering::Relaxed) - before, value)
 }
 
 /// Proves that the counter sees all three kinds of calls, and nothing where there are none.

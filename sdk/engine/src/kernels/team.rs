@@ -102,6 +102,25 @@ impl Team {
         packed: &[i8],
         arena: &mut [i8],
     ) -> Result<(), RunError> {
+        self.run_watched(plan, weights, packed, arena, |_| {})
+    }
+
+    /// [`Plan::run_watched`] by all threads; `watch` is called on this one, each time after all
+    /// have done their part.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    ///
+    /// # Panics
+    /// As [`Team::run`].
+    pub fn run_watched<S: AsRef<[Step]> + AsMut<[Step]>>(
+        &mut self,
+        plan: &Plan<S>,
+        weights: &[u8],
+        packed: &[i8],
+        arena: &mut [i8],
+        watch: impl FnMut(&[Step]),
+    ) -> Result<(), RunError> {
         let (packed, arena) = plan.memory(packed, arena)?;
         let (config, steps) = (plan.config(), plan.steps());
         let job = Job { config, steps, weights, packed, arena: Arena::new(arena) };
@@ -112,7 +131,7 @@ impl Team {
         unsafe { *self.shared.job.get() = Some(job) };
         self.shared.epoch.fetch_add(1, Ordering::Release);
         self.workers.iter().for_each(|worker| worker.thread().unpark());
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.share(job, 0))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.share(job, 0, watch))) {
             while !self.workers.iter().all(JoinHandle::is_finished) {
                 thread::yield_now();
             }
@@ -142,7 +161,7 @@ impl Shared {
             // SAFETY: `epoch` moved, so the job is there; it stays until this thread is at the last
             // barrier.
             let Some(job) = (unsafe { *self.job.get() }) else { continue };
-            if catch_unwind(AssertUnwindSafe(|| self.share(job, index))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.share(job, index, |_| {}))).is_err() {
                 return;
             }
         }
@@ -165,7 +184,7 @@ impl Shared {
     }
 
     /// This thread's parts of every step.
-    fn share(&self, job: Job<'_>, index: usize) {
+    fn share(&self, job: Job<'_>, index: usize, mut watch: impl FnMut(&[Step])) {
         let _guard = Guard(self);
         let count = usize::from(job.config.threads.get());
         let mut at = 0;
@@ -175,7 +194,9 @@ impl Shared {
                 dispatch::run(job.config.isa, &job.steps[at..], job.weights, job.packed, job.arena, part);
             }
             self.barrier();
-            at += usize::from(step.chain.max(1));
+            let next = at + usize::from(step.chain.max(1));
+            watch(&job.steps[at..next]);
+            at = next;
         }
     }
 

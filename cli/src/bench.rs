@@ -1,0 +1,308 @@
+//! How long extraction takes: whole, by layers, and beside tract's float network.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use offshoot::{Error, Extractor, Frame, Stage};
+use offshoot_core::package::Package;
+use offshoot_core::preprocess::Preprocess;
+
+use crate::calibrate::{CalibrateError, Prepared, Reference, cosine, pool_planes};
+use crate::commands::CommandError;
+use crate::convert::ConvertError;
+use crate::emit;
+use crate::guard::quietly;
+use crate::import::{Imported, Source};
+
+/// Measured for this long where nobody says how often.
+pub const LONG_ENOUGH: Duration = Duration::from_secs(2);
+/// And this often at least.
+pub const LEAST_RUNS: usize = 10;
+/// Extractions before measuring begins, the first one among them: pages, caches, branch predictors.
+const WARM_UP: usize = 3;
+
+/// How a set of runs is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percentiles {
+    /// How many runs.
+    pub runs: usize,
+    /// The fastest.
+    pub min: Duration,
+    /// Half of the runs took no longer.
+    pub p50: Duration,
+    /// Nine of ten.
+    pub p90: Duration,
+    /// Ninety-nine of a hundred.
+    pub p99: Duration,
+}
+
+impl Percentiles {
+    /// Of some runs, by nearest rank: every number is one that was measured.
+    ///
+    /// # Panics
+    /// Without a run.
+    pub fn of(runs: &[Duration]) -> Self {
+        let mut sorted = runs.to_vec();
+        sorted.sort_unstable();
+        let rank = |percent: usize| sorted[(percent * sorted.len()).div_ceil(100).max(1) - 1];
+        Self { runs: sorted.len(), min: sorted[0], p50: rank(50), p90: rank(90), p99: rank(99) }
+    }
+}
+
+/// Nodes of the graph that run together, or the preprocessing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// None for the preprocessing.
+    pub nodes: Range<usize>,
+    /// What they do.
+    pub operation: String,
+    /// The name of the last.
+    pub name: String,
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Median.
+    pub time: Duration,
+    /// Of the sum of all layers' medians.
+    pub share: f64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Times {
+    /// The first extraction since the package was opened.
+    pub first: Duration,
+    /// Its network alone.
+    pub first_network: Duration,
+    /// Whole extractions: a frame in, its embedding out.
+    pub extraction: Percentiles,
+    /// The network alone.
+    pub network: Percentiles,
+    /// In the order of execution.
+    pub layers: Vec<Layer>,
+    /// The float network alone, where there is one to compare with.
+    pub float: Option<Percentiles>,
+}
+
+/// tract's float network of the same cut, with its input.
+#[derive(Debug)]
+pub struct Float {
+    network: Reference,
+    input: Prepared,
+    /// Its embedding of the frame.
+    pub embedding: Vec<f32>,
+}
+
+impl Float {
+    /// Of the model that a package was made from, on a frame.
+    ///
+    /// # Errors
+    /// A model that is not that one, or does not run.
+    pub fn open(path: &Path, package: &Package<'_>, frame: &Frame<'_>) -> Result<Self, CommandError> {
+        let source = Source::open(path)?;
+        let manifest = package.manifest();
+        let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
+        if source.sha256 != manifest.source_sha256 {
+            return Err(other(format!("not the `{}` that the package was made from", manifest.source)));
+        }
+        let (cut, p) = (manifest.cut, &manifest.preprocess);
+        let imported = quietly(|| import(&source, cut, p))
+            .unwrap_or_else(|panic| Err(source.analyse(panic).into()))?
+            .ok_or_else(|| other(format!("its cut `{cut}` was not found again")))?;
+        let float = Self::prepare(imported, p, frame, package.embedding_dim());
+        Ok(float.map_err(ConvertError::from)?)
+    }
+
+    fn prepare(
+        imported: Imported,
+        preprocess: &Preprocess,
+        frame: &Frame<'_>,
+        dim: usize,
+    ) -> Result<Self, CalibrateError> {
+        let mut network = Reference::new(imported.reference, preprocess)?;
+        let input = network.prepare(frame)?;
+        let mut embedding = network.forward(&input)?;
+        if embedding.len() != dim {
+            embedding = pool_planes(&embedding, dim);
+        }
+        Ok(Self { network, input, embedding })
+    }
+
+    fn time(&mut self) -> Result<Duration, CommandError> {
+        let start = Instant::now();
+        let values = self.network.forward(&self.input).map_err(ConvertError::from)?;
+        let time = start.elapsed();
+        drop(values);
+        Ok(time)
+    }
+}
+
+/// Finds a cut again; a package keeps the end of a long name only.
+fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, CommandError> {
+    let size = Some((p.width.into(), p.height.into()));
+    let found = source.import(source.metadata("offshoot.cut"), size)?;
+    if emit::shorten(&found.cut.name) == cut {
+        return Ok(Some(found));
+    }
+    if cut.len() == offshoot_core::limits::NAME {
+        return Ok(None);
+    }
+    Ok(Some(source.import(Some(cut), size)?))
+}
+
+/// Measures `runs` extractions, or as many as fit in [`LONG_ENOUGH`].
+///
+/// Each round is one whole extraction, one that is watched layer by layer, and one run of `float`, so
+/// that whatever else the machine does meets all three.
+///
+/// # Errors
+/// What tract reports.
+pub fn measure(
+    extractor: &mut Extractor,
+    frame: &Frame<'_>,
+    mut float: Option<&mut Float>,
+    runs: Option<usize>,
+) -> Result<Times, CommandError> {
+    let whole = |extractor: &mut Extractor| {
+        let start = Instant::now();
+        extractor.embed(frame).map(|_| start.elapsed())
+    };
+    let mut start_up = Profile::default();
+    start_up.run(extractor, frame)?;
+    for _ in 1..WARM_UP {
+        whole(extractor)?;
+        if let Some(float) = float.as_deref_mut() {
+            float.time()?;
+        }
+    }
+    let (mut extraction, mut floats) = (Vec::new(), Vec::new());
+    let mut profile = Profile::default();
+    let start = Instant::now();
+    let enough = |done: usize| match runs {
+        Some(runs) => done >= runs,
+        None => done >= LEAST_RUNS && start.elapsed() >= LONG_ENOUGH,
+    };
+    while !enough(extraction.len()) {
+        extraction.push(whole(extractor)?);
+        profile.run(extractor, frame)?;
+        if let Some(float) = float.as_deref_mut() {
+            floats.push(float.time()?);
+        }
+    }
+    Ok(Times {
+        first: start_up.latest.iter().map(|(_, time)| *time).sum(),
+        first_network: start_up.network[0],
+        extraction: Percentiles::of(&extraction),
+        network: Percentiles::of(&profile.network),
+        layers: profile.layers(&extractor.package()),
+        float: float.map(|_| Percentiles::of(&floats)),
+    })
+}
+
+/// Times of each stage, one per run.
+#[derive(Debug, Default)]
+struct Profile {
+    stages: Vec<(Stage, Vec<Duration>)>,
+    network: Vec<Duration>,
+    /// Of the latest run.
+    latest: Vec<(Stage, Duration)>,
+}
+
+impl Profile {
+    fn run(&mut self, extractor: &mut Extractor, frame: &Frame<'_>) -> Result<(), Error> {
+        let latest = &mut self.latest;
+        latest.clear();
+        let mut last = Instant::now();
+        extractor.embed_watched(frame, |stage| {
+            let now = Instant::now();
+            match latest.last_mut() {
+                // A concatenation comes once for each operand.
+                Some((same, time)) if *same == stage => *time += now - last,
+                _ => latest.push((stage, now - last)),
+            }
+            last = now;
+        })?;
+        if self.stages.is_empty() {
+            self.stages = self.latest.iter().map(|(stage, _)| (stage.clone(), Vec::new())).collect();
+        }
+        for ((_, times), (_, time)) in self.stages.iter_mut().zip(&self.latest) {
+            times.push(*time);
+        }
+        let of_network = self.latest.iter().filter(|(stage, _)| *stage != Stage::Preprocess);
+        self.network.push(of_network.map(|(_, time)| *time).sum());
+        Ok(())
+    }
+
+    fn layers(&self, package: &Package<'_>) -> Vec<Layer> {
+        let mut layers: Vec<Layer> = self
+            .stages
+            .iter()
+            .map(|(stage, times)| {
+                let time = Percentiles::of(times).p50;
+                match stage {
+                    Stage::Preprocess => Layer {
+                        nodes: 0..0,
+                        operation: "preprocessing".to_string(),
+                        name: String::new(),
+                        macs: 0,
+                        time,
+                        share: 0.0,
+                    },
+                    Stage::Nodes(nodes) => layer(package, nodes.clone(), time),
+                }
+            })
+            .collect();
+        let sum: Duration = layers.iter().map(|l| l.time).sum();
+        for layer in &mut layers {
+            layer.share = layer.time.as_secs_f64() / sum.as_secs_f64().max(f64::MIN_POSITIVE);
+        }
+        layers
+    }
+}
+
+fn layer(package: &Package<'_>, nodes: Range<usize>, time: Duration) -> Layer {
+    let graph = package.graph();
+    let (mut operation, mut name, mut macs) = (String::new(), String::new(), 0);
+    for (id, node) in graph.nodes().skip(nodes.start).take(nodes.len()) {
+        if !operation.is_empty() {
+            operation.push_str(" > ");
+        }
+        operation.push_str(node.op.name());
+        name = node.name.to_string();
+        macs += graph.node_macs(id, &node);
+    }
+    // More run together only where tract-core runs all.
+    if nodes.len() > 3 {
+        operation = "network on tract-core".to_string();
+    }
+    Layer { nodes, operation, name, macs, time, share: 0.0 }
+}
+
+/// How near an extractor's embedding of a frame is to the float network's.
+///
+/// # Errors
+/// What tract-core reports.
+pub fn agreement(extractor: &mut Extractor, frame: &Frame<'_>, float: &Float) -> Result<f64, Error> {
+    let embedding: Vec<f32> = extractor.embed(frame)?.iter().collect();
+    Ok(cosine(&embedding, &float.embedding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_runs_that_were_measured() {
+        let of = |micros: &[u64]| {
+            let runs: Vec<Duration> = micros.iter().map(|&m| Duration::from_micros(m)).collect();
+            let p = Percentiles::of(&runs);
+            [p.min, p.p50, p.p90, p.p99].map(|d| d.as_micros())
+        };
+        let hundred: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(of(&hundred), [1, 50, 90, 99]);
+        assert_eq!(of(&[7]), [7; 4]);
+        assert_eq!(of(&[3, 1, 2, 4]), [1, 2, 4, 4]);
+        let thousand: Vec<u64> = (1..=1000).collect();
+        assert_eq!(of(&thousand), [1, 500, 900, 990]);
+    }
+}

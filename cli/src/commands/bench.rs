@@ -1,0 +1,276 @@
+//! `offshoot bench`.
+
+use std::time::{Duration, Instant};
+
+use offshoot::{Extractor, Memory, Options};
+use offshoot_simulator::{Camera, Object};
+use serde_json::{Value, json};
+
+use super::{CommandError, hex};
+use crate::args::BenchArgs;
+use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
+use crate::machine::{Machine, Resident, Temperature, Throttle};
+use crate::report::{bytes, millions};
+
+/// What a small camera delivers.
+const FRAME: (u32, u32) = (640, 480);
+
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    let picture = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
+    let picture = offshoot::Picture::from_rgb(picture.width, picture.height, picture.rgb);
+    let picture = picture.expect("the camera gives as many pixels as its sides say");
+    let frame = picture.frame();
+    let machine = Machine::default();
+    let load = machine.load();
+    let start = Instant::now();
+    let options = Options { chains: !args.no_chains, ..args.run.options() };
+    let mut extractor = Extractor::open_with(&args.package, &options)?;
+    let opened = start.elapsed();
+    let mut float = match &args.compare {
+        Some(path) => Some(Float::open(path, &extractor.package(), &frame)?),
+        None => None,
+    };
+    let before = Heat::of(&machine);
+    let runs = args.runs.map(|runs| runs as usize);
+    let times = measure(&mut extractor, &frame, float.as_mut(), runs)?;
+    let after = Heat::of(&machine);
+    let cosine = float.as_ref().map(|float| agreement(&mut extractor, &frame, float)).transpose()?;
+    let resident = machine.resident();
+    let outcome = Outcome { args, machine, load, extractor, opened, times, cosine, resident, before, after };
+    if args.json {
+        println!("{:#}", outcome.json());
+    } else {
+        outcome.print();
+    }
+    Ok(())
+}
+
+/// What the sensors say.
+struct Heat {
+    temperatures: Vec<Temperature>,
+    throttle: Option<Throttle>,
+}
+
+impl Heat {
+    fn of(machine: &Machine) -> Self {
+        Self { temperatures: machine.temperatures(), throttle: machine.throttle() }
+    }
+}
+
+struct Outcome<'a> {
+    args: &'a BenchArgs,
+    machine: Machine,
+    /// Before anything was measured.
+    load: Option<f64>,
+    extractor: Extractor,
+    opened: Duration,
+    times: Times,
+    /// Of the embedding to the float network's.
+    cosine: Option<f64>,
+    resident: Option<Resident>,
+    before: Heat,
+    after: Heat,
+}
+
+impl Outcome<'_> {
+    /// `None` where the machine has no sign of throttling.
+    fn throttled(&self) -> Option<bool> {
+        Some(self.after.throttle?.since(&self.before.throttle?))
+    }
+
+    /// Time of the package's network over that of the float network.
+    fn ratio(&self) -> Option<f64> {
+        let float = self.times.float?;
+        Some(self.times.network.p50.as_secs_f64() / float.p50.as_secs_f64())
+    }
+
+    fn isa(&self) -> Option<&'static str> {
+        self.extractor.isa().map(|isa| isa.name())
+    }
+
+    fn json(&self) -> Value {
+        let package = self.extractor.package();
+        let manifest = package.manifest();
+        let Memory { arena, lower_bound, packed, package: size } = self.extractor.memory();
+        let p = &self.times;
+        json!({
+            "package": self.args.package.display().to_string(),
+            "id": hex(&manifest.id),
+            "source": manifest.source,
+            "cut": manifest.cut,
+            "precision": manifest.precision.name(),
+            "macs": package.graph().macs(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "processor": self.machine.processor(),
+            "cores": std::thread::available_parallelism().ok().map(usize::from),
+            "load": self.load,
+            "clock_mhz": self.machine.clock().map(|(now, most)| json!({ "now": now, "highest": most })),
+            "threads": self.extractor.threads(),
+            "isa": self.isa(),
+            "chains": !self.args.no_chains,
+            "frame": [FRAME.0, FRAME.1],
+            "open_ns": nanoseconds(self.opened),
+            "first_ns": nanoseconds(p.first),
+            "first_network_ns": nanoseconds(p.first_network),
+            "extraction": percentiles(&p.extraction),
+            "network": percentiles(&p.network),
+            "layers": p.layers.iter().map(layer).collect::<Vec<_>>(),
+            "memory": {
+                "arena": arena,
+                "lower_bound": lower_bound,
+                "packed": packed,
+                "package": size,
+                "resident": self.resident.map(|r| r.now),
+                "anonymous": self.resident.map(|r| r.anonymous),
+                "peak": self.resident.map(|r| r.peak),
+            },
+            "temperature_before": temperatures(&self.before.temperatures),
+            "temperature_after": temperatures(&self.after.temperatures),
+            "throttled": self.throttled(),
+            "compare": self.compare_json(),
+        })
+    }
+
+    fn compare_json(&self) -> Option<Value> {
+        let (model, float) = (self.args.compare.as_ref()?, self.times.float?);
+        Some(json!({
+            "model": model.display().to_string(),
+            "engine": "tract f32",
+            "threads": 1,
+            "network": percentiles(&float),
+            "ratio": self.ratio(),
+            "pays": self.ratio().map(|ratio| ratio < 1.0),
+            "cosine": self.cosine,
+        }))
+    }
+
+    fn print(&self) {
+        let package = self.extractor.package();
+        let macs = millions(package.graph().macs());
+        let precision = package.manifest().precision.name();
+        println!("{}  {precision}, {macs} MACs", self.args.package.display());
+        self.print_machine();
+        let p = &self.times;
+        println!(
+            "  open           {:.3} ms, then the first extraction {:.3} ms",
+            ms(self.opened),
+            ms(p.first)
+        );
+        let (width, height) = FRAME;
+        println!("  extraction     {} ({width}x{height} frame)", spread(&p.extraction));
+        println!("  network alone  {}", spread(&p.network));
+        self.print_memory();
+        println!();
+        println!(
+            "  {:>9}  {:<28} {:>9} {:>7} {:>9} {:>7}  name",
+            "nodes", "operation", "us", "share", "MACs", "MAC/ns"
+        );
+        p.layers.iter().for_each(print_layer);
+        println!("\n  no MAC/cycle: programs may not read the processor's cycle counter, only its clock");
+        self.print_comparison();
+    }
+
+    fn print_machine(&self) {
+        let unknown = || "not told by this machine".to_string();
+        let processor = self.machine.processor().unwrap_or_else(unknown);
+        let kernels = self.isa().unwrap_or("tract-core");
+        let threads = self.extractor.threads();
+        let load = self.load.map_or_else(unknown, |load| format!("{load:.2}"));
+        let threads = if threads == 1 { "1 thread".to_string() } else { format!("{threads} threads") };
+        println!("  processor      {processor}; {kernels}, {threads}, load {load} before");
+        if let Some((now, most)) = self.machine.clock() {
+            println!("  clock          {now:.0} MHz of {most:.0}");
+        }
+        let pairs = self.before.temperatures.iter().zip(&self.after.temperatures);
+        let readings: Vec<String> =
+            pairs.map(|(b, a)| format!("{} {:.1} to {:.1} C", a.zone, b.celsius, a.celsius)).collect();
+        let readings = if readings.is_empty() { unknown() } else { readings.join(", ") };
+        println!("  temperature    {readings}");
+        let throttled = self.throttled().map_or_else(unknown, |t| if t { "yes" } else { "no" }.to_string());
+        println!("  throttled      {throttled}");
+    }
+
+    fn print_memory(&self) {
+        let memory = self.extractor.memory();
+        if memory.arena > 0 {
+            println!("  arena          {} (lower bound {})", bytes(memory.arena), bytes(memory.lower_bound));
+            println!("  packed weights {}", bytes(memory.packed));
+        }
+        println!("  package        {}", bytes(memory.package));
+        if let Some(resident) = self.resident {
+            let (now, anonymous) = (bytes(resident.now as usize), bytes(resident.anonymous as usize));
+            let tract = if self.cosine.is_some() { ", tract's float network included" } else { "" };
+            println!("  resident       {now}, of it {anonymous} in no file{tract}");
+        }
+    }
+
+    fn print_comparison(&self) {
+        let (Some(float), Some(ratio), Some(cosine)) = (self.times.float, self.ratio(), self.cosine) else {
+            return;
+        };
+        println!("\n  tract f32, network alone, one thread: {}", spread(&float));
+        println!("  ratio {ratio:.3}, cosine of the embeddings {cosine:.4}");
+        if ratio >= 1.0 {
+            let precision = self.extractor.package().manifest().precision.name();
+            println!("  {precision} does not pay on this processor: convert with --precision f32");
+        }
+    }
+}
+
+fn print_layer(layer: &Layer) {
+    let nodes = match layer.nodes.len() {
+        0 => String::new(),
+        1 => layer.nodes.start.to_string(),
+        _ => format!("{}-{}", layer.nodes.start, layer.nodes.end - 1),
+    };
+    let (time, share) = (1e6 * layer.time.as_secs_f64(), 100.0 * layer.share);
+    let rate = rate(layer).map_or_else(String::new, |rate| format!("{rate:.1}"));
+    let macs = if layer.macs > 0 { millions(layer.macs) } else { String::new() };
+    let Layer { operation, name, .. } = layer;
+    println!("  {nodes:>9}  {operation:<28} {time:>9.1} {share:>5.1} % {macs:>9} {rate:>7}  {name}");
+}
+
+/// Multiply-adds per nanosecond; none where nothing is multiplied.
+fn rate(layer: &Layer) -> Option<f64> {
+    let time = nanoseconds(layer.time);
+    (layer.macs > 0 && time > 0).then(|| layer.macs as f64 / time as f64)
+}
+
+fn layer(layer: &Layer) -> Value {
+    json!({
+        "nodes": (!layer.nodes.is_empty()).then(|| [layer.nodes.start, layer.nodes.end - 1]),
+        "operation": layer.operation,
+        "name": layer.name,
+        "macs": layer.macs,
+        "ns": nanoseconds(layer.time),
+        "share": layer.share,
+        "mac_per_ns": rate(layer),
+    })
+}
+
+fn percentiles(p: &Percentiles) -> Value {
+    json!({
+        "runs": p.runs,
+        "min_ns": nanoseconds(p.min),
+        "p50_ns": nanoseconds(p.p50),
+        "p90_ns": nanoseconds(p.p90),
+        "p99_ns": nanoseconds(p.p99),
+    })
+}
+
+fn temperatures(all: &[Temperature]) -> Value {
+    all.iter().map(|t| json!({ "zone": t.zone, "celsius": t.celsius })).collect()
+}
+
+fn spread(p: &Percentiles) -> String {
+    let [min, p50, p90, p99] = [p.min, p.p50, p.p90, p.p99].map(ms);
+    format!("p50 {p50:.3} ms  p90 {p90:.3}  p99 {p99:.3}  fastest {min:.3}  {} runs", p.runs)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
+}
+
+fn ms(time: Duration) -> f64 {
+    1e3 * time.as_secs_f64()
+}

@@ -1,0 +1,225 @@
+//! What this machine tells of itself, from `/proc` and `/sys`; nothing where it tells nothing.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// Where to ask: the files of Linux, or a folder made like them.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    root: PathBuf,
+}
+
+/// Memory of this process that lies in RAM, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resident {
+    /// Now.
+    pub now: u64,
+    /// Of this, what belongs to no file.
+    pub anonymous: u64,
+    /// The most there has been.
+    pub peak: u64,
+}
+
+/// A thermal sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Temperature {
+    /// What it measures, in the kernel's words.
+    pub zone: String,
+    /// Degrees.
+    pub celsius: f64,
+}
+
+/// Signs that the processor is slowed down because it is hot or short of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Throttle {
+    /// How often x86 cores have been, since the machine came up.
+    pub events: Option<u64>,
+    /// Raspberry Pi's firmware: bits 0 to 3 for now, 16 to 19 for any time since it came up.
+    pub firmware: Option<u64>,
+    /// The highest state of a cooling device that slows a processor; 0 is full speed.
+    pub cooling: Option<u64>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::at("/")
+    }
+}
+
+impl Machine {
+    /// A machine whose `/proc` and `/sys` lie in `root`.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        let text = fs::read_to_string(self.root.join(path)).ok()?;
+        // Strings of a device tree end with a zero.
+        Some(text.trim_end_matches(['\0', '\n']).to_string())
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        self.read(path)?.trim().parse().ok()
+    }
+
+    /// Folders in `path` whose names begin with `prefix`, in the order of their names.
+    fn folders(&self, path: &str, prefix: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(path)).into_iter().flatten().flatten();
+        let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
+        let mut found: Vec<String> =
+            names.filter(|n| n.starts_with(prefix)).map(|n| format!("{path}/{n}")).collect();
+        found.sort_by_key(|name| (name.len(), name.clone()));
+        found
+    }
+
+    /// The board as its device tree names it, else the processor as it names itself.
+    pub fn processor(&self) -> Option<String> {
+        self.read("proc/device-tree/model").or_else(|| {
+            let cpuinfo = self.read("proc/cpuinfo")?;
+            let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_string())
+        })
+    }
+
+    /// Processors at work, mean of the last minute.
+    pub fn load(&self) -> Option<f64> {
+        self.read("proc/loadavg")?.split(' ').next()?.parse().ok()
+    }
+
+    /// Present and highest clock of the first core in megahertz, as its governor tells them.
+    pub fn clock(&self) -> Option<(f64, f64)> {
+        let mega = |name: &str| {
+            let path = format!("sys/devices/system/cpu/cpu0/cpufreq/{name}");
+            self.number(&path).map(|kilo| kilo as f64 / 1e3)
+        };
+        mega("scaling_cur_freq").zip(mega("cpuinfo_max_freq"))
+    }
+
+    /// What this process takes.
+    pub fn resident(&self) -> Option<Resident> {
+        let status = self.read("proc/self/status")?;
+        let bytes = |key: &str| {
+            let line = status.lines().find(|line| line.split(':').next() == Some(key))?;
+            let kilo: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+            Some(1024 * kilo)
+        };
+        Some(Resident { now: bytes("VmRSS")?, anonymous: bytes("RssAnon")?, peak: bytes("VmHWM")? })
+    }
+
+    /// All sensors that answer.
+    pub fn temperatures(&self) -> Vec<Temperature> {
+        let one = |folder: &String| {
+            let milli: f64 = self.read(&format!("{folder}/temp"))?.trim().parse().ok()?;
+            Some(Temperature { zone: self.read(&format!("{folder}/type"))?, celsius: milli / 1e3 })
+        };
+        self.folders("sys/class/thermal", "thermal_zone").iter().filter_map(one).collect()
+    }
+
+    /// Signs of throttling; `None` where the machine has no such sign.
+    pub fn throttle(&self) -> Option<Throttle> {
+        let firmware = self.read("sys/devices/platform/soc/soc:firmware/get_throttled");
+        let slows = |folder: &&String| {
+            let kind = self.read(&format!("{folder}/type")).unwrap_or_default().to_lowercase();
+            kind.contains("cpu") || kind.contains("processor")
+        };
+        let cores = self.folders("sys/devices/system/cpu", "cpu");
+        let events = |core: &String| self.number(&format!("{core}/thermal_throttle/core_throttle_count"));
+        let found = Throttle {
+            events: cores.iter().filter_map(events).reduce(|a, b| a + b),
+            firmware: firmware.and_then(|t| u64::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok()),
+            cooling: self
+                .folders("sys/class/thermal", "cooling_device")
+                .iter()
+                .filter(slows)
+                .filter_map(|folder| self.number(&format!("{folder}/cur_state")))
+                .max(),
+        };
+        Some(found).filter(|t| *t != Throttle::default())
+    }
+}
+
+impl Throttle {
+    /// Bits of the firmware's word: under-voltage, clock capped, throttled, warm, all now.
+    const NOW: u64 = 0b1111;
+
+    /// Whether the processor was slowed down between `before` and this.
+    pub fn since(&self, before: &Self) -> bool {
+        self.events > before.events
+            || self.firmware.is_some_and(|word| word & Self::NOW != 0)
+            || self.cooling.is_some_and(|state| state > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let machine = Machine::at(dir.path());
+        (dir, machine)
+    }
+
+    #[test]
+    fn a_raspberry_pi() {
+        let (_dir, pi) = machine(&[
+            ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
+            ("proc/cpuinfo", "processor\t: 0\nmodel name\t: ARMv7\n"),
+            ("proc/loadavg", "0.21 0.10 0.05 1/123 4567\n"),
+            ("proc/self/status", "Name:\tx\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\n"),
+            ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
+            ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
+            ("sys/class/thermal/thermal_zone1/type", "silent\n"),
+            ("sys/devices/platform/soc/soc:firmware/get_throttled", "0x50000\n"),
+            ("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "600000\n"),
+            ("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "1500000\n"),
+        ]);
+        assert_eq!(pi.processor().as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
+        assert_eq!(pi.load(), Some(0.21));
+        assert_eq!(pi.clock(), Some((600.0, 1500.0)));
+        let resident = Resident { now: 2_048_000, anonymous: 512_000, peak: 3_072_000 };
+        assert_eq!(pi.resident(), Some(resident));
+        assert_eq!(pi.temperatures(), [Temperature { zone: "cpu-thermal".to_string(), celsius: 48.312 }]);
+        let past = pi.throttle().unwrap();
+        assert_eq!(past, Throttle { firmware: Some(0x50000), ..Throttle::default() });
+        assert!(!past.since(&past), "once since it came up, not now");
+        assert!(Throttle { firmware: Some(0x50005), ..past }.since(&past));
+    }
+
+    #[test]
+    fn an_x86_laptop_and_a_jetson() {
+        let (_dir, laptop) = machine(&[
+            ("proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags: avx2\n"),
+            ("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "3\n"),
+            ("sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "4\n"),
+            ("sys/devices/system/cpu/cpufreq/x", ""),
+        ]);
+        assert_eq!(laptop.processor().as_deref(), Some("Some CPU @ 2 GHz"));
+        let seven = laptop.throttle().unwrap();
+        assert_eq!(seven, Throttle { events: Some(7), ..Throttle::default() });
+        assert!(!seven.since(&seven) && Throttle { events: Some(8), ..seven }.since(&seven));
+
+        let (_dir, jetson) = machine(&[
+            ("sys/class/thermal/cooling_device0/type", "pwm-fan\n"),
+            ("sys/class/thermal/cooling_device0/cur_state", "3\n"),
+            ("sys/class/thermal/cooling_device1/type", "CPU-balanced\n"),
+            ("sys/class/thermal/cooling_device1/cur_state", "0\n"),
+        ]);
+        let cool = jetson.throttle().unwrap();
+        assert_eq!(cool, Throttle { cooling: Some(0), ..Throttle::default() });
+        assert!(!cool.since(&cool) && Throttle { cooling: Some(2), ..cool }.since(&cool));
+    }
+
+    #[test]
+    fn a_machine_that_tells_nothing() {
+        let (_dir, silent) = machine(&[("proc/loadavg", "")]);
+        assert_eq!((silent.processor(), silent.load(), silent.clock()), (None, None, None));
+        assert_eq!((silent.resident(), silent.throttle()), (None, None));
+        assert!(silent.temperatures().is_empty());
+    }
+}

@@ -1,0 +1,43 @@
+//! How an extractor runs.
+
+use std::num::NonZeroU8;
+
+use offshoot_engine::{Config, Isa, IsaError};
+
+/// Settings of an [`Extractor`](crate::Extractor); results are the same under all of them.
+///
+/// They concern int8 packages. What tract-core runs, it runs on one thread with kernels of its own.
+///
+/// ```
+/// # use std::num::NonZeroU8;
+/// # use offshoot::Options;
+/// let two = Options { threads: NonZeroU8::new(2).unwrap(), ..Options::default() };
+/// assert_eq!(Options::default().threads, NonZeroU8::MIN);
+/// # assert_ne!(two, Options::default());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that share a network, the caller's among them. With one, no other is started.
+    pub threads: NonZeroU8,
+    /// Whose kernels run it; where `None`, those that the environment variable `OFFSHOOT_ISA` names,
+    /// else the fastest.
+    pub isa: Option<Isa>,
+    /// Whether an expansion, a depthwise convolution and a projection run together row by row where
+    /// that saves memory.
+    pub chains: bool,
+}
+
+impl Default for Options {
+    /// One thread, the fastest kernels, chains.
+    fn default() -> Self {
+        Self { threads: NonZeroU8::MIN, isa: None, chains: true }
+    }
+}
+
+impl Options {
+    /// What the engine plans for.
+    pub(crate) fn config(&self) -> Result<Config, IsaError> {
+        let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
+        Ok(Config { isa, threads: self.threads, chains: self.chains })
+    }
+}
