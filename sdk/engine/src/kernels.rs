@@ -5,11 +5,24 @@
 //! written in `job.rs`; `sdk/engine/tests/spec.rs` holds every kernel to it, bit for bit.
 
 pub(crate) mod drive;
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))] // nobody reads
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "arm", target_os = "linux")
+    )),
+    allow(dead_code)
+)] // nobody reads
 pub(crate) mod job;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+)))]
 pub(crate) mod absent;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+pub(crate) mod armv7;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 
