@@ -327,7 +327,8 @@ unsafe fn narrow(
 
 /// One window times 16 channels as assembly.
 macro_rules! window {
-    ([$($multiply:literal),+], $head:ident, $weights:ident, $taps:ident, $count:ident, $channel:ident, $out:ident) => {
+    ([$($multiply:literal),+],
+     $head:ident, $weights:ident, $taps:ident, $count:ident, $channel:ident, $out:ident) => {
         asm!(
             ".fpu neon",
             "vld1.8 {{d24, d25, d26, d27}}, [{head}]!",
