@@ -126,6 +126,11 @@ fn mark<const REGION: u32>() {
     unsafe {
         core::arch::asm!(".inst 0xd5032c1f + ({region} << 5)", region = const REGION)
     };
+    #[cfg(target_arch = "arm")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!(".inst 0xe320f060 + {region}", region = const REGION)
+    };
 }
 
 fn main() {

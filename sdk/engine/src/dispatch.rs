@@ -16,8 +16,14 @@ macro_rules! by_isa {
     ($isa:expr, $kernel:ident => $fast:expr, $portable:expr) => {
         match $isa.0 {
             Kind::Generic => $portable,
-            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(not(any(
+                target_arch = "x86_64",
+                target_arch = "aarch64",
+                all(target_arch = "arm", target_os = "linux")
+            )))]
             Kind::Absent($kernel) => $fast,
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Kind::Armv7($kernel) => $fast,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2($kernel) => $fast,
             #[cfg(target_arch = "aarch64")]

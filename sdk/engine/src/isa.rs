@@ -2,8 +2,14 @@
 
 use core::fmt;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+)))]
 use crate::kernels::absent::Absent;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+use crate::kernels::armv7::Armv7;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::avx2::Avx2;
 #[cfg(target_arch = "aarch64")]
@@ -20,8 +26,14 @@ pub struct Isa(pub(crate) Kind);
 pub(crate) enum Kind {
     #[default]
     Generic,
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "arm", target_os = "linux")
+    )))]
     Absent(Absent),
+    #[cfg(all(target_arch = "arm", target_os = "linux"))]
+    Armv7(Armv7),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "aarch64")]
@@ -43,8 +55,14 @@ impl Isa {
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         [
             Some(Kind::Generic),
-            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(not(any(
+                target_arch = "x86_64",
+                target_arch = "aarch64",
+                all(target_arch = "arm", target_os = "linux")
+            )))]
             Absent::detect().map(Kind::Absent),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Armv7::detect().map(Kind::Armv7),
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Kind::Avx2),
             #[cfg(target_arch = "aarch64")]
@@ -69,12 +87,18 @@ impl Isa {
         Self::available().find(|isa| isa.name() == name)
     }
 
-    /// `generic`, `avx2`, `neon`, `neon-dot`, `neon-i8mm`.
+    /// `generic`, `avx2`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Generic => "generic",
-            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(not(any(
+                target_arch = "x86_64",
+                target_arch = "aarch64",
+                all(target_arch = "arm", target_os = "linux")
+            )))]
             Kind::Absent(absent) => match absent {},
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Kind::Armv7(_) => "armv7-neon",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
             #[cfg(target_arch = "aarch64")]

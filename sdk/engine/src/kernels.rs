@@ -6,14 +6,27 @@
 
 pub(crate) mod arena;
 pub(crate) mod drive;
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))] // nobody reads
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "arm", target_os = "linux")
+    )),
+    allow(dead_code)
+)] // nobody reads
 pub(crate) mod job;
 pub(crate) mod run;
 #[cfg(feature = "std")]
 pub(crate) mod team;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+)))]
 pub(crate) mod absent;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+pub(crate) mod armv7;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 

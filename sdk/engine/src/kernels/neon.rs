@@ -186,6 +186,39 @@ macro_rules! reduce {
     };
 }
 
+/// The codes of 16 sums in one register.
+macro_rules! codes {
+    () => {
+        concat!(
+            "ldp q0, q1, [{head}, #16]\n",
+            "tbz {flags:w}, #0, 5f\n",
+            "ldr q2, [{head}, #80]\n",
+            "sqshl v16.4s, v16.4s, v2.4s\n",
+            "sqshl v20.4s, v20.4s, v2.4s\n",
+            "sqshl v24.4s, v24.4s, v2.4s\n",
+            "sqshl v28.4s, v28.4s, v2.4s\n",
+            "5:\n",
+            "sqrdmulh v16.4s, v16.4s, v0.4s\n",
+            "sqrdmulh v20.4s, v20.4s, v0.4s\n",
+            "sqrdmulh v24.4s, v24.4s, v0.4s\n",
+            "sqrdmulh v28.4s, v28.4s, v0.4s\n",
+            "sqxtn v16.4h, v16.4s\n",
+            "sqxtn v24.4h, v24.4s\n",
+            "sqxtn2 v16.8h, v20.4s\n",
+            "sqxtn2 v24.8h, v28.4s\n",
+            "sqadd v16.8h, v16.8h, v1.8h\n",
+            "sqadd v24.8h, v24.8h, v1.8h\n",
+            "sqxtn v16.8b, v16.8h\n",
+            "sqxtn2 v16.16b, v24.8h\n",
+            "tbz {flags:w}, #1, 6f\n",
+            "ldp q0, q1, [{head}, #48]\n",
+            "smax v16.16b, v16.16b, v0.16b\n",
+            "smin v16.16b, v16.16b, v1.16b\n",
+            "6:\n",
+        )
+    };
+}
+
 /// # Safety
 /// As [`Kernel::rows`].
 #[target_feature(enable = "neon")]
@@ -307,31 +340,7 @@ impl Tiles<'_> {
                 half!(),
                 "4:",
                 reduce!(),
-                "ldp q0, q1, [{head}, #16]",
-                "tbz {flags:w}, #0, 5f",
-                "ldr q2, [{head}, #80]",
-                "sqshl v16.4s, v16.4s, v2.4s",
-                "sqshl v20.4s, v20.4s, v2.4s",
-                "sqshl v24.4s, v24.4s, v2.4s",
-                "sqshl v28.4s, v28.4s, v2.4s",
-                "5:",
-                "sqrdmulh v16.4s, v16.4s, v0.4s",
-                "sqrdmulh v20.4s, v20.4s, v0.4s",
-                "sqrdmulh v24.4s, v24.4s, v0.4s",
-                "sqrdmulh v28.4s, v28.4s, v0.4s",
-                "sqxtn v16.4h, v16.4s",
-                "sqxtn v24.4h, v24.4s",
-                "sqxtn2 v16.8h, v20.4s",
-                "sqxtn2 v24.8h, v28.4s",
-                "sqadd v16.8h, v16.8h, v1.8h",
-                "sqadd v24.8h, v24.8h, v1.8h",
-                "sqxtn v16.8b, v16.8h",
-                "sqxtn2 v16.16b, v24.8h",
-                "tbz {flags:w}, #1, 6f",
-                "ldp q0, q1, [{head}, #48]",
-                "smax v16.16b, v16.16b, v0.16b",
-                "smin v16.16b, v16.16b, v1.16b",
-                "6:",
+                codes!(),
                 "st1 {{v16.s}}[0], [{out}], {out_stride}",
                 "st1 {{v16.s}}[1], [{out}], {out_stride}",
                 "st1 {{v16.s}}[2], [{out}], {out_stride}",

@@ -157,97 +157,145 @@ impl Tiles<'_> {
 /// A tile as assembly. For each pixel: its pointer, the register of its codes, and those of the
 /// sums of its first and its last four channels.
 macro_rules! tile {
-    ($name:ident: $(($pixel:literal, $row:ident, $x:literal, $lo:literal, $hi:literal)),+) => {
-        impl Tiles<'_> {
-            /// As many pixels as there are rows times 8 channels.
-            ///
-            /// # Safety
-            /// That many rows lie behind `cells`, pixels of 8 channels behind `out`.
-            #[target_feature(enable = "dotprod")]
-            #[inline]
-            unsafe fn $name(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
-                // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights;
-                // every pixel is written 8 bytes.
-                unsafe {
-                    asm!(
-                        ".arch_extension dotprod",
-                        $(concat!("ldp q", $lo, ", q", $hi, ", [{head}]"),)+
-                        "cbz {sixteens}, 3f",
-                        "2:",
-                        $(concat!("ldr q", $x, ", [{", stringify!($row), "}], #16"),)+
-                        "ldp q8, q9, [{weights}], #32",
-                        "ldp q10, q11, [{weights}], #32",
-                        "ldp q12, q13, [{weights}], #32",
-                        "ldp q14, q15, [{weights}], #32",
-                        "subs {sixteens}, {sixteens}, #1",
-                        $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
-                        $(concat!("sdot v", $lo, ".4s, v10.16b, v", $x, ".4b[1]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v11.16b, v", $x, ".4b[1]"),)+
-                        $(concat!("sdot v", $lo, ".4s, v12.16b, v", $x, ".4b[2]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v13.16b, v", $x, ".4b[2]"),)+
-                        $(concat!("sdot v", $lo, ".4s, v14.16b, v", $x, ".4b[3]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v15.16b, v", $x, ".4b[3]"),)+
-                        "b.ne 2b",
-                        "3:",
-                        "tbz {depth}, #3, 4f",
-                        $(concat!("ldr d", $x, ", [{", stringify!($row), "}], #8"),)+
-                        "ldp q8, q9, [{weights}], #32",
-                        "ldp q10, q11, [{weights}], #32",
-                        $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
-                        $(concat!("sdot v", $lo, ".4s, v10.16b, v", $x, ".4b[1]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v11.16b, v", $x, ".4b[1]"),)+
-                        "4:",
-                        "tbz {depth}, #2, 5f",
-                        $(concat!("ldr s", $x, ", [{", stringify!($row), "}]"),)+
-                        "ldp q8, q9, [{weights}]",
-                        $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
-                        $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
-                        "5:",
-                        // Requantization: the registers of codes and weights are free.
-                        "ldp q0, q1, [{head}, #32]",
-                        "ldr q2, [{head}, #64]",
-                        "tbz {flags:w}, #0, 6f",
-                        "ldr q3, [{head}, #112]",
-                        $(concat!("sqshl v", $lo, ".4s, v", $lo, ".4s, v3.4s"),)+
-                        $(concat!("sqshl v", $hi, ".4s, v", $hi, ".4s, v3.4s"),)+
-                        "6:",
-                        $(concat!("sqrdmulh v", $lo, ".4s, v", $lo, ".4s, v0.4s"),)+
-                        $(concat!("sqrdmulh v", $hi, ".4s, v", $hi, ".4s, v1.4s"),)+
-                        $(concat!("sqxtn v", $lo, ".4h, v", $lo, ".4s"),)+
-                        $(concat!("sqxtn2 v", $lo, ".8h, v", $hi, ".4s"),)+
-                        $(concat!("sqadd v", $lo, ".8h, v", $lo, ".8h, v2.8h"),)+
-                        $(concat!("sqxtn v", $lo, ".8b, v", $lo, ".8h"),)+
-                        "tbz {flags:w}, #1, 7f",
-                        "ldp q3, q4, [{head}, #80]",
-                        $(concat!("smax v", $lo, ".8b, v", $lo, ".8b, v3.8b"),)+
-                        $(concat!("smin v", $lo, ".8b, v", $lo, ".8b, v4.8b"),)+
-                        "7:",
-                        $(concat!("st1 {{v", $lo, ".8b}}, [{out}], {out_stride}"),)+
-                        head = in(reg) &raw const *self.head,
-                        weights = inout(reg) self.weights => _,
-                        sixteens = inout(reg) self.job.depth / 16 => _,
-                        depth = in(reg) self.job.depth,
-                        flags = in(reg) self.head.flags,
-                        out = inout(reg) out => _,
-                        out_stride = in(reg) out_stride,
-                        $($row = inout(reg) cells.add($pixel * self.job.stride) => _,)+
-                        out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _,
-                        out("v6") _, out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                        out("v12") _, out("v13") _, out("v14") _, out("v15") _, out("v16") _,
-                        out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,
-                        out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _,
-                        out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                        options(nostack),
-                    );
-                }
-            }
-        }
+    ($self:ident, $cells:ident, $out:ident, $out_stride:ident,
+     $(($pixel:literal, $row:ident, $x:literal, $lo:literal, $hi:literal)),+) => {
+        asm!(
+            ".arch_extension dotprod",
+            $(concat!("ldp q", $lo, ", q", $hi, ", [{head}]"),)+
+            "cbz {sixteens}, 3f",
+            "2:",
+            $(concat!("ldr q", $x, ", [{", stringify!($row), "}], #16"),)+
+            "ldp q8, q9, [{weights}], #32",
+            "ldp q10, q11, [{weights}], #32",
+            "ldp q12, q13, [{weights}], #32",
+            "ldp q14, q15, [{weights}], #32",
+            "subs {sixteens}, {sixteens}, #1",
+            $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
+            $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
+            $(concat!("sdot v", $lo, ".4s, v10.16b, v", $x, ".4b[1]"),)+
+            $(concat!("sdot v", $hi, ".4s, v11.16b, v", $x, ".4b[1]"),)+
+            $(concat!("sdot v", $lo, ".4s, v12.16b, v", $x, ".4b[2]"),)+
+            $(concat!("sdot v", $hi, ".4s, v13.16b, v", $x, ".4b[2]"),)+
+            $(concat!("sdot v", $lo, ".4s, v14.16b, v", $x, ".4b[3]"),)+
+            $(concat!("sdot v", $hi, ".4s, v15.16b, v", $x, ".4b[3]"),)+
+            "b.ne 2b",
+            "3:",
+            "tbz {depth}, #3, 4f",
+            $(concat!("ldr d", $x, ", [{", stringify!($row), "}], #8"),)+
+            "ldp q8, q9, [{weights}], #32",
+            "ldp q10, q11, [{weights}], #32",
+            $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
+            $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
+            $(concat!("sdot v", $lo, ".4s, v10.16b, v", $x, ".4b[1]"),)+
+            $(concat!("sdot v", $hi, ".4s, v11.16b, v", $x, ".4b[1]"),)+
+            "4:",
+            "tbz {depth}, #2, 5f",
+            $(concat!("ldr s", $x, ", [{", stringify!($row), "}]"),)+
+            "ldp q8, q9, [{weights}]",
+            $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
+            $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
+            "5:",
+            // Requantization: the registers of codes and weights are free.
+            "ldp q0, q1, [{head}, #32]",
+            "ldr q2, [{head}, #64]",
+            "tbz {flags:w}, #0, 6f",
+            "ldr q3, [{head}, #112]",
+            $(concat!("sqshl v", $lo, ".4s, v", $lo, ".4s, v3.4s"),)+
+            $(concat!("sqshl v", $hi, ".4s, v", $hi, ".4s, v3.4s"),)+
+            "6:",
+            $(concat!("sqrdmulh v", $lo, ".4s, v", $lo, ".4s, v0.4s"),)+
+            $(concat!("sqrdmulh v", $hi, ".4s, v", $hi, ".4s, v1.4s"),)+
+            $(concat!("sqxtn v", $lo, ".4h, v", $lo, ".4s"),)+
+            $(concat!("sqxtn2 v", $lo, ".8h, v", $hi, ".4s"),)+
+            $(concat!("sqadd v", $lo, ".8h, v", $lo, ".8h, v2.8h"),)+
+            $(concat!("sqxtn v", $lo, ".8b, v", $lo, ".8h"),)+
+            "tbz {flags:w}, #1, 7f",
+            "ldp q3, q4, [{head}, #80]",
+            $(concat!("smax v", $lo, ".8b, v", $lo, ".8b, v3.8b"),)+
+            $(concat!("smin v", $lo, ".8b, v", $lo, ".8b, v4.8b"),)+
+            "7:",
+            $(concat!("st1 {{v", $lo, ".8b}}, [{out}], {out_stride}"),)+
+            head = in(reg) &raw const *$self.head,
+            weights = inout(reg) $self.weights => _,
+            sixteens = inout(reg) $self.job.depth / 16 => _,
+            depth = in(reg) $self.job.depth,
+            flags = in(reg) $self.head.flags,
+            out = inout(reg) $out => _,
+            out_stride = in(reg) $out_stride,
+            $($row = inout(reg) $cells.add($pixel * $self.job.stride) => _,)+
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _,
+            out("v6") _, out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _, out("v16") _,
+            out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,
+            out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _,
+            out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+            options(nostack),
+        )
     };
 }
 
-tile!(eight: (0, r0, 0, 16, 17), (1, r1, 1, 18, 19), (2, r2, 2, 20, 21), (3, r3, 3, 22, 23),
-             (4, r4, 4, 24, 25), (5, r5, 5, 26, 27), (6, r6, 6, 28, 29), (7, r7, 7, 30, 31));
-tile!(four: (0, r0, 0, 16, 17), (1, r1, 1, 18, 19), (2, r2, 2, 20, 21), (3, r3, 3, 22, 23));
-tile!(one: (0, r0, 0, 16, 17));
+impl Tiles<'_> {
+    /// 8 pixels times 8 channels.
+    ///
+    /// # Safety
+    /// 8 rows lie behind `cells`, pixels of 8 channels behind `out`.
+    #[target_feature(enable = "dotprod")]
+    #[inline]
+    unsafe fn eight(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
+        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
+        // is written 8 bytes.
+        unsafe {
+            tile!(
+                self,
+                cells,
+                out,
+                out_stride,
+                (0, r0, 0, 16, 17),
+                (1, r1, 1, 18, 19),
+                (2, r2, 2, 20, 21),
+                (3, r3, 3, 22, 23),
+                (4, r4, 4, 24, 25),
+                (5, r5, 5, 26, 27),
+                (6, r6, 6, 28, 29),
+                (7, r7, 7, 30, 31)
+            );
+        }
+    }
+
+    /// 4 pixels times 8 channels.
+    ///
+    /// # Safety
+    /// 4 rows lie behind `cells`, pixels of 8 channels behind `out`.
+    #[target_feature(enable = "dotprod")]
+    #[inline]
+    unsafe fn four(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
+        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
+        // is written 8 bytes.
+        unsafe {
+            tile!(
+                self,
+                cells,
+                out,
+                out_stride,
+                (0, r0, 0, 16, 17),
+                (1, r1, 1, 18, 19),
+                (2, r2, 2, 20, 21),
+                (3, r3, 3, 22, 23)
+            );
+        }
+    }
+
+    /// One pixel times 8 channels.
+    ///
+    /// # Safety
+    /// A row lies behind `cells`, a pixel of 8 channels behind `out`.
+    #[target_feature(enable = "dotprod")]
+    #[inline]
+    unsafe fn one(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
+        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
+        // is written 8 bytes.
+        unsafe {
+            tile!(self, cells, out, out_stride, (0, r0, 0, 16, 17));
+        }
+    }
+}
