@@ -3,7 +3,7 @@
 //! it was not taught, and how long it takes.
 //!
 //! ```text
-//! cargo run --release -p offshoot-core --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
+//! cargo run --release -p offshoot-core --features alloc --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
 //! ```
 //!
 //! The last column of the table, scikit-learn on the same draws, is made by `few_shot.py` beside it.
@@ -65,9 +65,8 @@ impl Data {
 
     /// Whether a row of so many shots differs from the next.
     fn has(&self, shots: usize) -> bool {
-        let most = (0..self.classes).map(|c| {
-            (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count()
-        });
+        let most = (0..self.classes)
+            .map(|c| (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count());
         shots == usize::MAX || most.min().is_some_and(|most| shots + KEPT_BACK <= most)
     }
 
@@ -109,22 +108,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A head taught the samples at `picks`, classes renumbered by `class`.
-fn teach(
-    kind: HeadKind,
-    data: &Data,
-    picks: &[usize],
-    class: impl Fn(usize) -> usize,
-    memory: &mut Vec<u32>,
-) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
+/// A head taught the samples at `picks`.
+fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
     let limits = Limits { classes: data.classes as u16, samples: picks.len() as u16 };
-    memory.resize(limits.words(kind, data.dim)?, 0);
-    let words = std::mem::take(memory).into_boxed_slice();
-    let mut head = Head::new(kind, data.dim, [0; 32], limits, words)?;
+    let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
     let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
     for &i in picks {
-        head.add_sample(ids[class(data.labels[i])], data.get(i))?;
+        head.add_sample(ids[data.labels[i]], data.get(i))?;
     }
     Ok(head)
 }
@@ -148,7 +139,7 @@ fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error
             let (mut score, mut chosen, mut sum) = (Score::default(), BTreeMap::new(), 0.0);
             for draw in 0..data.draws(shots, draws) {
                 let (learn, test) = data.draw(shots, draw);
-                let mut head = teach(kind, data, &learn, |c| c, &mut Vec::new())?;
+                let mut head = teach(kind, data, &learn)?;
                 *chosen.entry(head.chosen()?.kind.name()).or_insert(0) += 1;
                 let before = (score.right, score.asked);
                 ask(&mut head, data, &test, &mut score)?;
@@ -196,9 +187,8 @@ fn unknown(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
         let (learn, test) = data.draw(20, draw);
         let known = |class: usize| (class + draw as usize) % data.classes < data.classes / 2;
         let learn: Vec<usize> = learn.into_iter().filter(|&i| known(data.labels[i])).collect();
-        let memory = &mut Vec::new();
-        let mut head = teach(HeadKind::Auto, data, &learn, |c| c, memory)?;
-        let mut plain = teach(HeadKind::Softmax, data, &learn, |c| c, memory)?;
+        let mut head = teach(HeadKind::Auto, data, &learn)?;
+        let mut plain = teach(HeadKind::Softmax, data, &learn)?;
         let mut scores: [Vec<(f64, bool)>; 3] = Default::default();
         let (mut unknown, mut count) = ([0.0; 2], [0.0; 2]);
         let mut p = vec![0.0; data.classes];
@@ -211,8 +201,7 @@ fn unknown(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
             plain.probabilities(data.get(i), &mut p)?;
             scores[1].push((f64::from(p.iter().copied().fold(0.0, f32::max)), is_known));
             // The fifth neighbour's distance, by angle.
-            let mut near: Vec<f32> =
-                learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i))).collect();
+            let mut near: Vec<f32> = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i))).collect();
             near.sort_by(|a, b| b.total_cmp(a));
             scores[2].push((f64::from(near[4.min(near.len() - 1)]), is_known));
         }
@@ -222,7 +211,9 @@ fn unknown(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
         rejected += unknown[1] / count[1] / draws as f64;
         caught += unknown[0] / count[0] / draws as f64;
     }
-    println!("\nknown against unknown, half of the classes taught from 20 samples each: area under the curve");
+    println!(
+        "\nknown against unknown, half of the classes taught from 20 samples each: area under the curve"
+    );
     println!("  ours {ours:.3}, greatest softmax {softmax:.3}, fifth neighbour {neighbour:.3}");
     let percent = |x: f64| 100.0 * x;
     println!("  unknown: {:.1} % of the known, {:.1} % of the others", percent(rejected), percent(caught));
@@ -248,12 +239,16 @@ fn area(scores: &mut [(f64, bool)]) -> f64 {
 fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
     let (learn, test) = data.draw(50, 0);
     let ms = |start: Instant| 1e3 * start.elapsed().as_secs_f64();
-    println!("\n{} samples of {} values, milliseconds: all anew, fitted again, one sample more, an answer", learn.len(), data.dim);
+    println!(
+        "\n{} samples of {} values, milliseconds: all anew, fitted again, one sample more, an answer",
+        learn.len(),
+        data.dim
+    );
     for kind in HeadKind::ALL {
         let mut best = [f64::INFINITY; 4];
         for _ in 0..5 {
             let start = Instant::now();
-            let mut head = teach(kind, data, &learn, |c| c, &mut Vec::new())?;
+            let mut head = teach(kind, data, &learn)?;
             head.fit()?;
             best[0] = best[0].min(ms(start));
             let strictness = head.strictness();
@@ -287,7 +282,8 @@ mod npz {
         let (values, labels, split) = (array("embeddings")?, array("labels")?, array("split")?);
         let values: Vec<f32> =
             values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let integers = |bytes: &[u8]| -> Vec<usize> { bytes.chunks_exact(8).map(|b| usize::from(b[0])).collect() };
+        let integers =
+            |bytes: &[u8]| -> Vec<usize> { bytes.chunks_exact(8).map(|b| usize::from(b[0])).collect() };
         let labels = integers(labels);
         let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let held = integers(split).into_iter().map(|s| s == 1).collect();
@@ -297,7 +293,8 @@ mod npz {
 
     /// The numbers of one array.
     fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-        let short = |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
+        let short =
+            |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
         let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));
         while bytes.starts_with(b"PK\x03\x04") {
             let (name_len, extra_len) = (short(bytes, 26)?, short(bytes, 28)?);

@@ -66,7 +66,7 @@ pub const MIN_STRENGTH: f32 = 1e-3;
 pub const MAX_STRENGTH: f32 = 1e3;
 
 /// Share of the known that may be called unknown, unless another is set.
-pub const DEFAULT_STRICTNESS: f32 = 0.05;
+pub const DEFAULT_STRICTNESS: f32 = 0.03;
 
 /// Greatest strictness that can be set.
 pub const MAX_STRICTNESS: f32 = 0.5;

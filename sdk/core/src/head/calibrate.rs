@@ -6,8 +6,8 @@
 //! factor stays near what it usually is for that kind of head, as under a log-normal prior.
 
 use super::fitting::has_others;
-use super::{HeadKind, Recipe};
 use super::vector::softmax;
+use super::{HeadKind, Recipe};
 
 /// Factors tried: this many to each side of the usual one.
 const STEPS: usize = 16;
@@ -24,10 +24,8 @@ fn usual(recipe: &Recipe) -> f32 {
     match recipe.kind {
         HeadKind::Ridge | HeadKind::Slda => 2.2,
         HeadKind::Knn => 1.2,
-        // Scaled already.
-        HeadKind::NearestMean => 0.0,
-        // The less decay, the surer of itself.
-        HeadKind::Softmax | HeadKind::Auto => -0.2 * libm::logf(recipe.strength / 10.0),
+        // Log odds already.
+        HeadKind::NearestMean | HeadKind::Softmax | HeadKind::Auto => 0.0,
     }
 }
 
@@ -54,4 +52,46 @@ pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32], row: 
     }
     let best = (0..costs.len()).fold(0, |best, step| if costs[step] < costs[best] { step } else { best });
     libm::expf(usual + offset(best))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Two classes of a hundred; a held-out score of `scale` for the own class, or for the other in
+    /// `wrong` of ten.
+    fn found(scale: f32, wrong: usize) -> f32 {
+        let owners: Vec<u16> = (0..200).map(|i| i / 100).collect();
+        let mut held_out = vec![0.0; 400];
+        for i in 0..200 {
+            let class = if i % 10 < wrong { 1 - i / 100 } else { i / 100 };
+            held_out[class * 200 + i] = scale;
+        }
+        sharpness(&Recipe::of(HeadKind::Ridge), &owners, &held_out, &mut [0.0; 2])
+    }
+
+    #[test]
+    fn confidence_is_the_share_of_right_answers() {
+        for wrong in [1, 2, 4] {
+            let confidence = 1.0 / (1.0 + libm::expf(-found(1.0, wrong)));
+            let right = 1.0 - wrong as f32 / 10.0;
+            assert!((confidence - right).abs() < 0.04, "{wrong} of 10 wrong: {confidence}");
+        }
+    }
+
+    #[test]
+    fn the_scale_of_scores_does_not_matter_but_all_right_is_not_certain() {
+        assert!((found(3.0, 2) * 3.0 / found(1.0, 2) - 1.0).abs() < 0.5);
+        let confidence = 1.0 / (1.0 + libm::expf(-found(1.0, 0)));
+        assert!((0.95..0.9999).contains(&confidence), "{confidence}");
+    }
+
+    #[test]
+    fn without_held_out_samples_it_is_what_it_usually_is() {
+        let recipe = Recipe::of(HeadKind::Ridge);
+        let got = sharpness(&recipe, &[0, 1], &[1.0, 0.0, 0.0, 1.0], &mut [0.0; 2]);
+        assert!((got / libm::expf(usual(&recipe)) - 1.0).abs() < 1e-5);
+    }
 }

@@ -3,11 +3,12 @@
 
 use super::memory::{Kept, Work};
 use super::{
-    Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax, unknown,
+    Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax,
+    unknown,
 };
 
 /// What `auto` makes of classes that are separate.
-const WIDE_MARGIN: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 1000.0 };
+const WIDE_MARGIN: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 300.0 };
 
 /// Share of held-out samples that ridge regression may get wrong for the classes to count as
 /// separate.
@@ -33,7 +34,8 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     let mean_length = gram::mean_length(&kept, owners.len());
     let mut task = Task { kept, owners, mean_length, work };
     task.hold_out(&Recipe::of(HeadKind::NearestMean));
-    let least_similarity = unknown::least_similarity(strictness, owners, task.work.held_out);
+    let least_similarity =
+        unknown::least_similarity(strictness, owners, task.work.held_out, task.work.similarities);
     let (recipe, fit) = match recipe.kind {
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),

@@ -65,6 +65,7 @@ pub(super) fn scales(kept: &Kept<'_>, transform: Transform, mean_length: f64, ou
             _ if length == 0.0 => 0.0,
             Transform::Raw => libm::sqrt(length) / mean_length,
             Transform::Half => 1.0 / libm::sqrt(mean_length),
+            Transform::Quarter => 1.0 / libm::sqrt(libm::sqrt(length) * libm::sqrt(mean_length)),
             Transform::Unit => 1.0 / libm::sqrt(length),
         };
         *out = scale as f32;

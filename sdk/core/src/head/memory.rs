@@ -360,7 +360,8 @@ mod tests {
             (HeadKind::Auto, 10, 500, 2, 7),
         ] {
             let (k, n) = (usize::from(classes), usize::from(samples));
-            let stated = n * (1280 + 35) + k * (4 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
+            let stated =
+                n * (1280 + 35) + k * (4 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
             // One more place for a sample, and rounding.
             assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");

@@ -48,7 +48,11 @@ pub(super) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>
         work.norms[class] = libm::sqrt(square.max(0.0)) as f32;
         let taught = (0..samples).any(is_own);
         for (i, sum) in sums.iter_mut().enumerate() {
-            let own = if is_own(i) { f64::from(super::triangle::row(work.gram, i)[i] * scales[i] * scales[i]) } else { 0.0 };
+            let own = if is_own(i) {
+                f64::from(super::triangle::row(work.gram, i)[i] * scales[i] * scales[i])
+            } else {
+                0.0
+            };
             let (product, left) = (f64::from(*sum) - own, square - 2.0 * f64::from(*sum) + own);
             let length = libm::sqrt(if is_own(i) { left } else { square }.max(0.0));
             *sum = match taught {

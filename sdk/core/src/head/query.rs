@@ -55,7 +55,9 @@ impl<'a> Query<'a> {
     /// One value, to be multiplied with one of the factors.
     pub fn value(&self, index: usize) -> f32 {
         match self.embedding {
-            Embedding::Int8 { codes, quant } => f32::from(i16::from(codes[index]) - i16::from(quant.zero_point)),
+            Embedding::Int8 { codes, quant } => {
+                f32::from(i16::from(codes[index]) - i16::from(quant.zero_point))
+            }
             Embedding::Float(values) => values[index] * self.shrink,
         }
     }
@@ -80,6 +82,7 @@ impl<'a> Query<'a> {
         match transform {
             Transform::Raw => (relative * f64::from(self.inverse)) as f32,
             Transform::Half => (libm::sqrt(relative) * f64::from(self.inverse)) as f32,
+            Transform::Quarter => (libm::sqrt(libm::sqrt(relative)) * f64::from(self.inverse)) as f32,
             Transform::Unit => self.inverse,
         }
     }

@@ -7,7 +7,7 @@
 //! | 8 | magic `OFFSHEAD` |
 //! | 2 | version, 2 |
 //! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 neighbours, 5 auto |
-//! | 1 | transform (0 raw, 1 half, 2 unit), and 16 if a full head keeps a reservoir |
+//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 if a full head keeps a reservoir |
 //! | 4 | length of the whole record |
 //! | 32 | id of the package that made the embeddings |
 //! | 4 | strength, a float |
@@ -425,7 +425,7 @@ mod tests {
         let cases: [(&str, Edit); 22] = [
             ("version", |b| b[8] = 1),
             ("kind", |b| b[10] = 9),
-            ("transform", |b| b[11] = 3),
+            ("transform", |b| b[11] = 4),
             ("setting", |b| b[11] = 32),
             ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
             ("strictness", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),

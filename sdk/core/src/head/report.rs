@@ -34,7 +34,10 @@ pub struct Report<'a> {
 
 impl fmt::Debug for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("asked", &self.asked()).field("right", &self.right()).finish_non_exhaustive()
+        f.debug_struct("Report")
+            .field("asked", &self.asked())
+            .field("right", &self.right())
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,9 +188,10 @@ impl<'a> Report<'a> {
             (count < FEW).then(|| Advice::FewSamples { class: self.kept.name(class), count })
         });
         let pairs = (0..self.classes).flat_map(|second| (0..second).map(move |first| (first, second)));
-        let confused = pairs.filter(|&(first, second)| self.are_confused(first, second)).map(|(first, second)| {
-            Advice::Confused { first: self.kept.name(first), second: self.kept.name(second), more: MORE }
-        });
+        let confused =
+            pairs.filter(|&(first, second)| self.are_confused(first, second)).map(|(first, second)| {
+                Advice::Confused { first: self.kept.name(first), second: self.kept.name(second), more: MORE }
+            });
         few.chain(confused).chain(self.places().filter_map(|sample| self.suspect(sample)))
     }
 
@@ -212,5 +216,103 @@ impl<'a> Report<'a> {
             class: self.kept.name(owner.into()),
             looks_like: self.kept.name(class.index()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Noise, TestHead, cluster, empty, taught};
+    use super::super::{AskError, HeadKind, Limits};
+    use super::*;
+    use crate::embedding::Embedding;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    fn advice(head: &mut TestHead) -> Vec<String> {
+        head.report().unwrap().advice().map(|advice| advice.to_string()).collect()
+    }
+
+    /// `count` samples of what looks like cluster `looks`, as class `name`.
+    fn show(head: &mut TestHead, name: &str, looks: usize, count: usize, seed: u64) {
+        let class = head.class_named(name).unwrap_or_else(|| head.add_class(name).unwrap());
+        let mut noise = Noise(seed);
+        for _ in 0..count {
+            let values = cluster(&mut noise, looks, 40, 0.6);
+            head.add_sample(class, Embedding::Float(&values)).unwrap();
+        }
+    }
+
+    #[test]
+    fn neighbours_and_class_means_are_asked_as_if_they_had_not_seen_the_sample() {
+        for kind in [HeadKind::NearestMean, HeadKind::Knn] {
+            let mut head = taught(kind, 3, 4, 12, 1.5);
+            let samples = head.sample_count();
+            for sample in 0..samples {
+                let said = head.report().unwrap().answer(sample).unwrap().0;
+                let mut other = taught(kind, 3, 4, 12, 1.5);
+                let values: Vec<f32> = head.samples().nth(sample).unwrap().1.iter().collect();
+                other.remove_sample(sample).unwrap();
+                assert_eq!(
+                    other.classify(Embedding::Float(&values)).unwrap().class(),
+                    said,
+                    "{kind} {sample}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_add_up() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 8, 12, 2.0);
+            let lone = head.add_class("lone").unwrap();
+            head.add_sample(lone, Embedding::Float(&[1.0; 12])).unwrap();
+            let report = head.report().unwrap();
+            assert_eq!(report.asked(), 24, "{kind}");
+            let ids = [0, 1, 2, 3].map(ClassId);
+            let all: usize = ids.iter().flat_map(|&a| ids.map(|b| report.confusion(a, b))).sum();
+            let diagonal: usize = ids.iter().map(|&a| report.confusion(a, a)).sum();
+            assert_eq!((all, diagonal), (24, report.right()), "{kind}");
+            let (low, high) = (report.interval().low, report.interval().high);
+            let accuracy = report.accuracy().unwrap();
+            assert!(
+                low < accuracy && accuracy <= high && high - low < 0.45,
+                "{kind} {low} {accuracy} {high}"
+            );
+            assert!((0.0..=1.0).contains(&report.calibration_error().unwrap()));
+            assert_eq!((report.answer(24), report.answer(25)), (None, None));
+        }
+    }
+
+    #[test]
+    fn intervals_are_wilsons() {
+        let mut head = taught(HeadKind::NearestMean, 2, 10, 40, 0.1);
+        let report = head.report().unwrap();
+        assert_eq!((report.right(), report.asked()), (20, 20));
+        // 20 of 20: 1 / (1 + 1.96^2 / 20).
+        assert!((report.interval().low - 0.8389).abs() < 1e-3 && report.interval().high > 0.999);
+    }
+
+    #[test]
+    fn advice_names_what_a_person_can_do() {
+        for kind in HeadKind::ALL {
+            let mut head = empty(kind, 40, Limits { classes: 6, samples: 60 });
+            assert_eq!(head.report().err(), Some(AskError::NothingTaught));
+            show(&mut head, "mug", 0, 9, 1);
+            show(&mut head, "plant", 2, 6, 3);
+            assert_eq!(advice(&mut head), [""; 0], "{kind}");
+            // What cannot be told apart, what is missing, and a mistake.
+            show(&mut head, "cup", 0, 9, 2);
+            show(&mut head, "key", 3, 2, 4);
+            show(&mut head, "plant", 3, 1, 5);
+            show(&mut head, "key", 3, 4, 6);
+            head.add_class("pen").unwrap();
+            let said = advice(&mut head);
+            assert!(said.contains(&"`pen` has no samples".to_string()), "{kind} {said:?}");
+            let pair = "`mug` and `cup` are confused: show 3 more of each".to_string();
+            assert!(said.contains(&pair), "{kind} {said:?}");
+            let mistake = "sample 7 of `plant` looks like `key`".to_string();
+            assert!(said.contains(&mistake), "{kind} {said:?}");
+        }
     }
 }

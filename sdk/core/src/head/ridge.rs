@@ -117,7 +117,12 @@ mod tests {
 
     #[test]
     fn weights_and_held_out_scores_are_those_of_the_normal_equations() {
-        for (transform, strength) in [(Transform::Half, 1.0), (Transform::Raw, 10.0), (Transform::Unit, 0.1)] {
+        for (transform, strength) in [
+            (Transform::Half, 1.0),
+            (Transform::Quarter, 2.0),
+            (Transform::Raw, 10.0),
+            (Transform::Unit, 0.1),
+        ] {
             let mut head = taught(HeadKind::Ridge, 3, 5, 9, 1.0);
             head.set_transform(transform);
             head.set_strength(strength).unwrap();

@@ -183,7 +183,13 @@ mod tests {
     use std::vec::Vec;
 
     /// Scores of `query` by class means and scatter without the samples in `without`.
-    fn plain(z: &[Vec<f64>], owners: &[usize], decay: f64, without: Option<usize>, query: &[f64]) -> Vec<f64> {
+    fn plain(
+        z: &[Vec<f64>],
+        owners: &[usize],
+        decay: f64,
+        without: Option<usize>,
+        query: &[f64],
+    ) -> Vec<f64> {
         let (dim, classes) = (z[0].len(), owners.iter().max().unwrap() + 1);
         let rows = |class: usize| (0..z.len()).filter(move |&i| Some(i) != without && owners[i] == class);
         let mean = |class: usize| -> Vec<f64> {
@@ -226,7 +232,10 @@ mod tests {
                 let without = plain(&z, &owners, decay, Some(i), z_i);
                 for class in 0..3 {
                     let (got, want) = (found[i][class], without[class]);
-                    assert!((got - want).abs() < 1e-3 * (1.0 + want.abs()), "{transform:?} {i}: {got} not {want}");
+                    assert!(
+                        (got - want).abs() < 1e-3 * (1.0 + want.abs()),
+                        "{transform:?} {i}: {got} not {want}"
+                    );
                 }
             }
             let origin = plain(&z, &owners, decay, None, &[0.0; 9]);

@@ -82,6 +82,7 @@ pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
     let factor = |x: &[f64]| match transform {
         Transform::Raw => 1.0 / mean,
         Transform::Half => 1.0 / (length(x) * mean).sqrt(),
+        Transform::Quarter => 1.0 / (length(x).powi(3) * mean).sqrt().sqrt(),
         Transform::Unit => 1.0 / length(x),
     };
     samples.iter().map(|x| x.iter().map(|v| v * factor(x)).collect()).collect()
@@ -104,7 +105,8 @@ pub fn variance(features: &[Vec<f64>]) -> f64 {
 pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for pivot in 0..n {
-        let best = (pivot..n).max_by(|&a, &b| matrix[a][pivot].abs().total_cmp(&matrix[b][pivot].abs())).unwrap();
+        let best =
+            (pivot..n).max_by(|&a, &b| matrix[a][pivot].abs().total_cmp(&matrix[b][pivot].abs())).unwrap();
         matrix.swap(pivot, best);
         right.swap(pivot, best);
         for row in pivot + 1..n {

@@ -89,8 +89,10 @@ mod tests {
             let product = |i: usize, j: usize| {
                 x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f64>() + if i == j { 1.0 } else { 0.0 }
             };
-            let mut matrix: Vec<f32> =
-                (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|(i, j)| product(i, j) as f32).collect();
+            let mut matrix: Vec<f32> = (0..n)
+                .flat_map(|i| (0..=i).map(move |j| (i, j)))
+                .map(|(i, j)| product(i, j) as f32)
+                .collect();
             let (mut scratch, mut diagonal) = (vec![0.0; n], vec![0.0; n]);
             invert_factor(&mut matrix, 1e-9, &mut scratch);
             inverse_diagonal(&matrix, &mut diagonal);
