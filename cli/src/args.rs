@@ -36,6 +36,14 @@ pub enum Command {
     Eval(EvalArgs),
     /// Measure what an extraction takes: time by layers, memory, heat.
     Bench(BenchArgs),
+    /// What a head's own samples say about it, and what would help.
+    Report(ReportArgs),
+    /// Make one head of several that were taught with the same package.
+    Merge(MergeArgs),
+    /// Find the pictures of a folder that are most like some others.
+    Search(SearchArgs),
+    /// Sort the pictures of a folder into groups, with a contact sheet.
+    Cluster(ClusterArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -154,9 +162,84 @@ pub struct TrainArgs {
     /// The head file to write.
     #[arg(short, long)]
     pub output: PathBuf,
-    /// Kind of head: softmax or nearest-mean.
-    #[arg(long, default_value_t = HeadKind::Softmax)]
+    /// Kind of head: auto, ncm, softmax, ridge, slda or knn.
+    #[arg(long, default_value_t = HeadKind::Auto)]
     pub head: HeadKind,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Whether the head says `unknown` to what is unlike all it was taught.
+    #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
+    pub unknown: UnknownArg,
+    /// Learn from this many pictures a class, drawn at random [default: all].
+    #[arg(long, value_name = "K")]
+    pub shots: Option<usize>,
+    /// Seed of the draw.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Whether there is an answer `unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnknownArg {
+    /// Where the threshold is follows from the samples.
+    Auto,
+    /// Everything is one of the classes.
+    Off,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The head.
+    pub head: PathBuf,
+}
+
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The heads; the first says how the result decides.
+    #[arg(required = true, num_args = 2..)]
+    pub heads: Vec<PathBuf>,
+    /// The head file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Folder of the pictures to search, with those below it.
+    pub folder: PathBuf,
+    /// What to look for.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// How many to find for each.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Folder of the pictures, with those below it.
+    pub folder: PathBuf,
+    /// How many groups.
+    #[arg(short = 'k', long, default_value_t = 8)]
+    pub groups: usize,
+    /// The contact sheet to write, a row of pictures for each group.
+    #[arg(short, long, default_value = "clusters.png")]
+    pub output: PathBuf,
+    /// Seed of the first centres.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -197,6 +280,9 @@ pub struct EvalArgs {
     /// Kind of head [default: each].
     #[arg(long)]
     pub head: Option<HeadKind>,
+    /// Draw which classes `auto` (or the head named) takes for which: rows are what was shown.
+    #[arg(long, value_name = "PNG")]
+    pub confusion: Option<PathBuf>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,

@@ -7,17 +7,21 @@ use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
 use crate::convert::ConvertError;
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, Sample};
 use crate::embeddings::Embeddings;
 use crate::import::ImportError;
 
 mod bench;
+mod cluster;
 mod convert;
 mod demo;
 mod embed;
 mod eval;
 mod inspect;
+mod merge;
 mod predict;
+mod report;
+mod search;
 mod train;
 mod verify;
 
@@ -96,6 +100,10 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Predict(args) => predict::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::Search(args) => search::run(args),
+        Command::Cluster(args) => cluster::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -137,6 +145,15 @@ fn embed_data(run: &RunArgs, package: &Path, folder: &Path) -> Result<Embedded, 
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Embedded { data, extractor, train, val })
+}
+
+/// Embeddings of pictures without classes.
+fn embed_pictures(extractor: &mut Extractor, files: &[PathBuf]) -> Result<Embeddings, CommandError> {
+    let samples: Vec<Sample> = files.iter().map(|path| Sample { path: path.clone(), class: 0 }).collect();
+    let bar = progress_bar(samples.len(), "embed");
+    let embeddings = Embeddings::extract(extractor, &samples, || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(embeddings)
 }
 
 /// A bar on the terminal; nothing where the output goes to a file.

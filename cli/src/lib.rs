@@ -7,6 +7,7 @@
 pub mod args;
 pub mod bench;
 pub mod calibrate;
+pub mod cluster;
 pub mod commands;
 pub mod convert;
 pub mod data;

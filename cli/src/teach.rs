@@ -27,16 +27,24 @@ pub fn teach(
     Ok(head)
 }
 
-/// Share of the embeddings at `picks` that the head gives their class.
+/// Share of the embeddings at `picks` that the head gives their class; `unknown` is no class.
 ///
 /// # Errors
 /// A head that was taught nothing.
 pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
     let mut right = 0;
     for &i in picks {
-        right += usize::from(head.classify(embeddings.get(i))?.class.index() == embeddings.labels[i]);
+        right += usize::from(told(head, embeddings, i)? == Some(embeddings.labels[i]));
     }
     Ok(right as f64 / picks.len().max(1) as f64)
+}
+
+/// The class that the head gives an embedding; `None` if it is unknown to it.
+///
+/// # Errors
+/// A head that was taught nothing.
+pub fn told(head: &mut Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
+    Ok(head.classify(embeddings.get(i))?.known().map(|class| class.index()))
 }
 
 /// What [`few_shot`] repeats.
@@ -63,17 +71,40 @@ pub fn few_shot(
     train: &Embeddings,
     val: &Embeddings,
 ) -> Result<Vec<f64>, Error> {
-    let draw = |n: usize| {
+    let mut confusion = vec![0; classes.len() * classes.len()];
+    few_shot_confusion(lesson, extractor, classes, train, val, &mut confusion)
+}
+
+/// As [`few_shot`]; also counts in `confusion`, row by row, what was taken for what.
+///
+/// # Errors
+/// As [`few_shot`].
+pub fn few_shot_confusion(
+    lesson: &Lesson,
+    extractor: &Extractor,
+    classes: &[String],
+    train: &Embeddings,
+    val: &Embeddings,
+    confusion: &mut [u32],
+) -> Result<Vec<f64>, Error> {
+    let mut scores = Vec::new();
+    for draw in 0..lesson.draws {
         let (picks, rest) =
-            Draws::new(lesson.seed, n as u64).split(&train.labels, classes.len(), lesson.shots);
+            Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
         let mut head = teach(lesson.kind, extractor, classes, train, &picks)?;
-        if val.is_empty() {
-            accuracy(&mut head, train, &rest)
-        } else {
-            accuracy(&mut head, val, &(0..val.len()).collect::<Vec<_>>())
+        // All that is asked about was taught.
+        head.set_strictness(0.0)?;
+        let (tested, picks) =
+            if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
+        let mut right = 0;
+        for &i in &picks {
+            let told = told(&mut head, tested, i)?.unwrap_or_default();
+            confusion[tested.labels[i] * classes.len() + told] += 1;
+            right += usize::from(told == tested.labels[i]);
         }
-    };
-    (0..lesson.draws).map(draw).collect()
+        scores.push(right as f64 / picks.len().max(1) as f64);
+    }
+    Ok(scores)
 }
 
 /// A small seeded generator (`splitmix64`), so that draws are the same everywhere.
@@ -95,6 +126,11 @@ impl Draws {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A number below `limit`, which must not be 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
     }
 
     /// Draws `shots` of each class; gives the drawn and the rest.

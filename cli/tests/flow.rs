@@ -46,15 +46,12 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
     assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
-    assert!(
-        text.contains("softmax") && text.contains("nearest-mean") && text.contains("21 others"),
-        "{text}"
-    );
+    assert!(text.contains("softmax") && text.contains("ncm") && text.contains("21 others"), "{text}");
     let text = ok(
         dir,
         &["eval", "sprout.offshoot", "data/val", "--shots", "2", "--draws", "3", "--head", "softmax"],
     );
-    assert!(text.contains("mean of 3 draws") && !text.contains("nearest-mean"), "{text}");
+    assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
     ok(dir, &["embed", "sprout.offshoot", "data", "-o", "e.npz"]);
     let bytes = fs::read(dir.join("e.npz")).unwrap();

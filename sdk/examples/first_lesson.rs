@@ -1,11 +1,11 @@
 //! Teach two things from a folder each, then ask about a picture and keep what was learned.
 
-use offshoot::{Extractor, Head, HeadKind, Limits, Picture};
+use offshoot::{Answer, Extractor, Head, HeadKind, Limits, Picture};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut eyes = Extractor::open("sprout.offshoot")?;
     let limits = Limits { classes: 8, samples: 64 };
-    let mut head = Head::new(HeadKind::Softmax, &eyes, limits)?;
+    let mut head = Head::new(HeadKind::Auto, &eyes, limits)?;
 
     for name in ["mug", "plant"] {
         let class = head.add_class(name)?;
@@ -16,9 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let unseen = Picture::open("what_is_this.jpg")?;
-    let answer = head.classify(eyes.embed(&unseen.frame())?)?;
-    let name = head.class_name(answer.class).unwrap_or("?");
-    println!("{name}, {:.0} %", 100.0 * answer.confidence.get());
+    match head.classify(eyes.embed(&unseen.frame())?)? {
+        Answer::Known { class, confidence, .. } => {
+            let name = head.class_name(class).unwrap_or("?");
+            println!("{name}, {:.0} %", 100.0 * confidence.get());
+        }
+        _ => println!("nothing I know"),
+    }
 
     head.save("things.head")?;
     let again = Head::load("things.head", &eyes)?;

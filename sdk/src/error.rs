@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use offshoot_core::head::{AskError, ClassError, EncodeError, HeadError, SampleError};
+use offshoot_core::head::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
 use offshoot_engine::{IsaError, PlanError, RunError};
@@ -74,6 +74,12 @@ pub enum ErrorKind {
     /// A head cannot answer.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// Nothing can be removed or renamed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// Heads cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// A head cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -136,6 +142,8 @@ from_cause!(
     HeadError,
     ClassError,
     SampleError,
+    EditError,
+    MergeError,
     AskError,
     EncodeError
 );

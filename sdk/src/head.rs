@@ -61,6 +61,46 @@ impl Head {
         };
         load().map(Self).map_err(|e| Error::at(e, path))
     }
+
+    /// Loads a head without its package: to look at it, to merge it. Embeddings of another
+    /// package would get answers without sense; [`Head::load`] refuses that.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
+        let load = || {
+            let record = Record::open(&bytes)?;
+            let words = record.limits().words(record.kind(), record.dim())?;
+            CoreHead::decode(&bytes, None, vec![0; words].into_boxed_slice())
+        };
+        load().map(Self).map_err(|e| Error::at(e, path))
+    }
+
+    /// One head of several, with room for what all have room for: of the first one's kind and
+    /// settings, taught what each was taught, in order. Classes of the same name are the same.
+    ///
+    /// # Errors
+    /// No heads at all, heads of different packages, or together more than a head can hold.
+    pub fn merged(heads: &[Self]) -> Result<Self, Error> {
+        let first = heads.first().ok_or(HeadError::NoSamples)?;
+        let mut names = std::collections::BTreeSet::new();
+        names.extend(heads.iter().flat_map(|head| head.classes().map(|(_, name)| name)));
+        let spare = heads.iter().map(|head| usize::from(head.limits().classes)).max().unwrap_or(0);
+        let samples: usize = heads.iter().map(|head| usize::from(head.limits().samples)).sum();
+        let room = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let limits = Limits { classes: room(spare.max(names.len())), samples: room(samples) };
+        let mut all = CoreHead::boxed(first.kind(), first.dim(), *first.package_id(), limits)?;
+        all.set_strength(first.strength())?;
+        all.set_transform(first.recipe().transform);
+        all.set_strictness(first.strictness())?;
+        all.set_when_full(first.when_full());
+        for head in heads {
+            all.merge(head)?;
+        }
+        Ok(Self(all))
+    }
 }
 
 impl Deref for Head {

@@ -26,7 +26,10 @@ mod picture;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
-pub use offshoot_core::head::{Answer, ClassId, Fit, HeadKind, Limits, Probability};
+pub use offshoot_core::head::{
+    Advice, Answer, ClassId, Fit, HeadKind, Interval, Limits, Probability, Recipe, Report, Similarity,
+    Transform, WhenFull,
+};
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
 pub use offshoot_engine::Isa;

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+use offshoot::{Extractor, Frame, Head, HeadKind, Limits, WhenFull};
 
 mod common;
 
@@ -51,11 +51,11 @@ fn lesson(head: &mut Head, eyes: &mut Extractor, picture: &Frame<'_>, out: &mut 
     head.add_sample(class, embedding).unwrap();
     let fit = head.fit().unwrap();
     let answer = head.probabilities(embedding, out).unwrap();
-    let class = head.classify(embedding).unwrap().class;
-    assert_eq!(class, answer.class);
+    let class = head.classify(embedding).unwrap().class();
+    assert_eq!(class, answer.class());
     assert!(head.class_name(class).is_some() && fit.gradient_norm.is_finite());
     head.undo().unwrap();
-    black_box(head.classify(embedding).unwrap()).class.index()
+    black_box(head.classify(embedding).unwrap()).class().index()
 }
 
 #[test]
@@ -82,6 +82,44 @@ fn teaching_and_asking() {
         });
         assert_eq!(counts, Counts::NONE, "{kind}");
         assert!(sum <= 2 * TIMES && head.sample_count() == 15, "{kind}");
+    }
+}
+
+/// Changing one's mind, reporting, choosing what to keep and merging.
+#[test]
+fn editing_and_reporting() {
+    counting::prove_live();
+    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
+    let pictures = pictures();
+    for kind in HeadKind::ALL {
+        let limits = Limits { classes: 4, samples: 12 };
+        let mut head = Head::new(kind, &eyes, limits).unwrap();
+        let mut other = Head::new(kind, &eyes, Limits { classes: 4, samples: 24 }).unwrap();
+        head.set_when_full(WhenFull::Reservoir);
+        let mut out = vec![0.0; head.dim()];
+        let (counts, advice) = counted(|| {
+            let classes = ["mug", "plant", "key"].map(|name| head.add_class(name).unwrap());
+            for i in 0..30 {
+                let embedding = eyes.embed(&frame(&pictures[i % 5])).unwrap();
+                head.add_sample(classes[i % 3], embedding).unwrap();
+            }
+            head.remove_sample(3).unwrap();
+            head.undo().unwrap();
+            head.rename_class(classes[1], "cactus").unwrap();
+            let report = head.report().unwrap();
+            let advice = report.advice().count() + report.confusion(classes[0], classes[1]);
+            let finite = report.calibration_error().is_some_and(f32::is_finite);
+            let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
+            head.similarity(embedding).unwrap();
+            let linear = head.chosen().unwrap().kind.is_linear();
+            assert_eq!(head.contributions(embedding, classes[0], classes[1], &mut out).is_ok(), linear);
+            other.merge(&head).unwrap();
+            head.remove_class(classes[0]).unwrap();
+            head.fit().unwrap();
+            usize::from(finite) + advice
+        });
+        assert_eq!(counts, Counts::NONE, "{kind}");
+        assert!(advice > 1 && other.sample_count() == 10, "{kind}");
     }
 }
 

@@ -100,7 +100,7 @@ fn seed(class: usize, shot: u64) -> u64 {
 
 fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     let limits = Limits { classes: 8, samples: 64 };
-    let mut head = Head::new(HeadKind::Softmax, extractor, limits)?;
+    let mut head = Head::new(HeadKind::Auto, extractor, limits)?;
     let mut time = Duration::ZERO;
     for (class, object) in OBJECTS.into_iter().enumerate() {
         let id = head.add_class(object.name()).map_err(offshoot::Error::from)?;
@@ -115,7 +115,12 @@ fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     let start = Instant::now();
     head.fit().map_err(offshoot::Error::from)?;
     time += start.elapsed();
-    println!("   {} samples, {} head, {:.2} ms to learn them", head.sample_count(), head.kind(), ms(time));
+    println!(
+        "   {} samples, {} head, {:.2} ms to learn them",
+        head.sample_count(),
+        head.chosen().map_err(offshoot::Error::from)?.kind,
+        ms(time)
+    );
     Ok(head)
 }
 
@@ -136,7 +141,7 @@ fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandEr
             let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
             exam.time += start.elapsed();
             exam.asked += 1;
-            let right = usize::from(answer.class.index() == class);
+            let right = usize::from(answer.class().index() == class);
             exam.right += right;
             exam.per_object[class] += right;
         }
@@ -164,12 +169,12 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
             probability,
         })
         .collect();
-    let class = head.class_name(answer.class).unwrap_or_default();
+    let class = head.class_name(answer.class()).unwrap_or_default();
     let mut panel = Panel::new();
     let drawn = Screen {
         title: "Offshoot",
         picture: offshoot_view::Picture::new(picture.width(), picture.height(), picture.rgb()),
-        state: State::Answer { class, confidence: answer.confidence.get() },
+        state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
         hint: "A teach   B next class",
     }

@@ -1,12 +1,15 @@
 //! `offshoot eval`.
 
+use std::io::Cursor;
+use std::path::Path;
+
 use offshoot::HeadKind;
 
-use super::{CommandError, Embedded, embed_data};
+use super::{CommandError, Embedded, embed_data, write_file};
 use crate::args::EvalArgs;
 use crate::data::Dataset;
 use crate::embeddings::Embeddings;
-use crate::teach::{Lesson, few_shot};
+use crate::teach::{Lesson, few_shot_confusion};
 
 /// Shots where nobody says and there is nothing to test on.
 const DEFAULT_SHOTS: usize = 5;
@@ -26,16 +29,52 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         args.data.display(),
         data.classes.len()
     );
+    let n = data.classes.len();
+    let drawn = args.head.unwrap_or(HeadKind::Auto);
     for kind in kinds {
         let draws = if shots.is_some() { args.draws.max(1) } else { 1 };
         let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
-        let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
-        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / scores.len() as f64).sqrt();
-        let spread = if scores.len() > 1 { format!("  +- {spread:.3}") } else { String::new() };
-        println!("  {kind:<14} {mean:.3}{spread}");
+        let mut confusion = vec![0; n * n];
+        let scores = few_shot_confusion(&lesson, &extractor, &data.classes, &train, &val, &mut confusion)?;
+        let count = scores.len() as f64;
+        let mean = scores.iter().sum::<f64>() / count;
+        let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
+        // Of the mean, from one set of draws to another.
+        let half = 1.96 * spread / count.sqrt();
+        let interval = if scores.len() > 1 {
+            format!("  +- {spread:.3}, 95 % of means within {half:.3}")
+        } else {
+            String::new()
+        };
+        println!("  {:<8} {mean:.3}{interval}", kind.name());
+        if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
+            write_file(path, &confusion_png(&confusion, n, path)?)?;
+            println!("  {}: rows are what was shown, columns what {kind} said", path.display());
+        }
     }
     Ok(())
+}
+
+/// A square for each pair of classes, the darker the more often: right in green, wrong in red.
+fn confusion_png(confusion: &[u32], classes: usize, path: &Path) -> Result<Vec<u8>, CommandError> {
+    let side = (480 / classes).clamp(4, 60) as u32;
+    let size = side * classes as u32;
+    let image = image::RgbImage::from_fn(size, size, |x, y| {
+        let (row, column) = ((y / side) as usize, (x / side) as usize);
+        let all: u32 = confusion[row * classes..][..classes].iter().sum();
+        let share = f64::from(confusion[row * classes + column]) / f64::from(all.max(1));
+        let pale = 255 - (share.sqrt() * 255.0) as u8;
+        // A line between the squares.
+        match (x % side == 0 || y % side == 0, row == column) {
+            (true, _) => image::Rgb([200; 3]),
+            (false, true) => image::Rgb([pale, 255 - (share * 95.0) as u8, pale]),
+            (false, false) => image::Rgb([255, pale, pale]),
+        }
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
+    image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
+    Ok(bytes.into_inner())
 }
 
 /// Every class needs its shots, and something to test on.

@@ -1,6 +1,6 @@
 //! `offshoot predict`.
 
-use offshoot::{Head, Picture};
+use offshoot::{Answer, Head, Picture};
 
 use super::CommandError;
 use crate::args::PredictArgs;
@@ -12,8 +12,18 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let picture = Picture::open(path)?;
         let embedding = extractor.embed(&picture.frame())?;
         let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
-        let name = head.class_name(answer.class).unwrap_or_default();
-        println!("{}  {name}  {:.3}  margin {:.3}", path.display(), answer.confidence.get(), answer.margin);
+        let name = head.class_name(answer.class()).unwrap_or_default();
+        match answer {
+            Answer::Unknown { score, .. } => {
+                println!("{}  unknown  nearest {name}, similarity {:.3}", path.display(), score.get());
+            }
+            known => println!(
+                "{}  {name}  {:.3}  margin {:.3}",
+                path.display(),
+                known.confidence().get(),
+                known.margin()
+            ),
+        }
     }
     Ok(())
 }

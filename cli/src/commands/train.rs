@@ -3,27 +3,56 @@
 use std::time::Instant;
 
 use super::{CommandError, Embedded, embed_data};
-use crate::args::TrainArgs;
-use crate::teach::{accuracy, teach};
+use crate::args::{TrainArgs, UnknownArg};
+use crate::report::bytes;
+use crate::teach::{Draws, teach, told};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } = embed_data(&args.run, &args.package, &args.data)?;
+    if args.shots == Some(0) {
+        let what = "--shots must be at least 1".to_string();
+        return Err(CommandError::TooFew { path: args.data.clone(), what });
+    }
+    let shots = args.shots.unwrap_or(usize::MAX);
+    let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
+    picks.sort_unstable();
     let start = Instant::now();
-    let picks: Vec<usize> = (0..train.len()).collect();
     let mut head = teach(args.head, &extractor, &data.classes, &train, &picks)?;
     let fitted = start.elapsed();
+    if args.unknown == UnknownArg::Off {
+        head.set_strictness(0.0).map_err(offshoot::Error::from)?;
+    }
     head.save(&args.output)?;
+    let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
+    let chosen = head.chosen().map_err(offshoot::Error::from)?;
     println!(
-        "{}: {} on {} pictures of {} classes, taught in {:.1} ms",
+        "{}: {} on {} pictures of {} classes, taught in {:.1} ms; {} in memory, {} saved",
         args.output.display(),
-        args.head,
-        train.len(),
+        if chosen.kind == args.head {
+            args.head.to_string()
+        } else {
+            format!("{}, {}", args.head, chosen.kind)
+        },
+        picks.len(),
         data.classes.len(),
-        1e3 * fitted.as_secs_f64()
+        1e3 * fitted.as_secs_f64(),
+        bytes(memory),
+        bytes(head.encoded_len()),
     );
+    let report = head.report().map_err(offshoot::Error::from)?;
+    if let Some(accuracy) = report.accuracy() {
+        let (low, high) = (report.interval().low, report.interval().high);
+        println!("  {accuracy:.3} of its own pictures right when held out ({low:.3} to {high:.3})");
+    }
     if !val.is_empty() {
-        let picks: Vec<usize> = (0..val.len()).collect();
-        println!("  {:.3} of {} other pictures right", accuracy(&mut head, &val, &picks)?, val.len());
+        let (mut right, mut unknown) = (0, 0);
+        for i in 0..val.len() {
+            let told = told(&mut head, &val, i)?;
+            right += usize::from(told == Some(val.labels[i]));
+            unknown += usize::from(told.is_none());
+        }
+        let share = right as f64 / val.len() as f64;
+        println!("  {share:.3} of {} other pictures right, {unknown} of them unknown", val.len());
     }
     Ok(())
 }

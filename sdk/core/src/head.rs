@@ -11,48 +11,53 @@
 //! use offshoot_core::head::{Head, HeadKind, Limits};
 //!
 //! let limits = Limits { classes: 3, samples: 15 };
-//! let mut memory = vec![0; limits.words(HeadKind::Softmax, 4)?];
-//! let mut head = Head::new(HeadKind::Softmax, 4, [0; 32], limits, &mut memory[..])?;
+//! let mut memory = vec![0; limits.words(HeadKind::Auto, 4)?];
+//! let mut head = Head::new(HeadKind::Auto, 4, [0; 32], limits, &mut memory[..])?;
 //! let mug = head.add_class("mug")?;
 //! let pen = head.add_class("pen")?;
 //! head.add_sample(mug, Embedding::Float(&[1.0, 0.0, 0.2, 0.1]))?;
 //! head.add_sample(pen, Embedding::Float(&[0.0, 1.0, 0.1, 0.3]))?;
 //!
 //! let answer = head.classify(Embedding::Float(&[0.9, 0.1, 0.2, 0.0]))?;
-//! assert_eq!(head.class_name(answer.class), Some("mug"));
+//! assert_eq!(head.class_name(answer.class()), Some("mug"));
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod answer;
 mod ask;
+mod calibrate;
+mod edit;
 mod error;
+mod fitting;
 mod gram;
+mod kind;
+mod knn;
 mod memory;
 mod nearest_mean;
 mod query;
 mod record;
+mod report;
+mod ridge;
+mod slda;
 mod softmax;
 mod teach;
 #[cfg(test)]
 mod testing;
+mod triangle;
+mod unknown;
 mod vector;
 
 use core::fmt;
-use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-pub use error::{AskError, ClassError, EncodeError, HeadError, SampleError};
+pub use answer::{Answer, ClassId, Fit, Probability, Similarity};
+pub use edit::WhenFull;
+pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
+pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, Memory};
 pub use record::{MAGIC, Record, VERSION};
+pub use report::{Advice, Interval, Report};
 
 use memory::{Kept, Layout};
-
-/// Weight of the samples against the weight decay of a softmax head, as scikit-learn's `C`.
-///
-/// Measured on ants and bees, four animals and CIFAR-10 under MobileNetV2, 1 to 20 shots and all
-/// samples: half and twice this change the mean accuracy by 0.1 point; less is less sure of
-/// itself than it is right.
-pub const DEFAULT_STRENGTH: f32 = 10.0;
 
 /// Least strength that can be set.
 pub const MIN_STRENGTH: f32 = 1e-3;
@@ -60,94 +65,34 @@ pub const MIN_STRENGTH: f32 = 1e-3;
 /// Greatest strength that can be set.
 pub const MAX_STRENGTH: f32 = 1e3;
 
-/// How a head decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum HeadKind {
-    /// The class whose mean is nearest by angle; needs least memory, good with a few samples.
-    NearestMean = 0,
-    /// Softmax regression with weight decay; better the more samples there are.
-    Softmax = 1,
+/// Share of the known that may be called unknown, unless another is set.
+pub const DEFAULT_STRICTNESS: f32 = 0.03;
+
+/// Greatest strictness that can be set.
+pub const MAX_STRICTNESS: f32 = 0.5;
+
+/// What a fit leaves besides weights.
+#[derive(Clone, Copy, Debug)]
+struct Fitted {
+    fit: Fit,
+    recipe: Recipe,
+    /// Mean length of the samples.
+    mean_length: f32,
+    /// What multiplies scores to make log odds of them.
+    sharpness: f32,
+    /// The cosine with the nearest class mean below which a query is unknown.
+    least_similarity: f32,
 }
 
-impl HeadKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::NearestMean, Self::Softmax];
-
-    /// The name that [`FromStr`] reads.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NearestMean => "nearest-mean",
-            Self::Softmax => "softmax",
-        }
-    }
-}
-
-impl fmt::Display for HeadKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// The text names no kind of head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such head; there are nearest-mean and softmax")]
-pub struct UnknownHeadKind;
-
-impl FromStr for HeadKind {
-    type Err = UnknownHeadKind;
-
-    fn from_str(text: &str) -> Result<Self, UnknownHeadKind> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(UnknownHeadKind)
-    }
-}
-
-/// A class of one head: classes are numbered in the order in which they were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ClassId(u16);
-
-impl ClassId {
-    /// The place of the class among [`Head::classes`] and in [`Head::probabilities`].
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// A probability, 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Probability(f32);
-
-impl Probability {
-    /// The probability as a number.
-    pub fn get(self) -> f32 {
-        self.0
-    }
-}
-
-/// What a head says to one embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The most probable class; of two alike, the one added first.
-    pub class: ClassId,
-    /// Its probability.
-    pub confidence: Probability,
-    /// By how much that is more than the next class's; the whole of it if there is no other.
-    pub margin: f32,
-}
-
-/// How a fit went.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Fit {
-    /// Steps the solver took; 0 for a closed form.
-    pub iterations: u16,
-    /// Whether it stopped because the optimum was reached.
-    pub converged: bool,
-    /// What was left of the gradient: no score of a sample is further than this from its value
-    /// at the optimum (up to the bias).
-    pub gradient_norm: f32,
+/// What became of the last sample, so that it can be undone.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    /// It is the last of those kept.
+    Kept,
+    /// So it is, and the one that was at `place` before lies behind the others.
+    Replaced { place: usize },
+    /// The head was full.
+    LeftOut(ClassId),
 }
 
 /// A classifier that learns; see the [module](self).
@@ -155,13 +100,16 @@ pub struct Head<M> {
     layout: Layout,
     limits: Limits,
     package_id: [u8; 32],
-    strength: f32,
+    recipe: Recipe,
+    strictness: f32,
+    when_full: WhenFull,
     classes: usize,
     samples: usize,
+    last: Last,
     /// Rows of the Gram matrix that are right.
     gram_rows: usize,
-    /// The last fit and the mean length it used; `None` if samples changed since.
-    fitted: Option<(Fit, f32)>,
+    /// The last fit; `None` if anything changed since.
+    fitted: Option<Fitted>,
     memory: M,
 }
 
@@ -219,9 +167,12 @@ impl<M: Memory> Head<M> {
             layout,
             limits,
             package_id,
-            strength: DEFAULT_STRENGTH,
+            recipe: Recipe::of(kind),
+            strictness: DEFAULT_STRICTNESS,
+            when_full: WhenFull::Refuse,
             classes: 0,
             samples: 0,
+            last: Last::Kept,
             gram_rows: 0,
             fitted: None,
             memory,
@@ -248,12 +199,17 @@ impl<M: Memory> Head<M> {
         &self.package_id
     }
 
-    /// The strength of a softmax head.
-    pub fn strength(&self) -> f32 {
-        self.strength
+    /// Transform and strength it is to be fitted with; `auto` chooses its own.
+    pub fn recipe(&self) -> Recipe {
+        self.recipe
     }
 
-    /// Sets the strength of a softmax head; the others have no use for it.
+    /// Weight of the samples against the weight decay; see [`Recipe::strength`].
+    pub fn strength(&self) -> f32 {
+        self.recipe.strength
+    }
+
+    /// Sets the strength; `auto`, class means and neighbours have no use for it.
     ///
     /// # Errors
     ///
@@ -262,7 +218,35 @@ impl<M: Memory> Head<M> {
         if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
             return Err(HeadError::StrengthOutOfRange { found: strength });
         }
-        self.strength = strength;
+        self.recipe.strength = strength;
+        self.fitted = None;
+        Ok(())
+    }
+
+    /// Sets the transform; `auto`, class means and neighbours have no use for it.
+    pub fn set_transform(&mut self, transform: Transform) {
+        if !matches!(self.recipe.kind, HeadKind::NearestMean | HeadKind::Knn) {
+            self.recipe.transform = transform;
+            self.fitted = None;
+        }
+    }
+
+    /// Share of the known that may be called unknown; 0 if nothing ever is.
+    pub fn strictness(&self) -> f32 {
+        self.strictness
+    }
+
+    /// Sets the one dial of [`Answer::Unknown`]: the share of known things that it may cost.
+    /// 0 turns it off; it starts at [`DEFAULT_STRICTNESS`].
+    ///
+    /// # Errors
+    ///
+    /// A strictness outside 0 to [`MAX_STRICTNESS`]; nothing is changed.
+    pub fn set_strictness(&mut self, strictness: f32) -> Result<(), HeadError> {
+        if !(0.0..=MAX_STRICTNESS).contains(&strictness) {
+            return Err(HeadError::StrictnessOutOfRange { found: strictness });
+        }
+        self.strictness = strictness;
         self.fitted = None;
         Ok(())
     }

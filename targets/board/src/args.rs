@@ -14,7 +14,7 @@ usage:
   offshoot-board info PACKAGE                     what the package is and takes
   offshoot-board verify PACKAGE                   run its golden vectors; one line to compare
   offshoot-board teach PACKAGE HEAD LABEL FRAME...  show what LABEL looks like; HEAD is kept
-        [--head softmax|nearest-mean]             kind of a new head (softmax)
+        [--head auto|ncm|softmax|ridge|slda|knn]  kind of a new head (auto)
   offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
 
@@ -77,8 +77,12 @@ impl fmt::Display for ArgError {
                 write!(f, "no option '{found}'; if it is a file, put '--' before it")
             }
             Self::NotHere { option, command } => write!(f, "'{command}' has no option {option}"),
-            Self::NoValue(option) => write!(f, "{option} needs a value: softmax or nearest-mean"),
-            Self::Head(found) => write!(f, "no head '{found}'; there are softmax and nearest-mean"),
+            Self::NoValue(option) => {
+                write!(f, "{option} needs a value: auto, ncm, softmax, ridge, slda or knn")
+            }
+            Self::Head(found) => {
+                write!(f, "no head '{found}'; there are auto, ncm, softmax, ridge, slda and knn")
+            }
             Self::Missing { command, what } => write!(f, "'{command}' needs {what}"),
             Self::TooMany { command, extra } => write!(f, "'{command}' has no use for '{extra}'"),
             Self::Label(found) => write!(f, "the label '{found}' is not UTF-8"),
@@ -257,8 +261,11 @@ mod tests {
             ("teach p h mug", "'teach' needs a FRAME or more"),
             ("ask p h", "'ask' needs a FRAME or more"),
             ("ask p h f --head softmax", "'ask' has no option --head"),
-            ("teach p h mug f --head", "--head needs a value: softmax or nearest-mean"),
-            ("teach p h mug f --head svm", "no head 'svm'; there are softmax and nearest-mean"),
+            ("teach p h mug f --head", "--head needs a value: auto, ncm, softmax, ridge, slda or knn"),
+            (
+                "teach p h mug f --head svm",
+                "no head 'svm'; there are auto, ncm, softmax, ridge, slda and knn",
+            ),
             ("info p --quiet", "no option '--quiet'; if it is a file, put '--' before it"),
             ("time p 0", "'0' runs; allowed are 1 to 100000"),
             ("time p 100001", "'100001' runs; allowed are 1 to 100000"),

@@ -114,7 +114,7 @@ fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<He
         }),
         Ok(head) => Ok(head),
         Err(error) if is_absent(error.kind()) => {
-            let kind = kind.unwrap_or(HeadKind::Softmax);
+            let kind = kind.unwrap_or(HeadKind::Auto);
             Head::new(kind, eyes, LIMITS).map_err(|e| Trouble::at(path, e))
         }
         Err(error) => Err(error.into()),
@@ -132,8 +132,8 @@ fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> 
         let picture = Picture::open(frame)?;
         let embedding = eyes.embed(&picture.frame()).map_err(|e| Trouble::at(frame, e))?;
         let answer = head.classify(embedding).map_err(|e| Trouble::at(path, e))?;
-        let label = head.class_name(answer.class).unwrap_or("?");
-        let (confidence, margin) = (answer.confidence.get(), answer.margin);
+        let label = answer.known().map_or("unknown", |class| head.class_name(class).unwrap_or("?"));
+        let (confidence, margin) = (answer.confidence().get(), answer.margin());
         writeln!(out, "{}\t{label}\t{confidence:.3}\t{margin:.3}", frame.display())?;
     }
     Ok(())

@@ -144,7 +144,7 @@ fn verify_prints_one_line_and_tells_right_from_wrong() {
 #[test]
 fn a_head_is_taught_in_two_sittings_and_asked() {
     let board = Board::new();
-    for kind in ["softmax", "nearest-mean"] {
+    for kind in ["softmax", "ncm", "auto"] {
         let first = board.ok(&format!("teach eyes.offshoot {kind}.head red red.ppm --head {kind}"));
         assert!(first.contains(kind) && first.contains("1 of 32 classes, 1 of 512 samples"), "{first}");
         let second = board.ok(&format!("teach eyes.offshoot {kind}.head blue blue.ppm blue.ppm"));

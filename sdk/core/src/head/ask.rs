@@ -3,23 +3,50 @@
 use super::error::AskError;
 use super::memory::Memory;
 use super::query::Query;
-use super::{Answer, ClassId, Fit, Head, HeadKind, Probability, gram, nearest_mean, softmax, vector};
+use super::unknown::NEVER;
+use super::{
+    Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fitting, gram,
+    knn, vector,
+};
 use crate::embedding::Embedding;
 
 /// Learning and answering.
 impl<M: Memory> Head<M> {
     /// Fits the head to its samples, unless it is.
     ///
-    /// The result depends on the samples and the strength only, not on earlier fits.
+    /// The result depends on the samples and the settings only, not on earlier fits.
     ///
     /// # Errors
     ///
     /// [`AskError::NothingTaught`] without samples.
     pub fn fit(&mut self) -> Result<Fit, AskError> {
-        Ok(self.fitted()?.0)
+        Ok(self.fitted()?.fit)
     }
 
-    fn fitted(&mut self) -> Result<(Fit, f32), AskError> {
+    /// What the head is fitted with, after [`Head::fit`] if samples have changed: for
+    /// [`HeadKind::Auto`] what it chose.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn chosen(&mut self) -> Result<Recipe, AskError> {
+        Ok(self.fitted()?.recipe)
+    }
+
+    /// What the samples say about the head when each is held out, after [`Head::fit`] if samples
+    /// have changed.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn report(&mut self) -> Result<Report<'_>, AskError> {
+        let fitted = self.fitted()?;
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, self.layout.dim);
+        Ok(Report::new(kept, self.classes, self.samples, work.held_out, fitted.sharpness))
+    }
+
+    pub(super) fn fitted(&mut self) -> Result<Fitted, AskError> {
         if let Some(fitted) = self.fitted {
             return Ok(fitted);
         }
@@ -27,23 +54,18 @@ impl<M: Memory> Head<M> {
             return Err(AskError::NothingTaught);
         }
         let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep_classes(self.classes, self.layout.dim);
-        let fitted = match self.layout.kind {
-            HeadKind::NearestMean => {
-                nearest_mean::fit(&kept, self.samples, self.layout.dim, &mut work);
-                (Fit { iterations: 0, converged: true, gradient_norm: 0.0 }, 0.0)
-            }
-            HeadKind::Softmax => {
-                gram::extend(&kept, work.gram, self.gram_rows, self.samples);
-                self.gram_rows = self.samples;
-                softmax::fit(&kept, self.samples, self.strength, &mut work)
-            }
-        };
+        work.keep(self.classes, self.samples, self.layout.dim);
+        gram::extend(&kept, work.gram, self.gram_rows, self.samples);
+        self.gram_rows = self.samples;
+        let fitted = fitting::fit(self.recipe, self.strictness, kept, work);
         self.fitted = Some(fitted);
         Ok(fitted)
     }
 
     /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
+    ///
+    /// Takes a product with every class, and with every sample unless [`Head::set_strictness`]
+    /// turned unknown answers off.
     ///
     /// # Errors
     ///
@@ -56,23 +78,39 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(AskError::NotFinite { index });
         }
-        let (_, mean_length) = self.fitted()?;
-        let (_, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep_classes(self.classes, needed);
+        let fitted = self.fitted()?;
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, needed);
         let query = Query::new(embedding);
-        let factor = match self.layout.kind {
-            HeadKind::NearestMean => query.unit_factor(),
-            HeadKind::Softmax => query.half_factor(mean_length),
-        };
-        let rows = work.weights.chunks_exact(needed).zip(&*work.bias);
-        for (score, (weights, bias)) in work.scores.iter_mut().zip(rows) {
-            *score = factor * query.dot(weights) + bias;
+        let owners = &kept.owners[..self.samples];
+        let by_samples = fitted.recipe.kind == HeadKind::Knn;
+        if by_samples || fitted.least_similarity > NEVER {
+            for (sample, similarity) in work.similarities.iter_mut().enumerate() {
+                *similarity = query.cosine(&kept, sample);
+            }
         }
+        if by_samples {
+            knn::scores(work.similarities, owners, work.scores);
+        } else {
+            let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
+            let rows = work.weights.chunks_exact(needed).zip(&*work.bias);
+            for (score, (weights, bias)) in work.scores.iter_mut().zip(rows) {
+                *score = factor * query.dot(weights) + bias;
+            }
+        }
+        work.scores.iter_mut().for_each(|score| *score *= fitted.sharpness);
         vector::softmax(work.scores);
+        if fitted.least_similarity > NEVER {
+            let (nearest, score) = nearest_mean(work.similarities, owners, work.norms);
+            if score.0 < fitted.least_similarity {
+                return Ok(Answer::Unknown { nearest, score });
+            }
+        }
         Ok(best(work.scores))
     }
 
-    /// As [`Head::classify`]; also writes the probability of every class to the front of `out`.
+    /// As [`Head::classify`]; also writes the probability of every class, were it one of them, to
+    /// the front of `out`.
     ///
     /// # Errors
     ///
@@ -85,6 +123,81 @@ impl<M: Memory> Head<M> {
         out.copy_from_slice(&work.scores[..needed]);
         Ok(answer)
     }
+
+    /// How near `embedding` is to the nearest class mean, whatever the strictness, and the
+    /// similarity below which it is unknown (`None`: nothing is, or too little was taught).
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`].
+    pub fn similarity(
+        &mut self,
+        embedding: Embedding<'_>,
+    ) -> Result<(Similarity, Option<Similarity>), AskError> {
+        self.classify(embedding)?;
+        let fitted = self.fitted()?;
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, self.layout.dim);
+        let query = Query::new(embedding);
+        for (sample, similarity) in work.similarities.iter_mut().enumerate() {
+            *similarity = query.cosine(&kept, sample);
+        }
+        let (_, score) = nearest_mean(work.similarities, &kept.owners[..self.samples], work.norms);
+        let least = fitted.least_similarity;
+        Ok((score, (least > NEVER).then_some(Similarity(least))))
+    }
+
+    /// What each dimension of `embedding` adds to the log odds of `class` against `other`, to the
+    /// front of `out`; returns what the bias adds. Together they are the log odds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`]; classes that are not there or have no samples; an `out` shorter than
+    /// the embedding; a head that is not linear ([`HeadKind::is_linear`]).
+    pub fn contributions(
+        &mut self,
+        embedding: Embedding<'_>,
+        class: ClassId,
+        other: ClassId,
+        out: &mut [f32],
+    ) -> Result<f32, AskError> {
+        self.classify(embedding)?;
+        let fitted = self.fitted()?;
+        if !fitted.recipe.kind.is_linear() {
+            return Err(AskError::NotLinear);
+        }
+        let (found, needed) = (out.len(), self.layout.dim);
+        let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
+        let (_, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, needed);
+        let bias = |class: ClassId| match work.bias.get(class.index()) {
+            Some(bias) if bias.is_finite() => Ok(*bias),
+            _ => Err(AskError::NoSuchClass { class: class.index() }),
+        };
+        let bias = fitted.sharpness * (bias(class)? - bias(other)?);
+        let query = Query::new(embedding);
+        let factor = fitted.sharpness * query.factor(fitted.recipe.transform, fitted.mean_length);
+        let row = |class: ClassId| &work.weights[class.index() * needed..][..needed];
+        for (index, (out, (one, other))) in out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
+        {
+            *out = factor * query.value(index) * (one - other);
+        }
+        Ok(bias)
+    }
+}
+
+/// The class whose mean is nearest by angle.
+fn nearest_mean(similarities: &[f32], owners: &[u16], norms: &[f32]) -> (ClassId, Similarity) {
+    let mut best = (ClassId(0), Similarity(f32::NEG_INFINITY));
+    for (class, &norm) in norms.iter().enumerate() {
+        let own = similarities.iter().zip(owners).filter(|(_, owner)| usize::from(**owner) == class);
+        let sum: f32 = own.map(|(similarity, _)| similarity).sum();
+        let score = if norm > 0.0 { (sum / norm).clamp(-1.0, 1.0) } else { -1.0 };
+        if score > best.1.0 {
+            best = (ClassId(class as u16), Similarity(score));
+        }
+    }
+    best
 }
 
 /// The most probable class.
@@ -97,7 +210,7 @@ fn best(probabilities: &[f32]) -> Answer {
             second = p;
         }
     }
-    Answer { class: ClassId(class as u16), confidence: Probability(first), margin: first - second }
+    Answer::Known { class: ClassId(class as u16), confidence: Probability(first), margin: first - second }
 }
 
 #[cfg(test)]
@@ -116,8 +229,8 @@ mod tests {
             for class in (0..4).flat_map(|class| [class; 50]) {
                 let values = cluster(&mut noise, class, 40, 0.6);
                 let answer = head.classify(Embedding::Float(&values)).unwrap();
-                assert_eq!(answer.class.index(), class, "{kind}");
-                assert!(answer.confidence.get() > 0.3 && answer.margin > 0.0, "{kind} {answer:?}");
+                assert_eq!(answer.class().index(), class, "{kind}");
+                assert!(answer.confidence().get() > 0.3 && answer.margin() > 0.0, "{kind} {answer:?}");
             }
         }
     }
@@ -129,8 +242,11 @@ mod tests {
             let bits = fingerprint(&mut taught(kind, 5, 7, 101, 1.0));
             crc32fast::hash(bytemuck::cast_slice(&bits))
         };
-        assert_eq!(digest(HeadKind::NearestMean), 57_485_155);
-        assert_eq!(digest(HeadKind::Softmax), 3_363_410_621);
+        let digests = HeadKind::ALL.map(digest);
+        assert_eq!(
+            digests,
+            [3_734_968_004, 1_851_602_683, 2_808_970_471, 179_698_849, 3_772_523_364, 339_941_284]
+        );
     }
 
     #[test]
@@ -145,8 +261,8 @@ mod tests {
             assert_eq!((out[empty.index()], out[4]), (0.0, 9.0), "an empty class is no answer");
             let mut sorted = out[..4].to_vec();
             sorted.sort_by(|a, b| b.total_cmp(a));
-            assert_eq!((answer.confidence.get(), answer.margin), (sorted[0], sorted[0] - sorted[1]));
-            assert_eq!(out[answer.class.index()], sorted[0]);
+            assert_eq!((answer.confidence().get(), answer.margin()), (sorted[0], sorted[0] - sorted[1]));
+            assert_eq!(out[answer.class().index()], sorted[0]);
             let short = head.probabilities(Embedding::Float(&values), &mut out[..3]);
             assert_eq!(short, Err(AskError::TooShort { found: 3, needed: 4 }));
         }
@@ -163,7 +279,7 @@ mod tests {
             assert_eq!(head.fit(), Err(AskError::NothingTaught));
             head.add_sample(only, Embedding::Float(&[1.0, 0.0, 0.0])).unwrap();
             let answer = head.classify(query).unwrap();
-            assert_eq!((answer.class, answer.confidence.get(), answer.margin), (only, 1.0, 1.0));
+            assert_eq!((answer.class(), answer.confidence().get(), answer.margin()), (only, 1.0, 1.0));
         }
     }
 
@@ -222,8 +338,9 @@ mod tests {
                 head.set_strength(strength).unwrap();
                 let fit = head.fit().unwrap();
                 assert!(fit.gradient_norm.is_finite(), "{kind} {case:?} {fit:?}");
+                let linear = head.chosen().unwrap().kind.is_linear();
                 let (_, work) = head.layout.split(&mut *head.memory);
-                assert!(work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()), "{case:?}");
+                assert!(!linear || work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()), "{case:?}");
                 for values in case.iter().chain(&[[huge; 3], [tiny; 3], [0.0, -1.0, huge]]) {
                     let mut p = [0.0; 2];
                     head.probabilities(Embedding::Float(values), &mut p).unwrap();

@@ -3,7 +3,7 @@
 use super::ClassId;
 use super::memory::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
 use super::record::VERSION;
-use super::{MAX_STRENGTH, MIN_STRENGTH};
+use super::{MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH};
 
 /// Why a head could not be made, or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -46,6 +46,12 @@ pub enum HeadError {
         /// Strength asked for.
         found: f32,
     },
+    /// More than half of the known would be called unknown, or it is no number.
+    #[error("strictness {found}, allowed are 0 to {MAX_STRICTNESS}")]
+    StrictnessOutOfRange {
+        /// Strictness asked for.
+        found: f32,
+    },
     /// The bytes do not begin as a head does.
     #[error("not a head: the first bytes are not OFFSHEAD")]
     NotAHead,
@@ -73,7 +79,7 @@ pub enum HeadError {
     #[error("the checksum is wrong: the head is damaged")]
     BadChecksum,
     /// A kind of head this version does not have.
-    #[error("head kind {found}, allowed are 0 and 1")]
+    #[error("head kind {found}, allowed are 0 to 5")]
     UnknownKind {
         /// Kind in the record.
         found: u8,
@@ -182,13 +188,72 @@ pub enum AskError {
         /// The first such dimension.
         index: usize,
     },
-    /// The output is shorter than the classes are many.
-    #[error("room for {found} probabilities, there are {needed} classes")]
+    /// The output is shorter than what is asked for.
+    #[error("room for {found} numbers, there are {needed}")]
     TooShort {
         /// Length of the output.
         found: usize,
-        /// Classes of the head.
+        /// Numbers there are: one a class, or one a dimension.
         needed: usize,
+    },
+    /// The class belongs to another head, or has no sample.
+    #[error("no class {class} that has samples")]
+    NoSuchClass {
+        /// Index of the class.
+        class: usize,
+    },
+    /// The head's answers are no sum over dimensions.
+    #[error("a head of nearest neighbours has no weights")]
+    NotLinear,
+}
+
+/// Why nothing was removed or renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The class belongs to another head.
+    #[error("no class {class}, there are {count}")]
+    NoSuchClass {
+        /// Index of the class.
+        class: usize,
+        /// Classes of this head.
+        count: usize,
+    },
+    /// There are not so many samples.
+    #[error("no sample {sample}, there are {count}")]
+    NoSuchSample {
+        /// Index of the sample.
+        sample: usize,
+        /// Samples of this head.
+        count: usize,
+    },
+    /// The new name cannot be given.
+    #[error(transparent)]
+    Name(#[from] ClassError),
+}
+
+/// Why two heads were not merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// The heads were taught with different packages.
+    #[error("the heads were taught with different packages; their samples mean different things")]
+    OtherPackage,
+    /// No room for all classes.
+    #[error("together {needed} classes, this head has room for {limit}")]
+    TooManyClasses {
+        /// Classes of both.
+        needed: usize,
+        /// The limit given to the head.
+        limit: u16,
+    },
+    /// No room for all samples.
+    #[error("together {needed} samples, this head has room for {limit}")]
+    TooManySamples {
+        /// Samples of both.
+        needed: usize,
+        /// The limit given to the head.
+        limit: u16,
     },
 }
 

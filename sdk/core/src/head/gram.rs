@@ -1,10 +1,13 @@
 //! The Gram matrix: products of the samples with each other, in integers before scaling.
 //!
-//! Sample `x` stands in it as `x / sqrt(|x|)`; dividing by the mean length, which changes with
-//! every sample, is left to the reader.
+//! Sample `x` stands in it as `x / sqrt(|x|)`. A [`Transform`] multiplies every sample with one
+//! more factor, which [`scales`] writes; the mean length, which changes with every sample, is
+//! in there and not in the matrix.
 
+use super::Transform;
 use super::memory::Kept;
-use super::vector::{add_scaled, dot, dot_exact};
+use super::triangle;
+use super::vector::{add_codes, add_scaled, dot, dot_exact};
 
 /// Lengths are held below this, so that no product overflows.
 const MAX_LENGTH: f64 = 1e18;
@@ -18,8 +21,8 @@ pub(super) fn length(scale: f32, inverse: f32) -> f64 {
     if inverse > 0.0 { (f64::from(scale) / f64::from(inverse)).min(MAX_LENGTH) } else { 0.0 }
 }
 
-/// What turns `codes - zero` into a feature, up to the mean length.
-pub(super) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
+/// What turns `codes - zero` into a feature, up to the factor of the transform.
+fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
     let inverse = kept.inverses[sample];
     libm::sqrt(length(kept.scales[sample], inverse)) * f64::from(inverse)
 }
@@ -32,36 +35,98 @@ pub(super) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) 
         for column in 0..=row {
             let (others, other_zero) = kept.sample(column);
             let product = dot_exact(codes, zero, others, other_zero) as f64;
-            gram[triangle(row) + column] = (product * row_gain * gain(kept, column)) as f32;
+            gram[triangle::start(row) + column] = (product * row_gain * gain(kept, column)) as f32;
         }
     }
 }
 
-/// Where a row of the lower triangle begins.
-fn triangle(row: usize) -> usize {
-    row * (row + 1) / 2
+/// Takes a sample out of the first `rows` rows.
+pub(super) fn remove(gram: &mut [f32], sample: usize, rows: usize) {
+    let mut to = triangle::start(sample);
+    for row in sample + 1..rows {
+        let from = triangle::start(row);
+        gram.copy_within(from..from + sample, to);
+        gram.copy_within(from + sample + 1..from + row + 1, to + sample);
+        to += row;
+    }
 }
 
-/// `out = scale * gram * x` for the lower triangle of a symmetric matrix.
-pub(super) fn times(gram: &[f32], scale: f32, x: &[f32], out: &mut [f32]) {
-    for row in 0..x.len() {
-        let (before, diagonal) = (&gram[triangle(row)..][..row], gram[triangle(row) + row]);
-        out[row] = dot(before, &x[..row]) + diagonal * x[row];
-        add_scaled(&mut out[..row], x[row], before);
+/// Mean length of the samples.
+pub(super) fn mean_length(kept: &Kept<'_>, samples: usize) -> f64 {
+    let lengths = (0..samples).map(|i| length(kept.scales[i], kept.inverses[i]));
+    lengths.sum::<f64>() / samples as f64
+}
+
+/// The factor of each sample's row and column under a transform.
+pub(super) fn scales(kept: &Kept<'_>, transform: Transform, mean_length: f64, out: &mut [f32]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        let length = length(kept.scales[i], kept.inverses[i]);
+        let scale = match transform {
+            _ if length == 0.0 => 0.0,
+            Transform::Raw => libm::sqrt(length) / mean_length,
+            Transform::Half => 1.0 / libm::sqrt(mean_length),
+            Transform::Quarter => 1.0 / libm::sqrt(libm::sqrt(length) * libm::sqrt(mean_length)),
+            Transform::Unit => 1.0 / libm::sqrt(length),
+        };
+        *out = scale as f32;
     }
-    for out in out {
-        *out *= scale;
+}
+
+/// Writes the Gram matrix of the transformed samples.
+pub(super) fn scaled(gram: &[f32], scales: &[f32], out: &mut [f32]) {
+    for (row, &scale) in scales.iter().enumerate() {
+        let out = &mut out[triangle::start(row)..][..=row];
+        for ((out, &product), &other) in out.iter_mut().zip(triangle::row(gram, row)).zip(scales) {
+            *out = product * scale * other;
+        }
+    }
+}
+
+/// Sums of each sample's products with the samples of each class, class by class.
+pub(super) fn class_sums(gram: &[f32], scales: &[f32], owners: &[u16], out: &mut [f32]) {
+    let samples = owners.len();
+    out.fill(0.0);
+    for row in 0..samples {
+        let own = usize::from(owners[row]);
+        for (column, &product) in triangle::row(gram, row).iter().enumerate() {
+            let product = product * scales[row] * scales[column];
+            out[usize::from(owners[column]) * samples + row] += product;
+            if column < row {
+                out[own * samples + column] += product;
+            }
+        }
+    }
+}
+
+/// Weights of one class from its coefficients in the samples.
+pub(super) fn combine(kept: &Kept<'_>, scales: &[f32], alpha: &[f32], weights: &mut [f32]) {
+    weights.fill(0.0);
+    for (sample, (&alpha, &scale)) in alpha.iter().zip(scales).enumerate() {
+        if alpha != 0.0 {
+            let (codes, zero) = kept.sample(sample);
+            let factor = f64::from(alpha) * f64::from(scale) * gain(kept, sample);
+            add_codes(weights, factor as f32, codes, zero);
+        }
+    }
+}
+
+/// `out = matrix * x` for the lower triangle of a symmetric matrix.
+pub(super) fn times(matrix: &[f32], x: &[f32], out: &mut [f32]) {
+    for row in 0..x.len() {
+        let (before, diagonal) = triangle::row(matrix, row).split_at(row);
+        out[row] = dot(before, &x[..row]) + diagonal[0] * x[row];
+        add_scaled(&mut out[..row], x[row], before);
     }
 }
 
 /// Mean squared distance of the samples from their centre; `scratch` has one number a sample.
-pub(super) fn variance(gram: &[f32], scratch: &mut [f32]) -> f32 {
+pub(super) fn variance(matrix: &[f32], scratch: &mut [f32]) -> f32 {
     let samples = scratch.len();
     scratch.fill(1.0 / samples as f32);
-    let diagonal: f32 = (0..samples).map(|i| gram[triangle(i) + i]).sum();
+    let diagonal: f32 = (0..samples).map(|i| matrix[triangle::start(i) + i]).sum();
     let mut total = 0.0;
     for row in 0..samples {
-        let (off, on) = gram[triangle(row)..][..=row].split_at(row);
+        let (off, on) = triangle::row(matrix, row).split_at(row);
         total += 2.0 * dot(off, &scratch[..row]) + on[0] * scratch[row];
     }
     (diagonal - total) / samples as f32

@@ -30,8 +30,14 @@ impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
     /// With `k` classes, `n` samples and `d` dimensions these are about
-    /// `n * (d + 11) + k * (4 * d + 41)` bytes (samples, names, weights), and for softmax
-    /// another `2 * n * (n + 1) + 24 * n * k + 16 * k` (products of samples, solver).
+    /// `n * (d + 35) + k * (4 * d + 49)` bytes (samples, names, weights), `2 * n * (n + 1)` for the
+    /// products of the samples, `4 * n * k` for what they are when each is left out, and to solve:
+    ///
+    /// | kind | bytes |
+    /// |---|---|
+    /// | nearest mean, nearest neighbours | none |
+    /// | ridge, LDA | `2 * n * (n + 1) + 8 * n * k` |
+    /// | softmax, auto | `2 * n * (n + 1) + 24 * n * k + 16 * k` |
     ///
     /// Usable in constants, so that an array can be sized with it.
     ///
@@ -130,8 +136,9 @@ impl Layout {
         let (classes, samples) = (limits.classes as usize, limits.samples as usize);
         // Each factor is below 2^16, so that u64 cannot overflow.
         let (d, k, n) = (dim as u64, classes as u64, samples as u64);
-        let mut words = 9 * k + n * (d + 12) / 4 + k * (d + 2) + 16;
-        if matches!(kind, HeadKind::Softmax) {
+        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (d + 5) + n * (6 + k) + 16;
+        words += n * (n + 1) / 2;
+        if kind.solves() {
             words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4);
         }
         // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
@@ -145,25 +152,30 @@ impl Layout {
     pub const fn kept_words(&self) -> usize {
         let (k, n) = (self.classes, self.samples);
         let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
-        names + (n * self.dim).div_ceil(4) + 2 * n + n.div_ceil(2) + n.div_ceil(4)
+        // One place more, for the sample that made room for the last one.
+        let m = n + 1;
+        names + k + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
     }
 
     /// Words of what is computed from it.
     pub const fn work_words(&self) -> usize {
-        self.classes * (self.dim + 2) + self.gram_len() + self.solver_len()
+        let (k, n) = (self.classes, self.samples);
+        k * (self.dim + 3) + n * (6 + k) + self.gram_len() + self.square_len() + self.solver_len()
     }
 
     const fn gram_len(&self) -> usize {
-        match self.kind {
-            HeadKind::NearestMean => 0,
-            HeadKind::Softmax => self.samples * (self.samples + 1) / 2,
-        }
+        self.samples * (self.samples + 1) / 2
+    }
+
+    const fn square_len(&self) -> usize {
+        if self.kind.solves() { self.gram_len() } else { 0 }
     }
 
     const fn solver_len(&self) -> usize {
         match self.kind {
-            HeadKind::NearestMean => 0,
-            HeadKind::Softmax => self.classes * (SOLVER_COLUMNS * self.samples + 4),
+            HeadKind::NearestMean | HeadKind::Knn => 0,
+            HeadKind::Ridge | HeadKind::Slda => 2 * self.classes * self.samples,
+            HeadKind::Softmax | HeadKind::Auto => self.classes * (SOLVER_COLUMNS * self.samples + 4),
         }
     }
 
@@ -179,11 +191,12 @@ impl Layout {
         Kept {
             names: take(rest, self.classes * MAX_NAME_BYTES),
             name_bytes: take(rest, self.classes),
-            codes: take(rest, self.samples * self.dim),
-            scales: take(rest, self.samples),
-            inverses: take(rest, self.samples),
-            owners: take(rest, self.samples),
-            zeros: take(rest, self.samples),
+            seen: take(rest, self.classes),
+            codes: take(rest, (self.samples + 1) * self.dim),
+            scales: take(rest, self.samples + 1),
+            inverses: take(rest, self.samples + 1),
+            owners: take(rest, self.samples + 1),
+            zeros: take(rest, self.samples + 1),
             dim: self.dim,
         }
     }
@@ -194,11 +207,12 @@ impl Layout {
         KeptMut {
             names: take_mut(rest, self.classes * MAX_NAME_BYTES),
             name_bytes: take_mut(rest, self.classes),
-            codes: take_mut(rest, self.samples * self.dim),
-            scales: take_mut(rest, self.samples),
-            inverses: take_mut(rest, self.samples),
-            owners: take_mut(rest, self.samples),
-            zeros: take_mut(rest, self.samples),
+            seen: take_mut(rest, self.classes),
+            codes: take_mut(rest, (self.samples + 1) * self.dim),
+            scales: take_mut(rest, self.samples + 1),
+            inverses: take_mut(rest, self.samples + 1),
+            owners: take_mut(rest, self.samples + 1),
+            zeros: take_mut(rest, self.samples + 1),
         }
     }
 
@@ -208,7 +222,13 @@ impl Layout {
             weights: take_mut(rest, self.classes * self.dim),
             bias: take_mut(rest, self.classes),
             scores: take_mut(rest, self.classes),
+            norms: take_mut(rest, self.classes),
+            held_out: take_mut(rest, self.classes * self.samples),
+            similarities: take_mut(rest, self.samples),
+            scales: take_mut(rest, self.samples),
+            columns: take_mut(rest, 4 * self.samples),
             gram: take_mut(rest, self.gram_len()),
+            square: take_mut(rest, self.square_len()),
             solver: take_mut(rest, self.solver_len()),
         }
     }
@@ -219,6 +239,8 @@ impl Layout {
 pub(super) struct Kept<'a> {
     pub names: &'a [u8],
     pub name_bytes: &'a [u8],
+    /// Samples of each class that were ever shown, kept or not.
+    pub seen: &'a [u32],
     pub codes: &'a [i8],
     pub scales: &'a [f32],
     /// One over the length of `codes - zero`; 0 for a sample without direction.
@@ -246,6 +268,7 @@ impl<'a> Kept<'a> {
 pub(super) struct KeptMut<'a> {
     pub names: &'a mut [u8],
     pub name_bytes: &'a mut [u8],
+    pub seen: &'a mut [u32],
     pub codes: &'a mut [i8],
     pub scales: &'a mut [f32],
     pub inverses: &'a mut [f32],
@@ -258,17 +281,34 @@ pub(super) struct Work<'a> {
     pub weights: &'a mut [f32],
     pub bias: &'a mut [f32],
     pub scores: &'a mut [f32],
+    /// Lengths of the sums of the unit vectors of each class.
+    pub norms: &'a mut [f32],
+    /// Scores of every sample by a head that has not seen it, class by class.
+    pub held_out: &'a mut [f32],
+    /// Cosines of a query with every sample.
+    pub similarities: &'a mut [f32],
+    /// What multiplies each sample's row and column of the Gram matrix.
+    pub scales: &'a mut [f32],
+    /// Scratch: four numbers a sample; those who fit use the first three.
+    pub columns: &'a mut [f32],
     /// Lower triangle, row by row.
     pub gram: &'a mut [f32],
+    /// Scratch of the same shape.
+    pub square: &'a mut [f32],
     pub solver: &'a mut [f32],
 }
 
 impl Work<'_> {
-    /// Leaves out the classes that do not exist yet.
-    pub fn keep_classes(&mut self, classes: usize, dim: usize) {
+    /// Leaves out the classes and samples that do not exist yet.
+    pub fn keep(&mut self, classes: usize, samples: usize, dim: usize) {
         shorten(&mut self.weights, classes * dim);
         shorten(&mut self.bias, classes);
         shorten(&mut self.scores, classes);
+        shorten(&mut self.norms, classes);
+        shorten(&mut self.held_out, classes * samples);
+        shorten(&mut self.similarities, samples);
+        shorten(&mut self.scales, samples);
+        shorten(&mut self.columns, 4 * samples);
     }
 }
 
@@ -296,25 +336,36 @@ mod tests {
     #[test]
     fn every_word_is_used() {
         for kind in HeadKind::ALL {
-            // Multiples of four leave no gaps between the parts.
-            let layout = Layout::new(kind, 12, Limits { classes: 4, samples: 8 }).unwrap();
-            let mut words = [0; 1024];
+            // Seven and the spare one are a multiple of four, which leaves no gaps between parts.
+            let layout = Layout::new(kind, 12, Limits { classes: 4, samples: 7 }).unwrap();
+            let mut words = [0; 2048];
             let (kept, work) = layout.split(&mut words);
             let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
             let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
-            let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len();
+            let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
             assert_eq!(bytes, layout.kept_words() * 4);
-            let floats = work.weights.len() + work.bias.len() + work.scores.len();
-            assert_eq!(floats + work.gram.len() + work.solver.len(), layout.work_words());
+            let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
+            let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
+            let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
+            assert_eq!(floats + work.solver.len(), layout.work_words());
         }
     }
 
     #[test]
     fn sizes_are_what_the_documentation_says() {
-        let bytes = |kind, classes, samples| Limits { classes, samples }.bytes(kind, 1280);
-        assert_eq!(bytes(HeadKind::NearestMean, 3, 15), Ok(34_852));
-        assert_eq!(bytes(HeadKind::Softmax, 3, 15), Ok(36_460));
-        assert_eq!(bytes(HeadKind::Softmax, 10, 500), Ok(1_318_272));
+        for (kind, classes, samples, matrices, columns) in [
+            (HeadKind::NearestMean, 3u16, 15u16, 1, 1),
+            (HeadKind::Knn, 3, 15, 1, 1),
+            (HeadKind::Ridge, 10, 500, 2, 3),
+            (HeadKind::Auto, 10, 500, 2, 7),
+        ] {
+            let (k, n) = (usize::from(classes), usize::from(samples));
+            let stated =
+                n * (1280 + 35) + k * (4 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
+            let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
+            // One more place for a sample, and rounding.
+            assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Class means of unit-length embeddings: weight imprinting (Qi, Brown and Lowe 2018), the
 //! head of Coral's `ImprintingEngine`.
 
+use super::gram;
 use super::memory::{Kept, Work};
 
 /// Score for a cosine of 1.
@@ -31,6 +32,36 @@ pub(super) fn fit(kept: &Kept<'_>, samples: usize, dim: usize, work: &mut Work<'
     }
     for row in work.weights.chunks_exact_mut(dim) {
         normalize(row);
+    }
+}
+
+/// Held-out scores: the class means without the sample itself, from its products with the others.
+///
+/// Also leaves the lengths of the classes' sums in `work.norms`, which the cosine of a query with
+/// a class mean needs.
+pub(super) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
+    let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
+    gram::class_sums(work.gram, scales, owners, work.held_out);
+    for (class, sums) in work.held_out.chunks_exact_mut(samples).enumerate() {
+        let is_own = |i: usize| usize::from(owners[i]) == class;
+        let square: f64 = (0..samples).filter(|&i| is_own(i)).map(|i| f64::from(sums[i])).sum();
+        work.norms[class] = libm::sqrt(square.max(0.0)) as f32;
+        let taught = (0..samples).any(is_own);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let own = if is_own(i) {
+                f64::from(super::triangle::row(work.gram, i)[i] * scales[i] * scales[i])
+            } else {
+                0.0
+            };
+            let (product, left) = (f64::from(*sum) - own, square - 2.0 * f64::from(*sum) + own);
+            let length = libm::sqrt(if is_own(i) { left } else { square }.max(0.0));
+            *sum = match taught {
+                // What is left of a class of one has no direction, up to rounding.
+                true if length > 1e-3 => SCORE_SCALE * (product / length) as f32,
+                true => 0.0,
+                false => f32::NEG_INFINITY,
+            };
+        }
     }
 }
 

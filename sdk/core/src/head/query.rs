@@ -1,7 +1,9 @@
 //! An embedding being asked about: its length, and its products with weights.
 
+use super::Transform;
 use super::gram::{MIN_LENGTH, length};
-use super::vector::{dot_codes, dot_exact, dot_shrunk};
+use super::memory::Kept;
+use super::vector::{dot_codes, dot_codes_shrunk, dot_exact, dot_shrunk};
 use crate::embedding::Embedding;
 use crate::quant::Quant;
 
@@ -50,18 +52,38 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The factor that makes the length 1.
-    pub fn unit_factor(&self) -> f32 {
-        self.inverse
+    /// One value, to be multiplied with one of the factors.
+    pub fn value(&self, index: usize) -> f32 {
+        match self.embedding {
+            Embedding::Int8 { codes, quant } => {
+                f32::from(i16::from(codes[index]) - i16::from(quant.zero_point))
+            }
+            Embedding::Float(values) => values[index] * self.shrink,
+        }
     }
 
-    /// The factor that makes the length `sqrt(length / mean)`.
-    pub fn half_factor(&self, mean: f32) -> f32 {
+    /// Cosine of the angle to a sample; 0 if either has no direction.
+    pub fn cosine(&self, kept: &Kept<'_>, sample: usize) -> f32 {
+        let (codes, zero) = kept.sample(sample);
+        let product = match self.embedding {
+            Embedding::Int8 { codes: own, quant } => dot_exact(own, quant.zero_point, codes, zero) as f32,
+            Embedding::Float(values) => dot_codes_shrunk(values, codes, zero, self.shrink),
+        };
+        (product * self.inverse * kept.inverses[sample]).clamp(-1.0, 1.0)
+    }
+
+    /// The factor that transforms the embedding; `mean` is the mean length of the samples.
+    pub fn factor(&self, transform: Transform, mean: f32) -> f32 {
         if mean == 0.0 {
             return 0.0;
         }
         // No sample can be longer than the sum of all.
         let relative = (self.length / f64::from(mean)).min(65_535.0);
-        (libm::sqrt(relative) * f64::from(self.inverse)) as f32
+        match transform {
+            Transform::Raw => (relative * f64::from(self.inverse)) as f32,
+            Transform::Half => (libm::sqrt(relative) * f64::from(self.inverse)) as f32,
+            Transform::Quarter => (libm::sqrt(libm::sqrt(relative)) * f64::from(self.inverse)) as f32,
+            Transform::Unit => self.inverse,
+        }
     }
 }

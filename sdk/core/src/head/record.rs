@@ -5,33 +5,36 @@
 //! | Bytes | Field |
 //! |---|---|
 //! | 8 | magic `OFFSHEAD` |
-//! | 2 | version, 1 |
-//! | 1 | kind: 0 nearest mean, 1 softmax |
-//! | 1 | 0 |
+//! | 2 | version, 2 |
+//! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 neighbours, 5 auto |
+//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 if a full head keeps a reservoir |
 //! | 4 | length of the whole record |
 //! | 32 | id of the package that made the embeddings |
-//! | 4 | strength of softmax, a float |
+//! | 4 | strength, a float |
+//! | 4 | strictness, a float |
 //! | 4 | dimensions |
 //! | 2, 2 | limits: classes, samples |
 //! | 2, 2 | present: classes, samples |
-//! | 1 + n, a class | length and bytes of the name |
+//! | 5 + n, a class | samples shown (4), length and bytes of the name |
 //! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), codes |
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
 use super::error::{EncodeError, HeadError};
 use super::memory::{Layout, Limits, Memory};
 use super::teach::check_name;
-use super::{Head, HeadKind, MAX_STRENGTH, MIN_STRENGTH};
+use super::{Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, WhenFull};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
 
 /// First bytes of every head.
 pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
 
-/// The version this code writes; it reads all up to it.
-pub const VERSION: u16 = 1;
+/// The version this code writes and reads.
+pub const VERSION: u16 = 2;
 
-const FIXED_BYTES: usize = 64;
+const FIXED_BYTES: usize = 68;
+/// Bit of the settings that says [`WhenFull::Reservoir`].
+const RESERVOIR: u8 = 16;
 const SAMPLE_BYTES: usize = 8;
 const CRC_BYTES: usize = 4;
 
@@ -40,8 +43,9 @@ const CRC_BYTES: usize = 4;
 /// Says how much memory the head needs before any is set aside.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    kind: HeadKind,
-    strength: f32,
+    recipe: Recipe,
+    when_full: WhenFull,
+    strictness: f32,
     dim: usize,
     limits: Limits,
     package_id: &'a [u8; 32],
@@ -59,17 +63,23 @@ impl<'a> Record<'a> {
     /// Every way in which the bytes can fail to be a head.
     pub fn open(bytes: &'a [u8]) -> Result<Self, HeadError> {
         let mut rest = checked_content(bytes)?;
-        let kind = match take(&mut rest)? {
-            [0, 0] => HeadKind::NearestMean,
-            [1, 0] => HeadKind::Softmax,
-            [found, _] => return Err(HeadError::UnknownKind { found }),
-        };
+        let [kind, settings] = take(&mut rest)?;
+        let known = HeadKind::ALL.into_iter().find(|k| *k as u8 == kind);
+        let kind = known.ok_or(HeadError::UnknownKind { found: kind })?;
+        let when_full = if settings & RESERVOIR == 0 { WhenFull::Refuse } else { WhenFull::Reservoir };
+        let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings & !RESERVOIR);
+        let transform = transform.ok_or(HeadError::Malformed { what: "settings that do not exist" })?;
         let _length: [u8; 4] = take(&mut rest)?;
         let package_id = take_ref(&mut rest)?;
         let strength = f32::from_le_bytes(take(&mut rest)?);
         if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
             return Err(HeadError::StrengthOutOfRange { found: strength });
         }
+        let strictness = f32::from_le_bytes(take(&mut rest)?);
+        if !(0.0..=MAX_STRICTNESS).contains(&strictness) {
+            return Err(HeadError::StrictnessOutOfRange { found: strictness });
+        }
+        let recipe = Recipe { kind, transform, strength };
         let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
         let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
         Layout::new(kind, dim, limits)?;
@@ -79,14 +89,16 @@ impl<'a> Record<'a> {
         }
         let (classes, samples) = (usize::from(classes), usize::from(samples));
         let names = take_names(&mut rest, classes)?;
-        let record = Self { kind, strength, dim, limits, package_id, classes, samples, names, body: rest };
+        let body = rest;
+        let record =
+            Self { recipe, when_full, strictness, dim, limits, package_id, classes, samples, names, body };
         record.check_samples()?;
         Ok(record)
     }
 
     /// What kind of head it is.
     pub fn kind(&self) -> HeadKind {
-        self.kind
+        self.recipe.kind
     }
 
     /// Dimensions of its embeddings.
@@ -106,7 +118,7 @@ impl<'a> Record<'a> {
 
     /// Names of its classes in order.
     pub fn class_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        names(self.names)
+        names(self.names).map(|(name, _)| name)
     }
 
     /// Number of samples taught.
@@ -145,7 +157,7 @@ impl<'a> Record<'a> {
 impl<M: Memory> Head<M> {
     /// Length of [`Head::encode`]'s output.
     pub fn encoded_len(&self) -> usize {
-        let names: usize = self.classes().map(|(_, name)| 1 + name.len()).sum();
+        let names: usize = self.classes().map(|(_, name)| 5 + name.len()).sum();
         FIXED_BYTES + names + self.sample_count() * (self.dim() + SAMPLE_BYTES) + CRC_BYTES
     }
 
@@ -162,11 +174,13 @@ impl<M: Memory> Head<M> {
         let rest = &mut &mut content[..];
         put(rest, &MAGIC);
         put(rest, &VERSION.to_le_bytes());
-        put(rest, &[self.kind() as u8, 0]);
+        let reservoir = if self.when_full() == WhenFull::Reservoir { RESERVOIR } else { 0 };
+        put(rest, &[self.kind() as u8, self.recipe().transform as u8 | reservoir]);
         // Checked when the head was made: see `Layout::new`.
         put(rest, &(needed as u32).to_le_bytes());
         put(rest, self.package_id());
         put(rest, &self.strength().to_le_bytes());
+        put(rest, &self.strictness().to_le_bytes());
         put(rest, &(self.dim() as u32).to_le_bytes());
         for count in [self.limits().classes, self.limits().samples] {
             put(rest, &count.to_le_bytes());
@@ -174,7 +188,8 @@ impl<M: Memory> Head<M> {
         for count in [self.class_count(), self.sample_count()] {
             put(rest, &(count as u16).to_le_bytes());
         }
-        for (_, name) in self.classes() {
+        for (class, name) in self.classes() {
+            put(rest, &self.shown_of(class).to_le_bytes());
             put(rest, &[name.len() as u8]);
             put(rest, name.as_bytes());
         }
@@ -206,8 +221,10 @@ impl<M: Memory> Head<M> {
         if expected_package_id.is_some_and(|id| id != record.package_id) {
             return Err(HeadError::OtherPackage);
         }
-        let mut head = Self::new(record.kind, record.dim, *record.package_id, record.limits, memory)?;
-        head.set_strength(record.strength)?;
+        let mut head = Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
+        head.recipe = record.recipe;
+        head.strictness = record.strictness;
+        head.when_full = record.when_full;
         let bad = |_| HeadError::Malformed { what: "a class has an impossible name" };
         for name in record.class_names() {
             head.add_class(name).map_err(bad)?;
@@ -216,6 +233,13 @@ impl<M: Memory> Head<M> {
             let class = head.class_at(class).ok_or(HeadError::Malformed { what: "class" })?;
             let bad = |_| HeadError::Malformed { what: "a sample is not finite" };
             head.add_sample(class, embedding).map_err(bad)?;
+        }
+        for (class, (_, shown)) in names(record.names).enumerate() {
+            let seen = &mut head.layout.kept_mut(head.memory.words_mut()).seen[class];
+            if shown < *seen {
+                return Err(HeadError::Malformed { what: "fewer samples shown than kept" });
+            }
+            *seen = shown;
         }
         Ok(head)
     }
@@ -264,12 +288,12 @@ fn take_u16(rest: &mut &[u8]) -> Result<u16, HeadError> {
 fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadError> {
     let all = *rest;
     for _ in 0..count {
-        let [len] = take(rest)?;
+        let [_, _, _, _, len] = take(rest)?;
         let malformed = HeadError::Malformed { what: "a class has an impossible name" };
         let (name, tail) = rest.split_at_checked(usize::from(len)).ok_or(malformed)?;
-        let known = &all[..all.len() - rest.len() - 1];
+        let known = &all[..all.len() - rest.len() - 5];
         let name = core::str::from_utf8(name).map_err(|_| malformed)?;
-        if check_name(name).is_err() || names(known).any(|other| other == name) {
+        if check_name(name).is_err() || names(known).any(|(other, _)| other == name) {
             return Err(malformed);
         }
         *rest = tail;
@@ -277,12 +301,13 @@ fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadErr
     Ok(&all[..all.len() - rest.len()])
 }
 
-fn names(mut bytes: &[u8]) -> impl Iterator<Item = &str> {
+/// Names and how many samples of each were shown.
+fn names(mut bytes: &[u8]) -> impl Iterator<Item = (&str, u32)> {
     core::iter::from_fn(move || {
-        let (&len, rest) = bytes.split_first()?;
+        let (&[a, b, c, d, len], rest) = bytes.split_first_chunk::<5>()?;
         let (name, tail) = rest.split_at_checked(usize::from(len))?;
         bytes = tail;
-        core::str::from_utf8(name).ok()
+        Some((core::str::from_utf8(name).ok()?, u32::from_le_bytes([a, b, c, d])))
     })
 }
 
@@ -396,26 +421,29 @@ mod tests {
     #[test]
     fn fields_behind_a_right_checksum_are_checked() {
         type Edit = fn(&mut Vec<u8>);
-        // Names "c0" and "c1" are at 64 and 67, the samples of 8 + 5 bytes from 70 on.
-        let cases: [(&str, Edit); 19] = [
-            ("version", |b| b[8] = 2),
+        // Names "c0" and "c1" are at 73 and 80, the samples of 8 + 5 bytes from 82 on.
+        let cases: [(&str, Edit); 22] = [
+            ("version", |b| b[8] = 1),
             ("kind", |b| b[10] = 9),
-            ("zero after kind", |b| b[11] = 1),
+            ("transform", |b| b[11] = 4),
+            ("setting", |b| b[11] = 32),
             ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
-            ("no dimension", |b| b[52] = 0),
-            ("all dimensions", |b| b[52..56].fill(0xff)),
-            ("no classes", |b| b[56] = 0),
-            ("no samples", |b| b[58] = 0),
-            ("classes over the limit", |b| b[60] = 4),
-            ("samples over the limit", |b| b[62] = 9),
-            ("a sample less", |b| b[62] = 3),
-            ("empty name", |b| b[64] = 0),
-            ("long name", |b| b[64] = 33),
-            ("name not UTF-8", |b| b[65] = 0xff),
-            ("equal names", |b| b[69] = b'0'),
-            ("class of a sample", |b| b[70] = 2),
-            ("zero after zero point", |b| b[73] = 1),
-            ("scale", |b| b[74..78].fill(0)),
+            ("strictness", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),
+            ("no strictness", |b| b[52..56].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("no dimension", |b| b[56] = 0),
+            ("all dimensions", |b| b[56..60].fill(0xff)),
+            ("no classes", |b| b[60] = 0),
+            ("no samples", |b| b[62] = 0),
+            ("classes over the limit", |b| b[64] = 4),
+            ("samples over the limit", |b| b[66] = 9),
+            ("a sample less", |b| b[66] = 3),
+            ("empty name", |b| b[72] = 0),
+            ("long name", |b| b[72] = 33),
+            ("name not UTF-8", |b| b[73] = 0xff),
+            ("equal names", |b| b[81] = b'0'),
+            ("class of a sample", |b| b[82] = 2),
+            ("zero after zero point", |b| b[85] = 1),
+            ("scale", |b| b[86..90].fill(0)),
             ("a byte more", |b| b.push(0)),
         ];
         let good = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
@@ -426,8 +454,11 @@ mod tests {
             assert!(error.is_some_and(|e| e != HeadError::BadChecksum), "{name}: {error:?}");
         }
         // Overflows only once it is multiplied out.
-        let bytes = sealed(good, |b| b[74..78].copy_from_slice(&f32::MAX.to_le_bytes()));
+        let bytes = sealed(good, |b| b[86..90].copy_from_slice(&f32::MAX.to_le_bytes()));
         assert!(decoded(&bytes).is_err());
+        // Class 0 was shown twice and has two samples.
+        let fewer = sealed(encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5)), |b| b[68] = 1);
+        assert!(decoded(&fewer).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::error::{ClassError, SampleError};
 use super::memory::{MAX_NAME_BYTES, Memory};
-use super::{ClassId, Head, query};
+use super::{ClassId, Head, Last, WhenFull, query};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
 
@@ -21,9 +21,8 @@ impl<M: Memory> Head<M> {
         if self.classes == self.layout.classes {
             return Err(ClassError::Full { limit: self.limits.classes });
         }
-        let kept = self.layout.kept_mut(self.memory.words_mut());
-        kept.names[self.classes * MAX_NAME_BYTES..][..name.len()].copy_from_slice(name.as_bytes());
-        kept.name_bytes[self.classes] = name.len() as u8;
+        self.write_name(self.classes, name);
+        self.layout.kept_mut(self.memory.words_mut()).seen[self.classes] = 0;
         self.classes += 1;
         self.fitted = None;
         Ok(ClassId(self.classes as u16 - 1))
@@ -82,7 +81,8 @@ impl<M: Memory> Head<M> {
 
     /// Teaches that `embedding` is a `class`; the next answer knows it.
     ///
-    /// Codes are kept as they are, floats are quantized.
+    /// Codes are kept as they are, floats are quantized. A full head does what
+    /// [`Head::set_when_full`] says.
     ///
     /// # Errors
     ///
@@ -99,8 +99,17 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(SampleError::NotFinite { index });
         }
+        self.last = Last::Kept;
         if self.samples == self.layout.samples {
-            return Err(SampleError::Full { limit: self.limits.samples });
+            if self.when_full == WhenFull::Refuse {
+                return Err(SampleError::Full { limit: self.limits.samples });
+            }
+            self.last = self.make_room(class);
+        }
+        let seen = &mut self.layout.kept_mut(self.memory.words_mut()).seen[class.index()];
+        *seen = seen.saturating_add(1);
+        if matches!(self.last, Last::LeftOut(_)) {
+            return Ok(());
         }
         let (at, quant) = (self.samples, embedding.own_quant());
         let kept = self.layout.kept_mut(self.memory.words_mut());
@@ -113,17 +122,6 @@ impl<M: Memory> Head<M> {
         self.samples += 1;
         self.fitted = None;
         Ok(())
-    }
-
-    /// Takes the last sample back and tells its class; `None` if there is no sample.
-    ///
-    /// The head then answers bit for bit as it did before that sample.
-    pub fn undo(&mut self) -> Option<ClassId> {
-        let last = self.samples.checked_sub(1)?;
-        self.samples = last;
-        self.gram_rows = self.gram_rows.min(last);
-        self.fitted = None;
-        Some(ClassId(self.kept().owners[last]))
     }
 }
 

@@ -5,7 +5,7 @@ use std::format;
 use std::vec;
 use std::vec::Vec;
 
-use super::{Head, HeadKind, Limits};
+use super::{Head, HeadKind, Limits, Transform};
 use crate::embedding::Embedding;
 
 /// A head that owns its memory, with or without the `alloc` feature.
@@ -39,7 +39,9 @@ pub fn empty(kind: HeadKind, dim: usize, limits: Limits) -> TestHead {
     let words = limits.words(kind, dim).unwrap();
     // Rubbish, because the content of the memory must not matter.
     let memory = Box::leak(vec![0xffff_ffff; words].into_boxed_slice());
-    Head::new(kind, dim, [7; 32], limits, memory).unwrap()
+    let mut head = Head::new(kind, dim, [7; 32], limits, memory).unwrap();
+    head.set_strictness(0.0).unwrap();
+    head
 }
 
 /// Classes `c0`, `c1`, ... with `shots` samples each, taught in turn; room for two more each.
@@ -69,4 +71,65 @@ pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
         bits.extend(out.iter().map(|p| p.to_bits()));
     }
     bits
+}
+
+/// The kept samples as a head sees them, in plain f64.
+pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
+    let transform = head.chosen().unwrap().transform;
+    let samples: Vec<Vec<f64>> = head.samples().map(|(_, e)| e.iter().map(f64::from).collect()).collect();
+    let length = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let mean = samples.iter().map(|x| length(x)).sum::<f64>() / samples.len() as f64;
+    let factor = |x: &[f64]| match transform {
+        Transform::Raw => 1.0 / mean,
+        Transform::Half => 1.0 / (length(x) * mean).sqrt(),
+        Transform::Quarter => 1.0 / (length(x).powi(3) * mean).sqrt().sqrt(),
+        Transform::Unit => 1.0 / length(x),
+    };
+    samples.iter().map(|x| x.iter().map(|v| v * factor(x)).collect()).collect()
+}
+
+/// Class of each sample.
+pub fn owners(head: &TestHead) -> Vec<usize> {
+    head.samples().map(|(class, _)| class.index()).collect()
+}
+
+/// Mean squared distance from the centre.
+pub fn variance(features: &[Vec<f64>]) -> f64 {
+    let n = features.len() as f64;
+    let square: f64 = features.iter().flatten().map(|x| x * x).sum();
+    let centre = (0..features[0].len()).map(|d| features.iter().map(|z| z[d]).sum::<f64>() / n);
+    square / n - centre.map(|m| m * m).sum::<f64>()
+}
+
+/// Solves `matrix * x = right` by Gaussian elimination.
+pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+    let n = right.len();
+    for pivot in 0..n {
+        let best =
+            (pivot..n).max_by(|&a, &b| matrix[a][pivot].abs().total_cmp(&matrix[b][pivot].abs())).unwrap();
+        matrix.swap(pivot, best);
+        right.swap(pivot, best);
+        for row in pivot + 1..n {
+            let factor = matrix[row][pivot] / matrix[pivot][pivot];
+            for column in pivot..n {
+                matrix[row][column] -= factor * matrix[pivot][column];
+            }
+            right[row] -= factor * right[pivot];
+        }
+    }
+    for row in (0..n).rev() {
+        let known: f64 = (row + 1..n).map(|c| matrix[row][c] * right[c]).sum();
+        right[row] = (right[row] - known) / matrix[row][row];
+    }
+    right
+}
+
+/// Held-out scores, a row a sample.
+pub fn held_out(head: &mut TestHead) -> Vec<Vec<f64>> {
+    head.fit().unwrap();
+    let (classes, samples, dim) = (head.class_count(), head.sample_count(), head.dim());
+    let (_, mut work) = head.layout.split(&mut *head.memory);
+    work.keep(classes, samples, dim);
+    let score = |sample: usize, class: usize| f64::from(work.held_out[class * samples + sample]);
+    (0..samples).map(|i| (0..classes).map(|c| score(i, c)).collect()).collect()
 }

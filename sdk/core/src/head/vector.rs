@@ -38,16 +38,22 @@ pub(super) fn dot_shrunk(a: &[f32], b: &[f32], factor: f32) -> f32 {
 
 /// `sum of weights * (codes - zero)`.
 pub(super) fn dot_codes(weights: &[f32], codes: &[i8], zero: i8) -> f32 {
+    dot_codes_shrunk(weights, codes, zero, 1.0)
+}
+
+/// `sum of (weights * factor) * (codes - zero)`; a factor of 1 changes no bit.
+#[inline]
+pub(super) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (w, c) = (weights.chunks_exact(LANES), codes.chunks_exact(LANES));
     let (tail_w, tail_c) = (w.remainder(), c.remainder());
     for (w, c) in w.zip(c) {
         for i in 0..LANES {
-            lanes[i] += w[i] * centred(c[i], zero);
+            lanes[i] += w[i] * factor * centred(c[i], zero);
         }
     }
     for (lane, (w, &c)) in lanes.iter_mut().zip(tail_w.iter().zip(tail_c)) {
-        *lane += w * centred(c, zero);
+        *lane += w * factor * centred(c, zero);
     }
     fold(lanes)
 }

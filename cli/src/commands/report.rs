@@ -1,0 +1,43 @@
+//! `offshoot report`.
+
+use offshoot::{ClassId, Head};
+
+use super::CommandError;
+use crate::args::ReportArgs;
+
+pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
+    let mut head = Head::read(&args.head)?;
+    let chosen = head.chosen().map_err(offshoot::Error::from)?;
+    let classes: Vec<(ClassId, String)> = head.classes().map(|(id, name)| (id, name.to_string())).collect();
+    let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
+    println!(
+        "{}: {}, {} samples of {} classes",
+        args.head.display(),
+        chosen.kind,
+        head.sample_count(),
+        classes.len()
+    );
+    let report = head.report().map_err(offshoot::Error::from)?;
+    match report.accuracy() {
+        None => println!("  no class has two samples: nothing can be held out"),
+        Some(accuracy) => {
+            let (low, high) = (report.interval().low, report.interval().high);
+            println!(
+                "  {accuracy:.3} right when held out, {} of {}; 95 %: {low:.3} to {high:.3}; confidence off by {:.3}",
+                report.right(),
+                report.asked(),
+                report.calibration_error().unwrap_or_default(),
+            );
+        }
+    }
+    let width = classes.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
+    for ((own, name), count) in classes.iter().zip(counts) {
+        let told: Vec<String> =
+            classes.iter().map(|(id, _)| format!("{:>4}", report.confusion(*own, *id))).collect();
+        println!("  {name:<width$} {count:>5} samples, taken for {}", told.concat());
+    }
+    for advice in report.advice() {
+        println!("  {advice}");
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! What the samples say about the head, and what a person can do about it.
+//!
+//! Nothing has to be set apart for it: every sample is asked about as if it had not been taught.
+//! Class means, ridge regression, LDA and neighbours do that exactly (leave-one-out), softmax
+//! regression in fifths of each class. Samples that are alone in their class are not asked about.
+
+use core::fmt;
+
+use super::ClassId;
+use super::fitting::{has_others, top};
+use super::memory::Kept;
+
+/// Classes with fewer samples are worth a hint.
+const FEW: usize = 5;
+
+/// How many more samples of each the hint asks for.
+const MORE: usize = 3;
+
+/// A sample that is another class with this probability may be a mistake.
+const SUSPECT: f32 = 0.8;
+
+/// Bins of the calibration error.
+const BINS: usize = 10;
+
+/// What held-out samples say; see the [module](self).
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    kept: Kept<'a>,
+    owners: &'a [u16],
+    classes: usize,
+    held_out: &'a [f32],
+    sharpness: f32,
+}
+
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("asked", &self.asked())
+            .field("right", &self.right())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a share lies with a probability of 95 %.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Interval {
+    /// Its lower end.
+    pub low: f32,
+    /// Its upper end.
+    pub high: f32,
+}
+
+/// Something a person can act on; displays as a sentence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Advice<'a> {
+    /// A class has few samples.
+    FewSamples {
+        /// The class.
+        class: &'a str,
+        /// How many it has.
+        count: usize,
+    },
+    /// Two classes are taken for each other.
+    Confused {
+        /// One class.
+        first: &'a str,
+        /// The other.
+        second: &'a str,
+        /// How many more samples of each to show.
+        more: usize,
+    },
+    /// A sample looks like another class; perhaps it was taught by mistake.
+    Suspect {
+        /// Its place among [`Head::samples`](super::Head::samples), to remove it.
+        sample: usize,
+        /// Its number within its class, from 1.
+        number: usize,
+        /// What it was taught as.
+        class: &'a str,
+        /// What it looks like.
+        looks_like: &'a str,
+    },
+}
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FewSamples { class, count: 0 } => write!(f, "`{class}` has no samples"),
+            Self::FewSamples { class, count: 1 } => write!(f, "`{class}` has 1 sample"),
+            Self::FewSamples { class, count } => write!(f, "`{class}` has {count} samples"),
+            Self::Confused { first, second, more } => {
+                write!(f, "`{first}` and `{second}` are confused: show {more} more of each")
+            }
+            Self::Suspect { number, class, looks_like, .. } => {
+                write!(f, "sample {number} of `{class}` looks like `{looks_like}`")
+            }
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(
+        kept: Kept<'a>,
+        classes: usize,
+        samples: usize,
+        held_out: &'a [f32],
+        sharpness: f32,
+    ) -> Self {
+        Self { kept, owners: &kept.owners[..samples], classes, held_out, sharpness }
+    }
+
+    /// Places of the samples that were asked about.
+    fn places(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let owners = self.owners;
+        (0..owners.len()).filter(move |&i| has_others(owners, i))
+    }
+
+    fn said(&self, sample: usize) -> usize {
+        top(self.held_out, self.owners.len(), sample).0
+    }
+
+    /// Samples that were asked about.
+    pub fn asked(&self) -> usize {
+        self.places().count()
+    }
+
+    /// How many of them were answered rightly.
+    pub fn right(&self) -> usize {
+        self.places().filter(|&i| self.said(i) == usize::from(self.owners[i])).count()
+    }
+
+    /// The share of right answers; `None` if no sample could be asked about.
+    pub fn accuracy(&self) -> Option<f32> {
+        let asked = self.asked();
+        (asked > 0).then(|| self.right() as f32 / asked as f32)
+    }
+
+    /// Where the share of right answers to new samples lies with a probability of 95 %, as far as
+    /// these samples tell (Wilson 1927); 0 to 1 if none could be asked about.
+    pub fn interval(&self) -> Interval {
+        let (n, z2) = (self.asked() as f32, 1.96f32 * 1.96);
+        let Some(p) = self.accuracy() else { return Interval { low: 0.0, high: 1.0 } };
+        let middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+        let half = libm::sqrtf(z2 * (p * (1.0 - p) / n + z2 / (4.0 * n * n))) / (1.0 + z2 / n);
+        Interval { low: (middle - half).max(0.0), high: (middle + half).min(1.0) }
+    }
+
+    /// What the head says of a sample it has not seen, and how probable that is; `None` for a sample
+    /// that was not asked about, or is not there.
+    pub fn answer(&self, sample: usize) -> Option<(ClassId, f32)> {
+        if sample >= self.owners.len() || !has_others(self.owners, sample) {
+            return None;
+        }
+        let (class, best) = top(self.held_out, self.owners.len(), sample);
+        let scores = self.held_out.iter().skip(sample).step_by(self.owners.len());
+        let all: f32 = scores.map(|&score| libm::expf(self.sharpness * (score - best))).sum();
+        Some((ClassId(class as u16), 1.0 / all))
+    }
+
+    /// How many samples of `own` were answered with `said`.
+    pub fn confusion(&self, own: ClassId, said: ClassId) -> usize {
+        let is_own = |i: usize| self.owners[i] == own.0;
+        self.places().filter(|&i| is_own(i) && self.said(i) == said.index()).count()
+    }
+
+    /// How far confidence and accuracy are apart: the mean over ten bins of confidence, weighted
+    /// by how many answers fall into each (expected calibration error). `None` if no sample could
+    /// be asked about.
+    pub fn calibration_error(&self) -> Option<f32> {
+        let mut bins = [(0.0f32, 0.0f32); BINS];
+        for sample in self.places() {
+            let Some((class, confidence)) = self.answer(sample) else { continue };
+            let right = if class.0 == self.owners[sample] { 1.0 } else { 0.0 };
+            let bin = &mut bins[((confidence * BINS as f32) as usize).min(BINS - 1)];
+            *bin = (bin.0 + confidence, bin.1 + right);
+        }
+        let asked = self.asked();
+        (asked > 0).then(|| bins.iter().map(|(c, r)| (c - r).abs()).sum::<f32>() / asked as f32)
+    }
+
+    /// What would help, most useful first within each sort: classes with few samples, confused
+    /// pairs, samples that look like another class.
+    pub fn advice(&self) -> impl Iterator<Item = Advice<'a>> + use<'a, '_> {
+        let few = (0..self.classes).filter_map(|class| {
+            let count = self.count(class);
+            (count < FEW).then(|| Advice::FewSamples { class: self.kept.name(class), count })
+        });
+        let pairs = (0..self.classes).flat_map(|second| (0..second).map(move |first| (first, second)));
+        let confused =
+            pairs.filter(|&(first, second)| self.are_confused(first, second)).map(|(first, second)| {
+                Advice::Confused { first: self.kept.name(first), second: self.kept.name(second), more: MORE }
+            });
+        few.chain(confused).chain(self.places().filter_map(|sample| self.suspect(sample)))
+    }
+
+    fn count(&self, class: usize) -> usize {
+        self.owners.iter().filter(|&&owner| usize::from(owner) == class).count()
+    }
+
+    /// At least two, and at least a tenth of both, were taken for the other.
+    fn are_confused(&self, first: usize, second: usize) -> bool {
+        let (a, b) = (ClassId(first as u16), ClassId(second as u16));
+        let mixed = self.confusion(a, b) + self.confusion(b, a);
+        mixed >= 2 && 10 * mixed >= self.count(first) + self.count(second)
+    }
+
+    fn suspect(&self, sample: usize) -> Option<Advice<'a>> {
+        let owner = self.owners[sample];
+        let (class, probability) = self.answer(sample)?;
+        let number = self.owners[..=sample].iter().filter(|&&o| o == owner).count();
+        (class.0 != owner && probability >= SUSPECT).then(|| Advice::Suspect {
+            sample,
+            number,
+            class: self.kept.name(owner.into()),
+            looks_like: self.kept.name(class.index()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Noise, TestHead, cluster, empty, taught};
+    use super::super::{AskError, HeadKind, Limits};
+    use super::*;
+    use crate::embedding::Embedding;
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    fn advice(head: &mut TestHead) -> Vec<String> {
+        head.report().unwrap().advice().map(|advice| advice.to_string()).collect()
+    }
+
+    /// `count` samples of what looks like cluster `looks`, as class `name`.
+    fn show(head: &mut TestHead, name: &str, looks: usize, count: usize, seed: u64) {
+        let class = head.class_named(name).unwrap_or_else(|| head.add_class(name).unwrap());
+        let mut noise = Noise(seed);
+        for _ in 0..count {
+            let values = cluster(&mut noise, looks, 40, 0.6);
+            head.add_sample(class, Embedding::Float(&values)).unwrap();
+        }
+    }
+
+    #[test]
+    fn neighbours_and_class_means_are_asked_as_if_they_had_not_seen_the_sample() {
+        for kind in [HeadKind::NearestMean, HeadKind::Knn] {
+            let mut head = taught(kind, 3, 4, 12, 1.5);
+            let samples = head.sample_count();
+            for sample in 0..samples {
+                let said = head.report().unwrap().answer(sample).unwrap().0;
+                let mut other = taught(kind, 3, 4, 12, 1.5);
+                let values: Vec<f32> = head.samples().nth(sample).unwrap().1.iter().collect();
+                other.remove_sample(sample).unwrap();
+                assert_eq!(
+                    other.classify(Embedding::Float(&values)).unwrap().class(),
+                    said,
+                    "{kind} {sample}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_add_up() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 8, 12, 2.0);
+            let lone = head.add_class("lone").unwrap();
+            head.add_sample(lone, Embedding::Float(&[1.0; 12])).unwrap();
+            let report = head.report().unwrap();
+            assert_eq!(report.asked(), 24, "{kind}");
+            let ids = [0, 1, 2, 3].map(ClassId);
+            let all: usize = ids.iter().flat_map(|&a| ids.map(|b| report.confusion(a, b))).sum();
+            let diagonal: usize = ids.iter().map(|&a| report.confusion(a, a)).sum();
+            assert_eq!((all, diagonal), (24, report.right()), "{kind}");
+            let (low, high) = (report.interval().low, report.interval().high);
+            let accuracy = report.accuracy().unwrap();
+            assert!(
+                low < accuracy && accuracy <= high && high - low < 0.45,
+                "{kind} {low} {accuracy} {high}"
+            );
+            assert!((0.0..=1.0).contains(&report.calibration_error().unwrap()));
+            assert_eq!((report.answer(24), report.answer(25)), (None, None));
+        }
+    }
+
+    #[test]
+    fn intervals_are_wilsons() {
+        let mut head = taught(HeadKind::NearestMean, 2, 10, 40, 0.1);
+        let report = head.report().unwrap();
+        assert_eq!((report.right(), report.asked()), (20, 20));
+        // 20 of 20: 1 / (1 + 1.96^2 / 20).
+        assert!((report.interval().low - 0.8389).abs() < 1e-3 && report.interval().high > 0.999);
+    }
+
+    #[test]
+    fn advice_names_what_a_person_can_do() {
+        for kind in HeadKind::ALL {
+            let mut head = empty(kind, 40, Limits { classes: 6, samples: 60 });
+            assert_eq!(head.report().err(), Some(AskError::NothingTaught));
+            show(&mut head, "mug", 0, 9, 1);
+            show(&mut head, "plant", 2, 6, 3);
+            assert_eq!(advice(&mut head), [""; 0], "{kind}");
+            // What cannot be told apart, what is missing, and a mistake.
+            show(&mut head, "cup", 0, 9, 2);
+            show(&mut head, "key", 3, 2, 4);
+            show(&mut head, "plant", 3, 1, 5);
+            show(&mut head, "key", 3, 4, 6);
+            head.add_class("pen").unwrap();
+            let said = advice(&mut head);
+            assert!(said.contains(&"`pen` has no samples".to_string()), "{kind} {said:?}");
+            let pair = "`mug` and `cup` are confused: show 3 more of each".to_string();
+            assert!(said.contains(&pair), "{kind} {said:?}");
+            let mistake = "sample 7 of `plant` looks like `key`".to_string();
+            assert!(said.contains(&mistake), "{kind} {said:?}");
+        }
+    }
+}
