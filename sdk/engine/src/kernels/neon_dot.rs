@@ -106,11 +106,11 @@ impl Tiles<'_> {
         let (mut cells, mut out, mut pixels) = (cells, out, pixels);
         // SAFETY: the caller's promise.
         unsafe {
-            while pixels >= 8 {
-                self.eight(cells, out, self.job.out_stride);
-                cells = cells.add(8 * self.job.stride);
-                out = out.wrapping_add(8 * self.job.out_stride);
-                pixels -= 8;
+            if pixels >= 8 {
+                self.eight(cells, pixels / 8, out, self.job.out_stride);
+                cells = cells.add(pixels / 8 * 8 * self.job.stride);
+                out = out.wrapping_add(pixels / 8 * 8 * self.job.out_stride);
+                pixels %= 8;
             }
             if pixels >= 4 {
                 self.four(cells, out, self.job.out_stride);
@@ -139,7 +139,7 @@ impl Tiles<'_> {
             unsafe {
                 let cells = cells.add(start * self.job.stride);
                 if here == 8 {
-                    self.eight(cells, codes.as_mut_ptr(), LANES);
+                    self.eight(cells, 1, codes.as_mut_ptr(), LANES);
                 } else {
                     for p in 0..here {
                         self.one(cells.add(p * self.job.stride), codes.as_mut_ptr().add(p * LANES), LANES);
@@ -157,10 +157,12 @@ impl Tiles<'_> {
 /// A tile as assembly. For each pixel: its pointer, the register of its codes, and those of the
 /// sums of its first and its last four channels.
 macro_rules! tile {
-    ($self:ident, $cells:ident, $out:ident, $out_stride:ident,
+    ($self:ident, $cells:ident, $out:ident, $out_stride:ident, $tiles:expr, $pixels:literal,
      $(($pixel:literal, $row:ident, $x:literal, $lo:literal, $hi:literal)),+) => {
         asm!(
             ".arch_extension dotprod",
+            "8:",
+            "lsr {sixteens}, {depth}, #4",
             $(concat!("ldp q", $lo, ", q", $hi, ", [{head}]"),)+
             "cbz {sixteens}, 3f",
             "2:",
@@ -190,8 +192,8 @@ macro_rules! tile {
             $(concat!("sdot v", $hi, ".4s, v11.16b, v", $x, ".4b[1]"),)+
             "4:",
             "tbz {depth}, #2, 5f",
-            $(concat!("ldr s", $x, ", [{", stringify!($row), "}]"),)+
-            "ldp q8, q9, [{weights}]",
+            $(concat!("ldr s", $x, ", [{", stringify!($row), "}], #4"),)+
+            "ldp q8, q9, [{weights}], #32",
             $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
             $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
             "5:",
@@ -215,9 +217,16 @@ macro_rules! tile {
             $(concat!("smin v", $lo, ".8b, v", $lo, ".8b, v4.8b"),)+
             "7:",
             $(concat!("st1 {{v", $lo, ".8b}}, [{out}], {out_stride}"),)+
+            // The next pixels of the same panel.
+            $(concat!("add {", stringify!($row), "}, {", stringify!($row), "}, {step}"),)+
+            "sub {weights}, {weights}, {depth}, lsl #3",
+            "subs {tiles}, {tiles}, #1",
+            "b.ne 8b",
             head = in(reg) &raw const *$self.head,
             weights = inout(reg) $self.weights => _,
-            sixteens = inout(reg) $self.job.depth / 16 => _,
+            sixteens = out(reg) _,
+            tiles = inout(reg) $tiles => _,
+            step = in(reg) ($pixels * $self.job.stride).wrapping_sub($self.job.depth),
             depth = in(reg) $self.job.depth,
             flags = in(reg) $self.head.flags,
             out = inout(reg) $out => _,
@@ -235,13 +244,13 @@ macro_rules! tile {
 }
 
 impl Tiles<'_> {
-    /// 8 pixels times 8 channels.
+    /// 8 pixels times 8 channels, so many times, at least once.
     ///
     /// # Safety
-    /// 8 rows lie behind `cells`, pixels of 8 channels behind `out`.
+    /// 8 rows a tile lie behind `cells`, pixels of 8 channels behind `out`.
     #[target_feature(enable = "dotprod")]
     #[inline]
-    unsafe fn eight(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
+    unsafe fn eight(&self, cells: *const i8, tiles: usize, out: *mut i8, out_stride: usize) {
         // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
         // is written 8 bytes.
         unsafe {
@@ -250,6 +259,8 @@ impl Tiles<'_> {
                 cells,
                 out,
                 out_stride,
+                tiles,
+                8,
                 (0, r0, 0, 16, 17),
                 (1, r1, 1, 18, 19),
                 (2, r2, 2, 20, 21),
@@ -277,6 +288,8 @@ impl Tiles<'_> {
                 cells,
                 out,
                 out_stride,
+                1usize,
+                4,
                 (0, r0, 0, 16, 17),
                 (1, r1, 1, 18, 19),
                 (2, r2, 2, 20, 21),
@@ -295,7 +308,7 @@ impl Tiles<'_> {
         // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
         // is written 8 bytes.
         unsafe {
-            tile!(self, cells, out, out_stride, (0, r0, 0, 16, 17));
+            tile!(self, cells, out, out_stride, 1usize, 1, (0, r0, 0, 16, 17));
         }
     }
 }
