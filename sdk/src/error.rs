@@ -136,6 +136,8 @@ from_cause!(
     HeadError,
     ClassError,
     SampleError,
+    EditError,
+    MergeError,
     AskError,
     EncodeError
 );
