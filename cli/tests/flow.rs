@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{ok, pictures, sprout};
+use common::{ok, pictures, refused, sprout};
 use offshoot_simulator::Object;
 
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
@@ -63,6 +63,53 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     let values: Vec<f32> = array.into_vec().unwrap();
     assert!(values.iter().all(|v| v.is_finite()) && values.iter().any(|&v| v != 0.0));
     assert!(["labels.npy", "split.npy", "classes.npy", "files.npy"].iter().all(|n| zip.by_name(n).is_ok()));
+}
+
+/// Heads from two devices made one, what their samples say, and embeddings without classes.
+#[test]
+fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data"), &OBJECTS, 6);
+    for (half, object) in [("one", OBJECTS[0]), ("one", OBJECTS[1]), ("two", OBJECTS[2]), ("two", OBJECTS[0])]
+    {
+        let to = dir.join(half).join(object.name());
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(dir.join("data").join(object.name())).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+        }
+    }
+    let model = sprout();
+    ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
+    let text = ok(dir, &["train", "s.offshoot", "one", "-o", "one.head", "--head", "ridge"]);
+    assert!(text.contains("ridge on 12 pictures of 2 classes") && text.contains("when held out"), "{text}");
+    ok(
+        dir,
+        &["train", "s.offshoot", "two", "-o", "two.head", "--shots", "4", "--seed", "3", "--unknown", "off"],
+    );
+    let text = ok(dir, &["merge", "one.head", "two.head", "-o", "all.head"]);
+    assert!(text.contains("ridge, 20 samples of 3 classes, from 2 heads"), "{text}");
+    let text = ok(dir, &["report", "all.head"]);
+    assert!(text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"), "{text}");
+    let name = OBJECTS[2].name();
+    assert!(text.contains(&format!("`{name}` has 4 samples")), "{text}");
+    refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
+    assert!(!dir.join("x.head").exists());
+
+    let wanted = format!("data/{name}/0.png");
+    let text = ok(dir, &["search", "s.offshoot", "data", &wanted, "--top", "2"]);
+    let found: Vec<&str> = text.lines().skip(1).collect();
+    assert!(
+        found.len() == 2 && found[0].trim_start().starts_with("1.000") && found[0].ends_with(&wanted),
+        "{text}"
+    );
+    let text = ok(dir, &["cluster", "s.offshoot", "data", "-k", "3", "-o", "sheet.png"]);
+    assert_eq!(text.lines().filter(|l| l.ends_with(".png") && l.starts_with("  ")).count(), 18, "{text}");
+    assert_eq!(image::open(dir.join("sheet.png")).unwrap().into_rgb8().dimensions(), (1004, 304));
+    refused(dir, &["cluster", "s.offshoot", "data", "-k", "19"], &["18 pictures"]);
+    ok(dir, &["eval", "s.offshoot", "data", "--shots", "3", "--draws", "2", "--confusion", "c.png"]);
+    assert_eq!(image::open(dir.join("c.png")).unwrap().into_rgb8().dimensions(), (180, 180));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// What `auto` makes of classes that are separate.
-const WIDE_MARGIN: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 300.0 };
+const WIDE_MARGIN: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 1000.0 };
 
 /// Share of held-out samples that ridge regression may get wrong for the classes to count as
 /// separate.

@@ -22,7 +22,11 @@ const SUSPECT: f32 = 0.8;
 /// Bins of the calibration error.
 const BINS: usize = 10;
 
-/// What held-out samples say; see the [module](self).
+/// What held-out samples say.
+///
+/// Every sample is asked about as if it had not been taught: exactly by class means, ridge regression,
+/// LDA and neighbours (leave-one-out), in fifths of each class by softmax regression. Samples that
+/// are alone in their class are not asked about.
 #[derive(Clone, Copy)]
 pub struct Report<'a> {
     kept: Kept<'a>,

@@ -101,8 +101,8 @@ mod tests {
         let mut right = vec![0.0; dim + 1];
         for i in rows() {
             for a in 0..=dim {
-                for b in 0..=dim {
-                    matrix[a][b] += extended(i, a) * extended(i, b);
+                for (b, sum) in matrix[a].iter_mut().enumerate() {
+                    *sum += extended(i, a) * extended(i, b);
                 }
                 right[a] += if owners[i] == class { extended(i, a) } else { 0.0 };
             }
@@ -130,9 +130,9 @@ mod tests {
             let decay = variance(&z) / f64::from(strength);
             let found = held_out(&mut head);
             let (_, work) = head.layout.split(&mut *head.memory);
-            for class in 0..3 {
+            for (class, &bias) in work.bias.iter().take(3).enumerate() {
                 let want = plain(&z, &owners, class, decay, None);
-                let bias = f64::from(work.bias[class]);
+                let bias = f64::from(bias);
                 assert!((want[9] - bias).abs() < 3e-4, "{transform:?}: {bias} not {}", want[9]);
                 for (i, z_i) in z.iter().enumerate() {
                     let without = score(&plain(&z, &owners, class, decay, Some(i)), z_i);

@@ -124,9 +124,9 @@ fn count(owners: &[u16], class: usize) -> usize {
 
 /// Subtracts from each number the mean of its class; `means` is scratch, one number a class.
 fn centre_by_class(x: &mut [f32], owners: &[u16], classes: usize, means: &mut [f32]) {
-    for class in 0..classes {
+    for (class, out) in means[..classes].iter_mut().enumerate() {
         let members = || x.iter().zip(owners).filter(|(_, owner)| usize::from(**owner) == class);
-        means[class] = members().map(|(x, _)| x).sum::<f32>() / members().count().max(1) as f32;
+        *out = members().map(|(x, _)| x).sum::<f32>() / members().count().max(1) as f32;
     }
     for (x, &owner) in x.iter_mut().zip(owners) {
         *x -= means[usize::from(owner)];
@@ -198,11 +198,11 @@ mod tests {
         };
         let means: Vec<Vec<f64>> = (0..classes).map(mean).collect();
         let mut scatter = vec![vec![0.0; dim]; dim];
-        for class in 0..classes {
+        for (class, mean) in means.iter().enumerate() {
             for i in rows(class) {
                 for a in 0..dim {
-                    for b in 0..dim {
-                        scatter[a][b] += (z[i][a] - means[class][a]) * (z[i][b] - means[class][b]);
+                    for (b, sum) in scatter[a].iter_mut().enumerate() {
+                        *sum += (z[i][a] - mean[a]) * (z[i][b] - mean[b]);
                     }
                 }
             }
@@ -230,8 +230,7 @@ mod tests {
             let found = held_out(&mut head);
             for (i, z_i) in z.iter().enumerate() {
                 let without = plain(&z, &owners, decay, Some(i), z_i);
-                for class in 0..3 {
-                    let (got, want) = (found[i][class], without[class]);
+                for (got, want) in found[i].iter().zip(without) {
                     assert!(
                         (got - want).abs() < 1e-3 * (1.0 + want.abs()),
                         "{transform:?} {i}: {got} not {want}"

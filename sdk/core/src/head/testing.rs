@@ -111,8 +111,9 @@ pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
         right.swap(pivot, best);
         for row in pivot + 1..n {
             let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..n {
-                matrix[row][column] -= factor * matrix[pivot][column];
+            let above = matrix[pivot].clone();
+            for (x, above) in matrix[row].iter_mut().zip(above) {
+                *x -= factor * above;
             }
             right[row] -= factor * right[pivot];
         }
