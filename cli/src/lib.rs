@@ -2,7 +2,7 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`bench`] measures, on a [`machine`].
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`].
 
 pub mod args;
 pub mod bench;
