@@ -306,7 +306,7 @@ fn report(
         macs: graph.macs(),
         dim: package.embedding_dim(),
         arena: memory.arena,
-        lower_bound: memory.lower_bound,
+        live_set: memory.live_set,
         package: bytes.len(),
         pictures: frames.len(),
         cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,

@@ -28,8 +28,8 @@ pub struct Report {
     pub dim: usize,
     /// Bytes of the arena; 0 where tract-core manages memory.
     pub arena: usize,
-    /// Bytes no arena could do without.
-    pub lower_bound: usize,
+    /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
+    pub live_set: usize,
     /// Bytes of the package file.
     pub package: usize,
     /// Pictures calibrated on.
@@ -70,8 +70,8 @@ impl fmt::Display for Report {
         writeln!(f, "  MACs           {}", millions(self.macs))?;
         writeln!(f, "  embedding      {} values", self.dim)?;
         if self.arena > 0 {
-            let (arena, bound) = (bytes(self.arena), bytes(self.lower_bound));
-            writeln!(f, "  arena          {arena} (lower bound {bound})")?;
+            let (arena, bound) = (bytes(self.arena), bytes(self.live_set));
+            writeln!(f, "  arena          {arena} (largest live set {bound})")?;
         }
         writeln!(f, "  package        {}", bytes(self.package))?;
         let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.pictures);

@@ -84,7 +84,7 @@ fn an_int8_package() {
     check(dir, &report, 7);
     assert_eq!((&report["precision"], &report["threads"]), (&"int8".into(), &1.into()));
     assert!(report["isa"].is_string() && report["compare"].is_null(), "{report}");
-    assert!(report["memory"]["lower_bound"].as_u64() > Some(0));
+    assert!(report["memory"]["live_set"].as_u64() > Some(0));
     #[cfg(target_os = "linux")]
     {
         let [now, anonymous, peak] =

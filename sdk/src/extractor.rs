@@ -94,8 +94,8 @@ pub enum Stage {
 pub struct Memory {
     /// Bytes of the arena that holds the maps; 0 where tract-core manages them.
     pub arena: usize,
-    /// Bytes that no arena for this network could do without.
-    pub lower_bound: usize,
+    /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
+    pub live_set: usize,
     /// Bytes of the weights in the order of the processor's kernels.
     pub packed: usize,
     /// Bytes of the package, which stay in the file where it is memory-mapped.
@@ -217,12 +217,12 @@ impl Extractor {
         match &self.backend {
             Backend::Engine { plan, .. } => Memory {
                 arena: plan.arena_bytes(),
-                lower_bound: plan.lower_bound_bytes(),
+                live_set: plan.live_set_bytes(),
                 packed: plan.packed_bytes(),
                 package,
             },
             #[cfg(feature = "tract")]
-            Backend::Tract { .. } => Memory { arena: 0, lower_bound: 0, packed: 0, package },
+            Backend::Tract { .. } => Memory { arena: 0, live_set: 0, packed: 0, package },
         }
     }
 

@@ -91,7 +91,7 @@ impl Outcome<'_> {
     fn json(&self) -> Value {
         let package = self.extractor.package();
         let manifest = package.manifest();
-        let Memory { arena, lower_bound, packed, package: size } = self.extractor.memory();
+        let Memory { arena, live_set, packed, package: size } = self.extractor.memory();
         let p = &self.times;
         json!({
             "package": self.args.package.display().to_string(),
@@ -117,7 +117,7 @@ impl Outcome<'_> {
             "layers": p.layers.iter().map(layer).collect::<Vec<_>>(),
             "memory": {
                 "arena": arena,
-                "lower_bound": lower_bound,
+                "live_set": live_set,
                 "packed": packed,
                 "package": size,
                 "resident": self.resident.map(|r| r.now),
@@ -193,7 +193,11 @@ impl Outcome<'_> {
     fn print_memory(&self) {
         let memory = self.extractor.memory();
         if memory.arena > 0 {
-            println!("  arena          {} (lower bound {})", bytes(memory.arena), bytes(memory.lower_bound));
+            println!(
+                "  arena          {} (largest live set {})",
+                bytes(memory.arena),
+                bytes(memory.live_set)
+            );
             println!("  packed weights {}", bytes(memory.packed));
         }
         println!("  package        {}", bytes(memory.package));

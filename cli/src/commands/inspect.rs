@@ -31,7 +31,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();
     if memory.arena > 0 {
-        println!("  arena          {} (lower bound {})", bytes(memory.arena), bytes(memory.lower_bound));
+        println!("  arena          {} (largest live set {})", bytes(memory.arena), bytes(memory.live_set));
     }
     println!("  package        {}", bytes(memory.package));
     for (section, len) in package.sections() {

@@ -174,7 +174,7 @@ fn main() {
             times[times.len() / 2],
             times[0],
             plan.arena_bytes(),
-            plan.lower_bound_bytes(),
+            plan.live_set_bytes(),
             plan.packed_bytes()
         );
     }

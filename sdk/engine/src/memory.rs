@@ -102,8 +102,9 @@ impl Slot {
 pub(crate) struct Placement {
     /// Bytes of the arena.
     pub arena: usize,
-    /// Bytes of the largest set of tensors alive together: no placement can do with less.
-    pub lower_bound: usize,
+    /// Bytes of the largest set of tensors alive together: without chains and sums in place, no
+    /// placement can do with less.
+    pub live_set: usize,
 }
 
 /// Fills `slots` for the nodes of `range`.
@@ -139,14 +140,14 @@ pub(crate) fn place(
         keep_until(slots, id, range.end);
     }
     let tensors = graph.tensor_count();
-    let lower_bound = lower_bound(&slots[..tensors], range.clone());
+    let live_set = live_set(&slots[..tensors], range.clone());
     chain::find(graph, range.clone(), config, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         if matches!(node.op, Op::Int8(Int8Op::Add { .. })) {
             reuse_operand(slots, id, &node);
         }
     }
-    let placement = Placement { arena: assign(slots), lower_bound };
+    let placement = Placement { arena: assign(slots), live_set };
     // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
     for i in 0..slots.len() {
         slots[i].offset = slots[usize::from(slots[i].root)].offset;
@@ -231,7 +232,7 @@ fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
     }
 }
 
-fn lower_bound(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
+fn live_set(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
     let alive_at = |index: usize| {
         let at = index as u16;
         let alive = slots.iter().filter(|s| s.first <= at && at <= s.last);

@@ -92,7 +92,7 @@ pub struct Plan<S> {
     config: Config,
     packed_bytes: usize,
     arena_bytes: usize,
-    lower_bound: usize,
+    live_set: usize,
 }
 
 impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
@@ -160,7 +160,7 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
             config,
             packed_bytes,
             arena_bytes: placement.arena,
-            lower_bound: placement.lower_bound,
+            live_set: placement.live_set,
         })
     }
 
@@ -222,9 +222,10 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         self.arena_bytes
     }
 
-    /// Bytes of the largest set of tensors alive at once: no arena can be smaller.
-    pub fn lower_bound_bytes(&self) -> usize {
-        self.lower_bound
+    /// Bytes of the largest set of tensors alive at once, if every one existed as a whole: without
+    /// chains and sums in place no arena can be smaller.
+    pub fn live_set_bytes(&self) -> usize {
+        self.live_set
     }
 
     /// The (first) input.

@@ -55,7 +55,7 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     line("embedding", format_args!("{} values", eyes.embedding_dim()))?;
     line("work", format_args!("{} multiply-adds", package.graph().macs()))?;
     if memory.arena > 0 {
-        line("arena", format_args!("{} bytes (lower bound {})", memory.arena, memory.lower_bound))?;
+        line("arena", format_args!("{} bytes (largest live set {})", memory.arena, memory.live_set))?;
     } else {
         line("arena", format_args!("managed by tract-core"))?;
     }

@@ -117,7 +117,7 @@ impl Board {
 fn a_package_is_described_and_timed() {
     let board = Board::new();
     let info = board.ok("info eyes.offshoot");
-    for fact in ["colours.onnx, cut at mean", "int8", "4x4x3", "3 values", "lower bound", "1 vectors"] {
+    for fact in ["colours.onnx, cut at mean", "int8", "4x4x3", "3 values", "largest live set", "1 vectors"] {
         assert!(info.contains(fact), "{info}");
     }
     let time = board.ok("time eyes.offshoot 3");
