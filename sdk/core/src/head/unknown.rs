@@ -12,6 +12,10 @@
 use super::fitting::{has_others, top};
 use super::nearest_mean::SCORE_SCALE;
 
+/// Least standard deviation of cosines that is believed: the same thing shown again and again
+/// without moving says nothing about how it looks from elsewhere.
+const LEAST_SPREAD: f64 = 0.03;
+
 /// Less than every cosine: nothing is unknown.
 pub(super) const NEVER: f32 = -2.0;
 
@@ -37,12 +41,14 @@ pub(super) fn least_similarity(
     let mean = known.iter().map(|&s| f64::from(s)).sum::<f64>() / n;
     let square = |s: f32| (f64::from(s) - mean) * (f64::from(s) - mean);
     let variance = known.iter().map(|&s| square(s)).sum::<f64>() / (n - 1.0);
+    let variance = variance.max(LEAST_SPREAD * LEAST_SPREAD);
     let z = f64::from(quantile(strictness));
     let t = z * (1.0 + (z * z + 1.0) / (4.0 * (n - 1.0)));
     let normal = mean - t * libm::sqrt(variance * (1.0 + 1.0 / n));
     // Cosines have a longer tail below than a normal distribution, which many samples show.
     known.sort_unstable_by(f32::total_cmp);
     let below = (strictness * (count as f32 + 1.0)) as usize;
+    // Only where it is lower, so equal samples do not raise the bound.
     let seen = if below > 0 { known[below - 1] } else { f32::INFINITY };
     (normal as f32).min(seen).max(-1.0)
 }
@@ -106,6 +112,17 @@ mod tests {
         let (similarity, least) = head.similarity(Embedding::Float(&values)).unwrap();
         assert_eq!(similarity, score);
         assert!(score < least.unwrap() && score.get() < 0.0);
+    }
+
+    /// As when the button is pressed many times at one scene.
+    #[test]
+    fn equal_samples_do_not_make_everything_else_unknown() {
+        for count in [2, 5, 50] {
+            let owners: std::vec::Vec<u16> = (0..2 * count).map(|i| (i % 2) as u16).collect();
+            let held_out = std::vec![SCORE_SCALE; 4 * count];
+            let least = least_similarity(0.05, &owners, &held_out, &mut std::vec![0.0; 2 * count]);
+            assert!((0.8..0.96).contains(&least), "{count}: {least}");
+        }
     }
 
     #[test]
