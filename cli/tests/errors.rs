@@ -59,8 +59,8 @@ fn models() {
         bench.convert("cut.onnx", &[], &["cut.onnx"]);
     }
     bench.convert("missing.onnx", &[], &["missing.onnx", "No such file"]);
-    bench.write("unknown.onnx", &replaced(&good, b"\x22\x04Relu", b"\x22\x04Rolu"));
-    bench.convert("unknown.onnx", &[], &["unknown.onnx", "node `", "is a Rolu", "not supported"]);
+    bench.write("unknown.onnx", &replaced(&good, b"\x22\x04Clip", b"\x22\x04Clop"));
+    bench.convert("unknown.onnx", &[], &["unknown.onnx", "node `", "is a Clop", "not supported"]);
 }
 
 #[test]
