@@ -36,12 +36,12 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// For a call that makes `pixels` of the result.
+    /// For a call that makes `pixels` of the result; a thread's share may be none.
     fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize) -> Self {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
         if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
-            return Self { row_bytes: fan_in, pixels, direct: true };
+            return Self { row_bytes: fan_in, pixels: pixels.max(1), direct: true };
         }
         let most = (BLOCK_BYTES / row_bytes / K::TILE).max(1) * K::TILE;
         let even = pixels.div_ceil(pixels.div_ceil(most).max(1)).next_multiple_of(K::TILE);
