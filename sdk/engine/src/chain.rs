@@ -47,12 +47,15 @@ impl Link {
 }
 
 /// Chains and scratch of the nodes of `range`, into the slots of tensors and nodes.
-pub(crate) fn find(graph: &Graph<'_>, range: Range<usize>, config: Config, slots: &mut [Slot]) {
+///
+/// Only maps beyond `least` bytes are chained: small ones do not decide how much memory there must
+/// be, and rows cost more instructions than whole maps.
+pub(crate) fn find(graph: &Graph<'_>, range: Range<usize>, config: Config, least: usize, slots: &mut [Slot]) {
     let mut before: [Option<Link>; 2] = [None; 2];
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         let link = Link::new(graph, config, id, &node);
         reserve(graph, config, slots, &link, link.output.h() * link.output.w(), link.index()..link.index());
-        if config.chains && try_chain(graph, config, slots, before, &link) {
+        if config.chains && try_chain(graph, config, least, slots, before, &link) {
             before = [None; 2];
         } else {
             before = [before[1], Some(link)];
@@ -93,6 +96,7 @@ impl Kept {
 fn try_chain(
     graph: &Graph<'_>,
     config: Config,
+    least: usize,
     slots: &mut [Slot],
     before: [Option<Link>; 2],
     project: &Link,
@@ -111,7 +115,7 @@ fn try_chain(
     let whole = |link: &Link| link.row_bytes() * link.output.h();
     let inner = expand.map_or(0, |e| whole(&e)) + whole(&depthwise);
     let rings = expand.map_or(0, |e| ring(&e, kept.expanded)) + ring(&depthwise, kept.tile);
-    if 2 * rings > inner {
+    if 2 * rings > inner || inner <= least {
         return false;
     }
     let begin = expand.as_ref().unwrap_or(&depthwise);

@@ -141,7 +141,7 @@ pub(crate) fn place(
     }
     let tensors = graph.tensor_count();
     let live_set = live_set(&slots[..tensors], range.clone());
-    chain::find(graph, range.clone(), config, slots);
+    chain::find(graph, range.clone(), config, live_set / 4, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         if matches!(node.op, Op::Int8(Int8Op::Add { .. })) {
             reuse_operand(slots, id, &node);
