@@ -11,9 +11,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 9] = [
+const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
+    ("offshoot-store", &[], &[]),
     ("offshoot-view", &[], &["offshoot-simulator"]),
     ("offshoot-simulator", &[], &[]),
     ("offshoot-tract", &["offshoot-core", "offshoot-engine"], &[]),
@@ -61,7 +62,7 @@ const GUARDED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates for boards without an operating system.
-const BARE: [&str; 3] = ["sdk/core", "sdk/engine", "sdk/view"];
+const BARE: [&str; 4] = ["sdk/core", "sdk/engine", "sdk/store", "sdk/view"];
 
 /// Where the compiler is asked for trust: the memory map, kernels, the counting allocator, and the
 /// instruction counter's markers.
