@@ -47,9 +47,14 @@ impl Shape {
         self.c as usize
     }
 
+    /// Values in a row.
+    pub fn row_elements(self) -> usize {
+        self.w() * self.c()
+    }
+
     /// Values in the map.
     pub fn elements(self) -> usize {
-        self.h() * self.w() * self.c()
+        self.h() * self.row_elements()
     }
 }
 

@@ -35,10 +35,6 @@ impl Link {
         usize::from(self.id) - 1
     }
 
-    fn row_bytes(&self) -> usize {
-        self.output.w() * self.output.c()
-    }
-
     /// Whether this alone reads what `before` makes.
     fn follows(&self, before: &Self, slots: &[Slot]) -> bool {
         let made = &slots[usize::from(before.id)];
@@ -87,8 +83,7 @@ struct Kept {
 impl Kept {
     fn new(window: &Window, expanded: Shape, output: Shape) -> Self {
         let tile = TILE_PIXELS.div_ceil(output.w()).min(output.h());
-        let extent = usize::from(window.dilation[0]) * (usize::from(window.kernel[0]) - 1) + 1;
-        let rows = (tile - 1) * usize::from(window.stride[0]) + extent;
+        let rows = (tile - 1) * usize::from(window.stride[0]) + window.extent(0);
         Self { expanded: rows.min(expanded.h()), tile }
     }
 }
@@ -111,8 +106,10 @@ fn try_chain(
     let expand = first.filter(|f| matches!(f.work, Work::Rows { .. }) && depthwise.follows(f, slots));
     let kept = Kept::new(&window, depthwise.input, project.output);
     let threads = usize::from(config.threads.get());
-    let ring = |link: &Link, rows: usize| (rows * link.row_bytes()).next_multiple_of(Slot::ALIGN) * threads;
-    let whole = |link: &Link| link.row_bytes() * link.output.h();
+    let ring = |link: &Link, rows: usize| {
+        (rows * link.output.row_elements()).next_multiple_of(Slot::ALIGN) * threads
+    };
+    let whole = |link: &Link| link.output.elements();
     let inner = expand.map_or(0, |e| whole(&e)) + whole(&depthwise);
     let rings = expand.map_or(0, |e| ring(&e, kept.expanded)) + ring(&depthwise, kept.tile);
     if 2 * rings > inner || inner <= least {

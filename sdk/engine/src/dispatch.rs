@@ -7,7 +7,7 @@ use crate::isa::{Isa, Kind};
 use crate::kernels::arena::Arena;
 use crate::kernels::drive;
 use crate::kernels::job::Kernel;
-use crate::kernels::run::{self, Part};
+use crate::kernels::run::{self, Part, Run};
 use crate::pack::{Constants, Layout};
 use crate::step::{Step, StepOp, Value};
 
@@ -16,11 +16,6 @@ macro_rules! by_isa {
     ($isa:expr, $kernel:ident => $fast:expr, $portable:expr) => {
         match $isa.0 {
             Kind::Generic => $portable,
-            #[cfg(not(any(
-                target_arch = "x86_64",
-                target_arch = "aarch64",
-                all(target_arch = "arm", target_os = "linux")
-            )))]
             Kind::Absent($kernel) => $fast,
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Kind::Armv7($kernel) => $fast,
@@ -57,7 +52,7 @@ impl Work {
         match op.is_depthwise(input.c(), output.c()) {
             _ if isa == Isa::GENERIC => Self::Other,
             false => Self::Rows { window, groups: groups.into() },
-            true if window.taps() <= drive::MAX_TAPS => Self::Taps { window },
+            true if drive::takes(&window) => Self::Taps { window },
             true => Self::Other,
         }
     }
@@ -100,7 +95,7 @@ fn packing<K: Kernel>(_: K, step: &Step) -> Option<Packing> {
             depthwise: false,
             blobs: [weights, bias, mantissas],
         }),
-        StepOp::Depthwise { window, weights, bias, mantissas, .. } if window.taps() <= drive::MAX_TAPS => {
+        StepOp::Depthwise { window, weights, bias, mantissas, .. } if drive::takes(&window) => {
             let blobs = [weights, bias, mantissas];
             Some(Packing { layout: K::TAPS, window, groups: 1, depth: 1, depthwise: true, blobs })
         }
@@ -159,9 +154,9 @@ pub(crate) fn pack(isa: Isa, step: &Step, weights: &[u8], packed: &mut [i8]) {
     }
 }
 
-/// Runs one part of one step, or of the chain that begins with it.
+/// Runs one part of steps that run together: one, or a chain.
 pub(crate) fn run(isa: Isa, steps: &[Step], weights: &[u8], packed: &[i8], arena: Arena<'_>, part: Part) {
-    let done = by_isa!(isa, kernel => run::steps(kernel, steps, packed, arena, part), false);
+    let done = by_isa!(isa, kernel => Run { kernel, packed, arena, part }.steps(steps), false);
     if !done && part.index == 0 {
         run::portable(&steps[0], weights, arena);
     }

@@ -2,11 +2,6 @@
 
 use core::fmt;
 
-#[cfg(not(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    all(target_arch = "arm", target_os = "linux")
-)))]
 use crate::kernels::absent::Absent;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 use crate::kernels::armv7::Armv7;
@@ -26,11 +21,6 @@ pub struct Isa(pub(crate) Kind);
 pub(crate) enum Kind {
     #[default]
     Generic,
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "arm", target_os = "linux")
-    )))]
     Absent(Absent),
     #[cfg(all(target_arch = "arm", target_os = "linux"))]
     Armv7(Armv7),
@@ -55,11 +45,6 @@ impl Isa {
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         [
             Some(Kind::Generic),
-            #[cfg(not(any(
-                target_arch = "x86_64",
-                target_arch = "aarch64",
-                all(target_arch = "arm", target_os = "linux")
-            )))]
             Absent::detect().map(Kind::Absent),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Armv7::detect().map(Kind::Armv7),
@@ -91,11 +76,6 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Generic => "generic",
-            #[cfg(not(any(
-                target_arch = "x86_64",
-                target_arch = "aarch64",
-                all(target_arch = "arm", target_os = "linux")
-            )))]
             Kind::Absent(absent) => match absent {},
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Kind::Armv7(_) => "armv7-neon",

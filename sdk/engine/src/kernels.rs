@@ -19,11 +19,6 @@ pub(crate) mod run;
 #[cfg(feature = "std")]
 pub(crate) mod team;
 
-#[cfg(not(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    all(target_arch = "arm", target_os = "linux")
-)))]
 pub(crate) mod absent;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 pub(crate) mod armv7;

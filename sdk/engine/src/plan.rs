@@ -11,7 +11,7 @@ use crate::isa::Isa;
 use crate::kernels::arena::Arena;
 use crate::kernels::run::Part;
 use crate::memory::{Slot, place};
-use crate::step::{Span, Step, StepOp, Value};
+use crate::step::{Span, Step, StepOp, Value, together};
 
 /// Why a graph cannot be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -287,15 +287,12 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         let (packed, arena) = self.memory(packed, arena)?;
         let arena = Arena::new(arena);
         let count = usize::from(self.config.threads.get());
-        let mut steps = self.steps();
-        while let Some(step) = steps.first() {
+        for steps in together(self.steps()) {
             for index in 0..count {
                 let part = Part { index, count };
                 dispatch::run(self.config.isa, steps, weights, packed, arena, part);
             }
-            let (done, rest) = steps.split_at(usize::from(step.chain.max(1)));
-            watch(done);
-            steps = rest;
+            watch(steps);
         }
         Ok(())
     }

@@ -46,6 +46,15 @@ pub struct Step {
     pub(crate) node: u16,
 }
 
+/// Steps one by one, or those of a chain together.
+pub(crate) fn together(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+    core::iter::from_fn(move || {
+        let (now, later) = steps.split_at(usize::from(steps.first()?.chain.max(1)));
+        steps = later;
+        Some(now)
+    })
+}
+
 /// Some bytes; [`core::ops::Range`] is not `Copy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {

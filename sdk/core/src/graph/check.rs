@@ -295,9 +295,8 @@ fn window_fits(window: &Window) -> bool {
 /// A pool's window must see at least one pixel wherever it stands.
 fn pool_fits(window: &Window) -> bool {
     let sees = |axis: usize| {
-        let extent = u32::from(window.dilation[axis]) * u32::from(window.kernel[axis] - 1) + 1;
-        let pads = u32::from(window.pad[axis]).max(window.pad[axis + 2].into());
-        pads < extent && (window.dilation[axis] == 1 || pads == 0)
+        let pads = usize::from(window.pad[axis].max(window.pad[axis + 2]));
+        pads < window.extent(axis) && (window.dilation[axis] == 1 || pads == 0)
     };
     window_fits(window) && sees(0) && sees(1)
 }

@@ -63,13 +63,17 @@ impl Window {
     /// Rows and columns of the output; `None` where the kernel is larger than the padded input.
     pub fn output(&self, input: Shape) -> Option<(u32, u32)> {
         let side = |n: usize, axis: usize| {
-            let extent =
-                usize::from(self.dilation[axis]) * usize::from(self.kernel[axis]).checked_sub(1)? + 1;
+            let extent = (self.kernel[axis] > 0).then(|| self.extent(axis))?;
             let padded = n + usize::from(self.pad[axis]) + usize::from(self.pad[axis + 2]);
             let steps = padded.checked_sub(extent)?.checked_div(self.stride[axis].into())?;
             u32::try_from(steps + 1).ok()
         };
         Some((side(input.h(), 0)?, side(input.w(), 1)?))
+    }
+
+    /// Rows (axis 0) or columns (axis 1) from the first tap to the last, both included.
+    pub fn extent(&self, axis: usize) -> usize {
+        usize::from(self.dilation[axis]) * usize::from(self.kernel[axis]).saturating_sub(1) + 1
     }
 
     /// Taps of the kernel.

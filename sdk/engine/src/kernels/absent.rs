@@ -1,5 +1,5 @@
 //! The kernels of processors that have none: a type without values, so that what chooses kernels and
-//! drives them is the same code everywhere.
+//! drives them is the same code everywhere, also where there is no other.
 
 use super::job::{Kernel, Rows, Sum, Taps};
 use crate::pack::Layout;

@@ -13,6 +13,11 @@ use crate::step::Value;
 /// Taps of the largest depthwise window that kernels take; beyond, portable code does.
 pub(crate) const MAX_TAPS: usize = 64;
 
+/// Whether kernels take a depthwise window.
+pub(crate) fn takes(window: &Window) -> bool {
+    window.taps() <= MAX_TAPS
+}
+
 /// Pointers to pixels that a row of depthwise windows needs at a time; wide rows take several.
 const POINTERS: usize = 512;
 
@@ -43,21 +48,22 @@ impl Blocks {
         if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
             return Self { row_bytes: fan_in, pixels: pixels.max(1), direct: true };
         }
-        let most = (BLOCK_BYTES / row_bytes / K::TILE).max(1) * K::TILE;
+        let most = Self::longest::<K>(row_bytes);
         let even = pixels.div_ceil(pixels.div_ceil(most).max(1)).next_multiple_of(K::TILE);
         Self { row_bytes, pixels: even.min(pixels).max(1), direct: false }
     }
 
-    /// The longest block of any call for at most `pixels`.
-    fn longest<K: Kernel>(&self, pixels: usize) -> usize {
-        (BLOCK_BYTES / self.row_bytes / K::TILE).max(1).saturating_mul(K::TILE).min(pixels)
+    /// Pixels of the longest block that any call makes.
+    fn longest<K: Kernel>(row_bytes: usize) -> usize {
+        (BLOCK_BYTES / row_bytes / K::TILE).max(1) * K::TILE
     }
 }
 
 /// Bytes of scratch that [`conv`] needs for at most `pixels` at a time.
 pub(crate) fn conv_scratch<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize) -> usize {
     let blocks = Blocks::new::<K>(window, groups, input, pixels);
-    if blocks.direct { 0 } else { blocks.longest::<K>(pixels).saturating_mul(blocks.row_bytes) }
+    let longest = Blocks::longest::<K>(blocks.row_bytes).min(pixels);
+    if blocks.direct { 0 } else { longest.saturating_mul(blocks.row_bytes) }
 }
 
 /// A map that a layer reads, or the rows of it that are kept.
@@ -79,7 +85,7 @@ impl<'a> Map<'a> {
     }
 
     fn row(&self, y: usize) -> usize {
-        (y - self.base) % self.kept * self.value.shape.w() * self.value.shape.c()
+        (y - self.base) % self.kept * self.value.shape.row_elements()
     }
 }
 
@@ -198,8 +204,9 @@ impl Under<'_> {
     /// The output columns whose windows lie inside the map.
     fn whole(&self) -> Range<usize> {
         let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
-        let reach = (usize::from(self.window.kernel[1]) - 1) * usize::from(self.window.dilation[1]);
-        let end = (self.input.value.shape.w() + pad).checked_sub(reach).map_or(0, |n| n.div_ceil(stride));
+        let end = (self.input.value.shape.w() + pad + 1)
+            .checked_sub(self.window.extent(1))
+            .map_or(0, |n| n.div_ceil(stride));
         pad.div_ceil(stride)..end
     }
 
@@ -247,7 +254,7 @@ pub(crate) fn depthwise<K: Kernel>(
     target: &mut Target<'_>,
 ) {
     let (window, channels, shape) = (&layer.window, target.shape.c(), input.value.shape);
-    assert!(shape.c() == channels && window.taps() <= MAX_TAPS, "planned");
+    assert!(shape.c() == channels && takes(window), "planned");
     assert!(layer.packed.len() == K::TAPS.bytes(channels, window.taps()), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
@@ -344,7 +351,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// `len` codes of a sum, `first` from the beginning of each map; in place if the plan says so.
+/// A part of the codes of a sum, by their places in each map; in place if the plan says so.
 pub(crate) fn add<K: Kernel>(
     kernel: K,
     arena: Arena<'_>,

@@ -8,8 +8,8 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::job::{Kernel, Pieces, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, has_extreme, pieces, store, sum};
+use super::job::Rows;
+use super::neon_common::{Head, block, has_extreme, kernel, store};
 use super::neon_taps;
 use crate::pack::Layout;
 
@@ -21,56 +21,7 @@ const GROUP: usize = 16;
 
 const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false };
 
-/// Proof that the processor has NEON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Neon(());
-
-impl Neon {
-    pub fn detect() -> Option<Self> {
-        #[cfg(feature = "std")]
-        let has = std::arch::is_aarch64_feature_detected!("neon");
-        #[cfg(not(feature = "std"))]
-        let has = cfg!(target_feature = "neon");
-        // Lanes are numbered the other way round on the few that are big-endian.
-        (has && cfg!(target_endian = "little")).then_some(Self(()))
-    }
-}
-
-impl Kernel for Neon {
-    const ROWS: Layout = LAYOUT;
-    const TAPS: Layout = neon_taps::LAYOUT;
-    const TILE: usize = 4;
-    const GRAIN: usize = 8;
-
-    #[inline]
-    unsafe fn rows(self, job: &Rows) {
-        // SAFETY: the caller's promise; `self` proves NEON.
-        unsafe { rows(job) }
-    }
-
-    #[inline]
-    unsafe fn taps(self, job: &Taps) {
-        // SAFETY: as above.
-        unsafe { neon_taps::taps(job) }
-    }
-
-    #[inline]
-    unsafe fn sum(self, job: &Sum) {
-        // SAFETY: as above.
-        unsafe { sum(job) }
-    }
-
-    #[inline]
-    fn widen(self, codes: &[i8], cells: &mut [i8]) {
-        copy(codes, cells);
-    }
-
-    #[inline]
-    unsafe fn pieces(self, job: &Pieces) {
-        // SAFETY: the caller's promise.
-        unsafe { pieces(job) }
-    }
-}
+kernel!(Neon: "neon", LAYOUT, tile 4, grain 8, rows, neon_taps::taps);
 
 /// The next 16 cells of four rows, the next 16 weights of four channels.
 macro_rules! load {
@@ -220,7 +171,7 @@ macro_rules! codes {
 }
 
 /// # Safety
-/// As [`Kernel::rows`].
+/// As [`Kernel::rows`](super::job::Kernel::rows).
 #[target_feature(enable = "neon")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * GROUP);

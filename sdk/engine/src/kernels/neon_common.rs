@@ -4,6 +4,65 @@ use core::arch::aarch64::*;
 
 use super::job::{Pieces, Sum, Tail};
 
+/// What proves an aarch64 instruction set, and its kernel: rows and taps are its own, sums and
+/// gathering the same for all.
+macro_rules! kernel {
+    ($name:ident: $($feature:tt)&&+, $layout:expr, tile $tile:literal, grain $grain:literal,
+     $rows:path, $taps:path) => {
+        /// Proof that the processor has these instructions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct $name(());
+
+        impl $name {
+            pub fn detect() -> Option<Self> {
+                #[cfg(feature = "std")]
+                let has = $(std::arch::is_aarch64_feature_detected!($feature))&&+;
+                #[cfg(not(feature = "std"))]
+                let has = cfg!(all($(target_feature = $feature),+));
+                // Lanes are numbered the other way round on the few that are big-endian.
+                (has && cfg!(target_endian = "little")).then_some(Self(()))
+            }
+        }
+
+        impl $crate::kernels::job::Kernel for $name {
+            const ROWS: $crate::pack::Layout = $layout;
+            const TAPS: $crate::pack::Layout = $crate::kernels::neon_taps::LAYOUT;
+            const TILE: usize = $tile;
+            const GRAIN: usize = $grain;
+
+            #[inline]
+            unsafe fn rows(self, job: &$crate::kernels::job::Rows) {
+                // SAFETY: the caller's promise; `self` proves the instructions.
+                unsafe { $rows(job) }
+            }
+
+            #[inline]
+            unsafe fn taps(self, job: &$crate::kernels::job::Taps) {
+                // SAFETY: as above.
+                unsafe { $taps(job) }
+            }
+
+            #[inline]
+            unsafe fn sum(self, job: &$crate::kernels::job::Sum) {
+                // SAFETY: as above; all of them imply NEON.
+                unsafe { $crate::kernels::neon_common::sum(job) }
+            }
+
+            #[inline]
+            fn widen(self, codes: &[i8], cells: &mut [i8]) {
+                cells[..codes.len()].copy_from_slice(codes);
+            }
+
+            #[inline]
+            unsafe fn pieces(self, job: &$crate::kernels::job::Pieces) {
+                // SAFETY: the caller's promise.
+                unsafe { $crate::kernels::neon_common::pieces(job) }
+            }
+        }
+    };
+}
+pub(super) use kernel;
+
 /// Bytes of rows that panels are multiplied with in turn: they stay in the first-level cache.
 const BLOCK_BYTES: usize = 24 << 10;
 
@@ -156,12 +215,6 @@ pub(super) unsafe fn sum(job: &Sum) {
             store(vminq_s8(vmaxq_s8(codes, lo), hi), job.out.add(at), left);
         }
     }
-}
-
-/// [`Kernel::widen`](super::job::Kernel::widen) where cells are codes.
-#[inline]
-pub(super) fn copy(codes: &[i8], cells: &mut [i8]) {
-    cells[..codes.len()].copy_from_slice(codes);
 }
 
 /// [`Kernel::pieces`](super::job::Kernel::pieces) where cells are codes: pieces are short, calls to

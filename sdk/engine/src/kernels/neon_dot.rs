@@ -6,9 +6,9 @@
 
 use core::arch::asm;
 
-use super::job::{Kernel, Pieces, Rows, Sum, Taps};
-use super::neon_common::{Head, block, copy, pieces, sum};
-use super::{neon_dot_taps, neon_taps};
+use super::job::Rows;
+use super::neon_common::{Head, block, kernel};
+use super::neon_dot_taps;
 use crate::pack::Layout;
 
 /// Output channels of a panel: two registers.
@@ -16,58 +16,10 @@ const LANES: usize = 8;
 
 const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 4, wide: false };
 
-/// Proof that the processor has dot products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NeonDot(());
-
-impl NeonDot {
-    pub fn detect() -> Option<Self> {
-        #[cfg(feature = "std")]
-        let has = std::arch::is_aarch64_feature_detected!("dotprod");
-        #[cfg(not(feature = "std"))]
-        let has = cfg!(target_feature = "dotprod");
-        // Lanes are numbered the other way round on the few that are big-endian.
-        (has && cfg!(target_endian = "little")).then_some(Self(()))
-    }
-}
-
-impl Kernel for NeonDot {
-    const ROWS: Layout = LAYOUT;
-    const TAPS: Layout = neon_taps::LAYOUT;
-    const TILE: usize = 8;
-
-    #[inline]
-    unsafe fn rows(self, job: &Rows) {
-        // SAFETY: the caller's promise; `self` proves dot products.
-        unsafe { rows(job) }
-    }
-
-    #[inline]
-    unsafe fn taps(self, job: &Taps) {
-        // SAFETY: as above.
-        unsafe { neon_dot_taps::taps(job) }
-    }
-
-    #[inline]
-    unsafe fn sum(self, job: &Sum) {
-        // SAFETY: as above; dot products imply NEON.
-        unsafe { sum(job) }
-    }
-
-    #[inline]
-    fn widen(self, codes: &[i8], cells: &mut [i8]) {
-        copy(codes, cells);
-    }
-
-    #[inline]
-    unsafe fn pieces(self, job: &Pieces) {
-        // SAFETY: the caller's promise.
-        unsafe { pieces(job) }
-    }
-}
+kernel!(NeonDot: "dotprod", LAYOUT, tile 8, grain 4, rows, neon_dot_taps::taps);
 
 /// # Safety
-/// As [`Kernel::rows`].
+/// As [`Kernel::rows`](super::job::Kernel::rows).
 #[target_feature(enable = "dotprod")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
@@ -103,25 +55,19 @@ impl Tiles<'_> {
     /// `pixels` rows lie behind `cells`, as many pixels of 8 channels behind `out`.
     #[target_feature(enable = "dotprod")]
     unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize) {
-        let (mut cells, mut out, mut pixels) = (cells, out, pixels);
+        let (stride, out_stride) = (self.job.stride, self.job.out_stride);
+        let [eights, fours] = [pixels / 8 * 8, pixels / 4 * 4];
         // SAFETY: the caller's promise.
         unsafe {
-            if pixels >= 8 {
-                self.eight(cells, pixels / 8, out, self.job.out_stride);
-                cells = cells.add(pixels / 8 * 8 * self.job.stride);
-                out = out.wrapping_add(pixels / 8 * 8 * self.job.out_stride);
-                pixels %= 8;
+            if eights > 0 {
+                self.tiles::<8>(cells, eights / 8, out, out_stride);
             }
-            if pixels >= 4 {
-                self.four(cells, out, self.job.out_stride);
-                cells = cells.add(4 * self.job.stride);
-                out = out.wrapping_add(4 * self.job.out_stride);
-                pixels -= 4;
+            if fours > eights {
+                self.tiles::<4>(cells.add(eights * stride), 1, out.add(eights * out_stride), out_stride);
             }
-            for _ in 0..pixels {
-                self.one(cells, out, self.job.out_stride);
-                cells = cells.wrapping_add(self.job.stride);
-                out = out.wrapping_add(self.job.out_stride);
+            if pixels > fours {
+                let (cells, out) = (cells.add(fours * stride), out.add(fours * out_stride));
+                self.tiles::<1>(cells, pixels - fours, out, out_stride);
             }
         }
     }
@@ -138,12 +84,9 @@ impl Tiles<'_> {
             // SAFETY: the caller's promise; `codes` has 8 pixels of 8 channels.
             unsafe {
                 let cells = cells.add(start * self.job.stride);
-                if here == 8 {
-                    self.eight(cells, 1, codes.as_mut_ptr(), LANES);
-                } else {
-                    for p in 0..here {
-                        self.one(cells.add(p * self.job.stride), codes.as_mut_ptr().add(p * LANES), LANES);
-                    }
+                match here {
+                    8 => self.tiles::<8>(cells, 1, codes.as_mut_ptr(), LANES),
+                    _ => self.tiles::<1>(cells, here, codes.as_mut_ptr(), LANES),
                 }
                 for (p, pixel) in codes.chunks_exact(LANES).enumerate().take(here) {
                     let out = out.add((start + p) * self.job.out_stride);
@@ -244,71 +187,53 @@ macro_rules! tile {
 }
 
 impl Tiles<'_> {
-    /// 8 pixels times 8 channels, so many times, at least once.
+    /// `PIXELS` (8, 4 or 1) times 8 channels, `tiles` times, at least once.
     ///
     /// # Safety
-    /// 8 rows a tile lie behind `cells`, pixels of 8 channels behind `out`.
+    /// `PIXELS` rows a tile lie behind `cells`, pixels of 8 channels behind `out`.
     #[target_feature(enable = "dotprod")]
     #[inline]
-    unsafe fn eight(&self, cells: *const i8, tiles: usize, out: *mut i8, out_stride: usize) {
+    unsafe fn tiles<const PIXELS: usize>(
+        &self,
+        cells: *const i8,
+        tiles: usize,
+        out: *mut i8,
+        out_stride: usize,
+    ) {
         // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
         // is written 8 bytes.
         unsafe {
-            tile!(
-                self,
-                cells,
-                out,
-                out_stride,
-                tiles,
-                8,
-                (0, r0, 0, 16, 17),
-                (1, r1, 1, 18, 19),
-                (2, r2, 2, 20, 21),
-                (3, r3, 3, 22, 23),
-                (4, r4, 4, 24, 25),
-                (5, r5, 5, 26, 27),
-                (6, r6, 6, 28, 29),
-                (7, r7, 7, 30, 31)
-            );
-        }
-    }
-
-    /// 4 pixels times 8 channels.
-    ///
-    /// # Safety
-    /// 4 rows lie behind `cells`, pixels of 8 channels behind `out`.
-    #[target_feature(enable = "dotprod")]
-    #[inline]
-    unsafe fn four(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
-        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
-        // is written 8 bytes.
-        unsafe {
-            tile!(
-                self,
-                cells,
-                out,
-                out_stride,
-                1usize,
-                4,
-                (0, r0, 0, 16, 17),
-                (1, r1, 1, 18, 19),
-                (2, r2, 2, 20, 21),
-                (3, r3, 3, 22, 23)
-            );
-        }
-    }
-
-    /// One pixel times 8 channels.
-    ///
-    /// # Safety
-    /// A row lies behind `cells`, a pixel of 8 channels behind `out`.
-    #[target_feature(enable = "dotprod")]
-    #[inline]
-    unsafe fn one(&self, cells: *const i8, out: *mut i8, out_stride: usize) {
-        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
-        // is written 8 bytes.
-        unsafe {
-            tile!(self, cells, out, out_stride, 1usize, 1, (0, r0, 0, 16, 17));
+            match PIXELS {
+                8 => tile!(
+                    self,
+                    cells,
+                    out,
+                    out_stride,
+                    tiles,
+                    8,
+                    (0, r0, 0, 16, 17),
+                    (1, r1, 1, 18, 19),
+                    (2, r2, 2, 20, 21),
+                    (3, r3, 3, 22, 23),
+                    (4, r4, 4, 24, 25),
+                    (5, r5, 5, 26, 27),
+                    (6, r6, 6, 28, 29),
+                    (7, r7, 7, 30, 31)
+                ),
+                4 => tile!(
+                    self,
+                    cells,
+                    out,
+                    out_stride,
+                    tiles,
+                    4,
+                    (0, r0, 0, 16, 17),
+                    (1, r1, 1, 18, 19),
+                    (2, r2, 2, 20, 21),
+                    (3, r3, 3, 22, 23)
+                ),
+                _ => tile!(self, cells, out, out_stride, tiles, 1, (0, r0, 0, 16, 17)),
+            }
         }
     }
 }

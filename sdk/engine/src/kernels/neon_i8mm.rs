@@ -9,9 +9,9 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
-use super::neon_common::{Head, copy, pieces, sum};
-use super::{neon_dot_taps, neon_taps};
+use super::job::{Rows, Tail};
+use super::neon_common::{Head, kernel};
+use super::neon_dot_taps;
 use crate::pack::Layout;
 
 /// Output channels of a panel: two for each of four registers.
@@ -19,56 +19,7 @@ const LANES: usize = 8;
 
 const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 8, wide: false };
 
-/// Proof that the processor has matrix multiplication and dot products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NeonI8mm(());
-
-impl NeonI8mm {
-    pub fn detect() -> Option<Self> {
-        #[cfg(feature = "std")]
-        let has = std::arch::is_aarch64_feature_detected!("i8mm")
-            && std::arch::is_aarch64_feature_detected!("dotprod");
-        #[cfg(not(feature = "std"))]
-        let has = cfg!(all(target_feature = "i8mm", target_feature = "dotprod"));
-        // Lanes are numbered the other way round on the few that are big-endian.
-        (has && cfg!(target_endian = "little")).then_some(Self(()))
-    }
-}
-
-impl Kernel for NeonI8mm {
-    const ROWS: Layout = LAYOUT;
-    const TAPS: Layout = neon_taps::LAYOUT;
-    const TILE: usize = 8;
-
-    #[inline]
-    unsafe fn rows(self, job: &Rows) {
-        // SAFETY: the caller's promise; `self` proves matrix multiplication.
-        unsafe { rows(job) }
-    }
-
-    #[inline]
-    unsafe fn taps(self, job: &Taps) {
-        // SAFETY: as above; `self` proves dot products, too.
-        unsafe { neon_dot_taps::taps(job) }
-    }
-
-    #[inline]
-    unsafe fn sum(self, job: &Sum) {
-        // SAFETY: as above; NEON is implied.
-        unsafe { sum(job) }
-    }
-
-    #[inline]
-    fn widen(self, codes: &[i8], cells: &mut [i8]) {
-        copy(codes, cells);
-    }
-
-    #[inline]
-    unsafe fn pieces(self, job: &Pieces) {
-        // SAFETY: the caller's promise.
-        unsafe { pieces(job) }
-    }
-}
+kernel!(NeonI8mm: "i8mm" && "dotprod", LAYOUT, tile 8, grain 8, rows, neon_dot_taps::taps);
 
 /// Where the bytes of two pixels are after narrowing: channels come in pairs, pixel by pixel.
 const UNPAIR: [u8; 16] = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
@@ -90,7 +41,7 @@ unsafe fn paired(panel: *const i8, tail: Tail) -> Head<4> {
 }
 
 /// # Safety
-/// As [`Kernel::rows`].
+/// As [`Kernel::rows`](super::job::Kernel::rows).
 #[target_feature(enable = "i8mm")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);

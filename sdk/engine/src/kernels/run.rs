@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::arena::Arena;
 use super::drive::{self, Layer, Map, Target};
 use super::job::{Kernel, Tail};
+use crate::memory::Slot;
 use crate::step::{Span, Step, StepOp, Value};
 
 /// Which share of the work a thread has.
@@ -28,77 +29,145 @@ impl Part {
     }
 }
 
-/// One part of a step, or of the chain that begins with it. Whether the kernel had an answer; if not,
-/// the arena is as it was.
-pub(crate) fn steps<K: Kernel>(
-    kernel: K,
-    steps: &[Step],
-    packed: &[i8],
-    arena: Arena<'_>,
-    part: Part,
-) -> bool {
-    match usize::from(steps[0].chain) {
-        0 | 1 => step(kernel, &steps[0], packed, arena, part),
-        len => {
-            chain(kernel, &steps[..len], packed, arena, part);
-            true
-        }
-    }
-}
-
 /// One step, in portable code, by one thread while the others wait.
 pub(crate) fn portable(step: &Step, weights: &[u8], arena: Arena<'_>) {
     // SAFETY: steps are separated by a barrier, and no other part does anything in this one.
     crate::ops::run(step, weights, unsafe { arena.write(0..arena.len()) });
 }
 
-fn step<K: Kernel>(kernel: K, step: &Step, packed: &[i8], arena: Arena<'_>, part: Part) -> bool {
-    if let StepOp::Add { a, b, clamp } = step.op {
-        let values = [&step.a, &step.b, &step.out];
-        drive::add(kernel, arena, values, (a, b, clamp), part.of(step.out.shape.elements()));
-        return true;
-    }
-    let Some(layer) = layer(step, packed) else { return false };
-    let pixels = part.of(step.out.shape.h() * step.out.shape.w());
-    let channels = step.out.shape.c();
-    let out = step.out.offset;
-    // SAFETY: the plan puts input, output and scratch apart; each part has pixels of its own and a
-    // scratch of its own, and nobody writes the input during this step.
-    let (x, scratch, codes) = unsafe {
-        (
-            arena.read(step.a.range()),
-            arena.write(part.own(step.scratch)),
-            arena.write(out + pixels.start * channels..out + pixels.end * channels),
-        )
-    };
-    let target = &mut Target { shape: step.out.shape, first: pixels.start, codes };
-    one(kernel, step, &layer, scratch, &Map::whole(&step.a, x), target);
-    true
+/// A kernel at work on its part.
+pub(crate) struct Run<'a, K> {
+    pub kernel: K,
+    pub packed: &'a [i8],
+    pub arena: Arena<'a>,
+    pub part: Part,
 }
 
-fn layer<'a>(step: &Step, packed: &'a [i8]) -> Option<Layer<'a>> {
-    let (window, groups, shift, clamp) = match step.op {
-        StepOp::Conv { window, groups, shift, clamp, .. } => (window, groups, shift, clamp),
-        StepOp::Depthwise { window, shift, clamp, .. } if window.taps() <= drive::MAX_TAPS => {
-            (window, 1, shift, clamp)
+impl<K: Kernel> Run<'_, K> {
+    /// Steps that run together: one, or a chain. Whether the kernel had an answer; if not, the arena
+    /// is as it was.
+    pub fn steps(&self, steps: &[Step]) -> bool {
+        match steps {
+            [step] => self.step(step),
+            [depthwise, project] => self.chain(None, depthwise, project),
+            [expand, depthwise, project] => self.chain(Some(expand), depthwise, project),
+            _ => unreachable!("planned: three steps at most"),
         }
-        _ => return None,
-    };
-    let tail = Tail { shift, zero: step.out.quant.zero_point, clamp };
-    Some(Layer { window, groups, packed: &packed[step.packed.range()], tail })
-}
+    }
 
-fn one<K: Kernel>(
-    kernel: K,
-    step: &Step,
-    layer: &Layer<'_>,
-    scratch: &mut [i8],
-    input: &Map<'_>,
-    target: &mut Target<'_>,
-) {
-    match step.op {
-        StepOp::Depthwise { .. } => drive::depthwise(kernel, layer, scratch, input, target),
-        _ => drive::conv(kernel, layer, scratch, input, target),
+    fn step(&self, step: &Step) -> bool {
+        let (part, shape) = (self.part, step.out.shape);
+        if let StepOp::Add { a, b, clamp } = step.op {
+            let values = [&step.a, &step.b, &step.out];
+            drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
+            return true;
+        }
+        let Some(layer) = self.layer(step) else { return false };
+        let pixels = part.of(shape.h() * shape.w());
+        // SAFETY: the plan puts input, output and scratch apart; each part has pixels of its own, and
+        // nobody writes the input during this step.
+        unsafe {
+            let input = Map::whole(&step.a, self.arena.read(step.a.range()));
+            self.pixels(step, &layer, &input, pixels.clone(), step.out.offset + pixels.start * shape.c());
+        }
+        true
+    }
+
+    /// What a kernel does of a step, which is what it has packed weights for.
+    fn layer(&self, step: &Step) -> Option<Layer<'_>> {
+        let (window, groups, shift, clamp) = match step.op {
+            StepOp::Conv { window, groups, shift, clamp, .. } => (window, groups, shift, clamp),
+            StepOp::Depthwise { window, shift, clamp, .. } => (window, 1, shift, clamp),
+            _ => return None,
+        };
+        let tail = Tail { shift, zero: step.out.quant.zero_point, clamp };
+        let packed = &self.packed[step.packed.range()];
+        (!packed.is_empty()).then_some(Layer { window, groups, packed, tail })
+    }
+
+    /// Steps that hand each other rows, so that the maps between them never exist as a whole: an
+    /// inverted residual's expansion, depthwise and projection, or the last two
+    /// (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and rows that
+    /// windows share are kept instead of computed again). Always has an answer.
+    fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) -> bool {
+        let tile = Ring::new(depthwise, self.part);
+        let ring = expand.map(|step| (step, Ring::new(step, self.part)));
+        let window = self.layer(depthwise).expect("planned: a layer of a kernel").window;
+        let (stride, pad) = (usize::from(window.stride[0]), usize::from(window.pad[0]));
+        let rows = self.part.of(project.out.shape.h());
+        let mut next = (rows.start * stride).saturating_sub(pad);
+        for start in rows.clone().step_by(tile.kept) {
+            let end = (start + tile.kept).min(rows.end);
+            // SAFETY: the ring and the tile belong to this part; nobody writes the chain's input, and
+            // the rows of the result are this part's.
+            unsafe {
+                let input = match &ring {
+                    Some((step, ring)) => {
+                        let last = ((end - 1) * stride + window.extent(0)).saturating_sub(pad);
+                        self.expand(step, ring, &mut next, last.min(step.out.shape.h()));
+                        ring.map(self.arena, 0)
+                    }
+                    None => Map::whole(&depthwise.a, self.arena.read(depthwise.a.range())),
+                };
+                self.rows(depthwise, &input, start..end, tile.at.start);
+                let at = project.out.offset + start * project.out.shape.row_elements();
+                self.rows(project, &tile.map(self.arena, start), start..end, at);
+            }
+        }
+        true
+    }
+
+    /// Rows of an expansion from `next` to `last` into the ring.
+    ///
+    /// # Safety
+    /// Nobody writes the step's input; the ring belongs to this part.
+    unsafe fn expand(&self, step: &Step, ring: &Ring<'_>, next: &mut usize, last: usize) {
+        while *next < last {
+            let place = *next % ring.kept;
+            // As many rows as fit before the ring begins anew.
+            let rows = *next..last.min(*next + ring.kept - place);
+            *next = rows.end;
+            // SAFETY: the caller's promise.
+            unsafe {
+                let input = Map::whole(&step.a, self.arena.read(step.a.range()));
+                self.rows(step, &input, rows, ring.at.start + place * step.out.shape.row_elements());
+            }
+        }
+    }
+
+    /// Rows of a layer's result, written from offset `at` of the arena on.
+    ///
+    /// # Safety
+    /// Those bytes belong to this part, and the input is not among them.
+    unsafe fn rows(&self, step: &Step, input: &Map<'_>, rows: Range<usize>, at: usize) {
+        let (layer, width) = (self.layer(step).expect("planned: a layer of a kernel"), step.out.shape.w());
+        // SAFETY: the caller's promise.
+        unsafe { self.pixels(step, &layer, input, rows.start * width..rows.end * width, at) };
+    }
+
+    /// Pixels of a layer's result, written from offset `at` of the arena on.
+    ///
+    /// # Safety
+    /// Those bytes belong to this part, and the input is not among them.
+    unsafe fn pixels(
+        &self,
+        step: &Step,
+        layer: &Layer<'_>,
+        input: &Map<'_>,
+        pixels: Range<usize>,
+        at: usize,
+    ) {
+        let shape = step.out.shape;
+        // SAFETY: the caller's promise; each part has a scratch of its own, apart from all maps.
+        let (scratch, codes) = unsafe {
+            let codes = self.arena.write(at..at + pixels.len() * shape.c());
+            (self.arena.write(self.part.own(step.scratch)), codes)
+        };
+        let target = &mut Target { shape, first: pixels.start, codes };
+        match step.op {
+            StepOp::Depthwise { .. } => drive::depthwise(self.kernel, layer, scratch, input, target),
+            _ => drive::conv(self.kernel, layer, scratch, input, target),
+        }
     }
 }
 
@@ -112,111 +181,17 @@ struct Ring<'a> {
 impl<'a> Ring<'a> {
     fn new(step: &'a Step, part: Part) -> Self {
         let kept = usize::from(step.kept_rows);
-        let row = step.out.shape.w() * step.out.shape.c();
-        let len = (row * kept).next_multiple_of(crate::memory::Slot::ALIGN);
-        let start = step.out.offset + part.index * len;
-        Self { value: &step.out, at: start..start + row * kept, kept }
+        let len = kept * step.out.shape.row_elements();
+        let start = step.out.offset + part.index * len.next_multiple_of(Slot::ALIGN);
+        Self { value: &step.out, at: start..start + len, kept }
     }
 
-    fn row_bytes(&self) -> usize {
-        self.value.shape.w() * self.value.shape.c()
+    /// The rows kept, of which the first in memory is row `base`.
+    ///
+    /// # Safety
+    /// Nobody writes them while the map is in use.
+    unsafe fn map(&self, arena: Arena<'a>, base: usize) -> Map<'_> {
+        // SAFETY: the caller's promise.
+        Map { value: self.value, codes: unsafe { arena.read(self.at.clone()) }, base, kept: self.kept }
     }
-}
-
-/// Steps that hand each other rows, so that the maps between them never exist as a whole: an
-/// inverted residual's expansion, depthwise and projection, or the last two
-/// (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and rows that
-/// windows share are kept instead of computed again).
-fn chain<K: Kernel>(kernel: K, steps: &[Step], packed: &[i8], arena: Arena<'_>, part: Part) {
-    let (expand, rest) = match steps {
-        [expand, rest @ ..] if rest.len() == 2 => (Some(expand), rest),
-        rest => (None, rest),
-    };
-    let [depthwise, project] = rest else { unreachable!("planned: two or three steps") };
-    let tile_rows = usize::from(depthwise.kept_rows);
-    let rows = part.of(project.out.shape.h());
-    let tile = Ring::new(depthwise, part);
-    let ring = expand.map(|step| (step, Ring::new(step, part)));
-    let window = layer(depthwise, packed).expect("planned: a depthwise layer").window;
-    let (stride, pad) = (usize::from(window.stride[0]), usize::from(window.pad[0]));
-    let extent = usize::from(window.dilation[0]) * (usize::from(window.kernel[0]) - 1) + 1;
-    let mut next = (rows.start * stride).saturating_sub(pad);
-    for start in rows.clone().step_by(tile_rows) {
-        let end = (start + tile_rows).min(rows.end);
-        if let Some((step, ring)) = &ring {
-            let last = ((end - 1) * stride + extent).saturating_sub(pad).min(step.out.shape.h());
-            while next < last {
-                // As many rows as fit before the ring begins anew.
-                let upto = last.min(next + ring.kept - next % ring.kept);
-                expand_rows(kernel, step, ring, next..upto, packed, arena, part);
-                next = upto;
-            }
-        }
-        // SAFETY: the ring, the tile and the scratch belong to this part; nobody writes the chain's
-        // input, and the rows of the result are this part's.
-        unsafe {
-            let input = match &ring {
-                Some((step, ring)) => {
-                    Map { value: &step.out, codes: arena.read(ring.at.clone()), base: 0, kept: ring.kept }
-                }
-                None => Map::whole(&depthwise.a, arena.read(depthwise.a.range())),
-            };
-            rows_of(kernel, depthwise, &input, start..end, tile.at.start, packed, arena, part);
-            let input =
-                Map { value: tile.value, codes: arena.read(tile.at.clone()), base: start, kept: tile.kept };
-            let row = project.out.shape.w() * project.out.shape.c();
-            rows_of(
-                kernel,
-                project,
-                &input,
-                start..end,
-                project.out.offset + start * row,
-                packed,
-                arena,
-                part,
-            );
-        }
-    }
-}
-
-fn expand_rows<K: Kernel>(
-    kernel: K,
-    step: &Step,
-    ring: &Ring<'_>,
-    rows: Range<usize>,
-    packed: &[i8],
-    arena: Arena<'_>,
-    part: Part,
-) {
-    let at = ring.at.start + rows.start % ring.kept * ring.row_bytes();
-    // SAFETY: nobody writes the chain's input; the ring belongs to this part.
-    unsafe {
-        let input = Map::whole(&step.a, arena.read(step.a.range()));
-        rows_of(kernel, step, &input, rows, at, packed, arena, part);
-    }
-}
-
-/// Rows of one step's result, written from offset `at` of the arena on.
-///
-/// # Safety
-/// Those bytes belong to this part, and the input is not among them.
-#[expect(clippy::too_many_arguments, reason = "what, from where, to where, for whom")]
-unsafe fn rows_of<K: Kernel>(
-    kernel: K,
-    step: &Step,
-    input: &Map<'_>,
-    rows: Range<usize>,
-    at: usize,
-    packed: &[i8],
-    arena: Arena<'_>,
-    part: Part,
-) {
-    let shape = step.out.shape;
-    let layer = layer(step, packed).expect("planned: a layer of a kernel");
-    // SAFETY: the caller's promise; the scratch is this part's.
-    let (scratch, codes) = unsafe {
-        (arena.write(part.own(step.scratch)), arena.write(at..at + rows.len() * shape.w() * shape.c()))
-    };
-    let target = &mut Target { shape, first: rows.start * shape.w(), codes };
-    one(kernel, step, &layer, scratch, input, target);
 }

@@ -11,7 +11,7 @@ use super::arena::Arena;
 use super::run::Part;
 use crate::dispatch;
 use crate::plan::{Config, Plan, RunError};
-use crate::step::Step;
+use crate::step::{Step, together};
 
 /// Looks at a flag this often before a thread lets others run: some microseconds.
 const SPINS: u32 = 4000;
@@ -187,16 +187,13 @@ impl Shared {
     fn share(&self, job: Job<'_>, index: usize, mut watch: impl FnMut(&[Step])) {
         let _guard = Guard(self);
         let count = usize::from(job.config.threads.get());
-        let mut at = 0;
-        while let Some(step) = job.steps.get(at) {
+        for steps in together(job.steps) {
             for index in (index..count).step_by(self.size as usize) {
                 let part = Part { index, count };
-                dispatch::run(job.config.isa, &job.steps[at..], job.weights, job.packed, job.arena, part);
+                dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, part);
             }
             self.barrier();
-            let next = at + usize::from(step.chain.max(1));
-            watch(&job.steps[at..next]);
-            at = next;
+            watch(steps);
         }
     }
 

@@ -111,7 +111,7 @@ fn runs(layer: &Layer<'_>, a: &Value, x: &[i8], channel: usize, group: usize, at
         acc += pairs.map(|(&v, &w)| i32::from(i16::from(v) - zero) * i32::from(w)).sum::<i32>();
     };
     for (ky, iy) in taps(rows, layer.window.dilation[0]) {
-        let row = iy * a.shape.w() * a.shape.c() + group * depth;
+        let row = iy * a.shape.row_elements() + group * depth;
         if contiguous && !cols.taps.is_empty() {
             let to = (ky * kernel_w + cols.taps.start) * depth;
             run(row + cols.start * depth, to, cols.taps.len() * depth);

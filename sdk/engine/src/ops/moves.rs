@@ -22,7 +22,7 @@ pub(super) fn map(affine: Affine, clamp: Clamp, at: usize, a: &Value, x: &[i8], 
 /// The map inside a border of zero points.
 pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
     y.fill(out.quant.zero_point);
-    let (from, to) = (a.shape.w() * a.shape.c(), out.shape.w() * out.shape.c());
+    let (from, to) = (a.shape.row_elements(), out.shape.row_elements());
     for (row, values) in y.chunks_exact_mut(to).skip(top).zip(x.chunks_exact(from)) {
         let start = left * a.shape.c();
         row[start..start + from].copy_from_slice(values);
