@@ -125,6 +125,23 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// A picture as PNG; `path` is where it is to go, for the error.
+fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
+    image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
+    Ok(bytes.into_inner())
+}
+
+/// Shots that teach nothing are a mistake.
+fn check_shots(shots: Option<usize>, data: &Path) -> Result<(), CommandError> {
+    if shots == Some(0) {
+        let what = "--shots must be at least 1".to_string();
+        return Err(CommandError::TooFew { path: data.to_path_buf(), what });
+    }
+    Ok(())
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,6 +1,7 @@
 //! What a conversion has to say, as a short table.
 
 use std::fmt;
+use std::time::Duration;
 
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
@@ -95,6 +96,11 @@ pub fn bytes(n: usize) -> String {
         10_000..1_000_000 => format!("{n} bytes ({:.0} kB)", n as f64 / 1e3),
         _ => format!("{n} bytes ({:.2} MB)", n as f64 / 1e6),
     }
+}
+
+/// Milliseconds.
+pub fn ms(time: Duration) -> f64 {
+    1e3 * time.as_secs_f64()
 }
 
 /// Multiply-adds in millions.

@@ -60,7 +60,16 @@ pub struct Lesson {
     pub seed: u64,
 }
 
-/// Accuracy of each draw: on all of `val`, or on what was not drawn where `val` is empty.
+/// What a lesson came to.
+#[derive(Debug, Clone)]
+pub struct FewShot {
+    /// Accuracy of each draw.
+    pub scores: Vec<f64>,
+    /// What was taken for what in all draws: a row for each class shown.
+    pub confusion: Vec<u32>,
+}
+
+/// Teaches and tests: on all of `val`, or on what was not drawn where `val` is empty.
 ///
 /// # Errors
 /// Names, numbers of classes or samples beyond what a head holds.
@@ -70,24 +79,9 @@ pub fn few_shot(
     classes: &[String],
     train: &Embeddings,
     val: &Embeddings,
-) -> Result<Vec<f64>, Error> {
-    let mut confusion = vec![0; classes.len() * classes.len()];
-    few_shot_confusion(lesson, extractor, classes, train, val, &mut confusion)
-}
-
-/// As [`few_shot`]; also counts in `confusion`, row by row, what was taken for what.
-///
-/// # Errors
-/// As [`few_shot`].
-pub fn few_shot_confusion(
-    lesson: &Lesson,
-    extractor: &Extractor,
-    classes: &[String],
-    train: &Embeddings,
-    val: &Embeddings,
-    confusion: &mut [u32],
-) -> Result<Vec<f64>, Error> {
+) -> Result<FewShot, Error> {
     let mut scores = Vec::new();
+    let mut confusion = vec![0; classes.len() * classes.len()];
     for draw in 0..lesson.draws {
         let (picks, rest) =
             Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
@@ -104,7 +98,7 @@ pub fn few_shot_confusion(
         }
         scores.push(right as f64 / picks.len().max(1) as f64);
     }
-    Ok(scores)
+    Ok(FewShot { scores, confusion })
 }
 
 /// A small seeded generator (`splitmix64`), so that draws are the same everywhere.

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 use offshoot_core::head::{Head as CoreHead, HeadError, HeadKind, Limits, Record};
+use offshoot_core::package::PackageId;
 
 use crate::{Error, Extractor};
 
@@ -48,18 +49,7 @@ impl Head {
     /// # Errors
     /// A file that cannot be read, is damaged, or belongs to another package.
     pub fn load(path: impl AsRef<Path>, extractor: &Extractor) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
-        let load = || {
-            let record = Record::open(&bytes)?;
-            // Before memory is taken for what the file states.
-            if record.package_id() != extractor.id() {
-                return Err(HeadError::OtherPackage);
-            }
-            let words = record.limits().words(record.kind(), record.dim())?;
-            CoreHead::decode(&bytes, Some(extractor.id()), vec![0; words].into_boxed_slice())
-        };
-        load().map(Self).map_err(|e| Error::at(e, path))
+        Self::open(path.as_ref(), Some(extractor.id()))
     }
 
     /// Loads a head without its package: to look at it, to merge it. Embeddings of another
@@ -68,12 +58,19 @@ impl Head {
     /// # Errors
     /// A file that cannot be read or is damaged.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open(path.as_ref(), None)
+    }
+
+    fn open(path: &Path, package: Option<&PackageId>) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
         let load = || {
             let record = Record::open(&bytes)?;
+            // Before memory is taken for what the file states.
+            if package.is_some_and(|id| record.package_id() != id) {
+                return Err(HeadError::OtherPackage);
+            }
             let words = record.limits().words(record.kind(), record.dim())?;
-            CoreHead::decode(&bytes, None, vec![0; words].into_boxed_slice())
+            CoreHead::decode(&bytes, package, vec![0; words].into_boxed_slice())
         };
         load().map(Self).map_err(|e| Error::at(e, path))
     }

@@ -10,7 +10,7 @@ use super::{CommandError, hex};
 use crate::args::BenchArgs;
 use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
 use crate::machine::{Machine, Resident, Temperature, Throttle};
-use crate::report::{bytes, millions};
+use crate::report::{bytes, millions, ms};
 
 /// What a small camera delivers.
 const FRAME: (u32, u32) = (640, 480);
@@ -273,8 +273,4 @@ fn spread(p: &Percentiles) -> String {
 
 fn nanoseconds(time: Duration) -> u64 {
     time.as_nanos() as u64
-}
-
-fn ms(time: Duration) -> f64 {
-    1e3 * time.as_secs_f64()
 }

@@ -1,13 +1,12 @@
 //! `offshoot cluster`.
 
-use std::io::{Cursor, Error as IoError};
 use std::path::PathBuf;
 
+use image::RgbImage;
 use image::imageops::{FilterType, overlay, resize};
-use image::{ImageFormat, RgbImage};
 use offshoot::Picture;
 
-use super::{CommandError, embed_pictures, write_file};
+use super::{CommandError, embed_pictures, png, write_file};
 use crate::args::ClusterArgs;
 use crate::cluster::k_means;
 use crate::data::pictures;
@@ -44,10 +43,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
             overlay(&mut sheet, &small, at(column), at(row));
         }
     }
-    let mut bytes = Cursor::new(Vec::new());
-    let failed = |e| CommandError::Write { path: args.output.clone(), source: IoError::other(e) };
-    sheet.write_to(&mut bytes, ImageFormat::Png).map_err(failed)?;
-    write_file(&args.output, &bytes.into_inner())?;
+    write_file(&args.output, &png(&sheet, &args.output)?)?;
     println!("{}: the pictures nearest to each group's centre", args.output.display());
     Ok(())
 }

@@ -12,11 +12,11 @@ use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture};
 use offshoot_simulator::{Camera, Object};
 use offshoot_view::{ClassLine, Screen, State};
 
-use super::{CommandError, write_file};
+use super::{CommandError, png, write_file};
 use crate::args::DemoArgs;
 use crate::convert::{Options, convert};
 use crate::import::Source;
-use crate::report::{bytes, millions};
+use crate::report::{bytes, millions, ms};
 
 /// The backbone we ship, converted anew each time: the demo shows the way, not a stored result.
 const SPROUT: &[u8] = include_bytes!("../../../models/sprout/sprout.onnx");
@@ -180,14 +180,15 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
     }
     .draw(&mut panel);
     match drawn {
-        Ok(()) => write_file(out, &png(&panel, out)?),
+        Ok(()) => write_file(out, &png(&picture_of(&panel), out)?),
         Err(never) => match never {},
     }
 }
 
-fn png(panel: &Panel, out: &Path) -> Result<Vec<u8>, CommandError> {
+/// What the panel shows, each pixel as a square.
+fn picture_of(panel: &Panel) -> image::RgbImage {
     let scale = 2;
-    let image = image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
+    image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);
         let color = panel.pixel(at).unwrap_or_default();
         // Five and six bits to eight.
@@ -197,18 +198,9 @@ fn png(panel: &Panel, out: &Path) -> Result<Vec<u8>, CommandError> {
             wide(color.g(), Rgb565::MAX_G),
             wide(color.b(), Rgb565::MAX_B),
         ])
-    });
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .map_err(|e| CommandError::Write { path: out.to_path_buf(), source: std::io::Error::other(e) })?;
-    Ok(bytes.into_inner())
+    })
 }
 
 fn names() -> String {
     OBJECTS.map(Object::name).join(", ")
-}
-
-fn ms(time: Duration) -> f64 {
-    1e3 * time.as_secs_f64()
 }

@@ -1,15 +1,12 @@
 //! `offshoot eval`.
 
-use std::io::Cursor;
-use std::path::Path;
-
 use offshoot::HeadKind;
 
-use super::{CommandError, Embedded, embed_data, write_file};
+use super::{CommandError, Embedded, check_shots, embed_data, png, write_file};
 use crate::args::EvalArgs;
 use crate::data::Dataset;
 use crate::embeddings::Embeddings;
-use crate::teach::{Lesson, few_shot_confusion};
+use crate::teach::{FewShot, Lesson, few_shot};
 
 /// Shots where nobody says and there is nothing to test on.
 const DEFAULT_SHOTS: usize = 5;
@@ -29,13 +26,11 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         args.data.display(),
         data.classes.len()
     );
-    let n = data.classes.len();
     let drawn = args.head.unwrap_or(HeadKind::Auto);
     for kind in kinds {
         let draws = if shots.is_some() { args.draws.max(1) } else { 1 };
         let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
-        let mut confusion = vec![0; n * n];
-        let scores = few_shot_confusion(&lesson, &extractor, &data.classes, &train, &val, &mut confusion)?;
+        let FewShot { scores, confusion } = few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
         let count = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / count;
         let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
@@ -48,7 +43,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         };
         println!("  {:<8} {mean:.3}{interval}", kind.name());
         if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
-            write_file(path, &confusion_png(&confusion, n, path)?)?;
+            write_file(path, &png(&confusion_picture(&confusion, data.classes.len()), path)?)?;
             println!("  {}: rows are what was shown, columns what {kind} said", path.display());
         }
     }
@@ -56,10 +51,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
 }
 
 /// A square for each pair of classes, the darker the more often: right in green, wrong in red.
-fn confusion_png(confusion: &[u32], classes: usize, path: &Path) -> Result<Vec<u8>, CommandError> {
+fn confusion_picture(confusion: &[u32], classes: usize) -> image::RgbImage {
     let side = (480 / classes).clamp(4, 60) as u32;
     let size = side * classes as u32;
-    let image = image::RgbImage::from_fn(size, size, |x, y| {
+    image::RgbImage::from_fn(size, size, |x, y| {
         let (row, column) = ((y / side) as usize, (x / side) as usize);
         let all: u32 = confusion[row * classes..][..classes].iter().sum();
         let share = f64::from(confusion[row * classes + column]) / f64::from(all.max(1));
@@ -70,11 +65,7 @@ fn confusion_png(confusion: &[u32], classes: usize, path: &Path) -> Result<Vec<u
             (false, true) => image::Rgb([pale, 255 - (share * 95.0) as u8, pale]),
             (false, false) => image::Rgb([255, pale, pale]),
         }
-    });
-    let mut bytes = Cursor::new(Vec::new());
-    let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
-    image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
-    Ok(bytes.into_inner())
+    })
 }
 
 /// Every class needs its shots, and something to test on.
@@ -85,11 +76,9 @@ fn check(
     val: &Embeddings,
     shots: Option<usize>,
 ) -> Result<(), CommandError> {
+    check_shots(shots, &args.data)?;
     let Some(shots) = shots else { return Ok(()) };
     let too_few = |what| Err(CommandError::TooFew { path: args.data.clone(), what });
-    if shots == 0 {
-        return too_few("--shots must be at least 1".to_string());
-    }
     for (class, name) in data.classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
         let need = shots + usize::from(val.is_empty());

@@ -2,17 +2,14 @@
 
 use std::time::Instant;
 
-use super::{CommandError, Embedded, embed_data};
+use super::{CommandError, Embedded, check_shots, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } = embed_data(&args.run, &args.package, &args.data)?;
-    if args.shots == Some(0) {
-        let what = "--shots must be at least 1".to_string();
-        return Err(CommandError::TooFew { path: args.data.clone(), what });
-    }
+    check_shots(args.shots, &args.data)?;
     let shots = args.shots.unwrap_or(usize::MAX);
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
     picks.sort_unstable();

@@ -112,7 +112,11 @@ impl FaultyMedium {
     /// A sector that is no power of two or out of range; too few bytes for two slots.
     pub fn new(bytes: Vec<u8>, sector: u32) -> Result<Self, GeometryError> {
         Geometry::new(bytes.len() as u64, sector)?;
-        Ok(Self {
+        Ok(Self::healthy(bytes, sector))
+    }
+
+    fn healthy(bytes: Vec<u8>, sector: u32) -> Self {
+        Self {
             sector,
             visible: bytes.clone(),
             durable: bytes,
@@ -122,7 +126,7 @@ impl FaultyMedium {
             fail: 0..0,
             manner: Manner::Clean,
             counts: Counts::default(),
-        })
+        }
     }
 
     /// Cuts the power after `steps` more steps: each byte written is one, each sync is one. The write
@@ -167,17 +171,7 @@ impl FaultyMedium {
         for (index, write) in self.unsynced.iter().enumerate() {
             self.apply(&mut bytes, write, fate(index, write));
         }
-        Self {
-            sector: self.sector,
-            visible: bytes.clone(),
-            durable: bytes,
-            unsynced: vec![],
-            steps_left: None,
-            is_off: false,
-            fail: 0..0,
-            manner: Manner::Clean,
-            counts: Counts::default(),
-        }
+        Self::healthy(bytes, self.sector)
     }
 
     fn apply(&self, bytes: &mut [u8], write: &Unsynced, fate: Fate) {

@@ -1,7 +1,7 @@
 //! What a head answers.
 
 use super::error::AskError;
-use super::memory::Memory;
+use super::memory::{Kept, Memory, Work};
 use super::query::Query;
 use super::unknown::NEVER;
 use super::{
@@ -41,9 +41,16 @@ impl<M: Memory> Head<M> {
     /// [`AskError::NothingTaught`] without samples.
     pub fn report(&mut self) -> Result<Report<'_>, AskError> {
         let fitted = self.fitted()?;
+        let (classes, samples) = (self.classes, self.samples);
+        let (kept, work) = self.parts();
+        Ok(Report::new(kept, classes, samples, work.held_out, fitted.sharpness))
+    }
+
+    /// What was taught, and what is computed from it, as far as they reach.
+    fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
         let (kept, mut work) = self.layout.split(self.memory.words_mut());
         work.keep(self.classes, self.samples, self.layout.dim);
-        Ok(Report::new(kept, self.classes, self.samples, work.held_out, fitted.sharpness))
+        (kept, work)
     }
 
     pub(super) fn fitted(&mut self) -> Result<Fitted, AskError> {
@@ -53,11 +60,12 @@ impl<M: Memory> Head<M> {
         if self.samples == 0 {
             return Err(AskError::NothingTaught);
         }
-        let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, self.layout.dim);
-        gram::extend(&kept, work.gram, self.gram_rows, self.samples);
-        self.gram_rows = self.samples;
-        let fitted = fitting::fit(self.recipe, self.strictness, kept, work);
+        let (from, samples, recipe, strictness) =
+            (self.gram_rows, self.samples, self.recipe, self.strictness);
+        let (kept, work) = self.parts();
+        gram::extend(&kept, work.gram, from, samples);
+        let fitted = fitting::fit(recipe, strictness, kept, work);
+        self.gram_rows = samples;
         self.fitted = Some(fitted);
         Ok(fitted)
     }
@@ -79,15 +87,13 @@ impl<M: Memory> Head<M> {
             return Err(AskError::NotFinite { index });
         }
         let fitted = self.fitted()?;
-        let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, needed);
+        let samples = self.samples;
+        let (kept, work) = self.parts();
         let query = Query::new(embedding);
-        let owners = &kept.owners[..self.samples];
+        let owners = &kept.owners[..samples];
         let by_samples = fitted.recipe.kind == HeadKind::Knn;
         if by_samples || fitted.least_similarity > NEVER {
-            for (sample, similarity) in work.similarities.iter_mut().enumerate() {
-                *similarity = query.cosine(&kept, sample);
-            }
+            query.cosines(&kept, work.similarities);
         }
         if by_samples {
             knn::scores(work.similarities, owners, work.scores);
@@ -119,8 +125,8 @@ impl<M: Memory> Head<M> {
         let (found, needed) = (out.len(), self.classes);
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
         let answer = self.classify(embedding)?;
-        let (_, work) = self.layout.split(self.memory.words_mut());
-        out.copy_from_slice(&work.scores[..needed]);
+        let (_, work) = self.parts();
+        out.copy_from_slice(work.scores);
         Ok(answer)
     }
 
@@ -136,13 +142,10 @@ impl<M: Memory> Head<M> {
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
         self.classify(embedding)?;
         let fitted = self.fitted()?;
-        let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, self.layout.dim);
-        let query = Query::new(embedding);
-        for (sample, similarity) in work.similarities.iter_mut().enumerate() {
-            *similarity = query.cosine(&kept, sample);
-        }
-        let (_, score) = nearest_mean(work.similarities, &kept.owners[..self.samples], work.norms);
+        let samples = self.samples;
+        let (kept, work) = self.parts();
+        Query::new(embedding).cosines(&kept, work.similarities);
+        let (_, score) = nearest_mean(work.similarities, &kept.owners[..samples], work.norms);
         let least = fitted.least_similarity;
         Ok((score, (least > NEVER).then_some(Similarity(least))))
     }
@@ -168,8 +171,7 @@ impl<M: Memory> Head<M> {
         }
         let (found, needed) = (out.len(), self.layout.dim);
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
-        let (_, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, needed);
+        let (_, work) = self.parts();
         let bias = |class: ClassId| match work.bias.get(class.index()) {
             Some(bias) if bias.is_finite() => Ok(*bias),
             _ => Err(AskError::NoSuchClass { class: class.index() }),

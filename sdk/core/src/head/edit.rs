@@ -5,7 +5,7 @@
 //! was pushed out of a full head, or never taken into it, has no influence either.
 
 use super::error::{ClassError, EditError, MergeError};
-use super::memory::{KeptMut, MAX_NAME_BYTES, Memory};
+use super::memory::{KeptMut, MAX_NAME_BYTES, Memory, count};
 use super::teach::check_name;
 use super::{ClassId, Head, Last, gram};
 
@@ -206,7 +206,7 @@ impl<M: Memory> Head<M> {
     /// left out.
     pub(super) fn make_room(&mut self, class: ClassId) -> Last {
         let kept = self.kept();
-        let count = |class: u16| kept.owners[..self.samples].iter().filter(|&&owner| owner == class).count();
+        let count = |class: u16| count(&kept.owners[..self.samples], class);
         let largest =
             (0..self.classes as u16).max_by_key(|&c| (count(c), core::cmp::Reverse(c))).unwrap_or(0);
         let (most, own) = (count(largest), count(class.0));

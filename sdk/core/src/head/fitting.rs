@@ -1,7 +1,7 @@
 //! From samples to something that answers: the choice of a recipe, the fit, and what the samples
 //! say about it when each is held out.
 
-use super::memory::{Kept, Work};
+use super::memory::{Kept, Work, count};
 use super::{
     Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax,
     unknown,
@@ -55,21 +55,17 @@ struct Task<'a, 'w> {
 impl Task<'_, '_> {
     /// Weights, biases and held-out scores.
     fn solve(&mut self, recipe: &Recipe) -> Fit {
-        let mut fit = Fit { iterations: 0, converged: true, gradient_norm: 0.0 };
+        self.hold_out(recipe);
         match recipe.kind {
+            HeadKind::Softmax | HeadKind::Auto => return self.scaled(recipe, softmax::fit),
             HeadKind::NearestMean => {
                 let dim = self.work.weights.len() / self.work.bias.len();
                 nearest_mean::fit(&self.kept, self.owners.len(), dim, &mut self.work);
-                self.hold_out(recipe);
             }
-            HeadKind::Knn => self.hold_out(recipe),
-            HeadKind::Ridge | HeadKind::Slda => self.hold_out(recipe),
-            HeadKind::Softmax | HeadKind::Auto => {
-                self.hold_out(recipe);
-                fit = self.scaled(recipe, softmax::fit);
-            }
+            // Closed forms have their weights by now, neighbours have none.
+            HeadKind::Ridge | HeadKind::Slda | HeadKind::Knn => {}
         }
-        fit
+        Fit { iterations: 0, converged: true, gradient_norm: 0.0 }
     }
 
     /// Held-out scores, and weights where they cost nothing more.
@@ -166,7 +162,7 @@ impl Task<'_, '_> {
 
 /// Whether a sample's class has other samples, so that it can be held out.
 pub(super) fn has_others(owners: &[u16], sample: usize) -> bool {
-    owners.iter().filter(|&&owner| owner == owners[sample]).count() > 1
+    count(owners, owners[sample]) > 1
 }
 
 /// The class with the highest of a sample's held-out scores, and the score.

@@ -312,6 +312,11 @@ impl Work<'_> {
     }
 }
 
+/// How many of some samples belong to a class.
+pub(super) fn count(owners: &[u16], class: u16) -> usize {
+    owners.iter().filter(|&&owner| owner == class).count()
+}
+
 fn shorten(slice: &mut &mut [f32], len: usize) {
     *slice = &mut core::mem::take(slice)[..len];
 }

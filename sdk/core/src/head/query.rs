@@ -72,6 +72,13 @@ impl<'a> Query<'a> {
         (product * self.inverse * kept.inverses[sample]).clamp(-1.0, 1.0)
     }
 
+    /// Cosines with the first samples, as many as there is room for.
+    pub fn cosines(&self, kept: &Kept<'_>, out: &mut [f32]) {
+        for (sample, out) in out.iter_mut().enumerate() {
+            *out = self.cosine(kept, sample);
+        }
+    }
+
     /// The factor that transforms the embedding; `mean` is the mean length of the samples.
     pub fn factor(&self, transform: Transform, mean: f32) -> f32 {
         if mean == 0.0 {

@@ -8,7 +8,7 @@ use core::fmt;
 
 use super::ClassId;
 use super::fitting::{has_others, top};
-use super::memory::Kept;
+use super::memory::{Kept, count};
 
 /// Classes with fewer samples are worth a hint.
 const FEW: usize = 5;
@@ -200,7 +200,7 @@ impl<'a> Report<'a> {
     }
 
     fn count(&self, class: usize) -> usize {
-        self.owners.iter().filter(|&&owner| usize::from(owner) == class).count()
+        count(self.owners, class as u16)
     }
 
     /// At least two, and at least a tenth of both, were taken for the other.
@@ -213,7 +213,7 @@ impl<'a> Report<'a> {
     fn suspect(&self, sample: usize) -> Option<Advice<'a>> {
         let owner = self.owners[sample];
         let (class, probability) = self.answer(sample)?;
-        let number = self.owners[..=sample].iter().filter(|&&o| o == owner).count();
+        let number = count(&self.owners[..=sample], owner);
         (class.0 != owner && probability >= SUSPECT).then(|| Advice::Suspect {
             sample,
             number,

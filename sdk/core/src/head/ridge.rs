@@ -10,7 +10,7 @@
 //! as many to invert, whatever the number of classes.
 
 use super::Recipe;
-use super::memory::{Kept, Work};
+use super::memory::{Kept, Work, count};
 use super::triangle;
 use super::vector::{self, dot, mean};
 use super::{gram, triangle::start};
@@ -37,7 +37,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     for class in 0..classes {
         let is_own = |owner: &u16| usize::from(*owner) == class;
         let held_out = &mut work.held_out[class * samples..][..samples];
-        let own = owners.iter().filter(|o| is_own(o)).count();
+        let own = count(owners, class as u16);
         let share = own as f32 / samples as f32;
         for (alpha, owner) in alpha.iter_mut().zip(owners) {
             *alpha = if is_own(owner) { 1.0 - share } else { -share };

@@ -12,7 +12,7 @@
 //! Leaving sample `i` out changes one mean and takes one outer product from the scatter, so the
 //! scores of the head that has not seen it follow exactly by Sherman and Morrison's formula.
 
-use super::memory::{Kept, Work};
+use super::memory::{Kept, Work, count};
 use super::ridge::decay;
 use super::triangle::{self, start};
 use super::vector::dot;
@@ -34,7 +34,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let own = &mut rest[..samples];
     let decay = decay(work.square, recipe.strength, scratch);
     for (class, sums) in sums.chunks_exact_mut(samples).enumerate() {
-        let count = count(owners, class).max(1) as f32;
+        let count = count(owners, class as u16).max(1) as f32;
         sums.iter_mut().for_each(|sum| *sum /= count);
     }
     within(work.square, sums, owners, decay, scratch);
@@ -55,7 +55,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let alpha = &mut alpha[..samples];
     for class in 0..classes {
         let images = &mut work.held_out[class * samples..][..samples];
-        let count = count(owners, class);
+        let count = count(owners, class as u16);
         if count == 0 {
             images.fill(f32::NEG_INFINITY);
             work.bias[class] = f32::NEG_INFINITY;
@@ -94,11 +94,11 @@ impl Out<'_> {
     /// Turns the products of deviations with the class mean into held-out scores.
     fn leave(&self, images: &mut [f32]) {
         for (i, image) in images.iter_mut().enumerate() {
+            let count = count(self.owners, self.owners[i]) as f32;
             let owner = usize::from(self.owners[i]);
-            let count = count(self.owners, owner) as f32;
             let (others, length) = (count - 1.0, 1.0 - self.decay * self.diagonal[i]);
             if others == 0.0 {
-                // A class that would be gone has no score to give; see `Head::leave_one_out`.
+                // A class that would be gone has no score to give, and its samples are not asked about.
                 *image = self.means[owner] + *image - 0.5 * self.means[self.class];
                 continue;
             }
@@ -116,10 +116,6 @@ impl Out<'_> {
             *image = product - 0.5 * square;
         }
     }
-}
-
-fn count(owners: &[u16], class: usize) -> usize {
-    owners.iter().filter(|&&owner| usize::from(owner) == class).count()
 }
 
 /// Subtracts from each number the mean of its class; `means` is scratch, one number a class.

@@ -20,7 +20,7 @@
 //! It starts from zero each time: the result is a function of the samples alone, so that
 //! undoing, saving and loading give the same bits.
 
-use super::memory::{Kept, Work};
+use super::memory::{Kept, Work, count};
 use super::vector::{add_scaled, centre, dot, mean, softmax};
 use super::{Fit, Recipe, gram};
 
@@ -85,7 +85,7 @@ impl<'a> Problem<'a> {
     fn new(gram: &'a [f32], owners: &'a [u16], strength: f32, columns: &'a mut [f32]) -> Self {
         let folds: &mut [u32] = bytemuck::cast_slice_mut(&mut columns[..owners.len()]);
         for (i, &owner) in owners.iter().enumerate() {
-            let rank = owners[..i].iter().filter(|&&o| o == owner).count() as u32;
+            let rank = count(&owners[..i], owner) as u32;
             let alone = rank == 0 && !owners[i + 1..].contains(&owner);
             folds[i] = if alone { NO_FOLD - 1 } else { rank % FOLDS };
         }

@@ -1,7 +1,7 @@
 //! What a head is taught: classes and samples.
 
 use super::error::{ClassError, SampleError};
-use super::memory::{MAX_NAME_BYTES, Memory};
+use super::memory::{MAX_NAME_BYTES, Memory, count};
 use super::{ClassId, Head, Last, WhenFull, query};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
@@ -61,7 +61,7 @@ impl<M: Memory> Head<M> {
 
     /// Number of samples of one class.
     pub fn samples_of(&self, class: ClassId) -> usize {
-        self.kept().owners[..self.samples].iter().filter(|&&owner| owner == class.0).count()
+        count(&self.kept().owners[..self.samples], class.0)
     }
 
     /// Samples in the order in which they were taught.

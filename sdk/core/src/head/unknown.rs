@@ -7,7 +7,7 @@
 //!
 //! The cosine with the nearest class mean tells unknown from known better than the greatest
 //! probability, the distance of the k-th neighbour and the Mahalanobis distance do: see the table
-//! in `tests/accuracy`.
+//! `sdk/core/examples/few_shot.csv`.
 
 use super::fitting::{has_others, top};
 use super::nearest_mean::SCORE_SCALE;
