@@ -21,6 +21,10 @@ macro_rules! by_isa {
             Kind::Armv7($kernel) => $fast,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2($kernel) => $fast,
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni($kernel) => $fast,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni($kernel) => $fast,
             #[cfg(target_arch = "aarch64")]
             Kind::Neon($kernel) => $fast,
             #[cfg(target_arch = "aarch64")]

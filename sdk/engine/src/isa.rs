@@ -6,7 +6,7 @@ use crate::kernels::absent::Absent;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 use crate::kernels::armv7::Armv7;
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::avx2::Avx2;
+use crate::kernels::{avx_vnni::AvxVnni, avx2::Avx2, avx512_vnni::Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::{neon::Neon, neon_dot::NeonDot, neon_i8mm::NeonI8mm};
 
@@ -26,6 +26,10 @@ pub(crate) enum Kind {
     Armv7(Armv7),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
     #[cfg(target_arch = "aarch64")]
@@ -50,6 +54,10 @@ impl Isa {
             Armv7::detect().map(Kind::Armv7),
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Kind::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            AvxVnni::detect().map(Kind::AvxVnni),
+            #[cfg(target_arch = "x86_64")]
+            Avx512Vnni::detect().map(Kind::Avx512Vnni),
             #[cfg(target_arch = "aarch64")]
             Neon::detect().map(Kind::Neon),
             #[cfg(target_arch = "aarch64")]
@@ -72,7 +80,7 @@ impl Isa {
         Self::available().find(|isa| isa.name() == name)
     }
 
-    /// `generic`, `avx2`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
+    /// `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Generic => "generic",
@@ -81,6 +89,10 @@ impl Isa {
             Kind::Armv7(_) => "armv7-neon",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni(_) => "avx-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(_) => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]
             Kind::Neon(_) => "neon",
             #[cfg(target_arch = "aarch64")]

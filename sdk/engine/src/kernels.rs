@@ -24,6 +24,10 @@ pub(crate) mod absent;
 pub(crate) mod armv7;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx_vnni;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;

@@ -6,8 +6,8 @@
 //! bias[lanes] i32 | mantissa[lanes] i32 | weight[groups][lanes][group] i8 or i16
 //! ```
 //!
-//! Biases have `zero point * sum of weights` taken off, so that kernels multiply codes as they
-//! are; the border of a map is then a border of zero points. Sums may wrap: the true one fits.
+//! Biases have `(zero point + excess) * sum of weights` taken off, so that kernels multiply codes as
+//! they are (or all of them moved up); the border of a map is then a border of zero points. Sums may wrap: the true one fits.
 
 /// How a kernel wants its panels.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Layout {
     pub group: usize,
     /// Whether weights (and the codes they meet) are widened to 16 bits.
     pub wide: bool,
+    /// What the kernel's instructions meet codes with on top: 128 where they want them unsigned.
+    pub excess: i32,
 }
 
 /// The constants of one convolution, or of one group of it.
@@ -62,7 +64,7 @@ impl Layout {
             let (head, weights) = bytes.split_at_mut(8 * lanes);
             for (lane, &channel) in self.lanes.iter().enumerate() {
                 let channel = panel * lanes + usize::from(channel);
-                let (bias, mantissa) = constants.head(channel);
+                let (bias, mantissa) = constants.head(channel, self.excess);
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
@@ -91,13 +93,13 @@ impl<F: Fn(usize, usize) -> i8> Constants<'_, F> {
     }
 
     /// Corrected bias and mantissa.
-    fn head(&self, channel: usize) -> (i32, i32) {
+    fn head(&self, channel: usize, excess: i32) -> (i32, i32) {
         if channel >= self.channels {
             return (0, 0);
         }
         let index = self.first + channel;
         let sum: i32 = (0..self.fan_in).map(|place| i32::from((self.weight)(index, place))).sum();
-        let bias = word(self.bias, index).wrapping_sub(sum.wrapping_mul(self.zero));
+        let bias = word(self.bias, index).wrapping_sub(sum.wrapping_mul(self.zero + excess));
         (bias, word(self.mantissas, index))
     }
 }

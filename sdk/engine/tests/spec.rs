@@ -36,7 +36,7 @@ fn depthwise_convolutions() {
     }
 }
 
-/// Two tiles and one more of whatever a kernel tiles: no tile is larger than 16.
+/// Two tiles and one more of whatever a kernel tiles: most tiles are no larger than 16.
 const SIZES: std::ops::RangeInclusive<u32> = 1..=33;
 
 #[test]
@@ -50,6 +50,21 @@ fn every_size_of_tile() {
                 assert!(conv_case(&mut rng, shape, channels, 1, Window::POINT));
             }
         }
+    }
+}
+
+/// Tiles of 64 channels, which AVX-512 has, and every number of panels that it puts side by side.
+#[test]
+fn wide_tiles() {
+    let mut rng = Rng(12);
+    let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
+    for channels in (33..=129).step_by(3).chain([63, 64, 65, 127, 128, 129, 192, 200]) {
+        for pixels in [1, 3, 4, 6, 8 + rng.below(9), 25] {
+            let shape = Shape::new(1, pixels, 1 + rng.below(9)).unwrap();
+            assert!(conv_case(&mut rng, shape, channels, 1, Window::POINT));
+        }
+        let shape = Shape::new(3, 1 + rng.below(9), channels).unwrap();
+        assert!(conv_case(&mut rng, shape, channels, channels as u16, square));
     }
 }
 

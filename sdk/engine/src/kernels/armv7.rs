@@ -47,9 +47,13 @@ fn system_says_neon() -> bool {
 }
 
 impl Kernel for Armv7 {
-    const ROWS: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false };
-    const TAPS: Layout =
-        Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], group: 1, wide: false };
+    const ROWS: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false, excess: 0 };
+    const TAPS: Layout = Layout {
+        lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        group: 1,
+        wide: false,
+        excess: 0,
+    };
     const TILE: usize = 2;
     const GRAIN: usize = 8;
 
@@ -74,11 +78,6 @@ impl Kernel for Armv7 {
                 *job.out.add(i) = shift_down(sum, job.shift, job.clamp.lo, job.clamp.hi);
             }
         }
-    }
-
-    #[inline]
-    fn widen(self, codes: &[i8], cells: &mut [i8]) {
-        cells[..codes.len()].copy_from_slice(codes);
     }
 }
 

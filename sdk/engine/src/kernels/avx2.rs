@@ -10,12 +10,12 @@ use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
 
 /// Output channels of a panel: two registers.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
-const ORDER: [u8; LANES] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
+pub(super) const ORDER: [u8; LANES] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
 
-const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true };
+pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0 };
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl Kernel for Avx2 {
 }
 
 /// The head of a panel: what requantization needs, and where the accumulators begin.
-struct Head {
-    bias: [__m256i; 2],
+pub(super) struct Head {
+    pub bias: [__m256i; 2],
     /// Mantissas of the even lanes, and of the odd lanes moved to even places.
     even: [__m256i; 2],
     odd: [__m256i; 2],
@@ -75,7 +75,7 @@ impl Head {
     /// # Safety
     /// A panel begins at `panel`.
     #[target_feature(enable = "avx2")]
-    unsafe fn load(panel: *const i8, tail: Tail) -> Self {
+    pub unsafe fn load(panel: *const i8, tail: Tail) -> Self {
         let words = panel.cast::<__m256i>();
         // SAFETY: a panel begins with 16 biases and 16 mantissas.
         let [b0, b1, m0, m1] = unsafe { [0, 1, 2, 3].map(|i| _mm256_loadu_si256(words.add(i))) };
@@ -85,7 +85,7 @@ impl Head {
     /// The codes of 16 accumulators.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn codes(&self, acc: [__m256i; 2]) -> __m128i {
+    pub fn codes(&self, acc: [__m256i; 2]) -> __m128i {
         let low = self.scale(acc[0], 0);
         let high = self.scale(acc[1], 1);
         // Saturating on the way changes nothing: codes are clamped to less in the end.
@@ -129,57 +129,57 @@ unsafe fn rows(job: &Rows) {
             let head = Head::load(base, job.tail);
             let weights = base.add(8 * LANES);
             let left = (job.channels - panel * LANES).min(LANES);
-            let mut tile = TileOf { cells: job.cells, out: job.out.add(panel * LANES), left };
-            let mut pixels = job.pixels;
-            while pixels >= 6 {
-                tile.run::<6>(job, &head, weights);
-                pixels -= 6;
+            let strip = Strip { head, weights, out: job.out.add(panel * LANES), left };
+            let rest = job.pixels % 6;
+            for pixel in (0..job.pixels - rest).step_by(6) {
+                strip.tile::<6>(job, pixel);
             }
-            match pixels {
-                5 => tile.run::<5>(job, &head, weights),
-                4 => tile.run::<4>(job, &head, weights),
-                3 => tile.run::<3>(job, &head, weights),
-                2 => tile.run::<2>(job, &head, weights),
-                1 => tile.run::<1>(job, &head, weights),
+            match rest {
+                5 => strip.tile::<5>(job, job.pixels - 5),
+                4 => strip.tile::<4>(job, job.pixels - 4),
+                3 => strip.tile::<3>(job, job.pixels - 3),
+                2 => strip.tile::<2>(job, job.pixels - 2),
+                1 => strip.tile::<1>(job, job.pixels - 1),
                 _ => {}
             }
         }
     }
 }
 
-/// The next pixels of a panel.
-struct TileOf {
-    cells: *const i8,
+/// All pixels of a panel.
+struct Strip {
+    head: Head,
+    weights: *const i8,
     out: *mut i8,
+    /// Channels there are.
     left: usize,
 }
 
-impl TileOf {
-    /// `M` pixels times 16 channels; moves on.
+impl Strip {
+    /// `M` pixels times 16 channels.
     ///
     /// # Safety
-    /// `M` rows lie behind `cells`, `M` pixels of `left` channels behind `out`.
+    /// The job has `M` pixels from `pixel` on.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn run<const M: usize>(&mut self, job: &Rows, head: &Head, weights: *const i8) {
-        let mut acc = [head.bias; M];
+    unsafe fn tile<const M: usize>(&self, job: &Rows, pixel: usize) {
+        let mut acc = [self.head.bias; M];
         // SAFETY: a row has `groups` pairs of cells, the panel `groups` pairs of registers.
         unsafe {
+            let cells = job.cells.add(pixel * job.stride);
             for group in 0..job.groups {
-                let w = weights.cast::<__m256i>().add(2 * group);
+                let w = self.weights.cast::<__m256i>().add(2 * group);
                 let (w0, w1) = (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)));
                 for (m, acc) in acc.iter_mut().enumerate() {
-                    let pair = self.cells.add(m * job.stride).cast::<i32>().add(group).read_unaligned();
+                    let pair = cells.add(m * job.stride).cast::<i32>().add(group).read_unaligned();
                     let pair = _mm256_set1_epi32(pair);
                     acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(pair, w0));
                     acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(pair, w1));
                 }
             }
             for (m, acc) in acc.into_iter().enumerate() {
-                store(head.codes(acc), self.out.add(m * job.out_stride), self.left);
+                store(self.head.codes(acc), self.out.add((pixel + m) * job.out_stride), self.left);
             }
-            self.cells = self.cells.add(M * job.stride);
-            self.out = self.out.wrapping_add(M * job.out_stride);
         }
     }
 }
@@ -190,7 +190,7 @@ impl TileOf {
 /// `out` has room for them.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
+pub(super) unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         if count == LANES {
@@ -224,7 +224,7 @@ unsafe fn load(codes: *const i8, count: usize) -> __m128i {
 /// # Safety
 /// As [`Kernel::taps`].
 #[target_feature(enable = "avx2")]
-unsafe fn taps(job: &Taps) {
+pub(super) unsafe fn taps(job: &Taps) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     for panel in 0..job.channels.div_ceil(LANES) {
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
@@ -279,7 +279,7 @@ unsafe fn taps_of_panel<const LEFT: usize, const GROUPS: usize>(
 /// # Safety
 /// As [`Kernel::sum`].
 #[target_feature(enable = "avx2")]
-unsafe fn sum(job: &Sum) {
+pub(super) unsafe fn sum(job: &Sum) {
     let [fa, fb] = job.factors.map(|f| u32::from(f as u16));
     let factors = _mm256_set1_epi32((fa | fb << 16) as i32);
     let offset = _mm256_set1_epi32(job.offset);

@@ -109,12 +109,22 @@ pub(crate) trait Kernel: Copy {
     /// As [`Kernel::rows`]; `out` may be `a` or `b`, but not overlap them in part.
     unsafe fn sum(self, job: &Sum);
 
-    /// Codes to cells of [`Self::ROWS`]; `cells` has room for all codes.
-    fn widen(self, codes: &[i8], cells: &mut [i8]);
+    /// Codes to cells of [`Self::ROWS`]; `cells` has room for all codes. Kernels whose cells are codes
+    /// have it from here.
+    #[inline]
+    fn widen(self, codes: &[i8], cells: &mut [i8]) {
+        assert!(!Self::ROWS.wide, "wide cells are the kernel's own");
+        cells[..codes.len()].copy_from_slice(codes);
+    }
 
     /// # Safety
     /// As [`Kernel::rows`], for `cells` in place of `out`; neither overlaps the other.
+    #[inline]
     unsafe fn pieces(self, job: &Pieces) {
+        if !Self::ROWS.wide {
+            // SAFETY: the caller's promise.
+            return unsafe { copy(job) };
+        }
         for i in 0..job.count {
             // SAFETY: the caller's promise.
             let (codes, cells) = unsafe {
@@ -123,6 +133,42 @@ pub(crate) trait Kernel: Copy {
                 (from_raw_parts(job.codes.add(i * job.step), job.len), from_raw_parts_mut(cells, bytes))
             };
             self.widen(codes, cells);
+        }
+    }
+}
+
+/// [`Kernel::pieces`] where cells are codes: pieces are short, calls to copy them would take longer
+/// than the copies.
+///
+/// # Safety
+/// As there.
+unsafe fn copy(job: &Pieces) {
+    // SAFETY: the caller's promise; what a piece is copied in has its length or less, and the last
+    // copy of a piece overlaps the one before.
+    unsafe {
+        match job.len {
+            16.. => copy_by::<[u64; 2]>(job),
+            8..16 => copy_by::<u64>(job),
+            4..8 => copy_by::<u32>(job),
+            _ => copy_by::<u8>(job),
+        }
+    }
+}
+
+/// # Safety
+/// As [`copy`]; a piece has the length of `T` or more.
+#[inline]
+unsafe fn copy_by<T>(job: &Pieces) {
+    let last = job.len - size_of::<T>();
+    for i in 0..job.count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (from, to) = (job.codes.add(i * job.step), job.cells.add(i * job.stride));
+            let one = |at: usize| {
+                to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
+            };
+            (0..last).step_by(size_of::<T>()).for_each(one);
+            one(last);
         }
     }
 }

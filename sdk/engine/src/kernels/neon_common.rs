@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use super::job::{Pieces, Sum, Tail};
+use super::job::{Sum, Tail};
 
 /// What proves an aarch64 instruction set, and its kernel: rows and taps are its own, sums and
 /// gathering the same for all.
@@ -46,17 +46,6 @@ macro_rules! kernel {
             unsafe fn sum(self, job: &$crate::kernels::job::Sum) {
                 // SAFETY: as above; all of them imply NEON.
                 unsafe { $crate::kernels::neon_common::sum(job) }
-            }
-
-            #[inline]
-            fn widen(self, codes: &[i8], cells: &mut [i8]) {
-                cells[..codes.len()].copy_from_slice(codes);
-            }
-
-            #[inline]
-            unsafe fn pieces(self, job: &$crate::kernels::job::Pieces) {
-                // SAFETY: the caller's promise.
-                unsafe { $crate::kernels::neon_common::pieces(job) }
             }
         }
     };
@@ -213,42 +202,6 @@ pub(super) unsafe fn sum(job: &Sum) {
             let high = half(vmovl_high_s8(a), vmovl_high_s8(b));
             let codes = vqmovn_high_s16(vqmovn_s16(low), high);
             store(vminq_s8(vmaxq_s8(codes, lo), hi), job.out.add(at), left);
-        }
-    }
-}
-
-/// [`Kernel::pieces`](super::job::Kernel::pieces) where cells are codes: pieces are short, calls to
-/// copy them would take longer than the copies.
-///
-/// # Safety
-/// As there.
-pub(super) unsafe fn pieces(job: &Pieces) {
-    // SAFETY: the caller's promise; what a piece is copied in has its length or less, and the last
-    // copy of a piece overlaps the one before.
-    unsafe {
-        match job.len {
-            16.. => parts::<[u64; 2]>(job),
-            8..16 => parts::<u64>(job),
-            4..8 => parts::<u32>(job),
-            _ => parts::<u8>(job),
-        }
-    }
-}
-
-/// # Safety
-/// As [`pieces`]; a piece has the length of `T` or more.
-#[inline]
-unsafe fn parts<T>(job: &Pieces) {
-    let last = job.len - size_of::<T>();
-    for i in 0..job.count {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (from, to) = (job.codes.add(i * job.step), job.cells.add(i * job.stride));
-            let one = |at: usize| {
-                to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
-            };
-            (0..last).step_by(size_of::<T>()).for_each(one);
-            one(last);
         }
     }
 }
