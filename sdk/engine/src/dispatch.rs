@@ -108,24 +108,31 @@ fn packing<K: Kernel>(_: K, step: &Step) -> Option<Packing> {
 }
 
 impl Packing {
+    /// Weights of an output channel, with places that are left empty.
+    fn places(&self) -> usize {
+        let [rows, columns] = self.window.kernel.map(usize::from);
+        if self.depthwise { columns * self.layout.column(rows) } else { rows * columns * self.depth }
+    }
+
     fn bytes(&self, channels: usize) -> usize {
-        self.layout.bytes(channels / self.groups, self.window.taps() * self.depth).saturating_mul(self.groups)
+        self.layout.bytes(channels / self.groups, self.places()).saturating_mul(self.groups)
     }
 
     fn write(&self, a: &Value, out: &Value, weights: &[u8], packed: &mut [i8]) {
         let [codes, bias, mantissas] = self.blobs;
         let codes = codes.codes(weights);
-        let (channels, fan_in) = (out.shape.c(), self.window.taps() * self.depth);
+        let (channels, fan_in) = (out.shape.c(), self.places());
         let depthwise = self.depthwise;
         let [rows, columns] = self.window.kernel.map(usize::from);
+        let column = self.layout.column(rows);
         let size = packed.len() / self.groups;
         for (group, panels) in packed.chunks_exact_mut(size).enumerate() {
             let channels_here = channels / self.groups;
             let weight = |channel: usize, place: usize| {
                 if depthwise {
                     // Kernels go down the columns, the package along the rows.
-                    let place = place % rows * columns + place / rows;
-                    codes[place * channels + channel]
+                    let (x, y) = (place / column, place % column);
+                    if y < rows { codes[(y * columns + x) * channels + channel] } else { 0 }
                 } else {
                     codes[channel * fan_in + place]
                 }

@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     pub wide: bool,
     /// What the kernel's instructions meet codes with on top: 128 where they want them unsigned.
     pub excess: i32,
+    /// Of taps: whether a window's columns that lack one tap of whole groups get an empty one.
+    pub filled: bool,
 }
 
 /// The constants of one convolution, or of one group of it.
@@ -40,6 +42,11 @@ impl Layout {
     /// Bytes of a weight or a gathered code.
     pub const fn width(&self) -> usize {
         if self.wide { 2 } else { 1 }
+    }
+
+    /// Places of a column of that many taps.
+    pub const fn column(&self, rows: usize) -> usize {
+        rows + (self.filled && (rows + 1).is_multiple_of(self.group)) as usize
     }
 
     /// Bytes of a gathered row of `fan_in` codes.

@@ -15,7 +15,7 @@ pub(super) const LANES: usize = 16;
 /// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
 pub(super) const ORDER: [u8; LANES] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
 
-pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0 };
+pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0, filled: false };
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,9 @@
 //! excess is taken off the bias when weights are packed.
 
 use core::arch::x86_64::*;
+use core::hint::black_box;
+
+use offshoot_core::graph::Clamp;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
@@ -54,8 +57,9 @@ impl Kernel for Avx512Vnni {
         group: 4,
         wide: false,
         excess: 128,
+        filled: false,
     };
-    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, wide: false, excess: 128 };
+    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, wide: false, excess: 128, filled: true };
     const TILE: usize = 12;
 
     #[inline]
@@ -77,34 +81,123 @@ impl Kernel for Avx512Vnni {
     }
 }
 
-/// `mul_q31(shl_saturating(acc, shift), mantissa)` lane by lane.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn scale(mut acc: __m512i, mantissa: __m512i, shift: u8) -> __m512i {
-    if shift > 0 {
-        let count = _mm_cvtsi32_si128(i32::from(shift));
-        let shifted = _mm512_sll_epi32(acc, count);
-        let fits = _mm512_cmpeq_epi32_mask(_mm512_sra_epi32(shifted, count), acc);
-        let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(acc), _mm512_set1_epi32(i32::MAX));
-        acc = _mm512_mask_mov_epi32(limit, fits, shifted);
-    }
-    let round = _mm512_set1_epi64(1 << 30);
-    let even = _mm512_add_epi64(_mm512_mul_epi32(acc, mantissa), round);
-    let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), _mm512_srli_epi64::<32>(mantissa));
-    let odd = _mm512_slli_epi64::<1>(_mm512_add_epi64(odd, round));
-    _mm512_mask_mov_epi32(_mm512_srli_epi64::<31>(even), 0b1010_1010_1010_1010, odd)
+/// How [`Scale`] may multiply: `mul_q31(acc, m)` is `(acc * m + 2^30) >> 31`, which is `(q + 1) >> 1`
+/// with `q = acc * m >> 30`. Where one factor can be multiplied by 4 beforehand, `q` is the upper half
+/// of a product, and rounding is left to 16 bits.
+mod way {
+    /// All mantissas are small enough, and there are no doublings.
+    pub const MANTISSAS: u8 = 0;
+    /// In each lane the mantissa is, or the accumulator; doublings are no more than they bear.
+    pub const LANES: u8 = 1;
+    /// With all bits, and saturating.
+    pub const ANY: u8 = 2;
 }
 
-/// Four registers of results to codes, in the order in which `VPACKSSDW` and `VPACKSSWB` leave them.
+/// Which lanes' mantissas can be shifted to the left by that much.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn small(mantissa: __m512i, shift: u32) -> __mmask16 {
+    _mm512_cmplt_epu32_mask(mantissa, _mm512_set1_epi32(i32::MIN.unsigned_abs().unbounded_shr(shift) as i32))
+}
+
+/// The way for `count` registers of channels, `size` bytes apart, after sums of `groups` fours.
+///
+/// # Safety
+/// Registers of biases lie behind `biases`, of mantissas behind `mantissas`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn way(biases: *const i8, mantissas: *const i8, size: usize, count: usize, job: (usize, Tail)) -> u8 {
+    let (groups, shift) = (job.0 as u64, u32::from(job.1.shift));
+    // What a sum may be without being cut off by so many doublings, less what is added to the bias.
+    let bearable = |shift: u32| {
+        let limit = (1u64 << 31).unbounded_shr(shift).saturating_sub(groups * (4 * 255 * 128));
+        _mm512_set1_epi32(limit as i32)
+    };
+    let mut all = way::MANTISSAS;
+    for i in 0..count {
+        // SAFETY: the caller's promise.
+        let [bias, mantissa] = unsafe {
+            [biases, mantissas].map(|base| _mm512_loadu_si512(base.add(i * size).cast()))
+        };
+        let bias = _mm512_abs_epi32(bias);
+        let mut small = small(mantissa, 2 + shift);
+        if shift > 0 {
+            small &= _mm512_cmplt_epu32_mask(bias, bearable(shift));
+        }
+        if shift > 0 || small != u16::MAX {
+            all = way::LANES;
+        }
+        if small | _mm512_cmplt_epu32_mask(bias, bearable(2 + shift)) != u16::MAX {
+            return way::ANY;
+        }
+    }
+    all
+}
+
+/// What turns 16 accumulators into twice their results, less what rounding will add.
+#[derive(Clone, Copy)]
+struct Scale<const WAY: u8> {
+    /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
+    even: __m512i,
+    odd: __m512i,
+    /// By how much accumulators are shifted.
+    shift: __m512i,
+}
+
+impl<const WAY: u8> Scale<WAY> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn new(mantissa: __m512i, shift: u8) -> Self {
+        let both = _mm512_set1_epi32(2 + i32::from(shift));
+        let small = if WAY == way::ANY { 0 } else { small(mantissa, 2 + u32::from(shift)) };
+        let even = _mm512_mask_sllv_epi32(mantissa, small, mantissa, both);
+        let shift = if WAY == way::ANY { _mm512_set1_epi32(shift.into()) } else { both };
+        Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
+    }
+
+    /// `shl_saturating(acc, shift) * mantissa >> 30`, saturated where that is beyond 16 bits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn doubled(self, mut acc: __m512i) -> __m512i {
+        const ODD: __mmask16 = 0b1010_1010_1010_1010;
+        if WAY != way::ANY {
+            if WAY == way::LANES {
+                acc = _mm512_sllv_epi32(acc, self.shift);
+            }
+            let even = _mm512_mul_epi32(acc, self.even);
+            let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd);
+            return _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, !ODD, even);
+        }
+        let shifted = _mm512_sllv_epi32(acc, self.shift);
+        let fits = _mm512_cmpeq_epi32_mask(_mm512_srav_epi32(shifted, self.shift), acc);
+        let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(acc), _mm512_set1_epi32(i32::MAX));
+        acc = _mm512_mask_mov_epi32(limit, fits, shifted);
+        // 64 bits saturate to 32 on the way.
+        let even = _mm512_srai_epi64::<30>(_mm512_mul_epi32(acc, self.even));
+        let odd = _mm512_srai_epi64::<30>(_mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd));
+        let [low, high] = [i32::MIN, i32::MAX].map(|limit| _mm512_set1_epi64(limit.into()));
+        let [even, odd] = [even, odd].map(|q| _mm512_min_epi64(_mm512_max_epi64(q, low), high));
+        _mm512_mask_mov_epi32(even, ODD, _mm512_slli_epi64::<32>(odd))
+    }
+}
+
+/// Four registers of doubled results to codes, in the order in which `VPACKSSDW` and `VPACKSSWB`
+/// leave them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn codes([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
     // Saturating on the way changes nothing: codes are clamped to less in the end.
-    let zero = _mm512_set1_epi16(i16::from(tail.zero));
-    let low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
-    let high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
-    let codes = _mm512_max_epi8(_mm512_packs_epi16(low, high), _mm512_set1_epi8(tail.clamp.lo));
-    _mm512_min_epi8(codes, _mm512_set1_epi8(tail.clamp.hi))
+    let zero = _mm512_set1_epi16(2 * i16::from(tail.zero) + 1);
+    let halves = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)];
+    let [low, high] = halves.map(|doubled| _mm512_srai_epi16::<1>(_mm512_adds_epi16(doubled, zero)));
+    clamped(low, high, tail.clamp)
+}
+
+/// Two registers of words to codes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn clamped(low: __m512i, high: __m512i, clamp: Clamp) -> __m512i {
+    let codes = _mm512_max_epi8(_mm512_packs_epi16(low, high), _mm512_set1_epi8(clamp.lo));
+    _mm512_min_epi8(codes, _mm512_set1_epi8(clamp.hi))
 }
 
 /// The first `count` of 64 codes.
@@ -136,8 +229,7 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// All pixels of `N` panels, `M` pixels at a time; at the end some are made again where that
-/// fills a tile.
+/// All pixels of `N` panels, `M` pixels at a time.
 ///
 /// # Safety
 /// As [`Kernel::rows`]; `N` panels are left from `panel` on.
@@ -145,27 +237,33 @@ unsafe fn rows(job: &Rows) {
 unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     let size = Avx512Vnni::ROWS.panel_bytes(job.groups * 4);
     // SAFETY: the caller's promise.
-    let (panels, out) = unsafe { (job.panels.add(panel * size), job.out.add(panel * LANES)) };
-    let strip = Strip { panels, size, out, left: (job.channels - panel * LANES).min(N * LANES) };
-    let mut pixel = 0;
-    // SAFETY: tiles lie within the job's pixels.
     unsafe {
-        while pixel + M <= job.pixels {
-            strip.tile::<N, M>(job, pixel);
-            pixel += M;
-        }
-        if pixel < job.pixels && job.pixels >= M {
-            return strip.tile::<N, M>(job, job.pixels - M);
-        }
-        while pixel + 4 <= job.pixels {
-            strip.tile::<N, 4>(job, pixel);
-            pixel += 4;
-        }
-        while pixel < job.pixels {
-            strip.tile::<N, 1>(job, pixel);
-            pixel += 1;
+        let (panels, out) = (job.panels.add(panel * size), job.out.add(panel * LANES));
+        let left = (job.channels - panel * LANES).min(N * LANES);
+        // Were it known to be the same in all lanes, it would be applied before the broadcast, which
+        // then takes an instruction more.
+        let sign = black_box(_mm512_set1_epi8(-128));
+        let strip = Strip { panels, size, out, left, sign };
+        match way(panels, panels.add(4 * LANES), size, N, (job.groups, job.tail)) {
+            way::MANTISSAS => strip.pixels::<N, M, { way::MANTISSAS }>(job),
+            way::LANES => strip.pixels::<N, M, { way::LANES }>(job),
+            _ => strip.one_by_one::<N, { way::ANY }>(job, 0),
         }
     }
+}
+
+/// `$body` for every `$m` below `$count`, 12 at most: a loop that is unrolled, or else accumulators
+/// would go through memory.
+macro_rules! unrolled {
+    ($m:ident < $count:ident, $body:block) => {
+        unrolled!($m < $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($m:ident < $count:ident, $body:block, $($i:literal)*) => {
+        $(if $i < $count {
+            let $m = $i;
+            $body
+        })*
+    };
 }
 
 /// Some panels side by side.
@@ -176,16 +274,56 @@ struct Strip {
     out: *mut i8,
     /// Channels there are.
     left: usize,
+    /// The sign bit of every byte.
+    sign: __m512i,
 }
 
 impl Strip {
+    /// All pixels; at the end some are made again where that fills a tile.
+    ///
+    /// # Safety
+    /// There are `N` panels.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn pixels<const N: usize, const M: usize, const WAY: u8>(&self, job: &Rows) {
+        let mut pixel = 0;
+        // SAFETY: tiles lie within the job's pixels.
+        unsafe {
+            while pixel + M <= job.pixels {
+                self.tile::<N, M, WAY>(job, pixel);
+                pixel += M;
+            }
+            if pixel < job.pixels && job.pixels >= M {
+                return self.tile::<N, M, WAY>(job, job.pixels - M);
+            }
+            while pixel + 4 <= job.pixels {
+                self.tile::<N, 4, WAY>(job, pixel);
+                pixel += 4;
+            }
+            self.one_by_one::<N, WAY>(job, pixel);
+        }
+    }
+
+    /// The pixels from `first` on.
+    ///
+    /// # Safety
+    /// There are `N` panels.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn one_by_one<const N: usize, const WAY: u8>(&self, job: &Rows, first: usize) {
+        for pixel in first..job.pixels {
+            // SAFETY: a pixel of the job.
+            unsafe { self.tile::<N, 1, WAY>(job, pixel) };
+        }
+    }
+
     /// `M` pixels times `N` panels.
     ///
     /// # Safety
     /// The job has `M` pixels from `pixel` on, and there are `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn tile<const N: usize, const M: usize>(&self, job: &Rows, pixel: usize) {
+    unsafe fn tile<const N: usize, const M: usize, const WAY: u8>(&self, job: &Rows, pixel: usize) {
         let head = |n: usize, word: usize| {
             // SAFETY: a panel begins with 16 biases and 16 mantissas.
             unsafe { _mm512_loadu_si512(self.panels.add(n * self.size).cast::<__m512i>().add(word)) }
@@ -195,7 +333,6 @@ impl Strip {
             *bias = head(n, 0);
         }
         let mut acc = [bias; M];
-        let sign = _mm512_set1_epi8(-128);
         // SAFETY: a row has `groups` fours of cells, a panel as many registers behind its head.
         unsafe {
             let cells = job.cells.add(pixel * job.stride);
@@ -205,41 +342,49 @@ impl Strip {
                 for (n, w) in w.iter_mut().enumerate() {
                     *w = _mm512_loadu_si512(weights.add(n * self.size + group * WIDE).cast());
                 }
-                for (m, acc) in acc.iter_mut().enumerate() {
+                unrolled!(m < M, {
                     let four = cells.add(m * job.stride + 4 * group).cast::<i32>().read_unaligned();
-                    let four = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
-                    for (acc, w) in acc.iter_mut().zip(w) {
+                    let four = _mm512_xor_si512(_mm512_set1_epi32(four), self.sign);
+                    for (acc, w) in acc[m].iter_mut().zip(w) {
                         *acc = _mm512_dpbusd_epi32(*acc, four, w);
                     }
-                }
+                });
             }
             // The four dwords of each panel, which packing leaves in the four quarters.
             let order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-            for (m, acc) in acc.into_iter().enumerate() {
-                let mut scaled = [_mm512_setzero_si512(); 4];
-                for (n, acc) in acc.into_iter().enumerate() {
-                    scaled[n] = scale(acc, head(n, 1), job.tail.shift);
-                }
-                let codes = _mm512_permutexvar_epi32(order, codes(scaled, job.tail));
-                store::<N>(codes, self.out.add((pixel + m) * job.out_stride), self.left);
+            let mut scales = [Scale::<WAY>::new(head(0, 1), job.tail.shift); N];
+            for (n, scale) in scales.iter_mut().enumerate() {
+                *scale = Scale::new(head(n, 1), job.tail.shift);
             }
+            unrolled!(m < M, {
+                let mut doubled = [_mm512_setzero_si512(); 4];
+                for (n, (acc, scale)) in acc[m].into_iter().zip(scales).enumerate() {
+                    doubled[n] = scale.doubled(acc);
+                }
+                let codes = _mm512_permutexvar_epi32(order, codes(doubled, job.tail));
+                store(codes, self.out.add((pixel + m) * job.out_stride), self.left);
+            });
         }
     }
 }
 
-/// The first `count` of the codes of `N` panels.
+/// The first `count` codes.
 ///
 /// # Safety
-/// `out` has room for them; they are all of the last panel or a part of it.
+/// `out` has room for them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn store<const N: usize>(codes: __m512i, out: *mut i8, count: usize) {
+unsafe fn store(codes: __m512i, out: *mut i8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        match N {
-            4 if count == WIDE => _mm512_storeu_si512(out.cast(), codes),
-            2 if count == 32 => _mm256_storeu_si256(out.cast(), _mm512_castsi512_si256(codes)),
-            1 if count == 16 => _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(codes)),
+        match count {
+            WIDE => _mm512_storeu_si512(out.cast(), codes),
+            48 => {
+                _mm256_storeu_si256(out.cast(), _mm512_castsi512_si256(codes));
+                _mm_storeu_si128(out.add(32).cast(), _mm512_extracti32x4_epi32::<2>(codes));
+            }
+            32 => _mm256_storeu_si256(out.cast(), _mm512_castsi512_si256(codes)),
+            16 => _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(codes)),
             _ => _mm512_mask_storeu_epi8(out, first(count), codes),
         }
     }
@@ -251,71 +396,190 @@ unsafe fn store<const N: usize>(codes: __m512i, out: *mut i8, count: usize) {
 unsafe fn taps(job: &Taps) {
     let size = Avx512Vnni::TAPS.panel_bytes(job.groups * 4);
     for panel in 0..job.channels.div_ceil(WIDE) {
+        let left = (job.channels - panel * WIDE).min(WIDE);
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
-            let base = job.panels.add(panel * size);
-            let left = (job.channels - panel * WIDE).min(WIDE);
-            match (left, job.groups) {
-                (WIDE, 3) => taps_of_panel::<WIDE, 3>(job, base, panel, left),
-                (WIDE, _) => taps_of_panel::<WIDE, 0>(job, base, panel, left),
-                (_, 3) => taps_of_panel::<0, 3>(job, base, panel, left),
-                _ => taps_of_panel::<0, 0>(job, base, panel, left),
+            let (base, out) = (job.panels.add(panel * size), job.out.add(panel * WIDE));
+            let depthwise = Depthwise { job, base: base.cast(), at: panel * WIDE, out, left };
+            match way(base, base.add(4 * WIDE), WIDE, 4, (job.groups, job.tail)) {
+                way::MANTISSAS => depthwise.any_width::<{ way::MANTISSAS }>(),
+                way::LANES => depthwise.any_width::<{ way::LANES }>(),
+                _ => depthwise.pixels::<0, { way::ANY }>(),
             }
         }
     }
 }
 
-/// All pixels of one panel. `LEFT` channels and `GROUPS` groups, 0 for any number of them: 3x3
-/// windows, of three groups, come out without a loop.
-///
-/// # Safety
-/// As [`Kernel::taps`], `base` being the panel.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn taps_of_panel<const LEFT: usize, const GROUPS: usize>(
-    job: &Taps,
-    base: *const i8,
-    panel: usize,
+/// Four taps of 64 channels side by side, in four registers.
+type Fours = [__m512i; 4];
+
+/// One panel of a depthwise convolution.
+struct Depthwise<'a> {
+    job: &'a Taps,
+    base: *const __m512i,
+    /// First channel.
+    at: usize,
+    out: *mut i8,
+    /// Channels there are.
     left: usize,
-) {
-    let left = if LEFT > 0 { LEFT } else { left };
-    let groups = if GROUPS > 0 { GROUPS } else { job.groups };
-    let (mask, sign) = (first(left), _mm512_set1_epi8(-128));
-    // SAFETY: the caller's promise; a panel begins with 64 biases and 64 mantissas.
-    unsafe {
-        let word = |i: usize| _mm512_loadu_si512(base.cast::<__m512i>().add(i));
-        let mantissa = [4, 5, 6, 7].map(word);
-        for pixel in 0..job.pixels {
-            let taps = job.taps.add(pixel * job.step);
-            let mut acc = [0, 1, 2, 3].map(word);
-            for group in 0..groups {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|i| {
-                    let tap = (*taps.add(4 * group + i)).add(panel * WIDE);
-                    let codes = if LEFT > 0 {
-                        _mm512_loadu_si512(tap.cast())
-                    } else {
-                        _mm512_maskz_loadu_epi8(mask, tap)
-                    };
-                    _mm512_xor_si512(codes, sign)
-                });
-                let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
-                let (ef, gh) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
-                let fours = [
-                    _mm512_unpacklo_epi16(ab, cd),
-                    _mm512_unpackhi_epi16(ab, cd),
-                    _mm512_unpacklo_epi16(ef, gh),
-                    _mm512_unpackhi_epi16(ef, gh),
-                ];
-                for (i, (acc, four)) in acc.iter_mut().zip(fours).enumerate() {
-                    *acc = _mm512_dpbusd_epi32(*acc, four, word(8 + 4 * group + i));
-                }
+}
+
+impl Depthwise<'_> {
+    /// # Safety
+    /// As [`Self::pixels`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn any_width<const WAY: u8>(&self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.left {
+                WIDE => self.pixels::<WIDE, WAY>(),
+                32 => self.pixels::<32, WAY>(),
+                16 => self.pixels::<16, WAY>(),
+                _ => self.pixels::<0, WAY>(),
             }
-            let mut scaled = acc;
-            for (i, acc) in scaled.iter_mut().enumerate() {
-                *acc = scale(*acc, mantissa[i], job.tail.shift);
-            }
-            let out = job.out.add(pixel * job.out_stride + panel * WIDE);
-            store::<4>(codes(scaled, job.tail), out, left);
         }
+    }
+
+    /// `LEFT` channels; 0: any number of them.
+    ///
+    /// # Safety
+    /// The panel and the job's pointers hold.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn pixels<const LEFT: usize, const WAY: u8>(&self) {
+        let job = self.job;
+        // SAFETY: the caller's promise; a panel begins with 64 biases and 64 mantissas.
+        unsafe {
+            let scales = [4, 5, 6, 7].map(|i| Scale::<WAY>::new(self.word(i), job.tail.shift));
+            if WAY != way::ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
+                return self.three_by_three::<LEFT, WAY>(&scales);
+            }
+            let (columns, per_column) =
+                if job.filled { (job.columns, (job.rows + 1) / 4) } else { (1, job.groups) };
+            for pixel in 0..job.pixels {
+                let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
+                for (column, part) in (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p))) {
+                    let tap = pixel * job.step + column * job.rows + 4 * part;
+                    let fours = self.fours::<LEFT>([tap, tap + 1, tap + 2, tap + 3]);
+                    self.add(&mut acc, column * per_column + part, fours);
+                }
+                self.finish::<LEFT, WAY>(pixel, acc, &scales);
+            }
+        }
+    }
+
+    /// Windows of three columns that share columns with their neighbours; each is put side by side
+    /// once.
+    ///
+    /// # Safety
+    /// As [`Self::pixels`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn three_by_three<const LEFT: usize, const WAY: u8>(&self, scales: &[Scale<WAY>; 4]) {
+        let pixels = self.job.pixels;
+        // SAFETY: the caller's promise; the fourth weight of a column is zero.
+        unsafe {
+            let column = |i: usize| self.fours::<LEFT>([3 * i, 3 * i + 1, 3 * i + 2, 3 * i + 2]);
+            let make = |pixel: usize, columns: [&Fours; 3]| {
+                let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
+                for (group, fours) in columns.into_iter().enumerate() {
+                    self.add(&mut acc, group, *fours);
+                }
+                self.finish::<LEFT, WAY>(pixel, acc, scales);
+            };
+            let mut a = column(0);
+            if self.job.step == 6 {
+                for pixel in 0..pixels {
+                    let (b, c) = (column(2 * pixel + 1), column(2 * pixel + 2));
+                    make(pixel, [&a, &b, &c]);
+                    a = c;
+                }
+                return;
+            }
+            let (mut b, mut pixel) = (column(1), 0);
+            // Three at a time, so that columns stay in their registers.
+            while pixel + 3 <= pixels {
+                let c = column(pixel + 2);
+                make(pixel, [&a, &b, &c]);
+                a = column(pixel + 3);
+                make(pixel + 1, [&b, &c, &a]);
+                b = column(pixel + 4);
+                make(pixel + 2, [&c, &a, &b]);
+                pixel += 3;
+            }
+            while pixel < pixels {
+                let c = column(pixel + 2);
+                make(pixel, [&a, &b, &c]);
+                (a, b, pixel) = (b, c, pixel + 1);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The panel has that register.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn word(&self, i: usize) -> __m512i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_si512(self.base.add(i)) }
+    }
+
+    /// Four taps side by side.
+    ///
+    /// # Safety
+    /// These are taps of the job.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn fours<const LEFT: usize>(&self, taps: [usize; 4]) -> Fours {
+        let [a, b, c, d] = taps.map(|tap| {
+            // SAFETY: the caller's promise; channels beyond the last are not read.
+            let codes = unsafe {
+                let tap = (*self.job.taps.add(tap)).add(self.at);
+                match LEFT {
+                    WIDE => _mm512_loadu_si512(tap.cast()),
+                    32 => _mm512_zextsi256_si512(_mm256_loadu_si256(tap.cast())),
+                    16 => _mm512_zextsi128_si512(_mm_loadu_si128(tap.cast())),
+                    _ => _mm512_maskz_loadu_epi8(first(self.left), tap),
+                }
+            };
+            _mm512_xor_si512(codes, _mm512_set1_epi8(-128))
+        });
+        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
+        let (ef, gh) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
+        [
+            _mm512_unpacklo_epi16(ab, cd),
+            _mm512_unpackhi_epi16(ab, cd),
+            _mm512_unpacklo_epi16(ef, gh),
+            _mm512_unpackhi_epi16(ef, gh),
+        ]
+    }
+
+    /// # Safety
+    /// The panel has that group.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn add(&self, acc: &mut [__m512i; 4], group: usize, fours: Fours) {
+        for (i, (acc, four)) in acc.iter_mut().zip(fours).enumerate() {
+            // SAFETY: the caller's promise; weights lie behind 8 registers of constants.
+            *acc = _mm512_dpbusd_epi32(*acc, four, unsafe { self.word(8 + 4 * group + i) });
+        }
+    }
+
+    /// # Safety
+    /// The job has that pixel.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn finish<const LEFT: usize, const WAY: u8>(
+        &self,
+        pixel: usize,
+        acc: [__m512i; 4],
+        scales: &[Scale<WAY>; 4],
+    ) {
+        let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
+        let doubled = [0, 1, 2, 3].map(|i| scales[i].doubled(acc[i]));
+        // SAFETY: the caller's promise.
+        unsafe { store(codes(doubled, tail), self.out.add(pixel * self.job.out_stride), left) };
     }
 }
 
@@ -327,7 +591,6 @@ unsafe fn sum(job: &Sum) {
     let factors = _mm512_set1_epi32((fa | fb << 16) as i32);
     let offset = _mm512_set1_epi32(job.offset);
     let shift = _mm_cvtsi32_si128(i32::from(job.shift));
-    let tail = Tail { shift: 0, zero: 0, clamp: job.clamp };
     for at in (0..job.len).step_by(WIDE) {
         let left = (job.len - at).min(WIDE);
         // SAFETY: `at + left <= len`; an operand that is the result is read before it is written.
@@ -345,7 +608,8 @@ unsafe fn sum(job: &Sum) {
                 part(_mm512_unpacklo_epi16(high[0], high[1])),
                 part(_mm512_unpackhi_epi16(high[0], high[1])),
             ];
-            store::<4>(codes(wide, tail), job.out.add(at), left);
+            let [low, high] = [0, 2].map(|i| _mm512_packs_epi32(wide[i], wide[i + 1]));
+            store(clamped(low, high, job.clamp), job.out.add(at), left);
         }
     }
 }

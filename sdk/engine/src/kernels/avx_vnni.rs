@@ -25,7 +25,7 @@ impl AvxVnni {
 }
 
 impl Kernel for AvxVnni {
-    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, wide: false, excess: 128 };
+    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, wide: false, excess: 128, filled: false };
     const TAPS: Layout = avx2::LAYOUT;
     const TILE: usize = 6;
 

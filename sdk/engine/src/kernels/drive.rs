@@ -255,7 +255,9 @@ pub(crate) fn depthwise<K: Kernel>(
 ) {
     let (window, channels, shape) = (&layer.window, target.shape.c(), input.value.shape);
     assert!(shape.c() == channels && takes(window), "planned");
-    assert!(layer.packed.len() == K::TAPS.bytes(channels, window.taps()), "packed for another plan");
+    let [rows, columns_of] = window.kernel.map(usize::from);
+    let places = columns_of * K::TAPS.column(rows);
+    assert!(layer.packed.len() == K::TAPS.bytes(channels, places), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
     let mut columns = Columns::new(window, input, border);
@@ -270,8 +272,11 @@ pub(crate) fn depthwise<K: Kernel>(
         let job = Taps {
             taps: columns.pointers.as_ptr(),
             step: columns.step,
+            rows,
+            columns: columns_of,
+            filled: K::TAPS.column(rows) > rows,
             pixels,
-            groups: window.taps().div_ceil(K::TAPS.group),
+            groups: places.div_ceil(K::TAPS.group),
             panels: layer.packed.as_ptr(),
             channels,
             out: now.as_mut_ptr(),

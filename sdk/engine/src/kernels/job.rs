@@ -60,6 +60,11 @@ pub(crate) struct Taps {
     pub taps: *const *const i8,
     /// Pointers from pixel to pixel.
     pub step: usize,
+    /// The window: pointers of a column, and columns.
+    pub rows: usize,
+    pub columns: usize,
+    /// Whether every column begins a group: [`Layout::column`] is more than its rows.
+    pub filled: bool,
     pub pixels: usize,
     pub groups: usize,
     pub panels: *const i8,
