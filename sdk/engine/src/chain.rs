@@ -11,7 +11,7 @@ use crate::memory::Slot;
 use crate::plan::Config;
 
 /// Pixels that a chain makes at a time, at least: weights are read once for each.
-const TILE_PIXELS: usize = 48;
+const TILE_PIXELS: usize = 112;
 
 /// A node with what a kernel makes of it.
 #[derive(Clone, Copy)]

@@ -279,26 +279,29 @@ struct Strip {
 }
 
 impl Strip {
-    /// All pixels; at the end some are made again where that fills a tile.
+    /// All pixels; at the end some are made again where that costs less than single ones.
     ///
     /// # Safety
     /// There are `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pixels<const N: usize, const M: usize, const WAY: u8>(&self, job: &Rows) {
-        let mut pixel = 0;
+        let (mut pixel, all) = (0, job.pixels);
         // SAFETY: tiles lie within the job's pixels.
         unsafe {
-            while pixel + M <= job.pixels {
+            while pixel + M <= all {
                 self.tile::<N, M, WAY>(job, pixel);
                 pixel += M;
             }
-            if pixel < job.pixels && job.pixels >= M {
-                return self.tile::<N, M, WAY>(job, job.pixels - M);
+            if all - pixel > 4 && all >= M {
+                return self.tile::<N, M, WAY>(job, all - M);
             }
-            while pixel + 4 <= job.pixels {
+            while pixel + 4 <= all {
                 self.tile::<N, 4, WAY>(job, pixel);
                 pixel += 4;
+            }
+            if all - pixel == 3 && all >= 4 {
+                return self.tile::<N, 4, WAY>(job, all - 4);
             }
             self.one_by_one::<N, WAY>(job, pixel);
         }

@@ -89,39 +89,51 @@ impl<'a> Map<'a> {
     }
 }
 
-/// Some pixels of the result, row by row, and where they go.
+/// What is to be made of a layer's result, and where it goes.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Target {
+    /// Of the whole result.
     pub shape: Shape,
-    pub first: usize,
-    pub codes: &'a mut [i8],
+    /// Row by row.
+    pub pixels: Range<usize>,
+    /// Of a convolution that is neither depthwise nor in groups: these panels of channels alone.
+    pub panels: Option<Range<usize>>,
+    /// The first pixel's first channel.
+    pub out: *mut i8,
 }
 
 /// A convolution that is not depthwise.
-pub(crate) fn conv<K: Kernel>(
+///
+/// # Safety
+/// Nobody else reads or writes the target's channels of its pixels.
+pub(crate) unsafe fn conv<K: Kernel>(
     kernel: K,
     layer: &Layer<'_>,
     scratch: &mut [i8],
     input: &Map<'_>,
-    target: &mut Target<'_>,
+    target: &Target,
 ) {
-    let (a, out) = (input.value.shape, target.shape);
-    let (pixels, channels) = (target.codes.len() / out.c(), out.c());
+    let (a, channels) = (input.value.shape, target.shape.c());
+    let (first, pixels) = (target.pixels.start, target.pixels.len());
     let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels);
     let (depth, per_group) = (a.c() / layer.groups, channels / layer.groups);
     let fan_in = layer.window.taps() * depth;
-    let panel_bytes = K::ROWS.bytes(per_group, fan_in);
-    assert!(layer.packed.len() == layer.groups * panel_bytes, "packed for another plan");
-    for (group, panels) in layer.packed.chunks_exact(panel_bytes).enumerate() {
+    let (panel, group_bytes) = (K::ROWS.panel_bytes(fan_in), K::ROWS.bytes(per_group, fan_in));
+    assert!(layer.packed.len() == layer.groups * group_bytes, "packed for another plan");
+    for (group, panels) in layer.packed.chunks_exact(group_bytes).enumerate() {
+        let some = target.panels.clone().unwrap_or(0..group_bytes / panel);
+        let lanes = K::ROWS.lanes.len();
+        let (begin, end) = (some.start * lanes, (some.end * lanes).min(per_group));
+        let panels = &panels[some.start * panel..some.end * panel];
         for start in (0..pixels).step_by(blocks.pixels) {
             let count = blocks.pixels.min(pixels - start);
             let cells = if blocks.direct {
-                let (y, x) = ((target.first + start) / a.w(), (target.first + start) % a.w());
+                let (y, x) = ((first + start) / a.w(), (first + start) % a.w());
                 input.codes[input.row(y) + x * a.c()..][..count * blocks.row_bytes].as_ptr()
             } else {
                 let rows = &mut scratch[..count * blocks.row_bytes];
                 let under = Under { window: &layer.window, input, first: group * depth, depth };
-                under.gather(kernel, target.first + start, out.w(), rows, blocks.row_bytes);
+                under.gather(kernel, first + start, target.shape.w(), rows, blocks.row_bytes);
                 rows.as_ptr()
             };
             let job = Rows {
@@ -131,14 +143,14 @@ pub(crate) fn conv<K: Kernel>(
                 pixels: count,
                 groups: fan_in.div_ceil(K::ROWS.group),
                 panels: panels.as_ptr(),
-                channels: per_group,
-                out: target.codes[start * channels + group * per_group..].as_mut_ptr(),
+                channels: end - begin,
+                out: target.out.wrapping_add(start * channels + group * per_group + begin),
                 out_stride: channels,
                 tail: layer.tail,
             };
             debug_assert_eq!(job.depth.div_ceil(K::ROWS.group), job.groups);
-            // SAFETY: `count` rows of `row_bytes` were sliced above, the panels' length was checked,
-            // and pixels `start..start + count` of all channels lie in the target.
+            // SAFETY: `count` rows of `row_bytes` were sliced above, so were the panels; the pixels
+            // `start..start + count` and their channels are the target's.
             unsafe { kernel.rows(&job) };
         }
     }
@@ -246,47 +258,49 @@ pub(crate) fn depthwise_scratch(channels: usize) -> usize {
 }
 
 /// Depthwise convolution with at most [`MAX_TAPS`] taps.
-pub(crate) fn depthwise<K: Kernel>(
+///
+/// # Safety
+/// Nobody else reads or writes the target's pixels.
+pub(crate) unsafe fn depthwise<K: Kernel>(
     kernel: K,
     layer: &Layer<'_>,
     scratch: &mut [i8],
     input: &Map<'_>,
-    target: &mut Target<'_>,
+    target: &Target,
 ) {
     let (window, channels, shape) = (&layer.window, target.shape.c(), input.value.shape);
     assert!(shape.c() == channels && takes(window), "planned");
-    let [rows, columns_of] = window.kernel.map(usize::from);
-    let places = columns_of * K::TAPS.column(rows);
+    let [rows, columns] = window.kernel.map(usize::from);
+    let places = columns * K::TAPS.column(rows);
     assert!(layer.packed.len() == K::TAPS.bytes(channels, places), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
-    let mut columns = Columns::new(window, input, border);
-    let width = target.shape.w();
-    let mut pixel = target.first;
-    let mut codes = &mut *target.codes;
-    while !codes.is_empty() {
+    let mut pointers = Columns::new(window, input, border);
+    let (width, end) = (target.shape.w(), target.pixels.end);
+    let mut pixel = target.pixels.start;
+    while pixel < end {
         let (oy, start) = (pixel / width, pixel % width);
-        let pixels = columns.pixels.min(width - start).min(codes.len() / channels);
-        let (now, rest) = codes.split_at_mut(pixels * channels);
-        columns.point(oy, start, pixels);
+        let pixels = pointers.pixels.min(width - start).min(end - pixel);
+        pointers.point(oy, start, pixels);
         let job = Taps {
-            taps: columns.pointers.as_ptr(),
-            step: columns.step,
+            taps: pointers.pointers.as_ptr(),
+            step: pointers.step,
             rows,
-            columns: columns_of,
+            columns,
             filled: K::TAPS.column(rows) > rows,
             pixels,
             groups: places.div_ceil(K::TAPS.group),
             panels: layer.packed.as_ptr(),
             channels,
-            out: now.as_mut_ptr(),
+            out: target.out.wrapping_add((pixel - target.pixels.start) * channels),
             out_stride: channels,
             tail: layer.tail,
         };
         // SAFETY: every pointer is to a pixel of the map or to the border, both of `channels`
-        // codes, and there are enough for whole groups; the panels' length was checked.
+        // codes, and there are enough for whole groups; the panels' length was checked; the pixels
+        // are the target's.
         unsafe { kernel.taps(&job) };
-        (pixel, codes) = (pixel + pixels, rest);
+        pixel += pixels;
     }
 }
 

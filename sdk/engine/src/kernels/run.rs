@@ -8,6 +8,10 @@ use super::job::{Kernel, Tail};
 use crate::memory::Slot;
 use crate::step::{Span, Step, StepOp, Value};
 
+/// Below that many tiles for each thread, threads share channels in place of pixels: every tile of
+/// pixels reads all weights, which then are read once by all threads together.
+const FEW_TILES: usize = 8;
+
 /// Which share of the work a thread has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
@@ -63,14 +67,28 @@ impl<K: Kernel> Run<'_, K> {
             return true;
         }
         let Some(layer) = self.layer(step) else { return false };
-        let pixels = part.of(shape.h() * shape.w());
-        // SAFETY: the plan puts input, output and scratch apart; each part has pixels of its own, and
-        // nobody writes the input during this step.
+        let mut pixels = 0..shape.h() * shape.w();
+        let panels = self.panels(step);
+        if panels.is_none() {
+            pixels = part.of(pixels.end);
+        }
+        let at = step.out.offset + pixels.start * shape.c();
+        // SAFETY: the plan puts input, output and scratch apart; each part has pixels or panels of its
+        // own, and nobody writes the input during this step.
         unsafe {
             let input = Map::whole(&step.a, self.arena.read(step.a.range()));
-            self.pixels(step, &layer, &input, pixels.clone(), step.out.offset + pixels.start * shape.c());
+            self.pixels(step, &layer, &input, (pixels, panels), at);
         }
         true
+    }
+
+    /// The panels of this part, where pixels are too few to be shared.
+    fn panels(&self, step: &Step) -> Option<Range<usize>> {
+        let StepOp::Conv { groups: 1, .. } = step.op else { return None };
+        let shape = step.out.shape;
+        let panels = shape.c().div_ceil(K::ROWS.lanes.len());
+        let few = shape.h() * shape.w() < FEW_TILES * K::TILE * self.part.count;
+        (self.part.count > 1 && few && panels >= self.part.count).then(|| self.part.of(panels))
     }
 
     /// What a kernel does of a step, which is what it has packed weights for.
@@ -142,10 +160,11 @@ impl<K: Kernel> Run<'_, K> {
     unsafe fn rows(&self, step: &Step, input: &Map<'_>, rows: Range<usize>, at: usize) {
         let (layer, width) = (self.layer(step).expect("planned: a layer of a kernel"), step.out.shape.w());
         // SAFETY: the caller's promise.
-        unsafe { self.pixels(step, &layer, input, rows.start * width..rows.end * width, at) };
+        unsafe { self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at) };
     }
 
-    /// Pixels of a layer's result, written from offset `at` of the arena on.
+    /// Pixels of a layer's result, or some panels of their channels, written from offset `at` of the
+    /// arena on.
     ///
     /// # Safety
     /// Those bytes belong to this part, and the input is not among them.
@@ -154,19 +173,19 @@ impl<K: Kernel> Run<'_, K> {
         step: &Step,
         layer: &Layer<'_>,
         input: &Map<'_>,
-        pixels: Range<usize>,
+        (pixels, panels): (Range<usize>, Option<Range<usize>>),
         at: usize,
     ) {
         let shape = step.out.shape;
+        let out = self.arena.slice(at..at + pixels.len() * shape.c());
+        let target = Target { shape, pixels, panels, out };
         // SAFETY: the caller's promise; each part has a scratch of its own, apart from all maps.
-        let (scratch, codes) = unsafe {
-            let codes = self.arena.write(at..at + pixels.len() * shape.c());
-            (self.arena.write(self.part.own(step.scratch)), codes)
-        };
-        let target = &mut Target { shape, first: pixels.start, codes };
-        match step.op {
-            StepOp::Depthwise { .. } => drive::depthwise(self.kernel, layer, scratch, input, target),
-            _ => drive::conv(self.kernel, layer, scratch, input, target),
+        unsafe {
+            let scratch = self.arena.write(self.part.own(step.scratch));
+            match step.op {
+                StepOp::Depthwise { .. } => drive::depthwise(self.kernel, layer, scratch, input, &target),
+                _ => drive::conv(self.kernel, layer, scratch, input, &target),
+            }
         }
     }
 }
