@@ -29,6 +29,7 @@ mod owned;
 mod pack;
 mod plan;
 mod step;
+mod way;
 
 pub use isa::Isa;
 #[cfg(feature = "std")]

@@ -12,6 +12,7 @@ use crate::kernels::arena::Arena;
 use crate::kernels::run::Part;
 use crate::memory::{Slot, place};
 use crate::step::{Span, Step, StepOp, Value, together};
+use crate::way::Way;
 
 /// Why a graph cannot be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -151,6 +152,7 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
             step.packed = Span { start: packed_bytes, len: dispatch::packed_bytes(config.isa, step) };
             packed_bytes = packed_bytes.saturating_add(step.packed.len.next_multiple_of(Slot::ALIGN));
             step.scratch = own.span();
+            step.way = Way::of(step, graph.weights());
         }
         Ok(Self {
             steps,

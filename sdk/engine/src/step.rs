@@ -3,6 +3,8 @@
 use offshoot_core::graph::{Affine, Blob, Clamp, Window};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
+use crate::way::Way;
+
 /// A tensor in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
@@ -37,6 +39,8 @@ pub struct Step {
     pub(crate) out: Value,
     /// Its panels among the packed weights.
     pub(crate) packed: Span,
+    /// How its accumulators may be multiplied.
+    pub(crate) way: Way,
     /// Its scratch in the arena.
     pub(crate) scratch: Span,
     /// Steps that run together from here on, row by row; 1: this one alone.
@@ -80,7 +84,8 @@ impl Step {
         let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
         let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
         let op = StepOp::Nothing;
-        Self { op, a: value, b: value, out: value, packed, scratch, chain: 1, kept_rows: 0, node: 0 }
+        let way = Way::Any;
+        Self { op, a: value, b: value, out: value, packed, way, scratch, chain: 1, kept_rows: 0, node: 0 }
     };
 
     /// Index of the graph's node that this step belongs to.

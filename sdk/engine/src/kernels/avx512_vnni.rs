@@ -11,12 +11,18 @@ use offshoot_core::graph::Clamp;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
+use crate::way::{self, Way};
 
 /// Output channels of a panel of rows: one register.
-const LANES: usize = 16;
+const PANEL: usize = 16;
 
 /// Channels of a panel of taps: as many codes as a register holds.
-const WIDE: usize = 4 * LANES;
+const WIDE: usize = 4 * PANEL;
+
+// [`Way`] as numbers, which constant parameters must be.
+const MANTISSAS: u8 = Way::Mantissas as u8;
+const LANES: u8 = Way::Lanes as u8;
+const ANY: u8 = Way::Any as u8;
 
 /// Proof that the processor has AVX-512 with VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,58 +87,6 @@ impl Kernel for Avx512Vnni {
     }
 }
 
-/// How [`Scale`] may multiply: `mul_q31(acc, m)` is `(acc * m + 2^30) >> 31`, which is `(q + 1) >> 1`
-/// with `q = acc * m >> 30`. Where one factor can be multiplied by 4 beforehand, `q` is the upper half
-/// of a product, and rounding is left to 16 bits.
-mod way {
-    /// All mantissas are small enough, and there are no doublings.
-    pub const MANTISSAS: u8 = 0;
-    /// In each lane the mantissa is, or the accumulator; doublings are no more than they bear.
-    pub const LANES: u8 = 1;
-    /// With all bits, and saturating.
-    pub const ANY: u8 = 2;
-}
-
-/// Which lanes' mantissas can be shifted to the left by that much.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn small(mantissa: __m512i, shift: u32) -> __mmask16 {
-    _mm512_cmplt_epu32_mask(mantissa, _mm512_set1_epi32(i32::MIN.unsigned_abs().unbounded_shr(shift) as i32))
-}
-
-/// The way for `count` registers of channels, `size` bytes apart, after sums of `groups` fours.
-///
-/// # Safety
-/// Registers of biases lie behind `biases`, of mantissas behind `mantissas`.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn way(biases: *const i8, mantissas: *const i8, size: usize, count: usize, job: (usize, Tail)) -> u8 {
-    let (groups, shift) = (job.0 as u64, u32::from(job.1.shift));
-    // What a sum may be without being cut off by so many doublings, less what is added to the bias.
-    let bearable = |shift: u32| {
-        let limit = (1u64 << 31).unbounded_shr(shift).saturating_sub(groups * (4 * 255 * 128));
-        _mm512_set1_epi32(limit as i32)
-    };
-    let mut all = way::MANTISSAS;
-    for i in 0..count {
-        // SAFETY: the caller's promise.
-        let [bias, mantissa] = unsafe {
-            [biases, mantissas].map(|base| _mm512_loadu_si512(base.add(i * size).cast()))
-        };
-        let bias = _mm512_abs_epi32(bias);
-        let mut small = small(mantissa, 2 + shift);
-        if shift > 0 {
-            small &= _mm512_cmplt_epu32_mask(bias, bearable(shift));
-        }
-        if shift > 0 || small != u16::MAX {
-            all = way::LANES;
-        }
-        if small | _mm512_cmplt_epu32_mask(bias, bearable(2 + shift)) != u16::MAX {
-            return way::ANY;
-        }
-    }
-    all
-}
-
 /// What turns 16 accumulators into twice their results, less what rounding will add.
 #[derive(Clone, Copy)]
 struct Scale<const WAY: u8> {
@@ -147,10 +101,11 @@ impl<const WAY: u8> Scale<WAY> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn new(mantissa: __m512i, shift: u8) -> Self {
-        let both = _mm512_set1_epi32(2 + i32::from(shift));
-        let small = if WAY == way::ANY { 0 } else { small(mantissa, 2 + u32::from(shift)) };
+        let both = _mm512_set1_epi32(way::bits(shift) as i32);
+        let limit = if WAY == ANY { 0 } else { way::limit(shift) };
+        let small = _mm512_cmplt_epi32_mask(mantissa, _mm512_set1_epi32(limit));
         let even = _mm512_mask_sllv_epi32(mantissa, small, mantissa, both);
-        let shift = if WAY == way::ANY { _mm512_set1_epi32(shift.into()) } else { both };
+        let shift = if WAY == ANY { _mm512_set1_epi32(shift.into()) } else { both };
         Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
     }
 
@@ -159,8 +114,8 @@ impl<const WAY: u8> Scale<WAY> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn doubled(self, mut acc: __m512i) -> __m512i {
         const ODD: __mmask16 = 0b1010_1010_1010_1010;
-        if WAY != way::ANY {
-            if WAY == way::LANES {
+        if WAY != ANY {
+            if WAY == LANES {
                 acc = _mm512_sllv_epi32(acc, self.shift);
             }
             let even = _mm512_mul_epi32(acc, self.even);
@@ -210,7 +165,7 @@ fn first(count: usize) -> __mmask64 {
 /// As [`Kernel::rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn rows(job: &Rows) {
-    let panels = job.channels.div_ceil(LANES);
+    let panels = job.channels.div_ceil(PANEL);
     let mut panel = 0;
     while panel < panels {
         // As even as can be: five panels are three and two.
@@ -238,16 +193,16 @@ unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     let size = Avx512Vnni::ROWS.panel_bytes(job.groups * 4);
     // SAFETY: the caller's promise.
     unsafe {
-        let (panels, out) = (job.panels.add(panel * size), job.out.add(panel * LANES));
-        let left = (job.channels - panel * LANES).min(N * LANES);
+        let (panels, out) = (job.panels.add(panel * size), job.out.add(panel * PANEL));
+        let left = (job.channels - panel * PANEL).min(N * PANEL);
         // Were it known to be the same in all lanes, it would be applied before the broadcast, which
         // then takes an instruction more.
         let sign = black_box(_mm512_set1_epi8(-128));
         let strip = Strip { panels, size, out, left, sign };
-        match way(panels, panels.add(4 * LANES), size, N, (job.groups, job.tail)) {
-            way::MANTISSAS => strip.pixels::<N, M, { way::MANTISSAS }>(job),
-            way::LANES => strip.pixels::<N, M, { way::LANES }>(job),
-            _ => strip.one_by_one::<N, { way::ANY }>(job, 0),
+        match job.tail.way {
+            Way::Mantissas => strip.pixels::<N, M, MANTISSAS>(job),
+            Way::Lanes => strip.pixels::<N, M, LANES>(job),
+            Way::Any => strip.one_by_one::<N, ANY>(job, 0),
         }
     }
 }
@@ -339,7 +294,7 @@ impl Strip {
         // SAFETY: a row has `groups` fours of cells, a panel as many registers behind its head.
         unsafe {
             let cells = job.cells.add(pixel * job.stride);
-            let weights = self.panels.add(8 * LANES);
+            let weights = self.panels.add(8 * PANEL);
             for group in 0..job.groups {
                 let mut w = [_mm512_setzero_si512(); N];
                 for (n, w) in w.iter_mut().enumerate() {
@@ -404,10 +359,10 @@ unsafe fn taps(job: &Taps) {
         unsafe {
             let (base, out) = (job.panels.add(panel * size), job.out.add(panel * WIDE));
             let depthwise = Depthwise { job, base: base.cast(), at: panel * WIDE, out, left };
-            match way(base, base.add(4 * WIDE), WIDE, 4, (job.groups, job.tail)) {
-                way::MANTISSAS => depthwise.any_width::<{ way::MANTISSAS }>(),
-                way::LANES => depthwise.any_width::<{ way::LANES }>(),
-                _ => depthwise.pixels::<0, { way::ANY }>(),
+            match job.tail.way {
+                Way::Mantissas => depthwise.any_width::<MANTISSAS>(),
+                Way::Lanes => depthwise.any_width::<LANES>(),
+                Way::Any => depthwise.pixels::<0, ANY>(),
             }
         }
     }
@@ -455,7 +410,7 @@ impl Depthwise<'_> {
         // SAFETY: the caller's promise; a panel begins with 64 biases and 64 mantissas.
         unsafe {
             let scales = [4, 5, 6, 7].map(|i| Scale::<WAY>::new(self.word(i), job.tail.shift));
-            if WAY != way::ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
+            if WAY != ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
                 return self.three_by_three::<LEFT, WAY>(&scales);
             }
             let (columns, per_column) =

@@ -5,12 +5,15 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 use offshoot_core::graph::Clamp;
 
 use crate::pack::Layout;
+use crate::way::Way;
 
 /// From accumulators to codes, where the channels of a layer agree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
     /// Doublings before the mantissa.
     pub shift: u8,
+    /// How products may be made.
+    pub way: Way,
     /// The output's zero point.
     pub zero: i8,
     pub clamp: Clamp,

@@ -1,0 +1,66 @@
+//! How accumulators may be multiplied with mantissas.
+//!
+//! `mul_q31(acc, m)` is `(acc * m + 2^30) >> 31`, which is `(q + 1) >> 1` with `q = acc * m >> 30`.
+//! Where one factor bears two bits more, `q` is the upper half of a product of 64 bits, and rounding
+//! is left to 16 bits, together with the zero point: `(q + 1 + 2 * zero) >> 1`.
+
+use offshoot_core::graph::Blob;
+
+use crate::pack::word;
+use crate::step::{Step, StepOp};
+
+/// What a layer's constants allow, the fastest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// All mantissas bear the shift, and there are no doublings.
+    Mantissas,
+    /// In each lane the mantissa bears [`bits`], or else the accumulator; no doubling saturates.
+    Lanes,
+    /// With all bits, and saturating.
+    Any,
+}
+
+/// What a factor is shifted by, with that many doublings.
+pub(crate) const fn bits(shift: u8) -> u32 {
+    2 + shift as u32
+}
+
+/// The least mantissa that does not bear [`bits`].
+pub(crate) const fn limit(shift: u8) -> i32 {
+    bearable(bits(shift)) as i32
+}
+
+/// The least number that does not remain 31 bits and a sign when shifted by so many.
+const fn bearable(bits: u32) -> u64 {
+    (1u64 << 31).unbounded_shr(bits)
+}
+
+impl Way {
+    /// Of a convolution; another step needs none.
+    pub fn of(step: &Step, weights: &[u8]) -> Self {
+        let (bias, mantissas, shift, fan_in) = match step.op {
+            StepOp::Conv { window, groups, bias, mantissas, shift, .. } => {
+                (bias, mantissas, shift, window.taps() * (step.a.shape.c() / groups))
+            }
+            StepOp::Depthwise { window, bias, mantissas, shift, .. } => {
+                (bias, mantissas, shift, window.taps())
+            }
+            _ => return Self::Any,
+        };
+        let [biases, mantissas] = [bias, mantissas].map(|blob: Blob| blob.of(weights));
+        // The largest product of a centred code and a weight.
+        let products = fan_in as u64 * (255 * 128);
+        let least = if shift == 0 { Self::Mantissas } else { Self::Lanes };
+        let way = |channel| {
+            let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
+            let (mantissa, saturates) = (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
+            match (mantissa < limit(shift), sum < bearable(bits(shift))) {
+                _ if saturates => Self::Any,
+                (true, _) => least,
+                (false, true) => Self::Lanes,
+                (false, false) => Self::Any,
+            }
+        };
+        (0..step.out.shape.c()).map(way).max().unwrap_or(Self::Any)
+    }
+}
