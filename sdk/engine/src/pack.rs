@@ -20,8 +20,8 @@ pub(crate) struct Layout {
     pub wide: bool,
     /// What the kernel's instructions meet codes with on top: 128 where they want them unsigned.
     pub excess: i32,
-    /// Of taps: whether a window's columns that lack one tap of whole groups get an empty one.
-    pub filled: bool,
+    /// Of taps: columns of a window that lack one tap of a multiple of that many get an empty one.
+    pub filled: usize,
 }
 
 /// The constants of one convolution, or of one group of it.
@@ -46,7 +46,7 @@ impl Layout {
 
     /// Places of a column of that many taps.
     pub const fn column(&self, rows: usize) -> usize {
-        rows + (self.filled && (rows + 1).is_multiple_of(self.group)) as usize
+        rows + (self.filled > 1 && (rows + 1).is_multiple_of(self.filled)) as usize
     }
 
     /// Bytes of a gathered row of `fan_in` codes.

@@ -20,6 +20,11 @@ pub(crate) enum Way {
     Any,
 }
 
+// The same as numbers, which constant parameters must be.
+pub(crate) const MANTISSAS: u8 = Way::Mantissas as u8;
+pub(crate) const LANES: u8 = Way::Lanes as u8;
+pub(crate) const ANY: u8 = Way::Any as u8;
+
 /// What a factor is shifted by, with that many doublings.
 pub(crate) const fn bits(shift: u8) -> u32 {
     2 + shift as u32
@@ -53,7 +58,8 @@ impl Way {
         let least = if shift == 0 { Self::Mantissas } else { Self::Lanes };
         let way = |channel| {
             let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
-            let (mantissa, saturates) = (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
+            let (mantissa, saturates) =
+                (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
             match (mantissa < limit(shift), sum < bearable(bits(shift))) {
                 _ if saturates => Self::Any,
                 (true, _) => least,

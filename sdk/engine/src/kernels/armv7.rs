@@ -47,7 +47,7 @@ fn system_says_neon() -> bool {
 }
 
 impl Kernel for Armv7 {
-    const ROWS: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false, excess: 0, filled: false };
+    const ROWS: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false, excess: 0, filled: 1 };
     const TAPS: Layout = Layout {
         lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         group: 1,

@@ -8,14 +8,15 @@ use core::arch::x86_64::*;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
+use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
 /// Output channels of a panel: two registers.
-pub(super) const LANES: usize = 16;
+pub(super) const PANEL: usize = 16;
 
 /// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
-pub(super) const ORDER: [u8; LANES] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
+pub(super) const ORDER: [u8; PANEL] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
 
-pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0, filled: false };
+pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0, filled: 4 };
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,56 +63,76 @@ impl Kernel for Avx2 {
     }
 }
 
-/// The head of a panel: what requantization needs, and where the accumulators begin.
-pub(super) struct Head {
+/// The head of a panel: where accumulators begin, and what they are multiplied with.
+pub(super) struct Head<const WAY: u8> {
     pub bias: [__m256i; 2],
-    /// Mantissas of the even lanes, and of the odd lanes moved to even places.
+    /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: [__m256i; 2],
     odd: [__m256i; 2],
+    /// By how much accumulators are shifted.
+    shift: [__m256i; 2],
     tail: Tail,
 }
 
-impl Head {
+impl<const WAY: u8> Head<WAY> {
     /// # Safety
     /// A panel begins at `panel`.
+    #[inline]
     #[target_feature(enable = "avx2")]
     pub unsafe fn load(panel: *const i8, tail: Tail) -> Self {
         let words = panel.cast::<__m256i>();
         // SAFETY: a panel begins with 16 biases and 16 mantissas.
         let [b0, b1, m0, m1] = unsafe { [0, 1, 2, 3].map(|i| _mm256_loadu_si256(words.add(i))) };
-        Self { bias: [b0, b1], even: [m0, m1], odd: [m0, m1].map(|m| _mm256_srli_epi64::<32>(m)), tail }
+        let limit = if WAY == ANY { 0 } else { way::limit(tail.shift) };
+        let small = [m0, m1].map(|m| _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), m));
+        let both = _mm256_set1_epi32(way::bits(tail.shift) as i32);
+        let even = [0, 1].map(|i| _mm256_sllv_epi32([m0, m1][i], _mm256_and_si256(small[i], both)));
+        let shift = if WAY == ANY { _mm256_set1_epi32(tail.shift.into()) } else { both };
+        Self {
+            bias: [b0, b1],
+            even,
+            odd: even.map(|m| _mm256_srli_epi64::<32>(m)),
+            shift: small.map(|small| _mm256_andnot_si256(small, shift)),
+            tail,
+        }
     }
 
     /// The codes of 16 accumulators.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn codes(&self, acc: [__m256i; 2]) -> __m128i {
-        let low = self.scale(acc[0], 0);
-        let high = self.scale(acc[1], 1);
         // Saturating on the way changes nothing: codes are clamped to less in the end.
-        let wide = _mm256_packs_epi32(low, high);
-        let wide = _mm256_adds_epi16(wide, _mm256_set1_epi16(i16::from(self.tail.zero)));
+        let mut q = _mm256_packs_epi32(self.apply(acc[0], 0), self.apply(acc[1], 1));
+        if WAY == ANY {
+            q = _mm256_adds_epi16(q, q);
+        }
+        let zero = _mm256_set1_epi16(2 * i16::from(self.tail.zero) + 1);
+        let wide = _mm256_srai_epi16::<1>(_mm256_adds_epi16(q, zero));
         let narrow = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi16(wide, wide));
         let codes = _mm256_castsi256_si128(narrow);
         let codes = _mm_max_epi8(codes, _mm_set1_epi8(self.tail.clamp.lo));
         _mm_min_epi8(codes, _mm_set1_epi8(self.tail.clamp.hi))
     }
 
-    /// `mul_q31(shl_saturating(acc, shift), mantissa)` lane by lane.
+    /// `q` of [`crate::way`]; of [`Way::Any`] the half, rounded.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn scale(&self, mut acc: __m256i, half: usize) -> __m256i {
-        if self.tail.shift > 0 {
-            let count = _mm_cvtsi32_si128(i32::from(self.tail.shift));
-            let shifted = _mm256_sll_epi32(acc, count);
-            let fits = _mm256_cmpeq_epi32(_mm256_sra_epi32(shifted, count), acc);
+    fn apply(&self, mut acc: __m256i, half: usize) -> __m256i {
+        let shift = self.shift[half];
+        if WAY == ANY {
+            let shifted = _mm256_sllv_epi32(acc, shift);
+            let fits = _mm256_cmpeq_epi32(_mm256_srav_epi32(shifted, shift), acc);
             let limit = _mm256_xor_si256(_mm256_srai_epi32::<31>(acc), _mm256_set1_epi32(i32::MAX));
             acc = _mm256_blendv_epi8(limit, shifted, fits);
+        } else if WAY == LANES {
+            acc = _mm256_sllv_epi32(acc, shift);
         }
-        let round = _mm256_set1_epi64x(1 << 30);
-        let even = _mm256_add_epi64(_mm256_mul_epi32(acc, self.even[half]), round);
+        let even = _mm256_mul_epi32(acc, self.even[half]);
         let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(acc), self.odd[half]);
-        let odd = _mm256_add_epi64(odd, round);
+        if WAY != ANY {
+            return _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
+        }
+        let [even, odd] = [even, odd].map(|x| _mm256_add_epi64(x, _mm256_set1_epi64x(1 << 30)));
         _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<31>(even), _mm256_slli_epi64::<1>(odd))
     }
 }
@@ -121,15 +142,28 @@ impl Head {
 #[target_feature(enable = "avx2")]
 unsafe fn rows(job: &Rows) {
     debug_assert!(job.depth == job.groups * LAYOUT.group, "rows are gathered");
-    let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
-    for panel in 0..job.channels.div_ceil(LANES) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match job.tail.way {
+            Way::Mantissas => panels::<MANTISSAS>(job),
+            Way::Lanes => panels::<LANES>(job),
+            Way::Any => panels::<ANY>(job),
+        }
+    }
+}
+
+/// # Safety
+/// As [`Kernel::rows`].
+#[target_feature(enable = "avx2")]
+unsafe fn panels<const WAY: u8>(job: &Rows) {
+    let size = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
+    for panel in 0..job.channels.div_ceil(PANEL) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
         unsafe {
-            let base = job.panels.add(panel * panel_bytes);
-            let head = Head::load(base, job.tail);
-            let weights = base.add(8 * LANES);
-            let left = (job.channels - panel * LANES).min(LANES);
-            let strip = Strip { head, weights, out: job.out.add(panel * LANES), left };
+            let base = job.panels.add(panel * size);
+            let left = (job.channels - panel * PANEL).min(PANEL);
+            let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
+            let strip = Strip { head: Head::<WAY>::load(base, job.tail), weights, out, left };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
                 strip.tile::<6>(job, pixel);
@@ -147,15 +181,15 @@ unsafe fn rows(job: &Rows) {
 }
 
 /// All pixels of a panel.
-struct Strip {
-    head: Head,
+struct Strip<const WAY: u8> {
+    head: Head<WAY>,
     weights: *const i8,
     out: *mut i8,
     /// Channels there are.
     left: usize,
 }
 
-impl Strip {
+impl<const WAY: u8> Strip<WAY> {
     /// `M` pixels times 16 channels.
     ///
     /// # Safety
@@ -193,10 +227,10 @@ impl Strip {
 pub(super) unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        if count == LANES {
+        if count == PANEL {
             _mm_storeu_si128(out.cast(), codes);
         } else {
-            let mut bytes = [0i8; LANES];
+            let mut bytes = [0i8; PANEL];
             _mm_storeu_si128(bytes.as_mut_ptr().cast(), codes);
             out.copy_from_nonoverlapping(bytes.as_ptr(), count);
         }
@@ -212,10 +246,10 @@ pub(super) unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
 unsafe fn load(codes: *const i8, count: usize) -> __m128i {
     // SAFETY: the caller's promise.
     unsafe {
-        if count == LANES {
+        if count == PANEL {
             return _mm_loadu_si128(codes.cast());
         }
-        let mut bytes = [0i8; LANES];
+        let mut bytes = [0i8; PANEL];
         bytes.as_mut_ptr().copy_from_nonoverlapping(codes, count);
         _mm_loadu_si128(bytes.as_ptr().cast())
     }
@@ -225,54 +259,163 @@ unsafe fn load(codes: *const i8, count: usize) -> __m128i {
 /// As [`Kernel::taps`].
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn taps(job: &Taps) {
-    let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
-    for panel in 0..job.channels.div_ceil(LANES) {
+    let size = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
+    for panel in 0..job.channels.div_ceil(PANEL) {
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
-            let base = job.panels.add(panel * panel_bytes);
-            let left = (job.channels - panel * LANES).min(LANES);
-            match (left, job.groups) {
-                (LANES, 5) => taps_of_panel::<LANES, 5>(job, base, panel, left),
-                (LANES, _) => taps_of_panel::<LANES, 0>(job, base, panel, left),
-                _ => taps_of_panel::<0, 0>(job, base, panel, left),
+            let base = job.panels.add(panel * size);
+            match job.tail.way {
+                Way::Mantissas => Depthwise::<MANTISSAS>::new(job, base, panel).any_width(),
+                Way::Lanes => Depthwise::<LANES>::new(job, base, panel).any_width(),
+                Way::Any => Depthwise::<ANY>::new(job, base, panel).pixels::<0>(),
             }
         }
     }
 }
 
-/// All pixels of one panel. `LEFT` channels and `GROUPS` groups, 0 for any number of them: 3x3
-/// windows, of five groups, come out without a loop.
-///
-/// # Safety
-/// As [`Kernel::taps`], `base` being the panel.
-#[target_feature(enable = "avx2")]
-unsafe fn taps_of_panel<const LEFT: usize, const GROUPS: usize>(
-    job: &Taps,
-    base: *const i8,
-    panel: usize,
+/// Two pairs of rows of 16 channels side by side: the first pair's channels in two registers, then
+/// the second's.
+type Pairs = [__m256i; 4];
+
+/// One panel of a depthwise convolution.
+struct Depthwise<'a, const WAY: u8> {
+    job: &'a Taps,
+    head: Head<WAY>,
+    weights: *const __m256i,
+    /// First channel.
+    at: usize,
+    /// Channels there are.
     left: usize,
-) {
-    let left = if LEFT > 0 { LEFT } else { left };
-    let groups = if GROUPS > 0 { GROUPS } else { job.groups };
-    // SAFETY: the caller's promise.
-    unsafe {
-        let head = Head::load(base, job.tail);
-        let weights = base.add(8 * LANES).cast::<__m256i>();
-        for pixel in 0..job.pixels {
-            let taps = job.taps.add(pixel * job.step);
-            let mut acc = head.bias;
-            for group in 0..groups {
-                let [a, b] = [0, 1].map(|i| {
-                    let tap = *taps.add(2 * group + i);
-                    _mm256_cvtepi8_epi16(load(tap.add(panel * LANES), left))
-                });
-                let w = weights.add(2 * group);
-                let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(w));
-                let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(w.add(1)));
-                acc = [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)];
-            }
-            store(head.codes(acc), job.out.add(pixel * job.out_stride + panel * LANES), left);
+}
+
+impl<'a, const WAY: u8> Depthwise<'a, WAY> {
+    /// # Safety
+    /// The job's panel is at `base`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn new(job: &'a Taps, base: *const i8, panel: usize) -> Self {
+        let left = (job.channels - panel * PANEL).min(PANEL);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (head, weights) = (Head::load(base, job.tail), base.add(8 * PANEL).cast());
+            Self { job, head, weights, at: panel * PANEL, left }
         }
+    }
+
+    /// # Safety
+    /// As [`Self::pixels`].
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn any_width(&self) {
+        let job = self.job;
+        let shared = [job.rows, job.columns] == [3, 3] && job.step < 9;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self.left, shared) {
+                (PANEL, true) => self.three_by_three::<PANEL>(),
+                (PANEL, false) => self.pixels::<PANEL>(),
+                (_, true) => self.three_by_three::<0>(),
+                (_, false) => self.pixels::<0>(),
+            }
+        }
+    }
+
+    /// `LEFT` channels; 0: any number of them.
+    ///
+    /// # Safety
+    /// The job's pointers hold.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn pixels<const LEFT: usize>(&self) {
+        let job = self.job;
+        let (columns, per_column) =
+            if job.filled { (job.columns, job.rows.div_ceil(2)) } else { (1, job.groups) };
+        for pixel in 0..job.pixels {
+            let mut acc = self.head.bias;
+            for (column, part) in (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p))) {
+                let tap = pixel * job.step + column * job.rows + 2 * part;
+                // SAFETY: the caller's promise; there are pointers for whole groups.
+                unsafe {
+                    let [a, b] = [tap, tap + 1].map(|tap| self.tap::<LEFT>(tap));
+                    let pairs = [_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)];
+                    self.add(&mut acc, column * per_column + part, pairs);
+                }
+            }
+            // SAFETY: a pixel of the job.
+            unsafe { self.finish::<LEFT>(pixel, acc) };
+        }
+    }
+
+    /// Windows of three columns that share columns with their neighbours; each is put side by side
+    /// once.
+    ///
+    /// # Safety
+    /// As [`Self::pixels`].
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn three_by_three<const LEFT: usize>(&self) {
+        let (pixels, step) = (self.job.pixels, self.job.step / 3);
+        // SAFETY: the caller's promise; the fourth weight of a column is zero.
+        unsafe {
+            let column = |i: usize| -> Pairs {
+                let [a, b, c] = [3 * i, 3 * i + 1, 3 * i + 2].map(|tap| self.tap::<LEFT>(tap));
+                [
+                    _mm256_unpacklo_epi16(a, b),
+                    _mm256_unpackhi_epi16(a, b),
+                    _mm256_unpacklo_epi16(c, c),
+                    _mm256_unpackhi_epi16(c, c),
+                ]
+            };
+            let (mut a, mut b) = (column(0), column(1));
+            for pixel in 0..pixels {
+                let c = column(step * pixel + 2);
+                let mut acc = self.head.bias;
+                for (i, [p, q, r, s]) in [a, b, c].into_iter().enumerate() {
+                    self.add(&mut acc, 2 * i, [p, q]);
+                    self.add(&mut acc, 2 * i + 1, [r, s]);
+                }
+                self.finish::<LEFT>(pixel, acc);
+                if step == 1 {
+                    (a, b) = (b, c);
+                } else if pixel + 1 < pixels {
+                    (a, b) = (c, column(step * pixel + 3));
+                }
+            }
+        }
+    }
+
+    /// The codes under one pointer, as words.
+    ///
+    /// # Safety
+    /// A tap of the job.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn tap<const LEFT: usize>(&self, tap: usize) -> __m256i {
+        let left = if LEFT > 0 { LEFT } else { self.left };
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_cvtepi8_epi16(load((*self.job.taps.add(tap)).add(self.at), left)) }
+    }
+
+    /// # Safety
+    /// The panel has that group.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add(&self, acc: &mut [__m256i; 2], group: usize, pairs: [__m256i; 2]) {
+        for (i, (acc, pairs)) in acc.iter_mut().zip(pairs).enumerate() {
+            // SAFETY: the caller's promise.
+            let weights = unsafe { _mm256_loadu_si256(self.weights.add(2 * group + i)) };
+            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, weights));
+        }
+    }
+
+    /// # Safety
+    /// A pixel of the job.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn finish<const LEFT: usize>(&self, pixel: usize, acc: [__m256i; 2]) {
+        let left = if LEFT > 0 { LEFT } else { self.left };
+        // SAFETY: the caller's promise.
+        unsafe { store(self.head.codes(acc), self.job.out.add(pixel * self.job.out_stride + self.at), left) };
     }
 }
 
@@ -285,8 +428,8 @@ pub(super) unsafe fn sum(job: &Sum) {
     let offset = _mm256_set1_epi32(job.offset);
     let shift = _mm_cvtsi32_si128(i32::from(job.shift));
     let (lo, hi) = (_mm_set1_epi8(job.clamp.lo), _mm_set1_epi8(job.clamp.hi));
-    for at in (0..job.len).step_by(LANES) {
-        let left = (job.len - at).min(LANES);
+    for at in (0..job.len).step_by(PANEL) {
+        let left = (job.len - at).min(PANEL);
         // SAFETY: `at + left <= len`; an operand that is the result is read before it is written.
         unsafe {
             let a = _mm256_cvtepi8_epi16(load(job.a.add(at), left));
@@ -306,14 +449,14 @@ pub(super) unsafe fn sum(job: &Sum) {
 /// `cells` has room for two bytes per code.
 #[target_feature(enable = "avx2")]
 unsafe fn widen(codes: &[i8], cells: *mut i8) {
-    let (blocks, rest) = codes.as_chunks::<LANES>();
+    let (blocks, rest) = codes.as_chunks::<PANEL>();
     // SAFETY: the caller's promise.
     unsafe {
         for (i, block) in blocks.iter().enumerate() {
             let wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.as_ptr().cast()));
             _mm256_storeu_si256(cells.cast::<__m256i>().add(i), wide);
         }
-        let done = blocks.len() * LANES;
+        let done = blocks.len() * PANEL;
         for (i, &code) in rest.iter().enumerate() {
             cells.cast::<i16>().add(done + i).write_unaligned(i16::from(code));
         }

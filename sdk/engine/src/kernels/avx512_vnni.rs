@@ -11,18 +11,13 @@ use offshoot_core::graph::Clamp;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
-use crate::way::{self, Way};
+use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
 /// Output channels of a panel of rows: one register.
 const PANEL: usize = 16;
 
 /// Channels of a panel of taps: as many codes as a register holds.
 const WIDE: usize = 4 * PANEL;
-
-// [`Way`] as numbers, which constant parameters must be.
-const MANTISSAS: u8 = Way::Mantissas as u8;
-const LANES: u8 = Way::Lanes as u8;
-const ANY: u8 = Way::Any as u8;
 
 /// Proof that the processor has AVX-512 with VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +58,9 @@ impl Kernel for Avx512Vnni {
         group: 4,
         wide: false,
         excess: 128,
-        filled: false,
+        filled: 1,
     };
-    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, wide: false, excess: 128, filled: true };
+    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, wide: false, excess: 128, filled: 4 };
     const TILE: usize = 12;
 
     #[inline]
@@ -87,7 +82,7 @@ impl Kernel for Avx512Vnni {
     }
 }
 
-/// What turns 16 accumulators into twice their results, less what rounding will add.
+/// What 16 accumulators are multiplied with.
 #[derive(Clone, Copy)]
 struct Scale<const WAY: u8> {
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
@@ -109,41 +104,39 @@ impl<const WAY: u8> Scale<WAY> {
         Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
     }
 
-    /// `shl_saturating(acc, shift) * mantissa >> 30`, saturated where that is beyond 16 bits.
+    /// `q` of [`crate::way`]; of [`Way::Any`] the half, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn doubled(self, mut acc: __m512i) -> __m512i {
+    fn apply(self, mut acc: __m512i) -> __m512i {
         const ODD: __mmask16 = 0b1010_1010_1010_1010;
+        if WAY == ANY {
+            let shifted = _mm512_sllv_epi32(acc, self.shift);
+            let fits = _mm512_cmpeq_epi32_mask(_mm512_srav_epi32(shifted, self.shift), acc);
+            let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(acc), _mm512_set1_epi32(i32::MAX));
+            acc = _mm512_mask_mov_epi32(limit, fits, shifted);
+        } else if WAY == LANES {
+            acc = _mm512_sllv_epi32(acc, self.shift);
+        }
+        let even = _mm512_mul_epi32(acc, self.even);
+        let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd);
         if WAY != ANY {
-            if WAY == LANES {
-                acc = _mm512_sllv_epi32(acc, self.shift);
-            }
-            let even = _mm512_mul_epi32(acc, self.even);
-            let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd);
             return _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, !ODD, even);
         }
-        let shifted = _mm512_sllv_epi32(acc, self.shift);
-        let fits = _mm512_cmpeq_epi32_mask(_mm512_srav_epi32(shifted, self.shift), acc);
-        let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(acc), _mm512_set1_epi32(i32::MAX));
-        acc = _mm512_mask_mov_epi32(limit, fits, shifted);
-        // 64 bits saturate to 32 on the way.
-        let even = _mm512_srai_epi64::<30>(_mm512_mul_epi32(acc, self.even));
-        let odd = _mm512_srai_epi64::<30>(_mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd));
-        let [low, high] = [i32::MIN, i32::MAX].map(|limit| _mm512_set1_epi64(limit.into()));
-        let [even, odd] = [even, odd].map(|q| _mm512_min_epi64(_mm512_max_epi64(q, low), high));
-        _mm512_mask_mov_epi32(even, ODD, _mm512_slli_epi64::<32>(odd))
+        let [even, odd] = [even, odd].map(|x| _mm512_add_epi64(x, _mm512_set1_epi64(1 << 30)));
+        _mm512_mask_mov_epi32(_mm512_srli_epi64::<31>(even), ODD, _mm512_slli_epi64::<1>(odd))
     }
 }
 
-/// Four registers of doubled results to codes, in the order in which `VPACKSSDW` and `VPACKSSWB`
-/// leave them.
+/// Four registers of products to codes, in the order in which `VPACKSSDW` and `VPACKSSWB` leave them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn codes([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
+fn codes<const WAY: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
     // Saturating on the way changes nothing: codes are clamped to less in the end.
     let zero = _mm512_set1_epi16(2 * i16::from(tail.zero) + 1);
-    let halves = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)];
-    let [low, high] = halves.map(|doubled| _mm512_srai_epi16::<1>(_mm512_adds_epi16(doubled, zero)));
+    let [low, high] = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)].map(|q| {
+        let q = if WAY == ANY { _mm512_adds_epi16(q, q) } else { q };
+        _mm512_srai_epi16::<1>(_mm512_adds_epi16(q, zero))
+    });
     clamped(low, high, tail.clamp)
 }
 
@@ -315,11 +308,11 @@ impl Strip {
                 *scale = Scale::new(head(n, 1), job.tail.shift);
             }
             unrolled!(m < M, {
-                let mut doubled = [_mm512_setzero_si512(); 4];
+                let mut products = [_mm512_setzero_si512(); 4];
                 for (n, (acc, scale)) in acc[m].into_iter().zip(scales).enumerate() {
-                    doubled[n] = scale.doubled(acc);
+                    products[n] = scale.apply(acc);
                 }
-                let codes = _mm512_permutexvar_epi32(order, codes(doubled, job.tail));
+                let codes = _mm512_permutexvar_epi32(order, codes::<WAY>(products, job.tail));
                 store(codes, self.out.add((pixel + m) * job.out_stride), self.left);
             });
         }
@@ -414,7 +407,7 @@ impl Depthwise<'_> {
                 return self.three_by_three::<LEFT, WAY>(&scales);
             }
             let (columns, per_column) =
-                if job.filled { (job.columns, (job.rows + 1) / 4) } else { (1, job.groups) };
+                if job.filled { (job.columns, job.rows.div_ceil(4)) } else { (1, job.groups) };
             for pixel in 0..job.pixels {
                 let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
                 for (column, part) in (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p))) {
@@ -535,9 +528,9 @@ impl Depthwise<'_> {
         scales: &[Scale<WAY>; 4],
     ) {
         let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
-        let doubled = [0, 1, 2, 3].map(|i| scales[i].doubled(acc[i]));
+        let products = [0, 1, 2, 3].map(|i| scales[i].apply(acc[i]));
         // SAFETY: the caller's promise.
-        unsafe { store(codes(doubled, tail), self.out.add(pixel * self.job.out_stride), left) };
+        unsafe { store(codes::<WAY>(products, tail), self.out.add(pixel * self.job.out_stride), left) };
     }
 }
 

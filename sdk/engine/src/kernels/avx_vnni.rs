@@ -4,10 +4,12 @@
 //! taps and sums are those of AVX2.
 
 use core::arch::x86_64::*;
+use core::hint::black_box;
 
-use super::avx2::{self, Head, LANES, ORDER, store};
+use super::avx2::{self, Head, ORDER, PANEL, store};
 use super::job::{Kernel, Rows, Sum, Taps};
 use crate::pack::Layout;
+use crate::way::{ANY, LANES, MANTISSAS, Way};
 
 /// Proof that the processor has AVX2 and AVX-VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl AvxVnni {
 }
 
 impl Kernel for AvxVnni {
-    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, wide: false, excess: 128, filled: false };
+    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, wide: false, excess: 128, filled: 1 };
     const TAPS: Layout = avx2::LAYOUT;
     const TILE: usize = 6;
 
@@ -52,15 +54,29 @@ impl Kernel for AvxVnni {
 /// As [`Kernel::rows`].
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn rows(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match job.tail.way {
+            Way::Mantissas => panels::<MANTISSAS>(job),
+            Way::Lanes => panels::<LANES>(job),
+            Way::Any => panels::<ANY>(job),
+        }
+    }
+}
+
+/// # Safety
+/// As [`Kernel::rows`].
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn panels<const WAY: u8>(job: &Rows) {
     let size = AvxVnni::ROWS.panel_bytes(job.groups * 4);
-    for panel in 0..job.channels.div_ceil(LANES) {
+    for panel in 0..job.channels.div_ceil(PANEL) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
         unsafe {
             let base = job.panels.add(panel * size);
-            let head = Head::load(base, job.tail);
-            let weights = base.add(8 * LANES);
-            let left = (job.channels - panel * LANES).min(LANES);
-            let strip = Strip { head, weights, out: job.out.add(panel * LANES), left };
+            let left = (job.channels - panel * PANEL).min(PANEL);
+            let sign = black_box(_mm256_set1_epi8(-128));
+            let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
+            let strip = Strip { head: Head::<WAY>::load(base, job.tail), weights, out, left, sign };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
                 strip.tile::<6>(job, pixel);
@@ -78,15 +94,17 @@ unsafe fn rows(job: &Rows) {
 }
 
 /// All pixels of a panel.
-struct Strip {
-    head: Head,
+struct Strip<const WAY: u8> {
+    head: Head<WAY>,
     weights: *const i8,
     out: *mut i8,
     /// Channels there are.
     left: usize,
+    /// The sign bit of every byte, of origin unknown to the compiler; see `avx512_vnni.rs`.
+    sign: __m256i,
 }
 
-impl Strip {
+impl<const WAY: u8> Strip<WAY> {
     /// `M` pixels times 16 channels.
     ///
     /// # Safety
@@ -95,7 +113,6 @@ impl Strip {
     #[target_feature(enable = "avx2,avxvnni")]
     unsafe fn tile<const M: usize>(&self, job: &Rows, pixel: usize) {
         let mut acc = [self.head.bias; M];
-        let sign = _mm256_set1_epi8(-128);
         // SAFETY: a row has `groups` fours of cells, the panel `groups` pairs of registers.
         unsafe {
             let cells = job.cells.add(pixel * job.stride);
@@ -104,7 +121,7 @@ impl Strip {
                 let (w0, w1) = (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)));
                 for (m, acc) in acc.iter_mut().enumerate() {
                     let four = cells.add(m * job.stride).cast::<i32>().add(group).read_unaligned();
-                    let four = _mm256_xor_si256(_mm256_set1_epi32(four), sign);
+                    let four = _mm256_xor_si256(_mm256_set1_epi32(four), self.sign);
                     acc[0] = _mm256_dpbusd_avx_epi32(acc[0], four, w0);
                     acc[1] = _mm256_dpbusd_avx_epi32(acc[1], four, w1);
                 }
