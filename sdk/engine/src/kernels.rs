@@ -6,14 +6,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod drive;
-#[cfg_attr(
-    not(any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "arm", target_os = "linux")
-    )),
-    allow(dead_code)
-)] // nobody reads
+#[allow(dead_code)] // what no kernel of this processor reads
 pub(crate) mod job;
 pub(crate) mod run;
 #[cfg(feature = "std")]

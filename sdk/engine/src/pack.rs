@@ -39,6 +39,9 @@ pub(crate) struct Constants<'a, F> {
 }
 
 impl Layout {
+    /// Codes as they lie, for the rest of a constant.
+    pub const PLAIN: Self = Self { lanes: &[0], group: 1, wide: false, excess: 0, filled: 1 };
+
     /// Bytes of a weight or a gathered code.
     pub const fn width(&self) -> usize {
         if self.wide { 2 } else { 1 }

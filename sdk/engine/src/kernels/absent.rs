@@ -14,7 +14,7 @@ impl Absent {
     }
 }
 
-const LAYOUT: Layout = Layout { lanes: &[0], group: 1, wide: false, excess: 0, filled: 1 };
+const LAYOUT: Layout = Layout { lanes: &[0], ..Layout::PLAIN };
 
 impl Kernel for Absent {
     const ROWS: Layout = LAYOUT;

@@ -16,7 +16,7 @@ pub(super) const PANEL: usize = 16;
 /// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
 pub(super) const ORDER: [u8; PANEL] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
 
-pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, excess: 0, filled: 4 };
+pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,11 +56,10 @@ impl Kernel for Avx512Vnni {
     const ROWS: Layout = Layout {
         lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         group: 4,
-        wide: false,
         excess: 128,
-        filled: 1,
+        ..Layout::PLAIN
     };
-    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, wide: false, excess: 128, filled: 4 };
+    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, excess: 128, filled: 4, ..Layout::PLAIN };
     const TILE: usize = 12;
 
     #[inline]

@@ -27,7 +27,7 @@ impl AvxVnni {
 }
 
 impl Kernel for AvxVnni {
-    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, wide: false, excess: 128, filled: 1 };
+    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, excess: 128, ..Layout::PLAIN };
     const TAPS: Layout = avx2::LAYOUT;
     const TILE: usize = 6;
 

@@ -19,7 +19,7 @@ const LANES: usize = 4;
 /// Products that three instructions add up.
 const GROUP: usize = 16;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, wide: false, excess: 0, filled: 1 };
+const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, ..Layout::PLAIN };
 
 kernel!(Neon: "neon", LAYOUT, tile 4, grain 8, rows, neon_taps::taps);
 

@@ -14,12 +14,8 @@ use crate::pack::Layout;
 pub(super) const LANES: usize = 16;
 
 /// Weights lie tap by tap.
-pub(super) const LAYOUT: Layout = Layout {
-    lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-    group: 1,
-    wide: false,
-    excess: 0,
-};
+pub(super) const LAYOUT: Layout =
+    Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], ..Layout::PLAIN };
 
 /// # Safety
 /// As [`Kernel::taps`](super::job::Kernel::taps).
