@@ -117,13 +117,15 @@ impl Packing {
         let size = packed.len() / self.groups;
         for (group, panels) in packed.chunks_exact_mut(size).enumerate() {
             let channels_here = channels / self.groups;
-            let weight = |channel: usize, place: usize| {
+            let weight = |channel: usize, place: usize, row: &mut [i8]| {
                 if depthwise {
                     // Kernels go down the columns, the package along the rows.
-                    let place = place % rows * columns + place / rows;
-                    codes[place * channels + channel]
+                    let places = (0..columns).flat_map(|x| (0..rows).map(move |y| y * columns + x));
+                    for (slot, place) in row.iter_mut().zip(places.skip(place)) {
+                        *slot = codes[place * channels + channel];
+                    }
                 } else {
-                    codes[channel * fan_in + place]
+                    row.copy_from_slice(&codes[channel * fan_in + place..][..row.len()]);
                 }
             };
             let constants = Constants {
