@@ -128,13 +128,15 @@ impl Packing {
         let size = packed.len() / self.groups;
         for (group, panels) in packed.chunks_exact_mut(size).enumerate() {
             let channels_here = channels / self.groups;
-            let weight = |channel: usize, place: usize| {
+            let weight = |channel: usize, place: usize, row: &mut [i8]| {
                 if depthwise {
                     // Kernels go down the columns, the package along the rows.
-                    let (x, y) = (place / column, place % column);
-                    if y < rows { codes[(y * columns + x) * channels + channel] } else { 0 }
+                    let places = (0..columns).flat_map(|x| (0..column).map(move |y| (x, y)));
+                    for (slot, (x, y)) in row.iter_mut().zip(places.skip(place)) {
+                        *slot = if y < rows { codes[(y * columns + x) * channels + channel] } else { 0 };
+                    }
                 } else {
-                    codes[channel * fan_in + place]
+                    row.copy_from_slice(&codes[channel * fan_in + place..][..row.len()]);
                 }
             };
             let constants = Constants {

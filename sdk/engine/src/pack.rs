@@ -7,7 +7,11 @@
 //! ```
 //!
 //! Biases have `(zero point + excess) * sum of weights` taken off, so that kernels multiply codes as
-//! they are (or all of them moved up); the border of a map is then a border of zero points. Sums may wrap: the true one fits.
+//! they are (or all of them moved up); the border of a map is then a border of zero points. Sums may
+//! wrap: the true one fits.
+
+/// Weights of a channel that are moved at a time: a multiple of every group.
+const PLACES: usize = 64;
 
 /// How a kernel wants its panels.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +30,7 @@ pub(crate) struct Layout {
 
 /// The constants of one convolution, or of one group of it.
 pub(crate) struct Constants<'a, F> {
-    /// The weight of an output channel at a place of its window.
+    /// Copies the weights of an output channel from a place of its window on.
     pub weight: F,
     pub bias: &'a [u8],
     pub mantissas: &'a [u8],
@@ -68,48 +72,76 @@ impl Layout {
     }
 
     /// Writes the panels; lanes and places beyond the last get zeros.
-    pub fn pack(&self, constants: &Constants<'_, impl Fn(usize, usize) -> i8>, packed: &mut [i8]) {
+    pub fn pack(&self, constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>, packed: &mut [i8]) {
         let lanes = self.lanes.len();
         for (panel, bytes) in packed.chunks_exact_mut(self.panel_bytes(constants.fan_in)).enumerate() {
             let (head, weights) = bytes.split_at_mut(8 * lanes);
             for (lane, &channel) in self.lanes.iter().enumerate() {
                 let channel = panel * lanes + usize::from(channel);
-                let (bias, mantissa) = constants.head(channel, self.excess);
+                let sum = self.lane(constants, channel, lane, weights);
+                let (bias, mantissa) =
+                    constants.head(channel, sum.wrapping_mul(constants.zero + self.excess));
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
-            for (group, cells) in weights.chunks_exact_mut(lanes * self.group * self.width()).enumerate() {
-                for (cell, slot) in cells.chunks_exact_mut(self.width()).enumerate() {
-                    let channel = panel * lanes + usize::from(self.lanes[cell / self.group]);
-                    let place = group * self.group + cell % self.group;
-                    let weight = constants.weight(channel, place);
-                    slot[0] = weight;
-                    if let Some(high) = slot.get_mut(1) {
-                        *high = weight >> 7;
-                    }
+        }
+    }
+
+    /// Writes the weights of one channel into its lane of a panel; gives their sum.
+    fn lane(
+        &self,
+        constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
+        channel: usize,
+        lane: usize,
+        weights: &mut [i8],
+    ) -> i32 {
+        let (lanes, width) = (self.lanes.len(), self.width());
+        let mut sum = 0;
+        for (block, cells) in weights.chunks_mut(lanes * PLACES * width).enumerate() {
+            let mut row = [0i8; PLACES];
+            let start = block * PLACES;
+            let here = constants.fan_in.saturating_sub(start).min(PLACES);
+            if channel < constants.channels {
+                (constants.weight)(constants.first + channel, start, &mut row[..here]);
+            }
+            sum += row.iter().map(|&w| i32::from(w)).sum::<i32>();
+            let mut wide = [0i8; 2 * PLACES];
+            let row = if self.wide {
+                for (pair, &weight) in wide.as_chunks_mut().0.iter_mut().zip(&row) {
+                    *pair = [weight, weight >> 7];
                 }
+                &wide[..]
+            } else {
+                &row[..]
+            };
+            match self.group * width {
+                1 => scatter::<1>(row, cells, lane, lanes),
+                2 => scatter::<2>(row, cells, lane, lanes),
+                4 => scatter::<4>(row, cells, lane, lanes),
+                8 => scatter::<8>(row, cells, lane, lanes),
+                bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
             }
         }
+        sum
     }
 }
 
-impl<F: Fn(usize, usize) -> i8> Constants<'_, F> {
-    fn weight(&self, channel: usize, place: usize) -> i8 {
-        if channel < self.channels && place < self.fan_in {
-            (self.weight)(self.first + channel, place)
-        } else {
-            0
-        }
+/// Writes groups of `N` bytes, `lanes` groups from one to the next.
+fn scatter<const N: usize>(row: &[i8], cells: &mut [i8], lane: usize, lanes: usize) {
+    let groups = cells.as_chunks_mut::<N>().0[lane..].iter_mut().step_by(lanes);
+    for (slot, group) in groups.zip(row.as_chunks::<N>().0) {
+        *slot = *group;
     }
+}
 
-    /// Corrected bias and mantissa.
-    fn head(&self, channel: usize, excess: i32) -> (i32, i32) {
+impl<F> Constants<'_, F> {
+    /// Bias and mantissa of a channel, the bias less `less`.
+    fn head(&self, channel: usize, less: i32) -> (i32, i32) {
         if channel >= self.channels {
             return (0, 0);
         }
         let index = self.first + channel;
-        let sum: i32 = (0..self.fan_in).map(|place| i32::from((self.weight)(index, place))).sum();
-        let bias = word(self.bias, index).wrapping_sub(sum.wrapping_mul(self.zero + excess));
+        let bias = word(self.bias, index).wrapping_sub(less);
         (bias, word(self.mantissas, index))
     }
 }
