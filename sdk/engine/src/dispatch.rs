@@ -35,6 +35,9 @@ macro_rules! by_isa {
     };
 }
 
+#[cfg(all(test, feature = "std", target_os = "linux"))]
+pub(crate) use by_isa;
+
 /// What kernels make of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {

@@ -34,3 +34,6 @@ mod neon_dot_taps;
 pub(crate) mod neon_i8mm;
 #[cfg(target_arch = "aarch64")]
 mod neon_taps;
+
+#[cfg(all(test, feature = "std", target_os = "linux"))]
+mod tests;

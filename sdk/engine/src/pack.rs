@@ -119,6 +119,7 @@ impl Layout {
                 2 => scatter::<2>(row, cells, lane, lanes),
                 4 => scatter::<4>(row, cells, lane, lanes),
                 8 => scatter::<8>(row, cells, lane, lanes),
+                16 => scatter::<16>(row, cells, lane, lanes),
                 bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
             }
         }

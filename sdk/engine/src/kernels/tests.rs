@@ -1,0 +1,269 @@
+//! Every kernel's jobs against plain sums, in memory that ends exactly where the job's does: behind
+//! it lies a page that does not exist, so that a read or a write too far ends the program.
+
+use std::fs::File;
+use std::ops::{Deref, DerefMut};
+use std::{vec, vec::Vec};
+
+use memmap2::{MmapMut, MmapOptions};
+use offshoot_core::graph::Clamp;
+use offshoot_core::quant;
+
+use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
+use crate::dispatch::by_isa;
+use crate::isa::{Isa, Kind};
+use crate::pack::{Constants, Layout};
+use crate::way::Way;
+
+/// The largest that Linux has on ARM.
+const PAGE: usize = 64 << 10;
+
+/// Bytes behind which there is nothing.
+struct Guarded {
+    map: MmapMut,
+    len: usize,
+}
+
+impl Guarded {
+    fn new(len: usize) -> Self {
+        let (file, size) = (tempfile::tempfile().unwrap(), len.next_multiple_of(PAGE));
+        File::set_len(&file, size as u64).unwrap();
+        // SAFETY: a private map of a file that nobody else knows; the page behind the file's end is
+        // mapped and must not be touched, which is the point.
+        let map = unsafe { MmapOptions::new().len(size + PAGE).map_copy(&file) }.unwrap();
+        Self { map, len }
+    }
+
+    fn filled(codes: &[i8]) -> Self {
+        let mut guarded = Self::new(codes.len());
+        guarded.copy_from_slice(codes);
+        guarded
+    }
+}
+
+impl Deref for Guarded {
+    type Target = [i8];
+
+    fn deref(&self) -> &[i8] {
+        let end = self.map.len() - PAGE;
+        bytemuck::cast_slice(&self.map[end - self.len..end])
+    }
+}
+
+impl DerefMut for Guarded {
+    fn deref_mut(&mut self) -> &mut [i8] {
+        let end = self.map.len() - PAGE;
+        bytemuck::cast_slice_mut(&mut self.map[end - self.len..end])
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
+
+    fn codes(&mut self, n: usize) -> Vec<i8> {
+        (0..n).map(|_| self.next() as i8).collect()
+    }
+}
+
+/// One layer's constants, and the same packed.
+struct Layer {
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+    mantissas: Vec<i32>,
+    tail: Tail,
+    packed: Guarded,
+}
+
+impl Layer {
+    /// `fan_in` weights for each channel; `places` puts them where the layout has them.
+    fn random(random: &mut Random, layout: &Layout, channels: usize, fan_in: usize) -> Self {
+        let weights = random.codes(channels * fan_in);
+        let bias: Vec<i32> = (0..channels).map(|_| random.next() as i32 >> 18).collect();
+        let way = [Way::Mantissas, Way::Lanes, Way::Any][random.below(3)];
+        // Small ones suit every way.
+        let mantissas: Vec<i32> = (0..channels).map(|_| random.next() as i32 & 0xff_ffff).collect();
+        let shift = if way == Way::Any { random.below(3) as u8 } else { 0 };
+        let tail = Tail { shift, way, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
+        let constants = Constants {
+            weight: |channel: usize, place: usize, row: &mut [i8]| {
+                row.copy_from_slice(&weights[channel * fan_in + place..][..row.len()]);
+            },
+            bias: bytemuck::cast_slice(&bias),
+            mantissas: bytemuck::cast_slice(&mantissas),
+            first: 0,
+            channels,
+            fan_in,
+            zero: 0,
+        };
+        let mut packed = Guarded::new(layout.bytes(channels, fan_in));
+        layout.pack(&constants, &mut packed);
+        Self { weights, bias, mantissas, tail, packed }
+    }
+
+    /// Of codes whose zero point is 0.
+    fn want(&self, channel: usize, codes: impl Iterator<Item = i8>) -> i8 {
+        let fan_in = self.weights.len() / self.bias.len();
+        let row = self.weights[channel * fan_in..][..fan_in].iter();
+        let acc: i32 = row.zip(codes).map(|(&w, code)| i32::from(w) * i32::from(code)).sum();
+        let multiplier =
+            offshoot_core::Multiplier { mantissa: self.mantissas[channel], shift: self.tail.shift };
+        let Tail { zero, clamp, .. } = self.tail;
+        quant::requantize(self.bias[channel] + acc, multiplier, zero, clamp.lo, clamp.hi)
+    }
+}
+
+fn rows<K: Kernel>(kernel: K, random: &mut Random, pixels: usize, channels: usize, fan_in: usize) {
+    let layer = Layer::random(random, &K::ROWS, channels, fan_in);
+    let stride = K::ROWS.row_bytes(fan_in);
+    let codes: Vec<Vec<i8>> = (0..pixels).map(|_| random.codes(fan_in)).collect();
+    let mut cells = Guarded::new(pixels * stride);
+    for (row, codes) in cells.chunks_exact_mut(stride).zip(&codes) {
+        kernel.widen(codes, row);
+    }
+    let out_stride = channels + random.below(5);
+    let mut out = Guarded::new((pixels - 1) * out_stride + channels);
+    let job = Rows {
+        cells: cells.as_ptr(),
+        stride,
+        depth: stride / K::ROWS.width(),
+        pixels,
+        groups: fan_in.div_ceil(K::ROWS.group),
+        panels: layer.packed.as_ptr(),
+        channels,
+        out: out.as_mut_ptr(),
+        out_stride,
+        tail: layer.tail,
+    };
+    // SAFETY: all of it was made to measure.
+    unsafe { kernel.rows(&job) };
+    for (p, codes) in codes.iter().enumerate() {
+        for c in 0..channels {
+            let want = layer.want(c, codes.iter().copied());
+            assert_eq!(out[p * out_stride + c], want, "{pixels} x {channels} x {fan_in}: {p} {c}");
+        }
+        let gap = out[p * out_stride..].iter().take(out_stride).skip(channels);
+        assert!(gap.copied().all(|code| code == 0), "{pixels} x {channels} x {fan_in}: gap {p}");
+    }
+}
+
+fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize, stride: usize) {
+    let (pixels, column) = (1 + random.below(8), K::TAPS.column(side));
+    let filled = column > side;
+    let mut layer = Layer::random(random, &K::TAPS, channels, side * column);
+    // Filled places have no weight.
+    for (place, weight) in layer.weights.iter_mut().enumerate() {
+        if place % column >= side {
+            *weight = 0;
+        }
+    }
+    let weights = layer.weights.clone();
+    let constants = Constants {
+        weight: |channel: usize, place: usize, row: &mut [i8]| {
+            row.copy_from_slice(&weights[channel * side * column + place..][..row.len()]);
+        },
+        bias: bytemuck::cast_slice(&layer.bias),
+        mantissas: bytemuck::cast_slice(&layer.mantissas),
+        first: 0,
+        channels,
+        fan_in: side * column,
+        zero: 0,
+    };
+    K::TAPS.pack(&constants, &mut layer.packed);
+    // Columns that neighbours share, each tap in memory of its own.
+    let step = stride.min(side) * side;
+    let count = (pixels - 1) * step + side * side;
+    let codes = random.codes(count * channels);
+    let map: Vec<Guarded> = codes.chunks_exact(channels).map(Guarded::filled).collect();
+    let mut pointers: Vec<*const i8> = map.iter().map(|tap| tap.as_ptr()).collect();
+    // Kernels may read pointers, and what they point to, up to a whole group.
+    pointers.extend_from_slice(&[map[0].as_ptr(); 64]);
+    let out_stride = channels + random.below(5);
+    let mut out = Guarded::new((pixels - 1) * out_stride + channels);
+    let job = Taps {
+        taps: pointers.as_ptr(),
+        step,
+        rows: side,
+        columns: side,
+        filled,
+        pixels,
+        groups: (side * column).div_ceil(K::TAPS.group),
+        panels: layer.packed.as_ptr(),
+        channels,
+        out: out.as_mut_ptr(),
+        out_stride,
+        tail: layer.tail,
+    };
+    // SAFETY: as above.
+    unsafe { kernel.taps(&job) };
+    for p in 0..pixels {
+        for c in 0..channels {
+            let tap = |place: usize| {
+                let (x, y) = (place / column, place % column);
+                if y < side { codes[(p * step + x * side + y) * channels + c] } else { 0 }
+            };
+            let want = layer.want(c, (0..side * column).map(tap));
+            assert_eq!(out[p * out_stride + c], want, "{side}x{side}/{stride} of {channels}: {p} {c}");
+        }
+    }
+}
+
+fn sums<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
+    let [a, b] = [random.codes(len), random.codes(len)];
+    let (factors, offset, shift) = ([9000, -7000], 1 << 13, 14);
+    let clamp = Clamp { lo: -90, hi: 80 };
+    let want = |i: usize| {
+        let sum = i32::from(a[i]) * i32::from(factors[0]) + i32::from(b[i]) * i32::from(factors[1]);
+        ((sum + offset) >> shift).clamp(clamp.lo.into(), clamp.hi.into()) as i8
+    };
+    let [x, y, mut out] = [Guarded::filled(&a), Guarded::filled(&b), Guarded::new(len)];
+    let job = Sum { a: x.as_ptr(), b: y.as_ptr(), out: out.as_mut_ptr(), len, factors, offset, shift, clamp };
+    // SAFETY: as above.
+    unsafe { kernel.sum(&job) };
+    assert!((0..len).all(|i| out[i] == want(i)), "sum of {len}");
+}
+
+fn pieces<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
+    let (count, step) = (1 + random.below(4), 1 + random.below(40));
+    let codes = random.codes((count - 1) * step + len);
+    let stride = len * K::ROWS.width() + random.below(9);
+    let from = Guarded::filled(&codes);
+    let mut cells = Guarded::new((count - 1) * stride + len * K::ROWS.width());
+    let job = Pieces { codes: from.as_ptr(), step, len, count, cells: cells.as_mut_ptr(), stride };
+    // SAFETY: as above.
+    unsafe { kernel.pieces(&job) };
+    for i in 0..count {
+        let mut want = vec![0; len * K::ROWS.width()];
+        kernel.widen(&codes[i * step..][..len], &mut want);
+        assert_eq!(cells[i * stride..][..want.len()], want);
+    }
+}
+
+fn all<K: Kernel>(kernel: K) {
+    let mut random = Random(1);
+    for size in (1..=40).chain([47, 48, 49, 63, 64, 65, 80, 96, 112, 127, 128, 129]) {
+        sums(kernel, &mut random, size);
+        pieces(kernel, &mut random, size);
+        let [pixels, fan_in, channels] = [26, 40, 70].map(|n| 1 + random.below(n));
+        rows(kernel, &mut random, pixels, size, fan_in);
+        rows(kernel, &mut random, 1 + size % 27, channels, size);
+        for (side, stride) in [(1, 1), (2, 1), (3, 1), (3, 2), (3, 3), (5, 1), (5, 2), (7, 1)] {
+            taps(kernel, &mut random, size, side, stride);
+        }
+    }
+}
+
+#[test]
+fn jobs_and_nothing_behind_them() {
+    for isa in Isa::available() {
+        by_isa!(isa, kernel => all(kernel), ());
+    }
+}
