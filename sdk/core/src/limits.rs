@@ -6,6 +6,8 @@ pub const MANIFEST_BYTES: usize = 16 << 10;
 pub const GRAPH_BYTES: usize = 512 << 10;
 /// Bytes of weights: VGG19 in float is 575 MB; larger networks are not for boards.
 pub const WEIGHT_BYTES: usize = 1 << 30;
+/// Bytes of weights packed for one processor: twice the width, and padded.
+pub const PACKED_BYTES: usize = 3 << 30;
 /// Bytes of golden vectors.
 pub const GOLDEN_BYTES: usize = 4 << 20;
 /// Tensors of a graph.

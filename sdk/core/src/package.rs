@@ -17,7 +17,7 @@ mod writer;
 
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
-pub use writer::{GraphWriter, WriteError, write_package};
+pub use writer::{GraphWriter, WriteError, with_packed, write_package};
 
 use layout::Sections;
 
@@ -116,6 +116,49 @@ pub enum PackageError {
     /// The golden vectors do not decode or have other lengths.
     #[error("the golden vectors cannot be read")]
     Golden,
+    /// The packed weights' head does not decode.
+    #[error("the packed weights cannot be read")]
+    Packed,
+}
+
+/// The weights of an int8 network in the order in which one processor's kernels read them.
+///
+/// What is in them is never trusted further than as numbers: a run reads no place out of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed<'a> {
+    /// The instruction set's name, 1 to 16 letters, digits and hyphens.
+    pub target: &'a str,
+    /// What defines the order, as a number; other numbers are other orders.
+    pub order: u32,
+    /// The weights, which begin at a multiple of 64 bytes in the file.
+    pub panels: &'a [i8],
+}
+
+impl<'a> Packed<'a> {
+    /// Bytes before the panels.
+    const HEAD: usize = 64;
+
+    fn open(section: &'a [u8]) -> Option<Self> {
+        let (head, panels) = section.split_at_checked(Self::HEAD)?;
+        let (name, rest) = head.split_at(16);
+        let (order, zeros) = rest.split_first_chunk::<4>()?;
+        let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+        let target = core::str::from_utf8(&name[..end]).ok()?;
+        let is_name = end > 0 && target.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let is_empty = name[end..].iter().chain(zeros).all(|&b| b == 0);
+        let order = u32::from_le_bytes(*order);
+        (is_name && is_empty).then(|| Self { target, order, panels: bytemuck::cast_slice(panels) })
+    }
+
+    /// The section's bytes; `None` if the name is none.
+    #[cfg(feature = "alloc")]
+    fn to_section(self) -> Option<alloc::vec::Vec<u8>> {
+        let mut section = alloc::vec![0; Self::HEAD];
+        section[..16].get_mut(..self.target.len())?.copy_from_slice(self.target.as_bytes());
+        section[16..20].copy_from_slice(&self.order.to_le_bytes());
+        section.extend_from_slice(bytemuck::cast_slice(self.panels));
+        Packed::open(&section).is_some().then_some(section)
+    }
 }
 
 /// A package that has been checked: nothing that follows can fail.
@@ -131,7 +174,7 @@ impl<'a> Package<'a> {
     /// Checks and opens the bytes of a package file.
     ///
     /// Order of the checks: magic, version, length, section table, checksums, manifest,
-    /// preprocessing, graph, golden vectors. Takes no memory.
+    /// preprocessing, graph, golden vectors, packed weights. Takes no memory.
     ///
     /// # Errors
     /// The first thing that does not hold.
@@ -152,6 +195,9 @@ impl<'a> Package<'a> {
         package.check_input()?;
         package.check_precision()?;
         package.check_goldens()?;
+        if package.packed().is_none() && !package.sections.get(Section::Packed).is_empty() {
+            return Err(PackageError::Packed);
+        }
         Ok(package)
     }
 
@@ -183,6 +229,11 @@ impl<'a> Package<'a> {
             rest = tail;
             Some(golden)
         })
+    }
+
+    /// The weights packed for one processor, if the package has them.
+    pub fn packed(&self) -> Option<Packed<'a>> {
+        Packed::open(self.sections.get(Section::Packed))
     }
 
     /// The sections with their lengths in bytes, in file order.

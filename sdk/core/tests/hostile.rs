@@ -81,7 +81,7 @@ fn grow(file: &mut Vec<u8>, len: usize) {
 #[test]
 fn headers() {
     let stated = every_operation().len() as u64;
-    let cases: [FileCase; 9] = [
+    let cases: [FileCase; 10] = [
         ("another magic", |f| f[7] = b't', LayoutError::Magic),
         ("a head's magic", |f| put(f, 0, b"OFFSHEAD"), LayoutError::Magic),
         ("version 0", |f| f[8] = 0, LayoutError::Version { found: 0 }),
@@ -89,7 +89,9 @@ fn headers() {
         ("a big-endian version", |f| put(f, 8, &[0, 0, 0, 1]), LayoutError::Version { found: 1 << 24 }),
         ("a byte less stated", |f| f[16] -= 1, LayoutError::Length { stated: stated - 1, found: stated }),
         ("3 sections", |f| f[12] = 3, LayoutError::Table),
-        ("5 sections", |f| f[12] = 5, LayoutError::Table),
+        // What follows the table would then be a part of it.
+        ("5 sections", |f| f[12] = 5, LayoutError::TableChecksum),
+        ("6 sections", |f| f[12] = 6, LayoutError::TableChecksum),
         ("reserved field", |f| f[24] = 1, LayoutError::Table),
     ];
     check_files(&cases);

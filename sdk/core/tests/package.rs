@@ -3,7 +3,7 @@
 #![cfg(feature = "alloc")]
 
 use offshoot_core::Package;
-use offshoot_core::package::{LayoutError, PackageError, Section};
+use offshoot_core::package::{LayoutError, PackageError, Packed, Section, with_packed};
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -30,7 +30,7 @@ fn the_layout_is_the_documented_one() {
         let package = Package::open(&file).unwrap();
         let lens: Vec<usize> = package.sections().map(|(_, len)| len).collect();
         assert_eq!(lens, seal::sections(&file).map(|s| s.len()));
-        assert!(package.sections().map(|(s, _)| s).eq(Section::ALL));
+        assert!(package.sections().map(|(s, _)| s).eq(Section::ALL[..4].iter().copied()));
     }
 }
 
@@ -106,4 +106,32 @@ fn opening_allocates_nothing() {
         assert_eq!(counts, Counts::NONE);
         assert!(sum > 2000);
     }
+}
+
+/// Packed weights are an addition: everything else stays what it was.
+#[test]
+fn packed_weights_are_a_section_more() {
+    let file = mobile_net();
+    let panels: Vec<i8> = (0..1000).map(|i| i as i8).collect();
+    let packed = Packed { target: "neon-dot", order: 0x1234_5678, panels: &panels };
+    let with = with_packed(&file, packed).unwrap();
+    let (plain, package) = (Package::open(&file).unwrap(), Package::open(&with).unwrap());
+    assert_eq!(package.packed(), Some(packed));
+    assert_eq!((plain.packed(), plain.manifest()), (None, package.manifest()));
+    assert_eq!(package.packed().unwrap().panels.as_ptr().addr() % 64, with.as_ptr().addr() % 64);
+    assert!(package.sections().eq(plain.sections().chain([(Section::Packed, 1064)])));
+    let other = Packed { order: 1, ..packed };
+    assert_eq!(with_packed(&with, other).unwrap(), with_packed(&file, other).unwrap());
+    for target in ["", "a name of 17 byte", "sl/ash"] {
+        let error = with_packed(&file, Packed { target, ..packed }).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), PackageError::Packed.to_string(), "{target:?}");
+    }
+    let mut broken = with.clone();
+    for at in (0..broken.len()).step_by(7) {
+        broken[at] ^= 1;
+        assert!(matches!(Package::open(&broken), Err(PackageError::Layout(_))), "byte {at}");
+        broken[at] ^= 1;
+    }
+    let short = Package::open(&with[..with.len() - 1]).unwrap_err();
+    assert!(matches!(short, PackageError::Layout(LayoutError::Length { .. })));
 }

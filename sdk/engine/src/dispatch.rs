@@ -10,6 +10,7 @@ use crate::kernels::job::Kernel;
 use crate::kernels::run::{self, Part, Run};
 use crate::pack::{Constants, Layout};
 use crate::step::{Step, StepOp, Value};
+use crate::target::Target;
 
 /// `$fast` with `$kernel` bound, or `$portable`.
 macro_rules! by_isa {
@@ -92,10 +93,10 @@ struct Packing {
     blobs: [Blob; 3],
 }
 
-fn packing<K: Kernel>(_: K, step: &Step) -> Option<Packing> {
+fn packing(target: &Target, step: &Step) -> Option<Packing> {
     match step.op {
         StepOp::Conv { window, groups, weights, bias, mantissas, .. } => Some(Packing {
-            layout: K::ROWS,
+            layout: target.rows,
             window,
             groups,
             depth: step.a.shape.c() / groups,
@@ -104,7 +105,7 @@ fn packing<K: Kernel>(_: K, step: &Step) -> Option<Packing> {
         }),
         StepOp::Depthwise { window, weights, bias, mantissas, .. } if drive::takes(&window) => {
             let blobs = [weights, bias, mantissas];
-            Some(Packing { layout: K::TAPS, window, groups: 1, depth: 1, depthwise: true, blobs })
+            Some(Packing { layout: target.taps, window, groups: 1, depth: 1, depthwise: true, blobs })
         }
         _ => None,
     }
@@ -156,16 +157,22 @@ impl Packing {
     }
 }
 
+/// How an instruction set wants its weights; [`Isa::GENERIC`] takes them as they lie in the package.
+pub(crate) fn target(isa: Isa) -> Option<Target> {
+    fn of<K: Kernel>(_: K) -> Target {
+        K::TARGET
+    }
+    by_isa!(isa, kernel => Some(of(kernel)), None)
+}
+
 /// Bytes of a step's panels.
-pub(crate) fn packed_bytes(isa: Isa, step: &Step) -> usize {
-    let packing = by_isa!(isa, kernel => packing(kernel, step), None);
-    packing.map_or(0, |packing: Packing| packing.bytes(step.out.shape.c()))
+pub(crate) fn packed_bytes(target: &Target, step: &Step) -> usize {
+    packing(target, step).map_or(0, |packing| packing.bytes(step.out.shape.c()))
 }
 
 /// Writes a step's panels.
-pub(crate) fn pack(isa: Isa, step: &Step, weights: &[u8], packed: &mut [i8]) {
-    let packing = by_isa!(isa, kernel => packing(kernel, step), None);
-    if let Some(packing) = packing {
+pub(crate) fn pack(target: &Target, step: &Step, weights: &[u8], packed: &mut [i8]) {
+    if let Some(packing) = packing(target, step) {
         packing.write(&step.a, &step.out, weights, packed);
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::dispatch;
 use crate::kernels::absent::Absent;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 use crate::kernels::armv7::Armv7;
@@ -9,6 +10,7 @@ use crate::kernels::armv7::Armv7;
 use crate::kernels::{avx_vnni::AvxVnni, avx2::Avx2, avx512_vnni::Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::{neon::Neon, neon_dot::NeonDot, neon_i8mm::NeonI8mm};
+use crate::target::Target;
 
 /// Instruction sets the engine has kernels for, on this processor.
 ///
@@ -80,26 +82,14 @@ impl Isa {
         Self::available().find(|isa| isa.name() == name)
     }
 
+    /// How its kernels want weights; [`Isa::GENERIC`] takes them as they lie in the package.
+    pub fn target(self) -> Option<Target> {
+        dispatch::target(self)
+    }
+
     /// `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Generic => "generic",
-            Kind::Absent(absent) => match absent {},
-            #[cfg(all(target_arch = "arm", target_os = "linux"))]
-            Kind::Armv7(_) => "armv7-neon",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kind::AvxVnni(_) => "avx-vnni",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni(_) => "avx512-vnni",
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon(_) => "neon",
-            #[cfg(target_arch = "aarch64")]
-            Kind::NeonDot(_) => "neon-dot",
-            #[cfg(target_arch = "aarch64")]
-            Kind::NeonI8mm(_) => "neon-i8mm",
-        }
+        self.target().map_or("generic", |target| target.name())
     }
 }
 

@@ -29,6 +29,7 @@ mod owned;
 mod pack;
 mod plan;
 mod step;
+mod target;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // its kernels alone ask
 mod way;
 
@@ -40,3 +41,4 @@ pub use memory::Slot;
 pub use owned::{Buffer, IsaError};
 pub use plan::{Config, Plan, PlanError, RunError};
 pub use step::{Step, Value};
+pub use target::Target;

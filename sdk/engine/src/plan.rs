@@ -12,6 +12,7 @@ use crate::kernels::arena::Arena;
 use crate::kernels::run::Part;
 use crate::memory::{Slot, place};
 use crate::step::{Span, Step, StepOp, Value, together};
+use crate::target::Target;
 use crate::way::Way;
 
 /// Why a graph cannot be planned.
@@ -145,14 +146,15 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
             lower(graph, slots, id, &node, &mut free);
         }
         let tensors = graph.tensor_count();
-        let mut packed_bytes = 0usize;
+        let (target, mut packed_bytes) = (config.isa.target(), 0);
         for step in list {
             let own = &slots[tensors + step.node()];
             (step.chain, step.kept_rows) = (own.chain, own.kept_rows);
-            step.packed = Span { start: packed_bytes, len: dispatch::packed_bytes(config.isa, step) };
-            packed_bytes = packed_bytes.saturating_add(step.packed.len.next_multiple_of(Slot::ALIGN));
             step.scratch = own.span();
             step.way = Way::of(step, graph.weights());
+            if let Some(target) = &target {
+                step.packed = next_panels(target, step, &mut packed_bytes);
+            }
         }
         Ok(Self {
             steps,
@@ -211,10 +213,34 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// # Panics
     /// With weights of another package.
     pub fn pack(&self, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
-        let (need, have) = (self.packed_bytes, packed.len());
-        let packed = packed.get_mut(..need).ok_or(RunError::Packed { need, have })?;
+        match self.config.isa.target() {
+            Some(target) => self.pack_for(&target, weights, packed),
+            None => Ok(()),
+        }
+    }
+
+    /// [`Plan::packed_bytes`] of a processor that need not be this one.
+    pub fn packed_bytes_for(&self, target: &Target) -> usize {
+        let mut end = 0;
+        self.steps().iter().for_each(|step| {
+            next_panels(target, step, &mut end);
+        });
+        end
+    }
+
+    /// [`Plan::pack`] for a processor that need not be this one.
+    ///
+    /// # Errors
+    /// As [`Plan::pack`].
+    ///
+    /// # Panics
+    /// As [`Plan::pack`].
+    pub fn pack_for(&self, target: &Target, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
+        let (need, have) = (self.packed_bytes_for(target), packed.len());
+        let (packed, mut end) = (packed.get_mut(..need).ok_or(RunError::Packed { need, have })?, 0);
         for step in self.steps() {
-            dispatch::pack(self.config.isa, step, weights, &mut packed[step.packed.range()]);
+            let panels = next_panels(target, step, &mut end);
+            dispatch::pack(target, step, weights, &mut packed[panels.range()]);
         }
         Ok(())
     }
@@ -304,6 +330,13 @@ fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
     let tensor = graph.tensor(id);
     let quant = tensor.element.quant().expect("the graph was checked: int8 operations touch codes only");
     Value { offset: slots[usize::from(id)].offset, shape: tensor.shape, quant }
+}
+
+/// Where a step's panels lie behind those that end at `end`, which moves on.
+fn next_panels(target: &Target, step: &Step, end: &mut usize) -> Span {
+    let panels = Span { start: *end, len: dispatch::packed_bytes(target, step) };
+    *end = end.saturating_add(panels.len.next_multiple_of(Slot::ALIGN));
+    panels
 }
 
 /// Writes the steps of one node.

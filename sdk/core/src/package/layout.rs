@@ -27,11 +27,13 @@ pub enum Section {
     Weights = 3,
     /// Frames with the embeddings they must give.
     Golden = 4,
+    /// The weights once more, in the order of one processor's kernels; may be missing.
+    Packed = 5,
 }
 
 impl Section {
     /// All of them, in file order.
-    pub const ALL: [Self; 4] = [Self::Manifest, Self::Graph, Self::Weights, Self::Golden];
+    pub const ALL: [Self; 5] = [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed];
 
     /// The word for tables and messages.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Section {
             Self::Graph => "graph",
             Self::Weights => "weights",
             Self::Golden => "golden",
+            Self::Packed => "packed",
         }
     }
 
@@ -49,6 +52,7 @@ impl Section {
             Self::Graph => limits::GRAPH_BYTES,
             Self::Weights => limits::WEIGHT_BYTES,
             Self::Golden => limits::GOLDEN_BYTES,
+            Self::Packed => limits::PACKED_BYTES,
         }
     }
 }
@@ -96,10 +100,14 @@ pub enum LayoutError {
     Padding,
 }
 
+/// Sections that every package has: the first ones.
+const REQUIRED: usize = 4;
+
 /// The checked table.
 #[derive(Debug, Clone)]
 pub(super) struct Sections<'a> {
     parts: [&'a [u8]; Section::ALL.len()],
+    count: usize,
 }
 
 impl<'a> Sections<'a> {
@@ -107,9 +115,12 @@ impl<'a> Sections<'a> {
         if bytes.get(..8) != Some(&MAGIC) {
             return Err(LayoutError::Magic);
         }
-        let table_end = HEADER + ENTRY * Section::ALL.len();
-        let short = LayoutError::Length { stated: table_end as u64, found: bytes.len() as u64 };
-        let (header, table) = bytes.get(..table_end).ok_or(short)?.split_at_checked(HEADER).ok_or(short)?;
+        let short = |need: usize| LayoutError::Length { stated: need as u64, found: bytes.len() as u64 };
+        let least = HEADER + ENTRY * REQUIRED;
+        let sections = u32_at(bytes.get(..least).ok_or(short(least))?, 12) as usize;
+        let count = sections.clamp(REQUIRED, Section::ALL.len());
+        let table_end = HEADER + ENTRY * count;
+        let (header, table) = bytes.get(..table_end).ok_or(short(table_end))?.split_at(HEADER);
         match u32_at(header, 8) {
             VERSION => {}
             found => return Err(LayoutError::Version { found }),
@@ -121,13 +132,14 @@ impl<'a> Sections<'a> {
         if table_checksum(&header[..HEADER - 4], table) != u32_at(header, HEADER - 4) {
             return Err(LayoutError::TableChecksum);
         }
-        if u32_at(header, 12) != Section::ALL.len() as u32 || u32_at(header, 24) != 0 {
+        if u32_at(header, 12) != count as u32 || u32_at(header, 24) != 0 {
             return Err(LayoutError::Table);
         }
         Self::read_table(bytes, table, table_end)
     }
 
     fn read_table(bytes: &'a [u8], table: &[u8], table_end: usize) -> Result<Self, LayoutError> {
+        let count = table.len() / ENTRY;
         let mut parts = [&[] as &[u8]; Section::ALL.len()];
         let mut end = table_end;
         for ((section, entry), part) in Section::ALL.iter().zip(table.chunks_exact(ENTRY)).zip(&mut parts) {
@@ -153,7 +165,8 @@ impl<'a> Sections<'a> {
                 return Err(LayoutError::Checksum(*section));
             }
         }
-        if end == bytes.len() { Ok(Self { parts }) } else { Err(LayoutError::Table) }
+        let superfluous = parts[REQUIRED..count].iter().any(|part| part.is_empty());
+        if end == bytes.len() && !superfluous { Ok(Self { parts, count }) } else { Err(LayoutError::Table) }
     }
 
     pub(super) fn get(&self, section: Section) -> &'a [u8] {
@@ -161,7 +174,7 @@ impl<'a> Sections<'a> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
-        Section::ALL.into_iter().map(|s| (s, self.get(s).len()))
+        Section::ALL.into_iter().take(self.count).map(|s| (s, self.get(s).len()))
     }
 }
 

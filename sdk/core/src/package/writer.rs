@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, Section, VERSION, table_checksum};
-use super::{Golden, Manifest, Package, PackageError};
+use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, Section, Sections, VERSION, table_checksum};
+use super::{Golden, Manifest, Package, PackageError, Packed};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 
@@ -163,13 +163,26 @@ pub fn write_package(
         golden.extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
     }
     let graph_bytes = [graph.records.as_slice(), graph.nodes.as_slice()].concat();
-    let file = assemble([&manifest, &graph_bytes, &graph.weights, &golden]);
+    let file = assemble(&[&manifest, &graph_bytes, &graph.weights, &golden]);
+    Package::open(&file)?;
+    Ok(file)
+}
+
+/// A package file once more, with weights packed for one processor in place of any that it had.
+///
+/// # Errors
+/// The file is no package, or what is packed has no name or too many bytes.
+pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteError> {
+    let sections = Sections::open(file).map_err(PackageError::from)?;
+    let section = packed.to_section().ok_or(PackageError::Packed)?;
+    let parts = Section::ALL.map(|part| if part == Section::Packed { &section } else { sections.get(part) });
+    let file = assemble(&parts);
     Package::open(&file)?;
     Ok(file)
 }
 
 /// Lays the sections out behind their table.
-fn assemble(parts: [&[u8]; Section::ALL.len()]) -> Vec<u8> {
+fn assemble(parts: &[&[u8]]) -> Vec<u8> {
     let mut body = alloc::vec![0; HEADER + ENTRY * parts.len()];
     let mut table = Vec::with_capacity(ENTRY * parts.len());
     for (section, part) in Section::ALL.iter().zip(parts) {

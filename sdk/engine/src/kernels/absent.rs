@@ -2,7 +2,7 @@
 //! drives them is the same code everywhere, also where there is no other.
 
 use super::job::{Kernel, Rows, Sum, Taps};
-use crate::pack::Layout;
+use crate::target::{self, Target};
 
 /// No value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,8 @@ impl Absent {
     }
 }
 
-const LAYOUT: Layout = Layout { lanes: &[0], ..Layout::PLAIN };
-
 impl Kernel for Absent {
-    const ROWS: Layout = LAYOUT;
-    const TAPS: Layout = LAYOUT;
+    const TARGET: Target = target::NEON;
     const TILE: usize = 1;
 
     unsafe fn rows(self, _: &Rows) {

@@ -47,9 +47,7 @@ fn system_says_neon() -> bool {
 }
 
 impl Kernel for Armv7 {
-    const ROWS: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, ..Layout::PLAIN };
-    const TAPS: Layout =
-        Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], ..Layout::PLAIN };
+    const TARGET: Target = target::ARMV7;
     const TILE: usize = 2;
     const GRAIN: usize = 8;
 

@@ -8,15 +8,13 @@ use core::arch::x86_64::*;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
+use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
 /// Output channels of a panel: two registers.
 pub(super) const PANEL: usize = 16;
 
-/// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
-pub(super) const ORDER: [u8; PANEL] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
-
-pub(super) const LAYOUT: Layout = Layout { lanes: &ORDER, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
+const LAYOUT: Layout = target::AVX2.rows;
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +31,7 @@ impl Avx2 {
 }
 
 impl Kernel for Avx2 {
-    const ROWS: Layout = LAYOUT;
-    const TAPS: Layout = LAYOUT;
+    const TARGET: Target = target::AVX2;
     const TILE: usize = 6;
 
     #[inline]

@@ -10,7 +10,7 @@ use core::hint::black_box;
 use offshoot_core::graph::Clamp;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
-use crate::pack::Layout;
+use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
 /// Output channels of a panel of rows: one register.
@@ -39,27 +39,8 @@ impl Avx512Vnni {
     }
 }
 
-/// Which channel each lane of four registers of taps holds: what unpacking bytes and then words
-/// within 128 bits makes of 64 codes, so that packing the results brings them back in order.
-const fn unpacked() -> [u8; WIDE] {
-    let mut order = [0; WIDE];
-    let mut lane = 0;
-    while lane < WIDE {
-        let (register, quarter, place) = (lane / 16, lane % 16 / 4, lane % 4);
-        order[lane] = (16 * quarter + 4 * register + place) as u8;
-        lane += 1;
-    }
-    order
-}
-
 impl Kernel for Avx512Vnni {
-    const ROWS: Layout = Layout {
-        lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-        group: 4,
-        excess: 128,
-        ..Layout::PLAIN
-    };
-    const TAPS: Layout = Layout { lanes: &unpacked(), group: 4, excess: 128, filled: 4, ..Layout::PLAIN };
+    const TARGET: Target = target::AVX512_VNNI;
     const TILE: usize = 12;
 
     #[inline]

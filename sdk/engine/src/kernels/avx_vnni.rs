@@ -6,9 +6,9 @@
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
-use super::avx2::{self, Head, ORDER, PANEL, store};
+use super::avx2::{self, Head, PANEL, store};
 use super::job::{Kernel, Rows, Sum, Taps};
-use crate::pack::Layout;
+use crate::target::{self, Target};
 use crate::way::{ANY, LANES, MANTISSAS, Way};
 
 /// Proof that the processor has AVX2 and AVX-VNNI.
@@ -27,8 +27,7 @@ impl AvxVnni {
 }
 
 impl Kernel for AvxVnni {
-    const ROWS: Layout = Layout { lanes: &ORDER, group: 4, excess: 128, ..Layout::PLAIN };
-    const TAPS: Layout = avx2::LAYOUT;
+    const TARGET: Target = target::AVX_VNNI;
     const TILE: usize = 6;
 
     #[inline]

@@ -5,6 +5,7 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 use offshoot_core::graph::Clamp;
 
 use crate::pack::Layout;
+use crate::target::Target;
 use crate::way::Way;
 
 /// From accumulators to codes, where the channels of a layer agree.
@@ -95,10 +96,12 @@ pub(crate) struct Sum {
 ///
 /// Kernels read and write no byte beyond what a job names.
 pub(crate) trait Kernel: Copy {
+    /// How weights are packed.
+    const TARGET: Target;
     /// Panels of [`Rows`].
-    const ROWS: Layout;
+    const ROWS: Layout = Self::TARGET.rows;
     /// Panels of [`Taps`].
-    const TAPS: Layout;
+    const TAPS: Layout = Self::TARGET.taps;
     /// Pixels that are best handled together.
     const TILE: usize;
     /// Rows that lie in the map may have any multiple of that many cells.

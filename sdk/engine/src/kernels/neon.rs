@@ -12,6 +12,7 @@ use super::job::Rows;
 use super::neon_common::{Head, block, has_extreme, kernel, store};
 use super::neon_taps;
 use crate::pack::Layout;
+use crate::target;
 
 /// Output channels of a panel: one register.
 const LANES: usize = 4;
@@ -19,9 +20,9 @@ const LANES: usize = 4;
 /// Products that three instructions add up.
 const GROUP: usize = 16;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3], group: GROUP, ..Layout::PLAIN };
+const LAYOUT: Layout = target::NEON.rows;
 
-kernel!(Neon: "neon", LAYOUT, tile 4, grain 8, rows, neon_taps::taps);
+kernel!(Neon: "neon", target::NEON, tile 4, grain 8, rows, neon_taps::taps);
 
 /// The next 16 cells of four rows, the next 16 weights of four channels.
 macro_rules! load {

@@ -7,7 +7,7 @@ use super::job::{Sum, Tail};
 /// What proves an aarch64 instruction set, and its kernel: rows and taps are its own, sums and
 /// gathering the same for all.
 macro_rules! kernel {
-    ($name:ident: $($feature:tt)&&+, $layout:expr, tile $tile:literal, grain $grain:literal,
+    ($name:ident: $($feature:tt)&&+, $target:expr, tile $tile:literal, grain $grain:literal,
      $rows:path, $taps:path) => {
         /// Proof that the processor has these instructions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,7 @@ macro_rules! kernel {
         }
 
         impl $crate::kernels::job::Kernel for $name {
-            const ROWS: $crate::pack::Layout = $layout;
-            const TAPS: $crate::pack::Layout = $crate::kernels::neon_taps::LAYOUT;
+            const TARGET: $crate::target::Target = $target;
             const TILE: usize = $tile;
             const GRAIN: usize = $grain;
 

@@ -10,13 +10,14 @@ use super::job::Rows;
 use super::neon_common::{Head, block, kernel};
 use super::neon_dot_taps;
 use crate::pack::Layout;
+use crate::target;
 
 /// Output channels of a panel: two registers.
 const LANES: usize = 8;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 4, ..Layout::PLAIN };
+const LAYOUT: Layout = target::NEON_DOT.rows;
 
-kernel!(NeonDot: "dotprod", LAYOUT, tile 8, grain 4, rows, neon_dot_taps::taps);
+kernel!(NeonDot: "dotprod", target::NEON_DOT, tile 8, grain 4, rows, neon_dot_taps::taps);
 
 /// # Safety
 /// As [`Kernel::rows`](super::job::Kernel::rows).

@@ -13,13 +13,14 @@ use super::job::{Rows, Tail};
 use super::neon_common::{Head, kernel};
 use super::neon_dot_taps;
 use crate::pack::Layout;
+use crate::target;
 
 /// Output channels of a panel: two for each of four registers.
 const LANES: usize = 8;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 8, ..Layout::PLAIN };
+const LAYOUT: Layout = target::NEON_I8MM.rows;
 
-kernel!(NeonI8mm: "i8mm" && "dotprod", LAYOUT, tile 8, grain 8, rows, neon_dot_taps::taps);
+kernel!(NeonI8mm: "i8mm" && "dotprod", target::NEON_I8MM, tile 8, grain 8, rows, neon_dot_taps::taps);
 
 /// Where the bytes of two pixels are after narrowing: channels come in pairs, pixel by pixel.
 const UNPAIR: [u8; 16] = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];

@@ -9,13 +9,13 @@ use core::arch::asm;
 use super::job::Taps;
 use super::neon_common::{Head, has_extreme, load, store};
 use crate::pack::Layout;
+use crate::target;
 
 /// Channels of a panel.
 pub(super) const LANES: usize = 16;
 
 /// Weights lie tap by tap.
-pub(super) const LAYOUT: Layout =
-    Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], ..Layout::PLAIN };
+const LAYOUT: Layout = target::NEON.taps;
 
 /// # Safety
 /// As [`Kernel::taps`](super::job::Kernel::taps).

@@ -1,0 +1,95 @@
+//! How each instruction set wants its weights, known on every machine: packages are packed where
+//! they are made, or where they run.
+
+use crate::pack::Layout;
+
+/// The order of weights that one instruction set's kernels read.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    name: &'static str,
+    /// Panels of convolutions that are not depthwise.
+    pub(crate) rows: Layout,
+    /// Panels of depthwise ones.
+    pub(crate) taps: Layout,
+}
+
+/// 0, 1, 2, ...
+const fn in_order<const N: usize>() -> [u8; N] {
+    let mut lanes = [0; N];
+    let mut lane = 0;
+    while lane < N {
+        lanes[lane] = lane as u8;
+        lane += 1;
+    }
+    lanes
+}
+
+/// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
+const HALVES: [u8; 16] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
+
+/// Which channel each lane of four registers of taps holds: what unpacking bytes and then words
+/// within 128 bits makes of 64 codes, so that packing the results brings them back in order.
+const fn unpacked() -> [u8; 64] {
+    let mut order = [0; 64];
+    let mut lane = 0;
+    while lane < 64 {
+        let (register, quarter, place) = (lane / 16, lane % 16 / 4, lane % 4);
+        order[lane] = (16 * quarter + 4 * register + place) as u8;
+        lane += 1;
+    }
+    order
+}
+
+const HALVES_OF_WORDS: Layout = Layout { lanes: &HALVES, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
+const FOUR: Layout = Layout { lanes: &in_order::<4>(), group: 16, ..Layout::PLAIN };
+const SIXTEEN_TAPS: Layout = Layout { lanes: &in_order::<16>(), ..Layout::PLAIN };
+
+pub(crate) const AVX2: Target = Target { name: "avx2", rows: HALVES_OF_WORDS, taps: HALVES_OF_WORDS };
+pub(crate) const AVX_VNNI: Target = Target {
+    name: "avx-vnni",
+    rows: Layout { lanes: &HALVES, group: 4, excess: 128, ..Layout::PLAIN },
+    taps: HALVES_OF_WORDS,
+};
+pub(crate) const AVX512_VNNI: Target = Target {
+    name: "avx512-vnni",
+    rows: Layout { lanes: &in_order::<16>(), group: 4, excess: 128, ..Layout::PLAIN },
+    taps: Layout { lanes: &unpacked(), group: 4, excess: 128, filled: 4, ..Layout::PLAIN },
+};
+pub(crate) const ARMV7: Target = Target { name: "armv7-neon", rows: FOUR, taps: SIXTEEN_TAPS };
+pub(crate) const NEON: Target = Target { name: "neon", rows: FOUR, taps: SIXTEEN_TAPS };
+pub(crate) const NEON_DOT: Target = Target {
+    name: "neon-dot",
+    rows: Layout { lanes: &in_order::<8>(), group: 4, ..Layout::PLAIN },
+    taps: SIXTEEN_TAPS,
+};
+pub(crate) const NEON_I8MM: Target = Target {
+    name: "neon-i8mm",
+    rows: Layout { lanes: &in_order::<8>(), group: 8, ..Layout::PLAIN },
+    taps: SIXTEEN_TAPS,
+};
+
+impl Target {
+    /// All there are, on whatever processor.
+    pub const ALL: [Self; 7] = [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, NEON, NEON_DOT, NEON_I8MM];
+
+    /// The one of that [name](Target::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.name == name)
+    }
+
+    /// The instruction set's name, as [`Isa::name`](crate::Isa::name) gives it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// A number that changes when the order does: weights packed for another are not for these
+    /// kernels (FNV-1a over what defines the order).
+    pub fn order(&self) -> u32 {
+        let number = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        [self.rows, self.taps].iter().fold(0x811c_9dc5, |hash, layout| {
+            let Layout { lanes, group, wide, excess, filled } = *layout;
+            let rest = [lanes.len() as u8, group as u8, wide.into(), excess as u8, filled as u8];
+            lanes.iter().copied().chain(rest).fold(hash, number)
+        })
+    }
+}
