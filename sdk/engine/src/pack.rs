@@ -11,7 +11,10 @@
 //! wrap: the true one fits.
 
 /// Weights of a channel that are moved at a time: a multiple of every group.
-const PLACES: usize = 64;
+const PLACES: usize = 256;
+
+/// The most lanes of a panel.
+const MAX_LANES: usize = 64;
 
 /// How a kernel wants its panels.
 #[derive(Debug, Clone, Copy)]
@@ -76,52 +79,55 @@ impl Layout {
         let lanes = self.lanes.len();
         for (panel, bytes) in packed.chunks_exact_mut(self.panel_bytes(constants.fan_in)).enumerate() {
             let (head, weights) = bytes.split_at_mut(8 * lanes);
-            for (lane, &channel) in self.lanes.iter().enumerate() {
-                let channel = panel * lanes + usize::from(channel);
-                let sum = self.lane(constants, channel, lane, weights);
-                let (bias, mantissa) =
-                    constants.head(channel, sum.wrapping_mul(constants.zero + self.excess));
+            let mut sums = [0i32; MAX_LANES];
+            for (block, cells) in weights.chunks_mut(lanes * PLACES * self.width()).enumerate() {
+                for (lane, (&channel, sum)) in self.lanes.iter().zip(&mut sums[..lanes]).enumerate() {
+                    let channel = panel * lanes + usize::from(channel);
+                    *sum += self.lane(constants, channel, block * PLACES, lane, cells);
+                }
+            }
+            for (lane, (&channel, sum)) in self.lanes.iter().zip(sums).enumerate() {
+                let less = sum.wrapping_mul(constants.zero + self.excess);
+                let (bias, mantissa) = constants.head(panel * lanes + usize::from(channel), less);
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
         }
     }
 
-    /// Writes the weights of one channel into its lane of a panel; gives their sum.
+    /// Writes weights of one channel, from place `start` on, into their lane of some cells; gives
+    /// their sum.
     fn lane(
         &self,
         constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
         channel: usize,
+        start: usize,
         lane: usize,
-        weights: &mut [i8],
+        cells: &mut [i8],
     ) -> i32 {
         let (lanes, width) = (self.lanes.len(), self.width());
-        let mut sum = 0;
-        for (block, cells) in weights.chunks_mut(lanes * PLACES * width).enumerate() {
-            let mut row = [0i8; PLACES];
-            let start = block * PLACES;
-            let here = constants.fan_in.saturating_sub(start).min(PLACES);
-            if channel < constants.channels {
-                (constants.weight)(constants.first + channel, start, &mut row[..here]);
+        let (mut row, mut wide) = ([0; PLACES], [0; 2 * PLACES]);
+        let row = &mut row[..cells.len() / (lanes * width)];
+        if channel < constants.channels {
+            let inside = (constants.fan_in - start).min(row.len());
+            (constants.weight)(constants.first + channel, start, &mut row[..inside]);
+        }
+        let sum = row.iter().map(|&w| i32::from(w)).sum();
+        let row = if self.wide {
+            for (pair, &weight) in wide.as_chunks_mut().0.iter_mut().zip(&*row) {
+                *pair = i16::from(weight).to_le_bytes().map(|byte| byte as i8);
             }
-            sum += row.iter().map(|&w| i32::from(w)).sum::<i32>();
-            let mut wide = [0i8; 2 * PLACES];
-            let row = if self.wide {
-                for (pair, &weight) in wide.as_chunks_mut().0.iter_mut().zip(&row) {
-                    *pair = [weight, weight >> 7];
-                }
-                &wide[..]
-            } else {
-                &row[..]
-            };
-            match self.group * width {
-                1 => scatter::<1>(row, cells, lane, lanes),
-                2 => scatter::<2>(row, cells, lane, lanes),
-                4 => scatter::<4>(row, cells, lane, lanes),
-                8 => scatter::<8>(row, cells, lane, lanes),
-                16 => scatter::<16>(row, cells, lane, lanes),
-                bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
-            }
+            &wide[..2 * row.len()]
+        } else {
+            &row[..]
+        };
+        match self.group * width {
+            1 => scatter::<1>(row, cells, lane, lanes),
+            2 => scatter::<2>(row, cells, lane, lanes),
+            4 => scatter::<4>(row, cells, lane, lanes),
+            8 => scatter::<8>(row, cells, lane, lanes),
+            16 => scatter::<16>(row, cells, lane, lanes),
+            bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
         }
         sum
     }
@@ -129,9 +135,9 @@ impl Layout {
 
 /// Writes groups of `N` bytes, `lanes` groups from one to the next.
 fn scatter<const N: usize>(row: &[i8], cells: &mut [i8], lane: usize, lanes: usize) {
-    let groups = cells.as_chunks_mut::<N>().0[lane..].iter_mut().step_by(lanes);
-    for (slot, group) in groups.zip(row.as_chunks::<N>().0) {
-        *slot = *group;
+    let cells = cells.as_chunks_mut::<N>().0;
+    for (slots, group) in cells.chunks_exact_mut(lanes).zip(row.as_chunks::<N>().0) {
+        slots[lane] = *group;
     }
 }
 
