@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
+use offshoot_engine::Target;
 
+use crate::packing::parse_target;
 use crate::preset::Preset;
 
 /// Grow a new classifier on an old network.
@@ -68,6 +70,10 @@ pub struct ConvertArgs {
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
+    /// Also pack the weights for this instruction set (or `native`), so that opening on such a
+    /// processor copies nothing; the package runs everywhere all the same.
+    #[arg(long, value_name = "ISA", value_parser = parse_target)]
+    pub target: Option<Target>,
     /// Input size where the model leaves it open.
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     pub size: Option<(u32, u32)>,

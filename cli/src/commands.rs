@@ -10,6 +10,7 @@ use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, Sample};
 use crate::embeddings::Embeddings;
 use crate::import::ImportError;
+use crate::packing::PackingError;
 
 mod bench;
 mod cluster;
@@ -32,6 +33,9 @@ pub enum CommandError {
     /// A model was not converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
+    /// A package was not packed.
+    #[error(transparent)]
+    Packing(#[from] PackingError),
     /// A folder of pictures is not one.
     #[error(transparent)]
     Data(#[from] DataError),

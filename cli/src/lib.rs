@@ -1,7 +1,7 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`report`]. The other commands
+//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
 //! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`].
 
 pub mod args;
@@ -18,6 +18,7 @@ pub mod guard;
 pub mod import;
 pub mod ir;
 pub mod machine;
+pub mod packing;
 pub mod preset;
 pub mod quantize;
 pub mod report;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use offshoot_core::graph::{Element, Graph};
-use offshoot_core::package::{PackageId, Precision};
+use offshoot_core::package::{PackageId, Packed, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
 use offshoot_engine::{Buffer, Isa, Plan, Step, Team};
@@ -58,7 +58,7 @@ enum Backend {
         plan: Plan<Vec<Step>>,
         /// Where more than one thread runs it.
         team: Option<Team>,
-        packed: Buffer,
+        panels: Panels,
         arena: Buffer,
         weights: Range<usize>,
         table: Vec<i8>,
@@ -70,6 +70,24 @@ enum Backend {
         /// Of the graph.
         nodes: usize,
     },
+}
+
+/// Weights in the order of the processor's kernels.
+#[derive(Debug)]
+enum Panels {
+    /// Packed when the package was opened.
+    Own(Buffer),
+    /// Packed when it was made, and used where they lie in the file.
+    InFile(Range<usize>),
+}
+
+impl Panels {
+    fn of<'a>(&'a self, file: &'a [u8]) -> &'a [i8] {
+        match self {
+            Self::Own(buffer) => buffer,
+            Self::InFile(range) => bytemuck::cast_slice(&file[range.clone()]),
+        }
+    }
 }
 
 #[cfg(feature = "tract")]
@@ -98,6 +116,8 @@ pub struct Memory {
     pub live_set: usize,
     /// Bytes of the weights in the order of the processor's kernels.
     pub packed: usize,
+    /// Whether these are in the package, which then is not copied.
+    pub packed_in_file: bool,
     /// Bytes of the package, which stay in the file where it is memory-mapped.
     pub package: usize,
 }
@@ -215,14 +235,17 @@ impl Extractor {
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
-            Backend::Engine { plan, .. } => Memory {
+            Backend::Engine { plan, panels, .. } => Memory {
                 arena: plan.arena_bytes(),
                 live_set: plan.live_set_bytes(),
                 packed: plan.packed_bytes(),
+                packed_in_file: matches!(panels, Panels::InFile(_)),
                 package,
             },
             #[cfg(feature = "tract")]
-            Backend::Tract { .. } => Memory { arena: 0, live_set: 0, packed: 0, package },
+            Backend::Tract { .. } => {
+                Memory { arena: 0, live_set: 0, packed: 0, packed_in_file: false, package }
+            }
         }
     }
 
@@ -265,10 +288,10 @@ impl Extractor {
         mut watch: impl FnMut(Stage),
     ) -> Result<Embedding<'_>, Error> {
         match &mut self.backend {
-            Backend::Engine { plan, team, packed, arena, weights, table } => {
+            Backend::Engine { plan, team, panels, arena, weights, table } => {
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
                 watch(Stage::Preprocess);
-                let weights = &self.bytes[weights.clone()];
+                let (weights, packed) = (&self.bytes[weights.clone()], panels.of(&self.bytes));
                 let watch = |steps: &[Step]| watch(stage(steps));
                 match team {
                     Some(team) => team.run_watched(plan, weights, packed, arena, watch)?,
@@ -343,15 +366,30 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     let (config, all) = (options.config()?, 0..graph.node_count());
     let (plan, _) = Plan::build(graph, config, all, &[Graph::INPUT], &[graph.output()])?;
     let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
-    let (mut packed, arena) = (buffer(plan.packed_bytes())?, buffer(plan.arena_bytes())?);
-    plan.pack(graph.weights(), &mut packed)?;
-    // Where the weights lie in the file, so that the plan need not borrow it.
-    let start = graph.weights().as_ptr().addr() - bytes.as_ptr().addr();
-    let weights = start..start + graph.weights().len();
+    let arena = buffer(plan.arena_bytes())?;
+    // Where something lies in the file, so that the plan need not borrow it.
+    let place = |part: &[u8]| {
+        let start = part.as_ptr().addr() - bytes.as_ptr().addr();
+        start..start + part.len()
+    };
+    let (need, target) = (plan.packed_bytes(), config.isa.target());
+    let fits = |packed: &Packed<'_>| {
+        packed.panels.len() == need
+            && target.is_some_and(|t| (t.name(), t.order()) == (packed.target, packed.order))
+    };
+    let panels = match package.packed().filter(fits) {
+        Some(packed) => Panels::InFile(place(bytemuck::cast_slice(packed.panels))),
+        None => {
+            let mut own = buffer(need)?;
+            plan.pack(graph.weights(), &mut own)?;
+            Panels::Own(own)
+        }
+    };
+    let weights = place(graph.weights());
     let table = package.input_table().to_vec();
     let threads = config.threads.get();
     let team = if threads > 1 { Some(Team::new(threads).map_err(ErrorKind::Threads)?) } else { None };
-    Ok(Backend::Engine { plan, team, packed, arena, weights, table })
+    Ok(Backend::Engine { plan, team, panels, arena, weights, table })
 }
 
 #[cfg(feature = "tract")]

@@ -91,7 +91,7 @@ impl Outcome<'_> {
     fn json(&self) -> Value {
         let package = self.extractor.package();
         let manifest = package.manifest();
-        let Memory { arena, live_set, packed, package: size } = self.extractor.memory();
+        let Memory { arena, live_set, packed, packed_in_file, package: size } = self.extractor.memory();
         let p = &self.times;
         json!({
             "package": self.args.package.display().to_string(),
@@ -119,6 +119,7 @@ impl Outcome<'_> {
                 "arena": arena,
                 "live_set": live_set,
                 "packed": packed,
+                "packed_in_file": packed_in_file,
                 "package": size,
                 "resident": self.resident.map(|r| r.now),
                 "anonymous": self.resident.map(|r| r.anonymous),
@@ -198,7 +199,8 @@ impl Outcome<'_> {
                 bytes(memory.arena),
                 bytes(memory.live_set)
             );
-            println!("  packed weights {}", bytes(memory.packed));
+            let place = if memory.packed_in_file { ", in the package" } else { "" };
+            println!("  packed weights {}{place}", bytes(memory.packed));
         }
         println!("  package        {}", bytes(memory.package));
         if let Some(resident) = self.resident {

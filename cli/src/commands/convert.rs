@@ -10,10 +10,15 @@ use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Options, convert};
 use crate::data::pictures;
 use crate::import::Source;
+use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
+use crate::report::bytes;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
+    if args.target.is_some() && args.precision == PrecisionArg::F32 {
+        return Err(PackingError::Float.into());
+    }
     let source = Source::open(&args.model)?;
     let pictures = load(&args.calibrate, args.calibrate_limit)?;
     let options = Options {
@@ -39,6 +44,15 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     write_file(&output, &converted.bytes)?;
     println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
     println!("{}", converted.report);
+    if let Some(target) = &args.target {
+        let packed = pack(&converted.bytes, target)?;
+        write_file(&output, &packed)?;
+        println!(
+            "  packed for {}, {} in all: opened there, nothing is copied",
+            target.name(),
+            bytes(packed.len())
+        );
+    }
     Ok(())
 }
 
