@@ -144,12 +144,15 @@ pub(crate) fn rgb_at(row: &[u8], x: usize, format: PixelFormat) -> [u8; 3] {
         PixelFormat::Rgb8 => [row[3 * x], row[3 * x + 1], row[3 * x + 2]],
         PixelFormat::Bgr8 => [row[3 * x + 2], row[3 * x + 1], row[3 * x]],
         PixelFormat::Gray8 => [row[x]; 3],
-        PixelFormat::Rgb565 => {
-            let word = u16::from_le_bytes([row[2 * x], row[2 * x + 1]]);
-            let (r, g, b) = ((word >> 11) as u8, (word >> 5 & 63) as u8, (word & 31) as u8);
-            [r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2]
-        }
+        PixelFormat::Rgb565 => rgb565([row[2 * x], row[2 * x + 1]]),
     }
+}
+
+/// Red, green and blue of a pixel of [`PixelFormat::Rgb565`].
+pub(crate) fn rgb565(bytes: [u8; 2]) -> [u8; 3] {
+    let word = u16::from_le_bytes(bytes);
+    let (r, g, b) = ((word >> 11) as u8, (word >> 5 & 63) as u8, (word & 31) as u8);
+    [r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2]
 }
 
 #[cfg(test)]

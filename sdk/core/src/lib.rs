@@ -28,6 +28,7 @@ pub mod limits;
 pub mod package;
 pub mod preprocess;
 pub mod quant;
+mod resample;
 pub mod shape;
 
 pub use embedding::Embedding;

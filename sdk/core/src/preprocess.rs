@@ -1,14 +1,15 @@
 //! From a camera's frame to the network's input: crop, resize, normalize, quantize in one pass.
 //!
-//! The resampling is the antialiased triangle filter of Pillow's `BILINEAR`, evaluated in
-//! integers without intermediate rounding, so that every machine gives the same pixels and
-//! no memory is needed. Normalization and the first quantization are one table look-up.
+//! The resampling (`resample.rs`) is the antialiased triangle filter of Pillow's `BILINEAR`,
+//! evaluated in integers without intermediate rounding, so that every machine gives the same
+//! pixels. Normalization and the first quantization are one table look-up.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::frame::{Frame, PixelFormat, rgb_at};
+use crate::frame::Frame;
 use crate::quant::Quant;
+use crate::resample::{Axis, resample};
 use crate::shape::Shape;
 
 /// Which part of the frame the network sees.
@@ -183,14 +184,14 @@ impl Preprocess {
         let width = usize::from(self.width);
         check_length(width * usize::from(self.height) * channels, out.len())?;
         let (xs, ys) = self.axes(frame);
-        for (y, row) in out.chunks_exact_mut(width * channels).enumerate() {
-            for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-                let rgb = sample(frame, &xs.taps(x as u64), &ys.taps(y as u64));
+        resample(frame, &xs, &ys, |x, y, pixels| {
+            let run = &mut out[(y * width + x) * channels..][..pixels.len() * channels];
+            for (pixel, &rgb) in run.chunks_exact_mut(channels).zip(pixels) {
                 for (channel, (slot, byte)) in pixel.iter_mut().zip(self.channels.pick(rgb)).enumerate() {
                     *slot = value(channel, byte);
                 }
             }
-        }
+        });
         Ok(())
     }
 
@@ -210,81 +211,6 @@ impl Preprocess {
 
 fn check_length(need: usize, have: usize) -> Result<(), PreprocessError> {
     if need == have { Ok(()) } else { Err(PreprocessError::Length { need, have }) }
-}
-
-/// One axis of the resampling: `seen` source pixels from `start` become `out` pixels.
-#[derive(Debug, Clone, Copy)]
-struct Axis {
-    start: u64,
-    seen: u64,
-    out: u64,
-}
-
-impl Axis {
-    fn new(source: u64, seen: Option<u64>, out: u16) -> Self {
-        let seen = seen.unwrap_or(source).min(source);
-        Self { start: (source - seen) / 2, seen, out: out.into() }
-    }
-
-    /// The source pixels under output pixel `o`.
-    fn taps(&self, o: u64) -> Taps {
-        // All distances in units of 1 / (2 * out) source pixels, so that they are integers.
-        let (step, reach) = (2 * self.out, 2 * self.out.max(self.seen));
-        let center = (2 * o + 1) * self.seen;
-        let first = center.saturating_sub(reach) / step;
-        let last = (center + reach).div_ceil(step).min(self.seen);
-        Taps { start: self.start, first, last, out: self.out, center, reach }
-    }
-}
-
-/// The weights of one output pixel along one axis.
-#[derive(Debug, Clone, Copy)]
-struct Taps {
-    start: u64,
-    first: u64,
-    last: u64,
-    out: u64,
-    center: u64,
-    reach: u64,
-}
-
-impl Taps {
-    /// Source positions and their weights.
-    fn iter(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        (self.first..self.last).map(|i| {
-            let distance = ((2 * i + 1) * self.out).abs_diff(self.center);
-            ((self.start + i) as usize, self.reach.saturating_sub(distance))
-        })
-    }
-}
-
-/// The weighted mean of the pixels under both taps, rounded to nearest.
-///
-/// Nothing overflows: a whole side of [`limits::FRAME_SIDE`] under one output pixel has weights
-/// that add up to 1.5 times its square, below 2^28; two axes and a byte stay below 2^64.
-///
-/// [`limits::FRAME_SIDE`]: crate::limits::FRAME_SIDE
-fn sample(frame: &Frame<'_>, xs: &Taps, ys: &Taps) -> [u8; 3] {
-    let format: PixelFormat = frame.format();
-    let mut sum = [0u64; 3];
-    let mut total = 0u64;
-    for (y, wy) in ys.iter().filter(|&(_, w)| w > 0) {
-        let row = frame.row(y as u32);
-        let mut line = [0u64; 3];
-        let mut line_total = 0u64;
-        for (x, wx) in xs.iter() {
-            let pixel = rgb_at(row, x, format);
-            line_total += wx;
-            for (acc, value) in line.iter_mut().zip(pixel) {
-                *acc += wx * u64::from(value);
-            }
-        }
-        total += wy * line_total;
-        for (acc, value) in sum.iter_mut().zip(line) {
-            *acc += wy * value;
-        }
-    }
-    sum.map(|s| ((s + total / 2) / total.max(1)) as u8)
 }
 
 #[cfg(test)]
@@ -370,16 +296,6 @@ mod tests {
                 assert!((f64::from(*got) - want).abs() <= 0.5 + 1e-9, "{w}x{h}: {got} {want}");
             }
         }
-    }
-
-    #[test]
-    fn the_largest_frame_under_one_pixel_does_not_overflow() {
-        let side = crate::limits::FRAME_SIDE;
-        // One row of bytes serves for all rows: the stride is what makes a frame high.
-        let axis = Axis::new(side.into(), None, 1);
-        let total: u64 = axis.taps(0).iter().map(|(_, w)| w).sum();
-        let sum = u128::from(total) * u128::from(total) * 255 + u128::from(total) * u128::from(total) / 2;
-        assert!(sum <= u128::from(u64::MAX), "{total}");
     }
 
     #[test]
