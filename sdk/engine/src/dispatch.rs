@@ -177,9 +177,16 @@ pub(crate) fn pack(target: &Target, step: &Step, weights: &[u8], packed: &mut [i
     }
 }
 
-/// Runs one part of steps that run together: one, or a chain.
-pub(crate) fn run(isa: Isa, steps: &[Step], weights: &[u8], packed: &[i8], arena: Arena<'_>, part: Part) {
-    let done = by_isa!(isa, kernel => Run { kernel, packed, arena, part }.steps(steps), false);
+/// Runs one part of steps that run together, one or a chain, with the memory of one thread.
+pub(crate) fn run(
+    isa: Isa,
+    steps: &[Step],
+    weights: &[u8],
+    packed: &[i8],
+    arena: Arena<'_>,
+    [part, seat]: [Part; 2],
+) {
+    let done = by_isa!(isa, kernel => Run { kernel, packed, arena, part, seat }.steps(steps), false);
     if !done && part.index == 0 {
         run::portable(&steps[0], weights, arena);
     }

@@ -317,8 +317,8 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         let count = usize::from(self.config.threads.get());
         for steps in together(self.steps()) {
             for index in 0..count {
-                let part = Part { index, count };
-                dispatch::run(self.config.isa, steps, weights, packed, arena, part);
+                let [part, seat] = [index, 0].map(|index| Part { index, count });
+                dispatch::run(self.config.isa, steps, weights, packed, arena, [part, seat]);
             }
             watch(steps);
         }

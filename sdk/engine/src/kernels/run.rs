@@ -12,7 +12,7 @@ use crate::step::{Span, Step, StepOp, Value};
 /// pixels reads all weights, which then are read once by all threads together.
 const FEW_TILES: usize = 8;
 
-/// Which share of the work a thread has.
+/// Which one of how many: a share of the work, or a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     pub index: usize,
@@ -25,7 +25,7 @@ impl Part {
         n * self.index / self.count..n * (self.index + 1) / self.count
     }
 
-    /// This part of bytes that every part has as many of.
+    /// This thread's of bytes that every thread has as many of.
     fn own(self, span: Span) -> Range<usize> {
         let size = span.len / self.count;
         let start = span.start + size * self.index;
@@ -45,6 +45,8 @@ pub(crate) struct Run<'a, K> {
     pub packed: &'a [i8],
     pub arena: Arena<'a>,
     pub part: Part,
+    /// Which thread does it, of those that the plan has memory for.
+    pub seat: Part,
 }
 
 impl<K: Kernel> Run<'_, K> {
@@ -108,15 +110,15 @@ impl<K: Kernel> Run<'_, K> {
     /// (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and rows that
     /// windows share are kept instead of computed again). Always has an answer.
     fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) -> bool {
-        let tile = Ring::new(depthwise, self.part);
-        let ring = expand.map(|step| (step, Ring::new(step, self.part)));
+        let tile = Ring::new(depthwise, self.seat);
+        let ring = expand.map(|step| (step, Ring::new(step, self.seat)));
         let window = self.layer(depthwise).expect("planned: a layer of a kernel").window;
         let (stride, pad) = (usize::from(window.stride[0]), usize::from(window.pad[0]));
         let rows = self.part.of(project.out.shape.h());
         let mut next = (rows.start * stride).saturating_sub(pad);
         for start in rows.clone().step_by(tile.kept) {
             let end = (start + tile.kept).min(rows.end);
-            // SAFETY: the ring and the tile belong to this part; nobody writes the chain's input, and
+            // SAFETY: the ring and the tile belong to this thread; nobody writes the chain's input, and
             // the rows of the result are this part's.
             unsafe {
                 let input = match &ring {
@@ -138,7 +140,7 @@ impl<K: Kernel> Run<'_, K> {
     /// Rows of an expansion from `next` to `last` into the ring.
     ///
     /// # Safety
-    /// Nobody writes the step's input; the ring belongs to this part.
+    /// Nobody writes the step's input; the ring belongs to this thread.
     unsafe fn expand(&self, step: &Step, ring: &Ring<'_>, next: &mut usize, last: usize) {
         while *next < last {
             let place = *next % ring.kept;
@@ -179,9 +181,9 @@ impl<K: Kernel> Run<'_, K> {
         let shape = step.out.shape;
         let out = self.arena.slice(at..at + pixels.len() * shape.c());
         let target = Target { shape, pixels, panels, out };
-        // SAFETY: the caller's promise; each part has a scratch of its own, apart from all maps.
+        // SAFETY: the caller's promise; each thread has a scratch of its own, apart from all maps.
         unsafe {
-            let scratch = self.arena.write(self.part.own(step.scratch));
+            let scratch = self.arena.write(self.seat.own(step.scratch));
             match step.op {
                 StepOp::Depthwise { .. } => drive::depthwise(self.kernel, layer, scratch, input, &target),
                 _ => drive::conv(self.kernel, layer, scratch, input, &target),
@@ -190,7 +192,7 @@ impl<K: Kernel> Run<'_, K> {
     }
 }
 
-/// A map of which only the latest rows are kept, in memory of one part.
+/// A map of which only the latest rows are kept, in memory of one thread.
 struct Ring<'a> {
     value: &'a Value,
     at: Range<usize>,
@@ -198,10 +200,10 @@ struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
-    fn new(step: &'a Step, part: Part) -> Self {
+    fn new(step: &'a Step, seat: Part) -> Self {
         let kept = usize::from(step.kept_rows);
         let len = kept * step.out.shape.row_elements();
-        let start = step.out.offset + part.index * len.next_multiple_of(Slot::ALIGN);
+        let start = step.out.offset + seat.index * len.next_multiple_of(Slot::ALIGN);
         Self { value: &step.out, at: start..start + len, kept }
     }
 

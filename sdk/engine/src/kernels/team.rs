@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::vec::Vec;
 use std::{cell::UnsafeCell, format, hint, io};
@@ -28,16 +28,49 @@ pub struct Team {
 
 #[derive(Debug)]
 struct Shared {
-    size: u32,
     job: UnsafeCell<Option<Job<'static>>>,
-    /// Counts runs; workers wait for it to move.
-    epoch: AtomicU32,
-    /// Threads at the barrier, and how often it has opened.
-    arrived: AtomicU32,
-    opened: AtomicU32,
+    /// What is to be done now, a [`State`].
+    state: AtomicU64,
+    /// Parts of this step that are done.
+    done: AtomicUsize,
+    /// Threads that the plan has memory for.
+    seats: AtomicUsize,
     stop: AtomicBool,
     /// A thread has panicked; nobody waits for it.
     broken: AtomicBool,
+}
+
+/// Which step is on, and which of its parts nobody has taken.
+///
+/// Every thread has a part of its own, whose maps lie in its cache, and takes another's when that
+/// one does not come: a thread that the system keeps waiting delays nobody.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// Index of the first of the steps that run together; [`State::OVER`] between runs.
+    step: u32,
+    /// A bit for each part.
+    parts: u32,
+}
+
+impl State {
+    const OVER: Self = Self { step: u32::MAX, parts: 0 };
+    /// The most parts of a step.
+    const PARTS: usize = u32::BITS as usize;
+
+    fn read(word: u64) -> Self {
+        Self { step: (word >> 32) as u32, parts: word as u32 }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.step) << 32 | u64::from(self.parts)
+    }
+
+    /// A part to take, `own` if it is there.
+    fn part(self, own: usize) -> Option<usize> {
+        let wanted = 1u32.unbounded_shl(own as u32) & self.parts;
+        let choice = if wanted == 0 { self.parts } else { wanted };
+        (choice != 0).then(|| choice.trailing_zeros() as usize)
+    }
 }
 
 /// What to run. The borrows are those of [`Team::run`], which ends after every thread has.
@@ -50,8 +83,24 @@ struct Job<'a> {
     arena: Arena<'a>,
 }
 
-// SAFETY: `job` is written by `Team::run` while every worker waits for `epoch`, and read by workers
-// between that and the last barrier of the run.
+impl<'a> Job<'a> {
+    fn threads(&self) -> usize {
+        self.config.threads.get().into()
+    }
+
+    /// How many parts a step has.
+    fn parts(&self) -> usize {
+        self.threads().min(State::PARTS)
+    }
+
+    /// The steps that run together from `first` on.
+    fn steps(&self, first: usize) -> &'a [Step] {
+        together(&self.steps[first..]).next().unwrap_or_default()
+    }
+}
+
+// SAFETY: `job` is written by `Team::run` between runs, and read by a thread that has taken a part:
+// a run does not end before all its parts are done.
 unsafe impl Sync for Shared {}
 
 impl Team {
@@ -65,11 +114,10 @@ impl Team {
     pub fn new(threads: u8) -> io::Result<Self> {
         assert!(threads > 0, "a team has a thread");
         let shared = Arc::new(Shared {
-            size: threads.into(),
             job: UnsafeCell::new(None),
-            epoch: AtomicU32::new(0),
-            arrived: AtomicU32::new(0),
-            opened: AtomicU32::new(0),
+            state: AtomicU64::new(State::OVER.word()),
+            done: AtomicUsize::new(0),
+            seats: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         });
@@ -123,16 +171,20 @@ impl Team {
     ) -> Result<(), RunError> {
         let (packed, arena) = plan.memory(packed, arena)?;
         let (config, steps) = (plan.config(), plan.steps());
+        assert!(!self.shared.broken.load(Ordering::Acquire), "a thread of the team has panicked");
         let job = Job { config, steps, weights, packed, arena: Arena::new(arena) };
         // SAFETY: only lifetimes change. No worker uses the job any more when this function ends:
-        // either all have passed the last barrier, or the workers themselves have ended.
+        // either all parts are done, or the workers themselves have ended.
         let job = unsafe { core::mem::transmute::<Job<'_>, Job<'static>>(job) };
-        // SAFETY: workers read the job only after `epoch` moves.
+        // SAFETY: between runs no part can be taken, and only who took one reads the job.
         unsafe { *self.shared.job.get() = Some(job) };
-        self.shared.epoch.fetch_add(1, Ordering::Release);
+        self.shared.seats.store(job.threads(), Ordering::Relaxed);
+        self.shared.open(&job, 0);
         self.workers.iter().for_each(|worker| worker.thread().unpark());
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.share(job, 0, watch))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.lead(&job, watch))) {
+            self.shared.broken.store(true, Ordering::Release);
             while !self.workers.iter().all(JoinHandle::is_finished) {
+                self.workers.iter().for_each(|worker| worker.thread().unpark());
                 thread::yield_now();
             }
             resume_unwind(panic);
@@ -155,62 +207,77 @@ impl Drop for Team {
 impl Shared {
     /// A worker's life.
     fn work(&self, index: usize) {
-        let mut seen = 0;
-        while let Some(epoch) = self.next_epoch(seen) {
-            seen = epoch;
-            // SAFETY: `epoch` moved, so the job is there; it stays until this thread is at the last
-            // barrier.
-            let Some(job) = (unsafe { *self.job.get() }) else { continue };
-            if catch_unwind(AssertUnwindSafe(|| self.share(job, index, |_| {}))).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Waits for a run after `seen`; `None` at the end.
-    fn next_epoch(&self, seen: u32) -> Option<u32> {
         let mut spins = 0;
-        loop {
-            if self.stop.load(Ordering::Acquire) {
-                return None;
-            }
-            let epoch = self.epoch.load(Ordering::Acquire);
-            if epoch != seen {
-                return Some(epoch);
+        while !self.stop.load(Ordering::Acquire) && !self.broken.load(Ordering::Acquire) {
+            if catch_unwind(AssertUnwindSafe(|| self.part(index))).unwrap_or(false) {
+                spins = 0;
+                continue;
             }
             spins += 1;
-            if spins < SPINS { hint::spin_loop() } else { thread::park() }
-        }
-    }
-
-    /// This thread's parts of every step.
-    fn share(&self, job: Job<'_>, index: usize, mut watch: impl FnMut(&[Step])) {
-        let _guard = Guard(self);
-        let count = usize::from(job.config.threads.get());
-        for steps in together(job.steps) {
-            for index in (index..count).step_by(self.size as usize) {
-                let part = Part { index, count };
-                dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, part);
+            if spins < SPINS {
+                hint::spin_loop();
+            } else if State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step {
+                thread::park();
+            } else {
+                thread::yield_now();
             }
-            self.barrier();
-            watch(steps);
         }
     }
 
-    /// Waits until every thread is here.
-    fn barrier(&self) {
-        let opened = self.opened.load(Ordering::Acquire);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.opened.store(opened.wrapping_add(1), Ordering::Release);
-            return;
-        }
-        let mut spins = 0;
-        while self.opened.load(Ordering::Acquire) == opened {
+    /// The caller's share of a run, to its end.
+    fn lead(&self, job: &Job<'_>, mut watch: impl FnMut(&[Step])) {
+        let (mut watched, mut spins) = (0, 0);
+        loop {
+            let step = State::read(self.state.load(Ordering::Acquire)).step;
+            // What was on before is over.
+            while watched < job.steps.len() && watched as u32 != step {
+                let steps = job.steps(watched);
+                watch(steps);
+                watched += steps.len();
+            }
+            if step == State::OVER.step {
+                return;
+            }
+            if self.part(0) {
+                spins = 0;
+                continue;
+            }
             assert!(!self.broken.load(Ordering::Acquire), "another thread of the team has panicked");
             spins += 1;
             if spins < SPINS { hint::spin_loop() } else { thread::yield_now() }
         }
+    }
+
+    /// Takes a part, if there is one, and does it; the last to finish a step opens the next.
+    fn part(&self, thread: usize) -> bool {
+        let word = self.state.load(Ordering::Acquire);
+        let state = State::read(word);
+        let Some(index) = state.part(thread) else { return false };
+        if thread >= self.seats.load(Ordering::Relaxed) {
+            return false;
+        }
+        let taken = State { parts: state.parts & !(1 << index), ..state }.word();
+        if self.state.compare_exchange(word, taken, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return true;
+        }
+        let _guard = Guard(self);
+        // SAFETY: a part was taken, so the run goes on until it is done.
+        let job = unsafe { *self.job.get() }.expect("a run has a job");
+        let steps = job.steps(state.step as usize);
+        let (part, seat) = (Part { index, count: job.parts() }, Part { index: thread, count: job.threads() });
+        dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, [part, seat]);
+        if self.done.fetch_add(1, Ordering::AcqRel) + 1 == part.count {
+            self.open(&job, state.step as usize + steps.len());
+        }
+        true
+    }
+
+    /// Lets the parts of a step be taken.
+    fn open(&self, job: &Job<'_>, step: usize) {
+        self.done.store(0, Ordering::Relaxed);
+        let parts = u32::MAX >> (State::PARTS - job.parts());
+        let next = if step < job.steps.len() { State { step: step as u32, parts } } else { State::OVER };
+        self.state.store(next.word(), Ordering::Release);
     }
 }
 
