@@ -13,6 +13,7 @@ pub mod convert;
 pub mod data;
 pub mod embeddings;
 pub mod emit;
+pub mod expr;
 pub mod fold;
 pub mod guard;
 pub mod import;

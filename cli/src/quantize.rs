@@ -5,12 +5,12 @@
 //! output channel, 32-bit bias, fixed-point rescaling. The integers are computed here once, in
 //! double precision, and stored; the device never derives one.
 
-use offshoot_core::graph::{Affine, Binary, Unary};
+use offshoot_core::graph::{Affine, Binary, Window};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
-use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 
 /// A layer whose numbers do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -106,6 +106,12 @@ impl Statistics {
     /// that the many small ones get finer steps (Nagel et al. 2021, "A white paper on neural
     /// network quantization", 3.1).
     pub fn quant(&self) -> Quant {
+        self.quant_for(&Expr::Input)
+    }
+
+    /// [`Self::quant`] where only a function of the values is read: least error of its results.
+    pub fn quant_for(&self, read: &Expr) -> Quant {
+        let wanted: Vec<f32> = self.sample.iter().map(|&v| read.eval(v)).collect();
         let Range { min, max } = self.range;
         let mut best = (f64::INFINITY, self.range);
         // One end after the other: the optimum of each hardly depends on the other.
@@ -117,7 +123,7 @@ impl Statistics {
                 } else {
                     Range { min: min * clip, max: hi }
                 };
-                let error = self.error(range.quant());
+                let error = self.error(&wanted, &table_of(read, range.quant()));
                 if error < best.0 {
                     best = (error, range);
                 }
@@ -126,11 +132,22 @@ impl Statistics {
         best.1.quant()
     }
 
-    /// Sum of squared errors over the sample.
-    fn error(&self, quant: Quant) -> f64 {
-        let square = |&v: &f32| f64::from(quant.dequantize(quant.quantize(v)) - v).powi(2);
-        self.sample.iter().map(square).sum()
+    /// Sum of squared errors over the sample, of what is `wanted` against what codes give.
+    fn error(&self, wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
+        let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
+        let square = |(&v, want): (&f32, &f32)| f64::from(result(v) - want).powi(2);
+        self.sample.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
     }
+}
+
+/// A function's result for each code.
+fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
+    (quant, std::array::from_fn(|i| expr.eval(quant.dequantize((i as i16 - 128) as i8))))
+}
+
+/// A function as a table from codes to codes.
+pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
+    table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -148,24 +165,27 @@ fn round_out(x: f32) -> f32 {
 
 /// Which layers are run in codes.
 ///
-/// Convolutions always are. What only moves or joins values follows its inputs, so that no value
-/// is converted for its sake.
+/// Convolutions are, but for those that only scale. What moves, joins or maps values follows its
+/// inputs, so that no value is converted for its sake.
 pub fn in_codes(model: &Model) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
-    let conv = |op: &LayerOp| matches!(op, LayerOp::Conv(_));
+    let conv = |op: &LayerOp| match op {
+        LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
+        _ => false,
+    };
     codes[0] = true;
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
             LayerOp::Binary(Binary::Add) => {
                 layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
             }
-            LayerOp::AveragePool { .. }
-            | LayerOp::MaxPool { .. }
-            | LayerOp::Concat
-            | LayerOp::Pad { .. }
-            | LayerOp::Flatten
-            | LayerOp::Unary(Unary::Clamp { .. }) => true,
-            _ => false,
+            LayerOp::Binary(Binary::Mul) => {
+                let other = model.layers[layer.inputs[1]].shape;
+                let per_channel = other.elements() == other.c() && other.c() == layer.shape.c();
+                other == layer.shape || per_channel
+            }
+            LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => true,
+            op => op.keeps_values(),
         };
         codes[id] = conv(&layer.op) || engine_knows && layer.inputs.iter().all(|&i| codes[i]);
     }
@@ -177,14 +197,30 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
 
 /// Each layer's quantization from what it took; what only moves codes keeps its input's.
 pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -> Vec<Quant> {
-    let mut quants: Vec<Quant> = statistics.iter().map(Statistics::quant).collect();
+    let read = only_function_read(model);
+    let chosen = statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
+    let mut quants: Vec<Quant> = chosen.collect();
     quants[0] = input(preprocess);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
-        if matches!(layer.op, LayerOp::MaxPool { .. } | LayerOp::Pad { .. } | LayerOp::Flatten) {
+        if layer.op.keeps_values() {
             quants[id] = quants[layer.inputs[0]];
         }
     }
     quants
+}
+
+/// For each layer that is read by a function alone, the function.
+fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
+    let readers = model.readers();
+    let mut read = vec![None; model.layers.len()];
+    for layer in &model.layers {
+        if let (LayerOp::Function(expr), &[input]) = (&layer.op, &layer.inputs[..])
+            && readers[input] == 1
+        {
+            read[input] = Some(expr);
+        }
+    }
+    read
 }
 
 /// Whether one step of the input can be one step of the camera: all channels normalized alike.

@@ -14,7 +14,7 @@ use crate::preset::Wishes;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
-    let source = Source::open(&args.model)?;
+    let source = Source::open(&args.model)?.with_external_data(args.external_data);
     let pictures = load(&args.calibrate, args.calibrate_limit)?;
     let options = Options {
         cut: args.cut.clone(),

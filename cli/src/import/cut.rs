@@ -60,12 +60,49 @@ pub(super) fn find(model: &TypedModel) -> Cut {
             _ => break,
         }
     }
+    if let Some((map, why)) = feature_map(model) {
+        let name = name_of(model, map);
+        return Cut { name, why: why.to_string(), has_classifier: false, outlet: Some(map) };
+    }
     Cut {
         name: name_of(model, output),
         why: "the model has no classifier, its output is the embedding".to_string(),
         has_classifier: false,
         outlet: Some(output),
     }
+}
+
+/// A detector's last feature map: what is enlarged first, or what all its heads come from.
+fn feature_map(model: &TypedModel) -> Option<(OutletId, &'static str)> {
+    let order = model.eval_order().ok()?;
+    let resize = order.iter().map(|&n| model.node(n)).find(|n| n.op.name() == "Resize");
+    if let Some(resize) = resize {
+        return Some((resize.inputs[0], "it is the last map before a detector's neck"));
+    }
+    if model.outputs.len() < 2 {
+        return None;
+    }
+    // The last place through which everything goes.
+    let place = |id: usize| order.iter().position(|&n| n == id);
+    let mut open_until = 0;
+    let mut last = None;
+    for (at, &id) in order.iter().enumerate() {
+        let node = model.node(id);
+        let Some(fact) = node.outputs.first().map(|o| &o.fact).filter(|f| f.konst.is_none()) else { continue };
+        if node.op_is::<Const>() {
+            continue;
+        }
+        let narrow = open_until <= at;
+        if narrow && fact.rank() == 4 && at > 0 {
+            last = Some(OutletId::new(id, 0));
+        }
+        let readers = node.outputs.iter().flat_map(|o| &o.successors).filter_map(|s| place(s.node));
+        open_until = open_until.max(readers.max().unwrap_or(at));
+        if model.outputs.iter().any(|o| o.node == id) {
+            open_until = order.len();
+        }
+    }
+    last.map(|map| (map, "all of the model's outputs come from it"))
 }
 
 fn may_follow_a_classifier(model: &TypedModel, node: usize) -> bool {

@@ -185,9 +185,8 @@ impl<'a> Graph<'a> {
                 rows && depth == first.c() && columns == out.c()
             }),
             Op::Float(FloatOp::Binary(_)) => {
-                first == out
-                    && inputs
-                        .all(|s| s == first || (s.h() == 1 && s.w() == 1 && [1, first.c()].contains(&s.c())))
+                let spreads = |s: Shape| s.dims().iter().zip(first.dims()).all(|(&n, m)| n == m || n == 1);
+                first == out && inputs.all(spreads)
             }
             Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
                 let same_map = |s: Shape| s.h() == out.h() && s.w() == out.w();
@@ -207,7 +206,6 @@ impl<'a> Graph<'a> {
             Op::Int8(Int8Op::Rescale { .. } | Int8Op::Table { .. })
             | Op::Float(
                 FloatOp::Unary(_)
-                | FloatOp::Normalize { .. }
                 | FloatOp::Constant { .. }
                 | FloatOp::Softmax
                 | FloatOp::Quantize

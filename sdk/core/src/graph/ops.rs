@@ -364,7 +364,7 @@ pub enum FloatOp {
     },
     /// A function of one value.
     Unary(Unary),
-    /// Two tensors; the second may have one value per channel (`1 x 1 x C`) or one in all.
+    /// Two tensors; the second may be of length 1 along some axes.
     Binary(Binary),
     /// A tensor and a constant per channel, or per value.
     Constant {
@@ -410,11 +410,6 @@ pub enum FloatOp {
     Upsample {
         /// Times down and across.
         factor: [u8; 2],
-    },
-    /// Each pixel's channels less their mean, over their deviation.
-    Normalize {
-        /// Added to the variance.
-        epsilon: f32,
     },
     /// A product of matrices, row by row of two maps: W x C times C x V, V x C if `transposed`.
     MatMul {
@@ -470,7 +465,6 @@ impl Op {
                 FloatOp::Permute(_) => "float permute",
                 FloatOp::Slice(_) => "float slice",
                 FloatOp::Upsample { .. } => "float upsample",
-                FloatOp::Normalize { .. } => "normalize",
                 FloatOp::MatMul { .. } => "matmul",
             },
         }
