@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use offshoot_core::Shape;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo, Pad, Slice, TypedConcat};
+use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo, Pad, Slice, StridedSlice, TypedConcat};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -181,6 +181,9 @@ impl Walk<'_> {
         }
         if let Some(slice) = node.op_as::<Slice>() {
             return self.slice(node, slice);
+        }
+        if let Some(slice) = node.op_as::<StridedSlice>() {
+            return self.strided_slice(node, slice);
         }
         if let Some(gather) = node.op_as::<Gather>() {
             return self.pick(node, gather);

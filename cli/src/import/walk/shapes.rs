@@ -3,7 +3,7 @@
 use offshoot_core::graph::{self, Binary};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
-use tract_onnx::tract_core::ops::array::{Gather, Slice};
+use tract_onnx::tract_core::ops::array::{Gather, Slice, StridedSlice};
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
@@ -78,13 +78,18 @@ impl Walk<'_> {
 
     /// A constant row before or after a map, such as a class token: a border with values in it.
     fn beside_constant(&mut self, node: &TypedNode, dim: usize, at: usize) -> Step {
-        let input = self.input(node, 1 - at)?;
+        let mut input = self.input(node, 1 - at)?;
+        if input.layout.axis_of(dim, self.shape_of(&input)).is_none_or(|axis| axis == CHANNELS) {
+            // The dimension becomes the rows.
+            let others: Vec<usize> = (0..input.layout.rank()).filter(|&d| d != dim).collect();
+            let (columns, channels) = others.split_at(others.len().saturating_sub(1));
+            input = self.gather(node, &input, [&[dim], columns, channels])?;
+        }
         let (layout, from) = (&input.layout, self.shape_of(&input));
         let constant = self.constant(node, at).ok_or("Concat of constants")?;
         let length = constant.shape()[dim];
         let values = floats(&constant).ok_or("Concat with a constant that is not float")?;
-        let axis = layout.axis_of(dim, from).filter(|&axis| axis != CHANNELS);
-        let axis = axis.ok_or("Concat of a constant along the channels")?;
+        let axis = layout.axis_of(dim, from).ok_or("Concat of a constant and a single place")?;
         let side = u8::try_from(length).map_err(|_| "Concat with a long constant".to_string())?;
         let mut pad = [0; 4];
         pad[if at == 0 { axis } else { axis + 2 }] = side;
@@ -119,16 +124,49 @@ impl Walk<'_> {
         self.part(node, &input, slice.axis, start, end)
     }
 
+    /// A slice whose bounds were computed from shapes, which are constants by now.
+    pub(super) fn strided_slice(&mut self, node: &TypedNode, slice: &StridedSlice) -> Step {
+        let mut map = self.input(node, 0)?;
+        let list = |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
+        let bounds = list(self, Some(1)).zip(list(self, Some(2)));
+        let (begins, ends) = bounds.ok_or("Slice between computed bounds")?;
+        let axes = list(self, slice.optional_axes_input);
+        let axes = axes.unwrap_or_else(|| (0..begins.len() as i64).collect());
+        let steps = list(self, slice.optional_steps_input).unwrap_or_default();
+        let masks = slice.begin_mask | slice.end_mask | slice.shrink_axis_mask;
+        if steps.iter().any(|&s| s != 1) || masks != 0 {
+            return Err("Slice with a step".to_string());
+        }
+        for ((axis, begin), end) in axes.into_iter().zip(begins).zip(ends) {
+            let rank = map.layout.rank() as i64;
+            let dim = if axis < 0 { axis + rank } else { axis } as usize;
+            if dim >= map.layout.rank() {
+                return Err(format!("Slice of axis {axis}"));
+            }
+            let length = map.layout.len(dim) as i64;
+            let place = |at: i64| (if at < 0 { at + length } else { at }).clamp(0, length) as usize;
+            map = self.part(node, &map, dim, place(begin), place(end))?;
+        }
+        Ok(map)
+    }
+
+    /// A constant input of whole numbers.
+    fn whole_numbers(&self, node: &TypedNode, index: usize) -> Option<Vec<i64>> {
+        let constant = self.constant(node, index)?;
+        let cast = constant.cast_to::<i64>().ok()?;
+        Some(cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
+    }
+
     /// One place of an axis, or several that follow each other.
     pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
-        let places = self.constant(node, 1).and_then(|t| floats(&t)).ok_or("Gather at computed places")?;
+        let places = self.whole_numbers(node, 1).ok_or("Gather at computed places")?;
         let rank = self.constant(node, 1).map_or(0, |t| t.rank());
         let input = self.input(node, 0)?;
-        let length = input.layout.len(gather.axis);
-        let start = places.first().map_or(0.0, |&p| if p < 0.0 { p + length as f32 } else { p }) as usize;
-        if places.windows(2).any(|w| w[1] != w[0] + 1.0) || places.is_empty() || rank > 1 {
-            return Err("Gather of places that do not follow each other".to_string());
-        }
+        let length = input.layout.len(gather.axis) as i64;
+        let start = places.first().map(|&p| if p < 0 { p + length } else { p });
+        let start = start.and_then(|s| usize::try_from(s).ok());
+        let in_order = places.windows(2).all(|w| w[1] == w[0] + 1) && rank <= 1;
+        let start = start.filter(|_| in_order).ok_or("Gather of places that do not follow each other")?;
         let mut part = self.part(node, &input, gather.axis, start, start + places.len())?;
         if rank == 0 {
             part.layout.remove(gather.axis);
