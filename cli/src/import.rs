@@ -249,15 +249,20 @@ impl Source {
     pub fn import(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
         let model = self.inference_model(size)?;
         let (typed, cut) = match cut {
-            Some(name) => {
-                let outlet = self.find(&model, name)?;
-                (self.typed(model, Some(outlet))?, Cut::given(name))
-            }
-            None => {
-                let typed = self.typed(model, None)?;
-                let cut = cut::find(&typed);
-                (typed, cut)
-            }
+            Some(name) => (self.typed_at(model, name)?, Cut::given(name)),
+            None => match self.typed(model, None) {
+                Ok(typed) => {
+                    let cut = cut::find(&typed);
+                    (typed, cut)
+                }
+                // What follows the feature maps, such as a detector's choice of boxes, may be more
+                // than tract, or we, understand.
+                Err(error) => {
+                    let Some(cut) = self.proto.graph.as_ref().and_then(cut::trunk) else { return Err(error) };
+                    let again = self.inference_model(size).and_then(|m| self.typed_at(m, &cut.name));
+                    (again.map_err(|_| error)?, cut)
+                }
+            },
         };
         let full = cut.outlet.map(|_| typed.clone());
         let mut reference = typed;
@@ -271,6 +276,11 @@ impl Source {
         let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
         Ok(Imported { model, cut, places, input, reference, classifier })
+    }
+
+    fn typed_at(&self, model: InferenceModel, name: &str) -> Result<TypedModel, ImportError> {
+        let outlet = self.find(&model, name)?;
+        self.typed(model, Some(outlet))
     }
 
     fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
@@ -317,6 +327,8 @@ impl Source {
     fn typed(&self, mut model: InferenceModel, cut: Option<OutletId>) -> Result<TypedModel, ImportError> {
         if let Some(outlet) = cut {
             model.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+            // What the cut leaves out need not be understood.
+            model = model.into_compact().map_err(|e| self.tract(&e))?;
         }
         let order = model.eval_order().map_err(|e| self.tract(&e))?;
         let unknown = order.iter().map(|&n| model.node(n)).filter(|n| n.op_is::<UnimplementedOp>());

@@ -35,6 +35,9 @@ impl Walk<'_> {
     }
 
     pub(super) fn concat(&mut self, node: &TypedNode, dim: usize) -> Step {
+        if node.inputs.len() == 1 {
+            return self.input(node, 0);
+        }
         let constants: Vec<usize> =
             (0..node.inputs.len()).filter(|&i| self.constant(node, i).is_some()).collect();
         if let ([at], [_, _]) = (&constants[..], &node.inputs[..]) {

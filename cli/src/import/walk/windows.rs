@@ -131,11 +131,27 @@ impl Walk<'_> {
     }
 
     pub(super) fn pad(&mut self, node: &TypedNode, pad: &Pad) -> Step {
-        let input = self.channels_first(node, 0)?;
-        let pad = border(pad)?;
-        let &[_, c, h, w] = &dims(node)?[..] else { return Err("Pad of another rank than 4".to_string()) };
-        let shape = shape(h, w, c)?;
-        Ok(self.window_layer(node, LayerOp::Pad { pad }, &input, shape))
+        let input = self.input(node, 0)?;
+        let zero = match &pad.mode {
+            PadMode::Constant(value) => floats(value).is_some_and(|v| v.iter().all(|&x| x == 0.0)),
+            _ => false,
+        };
+        let from = self.shape_of(&input);
+        let (mut sides, mut to) = ([0; 4], from.dims());
+        for (dim, &(before, after)) in pad.pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
+            let axis = input.layout.axis_of(dim, from).filter(|&axis| zero && axis != CHANNELS);
+            let axis = axis.ok_or("Pad other than with zeros around the map")?;
+            let byte = |v: usize| u8::try_from(v).map_err(|_| "Pad of more than 255".to_string());
+            (sides[axis], sides[axis + 2]) = (byte(before)?, byte(after)?);
+            to[axis] += before + after;
+        }
+        if sides == [0; 4] {
+            return Ok(input);
+        }
+        let to = shape(to[0], to[1], to[2])?;
+        let layout = input.layout.resized(from, to).ok_or("Pad of a part of an axis")?;
+        let id = self.model.push(self.name(node), LayerOp::Pad { pad: sides }, vec![input.id], to);
+        Ok(Map { id, layout })
     }
 
     /// Nearest neighbour by whole numbers.
@@ -147,6 +163,9 @@ impl Walk<'_> {
         let &[_, c, h, w] = &dims(node)?[..] else {
             return Err("Resize of another rank than 4".to_string());
         };
+        if [h, w, c] == from.dims() {
+            return Ok(input);
+        }
         let factor = [h / from.h(), w / from.w()];
         let whole = factor[0] * from.h() == h && factor[1] * from.w() == w && c == from.c();
         let floors = match (&resize.coord_transformer, resize.nearest) {
@@ -189,20 +208,4 @@ fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
         window.pad[axis + 2] = byte(after)?;
     }
     Ok(window)
-}
-
-fn border(pad: &Pad) -> Result<[u8; 4], String> {
-    let zero = match &pad.mode {
-        PadMode::Constant(value) => floats(value).is_some_and(|v| v.iter().all(|&x| x == 0.0)),
-        _ => false,
-    };
-    let spatial = pad.pads.iter().enumerate().all(|(axis, p)| axis >= 2 || *p == (0, 0));
-    if !zero || !spatial {
-        return Err("Pad other than with zeros around the map".to_string());
-    }
-    let side = |axis: usize, before: bool| {
-        let (b, a) = pad.pads.get(axis).copied().unwrap_or((0, 0));
-        u8::try_from(if before { b } else { a }).map_err(|_| "Pad of more than 255".to_string())
-    };
-    Ok([side(2, true)?, side(3, true)?, side(2, false)?, side(3, false)?])
 }
