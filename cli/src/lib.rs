@@ -16,6 +16,7 @@ pub mod emit;
 pub mod expr;
 pub mod fold;
 pub mod guard;
+pub mod histogram;
 pub mod import;
 pub mod ir;
 pub mod machine;

@@ -10,6 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
+use crate::histogram::Histogram;
 use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 
 /// A layer whose numbers do not fit.
@@ -62,16 +63,12 @@ impl Range {
 pub struct Statistics {
     /// All values.
     pub range: Range,
-    /// Some values of every picture, evenly spread.
-    sample: Vec<f32>,
+    histogram: Histogram,
     /// Sum per channel.
     sums: Vec<f64>,
     /// Values per channel.
     count: u64,
 }
-
-/// Values kept of each picture.
-const SAMPLED: usize = 1024;
 
 /// Shares of the range that are tried as its ends.
 const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
@@ -79,16 +76,13 @@ const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55,
 impl Statistics {
     /// Nothing seen yet, of a layer with so many channels.
     pub fn new(channels: usize) -> Self {
-        Self { range: Range::EMPTY, sample: Vec::new(), sums: vec![0.0; channels], count: 0 }
+        Self { range: Range::EMPTY, histogram: Histogram::new(), sums: vec![0.0; channels], count: 0 }
     }
 
     /// Takes in a layer's values for one picture: rows, columns, channels.
     pub fn see(&mut self, values: &[f32]) {
         self.range.see(values);
-        let step = values.len().div_ceil(SAMPLED).max(1);
-        // A step that shares no factor with the channels meets all of them.
-        let step = (step..).find(|s| gcd(*s, self.sums.len()) == 1).unwrap_or(1);
-        self.sample.extend(values.iter().copied().step_by(step).filter(|v| v.is_finite()));
+        self.histogram.see(values);
         for pixel in values.chunks_exact(self.sums.len()) {
             for (sum, &v) in self.sums.iter_mut().zip(pixel) {
                 *sum += f64::from(v);
@@ -104,14 +98,16 @@ impl Statistics {
 
     /// The quantization with the least mean squared error: few large values may be cut off so
     /// that the many small ones get finer steps (Nagel et al. 2021, "A white paper on neural
-    /// network quantization", 3.1).
+    /// network quantization", 3.1). Every value counts: a few large ones, which a sample would
+    /// miss, carry what tells pictures apart.
     pub fn quant(&self) -> Quant {
         self.quant_for(&Expr::Input)
     }
 
     /// [`Self::quant`] where only a function of the values is read: least error of its results.
     pub fn quant_for(&self, read: &Expr) -> Quant {
-        let wanted: Vec<f32> = self.sample.iter().map(|&v| read.eval(v)).collect();
+        let points = self.histogram.points();
+        let wanted: Vec<f32> = points.iter().map(|p| read.eval(p.0)).collect();
         let Range { min, max } = self.range;
         let mut best = (f64::INFINITY, self.range);
         // One end after the other: the optimum of each hardly depends on the other.
@@ -123,7 +119,7 @@ impl Statistics {
                 } else {
                     Range { min: min * clip, max: hi }
                 };
-                let error = self.error(&wanted, &table_of(read, range.quant()));
+                let error = error(&points, &wanted, &table_of(read, range.quant()));
                 if error < best.0 {
                     best = (error, range);
                 }
@@ -131,13 +127,13 @@ impl Statistics {
         }
         best.1.quant()
     }
+}
 
-    /// Sum of squared errors over the sample, of what is `wanted` against what codes give.
-    fn error(&self, wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
-        let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
-        let square = |(&v, want): (&f32, &f32)| f64::from(result(v) - want).powi(2);
-        self.sample.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
-    }
+/// Sum of squared errors, of what is `wanted` against what codes give.
+fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
+    let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
+    let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
+    points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
 }
 
 /// A function's result for each code.
@@ -148,10 +144,6 @@ fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
 /// A function as a table from codes to codes.
 pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
     table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Rounds away from zero to 12 significant bits.
@@ -430,12 +422,12 @@ mod tests {
 
     #[test]
     fn rare_large_values_are_cut_off() {
-        let mut values: Vec<f32> = (0..4096).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
-        // Of 4,096 values every fourth is sampled: this one stands for what is rarer than that.
-        values[1] = 8.0;
+        let mut values: Vec<f32> = (0..1 << 20).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
+        // One in a million may be wrong by 1 where all others gain half a step.
+        values[1] = 2.0;
         let mut statistics = Statistics::new(1);
         statistics.see(&values);
-        assert!(statistics.quant().scale.get() < 0.5 * statistics.range.quant().scale.get());
+        assert!(statistics.quant().scale.get() < 0.6 * statistics.range.quant().scale.get());
         // A value that is not rare stays.
         values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
         statistics.see(&values);
