@@ -77,6 +77,9 @@ pub struct ConvertArgs {
     /// Input size where the model leaves it open.
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     pub size: Option<(u32, u32)>,
+    /// Read weights that the model keeps in files beside it.
+    #[arg(long)]
+    pub external_data: bool,
     /// How the model wants pictures normalized [default: stated by the model, or guessed].
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,

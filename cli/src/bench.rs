@@ -8,7 +8,7 @@ use offshoot::{Error, Extractor, Frame, Stage};
 use offshoot_core::package::Package;
 use offshoot_core::preprocess::Preprocess;
 
-use crate::calibrate::{CalibrateError, Prepared, Reference, cosine, pool_planes};
+use crate::calibrate::{CalibrateError, Prepared, Reference, cosine, in_our_order, pool};
 use crate::commands::CommandError;
 use crate::convert::ConvertError;
 use crate::emit;
@@ -119,11 +119,11 @@ impl Float {
         frame: &Frame<'_>,
         dim: usize,
     ) -> Result<Self, CalibrateError> {
-        let mut network = Reference::new(imported.reference, preprocess)?;
+        let mut network = Reference::new(imported.reference, imported.input, preprocess)?;
         let input = network.prepare(frame)?;
-        let mut embedding = network.forward(&input)?;
+        let mut embedding = in_our_order(&network.forward(&input)?, &imported.places);
         if embedding.len() != dim {
-            embedding = pool_planes(&embedding, dim);
+            embedding = pool(&embedding, dim);
         }
         Ok(Self { network, input, embedding })
     }

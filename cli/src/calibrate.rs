@@ -10,6 +10,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
+use crate::import::InputOrder;
 use crate::ir::Model;
 use crate::quantize::Statistics;
 
@@ -96,6 +97,7 @@ pub fn check(model: &Model, statistics: &[Statistics]) -> Result<(), CalibrateEr
 /// tract's own plan of the source model: the reference that owes nothing to our import.
 pub struct Reference {
     state: TypedSimpleState,
+    order: InputOrder,
     preprocess: Preprocess,
     input: Vec<f32>,
 }
@@ -115,10 +117,15 @@ impl Reference {
     ///
     /// # Errors
     /// What tract reports.
-    pub fn new(model: TypedModel, preprocess: &Preprocess) -> Result<Self, CalibrateError> {
+    pub fn new(
+        model: TypedModel,
+        order: InputOrder,
+        preprocess: &Preprocess,
+    ) -> Result<Self, CalibrateError> {
         let state = model.into_optimized().and_then(TypedSimplePlan::new).and_then(|p| p.spawn());
         let values = preprocess.shape().map_or(0, |s| s.elements());
-        Ok(Self { state: state.map_err(reference)?, preprocess: *preprocess, input: vec![0.0; values] })
+        let state = state.map_err(reference)?;
+        Ok(Self { state, order, preprocess: *preprocess, input: vec![0.0; values] })
     }
 
     /// The source model's output for a picture, in its own order (channels first).
@@ -138,9 +145,18 @@ impl Reference {
         let p = &self.preprocess;
         let _ = p.normalize_into(frame, &mut self.input);
         let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
-        let planar: Vec<f32> =
-            (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect();
-        let input = Tensor::from_shape(&[1, c, h, w], &planar).map_err(reference)?;
+        let planar = || -> Vec<f32> {
+            (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect()
+        };
+        let input = if self.order.channels_last {
+            Tensor::from_shape(&[1, h, w, c], &self.input)
+        } else {
+            Tensor::from_shape(&[1, c, h, w], &planar())
+        };
+        let mut input = input.map_err(reference)?;
+        if !self.order.batch {
+            input.remove_axis(0).map_err(reference)?;
+        }
         Ok(Prepared(input.into_tvalue()))
     }
 
@@ -160,10 +176,22 @@ fn reference(error: Cause) -> CalibrateError {
     CalibrateError::Reference(format!("{error:#}"))
 }
 
-/// Mean over the pixels of each channel of a map in planes: what [`emit::pool_output`] adds.
-pub fn pool_planes(values: &[f32], channels: usize) -> Vec<f32> {
-    let pixels = values.len() / channels.max(1);
-    values.chunks_exact(pixels.max(1)).map(|plane| plane.iter().sum::<f32>() / pixels as f32).collect()
+/// The source model's values in the order of our map: `places[i]` is where its value `i` lies.
+pub fn in_our_order(values: &[f32], places: &[usize]) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (&value, &place) in values.iter().zip(places) {
+        if let Some(slot) = out.get_mut(place) {
+            *slot = value;
+        }
+    }
+    out
+}
+
+/// Mean over the pixels of each channel: what [`emit::pool_output`] adds.
+pub fn pool(values: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = (values.len() / channels.max(1)).max(1);
+    let sum = |c: usize| values.iter().skip(c).step_by(channels).sum::<f32>();
+    (0..channels).map(|c| sum(c) / pixels as f32).collect()
 }
 
 /// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.

@@ -148,7 +148,7 @@ fn measure(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Floats, ConvertError> {
     let model = &imported.model;
-    let mut reference = Reference::new(imported.reference.clone(), preprocess)?;
+    let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
     let mut watched = Watched::new(model, preprocess)?;
     let channels = model.layers[model.output].shape.c();
     let statistics = model.layers.iter().map(|l| Statistics::new(l.shape.c())).collect();
@@ -157,9 +157,9 @@ fn measure(
         progress("calibrate", i as f32 / frames.len() as f32);
         watched.run(frame)?;
         watched.record(&mut floats.statistics);
-        let mut embedding = reference.run(frame)?;
+        let mut embedding = calibrate::in_our_order(&reference.run(frame)?, &imported.places);
         if pooled {
-            embedding = calibrate::pool_planes(&embedding, channels);
+            embedding = calibrate::pool(&embedding, channels);
         }
         let error = relative_error(watched.values(model.output), &embedding);
         if error > IMPORT_TOLERANCE {

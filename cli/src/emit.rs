@@ -7,7 +7,7 @@ use offshoot_core::package::{GraphWriter, WriteError};
 use offshoot_core::{Multiplier, Quant, Shape};
 use thiserror::Error;
 
-use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 use crate::quantize::{self, QuantizeError, Statistics};
 
 /// Why a network cannot be written as a graph.
@@ -129,7 +129,21 @@ impl<'m> Emitter<'m> {
                 weights: self.writer.floats(&conv.weights)?,
                 bias: self.writer.floats(&conv.bias)?,
             },
-            LayerOp::Unary(unary) => FloatOp::Unary(*unary),
+            LayerOp::Function(expr) => return self.formula(layer, expr, inputs[0]),
+            LayerOp::ChannelMean => {
+                let depth = self.model.layers[layer.inputs[0]].shape.c();
+                FloatOp::Conv {
+                    window: Window::POINT,
+                    groups: 1,
+                    weights: self.writer.floats(&vec![1.0 / depth as f32; depth])?,
+                    bias: self.writer.floats(&[0.0])?,
+                }
+            }
+            &LayerOp::MatMul { transposed } => FloatOp::MatMul { transposed },
+            LayerOp::Reshape => FloatOp::Reshape,
+            &LayerOp::Permute(permutation) => FloatOp::Permute(permutation),
+            &LayerOp::Slice(slice) => FloatOp::Slice(slice),
+            &LayerOp::Upsample { factor } => FloatOp::Upsample { factor },
             LayerOp::Binary(binary) => FloatOp::Binary(*binary),
             LayerOp::Constant { op, values } => {
                 FloatOp::Constant { op: *op, values: self.writer.floats(values)? }
@@ -147,6 +161,25 @@ impl<'m> Emitter<'m> {
         let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
         let clamp = Op::Float(FloatOp::Unary(Unary::Clamp { lo, hi }));
         Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
+    }
+
+    /// A formula as a node for each of its operations.
+    fn formula(&mut self, layer: &Layer, expr: &Expr, input: TensorId) -> Written {
+        let (op, inputs) = match expr {
+            Expr::Input => return Ok(input),
+            Expr::Unary(op, x) => (FloatOp::Unary(*op), vec![self.formula(layer, x, input)?]),
+            Expr::Constant(op, value, x) => {
+                let x = self.formula(layer, x, input)?;
+                let values = self.writer.floats(&vec![*value; layer.shape.c()])?;
+                (FloatOp::Constant { op: *op, values }, vec![x])
+            }
+            Expr::Binary(op, a, b) => {
+                let (a, b) = (self.formula(layer, a, input)?, self.formula(layer, b, input)?);
+                (FloatOp::Binary(*op), vec![a, b])
+            }
+        };
+        let out = Tensor { shape: layer.shape, element: Element::Float };
+        Ok(self.writer.node(shorten(&layer.name), Op::Float(op), &inputs, out)?)
     }
 
     fn int8(&mut self, id: LayerId, layer: &Layer) -> Written {
@@ -172,10 +205,24 @@ impl<'m> Emitter<'m> {
                 let affines: Vec<Affine> = layer.inputs.iter().map(affine).collect();
                 Int8Op::Concat { affines: self.writer.affines(&affines)? }
             }
-            &LayerOp::Unary(Unary::Clamp { lo, hi }) => Int8Op::Rescale {
-                affine: quantize::rescale(from, out),
-                clamp: clamp_codes(Some((lo, hi)), out),
+            LayerOp::Function(expr) => match layer.op.as_clamp() {
+                Some(limits) => Int8Op::Rescale {
+                    affine: quantize::rescale(from, out),
+                    clamp: clamp_codes(Some(limits), out),
+                },
+                None => Int8Op::Table { table: self.writer.codes(&quantize::table(expr, from, out))? },
             },
+            LayerOp::Binary(Binary::Mul) => {
+                let other = self.quants[layer.inputs[1]];
+                let factor = [from, other].map(|q| f64::from(q.scale.get())).iter().product::<f64>();
+                let multiplier = Multiplier::new(factor / f64::from(out.scale.get()));
+                let multiplier = multiplier.ok_or_else(|| QuantizeError::range(&layer.name))?;
+                Int8Op::Multiply { multiplier, clamp }
+            }
+            LayerOp::Reshape => Int8Op::Reshape,
+            &LayerOp::Permute(permutation) => Int8Op::Permute(permutation),
+            &LayerOp::Slice(slice) => Int8Op::Slice(slice),
+            &LayerOp::Upsample { factor } => Int8Op::Upsample { factor },
             &LayerOp::Pad { pad } => Int8Op::Pad { pad },
             LayerOp::Flatten => Int8Op::Flatten,
             other => unreachable!("{other:?} is not run in codes"),

@@ -6,7 +6,7 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Unary, Window};
 
-use crate::ir::{Conv, LayerId, LayerOp, Model};
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 
 /// Simplifies the model.
 pub fn fold(model: &mut Model) {
@@ -29,6 +29,8 @@ pub fn fold(model: &mut Model) {
             break;
         }
     }
+    functions(model);
+    model.compact();
     for layer in &mut model.layers {
         if let LayerOp::Scale { factors, offsets } = &mut layer.op {
             // What could not be folded is a convolution of every channel with itself.
@@ -40,6 +42,61 @@ pub fn fold(model: &mut Model) {
             });
         }
     }
+}
+
+/// Longest formula: what exporters make of one activation is shorter.
+const FORMULA: usize = 32;
+
+/// Puts together what computes a function of one layer, value by value: SiLU is a sigmoid and a
+/// product, GELU five operations.
+fn functions(model: &mut Model) {
+    // Each layer as a formula of another; most are themselves.
+    let mut formulas: Vec<(LayerId, Expr)> = Vec::new();
+    for id in 0..model.layers.len() {
+        let formula = formula(&model.layers[id], &formulas);
+        let found = formula.filter(|(source, _)| model.layers[*source].shape == model.layers[id].shape);
+        let (source, expr) = found.unwrap_or((id, Expr::Input));
+        if source != id {
+            let layer = &mut model.layers[id];
+            (layer.op, layer.inputs, layer.clamp) = (LayerOp::Function(expr.clone()), vec![source], None);
+        }
+        formulas.push((source, expr));
+    }
+}
+
+fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr)> {
+    let whole = |&id: &LayerId| (id, Expr::Input);
+    let (source, expr) = match (&layer.op, &layer.inputs[..]) {
+        (LayerOp::Function(expr), [a]) => {
+            let (source, inner) = &formulas[*a];
+            (*source, expr.of(inner))
+        }
+        (LayerOp::Scale { factors, offsets }, [a]) => {
+            let (f, o) = (factors[0], offsets[0]);
+            let uniform = factors.iter().all(|&x| x == f) && offsets.iter().all(|&x| x == o);
+            let (source, mut expr) = formulas[*a].clone();
+            for (op, value, neutral) in [(Binary::Mul, f, 1.0), (Binary::Add, o, 0.0)] {
+                if value != neutral {
+                    expr = Expr::Constant(op, value, Box::new(expr));
+                }
+            }
+            uniform.then_some((source, expr))?
+        }
+        (&LayerOp::Binary(op), [a, b]) => {
+            // Of a common source: what one is made of, or one of the two itself.
+            let left = [formulas[*a].clone(), whole(a)];
+            let right = [formulas[*b].clone(), whole(b)];
+            let pairs = left.iter().flat_map(|l| right.iter().map(move |r| (l, r)));
+            let ((source, x), (_, y)) = pairs.into_iter().find(|(l, r)| l.0 == r.0)?;
+            (*source, Expr::Binary(op, Box::new(x.clone()), Box::new(y.clone())))
+        }
+        _ => return None,
+    };
+    let expr = match layer.clamp {
+        Some((lo, hi)) => Expr::Unary(Unary::Clamp { lo, hi }, Box::new(expr)),
+        None => expr,
+    };
+    (expr.size() <= FORMULA).then_some((source, expr))
 }
 
 /// The layer's only input, if the layer is the only reader of it and it has no activation.
@@ -63,11 +120,19 @@ fn merge_scales(model: &mut Model, id: LayerId) -> bool {
 
 fn drop_identity(model: &mut Model, id: LayerId) -> bool {
     let layer = &model.layers[id];
-    let LayerOp::Scale { factors, offsets } = &layer.op else { return false };
-    // A sum over n and a division by n leave a factor within an ulp or two of 1.
-    let identity = factors.iter().all(|f| (f - 1.0).abs() < 1e-6) && offsets.iter().all(|&o| o == 0.0);
+    let identity = match &layer.op {
+        // A sum over n and a division by n leave a factor within an ulp or two of 1.
+        LayerOp::Scale { factors, offsets } => {
+            factors.iter().all(|f| (f - 1.0).abs() < 1e-6) && offsets.iter().all(|&o| o == 0.0)
+        }
+        LayerOp::Reshape => model.layers[layer.inputs[0]].shape == layer.shape,
+        _ => false,
+    };
+    if !identity {
+        return false;
+    }
     let (unused, input) = (model.readers()[id] == 0, layer.inputs[0]);
-    if !identity || unused || layer.clamp.is_some() {
+    if unused || layer.clamp.is_some() {
         return false;
     }
     model.redirect(id, input);
@@ -119,20 +184,20 @@ fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
 
 /// Clamps onto the operation before them, and clamps of clamps into one.
 fn fuse_clamp(model: &mut Model, id: LayerId) -> bool {
-    let LayerOp::Unary(Unary::Clamp { lo, hi }) = model.layers[id].op else { return false };
+    let Some((lo, hi)) = model.layers[id].op.as_clamp() else { return false };
     let [input] = model.layers[id].inputs[..] else { return false };
     let readers = model.readers();
     if readers[input] != 1 || readers[id] == 0 || model.layers[id].clamp.is_some() {
         return false;
     }
-    if let LayerOp::Unary(Unary::Clamp { lo: lo1, hi: hi1 }) = model.layers[input].op {
-        model.layers[id].op = LayerOp::Unary(Unary::Clamp { lo: lo1.clamp(lo, hi), hi: hi1.clamp(lo, hi) });
+    if let Some((lo1, hi1)) = model.layers[input].op.as_clamp() {
+        model.layers[id].op = LayerOp::clamp(lo1.clamp(lo, hi), hi1.clamp(lo, hi));
         model.layers[id].inputs = model.layers[input].inputs.clone();
         return true;
     }
     let takes = matches!(
         model.layers[input].op,
-        LayerOp::Conv(_) | LayerOp::Binary(Binary::Add) | LayerOp::AveragePool { .. }
+        LayerOp::Conv(_) | LayerOp::Binary(Binary::Add | Binary::Mul) | LayerOp::AveragePool { .. }
     );
     if !takes {
         return false;
@@ -209,9 +274,8 @@ mod tests {
         let before = m.push("scale", scale(2.0, 1.0, 2), vec![0], shape);
         let conv = m.push("conv", point(vec![1.0, 2.0, 3.0, 4.0], vec![0.5, -0.5]), vec![before], shape);
         let bn = m.push("bn", scale(10.0, 1.0, 2), vec![conv], shape);
-        let lo = m.push("lo", LayerOp::Unary(Unary::Clamp { lo: 0.0, hi: f32::INFINITY }), vec![bn], shape);
-        m.output =
-            m.push("hi", LayerOp::Unary(Unary::Clamp { lo: f32::NEG_INFINITY, hi: 6.0 }), vec![lo], shape);
+        let lo = m.push("lo", LayerOp::clamp(0.0, f32::INFINITY), vec![bn], shape);
+        m.output = m.push("hi", LayerOp::clamp(f32::NEG_INFINITY, 6.0), vec![lo], shape);
         fold(&mut m);
         assert_eq!(m.layers.len(), 2);
         let LayerOp::Conv(conv) = &m.layers[1].op else { panic!("{:?}", m.layers[1]) };

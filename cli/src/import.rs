@@ -3,7 +3,7 @@
 //! tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
 //! happens before tract's declutter, because after it ONNX's tensor names are gone.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -17,6 +17,7 @@ use crate::ir::Model;
 
 mod constants;
 mod cut;
+mod layout;
 mod walk;
 
 pub use cut::Cut;
@@ -71,17 +72,27 @@ pub enum ImportError {
         /// tract's message, outermost cause first.
         reason: String,
     },
-    /// An operation nobody here knows.
-    #[error("{path}: node `{node}` is a {op}, which is not supported{hint}")]
+    /// Operations nobody here knows: all of them, found before any work starts.
+    #[error("{path}: {} not supported:{}{hint}", count(nodes.len()), lines(nodes))]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// The node's name.
-        node: String,
-        /// The operation, and what about it.
-        op: String,
+        /// A line for each: node, operation, shape.
+        nodes: Vec<String>,
         /// The next thing to do, if there is one.
         hint: String,
+    },
+    /// Weights lie in files of their own, which are read only when that is asked for.
+    #[error(
+        "{path}: {tensors} tensors lie outside the file, in `{first}`; --external-data reads files beside the model"
+    )]
+    ExternalData {
+        /// The model.
+        path: PathBuf,
+        /// How many tensors.
+        tensors: usize,
+        /// The file of the first.
+        first: String,
     },
     /// The tensor asked for is not there.
     #[error("{path}: no tensor `{cut}` to cut at{}", nearest_text(nearest))]
@@ -93,6 +104,20 @@ pub enum ImportError {
         /// The most similar names.
         nearest: Vec<String>,
     },
+}
+
+fn count(nodes: usize) -> String {
+    if nodes == 1 { "1 node is".to_string() } else { format!("{nodes} nodes are") }
+}
+
+/// Lines of an error that lists nodes, cut where nobody reads on.
+fn lines(nodes: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text: String = nodes.iter().take(SHOWN).map(|n| format!("\n  {n}")).collect();
+    if nodes.len() > SHOWN {
+        text += &format!("\n  and {} more", nodes.len() - SHOWN);
+    }
+    text
 }
 
 fn nearest_text(nearest: &[String]) -> String {
@@ -109,6 +134,7 @@ pub struct Source {
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
     proto: ModelProto,
+    external: bool,
 }
 
 impl std::fmt::Debug for Source {
@@ -124,10 +150,30 @@ pub struct Imported {
     pub model: Model,
     /// What was cut, and why there.
     pub cut: Cut,
+    /// Where each value of the source's tensor lies in the network's output.
+    pub places: Vec<usize>,
+    /// Whether the source takes pictures as rows, columns, channels, and whether in a batch of one.
+    pub input: InputOrder,
     /// tract's model of the cut, not yet optimized: the float reference.
     pub reference: TypedModel,
     /// tract's model with its classifier, where there is one: tells which preprocessing it wants.
     pub classifier: Option<TypedModel>,
+}
+
+/// How the source model takes a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputOrder {
+    /// Rows, columns, channels instead of channels, rows, columns.
+    pub channels_last: bool,
+    /// Whether a batch of one is around it.
+    pub batch: bool,
+}
+
+/// Whether an input of this shape has its channels last.
+pub(crate) fn channels_last(dims: &[usize]) -> bool {
+    let channels = |at: usize| dims.get(at).is_some_and(|c| [1, 3].contains(c));
+    let first = dims.len().saturating_sub(3);
+    !channels(first) && channels(first + 2)
 }
 
 impl Source {
@@ -156,7 +202,31 @@ impl Source {
             Some(graph) if !graph.node.is_empty() => {}
             _ => return Err(not_onnx("it holds no graph".to_string())),
         }
-        Ok(Self { path: path.to_path_buf(), sha256: Sha256::digest(bytes).into(), proto })
+        Ok(Self { path: path.to_path_buf(), sha256: Sha256::digest(bytes).into(), proto, external: false })
+    }
+
+    /// Whether weights in other files may be read; they are looked for beside the model only.
+    #[must_use]
+    pub fn with_external_data(mut self, allowed: bool) -> Self {
+        self.external = allowed;
+        self
+    }
+
+    fn check_external(&self) -> Result<(), ImportError> {
+        let tensors = self.proto.graph.iter().flat_map(|g| &g.initializer);
+        let location = |t: &tract_onnx::pb::TensorProto| {
+            t.external_data.iter().find(|e| e.key == "location").map(|e| e.value.clone())
+        };
+        let files: Vec<String> = tensors.filter_map(location).collect();
+        let inside = |f: &String| Path::new(f).components().all(|c| matches!(c, Component::Normal(_)));
+        let first = files.iter().find(|f| !self.external || !inside(f));
+        first.map_or(Ok(()), |first| {
+            Err(ImportError::ExternalData {
+                path: self.path.clone(),
+                tensors: files.len(),
+                first: first.clone(),
+            })
+        })
     }
 
     /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
@@ -179,15 +249,20 @@ impl Source {
     pub fn import(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
         let model = self.inference_model(size)?;
         let (typed, cut) = match cut {
-            Some(name) => {
-                let outlet = self.find(&model, name)?;
-                (self.typed(model, Some(outlet))?, Cut::given(name))
-            }
-            None => {
-                let typed = self.typed(model, None)?;
-                let cut = cut::find(&typed);
-                (typed, cut)
-            }
+            Some(name) => (self.typed_at(model, name)?, Cut::given(name)),
+            None => match self.typed(model, None) {
+                Ok(typed) => {
+                    let cut = cut::find(&typed);
+                    (typed, cut)
+                }
+                // What follows the feature maps, such as a detector's choice of boxes, may be more
+                // than tract, or we, understand.
+                Err(error) => {
+                    let Some(cut) = self.proto.graph.as_ref().and_then(cut::trunk) else { return Err(error) };
+                    let again = self.inference_model(size).and_then(|m| self.typed_at(m, &cut.name));
+                    (again.map_err(|_| error)?, cut)
+                }
+            },
         };
         let full = cut.outlet.map(|_| typed.clone());
         let mut reference = typed;
@@ -195,12 +270,21 @@ impl Source {
             reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
             reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         }
-        let model = walk::walk(&reference).map_err(|u| self.unsupported(u))?;
+        let walk::Walked { model, places } = walk::walk(&reference).map_err(|u| self.unsupported(&u))?;
         let classifier = full.filter(|_| cut.has_classifier);
-        Ok(Imported { model, cut, reference, classifier })
+        let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
+        let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
+        let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
+        Ok(Imported { model, cut, places, input, reference, classifier })
+    }
+
+    fn typed_at(&self, model: InferenceModel, name: &str) -> Result<TypedModel, ImportError> {
+        let outlet = self.find(&model, name)?;
+        self.typed(model, Some(outlet))
     }
 
     fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
+        self.check_external()?;
         let dir = self.path.parent().and_then(Path::to_str);
         let parsed = onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
@@ -209,29 +293,33 @@ impl Source {
             return Err(self.input_error(&model, inputs.first().copied(), "The model has several inputs."));
         };
         let fact = model.outlet_fact(input).map_err(|e| self.tract(&e))?.clone();
-        let rank = fact.shape.rank().concretize();
-        let dim = |i: usize| fact.shape.dim(i).and_then(|d| d.concretize()).and_then(|d| d.to_usize().ok());
-        if rank != Some(4) {
+        let known = |i: usize| fact.shape.dim(i).and_then(|d| d.concretize()).and_then(|d| d.to_usize().ok());
+        let rank = fact.shape.rank().concretize().and_then(|r| usize::try_from(r).ok()).unwrap_or(0);
+        let dims: Vec<Option<usize>> = (0..rank).map(known).collect();
+        // A size that is open cannot be the channels', which exporters always write down.
+        let lengths: Vec<usize> = dims.iter().map(|d| d.unwrap_or(0)).collect();
+        let first = rank.saturating_sub(3);
+        let [channels, rows, columns] =
+            if channels_last(&lengths) { [2, 0, 1] } else { [0, 1, 2] }.map(|i| first + i);
+        if !(3..=4).contains(&rank) {
             return Err(self.input_error(&model, Some(input), ""));
         }
-        let channels = dim(1).unwrap_or(3);
-        let (width, height) = match (dim(3), dim(2), size) {
+        let (width, height) = match (dims[columns], dims[rows], size) {
             (Some(w), Some(h), _) => (w, h),
             (_, _, Some((w, h))) => (w as usize, h as usize),
             _ => {
-                return Err(self.input_error(
-                    &model,
-                    Some(input),
-                    "Its size is open: give --size WIDTHxHEIGHT.",
-                ));
+                let hint = "Its size is open: give --size WIDTHxHEIGHT.";
+                return Err(self.input_error(&model, Some(input), hint));
             }
         };
-        if channels != 1 && channels != 3 {
-            let hint = "Channels must come second (NCHW) and be 1 or 3.";
+        let depth = dims[channels].unwrap_or(3);
+        if depth != 1 && depth != 3 {
+            let hint = "Channels must be 1 or 3, and second or last.";
             return Err(self.input_error(&model, Some(input), hint));
         }
-        let fact = f32::fact([1, channels, height, width]).into();
-        model.set_input_fact(0, fact).map_err(|e| self.tract(&e))?;
+        let mut shape = vec![1; rank];
+        (shape[channels], shape[rows], shape[columns]) = (depth, height, width);
+        model.set_input_fact(0, f32::fact(&shape).into()).map_err(|e| self.tract(&e))?;
         Ok(model)
     }
 
@@ -239,11 +327,21 @@ impl Source {
     fn typed(&self, mut model: InferenceModel, cut: Option<OutletId>) -> Result<TypedModel, ImportError> {
         if let Some(outlet) = cut {
             model.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+            // What the cut leaves out need not be understood.
+            model = model.into_compact().map_err(|e| self.tract(&e))?;
         }
         let order = model.eval_order().map_err(|e| self.tract(&e))?;
-        if let Some(node) = order.iter().map(|&n| model.node(n)).find(|n| n.op_is::<UnimplementedOp>()) {
-            let op = self.op_type(&node.name);
-            return Err(self.unsupported(walk::Unsupported { node: node.name.clone(), op }));
+        let unknown = order.iter().map(|&n| model.node(n)).filter(|n| n.op_is::<UnimplementedOp>());
+        let unknown: Vec<walk::Unsupported> = unknown
+            .map(|n| walk::Unsupported {
+                node: n.name.clone(),
+                op: self.op_type(&n.name),
+                shape: String::new(),
+                before: n.inputs.first().and_then(|o| model.outlet_label(*o)).map(str::to_string),
+            })
+            .collect();
+        if !unknown.is_empty() {
+            return Err(self.unsupported(&unknown));
         }
         let mut typed = model.into_typed().map_err(|e| self.tract(&e))?;
         typed.prop_consts().map_err(|e| self.tract(&e))?;
@@ -279,10 +377,15 @@ impl Source {
         ImportError::Input { path: self.path.clone(), input, found, hint: hint.to_string() }
     }
 
-    fn unsupported(&self, unsupported: walk::Unsupported) -> ImportError {
-        let walk::Unsupported { node, op } = unsupported;
-        let hint = "; --cut at a tensor before it may still serve".to_string();
-        ImportError::Unsupported { path: self.path.clone(), node, op, hint }
+    fn unsupported(&self, unsupported: &[walk::Unsupported]) -> ImportError {
+        let line = |u: &walk::Unsupported| {
+            let shape = if u.shape.is_empty() { String::new() } else { format!(", giving {}", u.shape) };
+            format!("`{}`: {}{shape}", u.node, u.op)
+        };
+        let before = unsupported.first().and_then(|u| u.before.as_ref());
+        let hint = before.map_or(String::new(), |b| format!("\ncut before them: --cut {b}"));
+        let nodes = unsupported.iter().map(line).collect();
+        ImportError::Unsupported { path: self.path.clone(), nodes, hint }
     }
 
     fn tract(&self, error: &TractError) -> ImportError {

@@ -4,7 +4,9 @@
 //! or ONNX's vocabulary.
 
 use offshoot_core::Shape;
-use offshoot_core::graph::{Binary, Unary, Window};
+use offshoot_core::graph::{Binary, Permutation, Slice, Unary, Window};
+
+pub use crate::expr::Expr;
 
 /// Index of a layer; also the name of the tensor it produces.
 pub type LayerId = usize;
@@ -48,15 +50,22 @@ pub enum LayerOp {
         offsets: Vec<f32>,
     },
     /// A function of one value.
-    Unary(Unary),
-    /// A function of two layers.
+    Function(Expr),
+    /// A function of two layers; the second may be of length 1 along some axes.
     Binary(Binary),
-    /// A function of a layer and a constant per channel.
+    /// A function of a layer and a constant.
     Constant {
         /// The function; the constant is its second operand.
         op: Binary,
-        /// One per channel.
+        /// One per channel, or one per value.
         values: Vec<f32>,
+    },
+    /// Mean over the channels of each pixel.
+    ChannelMean,
+    /// A product of matrices, row by row of two maps.
+    MatMul {
+        /// Whether the second operand's columns are its rows.
+        transposed: bool,
     },
     /// Mean over a window.
     AveragePool {
@@ -81,6 +90,46 @@ pub enum LayerOp {
     Softmax,
     /// H, W, C becomes the vector C, H, W.
     Flatten,
+    /// The same values in the same order under another shape.
+    Reshape,
+    /// Values in another order.
+    Permute(Permutation),
+    /// A part of one axis.
+    Slice(Slice),
+    /// Every pixel repeated.
+    Upsample {
+        /// Times down and across.
+        factor: [u8; 2],
+    },
+}
+
+impl LayerOp {
+    /// Limits as a layer of their own.
+    pub fn clamp(lo: f32, hi: f32) -> Self {
+        Self::Function(Expr::clamp(lo, hi))
+    }
+
+    /// The limits, if that is all it does.
+    pub fn as_clamp(&self) -> Option<(f32, f32)> {
+        match self {
+            Self::Function(Expr::Unary(Unary::Clamp { lo, hi }, x)) if **x == Expr::Input => Some((*lo, *hi)),
+            _ => None,
+        }
+    }
+
+    /// Whether this only moves values, or picks some: its codes are its input's.
+    pub fn keeps_values(&self) -> bool {
+        matches!(
+            self,
+            Self::MaxPool { .. }
+                | Self::Pad { .. }
+                | Self::Flatten
+                | Self::Reshape
+                | Self::Permute(_)
+                | Self::Slice(_)
+                | Self::Upsample { .. }
+        )
+    }
 }
 
 /// A convolution's constants.

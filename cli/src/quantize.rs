@@ -5,12 +5,13 @@
 //! output channel, 32-bit bias, fixed-point rescaling. The integers are computed here once, in
 //! double precision, and stored; the device never derives one.
 
-use offshoot_core::graph::{Affine, Binary, Unary};
+use offshoot_core::graph::{Affine, Binary, Window};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
-use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
+use crate::histogram::Histogram;
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 
 /// A layer whose numbers do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -62,16 +63,12 @@ impl Range {
 pub struct Statistics {
     /// All values.
     pub range: Range,
-    /// Some values of every picture, evenly spread.
-    sample: Vec<f32>,
+    histogram: Histogram,
     /// Sum per channel.
     sums: Vec<f64>,
     /// Values per channel.
     count: u64,
 }
-
-/// Values kept of each picture.
-const SAMPLED: usize = 1024;
 
 /// Shares of the range that are tried as its ends.
 const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
@@ -79,16 +76,13 @@ const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55,
 impl Statistics {
     /// Nothing seen yet, of a layer with so many channels.
     pub fn new(channels: usize) -> Self {
-        Self { range: Range::EMPTY, sample: Vec::new(), sums: vec![0.0; channels], count: 0 }
+        Self { range: Range::EMPTY, histogram: Histogram::new(), sums: vec![0.0; channels], count: 0 }
     }
 
     /// Takes in a layer's values for one picture: rows, columns, channels.
     pub fn see(&mut self, values: &[f32]) {
         self.range.see(values);
-        let step = values.len().div_ceil(SAMPLED).max(1);
-        // A step that shares no factor with the channels meets all of them.
-        let step = (step..).find(|s| gcd(*s, self.sums.len()) == 1).unwrap_or(1);
-        self.sample.extend(values.iter().copied().step_by(step).filter(|v| v.is_finite()));
+        self.histogram.see(values);
         for pixel in values.chunks_exact(self.sums.len()) {
             for (sum, &v) in self.sums.iter_mut().zip(pixel) {
                 *sum += f64::from(v);
@@ -104,8 +98,16 @@ impl Statistics {
 
     /// The quantization with the least mean squared error: few large values may be cut off so
     /// that the many small ones get finer steps (Nagel et al. 2021, "A white paper on neural
-    /// network quantization", 3.1).
+    /// network quantization", 3.1). Every value counts: a few large ones, which a sample would
+    /// miss, carry what tells pictures apart.
     pub fn quant(&self) -> Quant {
+        self.quant_for(&Expr::Input)
+    }
+
+    /// [`Self::quant`] where only a function of the values is read: least error of its results.
+    pub fn quant_for(&self, read: &Expr) -> Quant {
+        let points = self.histogram.points();
+        let wanted: Vec<f32> = points.iter().map(|p| read.eval(p.0)).collect();
         let Range { min, max } = self.range;
         let mut best = (f64::INFINITY, self.range);
         // One end after the other: the optimum of each hardly depends on the other.
@@ -117,7 +119,7 @@ impl Statistics {
                 } else {
                     Range { min: min * clip, max: hi }
                 };
-                let error = self.error(range.quant());
+                let error = error(&points, &wanted, &table_of(read, range.quant()));
                 if error < best.0 {
                     best = (error, range);
                 }
@@ -125,16 +127,23 @@ impl Statistics {
         }
         best.1.quant()
     }
-
-    /// Sum of squared errors over the sample.
-    fn error(&self, quant: Quant) -> f64 {
-        let square = |&v: &f32| f64::from(quant.dequantize(quant.quantize(v)) - v).powi(2);
-        self.sample.iter().map(square).sum()
-    }
 }
 
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// Sum of squared errors, of what is `wanted` against what codes give.
+fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
+    let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
+    let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
+    points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
+}
+
+/// A function's result for each code.
+fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
+    (quant, std::array::from_fn(|i| expr.eval(quant.dequantize((i as i16 - 128) as i8))))
+}
+
+/// A function as a table from codes to codes.
+pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
+    table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
 }
 
 /// Rounds away from zero to 12 significant bits.
@@ -148,24 +157,27 @@ fn round_out(x: f32) -> f32 {
 
 /// Which layers are run in codes.
 ///
-/// Convolutions always are. What only moves or joins values follows its inputs, so that no value
-/// is converted for its sake.
+/// Convolutions are, but for those that only scale. What moves, joins or maps values follows its
+/// inputs, so that no value is converted for its sake.
 pub fn in_codes(model: &Model) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
-    let conv = |op: &LayerOp| matches!(op, LayerOp::Conv(_));
+    let conv = |op: &LayerOp| match op {
+        LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
+        _ => false,
+    };
     codes[0] = true;
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
             LayerOp::Binary(Binary::Add) => {
                 layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
             }
-            LayerOp::AveragePool { .. }
-            | LayerOp::MaxPool { .. }
-            | LayerOp::Concat
-            | LayerOp::Pad { .. }
-            | LayerOp::Flatten
-            | LayerOp::Unary(Unary::Clamp { .. }) => true,
-            _ => false,
+            LayerOp::Binary(Binary::Mul) => {
+                let other = model.layers[layer.inputs[1]].shape;
+                let per_channel = other.elements() == other.c() && other.c() == layer.shape.c();
+                other == layer.shape || per_channel
+            }
+            LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => true,
+            op => op.keeps_values(),
         };
         codes[id] = conv(&layer.op) || engine_knows && layer.inputs.iter().all(|&i| codes[i]);
     }
@@ -177,14 +189,31 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
 
 /// Each layer's quantization from what it took; what only moves codes keeps its input's.
 pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -> Vec<Quant> {
-    let mut quants: Vec<Quant> = statistics.iter().map(Statistics::quant).collect();
+    let read = only_function_read(model);
+    let chosen =
+        statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
+    let mut quants: Vec<Quant> = chosen.collect();
     quants[0] = input(preprocess);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
-        if matches!(layer.op, LayerOp::MaxPool { .. } | LayerOp::Pad { .. } | LayerOp::Flatten) {
+        if layer.op.keeps_values() {
             quants[id] = quants[layer.inputs[0]];
         }
     }
     quants
+}
+
+/// For each layer that is read by a function alone, the function.
+fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
+    let readers = model.readers();
+    let mut read = vec![None; model.layers.len()];
+    for layer in &model.layers {
+        if let (LayerOp::Function(expr), &[input]) = (&layer.op, &layer.inputs[..])
+            && readers[input] == 1
+        {
+            read[input] = Some(expr);
+        }
+    }
+    read
 }
 
 /// Whether one step of the input can be one step of the camera: all channels normalized alike.
@@ -394,12 +423,12 @@ mod tests {
 
     #[test]
     fn rare_large_values_are_cut_off() {
-        let mut values: Vec<f32> = (0..4096).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
-        // Of 4,096 values every fourth is sampled: this one stands for what is rarer than that.
-        values[1] = 8.0;
+        let mut values: Vec<f32> = (0..1 << 20).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
+        // One in a million may be wrong by 1 where all others gain half a step.
+        values[1] = 2.0;
         let mut statistics = Statistics::new(1);
         statistics.see(&values);
-        assert!(statistics.quant().scale.get() < 0.5 * statistics.range.quant().scale.get());
+        assert!(statistics.quant().scale.get() < 0.6 * statistics.range.quant().scale.get());
         // A value that is not rare stays.
         values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
         statistics.see(&values);

@@ -1,4 +1,4 @@
-//! Constants as the walk needs them: one value per channel, or the kernel of a convolution.
+//! Constants as the walk needs them.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::KernelFormat;
@@ -7,20 +7,6 @@ use tract_onnx::tract_core::ops::cnn::KernelFormat;
 pub(super) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     let cast = tensor.cast_to::<f32>().ok()?;
     Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
-}
-
-/// One value per channel of a map with `channels` of them; `rank` is the map's.
-///
-/// A constant broadcasts if it has one value, or if its only long axis lines up with axis 1.
-pub(super) fn per_channel(tensor: &Tensor, rank: usize, channels: usize) -> Option<Vec<f32>> {
-    let values = floats(tensor)?;
-    if let [value] = values[..] {
-        return Some(vec![value; channels]);
-    }
-    let shape = tensor.shape();
-    let offset = rank.checked_sub(shape.len())?;
-    let lines_up = shape.iter().enumerate().all(|(i, &d)| d == 1 || (i + offset == 1 && d == channels));
-    lines_up.then_some(values)
 }
 
 /// A kernel in the order O, H, W, I / groups.

@@ -1,5 +1,8 @@
 //! Where to cut: the tensor that feeds the last classifier.
 
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -60,12 +63,86 @@ pub(super) fn find(model: &TypedModel) -> Cut {
             _ => break,
         }
     }
+    if let Some((map, why)) = feature_map(model) {
+        let name = name_of(model, map);
+        return Cut { name, why: why.to_string(), has_classifier: false, outlet: Some(map) };
+    }
     Cut {
         name: name_of(model, output),
         why: "the model has no classifier, its output is the embedding".to_string(),
         has_classifier: false,
         outlet: Some(output),
     }
+}
+
+/// A detector's last feature map: what is enlarged first, or what all its heads come from.
+fn feature_map(model: &TypedModel) -> Option<(OutletId, &'static str)> {
+    let order = model.eval_order().ok()?;
+    let resize = order.iter().map(|&n| model.node(n)).find(|n| n.op.name() == "Resize");
+    if let Some(resize) = resize {
+        return Some((resize.inputs[0], "it is the last map before a detector's neck"));
+    }
+    if model.outputs.len() < 2 {
+        return None;
+    }
+    // The last place through which everything goes.
+    let place = |id: usize| order.iter().position(|&n| n == id);
+    let mut open_until = 0;
+    let mut last = None;
+    for (at, &id) in order.iter().enumerate() {
+        let node = model.node(id);
+        let Some(fact) = node.outputs.first().map(|o| &o.fact).filter(|f| f.konst.is_none()) else {
+            continue;
+        };
+        if node.op_is::<Const>() {
+            continue;
+        }
+        let narrow = open_until <= at;
+        if narrow && fact.rank() == 4 && at > 0 {
+            last = Some(OutletId::new(id, 0));
+        }
+        let readers = node.outputs.iter().flat_map(|o| &o.successors).filter_map(|s| place(s.node));
+        open_until = open_until.max(readers.max().unwrap_or(at));
+        if model.outputs.iter().any(|o| o.node == id) {
+            open_until = order.len();
+        }
+    }
+    last.map(|map| (map, "all of the model's outputs come from it"))
+}
+
+/// Operations that choose among results, at which no features are left.
+const CHOICES: [&str; 6] = ["If", "Loop", "Scan", "NonMaxSuppression", "TopK", "NonZero"];
+
+/// [`feature_map`] of a model that tract does not understand to its end: the last place before
+/// that through which all values go.
+pub(super) fn trunk(graph: &GraphProto) -> Option<Cut> {
+    let is_choice = |n: &&NodeProto| CHOICES.contains(&n.op_type.as_str());
+    let choice = graph.node.iter().find(is_choice)?;
+    let mut open: HashMap<&str, usize> = HashMap::new();
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    for input in graph.input.iter().filter(|i| !constants.contains(i.name.as_str())) {
+        open.insert(&input.name, 0);
+    }
+    // A shape is a constant, whatever it is the shape of.
+    let reads =
+        |node: &NodeProto, name: &str| node.op_type != "Shape" && node.input.iter().any(|i| i == name);
+    let last_reader = |name: &str| graph.node.iter().rposition(|n| reads(n, name));
+    let mut open_until = open.keys().filter_map(|name| last_reader(name)).max()?;
+    let mut last = None;
+    for (at, node) in graph.node.iter().enumerate().take_while(|(_, n)| !is_choice(n)) {
+        if !node.input.iter().any(|i| open.contains_key(i.as_str()) && reads(node, i)) {
+            continue;
+        }
+        for output in &node.output {
+            open.insert(output, at);
+            if open_until <= at {
+                last = Some(output);
+            }
+            open_until = open_until.max(last_reader(output).unwrap_or(graph.node.len()));
+        }
+    }
+    let why = format!("all values go through it before `{}`, a {}", choice.name, choice.op_type);
+    last.map(|name| Cut { name: name.clone(), why, has_classifier: false, outlet: None })
 }
 
 fn may_follow_a_classifier(model: &TypedModel, node: usize) -> bool {

@@ -13,7 +13,7 @@ mod check;
 mod ops;
 
 pub use check::GraphError;
-pub use ops::{Affine, Binary, Blob, Clamp, FloatOp, Int8Op, Op, Unary, Window};
+pub use ops::{Affine, Binary, Blob, Clamp, FloatOp, Int8Op, Op, Permutation, Slice, Unary, Window};
 
 /// Index of a tensor.
 pub type TensorId = u16;
@@ -177,7 +177,7 @@ impl<'a> Graph<'a> {
         self.nodes().all(|(_, node)| matches!(node.op, Op::Int8(_)))
     }
 
-    /// Multiply-adds of one run: convolutions only, as the field counts.
+    /// Multiply-adds of one run: convolutions and products of matrices, as the field counts.
     pub fn macs(&self) -> u64 {
         self.nodes().map(|(id, node)| self.node_macs(id, &node)).sum()
     }
@@ -185,6 +185,7 @@ impl<'a> Graph<'a> {
     /// Multiply-adds of one node.
     pub fn node_macs(&self, id: TensorId, node: &Node<'_>) -> u64 {
         let (window, groups) = match node.op {
+            Op::Float(FloatOp::MatMul { .. }) => (Window::POINT, 1),
             Op::Int8(Int8Op::Conv { window, groups, .. }) => (window, groups),
             Op::Float(FloatOp::Conv { window, groups, .. }) => (window, groups),
             _ => return 0,

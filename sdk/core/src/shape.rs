@@ -47,6 +47,11 @@ impl Shape {
         self.c as usize
     }
 
+    /// Rows, columns, channels.
+    pub fn dims(self) -> [usize; 3] {
+        [self.h(), self.w(), self.c()]
+    }
+
     /// Values in a row.
     pub fn row_elements(self) -> usize {
         self.w() * self.c()

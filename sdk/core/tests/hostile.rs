@@ -188,13 +188,13 @@ fn sections_that_do_not_decode() {
         ("a name of 2^63 bytes", |s| drop(s[0].splice(0..1, [[0xff; 9].as_slice(), &[0x7f]].concat())), bad),
         ("a length that does not end", |s| s[0].fill(0xff), bad),
         ("a manifest of zeros", |s| s[0].fill(0), bad),
-        ("no graph", |s| s[1].clear(), tensors(14)),
-        ("a record cut off", |s| s[1].truncate(20 * 14 - 1), tensors(14)),
-        ("no nodes", |s| s[1].truncate(20 * 14), node(0)),
+        ("no graph", |s| s[1].clear(), tensors(COUNT + 1)),
+        ("a record cut off", |s| s[1].truncate(20 * (COUNT + 1) - 1), tensors(COUNT + 1)),
+        ("no nodes", |s| s[1].truncate(20 * (COUNT + 1)), node(0)),
         ("a node cut off", |s| shorten(&mut s[1]), node(EMBEDDING)),
         ("something behind the nodes", |s| s[1].push(0), node(COUNT)),
         ("an operation that does not exist", |s| s[1].extend([1, b'x', 2, 0, 0, 0, 99]), node(COUNT)),
-        ("a node name that is not UTF-8", |s| s[1][20 * 14 + 1] = 0xc0, node(0)),
+        ("a node name that is not UTF-8", |s| s[1][20 * (COUNT + 1) + 1] = 0xc0, node(0)),
     ];
     let outcome = |(name, change, expected): &SectionCase| {
         let mut sections = seal::sections(&every_operation());
@@ -260,7 +260,7 @@ fn manifests() {
         ("float", |p| p.manifest.precision = Precision::Float, PackageError::Precision(Precision::Float)),
         ("mixed", |p| p.manifest.precision = Precision::Mixed, PackageError::Precision(Precision::Mixed)),
         ("the input as output", |p| p.manifest.output = 0, PackageError::Graph(GraphError::Output)),
-        ("no such output", |p| p.manifest.output = 14, PackageError::Graph(GraphError::Output)),
+        ("no such output", |p| p.manifest.output = COUNT as u16 + 1, PackageError::Graph(GraphError::Output)),
         ("output 65535", |p| p.manifest.output = u16::MAX, PackageError::Graph(GraphError::Output)),
     ];
     let tensors = |found| PackageError::Graph(GraphError::Tensors { found });
@@ -361,7 +361,7 @@ fn what_nodes_read() {
     let cases: [Case; 13] = [
         ("itself", |p| read(p, STEM, &[1]), bad(STEM)),
         ("the next", |p| read(p, POINT, &[4]), bad(POINT)),
-        ("the last", |p| read(p, SUM, &[1, 13]), bad(SUM)),
+        ("the last", |p| read(p, SUM, &[1, COUNT as u16]), bad(SUM)),
         ("no tensor", |p| read(p, SUM, &[u16::MAX, 1]), bad(SUM)),
         ("nothing", |p| read(p, STEM, &[]), bad(STEM)),
         ("nothing, joined", |p| read(p, JOINED, &[]), bad(JOINED)),
@@ -386,15 +386,15 @@ fn lists_of_other_lengths() {
             "a tensor less",
             |p| {
                 p.tensors.pop();
-                (p.manifest.tensors, p.manifest.output) = (13, 12);
+                (p.manifest.tensors, p.manifest.output) = (COUNT as u16, COUNT as u16 - 1);
             },
             node(EMBEDDING),
         ),
         (
             "a tensor more",
             |p| {
-                p.tensors.push(p.tensors[13]);
-                p.manifest.tensors = 15;
+                p.tensors.push(p.tensors[COUNT]);
+                p.manifest.tensors = COUNT as u16 + 2;
             },
             node(COUNT),
         ),

@@ -2,7 +2,9 @@
 
 #![cfg(feature = "alloc")]
 
-use offshoot_core::graph::{Blob, Clamp, Element, GraphError, Int8Op, Op, Tensor, Window};
+use offshoot_core::graph::{
+    Blob, Clamp, Element, GraphError, Int8Op, Op, Permutation, Slice, Tensor, Window,
+};
 use offshoot_core::package::{GraphWriter, PackageError, WriteError};
 use offshoot_core::{Package, Quant, Scale, Shape};
 
@@ -161,6 +163,86 @@ fn affine(parts: &mut Parts, at: usize, value: u8) {
 }
 
 #[test]
+fn products_and_parts() {
+    check(
+        PRODUCT,
+        parameter,
+        &[
+            ("negative mantissa", |p| edit!(p[PRODUCT], Multiply { multiplier } => multiplier.mantissa = -1)),
+            ("shift 16", |p| edit!(p[PRODUCT], Multiply { multiplier } => multiplier.shift = 16)),
+            ("lo above hi", |p| edit!(p[PRODUCT], Multiply { clamp } => (clamp.lo, clamp.hi) = (1, 0))),
+        ],
+    );
+    check(
+        PRODUCT,
+        shape,
+        &[
+            ("of two shapes", |p| p.nodes[PRODUCT].read(&[LOOKED_UP as u16 + 1, 9])),
+            ("of a vector and a map", |p| p.nodes[PRODUCT].read(&[9, LOOKED_UP as u16 + 1])),
+            ("of another shape than both", |p| p.nodes[PRODUCT].read(&[9, 9])),
+        ],
+    );
+    check(PRODUCT, |node| GraphError::Inputs { node }, &[("of one", |p| p.nodes[PRODUCT].read(&[11]))]);
+    check(
+        PART,
+        parameter,
+        &[("axis 3", |p| part(p, |s| s.axis = 3)), ("axis 255", |p| part(p, |s| s.axis = 255))],
+    );
+    check(
+        PART,
+        shape,
+        &[
+            ("one channel too far", |p| part(p, |s| s.from += 1)),
+            ("behind the map", |p| part(p, |s| s.from = 7)),
+            ("wraps around", |p| part(p, |s| s.from = u32::MAX - 1)),
+            ("another axis", |p| part(p, |s| s.axis = 0)),
+            ("a row less", |p| part(p, |s| (s.axis, s.from) = (1, 1))),
+        ],
+    );
+    check(
+        LARGE,
+        shape,
+        &[
+            ("times 0", |p| edit!(p[LARGE], Upsample { factor } => factor[0] = 0)),
+            ("times 255", |p| edit!(p[LARGE], Upsample { factor } => *factor = [255; 2])),
+        ],
+    );
+}
+
+fn part(parts: &mut Parts, change: fn(&mut Slice)) {
+    let Op::Int8(Int8Op::Slice(slice)) = &mut parts.nodes[PART].op else { panic!() };
+    change(slice);
+}
+
+#[test]
+fn permutations() {
+    fn change(parts: &mut Parts, change: fn(&mut Permutation)) {
+        let Op::Int8(Int8Op::Permute(permutation)) = &mut parts.nodes[SHUFFLED].op else { panic!() };
+        change(permutation);
+    }
+    check(
+        SHUFFLED,
+        shape,
+        &[
+            ("an axis twice", |p| change(p, |a| a.order = [0, 1, 2, 2])),
+            ("no such axis", |p| change(p, |a| a.order = [0, 1, 2, 4])),
+            ("axis 255", |p| change(p, |a| a.order[0] = 255)),
+            ("a value more", |p| change(p, |a| a.dims[3] += 1)),
+            ("an axis of length 0", |p| change(p, |a| a.dims[0] = 0)),
+            ("lengths that wrap to the right product", |p| change(p, |a| a.dims = [1 << 31, 2, 24, 1])),
+            ("one axis too long", |p| change(p, |a| a.dims = [u32::MAX; 4])),
+        ],
+    );
+    let quantization = |node| GraphError::Kind { node };
+    for node in [SHUFFLED, PART, LARGE] {
+        let mut parts = Parts::of(&every_operation());
+        parts.scale(node + 1, 0.5);
+        let outcome = Package::open(&parts.sealed()).map(|_| ());
+        assert_eq!(outcome, Err(PackageError::Graph(quantization(node))), "changes the scale");
+    }
+}
+
+#[test]
 fn stated_shapes() {
     check(
         STEM,
@@ -251,6 +333,15 @@ fn lengths_of_weights() {
             ("ends one byte behind the section", |p| {
                 edit!(p[EMBEDDING], Conv { weights } => weights.offset = p.weights.len() as u32 - weights.len + 1);
             }),
+        ],
+    );
+    check(
+        LOOKED_UP,
+        weights,
+        &[
+            ("a code less", |p| edit!(p[LOOKED_UP], Table { table } => table.len -= 1)),
+            ("a code more", |p| edit!(p[LOOKED_UP], Table { table } => table.len += 1)),
+            ("no such range", |p| edit!(p[LOOKED_UP], Table { table } => *table = EVERYWHERE)),
         ],
     );
     check(GROUPED, weights, &[("fewer groups", |p| edit!(p[GROUPED], Conv { groups } => *groups = 1))]);

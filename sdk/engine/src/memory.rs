@@ -3,8 +3,8 @@
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
 //! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
 //! the same time occupies. Sums saturate: a network that no address space holds gets an arena that
-//! no allocation can give, not one that is too small. A sum overwrites an operand nobody reads
-//! afterwards. The scratch of a step is placed like a tensor that lives in it alone.
+//! no allocation can give, not one that is too small. A sum, product or look-up overwrites an
+//! operand nobody reads afterwards. The scratch of a step is placed like a tensor that lives in it alone.
 
 use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 
@@ -143,8 +143,8 @@ pub(crate) fn place(
     let live_set = live_set(&slots[..tensors], range.clone());
     chain::find(graph, range.clone(), config, live_set / 4, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
-        if matches!(node.op, Op::Int8(Int8Op::Add { .. })) {
-            reuse_operand(slots, id, &node);
+        if matches!(node.op, Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })) {
+            reuse_operand(graph, slots, id, &node);
         }
     }
     let placement = Placement { arena: assign(slots), live_set };
@@ -166,10 +166,11 @@ fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
     slots[root].last = slots[root].last.max(index as u16);
 }
 
-/// Lets a sum overwrite an operand that nobody reads afterwards.
-fn reuse_operand(slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
+/// Lets a result overwrite an operand of its size that nobody reads afterwards.
+fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
     let out = usize::from(id);
-    for input in node.inputs.iter() {
+    let same_size = |i: &TensorId| graph.tensor(*i).shape.elements() == graph.tensor(id).shape.elements();
+    for input in node.inputs.iter().filter(same_size) {
         let mut root = usize::from(slots[usize::from(input)].root);
         while root != usize::from(slots[root].root) {
             root = usize::from(slots[root].root);

@@ -9,7 +9,9 @@ mod add;
 mod conv;
 mod depthwise;
 mod moves;
+mod multiply;
 mod pool;
+mod table;
 
 /// Runs one step.
 pub(crate) fn run(step: &Step, weights: &[u8], arena: &mut [i8]) {
@@ -17,6 +19,10 @@ pub(crate) fn run(step: &Step, weights: &[u8], arena: &mut [i8]) {
     match step.op {
         StepOp::Nothing => {}
         StepOp::Add { a: affine, b, clamp } => add::add(arena, [a, &step.b, out], affine, b, clamp),
+        StepOp::Table { table } => table::table(arena, table.codes(weights), a, out),
+        StepOp::Multiply { multiplier, clamp } => {
+            multiply::multiply(arena, [a, &step.b, out], multiplier, clamp);
+        }
         op => {
             let [x, y] = arena
                 .get_disjoint_mut([a.range(), out.range()])
@@ -43,7 +49,10 @@ fn one_operand(op: StepOp, weights: &[u8], (a, x): (&Value, &[i8]), (out, y): (&
         StepOp::Map { affine, clamp, at } => moves::map(affine, clamp, at, a, x, out, y),
         StepOp::Pad { top, left } => moves::pad(top, left, a, x, out, y),
         StepOp::Flatten => moves::flatten(a, x, y),
-        StepOp::Nothing | StepOp::Add { .. } => {}
+        StepOp::Permute(permutation) => moves::permute(&permutation, x, y),
+        StepOp::Slice(slice) => moves::slice(slice, a, x, out, y),
+        StepOp::Upsample { factor } => moves::upsample(factor, a, x, y),
+        StepOp::Nothing | StepOp::Add { .. } | StepOp::Table { .. } | StepOp::Multiply { .. } => {}
     }
 }
 

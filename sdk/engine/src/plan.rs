@@ -381,6 +381,11 @@ fn is_known(op: &Int8Op) -> bool {
             | Int8Op::Rescale { .. }
             | Int8Op::Pad { .. }
             | Int8Op::Flatten
+            | Int8Op::Table { .. }
+            | Int8Op::Multiply { .. }
+            | Int8Op::Permute(_)
+            | Int8Op::Slice(_)
+            | Int8Op::Upsample { .. }
     )
 }
 
@@ -402,6 +407,11 @@ fn simple(op: &Int8Op, a: Value, out: Value) -> Option<StepOp> {
         Int8Op::Rescale { affine, clamp } => StepOp::Map { affine, clamp, at: 0 },
         Int8Op::Pad { pad } => StepOp::Pad { top: pad[0].into(), left: pad[1].into() },
         Int8Op::Flatten => StepOp::Flatten,
+        Int8Op::Table { table } => StepOp::Table { table },
+        Int8Op::Multiply { multiplier, clamp } => StepOp::Multiply { multiplier, clamp },
+        Int8Op::Permute(permutation) => StepOp::Permute(permutation),
+        Int8Op::Slice(slice) => StepOp::Slice(slice),
+        Int8Op::Upsample { factor } => StepOp::Upsample { factor },
         _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! What the engine executes: operations whose operands are places in the arena.
 
-use offshoot_core::graph::{Affine, Blob, Clamp, Window};
+use offshoot_core::graph::{Affine, Blob, Clamp, Permutation, Slice, Window};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
 use crate::way::Way;
@@ -140,4 +140,16 @@ pub(crate) enum StepOp {
         left: usize,
     },
     Flatten,
+    Table {
+        table: Blob,
+    },
+    Multiply {
+        multiplier: Multiplier,
+        clamp: Clamp,
+    },
+    Permute(Permutation),
+    Slice(Slice),
+    Upsample {
+        factor: [u8; 2],
+    },
 }

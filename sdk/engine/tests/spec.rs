@@ -6,7 +6,7 @@ mod common;
 use common::{
     Conv, Rng, conv_case, random_affine, random_shape, random_window, requant, run, run_at, taps, zero,
 };
-use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
+use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Permutation, Slice, Tensor, Window};
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 use offshoot_engine::{Isa, Plan, PlanError, RunError, Slot, Step};
@@ -280,6 +280,93 @@ fn pad_reshape_flatten() {
             }
         }
         assert_eq!(got, want);
+    }
+}
+
+#[test]
+fn table_and_multiply() {
+    let mut rng = Rng(12);
+    for _ in 0..200 {
+        let channels = 1 + rng.below(40);
+        let input = random_shape(&mut rng, channels);
+        let (a, t, m, n) = (rng.tensor(input), rng.tensor(input), rng.tensor(input), rng.tensor(input));
+        let mut writer = GraphWriter::new(a);
+        let codes: Vec<i8> = (0..256).map(|_| rng.code()).collect();
+        let table = writer.codes(&codes).unwrap();
+        let looked_up = writer.node("t", Op::Int8(Int8Op::Table { table }), &[0], t).unwrap();
+        // One value per channel: the map's first pixel.
+        let mut vector = 0;
+        for axis in 0..2 {
+            let (h, _, c) = (input.h() as u32, input.w(), input.c() as u32);
+            let shape = if axis == 0 { Shape::new(h, 1, c) } else { Shape::vector(c) }.unwrap();
+            let op = Int8Op::Slice(Slice { axis: 1 - axis, from: 0 });
+            vector = writer.node("s", Op::Int8(op), &[vector], Tensor { shape, ..a }).unwrap();
+        }
+        let clamp = rng.clamp();
+        let multiplier = Multiplier::new(f64::from(rng.below(4000)) / 100_000.0).unwrap();
+        let op = Op::Int8(Int8Op::Multiply { multiplier, clamp });
+        let scaled = writer.node("m", op, &[looked_up, vector], m).unwrap();
+        let square = writer.node("n", op, &[scaled, scaled], n).unwrap();
+        let x = rng.codes(input.elements());
+        let got = run(&writer, square, &x);
+        let product = |a: i64, b: i64, out: &Tensor| {
+            i64::from(requant(a * b, multiplier.mantissa.into(), multiplier.shift, zero(out), clamp))
+        };
+        let want: Vec<i8> = (0..x.len())
+            .map(|i| {
+                let looked_up = i64::from(codes[(i64::from(x[i]) + 128) as usize]);
+                let vector = i64::from(x[i % input.c()]);
+                let scaled = product(looked_up - zero(&t), vector - zero(&a), &m) - zero(&m);
+                product(scaled, scaled, &n) as i8
+            })
+            .collect();
+        assert_eq!(got, want, "{input}");
+    }
+}
+
+#[test]
+fn permute_slice_upsample() {
+    let mut rng = Rng(13);
+    for _ in 0..200 {
+        let dims = [0u32; 4].map(|_| 1 + rng.below(6));
+        let input = Shape::new(dims[0], dims[1], dims[2] * dims[3]).unwrap();
+        let a = rng.tensor(input);
+        let mut order = [0u8, 1, 2, 3];
+        (0..4).for_each(|i| order.swap(i, rng.below(4) as usize));
+        let out = order.map(|axis| dims[usize::from(axis)]);
+        let permuted = Shape::new(out[0] * out[1], out[2], out[3]).unwrap();
+        let axis = rng.below(3) as usize;
+        let (mut part, from) = (permuted.dims(), rng.below(permuted.dims()[axis] as u32));
+        part[axis] = 1 + rng.below((part[axis] - from as usize) as u32) as usize;
+        let factor = [1 + rng.below(3) as u8, 1 + rng.below(3) as u8];
+        let tensor =
+            |[h, w, c]: [usize; 3]| Tensor { shape: Shape::new(h as u32, w as u32, c as u32).unwrap(), ..a };
+        let large = [part[0] * usize::from(factor[0]), part[1] * usize::from(factor[1]), part[2]];
+        let mut writer = GraphWriter::new(a);
+        let op = Int8Op::Permute(Permutation { dims, order });
+        let p = writer.node("p", Op::Int8(op), &[0], tensor(permuted.dims())).unwrap();
+        let op = Int8Op::Slice(Slice { axis: axis as u8, from });
+        let s = writer.node("s", Op::Int8(op), &[p], tensor(part)).unwrap();
+        let u = writer.node("u", Op::Int8(Int8Op::Upsample { factor }), &[s], tensor(large)).unwrap();
+        let x = rng.codes(input.elements());
+        let got = run(&writer, u, &x);
+
+        let d = dims.map(|n| n as usize);
+        let mut moved = vec![0; x.len()];
+        for (at, &code) in x.iter().enumerate() {
+            let place = [at / (d[1] * d[2] * d[3]), at / (d[2] * d[3]) % d[1], at / d[3] % d[2], at % d[3]];
+            let to = order.iter().fold(0, |to, &axis| to * d[usize::from(axis)] + place[usize::from(axis)]);
+            moved[to] = code;
+        }
+        let mut want = Vec::new();
+        for (r, q) in (0..large[0]).flat_map(|r| (0..large[1]).map(move |q| (r, q))) {
+            for c in 0..part[2] {
+                let mut at = [r / usize::from(factor[0]), q / usize::from(factor[1]), c];
+                at[axis] += from as usize;
+                want.push(moved[(at[0] * permuted.w() + at[1]) * permuted.c() + at[2]]);
+            }
+        }
+        assert_eq!(got, want, "{dims:?} {order:?} {axis} {from} {factor:?}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Networks of random weights, as a converter would write them.
 
-use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor, TensorId, Window};
+use offshoot_core::graph::{
+    Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
+};
 use offshoot_core::package::{Golden, GraphWriter, Manifest, Precision, write_package};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
@@ -149,6 +151,45 @@ impl Net {
         self.node(name, Int8Op::Flatten, &[from], output)
     }
 
+    /// A function of one code.
+    pub fn table(&mut self, name: &str, from: TensorId) -> TensorId {
+        let output = self.codes(self.shape(from).into());
+        let codes = self.random.codes(256);
+        let table = self.writer.codes(&codes).unwrap();
+        self.node(name, Int8Op::Table { table }, &[from], output)
+    }
+
+    /// A product; `b` has `a`'s shape or one value per channel.
+    pub fn multiply(&mut self, name: &str, a: TensorId, b: TensorId) -> TensorId {
+        let output = self.codes(self.shape(a).into());
+        let multiplier = Multiplier::new(0.01).unwrap();
+        self.node(name, Int8Op::Multiply { multiplier, clamp: Clamp { lo: -110, hi: 127 } }, &[a, b], output)
+    }
+
+    /// Channels of two groups in turn.
+    pub fn shuffle(&mut self, name: &str, from: TensorId) -> TensorId {
+        let output = self.tensors[usize::from(from)];
+        let (h, w, c) = output.shape.into();
+        let op = Int8Op::Permute(Permutation { dims: [h, w, 2, c / 2], order: [0, 1, 3, 2] });
+        self.node(name, op, &[from], output)
+    }
+
+    /// The last `channels` channels.
+    pub fn slice(&mut self, name: &str, from: TensorId, channels: u32) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let (h, w, c) = input.shape.into();
+        let output = Tensor { shape: Shape::new(h, w, channels).unwrap(), ..input };
+        self.node(name, Int8Op::Slice(Slice { axis: 2, from: c - channels }), &[from], output)
+    }
+
+    /// Twice as many rows.
+    pub fn upsample(&mut self, name: &str, from: TensorId) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let (h, w, c) = input.shape.into();
+        let output = Tensor { shape: Shape::new(2 * h, w, c).unwrap(), ..input };
+        self.node(name, Int8Op::Upsample { factor: [2, 1] }, &[from], output)
+    }
+
     /// The package; its golden vectors are frames of the input's size with an embedding of zeros.
     pub fn package(mut self, output: TensorId, goldens: u8) -> Vec<u8> {
         let (preprocess, input) = (self.preprocess, self.tensors[0]);
@@ -194,7 +235,12 @@ pub fn every_operation() -> Vec<u8> {
     let rescaled = net.rescale("rescaled", padded);
     let grouped = net.conv("grouped", rescaled, window(2, 1, 0), 2, 6);
     let swapped = net.reshape("swapped", grouped, (1, 4, 6));
-    let flat = net.flatten("flat", swapped);
+    let shuffled = net.shuffle("shuffled", swapped);
+    let looked_up = net.table("looked up", shuffled);
+    let product = net.multiply("product", looked_up, shuffled);
+    let part = net.slice("part", product, 3);
+    let large = net.upsample("large", part);
+    let flat = net.flatten("flat", large);
     let embedding = net.conv("embedding", flat, Window::POINT, 1, 10);
     net.package(embedding, 1)
 }
@@ -212,9 +258,14 @@ pub mod node {
     pub const RESCALED: usize = 8;
     pub const GROUPED: usize = 9;
     pub const SWAPPED: usize = 10;
-    pub const FLAT: usize = 11;
-    pub const EMBEDDING: usize = 12;
-    pub const COUNT: usize = 13;
+    pub const SHUFFLED: usize = 11;
+    pub const LOOKED_UP: usize = 12;
+    pub const PRODUCT: usize = 13;
+    pub const PART: usize = 14;
+    pub const LARGE: usize = 15;
+    pub const FLAT: usize = 16;
+    pub const EMBEDDING: usize = 17;
+    pub const COUNT: usize = 18;
 }
 
 /// A MobileNet in small: inverted residual blocks, a global pool, an embedding of 64 values.

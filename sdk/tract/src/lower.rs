@@ -1,11 +1,12 @@
 //! One function per float operation: from the package's graph to tract's.
 
-use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, TensorId, Unary, Window};
+use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window};
 use offshoot_core::{Quant, Shape};
 use tract_core::internal::*;
-use tract_core::ops::array::{Pad, PadMode, TypedConcat};
+use tract_core::ops::array::{Pad, PadMode, Slice, TypedConcat};
 use tract_core::ops::binary::TypedBinOp;
 use tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
+use tract_core::ops::einsum::EinSum;
 use tract_core::ops::nn::{DataFormat, Softmax, SoftmaxKind};
 use tract_core::ops::{math, nn};
 
@@ -61,7 +62,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
             FloatOp::Binary(binary) => self.wire(name, bin(binary)?, &inputs)?,
             FloatOp::Constant { op, values } => {
                 let values: Vec<f32> = values.floats(self.graph.weights()).collect();
-                let constant = self.constant(&name, &[1, 1, 1, values.len()], &values)?;
+                let per_channel = values.len() == out.shape.c();
+                let shape = if per_channel { [1, 1, 1, values.len()] } else { dims(out.shape) };
+                let constant = self.constant(&name, &shape, &values)?;
                 self.wire(name, bin(op)?, &[inputs[0], constant])?
             }
             FloatOp::AveragePool { window, include_pad } => {
@@ -93,6 +96,19 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let from = [1, c, h, w].map(|d| d.to_dim()).into();
                 let to = dims(out.shape).map(|d| d.to_dim()).into();
                 self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
+            }
+            FloatOp::Permute(permutation) => {
+                self.permute(name, inputs[0], permutation, (first.shape, out.shape))?
+            }
+            FloatOp::Slice(slice) => {
+                let (axis, start) = (usize::from(slice.axis), slice.from as usize);
+                let end = start + out.shape.dims()[axis];
+                self.wire(name, Slice::new(axis + 1, start, end), &inputs)?
+            }
+            FloatOp::Upsample { factor } => self.upsample(name, inputs[0], first.shape, factor)?,
+            FloatOp::MatMul { transposed } => {
+                let axes = if transposed { "nhwc,nhvc->nhwv" } else { "nhwc,nhcv->nhwv" };
+                self.wire(name, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)?
             }
             FloatOp::Quantize => self.wire(name, Quantize(quant(out)?), &inputs)?,
             FloatOp::Dequantize => self.wire(name, Dequantize(quant(first)?), &inputs)?,
@@ -145,6 +161,10 @@ impl<'g, 'a> Lowering<'g, 'a> {
             Unary::Erf => math::erf(),
             Unary::Abs => math::abs(),
             Unary::LeakyRelu { slope } => nn::leaky_relu(slope),
+            Unary::Power { exponent } => {
+                let exponent = self.constant(&name, &[1, 1, 1, 1], &[exponent])?;
+                return self.wire(name, math::pow(), &[input, exponent]);
+            }
             _ => bail!("{name}: this program does not know the function {unary:?}"),
         };
         self.wire(name, op, &[input])
@@ -161,6 +181,50 @@ impl<'g, 'a> Lowering<'g, 'a> {
             outlet = self.wire(format!("{name}.hi"), math::min(), &[outlet, constant])?;
         }
         Ok(outlet)
+    }
+
+    /// Four axes in another order.
+    fn permute(
+        &mut self,
+        name: String,
+        input: OutletId,
+        permutation: Permutation,
+        (from, to): (Shape, Shape),
+    ) -> TractResult<OutletId> {
+        let of = |d: [usize; 4]| -> TVec<TDim> { d.map(|d| d.to_dim()).into() };
+        let lengths = permutation.dims.map(|d| d as usize);
+        let apart = AxisOp::Reshape(0, of(dims(from)), of(lengths));
+        let mut outlet = self.wire(format!("{name}.apart"), apart, &[input])?;
+        let mut now = [0u8, 1, 2, 3];
+        for (to, axis) in permutation.order.into_iter().enumerate() {
+            let from = now.iter().position(|&a| a == axis).context("a permutation has every axis")?;
+            now[to..=from].rotate_right(1);
+            if from != to {
+                outlet = self.wire(format!("{name}.move{to}"), AxisOp::Move(from, to), &[outlet])?;
+            }
+        }
+        let moved = permutation.axes().map(|(length, _)| length);
+        self.wire(name, AxisOp::Reshape(0, of(moved), of(dims(to))), &[outlet])
+    }
+
+    /// Every pixel repeated: as many copies side by side as columns, then as rows.
+    fn upsample(
+        &mut self,
+        name: String,
+        input: OutletId,
+        from: Shape,
+        factor: [u8; 2],
+    ) -> TractResult<OutletId> {
+        let [down, across] = factor.map(usize::from);
+        let (h, w, c) = (from.h(), from.w(), from.c());
+        let of = |d: &[usize]| -> TVec<TDim> { d.iter().map(|d| d.to_dim()).collect() };
+        let columns = vec![input; across];
+        let wide = self.wire(format!("{name}.wide"), TypedConcat { axis: 3 }, &columns)?;
+        let rows = AxisOp::Reshape(0, of(&[1, h, w, across * c]), of(&[1, h, 1, w * across * c]));
+        let rows = self.wire(format!("{name}.rows"), rows, &[wide])?;
+        let tall = self.wire(format!("{name}.tall"), TypedConcat { axis: 2 }, &vec![rows; down])?;
+        let map = AxisOp::Reshape(0, of(&[1, h, down, w * across * c]), of(&[1, h * down, w * across, c]));
+        self.wire(name, map, &[tall])
     }
 
     fn reshape(&mut self, name: String, input: OutletId, from: Shape, to: Shape) -> TractResult<OutletId> {

@@ -146,10 +146,10 @@ impl<'a> Graph<'a> {
 
     /// Operations that move codes without changing them keep the quantization.
     fn keeps_quant(&self, node: &Node<'_>, out: Tensor) -> bool {
-        let moves = matches!(
-            node.op,
-            Op::Int8(Int8Op::MaxPool { .. } | Int8Op::Pad { .. } | Int8Op::Reshape | Int8Op::Flatten)
-        );
+        let moves = match node.op {
+            Op::Int8(op) => op.keeps_codes(),
+            Op::Float(_) => false,
+        };
         !moves || node.inputs.iter().all(|i| self.tensor(i).element == out.element)
     }
 
@@ -167,10 +167,26 @@ impl<'a> Graph<'a> {
                 first.c() == out.c() && windowed(&window, first, out)
             }
             Op::Int8(Int8Op::Add { .. }) => inputs.all(|s| s == first) && first == out,
+            Op::Int8(Int8Op::Multiply { .. }) => {
+                let per_channel = |s: Shape| s.c() == first.c() && s.elements() == s.c();
+                first == out && inputs.all(|s| s == first || per_channel(s))
+            }
+            Op::Int8(Int8Op::Permute(order)) | Op::Float(FloatOp::Permute(order)) => {
+                order.fits(first.elements()) && first.elements() == out.elements()
+            }
+            Op::Int8(Int8Op::Slice(slice)) | Op::Float(FloatOp::Slice(slice)) => slice.fits(first, out),
+            Op::Int8(Int8Op::Upsample { factor }) | Op::Float(FloatOp::Upsample { factor }) => {
+                let [down, across] = factor.map(usize::from);
+                [first.h() * down, first.w() * across, first.c()] == [out.h(), out.w(), out.c()]
+            }
+            Op::Float(FloatOp::MatMul { transposed }) => inputs.all(|b| {
+                let (depth, columns) = if transposed { (b.c(), b.w()) } else { (b.w(), b.c()) };
+                let rows = first.h() == b.h() && first.h() == out.h() && first.w() == out.w();
+                rows && depth == first.c() && columns == out.c()
+            }),
             Op::Float(FloatOp::Binary(_)) => {
-                first == out
-                    && inputs
-                        .all(|s| s == first || (s.h() == 1 && s.w() == 1 && [1, first.c()].contains(&s.c())))
+                let spreads = |s: Shape| s.dims().iter().zip(first.dims()).all(|(&n, m)| n == m || n == 1);
+                first == out && inputs.all(spreads)
             }
             Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
                 let same_map = |s: Shape| s.h() == out.h() && s.w() == out.w();
@@ -187,7 +203,7 @@ impl<'a> Graph<'a> {
             Op::Int8(Int8Op::Flatten) | Op::Float(FloatOp::Flatten) => {
                 out.h() == 1 && out.w() == 1 && out.c() == first.elements()
             }
-            Op::Int8(Int8Op::Rescale { .. })
+            Op::Int8(Int8Op::Rescale { .. } | Int8Op::Table { .. })
             | Op::Float(
                 FloatOp::Unary(_)
                 | FloatOp::Constant { .. }
@@ -233,7 +249,10 @@ impl<'a> Graph<'a> {
                 has(weights, 4 * window.taps() as u64 * (first / u64::from(groups)) * channels)?;
                 has(bias, 4 * channels)
             }
-            Op::Float(FloatOp::Constant { values, .. }) => has(values, 4 * channels),
+            Op::Int8(Int8Op::Table { table }) => has(table, 256),
+            Op::Float(FloatOp::Constant { values, .. }) => {
+                has(values, 4 * channels).or_else(|_| has(values, 4 * out.shape.elements() as u64))
+            }
             _ => Ok(()),
         }
     }
@@ -258,7 +277,8 @@ fn windowed(window: &Window, input: Shape, out: Shape) -> bool {
 fn arity_fits(op: &Op, inputs: usize) -> bool {
     match op {
         Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => true,
-        Op::Int8(Int8Op::Add { .. }) | Op::Float(FloatOp::Binary(_)) => inputs == 2,
+        Op::Int8(Int8Op::Add { .. } | Int8Op::Multiply { .. })
+        | Op::Float(FloatOp::Binary(_) | FloatOp::MatMul { .. }) => inputs == 2,
         _ => inputs == 1,
     }
 }
@@ -270,9 +290,10 @@ fn parameters_fit(op: &Op) -> bool {
         }
         Op::Float(FloatOp::Conv { window, groups, .. }) => window_fits(&window) && groups > 0,
         Op::Int8(Int8Op::AveragePool { window, multiplier, clamp, .. }) => {
-            let fixed_point = multiplier.mantissa >= 0 && multiplier.shift <= Multiplier::MAX_SHIFT;
-            pool_fits(&window) && fixed_point && clamp_fits(clamp)
+            pool_fits(&window) && multiplier_fits(multiplier) && clamp_fits(clamp)
         }
+        Op::Int8(Int8Op::Slice(slice)) | Op::Float(FloatOp::Slice(slice)) => slice.axis < 3,
+        Op::Int8(Int8Op::Multiply { multiplier, clamp }) => multiplier_fits(multiplier) && clamp_fits(clamp),
         Op::Int8(Int8Op::MaxPool { window })
         | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => pool_fits(&window),
         Op::Int8(Int8Op::Add { a, clamp, .. }) => affine_fits(a) && clamp_fits(clamp),
@@ -299,6 +320,10 @@ fn pool_fits(window: &Window) -> bool {
         pads < window.extent(axis) && (window.dilation[axis] == 1 || pads == 0)
     };
     window_fits(window) && sees(0) && sees(1)
+}
+
+fn multiplier_fits(multiplier: Multiplier) -> bool {
+    multiplier.mantissa >= 0 && multiplier.shift <= Multiplier::MAX_SHIFT
 }
 
 fn clamp_fits(clamp: Clamp) -> bool {

@@ -82,6 +82,53 @@ impl Window {
     }
 }
 
+/// Values read as an array of four axes, the last one innermost, and written with these in
+/// another order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permutation {
+    /// Lengths of the input's axes; 1 where there are fewer.
+    pub dims: [u32; 4],
+    /// Which of the input's axes each of the output's is.
+    pub order: [u8; 4],
+}
+
+impl Permutation {
+    /// Lengths of the output's axes, and how far apart neighbours along each lie in the input.
+    pub fn axes(&self) -> [(usize, usize); 4] {
+        let dims = self.dims.map(|d| d as usize);
+        let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
+        self.order.map(|axis| (dims[usize::from(axis)], stride(axis.into())))
+    }
+
+    /// Whether every axis occurs once and `elements` values are moved.
+    pub(super) fn fits(&self, elements: usize) -> bool {
+        let once = (0..4u8).all(|axis| self.order.contains(&axis));
+        let product = self.dims.iter().try_fold(1u32, |product, &d| product.checked_mul(d));
+        once && product.is_some_and(|product| product as usize == elements)
+    }
+}
+
+/// A part of one axis of a map; its length is the output's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// 0 rows, 1 columns, 2 channels.
+    pub axis: u8,
+    /// First row, column or channel.
+    pub from: u32,
+}
+
+impl Slice {
+    /// Whether `output` is such a part of `input`.
+    pub(super) fn fits(&self, input: Shape, output: Shape) -> bool {
+        let lengths = input.dims().into_iter().zip(output.dims()).enumerate();
+        lengths.into_iter().all(|(axis, (whole, part))| {
+            let from = if axis == usize::from(self.axis) { self.from as usize } else { 0 };
+            let inside = from <= whole && part <= whole - from;
+            inside && (part == whole || axis == usize::from(self.axis))
+        })
+    }
+}
+
 /// Limits of an output code: the fused activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clamp {
@@ -200,9 +247,44 @@ pub enum Int8Op {
     Reshape,
     /// Channels outermost, as frameworks flatten a map: H, W, C becomes the vector C, H, W.
     Flatten,
+    /// A function of one value, by look-up: an activation that is no clamp.
+    Table {
+        /// 256 codes, of -128 first.
+        table: Blob,
+    },
+    /// Product of a map with another of its shape, or with one value per channel (`1 x 1 x C`).
+    Multiply {
+        /// Product of the operands' scales over the output's scale.
+        multiplier: Multiplier,
+        /// The fused activation.
+        clamp: Clamp,
+    },
+    /// Codes in another order: a channel shuffle, a transposition.
+    Permute(Permutation),
+    /// A part of one axis.
+    Slice(Slice),
+    /// Every pixel repeated: nearest neighbour.
+    Upsample {
+        /// Times down and across.
+        factor: [u8; 2],
+    },
 }
 
 impl Int8Op {
+    /// Whether this only moves codes, or picks some: its output has its input's scale and zero point.
+    pub fn keeps_codes(&self) -> bool {
+        matches!(
+            self,
+            Self::MaxPool { .. }
+                | Self::Pad { .. }
+                | Self::Reshape
+                | Self::Flatten
+                | Self::Permute(_)
+                | Self::Slice(_)
+                | Self::Upsample { .. }
+        )
+    }
+
     /// Whether this is a convolution of every channel with itself alone.
     pub fn is_depthwise(&self, input_channels: usize, output_channels: usize) -> bool {
         let Self::Conv { groups, .. } = *self else { return false };
@@ -239,6 +321,11 @@ pub enum Unary {
     LeakyRelu {
         /// The slope.
         slope: f32,
+    },
+    /// `x` to a power; for `x` above zero.
+    Power {
+        /// The exponent.
+        exponent: f32,
     },
 }
 
@@ -277,13 +364,13 @@ pub enum FloatOp {
     },
     /// A function of one value.
     Unary(Unary),
-    /// Two tensors; the second may have one value per channel (`1 x 1 x C`) or one in all.
+    /// Two tensors; the second may be of length 1 along some axes.
     Binary(Binary),
-    /// A tensor and a constant per channel.
+    /// A tensor and a constant per channel, or per value.
     Constant {
         /// The function; the constant is the second operand.
         op: Binary,
-        /// One float per channel.
+        /// One float per channel, or for each value.
         values: Blob,
     },
     /// Mean over a window.
@@ -315,6 +402,20 @@ pub enum FloatOp {
     Quantize,
     /// Codes to floats.
     Dequantize,
+    /// Values in another order.
+    Permute(Permutation),
+    /// A part of one axis.
+    Slice(Slice),
+    /// Every pixel repeated: nearest neighbour.
+    Upsample {
+        /// Times down and across.
+        factor: [u8; 2],
+    },
+    /// A product of matrices, row by row of two maps: W x C times C x V, V x C if `transposed`.
+    MatMul {
+        /// Whether the second operand's columns are its rows.
+        transposed: bool,
+    },
 }
 
 /// What a node does, and on what.
@@ -341,6 +442,11 @@ impl Op {
                 Int8Op::Pad { .. } => "pad",
                 Int8Op::Reshape => "reshape",
                 Int8Op::Flatten => "flatten",
+                Int8Op::Table { .. } => "table",
+                Int8Op::Multiply { .. } => "multiply",
+                Int8Op::Permute(_) => "permute",
+                Int8Op::Slice(_) => "slice",
+                Int8Op::Upsample { .. } => "upsample",
             },
             Self::Float(op) => match op {
                 FloatOp::Conv { .. } => "float conv",
@@ -356,6 +462,10 @@ impl Op {
                 FloatOp::Flatten => "float flatten",
                 FloatOp::Quantize => "quantize",
                 FloatOp::Dequantize => "dequantize",
+                FloatOp::Permute(_) => "float permute",
+                FloatOp::Slice(_) => "float slice",
+                FloatOp::Upsample { .. } => "float upsample",
+                FloatOp::MatMul { .. } => "matmul",
             },
         }
     }

@@ -1,6 +1,6 @@
-//! Operations that move codes: change of scale, concat, border, order.
+//! Operations that move codes: change of scale, concat, border, order, parts.
 
-use offshoot_core::graph::{Affine, Clamp};
+use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
 use crate::step::Value;
 
@@ -35,6 +35,42 @@ pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
     for (pixel, values) in x.chunks_exact(channels).enumerate() {
         for (channel, &value) in values.iter().enumerate() {
             y[channel * pixels + pixel] = value;
+        }
+    }
+}
+
+/// Four axes in another order.
+pub(super) fn permute(permutation: &Permutation, x: &[i8], y: &mut [i8]) {
+    let [(n0, s0), (n1, s1), (n2, s2), (n3, s3)] = permutation.axes();
+    let mut rows = y.chunks_exact_mut(n3);
+    for (i, j) in (0..n0).flat_map(|i| (0..n1).map(move |j| (i, j))) {
+        for (k, row) in (0..n2).zip(&mut rows) {
+            let from = x[i * s0 + j * s1 + k * s2..].iter().step_by(s3);
+            row.iter_mut().zip(from).for_each(|(code, &value)| *code = value);
+        }
+    }
+}
+
+/// A part of one axis.
+pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
+    let dims = a.shape.dims();
+    let axis = usize::from(slice.axis);
+    let inner: usize = dims[axis + 1..].iter().product();
+    let part = out.shape.dims()[axis] * inner;
+    for (to, from) in y.chunks_exact_mut(part).zip(x.chunks_exact(dims[axis] * inner)) {
+        to.copy_from_slice(&from[slice.from as usize * inner..][..part]);
+    }
+}
+
+/// Every pixel repeated.
+pub(super) fn upsample(factor: [u8; 2], a: &Value, x: &[i8], y: &mut [i8]) {
+    let [down, across] = factor.map(usize::from);
+    let (row, channels) = (a.shape.row_elements(), a.shape.c());
+    for (to, from) in y.chunks_exact_mut(row * across * down).zip(x.chunks_exact(row)) {
+        for to in to.chunks_exact_mut(row * across) {
+            for (pixels, pixel) in to.chunks_exact_mut(channels * across).zip(from.chunks_exact(channels)) {
+                pixels.chunks_exact_mut(channels).for_each(|to| to.copy_from_slice(pixel));
+            }
         }
     }
 }
