@@ -7,7 +7,7 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Graph, Node, TensorId, Window};
 
 use crate::dispatch::Work;
-use crate::memory::Slot;
+use crate::memory::{Slot, alive_at};
 use crate::plan::Config;
 
 /// Pixels that a chain makes at a time, at least: weights are read once for each.
@@ -44,14 +44,21 @@ impl Link {
 
 /// Chains and scratch of the nodes of `range`, into the slots of tensors and nodes.
 ///
-/// Only maps beyond `least` bytes are chained: small ones do not decide how much memory there must
-/// be, and rows cost more instructions than whole maps.
-pub(crate) fn find(graph: &Graph<'_>, range: Range<usize>, config: Config, least: usize, slots: &mut [Slot]) {
+/// Only maps beyond a quarter of the largest live set are chained: small ones do not decide how much
+/// memory there must be, and rows cost more instructions than whole maps.
+pub(crate) fn find(
+    graph: &Graph<'_>,
+    range: Range<usize>,
+    config: Config,
+    live_set: usize,
+    slots: &mut [Slot],
+) {
     let mut before: [Option<Link>; 2] = [None; 2];
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         let link = Link::new(graph, config, id, &node);
-        reserve(graph, config, slots, &link, link.output.h() * link.output.w(), link.index()..link.index());
-        if config.chains && try_chain(graph, config, least, slots, before, &link) {
+        let (pixels, life) = (link.output.h() * link.output.w(), link.index()..link.index());
+        reserve(graph, config, live_set, slots, &link, pixels, life);
+        if config.chains && try_chain(graph, config, live_set, slots, before, &link) {
             before = [None; 2];
         } else {
             before = [before[1], Some(link)];
@@ -59,18 +66,23 @@ pub(crate) fn find(graph: &Graph<'_>, range: Range<usize>, config: Config, least
     }
 }
 
-/// The node's scratch: for each thread enough for its share, or for `pixels` made at a time.
+/// The node's scratch: for each thread enough for its share, or for `pixels` made at a time, and if
+/// that can be less, no more than what the largest live set leaves, or a small part of that set.
 fn reserve(
     graph: &Graph<'_>,
     config: Config,
+    live_set: usize,
     slots: &mut [Slot],
     link: &Link,
     pixels: usize,
     life: Range<usize>,
 ) {
     let threads = usize::from(config.threads.get());
-    let bytes = link.work.scratch_bytes(config.isa, link.input, pixels).next_multiple_of(Slot::ALIGN);
-    let own = &mut slots[graph.tensor_count() + link.index()];
+    let (maps, scratch) = slots.split_at_mut(graph.tensor_count());
+    let alive = (life.start..=life.end).map(|index| alive_at(maps, index)).max().unwrap_or(0);
+    let room = live_set.saturating_sub(alive).max(live_set / 32) / threads;
+    let bytes = link.work.scratch_bytes(config.isa, link.input, pixels, room).next_multiple_of(Slot::ALIGN);
+    let own = &mut scratch[link.index()];
     own.reserve(bytes.saturating_mul(threads), life.start, life.end);
 }
 
@@ -91,7 +103,7 @@ impl Kept {
 fn try_chain(
     graph: &Graph<'_>,
     config: Config,
-    least: usize,
+    live_set: usize,
     slots: &mut [Slot],
     before: [Option<Link>; 2],
     project: &Link,
@@ -112,7 +124,7 @@ fn try_chain(
     let whole = |link: &Link| link.output.elements();
     let inner = expand.map_or(0, |e| whole(&e)) + whole(&depthwise);
     let rings = expand.map_or(0, |e| ring(&e, kept.expanded)) + ring(&depthwise, kept.tile);
-    if 2 * rings > inner || inner <= least {
+    if 2 * rings > inner || inner <= live_set / 4 {
         return false;
     }
     let begin = expand.as_ref().unwrap_or(&depthwise);
@@ -120,7 +132,7 @@ fn try_chain(
     let tensors = graph.tensor_count();
     let keep = |link: &Link, rows: usize, pixels: usize, slots: &mut [Slot]| {
         slots[usize::from(link.id)].reserve(ring(link, rows), life.start, life.end);
-        reserve(graph, config, slots, link, pixels, life.clone());
+        reserve(graph, config, live_set, slots, link, pixels, life.clone());
         slots[tensors + link.index()].kept_rows = rows as u16;
     };
     if let Some(expand) = &expand {
@@ -128,7 +140,7 @@ fn try_chain(
     }
     let pixels = kept.tile * project.output.w();
     keep(&depthwise, kept.tile, pixels, slots);
-    reserve(graph, config, slots, project, pixels, life.clone());
+    reserve(graph, config, live_set, slots, project, pixels, life.clone());
     let root = slots[usize::from(from)].root();
     slots[root].extend(life.start, life.end);
     slots[usize::from(project.id)].extend(life.start, life.end);

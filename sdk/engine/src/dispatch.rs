@@ -65,11 +65,11 @@ impl Work {
         }
     }
 
-    /// Bytes of scratch for calls that make at most `pixels`.
-    pub fn scratch_bytes(self, isa: Isa, input: Shape, pixels: usize) -> usize {
+    /// Bytes of scratch for calls that make at most `pixels`; `room` if little is enough.
+    pub fn scratch_bytes(self, isa: Isa, input: Shape, pixels: usize, room: usize) -> usize {
         match self {
             Self::Rows { window, groups } => {
-                by_isa!(isa, kernel => conv_scratch(kernel, &window, groups, input, pixels), 0)
+                by_isa!(isa, kernel => conv_scratch(kernel, (&window, groups), input, pixels, room), 0)
             }
             Self::Taps { .. } => drive::depthwise_scratch(input.c()),
             Self::Other => 0,
@@ -77,8 +77,14 @@ impl Work {
     }
 }
 
-fn conv_scratch<K: Kernel>(_: K, window: &Window, groups: usize, input: Shape, pixels: usize) -> usize {
-    drive::conv_scratch::<K>(window, groups, input, pixels)
+fn conv_scratch<K: Kernel>(
+    _: K,
+    (window, groups): (&Window, usize),
+    input: Shape,
+    pixels: usize,
+    room: usize,
+) -> usize {
+    drive::conv_scratch::<K>(window, groups, input, pixels, room)
 }
 
 /// The constants of a convolution that a kernel does, with how it wants them.

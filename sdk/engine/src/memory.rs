@@ -141,7 +141,7 @@ pub(crate) fn place(
     }
     let tensors = graph.tensor_count();
     let live_set = live_set(&slots[..tensors], range.clone());
-    chain::find(graph, range.clone(), config, live_set / 4, slots);
+    chain::find(graph, range.clone(), config, live_set, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         if matches!(node.op, Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })) {
             reuse_operand(graph, slots, id, &node);
@@ -234,10 +234,12 @@ fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
 }
 
 fn live_set(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
-    let alive_at = |index: usize| {
-        let at = index as u16;
-        let alive = slots.iter().filter(|s| s.first <= at && at <= s.last);
-        alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
-    };
-    (range.start..=range.end).map(alive_at).max().unwrap_or(0)
+    (range.start..=range.end).map(|index| alive_at(slots, index)).max().unwrap_or(0)
+}
+
+/// Bytes of the slots that are kept at node `index`.
+pub(crate) fn alive_at(slots: &[Slot], index: usize) -> usize {
+    let at = index as u16;
+    let alive = slots.iter().filter(|s| s.first <= at && at <= s.last);
+    alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
 }

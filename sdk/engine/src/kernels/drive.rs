@@ -41,29 +41,34 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// For a call that makes `pixels` of the result; a thread's share may be none.
-    fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize) -> Self {
+    /// For a call that makes `pixels` of the result, with `room` bytes for gathered rows; a thread's
+    /// share may be no pixel.
+    fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize, room: usize) -> Self {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
         if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
             return Self { row_bytes: fan_in, pixels: pixels.max(1), direct: true };
         }
-        let most = Self::longest::<K>(row_bytes);
-        let even = pixels.div_ceil(pixels.div_ceil(most).max(1)).next_multiple_of(K::TILE);
+        let most = (room / row_bytes / K::TILE).max(1) * K::TILE;
+        let blocks = if room / row_bytes >= pixels { 1 } else { pixels.div_ceil(most) };
+        let even = pixels.div_ceil(blocks).next_multiple_of(K::TILE);
         Self { row_bytes, pixels: even.min(pixels).max(1), direct: false }
-    }
-
-    /// Pixels of the longest block that any call makes.
-    fn longest<K: Kernel>(row_bytes: usize) -> usize {
-        (BLOCK_BYTES / row_bytes / K::TILE).max(1) * K::TILE
     }
 }
 
-/// Bytes of scratch that [`conv`] needs for at most `pixels` at a time.
-pub(crate) fn conv_scratch<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize) -> usize {
-    let blocks = Blocks::new::<K>(window, groups, input, pixels);
-    let longest = Blocks::longest::<K>(blocks.row_bytes).min(pixels);
-    if blocks.direct { 0 } else { longest.saturating_mul(blocks.row_bytes) }
+/// Bytes of scratch that [`conv`] takes for at most `pixels` at a time; more than `room` only where
+/// that holds no tile.
+pub(crate) fn conv_scratch<K: Kernel>(
+    window: &Window,
+    groups: usize,
+    input: Shape,
+    pixels: usize,
+    room: usize,
+) -> usize {
+    let room = room.min(BLOCK_BYTES);
+    let blocks = Blocks::new::<K>(window, groups, input, pixels, room);
+    let longest = (room / blocks.row_bytes / K::TILE).max(1) * K::TILE;
+    if blocks.direct { 0 } else { longest.min(pixels).saturating_mul(blocks.row_bytes) }
 }
 
 /// A map that a layer reads, or the rows of it that are kept.
@@ -115,7 +120,7 @@ pub(crate) unsafe fn conv<K: Kernel>(
 ) {
     let (a, channels) = (input.value.shape, target.shape.c());
     let (first, pixels) = (target.pixels.start, target.pixels.len());
-    let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels);
+    let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels, scratch.len());
     let (depth, per_group) = (a.c() / layer.groups, channels / layer.groups);
     let fan_in = layer.window.taps() * depth;
     let (panel, group_bytes) = (K::ROWS.panel_bytes(fan_in), K::ROWS.bytes(per_group, fan_in));
