@@ -43,6 +43,7 @@ mod softmax;
 mod teach;
 #[cfg(test)]
 mod testing;
+mod tile;
 mod triangle;
 mod unknown;
 mod vector;
