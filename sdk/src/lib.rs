@@ -27,8 +27,8 @@ pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{
-    Advice, Answer, ClassId, Fit, HeadKind, Interval, Limits, Probability, Recipe, Report, Similarity,
-    Transform, WhenFull,
+    Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Probability, Recipe, Report,
+    Similarity, Transform, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};

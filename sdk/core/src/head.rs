@@ -50,7 +50,8 @@ mod vector;
 
 use core::fmt;
 
-pub use answer::{Answer, ClassId, Fit, Probability, Similarity};
+pub use crate::embedding::{Distance, Similarity};
+pub use answer::{Answer, ClassId, Fit, Probability};
 pub use edit::WhenFull;
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};

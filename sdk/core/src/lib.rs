@@ -30,7 +30,7 @@ pub mod preprocess;
 pub mod quant;
 pub mod shape;
 
-pub use embedding::Embedding;
+pub use embedding::{Distance, Embedding, Similarity};
 pub use frame::{Frame, PixelFormat};
 pub use graph::Graph;
 pub use package::Package;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use offshoot_core::Similarity;
 use offshoot_core::head::{Answer, Head, HeadKind, Limits};
 
 use crate::data::Data;
@@ -112,7 +113,8 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
             plain.probabilities(data.get(i), &mut p)?;
             scores[1].push((f64::from(p.iter().copied().fold(0.0, f32::max)), is_known));
             // The fifth neighbour's distance, by angle.
-            let mut near: Vec<f32> = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i))).collect();
+            let near = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i)));
+            let mut near: Vec<f32> = near.map(Similarity::get).collect();
             near.sort_by(|a, b| b.total_cmp(a));
             scores[2].push((f64::from(near[4.min(near.len() - 1)]), is_known));
         }

@@ -115,9 +115,8 @@ unsafe fn way(biases: *const i8, mantissas: *const i8, size: usize, count: usize
     let mut all = way::MANTISSAS;
     for i in 0..count {
         // SAFETY: the caller's promise.
-        let [bias, mantissa] = unsafe {
-            [biases, mantissas].map(|base| _mm512_loadu_si512(base.add(i * size).cast()))
-        };
+        let [bias, mantissa] =
+            unsafe { [biases, mantissas].map(|base| _mm512_loadu_si512(base.add(i * size).cast())) };
         let bias = _mm512_abs_epi32(bias);
         let mut small = small(mantissa, 2 + shift);
         if shift > 0 {

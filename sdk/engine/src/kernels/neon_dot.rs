@@ -14,7 +14,8 @@ use crate::pack::Layout;
 /// Output channels of a panel: two registers.
 const LANES: usize = 8;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 4, wide: false, excess: 0, filled: false };
+const LAYOUT: Layout =
+    Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 4, wide: false, excess: 0, filled: false };
 
 kernel!(NeonDot: "dotprod", LAYOUT, tile 8, grain 4, rows, neon_dot_taps::taps);
 

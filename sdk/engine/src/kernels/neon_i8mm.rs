@@ -17,7 +17,8 @@ use crate::pack::Layout;
 /// Output channels of a panel: two for each of four registers.
 const LANES: usize = 8;
 
-const LAYOUT: Layout = Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 8, wide: false, excess: 0, filled: false };
+const LAYOUT: Layout =
+    Layout { lanes: &[0, 1, 2, 3, 4, 5, 6, 7], group: 8, wide: false, excess: 0, filled: false };
 
 kernel!(NeonI8mm: "i8mm" && "dotprod", LAYOUT, tile 8, grain 8, rows, neon_dot_taps::taps);
 
