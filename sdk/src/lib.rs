@@ -8,6 +8,18 @@
 #![doc = include_str!("../examples/first_lesson.rs")]
 //! ```
 //!
+//! Nothing else is needed to try it than a package; this one is of the tests:
+//!
+//! ```
+//! use offshoot::{Extractor, Frame};
+//!
+//! let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+//! let camera = [128; 3 * 8 * 8];
+//! let embedding = eyes.embed(&Frame::rgb(8, 8, &camera)?)?;
+//! assert_eq!(embedding.len(), eyes.embedding_dim());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`].
 //!
 //! # Features
