@@ -9,6 +9,7 @@ use crate::args::{Command, RunArgs};
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, Sample};
 use crate::embeddings::Embeddings;
+use crate::export::ExportError;
 use crate::import::ImportError;
 
 mod bench;
@@ -17,6 +18,7 @@ mod convert;
 mod demo;
 mod embed;
 mod eval;
+mod export;
 mod inspect;
 mod merge;
 mod predict;
@@ -62,6 +64,14 @@ pub enum CommandError {
         /// How it differs.
         what: String,
     },
+    /// A head or a package cannot be written as ONNX.
+    #[error("{path}: {source}")]
+    Export {
+        /// The file at fault.
+        path: PathBuf,
+        /// The cause.
+        source: ExportError,
+    },
     /// A golden vector gave something else.
     #[error("{path}: this machine does not compute what the package's maker did")]
     Verify {
@@ -99,6 +109,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Report(args) => report::run(args),
         Command::Merge(args) => merge::run(args),

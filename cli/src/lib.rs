@@ -13,6 +13,7 @@ pub mod convert;
 pub mod data;
 pub mod embeddings;
 pub mod emit;
+pub mod export;
 pub mod fold;
 pub mod guard;
 pub mod import;

@@ -39,7 +39,7 @@ pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{
-    Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Probability, Recipe, Report,
+    Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,
     Similarity, Transform, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
