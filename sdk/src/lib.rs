@@ -36,7 +36,7 @@ mod options;
 mod picture;
 
 pub use error::{Error, ErrorKind};
-pub use extractor::{Extractor, Memory, Stage, Verification};
+pub use extractor::{Activations, Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{
     Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,

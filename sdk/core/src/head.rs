@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod activation;
 mod answer;
 mod ask;
 mod calibrate;

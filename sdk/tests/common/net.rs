@@ -108,6 +108,16 @@ impl Net {
         self.node(name, op, &[from], output)
     }
 
+    /// The mean of a map, as the converter writes it.
+    pub fn mean(&mut self, name: &str, from: TensorId) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let window = Window::covering(input.shape).unwrap();
+        let output = Tensor { shape: Shape::new(1, 1, input.shape.c() as u32).unwrap(), ..input };
+        let multiplier = Multiplier::new(1.0).unwrap();
+        let op = Int8Op::AveragePool { window, include_pad: false, multiplier, clamp: Clamp::NONE };
+        self.node(name, op, &[from], output)
+    }
+
     /// Maps side by side.
     pub fn concat(&mut self, name: &str, from: &[TensorId]) -> TensorId {
         let affines: Vec<Affine> = (0..from.len())
