@@ -263,6 +263,9 @@ pub struct PredictArgs {
     /// Pictures.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
+    /// Draw which parts of the picture speak for the answer (of one picture).
+    #[arg(long, value_name = "PNG")]
+    pub heatmap: Option<PathBuf>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,

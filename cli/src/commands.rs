@@ -64,6 +64,14 @@ pub enum CommandError {
         /// How it differs.
         what: String,
     },
+    /// There is nothing to draw, or too much.
+    #[error("{path}: {what}")]
+    Heatmap {
+        /// The file at fault.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
     /// A head or a package cannot be written as ONNX.
     #[error("{path}: {source}")]
     Export {

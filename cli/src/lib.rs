@@ -16,6 +16,7 @@ pub mod emit;
 pub mod export;
 pub mod fold;
 pub mod guard;
+pub mod heatmap;
 pub mod import;
 pub mod ir;
 pub mod machine;

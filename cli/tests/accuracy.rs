@@ -115,6 +115,7 @@ fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
         values: [train.values, val.values].concat(),
         labels: [train.labels, val.labels].concat(),
         classes: found.classes.len(),
+        views: Vec::new(),
     }
 }
 

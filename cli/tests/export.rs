@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use offshoot::{Extractor, Head, HeadKind, Picture};
+use offshoot_cli::heatmap;
 use offshoot_simulator::Object;
 use tempfile::TempDir;
 use tract_onnx::prelude::*;
@@ -25,17 +26,11 @@ fn taught() -> TempDir {
     folder
 }
 
-/// What the network sees of a picture, as bytes.
+/// What the network sees of a picture, with its shape.
 fn seen(extractor: &Extractor, picture: &Picture) -> (Vec<usize>, Vec<u8>) {
     let package = extractor.package();
-    let preprocess = package.manifest().preprocess;
-    let shape = preprocess.shape().unwrap();
-    // A table that changes nothing.
-    let table: Vec<i8> =
-        (0..preprocess.channels.count()).flat_map(|_| (0..=255u8).map(|b| b as i8)).collect();
-    let mut codes = vec![0; shape.elements()];
-    preprocess.quantize_into(&picture.frame(), &table, &mut codes).unwrap();
-    (vec![1, shape.h(), shape.w(), shape.c()], codes.into_iter().map(|c| c as u8).collect())
+    let shape = package.manifest().preprocess.shape().unwrap();
+    (vec![1, shape.h(), shape.w(), shape.c()], heatmap::seen(&package, picture))
 }
 
 /// Similarities and probabilities of one picture.

@@ -43,6 +43,13 @@ fn convert_inspect_verify_train_predict_eval_embed() {
         dir,
         &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
     );
+    let one = ["predict", "sprout.offshoot", "things.head", "data/train/key/1.png", "--heatmap", "heat.png"];
+    ok(dir, &one);
+    let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();
+    let warm = heat.pixels().filter(|p| p.0[0] > 200 && p.0[2] < 120).count();
+    assert!(heat.width() == 480 && warm > 0 && warm < heat.pixels().len() / 2, "{} {warm}", heat.width());
+    let two = [&one[..], &["data/val/key/1.png"]].concat();
+    refused(dir, &two, &["--heatmap", "2 were given"]);
     let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
     assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data"]);

@@ -5,14 +5,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use offshoot_core::graph::{Element, Graph};
-use offshoot_core::head::{ClassId, HeadError};
 use offshoot_core::package::{PackageId, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
-use offshoot_engine::{Buffer, Isa, Plan, Step, Team};
+use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind, Head, Options};
+use crate::{Error, ErrorKind, Options};
 
 /// An opened package with the memory to run it: frames in, embeddings out.
 ///
@@ -101,17 +100,6 @@ pub struct Memory {
     pub packed: usize,
     /// Bytes of the package, which stay in the file where it is memory-mapped.
     pub package: usize,
-}
-
-/// How much each part of a picture speaks for a class (Zhou et al. 2016).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Activations {
-    /// Parts side by side.
-    pub width: usize,
-    /// Rows of them.
-    pub height: usize,
-    /// What each adds to the log odds of the class against the mean of the others, row by row.
-    pub values: Vec<f32>,
 }
 
 /// The outcome of [`Extractor::verify`].
@@ -307,7 +295,8 @@ impl Extractor {
         Ok(self.result())
     }
 
-    fn result(&self) -> Embedding<'_> {
+    /// The embedding of the last frame.
+    pub(crate) fn result(&self) -> Embedding<'_> {
         let quantized = |codes, quant: Quant| Embedding::Int8 { codes, quant };
         match (&self.backend, self.element) {
             (Backend::Engine { plan, arena, .. }, _) => {
@@ -320,30 +309,14 @@ impl Extractor {
         }
     }
 
-    /// Where in the last frame the head's decision for `class` came from; `None` where the embedding
-    /// is not the mean of a map, the package does not run as integers, or the map is gone.
-    ///
-    /// The map is what the last extraction left in memory: nothing is run.
-    ///
-    /// # Errors
-    /// A head without samples, of neighbours, or of another package; a class it was not taught.
-    pub fn activations(&self, head: &mut Head, class: ClassId) -> Result<Option<Activations>, Error> {
-        if head.package_id() != &self.id {
-            return Err(ErrorKind::from(HeadError::OtherPackage).into());
-        }
-        let (plan, arena) = match &self.backend {
-            Backend::Engine { plan, arena, .. } => (plan, arena),
+    /// The map whose mean the last frame's embedding was made from, as codes with their shape and
+    /// quantization; `None` where there is none, or it is gone.
+    pub(crate) fn pooled(&self) -> Option<(&[i8], Value)> {
+        match &self.backend {
+            Backend::Engine { plan, arena, .. } => plan.pooled().map(|map| (&arena[map.range()], map)),
             #[cfg(feature = "tract")]
-            Backend::Tract { .. } => return Ok(None),
-        };
-        let Some(map) = plan.pooled() else { return Ok(None) };
-        let square: f32 = self.result().iter().map(|x| x * x).sum();
-        let linear = head.linear()?;
-        let (height, width) = (map.shape.h(), map.shape.w());
-        let (mut row, mut values) = (vec![0.0; self.dim], vec![0.0; height * width]);
-        linear.against_others(class, &mut row)?;
-        linear.activations(&row, (&arena[map.range()], map.quant), square.sqrt(), &mut values)?;
-        Ok(Some(Activations { width, height, values }))
+            Backend::Tract { .. } => None,
+        }
     }
 
     /// Runs the package's golden vectors.

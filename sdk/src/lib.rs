@@ -28,6 +28,7 @@
 
 #![deny(missing_docs)]
 
+mod activations;
 mod error;
 mod extractor;
 mod head;
@@ -35,8 +36,9 @@ mod options;
 #[cfg(feature = "image")]
 mod picture;
 
+pub use activations::Activations;
 pub use error::{Error, ErrorKind};
-pub use extractor::{Activations, Extractor, Memory, Stage, Verification};
+pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{
     Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,

@@ -162,9 +162,10 @@ pub(crate) fn place(
 /// where the output came from; what follows the pool is a vector or two, which hardly needs its room.
 fn last_pooled(graph: &Graph<'_>, range: core::ops::Range<usize>) -> Option<TensorId> {
     let nodes = graph.nodes().skip(range.start).take(range.len());
-    nodes.fold(None, |map, (_, node)| match node.op {
+    nodes.fold(None, |map, (id, node)| match node.op {
         Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),
         Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => map,
+        Op::Int8(Int8Op::Conv { .. }) if graph.tensor(id).shape.is_vector() => map,
         _ => None,
     })
 }

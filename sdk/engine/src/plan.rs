@@ -239,14 +239,14 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         self.output
     }
 
-    /// The map whose mean the (first) output is, if it is one and is still in the arena after a
-    /// run: no step after the pool's operand was made has written there.
+    /// The map whose mean the (first) output is, or is made from by fully connected layers alone, if
+    /// there is one and it is still in the arena after a run: no later step has written there.
     pub fn pooled(&self) -> Option<Value> {
         let steps = self.steps();
-        let maker = |value: Value| steps.iter().rposition(|step| step.out.offset == value.offset);
-        let mut pool = maker(self.output)?;
-        if let StepOp::Flatten = steps[pool].op {
-            pool = steps[..pool].iter().rposition(|step| step.out.offset == steps[pool].a.offset)?;
+        let maker = |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
+        let mut pool = maker(steps, self.output)?;
+        while let StepOp::Flatten | StepOp::Conv { .. } = steps[pool].op {
+            pool = maker(&steps[..pool], steps[pool].a).filter(|_| steps[pool].out.shape.is_vector())?;
         }
         let (map, out) = (steps[pool].a, steps[pool].out);
         let StepOp::AveragePool { window, multiplier, .. } = steps[pool].op else { return None };

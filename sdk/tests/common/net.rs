@@ -62,6 +62,22 @@ impl Net {
 
     /// Convolution; as many groups as channels: depthwise.
     pub fn conv(&mut self, name: &str, from: TensorId, window: Window, groups: u16, out: u32) -> TensorId {
+        self.clamped_conv(name, from, window, (groups, out), Clamp { lo: -100, hi: 120 })
+    }
+
+    /// A fully connected layer of a vector, without an activation.
+    pub fn dense(&mut self, name: &str, from: TensorId, out: u32) -> TensorId {
+        self.clamped_conv(name, from, Window::POINT, (1, out), Clamp::NONE)
+    }
+
+    fn clamped_conv(
+        &mut self,
+        name: &str,
+        from: TensorId,
+        window: Window,
+        (groups, out): (u16, u32),
+        clamp: Clamp,
+    ) -> TensorId {
         let input = self.shape(from);
         let fan_in = window.taps() * input.c() / usize::from(groups);
         let weights = self.random.codes(fan_in * out as usize);
@@ -78,7 +94,7 @@ impl Net {
             bias: self.writer.words(&bias).unwrap(),
             mantissas: self.writer.words(&mantissas).unwrap(),
             shift: 0,
-            clamp: Clamp { lo: -100, hi: 120 },
+            clamp,
         };
         let (h, w) = window.output(input).unwrap();
         let output = self.codes((h, w, out));

@@ -20,11 +20,29 @@ pub struct Data {
     /// Whether each is to be tested on; nowhere where the data have no `val` folder.
     pub held: Vec<bool>,
     pub classes: usize,
+    /// The same pictures seen otherwise: what is taught besides, an array like `values` each.
+    pub views: Vec<Vec<f32>>,
 }
 
 impl Data {
     pub fn get(&self, i: usize) -> Embedding<'_> {
         Embedding::Float(&self.values[i * self.dim..][..self.dim])
+    }
+
+    /// The same picture seen otherwise.
+    pub fn views(&self, i: usize) -> impl Iterator<Item = Embedding<'_>> {
+        self.views.iter().map(move |view| Embedding::Float(&view[i * self.dim..][..self.dim]))
+    }
+
+    /// Adds a copy with every value lost with probability `loss` and the others grown to make up.
+    pub fn drop_out(&mut self, loss: f64, seed: u64) {
+        let mut state = seed;
+        let keep = |x: &f32| {
+            let chance = (split_mix(&mut state) >> 11) as f64 / (1u64 << 53) as f64;
+            if chance < loss { 0.0 } else { x / (1.0 - loss) as f32 }
+        };
+        let copy = self.values.iter().map(keep).collect();
+        self.views.push(copy);
     }
 
     pub fn is_split(&self) -> bool {
@@ -85,7 +103,7 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let held = integers(split).into_iter().map(|s| s == 1).collect();
     let classes = labels.iter().max().ok_or("nothing in there")? + 1;
-    Ok(Data { name, dim: values.len() / labels.len(), values, labels, held, classes })
+    Ok(Data { name, dim: values.len() / labels.len(), values, labels, held, classes, views: Vec::new() })
 }
 
 /// The numbers of one array.

@@ -7,6 +7,9 @@
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- --refit DATA.npz
 //! ```
 //!
+//! `--views flip,crop` also teaches what DATA.flip.npz and DATA.crop.npz say of the same pictures, and
+//! `--drop-out P` copies with values lost: `augment.csv` has what that is worth.
+//!
 //! The last column of the table, scikit-learn on the same draws, is made by `few_shot.py` beside this folder.
 
 mod data;
@@ -23,18 +26,31 @@ use measure::{Cell, Strangers, cell, strangers, teach};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
+    let (mut views, mut drop_out) = (String::new(), 0.0);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--draws" => draws = arguments.next().ok_or("--draws needs a number")?.parse()?,
             "--csv" => csv = arguments.next(),
             "--refit" => refit = true,
+            "--views" => views = arguments.next().unwrap_or_default(),
+            "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
             _ => files.push(argument),
         }
     }
     let mut rows = String::from("data,shots,head,accuracy,calibration_error,known_rejected\n");
     for file in &files {
-        let data = data::read(file)?;
+        let mut data = data::read(file)?;
+        for view in views.split(',').filter(|view| !view.is_empty()) {
+            let other = data::read(&file.replace(".npz", &format!(".{view}.npz")))?;
+            if other.labels != data.labels || other.dim != data.dim {
+                return Err(format!("{file}: the {view} view is of other pictures").into());
+            }
+            data.views.push(other.values);
+        }
+        for seed in 0..u64::from(drop_out > 0.0) * 4 {
+            data.drop_out(drop_out, seed);
+        }
         if refit {
             speed(&data)?;
             continue;
@@ -53,7 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error>> {
     println!("\n{:<13} {:>5} {}", data.name, "shots", HeadKind::ALL.map(|k| format!("{k:>8}")).concat());
-    for shots in SHOTS.into_iter().filter(|&shots| data.has(shots)) {
+    // All of everything seen five times over would take hours and be no few-shot learning.
+    let fits = |shots: &usize| data.has(*shots) && (data.views.is_empty() || *shots != usize::MAX);
+    for shots in SHOTS.into_iter().filter(fits) {
         let label = if shots == usize::MAX { "all".to_string() } else { shots.to_string() };
         let mut line = format!("{:<13} {label:>5} ", "");
         let mut notes = String::new();

@@ -10,12 +10,16 @@ use crate::data::Data;
 
 /// A head taught the samples at `picks`.
 pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
-    let limits = Limits { classes: data.classes as u16, samples: picks.len() as u16 };
+    let samples = picks.len() * (1 + data.views.len());
+    let limits = Limits { classes: data.classes as u16, samples: samples as u16 };
     let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
     let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
     for &i in picks {
         head.add_sample(ids[data.labels[i]], data.get(i))?;
+        for view in data.views(i) {
+            head.add_sample(ids[data.labels[i]], view)?;
+        }
     }
     Ok(head)
 }
