@@ -28,7 +28,7 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     Verify(PackageArgs),
-    /// Write the embeddings of a folder of pictures as an .npz file.
+    /// Write the embeddings of a folder of pictures for a notebook, as .npz or JSON.
     Embed(EmbedArgs),
     /// Teach a head on a folder per class.
     Train(TrainArgs),
@@ -36,6 +36,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Measure how well heads do on a folder per class.
     Eval(EvalArgs),
+    /// Write a package and a head as one standard ONNX model.
+    Export(ExportArgs),
     /// Measure what an extraction takes: time by layers, memory, heat.
     Bench(BenchArgs),
     /// What a head's own samples say about it, and what would help.
@@ -153,9 +155,12 @@ pub struct EmbedArgs {
     pub package: PathBuf,
     /// Folder per class, or train/ and val/ with such folders.
     pub data: PathBuf,
-    /// The .npz file to write.
-    #[arg(short, long)]
-    pub output: PathBuf,
+    /// The numpy archive to write.
+    #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
+    pub output: Option<PathBuf>,
+    /// The JSON file to write.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -202,6 +207,9 @@ pub enum UnknownArg {
 pub struct ReportArgs {
     /// The head.
     pub head: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `merge`.
@@ -264,6 +272,9 @@ pub struct PredictArgs {
     /// Pictures.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
+    /// Draw which parts of the picture speak for the answer (of one picture).
+    #[arg(long, value_name = "PNG")]
+    pub heatmap: Option<PathBuf>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -292,6 +303,22 @@ pub struct EvalArgs {
     /// Draw which classes `auto` (or the head named) takes for which: rows are what was shown.
     #[arg(long, value_name = "PNG")]
     pub confusion: Option<PathBuf>,
+    /// How the package is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The package, int8.
+    pub package: PathBuf,
+    /// A head taught on it: auto, ncm, softmax, ridge or slda.
+    #[arg(long)]
+    pub head: PathBuf,
+    /// The ONNX file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,

@@ -9,6 +9,7 @@ use crate::args::{Command, RunArgs};
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, Sample};
 use crate::embeddings::Embeddings;
+use crate::export::ExportError;
 use crate::import::ImportError;
 use crate::packing::PackingError;
 
@@ -18,6 +19,7 @@ mod convert;
 mod demo;
 mod embed;
 mod eval;
+mod export;
 mod inspect;
 mod merge;
 mod predict;
@@ -66,6 +68,22 @@ pub enum CommandError {
         /// How it differs.
         what: String,
     },
+    /// There is nothing to draw, or too much.
+    #[error("{path}: {what}")]
+    Heatmap {
+        /// The file at fault.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// A head or a package cannot be written as ONNX.
+    #[error("{path}: {source}")]
+    Export {
+        /// The file at fault.
+        path: PathBuf,
+        /// The cause.
+        source: ExportError,
+    },
     /// A golden vector gave something else.
     #[error("{path}: this machine does not compute what the package's maker did")]
     Verify {
@@ -103,6 +121,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Report(args) => report::run(args),
         Command::Merge(args) => merge::run(args),

@@ -43,6 +43,13 @@ fn convert_inspect_verify_train_predict_eval_embed() {
         dir,
         &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
     );
+    let one = ["predict", "sprout.offshoot", "things.head", "data/train/key/1.png", "--heatmap", "heat.png"];
+    ok(dir, &one);
+    let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();
+    let warm = heat.pixels().filter(|p| p.0[0] > 200 && p.0[2] < 120).count();
+    assert!(heat.width() == 480 && warm > 0 && warm < heat.pixels().len() / 2, "{} {warm}", heat.width());
+    let two = [&one[..], &["data/val/key/1.png"]].concat();
+    refused(dir, &two, &["--heatmap", "2 were given"]);
     let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
     assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
@@ -53,7 +60,8 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     );
     assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
-    ok(dir, &["embed", "sprout.offshoot", "data", "-o", "e.npz"]);
+    ok(dir, &["embed", "sprout.offshoot", "data", "--npz", "e.npz", "--json", "e.json"]);
+    refused(dir, &["embed", "sprout.offshoot", "data"], &["--output", "required"]);
     let bytes = fs::read(dir.join("e.npz")).unwrap();
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
     let mut array = Vec::new();
@@ -62,6 +70,10 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     assert_eq!(array.shape(), [36, 256]);
     let values: Vec<f32> = array.into_vec().unwrap();
     assert!(values.iter().all(|v| v.is_finite()) && values.iter().any(|&v| v != 0.0));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
+    let rows = json["embeddings"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    assert!(rows.map(|v| v.as_f64().unwrap() as f32).eq(values), "JSON and the archive hold the same");
+    assert_eq!(json["labels"].as_array().map(Vec::len), Some(36));
     assert!(["labels.npy", "split.npy", "classes.npy", "files.npy"].iter().all(|n| zip.by_name(n).is_ok()));
 }
 
@@ -94,6 +106,11 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     assert!(text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"), "{text}");
     let name = OBJECTS[2].name();
     assert!(text.contains(&format!("`{name}` has 4 samples")), "{text}");
+    let report: serde_json::Value =
+        serde_json::from_str(&ok(dir, &["report", "all.head", "--json"])).unwrap();
+    assert_eq!((&report["kind"], &report["asked"]), (&"ridge".into(), &20.into()), "{report}");
+    let told = report["classes"].as_array().unwrap().iter().flat_map(|c| c["taken_for"].as_array().unwrap());
+    assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
     refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
     assert!(!dir.join("x.head").exists());
 

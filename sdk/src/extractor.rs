@@ -8,7 +8,7 @@ use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{PackageId, Packed, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
-use offshoot_engine::{Buffer, Isa, Plan, Step, Team};
+use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind, Options};
@@ -318,7 +318,8 @@ impl Extractor {
         Ok(self.result())
     }
 
-    fn result(&self) -> Embedding<'_> {
+    /// The embedding of the last frame.
+    pub(crate) fn result(&self) -> Embedding<'_> {
         let quantized = |codes, quant: Quant| Embedding::Int8 { codes, quant };
         match (&self.backend, self.element) {
             (Backend::Engine { plan, arena, .. }, _) => {
@@ -328,6 +329,16 @@ impl Extractor {
             (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(0), quant),
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats(0)),
+        }
+    }
+
+    /// The map whose mean the last frame's embedding was made from, as codes with their shape and
+    /// quantization; `None` where there is none, or it is gone.
+    pub(crate) fn pooled(&self) -> Option<(&[i8], Value)> {
+        match &self.backend {
+            Backend::Engine { plan, arena, .. } => plan.pooled().map(|map| (&arena[map.range()], map)),
+            #[cfg(feature = "tract")]
+            Backend::Tract { .. } => None,
         }
     }
 

@@ -12,6 +12,28 @@ use crate::{Error, Extractor};
 
 /// A classifier taught on the board. All that can be taught and asked is on
 /// [`offshoot_core::head::Head`], to which this dereferences.
+///
+/// # Example
+///
+/// ```
+/// use offshoot::{Answer, Extractor, Frame, Head, HeadKind, Limits};
+///
+/// let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+/// let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 4, samples: 20 })?;
+/// let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+/// for shade in [0, 20, 40, 60] {
+///     head.add_sample(dark, eyes.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+///     head.add_sample(light, eyes.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+/// }
+/// match head.classify(eyes.embed(&Frame::rgb(8, 8, &[230; 192])?)?)? {
+///     Answer::Known { class, confidence, .. } => assert!(class == light && confidence.get() > 0.5),
+///     answer => panic!("{answer:?}"),
+/// }
+/// // The last press of the button was a mistake.
+/// assert_eq!(head.undo(), Some(light));
+/// println!("{} right of {}", head.report()?.right(), head.report()?.asked());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Head(CoreHead<Box<[u32]>>);
 
@@ -28,6 +50,22 @@ impl Head {
     ///
     /// The bytes go to a second file beside `path`, are flushed to the medium, and replace it
     /// by rename.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 1, samples: 1 })?;
+    /// # let class = head.add_class("grey")?;
+    /// # head.add_sample(class, eyes.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
+    /// # let folder = std::env::temp_dir().join(format!("offshoot-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("things.head");
+    /// head.save(&path)?;
+    /// let again = Head::load(&path, &eyes)?;
+    /// assert_eq!(again.sample_count(), head.sample_count());
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the file system reports; the old file is then still there.
@@ -77,6 +115,21 @@ impl Head {
 
     /// One head of several, with room for what all have room for: of the first one's kind and
     /// settings, taught what each was taught, in order. Classes of the same name are the same.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+    /// let mut heads = Vec::new();
+    /// for (name, shade) in [("dark", 10), ("light", 240)] {
+    ///     let mut head = Head::new(HeadKind::Ridge, &eyes, Limits { classes: 1, samples: 5 })?;
+    ///     let class = head.add_class(name)?;
+    ///     head.add_sample(class, eyes.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    ///     heads.push(head);
+    /// }
+    /// let fleet = Head::merged(&heads)?;
+    /// assert_eq!((fleet.class_count(), fleet.sample_count()), (2, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// No heads at all, heads of different packages, or together more than a head can hold.

@@ -8,6 +8,18 @@
 #![doc = include_str!("../examples/first_lesson.rs")]
 //! ```
 //!
+//! Nothing else is needed to try it than a package; this one is of the tests:
+//!
+//! ```
+//! use offshoot::{Extractor, Frame};
+//!
+//! let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+//! let camera = [128; 3 * 8 * 8];
+//! let embedding = eyes.embed(&Frame::rgb(8, 8, &camera)?)?;
+//! assert_eq!(embedding.len(), eyes.embedding_dim());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`].
 //!
 //! # Features
@@ -16,6 +28,7 @@
 
 #![deny(missing_docs)]
 
+mod activations;
 mod error;
 mod extractor;
 mod head;
@@ -23,12 +36,13 @@ mod options;
 #[cfg(feature = "image")]
 mod picture;
 
+pub use activations::Activations;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::Head;
 pub use offshoot_core::head::{
-    Advice, Answer, ClassId, Fit, HeadKind, Interval, Limits, Probability, Recipe, Report, Similarity,
-    Transform, WhenFull,
+    Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,
+    Similarity, Transform, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};

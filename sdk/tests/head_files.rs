@@ -17,6 +17,16 @@ fn eyes() -> Extractor {
     Extractor::from_bytes(every_operation()).unwrap()
 }
 
+/// What the examples of the documentation open; `OFFSHOOT_WRITE_TINY=1` writes it anew.
+#[test]
+fn the_package_of_the_documentation_is_that_of_the_tests() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.offshoot");
+    if std::env::var_os("OFFSHOOT_WRITE_TINY").is_some() {
+        fs::write(&path, every_operation()).unwrap();
+    }
+    assert_eq!(fs::read(path).unwrap(), every_operation());
+}
+
 /// Teaches `samples` of two classes.
 fn taught(kind: HeadKind, eyes: &mut Extractor, samples: usize) -> Head {
     let mut head = Head::new(kind, eyes, Limits { classes: 3, samples: 20 }).unwrap();

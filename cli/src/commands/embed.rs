@@ -22,12 +22,28 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let embeddings = embeddings?;
     let split: Vec<i64> = (0..samples.len()).map(|i| i64::from(i >= data.train.len())).collect();
-    let bytes = npz(&data, &samples, &embeddings, &split)
-        .map_err(|source| CommandError::Write { path: args.output.clone(), source })?;
-    write_file(&args.output, &bytes)?;
+    if let Some(path) = &args.output {
+        let bytes = npz(&data, &samples, &embeddings, &split)
+            .map_err(|source| CommandError::Write { path: path.clone(), source })?;
+        write_file(path, &bytes)?;
+    }
+    if let Some(path) = &args.json {
+        write_file(path, json(&data, &samples, &embeddings, &split).to_string().as_bytes())?;
+    }
     let (n, dim) = (embeddings.len(), embeddings.dim);
-    println!("{}: {n} embeddings of {dim} values, {} classes", args.output.display(), data.classes.len());
+    for path in args.output.iter().chain(&args.json) {
+        println!("{}: {n} embeddings of {dim} values, {} classes", path.display(), data.classes.len());
+    }
     Ok(())
+}
+
+/// The arrays of the archive under the same names.
+fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> serde_json::Value {
+    let rows: Vec<&[f32]> = e.values.chunks_exact(e.dim).collect();
+    let files: Vec<String> = samples.iter().map(|s| s.path.display().to_string()).collect();
+    serde_json::json!({
+        "embeddings": rows, "labels": e.labels, "split": split, "classes": data.classes, "files": files,
+    })
 }
 
 fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io::Result<Vec<u8>> {

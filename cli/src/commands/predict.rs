@@ -2,12 +2,17 @@
 
 use offshoot::{Answer, Head, Picture};
 
-use super::CommandError;
+use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
+use crate::heatmap;
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
+    if let (Some(path), [_, _, ..]) = (&args.heatmap, &args.images[..]) {
+        let what = format!("--heatmap draws one picture, {} were given", args.images.len());
+        return Err(CommandError::Heatmap { path: path.clone(), what });
+    }
     for path in &args.images {
         let picture = Picture::open(path)?;
         let embedding = extractor.embed(&picture.frame())?;
@@ -23,6 +28,13 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
                 known.confidence().get(),
                 known.margin()
             ),
+        }
+        if let Some(out) = &args.heatmap {
+            let Some(found) = extractor.activations(&mut head, answer.class())? else {
+                let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
+                return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
+            };
+            write_file(out, &png(&heatmap::draw(&extractor.package(), &picture, &found), out)?)?;
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! `offshoot report`.
 
-use offshoot::{ClassId, Head};
+use offshoot::{ClassId, Head, Recipe};
+use serde_json::{Value, json};
 
-use super::CommandError;
+use super::{CommandError, hex};
 use crate::args::ReportArgs;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
@@ -10,6 +11,11 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     let classes: Vec<(ClassId, String)> = head.classes().map(|(id, name)| (id, name.to_string())).collect();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
+    if args.json {
+        let report = as_json(&mut head, chosen, &classes)?;
+        println!("{report:#}");
+        return Ok(());
+    }
     println!(
         "{}: {}, {} samples of {} classes",
         args.head.display(),
@@ -40,4 +46,27 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         println!("  {advice}");
     }
     Ok(())
+}
+
+fn as_json(head: &mut Head, chosen: Recipe, classes: &[(ClassId, String)]) -> Result<Value, CommandError> {
+    let (kind, package) = (head.kind().name(), hex(head.package_id()));
+    let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
+    let report = head.report().map_err(offshoot::Error::from)?;
+    let row = |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
+    let rows = classes
+        .iter()
+        .zip(counts)
+        .map(|((id, name), samples)| json!({ "name": name, "samples": samples, "taken_for": row(*id) }));
+    Ok(json!({
+        "package": package,
+        "kind": kind,
+        "chosen": chosen.kind.name(),
+        "classes": rows.collect::<Vec<_>>(),
+        "asked": report.asked(),
+        "right": report.right(),
+        "accuracy": report.accuracy(),
+        "interval": report.accuracy().map(|_| [report.interval().low, report.interval().high]),
+        "calibration_error": report.calibration_error(),
+        "advice": report.advice().map(|advice| advice.to_string()).collect::<Vec<_>>(),
+    }))
 }

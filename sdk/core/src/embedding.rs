@@ -16,6 +16,35 @@ pub enum Embedding<'a> {
     Float(&'a [f32]),
 }
 
+/// The cosine of an angle, -1 to 1; 1 for the same direction. No probability, and no distance:
+/// more is nearer.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Similarity(pub(crate) f32);
+
+impl Similarity {
+    /// The cosine as a number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+
+    /// How far apart that is.
+    pub fn distance(self) -> Distance {
+        Distance(1.0 - self.0)
+    }
+}
+
+/// The cosine distance, `1 - cosine`: 0 for the same direction, 1 for a right angle, 2 for the
+/// opposite. Half the squared distance of the vectors brought to unit length.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Distance(f32);
+
+impl Distance {
+    /// The distance as a number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
 impl<'a> Embedding<'a> {
     /// Number of dimensions.
     pub fn len(&self) -> usize {
@@ -70,11 +99,11 @@ impl<'a> Embedding<'a> {
         }
     }
 
-    /// Cosine of the angle to `other`, -1 to 1.
+    /// Cosine of the angle to `other`.
     ///
     /// `None` if the lengths differ, if either has no direction (all zero), or if a value is
     /// not finite.
-    pub fn cosine(&self, other: &Embedding<'_>) -> Option<f32> {
+    pub fn cosine(&self, other: &Embedding<'_>) -> Option<Similarity> {
         if self.len() != other.len() {
             return None;
         }
@@ -87,7 +116,7 @@ impl<'a> Embedding<'a> {
             bb += b * b;
         }
         let cosine = ab / (libm::sqrt(aa) * libm::sqrt(bb));
-        cosine.is_finite().then_some(cosine.clamp(-1.0, 1.0) as f32)
+        cosine.is_finite().then_some(Similarity(cosine.clamp(-1.0, 1.0) as f32))
     }
 
     /// The quantization a head keeps this embedding under: its own, or the narrowest that
@@ -148,12 +177,15 @@ mod tests {
     #[test]
     fn cosine_needs_two_directions() {
         let a = Embedding::Float(&[3.0, 0.0]);
-        assert_eq!(a.cosine(&int8(&[7, 0], 0.1, 0)), Some(1.0));
-        assert_eq!(a.cosine(&Embedding::Float(&[0.0, -1.0])), Some(0.0));
-        assert_eq!(a.cosine(&Embedding::Float(&[-f32::MAX, 0.0])), Some(-1.0));
+        assert_eq!(a.cosine(&int8(&[7, 0], 0.1, 0)), Some(Similarity(1.0)));
+        assert_eq!(a.cosine(&Embedding::Float(&[0.0, -1.0])), Some(Similarity(0.0)));
+        assert_eq!(a.cosine(&Embedding::Float(&[-f32::MAX, 0.0])), Some(Similarity(-1.0)));
         assert_eq!(a.cosine(&Embedding::Float(&[0.0, 0.0])), None);
         assert_eq!(a.cosine(&Embedding::Float(&[1.0])), None);
         assert_eq!(a.cosine(&Embedding::Float(&[f32::NAN, 1.0])), None);
+        let far = a.cosine(&Embedding::Float(&[-1.0, 0.0])).unwrap().distance();
+        let near = a.cosine(&Embedding::Float(&[1.0, 0.1])).unwrap().distance();
+        assert!(far.get() == 2.0 && near < far && (near.get() - 0.005).abs() < 1e-4, "{near:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod activation;
 mod answer;
 mod ask;
 mod calibrate;
@@ -32,6 +33,7 @@ mod fitting;
 mod gram;
 mod kind;
 mod knn;
+mod linear;
 mod memory;
 mod nearest_mean;
 mod query;
@@ -43,16 +45,19 @@ mod softmax;
 mod teach;
 #[cfg(test)]
 mod testing;
+mod tile;
 mod triangle;
 mod unknown;
 mod vector;
 
 use core::fmt;
 
-pub use answer::{Answer, ClassId, Fit, Probability, Similarity};
+pub use crate::embedding::{Distance, Similarity};
+pub use answer::{Answer, ClassId, Fit, Probability};
 pub use edit::WhenFull;
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
+pub use linear::Linear;
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, Memory};
 pub use record::{MAGIC, Record, VERSION};
 pub use report::{Advice, Interval, Report};

@@ -31,7 +31,7 @@ pub mod quant;
 mod resample;
 pub mod shape;
 
-pub use embedding::Embedding;
+pub use embedding::{Distance, Embedding, Similarity};
 pub use frame::{Frame, PixelFormat};
 pub use graph::Graph;
 pub use package::Package;

@@ -32,6 +32,11 @@ impl Shape {
         Self::new(1, 1, n)
     }
 
+    /// Whether there is one pixel.
+    pub fn is_vector(self) -> bool {
+        self.h() == 1 && self.w() == 1
+    }
+
     /// Rows.
     pub fn h(self) -> usize {
         self.h as usize

@@ -139,6 +139,9 @@ pub(crate) fn place(
     for &id in outputs {
         keep_until(slots, id, range.end);
     }
+    if let Some(map) = last_pooled(graph, range.clone()) {
+        keep_until(slots, map, range.end);
+    }
     let tensors = graph.tensor_count();
     let live_set = live_set(&slots[..tensors], range.clone());
     chain::find(graph, range.clone(), config, live_set, slots);
@@ -153,6 +156,18 @@ pub(crate) fn place(
         slots[i].offset = slots[usize::from(slots[i].root)].offset;
     }
     placement
+}
+
+/// The map whose pool is all but the end of the network. It is kept, so that one can see after a run
+/// where the output came from; what follows the pool is a vector or two, which hardly needs its room.
+fn last_pooled(graph: &Graph<'_>, range: core::ops::Range<usize>) -> Option<TensorId> {
+    let nodes = graph.nodes().skip(range.start).take(range.len());
+    nodes.fold(None, |map, (id, node)| match node.op {
+        Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),
+        Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => map,
+        Op::Int8(Int8Op::Conv { .. }) if graph.tensor(id).shape.is_vector() => map,
+        _ => None,
+    })
 }
 
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {

@@ -3,6 +3,7 @@
 use core::num::NonZeroU8;
 use core::ops::Range;
 
+use offshoot_core::Multiplier;
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
 use thiserror::Error;
 
@@ -264,6 +265,31 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// The (first) output.
     pub fn output(&self) -> Value {
         self.output
+    }
+
+    /// The map whose mean the (first) output is, or is made from by fully connected layers alone, if
+    /// there is one and it is still in the arena after a run: no later step has written there.
+    pub fn pooled(&self) -> Option<Value> {
+        let steps = self.steps();
+        let maker = |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
+        let mut pool = maker(steps, self.output)?;
+        while let StepOp::Flatten | StepOp::Conv { .. } = steps[pool].op {
+            pool = maker(&steps[..pool], steps[pool].a).filter(|_| steps[pool].out.shape.is_vector())?;
+        }
+        let (map, out) = (steps[pool].a, steps[pool].out);
+        let StepOp::AveragePool { window, multiplier, .. } = steps[pool].op else { return None };
+        let covers = window.taps() == map.shape.h() * map.shape.w();
+        let factor = f64::from(map.quant.scale.get()) / f64::from(out.quant.scale.get());
+        let is_mean =
+            out.shape.h() * out.shape.w() == 1 && covers && Multiplier::new(factor) == Some(multiplier);
+        let made = steps[..pool].iter().rposition(|step| step.out == map)?;
+        let is_whole = steps[made].kept_rows == 0;
+        let apart = |other: Range<usize>| {
+            let own = map.range();
+            other.is_empty() || other.end <= own.start || own.end <= other.start
+        };
+        let is_kept = |step: &Step| apart(step.out.range()) && apart(step.scratch.range());
+        (is_mean && is_whole && steps[made + 1..].iter().all(is_kept)).then_some(map)
     }
 
     /// The steps in order.

@@ -64,6 +64,22 @@ impl Net {
 
     /// Convolution; as many groups as channels: depthwise.
     pub fn conv(&mut self, name: &str, from: TensorId, window: Window, groups: u16, out: u32) -> TensorId {
+        self.clamped_conv(name, from, window, (groups, out), Clamp { lo: -100, hi: 120 })
+    }
+
+    /// A fully connected layer of a vector, without an activation.
+    pub fn dense(&mut self, name: &str, from: TensorId, out: u32) -> TensorId {
+        self.clamped_conv(name, from, Window::POINT, (1, out), Clamp::NONE)
+    }
+
+    fn clamped_conv(
+        &mut self,
+        name: &str,
+        from: TensorId,
+        window: Window,
+        (groups, out): (u16, u32),
+        clamp: Clamp,
+    ) -> TensorId {
         let input = self.shape(from);
         let fan_in = window.taps() * input.c() / usize::from(groups);
         let weights = self.random.codes(fan_in * out as usize);
@@ -80,7 +96,7 @@ impl Net {
             bias: self.writer.words(&bias).unwrap(),
             mantissas: self.writer.words(&mantissas).unwrap(),
             shift: 0,
-            clamp: Clamp { lo: -100, hi: 120 },
+            clamp,
         };
         let (h, w) = window.output(input).unwrap();
         let output = self.codes((h, w, out));
@@ -106,6 +122,16 @@ impl Net {
         let (c, (h, w)) = (self.shape(from).c() as u32, window.output(self.shape(from)).unwrap());
         let output = self.codes((h, w, c));
         let multiplier = Multiplier::new(1.25).unwrap();
+        let op = Int8Op::AveragePool { window, include_pad: false, multiplier, clamp: Clamp::NONE };
+        self.node(name, op, &[from], output)
+    }
+
+    /// The mean of a map, as the converter writes it.
+    pub fn mean(&mut self, name: &str, from: TensorId) -> TensorId {
+        let input = self.tensors[usize::from(from)];
+        let window = Window::covering(input.shape).unwrap();
+        let output = Tensor { shape: Shape::new(1, 1, input.shape.c() as u32).unwrap(), ..input };
+        let multiplier = Multiplier::new(1.0).unwrap();
         let op = Int8Op::AveragePool { window, include_pad: false, multiplier, clamp: Clamp::NONE };
         self.node(name, op, &[from], output)
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::Similarity;
+
 /// A class of one head: classes are numbered in the order in which they were added. Removing a
 /// class renumbers those after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,17 +23,6 @@ pub struct Probability(pub(super) f32);
 
 impl Probability {
     /// The probability as a number.
-    pub fn get(self) -> f32 {
-        self.0
-    }
-}
-
-/// The cosine of an angle, -1 to 1; 1 for the same direction. No probability.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Similarity(pub(super) f32);
-
-impl Similarity {
-    /// The cosine as a number.
     pub fn get(self) -> f32 {
         self.0
     }

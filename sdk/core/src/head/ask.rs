@@ -47,7 +47,7 @@ impl<M: Memory> Head<M> {
     }
 
     /// What was taught, and what is computed from it, as far as they reach.
-    fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
+    pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
         let (kept, mut work) = self.layout.split(self.memory.words_mut());
         work.keep(self.classes, self.samples, self.layout.dim);
         (kept, work)

@@ -6,10 +6,9 @@
 //! factor stays near what it usually is for that kind of head, as under a log-normal prior.
 
 use super::fitting::has_others;
-use super::vector::softmax;
 use super::{HeadKind, Recipe};
 
-/// Factors tried: this many to each side of the usual one.
+/// Factors: fewer than this many to each side of the usual one; a power of two.
 const STEPS: usize = 16;
 
 /// Natural logarithm of the ratio of two neighbours.
@@ -29,29 +28,44 @@ fn usual(recipe: &Recipe) -> f32 {
     }
 }
 
-/// The factor that makes the held-out probabilities most likely; `row` has one number a class.
-pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32], row: &mut [f32]) -> f32 {
-    let (samples, usual) = (owners.len(), usual(recipe));
-    let miss = 1.0 / (samples as f32 + 2.0);
+/// The factor that makes the held-out probabilities most likely.
+///
+/// The likelihood has one peak but for rounding, so that its neighbourhood is halved again and again.
+pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
+    let usual = usual(recipe);
     let offset = |step: usize| (step as f32 - STEPS as f32) * STEP;
-    let mut costs = [0.0; 2 * STEPS + 1];
-    for (step, cost) in costs.iter_mut().enumerate() {
-        *cost = 0.5 * (offset(step) / SPREAD) * (offset(step) / SPREAD);
-    }
-    let rivals = row.len() > 1;
-    for sample in (0..samples).filter(|&i| rivals && has_others(owners, i)) {
-        for (step, cost) in costs.iter_mut().enumerate() {
-            let factor = libm::expf(usual + offset(step));
-            for (class, out) in row.iter_mut().enumerate() {
-                *out = factor * held_out[class * samples + sample];
+    let cost = |step: usize| {
+        let prior = 0.5 * (offset(step) / SPREAD) * (offset(step) / SPREAD);
+        prior + surprise(libm::expf(usual + offset(step)), owners, held_out)
+    };
+    let (mut best, mut least, mut stride) = (STEPS, cost(STEPS), STEPS / 2);
+    while stride > 0 {
+        let here = best;
+        for step in [here.checked_sub(stride), Some(here + stride)].into_iter().flatten() {
+            let cost = cost(step);
+            if cost < least {
+                (best, least) = (step, cost);
             }
-            softmax(row);
-            let own = row[usize::from(owners[sample])];
-            *cost -= (1.0 - miss) * libm::logf(own.max(1e-30)) + miss * libm::logf((1.0 - own).max(1e-30));
         }
+        stride /= 2;
     }
-    let best = (0..costs.len()).fold(0, |best, step| if costs[step] < costs[best] { step } else { best });
     libm::expf(usual + offset(best))
+}
+
+/// Negative log likelihood of the held-out samples' classes under a factor.
+fn surprise(factor: f32, owners: &[u16], held_out: &[f32]) -> f32 {
+    let samples = owners.len();
+    let miss = 1.0 / (samples as f32 + 2.0);
+    let mut cost = 0.0;
+    for sample in (0..samples).filter(|&i| held_out.len() > samples && has_others(owners, i)) {
+        let row = || held_out[sample..].iter().step_by(samples);
+        let top = row().fold(f32::NEG_INFINITY, |top, &score| top.max(score));
+        let weight = |score: f32| if score == top { 1.0 } else { libm::expf(factor * (score - top)) };
+        let own = held_out[usize::from(owners[sample]) * samples + sample];
+        let own = weight(own) / row().map(|&score| weight(score)).sum::<f32>();
+        cost -= (1.0 - miss) * libm::logf(own.max(1e-30)) + miss * libm::logf((1.0 - own).max(1e-30));
+    }
+    cost
 }
 
 #[cfg(test)]
@@ -69,7 +83,7 @@ mod tests {
             let class = if i % 10 < wrong { 1 - i / 100 } else { i / 100 };
             held_out[class * 200 + i] = scale;
         }
-        sharpness(&Recipe::of(HeadKind::Ridge), &owners, &held_out, &mut [0.0; 2])
+        sharpness(&Recipe::of(HeadKind::Ridge), &owners, &held_out)
     }
 
     #[test]
@@ -91,7 +105,7 @@ mod tests {
     #[test]
     fn without_held_out_samples_it_is_what_it_usually_is() {
         let recipe = Recipe::of(HeadKind::Ridge);
-        let got = sharpness(&recipe, &[0, 1], &[1.0, 0.0, 0.0, 1.0], &mut [0.0; 2]);
+        let got = sharpness(&recipe, &[0, 1], &[1.0, 0.0, 0.0, 1.0]);
         assert!((got / libm::expf(usual(&recipe)) - 1.0).abs() < 1e-5);
     }
 }

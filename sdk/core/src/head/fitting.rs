@@ -40,7 +40,7 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),
     };
-    let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out, task.work.scores);
+    let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out);
     Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, least_similarity }
 }
 

@@ -6,8 +6,9 @@
 
 use super::Transform;
 use super::memory::Kept;
+use super::tile::{SIDE, Tile};
 use super::triangle;
-use super::vector::{add_codes, add_scaled, dot, dot_exact};
+use super::vector::{add_codes, add_scaled, dot};
 
 /// Lengths are held below this, so that no product overflows.
 const MAX_LENGTH: f64 = 1e18;
@@ -29,13 +30,23 @@ fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
 
 /// Appends rows `from..to` to the Gram matrix.
 pub(super) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) {
-    for row in from..to {
-        let (codes, zero) = kept.sample(row);
-        let row_gain = gain(kept, row);
-        for column in 0..=row {
-            let (others, other_zero) = kept.sample(column);
-            let product = dot_exact(codes, zero, others, other_zero) as f64;
-            gram[triangle::start(row) + column] = (product * row_gain * gain(kept, column)) as f32;
+    let mut tile = Tile::new();
+    for top in (from..to).step_by(SIDE) {
+        let bottom = to.min(top + SIDE);
+        for left in (0..bottom).step_by(SIDE) {
+            let right = bottom.min(left + SIDE);
+            let mut gains = [0.0; SIDE];
+            for (gain, column) in gains.iter_mut().zip(left..right) {
+                *gain = self::gain(kept, column);
+            }
+            let products = tile.products(kept, top..bottom, left..right);
+            for (row, products) in (top..bottom).zip(products) {
+                let (row_gain, start) = (gain(kept, row), triangle::start(row));
+                let out = &mut gram[start + left..=start + row.min(right - 1)];
+                for ((out, &product), gain) in out.iter_mut().zip(products).zip(gains) {
+                    *out = (product as f64 * row_gain * gain) as f32;
+                }
+            }
         }
     }
 }

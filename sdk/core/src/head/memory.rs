@@ -251,6 +251,11 @@ pub(super) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
+    /// Dimensions of a sample.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// The codes of one sample and their zero point.
     pub fn sample(&self, index: usize) -> (&'a [i8], i8) {
         (&self.codes[index * self.dim..][..self.dim], self.zeros[index])

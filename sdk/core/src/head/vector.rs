@@ -19,8 +19,8 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     dot_shrunk(a, b, 1.0)
 }
 
-/// `sum of a * (b * factor)`; a factor of 1 changes no bit.
-#[inline]
+/// `sum of a * (b * factor)`; a factor of 1 changes no bit, and is none where it is a constant.
+#[inline(always)]
 pub(super) fn dot_shrunk(a: &[f32], b: &[f32], factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));

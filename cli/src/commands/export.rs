@@ -1,0 +1,25 @@
+//! `offshoot export`.
+
+use offshoot::Head;
+
+use super::{CommandError, write_file};
+use crate::args::ExportArgs;
+use crate::export::export;
+use crate::report::bytes;
+
+pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
+    let extractor = args.run.open(&args.package)?;
+    let mut head = Head::load(&args.head, &extractor)?;
+    let model = export(&extractor.package(), &mut head).map_err(|source| {
+        let path = if source.is_of_head() { &args.head } else { &args.package };
+        CommandError::Export { path: path.clone(), source }
+    })?;
+    write_file(&args.output, &model)?;
+    println!(
+        "{}: backbone and head of {} classes, {}; picture in, probabilities out",
+        args.output.display(),
+        head.class_count(),
+        bytes(model.len()),
+    );
+    Ok(())
+}

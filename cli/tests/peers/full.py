@@ -1,0 +1,22 @@
+"""Runs an exported model on pictures with onnxruntime and prints what it says as JSON.
+
+    python full.py MODEL.onnx PICTURES.npy
+
+PICTURES.npy: bytes, pictures x height x width x channels.
+"""
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+
+model, pictures = sys.argv[1], np.load(sys.argv[2])
+onnx.checker.check_model(model, full_check=True)
+session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+rows = []
+for picture in pictures:
+    names = [output.name for output in session.get_outputs()]
+    values = session.run(names, {"picture": picture[None]})
+    rows.append({name: value[0].tolist() for name, value in zip(names, values)})
+json.dump({"metadata": session.get_modelmeta().custom_metadata_map, "rows": rows}, sys.stdout)

@@ -1,0 +1,127 @@
+//! Labelled embeddings, and what is drawn from them.
+
+use std::error::Error;
+use std::path::Path;
+
+use offshoot_core::Embedding;
+
+/// Shots of the rows; the last stands for all there are.
+pub const SHOTS: [usize; 5] = [1, 5, 10, 20, usize::MAX];
+
+/// Of data without a `val` folder, so many of each class are tested on where all are learned.
+const KEPT_BACK: usize = 5;
+
+/// Labelled embeddings.
+pub struct Data {
+    pub name: String,
+    pub dim: usize,
+    pub values: Vec<f32>,
+    pub labels: Vec<usize>,
+    /// Whether each is to be tested on; nowhere where the data have no `val` folder.
+    pub held: Vec<bool>,
+    pub classes: usize,
+    /// The same pictures seen otherwise: what is taught besides, an array like `values` each.
+    pub views: Vec<Vec<f32>>,
+}
+
+impl Data {
+    pub fn get(&self, i: usize) -> Embedding<'_> {
+        Embedding::Float(&self.values[i * self.dim..][..self.dim])
+    }
+
+    /// The same picture seen otherwise.
+    pub fn views(&self, i: usize) -> impl Iterator<Item = Embedding<'_>> {
+        self.views.iter().map(move |view| Embedding::Float(&view[i * self.dim..][..self.dim]))
+    }
+
+    /// Adds a copy with every value lost with probability `loss` and the others grown to make up.
+    pub fn drop_out(&mut self, loss: f64, seed: u64) {
+        let mut state = seed;
+        let keep = |x: &f32| {
+            let chance = (split_mix(&mut state) >> 11) as f64 / (1u64 << 53) as f64;
+            if chance < loss { 0.0 } else { x / (1.0 - loss) as f32 }
+        };
+        let copy = self.values.iter().map(keep).collect();
+        self.views.push(copy);
+    }
+
+    pub fn is_split(&self) -> bool {
+        self.held.contains(&true)
+    }
+
+    /// What to learn from and what to test on.
+    pub fn draw(&self, shots: usize, draw: u64) -> (Vec<usize>, Vec<usize>) {
+        let mut state = draw.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let (mut learn, mut test) = (Vec::new(), Vec::new());
+        for class in 0..self.classes {
+            let all = (0..self.labels.len()).filter(|&i| self.labels[i] == class && !self.held[i]);
+            let mut members: Vec<usize> = all.collect();
+            for i in (1..members.len()).rev() {
+                members.swap(i, (split_mix(&mut state) % (i as u64 + 1)) as usize);
+            }
+            let most = members.len() - if self.is_split() { 0 } else { KEPT_BACK };
+            let (taken, left) = members.split_at(shots.min(most));
+            learn.extend_from_slice(taken);
+            test.extend_from_slice(left);
+        }
+        if self.is_split() {
+            test = (0..self.labels.len()).filter(|&i| self.held[i]).collect();
+        }
+        (learn, test)
+    }
+
+    /// Whether a row of so many shots differs from the next.
+    pub fn has(&self, shots: usize) -> bool {
+        let most = (0..self.classes)
+            .map(|c| (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count());
+        shots == usize::MAX || most.min().is_some_and(|most| shots + KEPT_BACK <= most)
+    }
+
+    pub fn draws(&self, shots: usize, draws: u64) -> u64 {
+        if shots == usize::MAX && self.is_split() { 1 } else { draws }
+    }
+}
+
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Reads just enough of numpy's archives: stored entries of `<f4` and `<i8`.
+pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
+    let array = |name: &str| entry(&bytes, name).ok_or(format!("{path}: no array {name}"));
+    let (values, labels, split) = (array("embeddings")?, array("labels")?, array("split")?);
+    let values: Vec<f32> =
+        values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let integers =
+        |bytes: &[u8]| -> Vec<usize> { bytes.chunks_exact(8).map(|b| usize::from(b[0])).collect() };
+    let labels = integers(labels);
+    let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let held = integers(split).into_iter().map(|s| s == 1).collect();
+    let classes = labels.iter().max().ok_or("nothing in there")? + 1;
+    Ok(Data { name, dim: values.len() / labels.len(), values, labels, held, classes, views: Vec::new() })
+}
+
+/// The numbers of one array.
+fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let short = |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
+    let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));
+    while bytes.starts_with(b"PK\x03\x04") {
+        let (name_len, extra_len) = (short(bytes, 26)?, short(bytes, 28)?);
+        let mut size = long(bytes, 22)? as usize;
+        if size == u32::MAX as usize {
+            size = long(bytes, 30 + name_len + 4)? as usize;
+        }
+        let start = 30 + name_len + extra_len;
+        let body = bytes.get(start..start + size)?;
+        if bytes.get(30..30 + name_len)? == format!("{name}.npy").as_bytes() {
+            return body.get(10 + short(body, 8)?..);
+        }
+        bytes = &bytes[start + size..];
+    }
+    None
+}

@@ -1,0 +1,148 @@
+//! Measures every head on embeddings that `offshoot embed` wrote: how often it is right from 1, 5,
+//! 10, 20 and all samples a class, how well its confidence is calibrated, how well it tells what
+//! it was not taught, and how long it takes.
+//!
+//! ```text
+//! cargo run --release -p offshoot-core --features alloc --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
+//! cargo run --release -p offshoot-core --features alloc --example few_shot -- --refit DATA.npz
+//! ```
+//!
+//! `--views flip,crop` also teaches what DATA.flip.npz and DATA.crop.npz say of the same pictures, and
+//! `--drop-out P` copies with values lost: `augment.csv` has what that is worth.
+//!
+//! The last column of the table, scikit-learn on the same draws, is made by `few_shot.py` beside this folder.
+
+mod data;
+mod measure;
+
+use std::error::Error;
+use std::fmt::Write;
+use std::time::Instant;
+
+use offshoot_core::head::{Head, HeadKind};
+
+use data::{Data, SHOTS};
+use measure::{Cell, Strangers, cell, strangers, teach};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
+    let (mut views, mut drop_out) = (String::new(), 0.0);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--draws" => draws = arguments.next().ok_or("--draws needs a number")?.parse()?,
+            "--csv" => csv = arguments.next(),
+            "--refit" => refit = true,
+            "--views" => views = arguments.next().unwrap_or_default(),
+            "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
+            _ => files.push(argument),
+        }
+    }
+    let mut rows = String::from("data,shots,head,accuracy,calibration_error,known_rejected\n");
+    for file in &files {
+        let mut data = data::read(file)?;
+        for view in views.split(',').filter(|view| !view.is_empty()) {
+            let other = data::read(&file.replace(".npz", &format!(".{view}.npz")))?;
+            if other.labels != data.labels || other.dim != data.dim {
+                return Err(format!("{file}: the {view} view is of other pictures").into());
+            }
+            data.views.push(other.values);
+        }
+        for seed in 0..u64::from(drop_out > 0.0) * 4 {
+            data.drop_out(drop_out, seed);
+        }
+        if refit {
+            speed(&data)?;
+            continue;
+        }
+        table(&data, draws, &mut rows)?;
+        if data.classes == 10 {
+            unknown(&data, draws)?;
+            speed(&data)?;
+        }
+    }
+    if let Some(path) = csv {
+        std::fs::write(path, rows)?;
+    }
+    Ok(())
+}
+
+fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error>> {
+    println!("\n{:<13} {:>5} {}", data.name, "shots", HeadKind::ALL.map(|k| format!("{k:>8}")).concat());
+    // All of everything seen five times over would take hours and be no few-shot learning.
+    let fits = |shots: &usize| data.has(*shots) && (data.views.is_empty() || *shots != usize::MAX);
+    for shots in SHOTS.into_iter().filter(fits) {
+        let label = if shots == usize::MAX { "all".to_string() } else { shots.to_string() };
+        let mut line = format!("{:<13} {label:>5} ", "");
+        let mut notes = String::new();
+        for kind in HeadKind::ALL {
+            let Cell { accuracy, calibration_error, rejected, chosen } =
+                cell(kind, data, shots, data.draws(shots, draws))?;
+            write!(line, "{:>8.2}", 100.0 * accuracy)?;
+            writeln!(
+                rows,
+                "{},{label},{kind},{accuracy:.5},{calibration_error:.5},{rejected:.5}",
+                data.name
+            )?;
+            if kind == HeadKind::Auto {
+                let rejected = 100.0 * rejected;
+                notes = format!("   auto: ece {calibration_error:.3}, {rejected:.1} % unknown, {chosen:?}");
+            }
+        }
+        println!("{line}{notes}");
+    }
+    Ok(())
+}
+
+fn unknown(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
+    let Strangers { areas: [ours, softmax, neighbour], rejected, caught } = strangers(data, draws)?;
+    println!(
+        "\nknown against unknown, half of the classes taught from 20 samples each: area under the curve"
+    );
+    println!("  ours {ours:.3}, greatest softmax {softmax:.3}, fifth neighbour {neighbour:.3}");
+    println!("  unknown: {:.1} % of the known, {:.1} % of the others", 100.0 * rejected, 100.0 * caught);
+    Ok(())
+}
+
+/// Ten classes of 50 samples: the best of nine fits, from the kept samples alone and with their
+/// products; what teaching and asking take.
+fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
+    let (learn, test) = data.draw(50, 0);
+    println!(
+        "\n{} samples of {} values, milliseconds: refit, refit with the products, one sample, an answer",
+        learn.len(),
+        data.dim
+    );
+    for kind in HeadKind::ALL {
+        let mut head = teach(kind, data, &learn)?;
+        let mut saved = vec![0; head.encoded_len()];
+        head.encode(&mut saved)?;
+        let mut best = [f64::INFINITY; 4];
+        let mut time = |slot: usize, start: Instant| {
+            best[slot] = best[slot].min(1e3 * start.elapsed().as_secs_f64());
+        };
+        for _ in 0..9 {
+            // A head that was read has its samples and nothing that is computed from them.
+            let memory = vec![0; head.limits().words(kind, data.dim)?].into_boxed_slice();
+            head = Head::decode(&saved, None, memory)?;
+            let start = Instant::now();
+            head.fit()?;
+            time(0, start);
+            head.set_strictness(head.strictness())?;
+            let start = Instant::now();
+            head.fit()?;
+            time(1, start);
+            let class = head.undo().ok_or("there are samples")?;
+            let start = Instant::now();
+            head.add_sample(class, data.get(learn[learn.len() - 1]))?;
+            time(2, start);
+            head.fit()?;
+            let start = Instant::now();
+            head.classify(data.get(test[0]))?;
+            time(3, start);
+        }
+        let [refit, again, sample, answer] = best;
+        println!("  {kind:<8} {refit:>8.1} {again:>8.1} {sample:>8.3} {answer:>8.3}");
+    }
+    Ok(())
+}

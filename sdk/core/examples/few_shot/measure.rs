@@ -1,0 +1,147 @@
+//! How often heads are right, how well they know it, and how well they tell what they were not taught.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use offshoot_core::Similarity;
+use offshoot_core::head::{Answer, Head, HeadKind, Limits};
+
+use crate::data::Data;
+
+/// A head taught the samples at `picks`.
+pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
+    let samples = picks.len() * (1 + data.views.len());
+    let limits = Limits { classes: data.classes as u16, samples: samples as u16 };
+    let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
+    let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
+    let ids = ids?;
+    for &i in picks {
+        head.add_sample(ids[data.labels[i]], data.get(i))?;
+        for view in data.views(i) {
+            head.add_sample(ids[data.labels[i]], view)?;
+        }
+    }
+    Ok(head)
+}
+
+/// One cell of the table.
+#[derive(Default)]
+pub struct Cell {
+    /// Share of right answers, mean of the draws.
+    pub accuracy: f64,
+    /// Expected calibration error, ten bins.
+    pub calibration_error: f64,
+    /// Share of answers that are `unknown`, although all that was shown was taught.
+    pub rejected: f64,
+    /// How often each kind was chosen.
+    pub chosen: BTreeMap<&'static str, u64>,
+}
+
+/// A kind of head after so many shots, over so many draws.
+pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cell, Box<dyn Error>> {
+    let (mut score, mut cell) = (Score::default(), Cell::default());
+    for draw in 0..draws {
+        let (learn, test) = data.draw(shots, draw);
+        let mut head = teach(kind, data, &learn)?;
+        *cell.chosen.entry(head.chosen()?.kind.name()).or_insert(0) += 1;
+        let before = (score.right, score.asked);
+        ask(&mut head, data, &test, &mut score)?;
+        let share = (score.right - before.0) as f64 / (score.asked - before.1) as f64;
+        cell.accuracy += share / draws as f64;
+    }
+    let asked = score.asked as f64;
+    cell.calibration_error = score.bins.iter().map(|(c, r)| (c - r).abs()).sum::<f64>() / asked;
+    cell.rejected = score.unknown as f64 / asked;
+    Ok(cell)
+}
+
+#[derive(Default)]
+struct Score {
+    right: usize,
+    asked: usize,
+    unknown: usize,
+    /// Sum of confidence, of right answers, for each tenth of confidence.
+    bins: [(f64, f64); 10],
+}
+
+fn ask(
+    head: &mut Head<Box<[u32]>>,
+    data: &Data,
+    test: &[usize],
+    score: &mut Score,
+) -> Result<(), Box<dyn Error>> {
+    let mut probabilities = vec![0.0; data.classes];
+    for &i in test {
+        let answer = head.probabilities(data.get(i), &mut probabilities)?;
+        let best = (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
+        let right = best == data.labels[i];
+        let confidence = f64::from(probabilities[best]);
+        let bin = &mut score.bins[((confidence * 10.0) as usize).min(9)];
+        *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(right)));
+        score.right += usize::from(right);
+        score.asked += 1;
+        score.unknown += usize::from(matches!(answer, Answer::Unknown { .. }));
+    }
+    Ok(())
+}
+
+/// What half of the classes, taught from 20 samples each, make of all of them.
+#[derive(Default)]
+pub struct Strangers {
+    /// Areas under the curve: by similarity, by the greatest softmax, by the fifth neighbour.
+    pub areas: [f64; 3],
+    /// Share of the known that was called unknown.
+    pub rejected: f64,
+    /// Share of the others that was.
+    pub caught: f64,
+}
+
+/// Half of the classes taught from 20 samples each, all of them shown.
+pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
+    let mut all = Strangers::default();
+    for draw in 0..draws {
+        let (learn, test) = data.draw(20, draw);
+        let known = |class: usize| (class + draw as usize) % data.classes < data.classes / 2;
+        let learn: Vec<usize> = learn.into_iter().filter(|&i| known(data.labels[i])).collect();
+        let mut head = teach(HeadKind::Auto, data, &learn)?;
+        let mut plain = teach(HeadKind::Softmax, data, &learn)?;
+        let mut scores: [Vec<(f64, bool)>; 3] = Default::default();
+        let (mut unknown, mut count) = ([0.0; 2], [0.0; 2]);
+        let mut p = vec![0.0; data.classes];
+        for &i in &test {
+            let is_known = known(data.labels[i]);
+            let answer = head.classify(data.get(i))?;
+            unknown[usize::from(is_known)] += f64::from(u8::from(answer.known().is_none()));
+            count[usize::from(is_known)] += 1.0;
+            scores[0].push((f64::from(head.similarity(data.get(i))?.0.get()), is_known));
+            plain.probabilities(data.get(i), &mut p)?;
+            scores[1].push((f64::from(p.iter().copied().fold(0.0, f32::max)), is_known));
+            // The fifth neighbour's distance, by angle.
+            let near = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i)));
+            let mut near: Vec<f32> = near.map(Similarity::get).collect();
+            near.sort_by(|a, b| b.total_cmp(a));
+            scores[2].push((f64::from(near[4.min(near.len() - 1)]), is_known));
+        }
+        for (sum, scores) in all.areas.iter_mut().zip(&mut scores) {
+            *sum += area(scores) / draws as f64;
+        }
+        all.rejected += unknown[1] / count[1] / draws as f64;
+        all.caught += unknown[0] / count[0] / draws as f64;
+    }
+    Ok(all)
+}
+
+/// Area under the receiver's curve: how often a known one scores higher than an unknown one.
+fn area(scores: &mut [(f64, bool)]) -> f64 {
+    scores.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut unknown, mut pairs, mut known) = (0.0, 0.0, 0.0);
+    for &(_, is_known) in &*scores {
+        if is_known {
+            known += 1.0;
+            pairs += unknown;
+        } else {
+            unknown += 1.0;
+        }
+    }
+    pairs / (known * unknown)
+}

@@ -1,0 +1,85 @@
+//! Where in a picture a decision comes from.
+
+use offshoot_core::graph::{Clamp, Graph, Int8Op, Op, TensorId};
+use offshoot_core::head::{ClassId, HeadError};
+
+use crate::{Error, ErrorKind, Extractor, Head};
+
+/// How much each part of a picture speaks for a class (Zhou et al. 2016).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activations {
+    /// Parts side by side.
+    pub width: usize,
+    /// Rows of them.
+    pub height: usize,
+    /// What each adds to the log odds of the class against the mean of the others, row by row; together
+    /// they are the log odds, but for a constant.
+    pub values: Vec<f32>,
+}
+
+impl Extractor {
+    /// Where in the last frame the head's decision for `class` came from; `None` where the embedding
+    /// is not the mean of a map or linear in one, or the package does not run as integers.
+    ///
+    /// The map is what the last extraction left in memory: nothing is run.
+    ///
+    /// # Errors
+    /// A head without samples, of neighbours, or of another package; a class it was not taught.
+    pub fn activations(&self, head: &mut Head, class: ClassId) -> Result<Option<Activations>, Error> {
+        if head.package_id() != self.id() {
+            return Err(ErrorKind::from(HeadError::OtherPackage).into());
+        }
+        let square: f32 = self.result().iter().map(|x| x * x).sum();
+        let linear = head.linear()?;
+        let mut row = vec![0.0; self.embedding_dim()];
+        linear.against_others(class, &mut row)?;
+        let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(&self.package().graph(), row))
+        else {
+            return Ok(None);
+        };
+        let (height, width) = (map.shape.h(), map.shape.w());
+        let mut values = vec![0.0; height * width];
+        linear.activations(&row, (codes, map.quant), square.sqrt(), &mut values)?;
+        Ok(Some(Activations { width, height, values }))
+    }
+}
+
+/// Weights of the embedding's dimensions as weights of the pooled map's channels: through what
+/// follows the pool, backwards, if all of it is linear.
+fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
+    let nodes: Vec<_> = graph.nodes().collect();
+    let mut at = graph.output();
+    loop {
+        let (id, node) = &nodes[usize::from(at.checked_sub(1)?)];
+        let source = node.inputs.iter().next()?;
+        match node.op {
+            Op::Int8(Int8Op::AveragePool { .. }) => return Some(row),
+            Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => {}
+            Op::Int8(op) => row = before_conv(graph, source, *id, op, &row)?,
+            Op::Float(_) => return None,
+        }
+        at = source;
+    }
+}
+
+/// The same for one fully connected layer of a vector.
+fn before_conv(graph: &Graph<'_>, from: TensorId, to: TensorId, op: Int8Op, row: &[f32]) -> Option<Vec<f32>> {
+    let Int8Op::Conv { window, groups: 1, weights, mantissas, shift, clamp: Clamp::NONE, .. } = op else {
+        return None;
+    };
+    let (input, output) = (graph.tensor(from), graph.tensor(to));
+    if window.taps() != 1 || !input.shape.is_vector() {
+        return None;
+    }
+    // From codes to codes, so from real to real values.
+    let steps =
+        f64::from(output.element.quant()?.scale.get()) / f64::from(input.element.quant()?.scale.get());
+    let mut before = vec![0.0; input.shape.c()];
+    let rows = weights.codes(graph.weights()).chunks_exact(input.shape.c());
+    for ((codes, mantissa), weight) in rows.zip(mantissas.words(graph.weights())).zip(row) {
+        let factor = f64::from(mantissa) * f64::from(1u32 << shift) / f64::from(1u32 << 31) * steps;
+        let factor = weight * factor as f32;
+        before.iter_mut().zip(codes).for_each(|(out, &code)| *out += factor * f32::from(code));
+    }
+    Some(before)
+}

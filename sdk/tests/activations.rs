@@ -1,0 +1,102 @@
+//! Class activation maps: what the parts of a picture add up to is what the head decides by.
+
+use offshoot::{Embedding, Error, Extractor, Frame, Head, HeadKind, Limits, Options};
+use offshoot_core::graph::Window;
+
+mod common;
+
+use common::net::{Net, every_operation, mobile_net, window};
+use common::random::Random;
+
+/// A small network that ends in the mean of a map.
+fn mean_net(layer_after: bool) -> Vec<u8> {
+    let mut net = Net::new(48, 2);
+    let stem = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 8);
+    let wide = net.conv("wide", stem, Window::POINT, 1, 32);
+    let seen = net.conv("seen", wide, window(3, 2, 1), 32, 32);
+    let map = net.conv("map", seen, Window::POINT, 1, 40);
+    let mean = net.mean("mean", map);
+    let flat = net.flatten("flat", mean);
+    let embedding = if layer_after { net.dense("layer", flat, 24) } else { flat };
+    net.package(embedding, 1)
+}
+
+fn pictures(n: usize, side: usize) -> Vec<Vec<u8>> {
+    let mut random = Random(9);
+    // From dark to light.
+    let shade = |i: usize, byte: u8| (usize::from(byte) * (i + 1) / n) as u8;
+    let mut picture = |i| random.bytes(3 * side * side).into_iter().map(|byte| shade(i, byte)).collect();
+    (0..n).map(&mut picture).collect()
+}
+
+/// Three classes of random pictures.
+fn taught(kind: HeadKind, eyes: &mut Extractor, pictures: &[Vec<u8>], side: u32) -> Head {
+    let mut head = Head::new(kind, eyes, Limits { classes: 4, samples: 20 }).unwrap();
+    let classes = ["a", "b", "c"].map(|name| head.add_class(name).unwrap());
+    for (i, pixels) in pictures.iter().enumerate() {
+        let frame = Frame::rgb(side, side, pixels).unwrap();
+        head.add_sample(classes[i % 3], eyes.embed(&frame).unwrap()).unwrap();
+    }
+    head
+}
+
+#[test]
+fn parts_add_up_to_the_decision() -> Result<(), Error> {
+    for (chains, layer_after) in [(true, false), (false, false), (true, true)] {
+        let options = Options { chains, ..Options::default() };
+        let mut eyes = Extractor::from_bytes_with(mean_net(layer_after), &options)?;
+        let all = pictures(12, 48);
+        for kind in [HeadKind::NearestMean, HeadKind::Ridge, HeadKind::Softmax] {
+            let mut head = taught(kind, &mut eyes, &all, 48);
+            let class = head.class_at(1).unwrap();
+            let mut pairs = Vec::new();
+            for pixels in &all {
+                let frame = Frame::rgb(48, 48, pixels).unwrap();
+                let x: Vec<f32> = eyes.embed(&frame)?.iter().collect();
+                let found = eyes.activations(&mut head, class)?.expect("the network ends in a mean");
+                assert_eq!(found.values.len(), found.width * found.height);
+                assert!(found.values.len() > 1, "a map, not a point");
+                let (mut want, mut parts) = (0.0, vec![0.0; x.len()]);
+                for other in [0, 2] {
+                    let other = head.class_at(other).unwrap();
+                    head.contributions(Embedding::Float(&x), class, other, &mut parts)?;
+                    want += parts.iter().sum::<f32>() / 2.0;
+                }
+                let gain = head.linear()?.gain(x.iter().map(|x| x * x).sum::<f32>().sqrt());
+                pairs.push((found.values.iter().sum::<f32>() / gain, want / gain));
+            }
+            let mean = |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).sum::<f32>() / pairs.len() as f32;
+            // The bias of a layer after the pool is the same for all pictures.
+            let constant = if layer_after { mean(|pair| pair.1 - pair.0) } else { 0.0 };
+            let middle = mean(|pair| pair.1);
+            let off: f32 = pairs.iter().map(|(sum, want)| (want - sum - constant).abs()).sum();
+            let spread: f32 = pairs.iter().map(|(_, want)| (want - middle).abs()).sum();
+            // Embeddings are rounded to codes; a layer of random weights rounds coarsely.
+            let allowed = if layer_after { 0.4 } else { 0.2 };
+            assert!(off < allowed * spread, "{kind}, {layer_after}: off by {off} of {spread}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_map_and_no_weights_are_told() {
+    let all = pictures(6, 8);
+    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
+    let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 8);
+    let class = head.class_at(0).unwrap();
+    assert_eq!(eyes.activations(&mut head, class).unwrap(), None, "its embedding is a convolution's");
+    let other = Extractor::from_bytes(mobile_net()).unwrap();
+    assert!(other.activations(&mut head, class).is_err(), "a head of another package");
+    let mut eyes = other;
+    let all = pictures(6, 48);
+    let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 48);
+    assert_eq!(eyes.activations(&mut head, class).unwrap(), None, "its pool scales what it sums");
+    let mut eyes = Extractor::from_bytes(mean_net(false)).unwrap();
+    let all = pictures(6, 48);
+    let mut knn = taught(HeadKind::Knn, &mut eyes, &all, 48);
+    assert!(eyes.activations(&mut knn, class).unwrap_err().to_string().contains("no weights"));
+    let mut ridge = taught(HeadKind::Ridge, &mut eyes, &all, 48);
+    let empty = ridge.add_class("empty").unwrap();
+    assert!(eyes.activations(&mut ridge, empty).is_err(), "nothing speaks for what was not taught");
+}
