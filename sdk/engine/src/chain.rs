@@ -7,7 +7,7 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Graph, Node, TensorId, Window};
 
 use crate::dispatch::Work;
-use crate::memory::{Slot, alive_at};
+use crate::memory::{Slot, alive_at, alive_within};
 use crate::plan::Config;
 
 /// Pixels that a chain makes at a time, at least: weights are read once for each.
@@ -56,7 +56,8 @@ pub(crate) fn find(
     let mut before: [Option<Link>; 2] = [None; 2];
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
         let link = Link::new(graph, config, id, &node);
-        let (pixels, life) = (link.output.h() * link.output.w(), link.index()..link.index());
+        let pixels = (link.output.h() * link.output.w()).div_ceil(config.threads.get().into());
+        let life = link.index()..link.index();
         reserve(graph, config, live_set, slots, &link, pixels, life);
         if config.chains && try_chain(graph, config, live_set, slots, before, &link) {
             before = [None; 2];
@@ -66,8 +67,8 @@ pub(crate) fn find(
     }
 }
 
-/// The node's scratch: for each thread enough for its share, or for `pixels` made at a time, and if
-/// that can be less, no more than what the largest live set leaves, or a small part of that set.
+/// The node's scratch: for each thread enough for `pixels` made at a time, and if that can be less,
+/// no more than what the largest live set leaves, or a small part of that set.
 fn reserve(
     graph: &Graph<'_>,
     config: Config,
@@ -130,6 +131,11 @@ fn try_chain(
     let begin = expand.as_ref().unwrap_or(&depthwise);
     let (from, life) = (begin.from, begin.index()..project.index());
     let tensors = graph.tensor_count();
+    let peak = life.clone().chain([life.end]).map(|index| alive_at(&slots[..tensors], index)).max();
+    let maps = alive_within(&slots[..tensors], &life).saturating_sub(inner) + rings;
+    if Some(maps) > peak {
+        return false;
+    }
     let keep = |link: &Link, rows: usize, pixels: usize, slots: &mut [Slot]| {
         slots[usize::from(link.id)].reserve(ring(link, rows), life.start, life.end);
         reserve(graph, config, live_set, slots, link, pixels, life.clone());

@@ -2,9 +2,12 @@
 //!
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
 //! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
-//! the same time occupies. Sums saturate: a network that no address space holds gets an arena that
-//! no allocation can give, not one that is too small. A sum, product or look-up overwrites an
-//! operand nobody reads afterwards. The scratch of a step is placed like a tensor that lives in it alone.
+//! the same time occupies; from both ends in the order of time where that is better. Sums saturate: a
+//! network that no address space holds gets an arena that no allocation can give, not one that is too
+//! small. A sum, product or look-up overwrites an operand nobody reads afterwards. The scratch of a
+//! step is placed like a tensor that lives in it alone.
+
+use core::ops::Range;
 
 use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 
@@ -110,7 +113,7 @@ pub(crate) struct Placement {
 /// Fills `slots` for the nodes of `range`.
 pub(crate) fn place(
     graph: &Graph<'_>,
-    range: core::ops::Range<usize>,
+    range: Range<usize>,
     inputs: &[TensorId],
     outputs: &[TensorId],
     config: Config,
@@ -150,7 +153,8 @@ pub(crate) fn place(
             reuse_operand(graph, slots, id, &node);
         }
     }
-    let placement = Placement { arena: assign(slots), live_set };
+    let bound = range.clone().map(|index| bound_at(slots, index)).max().unwrap_or(0);
+    let placement = Placement { arena: assign(slots, bound), live_set };
     // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
     for i in 0..slots.len() {
         slots[i].offset = slots[usize::from(slots[i].root)].offset;
@@ -199,36 +203,85 @@ fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Nod
     }
 }
 
-/// Places every waiting slot; gives the end of the last.
-fn assign(slots: &mut [Slot]) -> usize {
+/// Places all slots; gives the end of the last.
+///
+/// The largest first, each as low as it can be; if that takes more than what is alive together,
+/// perhaps in the order of their beginnings, those that stay first, from both ends of that: so maps that follow each other
+/// without branches leave no gaps.
+fn assign(slots: &mut [Slot], bound: usize) -> usize {
+    let arena = assign_by(slots, |s| s.bytes, lowest_gap);
+    if arena <= bound {
+        return arena;
+    }
+    let from_ends = |slots: &[Slot], head, at| match lowest_gap(slots, head, at) {
+        0 => 0,
+        lowest => highest_gap(slots, head, at, bound).unwrap_or(lowest),
+    };
+    let other = assign_by(slots, |s| (u16::MAX - s.first, s.last), from_ends);
+    if other < arena { other } else { assign_by(slots, |s| s.bytes, lowest_gap) }
+}
+
+/// Places all slots, those with the largest key first.
+fn assign_by<K: Ord>(
+    slots: &mut [Slot],
+    key: impl Fn(&Slot) -> K,
+    gap: impl Fn(&[Slot], u16, usize) -> usize,
+) -> usize {
+    for own in 0..slots.len() {
+        if takes_room(slots, own) {
+            slots[own].state = State::Waiting;
+        }
+    }
     let (mut arena, mut head) = (0, 0);
     loop {
-        let waiting = |s: &&Slot| s.state == State::Waiting;
-        let Some(bytes) = slots.iter().filter(waiting).map(|s| s.bytes).max() else { return arena };
-        let Some(at) = slots.iter().position(|s| s.state == State::Waiting && s.bytes == bytes) else {
-            return arena;
-        };
-        slots[at].offset = lowest_gap(slots, head, at);
+        let waiting = slots.iter().enumerate().filter(|(_, s)| s.state == State::Waiting);
+        // The first of those with the largest key.
+        let Some((at, _)) = waiting.rev().max_by_key(|(_, s)| key(s)) else { return arena };
+        slots[at].offset = gap(slots, head, at);
         slots[at].state = State::Placed;
         head = insert(slots, head, at);
         arena = arena.max(slots[at].end());
     }
 }
 
-/// The lowest offset that no slot alive at the same time occupies: one walk through the placed
-/// slots, which are linked in the order of their offsets.
+/// Whether a slot has bytes of its own.
+fn takes_room(slots: &[Slot], own: usize) -> bool {
+    slots[own].bytes > 0 && slots[own].root() == own
+}
+
+/// The placed slots in the order of their offsets.
+fn placed(slots: &[Slot], head: u16) -> impl Iterator<Item = &Slot> {
+    let slot = |link: u16| usize::from(link).checked_sub(1).map(|i| &slots[i]);
+    core::iter::successors(slot(head), move |s| slot(s.next))
+}
+
+/// The lowest offset that no slot alive at the same time occupies.
 fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
-    let (slot, mut offset, mut link) = (&slots[at], 0usize, head);
-    while let Some(placed) = usize::from(link).checked_sub(1).map(|i| &slots[i]) {
-        if placed.offset >= offset.saturating_add(slot.bytes) {
+    let (slot, mut offset) = (&slots[at], 0usize);
+    for other in placed(slots, head) {
+        if other.offset >= offset.saturating_add(slot.bytes) {
             break;
         }
-        if placed.meets_in_time(slot) {
-            offset = offset.max(placed.end());
+        if other.meets_in_time(slot) {
+            offset = offset.max(other.end());
         }
-        link = placed.next;
     }
     offset
+}
+
+/// The highest such offset with an end of at most `limit`.
+fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usize> {
+    let (slot, mut start, mut highest) = (&slots[at], 0, None);
+    let mut gap = |start: usize, end: usize| {
+        let offset = end.checked_sub(slot.bytes).filter(|&offset| offset >= start);
+        highest = offset.or(highest);
+    };
+    for other in placed(slots, head).filter(|other| other.meets_in_time(slot)) {
+        gap(start, other.offset.min(limit));
+        start = start.max(other.end());
+    }
+    gap(start, limit);
+    highest
 }
 
 /// Links a placed slot in; gives the new head of the list.
@@ -248,13 +301,25 @@ fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
     }
 }
 
-fn live_set(slots: &[Slot], range: core::ops::Range<usize>) -> usize {
+fn live_set(slots: &[Slot], range: Range<usize>) -> usize {
     (range.start..=range.end).map(|index| alive_at(slots, index)).max().unwrap_or(0)
+}
+
+/// Bytes that every placement needs at node `index`.
+fn bound_at(slots: &[Slot], index: usize) -> usize {
+    let at = index as u16;
+    let alive = |own: &usize| takes_room(slots, *own) && slots[*own].first <= at && at <= slots[*own].last;
+    (0..slots.len()).filter(alive).fold(0, |sum, own| slots[own].bytes.saturating_add(sum))
 }
 
 /// Bytes of the slots that are kept at node `index`.
 pub(crate) fn alive_at(slots: &[Slot], index: usize) -> usize {
-    let at = index as u16;
-    let alive = slots.iter().filter(|s| s.first <= at && at <= s.last);
+    alive_within(slots, &(index..index))
+}
+
+/// Bytes of the slots that are kept at one of the nodes from `start` to `end` itself.
+pub(crate) fn alive_within(slots: &[Slot], nodes: &Range<usize>) -> usize {
+    let (start, end) = (nodes.start as u16, nodes.end as u16);
+    let alive = slots.iter().filter(|s| s.first <= end && start <= s.last);
     alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
 }

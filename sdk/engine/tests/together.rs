@@ -57,6 +57,58 @@ fn inverted_residuals() {
     assert!(shorter >= 15 || Isa::best() == Isa::GENERIC, "{shorter} chains");
 }
 
+/// MobileNetV1 0.25 (Howard et al. 2017, table 1): output channels and stride of each depthwise pair.
+const MOBILENET_V1: [(u32, u8); 13] = [
+    (16, 1),
+    (32, 2),
+    (32, 1),
+    (64, 2),
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+];
+
+fn window(side: u8, stride: u8) -> Window {
+    Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [side / 2; 4] }
+}
+
+/// Where rows are gathered, small networks still run in the memory of their maps, with the same bits.
+#[test]
+fn scratch_does_not_decide_the_arena() {
+    for (side, separable) in [(224, true), (96, true), (96, false)] {
+        let mut rng = Rng(9);
+        let input = Shape::new(side, side, 3).unwrap();
+        let mut writer = GraphWriter::new(rng.tensor(input));
+        let mut last = random_conv(&mut rng, &mut writer, (Graph::INPUT, input), 8, 1, window(3, 2));
+        for (channels, stride) in MOBILENET_V1 {
+            if separable {
+                let wide = last.1.c() as u32;
+                last = random_conv(&mut rng, &mut writer, last, wide, wide as u16, window(3, stride));
+                last = random_conv(&mut rng, &mut writer, last, channels, 1, Window::POINT);
+            } else {
+                last = random_conv(&mut rng, &mut writer, last, channels, 1, window(3, stride));
+            }
+        }
+        let x = rng.codes(input.elements());
+        run(&writer, last.0, &x);
+        let graph = writer.graph(last.0).unwrap();
+        for (isa, threads) in Isa::available().flat_map(|isa| [(isa, 1u8), (isa, 2)]) {
+            let plan = plan(&graph, Config { threads: threads.try_into().unwrap(), ..isa.into() });
+            let (arena, live_set) = (plan.arena_bytes(), plan.live_set_bytes());
+            assert!(
+                20 * arena <= 21 * live_set,
+                "{side} {separable} {isa:?} by {threads}: {arena} of {live_set}"
+            );
+        }
+    }
+}
+
 fn arena_bytes(graph: &Graph<'_>, chains: bool) -> usize {
     plan(graph, Config { chains, ..Isa::best().into() }).arena_bytes()
 }

@@ -49,15 +49,21 @@ impl Blocks {
         if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
             return Self { row_bytes: fan_in, pixels: pixels.max(1), direct: true };
         }
-        let most = (room / row_bytes / K::TILE).max(1) * K::TILE;
-        let blocks = if room / row_bytes >= pixels { 1 } else { pixels.div_ceil(most) };
-        let even = pixels.div_ceil(blocks).next_multiple_of(K::TILE);
-        Self { row_bytes, pixels: even.min(pixels).max(1), direct: false }
+        let most = Self::most::<K>(row_bytes, pixels, room);
+        let even = pixels.div_ceil(pixels.div_ceil(most).max(1)).next_multiple_of(K::TILE);
+        Self { row_bytes, pixels: even.clamp(1, most), direct: false }
+    }
+
+    /// Pixels of the longest block: all, or whole tiles where there is room for one.
+    fn most<K: Kernel>(row_bytes: usize, pixels: usize, room: usize) -> usize {
+        let rows = room / row_bytes;
+        let tiles = if rows < K::TILE { rows } else { rows / K::TILE * K::TILE };
+        if rows < pixels { tiles.max(1) } else { pixels.max(1) }
     }
 }
 
 /// Bytes of scratch that [`conv`] takes for at most `pixels` at a time; more than `room` only where
-/// that holds no tile.
+/// that holds no row.
 pub(crate) fn conv_scratch<K: Kernel>(
     window: &Window,
     groups: usize,
@@ -67,8 +73,8 @@ pub(crate) fn conv_scratch<K: Kernel>(
 ) -> usize {
     let room = room.min(BLOCK_BYTES);
     let blocks = Blocks::new::<K>(window, groups, input, pixels, room);
-    let longest = (room / blocks.row_bytes / K::TILE).max(1) * K::TILE;
-    if blocks.direct { 0 } else { longest.min(pixels).saturating_mul(blocks.row_bytes) }
+    let most = Blocks::most::<K>(blocks.row_bytes, pixels, room);
+    if blocks.direct { 0 } else { most.saturating_mul(blocks.row_bytes) }
 }
 
 /// A map that a layer reads, or the rows of it that are kept.
