@@ -101,7 +101,11 @@ fn unary(op: Unary, x: f64) -> f64 {
         Unary::Erf => libm::erf(x),
         Unary::Abs => x.abs(),
         Unary::LeakyRelu { slope } => {
-            if x < 0.0 { x * f64::from(slope) } else { x }
+            if x < 0.0 {
+                x * f64::from(slope)
+            } else {
+                x
+            }
         }
         Unary::Power { exponent } => libm::pow(x, exponent.into()),
         other => unreachable!("{other:?} is not imported"),

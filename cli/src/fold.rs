@@ -197,9 +197,7 @@ fn fuse_clamp(model: &mut Model, id: LayerId) -> bool {
     }
     let takes = matches!(
         model.layers[input].op,
-        LayerOp::Conv(_)
-            | LayerOp::Binary(Binary::Add | Binary::Mul)
-            | LayerOp::AveragePool { .. }
+        LayerOp::Conv(_) | LayerOp::Binary(Binary::Add | Binary::Mul) | LayerOp::AveragePool { .. }
     );
     if !takes {
         return false;
@@ -277,8 +275,7 @@ mod tests {
         let conv = m.push("conv", point(vec![1.0, 2.0, 3.0, 4.0], vec![0.5, -0.5]), vec![before], shape);
         let bn = m.push("bn", scale(10.0, 1.0, 2), vec![conv], shape);
         let lo = m.push("lo", LayerOp::clamp(0.0, f32::INFINITY), vec![bn], shape);
-        m.output =
-            m.push("hi", LayerOp::clamp(f32::NEG_INFINITY, 6.0), vec![lo], shape);
+        m.output = m.push("hi", LayerOp::clamp(f32::NEG_INFINITY, 6.0), vec![lo], shape);
         fold(&mut m);
         assert_eq!(m.layers.len(), 2);
         let LayerOp::Conv(conv) = &m.layers[1].op else { panic!("{:?}", m.layers[1]) };

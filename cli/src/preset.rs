@@ -115,7 +115,8 @@ pub fn choose(
     };
     let mut scores = Vec::new();
     for preset in Preset::ALL {
-        let mut reference = Reference::new(classifier.clone(), imported.input, &with(preset, String::new()).preprocess)?;
+        let mut reference =
+            Reference::new(classifier.clone(), imported.input, &with(preset, String::new()).preprocess)?;
         let mut sum = 0.0;
         let seen = &frames[..frames.len().min(GUESS_PICTURES)];
         for frame in seen {

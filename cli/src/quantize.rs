@@ -190,7 +190,8 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
 /// Each layer's quantization from what it took; what only moves codes keeps its input's.
 pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -> Vec<Quant> {
     let read = only_function_read(model);
-    let chosen = statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
+    let chosen =
+        statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
     let mut quants: Vec<Quant> = chosen.collect();
     quants[0] = input(preprocess);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {

@@ -91,7 +91,9 @@ fn feature_map(model: &TypedModel) -> Option<(OutletId, &'static str)> {
     let mut last = None;
     for (at, &id) in order.iter().enumerate() {
         let node = model.node(id);
-        let Some(fact) = node.outputs.first().map(|o| &o.fact).filter(|f| f.konst.is_none()) else { continue };
+        let Some(fact) = node.outputs.first().map(|o| &o.fact).filter(|f| f.konst.is_none()) else {
+            continue;
+        };
         if node.op_is::<Const>() {
             continue;
         }
@@ -122,7 +124,8 @@ pub(super) fn trunk(graph: &GraphProto) -> Option<Cut> {
         open.insert(&input.name, 0);
     }
     // A shape is a constant, whatever it is the shape of.
-    let reads = |node: &NodeProto, name: &str| node.op_type != "Shape" && node.input.iter().any(|i| i == name);
+    let reads =
+        |node: &NodeProto, name: &str| node.op_type != "Shape" && node.input.iter().any(|i| i == name);
     let last_reader = |name: &str| graph.node.iter().rposition(|n| reads(n, name));
     let mut open_until = open.keys().filter_map(|name| last_reader(name)).max()?;
     let mut last = None;

@@ -190,7 +190,9 @@ fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
     for factor in order {
         let at = place(factor)?;
         match runs.last_mut() {
-            Some((first, count, len)) if *first + *count == at => (*count, *len) = (*count + 1, *len * factor.len),
+            Some((first, count, len)) if *first + *count == at => {
+                (*count, *len) = (*count + 1, *len * factor.len)
+            }
             _ => runs.push((at, 1, factor.len)),
         }
     }

@@ -125,7 +125,10 @@ impl Walk<'_> {
         let places = map.layout.places(self.shape_of(&map), |_| true);
         self.model.output = map.id;
         self.model.compact();
-        Ok(Walked { model: std::mem::replace(&mut self.model, Model { layers: Vec::new(), output: 0 }), places })
+        Ok(Walked {
+            model: std::mem::replace(&mut self.model, Model { layers: Vec::new(), output: 0 }),
+            places,
+        })
     }
 
     fn node(&mut self, node: &TypedNode) -> Step<Value> {
@@ -197,9 +200,8 @@ impl Walk<'_> {
         let same_shape = node.op_is::<MultiBroadcastTo>()
             && self.source.outlet_fact(node.inputs[0]).is_ok_and(|f| f.shape == node.outputs[0].fact.shape);
         let name = node.op.name();
-        let passes = same_shape
-            || node.op_is::<Cast>()
-            || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
+        let passes =
+            same_shape || node.op_is::<Cast>() || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
         if passes { self.input(node, 0) } else { Err(name.into_owned()) }
     }
 
@@ -213,7 +215,8 @@ impl Walk<'_> {
         let spatial: Vec<usize> = if dims.len() == 4 { dims[1..].to_vec() } else { dims.clone() };
         let &[a, b, c] = &spatial[..] else { return Err(format!("input of shape {dims:?}")) };
         let [h, w, c] = if last { [a, b, c] } else { [b, c, a] };
-        let shape = Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("input of shape {dims:?}"))?;
+        let shape =
+            Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("input of shape {dims:?}"))?;
         let axes = if last { [ROWS, COLUMNS, CHANNELS] } else { [CHANNELS, ROWS, COLUMNS] }.map(Some);
         let batch = (dims.len() == 4).then_some(None);
         let layout = Layout::new(shape, &batch.into_iter().chain(axes).collect::<Vec<_>>());

@@ -1,8 +1,6 @@
 //! One function per float operation: from the package's graph to tract's.
 
-use offshoot_core::graph::{
-    Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window,
-};
+use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window};
 use offshoot_core::{Quant, Shape};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, Slice, TypedConcat};
@@ -99,7 +97,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let to = dims(out.shape).map(|d| d.to_dim()).into();
                 self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
             }
-            FloatOp::Permute(permutation) => self.permute(name, inputs[0], permutation, (first.shape, out.shape))?,
+            FloatOp::Permute(permutation) => {
+                self.permute(name, inputs[0], permutation, (first.shape, out.shape))?
+            }
             FloatOp::Slice(slice) => {
                 let (axis, start) = (usize::from(slice.axis), slice.from as usize);
                 let end = start + out.shape.dims()[axis];
@@ -208,7 +208,13 @@ impl<'g, 'a> Lowering<'g, 'a> {
     }
 
     /// Every pixel repeated: as many copies side by side as columns, then as rows.
-    fn upsample(&mut self, name: String, input: OutletId, from: Shape, factor: [u8; 2]) -> TractResult<OutletId> {
+    fn upsample(
+        &mut self,
+        name: String,
+        input: OutletId,
+        from: Shape,
+        factor: [u8; 2],
+    ) -> TractResult<OutletId> {
         let [down, across] = factor.map(usize::from);
         let (h, w, c) = (from.h(), from.w(), from.c());
         let of = |d: &[usize]| -> TVec<TDim> { d.iter().map(|d| d.to_dim()).collect() };

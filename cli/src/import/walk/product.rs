@@ -152,8 +152,7 @@ impl Walk<'_> {
         let (b, transposed) = (transposed, true);
         let (left, right) = (self.shape_of(&a), self.shape_of(&b));
         let to = shape(left.h(), left.w(), right.w())?;
-        let id =
-            self.model.push(self.name(node), LayerOp::MatMul { transposed }, vec![a.id, b.id], to);
+        let id = self.model.push(self.name(node), LayerOp::MatMul { transposed }, vec![a.id, b.id], to);
         let mut layout = Layout::new(to, &[Some(0), Some(1), Some(2)]);
         // From (batch, rows, columns) to the result's dimensions.
         let groups = [

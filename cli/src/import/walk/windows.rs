@@ -171,10 +171,9 @@ impl Walk<'_> {
         let floors = match (&resize.coord_transformer, resize.nearest) {
             (Plain(Asymmetric), Nearest::Floor) => true,
             (Plain(Asymmetric), Nearest::RoundPreferFloor) => factor.iter().all(|&f| f <= 2),
-            (
-                Plain(HalfPixel | PytorchHalfPixel),
-                Nearest::RoundPreferFloor | Nearest::RoundPreferCeil,
-            ) => true,
+            (Plain(HalfPixel | PytorchHalfPixel), Nearest::RoundPreferFloor | Nearest::RoundPreferCeil) => {
+                true
+            }
             _ => false,
         };
         if resize.interpolator != Interpolator::Nearest || !whole || !floors {
