@@ -76,7 +76,7 @@ pub struct Converted {
 }
 
 /// Largest relative error of our float network against tract's.
-const IMPORT_TOLERANCE: f64 = 1e-3;
+const IMPORT_TOLERANCE: f64 = 1e-4;
 /// Pictures on which layers are compared, one by one.
 const COMPARED: usize = 8;
 /// Frames kept as golden vectors, and their longest side.
@@ -282,11 +282,12 @@ fn report(
     frames: &[Frame<'_>],
 ) -> Result<Report, ConvertError> {
     let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
-    let mut cosines = Vec::new();
+    let (mut cosines, mut difference) = (Vec::new(), 0f64);
     for (frame, want) in frames.iter().zip(&floats.embeddings) {
         let mut got = vec![0.0; extractor.embedding_dim()];
         extractor.embed(frame)?.write_to(&mut got);
         cosines.push(calibrate::cosine(&got, want));
+        difference = difference.max(relative_error(&got, want));
     }
     let memory = extractor.memory();
     let package = extractor.package();
@@ -311,6 +312,7 @@ fn report(
         pictures: frames.len(),
         cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
         cosine_min: cosines.iter().copied().fold(1.0, f64::min),
+        difference,
         worst,
     })
 }

@@ -39,6 +39,8 @@ pub struct Report {
     pub cosine_mean: f64,
     /// Worst of these.
     pub cosine_min: f64,
+    /// Largest relative difference of the embedding from the source model's.
+    pub difference: f64,
     /// Layers by their cosine to float, worst first; empty for float and mixed packages.
     pub worst: Vec<LayerReport>,
 }
@@ -80,6 +82,9 @@ impl fmt::Display for Report {
             f,
             "  cosine         {mean:.4} mean, {min:.4} worst, to float on the {n} calibration pictures"
         )?;
+        if self.precision == Precision::Float {
+            write!(f, "\n  difference     {:.1e} of the float embedding's length, worst", self.difference)?;
+        }
         for (i, layer) in self.worst.iter().take(SHOWN).enumerate() {
             let head = if i == 0 { "worst layers" } else { "" };
             let LayerReport { name, shape, cosine, range } = layer;

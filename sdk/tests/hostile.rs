@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use offshoot::{Error, ErrorKind, Extractor, Frame, Manifest, Precision};
-use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor, Window};
+use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, Window};
 use offshoot_core::package::{GraphWriter, write_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
@@ -170,7 +170,7 @@ fn operation(
         let (h, w) = window.output(input)?;
         Shape::new(h, w, input.c() as u32)
     };
-    let (op, shape) = match random.below(8) {
+    let (op, shape) = match random.below(13) {
         0..=2 => convolution(random, writer, input)?,
         3 => {
             let window = window(random);
@@ -194,6 +194,35 @@ fn operation(
             let (h, w, c) = input.into();
             return Some((op, vec![0, 0], Shape::new(h, w, 2 * c)?));
         }
+        7 => {
+            let mantissa = random.pick(&[0, 1, i32::MAX, 1 << 30, -1]);
+            let multiplier = Multiplier { mantissa, shift: random.pick(&[0, 1, 15, 16]) };
+            return Some((Int8Op::Multiply { multiplier, clamp: clamp(random) }, vec![0, 0], input));
+        }
+        8 => {
+            let codes = [random.pick(&[-128, 127]); 256];
+            (Int8Op::Table { table: writer.codes(&codes).unwrap() }, input)
+        }
+        9 => {
+            let (h, w, c) = input.into();
+            let lengths = random.pick(&[[h, w, c, 1], [h * w, c, 1, 1], [h * w * c, 1, 1, 0], [1, c, w, h]]);
+            let order = random.pick(&[[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [0, 0, 1, 2], [1, 2, 3, 4]]);
+            (Int8Op::Permute(Permutation { dims: lengths, order }), Shape::vector(h * w * c)?)
+        }
+        10 => {
+            let (axis, from) = (random.below(4), random.pick(&[0, 1, 2, u32::MAX]));
+            let mut part: [u32; 3] = input.dims().map(|n| n as u32);
+            if let Some(length) = part.get_mut(axis as usize) {
+                *length = length.saturating_sub(from);
+            }
+            let op = Int8Op::Slice(Slice { axis: axis as u8, from });
+            (op, Shape::new(part[0], part[1], part[2])?)
+        }
+        11 => {
+            let (factor, (h, w, c)) = (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
+            let op = Int8Op::Upsample { factor };
+            (op, Shape::new(h * u32::from(factor[0]), w * u32::from(factor[1]), c)?)
+        }
         _ => (Int8Op::Rescale { affine: affine(random), clamp: clamp(random) }, input),
     };
     Some((op, vec![0], shape))
@@ -211,7 +240,7 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
     let table = random.pick(&[[-128, -128], [127, 127], [-128, 127]]).repeat(384);
     let input_table = writer.codes(&table).unwrap();
     let (op, inputs, shape) = operation(random, &mut writer, preprocess.shape()?)?;
-    let kept = matches!(op, Int8Op::MaxPool { .. });
+    let kept = op.keeps_codes();
     let output = codes(shape, if kept { input } else { output });
     writer.node("one", Op::Int8(op), &inputs, output).unwrap();
     let manifest = Manifest {

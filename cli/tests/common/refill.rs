@@ -47,7 +47,8 @@ fn fill(name: &str, n: usize, mean: f64, std: f64, rows: usize) -> Vec<f32> {
 
 /// A skeleton with its weights, as the bytes of an ONNX file, and the tensor that feeds its classifier.
 pub fn skeleton(shared: &Path, name: &str) -> (Vec<u8>, String) {
-    let folder = shared.join("models/skeletons");
+    let folders = ["models/skeletons", "models/skeletons_agpl"].map(|f| shared.join(f));
+    let folder = folders.iter().find(|f| f.join(format!("{name}.onnx")).exists()).unwrap();
     let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
     let recipe = std::fs::read(folder.join(format!("{name}.recipe.json"))).unwrap();
     let recipe: serde_json::Value = serde_json::from_slice(&recipe).unwrap();

@@ -2,7 +2,8 @@
 //! engine as a custom operation inside a tract plan.
 
 use offshoot_core::graph::{
-    Affine, Binary, Clamp, Element, FloatOp, Graph, Int8Op, Op, Tensor, TensorId, Unary, Window,
+    Affine, Binary, Clamp, Element, FloatOp, Graph, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Unary,
+    Window,
 };
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Quant, Shape};
@@ -123,6 +124,68 @@ fn convolutions_and_pools() {
     }
 }
 
+#[test]
+fn orders_parts_and_larger_maps() {
+    let (from, x) = (shape(3, 4, 6), wave(72, 0.2));
+    let node = |op: FloatOp, to: Tensor, want: Vec<f32>| {
+        let mut writer = GraphWriter::new(float(3, 4, 6));
+        let id = writer.node("node", Op::Float(op), &[0], to).unwrap();
+        assert_eq!(run(&writer, id, &x), want, "{op:?}");
+    };
+    let at = |y: usize, q: usize, c: usize| x[(y * 4 + q) * 6 + c];
+    let want = positions(from).map(|(y, q, c)| at(y, q, c % 2 * 3 + c / 2)).collect();
+    let shuffle = Permutation { dims: [3, 4, 2, 3], order: [0, 1, 3, 2] };
+    node(FloatOp::Permute(shuffle), float(3, 4, 6), want);
+    let want = positions(shape(6, 3, 4)).map(|(c, y, q)| at(y, q, c)).collect();
+    let planes = Permutation { dims: [3, 4, 6, 1], order: [2, 0, 3, 1] };
+    node(FloatOp::Permute(planes), float(6, 3, 4), want);
+    for (axis, [h, w, c]) in [[2, 4, 6], [3, 2, 6], [3, 4, 3]].into_iter().enumerate() {
+        let offset = |i: usize| usize::from(i == axis);
+        let want = positions(shape(h, w, c)).map(|(y, q, c)| at(y + offset(0), q + offset(1), c + offset(2)));
+        node(FloatOp::Slice(Slice { axis: axis as u8, from: 1 }), float(h, w, c), want.collect());
+    }
+    let want = positions(shape(6, 12, 6)).map(|(y, q, c)| at(y / 2, q / 3, c)).collect();
+    node(FloatOp::Upsample { factor: [2, 3] }, float(6, 12, 6), want);
+}
+
+#[test]
+fn products_of_matrices() {
+    let x = wave(3 * 4 * 6, 0.4);
+    let at = |y: usize, q: usize, c: usize| x[(y * 4 + q) * 6 + c];
+    let mut writer = GraphWriter::new(float(3, 4, 6));
+    let op = Op::Float(FloatOp::MatMul { transposed: true });
+    let scores = writer.node("scores", op, &[0, 0], float(3, 4, 4)).unwrap();
+    let op = Op::Float(FloatOp::MatMul { transposed: false });
+    let sums = writer.node("sums", op, &[scores, 0], float(3, 4, 6)).unwrap();
+    let score = |y: usize, q: usize, k: usize| (0..6).map(|c| at(y, q, c) * at(y, k, c)).sum::<f32>();
+    let want: Vec<f32> = positions(shape(3, 4, 4)).map(|(y, q, k)| score(y, q, k)).collect();
+    close(&run(&writer, scores, &x), &want);
+    let sum = |y: usize, q: usize, c: usize| (0..4).map(|k| score(y, q, k) * at(y, k, c)).sum::<f32>();
+    let want: Vec<f32> = positions(shape(3, 4, 6)).map(|(y, q, c)| sum(y, q, c)).collect();
+    close(&run(&writer, sums, &x), &want);
+    let graph = writer.graph(sums).unwrap();
+    assert_eq!(graph.macs(), 2 * 3 * 4 * 4 * 6);
+    // Matrices that do not fit are refused before anything runs.
+    let mut writer = GraphWriter::new(float(3, 4, 6));
+    writer.node("sums", op, &[0, 0], float(3, 4, 6)).unwrap();
+    assert!(writer.graph(1).is_err());
+}
+
+#[test]
+fn constants_for_each_value_and_operands_that_spread() {
+    let (from, x) = (shape(3, 4, 6), wave(72, 0.9));
+    let mut writer = GraphWriter::new(float(3, 4, 6));
+    let values = wave(72, 3.0);
+    let op = FloatOp::Constant { op: Binary::Add, values: writer.floats(&values).unwrap() };
+    let sum = writer.node("sum", Op::Float(op), &[0], float(3, 4, 6)).unwrap();
+    let first = FloatOp::Slice(Slice { axis: 2, from: 0 });
+    let column = writer.node("column", Op::Float(first), &[0], float(3, 4, 1)).unwrap();
+    let op = Op::Float(FloatOp::Binary(Binary::Mul));
+    let spread = writer.node("spread", op, &[sum, column], float(3, 4, 6)).unwrap();
+    let want: Vec<f32> = (0..from.elements()).map(|i| (x[i] + values[i]) * x[i / 6 * 6]).collect();
+    close(&run(&writer, spread, &x), &want);
+}
+
 type One = fn(f32) -> f32;
 type Two = fn(f32, f32) -> f32;
 
@@ -130,13 +193,14 @@ type Two = fn(f32, f32) -> f32;
 fn functions_of_one_and_two_values() {
     // No value is zero: the quotients stay finite.
     let x = wave(24, 0.1).iter().map(|v| 4.0 * v).collect::<Vec<_>>();
-    let cases: [(Unary, One); 7] = [
+    let cases: [(Unary, One); 8] = [
         (Unary::Clamp { lo: -0.5, hi: 2.0 }, |v| v.clamp(-0.5, 2.0)),
         (Unary::Clamp { lo: 0.0, hi: f32::INFINITY }, |v| v.max(0.0)),
         (Unary::Sigmoid, |v| 1.0 / (1.0 + (-v).exp())),
         (Unary::Tanh, f32::tanh),
         (Unary::HardSwish, |v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
         (Unary::Abs, f32::abs),
+        (Unary::Power { exponent: 2.0 }, |v| v * v),
         (Unary::LeakyRelu { slope: 0.1 }, |v| if v < 0.0 { 0.1 * v } else { v }),
     ];
     for (unary, function) in cases {
