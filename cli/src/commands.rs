@@ -177,11 +177,16 @@ struct Embedded {
     val: Embeddings,
 }
 
-fn embed_data(run: &RunArgs, package: &Path, folder: &Path) -> Result<Embedded, CommandError> {
+/// `augment`: what is learned is seen from the mirror as well.
+fn embed_data(run: &RunArgs, package: &Path, folder: &Path, augment: bool) -> Result<Embedded, CommandError> {
     let data = Dataset::open(folder)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
-    let train = Embeddings::extract(&mut extractor, &data.train, || bar.inc(1))?;
+    let each = || bar.inc(1);
+    let train = match augment {
+        true => Embeddings::extract_augmented(&mut extractor, &data.train, each)?,
+        false => Embeddings::extract(&mut extractor, &data.train, each)?,
+    };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Embedded { data, extractor, train, val })

@@ -25,13 +25,42 @@ impl Embeddings {
         samples: &[Sample],
         mut each: impl FnMut(),
     ) -> Result<Self, Error> {
-        let dim = extractor.embedding_dim();
-        let mut all = Self { dim, values: Vec::new(), labels: Vec::new() };
-        for sample in samples {
-            let picture = Picture::open(&sample.path)?;
-            all.values.extend(extractor.embed(&picture.frame())?.iter());
-            all.labels.push(sample.class);
+        Self::with(extractor, samples, |extractor, picture| {
             each();
+            Ok(extractor.embed(&picture.frame())?.iter().collect())
+        })
+    }
+
+    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of its mirror image.
+    ///
+    /// One sample a picture, so that no sample is held out while its own mirror image is learned:
+    /// `augment.csv` beside `few_shot.csv` has what else was tried.
+    ///
+    /// # Errors
+    /// As [`Embeddings::extract`].
+    pub fn extract_augmented(
+        extractor: &mut Extractor,
+        samples: &[Sample],
+        mut each: impl FnMut(),
+    ) -> Result<Self, Error> {
+        Self::with(extractor, samples, |extractor, picture| {
+            each();
+            let own: Vec<f32> = extractor.embed(&picture.frame())?.iter().collect();
+            let mirrored = picture.mirrored();
+            let other = extractor.embed(&mirrored.frame())?;
+            Ok(own.iter().zip(other.iter()).map(|(a, b)| 0.5 * a + 0.5 * b).collect())
+        })
+    }
+
+    fn with(
+        extractor: &mut Extractor,
+        samples: &[Sample],
+        mut embed: impl FnMut(&mut Extractor, &Picture) -> Result<Vec<f32>, Error>,
+    ) -> Result<Self, Error> {
+        let mut all = Self { dim: extractor.embedding_dim(), values: Vec::new(), labels: Vec::new() };
+        for sample in samples {
+            all.values.extend(embed(extractor, &Picture::open(&sample.path)?)?);
+            all.labels.push(sample.class);
         }
         Ok(all)
     }

@@ -116,6 +116,7 @@ fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
         labels: [train.labels, val.labels].concat(),
         classes: found.classes.len(),
         views: Vec::new(),
+        means: None,
     }
 }
 

@@ -43,6 +43,11 @@ fn convert_inspect_verify_train_predict_eval_embed() {
         dir,
         &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
     );
+    let mirrored = ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
+    assert!(mirrored.contains("other pictures right"), "{mirrored}");
+    let (plain, mirrored) = (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
+    let (plain, mirrored) = (plain.unwrap(), mirrored.unwrap());
+    assert!(plain.len() == mirrored.len() && plain != mirrored, "as many samples, but others");
     let one = ["predict", "sprout.offshoot", "things.head", "data/train/key/1.png", "--heatmap", "heat.png"];
     ok(dir, &one);
     let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();

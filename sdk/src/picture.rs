@@ -56,6 +56,13 @@ impl Picture {
         Frame::rgb(self.width, self.height, &self.rgb).expect("checked when it was made")
     }
 
+    /// The picture with left and right exchanged.
+    pub fn mirrored(&self) -> Self {
+        let row = 3 * self.width as usize;
+        let rows = self.rgb.chunks_exact(row).flat_map(|row| row.chunks_exact(3).rev().flatten());
+        Self { rgb: rows.copied().collect(), ..*self }
+    }
+
     /// Columns.
     pub fn width(&self) -> u32 {
         self.width
@@ -69,5 +76,19 @@ impl Picture {
     /// Pixels, red, green, blue.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_exchanges_columns_and_keeps_rows() {
+        let rgb: Vec<u8> = (0..18).collect();
+        let picture = Picture::from_rgb(3, 2, rgb).unwrap();
+        let mirrored = picture.mirrored();
+        assert_eq!(mirrored.rgb(), [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
+        assert_eq!(mirrored.mirrored(), picture);
     }
 }

@@ -22,6 +22,8 @@ pub struct Data {
     pub classes: usize,
     /// The same pictures seen otherwise: what is taught besides, an array like `values` each.
     pub views: Vec<Vec<f32>>,
+    /// Teach the mean of them and of the picture itself instead of each: no array is wanted then.
+    pub means: Option<Vec<f32>>,
 }
 
 impl Data {
@@ -32,6 +34,22 @@ impl Data {
     /// The same picture seen otherwise.
     pub fn views(&self, i: usize) -> impl Iterator<Item = Embedding<'_>> {
         self.views.iter().map(move |view| Embedding::Float(&view[i * self.dim..][..self.dim]))
+    }
+
+    /// What is taught of a picture before its views.
+    pub fn taught(&self, i: usize) -> Embedding<'_> {
+        match &self.means {
+            Some(means) => Embedding::Float(&means[i * self.dim..][..self.dim]),
+            None => self.get(i),
+        }
+    }
+
+    /// Makes one embedding of each picture and its views.
+    pub fn average(&mut self) {
+        let views = std::mem::take(&mut self.views);
+        let share = 1.0 / (1 + views.len()) as f32;
+        let mean = |(i, x): (usize, &f32)| share * (x + views.iter().map(|view| view[i]).sum::<f32>());
+        self.means = Some(self.values.iter().enumerate().map(mean).collect());
     }
 
     /// Adds a copy with every value lost with probability `loss` and the others grown to make up.
@@ -103,7 +121,16 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let held = integers(split).into_iter().map(|s| s == 1).collect();
     let classes = labels.iter().max().ok_or("nothing in there")? + 1;
-    Ok(Data { name, dim: values.len() / labels.len(), values, labels, held, classes, views: Vec::new() })
+    Ok(Data {
+        name,
+        dim: values.len() / labels.len(),
+        values,
+        labels,
+        held,
+        classes,
+        views: Vec::new(),
+        means: None,
+    })
 }
 
 /// The numbers of one array.

@@ -26,7 +26,7 @@ use measure::{Cell, Strangers, cell, strangers, teach};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
-    let (mut views, mut drop_out) = (String::new(), 0.0);
+    let (mut views, mut average, mut drop_out) = (String::new(), false, 0.0);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--csv" => csv = arguments.next(),
             "--refit" => refit = true,
             "--views" => views = arguments.next().unwrap_or_default(),
+            "--average" => average = true,
             "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
             _ => files.push(argument),
         }
@@ -50,6 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for seed in 0..u64::from(drop_out > 0.0) * 4 {
             data.drop_out(drop_out, seed);
+        }
+        if average {
+            data.average();
         }
         if refit {
             speed(&data)?;

@@ -16,7 +16,7 @@ pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u
     let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
     for &i in picks {
-        head.add_sample(ids[data.labels[i]], data.get(i))?;
+        head.add_sample(ids[data.labels[i]], data.taught(i))?;
         for view in data.views(i) {
             head.add_sample(ids[data.labels[i]], view)?;
         }

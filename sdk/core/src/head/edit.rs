@@ -21,6 +21,10 @@ pub enum WhenFull {
     /// of a smaller class replaces one of a largest; one of a largest class replaces another of
     /// that class, or is itself left out, so that each ever shown is kept with the same
     /// probability. What looks like chance is a function of how many were shown.
+    ///
+    /// What is left out has no influence, so that merging and forgetting stay exact: a head of
+    /// class means, too, is one of the kept samples. `examples/herding.py` measures the
+    /// alternative.
     Reservoir = 1,
 }
 
