@@ -11,7 +11,11 @@ use crate::memory::{Slot, alive_at, alive_within};
 use crate::plan::Config;
 
 /// Pixels that a chain makes at a time, at least: weights are read once for each.
-const TILE_PIXELS: usize = 112;
+const TILE_PIXELS: usize = 48;
+
+/// And at most, where memory is no object: the largest live set has this many bytes for each.
+const SET_BYTES: usize = 8 << 10;
+const MOST_PIXELS: usize = 112;
 
 /// A node with what a kernel makes of it.
 #[derive(Clone, Copy)]
@@ -94,8 +98,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(window: &Window, expanded: Shape, output: Shape) -> Self {
-        let tile = TILE_PIXELS.div_ceil(output.w()).min(output.h());
+    fn new(window: &Window, expanded: Shape, output: Shape, live_set: usize) -> Self {
+        let pixels = (live_set / SET_BYTES).clamp(TILE_PIXELS, MOST_PIXELS);
+        let tile = pixels.div_ceil(output.w()).min(output.h());
         let rows = (tile - 1) * usize::from(window.stride[0]) + window.extent(0);
         Self { expanded: rows.min(expanded.h()), tile }
     }
@@ -117,7 +122,7 @@ fn try_chain(
         return false;
     }
     let expand = first.filter(|f| matches!(f.work, Work::Rows { .. }) && depthwise.follows(f, slots));
-    let kept = Kept::new(&window, depthwise.input, project.output);
+    let kept = Kept::new(&window, depthwise.input, project.output, live_set);
     let threads = usize::from(config.threads.get());
     let ring = |link: &Link, rows: usize| {
         (rows * link.output.row_elements()).next_multiple_of(Slot::ALIGN) * threads

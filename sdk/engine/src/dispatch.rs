@@ -192,8 +192,9 @@ pub(crate) fn run(
     arena: Arena<'_>,
     [part, seat]: [Part; 2],
 ) {
-    let done = by_isa!(isa, kernel => Run { kernel, packed, arena, part, seat }.steps(steps), false);
-    if !done && part.index == 0 {
-        run::portable(&steps[0], weights, arena);
-    }
+    by_isa!(
+        isa,
+        kernel => Run { kernel, packed, arena, part, seat }.steps(steps, weights),
+        run::portable(&steps[0], weights, arena, part)
+    );
 }

@@ -164,7 +164,7 @@ pub(crate) fn place(
 
 /// The map whose pool is all but the end of the network. It is kept, so that one can see after a run
 /// where the output came from; what follows the pool is a vector or two, which hardly needs its room.
-fn last_pooled(graph: &Graph<'_>, range: core::ops::Range<usize>) -> Option<TensorId> {
+fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
     let nodes = graph.nodes().skip(range.start).take(range.len());
     nodes.fold(None, |map, (id, node)| match node.op {
         Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),

@@ -1,9 +1,11 @@
 //! The operations, each in a file of its own, in portable Rust.
 
+use core::ops::Range;
+
 use offshoot_core::graph::Window;
 
 use crate::pack::word;
-use crate::step::{Step, StepOp, Value};
+use crate::step::{Step, StepOp};
 
 mod add;
 mod conv;
@@ -13,27 +15,72 @@ mod multiply;
 mod pool;
 mod table;
 
-/// Runs one step.
-pub(crate) fn run(step: &Step, weights: &[u8], arena: &mut [i8]) {
-    let (a, out) = (&step.a, &step.out);
+/// Codes that [`Codes`] hands over at a time.
+pub(crate) const BLOCK: usize = 256;
+
+/// Where element by element operations read and write; operands and result may lie in one place.
+pub(crate) trait Codes {
+    /// Copies codes of the arena from `at` on.
+    fn read(&self, at: usize, codes: &mut [i8]);
+    /// Puts codes of a result where they belong.
+    fn write(&mut self, at: usize, codes: &[i8]);
+}
+
+/// What a step can be divided into for several threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Division {
+    /// Nothing: one thread does it.
+    Whole,
+    /// Codes one by one, read and written by way of [`Codes`].
+    Codes,
+    /// So many codes that belong together, of a result that shares no byte with its operand.
+    Groups(usize),
+}
+
+/// How a step can be divided.
+pub(crate) fn division(step: &Step) -> Division {
     match step.op {
-        StepOp::Nothing => {}
-        StepOp::Add { a: affine, b, clamp } => add::add(arena, [a, &step.b, out], affine, b, clamp),
-        StepOp::Table { table } => table::table(arena, table.codes(weights), a, out),
-        StepOp::Multiply { multiplier, clamp } => {
-            multiply::multiply(arena, [a, &step.b, out], multiplier, clamp);
-        }
-        op => {
-            let [x, y] = arena
-                .get_disjoint_mut([a.range(), out.range()])
-                .expect("planned: an operand and its result never share bytes");
-            one_operand(op, weights, (a, x), (out, y));
-        }
+        StepOp::Add { .. } | StepOp::Table { .. } | StepOp::Multiply { .. } => Division::Codes,
+        StepOp::AveragePool { .. } | StepOp::MaxPool { .. } => Division::Groups(1),
+        StepOp::Map { .. } => Division::Groups(step.out.shape.c()),
+        _ => Division::Whole,
     }
 }
 
-fn one_operand(op: StepOp, weights: &[u8], (a, x): (&Value, &[i8]), (out, y): (&Value, &mut [i8])) {
-    match op {
+/// The codes `range` of the result of a step that divides into [`Division::Codes`].
+#[inline(always)] // compiled for the instruction set that asks
+pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mut impl Codes) {
+    let values = [&step.a, &step.b, &step.out];
+    match step.op {
+        StepOp::Add { a, b, clamp } => add::add(codes, values, a, b, clamp, range),
+        StepOp::Table { table } => table::table(codes, table.codes(weights), values, range),
+        StepOp::Multiply { multiplier, clamp } => multiply::multiply(codes, values, multiplier, clamp, range),
+        _ => {}
+    }
+}
+
+/// The codes `range` of the result of a step that divides into [`Division::Groups`].
+#[inline(always)] // as above
+pub(crate) fn groups(step: &Step, x: &[i8], range: Range<usize>, y: &mut [i8]) {
+    let (a, out) = (&step.a, &step.out);
+    match step.op {
+        StepOp::AveragePool { window, include_pad, multiplier, clamp } => {
+            pool::average(&pool::Average { window, include_pad, multiplier, clamp }, a, x, out, range, y);
+        }
+        StepOp::MaxPool { window } => pool::max(&window, a, x, out, range, y),
+        StepOp::Map { affine, clamp, at } => {
+            let pixels = range.start / out.shape.c()..range.end / out.shape.c();
+            let (from, c) = (pixels.start * a.shape.c(), a.shape.c());
+            moves::map(affine, clamp, at, c, &x[from..pixels.end * c], out.shape.c(), y);
+        }
+        _ => {}
+    }
+}
+
+/// A step that does not divide.
+pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
+    let (a, out) = (&step.a, &step.out);
+    match step.op {
         StepOp::Conv { window, groups, weights: w, bias, mantissas, shift, clamp } => {
             let requant = Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
             conv::conv(&conv::Layer { window, groups, weights: w.codes(weights), requant }, a, x, out, y);
@@ -42,17 +89,12 @@ fn one_operand(op: StepOp, weights: &[u8], (a, x): (&Value, &[i8]), (out, y): (&
             let requant = Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
             depthwise::depthwise(&window, w.codes(weights), &requant, a, x, out, y);
         }
-        StepOp::AveragePool { window, include_pad, multiplier, clamp } => {
-            pool::average(&pool::Average { window, include_pad, multiplier, clamp }, a, x, out, y);
-        }
-        StepOp::MaxPool { window } => pool::max(&window, a, x, out, y),
-        StepOp::Map { affine, clamp, at } => moves::map(affine, clamp, at, a, x, out, y),
         StepOp::Pad { top, left } => moves::pad(top, left, a, x, out, y),
         StepOp::Flatten => moves::flatten(a, x, y),
         StepOp::Permute(permutation) => moves::permute(&permutation, x, y),
         StepOp::Slice(slice) => moves::slice(slice, a, x, out, y),
         StepOp::Upsample { factor } => moves::upsample(factor, a, x, y),
-        StepOp::Nothing | StepOp::Add { .. } | StepOp::Table { .. } | StepOp::Multiply { .. } => {}
+        _ => {}
     }
 }
 
@@ -82,7 +124,7 @@ impl Requant<'_> {
 /// The taps of a window that lie inside the map, along one axis: kernel indices `taps`, of which
 /// the first reads position `start`.
 pub(crate) struct Inside {
-    pub taps: core::ops::Range<usize>,
+    pub taps: Range<usize>,
     pub start: usize,
 }
 

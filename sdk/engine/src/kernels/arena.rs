@@ -21,10 +21,6 @@ impl<'a> Arena<'a> {
         Self { base: arena.as_mut_ptr(), len: arena.len(), borrow: PhantomData }
     }
 
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
     /// Where a range begins.
     ///
     /// # Panics

@@ -58,6 +58,16 @@ impl Kernel for Avx2 {
         // SAFETY: `cells` has two bytes per code; `self` proves AVX2.
         unsafe { widen(codes, cells.as_mut_ptr()) }
     }
+
+    #[inline]
+    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2")]
+        fn with<R>(code: impl FnOnce() -> R) -> R {
+            code()
+        }
+        // SAFETY: `self` proves the instructions.
+        unsafe { with(code) }
+    }
 }
 
 /// The head of a panel: where accumulators begin, and what they are multiplied with.

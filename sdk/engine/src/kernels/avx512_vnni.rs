@@ -60,6 +60,16 @@ impl Kernel for Avx512Vnni {
         // SAFETY: as above.
         unsafe { sum(job) }
     }
+
+    #[inline]
+    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn with<R>(code: impl FnOnce() -> R) -> R {
+            code()
+        }
+        // SAFETY: `self` proves the instructions.
+        unsafe { with(code) }
+    }
 }
 
 /// What 16 accumulators are multiplied with.

@@ -47,6 +47,16 @@ impl Kernel for AvxVnni {
         // SAFETY: as above.
         unsafe { avx2::sum(job) }
     }
+
+    #[inline]
+    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2,avxvnni")]
+        fn with<R>(code: impl FnOnce() -> R) -> R {
+            code()
+        }
+        // SAFETY: `self` proves the instructions.
+        unsafe { with(code) }
+    }
 }
 
 /// # Safety

@@ -128,6 +128,12 @@ pub(crate) trait Kernel: Copy {
         cells[..codes.len()].copy_from_slice(codes);
     }
 
+    /// Runs portable code, compiled for this instruction set where it is inlined.
+    #[inline]
+    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+        code()
+    }
+
     /// # Safety
     /// As [`Kernel::rows`], for `cells` in place of `out`; neither overlaps the other.
     #[inline]

@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::drive::{self, Layer, Map, Target};
 use super::job::{Kernel, Tail};
 use crate::memory::Slot;
+use crate::ops::{self, Codes, Division};
 use crate::step::{Span, Step, StepOp, Value};
 
 /// Below that many tiles for each thread, threads share channels in place of pixels: every tile of
@@ -33,10 +34,51 @@ impl Part {
     }
 }
 
-/// One step, in portable code, by one thread while the others wait.
-pub(crate) fn portable(step: &Step, weights: &[u8], arena: Arena<'_>) {
-    // SAFETY: steps are separated by a barrier, and no other part does anything in this one.
-    crate::ops::run(step, weights, unsafe { arena.write(0..arena.len()) });
+/// A part of a step in portable code.
+#[inline(always)] // compiled for the instruction set that asks
+pub(crate) fn portable(step: &Step, weights: &[u8], arena: Arena<'_>, part: Part) {
+    let (x, out) = (step.a.range(), step.out.range());
+    match ops::division(step) {
+        // SAFETY: steps are separated, so that the other threads do nothing in this one; the plan puts
+        // operand and result apart, as such steps need.
+        Division::Whole if part.index == 0 && !matches!(step.op, StepOp::Nothing) => unsafe {
+            ops::whole(step, weights, arena.read(x), arena.write(out));
+        },
+        Division::Whole => {}
+        Division::Codes => ops::codes(step, weights, part.of(out.len()), &mut Own { arena }),
+        Division::Groups(size) => {
+            let groups = part.of(out.len() / size);
+            let range = groups.start * size..groups.end * size;
+            // SAFETY: as above, and each part has codes of its own.
+            unsafe {
+                let y = arena.write(out.start + range.start..out.start + range.end);
+                ops::groups(step, arena.read(x), range, y);
+            }
+        }
+    }
+}
+
+/// The arena as one part of an element by element operation uses it.
+struct Own<'a> {
+    arena: Arena<'a>,
+}
+
+impl Codes for Own<'_> {
+    #[inline(always)] // as above
+    fn read(&self, at: usize, codes: &mut [i8]) {
+        let from = self.arena.slice(at..at + codes.len());
+        // SAFETY: `slice` checked it. Other threads write their own codes of the result, which are
+        // other bytes than this part's operands: these lie apart from the result, or exactly under
+        // this part of it.
+        unsafe { codes.as_mut_ptr().copy_from_nonoverlapping(from, codes.len()) };
+    }
+
+    #[inline(always)] // as above
+    fn write(&mut self, at: usize, codes: &[i8]) {
+        let to = self.arena.slice(at..at + codes.len());
+        // SAFETY: as above; these codes of the result are this part's own.
+        unsafe { to.copy_from_nonoverlapping(codes.as_ptr(), codes.len()) };
+    }
 }
 
 /// A kernel at work on its part.
@@ -50,25 +92,25 @@ pub(crate) struct Run<'a, K> {
 }
 
 impl<K: Kernel> Run<'_, K> {
-    /// Steps that run together: one, or a chain. Whether the kernel had an answer; if not, the arena
-    /// is as it was.
-    pub fn steps(&self, steps: &[Step]) -> bool {
+    /// Steps that run together: one, or a chain.
+    pub fn steps(&self, steps: &[Step], weights: &[u8]) {
         match steps {
-            [step] => self.step(step),
+            [step] => self.step(step, weights),
             [depthwise, project] => self.chain(None, depthwise, project),
             [expand, depthwise, project] => self.chain(Some(expand), depthwise, project),
             _ => unreachable!("planned: three steps at most"),
         }
     }
 
-    fn step(&self, step: &Step) -> bool {
+    fn step(&self, step: &Step, weights: &[u8]) {
         let (part, shape) = (self.part, step.out.shape);
         if let StepOp::Add { a, b, clamp } = step.op {
             let values = [&step.a, &step.b, &step.out];
-            drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
-            return true;
+            return drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
         }
-        let Some(layer) = self.layer(step) else { return false };
+        let Some(layer) = self.layer(step) else {
+            return self.kernel.compiled(|| portable(step, weights, self.arena, part));
+        };
         let mut pixels = 0..shape.h() * shape.w();
         let panels = self.panels(step);
         if panels.is_none() {
@@ -81,7 +123,6 @@ impl<K: Kernel> Run<'_, K> {
             let input = Map::whole(&step.a, self.arena.read(step.a.range()));
             self.pixels(step, &layer, &input, (pixels, panels), at);
         }
-        true
     }
 
     /// The panels of this part, where pixels are too few to be shared.
@@ -108,8 +149,8 @@ impl<K: Kernel> Run<'_, K> {
     /// Steps that hand each other rows, so that the maps between them never exist as a whole: an
     /// inverted residual's expansion, depthwise and projection, or the last two
     /// (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and rows that
-    /// windows share are kept instead of computed again). Always has an answer.
-    fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) -> bool {
+    /// windows share are kept instead of computed again).
+    fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) {
         let tile = Ring::new(depthwise, self.seat);
         let ring = expand.map(|step| (step, Ring::new(step, self.seat)));
         let window = self.layer(depthwise).expect("planned: a layer of a kernel").window;
@@ -134,7 +175,6 @@ impl<K: Kernel> Run<'_, K> {
                 self.rows(project, &tile.map(self.arena, start), start..end, at);
             }
         }
-        true
     }
 
     /// Rows of an expansion from `next` to `last` into the ring.

@@ -1,27 +1,35 @@
 //! Sum of two maps.
 
+use core::ops::Range;
+
 use offshoot_core::graph::{Affine, Clamp};
 use offshoot_core::quant::shift_down;
 
+use super::{BLOCK, Codes};
 use crate::step::Value;
 
-/// Codes summed at a time.
-const BLOCK: usize = 256;
-
-pub(super) fn add(arena: &mut [i8], values: [&Value; 3], affine: Affine, factor: i16, clamp: Clamp) {
+#[inline(always)] // compiled for the instruction set that asks
+pub(super) fn add(
+    codes: &mut impl Codes,
+    values: [&Value; 3],
+    affine: Affine,
+    factor: i16,
+    clamp: Clamp,
+    range: Range<usize>,
+) {
     let [a, b, out] = values;
     let sum = |x: i8, y: i8| {
         let acc = i32::from(x) * i32::from(affine.factor) + i32::from(y) * i32::from(factor) + affine.offset;
         shift_down(acc, affine.shift, clamp.lo, clamp.hi)
     };
-    // Through small buffers, because the result may lie where an operand does.
     let (mut x, mut y) = ([0i8; BLOCK], [0i8; BLOCK]);
-    for start in (0..out.shape.elements()).step_by(BLOCK) {
-        let len = BLOCK.min(out.shape.elements() - start);
-        x[..len].copy_from_slice(&arena[a.offset + start..][..len]);
-        y[..len].copy_from_slice(&arena[b.offset + start..][..len]);
-        for ((z, &x), &y) in arena[out.offset + start..][..len].iter_mut().zip(&x).zip(&y) {
-            *z = sum(x, y);
+    for start in range.clone().step_by(BLOCK) {
+        let len = BLOCK.min(range.end - start);
+        codes.read(a.offset + start, &mut x[..len]);
+        codes.read(b.offset + start, &mut y[..len]);
+        for (x, &y) in x[..len].iter_mut().zip(&y[..len]) {
+            *x = sum(*x, y);
         }
+        codes.write(out.offset + start, &x[..len]);
     }
 }

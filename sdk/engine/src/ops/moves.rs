@@ -4,14 +4,14 @@ use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
 use crate::step::Value;
 
-/// Codes through an affine map into the channels from `at` on.
-pub(super) fn map(affine: Affine, clamp: Clamp, at: usize, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
+/// Pixels of `from` codes through an affine map into the channels from `at` on of pixels of `to`.
+#[inline(always)] // compiled for the instruction set that asks
+pub(super) fn map(affine: Affine, clamp: Clamp, at: usize, from: usize, x: &[i8], to: usize, y: &mut [i8]) {
     // 256 codes can only become 256 others.
     let mut table = [0i8; 256];
     for (code, slot) in (i8::MIN..=i8::MAX).zip(&mut table) {
         *slot = affine.apply(code, clamp);
     }
-    let (from, to) = (a.shape.c(), out.shape.c());
     for (pixel, values) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
         for (code, &value) in pixel[at..at + from].iter_mut().zip(values) {
             *code = table[(i16::from(value) + 128) as usize];

@@ -1,5 +1,7 @@
 //! Average and max pools.
 
+use core::ops::Range;
+
 use offshoot_core::graph::{Clamp, Window};
 use offshoot_core::{Multiplier, quant};
 
@@ -17,40 +19,71 @@ pub(super) struct Average {
     pub clamp: Clamp,
 }
 
-pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
-    let channels = out.shape.c();
-    for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
+/// The codes `range` of the result.
+#[inline(always)] // compiled for the instruction set that asks
+pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
+    pixels(out.shape.c(), range, y, |index, first, codes| {
         let (rows, cols) = inside(&layer.window, index, a, out);
         let seen = rows.taps.len() * cols.taps.len();
         let divisor = if layer.include_pad { layer.window.taps() } else { seen } as i64;
         let mantissa = ((i64::from(layer.multiplier.mantissa) + divisor / 2) / divisor) as i32;
         let multiplier = Multiplier { mantissa, ..layer.multiplier };
-        for (block, codes) in pixel.chunks_mut(BLOCK).enumerate() {
+        for (block, codes) in codes.chunks_mut(BLOCK).enumerate() {
             let mut sums = [-(seen as i32) * a.zero(); BLOCK];
+            // 16 bits hold as many codes as are summed before they are added up.
+            let (mut parts, mut count) = ([0i16; BLOCK], 0);
             positions(&layer.window, (&rows, &cols), a, |at| {
-                let values = &x[at + block * BLOCK..][..codes.len()];
-                for (sum, &value) in sums.iter_mut().zip(values) {
-                    *sum += i32::from(value);
+                let values = &x[at + first + block * BLOCK..][..codes.len()];
+                for (part, &value) in parts.iter_mut().zip(values) {
+                    *part += i16::from(value);
+                }
+                count += 1;
+                if count == i16::MAX / 128 {
+                    flush(&mut sums, &mut parts);
+                    count = 0;
                 }
             });
+            flush(&mut sums, &mut parts);
             for (code, acc) in codes.iter_mut().zip(sums) {
                 let (zero, clamp) = (out.quant.zero_point, layer.clamp);
                 *code = quant::requantize(acc, multiplier, zero, clamp.lo, clamp.hi);
             }
         }
+    });
+}
+
+#[inline(always)] // as above
+fn flush(sums: &mut [i32; BLOCK], parts: &mut [i16; BLOCK]) {
+    for (sum, part) in sums.iter_mut().zip(parts) {
+        *sum += i32::from(core::mem::take(part));
     }
 }
 
-pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
-    let channels = out.shape.c();
-    for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
+/// The codes `range` of the result.
+#[inline(always)] // as above
+pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
+    pixels(out.shape.c(), range, y, |index, first, codes| {
         let (rows, cols) = inside(window, index, a, out);
-        pixel.fill(i8::MIN);
+        codes.fill(i8::MIN);
         positions(window, (&rows, &cols), a, |at| {
-            for (code, &value) in pixel.iter_mut().zip(&x[at..at + channels]) {
+            let values = &x[at + first..][..codes.len()];
+            for (code, &value) in codes.iter_mut().zip(values) {
                 *code = (*code).max(value);
             }
         });
+    });
+}
+
+/// Calls `each` with every pixel that has codes in `range`: its index, the first channel, the codes.
+#[inline(always)] // as above
+fn pixels(channels: usize, range: Range<usize>, y: &mut [i8], mut each: impl FnMut(usize, usize, &mut [i8])) {
+    let (mut at, mut rest) = (range.start, y);
+    while at < range.end {
+        let first = at % channels;
+        let (codes, later) = rest.split_at_mut((channels - first).min(range.end - at));
+        at += codes.len();
+        each((at - 1) / channels, first, codes);
+        rest = later;
     }
 }
 
@@ -60,6 +93,7 @@ fn inside(window: &Window, index: usize, a: &Value, out: &Value) -> (Inside, Ins
 }
 
 /// Calls `each` with the first byte of every pixel under the window.
+#[inline(always)] // as above
 fn positions(window: &Window, (rows, cols): (&Inside, &Inside), a: &Value, mut each: impl FnMut(usize)) {
     let [dy, dx] = window.dilation.map(usize::from);
     for i in 0..rows.taps.len() {
