@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::{ok, pictures, refused, sprout};
 use offshoot_simulator::Object;
@@ -43,6 +44,22 @@ fn convert_inspect_verify_train_predict_eval_embed() {
         dir,
         &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
     );
+    mirrors_and_heat(dir);
+    let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
+    assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
+    let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
+    assert!(text.contains("softmax") && text.contains("ncm") && text.contains("21 others"), "{text}");
+    let text = ok(
+        dir,
+        &["eval", "sprout.offshoot", "data/val", "--shots", "2", "--draws", "3", "--head", "softmax"],
+    );
+    assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
+
+    embeddings_for_notebooks(dir);
+}
+
+/// Mirror images are learned, and what an answer came from is drawn.
+fn mirrors_and_heat(dir: &Path) {
     let mirrored = ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
     assert!(mirrored.contains("other pictures right"), "{mirrored}");
     let (plain, mirrored) = (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
@@ -55,16 +72,10 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     assert!(heat.width() == 480 && warm > 0 && warm < heat.pixels().len() / 2, "{} {warm}", heat.width());
     let two = [&one[..], &["data/val/key/1.png"]].concat();
     refused(dir, &two, &["--heatmap", "2 were given"]);
-    let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
-    assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
-    let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
-    assert!(text.contains("softmax") && text.contains("ncm") && text.contains("21 others"), "{text}");
-    let text = ok(
-        dir,
-        &["eval", "sprout.offshoot", "data/val", "--shots", "2", "--draws", "3", "--head", "softmax"],
-    );
-    assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
+}
 
+/// 36 pictures as an archive of numpy and as JSON.
+fn embeddings_for_notebooks(dir: &Path) {
     ok(dir, &["embed", "sprout.offshoot", "data", "--npz", "e.npz", "--json", "e.json"]);
     refused(dir, &["embed", "sprout.offshoot", "data"], &["--output", "required"]);
     let bytes = fs::read(dir.join("e.npz")).unwrap();

@@ -33,7 +33,7 @@ impl Extractor {
         let linear = head.linear()?;
         let mut row = vec![0.0; self.embedding_dim()];
         linear.against_others(class, &mut row)?;
-        let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(&self.package().graph(), row))
+        let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(self.package().graph(), row))
         else {
             return Ok(None);
         };
