@@ -2,8 +2,9 @@
 //!
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
 //! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
-//! the same time occupies; from both ends in the order of time where that is better. Sums saturate: a network that no address space holds gets an arena that
-//! no allocation can give, not one that is too small. A sum overwrites an operand nobody reads
+//! the same time occupies; from both ends in the order of time where that is better. Sums saturate:
+//! a network that no address space holds gets an arena that no allocation can give, not one that is
+//! too small. A sum overwrites an operand nobody reads
 //! afterwards. The scratch of a step is placed like a tensor that lives in it alone.
 
 use core::ops::Range;
@@ -189,8 +190,8 @@ fn reuse_operand(slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
 /// Places all slots; gives the end of the last.
 ///
 /// The largest first, each as low as it can be; if that takes more than what is alive together,
-/// perhaps in the order of their beginnings, those that stay first, from both ends of that: so maps that follow each other
-/// without branches leave no gaps.
+/// perhaps in the order of their beginnings, those that stay longest first, from both ends of that:
+/// so maps that follow each other without branches leave no gaps.
 fn assign(slots: &mut [Slot], bound: usize) -> usize {
     let arena = assign_by(slots, |s| s.bytes, lowest_gap);
     if arena <= bound {
