@@ -24,7 +24,7 @@ pub struct Cli {
 pub enum Command {
     /// Turn an ONNX model into a package.
     Convert(ConvertArgs),
-    /// Print what is in a package.
+    /// Print what is in a package, or where a model can be cut.
     Inspect(InspectArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     Verify(PackageArgs),
@@ -118,11 +118,14 @@ pub struct PackageArgs {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The package.
+    /// The package, or an ONNX model.
     pub package: PathBuf,
-    /// List every layer.
+    /// List every layer; of a model every place to cut.
     #[arg(long)]
     pub layers: bool,
+    /// Input size where the model leaves it open.
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
+    pub size: Option<(u32, u32)>,
 }
 
 /// How packages are run.

@@ -229,6 +229,12 @@ impl Source {
         })
     }
 
+    /// Whether a node of the model gives a tensor of this name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        let nodes = self.proto.graph.iter().flat_map(|g| &g.node);
+        nodes.flat_map(|n| &n.output).any(|output| output == name)
+    }
+
     /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.proto.metadata_props.iter().find(|p| p.key == key).map(|p| p.value.as_str())

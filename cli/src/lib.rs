@@ -10,6 +10,7 @@ pub mod calibrate;
 pub mod cluster;
 pub mod commands;
 pub mod convert;
+pub mod cuts;
 pub mod data;
 pub mod embeddings;
 pub mod emit;

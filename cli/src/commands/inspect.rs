@@ -6,9 +6,15 @@ use offshoot_core::preprocess::Resize;
 
 use super::{CommandError, hex};
 use crate::args::InspectArgs;
+use crate::cuts::{candidates, last_of_each_shape};
+use crate::guard::quietly;
+use crate::import::Source;
 use crate::report::{bytes, millions};
 
 pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
+    if args.package.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+        return model(args);
+    }
     let extractor = Extractor::open(&args.package)?;
     let package = extractor.package();
     let (manifest, graph) = (package.manifest(), package.graph());
@@ -56,6 +62,25 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
                 node.name
             );
         }
+    }
+    Ok(())
+}
+
+/// A model's places to cut, up to the one that `convert` would take.
+fn model(args: &InspectArgs) -> Result<(), CommandError> {
+    let source = Source::open(&args.package)?;
+    let imported = quietly(|| source.import(None, args.size)).unwrap_or_else(|p| Err(source.analyse(p)))?;
+    println!("{}", args.package.display());
+    println!("  input          {}", imported.model.layers[0].shape);
+    println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
+    let mut found = candidates(&imported.model, |name| source.has_tensor(name));
+    if !args.layers {
+        found = last_of_each_shape(&found);
+    }
+    println!("\n  {:>14} {:>12} {:>24}  --cut", "map", "MACs", "int8 weights");
+    for c in found {
+        let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
+        println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
     }
     Ok(())
 }
