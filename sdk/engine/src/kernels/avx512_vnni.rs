@@ -10,7 +10,7 @@ use core::hint::black_box;
 use offshoot_core::graph::Clamp;
 
 use super::avx512_taps;
-use super::job::{Kernel, Rows, Sum, Tail, Taps};
+use super::job::{self, Kernel, Rows, Sum, Tail, Taps};
 use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
@@ -22,7 +22,10 @@ pub(super) const WIDE: usize = 4 * PANEL;
 
 /// Proof that the processor has AVX-512 with VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Avx512Vnni(());
+pub(crate) struct Avx512Vnni {
+    /// Whether it permutes bytes too.
+    vbmi: bool,
+}
 
 impl Avx512Vnni {
     pub fn detect() -> Option<Self> {
@@ -36,7 +39,11 @@ impl Avx512Vnni {
             target_feature = "avx512bw",
             target_feature = "avx512vl"
         ));
-        has.then_some(Self(()))
+        #[cfg(feature = "std")]
+        let vbmi = std::arch::is_x86_feature_detected!("avx512vbmi");
+        #[cfg(not(feature = "std"))]
+        let vbmi = cfg!(target_feature = "avx512vbmi");
+        has.then_some(Self { vbmi })
     }
 }
 
@@ -60,6 +67,16 @@ impl Kernel for Avx512Vnni {
     unsafe fn sum(self, job: &Sum) {
         // SAFETY: as above.
         unsafe { sum(job) }
+    }
+
+    #[inline]
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        if self.vbmi {
+            // SAFETY: the processor has the instructions.
+            unsafe { look_up(table, codes) }
+        } else {
+            job::look_up(table, codes);
+        }
     }
 
     #[inline]
@@ -359,6 +376,25 @@ unsafe fn sum(job: &Sum) {
             ];
             let [low, high] = [0, 2].map(|i| _mm512_packs_epi32(wide[i], wide[i + 1]));
             store(clamped(low, high, job.clamp), job.out.add(at), left);
+        }
+    }
+}
+
+/// Each half of the table lies in two registers, which `VPERMI2B` looks up together.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    let quarters = table.as_chunks::<WIDE>().0;
+    // SAFETY: four times 64 entries.
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(quarters[i].as_ptr().cast()) });
+    for codes in codes.chunks_mut(WIDE) {
+        let (mask, at) = (first(codes.len()), codes.as_mut_ptr());
+        // SAFETY: no byte beyond the slice is read or written.
+        unsafe {
+            let x = _mm512_maskz_loadu_epi8(mask, at);
+            // The table begins with -128: bits 0 to 6 are the same, the sign says which half.
+            let (low, high) = (_mm512_permutex2var_epi8(a, x, b), _mm512_permutex2var_epi8(c, x, d));
+            let y = _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), high, low);
+            _mm512_mask_storeu_epi8(at, mask, y);
         }
     }
 }

@@ -128,6 +128,12 @@ pub(crate) trait Kernel: Copy {
         cells[..codes.len()].copy_from_slice(codes);
     }
 
+    /// Puts `table[code + 128]` in the place of each code.
+    #[inline]
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        look_up(table, codes);
+    }
+
     /// Runs portable code, compiled for this instruction set where it is inlined.
     #[inline]
     fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
@@ -151,6 +157,14 @@ pub(crate) trait Kernel: Copy {
             };
             self.widen(codes, cells);
         }
+    }
+}
+
+/// [`Kernel::look_up`] one by one.
+#[inline]
+pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    for code in codes {
+        *code = table[usize::from(*code as u8 ^ 0x80)];
     }
 }
 
