@@ -10,7 +10,7 @@ use core::hint::black_box;
 use offshoot_core::graph::Clamp;
 
 use super::avx512_taps;
-use super::job::{self, Kernel, Rows, Sum, Tail, Taps};
+use super::job::{self, Code, Kernel, Rows, Sum, Tail, Taps};
 use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
@@ -80,10 +80,10 @@ impl Kernel for Avx512Vnni {
     }
 
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+    fn compiled(self, code: impl Code) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn with<R>(code: impl FnOnce() -> R) -> R {
-            code()
+        fn with(code: impl Code) {
+            code.run();
         }
         // SAFETY: `self` proves the instructions.
         unsafe { with(code) }

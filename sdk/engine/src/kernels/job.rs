@@ -92,6 +92,13 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
+/// Portable code that can be compiled for an instruction set: what is not a closure can be told to be
+/// inlined, and is then compiled as its caller is.
+pub(crate) trait Code {
+    /// Implementations are `#[inline(always)]`.
+    fn run(self);
+}
+
 /// The heavy work of one instruction set. A value proves that the processor has it.
 ///
 /// Kernels read and write no byte beyond what a job names.
@@ -134,10 +141,10 @@ pub(crate) trait Kernel: Copy {
         look_up(table, codes);
     }
 
-    /// Runs portable code, compiled for this instruction set where it is inlined.
+    /// Runs portable code, compiled for this instruction set.
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
-        code()
+    fn compiled(self, code: impl Code) {
+        code.run();
     }
 
     /// # Safety

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::arena::Arena;
 use super::drive::{self, Layer, Map, Target};
-use super::job::{Kernel, Tail};
+use super::job::{Code, Kernel, Tail};
 use crate::memory::Slot;
 use crate::ops::{self, Codes, Division};
 use crate::step::{Span, Step, StepOp, Value};
@@ -93,6 +93,21 @@ impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
     }
 }
 
+/// The same with a kernel's look-ups, compiled for it.
+struct Portable<'a, K> {
+    run: &'a Run<'a, K>,
+    step: &'a Step,
+    weights: &'a [u8],
+}
+
+impl<K: Kernel> Code for Portable<'_, K> {
+    #[inline(always)]
+    fn run(self) {
+        let Run { kernel, arena, part, .. } = *self.run;
+        portable(self.step, self.weights, arena, part, |table, codes| kernel.look_up(table, codes));
+    }
+}
+
 /// A kernel at work on its part.
 pub(crate) struct Run<'a, K> {
     pub kernel: K,
@@ -121,8 +136,7 @@ impl<K: Kernel> Run<'_, K> {
             return drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
         }
         let Some(layer) = self.layer(step) else {
-            let look_up = |table: &_, codes: &mut _| self.kernel.look_up(table, codes);
-            return self.kernel.compiled(|| portable(step, weights, self.arena, part, look_up));
+            return self.kernel.compiled(Portable { run: self, step, weights });
         };
         let mut pixels = 0..shape.h() * shape.w();
         let panels = self.panels(step);
