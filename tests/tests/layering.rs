@@ -56,7 +56,6 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
 const GUARDED: [(&str, &[&str]); 5] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
-    ("tract-onnx-opl", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
     ("embedded-graphics", &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator"]),
     ("memmap2", &["offshoot"]),
