@@ -172,6 +172,29 @@ fn a_map_is_pooled_wherever_its_channels_are() {
     }
 }
 
+/// Attention over the pixels, by the picture's own features.
+#[test]
+fn products_of_two_computed_matrices() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 4, 4]).weights("q", &[8, 8]).weights("d", &[8, 7]).whole("rows", &[1, 8, 12]);
+    graph
+        .node("Conv", "conv", &["x", "w"], &[("strides", &[4, 4])])
+        .node("Reshape", "planes", &["conv", "rows"], &[])
+        .node("Transpose", "tokens", &["planes"], &[("perm", &[0, 2, 1])])
+        .node("MatMul", "queries", &["tokens", "q"], &[])
+        .node("MatMul", "scores", &["queries", "planes"], &[])
+        .node("Softmax", "shares", &["scores"], &[])
+        .number("axis", -1)
+        .node("MatMul", "mixed", &["shares", "tokens"], &[])
+        .node("ReduceMean", "mean", &["mixed"], &[("axes", &[1])])
+        .number("keepdims", 0)
+        .node("MatMul", "logits", &["mean", "d"], &[]);
+    let model = graph.model(13);
+    assert!(converted(&model, true).unwrap().report.difference < 1e-4);
+    let report = converted(&model, false).unwrap().report;
+    assert!(report.precision == Precision::Mixed && report.cosine_min > 0.98, "{report}");
+}
+
 /// Several tensors at once, each pooled in every way; the source model's values say what it must be.
 #[test]
 fn several_cuts_and_every_pool() {
