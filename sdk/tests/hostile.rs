@@ -172,7 +172,7 @@ fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
         1 => {
             let (axis, from) = (random.below(4), random.pick(&[0, 1, 2, u32::MAX]));
             let mut part: [u32; 3] = input.dims().map(|n| n as u32);
-            if let Some(length) = part.get_mut(axis as usize) {
+            if let Some(length) = part.get_mut(axis) {
                 *length = length.saturating_sub(from);
             }
             let op = Int8Op::Slice(Slice { axis: axis as u8, from });
