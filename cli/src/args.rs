@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
 use offshoot_engine::Target;
 
+use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
@@ -66,9 +67,13 @@ pub struct ConvertArgs {
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// Tensor that becomes the embedding [default: the one that feeds the last classifier].
-    #[arg(long, value_name = "TENSOR")]
-    pub cut: Option<String>,
+    /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
+    /// the last classifier].
+    #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
+    pub cut: Vec<String>,
+    /// What becomes of the pixels of a map.
+    #[arg(long, value_enum, default_value_t = Pool::Avg)]
+    pub pool: Pool,
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
