@@ -328,7 +328,7 @@ impl Source {
             (Some(w), Some(h), _) => (w, h),
             (_, _, Some((w, h))) => (w as usize, h as usize),
             _ => {
-                let hint = "Its size is open: give --size WIDTHxHEIGHT.";
+                let hint = "Its size is open: give --input-size HEIGHTxWIDTH, such as 224x224.";
                 return Err(self.input_error(&model, Some(input), hint));
             }
         };

@@ -25,7 +25,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         cuts: args.cut.clone(),
         pool: args.pool,
         float: args.precision == PrecisionArg::F32,
-        size: args.size,
+        size: args.input_size,
         wishes: Wishes {
             preset: args.preset,
             mean: args.mean,

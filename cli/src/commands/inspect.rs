@@ -70,8 +70,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
 /// A model's places to cut, up to the one that `convert` would take.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.package)?;
-    let imported =
-        quietly(|| source.import(&[], args.size, Pool::None)).unwrap_or_else(|p| Err(source.analyse(p)))?;
+    let imported = quietly(|| source.import(&[], args.input_size, Pool::None))
+        .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
     println!("  input          {}", imported.model.layers[0].shape);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
