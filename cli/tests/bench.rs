@@ -197,3 +197,22 @@ fn what_is_refused() {
     let parts = ["other.onnx", "not the `sprout.onnx` that the package was made from"];
     refused(dir, &["bench", "s.offshoot", "--compare", "other.onnx"], &parts);
 }
+
+#[test]
+fn packed_weights_stay_in_the_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    convert(dir, "int8");
+    let (plain, digest) = (bench(dir, &["--runs", "2"]), ok(dir, &["verify", "s.offshoot"]));
+    assert_eq!(plain["memory"]["packed_in_file"], false);
+    let model = sprout();
+    let model = model.to_str().unwrap();
+    let said = ok(dir, &["convert", model, "--calibrate", "data", "-o", "s.offshoot", "--target", "native"]);
+    assert!(said.contains("packed for"), "{said}");
+    let packed = bench(dir, &["--runs", "2"]);
+    assert_eq!(packed["memory"]["packed_in_file"], packed["isa"] != "generic");
+    assert_eq!(ok(dir, &["verify", "s.offshoot"]), digest);
+    let args = ["convert", model, "--calibrate", "data", "--target"];
+    refused(dir, &[&args[..], &["mmx"]].concat(), &["--target", "avx2", "neon-dot"]);
+    refused(dir, &[&args[..], &["neon", "--precision", "f32"]].concat(), &["--target", "int8"]);
+}

@@ -1,7 +1,10 @@
 //! What an extractor can be told changes its speed, never its result; what it tells is all it does.
 
 use offshoot::{Extractor, Frame, Isa, Options, Stage};
-use offshoot_core::graph::{Int8Op, Op};
+use offshoot_core::Package;
+use offshoot_core::graph::{Graph, Int8Op, Op};
+use offshoot_core::package::{Packed, with_packed};
+use offshoot_engine::{Plan, Target};
 
 mod common;
 
@@ -93,4 +96,32 @@ fn chains_are_told_as_one() {
     assert_eq!(count(false), 0);
     let fast = Isa::best() != Isa::GENERIC;
     assert_eq!(count(true) > 0, fast, "kernels chain, portable code does not");
+}
+
+/// Weights packed where the package is made are used where they lie, and give the same bits.
+#[test]
+fn packed_weights_are_used_in_place() {
+    let pixels = pixels();
+    let plain = mobile_net();
+    let mut reference = Extractor::from_bytes(plain.clone()).unwrap();
+    assert!(!reference.memory().packed_in_file);
+    let expected = codes(&mut reference, &pixels);
+    let package = Package::open(&plain).unwrap();
+    let (graph, all) = (package.graph(), 0..package.graph().node_count());
+    let (plan, _) = Plan::build(graph, Isa::GENERIC, all, &[Graph::INPUT], &[graph.output()]).unwrap();
+    for target in Target::ALL {
+        let mut panels = vec![0; plan.packed_bytes_for(&target)];
+        plan.pack_for(&target, graph.weights(), &mut panels).unwrap();
+        let packed = Packed { target: target.name(), order: target.order(), panels: &panels };
+        let here = Isa::named(target.name());
+        // Of another version's order, nothing is used.
+        for (order, used) in [(target.order(), here.is_some()), (target.order() ^ 1, false)] {
+            let file = with_packed(&plain, Packed { order, ..packed }).unwrap();
+            let options = Options { isa: here, ..Options::default() };
+            let mut extractor = Extractor::from_bytes_with(file, &options).unwrap();
+            assert_eq!(extractor.memory().packed_in_file, used, "{}", target.name());
+            assert_eq!(codes(&mut extractor, &pixels), expected, "{}", target.name());
+            assert_eq!(extractor.id(), reference.id());
+        }
+    }
 }

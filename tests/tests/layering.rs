@@ -58,7 +58,7 @@ const GUARDED: [(&str, &[&str]); 5] = [
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
     ("embedded-graphics", &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator"]),
-    ("memmap2", &["offshoot"]),
+    ("memmap2", &["offshoot", "offshoot-engine"]),
 ];
 
 /// Crates for boards without an operating system.

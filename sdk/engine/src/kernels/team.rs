@@ -35,6 +35,8 @@ struct Shared {
     done: AtomicUsize,
     /// Threads that the plan has memory for.
     seats: AtomicUsize,
+    /// Threads that have begun.
+    begun: AtomicUsize,
     stop: AtomicBool,
     /// A thread has panicked; nobody waits for it.
     broken: AtomicBool,
@@ -118,6 +120,7 @@ impl Team {
             state: AtomicU64::new(State::OVER.word()),
             done: AtomicUsize::new(0),
             seats: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         });
@@ -127,6 +130,10 @@ impl Team {
             let name = format!("offshoot-{index}");
             // Workers already there stop when `team` is dropped.
             team.workers.push(thread::Builder::new().name(name).spawn(move || shared.work(index))?);
+        }
+        // What a thread takes to begin, it takes now and not in the first run.
+        while team.shared.begun.load(Ordering::Acquire) < team.workers.len() {
+            thread::yield_now();
         }
         Ok(team)
     }
@@ -207,6 +214,7 @@ impl Drop for Team {
 impl Shared {
     /// A worker's life.
     fn work(&self, index: usize) {
+        self.begun.fetch_add(1, Ordering::Release);
         let mut spins = 0;
         while !self.stop.load(Ordering::Acquire) && !self.broken.load(Ordering::Acquire) {
             if catch_unwind(AssertUnwindSafe(|| self.part(index))).unwrap_or(false) {
