@@ -196,6 +196,10 @@ pub struct TrainArgs {
     /// Learn from this many pictures a class, drawn at random [default: all].
     #[arg(long, value_name = "K")]
     pub shots: Option<usize>,
+    /// Keep at most this many pictures a class in the head, those with the mean of all that were
+    /// learned; class means are of all [default: all].
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
     /// Seed of the draw.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,

@@ -156,10 +156,10 @@ fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(bytes.into_inner())
 }
 
-/// Shots that teach nothing are a mistake.
-fn check_shots(shots: Option<usize>, data: &Path) -> Result<(), CommandError> {
-    if shots == Some(0) {
-        let what = "--shots must be at least 1".to_string();
+/// To teach or to keep nothing is a mistake.
+fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), CommandError> {
+    if count == Some(0) {
+        let what = format!("{option} must be at least 1");
         return Err(CommandError::TooFew { path: data.to_path_buf(), what });
     }
     Ok(())

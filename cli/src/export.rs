@@ -74,10 +74,10 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
         let Op::Int8(op) = node.op else {
             return Err(ExportError::NotInt8 { node: node.name.to_string(), op: node.op.name() });
         };
-        operation(&mut builder, &graph, id, &node, op);
+        operation(&mut builder, graph, id, &node, op);
     }
     let dim = package.embedding_dim() as i64;
-    let real = real(&mut builder, &graph, graph.output());
+    let real = real(&mut builder, graph, graph.output());
     let shape = builder.longs("embedding.shape", &[1, dim]);
     builder.node("Reshape", &[&real, &shape], "embedding");
     let classes = head.class_count() as i64;

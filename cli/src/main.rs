@@ -7,6 +7,8 @@ use offshoot_cli::args::Cli;
 use offshoot_cli::commands;
 
 fn main() -> ExitCode {
+    // Who reads the output may have seen enough: end as other programs do, instead of a panic.
+    sigpipe::reset();
     match commands::run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,7 +4,8 @@ use offshoot::{Error, Extractor, Head, HeadKind, Limits};
 
 use crate::embeddings::Embeddings;
 
-/// A head for `classes`, taught the embeddings at `picks`, fitted.
+/// A head for `classes`, taught the embeddings at `picks`, of which it keeps as many as `room` says,
+/// fitted.
 ///
 /// # Errors
 /// Names, numbers of classes or samples beyond what a head holds.
@@ -14,9 +15,10 @@ pub fn teach(
     classes: &[String],
     embeddings: &Embeddings,
     picks: &[usize],
+    room: usize,
 ) -> Result<Head, Error> {
     let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-    let limits = Limits { classes: count(classes.len()), samples: count(picks.len()) };
+    let limits = Limits { classes: count(classes.len()), samples: count(room.min(picks.len())) };
     let mut head = Head::new(kind, extractor, limits)?;
     let ids: Result<Vec<_>, _> = classes.iter().map(|name| head.add_class(name)).collect();
     let ids = ids?;
@@ -85,7 +87,7 @@ pub fn few_shot(
     for draw in 0..lesson.draws {
         let (picks, rest) =
             Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
-        let mut head = teach(lesson.kind, extractor, classes, train, &picks)?;
+        let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
         // All that is asked about was taught.
         head.set_strictness(0.0)?;
         let (tested, picks) =

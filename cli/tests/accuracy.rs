@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use offshoot::{Extractor, HeadKind, Picture};
+use offshoot::{Extractor, HeadKind, Picture, WhenFull};
 use offshoot_cli::calibrate::cosine;
 use offshoot_cli::convert::{Converted, Options, convert};
 use offshoot_cli::data::{Dataset, pictures};
@@ -31,7 +31,7 @@ fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
     let train = Embeddings::extract(extractor, &data.train, || ()).unwrap();
     let val = Embeddings::extract(extractor, &data.val, || ()).unwrap();
     let all: Vec<usize> = (0..train.len()).collect();
-    let mut head = teach(HeadKind::Softmax, extractor, &data.classes, &train, &all).unwrap();
+    let mut head = teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
     // All that is asked about was taught; `unknown` would count as wrong.
     head.set_strictness(0.0).unwrap();
     accuracy(&mut head, &val, &(0..val.len()).collect::<Vec<_>>()).unwrap()
@@ -120,6 +120,28 @@ fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
     }
 }
 
+/// Ants and bees: what a full head keeps, and how many of the known `train --augment` makes unknown.
+fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::Data) {
+    let kept = |kind, when_full| measure::kept(kind, &data, 5, when_full, 6).unwrap().accuracy;
+    let herding = kept(HeadKind::Auto, WhenFull::Herding);
+    let reservoir = kept(HeadKind::Auto, WhenFull::Reservoir);
+    println!("all shown, 5 kept a class: herding {herding:.4}, reservoir {reservoir:.4}");
+    assert!(herding >= reservoir + 0.01);
+    // What was left out still counts for class means.
+    let all = measure::cell(HeadKind::NearestMean, &data, usize::MAX, 1).unwrap().accuracy;
+    assert_eq!(kept(HeadKind::NearestMean, WhenFull::Reservoir), all);
+
+    let found = Dataset::open(&shared.join("data/hymenoptera")).unwrap();
+    let mirrored = Embeddings::extract_augmented(extractor, &found.train, || ()).unwrap();
+    let rest = data.values[mirrored.values.len()..].to_vec();
+    data.means = Some([mirrored.values, rest].concat());
+    for shots in [5, 10, 20] {
+        let cell = measure::cell(HeadKind::Auto, &data, shots, 30).unwrap();
+        println!("augmented, {shots} shots: {:.3} of the known are unknown", cell.rejected);
+        assert!(cell.rejected <= 0.10, "{shots} shots");
+    }
+}
+
 /// `auto` beside scikit-learn and beside every single head, on the draws of the stored table.
 #[test]
 fn heads_hold_the_few_shot_table() {
@@ -160,10 +182,13 @@ fn heads_hold_the_few_shot_table() {
             // Six of the 4,590 answers of a row of ants and bees; its draws differ by 200.
             assert!(auto.accuracy >= theirs - 0.0013, "{row}");
             assert!(auto.accuracy >= best - 0.01, "{row}");
+            assert!(auto.rejected <= 0.10, "{row}: {} of the known are unknown", auto.rejected);
             assert!(shots != 10 || name == "cifar10-mini" || auto.calibration_error <= 0.05, "{row}");
             leads.push(auto.accuracy - theirs);
         }
-        if name == "cifar10-mini" {
+        if name == "hymenoptera" {
+            full_and_augmented(&mut extractor, &shared, data);
+        } else if name == "cifar10-mini" {
             let strangers = measure::strangers(&data, 10).unwrap();
             let [ours, softmax, neighbour] = strangers.areas;
             println!("unknown: {ours:.3}, softmax {softmax:.3}, neighbour {neighbour:.3}");

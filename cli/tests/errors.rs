@@ -176,3 +176,38 @@ fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, &b| (0..8).fold(crc ^ u32::from(b), step))
 }
+
+/// As in `offshoot inspect ... | head`: the reader has seen enough, and that is no fault.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_a_command_quietly() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data/train"), &[Object::Mug, Object::Key], 2);
+    let model = sprout();
+    ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "sprout.offshoot"]);
+    let commands: [&[&str]; 7] = [
+        &["train", "sprout.offshoot", "data", "-o", "things.head"],
+        &["predict", "sprout.offshoot", "things.head", "data/train/mug/0.png"],
+        &["report", "things.head"],
+        &["merge", "things.head", "things.head", "-o", "twice.head"],
+        &["inspect", "sprout.offshoot", "--layers"],
+        &["verify", "sprout.offshoot"],
+        &["train", "--help"],
+    ];
+    for args in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
+        let piped = command.args(args).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // SIGPIPE, which a shell shows as 141.
+        assert_eq!((output.status.signal(), said.as_str()), (Some(13), ""), "{args:?}");
+    }
+    // What was asked for is there.
+    assert!(dir.join("things.head").is_file() && dir.join("twice.head").is_file());
+}

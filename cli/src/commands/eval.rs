@@ -2,7 +2,7 @@
 
 use offshoot::HeadKind;
 
-use super::{CommandError, Embedded, check_shots, embed_data, png, write_file};
+use super::{CommandError, Embedded, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
 use crate::data::Dataset;
 use crate::embeddings::Embeddings;
@@ -76,7 +76,7 @@ fn check(
     val: &Embeddings,
     shots: Option<usize>,
 ) -> Result<(), CommandError> {
-    check_shots(shots, &args.data)?;
+    check_count(shots, "--shots", &args.data)?;
     let Some(shots) = shots else { return Ok(()) };
     let too_few = |what| Err(CommandError::TooFew { path: args.data.clone(), what });
     for (class, name) in data.classes.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{CommandError, Embedded, check_shots, embed_data};
+use super::{CommandError, Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
@@ -10,12 +10,14 @@ use crate::teach::{Draws, teach, told};
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } =
         embed_data(&args.run, &args.package, &args.data, args.augment)?;
-    check_shots(args.shots, &args.data)?;
+    check_count(args.shots, "--shots", &args.data)?;
+    check_count(args.keep, "--keep", &args.data)?;
     let shots = args.shots.unwrap_or(usize::MAX);
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
     picks.sort_unstable();
+    let room = args.keep.map_or(picks.len(), |keep| keep.saturating_mul(data.classes.len()));
     let start = Instant::now();
-    let mut head = teach(args.head, &extractor, &data.classes, &train, &picks)?;
+    let mut head = teach(args.head, &extractor, &data.classes, &train, &picks, room)?;
     let fitted = start.elapsed();
     if args.unknown == UnknownArg::Off {
         head.set_strictness(0.0).map_err(offshoot::Error::from)?;
@@ -24,7 +26,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     println!(
-        "{}: {} on {} pictures of {} classes, taught in {:.1} ms; {} in memory, {} saved",
+        "{}: {} on {} pictures of {} classes, {} kept, taught in {:.1} ms; {} in memory, {} saved",
         args.output.display(),
         if chosen.kind == args.head {
             args.head.to_string()
@@ -33,6 +35,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         },
         picks.len(),
         data.classes.len(),
+        head.sample_count(),
         1e3 * fitted.as_secs_f64(),
         bytes(memory),
         bytes(head.encoded_len()),

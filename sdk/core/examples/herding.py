@@ -11,8 +11,8 @@ embeddings of few_shot.csv:
     cifar10-mini     46 -> 58      53 -> 61      58 -> 64
     hymenoptera      90 -> 95      93 -> 94      94 -> 95
 
-So herding is worth having. It needs 4 bytes a class and dimension in memory and in the head's file, and
-what was left out then has an influence that cannot be taken back sample by sample.
+So full heads herd (`few_shot --keep` measures them). It needs 4 bytes a class and dimension in memory and
+in the head's file, and what was left out has an influence that cannot be taken back sample by sample.
 """
 import pathlib, sys
 import numpy as np

@@ -1,7 +1,7 @@
 //! Heads: classifiers taught on the device, on the embeddings of a frozen backbone.
 //!
 //! A head keeps its samples (about one byte a dimension), so that it can be fitted anew at any
-//! time; everything else is computed from them. It lives in memory that the caller gives and
+//! time, and the sum of all that each class was shown; everything else is computed from them. It lives in memory that the caller gives and
 //! that is sized once by [`Limits`].
 //!
 //! # Example
@@ -30,6 +30,7 @@ mod calibrate;
 mod edit;
 mod error;
 mod fitting;
+mod full;
 mod gram;
 mod kind;
 mod knn;
@@ -54,11 +55,11 @@ use core::fmt;
 
 pub use crate::embedding::{Distance, Similarity};
 pub use answer::{Answer, ClassId, Fit, Probability};
-pub use edit::WhenFull;
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
+pub use full::WhenFull;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
 pub use linear::Linear;
-pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, Memory};
+pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 pub use record::{MAGIC, Record, VERSION};
 pub use report::{Advice, Interval, Report};
 
@@ -89,17 +90,6 @@ struct Fitted {
     least_similarity: f32,
 }
 
-/// What became of the last sample, so that it can be undone.
-#[derive(Clone, Copy, Debug)]
-enum Last {
-    /// It is the last of those kept.
-    Kept,
-    /// So it is, and the one that was at `place` before lies behind the others.
-    Replaced { place: usize },
-    /// The head was full.
-    LeftOut(ClassId),
-}
-
 /// A classifier that learns; see the [module](self).
 pub struct Head<M> {
     layout: Layout,
@@ -110,7 +100,9 @@ pub struct Head<M> {
     when_full: WhenFull,
     classes: usize,
     samples: usize,
-    last: Last,
+    /// Where the sample was that the last one pushed out of the full head, or the last one itself:
+    /// it lies behind the others, so that it can be undone.
+    last: Option<usize>,
     /// Rows of the Gram matrix that are right.
     gram_rows: usize,
     /// The last fit; `None` if anything changed since.
@@ -174,10 +166,10 @@ impl<M: Memory> Head<M> {
             package_id,
             recipe: Recipe::of(kind),
             strictness: DEFAULT_STRICTNESS,
-            when_full: WhenFull::Refuse,
+            when_full: WhenFull::default(),
             classes: 0,
             samples: 0,
-            last: Last::Kept,
+            last: None,
             gram_rows: 0,
             fitted: None,
             memory,

@@ -117,7 +117,7 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
         6 => head.set_strictness([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok(),
         7 => {
             head.set_transform(Transform::ALL[random.below(4)]);
-            head.set_when_full([WhenFull::Refuse, WhenFull::Reservoir][random.below(2)]);
+            head.set_when_full(WhenFull::ALL[random.below(3)]);
             true
         }
         8 => {

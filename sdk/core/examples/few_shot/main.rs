@@ -5,6 +5,7 @@
 //! ```text
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- --refit DATA.npz
+//! cargo run --release -p offshoot-core --features alloc --example few_shot -- --keep DATA.npz...
 //! ```
 //!
 //! `--views flip,crop` also teaches what DATA.flip.npz and DATA.crop.npz say of the same pictures, and
@@ -19,13 +20,14 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Instant;
 
-use offshoot_core::head::{Head, HeadKind};
+use offshoot_core::head::{Head, HeadKind, WhenFull};
 
 use data::{Data, SHOTS};
-use measure::{Cell, Strangers, cell, strangers, teach};
+use measure::{Cell, Strangers, cell, kept, strangers, teach};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
+    let mut keep = false;
     let (mut views, mut average, mut drop_out) = (String::new(), false, 0.0);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -33,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--draws" => draws = arguments.next().ok_or("--draws needs a number")?.parse()?,
             "--csv" => csv = arguments.next(),
             "--refit" => refit = true,
+            "--keep" => keep = true,
             "--views" => views = arguments.next().unwrap_or_default(),
             "--average" => average = true,
             "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
@@ -57,6 +60,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if refit {
             speed(&data)?;
+            continue;
+        }
+        if keep {
+            policies(&data, draws)?;
             continue;
         }
         table(&data, draws, &mut rows)?;
@@ -94,6 +101,28 @@ fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error
             }
         }
         println!("{line}{notes}");
+    }
+    Ok(())
+}
+
+/// All shown in random order to heads that keep a few of each class: what each policy is worth.
+fn policies(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
+    println!(
+        "\n{:<13} all shown, so many kept a class: accuracy of auto, of ncm, % of the known unknown",
+        data.name
+    );
+    for room in [5, 10, 20] {
+        for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
+            let cell = |kind| kept(kind, data, room, when_full, draws);
+            let (auto, means) = (cell(HeadKind::Auto)?, cell(HeadKind::NearestMean)?);
+            println!(
+                "  {room:>3} {:<10} {:>6.2} {:>6.2} {:>5.1}",
+                format!("{when_full:?}"),
+                100.0 * auto.accuracy,
+                100.0 * means.accuracy,
+                100.0 * auto.rejected
+            );
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use offshoot_core::Similarity;
-use offshoot_core::head::{Answer, Head, HeadKind, Limits};
+use offshoot_core::head::{Answer, Head, HeadKind, Limits, WhenFull};
 
 use crate::data::Data;
 
@@ -52,6 +52,37 @@ pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cel
     let asked = score.asked as f64;
     cell.calibration_error = score.bins.iter().map(|(c, r)| (c - r).abs()).sum::<f64>() / asked;
     cell.rejected = score.unknown as f64 / asked;
+    Ok(cell)
+}
+
+/// A kind of head that was shown everything in random order and keeps `room` samples a class.
+pub fn kept(
+    kind: HeadKind,
+    data: &Data,
+    room: usize,
+    when_full: WhenFull,
+    draws: u64,
+) -> Result<Cell, Box<dyn Error>> {
+    let (mut score, mut cell) = (Score::default(), Cell::default());
+    for draw in 0..draws {
+        let (learn, test) = data.draw(usize::MAX, draw);
+        // The draw goes through one class after the other; people do not.
+        let place =
+            |at: usize| learn[..at].iter().filter(|&&i| data.labels[i] == data.labels[learn[at]]).count();
+        let mut order: Vec<(usize, usize)> = (0..learn.len()).map(|at| (place(at), learn[at])).collect();
+        order.sort_unstable();
+        let limits = Limits { classes: data.classes as u16, samples: (room * data.classes) as u16 };
+        let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
+        head.set_when_full(when_full);
+        let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
+        let ids = ids?;
+        for (_, i) in order {
+            head.add_sample(ids[data.labels[i]], data.taught(i))?;
+        }
+        ask(&mut head, data, &test, &mut score)?;
+    }
+    cell.accuracy = score.right as f64 / score.asked as f64;
+    cell.rejected = score.unknown as f64 / score.asked as f64;
     Ok(cell)
 }
 

@@ -72,8 +72,8 @@ impl<M: Memory> Head<M> {
 
     /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
     ///
-    /// Takes a product with every class, and with every sample unless [`Head::set_strictness`]
-    /// turned unknown answers off.
+    /// Takes a product with every class, two unless [`Head::set_strictness`] turned unknown answers
+    /// off; neighbours one with every sample.
     ///
     /// # Errors
     ///
@@ -92,10 +92,8 @@ impl<M: Memory> Head<M> {
         let query = Query::new(embedding);
         let owners = &kept.owners[..samples];
         let by_samples = fitted.recipe.kind == HeadKind::Knn;
-        if by_samples || fitted.least_similarity > NEVER {
-            query.cosines(&kept, work.similarities);
-        }
         if by_samples {
+            query.cosines(&kept, work.similarities);
             knn::scores(work.similarities, owners, work.scores);
         } else {
             let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
@@ -107,7 +105,7 @@ impl<M: Memory> Head<M> {
         work.scores.iter_mut().for_each(|score| *score *= fitted.sharpness);
         vector::softmax(work.scores);
         if fitted.least_similarity > NEVER {
-            let (nearest, score) = nearest_mean(work.similarities, owners, work.norms);
+            let (nearest, score) = nearest_mean(&query, &kept, work.norms);
             if score.0 < fitted.least_similarity {
                 return Ok(Answer::Unknown { nearest, score });
             }
@@ -142,10 +140,8 @@ impl<M: Memory> Head<M> {
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
         self.classify(embedding)?;
         let fitted = self.fitted()?;
-        let samples = self.samples;
         let (kept, work) = self.parts();
-        Query::new(embedding).cosines(&kept, work.similarities);
-        let (_, score) = nearest_mean(work.similarities, &kept.owners[..samples], work.norms);
+        let (_, score) = nearest_mean(&Query::new(embedding), &kept, work.norms);
         let least = fitted.least_similarity;
         Ok((score, (least > NEVER).then_some(Similarity(least))))
     }
@@ -189,12 +185,11 @@ impl<M: Memory> Head<M> {
 }
 
 /// The class whose mean is nearest by angle.
-fn nearest_mean(similarities: &[f32], owners: &[u16], norms: &[f32]) -> (ClassId, Similarity) {
+fn nearest_mean(query: &Query<'_>, kept: &Kept<'_>, norms: &[f32]) -> (ClassId, Similarity) {
     let mut best = (ClassId(0), Similarity(f32::NEG_INFINITY));
     for (class, &norm) in norms.iter().enumerate() {
-        let own = similarities.iter().zip(owners).filter(|(_, owner)| usize::from(**owner) == class);
-        let sum: f32 = own.map(|(similarity, _)| similarity).sum();
-        let score = if norm > 0.0 { (sum / norm).clamp(-1.0, 1.0) } else { -1.0 };
+        // Negative where there are no samples.
+        let score = if norm < 0.0 { -1.0 } else { query.cosine_with_mean(kept.sum(class), norm) };
         if score > best.1.0 {
             best = (ClassId(class as u16), Similarity(score));
         }

@@ -1,83 +1,48 @@
 //! Changing one's mind: what was taught is taken back, renamed, replaced or brought together.
 //!
-//! Everything a head answers is computed from its samples, their order and its settings. So
-//! whatever is removed leaves no trace: the head is, bit for bit, the one that never saw it. What
-//! was pushed out of a full head, or never taken into it, has no influence either.
+//! Everything a head answers is computed from its samples, their order, the sums of what each class
+//! was shown, and its settings. So what is forgotten:
+//!
+//! - A sample taken back leaves no trace while nothing was left out for want of room: the head is,
+//!   bit for bit, the one that never saw it. So does the last one ([`Head::undo`]), always.
+//! - So does a class. Afterwards nothing of it is there, but which samples of the others are kept may
+//!   have depended on it.
+//! - What a full head left out stays in the sum of its class, from which it cannot be taken alone:
+//!   [`Head::forget_left_out`] takes all of it out. A sample taken back is out of the sum exactly;
+//!   which of the others were left out may have depended on it.
 
 use super::error::{ClassError, EditError, MergeError};
-use super::memory::{KeptMut, MAX_NAME_BYTES, Memory, count};
+use super::memory::{MAX_NAME_BYTES, MAX_SHOWN, Memory};
 use super::teach::check_name;
-use super::{ClassId, Head, Last, gram};
-
-/// What a full head does with one more sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// Refuses it.
-    #[default]
-    Refuse = 0,
-    /// Keeps a fair choice: class-balancing reservoir sampling (Chrysakis and Moens 2020). A sample
-    /// of a smaller class replaces one of a largest; one of a largest class replaces another of
-    /// that class, or is itself left out, so that each ever shown is kept with the same
-    /// probability. What looks like chance is a function of how many were shown.
-    ///
-    /// What is left out has no influence, so that merging and forgetting stay exact: a head of
-    /// class means, too, is one of the kept samples. `examples/herding.py` measures the
-    /// alternative.
-    Reservoir = 1,
-}
+use super::{ClassId, Head, gram};
 
 /// Editing.
 impl<M: Memory> Head<M> {
-    /// What happens to a sample that finds the head full.
-    pub fn when_full(&self) -> WhenFull {
-        self.when_full
-    }
-
-    /// Sets what happens to a sample that finds the head full; it starts at [`WhenFull::Refuse`].
-    pub fn set_when_full(&mut self, when_full: WhenFull) {
-        self.when_full = when_full;
-    }
-
-    /// Samples of a class that were ever shown and not taken back; more than are kept where a
-    /// full head made a choice.
-    pub fn shown_of(&self, class: ClassId) -> u32 {
-        self.kept().seen.get(..self.classes).and_then(|seen| seen.get(class.index())).copied().unwrap_or(0)
-    }
-
     /// Takes back what was taught last and tells its class; `None` if there is no sample.
     ///
     /// The head then answers bit for bit as it did before that sample, even if the sample had
     /// pushed another out. Earlier samples that had done so do not bring theirs back.
     pub fn undo(&mut self) -> Option<ClassId> {
-        let last = core::mem::replace(&mut self.last, Last::Kept);
-        if let Last::LeftOut(class) = last {
-            self.forget_one(class.0);
-            return Some(class);
-        }
-        let at = self.samples.checked_sub(1)?;
-        let owner = self.kept().owners[at];
-        self.forget_one(owner);
-        self.samples = at;
+        let (at, end) = match self.last.take() {
+            Some(place) => (place, self.samples + 1),
+            None => (self.samples.checked_sub(1)?, self.samples),
+        };
+        let mut kept = self.layout.kept_mut(self.memory.words_mut());
+        // Where it pushed one out, that one comes back from behind and the last goes there.
+        kept.move_front(at, end);
+        kept.count_out(end - 1);
+        let owner = kept.owners[end - 1];
+        self.samples = end - 1;
         self.gram_rows = self.gram_rows.min(at);
-        if let Last::Replaced { place } = last {
-            let (dim, spare) = (self.layout.dim, self.layout.samples);
-            let mut kept = self.layout.kept_mut(self.memory.words_mut());
-            for sample in (place..at).rev() {
-                kept.copy_sample(sample, sample + 1, dim);
-            }
-            kept.copy_sample(spare, place, dim);
-            self.samples = at + 1;
-            self.gram_rows = self.gram_rows.min(place);
-        }
         self.fitted = None;
         Some(ClassId(owner))
     }
 
     /// Takes a sample back, by its place among [`Head::samples`]; those after it move up.
     ///
-    /// The head is then, bit for bit, as if that sample had never been taught.
+    /// The head is then, bit for bit, as if that sample had never been taught, unless a full head
+    /// left samples out ([`WhenFull`](super::WhenFull)): what is left of the mean of its class is
+    /// exact even then, but which of the others are kept may have depended on it.
     ///
     /// # Errors
     ///
@@ -87,15 +52,15 @@ impl<M: Memory> Head<M> {
             return Err(EditError::NoSuchSample { sample, count: self.samples });
         }
         let owner = self.kept().owners[sample];
-        self.forget_one(owner);
+        self.layout.kept_mut(self.memory.words_mut()).count_out(sample);
         self.take_out(sample);
-        self.last = Last::Kept;
         Ok(ClassId(owner))
     }
 
     /// Takes a class and its samples back; the classes after it are renumbered.
     ///
-    /// The head is then, bit for bit, as if that class had never been there.
+    /// The head is then, bit for bit, as if that class had never been there, unless a full head left
+    /// samples of others out: which of them are kept may have depended on it.
     ///
     /// # Errors
     ///
@@ -107,7 +72,7 @@ impl<M: Memory> Head<M> {
                 self.take_out(sample);
             }
         }
-        let (at, classes) = (class.index(), self.classes);
+        let (at, classes, dim) = (class.index(), self.classes, self.layout.dim);
         let kept = self.layout.kept_mut(self.memory.words_mut());
         for owner in kept.owners[..self.samples].iter_mut().filter(|owner| **owner > class.0) {
             *owner -= 1;
@@ -115,9 +80,10 @@ impl<M: Memory> Head<M> {
         kept.names.copy_within((at + 1) * MAX_NAME_BYTES..classes * MAX_NAME_BYTES, at * MAX_NAME_BYTES);
         kept.name_bytes.copy_within(at + 1..classes, at);
         kept.seen.copy_within(at + 1..classes, at);
+        kept.sums.copy_within((at + 1) * dim..classes * dim, at * dim);
         self.classes -= 1;
         self.fitted = None;
-        self.last = Last::Kept;
+        self.last = None;
         Ok(())
     }
 
@@ -140,35 +106,52 @@ impl<M: Memory> Head<M> {
     /// Teaches this head all that `other` was taught, classes of the same name being the same.
     ///
     /// Exactly what teaching the samples one after the other gives. So the order in which the
-    /// heads of a fleet are merged changes no more than the order of teaching does.
+    /// heads of a fleet are merged changes no more than the order of teaching does. Class means
+    /// become those of all that either was shown, kept or not.
     ///
     /// # Errors
     ///
-    /// Another package or too little room; nothing is changed.
+    /// Another package, too little room for what is kept, or a class shown more than [`MAX_SHOWN`]
+    /// times together; nothing is changed.
     pub fn merge<N: Memory>(&mut self, other: &Head<N>) -> Result<(), MergeError> {
         if self.package_id != other.package_id || self.layout.dim != other.layout.dim {
             return Err(MergeError::OtherPackage);
         }
         let new = other.classes().filter(|(_, name)| self.class_named(name).is_none()).count();
         let (classes, samples) = (self.classes + new, self.samples + other.samples);
+        let same = |name| self.class_named(name).map_or(0, |class| self.shown_of(class));
+        let shown = other.classes().map(|(class, name)| same(name) + other.shown_of(class));
+        let most = shown.max().unwrap_or(0);
         if classes > self.layout.classes {
             return Err(MergeError::TooManyClasses { needed: classes, limit: self.limits.classes });
         }
         if samples > self.layout.samples {
             return Err(MergeError::TooManySamples { needed: samples, limit: self.limits.samples });
         }
+        if most > MAX_SHOWN {
+            return Err(MergeError::TooManyShown { needed: most, limit: MAX_SHOWN });
+        }
         for (_, name) in other.classes() {
             // Refused only where it is there already.
             let _ = self.add_class(name);
         }
+        let same = |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
         for (class, embedding) in other.samples() {
-            let known = other.class_name(class).and_then(|name| self.class_named(name));
-            if let Some(class) = known {
-                // Checked when the other head took it.
-                let _ = self.add_sample(class, embedding);
+            if let Some(class) = same(self, class) {
+                self.write_sample(class, embedding);
+                self.samples += 1;
             }
         }
-        self.last = Last::Kept;
+        for (class, _) in other.classes() {
+            let Some(own) = same(self, class) else { continue };
+            let (from, dim) = (other.kept(), self.layout.dim);
+            let to = self.layout.kept_mut(self.memory.words_mut());
+            to.seen[own.index()] += from.seen[class.index()];
+            let sums = &mut to.sums[own.index() * dim..][..dim];
+            sums.iter_mut().zip(from.sum(class.index())).for_each(|(sum, more)| *sum += more);
+        }
+        self.last = None;
+        self.fitted = None;
         Ok(())
     }
 
@@ -183,70 +166,24 @@ impl<M: Memory> Head<M> {
         kept.name_bytes[class] = name.len() as u8;
     }
 
-    fn forget_one(&mut self, owner: u16) {
-        let kept = self.layout.kept_mut(self.memory.words_mut());
-        let seen = &mut kept.seen[usize::from(owner)];
-        *seen = seen.saturating_sub(1);
-    }
-
     /// Closes the gap that a sample leaves.
     fn take_out(&mut self, sample: usize) {
-        let (dim, samples) = (self.layout.dim, self.samples);
+        self.move_back(sample, self.samples);
+        self.samples -= 1;
+        self.last = None;
+    }
+
+    /// Moves a sample behind the following ones, up to `end`, which move up.
+    pub(super) fn move_back(&mut self, sample: usize, end: usize) {
         let words = self.memory.words_mut();
         if sample < self.gram_rows {
             let (_, work) = self.layout.split(words);
             gram::remove(work.gram, sample, self.gram_rows);
             self.gram_rows -= 1;
         }
-        let mut kept = self.layout.kept_mut(words);
-        for after in sample + 1..samples {
-            kept.copy_sample(after, after - 1, dim);
-        }
-        self.samples -= 1;
+        self.layout.kept_mut(words).move_back(sample, end);
         self.fitted = None;
     }
-
-    /// Makes room in a full head for one more sample of `class`, or says that the sample is to be
-    /// left out.
-    pub(super) fn make_room(&mut self, class: ClassId) -> Last {
-        let kept = self.kept();
-        let count = |class: u16| count(&kept.owners[..self.samples], class);
-        let largest =
-            (0..self.classes as u16).max_by_key(|&c| (count(c), core::cmp::Reverse(c))).unwrap_or(0);
-        let (most, own) = (count(largest), count(class.0));
-        let shown: u32 = kept.seen[..self.classes].iter().fold(0, |sum, &seen| sum.wrapping_add(seen));
-        let chance = mix(u64::from(shown));
-        let (from, pick) = if own < most {
-            (largest, chance % most as u64)
-        } else {
-            // One of those shown so far and this one; a place beyond the kept is none.
-            (class.0, chance % (u64::from(kept.seen[class.index()]) + 1))
-        };
-        let mut members = (0..self.samples).filter(|&i| kept.owners[i] == from);
-        let Some(place) = members.nth(pick as usize) else { return Last::LeftOut(class) };
-        let (dim, spare) = (self.layout.dim, self.layout.samples);
-        self.layout.kept_mut(self.memory.words_mut()).copy_sample(place, spare, dim);
-        self.take_out(place);
-        Last::Replaced { place }
-    }
-}
-
-impl KeptMut<'_> {
-    fn copy_sample(&mut self, from: usize, to: usize, dim: usize) {
-        self.codes.copy_within(from * dim..(from + 1) * dim, to * dim);
-        self.scales[to] = self.scales[from];
-        self.inverses[to] = self.inverses[from];
-        self.owners[to] = self.owners[from];
-        self.zeros[to] = self.zeros[from];
-    }
-}
-
-/// SplitMix64: numbers that look random and are the same everywhere.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -327,70 +264,6 @@ mod tests {
         assert_eq!(fingerprint(&mut head), before.1);
     }
 
-    fn full(classes: u16, samples: u16) -> TestHead {
-        let mut head = empty(HeadKind::Ridge, 6, Limits { classes, samples });
-        head.set_when_full(WhenFull::Reservoir);
-        for class in 0..classes {
-            head.add_class(&format!("{class}")).unwrap();
-        }
-        head
-    }
-
-    #[test]
-    fn a_reservoir_keeps_classes_even_and_every_sample_as_likely_as_the_next() {
-        let mut kept = [0i32; 7];
-        for seed in 0..300u64 {
-            let mut head = full(2, 12);
-            // The choice is a function of how many were shown: make that another number each time.
-            head.layout.kept_mut(&mut *head.memory).seen[1] = 1000 * seed as u32;
-            // Two of class 1 and, around them, 60 of class 0 with their number as a value.
-            for i in 0..60u64 {
-                let value = [1.0 + i as f32, 60.0, 0.0, 1.0, 0.0, 0.0];
-                head.add_sample(ClassId(0), Embedding::Float(&value)).unwrap();
-                if i % 30 == 7 {
-                    head.add_sample(ClassId(1), Embedding::Float(&value)).unwrap();
-                }
-            }
-            assert_eq!((head.sample_count(), head.samples_of(ClassId(1))), (12, 2));
-            assert_eq!(head.shown_of(ClassId(0)), 60);
-            for (_, embedding) in head.samples().filter(|(class, _)| class.index() == 0) {
-                kept[(embedding.get(0).unwrap() - 0.9) as usize / 10] += 1;
-            }
-        }
-        // Nothing of the first or last tens is favoured by much.
-        let tens = &kept[..6];
-        let mean = tens.iter().sum::<i32>() / 6;
-        assert!(mean == 500 && tens.iter().all(|t| (t - mean).abs() < mean / 5), "{tens:?}");
-    }
-
-    #[test]
-    fn undo_brings_back_what_was_pushed_out() {
-        let mut head = full(3, 9);
-        let mut noise = Noise(6);
-        let (mut replaced, mut left_out) = (0, 0);
-        for i in 0..80 {
-            let values = cluster(&mut noise, i % 2, 6, 1.0);
-            // Mostly two classes; the third comes late.
-            let class = ClassId(if i > 50 { 2 } else { i as u16 % 2 });
-            let before = encoded(&head);
-            let bits = (i > 0).then(|| fingerprint(&mut head));
-            head.add_sample(class, Embedding::Float(&values)).unwrap();
-            match head.last {
-                Last::Replaced { .. } => replaced += 1,
-                Last::LeftOut(_) => left_out += 1,
-                Last::Kept => assert!(i < 9),
-            }
-            let after = encoded(&head);
-            assert_eq!(head.undo(), Some(class));
-            assert_eq!(encoded(&head), before, "{i}");
-            assert!(bits.is_none_or(|bits| fingerprint(&mut head) == bits), "{i}");
-            head.add_sample(class, Embedding::Float(&values)).unwrap();
-            assert_eq!(encoded(&head), after, "the same choice again");
-        }
-        assert!(replaced > 10 && left_out > 10, "{replaced} {left_out}");
-        assert_eq!([0, 1, 2].map(|c| head.samples_of(ClassId(c))), [3, 3, 3]);
-    }
-
     #[test]
     fn merging_is_teaching() {
         for kind in HeadKind::ALL {
@@ -425,6 +298,41 @@ mod tests {
         }
     }
 
+    /// What full heads left out is in their sums, and these add up.
+    #[test]
+    fn merged_class_means_are_those_of_all_that_was_shown() {
+        let small = Limits { classes: 3, samples: 9 };
+        let mut all = empty(HeadKind::NearestMean, 24, Limits { classes: 3, samples: 120 });
+        let mut merged = empty(HeadKind::NearestMean, 24, Limits { classes: 3, samples: 36 });
+        let mut noise = Noise(8);
+        for _ in 0..4 {
+            let mut device = empty(HeadKind::NearestMean, 24, small);
+            for i in 0..30 {
+                let name = format!("c{}", i % 3);
+                let values = cluster(&mut noise, i % 3, 24, 2.0);
+                for head in [&mut all, &mut device] {
+                    let class = head.class_named(&name).or_else(|| head.add_class(&name).ok()).unwrap();
+                    head.add_sample(class, Embedding::Float(&values)).unwrap();
+                }
+            }
+            assert_eq!(device.sample_count(), 9);
+            merged.merge(&device).unwrap();
+        }
+        assert_eq!((merged.sample_count(), merged.shown_of(ClassId(1))), (36, 40));
+        let bits = |head: &mut TestHead| head.linear().unwrap().weights.iter().map(|w| w.to_bits()).collect();
+        let (one, other): (Vec<u32>, Vec<u32>) = (bits(&mut merged), bits(&mut all));
+        assert_eq!(one, other);
+        let mut kept_only = retaught(&merged, |_, _| true, &[0, 1, 2]);
+        assert_ne!(bits(&mut kept_only), other, "what was left out counts");
+        for i in 0..60 {
+            let values = cluster(&mut noise, i % 3, 24, 2.0);
+            let one = merged.classify(Embedding::Float(&values)).unwrap().class();
+            assert_eq!(one, all.classify(Embedding::Float(&values)).unwrap().class());
+            let similarity = |head: &mut TestHead| head.similarity(Embedding::Float(&values)).unwrap().0;
+            assert_eq!(similarity(&mut merged), similarity(&mut all));
+        }
+    }
+
     #[test]
     fn heads_that_do_not_fit_are_not_merged() {
         let mut head = taught(HeadKind::NearestMean, 2, 2, 6, 0.5);
@@ -437,6 +345,10 @@ mod tests {
         let memory = vec![0; head.limits().words(HeadKind::Knn, 6).unwrap()];
         let stranger = Head::new(HeadKind::Knn, 6, [8; 32], head.limits(), vec_memory(memory)).unwrap();
         assert_eq!(head.merge(&stranger), Err(MergeError::OtherPackage));
+        let busy = taught(HeadKind::Knn, 1, 1, 6, 0.5);
+        busy.layout.kept_mut(&mut *busy.memory).seen[0] = MAX_SHOWN - 1;
+        let needed = MAX_SHOWN + 1;
+        assert_eq!(head.merge(&busy), Err(MergeError::TooManyShown { needed, limit: MAX_SHOWN }));
         assert_eq!(encoded(&head), before);
     }
 

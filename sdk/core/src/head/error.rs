@@ -165,6 +165,12 @@ pub enum SampleError {
         /// The limit given to the head.
         limit: u16,
     },
+    /// The class was shown as often as can be counted.
+    #[error("the class was shown {limit} times, which is enough; remove it to begin anew")]
+    TooManyShown {
+        /// Samples that a class can be shown.
+        limit: u32,
+    },
 }
 
 /// Why there is no answer.
@@ -254,6 +260,14 @@ pub enum MergeError {
         needed: usize,
         /// The limit given to the head.
         limit: u16,
+    },
+    /// A class was shown more often than can be counted.
+    #[error("a class was shown {needed} times together, at most {limit} can be counted")]
+    TooManyShown {
+        /// Times that both were shown it.
+        needed: u32,
+        /// Samples that a class can be shown.
+        limit: u32,
     },
 }
 

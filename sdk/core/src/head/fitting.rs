@@ -32,8 +32,11 @@ const RIVALS: [HeadKind; 3] = [HeadKind::NearestMean, HeadKind::Knn, HeadKind::S
 pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
+    nearest_mean::lengths(&kept, owners, work.norms);
     let mut task = Task { kept, owners, mean_length, work };
-    task.hold_out(&Recipe::of(HeadKind::NearestMean));
+    // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
+    // With the mean of what is kept the bound errs to the side of the known.
+    task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
     let least_similarity =
         unknown::least_similarity(strictness, owners, task.work.held_out, task.work.similarities);
     let (recipe, fit) = match recipe.kind {
@@ -59,8 +62,7 @@ impl Task<'_, '_> {
         match recipe.kind {
             HeadKind::Softmax | HeadKind::Auto => return self.scaled(recipe, softmax::fit),
             HeadKind::NearestMean => {
-                let dim = self.work.weights.len() / self.work.bias.len();
-                nearest_mean::fit(&self.kept, self.owners.len(), dim, &mut self.work);
+                nearest_mean::fit(&self.kept, &mut self.work);
             }
             // Closed forms have their weights by now, neighbours have none.
             HeadKind::Ridge | HeadKind::Slda | HeadKind::Knn => {}
@@ -71,7 +73,9 @@ impl Task<'_, '_> {
     /// Held-out scores, and weights where they cost nothing more.
     fn hold_out(&mut self, recipe: &Recipe) {
         match recipe.kind {
-            HeadKind::NearestMean => self.scaled(recipe, |k, _, s, w| nearest_mean::leave_one_out(k, s, w)),
+            HeadKind::NearestMean => {
+                self.scaled(recipe, |k, _, s, w| nearest_mean::leave_one_out(k, true, s, w));
+            }
             HeadKind::Knn => self.scaled(recipe, |k, _, s, w| knn::leave_one_out(k, s, w)),
             HeadKind::Ridge => self.scaled(recipe, ridge::fit),
             HeadKind::Slda => self.scaled(recipe, slda::fit),

@@ -3,13 +3,16 @@
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
 
-use super::{HeadError, HeadKind};
+use super::{HeadError, HeadKind, nearest_mean};
 
 /// Longest class name in bytes.
 pub const MAX_NAME_BYTES: usize = 32;
 
 /// Most dimensions an embedding may have.
 pub const MAX_DIM: usize = 65_535;
+
+/// Most samples that one class can be shown, kept or not: what keeps sums exact.
+pub const MAX_SHOWN: u32 = 65_535;
 
 /// Most classes of one head.
 pub const MAX_CLASSES: u16 = 1024;
@@ -30,7 +33,7 @@ impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
     /// With `k` classes, `n` samples and `d` dimensions these are about
-    /// `n * (d + 35) + k * (4 * d + 49)` bytes (samples, names, weights), `2 * n * (n + 1)` for the
+    /// `n * (d + 35) + k * (8 * d + 49)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
     /// products of the samples, `4 * n * k` for what they are when each is left out, and to solve:
     ///
     /// | kind | bytes |
@@ -136,7 +139,7 @@ impl Layout {
         let (classes, samples) = (limits.classes as usize, limits.samples as usize);
         // Each factor is below 2^16, so that u64 cannot overflow.
         let (d, k, n) = (dim as u64, classes as u64, samples as u64);
-        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (d + 5) + n * (6 + k) + 16;
+        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 5) + n * (6 + k) + 16;
         words += n * (n + 1) / 2;
         if kind.solves() {
             words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4);
@@ -154,7 +157,7 @@ impl Layout {
         let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
         // One place more, for the sample that made room for the last one.
         let m = n + 1;
-        names + k + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
+        names + k + k * self.dim + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
     }
 
     /// Words of what is computed from it.
@@ -192,6 +195,7 @@ impl Layout {
             names: take(rest, self.classes * MAX_NAME_BYTES),
             name_bytes: take(rest, self.classes),
             seen: take(rest, self.classes),
+            sums: take(rest, self.classes * self.dim),
             codes: take(rest, (self.samples + 1) * self.dim),
             scales: take(rest, self.samples + 1),
             inverses: take(rest, self.samples + 1),
@@ -208,11 +212,13 @@ impl Layout {
             names: take_mut(rest, self.classes * MAX_NAME_BYTES),
             name_bytes: take_mut(rest, self.classes),
             seen: take_mut(rest, self.classes),
+            sums: take_mut(rest, self.classes * self.dim),
             codes: take_mut(rest, (self.samples + 1) * self.dim),
             scales: take_mut(rest, self.samples + 1),
             inverses: take_mut(rest, self.samples + 1),
             owners: take_mut(rest, self.samples + 1),
             zeros: take_mut(rest, self.samples + 1),
+            dim: self.dim,
         }
     }
 
@@ -241,6 +247,8 @@ pub(super) struct Kept<'a> {
     pub name_bytes: &'a [u8],
     /// Samples of each class that were ever shown, kept or not.
     pub seen: &'a [u32],
+    /// Sums of their unit vectors in fixed point, class by class.
+    pub sums: &'a [i32],
     pub codes: &'a [i8],
     pub scales: &'a [f32],
     /// One over the length of `codes - zero`; 0 for a sample without direction.
@@ -261,6 +269,11 @@ impl<'a> Kept<'a> {
         (&self.codes[index * self.dim..][..self.dim], self.zeros[index])
     }
 
+    /// The sum of one class.
+    pub fn sum(&self, class: usize) -> &'a [i32] {
+        &self.sums[class * self.dim..][..self.dim]
+    }
+
     /// The name of one class.
     pub fn name(&self, class: usize) -> &'a str {
         let bytes = &self.names[class * MAX_NAME_BYTES..][..usize::from(self.name_bytes[class])];
@@ -274,11 +287,54 @@ pub(super) struct KeptMut<'a> {
     pub names: &'a mut [u8],
     pub name_bytes: &'a mut [u8],
     pub seen: &'a mut [u32],
+    pub sums: &'a mut [i32],
     pub codes: &'a mut [i8],
     pub scales: &'a mut [f32],
     pub inverses: &'a mut [f32],
     pub owners: &'a mut [u16],
     pub zeros: &'a mut [i8],
+    dim: usize,
+}
+
+impl KeptMut<'_> {
+    /// Moves a sample behind the following ones, up to `end`, which move up.
+    pub fn move_back(&mut self, sample: usize, end: usize) {
+        self.codes[sample * self.dim..end * self.dim].rotate_left(self.dim);
+        self.scales[sample..end].rotate_left(1);
+        self.inverses[sample..end].rotate_left(1);
+        self.owners[sample..end].rotate_left(1);
+        self.zeros[sample..end].rotate_left(1);
+    }
+
+    /// Undoes [`KeptMut::move_back`].
+    pub fn move_front(&mut self, sample: usize, end: usize) {
+        self.codes[sample * self.dim..end * self.dim].rotate_right(self.dim);
+        self.scales[sample..end].rotate_right(1);
+        self.inverses[sample..end].rotate_right(1);
+        self.owners[sample..end].rotate_right(1);
+        self.zeros[sample..end].rotate_right(1);
+    }
+
+    /// Counts a sample into its class.
+    pub fn count_in(&mut self, sample: usize) {
+        self.count(sample, |sum, x| sum + x);
+        self.seen[usize::from(self.owners[sample])] += 1;
+    }
+
+    /// Takes back what [`KeptMut::count_in`] did.
+    pub fn count_out(&mut self, sample: usize) {
+        self.count(sample, |sum, x| sum - x);
+        self.seen[usize::from(self.owners[sample])] -= 1;
+    }
+
+    fn count(&mut self, sample: usize, step: impl Fn(i32, i32) -> i32) {
+        let codes = &self.codes[sample * self.dim..][..self.dim];
+        let unit = nearest_mean::unit(codes, self.zeros[sample], self.inverses[sample]);
+        let sums = &mut self.sums[usize::from(self.owners[sample]) * self.dim..][..self.dim];
+        for (sum, x) in sums.iter_mut().zip(unit) {
+            *sum = step(*sum, x);
+        }
+    }
 }
 
 /// What is computed from the samples; never saved.
@@ -286,7 +342,7 @@ pub(super) struct Work<'a> {
     pub weights: &'a mut [f32],
     pub bias: &'a mut [f32],
     pub scores: &'a mut [f32],
-    /// Lengths of the sums of the unit vectors of each class.
+    /// Lengths of the classes' sums; negative for a class without samples.
     pub norms: &'a mut [f32],
     /// Scores of every sample by a head that has not seen it, class by class.
     pub held_out: &'a mut [f32],
@@ -353,6 +409,7 @@ mod tests {
             let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
             let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
             let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
+            let bytes = bytes + size_of_val(kept.sums);
             assert_eq!(bytes, layout.kept_words() * 4);
             let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
             let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
@@ -371,7 +428,7 @@ mod tests {
         ] {
             let (k, n) = (usize::from(classes), usize::from(samples));
             let stated =
-                n * (1280 + 35) + k * (4 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
+                n * (1280 + 35) + k * (8 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
             // One more place for a sample, and rounding.
             assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");

@@ -2,7 +2,8 @@
 //! head of Coral's `ImprintingEngine`.
 
 use super::gram;
-use super::memory::{Kept, Work};
+use super::memory::{Kept, Work, count};
+use super::vector::dot_sum;
 
 /// Score for a cosine of 1.
 ///
@@ -12,40 +13,60 @@ use super::memory::{Kept, Work};
 pub(super) const SCORE_SCALE: f32 = 30.0;
 
 /// A coordinate of a unit vector in fixed point; 65,535 of them fit an `i32`.
-const ONE: f32 = 32_768.0;
+pub(super) const ONE: i32 = 32_768;
 
-/// Computes the weights of all classes.
+/// The unit vector of codes in fixed point; of an embedding without direction all zeros.
 ///
-/// The sums are integers, so that the order of teaching cannot matter.
-pub(super) fn fit(kept: &Kept<'_>, samples: usize, dim: usize, work: &mut Work<'_>) {
-    let sums: &mut [i32] = bytemuck::cast_slice_mut(work.weights);
-    sums.fill(0);
-    work.bias.fill(f32::NEG_INFINITY);
-    for sample in 0..samples {
-        let class = usize::from(kept.owners[sample]);
-        work.bias[class] = 0.0;
-        let (codes, zero) = kept.sample(sample);
-        let factor = kept.inverses[sample] * ONE;
-        for (sum, &code) in sums[class * dim..][..dim].iter_mut().zip(codes) {
-            *sum += round(f32::from(i16::from(code) - i16::from(zero)) * factor);
+/// Sums of these are sums of integers: no order of teaching changes them, and what is subtracted
+/// is gone.
+pub(super) fn unit(codes: &[i8], zero: i8, inverse: f32) -> impl Iterator<Item = i32> {
+    let factor = inverse * ONE as f32;
+    codes.iter().map(move |&code| round(f32::from(i16::from(code) - i16::from(zero)) * factor))
+}
+
+/// Computes the weights of all classes, of all that was ever shown.
+pub(super) fn fit(kept: &Kept<'_>, work: &mut Work<'_>) {
+    let rows = work.weights.chunks_exact_mut(kept.dim()).zip(work.bias.iter_mut()).zip(&*work.norms);
+    for (class, ((row, bias), &norm)) in rows.enumerate() {
+        let sum = kept.sum(class);
+        let length = length(sum);
+        let factor = if length > 0.0 { f64::from(SCORE_SCALE) / length } else { 0.0 };
+        for (weight, &sum) in row.iter_mut().zip(sum) {
+            *weight = (f64::from(sum) * factor) as f32;
         }
-    }
-    for row in work.weights.chunks_exact_mut(dim) {
-        normalize(row);
+        *bias = if norm < 0.0 { f32::NEG_INFINITY } else { 0.0 };
     }
 }
 
-/// Held-out scores: the class means without the sample itself, from its products with the others.
-///
-/// Also leaves the lengths of the classes' sums in `work.norms`, which the cosine of a query with
-/// a class mean needs.
-pub(super) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
+/// Lengths of the sums of all classes, negative for those without samples.
+pub(super) fn lengths(kept: &Kept<'_>, owners: &[u16], norms: &mut [f32]) {
+    for (class, norm) in norms.iter_mut().enumerate() {
+        *norm = if count(owners, class as u16) > 0 { length(kept.sum(class)) as f32 } else { -1.0 };
+    }
+}
+
+fn length(sum: &[i32]) -> f64 {
+    libm::sqrt(sum.iter().map(|&sum| f64::from(sum) * f64::from(sum)).sum())
+}
+
+/// Held-out scores: the class means without the sample itself, from its products with the others,
+/// or, `of_all` that was shown, with the class's sum where that is of more than is kept.
+pub(super) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work: &mut Work<'_>) {
     let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
     gram::class_sums(work.gram, scales, owners, work.held_out);
     for (class, sums) in work.held_out.chunks_exact_mut(samples).enumerate() {
         let is_own = |i: usize| usize::from(owners[i]) == class;
-        let square: f64 = (0..samples).filter(|&i| is_own(i)).map(|i| f64::from(sums[i])).sum();
-        work.norms[class] = libm::sqrt(square.max(0.0)) as f32;
+        let mut square: f64 = (0..samples).filter(|&i| is_own(i)).map(|i| f64::from(sums[i])).sum();
+        if of_all && kept.seen[class] as usize > count(owners, class as u16) {
+            let one = f64::from(ONE);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let (codes, zero) = kept.sample(i);
+                let product = dot_sum(codes, zero, kept.sum(class)) as f64;
+                *sum = (product * f64::from(kept.inverses[i]) / one) as f32;
+            }
+            square = length(kept.sum(class)) / one;
+            square *= square;
+        }
         let taught = (0..samples).any(is_own);
         for (i, sum) in sums.iter_mut().enumerate() {
             let own = if is_own(i) {
@@ -62,17 +83,6 @@ pub(super) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>
                 false => f32::NEG_INFINITY,
             };
         }
-    }
-}
-
-/// Turns a row of sums into a row of weights; a row of zeros stays.
-fn normalize(row: &mut [f32]) {
-    let sums: &[i32] = bytemuck::cast_slice(row);
-    let square: f64 = sums.iter().map(|&sum| f64::from(sum) * f64::from(sum)).sum();
-    let factor = if square > 0.0 { f64::from(SCORE_SCALE) / libm::sqrt(square) } else { 0.0 };
-    for weight in row {
-        let sum = weight.to_bits() as i32;
-        *weight = (f64::from(sum) * factor) as f32;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Transform;
 use super::gram::{MIN_LENGTH, length};
 use super::memory::Kept;
-use super::vector::{dot_codes, dot_codes_shrunk, dot_exact, dot_shrunk};
+use super::vector::{dot_codes, dot_codes_shrunk, dot_exact, dot_shrunk, dot_sum};
 use crate::embedding::Embedding;
 use crate::quant::Quant;
 
@@ -70,6 +70,20 @@ impl<'a> Query<'a> {
             Embedding::Float(values) => dot_codes_shrunk(values, codes, zero, self.shrink),
         };
         (product * self.inverse * kept.inverses[sample]).clamp(-1.0, 1.0)
+    }
+
+    /// Cosine of the angle to a class mean, given its sum and the length of that; 0 if either has no
+    /// direction.
+    pub fn cosine_with_mean(&self, sum: &[i32], length: f32) -> f32 {
+        let product = match self.embedding {
+            Embedding::Int8 { codes, quant } => dot_sum(codes, quant.zero_point, sum) as f64,
+            Embedding::Float(values) => {
+                let products = values.iter().zip(sum).map(|(&x, &sum)| f64::from(x) * f64::from(sum));
+                products.sum::<f64>() * f64::from(self.shrink)
+            }
+        };
+        let scale = if length > 0.0 { f64::from(self.inverse) / f64::from(length) } else { 0.0 };
+        ((product * scale) as f32).clamp(-1.0, 1.0)
     }
 
     /// Cosines with the first samples, as many as there is room for.

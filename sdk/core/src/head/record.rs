@@ -5,9 +5,9 @@
 //! | Bytes | Field |
 //! |---|---|
 //! | 8 | magic `OFFSHEAD` |
-//! | 2 | version, 2 |
+//! | 2 | version, 3 |
 //! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 neighbours, 5 auto |
-//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 if a full head keeps a reservoir |
+//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 times what a full head does (0 refuse, 1 reservoir, 2 herding) |
 //! | 4 | length of the whole record |
 //! | 32 | id of the package that made the embeddings |
 //! | 4 | strength, a float |
@@ -17,12 +17,16 @@
 //! | 2, 2 | present: classes, samples |
 //! | 5 + n, a class | samples shown (4), length and bytes of the name |
 //! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), codes |
+//! | 4 * dimensions, a class shown more than is kept | sum of the unit vectors of all shown |
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
 use super::error::{EncodeError, HeadError};
-use super::memory::{Layout, Limits, Memory};
+use super::memory::{Layout, Limits, MAX_SHOWN, Memory};
+use super::nearest_mean::ONE;
 use super::teach::check_name;
-use super::{Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, WhenFull};
+use super::{
+    ClassId, Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, WhenFull,
+};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
 
@@ -30,11 +34,11 @@ use crate::quant::{Quant, Scale};
 pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
 
 /// The version this code writes and reads.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 const FIXED_BYTES: usize = 68;
-/// Bit of the settings that says [`WhenFull::Reservoir`].
-const RESERVOIR: u8 = 16;
+/// What [`WhenFull`] is multiplied with among the settings.
+const WHEN_FULL: u8 = 16;
 const SAMPLE_BYTES: usize = 8;
 const CRC_BYTES: usize = 4;
 
@@ -53,6 +57,7 @@ pub struct Record<'a> {
     samples: usize,
     names: &'a [u8],
     body: &'a [u8],
+    sums: &'a [u8],
 }
 
 impl<'a> Record<'a> {
@@ -66,9 +71,10 @@ impl<'a> Record<'a> {
         let [kind, settings] = take(&mut rest)?;
         let known = HeadKind::ALL.into_iter().find(|k| *k as u8 == kind);
         let kind = known.ok_or(HeadError::UnknownKind { found: kind })?;
-        let when_full = if settings & RESERVOIR == 0 { WhenFull::Refuse } else { WhenFull::Reservoir };
-        let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings & !RESERVOIR);
-        let transform = transform.ok_or(HeadError::Malformed { what: "settings that do not exist" })?;
+        let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings % WHEN_FULL);
+        let when_full = WhenFull::ALL.into_iter().find(|w| *w as u8 == settings / WHEN_FULL);
+        let none = HeadError::Malformed { what: "settings that do not exist" };
+        let (transform, when_full) = (transform.ok_or(none)?, when_full.ok_or(none)?);
         let _length: [u8; 4] = take(&mut rest)?;
         let package_id = take_ref(&mut rest)?;
         let strength = f32::from_le_bytes(take(&mut rest)?);
@@ -89,9 +95,23 @@ impl<'a> Record<'a> {
         }
         let (classes, samples) = (usize::from(classes), usize::from(samples));
         let names = take_names(&mut rest, classes)?;
-        let body = rest;
-        let record =
-            Self { recipe, when_full, strictness, dim, limits, package_id, classes, samples, names, body };
+        // Fits, because the limits have been checked.
+        let (body, sums) = rest
+            .split_at_checked(samples * (dim + SAMPLE_BYTES))
+            .ok_or(HeadError::Malformed { what: "samples and sums do not fill the record" })?;
+        let record = Self {
+            recipe,
+            when_full,
+            strictness,
+            dim,
+            limits,
+            package_id,
+            classes,
+            samples,
+            names,
+            body,
+            sums,
+        };
         record.check_samples()?;
         Ok(record)
     }
@@ -127,18 +147,31 @@ impl<'a> Record<'a> {
     }
 
     fn check_samples(&self) -> Result<(), HeadError> {
-        // At most 2^32, because the limits have been checked.
-        let needed = self.samples as u64 * (self.dim + SAMPLE_BYTES) as u64;
-        if self.body.len() as u64 != needed {
-            return Err(HeadError::Malformed { what: "the samples do not fill the record" });
-        }
         for (class, _) in self.samples() {
             if class >= self.classes {
                 return Err(HeadError::Malformed { what: "a sample has no class" });
             }
         }
-        let whole = self.samples().count() == self.samples;
-        whole.then_some(()).ok_or(HeadError::Malformed { what: "a sample has no valid scale" })
+        if self.samples().count() != self.samples {
+            return Err(HeadError::Malformed { what: "a sample has no valid scale" });
+        }
+        let mut exceeding = 0;
+        for (shown, kept) in self.shown_and_kept() {
+            if shown < kept || shown > MAX_SHOWN {
+                return Err(HeadError::Malformed { what: "a class cannot have been shown so often" });
+            }
+            exceeding += u64::from(shown > kept);
+        }
+        if self.sums.len() as u64 != exceeding * 4 * self.dim as u64 {
+            return Err(HeadError::Malformed { what: "samples and sums do not fill the record" });
+        }
+        Ok(())
+    }
+
+    /// Of each class, how many samples were shown and how many are here.
+    fn shown_and_kept(&self) -> impl Iterator<Item = (u32, u32)> {
+        let kept = |class| self.samples().filter(|(owner, _)| *owner == class).count() as u32;
+        names(self.names).enumerate().map(move |(class, (_, shown))| (shown, kept(class)))
     }
 
     /// Samples in order; stops at the first whose scale is none.
@@ -158,7 +191,14 @@ impl<M: Memory> Head<M> {
     /// Length of [`Head::encode`]'s output.
     pub fn encoded_len(&self) -> usize {
         let names: usize = self.classes().map(|(_, name)| 5 + name.len()).sum();
-        FIXED_BYTES + names + self.sample_count() * (self.dim() + SAMPLE_BYTES) + CRC_BYTES
+        let samples = self.sample_count() * (self.dim() + SAMPLE_BYTES);
+        FIXED_BYTES + names + samples + self.exceeding().count() * 4 * self.dim() + CRC_BYTES
+    }
+
+    /// Classes that were shown more than is kept of them.
+    fn exceeding(&self) -> impl Iterator<Item = ClassId> {
+        let exceeds = |class: &ClassId| self.shown_of(*class) as usize > self.samples_of(*class);
+        self.classes().map(|(class, _)| class).filter(exceeds)
     }
 
     /// Writes the head to the front of `out`; the same teaching gives the same bytes.
@@ -174,8 +214,8 @@ impl<M: Memory> Head<M> {
         let rest = &mut &mut content[..];
         put(rest, &MAGIC);
         put(rest, &VERSION.to_le_bytes());
-        let reservoir = if self.when_full() == WhenFull::Reservoir { RESERVOIR } else { 0 };
-        put(rest, &[self.kind() as u8, self.recipe().transform as u8 | reservoir]);
+        let settings = self.recipe().transform as u8 + WHEN_FULL * self.when_full() as u8;
+        put(rest, &[self.kind() as u8, settings]);
         // Checked when the head was made: see `Layout::new`.
         put(rest, &(needed as u32).to_le_bytes());
         put(rest, self.package_id());
@@ -198,6 +238,11 @@ impl<M: Memory> Head<M> {
             put(rest, &[c0, c1, quant.zero_point as u8, 0]);
             put(rest, &quant.scale.get().to_le_bytes());
             put(rest, bytemuck::cast_slice(codes));
+        }
+        for class in self.exceeding() {
+            for sum in self.kept().sum(class.index()) {
+                put(rest, &sum.to_le_bytes());
+            }
         }
         crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
         Ok(needed)
@@ -234,14 +279,30 @@ impl<M: Memory> Head<M> {
             let bad = |_| HeadError::Malformed { what: "a sample is not finite" };
             head.add_sample(class, embedding).map_err(bad)?;
         }
-        for (class, (_, shown)) in names(record.names).enumerate() {
-            let seen = &mut head.layout.kept_mut(head.memory.words_mut()).seen[class];
-            if shown < *seen {
-                return Err(HeadError::Malformed { what: "fewer samples shown than kept" });
-            }
-            *seen = shown;
-        }
+        head.write_sums(&record)?;
         Ok(head)
+    }
+
+    /// Sums and numbers of what was shown, where more was than is kept.
+    fn write_sums(&mut self, record: &Record<'_>) -> Result<(), HeadError> {
+        let mut rows = record.sums.chunks_exact(4 * record.dim);
+        let kept = self.layout.kept_mut(self.memory.words_mut());
+        for (class, (shown, held)) in record.shown_and_kept().enumerate() {
+            if shown == held {
+                continue;
+            }
+            let row = rows.next().unwrap_or_default().chunks_exact(4);
+            kept.seen[class] = shown;
+            for (sum, bytes) in kept.sums[class * record.dim..][..record.dim].iter_mut().zip(row) {
+                let all = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                // As much as unit vectors can be; no sum overflows then.
+                if i64::from(all).abs_diff(i64::from(*sum)) > u64::from(shown - held) * ONE as u64 {
+                    return Err(HeadError::Malformed { what: "a sum that no samples have" });
+                }
+                *sum = all;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -319,7 +380,7 @@ fn put(rest: &mut &mut [u8], field: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{TestHead, empty, fingerprint, taught};
+    use super::super::testing::{Noise, TestHead, cluster, empty, fingerprint, taught};
     use super::*;
     use std::boxed::Box;
     use std::vec;
@@ -426,7 +487,7 @@ mod tests {
             ("version", |b| b[8] = 1),
             ("kind", |b| b[10] = 9),
             ("transform", |b| b[11] = 4),
-            ("setting", |b| b[11] = 32),
+            ("setting", |b| b[11] = 48),
             ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
             ("strictness", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),
             ("no strictness", |b| b[52..56].copy_from_slice(&f32::NAN.to_le_bytes())),
@@ -459,6 +520,47 @@ mod tests {
         // Class 0 was shown twice and has two samples.
         let fewer = sealed(encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5)), |b| b[68] = 1);
         assert!(decoded(&fewer).is_err());
+        let too_often = sealed(good_means(), |b| b[68..72].copy_from_slice(&65_536u32.to_le_bytes()));
+        assert!(decoded(&too_often).is_err());
+        // The last number of the last sum: at most 32,768 for each of the six samples left out.
+        let end = good_means().len() - CRC_BYTES;
+        for (value, fits) in [(0i32, true), (1 << 19, false), (i32::MIN, false)] {
+            let bytes = sealed(good_means(), |b| b[end - 4..].copy_from_slice(&value.to_le_bytes()));
+            assert_eq!(decoded(&bytes).is_ok(), fits, "{value}");
+        }
+    }
+
+    /// Eight samples of each of two classes, of which two are kept.
+    fn good_means() -> Vec<u8> {
+        encoded(&left_out(HeadKind::NearestMean))
+    }
+
+    fn left_out(kind: HeadKind) -> TestHead {
+        let mut head = empty(kind, 6, Limits { classes: 2, samples: 4 });
+        let classes = ["a", "b"].map(|name| head.add_class(name).unwrap());
+        for i in 0..16 {
+            let values = cluster(&mut Noise(i as u64), i % 2, 6, 1.0);
+            head.add_sample(classes[i % 2], Embedding::Float(&values)).unwrap();
+        }
+        head
+    }
+
+    #[test]
+    fn sums_of_what_was_left_out_are_saved() {
+        for kind in HeadKind::ALL {
+            let mut head = left_out(kind);
+            let bytes = encoded(&head);
+            assert_eq!(bytes.len(), FIXED_BYTES + 2 * 6 + 4 * (8 + 6) + 2 * 4 * 6 + CRC_BYTES);
+            let mut again = decoded(&bytes).unwrap();
+            assert_eq!(fingerprint(&mut again), fingerprint(&mut head), "{kind}");
+            assert_eq!(encoded(&again), bytes);
+            // And go on as they would have.
+            let values = cluster(&mut Noise(99), 1, 6, 1.0);
+            for head in [&mut head, &mut again] {
+                head.add_sample(ClassId(1), Embedding::Float(&values)).unwrap();
+            }
+            assert_eq!(encoded(&again), encoded(&head));
+        }
     }
 
     #[test]

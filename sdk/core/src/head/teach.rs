@@ -1,8 +1,8 @@
 //! What a head is taught: classes and samples.
 
 use super::error::{ClassError, SampleError};
-use super::memory::{MAX_NAME_BYTES, Memory, count};
-use super::{ClassId, Head, Last, WhenFull, query};
+use super::memory::{MAX_NAME_BYTES, MAX_SHOWN, Memory, count};
+use super::{ClassId, Head, WhenFull, query};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
 
@@ -22,7 +22,10 @@ impl<M: Memory> Head<M> {
             return Err(ClassError::Full { limit: self.limits.classes });
         }
         self.write_name(self.classes, name);
-        self.layout.kept_mut(self.memory.words_mut()).seen[self.classes] = 0;
+        let (class, dim) = (self.classes, self.layout.dim);
+        let kept = self.layout.kept_mut(self.memory.words_mut());
+        kept.seen[class] = 0;
+        kept.sums[class * dim..][..dim].fill(0);
         self.classes += 1;
         self.fitted = None;
         Ok(ClassId(self.classes as u16 - 1))
@@ -87,7 +90,7 @@ impl<M: Memory> Head<M> {
     /// # Errors
     ///
     /// A class of another head, an embedding of another length or with a value that is not
-    /// finite, or no room; nothing is changed.
+    /// finite, no room, or a class shown [`MAX_SHOWN`] times; nothing is changed.
     pub fn add_sample(&mut self, class: ClassId, embedding: Embedding<'_>) -> Result<(), SampleError> {
         let (found, needed) = (embedding.len(), self.layout.dim);
         if class.index() >= self.classes {
@@ -99,29 +102,40 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(SampleError::NotFinite { index });
         }
-        self.last = Last::Kept;
-        if self.samples == self.layout.samples {
-            if self.when_full == WhenFull::Refuse {
-                return Err(SampleError::Full { limit: self.limits.samples });
-            }
-            self.last = self.make_room(class);
+        if self.shown_of(class) == MAX_SHOWN {
+            return Err(SampleError::TooManyShown { limit: MAX_SHOWN });
         }
-        let seen = &mut self.layout.kept_mut(self.memory.words_mut()).seen[class.index()];
-        *seen = seen.saturating_add(1);
-        if matches!(self.last, Last::LeftOut(_)) {
-            return Ok(());
+        let is_full = self.samples == self.layout.samples;
+        if is_full && self.when_full == WhenFull::Refuse {
+            return Err(SampleError::Full { limit: self.limits.samples });
         }
-        let (at, quant) = (self.samples, embedding.own_quant());
+        self.write_sample(class, embedding);
+        self.layout.kept_mut(self.memory.words_mut()).count_in(self.samples);
+        self.last = is_full.then(|| self.surplus());
+        match self.last {
+            Some(place) => self.move_back(place, self.samples + 1),
+            None => self.samples += 1,
+        }
+        self.fitted = None;
+        Ok(())
+    }
+
+    /// Samples of a class that were ever shown and not taken back; more than are kept where a
+    /// full head made a choice.
+    pub fn shown_of(&self, class: ClassId) -> u32 {
+        self.kept().seen.get(..self.classes).and_then(|seen| seen.get(class.index())).copied().unwrap_or(0)
+    }
+
+    /// Writes a checked sample behind all others.
+    pub(super) fn write_sample(&mut self, class: ClassId, embedding: Embedding<'_>) {
+        let (at, dim, quant) = (self.samples, self.layout.dim, embedding.own_quant());
         let kept = self.layout.kept_mut(self.memory.words_mut());
-        let codes = &mut kept.codes[at * needed..][..needed];
+        let codes = &mut kept.codes[at * dim..][..dim];
         embedding.write_codes(quant, codes);
         kept.inverses[at] = query::inverse_of_codes(codes, quant);
         kept.scales[at] = quant.scale.get();
         kept.zeros[at] = quant.zero_point;
         kept.owners[at] = class.0;
-        self.samples += 1;
-        self.fitted = None;
-        Ok(())
     }
 }
 
@@ -166,6 +180,7 @@ mod tests {
     fn refused_samples_change_nothing() {
         for kind in HeadKind::ALL {
             let mut head = empty(kind, 2, Limits { classes: 2, samples: 2 });
+            head.set_when_full(WhenFull::Refuse);
             let class = head.add_class("a").unwrap();
             let other = ClassId(1);
             let good = Embedding::Float(&[1.0, 2.0]);

@@ -3,7 +3,8 @@
 //! What the held-out samples' angles are says how far from the nearest mean a sample of a class may
 //! be, so no pictures of other things are needed. The bound is a prediction interval for one
 //! more sample (Student's t), which is wide with a few samples instead of being their minimum; or
-//! their own quantile where that is lower.
+//! their own conformal quantile where that is lower. So at most `strictness` of the known, or one in
+//! `n + 1` where that is more, are unknown as long as they are like the `n` samples.
 //!
 //! The cosine with the nearest class mean tells unknown from known better than the greatest
 //! probability, the distance of the k-th neighbour and the Mahalanobis distance do: see the table
@@ -47,10 +48,12 @@ pub(super) fn least_similarity(
     let normal = mean - t * libm::sqrt(variance * (1.0 + 1.0 / n));
     // Cosines have a longer tail below than a normal distribution, which many samples show.
     known.sort_unstable_by(f32::total_cmp);
-    let below = (strictness * (count as f32 + 1.0)) as usize;
+    // Below the k-th lowest of n lies the next of the same kind with a chance of k in n + 1 (conformal
+    // prediction, Vovk et al. 2005). Nor is the bound above the lowest: with few samples, where that
+    // chance is more than asked for, it is what is known of the tail.
+    let below = ((strictness * (count as f32 + 1.0)) as usize).max(1);
     // Only where it is lower, so equal samples do not raise the bound.
-    let seen = if below > 0 { known[below - 1] } else { f32::INFINITY };
-    (normal as f32).min(seen).max(-1.0)
+    (normal as f32).min(known[below - 1]).max(-1.0)
 }
 
 /// How many standard deviations below the mean a share of a normal distribution lies
@@ -123,6 +126,22 @@ mod tests {
             let least = least_similarity(0.05, &owners, &held_out, &mut std::vec![0.0; 2 * count]);
             assert!((0.8..0.96).contains(&least), "{count}: {least}");
         }
+    }
+
+    /// A longer tail than a normal distribution has, and too few samples for a quantile.
+    #[test]
+    fn no_bound_is_above_what_was_taught() {
+        let owners = [0u16; 20];
+        let mut cosines = [0.9; 20];
+        cosines[7] = 0.5;
+        let held_out = cosines.map(|cosine| SCORE_SCALE * cosine);
+        for strictness in [0.01, 0.03, 0.04] {
+            let least = least_similarity(strictness, &owners, &held_out, &mut [0.0; 20]);
+            assert!((0.3..=0.5).contains(&least), "{strictness}: {least}");
+        }
+        // With a dial that allows one in 21 and two in 21: the lowest, and the next.
+        let normal = least_similarity(0.2, &owners, &held_out, &mut [0.0; 20]);
+        assert!((0.5..0.9).contains(&normal), "{normal}");
     }
 
     #[test]

@@ -75,6 +75,12 @@ pub(super) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
     lanes.iter().map(|&lane| i64::from(lane)).sum::<i64>() + i64::from(tail)
 }
 
+/// `sum of (codes - zero) * sums`, exactly, for up to [`super::MAX_DIM`] dimensions.
+pub(super) fn dot_sum(codes: &[i8], zero: i8, sums: &[i32]) -> i64 {
+    let product = |(&code, &sum): (&i8, &i32)| i64::from(i16::from(code) - i16::from(zero)) * i64::from(sum);
+    codes.iter().zip(sums).map(product).sum()
+}
+
 /// `out += factor * x`.
 pub(super) fn add_scaled(out: &mut [f32], factor: f32, x: &[f32]) {
     for (out, x) in out.iter_mut().zip(x) {
