@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
 use offshoot_engine::Target;
 
+use crate::data::{Format, Selection};
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
@@ -66,6 +67,9 @@ pub struct ConvertArgs {
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
+    /// How these pictures lie in the folder [default: found out].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// Tensor that becomes the embedding [default: the one that feeds the last classifier].
     #[arg(long, value_name = "TENSOR")]
     pub cut: Option<String>,
@@ -156,8 +160,11 @@ impl RunArgs {
 pub struct EmbedArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders.
+    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// The numpy archive to write.
     #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
     pub output: Option<PathBuf>,
@@ -174,8 +181,12 @@ pub struct EmbedArgs {
 pub struct TrainArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class; of train/ and val/, train/ is learned and val/ tested.
+    /// Folder per class, or a collection (see --format); of train/ and val/, train/ is learned and
+    /// val/ tested.
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// The head file to write.
     #[arg(short, long)]
     pub output: PathBuf,
@@ -292,8 +303,11 @@ pub struct PredictArgs {
 pub struct EvalArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders.
+    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Learn from this many pictures a class, drawn at random [default: all of train/, or 5
     /// where there is no val/].
     #[arg(long)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
 use crate::convert::ConvertError;
-use crate::data::{DataError, Dataset, Sample};
+use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
@@ -169,6 +169,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// Labelled pictures; says what was left out of them.
+fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
+    let data = Dataset::open_as(folder, selection)?;
+    if data.left_out != LeftOut::default() {
+        eprintln!("{}: {}", folder.display(), data.left_out);
+    }
+    Ok(data)
+}
+
 /// A labelled folder and its embeddings.
 struct Embedded {
     data: Dataset,
@@ -178,8 +187,14 @@ struct Embedded {
 }
 
 /// `augment`: what is learned is seen from the mirror as well.
-fn embed_data(run: &RunArgs, package: &Path, folder: &Path, augment: bool) -> Result<Embedded, CommandError> {
-    let data = Dataset::open(folder)?;
+fn embed_data(
+    run: &RunArgs,
+    package: &Path,
+    folder: &Path,
+    selection: &Selection,
+    augment: bool,
+) -> Result<Embedded, CommandError> {
+    let data = open_data(folder, selection)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
@@ -194,7 +209,8 @@ fn embed_data(run: &RunArgs, package: &Path, folder: &Path, augment: bool) -> Re
 
 /// Embeddings of pictures without classes.
 fn embed_pictures(extractor: &mut Extractor, files: &[PathBuf]) -> Result<Embeddings, CommandError> {
-    let samples: Vec<Sample> = files.iter().map(|path| Sample { path: path.clone(), class: 0 }).collect();
+    let samples: Vec<Sample> =
+        files.iter().map(|path| Sample { place: Place::File(path.clone()), class: 0 }).collect();
     let bar = progress_bar(samples.len(), "embed");
     let embeddings = Embeddings::extract(extractor, &samples, || bar.inc(1))?;
     bar.finish_and_clear();
