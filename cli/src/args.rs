@@ -49,6 +49,10 @@ pub enum Command {
     Search(SearchArgs),
     /// Sort the pictures of a folder into groups, with a contact sheet.
     Cluster(ClusterArgs),
+    /// List the backbones that are known: input, normalization, licence, how to get them.
+    Models(ModelsArgs),
+    /// Fetch a backbone of the catalogue over HTTPS and check its digest.
+    Pull(PullArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -368,6 +372,30 @@ pub struct BenchArgs {
     pub run: RunArgs,
 }
 
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// A catalogue of your own, in the form of models/catalog.toml.
+    #[arg(long, value_name = "TOML")]
+    pub catalog: Option<PathBuf>,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// The model's name, as `offshoot models` has it.
+    pub name: String,
+    /// The file to write [default: the name with .onnx].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Fetch it though there is no digest to check it by.
+    #[arg(long)]
+    pub unchecked: bool,
+    /// The catalogue.
+    #[command(flatten)]
+    pub catalog: ModelsArgs,
+}
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -379,7 +407,7 @@ pub struct DemoArgs {
     pub keep: Option<PathBuf>,
 }
 
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
     side(parts.0).zip(side(parts.1)).ok_or_else(|| "needs WIDTHxHEIGHT, such as 224x224".to_string())

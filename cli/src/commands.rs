@@ -6,12 +6,14 @@ use offshoot::Extractor;
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
+use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
 use crate::packing::PackingError;
+use crate::pull::{PullError, hex};
 
 mod bench;
 mod cluster;
@@ -23,6 +25,7 @@ mod export;
 mod inspect;
 mod merge;
 mod predict;
+mod pull;
 mod report;
 mod search;
 mod train;
@@ -38,6 +41,12 @@ pub enum CommandError {
     /// A package was not packed.
     #[error(transparent)]
     Packing(#[from] PackingError),
+    /// There is no catalogue, or no such entry.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A model was not fetched.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// A folder of pictures is not one.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -127,6 +136,8 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Merge(args) => merge::run(args),
         Command::Search(args) => search::run(args),
         Command::Cluster(args) => cluster::run(args),
+        Command::Models(args) => pull::models(args),
+        Command::Pull(args) => pull::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -163,10 +174,6 @@ fn check_shots(shots: Option<usize>, data: &Path) -> Result<(), CommandError> {
         return Err(CommandError::TooFew { path: data.to_path_buf(), what });
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Labelled pictures; says what was left out of them.
