@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
 use offshoot_engine::Target;
 
+use crate::data::{Format, Selection};
 use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
@@ -49,6 +50,10 @@ pub enum Command {
     Search(SearchArgs),
     /// Sort the pictures of a folder into groups, with a contact sheet.
     Cluster(ClusterArgs),
+    /// List the backbones that are known: input, normalization, licence, how to get them.
+    Models(ModelsArgs),
+    /// Fetch a backbone of the catalogue over HTTPS and check its digest.
+    Pull(PullArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -67,6 +72,9 @@ pub struct ConvertArgs {
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
+    /// How these pictures lie in the folder [default: found out].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
@@ -161,8 +169,11 @@ impl RunArgs {
 pub struct EmbedArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders.
+    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// The numpy archive to write.
     #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
     pub output: Option<PathBuf>,
@@ -179,8 +190,12 @@ pub struct EmbedArgs {
 pub struct TrainArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class; of train/ and val/, train/ is learned and val/ tested.
+    /// Folder per class, or a collection (see --format); of train/ and val/, train/ is learned and
+    /// val/ tested.
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// The head file to write.
     #[arg(short, long)]
     pub output: PathBuf,
@@ -301,8 +316,11 @@ pub struct PredictArgs {
 pub struct EvalArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders.
+    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
     pub data: PathBuf,
+    /// What of it is taken.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Learn from this many pictures a class, drawn at random [default: all of train/, or 5
     /// where there is no val/].
     #[arg(long)]
@@ -363,6 +381,30 @@ pub struct BenchArgs {
     pub run: RunArgs,
 }
 
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// A catalogue of your own, in the form of models/catalog.toml.
+    #[arg(long, value_name = "TOML")]
+    pub catalog: Option<PathBuf>,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// The model's name, as `offshoot models` has it.
+    pub name: String,
+    /// The file to write [default: the name with .onnx].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Fetch it though there is no digest to check it by.
+    #[arg(long)]
+    pub unchecked: bool,
+    /// The catalogue.
+    #[command(flatten)]
+    pub catalog: ModelsArgs,
+}
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -375,7 +417,7 @@ pub struct DemoArgs {
 }
 
 /// Width and height of what states height and width.
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
     side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())

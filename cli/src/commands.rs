@@ -6,12 +6,14 @@ use offshoot::Extractor;
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
+use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
-use crate::data::{DataError, Dataset, Sample};
+use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
 use crate::packing::PackingError;
+use crate::pull::{PullError, hex};
 
 mod bench;
 mod cluster;
@@ -23,6 +25,7 @@ mod export;
 mod inspect;
 mod merge;
 mod predict;
+mod pull;
 mod report;
 mod search;
 mod train;
@@ -38,6 +41,12 @@ pub enum CommandError {
     /// A package was not packed.
     #[error(transparent)]
     Packing(#[from] PackingError),
+    /// There is no catalogue, or no such entry.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A model was not fetched.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// A folder of pictures is not one.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -127,6 +136,8 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Merge(args) => merge::run(args),
         Command::Search(args) => search::run(args),
         Command::Cluster(args) => cluster::run(args),
+        Command::Models(args) => pull::models(args),
+        Command::Pull(args) => pull::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -165,8 +176,13 @@ fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), Co
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// Labelled pictures; says what was left out of them.
+fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
+    let data = Dataset::open_as(folder, selection)?;
+    if data.left_out != LeftOut::default() {
+        eprintln!("{}: {}", folder.display(), data.left_out);
+    }
+    Ok(data)
 }
 
 /// A labelled folder and its embeddings.
@@ -178,8 +194,14 @@ struct Embedded {
 }
 
 /// `augment`: what is learned is seen from the mirror as well.
-fn embed_data(run: &RunArgs, package: &Path, folder: &Path, augment: bool) -> Result<Embedded, CommandError> {
-    let data = Dataset::open(folder)?;
+fn embed_data(
+    run: &RunArgs,
+    package: &Path,
+    folder: &Path,
+    selection: &Selection,
+    augment: bool,
+) -> Result<Embedded, CommandError> {
+    let data = open_data(folder, selection)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
@@ -194,7 +216,8 @@ fn embed_data(run: &RunArgs, package: &Path, folder: &Path, augment: bool) -> Re
 
 /// Embeddings of pictures without classes.
 fn embed_pictures(extractor: &mut Extractor, files: &[PathBuf]) -> Result<Embeddings, CommandError> {
-    let samples: Vec<Sample> = files.iter().map(|path| Sample { path: path.clone(), class: 0 }).collect();
+    let samples: Vec<Sample> =
+        files.iter().map(|path| Sample { place: Place::File(path.clone()), class: 0 }).collect();
     let bar = progress_bar(samples.len(), "embed");
     let embeddings = Embeddings::extract(extractor, &samples, || bar.inc(1))?;
     bar.finish_and_clear();

@@ -1,23 +1,104 @@
-//! Folders of pictures: one per class, or none.
+//! Labelled pictures, in the manners in which people keep them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use offshoot::Picture;
 use thiserror::Error;
+
+mod boxes;
+mod coco;
+mod folder;
+mod mirflickr;
+mod open_images;
+mod packed;
+mod voc;
+
+pub use boxes::Area;
+pub use packed::Packed;
 
 /// Endings of the pictures we read.
 const ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "pnm"];
+
+/// Where in a file something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum At {
+    /// Counted from 0.
+    Byte(u64),
+    /// Counted from 1.
+    Line(u64),
+    /// The one with this `id`.
+    Annotation(u64),
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Byte(n) => write!(f, "byte {n}"),
+            Self::Line(n) => write!(f, "line {n}"),
+            Self::Annotation(n) => write!(f, "annotation {n}"),
+        }
+    }
+}
 
 /// Why a folder is not what it should be.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The folder cannot be read.
+    /// A file or folder cannot be read.
     #[error("{path}: {source}")]
     Read {
         /// The folder.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
+    },
+    /// A file does not hold what its format asks for.
+    #[error("{path}: {at}: {what}")]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        at: At,
+        /// What was found and what is allowed.
+        what: String,
+    },
+    /// A file of the format is not there.
+    #[error("{path}: no such file; the {what} should be there")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// The name of a picture leads out of the collection.
+    #[error("the annotations name the picture `{path}`, which leads out of their folder")]
+    Outside {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A box lies beside its picture.
+    #[error("{name}: the box lies outside the picture")]
+    EmptyBox {
+        /// The picture and the box.
+        name: String,
+    },
+    /// Annotations, but no pictures.
+    #[error("{path}: none of the {absent} labelled pictures is there")]
+    Absent {
+        /// The folder.
+        path: PathBuf,
+        /// How many are labelled.
+        absent: usize,
+    },
+    /// Text, which no package takes.
+    #[error("{path}: this is text ({what}); packages take pictures, language backbones do not convert yet")]
+    Text {
+        /// The folder.
+        path: PathBuf,
+        /// The collection.
+        what: &'static str,
     },
     /// No picture anywhere.
     #[error("{path}: no pictures ({}) in this folder or below it", ENDINGS.join(", "))]
@@ -32,7 +113,9 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Not at least one folder per class.
-    #[error("{path}: needs one folder of pictures per class (or train/ and val/ with such folders)")]
+    #[error(
+        "{path}: needs one folder of pictures per class (or train/ and val/ with such folders), or a collection that --format names"
+    )]
     NoClasses {
         /// The folder.
         path: PathBuf,
@@ -45,51 +128,293 @@ pub enum DataError {
         /// The class.
         class: String,
     },
+    /// A class was asked for that nothing is learned of.
+    #[error("{path}: no class `{class}`; there are {}", some(classes))]
+    NoSuchClass {
+        /// The folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// Those that are there.
+        classes: Vec<String>,
+    },
+    /// A picture does not decode, or does not go through the network.
+    #[error(transparent)]
+    Offshoot(#[from] offshoot::Error),
+}
+
+/// The first names of a list.
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 8 { format!("{shown} and {} more", names.len() - 8) } else { shown }
+}
+
+/// How labelled pictures lie in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A folder per class, or train/ and val/ with such folders (ImageNet).
+    Folder,
+    /// IDX files (MNIST, Fashion-MNIST, EMNIST), also with .gz.
+    Idx,
+    /// Binary CIFAR-10 or CIFAR-100.
+    Cifar,
+    /// COCO: annotations/instances_*.json, or _annotations.coco.json; a picture for each box.
+    Coco,
+    /// Pascal VOC: Annotations/*.xml and JPEGImages/; a picture for each box.
+    Voc,
+    /// Open Images: *-annotations-bbox.csv; a picture for each box.
+    OpenImages,
+    /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
+    Mirflickr,
+}
+
+impl Format {
+    /// What lies in a folder; folders per class if nothing else is recognised.
+    ///
+    /// # Errors
+    /// Text.
+    pub fn detect(dir: &Path) -> Result<Self, DataError> {
+        let here: [(fn(&Path) -> bool, Self); 6] = [
+            (packed::is_idx, Self::Idx),
+            (packed::is_cifar, Self::Cifar),
+            (coco::is_here, Self::Coco),
+            (voc::is_here, Self::Voc),
+            (open_images::is_here, Self::OpenImages),
+            (mirflickr::is_here, Self::Mirflickr),
+        ];
+        match here.iter().find(|(is_here, _)| is_here(dir)) {
+            Some(&(_, format)) => Ok(format),
+            None => text(dir)
+                .map_or(Ok(Self::Folder), |what| Err(DataError::Text { path: dir.to_path_buf(), what })),
+        }
+    }
+}
+
+/// The text collection in a folder, if it is one.
+fn text(dir: &Path) -> Option<&'static str> {
+    let has = |folder: &str, begin: &str, end: &str| {
+        entries(&dir.join(folder)).unwrap_or_default().iter().any(|p| {
+            let name = p.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(begin) && name.ends_with(end)
+        })
+    };
+    match () {
+        () if has("train/pos", "", ".txt") || has("pos", "", ".txt") => Some("IMDb"),
+        () if has("", "train-v", ".json") || has("", "dev-v", ".json") => Some("SQuAD"),
+        () if has("", "wiki.", ".tokens") || has("", "wiki.", ".raw") => Some("WikiText"),
+        () => None,
+    }
+}
+
+/// What of a folder is taken.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Selection {
+    /// How the pictures lie in the folder [default: found out].
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Take only these classes.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub classes: Vec<String>,
+    /// Take at most this many pictures of each class, spread evenly over them.
+    #[arg(long, value_name = "N")]
+    pub per_class: Option<std::num::NonZeroUsize>,
+}
+
+/// Where a picture is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A file of its own.
+    File(PathBuf),
+    /// A part of one.
+    Part {
+        /// The file.
+        path: PathBuf,
+        /// The part.
+        area: Area,
+    },
+    /// One of many in a file.
+    Packed {
+        /// The file.
+        file: Arc<Packed>,
+        /// Which, from 0.
+        index: usize,
+    },
 }
 
 /// A picture of a class.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Sample {
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// Index of its class.
     pub class: usize,
 }
 
-/// Labelled pictures, sorted by class and name.
+impl Sample {
+    /// The picture.
+    ///
+    /// # Errors
+    /// A file that does not decode, a box outside it.
+    pub fn open(&self) -> Result<Picture, DataError> {
+        match &self.place {
+            Place::File(path) => Ok(Picture::open(path)?),
+            Place::Part { path, area } => {
+                area.of(&Picture::open(path)?).ok_or_else(|| DataError::EmptyBox { name: self.name() })
+            }
+            // The length was checked when the file was read.
+            Place::Packed { file, index } => {
+                file.picture(*index).ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() })
+            }
+        }
+    }
+
+    /// The file; `#` and the box or the index behind it where it holds more than this picture.
+    pub fn name(&self) -> String {
+        match &self.place {
+            Place::File(path) => path.display().to_string(),
+            Place::Part { path, area: Area { x, y, width, height } } => {
+                format!("{}#{x},{y},{width}x{height}", path.display())
+            }
+            Place::Packed { file, index } => format!("{}#{index}", file.path().display()),
+        }
+    }
+}
+
+/// What was labelled and not taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The picture is not there.
+    pub absent: usize,
+    /// Crowds, groups, difficult or very small boxes; pictures with none or several of the tags.
+    pub unclear: usize,
+    /// To be tested on, but of a class that is not learned.
+    pub untaught: usize,
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { absent, unclear, untaught } = self;
+        write!(f, "left out: {absent} whose picture is not there, {unclear} unclear or small, ")?;
+        write!(f, "{untaught} of classes that are not learned")
+    }
+}
+
+/// What a reader found, before classes have numbers.
+#[derive(Debug, Default)]
+struct Named {
+    train: Vec<(Place, String)>,
+    val: Vec<(Place, String)>,
+    left_out: LeftOut,
+}
+
+/// Labelled pictures, sorted by class, then as their collection has them.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Names of the classes, sorted.
+    /// Names of the classes, sorted; numbers by their value.
     pub classes: Vec<String>,
     /// Pictures to learn from: all of them where the folder is not split.
     pub train: Vec<Sample>,
     /// Pictures to test on; empty where the folder is not split.
     pub val: Vec<Sample>,
+    /// What was labelled and not taken.
+    pub left_out: LeftOut,
 }
 
 impl Dataset {
-    /// Reads `DIR/<class>/*`, or `DIR/train/<class>/*` and `DIR/val/<class>/*` (or `test`).
+    /// Reads all of what lies in a folder, in whatever [`Format`] it is.
     ///
     /// # Errors
-    /// A folder that cannot be read, an empty class, no classes, other classes in `val`.
+    /// A folder that cannot be read, an empty class, no classes, other classes in `val`, broken files.
     pub fn open(dir: &Path) -> Result<Self, DataError> {
-        let train_dir = dir.join("train");
-        if !train_dir.is_dir() {
-            let (classes, train) = labelled(dir)?;
-            return Ok(Self { classes, train, val: Vec::new() });
+        Self::open_as(dir, &Selection::default())
+    }
+
+    /// Reads what is asked for.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and a class that is not there.
+    pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
+        let named = match selection.format.map_or_else(|| Format::detect(dir), Ok)? {
+            Format::Folder => folder::read(dir),
+            Format::Idx => packed::idx(dir),
+            Format::Cifar => packed::cifar(dir),
+            Format::Coco => coco::read(dir),
+            Format::Voc => voc::read(dir),
+            Format::OpenImages => open_images::read(dir),
+            Format::Mirflickr => mirflickr::read(dir, &selection.classes),
+        }?;
+        named.number(dir, selection)
+    }
+}
+
+impl Named {
+    fn number(mut self, dir: &Path, selection: &Selection) -> Result<Dataset, DataError> {
+        let path = dir.to_path_buf();
+        if self.train.is_empty() {
+            // What there is to test on can be learned from as well.
+            std::mem::swap(&mut self.train, &mut self.val);
         }
-        let (classes, train) = labelled(&train_dir)?;
-        let val_dir = ["val", "test"].iter().map(|n| dir.join(n)).find(|p| p.is_dir());
-        let Some(val_dir) = val_dir else { return Ok(Self { classes, train, val: Vec::new() }) };
-        let (names, mut val) = labelled(&val_dir)?;
-        for sample in &mut val {
-            let name = &names[sample.class];
-            sample.class = classes
-                .iter()
-                .position(|c| c == name)
-                .ok_or_else(|| DataError::UnknownClass { path: val_dir.clone(), class: name.clone() })?;
+        let Self { train, val, mut left_out } = self;
+        let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
+        classes.sort_by_cached_key(|name| (name.parse().unwrap_or(u64::MAX), name.clone()));
+        classes.dedup();
+        if let Some(class) = selection.classes.iter().find(|c| !classes.contains(c)) {
+            return Err(DataError::NoSuchClass { path, class: class.clone(), classes });
         }
-        Ok(Self { classes, train, val })
+        if !selection.classes.is_empty() {
+            classes.retain(|class| selection.classes.contains(class));
+        }
+        if classes.is_empty() {
+            return Err(match left_out.absent {
+                0 => DataError::Empty { path },
+                absent => DataError::Absent { path, absent },
+            });
+        }
+        let most = selection.per_class.map_or(usize::MAX, usize::from);
+        let mut untaught = 0;
+        let mut numbered = |named: Vec<(Place, String)>| {
+            let mut of_class: Vec<Vec<Sample>> = classes.iter().map(|_| Vec::new()).collect();
+            for (place, name) in named {
+                match classes.iter().position(|c| *c == name) {
+                    Some(class) => of_class[class].push(Sample { place, class }),
+                    None => untaught += 1,
+                }
+            }
+            of_class.iter().flat_map(|samples| spread(samples, most)).collect()
+        };
+        let train = numbered(train);
+        // What was not asked for is not missed.
+        let val = numbered(val);
+        if selection.classes.is_empty() {
+            left_out.untaught = untaught;
+        }
+        Ok(Dataset { classes, train, val, left_out })
+    }
+}
+
+/// At most `limit` of a list, evenly spread over it.
+fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
+    let take = limit.min(all.len());
+    (0..take).map(|i| all[i * all.len() / take].clone()).collect()
+}
+
+/// Up to `limit` whole pictures of a folder in any format, evenly spread over them: what a device sees,
+/// to calibrate on.
+///
+/// # Errors
+/// As [`pictures`] and [`Dataset::open`].
+pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
+    let files =
+        |files: Vec<PathBuf>| files.into_iter().map(|path| Sample { place: Place::File(path), class: 0 });
+    match format.map_or_else(|| Format::detect(dir), Ok)? {
+        Format::Folder => Ok(files(pictures(dir, limit)?).collect()),
+        Format::Idx | Format::Cifar => {
+            let selection = Selection { format, ..Selection::default() };
+            Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
+        }
+        Format::Voc => Ok(files(pictures(&dir.join("JPEGImages"), limit)?).collect()),
+        // Their pictures are all the pictures there are.
+        Format::Coco | Format::OpenImages | Format::Mirflickr => Ok(files(pictures(dir, limit)?).collect()),
     }
 }
 
@@ -104,8 +429,7 @@ pub fn pictures(dir: &Path, limit: usize) -> Result<Vec<PathBuf>, DataError> {
         return Err(DataError::Empty { path: dir.to_path_buf() });
     }
     all.sort();
-    let take = limit.clamp(1, all.len());
-    Ok((0..take).map(|i| all[i * all.len() / take].clone()).collect())
+    Ok(spread(&all, limit.max(1)))
 }
 
 fn collect(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), DataError> {
@@ -119,23 +443,11 @@ fn collect(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), DataE
     Ok(())
 }
 
-fn labelled(dir: &Path) -> Result<(Vec<String>, Vec<Sample>), DataError> {
-    let mut folders: Vec<PathBuf> = entries(dir)?.into_iter().filter(|p| p.is_dir()).collect();
+fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut folders = entries(dir)?;
+    folders.retain(|p| p.is_dir());
     folders.sort();
-    if folders.is_empty() {
-        return Err(DataError::NoClasses { path: dir.to_path_buf() });
-    }
-    let (mut classes, mut samples) = (Vec::new(), Vec::new());
-    for (class, folder) in folders.into_iter().enumerate() {
-        let mut files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|p| is_picture(p)).collect();
-        if files.is_empty() {
-            return Err(DataError::EmptyClass { path: folder });
-        }
-        files.sort();
-        classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        samples.extend(files.into_iter().map(|path| Sample { path, class }));
-    }
-    Ok((classes, samples))
+    Ok(folders)
 }
 
 /// What a folder holds, hidden files left out.
@@ -155,48 +467,71 @@ fn is_picture(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn touch(dir: &Path, name: &str) {
+    /// Writes a file and the folders it lies in.
+    pub(super) fn touch(dir: &Path, name: &str, bytes: &[u8]) {
         let path = dir.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, b"x").unwrap();
+        std::fs::write(path, bytes).unwrap();
     }
 
-    #[test]
-    fn flat_and_split_folders() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["b/2.jpg", "b/1.PNG", "a/1.jpg", "a/.hidden.jpg", "a/notes.txt"] {
-            touch(dir.path(), name);
+    /// Checks that a folder is refused with a message that holds every one of `parts`.
+    pub(super) fn refused(dir: &Path, parts: &[&str]) {
+        let error = Dataset::open(dir).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
         }
-        let set = Dataset::open(dir.path()).unwrap();
-        assert_eq!(set.classes, ["a", "b"]);
-        assert_eq!(set.train.iter().map(|s| s.class).collect::<Vec<_>>(), [0, 1, 1]);
-        for name in ["s/train/a/1.jpg", "s/train/b/1.jpg", "s/val/b/2.jpg"] {
-            touch(dir.path(), name);
-        }
-        let set = Dataset::open(&dir.path().join("s")).unwrap();
-        assert_eq!((set.train.len(), set.val.len(), set.val[0].class), (2, 1, 1));
-        touch(dir.path(), "s/val/c/2.jpg");
-        assert!(matches!(Dataset::open(&dir.path().join("s")), Err(DataError::UnknownClass { .. })));
-    }
-
-    #[test]
-    fn empty_folders_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Dataset::open(dir.path()), Err(DataError::NoClasses { .. })));
-        assert!(matches!(pictures(dir.path(), 3), Err(DataError::Empty { .. })));
-        touch(dir.path(), "a/1.jpg");
-        std::fs::create_dir(dir.path().join("b")).unwrap();
-        let error = Dataset::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("b: the class folder holds no pictures"), "{error}");
     }
 
     #[test]
     fn a_limit_spreads_over_the_list() {
         let dir = tempfile::tempdir().unwrap();
-        (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg")));
+        (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg"), b"x"));
         let names: Vec<_> =
             pictures(dir.path(), 5).unwrap().iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
         assert_eq!(names, ["0", "2", "4", "6", "8"]);
         assert_eq!(pictures(dir.path(), 99).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn a_selection() {
+        let dir = tempfile::tempdir().unwrap();
+        let classes = ["10", "9", "a"];
+        classes.iter().for_each(|c| (0..6).for_each(|i| touch(dir.path(), &format!("{c}/{i}.jpg"), b"x")));
+        assert_eq!(Dataset::open(dir.path()).unwrap().classes, ["9", "10", "a"]);
+        let mut selection = Selection { per_class: std::num::NonZeroUsize::new(2), ..Selection::default() };
+        selection.classes = vec!["a".into(), "10".into()];
+        let set = Dataset::open_as(dir.path(), &selection).unwrap();
+        assert_eq!(set.classes, ["10", "a"]);
+        let names: Vec<_> =
+            set.train.iter().map(|s| s.name().rsplit_once('/').unwrap().1.to_string()).collect();
+        assert_eq!(
+            (names, set.left_out),
+            (["0.jpg", "3.jpg", "0.jpg", "3.jpg"].map(String::from).to_vec(), LeftOut::default())
+        );
+        selection.classes.push("b".into());
+        let error = Dataset::open_as(dir.path(), &selection).unwrap_err().to_string();
+        assert!(error.ends_with("no class `b`; there are 9, 10, a"), "{error}");
+    }
+
+    #[test]
+    fn text_is_told_from_pictures() {
+        for (name, what) in
+            [("train/pos/0_9.txt", "IMDb"), ("train-v2.0.json", "SQuAD"), ("wiki.train.tokens", "WikiText")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            touch(dir.path(), name, b"x");
+            refused(dir.path(), &["this is text", what]);
+        }
+    }
+
+    #[test]
+    fn whole_pictures_of_any_collection() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        touch(dir, "JPEGImages/1.jpg", b"x");
+        touch(dir, "SegmentationClass/1.png", b"x");
+        touch(dir, "Annotations/1.xml", b"<annotation><filename>1.jpg</filename></annotation>");
+        assert_eq!(unlabelled(dir, None, 9).unwrap().len(), 1);
+        assert_eq!(unlabelled(dir, Some(Format::Folder), 9).unwrap().len(), 2);
     }
 }

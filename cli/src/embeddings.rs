@@ -2,7 +2,7 @@
 
 use offshoot::{Embedding, Error, Extractor, Picture};
 
-use crate::data::Sample;
+use crate::data::{DataError, Sample};
 
 /// Embeddings with their classes.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ impl Embeddings {
         extractor: &mut Extractor,
         samples: &[Sample],
         mut each: impl FnMut(),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DataError> {
         Self::with(extractor, samples, |extractor, picture| {
             each();
             Ok(extractor.embed(&picture.frame())?.iter().collect())
@@ -42,7 +42,7 @@ impl Embeddings {
         extractor: &mut Extractor,
         samples: &[Sample],
         mut each: impl FnMut(),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DataError> {
         Self::with(extractor, samples, |extractor, picture| {
             each();
             let own: Vec<f32> = extractor.embed(&picture.frame())?.iter().collect();
@@ -56,10 +56,10 @@ impl Embeddings {
         extractor: &mut Extractor,
         samples: &[Sample],
         mut embed: impl FnMut(&mut Extractor, &Picture) -> Result<Vec<f32>, Error>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DataError> {
         let mut all = Self { dim: extractor.embedding_dim(), values: Vec::new(), labels: Vec::new() };
         for sample in samples {
-            all.values.extend(embed(extractor, &Picture::open(&sample.path)?)?);
+            all.values.extend(embed(extractor, &sample.open()?)?);
             all.labels.push(sample.class);
         }
         Ok(all)

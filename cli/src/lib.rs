@@ -7,6 +7,7 @@
 pub mod args;
 pub mod bench;
 pub mod calibrate;
+pub mod catalog;
 pub mod cluster;
 pub mod commands;
 pub mod convert;
@@ -26,6 +27,7 @@ pub mod ir;
 pub mod machine;
 pub mod packing;
 pub mod preset;
+pub mod pull;
 pub mod quantize;
 pub mod report;
 pub mod teach;

@@ -7,7 +7,8 @@ use crate::calibrate::{CalibrateError, Reference};
 use crate::import::{Imported, Source};
 
 /// A convention of normalization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// PyTorch's: bytes to 0..1, then ImageNet's mean and deviation per channel.
     Imagenet,

@@ -8,7 +8,7 @@ use offshoot::Picture;
 use super::{CommandError, progress_bar, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Options, convert};
-use crate::data::pictures;
+use crate::data::{DataError, Format, Sample, unlabelled};
 use crate::import::Source;
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         return Err(PackingError::Float.into());
     }
     let source = Source::open(&args.model)?.with_external_data(args.external_data);
-    let pictures = load(&args.calibrate, args.calibrate_limit)?;
+    let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
         cuts: args.cut.clone(),
         pool: args.pool,
@@ -58,12 +58,12 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
 }
 
 /// Pictures to calibrate on, decoded.
-fn load(folder: &Path, limit: usize) -> Result<Vec<Picture>, CommandError> {
-    let files = pictures(folder, limit)?;
+fn load(folder: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Picture>, DataError> {
+    let files = unlabelled(folder, format, limit)?;
     let bar = progress_bar(files.len(), "read pictures");
-    let pictures: Result<Vec<_>, _> = files.iter().inspect(|_| bar.inc(1)).map(Picture::open).collect();
+    let pictures: Result<Vec<_>, _> = files.iter().inspect(|_| bar.inc(1)).map(Sample::open).collect();
     bar.finish_and_clear();
-    Ok(pictures?)
+    pictures
 }
 
 fn default_output(model: &Path) -> PathBuf {

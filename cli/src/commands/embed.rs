@@ -6,7 +6,7 @@ use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{CommandError, progress_bar, write_file};
+use super::{CommandError, open_data, progress_bar, write_file};
 use crate::args::EmbedArgs;
 use crate::data::{Dataset, Sample};
 use crate::embeddings::Embeddings;
@@ -14,7 +14,7 @@ use crate::embeddings::Embeddings;
 /// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`), `split`
 /// (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
-    let data = Dataset::open(&args.data)?;
+    let data = open_data(&args.data, &args.selection)?;
     let mut extractor = args.run.open(&args.package)?;
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
     let bar = progress_bar(samples.len(), "embed");
@@ -40,7 +40,7 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
 /// The arrays of the archive under the same names.
 fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> serde_json::Value {
     let rows: Vec<&[f32]> = e.values.chunks_exact(e.dim).collect();
-    let files: Vec<String> = samples.iter().map(|s| s.path.display().to_string()).collect();
+    let files: Vec<String> = samples.iter().map(Sample::name).collect();
     serde_json::json!({
         "embeddings": rows, "labels": e.labels, "split": split, "classes": data.classes, "files": files,
     })
@@ -49,7 +49,7 @@ fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> se
 fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io::Result<Vec<u8>> {
     let rows = e.len() as u64;
     let labels: Vec<i64> = e.labels.iter().map(|&l| l as i64).collect();
-    let files: Vec<String> = samples.iter().map(|s| s.path.display().to_string()).collect();
+    let files: Vec<String> = samples.iter().map(Sample::name).collect();
     let arrays = [
         ("embeddings", npy(&e.values, &[rows, e.dim as u64])?),
         ("labels", npy(&labels, &[rows])?),

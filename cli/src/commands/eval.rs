@@ -12,7 +12,8 @@ use crate::teach::{FewShot, Lesson, few_shot};
 const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
-    let Embedded { data, extractor, train, val } = embed_data(&args.run, &args.package, &args.data, false)?;
+    let Embedded { data, extractor, train, val } =
+        embed_data(&args.run, &args.package, &args.data, &args.selection, false)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(args, &data, &train, &val, shots)?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);

@@ -9,7 +9,7 @@ use crate::teach::{Draws, teach, told};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } =
-        embed_data(&args.run, &args.package, &args.data, args.augment)?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection, args.augment)?;
     check_count(args.shots, "--shots", &args.data)?;
     check_count(args.keep, "--keep", &args.data)?;
     let shots = args.shots.unwrap_or(usize::MAX);

@@ -1,0 +1,52 @@
+//! `offshoot models` and `offshoot pull`.
+
+use std::path::PathBuf;
+
+use super::{CommandError, progress_bar};
+use crate::args::{ModelsArgs, PullArgs};
+use crate::catalog::Catalog;
+use crate::pull::{Pulled, hex, pull};
+use crate::report::bytes;
+
+pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
+    let catalog = args.open()?;
+    let width = catalog.model.iter().map(|r| r.name.len()).max().unwrap_or_default();
+    println!("{:width$}  {:<9} {:<13} {:<13} got by", "name", "input", "normalization", "licence");
+    for recipe in &catalog.model {
+        let (w, h) = recipe.input;
+        let how = match (&recipe.url, recipe.sha256) {
+            (Some(_), Some(_)) => "pull",
+            (Some(_), None) => "pull --unchecked",
+            (None, _) => &recipe.source,
+        };
+        let (name, norm, licence) = (&recipe.name, recipe.normalization(), &recipe.licence);
+        println!("{name:width$}  {:<9} {norm:<13} {licence:<13} {how}", format!("{w}x{h}"));
+    }
+    Ok(())
+}
+
+pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
+    let catalog = args.catalog.open()?;
+    let recipe = catalog.by_name(&args.name)?;
+    let file = format!("{}.onnx", recipe.name.replace('/', "_"));
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(file));
+    println!("{}: licence {}; from: {}", recipe.name, recipe.licence, recipe.source);
+    let bar = progress_bar(100, "pull");
+    let pulled = pull(recipe, &output, args.unchecked, &mut |done, total| {
+        bar.set_length(total.unwrap_or(done).max(1));
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let Pulled { sha256, bytes: size, resumed } = pulled?;
+    let went_on = if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };
+    println!("{}: {}{went_on}", output.display(), bytes(size as usize));
+    let checked = if recipe.sha256.is_some() { "as the catalogue has it" } else { "checked by nobody" };
+    println!("  sha256 {}, {checked}", hex(&sha256));
+    Ok(())
+}
+
+impl ModelsArgs {
+    fn open(&self) -> Result<Catalog, CommandError> {
+        Ok(self.catalog.as_deref().map_or_else(|| Ok(Catalog::built_in()), Catalog::open)?)
+    }
+}
