@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
 use offshoot_engine::Target;
 
+use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
@@ -66,9 +67,13 @@ pub struct ConvertArgs {
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// Tensor that becomes the embedding [default: the one that feeds the last classifier].
-    #[arg(long, value_name = "TENSOR")]
-    pub cut: Option<String>,
+    /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
+    /// the last classifier].
+    #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
+    pub cut: Vec<String>,
+    /// What becomes of the pixels of a map.
+    #[arg(long, value_enum, default_value_t = Pool::Avg)]
+    pub pool: Pool,
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
@@ -76,9 +81,9 @@ pub struct ConvertArgs {
     /// processor copies nothing; the package runs everywhere all the same.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
     pub target: Option<Target>,
-    /// Input size where the model leaves it open.
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
-    pub size: Option<(u32, u32)>,
+    /// Input size where the model leaves it open, in the order of the model's own dimensions.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
+    pub input_size: Option<(u32, u32)>,
     /// Read weights that the model keeps in files beside it.
     #[arg(long)]
     pub external_data: bool,
@@ -123,9 +128,9 @@ pub struct InspectArgs {
     /// List every layer; of a model every place to cut.
     #[arg(long)]
     pub layers: bool,
-    /// Input size where the model leaves it open.
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
-    pub size: Option<(u32, u32)>,
+    /// Input size where the model leaves it open, in the order of the model's own dimensions.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
+    pub input_size: Option<(u32, u32)>,
 }
 
 /// How packages are run.
@@ -369,10 +374,11 @@ pub struct DemoArgs {
     pub keep: Option<PathBuf>,
 }
 
+/// Width and height of what states height and width.
 fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
-    side(parts.0).zip(side(parts.1)).ok_or_else(|| "needs WIDTHxHEIGHT, such as 224x224".to_string())
+    side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
 }
 
 fn parse_triple(text: &str) -> Result<[f32; 3], String> {
@@ -396,7 +402,7 @@ mod tests {
 
     #[test]
     fn sizes_and_triples() {
-        assert_eq!(parse_size("224x160"), Ok((224, 160)));
+        assert_eq!(parse_size("48x192"), Ok((192, 48)));
         assert_eq!(parse_size("96"), Ok((96, 96)));
         assert!(parse_size("0x4").is_err() && parse_size("ax4").is_err());
         assert_eq!(parse_triple("1, 2,3"), Ok([1.0, 2.0, 3.0]));

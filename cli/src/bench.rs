@@ -8,9 +8,10 @@ use offshoot::{Error, Extractor, Frame, Stage};
 use offshoot_core::package::Package;
 use offshoot_core::preprocess::Preprocess;
 
-use crate::calibrate::{CalibrateError, Prepared, Reference, cosine, in_our_order, pool};
+use crate::calibrate::{CalibrateError, Prepared, Reference, cosine};
 use crate::commands::CommandError;
 use crate::convert::ConvertError;
+use crate::embedding::{self, Pool};
 use crate::emit;
 use crate::guard::quietly;
 use crate::import::{Imported, Source};
@@ -109,7 +110,7 @@ impl Float {
         let imported = quietly(|| import(&source, cut, p))
             .unwrap_or_else(|panic| Err(source.analyse(panic).into()))?
             .ok_or_else(|| other(format!("its cut `{cut}` was not found again")))?;
-        let float = Self::prepare(imported, p, frame, package.embedding_dim());
+        let float = Self::prepare(imported, p, frame);
         Ok(float.map_err(ConvertError::from)?)
     }
 
@@ -117,14 +118,10 @@ impl Float {
         imported: Imported,
         preprocess: &Preprocess,
         frame: &Frame<'_>,
-        dim: usize,
     ) -> Result<Self, CalibrateError> {
         let mut network = Reference::new(imported.reference, imported.input, preprocess)?;
         let input = network.prepare(frame)?;
-        let mut embedding = in_our_order(&network.forward(&input)?, &imported.places);
-        if embedding.len() != dim {
-            embedding = pool(&embedding, dim);
-        }
+        let embedding = embedding::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
         Ok(Self { network, input, embedding })
     }
 
@@ -140,14 +137,15 @@ impl Float {
 /// Finds a cut again; a package keeps the end of a long name only.
 fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, CommandError> {
     let size = Some((p.width.into(), p.height.into()));
-    let found = source.import(source.metadata("offshoot.cut"), size)?;
+    let stated: Vec<&str> = source.metadata("offshoot.cut").into_iter().collect();
+    let found = source.import(&stated, size, Pool::Avg)?;
     if emit::shorten(&found.cut.name) == cut {
         return Ok(Some(found));
     }
     if cut.len() == offshoot_core::limits::NAME {
         return Ok(None);
     }
-    Ok(Some(source.import(Some(cut), size)?))
+    Ok(Some(source.import(&cut.split(',').collect::<Vec<_>>(), size, Pool::Avg)?))
 }
 
 /// Measures `runs` extractions, or as many as fit in [`LONG_ENOUGH`].

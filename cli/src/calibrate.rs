@@ -128,11 +128,11 @@ impl Reference {
         Ok(Self { state, order, preprocess: *preprocess, input: vec![0.0; values] })
     }
 
-    /// The source model's output for a picture, in its own order (channels first).
+    /// The source model's outputs for a picture, each in its own order.
     ///
     /// # Errors
     /// What tract reports.
-    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<f32>, CalibrateError> {
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<Vec<f32>>, CalibrateError> {
         let input = self.prepare(frame)?;
         self.forward(&input)
     }
@@ -160,38 +160,22 @@ impl Reference {
         Ok(Prepared(input.into_tvalue()))
     }
 
-    /// The source model's output for an input, in its own order.
+    /// The source model's outputs for an input, each in its own order.
     ///
     /// # Errors
     /// What tract reports.
-    pub fn forward(&mut self, input: &Prepared) -> Result<Vec<f32>, CalibrateError> {
+    pub fn forward(&mut self, input: &Prepared) -> Result<Vec<Vec<f32>>, CalibrateError> {
+        let floats = |tensor: &TValue| -> TractResult<Vec<f32>> {
+            let values = tensor.cast_to::<f32>()?;
+            Ok(values.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        };
         let outputs = self.state.run(tvec!(input.0.clone())).map_err(reference)?;
-        let values = outputs[0].cast_to::<f32>().map_err(reference)?;
-        let plain = values.try_as_plain_ram().map_err(reference)?;
-        Ok(plain.as_slice::<f32>().map_err(reference)?.to_vec())
+        outputs.iter().map(|tensor| floats(tensor).map_err(reference)).collect()
     }
 }
 
 fn reference(error: Cause) -> CalibrateError {
     CalibrateError::Reference(format!("{error:#}"))
-}
-
-/// The source model's values in the order of our map: `places[i]` is where its value `i` lies.
-pub fn in_our_order(values: &[f32], places: &[usize]) -> Vec<f32> {
-    let mut out = vec![0.0; values.len()];
-    for (&value, &place) in values.iter().zip(places) {
-        if let Some(slot) = out.get_mut(place) {
-            *slot = value;
-        }
-    }
-    out
-}
-
-/// Mean over the pixels of each channel: what [`emit::pool_output`] adds.
-pub fn pool(values: &[f32], channels: usize) -> Vec<f32> {
-    let pixels = (values.len() / channels.max(1)).max(1);
-    let sum = |c: usize| values.iter().skip(c).step_by(channels).sum::<f32>();
-    (0..channels).map(|c| sum(c) / pixels as f32).collect()
 }
 
 /// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.

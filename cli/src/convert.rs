@@ -10,6 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
 use crate::calibrate::{self, CalibrateError, Reference, Watched};
+use crate::embedding::{self, Pool};
 use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
 use crate::guard::quietly;
@@ -22,8 +23,10 @@ use crate::report::{LayerReport, Report};
 /// What the user wants.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The tensor to cut at; found by itself if `None`.
-    pub cut: Option<String>,
+    /// The tensors to cut at; found by itself if there is none.
+    pub cuts: Vec<String>,
+    /// What becomes of maps.
+    pub pool: Pool,
     /// Float instead of int8.
     pub float: bool,
     /// Width and height where the model leaves them open.
@@ -106,12 +109,12 @@ fn guarded(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
     progress("import", 0.0);
-    let cut = options.cut.as_deref().or_else(|| source.metadata("offshoot.cut"));
-    let mut imported = source.import(cut, options.size)?;
-    if options.cut.is_none() && cut.is_some() {
+    let stated = source.metadata("offshoot.cut").filter(|_| options.cuts.is_empty());
+    let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
+    let mut imported = source.import(&cuts, options.size, options.pool)?;
+    if stated.is_some() {
         imported.cut.why = "as the model states".to_string();
     }
-    let pooled = emit::pool_output(&mut imported.model);
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
     progress("preprocessing", 0.0);
@@ -119,14 +122,14 @@ fn guarded(
     chosen.preprocess.check()?;
 
     let (model, preprocess) = (&imported.model, &chosen.preprocess);
-    let floats = measure(source, &imported, preprocess, &frames, pooled, progress)?;
+    let floats = measure(source, &imported, preprocess, &frames, progress)?;
     let emitted = if options.float {
         emit::float(model)?
     } else {
         emit::int8(model, &floats.statistics, &quantize::plan(model, &floats.statistics, preprocess))?
     };
     let bytes = package(source, &imported, &chosen, emitted, &frames, progress)?;
-    let report = report(&imported, &chosen, pooled, &bytes, &floats, &frames)?;
+    let report = report(&imported, &chosen, &bytes, &floats, &frames)?;
     Ok(Converted { bytes, report })
 }
 
@@ -144,23 +147,18 @@ fn measure(
     imported: &Imported,
     preprocess: &Preprocess,
     frames: &[Frame<'_>],
-    pooled: bool,
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Floats, ConvertError> {
     let model = &imported.model;
     let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
     let mut watched = Watched::new(model, preprocess)?;
-    let channels = model.layers[model.output].shape.c();
     let statistics = model.layers.iter().map(|l| Statistics::new(l.shape.c())).collect();
     let mut floats = Floats { statistics, embeddings: Vec::new(), layers: Vec::new() };
     for (i, frame) in frames.iter().enumerate() {
         progress("calibrate", i as f32 / frames.len() as f32);
         watched.run(frame)?;
         watched.record(&mut floats.statistics);
-        let mut embedding = calibrate::in_our_order(&reference.run(frame)?, &imported.places);
-        if pooled {
-            embedding = calibrate::pool(&embedding, channels);
-        }
+        let embedding = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
         let error = relative_error(watched.values(model.output), &embedding);
         if error > IMPORT_TOLERANCE {
             return Err(ConvertError::Disagrees { path: source.path.clone(), error });
@@ -276,7 +274,6 @@ fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<
 fn report(
     imported: &Imported,
     chosen: &Chosen,
-    pooled: bool,
     bytes: &[u8],
     floats: &Floats,
     frames: &[Frame<'_>],
@@ -300,7 +297,7 @@ fn report(
     Ok(Report {
         cut: imported.cut.name.clone(),
         cut_why: imported.cut.why.clone(),
-        pooled,
+        pool: imported.pooled.then_some(imported.pool),
         preprocess_why: chosen.why.clone(),
         precision: package.manifest().precision,
         layers: graph.node_count(),

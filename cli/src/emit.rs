@@ -4,7 +4,7 @@ use offshoot_core::graph::{
     Affine, Binary, Clamp, Element, FloatOp, Int8Op, Op, Tensor, TensorId, Unary, Window,
 };
 use offshoot_core::package::{GraphWriter, WriteError};
-use offshoot_core::{Multiplier, Quant, Shape};
+use offshoot_core::{Multiplier, Quant};
 use thiserror::Error;
 
 use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
@@ -272,16 +272,4 @@ pub fn shorten(name: &str) -> &str {
 fn clamp_codes(clamp: Option<(f32, f32)>, quant: Quant) -> Clamp {
     let Some((lo, hi)) = clamp else { return Clamp::NONE };
     Clamp { lo: quant.quantize(lo), hi: quant.quantize(hi) }
-}
-
-/// Appends a global average pool where the embedding is a map, so that it becomes a vector.
-///
-/// Returns whether it did.
-pub fn pool_output(model: &mut Model) -> bool {
-    let shape = model.layers[model.output].shape;
-    let Some(window) = Window::covering(shape).filter(|_| shape.h() * shape.w() > 1) else { return false };
-    let Some(vector) = Shape::vector(shape.c() as u32) else { return false };
-    let op = LayerOp::AveragePool { window, include_pad: false };
-    model.output = model.push("offshoot.pool", op, vec![model.output], vector);
-    true
 }

@@ -290,12 +290,35 @@ mod tests {
         let shape = Shape::new(4, 4, 2).unwrap();
         let mut m = model(shape);
         let conv = m.push("conv", point(vec![1.0; 4], vec![0.0; 2]), vec![0], shape);
-        let bn = m.push("bn", scale(10.0, 1.0, 2), vec![conv], shape);
+        let unlike = LayerOp::Scale { factors: vec![10.0, 20.0], offsets: vec![1.0; 2] };
+        let bn = m.push("bn", unlike, vec![conv], shape);
         m.output = m.push("add", LayerOp::Binary(Binary::Add), vec![conv, bn], shape);
         fold(&mut m);
         assert_eq!(m.layers.len(), 4);
         let LayerOp::Conv(conv) = &m.layers[1].op else { panic!() };
         assert_eq!(conv.weights, [1.0; 4]);
+    }
+
+    /// Hard swish as exporters write it before opset 14, and a clamp that others read too.
+    #[test]
+    fn an_activation_in_pieces_becomes_one_formula() {
+        let shape = Shape::new(4, 4, 2).unwrap();
+        let mut m = model(shape);
+        let conv = m.push("conv", point(vec![1.0; 4], vec![0.0; 2]), vec![0], shape);
+        let moved = m.push("moved", scale(1.0, 3.0, 2), vec![conv], shape);
+        let limited = m.push("limited", LayerOp::clamp(0.0, 6.0), vec![moved], shape);
+        let product = m.push("product", LayerOp::Binary(Binary::Mul), vec![conv, limited], shape);
+        let swish = m.push("swish", scale(1.0 / 6.0, 0.0, 2), vec![product], shape);
+        let other = m.push("other", point(vec![1.0; 4], vec![0.0; 2]), vec![limited], shape);
+        m.output = m.push("sum", LayerOp::Binary(Binary::Add), vec![swish, other], shape);
+        fold(&mut m);
+        let names: Vec<&str> = m.layers.iter().map(|l| &*l.name).collect();
+        assert_eq!(names, ["input", "conv", "limited", "swish", "other", "sum"]);
+        let LayerOp::Function(expr) = &m.layers[3].op else { panic!("{:?}", m.layers[3]) };
+        assert_eq!(m.layers[3].inputs, [1]);
+        for (x, want) in [(-4.0, 0.0), (0.0, 0.0), (1.0, 2.0 / 3.0), (5.0, 5.0)] {
+            assert!((expr.eval(x) - want).abs() < 1e-6, "{x}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::ops::unimpl::UnimplementedOp;
 
+use crate::embedding::{self, Output, Pool};
 use crate::ir::Model;
 
 mod constants;
@@ -150,8 +151,12 @@ pub struct Imported {
     pub model: Model,
     /// What was cut, and why there.
     pub cut: Cut,
-    /// Where each value of the source's tensor lies in the network's output.
-    pub places: Vec<usize>,
+    /// The tensors cut at.
+    pub outputs: Vec<Output>,
+    /// What became of those that are maps.
+    pub pool: Pool,
+    /// Whether there were any.
+    pub pooled: bool,
     /// Whether the source takes pictures as rows, columns, channels, and whether in a batch of one.
     pub input: InputOrder,
     /// tract's model of the cut, not yet optimized: the float reference.
@@ -247,16 +252,21 @@ impl Source {
 
     /// Analyses the model and walks it up to the cut.
     ///
-    /// `cut` is a tensor's name, or `None` to find the embedding; `size` gives width and height
-    /// where the model leaves them open.
+    /// `cuts` are names of tensors, none to find the embedding; `size` gives width and height where
+    /// the model leaves them open.
     ///
     /// # Errors
     /// Unknown operations, a cut that does not exist, an input that is not a picture.
-    pub fn import(&self, cut: Option<&str>, size: Option<(u32, u32)>) -> Result<Imported, ImportError> {
+    pub fn import(
+        &self,
+        cuts: &[&str],
+        size: Option<(u32, u32)>,
+        pool: Pool,
+    ) -> Result<Imported, ImportError> {
         let model = self.inference_model(size)?;
-        let (typed, cut) = match cut {
-            Some(name) => (self.typed_at(model, name)?, Cut::given(name)),
-            None => match self.typed(model, None) {
+        let (typed, cut) = match cuts {
+            [_, ..] => (self.typed_at(model, cuts)?, Cut::given(&cuts.join(","))),
+            [] => match self.typed(model, &[]) {
                 Ok(typed) => {
                     let cut = cut::find(&typed);
                     (typed, cut)
@@ -265,7 +275,7 @@ impl Source {
                 // than tract, or we, understand.
                 Err(error) => {
                     let Some(cut) = self.proto.graph.as_ref().and_then(cut::trunk) else { return Err(error) };
-                    let again = self.inference_model(size).and_then(|m| self.typed_at(m, &cut.name));
+                    let again = self.inference_model(size).and_then(|m| self.typed_at(m, &[&cut.name]));
                     (again.map_err(|_| error)?, cut)
                 }
             },
@@ -276,17 +286,21 @@ impl Source {
             reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
             reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         }
-        let walk::Walked { model, places } = walk::walk(&reference).map_err(|u| self.unsupported(&u))?;
+        let walk::Walked { mut model, outputs } = walk::walk(&reference).map_err(|u| self.unsupported(&u))?;
+        let pooled = embedding::append(&mut model, &outputs, pool).ok_or_else(|| {
+            self.analyse("the tensors cut at have more values than a package holds".to_string())
+        })?;
+        let outputs = outputs.into_iter().map(|(_, output)| output).collect();
         let classifier = full.filter(|_| cut.has_classifier);
         let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
         let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
-        Ok(Imported { model, cut, places, input, reference, classifier })
+        Ok(Imported { model, cut, outputs, pool, pooled, input, reference, classifier })
     }
 
-    fn typed_at(&self, model: InferenceModel, name: &str) -> Result<TypedModel, ImportError> {
-        let outlet = self.find(&model, name)?;
-        self.typed(model, Some(outlet))
+    fn typed_at(&self, model: InferenceModel, names: &[&str]) -> Result<TypedModel, ImportError> {
+        let outlets: Vec<OutletId> = names.iter().map(|n| self.find(&model, n)).collect::<Result<_, _>>()?;
+        self.typed(model, &outlets)
     }
 
     fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
@@ -314,7 +328,7 @@ impl Source {
             (Some(w), Some(h), _) => (w, h),
             (_, _, Some((w, h))) => (w as usize, h as usize),
             _ => {
-                let hint = "Its size is open: give --size WIDTHxHEIGHT.";
+                let hint = "Its size is open: give --input-size HEIGHTxWIDTH, such as 224x224.";
                 return Err(self.input_error(&model, Some(input), hint));
             }
         };
@@ -329,10 +343,10 @@ impl Source {
         Ok(model)
     }
 
-    /// Infers shapes and folds constants, up to `cut` if given.
-    fn typed(&self, mut model: InferenceModel, cut: Option<OutletId>) -> Result<TypedModel, ImportError> {
-        if let Some(outlet) = cut {
-            model.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+    /// Infers shapes and folds constants, up to `cuts` if given.
+    fn typed(&self, mut model: InferenceModel, cuts: &[OutletId]) -> Result<TypedModel, ImportError> {
+        if !cuts.is_empty() {
+            model.select_output_outlets(cuts).map_err(|e| self.tract(&e))?;
             // What the cut leaves out need not be understood.
             model = model.into_compact().map_err(|e| self.tract(&e))?;
         }

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod convert;
 pub mod cuts;
 pub mod data;
+pub mod embedding;
 pub mod embeddings;
 pub mod emit;
 pub mod export;

@@ -120,7 +120,7 @@ pub fn choose(
         let mut sum = 0.0;
         let seen = &frames[..frames.len().min(GUESS_PICTURES)];
         for frame in seen {
-            sum += sureness(&reference.run(frame)?);
+            sum += reference.run(frame)?.first().map_or(0.0, |output| sureness(output));
         }
         scores.push((preset, sum / seen.len().max(1) as f32));
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 
+use crate::embedding::Pool;
+
 use crate::quantize::Range;
 
 /// The outcome of a conversion.
@@ -15,8 +17,8 @@ pub struct Report {
     pub cut: String,
     /// How it was chosen.
     pub cut_why: String,
-    /// Whether a global average pool was added behind it.
-    pub pooled: bool,
+    /// How maps were pooled, if there were any.
+    pub pool: Option<Pool>,
     /// How the preprocessing was chosen.
     pub preprocess_why: String,
     /// What the graph's numbers are.
@@ -64,8 +66,13 @@ const SHOWN: usize = 3;
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  cut            {} ({})", self.cut, self.cut_why)?;
-        if self.pooled {
-            writeln!(f, "                 a map; its global average pool is the embedding")?;
+        if let Some(pool) = self.pool {
+            let how = match pool {
+                Pool::Max => "largest value",
+                Pool::Gem => "generalized mean",
+                _ => "mean",
+            };
+            writeln!(f, "                 a map; each channel's {how} is the embedding")?;
         }
         writeln!(f, "  preprocessing  {}", self.preprocess_why)?;
         writeln!(f, "  precision      {}", self.precision.name())?;

@@ -79,7 +79,7 @@ fn usage() {
     let bench = Bench::new();
     let model = sprout();
     let model = model.to_str().unwrap();
-    bench.convert(model, &["--size", "big"], &["--size", "WIDTHxHEIGHT"]);
+    bench.convert(model, &["--input-size", "big"], &["--input-size", "HEIGHTxWIDTH"]);
     bench.convert(model, &["--preset", "torch"], &["--preset", "imagenet"]);
     refused(bench.path(), &["convert", model], &["--calibrate"]);
     refused(bench.path(), &["grow"], &["unrecognized subcommand", "grow"]);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use offshoot::{Picture, Precision};
 use offshoot_cli::convert::{ConvertError, Converted, Options, convert};
+use offshoot_cli::embedding::Pool;
 use offshoot_cli::import::{ImportError, Source};
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
@@ -101,6 +102,10 @@ impl Graph {
 }
 
 fn converted(model: &ModelProto, float: bool) -> Result<Converted, ConvertError> {
+    converted_with(model, Options { float, ..Options::default() })
+}
+
+fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let source = Source::parse(Path::new("graph.onnx"), &model.encode_to_vec())?;
     let pictures: Vec<Picture> = (0..4)
         .map(|seed| {
@@ -109,7 +114,7 @@ fn converted(model: &ModelProto, float: bool) -> Result<Converted, ConvertError>
         })
         .collect();
     let wishes = Wishes { preset: Some(Preset::Tf), ..Wishes::default() };
-    convert(&source, &pictures, &Options { wishes, float, ..Options::default() }, &mut |_, _| {})
+    convert(&source, &pictures, &Options { wishes, ..options }, &mut |_, _| {})
 }
 
 /// Both precisions; int8 must be whole and near.
@@ -163,7 +168,53 @@ fn a_map_is_pooled_wherever_its_channels_are() {
             graph.node("Transpose", "pixels", &["relu"], &[TO_PIXELS]);
         }
         let report = converted(&graph.model(13), false).unwrap().report;
-        assert!(report.pooled && report.dim == 8 && report.cosine_min > 0.99, "{report}");
+        assert!(report.pool == Some(Pool::Avg) && report.dim == 8 && report.cosine_min > 0.99, "{report}");
+    }
+}
+
+/// Attention over the pixels, by the picture's own features.
+#[test]
+fn products_of_two_computed_matrices() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 4, 4]).weights("q", &[8, 8]).weights("d", &[8, 7]).whole("rows", &[1, 8, 12]);
+    graph
+        .node("Conv", "conv", &["x", "w"], &[("strides", &[4, 4])])
+        .node("Reshape", "planes", &["conv", "rows"], &[])
+        .node("Transpose", "tokens", &["planes"], &[("perm", &[0, 2, 1])])
+        .node("MatMul", "queries", &["tokens", "q"], &[])
+        .node("MatMul", "scores", &["queries", "planes"], &[])
+        .node("Softmax", "shares", &["scores"], &[])
+        .number("axis", -1)
+        .node("MatMul", "mixed", &["shares", "tokens"], &[])
+        .node("ReduceMean", "mean", &["mixed"], &[("axes", &[1])])
+        .number("keepdims", 0)
+        .node("MatMul", "logits", &["mean", "d"], &[]);
+    let model = graph.model(13);
+    assert!(converted(&model, true).unwrap().report.difference < 1e-4);
+    let report = converted(&model, false).unwrap().report;
+    assert!(report.precision == Precision::Mixed && report.cosine_min > 0.98, "{report}");
+}
+
+/// Several tensors at once, each pooled in every way; the source model's values say what it must be.
+#[test]
+fn several_cuts_and_every_pool() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 3, 3]).weights("v", &[5, 8, 3, 3]);
+    graph.node("Conv", "conv", &["x", "w"], &[]).node("Relu", "relu", &["conv"], &[]).node(
+        "Conv",
+        "last",
+        &["relu", "v"],
+        &[("strides", &[2, 2])],
+    );
+    let model = graph.model(13);
+    for (pool, dim) in [(Pool::Avg, 13), (Pool::Max, 13), (Pool::Gem, 13), (Pool::None, 8 * 140 + 5 * 24)] {
+        for float in [true, false] {
+            let cuts = ["relu", "last"].map(str::to_string).to_vec();
+            let report = converted_with(&model, Options { cuts, pool, float, ..Options::default() });
+            let report = report.unwrap().report;
+            assert_eq!((report.dim, report.pool), (dim, Some(pool).filter(|&p| p != Pool::None)));
+            assert!(if float { report.difference < 1e-4 } else { report.cosine_min > 0.98 }, "{report}");
+        }
     }
 }
 
@@ -261,7 +312,7 @@ fn weights_in_other_files_are_read_only_when_asked_for() {
     let path = dir.path().join("graph.onnx");
     let open = |model: &ModelProto, allowed| {
         std::fs::write(&path, model.encode_to_vec()).unwrap();
-        Source::open(&path).unwrap().with_external_data(allowed).import(None, None)
+        Source::open(&path).unwrap().with_external_data(allowed).import(&[], None, Pool::None)
     };
     let refused = open(&model, false).unwrap_err();
     assert!(

@@ -160,6 +160,32 @@ fn convolution(random: &mut Random, writer: &mut GraphWriter, input: Shape) -> O
     Some((op, Shape::new(h, w, out)?))
 }
 
+/// An operation that moves or picks codes.
+fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
+    Some(match random.below(3) {
+        0 => {
+            let (h, w, c) = input.into();
+            let lengths = random.pick(&[[h, w, c, 1], [h * w, c, 1, 1], [h * w * c, 1, 1, 0], [1, c, w, h]]);
+            let order = random.pick(&[[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [0, 0, 1, 2], [1, 2, 3, 4]]);
+            (Int8Op::Permute(Permutation { dims: lengths, order }), Shape::vector(h * w * c)?)
+        }
+        1 => {
+            let (axis, from) = (random.below(4), random.pick(&[0, 1, 2, u32::MAX]));
+            let mut part: [u32; 3] = input.dims().map(|n| n as u32);
+            if let Some(length) = part.get_mut(axis) {
+                *length = length.saturating_sub(from);
+            }
+            let op = Int8Op::Slice(Slice { axis: axis as u8, from });
+            (op, Shape::new(part[0], part[1], part[2])?)
+        }
+        _ => {
+            let (factor, (h, w, c)) = (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
+            let op = Int8Op::Upsample { factor };
+            (op, Shape::new(h * u32::from(factor[0]), w * u32::from(factor[1]), c)?)
+        }
+    })
+}
+
 /// An operation with its output's shape right, so that its other parameters are what decides.
 fn operation(
     random: &mut Random,
@@ -203,26 +229,7 @@ fn operation(
             let codes = [random.pick(&[-128, 127]); 256];
             (Int8Op::Table { table: writer.codes(&codes).unwrap() }, input)
         }
-        9 => {
-            let (h, w, c) = input.into();
-            let lengths = random.pick(&[[h, w, c, 1], [h * w, c, 1, 1], [h * w * c, 1, 1, 0], [1, c, w, h]]);
-            let order = random.pick(&[[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [0, 0, 1, 2], [1, 2, 3, 4]]);
-            (Int8Op::Permute(Permutation { dims: lengths, order }), Shape::vector(h * w * c)?)
-        }
-        10 => {
-            let (axis, from) = (random.below(4), random.pick(&[0, 1, 2, u32::MAX]));
-            let mut part: [u32; 3] = input.dims().map(|n| n as u32);
-            if let Some(length) = part.get_mut(axis as usize) {
-                *length = length.saturating_sub(from);
-            }
-            let op = Int8Op::Slice(Slice { axis: axis as u8, from });
-            (op, Shape::new(part[0], part[1], part[2])?)
-        }
-        11 => {
-            let (factor, (h, w, c)) = (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
-            let op = Int8Op::Upsample { factor };
-            (op, Shape::new(h * u32::from(factor[0]), w * u32::from(factor[1]), c)?)
-        }
+        9..=11 => moved(random, input)?,
         _ => (Int8Op::Rescale { affine: affine(random), clamp: clamp(random) }, input),
     };
     Some((op, vec![0], shape))

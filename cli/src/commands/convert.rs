@@ -22,9 +22,10 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.model)?.with_external_data(args.external_data);
     let pictures = load(&args.calibrate, args.calibrate_limit)?;
     let options = Options {
-        cut: args.cut.clone(),
+        cuts: args.cut.clone(),
+        pool: args.pool,
         float: args.precision == PrecisionArg::F32,
-        size: args.size,
+        size: args.input_size,
         wishes: Wishes {
             preset: args.preset,
             mean: args.mean,

@@ -7,6 +7,7 @@ use offshoot_core::preprocess::Resize;
 use super::{CommandError, hex};
 use crate::args::InspectArgs;
 use crate::cuts::{candidates, last_of_each_shape};
+use crate::embedding::Pool;
 use crate::guard::quietly;
 use crate::import::Source;
 use crate::report::{bytes, millions};
@@ -69,7 +70,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
 /// A model's places to cut, up to the one that `convert` would take.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.package)?;
-    let imported = quietly(|| source.import(None, args.size)).unwrap_or_else(|p| Err(source.analyse(p)))?;
+    let imported = quietly(|| source.import(&[], args.input_size, Pool::None))
+        .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
     println!("  input          {}", imported.model.layers[0].shape);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);

@@ -22,6 +22,7 @@ use tract_onnx_opl::lrn::Lrn;
 use tract_onnx_opl::resize::Resize;
 
 use super::layout::{CHANNELS, COLUMNS, Layout, Move, ROWS};
+use crate::embedding::Output;
 use crate::ir::{LayerId, LayerOp, Model};
 
 mod pointwise;
@@ -41,12 +42,11 @@ pub(super) struct Unsupported {
     pub before: Option<String>,
 }
 
-/// The walked model, and where the values of the source's output lie in ours.
+/// The walked model, and which of its layers are the source's outputs.
 #[derive(Debug)]
 pub(super) struct Walked {
     pub model: Model,
-    /// Place in our map by place in the source tensor.
-    pub places: Vec<usize>,
+    pub outputs: Vec<(LayerId, Output)>,
 }
 
 /// A layer, and how the source tensor's dimensions lie in it.
@@ -92,11 +92,12 @@ pub(super) fn walk(source: &TypedModel) -> Result<Walked, Vec<Unsupported>> {
     if !unsupported.is_empty() {
         return Err(unsupported);
     }
-    let output = source.outputs[0];
-    match walk.output(source.node(output.node), output) {
-        Ok(walked) => Ok(walked),
-        Err(what) => Err(vec![walk.unsupported(source.node(output.node), what)]),
+    let mut outputs = Vec::new();
+    for &outlet in &source.outputs {
+        let node = source.node(outlet.node);
+        outputs.push(walk.output(node, outlet).map_err(|what| vec![walk.unsupported(node, what)])?);
     }
+    Ok(Walked { model: walk.model, outputs })
 }
 
 impl Walk<'_> {
@@ -112,8 +113,8 @@ impl Walk<'_> {
         self.source.outlet_label(node.id.into()).unwrap_or(&node.name).to_string()
     }
 
-    /// The output as a map, or as a vector in the source's order.
-    fn output(&mut self, node: &TypedNode, outlet: OutletId) -> Result<Walked, String> {
+    /// An output as a map, or as a vector in the source's order.
+    fn output(&mut self, node: &TypedNode, outlet: OutletId) -> Step<(LayerId, Output)> {
         let mut map = match self.values.get(&outlet) {
             Some(Value::Map(map)) if map.id > 0 => map.clone(),
             _ => return Err("constant or the input itself: there is nothing to run".to_string()),
@@ -122,13 +123,9 @@ impl Walk<'_> {
         if let [dim] = long[..] {
             map = self.gather(node, &map, [&[], &[], &[dim]])?;
         }
-        let places = map.layout.places(self.shape_of(&map), |_| true);
-        self.model.output = map.id;
-        self.model.compact();
-        Ok(Walked {
-            model: std::mem::replace(&mut self.model, Model { layers: Vec::new(), output: 0 }),
-            places,
-        })
+        let shape = self.shape_of(&map);
+        let places = map.layout.places(shape, |_| true);
+        Ok((map.id, Output { shape, places }))
     }
 
     fn node(&mut self, node: &TypedNode) -> Step<Value> {

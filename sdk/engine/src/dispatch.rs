@@ -6,7 +6,7 @@ use offshoot_core::graph::{Blob, Int8Op, Op, Window};
 use crate::isa::{Isa, Kind};
 use crate::kernels::arena::Arena;
 use crate::kernels::drive;
-use crate::kernels::job::Kernel;
+use crate::kernels::job::{self, Kernel};
 use crate::kernels::run::{self, Part, Run};
 use crate::pack::{Constants, Layout};
 use crate::step::{Step, StepOp, Value};
@@ -195,6 +195,6 @@ pub(crate) fn run(
     by_isa!(
         isa,
         kernel => Run { kernel, packed, arena, part, seat }.steps(steps, weights),
-        run::portable(&steps[0], weights, arena, part)
+        run::portable(&steps[0], weights, arena, part, job::look_up)
     );
 }

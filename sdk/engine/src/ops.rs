@@ -13,6 +13,7 @@ mod depthwise;
 mod moves;
 mod multiply;
 mod pool;
+mod small;
 mod table;
 
 /// Codes that [`Codes`] hands over at a time.
@@ -24,6 +25,8 @@ pub(crate) trait Codes {
     fn read(&self, at: usize, codes: &mut [i8]);
     /// Puts codes of a result where they belong.
     fn write(&mut self, at: usize, codes: &[i8]);
+    /// Puts `table[code + 128]` in the place of each code.
+    fn look_up(&self, table: &[i8; 256], codes: &mut [i8]);
 }
 
 /// What a step can be divided into for several threads.
@@ -61,7 +64,13 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
 
 /// The codes `range` of the result of a step that divides into [`Division::Groups`].
 #[inline(always)] // as above
-pub(crate) fn groups(step: &Step, x: &[i8], range: Range<usize>, y: &mut [i8]) {
+pub(crate) fn groups(
+    step: &Step,
+    x: &[i8],
+    range: Range<usize>,
+    y: &mut [i8],
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
+) {
     let (a, out) = (&step.a, &step.out);
     match step.op {
         StepOp::AveragePool { window, include_pad, multiplier, clamp } => {
@@ -71,7 +80,8 @@ pub(crate) fn groups(step: &Step, x: &[i8], range: Range<usize>, y: &mut [i8]) {
         StepOp::Map { affine, clamp, at } => {
             let pixels = range.start / out.shape.c()..range.end / out.shape.c();
             let (from, c) = (pixels.start * a.shape.c(), a.shape.c());
-            moves::map(affine, clamp, at, c, &x[from..pixels.end * c], out.shape.c(), y);
+            let x = &x[from..pixels.end * c];
+            moves::map((affine, clamp), at, (c, x), (out.shape.c(), y), look_up);
         }
         _ => {}
     }

@@ -36,7 +36,7 @@ pub(crate) const fn limit(shift: u8) -> i32 {
 }
 
 /// The least number that does not remain 31 bits and a sign when shifted by so many.
-const fn bearable(bits: u32) -> u64 {
+pub(crate) const fn bearable(bits: u32) -> u64 {
     (1u64 << 31).unbounded_shr(bits)
 }
 

@@ -79,40 +79,17 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let pool_spec = pool_spec(&window, first.shape, out.shape);
                 self.wire(name, MaxPool { pool_spec, with_index_outputs: None }, &inputs)?
             }
-            FloatOp::Concat => self.wire(name, TypedConcat { axis: 3 }, &inputs)?,
-            FloatOp::Pad { pad } => {
-                let [top, left, bottom, right] = pad.map(usize::from);
-                let pads = vec![(0, 0), (top, bottom), (left, right), (0, 0)];
-                self.wire(name, Pad { pads, mode: PadMode::default() }, &inputs)?
-            }
             FloatOp::Softmax => {
                 let kind = SoftmaxKind::Softmax;
                 self.wire(name, Softmax { axes: tvec![3], quant_output_dt: None, kind }, &inputs)?
             }
-            FloatOp::Reshape => self.reshape(name, inputs[0], first.shape, out.shape)?,
-            FloatOp::Flatten => {
-                let planar = self.wire(format!("{name}.planar"), AxisOp::Move(3, 1), &inputs)?;
-                let [_, h, w, c] = dims(first.shape);
-                let from = [1, c, h, w].map(|d| d.to_dim()).into();
-                let to = dims(out.shape).map(|d| d.to_dim()).into();
-                self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
-            }
-            FloatOp::Permute(permutation) => {
-                self.permute(name, inputs[0], permutation, (first.shape, out.shape))?
-            }
-            FloatOp::Slice(slice) => {
-                let (axis, start) = (usize::from(slice.axis), slice.from as usize);
-                let end = start + out.shape.dims()[axis];
-                self.wire(name, Slice::new(axis + 1, start, end), &inputs)?
-            }
-            FloatOp::Upsample { factor } => self.upsample(name, inputs[0], first.shape, factor)?,
             FloatOp::MatMul { transposed } => {
                 let axes = if transposed { "nhwc,nhvc->nhwv" } else { "nhwc,nhcv->nhwv" };
                 self.wire(name, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)?
             }
             FloatOp::Quantize => self.wire(name, Quantize(quant(out)?), &inputs)?,
             FloatOp::Dequantize => self.wire(name, Dequantize(quant(first)?), &inputs)?,
-            _ => bail!("{}: this program does not know the operation {}", node.name, node.op.name()),
+            _ => self.movement(name, op, &inputs, (first.shape, out.shape))?,
         };
         self.outlets[usize::from(id)] = Some(outlet);
         Ok(())
@@ -181,6 +158,40 @@ impl<'g, 'a> Lowering<'g, 'a> {
             outlet = self.wire(format!("{name}.hi"), math::min(), &[outlet, constant])?;
         }
         Ok(outlet)
+    }
+
+    /// Operations that only move values.
+    fn movement(
+        &mut self,
+        name: String,
+        op: FloatOp,
+        inputs: &[OutletId],
+        (from, to): (Shape, Shape),
+    ) -> TractResult<OutletId> {
+        Ok(match op {
+            FloatOp::Concat => self.wire(name, TypedConcat { axis: 3 }, inputs)?,
+            FloatOp::Pad { pad } => {
+                let [top, left, bottom, right] = pad.map(usize::from);
+                let pads = vec![(0, 0), (top, bottom), (left, right), (0, 0)];
+                self.wire(name, Pad { pads, mode: PadMode::default() }, inputs)?
+            }
+            FloatOp::Reshape => self.reshape(name, inputs[0], from, to)?,
+            FloatOp::Flatten => {
+                let planar = self.wire(format!("{name}.planar"), AxisOp::Move(3, 1), inputs)?;
+                let [_, h, w, c] = dims(from);
+                let from = [1, c, h, w].map(|d| d.to_dim()).into();
+                let to = dims(to).map(|d| d.to_dim()).into();
+                self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
+            }
+            FloatOp::Permute(permutation) => self.permute(name, inputs[0], permutation, (from, to))?,
+            FloatOp::Slice(slice) => {
+                let (axis, start) = (usize::from(slice.axis), slice.from as usize);
+                let end = start + to.dims()[axis];
+                self.wire(name, Slice::new(axis + 1, start, end), inputs)?
+            }
+            FloatOp::Upsample { factor } => self.upsample(name, inputs[0], from, factor)?,
+            _ => bail!("{name}: this program does not know the operation {op:?}"),
+        })
     }
 
     /// Four axes in another order.

@@ -6,7 +6,7 @@ use tract_onnx::tract_core::axes::Axis;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use super::super::constants::floats;
-use super::super::layout::{CHANNELS, Layout};
+use super::super::layout::{CHANNELS, Layout, Move};
 use super::{Map, Step, Walk, dims, shape};
 use crate::ir::{self, LayerOp};
 
@@ -69,7 +69,7 @@ impl Walk<'_> {
                 let map = self.input(node, 1)?;
                 self.dense(node, &axes.swapped(), &map, &matrix)
             }
-            _ => self.of_two_maps(node, axes),
+            _ => self.of_two_maps(node, &axes),
         }
     }
 
@@ -125,21 +125,21 @@ impl Walk<'_> {
         let summed: Vec<usize> = axes.summed.iter().map(|s| s[0]).collect();
         let others: Vec<usize> = (0..map.layout.rank()).filter(|d| !summed.contains(d)).collect();
         let long: Vec<usize> = others.into_iter().filter(|&d| map.layout.len(d) > 1).collect();
-        let (&[rows, columns], [channels]) = (&long[..], &summed[..]) else {
-            return Err("product over one axis of several".to_string());
+        let ordered = match (&long[..], &summed[..]) {
+            ([rows], [channels]) => self.gather(node, map, [&[*rows], &[], &[*channels]])?,
+            ([rows, columns], [channels]) => self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?,
+            _ => return Err("product over one axis of several".to_string()),
         };
-        let ordered = self.gather(node, map, [&[rows], &[columns], &[*channels]])?;
         self.dense(node, axes, &ordered, matrix)
     }
 
     /// The product of two computed matrices, or of several pairs of them.
-    fn of_two_maps(&mut self, node: &TypedNode, axes: Axes) -> Step {
+    fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
         let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
         let pick = |list: &[usize], map: &Map| -> Vec<usize> {
             list.iter().copied().filter(|&d| map.layout.len(d) > 1).collect()
         };
-        let batch: Vec<[usize; 3]> = axes.batch.clone();
-        let (ab, bb): (Vec<_>, Vec<_>) = batch.iter().map(|x| (x[0], x[1])).unzip();
+        let (ab, bb): (Vec<_>, Vec<_>) = axes.batch.iter().map(|x| (x[0], x[1])).unzip();
         let (ak, bk): (Vec<_>, Vec<_>) = axes.summed.iter().map(|x| (x[0], x[1])).unzip();
         let (am, bn): (Vec<_>, Vec<_>) =
             (axes.rows.iter().map(|x| x[0]).collect(), axes.columns.iter().map(|x| x[0]).collect());
@@ -147,16 +147,19 @@ impl Walk<'_> {
             return Err("product that enlarges an operand".to_string());
         }
         let a = self.gather(node, &a, [&ab, &am, &ak])?;
-        // Whichever order the second operand has already.
-        let transposed = self.gather(node, &b, [&bb, &bn, &bk])?;
-        let (b, transposed) = (transposed, true);
+        // The second operand as it lies, or else with its columns as rows.
+        let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);
+        let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
+        let b = self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
         let (left, right) = (self.shape_of(&a), self.shape_of(&b));
-        let to = shape(left.h(), left.w(), right.w())?;
-        let id = self.model.push(self.name(node), LayerOp::MatMul { transposed }, vec![a.id, b.id], to);
+        let columns = if transposed { right.w() } else { right.c() };
+        let to = shape(left.h(), left.w(), columns)?;
+        let op = LayerOp::MatMul { transposed };
+        let id = self.model.push(self.name(node), op, vec![a.id, b.id], to);
         let mut layout = Layout::new(to, &[Some(0), Some(1), Some(2)]);
         // From (batch, rows, columns) to the result's dimensions.
         let groups = [
-            batch.iter().map(|x| (x[2], a.layout.len(x[0]))).collect::<Vec<_>>(),
+            axes.batch.iter().map(|x| (x[2], a.layout.len(x[0]))).collect::<Vec<_>>(),
             axes.rows.iter().map(|x| (x[1], a.layout.len(x[0]))).collect(),
             axes.columns.iter().map(|x| (x[1], b.layout.len(x[0]))).collect(),
         ];

@@ -9,7 +9,8 @@ use core::arch::asm;
 use offshoot_core::quant::shift_down;
 
 use super::job::{Kernel, Rows, Sum, Tail, Taps};
-use crate::pack::{Layout, word};
+use crate::pack::word;
+use crate::target::{self, Target};
 
 /// Output channels of a panel of rows: one register.
 const LANES: usize = 4;

@@ -6,7 +6,7 @@
 
 use core::arch::x86_64::*;
 
-use super::job::{Kernel, Rows, Sum, Tail, Taps};
+use super::job::{Code, Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
 use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
@@ -60,10 +60,10 @@ impl Kernel for Avx2 {
     }
 
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+    fn compiled(self, code: impl Code) {
         #[target_feature(enable = "avx2")]
-        fn with<R>(code: impl FnOnce() -> R) -> R {
-            code()
+        fn with(code: impl Code) {
+            code.run();
         }
         // SAFETY: `self` proves the instructions.
         unsafe { with(code) }

@@ -9,7 +9,8 @@ use core::hint::black_box;
 
 use offshoot_core::graph::Clamp;
 
-use super::job::{Kernel, Rows, Sum, Tail, Taps};
+use super::avx512_taps;
+use super::job::{self, Code, Kernel, Rows, Sum, Tail, Taps};
 use crate::target::{self, Target};
 use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 
@@ -17,11 +18,14 @@ use crate::way::{self, ANY, LANES, MANTISSAS, Way};
 const PANEL: usize = 16;
 
 /// Channels of a panel of taps: as many codes as a register holds.
-const WIDE: usize = 4 * PANEL;
+pub(super) const WIDE: usize = 4 * PANEL;
 
 /// Proof that the processor has AVX-512 with VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Avx512Vnni(());
+pub(crate) struct Avx512Vnni {
+    /// Whether it permutes bytes too.
+    vbmi: bool,
+}
 
 impl Avx512Vnni {
     pub fn detect() -> Option<Self> {
@@ -35,7 +39,11 @@ impl Avx512Vnni {
             target_feature = "avx512bw",
             target_feature = "avx512vl"
         ));
-        has.then_some(Self(()))
+        #[cfg(feature = "std")]
+        let vbmi = std::arch::is_x86_feature_detected!("avx512vbmi");
+        #[cfg(not(feature = "std"))]
+        let vbmi = cfg!(target_feature = "avx512vbmi");
+        has.then_some(Self { vbmi })
     }
 }
 
@@ -52,7 +60,7 @@ impl Kernel for Avx512Vnni {
     #[inline]
     unsafe fn taps(self, job: &Taps) {
         // SAFETY: as above.
-        unsafe { taps(job) }
+        unsafe { avx512_taps::taps(job) }
     }
 
     #[inline]
@@ -62,10 +70,20 @@ impl Kernel for Avx512Vnni {
     }
 
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        if self.vbmi {
+            // SAFETY: the processor has the instructions.
+            unsafe { look_up(table, codes) }
+        } else {
+            job::look_up(table, codes);
+        }
+    }
+
+    #[inline]
+    fn compiled(self, code: impl Code) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn with<R>(code: impl FnOnce() -> R) -> R {
-            code()
+        fn with(code: impl Code) {
+            code.run();
         }
         // SAFETY: `self` proves the instructions.
         unsafe { with(code) }
@@ -74,7 +92,7 @@ impl Kernel for Avx512Vnni {
 
 /// What 16 accumulators are multiplied with.
 #[derive(Clone, Copy)]
-struct Scale<const WAY: u8> {
+pub(super) struct Scale<const WAY: u8> {
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: __m512i,
     odd: __m512i,
@@ -85,7 +103,7 @@ struct Scale<const WAY: u8> {
 impl<const WAY: u8> Scale<WAY> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn new(mantissa: __m512i, shift: u8) -> Self {
+    pub fn new(mantissa: __m512i, shift: u8) -> Self {
         let both = _mm512_set1_epi32(way::bits(shift) as i32);
         let limit = if WAY == ANY { 0 } else { way::limit(shift) };
         let small = _mm512_cmplt_epi32_mask(mantissa, _mm512_set1_epi32(limit));
@@ -97,7 +115,7 @@ impl<const WAY: u8> Scale<WAY> {
     /// `q` of [`crate::way`]; of [`Way::Any`] the half, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn apply(self, mut acc: __m512i) -> __m512i {
+    pub fn apply(self, mut acc: __m512i) -> __m512i {
         const ODD: __mmask16 = 0b1010_1010_1010_1010;
         if WAY == ANY {
             let shifted = _mm512_sllv_epi32(acc, self.shift);
@@ -120,7 +138,7 @@ impl<const WAY: u8> Scale<WAY> {
 /// Four registers of products to codes, in the order in which `VPACKSSDW` and `VPACKSSWB` leave them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn codes<const WAY: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
+pub(super) fn codes<const WAY: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
     // Saturating on the way changes nothing: codes are clamped to less in the end.
     let zero = _mm512_set1_epi16(2 * i16::from(tail.zero) + 1);
     let [low, high] = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)].map(|q| {
@@ -140,7 +158,7 @@ fn clamped(low: __m512i, high: __m512i, clamp: Clamp) -> __m512i {
 
 /// The first `count` of 64 codes.
 #[inline]
-fn first(count: usize) -> __mmask64 {
+pub(super) fn first(count: usize) -> __mmask64 {
     u64::MAX >> (64 - count)
 }
 
@@ -315,7 +333,7 @@ impl Strip {
 /// `out` has room for them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn store(codes: __m512i, out: *mut i8, count: usize) {
+pub(super) unsafe fn store(codes: __m512i, out: *mut i8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         match count {
@@ -328,199 +346,6 @@ unsafe fn store(codes: __m512i, out: *mut i8, count: usize) {
             16 => _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(codes)),
             _ => _mm512_mask_storeu_epi8(out, first(count), codes),
         }
-    }
-}
-
-/// # Safety
-/// As [`Kernel::taps`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn taps(job: &Taps) {
-    let size = Avx512Vnni::TAPS.panel_bytes(job.groups * 4);
-    for panel in 0..job.channels.div_ceil(WIDE) {
-        let left = (job.channels - panel * WIDE).min(WIDE);
-        // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
-        unsafe {
-            let (base, out) = (job.panels.add(panel * size), job.out.add(panel * WIDE));
-            let depthwise = Depthwise { job, base: base.cast(), at: panel * WIDE, out, left };
-            match job.tail.way {
-                Way::Mantissas => depthwise.any_width::<MANTISSAS>(),
-                Way::Lanes => depthwise.any_width::<LANES>(),
-                Way::Any => depthwise.pixels::<0, ANY>(),
-            }
-        }
-    }
-}
-
-/// Four taps of 64 channels side by side, in four registers.
-type Fours = [__m512i; 4];
-
-/// One panel of a depthwise convolution.
-struct Depthwise<'a> {
-    job: &'a Taps,
-    base: *const __m512i,
-    /// First channel.
-    at: usize,
-    out: *mut i8,
-    /// Channels there are.
-    left: usize,
-}
-
-impl Depthwise<'_> {
-    /// # Safety
-    /// As [`Self::pixels`].
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn any_width<const WAY: u8>(&self) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match self.left {
-                WIDE => self.pixels::<WIDE, WAY>(),
-                32 => self.pixels::<32, WAY>(),
-                16 => self.pixels::<16, WAY>(),
-                _ => self.pixels::<0, WAY>(),
-            }
-        }
-    }
-
-    /// `LEFT` channels; 0: any number of them.
-    ///
-    /// # Safety
-    /// The panel and the job's pointers hold.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn pixels<const LEFT: usize, const WAY: u8>(&self) {
-        let job = self.job;
-        // SAFETY: the caller's promise; a panel begins with 64 biases and 64 mantissas.
-        unsafe {
-            let scales = [4, 5, 6, 7].map(|i| Scale::<WAY>::new(self.word(i), job.tail.shift));
-            if WAY != ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
-                return self.three_by_three::<LEFT, WAY>(&scales);
-            }
-            let (columns, per_column) =
-                if job.filled { (job.columns, job.rows.div_ceil(4)) } else { (1, job.groups) };
-            for pixel in 0..job.pixels {
-                let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
-                for (column, part) in (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p))) {
-                    let tap = pixel * job.step + column * job.rows + 4 * part;
-                    let fours = self.fours::<LEFT>([tap, tap + 1, tap + 2, tap + 3]);
-                    self.add(&mut acc, column * per_column + part, fours);
-                }
-                self.finish::<LEFT, WAY>(pixel, acc, &scales);
-            }
-        }
-    }
-
-    /// Windows of three columns that share columns with their neighbours; each is put side by side
-    /// once.
-    ///
-    /// # Safety
-    /// As [`Self::pixels`].
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn three_by_three<const LEFT: usize, const WAY: u8>(&self, scales: &[Scale<WAY>; 4]) {
-        let pixels = self.job.pixels;
-        // SAFETY: the caller's promise; the fourth weight of a column is zero.
-        unsafe {
-            let column = |i: usize| self.fours::<LEFT>([3 * i, 3 * i + 1, 3 * i + 2, 3 * i + 2]);
-            let make = |pixel: usize, columns: [&Fours; 3]| {
-                let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
-                for (group, fours) in columns.into_iter().enumerate() {
-                    self.add(&mut acc, group, *fours);
-                }
-                self.finish::<LEFT, WAY>(pixel, acc, scales);
-            };
-            let mut a = column(0);
-            if self.job.step == 6 {
-                for pixel in 0..pixels {
-                    let (b, c) = (column(2 * pixel + 1), column(2 * pixel + 2));
-                    make(pixel, [&a, &b, &c]);
-                    a = c;
-                }
-                return;
-            }
-            let (mut b, mut pixel) = (column(1), 0);
-            // Three at a time, so that columns stay in their registers.
-            while pixel + 3 <= pixels {
-                let c = column(pixel + 2);
-                make(pixel, [&a, &b, &c]);
-                a = column(pixel + 3);
-                make(pixel + 1, [&b, &c, &a]);
-                b = column(pixel + 4);
-                make(pixel + 2, [&c, &a, &b]);
-                pixel += 3;
-            }
-            while pixel < pixels {
-                let c = column(pixel + 2);
-                make(pixel, [&a, &b, &c]);
-                (a, b, pixel) = (b, c, pixel + 1);
-            }
-        }
-    }
-
-    /// # Safety
-    /// The panel has that register.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn word(&self, i: usize) -> __m512i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm512_loadu_si512(self.base.add(i)) }
-    }
-
-    /// Four taps side by side.
-    ///
-    /// # Safety
-    /// These are taps of the job.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn fours<const LEFT: usize>(&self, taps: [usize; 4]) -> Fours {
-        let [a, b, c, d] = taps.map(|tap| {
-            // SAFETY: the caller's promise; channels beyond the last are not read.
-            let codes = unsafe {
-                let tap = (*self.job.taps.add(tap)).add(self.at);
-                match LEFT {
-                    WIDE => _mm512_loadu_si512(tap.cast()),
-                    32 => _mm512_zextsi256_si512(_mm256_loadu_si256(tap.cast())),
-                    16 => _mm512_zextsi128_si512(_mm_loadu_si128(tap.cast())),
-                    _ => _mm512_maskz_loadu_epi8(first(self.left), tap),
-                }
-            };
-            _mm512_xor_si512(codes, _mm512_set1_epi8(-128))
-        });
-        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
-        let (ef, gh) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
-        [
-            _mm512_unpacklo_epi16(ab, cd),
-            _mm512_unpackhi_epi16(ab, cd),
-            _mm512_unpacklo_epi16(ef, gh),
-            _mm512_unpackhi_epi16(ef, gh),
-        ]
-    }
-
-    /// # Safety
-    /// The panel has that group.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn add(&self, acc: &mut [__m512i; 4], group: usize, fours: Fours) {
-        for (i, (acc, four)) in acc.iter_mut().zip(fours).enumerate() {
-            // SAFETY: the caller's promise; weights lie behind 8 registers of constants.
-            *acc = _mm512_dpbusd_epi32(*acc, four, unsafe { self.word(8 + 4 * group + i) });
-        }
-    }
-
-    /// # Safety
-    /// The job has that pixel.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn finish<const LEFT: usize, const WAY: u8>(
-        &self,
-        pixel: usize,
-        acc: [__m512i; 4],
-        scales: &[Scale<WAY>; 4],
-    ) {
-        let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
-        let products = [0, 1, 2, 3].map(|i| scales[i].apply(acc[i]));
-        // SAFETY: the caller's promise.
-        unsafe { store(codes::<WAY>(products, tail), self.out.add(pixel * self.job.out_stride), left) };
     }
 }
 
@@ -551,6 +376,25 @@ unsafe fn sum(job: &Sum) {
             ];
             let [low, high] = [0, 2].map(|i| _mm512_packs_epi32(wide[i], wide[i + 1]));
             store(clamped(low, high, job.clamp), job.out.add(at), left);
+        }
+    }
+}
+
+/// Each half of the table lies in two registers, which `VPERMI2B` looks up together.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    let quarters = table.as_chunks::<WIDE>().0;
+    // SAFETY: four times 64 entries.
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(quarters[i].as_ptr().cast()) });
+    for codes in codes.chunks_mut(WIDE) {
+        let (mask, at) = (first(codes.len()), codes.as_mut_ptr());
+        // SAFETY: no byte beyond the slice is read or written.
+        unsafe {
+            let x = _mm512_maskz_loadu_epi8(mask, at);
+            // The table begins with -128: bits 0 to 6 are the same, the sign says which half.
+            let (low, high) = (_mm512_permutex2var_epi8(a, x, b), _mm512_permutex2var_epi8(c, x, d));
+            let y = _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), high, low);
+            _mm512_mask_storeu_epi8(at, mask, y);
         }
     }
 }

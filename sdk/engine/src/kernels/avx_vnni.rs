@@ -7,7 +7,7 @@ use core::arch::x86_64::*;
 use core::hint::black_box;
 
 use super::avx2::{self, Head, PANEL, store};
-use super::job::{Kernel, Rows, Sum, Taps};
+use super::job::{Code, Kernel, Rows, Sum, Taps};
 use crate::target::{self, Target};
 use crate::way::{ANY, LANES, MANTISSAS, Way};
 
@@ -49,10 +49,10 @@ impl Kernel for AvxVnni {
     }
 
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
+    fn compiled(self, code: impl Code) {
         #[target_feature(enable = "avx2,avxvnni")]
-        fn with<R>(code: impl FnOnce() -> R) -> R {
-            code()
+        fn with(code: impl Code) {
+            code.run();
         }
         // SAFETY: `self` proves the instructions.
         unsafe { with(code) }

@@ -92,6 +92,13 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
+/// Portable code that can be compiled for an instruction set: what is not a closure can be told to be
+/// inlined, and is then compiled as its caller is.
+pub(crate) trait Code {
+    /// Implementations are `#[inline(always)]`.
+    fn run(self);
+}
+
 /// The heavy work of one instruction set. A value proves that the processor has it.
 ///
 /// Kernels read and write no byte beyond what a job names.
@@ -128,10 +135,16 @@ pub(crate) trait Kernel: Copy {
         cells[..codes.len()].copy_from_slice(codes);
     }
 
-    /// Runs portable code, compiled for this instruction set where it is inlined.
+    /// Puts `table[code + 128]` in the place of each code.
     #[inline]
-    fn compiled<R>(self, code: impl FnOnce() -> R) -> R {
-        code()
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        look_up(table, codes);
+    }
+
+    /// Runs portable code, compiled for this instruction set.
+    #[inline]
+    fn compiled(self, code: impl Code) {
+        code.run();
     }
 
     /// # Safety
@@ -151,6 +164,14 @@ pub(crate) trait Kernel: Copy {
             };
             self.widen(codes, cells);
         }
+    }
+}
+
+/// [`Kernel::look_up`] one by one.
+#[inline]
+pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    for code in codes {
+        *code = table[usize::from(*code as u8 ^ 0x80)];
     }
 }
 

@@ -46,6 +46,12 @@ macro_rules! kernel {
                 // SAFETY: as above; all of them imply NEON.
                 unsafe { $crate::kernels::neon_common::sum(job) }
             }
+
+            #[inline]
+            fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+                // SAFETY: as above.
+                unsafe { $crate::kernels::neon_common::look_up(table, codes) }
+            }
         }
     };
 }
@@ -203,4 +209,30 @@ pub(super) unsafe fn sum(job: &Sum) {
             store(vminq_s8(vmaxq_s8(codes, lo), hi), job.out.add(at), left);
         }
     }
+}
+
+/// Four look-ups in 64 entries each, of which one finds its code; the others leave what is there.
+#[target_feature(enable = "neon")]
+pub(super) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    let quarter = |i: usize| {
+        let (part, _) = table[64 * i..].as_chunks::<64>();
+        // SAFETY: 64 entries.
+        unsafe { vld1q_u8_x4(part[0].as_ptr().cast()) }
+    };
+    let quarters = [0, 1, 2, 3].map(quarter);
+    let (blocks, rest) = codes.as_chunks_mut::<16>();
+    for block in blocks {
+        // SAFETY: 16 codes.
+        unsafe {
+            // The table begins with -128.
+            let mut x = veorq_u8(vld1q_u8(block.as_ptr().cast()), vdupq_n_u8(0x80));
+            let mut y = vqtbl4q_u8(quarters[0], x);
+            for quarter in &quarters[1..] {
+                x = vsubq_u8(x, vdupq_n_u8(64));
+                y = vqtbx4q_u8(y, *quarter, x);
+            }
+            vst1q_u8(block.as_mut_ptr().cast(), y);
+        }
+    }
+    super::job::look_up(table, rest);
 }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::arena::Arena;
 use super::drive::{self, Layer, Map, Target};
-use super::job::{Kernel, Tail};
+use super::job::{Code, Kernel, Tail};
 use crate::memory::Slot;
 use crate::ops::{self, Codes, Division};
 use crate::step::{Span, Step, StepOp, Value};
@@ -36,7 +36,13 @@ impl Part {
 
 /// A part of a step in portable code.
 #[inline(always)] // compiled for the instruction set that asks
-pub(crate) fn portable(step: &Step, weights: &[u8], arena: Arena<'_>, part: Part) {
+pub(crate) fn portable(
+    step: &Step,
+    weights: &[u8],
+    arena: Arena<'_>,
+    part: Part,
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
+) {
     let (x, out) = (step.a.range(), step.out.range());
     match ops::division(step) {
         // SAFETY: steps are separated, so that the other threads do nothing in this one; the plan puts
@@ -45,25 +51,26 @@ pub(crate) fn portable(step: &Step, weights: &[u8], arena: Arena<'_>, part: Part
             ops::whole(step, weights, arena.read(x), arena.write(out));
         },
         Division::Whole => {}
-        Division::Codes => ops::codes(step, weights, part.of(out.len()), &mut Own { arena }),
+        Division::Codes => ops::codes(step, weights, part.of(out.len()), &mut Own { arena, look_up }),
         Division::Groups(size) => {
             let groups = part.of(out.len() / size);
             let range = groups.start * size..groups.end * size;
             // SAFETY: as above, and each part has codes of its own.
             unsafe {
                 let y = arena.write(out.start + range.start..out.start + range.end);
-                ops::groups(step, arena.read(x), range, y);
+                ops::groups(step, arena.read(x), range, y, look_up);
             }
         }
     }
 }
 
 /// The arena as one part of an element by element operation uses it.
-struct Own<'a> {
+struct Own<'a, F> {
     arena: Arena<'a>,
+    look_up: F,
 }
 
-impl Codes for Own<'_> {
+impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
     #[inline(always)] // as above
     fn read(&self, at: usize, codes: &mut [i8]) {
         let from = self.arena.slice(at..at + codes.len());
@@ -78,6 +85,26 @@ impl Codes for Own<'_> {
         let to = self.arena.slice(at..at + codes.len());
         // SAFETY: as above; these codes of the result are this part's own.
         unsafe { to.copy_from_nonoverlapping(codes.as_ptr(), codes.len()) };
+    }
+
+    #[inline(always)] // as above
+    fn look_up(&self, table: &[i8; 256], codes: &mut [i8]) {
+        (self.look_up)(table, codes);
+    }
+}
+
+/// The same with a kernel's look-ups, compiled for it.
+struct Portable<'a, K> {
+    run: &'a Run<'a, K>,
+    step: &'a Step,
+    weights: &'a [u8],
+}
+
+impl<K: Kernel> Code for Portable<'_, K> {
+    #[inline(always)]
+    fn run(self) {
+        let Run { kernel, arena, part, .. } = *self.run;
+        portable(self.step, self.weights, arena, part, |table, codes| kernel.look_up(table, codes));
     }
 }
 
@@ -109,7 +136,7 @@ impl<K: Kernel> Run<'_, K> {
             return drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
         }
         let Some(layer) = self.layer(step) else {
-            return self.kernel.compiled(|| portable(step, weights, self.arena, part));
+            return self.kernel.compiled(Portable { run: self, step, weights });
         };
         let mut pixels = 0..shape.h() * shape.w();
         let panels = self.panels(step);

@@ -6,16 +6,26 @@ use crate::step::Value;
 
 /// Pixels of `from` codes through an affine map into the channels from `at` on of pixels of `to`.
 #[inline(always)] // compiled for the instruction set that asks
-pub(super) fn map(affine: Affine, clamp: Clamp, at: usize, from: usize, x: &[i8], to: usize, y: &mut [i8]) {
+pub(super) fn map(
+    (affine, clamp): (Affine, Clamp),
+    at: usize,
+    (from, x): (usize, &[i8]),
+    (to, y): (usize, &mut [i8]),
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
+) {
     // 256 codes can only become 256 others.
     let mut table = [0i8; 256];
     for (code, slot) in (i8::MIN..=i8::MAX).zip(&mut table) {
         *slot = affine.apply(code, clamp);
     }
+    if from == to {
+        y.copy_from_slice(x);
+        return look_up(&table, y);
+    }
     for (pixel, values) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
-        for (code, &value) in pixel[at..at + from].iter_mut().zip(values) {
-            *code = table[(i16::from(value) + 128) as usize];
-        }
+        let codes = &mut pixel[at..at + from];
+        codes.copy_from_slice(values);
+        look_up(&table, codes);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use core::ops::Range;
 
+use offshoot_core::Multiplier;
 use offshoot_core::graph::{Clamp, Window};
-use offshoot_core::{Multiplier, quant};
 
 use super::Inside;
+use super::small::Tail;
 use crate::step::Value;
 
 /// Channels summed together, so that the compiler has vectors to fill.
@@ -28,6 +29,7 @@ pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: 
         let divisor = if layer.include_pad { layer.window.taps() } else { seen } as i64;
         let mantissa = ((i64::from(layer.multiplier.mantissa) + divisor / 2) / divisor) as i32;
         let multiplier = Multiplier { mantissa, ..layer.multiplier };
+        let tail = Tail { multiplier, zero: out.quant.zero_point, clamp: layer.clamp };
         for (block, codes) in codes.chunks_mut(BLOCK).enumerate() {
             let mut sums = [-(seen as i32) * a.zero(); BLOCK];
             // 16 bits hold as many codes as are summed before they are added up.
@@ -44,10 +46,7 @@ pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: 
                 }
             });
             flush(&mut sums, &mut parts);
-            for (code, acc) in codes.iter_mut().zip(sums) {
-                let (zero, clamp) = (out.quant.zero_point, layer.clamp);
-                *code = quant::requantize(acc, multiplier, zero, clamp.lo, clamp.hi);
-            }
+            tail.codes(255 * seen as u64, &sums, codes);
         }
     });
 }

@@ -14,9 +14,7 @@ pub(super) fn table(codes: &mut impl Codes, table: &[i8], values: [&Value; 3], r
     for start in range.clone().step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(range.end - start)];
         codes.read(a.offset + start, block);
-        for code in &mut *block {
-            *code = table[usize::from(*code as u8 ^ 0x80)];
-        }
+        codes.look_up(table, block);
         codes.write(out.offset + start, block);
     }
 }
