@@ -95,7 +95,6 @@ fn editing_and_reporting() {
         let limits = Limits { classes: 4, samples: 12 };
         let mut head = Head::new(kind, &eyes, limits).unwrap();
         let mut other = Head::new(kind, &eyes, Limits { classes: 4, samples: 24 }).unwrap();
-        head.set_when_full(WhenFull::Reservoir);
         let mut out = vec![0.0; head.dim()];
         let (counts, advice) = counted(|| {
             let classes = ["mug", "plant", "key"].map(|name| head.add_class(name).unwrap());
@@ -129,6 +128,7 @@ fn refusing() {
     counting::prove_live();
     let mut eyes = Extractor::from_bytes(mobile_net()).unwrap();
     let mut head = Head::new(HeadKind::Softmax, &eyes, Limits { classes: 1, samples: 1 }).unwrap();
+    head.set_when_full(WhenFull::Refuse);
     let pictures = pictures();
     let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
     let (counts, refused) = counted(|| {

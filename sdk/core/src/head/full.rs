@@ -281,7 +281,7 @@ mod tests {
     fn sums_are_those_of_what_was_shown_and_not_taken_back() {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
             let (mut head, mut noise) = (full(when_full, 3, 9), Noise(5));
-            let mut want = vec![[0i64; 6]; 3];
+            let mut want = [[0i64; 6]; 3];
             let unit_of = |head: &TestHead, sample: usize| -> Vec<i64> {
                 let kept = head.kept();
                 let (codes, zero) = kept.sample(sample);
