@@ -10,6 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
 use crate::calibrate::{self, CalibrateError, Reference, Watched};
+use crate::catalog::Catalog;
 use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
 use crate::guard::quietly;
@@ -106,10 +107,14 @@ fn guarded(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
     progress("import", 0.0);
-    let cut = options.cut.as_deref().or_else(|| source.metadata("offshoot.cut"));
-    let mut imported = source.import(cut, options.size)?;
+    let catalog = Catalog::built_in();
+    let recipe = catalog.by_digest(&source.sha256);
+    let known = recipe.and_then(|r| r.cut.as_deref());
+    let cut = options.cut.as_deref().or(known).or_else(|| source.metadata("offshoot.cut"));
+    let mut imported = source.import(cut, options.size.or(recipe.map(|r| r.input)))?;
     if options.cut.is_none() && cut.is_some() {
-        imported.cut.why = "as the model states".to_string();
+        let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
+        imported.cut.why = by.to_string();
     }
     let pooled = emit::pool_output(&mut imported.model);
     fold::fold(&mut imported.model);
@@ -302,6 +307,7 @@ fn report(
         cut_why: imported.cut.why.clone(),
         pooled,
         preprocess_why: chosen.why.clone(),
+        preprocess_warning: chosen.warning.clone(),
         precision: package.manifest().precision,
         layers: graph.node_count(),
         macs: graph.macs(),

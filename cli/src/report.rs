@@ -19,6 +19,8 @@ pub struct Report {
     pub pooled: bool,
     /// How the preprocessing was chosen.
     pub preprocess_why: String,
+    /// Why the preprocessing may be the wrong one.
+    pub preprocess_warning: Option<String>,
     /// What the graph's numbers are.
     pub precision: Precision,
     /// Nodes of the graph.
@@ -68,6 +70,9 @@ impl fmt::Display for Report {
             writeln!(f, "                 a map; its global average pool is the embedding")?;
         }
         writeln!(f, "  preprocessing  {}", self.preprocess_why)?;
+        if let Some(warning) = &self.preprocess_warning {
+            writeln!(f, "  warning        {warning}")?;
+        }
         writeln!(f, "  precision      {}", self.precision.name())?;
         writeln!(f, "  layers         {}", self.layers)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
