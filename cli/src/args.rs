@@ -110,6 +110,14 @@ pub struct ConvertArgs {
     /// Stretch the whole frame instead of cropping its middle.
     #[arg(long)]
     pub squash: bool,
+    /// Labelled pictures on which the package is compared with the float network: 5 pictures a class
+    /// are learned, 20 times.
+    #[arg(long, value_name = "DATA")]
+    pub eval: Option<PathBuf>,
+    /// End with exit code 3, writing nothing, where accuracy on --eval drops by more than this many
+    /// points of a hundred.
+    #[arg(long, value_name = "POINTS", requires = "eval", value_parser = parse_points)]
+    pub max_drop: Option<f64>,
 }
 
 /// Precision of the package.
@@ -423,6 +431,11 @@ pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
 }
 
+fn parse_points(text: &str) -> Result<f64, String> {
+    let points = text.parse().ok().filter(|p| (0.0..=100.0).contains(p));
+    points.ok_or_else(|| "needs a number of 0 to 100".to_string())
+}
+
 fn parse_triple(text: &str) -> Result<[f32; 3], String> {
     let values: Option<Vec<f32>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
     match values.as_deref() {
@@ -450,5 +463,7 @@ mod tests {
         assert_eq!(parse_triple("1, 2,3"), Ok([1.0, 2.0, 3.0]));
         assert_eq!(parse_triple("128"), Ok([128.0; 3]));
         assert!(parse_triple("1,2").is_err());
+        assert_eq!(parse_points("0.5"), Ok(0.5));
+        assert!(parse_points("-1").is_err() && parse_points("NaN").is_err());
     }
 }

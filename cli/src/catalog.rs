@@ -127,7 +127,7 @@ impl Catalog {
         let read = |source| CatalogError::Read { path: path.to_path_buf(), source };
         let text = std::fs::read_to_string(path).map_err(read)?;
         toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            let line = e.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let reason = format!("line {line}: {}", e.message());
             CatalogError::Broken { path: path.to_path_buf(), reason }
         })
@@ -139,7 +139,9 @@ impl Catalog {
     /// No such entry.
     pub fn by_name(&self, name: &str) -> Result<&Recipe, CatalogError> {
         self.model.iter().find(|r| r.name == name).ok_or_else(|| {
-            let likeness = |r: &&Recipe| (1e3 * strsim::jaro_winkler(&r.name, name)) as u32;
+            // People leave out who made it.
+            let short = |r: &Recipe| r.name.rsplit('/').next().unwrap_or_default().to_string();
+            let likeness = |r: &&Recipe| (1e3 * strsim::jaro_winkler(&short(r), name)) as u32;
             let nearest = self.model.iter().max_by_key(likeness).map(|r| r.name.clone()).unwrap_or_default();
             CatalogError::Unknown { name: name.to_string(), nearest }
         })

@@ -22,6 +22,7 @@ mod demo;
 mod embed;
 mod eval;
 mod export;
+mod gate;
 mod inspect;
 mod merge;
 mod predict;
@@ -93,6 +94,21 @@ pub enum CommandError {
         /// The cause.
         source: ExportError,
     },
+    /// The package loses more than was allowed.
+    #[error(
+        "{path}: {drop:.2} points of accuracy lost on {data}, allowed are {allowed}; nothing was written. \
+         More or other --calibrate pictures, another --cut, or --precision f32"
+    )]
+    Drop {
+        /// The model.
+        path: PathBuf,
+        /// The pictures it was measured on.
+        data: PathBuf,
+        /// Points of a hundred.
+        drop: f64,
+        /// As many were allowed.
+        allowed: f64,
+    },
     /// A golden vector gave something else.
     #[error("{path}: this machine does not compute what the package's maker did")]
     Verify {
@@ -108,10 +124,11 @@ impl From<ImportError> for CommandError {
 }
 
 impl CommandError {
-    /// 1 where a check failed, 2 where the input or the usage is at fault.
+    /// 1 where a check failed, 2 where the input or the usage is at fault, 3 where too much is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Verify { .. } => 1,
+            Self::Drop { .. } => 3,
             _ => 2,
         }
     }

@@ -10,6 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
 use crate::calibrate::{self, CalibrateError, Reference, Watched};
+use crate::catalog::Catalog;
 use crate::embedding::{self, Pool};
 use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
@@ -109,11 +110,15 @@ fn guarded(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
     progress("import", 0.0);
-    let stated = source.metadata("offshoot.cut").filter(|_| options.cuts.is_empty());
+    let catalog = Catalog::built_in();
+    let recipe = catalog.by_digest(&source.sha256);
+    let known = recipe.and_then(|r| r.cut.as_deref());
+    let stated = known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
     let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
-    let mut imported = source.import(&cuts, options.size, options.pool)?;
+    let mut imported = source.import(&cuts, options.size.or(recipe.map(|r| r.input)), options.pool)?;
     if stated.is_some() {
-        imported.cut.why = "as the model states".to_string();
+        let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
+        imported.cut.why = by.to_string();
     }
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
@@ -299,6 +304,7 @@ fn report(
         cut_why: imported.cut.why.clone(),
         pool: imported.pooled.then_some(imported.pool),
         preprocess_why: chosen.why.clone(),
+        preprocess_warning: chosen.warning.clone(),
         precision: package.manifest().precision,
         layers: graph.node_count(),
         macs: graph.macs(),

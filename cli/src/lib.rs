@@ -2,7 +2,8 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`].
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`];
+//! [`mod@pull`] fetches what the [`catalog`] knows.
 
 pub mod args;
 pub mod bench;

@@ -1,4 +1,4 @@
-//! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault.
+//! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault, 3 too much accuracy is lost.
 
 use std::process::ExitCode;
 

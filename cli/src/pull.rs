@@ -162,6 +162,8 @@ fn is_loopback(url: &str) -> bool {
 fn agent(url: &str) -> Result<Agent, PullError> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
+        // A second request does not meet a connection that the server has just closed.
+        .max_idle_connections(0)
         .user_agent(concat!("offshoot/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)));

@@ -21,6 +21,8 @@ pub struct Report {
     pub pool: Option<Pool>,
     /// How the preprocessing was chosen.
     pub preprocess_why: String,
+    /// Why the preprocessing may be the wrong one.
+    pub preprocess_warning: Option<String>,
     /// What the graph's numbers are.
     pub precision: Precision,
     /// Nodes of the graph.
@@ -75,6 +77,9 @@ impl fmt::Display for Report {
             writeln!(f, "                 a map; each channel's {how} is the embedding")?;
         }
         writeln!(f, "  preprocessing  {}", self.preprocess_why)?;
+        if let Some(warning) = &self.preprocess_warning {
+            writeln!(f, "  warning        {warning}")?;
+        }
         writeln!(f, "  precision      {}", self.precision.name())?;
         writeln!(f, "  layers         {}", self.layers)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;

@@ -55,7 +55,11 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     };
     let int8 = MOBILENET.get_or_init(|| package(&Options::default(), &calibration));
     assert_eq!(int8.report.cut, "/MobilenetV2/Logits/Conv2d_1c_1x1/Flatten_output_0");
-    assert!(int8.report.preprocess_why.starts_with("tf, a guess"), "{}", int8.report.preprocess_why);
+    assert!(
+        int8.report.preprocess_why.starts_with("tf, as the catalogue has it"),
+        "{}",
+        int8.report.preprocess_why
+    );
     let float = package(&Options { float: true, ..Options::default() }, &calibration[..16]);
     let mut int8 = Extractor::from_bytes(int8.bytes.clone()).unwrap();
     let mut float = Extractor::from_bytes(float.bytes).unwrap();

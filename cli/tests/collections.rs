@@ -57,3 +57,51 @@ fn mnist_is_calibrated_on_learned_and_tested() {
     refused(dir, &["eval", "s.offshoot", "data"], &["t10k-images-idx3-ubyte", &at]);
     refused(dir, &["eval", "s.offshoot", "data", "--format", "coco"], &["instances_*.json"]);
 }
+
+/// Eight pictures each of two objects: enough to learn from five and ask about the rest.
+#[test]
+fn what_quantization_costs_is_a_gate() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    common::pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key, Object::Ball], 8);
+    let model = sprout();
+    let convert = ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"];
+    let gate = ["--eval", "data", "--max-drop"];
+    let text = ok(dir, &[&convert[..], &gate[..], &["100"]].concat());
+    let line = text.lines().find(|l| l.contains("points lost")).expect("there is a line on the task");
+    let shares: Vec<f64> =
+        line.split_whitespace().filter_map(|w| w.trim_end_matches(',').parse().ok()).collect();
+    assert!(shares[0] > 0.3 && shares[1] > 0.3, "four objects, a quarter is chance: {text}");
+    // The float package against itself loses nothing.
+    let text = ok(dir, &[&convert[..], &["--precision", "f32"], &gate[..], &["0"]].concat());
+    assert!(text.contains("0.00 points lost, +- 0.00"), "{text}");
+    refused(dir, &[&convert[..], &["--max-drop", "1"]].concat(), &["--eval"]);
+    refused(dir, &[&convert[..], &gate[..], &["101"]].concat(), &["0 to 100"]);
+    std::fs::remove_file(dir.join("data/key/0.png")).unwrap();
+    std::fs::remove_file(dir.join("data/key/1.png")).unwrap();
+    std::fs::remove_file(dir.join("data/key/2.png")).unwrap();
+    refused(
+        dir,
+        &[&convert[..], &gate[..], &["1"]].concat(),
+        &["`key` has 5 pictures, 6 are needed; add some"],
+    );
+}
+
+/// Calibrated on darkness alone, every range is wrong.
+#[test]
+fn a_package_that_lost_too_much_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    common::pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key, Object::Ball], 8);
+    std::fs::create_dir(dir.join("dark")).unwrap();
+    image::RgbImage::new(96, 96).save(dir.join("dark/0.png")).unwrap();
+    let model = sprout();
+    let args = ["convert", model.to_str().unwrap(), "--calibrate", "dark", "-o", "s.offshoot"];
+    let args = [&args[..], &["--eval", "data", "--max-drop", "0.1"]].concat();
+    let output = common::offshoot(dir, &args);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("points of accuracy lost on data, allowed are 0.1; nothing was written"), "{text}");
+    assert!(!dir.join("s.offshoot").exists());
+    println!("{text}");
+}

@@ -22,7 +22,7 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     let text = ok(dir, &["convert", model, "--calibrate", "data", "-o", "sprout.offshoot"]);
     for part in [
         "cut            embedding",
-        "tf, as the model states",
+        "tf, as the catalogue has it for sprout",
         "int8",
         "MACs",
         "arena",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use offshoot::Picture;
 
-use super::{CommandError, progress_bar, write_file};
+use super::{CommandError, gate, progress_bar, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Options, convert};
 use crate::data::{DataError, Format, Sample, unlabelled};
@@ -41,10 +41,14 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     });
     bar.finish_and_clear();
     let converted = converted?;
+    let gated = gate::run(args, &source, &pictures, &options, &converted)?;
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
     write_file(&output, &converted.bytes)?;
     println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
     println!("{}", converted.report);
+    if let Some(line) = gated {
+        println!("{line}");
+    }
     if let Some(target) = &args.target {
         let packed = pack(&converted.bytes, target)?;
         write_file(&output, &packed)?;

@@ -1,21 +1,22 @@
 //! `offshoot eval`.
 
+use std::path::Path;
+
 use offshoot::HeadKind;
 
 use super::{CommandError, Embedded, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
-use crate::data::Dataset;
 use crate::embeddings::Embeddings;
 use crate::teach::{FewShot, Lesson, few_shot};
 
 /// Shots where nobody says and there is nothing to test on.
-const DEFAULT_SHOTS: usize = 5;
+pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } =
         embed_data(&args.run, &args.package, &args.data, &args.selection, false)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
-    check(args, &data, &train, &val, shots)?;
+    check(&args.data, &data.classes, &train, &val, shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);
     let tested = if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
@@ -70,21 +71,22 @@ fn confusion_picture(confusion: &[u32], classes: usize) -> image::RgbImage {
 }
 
 /// Every class needs its shots, and something to test on.
-fn check(
-    args: &EvalArgs,
-    data: &Dataset,
+pub(super) fn check(
+    folder: &Path,
+    classes: &[String],
     train: &Embeddings,
     val: &Embeddings,
     shots: Option<usize>,
+    hint: &str,
 ) -> Result<(), CommandError> {
-    check_count(shots, "--shots", &args.data)?;
+    check_count(shots, "--shots", folder)?;
     let Some(shots) = shots else { return Ok(()) };
-    let too_few = |what| Err(CommandError::TooFew { path: args.data.clone(), what });
-    for (class, name) in data.classes.iter().enumerate() {
+    let too_few = |what| Err(CommandError::TooFew { path: folder.to_path_buf(), what });
+    for (class, name) in classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
         let need = shots + usize::from(val.is_empty());
         if have < need {
-            return too_few(format!("class `{name}` has {have} pictures, {need} are needed; lower --shots"));
+            return too_few(format!("class `{name}` has {have} pictures, {need} are needed; {hint}"));
         }
     }
     Ok(())

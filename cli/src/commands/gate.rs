@@ -1,0 +1,90 @@
+//! `convert --eval DATA --max-drop POINTS`: the package beside the float network, judged by the task.
+
+use std::path::Path;
+
+use offshoot::{Extractor, HeadKind, Picture};
+use offshoot_core::preprocess::{Channels, Resize};
+
+use super::eval::{DEFAULT_SHOTS, check};
+use super::{CommandError, open_data, progress_bar};
+use crate::args::ConvertArgs;
+use crate::convert::{Converted, Options, convert};
+use crate::data::{Dataset, Selection};
+use crate::embeddings::Embeddings;
+use crate::import::Source;
+use crate::preset::Wishes;
+use crate::teach::{Lesson, few_shot};
+
+/// Draws to average over.
+const DRAWS: usize = 20;
+
+/// Pictures on which the float package proves that it is the network in the file.
+const PROOFS: usize = 4;
+
+/// One line on what the package loses; nothing where nobody asks.
+pub(super) fn run(
+    args: &ConvertArgs,
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    converted: &Converted,
+) -> Result<Option<String>, CommandError> {
+    let Some(folder) = &args.eval else { return Ok(None) };
+    let data = open_data(folder, &Selection::default())?;
+    let package = Extractor::from_bytes(converted.bytes.clone())?;
+    let float = float(source, pictures, options, converted, &package)?;
+    let before = scores(float, &data, folder)?;
+    let after = scores(package, &data, folder)?;
+    // The draws are the same, so their differences are what quantization did.
+    let count = before.len() as f64;
+    let drops: Vec<f64> = before.iter().zip(&after).map(|(b, a)| 100.0 * (b - a)).collect();
+    let drop = drops.iter().sum::<f64>() / count;
+    let spread = (drops.iter().map(|d| (d - drop).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+    let half = 1.96 * spread / count.sqrt();
+    if let Some(allowed) = args.max_drop.filter(|&allowed| drop > allowed) {
+        let (path, data) = (args.model.clone(), folder.clone());
+        return Err(CommandError::Drop { path, data, drop, allowed });
+    }
+    let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
+    Ok(Some(format!(
+        "  task           {own:.3} of {}, {float:.3} in float: {drop:.2} points lost, +- {half:.2} \
+         ({DEFAULT_SHOTS} pictures a class, {DRAWS} draws)",
+        folder.display()
+    )))
+}
+
+/// The same cut with the same preprocessing, in float.
+fn float(
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    converted: &Converted,
+    package: &Extractor,
+) -> Result<Extractor, CommandError> {
+    let preprocess = package.package().manifest().preprocess;
+    let wishes = Wishes {
+        preset: None,
+        mean: Some(preprocess.mean),
+        std: Some(preprocess.std),
+        bgr: preprocess.channels == Channels::Bgr,
+        squash: preprocess.resize == Resize::Squash,
+    };
+    let mut cuts = options.cuts.clone();
+    if cuts.is_empty() {
+        cuts.push(converted.report.cut.clone());
+    }
+    let options = Options { cuts, float: true, wishes, ..options.clone() };
+    let few = &pictures[..pictures.len().min(PROOFS)];
+    Ok(Extractor::from_bytes(convert(source, few, &options, &mut |_, _| ())?.bytes)?)
+}
+
+/// Accuracy of `auto` in each draw.
+fn scores(mut extractor: Extractor, data: &Dataset, folder: &Path) -> Result<Vec<f64>, CommandError> {
+    let bar = progress_bar(data.train.len() + data.val.len(), "eval");
+    let mut embed = |samples| Embeddings::extract(&mut extractor, samples, || bar.inc(1));
+    let (train, val) = (embed(&data.train)?, embed(&data.val)?);
+    bar.finish_and_clear();
+    check(folder, &data.classes, &train, &val, Some(DEFAULT_SHOTS), "add some")?;
+    let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
+    Ok(few_shot(&lesson, &extractor, &data.classes, &train, &val)?.scores)
+}
