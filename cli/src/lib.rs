@@ -2,7 +2,8 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`].
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
+//! [`machine`], which [`doctor`] checks.
 
 pub mod args;
 pub mod bench;
@@ -12,6 +13,7 @@ pub mod commands;
 pub mod convert;
 pub mod cuts;
 pub mod data;
+pub mod doctor;
 pub mod embeddings;
 pub mod emit;
 pub mod export;

@@ -81,5 +81,7 @@ where
     let bar = area(x + name_width + 3, y + 1, width - name_width - 4, ROW - 3);
     // A thin line for the track keeps full and empty apart in a single colour.
     pen.fill(area(bar.top_left.x, y + ROW - 3, bar.size.width as i32, 1), theme.track)?;
-    pen.fill(filled(bar, screen.bar(line).0), tone)
+    let share = screen.bar(line).0;
+    pen.fill(filled(bar, share), tone)?;
+    screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
 }

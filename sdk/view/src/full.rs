@@ -156,17 +156,28 @@ where
     if let State::Message(text) = screen.state {
         return message(pen, text, area(left, y, width, STRIP));
     }
+    let bar = area(left, y + 42, width, 5);
     let Some((number, share)) = screen.state.measure() else {
-        return label(pen, screen.state.label(), area(left, y, width, STRIP - 4), tone);
+        label(pen, screen.state.label(), area(left, y + 4, width, 36), tone)?;
+        return gauge(screen, pen, bar, screen.largest());
     };
     let numbers = area(left, y + 4, width, 36);
     let taken = pen.text(LINE, number.as_str(), numbers, (pen.theme.text, Align::Right))?;
     label(pen, screen.state.label(), area(left, y + 4, width - taken as i32 - 10, 36), tone)?;
-    let bar = area(left, y + 42, width, 5);
     match screen.state {
         State::Teaching { count, goal, .. } if goal <= 20 => steps(pen, bar, (count, goal), tone),
-        _ => pen.bar(bar, share, tone),
+        _ => gauge(screen, pen, bar, share),
     }
+}
+
+/// Draws the large bar, with the threshold if there is one.
+fn gauge<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, bar: Rectangle, share: f32) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    pen.bar(bar, share, screen.state.tone(pen.theme))?;
+    screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
 }
 
 /// Draws a label as large as it fits.

@@ -43,6 +43,18 @@ where
         self.fill(filled(area, share), colour)
     }
 
+    /// Marks a place in `0..=1` of a bar of which a share is full: a line that stands out on both
+    /// parts and above and below.
+    pub fn mark(&mut self, bar: Rectangle, share: f32, place: f32) -> Result<(), D::Error> {
+        let x = filled(bar, place).size.width.min(bar.size.width.saturating_sub(1)) as i32;
+        let Point { x: left, y: top } = bar.top_left;
+        let height = bar.size.height as i32;
+        let covered = filled(bar, share).size.width as i32 > x;
+        let inner = if covered { self.theme.background } else { self.theme.text };
+        self.fill(area(left + x, top - 1, 1, height + 2), self.theme.text)?;
+        self.fill(area(left + x, top, 1, height), inner)
+    }
+
     /// Draws a line of text and returns its width.
     pub fn text(
         &mut self,
