@@ -21,7 +21,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     let mut settings = Settings { threshold: args.threshold, ..Settings::default() };
     settings.names.clone_from(&args.names);
     if is_simulated {
-        settings.hint = "hold 1-9: teach   u: undo   n: next   q: end".to_string();
+        settings.hint = "1-9 teach u undo n next".to_string();
         if settings.names.is_empty() {
             settings.names.extend(Simulated::names().map(str::to_string));
         }

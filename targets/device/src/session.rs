@@ -62,7 +62,7 @@ impl Default for Settings {
             names: Vec::new(),
             threshold: 0.6,
             patience: Duration::from_millis(300),
-            hint: "1-9 teach  u undo".to_string(),
+            hint: "1-9 teach u undo q end".to_string(),
         }
     }
 }
@@ -337,7 +337,7 @@ impl Session {
                 State::Teaching { class: &names[class], count: count(class), goal: GOAL }
             }
             (Mode::Live, _) if self.head.sample_count() == 0 => {
-                say(&mut self.text, format_args!("Show me a {}, hold 1", names[0]));
+                say(&mut self.text, format_args!("Show a {}, hold 1", names[0]));
                 State::Message(&self.text)
             }
             (Mode::Live, Some((class, confidence))) => State::Answer { class: &names[class], confidence },
@@ -359,7 +359,7 @@ impl Session {
     fn write_hint(&mut self) {
         let few = self.head.classes().find_map(|(id, name)| {
             let shown = self.head.shown_of(id);
-            (shown < GOAL).then_some((GOAL - shown, name))
+            (shown < GOAL).then(|| (GOAL - shown, name))
         });
         self.hint.clear();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
