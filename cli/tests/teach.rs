@@ -13,14 +13,14 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/teach.scri
 /// SHA-256, first eight bytes, of the pictures of each name in three sizes. Look at the pictures
 /// before you change one (`offshoot teach --script cli/tests/data/teach.script --screen png:DIR`).
 const PICTURES: [(&str, &str); 8] = [
-    ("welcome", "-"),
-    ("teach", "-"),
-    ("more", "-"),
-    ("mug", "-"),
-    ("plant", "-"),
-    ("unknown", "-"),
-    ("undone", "-"),
-    ("report", "-"),
+    ("welcome", "ce4c48f5f00622dc"),
+    ("teach", "5918ee4a08891443"),
+    ("more", "e465edb02bbf591b"),
+    ("mug", "3528b1576a2bad2c"),
+    ("plant", "d4fc49a31584893a"),
+    ("unknown", "17a4c17eb98066d5"),
+    ("undone", "595edd02a4e0c242"),
+    ("report", "467fe0589b188546"),
 ];
 
 fn teach(folder: &Path, arguments: &[&str]) -> Command {
