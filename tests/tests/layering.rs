@@ -63,7 +63,10 @@ const GUARDED: [(&str, &[&str]); 7] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
-    ("embedded-graphics", &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator", "offshoot-device"]),
+    (
+        "embedded-graphics",
+        &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator", "offshoot-device"],
+    ),
     ("crossterm", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot"]),

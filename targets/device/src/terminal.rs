@@ -118,6 +118,9 @@ fn restore_on_panic() {
     });
 }
 
+/// What there is to press.
+const KEYS: &str = "1-9 teach  u undo  n next thing  r report  t times  s keep  q end";
+
 const TEXT: Color = Color::Rgb { r: 0xe9, g: 0xee, b: 0xf4 };
 const DIM: Color = Color::Rgb { r: 0x83, g: 0x91, b: 0xa3 };
 const TRACK: Color = Color::Rgb { r: 0x2c, g: 0x36, b: 0x45 };
@@ -177,7 +180,10 @@ impl<W: Write> Terminal<W> {
         }
         let (columns, rows) = self.size;
         let out = &mut self.buffer;
-        queue!(out, BeginSynchronizedUpdate, MoveTo(1, 0), SetForegroundColor(DIM), Print(moment.title))?;
+        queue!(out, BeginSynchronizedUpdate, MoveTo(1, 0), SetForegroundColor(TEXT), Print(moment.title))?;
+        let fits = usize::from(columns).saturating_sub(moment.title.len() + 4);
+        queue!(out, SetForegroundColor(DIM))?;
+        write!(out, "   {KEYS:.fits$}")?;
         let (wide, high) = (PICTURE_COLUMNS.min(columns / 2), PICTURE_ROWS.min(rows.saturating_sub(4)));
         let left = if moment.picture.is_some() { wide + 3 } else { 1 };
         if let Some(picture) = moment.picture {
