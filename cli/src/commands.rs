@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::Extractor;
+use offshoot_device::{ScriptError, SessionError, SourceError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -19,6 +20,7 @@ mod bench;
 mod cluster;
 mod convert;
 mod demo;
+mod doctor;
 mod embed;
 mod eval;
 mod export;
@@ -29,6 +31,7 @@ mod predict;
 mod pull;
 mod report;
 mod search;
+mod teach;
 mod train;
 mod verify;
 
@@ -109,6 +112,34 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
+    /// A file could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A script of presses is not one.
+    #[error("{path}: {source}")]
+    Script {
+        /// The script.
+        path: PathBuf,
+        /// The cause.
+        source: ScriptError,
+    },
+    /// A camera is not there or delivers nothing that can be read.
+    #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
+    Camera(SourceError),
+    /// There is no terminal to teach in.
+    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
+    Terminal(std::io::Error),
+    /// A device cannot go on.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// This machine lacks something that a device needs.
+    #[error("{0} of the checks failed")]
+    Doctor(usize),
     /// A golden vector gave something else.
     #[error("{path}: this machine does not compute what the package's maker did")]
     Verify {
@@ -127,7 +158,7 @@ impl CommandError {
     /// 1 where a check failed, 2 where the input or the usage is at fault, 3 where too much is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Verify { .. } => 1,
+            Self::Verify { .. } | Self::Doctor(_) => 1,
             Self::Drop { .. } => 3,
             _ => 2,
         }
@@ -155,8 +186,21 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Cluster(args) => cluster::run(args),
         Command::Models(args) => pull::models(args),
         Command::Pull(args) => pull::run(args),
+        Command::Teach(args) => teach::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(args),
     }
+}
+
+/// The backbone that is part of this program, as `demo --keep` writes it (`models/sprout`).
+const SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.offshoot");
+
+/// Opens a package, or the one that is part of this program.
+fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, CommandError> {
+    Ok(match package {
+        Some(path) => run.open(path)?,
+        None => Extractor::from_bytes_with(SPROUT.to_vec(), &run.options())?,
+    })
 }
 
 /// Writes a file whole or not at all.

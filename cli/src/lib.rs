@@ -2,8 +2,8 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a [`machine`];
-//! [`mod@pull`] fetches what the [`catalog`] knows.
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
+//! [`machine`], which [`doctor`] checks; [`mod@pull`] fetches what the [`catalog`] knows.
 
 pub mod args;
 pub mod bench;
@@ -14,6 +14,7 @@ pub mod commands;
 pub mod convert;
 pub mod cuts;
 pub mod data;
+pub mod doctor;
 pub mod embedding;
 pub mod embeddings;
 pub mod emit;

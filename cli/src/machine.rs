@@ -95,6 +95,44 @@ impl Machine {
         mega("scaling_cur_freq").zip(mega("cpuinfo_max_freq"))
     }
 
+    /// How the clock of the first core is chosen, such as `ondemand`.
+    pub fn governor(&self) -> Option<String> {
+        self.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    }
+
+    /// Bytes of memory that programs can still have.
+    pub fn available(&self) -> Option<u64> {
+        let info = self.read("proc/meminfo")?;
+        let line = info.lines().find(|line| line.starts_with("MemAvailable:"))?;
+        Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
+    }
+
+    /// Cameras and their names: the file in `/dev`, what the driver calls it.
+    pub fn cameras(&self) -> Vec<(PathBuf, String)> {
+        let one = |folder: &String| {
+            let name = self.read(&format!("{folder}/name")).unwrap_or_default();
+            let device = folder.rsplit('/').next().unwrap_or_default();
+            (self.root.join("dev").join(device), name)
+        };
+        self.folders("sys/class/video4linux", "video").iter().map(one).collect()
+    }
+
+    /// Files in `/dev` whose names begin with `prefix`.
+    pub fn devices(&self, prefix: &str) -> Vec<PathBuf> {
+        self.folders("dev", prefix).iter().map(|path| self.root.join(path)).collect()
+    }
+
+    /// The name of the group with that number.
+    pub fn group(&self, id: u32) -> Option<String> {
+        let groups = self.read("etc/group")?;
+        let named = |line: &str| {
+            let mut fields = line.split(':');
+            let (name, number) = (fields.next()?, fields.nth(1)?);
+            (number.parse() == Ok(id)).then(|| name.to_string())
+        };
+        groups.lines().find_map(named)
+    }
+
     /// What this process takes.
     pub fn resident(&self) -> Option<Resident> {
         let status = self.read("proc/self/status")?;
@@ -171,6 +209,12 @@ mod tests {
             ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
             ("proc/cpuinfo", "processor\t: 0\nmodel name\t: ARMv7\n"),
             ("proc/loadavg", "0.21 0.10 0.05 1/123 4567\n"),
+            ("proc/meminfo", "MemTotal: 4000 kB\nMemAvailable:    2000 kB\n"),
+            ("etc/group", "root:x:0:\nvideo:x:44:pi\n"),
+            ("sys/class/video4linux/video10/name", "bcm2835-codec\n"),
+            ("sys/class/video4linux/video0/name", "HD Webcam\n"),
+            ("dev/i2c-1", ""),
+            ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n"),
             ("proc/self/status", "Name:\tx\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\n"),
             ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
@@ -182,6 +226,11 @@ mod tests {
         assert_eq!(pi.processor().as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
         assert_eq!(pi.load(), Some(0.21));
         assert_eq!(pi.clock(), Some((600.0, 1500.0)));
+        assert_eq!((pi.available(), pi.governor().as_deref()), (Some(2_048_000), Some("ondemand")));
+        assert_eq!((pi.group(44).as_deref(), pi.group(4)), (Some("video"), None));
+        let names: Vec<_> = pi.cameras().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["HD Webcam", "bcm2835-codec"]);
+        assert_eq!(pi.devices("i2c-").len(), 1);
         let resident = Resident { now: 2_048_000, anonymous: 512_000, peak: 3_072_000 };
         assert_eq!(pi.resident(), Some(resident));
         assert_eq!(pi.temperatures(), [Temperature { zone: "cpu-thermal".to_string(), celsius: 48.312 }]);

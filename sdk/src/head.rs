@@ -101,16 +101,26 @@ impl Head {
 
     fn open(path: &Path, package: Option<&PackageId>) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
-        let load = || {
-            let record = Record::open(&bytes)?;
-            // Before memory is taken for what the file states.
-            if package.is_some_and(|id| record.package_id() != id) {
-                return Err(HeadError::OtherPackage);
-            }
-            let words = record.limits().words(record.kind(), record.dim())?;
-            CoreHead::decode(&bytes, package, vec![0; words].into_boxed_slice())
-        };
-        load().map(Self).map_err(|e| Error::at(e, path))
+        Self::decoded(&bytes, package).map_err(|e| Error::at(e, path))
+    }
+
+    /// Makes the head that [`encode`](CoreHead::encode) wrote, as a device keeps it in `offshoot-store`;
+    /// it was taught on this extractor's package.
+    ///
+    /// # Errors
+    /// Bytes that are damaged or belong to another package.
+    pub fn from_bytes(bytes: &[u8], extractor: &Extractor) -> Result<Self, Error> {
+        Ok(Self::decoded(bytes, Some(extractor.id()))?)
+    }
+
+    fn decoded(bytes: &[u8], package: Option<&PackageId>) -> Result<Self, HeadError> {
+        let record = Record::open(bytes)?;
+        // Before memory is taken for what the bytes state.
+        if package.is_some_and(|id| record.package_id() != id) {
+            return Err(HeadError::OtherPackage);
+        }
+        let words = record.limits().words(record.kind(), record.dim())?;
+        CoreHead::decode(bytes, package, vec![0; words].into_boxed_slice()).map(Self)
     }
 
     /// One head of several, with room for what all have room for: of the first one's kind and

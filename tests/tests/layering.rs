@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 10] = [
+const ARROWS: [(&str, &[&str], &[&str]); 11] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
     ("offshoot-store", &[], &[]),
@@ -28,11 +28,17 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
         &[
             "offshoot",
             "offshoot-core",
+            "offshoot-device",
             "offshoot-engine",
             "offshoot-simulator",
             "offshoot-tract",
             "offshoot-view",
         ],
+        &[],
+    ),
+    (
+        "offshoot-device",
+        &["offshoot", "offshoot-core", "offshoot-simulator", "offshoot-store", "offshoot-view"],
         &[],
     ),
     ("offshoot-board", &["offshoot"], &["offshoot-core", "offshoot-simulator"]),
@@ -53,11 +59,16 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 5] = [
+const GUARDED: [(&str, &[&str]); 7] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
-    ("embedded-graphics", &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator"]),
+    (
+        "embedded-graphics",
+        &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator", "offshoot-device"],
+    ),
+    ("crossterm", &["offshoot-device"]),
+    ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
 ];
 

@@ -176,6 +176,7 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
         picture: offshoot_view::Picture::new(picture.width(), picture.height(), picture.rgb()),
         state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
+        threshold: None,
         hint: "A teach   B next class",
     }
     .draw(&mut panel);

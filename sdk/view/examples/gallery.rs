@@ -89,7 +89,8 @@ fn main() -> std::io::Result<()> {
     let hint = "A teach   B next class   hold: forget";
     for (name, state) in states {
         let picture = Picture::new(width, height, &rgb);
-        let screen = Screen { title: "Offshoot", picture, state, classes: &classes, hint };
+        let screen =
+            Screen { title: "Offshoot", picture, state, classes: &classes, threshold: Some(0.6), hint };
         write_all(&screen, &folder, name)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use embedded_graphics::primitives::Rectangle;
 
 use crate::ink::Ink;
 use crate::pen::{Pen, area, filled};
-use crate::screen::{ClassLine, Screen};
+use crate::screen::{ClassLine, Screen, State};
 use crate::text::{Align, Type};
 
 const TOP: i32 = 21;
@@ -24,8 +24,14 @@ where
 {
     let Point { x, y } = whole.top_left;
     let (width, height) = (whole.size.width as i32, whole.size.height as i32);
-    top(screen, pen, area(x + 1, y, width - 2, height.min(TOP - 1)))?;
     let hint = if screen.hint.is_empty() || height < TOP + HINT { 0 } else { HINT };
+    let ink = (pen.theme.dim, Align::Left);
+    pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink)?;
+    if let State::Message(text) = screen.state {
+        let place = area(x + 1, y, width - 2, height - hint);
+        return pen.paragraph([SMALLER, SMALL], text, place, pen.theme.text);
+    }
+    top(screen, pen, area(x + 1, y, width - 2, height.min(TOP - 1)))?;
     let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
     let highlighted = screen.highlighted();
     let mut row_top = y + TOP;
@@ -34,8 +40,7 @@ where
         row(screen, pen, place, (line, highlighted == Some(index)))?;
         row_top += ROW;
     }
-    let ink = (pen.theme.dim, Align::Left);
-    pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink).map(drop)
+    Ok(())
 }
 
 /// Label and number, side by side.
@@ -81,5 +86,7 @@ where
     let bar = area(x + name_width + 3, y + 1, width - name_width - 4, ROW - 3);
     // A thin line for the track keeps full and empty apart in a single colour.
     pen.fill(area(bar.top_left.x, y + ROW - 3, bar.size.width as i32, 1), theme.track)?;
-    pen.fill(filled(bar, screen.bar(line).0), tone)
+    let share = screen.bar(line).0;
+    pen.fill(filled(bar, share), tone)?;
+    screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
 }

@@ -9,7 +9,7 @@ use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 use crate::ink::Ink;
 use crate::pen::{Pen, area};
 use crate::screen::{ClassLine, Screen, State};
-use crate::text::{Align, Type, first_chars};
+use crate::text::{Align, Type};
 
 /// Smallest panel for this layout.
 pub(crate) const LEAST: Size = Size::new(176, 168);
@@ -154,19 +154,31 @@ where
     let Point { x, y } = whole.top_left;
     let (left, width) = (x + 10, whole.size.width as i32 - 20);
     if let State::Message(text) = screen.state {
-        return message(pen, text, area(left, y, width, STRIP));
+        let place = area(left, y + 4, width, STRIP - 8);
+        return pen.paragraph([LINE, SMALL], text, place, pen.theme.text);
     }
+    let bar = area(left, y + 42, width, 5);
     let Some((number, share)) = screen.state.measure() else {
-        return label(pen, screen.state.label(), area(left, y, width, STRIP - 4), tone);
+        label(pen, screen.state.label(), area(left, y + 4, width, 36), tone)?;
+        return gauge(screen, pen, bar, screen.largest());
     };
     let numbers = area(left, y + 4, width, 36);
     let taken = pen.text(LINE, number.as_str(), numbers, (pen.theme.text, Align::Right))?;
     label(pen, screen.state.label(), area(left, y + 4, width - taken as i32 - 10, 36), tone)?;
-    let bar = area(left, y + 42, width, 5);
     match screen.state {
         State::Teaching { count, goal, .. } if goal <= 20 => steps(pen, bar, (count, goal), tone),
-        _ => pen.bar(bar, share, tone),
+        _ => gauge(screen, pen, bar, share),
     }
+}
+
+/// Draws the large bar, with the threshold if there is one.
+fn gauge<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, bar: Rectangle, share: f32) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    pen.bar(bar, share, screen.state.tone(pen.theme))?;
+    screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
 }
 
 /// Draws a label as large as it fits.
@@ -199,23 +211,4 @@ where
         pen.bar(piece, if (step as u32) < count { 1.0 } else { 0.0 }, tone)?;
     }
     Ok(())
-}
-
-/// Draws a message on one line, or on two if it is longer.
-fn message<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle) -> Result<(), D::Error>
-where
-    D: DrawTarget,
-    D::Color: Ink,
-{
-    let ink = (pen.theme.text, Align::Left);
-    let room = LINE.capacity(place.size.width);
-    if text.chars().count() <= room {
-        return pen.text(LINE, text, place, ink).map(drop);
-    }
-    // The space after the last word of the first line may lie just beyond it.
-    let end = first_chars(text, room + 1).rfind(' ').unwrap_or(first_chars(text, room).len());
-    let Point { x, y } = place.top_left;
-    let width = place.size.width as i32;
-    pen.text(LINE, &text[..end], area(x, y + 5, width, 22), ink)?;
-    pen.text(LINE, text[end..].trim_start(), area(x, y + 27, width, 22), ink).map(drop)
 }

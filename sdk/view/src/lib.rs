@@ -28,6 +28,7 @@
 //!         ClassLine { name: "mug", samples: 5, probability: 0.93 },
 //!         ClassLine { name: "ball", samples: 5, probability: 0.07 },
 //!     ],
+//!     threshold: Some(0.6),
 //!     hint: "A: teach",
 //! }
 //! .draw(&mut panel)?;

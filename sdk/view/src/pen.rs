@@ -43,6 +43,52 @@ where
         self.fill(filled(area, share), colour)
     }
 
+    /// Marks a place in `0..=1` of a bar of which a share is full: a line that stands out on both
+    /// parts and above and below.
+    pub fn mark(&mut self, bar: Rectangle, share: f32, place: f32) -> Result<(), D::Error> {
+        if bar.is_zero_sized() {
+            return Ok(());
+        }
+        let x = filled(bar, place).size.width.min(bar.size.width.saturating_sub(1)) as i32;
+        let Point { x: left, y: top } = bar.top_left;
+        let height = bar.size.height as i32;
+        let covered = filled(bar, share).size.width as i32 > x;
+        let inner = if covered { self.theme.background } else { self.theme.text };
+        self.fill(area(left + x, top - 1, 1, height + 2), self.theme.text)?;
+        self.fill(area(left + x, top, 1, height), inner)
+    }
+
+    /// Draws a text in the first of these types in which it fits, on as many lines as there is room for.
+    pub fn paragraph(
+        &mut self,
+        kinds: [Type; 2],
+        text: &str,
+        place: Rectangle,
+        colour: D::Color,
+    ) -> Result<(), D::Error> {
+        let Size { width, height } = place.size;
+        let lines = |kind: Type| height / (kind.height() + 1);
+        let kind = if kinds[0].holds(text, width, lines(kinds[0])) { kinds[0] } else { kinds[1] };
+        let step = (kind.height() + 1) as i32;
+        let most = lines(kind);
+        let mut needed = 1;
+        while needed < most && !kind.holds(text, width, needed) {
+            needed += 1;
+        }
+        let Point { x, mut y } = place.top_left;
+        y += (height as i32 - needed as i32 * step).max(0) / 2;
+        let mut rest = text;
+        for line in 1..=needed.min(most) {
+            let (first, after) = kind.first_line(rest, width);
+            // The last line says with dots that there is more.
+            let shown = if line == needed { rest } else { first };
+            let ink = (colour, Align::Left);
+            self.text(kind, shown, area(x, y, width as i32, step), ink)?;
+            (rest, y) = (after, y + step);
+        }
+        Ok(())
+    }
+
     /// Draws a line of text and returns its width.
     pub fn text(
         &mut self,

@@ -26,6 +26,17 @@ impl<'a> Picture<'a> {
         fits.then_some(Self { width, height, rgb })
     }
 
+    /// Returns the mean colour of one cell of a grid of columns and rows laid over the picture.
+    ///
+    /// Cells beyond the grid are those at its edge; an empty grid counts as one cell.
+    pub fn sample(&self, (x, y): (u16, u16), (columns, rows): (u16, u16)) -> [u8; 3] {
+        let along = |at: u16, cells: u16, side: u32| {
+            let cells = u32::from(cells).max(1);
+            span(u32::from(at).min(cells - 1), cells, side)
+        };
+        self.average(along(x, columns, self.width), along(y, rows, self.height))
+    }
+
     /// Returns the largest part of an area that has the picture's proportions, in its middle.
     pub(crate) fn place_in(&self, area: Rectangle) -> Rectangle {
         let Size { width, height } = area.size;

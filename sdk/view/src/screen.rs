@@ -20,6 +20,8 @@ pub struct Screen<'a> {
     /// The classes it knows, in a fixed order. If they do not all fit, those around the
     /// highlighted one are shown.
     pub classes: &'a [ClassLine<'a>],
+    /// Probability from which something is recognized, marked on the bars; in `0..=1`.
+    pub threshold: Option<f32>,
     /// What the user can do next; one line at the bottom.
     pub hint: &'a str,
 }
@@ -103,6 +105,17 @@ impl Screen<'_> {
         }
     }
 
+    /// Returns the largest probability, from 0 to 1.
+    pub(crate) fn largest(&self) -> f32 {
+        self.likeliest().map_or(0.0, |index| share(self.classes[index].probability))
+    }
+
+    /// Returns where bars are marked: not while their length counts pictures.
+    pub(crate) fn mark(&self) -> Option<f32> {
+        let live = matches!(self.state, State::Answer { .. } | State::Unknown);
+        self.threshold.filter(|_| live).map(share)
+    }
+
     /// Returns the first class with the largest probability above zero.
     fn likeliest(&self) -> Option<usize> {
         let mut best = (None, 0.0);
@@ -139,7 +152,7 @@ impl<'a> State<'a> {
     pub(crate) fn label(&self) -> &'a str {
         match *self {
             State::Teaching { class, .. } | State::Answer { class, .. } => class,
-            State::Unknown => "not sure",
+            State::Unknown => "?",
             State::Message(text) => text,
         }
     }
@@ -195,7 +208,7 @@ mod tests {
     }
 
     fn screen<'a>(state: State<'a>, classes: &'a [ClassLine<'a>]) -> Screen<'a> {
-        Screen { title: "", picture: None, state, classes, hint: "" }
+        Screen { title: "", picture: None, state, classes, threshold: None, hint: "" }
     }
 
     #[test]

@@ -65,6 +65,22 @@ impl Type {
         (first_chars(text, room - dots.len()).trim_end(), dots)
     }
 
+    /// Returns the words that fit on a first line, and what is left for the next.
+    pub fn first_line<'t>(&self, text: &'t str, width: u32) -> (&'t str, &'t str) {
+        let room = self.capacity(width);
+        if text.chars().count() <= room {
+            return (text, "");
+        }
+        // The space after the last word of the line may lie just beyond it.
+        let end = first_chars(text, room + 1).rfind(' ').unwrap_or(first_chars(text, room).len());
+        (&text[..end], text[end..].trim_start())
+    }
+
+    /// Returns whether a text fits on this many lines.
+    pub fn holds(&self, text: &str, width: u32, lines: u32) -> bool {
+        (0..lines).fold(text, |text, _| self.first_line(text, width).1).is_empty()
+    }
+
     /// Draws a text, cut if need be, and returns the width it takes.
     ///
     /// Nothing is drawn in an area that is too low.
@@ -160,6 +176,16 @@ mod tests {
         ] {
             assert_eq!(SMALL.fit(text, width), expected, "{text} in {width}");
         }
+    }
+
+    #[test]
+    fn lines_break_between_words_where_they_can() {
+        assert_eq!(SMALL.first_line("one two", 42), ("one two", ""));
+        assert_eq!(SMALL.first_line("one two", 41), ("one", "two"));
+        assert_eq!(SMALL.first_line("one two", 18), ("one", "two"));
+        assert_eq!(SMALL.first_line("banana", 18), ("ban", "ana"));
+        assert!(SMALL.holds("one two three", 30, 3) && !SMALL.holds("one two three", 30, 2));
+        assert!(!SMALL.holds("one", 0, 9));
     }
 
     #[test]

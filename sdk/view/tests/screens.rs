@@ -77,6 +77,7 @@ fn answer<'a>(classes: &'a [ClassLine<'a>]) -> Screen<'a> {
         picture: Picture::new(8, 6, &RGB),
         state: State::Answer { class: "mug", confidence: 0.5 },
         classes,
+        threshold: Some(0.6),
         hint: "A: teach",
     }
 }

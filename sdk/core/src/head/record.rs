@@ -21,7 +21,7 @@
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
 use super::error::{EncodeError, HeadError};
-use super::memory::{Layout, Limits, MAX_SHOWN, Memory};
+use super::memory::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 use super::nearest_mean::ONE;
 use super::teach::check_name;
 use super::{
@@ -187,8 +187,16 @@ impl<'a> Record<'a> {
     }
 }
 
+impl Limits {
+    /// Most bytes that [`Head::encode`] writes for a head of these limits and `dim` dimensions.
+    pub const fn most_encoded(self, dim: usize) -> usize {
+        let names = self.classes as usize * (5 + MAX_NAME_BYTES);
+        FIXED_BYTES + names + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
+    }
+}
+
 impl<M: Memory> Head<M> {
-    /// Length of [`Head::encode`]'s output.
+    /// Length of [`Head::encode`]'s output; at most [`Limits::most_encoded`].
     pub fn encoded_len(&self) -> usize {
         let names: usize = self.classes().map(|(_, name)| 5 + name.len()).sum();
         let samples = self.sample_count() * (self.dim() + SAMPLE_BYTES);

@@ -1,0 +1,117 @@
+//! `teach` without hardware: the same pictures byte for byte, and lessons that outlast `kill -9`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/teach.script");
+
+/// SHA-256, first eight bytes, of the pictures of each name in three sizes. Look at the pictures
+/// before you change one (`offshoot teach --script cli/tests/data/teach.script --screen png:DIR`).
+const PICTURES: [(&str, &str); 8] = [
+    ("welcome", "ce4c48f5f00622dc"),
+    ("teach", "5918ee4a08891443"),
+    ("more", "e465edb02bbf591b"),
+    ("mug", "3528b1576a2bad2c"),
+    ("plant", "d4fc49a31584893a"),
+    ("unknown", "17a4c17eb98066d5"),
+    ("undone", "595edd02a4e0c242"),
+    ("report", "467fe0589b188546"),
+];
+
+fn teach(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
+    command.current_dir(folder).arg("teach").args(arguments);
+    command
+}
+
+fn ok(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_same_script_draws_the_same_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--script", SCRIPT, "--names", "mug,plant", "--screen", "png:shots"];
+    let text = ok(&teach(dir.path(), &arguments).args(["--export", "things.head"]).output().unwrap());
+    assert!(text.contains("mug          5 lessons") && text.contains("plant        4 lessons"), "{text}");
+    let digest = |name: &str| {
+        let mut hash = Sha256::new();
+        for size in ["320x240", "240x240", "128x64"] {
+            hash.update(fs::read(dir.path().join(format!("shots/{name}-{size}.png"))).unwrap());
+        }
+        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let drawn = PICTURES.map(|(name, _)| (name, digest(name)));
+    assert_eq!(drawn.each_ref().map(|(name, digest)| (*name, digest.as_str())), PICTURES);
+    assert!(dir.path().join("things.head").exists());
+}
+
+#[test]
+fn what_cannot_be_done_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("bad"), "look 1\nteech 1\n").unwrap();
+    fs::write(dir.path().join("good"), "look 1\n").unwrap();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    for (arguments, said) in [
+        (&["--script", "bad", "--screen", "none"][..], "line 2"),
+        (&["--script", "none"][..], "none"),
+        (&["--script", "good", "--screen", "none", "--camera", "empty"][..], "no pictures"),
+        (&["--script", "good", "--screen", "none", "--camera", "/dev/no-camera"][..], "doctor"),
+        (&["--screen", "none"][..], "--script FILE"),
+        (&["--script", "good"][..], "png:DIR"),
+    ] {
+        let output = teach(dir.path(), arguments).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+}
+
+/// Lessons that a store holds, told by a run that adds none.
+fn kept(folder: &Path) -> usize {
+    fs::write(folder.join("nothing.script"), "").unwrap();
+    let arguments = ["--script", "nothing.script", "--screen", "none"];
+    let text = ok(&teach(folder, &arguments).output().unwrap());
+    let lessons =
+        |line: &str| line.strip_suffix(" lessons")?.split_whitespace().last()?.parse::<usize>().ok();
+    text.lines().filter_map(lessons).sum()
+}
+
+/// `OFFSHOOT_KILLS=1000` makes it the long test.
+#[test]
+fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
+    let rounds = std::env::var("OFFSHOOT_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let dir = tempfile::tempdir().unwrap();
+    // A picture is kept after its lesson is: that is what a person would have seen.
+    let script: String = (0..400).map(|n| format!("teach {} 1\nsnap {n}\n", n % 3 + 1)).collect();
+    fs::write(dir.path().join("many.script"), script).unwrap();
+    let (mut before, mut shown) = (0, 0);
+    for round in 0..rounds {
+        let shots = format!("shots-{round}");
+        let screen = format!("png:{shots}");
+        let arguments = ["--script", "many.script", "--screen", &screen];
+        let mut child = teach(dir.path(), &arguments).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(40 + (round * 97) % 260));
+        // SIGKILL where there are signals.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let files = fs::read_dir(dir.path().join(&shots)).map_or(0, |files| {
+            let last = |name: String| name.ends_with("-128x64.png");
+            files.flatten().filter(|file| last(file.file_name().to_string_lossy().into_owned())).count()
+        });
+        let after = kept(dir.path());
+        // One more may have been kept that was not shown yet.
+        let lessons = files..=files + 1;
+        assert!(lessons.contains(&(after - before)), "round {round}: {files} shown, {before} to {after}");
+        (before, shown) = (after, shown + files);
+        let _ = fs::remove_dir_all(dir.path().join(&shots));
+    }
+    println!("{rounds} kills, {shown} lessons shown, {before} kept");
+    assert!(shown > 0, "it was never killed after a lesson");
+}

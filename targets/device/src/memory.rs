@@ -1,0 +1,95 @@
+//! Lessons that outlast a pulled plug.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use offshoot::{Extractor, Head, Limits};
+use offshoot_store::{
+    FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
+};
+
+/// Why lessons are not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {cause}", path.display())]
+pub struct MemoryError {
+    /// The file.
+    pub path: PathBuf,
+    /// The cause.
+    pub cause: Cause,
+}
+
+/// What went wrong with the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was made for another package or another size of head.
+    #[error("{0}; it may be another package's: name another file")]
+    OtherFile(FileError),
+    /// It cannot be opened.
+    #[error(transparent)]
+    File(FileError),
+    /// It is no store, or one that cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError<io::Error>),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError<io::Error>),
+    /// Nothing could be written; what was there before is still there.
+    #[error(transparent)]
+    Save(#[from] SaveError<io::Error>),
+    /// What it holds is no head for this package.
+    #[error("{0}; name another file to begin anew")]
+    Head(offshoot::Error),
+    /// A head larger than any file for it.
+    #[error("a head of {0} bytes is too large to be kept")]
+    TooLarge(usize),
+}
+
+/// A preallocated file with two slots for a head (`sdk/docs/power.md`).
+#[derive(Debug)]
+pub struct Memory {
+    store: Store<FileMedium>,
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Opens the file, or makes it, with room for any head of these limits; the head that was
+    /// saved last, if there is one.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is in use, or holds a head of another package.
+    pub fn open(
+        path: impl AsRef<Path>,
+        extractor: &Extractor,
+        limits: Limits,
+    ) -> Result<(Self, Option<Head>), MemoryError> {
+        let path = path.as_ref();
+        let failed = |cause| MemoryError { path: path.to_path_buf(), cause };
+        let most = limits.most_encoded(extractor.embedding_dim());
+        let size = u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
+        let medium = FileMedium::open(path, size.ok_or(failed(Cause::TooLarge(most)))?).map_err(|error| {
+            failed(match error {
+                FileError::OtherSize { .. } => Cause::OtherFile(error),
+                error => Cause::File(error),
+            })
+        })?;
+        let mut store = Store::open(medium).map_err(|e| failed(e.into()))?;
+        let mut bytes = vec![0; store.capacity()];
+        let record = store.load(&mut bytes).map_err(|e| failed(e.into()))?;
+        let head = record.map(|record| Head::from_bytes(record, extractor)).transpose();
+        let head = head.map_err(|e| failed(Cause::Head(e)))?;
+        Ok((Self { store, path: path.to_path_buf(), bytes }, head))
+    }
+
+    /// Saves the head. When this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// What the file system reports; the head of before then still loads.
+    pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
+        let failed = |cause| MemoryError { path: self.path.clone(), cause };
+        let length = head.encode(&mut self.bytes).map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
+        self.store.save(&self.bytes[..length]).map_err(|e| failed(e.into()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Buttons pressed by a file.
+
+use crate::ports::{Action, Buttons};
+use crate::session::MOST_CLASSES;
+
+/// Why a script cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct ScriptError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Most frames that one line takes.
+const MOST_FRAMES: u32 = 100_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Teach(usize),
+    Frame,
+    Undo,
+    Show(String),
+    Report,
+    Times,
+    Snap(String),
+}
+
+/// A list of what is pressed when, one thing a line; `#` begins a comment.
+///
+/// | Line | Does |
+/// |---|---|
+/// | `show NAME` | puts that before the simulated camera; `nothing` is the empty table |
+/// | `teach K [N]` | holds the button of class K (from 1) for N frames, else for one |
+/// | `look N` | takes N frames |
+/// | `undo`, `report`, `times` | presses that button; a `look` shows what came of it |
+/// | `snap NAME` | keeps what the screen shows |
+///
+/// After the last line it quits.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Each with the number of times it is done.
+    steps: Vec<(Step, u32)>,
+    at: usize,
+    done: u32,
+    /// A lesson is given; the frame that shows it comes next.
+    frame_due: bool,
+}
+
+impl Script {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// A line that is none of those above, with its number.
+    pub fn parse(text: &str) -> Result<Self, ScriptError> {
+        let mut steps = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if !words.is_empty() {
+                let step = step(&words).map_err(|what| ScriptError { line: index + 1, what })?;
+                steps.push(step);
+            }
+        }
+        Ok(Self { steps, at: 0, done: 0, frame_due: false })
+    }
+}
+
+fn step(words: &[&str]) -> Result<(Step, u32), String> {
+    let frames = |text: &str| {
+        let number = text.parse().ok().filter(|n| (1..=MOST_FRAMES).contains(n));
+        number.ok_or_else(|| format!("`{text}` is no number of frames from 1 to {MOST_FRAMES}"))
+    };
+    let class = |text: &str| {
+        let number = text.parse::<usize>().ok().filter(|n| (1..=MOST_CLASSES).contains(n));
+        number.map(|n| n - 1).ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
+    };
+    let file = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fits = name.chars().all(plain);
+        fits.then(|| name.to_string()).ok_or_else(|| format!("`{name}`: letters, digits, - and _ only"))
+    };
+    Ok(match *words {
+        ["show", name] => (Step::Show(name.to_string()), 1),
+        ["teach", number] => (Step::Teach(class(number)?), 1),
+        ["teach", number, count] => (Step::Teach(class(number)?), frames(count)?),
+        ["look", count] => (Step::Frame, frames(count)?),
+        ["undo"] => (Step::Undo, 1),
+        ["report"] => (Step::Report, 1),
+        ["times"] => (Step::Times, 1),
+        ["snap", name] => (Step::Snap(file(name)?), 1),
+        _ => {
+            let line = words.join(" ");
+            let known = "show NAME, teach K [N], look N, undo, report, times, snap NAME";
+            return Err(format!("`{line}` is none of: {known}"));
+        }
+    })
+}
+
+impl Buttons for Script {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        if std::mem::take(&mut self.frame_due) {
+            return None;
+        }
+        if self.steps.get(self.at).is_some_and(|(_, times)| self.done == *times) {
+            (self.at, self.done) = (self.at + 1, 0);
+        }
+        let Some((step, _)) = self.steps.get(self.at) else { return Some(Action::Quit) };
+        self.done += 1;
+        Some(match step {
+            Step::Frame => return None,
+            Step::Teach(class) => {
+                self.frame_due = true;
+                Action::Teach(*class)
+            }
+            Step::Undo => Action::Undo,
+            Step::Show(name) => Action::Show(Some(name)),
+            Step::Report => Action::Report,
+            Step::Times => Action::Times,
+            Step::Snap(name) => Action::Snap(name),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesson_takes_a_frame_and_the_end_quits() {
+        let mut script =
+            Script::parse("show key # the thing\n\nteach 2 2\nlook 1\nsnap a-1\nundo\n").unwrap();
+        let expected = [
+            Some(Action::Show(Some("key"))),
+            Some(Action::Teach(1)),
+            None,
+            Some(Action::Teach(1)),
+            None,
+            None,
+            Some(Action::Snap("a-1")),
+            Some(Action::Undo),
+            Some(Action::Quit),
+            Some(Action::Quit),
+        ];
+        for wanted in expected {
+            assert_eq!(script.poll(), wanted);
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        for (text, what) in [
+            ("look 3\nteach 0", "line 2: `0` is no class"),
+            ("teach mug", "line 1: `mug` is no class"),
+            ("look 0", "line 1: `0` is no number of frames"),
+            ("\n\nlook", "line 3: `look` is none of"),
+            ("snap ../x", "letters, digits"),
+        ] {
+            let error = Script::parse(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+}

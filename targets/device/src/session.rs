@@ -1,0 +1,392 @@
+//! One frame after another: look, learn or answer, show.
+
+use std::fmt::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use offshoot::{Answer, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
+use offshoot_core::head::AskError;
+use offshoot_view::{ClassLine, Picture, State};
+
+use crate::memory::{Memory, MemoryError};
+use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
+use crate::shot::Shot;
+use crate::smooth::Smooth;
+
+/// Classes with a button of their own: the digits of a keyboard.
+pub const MOST_CLASSES: usize = 9;
+
+/// Samples that are kept, all classes together.
+const SAMPLES: u16 = 180;
+
+/// Lessons of a class before it counts as taught.
+const GOAL: u32 = 5;
+
+/// Frames for which a lesson or a message stays on the screen.
+const LINGER: u32 = 4;
+
+/// What every head of a session has room for.
+pub const fn limits() -> Limits {
+    Limits { classes: MOST_CLASSES as u16, samples: SAMPLES }
+}
+
+/// What a session is connected to.
+#[expect(missing_debug_implementations, reason = "ports are whatever the caller brings")]
+pub struct Ports<'a> {
+    /// The camera.
+    pub source: &'a mut dyn FrameSource,
+    /// What is pressed.
+    pub buttons: &'a mut dyn Buttons,
+    /// What is shown.
+    pub screen: &'a mut dyn Screen,
+    /// The light.
+    pub led: &'a mut dyn Led,
+}
+
+/// How a session behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names of the classes in the order of their buttons; those beyond are called `thing 3`.
+    pub names: Vec<String>,
+    /// Mean probability over frames from which something is recognized, 0 to 1.
+    pub threshold: f32,
+    /// How long to wait before a camera that is gone is tried again.
+    pub patience: Duration,
+    /// What the screen says can be done.
+    pub hint: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            threshold: 0.6,
+            patience: Duration::from_millis(300),
+            hint: "1-9 teach u undo q end".to_string(),
+        }
+    }
+}
+
+/// Why a session ends before it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The extractor or the head.
+    #[error(transparent)]
+    Offshoot(#[from] Error),
+    /// The durable memory, before the first frame; later it is told on the screen.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The screen.
+    #[error(transparent)]
+    Screen(#[from] ScreenError),
+}
+
+/// Whether there is a next frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// There is.
+    Next,
+    /// Somebody wants the end.
+    End,
+}
+
+/// What the screen is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mode {
+    Live,
+    /// The class taught last.
+    Lesson(usize),
+    /// The message in `Session::text`.
+    Message,
+}
+
+/// Where the time of a frame went.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    camera: Duration,
+    eyes: Duration,
+    head: Duration,
+    screen: Duration,
+}
+
+/// A device that is taught: see the [crate](crate).
+#[derive(Debug)]
+pub struct Session {
+    eyes: Extractor,
+    head: Head,
+    memory: Option<Memory>,
+    settings: Settings,
+    shot: Shot,
+    smooth: Smooth,
+    mode: Mode,
+    /// Frames that the mode lasts.
+    left: u32,
+    text: String,
+    hint: String,
+    /// The source is to be opened again.
+    is_gone: bool,
+    shows_times: bool,
+    times: Times,
+}
+
+impl Session {
+    /// A session with what `memory` holds, or with an empty head.
+    ///
+    /// # Errors
+    /// A head larger than can be.
+    pub fn new(
+        eyes: Extractor,
+        memory: Option<(Memory, Option<Head>)>,
+        mut settings: Settings,
+    ) -> Result<Self, SessionError> {
+        let (memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
+        let mut head = match head {
+            Some(head) => head,
+            None => Head::new(HeadKind::Auto, &eyes, limits())?,
+        };
+        head.set_when_full(WhenFull::Reservoir);
+        // What was taught keeps its names and its places.
+        let taught: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
+        settings.names.retain(|name| !taught.contains(name));
+        settings.names.splice(0..0, taught);
+        for number in settings.names.len()..MOST_CLASSES {
+            settings.names.push(format!("thing {}", number + 1));
+        }
+        settings.names.truncate(MOST_CLASSES);
+        Ok(Self {
+            eyes,
+            head,
+            memory,
+            settings,
+            shot: Shot::default(),
+            smooth: Smooth::default(),
+            mode: Mode::Live,
+            left: 0,
+            text: String::with_capacity(256),
+            hint: String::with_capacity(128),
+            is_gone: false,
+            shows_times: false,
+            times: Times::default(),
+        })
+    }
+
+    /// The head as it was taught.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Does everything for one frame.
+    ///
+    /// A camera that is gone, a lesson that cannot be kept: these are told on the screen, and the
+    /// session goes on.
+    ///
+    /// # Errors
+    /// A screen that is gone; an extractor that fails.
+    pub fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError> {
+        let mut lesson = None;
+        while let Some(action) = ports.buttons.poll() {
+            match action {
+                Action::Quit => return Ok(Flow::End),
+                Action::Teach(class) => {
+                    lesson = Some(class).filter(|class| *class < MOST_CLASSES);
+                    break;
+                }
+                Action::Undo => self.undo(),
+                Action::Show(name) => {
+                    ports.source.show(name);
+                    // What is seen now has nothing to do with what was.
+                    self.smooth.reset();
+                }
+                Action::Report => self.report(),
+                Action::Times => self.shows_times = !self.shows_times,
+                Action::Snap(name) => ports.screen.keep(name)?,
+            }
+        }
+        let start = Instant::now();
+        let is_seen = self.look(ports.source);
+        self.times.camera = start.elapsed();
+        if is_seen {
+            self.think(lesson)?;
+        }
+        ports.led.set(is_seen && self.recognized().is_some());
+        let start = Instant::now();
+        self.draw(ports.screen)?;
+        self.times.screen = start.elapsed();
+        Ok(Flow::Next)
+    }
+
+    /// Takes a frame; where there is none, the screen says why.
+    fn look(&mut self, source: &mut dyn FrameSource) -> bool {
+        if self.is_gone {
+            thread::sleep(self.settings.patience);
+        }
+        let reopened = if self.is_gone { source.reopen() } else { Ok(()) };
+        match reopened.and_then(|()| source.next(&mut self.shot)) {
+            Ok(()) => {
+                if std::mem::take(&mut self.is_gone) {
+                    self.left = 0;
+                }
+                true
+            }
+            Err(error) => {
+                self.is_gone = true;
+                self.smooth.reset();
+                self.say(format_args!("{error}"));
+                false
+            }
+        }
+    }
+
+    /// Teaches the frame, or asks about it.
+    fn think(&mut self, lesson: Option<usize>) -> Result<(), SessionError> {
+        let Some(frame) = self.shot.frame() else { return Ok(()) };
+        let start = Instant::now();
+        let embedding = self.eyes.embed(&frame)?;
+        self.times.eyes = start.elapsed();
+        let start = Instant::now();
+        match lesson {
+            Some(class) => {
+                let taught = teach(&mut self.head, &self.settings.names, class, embedding);
+                self.keep(class, taught);
+            }
+            None => {
+                let mut room = [0.0; MOST_CLASSES];
+                let seen = &mut room[..self.head.class_count()];
+                match self.head.probabilities(embedding, seen) {
+                    Ok(Answer::Unknown { .. }) => self.smooth.push(&[]),
+                    Ok(_) => self.smooth.push(seen),
+                    Err(AskError::NothingTaught) => self.smooth.reset(),
+                    Err(error) => return Err(Error::from(error).into()),
+                }
+                self.left = self.left.saturating_sub(1);
+            }
+        }
+        self.times.head = start.elapsed();
+        Ok(())
+    }
+
+    /// A lesson counts when it is kept; one that cannot be is taken back.
+    fn keep(&mut self, class: usize, taught: Result<(), Error>) {
+        if let Err(error) = taught {
+            return self.say(format_args!("{error}"));
+        }
+        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+            self.head.undo();
+            return self.say(format_args!("not kept: {error}"));
+        }
+        self.smooth.reset();
+        (self.mode, self.left) = (Mode::Lesson(class), LINGER);
+    }
+
+    fn undo(&mut self) {
+        let Some(class) = self.head.undo() else { return self.say(format_args!("Nothing to undo")) };
+        self.smooth.reset();
+        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+            return self.say(format_args!("undone, but not kept: {error}"));
+        }
+        let name = self.settings.names.get(class.index()).map_or("?", String::as_str);
+        say(&mut self.text, format_args!("Forgot the last {name}"));
+        (self.mode, self.left) = (Mode::Message, LINGER);
+    }
+
+    fn report(&mut self) {
+        self.text.clear();
+        let written = match self.head.report() {
+            Ok(report) => {
+                let told = write!(self.text, "{} of {} right.", report.right(), report.asked());
+                match report.advice().next() {
+                    Some(advice) => write!(self.text, " {advice}"),
+                    None => told,
+                }
+            }
+            Err(error) => write!(self.text, "{error}"),
+        };
+        debug_assert!(written.is_ok(), "strings take everything");
+        (self.mode, self.left) = (Mode::Message, 2 * LINGER);
+    }
+
+    fn say(&mut self, what: std::fmt::Arguments<'_>) {
+        say(&mut self.text, what);
+        (self.mode, self.left) = (Mode::Message, LINGER);
+    }
+
+    /// The class that is recognized: its place and its mean probability.
+    fn recognized(&self) -> Option<(usize, f32)> {
+        let (class, mean) = self.smooth.best();
+        (mean >= self.settings.threshold).then_some((class, mean))
+    }
+
+    fn draw(&mut self, screen: &mut dyn Screen) -> Result<(), SessionError> {
+        self.write_hint();
+        let names = &self.settings.names;
+        let count = |class: usize| {
+            let id = self.head.class_at(class);
+            id.map_or(0, |id| self.head.shown_of(id))
+        };
+        let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; MOST_CLASSES];
+        let classes = self.head.class_count().min(MOST_CLASSES);
+        for (class, line) in lines[..classes].iter_mut().enumerate() {
+            let probability = self.smooth.values()[class];
+            *line = ClassLine { name: &names[class], samples: count(class), probability };
+        }
+        let mode = if self.left == 0 && !self.is_gone { Mode::Live } else { self.mode };
+        let state = match (mode, self.recognized()) {
+            (Mode::Message, _) => State::Message(&self.text),
+            (Mode::Lesson(class), _) => {
+                State::Teaching { class: &names[class], count: count(class), goal: GOAL }
+            }
+            (Mode::Live, _) if self.head.sample_count() == 0 => {
+                say(&mut self.text, format_args!("Show a {}, hold 1", names[0]));
+                State::Message(&self.text)
+            }
+            (Mode::Live, Some((class, confidence))) => State::Answer { class: &names[class], confidence },
+            (Mode::Live, None) => State::Unknown,
+        };
+        let moment = offshoot_view::Screen {
+            title: "Offshoot",
+            picture: Picture::new(self.shot.width(), self.shot.height(), self.shot.rgb())
+                .filter(|_| !self.is_gone),
+            state,
+            classes: &lines[..classes],
+            threshold: Some(self.settings.threshold),
+            hint: &self.hint,
+        };
+        Ok(screen.show(&moment)?)
+    }
+
+    /// The next thing to do: what a class still wants, or what the keys do.
+    fn write_hint(&mut self) {
+        let few = self.head.classes().find_map(|(id, name)| {
+            let shown = self.head.shown_of(id);
+            (shown < GOAL).then(|| (GOAL - shown, name))
+        });
+        self.hint.clear();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let written = match few {
+            _ if self.shows_times => {
+                let Times { camera, eyes, head, screen } = self.times;
+                let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
+                write!(self.hint, "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms")
+            }
+            Some((more, name)) => write!(self.hint, "{more} more for {name}"),
+            None => self.hint.write_str(&self.settings.hint),
+        };
+        debug_assert!(written.is_ok(), "strings take everything");
+    }
+}
+
+fn say(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.clear();
+    let written = text.write_fmt(what);
+    debug_assert!(written.is_ok(), "strings take everything");
+}
+
+/// Adds the classes up to this one if need be, and the sample.
+fn teach(head: &mut Head, names: &[String], class: usize, embedding: Embedding<'_>) -> Result<(), Error> {
+    for name in names.iter().take(class + 1).skip(head.class_count()) {
+        head.add_class(name)?;
+    }
+    // There are as many names as buttons, so that the class is there now.
+    head.class_at(class).map_or(Ok(()), |id| Ok(head.add_sample(id, embedding)?))
+}

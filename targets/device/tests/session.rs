@@ -1,0 +1,167 @@
+//! The loop on parts made for the test: what is taught is kept, an unplugged camera is survived.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use offshoot::Extractor;
+use offshoot_device::{
+    Action, Buttons, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError, Session, Settings, Shot,
+    SourceError, limits,
+};
+use offshoot_view::State;
+
+/// Frames of one shade that can be unplugged.
+#[derive(Default)]
+struct Shade {
+    shade: u8,
+    gone: u32,
+    opened: u32,
+}
+
+impl FrameSource for Shade {
+    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+        if self.gone > 0 {
+            return Err(SourceError::Silent(3));
+        }
+        shot.reshape(8, 8).fill(self.shade);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), SourceError> {
+        self.opened += 1;
+        self.gone = self.gone.saturating_sub(1);
+        if self.gone > 0 { Err(SourceError::Silent(3)) } else { Ok(()) }
+    }
+
+    fn show(&mut self, name: Option<&str>) {
+        self.shade = name.and_then(|name| name.parse().ok()).unwrap_or(0);
+    }
+}
+
+/// What is pressed before the next frame.
+#[derive(Default)]
+struct Pressed(Vec<Action<'static>>);
+
+impl Buttons for Pressed {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        (!self.0.is_empty()).then(|| self.0.remove(0))
+    }
+}
+
+/// What the screen says, in words.
+#[derive(Default)]
+struct Words(RefCell<String>);
+
+impl Screen for Words {
+    fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
+        let state = match moment.state {
+            State::Teaching { class, count, goal } => format!("teach {class} {count}/{goal}"),
+            State::Answer { class, .. } => format!("answer {class}"),
+            State::Unknown => "?".to_string(),
+            State::Message(text) => format!("says {text}"),
+        };
+        *self.0.borrow_mut() = format!("{state} | {}", moment.hint);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Light(bool);
+
+impl Led for Light {
+    fn set(&mut self, on: bool) {
+        self.0 = on;
+    }
+}
+
+fn eyes() -> Extractor {
+    Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap()
+}
+
+fn settings() -> Settings {
+    let names = ["dark", "light"].map(str::to_string).to_vec();
+    Settings { names, patience: Duration::ZERO, hint: "keys".to_string(), ..Settings::default() }
+}
+
+#[derive(Default)]
+struct Bench {
+    source: Shade,
+    screen: Words,
+    light: Light,
+}
+
+impl Bench {
+    /// One frame after these presses; what the screen then says.
+    fn step(&mut self, session: &mut Session, pressed: &[Action<'static>]) -> String {
+        let mut buttons = Pressed(pressed.to_vec());
+        let flow = session
+            .step(&mut Ports {
+                source: &mut self.source,
+                buttons: &mut buttons,
+                screen: &mut self.screen,
+                led: &mut self.light,
+            })
+            .unwrap();
+        assert_eq!(flow, Flow::Next);
+        self.screen.0.borrow().clone()
+    }
+}
+
+const SHOW: [Action<'static>; 2] = [Action::Show(Some("20")), Action::Show(Some("230"))];
+
+#[test]
+fn what_is_taught_is_answered_and_loaded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    assert_eq!(bench.step(&mut session, &[]), "says Show a dark, hold 1 | keys");
+    for (class, show) in SHOW.into_iter().enumerate() {
+        bench.step(&mut session, &[show]);
+        for lesson in 1..=5 {
+            let said = bench.step(&mut session, &[Action::Teach(class)]);
+            let name = ["dark", "light"][class];
+            let hint =
+                if lesson < 5 { format!("{} more for {name}", 5 - lesson) } else { "keys".to_string() };
+            assert_eq!(said, format!("teach {name} {lesson}/5 | {hint}"));
+        }
+    }
+    drop(session);
+    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
+    let mut session = Session::new(eyes(), Some(memory), Settings::default()).unwrap();
+    assert_eq!(session.head().sample_count(), 10);
+    for (name, show) in ["dark", "light"].into_iter().zip(SHOW) {
+        assert!(bench.step(&mut session, &[show]).starts_with(&format!("answer {name}")));
+        assert!(bench.light.0);
+    }
+    assert_eq!(bench.step(&mut session, &[Action::Undo]), "says Forgot the last light | 1 more for light");
+    drop(session);
+    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    assert_eq!(head.map(|head| head.sample_count()), Some(9), "the undo is kept as well");
+}
+
+#[test]
+fn an_unplugged_camera_is_told_of_and_survived() {
+    let mut bench = Bench::default();
+    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    bench.step(&mut session, &[SHOW[0], Action::Teach(0)]);
+    bench.source.gone = 3;
+    for _ in 0..3 {
+        // A button pressed meanwhile teaches nothing.
+        let said = bench.step(&mut session, &[Action::Teach(0)]);
+        assert!(said.starts_with("says no frame for 3 seconds"), "{said}");
+        assert!(!bench.light.0);
+    }
+    assert!(bench.step(&mut session, &[]).starts_with("answer dark"));
+    assert_eq!((session.head().sample_count(), bench.source.opened), (1, 3));
+}
+
+#[test]
+fn buttons_without_a_class_and_empty_undos_do_no_harm() {
+    let mut bench = Bench::default();
+    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    bench.step(&mut session, &[Action::Teach(usize::MAX)]);
+    assert!(bench.step(&mut session, &[Action::Undo]).starts_with("says Nothing to undo"));
+    bench.step(&mut session, &[Action::Report, Action::Times]);
+    assert_eq!(session.head().sample_count(), 0);
+}
