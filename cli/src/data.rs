@@ -174,7 +174,8 @@ impl Format {
     /// # Errors
     /// Text.
     pub fn detect(dir: &Path) -> Result<Self, DataError> {
-        let here: [(fn(&Path) -> bool, Self); 6] = [
+        type IsHere = fn(&Path) -> bool;
+        let here: [(IsHere, Self); 6] = [
             (packed::is_idx, Self::Idx),
             (packed::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
@@ -407,14 +408,12 @@ pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Ve
     let files =
         |files: Vec<PathBuf>| files.into_iter().map(|path| Sample { place: Place::File(path), class: 0 });
     match format.map_or_else(|| Format::detect(dir), Ok)? {
-        Format::Folder => Ok(files(pictures(dir, limit)?).collect()),
         Format::Idx | Format::Cifar => {
             let selection = Selection { format, ..Selection::default() };
             Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
         }
         Format::Voc => Ok(files(pictures(&dir.join("JPEGImages"), limit)?).collect()),
-        // Their pictures are all the pictures there are.
-        Format::Coco | Format::OpenImages | Format::Mirflickr => Ok(files(pictures(dir, limit)?).collect()),
+        _ => Ok(files(pictures(dir, limit)?).collect()),
     }
 }
 
