@@ -12,6 +12,10 @@ use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
+mod device;
+
+pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
 #[command(name = "offshoot", version, about, propagate_version = true)]
@@ -426,96 +430,6 @@ pub struct DemoArgs {
     /// Keep the package and the head in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-}
-
-/// Arguments of `teach`.
-///
-/// Keys: 1 to 9 teach their class for as long as they are held, u takes the last lesson back, n puts
-/// the next thing before the simulated camera, r reports, t shows where the time goes, s keeps the
-/// screen, q ends.
-#[derive(Debug, Args)]
-pub struct TeachArgs {
-    /// The package [default: sprout, which is part of this program].
-    pub package: Option<PathBuf>,
-    /// `sim`, a folder of pictures, or a device such as /dev/video0.
-    #[arg(long, value_name = "sim|DIR|DEVICE", default_value = "sim")]
-    pub camera: PathBuf,
-    /// How far the camera's picture is to be turned clockwise.
-    #[arg(long, value_enum, default_value_t = TurnArg::None)]
-    pub turn: TurnArg,
-    /// Press the buttons that this file says instead of those of the keyboard.
-    #[arg(long, value_name = "FILE")]
-    pub script: Option<PathBuf>,
-    /// `terminal`, `png:DIR` (what `snap` or the key s keeps, in three sizes), or `none`.
-    #[arg(long, value_name = "terminal|png:DIR|none", default_value = "terminal", value_parser = parse_screen)]
-    pub screen: ScreenArg,
-    /// Names of the classes, in the order of their keys.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
-    pub names: Vec<String>,
-    /// Where lessons are kept, through power cuts as well.
-    #[arg(long, value_name = "FILE", default_value = "offshoot-lessons.store")]
-    pub memory: PathBuf,
-    /// Write the head that was taught to this file at the end, for `predict` and others.
-    #[arg(long, value_name = "HEAD")]
-    pub export: Option<PathBuf>,
-    /// Mean probability over frames from which something is recognized.
-    #[arg(long, value_name = "P", default_value_t = 0.6, value_parser = parse_share)]
-    pub threshold: f32,
-    /// How the package is run.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Turns of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TurnArg {
-    /// As it comes.
-    #[value(name = "0")]
-    None,
-    /// 90 degrees clockwise.
-    #[value(name = "90")]
-    Right,
-    /// Upside down.
-    #[value(name = "180")]
-    Half,
-    /// 270 degrees clockwise.
-    #[value(name = "270")]
-    Left,
-}
-
-/// Where a screen is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScreenArg {
-    /// In this terminal.
-    Terminal,
-    /// In a folder.
-    Png(PathBuf),
-    /// Nowhere.
-    None,
-}
-
-/// Arguments of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// The package that is to run here [default: sprout, which is part of this program].
-    pub package: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-fn parse_screen(text: &str) -> Result<ScreenArg, String> {
-    match text.split_once(':') {
-        None if text == "terminal" => Ok(ScreenArg::Terminal),
-        None if text == "none" => Ok(ScreenArg::None),
-        Some(("png", folder)) if !folder.is_empty() => Ok(ScreenArg::Png(folder.into())),
-        _ => Err("needs terminal, png:DIR or none".to_string()),
-    }
-}
-
-fn parse_share(text: &str) -> Result<f32, String> {
-    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "needs a number from 0 to 1".to_string())
 }
 
 /// Width and height of what states height and width.

@@ -189,7 +189,7 @@ mod tests {
             (good.to_string() + "sha256 = \"12\"\n", "line 6: a SHA-256 has 64"),
             (good.to_string() + "presett = \"tf\"\n", "line 6: unknown field `presett`"),
             (good.to_string() + "preset = \"tff\"\n", "line 6: unknown variant `tff`"),
-            (good.replace("8x9", "8x"), "line 5: needs WIDTHxHEIGHT"),
+            (good.replace("8x9", "8x"), "line 5: needs HEIGHTxWIDTH"),
             ("[[model]\n".to_string(), "line 1"),
         ] {
             std::fs::write(&path, text).unwrap();
@@ -198,6 +198,6 @@ mod tests {
         }
         std::fs::write(&path, good).unwrap();
         let catalog = Catalog::open(&path).unwrap();
-        assert_eq!((catalog.model[0].input, catalog.model[0].wishes().is_none()), ((8, 9), true));
+        assert_eq!((catalog.model[0].input, catalog.model[0].wishes().is_none()), ((9, 8), true));
     }
 }
