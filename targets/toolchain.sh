@@ -53,6 +53,9 @@ prepare() {
         have /usr/bin/cargo 'rustc-web cargo-web rust-web-src'
         way=build-std target_dir=$root/target-arm-std
     fi
+    # Cameras on 32 bits: linuxvideo maps buffers by places of 64 bits, which bindings to glibc have
+    # only if they are asked for.
+    [[ $1 != armv7-* ]] || export RUST_LIBC_UNSTABLE_GNU_FILE_OFFSET_BITS=64
 }
 
 # cross TRIPLE SUBCOMMAND ARGS...: cargo for the triple, after `prepare TRIPLE`.

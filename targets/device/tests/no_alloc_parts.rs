@@ -58,7 +58,7 @@ impl Lines for Tapped {
     fn edge(&mut self) -> std::io::Result<Option<Edge>> {
         self.0 += 1;
         let at = Duration::from_millis(100 * u64::from(self.0));
-        Ok((self.0 % 3 != 0).then_some(Edge { line: 0, down: self.0 % 3 == 1, at }))
+        Ok((!self.0.is_multiple_of(3)).then_some(Edge { line: 0, down: self.0 % 3 == 1, at }))
     }
 
     fn is_down(&mut self, _: usize) -> std::io::Result<bool> {
