@@ -163,6 +163,9 @@ pub struct RunArgs {
     /// Threads that share an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
     pub threads: NonZeroU8,
+    /// Keep each of them on a core of its own, of those `taskset` leaves, the fastest first.
+    #[arg(long)]
+    pub pin: bool,
 }
 
 impl RunArgs {
@@ -176,7 +179,7 @@ impl RunArgs {
 
     /// What was asked for.
     pub fn options(&self) -> Options {
-        Options { threads: self.threads, ..Options::default() }
+        Options { threads: self.threads, pin: self.pin, ..Options::default() }
     }
 }
 

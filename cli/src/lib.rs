@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod commands;
 pub mod convert;
 pub mod cuts;
+pub mod cycles;
 pub mod data;
 pub mod doctor;
 pub mod embedding;
