@@ -8,9 +8,11 @@
 pub mod args;
 pub mod bench;
 pub mod calibrate;
+pub mod canvas;
 pub mod catalog;
 pub mod cluster;
 pub mod commands;
+pub mod confusion;
 pub mod convert;
 pub mod cuts;
 pub mod cycles;
