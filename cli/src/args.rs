@@ -74,20 +74,21 @@ pub struct ConvertArgs {
     /// The package to write [default: the model's name with .offshoot, in the current folder].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Folder of pictures like those the device will see; 50 to 500 are good.
+    /// Folder of pictures like those the device will see, of a language backbone a collection of texts
+    /// or a .txt file with a text a line; 50 to 500 are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// How these pictures lie in the folder [default: found out].
+    /// How these pictures or texts lie in the folder [default: found out].
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
-    /// What becomes of the pixels of a map.
+    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
     #[arg(long, value_enum, default_value_t = Pool::Avg)]
     pub pool: Pool,
     /// int8 for the engine, f32 for tract.
@@ -100,6 +101,12 @@ pub struct ConvertArgs {
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
+    /// Of a language backbone: its tokenizer.json or vocab.txt, which the package keeps.
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub tokens: Option<u16>,
     /// Read weights that the model keeps in files beside it.
     #[arg(long)]
     pub external_data: bool,
@@ -319,7 +326,7 @@ pub struct PredictArgs {
     pub package: PathBuf,
     /// A head taught on it.
     pub head: PathBuf,
-    /// Pictures.
+    /// Pictures; of a package that takes text .txt files.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Draw which parts of the picture speak for the answer and which against it (of one picture).

@@ -120,6 +120,12 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
+    /// The gate is for pictures only.
+    #[error("{path}: takes text; --eval is for pictures: convert it, then `offshoot eval PACKAGE DATA`")]
+    TextGate {
+        /// The model.
+        path: PathBuf,
+    },
     /// A file could not be read.
     #[error("{path}: {source}")]
     Read {

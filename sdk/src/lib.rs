@@ -47,7 +47,7 @@ pub use offshoot_core::head::{
     Similarity, Transform, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
-pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
+pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::Isa;
 pub use options::Options;
 #[cfg(feature = "image")]
