@@ -14,7 +14,7 @@ use crate::preset::Preset;
 
 mod device;
 
-pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use device::{DoctorArgs, PartsArgs, TeachArgs};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]

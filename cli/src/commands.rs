@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::Extractor;
-use offshoot_device::{ScriptError, SessionError, SourceError};
+use offshoot_device::{PartError, ScriptError, SessionError, SourceError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -145,9 +145,9 @@ pub enum CommandError {
     /// A camera is not there or delivers nothing that can be read.
     #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
     Camera(SourceError),
-    /// There is no terminal to teach in.
-    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
-    Terminal(std::io::Error),
+    /// A part of a device is not there.
+    #[error(transparent)]
+    Part(#[from] PartError),
     /// A device cannot go on.
     #[error(transparent)]
     Session(#[from] SessionError),
