@@ -1,6 +1,6 @@
 //! What the user typed.
 
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,7 +14,7 @@ use crate::preset::Preset;
 
 mod device;
 
-pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use device::{DoctorArgs, PartsArgs, TeachArgs};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -170,6 +170,9 @@ pub struct RunArgs {
     /// Threads that share an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
     pub threads: NonZeroU8,
+    /// Keep each of them on a core of its own, of those `taskset` leaves, the fastest first.
+    #[arg(long)]
+    pub pin: bool,
 }
 
 impl RunArgs {
@@ -183,7 +186,7 @@ impl RunArgs {
 
     /// What was asked for.
     pub fn options(&self) -> Options {
-        Options { threads: self.threads, ..Options::default() }
+        Options { threads: self.threads, pin: self.pin, ..Options::default() }
     }
 }
 
@@ -288,8 +291,8 @@ pub struct SearchArgs {
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// How many to find for each.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub top: usize,
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
+    pub top: NonZeroUsize,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -326,9 +329,15 @@ pub struct PredictArgs {
     /// Pictures; of a package that takes text .txt files.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
-    /// Draw which parts of the picture speak for the answer (of one picture).
+    /// Draw which parts of the picture speak for the answer and which against it (of one picture).
     #[arg(long, value_name = "PNG")]
     pub heatmap: Option<PathBuf>,
+    /// Also print the N dimensions of the embedding that did most to decide against the next class.
+    #[arg(long, value_name = "N")]
+    pub dimensions: Option<usize>,
+    /// Print JSON: a line a picture, with all probabilities and what each dimension added.
+    #[arg(long, conflicts_with = "dimensions")]
+    pub json: bool,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -349,8 +358,8 @@ pub struct EvalArgs {
     #[arg(long)]
     pub shots: Option<usize>,
     /// Draws to average over.
-    #[arg(long, default_value_t = 20)]
-    pub draws: usize,
+    #[arg(long, default_value_t = NonZeroUsize::new(20).expect("not zero"))]
+    pub draws: NonZeroUsize,
     /// Seed of the draws.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::Extractor;
-use offshoot_device::{ScriptError, SessionError, SourceError};
+use offshoot_device::{PartError, ScriptError, SessionError, SourceError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -89,6 +89,14 @@ pub enum CommandError {
         /// What is missing.
         what: String,
     },
+    /// A head decides by no sum over dimensions.
+    #[error("{path}: {what}; train another --head for --dimensions")]
+    Dimensions {
+        /// The head.
+        path: PathBuf,
+        /// Why not.
+        what: &'static str,
+    },
     /// A head or a package cannot be written as ONNX.
     #[error("{path}: {source}")]
     Export {
@@ -137,9 +145,9 @@ pub enum CommandError {
     /// A camera is not there or delivers nothing that can be read.
     #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
     Camera(SourceError),
-    /// There is no terminal to teach in.
-    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
-    Terminal(std::io::Error),
+    /// A part of a device is not there.
+    #[error(transparent)]
+    Part(#[from] PartError),
     /// A device cannot go on.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -213,6 +221,8 @@ fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, Co
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Said of the file that was asked for, not of the temporary one.
+    std::fs::metadata(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // Temporary files are private; the result is as any file the user makes.

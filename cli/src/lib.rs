@@ -8,12 +8,15 @@
 pub mod args;
 pub mod bench;
 pub mod calibrate;
+pub mod canvas;
 pub mod catalog;
 pub mod cluster;
 pub mod commands;
+pub mod confusion;
 pub mod convert;
 pub mod convert_text;
 pub mod cuts;
+pub mod cycles;
 pub mod data;
 pub mod doctor;
 pub mod embedding;

@@ -32,7 +32,7 @@ pub enum ErrorKind {
     /// The environment asks for an instruction set that is not here.
     #[error(transparent)]
     Isa(#[from] IsaError),
-    /// The system gives no threads.
+    /// The system gives no threads, or does not let them stay on a core.
     #[error("no threads to run on: {0}")]
     Threads(std::io::Error),
     /// The plan did not run.

@@ -1,6 +1,7 @@
 //! From a frame to its embedding.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -452,9 +453,17 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     };
     let weights = place(graph.weights());
     let table = package.input_table().to_vec();
-    let threads = config.threads.get();
-    let team = if threads > 1 { Some(Team::new(threads).map_err(ErrorKind::Threads)?) } else { None };
+    let team = team(options).map_err(ErrorKind::Threads)?;
     Ok(Backend::Engine { plan, team, panels, arena, weights, table })
+}
+
+/// What runs a plan together; one thread that may go where it likes needs no team.
+fn team(options: &Options) -> io::Result<Option<Team>> {
+    match (options.threads.get(), options.pin) {
+        (threads, true) => crate::cores::pinned(threads),
+        (1, false) => Ok(None),
+        (threads, false) => Team::new(threads).map(Some),
+    }
 }
 
 /// Where something lies in the file, so that it need not be borrowed.

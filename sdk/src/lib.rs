@@ -29,6 +29,8 @@
 #![deny(missing_docs)]
 
 mod activations;
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "cores/unpinned.rs")]
+mod cores;
 mod error;
 mod extractor;
 mod head;

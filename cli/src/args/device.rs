@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use offshoot_device::{ButtonsPart, LedPart, ScreenPart, Turn};
 
 use super::RunArgs;
 
@@ -15,18 +16,18 @@ use super::RunArgs;
 pub struct TeachArgs {
     /// The package [default: sprout, which is part of this program].
     pub package: Option<PathBuf>,
-    /// `sim`, a folder of pictures, or a device such as /dev/video0.
-    #[arg(long, value_name = "sim|DIR|DEVICE", default_value = "sim")]
+    /// `sim`, a folder of pictures, a video FILE.mjpeg, or a device such as /dev/video0.
+    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE", default_value = "sim")]
     pub camera: PathBuf,
-    /// How far the camera's picture is to be turned clockwise.
-    #[arg(long, value_enum, default_value_t = TurnArg::None)]
-    pub turn: TurnArg,
     /// Press the buttons that this file says instead of those of the keyboard.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// `terminal`, `png:DIR` (what `snap` or the key s keeps, in three sizes), or `none`.
-    #[arg(long, value_name = "terminal|png:DIR|none", default_value = "terminal", value_parser = parse_screen)]
-    pub screen: ScreenArg,
+    /// Buttons, screen and light.
+    #[command(flatten)]
+    pub parts: PartsArgs,
+    /// Go through the buttons, the light and the screen one by one instead of teaching.
+    #[arg(long)]
+    pub testui: bool,
     /// Names of the classes, in the order of their keys.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub names: Vec<String>,
@@ -44,32 +45,27 @@ pub struct TeachArgs {
     pub run: RunArgs,
 }
 
-/// Turns of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TurnArg {
-    /// As it comes.
-    #[value(name = "0")]
-    None,
-    /// 90 degrees clockwise.
-    #[value(name = "90")]
-    Right,
-    /// Upside down.
-    #[value(name = "180")]
-    Half,
-    /// 270 degrees clockwise.
-    #[value(name = "270")]
-    Left,
-}
-
-/// Where a screen is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScreenArg {
-    /// In this terminal.
-    Terminal,
-    /// In a folder.
-    Png(PathBuf),
-    /// Nowhere.
-    None,
+/// What a device is made of besides its camera.
+#[derive(Debug, Args)]
+pub struct PartsArgs {
+    /// How far the camera's picture is to be turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub turn: Turn,
+    /// `keys`, `gpio:CHIP:LINE,LINE...[,pull=up|down|off]` with the lines of two buttons or more, or `none`
+    /// [default: keys; none on a board].
+    #[arg(long, value_name = "keys|gpio:CHIP:LINES|none")]
+    pub buttons: Option<ButtonsPart>,
+    /// `terminal`, `png:DIR` (what `snap` or the key s keeps, in three sizes), `ssd1306:BUS[,addr=0x3c]`,
+    /// `st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240][,offset=0+0][,hz=N][,mode=N]`,
+    /// `fb:/dev/fb0`, or `none` [default: terminal; none on a board].
+    #[arg(long, value_name = "terminal|png:DIR|ssd1306:BUS|st7789:BUS,dc=LINE|fb:DEVICE|none")]
+    pub screen: Option<ScreenPart>,
+    /// How far a panel is turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub rotate: Turn,
+    /// A light that is on while something is recognized: `gpio:CHIP:LINE[,active=low]`, or `none`.
+    #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
+    pub led: LedPart,
 }
 
 /// Arguments of `doctor`.
@@ -80,15 +76,6 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-fn parse_screen(text: &str) -> Result<ScreenArg, String> {
-    match text.split_once(':') {
-        None if text == "terminal" => Ok(ScreenArg::Terminal),
-        None if text == "none" => Ok(ScreenArg::None),
-        Some(("png", folder)) if !folder.is_empty() => Ok(ScreenArg::Png(folder.into())),
-        _ => Err("needs terminal, png:DIR or none".to_string()),
-    }
 }
 
 fn parse_share(text: &str) -> Result<f32, String> {

@@ -8,7 +8,8 @@ use crate::doctor::{Outcome, checks};
 use crate::machine::Machine;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
-    let extractor = open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN }, args.package.as_deref())?;
+    let extractor =
+        open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN, pin: false }, args.package.as_deref())?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();

@@ -4,48 +4,37 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use offshoot::Head;
 use offshoot_device::{
-    Buttons, Dark, Flow, Folder, FrameSource, Keyboard, Memory, NoLed, Pictures, Ports, Screen, Script,
-    Session, SessionError, Settings, Simulated, Terminal, limits,
+    Buttons, ButtonsPart, CameraPart, FrameSource, Led, LedPart, Memory, Ports, Screen, ScreenPart, Script,
+    Session, SessionError, Settings, Simulated, TestPorts, limits, show_end, test_ui,
 };
 
 use super::{CommandError, open_or_sprout};
-use crate::args::{ScreenArg, TeachArgs};
+use crate::args::TeachArgs;
 
 /// How often something looks that is no real camera.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How often buttons are looked at while they are tested.
+const LOOK: Duration = Duration::from_millis(20);
+
 pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
-    let eyes = open_or_sprout(&args.run, args.package.as_deref())?;
-    let is_simulated = args.camera == Path::new("sim");
-    let mut settings = Settings { threshold: args.threshold, ..Settings::default() };
-    settings.names.clone_from(&args.names);
-    if is_simulated {
-        settings.hint = "1-9 teach u undo n next".to_string();
-        if settings.names.is_empty() {
-            settings.names.extend(Simulated::names().map(str::to_string));
-        }
-    }
     let script = args.script.as_deref().map(script).transpose()?;
-    let mut source = camera(args, if script.is_some() { Duration::ZERO } else { PAUSE })?;
-    let memory = Memory::open(&args.memory, &eyes, limits()).map_err(SessionError::from)?;
-    let mut session = Session::new(eyes, Some(memory), settings)?;
-    // In this order, so that the terminal is whole again before anything is printed.
-    {
-        let mut buttons: Box<dyn Buttons> = match script {
-            Some(script) => Box::new(script),
-            None => Box::new(Keyboard::new().map_err(CommandError::Terminal)?),
-        };
-        let mut screen: Box<dyn Screen> = match &args.screen {
-            ScreenArg::Terminal => Box::new(Terminal::new().map_err(CommandError::Terminal)?),
-            ScreenArg::Png(folder) => Box::new(Pictures::new(folder).map_err(SessionError::from)?),
-            ScreenArg::None => Box::new(Dark),
-        };
-        let mut ports =
-            Ports { source: &mut *source, buttons: &mut *buttons, screen: &mut *screen, led: &mut NoLed };
-        while session.step(&mut ports)? == Flow::Next {}
+    let pause = if script.is_some() { Duration::ZERO } else { PAUSE };
+    if args.testui {
+        return test(args, script);
     }
-    let head = session.head();
+    let head = {
+        // In this order, so that the terminal is whole again before anything is printed.
+        let mut buttons = buttons(args, script)?;
+        let mut screen = screen(args)?;
+        let taught = teach(args, pause, &mut *buttons, &mut *screen);
+        if let Err(error) = &taught {
+            show_end(&mut *screen, &error.to_string());
+        }
+        taught?
+    };
     for (class, name) in head.classes() {
         println!("{name:<12} {} lessons", head.shown_of(class));
     }
@@ -57,6 +46,62 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// The head that was taught.
+fn teach(
+    args: &TeachArgs,
+    pause: Duration,
+    buttons: &mut dyn Buttons,
+    screen: &mut dyn Screen,
+) -> Result<Head, CommandError> {
+    let eyes = open_or_sprout(&args.run, args.package.as_deref())?;
+    let mut settings = Settings { threshold: args.threshold, hint: buttons.hint(), ..Settings::default() };
+    settings.names.clone_from(&args.names);
+    if args.camera == Path::new("sim") {
+        settings.hint = "1-9 teach u undo n next".to_string();
+        if settings.names.is_empty() {
+            settings.names.extend(Simulated::names().map(str::to_string));
+        }
+    }
+    if let Some(ButtonsPart::Gpio { .. }) = args.parts.buttons {
+        (settings.hint, settings.first) = (buttons.hint(), "A".to_string());
+    }
+    let mut source = camera(args, pause)?;
+    let memory = Memory::open(&args.memory, &eyes, limits()).map_err(SessionError::from)?;
+    let mut session = Session::new(eyes, Some(memory), settings)?;
+    let mut led = args.parts.led.open()?;
+    offshoot_device::run(&mut session, &mut Ports { source: &mut *source, buttons, screen, led: &mut *led })?;
+    Ok(session.into_head())
+}
+
+fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {
+    Ok(match script {
+        Some(script) => Box::new(script),
+        None => args.parts.buttons.as_ref().unwrap_or(&ButtonsPart::Keys).open()?,
+    })
+}
+
+fn screen(args: &TeachArgs) -> Result<Box<dyn Screen>, CommandError> {
+    Ok(args.parts.screen.as_ref().unwrap_or(&ScreenPart::Terminal).open(args.parts.rotate)?)
+}
+
+/// Goes through the parts; what came of each is printed.
+fn test(args: &TeachArgs, script: Option<Script>) -> Result<(), CommandError> {
+    let pause = if script.is_some() { Duration::ZERO } else { LOOK };
+    let tested = {
+        let mut buttons = buttons(args, script)?;
+        let mut screen = screen(args)?;
+        let mut led = args.parts.led.open()?;
+        let led = (args.parts.led != LedPart::None).then_some(&mut *led as &mut dyn Led);
+        let mut parts = TestPorts { buttons: &mut *buttons, screen: &mut *screen, led, pause };
+        test_ui(&mut parts).map_err(SessionError::from)?
+    };
+    tested.iter().for_each(|one| println!("{one}"));
+    match tested.iter().filter(|one| !one.works).count() {
+        0 => Ok(()),
+        bad => Err(CommandError::Doctor(bad)),
+    }
+}
+
 fn script(path: &Path) -> Result<Script, CommandError> {
     let text =
         fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_path_buf(), source })?;
@@ -64,22 +109,5 @@ fn script(path: &Path) -> Result<Script, CommandError> {
 }
 
 fn camera(args: &TeachArgs, pause: Duration) -> Result<Box<dyn FrameSource>, CommandError> {
-    if args.camera == Path::new("sim") {
-        return Ok(Box::new(Simulated::new(pause)));
-    }
-    #[cfg(target_os = "linux")]
-    if args.camera.starts_with("/dev") {
-        use crate::args::TurnArg;
-        use offshoot_device::{Camera, Latest, Turn};
-        let turn = match args.turn {
-            TurnArg::None => Turn::None,
-            TurnArg::Right => Turn::Right,
-            TurnArg::Half => Turn::Half,
-            TurnArg::Left => Turn::Left,
-        };
-        let camera = Camera::open(&args.camera, turn).map_err(CommandError::Camera)?;
-        let failed = |source| CommandError::Read { path: args.camera.clone(), source };
-        return Ok(Box::new(Latest::new(camera).map_err(failed)?));
-    }
-    Ok(Box::new(Folder::open(&args.camera, pause).map_err(CommandError::Camera)?))
+    CameraPart::from(args.camera.as_path()).open(args.parts.turn, pause).map_err(CommandError::Camera)
 }

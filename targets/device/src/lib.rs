@@ -6,10 +6,14 @@
 //!
 //! | Port | Real | Simulated |
 //! |---|---|---|
-//! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`] |
-//! | [`Buttons`] | `Keyboard` (feature `terminal`) | [`Script`] |
-//! | [`Screen`] | `Terminal` (feature `terminal`) | [`Pictures`] (PNG), [`Dark`] |
-//! | [`Led`] | | [`NoLed`] |
+//! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`], [`Video`] |
+//! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`) | [`Script`] |
+//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`) | [`Pictures`] (PNG), [`Dark`] |
+//! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
+//!
+//! Which of them a device has is typed as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
+//! [`LedPart`]), which also opens them. [`run`] steps until the end and shows what stops it;
+//! [`test_ui`] goes through the parts with the person who wired them.
 //!
 //! After the first frames the loop itself allocates nothing; what a camera, a decoder or a terminal
 //! allocates is theirs.
@@ -19,13 +23,24 @@
 
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 mod camera;
+#[cfg(target_os = "linux")]
+mod canvas;
 mod folder;
+#[cfg(target_os = "linux")]
+mod framebuffer;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+mod gpio;
 mod latest;
 mod memory;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+mod oled;
 mod panel;
+mod parts;
 mod pictures;
 mod pixels;
 mod ports;
+mod presses;
+mod run;
 mod script;
 mod session;
 mod shot;
@@ -33,16 +48,30 @@ mod simulated;
 mod smooth;
 #[cfg(feature = "terminal")]
 mod terminal;
+mod testui;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+mod tft;
+mod video;
+mod wiring;
 
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::{Camera, Mode, modes};
 pub use folder::Folder;
+#[cfg(target_os = "linux")]
+pub use framebuffer::Framebuffer;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use gpio::{GpioLines, Pin, PinError};
 pub use latest::Latest;
 pub use memory::{Memory, MemoryError};
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use oled::Oled;
 pub use panel::Panel;
+pub use parts::PartError;
 pub use pictures::Pictures;
 pub use pixels::{PixelError, Pixels, Raw, Turn};
-pub use ports::{Action, Buttons, Dark, FrameSource, Led, NoLed, Screen, ScreenError, SourceError};
+pub use ports::{Action, Buttons, Dark, FrameSource, Key, Led, NoLed, Screen, ScreenError, SourceError};
+pub use presses::{Edge, Lines, Presses};
+pub use run::{run, show_end};
 pub use script::{Script, ScriptError};
 pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, Settings, limits};
 pub use shot::Shot;
@@ -50,3 +79,8 @@ pub use simulated::Simulated;
 pub use smooth::Smooth;
 #[cfg(feature = "terminal")]
 pub use terminal::{Keyboard, Terminal};
+pub use testui::{TestPorts, Tested, test_ui};
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use tft::{Glass, Tft};
+pub use video::Video;
+pub use wiring::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};
