@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::Extractor;
-use offshoot_device::{PartError, ScriptError, SessionError, SourceError};
+use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
+use crate::deploy::StepError;
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
@@ -20,6 +21,7 @@ mod bench;
 mod cluster;
 mod convert;
 mod demo;
+mod deploy;
 mod doctor;
 mod embed;
 mod eval;
@@ -142,15 +144,21 @@ pub enum CommandError {
         /// The cause.
         source: ScriptError,
     },
-    /// A camera is not there or delivers nothing that can be read.
-    #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
-    Camera(SourceError),
     /// A part of a device is not there.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// A device cannot go on.
+    /// A device cannot begin or go on.
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Device(#[from] BenchError),
+    /// There is nothing to bring to a board, or no such board.
+    #[error("{what}")]
+    Deploy {
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Something on the way to a board failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// This machine lacks something that a device needs.
     #[error("{0} of the checks failed")]
     Doctor(usize),
@@ -202,6 +210,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Pull(args) => pull::run(args),
         Command::Teach(args) => teach::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Deploy(args) => deploy::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }

@@ -1,9 +1,10 @@
 //! Flags of the commands that are about a device.
 
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::Args;
-use offshoot_device::{ButtonsPart, LedPart, ScreenPart, Turn};
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
 
 use super::RunArgs;
 
@@ -66,6 +67,52 @@ pub struct PartsArgs {
     /// A light that is on while something is recognized: `gpio:CHIP:LINE[,active=low]`, or `none`.
     #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
     pub led: LedPart,
+}
+
+/// Arguments of `deploy`.
+///
+/// Prints, as a script for a shell, what copies the on-board program and a package to a board and makes
+/// a systemd service of them; with --run it is done. Lessons lie in /var/lib/offshoot.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// The board, as ssh knows it, such as pi@raspberrypi.local.
+    pub host: String,
+    /// Which board it is: a file of targets/boards.
+    #[arg(long, value_name = "NAME", default_value = "raspberry-pi-4")]
+    pub board: String,
+    /// Do it, with ssh and scp.
+    #[arg(long)]
+    pub run: bool,
+    /// The on-board program [default: what `targets/build.sh --board NAME --static` makes].
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+    /// The package [default: sprout, which is part of this program].
+    #[arg(long, value_name = "FILE")]
+    pub package: Option<PathBuf>,
+    /// The camera of the board.
+    #[arg(long, value_name = "DEVICE|sim|DIR|FILE.mjpeg", default_value = "/dev/video0")]
+    pub camera: CameraPart,
+    /// How far the camera's picture is to be turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub turn: Turn,
+    /// `oled` or `tft`, wired as the board's page says, or a screen as `teach` takes it.
+    #[arg(long, value_name = "oled|tft|SCREEN", default_value = "oled")]
+    pub screen: String,
+    /// How far the screen is turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub rotate: Turn,
+    /// `gpio:CHIP:LINE,LINE...` or `none` [default: those of the board's page].
+    #[arg(long, value_name = "gpio:CHIP:LINES|none")]
+    pub buttons: Option<ButtonsPart>,
+    /// A light: `gpio:CHIP:LINE[,active=low]`, or `none`.
+    #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
+    pub led: LedPart,
+    /// Names of the classes, in the order of their buttons.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Threads that share the network.
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub threads: NonZeroU8,
 }
 
 /// Arguments of `doctor`.

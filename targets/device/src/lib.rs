@@ -12,8 +12,9 @@
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
 //! Which of them a device has is typed as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
-//! [`LedPart`]), which also opens them. [`run`] steps until the end and shows what stops it;
-//! [`test_ui`] goes through the parts with the person who wired them.
+//! [`LedPart`]), which also opens them; a [`Bench`] is a device put together. [`run`] steps until the end and shows what stops it;
+//! [`test_ui`] goes through the parts with the person who wired them; [`checks`] says what a
+//! [`Machine`] lacks.
 //!
 //! After the first frames the loop itself allocates nothing; what a camera, a decoder or a terminal
 //! allocates is theirs.
@@ -21,16 +22,19 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bench;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 mod camera;
 #[cfg(target_os = "linux")]
 mod canvas;
+mod doctor;
 mod folder;
 #[cfg(target_os = "linux")]
 mod framebuffer;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod gpio;
 mod latest;
+mod machine;
 mod memory;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod oled;
@@ -54,14 +58,17 @@ mod tft;
 mod video;
 mod wiring;
 
+pub use bench::{Bench, BenchError};
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::{Camera, Mode, modes};
+pub use doctor::{Check, Outcome, checks};
 pub use folder::Folder;
 #[cfg(target_os = "linux")]
 pub use framebuffer::Framebuffer;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use gpio::{GpioLines, Pin, PinError};
 pub use latest::Latest;
+pub use machine::{Machine, Resident, Temperature, Throttle};
 pub use memory::{Memory, MemoryError};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use oled::Oled;

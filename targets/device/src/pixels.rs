@@ -1,5 +1,6 @@
 //! What cameras deliver, made red, green and blue.
 
+use std::fmt;
 use std::str::FromStr;
 
 use zune_jpeg::JpegDecoder;
@@ -61,6 +62,18 @@ impl Turn {
             Self::Half => (size, w * h - 1, -1, -w),
             Self::Left => (size, (w - 1) * h, -h, 1),
         }
+    }
+}
+
+impl fmt::Display for Turn {
+    /// In degrees.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "0",
+            Self::Right => "90",
+            Self::Half => "180",
+            Self::Left => "270",
+        })
     }
 }
 
