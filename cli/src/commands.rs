@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::Extractor;
-use offshoot_device::{ScriptError, SessionError, SourceError};
+use offshoot_device::{ScriptError, SessionError, SourceError, WebError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -132,8 +132,13 @@ pub enum CommandError {
     #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
     Camera(SourceError),
     /// There is no terminal to teach in.
-    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
+    #[error(
+        "{0}: give --script FILE and --screen png:DIR, or --web PORT and --screen none, or run it in a terminal"
+    )]
     Terminal(std::io::Error),
+    /// The page cannot be served.
+    #[error("--web {0}")]
+    Web(#[from] WebError),
     /// A device cannot go on.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -1,12 +1,16 @@
 //! `offshoot teach`.
 
+use std::env;
 use std::fs;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Buttons, Dark, Flow, Folder, FrameSource, Keyboard, Memory, NoLed, Pictures, Ports, Screen, Script,
-    Session, SessionError, Settings, Simulated, Terminal, limits,
+    Both, Buttons, Dark, Flow, Folder, FrameSource, Keyboard, Memory, NoButtons, NoLed, Page, Pictures,
+    Ports, Screen, Script, Session, SessionError, Settings, Simulated, Terminal, Visitors, WebOptions,
+    limits, serve,
 };
 
 use super::{CommandError, open_or_sprout};
@@ -32,15 +36,13 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     let mut session = Session::new(eyes, Some(memory), settings)?;
     // In this order, so that the terminal is whole again before anything is printed.
     {
-        let mut buttons: Box<dyn Buttons> = match script {
-            Some(script) => Box::new(script),
-            None => Box::new(Keyboard::new().map_err(CommandError::Terminal)?),
-        };
-        let mut screen: Box<dyn Screen> = match &args.screen {
-            ScreenArg::Terminal => Box::new(Terminal::new().map_err(CommandError::Terminal)?),
-            ScreenArg::Png(folder) => Box::new(Pictures::new(folder).map_err(SessionError::from)?),
-            ScreenArg::None => Box::new(Dark),
-        };
+        let web = args.web.map(page).transpose()?;
+        let url = web.as_ref().map(|(page, _)| page.url().to_string());
+        let mut buttons = buttons(args, script)?;
+        let mut screen = screen(args, url)?;
+        if let Some((page, visitors)) = web {
+            (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
+        }
         let mut ports =
             Ports { source: &mut *source, buttons: &mut *buttons, screen: &mut *screen, led: &mut NoLed };
         while session.step(&mut ports)? == Flow::Next {}
@@ -55,6 +57,31 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         println!("{} written", path.display());
     }
     Ok(())
+}
+
+/// The page; what is to be opened is printed before a screen takes the terminal.
+fn page(address: SocketAddr) -> Result<(Page, Visitors), CommandError> {
+    let token = env::var("OFFSHOOT_TOKEN").ok();
+    let (page, visitors) = serve(&WebOptions { address, token, has_next: true })?;
+    println!("open {}", page.url());
+    Ok((page, visitors))
+}
+
+fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {
+    Ok(match script {
+        Some(script) => Box::new(script),
+        // A service has a page and nobody at its keyboard.
+        None if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
+        None => Box::new(Keyboard::new().map_err(CommandError::Terminal)?),
+    })
+}
+
+fn screen(args: &TeachArgs, url: Option<String>) -> Result<Box<dyn Screen>, CommandError> {
+    Ok(match &args.screen {
+        ScreenArg::Terminal => Box::new(Terminal::new(url).map_err(CommandError::Terminal)?),
+        ScreenArg::Png(folder) => Box::new(Pictures::new(folder).map_err(SessionError::from)?),
+        ScreenArg::None => Box::new(Dark),
+    })
 }
 
 fn script(path: &Path) -> Result<Script, CommandError> {

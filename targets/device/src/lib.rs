@@ -7,19 +7,21 @@
 //! | Port | Real | Simulated |
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`] |
-//! | [`Buttons`] | `Keyboard` (feature `terminal`) | [`Script`] |
-//! | [`Screen`] | `Terminal` (feature `terminal`) | [`Pictures`] (PNG), [`Dark`] |
+//! | [`Buttons`] | `Keyboard` (feature `terminal`), `Visitors` (feature `web`) | [`Script`], [`NoButtons`] |
+//! | [`Screen`] | `Terminal` (feature `terminal`), `Page` (feature `web`) | [`Pictures`] (PNG), [`Dark`] |
 //! | [`Led`] | | [`NoLed`] |
 //!
 //! After the first frames the loop itself allocates nothing; what a camera, a decoder or a terminal
-//! allocates is theirs.
+//! allocates is theirs. So is what a page allocates while somebody looks at it.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod both;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 mod camera;
 mod folder;
+mod inside;
 mod latest;
 mod memory;
 mod panel;
@@ -33,16 +35,22 @@ mod simulated;
 mod smooth;
 #[cfg(feature = "terminal")]
 mod terminal;
+#[cfg(feature = "web")]
+mod web;
 
+pub use both::Both;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::{Camera, Mode, modes};
 pub use folder::Folder;
+pub use inside::{Inside, Times};
 pub use latest::Latest;
 pub use memory::{Memory, MemoryError};
 pub use panel::Panel;
 pub use pictures::Pictures;
 pub use pixels::{PixelError, Pixels, Raw, Turn};
-pub use ports::{Action, Buttons, Dark, FrameSource, Led, NoLed, Screen, ScreenError, SourceError};
+pub use ports::{
+    Action, Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
+};
 pub use script::{Script, ScriptError};
 pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, Settings, limits};
 pub use shot::Shot;
@@ -50,3 +58,5 @@ pub use simulated::Simulated;
 pub use smooth::Smooth;
 #[cfg(feature = "terminal")]
 pub use terminal::{Keyboard, Terminal};
+#[cfg(feature = "web")]
+pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve};

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::inside::Inside;
 use crate::pixels::PixelError;
 use crate::shot::Shot;
 
@@ -70,6 +71,10 @@ pub enum Action<'a> {
     Teach(usize),
     /// The last lesson was a mistake.
     Undo,
+    /// The newest lesson of this class was a mistake.
+    Forget(usize),
+    /// A class has this name from now on; it need not have been taught.
+    Rename(usize, &'a str),
     /// The simulated camera is to look at this, or at the next thing.
     Show(Option<&'a str>),
     /// What the head says about its own samples.
@@ -86,6 +91,16 @@ pub enum Action<'a> {
 pub trait Buttons {
     /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken.
     fn poll(&mut self) -> Option<Action<'_>>;
+}
+
+/// No buttons.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoButtons;
+
+impl Buttons for NoButtons {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        None
+    }
 }
 
 /// Why nothing can be shown.
@@ -105,6 +120,9 @@ pub trait Screen {
     /// # Errors
     /// A screen that is gone.
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError>;
+
+    /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
+    fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Inside<'_>) {}
 
     /// Keeps what it shows in a file, if it can.
     ///
