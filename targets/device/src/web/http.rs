@@ -210,11 +210,12 @@ fn read_head(stream: &TcpStream, limits: Limits, bytes: &mut Vec<u8>) -> io::Res
     }
     let due = Instant::now() + limits.patience;
     loop {
-        if let Some(end) = head_end(bytes) {
-            return Ok(Some(Ok((end, due))));
-        }
-        if bytes.len() > limits.head {
+        let end = head_end(bytes);
+        if end.unwrap_or(bytes.len()) > limits.head {
             return Ok(Some(Err(Refused::LongHead)));
+        }
+        if let Some(end) = end {
+            return Ok(Some(Ok((end, due))));
         }
         match read_to(stream, bytes, bytes.len() + 1, due) {
             Ok(()) => {}

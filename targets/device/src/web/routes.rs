@@ -66,8 +66,9 @@ fn pressed(shared: &Shared, press: Press) -> Response {
     match shared.press(press) {
         Ok(json) => Response::new(200, "application/json", json),
         Err(Unheeded::Busy) => Response::text(503, "too many presses wait: press again later"),
-        Err(Unheeded::Late) => {
-            Response::text(503, "the device is busy, perhaps waiting for its camera: press again")
+        Err(Unheeded::Late) => Response::text(503, "the device waits for its camera: press again later"),
+        Err(Unheeded::Taken) => {
+            Response::text(503, "the device waits for its camera: look before you press again")
         }
     }
 }

@@ -41,8 +41,10 @@ pub enum Extra {
 pub enum Unheeded {
     /// Too many wait.
     Busy,
-    /// The loop waits for something else, such as its camera.
+    /// The loop waits for something else, such as its camera; the press was withdrawn.
     Late,
+    /// The loop has it, and waits for something else.
+    Taken,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +131,9 @@ impl Shared {
         if board.shown >= number {
             return Ok(board.moment.clone());
         }
-        // Nobody expects it any more.
+        if board.taken >= number {
+            return Err(Unheeded::Taken);
+        }
         board.presses.retain(|(waiting, _)| *waiting != number);
         Err(Unheeded::Late)
     }

@@ -9,7 +9,7 @@ const PACE = 80;
 /** How long the device may be silent before the page says so. */
 const PATIENCE = 5000;
 
-const PARTS = { camera: 'Camera', eyes: 'Network', head: 'Head', screen: 'Screen' };
+const PARTS = { camera: 'Camera, waited for', eyes: 'Network', head: 'Answer or lesson', screen: 'Screen' };
 
 let moment = null;
 /** Number of the moment whose picture is shown, when that was, and how many come in a second. */
@@ -102,7 +102,7 @@ function lost(error) {
 
 /* ---- What a moment looks like. ---- */
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const lessons = (count) => (count === 1 ? '1 lesson' : `${count} lessons`);
 
 function text(element, value) {
@@ -172,13 +172,18 @@ function showHeat(heat, sides) {
   const small = new OffscreenCanvas(heat.width, heat.height);
   const inks = small.getContext('2d');
   const pixels = inks.createImageData(heat.width, heat.height);
-  heat.values.forEach((value, at) => pixels.data.set([255, Math.round(220 * value), 30, Math.round(200 * value)], 4 * at));
+  heat.values.forEach((value, at) => pixels.data.set([255, Math.round(210 * value), 20, Math.round(165 * value)], 4 * at));
   inks.putImageData(pixels, 0, 0);
   [canvas.width, canvas.height] = sides;
   const [left, top, width, height] = heat.part;
   const pen = canvas.getContext('2d');
   pen.imageSmoothingQuality = 'high';
-  pen.drawImage(small, left * sides[0], top * sides[1], width * sides[0], height * sides[1]);
+  const seen = [left * sides[0], top * sides[1], width * sides[0], height * sides[1]];
+  // What lies outside was not looked at.
+  pen.fillStyle = 'rgb(8 14 12 / 0.55)';
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.clearRect(...seen);
+  pen.drawImage(small, ...seen);
 }
 
 function showReport({ report, classes }) {
