@@ -14,7 +14,7 @@ use crate::preset::Preset;
 
 mod device;
 
-pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -62,6 +62,8 @@ pub enum Command {
     Teach(TeachArgs),
     /// Check what a device needs: camera, permissions, processor, memory, heat.
     Doctor(DoctorArgs),
+    /// Bring the on-board program, a package and a service to a board over ssh.
+    Deploy(DeployArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use offshoot::{Extractor, Memory, Options};
+use offshoot_device::{Machine, Resident, Temperature, Throttle};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
 
 use super::{CommandError, hex};
 use crate::args::BenchArgs;
 use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
-use crate::machine::{Machine, Resident, Temperature, Throttle};
 use crate::report::{bytes, millions, ms};
 
 /// What a small camera delivers.

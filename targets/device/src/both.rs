@@ -1,7 +1,7 @@
 //! Two screens at once, or two sets of buttons.
 
 use crate::inside::Inside;
-use crate::ports::{Action, Buttons, Screen, ScreenError};
+use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
 
 /// Two where one is asked for: both are shown, both can be pressed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +18,10 @@ impl<A: Screen, B: Screen> Screen for Both<A, B> {
         self.1.explain(moment, inside);
     }
 
+    fn stays(&self) -> bool {
+        self.0.stays() || self.1.stays()
+    }
+
     fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
         self.0.keep(name)?;
         self.1.keep(name)
@@ -28,6 +32,15 @@ impl<A: Buttons, B: Buttons> Buttons for Both<A, B> {
     /// The first one's presses come first.
     fn poll(&mut self) -> Option<Action<'_>> {
         self.0.poll().or_else(|| self.1.poll())
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.0.keys().into_iter().chain(self.1.keys()).collect()
+    }
+
+    fn hint(&self) -> String {
+        let first = self.0.hint();
+        if first.is_empty() { self.1.hint() } else { first }
     }
 }
 
@@ -40,6 +53,10 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
         (**self).explain(moment, inside);
     }
 
+    fn stays(&self) -> bool {
+        (**self).stays()
+    }
+
     fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
         (**self).keep(name)
     }
@@ -48,5 +65,13 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
 impl<B: Buttons + ?Sized> Buttons for Box<B> {
     fn poll(&mut self) -> Option<Action<'_>> {
         (**self).poll()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        (**self).keys()
+    }
+
+    fn hint(&self) -> String {
+        (**self).hint()
     }
 }

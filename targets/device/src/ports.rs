@@ -69,6 +69,10 @@ pub trait FrameSource {
 pub enum Action<'a> {
     /// This frame shows the class of that number, from 0.
     Teach(usize),
+    /// This frame shows the class that is chosen.
+    TeachChosen,
+    /// Choose the next class.
+    Choose,
     /// The last lesson was a mistake.
     Undo,
     /// The newest lesson of this class was a mistake.
@@ -87,10 +91,38 @@ pub enum Action<'a> {
     Quit,
 }
 
+/// Something to press, for a person who tests all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What to do, such as `press A`.
+    pub order: String,
+    /// What must come of it.
+    pub action: Action<'static>,
+}
+
+impl Key {
+    /// The keys of a keyboard that a test asks for, and of a script that takes its place.
+    pub(crate) fn typed() -> Vec<Self> {
+        let key = |order: &str, action| Self { order: order.to_string(), action };
+        vec![key("press 1", Action::Teach(0)), key("press 2", Action::Teach(1)), key("press u", Action::Undo)]
+    }
+}
+
 /// Buttons, keys, or a script that presses them.
 pub trait Buttons {
-    /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken.
+    /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken. A
+    /// lesson takes a frame as well: after it, what is told is for the next one.
     fn poll(&mut self) -> Option<Action<'_>>;
+
+    /// All there is to press; the first two also answer questions, with yes and no.
+    fn keys(&self) -> Vec<Key> {
+        Vec::new()
+    }
+
+    /// What can be pressed, in a few words for the foot of a screen.
+    fn hint(&self) -> String {
+        String::new()
+    }
 }
 
 /// No buttons.
@@ -123,6 +155,11 @@ pub trait Screen {
 
     /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
     fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Inside<'_>) {}
+
+    /// Whether it goes on showing the last moment after the program has ended.
+    fn stays(&self) -> bool {
+        true
+    }
 
     /// Keeps what it shows in a file, if it can.
     ///

@@ -56,7 +56,7 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
     browser.look((1280, 800), "light");
     browser.open(&device.url);
     browser.wait("document.querySelector('#link').dataset.is", "live");
-    browser.wait(&Browser::text("#label"), "Show a mug, hold 1");
+    browser.wait(&Browser::text("#label"), "Show a mug, hold Teach");
     photograph(&browser, "welcome");
 
     // A click is one lesson, however fast the camera is.

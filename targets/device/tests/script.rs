@@ -19,10 +19,12 @@ struct Log(Vec<String>);
 impl Screen for Log {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
         let state = match moment.state {
+            State::Welcome { class, button } => format!("show {class}, {button}"),
             State::Teaching { class, count, goal } => format!("teach {class} {count}/{goal}"),
             State::Answer { class, .. } => class.to_string(),
             State::Unknown => "?".to_string(),
-            State::Message(text) => format!("says {text}"),
+            State::Report { right, asked, advice } => format!("{right} of {asked} right, {advice}"),
+            State::Message(text) | State::Error(text) => format!("says {text}"),
         };
         let bars: Vec<String> =
             moment.classes.iter().map(|class| format!("{:.1}", 100.0 * class.probability)).collect();

@@ -107,7 +107,7 @@ fn what_is_pressed_is_taught_and_told() {
         let (status, body) = visitor.get(path);
         assert!(status == 200 && String::from_utf8(body).unwrap().contains(kind), "{path}");
     }
-    assert_eq!(visitor.moment("")["state"]["is"], "message");
+    assert_eq!(visitor.moment("")["state"]["is"], "welcome");
     for (class, name) in ["dark", "light"].into_iter().enumerate() {
         for lesson in 1..=3 {
             let moment = visitor.press(&format!("/teach/{class}"), "");
@@ -174,7 +174,7 @@ fn a_token_is_asked_for_where_others_can_connect() {
     let cookie = reply.headers()["set-cookie"].to_str().unwrap().to_string();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     visitor.cookie = cookie.split(';').next().unwrap().to_string();
-    assert_eq!(visitor.moment("")["state"]["is"], "message");
+    assert_eq!(visitor.moment("")["state"]["is"], "welcome");
     assert_eq!(visitor.press("/teach/0", "")["classes"][0]["lessons"], 1);
     visitor.cookie.push('0');
     assert_eq!(visitor.get("/moment").0, 403);

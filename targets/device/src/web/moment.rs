@@ -32,10 +32,13 @@ struct Moment<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 enum StateOf<'a> {
+    Welcome { class: &'a str },
     Teaching { class: &'a str, count: u32 },
     Answer { class: &'a str, confidence: f32 },
     Unknown,
+    Report { right: u32, asked: u32, advice: &'a str },
     Message { text: &'a str },
+    Error { text: &'a str },
 }
 
 #[derive(Debug, Serialize)]
@@ -97,7 +100,10 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wa
             State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
             State::Answer { class, confidence } => StateOf::Answer { class, confidence },
             State::Unknown => StateOf::Unknown,
+            State::Welcome { class, .. } => StateOf::Welcome { class },
+            State::Report { right, asked, advice } => StateOf::Report { right, asked, advice },
             State::Message(text) => StateOf::Message { text },
+            State::Error(text) => StateOf::Error { text },
         },
         classes: classes(screen, inside).collect(),
         has_room: inside.names().len() < MOST_CLASSES,

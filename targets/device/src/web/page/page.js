@@ -113,8 +113,9 @@ function show(next) {
   moment = next;
   const { state } = next;
   $('answer').dataset.is = state.is;
-  text($('label'), { answer: state.class, teaching: state.class, unknown: '?', message: state.text }[state.is]);
-  text($('sure'), { answer: () => percent(state.confidence), teaching: () => `${state.count} of ${next.goal}` }[state.is]?.() ?? '');
+  const [label, sure] = said(state, next.goal);
+  text($('label'), label);
+  text($('sure'), sure);
   text($('hint'), advice(next));
   $('next').hidden = !next.has_next;
   $('add').hidden = !next.has_room;
@@ -124,12 +125,24 @@ function show(next) {
   showTimes(next.times);
 }
 
+/** The large line, and what stands beside it. */
+function said(state, goal) {
+  switch (state.is) {
+    case 'welcome': return [`Show a ${state.class}, hold Teach`, ''];
+    case 'teaching': return [state.class, `${state.count} of ${goal}`];
+    case 'answer': return [state.class, percent(state.confidence)];
+    case 'unknown': return ['?', ''];
+    case 'report': return [`${state.right} of ${state.asked} right. ${state.advice.replaceAll('`', '')}`, ''];
+    default: return [state.text, ''];
+  }
+}
+
 /** What to do next: what a class that was begun still wants, else how to begin. */
 function advice({ classes, goal, state }) {
   const begun = classes.filter(({ lessons }) => lessons > 0);
   const short = begun.find(({ lessons }) => lessons < goal);
   if (short) return `${goal - short.lessons} more for ${short.name}`;
-  if (begun.length === 0) return 'Hold Teach while the camera looks at it';
+  if (begun.length === 0) return 'One lesson for each picture, as long as it is held';
   if (begun.length === 1) return 'Now show something else and teach another class';
   return state.is === 'unknown' ? 'Nothing it was taught' : 'Turn it, move it: it should stay sure';
 }
