@@ -91,6 +91,14 @@ pub enum CommandError {
         /// What is missing.
         what: String,
     },
+    /// A head decides by no sum over dimensions.
+    #[error("{path}: {what}; train another --head for --dimensions")]
+    Dimensions {
+        /// The head.
+        path: PathBuf,
+        /// Why not.
+        what: &'static str,
+    },
     /// A head or a package cannot be written as ONNX.
     #[error("{path}: {source}")]
     Export {
@@ -113,6 +121,12 @@ pub enum CommandError {
         drop: f64,
         /// As many were allowed.
         allowed: f64,
+    },
+    /// The gate is for pictures only.
+    #[error("{path}: takes text; --eval is for pictures: convert it, then `offshoot eval PACKAGE DATA`")]
+    TextGate {
+        /// The model.
+        path: PathBuf,
     },
     /// A file could not be read.
     #[error("{path}: {source}")]
@@ -219,6 +233,8 @@ fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, Co
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Said of the file that was asked for, not of the temporary one.
+    std::fs::metadata(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // Temporary files are private; the result is as any file the user makes.

@@ -7,7 +7,8 @@ use super::{CommandError, open_or_sprout};
 use crate::args::{DoctorArgs, RunArgs};
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
-    let extractor = open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN }, args.package.as_deref())?;
+    let extractor =
+        open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN, pin: false }, args.package.as_deref())?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();
