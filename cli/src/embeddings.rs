@@ -1,6 +1,6 @@
 //! The embeddings of a labelled folder, held as floats.
 
-use offshoot::{Embedding, Error, Extractor, Picture};
+use offshoot::{Embedding, Error, Extractor, Picture, View};
 
 use crate::data::{DataError, Sample};
 
@@ -31,9 +31,9 @@ impl Embeddings {
         })
     }
 
-    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of its mirror image.
+    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of these views of it.
     ///
-    /// One sample a picture, so that no sample is held out while its own mirror image is learned:
+    /// One sample a picture, so that no sample is held out while a view of it is learned:
     /// `augment.csv` beside `few_shot.csv` has what else was tried.
     ///
     /// # Errors
@@ -41,14 +41,35 @@ impl Embeddings {
     pub fn extract_augmented(
         extractor: &mut Extractor,
         samples: &[Sample],
+        views: &[View],
+        mut each: impl FnMut(),
+    ) -> Result<Self, DataError> {
+        let share = 1.0 / (1 + views.len()) as f32;
+        Self::with(extractor, samples, |extractor, picture| {
+            each();
+            let mut mean: Vec<f32> = extractor.embed(&picture.frame())?.iter().map(|x| share * x).collect();
+            for &view in views {
+                let picture = picture.seen(view);
+                let other = extractor.embed(&picture.frame())?;
+                mean.iter_mut().zip(other.iter()).for_each(|(mean, x)| *mean += share * x);
+            }
+            Ok(mean)
+        })
+    }
+
+    /// As [`Embeddings::extract`], of a view of each picture instead of the picture.
+    ///
+    /// # Errors
+    /// As [`Embeddings::extract`].
+    pub fn extract_view(
+        extractor: &mut Extractor,
+        samples: &[Sample],
+        view: View,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
         Self::with(extractor, samples, |extractor, picture| {
             each();
-            let own: Vec<f32> = extractor.embed(&picture.frame())?.iter().collect();
-            let mirrored = picture.mirrored();
-            let other = extractor.embed(&mirrored.frame())?;
-            Ok(own.iter().zip(other.iter()).map(|(a, b)| 0.5 * a + 0.5 * b).collect())
+            Ok(extractor.embed(&picture.seen(view).frame())?.iter().collect())
         })
     }
 

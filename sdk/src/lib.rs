@@ -49,4 +49,4 @@ pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
 pub use offshoot_engine::Isa;
 pub use options::Options;
 #[cfg(feature = "image")]
-pub use picture::Picture;
+pub use picture::{Picture, View};

@@ -2,15 +2,20 @@
 
 use std::time::Instant;
 
+use offshoot::View;
+
+use super::eval::check;
 use super::{CommandError, Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
+    let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let Embedded { data, extractor, train, val } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, args.augment)?;
-    check_count(args.shots, "--shots", &args.data)?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection, &views)?;
+    // Nothing has to be left to test on.
+    check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
     check_count(args.keep, "--keep", &args.data)?;
     let shots = args.shots.unwrap_or(usize::MAX);
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
