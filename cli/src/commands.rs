@@ -65,7 +65,7 @@ pub enum CommandError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The folder has too few pictures for what was asked.
+    /// The folder has too few pictures for what was asked, or more than can be kept.
     #[error("{path}: {what}")]
     TooFew {
         /// The folder.

@@ -185,6 +185,12 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     assert_eq!((&report["kind"], &report["asked"]), (&"ridge".into(), &20.into()), "{report}");
     let told = report["classes"].as_array().unwrap().iter().flat_map(|c| c["taken_for"].as_array().unwrap());
     assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
+    // A picture in the wrong folder is named.
+    pictures(&dir.join("mixed"), &OBJECTS, 8);
+    fs::copy(dir.join("mixed/key/7.png"), dir.join("mixed/mug/wrong.png")).unwrap();
+    let text = ok(dir, &["train", "s.offshoot", "mixed", "-o", "mixed.head"]);
+    let hint = text.lines().find(|line| line.ends_with("wrong.png"));
+    assert!(hint.is_some_and(|hint| hint.contains("of `mug` looks like `key`")), "{text}");
     let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
     assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
     refused(dir, &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"], &["--keep", "at least 1"]);
