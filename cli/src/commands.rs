@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use offshoot::Extractor;
-use offshoot_device::{BenchError, PartError, ScriptError};
+use offshoot::{Extractor, View};
+use offshoot_device::{BenchError, PartError, ScriptError, WebError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -67,7 +67,7 @@ pub enum CommandError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The folder has too few pictures for what was asked.
+    /// The folder has too few pictures for what was asked, or more than can be kept.
     #[error("{path}: {what}")]
     TooFew {
         /// The folder.
@@ -144,6 +144,9 @@ pub enum CommandError {
         /// The cause.
         source: ScriptError,
     },
+    /// The page cannot be served.
+    #[error("--web {0}")]
+    Web(#[from] WebError),
     /// A part of a device is not there.
     #[error(transparent)]
     Part(#[from] PartError),
@@ -279,21 +282,21 @@ struct Embedded {
     val: Embeddings,
 }
 
-/// `augment`: what is learned is seen from the mirror as well.
+/// What is learned is seen in these views as well.
 fn embed_data(
     run: &RunArgs,
     package: &Path,
     folder: &Path,
     selection: &Selection,
-    augment: bool,
+    views: &[View],
 ) -> Result<Embedded, CommandError> {
     let data = open_data(folder, selection)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
-    let train = match augment {
-        true => Embeddings::extract_augmented(&mut extractor, &data.train, each)?,
-        false => Embeddings::extract(&mut extractor, &data.train, each)?,
+    let train = match views {
+        [] => Embeddings::extract(&mut extractor, &data.train, each)?,
+        views => Embeddings::extract_augmented(&mut extractor, &data.train, views, each)?,
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();

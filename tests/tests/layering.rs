@@ -59,7 +59,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 12] = [
+const GUARDED: [(&str, &[&str]); 14] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
@@ -69,7 +69,9 @@ const GUARDED: [(&str, &[&str]); 12] = [
     ),
     ("crossterm", &["offshoot-device"]),
     ("embedded-hal", &["offshoot-device"]),
+    ("getrandom", &["offshoot-device"]),
     ("gpiocdev", &["offshoot-device"]),
+    ("httparse", &["offshoot-device"]),
     ("linux-embedded-hal", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),

@@ -1,10 +1,16 @@
 //! `offshoot teach`.
 
+use std::env;
 use std::fs;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use offshoot_device::{Bench, Buttons, ButtonsPart, CameraPart, Screen, ScreenPart, Script, Settings};
+use offshoot_device::{
+    Bench, Both, Buttons, ButtonsPart, CameraPart, NoButtons, Page, PartError, Screen, ScreenPart, Script,
+    Settings, Terminal, Visitors, WebOptions, serve,
+};
 
 use super::{CommandError, open_or_sprout};
 use crate::args::TeachArgs;
@@ -28,7 +34,12 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     let eyes = open_or_sprout(&args.run, args.package.as_deref())?;
     let head = {
         // In this order, so that the terminal is whole again before anything is printed.
-        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args)?);
+        let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
+        let url = web.as_ref().map(|(page, _)| page.url());
+        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, url)?);
+        if let Some((page, visitors)) = web {
+            (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
+        }
         bench.teach(eyes, &mut *buttons, &mut *screen)?
     };
     for (class, name) in head.classes() {
@@ -42,21 +53,39 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// The page; what is to be opened is printed before a screen takes the terminal.
+fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), CommandError> {
+    let token = env::var("OFFSHOOT_TOKEN").ok();
+    let options = WebOptions { address, token, has_next: *camera == CameraPart::Simulated };
+    let (page, visitors) = serve(&options)?;
+    println!("open {}", page.url());
+    Ok((page, visitors))
+}
+
 fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {
-    Ok(match script {
-        Some(script) => Box::new(script),
-        None => args.parts.buttons.as_ref().unwrap_or(&ButtonsPart::Keys).open()?,
+    Ok(match (script, &args.parts.buttons) {
+        (Some(script), _) => Box::new(script),
+        (None, Some(part)) => part.open()?,
+        // A service has a page and nobody at its keyboard.
+        (None, None) if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
+        (None, None) => ButtonsPart::Keys.open()?,
     })
 }
 
-fn screen(args: &TeachArgs) -> Result<Box<dyn Screen>, CommandError> {
-    Ok(args.parts.screen.as_ref().unwrap_or(&ScreenPart::Terminal).open(args.parts.rotate)?)
+/// `note` is what a terminal shows besides.
+fn screen(args: &TeachArgs, note: Option<&str>) -> Result<Box<dyn Screen>, CommandError> {
+    Ok(match (args.parts.screen.as_ref().unwrap_or(&ScreenPart::Terminal), note) {
+        (ScreenPart::Terminal, Some(note)) => {
+            Box::new(Terminal::new().map_err(PartError::terminal)?.with_note(note))
+        }
+        (part, _) => part.open(args.parts.rotate)?,
+    })
 }
 
 /// Goes through the parts and prints what came of each.
 fn test(args: &TeachArgs, bench: &Bench, script: Option<Script>) -> Result<(), CommandError> {
     let tested = {
-        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args)?);
+        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, None)?);
         bench.test(&mut *buttons, &mut *screen)?
     };
     tested.iter().for_each(|one| println!("{one}"));

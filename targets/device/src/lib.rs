@@ -7,8 +7,8 @@
 //! | Port | Real | Simulated |
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`], [`Video`] |
-//! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`) | [`Script`] |
-//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`) | [`Pictures`] (PNG), [`Dark`] |
+//! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors` (`web`) | [`Script`], [`NoButtons`] |
+//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Pictures`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
 //! Which of them a device has is typed as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
@@ -17,12 +17,13 @@
 //! [`Machine`] lacks.
 //!
 //! After the first frames the loop itself allocates nothing; what a camera, a decoder or a terminal
-//! allocates is theirs.
+//! allocates is theirs. So is what a page allocates while somebody looks at it.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod bench;
+mod both;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 mod camera;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,7 @@ mod folder;
 mod framebuffer;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod gpio;
+mod inside;
 mod latest;
 mod machine;
 mod memory;
@@ -56,9 +58,12 @@ mod testui;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod tft;
 mod video;
+#[cfg(feature = "web")]
+mod web;
 mod wiring;
 
 pub use bench::{Bench, BenchError};
+pub use both::Both;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::{Camera, Mode, modes};
 pub use doctor::{Check, Outcome, checks};
@@ -67,6 +72,7 @@ pub use folder::Folder;
 pub use framebuffer::Framebuffer;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use gpio::{GpioLines, Pin, PinError};
+pub use inside::{Inside, Times};
 pub use latest::Latest;
 pub use machine::{Machine, Resident, Temperature, Throttle};
 pub use memory::{Memory, MemoryError};
@@ -76,7 +82,9 @@ pub use panel::Panel;
 pub use parts::PartError;
 pub use pictures::Pictures;
 pub use pixels::{PixelError, Pixels, Raw, Turn};
-pub use ports::{Action, Buttons, Dark, FrameSource, Key, Led, NoLed, Screen, ScreenError, SourceError};
+pub use ports::{
+    Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
+};
 pub use presses::{Edge, Lines, Presses};
 pub use run::{run, show_end};
 pub use script::{Script, ScriptError};
@@ -90,4 +98,6 @@ pub use testui::{TestPorts, Tested, test_ui};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use tft::{Glass, Tft};
 pub use video::Video;
+#[cfg(feature = "web")]
+pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve};
 pub use wiring::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};

@@ -37,9 +37,9 @@ impl PartError {
         Self { part: part.to_string(), source, next }
     }
 
-    #[cfg(feature = "terminal")]
-    fn terminal(source: io::Error) -> Self {
-        let next = "give --script FILE and --screen png:DIR, or run it in a terminal";
+    /// There is no terminal.
+    pub fn terminal(source: io::Error) -> Self {
+        let next = "give --script FILE and --screen png:DIR, or --web PORT and --screen none, or run it in a terminal";
         Self { part: "terminal".to_string(), source, next }
     }
 }

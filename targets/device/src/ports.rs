@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::inside::Inside;
 use crate::pixels::PixelError;
 use crate::shot::Shot;
 
@@ -77,6 +78,10 @@ pub enum Action<'a> {
     Choose,
     /// The last lesson was a mistake.
     Undo,
+    /// The newest lesson of this class was a mistake.
+    Forget(usize),
+    /// A class has this name from now on; it need not have been taught.
+    Rename(usize, &'a str),
     /// The simulated camera is to look at this, or at the next thing.
     Show(Option<&'a str>),
     /// What the head says about its own samples.
@@ -150,6 +155,9 @@ pub trait Screen {
     /// # Errors
     /// A screen that is gone.
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError>;
+
+    /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
+    fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Inside<'_>) {}
 
     /// Whether it goes on showing the last moment after the program has ended.
     fn stays(&self) -> bool {

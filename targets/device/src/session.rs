@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offshoot::{Answer, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
-use offshoot_core::head::AskError;
+use offshoot::{Answer, ClassId, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
+use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
 
+use crate::inside::{Inside, Times};
 use crate::memory::{Memory, MemoryError};
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::shot::Shot;
@@ -20,7 +21,10 @@ pub const MOST_CLASSES: usize = 9;
 const SAMPLES: u16 = 180;
 
 /// Lessons of a class before it counts as taught.
-const GOAL: u32 = 5;
+pub(crate) const GOAL: u32 = 5;
+
+/// Classes that are offered where nobody named any.
+const FEWEST: usize = 2;
 
 /// Frames for which a lesson or a message stays on the screen.
 const LINGER: u32 = 4;
@@ -109,15 +113,6 @@ enum Mode {
     },
 }
 
-/// Where the time of a frame went.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    camera: Duration,
-    eyes: Duration,
-    head: Duration,
-    screen: Duration,
-}
-
 /// A device that is taught: see the [crate](crate).
 #[derive(Debug)]
 pub struct Session {
@@ -127,6 +122,8 @@ pub struct Session {
     settings: Settings,
     /// Classes that somebody named, or taught.
     named: usize,
+    /// The class of the last lesson, unless it was taken back.
+    newest: Option<usize>,
     shot: Shot,
     smooth: Smooth,
     /// Of each class the share of its samples that the last report found right.
@@ -159,7 +156,7 @@ impl Session {
             Some(head) => head,
             None => Head::new(HeadKind::Auto, &eyes, limits())?,
         };
-        head.set_when_full(WhenFull::Reservoir);
+        head.set_when_full(WhenFull::Herding);
         // What was taught keeps its names and its places.
         let taught: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
         settings.names.retain(|name| !taught.contains(name));
@@ -175,6 +172,7 @@ impl Session {
             memory,
             settings,
             named,
+            newest: None,
             shot: Shot::default(),
             smooth: Smooth::default(),
             shares: [0.0; MOST_CLASSES],
@@ -220,7 +218,9 @@ impl Session {
                     break;
                 }
                 Action::Choose => self.choose(),
-                Action::Undo => self.undo(),
+                Action::Undo => self.undo(None),
+                Action::Forget(class) => self.undo(Some(class)),
+                Action::Rename(class, name) => self.rename(class, name),
                 Action::Show(name) => {
                     ports.source.show(name);
                     // What is seen now has nothing to do with what was.
@@ -304,6 +304,7 @@ impl Session {
             return self.say(format_args!("not kept: {error}"));
         }
         self.smooth.reset();
+        (self.newest, self.named) = (Some(class), self.named.max(class + 1));
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
@@ -315,8 +316,20 @@ impl Session {
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
-    fn undo(&mut self) {
-        let Some(class) = self.head.undo() else { return self.say(format_args!("Nothing to undo")) };
+    /// Takes the last lesson back, or the last one of a class.
+    fn undo(&mut self, of: Option<usize>) {
+        let undone = match of {
+            Some(class) if self.newest != of => {
+                let of_class = |(_, (id, _)): &(usize, (ClassId, _))| id.index() == class;
+                let last = self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
+                last.and_then(|sample| self.head.remove_sample(sample).ok())
+            }
+            _ => self.head.undo(),
+        };
+        let Some(class) = undone else { return self.say(format_args!("Nothing to undo")) };
+        if of.is_none() || self.newest == of {
+            self.newest = None;
+        }
         self.smooth.reset();
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
             return self.say(format_args!("undone, but not kept: {error}"));
@@ -324,6 +337,30 @@ impl Session {
         let name = self.settings.names.get(class.index()).map_or("?", String::as_str);
         say(&mut self.text, format_args!("Forgot the last {name}"));
         (self.mode, self.left) = (Mode::Message, LINGER);
+    }
+
+    fn rename(&mut self, class: usize, name: &str) {
+        let Some(old) = self.settings.names.get(class) else { return };
+        if let Err(error) = check_name(name) {
+            return self.say(format_args!("{error}"));
+        }
+        if let Some(other) = self.settings.names.iter().position(|n| n == name).filter(|at| *at != class) {
+            return self.say(format_args!("{name} is class {} already", other + 1));
+        }
+        if let Some(id) = self.head.class_at(class) {
+            let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
+            let kept = renamed.and_then(|()| match &mut self.memory {
+                Some(memory) => memory.save(&self.head).map_err(|error| error.to_string()),
+                None => Ok(()),
+            });
+            if let Err(error) = kept {
+                // The old name was good before.
+                let _ = self.head.rename_class(id, old);
+                return self.say(format_args!("not renamed: {error}"));
+            }
+        }
+        self.settings.names[class] = name.to_string();
+        self.named = self.named.max(class + 1);
     }
 
     fn report(&mut self) {
@@ -394,7 +431,19 @@ impl Session {
             threshold: Some(self.settings.threshold),
             hint: &self.hint,
         };
-        Ok(screen.show(&moment)?)
+        screen.show(&moment)?;
+        let (likeliest, mean) = self.smooth.best();
+        screen.explain(
+            &moment,
+            &mut Inside {
+                eyes: &self.eyes,
+                head: &mut self.head,
+                names: &names[..self.named.max(FEWEST)],
+                likeliest: (mean > 0.0).then_some(likeliest),
+                times: self.times,
+            },
+        );
+        Ok(())
     }
 
     /// The next thing to do: what a class still wants, or what the keys do.

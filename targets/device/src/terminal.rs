@@ -154,6 +154,7 @@ pub struct Terminal<W: Write = Stdout> {
     buffer: Vec<u8>,
     /// Columns and rows; asked for anew each time if it is the real terminal.
     size: (u16, u16),
+    note: String,
     real: bool,
 }
 
@@ -169,14 +170,21 @@ impl Terminal<Stdout> {
         }
         restore_on_panic();
         execute!(out, EnterAlternateScreen, Hide, Clear(ClearType::All))?;
-        Ok(Self { out, buffer: Vec::new(), size: size()?, real: true })
+        Ok(Self { out, buffer: Vec::new(), size: size()?, note: String::new(), real: true })
     }
 }
 
 impl<W: Write> Terminal<W> {
     /// A screen of this many columns and rows that is written anywhere, such as to a file.
     pub fn to(out: W, size: (u16, u16)) -> Self {
-        Self { out, buffer: Vec::new(), size, real: false }
+        Self { out, buffer: Vec::new(), size, note: String::new(), real: false }
+    }
+
+    /// Shows this above its last row as well.
+    #[must_use]
+    pub fn with_note(mut self, note: &str) -> Self {
+        self.note = note.to_string();
+        self
     }
 
     fn paint(&mut self, moment: &offshoot_view::Screen<'_>) -> io::Result<()> {
@@ -215,6 +223,9 @@ impl<W: Write> Terminal<W> {
         queue!(out, SetForegroundColor(DIM))?;
         let fits = usize::from(columns.saturating_sub(2));
         write!(out, "{:.fits$}", moment.hint)?;
+        // The row above is free even where the picture is as high as it can be.
+        queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
+        write!(out, "{:.fits$}", self.note)?;
         queue!(out, ResetColor, EndSynchronizedUpdate)?;
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
