@@ -15,7 +15,7 @@ use crate::preset::Preset;
 mod device;
 mod train;
 
-pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
 pub use train::{TrainArgs, UnknownArg, ViewArg};
 
 /// Grow a new classifier on an old network.
@@ -64,6 +64,8 @@ pub enum Command {
     Teach(TeachArgs),
     /// Check what a device needs: camera, permissions, processor, memory, heat.
     Doctor(DoctorArgs),
+    /// Bring the on-board program, a package and a service to a board over ssh.
+    Deploy(DeployArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -76,20 +78,21 @@ pub struct ConvertArgs {
     /// The package to write [default: the model's name with .offshoot, in the current folder].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Folder of pictures like those the device will see; 50 to 500 are good.
+    /// Folder of pictures like those the device will see, of a language backbone a collection of texts
+    /// or a .txt file with a text a line; 50 to 500 are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// How these pictures lie in the folder [default: found out].
+    /// How these pictures or texts lie in the folder [default: found out].
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
-    /// What becomes of the pixels of a map.
+    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
     #[arg(long, value_enum, default_value_t = Pool::Avg)]
     pub pool: Pool,
     /// int8 for the engine, f32 for tract.
@@ -102,6 +105,12 @@ pub struct ConvertArgs {
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
+    /// Of a language backbone: its tokenizer.json or vocab.txt, which the package keeps.
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub tokens: Option<u16>,
     /// Read weights that the model keeps in files beside it.
     #[arg(long)]
     pub external_data: bool,
@@ -165,6 +174,9 @@ pub struct RunArgs {
     /// Threads that share an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
     pub threads: NonZeroU8,
+    /// Keep each of them on a core of its own, of those `taskset` leaves, the fastest first.
+    #[arg(long)]
+    pub pin: bool,
 }
 
 impl RunArgs {
@@ -178,7 +190,7 @@ impl RunArgs {
 
     /// What was asked for.
     pub fn options(&self) -> Options {
-        Options { threads: self.threads, ..Options::default() }
+        Options { threads: self.threads, pin: self.pin, ..Options::default() }
     }
 }
 
@@ -273,7 +285,7 @@ pub struct PredictArgs {
     pub package: PathBuf,
     /// A head taught on it.
     pub head: PathBuf,
-    /// Pictures.
+    /// Pictures; of a package that takes text .txt files.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Draw which parts of the picture speak for the answer and which against it (of one picture).

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::{Extractor, View};
-use offshoot_device::{ScriptError, SessionError, SourceError};
+use offshoot_device::{BenchError, PartError, ScriptError, WebError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
+use crate::deploy::StepError;
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
@@ -20,6 +21,7 @@ mod bench;
 mod cluster;
 mod convert;
 mod demo;
+mod deploy;
 mod doctor;
 mod embed;
 mod eval;
@@ -120,6 +122,12 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
+    /// The gate is for pictures only.
+    #[error("{path}: takes text; --eval is for pictures: convert it, then `offshoot eval PACKAGE DATA`")]
+    TextGate {
+        /// The model.
+        path: PathBuf,
+    },
     /// A file could not be read.
     #[error("{path}: {source}")]
     Read {
@@ -136,15 +144,24 @@ pub enum CommandError {
         /// The cause.
         source: ScriptError,
     },
-    /// A camera is not there or delivers nothing that can be read.
-    #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
-    Camera(SourceError),
-    /// There is no terminal to teach in.
-    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
-    Terminal(std::io::Error),
-    /// A device cannot go on.
+    /// The page cannot be served.
+    #[error("--web {0}")]
+    Web(#[from] WebError),
+    /// A part of a device is not there.
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Part(#[from] PartError),
+    /// A device cannot begin or go on.
+    #[error(transparent)]
+    Device(#[from] BenchError),
+    /// There is nothing to bring to a board, or no such board.
+    #[error("{what}")]
+    Deploy {
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Something on the way to a board failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// This machine lacks something that a device needs.
     #[error("{0} of the checks failed")]
     Doctor(usize),
@@ -196,6 +213,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Pull(args) => pull::run(args),
         Command::Teach(args) => teach::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Deploy(args) => deploy::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
-//! [`machine`], which [`doctor`] checks; [`mod@pull`] fetches what the [`catalog`] knows.
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
+//! what the [`catalog`] knows; [`deploy`] brings it all to a board.
 
 pub mod args;
 pub mod bench;
@@ -14,9 +14,11 @@ pub mod cluster;
 pub mod commands;
 pub mod confusion;
 pub mod convert;
+pub mod convert_text;
 pub mod cuts;
+pub mod cycles;
 pub mod data;
-pub mod doctor;
+pub mod deploy;
 pub mod embedding;
 pub mod embeddings;
 pub mod emit;
@@ -28,10 +30,10 @@ pub mod heatmap;
 pub mod histogram;
 pub mod import;
 pub mod ir;
-pub mod machine;
 pub mod packing;
 pub mod preset;
 pub mod pull;
 pub mod quantize;
 pub mod report;
 pub mod teach;
+pub mod tokenizer;

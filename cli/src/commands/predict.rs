@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
+use crate::data::{Place, Sample};
+use crate::embeddings::{of_text, tokenizer};
 use crate::heatmap;
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
@@ -16,9 +18,20 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let what = format!("--heatmap draws one picture, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
+    let tokenizer = tokenizer(&extractor)?;
     for path in &args.images {
-        let picture = Picture::open(path)?;
-        let embedding = extractor.embed(&picture.frame())?;
+        let sample = Sample { place: Place::File(path.clone()), class: 0 };
+        let (values, picture);
+        let embedding = match &tokenizer {
+            Some(tokenizer) => {
+                values = of_text(&mut extractor, tokenizer, &sample.text()?, || sample.name())?;
+                Embedding::Float(&values)
+            }
+            None => {
+                picture = sample.open()?;
+                extractor.embed(&picture.frame())?
+            }
+        };
         let seen = Seen::ask(&mut head, embedding)?;
         if args.json {
             println!("{}", seen.as_json(path, &head));
@@ -32,7 +45,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
             })?;
         }
         if let Some(out) = &args.heatmap {
-            draw(args, &extractor, &mut head, (&picture, &seen), out)?;
+            draw(args, &extractor, &mut head, (path, &seen), out)?;
         }
     }
     Ok(())
@@ -42,14 +55,14 @@ fn draw(
     args: &PredictArgs,
     extractor: &Extractor,
     head: &mut Head,
-    (picture, seen): (&Picture, &Seen),
+    (picture, seen): (&Path, &Seen),
     out: &Path,
 ) -> Result<(), CommandError> {
     let Some(found) = extractor.activations(head, seen.answer.class())? else {
         let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
-    let drawing = heatmap::draw(&extractor.package(), picture, &found, &seen.in_words(head));
+    let drawing = heatmap::draw(&extractor.package(), &Picture::open(picture)?, &found, &seen.in_words(head));
     write_file(out, &png(&drawing, out)?)
 }
 
