@@ -53,7 +53,8 @@ pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said:
     image::imageops::overlay(&mut drawing.0, &plain, 0, 0);
     for (x, y, pixel) in plain.enumerate_pixels() {
         let place = [(x, columns, found.width), (y, rows, found.height)];
-        let [across, down] = place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
+        let [across, down] =
+            place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
         let heat = if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
         drawing.0.put_pixel(columns + GAP + x, y, tinted(*pixel, heat));
     }
@@ -91,7 +92,10 @@ mod tests {
     #[test]
     fn what_speaks_for_is_warm_and_what_speaks_against_is_blue() {
         let [cold, none, warm] = [-1.0, 0.0, 1.0].map(|heat| tinted(Rgb([200, 100, 0]), heat).0);
-        assert!(warm[0] > warm[2] + 100 && cold[2] > cold[0] + 100 && none[0] == none[2], "{warm:?} {cold:?}");
+        assert!(
+            warm[0] > warm[2] + 100 && cold[2] > cold[0] + 100 && none[0] == none[2],
+            "{warm:?} {cold:?}"
+        );
     }
 
     #[test]

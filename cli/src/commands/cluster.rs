@@ -26,7 +26,11 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let files = pictures(&args.folder, usize::MAX)?;
     if args.groups == 0 || args.groups > files.len() {
-        let what = format!("{} pictures, -k {} groups; allowed are 1 to as many as pictures", files.len(), args.groups);
+        let what = format!(
+            "{} pictures, -k {} groups; allowed are 1 to as many as pictures",
+            files.len(),
+            args.groups
+        );
         return Err(CommandError::TooFew { path: args.folder.clone(), what });
     }
     let all = embed_pictures(&mut extractor, &files)?;
@@ -52,8 +56,10 @@ fn label(row: usize, group: &[usize]) -> String {
 fn sheet(files: &[PathBuf], groups: &[Vec<usize>]) -> Result<RgbImage, CommandError> {
     let row_height = LINE + SIDE + GAP;
     let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
-    let mut sheet =
-        Canvas::white((GAP + columns * (SIDE + GAP)).max(LEAST_WIDTH), GAP + groups.len() as u32 * row_height);
+    let mut sheet = Canvas::white(
+        (GAP + columns * (SIDE + GAP)).max(LEAST_WIDTH),
+        GAP + groups.len() as u32 * row_height,
+    );
     for (row, group) in groups.iter().enumerate() {
         let top = GAP + row as u32 * row_height;
         sheet.write(GAP, top, &label(row, group), [40; 3]);

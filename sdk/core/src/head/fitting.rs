@@ -129,8 +129,7 @@ impl Task<'_, '_> {
             return (expected, fit);
         }
         self.mark(EXPECTED);
-        let best =
-            (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
+        let best = (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
         if let Some(bit) = best.filter(|&bit| self.is_clear(1 << bit, EXPECTED)) {
             let recipe = Recipe::of(RIVALS[bit]);
             return (recipe, self.solve(&recipe));
