@@ -13,8 +13,10 @@ use crate::packing::parse_target;
 use crate::preset::Preset;
 
 mod device;
+mod train;
 
 pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
+pub use train::{TrainArgs, UnknownArg, ViewArg};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -208,57 +210,12 @@ pub struct EmbedArgs {
     /// The JSON file to write.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Embed the pictures as `train --augment` sees them.
+    #[arg(long, value_enum)]
+    pub view: Option<ViewArg>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Arguments of `train`.
-#[derive(Debug, Args)]
-pub struct TrainArgs {
-    /// The package.
-    pub package: PathBuf,
-    /// Folder per class, or a collection (see --format); of train/ and val/, train/ is learned and
-    /// val/ tested.
-    pub data: PathBuf,
-    /// What of it is taken.
-    #[command(flatten)]
-    pub selection: Selection,
-    /// The head file to write.
-    #[arg(short, long)]
-    pub output: PathBuf,
-    /// Kind of head: auto, ncm, softmax, ridge, slda or knn.
-    #[arg(long, default_value_t = HeadKind::Auto)]
-    pub head: HeadKind,
-    /// How the package is run.
-    #[command(flatten)]
-    pub run: RunArgs,
-    /// Whether the head says `unknown` to what is unlike all it was taught.
-    #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
-    pub unknown: UnknownArg,
-    /// Learn from this many pictures a class, drawn at random [default: all].
-    #[arg(long, value_name = "K")]
-    pub shots: Option<usize>,
-    /// Keep at most this many pictures a class in the head, those with the mean of all that were
-    /// learned; class means are of all [default: all].
-    #[arg(long, value_name = "N")]
-    pub keep: Option<usize>,
-    /// Seed of the draw.
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub seed: u64,
-    /// Learn the mean of each picture and its mirror image: twice the time, a little better where
-    /// left and right do not matter.
-    #[arg(long)]
-    pub augment: bool,
-}
-
-/// Whether there is an answer `unknown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum UnknownArg {
-    /// Where the threshold is follows from the samples.
-    Auto,
-    /// Everything is one of the classes.
-    Off,
 }
 
 /// Arguments of `report`.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use offshoot::Extractor;
+use offshoot::{Extractor, View};
 use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
@@ -67,7 +67,7 @@ pub enum CommandError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The folder has too few pictures for what was asked.
+    /// The folder has too few pictures for what was asked, or more than can be kept.
     #[error("{path}: {what}")]
     TooFew {
         /// The folder.
@@ -279,21 +279,21 @@ struct Embedded {
     val: Embeddings,
 }
 
-/// `augment`: what is learned is seen from the mirror as well.
+/// What is learned is seen in these views as well.
 fn embed_data(
     run: &RunArgs,
     package: &Path,
     folder: &Path,
     selection: &Selection,
-    augment: bool,
+    views: &[View],
 ) -> Result<Embedded, CommandError> {
     let data = open_data(folder, selection)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
-    let train = match augment {
-        true => Embeddings::extract_augmented(&mut extractor, &data.train, each)?,
-        false => Embeddings::extract(&mut extractor, &data.train, each)?,
+    let train = match views {
+        [] => Embeddings::extract(&mut extractor, &data.train, each)?,
+        views => Embeddings::extract_augmented(&mut extractor, &data.train, views, each)?,
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Embedding, Extractor, Picture};
+use offshoot::{Embedding, Extractor, Picture, View};
 
 use crate::data::{DataError, Sample};
 use crate::tokenizer::Tokenizer;
@@ -40,9 +40,9 @@ impl Embeddings {
         })
     }
 
-    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of its mirror image.
+    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of these views of it.
     ///
-    /// One sample a picture, so that no sample is held out while its own mirror image is learned:
+    /// One sample a picture, so that no sample is held out while a view of it is learned:
     /// `augment.csv` beside `few_shot.csv` has what else was tried.
     ///
     /// # Errors
@@ -50,14 +50,36 @@ impl Embeddings {
     pub fn extract_augmented(
         extractor: &mut Extractor,
         samples: &[Sample],
+        views: &[View],
+        mut each: impl FnMut(),
+    ) -> Result<Self, DataError> {
+        let share = 1.0 / (1 + views.len()) as f32;
+        Self::with(extractor, samples, |extractor, sample| {
+            each();
+            let picture = sample.open()?;
+            let mut mean = of_picture(extractor, &picture)?;
+            mean.iter_mut().for_each(|x| *x *= share);
+            for &view in views {
+                let other = of_picture(extractor, &picture.seen(view))?;
+                mean.iter_mut().zip(other).for_each(|(mean, x)| *mean += share * x);
+            }
+            Ok(mean)
+        })
+    }
+
+    /// As [`Embeddings::extract`], of a view of each picture instead of the picture.
+    ///
+    /// # Errors
+    /// As [`Embeddings::extract`].
+    pub fn extract_view(
+        extractor: &mut Extractor,
+        samples: &[Sample],
+        view: View,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
         Self::with(extractor, samples, |extractor, sample| {
             each();
-            let picture = sample.open()?;
-            let own = of_picture(extractor, &picture)?;
-            let other = of_picture(extractor, &picture.mirrored())?;
-            Ok(own.iter().zip(other).map(|(a, b)| 0.5 * a + 0.5 * b).collect())
+            of_picture(extractor, &sample.open()?.seen(view))
         })
     }
 

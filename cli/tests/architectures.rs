@@ -1,14 +1,14 @@
 //! Real exporter graphs of the architectures people bring, weights refilled where they came
 //! without; and the table in `models/README.md`.
 //!
-//! A few small ones by default; all of them with `OFFSHOOT_ALL=1`, which also writes the table.
-//! Wants `../shared`. In the order of the mission's list.
+//! A few small ones by default; all of them with `OFFSHOOT_ALL=1`, or those named in it with commas
+//! between; then their rows of the table are written anew. Wants `../shared`. In the order of the
+//! mission's list.
 
 mod common;
 #[path = "common/refill.rs"]
 mod refill;
 
-use std::fmt::Write;
 use std::path::Path;
 
 use offshoot::{Extractor, Package, Picture, Precision};
@@ -111,17 +111,22 @@ const PICTURES: usize = 8;
 #[test]
 fn every_architecture_converts() {
     let Some(shared) = common::shared("architectures") else { return };
-    let all = std::env::var_os("OFFSHOOT_ALL").is_some();
+    let asked = std::env::var("OFFSHOOT_ALL").ok();
+    let wanted = |name: &str, quick: bool| match asked.as_deref() {
+        None => quick,
+        Some("1") => true,
+        Some(names) => names.split(',').any(|n| n == name),
+    };
     let pictures = pictures(&shared);
-    let (mut table, mut wrong) = (String::from(HEAD), Vec::new());
-    for case in CASES.iter().filter(|case| all || case.quick) {
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for case in CASES.iter().filter(|case| wanted(case.name, case.quick)) {
         let (bytes, cut) = model(&shared, case);
         let [float, int8] = [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures));
         let golden = golden(&shared, case, &float);
         let (float, int8) = (float.report, int8.report);
         let row = row(case.name, &float, &int8, golden);
-        println!("{}", row.trim());
-        table += &row;
+        println!("{row}");
+        rows.push(row);
         let right = int8.cut == cut
             && int8.precision == case.precision
             && int8.cosine_mean >= case.cosine
@@ -133,9 +138,10 @@ fn every_architecture_converts() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    if all {
-        table.extend(TEXT.map(|name| text_row(&shared, name).0));
-        write_table(&table);
+    if asked.is_some() {
+        let text = TEXT.iter().filter(|name| wanted(name, false));
+        rows.extend(text.map(|name| text_row(&shared, name).0));
+        write_table(&rows);
     }
 }
 
@@ -144,7 +150,7 @@ fn language_backbones_convert() {
     let Some(shared) = common::shared("architectures") else { return };
     for name in TEXT {
         let (row, right) = text_row(&shared, name);
-        println!("{}", row.trim());
+        println!("{row}");
         assert!(right, "{row}");
     }
 }
@@ -246,7 +252,7 @@ const HEAD: &str = "\
 
 fn row(name: &str, float: &Report, int8: &Report, golden: Option<f64>) -> String {
     format!(
-        "| {name} | `{}`{} | {} | {:.0} | {} | {} | {:.4} | {:.4} | {} | {:.0e} | {} |\n",
+        "| {name} | `{}`{} | {} | {:.0} | {} | {} | {:.4} | {:.4} | {} | {:.0e} | {} |",
         int8.cut,
         if int8.pool.is_some() { ", pooled" } else { "" },
         int8.dim,
@@ -288,13 +294,20 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) ->
     convert(&source, pictures, &options, &mut |_, _| {}).unwrap()
 }
 
-/// Puts the table between its marks.
-fn write_table(table: &str) {
+/// Puts rows in the place of those of the same models, in the order of the cases.
+fn write_table(rows: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/README.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once("<!-- table -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end of table -->").unwrap();
-    let mut new = String::new();
-    write!(new, "{before}<!-- table -->\n{table}<!-- end of table -->{after}").unwrap();
-    std::fs::write(&path, new).unwrap();
+    let (old, after) = rest.split_once("<!-- end of table -->").unwrap();
+    let model = |row: &str| row.split('|').nth(1).unwrap_or_default().trim().to_string();
+    let mut table = String::from(HEAD);
+    for name in CASES.iter().map(|case| case.name).chain(TEXT) {
+        let new = rows.iter().map(String::as_str).find(|row| model(row) == name);
+        if let Some(row) = new.or_else(|| old.lines().find(|row| model(row) == name)) {
+            table += row;
+            table.push('\n');
+        }
+    }
+    std::fs::write(&path, format!("{before}<!-- table -->\n{table}<!-- end of table -->{after}")).unwrap();
 }

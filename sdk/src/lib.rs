@@ -51,4 +51,4 @@ pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::Isa;
 pub use options::Options;
 #[cfg(feature = "image")]
-pub use picture::Picture;
+pub use picture::{Picture, View};

@@ -15,9 +15,9 @@ pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, false)?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection, &[])?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
-    check(&args.data, &data.classes, &train, &val, shots, "lower --shots")?;
+    check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);
     let tested = if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
@@ -54,23 +54,23 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Every class needs its shots, and something to test on.
+/// Every class needs its shots, and one more where there is nothing else to test on.
 pub(super) fn check(
     folder: &Path,
     classes: &[String],
     train: &Embeddings,
-    val: &Embeddings,
+    has_rest: bool,
     shots: Option<usize>,
     hint: &str,
 ) -> Result<(), CommandError> {
     check_count(shots, "--shots", folder)?;
     let Some(shots) = shots else { return Ok(()) };
-    let too_few = |what| Err(CommandError::TooFew { path: folder.to_path_buf(), what });
+    let need = shots.saturating_add(usize::from(!has_rest));
     for (class, name) in classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
-        let need = shots + usize::from(val.is_empty());
         if have < need {
-            return too_few(format!("class `{name}` has {have} pictures, {need} are needed; {hint}"));
+            let what = format!("class `{name}` has {have} pictures, {need} are needed; {hint}");
+            return Err(CommandError::TooFew { path: folder.to_path_buf(), what });
         }
     }
     Ok(())

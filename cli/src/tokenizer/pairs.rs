@@ -49,7 +49,7 @@ impl Pairs {
         let end = ids.len() + room;
         let spaced;
         let mut rest = text;
-        if self.space_before && !text.starts_with(char::is_whitespace) {
+        if self.space_before && !text.is_empty() && !text.starts_with(' ') {
             spaced = format!(" {text}");
             rest = &spaced;
         }
@@ -115,7 +115,7 @@ impl Kind {
 
 /// The letter that stands for each byte in vocabularies: itself where it can be printed, others from
 /// U+0100 on.
-fn letters() -> Vec<char> {
+pub(super) fn letters() -> Vec<char> {
     let printed = |b: u8| matches!(b, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let mut others = (0x100u32..).filter_map(char::from_u32);
     (0..=255).filter_map(|b| if printed(b) { Some(char::from(b)) } else { others.next() }).collect()

@@ -21,7 +21,7 @@ usage:
         [--head auto|ncm|softmax|ridge|slda|knn]  kind of a new head (auto)
   offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
-  offshoot-board doctor PACKAGE                   what this board lacks, and the command that mends it
+  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
   offshoot-board run PACKAGE                      look, be taught with buttons, answer on a screen
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]

@@ -41,6 +41,9 @@ pub enum SourceError {
         /// Its formats.
         found: String,
     },
+    /// The thread that reads a camera has ended by a fault in the program.
+    #[error("the camera's reader has ended by a fault in the program; start it again")]
+    Ended,
     /// No frame came in time.
     #[error("no frame for {0} seconds")]
     Silent(u64),

@@ -111,10 +111,10 @@ impl<L: Lines> Presses<L> {
                 self.change(edge.line, edge.down, Some(edge.at));
             }
         }
-        for line in 0..self.presses.len() {
+        for (line, has_moved) in moved.into_iter().enumerate().take(self.presses.len()) {
             // Changes that were lost, or were taken for bounce: what counts is where the button
             // came to rest.
-            if !moved[line] && self.lines.is_down(line)? != self.presses[line].down {
+            if !has_moved && self.lines.is_down(line)? != self.presses[line].down {
                 self.change(line, !self.presses[line].down, None);
             }
         }

@@ -156,7 +156,7 @@ impl Session {
             Some(head) => head,
             None => Head::new(HeadKind::Auto, &eyes, limits())?,
         };
-        head.set_when_full(WhenFull::Reservoir);
+        head.set_when_full(WhenFull::Herding);
         // What was taught keeps its names and its places.
         let taught: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
         settings.names.retain(|name| !taught.contains(name));

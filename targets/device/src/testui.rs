@@ -141,7 +141,7 @@ impl TestUi<'_, '_> {
     fn wait(&mut self, start: Instant, asked: usize) -> Wait {
         for look in 0_u32.. {
             if let Some(led) = &mut self.parts.led {
-                led.set(look / BLINK % 2 == 0);
+                led.set((look / BLINK).is_multiple_of(2));
             }
             let mut is_held = false;
             while let Some(action) = self.parts.buttons.poll() {

@@ -143,6 +143,27 @@ fn what_is_taught_is_answered_and_loaded_again() {
     assert_eq!(head.map(|head| head.sample_count()), Some(9), "the undo is kept as well");
 }
 
+/// Beyond what the head has room for, every lesson still counts and is still kept.
+#[test]
+fn a_full_head_goes_on_learning() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let room = usize::from(limits().samples);
+    for lesson in 0..room + 8 {
+        let class = lesson % 2;
+        bench.step(&mut session, &[SHOW[class]]);
+        let said = bench.step(&mut session, &[Action::Teach(class)]);
+        assert!(said.starts_with(&format!("teach {}", ["dark", "light"][class])), "{lesson}: {said}");
+    }
+    let shown = |head: &offshoot::Head| head.classes().map(|(id, _)| head.shown_of(id)).sum::<u32>() as usize;
+    assert_eq!((session.head().sample_count(), shown(session.head())), (room, room + 8));
+    drop(session);
+    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    assert_eq!(head.map(|head| shown(&head)), Some(room + 8), "the last lesson was kept");
+}
+
 #[test]
 fn an_unplugged_camera_is_told_of_and_survived() {
     let mut bench = Bench::default();
@@ -218,4 +239,29 @@ fn buttons_without_a_class_and_empty_undos_do_no_harm() {
     assert!(bench.step(&mut session, &[Action::Undo]).starts_with("says Nothing to undo"));
     bench.step(&mut session, &[Action::Report, Action::Times]);
     assert_eq!(session.head().sample_count(), 0);
+}
+
+#[test]
+fn new_names_are_kept_and_one_class_is_undone_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    for (class, show) in SHOW.into_iter().enumerate() {
+        bench.step(&mut session, &[show]);
+        (0..3).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(class)])));
+    }
+    bench.step(&mut session, &[Action::Rename(0, "night")]);
+    assert!(bench.step(&mut session, &[Action::Rename(1, "night")]).starts_with("says night is class 1"));
+    assert!(bench.step(&mut session, &[Action::Rename(1, "")]).starts_with("says "));
+    bench.step(&mut session, &[Action::Rename(usize::MAX, "x")]);
+    // Not the last lesson of all, then that one, then none of a class that has none.
+    assert!(bench.step(&mut session, &[Action::Forget(0)]).starts_with("says Forgot the last night"));
+    assert!(bench.step(&mut session, &[Action::Forget(1)]).starts_with("says Forgot the last light"));
+    assert!(bench.step(&mut session, &[Action::Forget(2)]).starts_with("says Nothing to undo"));
+    drop(session);
+    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let head = head.unwrap();
+    let kept: Vec<_> = head.classes().map(|(id, name)| (name, head.samples_of(id))).collect();
+    assert_eq!(kept, [("night", 2), ("light", 2)]);
 }
