@@ -201,7 +201,7 @@ function showHeat(heat, sides) {
   pen.drawImage(small, ...seen);
 }
 
-function showReport({ report, classes }) {
+function showReport({ report, classes, goal }) {
   if (!report || report.asked === 0) {
     text($('report-text'), report ? 'Too few lessons to ask about any.' : 'Nothing was taught yet.');
     $('advice').replaceChildren();
@@ -209,7 +209,8 @@ function showReport({ report, classes }) {
     return;
   }
   text($('report-text'), `${report.right} of ${report.asked} lessons are answered rightly when held out. `
-    + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`);
+    + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`
+    + (classes.some(({ lessons }) => lessons > 0 && lessons < goal) ? ' So few lessons say little.' : ''));
   $('advice').replaceChildren(...report.advice.map((line) => Object.assign(document.createElement('li'), { textContent: line.replaceAll('`', '') })));
   const names = classes.slice(0, report.confusion.length).map(({ name }) => name);
   const cell = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
