@@ -26,6 +26,7 @@ pub mod heatmap;
 pub mod histogram;
 pub mod import;
 pub mod ir;
+pub mod isolate;
 pub mod machine;
 pub mod packing;
 pub mod preset;

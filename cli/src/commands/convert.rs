@@ -19,7 +19,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     if args.target.is_some() && args.precision == PrecisionArg::F32 {
         return Err(PackingError::Float.into());
     }
-    let source = Source::open(&args.model)?.with_external_data(args.external_data);
+    let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
         cuts: args.cut.clone(),
