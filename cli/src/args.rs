@@ -13,6 +13,7 @@ use crate::packing::parse_target;
 use crate::preset::Preset;
 
 mod device;
+mod model;
 
 pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
 
@@ -20,6 +21,9 @@ pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
 #[derive(Debug, Parser)]
 #[command(name = "offshoot", version, about, propagate_version = true)]
 pub struct Cli {
+    /// Do the work as the child of the process with this id (see `isolate`).
+    #[arg(long, hide = true, value_name = "PARENT")]
+    pub inside: Option<u32>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -152,6 +156,9 @@ pub struct InspectArgs {
     /// List every layer; of a model every place to cut.
     #[arg(long)]
     pub layers: bool,
+    /// Read weights that the model keeps in files beside it.
+    #[arg(long)]
+    pub external_data: bool,
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,

@@ -13,6 +13,7 @@ use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
+use crate::isolate::IsolateError;
 use crate::packing::PackingError;
 use crate::pull::{PullError, hex};
 
@@ -42,6 +43,9 @@ pub enum CommandError {
     /// A model was not converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
+    /// The process that worked on a model did not end by itself.
+    #[error(transparent)]
+    Isolate(#[from] IsolateError),
     /// A package was not packed.
     #[error(transparent)]
     Packing(#[from] PackingError),

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tract_onnx::pb::{GraphProto, ModelProto};
@@ -28,9 +29,9 @@ mod part;
 mod unsupported;
 mod walk;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, FloatNode};
 pub use cut::Cut;
-pub use unsupported::Unsupported;
+pub use unsupported::{Table, Unsupported};
 
 /// Why a model cannot be imported.
 #[derive(Debug, Error)]
@@ -220,8 +221,7 @@ impl Source {
     /// Bytes that are not ONNX, or a model with something out of its range.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
         let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
-        let proto =
-            onnx().proto_model_for_read(&mut &*bytes).map_err(|e| not_onnx(e.root_cause().to_string()))?;
+        let proto = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
         match &proto.graph {
             Some(graph) if !graph.node.is_empty() => {}
             _ => return Err(not_onnx("it holds no graph".to_string())),

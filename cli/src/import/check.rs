@@ -112,7 +112,7 @@ fn shape_of_node(node: &NodeProto) -> Result<(), Refused> {
 fn wiring(graph: &GraphProto) -> Result<(), Refused> {
     let mut givers: HashMap<&str, Option<usize>> = HashMap::new();
     let given = graph.initializer.iter().map(|t| &t.name).chain(graph.input.iter().map(|i| &i.name));
-    given.for_each(|name| drop(givers.insert(name, None)));
+    givers.extend(given.map(|name| (name.as_str(), None)));
     for (at, node) in graph.node.iter().enumerate() {
         for output in node.output.iter().filter(|o| !o.is_empty()) {
             if givers.insert(output, Some(at)).is_some() {
@@ -141,7 +141,10 @@ fn wiring(graph: &GraphProto) -> Result<(), Refused> {
                 Some(None) => {}
                 // A subgraph reads what is around it; the node that holds it is refused by its name.
                 None => {
-                    return Err(Refused::node(node, format!("reads `{}`, which nothing gives", shown(input))));
+                    return Err(Refused::node(
+                        node,
+                        format!("reads `{}`, which nothing gives", shown(input)),
+                    ));
                 }
             }
         }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use tract_onnx::pb::GraphProto;
+
 use super::{Imported, Source, part};
-use crate::ir::LayerId;
+use crate::ir::{LayerId, Model};
 use crate::{fold, quantize};
 
 /// A node that keeps to floats.
@@ -40,11 +42,10 @@ impl Coverage {
         let mut model = imported.model.clone();
         fold::fold(&mut model);
         let codes = quantize::in_codes(&model);
-        let layers: HashMap<&str, LayerId> =
-            model.layers.iter().enumerate().skip(1).map(|(id, layer)| (layer.name.as_str(), id)).collect();
+        let layers = layers_by_node(graph, &model);
         let mut coverage = Self::default();
-        for ((node, needed), depends) in graph.node.iter().zip(needed).zip(depends) {
-            let layer = node.output.iter().find_map(|output| layers.get(output.as_str()));
+        for (at, node) in graph.node.iter().enumerate() {
+            let (needed, depends, layer) = (needed[at], depends[at], layers.get(&at));
             match layer {
                 _ if !needed => coverage.left_out += 1,
                 _ if !depends => coverage.constant += 1,
@@ -63,4 +64,23 @@ impl Coverage {
     pub fn nodes(&self) -> usize {
         self.int8 + self.float.len() + self.fused + self.constant + self.left_out
     }
+}
+
+/// The layer that a node of the file became. tract adds a suffix to the names of those that it makes
+/// of one, and so does the walk.
+fn layers_by_node(graph: &GraphProto, model: &Model) -> HashMap<usize, LayerId> {
+    let givers = part::givers(graph);
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    names.extend(graph.node.iter().enumerate().map(|(at, node)| (node.name.as_str(), at)));
+    names.extend(givers.iter().map(|(name, at)| (*name, *at)));
+    let mut found = HashMap::new();
+    let layers = || model.layers.iter().enumerate().skip(1);
+    found.extend(layers().filter_map(|(id, layer)| Some((*givers.get(layer.name.as_str())?, id))));
+    for (id, layer) in layers() {
+        let stems = layer.name.rmatch_indices('.').map(|(dot, _)| &layer.name[..dot]);
+        if let Some(&at) = stems.filter_map(|stem| names.get(stem)).next() {
+            found.entry(at).or_insert(id);
+        }
+    }
+    found
 }

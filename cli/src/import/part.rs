@@ -7,14 +7,8 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 /// Which node gives each tensor.
 pub(super) fn givers(graph: &GraphProto) -> HashMap<&str, usize> {
     let outputs =
-        |(at, node): (usize, &NodeProto)| node.output.iter().map(move |o| (o.as_str(), at)).collect();
-    graph
-        .node
-        .iter()
-        .enumerate()
-        .flat_map(outputs as fn(_) -> Vec<_>)
-        .filter(|(name, _)| !name.is_empty())
-        .collect()
+        graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o, at)));
+    outputs.filter(|(name, _)| !name.is_empty()).map(|(name, at)| (name.as_str(), at)).collect()
 }
 
 /// Which nodes some tensors need.

@@ -96,9 +96,9 @@ fn stated_shape(graph: &GraphProto, tensor: &str) -> Option<String> {
 /// Nodes shown; nobody reads on.
 const SHOWN: usize = 20;
 
-/// The table.
+/// Nodes as a table: each with its operation, its shape, and what can be done.
 #[derive(Debug)]
-pub(crate) struct Table<'u>(pub &'u [Unsupported]);
+pub struct Table<'u>(pub &'u [Unsupported]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
