@@ -12,9 +12,11 @@ use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
+mod cuts;
 mod device;
 mod model;
 
+pub use cuts::{BudgetArgs, CutsArgs};
 pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
 
 /// Grow a new classifier on an old network.
@@ -36,6 +38,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Print what is in a package, or where a model can be cut.
     Inspect(InspectArgs),
+    /// Compare the places where a model can be cut: size, time, memory, few-shot accuracy.
+    Cuts(CutsArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     Verify(PackageArgs),
     /// Write the embeddings of a folder of pictures for a notebook, as .npz or JSON.

@@ -20,6 +20,7 @@ use crate::pull::{PullError, hex};
 mod bench;
 mod cluster;
 mod convert;
+mod cuts;
 mod demo;
 mod doctor;
 mod embed;
@@ -101,6 +102,14 @@ pub enum CommandError {
         /// The cause.
         source: ExportError,
     },
+    /// No place to cut is cheap enough.
+    #[error("{path}: no cut is within the budget; {what}")]
+    Budget {
+        /// The model.
+        path: PathBuf,
+        /// What there is.
+        what: String,
+    },
     /// The package loses more than was allowed.
     #[error(
         "{path}: {drop:.2} points of accuracy lost on {data}, allowed are {allowed}; nothing was written. \
@@ -162,7 +171,7 @@ impl CommandError {
     /// 1 where a check failed, 2 where the input or the usage is at fault, 3 where too much is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Verify { .. } | Self::Doctor(_) => 1,
+            Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } => 1,
             Self::Drop { .. } => 3,
             _ => 2,
         }
@@ -177,6 +186,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Cuts(args) => cuts::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Train(args) => train::run(args),

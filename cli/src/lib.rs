@@ -11,6 +11,7 @@ pub mod calibrate;
 pub mod catalog;
 pub mod cluster;
 pub mod commands;
+pub mod compare;
 pub mod convert;
 pub mod cuts;
 pub mod data;

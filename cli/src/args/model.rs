@@ -10,6 +10,7 @@ impl Command {
         match self {
             Self::Convert(args) => Some(&args.model),
             Self::Inspect(args) if args.is_model() => Some(&args.package),
+            Self::Cuts(args) => Some(&args.model),
             Self::Bench(args) => args.compare.as_deref(),
             _ => None,
         }
