@@ -16,7 +16,7 @@ mod cuts;
 mod device;
 mod model;
 
-pub use cuts::{BudgetArgs, CutsArgs};
+pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
 
 /// Grow a new classifier on an old network.
@@ -134,6 +134,9 @@ pub struct ConvertArgs {
     /// points of a hundred.
     #[arg(long, value_name = "POINTS", requires = "eval", value_parser = parse_points)]
     pub max_drop: Option<f64>,
+    /// What the device has.
+    #[command(flatten)]
+    pub budget: ConvertBudgetArgs,
 }
 
 /// Precision of the package.
@@ -207,6 +210,9 @@ pub struct EmbedArgs {
     /// The JSON file to write.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Bring each embedding to length 1 (L2 norm).
+    #[arg(long)]
+    pub l2: bool,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,

@@ -168,11 +168,11 @@ impl Comparison<'_> {
         progress("import", 0.0);
         let automatic = self.convert(Vec::new(), self.options.wishes.clone())?;
         let wishes = wishes_of(&automatic)?;
-        let size = self.options.size;
-        let imported = quietly(|| self.source.import(&[], size, Pool::None))
+        let own = &automatic.report.cut;
+        let (names, size) = (own.split(',').collect::<Vec<_>>(), self.options.size);
+        let imported = quietly(|| self.source.import(&names, size, Pool::None))
             .unwrap_or_else(|panic| Err(self.source.analyse(panic)))?;
         let all = candidates(&imported.model, |name| self.source.has_tensor(name));
-        let own = &automatic.report.cut;
         let known = all.iter().find(|c| c.name == *own).cloned();
         let others = last_of_each_shape(&all).into_iter().filter(|c| c.name != *own).collect();
         let places = thin(others, self.most.saturating_sub(1));
@@ -330,8 +330,12 @@ mod tests {
 
     #[test]
     fn places_that_cost_alike_are_thinned() {
-        let place =
-            |macs| Candidate { name: macs.to_string(), shape: Shape::new(1, 1, 8).unwrap(), macs, bytes: 0 };
+        let place = |macs: u64| Candidate {
+            name: macs.to_string(),
+            shape: Shape::new(1, 1, 8).unwrap(),
+            macs,
+            bytes: 0,
+        };
         let left = thin([1, 2, 10, 11, 40, 41].map(place).to_vec(), 4);
         assert_eq!(left.iter().map(|c| c.macs).collect::<Vec<_>>(), [1, 2, 11, 41]);
         assert_eq!(thin([1, 2].map(place).to_vec(), 0).len(), 1);

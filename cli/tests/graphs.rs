@@ -14,7 +14,7 @@ use offshoot_cli::import::{Coverage, ImportError, Source};
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
-use tract_onnx::pb::{ModelProto, StringStringEntryProto};
+use tract_onnx::pb::ModelProto;
 
 fn converted(model: &ModelProto, float: bool) -> Result<Converted, ConvertError> {
     converted_with(model, Options { float, ..Options::default() })
@@ -269,33 +269,4 @@ fn every_node_is_counted_once() {
     assert_eq!((coverage.int8, coverage.constant, coverage.left_out), (3, 1, 1), "{coverage:?}");
     let floats: Vec<&str> = coverage.float.iter().map(|node| &*node.operation).collect();
     assert_eq!(floats, ["Softmax", "GlobalAveragePool"]);
-}
-
-#[test]
-fn weights_in_other_files_are_read_only_when_asked_for() {
-    let mut graph = Graph::new(&[1, 3, 12, 16]);
-    graph.weights("w", &[8, 3, 3, 3]).node("Conv", "conv", &["x", "w"], &[]);
-    let mut model = graph.model(13);
-    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
-    let data = std::mem::take(&mut tensor.raw_data);
-    tensor.data_location = Some(1);
-    let entry = |location: &str| StringStringEntryProto { key: "location".into(), value: location.into() };
-    tensor.external_data.push(entry("weights.bin"));
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("weights.bin"), data).unwrap();
-    let path = dir.path().join("graph.onnx");
-    let open = |model: &ModelProto, allowed| {
-        std::fs::write(&path, model.encode_to_vec()).unwrap();
-        Source::open(&path)?.with_external_data(allowed)?.import(&[], None, Pool::None)
-    };
-    let refused = open(&model, false).unwrap_err();
-    assert!(
-        matches!(&refused, ImportError::ExternalData { tensors: 1, first, .. } if first == "weights.bin")
-    );
-    assert_eq!(open(&model, true).unwrap().model.layers.len(), 2);
-    // Never from outside the model's folder.
-    for outside in ["../weights.bin", "/etc/passwd"] {
-        model.graph.as_mut().unwrap().initializer[0].external_data = vec![entry(outside)];
-        assert!(matches!(open(&model, true).unwrap_err(), ImportError::ExternalFile { .. }));
-    }
 }

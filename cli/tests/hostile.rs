@@ -419,12 +419,12 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
     let count = asked().unwrap_or(7);
     for (name, bytes) in backbones() {
         let mutants = Mutants::of(bytes);
-        let (mut converted, mut refused, mut ended, mut slowest) = (0, 0, 0, Duration::ZERO);
+        let (mut converted, mut refused, mut ended, mut slowest) = (0, 0, 0, (Duration::ZERO, 0));
         for seed in 0..count {
             fs::write(dir.path().join("bad.onnx"), mutants.make(seed)).unwrap();
             let (output, time) = convert(dir.path(), &[]);
             let context = format!("{name} {seed}: {}", String::from_utf8_lossy(&output.stderr));
-            slowest = slowest.max(time);
+            slowest = slowest.max((time, seed));
             let package = dir.path().join("out.offshoot");
             match output.status.code() {
                 Some(0) => {
@@ -447,8 +447,9 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
         }
         println!(
             "{name}: {converted} converted, {refused} refused, {ended} of these by the end of the child; \
-             slowest {:.1} s",
-            slowest.as_secs_f64()
+             slowest {:.1} s, number {}",
+            slowest.0.as_secs_f64(),
+            slowest.1
         );
     }
 }

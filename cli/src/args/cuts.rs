@@ -91,6 +91,26 @@ impl BudgetArgs {
     }
 }
 
+/// The same of `convert`, which then takes the best cut within it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ConvertBudgetArgs {
+    /// Take the most accurate cut on --eval whose extraction takes at most so many milliseconds on
+    /// this machine (see `cuts`).
+    #[arg(long, value_name = "MS", requires = "eval", conflicts_with = "cut", value_parser = parse_ms)]
+    pub budget_ms: Option<f64>,
+    /// The same for bytes of memory.
+    #[arg(long, value_name = "BYTES", requires = "eval", conflicts_with = "cut")]
+    pub budget_ram: Option<usize>,
+}
+
+impl ConvertBudgetArgs {
+    /// As the comparison wants it, if there is one.
+    pub fn budget(&self) -> Option<Budget> {
+        let budget = Budget { ms: self.budget_ms, ram: self.budget_ram };
+        Some(budget).filter(|b| *b != Budget::default())
+    }
+}
+
 fn parse_ms(text: &str) -> Result<f64, String> {
     let ms = text.parse().ok().filter(|ms: &f64| ms.is_finite() && *ms > 0.0);
     ms.ok_or_else(|| "needs a number of milliseconds above 0".to_string())

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use offshoot::Picture;
 
-use super::{CommandError, gate, progress_bar, write_file};
+use super::{CommandError, cuts, gate, progress_bar, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Options, convert};
 use crate::data::{DataError, Format, Sample, unlabelled};
@@ -34,6 +34,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             squash: args.squash,
         },
     };
+    let options = cuts::within_budget(args, &source, &pictures, options)?;
     let bar = progress_bar(100, "import");
     let converted = convert(&source, &pictures, &options, &mut |stage, done| {
         bar.set_message(stage.to_string());

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use offshoot::Picture;
+use offshoot::{HeadKind, Options as RunOptions, Picture};
 use serde_json::{Value, json};
 
-use super::eval::check;
+use super::eval::{DEFAULT_SHOTS, check};
 use super::{CommandError, open_data, progress_bar, write_file};
-use crate::args::{CutsArgs, PrecisionArg};
+use crate::args::{ConvertArgs, CutsArgs, PrecisionArg};
 use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier, picture};
 use crate::convert::Options;
-use crate::data::{Dataset, Sample, unlabelled};
+use crate::data::{Dataset, Sample, Selection, unlabelled};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::preset::Wishes;
@@ -20,7 +20,7 @@ use crate::teach::Lesson;
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
     let data = open_data(&args.data, &args.selection)?;
-    check_shots(args, &data)?;
+    check_shots(&args.data, &data, args.shots)?;
     let pictures = pictures(args, &data)?;
     let options = Options {
         pool: args.pool,
@@ -34,13 +34,7 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     let run = args.run.options();
     let (source, data, pictures) = (&source, &data, &pictures[..]);
     let comparison = Comparison { source, data, pictures, options, lesson, most: args.most, run };
-    let bar = progress_bar(100, "import");
-    let compared = comparison.run(&mut |stage, done| {
-        bar.set_message(stage.to_string());
-        bar.set_position((100.0 * done) as u64);
-    });
-    bar.finish_and_clear();
-    let compared = compared?;
+    let compared = watched(&comparison)?;
     let budget = args.budget.budget();
     let chosen = choose(&compared.rows, &budget);
     let command = chosen.map(|i| command(args, &compared, i));
@@ -54,20 +48,70 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     } else {
         print(args, data, &compared, chosen);
     }
-    let Some(command) = command else { return Err(too_dear(args, &compared.rows)) };
+    let Some(command) = command else { return Err(too_dear(&args.model, &budget, &compared.rows)) };
     if !args.json {
         println!("\n  {command}");
     }
     Ok(())
 }
 
-fn check_shots(args: &CutsArgs, data: &Dataset) -> Result<(), CommandError> {
+fn watched(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
+    let bar = progress_bar(100, "import");
+    let compared = comparison.run(&mut |stage, done| {
+        bar.set_message(stage.to_string());
+        bar.set_position((100.0 * done) as u64);
+    });
+    bar.finish_and_clear();
+    compared
+}
+
+/// Pictures that a comparison calibrates on, and places that it compares, where nobody says.
+const FEW: usize = 32;
+const MOST: usize = 12;
+
+/// The options with the best cut within the budget of `convert`, where there is one.
+pub(super) fn within_budget(
+    args: &ConvertArgs,
+    source: &Source,
+    pictures: &[Picture],
+    mut options: Options,
+) -> Result<Options, CommandError> {
+    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(options) };
+    let data = open_data(folder, &Selection::default())?;
+    check_shots(folder, &data, DEFAULT_SHOTS)?;
+    let compared = watched(&Comparison {
+        source,
+        data: &data,
+        pictures: &pictures[..pictures.len().min(FEW)],
+        options: options.clone(),
+        lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
+        most: MOST,
+        run: RunOptions::default(),
+    })?;
+    let chosen = choose(&compared.rows, &budget);
+    let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;
+    let row = &compared.rows[chosen];
+    println!(
+        "within the budget: {}, {:.2} ms, {:.3} of {}",
+        row.cut,
+        row.ms(),
+        row.accuracy(),
+        folder.display()
+    );
+    if !row.automatic {
+        options.cuts = vec![row.cut.clone()];
+    }
+    options.wishes = compared.wishes;
+    Ok(options)
+}
+
+fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), CommandError> {
     let labels = |samples: &[Sample]| Embeddings {
         labels: samples.iter().map(|s| s.class).collect(),
         ..Embeddings::default()
     };
     let (train, val) = (labels(&data.train), labels(&data.val));
-    check(&args.data, &data.classes, &train, &val, Some(args.shots), "lower --shots")
+    check(folder, &data.classes, &train, &val, Some(shots), "lower --shots, or add some")
 }
 
 /// Pictures to calibrate on: those of --calibrate, else of what is learned from, of every class.
@@ -189,8 +233,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-fn too_dear(args: &CutsArgs, rows: &[Row]) -> CommandError {
-    let Budget { ms, ram } = args.budget.budget();
+fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {
+    let Budget { ms, ram } = budget;
     let fastest = rows.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
     let smallest = rows.iter().filter_map(|row| Some((row.ram?, row))).min_by_key(|(ram, _)| *ram);
     let fastest = fastest.filter(|_| ms.is_some());
@@ -198,7 +242,7 @@ fn too_dear(args: &CutsArgs, rows: &[Row]) -> CommandError {
     let smallest = smallest.filter(|_| ram.is_some());
     let smallest = smallest.map(|(ram, row)| format!("the smallest, `{}`, takes {}", row.cut, bytes(ram)));
     let what: Vec<String> = fastest.into_iter().chain(smallest).collect();
-    CommandError::Budget { path: args.model.clone(), what: what.join("; ") }
+    CommandError::Budget { path: model.to_path_buf(), what: what.join("; ") }
 }
 
 #[cfg(test)]

@@ -111,11 +111,13 @@ impl Drawing {
 
 /// All rows as points with their numbers, and beside them the list. `chosen` is marked.
 pub fn svg(title: &str, below: &str, rows: &[Row], chosen: Option<usize>, budget: &Budget) -> String {
-    let slowest = rows.iter().map(Row::ms).fold(0.0, f64::max);
+    let [fastest, slowest] = [f64::min, f64::max].map(|f| rows.iter().map(Row::ms).reduce(f).unwrap_or(1.0));
+    // From 0 on where that leaves room enough between the points.
+    let from = if fastest > slowest / 3.0 { fastest - 0.1 * (slowest - fastest) } else { 0.0 };
     let low = rows.iter().map(|r| r.accuracy() - r.half_width()).fold(1.0, f64::min);
     let high = rows.iter().map(|r| r.accuracy() + r.half_width()).fold(0.0, f64::max);
     let (across, down) = PLOT;
-    let x = Axis::around(0.0..1.04 * slowest, 0.0..f64::INFINITY, 7.0, across);
+    let x = Axis::around(from..slowest + 0.04 * (slowest - from), 0.0..f64::INFINITY, 7.0, across);
     let y = Axis::around(100.0 * low..100.0 * high, 0.0..100.0, 7.0, down.end..down.start);
     let (width, height) = SIZE;
     let mut drawing = Drawing(format!(

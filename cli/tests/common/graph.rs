@@ -97,6 +97,22 @@ impl Graph {
         self
     }
 
+    /// A node with a tensor as its result.
+    pub fn constant(name: &str, tensor: TensorProto) -> NodeProto {
+        let value = AttributeProto {
+            name: "value".to_string(),
+            r#type: AttributeType::Tensor.into(),
+            t: Some(tensor),
+            ..AttributeProto::default()
+        };
+        NodeProto {
+            op_type: "Constant".to_string(),
+            output: vec![name.to_string()],
+            attribute: vec![value],
+            ..NodeProto::default()
+        }
+    }
+
     /// A graph as the last node's attribute.
     pub fn branch(&mut self, name: &str, graph: GraphProto) -> &mut Self {
         self.0.node.last_mut().unwrap().attribute.push(AttributeProto {
