@@ -173,8 +173,11 @@ impl Comparison<'_> {
         let imported = quietly(|| self.source.import(&names, size, Pool::None))
             .unwrap_or_else(|panic| Err(self.source.analyse(panic)))?;
         let all = candidates(&imported.model, |name| self.source.has_tensor(name));
-        let known = all.iter().find(|c| c.name == *own).cloned();
-        let others = last_of_each_shape(&all).into_iter().filter(|c| c.name != *own).collect();
+        // A cut at what only says how values lie is one at the layer before.
+        let same = |c: &&Candidate| c.shape.elements() == automatic.report.dim;
+        let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
+        let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
+        let others = last_of_each_shape(&all).into_iter().filter(|c| !is_own(c)).collect();
         let places = thin(others, self.most.saturating_sub(1));
 
         let (mut found, mut failed) = (Vec::new(), Vec::new());

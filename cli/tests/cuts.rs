@@ -88,6 +88,8 @@ fn budgets_choose_or_say_what_there_is() {
     for part in ["sprout.onnx: no cut is within the budget", "the fastest, `", "the smallest, `"] {
         assert!(text.contains(part), "{text}");
     }
+    // What was measured is shown all the same.
+    assert!(String::from_utf8_lossy(&output.stdout).contains("(convert's own)"));
     // `convert` chooses by the same.
     let args = ["convert", model, "--calibrate", "data", "--eval", "data", "-o", "x.offshoot"];
     let text = ok(dir, &[&args[..], &["--budget-ram", &budget]].concat());
@@ -95,8 +97,6 @@ fn budgets_choose_or_say_what_there_is() {
     let output = offshoot(dir, &[&args[..7], &["y.offshoot", "--budget-ram", "7"]].concat());
     assert!(output.status.code() == Some(1) && !dir.join("y.offshoot").exists());
     common::refused(dir, &["convert", model, "--calibrate", "data", "--budget-ms", "5"], &["--eval"]);
-    // What was measured is shown all the same.
-    assert!(String::from_utf8_lossy(&output.stdout).contains("(convert's own)"));
     common::refused(
         dir,
         &[&["cuts", model, "--shots", "9"], &base[..2]].concat(),

@@ -290,7 +290,7 @@ impl Mutants {
     /// else.
     fn make(&self, seed: u64) -> Vec<u8> {
         let mut draws = Draws::new(0x0ff5_4007, seed);
-        if seed % 4 == 0 {
+        if seed.is_multiple_of(4) {
             return broken(&self.whole, &mut draws);
         }
         let bytes = if seed % 4 == 1 { broken(&self.bare, &mut draws) } else { self.bare.clone() };

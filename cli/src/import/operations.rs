@@ -37,3 +37,34 @@ pub(super) fn is_allowed(node: &NodeProto) -> bool {
 pub(super) fn is_choice(node: &NodeProto) -> bool {
     CHOICES.contains(&node.op_type.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use tract_onnx::pb::{AttributeProto, GraphProto};
+
+    use super::*;
+
+    fn node(op: &str) -> NodeProto {
+        NodeProto { op_type: op.to_string(), ..NodeProto::default() }
+    }
+
+    #[test]
+    fn tract_knows_every_name_of_the_list() {
+        let known = tract_onnx::onnx().op_register.0;
+        let strange: Vec<&str> = ALLOWED.split(' ').filter(|name| !known.contains_key(*name)).collect();
+        assert!(strange.is_empty(), "{strange:?}");
+    }
+
+    #[test]
+    fn no_loops_branches_or_dice() {
+        for op in ["If", "Loop", "Scan", "LSTM", "RandomNormal", "Multinomial", "TreeEnsembleClassifier", ""]
+        {
+            assert!(!is_allowed(&node(op)), "{op}");
+        }
+        // Nor a graph hidden in what has none.
+        let mut relu = node("Relu");
+        assert!(is_allowed(&relu));
+        relu.attribute.push(AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() });
+        assert!(!is_allowed(&relu));
+    }
+}

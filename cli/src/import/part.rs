@@ -88,12 +88,12 @@ pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
 /// The tensors before node `stop` through which all values go that `counts` nodes read, nearest last.
 ///
 /// `unread` says until where a tensor stays open that none of these nodes reads.
-fn narrows<'g>(
-    graph: &'g GraphProto,
+fn narrows(
+    graph: &GraphProto,
     stop: usize,
     counts: impl Fn(usize) -> bool,
     unread: impl Fn(usize) -> usize,
-) -> Vec<(usize, &'g str)> {
+) -> Vec<(usize, &str)> {
     let reads = |node: &NodeProto| node.op_type != "Shape";
     let mut last_reader: HashMap<&str, usize> = HashMap::new();
     for (at, node) in graph.node.iter().enumerate().filter(|(at, node)| counts(*at) && reads(node)) {
