@@ -67,6 +67,19 @@ impl Watched {
     pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), CalibrateError> {
         // The length fits by construction.
         let _ = self.preprocess.normalize_into(frame, &mut self.input);
+        self.forward()
+    }
+
+    /// The input, to be filled for [`Self::forward`].
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        &mut self.input
+    }
+
+    /// Runs what the input has been filled with.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn forward(&mut self) -> Result<(), CalibrateError> {
         Ok(self.network.run_floats(&self.input)?)
     }
 
@@ -174,7 +187,7 @@ impl Reference {
     }
 }
 
-fn reference(error: Cause) -> CalibrateError {
+pub(crate) fn reference(error: Cause) -> CalibrateError {
     CalibrateError::Reference(format!("{error:#}"))
 }
 

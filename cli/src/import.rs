@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
@@ -22,126 +21,22 @@ mod check;
 mod constants;
 mod coverage;
 mod cut;
+mod error;
 mod external;
+mod language;
 mod layout;
 mod operations;
 mod part;
+mod text;
 mod unsupported;
 mod walk;
 
 pub use coverage::{Coverage, FloatNode};
 pub use cut::Cut;
-pub use unsupported::{Table, Unsupported};
-
-/// Why a model cannot be imported.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Larger than any model that is worth carrying to a board.
-    #[error("{path}: {bytes} bytes; the limit is {}", MAX_BYTES)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// The bytes are not an ONNX model.
-    #[error("{path}: not an ONNX model, or cut off: {reason}")]
-    NotOnnx {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        reason: String,
-    },
-    /// The model's input is not a picture we can feed.
-    #[error(
-        "{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}"
-    )]
-    Input {
-        /// The file.
-        path: PathBuf,
-        /// The input's name.
-        input: String,
-        /// The input's type and shape.
-        found: String,
-        /// The next thing to do.
-        hint: String,
-    },
-    /// tract cannot analyse the model.
-    #[error("{path}: {reason}")]
-    Analyse {
-        /// The file.
-        path: PathBuf,
-        /// tract's message, outermost cause first.
-        reason: String,
-    },
-    /// Operations nobody here knows: all of them, found before any work starts.
-    #[error("{path}: {} not supported:{}", count(nodes.len()), unsupported::Table(nodes))]
-    Unsupported {
-        /// The file.
-        path: PathBuf,
-        /// All that is not supported.
-        nodes: Vec<Unsupported>,
-    },
-    /// Something in the model is out of its range, and was not shown to tract.
-    #[error("{path}: {place}: {what}")]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// The node or the tensor.
-        place: String,
-        /// What was found, and what is allowed.
-        what: String,
-    },
-    /// Weights lie in files of their own, which are read only when that is asked for.
-    #[error(
-        "{path}: {tensors} tensors lie outside the file, in `{first}`; --external-data reads files beside the model"
-    )]
-    ExternalData {
-        /// The model.
-        path: PathBuf,
-        /// How many tensors.
-        tensors: usize,
-        /// The file of the first.
-        first: String,
-    },
-    /// A file with weights is not what it should be.
-    #[error("{path}: weights in `{file}`: {what}")]
-    ExternalFile {
-        /// The model.
-        path: PathBuf,
-        /// The file, as the model names it.
-        file: String,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The tensor asked for is not there.
-    #[error("{path}: no tensor `{cut}` to cut at{}", nearest_text(nearest))]
-    NoSuchTensor {
-        /// The file.
-        path: PathBuf,
-        /// The name asked for.
-        cut: String,
-        /// The most similar names.
-        nearest: Vec<String>,
-    },
-}
-
-fn count(nodes: usize) -> String {
-    if nodes == 1 { "1 node is".to_string() } else { format!("{nodes} nodes are") }
-}
-
-fn nearest_text(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
-}
+pub use error::ImportError;
+pub use language::ImportedText;
+pub use text::Table;
+pub use unsupported::{Unsupported, UnsupportedTable};
 
 /// Largest ONNX file read.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -199,6 +94,9 @@ pub(crate) fn channels_last(dims: &[usize]) -> bool {
     let first = dims.len().saturating_sub(3);
     !channels(first) && channels(first + 2)
 }
+
+/// From a part of a model to tract's model of it.
+type Prepare<'p> = &'p dyn Fn(&ModelProto) -> Result<InferenceModel, ImportError>;
 
 impl Source {
     /// Reads and parses a file.
@@ -289,12 +187,18 @@ impl Source {
         size: Option<(u32, u32)>,
         pool: Pool,
     ) -> Result<Imported, ImportError> {
-        // Constants that are made at import count as if they were in the file.
-        let made = check::operations(self.graph()).unwrap_or_default();
-        let _limits = isolate::limits(self.bytes + made);
+        if matches!(pool, Pool::First | Pool::Last) {
+            return Err(ImportError::Pool {
+                path: self.path.clone(),
+                of: "a text's tokens",
+                instead: "avg, max, gem and none",
+            });
+        }
+        let _limits = self.limits();
+        let prepare = |part: &ModelProto| self.inference_model(part, size);
         let (typed, cut) = match cuts {
-            [_, ..] => (self.typed_at(cuts, size)?, Cut::given(&cuts.join(","))),
-            [] => match self.typed_at(&[], size) {
+            [_, ..] => (self.typed_at(cuts, &prepare)?, Cut::given(&cuts.join(","))),
+            [] => match self.typed_at(&[], &prepare) {
                 Ok(typed) => {
                     let cut = cut::find(&typed);
                     (typed, cut)
@@ -303,7 +207,7 @@ impl Source {
                 // than tract, or we, understand.
                 Err(error) => {
                     let Some(cut) = cut::trunk(self.graph()) else { return Err(error) };
-                    (self.typed_at(&[&cut.name], size).map_err(|_| error)?, cut)
+                    (self.typed_at(&[&cut.name], &prepare).map_err(|_| error)?, cut)
                 }
             },
         };
@@ -313,7 +217,7 @@ impl Source {
             reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
             reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         }
-        let walk::Walked { mut model, outputs } = walk::walk(&reference)
+        let walk::Walked { mut model, outputs } = walk::walk(&reference, None)
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
         let pooled = embedding::append(&mut model, &outputs, pool).ok_or_else(|| {
             self.analyse("the tensors cut at have more values than a package holds".to_string())
@@ -326,17 +230,22 @@ impl Source {
         Ok(Imported { model, cut, outputs, pool, pooled, input, reference, classifier })
     }
 
-    /// Analyses the model up to `cuts`, or all of it.
-    fn typed_at(&self, cuts: &[&str], size: Option<(u32, u32)>) -> Result<TypedModel, ImportError> {
+    /// Limits of the process while the model is worked on; constants that are made at import count as
+    /// if they were in the file.
+    fn limits(&self) -> isolate::Limits {
+        isolate::limits(self.bytes + check::operations(self.graph()).unwrap_or_default())
+    }
+
+    /// Analyses the model up to `cuts`, or all of it; `prepare` parses a part and fixes its inputs.
+    fn typed_at(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<TypedModel, ImportError> {
         let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
-        let part = self.part(&tensors, size)?;
-        let model = self.inference_model(&part, size)?;
-        self.typed(model, &tensors)
+        let part = self.part(&tensors, prepare)?;
+        self.typed(prepare(&part)?, &tensors)
     }
 
     /// What `tensors`, or the model's outputs, need, checked; with all that follows if that can be
     /// shown to tract too.
-    fn part(&self, tensors: &[&str], size: Option<(u32, u32)>) -> Result<Cow<'_, ModelProto>, ImportError> {
+    fn part(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<Cow<'_, ModelProto>, ImportError> {
         self.check_external()?;
         let graph = self.graph();
         let needed = match tensors {
@@ -345,7 +254,7 @@ impl Source {
         };
         let unknown = unsupported::by_name(graph, &needed);
         if !unknown.is_empty() {
-            return Err(self.unsupported(self.with_those_before(unknown, size)));
+            return Err(self.unsupported(self.with_those_before(unknown, prepare)));
         }
         let part = match graph.node.iter().all(operations::is_allowed) {
             true => Cow::Borrowed(&self.proto),
@@ -359,12 +268,14 @@ impl Source {
     }
 
     /// Adds what is not supported of that which can be analysed all the same.
-    fn with_those_before(&self, mut unknown: Vec<Unsupported>, size: Option<(u32, u32)>) -> Vec<Unsupported> {
+    fn with_those_before(&self, mut unknown: Vec<Unsupported>, prepare: Prepare<'_>) -> Vec<Unsupported> {
         let before = unsupported::frontier(self.graph(), &unknown);
+        // Of a text's network the ids of tokens are no layer.
         if !before.is_empty()
-            && let Ok(typed) = self.typed_at(&before, size)
+            && !self.takes_text()
+            && let Ok(typed) = self.typed_at(&before, prepare)
         {
-            let found = walk::walk(&typed).err().unwrap_or_default();
+            let found = walk::walk(&typed, None).err().unwrap_or_default();
             unknown.extend(unsupported::by_walk(self.graph(), &found));
         }
         unknown

@@ -112,7 +112,7 @@ mod kernel {
 
     use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
-    use crate::machine::Machine;
+    use offshoot_device::Machine;
 
     /// Only a child limits itself: the limits are of the process, and a library's are its host's.
     static INSIDE: AtomicBool = AtomicBool::new(false);

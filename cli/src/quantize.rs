@@ -165,7 +165,7 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
         LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
         _ => false,
     };
-    codes[0] = true;
+    codes[0] = matches!(model.layers[0].op, LayerOp::Input);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
             LayerOp::Binary(Binary::Add) => {
@@ -193,7 +193,9 @@ pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -
     let chosen =
         statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
     let mut quants: Vec<Quant> = chosen.collect();
-    quants[0] = input(preprocess);
+    if matches!(model.layers[0].op, LayerOp::Input) {
+        quants[0] = input(preprocess);
+    }
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         if layer.op.keeps_values() {
             quants[id] = quants[layer.inputs[0]];

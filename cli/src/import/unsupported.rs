@@ -98,9 +98,9 @@ const SHOWN: usize = 20;
 
 /// Nodes as a table: each with its operation, its shape, and what can be done.
 #[derive(Debug)]
-pub struct Table<'u>(pub &'u [Unsupported]);
+pub struct UnsupportedTable<'u>(pub &'u [Unsupported]);
 
-impl fmt::Display for Table<'_> {
+impl fmt::Display for UnsupportedTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["node", "operation", "result", "what can be done"].map(str::to_string);
         let row = |u: &Unsupported| {
