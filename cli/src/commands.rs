@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offshoot::{Extractor, View};
-use offshoot_device::{BenchError, PartError, ScriptError, WebError};
+use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
@@ -157,9 +157,6 @@ pub enum CommandError {
         /// The cause.
         source: ScriptError,
     },
-    /// The page cannot be served.
-    #[error("--web {0}")]
-    Web(#[from] WebError),
     /// A part of a device is not there.
     #[error(transparent)]
     Part(#[from] PartError),

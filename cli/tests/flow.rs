@@ -56,6 +56,15 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
     embeddings_for_notebooks(dir);
+    a_picture_in_the_wrong_folder_is_named(dir);
+}
+
+fn a_picture_in_the_wrong_folder_is_named(dir: &Path) {
+    pictures(&dir.join("mixed"), &OBJECTS, 8);
+    fs::copy(dir.join("mixed/key/7.png"), dir.join("mixed/mug/wrong.png")).unwrap();
+    let text = ok(dir, &["train", "sprout.offshoot", "mixed", "-o", "mixed.head"]);
+    let hint = text.lines().find(|line| line.ends_with("wrong.png"));
+    assert!(hint.is_some_and(|hint| hint.contains("of `mug` looks like `key`")), "{text}");
 }
 
 /// Mirror images are learned, and what an answer came from is drawn.
@@ -185,19 +194,18 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     assert_eq!((&report["kind"], &report["asked"]), (&"ridge".into(), &20.into()), "{report}");
     let told = report["classes"].as_array().unwrap().iter().flat_map(|c| c["taken_for"].as_array().unwrap());
     assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
-    // A picture in the wrong folder is named.
-    pictures(&dir.join("mixed"), &OBJECTS, 8);
-    fs::copy(dir.join("mixed/key/7.png"), dir.join("mixed/mug/wrong.png")).unwrap();
-    let text = ok(dir, &["train", "s.offshoot", "mixed", "-o", "mixed.head"]);
-    let hint = text.lines().find(|line| line.ends_with("wrong.png"));
-    assert!(hint.is_some_and(|hint| hint.contains("of `mug` looks like `key`")), "{text}");
     let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
     assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
     refused(dir, &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"], &["--keep", "at least 1"]);
     refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
     assert!(!dir.join("x.head").exists());
 
-    let wanted = format!("data/{name}/0.png");
+    searched_and_sorted(dir);
+}
+
+/// Retrieval, groups and the picture of what is taken for what.
+fn searched_and_sorted(dir: &Path) {
+    let wanted = format!("data/{}/0.png", OBJECTS[2].name());
     let text = ok(dir, &["search", "s.offshoot", "data", &wanted, "--top", "2"]);
     let found: Vec<&str> = text.lines().skip(1).collect();
     assert!(

@@ -1,11 +1,11 @@
 //! Flags of the commands that are about a device.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::Args;
-use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 
 use super::RunArgs;
 
@@ -33,7 +33,7 @@ pub struct TeachArgs {
     /// Serve a page to teach in a browser, beside the screen or instead of it (`--screen none`): for this
     /// machine only, unless an address such as 0.0.0.0:8080 says otherwise; then with a token, which is
     /// part of the URL that is printed. The environment's OFFSHOOT_TOKEN takes the place of a made-up one.
-    #[arg(long, value_name = "[ADDR:]PORT", value_parser = parse_address)]
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = web_address)]
     pub web: Option<SocketAddr>,
     /// Names of the classes, in the order of their keys.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
@@ -131,34 +131,7 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
-/// A port alone, also with a colon before it, is one of this machine only.
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').or(text.strip_prefix("localhost:")).unwrap_or(text).parse();
-    match port {
-        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
-        Err(_) => text.parse().map_err(|_| "needs a port, or an address such as 0.0.0.0:8080".to_string()),
-    }
-}
-
 fn parse_share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "needs a number from 0 to 1".to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_alone_is_of_this_machine() {
-        let parsed = |text| parse_address(text).map(|address| address.to_string());
-        for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
-            assert_eq!(parsed(text).as_deref(), Ok("127.0.0.1:8080"));
-        }
-        assert_eq!(parsed("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
-        assert_eq!(parsed("[::1]:0").as_deref(), Ok("[::1]:0"));
-        for text in ["", ":", "pi:80", "65536", "1.2.3.4"] {
-            assert!(parsed(text).is_err(), "{text}");
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! `offshoot teach`.
 
-use std::env;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -8,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, Both, Buttons, ButtonsPart, CameraPart, NoButtons, Page, PartError, Screen, ScreenPart, Script,
-    Settings, Terminal, Visitors, WebOptions, serve,
+    Bench, BenchError, Both, Buttons, ButtonsPart, CameraPart, NoButtons, Page, PartError, Screen,
+    ScreenPart, Script, Settings, Terminal, Visitors, WebOptions, serve,
 };
 
 use super::{CommandError, open_or_sprout};
@@ -55,9 +54,8 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
 
 /// The page; what is to be opened is printed before a screen takes the terminal.
 fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), CommandError> {
-    let token = env::var("OFFSHOOT_TOKEN").ok();
-    let options = WebOptions { address, token, has_next: *camera == CameraPart::Simulated };
-    let (page, visitors) = serve(&options)?;
+    let is_simulated = *camera == CameraPart::Simulated;
+    let (page, visitors) = serve(&WebOptions::new(address, is_simulated)).map_err(BenchError::from)?;
     println!("open {}", page.url());
     Ok((page, visitors))
 }

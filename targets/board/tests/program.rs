@@ -187,6 +187,9 @@ fn it_runs_as_a_device_that_is_taught() {
     // The next run begins with what this one kept.
     fs::write(board.file("script"), "show blue\nteach\nchoose\nteach 2\n").unwrap();
     assert_eq!(board.ok(line), "     4 red\n     2 blue\nkept.store keeps them\n");
+    // With a page beside it.
+    let said = board.ok(&format!("{line} --web 0"));
+    assert!(said.starts_with("open http://127.0.0.1:") && said.ends_with("keeps them\n"), "{said}");
 }
 
 #[test]

@@ -34,6 +34,10 @@ pub enum BenchError {
     /// The durable memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The page.
+    #[cfg(feature = "web")]
+    #[error(transparent)]
+    Web(#[from] crate::WebError),
     /// Everything after that.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -99,5 +99,5 @@ pub use testui::{TestPorts, Tested, test_ui};
 pub use tft::{Glass, Tft};
 pub use video::Video;
 #[cfg(feature = "web")]
-pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve};
+pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve, web_address};
 pub use wiring::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};

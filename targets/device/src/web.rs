@@ -51,12 +51,19 @@ pub struct WebOptions {
     pub has_next: bool,
 }
 
+impl WebOptions {
+    /// With the token of the environment's `OFFSHOOT_TOKEN`, if there is one.
+    pub fn new(address: SocketAddr, has_next: bool) -> Self {
+        Self { address, token: std::env::var("OFFSHOOT_TOKEN").ok(), has_next }
+    }
+}
+
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebError {
     /// The address cannot be taken.
-    #[error("{address}: {source}; take another port, or 0 for any")]
+    #[error("--web {address}: {source}; take another port, or 0 for any")]
     Address {
         /// The address.
         address: SocketAddr,
@@ -64,10 +71,10 @@ pub enum WebError {
         source: io::Error,
     },
     /// The system has no random numbers for a token.
-    #[error("no token could be made up: {0}; give one")]
+    #[error("no token could be made up: {0}; give one in OFFSHOOT_TOKEN")]
     Random(getrandom::Error),
     /// A token that can be guessed, or that no address can hold.
-    #[error("a token has at least {SHORTEST_TOKEN} letters, digits, - or _")]
+    #[error("OFFSHOOT_TOKEN: a token has at least {SHORTEST_TOKEN} letters, digits, - or _")]
     Token,
 }
 
@@ -152,6 +159,19 @@ fn names() -> Vec<String> {
     names
 }
 
+/// Reads where a page is to be served: a port alone, also with a colon before it, is one of this machine
+/// only.
+///
+/// # Errors
+/// What else it needs to be.
+pub fn web_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let port = text.strip_prefix(':').or(text.strip_prefix("localhost:")).unwrap_or(text).parse();
+    match port {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => text.parse().map_err(|_| "needs a port, or an address such as 0.0.0.0:8080"),
+    }
+}
+
 impl Page {
     /// What to open in a browser, with the token if there is one.
     pub fn url(&self) -> &str {
@@ -201,5 +221,23 @@ impl Buttons for Visitors {
                 Action::Rename(class, &self.name)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_of_this_machine() {
+        let parsed = |text| web_address(text).map(|address| address.to_string());
+        for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
+            assert_eq!(parsed(text).as_deref(), Ok("127.0.0.1:8080"));
+        }
+        assert_eq!(parsed("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
+        assert_eq!(parsed("[::1]:0").as_deref(), Ok("[::1]:0"));
+        for text in ["", ":", "pi:80", "65536", "1.2.3.4"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The options of `run`, which are those of `offshoot teach`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 
 use super::{ArgError, text};
 
@@ -33,6 +34,7 @@ pub struct RunArgs {
     pub threshold: f32,
     pub threads: NonZeroU8,
     pub script: Option<PathBuf>,
+    pub web: Option<SocketAddr>,
     pub testui: bool,
 }
 
@@ -51,6 +53,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         threshold: THRESHOLD,
         threads: NonZeroU8::MIN,
         script: None,
+        web: None,
         testui: false,
     };
     let mut args = args;
@@ -89,7 +92,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "--memory",
     "--camera",
     "--turn",
@@ -101,6 +104,7 @@ const OPTIONS: [&str; 11] = [
     "--threshold",
     "--threads",
     "--script",
+    "--web",
 ];
 
 fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
@@ -114,6 +118,10 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
         "--rotate" => run.rotate = parsed(name, value)?,
         "--led" => run.led = parsed(name, value)?,
         "--threads" => run.threads = parsed(name, value)?,
+        "--web" => {
+            let failed = |what: &str| ArgError::Value { option: name, what: what.to_string() };
+            run.web = Some(web_address(&text(value)).map_err(failed)?);
+        }
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
         // The only one that is left.
         _ => {
@@ -143,7 +151,7 @@ mod tests {
     fn parts_are_read() {
         let run = line(
             "p --camera=/dev/video2 --turn 180 --buttons gpio:gpiochip0:17,27 --rotate=90 --names a,b \
-             --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4",
+             --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80",
         );
         let run = run.unwrap().unwrap();
         assert_eq!((run.package, run.camera), ("p".into(), CameraPart::Device("/dev/video2".into())));
@@ -154,6 +162,7 @@ mod tests {
             (run.led.to_string(), run.names),
             ("gpio:gpiochip0:22".into(), vec!["a".into(), "b".into()])
         );
+        assert_eq!(run.web.map(|web| web.to_string()).as_deref(), Some("127.0.0.1:80"));
         let bare = line("p").unwrap().unwrap();
         assert_eq!((bare.screen, bare.buttons, bare.testui), (ScreenPart::None, ButtonsPart::None, false));
         assert!(line("--testui").unwrap().unwrap().testui);
@@ -169,6 +178,7 @@ mod tests {
             ("p --turn 45", "--turn: needs 0, 90, 180 or 270"),
             ("p --threshold 2", "--threshold: needs a number from 0 to 1"),
             ("p --threads 0", "--threads: number would be zero for non-zero type"),
+            ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
             ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),
             ("p --led gpio:1", "--led: needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27"),
         ] {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot::{Extractor, Options};
-use offshoot_device::{Bench, Buttons, Script, Settings};
+use offshoot_device::{Bench, BenchError, Both, Buttons, CameraPart, Script, Settings, WebOptions, serve};
 
 use super::{Outcome, Result};
 use crate::args::RunArgs;
@@ -29,22 +29,28 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     };
     // The screen comes first: it is where everything after it is told.
     let mut screen = args.screen.open(args.rotate)?;
-    let screen = &mut *screen;
     let mut buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
-        None => told(args.buttons.open(), screen)?,
+        None => told(args.buttons.open(), &mut *screen)?,
     };
     if args.testui {
-        let tested = bench.test(&mut *buttons, screen)?;
+        let tested = bench.test(&mut *buttons, &mut *screen)?;
         for one in &tested {
             writeln!(out, "{one}")?;
         }
         let works = tested.iter().all(|one| one.works);
         return Ok(if works { Outcome::Done } else { Outcome::CheckFailed });
     }
+    if let Some(address) = args.web {
+        let options = WebOptions::new(address, args.camera == CameraPart::Simulated);
+        let (page, visitors) = told(serve(&options).map_err(BenchError::from), &mut *screen)?;
+        writeln!(out, "open {}", page.url())?;
+        out.flush()?;
+        (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
+    }
     let options = Options { threads: args.threads, ..Options::default() };
-    let eyes = told(Extractor::open_with(&args.package, &options), screen)?;
-    let head = bench.teach(eyes, &mut *buttons, screen)?;
+    let eyes = told(Extractor::open_with(&args.package, &options), &mut *screen)?;
+    let head = bench.teach(eyes, &mut *buttons, &mut *screen)?;
     for (class, name) in head.classes() {
         writeln!(out, "{:6} {name}", head.shown_of(class))?;
     }
