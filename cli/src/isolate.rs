@@ -130,7 +130,9 @@ mod kernel {
             std::process::exit(2);
         }
         lower(Resource::Core, Some(0));
-        lower(Resource::As, Machine::default().available().map(|free| free + SLACK));
+        // What the user allows is allowed, whatever there is.
+        let most = Machine::default().available().map(|free| free.max(super::memory(0)));
+        lower(Resource::As, most.map(|most| most.saturating_add(SLACK)));
         INSIDE.store(true, Ordering::Relaxed);
     }
 
