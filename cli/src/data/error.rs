@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::ENDINGS;
 use crate::tokenizer::TokenizerError;
 
 /// Where in a file something is wrong.
