@@ -12,9 +12,12 @@ use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
 
+mod cuts;
 mod device;
+mod model;
 mod train;
 
+pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
 pub use train::{TrainArgs, UnknownArg, ViewArg};
 
@@ -22,6 +25,9 @@ pub use train::{TrainArgs, UnknownArg, ViewArg};
 #[derive(Debug, Parser)]
 #[command(name = "offshoot", version, about, propagate_version = true)]
 pub struct Cli {
+    /// Do the work as the child of the process with this id (see `isolate`).
+    #[arg(long, hide = true, value_name = "PARENT")]
+    pub inside: Option<u32>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -34,6 +40,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Print what is in a package, or where a model can be cut.
     Inspect(InspectArgs),
+    /// Compare the places where a model can be cut: size, time, memory, few-shot accuracy.
+    Cuts(CutsArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     Verify(PackageArgs),
     /// Write the embeddings of a folder of pictures for a notebook, as .npz or JSON.
@@ -137,6 +145,9 @@ pub struct ConvertArgs {
     /// points of a hundred.
     #[arg(long, value_name = "POINTS", requires = "eval", value_parser = parse_points)]
     pub max_drop: Option<f64>,
+    /// What the device has.
+    #[command(flatten)]
+    pub budget: ConvertBudgetArgs,
 }
 
 /// Precision of the package.
@@ -163,6 +174,9 @@ pub struct InspectArgs {
     /// List every layer; of a model every place to cut.
     #[arg(long)]
     pub layers: bool,
+    /// Read weights that the model keeps in files beside it.
+    #[arg(long)]
+    pub external_data: bool,
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
@@ -210,6 +224,9 @@ pub struct EmbedArgs {
     /// The JSON file to write.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Bring each embedding to length 1 (L2 norm).
+    #[arg(long)]
+    pub l2: bool,
     /// Embed the pictures as `train --augment` sees them.
     #[arg(long, value_enum)]
     pub view: Option<ViewArg>,

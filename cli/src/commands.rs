@@ -14,12 +14,14 @@ use crate::deploy::StepError;
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
+use crate::isolate::IsolateError;
 use crate::packing::PackingError;
 use crate::pull::{PullError, hex};
 
 mod bench;
 mod cluster;
 mod convert;
+mod cuts;
 mod demo;
 mod deploy;
 mod doctor;
@@ -44,6 +46,9 @@ pub enum CommandError {
     /// A model was not converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
+    /// The process that worked on a model did not end by itself.
+    #[error(transparent)]
+    Isolate(#[from] IsolateError),
     /// A package was not packed.
     #[error(transparent)]
     Packing(#[from] PackingError),
@@ -106,6 +111,14 @@ pub enum CommandError {
         path: PathBuf,
         /// The cause.
         source: ExportError,
+    },
+    /// No place to cut is cheap enough.
+    #[error("{path}: no cut is within the budget; {what}")]
+    Budget {
+        /// The model.
+        path: PathBuf,
+        /// What there is.
+        what: String,
     },
     /// The package loses more than was allowed.
     #[error(
@@ -180,7 +193,7 @@ impl CommandError {
     /// 1 where a check failed, 2 where the input or the usage is at fault, 3 where too much is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Verify { .. } | Self::Doctor(_) => 1,
+            Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } => 1,
             Self::Drop { .. } => 3,
             _ => 2,
         }
@@ -195,6 +208,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Cuts(args) => cuts::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Train(args) => train::run(args),

@@ -96,6 +96,16 @@ impl Embeddings {
         Ok(all)
     }
 
+    /// Brings each to length 1, as searches by the scalar product want them; zeros stay zeros.
+    pub fn to_unit_length(&mut self) {
+        for row in self.values.chunks_exact_mut(self.dim.max(1)) {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|v| *v /= length);
+            }
+        }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -145,4 +155,17 @@ pub fn tokenizer(extractor: &Extractor) -> Result<Option<Tokenizer>, DataError> 
     let path = Path::new(package.manifest().source);
     let text = package.text().map(|text| Tokenizer::parse(text.tokenizer, path));
     Ok(text.transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_becomes_of_length_one() {
+        let values = vec![3.0, 4.0, 0.0, 0.0, -2.0, 0.0];
+        let mut all = Embeddings { dim: 2, values, labels: vec![0, 1, 2] };
+        all.to_unit_length();
+        assert_eq!(all.values, [0.6, 0.8, 0.0, 0.0, -1.0, 0.0]);
+    }
 }

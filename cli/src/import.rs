@@ -1,157 +1,42 @@
 //! ONNX in, our own network out.
 //!
-//! tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
+//! Before tract sees a model it is looked at by ourselves (`check.rs`, `operations.rs`). tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
 //! happens before tract's declutter, because after it ONNX's tensor names are gone.
 
-use std::path::{Component, Path, PathBuf};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
+use prost::Message;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
-use tract_onnx::tract_hir::ops::unimpl::UnimplementedOp;
 
 use crate::embedding::{self, Output, Pool};
 use crate::ir::Model;
+use crate::isolate;
 
+mod check;
 mod constants;
+mod coverage;
 mod cut;
+mod error;
+mod external;
 mod language;
 mod layout;
+mod operations;
+mod part;
 mod text;
+mod unsupported;
 mod walk;
 
+pub use coverage::{Coverage, FloatNode};
 pub use cut::Cut;
+pub use error::ImportError;
 pub use language::ImportedText;
 pub use text::Table;
-
-/// Why a model cannot be imported.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Larger than any model that is worth carrying to a board.
-    #[error("{path}: {bytes} bytes; the limit is {}", MAX_BYTES)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// The bytes are not an ONNX model.
-    #[error("{path}: not an ONNX model, or cut off: {reason}")]
-    NotOnnx {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        reason: String,
-    },
-    /// The model's input is not a picture we can feed.
-    #[error(
-        "{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}"
-    )]
-    Input {
-        /// The file.
-        path: PathBuf,
-        /// The input's name.
-        input: String,
-        /// The input's type and shape.
-        found: String,
-        /// The next thing to do.
-        hint: String,
-    },
-    /// A language backbone of another kind than we know.
-    #[error("{path}: as a language backbone: {reason}")]
-    Text {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and the next thing to do.
-        reason: String,
-    },
-    /// More than one tensor of a language backbone.
-    #[error("{path}: takes text, and is cut at one tensor; --cut names several")]
-    SeveralCuts {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A pool of pictures' maps for a text, or the other way round.
-    #[error("{path}: this --pool is of {of}; there is {instead}")]
-    Pool {
-        /// The file.
-        path: PathBuf,
-        /// What it is of.
-        of: &'static str,
-        /// What may be given instead.
-        instead: &'static str,
-    },
-    /// tract cannot analyse the model.
-    #[error("{path}: {reason}")]
-    Analyse {
-        /// The file.
-        path: PathBuf,
-        /// tract's message, outermost cause first.
-        reason: String,
-    },
-    /// Operations nobody here knows: all of them, found before any work starts.
-    #[error("{path}: {} not supported:{}{hint}", count(nodes.len()), lines(nodes))]
-    Unsupported {
-        /// The file.
-        path: PathBuf,
-        /// A line for each: node, operation, shape.
-        nodes: Vec<String>,
-        /// The next thing to do, if there is one.
-        hint: String,
-    },
-    /// Weights lie in files of their own, which are read only when that is asked for.
-    #[error(
-        "{path}: {tensors} tensors lie outside the file, in `{first}`; --external-data reads files beside the model"
-    )]
-    ExternalData {
-        /// The model.
-        path: PathBuf,
-        /// How many tensors.
-        tensors: usize,
-        /// The file of the first.
-        first: String,
-    },
-    /// The tensor asked for is not there.
-    #[error("{path}: no tensor `{cut}` to cut at{}", nearest_text(nearest))]
-    NoSuchTensor {
-        /// The file.
-        path: PathBuf,
-        /// The name asked for.
-        cut: String,
-        /// The most similar names.
-        nearest: Vec<String>,
-    },
-}
-
-fn count(nodes: usize) -> String {
-    if nodes == 1 { "1 node is".to_string() } else { format!("{nodes} nodes are") }
-}
-
-/// Lines of an error that lists nodes, cut where nobody reads on.
-fn lines(nodes: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let mut text: String = nodes.iter().take(SHOWN).map(|n| format!("\n  {n}")).collect();
-    if nodes.len() > SHOWN {
-        text += &format!("\n  and {} more", nodes.len() - SHOWN);
-    }
-    text
-}
-
-fn nearest_text(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
-}
+pub use unsupported::{Unsupported, UnsupportedTable};
 
 /// Largest ONNX file read.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -163,7 +48,8 @@ pub struct Source {
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
     proto: ModelProto,
-    external: bool,
+    /// Bytes of the file, and of those beside it.
+    bytes: u64,
 }
 
 impl std::fmt::Debug for Source {
@@ -209,6 +95,9 @@ pub(crate) fn channels_last(dims: &[usize]) -> bool {
     !channels(first) && channels(first + 2)
 }
 
+/// From a part of a model to tract's model of it.
+type Prepare<'p> = &'p dyn Fn(&ModelProto) -> Result<InferenceModel, ImportError>;
+
 impl Source {
     /// Reads and parses a file.
     ///
@@ -220,46 +109,53 @@ impl Source {
         if bytes > MAX_BYTES {
             return Err(ImportError::TooLarge { path: path.to_path_buf(), bytes });
         }
+        let _limits = isolate::limits(bytes);
         Self::parse(path, &std::fs::read(path).map_err(read)?)
     }
 
     /// Parses a model in memory; `path` is only for messages.
     ///
     /// # Errors
-    /// Bytes that are not ONNX.
+    /// Bytes that are not ONNX, or a model with something out of its range.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
         let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
-        let proto =
-            onnx().proto_model_for_read(&mut &*bytes).map_err(|e| not_onnx(e.root_cause().to_string()))?;
+        let proto = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
         match &proto.graph {
             Some(graph) if !graph.node.is_empty() => {}
             _ => return Err(not_onnx("it holds no graph".to_string())),
         }
-        Ok(Self { path: path.to_path_buf(), sha256: Sha256::digest(bytes).into(), proto, external: false })
+        let (path, sha256) = (path.to_path_buf(), Sha256::digest(bytes).into());
+        let source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
+        check::model(&source.proto).map_err(|refused| source.refused(refused))?;
+        Ok(source)
     }
 
-    /// Whether weights in other files may be read; they are looked for beside the model only.
-    #[must_use]
-    pub fn with_external_data(mut self, allowed: bool) -> Self {
-        self.external = allowed;
-        self
+    /// Reads weights that lie in other files, if that is `allowed`; only from beside the model.
+    ///
+    /// # Errors
+    /// A file that is not in the model's folder, is a link, or has not the bytes that it should have.
+    pub fn with_external_data(mut self, allowed: bool) -> Result<Self, ImportError> {
+        if let (true, Some(graph)) = (allowed, &mut self.proto.graph) {
+            let folder = self.path.parent().unwrap_or(Path::new(""));
+            let read = external::load(graph, folder).map_err(|(file, what)| {
+                let path = self.path.clone();
+                ImportError::ExternalFile { path, file, what }
+            })?;
+            self.bytes += read;
+        }
+        Ok(self)
     }
 
     fn check_external(&self) -> Result<(), ImportError> {
-        let tensors = self.proto.graph.iter().flat_map(|g| &g.initializer);
-        let location = |t: &tract_onnx::pb::TensorProto| {
-            t.external_data.iter().find(|e| e.key == "location").map(|e| e.value.clone())
-        };
-        let files: Vec<String> = tensors.filter_map(location).collect();
-        let inside = |f: &String| Path::new(f).components().all(|c| matches!(c, Component::Normal(_)));
-        let first = files.iter().find(|f| !self.external || !inside(f));
-        first.map_or(Ok(()), |first| {
-            Err(ImportError::ExternalData {
-                path: self.path.clone(),
-                tensors: files.len(),
-                first: first.clone(),
-            })
+        let files = external::files(self.graph());
+        files.first().map_or(Ok(()), |first| {
+            let (path, first) = (self.path.clone(), first.clone());
+            Err(ImportError::ExternalData { path, tensors: files.len(), first })
         })
+    }
+
+    fn graph(&self) -> &GraphProto {
+        self.proto.graph.as_ref().expect("a model without a graph is not opened")
     }
 
     /// Whether a node of the model gives a tensor of this name.
@@ -298,10 +194,11 @@ impl Source {
                 instead: "avg, max, gem and none",
             });
         }
-        let model = self.inference_model(size)?;
+        let _limits = self.limits();
+        let prepare = |part: &ModelProto| self.inference_model(part, size);
         let (typed, cut) = match cuts {
-            [_, ..] => (self.typed_at(model, cuts)?, Cut::given(&cuts.join(","))),
-            [] => match self.typed(model, &[]) {
+            [_, ..] => (self.typed_at(cuts, &prepare)?, Cut::given(&cuts.join(","))),
+            [] => match self.typed_at(&[], &prepare) {
                 Ok(typed) => {
                     let cut = cut::find(&typed);
                     (typed, cut)
@@ -309,9 +206,8 @@ impl Source {
                 // What follows the feature maps, such as a detector's choice of boxes, may be more
                 // than tract, or we, understand.
                 Err(error) => {
-                    let Some(cut) = self.proto.graph.as_ref().and_then(cut::trunk) else { return Err(error) };
-                    let again = self.inference_model(size).and_then(|m| self.typed_at(m, &[&cut.name]));
-                    (again.map_err(|_| error)?, cut)
+                    let Some(cut) = cut::trunk(self.graph()) else { return Err(error) };
+                    (self.typed_at(&[&cut.name], &prepare).map_err(|_| error)?, cut)
                 }
             },
         };
@@ -321,8 +217,8 @@ impl Source {
             reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
             reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         }
-        let walk::Walked { mut model, outputs } =
-            walk::walk(&reference, None).map_err(|u| self.unsupported(&u))?;
+        let walk::Walked { mut model, outputs } = walk::walk(&reference, None)
+            .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
         let pooled = embedding::append(&mut model, &outputs, pool).ok_or_else(|| {
             self.analyse("the tensors cut at have more values than a package holds".to_string())
         })?;
@@ -334,15 +230,64 @@ impl Source {
         Ok(Imported { model, cut, outputs, pool, pooled, input, reference, classifier })
     }
 
-    fn typed_at(&self, model: InferenceModel, names: &[&str]) -> Result<TypedModel, ImportError> {
-        let outlets: Vec<OutletId> = names.iter().map(|n| self.find(&model, n)).collect::<Result<_, _>>()?;
-        self.typed(model, &outlets)
+    /// Limits of the process while the model is worked on; constants that are made at import count as
+    /// if they were in the file.
+    fn limits(&self) -> isolate::Limits {
+        isolate::limits(self.bytes + check::operations(self.graph()).unwrap_or_default())
     }
 
-    fn inference_model(&self, size: Option<(u32, u32)>) -> Result<InferenceModel, ImportError> {
+    /// Analyses the model up to `cuts`, or all of it; `prepare` parses a part and fixes its inputs.
+    fn typed_at(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<TypedModel, ImportError> {
+        let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
+        let part = self.part(&tensors, prepare)?;
+        self.typed(prepare(&part)?, &tensors)
+    }
+
+    /// What `tensors`, or the model's outputs, need, checked; with all that follows if that can be
+    /// shown to tract too.
+    fn part(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<Cow<'_, ModelProto>, ImportError> {
         self.check_external()?;
-        let dir = self.path.parent().and_then(Path::to_str);
-        let parsed = onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?;
+        let graph = self.graph();
+        let needed = match tensors {
+            [] => vec![true; graph.node.len()],
+            tensors => part::needed(graph, tensors),
+        };
+        let unknown = unsupported::by_name(graph, &needed);
+        if !unknown.is_empty() {
+            return Err(self.unsupported(self.with_those_before(unknown, prepare)));
+        }
+        let part = match graph.node.iter().all(operations::is_allowed) {
+            true => Cow::Borrowed(&self.proto),
+            false => Cow::Owned(part::pruned(&self.proto, tensors)),
+        };
+        part.graph
+            .iter()
+            .try_for_each(|graph| check::operations(graph).map(drop))
+            .map_err(|r| self.refused(r))?;
+        Ok(part)
+    }
+
+    /// Adds what is not supported of that which can be analysed all the same.
+    fn with_those_before(&self, mut unknown: Vec<Unsupported>, prepare: Prepare<'_>) -> Vec<Unsupported> {
+        let before = unsupported::frontier(self.graph(), &unknown);
+        // Of a text's network the ids of tokens are no layer.
+        if !before.is_empty()
+            && !self.takes_text()
+            && let Ok(typed) = self.typed_at(&before, prepare)
+        {
+            let found = walk::walk(&typed, None).err().unwrap_or_default();
+            unknown.extend(unsupported::by_walk(self.graph(), &found));
+        }
+        unknown
+    }
+
+    fn inference_model(
+        &self,
+        part: &ModelProto,
+        size: Option<(u32, u32)>,
+    ) -> Result<InferenceModel, ImportError> {
+        // Without a folder: tract opens no file.
+        let parsed = onnx().parse(part, None).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
         let [input] = inputs[..] else {
@@ -379,49 +324,36 @@ impl Source {
         Ok(model)
     }
 
-    /// Infers shapes and folds constants, up to `cuts` if given.
-    fn typed(&self, mut model: InferenceModel, cuts: &[OutletId]) -> Result<TypedModel, ImportError> {
-        if !cuts.is_empty() {
-            model.select_output_outlets(cuts).map_err(|e| self.tract(&e))?;
+    /// Infers shapes and folds constants, up to `tensors` if given.
+    fn typed(&self, mut model: InferenceModel, tensors: &[&str]) -> Result<TypedModel, ImportError> {
+        if !tensors.is_empty() {
+            let outlet = |name: &&str| {
+                let found = model.outlet_labels.iter().find(|(_, label)| label == name);
+                found.map(|(outlet, _)| *outlet).ok_or_else(|| self.no_such_tensor(name))
+            };
+            let outlets: Vec<OutletId> = tensors.iter().map(outlet).collect::<Result<_, _>>()?;
+            model.select_output_outlets(&outlets).map_err(|e| self.tract(&e))?;
             // What the cut leaves out need not be understood.
             model = model.into_compact().map_err(|e| self.tract(&e))?;
-        }
-        let order = model.eval_order().map_err(|e| self.tract(&e))?;
-        let unknown = order.iter().map(|&n| model.node(n)).filter(|n| n.op_is::<UnimplementedOp>());
-        let unknown: Vec<walk::Unsupported> = unknown
-            .map(|n| walk::Unsupported {
-                node: n.name.clone(),
-                op: self.op_type(&n.name),
-                shape: String::new(),
-                before: n.inputs.first().and_then(|o| model.outlet_label(*o)).map(str::to_string),
-            })
-            .collect();
-        if !unknown.is_empty() {
-            return Err(self.unsupported(&unknown));
         }
         let mut typed = model.into_typed().map_err(|e| self.tract(&e))?;
         typed.prop_consts().map_err(|e| self.tract(&e))?;
         typed.into_compact().map_err(|e| self.tract(&e))
     }
 
-    fn find(&self, model: &InferenceModel, name: &str) -> Result<OutletId, ImportError> {
-        let labelled =
-            model.outlet_labels.iter().find(|(_, label)| *label == name).map(|(outlet, _)| *outlet);
-        let named = || model.nodes().iter().find(|n| n.name == name).map(|n| OutletId::new(n.id, 0));
-        labelled.or_else(named).ok_or_else(|| {
-            let graph = self.proto.graph.as_ref();
-            let names: Vec<&str> =
-                graph.into_iter().flat_map(|g| &g.node).flat_map(|n| &n.output).map(String::as_str).collect();
-            let nearest = nearest(name, &names);
-            ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
-        })
+    /// The tensor that the user means: by its name, or by that of the node that gives it.
+    fn tensor<'n>(&'n self, name: &'n str) -> Result<&'n str, ImportError> {
+        if self.has_tensor(name) {
+            return Ok(name);
+        }
+        let node = self.graph().node.iter().find(|n| n.name == name);
+        node.and_then(|n| n.output.first()).map(String::as_str).ok_or_else(|| self.no_such_tensor(name))
     }
 
-    /// The ONNX operation behind a node's name.
-    fn op_type(&self, node: &str) -> String {
-        let nodes = self.proto.graph.iter().flat_map(|g| &g.node);
-        let found = nodes.into_iter().find(|n| n.name == node || n.output.iter().any(|o| o == node));
-        found.map_or_else(|| "an unknown operation".to_string(), |n| n.op_type.clone())
+    fn no_such_tensor(&self, name: &str) -> ImportError {
+        let names: Vec<&str> = self.graph().node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+        let nearest = nearest(name, &names);
+        ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
     }
 
     fn input_error(&self, model: &InferenceModel, input: Option<OutletId>, hint: &str) -> ImportError {
@@ -433,15 +365,14 @@ impl Source {
         ImportError::Input { path: self.path.clone(), input, found, hint: hint.to_string() }
     }
 
-    fn unsupported(&self, unsupported: &[walk::Unsupported]) -> ImportError {
-        let line = |u: &walk::Unsupported| {
-            let shape = if u.shape.is_empty() { String::new() } else { format!(", giving {}", u.shape) };
-            format!("`{}`: {}{shape}", u.node, u.op)
-        };
-        let before = unsupported.first().and_then(|u| u.before.as_ref());
-        let hint = before.map_or(String::new(), |b| format!("\ncut before them: --cut {b}"));
-        let nodes = unsupported.iter().map(line).collect();
-        ImportError::Unsupported { path: self.path.clone(), nodes, hint }
+    fn unsupported(&self, nodes: Vec<Unsupported>) -> ImportError {
+        let nodes = unsupported::with_cuts(self.graph(), nodes);
+        ImportError::Unsupported { path: self.path.clone(), nodes }
+    }
+
+    fn refused(&self, refused: check::Refused) -> ImportError {
+        let check::Refused { place, what } = refused;
+        ImportError::Refused { path: self.path.clone(), place, what }
     }
 
     fn tract(&self, error: &TractError) -> ImportError {

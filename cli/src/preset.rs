@@ -213,6 +213,40 @@ fn sureness(
 }
 
 impl Wishes {
+    /// Those that ask for this very normalization.
+    pub fn of(preprocess: &Preprocess) -> Self {
+        Self {
+            preset: None,
+            mean: Some(preprocess.mean),
+            std: Some(preprocess.std),
+            bgr: preprocess.channels == Channels::Bgr,
+            squash: preprocess.resize == Resize::Squash,
+        }
+    }
+
+    /// The same as flags of `convert`.
+    pub fn flags(&self) -> String {
+        let numbers = |v: [f32; 3]| format!("{},{},{}", v[0], v[1], v[2]);
+        let named = self.preset.or_else(|| {
+            Preset::ALL.into_iter().find(|preset| {
+                let (mut mean, mut std) = preset.mean_std();
+                if self.bgr {
+                    mean.reverse();
+                    std.reverse();
+                }
+                (self.mean, self.std) == (Some(mean), Some(std))
+            })
+        });
+        let mut flags = match (named, self.mean, self.std) {
+            (Some(preset), ..) => format!("--preset {}", preset.name()),
+            (None, Some(mean), Some(std)) => format!("--mean {} --std {}", numbers(mean), numbers(std)),
+            _ => String::new(),
+        };
+        flags += if self.bgr { " --bgr" } else { "" };
+        flags += if self.squash { " --squash" } else { "" };
+        flags.trim_start().to_string()
+    }
+
     /// The preprocessing for a network's input with a convention, but for what is stated.
     fn preprocess(&self, preset: Preset, imported: &Imported) -> Preprocess {
         let shape = imported.model.layers[0].shape;
@@ -260,6 +294,19 @@ mod tests {
             assert!((got / 255.0 - want).abs() < 1e-6, "{got} {want}");
         }
         assert!(Preset::ALL.iter().all(|p| Preset::ALL.iter().filter(|q| q.name() == p.name()).count() == 1));
+    }
+
+    #[test]
+    fn wishes_are_said_as_flags() {
+        let (mean, std) = Preset::Imagenet.mean_std();
+        let mut wishes = Wishes { mean: Some(mean), std: Some(std), ..Wishes::default() };
+        assert_eq!(wishes.flags(), "--preset imagenet");
+        (wishes.bgr, wishes.squash) = (true, true);
+        assert_eq!(wishes.flags(), "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 --bgr --squash");
+        wishes.mean.as_mut().unwrap().reverse();
+        wishes.std.as_mut().unwrap().reverse();
+        assert_eq!(wishes.flags(), "--preset imagenet --bgr --squash");
+        assert_eq!(Wishes::default().flags(), "");
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn models() {
     }
     bench.convert("missing.onnx", &[], &["missing.onnx", "No such file"]);
     bench.write("unknown.onnx", &replaced(&good, b"\x22\x04Clip", b"\x22\x04Clop"));
-    bench.convert("unknown.onnx", &[], &["unknown.onnx", "not supported:", "`: Clop"]);
+    bench.convert("unknown.onnx", &[], &["unknown.onnx", "not supported:", "`  Clop "]);
 }
 
 #[test]

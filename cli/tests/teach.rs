@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -115,7 +115,13 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
         let screen = format!("png:{shots}");
         let arguments = ["--script", "many.script", "--screen", &screen];
         let mut child = teach(dir.path(), &arguments).stdout(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(40 + (round * 97) % 260));
+        // Every other one may be killed while it starts, too.
+        let due = Instant::now() + Duration::from_secs(20);
+        while round % 2 == 0 && !dir.path().join(&shots).join("0-128x64.png").exists() {
+            assert!(Instant::now() < due, "no lesson is shown");
+            thread::sleep(Duration::from_millis(2));
+        }
+        thread::sleep(Duration::from_millis((round * 97) % 260));
         // SIGKILL where there are signals.
         child.kill().unwrap();
         child.wait().unwrap();

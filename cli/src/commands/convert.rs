@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use offshoot::Picture;
 
-use super::{CommandError, gate, progress_bar, write_file};
+use super::{CommandError, cuts, gate, progress_bar, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Converted, Options, convert};
 use crate::convert_text::{TextOptions, convert_text};
@@ -21,7 +21,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     if args.target.is_some() && args.precision == PrecisionArg::F32 {
         return Err(PackingError::Float.into());
     }
-    let source = Source::open(&args.model)?.with_external_data(args.external_data);
+    let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
     if source.takes_text() {
         let converted = of_text(args, &source)?;
         return finish(args, start, &converted, None);
@@ -40,6 +40,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             squash: args.squash,
         },
     };
+    let options = cuts::within_budget(args, &source, &pictures, options)?;
     let converted = with_bar(|progress| convert(&source, &pictures, &options, progress))?;
     let gated = gate::run(args, &source, &pictures, &options, &converted)?;
     finish(args, start, &converted, gated)

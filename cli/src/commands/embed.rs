@@ -23,7 +23,10 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
         None => Embeddings::extract(&mut extractor, &samples, || bar.inc(1)),
     };
     bar.finish_and_clear();
-    let embeddings = embeddings?;
+    let mut embeddings = embeddings?;
+    if args.l2 {
+        embeddings.to_unit_length();
+    }
     let split: Vec<i64> = (0..samples.len()).map(|i| i64::from(i >= data.train.len())).collect();
     if let Some(path) = &args.output {
         let bytes = npz(&data, &samples, &embeddings, &split)

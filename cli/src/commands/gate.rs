@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use offshoot::{Extractor, HeadKind, Picture};
-use offshoot_core::preprocess::{Channels, Resize};
 
 use super::eval::{DEFAULT_SHOTS, check};
 use super::{CommandError, open_data, progress_bar};
@@ -61,14 +60,7 @@ fn float(
     converted: &Converted,
     package: &Extractor,
 ) -> Result<Extractor, CommandError> {
-    let preprocess = package.package().manifest().preprocess;
-    let wishes = Wishes {
-        preset: None,
-        mean: Some(preprocess.mean),
-        std: Some(preprocess.std),
-        bgr: preprocess.channels == Channels::Bgr,
-        squash: preprocess.resize == Resize::Squash,
-    };
+    let wishes = Wishes::of(&package.package().manifest().preprocess);
     let mut cuts = options.cuts.clone();
     if cuts.is_empty() {
         cuts.push(converted.report.cut.clone());

@@ -9,11 +9,14 @@ use crate::args::InspectArgs;
 use crate::cuts::{candidates, last_of_each_shape};
 use crate::embedding::Pool;
 use crate::guard::quietly;
-use crate::import::Source;
+use crate::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
 use crate::report::{bytes, millions};
 
+/// Nodes in float that are named without --layers.
+const FLOATS: usize = 8;
+
 pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
-    if args.package.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+    if args.is_model() {
         return model(args);
     }
     let extractor = Extractor::open(&args.package)?;
@@ -80,14 +83,42 @@ fn input(package: &Package<'_>) {
     println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
 }
 
-/// A model's places to cut, up to the one that `convert` would take.
+/// What becomes of a model's nodes, and its places to cut, up to the one that `convert` would take.
+///
+/// Where some of it is not supported, that is told, and the rest is of what comes before.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
-    let source = Source::open(&args.package)?;
-    let imported = quietly(|| source.import(&[], args.input_size, Pool::None))
-        .unwrap_or_else(|p| Err(source.analyse(p)))?;
+    let source = Source::open(&args.package)?.with_external_data(args.external_data)?;
+    let import = |cuts: &[&str]| {
+        quietly(|| source.import(cuts, args.input_size, Pool::None))
+            .unwrap_or_else(|p| Err(source.analyse(p)))
+    };
     println!("{}", args.package.display());
+    let (imported, unsupported) = match import(&[]) {
+        Err(ImportError::Unsupported { nodes, .. }) => {
+            println!("  unsupported    {} nodes{}", nodes.len(), UnsupportedTable(&nodes));
+            let Some(cut) = nodes.iter().find_map(|node| node.cut.clone()) else { return Ok(()) };
+            (import(&[&cut])?, nodes.len())
+        }
+        imported => (imported?, 0),
+    };
     println!("  input          {}", imported.model.layers[0].shape);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
+    let coverage = Coverage::of(&source, &imported);
+    let Coverage { int8, float, fused, constant, left_out } = &coverage;
+    println!(
+        "  nodes          {}: {int8} int8, {} float, {unsupported} unsupported; {fused} become part of others, \
+         {constant} are constants, {} come after the cut",
+        coverage.nodes(),
+        float.len(),
+        left_out - unsupported
+    );
+    let shown = if args.layers { float.len() } else { FLOATS };
+    for FloatNode { name, operation } in float.iter().take(shown) {
+        println!("    in float     {operation:<20} {name}");
+    }
+    if float.len() > shown {
+        println!("    and {} more: --layers", float.len() - shown);
+    }
     let mut found = candidates(&imported.model, |name| source.has_tensor(name));
     if !args.layers {
         found = last_of_each_shape(&found);

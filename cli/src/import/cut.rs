@@ -1,8 +1,6 @@
 //! Where to cut: the tensor that feeds the last classifier.
 
-use std::collections::{HashMap, HashSet};
-
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -10,6 +8,8 @@ use tract_onnx::tract_core::ops::cnn::{Conv, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::nn::{Reduce, Softmax};
+
+use super::{operations, part};
 
 /// The chosen cut.
 #[derive(Debug, Clone)]
@@ -126,39 +126,14 @@ fn feature_map(model: &TypedModel) -> Option<(OutletId, &'static str)> {
     last.map(|map| (map, "all of the model's outputs come from it"))
 }
 
-/// Operations that choose among results, at which no features are left.
-const CHOICES: [&str; 6] = ["If", "Loop", "Scan", "NonMaxSuppression", "TopK", "NonZero"];
-
 /// [`feature_map`] of a model that tract does not understand to its end: the last place before
 /// that through which all values go.
 pub(super) fn trunk(graph: &GraphProto) -> Option<Cut> {
-    let is_choice = |n: &&NodeProto| CHOICES.contains(&n.op_type.as_str());
-    let choice = graph.node.iter().find(is_choice)?;
-    let mut open: HashMap<&str, usize> = HashMap::new();
-    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    for input in graph.input.iter().filter(|i| !constants.contains(i.name.as_str())) {
-        open.insert(&input.name, 0);
-    }
-    // A shape is a constant, whatever it is the shape of.
-    let reads =
-        |node: &NodeProto, name: &str| node.op_type != "Shape" && node.input.iter().any(|i| i == name);
-    let last_reader = |name: &str| graph.node.iter().rposition(|n| reads(n, name));
-    let mut open_until = open.keys().filter_map(|name| last_reader(name)).max()?;
-    let mut last = None;
-    for (at, node) in graph.node.iter().enumerate().take_while(|(_, n)| !is_choice(n)) {
-        if !node.input.iter().any(|i| open.contains_key(i.as_str()) && reads(node, i)) {
-            continue;
-        }
-        for output in &node.output {
-            open.insert(output, at);
-            if open_until <= at {
-                last = Some(output);
-            }
-            open_until = open_until.max(last_reader(output).unwrap_or(graph.node.len()));
-        }
-    }
+    let at = graph.node.iter().position(operations::is_choice)?;
+    let choice = &graph.node[at];
+    let name = part::trunk(graph, at)?.to_string();
     let why = format!("all values go through it before `{}`, a {}", choice.name, choice.op_type);
-    last.map(|name| Cut { name: name.clone(), why, has_classifier: false, outlet: None })
+    Some(Cut { name, why, has_classifier: false, outlet: None })
 }
 
 fn may_follow_a_classifier(model: &TypedModel, node: usize) -> bool {

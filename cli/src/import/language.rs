@@ -1,12 +1,13 @@
 //! A language backbone, from its ONNX file to a network that takes [`Table`]'s rows.
 
-use std::path::Path;
+use std::cell::Cell;
 
 use offshoot_core::Shape;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::text::{self, Part, TextSource};
-use super::{Cut, ImportError, Source, Table, cut, walk};
+use super::{Cut, ImportError, Source, Table, cut, unsupported, walk};
 use crate::ir::{LayerOp, Model};
 
 /// A language backbone with its cut, and tract's own float plan of the same cut.
@@ -40,21 +41,28 @@ impl Source {
     /// # Errors
     /// Unknown operations, a cut that does not exist, inputs that are not tokens and their mask.
     pub fn import_text(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
-        let (model, length) = self.text_model(length)?;
+        let _limits = self.limits();
+        let places = Cell::new(0);
+        let prepare = |part: &ModelProto| {
+            let (model, length) = self.text_model(part, length)?;
+            places.set(length);
+            Ok(model)
+        };
         let (mut reference, cut) = match cut {
-            Some(name) => (self.typed_at(model, &[name])?, Cut::given(name)),
+            Some(name) => (self.typed_at(&[name], &prepare)?, Cut::given(name)),
             None => {
-                let typed = self.typed(model, &[])?;
+                let typed = self.typed_at(&[], &prepare)?;
                 let cut = cut::of_text(&typed);
                 (typed, cut)
             }
         };
+        let length = places.get();
         let outlet = cut.outlet.unwrap_or(reference.outputs[0]);
         reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
         let reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         let source = TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
-        let walk::Walked { mut model, outputs } =
-            walk::walk(&reference, Some(&source)).map_err(|u| self.unsupported(&u))?;
+        let walk::Walked { mut model, outputs } = walk::walk(&reference, Some(&source))
+            .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
         let shape = outputs.first().map(|(id, _)| model.layers[*id].shape);
         let (output, shape) = outputs
             .first()
@@ -73,10 +81,12 @@ impl Source {
     }
 
     /// The model with the shapes of its inputs fixed, and how many tokens it takes.
-    fn text_model(&self, length: Option<usize>) -> Result<(InferenceModel, usize), ImportError> {
-        self.check_external()?;
-        let dir = self.path.parent().and_then(Path::to_str);
-        let mut model = onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?.model;
+    fn text_model(
+        &self,
+        part: &ModelProto,
+        length: Option<usize>,
+    ) -> Result<(InferenceModel, usize), ImportError> {
+        let mut model = onnx().parse(part, None).map_err(|e| self.tract(&e))?.model;
         let stated = text::stated_length(&model);
         let length = match (length, stated) {
             (Some(asked), Some(stated)) if asked != stated => {

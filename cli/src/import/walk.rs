@@ -40,8 +40,6 @@ pub(super) struct Unsupported {
     pub op: String,
     /// The shape of its result.
     pub shape: String,
-    /// The tensor before it, where one could cut.
-    pub before: Option<String>,
 }
 
 /// The walked model, and which of its layers are the source's outputs.
@@ -108,10 +106,8 @@ pub(super) fn walk(source: &TypedModel, text: Option<&TextSource>) -> Result<Wal
 
 impl Walk<'_> {
     fn unsupported(&self, node: &TypedNode, op: String) -> Unsupported {
-        let known = |o: &&OutletId| matches!(self.values.get(o), Some(Value::Map(_)));
-        let before = node.inputs.iter().find(known).and_then(|o| self.source.outlet_label(*o));
         let shape = node.outputs.first().map(|o| format!("{:?}", o.fact.shape)).unwrap_or_default();
-        Unsupported { node: self.name(node), op, shape, before: before.map(str::to_string) }
+        Unsupported { node: self.name(node), op, shape }
     }
 
     /// The name that the model's author gave to the node's result.

@@ -1,4 +1,4 @@
-"""What `auto` should make of how many held-out samples ridge regression gets wrong, chosen on other
+"""What `auto` should make of how many held-out samples ridge regression gets wrong, checked on other
 pictures than those of few_shot.csv.
 
     python auto.py [--tasks N] TINY.npz

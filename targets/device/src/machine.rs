@@ -171,15 +171,33 @@ impl Machine {
         groups.lines().find_map(named)
     }
 
+    /// A line in bytes of what this process takes.
+    fn status(&self, key: &str) -> Option<u64> {
+        let status = self.read("proc/self/status")?;
+        let line = status.lines().find(|line| line.split(':').next() == Some(key))?;
+        Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
+    }
+
     /// What this process takes.
     pub fn resident(&self) -> Option<Resident> {
-        let status = self.read("proc/self/status")?;
-        let bytes = |key: &str| {
-            let line = status.lines().find(|line| line.split(':').next() == Some(key))?;
-            let kilo: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-            Some(1024 * kilo)
-        };
-        Some(Resident { now: bytes("VmRSS")?, anonymous: bytes("RssAnon")?, peak: bytes("VmHWM")? })
+        let [now, anonymous, peak] = ["VmRSS", "RssAnon", "VmHWM"].map(|key| self.status(key));
+        Some(Resident { now: now?, anonymous: anonymous?, peak: peak? })
+    }
+
+    /// Bytes of this process's address space.
+    pub fn mapped(&self) -> Option<u64> {
+        self.status("VmSize")
+    }
+
+    /// Seconds that processors have worked for this process, in all its threads.
+    pub fn processor_seconds(&self) -> Option<u64> {
+        /// What the kernel counts in, on every processor of ours, whatever its own clock is.
+        const TICKS: u64 = 100;
+        let stat = self.read("proc/self/stat")?;
+        // The program's name may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some((ticks(11)? + ticks(12)?) / TICKS)
     }
 
     /// All sensors that answer.
@@ -256,8 +274,9 @@ mod tests {
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n"),
             (
                 "proc/self/status",
-                "Name:\tx\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\n",
+                "Name:\tx\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\nVmSize:\t 9 kB\n",
             ),
+            ("proc/self/stat", "7 (a ) b) R 1 7 7 0 -1 0 9 0 0 0 150 260 0 0 20 0 1 0 155858 3133440\n"),
             ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
             ("sys/class/thermal/thermal_zone1/type", "silent\n"),
@@ -277,6 +296,7 @@ mod tests {
         assert_eq!(pi.devices("i2c-").len(), 1);
         let resident = Resident { now: 2_048_000, anonymous: 512_000, peak: 3_072_000 };
         assert_eq!(pi.resident(), Some(resident));
+        assert_eq!((pi.mapped(), pi.processor_seconds()), (Some(9216), Some(4)));
         assert_eq!(pi.temperatures(), [Temperature { zone: "cpu-thermal".to_string(), celsius: 48.312 }]);
         let past = pi.throttle().unwrap();
         assert_eq!(past, Throttle { firmware: Some(0x50000), ..Throttle::default() });
@@ -313,6 +333,7 @@ mod tests {
         let (_dir, silent) = machine(&[("proc/loadavg", "")]);
         assert_eq!((silent.processor(), silent.load(), silent.clock()), (None, None, None));
         assert_eq!((silent.resident(), silent.throttle()), (None, None));
+        assert_eq!((silent.mapped(), silent.processor_seconds()), (None, None));
         assert!(silent.temperatures().is_empty());
     }
 }

@@ -18,7 +18,7 @@ use crossterm::{execute, queue};
 use offshoot_view::{Picture, State};
 
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
-use crate::session::MOST_CLASSES;
+use crate::session::{GOAL, MOST_CLASSES};
 
 /// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
 ///
@@ -209,15 +209,24 @@ impl<W: Write> Terminal<W> {
         let room = columns.saturating_sub(left + 1);
         let (label, tone) = label(moment);
         let fits = usize::from(room);
-        queue!(out, MoveTo(left, 2), Clear(ClearType::UntilNewLine))?;
         queue!(out, SetForegroundColor(tone), SetAttribute(Attribute::Bold))?;
-        write!(out, "{label:.fits$}")?;
+        let (first, second) = wrapped(&label, fits);
+        for (row, part) in [(2, first), (3, second)] {
+            queue!(out, MoveTo(left, row), Clear(ClearType::UntilNewLine))?;
+            write!(out, "{part:.fits$}")?;
+        }
         queue!(out, SetAttribute(Attribute::Reset))?;
         for row in 0..MOST_CLASSES as u16 {
             queue!(out, MoveTo(left, 4 + row), Clear(ClearType::UntilNewLine))?;
             if let Some(line) = moment.classes.get(usize::from(row)) {
                 class(out, moment, (row, line), (room, tone))?;
             }
+        }
+        if let [only] = moment.classes
+            && only.samples >= GOAL
+        {
+            queue!(out, MoveTo(left, 6), SetForegroundColor(LESSON))?;
+            write!(out, "{:.fits$}", "Now something else (n), and hold 2")?;
         }
         queue!(out, MoveTo(1, rows.saturating_sub(1)), Clear(ClearType::UntilNewLine))?;
         queue!(out, SetForegroundColor(DIM))?;
@@ -231,6 +240,13 @@ impl<W: Write> Terminal<W> {
         self.buffer.clear();
         self.out.flush()
     }
+}
+
+/// A text in two lines, the first of at most `width` characters and of whole words if they fit.
+fn wrapped(text: &str, width: usize) -> (&str, &str) {
+    let Some((end, _)) = text.char_indices().nth(width) else { return (text, "") };
+    let (first, second) = text.split_at(text[..end].rfind(' ').unwrap_or(end));
+    (first, second.trim_start())
 }
 
 /// What the large line says, and in which colour.
@@ -333,6 +349,15 @@ mod tests {
         let mut up = KeyEvent::new(KeyCode::Char('1'), KeyModifiers::NONE);
         up.kind = KeyEventKind::Release;
         assert_eq!(action(up), None);
+    }
+
+    #[test]
+    fn long_texts_take_two_lines() {
+        assert_eq!(wrapped("5 of 11 right", 20), ("5 of 11 right", ""));
+        assert_eq!(wrapped("5 of 11 right", 9), ("5 of 11", "right"));
+        assert_eq!(wrapped("unbroken", 3), ("unb", "roken"));
+        assert_eq!(wrapped("\u{e4}\u{e4}\u{e4}", 2), ("\u{e4}\u{e4}", "\u{e4}"));
+        assert_eq!(wrapped("x", 0), ("", "x"));
     }
 
     #[test]

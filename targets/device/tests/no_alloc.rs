@@ -67,7 +67,7 @@ impl Buttons for Rhythm {
         let class = self.frame / 25 % 2;
         match self.frame % 25 {
             0 => Some(Action::Show(Some(["dark", "light"][class]))),
-            1 | 2 | 3 => Some(Action::Teach(class)),
+            1..=3 => Some(Action::Teach(class)),
             8 => Some(if self.frame % 100 < 50 { Action::Undo } else { Action::Forget(class) }),
             14 => Some(Action::Times),
             20 => Some(Action::Report),

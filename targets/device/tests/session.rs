@@ -240,3 +240,28 @@ fn buttons_without_a_class_and_empty_undos_do_no_harm() {
     bench.step(&mut session, &[Action::Report, Action::Times]);
     assert_eq!(session.head().sample_count(), 0);
 }
+
+#[test]
+fn new_names_are_kept_and_one_class_is_undone_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    for (class, show) in SHOW.into_iter().enumerate() {
+        bench.step(&mut session, &[show]);
+        (0..3).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(class)])));
+    }
+    bench.step(&mut session, &[Action::Rename(0, "night")]);
+    assert!(bench.step(&mut session, &[Action::Rename(1, "night")]).starts_with("says night is class 1"));
+    assert!(bench.step(&mut session, &[Action::Rename(1, "")]).starts_with("says "));
+    bench.step(&mut session, &[Action::Rename(usize::MAX, "x")]);
+    // Not the last lesson of all, then that one, then none of a class that has none.
+    assert!(bench.step(&mut session, &[Action::Forget(0)]).starts_with("says Forgot the last night"));
+    assert!(bench.step(&mut session, &[Action::Forget(1)]).starts_with("says Forgot the last light"));
+    assert!(bench.step(&mut session, &[Action::Forget(2)]).starts_with("says Nothing to undo"));
+    drop(session);
+    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let head = head.unwrap();
+    let kept: Vec<_> = head.classes().map(|(id, name)| (name, head.samples_of(id))).collect();
+    assert_eq!(kept, [("night", 2), ("light", 2)]);
+}

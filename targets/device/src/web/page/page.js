@@ -73,7 +73,10 @@ async function see(next) {
   if (next.picture === null) return;
   const [width, height] = next.picture;
   $('view').style.aspectRatio = `${width} / ${Math.min(height, width)}`;
-  const url = URL.createObjectURL(await (await ask('/picture.jpg')).blob());
+  // It may be gone by now, as cameras are that are unplugged.
+  const reply = await ask('/picture.jpg').catch((error) => { if (error.status !== 404) throw error; });
+  if (!reply) return;
+  const url = URL.createObjectURL(await reply.blob());
   const old = picture.src;
   picture.src = url;
   await picture.decode().catch(() => {});
@@ -93,9 +96,8 @@ function link(is) {
 function lost(error) {
   release();
   link('lost');
-  const refused = error.status === 403;
-  $('lost-title').textContent = refused ? 'Not let in' : 'Connection lost';
-  $('lost-text').textContent = refused
+  $('lost-title').textContent = { 403: 'Not let in', 503: 'Not ready' }[error.status] ?? 'Connection lost';
+  $('lost-text').textContent = error.status
     ? `The device says: ${error.message}.`
     : 'Trying again until the device answers. What was taught is kept on it.';
 }
@@ -199,7 +201,7 @@ function showHeat(heat, sides) {
   pen.drawImage(small, ...seen);
 }
 
-function showReport({ report, classes }) {
+function showReport({ report, classes, goal }) {
   if (!report || report.asked === 0) {
     text($('report-text'), report ? 'Too few lessons to ask about any.' : 'Nothing was taught yet.');
     $('advice').replaceChildren();
@@ -207,7 +209,8 @@ function showReport({ report, classes }) {
     return;
   }
   text($('report-text'), `${report.right} of ${report.asked} lessons are answered rightly when held out. `
-    + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`);
+    + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`
+    + (classes.some(({ lessons }) => lessons > 0 && lessons < goal) ? ' So few lessons say little.' : ''));
   $('advice').replaceChildren(...report.advice.map((line) => Object.assign(document.createElement('li'), { textContent: line.replaceAll('`', '') })));
   const names = classes.slice(0, report.confusion.length).map(({ name }) => name);
   const cell = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });

@@ -1,0 +1,256 @@
+//! `offshoot cuts`.
+
+use std::path::Path;
+
+use offshoot::{HeadKind, Options as RunOptions, Picture};
+use serde_json::{Value, json};
+
+use super::eval::{DEFAULT_SHOTS, check};
+use super::{CommandError, open_data, progress_bar, write_file};
+use crate::args::{ConvertArgs, CutsArgs, PrecisionArg};
+use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier, picture};
+use crate::convert::Options;
+use crate::data::{Dataset, Sample, Selection, unlabelled};
+use crate::embeddings::Embeddings;
+use crate::import::Source;
+use crate::preset::Wishes;
+use crate::report::{bytes, millions};
+use crate::teach::Lesson;
+
+pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
+    let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    let data = open_data(&args.data, &args.selection)?;
+    check_shots(&args.data, &data, args.shots)?;
+    let pictures = pictures(args, &data)?;
+    let options = Options {
+        pool: args.pool,
+        float: args.precision == PrecisionArg::F32,
+        size: args.input_size,
+        wishes: Wishes { preset: args.preset, ..Wishes::default() },
+        ..Options::default()
+    };
+    let (shots, draws) = (args.shots, args.draws.max(1));
+    let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
+    let run = args.run.options();
+    let (source, data, pictures) = (&source, &data, &pictures[..]);
+    let comparison = Comparison { source, data, pictures, options, lesson, most: args.most, run };
+    let compared = watched(&comparison)?;
+    let budget = args.budget.budget();
+    let chosen = choose(&compared.rows, &budget);
+    let command = chosen.map(|i| command(args, &compared, i));
+    if let Some(path) = &args.output {
+        let title = format!("{}, cut at {} places", source.file_name(), compared.rows.len());
+        let below = learned(args, data);
+        write_file(path, picture::svg(&title, &below, &compared.rows, chosen, &budget).as_bytes())?;
+    }
+    if args.json {
+        println!("{:#}", as_json(args, &compared, chosen, command.as_deref()));
+    } else {
+        print(args, data, &compared, chosen);
+    }
+    let Some(command) = command else { return Err(too_dear(&args.model, &budget, &compared.rows)) };
+    if !args.json {
+        println!("\n  {command}");
+    }
+    Ok(())
+}
+
+fn watched(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
+    let bar = progress_bar(100, "import");
+    let compared = comparison.run(&mut |stage, done| {
+        bar.set_message(stage.to_string());
+        bar.set_position((100.0 * done) as u64);
+    });
+    bar.finish_and_clear();
+    compared
+}
+
+/// Pictures that a comparison calibrates on, and places that it compares, where nobody says.
+const FEW: usize = 32;
+const MOST: usize = 12;
+
+/// The options with the best cut within the budget of `convert`, where there is one.
+pub(super) fn within_budget(
+    args: &ConvertArgs,
+    source: &Source,
+    pictures: &[Picture],
+    mut options: Options,
+) -> Result<Options, CommandError> {
+    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(options) };
+    let data = open_data(folder, &Selection::default())?;
+    check_shots(folder, &data, DEFAULT_SHOTS)?;
+    let compared = watched(&Comparison {
+        source,
+        data: &data,
+        pictures: &pictures[..pictures.len().min(FEW)],
+        options: options.clone(),
+        lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
+        most: MOST,
+        run: RunOptions::default(),
+    })?;
+    let chosen = choose(&compared.rows, &budget);
+    let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;
+    let row = &compared.rows[chosen];
+    println!(
+        "within the budget: {}, {:.2} ms, {:.3} of {}",
+        row.cut,
+        row.ms(),
+        row.accuracy(),
+        folder.display()
+    );
+    if !row.automatic {
+        options.cuts = vec![row.cut.clone()];
+    }
+    options.wishes = compared.wishes;
+    Ok(options)
+}
+
+fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), CommandError> {
+    let labels = data.train.iter().map(|s| s.class).collect();
+    let train = Embeddings { labels, ..Embeddings::default() };
+    check(folder, &data.classes, &train, !data.val.is_empty(), Some(shots), "lower --shots, or add some")
+}
+
+/// Pictures to calibrate on: those of --calibrate, else of what is learned from, of every class.
+fn pictures(args: &CutsArgs, data: &Dataset) -> Result<Vec<Picture>, CommandError> {
+    let most = args.calibrate_limit.max(1);
+    let samples = match &args.calibrate {
+        Some(folder) => unlabelled(folder, None, most)?,
+        None => {
+            let step = data.train.len().div_ceil(most).max(1);
+            data.train.iter().step_by(step).cloned().collect()
+        }
+    };
+    Ok(samples.iter().map(Sample::open).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn learned(args: &CutsArgs, data: &Dataset) -> String {
+    format!(
+        "{}: {} classes, {} pictures of each learned, mean of {} draws",
+        args.data.display(),
+        data.classes.len(),
+        args.shots,
+        args.draws.max(1)
+    )
+}
+
+fn print(args: &CutsArgs, data: &Dataset, compared: &Compared, chosen: Option<usize>) {
+    println!("{}", args.model.display());
+    println!("  {}\n", learned(args, data));
+    println!(
+        "    {:>3}  {:>13} {:>6} {:>9} {:>10} {:>10} {:>8}  {:<15} cut",
+        "", "map", "values", "MACs", "package", "arena", "ms", "accuracy"
+    );
+    let best = frontier(&compared.rows);
+    for (i, row) in compared.rows.iter().enumerate() {
+        let mark = if chosen == Some(i) { "->" } else { "" };
+        let on = if best.contains(&i) { "*" } else { "" };
+        let map = row.map.map(|m| m.to_string()).unwrap_or_default();
+        let arena = row.arena.map_or("-".to_string(), |a| a.to_string());
+        let accuracy = format!("{:.3} +- {:.3}", row.accuracy(), row.half_width());
+        println!(
+            "  {mark:>2} {:>2}{on:1} {map:>13} {:>6} {:>9} {:>10} {arena:>10} {:>8.2}  {accuracy:<15} {}{}",
+            i + 1,
+            row.dim,
+            millions(row.macs),
+            row.package,
+            row.ms(),
+            row.cut,
+            if row.automatic { "  (convert's own)" } else { "" }
+        );
+    }
+    println!("\n  * no other is both faster and more accurate; -> the most accurate within the budget");
+    for (cut, why) in &compared.failed {
+        println!("  left out: {cut}: {}", why.lines().next().unwrap_or_default());
+    }
+}
+
+fn as_json(args: &CutsArgs, compared: &Compared, chosen: Option<usize>, command: Option<&str>) -> Value {
+    let row = |row: &Row| {
+        json!({
+            "cut": row.cut,
+            "automatic": row.automatic,
+            "map": row.map.map(|m| [m.h(), m.w(), m.c()]),
+            "values": row.dim,
+            "macs": row.macs,
+            "package": row.package,
+            "arena": row.arena,
+            "ram": row.ram,
+            "ms": row.ms(),
+            "ms_p90": crate::report::ms(row.time.p90),
+            "cosine": row.cosine,
+            "accuracy": row.accuracy(),
+            "half_width": row.half_width(),
+            "scores": row.scores,
+        })
+    };
+    let failed = |(cut, why): &(String, String)| json!({ "cut": cut, "why": why });
+    json!({
+        "model": args.model.display().to_string(),
+        "data": args.data.display().to_string(),
+        "shots": args.shots,
+        "draws": args.draws.max(1),
+        "head": args.head.name(),
+        "budget_ms": args.budget.budget_ms,
+        "budget_ram": args.budget.budget_ram,
+        "cuts": compared.rows.iter().map(row).collect::<Vec<_>>(),
+        "left_out": compared.failed.iter().map(failed).collect::<Vec<_>>(),
+        "frontier": frontier(&compared.rows),
+        "chosen": chosen,
+        "command": command,
+    })
+}
+
+/// The command that makes the package of a row.
+fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let mut command = format!("offshoot convert {}", path(&args.model));
+    if !compared.rows[row].automatic {
+        command += &format!(" --cut {}", quoted(&compared.rows[row].cut));
+    }
+    let pool = clap::ValueEnum::to_possible_value(&args.pool).filter(|_| args.pool != Default::default());
+    if let Some(pool) = pool {
+        command += &format!(" --pool {}", pool.get_name());
+    }
+    command += if args.precision == PrecisionArg::F32 { " --precision f32" } else { "" };
+    command += if args.external_data { " --external-data" } else { "" };
+    if let Some((width, height)) = args.input_size {
+        command += &format!(" --input-size {height}x{width}");
+    }
+    let calibrate = args.calibrate.as_ref().unwrap_or(&args.data);
+    command + &format!(" {} --calibrate {}", compared.wishes.flags(), path(calibrate))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {
+    let Budget { ms, ram } = budget;
+    let fastest = rows.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
+    let smallest = rows.iter().filter_map(|row| Some((row.ram?, row))).min_by_key(|(ram, _)| *ram);
+    let fastest = fastest.filter(|_| ms.is_some());
+    let fastest = fastest.map(|row| format!("the fastest, `{}`, takes {:.2} ms", row.cut, row.ms()));
+    let smallest = smallest.filter(|_| ram.is_some());
+    let smallest = smallest.map(|(ram, row)| format!("the smallest, `{}`, takes {}", row.cut, bytes(ram)));
+    let what: Vec<String> = fastest.into_iter().chain(smallest).collect();
+    CommandError::Budget { path: model.to_path_buf(), what: what.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("/a/b.onnx"), "/a/b.onnx");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's;"), "'it'\\''s;'");
+        assert_eq!(quoted(""), "''");
+    }
+}

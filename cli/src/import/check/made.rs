@@ -1,0 +1,190 @@
+//! Constants that a few bytes of a model would blow up when they are worked out.
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+
+use super::attributes::ints;
+use super::{Refused, VALUES};
+
+/// Most bytes of all constants that are made: as many as a file may have.
+const BYTES: u64 = crate::import::MAX_BYTES;
+/// Most times that a side is enlarged.
+const ENLARGED: f64 = 64.0;
+/// Most numbers of a shape.
+const SHAPE: usize = 64;
+
+/// What is known of tensors without working anything out: short lists of numbers, and shapes.
+#[derive(Debug, Default)]
+pub(super) struct Known<'g> {
+    numbers: HashMap<&'g str, Vec<f64>>,
+    dims: HashMap<&'g str, &'g [i64]>,
+}
+
+impl<'g> Known<'g> {
+    pub(super) fn of(graph: &'g GraphProto) -> Self {
+        let mut known = Self::default();
+        for tensor in &graph.initializer {
+            known.see(&tensor.name, tensor);
+        }
+        for node in graph.node.iter().filter(|n| n.op_type == "Constant") {
+            let Some(name) = node.output.first() else { continue };
+            for attribute in &node.attribute {
+                if let Some(tensor) = &attribute.t {
+                    known.see(name, tensor);
+                }
+                let list: Vec<f64> = match attribute.name.as_str() {
+                    "value_int" => vec![attribute.i as f64],
+                    "value_float" => vec![attribute.f.into()],
+                    "value_ints" => attribute.ints.iter().map(|&i| i as f64).collect(),
+                    "value_floats" => attribute.floats.iter().map(|&f| f.into()).collect(),
+                    _ => continue,
+                };
+                known.numbers.insert(name, list);
+            }
+        }
+        known
+    }
+
+    fn see(&mut self, name: &'g str, tensor: &'g TensorProto) {
+        self.dims.insert(name, &tensor.dims);
+        if let Some(numbers) = numbers(tensor) {
+            self.numbers.insert(name, numbers);
+        }
+    }
+
+    /// The shape of a tensor that lies in the file.
+    pub(super) fn dims(&self, name: &str) -> Option<&'g [i64]> {
+        self.dims.get(name).copied()
+    }
+
+    fn input(&self, node: &NodeProto, at: usize) -> Option<&[f64]> {
+        node.input.get(at).and_then(|name| self.numbers.get(name.as_str())).map(Vec::as_slice)
+    }
+
+    /// Values of an input, or one where that is not known.
+    fn values(&self, node: &NodeProto, at: usize) -> f64 {
+        let dims = node.input.get(at).and_then(|name| self.dims(name));
+        dims.unwrap_or_default().iter().map(|&d| d.max(1) as f64).product()
+    }
+}
+
+/// The numbers of a short list.
+fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
+    let length = tensor.dims.iter().try_fold(1, |n: usize, &d| n.checked_mul(usize::try_from(d).ok()?))?;
+    let raw = &tensor.raw_data;
+    let whole = |size: usize| raw.len() == size * length;
+    let list: Vec<f64> = match DataType::try_from(tensor.data_type).ok()? {
+        _ if length > SHAPE => return None,
+        DataType::Int64 if whole(8) && length > 0 => {
+            raw.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect()
+        }
+        DataType::Int64 => tensor.int64_data.iter().map(|&i| i as f64).collect(),
+        DataType::Int32 if whole(4) && length > 0 => {
+            raw.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
+        }
+        DataType::Int32 => tensor.int32_data.iter().map(|&i| i.into()).collect(),
+        DataType::Float if whole(4) && length > 0 => {
+            raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect()
+        }
+        DataType::Float => tensor.float_data.iter().map(|&f| f.into()).collect(),
+        _ => return None,
+    };
+    (list.len() == length).then_some(list)
+}
+
+/// Checks every node that makes more of little; bytes of the constants that are made.
+pub(super) fn check(graph: &GraphProto, known: &Known<'_>) -> Result<u64, Refused> {
+    let mut made = 0;
+    for node in &graph.node {
+        let values = values(node, known).map_err(|what| Refused::node(node, what))?;
+        if values > VALUES as f64 {
+            return Err(Refused::node(node, format!("would make {values} values; the limit is {VALUES}")));
+        }
+        if is_constant(node, known) {
+            made += 4 * values as u64;
+        }
+        if made > BYTES {
+            let what = format!("constants of {made} bytes made up to here; the limit is {BYTES}");
+            return Err(Refused::node(node, what));
+        }
+    }
+    Ok(made)
+}
+
+/// Whether the result is made at import, as far as that can be seen.
+fn is_constant(node: &NodeProto, known: &Known<'_>) -> bool {
+    let first = node.input.first().map(String::as_str).unwrap_or_default();
+    ["ConstantOfShape", "Range"].contains(&node.op_type.as_str()) || known.dims(first).is_some()
+}
+
+/// How many values a node makes; 0 where it makes no more than it is given, or where that cannot be
+/// seen.
+fn values(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
+    let product = |list: &[f64]| list.iter().map(|&d| d.abs().max(1.0)).product::<f64>();
+    let no_less = |list: &[f64], least: f64| match list.iter().find(|&&d| d.is_nan() || d < least) {
+        Some(wrong) => Err(format!("a size of {wrong}")),
+        None => Ok(()),
+    };
+    match node.op_type.as_str() {
+        "ConstantOfShape" | "Expand" => {
+            let at = usize::from(node.op_type == "Expand");
+            let Some(shape) = known.input(node, at) else { return Ok(0.0) };
+            no_less(shape, 0.0)?;
+            Ok(product(shape).max(if at == 1 { known.values(node, 0) } else { 0.0 }))
+        }
+        "Reshape" => {
+            let shape = known.input(node, 1).unwrap_or_default();
+            no_less(shape, -1.0)?;
+            if shape.iter().filter(|&&d| d < 0.0).count() > 1 {
+                return Err("a shape with two open sides".to_string());
+            }
+            Ok(if shape.is_empty() { 0.0 } else { product(shape) })
+        }
+        "Tile" => {
+            let repeats = known.input(node, 1).unwrap_or_default();
+            no_less(repeats, 0.0)?;
+            Ok(product(repeats) * known.values(node, 0))
+        }
+        "Range" => range(node, known),
+        "Resize" | "Upsample" => enlarged(node, known),
+        "OneHot" => Ok(known.input(node, 1).map_or(0.0, product) * known.values(node, 0)),
+        "Pad" => {
+            let borders = known.input(node, 1).unwrap_or_default();
+            match borders.iter().find(|b| b.is_nan() || b.abs() > 65_535.0) {
+                Some(wrong) => Err(format!("a border of {wrong}; the limit is 65535")),
+                None => Ok(0.0),
+            }
+        }
+        _ => Ok(ints(node, "shape").map_or(0.0, |shape| shape.iter().map(|&d| d.max(1) as f64).product())),
+    }
+}
+
+fn range(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
+    let [start, end, step] = [0, 1, 2].map(|at| known.input(node, at).and_then(|list| list.first().copied()));
+    if step.is_some_and(|step| step == 0.0 || step.is_nan()) {
+        return Err("a step of 0".to_string());
+    }
+    let (Some(start), Some(end), Some(step)) = (start, end, step) else { return Ok(0.0) };
+    Ok(((end - start) / step).ceil().max(0.0))
+}
+
+/// A resize has factors, or sizes instead.
+fn enlarged(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
+    // Until opset 10 there is nothing before the factors.
+    let at = if node.input.len() < 3 { 1 } else { 2 };
+    let stated = node.attribute.iter().filter(|a| a.name == "scales").flat_map(|a| &a.floats);
+    let factors = known.input(node, at).unwrap_or_default().iter().copied();
+    for factor in factors.chain(stated.map(|&f| f.into())) {
+        if factor.is_nan() || factor <= 0.0 || factor > ENLARGED {
+            return Err(format!("a factor of {factor}; allowed is up to {ENLARGED}"));
+        }
+    }
+    let sizes = known.input(node, at + 1).unwrap_or_default();
+    match sizes.iter().find(|size| size.is_nan() || **size < 1.0) {
+        Some(wrong) => Err(format!("a size of {wrong}")),
+        None if sizes.is_empty() => Ok(0.0),
+        None => Ok(sizes.iter().product()),
+    }
+}

@@ -1,0 +1,110 @@
+//! Tensors that lie in a model: their shapes, and whether their values are all there.
+
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_shape_proto::dimension::Value;
+use tract_onnx::pb::{GraphProto, TensorProto, ValueInfoProto, type_proto};
+
+use super::{NAME, RANK, Refused, VALUES};
+
+/// Longest open or stated dimension of a tensor that is described.
+const DIM: i64 = 1 << 31;
+
+/// All tensors with values: weights, and those that are attributes of nodes.
+pub(in crate::import) fn all(graph: &GraphProto) -> impl Iterator<Item = &TensorProto> {
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
+    graph.initializer.iter().chain(attributes.flat_map(|a| a.t.iter().chain(&a.tensors)))
+}
+
+/// Whether a tensor's values lie in another file.
+pub(in crate::import) fn is_external(tensor: &TensorProto) -> bool {
+    tensor.data_location == Some(DataLocation::External.into()) || !tensor.external_data.is_empty()
+}
+
+/// Bytes of a value, where tract knows the type.
+fn value_bytes(tensor: &TensorProto) -> Option<u64> {
+    Some(match DataType::try_from(tensor.data_type).ok()? {
+        DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 => 2,
+        DataType::Uint32 | DataType::Int32 | DataType::Float => 4,
+        DataType::Uint64 | DataType::Int64 | DataType::Double => 8,
+        _ => return None,
+    })
+}
+
+/// Bytes of a tensor as its shape has them.
+pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
+    let size = value_bytes(tensor).ok_or_else(|| {
+        Refused::tensor(
+            &tensor.name,
+            format!("values of ONNX type {}, which is not supported", tensor.data_type),
+        )
+    })?;
+    Ok(size * values(&tensor.name, tensor.dims.iter().copied())?)
+}
+
+/// How many values a shape has.
+fn values(name: &str, dims: impl Iterator<Item = i64>) -> Result<u64, Refused> {
+    let (mut product, mut rank) = (1u64, 0);
+    for dim in dims {
+        let dim = u64::try_from(dim)
+            .map_err(|_| Refused::tensor(name, format!("a dimension of {dim}; needed is 0 or more")))?;
+        // A zero hides nothing: the other dimensions are checked all the same.
+        product = product.saturating_mul(dim.max(1));
+        rank += 1;
+        if product > VALUES || rank > RANK {
+            let what = format!("larger than {VALUES} values, or of more than {RANK} dimensions");
+            return Err(Refused::tensor(name, what));
+        }
+    }
+    Ok(product)
+}
+
+/// Checks a tensor with values.
+pub(super) fn check(tensor: &TensorProto) -> Result<(), Refused> {
+    let wrong = |what: String| Err(Refused::tensor(&tensor.name, what));
+    if tensor.name.len() > NAME {
+        return wrong(format!("a name of {} bytes; the limit is {NAME}", tensor.name.len()));
+    }
+    if tensor.segment.is_some() {
+        return wrong("stored in segments, which is not supported".to_string());
+    }
+    let bytes = bytes(tensor)?;
+    if is_external(tensor) {
+        return Ok(());
+    }
+    let empty = tensor.dims.contains(&0);
+    let raw = tensor.raw_data.len() as u64;
+    let size = value_bytes(tensor).unwrap_or(1);
+    let typed = [
+        tensor.float_data.len(),
+        tensor.int32_data.len(),
+        tensor.int64_data.len(),
+        tensor.double_data.len(),
+        tensor.uint64_data.len(),
+    ];
+    let found = if raw > 0 { raw } else { typed.iter().sum::<usize>() as u64 * size };
+    if found == if empty { 0 } else { bytes } {
+        return Ok(());
+    }
+    wrong(format!("values of {found} bytes, its shape {:?} asks for {bytes}", tensor.dims))
+}
+
+/// Checks what is said of an input, an output or a tensor between nodes.
+pub(super) fn check_info(info: &ValueInfoProto) -> Result<(), Refused> {
+    if info.name.len() > NAME {
+        return Err(Refused::tensor(
+            &info.name,
+            format!("a name of {} bytes; the limit is {NAME}", info.name.len()),
+        ));
+    }
+    let value = info.r#type.as_ref().and_then(|t| t.value.as_ref());
+    let Some(type_proto::Value::TensorType(tensor)) = value else { return Ok(()) };
+    let dims = tensor.shape.iter().flat_map(|s| &s.dim);
+    let lengths = dims.map(|d| match d.value {
+        // Exporters write an open dimension as -1, too.
+        Some(Value::DimValue(n)) if n <= DIM => n.max(1),
+        Some(Value::DimValue(_)) => i64::MAX,
+        _ => 1,
+    });
+    values(&info.name, lengths).map(drop)
+}
