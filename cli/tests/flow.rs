@@ -185,6 +185,18 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     assert!(text.contains("4 samples were in an earlier one as well"), "{text}");
     let text = ok(dir, &["merge", "one.head", "one.head", "-o", "twice.head"]);
     assert!(text.contains("12 samples were in an earlier one as well"), "{text}");
+    reported(dir);
+    let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
+    assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
+    refused(dir, &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"], &["--keep", "at least 1"]);
+    refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
+    assert!(!dir.join("x.head").exists());
+
+    searched_and_sorted(dir);
+}
+
+/// What the samples of the merged head say, in words and as JSON.
+fn reported(dir: &Path) {
     let text = ok(dir, &["report", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"), "{text}");
     let name = OBJECTS[2].name();
@@ -194,13 +206,6 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     assert_eq!((&report["kind"], &report["asked"]), (&"ridge".into(), &20.into()), "{report}");
     let told = report["classes"].as_array().unwrap().iter().flat_map(|c| c["taken_for"].as_array().unwrap());
     assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
-    let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
-    assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
-    refused(dir, &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"], &["--keep", "at least 1"]);
-    refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
-    assert!(!dir.join("x.head").exists());
-
-    searched_and_sorted(dir);
 }
 
 /// Retrieval, groups and the picture of what is taken for what.

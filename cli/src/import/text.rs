@@ -202,6 +202,9 @@ fn rows(model: &TypedModel, outlet: OutletId) -> Option<Table> {
     Some(Table { vocabulary, width, values: floats(&tensor)? })
 }
 
+/// Dimensions and values.
+type Shaped = (Vec<usize>, Vec<f32>);
+
 /// What the outlets are for texts of every length.
 fn every_length(
     model: &TypedModel,
@@ -216,7 +219,7 @@ fn every_length(
     part.set_input_outlets(&[mask]).map_err(failed)?;
     let part = part.into_compact().map_err(failed)?;
     let mut state = TypedSimplePlan::new(part).and_then(|p| p.spawn()).map_err(failed)?;
-    let mut values = |tokens: usize| -> Result<Vec<(Vec<usize>, Vec<f32>)>, Reason> {
+    let mut values = |tokens: usize| -> Result<Vec<Shaped>, Reason> {
         let ones: Vec<i64> = (0..length).map(|at| i64::from(at < tokens)).collect();
         let mask = Tensor::from_shape(&[1, length], &ones).and_then(|t| Ok(t.cast_to_dt(kind)?.into_owned()));
         let outputs = state.run(tvec!(mask.map_err(failed)?.into_tvalue())).map_err(failed)?;

@@ -29,7 +29,7 @@ usage:
                   st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]
         [--rotate 0|90|180|270] [--led gpio:CHIP:LINE[,active=low]|none]
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
-        [--web [ADDR:]PORT]                       and a page in a browser; elsewhere than here with a token
+        [--web [ADDR:]PORT]                       a page in a browser; with a token if not here only
         [--testui]                                go through buttons, light and screen instead
 
 FRAME is a JPEG, PNG, PNM or BMP file of any size. `--` before a name that begins with '-'.
