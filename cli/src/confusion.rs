@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn any_number_of_classes_is_drawn() {
         for count in [1usize, 2, 11, 40, 200] {
-            let names: Vec<String> = (0..count).map(|i| format!("{i:0>1$}", 1 + i % 32)).collect();
+            let names: Vec<String> = (0..count).map(|i| format!("{i:0>width$}", width = 1 + i % 32)).collect();
             let image = draw("auto, 5 of each shown", &names, &vec![0; count * count]);
             assert!(image.width() >= 4 * count as u32 && image.height() >= 4 * count as u32, "{count}");
             let last = corner(&image, count as u32, count as u32 - 1, count as u32 - 1);

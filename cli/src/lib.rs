@@ -1,7 +1,8 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
+//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them; [`mod@convert_text`] with a [`tokenizer`]) ->
+//! [`packing`] -> [`report`]. The other commands
 //! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
 //! [`machine`], which [`doctor`] checks; [`mod@pull`] fetches what the [`catalog`] knows.
 

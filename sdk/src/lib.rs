@@ -37,10 +37,11 @@ mod head;
 mod options;
 #[cfg(feature = "image")]
 mod picture;
+mod verification;
 
 pub use activations::Activations;
 pub use error::{Error, ErrorKind};
-pub use extractor::{Extractor, Memory, Stage, Verification};
+pub use extractor::{Extractor, Memory, Stage};
 pub use head::Head;
 pub use offshoot_core::head::{
     Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,
@@ -52,3 +53,4 @@ pub use offshoot_engine::Isa;
 pub use options::Options;
 #[cfg(feature = "image")]
 pub use picture::Picture;
+pub use verification::Verification;

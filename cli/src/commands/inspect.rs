@@ -80,9 +80,15 @@ fn input(package: &Package<'_>) {
     println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
 }
 
+/// Tokens that a language backbone is looked at with, where it leaves them open.
+const TOKENS: Option<usize> = Some(128);
+
 /// A model's places to cut, up to the one that `convert` would take.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.package)?;
+    if source.takes_text() {
+        return language_model(args, &source);
+    }
     let imported = quietly(|| source.import(&[], args.input_size, Pool::None))
         .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
@@ -97,5 +103,16 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
         let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
         println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
     }
+    Ok(())
+}
+
+/// What a language backbone takes, and the cut that `convert` would take: no other place has all values
+/// go through it, since every layer looks at the mask.
+fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
+    let imported = quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
+        .unwrap_or_else(|p| Err(source.analyse(p)))?;
+    println!("{}", args.package.display());
+    println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);
+    println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
     Ok(())
 }
