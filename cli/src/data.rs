@@ -21,7 +21,7 @@ pub use packed::Packed;
 /// Endings of the pictures we read.
 const ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "pnm"];
 
-/// How labelled pictures lie in a folder.
+/// How labelled pictures, or texts, lie in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A folder per class, or train/ and val/ with such folders (ImageNet).
@@ -61,7 +61,7 @@ impl Format {
             (mirflickr::is_here, Self::Mirflickr),
             (text::is_squad, Self::Squad),
             (text::is_wikitext, Self::Wikitext),
-            (text::is_lines, Self::Lines),
+            (text::is_text, Self::Lines),
             (text::is_folder, Self::Texts),
         ];
         here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)

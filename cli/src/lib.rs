@@ -1,9 +1,9 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
-//! what the [`catalog`] knows; [`deploy`] brings it all to a board.
+//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them; [`mod@convert_text`] with a [`tokenizer`]) ->
+//! [`packing`] -> [`report`]. The other commands work on [`data`] by way of [`embeddings`] and [`mod@teach`];
+//! [`mod@bench`] measures; [`mod@pull`] fetches what the [`catalog`] knows; [`deploy`] brings it all to a board.
 
 pub mod args;
 pub mod bench;

@@ -144,6 +144,10 @@ fn from_a_model_to_answers() {
     let bytes = std::fs::read(dir.join("words.offshoot")).unwrap();
     assert!(bytes == std::fs::read(dir.join("again.offshoot")).unwrap(), "the same input, other bytes");
 
+    let text = ok(dir, &["inspect", "model.onnx"]);
+    for part in ["text, 128 tokens of 24", "cut            last_hidden_state"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let text = ok(dir, &["inspect", "words.offshoot"]);
     for part in ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      mixed"] {
         assert!(text.contains(part), "{part}: {text}");

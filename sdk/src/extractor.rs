@@ -138,7 +138,6 @@ pub struct Memory {
     pub package: usize,
 }
 
-/// One line, to be compared by eye between two machines.
 impl Extractor {
     /// Opens a package file; the weights are used where the memory map puts them.
     ///

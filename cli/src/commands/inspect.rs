@@ -83,11 +83,17 @@ fn input(package: &Package<'_>) {
     println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
 }
 
+/// Tokens that a language backbone is looked at with, where it leaves them open.
+const TOKENS: Option<usize> = Some(128);
+
 /// What becomes of a model's nodes, and its places to cut, up to the one that `convert` would take.
 ///
 /// Where some of it is not supported, that is told, and the rest is of what comes before.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.package)?.with_external_data(args.external_data)?;
+    if source.takes_text() {
+        return language_model(args, &source);
+    }
     let import = |cuts: &[&str]| {
         quietly(|| source.import(cuts, args.input_size, Pool::None))
             .unwrap_or_else(|p| Err(source.analyse(p)))
@@ -128,5 +134,16 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
         let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
         println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
     }
+    Ok(())
+}
+
+/// What a language backbone takes, and the cut that `convert` would take: no other place has all values
+/// go through it, since every layer looks at the mask.
+fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
+    let imported = quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
+        .unwrap_or_else(|p| Err(source.analyse(p)))?;
+    println!("{}", args.package.display());
+    println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);
+    println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
     Ok(())
 }

@@ -30,10 +30,6 @@ pub(super) fn is_wikitext(dir: &Path) -> bool {
     !wiki_files(dir, "train").is_empty()
 }
 
-pub(super) fn is_lines(path: &Path) -> bool {
-    is_text(path)
-}
-
 pub(super) fn is_text(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) && path.is_file()
 }

@@ -82,8 +82,8 @@ impl Pieces {
         let begin = ids.len();
         let mut at = 0;
         while at < word.len() && word.chars().count() <= LONGEST {
-            let ends = word[at..].char_indices().map(|(i, c)| at + i + c.len_utf8()).rev();
-            let found = ends.into_iter().find_map(|end| {
+            let mut ends = word[at..].char_indices().map(|(i, c)| at + i + c.len_utf8()).rev();
+            let found = ends.find_map(|end| {
                 let piece = &word[at..end];
                 let id = if at == 0 {
                     self.vocabulary.get(piece)

@@ -106,8 +106,8 @@ impl Tokens {
         if ids.is_empty() || ids.len() > shape.w() {
             return Err(TokensError::Count { found: ids.len(), most: shape.w() });
         }
-        let beyond = ids.iter().position(|&id| id >= self.vocabulary);
-        if let Some((at, &id)) = beyond.and_then(|at| Some((at, ids.get(at)?))) {
+        let mut ids_at = ids.iter().enumerate();
+        if let Some((at, &id)) = ids_at.find(|&(_, &id)| id >= self.vocabulary) {
             return Err(TokensError::Id { at, id, vocabulary: self.vocabulary });
         }
         for (at, place) in out.chunks_exact_mut(shape.c()).enumerate() {

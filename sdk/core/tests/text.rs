@@ -12,6 +12,7 @@ mod common;
 
 use common::counting::{self, Counting, Counts};
 use common::net::every_operation;
+use common::random::Random;
 use common::seal::{self, entry, put};
 use common::words::{Words, words};
 
@@ -140,6 +141,32 @@ fn with_section(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn seal_table(file: &mut [u8]) {
     let crc = seal::crc32(&[&file[..seal::TABLE_CHECKSUM], &file[seal::HEADER..entry(TEXT + 1)]]);
     put(file, seal::TABLE_CHECKSUM, &crc.to_le_bytes());
+}
+
+/// What opens also fills its input, whatever the section says.
+#[test]
+fn mutants_of_the_section() {
+    let mut random = Random(3);
+    let mut opened = 0;
+    for _ in 0..20_000 {
+        let file = with_section(|section| {
+            for _ in 0..=random.below(2) {
+                let at = random.below(section.len());
+                match random.below(4) {
+                    0 => section.insert(at, random.bits() as u8),
+                    1 if section.len() > 1 => drop(section.remove(at)),
+                    _ => section[at] = random.pick(&[0, 1, 2, 4, 5, 0x7f, 0x80, 0xff]),
+                }
+            }
+        });
+        let Ok(package) = Package::open(&file) else { continue };
+        opened += 1;
+        let (text, shape) = (package.text().unwrap(), package.graph().tensor(0).shape);
+        let mut input = vec![f32::NAN; shape.elements()];
+        text.tokens.fill(shape, package.token_table(), &[4, 0], &mut input).unwrap();
+        assert!(input.iter().all(|v| v.is_finite()));
+    }
+    assert!(opened > 500, "only {opened} opened");
 }
 
 type Change = fn(&mut Vec<u8>);

@@ -27,6 +27,7 @@ impl Verification {
     }
 }
 
+/// One line, to be compared by eye between two machines.
 impl std::fmt::Display for Verification {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.is_ok() {
