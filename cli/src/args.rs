@@ -13,8 +13,10 @@ use crate::packing::parse_target;
 use crate::preset::Preset;
 
 mod device;
+mod quantizer;
 
 pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use quantizer::{QuantizerArgs, Switch};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -93,6 +95,9 @@ pub struct ConvertArgs {
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
+    /// How floats become codes.
+    #[command(flatten)]
+    pub quantizer: QuantizerArgs,
     /// Also pack the weights for this instruction set (or `native`), so that opening on such a
     /// processor copies nothing; the package runs everywhere all the same.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
@@ -126,6 +131,12 @@ pub struct ConvertArgs {
     /// points of a hundred.
     #[arg(long, value_name = "POINTS", requires = "eval", value_parser = parse_points)]
     pub max_drop: Option<f64>,
+    /// Also write a page on what was done, layer by layer, and what else was measured.
+    #[arg(long, value_name = "HTML")]
+    pub report: Option<PathBuf>,
+    /// Print what the page says as JSON instead.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Precision of the package.

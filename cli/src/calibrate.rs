@@ -10,9 +10,10 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
+use crate::equalize::Extents;
 use crate::import::InputOrder;
 use crate::ir::Model;
-use crate::quantize::Statistics;
+use crate::lanes::{self, LANES};
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]
@@ -37,8 +38,8 @@ pub enum CalibrateError {
     },
 }
 
-/// Our float network, every layer of which can be watched.
-#[derive(Debug)]
+/// Our float network, every layer of which can be watched. A clone shares the weights.
+#[derive(Debug, Clone)]
 pub struct Watched {
     network: Network,
     input: Vec<f32>,
@@ -74,21 +75,57 @@ impl Watched {
     pub fn values(&self, layer: usize) -> &[f32] {
         if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
     }
+}
 
-    /// Takes the last run into each layer's statistics.
-    pub fn record(&self, statistics: &mut [Statistics]) {
-        for (layer, statistics) in statistics.iter_mut().enumerate() {
-            statistics.see(self.values(layer));
+/// What the float network does on the calibration pictures.
+#[derive(Debug)]
+pub struct Floats {
+    /// The network.
+    pub watched: Watched,
+    /// What each layer's channels took.
+    pub extents: Vec<Extents>,
+    /// The embedding of each picture.
+    pub embeddings: Vec<Vec<f32>>,
+}
+
+impl Floats {
+    /// Runs all pictures; `told` hears how much is done.
+    ///
+    /// # Errors
+    /// What tract reports, a layer without finite values.
+    pub fn measure(
+        model: &Model,
+        preprocess: &Preprocess,
+        frames: &[Frame<'_>],
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Self, CalibrateError> {
+        let watched = Watched::new(model, preprocess)?;
+        let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
+        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Vec::new())).collect();
+        let lanes = lanes::over(
+            states,
+            frames.len(),
+            |(watched, extents, embeddings), i| -> Result<(), CalibrateError> {
+                watched.run(&frames[i])?;
+                extents.iter_mut().enumerate().for_each(|(layer, own)| own.see(watched.values(layer)));
+                embeddings.push(watched.values(model.output).to_vec());
+                Ok(())
+            },
+            told,
+        )?;
+        let mut whole = extents;
+        for (_, lane, _) in &lanes {
+            whole.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
         }
+        check(model, &whole)?;
+        let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].2[i / LANES].clone()).collect();
+        Ok(Self { watched, extents: whole, embeddings })
     }
 }
 
 /// Checks that every layer showed a number.
-///
-/// # Errors
-/// [`CalibrateError::NotFinite`] with the first layer that did not.
-pub fn check(model: &Model, statistics: &[Statistics]) -> Result<(), CalibrateError> {
-    match statistics.iter().position(|s| s.range.min > s.range.max) {
+fn check(model: &Model, extents: &[Extents]) -> Result<(), CalibrateError> {
+    match extents.iter().position(Extents::is_empty) {
         Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
         None => Ok(()),
     }

@@ -1,7 +1,8 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them) -> [`packing`] -> [`report`]. The other commands
+//! -> [`quantizer`] ([`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them) ->
+//! [`packing`] -> [`quality`] -> [`report`]. The other commands
 //! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
 //! [`machine`], which [`doctor`] checks; [`mod@pull`] fetches what the [`catalog`] knows.
 
@@ -18,6 +19,7 @@ pub mod doctor;
 pub mod embedding;
 pub mod embeddings;
 pub mod emit;
+pub mod equalize;
 pub mod export;
 pub mod expr;
 pub mod fold;
@@ -26,10 +28,15 @@ pub mod heatmap;
 pub mod histogram;
 pub mod import;
 pub mod ir;
+pub mod lanes;
 pub mod machine;
 pub mod packing;
 pub mod preset;
 pub mod pull;
+pub mod quality;
 pub mod quantize;
+pub mod quantizer;
+pub mod ranges;
 pub mod report;
 pub mod teach;
+pub mod trial;

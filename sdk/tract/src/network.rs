@@ -64,7 +64,8 @@ impl From<tract_core::prelude::TractError> for TractError {
     }
 }
 
-/// A float or mixed network with its state; one per thread.
+/// A float or mixed network with its state; one per thread. A clone shares the weights.
+#[derive(Clone)]
 pub struct Network {
     state: TypedSimpleState,
     input: Arc<Tensor>,
