@@ -16,7 +16,7 @@ mod device;
 mod quantizer;
 
 pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
-pub use quantizer::{QuantizerArgs, Switch};
+pub use quantizer::QuantizerArgs;
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]

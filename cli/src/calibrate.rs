@@ -14,6 +14,7 @@ use crate::equalize::Extents;
 use crate::import::InputOrder;
 use crate::ir::Model;
 use crate::lanes::{self, LANES};
+use crate::quantizer::study::{Study, studied};
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]
@@ -84,6 +85,8 @@ pub struct Floats {
     pub watched: Watched,
     /// What each layer's channels took.
     pub extents: Vec<Extents>,
+    /// What its values are, on those of [`studied`].
+    pub study: Study,
     /// The embedding of each picture.
     pub embeddings: Vec<Vec<f32>>,
 }
@@ -101,25 +104,32 @@ impl Floats {
     ) -> Result<Self, CalibrateError> {
         let watched = Watched::new(model, preprocess)?;
         let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
-        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Vec::new())).collect();
+        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Study::new(model), Vec::new()));
+        let counted: Vec<usize> = studied(frames.len()).collect();
         let lanes = lanes::over(
-            states,
+            states.collect(),
             frames.len(),
-            |(watched, extents, embeddings), i| -> Result<(), CalibrateError> {
+            |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
                 watched.run(&frames[i])?;
-                extents.iter_mut().enumerate().for_each(|(layer, own)| own.see(watched.values(layer)));
+                for (layer, own) in extents.iter_mut().enumerate() {
+                    own.see(watched.values(layer));
+                    if let Ok(place) = counted.binary_search(&i) {
+                        study.see(layer, place, watched.values(layer));
+                    }
+                }
                 embeddings.push(watched.values(model.output).to_vec());
                 Ok(())
             },
             told,
         )?;
-        let mut whole = extents;
-        for (_, lane, _) in &lanes {
-            whole.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+        let (mut extents, mut study) = (extents, Study::new(model));
+        for (_, lane, part, _) in &lanes {
+            extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+            study.merge(part);
         }
-        check(model, &whole)?;
-        let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].2[i / LANES].clone()).collect();
-        Ok(Self { watched, extents: whole, embeddings })
+        check(model, &extents)?;
+        let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].3[i / LANES].clone()).collect();
+        Ok(Self { watched, extents, study, embeddings })
     }
 }
 

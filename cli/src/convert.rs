@@ -90,7 +90,7 @@ pub struct Converted {
 
 /// Largest relative error of our float network against tract's.
 const IMPORT_TOLERANCE: f64 = 1e-4;
-/// Pictures on which the file's own network is run, and on which layers are compared one by one.
+/// Pictures on which the file's own network is run.
 const COMPARED: usize = 8;
 /// Frames kept as golden vectors, and their longest side.
 const GOLDENS: usize = 2;
@@ -141,7 +141,8 @@ fn guarded(
     let (quantized, emitted) = if options.float {
         (None, emit::float(model)?)
     } else {
-        let quantized = quantizer::quantize(model, &floats, &options.quantizer, preprocess, &frames, progress)?;
+        let quantized =
+            quantizer::quantize(model, &floats, &options.quantizer, preprocess, &frames, progress)?;
         let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
         (Some(quantized), emitted)
     };

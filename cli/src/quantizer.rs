@@ -8,12 +8,12 @@ use offshoot_core::graph::Graph;
 use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
-use crate::calibrate::{CalibrateError, Floats};
+use crate::calibrate::{CalibrateError, Floats, Watched};
 use crate::emit::{self, EmitError, Emitted};
 use crate::equalize::{self, Factors};
 use crate::ir::{Expr, LayerId, Model};
 use crate::lanes::{self, LANES};
-use crate::quality::{Noise, Subject};
+use crate::quality::{Noise, Subject, decibels};
 use crate::quantize::{self, Scheme};
 use crate::ranges::{Method, Range, Statistics};
 use crate::trial::Trial;
@@ -22,25 +22,39 @@ mod alternatives;
 mod keep;
 mod means;
 mod search;
+pub mod study;
 
 pub use alternatives::Alternative;
 pub use keep::KeepFloat;
+use study::{Study, scale};
 
 /// What the user wants of the quantizer.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// How ranges are chosen.
     pub ranges: Method,
-    /// Whether channels are left as they are.
-    pub unequalized: bool,
-    /// Whether biases are left as they are.
-    pub uncorrected: bool,
+    /// Whether channels are equalized.
+    pub equalize: Switch,
+    /// Whether biases are corrected by measured means.
+    pub correct: Switch,
     /// What is kept in float.
     pub keep: KeepFloat,
     /// How long to look for better.
     pub search: Option<Duration>,
     /// Whether other ways are measured beside, for the report.
     pub alternatives: bool,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Switch {
+    /// If it is better so.
+    #[default]
+    Auto,
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// Why a network was not quantized.
@@ -84,10 +98,10 @@ pub struct Quantized {
     pub done: Vec<String>,
 }
 
-/// Pictures whose values are counted; more do not change a range.
-const STUDIED: usize = 48;
 /// Pictures that candidates are judged by.
 const JUDGED: usize = 32;
+/// Decibels that equalization has to gain: it takes weights off a grid that they may have been trained on.
+const WORTH: f64 = 0.2;
 
 /// What candidates are made from.
 struct Workshop<'a> {
@@ -131,9 +145,7 @@ pub fn quantize(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     let workshop = Workshop::new(floats, preprocess, frames);
-    let mut variant = workshop.variant(model, !settings.unequalized, &mut |share| progress("study", share))?;
-    progress("quantize", 0.0);
-    let mut best = workshop.corrected(&variant, settings, settings.ranges)?;
+    let (mut variant, mut best) = workshop.first(model, settings, progress)?;
     let searched = match settings.search {
         Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
         None => None,
@@ -153,14 +165,34 @@ pub fn quantize(
 
 impl<'a> Workshop<'a> {
     fn new(floats: &'a Floats, preprocess: &'a Preprocess, frames: &[Frame<'a>]) -> Self {
+        let studied = study::studied(frames.len()).map(|i| frames[i]).collect();
         // Where there are enough, what is judged by was not studied.
-        let spread = |most: usize, from: usize| {
-            let step = (frames.len() / most).max(1);
-            (from.min(step - 1)..frames.len()).step_by(step).take(most)
-        };
-        let studied = spread(STUDIED, 0).map(|i| frames[i]).collect();
-        let judged = spread(JUDGED, 1).map(|i| (frames[i], &*floats.embeddings[i])).collect();
+        let step = (frames.len() / JUDGED).max(1);
+        let judged = (step.saturating_sub(1).min(1)..frames.len()).step_by(step).take(JUDGED);
+        let judged = judged.map(|i| (frames[i], &*floats.embeddings[i])).collect();
         Self { floats, preprocess, studied, judged }
+    }
+
+    /// The network with its channels as the settings have them, or as they are better.
+    fn first(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<(Variant, Candidate), QuantizerError> {
+        progress("quantize", 0.0);
+        let plain = self.variant(model, false, &mut |_| ())?;
+        let plain = (self.corrected(&plain, settings, settings.ranges)?, plain);
+        let (candidate, variant) = match settings.equalize {
+            Switch::Off => plain,
+            wanted => {
+                let equal = self.variant(model, true, &mut |share| progress("equalize", share))?;
+                let equal = (self.corrected(&equal, settings, settings.ranges)?, equal);
+                let gain = decibels(equal.0.noise) - decibels(plain.0.noise);
+                if wanted == Switch::On || gain >= WORTH { equal } else { plain }
+            }
+        };
+        Ok((variant, candidate))
     }
 
     /// The network as it is, or equalized, with what its values are.
@@ -170,40 +202,48 @@ impl<'a> Workshop<'a> {
         equalized: bool,
         told: &mut dyn FnMut(f32),
     ) -> Result<Variant, CalibrateError> {
-        let mut model = model.clone();
+        let (mut model, floats) = (model.clone(), self.floats);
         let none = vec![None; model.layers.len()];
-        let factors =
-            if equalized { equalize::equalize(&mut model, &self.floats.extents) } else { none };
-        let (study, studied) = (Study::new(&model), &self.studied);
-        let states = (0..LANES.min(self.studied.len()))
-            .map(|_| (self.floats.watched.clone(), study.clone(), Vec::new()))
-            .collect();
-        let lanes = lanes::over(
-            states,
-            self.studied.len(),
-            |(watched, study, scaled), i| -> Result<(), CalibrateError> {
-                watched.run(&studied[i])?;
-                for (layer, factors) in factors.iter().enumerate() {
-                    let clamp = model.layers[layer].clamp;
-                    study.see(layer, i, scale(watched.values(layer), factors.as_deref(), clamp, scaled));
-                }
-                Ok(())
-            },
-            told,
-        )?;
-        let mut whole = study;
-        lanes.iter().for_each(|(_, lane, _)| whole.merge(lane));
-        let means = whole.sums.means();
-        let mut statistics = whole.statistics;
-        for ((own, extents), factors) in statistics.iter_mut().zip(&self.floats.extents).zip(&factors) {
-            own.range = whole_range(extents, factors.as_deref());
+        let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
+        let (mut means, mut statistics) = (floats.study.means(), floats.study.statistics.clone());
+        if factors.iter().any(Option::is_some) {
+            let scaled = self.study(&model, &factors, told)?;
+            let found = scaled.means().into_iter().zip(scaled.statistics);
+            for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some()) {
+                (means[id], statistics[id]) = (own_means, own);
+            }
         }
-        for (own, layer) in statistics.iter_mut().zip(&model.layers) {
-            if let Some((lo, hi)) = layer.clamp {
+        for (id, own) in statistics.iter_mut().enumerate() {
+            own.range = whole_range(&floats.extents[id], factors[id].as_deref());
+            if let Some((lo, hi)) = model.layers[id].clamp {
                 own.range = Range { min: own.range.min.max(lo), max: own.range.max.min(hi) };
             }
         }
         Ok(Variant { model, factors, statistics, means })
+    }
+
+    /// The values of the layers that have factors.
+    fn study(
+        &self,
+        model: &Model,
+        factors: &Factors,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Study, CalibrateError> {
+        let (mut whole, studied) = (Study::new(model), &self.studied);
+        let state = || (self.floats.watched.clone(), whole.clone(), Vec::new());
+        let states = (0..LANES.min(studied.len())).map(|_| state()).collect();
+        let work = |(watched, study, scaled): &mut (Watched, Study, Vec<f32>), i: usize| {
+            watched.run(&studied[i])?;
+            for (id, own) in factors.iter().enumerate() {
+                if let Some(own) = own {
+                    scale(watched.values(id), own, model.layers[id].clamp, scaled);
+                    study.see(id, i, scaled);
+                }
+            }
+            Ok::<(), CalibrateError>(())
+        };
+        lanes::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
+        Ok(whole)
     }
 
     /// Ranges by one method for all layers, judged.
@@ -250,12 +290,15 @@ impl<'a> Workshop<'a> {
         Ok(noise.ratio().unwrap_or_default())
     }
 
-    /// Takes what codes add to the means of channels off the biases, if that makes the embedding better.
-    fn correct(&self, variant: &Variant, best: &mut Candidate) -> Result<(), QuantizerError> {
+    /// Takes what codes add to the means of channels off the biases.
+    fn correct(&self, variant: &Variant, wanted: Switch, best: &mut Candidate) -> Result<(), QuantizerError> {
+        if wanted == Switch::Off {
+            return Ok(());
+        }
         let Some(means) = self.coded_means(variant, best)? else { return Ok(()) };
         let mut corrected = Candidate { coded_means: Some(means), ..best.clone() };
         corrected.noise = self.judge(variant, &corrected)?;
-        if corrected.noise < best.noise {
+        if wanted == Switch::On || corrected.noise < best.noise {
             *best = corrected;
         }
         Ok(())
@@ -264,12 +307,20 @@ impl<'a> Workshop<'a> {
 
 impl Candidate {
     fn told(&self) -> Option<String> {
-        let corrected = if self.coded_means.is_some() { "biases corrected by measured means" } else { "biases corrected by the weights' rounding" };
+        let corrected = if self.coded_means.is_some() {
+            "biases corrected by measured means"
+        } else {
+            "biases corrected by the weights' rounding"
+        };
         Some(format!("ranges by {}, {corrected}", self.method.name()))
     }
 }
 
 impl Variant {
+    fn is_equalized(&self) -> bool {
+        self.factors.iter().any(Option::is_some)
+    }
+
     fn told(&self) -> Option<String> {
         let layers = self.factors.iter().flatten().count();
         (layers > 0).then(|| format!("channels of {layers} maps equalized"))
@@ -285,22 +336,6 @@ impl Variant {
     }
 }
 
-/// Values with their channels multiplied, up to the layer's limit.
-fn scale<'v>(
-    values: &'v [f32],
-    factors: Option<&[f32]>,
-    clamp: Option<(f32, f32)>,
-    scaled: &'v mut Vec<f32>,
-) -> &'v [f32] {
-    let Some(factors) = factors else { return values };
-    let limit = clamp.map_or(f32::INFINITY, |(_, hi)| hi);
-    scaled.clear();
-    for pixel in values.chunks_exact(factors.len()) {
-        scaled.extend(pixel.iter().zip(factors).map(|(v, f)| (v * f).min(limit)));
-    }
-    scaled
-}
-
 /// From the smallest to the largest value, with channels multiplied.
 fn whole_range(extents: &equalize::Extents, factors: Option<&[f32]>) -> Range {
     let mut range = Range::EMPTY;
@@ -309,74 +344,4 @@ fn whole_range(extents: &equalize::Extents, factors: Option<&[f32]>) -> Range {
         range.see(&[min * factor, max * factor]);
     }
     range
-}
-
-/// Sums of each layer's channels.
-#[derive(Debug, Clone)]
-struct Sums {
-    sums: Vec<Vec<f64>>,
-    counts: Vec<u64>,
-}
-
-impl Sums {
-    fn new(model: &Model) -> Self {
-        let sums = model.layers.iter().map(|l| vec![0.0; l.shape.c()]).collect();
-        Self { sums, counts: vec![0; model.layers.len()] }
-    }
-
-    /// Takes in a layer's values for one picture: rows, columns, channels.
-    fn see(&mut self, layer: LayerId, values: &[f32]) {
-        let mut sums = vec![0f32; self.sums[layer].len()];
-        for pixel in values.chunks_exact(sums.len()) {
-            let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
-            sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += finite(v));
-            self.counts[layer] += 1;
-        }
-        self.sums[layer].iter_mut().zip(sums).for_each(|(all, sum)| *all += f64::from(sum));
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (own, more) in self.sums.iter_mut().flatten().zip(other.sums.iter().flatten()) {
-            *own += more;
-        }
-        self.counts.iter_mut().zip(&other.counts).for_each(|(own, more)| *own += more);
-    }
-
-    fn means(&self) -> Vec<Vec<f64>> {
-        let mean = |(sums, &n): (&Vec<f64>, &u64)| sums.iter().map(|s| s / n.max(1) as f64).collect();
-        self.sums.iter().zip(&self.counts).map(mean).collect()
-    }
-}
-
-/// Values of one picture's map that are counted at most: more pictures say more than more pixels.
-const COUNTED: usize = 1 << 17;
-
-/// What all layers' values are.
-#[derive(Debug, Clone)]
-struct Study {
-    statistics: Vec<Statistics>,
-    sums: Sums,
-}
-
-impl Study {
-    fn new(model: &Model) -> Self {
-        Self { statistics: vec![Statistics::new(); model.layers.len()], sums: Sums::new(model) }
-    }
-
-    /// Takes in a layer's values for the `picture`-th picture: rows, columns, channels.
-    fn see(&mut self, layer: LayerId, picture: usize, values: &[f32]) {
-        self.sums.see(layer, values);
-        let step = values.len().div_ceil(COUNTED);
-        let counted = &mut self.statistics[layer].histogram;
-        if step == 1 {
-            return counted.see(values);
-        }
-        let pixels = values.chunks_exact(self.sums.sums[layer].len());
-        pixels.skip(picture % step).step_by(step).for_each(|pixel| counted.see(pixel));
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.statistics.iter_mut().zip(&other.statistics).for_each(|(own, more)| own.merge(more));
-        self.sums.merge(&other.sums);
-    }
 }

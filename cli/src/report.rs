@@ -47,6 +47,8 @@ pub struct Report {
     pub package: usize,
     /// Pictures calibrated on.
     pub pictures: usize,
+    /// Pictures of these that the package was compared on.
+    pub compared: usize,
     /// Mean cosine of the embedding to the source model's float one.
     pub cosine_mean: f64,
     /// Worst of these.
@@ -99,7 +101,9 @@ impl fmt::Display for Task {
 pub struct MemoryPlan {
     /// Bytes of the arena.
     pub arena: usize,
-    /// Bytes of the largest set of maps alive at once.
+    /// Most bytes that are alive together: no placement of them takes less.
+    pub least: usize,
+    /// Bytes of the largest set of maps alive at once, if every one existed as a whole.
     pub bound: usize,
     /// Nodes of the graph.
     pub nodes: usize,
@@ -186,10 +190,21 @@ impl LayerReport {
         let whole = self.seen.max.max(0.0) - self.seen.min.min(0.0);
         let covered = self.covered.map_or(whole, |[lo, hi]| hi - lo);
         if self.in_codes && covered < 0.99 * whole && !self.keeps_values {
-            done.push(format!("{:.0} % cut off", 100.0 * (1.0 - covered / whole)));
+            done.push(format!("range cut by {:.0} %", 100.0 * (1.0 - covered / whole)));
         }
         done.iter().map(|d| format!(", {d}")).collect()
     }
+}
+
+/// Something to try.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fix {
+    /// In words.
+    pub what: String,
+    /// The options of `convert` that do it.
+    pub options: String,
+    /// Decibels gained, if that was measured.
+    pub gain: Option<f64>,
 }
 
 /// Signal to noise from which an embedding is said to be as good as float, and to be usable.
@@ -209,27 +224,31 @@ impl Report {
             _ => "Poor: look at the worst layers",
         };
         let worst = self.worst().first().map_or(String::new(), |layer| {
-            format!("; the worst layer is {}, {:.2} % alone", layer.name, 100.0 * layer.alone.unwrap_or_default())
+            format!("; the worst layer is {}, {} alone", layer.name, percent(layer.alone.unwrap_or_default()))
         });
         let task = self.task.as_ref().map_or(String::new(), |t| {
             format!(" Few-shot accuracy {:.1} % against {:.1} % in float.", 100.0 * t.own, 100.0 * t.float)
         });
-        format!("{how}: {:.2} % noise in the embedding ({signal:.1} dB){worst}.{task}", 100.0 * self.noise)
+        format!("{how}: {} noise in the embedding ({signal:.1} dB){worst}.{task}", percent(self.noise))
     }
 
-    /// What to try, and with which options: what was measured to be better first.
-    pub fn fixes(&self) -> Vec<(String, String)> {
+    /// What to try: what was measured, best first, and what goes on from there.
+    pub fn fixes(&self) -> Vec<Fix> {
         let mut measured: Vec<&Alternative> = self.alternatives.iter().collect();
         measured.sort_by(|a, b| a.noise.total_cmp(&b.noise));
         let fix = |a: &Alternative| {
             let gain = decibels(a.noise) - decibels(self.judged);
-            (format!("{}: {gain:+.1} dB", a.what), a.options.clone())
+            Fix { what: format!("{}, {gain:+.1} dB", a.what), options: a.options.clone(), gain: Some(gain) }
+        };
+        let untried = |what: &str, options: &str| Fix {
+            what: what.to_string(),
+            options: options.to_string(),
+            gain: None,
         };
         let mut fixes: Vec<_> = measured.into_iter().map(fix).collect();
-        fixes.push(("search for a minute".to_string(), "--search-seconds 60".to_string()));
+        fixes.push(untried("search for a minute", "--search-seconds 60"));
         if self.task.is_none() {
-            let gate = "--eval DATA --max-drop 0.5".to_string();
-            fixes.push(("judge it by your own labelled pictures".to_string(), gate));
+            fixes.push(untried("judge it by labelled pictures of your own", "--eval DATA --max-drop 0.5"));
         }
         fixes
     }
@@ -269,10 +288,11 @@ impl fmt::Display for Report {
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;
         }
         writeln!(f, "  package        {}", bytes(self.package))?;
-        let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.pictures);
+        let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.compared);
         write!(
             f,
-            "  cosine         {mean:.4} mean, {min:.4} worst, to float on the {n} calibration pictures"
+            "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration pictures",
+            self.pictures
         )?;
         if self.precision == Precision::Float {
             write!(f, "\n  difference     {:.1e} of the float embedding's length, worst", self.difference)?;
@@ -284,14 +304,19 @@ impl fmt::Display for Report {
             write!(f, "\n  quantizer      {line}")?;
         }
         if self.precision != Precision::Float {
-            let (noise, signal) = (100.0 * self.noise, decibels(self.noise));
-            write!(f, "\n  noise          {noise:.2} % of the embedding's power ({signal:.1} dB)")?;
+            write!(f, "\n  verdict        {}", self.verdict())?;
         }
         for (i, layer) in self.worst().into_iter().take(SHOWN).enumerate() {
             let head = if i == 0 { "worst layers" } else { "" };
             let noise = layer.alone.unwrap_or_default();
-            let bar = bar(noise);
-            write!(f, "\n  {head:<13}  {bar} {:5.2} %  {}  {}", 100.0 * noise, layer.name, layer.shape)?;
+            write!(
+                f,
+                "\n  {head:<13}  {} {:>7}  {}  {}",
+                bar(noise),
+                percent(noise),
+                layer.name,
+                layer.shape
+            )?;
         }
         Ok(())
     }
@@ -299,12 +324,22 @@ impl fmt::Display for Report {
 
 /// Widest bar, and the noise that fills it.
 const BAR: usize = 20;
-const FULL: f64 = 0.1;
+const FULL: f64 = 0.04;
 
-/// Noise as a bar; a tenth of the signal fills it.
+/// Noise by signal in amplitudes as a bar; a fifth fills it.
 fn bar(noise: f64) -> String {
     let filled = ((noise / FULL).sqrt() * BAR as f64).round().clamp(0.0, BAR as f64) as usize;
     format!("{}{}", "#".repeat(filled), ".".repeat(BAR - filled))
+}
+
+/// A share in percent, to two digits or so.
+pub fn percent(share: f64) -> String {
+    match 100.0 * share {
+        p if p >= 10.0 => format!("{p:.0} %"),
+        p if p >= 1.0 => format!("{p:.1} %"),
+        p if p >= 0.1 => format!("{p:.2} %"),
+        p => format!("{p:.3} %"),
+    }
 }
 
 /// A number of bytes, exact, with a rounded reading beside it.

@@ -30,11 +30,7 @@ impl<'g> Trial<'g> {
     ///
     /// # Errors
     /// What does not fit memory, or what tract-core refuses.
-    pub fn new(
-        graph: Graph<'g>,
-        preprocess: &Preprocess,
-        watched: &[TensorId],
-    ) -> Result<Self, TractError> {
+    pub fn new(graph: Graph<'g>, preprocess: &Preprocess, watched: &[TensorId]) -> Result<Self, TractError> {
         let machine = if graph.is_int8() {
             let output = [graph.output()];
             let kept = if watched.is_empty() { &output } else { watched };
@@ -81,7 +77,9 @@ impl<'g> Trial<'g> {
         let output = self.graph.output();
         match (&self.machine, self.graph.tensor(output).element) {
             (Machine::Tract { network, .. }, Element::Float) => network.floats(0).to_vec(),
-            (Machine::Tract { network, .. }, Element::Int8(quant)) => reals(network.codes(0), quant).collect(),
+            (Machine::Tract { network, .. }, Element::Int8(quant)) => {
+                reals(network.codes(0), quant).collect()
+            }
             _ => self.codes(output).map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
         }
     }

@@ -37,7 +37,8 @@ fn int8_names_what_float_names() {
     let (mut same, mut asked) = (0, 0);
     for file in all.iter().enumerate().filter(|(i, _)| i % 4 == 2).map(|(_, f)| f) {
         let picture = Picture::open(file).unwrap();
-        let name = |e: &mut Extractor| largest(&e.embed(&picture.frame()).unwrap().iter().collect::<Vec<_>>());
+        let name =
+            |e: &mut Extractor| largest(&e.embed(&picture.frame()).unwrap().iter().collect::<Vec<_>>());
         same += usize::from(name(&mut int8) == name(&mut float));
         asked += 1;
     }

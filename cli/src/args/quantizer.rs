@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::quantizer::{KeepFloat, Settings};
+use crate::quantizer::{KeepFloat, Settings, Switch};
 use crate::ranges::Method;
 
 /// Arguments of `convert` about codes.
@@ -14,10 +14,10 @@ pub struct QuantizerArgs {
     #[arg(long, value_enum, default_value_t = Method::Mse)]
     pub ranges: Method,
     /// Whether the channels of a map are given like ranges, where the network stays the same by it.
-    #[arg(long, value_enum, default_value_t = Switch::On)]
+    #[arg(long, value_enum, default_value_t = Switch::Auto)]
     pub equalize: Switch,
     /// Whether what codes add to the means of channels is measured and taken off the biases.
-    #[arg(long, value_enum, default_value_t = Switch::On)]
+    #[arg(long, value_enum, default_value_t = Switch::Auto)]
     pub correct_bias: Switch,
     /// Layers kept in float: auto, the N worst, or by name; tract runs them, so the package is mixed.
     #[arg(long, value_name = "auto|N|NAME,...")]
@@ -27,22 +27,13 @@ pub struct QuantizerArgs {
     pub search_seconds: Option<u32>,
 }
 
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It is done.
-    On,
-    /// It is not done.
-    Off,
-}
-
 impl QuantizerArgs {
     /// What was asked for.
     pub fn settings(&self) -> Settings {
         Settings {
             ranges: self.ranges,
-            unequalized: self.equalize == Switch::Off,
-            uncorrected: self.correct_bias == Switch::Off,
+            equalize: self.equalize,
+            correct: self.correct_bias,
             keep: self.keep_float.clone().unwrap_or_default(),
             search: self.search_seconds.map(|s| Duration::from_secs(s.into())),
             alternatives: false,

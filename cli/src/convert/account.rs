@@ -24,6 +24,11 @@ pub(super) struct Account<'a> {
     pub(super) frames: &'a [Frame<'a>],
 }
 
+/// Pictures on which the package is run, spread over all.
+const RUN: usize = 64;
+/// Pictures on which layers are compared one by one.
+const WATCHED: usize = 4;
+
 /// How the package's embeddings compare with float.
 struct Comparison {
     cosines: Vec<f64>,
@@ -32,11 +37,7 @@ struct Comparison {
 }
 
 impl Account<'_> {
-    pub(super) fn report(
-        &self,
-        bytes: &[u8],
-        quantized: Option<&Quantized>,
-    ) -> Result<Report, ConvertError> {
+    pub(super) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
         let Comparison { cosines, difference, noise } = self.compare(bytes)?;
         let extractor = Extractor::from_bytes(bytes.to_vec())?;
         let memory = extractor.memory();
@@ -60,6 +61,7 @@ impl Account<'_> {
             live_set: memory.live_set,
             package: bytes.len(),
             pictures: self.frames.len(),
+            compared: cosines.len(),
             cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
             cosine_min: cosines.iter().copied().fold(1.0, f64::min),
             difference,
@@ -73,14 +75,16 @@ impl Account<'_> {
         })
     }
 
-    /// The package as a device runs it, on all pictures.
+    /// The package as a device runs it.
     fn compare(&self, bytes: &[u8]) -> Result<Comparison, ConvertError> {
         let mut states = Vec::new();
         for _ in 0..LANES {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Vec::new(), 0f64, Noise::default()));
         }
         let (frames, embeddings) = (self.frames, &self.floats.embeddings);
-        let work = |state: &mut (Extractor, Vec<f64>, f64, Noise), i: usize| -> Result<(), ConvertError> {
+        let step = frames.len().div_ceil(RUN).max(1);
+        let work = |state: &mut (Extractor, Vec<f64>, f64, Noise), n: usize| -> Result<(), ConvertError> {
+            let i = n * step;
             let (extractor, cosines, difference, noise) = state;
             let wanted = &embeddings[i];
             let got: Vec<f32> = extractor.embed(&frames[i])?.iter().collect();
@@ -91,7 +95,7 @@ impl Account<'_> {
             noise.see(got.into_iter(), wanted);
             Ok(())
         };
-        let lanes = lanes::over(states, self.frames.len(), work, &mut |_| ())?;
+        let lanes = lanes::over(states, frames.len().div_ceil(step), work, &mut |_| ())?;
         let mut whole = Comparison { cosines: Vec::new(), difference: 0.0, noise: Noise::default() };
         for (_, cosines, difference, noise) in &lanes {
             whole.cosines.extend(cosines);
@@ -113,7 +117,7 @@ impl Account<'_> {
             tensors: &emitted.tensors,
             preprocess,
         };
-        let frames = &self.frames[..self.frames.len().min(COMPARED)];
+        let frames = &self.frames[..self.frames.len().min(WATCHED)];
         let losses = quality::losses(&subject, &self.floats.watched, frames)?;
         Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
     }
@@ -133,9 +137,11 @@ fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
         };
         Some(Place { name, scratch: i >= tensors, bytes, nodes })
     };
-    let places = (0..slots.len()).filter_map(place).collect();
+    let places: Vec<Place> = (0..slots.len()).filter_map(place).collect();
+    let alive = |node: usize| places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum();
+    let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
     let (arena, bound, nodes) = (plan.arena_bytes(), plan.live_set_bytes(), graph.node_count());
-    Some(MemoryPlan { arena, bound, nodes, places })
+    Some(MemoryPlan { arena, least, bound, nodes, places })
 }
 
 fn layer(quantized: &Quantized, graph: &Graph<'_>, id: usize, loss: &Loss) -> LayerReport {

@@ -32,11 +32,17 @@ impl Workshop<'_> {
         let mut add = |what: String, options: String, noise| all.push(Alternative { what, options, noise });
         for method in Method::ALL.into_iter().filter(|&m| m != best.method) {
             let candidate = self.corrected(variant, settings, method)?;
-            add(format!("ranges by {}", method.name()), format!("--ranges {}", method.name()), candidate.noise);
+            add(
+                format!("ranges by {}", method.name()),
+                format!("--ranges {}", method.name()),
+                candidate.noise,
+            );
         }
-        let other = self.variant(model, settings.unequalized, &mut |_| ())?;
-        let (what, switch) =
-            if settings.unequalized { ("channels equalized", "on") } else { ("channels left alone", "off") };
+        let other = self.variant(model, !variant.is_equalized(), &mut |_| ())?;
+        let (what, switch) = match other.is_equalized() {
+            true => ("channels equalized", "on"),
+            false => ("channels left alone", "off"),
+        };
         let candidate = self.corrected(&other, settings, best.method)?;
         add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
         if best.floats.is_empty() {
@@ -61,9 +67,7 @@ impl Workshop<'_> {
         method: Method,
     ) -> Result<Candidate, QuantizerError> {
         let mut candidate = self.candidate(variant, method)?;
-        if !settings.uncorrected {
-            self.correct(variant, &mut candidate)?;
-        }
+        self.correct(variant, settings.correct, &mut candidate)?;
         Ok(candidate)
     }
 }

@@ -103,14 +103,19 @@ impl Workshop<'_> {
     }
 
     /// The layers that compute something in codes, those that lose most by themselves first.
-    pub(super) fn ranked(&self, variant: &Variant, candidate: &Candidate) -> Result<Vec<LayerId>, QuantizerError> {
+    pub(super) fn ranked(
+        &self,
+        variant: &Variant,
+        candidate: &Candidate,
+    ) -> Result<Vec<LayerId>, QuantizerError> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let subject = variant.subject(&emitted, graph, self.preprocess);
         let frames: Vec<_> = self.judged.iter().take(RANKED).map(|(frame, _)| *frame).collect();
         let losses = quality::losses(&subject, &self.floats.watched, &frames)?;
-        let computes =
-            |id: &LayerId| !variant.model.layers[*id].op.keeps_values() && losses[*id].alone.ratio().is_some();
+        let computes = |id: &LayerId| {
+            !variant.model.layers[*id].op.keeps_values() && losses[*id].alone.ratio().is_some()
+        };
         let mut ranked: Vec<LayerId> = (1..losses.len()).filter(computes).collect();
         let ratio = |id: LayerId| losses[id].alone.ratio().unwrap_or_default();
         ranked.sort_by(|&a, &b| ratio(b).total_cmp(&ratio(a)));

@@ -88,7 +88,8 @@ impl<'m> Shelf<'m> {
     fn run(&mut self, graph: &Graph<'_>, id: LayerId, tensor: TensorId) -> Result<(), TractError> {
         let sources = &self.model.layers[id].inputs;
         let at = usize::from(tensor) - 1;
-        let inputs: Vec<TensorId> = graph.nodes().nth(at).map_or(Vec::new(), |(_, n)| n.inputs.iter().collect());
+        let inputs: Vec<TensorId> =
+            graph.nodes().nth(at).map_or(Vec::new(), |(_, n)| n.inputs.iter().collect());
         let (plan, slots) = Plan::build(graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
         let (packed, arena) = memory(&plan, graph.weights())?;
         let bench = Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };

@@ -46,12 +46,14 @@ impl Workshop<'_> {
         let mut clock = Clock { start: Instant::now(), time, tried: 0, progress };
         self.methods(model, settings, variant, best, &mut clock)?;
         let moved = self.moves(variant, best, &mut clock)?;
-        if moved > 0 && !settings.uncorrected {
-            self.correct(variant, best)?;
+        if moved > 0 {
+            self.correct(variant, settings.correct, best)?;
         }
         let gain = decibels(best.noise) - decibels(before);
         let (tried, spent) = (clock.tried, clock.start.elapsed().as_secs_f32());
-        Ok(format!("searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} ends of ranges moved"))
+        Ok(format!(
+            "searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} ends of ranges moved"
+        ))
     }
 
     fn methods(
@@ -62,7 +64,7 @@ impl Workshop<'_> {
         best: &mut Candidate,
         clock: &mut Clock<'_>,
     ) -> Result<(), QuantizerError> {
-        let mut other = self.variant(model, settings.unequalized, &mut |_| ())?;
+        let mut other = self.variant(model, !variant.is_equalized(), &mut |_| ())?;
         for turn in 0..2 {
             let mut won = false;
             for method in Method::ALL {

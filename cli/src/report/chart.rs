@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{LayerReport, MemoryPlan, bytes};
+use super::{LayerReport, MemoryPlan, bytes, percent};
 
-const WIDTH: f64 = 1016.0;
+const WIDTH: f64 = 1096.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 12.0;
 
@@ -29,26 +29,39 @@ pub(super) fn noise(layers: &[&LayerReport]) -> String {
     let mut svg = open(HEIGHT, "noise by signal of each layer");
     for power in 0..=5 {
         let (at, percent) = (y(10f64.powi(-power)), 100.0 * 10f64.powi(-power));
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\"/>", WIDTH - RIGHT);
-        let _ = write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{percent} %</text>", LEFT - 8.0, at + 4.0);
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\"/>",
+            WIDTH - RIGHT
+        );
+        let _ = write!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{percent} %</text>",
+            LEFT - 8.0,
+            at + 4.0
+        );
     }
     let known = |i: usize| layers[i].together.map(|ratio| (x(i), y(ratio)));
-    let line: Vec<String> = (0..layers.len()).filter_map(known).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let line: Vec<String> =
+        (0..layers.len()).filter_map(known).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
     for (i, layer) in layers.iter().enumerate() {
         let Some(alone) = layer.alone else { continue };
-        let together = layer.together.map_or(String::new(), |t| format!(", together {:.2} %", 100.0 * t));
-        let title = format!("{}: alone {:.2} %{together}", layer.name, 100.0 * alone);
+        let together = layer.together.map_or(String::new(), |t| format!(", together {}", percent(t)));
+        let title = format!("{}: alone {}{together}", layer.name, percent(alone));
         let radius = (0.32 * step).clamp(2.0, 4.5);
         let _ = write!(
             svg,
             "<circle class=\"alone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
-            x(i), y(alone), escape(&title)
+            x(i),
+            y(alone),
+            escape(&title)
         );
     }
     let below = HEIGHT - 8.0;
     let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
-    let _ = write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    let _ =
+        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
     svg
 }
 
@@ -65,8 +78,13 @@ pub(super) fn memory(plan: &MemoryPlan) -> String {
     for part in 0..=4 {
         let at = plan.arena * part / 4;
         let (line, label) = (y(at), short(at));
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>", WIDTH - RIGHT);
-        let _ = write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>", LEFT - 8.0, line + 4.0);
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
+            WIDTH - RIGHT
+        );
+        let _ =
+            write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>", LEFT - 8.0, line + 4.0);
     }
     for place in &plan.places {
         let (from, to) = (x(*place.nodes.start()), x(place.nodes.end() + 1));
@@ -80,11 +98,16 @@ pub(super) fn memory(plan: &MemoryPlan) -> String {
             escape(&title)
         );
     }
-    let bound = y(plan.bound);
-    let _ = write!(svg, "<line class=\"bound\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bound}\" y2=\"{bound}\"/>", WIDTH - RIGHT);
+    let bound = y(plan.least);
+    let _ = write!(
+        svg,
+        "<line class=\"bound\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bound}\" y2=\"{bound}\"/>",
+        WIDTH - RIGHT
+    );
     let below = HEIGHT - 8.0;
     let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
-    let _ = write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    let _ =
+        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
     svg
 }
 
@@ -107,7 +130,11 @@ pub(super) fn curve(layer: &LayerReport) -> String {
     let x = |v: f64| WIDE * (v - from) / (to - from).max(1e-12);
     let mut svg = format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
     let (left, right) = (x(first), x(last));
-    let _ = write!(svg, "<rect class=\"covered\" x=\"{left:.1}\" y=\"0\" width=\"{:.1}\" height=\"{FLOOR}\"/>", right - left);
+    let _ = write!(
+        svg,
+        "<rect class=\"covered\" x=\"{left:.1}\" y=\"0\" width=\"{:.1}\" height=\"{FLOOR}\"/>",
+        right - left
+    );
     let part = (max - min) / layer.curve.0.len().max(1) as f64;
     for (i, &share) in layer.curve.0.iter().enumerate().filter(|(_, share)| **share > 0.0) {
         // A millionth of the values can still be seen.
@@ -116,7 +143,9 @@ pub(super) fn curve(layer: &LayerReport) -> String {
         let _ = write!(
             svg,
             "<rect class=\"count\" x=\"{at:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
-            FLOOR - height, (end - at - 0.3).max(0.5), height.max(0.8)
+            FLOOR - height,
+            (end - at - 0.3).max(0.5),
+            height.max(0.8)
         );
     }
     for end in [left, right] {

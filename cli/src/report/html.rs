@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use offshoot_core::package::Precision;
+
 use super::chart::{self, escape};
-use super::{LayerReport, Report, bytes, millions};
+use super::{Fix, LayerReport, MemoryPlan, Report, bytes, millions, percent};
 use crate::quality::decibels;
 
 /// Layers whose histograms are shown.
@@ -21,7 +23,12 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{name}: conversion</title>\n\
          <style>\n{style}</style>\n<main>\n<header><h1>{name}</h1>\n"
     );
-    let _ = write!(page, "<div class=\"soft\">cut at {} &middot; {}</div>", escape(&report.cut), report.precision.name());
+    let _ = write!(
+        page,
+        "<div class=\"soft\">cut at {} &middot; {}</div>",
+        escape(&report.cut),
+        report.precision.name()
+    );
     let _ = write!(page, "<p class=\"verdict\">{}</p></header>\n", escape(&report.verdict()));
     tiles(&mut page, report);
     done(&mut page, report);
@@ -31,23 +38,14 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
     }
     fixes(&mut page, report, command);
     if let Some(plan) = &report.memory {
-        let _ = write!(
-            page,
-            "<h2>Memory over time</h2><p>Where each tensor lies in the arena, from the first layer to the \
-             embedding. The peak is {}; the dashed line is the largest set of maps alive together if every one \
-             existed as a whole, {}.</p><figure>{}<div class=\"legend\"><span><i style=\"background:var(--one)\"></i>\
-             tensors</span><span><i style=\"background:var(--three)\"></i>scratch of a step</span><span>\
-             <i style=\"background:var(--two)\"></i>largest set alive</span></div></figure>",
-            bytes(plan.arena),
-            bytes(plan.bound),
-            chart::memory(plan)
-        );
+        memory(&mut page, plan);
     }
     if !report.layers.is_empty() {
         layers(&mut page, report);
     }
     let version = env!("CARGO_PKG_VERSION");
-    let _ = write!(page, "<footer>offshoot {version} &middot; {}</footer>\n</main>\n</html>\n", escape(command));
+    let _ =
+        write!(page, "<footer>offshoot {version} &middot; {}</footer>\n</main>\n</html>\n", escape(command));
     page
 }
 
@@ -76,7 +74,8 @@ fn tiles(page: &mut String, report: &Report) {
 
 fn done(page: &mut String, report: &Report) {
     let _ = write!(page, "<h2>What was done</h2><ul>");
-    let pictures = format!("calibrated on {} pictures; preprocessing: {}", report.pictures, report.preprocess_why);
+    let pictures =
+        format!("calibrated on {} pictures; preprocessing: {}", report.pictures, report.preprocess_why);
     let warning = report.preprocess_warning.iter().map(|w| format!("warning: {w}"));
     for line in std::iter::once(pictures).chain(warning).chain(report.done.iter().cloned()) {
         let _ = write!(page, "<li>{}</li>", escape(&line));
@@ -107,11 +106,11 @@ fn worst(page: &mut String, report: &Report) {
          (shaded). Values of equalized layers are shown as they are coded.</p><div class=\"small\">"
     );
     for layer in report.worst().into_iter().take(HISTOGRAMS) {
-        let noise = 100.0 * layer.alone.unwrap_or_default();
+        let noise = percent(layer.alone.unwrap_or_default());
         let how = layer.treatment();
         let _ = write!(
             page,
-            "<figure><h3 title=\"{0}\"><bdi>{0}</bdi></h3><p>{1}, {2}: {noise:.2} % alone{how}</p>{3}</figure>",
+            "<figure><h3 title=\"{0}\"><bdi>{0}</bdi></h3><p>{1}, {2}<br>{noise} alone{how}</p>{3}</figure>",
             escape(&layer.name),
             layer.op,
             layer.shape,
@@ -122,24 +121,45 @@ fn worst(page: &mut String, report: &Report) {
 }
 
 fn fixes(page: &mut String, report: &Report, command: &str) {
-    if report.precision == offshoot_core::package::Precision::Float {
+    if report.precision == Precision::Float {
         return;
     }
     let _ = write!(
         page,
-        "<h2>Worth trying</h2><p>What was measured beside this package on the same pictures, best first, and what \
-         goes on from here. Signal to noise of this one: {:.1} dB.</p>",
-        decibels(report.noise)
+        "<h2>Worth trying</h2><p>Signal to noise of this package is {:.1} dB on the pictures it was judged by. \
+         What was measured to be better there, and what goes on from here:</p>",
+        decibels(report.judged)
     );
-    for (what, options) in report.fixes() {
+    let fixes = report.fixes();
+    for Fix { what, options, .. } in fixes.iter().filter(|fix| fix.gain.is_none_or(|gain| gain > 0.05)) {
         let _ = write!(
             page,
-            "<div class=\"fix\"><b>{}</b><pre>{} {}</pre></div>",
-            escape(&what),
+            "<div class=\"fix\"><b>{}</b><pre>{} <mark>{}</mark></pre></div>",
+            escape(what),
             escape(command),
-            escape(&options)
+            escape(options)
         );
     }
+    let worse = |fix: &&Fix| fix.gain.is_some_and(|gain| gain <= 0.05);
+    let worse: Vec<String> = fixes.iter().filter(worse).map(|fix| escape(&fix.what)).collect();
+    if !worse.is_empty() {
+        let _ = write!(page, "<p class=\"note\">Measured and no better: {}.</p>", worse.join("; "));
+    }
+}
+
+fn memory(page: &mut String, plan: &MemoryPlan) {
+    let _ = write!(
+        page,
+        "<h2>Memory over time</h2><p>Where each tensor lies in the arena, from the first layer to the embedding. \
+         The arena takes {}; no order of these could take less than {} (dashed). If every map existed as a whole, \
+         it would be {}.</p><figure>{}<div class=\"legend\"><span><i style=\"background:var(--one)\"></i>tensors\
+         </span><span><i style=\"background:var(--three)\"></i>scratch of a step</span><span>\
+         <i style=\"background:var(--two)\"></i>most that is alive together</span></div></figure>",
+        bytes(plan.arena),
+        bytes(plan.least),
+        bytes(plan.bound),
+        chart::memory(plan)
+    );
 }
 
 fn layers(page: &mut String, report: &Report) {
@@ -153,9 +173,12 @@ fn layers(page: &mut String, report: &Report) {
     let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;
     let share = |part: f64| match part {
         0.0 => "<span class=\"room\"></span>".to_string(),
-        _ => format!("<span class=\"room\"><i class=\"share\" style=\"width:{:.0}px\"></i></span>", (60.0 * part).max(1.0)),
+        _ => format!(
+            "<span class=\"room\"><i class=\"share\" style=\"width:{:.0}px\"></i></span>",
+            (48.0 * part).max(1.0)
+        ),
     };
-    let percent = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), |r| format!("{:.2} %", 100.0 * r));
+    let ratio = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), percent);
     let number = |n: u64| if n == 0 { "&ndash;".to_string() } else { n.to_string() };
     for layer in &report.layers {
         let range = layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
@@ -170,8 +193,8 @@ fn layers(page: &mut String, report: &Report) {
             share(layer.macs as f64 / most_macs),
             number(layer.weights as u64),
             share(layer.weights as f64 / most_bytes),
-            percent(layer.alone),
-            percent(layer.together),
+            ratio(layer.alone),
+            ratio(layer.together),
             layer.treatment(),
         );
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{LayerReport, Report};
+use super::{Fix, LayerReport, Report};
 use crate::quality::decibels;
 
 /// All that the page shows.
@@ -15,12 +15,12 @@ pub fn value(report: &Report, command: &str) -> Value {
             })
         };
         let places: Vec<Value> = plan.places.iter().map(place).collect();
-        json!({ "arena": plan.arena, "bound": plan.bound, "nodes": plan.nodes, "places": places })
+        json!({ "arena": plan.arena, "least": plan.least, "whole_maps": plan.bound, "nodes": plan.nodes, "places": places })
     });
     let task = report.task.as_ref().map(|t| {
         json!({ "data": t.data, "int8": t.own, "float": t.float, "drop_points": t.drop, "within_points": t.half })
     });
-    let fix = |(what, options): (String, String)| json!({ "what": what, "command": format!("{command} {options}") });
+    let fix = |fix: Fix| json!({ "what": fix.what, "gain_decibels": fix.gain, "command": format!("{command} {}", fix.options) });
     json!({
         "verdict": report.verdict(),
         "cut": report.cut,
