@@ -221,12 +221,36 @@ const WHOLE: f64 = 1e-3;
 /// of a network that was trained for 8 bits, which lose nothing.
 pub fn weight_step(weights: &[f32]) -> f64 {
     let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+    largest / f64::from(whole_steps(weights, largest).unwrap_or(127))
+}
+
+/// How many steps the largest weight is, at most 127, where all weights are whole numbers of steps.
+fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
     let whole = |steps: &i32| {
         let scale = f64::from(*steps) / largest;
         weights.iter().all(|&w| (f64::from(w) * scale - (f64::from(w) * scale).round()).abs() < WHOLE)
     };
-    largest / f64::from((1..=127).rev().find(whole).unwrap_or(127))
+    (1..=127).rev().find(whole)
 }
+
+/// Whether the network was trained for 8 bits: the weights of most channels lie on a grid.
+pub fn trained_for_codes(model: &Model) -> bool {
+    let (mut on_grid, mut all) = (0, 0);
+    for layer in &model.layers {
+        let LayerOp::Conv(conv) = &layer.op else { continue };
+        let per_channel = conv.weights.len() / conv.bias.len();
+        // Of a few weights that can be chance.
+        for weights in conv.weights.chunks_exact(per_channel).filter(|w| w.len() >= FEW) {
+            let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+            on_grid += usize::from(whole_steps(weights, largest).is_some());
+            all += 1;
+        }
+    }
+    2 * on_grid > all
+}
+
+/// Weights of a channel that do not lie on a grid by chance.
+const FEW: usize = 8;
 
 /// Largest shift of an [`Affine`]: a code shifted up by it still fits 30 bits.
 const MAX_AFFINE_SHIFT: u8 = 21;
@@ -368,6 +392,15 @@ mod tests {
         let weights: Vec<f32> = [100, -7, 33, 0, 64].iter().map(|&n| n as f32 * 0.03).collect();
         assert!((weight_step(&weights) / 0.03 - 1.0).abs() < 1e-6);
         assert_eq!(weight_step(&[1.0, 0.311, -0.777]), 1.0 / 127.0);
+        let network = |weights: Vec<f32>| {
+            let conv = Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0] };
+            let shape = offshoot_core::Shape::vector(10).unwrap();
+            let mut model = Model { layers: Vec::new(), output: 0 };
+            model.push("conv", LayerOp::Conv(conv), vec![0], shape);
+            model
+        };
+        assert!(trained_for_codes(&network([weights.clone(), weights.clone()].concat())));
+        assert!(!trained_for_codes(&network((1..=10).map(|n| (n as f32).sqrt()).collect())));
         assert_eq!(weight_step(&[0.0]), 0.0);
     }
 

@@ -100,7 +100,7 @@ pub struct Quantized {
 
 /// Pictures that candidates are judged by.
 const JUDGED: usize = 32;
-/// Decibels that equalization has to gain: it takes weights off a grid that they may have been trained on.
+/// Decibels that equalization has to gain: less is chance.
 const WORTH: f64 = 0.2;
 
 /// What candidates are made from.
@@ -185,6 +185,8 @@ impl<'a> Workshop<'a> {
         let plain = (self.corrected(&plain, settings, settings.ranges)?, plain);
         let (candidate, variant) = match settings.equalize {
             Switch::Off => plain,
+            // Equalized weights leave the grid they were trained on, and activations theirs.
+            Switch::Auto if quantize::trained_for_codes(model) => plain,
             wanted => {
                 let equal = self.variant(model, true, &mut |share| progress("equalize", share))?;
                 let equal = (self.corrected(&equal, settings, settings.ranges)?, equal);

@@ -119,10 +119,12 @@ impl<'m> Shelf<'m> {
         let channels = self.model.layers[id].shape.c();
         let (quant, mut sums, mut pixels) = (scheme.quants[id], vec![0i64; channels], 0);
         for codes in &self.codes[id] {
+            let mut own = vec![0i32; channels];
             for pixel in codes.chunks_exact(channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, &code)| *sum += i64::from(code));
-                pixels += 1;
+                own.iter_mut().zip(pixel).for_each(|(sum, &code)| *sum += i32::from(code));
             }
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += i64::from(own));
+            pixels += (codes.len() / channels) as u32;
         }
         let (scale, zero) = (f64::from(quant.scale.get()), f64::from(quant.zero_point));
         sums.into_iter().map(|sum| scale * (sum as f64 / f64::from(pixels.max(1)) - zero)).collect()

@@ -82,8 +82,9 @@ impl Study {
         if step == 1 {
             return counted.see(values);
         }
-        let pixels = values.chunks_exact(self.sums.sums[layer].len());
-        pixels.skip(picture % step).step_by(step).for_each(|pixel| counted.see(pixel));
+        let channels = self.sums.sums[layer].len();
+        let pixels = (picture % step..values.len() / channels).step_by(step);
+        pixels.for_each(|pixel| counted.see(&values[pixel * channels..][..channels]));
     }
 
     /// Takes in what another lane saw.
