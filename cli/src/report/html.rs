@@ -175,7 +175,7 @@ fn layers(page: &mut String, report: &Report) {
         0.0 => "<span class=\"room\"></span>".to_string(),
         _ => format!(
             "<span class=\"room\"><i class=\"share\" style=\"width:{:.0}px\"></i></span>",
-            (48.0 * part).max(1.0)
+            (40.0 * part).max(1.0)
         ),
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), percent);

@@ -32,6 +32,7 @@ pub fn value(report: &Report, command: &str) -> Value {
         "cosine_min": report.cosine_min,
         "noise": report.noise,
         "decibels": decibels(report.noise),
+        "judged_decibels": decibels(report.judged),
         "done": report.done,
         "few_shot": task,
         "layers": report.layers.iter().map(layer).collect::<Vec<_>>(),
