@@ -253,8 +253,12 @@ impl<'a> Workshop<'a> {
         let read = quantize::only_function_read(&variant.model);
         let choose = |(s, read): (&Statistics, Option<&Expr>)| s.chosen(method, read.unwrap_or(&Expr::Input));
         let mut ranges: Vec<Range> = variant.statistics.iter().zip(read).map(choose).collect();
-        // The largest values of the embedding tell pictures apart most.
-        ranges[variant.model.output] = variant.statistics[variant.model.output].range;
+        // The largest values of the embedding tell pictures apart most; what only moves them has their codes.
+        let mut last = variant.model.output;
+        while variant.model.layers[last].op.keeps_values() {
+            last = variant.model.layers[last].inputs[0];
+        }
+        ranges[last] = variant.statistics[last].range;
         let mut candidate =
             Candidate { method, ranges, coded_means: None, floats: Vec::new(), noise: f64::INFINITY };
         candidate.noise = self.judge(variant, &candidate)?;

@@ -114,7 +114,6 @@ fn ranges_and_a_search() {
     for method in ["minmax", "percentile", "kl"] {
         let other = json(&["--ranges", method]);
         assert!(other["done"].to_string().contains(&format!("ranges by {method}")), "{}", other["done"]);
-        assert_ne!(other["noise"], plain["noise"], "{method}");
         // What the page of one says about the other is what the other is.
         let said = plain["fixes"].as_array().unwrap().iter().find(|f| f["command"].to_string().contains(method));
         let gain = said.unwrap()["gain_decibels"].as_f64().unwrap();

@@ -13,7 +13,6 @@ process of its own.
 
 import argparse
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.utils
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -90,9 +90,8 @@ def run_onnx(model: Path, files: list[Path], side: int) -> list[np.ndarray]:
 
 
 def compare(exact: list[np.ndarray], got: list[np.ndarray]) -> dict:
-    logits, features = (zip(*pair) for pair in ((exact[0:1], got[0:1]), (exact[1:2], got[1:2])))
-    (a, b), = logits
-    (x, y), = features
+    """Of logits and features, float and int8."""
+    (a, x), (b, y) = exact, got
     cosine = (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
     return {"agreement": float((a.argmax(1) == b.argmax(1)).mean()), "cosine": float(cosine.mean())}
 
@@ -102,14 +101,20 @@ def ours(args, model: Path, cut: str, calibration: Path, *options: str) -> np.nd
     kind = "f32" if "f32" in options else "int8"
     stem = f"{model.stem}.{cut.rsplit('/', 1)[-1]}.{kind}"
     package, table = args.work / f"{stem}.offshoot", args.work / f"{stem}.npz"
-    command = [args.tool, "convert", model, "--cut", cut, "--pool", "none", "-o", package, "--calibrate",
+    convert = [args.tool, "convert", model, "--cut", cut, "--pool", "none", "-o", package, "--calibrate",
                calibration, *options]  # fmt: skip
-    if kind == "int8" or not table.exists():
+    embed = [args.tool, "embed", package, args.work / "photos", "-o", table]
+    for command in (convert, embed):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        embed = [args.tool, "embed", package, args.photos, "-o", table]
-        subprocess.run(embed, check=True, stdout=subprocess.DEVNULL)
     with np.load(table) as arrays:
         return next(arrays[name] for name in arrays if arrays[name].ndim == 2)
+
+
+def link(files: list[Path], folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file.name).symlink_to(file.resolve())
 
 
 def peak(command: list) -> tuple[float, float]:
@@ -132,50 +137,37 @@ def main() -> None:
     parser.add_argument("--quantize", nargs=2, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    args.photos = args.shared / "data/imagenet-sample"
-    files = sorted(args.photos.glob("*.*"))
-    files = [f for f in files if f.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    files = sorted((args.shared / "data/imagenet-sample").glob("*.jpg"))
     step = len(files) / CALIBRATED
     calibrated = [files[int(i * step)] for i in range(CALIBRATED)]
     if args.quantize:
         side = next(m[1] for m in MODELS if m[0] in args.quantize[0].name)
         quantize_onnx(args.quantize[0], calibrated, side, args.quantize[1])
         return
-    calibration = args.work / "calibration"
-    shutil.rmtree(calibration, ignore_errors=True)
-    calibration.mkdir()
-    for file in calibrated:
-        (calibration / file.name).symlink_to(file.resolve())
-    labelled = args.work / "photos/all"
-    if not labelled.exists():
-        labelled.mkdir(parents=True)
-        for file in files:
-            (labelled / file.name).symlink_to(file.resolve())
-    args.photos = labelled.parent
-    rows = []
+    calibration, halves = args.work / "calibration", args.work / "photos"
+    link(calibrated, calibration)
+    # `embed` takes folders of classes.
+    for half in (0, 1):
+        link(files[half::2], halves / str(half))
+    order = files[0::2] + files[1::2]
+    options = args.options.split()
     for name, side, logits, features, known in MODELS:
         if args.only not in name:
             continue
         model = args.shared / "models/real" / f"{name}.onnx"
         whole = cut(model, [logits, features], args.work / f"{name}.onnx")
-        int8, stored = args.work / f"{name}.int8.onnx", args.work / f"{name}.npz"
-        if not stored.exists():
-            quantize_onnx(whole, calibrated, side, int8)
-            exact, got = (run_onnx(m, files, side) for m in (whole, int8))
-            row = compare(exact, got)
-            np.savez(stored, **row)
-        theirs = {key: float(value) for key, value in np.load(stored).items()}
-        options = args.options.split()
+        int8 = args.work / f"{name}.int8.onnx"
+        quantize_onnx(whole, calibrated, side, int8)
+        theirs = compare(*(run_onnx(m, order, side) for m in (whole, int8)))
         floats = [ours(args, model, t, calibration, "--precision", "f32") for t in (logits, features)]
         codes = [ours(args, model, t, calibration, *options) for t in (logits, features)]
-        row = {"model": name, "known": known, "onnxruntime": theirs, "offshoot": compare(floats, codes)}
-        rows.append(row)
+        row = {"model": name, "tflite": known, "onnxruntime": theirs, "offshoot": compare(floats, codes)}
         print(json.dumps(row), flush=True)
     me = [sys.executable, __file__, "--shared", args.shared, "--work", args.work]
     model = args.shared / "models/real/mobilenet_v2_1.0_224.onnx"
     convert = [args.tool, "convert", model, "-o", args.work / "timed.offshoot", "--calibrate", calibration]
     quantize = [*me, "--quantize", model, args.work / "mobilenet_v2_1.0_224.timed.onnx"]
-    for turn in range(3):
+    for _ in range(3):
         for side, command in (("onnxruntime", quantize), ("offshoot", [*convert, *args.options.split()])):
             seconds, megabytes = peak(command)
             print(json.dumps({"quantize": side, "seconds": round(seconds, 2), "megabytes": round(megabytes)}), flush=True)
