@@ -38,7 +38,7 @@ done
 prepare "$triple"
 if [[ $static ]]; then
     # A folder of its own: other flags would rebuild everything in turns.
-    export RUSTFLAGS='-C target-feature=+crt-static'
+    export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
     target_dir+=-static
 fi
 if [[ ${features[*]} == *tract* ]]; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of core and engine as ARM programs under QEMU. With a package, also verifies it
-# there and compares the line with what `offshoot verify` printed on the host.
+# Runs the tests of core and engine, and on 64 bits the device's scripted session, as ARM programs
+# under QEMU. With a package, also verifies it there and compares the line with what `offshoot verify`
+# printed on the host.
 #   targets/test-arm.sh [--triple TRIPLE] [PACKAGE LINE]
 # The engine's kernels run on a processor of each kind; QEMU_CPU=cortex-a53 (a57, ...) chooses one.
 set -euo pipefail
@@ -25,6 +26,10 @@ if [[ -z ${QEMU_CPU:-} && $triple == aarch64-* ]]; then
     processors=(cortex-a72 cortex-a76 max,sve=off,sme=off)
 fi
 cross "$triple" test -p offshoot-core --features offshoot-core/alloc
+if [[ $triple == aarch64-* ]]; then
+    # Simulated camera, buttons from a file, PNG screens: the decisions that were written down on x86.
+    cross "$triple" test -p offshoot-device --no-default-features --test script
+fi
 for processor in "${processors[@]}"; do
     # An empty name is none.
     [[ -z $processor ]] || export QEMU_CPU=$processor

@@ -53,6 +53,9 @@ prepare() {
         have /usr/bin/cargo 'rustc-web cargo-web rust-web-src'
         way=build-std target_dir=$root/target-arm-std
     fi
+    # Cameras on 32 bits: linuxvideo maps buffers by places of 64 bits. The bindings to glibc have them
+    # under this name, which is theirs alone; times stay as they are, or nix would not compile.
+    [[ $1 != armv7-* ]] || export RUSTFLAGS="${RUSTFLAGS:-} --cfg=gnu_file_offset_bits64"
 }
 
 # cross TRIPLE SUBCOMMAND ARGS...: cargo for the triple, after `prepare TRIPLE`.

@@ -1,6 +1,6 @@
 //! What the user typed.
 
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,9 +14,11 @@ use crate::preset::Preset;
 
 mod device;
 mod quantizer;
+mod train;
 
-pub use device::{DoctorArgs, ScreenArg, TeachArgs, TurnArg};
+pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
 pub use quantizer::QuantizerArgs;
+pub use train::{TrainArgs, UnknownArg, ViewArg};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -64,6 +66,8 @@ pub enum Command {
     Teach(TeachArgs),
     /// Check what a device needs: camera, permissions, processor, memory, heat.
     Doctor(DoctorArgs),
+    /// Bring the on-board program, a package and a service to a board over ssh.
+    Deploy(DeployArgs),
     /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
     Demo(DemoArgs),
 }
@@ -76,20 +80,21 @@ pub struct ConvertArgs {
     /// The package to write [default: the model's name with .offshoot, in the current folder].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Folder of pictures like those the device will see; 50 to 500 are good.
+    /// Folder of pictures like those the device will see, of a language backbone a collection of texts
+    /// or a .txt file with a text a line; 50 to 500 are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
     /// Use at most this many of them.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// How these pictures lie in the folder [default: found out].
+    /// How these pictures or texts lie in the folder [default: found out].
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
-    /// What becomes of the pixels of a map.
+    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
     #[arg(long, value_enum, default_value_t = Pool::Avg)]
     pub pool: Pool,
     /// int8 for the engine, f32 for tract.
@@ -105,6 +110,12 @@ pub struct ConvertArgs {
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
+    /// Of a language backbone: its tokenizer.json or vocab.txt, which the package keeps.
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub tokens: Option<u16>,
     /// Read weights that the model keeps in files beside it.
     #[arg(long)]
     pub external_data: bool,
@@ -174,6 +185,9 @@ pub struct RunArgs {
     /// Threads that share an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
     pub threads: NonZeroU8,
+    /// Keep each of them on a core of its own, of those `taskset` leaves, the fastest first.
+    #[arg(long)]
+    pub pin: bool,
 }
 
 impl RunArgs {
@@ -187,7 +201,7 @@ impl RunArgs {
 
     /// What was asked for.
     pub fn options(&self) -> Options {
-        Options { threads: self.threads, ..Options::default() }
+        Options { threads: self.threads, pin: self.pin, ..Options::default() }
     }
 }
 
@@ -207,57 +221,12 @@ pub struct EmbedArgs {
     /// The JSON file to write.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Embed the pictures as `train --augment` sees them.
+    #[arg(long, value_enum)]
+    pub view: Option<ViewArg>,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Arguments of `train`.
-#[derive(Debug, Args)]
-pub struct TrainArgs {
-    /// The package.
-    pub package: PathBuf,
-    /// Folder per class, or a collection (see --format); of train/ and val/, train/ is learned and
-    /// val/ tested.
-    pub data: PathBuf,
-    /// What of it is taken.
-    #[command(flatten)]
-    pub selection: Selection,
-    /// The head file to write.
-    #[arg(short, long)]
-    pub output: PathBuf,
-    /// Kind of head: auto, ncm, softmax, ridge, slda or knn.
-    #[arg(long, default_value_t = HeadKind::Auto)]
-    pub head: HeadKind,
-    /// How the package is run.
-    #[command(flatten)]
-    pub run: RunArgs,
-    /// Whether the head says `unknown` to what is unlike all it was taught.
-    #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
-    pub unknown: UnknownArg,
-    /// Learn from this many pictures a class, drawn at random [default: all].
-    #[arg(long, value_name = "K")]
-    pub shots: Option<usize>,
-    /// Keep at most this many pictures a class in the head, those with the mean of all that were
-    /// learned; class means are of all [default: all].
-    #[arg(long, value_name = "N")]
-    pub keep: Option<usize>,
-    /// Seed of the draw.
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub seed: u64,
-    /// Learn the mean of each picture and its mirror image: twice the time, a little better where
-    /// left and right do not matter.
-    #[arg(long)]
-    pub augment: bool,
-}
-
-/// Whether there is an answer `unknown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum UnknownArg {
-    /// Where the threshold is follows from the samples.
-    Auto,
-    /// Everything is one of the classes.
-    Off,
 }
 
 /// Arguments of `report`.
@@ -292,8 +261,8 @@ pub struct SearchArgs {
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// How many to find for each.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub top: usize,
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
+    pub top: NonZeroUsize,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -327,12 +296,18 @@ pub struct PredictArgs {
     pub package: PathBuf,
     /// A head taught on it.
     pub head: PathBuf,
-    /// Pictures.
+    /// Pictures; of a package that takes text .txt files.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
-    /// Draw which parts of the picture speak for the answer (of one picture).
+    /// Draw which parts of the picture speak for the answer and which against it (of one picture).
     #[arg(long, value_name = "PNG")]
     pub heatmap: Option<PathBuf>,
+    /// Also print the N dimensions of the embedding that did most to decide against the next class.
+    #[arg(long, value_name = "N")]
+    pub dimensions: Option<usize>,
+    /// Print JSON: a line a picture, with all probabilities and what each dimension added.
+    #[arg(long, conflicts_with = "dimensions")]
+    pub json: bool,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -353,8 +328,8 @@ pub struct EvalArgs {
     #[arg(long)]
     pub shots: Option<usize>,
     /// Draws to average over.
-    #[arg(long, default_value_t = 20)]
-    pub draws: usize,
+    #[arg(long, default_value_t = NonZeroUsize::new(20).expect("not zero"))]
+    pub draws: NonZeroUsize,
     /// Seed of the draws.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

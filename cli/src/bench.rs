@@ -11,6 +11,7 @@ use offshoot_core::preprocess::Preprocess;
 use crate::calibrate::{CalibrateError, Prepared, Reference, cosine};
 use crate::commands::CommandError;
 use crate::convert::ConvertError;
+use crate::cycles::Cycles;
 use crate::embedding::{self, Pool};
 use crate::emit;
 use crate::guard::quietly;
@@ -52,7 +53,7 @@ impl Percentiles {
 }
 
 /// Nodes of the graph that run together, or the preprocessing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layer {
     /// None for the preprocessing.
     pub nodes: Range<usize>,
@@ -64,6 +65,8 @@ pub struct Layer {
     pub macs: u64,
     /// Median.
     pub time: Duration,
+    /// Cycles of the calling thread, median, where they can be counted.
+    pub cycles: Option<u64>,
     /// Of the sum of all layers' medians.
     pub share: f64,
 }
@@ -83,6 +86,8 @@ pub struct Times {
     pub layers: Vec<Layer>,
     /// The float network alone, where there is one to compare with.
     pub float: Option<Percentiles>,
+    /// Why cycles could not be counted.
+    pub no_cycles: Option<String>,
 }
 
 /// tract's float network of the same cut, with its input.
@@ -174,7 +179,11 @@ pub fn measure(
         }
     }
     let (mut extraction, mut floats) = (Vec::new(), Vec::new());
-    let mut profile = Profile::default();
+    let (cycles, no_cycles) = match Cycles::open() {
+        Ok(cycles) => (Some(cycles), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut profile = Profile { cycles, ..Profile::default() };
     let start = Instant::now();
     let enough = |done: usize| match runs {
         Some(runs) => done >= runs,
@@ -188,46 +197,60 @@ pub fn measure(
         }
     }
     Ok(Times {
-        first: start_up.latest.iter().map(|(_, time)| *time).sum(),
+        first: start_up.latest.iter().map(|(_, spent)| spent.time).sum(),
         first_network: start_up.network[0],
         extraction: Percentiles::of(&extraction),
         network: Percentiles::of(&profile.network),
         layers: profile.layers(&extractor.package()),
         float: float.map(|_| Percentiles::of(&floats)),
+        no_cycles,
     })
 }
 
-/// Times of each stage, one per run.
+/// What a stage took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Spent {
+    time: Duration,
+    cycles: u64,
+}
+
+/// What each stage took, in each run.
 #[derive(Debug, Default)]
 struct Profile {
-    stages: Vec<(Stage, Vec<Duration>)>,
+    stages: Vec<(Stage, Vec<Spent>)>,
     network: Vec<Duration>,
     /// Of the latest run.
-    latest: Vec<(Stage, Duration)>,
+    latest: Vec<(Stage, Spent)>,
+    cycles: Option<Cycles>,
 }
 
 impl Profile {
     fn run(&mut self, extractor: &mut Extractor, frame: &Frame<'_>) -> Result<(), Error> {
-        let latest = &mut self.latest;
+        let (latest, cycles) = (&mut self.latest, &mut self.cycles);
         latest.clear();
-        let mut last = Instant::now();
+        // A counter that could be opened can be read.
+        let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
+        let (mut counted, mut last) = (count(), Instant::now());
         extractor.embed_watched(frame, |stage| {
-            let now = Instant::now();
+            let (time, all) = (last.elapsed(), count());
+            let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {
                 // A concatenation comes once for each operand.
-                Some((same, time)) if *same == stage => *time += now - last,
-                _ => latest.push((stage, now - last)),
+                Some((same, sum)) if *same == stage => {
+                    *sum = Spent { time: sum.time + spent.time, cycles: sum.cycles + spent.cycles };
+                }
+                _ => latest.push((stage, spent)),
             }
-            last = now;
+            (counted, last) = (all, Instant::now());
         })?;
         if self.stages.is_empty() {
             self.stages = self.latest.iter().map(|(stage, _)| (stage.clone(), Vec::new())).collect();
         }
-        for ((_, times), (_, time)) in self.stages.iter_mut().zip(&self.latest) {
-            times.push(*time);
+        for ((_, all), (_, spent)) in self.stages.iter_mut().zip(&self.latest) {
+            all.push(*spent);
         }
         let of_network = self.latest.iter().filter(|(stage, _)| *stage != Stage::Preprocess);
-        self.network.push(of_network.map(|(_, time)| *time).sum());
+        self.network.push(of_network.map(|(_, spent)| spent.time).sum());
         Ok(())
     }
 
@@ -235,19 +258,16 @@ impl Profile {
         let mut layers: Vec<Layer> = self
             .stages
             .iter()
-            .map(|(stage, times)| {
-                let time = Percentiles::of(times).p50;
-                match stage {
-                    Stage::Preprocess => Layer {
-                        nodes: 0..0,
-                        operation: "preprocessing".to_string(),
-                        name: String::new(),
-                        macs: 0,
-                        time,
-                        share: 0.0,
-                    },
-                    Stage::Nodes(nodes) => layer(package, nodes.clone(), time),
-                }
+            .map(|(stage, spent)| {
+                let times: Vec<Duration> = spent.iter().map(|spent| spent.time).collect();
+                let mut cycles: Vec<u64> = spent.iter().map(|spent| spent.cycles).collect();
+                cycles.sort_unstable();
+                let layer = match stage {
+                    Stage::Preprocess => Layer { operation: "preprocessing".to_string(), ..Layer::default() },
+                    Stage::Nodes(nodes) => layer(package, nodes.clone()),
+                };
+                let counted = self.cycles.as_ref().map(|_| cycles[(cycles.len() - 1) / 2]);
+                Layer { time: Percentiles::of(&times).p50, cycles: counted, ..layer }
             })
             .collect();
         let sum: Duration = layers.iter().map(|l| l.time).sum();
@@ -258,7 +278,7 @@ impl Profile {
     }
 }
 
-fn layer(package: &Package<'_>, nodes: Range<usize>, time: Duration) -> Layer {
+fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
     let graph = package.graph();
     let (mut operation, mut name, mut macs) = (String::new(), String::new(), 0);
     for (id, node) in graph.nodes().skip(nodes.start).take(nodes.len()) {
@@ -273,7 +293,7 @@ fn layer(package: &Package<'_>, nodes: Range<usize>, time: Duration) -> Layer {
     if nodes.len() > 3 {
         operation = "network on tract-core".to_string();
     }
-    Layer { nodes, operation, name, macs, time, share: 0.0 }
+    Layer { nodes, operation, name, macs, ..Layer::default() }
 }
 
 /// How near an extractor's embedding of a frame is to the float network's.

@@ -69,6 +69,19 @@ impl Watched {
     pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), CalibrateError> {
         // The length fits by construction.
         let _ = self.preprocess.normalize_into(frame, &mut self.input);
+        self.forward()
+    }
+
+    /// The input, to be filled for [`Self::forward`].
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        &mut self.input
+    }
+
+    /// Runs what the input has been filled with.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn forward(&mut self) -> Result<(), CalibrateError> {
         Ok(self.network.run_floats(&self.input)?)
     }
 
@@ -134,7 +147,10 @@ impl Floats {
 }
 
 /// Checks that every layer showed a number.
-fn check(model: &Model, extents: &[Extents]) -> Result<(), CalibrateError> {
+///
+/// # Errors
+/// [`CalibrateError::NotFinite`] with the first layer that did not.
+pub fn check(model: &Model, extents: &[Extents]) -> Result<(), CalibrateError> {
     match extents.iter().position(Extents::is_empty) {
         Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
         None => Ok(()),
@@ -221,7 +237,7 @@ impl Reference {
     }
 }
 
-fn reference(error: Cause) -> CalibrateError {
+pub(crate) fn reference(error: Cause) -> CalibrateError {
     CalibrateError::Reference(format!("{error:#}"))
 }
 

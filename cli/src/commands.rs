@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use offshoot::Extractor;
-use offshoot_device::{ScriptError, SessionError, SourceError};
+use offshoot::{Extractor, View};
+use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
 use crate::args::{Command, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
+use crate::deploy::StepError;
 use crate::embeddings::Embeddings;
 use crate::export::ExportError;
 use crate::import::ImportError;
@@ -20,6 +21,7 @@ mod bench;
 mod cluster;
 mod convert;
 mod demo;
+mod deploy;
 mod doctor;
 mod embed;
 mod eval;
@@ -65,7 +67,7 @@ pub enum CommandError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The folder has too few pictures for what was asked.
+    /// The folder has too few pictures for what was asked, or more than can be kept.
     #[error("{path}: {what}")]
     TooFew {
         /// The folder.
@@ -88,6 +90,14 @@ pub enum CommandError {
         path: PathBuf,
         /// What is missing.
         what: String,
+    },
+    /// A head decides by no sum over dimensions.
+    #[error("{path}: {what}; train another --head for --dimensions")]
+    Dimensions {
+        /// The head.
+        path: PathBuf,
+        /// Why not.
+        what: &'static str,
     },
     /// A head or a package cannot be written as ONNX.
     #[error("{path}: {source}")]
@@ -112,6 +122,12 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
+    /// The gate is for pictures only.
+    #[error("{path}: takes text; --eval is for pictures: convert it, then `offshoot eval PACKAGE DATA`")]
+    TextGate {
+        /// The model.
+        path: PathBuf,
+    },
     /// A file could not be read.
     #[error("{path}: {source}")]
     Read {
@@ -128,15 +144,21 @@ pub enum CommandError {
         /// The cause.
         source: ScriptError,
     },
-    /// A camera is not there or delivers nothing that can be read.
-    #[error("{0}; `offshoot doctor` looks at cameras and permissions")]
-    Camera(SourceError),
-    /// There is no terminal to teach in.
-    #[error("{0}: give --script FILE and --screen png:DIR, or run it in a terminal")]
-    Terminal(std::io::Error),
-    /// A device cannot go on.
+    /// A part of a device is not there.
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Part(#[from] PartError),
+    /// A device cannot begin or go on.
+    #[error(transparent)]
+    Device(#[from] BenchError),
+    /// There is nothing to bring to a board, or no such board.
+    #[error("{what}")]
+    Deploy {
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Something on the way to a board failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// This machine lacks something that a device needs.
     #[error("{0} of the checks failed")]
     Doctor(usize),
@@ -188,6 +210,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Pull(args) => pull::run(args),
         Command::Teach(args) => teach::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Deploy(args) => deploy::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -207,6 +230,8 @@ fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, Co
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Said of the file that was asked for, not of the temporary one.
+    std::fs::metadata(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // Temporary files are private; the result is as any file the user makes.
@@ -254,21 +279,21 @@ struct Embedded {
     val: Embeddings,
 }
 
-/// `augment`: what is learned is seen from the mirror as well.
+/// What is learned is seen in these views as well.
 fn embed_data(
     run: &RunArgs,
     package: &Path,
     folder: &Path,
     selection: &Selection,
-    augment: bool,
+    views: &[View],
 ) -> Result<Embedded, CommandError> {
     let data = open_data(folder, selection)?;
     let mut extractor = run.open(package)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
-    let train = match augment {
-        true => Embeddings::extract_augmented(&mut extractor, &data.train, each)?,
-        false => Embeddings::extract(&mut extractor, &data.train, each)?,
+    let train = match views {
+        [] => Embeddings::extract(&mut extractor, &data.train, each)?,
+        views => Embeddings::extract_augmented(&mut extractor, &data.train, views, each)?,
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();

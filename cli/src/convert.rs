@@ -20,6 +20,7 @@ use crate::preset::{self, Chosen, Wishes};
 use crate::quantize;
 use crate::quantizer::{self, QuantizerError, Settings};
 use crate::report::Report;
+use crate::tokenizer::TokenizerError;
 
 mod account;
 
@@ -67,6 +68,18 @@ pub enum ConvertError {
     /// The settings make no preprocessing.
     #[error("preprocessing: {0}")]
     Preprocess(#[from] offshoot_core::preprocess::PreprocessError),
+    /// A tokenizer that does not fit the model.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Tokens that do not fit the model.
+    #[error(transparent)]
+    Tokens(#[from] offshoot_core::tokens::TokensError),
+    /// Nothing to calibrate on.
+    #[error("{path}: none of the texts to calibrate on has a token")]
+    NoText {
+        /// The model.
+        path: PathBuf,
+    },
     /// Our float network is not the one in the file.
     #[error(
         "{path}: the imported network disagrees with tract's own by {error:.1e}; this is a bug in the converter, please report the model"
@@ -89,7 +102,7 @@ pub struct Converted {
 }
 
 /// Largest relative error of our float network against tract's.
-const IMPORT_TOLERANCE: f64 = 1e-4;
+pub(crate) const IMPORT_TOLERANCE: f64 = 1e-4;
 /// Pictures on which the file's own network is run.
 const COMPARED: usize = 8;
 /// Frames kept as golden vectors, and their longest side.
@@ -176,7 +189,7 @@ fn compare(
     Ok(embeddings)
 }
 
-fn relative_error(got: &[f32], want: &[f32]) -> f64 {
+pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f64 {
     let square = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let difference = square(&mut got.iter().zip(want).map(|(g, w)| f64::from(g - w)));
     let size = square(&mut want.iter().map(|&w| f64::from(w)));
@@ -233,7 +246,7 @@ fn package(
     Ok(write_package(&manifest, &writer, &goldens)?)
 }
 
-fn precision_of(graph: &Graph<'_>) -> Precision {
+pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {
     let codes =
         (0..graph.tensor_count()).filter(|&i| graph.tensor(i as u16).element.quant().is_some()).count();
     match codes {

@@ -1,4 +1,4 @@
-//! Labelled pictures, in the manners in which people keep them.
+//! Labelled pictures and texts, in the manners in which people keep them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,12 +6,15 @@ use std::sync::Arc;
 use offshoot::Picture;
 use thiserror::Error;
 
+use crate::tokenizer::TokenizerError;
+
 mod boxes;
 mod coco;
 mod folder;
 mod mirflickr;
 mod open_images;
 mod packed;
+mod text;
 mod voc;
 
 pub use boxes::Area;
@@ -92,14 +95,25 @@ pub enum DataError {
         /// How many are labelled.
         absent: usize,
     },
-    /// Text, which no package takes.
-    #[error("{path}: this is text ({what}); packages take pictures, language backbones do not convert yet")]
-    Text {
-        /// The folder.
-        path: PathBuf,
-        /// The collection.
-        what: &'static str,
+    /// Text for a package that takes pictures, or pictures for one that takes text.
+    #[error("{name}: this is {is}; the package takes {takes}")]
+    OtherKind {
+        /// The sample.
+        name: String,
+        /// What it is.
+        is: &'static str,
+        /// What is needed.
+        takes: &'static str,
     },
+    /// A text without a token.
+    #[error("{name}: an empty text")]
+    EmptyText {
+        /// The text.
+        name: String,
+    },
+    /// A package's tokenizer is not one we know.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// No picture anywhere.
     #[error("{path}: no pictures ({}) in this folder or below it", ENDINGS.join(", "))]
     Empty {
@@ -166,44 +180,33 @@ pub enum Format {
     OpenImages,
     /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
     Mirflickr,
+    /// A folder of .txt files per class, or train/ and test/ with such folders (IMDb).
+    Texts,
+    /// SQuAD: train-v*.json, dev-v*.json; paragraphs by their article.
+    Squad,
+    /// WikiText: wiki.train.tokens or .raw; paragraphs by their article.
+    Wikitext,
+    /// A .txt file, each line a text.
+    Lines,
 }
 
 impl Format {
     /// What lies in a folder; folders per class if nothing else is recognised.
-    ///
-    /// # Errors
-    /// Text.
-    pub fn detect(dir: &Path) -> Result<Self, DataError> {
+    pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
-        let here: [(IsHere, Self); 6] = [
+        let here: [(IsHere, Self); 10] = [
             (packed::is_idx, Self::Idx),
             (packed::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
             (voc::is_here, Self::Voc),
             (open_images::is_here, Self::OpenImages),
             (mirflickr::is_here, Self::Mirflickr),
+            (text::is_squad, Self::Squad),
+            (text::is_wikitext, Self::Wikitext),
+            (text::is_lines, Self::Lines),
+            (text::is_folder, Self::Texts),
         ];
-        match here.iter().find(|(is_here, _)| is_here(dir)) {
-            Some(&(_, format)) => Ok(format),
-            None => text(dir)
-                .map_or(Ok(Self::Folder), |what| Err(DataError::Text { path: dir.to_path_buf(), what })),
-        }
-    }
-}
-
-/// The text collection in a folder, if it is one.
-fn text(dir: &Path) -> Option<&'static str> {
-    let has = |folder: &str, begin: &str, end: &str| {
-        entries(&dir.join(folder)).unwrap_or_default().iter().any(|p| {
-            let name = p.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(begin) && name.ends_with(end)
-        })
-    };
-    match () {
-        () if has("train/pos", "", ".txt") || has("pos", "", ".txt") => Some("IMDb"),
-        () if has("", "train-v", ".json") || has("", "dev-v", ".json") => Some("SQuAD"),
-        () if has("", "wiki.", ".tokens") || has("", "wiki.", ".raw") => Some("WikiText"),
-        () => None,
+        here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)
     }
 }
 
@@ -240,9 +243,18 @@ pub enum Place {
         /// Which, from 0.
         index: usize,
     },
+    /// A text of many in a file.
+    Text {
+        /// The file.
+        path: Arc<Path>,
+        /// Which line or paragraph.
+        index: usize,
+        /// The text itself.
+        text: Arc<str>,
+    },
 }
 
-/// A picture of a class.
+/// A picture, or a text, of a class.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// Where it is.
@@ -255,10 +267,13 @@ impl Sample {
     /// The picture.
     ///
     /// # Errors
-    /// A file that does not decode, a box outside it.
+    /// A file that does not decode, a box outside it, a text.
     pub fn open(&self) -> Result<Picture, DataError> {
         match &self.place {
-            Place::File(path) => Ok(Picture::open(path)?),
+            Place::File(path) if !text::is_text(path) => Ok(Picture::open(path)?),
+            Place::File(_) | Place::Text { .. } => {
+                Err(DataError::OtherKind { name: self.name(), is: "text", takes: "pictures" })
+            }
             Place::Part { path, area } => {
                 area.of(&Picture::open(path)?).ok_or_else(|| DataError::EmptyBox { name: self.name() })
             }
@@ -269,7 +284,24 @@ impl Sample {
         }
     }
 
-    /// The file; `#` and the box or the index behind it where it holds more than this picture.
+    /// The text.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a picture.
+    pub fn text(&self) -> Result<String, DataError> {
+        match &self.place {
+            Place::Text { text, .. } => Ok(text.to_string()),
+            Place::File(path) if text::is_text(path) => {
+                let read = |source| DataError::Read { path: path.clone(), source };
+                let bytes = std::fs::read(path).map_err(read)?;
+                // IMDb's texts came from web pages.
+                Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
+            }
+            _ => Err(DataError::OtherKind { name: self.name(), is: "a picture", takes: "text" }),
+        }
+    }
+
+    /// The file; `#` and the box or the index behind it where it holds more than this sample.
     pub fn name(&self) -> String {
         match &self.place {
             Place::File(path) => path.display().to_string(),
@@ -277,6 +309,7 @@ impl Sample {
                 format!("{}#{x},{y},{width}x{height}", path.display())
             }
             Place::Packed { file, index } => format!("{}#{index}", file.path().display()),
+            Place::Text { path, index, .. } => format!("{}#{index}", path.display()),
         }
     }
 }
@@ -335,7 +368,7 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`], and a class that is not there.
     pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
-        let named = match selection.format.map_or_else(|| Format::detect(dir), Ok)? {
+        let named = match selection.format.unwrap_or_else(|| Format::detect(dir)) {
             Format::Folder => folder::read(dir),
             Format::Idx => packed::idx(dir),
             Format::Cifar => packed::cifar(dir),
@@ -343,6 +376,10 @@ impl Dataset {
             Format::Voc => voc::read(dir),
             Format::OpenImages => open_images::read(dir),
             Format::Mirflickr => mirflickr::read(dir, &selection.classes),
+            Format::Texts => text::folders(dir),
+            Format::Squad => text::squad(dir),
+            Format::Wikitext => text::wikitext(dir),
+            Format::Lines => text::lines(dir),
         }?;
         named.number(dir, selection)
     }
@@ -407,7 +444,7 @@ fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
 pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
     let files =
         |files: Vec<PathBuf>| files.into_iter().map(|path| Sample { place: Place::File(path), class: 0 });
-    match format.map_or_else(|| Format::detect(dir), Ok)? {
+    match format.unwrap_or_else(|| Format::detect(dir)) {
         Format::Idx | Format::Cifar => {
             let selection = Selection { format, ..Selection::default() };
             Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
@@ -415,6 +452,15 @@ pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Ve
         Format::Voc => Ok(files(pictures(&dir.join("JPEGImages"), limit)?).collect()),
         _ => Ok(files(pictures(dir, limit)?).collect()),
     }
+}
+
+/// Up to `limit` texts of a collection, evenly spread over it.
+///
+/// # Errors
+/// As [`Dataset::open`], and pictures.
+pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<String>, DataError> {
+    let selection = Selection { format, ..Selection::default() };
+    spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)).iter().map(Sample::text).collect()
 }
 
 /// Up to `limit` pictures of a folder and the folders below it, evenly spread over the sorted list.
@@ -514,13 +560,26 @@ mod tests {
 
     #[test]
     fn text_is_told_from_pictures() {
-        for (name, what) in
-            [("train/pos/0_9.txt", "IMDb"), ("train-v2.0.json", "SQuAD"), ("wiki.train.tokens", "WikiText")]
-        {
-            let dir = tempfile::tempdir().unwrap();
-            touch(dir.path(), name, b"x");
-            refused(dir.path(), &["this is text", what]);
+        let dir = tempfile::tempdir().unwrap();
+        let cases = [
+            ("i/train/pos/0_9.txt", "i", Format::Texts),
+            ("s/train-v2.0.json", "s", Format::Squad),
+            ("w/wiki.train.tokens", "w", Format::Wikitext),
+            ("l.txt", "l.txt", Format::Lines),
+        ];
+        for (file, name, format) in cases {
+            touch(dir.path(), file, b"x");
+            assert_eq!(Format::detect(&dir.path().join(name)), format, "{file}");
         }
+        let set = Dataset::open(&dir.path().join("i")).unwrap();
+        let error = set.train[0].open().unwrap_err().to_string();
+        assert!(error.ends_with("0_9.txt: this is text; the package takes pictures"), "{error}");
+        // A note beside pictures is no text of a class.
+        touch(dir.path(), "p/a/1.jpg", b"x");
+        touch(dir.path(), "p/a/notes.txt", b"x");
+        assert_eq!(Format::detect(&dir.path().join("p")), Format::Folder);
+        let picture = &Dataset::open(&dir.path().join("p")).unwrap().train[0];
+        assert!(picture.text().unwrap_err().to_string().ends_with("a picture; the package takes text"));
     }
 
     #[test]

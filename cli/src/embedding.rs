@@ -2,6 +2,7 @@
 
 use offshoot_core::Shape;
 use offshoot_core::graph::Window;
+use offshoot_core::tokens::Pooling;
 
 use crate::ir::{Expr, LayerId, LayerOp, Model};
 
@@ -17,6 +18,22 @@ pub enum Pool {
     Gem,
     /// All stay.
     None,
+    /// Of a text: the first token, BERT's `[CLS]`.
+    First,
+    /// Of a text: the last token.
+    Last,
+}
+
+impl Pool {
+    /// What it is of a text's tokens.
+    pub fn of_tokens(self) -> Option<Pooling> {
+        match self {
+            Self::Avg => Some(Pooling::Mean),
+            Self::First => Some(Pooling::First),
+            Self::Last => Some(Pooling::Last),
+            Self::Max | Self::Gem | Self::None => None,
+        }
+    }
 }
 
 /// A tensor that was cut at.

@@ -165,7 +165,9 @@ impl<'m> Emitter<'m> {
             &LayerOp::Pad { pad } => FloatOp::Pad { pad },
             LayerOp::Softmax => FloatOp::Softmax,
             LayerOp::Flatten => FloatOp::Flatten,
-            LayerOp::Input | LayerOp::Scale { .. } => unreachable!("folded or placed before"),
+            LayerOp::Input | LayerOp::Tokens | LayerOp::Scale { .. } => {
+                unreachable!("folded or placed before")
+            }
         };
         let out = Tensor { shape: layer.shape, element: Element::Float };
         let tensor = self.writer.node(shorten(&layer.name), Op::Float(op), &inputs, out)?;

@@ -4,11 +4,16 @@ use image::{Rgb, RgbImage};
 use offshoot::{Activations, Package, Picture};
 use offshoot_core::preprocess::Channels;
 
+use crate::canvas::{Canvas, LINE};
+
 /// Pixels of the longer side of a drawing, at least.
 const SIDE: u32 = 448;
 
+/// Between the two pictures and above the writing.
+const GAP: u32 = 6;
+
 /// How much of the picture the warmest place covers.
-const COVER: f32 = 0.65;
+const COVER: f32 = 0.8;
 
 /// What the network sees of a picture: bytes row by row, channels innermost and in the network's
 /// order.
@@ -25,9 +30,9 @@ pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
     codes.into_iter().map(|code| code as u8).collect()
 }
 
-/// What the network saw of a picture, warmer where it spoke for the class; places that spoke against
-/// it stay as they are.
-pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations) -> RgbImage {
+/// What the network saw of a picture, and beside it where it spoke for the class (red to yellow) and where
+/// against it (blue), over a pale copy without colours; `said` is written below.
+pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said: &str) -> RgbImage {
     let preprocess = package.manifest().preprocess;
     let (width, height) = (u32::from(preprocess.width), u32::from(preprocess.height));
     let bytes = seen(package, picture);
@@ -41,21 +46,30 @@ pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations) -> Rg
     });
     let scale = SIDE.div_ceil(width.max(height));
     let filter = image::imageops::FilterType::Triangle;
-    let mut drawing = image::imageops::resize(&seen, width * scale, height * scale, filter);
-    let most = found.values.iter().copied().fold(0.0, f32::max);
-    let (columns, rows) = drawing.dimensions();
-    for (x, y, pixel) in drawing.enumerate_pixels_mut() {
+    let plain = image::imageops::resize(&seen, width * scale, height * scale, filter);
+    let (columns, rows) = plain.dimensions();
+    let most = found.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let mut drawing = Canvas::white(2 * columns + GAP, rows + GAP + LINE);
+    image::imageops::overlay(&mut drawing.0, &plain, 0, 0);
+    for (x, y, pixel) in plain.enumerate_pixels() {
         let place = [(x, columns, found.width), (y, rows, found.height)];
-        let [x, y] = place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
-        let warmth = if most > 0.0 { (between(found, x, y) / most).clamp(0.0, 1.0) } else { 0.0 };
-        let share = COVER * warmth;
-        // From red to yellow.
-        let warm = [255.0, 255.0 * warmth, 0.0];
-        for (value, warm) in pixel.0.iter_mut().zip(warm) {
-            *value = (f32::from(*value) * (1.0 - share) + warm * share).round() as u8;
-        }
+        let [across, down] =
+            place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
+        let heat = if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
+        drawing.0.put_pixel(columns + GAP + x, y, tinted(*pixel, heat));
     }
-    drawing
+    drawing.write(2, rows + GAP, said, [40; 3]);
+    drawing.0
+}
+
+/// A pixel without its colour, under what speaks for (above 0) or against the class.
+fn tinted(Rgb([r, g, b]): Rgb<u8>, heat: f32) -> Rgb<u8> {
+    let light = 0.3 * f32::from(r) + 0.59 * f32::from(g) + 0.11 * f32::from(b);
+    // Pale enough for the colours to stand out.
+    let grey = 70.0 + 0.6 * light;
+    let colour = if heat > 0.0 { [235.0, 235.0 * heat, 0.0] } else { [30.0, 90.0, 235.0] };
+    let share = COVER * heat.abs();
+    Rgb(colour.map(|colour| (grey * (1.0 - share) + colour * share).round() as u8))
 }
 
 /// The value at a place between the middles of parts.
@@ -74,6 +88,15 @@ fn between(found: &Activations, x: f32, y: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_speaks_for_is_warm_and_what_speaks_against_is_blue() {
+        let [cold, none, warm] = [-1.0, 0.0, 1.0].map(|heat| tinted(Rgb([200, 100, 0]), heat).0);
+        assert!(
+            warm[0] > warm[2] + 100 && cold[2] > cold[0] + 100 && none[0] == none[2],
+            "{warm:?} {cold:?}"
+        );
+    }
 
     #[test]
     fn values_are_met_at_the_middles_and_blended_between() {

@@ -18,10 +18,14 @@ use crate::ir::Model;
 
 mod constants;
 mod cut;
+mod language;
 mod layout;
+mod text;
 mod walk;
 
 pub use cut::Cut;
+pub use language::ImportedText;
+pub use text::Table;
 
 /// Why a model cannot be imported.
 #[derive(Debug, Error)]
@@ -64,6 +68,30 @@ pub enum ImportError {
         found: String,
         /// The next thing to do.
         hint: String,
+    },
+    /// A language backbone of another kind than we know.
+    #[error("{path}: as a language backbone: {reason}")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the next thing to do.
+        reason: String,
+    },
+    /// More than one tensor of a language backbone.
+    #[error("{path}: takes text, and is cut at one tensor; --cut names several")]
+    SeveralCuts {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A pool of pictures' maps for a text, or the other way round.
+    #[error("{path}: this --pool is of {of}; there is {instead}")]
+    Pool {
+        /// The file.
+        path: PathBuf,
+        /// What it is of.
+        of: &'static str,
+        /// What may be given instead.
+        instead: &'static str,
     },
     /// tract cannot analyse the model.
     #[error("{path}: {reason}")]
@@ -263,6 +291,13 @@ impl Source {
         size: Option<(u32, u32)>,
         pool: Pool,
     ) -> Result<Imported, ImportError> {
+        if matches!(pool, Pool::First | Pool::Last) {
+            return Err(ImportError::Pool {
+                path: self.path.clone(),
+                of: "a text's tokens",
+                instead: "avg, max, gem and none",
+            });
+        }
         let model = self.inference_model(size)?;
         let (typed, cut) = match cuts {
             [_, ..] => (self.typed_at(model, cuts)?, Cut::given(&cuts.join(","))),
@@ -286,7 +321,8 @@ impl Source {
             reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
             reference = reference.into_compact().map_err(|e| self.tract(&e))?;
         }
-        let walk::Walked { mut model, outputs } = walk::walk(&reference).map_err(|u| self.unsupported(&u))?;
+        let walk::Walked { mut model, outputs } =
+            walk::walk(&reference, None).map_err(|u| self.unsupported(&u))?;
         let pooled = embedding::append(&mut model, &outputs, pool).ok_or_else(|| {
             self.analyse("the tensors cut at have more values than a package holds".to_string())
         })?;

@@ -40,6 +40,8 @@ pub struct Layer {
 pub enum LayerOp {
     /// The preprocessed picture.
     Input,
+    /// The rows of a text's tokens (`offshoot_core::tokens`), which are never quantized.
+    Tokens,
     /// Convolution.
     Conv(Conv),
     /// `x * factors[c] + offsets[c]`: what batch norm is once it is trained.

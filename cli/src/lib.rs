@@ -3,19 +3,23 @@
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
 //! -> [`quantizer`] ([`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them) ->
 //! [`packing`] -> [`quality`] -> [`report`]. The other commands
-//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures, on a
-//! [`machine`], which [`doctor`] checks; [`mod@pull`] fetches what the [`catalog`] knows.
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
+//! what the [`catalog`] knows; [`deploy`] brings it all to a board.
 
 pub mod args;
 pub mod bench;
 pub mod calibrate;
+pub mod canvas;
 pub mod catalog;
 pub mod cluster;
 pub mod commands;
+pub mod confusion;
 pub mod convert;
+pub mod convert_text;
 pub mod cuts;
+pub mod cycles;
 pub mod data;
-pub mod doctor;
+pub mod deploy;
 pub mod embedding;
 pub mod embeddings;
 pub mod emit;
@@ -29,7 +33,6 @@ pub mod histogram;
 pub mod import;
 pub mod ir;
 pub mod lanes;
-pub mod machine;
 pub mod packing;
 pub mod preset;
 pub mod pull;
@@ -39,4 +42,5 @@ pub mod quantizer;
 pub mod ranges;
 pub mod report;
 pub mod teach;
+pub mod tokenizer;
 pub mod trial;

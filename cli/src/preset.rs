@@ -16,6 +16,8 @@ pub enum Preset {
     Imagenet,
     /// TensorFlow's: bytes to -1..1.
     Tf,
+    /// CLIP's: as PyTorch's, with the mean and deviation of the pictures it was taught with.
+    Clip,
     /// Bytes to 0..1.
     Unit,
     /// Bytes as they are.
@@ -24,13 +26,17 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 4] = [Self::Imagenet, Self::Tf, Self::Unit, Self::Raw];
+    pub const ALL: [Self; 5] = [Self::Imagenet, Self::Tf, Self::Clip, Self::Unit, Self::Raw];
+
+    /// Those that are guessed: CLIP has no classifier to ask, and is too near PyTorch's to be told from it.
+    const GUESSED: [Self; 4] = [Self::Imagenet, Self::Tf, Self::Unit, Self::Raw];
 
     /// The word for flags and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Imagenet => "imagenet",
             Self::Tf => "tf",
+            Self::Clip => "clip",
             Self::Unit => "unit",
             Self::Raw => "raw",
         }
@@ -41,6 +47,7 @@ impl Preset {
         match self {
             Self::Imagenet => ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
             Self::Tf => ([127.5; 3], [127.5; 3]),
+            Self::Clip => ([122.770_94, 116.746_01, 104.093_736], [68.500_534, 66.632_16, 70.323_166]),
             Self::Unit => ([0.0; 3], [255.0; 3]),
             Self::Raw => ([0.0; 3], [1.0; 3]),
         }
@@ -182,7 +189,7 @@ fn ranked(
     frames: &[Frame<'_>],
 ) -> Result<[(Preset, f32); 4], CalibrateError> {
     let open = Wishes { preset: None, mean: None, std: None, ..*wishes };
-    let mut ranked = Preset::ALL.map(|preset| (preset, 0.0));
+    let mut ranked = Preset::GUESSED.map(|preset| (preset, 0.0));
     for (preset, score) in &mut ranked {
         *score = sureness(classifier, imported, &open.preprocess(*preset, imported), frames)?;
     }
@@ -243,6 +250,17 @@ fn largest_probability(output: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// openai/CLIP's `clip.py` normalizes values of 0 to 1.
+    #[test]
+    fn clip_is_as_published() {
+        let (mean, std) = Preset::Clip.mean_std();
+        let published = ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
+        for (got, want) in mean.iter().chain(&std).zip(published.0.iter().chain(&published.1)) {
+            assert!((got / 255.0 - want).abs() < 1e-6, "{got} {want}");
+        }
+        assert!(Preset::ALL.iter().all(|p| Preset::ALL.iter().filter(|q| q.name() == p.name()).count() == 1));
+    }
 
     #[test]
     fn largest_probability_of_probabilities_and_logits() {

@@ -56,7 +56,7 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
         LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
         _ => false,
     };
-    codes[0] = true;
+    codes[0] = matches!(model.layers[0].op, LayerOp::Input);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
             LayerOp::Binary(Binary::Add) => {
@@ -82,7 +82,9 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
 /// Each layer's quantization from the range it is to cover; what only moves codes keeps its input's.
 pub fn quants(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Quant> {
     let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
-    quants[0] = input(preprocess);
+    if matches!(model.layers[0].op, LayerOp::Input) {
+        quants[0] = input(preprocess);
+    }
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         if layer.op.keeps_values() {
             quants[id] = quants[layer.inputs[0]];

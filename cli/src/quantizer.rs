@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::calibrate::{CalibrateError, Floats, Watched};
 use crate::emit::{self, EmitError, Emitted};
-use crate::equalize::{self, Factors};
+use crate::equalize::{self, Extents, Factors};
 use crate::ir::{Expr, LayerId, Model};
 use crate::lanes::{self, LANES};
 use crate::quality::{Noise, Subject, decibels};
@@ -161,6 +161,24 @@ pub fn quantize(
     let Variant { model, factors, statistics, .. } = variant;
     let noise = best.noise;
     Ok(Quantized { emitted, model, factors, scheme, statistics, noise, alternatives, done })
+}
+
+/// The scheme of least error, without anything being tried or judged.
+pub fn plain(model: &Model, floats: &Floats, preprocess: &Preprocess) -> Scheme {
+    let Floats { extents, study, .. } = floats;
+    let read = quantize::only_function_read(model);
+    let range = |(id, read): (LayerId, Option<&Expr>)| {
+        let histogram = study.statistics[id].histogram.clone();
+        let seen = Statistics { range: whole_range(&extents[id], None), histogram };
+        seen.chosen(Method::Mse, read.unwrap_or(&Expr::Input))
+    };
+    let ranges: Vec<Range> = read.into_iter().enumerate().map(range).collect();
+    Scheme {
+        in_codes: quantize::in_codes(model, &[]),
+        quants: quantize::quants(model, &ranges, preprocess),
+        means: study.means(),
+        coded_means: study.means(),
+    }
 }
 
 impl<'a> Workshop<'a> {
@@ -343,7 +361,7 @@ impl Variant {
 }
 
 /// From the smallest to the largest value, with channels multiplied.
-fn whole_range(extents: &equalize::Extents, factors: Option<&[f32]>) -> Range {
+fn whole_range(extents: &Extents, factors: Option<&[f32]>) -> Range {
     let mut range = Range::EMPTY;
     for (c, (&min, &max)) in extents.min.iter().zip(&extents.max).enumerate() {
         let factor = factors.map_or(1.0, |f| f[c]);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use offshoot::{Extractor, HeadKind, Picture, WhenFull};
+use offshoot::{Extractor, HeadKind, Picture, View, WhenFull};
 use offshoot_cli::calibrate::cosine;
 use offshoot_cli::convert::{Converted, Options, convert};
 use offshoot_cli::data::{Dataset, pictures};
@@ -106,6 +106,44 @@ fn sprout_on_animals_and_on_ants_and_bees() {
 
 /// What `few_shot` and `few_shot.py` wrote.
 const TABLE: &str = include_str!("../../sdk/core/examples/few_shot.csv");
+const UNKNOWN: &str = include_str!("../../sdk/core/examples/unknown.csv");
+
+/// The rows: data, shots and head, and what was measured of them.
+fn stored() -> BTreeMap<[&'static str; 3], Vec<f64>> {
+    let rows = TABLE.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let numbers = |row: &[&str]| row.iter().map(|n| n.parse().unwrap_or(f64::NAN)).collect();
+    rows.map(|row| ([row[0], row[1], row[2]], numbers(&row[3..]))).collect()
+}
+
+/// The stored table itself: no row below scikit-learn, half a point above it in the mean, no row more
+/// than a point below the best single head, calibrated, and few of the known unknown.
+#[test]
+fn the_stored_table_holds_what_was_asked() {
+    let table = stored();
+    let mut leads = Vec::new();
+    for (&[data, shots, _], row) in table.iter().filter(|([_, _, head], _)| *head == "auto") {
+        let accuracy = |head: &str| table[&[data, shots, head]][0];
+        let single = HeadKind::ALL.iter().filter(|k| **k != HeadKind::Auto).map(|k| accuracy(k.name()));
+        let (auto, theirs, best) = (row[0], accuracy("sklearn"), single.fold(0.0, f64::max));
+        assert!(auto >= theirs, "{data}, {shots}: {auto}, scikit-learn {theirs}");
+        assert!(auto >= best - 0.01, "{data}, {shots}: {auto}, best {best}");
+        assert!(shots != "10" || data == "cifar10-mini" || row[1] <= 0.05, "{data}: calibration {}", row[1]);
+        assert!(row[2] <= 0.10, "{data}, {shots}: {} of the known are unknown", row[2]);
+        leads.push(auto - theirs);
+    }
+    let lead = leads.iter().sum::<f64>() / leads.len() as f64;
+    assert!(leads.len() == 14 && lead >= 0.005, "{lead} in {} rows", leads.len());
+
+    let unknown: BTreeMap<&str, f64> = UNKNOWN
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.rsplit_once(','))
+        .map(|(what, value)| (what, value.parse().unwrap()))
+        .collect();
+    let areas = measure::SCORES.map(|score| unknown[format!("cifar10-mini,area by {score}").as_str()]);
+    assert!(areas[1..].iter().all(|other| areas[0] >= *other), "{areas:?}");
+    assert!(unknown["cifar10-mini,known that are unknown"] <= 0.10, "{unknown:?}");
+}
 
 /// The embeddings of a folder as `offshoot embed` writes them.
 fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
@@ -136,7 +174,7 @@ fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::
     assert_eq!(kept(HeadKind::NearestMean, WhenFull::Reservoir), all);
 
     let found = Dataset::open(&shared.join("data/hymenoptera")).unwrap();
-    let mirrored = Embeddings::extract_augmented(extractor, &found.train, || ()).unwrap();
+    let mirrored = Embeddings::extract_augmented(extractor, &found.train, &[View::Mirrored], || ()).unwrap();
     let rest = data.values[mirrored.values.len()..].to_vec();
     data.means = Some([mirrored.values, rest].concat());
     for shots in [5, 10, 20] {
@@ -156,11 +194,7 @@ fn heads_hold_the_few_shot_table() {
         convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap()
     });
     let mut extractor = Extractor::from_bytes(converted.bytes.clone()).unwrap();
-    let mut stored: BTreeMap<[&str; 3], f64> = BTreeMap::new();
-    for line in TABLE.lines().skip(1) {
-        let fields: Vec<&str> = line.split(',').collect();
-        stored.insert([fields[0], fields[1], fields[2]], fields[3].parse().unwrap());
-    }
+    let stored = stored();
     let mut leads = Vec::new();
     for name in ["hymenoptera", "animals4", "cifar10-mini"] {
         let data = embedded(&mut extractor, &shared.join("data").join(name));
@@ -170,21 +204,22 @@ fn heads_hold_the_few_shot_table() {
             let auto = measure(HeadKind::Auto);
             // All heads where that takes seconds; of CIFAR-10 the stored ones.
             let single = |kind: HeadKind| match name {
-                "cifar10-mini" => stored[&[name, label.as_str(), kind.name()]],
+                "cifar10-mini" => stored[&[name, label.as_str(), kind.name()]][0],
                 _ => measure(kind).accuracy,
             };
             let best = HeadKind::ALL.into_iter().filter(|&k| k != HeadKind::Auto).map(single);
             let best = best.fold(0.0, f64::max);
-            let theirs = stored[&[name, label.as_str(), "sklearn"]];
+            let theirs = stored[&[name, label.as_str(), "sklearn"]][0];
             let row =
                 format!("{name}, {label} shots: {:.4}, sklearn {theirs}, best {best:.4}", auto.accuracy);
             println!("{row}, calibration error {:.3}", auto.calibration_error);
             assert!(
-                (auto.accuracy - stored[&[name, label.as_str(), "auto"]]).abs() < 0.003,
+                (auto.accuracy - stored[&[name, label.as_str(), "auto"]][0]).abs() < 0.003,
                 "{row}: not stored"
             );
-            // Six of the 4,590 answers of a row of ants and bees; its draws differ by 200.
-            assert!(auto.accuracy >= theirs - 0.0013, "{row}");
+            // Theirs is of the embeddings of the table. On others by a bit, as another calibration makes
+            // them, ours may lose four of the 4,590 answers of a row of ants and bees.
+            assert!(auto.accuracy >= theirs - 0.0009, "{row}");
             assert!(auto.accuracy >= best - 0.01, "{row}");
             assert!(auto.rejected <= 0.10, "{row}: {} of the known are unknown", auto.rejected);
             assert!(shots != 10 || name == "cifar10-mini" || auto.calibration_error <= 0.05, "{row}");
@@ -194,9 +229,10 @@ fn heads_hold_the_few_shot_table() {
             full_and_augmented(&mut extractor, &shared, data);
         } else if name == "cifar10-mini" {
             let strangers = measure::strangers(&data, 10).unwrap();
-            let [ours, softmax, neighbour] = strangers.areas;
-            println!("unknown: {ours:.3}, softmax {softmax:.3}, neighbour {neighbour:.3}");
-            assert!(ours >= 0.70 && ours >= softmax && ours >= neighbour, "{:?}", strangers.areas);
+            println!("unknown: {:?}", measure::SCORES.iter().zip(strangers.areas).collect::<Vec<_>>());
+            let ours = strangers.areas[0];
+            let is_best = strangers.areas[1..].iter().all(|other| ours >= *other);
+            assert!(ours >= 0.70 && is_best, "{:?}", strangers.areas);
             assert!(strangers.rejected <= 0.10, "{} of the known are unknown", strangers.rejected);
         }
     }

@@ -1,21 +1,26 @@
 //! Real exporter graphs of the architectures people bring, weights refilled where they came
 //! without; and the table in `models/README.md`.
 //!
-//! A few small ones by default; all of them with `OFFSHOOT_ALL=1`, which also writes the table.
-//! Wants `../shared`. In the order of the mission's list.
+//! A few small ones by default; all of them with `OFFSHOOT_ALL=1`, or those named in it with commas
+//! between; then their rows of the table are written anew. Wants `../shared`. In the order of the
+//! mission's list.
 
 mod common;
 #[path = "common/refill.rs"]
 mod refill;
 
-use std::fmt::Write;
 use std::path::Path;
 
-use offshoot::{Picture, Precision};
-use offshoot_cli::convert::{ConvertError, Options, convert};
+use offshoot::{Extractor, Package, Picture, Precision};
+use offshoot_cli::convert::{Converted, Options, convert};
+use offshoot_cli::convert_text::{TextOptions, convert_text};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_cli::report::Report;
+use offshoot_cli::tokenizer::Tokenizer;
+use offshoot_core::tokens::Pooling;
+use offshoot_tract::Network;
+use serde_json::Value;
 
 struct Case {
     name: &'static str,
@@ -106,49 +111,148 @@ const PICTURES: usize = 8;
 #[test]
 fn every_architecture_converts() {
     let Some(shared) = common::shared("architectures") else { return };
-    let all = std::env::var_os("OFFSHOOT_ALL").is_some();
+    let asked = std::env::var("OFFSHOOT_ALL").ok();
+    let wanted = |name: &str, quick: bool| match asked.as_deref() {
+        None => quick,
+        Some("1") => true,
+        Some(names) => names.split(',').any(|n| n == name),
+    };
     let pictures = pictures(&shared);
-    let (mut table, mut wrong) = (String::from(HEAD), Vec::new());
-    for case in CASES.iter().filter(|case| all || case.quick) {
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for case in CASES.iter().filter(|case| wanted(case.name, case.quick)) {
         let (bytes, cut) = model(&shared, case);
-        let [float, int8] =
-            [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures).unwrap());
-        let row = row(case.name, &float, &int8);
-        println!("{}", row.trim());
-        table += &row;
+        let [float, int8] = [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures));
+        let golden = golden(&shared, case, &float);
+        let (float, int8) = (float.report, int8.report);
+        let row = row(case.name, &float, &int8, golden);
+        println!("{row}");
+        rows.push(row);
         let right = int8.cut == cut
             && int8.precision == case.precision
             && int8.cosine_mean >= case.cosine
             && float.precision == Precision::Float
-            && float.difference <= 1e-4;
+            && float.difference <= 1e-4
+            && golden.is_none_or(|error| error <= 1e-4);
         if !right {
-            wrong.push(format!("{} (cut wanted: {cut}):\n{float}\n{int8}", case.name));
+            wrong.push(format!("{} (cut wanted: {cut}), golden {golden:?}:\n{float}\n{int8}", case.name));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    if all {
-        write_table(&table);
+    if asked.is_some() {
+        let text = TEXT.iter().filter(|name| wanted(name, false));
+        rows.extend(text.map(|name| text_row(&shared, name).0));
+        write_table(&rows);
     }
 }
 
 #[test]
-fn text_is_refused_with_its_reason() {
+fn language_backbones_convert() {
     let Some(shared) = common::shared("architectures") else { return };
-    for name in ["bert_tiny_dynamo", "bert_tiny_op13", "bert_tiny_op17_dyn", "gpt2_tiny_op17"] {
-        let (bytes, _) = refill::skeleton(&shared, name);
-        let error = convert_bytes(name, &bytes, true, &pictures(&shared)).unwrap_err().to_string();
-        assert!(error.contains("needed is one picture") && error.contains("several inputs"), "{error}");
+    for name in TEXT {
+        let (row, right) = text_row(&shared, name);
+        println!("{row}");
+        assert!(right, "{row}");
     }
 }
 
+/// Language backbones: in float like onnxruntime, with a mean of all tokens and by the first one.
+const TEXT: [&str; 4] = ["bert_tiny_op13", "bert_tiny_op17_dyn", "bert_tiny_dynamo", "gpt2_tiny_op17"];
+
+/// Tokens of the golden texts.
+const TOKENS: usize = 32;
+
+fn text_row(shared: &Path, name: &str) -> (String, bool) {
+    let (bytes, _) = refill::skeleton(shared, name);
+    let source = Source::parse(Path::new(name), &bytes).unwrap();
+    // Words w0 to w995 behind what BERT's lists begin with.
+    let list = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(str::to_string).into_iter();
+    let list: Vec<String> = list.chain((0..996).map(|n| format!("w{n}"))).collect();
+    let tokenizer = Tokenizer::parse(&list.join("\n"), Path::new("vocab.txt")).unwrap();
+    // Of every length, and one that is cut off.
+    let text = |n: u32| -> String {
+        refill::ids(&format!("text{n}"), 2 + 5 * u64::from(n), 996)
+            .iter()
+            .map(|id| format!("w{id} "))
+            .collect()
+    };
+    let texts: Vec<String> = (0..8).map(text).collect();
+    let convert = |pooling, float| {
+        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS) };
+        convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap()
+    };
+    let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));
+    let last = convert(Pooling::Last, true).report;
+    let int8 = convert(Pooling::Mean, false).report;
+    let recipe = refill::recipe(shared, name);
+    let ids = refill::ids("input_ids", TOKENS as u64, 1000);
+    let embed = |converted: &Converted| -> Vec<f32> {
+        let mut extractor = Extractor::from_bytes(converted.bytes.clone()).unwrap();
+        assert!(extractor.verify().unwrap().is_ok());
+        extractor.embed_tokens(&ids).unwrap().iter().collect()
+    };
+    let golden =
+        golden_error(&recipe["golden"]["outputs"]["last_hidden_state"], &embed(&first), &embed(&mean));
+    let float = mean.report;
+    let right = int8.cut == "last_hidden_state"
+        && int8.precision == Precision::Mixed
+        && int8.cosine_mean >= 0.98
+        && [&float, &first.report, &last]
+            .iter()
+            .all(|r| r.precision == Precision::Float && r.difference <= 1e-4)
+        && golden <= 1e-4;
+    (row(name, &float, &int8, Some(golden)), right)
+}
+
+/// Relative error of the first eight values, or of the mean of all, whichever is larger.
+fn golden_error(golden: &Value, first: &[f32], all: &[f32]) -> f64 {
+    let want: Vec<f64> = golden["first8"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let size = norm(&mut want.iter().copied());
+    let error = norm(&mut first.iter().zip(&want).map(|(&got, want)| f64::from(got) - want)) / size;
+    let mean = all.iter().map(|&v| f64::from(v)).sum::<f64>() / all.len() as f64;
+    let typical = size / (want.len() as f64).sqrt();
+    error.max((mean - golden["mean"].as_f64().unwrap()).abs() / typical)
+}
+
+/// How far the float package is from onnxruntime, where its values at the cut are known.
+fn golden(shared: &Path, case: &Case, float: &Converted) -> Option<f64> {
+    if float.report.pool.is_some() {
+        return None;
+    }
+    let real = shared.join(format!("models/real/{}.onnx", case.name)).exists();
+    let (spec, golden) = if real {
+        let all: Value =
+            serde_json::from_slice(&std::fs::read(shared.join("models/real/golden.json")).unwrap()).unwrap();
+        let blocks = all.get(case.name)?["blocks_input"].clone();
+        let golden = serde_json::json!({"first8": blocks["feature_first8"], "mean": blocks["feature_mean"]});
+        (blocks["spec"].clone(), golden)
+    } else if case.cut.is_none() {
+        let recipe = refill::recipe(shared, case.name);
+        (recipe["inputs"][0].clone(), recipe["golden"]["feature"].clone())
+    } else {
+        return None;
+    };
+    let dims: Vec<usize> =
+        spec["dims"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+    let &[1, c, h, w] = &dims[..] else { panic!("{dims:?}") };
+    let grid = spec["grid"].as_u64().unwrap() as usize;
+    let planes = refill::blocks(spec["name"].as_str().unwrap(), [c, h, w], grid);
+    let pixels: Vec<f32> =
+        (0..h * w).flat_map(|i| (0..c).map(move |c| c * h * w + i)).map(|i| planes[i]).collect();
+    let package = Package::open(&float.bytes).unwrap();
+    let mut network = Network::new(package.graph()).unwrap();
+    network.run_floats(&pixels).unwrap();
+    Some(golden_error(&golden, network.floats(0), network.floats(0)))
+}
+
 const HEAD: &str = "\
-| model | cut | values | M MACs | int8: precision | bytes | cosine, mean | worst | float: bytes | difference |
-|---|---|---|---|---|---|---|---|---|---|
+| model | cut | values | M MACs | int8: precision | bytes | cosine, mean | worst | float: bytes | difference | to onnxruntime |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
-fn row(name: &str, float: &Report, int8: &Report) -> String {
+fn row(name: &str, float: &Report, int8: &Report, golden: Option<f64>) -> String {
     format!(
-        "| {name} | `{}`{} | {} | {:.0} | {} | {} | {:.4} | {:.4} | {} | {:.0e} |\n",
+        "| {name} | `{}`{} | {} | {:.0} | {} | {} | {:.4} | {:.4} | {} | {:.0e} | {} |",
         int8.cut,
         if int8.pool.is_some() { ", pooled" } else { "" },
         int8.dim,
@@ -159,6 +263,7 @@ fn row(name: &str, float: &Report, int8: &Report) -> String {
         int8.cosine_min,
         float.package,
         float.difference,
+        golden.map_or("-".to_string(), |error| format!("{error:.0e}")),
     )
 }
 
@@ -180,27 +285,29 @@ fn pictures(shared: &Path) -> Vec<Picture> {
     files.iter().step_by(files.len() / PICTURES).take(PICTURES).map(|f| Picture::open(f).unwrap()).collect()
 }
 
-fn convert_bytes(
-    name: &str,
-    bytes: &[u8],
-    float: bool,
-    pictures: &[Picture],
-) -> Result<Report, ConvertError> {
+fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) -> Converted {
     let source = Source::parse(Path::new(name), bytes).unwrap();
     let tf = name.starts_with("mobilenet_v1") || name == "mobilenet_v2_1.0_224" || name.starts_with("ppocr");
     let preset = if tf { Preset::Tf } else { Preset::Imagenet };
     let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
     let options = Options { wishes, float, size: Some((192, 48)), ..Options::default() };
-    convert(&source, pictures, &options, &mut |_, _| {}).map(|converted| converted.report)
+    convert(&source, pictures, &options, &mut |_, _| {}).unwrap()
 }
 
-/// Puts the table between its marks.
-fn write_table(table: &str) {
+/// Puts rows in the place of those of the same models, in the order of the cases.
+fn write_table(rows: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/README.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once("<!-- table -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end of table -->").unwrap();
-    let mut new = String::new();
-    write!(new, "{before}<!-- table -->\n{table}<!-- end of table -->{after}").unwrap();
-    std::fs::write(&path, new).unwrap();
+    let (old, after) = rest.split_once("<!-- end of table -->").unwrap();
+    let model = |row: &str| row.split('|').nth(1).unwrap_or_default().trim().to_string();
+    let mut table = String::from(HEAD);
+    for name in CASES.iter().map(|case| case.name).chain(TEXT) {
+        let new = rows.iter().map(String::as_str).find(|row| model(row) == name);
+        if let Some(row) = new.or_else(|| old.lines().find(|row| model(row) == name)) {
+            table += row;
+            table.push('\n');
+        }
+    }
+    std::fs::write(&path, format!("{before}<!-- table -->\n{table}<!-- end of table -->{after}")).unwrap();
 }

@@ -60,6 +60,10 @@ fn check(dir: &Path, report: &Value, runs: u64) {
     for layer in layers.iter().filter(|layer| number(&layer["macs"]) > 0.0) {
         let rate = number(&layer["macs"]) / number(&layer["ns"]);
         assert!((number(&layer["mac_per_ns"]) / rate - 1.0).abs() < 1e-9, "{layer}");
+        // Either cycles are counted, or it is said why not.
+        let counted = layer["mac_per_cycle"].as_f64();
+        assert_eq!(counted.is_some(), report["no_cycle_counter"].is_null(), "{report}");
+        assert!(counted.is_none_or(|rate| rate > 0.0), "{layer}");
     }
     // Every layer once, in the order of the graph.
     let nodes: Vec<u64> = layers[1..]
@@ -92,7 +96,7 @@ fn an_int8_package() {
         assert!(0.0 < anonymous && anonymous <= now && now <= peak, "{report}");
     }
 
-    let two = bench(dir, &["--runs", "5", "--threads", "2"]);
+    let two = bench(dir, &["--runs", "5", "--threads", "2", "--pin"]);
     check(dir, &two, 5);
     assert_eq!(two["threads"], 2);
 

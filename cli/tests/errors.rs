@@ -182,7 +182,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[test]
 fn a_closed_pipe_ends_a_command_quietly() {
     use std::os::unix::process::ExitStatusExt;
-    use std::process::{Command, Stdio};
+    use std::process::Command;
 
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
@@ -200,10 +200,10 @@ fn a_closed_pipe_ends_a_command_quietly() {
     ];
     for args in commands {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
-        let piped = command.args(args).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        // Before it begins: on a busy machine it might be done first.
+        drop(reader);
+        let output = command.args(args).current_dir(dir).stdout(writer).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // SIGPIPE, which a shell shows as 141.
         assert_eq!((output.status.signal(), said.as_str()), (Some(13), ""), "{args:?}");

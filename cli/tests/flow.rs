@@ -56,6 +56,15 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
     embeddings_for_notebooks(dir);
+    a_picture_in_the_wrong_folder_is_named(dir);
+}
+
+fn a_picture_in_the_wrong_folder_is_named(dir: &Path) {
+    pictures(&dir.join("mixed"), &OBJECTS, 8);
+    fs::copy(dir.join("mixed/key/7.png"), dir.join("mixed/mug/wrong.png")).unwrap();
+    let text = ok(dir, &["train", "sprout.offshoot", "mixed", "-o", "mixed.head"]);
+    let hint = text.lines().find(|line| line.ends_with("wrong.png"));
+    assert!(hint.is_some_and(|hint| hint.contains("of `mug` looks like `key`")), "{text}");
 }
 
 /// Mirror images are learned, and what an answer came from is drawn.
@@ -65,13 +74,67 @@ fn mirrors_and_heat(dir: &Path) {
     let (plain, mirrored) = (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
     let (plain, mirrored) = (plain.unwrap(), mirrored.unwrap());
     assert!(plain.len() == mirrored.len() && plain != mirrored, "as many samples, but others");
+    let views = ["train", "sprout.offshoot", "data", "--augment=flip,crop,light,dark", "-o", "views.head"];
+    ok(dir, &views);
+    assert!(fs::read(dir.join("views.head")).unwrap() != mirrored);
+    refused(
+        dir,
+        &["train", "sprout.offshoot", "data", "--augment=upside", "-o", "x"],
+        &["upside", "flip, crop"],
+    );
     let one = ["predict", "sprout.offshoot", "things.head", "data/train/key/1.png", "--heatmap", "heat.png"];
     ok(dir, &one);
     let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();
-    let warm = heat.pixels().filter(|p| p.0[0] > 200 && p.0[2] < 120).count();
-    assert!(heat.width() == 480 && warm > 0 && warm < heat.pixels().len() / 2, "{} {warm}", heat.width());
+    assert_eq!(
+        heat.dimensions(),
+        (2 * 480 + 6, 480 + 6 + 17),
+        "the picture, where it came from, what was said"
+    );
+    let right = heat.enumerate_pixels().filter(|(x, y, _)| *x > 486 && *y < 480);
+    let warm = right.filter(|(_, _, p)| p.0[0] > p.0[2].saturating_add(60)).count();
+    assert!(warm > 1000 && warm < 480 * 480, "{warm}");
     let two = [&one[..], &["data/val/key/1.png"]].concat();
     refused(dir, &two, &["--heatmap", "2 were given"]);
+    decisions(dir);
+}
+
+/// What carried a decision, as text and as data.
+fn decisions(dir: &Path) {
+    let key = "data/train/key/1.png";
+    let text = ok(dir, &["predict", "sprout.offshoot", "things.head", key, "--dimensions", "3"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.len() == 5 && lines[1].contains("log odds against") && lines[4].contains("dimension"),
+        "{text}"
+    );
+    let text = ok(dir, &["predict", "sprout.offshoot", "things.head", key, "data/val/mug/6.png", "--json"]);
+    for line in text.lines() {
+        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        let names = said["probabilities"].as_array().unwrap().iter().flat_map(|p| p.as_object().unwrap());
+        let of = |name: &serde_json::Value| {
+            number(names.clone().find(|(other, _)| *other == name.as_str().unwrap()).unwrap().1)
+        };
+        let dimensions = said["dimensions"].as_array().unwrap();
+        let odds = dimensions.iter().map(number).sum::<f64>() + number(&said["bias"]);
+        if said["class"].is_string() {
+            let want = (of(&said["class"]) / of(&said["against"])).ln();
+            assert!(dimensions.len() == 256 && (odds - want).abs() < 1e-3, "{odds} {want}: {line}");
+        }
+        assert!(number(&said["similarity"]) <= 1.0 && names.count() == 3, "{line}");
+    }
+    assert_eq!(text.lines().count(), 2, "{text}");
+    ok(dir, &["train", "sprout.offshoot", "data", "--head", "knn", "-o", "knn.head"]);
+    let asked = ["predict", "sprout.offshoot", "knn.head", key, "--dimensions", "3"];
+    refused(dir, &asked, &["knn.head", "no weights", "--head"]);
+    refused(
+        dir,
+        &["train", "sprout.offshoot", "data", "--shots", "6", "-o", "x"],
+        &["has 5", "6 are needed"],
+    );
+    refused(dir, &["eval", "sprout.offshoot", "data", "--draws", "0"], &["--draws"]);
+    refused(dir, &["search", "sprout.offshoot", "data", key, "--top", "0"], &["--top"]);
+    assert!(!dir.join("x").exists());
 }
 
 /// 36 pictures as an archive of numpy and as JSON.
@@ -118,6 +181,10 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     );
     let text = ok(dir, &["merge", "one.head", "two.head", "-o", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes, from 2 heads"), "{text}");
+    // Both were shown the same pictures of one object.
+    assert!(text.contains("4 samples were in an earlier one as well"), "{text}");
+    let text = ok(dir, &["merge", "one.head", "one.head", "-o", "twice.head"]);
+    assert!(text.contains("12 samples were in an earlier one as well"), "{text}");
     let text = ok(dir, &["report", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"), "{text}");
     let name = OBJECTS[2].name();
@@ -133,7 +200,12 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
     assert!(!dir.join("x.head").exists());
 
-    let wanted = format!("data/{name}/0.png");
+    searched_and_sorted(dir);
+}
+
+/// Retrieval, groups and the picture of what is taken for what.
+fn searched_and_sorted(dir: &Path) {
+    let wanted = format!("data/{}/0.png", OBJECTS[2].name());
     let text = ok(dir, &["search", "s.offshoot", "data", &wanted, "--top", "2"]);
     let found: Vec<&str> = text.lines().skip(1).collect();
     assert!(
@@ -142,10 +214,17 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     );
     let text = ok(dir, &["cluster", "s.offshoot", "data", "-k", "3", "-o", "sheet.png"]);
     assert_eq!(text.lines().filter(|l| l.ends_with(".png") && l.starts_with("  ")).count(), 18, "{text}");
-    assert_eq!(image::open(dir.join("sheet.png")).unwrap().into_rgb8().dimensions(), (1004, 304));
+    let sheet = image::open(dir.join("sheet.png")).unwrap().into_rgb8();
+    assert!(
+        sheet.height() == 4 + 3 * (17 + 96 + 4) && (604..=1004).contains(&sheet.width()),
+        "{}",
+        sheet.width()
+    );
     refused(dir, &["cluster", "s.offshoot", "data", "-k", "19"], &["18 pictures"]);
     ok(dir, &["eval", "s.offshoot", "data", "--shots", "3", "--draws", "2", "--confusion", "c.png"]);
-    assert_eq!(image::open(dir.join("c.png")).unwrap().into_rgb8().dimensions(), (180, 180));
+    let confusion = image::open(dir.join("c.png")).unwrap().into_rgb8();
+    let green = confusion.pixels().filter(|p| p.0[1] > p.0[0].saturating_add(40)).count();
+    assert!(confusion.width() > 181 && green > 3 * 60 * 20, "{} {green}", confusion.width());
 }
 
 #[test]

@@ -63,7 +63,9 @@ fn layers_stay_in_float_and_reports_say_so() {
     let layers = report["layers"].as_array().unwrap();
     let worst = layers
         .iter()
-        .max_by(|a, b| a["noise_alone"].as_f64().unwrap_or(0.0).total_cmp(&b["noise_alone"].as_f64().unwrap_or(0.0)))
+        .max_by(|a, b| {
+            a["noise_alone"].as_f64().unwrap_or(0.0).total_cmp(&b["noise_alone"].as_f64().unwrap_or(0.0))
+        })
         .unwrap();
     // The last layer's noise, gathered, is the embedding's.
     let gathered = layers.last().unwrap()["noise_together"].as_f64().unwrap();
@@ -115,7 +117,8 @@ fn ranges_and_a_search() {
         let other = json(&["--ranges", method]);
         assert!(other["done"].to_string().contains(&format!("ranges by {method}")), "{}", other["done"]);
         // What the page of one says about the other is what the other is.
-        let said = plain["fixes"].as_array().unwrap().iter().find(|f| f["command"].to_string().contains(method));
+        let said =
+            plain["fixes"].as_array().unwrap().iter().find(|f| f["command"].to_string().contains(method));
         let gain = said.unwrap()["gain_decibels"].as_f64().unwrap();
         let own = other["judged_decibels"].as_f64().unwrap() - plain["judged_decibels"].as_f64().unwrap();
         assert!((gain - own).abs() < 1e-6, "{method}: {gain} {own}");

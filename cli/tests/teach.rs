@@ -13,14 +13,14 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/teach.scri
 /// SHA-256, first eight bytes, of the pictures of each name in three sizes. Look at the pictures
 /// before you change one (`offshoot teach --script cli/tests/data/teach.script --screen png:DIR`).
 const PICTURES: [(&str, &str); 8] = [
-    ("welcome", "ce4c48f5f00622dc"),
+    ("welcome", "7b7cc061beeb7302"),
     ("teach", "5918ee4a08891443"),
     ("more", "e465edb02bbf591b"),
     ("mug", "3528b1576a2bad2c"),
     ("plant", "d4fc49a31584893a"),
     ("unknown", "17a4c17eb98066d5"),
     ("undone", "595edd02a4e0c242"),
-    ("report", "467fe0589b188546"),
+    ("report", "21af1a386b3f3127"),
 ];
 
 fn teach(folder: &Path, arguments: &[&str]) -> Command {
@@ -50,6 +50,24 @@ fn the_same_script_draws_the_same_pictures() {
     let drawn = PICTURES.map(|(name, _)| (name, digest(name)));
     assert_eq!(drawn.each_ref().map(|(name, digest)| (*name, digest.as_str())), PICTURES);
     assert!(dir.path().join("things.head").exists());
+}
+
+#[test]
+fn parts_are_gone_through_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("ui.script"), "teach 1\nteach 2\nundo\nteach 1\n").unwrap();
+    let arguments = ["--testui", "--script", "ui.script", "--screen", "png:shots"];
+    let text = ok(&teach(dir.path(), &arguments).output().unwrap());
+    assert_eq!(text, "ok       press 1\nok       press 2\nok       press u\nok       screen\n");
+    for name in ["test-button", "test-screen", "test-result"] {
+        assert!(dir.path().join(format!("shots/{name}-240x240.png")).exists(), "{name}");
+    }
+    assert!(!dir.path().join("offshoot-lessons.store").exists(), "nothing is taught");
+    // The screen is said to be wrong.
+    fs::write(dir.path().join("ui.script"), "teach 1\nteach 2\nundo\nteach 2\n").unwrap();
+    let output = teach(dir.path(), &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("bad      screen: the answer was no"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use offshoot_core::head::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
+use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
 
 /// What failed, with the file concerned if there is one.
@@ -31,7 +32,7 @@ pub enum ErrorKind {
     /// The environment asks for an instruction set that is not here.
     #[error(transparent)]
     Isa(#[from] IsaError),
-    /// The system gives no threads.
+    /// The system gives no threads, or does not let them stay on a core.
     #[error("no threads to run on: {0}")]
     Threads(std::io::Error),
     /// The plan did not run.
@@ -46,6 +47,15 @@ pub enum ErrorKind {
     /// A frame could not be brought to the network's input.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
+    /// Tokens could not be brought to the network's input.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// A frame for a package that takes text, or tokens for one that takes pictures.
+    #[error("the package takes {takes}")]
+    OtherInput {
+        /// What it takes.
+        takes: &'static str,
+    },
     /// tract-core refused the graph, or failed.
     #[cfg(feature = "tract")]
     #[error(transparent)]
@@ -139,6 +149,7 @@ from_cause!(
     PlanError,
     RunError,
     PreprocessError,
+    TokensError,
     HeadError,
     ClassError,
     SampleError,

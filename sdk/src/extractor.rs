@@ -1,6 +1,7 @@
 //! From a frame to its embedding.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,12 +9,14 @@ use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{PackageId, Packed, Precision};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
+#[cfg(feature = "tract")]
+use offshoot_core::{Shape, Tokens};
 use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind, Options};
 
-/// An opened package with the memory to run it: frames in, embeddings out.
+/// An opened package with the memory to run it: frames, or the tokens of texts, in, embeddings out.
 ///
 /// Everything is reserved when it is opened. Int8 packages then run without allocating; float
 /// and mixed ones run on tract-core, which allocates.
@@ -93,14 +96,24 @@ impl Panels {
 #[cfg(feature = "tract")]
 #[derive(Debug)]
 enum Input {
-    Codes { codes: Vec<i8>, table: Vec<i8> },
+    Codes {
+        codes: Vec<i8>,
+        table: Vec<i8>,
+    },
     Floats(Vec<f32>),
+    /// Where the rows of the vocabulary lie in the file.
+    Tokens {
+        values: Vec<f32>,
+        tokens: Tokens,
+        shape: Shape,
+        table: Range<usize>,
+    },
 }
 
 /// What [`Extractor::embed_watched`] has just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// The frame was brought to the network's input.
+    /// The frame, or the tokens, were brought to the network's input.
     Preprocess,
     /// These nodes of the graph were run: one, or those that run together. A concatenation comes
     /// once for each operand, a reshape not at all, a network on tract-core as a whole.
@@ -205,7 +218,7 @@ impl Extractor {
         let graph = package.graph();
         let backend = match package.manifest().precision {
             Precision::Int8 => engine(&bytes, &package, options)?,
-            precision => tract(&package, precision)?,
+            precision => tract(&bytes, &package, precision)?,
         };
         let element = graph.tensor(graph.output()).element;
         let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
@@ -272,7 +285,7 @@ impl Extractor {
     /// Int8 packages: allocates nothing.
     ///
     /// # Errors
-    /// What tract-core reports; int8 packages do not fail.
+    /// A package that takes text, or what tract-core reports; int8 packages do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         self.embed_watched(frame, |_| {})
     }
@@ -301,6 +314,9 @@ impl Extractor {
             #[cfg(feature = "tract")]
             Backend::Tract { network, input, nodes } => {
                 match input {
+                    Input::Tokens { .. } => {
+                        return Err(ErrorKind::OtherInput { takes: "the tokens of a text" }.into());
+                    }
                     Input::Codes { codes, table } => {
                         self.preprocess.quantize_into(frame, table, codes)?;
                         watch(Stage::Preprocess);
@@ -316,6 +332,43 @@ impl Extractor {
             }
         }
         Ok(self.result())
+    }
+
+    /// The embedding of a text, given as the ids of its tokens with those that its network wants around
+    /// them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
+    ///
+    /// # Errors
+    /// A package that takes pictures, no tokens or more than the network has places for, an id beyond the
+    /// vocabulary, or what tract-core reports.
+    pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
+        self.run_tokens(ids)?;
+        Ok(self.result())
+    }
+
+    #[cfg(feature = "tract")]
+    fn run_tokens(&mut self, ids: &[u32]) -> Result<(), Error> {
+        match &mut self.backend {
+            Backend::Tract { network, input: Input::Tokens { values, tokens, shape, table }, .. } => {
+                tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
+                Ok(network.run_floats(values)?)
+            }
+            _ => Err(ErrorKind::OtherInput { takes: "pictures" }.into()),
+        }
+    }
+
+    /// Packages that take text are float, so that none was opened.
+    #[cfg(not(feature = "tract"))]
+    fn run_tokens(&mut self, _ids: &[u32]) -> Result<(), Error> {
+        Err(ErrorKind::OtherInput { takes: "pictures" }.into())
+    }
+
+    /// Most tokens that [`Extractor::embed_tokens`] takes; `None` where the package takes pictures.
+    pub fn token_limit(&self) -> Option<usize> {
+        #[cfg(feature = "tract")]
+        if let Backend::Tract { input: Input::Tokens { shape, .. }, .. } = &self.backend {
+            return Some(shape.w());
+        }
+        None
     }
 
     /// The embedding of the last frame.
@@ -349,16 +402,22 @@ impl Extractor {
     pub fn verify(&mut self) -> Result<Verification, Error> {
         let package = self.package();
         let precision = package.manifest().precision;
+        let takes_text = package.text().is_some();
         let goldens: Vec<_> = package
             .goldens()
-            .map(|g| (g.width.into(), g.height.into(), g.rgb.to_vec(), g.output.to_vec()))
+            .map(|g| (g.width.into(), g.height.into(), g.rgb.to_vec(), g.ids().collect(), g.output.to_vec()))
             .collect();
         let mut hash = Sha256::new();
         hash.update(self.id);
         let mut passed = 0;
-        for (width, height, rgb, want) in &goldens {
-            let frame = Frame::rgb(*width, *height, rgb).expect("checked when it was opened");
-            let got: Vec<u8> = self.embed(&frame)?.bytes().collect();
+        for (width, height, rgb, ids, want) in &goldens {
+            let ids: &Vec<u32> = ids;
+            let embedding = if takes_text {
+                self.embed_tokens(ids)
+            } else {
+                self.embed(&Frame::rgb(*width, *height, rgb).expect("checked when it was opened"))
+            };
+            let got: Vec<u8> = embedding?.bytes().collect();
             hash.update(&got);
             passed += usize::from(agrees(precision, self.element, &got, want));
         }
@@ -378,11 +437,7 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     let (plan, _) = Plan::build(graph, config, all, &[Graph::INPUT], &[graph.output()])?;
     let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
     let arena = buffer(plan.arena_bytes())?;
-    // Where something lies in the file, so that the plan need not borrow it.
-    let place = |part: &[u8]| {
-        let start = part.as_ptr().addr() - bytes.as_ptr().addr();
-        start..start + part.len()
-    };
+    let place = |part| place(bytes, part);
     let (need, target) = (plan.packed_bytes(), config.isa.target());
     let fits = |packed: &Packed<'_>| {
         packed.panels.len() == need
@@ -398,25 +453,48 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     };
     let weights = place(graph.weights());
     let table = package.input_table().to_vec();
-    let threads = config.threads.get();
-    let team = if threads > 1 { Some(Team::new(threads).map_err(ErrorKind::Threads)?) } else { None };
+    let team = team(options).map_err(ErrorKind::Threads)?;
     Ok(Backend::Engine { plan, team, panels, arena, weights, table })
 }
 
+/// What runs a plan together; one thread that may go where it likes needs no team.
+fn team(options: &Options) -> io::Result<Option<Team>> {
+    match (options.threads.get(), options.pin) {
+        (threads, true) => crate::cores::pinned(threads),
+        (1, false) => Ok(None),
+        (threads, false) => Team::new(threads).map(Some),
+    }
+}
+
+/// Where something lies in the file, so that it need not be borrowed.
+fn place(file: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - file.as_ptr().addr();
+    start..start + part.len()
+}
+
 #[cfg(feature = "tract")]
-fn tract(package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorKind> {
+fn tract(bytes: &[u8], package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorKind> {
     let graph = package.graph();
-    let values = graph.tensor(Graph::INPUT).shape.elements();
-    let input = match graph.tensor(Graph::INPUT).element {
-        Element::Int8(_) => Input::Codes { codes: vec![0; values], table: package.input_table().to_vec() },
-        Element::Float => Input::Floats(vec![0.0; values]),
+    let shape = graph.tensor(Graph::INPUT).shape;
+    let values = shape.elements();
+    let input = match (graph.tensor(Graph::INPUT).element, package.text()) {
+        (Element::Float, Some(text)) => Input::Tokens {
+            values: vec![0.0; values],
+            tokens: text.tokens,
+            shape,
+            table: place(bytes, package.token_table()),
+        },
+        (Element::Int8(_), _) => {
+            Input::Codes { codes: vec![0; values], table: package.input_table().to_vec() }
+        }
+        (Element::Float, None) => Input::Floats(vec![0.0; values]),
     };
     let network = Box::new(offshoot_tract::Network::new(graph)?);
     Ok(Backend::Tract { network, input, nodes: graph.node_count() })
 }
 
 #[cfg(not(feature = "tract"))]
-fn tract(_package: &Package<'_>, precision: Precision) -> Result<Backend, ErrorKind> {
+fn tract(_bytes: &[u8], _package: &Package<'_>, precision: Precision) -> Result<Backend, ErrorKind> {
     Err(ErrorKind::NeedsTract { precision: precision.name() })
 }
 

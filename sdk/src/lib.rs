@@ -29,6 +29,8 @@
 #![deny(missing_docs)]
 
 mod activations;
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "cores/unpinned.rs")]
+mod cores;
 mod error;
 mod extractor;
 mod head;
@@ -45,8 +47,8 @@ pub use offshoot_core::head::{
     Similarity, Transform, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
-pub use offshoot_core::{Embedding, Frame, Package, PixelFormat};
+pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::Isa;
 pub use options::Options;
 #[cfg(feature = "image")]
-pub use picture::Picture;
+pub use picture::{Picture, View};

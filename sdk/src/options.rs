@@ -25,12 +25,15 @@ pub struct Options {
     /// Whether an expansion, a depthwise convolution and a projection run together row by row where
     /// that saves memory.
     pub chains: bool,
+    /// Whether each thread stays on a core of its own, of those that the opening thread may use, the
+    /// fastest first. That thread is one of them and stays pinned.
+    pub pin: bool,
 }
 
 impl Default for Options {
-    /// One thread, the fastest kernels, chains.
+    /// One thread, the fastest kernels, chains, wherever the system puts them.
     fn default() -> Self {
-        Self { threads: NonZeroU8::MIN, isa: None, chains: true }
+        Self { threads: NonZeroU8::MIN, isa: None, chains: true, pin: false }
     }
 }
 

@@ -7,6 +7,35 @@ use offshoot_core::{Frame, limits};
 
 use crate::Error;
 
+/// A picture as it might also have been taken: several of them, from one press of a button, teach
+/// more than the picture alone.
+///
+/// ```
+/// # use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture, View};
+/// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+/// # let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 1, samples: 5 })?;
+/// # let class = head.add_class("grey")?;
+/// # let picture = Picture::from_rgb(8, 8, vec![100; 192]).expect("64 pixels");
+/// // One sample, the mean of two views: held out, none is asked about while its twin is known.
+/// let mut mean: Vec<f32> = eyes.embed(&picture.frame())?.iter().collect();
+/// let mirrored = eyes.embed(&picture.seen(View::Mirrored).frame())?;
+/// mean.iter_mut().zip(mirrored.iter()).for_each(|(mean, other)| *mean = 0.5 * (*mean + other));
+/// head.add_sample(class, Embedding::Float(&mean))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum View {
+    /// Left and right exchanged.
+    Mirrored,
+    /// Its middle, four fifths of each side.
+    Nearer,
+    /// A quarter lighter.
+    Lighter,
+    /// A fifth darker.
+    Darker,
+}
+
 /// A decoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -63,6 +92,31 @@ impl Picture {
         Self { rgb: rows.copied().collect(), ..*self }
     }
 
+    /// The picture seen otherwise.
+    pub fn seen(&self, view: View) -> Self {
+        match view {
+            View::Mirrored => self.mirrored(),
+            View::Nearer => self.middle(),
+            View::Lighter => self.lit(5, 4),
+            View::Darker => self.lit(4, 5),
+        }
+    }
+
+    /// Four fifths of each side, at least a pixel.
+    fn middle(&self) -> Self {
+        let [width, height] = [self.width, self.height].map(|side| (side - side / 5) as usize);
+        let (left, top) = ((self.width as usize - width) / 2, (self.height as usize - height) / 2);
+        let rows = self.rgb.chunks_exact(3 * self.width as usize).skip(top).take(height);
+        let rgb = rows.flat_map(|row| &row[3 * left..][..3 * width]).copied().collect();
+        Self { width: width as u32, height: height as u32, rgb }
+    }
+
+    /// Every value times a fraction; what is too light is white.
+    fn lit(&self, over: u16, under: u16) -> Self {
+        let table: Vec<u8> = (0..256).map(|x| (x * over / under).min(255) as u8).collect();
+        Self { rgb: self.rgb.iter().map(|&x| table[usize::from(x)]).collect(), ..*self }
+    }
+
     /// Columns.
     pub fn width(&self) -> u32 {
         self.width
@@ -82,6 +136,19 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn views_keep_what_they_should() {
+        let picture = Picture::from_rgb(10, 5, (0..150).collect()).unwrap();
+        let nearer = picture.seen(View::Nearer);
+        assert_eq!((nearer.width(), nearer.height()), (8, 4));
+        assert_eq!(nearer.rgb()[..24], picture.rgb()[3..27], "a column less on each side");
+        assert_eq!(Picture::from_rgb(1, 1, vec![9; 3]).unwrap().seen(View::Nearer).rgb(), [9; 3]);
+        let shades = Picture::from_rgb(1, 1, vec![0, 100, 250]).unwrap();
+        assert_eq!(shades.seen(View::Lighter).rgb(), [0, 125, 255]);
+        assert_eq!(shades.seen(View::Darker).rgb(), [0, 80, 200]);
+        assert_eq!(picture.seen(View::Mirrored), picture.mirrored());
+    }
 
     #[test]
     fn a_mirror_exchanges_columns_and_keeps_rows() {

@@ -4,6 +4,9 @@ docs/performance.md.
     pip install -r tests/peers/requirements.txt
     cargo build --release --bin offshoot
     python tests/peers/run.py --shared ../shared
+
+With OFFSHOOT_ISA, kernels of ours that are not this processor's best run beside onnxruntime alone: the other
+peers choose theirs themselves (see without_avx512.py for onnxruntime's).
 """
 
 import argparse
@@ -23,7 +26,9 @@ from ai_edge_litert.interpreter import Interpreter
 import models
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- tests/peers/run.py writes from here -->", "<!-- to here -->"
+ISA = os.environ.get("OFFSHOOT_ISA", "")
+BEGIN = f"<!-- tests/peers/run.py writes from here{ISA and ', ' + ISA} -->"
+END = "<!-- to here -->"
 WARM_UP = 3
 
 
@@ -152,11 +157,11 @@ def prepare(args, network: models.Network) -> dict:
 def peers(args, files: dict, threads: int) -> dict:
     own = Offshoot(args.tool, files["package"], threads)
     found = {"Offshoot int8": own}
-    if "tflite" in files:
+    if "tflite" in files and not ISA:
         found["LiteRT int8 (XNNPACK)"] = LiteRt(files["tflite"], files["pixels"], threads)
     found["onnxruntime int8 (QDQ u8s8)"] = Onnx(files["qdq"], files["input"], threads)
     found["onnxruntime f32"] = Onnx(files["cut"], files["input"], threads)
-    if threads == 1:
+    if threads == 1 and not ISA:
         found["tract f32"] = Tract(own, files["model"])
     return found
 
@@ -202,6 +207,8 @@ def header(args, load: float) -> list[str]:
     versions = f"onnxruntime {ort.__version__}, LiteRT {litert_version()}"
     report = Offshoot(args.tool, args.first_package, 1).bench(1)
     command = "python tests/peers/run.py " + " ".join(sys.argv[1:])
+    if ISA:
+        command = f"OFFSHOOT_ISA={ISA} PYTHONPATH={os.environ.get('PYTHONPATH', '')} {command}"
     return [
         BEGIN, "", f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}: {report['processor']}, "
         f"{os.cpu_count()} cores, of {' '.join(known)} it has {' '.join(has)}; our kernels: {report['isa']}; "
@@ -271,7 +278,7 @@ def main() -> None:
                     f"{network.name}: cosine of the int8 embedding to float, mean of 32 pictures of the "
                     f"sample: ours {cosine(files['package']):.4f}, onnxruntime's {files['cosine']:.4f}."
                 )
-            if threads == 1 and "tflite" in files:
+            if "LiteRT int8 (XNNPACK)" in found and threads == 1:
                 notes += opening(found, files, args)
             if threads == 2:
                 most = ceiling(Offshoot(args.tool, files["package"], 1), args.runs)
@@ -284,8 +291,8 @@ def main() -> None:
     if args.write:
         page = REPOSITORY / "docs/performance.md"
         old = page.read_text()
-        before, after = old.split(BEGIN)[0], old.split(END)[1]
-        page.write_text(before + text + after)
+        before, rest = old.split(BEGIN)
+        page.write_text(before + text + rest.split(END, 1)[1])
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
         &["offshoot", "offshoot-core", "offshoot-simulator", "offshoot-store", "offshoot-view"],
         &[],
     ),
-    ("offshoot-board", &["offshoot"], &["offshoot-core", "offshoot-simulator"]),
+    ("offshoot-board", &["offshoot", "offshoot-device"], &["offshoot-core", "offshoot-simulator"]),
     (
         "offshoot-tests",
         &[
@@ -59,7 +59,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 7] = [
+const GUARDED: [(&str, &[&str]); 14] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
@@ -68,8 +68,15 @@ const GUARDED: [(&str, &[&str]); 7] = [
         &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator", "offshoot-device"],
     ),
     ("crossterm", &["offshoot-device"]),
+    ("embedded-hal", &["offshoot-device"]),
+    ("getrandom", &["offshoot-device"]),
+    ("gpiocdev", &["offshoot-device"]),
+    ("httparse", &["offshoot-device"]),
+    ("linux-embedded-hal", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
+    ("mipidsi", &["offshoot-device"]),
+    ("ssd1306", &["offshoot-device"]),
 ];
 
 /// Crates for boards without an operating system.

@@ -1,8 +1,11 @@
 //! Flags of the commands that are about a device.
 
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 
 use super::RunArgs;
 
@@ -15,18 +18,23 @@ use super::RunArgs;
 pub struct TeachArgs {
     /// The package [default: sprout, which is part of this program].
     pub package: Option<PathBuf>,
-    /// `sim`, a folder of pictures, or a device such as /dev/video0.
-    #[arg(long, value_name = "sim|DIR|DEVICE", default_value = "sim")]
+    /// `sim`, a folder of pictures, a video FILE.mjpeg, or a device such as /dev/video0.
+    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE", default_value = "sim")]
     pub camera: PathBuf,
-    /// How far the camera's picture is to be turned clockwise.
-    #[arg(long, value_enum, default_value_t = TurnArg::None)]
-    pub turn: TurnArg,
     /// Press the buttons that this file says instead of those of the keyboard.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// `terminal`, `png:DIR` (what `snap` or the key s keeps, in three sizes), or `none`.
-    #[arg(long, value_name = "terminal|png:DIR|none", default_value = "terminal", value_parser = parse_screen)]
-    pub screen: ScreenArg,
+    /// Buttons, screen and light.
+    #[command(flatten)]
+    pub parts: PartsArgs,
+    /// Go through the buttons, the light and the screen one by one instead of teaching.
+    #[arg(long)]
+    pub testui: bool,
+    /// Serve a page to teach in a browser, beside the screen or instead of it (`--screen none`): for this
+    /// machine only, unless an address such as 0.0.0.0:8080 says otherwise; then with a token, which is
+    /// part of the URL that is printed. The environment's OFFSHOOT_TOKEN takes the place of a made-up one.
+    #[arg(long, value_name = "[ADDR:]PORT", value_parser = web_address)]
+    pub web: Option<SocketAddr>,
     /// Names of the classes, in the order of their keys.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub names: Vec<String>,
@@ -44,32 +52,73 @@ pub struct TeachArgs {
     pub run: RunArgs,
 }
 
-/// Turns of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TurnArg {
-    /// As it comes.
-    #[value(name = "0")]
-    None,
-    /// 90 degrees clockwise.
-    #[value(name = "90")]
-    Right,
-    /// Upside down.
-    #[value(name = "180")]
-    Half,
-    /// 270 degrees clockwise.
-    #[value(name = "270")]
-    Left,
+/// What a device is made of besides its camera.
+#[derive(Debug, Args)]
+pub struct PartsArgs {
+    /// How far the camera's picture is to be turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub turn: Turn,
+    /// `keys`, `gpio:CHIP:LINE,LINE...[,pull=up|down|off]` with the lines of two buttons or more, or `none`
+    /// [default: keys; none on a board].
+    #[arg(long, value_name = "keys|gpio:CHIP:LINES|none")]
+    pub buttons: Option<ButtonsPart>,
+    /// `terminal`, `png:DIR` (what `snap` or the key s keeps, in three sizes), `ssd1306:BUS[,addr=0x3c]`,
+    /// `st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240][,offset=0+0][,hz=N][,mode=N]`,
+    /// `fb:/dev/fb0`, or `none` [default: terminal; none on a board].
+    #[arg(long, value_name = "terminal|png:DIR|ssd1306:BUS|st7789:BUS,dc=LINE|fb:DEVICE|none")]
+    pub screen: Option<ScreenPart>,
+    /// How far a panel is turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub rotate: Turn,
+    /// A light that is on while something is recognized: `gpio:CHIP:LINE[,active=low]`, or `none`.
+    #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
+    pub led: LedPart,
 }
 
-/// Where a screen is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScreenArg {
-    /// In this terminal.
-    Terminal,
-    /// In a folder.
-    Png(PathBuf),
-    /// Nowhere.
-    None,
+/// Arguments of `deploy`.
+///
+/// Prints, as a script for a shell, what copies the on-board program and a package to a board and makes
+/// a systemd service of them; with --run it is done. Lessons lie in /var/lib/offshoot.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// The board, as ssh knows it, such as pi@raspberrypi.local.
+    pub host: String,
+    /// Which board it is: a file of targets/boards.
+    #[arg(long, value_name = "NAME", default_value = "raspberry-pi-4")]
+    pub board: String,
+    /// Do it, with ssh and scp.
+    #[arg(long)]
+    pub run: bool,
+    /// The on-board program [default: what `targets/build.sh --board NAME --static` makes].
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+    /// The package [default: sprout, which is part of this program].
+    #[arg(long, value_name = "FILE")]
+    pub package: Option<PathBuf>,
+    /// The camera of the board.
+    #[arg(long, value_name = "DEVICE|sim|DIR|FILE.mjpeg", default_value = "/dev/video0")]
+    pub camera: CameraPart,
+    /// How far the camera's picture is to be turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub turn: Turn,
+    /// `oled` or `tft`, wired as the board's page says, or a screen as `teach` takes it.
+    #[arg(long, value_name = "oled|tft|SCREEN", default_value = "oled")]
+    pub screen: String,
+    /// How far the screen is turned clockwise.
+    #[arg(long, value_name = "0|90|180|270", default_value = "0")]
+    pub rotate: Turn,
+    /// `gpio:CHIP:LINE,LINE...` or `none` [default: those of the board's page].
+    #[arg(long, value_name = "gpio:CHIP:LINES|none")]
+    pub buttons: Option<ButtonsPart>,
+    /// A light: `gpio:CHIP:LINE[,active=low]`, or `none`.
+    #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
+    pub led: LedPart,
+    /// Names of the classes, in the order of their buttons.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Threads that share the network.
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub threads: NonZeroU8,
 }
 
 /// Arguments of `doctor`.
@@ -80,15 +129,6 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-fn parse_screen(text: &str) -> Result<ScreenArg, String> {
-    match text.split_once(':') {
-        None if text == "terminal" => Ok(ScreenArg::Terminal),
-        None if text == "none" => Ok(ScreenArg::None),
-        Some(("png", folder)) if !folder.is_empty() => Ok(ScreenArg::Png(folder.into())),
-        _ => Err("needs terminal, png:DIR or none".to_string()),
-    }
 }
 
 fn parse_share(text: &str) -> Result<f32, String> {

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use offshoot::{Extractor, Memory, Options};
+use offshoot_device::{Machine, Resident, Temperature, Throttle};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
 
 use super::{CommandError, hex};
 use crate::args::BenchArgs;
 use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
-use crate::machine::{Machine, Resident, Temperature, Throttle};
 use crate::report::{bytes, millions, ms};
 
 /// What a small camera delivers.
@@ -128,6 +128,7 @@ impl Outcome<'_> {
             "temperature_before": temperatures(&self.before.temperatures),
             "temperature_after": temperatures(&self.after.temperatures),
             "throttled": self.throttled(),
+            "no_cycle_counter": p.no_cycles,
             "compare": self.compare_json(),
         })
     }
@@ -163,11 +164,13 @@ impl Outcome<'_> {
         self.print_memory();
         println!();
         println!(
-            "  {:>9}  {:<28} {:>9} {:>7} {:>9} {:>7}  name",
-            "nodes", "operation", "us", "share", "MACs", "MAC/ns"
+            "  {:>9}  {:<28} {:>9} {:>7} {:>9} {:>7} {:>9}  name",
+            "nodes", "operation", "us", "share", "MACs", "MAC/ns", "MAC/cycle"
         );
         p.layers.iter().for_each(print_layer);
-        println!("\n  no MAC/cycle: programs may not read the processor's cycle counter, only its clock");
+        if let Some(reason) = &p.no_cycles {
+            println!("\n  no MAC/cycle without a cycle counter: {reason}");
+        }
         self.print_comparison();
     }
 
@@ -230,16 +233,25 @@ fn print_layer(layer: &Layer) {
         _ => format!("{}-{}", layer.nodes.start, layer.nodes.end - 1),
     };
     let (time, share) = (1e6 * layer.time.as_secs_f64(), 100.0 * layer.share);
-    let rate = rate(layer).map_or_else(String::new, |rate| format!("{rate:.1}"));
+    let [rate, per_cycle] = [rate(layer), per_cycle(layer)]
+        .map(|rate| rate.map_or_else(String::new, |rate| format!("{rate:.1}")));
     let macs = if layer.macs > 0 { millions(layer.macs) } else { String::new() };
     let Layer { operation, name, .. } = layer;
-    println!("  {nodes:>9}  {operation:<28} {time:>9.1} {share:>5.1} % {macs:>9} {rate:>7}  {name}");
+    println!(
+        "  {nodes:>9}  {operation:<28} {time:>9.1} {share:>5.1} % {macs:>9} {rate:>7} {per_cycle:>9}  {name}"
+    );
 }
 
 /// Multiply-adds per nanosecond; none where nothing is multiplied.
 fn rate(layer: &Layer) -> Option<f64> {
     let time = nanoseconds(layer.time);
     (layer.macs > 0 && time > 0).then(|| layer.macs as f64 / time as f64)
+}
+
+/// Multiply-adds per cycle of the calling thread, where cycles are counted.
+fn per_cycle(layer: &Layer) -> Option<f64> {
+    let cycles = layer.cycles.filter(|&cycles| cycles > 0 && layer.macs > 0)?;
+    Some(layer.macs as f64 / cycles as f64)
 }
 
 fn layer(layer: &Layer) -> Value {
@@ -251,6 +263,8 @@ fn layer(layer: &Layer) -> Value {
         "ns": nanoseconds(layer.time),
         "share": layer.share,
         "mac_per_ns": rate(layer),
+        "cycles": layer.cycles,
+        "mac_per_cycle": per_cycle(layer),
     })
 }
 

@@ -7,13 +7,15 @@ use offshoot::Picture;
 
 use super::{CommandError, gate, progress_bar, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
-use crate::convert::{Options, convert};
-use crate::data::{DataError, Format, Sample, unlabelled};
-use crate::import::Source;
+use crate::convert::{Converted, Options, convert};
+use crate::convert_text::{TextOptions, convert_text};
+use crate::data::{DataError, Format, Sample, texts, unlabelled};
+use crate::import::{ImportError, Source};
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
 use crate::quantizer::Settings;
 use crate::report::{Report, bytes, html, json};
+use crate::tokenizer::{Tokenizer, TokenizerError};
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
@@ -21,6 +23,10 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         return Err(PackingError::Float.into());
     }
     let source = Source::open(&args.model)?.with_external_data(args.external_data);
+    if source.takes_text() {
+        let converted = of_text(args, &source)?;
+        return finish(args, start, &converted);
+    }
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
         cuts: args.cut.clone(),
@@ -36,14 +42,48 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         },
         quantizer: Settings { alternatives: args.report.is_some() || args.json, ..args.quantizer.settings() },
     };
+    let mut converted = with_bar(|progress| convert(&source, &pictures, &options, progress))?;
+    converted.report.task = gate::run(args, &source, &pictures, &options, &converted)?;
+    finish(args, start, &converted)
+}
+
+/// Shows how far a conversion is.
+fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
     let bar = progress_bar(100, "import");
-    let converted = convert(&source, &pictures, &options, &mut |stage, done| {
+    let done = work(&mut |stage, done| {
         bar.set_message(stage.to_string());
         bar.set_position((100.0 * done) as u64);
     });
     bar.finish_and_clear();
-    let mut converted = converted?;
-    converted.report.task = gate::run(args, &source, &pictures, &options, &converted)?;
+    done
+}
+
+/// A language backbone.
+fn of_text(args: &ConvertArgs, source: &Source) -> Result<Converted, CommandError> {
+    let path = || args.model.clone();
+    let instead = "avg, first and last";
+    let pooling = args.pool.of_tokens();
+    let pooling =
+        pooling.ok_or_else(|| ImportError::Pool { path: path(), of: "a picture's map", instead })?;
+    if args.eval.is_some() {
+        return Err(CommandError::TextGate { path: path() });
+    }
+    let file = args.tokenizer.as_deref();
+    let file = file.ok_or_else(|| TokenizerError::Missing { path: path() }).map_err(DataError::from)?;
+    let tokenizer = Tokenizer::open(file).map_err(DataError::from)?;
+    let texts = texts(&args.calibrate, args.format, args.calibrate_limit)?;
+    let cut = match &args.cut[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => return Err(ImportError::SeveralCuts { path: path() }.into()),
+    };
+    let float = args.precision == PrecisionArg::F32;
+    let options = TextOptions { cut, pooling, float, length: args.tokens.map(usize::from) };
+    Ok(with_bar(|progress| convert_text(source, &texts, &tokenizer, &options, progress))?)
+}
+
+/// Writes the package and says what there is to say.
+fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(), CommandError> {
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
     write_file(&output, &converted.bytes)?;
     tell(args, &output, &converted.report, start)?;

@@ -1,28 +1,32 @@
 //! `offshoot doctor`.
 
-use serde_json::json;
+use offshoot_device::{Check, Machine, Outcome, checks};
+use serde_json::{Value, json};
 
 use super::{CommandError, open_or_sprout};
 use crate::args::{DoctorArgs, RunArgs};
-use crate::doctor::{Outcome, checks};
-use crate::machine::Machine;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
-    let extractor = open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN }, args.package.as_deref())?;
+    let extractor =
+        open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN, pin: false }, args.package.as_deref())?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();
     if args.json {
-        let list: Vec<_> = checks.iter().map(crate::doctor::Check::json).collect();
+        let list: Vec<_> = checks.iter().map(as_json).collect();
         println!("{}", json!({ "machine": machine.processor(), "checks": list, "bad": bad }));
     } else {
         println!("{}", machine.processor().as_deref().unwrap_or("a machine without a name"));
-        for check in &checks {
-            println!("{:<8} {}: {}", check.outcome.name(), check.about, check.found);
-            if let Some(how) = &check.mend {
-                println!("         -> {how}");
-            }
-        }
+        checks.iter().for_each(|check| println!("{check}"));
     }
     if bad == 0 { Ok(()) } else { Err(CommandError::Doctor(bad)) }
+}
+
+fn as_json(check: &Check) -> Value {
+    json!({
+        "about": check.about,
+        "outcome": check.outcome.name(),
+        "found": check.found,
+        "mend": check.mend,
+    })
 }

@@ -18,7 +18,10 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
     let bar = progress_bar(samples.len(), "embed");
-    let embeddings = Embeddings::extract(&mut extractor, &samples, || bar.inc(1));
+    let embeddings = match args.view {
+        Some(view) => Embeddings::extract_view(&mut extractor, &samples, view.into(), || bar.inc(1)),
+        None => Embeddings::extract(&mut extractor, &samples, || bar.inc(1)),
+    };
     bar.finish_and_clear();
     let embeddings = embeddings?;
     let split: Vec<i64> = (0..samples.len()).map(|i| i64::from(i >= data.train.len())).collect();

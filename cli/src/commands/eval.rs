@@ -6,6 +6,7 @@ use offshoot::HeadKind;
 
 use super::{CommandError, Embedded, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
+use crate::confusion::draw;
 use crate::embeddings::Embeddings;
 use crate::teach::{FewShot, Lesson, few_shot};
 
@@ -14,13 +15,13 @@ pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, false)?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection, &[])?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
-    check(&args.data, &data.classes, &train, &val, shots, "lower --shots")?;
+    check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);
     let tested = if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
-        Some(n) => format!("{n} pictures a class, mean of {} draws", args.draws.max(1)),
+        Some(n) => format!("{n} pictures a class, mean of {} draws", args.draws),
         None => format!("all {} pictures", train.len()),
     };
     println!(
@@ -30,7 +31,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     );
     let drawn = args.head.unwrap_or(HeadKind::Auto);
     for kind in kinds {
-        let draws = if shots.is_some() { args.draws.max(1) } else { 1 };
+        let draws = if shots.is_some() { args.draws.get() } else { 1 };
         let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
         let FewShot { scores, confusion } = few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
         let count = scores.len() as f64;
@@ -45,48 +46,31 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         };
         println!("  {:<8} {mean:.3}{interval}", kind.name());
         if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
-            write_file(path, &png(&confusion_picture(&confusion, data.classes.len()), path)?)?;
+            let title = format!("{kind}, learned from {learned}: {:.1} of 100 right", 100.0 * mean);
+            write_file(path, &png(&draw(&title, &data.classes, &confusion), path)?)?;
             println!("  {}: rows are what was shown, columns what {kind} said", path.display());
         }
     }
     Ok(())
 }
 
-/// A square for each pair of classes, the darker the more often: right in green, wrong in red.
-fn confusion_picture(confusion: &[u32], classes: usize) -> image::RgbImage {
-    let side = (480 / classes).clamp(4, 60) as u32;
-    let size = side * classes as u32;
-    image::RgbImage::from_fn(size, size, |x, y| {
-        let (row, column) = ((y / side) as usize, (x / side) as usize);
-        let all: u32 = confusion[row * classes..][..classes].iter().sum();
-        let share = f64::from(confusion[row * classes + column]) / f64::from(all.max(1));
-        let pale = 255 - (share.sqrt() * 255.0) as u8;
-        // A line between the squares.
-        match (x % side == 0 || y % side == 0, row == column) {
-            (true, _) => image::Rgb([200; 3]),
-            (false, true) => image::Rgb([pale, 255 - (share * 95.0) as u8, pale]),
-            (false, false) => image::Rgb([255, pale, pale]),
-        }
-    })
-}
-
-/// Every class needs its shots, and something to test on.
+/// Every class needs its shots, and one more where there is nothing else to test on.
 pub(super) fn check(
     folder: &Path,
     classes: &[String],
     train: &Embeddings,
-    val: &Embeddings,
+    has_rest: bool,
     shots: Option<usize>,
     hint: &str,
 ) -> Result<(), CommandError> {
     check_count(shots, "--shots", folder)?;
     let Some(shots) = shots else { return Ok(()) };
-    let too_few = |what| Err(CommandError::TooFew { path: folder.to_path_buf(), what });
+    let need = shots.saturating_add(usize::from(!has_rest));
     for (class, name) in classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
-        let need = shots + usize::from(val.is_empty());
         if have < need {
-            return too_few(format!("class `{name}` has {have} pictures, {need} are needed; {hint}"));
+            let what = format!("class `{name}` has {have} pictures, {need} are needed; {hint}");
+            return Err(CommandError::TooFew { path: folder.to_path_buf(), what });
         }
     }
     Ok(())

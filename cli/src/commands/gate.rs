@@ -82,7 +82,7 @@ fn scores(mut extractor: Extractor, data: &Dataset, folder: &Path) -> Result<Vec
     let mut embed = |samples| Embeddings::extract(&mut extractor, samples, || bar.inc(1));
     let (train, val) = (embed(&data.train)?, embed(&data.val)?);
     bar.finish_and_clear();
-    check(folder, &data.classes, &train, &val, Some(DEFAULT_SHOTS), "add some")?;
+    check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
     let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
     Ok(few_shot(&lesson, &extractor, &data.classes, &train, &val)?.scores)
 }

@@ -1,7 +1,7 @@
 //! `offshoot inspect`.
 
-use offshoot::Extractor;
-use offshoot_core::graph::Element;
+use offshoot::{Extractor, Package, Tokens};
+use offshoot_core::graph::{Element, Graph};
 use offshoot_core::preprocess::Resize;
 
 use super::{CommandError, hex};
@@ -19,20 +19,13 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     let extractor = Extractor::open(&args.package)?;
     let package = extractor.package();
     let (manifest, graph) = (package.manifest(), package.graph());
-    let p = &manifest.preprocess;
     println!("{}", args.package.display());
     println!("  source         {}  sha256:{}", manifest.source, hex(&manifest.source_sha256));
     println!("  cut            {}", manifest.cut);
     println!("  written by     {}", manifest.tool);
     println!("  id             {}", hex(&manifest.id));
     println!("  precision      {}", manifest.precision.name());
-    let resize = match p.resize {
-        Resize::Squash => "whole frame stretched".to_string(),
-        Resize::Crop { short_side } => format!("short side to {short_side}, middle kept"),
-    };
-    println!("  input          {}x{} {:?}, {resize}", p.width, p.height, p.channels);
-    let channels = p.channels.count();
-    println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
+    input(&package);
     println!("  embedding      {} values", package.embedding_dim());
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));
@@ -65,6 +58,26 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// What a package takes.
+fn input(package: &Package<'_>) {
+    if let Some(text) = package.text() {
+        let Tokens { vocabulary, pad, pooling } = text.tokens;
+        let places = package.graph().tensor(Graph::INPUT).shape.w();
+        println!("  input          text, up to {places} tokens of {vocabulary}, filled with {pad}");
+        println!("  pooling        {}", pooling.name());
+        println!("  tokenizer      {}", bytes(text.tokenizer.len()));
+        return;
+    }
+    let p = &package.manifest().preprocess;
+    let resize = match p.resize {
+        Resize::Squash => "whole frame stretched".to_string(),
+        Resize::Crop { short_side } => format!("short side to {short_side}, middle kept"),
+    };
+    println!("  input          {}x{} {:?}, {resize}", p.width, p.height, p.channels);
+    let channels = p.channels.count();
+    println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
 }
 
 /// A model's places to cut, up to the one that `convert` would take.

@@ -1,5 +1,7 @@
 //! `offshoot merge`.
 
+use std::collections::HashSet;
+
 use offshoot::Head;
 
 use super::CommandError;
@@ -7,7 +9,8 @@ use crate::args::MergeArgs;
 
 pub(super) fn run(args: &MergeArgs) -> Result<(), CommandError> {
     let heads: Result<Vec<Head>, _> = args.heads.iter().map(Head::read).collect();
-    let merged = Head::merged(&heads?)?;
+    let heads = heads?;
+    let merged = Head::merged(&heads)?;
     merged.save(&args.output)?;
     println!(
         "{}: {}, {} samples of {} classes, from {} heads",
@@ -17,5 +20,24 @@ pub(super) fn run(args: &MergeArgs) -> Result<(), CommandError> {
         merged.class_count(),
         args.heads.len()
     );
+    let again = repeated(&heads);
+    if again > 0 {
+        println!("  {again} samples were in an earlier one as well: they count twice");
+    }
     Ok(())
+}
+
+/// Samples that an earlier head has too, to the bit: heads that began as copies of one share them.
+fn repeated(heads: &[Head]) -> usize {
+    let mut seen = HashSet::new();
+    let mut again = 0;
+    for head in heads {
+        let samples = head.samples().map(|(class, sample)| {
+            (head.class_name(class).unwrap_or_default(), sample.iter().map(f32::to_bits).collect::<Vec<_>>())
+        });
+        let own: HashSet<_> = samples.collect();
+        again += own.iter().filter(|sample| seen.contains(*sample)).count();
+        seen.extend(own);
+    }
+    again
 }

@@ -1,9 +1,14 @@
 //! `offshoot predict`.
 
-use offshoot::{Answer, Head, Picture};
+use std::path::Path;
+
+use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Picture};
+use serde_json::{Value, json};
 
 use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
+use crate::data::{Place, Sample};
+use crate::embeddings::{of_text, tokenizer};
 use crate::heatmap;
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
@@ -13,29 +18,143 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let what = format!("--heatmap draws one picture, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
+    let tokenizer = tokenizer(&extractor)?;
     for path in &args.images {
-        let picture = Picture::open(path)?;
-        let embedding = extractor.embed(&picture.frame())?;
-        let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
-        let name = head.class_name(answer.class()).unwrap_or_default();
-        match answer {
-            Answer::Unknown { score, .. } => {
-                println!("{}  unknown  nearest {name}, similarity {:.3}", path.display(), score.get());
+        let sample = Sample { place: Place::File(path.clone()), class: 0 };
+        let (values, picture);
+        let embedding = match &tokenizer {
+            Some(tokenizer) => {
+                values = of_text(&mut extractor, tokenizer, &sample.text()?, || sample.name())?;
+                Embedding::Float(&values)
             }
-            known => println!(
-                "{}  {name}  {:.3}  margin {:.3}",
-                path.display(),
-                known.confidence().get(),
-                known.margin()
-            ),
+            None => {
+                picture = sample.open()?;
+                extractor.embed(&picture.frame())?
+            }
+        };
+        let seen = Seen::ask(&mut head, embedding)?;
+        if args.json {
+            println!("{}", seen.as_json(path, &head));
+        } else {
+            println!("{}  {}", path.display(), seen.in_words(&head));
+        }
+        if let Some(count) = args.dimensions {
+            seen.print_dimensions(count, &head).ok_or_else(|| CommandError::Dimensions {
+                path: args.head.clone(),
+                what: "neighbours and single classes have no weights to tell of",
+            })?;
         }
         if let Some(out) = &args.heatmap {
-            let Some(found) = extractor.activations(&mut head, answer.class())? else {
-                let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
-                return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
-            };
-            write_file(out, &png(&heatmap::draw(&extractor.package(), &picture, &found), out)?)?;
+            draw(args, &extractor, &mut head, (path, &seen), out)?;
         }
     }
     Ok(())
+}
+
+fn draw(
+    args: &PredictArgs,
+    extractor: &Extractor,
+    head: &mut Head,
+    (picture, seen): (&Path, &Seen),
+    out: &Path,
+) -> Result<(), CommandError> {
+    let Some(found) = extractor.activations(head, seen.answer.class())? else {
+        let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
+        return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
+    };
+    let drawing = heatmap::draw(&extractor.package(), &Picture::open(picture)?, &found, &seen.in_words(head));
+    write_file(out, &png(&drawing, out)?)
+}
+
+/// What a head says of one picture.
+struct Seen {
+    answer: Answer,
+    probabilities: Vec<f32>,
+    similarity: f32,
+    /// Below this it is unknown.
+    least: Option<f32>,
+    why: Option<Why>,
+}
+
+/// Why it is one class and not the next: log odds, in sum.
+struct Why {
+    against: ClassId,
+    bias: f32,
+    dimensions: Vec<f32>,
+}
+
+impl Seen {
+    fn ask(head: &mut Head, embedding: Embedding<'_>) -> Result<Self, offshoot::Error> {
+        let mut probabilities = vec![0.0; head.class_count()];
+        let answer = head.probabilities(embedding, &mut probabilities)?;
+        let (similarity, least) = head.similarity(embedding)?;
+        let why = Why::ask(head, embedding, answer.class(), &probabilities)?;
+        let least = least.map(|least| least.get());
+        Ok(Self { answer, probabilities, similarity: similarity.get(), least, why })
+    }
+
+    fn in_words(&self, head: &Head) -> String {
+        let name = head.class_name(self.answer.class()).unwrap_or_default();
+        match self.answer {
+            Answer::Unknown { score, .. } => {
+                format!("unknown  nearest {name}, similarity {:.3}", score.get())
+            }
+            known => format!("{name}  {:.3}  margin {:.3}", known.confidence().get(), known.margin()),
+        }
+    }
+
+    fn as_json(&self, path: &Path, head: &Head) -> Value {
+        let name = |class: ClassId| head.class_name(class).unwrap_or_default();
+        let chances = head.classes().zip(&self.probabilities).map(|((_, name), p)| json!({ name: p }));
+        json!({
+            "picture": path.display().to_string(),
+            "class": self.answer.known().map(name),
+            "nearest": name(self.answer.class()),
+            "confidence": self.answer.confidence().get(),
+            "margin": self.answer.margin(),
+            "similarity": self.similarity,
+            "unknown_below": self.least,
+            "probabilities": chances.collect::<Vec<_>>(),
+            "against": self.why.as_ref().map(|why| name(why.against)),
+            "bias": self.why.as_ref().map(|why| why.bias),
+            "dimensions": self.why.as_ref().map(|why| &why.dimensions),
+        })
+    }
+
+    /// The dimensions that did most, to either side.
+    fn print_dimensions(&self, count: usize, head: &Head) -> Option<()> {
+        let Why { against, bias, dimensions } = self.why.as_ref()?;
+        let mut order: Vec<usize> = (0..dimensions.len()).collect();
+        order.sort_by(|&a, &b| dimensions[b].abs().total_cmp(&dimensions[a].abs()).then(a.cmp(&b)));
+        let sum: f32 = dimensions.iter().sum::<f32>() + bias;
+        println!(
+            "  log odds against {}: {sum:+.3}, of it bias {bias:+.3}",
+            head.class_name(*against).unwrap_or_default()
+        );
+        for &dimension in order.iter().take(count) {
+            println!("  dimension {dimension:>5} {:+.3}", dimensions[dimension]);
+        }
+        Some(())
+    }
+}
+
+impl Why {
+    /// `None` where there is no other class, or the head has no weights.
+    fn ask(
+        head: &mut Head,
+        embedding: Embedding<'_>,
+        class: ClassId,
+        probabilities: &[f32],
+    ) -> Result<Option<Self>, offshoot::Error> {
+        let others = head.classes().map(|(id, _)| id).zip(probabilities);
+        let taught = others.filter(|(id, _)| *id != class && head.samples_of(*id) > 0);
+        let next = taught.max_by(|a, b| a.1.total_cmp(b.1)).map(|(id, _)| id);
+        let Some(against) = next.filter(|_| head.samples_of(class) > 0) else { return Ok(None) };
+        if !head.chosen()?.kind.is_linear() {
+            return Ok(None);
+        }
+        let mut dimensions = vec![0.0; head.dim()];
+        let bias = head.contributions(embedding, class, against, &mut dimensions)?;
+        Ok(Some(Self { against, bias, dimensions }))
+    }
 }

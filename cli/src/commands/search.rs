@@ -18,7 +18,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
         // Of two alike, the first by name.
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         println!("{}", path.display());
-        for (similarity, i) in found.into_iter().take(args.top) {
+        for (similarity, i) in found.into_iter().take(args.top.get()) {
             println!("  {similarity:.3}  {}", files[i].display());
         }
     }

@@ -1,21 +1,33 @@
 //! `offshoot train`.
 
+use std::path::Path;
 use std::time::Instant;
 
+use offshoot::{Advice, Limits, Report, View};
+use offshoot_core::head::HeadError;
+
+use super::eval::check;
 use super::{CommandError, Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
 
+/// Hints that are printed at most.
+const ADVICE: usize = 5;
+
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let Embedded { data, extractor, train, val } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, args.augment)?;
     check_count(args.shots, "--shots", &args.data)?;
     check_count(args.keep, "--keep", &args.data)?;
+    let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
+    let Embedded { data, extractor, train, val } =
+        embed_data(&args.run, &args.package, &args.data, &args.selection, &views)?;
+    // Nothing has to be left to test on.
+    check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
     let shots = args.shots.unwrap_or(usize::MAX);
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
     picks.sort_unstable();
     let room = args.keep.map_or(picks.len(), |keep| keep.saturating_mul(data.classes.len()));
+    check_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
     let start = Instant::now();
     let mut head = teach(args.head, &extractor, &data.classes, &train, &picks, room)?;
     let fitted = start.elapsed();
@@ -45,6 +57,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         let (low, high) = (report.interval().low, report.interval().high);
         println!("  {accuracy:.3} of its own pictures right when held out ({low:.3} to {high:.3})");
     }
+    let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
+    advise(&report, &args.output, file);
     if !val.is_empty() {
         let (mut right, mut unknown) = (0, 0);
         for i in 0..val.len() {
@@ -56,4 +70,51 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         println!("  {share:.3} of {} other pictures right, {unknown} of them unknown", val.len());
     }
     Ok(())
+}
+
+/// What would help; a picture that looks like another class by its `file`, if the head keeps all.
+fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<String>) {
+    for advice in report.advice().take(ADVICE) {
+        let named = match advice {
+            Advice::Suspect { sample, .. } => file(sample),
+            _ => None,
+        };
+        println!("  {advice}{}", named.map(|file| format!(": {file}")).unwrap_or_default());
+    }
+    let more = report.advice().skip(ADVICE).count();
+    if more > 0 {
+        println!("  and {more} more: offshoot report {}", head.display());
+    }
+}
+
+/// A head takes memory with the square of its samples.
+fn check_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
+    let limits = u16::try_from(classes).ok().zip(u16::try_from(samples).ok());
+    let limits = limits.map(|(classes, samples)| Limits { classes, samples });
+    if samples > 0
+        && limits.is_none_or(|l| matches!(l.bytes(args.head, dim), Err(HeadError::TooLarge { .. })))
+    {
+        let what = format!("{samples} pictures are more than a head can keep; --keep N keeps N a class");
+        return Err(CommandError::TooFew { path: args.data.clone(), what });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn more_than_a_head_can_keep_is_refused_before_it_is_taught() {
+        let cli = Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"]).unwrap();
+        let Command::Train(args) = cli.command else { panic!("train") };
+        check_room(&args, 10, 20_000, 1280).unwrap();
+        for samples in [60_000, 1_000_000] {
+            let error = check_room(&args, 10, samples, 1280).unwrap_err().to_string();
+            assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
+        }
+    }
 }

@@ -70,7 +70,7 @@ impl Account<'_> {
             done: quantized.map_or(Vec::new(), |q| q.done.clone()),
             alternatives: quantized.map_or(Vec::new(), |q| q.alternatives.clone()),
             layers,
-            memory: memory_plan(&graph),
+            memory: memory_plan(graph),
             task: None,
         })
     }

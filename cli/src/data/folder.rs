@@ -4,7 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Named, Place, entries, is_picture, subfolders};
 
+/// Whether something belongs to the collection.
+type Belongs<T> = fn(&T) -> bool;
+
 pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
+    read_as(dir, is_picture, |_| true)
+}
+
+/// The files that belong, of the classes that do.
+pub(super) fn read_as(dir: &Path, file: Belongs<Path>, class: Belongs<str>) -> Result<Named, DataError> {
+    let labelled = |dir: &Path| labelled(dir, file, class);
     let train_dir = dir.join("train");
     if !train_dir.is_dir() {
         return Ok(Named { train: labelled(dir)?, ..Named::default() });
@@ -22,19 +31,25 @@ pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
     Ok(Named { train, val, ..Named::default() })
 }
 
-fn labelled(dir: &Path) -> Result<Vec<(Place, String)>, DataError> {
-    let folders = subfolders(dir)?;
+fn labelled(
+    dir: &Path,
+    belongs: Belongs<Path>,
+    is_class: Belongs<str>,
+) -> Result<Vec<(Place, String)>, DataError> {
+    let name = |folder: &PathBuf| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut folders = subfolders(dir)?;
+    folders.retain(|folder| is_class(&name(folder)));
     if folders.is_empty() {
         return Err(DataError::NoClasses { path: dir.to_path_buf() });
     }
     let mut samples = Vec::new();
     for folder in folders {
-        let mut files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|p| is_picture(p)).collect();
+        let mut files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|p| belongs(p)).collect();
         if files.is_empty() {
             return Err(DataError::EmptyClass { path: folder });
         }
         files.sort();
-        let class = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let class = name(&folder);
         samples.extend(files.into_iter().map(|path| (Place::File(path), class.clone())));
     }
     Ok(samples)

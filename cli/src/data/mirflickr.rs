@@ -81,7 +81,7 @@ mod tests {
             touch(dir, &format!("meta/tags/tags{n}.txt"), tags.as_bytes());
         }
         touch(dir, "meta/tags/tags6.txt", b"dog\n");
-        assert_eq!(Format::detect(dir).unwrap(), Format::Mirflickr);
+        assert_eq!(Format::detect(dir), Format::Mirflickr);
         let selection = |classes: &[&str]| Selection {
             classes: classes.iter().map(|c| c.to_string()).collect(),
             ..Selection::default()

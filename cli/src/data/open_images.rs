@@ -184,7 +184,7 @@ mod tests {
     fn version_7() {
         let dir = folder();
         let dir = dir.path();
-        assert_eq!(Format::detect(dir).unwrap(), Format::OpenImages);
+        assert_eq!(Format::detect(dir), Format::OpenImages);
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["Dog, or \"hound\"", "Person"]);
         assert_eq!((set.train.len(), set.left_out.absent, set.left_out.unclear), (2, 1, 1));

@@ -173,7 +173,7 @@ mod tests {
     fn voc_2012() {
         let dir = folder();
         let dir = dir.path();
-        assert_eq!(Format::detect(dir).unwrap(), Format::Voc);
+        assert_eq!(Format::detect(dir), Format::Voc);
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["chair", "person"]);
         assert_eq!((set.train.len(), set.left_out.unclear), (2, 1));

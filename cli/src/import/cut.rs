@@ -38,8 +38,34 @@ const IMAGENET: [usize; 2] = [1000, 1001];
 /// single pixel, or if it gives ImageNet's classes. Otherwise the model has no classifier and
 /// its output is the embedding.
 pub(super) fn find(model: &TypedModel) -> Cut {
+    if let Some(cut) = classifier(model) {
+        return cut;
+    }
+    if let Some((map, why)) = feature_map(model) {
+        let name = name_of(model, map);
+        return Cut { name, why: why.to_string(), has_classifier: false, outlet: Some(map) };
+    }
+    whole(model)
+}
+
+/// [`find`] of a language backbone, which has no maps.
+pub(super) fn of_text(model: &TypedModel) -> Cut {
+    classifier(model).unwrap_or_else(|| whole(model))
+}
+
+/// The model's output.
+fn whole(model: &TypedModel) -> Cut {
     let output = model.outputs[0];
-    let mut at = output;
+    Cut {
+        name: name_of(model, output),
+        why: "the model has no classifier, its output is the embedding".to_string(),
+        has_classifier: false,
+        outlet: Some(output),
+    }
+}
+
+fn classifier(model: &TypedModel) -> Option<Cut> {
+    let mut at = model.outputs[0];
     let mut softmax = false;
     loop {
         let node = model.node(at.node);
@@ -51,27 +77,17 @@ pub(super) fn find(model: &TypedModel) -> Cut {
             });
         if classifies {
             let embedding = skip_moves(model, node.inputs[0]);
-            return Cut {
+            return Some(Cut {
                 name: name_of(model, embedding),
                 why: format!("it feeds the classifier `{}`", node.name),
                 has_classifier: true,
                 outlet: Some(embedding),
-            };
+            });
         }
         match data_input(model, at.node) {
             Some(previous) if may_follow_a_classifier(model, at.node) => at = previous,
-            _ => break,
+            _ => return None,
         }
-    }
-    if let Some((map, why)) = feature_map(model) {
-        let name = name_of(model, map);
-        return Cut { name, why: why.to_string(), has_classifier: false, outlet: Some(map) };
-    }
-    Cut {
-        name: name_of(model, output),
-        why: "the model has no classifier, its output is the embedding".to_string(),
-        has_classifier: false,
-        outlet: Some(output),
     }
 }
 

@@ -22,12 +22,14 @@ use tract_onnx_opl::lrn::Lrn;
 use tract_onnx_opl::resize::Resize;
 
 use super::layout::{CHANNELS, COLUMNS, Layout, Move, ROWS};
+use super::text::TextSource;
 use crate::embedding::Output;
 use crate::ir::{LayerId, LayerOp, Model};
 
 mod pointwise;
 mod product;
 mod shapes;
+mod tokens;
 mod windows;
 
 /// A node that cannot be carried over.
@@ -61,12 +63,16 @@ struct Map {
 enum Value {
     Constant(Arc<Tensor>),
     Map(Map),
+    /// Ids of tokens, or what the length of a text alone decides and only such nodes read.
+    Unseen,
     /// It, or something before it, is not supported.
     Missing,
 }
 
 struct Walk<'s> {
     source: &'s TypedModel,
+    /// Of a language backbone.
+    text: Option<&'s TextSource>,
     model: Model,
     values: HashMap<OutletId, Value>,
 }
@@ -75,9 +81,9 @@ struct Walk<'s> {
 type Step<T = Map> = Result<T, String>;
 
 /// Walks the model; all nodes that are not supported, if any is.
-pub(super) fn walk(source: &TypedModel) -> Result<Walked, Vec<Unsupported>> {
+pub(super) fn walk(source: &TypedModel, text: Option<&TextSource>) -> Result<Walked, Vec<Unsupported>> {
     let model = Model { layers: Vec::new(), output: 0 };
-    let mut walk = Walk { source, model, values: HashMap::new() };
+    let mut walk = Walk { source, text, model, values: HashMap::new() };
     let mut unsupported = Vec::new();
     let order = source.eval_order().unwrap_or_else(|_| (0..source.nodes().len()).collect());
     for node in order.into_iter().map(|id| source.node(id)) {
@@ -120,9 +126,12 @@ impl Walk<'_> {
             _ => return Err("constant or the input itself: there is nothing to run".to_string()),
         };
         let long: Vec<usize> = (0..map.layout.rank()).filter(|&d| map.layout.len(d) > 1).collect();
-        if let [dim] = long[..] {
-            map = self.gather(node, &map, [&[], &[], &[dim]])?;
-        }
+        map = match (long.as_slice(), self.text) {
+            ([dim], _) => self.gather(node, &map, [&[], &[], &[*dim]])?,
+            // A vector for each token.
+            ([places, values], Some(_)) => self.gather(node, &map, [&[], &[*places], &[*values]])?,
+            _ => map,
+        };
         let shape = self.shape_of(&map);
         let places = map.layout.places(shape, |_| true);
         Ok((map.id, Output { shape, places }))
@@ -134,6 +143,11 @@ impl Walk<'_> {
         }
         if let Some(konst) = node.outputs.first().and_then(|o| o.fact.konst.clone()) {
             return Ok(Value::Constant(konst));
+        }
+        if let Some(text) = self.text
+            && let Some(value) = self.of_tokens(node, text)?
+        {
+            return Ok(value);
         }
         self.layer(node).map(Value::Map)
     }

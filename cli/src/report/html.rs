@@ -29,7 +29,7 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
         escape(&report.cut),
         report.precision.name()
     );
-    let _ = write!(page, "<p class=\"verdict\">{}</p></header>\n", escape(&report.verdict()));
+    let _ = writeln!(page, "<p class=\"verdict\">{}</p></header>", escape(&report.verdict()));
     tiles(&mut page, report);
     done(&mut page, report);
     if !report.layers.is_empty() {

@@ -2,6 +2,9 @@
 
 use crate::quant::{Quant, Scale};
 
+/// Values looked at side by side.
+const LANES: usize = 8;
+
 /// A borrowed embedding, in the form its backbone produced it.
 #[derive(Clone, Copy, Debug)]
 pub enum Embedding<'a> {
@@ -95,7 +98,10 @@ impl<'a> Embedding<'a> {
         match self {
             // `255 * scale` may overflow where the scale itself does not.
             Self::Int8 { quant, .. } if quant.scale.get() < f32::MAX / 256.0 => None,
-            _ => self.iter().position(|real| !real.is_finite()),
+            Self::Int8 { .. } => self.iter().position(|real| !real.is_finite()),
+            // Without a branch a value, which the usual embedding never takes.
+            Self::Float(values) if values.iter().fold(true, |all, x| all & x.is_finite()) => None,
+            Self::Float(values) => values.iter().position(|x| !x.is_finite()),
         }
     }
 
@@ -126,8 +132,15 @@ impl<'a> Embedding<'a> {
             Self::Int8 { quant, .. } => return *quant,
             Self::Float(values) => values,
         };
-        let range = |(lo, hi): (f32, f32), &x: &f32| (lo.min(x), hi.max(x));
-        let (min, max) = values.iter().fold((0.0, 0.0), range);
+        let (mut lows, mut highs) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for part in values.chunks(LANES) {
+            for ((low, high), &x) in lows.iter_mut().zip(&mut highs).zip(part) {
+                *low = if x < *low { x } else { *low };
+                *high = if x > *high { x } else { *high };
+            }
+        }
+        let min = lows.into_iter().fold(0.0, f32::min);
+        let max = highs.into_iter().fold(0.0, f32::max);
         let peak = max.max(-min);
         match Scale::new(peak / 120.0) {
             // The range, or its last step, could overflow.

@@ -62,6 +62,7 @@ pub use linear::Linear;
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 pub use record::{MAGIC, Record, VERSION};
 pub use report::{Advice, Interval, Report};
+pub use teach::check_name;
 
 use memory::{Kept, Layout};
 

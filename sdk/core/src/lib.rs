@@ -3,7 +3,7 @@
 //!
 //! Modules in the order a picture travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
-//! -> [`embedding`] -> [`head`].
+//! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`].
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
 //! the converter uses.
@@ -30,6 +30,7 @@ pub mod preprocess;
 pub mod quant;
 mod resample;
 pub mod shape;
+pub mod tokens;
 
 pub use embedding::{Distance, Embedding, Similarity};
 pub use frame::{Frame, PixelFormat};
@@ -37,3 +38,4 @@ pub use graph::Graph;
 pub use package::Package;
 pub use quant::{Multiplier, Quant, Scale};
 pub use shape::Shape;
+pub use tokens::Tokens;

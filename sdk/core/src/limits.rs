@@ -10,6 +10,8 @@ pub const WEIGHT_BYTES: usize = 1 << 30;
 pub const PACKED_BYTES: usize = 3 << 30;
 /// Bytes of golden vectors.
 pub const GOLDEN_BYTES: usize = 4 << 20;
+/// Bytes of a text section, nearly all of it the tokenizer; GPT-2's has 1.4 MB, large multilingual ones 17.
+pub const TEXT_BYTES: usize = 32 << 20;
 /// Tensors of a graph.
 pub const TENSORS: usize = 4096;
 /// Inputs of one node; DenseNet-201 concatenates 49.

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::graph::{Graph, GraphError, Tensor, TensorId};
 use crate::limits;
 use crate::preprocess::{Preprocess, PreprocessError};
+use crate::tokens::Tokens;
 
 mod layout;
 #[cfg(feature = "alloc")]
@@ -17,7 +18,7 @@ mod writer;
 
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
-pub use writer::{GraphWriter, WriteError, with_packed, write_package};
+pub use writer::{GraphWriter, WriteError, with_packed, write_package, write_text_package};
 
 use layout::Sections;
 
@@ -64,9 +65,9 @@ pub struct Manifest<'a> {
     pub id: PackageId,
     /// What the graph's numbers are.
     pub precision: Precision,
-    /// From frame to input.
+    /// From frame to input; [`Preprocess::NONE`] where there is a [`Text`].
     pub preprocess: Preprocess,
-    /// 256 codes per input channel, where the input is quantized.
+    /// 256 codes per input channel, where the input is quantized; of a [`Text`] the table's rows.
     pub input_table: crate::graph::Blob,
     /// Tensors of the graph.
     pub tensors: u16,
@@ -76,7 +77,20 @@ pub struct Manifest<'a> {
     pub goldens: u8,
 }
 
+/// How text becomes the input of a language backbone: a section that only its package has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text<'a> {
+    /// From tokens to input.
+    pub tokens: Tokens,
+    /// A `tokenizer.json` of the `tokenizers` library, which makes tokens of text.
+    #[serde(borrow)]
+    pub tokenizer: &'a str,
+}
+
 /// A frame and the embedding it must give.
+///
+/// Where there is a [`Text`], a row of tokens takes the frame's place: its width is their count, and
+/// the three bytes of each pixel are an id, the lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Golden<'a> {
     /// Columns of the frame.
@@ -119,6 +133,9 @@ pub enum PackageError {
     /// The packed weights' head does not decode.
     #[error("the packed weights cannot be read")]
     Packed,
+    /// The text section does not decode, or does not fit the graph's input and its table.
+    #[error("the text section cannot be read, or does not fit the network's input")]
+    Text,
 }
 
 /// The weights of an int8 network in the order in which one processor's kernels read them.
@@ -132,6 +149,19 @@ pub struct Packed<'a> {
     pub order: u32,
     /// The weights, which begin at a multiple of 64 bytes in the file.
     pub panels: &'a [i8],
+}
+
+impl<'a> Golden<'a> {
+    /// The ids of the tokens, where pixels are tokens.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = u32> + Clone + use<'a> {
+        self.rgb.as_chunks::<3>().0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
+    }
+
+    /// The pixels that ids are kept as.
+    #[cfg(feature = "alloc")]
+    pub fn pixels_of(ids: &[u32]) -> alloc::vec::Vec<u8> {
+        ids.iter().flat_map(|id| id.to_le_bytes().into_iter().take(3)).collect()
+    }
 }
 
 impl<'a> Packed<'a> {
@@ -167,6 +197,7 @@ pub struct Package<'a> {
     manifest: Manifest<'a>,
     graph: Graph<'a>,
     goldens: &'a [u8],
+    text: Option<Text<'a>>,
     sections: Sections<'a>,
 }
 
@@ -191,8 +222,15 @@ impl<'a> Package<'a> {
             .split_at_checked(usize::from(manifest.tensors) * Tensor::RECORD)
             .ok_or(PackageError::Graph(GraphError::Tensors { found: manifest.tensors.into() }))?;
         let graph = Graph::open(records, nodes, sections.get(Section::Weights), manifest.output)?;
-        let package = Self { manifest, graph, goldens: sections.get(Section::Golden), sections };
-        package.check_input()?;
+        let text = match sections.get(Section::Text) {
+            [] => None,
+            section => Some(whole(section).ok_or(PackageError::Text)?),
+        };
+        let package = Self { manifest, graph, goldens: sections.get(Section::Golden), text, sections };
+        match &package.text {
+            Some(text) => package.check_text(text)?,
+            None => package.check_input()?,
+        }
         package.check_precision()?;
         package.check_goldens()?;
         if package.packed().is_none() && !package.sections.get(Section::Packed).is_empty() {
@@ -218,7 +256,17 @@ impl<'a> Package<'a> {
 
     /// 256 codes per input channel; empty where the input is float.
     pub fn input_table(&self) -> &'a [i8] {
-        bytemuck::cast_slice(self.manifest.input_table.of(self.graph.weights()))
+        if self.text.is_some() { &[] } else { self.manifest.input_table.codes(self.graph.weights()) }
+    }
+
+    /// How text becomes the input; `None` where pictures do.
+    pub fn text(&self) -> Option<&Text<'a>> {
+        self.text.as_ref()
+    }
+
+    /// The rows of the vocabulary, little-endian floats; empty where there is no [`Text`].
+    pub fn token_table(&self) -> &'a [u8] {
+        if self.text.is_some() { self.manifest.input_table.of(self.graph.weights()) } else { &[] }
     }
 
     /// Frames with the embeddings they must give.
@@ -256,6 +304,20 @@ impl<'a> Package<'a> {
         }
     }
 
+    /// Rows for the whole vocabulary, and an input of floats in a row that takes them.
+    fn check_text(&self, text: &Text<'_>) -> Result<(), PackageError> {
+        let input = self.graph.tensor(Graph::INPUT);
+        let Tokens { vocabulary, pad, .. } = text.tokens;
+        let need = Tokens::width(input.shape).map(|width| 4 * u64::from(vocabulary) * width as u64);
+        let fits = need == Some(self.token_table().len() as u64)
+            && need == Some(self.manifest.input_table.len.into())
+            && input.element.quant().is_none()
+            && pad < vocabulary
+            && vocabulary <= Tokens::VOCABULARY
+            && self.manifest.preprocess == Preprocess::NONE;
+        if fits { Ok(()) } else { Err(PackageError::Text) }
+    }
+
     fn check_precision(&self) -> Result<(), PackageError> {
         let stated = self.manifest.precision;
         let codes = (0..self.graph.tensor_count())
@@ -273,12 +335,19 @@ impl<'a> Package<'a> {
         let output = self.graph.tensor(self.graph.output());
         let value = if output.element.quant().is_some() { 1 } else { 4 };
         let need = output.shape.elements() * value;
+        let places = self.graph.tensor(Graph::INPUT).shape.w();
         let fits = |g: &Golden<'_>| {
             // The sides of a frame, and exactly its pixels.
             let pixels = u64::from(g.width) * u64::from(g.height);
-            crate::Frame::rgb(g.width.into(), g.height.into(), g.rgb).is_ok()
-                && g.rgb.len() as u64 == 3 * pixels
-                && g.output.len() == need
+            let readable = match &self.text {
+                Some(text) => {
+                    g.height == 1
+                        && (1..=places).contains(&g.width.into())
+                        && g.ids().all(|id| id < text.tokens.vocabulary)
+                }
+                None => crate::Frame::rgb(g.width.into(), g.height.into(), g.rgb).is_ok(),
+            };
+            readable && g.rgb.len() as u64 == 3 * pixels && g.output.len() == need
         };
         let mut rest = self.goldens;
         for _ in 0..self.manifest.goldens {

@@ -103,6 +103,16 @@ pub enum PreprocessError {
 }
 
 impl Preprocess {
+    /// What stands in a package that takes tokens instead of frames, and means nothing.
+    pub const NONE: Self = Self {
+        width: 1,
+        height: 1,
+        channels: Channels::Gray,
+        resize: Resize::Squash,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+
     /// Checks sizes and normalization.
     ///
     /// # Errors

@@ -63,8 +63,9 @@ impl Quant {
     /// The code nearest to `real` (halves away from zero), clamped to `i8`; NaN gives the zero point.
     #[inline]
     pub fn quantize(self, real: f32) -> i8 {
-        let code = round_to_i32(real / self.scale.get()).saturating_add(i32::from(self.zero_point));
-        code.clamp(-128, 127) as i8
+        // Beyond that every code is the last one; within it no sum overflows.
+        let steps = round_to_i32((real / self.scale.get()).clamp(-512.0, 512.0));
+        (steps + i32::from(self.zero_point)).clamp(-128, 127) as i8
     }
 
     /// The real value that `code` stands for.
@@ -75,8 +76,11 @@ impl Quant {
 }
 
 /// Rounds half away from zero; saturates; NaN gives 0. `core` has no `f32::round`.
+#[inline]
 pub fn round_to_i32(x: f32) -> i32 {
-    libm::roundf(x) as i32
+    // The largest number below a half: with a half itself, what is just below one would be rounded up.
+    const BELOW_HALF: f32 = 0.5 - 0.25 * f32::EPSILON;
+    (x + BELOW_HALF.copysign(x)) as i32
 }
 
 /// A real factor as integers: `factor = mantissa * 2^(shift - 31)`.
@@ -156,6 +160,18 @@ pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounding_is_that_of_libm() {
+        let near =
+            |x: f32| [-2i32, -1, 0, 1, 2].map(|ulps| f32::from_bits((x.to_bits() as i32 + ulps) as u32));
+        let halves = (0..2000).flat_map(|i| near(i as f32 * 0.5)).chain(near(8_388_607.5)).chain(near(2.1e9));
+        let others = (0..u32::MAX / 60_013).map(|i| f32::from_bits(i * 60_013));
+        let extremes = [f32::NAN, f32::INFINITY, f32::MAX, f32::MIN_POSITIVE];
+        for x in halves.chain(others).chain(extremes).flat_map(|x| [x, -x]) {
+            assert_eq!(round_to_i32(x), libm::roundf(x) as i32, "{x:?}");
+        }
+    }
 
     #[test]
     fn range_holds_zero_exactly() {

@@ -7,3 +7,4 @@ pub mod counting;
 pub mod net;
 pub mod random;
 pub mod seal;
+pub mod words;

@@ -80,9 +80,19 @@ fn main() -> std::io::Result<()> {
         line("cube", 0, 0.0),
     ];
     let states = [
+        ("welcome", State::Welcome { class: "mug", button: "A" }),
         ("answer", State::Answer { class: "mug", confidence: 0.93 }),
         ("teaching", State::Teaching { class: "plant", count: 3, goal: 5 }),
         ("unknown", State::Unknown),
+        (
+            "report",
+            State::Report {
+                right: 13,
+                asked: 15,
+                advice: "`plant` and `ball` are confused: show 3 more of each",
+            },
+        ),
+        ("error", State::Error("/dev/video0: no such device; is the camera plugged in?")),
         ("message", State::Message("Card full: remove a class to go on")),
         ("long", State::Answer { class: "remote control of the television", confidence: 1.5 }),
     ];

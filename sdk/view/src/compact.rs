@@ -27,11 +27,27 @@ where
     let hint = if screen.hint.is_empty() || height < TOP + HINT { 0 } else { HINT };
     let ink = (pen.theme.dim, Align::Left);
     pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink)?;
-    if let State::Message(text) = screen.state {
-        let place = area(x + 1, y, width - 2, height - hint);
-        return pen.paragraph([SMALLER, SMALL], text, place, pen.theme.text);
+    let below = |from: i32| area(x + 1, y + from, width - 2, height - hint - from);
+    match screen.state {
+        State::Message(text) => return pen.paragraph([SMALLER, SMALL], text, below(0), pen.theme.text),
+        State::Error(text) => {
+            pen.fill(area(x, y, width, height.min(HINT)), pen.theme.fault)?;
+            let ink = (pen.theme.background, Align::Left);
+            pen.text(SMALL, screen.state.word(), area(x + 2, y, width - 4, height.min(HINT)), ink)?;
+            return pen.paragraph([SMALLER, SMALL], text, below(HINT), pen.theme.text);
+        }
+        _ => {}
     }
     top(screen, pen, area(x + 1, y, width - 2, height.min(TOP - 1)))?;
+    match screen.state {
+        State::Welcome { class, button } => {
+            return pen.steps(SMALL, (class, button), below(TOP), ROW);
+        }
+        State::Report { advice, .. } if !advice.is_empty() => {
+            return pen.paragraph([SMALL, SMALL], advice, below(TOP), pen.theme.text);
+        }
+        _ => {}
+    }
     let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
     let highlighted = screen.highlighted();
     let mut row_top = y + TOP;

@@ -31,6 +31,8 @@ const LINE: Type = Type::plain(&FONT_10X20);
 /// Where the parts of the screen go.
 struct Layout {
     header: Rectangle,
+    /// All between header and hint.
+    body: Rectangle,
     picture: Option<Rectangle>,
     rows: Rectangle,
     strip: Rectangle,
@@ -51,6 +53,7 @@ impl Layout {
         let rows_left = x + MARGIN + picture_width + MARGIN;
         Self {
             header: area(x, y, width, HEADER),
+            body: area(x + MARGIN, body_top, inner, hint_top - body_top),
             picture: with_picture.then(|| area(x + MARGIN, body_top, picture_width, body)),
             rows: area(rows_left, body_top, x + width - MARGIN - rows_left, body),
             strip: area(x + MARGIN, strip_top, inner, STRIP),
@@ -64,16 +67,52 @@ where
     D: DrawTarget,
     D::Color: Ink,
 {
-    let layout = Layout::new(whole, screen.picture.is_some());
+    let is_report = matches!(screen.state, State::Report { .. });
+    let layout = Layout::new(whole, screen.picture.is_some() || is_report);
     header(screen, pen, layout.header)?;
-    if let (Some(picture), Some(place)) = (screen.picture, layout.picture) {
-        pen.panel(place, 0)?;
-        picture.draw(pen.target, picture.place_in(place))?;
-    }
-    rows(screen, pen, layout.rows)?;
-    strip(screen, pen, layout.strip)?;
     let ink = (pen.theme.dim, Align::Left);
-    pen.text(SMALL, screen.hint, layout.hint, ink).map(drop)
+    pen.text(SMALL, screen.hint, layout.hint, ink)?;
+    match (screen.state, screen.picture, layout.picture) {
+        (State::Error(text), ..) => return fault(pen, text, layout.body),
+        (State::Report { advice, .. }, _, Some(place)) => help(pen, advice, place)?,
+        (_, Some(picture), Some(place)) => {
+            pen.panel(place, 0)?;
+            picture.draw(pen.target, picture.place_in(place))?;
+        }
+        _ => {}
+    }
+    match screen.state {
+        State::Welcome { class, button } => pen.steps(SMALL, (class, button), layout.rows, ROW)?,
+        _ => rows(screen, pen, layout.rows)?,
+    }
+    strip(screen, pen, layout.strip)
+}
+
+/// What stops the device, in the place of everything but header and hint.
+fn fault<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    pen.panel(place, 6)?;
+    let Point { x, y } = place.top_left;
+    let (width, height) = (place.size.width as i32, place.size.height as i32);
+    // A stripe in place of a sign: it is seen from afar and needs no words.
+    pen.fill(area(x, y + 8, 4, height - 16), pen.theme.fault)?;
+    pen.paragraph([LINE, SMALL], text, area(x + 14, y + 4, width - 24, height - 8), pen.theme.text)
+}
+
+/// What a report says would help.
+fn help<D>(pen: &mut Pen<'_, D>, advice: &str, place: Rectangle) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    pen.panel(place, 6)?;
+    let Point { x, y } = place.top_left;
+    let (width, height) = (place.size.width as i32, place.size.height as i32);
+    let text = if advice.is_empty() { "Nothing would help: all is well." } else { advice };
+    pen.paragraph([LINE, SMALL], text, area(x + 8, y + 4, width - 16, height - 8), pen.theme.text)
 }
 
 /// Title on the left, a word for the state on the right.
@@ -159,8 +198,10 @@ where
     }
     let bar = area(left, y + 42, width, 5);
     let Some((number, share)) = screen.state.measure() else {
-        label(pen, screen.state.label(), area(left, y + 4, width, 36), tone)?;
-        return gauge(screen, pen, bar, screen.largest());
+        let is_doubt = matches!(screen.state, State::Unknown);
+        let high = if is_doubt { 36 } else { STRIP - 8 };
+        label(pen, screen.state.label(), area(left, y + 4, width, high), tone)?;
+        return if is_doubt { gauge(screen, pen, bar, screen.largest()) } else { Ok(()) };
     };
     let numbers = area(left, y + 4, width, 36);
     let taken = pen.text(LINE, number.as_str(), numbers, (pen.theme.text, Align::Right))?;

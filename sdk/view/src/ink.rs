@@ -31,6 +31,8 @@ pub struct Theme<C> {
     pub lesson: C,
     /// Doubt.
     pub doubt: C,
+    /// What stops the device.
+    pub fault: C,
     /// Whether panels and tracks are drawn as outlines, for want of shades.
     pub outlined: bool,
 }
@@ -45,6 +47,7 @@ impl Ink for Rgb565 {
         answer: colour(0x4ccfa8),
         lesson: colour(0x6cacff),
         doubt: colour(0xf2b55e),
+        fault: colour(0xff7a6b),
         outlined: false,
     };
 
@@ -63,6 +66,7 @@ impl Ink for BinaryColor {
         answer: Self::On,
         lesson: Self::On,
         doubt: Self::On,
+        fault: Self::On,
         outlined: true,
     };
 

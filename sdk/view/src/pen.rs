@@ -89,6 +89,29 @@ where
         Ok(())
     }
 
+    /// Draws what a welcome says is to be done, in rows of this height, as many as there is room for.
+    pub fn steps(
+        &mut self,
+        kind: Type,
+        (class, button): (&str, &str),
+        place: Rectangle,
+        row: i32,
+    ) -> Result<(), D::Error> {
+        let steps = [("1", "Show a ", class), ("2", "Hold ", button), ("3", "Do it again", "")];
+        let (tone, ink) = (self.theme.lesson, self.theme.text);
+        let (left, width) = (place.top_left.x, place.size.width as i32);
+        let indent = 2 * kind.width(" ") as i32;
+        let fitting = place.size.height as usize / row as usize;
+        for (index, (number, verb, what)) in steps.into_iter().take(fitting).enumerate() {
+            let top = place.top_left.y + index as i32 * row;
+            let line = |from: i32| area(left + from, top, width - from, row);
+            self.text(kind, number, line(0), (tone, Align::Left))?;
+            let taken = self.text(kind, verb, line(indent), (ink, Align::Left))? as i32;
+            self.text(kind, what, line(indent + taken), (tone, Align::Left))?;
+        }
+        Ok(())
+    }
+
     /// Draws a line of text and returns its width.
     pub fn text(
         &mut self,

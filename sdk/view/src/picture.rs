@@ -26,6 +26,21 @@ impl<'a> Picture<'a> {
         fits.then_some(Self { width, height, rgb })
     }
 
+    /// Returns its columns.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Returns its rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Returns red, green and blue of every pixel, top row first, and nothing beyond them.
+    pub fn rgb(&self) -> &'a [u8] {
+        &self.rgb[..3 * self.width as usize * self.height as usize]
+    }
+
     /// Returns the mean colour of one cell of a grid of columns and rows laid over the picture.
     ///
     /// Cells beyond the grid are those at its edge; an empty grid counts as one cell.

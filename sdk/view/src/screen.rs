@@ -29,6 +29,13 @@ pub struct Screen<'a> {
 /// What the device is doing.
 #[derive(Clone, Copy, Debug)]
 pub enum State<'a> {
+    /// It was taught nothing yet and says how that is done.
+    Welcome {
+        /// Name of the first class.
+        class: &'a str,
+        /// The button or key that teaches it.
+        button: &'a str,
+    },
     /// It collects pictures of a class.
     Teaching {
         /// Name of the class.
@@ -47,8 +54,20 @@ pub enum State<'a> {
     },
     /// It sees nothing it was taught.
     Unknown,
+    /// It says what its own samples say when held out; the probability of a class is the share of
+    /// its own that were right.
+    Report {
+        /// Samples that were answered rightly.
+        right: u32,
+        /// Samples that were asked about.
+        asked: u32,
+        /// What would help, in one or two sentences; empty if nothing would.
+        advice: &'a str,
+    },
     /// It has something else to say, in one or two lines.
     Message(&'a str),
+    /// It cannot go on.
+    Error(&'a str),
 }
 
 /// A class and its bar.
@@ -101,7 +120,7 @@ impl Screen<'_> {
         match self.state {
             State::Teaching { class, .. } => self.classes.iter().position(|line| line.name == class),
             State::Answer { .. } => self.likeliest(),
-            State::Unknown | State::Message(_) => None,
+            _ => None,
         }
     }
 
@@ -151,9 +170,11 @@ impl<'a> State<'a> {
     /// Returns the large label.
     pub(crate) fn label(&self) -> &'a str {
         match *self {
+            State::Welcome { .. } => "Teach me",
+            State::Report { .. } => "right",
             State::Teaching { class, .. } | State::Answer { class, .. } => class,
             State::Unknown => "?",
-            State::Message(text) => text,
+            State::Message(text) | State::Error(text) => text,
         }
     }
 
@@ -165,7 +186,10 @@ impl<'a> State<'a> {
                 let share = share(confidence);
                 Some((Short::percent(share), share))
             }
-            State::Unknown | State::Message(_) => None,
+            State::Report { right, asked, .. } => {
+                Some((Short::fraction(right, asked), portion(right, asked)))
+            }
+            State::Welcome { .. } | State::Unknown | State::Message(_) | State::Error(_) => None,
         }
     }
 
@@ -174,17 +198,21 @@ impl<'a> State<'a> {
         match self {
             State::Teaching { .. } => "teach",
             State::Answer { .. } | State::Unknown => "live",
+            State::Welcome { .. } => "welcome",
+            State::Report { .. } => "report",
             State::Message(_) => "",
+            State::Error(_) => "error",
         }
     }
 
     /// Returns the colour that stands for the state.
     pub(crate) fn tone<C: PixelColor>(&self, theme: &Theme<C>) -> C {
         match self {
-            State::Teaching { .. } => theme.lesson,
-            State::Answer { .. } => theme.answer,
+            State::Welcome { .. } | State::Teaching { .. } => theme.lesson,
+            State::Answer { .. } | State::Report { .. } => theme.answer,
             State::Unknown => theme.doubt,
             State::Message(_) => theme.text,
+            State::Error(_) => theme.fault,
         }
     }
 }

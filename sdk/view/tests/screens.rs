@@ -102,6 +102,10 @@ fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
         State::Teaching { class: LONG, count: 7, goal: 0 },
         State::Teaching { class: "", count: 2, goal: 20 },
         State::Unknown,
+        State::Welcome { class: LONG, button: LONG },
+        State::Report { right: 9, asked: 0, advice: LONG },
+        State::Report { right: 0, asked: u32::MAX, advice: "" },
+        State::Error(LONG),
         State::Message(LONG),
         State::Message("a-word-that-has-no-space-to-be-broken-at-anywhere"),
     ];

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use offshoot::HeadKind;
 
+mod run;
+
+pub use run::RunArgs;
+
 /// What `--help` prints.
 pub const USAGE: &str = "\
 Teach a frozen network new classes, on the board.
@@ -17,6 +21,16 @@ usage:
         [--head auto|ncm|softmax|ridge|slda|knn]  kind of a new head (auto)
   offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
+  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
+  offshoot-board run PACKAGE                      look, be taught with buttons, answer on a screen
+        [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
+        [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
+        [--screen terminal|ssd1306:BUS[,addr=0x3c]|fb:DEVICE|none|
+                  st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]
+        [--rotate 0|90|180|270] [--led gpio:CHIP:LINE[,active=low]|none]
+        [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
+        [--web [ADDR:]PORT]                       and a page in a browser; elsewhere than here with a token
+        [--testui]                                go through buttons, light and screen instead
 
 FRAME is a JPEG, PNG, PNM or BMP file of any size. `--` before a name that begins with '-'.
 exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong";
@@ -27,18 +41,20 @@ const RUNS: u32 = 20;
 /// Most runs of `time`.
 const MAX_RUNS: u32 = 100_000;
 
-const COMMANDS: [&str; 5] = ["info", "verify", "teach", "ask", "time"];
+const COMMANDS: [&str; 7] = ["info", "verify", "teach", "ask", "time", "doctor", "run"];
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Help,
     Version,
     Info { package: PathBuf },
     Verify { package: PathBuf },
+    Doctor { package: PathBuf },
     Teach { package: PathBuf, head: PathBuf, kind: Option<HeadKind>, label: String, frames: Vec<PathBuf> },
     Ask { package: PathBuf, head: PathBuf, frames: Vec<PathBuf> },
     Time { package: PathBuf, runs: u32 },
+    Run(Box<RunArgs>),
 }
 
 /// Why a command line cannot be followed.
@@ -64,6 +80,13 @@ pub enum ArgError {
     },
     Label(String),
     Runs(String),
+    /// An option without its value.
+    Alone(&'static str),
+    /// A value that an option does not take.
+    Value {
+        option: &'static str,
+        what: String,
+    },
 }
 
 impl fmt::Display for ArgError {
@@ -86,6 +109,8 @@ impl fmt::Display for ArgError {
             Self::Missing { command, what } => write!(f, "'{command}' needs {what}"),
             Self::TooMany { command, extra } => write!(f, "'{command}' has no use for '{extra}'"),
             Self::Label(found) => write!(f, "the label '{found}' is not UTF-8"),
+            Self::Alone(option) => write!(f, "{option} needs a value"),
+            Self::Value { option, what } => write!(f, "{option}: {what}"),
             Self::Runs(found) => write!(f, "'{found}' runs; allowed are 1 to {MAX_RUNS}"),
         }
     }
@@ -102,7 +127,11 @@ struct Parts {
 
 /// Reads the arguments behind the program's name.
 pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgError> {
-    let Parts { rest, kind, help, version } = split(args.into_iter())?;
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|first| first == "run").is_some() {
+        return Ok(run::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run))));
+    }
+    let Parts { rest, kind, help, version } = split(args)?;
     let mut rest = Rest { command: "", items: rest.into_iter() };
     let name = rest.items.next().map(text);
     if help || name.as_deref() == Some("help") {
@@ -120,6 +149,7 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     let command = match rest.command {
         "info" => Command::Info { package },
         "verify" => Command::Verify { package },
+        "doctor" => Command::Doctor { package },
         "time" => Command::Time { package, runs: rest.runs()? },
         "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
         _ => {
@@ -226,6 +256,7 @@ mod tests {
         let cases = [
             ("info p", Command::Info { package: package.clone() }),
             ("verify p", Command::Verify { package: package.clone() }),
+            ("doctor p", Command::Doctor { package: package.clone() }),
             ("time p", Command::Time { package: package.clone(), runs: RUNS }),
             ("time p 3", Command::Time { package: package.clone(), runs: 3 }),
             ("teach p h mug 1.jpg 2.jpg", teach(None)),
@@ -251,9 +282,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let cases = [
-            ("", "no command; there are info, verify, teach, ask, time"),
-            ("--", "no command; there are info, verify, teach, ask, time"),
-            ("inof p", "no command 'inof'; there are info, verify, teach, ask, time"),
+            ("", "no command; there are info, verify, teach, ask, time, doctor, run"),
+            ("--", "no command; there are info, verify, teach, ask, time, doctor, run"),
+            ("inof p", "no command 'inof'; there are info, verify, teach, ask, time, doctor, run"),
             ("info", "'info' needs a PACKAGE"),
             ("verify p q", "'verify' has no use for 'q'"),
             ("teach p", "'teach' needs a HEAD"),

@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 
 use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
 
+use offshoot_device::Machine;
+
 use crate::args::{self, Command};
 use crate::trouble::Trouble;
+
+mod run;
 
 /// Room in a new head: under 1 MiB for an embedding of 256 values.
 const LIMITS: Limits = Limits { classes: 32, samples: 512 };
@@ -33,11 +37,13 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
         Command::Version => writeln!(out, "offshoot-board {}", env!("CARGO_PKG_VERSION"))?,
         Command::Info { package } => info(&package, out)?,
         Command::Verify { package } => return verify(&package, out),
+        Command::Doctor { package } => return doctor(&package, out),
         Command::Teach { package, head, kind, label, frames } => {
             teach(&package, &head, kind, &label, &frames, out)?;
         }
         Command::Ask { package, head, frames } => ask(&package, &head, &frames, out)?,
         Command::Time { package, runs } => time(&package, runs, out)?,
+        Command::Run(args) => return run::run(&args, out),
     }
     Ok(Outcome::Done)
 }
@@ -73,6 +79,15 @@ fn verify(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     let verification = Extractor::open(path)?.verify().map_err(|e| Trouble::at(path, e))?;
     writeln!(out, "{verification}")?;
     Ok(if verification.is_ok() { Outcome::Done } else { Outcome::CheckFailed })
+}
+
+fn doctor(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    let checks = offshoot_device::checks(&Machine::default(), &Extractor::open(path)?);
+    for check in &checks {
+        writeln!(out, "{check}")?;
+    }
+    let is_bad = checks.iter().any(|check| check.outcome == offshoot_device::Outcome::Bad);
+    Ok(if is_bad { Outcome::CheckFailed } else { Outcome::Done })
 }
 
 fn teach(

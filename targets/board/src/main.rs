@@ -1,4 +1,5 @@
-//! The on-board program: open a package, prove it, teach a head, ask it. No ONNX, no network.
+//! The on-board program: open a package, prove it, teach a head, ask it; or run as a device with camera,
+//! buttons and screen. No ONNX, no network.
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 the command line or a file is wrong.
 

@@ -5,12 +5,15 @@ use std::io;
 use std::path::Path;
 
 use offshoot::{Error, ErrorKind};
+use offshoot_device::{BenchError, PartError};
 
-/// A file that cannot be used, or an output that cannot be written.
+/// A file or a part that cannot be used, or an output that cannot be written.
 #[derive(Debug)]
 pub enum Trouble {
     /// A file: what it is, what is wrong, what to do.
     File { what: String, next: &'static str },
+    /// A part of the device; its error says what to do.
+    Device(BenchError),
     /// Standard output.
     Output(io::Error),
 }
@@ -29,7 +32,7 @@ impl Trouble {
     pub fn output(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Output(error) => Some(error.kind()),
-            Self::File { .. } => None,
+            Self::File { .. } | Self::Device(_) => None,
         }
     }
 }
@@ -37,6 +40,18 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::File { what: error.to_string(), next: next(error.kind()) }
+    }
+}
+
+impl From<PartError> for Trouble {
+    fn from(error: PartError) -> Self {
+        Self::Device(error.into())
+    }
+}
+
+impl From<BenchError> for Trouble {
+    fn from(error: BenchError) -> Self {
+        Self::Device(error)
     }
 }
 
@@ -50,6 +65,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { what, next } => write!(f, "error: {what}\n next: {next}"),
+            Self::Device(error) => write!(f, "error: {error}"),
             Self::Output(error) => write!(f, "error: standard output: {error}"),
         }
     }

@@ -161,6 +161,50 @@ fn a_head_is_taught_in_two_sittings_and_asked() {
 }
 
 #[test]
+fn doctor_says_what_this_machine_lacks() {
+    let board = Board::new();
+    let run = board.run("doctor eyes.offshoot");
+    let said = String::from_utf8(run.stdout).unwrap();
+    for about in ["camera", "processor: ", "memory: "] {
+        assert!(said.contains(about), "{said}");
+    }
+    let is_bad = said.lines().any(|line| line.starts_with("bad"));
+    assert_eq!(run.status.code(), Some(i32::from(is_bad)), "{said}");
+}
+
+#[test]
+fn it_runs_as_a_device_that_is_taught() {
+    let board = Board::new();
+    fs::create_dir_all(board.file("seen/red")).unwrap();
+    fs::create_dir_all(board.file("seen/blue")).unwrap();
+    fs::rename(board.file("red.ppm"), board.file("seen/red/1.ppm")).unwrap();
+    fs::rename(board.file("blue.ppm"), board.file("seen/blue/1.ppm")).unwrap();
+    fs::write(board.file("script"), "show red\nteach 1 3\nshow blue\nteach 2 2\nlook 1\nundo\nlook 1\n")
+        .unwrap();
+    let line = "run eyes.offshoot --camera seen --names red,blue --script script --memory kept.store";
+    let said = board.ok(line);
+    assert_eq!(said, "     3 red\n     1 blue\nkept.store keeps them\n");
+    // The next run begins with what this one kept.
+    fs::write(board.file("script"), "show blue\nteach\nchoose\nteach 2\n").unwrap();
+    assert_eq!(board.ok(line), "     4 red\n     2 blue\nkept.store keeps them\n");
+    // With a page beside it.
+    let said = board.ok(&format!("{line} --web 0"));
+    assert!(said.starts_with("open http://127.0.0.1:") && said.ends_with("keeps them\n"), "{said}");
+}
+
+#[test]
+fn parts_are_gone_through_one_by_one() {
+    let board = Board::new();
+    fs::write(board.file("script"), "teach 1\nteach 2\nundo\nteach 1\n").unwrap();
+    let said = board.ok("run --testui --script script");
+    assert_eq!(said, "ok       press 1\nok       press 2\nok       press u\nok       screen\n");
+    fs::write(board.file("script"), "teach 1\n").unwrap();
+    let run = board.run("run --testui --script script");
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    assert!(String::from_utf8_lossy(&run.stdout).contains("bad      press 2: left out"), "{run:?}");
+}
+
+#[test]
 fn a_failed_lesson_leaves_the_head_as_it_was() {
     let board = Board::new();
     fs::write(board.file("torn.jpg"), b"\xff\xd8\xff\xe0 torn").unwrap();
@@ -200,6 +244,17 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
         (&long, "good.head", "another LABEL"),
         ("teach eyes.offshoot good.head red red.ppm --head nearest-mean", "good.head", "leave --head out"),
         ("inof eyes.offshoot", "no command 'inof'", "usage:"),
+        ("run eyes.offshoot --camera /dev/video99", "/dev/video99", "`doctor` looks at cameras"),
+        (
+            "run eyes.offshoot --camera sim --screen ssd1306:/dev/i2c-99",
+            "/dev/i2c-99",
+            "is the bus switched on?",
+        ),
+        ("run eyes.offshoot --camera sim --buttons gpio:gpiochip99:1,2", "gpiochip99", "no such chip"),
+        ("run eyes.offshoot --camera sim --led gpio:gpiochip99:1", "gpiochip99", "no such chip"),
+        ("run eyes.offshoot --camera sim --script absent", "absent", "check the name"),
+        ("run eyes.offshoot --camera red.ppm", "red.ppm", "`doctor` looks at cameras"),
+        ("run eyes.offshoot --camera sim --memory red.ppm", "red.ppm", "name another file"),
     ];
     for (line, what, next) in cases {
         let said = board.refused(line);

@@ -19,6 +19,8 @@ struct Slot {
     stopped: bool,
     reopen: bool,
     closed: bool,
+    /// The reader has ended though nobody closed it: it panicked.
+    dead: bool,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +58,18 @@ impl Latest {
     }
 }
 
+/// Says that the reader has ended, however it does.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.lock().dead = true;
+        self.0.changed.notify_all();
+    }
+}
+
 fn read(mut source: impl FrameSource, shared: &Shared) {
+    let _ending = Ending(shared);
     let mut shot = Shot::default();
     loop {
         let result = source.next(&mut shot);
@@ -88,13 +101,16 @@ fn read(mut source: impl FrameSource, shared: &Shared) {
 impl FrameSource for Latest {
     fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
         let slot = self.shared.lock();
-        let waiting = |slot: &mut Slot| !slot.is_new && slot.error.is_none();
+        let waiting = |slot: &mut Slot| !slot.is_new && slot.error.is_none() && !slot.dead;
         let waited = self.shared.changed.wait_timeout_while(slot, PATIENCE, waiting);
         let mut slot = waited.unwrap_or_else(PoisonError::into_inner).0;
         if let Some(error) = slot.error.take() {
             return Err(error);
         }
         if !std::mem::take(&mut slot.is_new) {
+            if slot.dead {
+                return Err(SourceError::Ended);
+            }
             return Err(SourceError::Silent(PATIENCE.as_secs()));
         }
         std::mem::swap(&mut slot.shot, shot);
@@ -109,7 +125,7 @@ impl FrameSource for Latest {
         }
         (slot.reopen, slot.error) = (true, None);
         self.shared.changed.notify_all();
-        let waiting = |slot: &mut Slot| slot.stopped && slot.error.is_none();
+        let waiting = |slot: &mut Slot| slot.stopped && slot.error.is_none() && !slot.dead;
         let waited = self.shared.changed.wait_timeout_while(slot, PATIENCE, waiting);
         let mut slot = waited.unwrap_or_else(PoisonError::into_inner).0;
         match slot.error.take() {
@@ -179,6 +195,24 @@ mod tests {
             assert!(number(&shot) >= last + 3, "{last} {}", number(&shot));
             last = number(&shot);
         }
+    }
+
+    #[test]
+    fn a_reader_that_panics_is_told_of_at_once() {
+        struct Broken;
+        impl FrameSource for Broken {
+            fn next(&mut self, _: &mut Shot) -> Result<(), SourceError> {
+                panic!("as the test wants it");
+            }
+
+            fn reopen(&mut self) -> Result<(), SourceError> {
+                Ok(())
+            }
+        }
+        let mut latest = Latest::new(Broken).unwrap();
+        assert!(matches!(latest.next(&mut Shot::default()), Err(SourceError::Ended)));
+        latest.reopen().unwrap();
+        assert!(matches!(latest.next(&mut Shot::default()), Err(SourceError::Ended)));
     }
 
     #[test]

@@ -24,6 +24,13 @@ impl<C: PixelColor> Panel<C> {
         Some(self.pixels[self.place(at)?])
     }
 
+    /// A row from left to right; nothing outside.
+    pub fn row(&self, y: u16) -> &[C] {
+        let width = self.size.width as usize;
+        let start = usize::from(y) * width;
+        self.pixels.get(start..start + width).unwrap_or_default()
+    }
+
     fn place(&self, at: Point) -> Option<usize> {
         let inside = self.bounding_box().contains(at);
         inside.then(|| at.y as usize * self.size.width as usize + at.x as usize)
@@ -73,5 +80,6 @@ mod tests {
         let lit: Vec<bool> = panel.bounding_box().points().map(|p| panel.pixel(p) == Some(On)).collect();
         assert_eq!(lit, [false, false, true, true, false, false]);
         assert_eq!(panel.pixel(Point::new(3, 0)), None);
+        assert_eq!((panel.row(0), panel.row(2)), ([Off, Off, On].as_slice(), [].as_slice()));
     }
 }

@@ -1,5 +1,8 @@
 //! What cameras deliver, made red, green and blue.
 
+use std::fmt;
+use std::str::FromStr;
+
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -40,6 +43,52 @@ pub enum Turn {
     Half,
     /// 270 degrees.
     Left,
+}
+
+impl Turn {
+    /// Whether width and height change places.
+    pub fn is_sideways(self) -> bool {
+        matches!(self, Self::Right | Self::Left)
+    }
+
+    /// Of a picture of this size, turned: its size, the place of its first pixel, and the steps to
+    /// its next column and row, in pixels.
+    pub(crate) fn steps(self, width: u32, height: u32) -> ((u32, u32), isize, isize, isize) {
+        let (w, h) = (width as isize, height as isize);
+        let size = if self.is_sideways() { (height, width) } else { (width, height) };
+        match self {
+            Self::None => (size, 0, 1, w),
+            Self::Right => (size, h - 1, h, -1),
+            Self::Half => (size, w * h - 1, -1, -w),
+            Self::Left => (size, (w - 1) * h, -h, 1),
+        }
+    }
+}
+
+impl fmt::Display for Turn {
+    /// In degrees.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "0",
+            Self::Right => "90",
+            Self::Half => "180",
+            Self::Left => "270",
+        })
+    }
+}
+
+impl FromStr for Turn {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "0" => Ok(Self::None),
+            "90" => Ok(Self::Right),
+            "180" => Ok(Self::Half),
+            "270" => Ok(Self::Left),
+            _ => Err("needs 0, 90, 180 or 270"),
+        }
+    }
 }
 
 /// A buffer as a driver fills it.
@@ -175,15 +224,7 @@ struct Turned<'a> {
 
 impl<'a> Turned<'a> {
     fn new(turn: Turn, width: u32, height: u32, shot: &'a mut Shot) -> Self {
-        let (w, h) = (width as isize, height as isize);
-        let (start, across, down) = match turn {
-            Turn::None => (0, 1, w),
-            Turn::Right => (h - 1, h, -1),
-            Turn::Half => (w * h - 1, -1, -w),
-            Turn::Left => ((w - 1) * h, -h, 1),
-        };
-        let sideways = matches!(turn, Turn::Right | Turn::Left);
-        let (width, height) = if sideways { (height, width) } else { (width, height) };
+        let ((width, height), start, across, down) = turn.steps(width, height);
         Self { rgb: shot.reshape(width, height), start, across, down }
     }
 
@@ -347,15 +388,17 @@ mod tests {
         let bytes = bytes.into_inner();
         let whole = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &bytes };
         let mut shot = Shot::default();
-        for (turn, size, first) in [(Turn::None, (32, 16), left), (Turn::Half, (32, 16), right)] {
+        for (turn, size, first) in [
+            (Turn::None, (32, 16), left),
+            (Turn::Half, (32, 16), right),
+            // The left half is on top, or at the bottom.
+            (Turn::Right, (16, 32), left),
+            (Turn::Left, (16, 32), right),
+        ] {
             whole.convert(turn, &mut shot).unwrap();
             assert_eq!((shot.width(), shot.height()), size);
             assert!(shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12), "{turn:?}");
         }
-        whole.convert(Turn::Right, &mut shot).unwrap();
-        assert_eq!((shot.width(), shot.height()), (16, 32));
-        // The left half is on top now.
-        assert!(shot.rgb()[0].abs_diff(left[0]) < 12);
         // A picture cut short, as by a lost packet, must not panic; decoders may fill it up.
         let _ = Raw { bytes: &bytes[..bytes.len() / 2], ..whole }.convert(Turn::None, &mut shot);
     }

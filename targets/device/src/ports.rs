@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::inside::Inside;
 use crate::pixels::PixelError;
 use crate::shot::Shot;
 
@@ -40,6 +41,9 @@ pub enum SourceError {
         /// Its formats.
         found: String,
     },
+    /// The thread that reads a camera has ended by a fault in the program.
+    #[error("the camera's reader has ended by a fault in the program; start it again")]
+    Ended,
     /// No frame came in time.
     #[error("no frame for {0} seconds")]
     Silent(u64),
@@ -68,8 +72,16 @@ pub trait FrameSource {
 pub enum Action<'a> {
     /// This frame shows the class of that number, from 0.
     Teach(usize),
+    /// This frame shows the class that is chosen.
+    TeachChosen,
+    /// Choose the next class.
+    Choose,
     /// The last lesson was a mistake.
     Undo,
+    /// The newest lesson of this class was a mistake.
+    Forget(usize),
+    /// A class has this name from now on; it need not have been taught.
+    Rename(usize, &'a str),
     /// The simulated camera is to look at this, or at the next thing.
     Show(Option<&'a str>),
     /// What the head says about its own samples.
@@ -82,10 +94,48 @@ pub enum Action<'a> {
     Quit,
 }
 
+/// Something to press, for a person who tests all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What to do, such as `press A`.
+    pub order: String,
+    /// What must come of it.
+    pub action: Action<'static>,
+}
+
+impl Key {
+    /// The keys of a keyboard that a test asks for, and of a script that takes its place.
+    pub(crate) fn typed() -> Vec<Self> {
+        let key = |order: &str, action| Self { order: order.to_string(), action };
+        vec![key("press 1", Action::Teach(0)), key("press 2", Action::Teach(1)), key("press u", Action::Undo)]
+    }
+}
+
 /// Buttons, keys, or a script that presses them.
 pub trait Buttons {
-    /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken.
+    /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken. A
+    /// lesson takes a frame as well: after it, what is told is for the next one.
     fn poll(&mut self) -> Option<Action<'_>>;
+
+    /// All there is to press; the first two also answer questions, with yes and no.
+    fn keys(&self) -> Vec<Key> {
+        Vec::new()
+    }
+
+    /// What can be pressed, in a few words for the foot of a screen.
+    fn hint(&self) -> String {
+        String::new()
+    }
+}
+
+/// No buttons.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoButtons;
+
+impl Buttons for NoButtons {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        None
+    }
 }
 
 /// Why nothing can be shown.
@@ -105,6 +155,14 @@ pub trait Screen {
     /// # Errors
     /// A screen that is gone.
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError>;
+
+    /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
+    fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Inside<'_>) {}
+
+    /// Whether it goes on showing the last moment after the program has ended.
+    fn stays(&self) -> bool {
+        true
+    }
 
     /// Keeps what it shows in a file, if it can.
     ///

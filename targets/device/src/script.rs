@@ -1,6 +1,6 @@
 //! Buttons pressed by a file.
 
-use crate::ports::{Action, Buttons};
+use crate::ports::{Action, Buttons, Key};
 use crate::session::MOST_CLASSES;
 
 /// Why a script cannot be read.
@@ -19,6 +19,8 @@ const MOST_FRAMES: u32 = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Teach(usize),
+    TeachChosen,
+    Choose,
     Frame,
     Undo,
     Show(String),
@@ -33,6 +35,8 @@ enum Step {
 /// |---|---|
 /// | `show NAME` | puts that before the simulated camera; `nothing` is the empty table |
 /// | `teach K [N]` | holds the button of class K (from 1) for N frames, else for one |
+/// | `teach` | holds the button of the class that is chosen for one frame |
+/// | `choose` | presses the button that chooses the next class |
 /// | `look N` | takes N frames |
 /// | `undo`, `report`, `times` | presses that button; a `look` shows what came of it |
 /// | `snap NAME` | keeps what the screen shows |
@@ -83,6 +87,8 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
     };
     Ok(match *words {
         ["show", name] => (Step::Show(name.to_string()), 1),
+        ["teach"] => (Step::TeachChosen, 1),
+        ["choose"] => (Step::Choose, 1),
         ["teach", number] => (Step::Teach(class(number)?), 1),
         ["teach", number, count] => (Step::Teach(class(number)?), frames(count)?),
         ["look", count] => (Step::Frame, frames(count)?),
@@ -92,7 +98,7 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["snap", name] => (Step::Snap(file(name)?), 1),
         _ => {
             let line = words.join(" ");
-            let known = "show NAME, teach K [N], look N, undo, report, times, snap NAME";
+            let known = "show NAME, teach [K [N]], choose, look N, undo, report, times, snap NAME";
             return Err(format!("`{line}` is none of: {known}"));
         }
     })
@@ -114,12 +120,21 @@ impl Buttons for Script {
                 self.frame_due = true;
                 Action::Teach(*class)
             }
+            Step::TeachChosen => {
+                self.frame_due = true;
+                Action::TeachChosen
+            }
+            Step::Choose => Action::Choose,
             Step::Undo => Action::Undo,
             Step::Show(name) => Action::Show(Some(name)),
             Step::Report => Action::Report,
             Step::Times => Action::Times,
             Step::Snap(name) => Action::Snap(name),
         })
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        Key::typed()
     }
 }
 

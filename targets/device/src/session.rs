@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offshoot::{Answer, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
-use offshoot_core::head::AskError;
+use offshoot::{Answer, ClassId, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
+use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
 
+use crate::inside::{Inside, Times};
 use crate::memory::{Memory, MemoryError};
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::shot::Shot;
@@ -20,7 +21,10 @@ pub const MOST_CLASSES: usize = 9;
 const SAMPLES: u16 = 180;
 
 /// Lessons of a class before it counts as taught.
-const GOAL: u32 = 5;
+pub(crate) const GOAL: u32 = 5;
+
+/// Classes that are offered where nobody named any.
+const FEWEST: usize = 2;
 
 /// Frames for which a lesson or a message stays on the screen.
 const LINGER: u32 = 4;
@@ -54,6 +58,8 @@ pub struct Settings {
     pub patience: Duration,
     /// What the screen says can be done.
     pub hint: String,
+    /// What teaches the first class, as the first screen says it.
+    pub first: String,
 }
 
 impl Default for Settings {
@@ -63,6 +69,7 @@ impl Default for Settings {
             threshold: 0.6,
             patience: Duration::from_millis(300),
             hint: "1-9 teach u undo q end".to_string(),
+            first: "1".to_string(),
         }
     }
 }
@@ -99,15 +106,11 @@ enum Mode {
     Lesson(usize),
     /// The message in `Session::text`.
     Message,
-}
-
-/// Where the time of a frame went.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    camera: Duration,
-    eyes: Duration,
-    head: Duration,
-    screen: Duration,
+    /// What held-out samples say, with the advice in `Session::text`.
+    Report {
+        right: u32,
+        asked: u32,
+    },
 }
 
 /// A device that is taught: see the [crate](crate).
@@ -117,13 +120,21 @@ pub struct Session {
     head: Head,
     memory: Option<Memory>,
     settings: Settings,
+    /// Classes that somebody named, or taught.
+    named: usize,
+    /// The class of the last lesson, unless it was taken back.
+    newest: Option<usize>,
     shot: Shot,
     smooth: Smooth,
+    /// Of each class the share of its samples that the last report found right.
+    shares: [f32; MOST_CLASSES],
     mode: Mode,
     /// Frames that the mode lasts.
     left: u32,
     text: String,
     hint: String,
+    /// The class that a button without a class of its own teaches; none before one was chosen so.
+    chosen: Option<usize>,
     /// The source is to be opened again.
     is_gone: bool,
     shows_times: bool,
@@ -145,11 +156,12 @@ impl Session {
             Some(head) => head,
             None => Head::new(HeadKind::Auto, &eyes, limits())?,
         };
-        head.set_when_full(WhenFull::Reservoir);
+        head.set_when_full(WhenFull::Herding);
         // What was taught keeps its names and its places.
         let taught: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
         settings.names.retain(|name| !taught.contains(name));
         settings.names.splice(0..0, taught);
+        let named = settings.names.len().min(MOST_CLASSES);
         for number in settings.names.len()..MOST_CLASSES {
             settings.names.push(format!("thing {}", number + 1));
         }
@@ -159,12 +171,16 @@ impl Session {
             head,
             memory,
             settings,
+            named,
+            newest: None,
             shot: Shot::default(),
             smooth: Smooth::default(),
+            shares: [0.0; MOST_CLASSES],
             mode: Mode::Live,
             left: 0,
             text: String::with_capacity(256),
             hint: String::with_capacity(128),
+            chosen: None,
             is_gone: false,
             shows_times: false,
             times: Times::default(),
@@ -174,6 +190,11 @@ impl Session {
     /// The head as it was taught.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The head as it was taught, at the end.
+    pub fn into_head(self) -> Head {
+        self.head
     }
 
     /// Does everything for one frame.
@@ -192,7 +213,14 @@ impl Session {
                     lesson = Some(class).filter(|class| *class < MOST_CLASSES);
                     break;
                 }
-                Action::Undo => self.undo(),
+                Action::TeachChosen => {
+                    lesson = Some(*self.chosen.get_or_insert(0));
+                    break;
+                }
+                Action::Choose => self.choose(),
+                Action::Undo => self.undo(None),
+                Action::Forget(class) => self.undo(Some(class)),
+                Action::Rename(class, name) => self.rename(class, name),
                 Action::Show(name) => {
                     ports.source.show(name);
                     // What is seen now has nothing to do with what was.
@@ -276,11 +304,32 @@ impl Session {
             return self.say(format_args!("not kept: {error}"));
         }
         self.smooth.reset();
+        (self.newest, self.named) = (Some(class), self.named.max(class + 1));
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
-    fn undo(&mut self) {
-        let Some(class) = self.head.undo() else { return self.say(format_args!("Nothing to undo")) };
+    /// Chooses the next class: one that is taught, named, or the first new one.
+    fn choose(&mut self) {
+        let classes = (self.head.class_count() + 1).max(self.named).min(MOST_CLASSES);
+        let class = (self.chosen.unwrap_or(0) + 1) % classes;
+        self.chosen = Some(class);
+        (self.mode, self.left) = (Mode::Lesson(class), LINGER);
+    }
+
+    /// Takes the last lesson back, or the last one of a class.
+    fn undo(&mut self, of: Option<usize>) {
+        let undone = match of {
+            Some(class) if self.newest != of => {
+                let of_class = |(_, (id, _)): &(usize, (ClassId, _))| id.index() == class;
+                let last = self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
+                last.and_then(|sample| self.head.remove_sample(sample).ok())
+            }
+            _ => self.head.undo(),
+        };
+        let Some(class) = undone else { return self.say(format_args!("Nothing to undo")) };
+        if of.is_none() || self.newest == of {
+            self.newest = None;
+        }
         self.smooth.reset();
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
             return self.say(format_args!("undone, but not kept: {error}"));
@@ -290,20 +339,48 @@ impl Session {
         (self.mode, self.left) = (Mode::Message, LINGER);
     }
 
-    fn report(&mut self) {
-        self.text.clear();
-        let written = match self.head.report() {
-            Ok(report) => {
-                let told = write!(self.text, "{} of {} right.", report.right(), report.asked());
-                match report.advice().next() {
-                    Some(advice) => write!(self.text, " {advice}"),
-                    None => told,
-                }
+    fn rename(&mut self, class: usize, name: &str) {
+        let Some(old) = self.settings.names.get(class) else { return };
+        if let Err(error) = check_name(name) {
+            return self.say(format_args!("{error}"));
+        }
+        if let Some(other) = self.settings.names.iter().position(|n| n == name).filter(|at| *at != class) {
+            return self.say(format_args!("{name} is class {} already", other + 1));
+        }
+        if let Some(id) = self.head.class_at(class) {
+            let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
+            let kept = renamed.and_then(|()| match &mut self.memory {
+                Some(memory) => memory.save(&self.head).map_err(|error| error.to_string()),
+                None => Ok(()),
+            });
+            if let Err(error) = kept {
+                // The old name was good before.
+                let _ = self.head.rename_class(id, old);
+                return self.say(format_args!("not renamed: {error}"));
             }
-            Err(error) => write!(self.text, "{error}"),
+        }
+        self.settings.names[class] = name.to_string();
+        self.named = self.named.max(class + 1);
+    }
+
+    fn report(&mut self) {
+        let mut classes = [None; MOST_CLASSES];
+        self.head.classes().zip(&mut classes).for_each(|((id, _), place)| *place = Some(id));
+        let report = match self.head.report() {
+            Ok(report) if report.asked() > 0 => report,
+            Ok(_) => return self.say(format_args!("Nothing to ask yet: teach two of a class")),
+            Err(error) => return self.say(format_args!("{error}")),
         };
+        for (share, own) in self.shares.iter_mut().zip(classes) {
+            let taken = |said: Option<_>| own.zip(said).map_or(0, |(own, said)| report.confusion(own, said));
+            let all: usize = classes.into_iter().map(taken).sum();
+            *share = taken(own) as f32 / all.max(1) as f32;
+        }
+        self.text.clear();
+        let written = report.advice().next().map_or(Ok(()), |advice| write!(self.text, "{advice}"));
         debug_assert!(written.is_ok(), "strings take everything");
-        (self.mode, self.left) = (Mode::Message, 2 * LINGER);
+        let (right, asked) = (report.right() as u32, report.asked() as u32);
+        (self.mode, self.left) = (Mode::Report { right, asked }, 2 * LINGER);
     }
 
     fn say(&mut self, what: std::fmt::Arguments<'_>) {
@@ -319,6 +396,7 @@ impl Session {
 
     fn draw(&mut self, screen: &mut dyn Screen) -> Result<(), SessionError> {
         self.write_hint();
+        let mode = if self.left == 0 && !self.is_gone { Mode::Live } else { self.mode };
         let names = &self.settings.names;
         let count = |class: usize| {
             let id = self.head.class_at(class);
@@ -327,18 +405,19 @@ impl Session {
         let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; MOST_CLASSES];
         let classes = self.head.class_count().min(MOST_CLASSES);
         for (class, line) in lines[..classes].iter_mut().enumerate() {
-            let probability = self.smooth.values()[class];
+            let shown = if let Mode::Report { .. } = mode { &self.shares } else { self.smooth.values() };
+            let probability = shown[class];
             *line = ClassLine { name: &names[class], samples: count(class), probability };
         }
-        let mode = if self.left == 0 && !self.is_gone { Mode::Live } else { self.mode };
         let state = match (mode, self.recognized()) {
+            (Mode::Message, _) if self.is_gone => State::Error(&self.text),
             (Mode::Message, _) => State::Message(&self.text),
+            (Mode::Report { right, asked }, _) => State::Report { right, asked, advice: &self.text },
             (Mode::Lesson(class), _) => {
                 State::Teaching { class: &names[class], count: count(class), goal: GOAL }
             }
             (Mode::Live, _) if self.head.sample_count() == 0 => {
-                say(&mut self.text, format_args!("Show a {}, hold 1", names[0]));
-                State::Message(&self.text)
+                State::Welcome { class: &names[self.chosen.unwrap_or(0)], button: &self.settings.first }
             }
             (Mode::Live, Some((class, confidence))) => State::Answer { class: &names[class], confidence },
             (Mode::Live, None) => State::Unknown,
@@ -352,7 +431,19 @@ impl Session {
             threshold: Some(self.settings.threshold),
             hint: &self.hint,
         };
-        Ok(screen.show(&moment)?)
+        screen.show(&moment)?;
+        let (likeliest, mean) = self.smooth.best();
+        screen.explain(
+            &moment,
+            &mut Inside {
+                eyes: &self.eyes,
+                head: &mut self.head,
+                names: &names[..self.named.max(FEWEST)],
+                likeliest: (mean > 0.0).then_some(likeliest),
+                times: self.times,
+            },
+        );
+        Ok(())
     }
 
     /// The next thing to do: what a class still wants, or what the keys do.
@@ -361,16 +452,25 @@ impl Session {
             let shown = self.head.shown_of(id);
             (shown < GOAL).then(|| (GOAL - shown, name))
         });
+        let chosen = self.chosen.map(|class| {
+            let shown = self.head.class_at(class).map_or(0, |id| self.head.shown_of(id));
+            (GOAL.saturating_sub(shown), self.settings.names[class].as_str())
+        });
         self.hint.clear();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let written = match few {
+        let written = match (chosen, few) {
             _ if self.shows_times => {
                 let Times { camera, eyes, head, screen } = self.times;
                 let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
                 write!(self.hint, "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms")
             }
-            Some((more, name)) => write!(self.hint, "{more} more for {name}"),
-            None => self.hint.write_str(&self.settings.hint),
+            (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),
+            (Some((0, name)), _) => write!(self.hint, "{} teaches {name}", self.settings.first),
+            (Some((more, name)), _) => {
+                write!(self.hint, "{}: {more} more for {name}", self.settings.first)
+            }
+            (None, Some((more, name))) => write!(self.hint, "{more} more for {name}"),
+            (None, None) => self.hint.write_str(&self.settings.hint),
         };
         debug_assert!(written.is_ok(), "strings take everything");
     }

@@ -17,7 +17,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use offshoot_view::{Picture, State};
 
-use crate::ports::{Action, Buttons, Screen, ScreenError};
+use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
 use crate::session::MOST_CLASSES;
 
 /// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
@@ -85,6 +85,14 @@ impl Buttons for Keyboard {
             }
         }
     }
+
+    fn keys(&self) -> Vec<Key> {
+        Key::typed()
+    }
+
+    fn hint(&self) -> String {
+        "1-9 teach u undo q end".to_string()
+    }
 }
 
 fn action(key: KeyEvent) -> Option<Action<'static>> {
@@ -127,6 +135,7 @@ const TRACK: Color = Color::Rgb { r: 0x2c, g: 0x36, b: 0x45 };
 const ANSWER: Color = Color::Rgb { r: 0x4c, g: 0xcf, b: 0xa8 };
 const LESSON: Color = Color::Rgb { r: 0x6c, g: 0xac, b: 0xff };
 const DOUBT: Color = Color::Rgb { r: 0xf2, g: 0xb5, b: 0x5e };
+const FAULT: Color = Color::Rgb { r: 0xff, g: 0x7a, b: 0x6b };
 
 /// Upper half of a character cell, so that one cell shows two pixels.
 const HALF: char = '\u{2580}';
@@ -145,6 +154,7 @@ pub struct Terminal<W: Write = Stdout> {
     buffer: Vec<u8>,
     /// Columns and rows; asked for anew each time if it is the real terminal.
     size: (u16, u16),
+    note: String,
     real: bool,
 }
 
@@ -160,14 +170,21 @@ impl Terminal<Stdout> {
         }
         restore_on_panic();
         execute!(out, EnterAlternateScreen, Hide, Clear(ClearType::All))?;
-        Ok(Self { out, buffer: Vec::new(), size: size()?, real: true })
+        Ok(Self { out, buffer: Vec::new(), size: size()?, note: String::new(), real: true })
     }
 }
 
 impl<W: Write> Terminal<W> {
     /// A screen of this many columns and rows that is written anywhere, such as to a file.
     pub fn to(out: W, size: (u16, u16)) -> Self {
-        Self { out, buffer: Vec::new(), size, real: false }
+        Self { out, buffer: Vec::new(), size, note: String::new(), real: false }
+    }
+
+    /// Shows this above its last row as well.
+    #[must_use]
+    pub fn with_note(mut self, note: &str) -> Self {
+        self.note = note.to_string();
+        self
     }
 
     fn paint(&mut self, moment: &offshoot_view::Screen<'_>) -> io::Result<()> {
@@ -206,6 +223,9 @@ impl<W: Write> Terminal<W> {
         queue!(out, SetForegroundColor(DIM))?;
         let fits = usize::from(columns.saturating_sub(2));
         write!(out, "{:.fits$}", moment.hint)?;
+        // The row above is free even where the picture is as high as it can be.
+        queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
+        write!(out, "{:.fits$}", self.note)?;
         queue!(out, ResetColor, EndSynchronizedUpdate)?;
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -221,7 +241,12 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
             (format!("{class}  {:.0} %", 100.0 * confidence).into(), ANSWER)
         }
         State::Unknown => ("?".into(), DOUBT),
+        State::Welcome { class, button } => (format!("show a {class}, hold {button}").into(), LESSON),
+        State::Report { right, asked, advice } => {
+            (format!("{right} of {asked} right when held out. {advice}").into(), ANSWER)
+        }
         State::Message(text) => (text.into(), TEXT),
+        State::Error(text) => (text.into(), FAULT),
     }
 }
 
@@ -275,6 +300,11 @@ fn half_blocks(out: &mut Vec<u8>, picture: &Picture<'_>, (columns, rows): (u16, 
 impl<W: Write> Screen for Terminal<W> {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
         self.paint(moment).map_err(|source| ScreenError { what: "terminal".to_string(), source })
+    }
+
+    /// It is given back to the shell, which shows what a program writes at its end.
+    fn stays(&self) -> bool {
+        !self.real
     }
 }
 

@@ -116,11 +116,14 @@ fn ask(
     Ok(())
 }
 
+/// What tells the known from the unknown: ours, and what else could.
+pub const SCORES: [&str; 5] = ["similarity", "softmax", "neighbour 1", "neighbour 5", "neighbour 10"];
+
 /// What half of the classes, taught from 20 samples each, make of all of them.
 #[derive(Default)]
 pub struct Strangers {
-    /// Areas under the curve: by similarity, by the greatest softmax, by the fifth neighbour.
-    pub areas: [f64; 3],
+    /// Areas under the curve, by [`SCORES`].
+    pub areas: [f64; SCORES.len()],
     /// Share of the known that was called unknown.
     pub rejected: f64,
     /// Share of the others that was.
@@ -136,7 +139,7 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
         let learn: Vec<usize> = learn.into_iter().filter(|&i| known(data.labels[i])).collect();
         let mut head = teach(HeadKind::Auto, data, &learn)?;
         let mut plain = teach(HeadKind::Softmax, data, &learn)?;
-        let mut scores: [Vec<(f64, bool)>; 3] = Default::default();
+        let mut scores: [Vec<(f64, bool)>; SCORES.len()] = Default::default();
         let (mut unknown, mut count) = ([0.0; 2], [0.0; 2]);
         let mut p = vec![0.0; data.classes];
         for &i in &test {
@@ -144,14 +147,16 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
             let answer = head.classify(data.get(i))?;
             unknown[usize::from(is_known)] += f64::from(u8::from(answer.known().is_none()));
             count[usize::from(is_known)] += 1.0;
-            scores[0].push((f64::from(head.similarity(data.get(i))?.0.get()), is_known));
             plain.probabilities(data.get(i), &mut p)?;
-            scores[1].push((f64::from(p.iter().copied().fold(0.0, f32::max)), is_known));
-            // The fifth neighbour's distance, by angle.
+            // Distances of neighbours by angle.
             let near = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i)));
             let mut near: Vec<f32> = near.map(Similarity::get).collect();
             near.sort_by(|a, b| b.total_cmp(a));
-            scores[2].push((f64::from(near[4.min(near.len() - 1)]), is_known));
+            let neighbour = |k: usize| near[(k - 1).min(near.len() - 1)];
+            let similarity = head.similarity(data.get(i))?.0.get();
+            let softmax = p.iter().copied().fold(0.0, f32::max);
+            let row = [similarity, softmax, neighbour(1), neighbour(5), neighbour(10)];
+            scores.iter_mut().zip(row).for_each(|(scores, score)| scores.push((score.into(), is_known)));
         }
         for (sum, scores) in all.areas.iter_mut().zip(&mut scores) {
             *sum += area(scores) / draws as f64;

@@ -190,8 +190,9 @@ impl<'a> Record<'a> {
 impl Limits {
     /// Most bytes that [`Head::encode`] writes for a head of these limits and `dim` dimensions.
     pub const fn most_encoded(self, dim: usize) -> usize {
-        let names = self.classes as usize * (5 + MAX_NAME_BYTES);
-        FIXED_BYTES + names + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
+        // A name, and the sum of what was left out.
+        let classes = self.classes as usize * (5 + MAX_NAME_BYTES + 4 * dim);
+        FIXED_BYTES + classes + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
     }
 }
 
@@ -418,6 +419,22 @@ mod tests {
         let crc = crc32fast::hash(&bytes);
         bytes.extend(crc.to_le_bytes());
         bytes
+    }
+
+    #[test]
+    fn no_head_is_longer_than_the_most_that_is_stated() {
+        let limits = Limits { classes: 3, samples: 6 };
+        let mut head = empty(HeadKind::Auto, 21, limits);
+        let mut noise = Noise(3);
+        for class in 0..3 {
+            let name = ["a", "b", "c"][class].repeat(MAX_NAME_BYTES);
+            let class = head.add_class(&name).unwrap();
+            for _ in 0..5 {
+                head.add_sample(class, Embedding::Float(&cluster(&mut noise, 0, 21, 1.0))).unwrap();
+                assert!(head.encoded_len() <= limits.most_encoded(21));
+            }
+        }
+        assert_eq!(head.encoded_len(), limits.most_encoded(21), "full, and all left something out");
     }
 
     #[test]

@@ -139,8 +139,12 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// Whether a class may have that name.
-pub(super) fn check_name(name: &str) -> Result<(), ClassError> {
+/// Checks a name as [`Head::add_class`] does, but for others of the same name.
+///
+/// # Errors
+///
+/// A name that is empty, too long or not printable.
+pub fn check_name(name: &str) -> Result<(), ClassError> {
     match name.len() {
         0 => Err(ClassError::Empty),
         found if found > MAX_NAME_BYTES => Err(ClassError::TooLong { found }),

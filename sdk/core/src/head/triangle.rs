@@ -3,7 +3,7 @@
 //! Only what the closed forms need: the Cholesky factor, its inverse in place, and with that
 //! solutions and the diagonal of the inverse. Every sum has a fixed order.
 
-use super::vector::{add_scaled, dot};
+use super::vector::{add_four, add_scaled, dot, dot_pair};
 
 /// Where a row of the lower triangle begins.
 pub(super) fn start(row: usize) -> usize {
@@ -26,8 +26,15 @@ pub(super) fn invert_factor(matrix: &mut [f32], floor: f32, scratch: &mut [f32])
         let (this, scratch) = (&mut rest[..=row], &mut scratch[..=row]);
         scratch.copy_from_slice(this);
         this.fill(0.0);
-        for (k, &l) in scratch[..row].iter().enumerate() {
-            add_scaled(&mut this[..=k], -l, &above[start(k)..][..=k]);
+        let row_of = |k: usize| &above[start(k)..][..=k];
+        let fours = scratch[..row].chunks_exact(4);
+        let rest = row - fours.remainder().len();
+        for (four, factors) in fours.enumerate() {
+            let factors = [-factors[0], -factors[1], -factors[2], -factors[3]];
+            add_four(this, factors, core::array::from_fn(|i| row_of(4 * four + i)));
+        }
+        for (k, &factor) in (rest..).zip(&scratch[rest..row]) {
+            add_scaled(this, -factor, row_of(k));
         }
         let pivot = scratch[row];
         for x in &mut this[..row] {
@@ -42,8 +49,18 @@ fn factor(matrix: &mut [f32], floor: f32, n: usize) {
     for row in 0..n {
         let (above, rest) = matrix.split_at_mut(start(row));
         let this = &mut rest[..=row];
-        for column in 0..row {
+        // Two columns at a time: the second needs the first only for its last product.
+        for column in (0..row.saturating_sub(1)).step_by(2) {
+            let (before, after) = this.split_at_mut(column);
             let (other, pivot) = above[start(column)..][..=column].split_at(column);
+            let (next, next_pivot) = above[start(column + 1)..][..column + 2].split_at(column + 1);
+            let first = |product: f32| (after[0] - product) / pivot[0];
+            let (one, two) = dot_pair(before, other, next, first);
+            (after[0], after[1]) = (first(one), (after[1] - two) / next_pivot[0]);
+        }
+        if row % 2 == 1 {
+            let column = row - 1;
+            let (other, pivot) = above[start(column)..][..row].split_at(column);
             this[column] = (this[column] - dot(&this[..column], other)) / pivot[0];
         }
         let pivot = this[row] - dot(&this[..row], &this[..row]);

@@ -7,8 +7,7 @@
 //! `n + 1` where that is more, are unknown as long as they are like the `n` samples.
 //!
 //! The cosine with the nearest class mean tells unknown from known better than the greatest
-//! probability, the distance of the k-th neighbour and the Mahalanobis distance do: see the table
-//! `sdk/core/examples/few_shot.csv`.
+//! probability and the distance of the k-th neighbour do: `sdk/core/examples/unknown.csv`.
 
 use super::fitting::{has_others, top};
 use super::nearest_mean::SCORE_SCALE;

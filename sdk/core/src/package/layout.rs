@@ -16,7 +16,7 @@ pub(super) const HEADER: usize = 32;
 pub(super) const ENTRY: usize = 32;
 
 /// The parts of a package, in file order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Section {
     /// Names, digests, preprocessing.
@@ -29,11 +29,14 @@ pub enum Section {
     Golden = 4,
     /// The weights once more, in the order of one processor's kernels; may be missing.
     Packed = 5,
+    /// How text becomes the input, in place of a picture; may be missing.
+    Text = 6,
 }
 
 impl Section {
     /// All of them, in file order.
-    pub const ALL: [Self; 5] = [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed];
+    pub const ALL: [Self; 6] =
+        [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed, Self::Text];
 
     /// The word for tables and messages.
     pub fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Section {
             Self::Weights => "weights",
             Self::Golden => "golden",
             Self::Packed => "packed",
+            Self::Text => "text",
         }
     }
 
@@ -53,6 +57,7 @@ impl Section {
             Self::Weights => limits::WEIGHT_BYTES,
             Self::Golden => limits::GOLDEN_BYTES,
             Self::Packed => limits::PACKED_BYTES,
+            Self::Text => limits::TEXT_BYTES,
         }
     }
 }
@@ -101,13 +106,16 @@ pub enum LayoutError {
 }
 
 /// Sections that every package has: the first ones.
-const REQUIRED: usize = 4;
+pub(super) const REQUIRED: usize = 4;
+
+/// Most sections of a package: none has both of the others, since what is packed is int8 and what
+/// takes text is not.
+const MOST: usize = REQUIRED + 1;
 
 /// The checked table.
 #[derive(Debug, Clone)]
 pub(super) struct Sections<'a> {
     parts: [&'a [u8]; Section::ALL.len()],
-    count: usize,
 }
 
 impl<'a> Sections<'a> {
@@ -118,7 +126,7 @@ impl<'a> Sections<'a> {
         let short = |need: usize| LayoutError::Length { stated: need as u64, found: bytes.len() as u64 };
         let least = HEADER + ENTRY * REQUIRED;
         let sections = u32_at(bytes.get(..least).ok_or(short(least))?, 12) as usize;
-        let count = sections.clamp(REQUIRED, Section::ALL.len());
+        let count = sections.clamp(REQUIRED, MOST);
         let table_end = HEADER + ENTRY * count;
         let (header, table) = bytes.get(..table_end).ok_or(short(table_end))?.split_at(HEADER);
         match u32_at(header, 8) {
@@ -139,16 +147,15 @@ impl<'a> Sections<'a> {
     }
 
     fn read_table(bytes: &'a [u8], table: &[u8], table_end: usize) -> Result<Self, LayoutError> {
-        let count = table.len() / ENTRY;
         let mut parts = [&[] as &[u8]; Section::ALL.len()];
         let mut end = table_end;
-        for ((section, entry), part) in Section::ALL.iter().zip(table.chunks_exact(ENTRY)).zip(&mut parts) {
-            let (offset, len) = (u64_at(entry, 8), u64_at(entry, 16));
+        for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
+            let (number, offset, len) = (u32_at(entry, 0), u64_at(entry, 8), u64_at(entry, 16));
+            // What every package has comes in order; behind it one of those that may be missing.
+            let may = if index < REQUIRED { &Section::ALL[index..=index] } else { &Section::ALL[REQUIRED..] };
+            let section = may.iter().find(|s| **s as u32 == number).ok_or(LayoutError::Table)?;
             let start = end.next_multiple_of(ALIGN);
-            let as_written = u32_at(entry, 0) == *section as u32
-                && u32_at(entry, 4) == 0
-                && u32_at(entry, 28) == 0
-                && offset == start as u64;
+            let as_written = u32_at(entry, 4) == 0 && u32_at(entry, 28) == 0 && offset == start as u64;
             if !as_written {
                 return Err(LayoutError::Table);
             }
@@ -160,13 +167,18 @@ impl<'a> Sections<'a> {
                 return Err(LayoutError::Padding);
             }
             end = start + len as usize;
-            *part = bytes.get(start..end).ok_or(LayoutError::Table)?;
+            let part = bytes.get(start..end).ok_or(LayoutError::Table)?;
+            parts[*section as usize - 1] = part;
             if crc32fast::hash(part) != u32_at(entry, 24) {
                 return Err(LayoutError::Checksum(*section));
             }
         }
-        let superfluous = parts[REQUIRED..count].iter().any(|part| part.is_empty());
-        if end == bytes.len() && !superfluous { Ok(Self { parts, count }) } else { Err(LayoutError::Table) }
+        let additions = parts[REQUIRED..].iter().filter(|part| !part.is_empty()).count();
+        if end == bytes.len() && table.len() == ENTRY * (REQUIRED + additions) {
+            Ok(Self { parts })
+        } else {
+            Err(LayoutError::Table)
+        }
     }
 
     pub(super) fn get(&self, section: Section) -> &'a [u8] {
@@ -174,7 +186,8 @@ impl<'a> Sections<'a> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
-        Section::ALL.into_iter().take(self.count).map(|s| (s, self.get(s).len()))
+        let here = |s: &Section| *s <= Section::Golden || !self.get(*s).is_empty();
+        Section::ALL.into_iter().filter(here).map(|s| (s, self.get(s).len()))
     }
 }
 

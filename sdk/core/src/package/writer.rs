@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, Section, Sections, VERSION, table_checksum};
-use super::{Golden, Manifest, Package, PackageError, Packed};
+use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum};
+use super::{Golden, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 
@@ -136,14 +136,26 @@ impl GraphWriter {
 
     /// The digest that binds heads to this network.
     pub fn id(&self, preprocess: &Preprocess, output: TensorId) -> super::PackageId {
-        let mut hash = Sha256::new();
         let settings = postcard::to_allocvec(&(preprocess, output)).unwrap_or_default();
-        for part in [&self.records, &self.nodes, &self.weights, &settings] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into()
+        digest(&[&self.records, &self.nodes, &self.weights, &settings])
     }
+
+    /// [`Self::id`] of a network that takes text.
+    pub fn text_id(&self, text: &Text<'_>, output: TensorId) -> super::PackageId {
+        let settings = postcard::to_allocvec(&(Preprocess::NONE, output)).unwrap_or_default();
+        let text = postcard::to_allocvec(text).unwrap_or_default();
+        digest(&[&self.records, &self.nodes, &self.weights, &settings, &text])
+    }
+}
+
+/// SHA-256 of parts, each preceded by its length.
+fn digest(parts: &[&[u8]]) -> super::PackageId {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 /// The bytes of a package file; what is returned has been opened and checked.
@@ -155,6 +167,29 @@ pub fn write_package(
     graph: &GraphWriter,
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
+    write(manifest, graph, goldens, &[])
+}
+
+/// [`write_package`] of a network that takes text.
+///
+/// # Errors
+/// What would not be read back.
+pub fn write_text_package(
+    manifest: &Manifest<'_>,
+    text: &Text<'_>,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+) -> Result<Vec<u8>, WriteError> {
+    let text = postcard::to_allocvec(text).map_err(|_| WriteError::TooLarge("text section"))?;
+    write(manifest, graph, goldens, &[(Section::Text, &text)])
+}
+
+fn write(
+    manifest: &Manifest<'_>,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+    additions: &[(Section, &[u8])],
+) -> Result<Vec<u8>, WriteError> {
     graph.graph(manifest.output)?;
     let encode = |_| WriteError::TooLarge("manifest");
     let manifest = postcard::to_allocvec(manifest).map_err(encode)?;
@@ -163,7 +198,7 @@ pub fn write_package(
         golden.extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
     }
     let graph_bytes = [graph.records.as_slice(), graph.nodes.as_slice()].concat();
-    let file = assemble(&[&manifest, &graph_bytes, &graph.weights, &golden]);
+    let file = assemble([&manifest, &graph_bytes, &graph.weights, &golden], additions);
     Package::open(&file)?;
     Ok(file)
 }
@@ -175,19 +210,20 @@ pub fn write_package(
 pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteError> {
     let sections = Sections::open(file).map_err(PackageError::from)?;
     let section = packed.to_section().ok_or(PackageError::Packed)?;
-    let parts = Section::ALL.map(|part| if part == Section::Packed { &section } else { sections.get(part) });
-    let file = assemble(&parts);
+    let required = [Section::Manifest, Section::Graph, Section::Weights, Section::Golden];
+    let file = assemble(required.map(|part| sections.get(part)), &[(Section::Packed, &section)]);
     Package::open(&file)?;
     Ok(file)
 }
 
-/// Lays the sections out behind their table.
-fn assemble(parts: &[&[u8]]) -> Vec<u8> {
-    let mut body = alloc::vec![0; HEADER + ENTRY * parts.len()];
-    let mut table = Vec::with_capacity(ENTRY * parts.len());
-    for (section, part) in Section::ALL.iter().zip(parts) {
+/// Lays the sections out behind their table: those that every package has, and others.
+fn assemble(required: [&[u8]; REQUIRED], additions: &[(Section, &[u8])]) -> Vec<u8> {
+    let count = REQUIRED + additions.len();
+    let mut body = alloc::vec![0; HEADER + ENTRY * count];
+    let mut table = Vec::with_capacity(ENTRY * count);
+    for (section, part) in Section::ALL.into_iter().zip(required).chain(additions.iter().copied()) {
         body.resize(body.len().next_multiple_of(ALIGN), 0);
-        table.extend((*section as u32).to_le_bytes());
+        table.extend((section as u32).to_le_bytes());
         table.extend(0u32.to_le_bytes());
         table.extend((body.len() as u64).to_le_bytes());
         table.extend((part.len() as u64).to_le_bytes());
@@ -198,7 +234,7 @@ fn assemble(parts: &[&[u8]]) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER);
     header.extend(MAGIC);
     header.extend(VERSION.to_le_bytes());
-    header.extend((parts.len() as u32).to_le_bytes());
+    header.extend((count as u32).to_le_bytes());
     header.extend((body.len() as u64).to_le_bytes());
     header.extend(0u32.to_le_bytes());
     let checksum = table_checksum(&header, &table);

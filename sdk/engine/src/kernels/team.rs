@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use std::vec::Vec;
 use std::{cell::UnsafeCell, format, hint, io};
 
@@ -16,8 +17,12 @@ use crate::step::{Step, together};
 /// Looks at a flag this often before a thread lets others run: some microseconds.
 const SPINS: u32 = 4000;
 
+/// A thread sleeps when nothing has come for this long: waking one takes the caller longer than a
+/// small network, and a camera's next frame may be preprocessed meanwhile.
+const AWAKE: Duration = Duration::from_millis(1);
+
 /// Threads that share the steps of a plan ([`Config::threads`](crate::Config)): the caller's and
-/// some of its own, which spin briefly between steps and sleep between runs.
+/// some of its own, which spin briefly between steps and sleep when no run follows within a millisecond.
 ///
 /// A run allocates nothing.
 #[derive(Debug)]
@@ -114,7 +119,20 @@ impl Team {
     /// # Panics
     /// With no thread at all.
     pub fn new(threads: u8) -> io::Result<Self> {
+        Self::with(threads, |_| {})
+    }
+
+    /// [`Team::new`], whose threads call `begin` with their numbers, from 1 on, before this returns: the
+    /// place to name the cores they may run on.
+    ///
+    /// # Errors
+    /// As [`Team::new`].
+    ///
+    /// # Panics
+    /// As [`Team::new`]. A `begin` that panics leaves a team that does not run.
+    pub fn with(threads: u8, begin: impl Fn(usize) + Send + Sync + 'static) -> io::Result<Self> {
         assert!(threads > 0, "a team has a thread");
+        let begin = Arc::new(begin);
         let shared = Arc::new(Shared {
             job: UnsafeCell::new(None),
             state: AtomicU64::new(State::OVER.word()),
@@ -126,10 +144,15 @@ impl Team {
         });
         let mut team = Self { shared, workers: Vec::new() };
         for index in 1..usize::from(threads) {
-            let shared = team.shared.clone();
+            let (shared, begin) = (team.shared.clone(), begin.clone());
             let name = format!("offshoot-{index}");
+            let work = move || {
+                let begun = catch_unwind(AssertUnwindSafe(|| begin(index)));
+                shared.broken.fetch_or(begun.is_err(), Ordering::Release);
+                shared.work(index);
+            };
             // Workers already there stop when `team` is dropped.
-            team.workers.push(thread::Builder::new().name(name).spawn(move || shared.work(index))?);
+            team.workers.push(thread::Builder::new().name(name).spawn(work)?);
         }
         // What a thread takes to begin, it takes now and not in the first run.
         while team.shared.begun.load(Ordering::Acquire) < team.workers.len() {
@@ -215,16 +238,17 @@ impl Shared {
     /// A worker's life.
     fn work(&self, index: usize) {
         self.begun.fetch_add(1, Ordering::Release);
-        let mut spins = 0;
+        let (mut spins, mut idle) = (0, None);
         while !self.stop.load(Ordering::Acquire) && !self.broken.load(Ordering::Acquire) {
             if catch_unwind(AssertUnwindSafe(|| self.part(index))).unwrap_or(false) {
-                spins = 0;
+                (spins, idle) = (0, None);
                 continue;
             }
             spins += 1;
+            let over = State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step;
             if spins < SPINS {
                 hint::spin_loop();
-            } else if State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step {
+            } else if over && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE {
                 thread::park();
             } else {
                 thread::yield_now();

@@ -86,27 +86,37 @@ struct Layer {
 impl Layer {
     /// `fan_in` weights for each channel; `places` puts them where the layout has them.
     fn random(random: &mut Random, layout: &Layout, channels: usize, fan_in: usize) -> Self {
-        let weights = random.codes(channels * fan_in);
+        // Kernels may sum more products in 16 bits where weights are small.
+        let small = random.below(3);
+        let weights: Vec<i8> = random.codes(channels * fan_in).into_iter().map(|w| w >> small).collect();
         let bias: Vec<i32> = (0..channels).map(|_| random.next() as i32 >> 18).collect();
         let way = [Way::Mantissas, Way::Lanes, Way::Any][random.below(3)];
         // Small ones suit every way.
         let mantissas: Vec<i32> = (0..channels).map(|_| random.next() as i32 & 0xff_ffff).collect();
         let shift = if way == Way::Any { random.below(3) as u8 } else { 0 };
         let tail = Tail { shift, way, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
+        let packed = Guarded::new(layout.bytes(channels, fan_in));
+        let mut layer = Self { weights, bias, mantissas, tail, packed };
+        layer.repack(layout);
+        layer
+    }
+
+    /// After the constants have changed.
+    fn repack(&mut self, layout: &Layout) {
+        let Self { weights, bias, mantissas, packed, .. } = self;
+        let (channels, fan_in) = (bias.len(), weights.len() / bias.len());
         let constants = Constants {
             weight: |channel: usize, place: usize, row: &mut [i8]| {
                 row.copy_from_slice(&weights[channel * fan_in + place..][..row.len()]);
             },
-            bias: bytemuck::cast_slice(&bias),
-            mantissas: bytemuck::cast_slice(&mantissas),
+            bias: bytemuck::cast_slice(bias),
+            mantissas: bytemuck::cast_slice(mantissas),
             first: 0,
             channels,
             fan_in,
             zero: 0,
         };
-        let mut packed = Guarded::new(layout.bytes(channels, fan_in));
-        layout.pack(&constants, &mut packed);
-        Self { weights, bias, mantissas, tail, packed }
+        layout.pack(&constants, packed);
     }
 
     /// Of codes whose zero point is 0.
@@ -123,10 +133,15 @@ impl Layer {
 
 fn rows<K: Kernel>(kernel: K, random: &mut Random, pixels: usize, channels: usize, fan_in: usize) {
     let layer = Layer::random(random, &K::ROWS, channels, fan_in);
-    let stride = K::ROWS.row_bytes(fan_in);
     let codes: Vec<Vec<i8>> = (0..pixels).map(|_| random.codes(fan_in)).collect();
+    check_rows(kernel, random, &layer, &codes);
+}
+
+fn check_rows<K: Kernel>(kernel: K, random: &mut Random, layer: &Layer, codes: &[Vec<i8>]) {
+    let (pixels, channels, fan_in) = (codes.len(), layer.bias.len(), codes[0].len());
+    let stride = K::ROWS.row_bytes(fan_in);
     let mut cells = Guarded::new(pixels * stride);
-    for (row, codes) in cells.chunks_exact_mut(stride).zip(&codes) {
+    for (row, codes) in cells.chunks_exact_mut(stride).zip(codes) {
         kernel.widen(codes, row);
     }
     let out_stride = channels + random.below(5);
@@ -155,6 +170,25 @@ fn rows<K: Kernel>(kernel: K, random: &mut Random, pixels: usize, channels: usiz
     }
 }
 
+/// Sums of products in 16 bits that just fit, or just do not, of codes at both ends.
+fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
+    let (pixels, channels) = (8, 12);
+    for largest in [31, 63, 64, 85, 127, -64, -127, -128] {
+        let mut layer = Layer::random(random, &K::ROWS, channels, fan_in);
+        layer.weights.fill(largest);
+        // One of them is larger by one or less, somewhere.
+        let odd = random.below(channels * fan_in);
+        layer.weights[odd] =
+            [largest.saturating_add(1), largest.saturating_sub(1), -largest.max(-127)][random.below(3)];
+        layer.tail = Tail { shift: 0, way: Way::Mantissas, ..layer.tail };
+        layer.mantissas.fill(1 << 14);
+        layer.repack(&K::ROWS);
+        let codes: Vec<Vec<i8>> =
+            [-128, 127, -127, 126, 0, -128, 127, 1].map(|code| vec![code; fan_in]).into();
+        check_rows(kernel, random, &layer, &codes[..pixels]);
+    }
+}
+
 fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize, stride: usize) {
     let (pixels, column) = (1 + random.below(8), K::TAPS.column(side));
     let filled = column > side;
@@ -165,19 +199,7 @@ fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize,
             *weight = 0;
         }
     }
-    let weights = layer.weights.clone();
-    let constants = Constants {
-        weight: |channel: usize, place: usize, row: &mut [i8]| {
-            row.copy_from_slice(&weights[channel * side * column + place..][..row.len()]);
-        },
-        bias: bytemuck::cast_slice(&layer.bias),
-        mantissas: bytemuck::cast_slice(&layer.mantissas),
-        first: 0,
-        channels,
-        fan_in: side * column,
-        zero: 0,
-    };
-    K::TAPS.pack(&constants, &mut layer.packed);
+    layer.repack(&K::TAPS);
     // Columns that neighbours share, each tap in memory of its own.
     let step = stride.min(side) * side;
     let count = (pixels - 1) * step + side * side;
@@ -255,6 +277,7 @@ fn all<K: Kernel>(kernel: K) {
         let [pixels, fan_in, channels] = [26, 40, 70].map(|n| 1 + random.below(n));
         rows(kernel, &mut random, pixels, size, fan_in);
         rows(kernel, &mut random, 1 + size % 27, channels, size);
+        brinks(kernel, &mut random, size);
         for (side, stride) in [(1, 1), (2, 1), (3, 1), (3, 2), (3, 3), (5, 1), (5, 2), (7, 1)] {
             taps(kernel, &mut random, size, side, stride);
         }

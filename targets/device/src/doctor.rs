@@ -1,14 +1,13 @@
 //! What a device needs, checked one by one, with the command that mends what is missing.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
 use offshoot::{Extractor, Isa};
-use serde_json::{Value, json};
 
 use crate::machine::Machine;
-use crate::report::bytes;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,30 +53,84 @@ impl Check {
         self.mend = Some(how.into());
         self
     }
+}
 
-    /// The check for other programs.
-    pub fn json(&self) -> Value {
-        json!({
-            "about": self.about,
-            "outcome": self.outcome.name(),
-            "found": self.found,
-            "mend": self.mend,
-        })
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<8} {}: {}", self.outcome.name(), self.about, self.found)?;
+        self.mend.as_ref().map_or(Ok(()), |how| write!(f, "\n         -> {how}"))
     }
 }
 
 /// Degrees from which boards slow down.
 const HOT: f64 = 80.0;
 
+/// Devices of one kind that buttons or screens are on.
+struct Bus {
+    /// How their files in `/dev` begin.
+    prefix: &'static str,
+    /// The kernel's name of the kind.
+    subsystem: &'static str,
+    /// The group that owns them where there is one.
+    group: &'static str,
+    /// What they are for.
+    what: &'static str,
+    /// What switches them on, on a Raspberry Pi and on a Jetson.
+    enable: [&'static str; 2],
+}
+
+const BUSES: [Bus; 3] = [
+    Bus {
+        prefix: "gpiochip",
+        subsystem: "gpio",
+        group: "gpio",
+        what: "buttons and a light",
+        enable: ["a newer kernel: GPIO has been there since 4.8"; 2],
+    },
+    Bus {
+        prefix: "i2c-",
+        subsystem: "i2c-dev",
+        group: "i2c",
+        what: "an SSD1306",
+        enable: ["sudo raspi-config nonint do_i2c 0 && sudo reboot", "sudo modprobe i2c-dev"],
+    },
+    Bus {
+        prefix: "spidev",
+        subsystem: "spidev",
+        group: "spi",
+        what: "an ST7789",
+        enable: [
+            "sudo raspi-config nonint do_spi 0 && sudo reboot",
+            "sudo /opt/nvidia/jetson-io/jetson-io.py, then sudo modprobe spidev",
+        ],
+    },
+];
+
+impl Bus {
+    /// The first device that cannot be opened, else the first. Nothing is said where a laptop has no
+    /// such bus: buttons and screens are optional.
+    fn check(&self, machine: &Machine) -> Option<Check> {
+        let devices = machine.devices(self.prefix);
+        if devices.is_empty() {
+            let board = machine.board()?;
+            let found = format!("none; {} would be there", self.what);
+            let how = self.enable[usize::from(!board.starts_with("Raspberry Pi"))];
+            return Some(Check::new(format!("/dev/{}*", self.prefix), Outcome::Warning, found).mend(how));
+        }
+        let checks = devices.iter().map(|device| {
+            access(machine, device, (self.group, self.subsystem, self.prefix), Outcome::Warning)
+        });
+        let mut checks: Vec<Check> = checks.collect();
+        let at = checks.iter().position(|check| check.outcome != Outcome::Good).unwrap_or(0);
+        Some(checks.swap_remove(at))
+    }
+}
+
 /// Looks at everything.
 pub fn checks(machine: &Machine, extractor: &Extractor) -> Vec<Check> {
     let mut checks = cameras(machine);
-    // Buttons and screens are optional: nothing is said where a board has no such bus.
-    for (prefix, group) in [("gpiochip", "gpio"), ("i2c-", "i2c"), ("spidev", "spi")] {
-        let devices = machine.devices(prefix);
-        checks.extend(devices.first().map(|device| access(machine, device, group, Outcome::Warning)));
-    }
-    checks.push(kernels());
+    checks.extend(BUSES.iter().filter_map(|bus| bus.check(machine)));
+    checks.push(kernels(machine));
     checks.extend(memory(machine, extractor));
     checks.extend(heat(machine));
     checks.extend(governor(machine));
@@ -92,7 +145,7 @@ fn cameras(machine: &Machine) -> Vec<Check> {
     }
     let mut checks = Vec::new();
     for (device, name) in found {
-        let check = access(machine, &device, "video", Outcome::Bad);
+        let check = access(machine, &device, ("video", "video4linux", "video"), Outcome::Bad);
         let is_open = check.outcome == Outcome::Good;
         checks.push(check);
         if is_open {
@@ -108,10 +161,10 @@ fn cameras(machine: &Machine) -> Vec<Check> {
     checks
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "v4l", target_os = "linux"))]
 fn formats(device: &Path, name: &str) -> Check {
     let about = format!("formats of {} ({name})", device.display());
-    match offshoot_device::modes(device) {
+    match crate::modes(device) {
         Ok(modes) if modes.iter().any(|mode| mode.readable) => {
             let names: Vec<String> = modes.iter().map(ToString::to_string).collect();
             Check::new(about, Outcome::Good, names.join(", "))
@@ -124,20 +177,22 @@ fn formats(device: &Path, name: &str) -> Check {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(feature = "v4l", target_os = "linux")))]
 fn formats(device: &Path, name: &str) -> Check {
     Check::new(format!("formats of {} ({name})", device.display()), Outcome::Warning, "not on this system")
 }
 
-/// Whether a device can be opened; `usual` is the group that owns such devices.
-fn access(machine: &Machine, device: &Path, usual: &str, otherwise: Outcome) -> Check {
+/// Whether a device can be opened; of such devices: the group that usually owns them, their kind in
+/// the kernel's words, how their names begin.
+fn access(machine: &Machine, device: &Path, of: (&str, &str, &str), otherwise: Outcome) -> Check {
     let about = device.display().to_string();
     match OpenOptions::new().read(true).write(true).open(device) {
         Ok(_) => Check::new(about, Outcome::Good, "can be opened"),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let group = owner(machine, device).unwrap_or_else(|| usual.to_string());
-            let found = format!("no permission; it belongs to the group {group}");
-            let how = format!("sudo usermod -aG {group} $USER, then log in again");
+            let owner = owner(device);
+            let name = owner.and_then(|id| machine.group(id));
+            let is_listed = owner.is_some_and(|id| machine.is_listed(id));
+            let (found, how) = denied(name.as_deref(), is_listed, of);
             Check::new(about, otherwise, found).mend(how)
         }
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
@@ -148,21 +203,47 @@ fn access(machine: &Machine, device: &Path, usual: &str, otherwise: Outcome) -> 
     }
 }
 
+/// What is wrong, and what to do, where a device belongs to this group.
+fn denied(owner: Option<&str>, is_listed: bool, of: (&str, &str, &str)) -> (String, String) {
+    let (usual, subsystem, prefix) = of;
+    match owner {
+        Some(group) if is_listed => (
+            format!("no permission; this session began before you came to {group}"),
+            "log in again".to_string(),
+        ),
+        // A member of the group root could do far more than this.
+        None | Some("root") => (
+            "no permission; it belongs to root alone".to_string(),
+            format!(
+                "sudo groupadd -rf {usual}; echo 'SUBSYSTEM==\"{subsystem}\", KERNEL==\"{prefix}*\", \
+                 GROUP=\"{usual}\", MODE=\"0660\"' | sudo tee -a /etc/udev/rules.d/60-offshoot.rules; \
+                 sudo usermod -aG {usual} $USER; sudo reboot"
+            ),
+        ),
+        Some(group) => (
+            format!("no permission; it belongs to the group {group}"),
+            format!("sudo usermod -aG {group} $USER, then log in again"),
+        ),
+    }
+}
+
 #[cfg(unix)]
-fn owner(machine: &Machine, device: &Path) -> Option<String> {
+fn owner(device: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
-    machine.group(device.metadata().ok()?.gid())
+    Some(device.metadata().ok()?.gid())
 }
 
 #[cfg(not(unix))]
-fn owner(_: &Machine, _: &Path) -> Option<String> {
+fn owner(_: &Path) -> Option<u32> {
     None
 }
 
-fn kernels() -> Check {
+fn kernels(machine: &Machine) -> Check {
     let names: Vec<&str> = Isa::available().map(Isa::name).collect();
     let best = Isa::best();
-    let found = format!("kernels for {}; {best} will run", names.join(", "));
+    let features = machine.features();
+    let features = if features.is_empty() { String::new() } else { format!("has {}; ", features.join(", ")) };
+    let found = format!("{features}kernels for {}; {best} will run", names.join(", "));
     if best == Isa::GENERIC {
         let how = "a 64-bit system on ARM, or a processor with AVX2, is several times faster";
         return Check::new("processor", Outcome::Warning, found).mend(how);
@@ -175,14 +256,10 @@ fn memory(machine: &Machine, extractor: &Extractor) -> Option<Check> {
     let available = machine.available()?;
     let memory = extractor.memory();
     let dim = extractor.embedding_dim();
-    let head = offshoot_device::limits().bytes(offshoot::HeadKind::Auto, dim).unwrap_or(usize::MAX);
+    let head = crate::limits().bytes(offshoot::HeadKind::Auto, dim).unwrap_or(usize::MAX);
     let needed = [memory.arena, memory.packed, memory.package, head];
     let needed = needed.into_iter().fold(0, usize::saturating_add);
-    let found = format!(
-        "{} needed, {} available",
-        bytes(needed),
-        bytes(usize::try_from(available).unwrap_or(usize::MAX))
-    );
+    let found = format!("{:.1} MB needed, {:.0} MB available", needed as f64 / 1e6, available as f64 / 1e6);
     let needed = needed as u64;
     Some(match available {
         _ if available < needed => {
@@ -244,7 +321,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let eyes =
-            Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/tests/tiny.offshoot")).unwrap();
+            Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap();
         let checks = checks(&Machine::at(dir.path()), &eyes);
         (dir, checks)
     }
@@ -279,7 +356,34 @@ mod tests {
         assert_eq!(outcome(&checks, "camera"), Some(Outcome::Warning));
         assert_eq!(outcome(&checks, "memory"), Some(Outcome::Good));
         assert!(checks.iter().all(|check| check.outcome != Outcome::Bad));
-        assert_eq!(checks[0].json()["outcome"], "warning");
+        assert!(checks[0].to_string().starts_with("warning  camera: none in"), "{}", checks[0]);
+        assert_eq!(outcome(&checks, "/dev/spidev*"), None, "a laptop needs no such bus");
+    }
+
+    #[test]
+    fn a_board_is_told_what_switches_its_buses_on() {
+        let mend = |model: &str, about: &str| {
+            let (_dir, checks) = machine(&[("proc/device-tree/model", model), ("dev/gpiochip0", "")]);
+            let check = checks.into_iter().find(|check| check.about == about).unwrap();
+            assert_eq!(check.outcome, Outcome::Warning);
+            check.mend.unwrap()
+        };
+        assert!(mend("Raspberry Pi 5 Model B\0", "/dev/i2c-*").contains("raspi-config nonint do_i2c 0"));
+        assert!(mend("NVIDIA Jetson Orin Nano\0", "/dev/spidev*").contains("jetson-io.py"));
+    }
+
+    #[test]
+    fn permissions_are_mended_by_a_group_and_never_by_root() {
+        let of = ("gpio", "gpio", "gpiochip");
+        let (found, how) = denied(Some("gpio"), false, of);
+        assert_eq!(found, "no permission; it belongs to the group gpio");
+        assert_eq!(how, "sudo usermod -aG gpio $USER, then log in again");
+        assert_eq!(denied(Some("gpio"), true, of).1, "log in again");
+        for owner in [None, Some("root")] {
+            let (_, how) = denied(owner, false, of);
+            assert!(how.contains("SUBSYSTEM==\"gpio\", KERNEL==\"gpiochip*\", GROUP=\"gpio\""), "{how}");
+            assert!(!how.contains("-aG root"), "{how}");
+        }
     }
 
     #[test]

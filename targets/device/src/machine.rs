@@ -74,7 +74,7 @@ impl Machine {
 
     /// The board as its device tree names it, else the processor as it names itself.
     pub fn processor(&self) -> Option<String> {
-        self.read("proc/device-tree/model").or_else(|| {
+        self.board().or_else(|| {
             let cpuinfo = self.read("proc/cpuinfo")?;
             let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
             Some(line.split_once(':')?.1.trim().to_string())
@@ -120,6 +120,44 @@ impl Machine {
     /// Files in `/dev` whose names begin with `prefix`.
     pub fn devices(&self, prefix: &str) -> Vec<PathBuf> {
         self.folders("dev", prefix).iter().map(|path| self.root.join(path)).collect()
+    }
+
+    /// Whether this is a board, which tells its name in a device tree, and no laptop.
+    pub fn board(&self) -> Option<String> {
+        self.read("proc/device-tree/model")
+    }
+
+    /// What the processor can do, as far as kernels choose by it, in the kernel's words.
+    pub fn features(&self) -> Vec<String> {
+        const KNOWN: [&str; 8] =
+            ["asimd", "asimddp", "i8mm", "neon", "avx2", "avx_vnni", "avx512f", "avx512_vnni"];
+        let cpuinfo = self.read("proc/cpuinfo").unwrap_or_default();
+        let line = cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+        let words = line.and_then(|line| line.split_once(':')).map_or("", |(_, words)| words);
+        let has = |known: &&str| words.split_whitespace().any(|word| word == *known);
+        KNOWN.into_iter().filter(has).map(str::to_string).collect()
+    }
+
+    /// Whether the user is a member of the group with that number by the system's lists, though a
+    /// session that began before may not be.
+    pub fn is_listed(&self, group: u32) -> bool {
+        let field = |file: &str, at: usize, is: &dyn Fn(&[&str]) -> bool| {
+            let text = self.read(file)?;
+            let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+            lines
+                .into_iter()
+                .find(|fields| is(fields))
+                .and_then(|fields| fields.get(at).map(|f| f.to_string()))
+        };
+        let user = || {
+            let status = self.read("proc/self/status")?;
+            let line = status.lines().find(|line| line.starts_with("Uid:"))?;
+            let id = line.split_whitespace().nth(1)?;
+            field("etc/passwd", 0, &|fields| fields.get(2) == Some(&id))
+        };
+        let number = group.to_string();
+        let members = field("etc/group", 3, &|fields| fields.get(2) == Some(&number.as_str()));
+        members.zip(user()).is_some_and(|(members, user)| members.split(',').any(|member| member == user))
     }
 
     /// The name of the group with that number.
@@ -207,7 +245,8 @@ mod tests {
     fn a_raspberry_pi() {
         let (_dir, pi) = machine(&[
             ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
-            ("proc/cpuinfo", "processor\t: 0\nmodel name\t: ARMv7\n"),
+            ("proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd crc32 asimddp\nmodel name\t: ARMv7\n"),
+            ("etc/passwd", "root:x:0:0::/:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n"),
             ("proc/loadavg", "0.21 0.10 0.05 1/123 4567\n"),
             ("proc/meminfo", "MemTotal: 4000 kB\nMemAvailable:    2000 kB\n"),
             ("etc/group", "root:x:0:\nvideo:x:44:pi\n"),
@@ -215,7 +254,10 @@ mod tests {
             ("sys/class/video4linux/video0/name", "HD Webcam\n"),
             ("dev/i2c-1", ""),
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "ondemand\n"),
-            ("proc/self/status", "Name:\tx\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\n"),
+            (
+                "proc/self/status",
+                "Name:\tx\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\n",
+            ),
             ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
             ("sys/class/thermal/thermal_zone1/type", "silent\n"),
@@ -228,6 +270,8 @@ mod tests {
         assert_eq!(pi.clock(), Some((600.0, 1500.0)));
         assert_eq!((pi.available(), pi.governor().as_deref()), (Some(2_048_000), Some("ondemand")));
         assert_eq!((pi.group(44).as_deref(), pi.group(4)), (Some("video"), None));
+        assert!(pi.is_listed(44) && !pi.is_listed(0), "by the lists, whatever this session knows");
+        assert_eq!(pi.features(), ["asimd", "asimddp"]);
         let names: Vec<_> = pi.cameras().into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["HD Webcam", "bcm2835-codec"]);
         assert_eq!(pi.devices("i2c-").len(), 1);

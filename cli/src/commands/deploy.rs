@@ -1,0 +1,105 @@
+//! `offshoot deploy`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use offshoot_device::{ButtonsPart, ScreenPart};
+
+use super::{CommandError, SPROUT, write_file};
+use crate::args::DeployArgs;
+use crate::deploy::{Board, Service, boards, steps};
+
+/// The package that is part of this program, once it is a file.
+const FILE: &str = "sprout.offshoot";
+
+pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
+    let wrong = |what: String| CommandError::Deploy { what };
+    let host = args.host.as_str();
+    // What begins with a dash would be an option of ssh.
+    if host.is_empty() || host.starts_with('-') || host.contains(char::is_whitespace) {
+        return Err(wrong(format!("`{host}` is no host; it looks like pi@raspberrypi.local")));
+    }
+    let no_board = || {
+        let names = boards().collect::<Vec<_>>().join(", ");
+        wrong(format!("no board `{}`; there are {names}", args.board))
+    };
+    let board = Board::named(&args.board).ok_or_else(no_board)?;
+    let service = service(args, &board).map_err(wrong)?;
+    let program = args
+        .program
+        .clone()
+        .unwrap_or_else(|| format!("target-arm-static/{}/board/offshoot-board", board.triple).into());
+    check(&program, args, &board).map_err(wrong)?;
+    let package = match &args.package {
+        Some(path) => {
+            // A broken one is better found here than on the board.
+            offshoot::Extractor::open(path)?;
+            path.clone()
+        }
+        None => sprout()?,
+    };
+    let steps = steps(host, &program, &package, &service);
+    if !args.run {
+        println!("# What brings Offshoot to {host}, a {}; with --run it is done.", board.name);
+        steps.iter().for_each(|step| print!("{step}"));
+        return Ok(());
+    }
+    for step in &steps {
+        step.run(host)?;
+    }
+    Ok(())
+}
+
+/// What the flags say, or the wires of the board's page.
+fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
+    let wired = |text: &str| text.parse::<ScreenPart>().map_err(|e| format!("--screen: {e}"));
+    let screen = match args.screen.as_str() {
+        "oled" => wired(&board.wiring.oled)?,
+        "tft" => wired(&board.wiring.tft)?,
+        other => wired(other)?,
+    };
+    if matches!(screen, ScreenPart::Terminal | ScreenPart::Png(_)) {
+        return Err("--screen: a service has no terminal and keeps no pictures; take oled, tft, ssd1306:, st7789:, fb: or none".into());
+    }
+    let buttons: ButtonsPart = match &args.buttons {
+        Some(buttons) => buttons.clone(),
+        None => board.wiring.buttons.parse().map_err(|e| format!("--buttons: {e}"))?,
+    };
+    if buttons == ButtonsPart::Keys {
+        return Err("--buttons: a service has no keyboard; take gpio:CHIP:LINE,LINE or none".into());
+    }
+    let (names, threads) = (args.names.clone(), args.threads.get());
+    let (camera, led) = (args.camera.clone(), args.led.clone());
+    Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads })
+}
+
+/// Whether a file is a program for the board.
+fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String> {
+    let build = format!("targets/build.sh --board {} --static", args.board);
+    let bytes = fs::read(program).map_err(|e| format!("{}: {e}; make it with {build}", program.display()))?;
+    // ELF: magic, class, byte order; the processor's number at 18.
+    let found = match bytes.get(..20) {
+        Some(head) if head.starts_with(b"\x7fELF") => u16::from_le_bytes([head[18], head[19]]),
+        _ => return Err(format!("{}: no program; make it with {build}", program.display())),
+    };
+    const AARCH64: u16 = 183;
+    const ARM: u16 = 40;
+    if found == AARCH64 || found == ARM {
+        return Ok(());
+    }
+    Err(format!("{}: not for {}; make it with {build}", program.display(), board.triple))
+}
+
+/// Writes the package that is part of this program into the current folder, unless it is there.
+fn sprout() -> Result<PathBuf, CommandError> {
+    let path = PathBuf::from(FILE);
+    if fs::read(&path).ok().as_deref() != Some(SPROUT) {
+        if path.exists() {
+            let what = format!("{FILE} is another package; name yours with --package, or move it away");
+            return Err(CommandError::Deploy { what });
+        }
+        write_file(&path, SPROUT)?;
+        eprintln!("{FILE} written: the package that is part of this program");
+    }
+    Ok(path)
+}

@@ -1,0 +1,260 @@
+//! From a language backbone to a package that takes text.
+
+use offshoot::Extractor;
+use offshoot_core::package::{Golden, Manifest, Text, write_text_package};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::tokens::{Pooling, Tokens};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
+
+use crate::calibrate::{self, CalibrateError, Floats, Watched};
+use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, precision_of, relative_error};
+use crate::emit::{self, Emitted};
+use crate::equalize::Extents;
+use crate::fold;
+use crate::guard::quietly;
+use crate::import::{ImportedText, Source};
+use crate::quality::Noise;
+use crate::quantizer;
+use crate::quantizer::study::Study;
+use crate::report::Report;
+use crate::tokenizer::Tokenizer;
+
+/// What the user wants.
+#[derive(Debug, Clone)]
+pub struct TextOptions {
+    /// The tensor to cut at; found by itself if there is none.
+    pub cut: Option<String>,
+    /// What the embedding is of the tokens' vectors.
+    pub pooling: Pooling,
+    /// Float all through, instead of int8 where the engine knows the operation.
+    pub float: bool,
+    /// Tokens where the model leaves them open.
+    pub length: Option<usize>,
+}
+
+/// Texts kept as golden vectors.
+const GOLDENS: usize = 2;
+
+/// Converts a model, calibrating on `texts` (at least one).
+///
+/// `progress` is told the stage and how much of it is done, from 0 to 1.
+///
+/// # Errors
+/// See [`ConvertError`]; nothing has been written then.
+pub fn convert_text(
+    source: &Source,
+    texts: &[String],
+    tokenizer: &Tokenizer,
+    options: &TextOptions,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
+    quietly(|| guarded(source, texts, tokenizer, options, progress))
+        .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
+}
+
+fn guarded(
+    source: &Source,
+    texts: &[String],
+    tokenizer: &Tokenizer,
+    options: &TextOptions,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
+    progress("import", 0.0);
+    let stated = source.metadata("offshoot.cut");
+    let mut imported = source.import_text(options.cut.as_deref().or(stated), options.length)?;
+    tokenizer.check(imported.table.vocabulary, &source.path)?;
+    fold::fold(&mut imported.model);
+    let tokens = Tokens {
+        vocabulary: imported.table.vocabulary as u32,
+        pad: tokenizer.pad(),
+        pooling: options.pooling,
+    };
+    let ids: Vec<Vec<u32>> = texts.iter().map(|t| tokenizer.encode(t, imported.length)).collect();
+    let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).filter(|ids| !ids.is_empty()).collect();
+    if ids.is_empty() {
+        return Err(ConvertError::NoText { path: source.path.clone() });
+    }
+    let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids };
+    let floats = job.measure(progress)?;
+    let model = &imported.model;
+    let emitted = if options.float {
+        emit::float(model)?
+    } else {
+        emit::int8(model, &quantizer::plain(model, &floats, &Preprocess::NONE))?
+    };
+    let bytes = job.package(emitted, progress)?;
+    let report = job.report(&bytes, &floats.embeddings)?;
+    Ok(Converted { bytes, report })
+}
+
+/// What every step needs.
+struct Job<'a> {
+    source: &'a Source,
+    tokenizer: &'a Tokenizer,
+    imported: &'a ImportedText,
+    tokens: Tokens,
+    ids: &'a [&'a [u32]],
+}
+
+impl Job<'_> {
+    /// What each layer took; the embeddings are the source model's.
+    fn measure(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Floats, ConvertError> {
+        let model = &self.imported.model;
+        let table: Vec<u8> = self.imported.table.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let shape = model.layers[0].shape;
+        let mut watched = Watched::new(model, &Preprocess::NONE)?;
+        let mut reference = Reference::new(self.imported, self.tokens)?;
+        let mut extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
+        let mut study = Study::new(model);
+        let mut embeddings = Vec::new();
+        for (i, ids) in self.ids.iter().enumerate() {
+            progress("calibrate", i as f32 / self.ids.len() as f32);
+            self.tokens.fill(shape, &table, ids, watched.input_mut())?;
+            watched.forward()?;
+            for (layer, own) in extents.iter_mut().enumerate() {
+                own.see(watched.values(layer));
+                study.see(layer, i, watched.values(layer));
+            }
+            let embedding = reference.run(ids)?;
+            let error = relative_error(watched.values(model.output), &embedding);
+            if error > IMPORT_TOLERANCE {
+                return Err(ConvertError::Disagrees { path: self.source.path.clone(), error });
+            }
+            embeddings.push(embedding);
+        }
+        calibrate::check(model, &extents)?;
+        Ok(Floats { watched, extents, study, embeddings })
+    }
+
+    fn package(
+        &self,
+        emitted: Emitted,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<Vec<u8>, ConvertError> {
+        progress("write", 0.0);
+        let Emitted { mut writer, output, .. } = emitted;
+        let input_table = writer.floats(&self.imported.table.values)?;
+        let graph = writer.graph(output)?;
+        let (tensors, precision) = (graph.tensor_count() as u16, precision_of(&graph));
+        let text = Text { tokens: self.tokens, tokenizer: self.tokenizer.source() };
+        let name = emit::shorten(&self.source.file_name()).to_string();
+        let mut manifest = Manifest {
+            source: &name,
+            source_sha256: self.source.sha256,
+            cut: emit::shorten(&self.imported.cut.name),
+            tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
+            id: writer.text_id(&text, output),
+            precision,
+            preprocess: Preprocess::NONE,
+            input_table,
+            tensors,
+            output,
+            goldens: 0,
+        };
+        let mut draft = Extractor::from_bytes(write_text_package(&manifest, &text, &writer, &[])?)?;
+        let mut goldens = Vec::new();
+        for ids in self.ids.iter().take(GOLDENS) {
+            let output: Vec<u8> = draft.embed_tokens(ids)?.bytes().collect();
+            goldens.push((ids.len() as u16, Golden::pixels_of(ids), output));
+        }
+        let goldens: Vec<Golden<'_>> = goldens
+            .iter()
+            .map(|(width, rgb, output)| Golden { width: *width, height: 1, rgb, output })
+            .collect();
+        manifest.goldens = goldens.len() as u8;
+        Ok(write_text_package(&manifest, &text, &writer, &goldens)?)
+    }
+
+    fn report(&self, bytes: &[u8], embeddings: &[Vec<f32>]) -> Result<Report, ConvertError> {
+        let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
+        let (mut cosines, mut difference, mut noise) = (Vec::new(), 0f64, Noise::default());
+        for (ids, want) in self.ids.iter().zip(embeddings) {
+            let got: Vec<f32> = extractor.embed_tokens(ids)?.iter().collect();
+            cosines.push(calibrate::cosine(&got, want));
+            difference = difference.max(relative_error(&got, want));
+            noise.see(got.into_iter(), want);
+        }
+        let package = extractor.package();
+        let graph = package.graph();
+        let imported = self.imported;
+        let mut how = format!("up to {} tokens of {}", imported.length, self.tokens.vocabulary);
+        if imported.pooled {
+            how += &format!("; the embedding is the {}", self.tokens.pooling.name());
+        }
+        let no_mask = "the model has no attention mask: it reads what fills a short text as text";
+        Ok(Report {
+            cut: imported.cut.name.clone(),
+            cut_why: imported.cut.why.clone(),
+            pool: None,
+            preprocess_why: how,
+            preprocess_warning: (!imported.has_mask).then(|| no_mask.to_string()),
+            precision: package.manifest().precision,
+            nodes: graph.node_count(),
+            macs: graph.macs(),
+            dim: package.embedding_dim(),
+            arena: 0,
+            live_set: 0,
+            package: bytes.len(),
+            pictures: self.ids.len(),
+            compared: cosines.len(),
+            cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
+            cosine_min: cosines.iter().copied().fold(1.0, f64::min),
+            difference,
+            noise: noise.ratio().unwrap_or_default(),
+            judged: 0.0,
+            done: Vec::new(),
+            alternatives: Vec::new(),
+            layers: Vec::new(),
+            memory: None,
+            task: None,
+        })
+    }
+}
+
+/// tract's own plan of the source model.
+struct Reference {
+    state: TypedSimpleState,
+    /// Kinds of number of the ids, and of the mask if there is one.
+    kinds: Vec<DatumType>,
+    length: usize,
+    pooled: bool,
+    tokens: Tokens,
+}
+
+impl Reference {
+    fn new(imported: &ImportedText, tokens: Tokens) -> Result<Self, CalibrateError> {
+        let model = imported.reference.clone();
+        let kinds = (0..model.inputs.len()).map(|i| Ok(model.input_fact(i)?.datum_type));
+        let kinds = kinds.collect::<TractResult<Vec<_>>>().map_err(calibrate::reference)?;
+        let state = model.into_optimized().and_then(TypedSimplePlan::new).and_then(|p| p.spawn());
+        let state = state.map_err(calibrate::reference)?;
+        Ok(Self { state, kinds, length: imported.length, pooled: imported.pooled, tokens })
+    }
+
+    /// The embedding of a text by the source model.
+    fn run(&mut self, ids: &[u32]) -> Result<Vec<f32>, CalibrateError> {
+        let id = |at: usize| i64::from(ids.get(at).copied().unwrap_or(self.tokens.pad));
+        let mark = |at: usize| i64::from(at < ids.len());
+        let rows: [Vec<i64>; 2] = [(0..self.length).map(id).collect(), (0..self.length).map(mark).collect()];
+        let input = |(row, kind): (&Vec<i64>, &DatumType)| {
+            let tensor = Tensor::from_shape(&[1, self.length], row)?;
+            Ok(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue())
+        };
+        let inputs = rows.iter().zip(&self.kinds).map(input).collect::<TractResult<TVec<_>>>();
+        let inputs = inputs.map_err(calibrate::reference)?;
+        let outputs = self.state.run(inputs).map_err(calibrate::reference)?;
+        let values = outputs[0].cast_to::<f32>().map_err(calibrate::reference)?;
+        let values = values.try_as_plain_ram().and_then(|p| p.as_slice::<f32>().map(<[f32]>::to_vec));
+        let values = values.map_err(calibrate::reference)?;
+        if !self.pooled {
+            return Ok(values);
+        }
+        let mut embedding = vec![0.0; values.len() / self.length];
+        for (at, vector) in values.chunks_exact(embedding.len()).enumerate().take(ids.len()) {
+            let weight = self.tokens.pooling.weight(at, ids.len());
+            embedding.iter_mut().zip(vector).for_each(|(sum, v)| *sum += weight * v);
+        }
+        Ok(embedding)
+    }
+}

@@ -1,0 +1,403 @@
+//! What brings the on-board program, a package and a service to a board.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
+use serde::Deserialize;
+
+/// Where things come to lie on the board.
+const PROGRAM: &str = "/usr/local/bin/offshoot-board";
+const PACKAGE: &str = "/usr/local/share/offshoot/eyes.offshoot";
+const MEMORY: &str = "/var/lib/offshoot/lessons.store";
+
+/// What is known of a board: a file of `targets/boards`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Board {
+    /// Its name.
+    pub name: String,
+    /// What programs for it are built for.
+    pub triple: String,
+    /// Its wires as the board's page has them.
+    pub wiring: Wiring,
+}
+
+/// Parts on a board's header, as they are typed.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Wiring {
+    /// Two buttons.
+    pub buttons: String,
+    /// A light.
+    pub led: String,
+    /// An SSD1306.
+    pub oled: String,
+    /// An ST7789.
+    pub tft: String,
+}
+
+/// The boards, by the names of their files.
+const BOARDS: [(&str, &str); 6] = [
+    ("jetson-nano", include_str!("../../targets/boards/jetson-nano.toml")),
+    ("jetson-orin-nano", include_str!("../../targets/boards/jetson-orin-nano.toml")),
+    ("raspberry-pi-3", include_str!("../../targets/boards/raspberry-pi-3.toml")),
+    ("raspberry-pi-4", include_str!("../../targets/boards/raspberry-pi-4.toml")),
+    ("raspberry-pi-5", include_str!("../../targets/boards/raspberry-pi-5.toml")),
+    ("raspberry-pi-zero-2w", include_str!("../../targets/boards/raspberry-pi-zero-2w.toml")),
+];
+
+/// Names of all boards.
+pub fn boards() -> impl Iterator<Item = &'static str> {
+    BOARDS.into_iter().map(|(name, _)| name)
+}
+
+impl Board {
+    /// The board of that name; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        let (_, text) = BOARDS.into_iter().find(|(known, _)| *known == name)?;
+        // They are part of this program, and a test reads them all.
+        toml::from_str(text).ok()
+    }
+}
+
+/// What the program is told to do on the board.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The camera.
+    pub camera: CameraPart,
+    /// How far its picture is to be turned.
+    pub turn: Turn,
+    /// The buttons.
+    pub buttons: ButtonsPart,
+    /// The screen.
+    pub screen: ScreenPart,
+    /// How far it is turned.
+    pub rotate: Turn,
+    /// The light.
+    pub led: LedPart,
+    /// Names of classes.
+    pub names: Vec<String>,
+    /// Threads that share the network.
+    pub threads: u8,
+}
+
+impl Service {
+    /// What stands behind the program's name.
+    fn arguments(&self) -> Vec<String> {
+        let mut words =
+            vec!["run".to_string(), PACKAGE.to_string(), "--memory".to_string(), MEMORY.to_string()];
+        let mut option = |name: &str, value: String| words.extend([name.to_string(), value]);
+        option("--camera", self.camera.to_string());
+        option("--buttons", self.buttons.to_string());
+        option("--screen", self.screen.to_string());
+        option("--led", self.led.to_string());
+        option("--threads", self.threads.to_string());
+        if self.turn != Turn::None {
+            option("--turn", self.turn.to_string());
+        }
+        if self.rotate != Turn::None {
+            option("--rotate", self.rotate.to_string());
+        }
+        if !self.names.is_empty() {
+            option("--names", self.names.join(","));
+        }
+        words
+    }
+
+    /// Groups that own what it opens, and the devices as systemd names them.
+    fn needs(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let is_device = matches!(self.camera, CameraPart::Device(_));
+        let has_lines = matches!(self.buttons, ButtonsPart::Gpio { .. })
+            || matches!(self.led, LedPart::Gpio { .. })
+            || matches!(self.screen, ScreenPart::St7789(_));
+        let on_i2c = matches!(self.screen, ScreenPart::Ssd1306 { .. });
+        let on_spi = matches!(self.screen, ScreenPart::St7789(_));
+        let on_framebuffer = matches!(self.screen, ScreenPart::Framebuffer(_));
+        let pick =
+            |all: &[(bool, &'static str)]| all.iter().filter(|(is, _)| *is).map(|(_, it)| *it).collect();
+        (
+            pick(&[
+                (is_device || on_framebuffer, "video"),
+                (has_lines, "gpio"),
+                (on_i2c, "i2c"),
+                (on_spi, "spi"),
+            ]),
+            pick(&[
+                (is_device, "char-video4linux"),
+                (has_lines, "char-gpiochip"),
+                (on_i2c, "char-i2c"),
+                (on_spi, "char-spi"),
+                (on_framebuffer, "char-fb"),
+            ]),
+        )
+    }
+
+    /// The systemd unit.
+    pub fn unit(&self) -> String {
+        let (groups, devices) = self.needs();
+        let arguments: Vec<String> = self.arguments().iter().map(|word| unit_word(word)).collect();
+        let allowed: String = devices.iter().map(|device| format!("DeviceAllow={device} rw\n")).collect();
+        UNIT.replace("PROGRAM", PROGRAM)
+            .replace("ARGUMENTS", &arguments.join(" "))
+            .replace("GROUPS", &groups.join(" "))
+            .replace("DEVICES\n", &allowed)
+    }
+
+    /// The script that puts everything in its place, to be run as root.
+    pub fn install(&self) -> String {
+        INSTALL
+            .replace("PROGRAM", PROGRAM)
+            .replace("PACKAGE", PACKAGE)
+            .replace("GROUPS", &self.needs().0.join(" "))
+    }
+}
+
+/// What may go wrong for a while, such as a camera that is plugged in late, is tried again for ever;
+/// what the service need not do, it may not.
+const UNIT: &str = "\
+[Unit]
+Description=Offshoot: a camera that is taught with buttons
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=PROGRAM ARGUMENTS
+Restart=always
+RestartSec=2
+DynamicUser=yes
+StateDirectory=offshoot
+SupplementaryGroups=GROUPS
+DevicePolicy=closed
+DEVICES
+CapabilityBoundingSet=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+PrivateTmp=yes
+PrivateNetwork=yes
+RestrictAddressFamilies=none
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+";
+
+const INSTALL: &str = r#"set -eu
+cd "$(dirname "$0")"
+# The program must run here, and compute what it should, before anything is replaced.
+chmod 755 offshoot-board
+./offshoot-board verify eyes.offshoot
+# A group that this system does not have would stop the service.
+groups=
+for group in GROUPS; do
+    if getent group "$group" >/dev/null; then
+        groups="$groups $group"
+    else
+        echo "no group $group here: see which one owns the device (ls -l /dev), and name it in the unit" >&2
+    fi
+done
+sed -i "s/^SupplementaryGroups=.*/SupplementaryGroups=$groups/" offshoot.service
+install -m 755 offshoot-board PROGRAM
+install -D -m 644 eyes.offshoot PACKAGE
+install -m 644 offshoot.service /etc/systemd/system/offshoot.service
+systemctl daemon-reload
+systemctl enable offshoot.service
+systemctl restart offshoot.service
+echo "running; journalctl -u offshoot shows what it says"
+"#;
+
+/// A word of a command in a unit: percent and dollar signs have a meaning there.
+fn unit_word(word: &str) -> String {
+    let word = word.replace('%', "%%").replace('$', "$$");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%$".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word;
+    }
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A word of a command in a shell.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A command, with what it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    program: &'static str,
+    arguments: Vec<String>,
+    input: Option<String>,
+}
+
+impl fmt::Display for Step {
+    /// The step as a shell reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program)?;
+        for word in &self.arguments {
+            write!(f, " {}", shell_word(word))?;
+        }
+        match &self.input {
+            None => writeln!(f),
+            Some(text) => write!(f, " <<'OFFSHOOT'\n{text}OFFSHOOT\n"),
+        }
+    }
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The command is not there.
+    #[error("{program}: {source}; install OpenSSH's client, or leave --run out and do it another way")]
+    Start {
+        /// The command.
+        program: &'static str,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The command failed; it has said why.
+    #[error("`{step}` failed with {status}; what it said is above. Does `ssh {host}` work by itself?")]
+    Failed {
+        /// The step.
+        step: String,
+        /// How it ended.
+        status: String,
+        /// The board.
+        host: String,
+    },
+}
+
+impl Step {
+    /// Does it, and waits for its end.
+    ///
+    /// # Errors
+    /// It cannot begin, or fails.
+    pub fn run(&self, host: &str) -> Result<(), StepError> {
+        let start = |source| StepError::Start { program: self.program, source };
+        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
+        let mut child =
+            Command::new(self.program).args(&self.arguments).stdin(stdin).spawn().map_err(start)?;
+        if let (Some(text), Some(mut pipe)) = (&self.input, child.stdin.take()) {
+            // One that does not read to the end says itself why.
+            let _ = pipe.write_all(text.as_bytes());
+        }
+        let status = child.wait().map_err(start)?;
+        if status.success() {
+            return Ok(());
+        }
+        let words: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let step = format!("{} {}", self.program, words.join(" "));
+        Err(StepError::Failed { step, status: status.to_string(), host: host.to_string() })
+    }
+}
+
+/// All that has to be done, in order.
+pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service) -> Vec<Step> {
+    let ssh = |flags: &[&str], command: &str, input| {
+        let words = flags.iter().copied().chain([host, command]);
+        Step { program: "ssh", arguments: words.map(str::to_string).collect(), input }
+    };
+    let scp = |from: &PathBuf, to: &str| {
+        let arguments = vec!["-q".to_string(), from.display().to_string(), format!("{host}:.offshoot/{to}")];
+        Step { program: "scp", arguments, input: None }
+    };
+    vec![
+        ssh(&[], "mkdir -p .offshoot", None),
+        scp(program, "offshoot-board"),
+        scp(package, "eyes.offshoot"),
+        ssh(&[], "cat > .offshoot/offshoot.service", Some(service.unit())),
+        ssh(&[], "cat > .offshoot/install.sh", Some(service.install())),
+        // A terminal, as sudo may ask for a password.
+        ssh(&["-t"], "sudo sh .offshoot/install.sh", None),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> Service {
+        Service {
+            camera: CameraPart::Device("/dev/video0".into()),
+            turn: Turn::Half,
+            buttons: "gpio:gpiochip0:5,6".parse().unwrap(),
+            screen: "ssd1306:/dev/i2c-1".parse().unwrap(),
+            rotate: Turn::None,
+            led: LedPart::None,
+            names: vec!["my mug".to_string(), "50 %".to_string()],
+            threads: 4,
+        }
+    }
+
+    #[test]
+    fn boards_are_read_and_their_wires_are_parts() {
+        for name in boards() {
+            let board = Board::named(name).unwrap_or_else(|| panic!("{name} is not read"));
+            let Wiring { buttons, led, oled, tft } = &board.wiring;
+            assert!(matches!(buttons.parse(), Ok(ButtonsPart::Gpio { lines, .. }) if lines.len() == 2));
+            assert!(matches!(led.parse(), Ok(LedPart::Gpio { .. })), "{name}: {led}");
+            assert!(matches!(oled.parse(), Ok(ScreenPart::Ssd1306 { .. })), "{name}: {oled}");
+            assert!(matches!(tft.parse(), Ok(ScreenPart::St7789(_))), "{name}: {tft}");
+            assert!(board.triple.starts_with("aarch64-"));
+            // The board's page says the same.
+            let page = std::fs::read_to_string(format!(
+                "{}/../targets/boards/{name}.md",
+                env!("CARGO_MANIFEST_DIR")
+            ));
+            let page = page.unwrap_or_else(|e| panic!("{name}.md: {e}"));
+            for flag in [buttons, led, oled, tft] {
+                assert!(page.contains(flag.as_str()), "{name}.md does not say {flag}");
+            }
+        }
+        assert!(Board::named("raspberry-pi-6").is_none());
+    }
+
+    #[test]
+    fn a_unit_has_the_groups_and_devices_of_its_parts() {
+        let unit = service().unit();
+        for line in [
+            "SupplementaryGroups=video gpio i2c\n",
+            "DeviceAllow=char-video4linux rw\nDeviceAllow=char-gpiochip rw\nDeviceAllow=char-i2c rw\n",
+            "Restart=always\n",
+            "--camera /dev/video0 --buttons gpio:gpiochip0:5,6 --screen ssd1306:/dev/i2c-1 --led none",
+            "--threads 4 --turn 180 --names \"my mug,50 %%\"\n",
+        ] {
+            assert!(unit.contains(line), "{line} is not in\n{unit}");
+        }
+        let tft = Service {
+            screen: "st7789:/dev/spidev0.0,dc=25".parse().unwrap(),
+            buttons: ButtonsPart::None,
+            camera: CameraPart::Simulated,
+            ..service()
+        };
+        assert_eq!(tft.needs(), (vec!["gpio", "spi"], vec!["char-gpiochip", "char-spi"]));
+        assert!(tft.install().contains("for group in gpio spi; do"));
+    }
+
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(unit_word("a$b \"c\""), r#""a$$b \"c\"""#);
+        assert_eq!((shell_word("a/b=c"), shell_word("it's")), ("a/b=c".into(), r"'it'\''s'".into()));
+        assert_eq!((unit_word(""), shell_word("")), ("\"\"".into(), "''".into()));
+    }
+}

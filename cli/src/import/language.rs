@@ -1,0 +1,110 @@
+//! A language backbone, from its ONNX file to a network that takes [`Table`]'s rows.
+
+use std::path::Path;
+
+use offshoot_core::Shape;
+use tract_onnx::prelude::*;
+
+use super::text::{self, Part, TextSource};
+use super::{Cut, ImportError, Source, Table, cut, walk};
+use crate::ir::{LayerOp, Model};
+
+/// A language backbone with its cut, and tract's own float plan of the same cut.
+#[derive(Debug)]
+pub struct ImportedText {
+    /// The network from the tokens' rows to the embedding.
+    pub model: Model,
+    /// What was cut, and why there.
+    pub cut: Cut,
+    /// The rows that tokens pick.
+    pub table: Table,
+    /// Places for tokens.
+    pub length: usize,
+    /// Whether the tensor cut at has a vector for each token, which are pooled.
+    pub pooled: bool,
+    /// Whether the model is told where a text ends.
+    pub has_mask: bool,
+    /// tract's model of the cut, not yet optimized: takes ids, and the mask if there is one.
+    pub reference: TypedModel,
+}
+
+impl Source {
+    /// Whether the model takes rows of whole numbers, which are tokens, instead of a picture.
+    pub fn takes_text(&self) -> bool {
+        self.proto.graph.as_ref().is_some_and(text::takes_text)
+    }
+
+    /// Analyses a language backbone and walks it up to the cut, none to find the embedding; `length`
+    /// gives the tokens where the model leaves them open.
+    ///
+    /// # Errors
+    /// Unknown operations, a cut that does not exist, inputs that are not tokens and their mask.
+    pub fn import_text(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
+        let (model, length) = self.text_model(length)?;
+        let (mut reference, cut) = match cut {
+            Some(name) => (self.typed_at(model, &[name])?, Cut::given(name)),
+            None => {
+                let typed = self.typed(model, &[])?;
+                let cut = cut::of_text(&typed);
+                (typed, cut)
+            }
+        };
+        let outlet = cut.outlet.unwrap_or(reference.outputs[0]);
+        reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
+        let reference = reference.into_compact().map_err(|e| self.tract(&e))?;
+        let source = TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
+        let walk::Walked { mut model, outputs } =
+            walk::walk(&reference, Some(&source)).map_err(|u| self.unsupported(&u))?;
+        let shape = outputs.first().map(|(id, _)| model.layers[*id].shape);
+        let (output, shape) = outputs
+            .first()
+            .map(|o| o.0)
+            .zip(shape)
+            .ok_or_else(|| self.text_error("nothing is left to run".to_string()))?;
+        let pooled = shape.w() == length && shape.h() == 1 && length > 1;
+        model.output = output;
+        if pooled {
+            let pooled = append_pool(&mut model, source.table.width, length);
+            pooled.ok_or_else(|| self.text_error("too many tokens for a package".to_string()))?;
+        }
+        model.compact();
+        let has_mask = reference.inputs.len() > 1;
+        Ok(ImportedText { model, cut, table: source.table, length, pooled, has_mask, reference })
+    }
+
+    /// The model with the shapes of its inputs fixed, and how many tokens it takes.
+    fn text_model(&self, length: Option<usize>) -> Result<(InferenceModel, usize), ImportError> {
+        self.check_external()?;
+        let dir = self.path.parent().and_then(Path::to_str);
+        let mut model = onnx().parse(&self.proto, dir).map_err(|e| self.tract(&e))?.model;
+        let stated = text::stated_length(&model);
+        let length = match (length, stated) {
+            (Some(asked), Some(stated)) if asked != stated => {
+                return Err(self.text_error(format!("it takes {stated} tokens, not {asked}")));
+            }
+            (asked, stated) => asked.or(stated).ok_or_else(|| {
+                self.text_error("how many tokens it takes is open: give --tokens N, such as 128".to_string())
+            })?,
+        };
+        text::fix_inputs(&mut model, length).map_err(|reason| self.text_error(reason))?;
+        Ok((model, length))
+    }
+
+    fn text_error(&self, reason: String) -> ImportError {
+        ImportError::Text { path: self.path.clone(), reason }
+    }
+}
+
+/// The sum of all tokens' vectors by the weights that come with the tokens.
+fn append_pool(model: &mut Model, width: usize, length: usize) -> Option<()> {
+    let vectors = model.output;
+    let channels = model.layers[vectors].shape.c() as u32;
+    let (slice, _) = Part::Weight.slice(width);
+    let column = Shape::new(1, length as u32, 1)?;
+    let weights = model.push("offshoot.weights", LayerOp::Slice(slice), vec![0], column);
+    let row = Shape::vector(length as u32)?;
+    let row = model.push("offshoot.weights", LayerOp::Reshape, vec![weights], row);
+    let product = LayerOp::MatMul { transposed: false };
+    model.output = model.push("offshoot.pool", product, vec![row, vectors], Shape::vector(channels)?);
+    Some(())
+}

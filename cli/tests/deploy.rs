@@ -1,0 +1,145 @@
+//! `deploy` with an ssh and an scp that write down what they are asked for.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A folder with false commands, a program of 64-bit ARM as far as its head, and a log.
+struct Bench(tempfile::TempDir);
+
+/// Logs its words, and what it reads if that is no terminal; fails where it is told to.
+const FALSE: &str = "#!/bin/sh
+{ printf '%s' \"${0##*/}\"; printf ' [%s]' \"$@\"; echo; } >> \"$LOG\"
+case \"$*\" in *'cat >'*) cat >> \"$LOG\" ;; esac
+case \"$*\" in *\"$FAILS_AT\"*) echo 'no route to host' >&2; exit 255 ;; esac
+";
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self(tempfile::tempdir().unwrap());
+        for name in ["ssh", "scp"] {
+            let path = bench.path(&format!("bin/{name}"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, FALSE).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (name, machine) in [("arm", 183), ("x86", 62)] {
+            let mut head = b"\x7fELF\x02\x01\x01".to_vec();
+            head.resize(18, 0);
+            head.extend([machine, 0]);
+            fs::write(bench.path(name), head).unwrap();
+        }
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, program: &str, fails_at: &str) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        command.current_dir(self.0.path()).env("PATH", path).env("LOG", self.path("log"));
+        command.env("FAILS_AT", fails_at);
+        command
+    }
+
+    fn deploy(&self, line: &str, fails_at: &str) -> Output {
+        let mut command = self.command(env!("CARGO_BIN_EXE_offshoot"), fails_at);
+        command.arg("deploy").args(line.split_whitespace()).output().unwrap()
+    }
+
+    /// What was asked of ssh and scp since the last time.
+    fn log(&self) -> String {
+        let text = fs::read_to_string(self.path("log")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("log"));
+        text
+    }
+}
+
+/// What nothing fails at.
+const NOTHING: &str = "no such word";
+
+#[test]
+fn what_is_printed_does_what_run_does() {
+    let bench = Bench::new();
+    let line = "pi@board --board raspberry-pi-5 --program arm --screen tft --names mug,plant";
+    let printed = bench.deploy(line, NOTHING);
+    assert!(printed.status.success(), "{printed:?}");
+    assert_eq!(bench.log(), "", "nothing is done");
+    assert!(bench.path("sprout.offshoot").exists());
+    fs::write(bench.path("script"), &printed.stdout).unwrap();
+    assert!(bench.command("sh", NOTHING).arg("script").status().unwrap().success());
+    let by_hand = bench.log();
+    let run = bench.deploy(&format!("{line} --run"), NOTHING);
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(bench.log(), by_hand);
+    let commands: Vec<&str> =
+        by_hand.lines().filter(|l| l.starts_with("ssh [") || l.starts_with("scp [")).collect();
+    assert_eq!(
+        commands,
+        [
+            "ssh [pi@board] [mkdir -p .offshoot]",
+            "scp [-q] [arm] [pi@board:.offshoot/offshoot-board]",
+            "scp [-q] [sprout.offshoot] [pi@board:.offshoot/eyes.offshoot]",
+            "ssh [pi@board] [cat > .offshoot/offshoot.service]",
+            "ssh [pi@board] [cat > .offshoot/install.sh]",
+            "ssh [-t] [pi@board] [sudo sh .offshoot/install.sh]",
+        ]
+    );
+    for part in [
+        "--buttons gpio:pinctrl-rp1:5,6 --screen st7789:/dev/spidev0.0,dc=25,rst=24,chip=pinctrl-rp1",
+        "SupplementaryGroups=video gpio spi\n",
+        "--names mug,plant\n",
+        "./offshoot-board verify eyes.offshoot\n",
+    ] {
+        assert!(by_hand.contains(part), "{part} is not in\n{by_hand}");
+    }
+}
+
+#[test]
+fn a_step_that_fails_is_the_last_one() {
+    let bench = Bench::new();
+    let run = bench.deploy("pi@board --program arm --run", "eyes.offshoot");
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no route to host") && said.contains("Does `ssh pi@board` work by itself?"),
+        "{said}"
+    );
+    assert!(bench.log().ends_with("eyes.offshoot]\n"), "nothing follows");
+    // No ssh at all.
+    fs::remove_file(bench.path("bin/ssh")).unwrap();
+    let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
+    command.env("PATH", bench.path("bin"));
+    let run = command.args(["deploy", "pi@board", "--program", "arm", "--run"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&run.stderr).contains("install OpenSSH's client"), "{run:?}");
+}
+
+#[test]
+fn what_cannot_be_brought_is_told_with_what_to_do() {
+    let bench = Bench::new();
+    fs::write(bench.path("text"), "no program").unwrap();
+    for (line, told) in [
+        ("-- -oProxyCommand=x", "is no host"),
+        ("pi@board --program arm --board raspberry-pi-6", "there are jetson-nano, jetson-orin-nano"),
+        ("pi@board --board jetson-nano", "make it with targets/build.sh --board jetson-nano --static"),
+        ("pi@board --program text", "no program; make it with"),
+        ("pi@board --program x86", "not for aarch64-unknown-linux-gnu"),
+        ("pi@board --program arm --screen tv:1", "--screen: no screen `tv`"),
+        ("pi@board --program arm --screen terminal", "a service has no terminal"),
+        ("pi@board --program arm --buttons keys", "a service has no keyboard"),
+        ("pi@board --program arm --package text", "text"),
+    ] {
+        let output = bench.deploy(line, NOTHING);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(said.contains(told), "{line}: {said}");
+    }
+    assert_eq!(bench.log(), "");
+    fs::write(bench.path("sprout.offshoot"), "mine").unwrap();
+    let output = bench.deploy("pi@board --program arm", NOTHING);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is another package"), "{output:?}");
+}

@@ -1,0 +1,77 @@
+//! The smallest network that takes text: the tokens' rows, pooled.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::{Element, FloatOp, Op, Slice, Tensor};
+use offshoot_core::package::{
+    Golden, GraphWriter, Manifest, Precision, Text, WriteError, write_text_package,
+};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::tokens::{Pooling, Tokens};
+
+/// Places for tokens.
+pub const PLACES: u32 = 3;
+/// Values of a row.
+pub const WIDTH: u32 = 2;
+/// Five rows: 0 and 1, 2 and 3, and so on.
+pub const ROWS: u32 = 5;
+
+/// What a package of text is made of, to be changed.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub tokens: Tokens,
+    pub tokenizer: &'static str,
+    pub table: Vec<f32>,
+    pub preprocess: Preprocess,
+    /// Height and channels of the input.
+    pub input: (u32, u32),
+    /// Ids and the height that a golden vector states, and the embedding it must give.
+    pub golden: (Vec<u32>, u16, [f32; 2]),
+}
+
+/// One that is in order.
+pub fn words() -> Words {
+    Words {
+        tokens: Tokens { vocabulary: ROWS, pad: 1, pooling: Pooling::Mean },
+        tokenizer: "{}",
+        table: (0..ROWS * WIDTH).map(|v| v as f32).collect(),
+        preprocess: Preprocess::NONE,
+        input: (1, 2 + WIDTH),
+        golden: (vec![4, 0], 1, [4.0, 5.0]),
+    }
+}
+
+impl Words {
+    /// The package's bytes.
+    pub fn written(&self) -> Result<Vec<u8>, WriteError> {
+        let (height, channels) = self.input;
+        let float = |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Float };
+        let mut writer = GraphWriter::new(float(height, PLACES, channels));
+        let slice = |from| Op::Float(FloatOp::Slice(Slice { axis: 2, from }));
+        let rows = writer.node("rows", slice(channels - WIDTH), &[0], float(height, PLACES, WIDTH))?;
+        let weights = writer.node("weights", slice(1), &[0], float(height, PLACES, 1))?;
+        let row = float(height, 1, PLACES);
+        let row = writer.node("row", Op::Float(FloatOp::Reshape), &[weights], row)?;
+        let product = Op::Float(FloatOp::MatMul { transposed: false });
+        let output = writer.node("pool", product, &[row, rows], float(height, 1, WIDTH))?;
+        let input_table = writer.floats(&self.table)?;
+        let text = Text { tokens: self.tokens, tokenizer: self.tokenizer };
+        let (ids, golden_height, embedding) = &self.golden;
+        let manifest = Manifest {
+            source: "words.onnx",
+            source_sha256: [7; 32],
+            cut: "pool",
+            tool: "by hand",
+            id: writer.text_id(&text, output),
+            precision: Precision::Float,
+            preprocess: self.preprocess,
+            input_table,
+            tensors: output + 1,
+            output,
+            goldens: 1,
+        };
+        let pixels = Golden::pixels_of(ids);
+        let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let golden = Golden { width: ids.len() as u16, height: *golden_height, rgb: &pixels, output: &bytes };
+        write_text_package(&manifest, &text, &writer, &[golden])
+    }
+}

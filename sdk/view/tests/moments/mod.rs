@@ -1,0 +1,67 @@
+//! The moments of a device that its golden pictures show.
+
+use offshoot_view::{ClassLine, Picture, Screen, State};
+
+/// A picture of 8 x 6 with something in its middle.
+pub const PICTURE: [[u8; 3]; 48] = {
+    let mut pixels = [[70, 90, 120]; 48];
+    let mut at = 0;
+    while at < 48 {
+        let (x, y) = (at % 8, at / 8);
+        if y >= 4 {
+            pixels[at] = [150, 120, 90];
+        }
+        if x >= 3 && x <= 4 && y >= 2 && y <= 4 {
+            pixels[at] = [230, 160, 40];
+        }
+        at += 1;
+    }
+    pixels
+};
+
+const fn line(name: &'static str, samples: u32, probability: f32) -> ClassLine<'static> {
+    ClassLine { name, samples, probability }
+}
+
+const LESSON: [ClassLine<'static>; 2] = [line("mug", 5, 0.0), line("plant", 3, 0.0)];
+const LIVE: [ClassLine<'static>; 3] = [line("mug", 5, 0.91), line("plant", 5, 0.06), line("cup", 3, 0.03)];
+const DOUBT: [ClassLine<'static>; 3] = [line("mug", 5, 0.41), line("plant", 5, 0.2), line("cup", 3, 0.1)];
+const RIGHT: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 0.8), line("cup", 5, 0.6)];
+const WELL: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
+
+/// Each with its name.
+pub fn moments() -> [(&'static str, Screen<'static>); 8] {
+    let moment = |state, classes, hint| Screen {
+        title: "Offshoot",
+        picture: Picture::new(8, 6, PICTURE.as_flattened()),
+        state,
+        classes,
+        threshold: Some(0.6),
+        hint,
+    };
+    let report = |right, advice| State::Report { right, asked: 15, advice };
+    let error = Screen {
+        picture: None,
+        ..moment(State::Error("/dev/video0: no such device (os error 19)"), &[], "trying again")
+    };
+    [
+        ("welcome", moment(State::Welcome { class: "mug", button: "A" }, &[], "A teach B next, hold: undo")),
+        (
+            "teach",
+            moment(State::Teaching { class: "plant", count: 3, goal: 5 }, &LESSON, "A: 2 more for plant"),
+        ),
+        ("live", moment(State::Answer { class: "mug", confidence: 0.91 }, &LIVE, "2 more for cup")),
+        ("unknown", moment(State::Unknown, &DOUBT, "A teach B next, hold: undo")),
+        (
+            "report",
+            moment(
+                report(12, "`cup` and `plant` are confused: show 3 more of each"),
+                &RIGHT,
+                "2 more for cup",
+            ),
+        ),
+        ("well", moment(report(15, ""), &WELL, "A teach B next, hold: undo")),
+        ("undone", moment(State::Message("Forgot the last plant"), &LIVE, "1 more for plant")),
+        ("error", error),
+    ]
+}

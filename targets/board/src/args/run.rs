@@ -1,0 +1,188 @@
+//! The options of `run`, which are those of `offshoot teach`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+
+use super::{ArgError, text};
+
+/// Where lessons are kept unless it is told.
+const MEMORY: &str = "offshoot-lessons.store";
+
+/// The camera unless it is told.
+const CAMERA: &str = "/dev/video0";
+
+/// Mean probability from which something is recognized unless it is told.
+const THRESHOLD: f32 = 0.6;
+
+/// What a device is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunArgs {
+    pub package: PathBuf,
+    pub memory: PathBuf,
+    pub camera: CameraPart,
+    pub turn: Turn,
+    pub buttons: ButtonsPart,
+    pub screen: ScreenPart,
+    pub rotate: Turn,
+    pub led: LedPart,
+    pub names: Vec<String>,
+    pub threshold: f32,
+    pub threads: NonZeroU8,
+    pub script: Option<PathBuf>,
+    pub web: Option<SocketAddr>,
+    pub testui: bool,
+}
+
+/// Reads what stands behind `run`; `None` if help is wanted.
+pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, ArgError> {
+    let mut run = RunArgs {
+        package: PathBuf::new(),
+        memory: MEMORY.into(),
+        camera: CameraPart::Device(CAMERA.into()),
+        turn: Turn::None,
+        buttons: ButtonsPart::None,
+        screen: ScreenPart::None,
+        rotate: Turn::None,
+        led: LedPart::None,
+        names: Vec::new(),
+        threshold: THRESHOLD,
+        threads: NonZeroU8::MIN,
+        script: None,
+        web: None,
+        testui: false,
+    };
+    let mut args = args;
+    let mut plain = Vec::new();
+    while let Some(arg) = args.next() {
+        let Some(option) = arg.to_str().filter(|arg| arg.len() > 1 && arg.starts_with('-')) else {
+            plain.push(arg);
+            continue;
+        };
+        match option {
+            "-h" | "--help" => return Ok(None),
+            "--testui" => run.testui = true,
+            "--" => plain.extend(args.by_ref()),
+            _ => {
+                let (name, value) = match option.split_once('=') {
+                    Some((name, value)) => (name.to_string(), Some(OsString::from(value))),
+                    None => (option.to_string(), None),
+                };
+                let name = OPTIONS.into_iter().find(|known| **known == name);
+                let name = name.ok_or_else(|| ArgError::UnknownOption(text(arg.clone())))?;
+                let value = value.or_else(|| args.next()).ok_or(ArgError::Alone(name))?;
+                set(&mut run, name, value)?;
+            }
+        }
+    }
+    let mut plain = plain.into_iter();
+    // A test of the parts needs no network.
+    match plain.next() {
+        Some(package) => run.package = package.into(),
+        None if run.testui => {}
+        None => return Err(ArgError::Missing { command: "run", what: "a PACKAGE" }),
+    }
+    match plain.next() {
+        None => Ok(Some(run)),
+        Some(extra) => Err(ArgError::TooMany { command: "run", extra: text(extra) }),
+    }
+}
+
+const OPTIONS: [&str; 12] = [
+    "--memory",
+    "--camera",
+    "--turn",
+    "--buttons",
+    "--screen",
+    "--rotate",
+    "--led",
+    "--names",
+    "--threshold",
+    "--threads",
+    "--script",
+    "--web",
+];
+
+fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
+    match name {
+        "--memory" => run.memory = value.into(),
+        "--script" => run.script = Some(value.into()),
+        "--camera" => run.camera = CameraPart::from(PathBuf::from(value).as_path()),
+        "--turn" => run.turn = parsed(name, value)?,
+        "--buttons" => run.buttons = parsed(name, value)?,
+        "--screen" => run.screen = parsed(name, value)?,
+        "--rotate" => run.rotate = parsed(name, value)?,
+        "--led" => run.led = parsed(name, value)?,
+        "--threads" => run.threads = parsed(name, value)?,
+        "--web" => {
+            let failed = |what: &str| ArgError::Value { option: name, what: what.to_string() };
+            run.web = Some(web_address(&text(value)).map_err(failed)?);
+        }
+        "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
+        // The only one that is left.
+        _ => {
+            let share: f32 = parsed(name, value)?;
+            if !(0.0..=1.0).contains(&share) {
+                return Err(ArgError::Value { option: name, what: "needs a number from 0 to 1".to_string() });
+            }
+            run.threshold = share;
+        }
+    }
+    Ok(())
+}
+
+fn parsed<T: FromStr<Err: ToString>>(option: &'static str, value: OsString) -> Result<T, ArgError> {
+    text(value).parse().map_err(|error: T::Err| ArgError::Value { option, what: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: &str) -> Result<Option<RunArgs>, ArgError> {
+        read(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn parts_are_read() {
+        let run = line(
+            "p --camera=/dev/video2 --turn 180 --buttons gpio:gpiochip0:17,27 --rotate=90 --names a,b \
+             --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80",
+        );
+        let run = run.unwrap().unwrap();
+        assert_eq!((run.package, run.camera), ("p".into(), CameraPart::Device("/dev/video2".into())));
+        assert_eq!((run.turn, run.rotate, run.threads.get()), (Turn::Half, Turn::Right, 4));
+        assert_eq!(run.screen.to_string(), "st7789:/dev/spidev0.0,dc=25");
+        assert_eq!(run.buttons.to_string(), "gpio:gpiochip0:17,27");
+        assert_eq!(
+            (run.led.to_string(), run.names),
+            ("gpio:gpiochip0:22".into(), vec!["a".into(), "b".into()])
+        );
+        assert_eq!(run.web.map(|web| web.to_string()).as_deref(), Some("127.0.0.1:80"));
+        let bare = line("p").unwrap().unwrap();
+        assert_eq!((bare.screen, bare.buttons, bare.testui), (ScreenPart::None, ButtonsPart::None, false));
+        assert!(line("--testui").unwrap().unwrap().testui);
+        assert_eq!(line("p -h"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, told) in [
+            ("", "'run' needs a PACKAGE"),
+            ("p q", "'run' has no use for 'q'"),
+            ("p --screen", "--screen needs a value"),
+            ("p --turn 45", "--turn: needs 0, 90, 180 or 270"),
+            ("p --threshold 2", "--threshold: needs a number from 0 to 1"),
+            ("p --threads 0", "--threads: number would be zero for non-zero type"),
+            ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
+            ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),
+            ("p --led gpio:1", "--led: needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27"),
+        ] {
+            assert_eq!(line(text).unwrap_err().to_string(), told, "{text}");
+        }
+    }
+}

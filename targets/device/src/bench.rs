@@ -1,0 +1,130 @@
+//! A device put together: its parts are opened, and a session runs on them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use offshoot::{Extractor, Head};
+
+use crate::memory::{Memory, MemoryError};
+use crate::parts::PartError;
+use crate::pixels::Turn;
+use crate::ports::{Buttons, Led, Screen, ScreenError, SourceError};
+use crate::run::{run, show_end};
+use crate::session::{Ports, Session, SessionError, Settings, limits};
+use crate::simulated::Simulated;
+use crate::testui::{TestPorts, Tested, test_ui};
+use crate::wiring::{CameraPart, LedPart};
+
+/// How often buttons are looked at while they are tested.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What can be pressed before the simulated camera.
+const SIMULATED: &str = "1-9 teach u undo n next";
+
+/// Why a device cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The camera.
+    #[error("{0}; `doctor` looks at cameras and permissions")]
+    Camera(#[from] SourceError),
+    /// Buttons, screen or light.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// The durable memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The page.
+    #[cfg(feature = "web")]
+    #[error(transparent)]
+    Web(#[from] crate::WebError),
+    /// Everything after that.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The screen, in a test of the parts.
+    #[error(transparent)]
+    Screen(#[from] ScreenError),
+}
+
+/// A device but for its buttons and its screen, which come from elsewhere.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// The camera.
+    pub camera: CameraPart,
+    /// How far its picture is to be turned.
+    pub turn: Turn,
+    /// The light.
+    pub led: LedPart,
+    /// Where lessons are kept.
+    pub memory: PathBuf,
+    /// How often something looks that is no real camera.
+    pub pause: Duration,
+    /// Names and threshold; hints follow from the buttons.
+    pub settings: Settings,
+}
+
+impl Bench {
+    /// Teaches until somebody wants the end; the head as it was taught. What stops it before is
+    /// the last thing that the screen shows.
+    ///
+    /// # Errors
+    /// A part that is not there or fails.
+    pub fn teach(
+        &self,
+        eyes: Extractor,
+        buttons: &mut dyn Buttons,
+        screen: &mut dyn Screen,
+    ) -> Result<Head, BenchError> {
+        let session = self.begin(eyes, buttons);
+        let (mut session, mut source, mut led) = match session {
+            Ok(parts) => parts,
+            Err(error) => {
+                show_end(screen, &error.to_string());
+                return Err(error);
+            }
+        };
+        run(&mut session, &mut Ports { source: &mut *source, buttons, screen, led: &mut *led })?;
+        Ok(session.into_head())
+    }
+
+    #[expect(clippy::type_complexity, reason = "a session and what it borrows")]
+    fn begin(
+        &self,
+        eyes: Extractor,
+        buttons: &dyn Buttons,
+    ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), BenchError> {
+        let mut settings = self.settings.clone();
+        if let Some(key) = buttons.keys().first() {
+            settings.first = key.order.trim_start_matches("press ").to_string();
+        }
+        let (is_simulated, hint) = (self.camera == CameraPart::Simulated, buttons.hint());
+        if is_simulated && settings.names.is_empty() {
+            settings.names.extend(Simulated::names().map(str::to_string));
+        }
+        let has_keys = settings.first == "1";
+        if is_simulated && has_keys {
+            settings.hint = SIMULATED.to_string();
+        } else if !hint.is_empty() {
+            settings.hint = hint;
+        }
+        let source = self.camera.open(self.turn, self.pause)?;
+        let memory = Memory::open(&self.memory, &eyes, limits())?;
+        let session = Session::new(eyes, Some(memory), settings)?;
+        Ok((session, source, self.led.open()?))
+    }
+
+    /// Goes through buttons, light and screen with the person who wired them, with no time to press
+    /// anything if there is no pause.
+    ///
+    /// # Errors
+    /// A light that is not there, a screen that fails.
+    pub fn test(
+        &self,
+        buttons: &mut dyn Buttons,
+        screen: &mut dyn Screen,
+    ) -> Result<Vec<Tested>, BenchError> {
+        let mut led = self.led.open()?;
+        let led = (self.led != LedPart::None).then_some(&mut *led as &mut dyn Led);
+        Ok(test_ui(&mut TestPorts { buttons, screen, led, pause: self.pause.min(LOOK) })?)
+    }
+}

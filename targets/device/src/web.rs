@@ -1,0 +1,243 @@
+//! A page in a browser, as a screen and as buttons.
+//!
+//! [`serve`] gives both. The loop leaves its newest moment with the page and goes on; threads of the
+//! server hand it to whoever asks. Only while somebody looks is anything copied, written as JSON or
+//! allocated for it.
+//!
+//! The server is `httparse`, the parser of hyper, over the standard library's sockets. hyper itself wants
+//! an asynchronous runtime for the sake of one page; tiny_http has no limits on time, connections and
+//! bodies, and no release since 2022; oxhttp writes what goes wrong to the terminal that we draw on.
+
+mod guard;
+mod http;
+mod moment;
+mod request;
+mod routes;
+mod shared;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use offshoot_view::Screen as Moment;
+
+use crate::inside::Inside;
+use crate::ports::{Action, Buttons, Screen, ScreenError};
+use guard::Guard;
+use http::{Limits, Server};
+use shared::{Extra, Press, Shared};
+
+pub use guard::SHORTEST_TOKEN;
+
+/// What visitors may take, all together a few megabytes.
+const LIMITS: Limits = Limits {
+    connections: 32,
+    head: 8 * 1024,
+    body: 256,
+    patience: Duration::from_secs(5),
+    idle: Duration::from_secs(15),
+};
+
+/// How a page is served.
+#[derive(Debug, Clone)]
+pub struct WebOptions {
+    /// Where; port 0 is any free one.
+    pub address: SocketAddr,
+    /// What visitors must know; one is made up if there is none and the address is reached from other
+    /// machines.
+    pub token: Option<String>,
+    /// Whether the page offers to put the next thing before the camera.
+    pub has_next: bool,
+}
+
+impl WebOptions {
+    /// With the token of the environment's `OFFSHOOT_TOKEN`, if there is one.
+    pub fn new(address: SocketAddr, has_next: bool) -> Self {
+        Self { address, token: std::env::var("OFFSHOOT_TOKEN").ok(), has_next }
+    }
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebError {
+    /// The address cannot be taken.
+    #[error("--web {address}: {source}; take another port, or 0 for any")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The system has no random numbers for a token.
+    #[error("no token could be made up: {0}; give one in OFFSHOOT_TOKEN")]
+    Random(getrandom::Error),
+    /// A token that can be guessed, or that no address can hold.
+    #[error("OFFSHOOT_TOKEN: a token has at least {SHORTEST_TOKEN} letters, digits, - or _")]
+    Token,
+}
+
+/// The page as a screen.
+#[derive(Debug)]
+pub struct Page {
+    shared: Arc<Shared>,
+    /// The next moment is written here; this and the last one change hands.
+    text: Vec<u8>,
+    frame: u64,
+    has_next: bool,
+    url: String,
+    /// Dropped with the page.
+    _server: Server,
+}
+
+/// The page as buttons.
+#[derive(Debug)]
+pub struct Visitors {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+/// Serves a page as long as the screen lives.
+///
+/// # Errors
+/// An address that cannot be taken; a token of fewer than [`SHORTEST_TOKEN`] characters or of others than
+/// letters, digits, `-` and `_`.
+pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
+    let failed = |source| WebError::Address { address: options.address, source };
+    let listener = TcpListener::bind(options.address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let token = match &options.token {
+        Some(token) => Some(token.clone()),
+        None if address.ip().is_loopback() => None,
+        None => Some(guard::token().map_err(WebError::Random)?),
+    };
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    if token.as_ref().is_some_and(|token| token.len() < SHORTEST_TOKEN || !token.bytes().all(is_plain)) {
+        return Err(WebError::Token);
+    }
+    let url = url(address, token.as_deref());
+    let guard = Guard::new(token, address.port(), names());
+    let shared = Arc::new(Shared::default());
+    let theirs = Arc::clone(&shared);
+    let answer = Arc::new(move |request: &request::Request<'_>| routes::answer(&theirs, &guard, request));
+    let server = Server::new(listener, LIMITS, answer).map_err(failed)?;
+    let visitors = Visitors { shared: Arc::clone(&shared), name: String::new() };
+    let page = Page { shared, text: Vec::new(), frame: 0, has_next: options.has_next, url, _server: server };
+    Ok((page, visitors))
+}
+
+/// What to open in a browser.
+fn url(address: SocketAddr, token: Option<&str>) -> String {
+    let mut seen = address;
+    if seen.ip().is_unspecified() {
+        seen.set_ip(outward(seen.ip()).unwrap_or(seen.ip()));
+    }
+    match token {
+        Some(token) => format!("http://{seen}/?token={token}"),
+        None => format!("http://{seen}/"),
+    }
+}
+
+/// This machine's address as others see it: that of a connection that would leave it. Nothing is sent.
+fn outward(any: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    // Addresses for documentation, which are routed like all others.
+    let there: IpAddr =
+        if any.is_ipv4() { Ipv4Addr::new(192, 0, 2, 1).into() } else { "2001:db8::1".parse().ok()? };
+    socket.connect((there, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// Names by which browsers may ask for this machine.
+fn names() -> Vec<String> {
+    let mut names = vec!["localhost".to_string()];
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        let name = name.trim();
+        names.extend([name.to_string(), format!("{name}.local")]);
+    }
+    names
+}
+
+/// Reads where a page is to be served: a port alone, also with a colon before it, is one of this machine
+/// only.
+///
+/// # Errors
+/// What else it needs to be.
+pub fn web_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let port = text.strip_prefix(':').or(text.strip_prefix("localhost:")).unwrap_or(text).parse();
+    match port {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => text.parse().map_err(|_| "needs a port, or an address such as 0.0.0.0:8080"),
+    }
+}
+
+impl Page {
+    /// What to open in a browser, with the token if there is one.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Screen for Page {
+    /// A page has no pixels; see `explain`.
+    fn show(&mut self, _: &Moment<'_>) -> Result<(), ScreenError> {
+        Ok(())
+    }
+
+    fn explain(&mut self, moment: &Moment<'_>, inside: &mut Inside<'_>) {
+        if !self.shared.is_wanted(Extra::Moment) {
+            return;
+        }
+        self.frame += 1;
+        let wanted = moment::Wanted {
+            frame: self.frame,
+            heat: self.shared.is_wanted(Extra::Heat),
+            report: self.shared.is_wanted(Extra::Report),
+            has_next: self.has_next,
+        };
+        moment::write(&mut self.text, moment, inside, wanted);
+        let picture = moment.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
+        self.shared.publish(self.frame, &mut self.text, picture);
+    }
+}
+
+impl Drop for Page {
+    /// Visitors who wait are sent away first.
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Buttons for Visitors {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        Some(match self.shared.take()? {
+            Press::Teach(class) => Action::Teach(class),
+            Press::Undo => Action::Undo,
+            Press::Forget(class) => Action::Forget(class),
+            Press::Next => Action::Show(None),
+            Press::Rename(class, name) => {
+                self.name = name;
+                Action::Rename(class, &self.name)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_of_this_machine() {
+        let parsed = |text| web_address(text).map(|address| address.to_string());
+        for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
+            assert_eq!(parsed(text).as_deref(), Ok("127.0.0.1:8080"));
+        }
+        assert_eq!(parsed("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
+        assert_eq!(parsed("[::1]:0").as_deref(), Ok("[::1]:0"));
+        for text in ["", ":", "pi:80", "65536", "1.2.3.4"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+// The page of `teach --web`: asks for the newest moment, again and again, and presses buttons.
+// Everything comes from the device; a moment that was missed is never caught up with.
+
+const $ = (id) => document.getElementById(id);
+const part = (item, name) => item.querySelector('.' + name);
+
+/** A picture at most this often, in milliseconds. */
+const PACE = 80;
+/** How long the device may be silent before the page says so. */
+const PATIENCE = 5000;
+
+const PARTS = { camera: 'Camera, waited for', eyes: 'Network', head: 'Answer or lesson', screen: 'Screen' };
+
+let moment = null;
+/** Number of the moment whose picture is shown, when that was, and how many come in a second. */
+let [seen, when, rate] = [-1, 0, 0];
+
+// The cookie has the token from here on; it is not to be left in a history.
+if (location.search) history.replaceState(null, '', '/');
+
+async function ask(path, options = {}) {
+  const reply = await fetch(path, { ...options, signal: AbortSignal.timeout(PATIENCE) });
+  if (!reply.ok) {
+    const error = new Error((await reply.text()).trim());
+    error.status = reply.status;
+    throw error;
+  }
+  return reply;
+}
+
+const isPressed = (id) => $(id).ariaPressed === 'true';
+const sleep = (time) => new Promise((done) => setTimeout(done, time));
+
+/* ---- The newest moment, as long as the page is open. ---- */
+
+async function follow() {
+  for (let failures = 0; ;) {
+    const start = performance.now();
+    try {
+      const query = new URLSearchParams({ after: seen });
+      if (isPressed('heat-button')) query.set('heat', 1);
+      if ($('report').open) query.set('report', 1);
+      const next = await (await ask('/moment?' + query)).json();
+      // The same one again: the device waits for something, and says for what.
+      if (next.frame !== seen) {
+        await see(next);
+        const now = performance.now();
+        rate += 0.2 * (1000 / (now - when) - rate);
+        [seen, when] = [next.frame, now];
+      }
+      link('live');
+      // A press may have been answered by a later one meanwhile.
+      if (failures || !moment || next.frame >= moment.frame) show(next);
+      failures = 0;
+      await sleep(PACE - (performance.now() - start));
+    } catch (error) {
+      failures += 1;
+      seen = -1;
+      lost(error);
+      await sleep(Math.min(2000, 250 * failures));
+    }
+    // A page that nobody looks at asks for nothing.
+    if (document.hidden) {
+      await new Promise((back) => document.addEventListener('visibilitychange', back, { once: true }));
+    }
+  }
+}
+
+async function see(next) {
+  const picture = $('picture');
+  $('nothing').hidden = next.picture !== null;
+  picture.hidden = next.picture === null;
+  if (next.picture === null) return;
+  const [width, height] = next.picture;
+  $('view').style.aspectRatio = `${width} / ${Math.min(height, width)}`;
+  const url = URL.createObjectURL(await (await ask('/picture.jpg')).blob());
+  const old = picture.src;
+  picture.src = url;
+  await picture.decode().catch(() => {});
+  if (old.startsWith('blob:')) URL.revokeObjectURL(old);
+}
+
+/* ---- Whether there is a device. ---- */
+
+function link(is) {
+  document.body.classList.toggle('lost', is === 'lost');
+  $('lost').hidden = is !== 'lost';
+  $('link').dataset.is = is;
+  text($('link-text'), is === 'live' ? `live, ${Math.max(1, Math.round(rate))} fps` : 'not connected');
+  for (const button of document.querySelectorAll('main button')) button.disabled = is === 'lost';
+}
+
+function lost(error) {
+  release();
+  link('lost');
+  const refused = error.status === 403;
+  $('lost-title').textContent = refused ? 'Not let in' : 'Connection lost';
+  $('lost-text').textContent = refused
+    ? `The device says: ${error.message}.`
+    : 'Trying again until the device answers. What was taught is kept on it.';
+}
+
+/* ---- What a moment looks like. ---- */
+
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+const lessons = (count) => (count === 1 ? '1 lesson' : `${count} lessons`);
+
+function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+function show(next) {
+  moment = next;
+  const { state } = next;
+  $('answer').dataset.is = state.is;
+  const [label, sure] = said(state, next.goal);
+  text($('label'), label);
+  text($('sure'), sure);
+  text($('hint'), advice(next));
+  $('next').hidden = !next.has_next;
+  $('add').hidden = !next.has_room;
+  showClasses(next);
+  showHeat(next.picture && isPressed('heat-button') ? next.heat : null, next.picture);
+  if ($('report').open) showReport(next);
+  showTimes(next.times);
+}
+
+/** The large line, and what stands beside it. */
+function said(state, goal) {
+  switch (state.is) {
+    case 'welcome': return [`Show a ${state.class}, hold Teach`, ''];
+    case 'teaching': return [state.class, `${state.count} of ${goal}`];
+    case 'answer': return [state.class, percent(state.confidence)];
+    case 'unknown': return ['?', ''];
+    case 'report': return [`${state.right} of ${state.asked} right. ${state.advice.replaceAll('`', '')}`, ''];
+    default: return [state.text, ''];
+  }
+}
+
+/** What to do next: what a class that was begun still wants, else how to begin. */
+function advice({ classes, goal, state }) {
+  const begun = classes.filter(({ lessons }) => lessons > 0);
+  const short = begun.find(({ lessons }) => lessons < goal);
+  if (short) return `${goal - short.lessons} more for ${short.name}`;
+  if (begun.length === 0) return 'One lesson for each picture, as long as it is held';
+  if (begun.length === 1) return 'Now show something else and teach another class';
+  return state.is === 'unknown' ? 'Nothing it was taught' : 'Turn it, move it: it should stay sure';
+}
+
+function showClasses({ classes, goal, threshold, state }) {
+  const list = $('classes');
+  while (list.children.length > classes.length) list.lastChild.remove();
+  while (list.children.length < classes.length) list.append(newClass(list.children.length));
+  const told = state.is === 'answer' || state.is === 'teaching' ? state.class : null;
+  classes.forEach(({ name, lessons: count, probability }, index) => {
+    const item = list.children[index];
+    item.classList.toggle('leads', state.is === 'answer' && name === told);
+    item.classList.toggle('learns', state.is === 'teaching' && name === told);
+    text(part(item, 'name-text'), name);
+    part(item, 'name').ariaLabel = `Rename ${name}`;
+    part(item, 'teach').ariaLabel = `Teach ${name}`;
+    part(item, 'undo').ariaLabel = `Undo the last lesson of ${name}`;
+    part(item, 'undo').hidden = count === 0;
+    text(part(item, 'percent'), count ? percent(probability) : '');
+    const bar = part(item, 'bar');
+    bar.ariaLabel = `How likely it is ${name}`;
+    bar.ariaValueNow = Math.round(100 * probability);
+    bar.firstChild.style.width = `${100 * probability}%`;
+    const mark = bar.lastChild;
+    mark.hidden = threshold === null;
+    mark.style.left = `${100 * threshold}%`;
+    mark.title = `Recognized from ${percent(threshold)}`;
+    const dots = part(item, 'dots');
+    while (dots.children.length < goal) dots.append(document.createElement('b'));
+    [...dots.children].forEach((dot, at) => dot.classList.toggle('on', at < count));
+    text(part(item, 'count'), count === 0 ? 'not taught yet' : count < goal ? `${goal - count} more` : lessons(count));
+  });
+}
+
+/** Warm where the picture speaks for the class, between the middles of the map's parts. */
+function showHeat(heat, sides) {
+  const canvas = $('heat');
+  canvas.hidden = !heat;
+  if (!heat) return;
+  const small = new OffscreenCanvas(heat.width, heat.height);
+  const inks = small.getContext('2d');
+  const pixels = inks.createImageData(heat.width, heat.height);
+  heat.values.forEach((value, at) => pixels.data.set([255, Math.round(210 * value), 20, Math.round(165 * value)], 4 * at));
+  inks.putImageData(pixels, 0, 0);
+  [canvas.width, canvas.height] = sides;
+  const [left, top, width, height] = heat.part;
+  const pen = canvas.getContext('2d');
+  pen.imageSmoothingQuality = 'high';
+  const seen = [left * sides[0], top * sides[1], width * sides[0], height * sides[1]];
+  // What lies outside was not looked at.
+  pen.fillStyle = 'rgb(8 14 12 / 0.55)';
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.clearRect(...seen);
+  pen.drawImage(small, ...seen);
+}
+
+function showReport({ report, classes }) {
+  if (!report || report.asked === 0) {
+    text($('report-text'), report ? 'Too few lessons to ask about any.' : 'Nothing was taught yet.');
+    $('advice').replaceChildren();
+    $('confusion').replaceChildren();
+    return;
+  }
+  text($('report-text'), `${report.right} of ${report.asked} lessons are answered rightly when held out. `
+    + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`);
+  $('advice').replaceChildren(...report.advice.map((line) => Object.assign(document.createElement('li'), { textContent: line.replaceAll('`', '') })));
+  const names = classes.slice(0, report.confusion.length).map(({ name }) => name);
+  const cell = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
+  const table = document.createElement('table');
+  table.createCaption().textContent = 'Shown (rows), taken for (columns)';
+  table.createTHead().insertRow().append(cell('th', ''), ...names.map((name) => cell('th', name)));
+  const body = table.createTBody();
+  report.confusion.forEach((row, own) => {
+    const all = row.reduce((sum, count) => sum + count, 0);
+    const line = body.insertRow();
+    line.append(cell('th', names[own]));
+    row.forEach((count, said) => {
+      const place = cell('td', count || '');
+      place.className = own === said ? 'right' : 'wrong';
+      place.style.setProperty('--share', all ? count / all : 0);
+      line.append(place);
+    });
+  });
+  $('confusion').replaceChildren(table);
+}
+
+function showTimes(times) {
+  const all = Object.values(times).reduce((sum, time) => sum + time, 0);
+  text($('total'), `${all.toFixed(0)} ms`);
+  if (!$('times').open) return;
+  if (!$('spent').children.length) {
+    for (const [key, name] of Object.entries(PARTS)) {
+      $('spent').append(Object.assign(document.createElement('span'), { className: key }));
+      const ink = Object.assign(document.createElement('i'), { className: key });
+      $('parts').append(ink, Object.assign(document.createElement('dt'), { textContent: name }), document.createElement('dd'));
+    }
+  }
+  Object.keys(PARTS).forEach((key, at) => {
+    $('spent').children[at].style.flexGrow = times[key];
+    text($('parts').querySelectorAll('dd')[at], `${times[key].toFixed(1)} ms`);
+  });
+  $('spent').ariaLabel = Object.entries(PARTS).map(([key, name]) => `${name} ${times[key].toFixed(1)} milliseconds`).join(', ');
+}
+
+/* ---- Buttons. ---- */
+
+/** Presses a button of the device; the reply is the moment after it. */
+async function press(path, body) {
+  try {
+    show(await (await ask(path, { method: 'POST', body })).json());
+    return true;
+  } catch (error) {
+    if (error.status === 503 || error.status === 404) text($('hint'), error.message);
+    else lost(error);
+    return false;
+  }
+}
+
+let held = null;
+
+/** One lesson at once, then one after the other while it is held; each waits for the one before. */
+async function hold(index) {
+  if (held !== null || !moment || index >= moment.classes.length) return;
+  const mine = (held = { index });
+  const button = part($('classes').children[index], 'teach');
+  button.classList.add('held');
+  while (held === mine && await press(`/teach/${index}`));
+  button.classList.remove('held');
+  if (held === mine) held = null;
+}
+
+function release() {
+  held = null;
+}
+
+function newClass(index) {
+  const item = $('class').content.firstElementChild.cloneNode(true);
+  part(item, 'number').textContent = index + 1;
+  const teach = part(item, 'teach');
+  teach.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    teach.setPointerCapture(event.pointerId);
+    hold(index);
+  });
+  for (const end of ['pointerup', 'pointercancel', 'lostpointercapture']) teach.addEventListener(end, release);
+  teach.addEventListener('contextmenu', (event) => event.preventDefault());
+  // Space and Enter hold as a finger does; a press by a screen reader is one lesson.
+  teach.addEventListener('keydown', (event) => {
+    if (event.key !== ' ' && event.key !== 'Enter') return;
+    event.preventDefault();
+    hold(index);
+  });
+  teach.addEventListener('keyup', release);
+  teach.addEventListener('blur', release);
+  teach.addEventListener('click', (event) => { if (event.detail === 0) press(`/teach/${index}`); });
+  part(item, 'undo').addEventListener('click', () => press(`/undo/${index}`));
+  part(item, 'name').addEventListener('click', () => rename(index, moment.classes[index].name));
+  return item;
+}
+
+function rename(index, name) {
+  $('naming-title').textContent = name === null ? 'Name of the new class' : `New name for ${name}`;
+  $('name').value = name ?? '';
+  $('naming').returnValue = '';
+  $('naming').showModal();
+  $('name').select();
+  $('naming').onclose = () => {
+    const value = $('name').value.trim();
+    if ($('naming').returnValue === 'done' && value && value !== name) press(`/name/${index}`, value);
+  };
+}
+
+$('add').addEventListener('click', () => rename(moment.classes.length, null));
+$('never').addEventListener('click', () => $('naming').close());
+$('next').addEventListener('click', () => press('/next'));
+$('heat-button').addEventListener('click', () => {
+  $('heat-button').ariaPressed = String(!isPressed('heat-button'));
+});
+
+document.addEventListener('keydown', (event) => {
+  if (event.target.matches('input') || $('naming').open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^[1-9]$/.test(event.key)) hold(Number(event.key) - 1);
+  else if (event.repeat) return;
+  else if (event.key === 'u') press('/undo');
+  else if (event.key === 'n' && moment?.has_next) press('/next');
+  else if (event.key === 'h') $('heat-button').click();
+});
+document.addEventListener('keyup', (event) => { if (/^[1-9]$/.test(event.key)) release(); });
+addEventListener('blur', release);
+
+follow();
