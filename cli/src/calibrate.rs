@@ -85,6 +85,11 @@ impl Watched {
         Ok(self.network.run_floats(&self.input)?)
     }
 
+    /// Gives the memory of the last run's values back.
+    pub fn forget(&mut self) {
+        self.network.forget();
+    }
+
     /// A layer's values after a run: rows, columns, channels.
     pub fn values(&self, layer: usize) -> &[f32] {
         if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
@@ -131,6 +136,8 @@ impl Floats {
                     }
                 }
                 embeddings.push(watched.values(model.output).to_vec());
+                // Lanes that wait or are done need none.
+                watched.forget();
                 Ok(())
             },
             told,

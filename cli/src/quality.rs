@@ -9,7 +9,6 @@ use offshoot_tract::TractError;
 use crate::calibrate::{CalibrateError, Watched};
 use crate::equalize::Factors;
 use crate::ir::{LayerId, Model};
-use crate::lanes::{self, LANES};
 use crate::trial::{Trial, memory, reals};
 
 /// Power of the noise and of what it is added to.
@@ -90,7 +89,6 @@ pub struct Subject<'a, 'g> {
 }
 
 /// A layer run by itself.
-#[derive(Clone)]
 struct Single {
     layer: LayerId,
     inputs: Vec<TensorId>,
@@ -114,31 +112,17 @@ pub fn losses(
         true => Some(Trial::new(subject.graph, subject.preprocess, &tensors)?),
         false => None,
     };
-    let singles = singles(subject)?;
-    let none = vec![Loss::default(); subject.model.layers.len()];
-    let state = || (watched.clone(), whole.clone(), singles.clone(), none.clone());
-    let states = (0..LANES.min(frames.len())).map(|_| state()).collect();
-    let lanes = lanes::over(
-        states,
-        frames.len(),
-        |(watched, whole, singles, losses), i| -> Result<(), CalibrateError> {
-            watched.run(&frames[i])?;
-            if let Some(whole) = whole {
-                whole.run(&frames[i])?;
-                together(subject, watched, whole, losses);
-            }
-            for single in singles {
-                single.run(subject, watched, &mut losses[single.layer])?;
-            }
-            Ok(())
-        },
-        &mut |_| (),
-    )?;
-    let mut losses = none;
-    for (.., lane) in &lanes {
-        for (own, more) in losses.iter_mut().zip(lane) {
-            own.alone.merge(&more.alone);
-            own.together.merge(&more.together);
+    // On this thread alone: of a few pictures, every layer has memory of its own here.
+    let (mut watched, mut whole, mut singles) = (watched.clone(), whole, singles(subject)?);
+    let mut losses = vec![Loss::default(); subject.model.layers.len()];
+    for frame in frames {
+        watched.run(frame)?;
+        if let Some(whole) = &mut whole {
+            whole.run(frame)?;
+            together(subject, &watched, whole, &mut losses);
+        }
+        for single in &mut singles {
+            single.run(subject, &watched, &mut losses[single.layer])?;
         }
     }
     Ok(losses)

@@ -260,6 +260,7 @@ impl<'a> Workshop<'a> {
                     study.see(id, i, scaled);
                 }
             }
+            watched.forget();
             Ok::<(), CalibrateError>(())
         };
         lanes::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));

@@ -151,6 +151,11 @@ impl Network {
         self.run()
     }
 
+    /// Gives the memory of the last run's results back.
+    pub fn forget(&mut self) {
+        self.outputs.clear();
+    }
+
     /// The floats of the `n`-th observed tensor after a run; empty if it holds codes.
     pub fn floats(&self, n: usize) -> &[f32] {
         self.slice(n)
