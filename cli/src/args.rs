@@ -15,10 +15,12 @@ use crate::preset::Preset;
 mod cuts;
 mod device;
 mod model;
+mod quantizer;
 mod train;
 
 pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
+pub use quantizer::QuantizerArgs;
 pub use train::{TrainArgs, UnknownArg, ViewArg};
 
 /// Grow a new classifier on an old network.
@@ -106,6 +108,9 @@ pub struct ConvertArgs {
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
+    /// How floats become codes.
+    #[command(flatten)]
+    pub quantizer: QuantizerArgs,
     /// Also pack the weights for this instruction set (or `native`), so that opening on such a
     /// processor copies nothing; the package runs everywhere all the same.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
@@ -148,6 +153,12 @@ pub struct ConvertArgs {
     /// What the device has.
     #[command(flatten)]
     pub budget: ConvertBudgetArgs,
+    /// Also write a page on what was done, layer by layer, and what else was measured.
+    #[arg(long, value_name = "HTML")]
+    pub report: Option<PathBuf>,
+    /// Print what the page says as JSON instead.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Precision of the package.

@@ -10,9 +10,11 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
+use crate::equalize::Extents;
 use crate::import::InputOrder;
 use crate::ir::Model;
-use crate::quantize::Statistics;
+use crate::lanes::{self, LANES};
+use crate::quantizer::study::{Study, studied};
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]
@@ -37,8 +39,8 @@ pub enum CalibrateError {
     },
 }
 
-/// Our float network, every layer of which can be watched.
-#[derive(Debug)]
+/// Our float network, every layer of which can be watched. A clone shares the weights.
+#[derive(Debug, Clone)]
 pub struct Watched {
     network: Network,
     input: Vec<f32>,
@@ -83,16 +85,71 @@ impl Watched {
         Ok(self.network.run_floats(&self.input)?)
     }
 
+    /// Gives the memory of the last run's values back.
+    pub fn forget(&mut self) {
+        self.network.forget();
+    }
+
     /// A layer's values after a run: rows, columns, channels.
     pub fn values(&self, layer: usize) -> &[f32] {
         if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
     }
+}
 
-    /// Takes the last run into each layer's statistics.
-    pub fn record(&self, statistics: &mut [Statistics]) {
-        for (layer, statistics) in statistics.iter_mut().enumerate() {
-            statistics.see(self.values(layer));
+/// What the float network does on the calibration pictures.
+#[derive(Debug)]
+pub struct Floats {
+    /// The network.
+    pub watched: Watched,
+    /// What each layer's channels took.
+    pub extents: Vec<Extents>,
+    /// What its values are, on those of [`studied`].
+    pub study: Study,
+    /// The embedding of each picture.
+    pub embeddings: Vec<Vec<f32>>,
+}
+
+impl Floats {
+    /// Runs all pictures; `told` hears how much is done.
+    ///
+    /// # Errors
+    /// What tract reports, a layer without finite values.
+    pub fn measure(
+        model: &Model,
+        preprocess: &Preprocess,
+        frames: &[Frame<'_>],
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Self, CalibrateError> {
+        let watched = Watched::new(model, preprocess)?;
+        let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
+        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Study::new(model), Vec::new()));
+        let counted: Vec<usize> = studied(frames.len()).collect();
+        let lanes = lanes::over(
+            states.collect(),
+            frames.len(),
+            |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
+                watched.run(&frames[i])?;
+                for (layer, own) in extents.iter_mut().enumerate() {
+                    own.see(watched.values(layer));
+                    if let Ok(place) = counted.binary_search(&i) {
+                        study.see(layer, place, watched.values(layer));
+                    }
+                }
+                embeddings.push(watched.values(model.output).to_vec());
+                // Lanes that wait or are done need none.
+                watched.forget();
+                Ok(())
+            },
+            told,
+        )?;
+        let (mut extents, mut study) = (extents, Study::new(model));
+        for (_, lane, part, _) in &lanes {
+            extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+            study.merge(part);
         }
+        check(model, &extents)?;
+        let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].3[i / LANES].clone()).collect();
+        Ok(Self { watched, extents, study, embeddings })
     }
 }
 
@@ -100,8 +157,8 @@ impl Watched {
 ///
 /// # Errors
 /// [`CalibrateError::NotFinite`] with the first layer that did not.
-pub fn check(model: &Model, statistics: &[Statistics]) -> Result<(), CalibrateError> {
-    match statistics.iter().position(|s| s.range.min > s.range.max) {
+pub fn check(model: &Model, extents: &[Extents]) -> Result<(), CalibrateError> {
+    match extents.iter().position(Extents::is_empty) {
         Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
         None => Ok(()),
     }

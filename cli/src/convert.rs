@@ -9,18 +9,22 @@ use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_pack
 use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
-use crate::calibrate::{self, CalibrateError, Reference, Watched};
+use crate::calibrate::{CalibrateError, Floats, Reference};
 use crate::catalog::Catalog;
 use crate::embedding::{self, Pool};
 use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportError, Imported, Source};
-use crate::ir::Model;
 use crate::preset::{self, Chosen, Wishes};
-use crate::quantize::{self, Statistics};
-use crate::report::{LayerReport, Report};
+use crate::quantize;
+use crate::quantizer::{self, QuantizerError, Settings};
+use crate::report::Report;
 use crate::tokenizer::TokenizerError;
+
+mod account;
+
+use account::Account;
 
 /// What the user wants.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +39,8 @@ pub struct Options {
     pub size: Option<(u32, u32)>,
     /// How pictures are normalized.
     pub wishes: Wishes,
+    /// How floats become codes.
+    pub quantizer: Settings,
 }
 
 /// Why a model was not converted.
@@ -50,6 +56,9 @@ pub enum ConvertError {
     /// The network cannot be written as a graph.
     #[error(transparent)]
     Emit(#[from] EmitError),
+    /// The network cannot be quantized.
+    #[error(transparent)]
+    Quantizer(#[from] QuantizerError),
     /// The package cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -94,7 +103,7 @@ pub struct Converted {
 
 /// Largest relative error of our float network against tract's.
 pub(crate) const IMPORT_TOLERANCE: f64 = 1e-4;
-/// Pictures on which layers are compared, one by one.
+/// Pictures on which the file's own network is run.
 const COMPARED: usize = 8;
 /// Frames kept as golden vectors, and their longest side.
 const GOLDENS: usize = 2;
@@ -140,54 +149,44 @@ fn guarded(
     chosen.preprocess.check()?;
 
     let (model, preprocess) = (&imported.model, &chosen.preprocess);
-    let floats = measure(source, &imported, preprocess, &frames, progress)?;
-    let emitted = if options.float {
-        emit::float(model)?
+    let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
+    floats.embeddings = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
+    let (quantized, emitted) = if options.float {
+        (None, emit::float(model)?)
     } else {
-        emit::int8(model, &floats.statistics, &quantize::plan(model, &floats.statistics, preprocess))?
+        let quantized =
+            quantizer::quantize(model, &floats, &options.quantizer, preprocess, &frames, progress)?;
+        let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
+        (Some(quantized), emitted)
     };
     let bytes = package(source, &imported, &chosen, emitted, &frames, progress)?;
-    let report = report(&imported, &chosen, &bytes, &floats, &frames)?;
+    progress("compare", 0.0);
+    let account = Account { imported: &imported, chosen: &chosen, floats: &floats, frames: &frames };
+    let report = account.report(&bytes, quantized.as_ref())?;
     Ok(Converted { bytes, report })
 }
 
-/// What the float network did on the pictures.
-struct Floats {
-    statistics: Vec<Statistics>,
-    /// The source model's embeddings.
-    embeddings: Vec<Vec<f32>>,
-    /// Each layer's values on the first pictures.
-    layers: Vec<Vec<Vec<f32>>>,
-}
-
-fn measure(
+/// Checks that our network is the one in the file, on some of the pictures; gives the embeddings of all,
+/// those of the file as far as they were asked for.
+fn compare(
     source: &Source,
     imported: &Imported,
     preprocess: &Preprocess,
     frames: &[Frame<'_>],
-    progress: &mut dyn FnMut(&str, f32),
-) -> Result<Floats, ConvertError> {
-    let model = &imported.model;
+    ours: &[Vec<f32>],
+) -> Result<Vec<Vec<f32>>, ConvertError> {
     let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
-    let mut watched = Watched::new(model, preprocess)?;
-    let statistics = model.layers.iter().map(|l| Statistics::new(l.shape.c())).collect();
-    let mut floats = Floats { statistics, embeddings: Vec::new(), layers: Vec::new() };
-    for (i, frame) in frames.iter().enumerate() {
-        progress("calibrate", i as f32 / frames.len() as f32);
-        watched.run(frame)?;
-        watched.record(&mut floats.statistics);
+    let mut embeddings = Vec::new();
+    for (frame, ours) in frames.iter().zip(ours).take(COMPARED) {
         let embedding = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
-        let error = relative_error(watched.values(model.output), &embedding);
+        let error = relative_error(ours, &embedding);
         if error > IMPORT_TOLERANCE {
             return Err(ConvertError::Disagrees { path: source.path.clone(), error });
         }
-        floats.embeddings.push(embedding);
-        if i < COMPARED {
-            floats.layers.push((0..model.layers.len()).map(|l| watched.values(l).to_vec()).collect());
-        }
+        embeddings.push(embedding);
     }
-    calibrate::check(model, &floats.statistics)?;
-    Ok(floats)
+    embeddings.extend(ours.iter().skip(COMPARED).cloned());
+    Ok(embeddings)
 }
 
 pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f64 {
@@ -287,93 +286,4 @@ fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<
         outputs.push(extractor.embed(&picture.frame())?.bytes().collect());
     }
     Ok(outputs)
-}
-
-fn report(
-    imported: &Imported,
-    chosen: &Chosen,
-    bytes: &[u8],
-    floats: &Floats,
-    frames: &[Frame<'_>],
-) -> Result<Report, ConvertError> {
-    let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
-    let (mut cosines, mut difference) = (Vec::new(), 0f64);
-    for (frame, want) in frames.iter().zip(&floats.embeddings) {
-        let mut got = vec![0.0; extractor.embedding_dim()];
-        extractor.embed(frame)?.write_to(&mut got);
-        cosines.push(calibrate::cosine(&got, want));
-        difference = difference.max(relative_error(&got, want));
-    }
-    let memory = extractor.memory();
-    let package = extractor.package();
-    let graph = package.graph();
-    let worst = if graph.is_int8() {
-        worst_layers(&imported.model, graph, package.input_table(), &chosen.preprocess, frames, floats)
-    } else {
-        Vec::new()
-    };
-    Ok(Report {
-        cut: imported.cut.name.clone(),
-        cut_why: imported.cut.why.clone(),
-        pool: imported.pooled.then_some(imported.pool),
-        preprocess_why: chosen.why.clone(),
-        preprocess_warning: chosen.warning.clone(),
-        precision: package.manifest().precision,
-        layers: graph.node_count(),
-        macs: graph.macs(),
-        dim: package.embedding_dim(),
-        arena: memory.arena,
-        live_set: memory.live_set,
-        package: bytes.len(),
-        pictures: frames.len(),
-        cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
-        cosine_min: cosines.iter().copied().fold(1.0, f64::min),
-        difference,
-        worst,
-    })
-}
-
-/// Each layer's cosine to float, worst first. In an int8 graph a layer's index is its tensor's id.
-fn worst_layers(
-    model: &Model,
-    graph: &Graph<'_>,
-    table: &[i8],
-    preprocess: &Preprocess,
-    frames: &[Frame<'_>],
-    floats: &Floats,
-) -> Vec<LayerReport> {
-    use offshoot_engine::{Isa, Plan};
-    let all = 0..graph.node_count();
-    let kept: Vec<u16> = (1..model.layers.len() as u16).collect();
-    let Ok((plan, slots)) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &kept) else {
-        return Vec::new();
-    };
-    let (mut packed, mut arena) = (vec![0; plan.packed_bytes()], vec![0; plan.arena_bytes()]);
-    let _ = plan.pack(graph.weights(), &mut packed);
-    let mut sums = vec![0.0; model.layers.len()];
-    for (frame, values) in frames.iter().zip(&floats.layers) {
-        let _ = preprocess.quantize_into(frame, table, &mut arena[plan.input().range()]);
-        let _ = plan.run(graph.weights(), &packed, &mut arena);
-        for (layer, sum) in sums.iter_mut().enumerate().skip(1) {
-            let Some(value) = Plan::<Vec<_>>::value(graph, &slots, layer as u16) else { continue };
-            let got: Vec<f32> = arena[value.range()].iter().map(|&c| value.quant.dequantize(c)).collect();
-            *sum += calibrate::cosine(&got, &values[layer]);
-        }
-    }
-    let pictures = floats.layers.len().max(1) as f64;
-    let mut layers: Vec<LayerReport> = model
-        .layers
-        .iter()
-        .zip(&sums)
-        .enumerate()
-        .skip(1)
-        .map(|(id, (layer, sum))| LayerReport {
-            name: layer.name.clone(),
-            shape: layer.shape,
-            cosine: sum / pictures,
-            range: floats.statistics[id].range,
-        })
-        .collect();
-    layers.sort_by(|a, b| a.cosine.total_cmp(&b.cosine));
-    layers
 }

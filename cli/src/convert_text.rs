@@ -7,13 +7,16 @@ use offshoot_core::tokens::{Pooling, Tokens};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
-use crate::calibrate::{self, CalibrateError, Watched};
+use crate::calibrate::{self, CalibrateError, Floats, Watched};
 use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, precision_of, relative_error};
 use crate::emit::{self, Emitted};
+use crate::equalize::Extents;
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
-use crate::quantize::{self, Statistics};
+use crate::quality::Noise;
+use crate::quantizer;
+use crate::quantizer::study::Study;
 use crate::report::Report;
 use crate::tokenizer::Tokenizer;
 
@@ -73,15 +76,15 @@ fn guarded(
         return Err(ConvertError::NoText { path: source.path.clone() });
     }
     let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids };
-    let (statistics, embeddings) = job.measure(progress)?;
+    let floats = job.measure(progress)?;
     let model = &imported.model;
     let emitted = if options.float {
         emit::float(model)?
     } else {
-        emit::int8(model, &statistics, &quantize::plan(model, &statistics, &Preprocess::NONE))?
+        emit::int8(model, &quantizer::plain(model, &floats, &Preprocess::NONE))?
     };
     let bytes = job.package(emitted, progress)?;
-    let report = job.report(&bytes, &embeddings)?;
+    let report = job.report(&bytes, &floats.embeddings)?;
     Ok(Converted { bytes, report })
 }
 
@@ -95,23 +98,24 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// What each layer took, and the source model's embeddings.
-    fn measure(
-        &self,
-        progress: &mut dyn FnMut(&str, f32),
-    ) -> Result<(Vec<Statistics>, Vec<Vec<f32>>), ConvertError> {
+    /// What each layer took; the embeddings are the source model's.
+    fn measure(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Floats, ConvertError> {
         let model = &self.imported.model;
         let table: Vec<u8> = self.imported.table.values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let shape = model.layers[0].shape;
         let mut watched = Watched::new(model, &Preprocess::NONE)?;
         let mut reference = Reference::new(self.imported, self.tokens)?;
-        let mut statistics: Vec<_> = model.layers.iter().map(|l| Statistics::new(l.shape.c())).collect();
+        let mut extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
+        let mut study = Study::new(model);
         let mut embeddings = Vec::new();
         for (i, ids) in self.ids.iter().enumerate() {
             progress("calibrate", i as f32 / self.ids.len() as f32);
             self.tokens.fill(shape, &table, ids, watched.input_mut())?;
             watched.forward()?;
-            watched.record(&mut statistics);
+            for (layer, own) in extents.iter_mut().enumerate() {
+                own.see(watched.values(layer));
+                study.see(layer, i, watched.values(layer));
+            }
             let embedding = reference.run(ids)?;
             let error = relative_error(watched.values(model.output), &embedding);
             if error > IMPORT_TOLERANCE {
@@ -119,8 +123,8 @@ impl Job<'_> {
             }
             embeddings.push(embedding);
         }
-        calibrate::check(model, &statistics)?;
-        Ok((statistics, embeddings))
+        calibrate::check(model, &extents)?;
+        Ok(Floats { watched, extents, study, embeddings })
     }
 
     fn package(
@@ -164,11 +168,12 @@ impl Job<'_> {
 
     fn report(&self, bytes: &[u8], embeddings: &[Vec<f32>]) -> Result<Report, ConvertError> {
         let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
-        let (mut cosines, mut difference) = (Vec::new(), 0f64);
+        let (mut cosines, mut difference, mut noise) = (Vec::new(), 0f64, Noise::default());
         for (ids, want) in self.ids.iter().zip(embeddings) {
             let got: Vec<f32> = extractor.embed_tokens(ids)?.iter().collect();
             cosines.push(calibrate::cosine(&got, want));
             difference = difference.max(relative_error(&got, want));
+            noise.see(got.into_iter(), want);
         }
         let package = extractor.package();
         let graph = package.graph();
@@ -185,17 +190,24 @@ impl Job<'_> {
             preprocess_why: how,
             preprocess_warning: (!imported.has_mask).then(|| no_mask.to_string()),
             precision: package.manifest().precision,
-            layers: graph.node_count(),
+            nodes: graph.node_count(),
             macs: graph.macs(),
             dim: package.embedding_dim(),
             arena: 0,
             live_set: 0,
             package: bytes.len(),
             pictures: self.ids.len(),
+            compared: cosines.len(),
             cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
             cosine_min: cosines.iter().copied().fold(1.0, f64::min),
             difference,
-            worst: Vec::new(),
+            noise: noise.ratio().unwrap_or_default(),
+            judged: 0.0,
+            done: Vec::new(),
+            alternatives: Vec::new(),
+            layers: Vec::new(),
+            memory: None,
+            task: None,
         })
     }
 }

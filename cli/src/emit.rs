@@ -8,7 +8,7 @@ use offshoot_core::{Multiplier, Quant};
 use thiserror::Error;
 
 use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
-use crate::quantize::{self, QuantizeError, Statistics};
+use crate::quantize::{self, QuantizeError, Scheme};
 
 /// Why a network cannot be written as a graph.
 #[derive(Debug, Error)]
@@ -38,27 +38,35 @@ pub struct Emitted {
 /// # Errors
 /// What the format does not hold.
 pub fn float(model: &Model) -> Result<Emitted, EmitError> {
-    Emitter::new(model, vec![false; model.layers.len()], &[], &[]).run()
+    let in_codes = vec![false; model.layers.len()];
+    let scheme = Scheme { in_codes, quants: Vec::new(), means: Vec::new(), coded_means: Vec::new() };
+    Emitter::new(model, scheme).run(|_, _, _, _| Ok(()))
 }
 
-/// Writes the network in codes where the engine knows the operation, in float elsewhere.
-///
-/// `statistics` and `quants` give what each layer took and its quantization (see
-/// [`quantize::plan`]).
+/// Writes the network in codes where the scheme has them, in float elsewhere.
 ///
 /// # Errors
 /// What does not fit 8 bits, or the format.
-pub fn int8(model: &Model, statistics: &[Statistics], quants: &[Quant]) -> Result<Emitted, EmitError> {
-    Emitter::new(model, quantize::in_codes(model), statistics, quants).run()
+pub fn int8(model: &Model, scheme: &Scheme) -> Result<Emitted, EmitError> {
+    Emitter::new(model, scheme.clone()).run(|_, _, _, _| Ok(()))
+}
+
+/// [`int8`], telling `watch` each layer as soon as it is written, and its tensor; what it changes in the
+/// scheme holds for the layers that follow.
+///
+/// # Errors
+/// As [`int8`], and what `watch` gives.
+pub fn int8_watched<E: From<EmitError>>(
+    model: &Model,
+    scheme: Scheme,
+    watch: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
+) -> Result<Emitted, E> {
+    Emitter::new(model, scheme).run(watch)
 }
 
 struct Emitter<'m> {
     model: &'m Model,
-    /// Which layers are run in codes.
-    in_codes: Vec<bool>,
-    /// Each layer's quantization, whether it is run in codes or only read in them.
-    quants: &'m [Quant],
-    statistics: &'m [Statistics],
+    scheme: Scheme,
     writer: GraphWriter,
     codes: Vec<Option<TensorId>>,
     floats: Vec<Option<TensorId>>,
@@ -67,29 +75,32 @@ struct Emitter<'m> {
 type Written = Result<TensorId, EmitError>;
 
 impl<'m> Emitter<'m> {
-    fn new(model: &'m Model, in_codes: Vec<bool>, statistics: &'m [Statistics], quants: &'m [Quant]) -> Self {
-        let element = if in_codes[0] { Element::Int8(quants[0]) } else { Element::Float };
+    fn new(model: &'m Model, scheme: Scheme) -> Self {
+        let element = if scheme.in_codes[0] { Element::Int8(scheme.quants[0]) } else { Element::Float };
         let writer = GraphWriter::new(Tensor { shape: model.layers[0].shape, element });
         let none = vec![None; model.layers.len()];
-        let mut emitter =
-            Self { model, in_codes, quants, statistics, writer, codes: none.clone(), floats: none };
+        let mut emitter = Self { model, scheme, writer, codes: none.clone(), floats: none };
         emitter.place(0, 0);
         emitter
     }
 
-    fn run(mut self) -> Result<Emitted, EmitError> {
+    fn run<E: From<EmitError>>(
+        mut self,
+        mut watch: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
+    ) -> Result<Emitted, E> {
         for (id, layer) in self.model.layers.iter().enumerate().skip(1) {
-            let tensor = if self.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
+            let tensor = if self.scheme.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
             self.place(id, tensor);
+            watch(&mut self.scheme, id, &self.writer, tensor)?;
         }
         let tensors: Vec<_> = self.codes.iter().zip(&self.floats).map(|(c, f)| c.or(*f)).collect();
         let output = tensors[self.model.output].unwrap_or_default();
-        self.writer.graph(output)?;
+        self.writer.graph(output).map_err(EmitError::from)?;
         Ok(Emitted { writer: self.writer, output, tensors })
     }
 
     fn place(&mut self, id: LayerId, tensor: TensorId) {
-        let list = if self.in_codes[id] { &mut self.codes } else { &mut self.floats };
+        let list = if self.scheme.in_codes[id] { &mut self.codes } else { &mut self.floats };
         list[id] = Some(tensor);
     }
 
@@ -113,7 +124,7 @@ impl<'m> Emitter<'m> {
         }
         let layer = &self.model.layers[id];
         let floats = self.floats[id].unwrap_or_default();
-        let out = Tensor { shape: layer.shape, element: Element::Int8(self.quants[id]) };
+        let out = Tensor { shape: layer.shape, element: Element::Int8(self.scheme.quants[id]) };
         let tensor = self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Quantize), &[floats], out)?;
         self.codes[id] = Some(tensor);
         Ok(tensor)
@@ -188,12 +199,12 @@ impl<'m> Emitter<'m> {
         let inputs: Vec<TensorId> =
             layer.inputs.iter().map(|&i| self.as_codes(i)).collect::<Result<_, _>>()?;
         let source = layer.inputs[0];
-        let (from, out) = (self.quants[source], self.quants[id]);
+        let (from, out) = (self.scheme.quants[source], self.scheme.quants[id]);
         let clamp = clamp_codes(layer.clamp, out);
         let op = match &layer.op {
             LayerOp::Conv(conv) => self.conv(layer, conv, source, out, clamp)?,
             LayerOp::Binary(Binary::Add) => {
-                let (a, b) = quantize::add([from, self.quants[layer.inputs[1]]], out);
+                let (a, b) = quantize::add([from, self.scheme.quants[layer.inputs[1]]], out);
                 Int8Op::Add { a, b, clamp }
             }
             &LayerOp::AveragePool { window, include_pad } => {
@@ -203,7 +214,7 @@ impl<'m> Emitter<'m> {
             }
             &LayerOp::MaxPool { window } => Int8Op::MaxPool { window },
             LayerOp::Concat => {
-                let affine = |&i: &LayerId| quantize::rescale(self.quants[i], out);
+                let affine = |&i: &LayerId| quantize::rescale(self.scheme.quants[i], out);
                 let affines: Vec<Affine> = layer.inputs.iter().map(affine).collect();
                 Int8Op::Concat { affines: self.writer.affines(&affines)? }
             }
@@ -215,7 +226,7 @@ impl<'m> Emitter<'m> {
                 None => Int8Op::Table { table: self.writer.codes(&quantize::table(expr, from, out))? },
             },
             LayerOp::Binary(Binary::Mul) => {
-                let other = self.quants[layer.inputs[1]];
+                let other = self.scheme.quants[layer.inputs[1]];
                 let factor = [from, other].map(|q| f64::from(q.scale.get())).iter().product::<f64>();
                 let multiplier = Multiplier::new(factor / f64::from(out.scale.get()));
                 let multiplier = multiplier.ok_or_else(|| QuantizeError::range(&layer.name))?;
@@ -241,8 +252,9 @@ impl<'m> Emitter<'m> {
         out: Quant,
         clamp: Clamp,
     ) -> Result<Int8Op, EmitError> {
-        let (input, means) = (self.model.layers[source].shape, self.statistics[source].means());
-        let quantized = quantize::conv(&layer.name, conv, &means, self.quants[source], out)?;
+        let (input, scheme) = (self.model.layers[source].shape, &self.scheme);
+        let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
+        let quantized = quantize::conv(&layer.name, conv, means, scheme.quants[source], out)?;
         let channels = layer.shape.c();
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
         let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };

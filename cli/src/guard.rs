@@ -32,6 +32,14 @@ pub fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// Runs `f` on a thread whose panics another one reports: nothing is printed where it is [`quietly`] done.
+pub fn muted<T>(f: impl FnOnce() -> T) -> T {
+    QUIET.set(true);
+    let result = f();
+    QUIET.set(false);
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

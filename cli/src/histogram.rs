@@ -34,6 +34,14 @@ impl Histogram {
         }
     }
 
+    /// Takes in what another one counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.zeros += other.zeros;
+        for (own, more) in self.counts.iter_mut().zip(&other.counts) {
+            *own += more;
+        }
+    }
+
     /// Values that stand for all, each with how many it stands for: three for each bin, because
     /// what rounding does to a bin's middle is not what it does to the bin.
     pub fn points(&self) -> Vec<(f32, f64)> {

@@ -119,6 +119,17 @@ impl LayerOp {
         }
     }
 
+    /// Bytes of its constants, in codes or in floats.
+    pub fn weight_bytes(&self, in_codes: bool) -> usize {
+        match self {
+            // A code a weight; bias and multiplier a channel.
+            Self::Conv(conv) if in_codes => conv.weights.len() + 8 * conv.bias.len(),
+            Self::Conv(conv) => 4 * (conv.weights.len() + conv.bias.len()),
+            Self::Constant { values, .. } => 4 * values.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether this only moves values, or picks some: its codes are its input's.
     pub fn keeps_values(&self) -> bool {
         matches!(

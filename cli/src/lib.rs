@@ -1,9 +1,10 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantize`] -> [`emit`] -> [`convert`] (all of them; [`mod@convert_text`] with a [`tokenizer`]) ->
-//! [`packing`] -> [`report`]. The other commands work on [`data`] by way of [`embeddings`] and [`mod@teach`];
-//! [`mod@bench`] measures; [`mod@pull`] fetches what the [`catalog`] knows; [`deploy`] brings it all to a board.
+//! -> [`quantizer`] ([`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them;
+//! [`mod@convert_text`] with a [`tokenizer`]) -> [`packing`] -> [`quality`] -> [`report`]. The other commands
+//! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
+//! what the [`catalog`] knows; [`deploy`] brings it all to a board.
 
 pub mod args;
 pub mod bench;
@@ -23,6 +24,7 @@ pub mod deploy;
 pub mod embedding;
 pub mod embeddings;
 pub mod emit;
+pub mod equalize;
 pub mod export;
 pub mod expr;
 pub mod fold;
@@ -32,10 +34,15 @@ pub mod histogram;
 pub mod import;
 pub mod ir;
 pub mod isolate;
+pub mod lanes;
 pub mod packing;
 pub mod preset;
 pub mod pull;
+pub mod quality;
 pub mod quantize;
+pub mod quantizer;
+pub mod ranges;
 pub mod report;
 pub mod teach;
 pub mod tokenizer;
+pub mod trial;

@@ -10,8 +10,8 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
-use crate::histogram::Histogram;
 use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
+use crate::ranges::{Range, table_of};
 
 /// A layer whose numbers do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -28,117 +28,17 @@ impl QuantizeError {
     }
 }
 
-/// Smallest and largest value seen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
-    /// Smallest.
-    pub min: f32,
-    /// Largest.
-    pub max: f32,
-}
-
-impl Range {
-    /// Nothing seen yet.
-    pub const EMPTY: Self = Self { min: f32::INFINITY, max: f32::NEG_INFINITY };
-
-    /// Widens the range by finite values.
-    pub fn see(&mut self, values: &[f32]) {
-        for &v in values.iter().filter(|v| v.is_finite()) {
-            self.min = self.min.min(v);
-            self.max = self.max.max(v);
-        }
-    }
-
-    /// The quantization of the range, its ends rounded outwards to 12 bits.
-    ///
-    /// Float kernels differ in the last bits between processors; rounding keeps that out of the
-    /// package, so that the same model gives the same bytes.
-    pub fn quant(self) -> Quant {
-        Quant::from_range(round_out(self.min.min(0.0)), round_out(self.max.max(0.0)))
-    }
-}
-
-/// What a layer's values were on the calibration pictures.
+/// All that the integers of a network follow from, beside its weights.
 #[derive(Debug, Clone)]
-pub struct Statistics {
-    /// All values.
-    pub range: Range,
-    histogram: Histogram,
-    /// Sum per channel.
-    sums: Vec<f64>,
-    /// Values per channel.
-    count: u64,
-}
-
-/// Shares of the range that are tried as its ends.
-const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
-
-impl Statistics {
-    /// Nothing seen yet, of a layer with so many channels.
-    pub fn new(channels: usize) -> Self {
-        Self { range: Range::EMPTY, histogram: Histogram::new(), sums: vec![0.0; channels], count: 0 }
-    }
-
-    /// Takes in a layer's values for one picture: rows, columns, channels.
-    pub fn see(&mut self, values: &[f32]) {
-        self.range.see(values);
-        self.histogram.see(values);
-        for pixel in values.chunks_exact(self.sums.len()) {
-            for (sum, &v) in self.sums.iter_mut().zip(pixel) {
-                *sum += f64::from(v);
-            }
-            self.count += 1;
-        }
-    }
-
-    /// Mean value of each channel.
-    pub fn means(&self) -> Vec<f64> {
-        self.sums.iter().map(|s| s / self.count.max(1) as f64).collect()
-    }
-
-    /// The quantization with the least mean squared error: few large values may be cut off so
-    /// that the many small ones get finer steps (Nagel et al. 2021, "A white paper on neural
-    /// network quantization", 3.1). Every value counts: a few large ones, which a sample would
-    /// miss, carry what tells pictures apart.
-    pub fn quant(&self) -> Quant {
-        self.quant_for(&Expr::Input)
-    }
-
-    /// [`Self::quant`] where only a function of the values is read: least error of its results.
-    pub fn quant_for(&self, read: &Expr) -> Quant {
-        let points = self.histogram.points();
-        let wanted: Vec<f32> = points.iter().map(|p| read.eval(p.0)).collect();
-        let Range { min, max } = self.range;
-        let mut best = (f64::INFINITY, self.range);
-        // One end after the other: the optimum of each hardly depends on the other.
-        for end in 0..2 {
-            let (_, Range { min: lo, max: hi }) = best;
-            for clip in CLIPS {
-                let range = if end == 0 {
-                    Range { min: lo, max: max * clip }
-                } else {
-                    Range { min: min * clip, max: hi }
-                };
-                let error = error(&points, &wanted, &table_of(read, range.quant()));
-                if error < best.0 {
-                    best = (error, range);
-                }
-            }
-        }
-        best.1.quant()
-    }
-}
-
-/// Sum of squared errors, of what is `wanted` against what codes give.
-fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
-    let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
-    let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
-    points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
-}
-
-/// A function's result for each code.
-fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
-    (quant, std::array::from_fn(|i| expr.eval(quant.dequantize((i as i16 - 128) as i8))))
+pub struct Scheme {
+    /// Which layers are run in codes.
+    pub in_codes: Vec<bool>,
+    /// Each layer's quantization, whether it is run in codes or only read in them.
+    pub quants: Vec<Quant>,
+    /// Each layer's mean by channels in the float network.
+    pub means: Vec<Vec<f64>>,
+    /// The same of its codes; of the floats again where that is not known.
+    pub coded_means: Vec<Vec<f64>>,
 }
 
 /// A function as a table from codes to codes.
@@ -146,20 +46,11 @@ pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
     table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
 }
 
-/// Rounds away from zero to 12 significant bits.
-fn round_out(x: f32) -> f32 {
-    if !x.is_finite() {
-        return 0.0;
-    }
-    let step = 1u32 << 12;
-    f32::from_bits(x.to_bits().saturating_add(step - 1) & !(step - 1))
-}
-
 /// Which layers are run in codes.
 ///
 /// Convolutions are, but for those that only scale. What moves, joins or maps values follows its
-/// inputs, so that no value is converted for its sake.
-pub fn in_codes(model: &Model) -> Vec<bool> {
+/// inputs, so that no value is converted for its sake. Those of `floats` are not.
+pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
     let conv = |op: &LayerOp| match op {
         LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
@@ -179,7 +70,8 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
             LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => true,
             op => op.keeps_values(),
         };
-        codes[id] = conv(&layer.op) || engine_knows && layer.inputs.iter().all(|&i| codes[i]);
+        let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
+        codes[id] = !floats.contains(&id) && (conv(&layer.op) || follows);
     }
     // A picture that only float layers read stays float.
     let read_in_codes = |(id, l): (LayerId, &Layer)| l.inputs.contains(&0) && codes[id];
@@ -187,12 +79,9 @@ pub fn in_codes(model: &Model) -> Vec<bool> {
     codes
 }
 
-/// Each layer's quantization from what it took; what only moves codes keeps its input's.
-pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -> Vec<Quant> {
-    let read = only_function_read(model);
-    let chosen =
-        statistics.iter().zip(read).map(|(s, read)| read.map_or_else(|| s.quant(), |r| s.quant_for(r)));
-    let mut quants: Vec<Quant> = chosen.collect();
+/// Each layer's quantization from the range it is to cover; what only moves codes keeps its input's.
+pub fn quants(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Quant> {
+    let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
     if matches!(model.layers[0].op, LayerOp::Input) {
         quants[0] = input(preprocess);
     }
@@ -205,7 +94,7 @@ pub fn plan(model: &Model, statistics: &[Statistics], preprocess: &Preprocess) -
 }
 
 /// For each layer that is read by a function alone, the function.
-fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
+pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
     let readers = model.readers();
     let mut read = vec![None; model.layers.len()];
     for layer in &model.layers {
@@ -240,6 +129,15 @@ pub fn input(preprocess: &Preprocess) -> Quant {
     })
 }
 
+/// What the means of the input's channels become in codes, where one step is one step of the camera: up to
+/// half a step is added to every value.
+pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
+    let Some(quant) = exact_input(preprocess) else { return means.to_vec() };
+    let table = input_table(preprocess);
+    let shift = |c: usize| f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
+    means.iter().enumerate().map(|(c, mean)| mean + shift(c)).collect()
+}
+
 /// The table from a channel's byte to its code, 256 entries per channel.
 pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
     let exact = exact_input(preprocess).is_some();
@@ -266,16 +164,17 @@ pub struct QuantizedConv {
 
 /// Quantizes weights per output channel.
 ///
-/// `means` are the input's channels on the calibration pictures: what the rounding of the weights
-/// adds to an output channel on average is taken off its bias (Nagel et al. 2019, "Data-free
-/// quantization through weight equalization and bias correction", 4.2).
+/// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
+/// weights and inputs adds to an output channel on average is taken off its bias (Nagel et al. 2019,
+/// "Data-free quantization through weight equalization and bias correction", 4.2, with means that were
+/// measured).
 ///
 /// # Errors
 /// A multiplier of 2^15 or more.
 pub fn conv(
     name: &str,
     conv: &Conv,
-    means: &[f64],
+    means: [&[f64]; 2],
     from: Quant,
     to: Quant,
 ) -> Result<QuantizedConv, QuantizeError> {
@@ -283,16 +182,15 @@ pub fn conv(
     let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
     let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
     let mut factors = Vec::new();
-    let (depth, per_group) = (means.len() / conv.groups, conv.bias.len() / conv.groups);
+    let (depth, per_group) = (means[0].len() / conv.groups, conv.bias.len() / conv.groups);
     for (o, (weights, &bias)) in conv.weights.chunks_exact(per_channel).zip(&conv.bias).enumerate() {
         let scale = weight_scale(weights, bias, from);
-        let codes: Vec<i8> =
-            weights.iter().map(|&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8).collect();
-        let seen = &means[o / per_group * depth..][..depth];
-        let error = |(i, (&code, &w)): (usize, (&i8, &f32))| {
-            (f64::from(code) * scale - f64::from(w)) * seen[i % depth]
+        let codes = weight_codes(weights, scale);
+        let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
+        let error = |(i, (code, &w)): (usize, (i8, &f32))| {
+            f64::from(code) * scale * got[i % depth] - f64::from(w) * wanted[i % depth]
         };
-        let shift: f64 = codes.iter().zip(weights).enumerate().map(error).sum();
+        let shift: f64 = codes.clone().zip(weights).enumerate().map(error).sum();
         out.bias.push(((f64::from(bias) - shift) / (from * scale)).round() as i32);
         out.weights.extend(codes);
         // A channel without weights and bias is zero under any factor.
@@ -305,15 +203,56 @@ pub fn conv(
     Ok(out)
 }
 
-/// The step of a channel's weights: its largest weight is 127 steps, unless the bias would then
-/// not fit 30 bits (weights that small next to their bias do not matter).
+/// A channel's weights in steps of `scale`.
+pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + Clone + '_ {
+    weights.iter().map(move |&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8)
+}
+
+/// The step of a channel's weights, unless the bias would then not fit 30 bits (weights that small
+/// next to their bias do not matter).
 fn weight_scale(weights: &[f32], bias: f32, from: f64) -> f64 {
-    let largest = weights.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-    let by_weights = f64::from(largest) / 127.0;
     let by_bias = f64::from(bias.abs()) / from / f64::from(1 << 29);
-    let scale = by_weights.max(by_bias);
+    let scale = weight_step(weights).max(by_bias);
     if scale > 0.0 { scale } else { 1.0 }
 }
+
+/// How far from a whole number of steps a weight may be that is said to be one.
+const WHOLE: f64 = 1e-3;
+
+/// The largest weight is 127 steps, or fewer where all weights are then whole numbers of steps: those
+/// of a network that was trained for 8 bits, which lose nothing.
+pub fn weight_step(weights: &[f32]) -> f64 {
+    let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+    largest / f64::from(whole_steps(weights, largest).unwrap_or(127))
+}
+
+/// How many steps the largest weight is, at most 127, where all weights are whole numbers of steps.
+fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
+    let whole = |steps: &i32| {
+        let scale = f64::from(*steps) / largest;
+        weights.iter().all(|&w| (f64::from(w) * scale - (f64::from(w) * scale).round()).abs() < WHOLE)
+    };
+    (1..=127).rev().find(whole)
+}
+
+/// Whether the network was trained for 8 bits: the weights of most channels lie on a grid.
+pub fn trained_for_codes(model: &Model) -> bool {
+    let (mut on_grid, mut all) = (0, 0);
+    for layer in &model.layers {
+        let LayerOp::Conv(conv) = &layer.op else { continue };
+        let per_channel = conv.weights.len() / conv.bias.len();
+        // Of a few weights that can be chance.
+        for weights in conv.weights.chunks_exact(per_channel).filter(|w| w.len() >= FEW) {
+            let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+            on_grid += usize::from(whole_steps(weights, largest).is_some());
+            all += 1;
+        }
+    }
+    2 * on_grid > all
+}
+
+/// Weights of a channel that do not lie on a grid by chance.
+const FEW: usize = 8;
 
 /// Largest shift of an [`Affine`]: a code shifted up by it still fits 30 bits.
 const MAX_AFFINE_SHIFT: u8 = 21;
@@ -373,16 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn ranges_round_outwards_and_keep_zero() {
-        for x in [0.1f32, 5.999_999, -3.3, 1e-20, 6.0] {
-            let r = round_out(x);
-            assert!(r.abs() >= x.abs() && (r - x).abs() <= x.abs() * 1e-3, "{x} {r}");
-        }
-        assert_eq!(round_out(6.0), 6.0);
-        assert_eq!(round_out(0.0), 0.0);
-    }
-
-    #[test]
     fn bytes_pass_unrounded_when_channels_are_alike() {
         let mut p = Preprocess {
             width: 4,
@@ -408,6 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn half_a_step_of_the_camera_is_known_of() {
+        let mut p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Gray,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [127.5; 3],
+            std: [127.5; 3],
+        };
+        let coded = coded_input_means(&p, &[0.25]);
+        assert!((coded[0] - (0.25 - 0.5 / 127.5)).abs() < 1e-6, "{coded:?}");
+        p.mean = [128.0; 3];
+        assert!((coded_input_means(&p, &[0.25])[0] - 0.25).abs() < 1e-6);
+    }
+
+    #[test]
     fn channels_normalized_unlike_are_not_taken_as_exact() {
         let mut p = Preprocess {
             width: 4,
@@ -424,28 +369,41 @@ mod tests {
     }
 
     #[test]
-    fn rare_large_values_are_cut_off() {
-        let mut values: Vec<f32> = (0..1 << 20).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
-        // One in a million may be wrong by 1 where all others gain half a step.
-        values[1] = 2.0;
-        let mut statistics = Statistics::new(1);
-        statistics.see(&values);
-        assert!(statistics.quant().scale.get() < 0.6 * statistics.range.quant().scale.get());
-        // A value that is not rare stays.
-        values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
-        statistics.see(&values);
-        assert!(statistics.quant().scale.get() > 0.9 * statistics.range.quant().scale.get());
-    }
-
-    #[test]
     fn the_mean_error_of_rounded_weights_is_taken_off_the_bias() {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
         let q = Quant::from_range(-1.0, 1.0);
-        let plain = conv("layer", &layer, &[0.0, 0.0], q, q).unwrap();
-        let corrected = conv("layer", &layer, &[0.0, 1.0], q, q).unwrap();
+        let plain = conv("layer", &layer, [&[0.0, 0.0]; 2], q, q).unwrap();
+        let corrected = conv("layer", &layer, [&[0.0, 1.0]; 2], q, q).unwrap();
         // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
         let step = f64::from(q.scale.get()) / 127.0;
         assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
+    }
+
+    #[test]
+    fn what_codes_read_differently_is_taken_off_the_bias() {
+        let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0], bias: vec![0.5] };
+        let q = Quant::from_range(-1.0, 1.0);
+        let step = f64::from(q.scale.get()) / 127.0;
+        let got = conv("layer", &layer, [&[0.25], &[0.125]], q, q).unwrap();
+        assert_eq!(got.bias, [(0.625 / step).round() as i32]);
+    }
+
+    #[test]
+    fn weights_on_a_grid_stay_on_it() {
+        // 100 steps of 0.03 at most: 127 steps would round all of them.
+        let weights: Vec<f32> = [100, -7, 33, 0, 64].iter().map(|&n| n as f32 * 0.03).collect();
+        assert!((weight_step(&weights) / 0.03 - 1.0).abs() < 1e-6);
+        assert_eq!(weight_step(&[1.0, 0.311, -0.777]), 1.0 / 127.0);
+        let network = |weights: Vec<f32>| {
+            let conv = Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0] };
+            let shape = offshoot_core::Shape::vector(10).unwrap();
+            let mut model = Model { layers: Vec::new(), output: 0 };
+            model.push("conv", LayerOp::Conv(conv), vec![0], shape);
+            model
+        };
+        assert!(trained_for_codes(&network([weights.clone(), weights.clone()].concat())));
+        assert!(!trained_for_codes(&network((1..=10).map(|n| (n as f32).sqrt()).collect())));
+        assert_eq!(weight_step(&[0.0]), 0.0);
     }
 
     #[test]
@@ -453,14 +411,14 @@ mod tests {
         let layer = Conv {
             window: Window::POINT,
             groups: 1,
-            weights: vec![0.5, -1.0, 0.0, 0.0, 1e-12, -1e-12],
+            weights: vec![0.503, -1.0, 0.0, 0.0, 1e-12, -1e-12],
             bias: vec![1.0, 3.0, 1e6],
         };
         let q = Quant::from_range(-1.0, 1.0);
-        let got = conv("layer", &layer, &[0.0; 2], q, q).unwrap();
+        let got = conv("layer", &layer, [&[0.0; 2]; 2], q, q).unwrap();
         assert_eq!(got.weights[..4], [64, -127, 0, 0]);
         assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
         let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
-        assert!(conv("layer", &layer, &[0.0; 2], q, narrow).is_err());
+        assert!(conv("layer", &layer, [&[0.0; 2]; 2], q, narrow).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What a conversion has to say, as a short table.
 
 use std::fmt;
+use std::ops::{Range as Span, RangeInclusive};
 use std::time::Duration;
 
 use offshoot_core::Shape;
@@ -8,7 +9,14 @@ use offshoot_core::package::Precision;
 
 use crate::embedding::Pool;
 
-use crate::quantize::Range;
+use crate::histogram::Histogram;
+use crate::quality::decibels;
+use crate::quantizer::Alternative;
+use crate::ranges::Range;
+
+mod chart;
+pub mod html;
+pub mod json;
 
 /// The outcome of a conversion.
 #[derive(Debug, Clone)]
@@ -26,7 +34,7 @@ pub struct Report {
     /// What the graph's numbers are.
     pub precision: Precision,
     /// Nodes of the graph.
-    pub layers: usize,
+    pub nodes: usize,
     /// Multiply-adds of one run.
     pub macs: u64,
     /// Values of an embedding.
@@ -39,14 +47,81 @@ pub struct Report {
     pub package: usize,
     /// Pictures calibrated on.
     pub pictures: usize,
+    /// Pictures of these that the package was compared on.
+    pub compared: usize,
     /// Mean cosine of the embedding to the source model's float one.
     pub cosine_mean: f64,
     /// Worst of these.
     pub cosine_min: f64,
     /// Largest relative difference of the embedding from the source model's.
     pub difference: f64,
-    /// Layers by their cosine to float, worst first; empty for float and mixed packages.
-    pub worst: Vec<LayerReport>,
+    /// Noise by signal of the embedding, both as powers.
+    pub noise: f64,
+    /// The same on the pictures that alternatives were judged by.
+    pub judged: f64,
+    /// What the quantizer did, a line each.
+    pub done: Vec<String>,
+    /// What else was measured, if that was asked for.
+    pub alternatives: Vec<Alternative>,
+    /// The layers in their order, but for the input; none of a float package.
+    pub layers: Vec<LayerReport>,
+    /// Where tensors lie while the package runs; nothing where tract-core manages memory.
+    pub memory: Option<MemoryPlan>,
+    /// Accuracy on a task, if that was asked for.
+    pub task: Option<Task>,
+}
+
+/// Accuracy of a few pictures a class, beside that of the float network.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The labelled pictures.
+    pub data: String,
+    /// Share that is right.
+    pub own: f64,
+    /// The same in float.
+    pub float: f64,
+    /// Points of a hundred that are lost.
+    pub drop: f64,
+    /// 95 % of such means are within this many points.
+    pub half: f64,
+    /// Pictures a class, and draws of them.
+    pub lessons: [usize; 2],
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data, own, float, drop, half, lessons: [shots, draws] } = self;
+        write!(f, "{own:.3} of {data}, {float:.3} in float: {drop:.2} points lost, +- {half:.2} ")?;
+        write!(f, "({shots} pictures a class, {draws} draws)")
+    }
+}
+
+/// When and where tensors lie in the arena.
+#[derive(Debug, Clone)]
+pub struct MemoryPlan {
+    /// Bytes of the arena.
+    pub arena: usize,
+    /// Most bytes that are alive together: no placement of them takes less.
+    pub least: usize,
+    /// Bytes of the largest set of maps alive at once, if every one existed as a whole.
+    pub bound: usize,
+    /// Nodes of the graph.
+    pub nodes: usize,
+    /// What lies there.
+    pub places: Vec<Place>,
+}
+
+/// Some bytes of the arena for some time.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The node that makes it.
+    pub name: String,
+    /// Whether it is scratch, not a tensor.
+    pub scratch: bool,
+    /// Where.
+    pub bytes: Span<usize>,
+    /// When: first and last node.
+    pub nodes: RangeInclusive<usize>,
 }
 
 /// One layer of the report.
@@ -54,16 +129,140 @@ pub struct Report {
 pub struct LayerReport {
     /// The node's name in the source model.
     pub name: String,
+    /// The package's operation.
+    pub op: &'static str,
     /// Shape of its result.
     pub shape: Shape,
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Bytes of its constants.
+    pub weights: usize,
+    /// Whether it is run in codes.
+    pub in_codes: bool,
+    /// Whether its channels were given like ranges.
+    pub equalized: bool,
+    /// Whether it only moves values.
+    pub keeps_values: bool,
+    /// Noise by signal with the float network's values as its inputs.
+    pub alone: Option<f64>,
+    /// Noise by signal with all before it in codes; nothing in a mixed package.
+    pub together: Option<f64>,
     /// Cosine of its codes to its floats.
     pub cosine: f64,
-    /// Values it took on the calibration pictures.
-    pub range: Range,
+    /// Values it took on the calibration pictures, equalized if it is.
+    pub seen: Range,
+    /// From the first to the last code, if it has codes.
+    pub covered: Option<[f32; 2]>,
+    /// How often each value was there.
+    pub curve: Curve,
+}
+
+/// How often values were there, in equal parts of their range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve(pub Vec<f64>);
+
+/// Parts of a curve.
+const PARTS: usize = 96;
+
+impl Curve {
+    /// Shares of the values.
+    pub fn of(histogram: &Histogram, range: Range) -> Self {
+        let mut parts = vec![0.0; PARTS];
+        let width = (range.max - range.min) / PARTS as f32;
+        for (v, n) in histogram.points() {
+            parts[(((v - range.min) / width) as usize).min(PARTS - 1)] += n;
+        }
+        let all: f64 = parts.iter().sum();
+        Self(parts.into_iter().map(|n| n / all.max(1.0)).collect())
+    }
+}
+
+impl LayerReport {
+    /// What was done about it, to stand behind a comma.
+    fn treatment(&self) -> String {
+        let mut done = Vec::new();
+        if !self.in_codes {
+            done.push("in float".to_string());
+        }
+        if self.equalized {
+            done.push("equalized".to_string());
+        }
+        let whole = self.seen.max.max(0.0) - self.seen.min.min(0.0);
+        let covered = self.covered.map_or(whole, |[lo, hi]| hi - lo);
+        if self.in_codes && covered < 0.99 * whole && !self.keeps_values {
+            done.push(format!("range cut by {:.0} %", 100.0 * (1.0 - covered / whole)));
+        }
+        done.iter().map(|d| format!(", {d}")).collect()
+    }
+}
+
+/// Something to try.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fix {
+    /// In words.
+    pub what: String,
+    /// The options of `convert` that do it.
+    pub options: String,
+    /// Decibels gained, if that was measured.
+    pub gain: Option<f64>,
+}
+
+/// Signal to noise from which an embedding is said to be as good as float, and to be usable.
+const GOOD: f64 = 20.0;
+const FAIR: f64 = 14.0;
+
+impl Report {
+    /// One sentence.
+    pub fn verdict(&self) -> String {
+        if self.precision == Precision::Float {
+            return format!("Kept in float: within {:.1e} of the model.", self.difference);
+        }
+        let signal = decibels(self.noise);
+        let how = match signal {
+            s if s >= GOOD => "Good",
+            s if s >= FAIR => "Usable; some layers lose much",
+            _ => "Poor: look at the worst layers",
+        };
+        let worst = self.worst().first().map_or(String::new(), |layer| {
+            format!("; the worst layer is {}, {} alone", layer.name, percent(layer.alone.unwrap_or_default()))
+        });
+        let task = self.task.as_ref().map_or(String::new(), |t| {
+            format!(" Few-shot accuracy {:.1} % against {:.1} % in float.", 100.0 * t.own, 100.0 * t.float)
+        });
+        format!("{how}: {} noise in the embedding ({signal:.1} dB){worst}.{task}", percent(self.noise))
+    }
+
+    /// What to try: what was measured, best first, and what goes on from there.
+    pub fn fixes(&self) -> Vec<Fix> {
+        let mut measured: Vec<&Alternative> = self.alternatives.iter().collect();
+        measured.sort_by(|a, b| a.noise.total_cmp(&b.noise));
+        let fix = |a: &Alternative| {
+            let gain = decibels(a.noise) - decibels(self.judged);
+            Fix { what: format!("{}, {gain:+.1} dB", a.what), options: a.options.clone(), gain: Some(gain) }
+        };
+        let untried = |what: &str, options: &str| Fix {
+            what: what.to_string(),
+            options: options.to_string(),
+            gain: None,
+        };
+        let mut fixes: Vec<_> = measured.into_iter().map(fix).collect();
+        fixes.push(untried("search for a minute", "--search-seconds 60"));
+        if self.task.is_none() {
+            fixes.push(untried("judge it by labelled pictures of your own", "--eval DATA --max-drop 0.5"));
+        }
+        fixes
+    }
+
+    /// Layers whose own noise is known, those with the most first.
+    pub fn worst(&self) -> Vec<&LayerReport> {
+        let mut worst: Vec<_> = self.layers.iter().filter(|l| l.alone.is_some() && !l.keeps_values).collect();
+        worst.sort_by(|a, b| b.alone.unwrap_or_default().total_cmp(&a.alone.unwrap_or_default()));
+        worst
+    }
 }
 
 /// Layers shown by `Display`.
-const SHOWN: usize = 3;
+const SHOWN: usize = 5;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +280,7 @@ impl fmt::Display for Report {
             writeln!(f, "  warning        {warning}")?;
         }
         writeln!(f, "  precision      {}", self.precision.name())?;
-        writeln!(f, "  layers         {}", self.layers)?;
+        writeln!(f, "  layers         {}", self.nodes)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
         writeln!(f, "  embedding      {} values", self.dim)?;
         if self.arena > 0 {
@@ -89,20 +288,57 @@ impl fmt::Display for Report {
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;
         }
         writeln!(f, "  package        {}", bytes(self.package))?;
-        let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.pictures);
+        let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.compared);
         write!(
             f,
-            "  cosine         {mean:.4} mean, {min:.4} worst, to float on the {n} calibration pictures"
+            "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration pictures",
+            self.pictures
         )?;
         if self.precision == Precision::Float {
             write!(f, "\n  difference     {:.1e} of the float embedding's length, worst", self.difference)?;
         }
-        for (i, layer) in self.worst.iter().take(SHOWN).enumerate() {
+        if let Some(task) = &self.task {
+            write!(f, "\n  task           {task}")?;
+        }
+        for line in &self.done {
+            write!(f, "\n  quantizer      {line}")?;
+        }
+        if self.precision != Precision::Float {
+            write!(f, "\n  verdict        {}", self.verdict())?;
+        }
+        for (i, layer) in self.worst().into_iter().take(SHOWN).enumerate() {
             let head = if i == 0 { "worst layers" } else { "" };
-            let LayerReport { name, shape, cosine, range } = layer;
-            write!(f, "\n  {head:<13}  {cosine:.4}  {name}  {shape}  [{:.2}, {:.2}]", range.min, range.max)?;
+            let noise = layer.alone.unwrap_or_default();
+            write!(
+                f,
+                "\n  {head:<13}  {} {:>7}  {}  {}",
+                bar(noise),
+                percent(noise),
+                layer.name,
+                layer.shape
+            )?;
         }
         Ok(())
+    }
+}
+
+/// Widest bar, and the noise that fills it.
+const BAR: usize = 20;
+const FULL: f64 = 0.04;
+
+/// Noise by signal in amplitudes as a bar; a fifth fills it.
+fn bar(noise: f64) -> String {
+    let filled = ((noise / FULL).sqrt() * BAR as f64).round().clamp(0.0, BAR as f64) as usize;
+    format!("{}{}", "#".repeat(filled), ".".repeat(BAR - filled))
+}
+
+/// A share in percent, to two digits or so.
+pub fn percent(share: f64) -> String {
+    match 100.0 * share {
+        p if p >= 10.0 => format!("{p:.0} %"),
+        p if p >= 1.0 => format!("{p:.1} %"),
+        p if p >= 0.1 => format!("{p:.2} %"),
+        p => format!("{p:.3} %"),
     }
 }
 

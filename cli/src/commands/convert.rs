@@ -13,7 +13,8 @@ use crate::data::{DataError, Format, Sample, texts, unlabelled};
 use crate::import::{ImportError, Source};
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
-use crate::report::bytes;
+use crate::quantizer::Settings;
+use crate::report::{Report, bytes, html, json};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
@@ -24,7 +25,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
     if source.takes_text() {
         let converted = of_text(args, &source)?;
-        return finish(args, start, &converted, None);
+        return finish(args, start, &converted);
     }
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
@@ -39,11 +40,12 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             bgr: args.bgr,
             squash: args.squash,
         },
+        quantizer: Settings { alternatives: args.report.is_some() || args.json, ..args.quantizer.settings() },
     };
     let options = cuts::within_budget(args, &source, &pictures, options)?;
-    let converted = with_bar(|progress| convert(&source, &pictures, &options, progress))?;
-    let gated = gate::run(args, &source, &pictures, &options, &converted)?;
-    finish(args, start, &converted, gated)
+    let mut converted = with_bar(|progress| convert(&source, &pictures, &options, progress))?;
+    converted.report.task = gate::run(args, &source, &pictures, &options, &converted)?;
+    finish(args, start, &converted)
 }
 
 /// Shows how far a conversion is.
@@ -82,29 +84,67 @@ fn of_text(args: &ConvertArgs, source: &Source) -> Result<Converted, CommandErro
 }
 
 /// Writes the package and says what there is to say.
-fn finish(
-    args: &ConvertArgs,
-    start: Instant,
-    converted: &Converted,
-    gated: Option<String>,
-) -> Result<(), CommandError> {
+fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(), CommandError> {
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
     write_file(&output, &converted.bytes)?;
-    println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
-    println!("{}", converted.report);
-    if let Some(line) = gated {
-        println!("{line}");
-    }
+    tell(args, &output, &converted.report, start)?;
     if let Some(target) = &args.target {
         let packed = pack(&converted.bytes, target)?;
         write_file(&output, &packed)?;
-        println!(
-            "  packed for {}, {} in all: opened there, nothing is copied",
-            target.name(),
-            bytes(packed.len())
-        );
+        if !args.json {
+            let (name, all) = (target.name(), bytes(packed.len()));
+            println!("  packed for {name}, {all} in all: opened there, nothing is copied");
+        }
     }
     Ok(())
+}
+
+/// The report in the forms that were asked for.
+fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> Result<(), CommandError> {
+    let command = again(args);
+    if let Some(path) = &args.report {
+        let title = args.model.file_name().unwrap_or_default().to_string_lossy();
+        write_file(path, html::page(report, &title, &command).as_bytes())?;
+    }
+    if args.json {
+        println!("{:#}", json::value(report, &command));
+        return Ok(());
+    }
+    println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
+    println!("{report}");
+    if let Some(path) = &args.report {
+        println!("  report         {}", path.display());
+    }
+    Ok(())
+}
+
+/// What was typed, so far as other options go with it.
+fn again(args: &ConvertArgs) -> String {
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let mut command = format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
+    let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
+    if !args.cut.is_empty() {
+        add("--cut", &args.cut.join(","));
+    }
+    if let Some(preset) = args.preset {
+        add("--preset", preset.name());
+    }
+    if let Some((width, height)) = args.input_size {
+        add("--input-size", &format!("{height}x{width}"));
+    }
+    if let Some(output) = &args.output {
+        add("-o", &output.display().to_string());
+    }
+    command
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Pictures to calibrate on, decoded.

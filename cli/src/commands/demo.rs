@@ -79,7 +79,7 @@ fn package() -> Result<Vec<u8>, CommandError> {
     let report = &converted.report;
     println!(
         "   {} layers, {} MACs, package {}, cosine to float {:.3}, {:.1} s",
-        report.layers,
+        report.nodes,
         millions(report.macs),
         bytes(report.package),
         report.cosine_mean,

@@ -12,6 +12,7 @@ use crate::data::{Dataset, Selection};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::preset::Wishes;
+use crate::report::Task;
 use crate::teach::{Lesson, few_shot};
 
 /// Draws to average over.
@@ -20,14 +21,14 @@ const DRAWS: usize = 20;
 /// Pictures on which the float package proves that it is the network in the file.
 const PROOFS: usize = 4;
 
-/// One line on what the package loses; nothing where nobody asks.
+/// What the package loses; nothing where nobody asks.
 pub(super) fn run(
     args: &ConvertArgs,
     source: &Source,
     pictures: &[Picture],
     options: &Options,
     converted: &Converted,
-) -> Result<Option<String>, CommandError> {
+) -> Result<Option<Task>, CommandError> {
     let Some(folder) = &args.eval else { return Ok(None) };
     let data = open_data(folder, &Selection::default())?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
@@ -45,11 +46,8 @@ pub(super) fn run(
         return Err(CommandError::Drop { path, data, drop, allowed });
     }
     let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
-    Ok(Some(format!(
-        "  task           {own:.3} of {}, {float:.3} in float: {drop:.2} points lost, +- {half:.2} \
-         ({DEFAULT_SHOTS} pictures a class, {DRAWS} draws)",
-        folder.display()
-    )))
+    let (data, lessons) = (folder.display().to_string(), [DEFAULT_SHOTS, DRAWS]);
+    Ok(Some(Task { data, own, float, drop, half, lessons }))
 }
 
 /// The same cut with the same preprocessing, in float.

@@ -41,7 +41,7 @@ impl Coverage {
         let (needed, depends) = (part::needed(graph, &tensors), part::depends_on_input(graph));
         let mut model = imported.model.clone();
         fold::fold(&mut model);
-        let codes = quantize::in_codes(&model);
+        let codes = quantize::in_codes(&model, &[]);
         let layers = layers_by_node(graph, &model);
         let mut coverage = Self::default();
         for (at, node) in graph.node.iter().enumerate() {

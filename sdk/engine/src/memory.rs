@@ -7,7 +7,7 @@
 //! small. A sum, product or look-up overwrites an operand nobody reads afterwards. The scratch of a
 //! step is placed like a tensor that lives in it alone.
 
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 
 use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 
@@ -59,6 +59,13 @@ impl Slot {
         chain: 0,
         kept_rows: 0,
     };
+
+    /// Which bytes of the arena slot `own` takes, from which node of the graph to which; nothing where it
+    /// shares those of another slot, or needs none.
+    pub fn life(slots: &[Self], own: usize) -> Option<(Range<usize>, RangeInclusive<usize>)> {
+        let slot = slots.get(own).filter(|_| takes_room(slots, own))?;
+        Some((slot.offset..slot.end(), slot.first.into()..=slot.last.into()))
+    }
 
     pub(crate) fn is_present(&self) -> bool {
         self.state != State::Absent

@@ -64,7 +64,8 @@ impl From<tract_core::prelude::TractError> for TractError {
     }
 }
 
-/// A float or mixed network with its state; one per thread.
+/// A float or mixed network with its state; one per thread. A clone shares the weights.
+#[derive(Clone)]
 pub struct Network {
     state: TypedSimpleState,
     input: Arc<Tensor>,
@@ -148,6 +149,11 @@ impl Network {
         self.check(fits, "codes", input.len())?;
         self.write(input)?;
         self.run()
+    }
+
+    /// Gives the memory of the last run's results back.
+    pub fn forget(&mut self) {
+        self.outputs.clear();
     }
 
     /// The floats of the `n`-th observed tensor after a run; empty if it holds codes.

@@ -1,0 +1,170 @@
+//! What there is to say about a conversion.
+
+use offshoot::Extractor;
+use offshoot_core::Frame;
+use offshoot_core::graph::{Graph, Op};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_engine::{Isa, Plan, Slot};
+
+use super::{COMPARED, ConvertError, relative_error};
+use crate::calibrate::{Floats, cosine};
+use crate::emit::EmitError;
+use crate::import::Imported;
+use crate::lanes::{self, LANES};
+use crate::preset::Chosen;
+use crate::quality::{self, Loss, Noise, Subject};
+use crate::quantizer::Quantized;
+use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
+
+/// What a report is made from.
+pub(super) struct Account<'a> {
+    pub(super) imported: &'a Imported,
+    pub(super) chosen: &'a Chosen,
+    pub(super) floats: &'a Floats,
+    pub(super) frames: &'a [Frame<'a>],
+}
+
+/// Pictures on which the package is run, spread over all.
+const RUN: usize = 64;
+/// Pictures on which layers are compared one by one.
+const WATCHED: usize = 4;
+
+/// How the package's embeddings compare with float.
+struct Comparison {
+    cosines: Vec<f64>,
+    difference: f64,
+    noise: Noise,
+}
+
+impl Account<'_> {
+    pub(super) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
+        let Comparison { cosines, difference, noise } = self.compare(bytes)?;
+        let extractor = Extractor::from_bytes(bytes.to_vec())?;
+        let memory = extractor.memory();
+        let package = extractor.package();
+        let graph = package.graph();
+        let layers = match quantized {
+            Some(quantized) => self.layers(quantized)?,
+            None => Vec::new(),
+        };
+        Ok(Report {
+            cut: self.imported.cut.name.clone(),
+            cut_why: self.imported.cut.why.clone(),
+            pool: self.imported.pooled.then_some(self.imported.pool),
+            preprocess_why: self.chosen.why.clone(),
+            preprocess_warning: self.chosen.warning.clone(),
+            precision: package.manifest().precision,
+            nodes: graph.node_count(),
+            macs: graph.macs(),
+            dim: package.embedding_dim(),
+            arena: memory.arena,
+            live_set: memory.live_set,
+            package: bytes.len(),
+            pictures: self.frames.len(),
+            compared: cosines.len(),
+            cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
+            cosine_min: cosines.iter().copied().fold(1.0, f64::min),
+            difference,
+            noise: noise.ratio().unwrap_or_default(),
+            judged: quantized.map_or(0.0, |q| q.noise),
+            done: quantized.map_or(Vec::new(), |q| q.done.clone()),
+            alternatives: quantized.map_or(Vec::new(), |q| q.alternatives.clone()),
+            layers,
+            memory: memory_plan(graph),
+            task: None,
+        })
+    }
+
+    /// The package as a device runs it.
+    fn compare(&self, bytes: &[u8]) -> Result<Comparison, ConvertError> {
+        let mut states = Vec::new();
+        for _ in 0..LANES {
+            states.push((Extractor::from_bytes(bytes.to_vec())?, Vec::new(), 0f64, Noise::default()));
+        }
+        let (frames, embeddings) = (self.frames, &self.floats.embeddings);
+        let step = frames.len().div_ceil(RUN).max(1);
+        let work = |state: &mut (Extractor, Vec<f64>, f64, Noise), n: usize| -> Result<(), ConvertError> {
+            let i = n * step;
+            let (extractor, cosines, difference, noise) = state;
+            let wanted = &embeddings[i];
+            let got: Vec<f32> = extractor.embed(&frames[i])?.iter().collect();
+            cosines.push(cosine(&got, wanted));
+            if i < COMPARED {
+                *difference = difference.max(relative_error(&got, wanted));
+            }
+            noise.see(got.into_iter(), wanted);
+            Ok(())
+        };
+        let lanes = lanes::over(states, frames.len().div_ceil(step), work, &mut |_| ())?;
+        let mut whole = Comparison { cosines: Vec::new(), difference: 0.0, noise: Noise::default() };
+        for (_, cosines, difference, noise) in &lanes {
+            whole.cosines.extend(cosines);
+            whole.difference = whole.difference.max(*difference);
+            whole.noise.merge(noise);
+        }
+        Ok(whole)
+    }
+
+    /// Each layer of the network.
+    fn layers(&self, quantized: &Quantized) -> Result<Vec<LayerReport>, ConvertError> {
+        let emitted = &quantized.emitted;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let preprocess: &Preprocess = &self.chosen.preprocess;
+        let subject = Subject {
+            model: &quantized.model,
+            factors: &quantized.factors,
+            graph,
+            tensors: &emitted.tensors,
+            preprocess,
+        };
+        let frames = &self.frames[..self.frames.len().min(WATCHED)];
+        let losses = quality::losses(&subject, &self.floats.watched, frames)?;
+        Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
+    }
+}
+
+/// Where tensors lie while a graph of codes runs here.
+fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
+    let all = 0..graph.node_count();
+    let (plan, slots) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;
+    let name = |node: usize| graph.nodes().nth(node).map_or("", |(_, node)| node.name).to_string();
+    let tensors = graph.tensor_count();
+    let place = |i: usize| {
+        let (bytes, nodes) = Slot::life(&slots, i)?;
+        let name = match i.checked_sub(tensors) {
+            Some(node) => name(node),
+            None => i.checked_sub(1).map_or_else(|| "input".to_string(), name),
+        };
+        Some(Place { name, scratch: i >= tensors, bytes, nodes })
+    };
+    let places: Vec<Place> = (0..slots.len()).filter_map(place).collect();
+    let alive = |node: usize| places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum();
+    let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
+    let (arena, bound, nodes) = (plan.arena_bytes(), plan.live_set_bytes(), graph.node_count());
+    Some(MemoryPlan { arena, least, bound, nodes, places })
+}
+
+fn layer(quantized: &Quantized, graph: &Graph<'_>, id: usize, loss: &Loss) -> LayerReport {
+    let own = &quantized.model.layers[id];
+    let statistics = &quantized.statistics[id];
+    let tensor = quantized.emitted.tensors[id];
+    let node = graph.nodes().find(|(at, _)| Some(*at) == tensor);
+    let in_codes = node.as_ref().is_some_and(|(_, node)| matches!(node.op, Op::Int8(_)));
+    let covered = tensor.and_then(|t| graph.tensor(t).element.quant());
+    LayerReport {
+        name: own.name.clone(),
+        op: node.as_ref().map_or("", |(_, node)| node.op.name()),
+        shape: own.shape,
+        macs: node.as_ref().map_or(0, |(at, node)| graph.node_macs(*at, node)),
+        weights: own.op.weight_bytes(in_codes),
+        in_codes,
+        equalized: quantized.factors[id].is_some(),
+        keeps_values: own.op.keeps_values(),
+        alone: loss.alone.ratio(),
+        together: loss.together.ratio(),
+        cosine: loss.together.cosine(),
+        seen: statistics.range,
+        covered: covered.map(|quant| [quant.dequantize(i8::MIN), quant.dequantize(i8::MAX)]),
+        curve: Curve::of(&statistics.histogram, statistics.range),
+    }
+}

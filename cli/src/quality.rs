@@ -1,0 +1,186 @@
+//! How much of each layer's values its codes lose: by itself, and with all that came before.
+
+use offshoot_core::Frame;
+use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::TractError;
+
+use crate::calibrate::{CalibrateError, Watched};
+use crate::equalize::Factors;
+use crate::ir::{LayerId, Model};
+use crate::trial::{Trial, memory, reals};
+
+/// Power of the noise and of what it is added to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Noise {
+    noise: f64,
+    signal: f64,
+    dot: f64,
+    got: f64,
+    values: u64,
+}
+
+impl Noise {
+    /// Takes in what came out and what should have.
+    pub fn see(&mut self, got: impl Iterator<Item = f32>, wanted: &[f32]) {
+        for (got, &wanted) in got.zip(wanted).filter(|(_, w)| w.is_finite()) {
+            let (g, w) = (f64::from(got), f64::from(wanted));
+            self.noise += (g - w) * (g - w);
+            self.signal += w * w;
+            self.dot += g * w;
+            self.got += g * g;
+            self.values += 1;
+        }
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.noise += other.noise;
+        self.signal += other.signal;
+        self.dot += other.dot;
+        self.got += other.got;
+        self.values += other.values;
+    }
+
+    /// Noise by signal, both as powers; nothing if nothing was seen.
+    pub fn ratio(&self) -> Option<f64> {
+        match (self.values, self.signal) {
+            (0, _) => None,
+            (_, 0.0) => Some(if self.noise == 0.0 { 0.0 } else { 1.0 }),
+            _ => Some(self.noise / self.signal),
+        }
+    }
+
+    /// Cosine of the two, of all values seen; 1 for two zero vectors, 0 if only one is.
+    pub fn cosine(&self) -> f64 {
+        let size = (self.got * self.signal).sqrt();
+        if size > 0.0 { self.dot / size } else { f64::from(u8::from(self.got == self.signal)) }
+    }
+}
+
+/// Signal to noise in decibels.
+pub fn decibels(ratio: f64) -> f64 {
+    -10.0 * ratio.max(1e-12).log10()
+}
+
+/// What a layer's codes lose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loss {
+    /// With the float network's values as its inputs, in codes.
+    pub alone: Noise,
+    /// With all layers before it in codes.
+    pub together: Noise,
+}
+
+/// A network that was quantized, and what it was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a, 'g> {
+    /// The network as quantized.
+    pub model: &'a Model,
+    /// What its layers' channels were multiplied by.
+    pub factors: &'a Factors,
+    /// The graph.
+    pub graph: Graph<'g>,
+    /// Each layer's tensor in it.
+    pub tensors: &'a [Option<TensorId>],
+    /// How pictures become its input.
+    pub preprocess: &'a Preprocess,
+}
+
+/// A layer run by itself.
+struct Single {
+    layer: LayerId,
+    inputs: Vec<TensorId>,
+    plan: Plan<Vec<Step>>,
+    slots: Vec<Slot>,
+    packed: Buffer,
+    arena: Buffer,
+}
+
+/// What each layer loses on these pictures.
+///
+/// # Errors
+/// What the engine or tract-core reports.
+pub fn losses(
+    subject: &Subject<'_, '_>,
+    watched: &Watched,
+    frames: &[Frame<'_>],
+) -> Result<Vec<Loss>, CalibrateError> {
+    let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
+    let whole = match subject.graph.is_int8() {
+        true => Some(Trial::new(subject.graph, subject.preprocess, &tensors)?),
+        false => None,
+    };
+    // On this thread alone: of a few pictures, every layer has memory of its own here.
+    let (mut watched, mut whole, mut singles) = (watched.clone(), whole, singles(subject)?);
+    let mut losses = vec![Loss::default(); subject.model.layers.len()];
+    for frame in frames {
+        watched.run(frame)?;
+        if let Some(whole) = &mut whole {
+            whole.run(frame)?;
+            together(subject, &watched, whole, &mut losses);
+        }
+        for single in &mut singles {
+            single.run(subject, &watched, &mut losses[single.layer])?;
+        }
+    }
+    Ok(losses)
+}
+
+fn together(subject: &Subject<'_, '_>, watched: &Watched, whole: &Trial<'_>, losses: &mut [Loss]) {
+    for (layer, loss) in losses.iter_mut().enumerate() {
+        let codes = subject.tensors[layer].and_then(|tensor| whole.codes(tensor));
+        if let Some((codes, quant)) = codes {
+            loss.together.see(subject.original(layer, reals(codes, quant)), watched.values(layer));
+        }
+    }
+}
+
+impl Subject<'_, '_> {
+    /// Values of a layer in the units of the network it was made from.
+    fn original(&self, layer: LayerId, values: impl Iterator<Item = f32>) -> impl Iterator<Item = f32> {
+        let factors = self.factors[layer].as_deref().unwrap_or(&[1.0]);
+        values.enumerate().map(|(i, v)| v / factors[i % factors.len()])
+    }
+}
+
+/// Every layer that is run in codes, by itself.
+fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
+    let mut singles = Vec::new();
+    for (tensor, node) in subject.graph.nodes() {
+        let layer = subject.tensors.iter().position(|&t| t == Some(tensor));
+        // A reshape has no step, and loses nothing.
+        let runs = matches!(node.op, Op::Int8(op) if !matches!(op, Int8Op::Reshape));
+        let Some(layer) = layer.filter(|_| runs) else { continue };
+        let inputs: Vec<TensorId> = node.inputs.iter().collect();
+        let at = usize::from(tensor) - 1;
+        let (plan, slots) = Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
+        let (packed, arena) = memory(&plan, subject.graph.weights())?;
+        singles.push(Single { layer, inputs, plan, slots, packed, arena });
+    }
+    Ok(singles)
+}
+
+impl Single {
+    fn run(
+        &mut self,
+        subject: &Subject<'_, '_>,
+        watched: &Watched,
+        loss: &mut Loss,
+    ) -> Result<(), TractError> {
+        for (&input, &source) in self.inputs.iter().zip(&subject.model.layers[self.layer].inputs) {
+            let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
+            let factors = subject.factors[source].as_deref().unwrap_or(&[1.0]);
+            let codes = &mut self.arena[value.range()];
+            for (i, (code, v)) in codes.iter_mut().zip(watched.values(source)).enumerate() {
+                *code = value.quant.quantize(v * factors[i % factors.len()]);
+            }
+        }
+        self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
+        let out = self.plan.output();
+        let got = reals(&self.arena[out.range()], out.quant);
+        loss.alone.see(subject.original(self.layer, got), watched.values(self.layer));
+        Ok(())
+    }
+}

@@ -1,0 +1,372 @@
+//! The quantizer: from a float network and calibration pictures to a graph in codes, judged by how
+//! near its embeddings are to those in float.
+
+use std::time::Duration;
+
+use offshoot_core::Frame;
+use offshoot_core::graph::Graph;
+use offshoot_core::preprocess::Preprocess;
+use thiserror::Error;
+
+use crate::calibrate::{CalibrateError, Floats, Watched};
+use crate::emit::{self, EmitError, Emitted};
+use crate::equalize::{self, Extents, Factors};
+use crate::ir::{Expr, LayerId, Model};
+use crate::lanes::{self, LANES};
+use crate::quality::{Noise, Subject, decibels};
+use crate::quantize::{self, Scheme};
+use crate::ranges::{Method, Range, Statistics};
+use crate::trial::Trial;
+
+mod alternatives;
+mod keep;
+mod means;
+mod search;
+pub mod study;
+
+pub use alternatives::Alternative;
+pub use keep::KeepFloat;
+use study::{Study, scale};
+
+/// What the user wants of the quantizer.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// How ranges are chosen.
+    pub ranges: Method,
+    /// Whether channels are equalized.
+    pub equalize: Switch,
+    /// Whether biases are corrected by measured means.
+    pub correct: Switch,
+    /// What is kept in float.
+    pub keep: KeepFloat,
+    /// How long to look for better.
+    pub search: Option<Duration>,
+    /// Whether other ways are measured beside, for the report.
+    pub alternatives: bool,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Switch {
+    /// If it is better so.
+    #[default]
+    Auto,
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// Why a network was not quantized.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum QuantizerError {
+    /// A network does not run on the sample pictures.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// A network cannot be written as a graph.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// There is nothing of this name to keep.
+    #[error("--keep-float {name}: there is no such layer{nearest}")]
+    NoLayer {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        nearest: String,
+    },
+}
+
+/// A network in codes, and how it came to them.
+#[derive(Debug)]
+pub struct Quantized {
+    /// The graph.
+    pub emitted: Emitted,
+    /// The network as it was quantized: equalized.
+    pub model: Model,
+    /// What its layers' channels were multiplied by.
+    pub factors: Factors,
+    /// What the integers follow from.
+    pub scheme: Scheme,
+    /// What its layers' values were.
+    pub statistics: Vec<Statistics>,
+    /// Noise by signal of the embedding, on pictures that were not studied where there are enough.
+    pub noise: f64,
+    /// What else was measured.
+    pub alternatives: Vec<Alternative>,
+    /// What was done, a line each.
+    pub done: Vec<String>,
+}
+
+/// Pictures that candidates are judged by.
+const JUDGED: usize = 32;
+/// Decibels that equalization has to gain: less is chance.
+const WORTH: f64 = 0.2;
+
+/// What candidates are made from.
+struct Workshop<'a> {
+    floats: &'a Floats,
+    preprocess: &'a Preprocess,
+    studied: Vec<Frame<'a>>,
+    judged: Vec<(Frame<'a>, &'a [f32])>,
+}
+
+/// A network ready to be given ranges.
+struct Variant {
+    model: Model,
+    factors: Factors,
+    statistics: Vec<Statistics>,
+    means: Vec<Vec<f64>>,
+}
+
+/// One way to quantize a variant.
+#[derive(Debug, Clone)]
+struct Candidate {
+    method: Method,
+    ranges: Vec<Range>,
+    /// Means of the codes, if biases are corrected by them.
+    coded_means: Option<Vec<Vec<f64>>>,
+    /// Layers kept in float.
+    floats: Vec<LayerId>,
+    /// Noise by signal of the embedding, as it was judged.
+    noise: f64,
+}
+
+/// Quantizes a network.
+///
+/// # Errors
+/// See [`QuantizerError`].
+pub fn quantize(
+    model: &Model,
+    floats: &Floats,
+    settings: &Settings,
+    preprocess: &Preprocess,
+    frames: &[Frame<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Quantized, QuantizerError> {
+    let workshop = Workshop::new(floats, preprocess, frames);
+    let (mut variant, mut best) = workshop.first(model, settings, progress)?;
+    let searched = match settings.search {
+        Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
+        None => None,
+    };
+    let kept = workshop.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let alternatives = match settings.alternatives {
+        true => workshop.alternatives(model, settings, &variant, &best)?,
+        false => Vec::new(),
+    };
+    let done = [variant.told(), best.told()].into_iter().chain([searched, kept]).flatten().collect();
+    let scheme = workshop.scheme(&variant, &best);
+    let emitted = emit::int8(&variant.model, &scheme)?;
+    let Variant { model, factors, statistics, .. } = variant;
+    let noise = best.noise;
+    Ok(Quantized { emitted, model, factors, scheme, statistics, noise, alternatives, done })
+}
+
+/// The scheme of least error, without anything being tried or judged.
+pub fn plain(model: &Model, floats: &Floats, preprocess: &Preprocess) -> Scheme {
+    let Floats { extents, study, .. } = floats;
+    let read = quantize::only_function_read(model);
+    let range = |(id, read): (LayerId, Option<&Expr>)| {
+        let histogram = study.statistics[id].histogram.clone();
+        let seen = Statistics { range: whole_range(&extents[id], None), histogram };
+        seen.chosen(Method::Mse, read.unwrap_or(&Expr::Input))
+    };
+    let ranges: Vec<Range> = read.into_iter().enumerate().map(range).collect();
+    Scheme {
+        in_codes: quantize::in_codes(model, &[]),
+        quants: quantize::quants(model, &ranges, preprocess),
+        means: study.means(),
+        coded_means: study.means(),
+    }
+}
+
+impl<'a> Workshop<'a> {
+    fn new(floats: &'a Floats, preprocess: &'a Preprocess, frames: &[Frame<'a>]) -> Self {
+        let studied = study::studied(frames.len()).map(|i| frames[i]).collect();
+        // Where there are enough, what is judged by was not studied.
+        let step = (frames.len() / JUDGED).max(1);
+        let judged = (step.saturating_sub(1).min(1)..frames.len()).step_by(step).take(JUDGED);
+        let judged = judged.map(|i| (frames[i], &*floats.embeddings[i])).collect();
+        Self { floats, preprocess, studied, judged }
+    }
+
+    /// The network with its channels as the settings have them, or as they are better.
+    fn first(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<(Variant, Candidate), QuantizerError> {
+        progress("quantize", 0.0);
+        let plain = self.variant(model, false, &mut |_| ())?;
+        let plain = (self.corrected(&plain, settings, settings.ranges)?, plain);
+        let (candidate, variant) = match settings.equalize {
+            Switch::Off => plain,
+            // Equalized weights leave the grid they were trained on, and activations theirs.
+            Switch::Auto if quantize::trained_for_codes(model) => plain,
+            wanted => {
+                let equal = self.variant(model, true, &mut |share| progress("equalize", share))?;
+                let equal = (self.corrected(&equal, settings, settings.ranges)?, equal);
+                let gain = decibels(equal.0.noise) - decibels(plain.0.noise);
+                if wanted == Switch::On || gain >= WORTH { equal } else { plain }
+            }
+        };
+        Ok((variant, candidate))
+    }
+
+    /// The network as it is, or equalized, with what its values are.
+    fn variant(
+        &self,
+        model: &Model,
+        equalized: bool,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Variant, CalibrateError> {
+        let (mut model, floats) = (model.clone(), self.floats);
+        let none = vec![None; model.layers.len()];
+        let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
+        let (mut means, mut statistics) = (floats.study.means(), floats.study.statistics.clone());
+        if factors.iter().any(Option::is_some) {
+            let scaled = self.study(&model, &factors, told)?;
+            let found = scaled.means().into_iter().zip(scaled.statistics);
+            for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some()) {
+                (means[id], statistics[id]) = (own_means, own);
+            }
+        }
+        for (id, own) in statistics.iter_mut().enumerate() {
+            own.range = whole_range(&floats.extents[id], factors[id].as_deref());
+            if let Some((lo, hi)) = model.layers[id].clamp {
+                own.range = Range { min: own.range.min.max(lo), max: own.range.max.min(hi) };
+            }
+        }
+        Ok(Variant { model, factors, statistics, means })
+    }
+
+    /// The values of the layers that have factors.
+    fn study(
+        &self,
+        model: &Model,
+        factors: &Factors,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Study, CalibrateError> {
+        let (mut whole, studied) = (Study::new(model), &self.studied);
+        let state = || (self.floats.watched.clone(), whole.clone(), Vec::new());
+        let states = (0..LANES.min(studied.len())).map(|_| state()).collect();
+        let work = |(watched, study, scaled): &mut (Watched, Study, Vec<f32>), i: usize| {
+            watched.run(&studied[i])?;
+            for (id, own) in factors.iter().enumerate() {
+                if let Some(own) = own {
+                    scale(watched.values(id), own, model.layers[id].clamp, scaled);
+                    study.see(id, i, scaled);
+                }
+            }
+            watched.forget();
+            Ok::<(), CalibrateError>(())
+        };
+        lanes::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
+        Ok(whole)
+    }
+
+    /// Ranges by one method for all layers, judged.
+    fn candidate(&self, variant: &Variant, method: Method) -> Result<Candidate, QuantizerError> {
+        let read = quantize::only_function_read(&variant.model);
+        let choose = |(s, read): (&Statistics, Option<&Expr>)| s.chosen(method, read.unwrap_or(&Expr::Input));
+        let mut ranges: Vec<Range> = variant.statistics.iter().zip(read).map(choose).collect();
+        // The largest values of the embedding tell pictures apart most; what only moves them has their codes.
+        let mut last = variant.model.output;
+        while variant.model.layers[last].op.keeps_values() {
+            last = variant.model.layers[last].inputs[0];
+        }
+        ranges[last] = variant.statistics[last].range;
+        let mut candidate =
+            Candidate { method, ranges, coded_means: None, floats: Vec::new(), noise: f64::INFINITY };
+        candidate.noise = self.judge(variant, &candidate)?;
+        Ok(candidate)
+    }
+
+    fn scheme(&self, variant: &Variant, candidate: &Candidate) -> Scheme {
+        let means = variant.means.clone();
+        let mut read = means.clone();
+        read[0] = quantize::coded_input_means(self.preprocess, &means[0]);
+        Scheme {
+            in_codes: quantize::in_codes(&variant.model, &candidate.floats),
+            quants: quantize::quants(&variant.model, &candidate.ranges, self.preprocess),
+            coded_means: candidate.coded_means.clone().unwrap_or(read),
+            means,
+        }
+    }
+
+    /// Noise by signal of the embedding.
+    fn judge(&self, variant: &Variant, candidate: &Candidate) -> Result<f64, QuantizerError> {
+        let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let trial = Trial::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
+        let states = (0..LANES.min(self.judged.len())).map(|_| (trial.clone(), Noise::default())).collect();
+        let judged = &self.judged;
+        let work = |(trial, noise): &mut (Trial<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
+            let (frame, wanted) = &judged[i];
+            trial.run(frame)?;
+            noise.see(trial.embedding().into_iter(), wanted);
+            Ok(())
+        };
+        let lanes = lanes::over(states, self.judged.len(), work, &mut |_| ())?;
+        let mut noise = Noise::default();
+        lanes.iter().for_each(|(_, lane)| noise.merge(lane));
+        Ok(noise.ratio().unwrap_or_default())
+    }
+
+    /// Takes what codes add to the means of channels off the biases.
+    fn correct(&self, variant: &Variant, wanted: Switch, best: &mut Candidate) -> Result<(), QuantizerError> {
+        if wanted == Switch::Off {
+            return Ok(());
+        }
+        let Some(means) = self.coded_means(variant, best)? else { return Ok(()) };
+        let mut corrected = Candidate { coded_means: Some(means), ..best.clone() };
+        corrected.noise = self.judge(variant, &corrected)?;
+        if wanted == Switch::On || corrected.noise < best.noise {
+            *best = corrected;
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    fn told(&self) -> Option<String> {
+        let corrected = if self.coded_means.is_some() {
+            "biases corrected by measured means"
+        } else {
+            "biases corrected by the weights' rounding"
+        };
+        Some(format!("ranges by {}, {corrected}", self.method.name()))
+    }
+}
+
+impl Variant {
+    fn is_equalized(&self) -> bool {
+        self.factors.iter().any(Option::is_some)
+    }
+
+    fn told(&self) -> Option<String> {
+        let layers = self.factors.iter().flatten().count();
+        (layers > 0).then(|| format!("channels of {layers} maps equalized"))
+    }
+
+    fn subject<'s, 'g>(
+        &'s self,
+        emitted: &'s Emitted,
+        graph: Graph<'g>,
+        preprocess: &'s Preprocess,
+    ) -> Subject<'s, 'g> {
+        Subject { model: &self.model, factors: &self.factors, graph, tensors: &emitted.tensors, preprocess }
+    }
+}
+
+/// From the smallest to the largest value, with channels multiplied.
+fn whole_range(extents: &Extents, factors: Option<&[f32]>) -> Range {
+    let mut range = Range::EMPTY;
+    for (c, (&min, &max)) in extents.min.iter().zip(&extents.max).enumerate() {
+        let factor = factors.map_or(1.0, |f| f[c]);
+        range.see(&[min * factor, max * factor]);
+    }
+    range
+}

@@ -1,0 +1,109 @@
+//! A graph as it would be written, run on pictures before it is.
+
+use std::sync::Arc;
+
+use offshoot_core::graph::{Element, Graph, TensorId};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Frame, Quant};
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::{Network, TractError};
+
+use crate::quantize;
+
+/// A graph with its memory; one per thread. A clone shares the weights.
+#[derive(Debug, Clone)]
+pub struct Trial<'g> {
+    graph: Graph<'g>,
+    preprocess: Preprocess,
+    table: Arc<[i8]>,
+    machine: Machine,
+}
+
+#[derive(Debug, Clone)]
+enum Machine {
+    Engine { plan: Plan<Vec<Step>>, slots: Arc<[Slot]>, packed: Arc<Buffer>, arena: Buffer },
+    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32> },
+}
+
+impl<'g> Trial<'g> {
+    /// Plans a graph. Of one that is wholly int8 the `watched` tensors can be read after a run.
+    ///
+    /// # Errors
+    /// What does not fit memory, or what tract-core refuses.
+    pub fn new(graph: Graph<'g>, preprocess: &Preprocess, watched: &[TensorId]) -> Result<Self, TractError> {
+        let machine = if graph.is_int8() {
+            let output = [graph.output()];
+            let kept = if watched.is_empty() { &output } else { watched };
+            let all = 0..graph.node_count();
+            let (plan, slots) = Plan::build(&graph, Isa::best(), all, &[Graph::INPUT], kept)?;
+            let (packed, arena) = memory(&plan, graph.weights())?;
+            Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
+        } else {
+            let values = graph.tensor(Graph::INPUT).shape.elements();
+            let network = Box::new(Network::new(&graph)?);
+            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values] }
+        };
+        let table = quantize::input_table(preprocess).into();
+        Ok(Self { graph, preprocess: *preprocess, table, machine })
+    }
+
+    /// Runs one picture.
+    ///
+    /// # Errors
+    /// What tract-core reports.
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), TractError> {
+        // Lengths fit by construction.
+        match &mut self.machine {
+            Machine::Engine { plan, packed, arena, .. } => {
+                let _ = self.preprocess.quantize_into(frame, &self.table, &mut arena[plan.input().range()]);
+                plan.run(self.graph.weights(), packed, arena)?;
+            }
+            Machine::Tract { network, codes, floats } => match self.graph.tensor(Graph::INPUT).element {
+                Element::Int8(_) => {
+                    let _ = self.preprocess.quantize_into(frame, &self.table, codes);
+                    network.run_codes(codes)?;
+                }
+                Element::Float => {
+                    let _ = self.preprocess.normalize_into(frame, floats);
+                    network.run_floats(floats)?;
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The embedding after a run.
+    pub fn embedding(&self) -> Vec<f32> {
+        let output = self.graph.output();
+        match (&self.machine, self.graph.tensor(output).element) {
+            (Machine::Tract { network, .. }, Element::Float) => network.floats(0).to_vec(),
+            (Machine::Tract { network, .. }, Element::Int8(quant)) => {
+                reals(network.codes(0), quant).collect()
+            }
+            _ => self.codes(output).map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
+        }
+    }
+
+    /// A watched tensor's codes after a run; nothing of a graph that is not wholly int8.
+    pub fn codes(&self, tensor: TensorId) -> Option<(&[i8], Quant)> {
+        let Machine::Engine { slots, arena, .. } = &self.machine else { return None };
+        let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
+        Some((&arena[value.range()], value.quant))
+    }
+}
+
+/// What codes stand for.
+pub fn reals(codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> + '_ {
+    codes.iter().map(move |&code| quant.dequantize(code))
+}
+
+/// Weights packed for a plan, and its arena.
+///
+/// # Errors
+/// There is not that much memory.
+pub fn memory(plan: &Plan<Vec<Step>>, weights: &[u8]) -> Result<(Buffer, Buffer), TractError> {
+    let buffer = |need: usize| Buffer::new(need).map_err(|_| TractError::Memory { need });
+    let mut packed = buffer(plan.packed_bytes())?;
+    plan.pack(weights, &mut packed)?;
+    Ok((packed, buffer(plan.arena_bytes())?))
+}
