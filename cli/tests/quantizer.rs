@@ -116,12 +116,13 @@ fn ranges_and_a_search() {
     for method in ["minmax", "percentile", "kl"] {
         let other = json(&["--ranges", method]);
         assert!(other["done"].to_string().contains(&format!("ranges by {method}")), "{}", other["done"]);
-        // What the page of one says about the other is what the other is.
+        // What is said about the other was measured with these channels; it may equalize where these do
+        // not, or the other way round, if that is better by more than its margin.
         let said =
             plain["fixes"].as_array().unwrap().iter().find(|f| f["command"].to_string().contains(method));
         let gain = said.unwrap()["gain_decibels"].as_f64().unwrap();
         let own = other["judged_decibels"].as_f64().unwrap() - plain["judged_decibels"].as_f64().unwrap();
-        assert!((gain - own).abs() < 1e-6, "{method}: {gain} {own}");
+        assert!(own >= gain - 0.2, "{method}: {gain} {own}");
     }
     let found = json(&["--search-seconds", "2"]);
     assert!(found["done"].to_string().contains("searched: "), "{}", found["done"]);
