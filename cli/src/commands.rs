@@ -135,11 +135,13 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
-    /// The gate is for pictures only.
-    #[error("{path}: takes text; --eval is for pictures: convert it, then `offshoot eval PACKAGE DATA`")]
-    TextGate {
+    /// An option is for pictures only.
+    #[error("{path}: takes text; {option} is for pictures: convert it without, then `offshoot eval PACKAGE DATA`")]
+    ForPictures {
         /// The model.
         path: PathBuf,
+        /// The option.
+        option: &'static str,
     },
     /// A file could not be read.
     #[error("{path}: {source}")]

@@ -209,6 +209,7 @@ fn what_does_not_fit_is_told() {
     with(&["--cut", "rows,sum"], &["is cut at one tensor"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
     with(&["--eval", "reviews"], &["--eval is for pictures"]);
+    with(&["--keep-float", "2"], &["--keep-float is for pictures"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =
         ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];

@@ -28,6 +28,18 @@ pub struct QuantizerArgs {
 }
 
 impl QuantizerArgs {
+    /// The first option that is not as it is where nobody says anything.
+    pub fn first(&self) -> Option<&'static str> {
+        let asked = [
+            (self.ranges != Method::Mse, "--ranges"),
+            (self.equalize != Switch::Auto, "--equalize"),
+            (self.correct_bias != Switch::Auto, "--correct-bias"),
+            (self.keep_float.is_some(), "--keep-float"),
+            (self.search_seconds.is_some(), "--search-seconds"),
+        ];
+        asked.into_iter().find_map(|(is_asked, option)| is_asked.then_some(option))
+    }
+
     /// What was asked for.
     pub fn settings(&self) -> Settings {
         Settings {

@@ -66,8 +66,9 @@ fn of_text(args: &ConvertArgs, source: &Source) -> Result<Converted, CommandErro
     let pooling = args.pool.of_tokens();
     let pooling =
         pooling.ok_or_else(|| ImportError::Pool { path: path(), of: "a picture's map", instead })?;
-    if args.eval.is_some() {
-        return Err(CommandError::TextGate { path: path() });
+    let option = args.eval.as_ref().map(|_| "--eval").or(args.quantizer.first());
+    if let Some(option) = option {
+        return Err(CommandError::ForPictures { path: path(), option });
     }
     let file = args.tokenizer.as_deref();
     let file = file.ok_or_else(|| TokenizerError::Missing { path: path() }).map_err(DataError::from)?;
