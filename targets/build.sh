@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the on-board program and prints its path and size.
-#   targets/build.sh [--board NAME | TRIPLE] [--features FEATURES] [--static]
+#   targets/build.sh [--board NAME | TRIPLE] [--features FEATURES] [--static] [--small]
 # NAME is a file of targets/boards; the default triple is aarch64-unknown-linux-gnu.
 # --static links the C library in, for systems with an older one than this machine.
+# --small leaves out what makes it a device: camera, buttons, screen, page (`run` and `doctor`).
 # OFFSHOOT_NO_RUSTUP=1 builds with Debian's compiler even where rustup has the target.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
@@ -11,6 +12,7 @@ set -euo pipefail
 triple=aarch64-unknown-linux-gnu
 features=()
 static=
+small=
 while (($#)); do
     case $1 in
     --board)
@@ -25,11 +27,12 @@ while (($#)); do
         shift
         ;;
     --static) static=1 ;;
+    --small) small=1 ;;
     -h | --help)
-        sed -n '2,6s/^# //p' "$0"
+        sed -n '2,7s/^# //p' "$0"
         exit
         ;;
-    -*) die 2 "no option '$1'; there are --board, --features and --static" ;;
+    -*) die 2 "no option '$1'; there are --board, --features, --static and --small" ;;
     *) triple=$1 ;;
     esac
     shift
@@ -40,6 +43,11 @@ if [[ $static ]]; then
     # A folder of its own: other flags would rebuild everything in turns.
     export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
     target_dir+=-static
+fi
+if [[ $small ]]; then
+    features+=(--no-default-features)
+    # There is no screen to paint a panic on.
+    export CARGO_PROFILE_BOARD_PANIC=abort
 fi
 if [[ ${features[*]} == *tract* ]]; then
     # tract under fat LTO takes a quarter of an hour and more memory than small machines have.

@@ -136,7 +136,9 @@ pub enum CommandError {
         allowed: f64,
     },
     /// An option is for pictures only.
-    #[error("{path}: takes text; {option} is for pictures: convert it without, then `offshoot eval PACKAGE DATA`")]
+    #[error(
+        "{path}: takes text; {option} is for pictures: convert it without, then `offshoot eval PACKAGE DATA`"
+    )]
     ForPictures {
         /// The model.
         path: PathBuf,

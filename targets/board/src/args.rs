@@ -6,12 +6,30 @@ use std::path::PathBuf;
 
 use offshoot::HeadKind;
 
+#[cfg(feature = "device")]
 mod run;
 
+#[cfg(feature = "device")]
 pub use run::RunArgs;
 
+/// What `--help` prints, of a program that also runs as a device.
+#[cfg(feature = "device")]
+macro_rules! device {
+    ($before:literal, $of_devices:literal, $behind:literal) => {
+        concat!($before, $of_devices, $behind)
+    };
+}
+
+#[cfg(not(feature = "device"))]
+macro_rules! device {
+    ($before:literal, $of_devices:literal, $behind:literal) => {
+        concat!($before, $behind)
+    };
+}
+
 /// What `--help` prints.
-pub const USAGE: &str = "\
+pub const USAGE: &str = device!(
+    "\
 Teach a frozen network new classes, on the board.
 
 usage:
@@ -21,7 +39,8 @@ usage:
         [--head auto|ncm|softmax|ridge|slda|knn]  kind of a new head (auto)
   offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
-  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
+",
+    "  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
   offshoot-board run PACKAGE                      look, be taught with buttons, answer on a screen
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
@@ -31,9 +50,11 @@ usage:
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
         [--web [ADDR:]PORT]                       a page in a browser; with a token if not here only
         [--testui]                                go through buttons, light and screen instead
-
+",
+    "
 FRAME is a JPEG, PNG, PNM or BMP file of any size. `--` before a name that begins with '-'.
-exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong";
+exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong"
+);
 
 /// Runs of `time` unless told.
 const RUNS: u32 = 20;
@@ -41,19 +62,43 @@ const RUNS: u32 = 20;
 /// Most runs of `time`.
 const MAX_RUNS: u32 = 100_000;
 
-const COMMANDS: [&str; 7] = ["info", "verify", "teach", "ask", "time", "doctor", "run"];
+#[cfg(feature = "device")]
+const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time", "doctor", "run"];
+#[cfg(not(feature = "device"))]
+const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time"];
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Help,
     Version,
-    Info { package: PathBuf },
-    Verify { package: PathBuf },
-    Doctor { package: PathBuf },
-    Teach { package: PathBuf, head: PathBuf, kind: Option<HeadKind>, label: String, frames: Vec<PathBuf> },
-    Ask { package: PathBuf, head: PathBuf, frames: Vec<PathBuf> },
-    Time { package: PathBuf, runs: u32 },
+    Info {
+        package: PathBuf,
+    },
+    Verify {
+        package: PathBuf,
+    },
+    #[cfg(feature = "device")]
+    Doctor {
+        package: PathBuf,
+    },
+    Teach {
+        package: PathBuf,
+        head: PathBuf,
+        kind: Option<HeadKind>,
+        label: String,
+        frames: Vec<PathBuf>,
+    },
+    Ask {
+        package: PathBuf,
+        head: PathBuf,
+        frames: Vec<PathBuf>,
+    },
+    Time {
+        package: PathBuf,
+        runs: u32,
+    },
+    #[cfg(feature = "device")]
     Run(Box<RunArgs>),
 }
 
@@ -81,8 +126,10 @@ pub enum ArgError {
     Label(String),
     Runs(String),
     /// An option without its value.
+    #[cfg(feature = "device")]
     Alone(&'static str),
     /// A value that an option does not take.
+    #[cfg(feature = "device")]
     Value {
         option: &'static str,
         what: String,
@@ -109,7 +156,9 @@ impl fmt::Display for ArgError {
             Self::Missing { command, what } => write!(f, "'{command}' needs {what}"),
             Self::TooMany { command, extra } => write!(f, "'{command}' has no use for '{extra}'"),
             Self::Label(found) => write!(f, "the label '{found}' is not UTF-8"),
+            #[cfg(feature = "device")]
             Self::Alone(option) => write!(f, "{option} needs a value"),
+            #[cfg(feature = "device")]
             Self::Value { option, what } => write!(f, "{option}: {what}"),
             Self::Runs(found) => write!(f, "'{found}' runs; allowed are 1 to {MAX_RUNS}"),
         }
@@ -127,7 +176,9 @@ struct Parts {
 
 /// Reads the arguments behind the program's name.
 pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgError> {
+    #[cfg_attr(not(feature = "device"), allow(unused_mut))]
     let mut args = args.into_iter().peekable();
+    #[cfg(feature = "device")]
     if args.next_if(|first| first == "run").is_some() {
         return Ok(run::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run))));
     }
@@ -149,6 +200,7 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     let command = match rest.command {
         "info" => Command::Info { package },
         "verify" => Command::Verify { package },
+        #[cfg(feature = "device")]
         "doctor" => Command::Doctor { package },
         "time" => Command::Time { package, runs: rest.runs()? },
         "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
@@ -256,6 +308,7 @@ mod tests {
         let cases = [
             ("info p", Command::Info { package: package.clone() }),
             ("verify p", Command::Verify { package: package.clone() }),
+            #[cfg(feature = "device")]
             ("doctor p", Command::Doctor { package: package.clone() }),
             ("time p", Command::Time { package: package.clone(), runs: RUNS }),
             ("time p 3", Command::Time { package: package.clone(), runs: 3 }),
@@ -282,8 +335,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let cases = [
+            #[cfg(feature = "device")]
             ("", "no command; there are info, verify, teach, ask, time, doctor, run"),
-            ("--", "no command; there are info, verify, teach, ask, time, doctor, run"),
+            #[cfg(not(feature = "device"))]
+            ("--", "no command; there are info, verify, teach, ask, time"),
+            #[cfg(feature = "device")]
             ("inof p", "no command 'inof'; there are info, verify, teach, ask, time, doctor, run"),
             ("info", "'info' needs a PACKAGE"),
             ("verify p q", "'verify' has no use for 'q'"),

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
 
+#[cfg(feature = "device")]
 use offshoot_device::Machine;
 
 use crate::args::{self, Command};
 use crate::trouble::Trouble;
 
+#[cfg(feature = "device")]
 mod run;
 
 /// Room in a new head: under 1 MiB for an embedding of 256 values.
@@ -37,12 +39,14 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
         Command::Version => writeln!(out, "offshoot-board {}", env!("CARGO_PKG_VERSION"))?,
         Command::Info { package } => info(&package, out)?,
         Command::Verify { package } => return verify(&package, out),
+        #[cfg(feature = "device")]
         Command::Doctor { package } => return doctor(&package, out),
         Command::Teach { package, head, kind, label, frames } => {
             teach(&package, &head, kind, &label, &frames, out)?;
         }
         Command::Ask { package, head, frames } => ask(&package, &head, &frames, out)?,
         Command::Time { package, runs } => time(&package, runs, out)?,
+        #[cfg(feature = "device")]
         Command::Run(args) => return run::run(&args, out),
     }
     Ok(Outcome::Done)
@@ -81,6 +85,7 @@ fn verify(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     Ok(if verification.is_ok() { Outcome::Done } else { Outcome::CheckFailed })
 }
 
+#[cfg(feature = "device")]
 fn doctor(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     let checks = offshoot_device::checks(&Machine::default(), &Extractor::open(path)?);
     for check in &checks {

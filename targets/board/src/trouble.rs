@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use offshoot::{Error, ErrorKind};
+#[cfg(feature = "device")]
 use offshoot_device::{BenchError, PartError};
 
 /// A file or a part that cannot be used, or an output that cannot be written.
@@ -13,6 +14,7 @@ pub enum Trouble {
     /// A file: what it is, what is wrong, what to do.
     File { what: String, next: &'static str },
     /// A part of the device; its error says what to do.
+    #[cfg(feature = "device")]
     Device(BenchError),
     /// Standard output.
     Output(io::Error),
@@ -32,7 +34,7 @@ impl Trouble {
     pub fn output(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Output(error) => Some(error.kind()),
-            Self::File { .. } | Self::Device(_) => None,
+            _ => None,
         }
     }
 }
@@ -43,12 +45,14 @@ impl From<Error> for Trouble {
     }
 }
 
+#[cfg(feature = "device")]
 impl From<PartError> for Trouble {
     fn from(error: PartError) -> Self {
         Self::Device(error.into())
     }
 }
 
+#[cfg(feature = "device")]
 impl From<BenchError> for Trouble {
     fn from(error: BenchError) -> Self {
         Self::Device(error)
@@ -65,6 +69,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { what, next } => write!(f, "error: {what}\n next: {next}"),
+            #[cfg(feature = "device")]
             Self::Device(error) => write!(f, "error: {error}"),
             Self::Output(error) => write!(f, "error: standard output: {error}"),
         }
