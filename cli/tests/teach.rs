@@ -50,6 +50,13 @@ fn the_same_script_draws_the_same_pictures() {
     let drawn = PICTURES.map(|(name, _)| (name, digest(name)));
     assert_eq!(drawn.each_ref().map(|(name, digest)| (*name, digest.as_str())), PICTURES);
     assert!(dir.path().join("things.head").exists());
+    // README shows some of them.
+    for name in ["welcome", "teach", "mug", "unknown"] {
+        let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures").join(name);
+        let shown = fs::read(shown.with_extension("png")).unwrap();
+        let drawn = fs::read(dir.path().join(format!("shots/{name}-320x240.png"))).unwrap();
+        assert!(shown == drawn, "docs/pictures/{name}.png is not what is drawn");
+    }
 }
 
 #[test]
