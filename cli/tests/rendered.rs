@@ -7,7 +7,6 @@ mod common;
 #[path = "../../sdk/tests/common/random.rs"]
 mod random;
 
-use std::convert::Infallible;
 use std::path::Path;
 
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle, ascii};
@@ -17,36 +16,12 @@ use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{Rgb, RgbImage, imageops};
 use offshoot::{Extractor, Picture};
 use offshoot_cli::calibrate::cosine;
+use offshoot_cli::canvas::Canvas;
 use prost::Message;
 use tract_onnx::pb::ModelProto;
 
 use common::{ok, refused};
 use random::Random;
-
-/// A picture that can be drawn on.
-struct Canvas(RgbImage);
-
-impl OriginDimensions for Canvas {
-    fn size(&self) -> Size {
-        Size::new(self.0.width(), self.0.height())
-    }
-}
-
-impl DrawTarget for Canvas {
-    type Color = Rgb888;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
-        for Pixel(at, color) in pixels {
-            let inside = |v: i32| u32::try_from(v).ok();
-            let pixel = inside(at.x).zip(inside(at.y)).and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y));
-            if let Some(pixel) = pixel {
-                *pixel = Rgb([color.r(), color.g(), color.b()]);
-            }
-        }
-        Ok(())
-    }
-}
 
 const FONTS: [&MonoFont<'static>; 4] =
     [&ascii::FONT_10X20, &ascii::FONT_9X15_BOLD, &ascii::FONT_9X18, &ascii::FONT_8X13_ITALIC];

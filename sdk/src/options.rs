@@ -25,8 +25,8 @@ pub struct Options {
     /// Whether an expansion, a depthwise convolution and a projection run together row by row where
     /// that saves memory.
     pub chains: bool,
-    /// Whether each thread stays on a core of its own, of those that the opening thread may use, the
-    /// fastest first. That thread is one of them and stays pinned.
+    /// Whether each thread stays on a core of its own, the fastest first, of those that the thread which first
+    /// opened a package so might use. The opening thread is one of them and stays pinned.
     pub pin: bool,
 }
 

@@ -245,10 +245,11 @@ impl Shared {
                 continue;
             }
             spins += 1;
-            let over = State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step;
             if spins < SPINS {
                 hint::spin_loop();
-            } else if over && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE {
+            } else if State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step
+                && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE
+            {
                 thread::park();
             } else {
                 thread::yield_now();
