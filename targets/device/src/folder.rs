@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use offshoot::Picture;
 
+use crate::pace::Pace;
 use crate::ports::{FrameSource, SourceError};
 use crate::shot::Shot;
 
@@ -21,8 +21,7 @@ pub struct Folder {
     /// The folder below that is shown; all of them if there is none of that name.
     only: Option<String>,
     next: usize,
-    pause: Duration,
-    last: Option<Instant>,
+    pace: Pace,
 }
 
 impl Folder {
@@ -32,7 +31,7 @@ impl Folder {
     /// A folder that cannot be read or holds no pictures.
     pub fn open(path: impl Into<PathBuf>, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
-        let mut folder = Self { path, files: Vec::new(), only: None, next: 0, pause, last: None };
+        let mut folder = Self { path, files: Vec::new(), only: None, next: 0, pace: Pace::new(pause) };
         folder.reopen()?;
         Ok(folder)
     }
@@ -58,10 +57,7 @@ fn pictures(folder: &Path, deeper: bool, out: &mut Vec<PathBuf>) -> std::io::Res
 
 impl FrameSource for Folder {
     fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
-        if let Some(last) = self.last {
-            thread::sleep(self.pause.saturating_sub(last.elapsed()));
-        }
-        self.last = Some(Instant::now());
+        self.pace.wait();
         let count = self.files.len();
         let order = (0..count).map(|i| (self.next + i) % count);
         let found = order.clone().find(|&i| self.is_shown(&self.files[i])).or_else(|| order.clone().next());

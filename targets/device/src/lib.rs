@@ -40,6 +40,7 @@ mod machine;
 mod memory;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod oled;
+mod pace;
 mod panel;
 mod parts;
 mod pictures;

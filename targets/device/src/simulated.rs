@@ -1,10 +1,10 @@
 //! A camera without hardware.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use offshoot_simulator::{Camera, Object};
 
+use crate::pace::Pace;
 use crate::ports::{FrameSource, SourceError};
 use crate::shot::Shot;
 
@@ -18,14 +18,13 @@ pub struct Simulated {
     camera: Camera,
     object: Option<Object>,
     looks: u64,
-    pause: Duration,
-    last: Option<Instant>,
+    pace: Pace,
 }
 
 impl Simulated {
     /// Looks at a mug, as often as `pause` allows: as fast as it is asked, if that is zero.
     pub fn new(pause: Duration) -> Self {
-        Self { camera: Camera::new(160, 120), object: Some(THINGS[0]), looks: 0, pause, last: None }
+        Self { camera: Camera::new(160, 120), object: Some(THINGS[0]), looks: 0, pace: Pace::new(pause) }
     }
 
     /// Names of the things it can show.
@@ -36,10 +35,7 @@ impl Simulated {
 
 impl FrameSource for Simulated {
     fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
-        if let Some(last) = self.last {
-            thread::sleep(self.pause.saturating_sub(last.elapsed()));
-        }
-        self.last = Some(Instant::now());
+        self.pace.wait();
         let picture = self.camera.look(self.object, 1_000 + self.looks);
         self.looks += 1;
         shot.reshape(picture.width, picture.height).copy_from_slice(&picture.rgb);

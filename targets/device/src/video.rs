@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek};
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::pace::Pace;
 use crate::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
 use crate::shot::Shot;
@@ -24,8 +24,7 @@ pub struct Video {
     file: BufReader<File>,
     turn: Turn,
     bytes: Vec<u8>,
-    pause: Duration,
-    last: Option<Instant>,
+    pace: Pace,
 }
 
 impl Video {
@@ -37,7 +36,7 @@ impl Video {
         let path = path.into();
         let file = File::open(&path)
             .map_err(|source| SourceError::Io { what: path.display().to_string(), source })?;
-        Ok(Self { path, file: BufReader::new(file), turn, bytes: Vec::new(), pause, last: None })
+        Ok(Self { path, file: BufReader::new(file), turn, bytes: Vec::new(), pace: Pace::new(pause) })
     }
 
     fn failed(&self, source: io::Error) -> SourceError {
@@ -58,10 +57,7 @@ impl Video {
 
 impl FrameSource for Video {
     fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
-        if let Some(last) = self.last {
-            thread::sleep(self.pause.saturating_sub(last.elapsed()));
-        }
-        self.last = Some(Instant::now());
+        self.pace.wait();
         self.read().map_err(|e| self.failed(e))?;
         let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
         let what = || self.path.display().to_string();
