@@ -12,7 +12,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 use crate::emit::{self, EmitError};
 use crate::equalize::Extents;
 use crate::import::InputOrder;
-use crate::ir::Model;
+use crate::ir::{Layer, LayerId, Model, Twins};
 use crate::lanes::{self, LANES};
 use crate::quantizer::study::{Study, studied};
 
@@ -45,6 +45,16 @@ pub struct Watched {
     network: Network,
     input: Vec<f32>,
     preprocess: Preprocess,
+    copies: Vec<Copies>,
+}
+
+/// The values of a layer that has twins.
+#[derive(Debug, Clone)]
+struct Copies {
+    layer: LayerId,
+    channels: usize,
+    twins: Vec<Twins>,
+    values: Vec<f32>,
 }
 
 impl Watched {
@@ -59,7 +69,20 @@ impl Watched {
         let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
-        Ok(Self { network, input, preprocess: *preprocess })
+        Ok(Self { network, input, preprocess: *preprocess, copies: Vec::new() })
+    }
+
+    /// The same network, to be seen as `model`, which has twins and else computes the same.
+    pub fn with_twins(&self, model: &Model) -> Self {
+        let copies = |(layer, l): (LayerId, &Layer)| Copies {
+            layer,
+            channels: l.shape.c(),
+            twins: l.twins.clone(),
+            values: Vec::new(),
+        };
+        let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.twins.is_empty());
+        let copies = layers.map(copies).collect();
+        Self { copies, ..self.clone() }
     }
 
     /// Runs one picture.
@@ -82,17 +105,30 @@ impl Watched {
     /// # Errors
     /// What tract reports.
     pub fn forward(&mut self) -> Result<(), CalibrateError> {
-        Ok(self.network.run_floats(&self.input)?)
+        self.network.run_floats(&self.input)?;
+        for Copies { layer, channels, twins, values } in &mut self.copies {
+            values.clear();
+            values.extend(self.network.floats(*layer - 1));
+            for pixel in values.chunks_exact_mut(*channels) {
+                twins.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
+            }
+        }
+        Ok(())
     }
 
     /// Gives the memory of the last run's values back.
     pub fn forget(&mut self) {
         self.network.forget();
+        self.copies.iter_mut().for_each(|c| c.values = Vec::new());
     }
 
     /// A layer's values after a run: rows, columns, channels.
     pub fn values(&self, layer: usize) -> &[f32] {
-        if layer == 0 { &self.input } else { self.network.floats(layer - 1) }
+        match self.copies.iter().find(|c| c.layer == layer) {
+            Some(copies) => &copies.values,
+            None if layer == 0 => &self.input,
+            None => self.network.floats(layer - 1),
+        }
     }
 }
 
@@ -150,6 +186,17 @@ impl Floats {
         check(model, &extents)?;
         let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].3[i / LANES].clone()).collect();
         Ok(Self { watched, extents, study, embeddings })
+    }
+
+    /// What they are of `model`, the same network with twins.
+    pub fn with_twins(&self, model: &Model) -> Self {
+        let (mut extents, mut study) = (self.extents.clone(), self.study.clone());
+        for (id, layer) in model.layers.iter().enumerate() {
+            extents[id].copy(&layer.twins);
+            study.copy(id, &layer.twins);
+        }
+        let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
+        Self { watched, extents, study, embeddings }
     }
 }
 

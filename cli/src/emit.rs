@@ -254,8 +254,9 @@ impl<'m> Emitter<'m> {
     ) -> Result<Int8Op, EmitError> {
         let (input, scheme) = (self.model.layers[source].shape, &self.scheme);
         let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
-        let quantized = quantize::conv(&layer.name, conv, means, scheme.quants[source], out)?;
         let channels = layer.shape.c();
+        let shifts = quantize::shifts(&layer.twins, channels, out);
+        let quantized = quantize::conv(&layer.name, conv, &shifts, means, scheme.quants[source], out)?;
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
         let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
         Ok(Int8Op::Conv {

@@ -13,7 +13,7 @@
 
 use offshoot_core::graph::Binary;
 
-use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
+use crate::ir::{Conv, Layer, LayerId, LayerOp, Model, Twins};
 use crate::quantize::{weight_codes, weight_step};
 
 /// What each channel of a layer took.
@@ -60,6 +60,14 @@ impl Extents {
             self.squares[c] += other.squares[c];
         }
         self.count += other.count;
+    }
+
+    /// Gives one of each pair of channels what the other took.
+    pub fn copy(&mut self, twins: &[Twins]) {
+        for t in twins {
+            (self.min[t.above], self.max[t.above]) = (self.min[t.below], self.max[t.below]);
+            self.squares[t.above] = self.squares[t.below];
+        }
     }
 
     /// Whether there was no finite value.

@@ -33,6 +33,17 @@ pub struct Layer {
     pub shape: Shape,
     /// Limits of the result: an activation fused into the operation.
     pub clamp: Option<(f32, f32)>,
+    /// Channels that hold the same values.
+    pub twins: Vec<Twins>,
+}
+
+/// Two channels with the same values, which are rounded half a step apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Twins {
+    /// The one that is lowered by a quarter of a step before it is rounded.
+    pub below: usize,
+    /// The one that is raised.
+    pub above: usize,
 }
 
 /// What a layer does.
@@ -167,7 +178,7 @@ impl Model {
         inputs: Vec<LayerId>,
         shape: Shape,
     ) -> LayerId {
-        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None });
+        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None, twins: Vec::new() });
         self.layers.len() - 1
     }
 

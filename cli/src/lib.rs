@@ -1,13 +1,14 @@
 //! The `offshoot` command as a library, so that tests can reach its stages.
 //!
 //! Modules in the order of a conversion: [`import`] -> [`fold`] -> [`preset`] -> [`calibrate`]
-//! -> [`quantizer`] ([`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them;
+//! -> [`quantizer`] ([`twins`], [`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them;
 //! [`mod@convert_text`] with a [`tokenizer`]) -> [`packing`] -> [`quality`] -> [`report`]. The other commands
 //! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
 //! what the [`catalog`] knows; [`deploy`] brings it all to a board.
 
 pub mod args;
 pub mod bench;
+pub mod bounds;
 pub mod calibrate;
 pub mod canvas;
 pub mod catalog;
@@ -46,3 +47,4 @@ pub mod report;
 pub mod teach;
 pub mod tokenizer;
 pub mod trial;
+pub mod twins;

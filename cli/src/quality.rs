@@ -1,14 +1,15 @@
 //! How much of each layer's values its codes lose: by itself, and with all that came before.
 
-use offshoot_core::Frame;
 use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
 use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Frame, Quant};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
 use crate::calibrate::{CalibrateError, Watched};
 use crate::equalize::Factors;
 use crate::ir::{LayerId, Model};
+use crate::quantize;
 use crate::trial::{Trial, memory, reals};
 
 /// Power of the noise and of what it is added to.
@@ -132,16 +133,24 @@ fn together(subject: &Subject<'_, '_>, watched: &Watched, whole: &Trial<'_>, los
     for (layer, loss) in losses.iter_mut().enumerate() {
         let codes = subject.tensors[layer].and_then(|tensor| whole.codes(tensor));
         if let Some((codes, quant)) = codes {
-            loss.together.see(subject.original(layer, reals(codes, quant)), watched.values(layer));
+            loss.together.see(subject.original(layer, codes, quant), watched.values(layer));
         }
     }
 }
 
 impl Subject<'_, '_> {
-    /// Values of a layer in the units of the network it was made from.
-    fn original(&self, layer: LayerId, values: impl Iterator<Item = f32>) -> impl Iterator<Item = f32> {
+    /// What a layer's codes stand for, in the units of the network it was made from.
+    fn original(&self, layer: LayerId, codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> {
         let factors = self.factors[layer].as_deref().unwrap_or(&[1.0]);
-        values.enumerate().map(|(i, v)| v / factors[i % factors.len()])
+        let shifts = self.shifts(layer, quant);
+        let real = move |(i, v): (usize, f32)| (v - shifts[i % shifts.len()]) / factors[i % factors.len()];
+        reals(codes, quant).enumerate().map(real)
+    }
+
+    /// What was added to its channels before they were rounded.
+    fn shifts(&self, layer: LayerId, quant: Quant) -> Vec<f32> {
+        let own = &self.model.layers[layer];
+        quantize::shifts(&own.twins, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
     }
 }
 
@@ -172,15 +181,16 @@ impl Single {
         for (&input, &source) in self.inputs.iter().zip(&subject.model.layers[self.layer].inputs) {
             let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
             let factors = subject.factors[source].as_deref().unwrap_or(&[1.0]);
+            let shifts = subject.shifts(source, value.quant);
             let codes = &mut self.arena[value.range()];
             for (i, (code, v)) in codes.iter_mut().zip(watched.values(source)).enumerate() {
-                *code = value.quant.quantize(v * factors[i % factors.len()]);
+                *code = value.quant.quantize(v * factors[i % factors.len()] + shifts[i % shifts.len()]);
             }
         }
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();
-        let got = reals(&self.arena[out.range()], out.quant);
-        loss.alone.see(subject.original(self.layer, got), watched.values(self.layer));
+        let got = subject.original(self.layer, &self.arena[out.range()], out.quant);
+        loss.alone.see(got, watched.values(self.layer));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
-use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model, Twins};
 use crate::ranges::{Range, table_of};
 
 /// A layer whose numbers do not fit.
@@ -149,6 +149,14 @@ pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
     (0..preprocess.channels.count()).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
 }
 
+/// What is added to the channels of a layer before they are rounded: a quarter of a step to one of each pair
+/// of twins, whose sum has steps of half the size then. A quarter taken from the other keeps zero exact.
+pub fn shifts(twins: &[Twins], channels: usize, quant: Quant) -> Vec<f64> {
+    let (mut shifts, quarter) = (vec![0.0; channels], f64::from(quant.scale.get()) / 4.0);
+    twins.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
+    shifts
+}
+
 /// A convolution in integers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantizedConv {
@@ -167,13 +175,14 @@ pub struct QuantizedConv {
 /// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
 /// weights and inputs adds to an output channel on average is taken off its bias (Nagel et al. 2019,
 /// "Data-free quantization through weight equalization and bias correction", 4.2, with means that were
-/// measured).
+/// measured). `shifts` go to the biases too, see [`shifts`].
 ///
 /// # Errors
 /// A multiplier of 2^15 or more.
 pub fn conv(
     name: &str,
     conv: &Conv,
+    shifts: &[f64],
     means: [&[f64]; 2],
     from: Quant,
     to: Quant,
@@ -185,14 +194,16 @@ pub fn conv(
     let (depth, per_group) = (means[0].len() / conv.groups, conv.bias.len() / conv.groups);
     for (o, (weights, &bias)) in conv.weights.chunks_exact(per_channel).zip(&conv.bias).enumerate() {
         let scale = weight_scale(weights, bias, from);
-        let codes = weight_codes(weights, scale);
+        let start = out.weights.len();
+        out.weights.extend(weight_codes(weights, scale));
         let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
-        let error = |(i, (code, &w)): (usize, (i8, &f32))| {
-            f64::from(code) * scale * got[i % depth] - f64::from(w) * wanted[i % depth]
-        };
-        let shift: f64 = codes.clone().zip(weights).enumerate().map(error).sum();
-        out.bias.push(((f64::from(bias) - shift) / (from * scale)).round() as i32);
-        out.weights.extend(codes);
+        let mut added = 0.0;
+        for (codes, weights) in out.weights[start..].chunks(depth).zip(weights.chunks(depth)) {
+            for (((&code, &w), got), wanted) in codes.iter().zip(weights).zip(got).zip(wanted) {
+                added += f64::from(code) * scale * got - f64::from(w) * wanted;
+            }
+        }
+        out.bias.push(nearest((f64::from(bias) + shifts[o] - added) / (from * scale)));
         // A channel without weights and bias is zero under any factor.
         let dead = bias == 0.0 && weights.iter().all(|&w| w == 0.0);
         factors.push(if dead { 0.0 } else { from * scale / to });
@@ -204,8 +215,14 @@ pub fn conv(
 }
 
 /// A channel's weights in steps of `scale`.
-pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + Clone + '_ {
-    weights.iter().map(move |&w| (f64::from(w) / scale).round().clamp(-127.0, 127.0) as i8)
+pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + '_ {
+    weights.iter().map(move |&w| nearest(f64::from(w) / scale).clamp(-127, 127) as i8)
+}
+
+/// The nearest whole number, that away from zero of two. `f64::round` is a call where the processor's oldest
+/// instructions are all that may be used, and there are millions of weights.
+fn nearest(x: f64) -> i32 {
+    (x + 0.5f64.copysign(x)) as i32
 }
 
 /// The step of a channel's weights, unless the bias would then not fit 30 bits (weights that small
@@ -230,7 +247,8 @@ pub fn weight_step(weights: &[f32]) -> f64 {
 fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
     let whole = |steps: &i32| {
         let scale = f64::from(*steps) / largest;
-        weights.iter().all(|&w| (f64::from(w) * scale - (f64::from(w) * scale).round()).abs() < WHOLE)
+        let off = |w: f32| f64::from(w) * scale - f64::from(nearest(f64::from(w) * scale));
+        weights.iter().all(|&w| off(w).abs() < WHOLE)
     };
     (1..=127).rev().find(whole)
 }
@@ -372,8 +390,8 @@ mod tests {
     fn the_mean_error_of_rounded_weights_is_taken_off_the_bias() {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
         let q = Quant::from_range(-1.0, 1.0);
-        let plain = conv("layer", &layer, [&[0.0, 0.0]; 2], q, q).unwrap();
-        let corrected = conv("layer", &layer, [&[0.0, 1.0]; 2], q, q).unwrap();
+        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], q, q).unwrap();
+        let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], q, q).unwrap();
         // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
         let step = f64::from(q.scale.get()) / 127.0;
         assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
@@ -384,7 +402,7 @@ mod tests {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0], bias: vec![0.5] };
         let q = Quant::from_range(-1.0, 1.0);
         let step = f64::from(q.scale.get()) / 127.0;
-        let got = conv("layer", &layer, [&[0.25], &[0.125]], q, q).unwrap();
+        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], q, q).unwrap();
         assert_eq!(got.bias, [(0.625 / step).round() as i32]);
     }
 
@@ -415,10 +433,10 @@ mod tests {
             bias: vec![1.0, 3.0, 1e6],
         };
         let q = Quant::from_range(-1.0, 1.0);
-        let got = conv("layer", &layer, [&[0.0; 2]; 2], q, q).unwrap();
+        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], q, q).unwrap();
         assert_eq!(got.weights[..4], [64, -127, 0, 0]);
         assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
         let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
-        assert!(conv("layer", &layer, [&[0.0; 2]; 2], q, narrow).is_err());
+        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], q, narrow).is_err());
     }
 }

@@ -23,10 +23,12 @@ mod keep;
 mod means;
 mod search;
 pub mod study;
+mod twins;
 
 pub use alternatives::Alternative;
 pub use keep::KeepFloat;
 use study::{Study, scale};
+use twins::Twinned;
 
 /// What the user wants of the quantizer.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +88,8 @@ pub struct Quantized {
     pub model: Model,
     /// What its layers' channels were multiplied by.
     pub factors: Factors,
+    /// Its values in float, before they were multiplied.
+    pub watched: Watched,
     /// What the integers follow from.
     pub scheme: Scheme,
     /// What its layers' values were.
@@ -104,6 +108,7 @@ const JUDGED: usize = 32;
 const WORTH: f64 = 0.2;
 
 /// What candidates are made from.
+#[derive(Clone)]
 struct Workshop<'a> {
     floats: &'a Floats,
     preprocess: &'a Preprocess,
@@ -144,8 +149,15 @@ pub fn quantize(
     frames: &[Frame<'_>],
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
+    progress("quantize", 0.0);
+    let twinned = Workshop::new(floats, preprocess, frames).twinned(model, settings.ranges)?;
+    let (own, start, copied) = match twinned {
+        Some(Twinned { model, floats, start, told }) => (Some((model, floats)), Some(start), Some(told)),
+        None => (None, None, None),
+    };
+    let (model, floats) = own.as_ref().map_or((model, floats), |(model, floats)| (model, floats));
     let workshop = Workshop::new(floats, preprocess, frames);
-    let (mut variant, mut best) = workshop.first(model, settings, progress)?;
+    let (mut variant, mut best) = workshop.first(model, settings, start, progress)?;
     let searched = match settings.search {
         Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
         None => None,
@@ -155,12 +167,12 @@ pub fn quantize(
         true => workshop.alternatives(model, settings, &variant, &best)?,
         false => Vec::new(),
     };
-    let done = [variant.told(), best.told()].into_iter().chain([searched, kept]).flatten().collect();
+    let done = [copied, variant.told(), best.told()].into_iter().chain([searched, kept]).flatten().collect();
     let scheme = workshop.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
     let Variant { model, factors, statistics, .. } = variant;
-    let noise = best.noise;
-    Ok(Quantized { emitted, model, factors, scheme, statistics, noise, alternatives, done })
+    let (watched, noise) = (floats.watched.clone(), best.noise);
+    Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
 }
 
 /// The scheme of least error, without anything being tried or judged.
@@ -191,16 +203,25 @@ impl<'a> Workshop<'a> {
         Self { floats, preprocess, studied, judged }
     }
 
-    /// The network with its channels as the settings have them, or as they are better.
+    /// The network with its channels as the settings have them, or as they are better; `start` is what is known
+    /// of it as it is.
     fn first(
         &self,
         model: &Model,
         settings: &Settings,
+        start: Option<(Variant, Candidate)>,
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<(Variant, Candidate), QuantizerError> {
-        progress("quantize", 0.0);
-        let plain = self.variant(model, false, &mut |_| ())?;
-        let plain = (self.corrected(&plain, settings, settings.ranges)?, plain);
+        let plain = match start {
+            Some((variant, mut candidate)) => {
+                self.correct(&variant, settings.correct, &mut candidate)?;
+                (candidate, variant)
+            }
+            None => {
+                let variant = self.variant(model, false, &mut |_| ())?;
+                (self.corrected(&variant, settings, settings.ranges)?, variant)
+            }
+        };
         let (candidate, variant) = match settings.equalize {
             Switch::Off => plain,
             // Equalized weights leave the grid they were trained on, and activations theirs.
@@ -288,12 +309,13 @@ impl<'a> Workshop<'a> {
         let means = variant.means.clone();
         let mut read = means.clone();
         read[0] = quantize::coded_input_means(self.preprocess, &means[0]);
-        Scheme {
-            in_codes: quantize::in_codes(&variant.model, &candidate.floats),
-            quants: quantize::quants(&variant.model, &candidate.ranges, self.preprocess),
-            coded_means: candidate.coded_means.clone().unwrap_or(read),
-            means,
+        let in_codes = quantize::in_codes(&variant.model, &candidate.floats);
+        let quants = quantize::quants(&variant.model, &candidate.ranges, self.preprocess);
+        for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
+            let shifts = quantize::shifts(&layer.twins, layer.shape.c(), quants[id]);
+            read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
         }
+        Scheme { in_codes, quants, coded_means: candidate.coded_means.clone().unwrap_or(read), means }
     }
 
     /// Noise by signal of the embedding.

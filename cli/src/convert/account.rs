@@ -118,7 +118,7 @@ impl Account<'_> {
             preprocess,
         };
         let frames = &self.frames[..self.frames.len().min(WATCHED)];
-        let losses = quality::losses(&subject, &self.floats.watched, frames)?;
+        let losses = quality::losses(&subject, &quantized.watched, frames)?;
         Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! What the values of layers are, counted on some of the calibration pictures.
 
-use crate::ir::{LayerId, Model};
+use crate::ir::{LayerId, Model, Twins};
 use crate::ranges::Statistics;
 
 /// Pictures that are studied at most; more do not change a range.
@@ -91,6 +91,13 @@ impl Study {
     pub fn merge(&mut self, other: &Self) {
         self.statistics.iter_mut().zip(&other.statistics).for_each(|(own, more)| own.merge(more));
         self.sums.merge(&other.sums);
+    }
+
+    /// Gives one of each pair of a layer's channels the other's mean. Its histogram stays: what is the same for
+    /// every picture hardly counts there.
+    pub fn copy(&mut self, layer: LayerId, twins: &[Twins]) {
+        let sums = &mut self.sums.sums[layer];
+        twins.iter().for_each(|t| sums[t.above] = sums[t.below]);
     }
 
     /// Each layer's mean by channels.

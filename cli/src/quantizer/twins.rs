@@ -1,0 +1,148 @@
+//! Which channels are copied into those that are always the same.
+
+use std::collections::BTreeSet;
+
+use offshoot_core::graph::{Graph, TensorId};
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::TractError;
+
+use super::{Candidate, QuantizerError, Variant, WORTH, Workshop};
+use crate::calibrate::{CalibrateError, Floats};
+use crate::emit::{self, EmitError, Emitted};
+use crate::ir::Model;
+use crate::lanes::{self, LANES};
+use crate::quality::{Noise, decibels};
+use crate::ranges::Method;
+use crate::trial::{Trial, memory, reals};
+use crate::twins::{self, Place};
+
+/// Pictures that channels are ranked by at most.
+const RANKED: usize = 8;
+/// Runs for that, for each picture calibrated on.
+const RUNS: usize = 2;
+
+/// A network with twins.
+pub(super) struct Twinned {
+    pub(super) model: Model,
+    pub(super) floats: Floats,
+    /// Not equalized, with ranges.
+    pub(super) start: (Variant, Candidate),
+    /// What was done.
+    pub(super) told: String,
+}
+
+/// What follows a layer, to be run on other codes of it.
+#[derive(Clone)]
+struct Rest<'p> {
+    trial: Trial<'p>,
+    plan: &'p Plan<Vec<Step>>,
+    slots: &'p [Slot],
+    packed: &'p Buffer,
+    arena: Buffer,
+    /// For each channel, with it in steps of double size.
+    noises: Vec<Noise>,
+}
+
+impl Workshop<'_> {
+    /// The network with the channels whose rounding costs most copied into those that are always the same;
+    /// nothing where there are none, or where it is not better for it.
+    pub(super) fn twinned(&self, model: &Model, method: Method) -> Result<Option<Twinned>, QuantizerError> {
+        let places = twins::places(model, self.preprocess);
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let variant = self.variant(model, false, &mut |_| ())?;
+        let plain = self.candidate(&variant, method)?;
+        let scheme = self.scheme(&variant, &plain);
+        if scheme.in_codes.contains(&false) {
+            return Ok(None);
+        }
+        let emitted = emit::int8(&variant.model, &scheme)?;
+        let (mut model, mut count) = (model.clone(), 0);
+        for place in &places {
+            let channels = self.dearest(&emitted, place)?;
+            count += channels.len().min(place.spare.len());
+            place.copy(&mut model, &channels);
+        }
+        let floats = self.floats.with_twins(&model);
+        let workshop = Workshop { floats: &floats, ..self.clone() };
+        let variant = workshop.variant(&model, false, &mut |_| ())?;
+        let candidate = workshop.candidate(&variant, method)?;
+        let gain = decibels(candidate.noise) - decibels(plain.noise);
+        let told = format!("{count} channels copied into places that no picture changes ({gain:+.1} dB)");
+        Ok((gain >= WORTH).then_some(Twinned { model, floats, start: (variant, candidate), told }))
+    }
+
+    /// Channels of a place whose rounding adds most to the noise of the embedding, the worst first: it is made
+    /// coarser for one at a time.
+    fn dearest(&self, emitted: &Emitted, place: &Place) -> Result<Vec<usize>, QuantizerError> {
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let first = emitted.tensors[place.maps[0]].unwrap_or_default();
+        let after = usize::from(first)..graph.node_count();
+        let reads = graph.nodes().skip(after.start).flat_map(|(_, n)| n.inputs.iter().collect::<Vec<_>>());
+        let inputs: BTreeSet<TensorId> = reads.filter(|&read| read <= first).collect();
+        let inputs: Vec<TensorId> = inputs.into_iter().collect();
+        let build = || -> Result<_, TractError> {
+            let trial = Trial::new(graph, self.preprocess, &inputs)?;
+            let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
+            let (packed, arena) = memory(&plan, graph.weights())?;
+            Ok((trial, plan, slots, packed, arena))
+        };
+        let (trial, plan, slots, packed, arena) = build().map_err(CalibrateError::from)?;
+        let channels = graph.tensor(first).shape.c();
+        let noises = vec![Noise::default(); channels + 1];
+        let rest = Rest { trial, plan: &plan, slots: &slots, packed: &packed, arena, noises };
+        let ranked = (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED);
+        let judged = &self.judged[..self.judged.len().min(ranked)];
+        let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
+            let (frame, wanted) = &judged[i];
+            rest.trial.run(frame)?;
+            (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
+            Ok(())
+        };
+        let lanes = lanes::over(vec![rest; LANES.min(judged.len())], judged.len(), work, &mut |_| ())?;
+        let mut noises = vec![Noise::default(); channels + 1];
+        lanes.iter().for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
+        let noise = |c: usize| noises[c].ratio().unwrap_or_default();
+        let spare = |c: &usize| place.spare.iter().any(|(s, _)| s == c);
+        let mut dearest: Vec<usize> =
+            (0..channels).filter(|c| !spare(c) && noise(*c) > noise(channels)).collect();
+        dearest.sort_by(|&a, &b| noise(b).total_cmp(&noise(a)));
+        dearest.truncate(place.spare.len());
+        Ok(dearest)
+    }
+}
+
+impl Rest<'_> {
+    /// Runs with every other code of a channel of the last input alone, and takes the noise in.
+    fn see(
+        &mut self,
+        graph: &Graph<'_>,
+        inputs: &[TensorId],
+        channel: usize,
+        wanted: &[f32],
+    ) -> Result<(), TractError> {
+        for &input in inputs {
+            let place = Plan::<Vec<Step>>::value(graph, self.slots, input);
+            let (Some((codes, _)), Some(value)) = (self.trial.codes(input), place) else { continue };
+            let own = &mut self.arena[value.range()];
+            own.copy_from_slice(codes);
+            // One more than there are is none.
+            if Some(&input) == inputs.last() && channel < value.shape.c() {
+                let zero = i16::from(value.quant.zero_point);
+                let values = own.iter_mut().skip(channel).step_by(value.shape.c());
+                values.for_each(|code| *code = coarse(i16::from(*code) - zero, zero));
+            }
+        }
+        self.plan.run(graph.weights(), self.packed, &mut self.arena)?;
+        let out = self.plan.output();
+        self.noises[channel].see(reals(&self.arena[out.range()], out.quant), wanted);
+        Ok(())
+    }
+}
+
+/// The nearest multiple of two, and of two as near that of four.
+fn coarse(steps: i16, zero: i16) -> i8 {
+    let whole = if steps % 2 == 0 { steps } else { steps + if steps.rem_euclid(4) == 3 { 1 } else { -1 } };
+    (whole + zero).clamp(-128, 127) as i8
+}
