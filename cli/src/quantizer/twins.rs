@@ -6,7 +6,7 @@ use offshoot_core::graph::{Graph, TensorId};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
-use super::{Candidate, QuantizerError, Variant, WORTH, Workshop};
+use super::{Candidate, QuantizerError, Variant, Workshop};
 use crate::calibrate::{CalibrateError, Floats};
 use crate::emit::{self, EmitError, Emitted};
 use crate::ir::Model;
@@ -20,6 +20,9 @@ use crate::twins::{self, Place};
 const RANKED: usize = 8;
 /// Runs for that, for each picture calibrated on.
 const RUNS: usize = 2;
+
+/// Decibels that copies have to gain: less is not seen in what a classifier names.
+const WORTH: f64 = 1.0;
 
 /// A network with twins.
 pub(super) struct Twinned {

@@ -12,6 +12,8 @@
 #![deny(missing_docs)]
 
 mod convert;
+mod depthwise;
+mod hard_swish;
 mod lower;
 mod network;
 mod segment;

@@ -11,24 +11,28 @@ use tract_core::ops::nn::{DataFormat, Softmax, SoftmaxKind};
 use tract_core::ops::{math, nn};
 
 use crate::convert::{Dequantize, Quantize};
+use crate::depthwise::Depthwise;
+use crate::hard_swish::HardSwish;
 
 /// A tract model under construction.
 pub(crate) struct Lowering<'g, 'a> {
     pub model: TypedModel,
     pub graph: &'g Graph<'a>,
+    /// Whether sums are to be the same on every processor, at some cost.
+    pub exact: bool,
     /// Where each tensor of the package's graph stands in the model.
     pub outlets: Vec<Option<OutletId>>,
 }
 
 impl<'g, 'a> Lowering<'g, 'a> {
-    pub fn new(graph: &'g Graph<'a>) -> TractResult<Self> {
+    pub fn new(graph: &'g Graph<'a>, exact: bool) -> TractResult<Self> {
         let mut model = TypedModel::default();
         let input = graph.tensor(Graph::INPUT);
         let shape = dims(input.shape);
         let fact = if input.element.quant().is_some() { i8::fact(shape) } else { f32::fact(shape) };
         let mut outlets = vec![None; graph.tensor_count()];
         outlets[0] = Some(model.add_source("input", fact)?);
-        Ok(Self { model, graph, outlets })
+        Ok(Self { model, graph, exact, outlets })
     }
 
     pub fn outlet(&self, id: TensorId) -> TractResult<OutletId> {
@@ -114,6 +118,14 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let store = self.graph.weights();
         let depth = input.c() / groups;
         let values: Vec<f32> = weights.floats(store).collect();
+        if self.exact && depth == 1 && groups == output.c() {
+            let tap = |i: usize| values[i % groups * kh * kw + i / groups];
+            let weights: Vec<f32> = (0..values.len()).map(tap).collect();
+            let weights = self.constant(&name, &[kh * kw, groups], &weights)?;
+            let bias: Vec<f32> = bias.floats(store).collect();
+            let bias = self.constant(&name, &[groups], &bias)?;
+            return self.wire(name, Depthwise { window, input, output }, &[inputs[0], weights, bias]);
+        }
         let kernel = planar(&values, kh * kw, depth);
         let kernel = self.constant(&name, &[output.c(), depth, kh, kw], &kernel)?;
         let values: Vec<f32> = bias.floats(store).collect();
@@ -132,6 +144,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             Unary::Clamp { lo, hi } => return self.clamp(name, input, lo, hi),
             Unary::Sigmoid => nn::sigmoid(),
             Unary::Tanh => math::tanh(),
+            Unary::HardSwish if self.exact => return self.wire(name, HardSwish, &[input]),
             Unary::HardSwish => nn::hard_swish(),
             Unary::Exp => math::exp(),
             Unary::Sqrt => math::sqrt(),

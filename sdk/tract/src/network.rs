@@ -89,16 +89,21 @@ impl Network {
     /// # Errors
     /// An operation that tract-core refuses.
     pub fn new(graph: &Graph<'_>) -> Result<Self, TractError> {
-        Self::observing(graph, &[graph.output()])
+        Self::build(graph, &[graph.output()], false)
     }
 
     /// Builds the network so that every tensor of `observed` can be read after a run; this is
-    /// how the converter calibrates.
+    /// how the converter calibrates. Convolutions, sums and pools give the same bits on every processor for
+    /// which tract-core has vector kernels, so that what is converted does not depend on it.
     ///
     /// # Errors
     /// An operation that tract-core refuses.
     pub fn observing(graph: &Graph<'_>, observed: &[TensorId]) -> Result<Self, TractError> {
-        let mut lowering = Lowering::new(graph)?;
+        Self::build(graph, observed, true)
+    }
+
+    fn build(graph: &Graph<'_>, observed: &[TensorId], exact: bool) -> Result<Self, TractError> {
+        let mut lowering = Lowering::new(graph, exact)?;
         let runs = int8_runs(graph);
         // Segments outlive the package's bytes, so they share one copy of its weights.
         let weights: Arc<[u8]> = if runs.is_empty() { Arc::new([]) } else { graph.weights().into() };

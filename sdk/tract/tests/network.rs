@@ -347,3 +347,29 @@ fn wrong_input_is_an_error() {
         "the input takes 48 codes, 48 were given"
     );
 }
+
+#[test]
+fn what_is_observed_has_the_same_bits_everywhere() {
+    let (from, to) = (shape(7, 6, 19), shape(4, 6, 19));
+    let window = Window { kernel: [3, 3], stride: [2, 1], dilation: [1, 1], pad: [1, 1, 1, 1] };
+    let (weights, bias, input) = (wave(9 * 19, 0.3), wave(19, 1.0), wave(7 * 6 * 19, 0.0));
+    let mut writer = GraphWriter::new(float(7, 6, 19));
+    let op = Op::Float(FloatOp::Conv {
+        window,
+        groups: 19,
+        weights: writer.floats(&weights).unwrap(),
+        bias: writer.floats(&bias).unwrap(),
+    });
+    let sums = writer.node("sums", op, &[Graph::INPUT], float(4, 6, 19)).unwrap();
+    let swish = Op::Float(FloatOp::Unary(Unary::HardSwish));
+    let swish = writer.node("swish", swish, &[sums], float(4, 6, 19)).unwrap();
+    let mut network = Network::observing(&writer.graph(swish).unwrap(), &[sums, swish]).unwrap();
+    network.run_floats(&input).unwrap();
+    // Bit for bit: a bias, and products added to it tap by tap.
+    let want = conv(&input, from, to, &window, 19, &weights, &bias);
+    assert_eq!(network.floats(0), want);
+    let want: Vec<f32> = want.iter().map(|x| x * ((x + 3.0).clamp(0.0, 6.0) / 6.0)).collect();
+    assert_eq!(network.floats(1), want);
+    // As a device runs it, the last bits are the processor's.
+    close(&run(&writer, swish, &input), &want);
+}
