@@ -3,7 +3,7 @@
 # packages differ in a byte.
 #   targets/same-bytes.sh                          # sprout, and ../shared's smallest MobileNet where it is
 #   targets/same-bytes.sh MODEL PICTURES [OPTIONS] # any model, with options of `offshoot convert`
-# From nothing the tool for ARM takes a quarter of an hour of processor time; then half a minute for the two.
+# From nothing the tool for ARM takes a quarter of an hour of processor time; the two take half a minute more.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"

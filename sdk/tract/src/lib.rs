@@ -13,7 +13,6 @@
 
 mod convert;
 mod depthwise;
-mod hard_swish;
 mod lower;
 mod network;
 mod segment;

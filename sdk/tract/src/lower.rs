@@ -12,13 +12,12 @@ use tract_core::ops::{math, nn};
 
 use crate::convert::{Dequantize, Quantize};
 use crate::depthwise::Depthwise;
-use crate::hard_swish::HardSwish;
 
 /// A tract model under construction.
 pub(crate) struct Lowering<'g, 'a> {
     pub model: TypedModel,
     pub graph: &'g Graph<'a>,
-    /// Whether sums are to be the same on every processor, at some cost.
+    /// Whether depthwise sums are to be the same on every processor.
     pub exact: bool,
     /// Where each tensor of the package's graph stands in the model.
     pub outlets: Vec<Option<OutletId>>,
@@ -144,7 +143,6 @@ impl<'g, 'a> Lowering<'g, 'a> {
             Unary::Clamp { lo, hi } => return self.clamp(name, input, lo, hi),
             Unary::Sigmoid => nn::sigmoid(),
             Unary::Tanh => math::tanh(),
-            Unary::HardSwish if self.exact => return self.wire(name, HardSwish, &[input]),
             Unary::HardSwish => nn::hard_swish(),
             Unary::Exp => math::exp(),
             Unary::Sqrt => math::sqrt(),

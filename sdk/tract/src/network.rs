@@ -93,8 +93,8 @@ impl Network {
     }
 
     /// Builds the network so that every tensor of `observed` can be read after a run; this is
-    /// how the converter calibrates. Convolutions, sums and pools give the same bits on every processor for
-    /// which tract-core has vector kernels, so that what is converted does not depend on it.
+    /// how the converter calibrates. Depthwise sums, which tract-core's kernels round differently, have the same
+    /// bits on every processor then.
     ///
     /// # Errors
     /// An operation that tract-core refuses.
