@@ -39,6 +39,8 @@ pub struct Report {
     pub macs: u64,
     /// Values of an embedding.
     pub dim: usize,
+    /// Whether it is brought to length 1.
+    pub unit_length: bool,
     /// Bytes of the arena; 0 where tract-core manages memory.
     pub arena: usize,
     /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
@@ -282,7 +284,8 @@ impl fmt::Display for Report {
         writeln!(f, "  precision      {}", self.precision.name())?;
         writeln!(f, "  layers         {}", self.nodes)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
-        writeln!(f, "  embedding      {} values", self.dim)?;
+        let unit = if self.unit_length { ", brought to length 1" } else { "" };
+        writeln!(f, "  embedding      {} values{unit}", self.dim)?;
         if self.arena > 0 {
             let (arena, bound) = (bytes(self.arena), bytes(self.live_set));
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;

@@ -177,7 +177,7 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
     };
     let texts: Vec<String> = (0..8).map(text).collect();
     let convert = |pooling, float| {
-        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS) };
+        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS), unit_length: false };
         convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap()
     };
     let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));

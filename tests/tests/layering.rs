@@ -59,7 +59,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 14] = [
+const GUARDED: [(&str, &[&str]); 16] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
@@ -76,7 +76,9 @@ const GUARDED: [(&str, &[&str]); 14] = [
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
     ("mipidsi", &["offshoot-device"]),
+    ("plotters", &["offshoot-cli"]),
     ("ssd1306", &["offshoot-device"]),
+    ("tokenizers", &["offshoot-cli"]),
 ];
 
 /// Crates for boards without an operating system.

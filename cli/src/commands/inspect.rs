@@ -29,7 +29,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  id             {}", hex(&manifest.id));
     println!("  precision      {}", manifest.precision.name());
     input(&package);
-    println!("  embedding      {} values", package.embedding_dim());
+    let unit = if manifest.unit_length { ", brought to length 1" } else { "" };
+    println!("  embedding      {} values{unit}", package.embedding_dim());
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();

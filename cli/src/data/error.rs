@@ -104,6 +104,12 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// No text anywhere.
+    #[error("{path}: no .txt files in this folder or below it; the package takes text")]
+    NoTexts {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A class without pictures.
     #[error("{path}: the class folder holds no pictures; add some or remove it")]
     EmptyClass {
