@@ -331,6 +331,8 @@ struct Embedded {
     extractor: Extractor,
     train: Embeddings,
     val: Embeddings,
+    /// What the samples are, in words.
+    kind: &'static str,
 }
 
 /// What is learned is seen in these views as well.
@@ -351,7 +353,8 @@ fn embed_data(
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Embedded { data, extractor, train, val })
+    let kind = if extractor.token_limit().is_some() { "texts" } else { "pictures" };
+    Ok(Embedded { data, extractor, train, val, kind })
 }
 
 /// What lies in a folder and those below it, as a package takes it, and its embeddings.

@@ -171,7 +171,8 @@ impl Comparison<'_> {
         let own = &automatic.report.cut;
         let (some, all) = material.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
-        let same = |c: &&Candidate| c.shape.elements() == automatic.report.dim;
+        let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
+        let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
         let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
         let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
         let others = some.into_iter().filter(|c| !is_own(c)).collect();
@@ -191,7 +192,7 @@ impl Comparison<'_> {
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
         let wishes = Wishes::of(&package.package().manifest().preprocess);
-        Ok(Compared { rows, failed, takes_text: package.token_limit().is_some(), wishes })
+        Ok(Compared { rows, failed, takes_text: is_text, wishes })
     }
 
     fn measure(

@@ -20,8 +20,8 @@ pub struct Candidate {
 
 /// The places to cut of a model as imported, not yet folded, in their order.
 ///
-/// `is_tensor` tells names of the source model from those of layers that the import put in.
-pub fn candidates(model: &Model, is_tensor: impl Fn(&str) -> bool) -> Vec<Candidate> {
+/// `tensor` gives the source model's name for a layer, which those that the import put in have not.
+pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -> Vec<Candidate> {
     let marks = marks(model);
     let mut last_reader = vec![0; model.layers.len()];
     for (id, layer) in model.layers.iter().enumerate().filter(|(id, _)| !marks[*id]) {
@@ -34,8 +34,9 @@ pub fn candidates(model: &Model, is_tensor: impl Fn(&str) -> bool) -> Vec<Candid
         if let LayerOp::Conv(conv) = &layer.op {
             bytes += (conv.weights.len() + 8 * conv.bias.len()) as u64;
         }
-        if id > 0 && open_until <= id && !marks[id] && is_tensor(&layer.name) {
-            let candidate = Candidate { name: layer.name.clone(), shape: layer.shape, macs, bytes };
+        let passed = id > 0 && open_until <= id && !marks[id];
+        if let Some(name) = tensor(&layer.name).filter(|_| passed) {
+            let candidate = Candidate { name: name.to_string(), shape: layer.shape, macs, bytes };
             // Of several layers that came from one node the last one is the node's result.
             found.retain(|c: &Candidate| c.name != candidate.name);
             found.push(candidate);
@@ -103,7 +104,8 @@ mod tests {
         let inside = model.push("inside", conv(), vec![first], shape);
         let sum = model.push("sum", LayerOp::Binary(Binary::Add), vec![inside, first], shape);
         model.output = model.push("not a tensor", conv(), vec![sum], shape);
-        let found = candidates(&model, |name| name != "not a tensor");
+        let names = ["x", "first", "inside", "sum"];
+        let found = candidates(&model, |name| names.into_iter().find(|known| *known == name));
         let seen: Vec<_> = found.iter().map(|c| (&*c.name, c.macs, c.bytes)).collect();
         assert_eq!(seen, [("first", 64, 20), ("sum", 128, 40)]);
         assert_eq!(last_of_each_shape(&found), found[1..]);

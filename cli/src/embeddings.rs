@@ -50,6 +50,7 @@ impl Embeddings {
         views: &[View],
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
+        pictures_only(extractor)?;
         let share = 1.0 / (1 + views.len()) as f32;
         Self::with(extractor, samples, |extractor, sample| {
             each();
@@ -74,6 +75,7 @@ impl Embeddings {
         view: View,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
+        pictures_only(extractor)?;
         Self::with(extractor, samples, |extractor, sample| {
             each();
             of_picture(extractor, &sample.open()?.seen(view))
@@ -113,6 +115,14 @@ impl Embeddings {
     /// The `i`-th embedding.
     pub fn get(&self, i: usize) -> Embedding<'_> {
         Embedding::Float(&self.values[i * self.dim..(i + 1) * self.dim])
+    }
+}
+
+/// Views are of pictures.
+fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
+    match extractor.token_limit() {
+        None => Ok(()),
+        Some(_) => Err(DataError::Views { name: extractor.package().manifest().source.to_string() }),
     }
 }
 

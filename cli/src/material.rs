@@ -107,7 +107,7 @@ impl Material<'_> {
             }
         });
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;
-        let all = candidates(&model, |name| source.has_tensor(name));
+        let all = candidates(&model, |layer| source.tensor_of(layer));
         let some = match self {
             Self::Pictures(..) => last_of_each_shape(&all),
             // All of a text's places have one shape.

@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::Command;
 
 use offshoot::{Extractor, Precision};
 use prost::Message;
@@ -180,7 +181,7 @@ fn from_a_model_to_answers() {
     assert!(bytes == std::fs::read(dir.join("again.offshoot")).unwrap(), "the same input, other bytes");
 
     let text = ok(dir, &["inspect", "model.onnx"]);
-    for part in ["text, 128 tokens of 24", "cut            last_hidden_state"] {
+    for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = ok(dir, &["inspect", "words.offshoot"]);
@@ -189,7 +190,7 @@ fn from_a_model_to_answers() {
     }
     assert!(ok(dir, &["verify", "words.offshoot"]).starts_with("verify ok  2 vectors"));
     let text = ok(dir, &["train", "words.offshoot", "reviews", "-o", "mood.head", "--unknown", "off"]);
-    assert!(text.contains("10 pictures of 2 classes") && text.contains("1.000 of 10 other"), "{text}");
+    assert!(text.contains("10 texts of 2 classes") && text.contains("1.000 of 10 other"), "{text}");
     std::fs::write(dir.join("new.txt"), "a superb film").unwrap();
     let text = ok(dir, &["predict", "words.offshoot", "mood.head", "new.txt", "reviews/test/neg/0_7.txt"]);
     let answers: Vec<_> = text.lines().map(|l| l.split_whitespace().nth(1).unwrap()).collect();
@@ -230,6 +231,23 @@ fn padding_is_not_read() {
     assert!(near(&alone, &embed("8", "first", &one)) && near(&alone, &embed("8", "last", &one)));
 }
 
+/// What onnxruntime makes of a text, where Python has it (`OFFSHOOT_PYTHON` names another Python).
+fn onnxruntime(model: &Path, length: usize, pad: u32, ids: &[u32]) -> Option<Vec<f32>> {
+    let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let has = Command::new(&python).args(["-c", "import onnxruntime, numpy"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        println!("onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/text.py");
+    let ids = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let mut command = Command::new(&python);
+    command.args([&script, model]).args([length.to_string(), pad.to_string(), ids]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
 /// A RoBERTa with a SentencePiece vocabulary, as multilingual sentence encoders are.
 #[test]
 fn places_counted_from_ids() {
@@ -256,6 +274,9 @@ fn places_counted_from_ids() {
     };
     let (long, short) = (embed("long.offshoot"), embed("short.offshoot"));
     assert!(long.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5), "{long:?} {short:?}");
+    if let Some(theirs) = onnxruntime(&dir.join("model.onnx"), 30, 1, &ids) {
+        assert!(long.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{long:?} {theirs:?}");
+    }
     // Where it stands counts: the same tokens in another order are another text.
     let mut package = Extractor::open(dir.join("long.offshoot")).unwrap();
     let other: Vec<f32> = package.embed_tokens(&[0, 90, 7, 40, 2]).unwrap().iter().collect();
@@ -319,9 +340,21 @@ fn what_codes_cost_a_text_is_measured() {
     }
     let eval = [&CONVERT[..], &["--eval", "reviews", "-o", "e.offshoot"]].concat();
     let text = ok(dir, &[&eval[..], &["--max-drop", "5"]].concat());
-    assert!(text.contains("  task ") && text.contains("5 pictures a class, 20 draws"), "{text}");
+    assert!(text.contains("  task ") && text.contains("5 texts a class, 20 draws"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&ok(dir, &[&eval[..], &["--json"]].concat())).unwrap();
     assert!(json["few_shot"]["float"].as_f64().unwrap() > 0.9, "{json}");
+
+    let page = ["--report", "out.html", "--budget-ms", "1000", "--l2"];
+    let text = ok(dir, &[&eval[..], &page].concat());
+    assert!(
+        text.contains("within the budget: ") && text.contains("16 values, brought to length 1"),
+        "{text}"
+    );
+    let page = std::fs::read_to_string(dir.join("out.html")).unwrap();
+    assert!(page.contains("calibrated on 20 texts; up to 20 tokens") && !page.contains("--search-seconds"));
+    let mut unit = Extractor::open(dir.join("e.offshoot")).unwrap();
+    let unit = unit.embed_tokens(&[2, 12, 3]).map(|e| e.iter().map(|x| x * x).sum::<f32>());
+    assert!((unit.unwrap() - 1.0).abs() < 1e-5);
 
     let cuts = ["cuts", "model.onnx", "--data", "reviews", "--tokens", "20", "--draws", "4", "--json"];
     let all: serde_json::Value =
@@ -371,4 +404,7 @@ fn what_does_not_fit_is_told() {
     train(sprout.to_str().unwrap(), "reviews", &["_7.txt: this is text; the package takes pictures"]);
     train("words.offshoot", "no-such-folder", &["no-such-folder"]);
     refused(dir, &["search", "words.offshoot", "reviews", "pictures/mug/0.png"], &["this is a picture"]);
+    let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
+    refused(dir, &views, &["model.onnx: the package takes text, of which there are no views"]);
+    refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);
 }

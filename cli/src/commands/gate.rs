@@ -48,7 +48,8 @@ pub(super) fn run(
     }
     let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
     let (data, lessons) = (folder.display().to_string(), [DEFAULT_SHOTS, DRAWS]);
-    Ok(Some(Task { data, own, float, drop, half, lessons }))
+    let kind = converted.report.kind;
+    Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
 }
 
 /// Accuracy of `auto` in each draw.

@@ -74,6 +74,7 @@ impl Comparison {
             arena: memory.arena,
             live_set: memory.live_set,
             package: bytes.len(),
+            kind: if package.text().is_some() { "texts" } else { "pictures" },
             pictures: samples,
             compared: self.cosines.len(),
             cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,

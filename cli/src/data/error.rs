@@ -89,6 +89,12 @@ pub enum DataError {
         /// What is needed.
         takes: &'static str,
     },
+    /// Text is seen in one way only.
+    #[error("{name}: the package takes text, of which there are no views: leave --augment and --view out")]
+    Views {
+        /// The model that the package was made from.
+        name: String,
+    },
     /// A text without a token.
     #[error("{name}: an empty text")]
     EmptyText {
