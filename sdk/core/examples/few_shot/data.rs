@@ -29,6 +29,13 @@ pub struct Data {
 }
 
 impl Data {
+    /// As many embeddings as labels, one behind the other; `None` if there are none.
+    pub fn new(name: String, values: Vec<f32>, labels: Vec<usize>, held: Vec<bool>) -> Option<Self> {
+        let (dim, classes) = (values.len() / labels.len().max(1), labels.iter().max()? + 1);
+        let codes = codes(&values);
+        Some(Self { name, dim, values, codes, labels, held, classes, views: Vec::new(), means: None })
+    }
+
     pub fn get(&self, i: usize) -> Embedding<'_> {
         let range = i * self.dim..(i + 1) * self.dim;
         match &self.codes {
@@ -126,18 +133,7 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let labels = integers(labels);
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let held = integers(split).into_iter().map(|s| s == 1).collect();
-    let classes = labels.iter().max().ok_or("nothing in there")? + 1;
-    Ok(Data {
-        name,
-        dim: values.len() / labels.len(),
-        codes: codes(&values),
-        values,
-        labels,
-        held,
-        classes,
-        views: Vec::new(),
-        means: None,
-    })
+    Ok(Data::new(name, values, labels, held).ok_or("nothing in there")?)
 }
 
 /// Codes whose values these are: steps of one length, from a least value that stands for -128.
