@@ -11,7 +11,7 @@ use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Sample, Selection, pictures, texts_below};
 use crate::deploy::StepError;
-use crate::embeddings::{Embeddings, Reader};
+use crate::embeddings::{Embeddings, Reader, kind};
 use crate::export::ExportError;
 use crate::import::ImportError;
 use crate::isolate::IsolateError;
@@ -135,16 +135,17 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
-    /// An option is for pictures only.
-    #[error(
-        "{path}: takes text, and {option} is for pictures: --eval DATA --max-drop POINTS without it says what \
-         int8 costs, and --precision f32 keeps all in float"
-    )]
-    ForPictures {
+    /// An option is for models that take something else.
+    #[error("{path}: takes {takes}, for which there is no {option}; {instead}")]
+    OtherKind {
         /// The model.
         path: PathBuf,
+        /// What it takes.
+        takes: &'static str,
         /// The option.
         option: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// A file cannot be written in the form that its name asks for.
     #[error("{path}: {what}")]
@@ -283,6 +284,15 @@ fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(bytes.into_inner())
 }
 
+/// Says of an option that is for models of the other kind that it is.
+fn check_kind(model: &Path, takes_text: bool, option: Option<&'static str>) -> Result<(), CommandError> {
+    let (path, takes) = (model.to_path_buf(), kind(takes_text));
+    match option {
+        Some(option) => Err(CommandError::OtherKind { path, takes, option, instead: "leave it out" }),
+        None => Ok(()),
+    }
+}
+
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
@@ -353,7 +363,7 @@ fn embed_data(
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();
-    let kind = if extractor.token_limit().is_some() { "texts" } else { "pictures" };
+    let kind = kind(extractor.token_limit().is_some());
     Ok(Embedded { data, extractor, train, val, kind })
 }
 

@@ -130,6 +130,11 @@ fn of_picture(extractor: &mut Extractor, picture: &Picture) -> Result<Vec<f32>, 
     Ok(extractor.embed(&picture.frame())?.iter().collect())
 }
 
+/// What samples are, in words.
+pub fn kind(takes_text: bool) -> &'static str {
+    if takes_text { "texts" } else { "pictures" }
+}
+
 /// A sample as a package takes it.
 #[derive(Debug)]
 pub enum Input {
@@ -187,7 +192,7 @@ impl Reader {
 
     /// What it reads, in words.
     pub fn kind(&self) -> &'static str {
-        if self.takes_text() { "texts" } else { "pictures" }
+        kind(self.takes_text())
     }
 
     /// What of a sample the package takes.

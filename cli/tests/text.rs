@@ -384,8 +384,13 @@ fn what_does_not_fit_is_told() {
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
     with(&["--pool", "gem"], &["this --pool is of a picture's map; there is avg, first and last"]);
     with(&["--cut", "rows,sum"], &["is cut at one tensor"]);
+    with(&["--preset", "tf"], &["model.onnx: takes texts, for which there is no --preset; leave it out"]);
+    with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
-    with(&["--keep-float", "2"], &["--keep-float is for pictures", "--precision f32"]);
+    with(
+        &["--keep-float", "2"],
+        &["takes texts, for which there is no --keep-float; --eval DATA", "--precision f32"],
+    );
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =
         ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];
@@ -404,6 +409,9 @@ fn what_does_not_fit_is_told() {
     train(sprout.to_str().unwrap(), "reviews", &["_7.txt: this is text; the package takes pictures"]);
     train("words.offshoot", "no-such-folder", &["no-such-folder"]);
     refused(dir, &["search", "words.offshoot", "reviews", "pictures/mug/0.png"], &["this is a picture"]);
+    let onnx = common::sprout();
+    let of_pictures = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
+    refused(dir, &of_pictures, &["sprout.onnx: takes pictures, for which there is no --tokens"]);
     let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
     refused(dir, &views, &["model.onnx: the package takes text, of which there are no views"]);
     refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);

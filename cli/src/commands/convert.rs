@@ -6,12 +6,13 @@ use std::time::Instant;
 use offshoot::Picture;
 use offshoot_core::tokens::Pooling;
 
-use super::{CommandError, cuts, gate, progress_bar, quoted, write_file};
+use super::{CommandError, check_kind, cuts, gate, progress_bar, quoted, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
 use crate::convert::{Converted, Options};
 use crate::convert_text::TextOptions;
 use crate::data::{self, DataError, Format, Sample, unlabelled};
 use crate::embedding::Pool;
+use crate::embeddings::kind;
 use crate::import::{ImportError, Source};
 use crate::material::Material;
 use crate::packing::{PackingError, pack};
@@ -26,10 +27,11 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         return Err(PackingError::Float.into());
     }
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     if source.takes_text() {
+        let options = text_options(args)?;
         let (tokenizer, texts) = texts(args)?;
-        let material = Material::Texts(&texts, &tokenizer, text_options(args)?);
-        return go(args, start, &source, material);
+        return go(args, start, &source, Material::Texts(&texts, &tokenizer, options));
     }
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
@@ -83,7 +85,9 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
 fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let path = || args.model.clone();
     if let Some(option) = args.quantizer.first() {
-        return Err(CommandError::ForPictures { path: path(), option });
+        let instead =
+            "--eval DATA --max-drop POINTS says what int8 costs, --precision f32 keeps all in float";
+        return Err(CommandError::OtherKind { path: path(), takes: kind(true), option, instead });
     }
     let cut = match &args.cut[..] {
         [] => None,

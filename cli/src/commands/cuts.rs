@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::convert::pooling;
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, open_data, png, progress_bar, quoted, write_file};
+use super::{CommandError, check_kind, open_data, png, progress_bar, quoted, write_file};
 use crate::args::{ConvertArgs, CutsArgs, PrecisionArg};
 use crate::compare::picture::Drawing;
 use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier};
@@ -27,6 +27,7 @@ use crate::tokenizer::Tokenizer;
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     args.output.as_deref().map(is_svg).transpose()?;
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     let data = open_data(&args.data, &args.selection)?;
     check_shots(&args.data, &data, args.shots)?;
     let float = args.precision == PrecisionArg::F32;
@@ -131,13 +132,10 @@ pub(super) fn within_budget<'a>(
     let chosen = choose(&compared.rows, &budget);
     let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;
     let row = &compared.rows[chosen];
-    println!(
-        "within the budget: {}, {:.2} ms, {:.3} of {}",
-        row.cut,
-        row.ms(),
-        row.accuracy(),
-        folder.display()
-    );
+    if !args.json {
+        let (ms, accuracy) = (row.ms(), row.accuracy());
+        println!("within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}", row.cut, folder.display());
+    }
     if let Material::Pictures(_, options) = &mut material {
         options.wishes = compared.wishes;
     }

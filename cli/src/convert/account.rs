@@ -8,6 +8,7 @@ use offshoot_engine::{Isa, Plan, Slot};
 
 use super::{COMPARED, ConvertError, relative_error};
 use crate::calibrate::{Floats, cosine};
+use crate::embeddings::kind;
 use crate::emit::EmitError;
 use crate::import::{Cut, Imported};
 use crate::lanes::{self, LANES};
@@ -74,7 +75,7 @@ impl Comparison {
             arena: memory.arena,
             live_set: memory.live_set,
             package: bytes.len(),
-            kind: if package.text().is_some() { "texts" } else { "pictures" },
+            kind: kind(package.text().is_some()),
             pictures: samples,
             compared: self.cosines.len(),
             cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,
