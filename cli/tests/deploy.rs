@@ -148,6 +148,20 @@ fn a_page_has_a_token_that_only_root_reads_and_its_address_is_told() {
 }
 
 #[test]
+fn the_program_is_the_one_that_was_built() {
+    let bench = Bench::new();
+    let deployed = || String::from_utf8(bench.deploy("pi@board", NOTHING).stdout).unwrap();
+    for triple in ["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"] {
+        let program = format!("target-arm-static/{triple}/board/offshoot-board");
+        assert!(!deployed().contains(&program), "not built yet");
+        let path = bench.path(&program);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(bench.path("arm"), path).unwrap();
+        assert!(deployed().contains(&program));
+    }
+}
+
+#[test]
 fn a_step_that_fails_is_the_last_one() {
     let bench = Bench::new();
     let run = bench.deploy("pi@board --program arm --run", "eyes.offshoot");

@@ -28,10 +28,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     };
     let board = Board::named(&args.board).ok_or_else(no_board)?;
     let service = service(args, &board).map_err(wrong)?;
-    let program = args
-        .program
-        .clone()
-        .unwrap_or_else(|| format!("target-arm-static/{}/board/offshoot-board", board.triple).into());
+    let program = args.program.clone().unwrap_or_else(|| built(&board));
     check(&program, args, &board).map_err(wrong)?;
     let package = match &args.package {
         Some(path) => {
@@ -82,6 +79,14 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     let (names, threads, web) = (args.names.clone(), args.threads.get(), args.web);
     let (camera, led) = (args.camera.clone(), args.led.clone());
     Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads, web })
+}
+
+/// Where `targets/build.sh --static` leaves the program: by musl, or by glibc where rustup has no musl.
+fn built(board: &Board) -> PathBuf {
+    let musl = board.triple.replace("-gnu", "-musl");
+    let [musl, glibc] = [musl.as_str(), board.triple.as_str()]
+        .map(|triple| PathBuf::from(format!("target-arm-static/{triple}/board/offshoot-board")));
+    if glibc.exists() && !musl.exists() { glibc } else { musl }
 }
 
 /// Whether a file is a program for the board.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use offshoot_core::Embedding;
+use offshoot_core::{Embedding, Quant, Scale};
 
 /// Shots of the rows; the last stands for all there are.
 pub const SHOTS: [usize; 5] = [1, 5, 10, 20, usize::MAX];
@@ -16,6 +16,8 @@ pub struct Data {
     pub name: String,
     pub dim: usize,
     pub values: Vec<f32>,
+    /// The same as codes, where they come from an int8 package: what its device keeps.
+    codes: Option<(Vec<i8>, Quant)>,
     pub labels: Vec<usize>,
     /// Whether each is to be tested on; nowhere where the data have no `val` folder.
     pub held: Vec<bool>,
@@ -28,7 +30,11 @@ pub struct Data {
 
 impl Data {
     pub fn get(&self, i: usize) -> Embedding<'_> {
-        Embedding::Float(&self.values[i * self.dim..][..self.dim])
+        let range = i * self.dim..(i + 1) * self.dim;
+        match &self.codes {
+            Some((codes, quant)) => Embedding::Int8 { codes: &codes[range], quant: *quant },
+            None => Embedding::Float(&self.values[range]),
+        }
     }
 
     /// The same picture seen otherwise.
@@ -124,6 +130,7 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     Ok(Data {
         name,
         dim: values.len() / labels.len(),
+        codes: codes(&values),
         values,
         labels,
         held,
@@ -131,6 +138,27 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
         views: Vec::new(),
         means: None,
     })
+}
+
+/// Codes whose values these are: steps of one length, from a least value that stands for -128.
+fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
+    let mut sorted: Vec<f32> = values.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.dedup();
+    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let gap = sorted.windows(2).map(|two| two[1] - two[0]).fold(f32::INFINITY, f32::min);
+    // The rounding of one gap would be seen in 255 of them.
+    let step = (most - least) / ((most - least) / gap).round();
+    let zero = (-128.0 - least / step).round();
+    let quant = Quant {
+        scale: Scale::new(step)?,
+        zero_point: (-128.0..=127.0).contains(&zero).then_some(zero as i8)?,
+    };
+    let code = |x: &f32| {
+        let (exact, code) = (x / step + zero, (x / step + zero).round());
+        ((-128.0..=127.0).contains(&code) && (exact - code).abs() < 1e-2).then_some(code as i8)
+    };
+    Some((values.iter().map(code).collect::<Option<_>>()?, quant))
 }
 
 /// The numbers of one array.
