@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
+use hyper::Method;
 use hyper::header::{HOST, ORIGIN};
 use hyper::http::uri::Authority;
-use hyper::{Method, StatusCode};
 
-use super::reply::{Reply, text};
 use super::request::{Request, cookie, one, query};
 
 /// Bytes of a token that is made, each two characters.
@@ -38,21 +37,20 @@ impl Guard {
     /// - The token, where there is one, is in the query or in the cookie.
     /// - Whoever presses a button is a page from here, or has the token in the query: else a page from
     ///   anywhere could press it (CSRF).
-    pub fn check(&self, request: &Request) -> Result<(), Reply> {
-        let forbidden = |why: &str| Err(text(StatusCode::FORBIDDEN, why));
+    pub fn check(&self, request: &Request) -> Result<(), &'static str> {
         if !host(request).is_some_and(|host| self.is_own(host)) {
-            return forbidden(
+            return Err(
                 "this is not the name of the device: use its address, or localhost on the device itself",
             );
         }
         let in_query = self.is_token(query(request, "token"));
         if self.token.is_some() && !in_query && !self.is_token(cookie(request, &self.cookie)) {
-            return forbidden(
+            return Err(
                 "a token is missing or wrong: open the address that the device printed when it started",
             );
         }
         if request.method() == Method::POST && !in_query && !is_from_here(request) {
-            return forbidden("pressed from another page: open this device's own");
+            return Err("pressed from another page: open this device's own");
         }
         Ok(())
     }

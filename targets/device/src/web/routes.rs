@@ -28,8 +28,8 @@ const QUALITY: u8 = 82;
 
 /// Answers one request.
 pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply {
-    if let Err(refused) = guard.check(request) {
-        return refused;
+    if let Err(why) = guard.check(request) {
+        return text(StatusCode::FORBIDDEN, why);
     }
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
@@ -44,7 +44,7 @@ pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply 
         ("GET", _) => not_found("there is /, /moment and /picture.jpg"),
         ("POST", path) => match press(path, request.body()) {
             Ok(press) => pressed(shared, press).await,
-            Err(refused) => refused,
+            Err((status, why)) => text(status, &why),
         },
         _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST"),
     }
@@ -97,13 +97,14 @@ async fn pressed(shared: &Shared, press: Press) -> Reply {
     }
 }
 
-/// The button of a path.
-fn press(path: &str, body: &[u8]) -> Result<Press, Reply> {
+/// The button of a path, or why there is none.
+fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     let class = |text: &str| {
         let number = text.parse().ok().filter(|class| *class < MOST_CLASSES);
-        number.ok_or_else(|| not_found(&format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1)))
+        let why = || format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1);
+        number.ok_or_else(|| (StatusCode::NOT_FOUND, why()))
     };
-    let path = path.trim_start_matches('/');
+    let path = path.strip_prefix('/').unwrap_or(path);
     let (button, of) = path.split_once('/').unwrap_or((path, ""));
     match (button, of) {
         ("undo", "") => Ok(Press::Undo),
@@ -111,11 +112,14 @@ fn press(path: &str, body: &[u8]) -> Result<Press, Reply> {
         ("teach", of) => Ok(Press::Teach(class(of)?)),
         ("undo", of) => Ok(Press::Forget(class(of)?)),
         ("name", of) => {
-            let name =
-                std::str::from_utf8(body).map_err(|_| text(StatusCode::BAD_REQUEST, "a name is UTF-8"))?;
+            let no_text = |_| (StatusCode::BAD_REQUEST, "a name is UTF-8".to_string());
+            let name = std::str::from_utf8(body).map_err(no_text)?;
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
-        _ => Err(not_found("there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0")),
+        _ => {
+            let why = "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0";
+            Err((StatusCode::NOT_FOUND, why.to_string()))
+        }
     }
 }
 
@@ -149,9 +153,9 @@ mod tests {
         assert_eq!(press("/undo/8", b"").ok(), Some(Press::Forget(8)));
         assert_eq!(press("/name/1", b" cup \n").ok(), Some(Press::Rename(1, "cup".to_string())));
         for path in ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"] {
-            assert_eq!(press(path, b"").unwrap_err().status(), 404, "{path}");
+            assert_eq!(press(path, b"").unwrap_err().0, 404, "{path}");
         }
-        assert_eq!(press("/name/1", b"\xff").unwrap_err().status(), 400);
+        assert_eq!(press("/name/1", b"\xff").unwrap_err().0, 400);
     }
 
     #[test]

@@ -140,6 +140,8 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, site: Arc<Site>) 
 /// Answers one request after the other. A visitor who is gone needs to be told nothing.
 async fn converse(stream: TcpStream, site: &Site) {
     let Limits { patience, life, .. } = site.limits;
+    // A response is one write, and nothing follows that it should wait for.
+    let _ = stream.set_nodelay(true);
     let answer = service_fn(async |request| Ok::<_, Infallible>(answer(site, request).await));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MOST_HEAD);
