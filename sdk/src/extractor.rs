@@ -33,6 +33,7 @@ pub struct Extractor {
     id: PackageId,
     unit_length: bool,
     /// The embedding, where it is of floats and of length 1.
+    #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only tract gives floats"))]
     unit: Vec<f32>,
 }
 
