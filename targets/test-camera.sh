@@ -2,7 +2,7 @@
 # Runs what wants a camera (targets/device/tests/vivid.rs) in a virtual machine with Debian's kernel, whose
 # test driver `vivid` plays one: open, formats, pixels, unplugged and back.
 #   targets/test-camera.sh
-# Fetches that kernel (70 MB) with apt-get, once; installs nothing. Needs no KVM.
+# Fetches that kernel (70 MB) with apt-get, once; installs nothing. Needs no KVM. Exit code 3: no kernel to be had.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"
@@ -18,7 +18,7 @@ cache=$root/target/camera
 if [[ ! -d $cache/$version ]]; then
     rm -rf "$cache"
     mkdir -p "$cache/new"
-    (cd "$cache" && apt-get download -qq "$kernel")
+    (cd "$cache" && apt-get download -qq "$kernel") || die 3 "apt-get gives no ${kernel:-kernel}"
     # Media drivers need nothing else that is not in the kernel itself.
     dpkg-deb --fsys-tarfile "$cache/$kernel"_*.deb | tar -x -C "$cache/new" --wildcards \
         "./boot/vmlinuz-$version" "./lib/modules/$version/modules.*" \
@@ -27,7 +27,7 @@ if [[ ! -d $cache/$version ]]; then
     mv "$cache/new" "$cache/$version"
 fi
 
-program=$(cargo test --locked -p offshoot-device --test vivid --no-run 2>&1 | tee /dev/stderr |
+program=$(cargo test --locked --workspace --test vivid --no-run 2>&1 | tee /dev/stderr |
     sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
 image=$(mktemp -d)
 trap 'rm -rf "$image"' EXIT
