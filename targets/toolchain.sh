@@ -26,6 +26,9 @@ describe() {
         linker=arm-linux-gnueabihf-gcc emulator=qemu-arm sysroot=/usr/arm-linux-gnueabihf
         linker_packages='gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'
         ;;
+    # Static programs: rustup's standard library brings musl and its startup objects, rustc brings the linker.
+    aarch64-unknown-linux-musl) linker=rust-lld emulator=qemu-aarch64 sysroot=/ ;;
+    armv7-unknown-linux-musleabihf) linker=rust-lld emulator=qemu-arm sysroot=/ ;;
     *) die 2 "no triple '$1'; there are ${triples[*]}" ;;
     esac
 }
@@ -42,7 +45,7 @@ rustup_has() {
 # the two ways, so each has its own folder.
 prepare() {
     describe "$1"
-    have "$linker" "$linker_packages"
+    [[ $linker == rust-lld ]] || have "$linker" "$linker_packages"
     local name=${1//-/_}
     # In the environment, so that no .cargo/config is imposed on other builds.
     export "CARGO_TARGET_${name^^}_LINKER=$linker"
@@ -55,7 +58,7 @@ prepare() {
     fi
     # Cameras on 32 bits: linuxvideo maps buffers by places of 64 bits. The bindings to glibc have them
     # under this name, which is theirs alone; times stay as they are, or nix would not compile.
-    [[ $1 != armv7-* ]] || export RUSTFLAGS="${RUSTFLAGS:-} --cfg=gnu_file_offset_bits64"
+    [[ $1 != armv7-*-gnu* ]] || export RUSTFLAGS="${RUSTFLAGS:-} --cfg=gnu_file_offset_bits64"
 }
 
 # cross TRIPLE SUBCOMMAND ARGS...: cargo for the triple, after `prepare TRIPLE`.

@@ -62,9 +62,9 @@ pub enum Command {
     Report(ReportArgs),
     /// Make one head of several that were taught with the same package.
     Merge(MergeArgs),
-    /// Find the pictures of a folder that are most like some others.
+    /// Find the pictures, or texts, of a folder that are most like some others.
     Search(SearchArgs),
-    /// Sort the pictures of a folder into groups, with a contact sheet.
+    /// Sort the pictures, or texts, of a folder into groups, with a contact sheet.
     Cluster(ClusterArgs),
     /// List the backbones that are known: input, normalization, licence, how to get them.
     Models(ModelsArgs),
@@ -105,6 +105,9 @@ pub struct ConvertArgs {
     /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
     #[arg(long, value_enum, default_value_t = Pool::Avg)]
     pub pool: Pool,
+    /// The package gives embeddings of length 1 (L2 norm).
+    #[arg(long)]
+    pub l2: bool,
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
@@ -118,7 +121,8 @@ pub struct ConvertArgs {
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
-    /// Of a language backbone: its tokenizer.json or vocab.txt, which the package keeps.
+    /// Of a language backbone: its tokenizer.json, vocab.txt, or vocab.json with merges.txt beside it; the
+    /// package keeps it [default: what lies beside the model].
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
     /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
@@ -142,7 +146,7 @@ pub struct ConvertArgs {
     /// Stretch the whole frame instead of cropping its middle.
     #[arg(long)]
     pub squash: bool,
-    /// Labelled pictures on which the package is compared with the float network: 5 pictures a class
+    /// Labelled pictures, or texts, on which the package is compared with the float network: 5 a class
     /// are learned, 20 times.
     #[arg(long, value_name = "DATA")]
     pub eval: Option<PathBuf>,
@@ -272,9 +276,10 @@ pub struct MergeArgs {
 pub struct SearchArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder of the pictures to search, with those below it.
+    /// Folder of the pictures, or texts, to search, with those below it; also a .txt file with a text a
+    /// line.
     pub folder: PathBuf,
-    /// What to look for.
+    /// What to look for: pictures; of a package that takes text .txt files.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// How many to find for each.
@@ -290,14 +295,15 @@ pub struct SearchArgs {
 pub struct ClusterArgs {
     /// The package.
     pub package: PathBuf,
-    /// Folder of the pictures, with those below it.
+    /// Folder of the pictures, or texts, with those below it; also a .txt file with a text a line.
     pub folder: PathBuf,
     /// How many groups.
     #[arg(short = 'k', long, default_value_t = 8)]
     pub groups: usize,
-    /// The contact sheet to write, a row of pictures for each group.
-    #[arg(short, long, default_value = "clusters.png")]
-    pub output: PathBuf,
+    /// The sheet to write: as .png a row of pictures for each group, as .csv a line for each picture or
+    /// text [default: clusters.png, of texts clusters.csv].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
     /// Seed of the first centres.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,

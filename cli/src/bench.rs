@@ -4,15 +4,18 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use offshoot::{Error, Extractor, Frame, Stage};
+use offshoot::{Error, Extractor, Picture, Stage};
+use offshoot_core::graph::Graph;
 use offshoot_core::package::Package;
 use offshoot_core::preprocess::Preprocess;
 
-use crate::calibrate::{CalibrateError, Prepared, Reference, cosine};
+use crate::calibrate::{Prepared, Reference, cosine};
 use crate::commands::CommandError;
 use crate::convert::ConvertError;
+use crate::convert_text;
 use crate::cycles::Cycles;
 use crate::embedding::{self, Pool};
+use crate::embeddings::Input;
 use crate::emit;
 use crate::guard::quietly;
 use crate::import::{Imported, Source};
@@ -78,7 +81,7 @@ pub struct Times {
     pub first: Duration,
     /// Its network alone.
     pub first_network: Duration,
-    /// Whole extractions: a frame in, its embedding out.
+    /// Whole extractions: a frame or tokens in, the embedding out.
     pub extraction: Percentiles,
     /// The network alone.
     pub network: Percentiles,
@@ -93,46 +96,75 @@ pub struct Times {
 /// tract's float network of the same cut, with its input.
 #[derive(Debug)]
 pub struct Float {
-    network: Reference,
-    input: Prepared,
-    /// Its embedding of the frame.
+    network: Network,
+    /// Its embedding of the input.
     pub embedding: Vec<f32>,
 }
 
+#[derive(Debug)]
+enum Network {
+    Picture(Reference, Prepared),
+    Text(convert_text::Reference, Vec<u32>),
+}
+
 impl Float {
-    /// Of the model that a package was made from, on a frame.
+    /// Of the model that a package was made from, on an input.
     ///
     /// # Errors
     /// A model that is not that one, or does not run.
-    pub fn open(path: &Path, package: &Package<'_>, frame: &Frame<'_>) -> Result<Self, CommandError> {
+    pub fn open(path: &Path, package: &Package<'_>, input: &Input) -> Result<Self, CommandError> {
         let source = Source::open(path)?;
         let manifest = package.manifest();
         let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
         if source.sha256 != manifest.source_sha256 {
             return Err(other(format!("not the `{}` that the package was made from", manifest.source)));
         }
-        let (cut, p) = (manifest.cut, &manifest.preprocess);
-        let imported = quietly(|| import(&source, cut, p))
-            .unwrap_or_else(|panic| Err(source.analyse(panic).into()))?
-            .ok_or_else(|| other(format!("its cut `{cut}` was not found again")))?;
-        let float = Self::prepare(imported, p, frame);
-        Ok(float.map_err(ConvertError::from)?)
+        let float = quietly(|| match input {
+            Input::Picture(picture) => Self::of_picture(&source, package, picture),
+            Input::Tokens(ids) => Self::of_text(&source, package, ids),
+        });
+        let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
+        float.ok_or_else(|| other(format!("its cut `{}` was not found again", manifest.cut)))
     }
 
-    fn prepare(
-        imported: Imported,
-        preprocess: &Preprocess,
-        frame: &Frame<'_>,
-    ) -> Result<Self, CalibrateError> {
-        let mut network = Reference::new(imported.reference, imported.input, preprocess)?;
-        let input = network.prepare(frame)?;
+    /// Nothing where the cut is not found again, as of all of these.
+    fn of_picture(
+        source: &Source,
+        package: &Package<'_>,
+        picture: &Picture,
+    ) -> Result<Option<Self>, ConvertError> {
+        let p = &package.manifest().preprocess;
+        let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
+        let mut network = Reference::new(imported.reference, imported.input, p)?;
+        let input = network.prepare(&picture.frame())?;
         let embedding = embedding::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
-        Ok(Self { network, input, embedding })
+        Ok(Some(Self { network: Network::Picture(network, input), embedding }))
+    }
+
+    fn of_text(source: &Source, package: &Package<'_>, ids: &[u32]) -> Result<Option<Self>, ConvertError> {
+        let Some(text) = package.text() else { return Ok(None) };
+        let places = package.graph().tensor(Graph::INPUT).shape.w();
+        let cut = package.manifest().cut;
+        let stated = source.metadata("offshoot.cut");
+        let mut found = source.import_text(stated, Some(places))?;
+        if emit::shorten(&found.cut.name) != cut {
+            if !source.has_tensor(cut) {
+                return Ok(None);
+            }
+            found = source.import_text(Some(cut), Some(places))?;
+        }
+        let mut network = convert_text::Reference::new(&found, text.tokens)?;
+        let embedding = network.run(ids)?;
+        Ok(Some(Self { network: Network::Text(network, ids.to_vec()), embedding }))
     }
 
     fn time(&mut self) -> Result<Duration, CommandError> {
         let start = Instant::now();
-        let values = self.network.forward(&self.input).map_err(ConvertError::from)?;
+        let values = match &mut self.network {
+            Network::Picture(network, input) => network.forward(input),
+            Network::Text(network, ids) => network.run(ids).map(|embedding| vec![embedding]),
+        };
+        let values = values.map_err(ConvertError::from)?;
         let time = start.elapsed();
         drop(values);
         Ok(time)
@@ -140,7 +172,7 @@ impl Float {
 }
 
 /// Finds a cut again; a package keeps the end of a long name only.
-fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, CommandError> {
+fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, ConvertError> {
     let size = Some((p.width.into(), p.height.into()));
     let stated: Vec<&str> = source.metadata("offshoot.cut").into_iter().collect();
     let found = source.import(&stated, size, Pool::Avg)?;
@@ -162,16 +194,16 @@ fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>
 /// What tract reports.
 pub fn measure(
     extractor: &mut Extractor,
-    frame: &Frame<'_>,
+    input: &Input,
     mut float: Option<&mut Float>,
     runs: Option<usize>,
 ) -> Result<Times, CommandError> {
     let whole = |extractor: &mut Extractor| {
         let start = Instant::now();
-        extractor.embed(frame).map(|_| start.elapsed())
+        input.embed(extractor).map(|_| start.elapsed())
     };
     let mut start_up = Profile::default();
-    start_up.run(extractor, frame)?;
+    start_up.run(extractor, input)?;
     for _ in 1..WARM_UP {
         whole(extractor)?;
         if let Some(float) = float.as_deref_mut() {
@@ -191,7 +223,7 @@ pub fn measure(
     };
     while !enough(extraction.len()) {
         extraction.push(whole(extractor)?);
-        profile.run(extractor, frame)?;
+        profile.run(extractor, input)?;
         if let Some(float) = float.as_deref_mut() {
             floats.push(float.time()?);
         }
@@ -225,13 +257,13 @@ struct Profile {
 }
 
 impl Profile {
-    fn run(&mut self, extractor: &mut Extractor, frame: &Frame<'_>) -> Result<(), Error> {
+    fn run(&mut self, extractor: &mut Extractor, input: &Input) -> Result<(), Error> {
         let (latest, cycles) = (&mut self.latest, &mut self.cycles);
         latest.clear();
         // A counter that could be opened can be read.
         let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
         let (mut counted, mut last) = (count(), Instant::now());
-        extractor.embed_watched(frame, |stage| {
+        input.embed_watched(extractor, |stage| {
             let (time, all) = (last.elapsed(), count());
             let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {
@@ -296,12 +328,12 @@ fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
     Layer { nodes, operation, name, macs, ..Layer::default() }
 }
 
-/// How near an extractor's embedding of a frame is to the float network's.
+/// How near an extractor's embedding of an input is to the float network's.
 ///
 /// # Errors
 /// What tract-core reports.
-pub fn agreement(extractor: &mut Extractor, frame: &Frame<'_>, float: &Float) -> Result<f64, Error> {
-    let embedding: Vec<f32> = extractor.embed(frame)?.iter().collect();
+pub fn agreement(extractor: &mut Extractor, input: &Input, float: &Float) -> Result<f64, Error> {
+    let embedding: Vec<f32> = input.embed(extractor)?.iter().collect();
     Ok(cosine(&embedding, &float.embedding))
 }
 

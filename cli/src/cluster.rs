@@ -1,5 +1,7 @@
 //! Embeddings in groups.
 
+use offshoot::Embedding;
+
 use crate::embeddings::Embeddings;
 use crate::teach::Draws;
 
@@ -74,10 +76,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn unit(mut x: Vec<f32>) -> Vec<f32> {
-    let length = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        x.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
-    }
+    Embedding::to_unit_length(&mut x);
     x
 }
 

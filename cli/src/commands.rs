@@ -9,9 +9,9 @@ use thiserror::Error;
 use crate::args::{Command, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
-use crate::data::{DataError, Dataset, LeftOut, Place, Sample, Selection};
+use crate::data::{DataError, Dataset, LeftOut, Sample, Selection, pictures, texts_below};
 use crate::deploy::StepError;
-use crate::embeddings::Embeddings;
+use crate::embeddings::{Embeddings, Reader, kind};
 use crate::export::ExportError;
 use crate::import::ImportError;
 use crate::isolate::IsolateError;
@@ -135,15 +135,25 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
-    /// An option is for pictures only.
-    #[error(
-        "{path}: takes text; {option} is for pictures: convert it without, then `offshoot eval PACKAGE DATA`"
-    )]
-    ForPictures {
+    /// An option is for models that take something else.
+    #[error("{path}: takes {takes}, for which there is no {option}; {instead}")]
+    OtherKind {
         /// The model.
         path: PathBuf,
+        /// What it takes.
+        takes: &'static str,
         /// The option.
         option: &'static str,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// A file cannot be written in the form that its name asks for.
+    #[error("{path}: {what}")]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What there is.
+        what: &'static str,
     },
     /// A file could not be read.
     #[error("{path}: {source}")]
@@ -244,6 +254,9 @@ fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, Co
     })
 }
 
+/// Characters of a text that stand behind its name.
+const SHOWN: usize = 72;
+
 /// Writes a file whole or not at all.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
@@ -271,6 +284,39 @@ fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(bytes.into_inner())
 }
 
+/// Says of an option that is for models of the other kind that it is.
+fn check_kind(model: &Path, takes_text: bool, option: Option<&'static str>) -> Result<(), CommandError> {
+    let (path, takes) = (model.to_path_buf(), kind(takes_text));
+    match option {
+        Some(option) => Err(CommandError::OtherKind { path, takes, option, instead: "leave it out" }),
+        None => Ok(()),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A sample's name; of a text with its first words.
+fn described(sample: &Sample, reader: &Reader) -> Result<String, DataError> {
+    let name = sample.name();
+    Ok(if reader.takes_text() { format!("{name}  {}", beginning(&sample.text()?)) } else { name })
+}
+
+/// The first words of a text.
+fn beginning(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
+}
+
 /// To teach or to keep nothing is a mistake.
 fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), CommandError> {
     if count == Some(0) {
@@ -295,6 +341,8 @@ struct Embedded {
     extractor: Extractor,
     train: Embeddings,
     val: Embeddings,
+    /// What the samples are, in words.
+    kind: &'static str,
 }
 
 /// What is learned is seen in these views as well.
@@ -315,17 +363,25 @@ fn embed_data(
     };
     let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Embedded { data, extractor, train, val })
+    let kind = kind(extractor.token_limit().is_some());
+    Ok(Embedded { data, extractor, train, val, kind })
 }
 
-/// Embeddings of pictures without classes.
-fn embed_pictures(extractor: &mut Extractor, files: &[PathBuf]) -> Result<Embeddings, CommandError> {
-    let samples: Vec<Sample> =
-        files.iter().map(|path| Sample { place: Place::File(path.clone()), class: 0 }).collect();
+/// What lies in a folder and those below it, as a package takes it, and its embeddings.
+fn embed_all(
+    extractor: &mut Extractor,
+    reader: &Reader,
+    folder: &Path,
+) -> Result<(Vec<Sample>, Embeddings), CommandError> {
+    let samples: Vec<Sample> = if reader.takes_text() {
+        texts_below(folder)?
+    } else {
+        pictures(folder, usize::MAX)?.into_iter().map(Sample::of_file).collect()
+    };
     let bar = progress_bar(samples.len(), "embed");
     let embeddings = Embeddings::extract(extractor, &samples, || bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(embeddings)
+    Ok((samples, embeddings))
 }
 
 /// A bar on the terminal; nothing where the output goes to a file.
@@ -337,4 +393,23 @@ fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
     }
     bar.set_message(what.to_string());
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("/a/b.onnx"), "/a/b.onnx");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's;"), "'it'\\''s;'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn texts_are_known_by_their_first_words() {
+        assert_eq!(beginning(" a\n\tb  c "), "a b c");
+        assert_eq!(beginning(&"\u{e9}".repeat(100)), format!("{}...", "\u{e9}".repeat(SHOWN)));
+    }
 }

@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot::{Extractor, Options as RunOptions, Picture};
+use offshoot::{Extractor, Options as RunOptions};
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 
 use crate::bench::Percentiles;
 use crate::commands::CommandError;
-use crate::convert::{Converted, Options, convert};
-use crate::cuts::{Candidate, candidates, last_of_each_shape};
+use crate::convert::Converted;
+use crate::cuts::Candidate;
 use crate::data::{Dataset, Sample};
-use crate::embedding::Pool;
-use crate::embeddings::Embeddings;
-use crate::guard::quietly;
+use crate::embeddings::{Embeddings, Reader};
 use crate::import::Source;
-use crate::packing::PackingError;
+use crate::material::Material;
 use crate::preset::Wishes;
 use crate::teach::{Lesson, few_shot};
 
@@ -33,12 +31,10 @@ const SAME: f64 = 0.001;
 pub struct Comparison<'a> {
     /// The model.
     pub source: &'a Source,
-    /// Labelled pictures to learn and test on.
+    /// Labelled samples to learn and test on.
     pub data: &'a Dataset,
-    /// Pictures to calibrate on.
-    pub pictures: &'a [Picture],
-    /// As of a conversion; its cuts are not looked at.
-    pub options: Options,
+    /// What is converted with; no cut was asked for.
+    pub material: Material<'a>,
     /// What is learned.
     pub lesson: Lesson,
     /// Most places to compare.
@@ -100,7 +96,9 @@ pub struct Compared {
     pub rows: Vec<Row>,
     /// Places that do not convert, and why.
     pub failed: Vec<(String, String)>,
-    /// The preprocessing, which is the same for all.
+    /// Whether the model takes text, which has no preprocessing.
+    pub takes_text: bool,
+    /// The preprocessing of pictures, which is the same for all.
     pub wishes: Wishes,
 }
 
@@ -166,25 +164,25 @@ impl Comparison<'_> {
     /// A model that does not convert at all, pictures that cannot be read or are too few.
     pub fn run(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Compared, CommandError> {
         progress("import", 0.0);
-        let automatic = self.convert(Vec::new(), self.options.wishes.clone())?;
-        let wishes = wishes_of(&automatic)?;
+        let automatic = self.material.convert(self.source, &mut |_, _| {})?;
+        let package = Extractor::from_bytes(automatic.bytes.clone())?;
+        // The preprocessing is the same for all.
+        let material = self.material.clone().as_in(&package);
         let own = &automatic.report.cut;
-        let (names, size) = (own.split(',').collect::<Vec<_>>(), self.options.size);
-        let imported = quietly(|| self.source.import(&names, size, Pool::None))
-            .unwrap_or_else(|panic| Err(self.source.analyse(panic)))?;
-        let all = candidates(&imported.model, |name| self.source.has_tensor(name));
+        let (some, all) = material.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
-        let same = |c: &&Candidate| c.shape.elements() == automatic.report.dim;
+        let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
+        let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
         let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
         let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
-        let others = last_of_each_shape(&all).into_iter().filter(|c| !is_own(c)).collect();
+        let others = some.into_iter().filter(|c| !is_own(c)).collect();
         let places = thin(others, self.most.saturating_sub(1));
 
         let (mut found, mut failed) = (Vec::new(), Vec::new());
         let total = places.len() as f32;
         for (i, place) in places.into_iter().enumerate() {
             progress("convert", i as f32 / total);
-            match self.convert(vec![place.name.clone()], wishes.clone()) {
+            match material.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
                 Ok(converted) => found.push(Converts { automatic: false, map: Some(place.shape), converted }),
                 Err(error) => failed.push((place.name, error.to_string())),
             }
@@ -193,12 +191,8 @@ impl Comparison<'_> {
         // In the order of the network: the one found by itself need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
-        Ok(Compared { rows, failed, wishes })
-    }
-
-    fn convert(&self, cuts: Vec<String>, wishes: Wishes) -> Result<Converted, CommandError> {
-        let options = Options { cuts, wishes, ..self.options.clone() };
-        Ok(convert(self.source, self.pictures, &options, &mut |_, _| {})?)
+        let wishes = Wishes::of(&package.package().manifest().preprocess);
+        Ok(Compared { rows, failed, takes_text: is_text, wishes })
     }
 
     fn measure(
@@ -239,13 +233,13 @@ impl Comparison<'_> {
         extractors: &mut [Extractor],
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<Vec<Percentiles>, CommandError> {
-        let frame = self.pictures[0].frame();
+        let input = Reader::of(&extractors[0])?.read(&self.data.train[0])?;
         let mut times: Vec<Vec<Duration>> = vec![Vec::new(); extractors.len()];
         for round in 0..WARM_UP + ROUNDS {
             progress("time", round as f32 / (WARM_UP + ROUNDS) as f32);
             for (extractor, times) in extractors.iter_mut().zip(&mut times) {
                 let start = Instant::now();
-                extractor.embed(&frame)?;
+                input.embed(extractor)?;
                 if round >= WARM_UP {
                     times.push(start.elapsed());
                 }
@@ -255,7 +249,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Each picture is read once, for all extractors.
+/// Each sample is read once, for all extractors: they differ in their cut alone.
 fn embed(
     extractors: &mut [Extractor],
     samples: &[Sample],
@@ -263,20 +257,16 @@ fn embed(
 ) -> Result<Vec<Embeddings>, CommandError> {
     let empty = |e: &Extractor| Embeddings { dim: e.embedding_dim(), ..Embeddings::default() };
     let mut all: Vec<Embeddings> = extractors.iter().map(empty).collect();
+    let reader = Reader::of(&extractors[0])?;
     for (i, sample) in samples.iter().enumerate() {
         progress(i as f32 / samples.len() as f32);
-        let picture = sample.open()?;
+        let input = reader.read(sample)?;
         for (extractor, embeddings) in extractors.iter_mut().zip(&mut all) {
-            embeddings.values.extend(extractor.embed(&picture.frame())?.iter());
+            embeddings.values.extend(input.embed(extractor)?.iter());
             embeddings.labels.push(sample.class);
         }
     }
     Ok(all)
-}
-
-fn wishes_of(converted: &Converted) -> Result<Wishes, CommandError> {
-    let package = offshoot_core::Package::open(&converted.bytes).map_err(PackingError::from)?;
-    Ok(Wishes::of(&package.manifest().preprocess))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use offshoot::{Extractor, Picture};
+use offshoot::{Embedding, Extractor, Picture};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
@@ -22,7 +22,7 @@ use crate::quantizer::{self, QuantizerError, Settings};
 use crate::report::Report;
 use crate::tokenizer::TokenizerError;
 
-mod account;
+pub(crate) mod account;
 
 use account::Account;
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub wishes: Wishes,
     /// How floats become codes.
     pub quantizer: Settings,
+    /// Whether embeddings are brought to length 1.
+    pub unit_length: bool,
 }
 
 /// Why a model was not converted.
@@ -151,6 +153,9 @@ fn guarded(
     let (model, preprocess) = (&imported.model, &chosen.preprocess);
     let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
     floats.embeddings = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
+    if options.unit_length {
+        floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
+    }
     let (quantized, emitted) = if options.float {
         (None, emit::float(model)?)
     } else {
@@ -159,7 +164,7 @@ fn guarded(
         let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
         (Some(quantized), emitted)
     };
-    let bytes = package(source, &imported, &chosen, emitted, &frames, progress)?;
+    let bytes = package(source, &imported, (&chosen, options.unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
     let account = Account { imported: &imported, chosen: &chosen, floats: &floats, frames: &frames };
     let report = account.report(&bytes, quantized.as_ref())?;
@@ -205,7 +210,7 @@ pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f64 {
 fn package(
     source: &Source,
     imported: &Imported,
-    chosen: &Chosen,
+    (chosen, unit_length): (&Chosen, bool),
     emitted: Emitted,
     frames: &[Frame<'_>],
     progress: &mut dyn FnMut(&str, f32),
@@ -226,13 +231,14 @@ fn package(
         source_sha256: source.sha256,
         cut: emit::shorten(&imported.cut.name),
         tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
-        id: writer.id(&chosen.preprocess, output),
+        id: writer.id(&chosen.preprocess, output, unit_length),
         precision,
         preprocess: chosen.preprocess,
         input_table,
         tensors,
         output,
         goldens: 0,
+        unit_length,
     };
     let draft = write_package(&manifest, &writer, &[])?;
     let small: Vec<(u16, u16, Vec<u8>)> = frames.iter().take(GOLDENS).map(shrink).collect();

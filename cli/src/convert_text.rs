@@ -1,6 +1,6 @@
 //! From a language backbone to a package that takes text.
 
-use offshoot::Extractor;
+use offshoot::{Embedding, Extractor};
 use offshoot_core::package::{Golden, Manifest, Text, write_text_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Pooling, Tokens};
@@ -8,13 +8,13 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::calibrate::{self, CalibrateError, Floats, Watched};
+use crate::convert::account::Comparison;
 use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, precision_of, relative_error};
 use crate::emit::{self, Emitted};
 use crate::equalize::Extents;
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
-use crate::quality::Noise;
 use crate::quantizer;
 use crate::quantizer::study::Study;
 use crate::report::Report;
@@ -31,6 +31,8 @@ pub struct TextOptions {
     pub float: bool,
     /// Tokens where the model leaves them open.
     pub length: Option<usize>,
+    /// Whether embeddings are brought to length 1.
+    pub unit_length: bool,
 }
 
 /// Texts kept as golden vectors.
@@ -63,26 +65,31 @@ fn guarded(
     progress("import", 0.0);
     let stated = source.metadata("offshoot.cut");
     let mut imported = source.import_text(options.cut.as_deref().or(stated), options.length)?;
-    tokenizer.check(imported.table.vocabulary, &source.path)?;
+    tokenizer.check(imported.table.vocabulary, imported.pad, &source.path)?;
     fold::fold(&mut imported.model);
     let tokens = Tokens {
         vocabulary: imported.table.vocabulary as u32,
         pad: tokenizer.pad(),
         pooling: options.pooling,
     };
-    let ids: Vec<Vec<u32>> = texts.iter().map(|t| tokenizer.encode(t, imported.length)).collect();
+    let ids = texts.iter().map(|t| tokenizer.encode(t, imported.length));
+    let ids = ids.collect::<Result<Vec<Vec<u32>>, _>>()?;
     let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).filter(|ids| !ids.is_empty()).collect();
     if ids.is_empty() {
         return Err(ConvertError::NoText { path: source.path.clone() });
     }
-    let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids };
-    let floats = job.measure(progress)?;
+    let unit_length = options.unit_length;
+    let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
+    let mut floats = job.measure(progress)?;
     let model = &imported.model;
     let emitted = if options.float {
         emit::float(model)?
     } else {
         emit::int8(model, &quantizer::plain(model, &floats, &Preprocess::NONE))?
     };
+    if unit_length {
+        floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
+    }
     let bytes = job.package(emitted, progress)?;
     let report = job.report(&bytes, &floats.embeddings)?;
     Ok(Converted { bytes, report })
@@ -95,6 +102,7 @@ struct Job<'a> {
     imported: &'a ImportedText,
     tokens: Tokens,
     ids: &'a [&'a [u32]],
+    unit_length: bool,
 }
 
 impl Job<'_> {
@@ -144,13 +152,14 @@ impl Job<'_> {
             source_sha256: self.source.sha256,
             cut: emit::shorten(&self.imported.cut.name),
             tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
-            id: writer.text_id(&text, output),
+            id: writer.text_id(&text, output, self.unit_length),
             precision,
             preprocess: Preprocess::NONE,
             input_table,
             tensors,
             output,
             goldens: 0,
+            unit_length: self.unit_length,
         };
         let mut draft = Extractor::from_bytes(write_text_package(&manifest, &text, &writer, &[])?)?;
         let mut goldens = Vec::new();
@@ -168,52 +177,27 @@ impl Job<'_> {
 
     fn report(&self, bytes: &[u8], embeddings: &[Vec<f32>]) -> Result<Report, ConvertError> {
         let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
-        let (mut cosines, mut difference, mut noise) = (Vec::new(), 0f64, Noise::default());
+        let mut seen = Comparison::default();
         for (ids, want) in self.ids.iter().zip(embeddings) {
             let got: Vec<f32> = extractor.embed_tokens(ids)?.iter().collect();
-            cosines.push(calibrate::cosine(&got, want));
-            difference = difference.max(relative_error(&got, want));
-            noise.see(got.into_iter(), want);
+            seen.see(&got, want);
+            seen.differ(&got, want);
         }
-        let package = extractor.package();
-        let graph = package.graph();
         let imported = self.imported;
-        let mut how = format!("up to {} tokens of {}", imported.length, self.tokens.vocabulary);
+        let mut report = seen.report(bytes, &imported.cut, self.ids.len())?;
+        report.preprocess_why = format!("up to {} tokens of {}", imported.length, self.tokens.vocabulary);
         if imported.pooled {
-            how += &format!("; the embedding is the {}", self.tokens.pooling.name());
+            let pooling = self.tokens.pooling.name();
+            report.preprocess_why += &format!("; the embedding is the {pooling}");
         }
         let no_mask = "the model has no attention mask: it reads what fills a short text as text";
-        Ok(Report {
-            cut: imported.cut.name.clone(),
-            cut_why: imported.cut.why.clone(),
-            pool: None,
-            preprocess_why: how,
-            preprocess_warning: (!imported.has_mask).then(|| no_mask.to_string()),
-            precision: package.manifest().precision,
-            nodes: graph.node_count(),
-            macs: graph.macs(),
-            dim: package.embedding_dim(),
-            arena: 0,
-            live_set: 0,
-            package: bytes.len(),
-            pictures: self.ids.len(),
-            compared: cosines.len(),
-            cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
-            cosine_min: cosines.iter().copied().fold(1.0, f64::min),
-            difference,
-            noise: noise.ratio().unwrap_or_default(),
-            judged: 0.0,
-            done: Vec::new(),
-            alternatives: Vec::new(),
-            layers: Vec::new(),
-            memory: None,
-            task: None,
-        })
+        report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
+        Ok(report)
     }
 }
 
 /// tract's own plan of the source model.
-struct Reference {
+pub(crate) struct Reference {
     state: TypedSimpleState,
     /// Kinds of number of the ids, and of the mask if there is one.
     kinds: Vec<DatumType>,
@@ -222,8 +206,14 @@ struct Reference {
     tokens: Tokens,
 }
 
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reference").field("tokens", &self.tokens).finish_non_exhaustive()
+    }
+}
+
 impl Reference {
-    fn new(imported: &ImportedText, tokens: Tokens) -> Result<Self, CalibrateError> {
+    pub(crate) fn new(imported: &ImportedText, tokens: Tokens) -> Result<Self, CalibrateError> {
         let model = imported.reference.clone();
         let kinds = (0..model.inputs.len()).map(|i| Ok(model.input_fact(i)?.datum_type));
         let kinds = kinds.collect::<TractResult<Vec<_>>>().map_err(calibrate::reference)?;
@@ -233,7 +223,10 @@ impl Reference {
     }
 
     /// The embedding of a text by the source model.
-    fn run(&mut self, ids: &[u32]) -> Result<Vec<f32>, CalibrateError> {
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub(crate) fn run(&mut self, ids: &[u32]) -> Result<Vec<f32>, CalibrateError> {
         let id = |at: usize| i64::from(ids.get(at).copied().unwrap_or(self.tokens.pad));
         let mark = |at: usize| i64::from(at < ids.len());
         let rows: [Vec<i64>; 2] = [(0..self.length).map(id).collect(), (0..self.length).map(mark).collect()];

@@ -1,6 +1,7 @@
-//! Where a network can be cut: the tensors through which everything goes.
+//! Where a network can be cut: the tensors through which everything goes, of a text all but where it
+//! ends.
 
-use offshoot_core::Shape;
+use offshoot_core::{Shape, Tokens};
 
 use crate::ir::{Layer, LayerOp, Model};
 
@@ -19,11 +20,12 @@ pub struct Candidate {
 
 /// The places to cut of a model as imported, not yet folded, in their order.
 ///
-/// `is_tensor` tells names of the source model from those of layers that the import put in.
-pub fn candidates(model: &Model, is_tensor: impl Fn(&str) -> bool) -> Vec<Candidate> {
+/// `tensor` gives the source model's name for a layer, which those that the import put in have not.
+pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -> Vec<Candidate> {
+    let marks = marks(model);
     let mut last_reader = vec![0; model.layers.len()];
-    for (id, layer) in model.layers.iter().enumerate() {
-        layer.inputs.iter().for_each(|&i| last_reader[i] = id);
+    for (id, layer) in model.layers.iter().enumerate().filter(|(id, _)| !marks[*id]) {
+        layer.inputs.iter().filter(|&&i| !marks[i]).for_each(|&i| last_reader[i] = id);
     }
     let (mut open_until, mut macs, mut bytes) = (0, 0, 0);
     let mut found = Vec::new();
@@ -32,8 +34,9 @@ pub fn candidates(model: &Model, is_tensor: impl Fn(&str) -> bool) -> Vec<Candid
         if let LayerOp::Conv(conv) = &layer.op {
             bytes += (conv.weights.len() + 8 * conv.bias.len()) as u64;
         }
-        if id > 0 && open_until <= id && is_tensor(&layer.name) {
-            let candidate = Candidate { name: layer.name.clone(), shape: layer.shape, macs, bytes };
+        let passed = id > 0 && open_until <= id && !marks[id];
+        if let Some(name) = tensor(&layer.name).filter(|_| passed) {
+            let candidate = Candidate { name: name.to_string(), shape: layer.shape, macs, bytes };
             // Of several layers that came from one node the last one is the node's result.
             found.retain(|c: &Candidate| c.name != candidate.name);
             found.push(candidate);
@@ -46,6 +49,25 @@ pub fn candidates(model: &Model, is_tensor: impl Fn(&str) -> bool) -> Vec<Candid
 /// Of places that follow each other with one shape the last.
 pub fn last_of_each_shape(candidates: &[Candidate]) -> Vec<Candidate> {
     candidates.chunk_by(|a, b| a.shape == b.shape).filter_map(|same| same.last().cloned()).collect()
+}
+
+/// Of places that cost the same the last.
+pub fn last_of_each_cost(candidates: &[Candidate]) -> Vec<Candidate> {
+    candidates.chunk_by(|a, b| a.macs == b.macs).filter_map(|same| same.last().cloned()).collect()
+}
+
+/// Which layers are made of nothing but where a text ends.
+fn marks(model: &Model) -> Vec<bool> {
+    let mut marks = vec![false; model.layers.len()];
+    for (id, layer) in model.layers.iter().enumerate() {
+        marks[id] = match (&layer.op, &layer.inputs[..]) {
+            (LayerOp::Slice(slice), [0]) if matches!(model.layers[0].op, LayerOp::Tokens) => {
+                (slice.from as usize) < Tokens::MARKS
+            }
+            (_, inputs) => !inputs.is_empty() && inputs.iter().all(|&i| marks[i]),
+        };
+    }
+    marks
 }
 
 fn layer_macs(model: &Model, layer: &Layer) -> u64 {
@@ -82,7 +104,8 @@ mod tests {
         let inside = model.push("inside", conv(), vec![first], shape);
         let sum = model.push("sum", LayerOp::Binary(Binary::Add), vec![inside, first], shape);
         model.output = model.push("not a tensor", conv(), vec![sum], shape);
-        let found = candidates(&model, |name| name != "not a tensor");
+        let names = ["x", "first", "inside", "sum"];
+        let found = candidates(&model, |name| names.into_iter().find(|known| *known == name));
         let seen: Vec<_> = found.iter().map(|c| (&*c.name, c.macs, c.bytes)).collect();
         assert_eq!(seen, [("first", 64, 20), ("sum", 128, 40)]);
         assert_eq!(last_of_each_shape(&found), found[1..]);

@@ -122,6 +122,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// A file of no class.
+    pub fn of_file(path: PathBuf) -> Self {
+        Self { place: Place::File(path), class: 0 }
+    }
+
     /// The picture.
     ///
     /// # Errors
@@ -300,8 +305,7 @@ fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
 /// # Errors
 /// As [`pictures`] and [`Dataset::open`].
 pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
-    let files =
-        |files: Vec<PathBuf>| files.into_iter().map(|path| Sample { place: Place::File(path), class: 0 });
+    let files = |files: Vec<PathBuf>| files.into_iter().map(Sample::of_file);
     match format.unwrap_or_else(|| Format::detect(dir)) {
         Format::Idx | Format::Cifar => {
             let selection = Selection { format, ..Selection::default() };
@@ -315,10 +319,29 @@ pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Ve
 /// Up to `limit` texts of a collection, evenly spread over it.
 ///
 /// # Errors
-/// As [`Dataset::open`], and pictures.
-pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<String>, DataError> {
+/// As [`Dataset::open`].
+pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
     let selection = Selection { format, ..Selection::default() };
-    spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)).iter().map(Sample::text).collect()
+    Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
+}
+
+/// All texts of a collection, or of a folder and the folders below it.
+///
+/// # Errors
+/// As [`Dataset::open`], and a folder without texts.
+pub fn texts_below(dir: &Path) -> Result<Vec<Sample>, DataError> {
+    if !matches!(Format::detect(dir), Format::Folder | Format::Texts) {
+        let Dataset { mut train, val, .. } = Dataset::open(dir)?;
+        train.extend(val);
+        return Ok(train);
+    }
+    let mut all = Vec::new();
+    collect(dir, 3, text::is_text, &mut all)?;
+    if all.is_empty() {
+        return Err(DataError::NoTexts { path: dir.to_path_buf() });
+    }
+    all.sort();
+    Ok(all.into_iter().map(Sample::of_file).collect())
 }
 
 /// Up to `limit` pictures of a folder and the folders below it, evenly spread over the sorted list.
@@ -327,7 +350,7 @@ pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Str
 /// A folder that cannot be read or holds no pictures.
 pub fn pictures(dir: &Path, limit: usize) -> Result<Vec<PathBuf>, DataError> {
     let mut all = Vec::new();
-    collect(dir, 3, &mut all)?;
+    collect(dir, 3, is_picture, &mut all)?;
     if all.is_empty() {
         return Err(DataError::Empty { path: dir.to_path_buf() });
     }
@@ -335,11 +358,16 @@ pub fn pictures(dir: &Path, limit: usize) -> Result<Vec<PathBuf>, DataError> {
     Ok(spread(&all, limit.max(1)))
 }
 
-fn collect(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), DataError> {
+fn collect(
+    dir: &Path,
+    depth: usize,
+    wanted: fn(&Path) -> bool,
+    out: &mut Vec<PathBuf>,
+) -> Result<(), DataError> {
     for path in entries(dir)? {
         if path.is_dir() && depth > 0 {
-            collect(&path, depth - 1, out)?;
-        } else if is_picture(&path) {
+            collect(&path, depth - 1, wanted, out)?;
+        } else if wanted(&path) {
             out.push(path);
         }
     }

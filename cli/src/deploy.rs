@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,8 @@ use serde::Deserialize;
 const PROGRAM: &str = "/usr/local/bin/offshoot-board";
 const PACKAGE: &str = "/usr/local/share/offshoot/eyes.offshoot";
 const MEMORY: &str = "/var/lib/offshoot/lessons.store";
+/// What visitors of its page must know, as systemd gives it to the program.
+const TOKEN: &str = "/etc/offshoot.token";
 
 /// What is known of a board: a file of `targets/boards`.
 #[derive(Debug, Clone, Deserialize)]
@@ -80,6 +83,8 @@ pub struct Service {
     pub names: Vec<String>,
     /// Threads that share the network.
     pub threads: u8,
+    /// Where a page is served.
+    pub web: Option<SocketAddr>,
 }
 
 impl Service {
@@ -101,6 +106,9 @@ impl Service {
         }
         if !self.names.is_empty() {
             option("--names", self.names.join(","));
+        }
+        if let Some(address) = self.web {
+            option("--web", address.to_string());
         }
         words
     }
@@ -142,14 +150,52 @@ impl Service {
             .replace("ARGUMENTS", &arguments.join(" "))
             .replace("GROUPS", &groups.join(" "))
             .replace("DEVICES\n", &allowed)
+            .replace("NETWORK\n", &self.network())
     }
 
-    /// The script that puts everything in its place, to be run as root.
-    pub fn install(&self) -> String {
+    /// What the service has of the network.
+    fn network(&self) -> String {
+        if self.web.is_none() {
+            return "PrivateNetwork=yes\nRestrictAddressFamilies=none\n".to_string();
+        }
+        let token = if self.has_token() { format!("EnvironmentFile={TOKEN}\n") } else { String::new() };
+        format!("{token}RestrictAddressFamilies=AF_INET AF_INET6\n")
+    }
+
+    /// Whether its page is reached from other machines.
+    fn has_token(&self) -> bool {
+        self.web.is_some_and(|address| !address.ip().is_loopback())
+    }
+
+    /// The script that puts everything in its place, to be run as root. Where there is a page, its words
+    /// are those of `SSH_CONNECTION`.
+    pub fn install(&self, host: &str) -> String {
         INSTALL
+            .replace("MAKE_SECRET\n", if self.has_token() { MAKE_TOKEN } else { "" })
+            .replace("TELL_PAGE\n", &self.tell_page(host))
             .replace("PROGRAM", PROGRAM)
             .replace("PACKAGE", PACKAGE)
+            .replace("SECRET", TOKEN)
             .replace("GROUPS", &self.needs().0.join(" "))
+    }
+
+    /// Lines of the script that print what is to be opened in a browser.
+    fn tell_page(&self, host: &str) -> String {
+        match self.web {
+            None => String::new(),
+            Some(address) if address.ip().is_loopback() => {
+                let port = address.port();
+                let host = shell_word(host);
+                format!(
+                    "cat <<'PAGE'\nthe page is for the board alone; while this runs here:\n    \
+                     ssh -L {port}:localhost:{port} {host}\nopen http://localhost:{port}/\nPAGE\n"
+                )
+            }
+            Some(address) if address.ip().is_unspecified() => {
+                TELL_ADDRESS.to_string() + &TELL_PAGE.replace("PORT", &address.port().to_string())
+            }
+            Some(address) => TELL_PAGE.replace("$address:PORT", &address.to_string()),
+        }
     }
 }
 
@@ -181,8 +227,7 @@ ProtectKernelTunables=yes
 ProtectControlGroups=yes
 ProtectProc=invisible
 PrivateTmp=yes
-PrivateNetwork=yes
-RestrictAddressFamilies=none
+NETWORK
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -216,10 +261,30 @@ sed -i "s/^SupplementaryGroups=.*/SupplementaryGroups=$groups/" offshoot.service
 install -m 755 offshoot-board PROGRAM
 install -D -m 644 eyes.offshoot PACKAGE
 install -m 644 offshoot.service /etc/systemd/system/offshoot.service
+MAKE_SECRET
 systemctl daemon-reload
 systemctl enable offshoot.service
 systemctl restart offshoot.service
 echo "running; journalctl -u offshoot shows what it says"
+TELL_PAGE
+"#;
+
+/// Made up once, so that what was opened stays right; for root to read and for nobody else.
+const MAKE_TOKEN: &str = r#"if [ ! -s SECRET ]; then
+    token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    (umask 077 && echo "OFFSHOOT_TOKEN=$token" > SECRET)
+fi
+"#;
+
+/// The address that ssh has reached, else the name that many boards announce.
+const TELL_ADDRESS: &str = r#"case ${3:-} in
+'' | *%*) address=$(uname -n).local ;;
+*:*) address="[$3]" ;;
+*) address=$3 ;;
+esac
+"#;
+
+const TELL_PAGE: &str = r#"echo "open http://$address:PORT/?$(sed -n 's/^OFFSHOOT_TOKEN=/token=/p' SECRET)"
 "#;
 
 /// A word of a command in a unit: percent and dollar signs have a meaning there.
@@ -321,14 +386,19 @@ pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service
         let arguments = vec!["-q".to_string(), from.display().to_string(), format!("{host}:.offshoot/{to}")];
         Step { program: "scp", arguments, input: None }
     };
+    // The board's own shell knows by which address it was reached.
+    let install = match service.web {
+        None => "sudo sh .offshoot/install.sh",
+        Some(_) => "sudo sh .offshoot/install.sh $SSH_CONNECTION",
+    };
     vec![
         ssh(&[], "mkdir -p .offshoot", None),
         scp(program, "offshoot-board"),
         scp(package, "eyes.offshoot"),
         ssh(&[], "cat > .offshoot/offshoot.service", Some(service.unit())),
-        ssh(&[], "cat > .offshoot/install.sh", Some(service.install())),
+        ssh(&[], "cat > .offshoot/install.sh", Some(service.install(host))),
         // A terminal, as sudo may ask for a password.
-        ssh(&["-t"], "sudo sh .offshoot/install.sh", None),
+        ssh(&["-t"], install, None),
     ]
 }
 
@@ -346,6 +416,7 @@ mod tests {
             led: LedPart::None,
             names: vec!["my mug".to_string(), "50 %".to_string()],
             threads: 4,
+            web: None,
         }
     }
 
@@ -381,6 +452,7 @@ mod tests {
             "Restart=always\n",
             "--camera /dev/video0 --buttons gpio:gpiochip0:5,6 --screen ssd1306:/dev/i2c-1 --led none",
             "--threads 4 --turn 180 --names \"my mug,50 %%\"\n",
+            "PrivateNetwork=yes\nRestrictAddressFamilies=none\n",
         ] {
             assert!(unit.contains(line), "{line} is not in\n{unit}");
         }
@@ -391,7 +463,23 @@ mod tests {
             ..service()
         };
         assert_eq!(tft.needs(), (vec!["gpio", "spi"], vec!["char-gpiochip", "char-spi"]));
-        assert!(tft.install().contains("for group in gpio spi; do"));
+        assert!(tft.install("pi").contains("for group in gpio spi; do"));
+    }
+
+    #[test]
+    fn a_page_wants_a_network_and_a_token_where_others_reach_it() {
+        let at = |address: &str| Service { web: Some(address.parse().unwrap()), ..service() };
+        let (open, own) = (at("0.0.0.0:8080"), at("127.0.0.1:8080"));
+        for service in [&open, &own] {
+            let unit = service.unit();
+            assert!(unit.contains("RestrictAddressFamilies=AF_INET AF_INET6\n"), "{unit}");
+            assert!(!unit.contains("PrivateNetwork") && unit.contains(" --web "), "{unit}");
+        }
+        let file = "EnvironmentFile=/etc/offshoot.token\n";
+        assert!(open.unit().contains(file) && !own.unit().contains(file));
+        assert!(own.install("pi@it's").contains("ssh -L 8080:localhost:8080 'pi@it'\\''s'"));
+        assert!(at("10.0.0.7:80").install("pi").contains("open http://10.0.0.7:80/?"));
+        assert!(!service().install("pi").contains("TOKEN"));
     }
 
     #[test]

@@ -25,6 +25,18 @@ pub enum Pool {
 }
 
 impl Pool {
+    /// As `--pool` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avg => "avg",
+            Self::Max => "max",
+            Self::Gem => "gem",
+            Self::None => "none",
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+
     /// What it is of a text's tokens.
     pub fn of_tokens(self) -> Option<Pooling> {
         match self {

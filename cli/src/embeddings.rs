@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Embedding, Extractor, Picture, View};
+use offshoot::{Embedding, Error, Extractor, Picture, Stage, View};
 
 use crate::data::{DataError, Sample};
 use crate::tokenizer::Tokenizer;
@@ -30,13 +30,10 @@ impl Embeddings {
         samples: &[Sample],
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
-        let tokenizer = tokenizer(extractor)?;
+        let reader = Reader::of(extractor)?;
         Self::with(extractor, samples, |extractor, sample| {
             each();
-            match &tokenizer {
-                Some(tokenizer) => of_text(extractor, tokenizer, &sample.text()?, || sample.name()),
-                None => of_picture(extractor, &sample.open()?),
-            }
+            Ok(reader.read(sample)?.embed(extractor)?.iter().collect())
         })
     }
 
@@ -53,6 +50,7 @@ impl Embeddings {
         views: &[View],
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
+        pictures_only(extractor)?;
         let share = 1.0 / (1 + views.len()) as f32;
         Self::with(extractor, samples, |extractor, sample| {
             each();
@@ -77,6 +75,7 @@ impl Embeddings {
         view: View,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
+        pictures_only(extractor)?;
         Self::with(extractor, samples, |extractor, sample| {
             each();
             of_picture(extractor, &sample.open()?.seen(view))
@@ -99,10 +98,7 @@ impl Embeddings {
     /// Brings each to length 1, as searches by the scalar product want them; zeros stay zeros.
     pub fn to_unit_length(&mut self) {
         for row in self.values.chunks_exact_mut(self.dim.max(1)) {
-            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-            if length > 0.0 {
-                row.iter_mut().for_each(|v| *v /= length);
-            }
+            Embedding::to_unit_length(row);
         }
     }
 
@@ -122,39 +118,95 @@ impl Embeddings {
     }
 }
 
+/// Views are of pictures.
+fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
+    match extractor.token_limit() {
+        None => Ok(()),
+        Some(_) => Err(DataError::Views { name: extractor.package().manifest().source.to_string() }),
+    }
+}
+
 fn of_picture(extractor: &mut Extractor, picture: &Picture) -> Result<Vec<f32>, DataError> {
     Ok(extractor.embed(&picture.frame())?.iter().collect())
 }
 
-/// The embedding of a text's first tokens; `name` is for messages.
-///
-/// # Errors
-/// A text without a token, a package that takes pictures, or what tract-core reports.
-pub fn of_text(
-    extractor: &mut Extractor,
-    tokenizer: &Tokenizer,
-    text: &str,
-    name: impl FnOnce() -> String,
-) -> Result<Vec<f32>, DataError> {
-    let ids = tokenizer.encode(text, extractor.token_limit().unwrap_or(usize::MAX));
-    if ids.is_empty() {
-        return Err(DataError::EmptyText { name: name() });
-    }
-    Ok(extractor.embed_tokens(&ids)?.iter().collect())
+/// What samples are, in words.
+pub fn kind(takes_text: bool) -> &'static str {
+    if takes_text { "texts" } else { "pictures" }
 }
 
-/// The tokenizer that a package keeps; `None` where it takes pictures.
-///
-/// # Errors
-/// One that this program does not know.
-pub fn tokenizer(extractor: &Extractor) -> Result<Option<Tokenizer>, DataError> {
-    if extractor.token_limit().is_none() {
-        return Ok(None);
+/// A sample as a package takes it.
+#[derive(Debug)]
+pub enum Input {
+    /// A picture.
+    Picture(Picture),
+    /// The ids of a text's first tokens.
+    Tokens(Vec<u32>),
+}
+
+impl Input {
+    /// Its embedding.
+    ///
+    /// # Errors
+    /// A package that takes the other, or what tract-core reports.
+    pub fn embed<'e>(&self, extractor: &'e mut Extractor) -> Result<Embedding<'e>, Error> {
+        self.embed_watched(extractor, |_| {})
     }
-    let package = extractor.package();
-    let path = Path::new(package.manifest().source);
-    let text = package.text().map(|text| Tokenizer::parse(text.tokenizer, path));
-    Ok(text.transpose()?)
+
+    /// [`Input::embed`], telling `watch` after each stage what it was.
+    ///
+    /// # Errors
+    /// As [`Input::embed`].
+    pub fn embed_watched<'e>(
+        &self,
+        extractor: &'e mut Extractor,
+        watch: impl FnMut(Stage),
+    ) -> Result<Embedding<'e>, Error> {
+        match self {
+            Self::Picture(picture) => extractor.embed_watched(&picture.frame(), watch),
+            Self::Tokens(ids) => extractor.embed_tokens_watched(ids, watch),
+        }
+    }
+}
+
+/// Reads samples as one package takes them: as pictures, or as tokens by the tokenizer that it keeps.
+#[derive(Debug)]
+pub struct Reader(Option<(Tokenizer, usize)>);
+
+impl Reader {
+    /// For a package.
+    ///
+    /// # Errors
+    /// A tokenizer that this program does not know.
+    pub fn of(extractor: &Extractor) -> Result<Self, DataError> {
+        let package = extractor.package();
+        let path = Path::new(package.manifest().source);
+        let text = package.text().map(|text| Tokenizer::parse(text.tokenizer, path));
+        Ok(Self(text.transpose()?.zip(extractor.token_limit())))
+    }
+
+    /// Whether the package takes text.
+    pub fn takes_text(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What it reads, in words.
+    pub fn kind(&self) -> &'static str {
+        kind(self.takes_text())
+    }
+
+    /// What of a sample the package takes.
+    ///
+    /// # Errors
+    /// A picture that does not decode, a text without a token, a sample of the other kind.
+    pub fn read(&self, sample: &Sample) -> Result<Input, DataError> {
+        let Some((tokenizer, most)) = &self.0 else { return Ok(Input::Picture(sample.open()?)) };
+        let ids = tokenizer.encode(&sample.text()?, *most)?;
+        if ids.is_empty() {
+            return Err(DataError::EmptyText { name: sample.name() });
+        }
+        Ok(Input::Tokens(ids))
+    }
 }
 
 #[cfg(test)]

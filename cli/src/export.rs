@@ -79,7 +79,14 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
     let dim = package.embedding_dim() as i64;
     let real = real(&mut builder, graph, graph.output());
     let shape = builder.longs("embedding.shape", &[1, dim]);
-    builder.node("Reshape", &[&real, &shape], "embedding");
+    match package.manifest().unit_length {
+        false => builder.node("Reshape", &[&real, &shape], "embedding"),
+        true => {
+            builder.node("Reshape", &[&real, &shape], "embedding.long");
+            length(&mut builder, "embedding.long", "long");
+            builder.node("Div", &["embedding.long", "long.length"], "embedding");
+        }
+    }
     let classes = head.class_count() as i64;
     let metadata = metadata(package, head)?;
     probabilities(&mut builder, head)?;
@@ -278,14 +285,21 @@ fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<(), ExportErr
     Ok(())
 }
 
+/// `PART.length` of a vector, never 0.
+fn length(builder: &mut Builder, vector: &str, part: &str) {
+    let [squares, square, root, axes, tiny, length] =
+        ["squares", "square", "root", "axes", "tiny", "length"].map(|name| format!("{part}.{name}"));
+    builder.node("Mul", &[vector, vector], &squares);
+    let axes = builder.longs(&axes, &[1]);
+    builder.node("ReduceSum", &[&squares, &axes], &square);
+    builder.node("Sqrt", &[&square], &root);
+    let tiny = builder.float(&tiny, 1e-15);
+    builder.node("Max", &[&root, &tiny], &length);
+}
+
 /// `head.length` and, from it, `head.gain`, as [`Linear::gain`].
 fn gain(builder: &mut Builder, linear: &Linear<'_>) {
-    builder.node("Mul", &["embedding", "embedding"], "head.squares");
-    let axes = builder.longs("head.axes", &[1]);
-    builder.node("ReduceSum", &["head.squares", &axes], "head.square");
-    builder.node("Sqrt", &["head.square"], "head.root");
-    let tiny = builder.float("head.tiny", 1e-15);
-    builder.node("Max", &["head.root", &tiny], "head.length");
+    length(builder, "embedding", "head");
     // gain = sharpness * (length / mean)^p / length = sharpness * mean^-p * length^(p - 1)
     let power = match linear.transform {
         Transform::Half => 0.5,

@@ -164,6 +164,19 @@ impl Source {
         nodes.flat_map(|n| &n.output).any(|output| output == name)
     }
 
+    /// The tensor that a layer's name stands for: itself, or the result of the node that tract took apart
+    /// into `NODE.part`s.
+    pub fn tensor_of(&self, layer: &str) -> Option<&str> {
+        let nodes = || self.proto.graph.iter().flat_map(|g| &g.node);
+        let tensor = nodes().flat_map(|n| &n.output).find(|output| *output == layer);
+        let of_node = || {
+            let mut wholes = layer.rmatch_indices('.').map(|(at, _)| &layer[..at]);
+            let node = wholes.find_map(|whole| nodes().find(|node| node.name == whole))?;
+            node.output.first().filter(|_| node.output.len() == 1)
+        };
+        tensor.or_else(of_node).map(String::as_str)
+    }
+
     /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.proto.metadata_props.iter().find(|p| p.key == key).map(|p| p.value.as_str())

@@ -36,6 +36,7 @@ pub mod import;
 pub mod ir;
 pub mod isolate;
 pub mod lanes;
+pub mod material;
 pub mod packing;
 pub mod preset;
 pub mod pull;

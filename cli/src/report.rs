@@ -39,15 +39,19 @@ pub struct Report {
     pub macs: u64,
     /// Values of an embedding.
     pub dim: usize,
+    /// Whether it is brought to length 1.
+    pub unit_length: bool,
     /// Bytes of the arena; 0 where tract-core manages memory.
     pub arena: usize,
     /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
     pub live_set: usize,
     /// Bytes of the package file.
     pub package: usize,
-    /// Pictures calibrated on.
+    /// What the samples are: pictures or texts.
+    pub kind: &'static str,
+    /// Samples calibrated on.
     pub pictures: usize,
-    /// Pictures of these that the package was compared on.
+    /// Samples of these that the package was compared on.
     pub compared: usize,
     /// Mean cosine of the embedding to the source model's float one.
     pub cosine_mean: f64,
@@ -71,11 +75,13 @@ pub struct Report {
     pub task: Option<Task>,
 }
 
-/// Accuracy of a few pictures a class, beside that of the float network.
+/// Accuracy of a few samples a class, beside that of the float network.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// The labelled pictures.
+    /// The labelled samples.
     pub data: String,
+    /// What they are.
+    pub kind: &'static str,
     /// Share that is right.
     pub own: f64,
     /// The same in float.
@@ -84,15 +90,15 @@ pub struct Task {
     pub drop: f64,
     /// 95 % of such means are within this many points.
     pub half: f64,
-    /// Pictures a class, and draws of them.
+    /// Samples a class, and draws of them.
     pub lessons: [usize; 2],
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, own, float, drop, half, lessons: [shots, draws] } = self;
+        let Self { data, kind, own, float, drop, half, lessons: [shots, draws] } = self;
         write!(f, "{own:.3} of {data}, {float:.3} in float: {drop:.2} points lost, +- {half:.2} ")?;
-        write!(f, "({shots} pictures a class, {draws} draws)")
+        write!(f, "({shots} {kind} a class, {draws} draws)")
     }
 }
 
@@ -246,9 +252,13 @@ impl Report {
             gain: None,
         };
         let mut fixes: Vec<_> = measured.into_iter().map(fix).collect();
-        fixes.push(untried("search for a minute", "--search-seconds 60"));
-        if self.task.is_none() {
-            fixes.push(untried("judge it by labelled pictures of your own", "--eval DATA --max-drop 0.5"));
+        // Only what has layers in codes of its own choice can be searched.
+        if !self.layers.is_empty() {
+            fixes.push(untried("search for a minute", "--search-seconds 60"));
+        }
+        if self.task.is_none() && self.precision != Precision::Float {
+            let what = format!("judge it by labelled {} of your own", self.kind);
+            fixes.push(untried(&what, "--eval DATA --max-drop 0.5"));
         }
         fixes
     }
@@ -282,7 +292,8 @@ impl fmt::Display for Report {
         writeln!(f, "  precision      {}", self.precision.name())?;
         writeln!(f, "  layers         {}", self.nodes)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
-        writeln!(f, "  embedding      {} values", self.dim)?;
+        let unit = if self.unit_length { ", brought to length 1" } else { "" };
+        writeln!(f, "  embedding      {} values{unit}", self.dim)?;
         if self.arena > 0 {
             let (arena, bound) = (bytes(self.arena), bytes(self.live_set));
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;
@@ -291,8 +302,8 @@ impl fmt::Display for Report {
         let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.compared);
         write!(
             f,
-            "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration pictures",
-            self.pictures
+            "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration {}",
+            self.pictures, self.kind
         )?;
         if self.precision == Precision::Float {
             write!(f, "\n  difference     {:.1e} of the float embedding's length, worst", self.difference)?;

@@ -14,6 +14,7 @@ use std::path::Path;
 use offshoot::{Extractor, Package, Picture, Precision};
 use offshoot_cli::convert::{Converted, Options, convert};
 use offshoot_cli::convert_text::{TextOptions, convert_text};
+use offshoot_cli::cuts::{candidates, last_of_each_cost};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_cli::report::Report;
@@ -164,6 +165,12 @@ const TOKENS: usize = 32;
 fn text_row(shared: &Path, name: &str) -> (String, bool) {
     let (bytes, _) = refill::skeleton(shared, name);
     let source = Source::parse(Path::new(name), &bytes).unwrap();
+    // Between the blocks all goes through one tensor, whatever the mask does beside it.
+    let imported = source.import_text(None, Some(TOKENS)).unwrap();
+    let places = last_of_each_cost(&candidates(&imported.model, |layer| source.tensor_of(layer)));
+    let names: Vec<&str> = places.iter().map(|place| &*place.name).collect();
+    // Seven sums with a shortcut, or the layer norms behind them.
+    assert_eq!(names.len(), 7, "{name}: {names:?}");
     // Words w0 to w995 behind what BERT's lists begin with.
     let list = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(str::to_string).into_iter();
     let list: Vec<String> = list.chain((0..996).map(|n| format!("w{n}"))).collect();
@@ -177,7 +184,7 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
     };
     let texts: Vec<String> = (0..8).map(text).collect();
     let convert = |pooling, float| {
-        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS) };
+        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS), unit_length: false };
         convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap()
     };
     let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));

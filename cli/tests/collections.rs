@@ -83,7 +83,7 @@ fn what_quantization_costs_is_a_gate() {
     refused(
         dir,
         &[&convert[..], &gate[..], &["1"]].concat(),
-        &["`key` has 5 pictures, 6 are needed; add some"],
+        &["`key` has 5 samples, 6 are needed; add some"],
     );
 }
 

@@ -52,8 +52,12 @@ fn a_comparison_fits_together_and_its_command_works() {
             _ => {}
         }
     }
-    // A point and a line of the list for each, and three in the legend.
-    assert_eq!(circles, 2 * rows.len() + 3);
+    // A point and a line of the list for each, and three in the legend; each with its rim.
+    assert_eq!(circles, 2 * (2 * rows.len() + 3));
+    for row in rows {
+        let name = row["cut"].as_str().unwrap();
+        assert!(svg.contains(&name[name.len().saturating_sub(20)..]), "{name}");
+    }
 
     // The command, as a shell would take it, makes the package of that row.
     let command = all["command"].as_str().unwrap();
@@ -103,6 +107,8 @@ fn budgets_choose_or_say_what_there_is() {
         &["class `", "lower --shots"],
     );
     common::refused(dir, &[&["cuts", model, "--budget-ms", "0"], &base[..2]].concat(), &["--budget-ms"]);
+    let form = ["cuts", model, "--data", "no-such", "-o", "cuts.pdf"];
+    common::refused(dir, &form, &["cuts.pdf: -o wants a .svg or a .png"]);
 }
 
 /// A network with real weights on photographs: what is deep is worth its time.

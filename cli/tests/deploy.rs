@@ -99,6 +99,68 @@ fn what_is_printed_does_what_run_does() {
     }
 }
 
+/// What is written to a file on the board by a printed script.
+fn written<'a>(script: &'a str, file: &str) -> &'a str {
+    let (_, rest) = script.split_once(&format!("'cat > .offshoot/{file}' <<'OFFSHOOT'\n")).unwrap();
+    rest.split_once("OFFSHOOT\n").unwrap().0
+}
+
+#[test]
+fn a_page_has_a_token_that_only_root_reads_and_its_address_is_told() {
+    let bench = Bench::new();
+    let printed = bench.deploy("pi@board --program arm --web", NOTHING);
+    let script = String::from_utf8(printed.stdout).unwrap();
+    let unit = written(&script, "offshoot.service");
+    for part in ["--buttons none --screen none", "--web 0.0.0.0:8080\n", "EnvironmentFile="] {
+        assert!(unit.contains(part), "{part} is not in\n{unit}");
+    }
+    assert!(script.ends_with("ssh -t pi@board 'sudo sh .offshoot/install.sh $SSH_CONNECTION'\n"), "{script}");
+    // The script as the board runs it, with folders of its own and a false systemctl and program.
+    let root = bench.path("root").display().to_string();
+    for folder in ["usr/local/bin", "etc/systemd/system"] {
+        fs::create_dir_all(bench.path("root").join(folder)).unwrap();
+    }
+    let moved = written(&script, "install.sh").replace("/usr/local", &format!("{root}/usr/local"));
+    fs::write(bench.path("install.sh"), moved.replace(" /etc", &format!(" {root}/etc"))).unwrap();
+    fs::write(bench.path("offshoot.service"), unit).unwrap();
+    fs::write(bench.path("eyes.offshoot"), "eyes").unwrap();
+    for program in ["offshoot-board", "bin/systemctl"] {
+        fs::write(bench.path(program), FALSE).unwrap();
+        fs::set_permissions(bench.path(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let install = |connection: &str| {
+        let mut command = bench.command("sh", NOTHING);
+        let output = command.arg("install.sh").args(connection.split_whitespace()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_string()
+    };
+    let told = install("10.0.0.9 50022 10.0.0.7 22");
+    let file = bench.path("root/etc/offshoot.token");
+    let kept = fs::read_to_string(&file).unwrap();
+    let token = kept.strip_prefix("OFFSHOOT_TOKEN=").and_then(|token| token.strip_suffix('\n')).unwrap();
+    assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(told, format!("open http://10.0.0.7:8080/?token={token}"));
+    assert!(!bench.log().contains(token), "no program is given it as a word");
+    // It stays, so that what was opened once is right.
+    assert_eq!(install("fd00::9 50022 fd00::7 22"), format!("open http://[fd00::7]:8080/?token={token}"));
+    assert!(install("").ends_with(&format!(".local:8080/?token={token}")));
+}
+
+#[test]
+fn the_program_is_the_one_that_was_built() {
+    let bench = Bench::new();
+    let deployed = || String::from_utf8(bench.deploy("pi@board", NOTHING).stdout).unwrap();
+    for triple in ["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"] {
+        let program = format!("target-arm-static/{triple}/board/offshoot-board");
+        assert!(!deployed().contains(&program), "not built yet");
+        let path = bench.path(&program);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(bench.path("arm"), path).unwrap();
+        assert!(deployed().contains(&program));
+    }
+}
+
 #[test]
 fn a_step_that_fails_is_the_last_one() {
     let bench = Bench::new();
@@ -132,6 +194,8 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
         ("pi@board --program arm --screen terminal", "a service has no terminal"),
         ("pi@board --program arm --buttons keys", "a service has no keyboard"),
         ("pi@board --program arm --package text", "text"),
+        ("pi@board --program arm --web 0.0.0.0:80", "take 1024 or above"),
+        ("--web pi@board --program arm", "needs a port, or an address such as 0.0.0.0:8080"),
     ] {
         let output = bench.deploy(line, NOTHING);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

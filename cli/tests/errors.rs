@@ -108,7 +108,7 @@ fn folders_pictures_packages_and_heads() {
     refused(
         dir,
         &["eval", "a.offshoot", "data", "--shots", "9"],
-        &["data", "`ball`", "3 pictures", "--shots"],
+        &["data", "`ball`", "3 samples", "--shots"],
     );
 
     // Pictures.

@@ -15,14 +15,12 @@ use tract_onnx::prelude::*;
 const CLASSES: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
 
 /// A package of our backbone and twelve pictures of three things.
-fn taught() -> TempDir {
+fn taught(options: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     common::pictures(&folder.path().join("data"), &CLASSES, 4);
     let sprout = common::sprout();
-    common::ok(
-        folder.path(),
-        &["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"],
-    );
+    let convert = ["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"];
+    common::ok(folder.path(), &[&convert[..], options].concat());
     folder
 }
 
@@ -33,8 +31,8 @@ fn seen(extractor: &Extractor, picture: &Picture) -> (Vec<usize>, Vec<u8>) {
     (vec![1, shape.h(), shape.w(), shape.c()], heatmap::seen(&package, picture))
 }
 
-/// Similarities and probabilities of one picture.
-type Row = (Vec<f32>, Vec<f32>);
+/// Similarities, probabilities and embedding of one picture.
+type Row = [Vec<f32>; 3];
 
 fn tract(model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
     let model = onnx().model_for_path(model).unwrap().into_optimized().unwrap();
@@ -52,7 +50,7 @@ fn tract(model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
                 .copied()
                 .collect()
         };
-        (floats(2), floats(1))
+        [2, 1, 0].map(floats)
     };
     pictures.iter().map(run).collect()
 }
@@ -84,7 +82,9 @@ fn onnxruntime(folder: &Path, model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) 
         value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<_>>()
     };
     let rows = said["rows"].as_array().unwrap().iter();
-    Some(rows.map(|row| (floats(&row["similarity"]), floats(&row["probabilities"]))).collect())
+    Some(
+        rows.map(|row| ["similarity", "probabilities", "embedding"].map(|name| floats(&row[name]))).collect(),
+    )
 }
 
 /// Codes may differ by a step where ONNX rounds otherwise; answers by no more than this.
@@ -92,14 +92,23 @@ const TOLERANCE: f32 = 0.02;
 
 #[test]
 fn an_exported_model_answers_alike() {
-    let folder = taught();
+    let kinds = [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda];
+    answers_alike(&taught(&[]), &kinds, false);
+}
+
+#[test]
+fn of_embeddings_of_length_1_too() {
+    answers_alike(&taught(&["--l2"]), &[HeadKind::Auto, HeadKind::Ridge], true);
+}
+
+fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
     let path = |name: &str| folder.path().join(name);
     let mut extractor = Extractor::open(path("eyes.offshoot")).unwrap();
     common::pictures(&path("others"), &CLASSES, 5);
     let files: Vec<PathBuf> = offshoot_cli::data::pictures(&path("others"), 100).unwrap();
     let pictures: Vec<Picture> = files.iter().map(|f| Picture::open(f).unwrap()).collect();
     let seen: Vec<_> = pictures.iter().map(|p| seen(&extractor, p)).collect();
-    for kind in [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda] {
+    for kind in kinds {
         let head = format!("{kind}.head");
         common::ok(folder.path(), &["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head]);
         common::ok(folder.path(), &["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"]);
@@ -109,14 +118,18 @@ fn an_exported_model_answers_alike() {
             let embedding = extractor.embed(&picture.frame()).unwrap();
             let mut p = vec![0.0; 3];
             head.probabilities(embedding, &mut p).unwrap();
-            want.push((head.similarity(embedding).unwrap().0.get(), p));
+            let own: Vec<f32> = embedding.iter().collect();
+            want.push((head.similarity(embedding).unwrap().0.get(), p, own));
         }
         let mut peers = vec![("tract", tract(&path("full.onnx"), &seen))];
         let theirs = onnxruntime(folder.path(), &path("full.onnx"), &seen);
         peers.extend(theirs.map(|rows| ("onnxruntime", rows)));
         for (peer, rows) in peers {
             let mut worst = 0.0f32;
-            for ((similarity, p), (similarities, theirs)) in want.iter().zip(&rows) {
+            for ((similarity, p, own), [similarities, theirs, embedding]) in want.iter().zip(&rows) {
+                let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
+                assert!((length(embedding) / length(own) - 1.0).abs() < 0.02, "{kind}, {peer}");
+                assert_eq!((length(embedding) - 1.0).abs() < 1e-4, unit_length, "{kind}, {peer}");
                 worst = p.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
                 let nearest = similarities.iter().copied().fold(f32::MIN, f32::max);
                 assert!((similarity - nearest).abs() < 0.01, "{kind}, {peer}: {similarity} {nearest}");
@@ -129,7 +142,7 @@ fn an_exported_model_answers_alike() {
 
 #[test]
 fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
-    let folder = taught();
+    let folder = taught(&[]);
     common::ok(folder.path(), &["train", "eyes.offshoot", "data", "--head", "knn", "-o", "knn.head"]);
     let args = ["export", "eyes.offshoot", "--head", "knn.head", "-o", "full.onnx"];
     common::refused(folder.path(), &args, &["knn.head", "`knn`", "auto, ncm, softmax, ridge or slda"]);

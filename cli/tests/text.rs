@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::Command;
 
 use offshoot::{Extractor, Precision};
 use prost::Message;
@@ -67,6 +68,10 @@ fn weights(name: &str, dims: &[i64], value: impl Fn(i64) -> f32) -> TensorProto 
 
 /// One layer of attention in the older exporters' manner: what is masked gets -10000.
 fn model() -> Vec<u8> {
+    encoded(graph(WORDS.len() as i64))
+}
+
+fn graph(vocabulary: i64) -> GraphProto {
     let spread = |i: i64| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
     // As in a trained table, words of one kind have something in common.
     let row = |i: i64| match (i / WIDTH, i % WIDTH) {
@@ -74,10 +79,10 @@ fn model() -> Vec<u8> {
         (17..22, 0..4) => -1.5,
         _ => spread(i),
     };
-    let graph = GraphProto {
+    GraphProto {
         input: ["input_ids", "attention_mask", "token_type_ids"].map(input).to_vec(),
         initializer: vec![
-            weights("table", &[WORDS.len() as i64, WIDTH], row),
+            weights("table", &[vocabulary, WIDTH], row),
             weights("types", &[2, WIDTH], |i| spread(i + 5000)),
             weights("w", &[WIDTH, WIDTH], |i| 0.5 * spread(i + 9000)),
             weights("one", &[], |_| 1.0),
@@ -101,7 +106,38 @@ fn model() -> Vec<u8> {
         ],
         output: vec![ValueInfoProto { name: "last_hidden_state".to_string(), ..Default::default() }],
         ..GraphProto::default()
+    }
+}
+
+/// The same as RoBERTa and XLM-R are exported: places are counted from the ids that are not padding.
+fn roberta(vocabulary: i64) -> Vec<u8> {
+    let mut graph = graph(vocabulary);
+    let whole = |name: &str, value: i64| TensorProto {
+        name: name.to_string(),
+        data_type: 7,
+        raw_data: value.to_le_bytes().to_vec(),
+        ..TensorProto::default()
     };
+    let spread = |i: i64| ((i * 6007 % 997) as f32 - 498.0) / 498.0;
+    graph.initializer.extend([weights("positions", &[64, WIDTH], spread), whole("pad", 1), whole("axis", 1)]);
+    graph.input.retain(|input| input.name != "token_type_ids");
+    graph.node.retain(|node| !["type_rows", "sum"].contains(&&*node.name));
+    let counted = [
+        node("Equal", "is_pad", &["input_ids", "pad"], None),
+        node("Not", "is_token", &["is_pad"], None),
+        node("Cast", "ones", &["is_token"], number("to", 6)),
+        node("CumSum", "count", &["ones", "axis"], None),
+        node("Mul", "counted", &["count", "ones"], None),
+        node("Cast", "counted_long", &["counted"], number("to", 7)),
+        node("Add", "places", &["counted_long", "pad"], None),
+        node("Gather", "place_rows", &["positions", "places"], None),
+        node("Add", "sum", &["rows", "place_rows"], None),
+    ];
+    graph.node.splice(1..1, counted);
+    encoded(graph)
+}
+
+fn encoded(graph: GraphProto) -> Vec<u8> {
     let model = ModelProto {
         ir_version: 7,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 13 }],
@@ -145,7 +181,7 @@ fn from_a_model_to_answers() {
     assert!(bytes == std::fs::read(dir.join("again.offshoot")).unwrap(), "the same input, other bytes");
 
     let text = ok(dir, &["inspect", "model.onnx"]);
-    for part in ["text, 128 tokens of 24", "cut            last_hidden_state"] {
+    for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = ok(dir, &["inspect", "words.offshoot"]);
@@ -154,7 +190,7 @@ fn from_a_model_to_answers() {
     }
     assert!(ok(dir, &["verify", "words.offshoot"]).starts_with("verify ok  2 vectors"));
     let text = ok(dir, &["train", "words.offshoot", "reviews", "-o", "mood.head", "--unknown", "off"]);
-    assert!(text.contains("10 pictures of 2 classes") && text.contains("1.000 of 10 other"), "{text}");
+    assert!(text.contains("10 texts of 2 classes") && text.contains("1.000 of 10 other"), "{text}");
     std::fs::write(dir.join("new.txt"), "a superb film").unwrap();
     let text = ok(dir, &["predict", "words.offshoot", "mood.head", "new.txt", "reviews/test/neg/0_7.txt"]);
     let answers: Vec<_> = text.lines().map(|l| l.split_whitespace().nth(1).unwrap()).collect();
@@ -195,21 +231,166 @@ fn padding_is_not_read() {
     assert!(near(&alone, &embed("8", "first", &one)) && near(&alone, &embed("8", "last", &one)));
 }
 
+/// What onnxruntime makes of a text, where Python has it (`OFFSHOOT_PYTHON` names another Python).
+fn onnxruntime(model: &Path, length: usize, pad: u32, ids: &[u32]) -> Option<Vec<f32>> {
+    let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let has = Command::new(&python).args(["-c", "import onnxruntime, numpy"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        println!("onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/text.py");
+    let ids = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let mut command = Command::new(&python);
+    command.args([&script, model]).args([length.to_string(), pad.to_string(), ids]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// A RoBERTa with a SentencePiece vocabulary, as multilingual sentence encoders are.
+#[test]
+fn places_counted_from_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    prepare(dir);
+    let tokenizers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tokenizers");
+    std::fs::copy(tokenizers.join("unigram.json"), dir.join("tokenizer.json")).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("tokenizer.json")).unwrap()).unwrap();
+    let vocabulary = json["model"]["vocab"].as_array().unwrap().len() as i64;
+    std::fs::write(dir.join("model.onnx"), roberta(vocabulary)).unwrap();
+    let convert = |tokens: &str, name: &str, more: &[&str]| {
+        let arguments = ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", tokens, "-o", name];
+        ok(dir, &[&arguments[..], more].concat())
+    };
+    // The tokenizer is found beside the model, before the vocab.txt that lies there too.
+    let text = convert("30", "long.offshoot", &["--precision", "f32"]);
+    assert!(text.contains(&format!("up to 30 tokens of {vocabulary}")), "{text}");
+    convert("12", "short.offshoot", &["--precision", "f32"]);
+    let ids = [0, 40, 7, 90, 2];
+    let embed = |name: &str| -> Vec<f32> {
+        Extractor::open(dir.join(name)).unwrap().embed_tokens(&ids).unwrap().iter().collect()
+    };
+    let (long, short) = (embed("long.offshoot"), embed("short.offshoot"));
+    assert!(long.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5), "{long:?} {short:?}");
+    if let Some(theirs) = onnxruntime(&dir.join("model.onnx"), 30, 1, &ids) {
+        assert!(long.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{long:?} {theirs:?}");
+    }
+    // Where it stands counts: the same tokens in another order are another text.
+    let mut package = Extractor::open(dir.join("long.offshoot")).unwrap();
+    let other: Vec<f32> = package.embed_tokens(&[0, 90, 7, 40, 2]).unwrap().iter().collect();
+    assert!(long.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-3));
+    let text = convert("30", "mixed.offshoot", &[]);
+    assert!(text.contains("mixed"), "{text}");
+    let mut wrong = json.clone();
+    wrong["padding"] = serde_json::json!({"strategy": "BatchLongest", "direction": "Right",
+        "pad_to_multiple_of": null, "pad_id": 2, "pad_type_id": 0, "pad_token": "</s>"});
+    std::fs::write(dir.join("wrong.json"), wrong.to_string()).unwrap();
+    let wrong =
+        ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", "12", "--tokenizer", "wrong.json"];
+    refused(dir, &wrong, &["model.onnx: the model counts tokens other than 1, its tokenizer fills with 2"]);
+}
+
+/// Every command that works on a package does on one that takes text.
+#[test]
+fn texts_are_searched_sorted_timed_and_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    prepare(dir);
+    ok(dir, &[&CONVERT[..], &["-o", "words.offshoot"]].concat());
+    std::fs::write(dir.join("query.txt"), "a superb film").unwrap();
+    let text = ok(dir, &["search", "words.offshoot", "reviews", "query.txt", "--top", "3"]);
+    let found: Vec<&str> = text.lines().skip(1).collect();
+    assert!(found.len() == 3 && found.iter().all(|line| line.contains("/pos/")), "{text}");
+    assert!(found[0].contains("The ") && found[0].contains(" was "), "its first words: {text}");
+    std::fs::write(dir.join("lines.txt"), "it is awful\n\"superb\", a film\nis it bad, or poor\n").unwrap();
+    let text = ok(dir, &["search", "words.offshoot", "lines.txt", "query.txt", "--top", "1"]);
+    assert!(text.contains("lines.txt#2  \"superb\", a film"), "{text}");
+
+    let text = ok(dir, &["cluster", "words.offshoot", "lines.txt", "-k", "2"]);
+    assert!(text.contains("group 1: 2 texts") && text.contains("group 2: 1 text\n"), "{text}");
+    let table = std::fs::read_to_string(dir.join("clusters.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "group,place,name,text"));
+    let quoted = ",lines.txt#2,\"\"\"superb\"\", a film\"";
+    assert!(lines[1..].iter().any(|line| line.ends_with(quoted)), "{table}");
+    refused(dir, &["cluster", "words.offshoot", "lines.txt", "-o", "x.png"], &["x.png: -o wants a .csv"]);
+    std::fs::create_dir(dir.join("empty")).unwrap();
+    refused(dir, &["cluster", "words.offshoot", "empty"], &["empty: no .txt files"]);
+
+    let text = ok(dir, &["bench", "words.offshoot", "--runs", "3", "--compare", "model.onnx", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["tokens"], &json["frame"]), (&20.into(), &serde_json::Value::Null));
+    assert!(json["compare"]["cosine"].as_f64().unwrap() > 0.99, "{text}");
+    assert!(ok(dir, &["bench", "words.offshoot", "--runs", "3"]).contains("(20 tokens)"));
+}
+
+#[test]
+fn what_codes_cost_a_text_is_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    prepare(dir);
+    // More reviews than words: each is a pair of words.
+    for (class, words) in [("pos", &WORDS[12..17]), ("neg", &WORDS[17..22])] {
+        for (i, a) in words.iter().enumerate() {
+            let name = format!("reviews/train/{class}/more{i}.txt");
+            std::fs::write(dir.join(name), format!("it is a {a} {} story", words[(i + 2) % 5])).unwrap();
+        }
+    }
+    let eval = [&CONVERT[..], &["--eval", "reviews", "-o", "e.offshoot"]].concat();
+    let text = ok(dir, &[&eval[..], &["--max-drop", "5"]].concat());
+    assert!(text.contains("  task ") && text.contains("5 texts a class, 20 draws"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&ok(dir, &[&eval[..], &["--json"]].concat())).unwrap();
+    assert!(json["few_shot"]["float"].as_f64().unwrap() > 0.9, "{json}");
+
+    let page = ["--report", "out.html", "--budget-ms", "1000", "--l2"];
+    let text = ok(dir, &[&eval[..], &page].concat());
+    assert!(
+        text.contains("within the budget: ") && text.contains("16 values, brought to length 1"),
+        "{text}"
+    );
+    let page = std::fs::read_to_string(dir.join("out.html")).unwrap();
+    assert!(page.contains("calibrated on 20 texts; up to 20 tokens") && !page.contains("--search-seconds"));
+    let mut unit = Extractor::open(dir.join("e.offshoot")).unwrap();
+    let unit = unit.embed_tokens(&[2, 12, 3]).map(|e| e.iter().map(|x| x * x).sum::<f32>());
+    assert!((unit.unwrap() - 1.0).abs() < 1e-5);
+
+    let cuts = ["cuts", "model.onnx", "--data", "reviews", "--tokens", "20", "--draws", "4", "--json"];
+    let all: serde_json::Value =
+        serde_json::from_str(&ok(dir, &[&cuts[..], &["-o", "cuts.png"]].concat())).unwrap();
+    let rows = all["cuts"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["cut"].as_str().unwrap()).collect();
+    assert!(names.contains(&"sum") && names.last() == Some(&"last_hidden_state"), "{names:?}");
+    assert!(rows.last().unwrap()["automatic"] == true && rows.len() > 1, "{all}");
+    let picture = image::open(dir.join("cuts.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (2240, 1280));
+    let command: Vec<&str> = all["command"].as_str().unwrap().split_whitespace().skip(1).collect();
+    assert!(command.contains(&"--tokens") && !command.contains(&"--preset"), "{command:?}");
+    ok(dir, &[&command[..], &["-o", "chosen.offshoot"]].concat());
+}
+
 #[test]
 fn what_does_not_fit_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     prepare(dir);
     common::pictures(&dir.join("pictures"), &[offshoot_simulator::Object::Mug], 2);
-    let without = ["convert", "model.onnx", "--calibrate", "reviews"];
-    refused(dir, &without, &["model.onnx: takes text; --tokenizer FILE names"]);
+    std::fs::create_dir(dir.join("alone")).unwrap();
+    std::fs::copy(dir.join("model.onnx"), dir.join("alone/model.onnx")).unwrap();
+    let without = ["convert", "alone/model.onnx", "--calibrate", "reviews"];
+    refused(dir, &without, &["model.onnx: takes text, and beside it lies no", "--tokenizer FILE names one"]);
     refused(dir, &CONVERT[..6], &["how many tokens it takes is open: give --tokens N"]);
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
     with(&["--pool", "gem"], &["this --pool is of a picture's map; there is avg, first and last"]);
     with(&["--cut", "rows,sum"], &["is cut at one tensor"]);
+    with(&["--preset", "tf"], &["model.onnx: takes texts, for which there is no --preset; leave it out"]);
+    with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
-    with(&["--eval", "reviews"], &["--eval is for pictures"]);
-    with(&["--keep-float", "2"], &["--keep-float is for pictures"]);
+    with(
+        &["--keep-float", "2"],
+        &["takes texts, for which there is no --keep-float; --eval DATA", "--precision f32"],
+    );
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =
         ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];
@@ -227,5 +408,11 @@ fn what_does_not_fit_is_told() {
     let sprout = common::sprout().with_extension("offshoot");
     train(sprout.to_str().unwrap(), "reviews", &["_7.txt: this is text; the package takes pictures"]);
     train("words.offshoot", "no-such-folder", &["no-such-folder"]);
-    refused(dir, &["bench", "words.offshoot", "--runs", "1"], &["the package takes the tokens of a text"]);
+    refused(dir, &["search", "words.offshoot", "reviews", "pictures/mug/0.png"], &["this is a picture"]);
+    let onnx = common::sprout();
+    let of_pictures = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
+    refused(dir, &of_pictures, &["sprout.onnx: takes pictures, for which there is no --tokens"]);
+    let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
+    refused(dir, &views, &["model.onnx: the package takes text, of which there are no views"]);
+    refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);
 }

@@ -1,5 +1,6 @@
 //! Where in a picture a decision comes from.
 
+use offshoot_core::Embedding;
 use offshoot_core::graph::{Clamp, Graph, Int8Op, Op, TensorId};
 use offshoot_core::head::{ClassId, HeadError};
 
@@ -13,7 +14,7 @@ pub struct Activations {
     /// Rows of them.
     pub height: usize,
     /// What each adds to the log odds of the class against the mean of the others, row by row; together
-    /// they are the log odds, but for a constant.
+    /// they are the log odds, but for what biases add.
     pub values: Vec<f32>,
 }
 
@@ -33,6 +34,13 @@ impl Extractor {
         let linear = head.linear()?;
         let mut row = vec![0.0; self.embedding_dim()];
         linear.against_others(class, &mut row)?;
+        if let (true, Embedding::Int8 { quant, .. }) = (self.package().manifest().unit_length, self.result())
+        {
+            // The embedding is so much shorter than the map's.
+            let stated = self.package().graph().tensor(self.package().graph().output()).element.quant();
+            let share = stated.map_or(1.0, |stated| quant.scale.get() / stated.scale.get());
+            row.iter_mut().for_each(|weight| *weight *= share);
+        }
         let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(self.package().graph(), row))
         else {
             return Ok(None);

@@ -31,6 +31,10 @@ pub struct Extractor {
     element: Element,
     dim: usize,
     id: PackageId,
+    unit_length: bool,
+    /// The embedding, where it is of floats and of length 1.
+    #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only tract gives floats"))]
+    unit: Vec<f32>,
 }
 
 /// Where the package's bytes lie.
@@ -194,8 +198,12 @@ impl Extractor {
         };
         let element = graph.tensor(graph.output()).element;
         let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
-        let dim = package.embedding_dim();
-        Ok(Self { bytes, backend, preprocess, element, dim, id })
+        let (dim, unit_length) = (package.embedding_dim(), package.manifest().unit_length);
+        let unit = match element {
+            Element::Float if unit_length => vec![0.0; dim],
+            _ => Vec::new(),
+        };
+        Ok(Self { bytes, backend, preprocess, element, dim, id, unit_length, unit })
     }
 
     /// The package that was opened.
@@ -301,6 +309,7 @@ impl Extractor {
                     }
                 }
                 watch(Stage::Nodes(0..*nodes));
+                shorten(network, &mut self.unit);
             }
         }
         Ok(self.result())
@@ -313,24 +322,40 @@ impl Extractor {
     /// A package that takes pictures, no tokens or more than the network has places for, an id beyond the
     /// vocabulary, or what tract-core reports.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
-        self.run_tokens(ids)?;
+        self.embed_tokens_watched(ids, |_| {})
+    }
+
+    /// [`Extractor::embed_tokens`], telling `watch` after each stage what it was.
+    ///
+    /// # Errors
+    /// As [`Extractor::embed_tokens`].
+    pub fn embed_tokens_watched(
+        &mut self,
+        ids: &[u32],
+        watch: impl FnMut(Stage),
+    ) -> Result<Embedding<'_>, Error> {
+        self.run_tokens(ids, watch)?;
         Ok(self.result())
     }
 
     #[cfg(feature = "tract")]
-    fn run_tokens(&mut self, ids: &[u32]) -> Result<(), Error> {
-        match &mut self.backend {
-            Backend::Tract { network, input: Input::Tokens { values, tokens, shape, table }, .. } => {
-                tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
-                Ok(network.run_floats(values)?)
-            }
-            _ => Err(ErrorKind::OtherInput { takes: "pictures" }.into()),
-        }
+    fn run_tokens(&mut self, ids: &[u32], mut watch: impl FnMut(Stage)) -> Result<(), Error> {
+        let Backend::Tract { network, input: Input::Tokens { values, tokens, shape, table }, nodes } =
+            &mut self.backend
+        else {
+            return Err(ErrorKind::OtherInput { takes: "pictures" }.into());
+        };
+        tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
+        watch(Stage::Preprocess);
+        network.run_floats(values)?;
+        watch(Stage::Nodes(0..*nodes));
+        shorten(network, &mut self.unit);
+        Ok(())
     }
 
     /// Packages that take text are float, so that none was opened.
     #[cfg(not(feature = "tract"))]
-    fn run_tokens(&mut self, _ids: &[u32]) -> Result<(), Error> {
+    fn run_tokens(&mut self, _ids: &[u32], _watch: impl FnMut(Stage)) -> Result<(), Error> {
         Err(ErrorKind::OtherInput { takes: "pictures" }.into())
     }
 
@@ -345,13 +370,18 @@ impl Extractor {
 
     /// The embedding of the last frame.
     pub(crate) fn result(&self) -> Embedding<'_> {
-        let quantized = |codes, quant: Quant| Embedding::Int8 { codes, quant };
+        let quantized = |codes, quant: Quant| {
+            let quant = if self.unit_length { Embedding::unit_quant(codes, quant) } else { quant };
+            Embedding::Int8 { codes, quant }
+        };
         match (&self.backend, self.element) {
             (Backend::Engine { plan, arena, .. }, _) => {
                 quantized(&arena[plan.output().range()], plan.output().quant)
             }
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(0), quant),
+            #[cfg(feature = "tract")]
+            (Backend::Tract { .. }, Element::Float) if self.unit_length => Embedding::Float(&self.unit),
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats(0)),
         }
@@ -365,6 +395,15 @@ impl Extractor {
             #[cfg(feature = "tract")]
             Backend::Tract { .. } => None,
         }
+    }
+}
+
+/// Floats brought to length 1, where there is room for them.
+#[cfg(feature = "tract")]
+fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
+    if !unit.is_empty() {
+        unit.copy_from_slice(network.floats(0));
+        Embedding::to_unit_length(unit);
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes a JPEG, PNG, PNM or BMP file, upright by its EXIF orientation.
+    /// Decodes a JPEG, PNM, BMP or, by feature `png`, PNG file, upright by its EXIF orientation.
     ///
     /// # Errors
     /// A file that cannot be read, does not decode, or is larger than a frame may be.

@@ -9,8 +9,9 @@ use common::net::{Net, every_operation, mobile_net, window};
 use common::random::Random;
 
 /// A small network that ends in the mean of a map.
-fn mean_net(layer_after: bool) -> Vec<u8> {
+fn mean_net(layer_after: bool, unit_length: bool) -> Vec<u8> {
     let mut net = Net::new(48, 2);
+    net.unit_length = unit_length;
     let stem = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 8);
     let wide = net.conv("wide", stem, Window::POINT, 1, 32);
     let seen = net.conv("seen", wide, window(3, 2, 1), 32, 32);
@@ -42,9 +43,17 @@ fn taught(kind: HeadKind, eyes: &mut Extractor, pictures: &[Vec<u8>], side: u32)
 
 #[test]
 fn parts_add_up_to_the_decision() -> Result<(), Error> {
-    for (chains, layer_after) in [(true, false), (false, false), (true, true)] {
+    // Of length 1, a layer's bias is another share of each embedding, so that nothing would be constant.
+    let cases = [
+        (true, false, false),
+        (false, false, false),
+        (true, true, false),
+        (true, false, true),
+        (false, false, true),
+    ];
+    for (chains, layer_after, unit_length) in cases {
         let options = Options { chains, ..Options::default() };
-        let mut eyes = Extractor::from_bytes_with(mean_net(layer_after), &options)?;
+        let mut eyes = Extractor::from_bytes_with(mean_net(layer_after, unit_length), &options)?;
         let all = pictures(12, 48);
         for kind in [HeadKind::NearestMean, HeadKind::Ridge, HeadKind::Softmax] {
             let mut head = taught(kind, &mut eyes, &all, 48);
@@ -73,7 +82,7 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
             let spread: f32 = pairs.iter().map(|(_, want)| (want - middle).abs()).sum();
             // Embeddings are rounded to codes; a layer of random weights rounds coarsely.
             let allowed = if layer_after { 0.4 } else { 0.2 };
-            assert!(off < allowed * spread, "{kind}, {layer_after}: off by {off} of {spread}");
+            assert!(off < allowed * spread, "{kind}, {layer_after}, {unit_length}: off by {off} of {spread}");
         }
     }
     Ok(())
@@ -92,7 +101,7 @@ fn no_map_and_no_weights_are_told() {
     let all = pictures(6, 48);
     let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 48);
     assert_eq!(eyes.activations(&mut head, class).unwrap(), None, "its pool scales what it sums");
-    let mut eyes = Extractor::from_bytes(mean_net(false)).unwrap();
+    let mut eyes = Extractor::from_bytes(mean_net(false, false)).unwrap();
     let all = pictures(6, 48);
     let mut knn = taught(HeadKind::Knn, &mut eyes, &all, 48);
     assert!(eyes.activations(&mut knn, class).unwrap_err().to_string().contains("no weights"));

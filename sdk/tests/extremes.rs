@@ -39,6 +39,7 @@ fn opened(mut writer: GraphWriter, side: u16, output: u16) -> Result<Extractor, 
         tensors: output + 1,
         output,
         goldens: 0,
+        unit_length: false,
     };
     let file = write_package(&manifest, &writer, &[]).unwrap();
     assert!(file.len() < 200_000, "{} bytes", file.len());

@@ -262,6 +262,7 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
         tensors: 2,
         output: 1,
         goldens: 0,
+        unit_length: false,
     };
     write_package(&manifest, &writer, &[]).ok()
 }

@@ -32,6 +32,19 @@ fn every_pooling_is_what_it_says() {
 }
 
 #[test]
+fn floats_are_brought_to_length_1() {
+    let golden = (vec![2, 1], 1, [0.6, 0.8]);
+    let one = Words { unit_length: true, golden, ..words() };
+    let mut extractor = Extractor::from_bytes(one.written().unwrap()).unwrap();
+    // Rows 2 3 and 4 5 of which the mean is 3 4.
+    assert!(extractor.embed_tokens(&[1, 2]).unwrap().iter().eq([0.6, 0.8]));
+    assert!(extractor.embed_tokens(&[0, 0]).unwrap().iter().eq([0.0, 1.0]));
+    let verified = extractor.verify().unwrap();
+    assert!(verified.is_ok() && verified.vectors == 1);
+    assert_ne!(extractor.id(), self::extractor(Pooling::Mean).id());
+}
+
+#[test]
 fn golden_texts_are_run() {
     let verified = extractor(Pooling::Mean).verify().unwrap();
     assert!(verified.is_ok() && verified.vectors == 1);

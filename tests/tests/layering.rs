@@ -59,7 +59,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 14] = [
+const GUARDED: [(&str, &[&str]); 18] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
@@ -71,12 +71,16 @@ const GUARDED: [(&str, &[&str]); 14] = [
     ("embedded-hal", &["offshoot-device"]),
     ("getrandom", &["offshoot-device"]),
     ("gpiocdev", &["offshoot-device"]),
-    ("httparse", &["offshoot-device"]),
+    ("http-body-util", &["offshoot-device"]),
+    ("hyper", &["offshoot-device"]),
     ("linux-embedded-hal", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
     ("mipidsi", &["offshoot-device"]),
+    ("plotters", &["offshoot-cli"]),
     ("ssd1306", &["offshoot-device"]),
+    ("tokenizers", &["offshoot-cli"]),
+    ("tokio", &["offshoot-device"]),
 ];
 
 /// Crates for boards without an operating system.

@@ -16,13 +16,13 @@ use crate::preset::Preset;
 pub struct CutsArgs {
     /// The ONNX model.
     pub model: PathBuf,
-    /// Labelled pictures to learn and test on: folder per class, or a collection (see --format).
+    /// Labelled pictures, or texts, to learn and test on: folder per class, or a collection (see --format).
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
     /// What of it is taken.
     #[command(flatten)]
     pub selection: Selection,
-    /// Folder of pictures to calibrate on [default: those that are learned from].
+    /// Folder of pictures, or texts, to calibrate on [default: those that are learned from].
     #[arg(long, value_name = "DIR")]
     pub calibrate: Option<PathBuf>,
     /// Use at most this many of them.
@@ -34,13 +34,13 @@ pub struct CutsArgs {
     /// What the device has.
     #[command(flatten)]
     pub budget: BudgetArgs,
-    /// The picture to write: accuracy against time, as SVG.
-    #[arg(short, long, value_name = "SVG")]
+    /// The picture to write: accuracy against time, as .svg or .png.
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// What becomes of the pixels of a map.
+    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
     #[arg(long, value_enum, default_value_t = Pool::Avg)]
     pub pool: Pool,
     /// int8 for the engine, f32 for tract.
@@ -49,6 +49,12 @@ pub struct CutsArgs {
     /// Input size where the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
+    /// Of a language backbone: its tokenizer, as `convert` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub tokens: Option<u16>,
     /// Read weights that the model keeps in files beside it.
     #[arg(long)]
     pub external_data: bool,

@@ -101,18 +101,24 @@ pub struct DeployArgs {
     /// How far the camera's picture is to be turned clockwise.
     #[arg(long, value_name = "0|90|180|270", default_value = "0")]
     pub turn: Turn,
-    /// `oled` or `tft`, wired as the board's page says, or a screen as `teach` takes it.
-    #[arg(long, value_name = "oled|tft|SCREEN", default_value = "oled")]
-    pub screen: String,
+    /// `oled` or `tft`, wired as the board's page says, or a screen as `teach` takes it [default: oled; none
+    /// with --web].
+    #[arg(long, value_name = "oled|tft|SCREEN")]
+    pub screen: Option<String>,
     /// How far the screen is turned clockwise.
     #[arg(long, value_name = "0|90|180|270", default_value = "0")]
     pub rotate: Turn,
-    /// `gpio:CHIP:LINE,LINE...` or `none` [default: those of the board's page].
+    /// `gpio:CHIP:LINE,LINE...` or `none` [default: those of the board's page; none with --web].
     #[arg(long, value_name = "gpio:CHIP:LINES|none")]
     pub buttons: Option<ButtonsPart>,
     /// A light: `gpio:CHIP:LINE[,active=low]`, or `none`.
     #[arg(long, value_name = "gpio:CHIP:LINE|none", default_value = "none")]
     pub led: LedPart,
+    /// Serve a page to teach in a browser, for other machines with a token that is made up on the board;
+    /// the URL is printed. A port alone, or an address of the board itself, is for a tunnel by ssh.
+    #[arg(long, value_name = "[ADDR:]PORT", num_args = 0..=1, default_missing_value = "0.0.0.0:8080",
+          value_parser = web_address)]
+    pub web: Option<SocketAddr>,
     /// Names of the classes, in the order of their buttons.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub names: Vec<String>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::model::first;
 use crate::quantizer::{KeepFloat, Settings, Switch};
 use crate::ranges::Method;
 
@@ -37,7 +38,7 @@ impl QuantizerArgs {
             (self.keep_float.is_some(), "--keep-float"),
             (self.search_seconds.is_some(), "--search-seconds"),
         ];
-        asked.into_iter().find_map(|(is_asked, option)| is_asked.then_some(option))
+        first(&asked)
     }
 
     /// What was asked for.

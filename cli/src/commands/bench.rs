@@ -10,31 +10,29 @@ use serde_json::{Value, json};
 use super::{CommandError, hex};
 use crate::args::BenchArgs;
 use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
+use crate::embeddings::Input;
 use crate::report::{bytes, millions, ms};
 
 /// What a small camera delivers.
 const FRAME: (u32, u32) = (640, 480);
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
-    let picture = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
-    let picture = offshoot::Picture::from_rgb(picture.width, picture.height, picture.rgb);
-    let picture = picture.expect("the camera gives as many pixels as its sides say");
-    let frame = picture.frame();
     let machine = Machine::default();
     let load = machine.load();
     let start = Instant::now();
     let options = Options { chains: !args.no_chains, ..args.run.options() };
     let mut extractor = Extractor::open_with(&args.package, &options)?;
     let opened = start.elapsed();
+    let input = input(&extractor);
     let mut float = match &args.compare {
-        Some(path) => Some(Float::open(path, &extractor.package(), &frame)?),
+        Some(path) => Some(Float::open(path, &extractor.package(), &input)?),
         None => None,
     };
     let before = Heat::of(&machine);
     let runs = args.runs.map(|runs| runs as usize);
-    let times = measure(&mut extractor, &frame, float.as_mut(), runs)?;
+    let times = measure(&mut extractor, &input, float.as_mut(), runs)?;
     let after = Heat::of(&machine);
-    let cosine = float.as_ref().map(|float| agreement(&mut extractor, &frame, float)).transpose()?;
+    let cosine = float.as_ref().map(|float| agreement(&mut extractor, &input, float)).transpose()?;
     let resident = machine.resident();
     let outcome = Outcome { args, machine, load, extractor, opened, times, cosine, resident, before, after };
     if args.json {
@@ -43,6 +41,18 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         outcome.print();
     }
     Ok(())
+}
+
+/// What is embedded: a frame, or as many tokens as the package takes, those of its golden texts.
+fn input(extractor: &Extractor) -> Input {
+    if let (Some(most), Some(text)) = (extractor.token_limit(), extractor.package().text()) {
+        let ids: Vec<u32> = extractor.package().goldens().flat_map(|g| g.ids().collect::<Vec<_>>()).collect();
+        let ids = if ids.is_empty() { vec![text.tokens.pad] } else { ids };
+        return Input::Tokens(ids.into_iter().cycle().take(most).collect());
+    }
+    let picture = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
+    let picture = offshoot::Picture::from_rgb(picture.width, picture.height, picture.rgb);
+    Input::Picture(picture.expect("the camera gives as many pixels as its sides say"))
 }
 
 /// What the sensors say.
@@ -84,6 +94,11 @@ impl Outcome<'_> {
         Some(self.times.network.p50.as_secs_f64() / float.p50.as_secs_f64())
     }
 
+    /// Tokens that were embedded, of a package that takes text.
+    fn tokens(&self) -> Option<usize> {
+        self.extractor.token_limit()
+    }
+
     fn isa(&self) -> Option<&'static str> {
         self.extractor.isa().map(|isa| isa.name())
     }
@@ -108,7 +123,8 @@ impl Outcome<'_> {
             "threads": self.extractor.threads(),
             "isa": self.isa(),
             "chains": !self.args.no_chains,
-            "frame": [FRAME.0, FRAME.1],
+            "frame": self.tokens().is_none().then_some([FRAME.0, FRAME.1]),
+            "tokens": self.tokens(),
             "open_ns": nanoseconds(self.opened),
             "first_ns": nanoseconds(p.first),
             "first_network_ns": nanoseconds(p.first_network),
@@ -158,8 +174,11 @@ impl Outcome<'_> {
             ms(self.opened),
             ms(p.first)
         );
-        let (width, height) = FRAME;
-        println!("  extraction     {} ({width}x{height} frame)", spread(&p.extraction));
+        let of = match self.tokens() {
+            Some(tokens) => format!("{tokens} tokens"),
+            None => format!("{}x{} frame", FRAME.0, FRAME.1),
+        };
+        println!("  extraction     {} ({of})", spread(&p.extraction));
         println!("  network alone  {}", spread(&p.network));
         self.print_memory();
         println!();

@@ -1,16 +1,15 @@
 //! `offshoot cluster`.
 
-use std::path::PathBuf;
-
+use csv_core::{WriteResult, Writer};
 use image::RgbImage;
 use image::imageops::{FilterType, overlay, resize};
-use offshoot::Picture;
 
-use super::{CommandError, embed_pictures, png, write_file};
+use super::{CommandError, beginning, described, embed_all, png, write_file};
 use crate::args::ClusterArgs;
 use crate::canvas::{Canvas, LINE};
 use crate::cluster::k_means;
-use crate::data::pictures;
+use crate::data::Sample;
+use crate::embeddings::Reader;
 
 /// Sides of a picture on the sheet, and of the gap between two.
 const SIDE: u32 = 96;
@@ -24,36 +23,92 @@ const SHOWN: usize = 10;
 
 pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
-    let files = pictures(&args.folder, usize::MAX)?;
-    if args.groups == 0 || args.groups > files.len() {
-        let what = format!(
-            "{} pictures, -k {} groups; allowed are 1 to as many as pictures",
-            files.len(),
-            args.groups
-        );
+    let reader = Reader::of(&extractor)?;
+    let own = if reader.takes_text() { "clusters.csv" } else { "clusters.png" };
+    let output = args.output.clone().unwrap_or_else(|| own.into());
+    let has = |ending| output.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    if !has("csv") && (reader.takes_text() || !has("png")) {
+        let what = "-o wants a .csv, or of pictures a .png";
+        return Err(CommandError::Form { path: output, what });
+    }
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder)?;
+    if args.groups == 0 || args.groups > samples.len() {
+        let (count, kind) = (samples.len(), reader.kind());
+        let what = format!("{count} {kind}, -k {} groups; allowed are 1 to as many as {kind}", args.groups);
         return Err(CommandError::TooFew { path: args.folder.clone(), what });
     }
-    let all = embed_pictures(&mut extractor, &files)?;
     let groups = k_means(&all, args.groups, args.seed);
     // The sheet first: whoever reads the list may stop early.
-    write_file(&args.output, &png(&sheet(&files, &groups)?, &args.output)?)?;
+    let sheet = if has("csv") {
+        table(&samples, &groups, &reader)?
+    } else {
+        png(&sheet(&samples, &groups)?, &output)?
+    };
+    write_file(&output, &sheet)?;
     for (row, group) in groups.iter().enumerate() {
-        println!("{}", label(row, group));
+        println!("{}", label(row, group, reader.kind()));
         for &i in group {
-            println!("  {}", files[i].display());
+            println!("  {}", described(&samples[i], &reader)?);
         }
     }
-    println!("{}: the pictures nearest to each group's centre", args.output.display());
+    println!("{}: the {} nearest to each group's centre first", output.display(), reader.kind());
     Ok(())
 }
 
-fn label(row: usize, group: &[usize]) -> String {
-    let many = if group.len() == 1 { "" } else { "s" };
-    format!("group {}: {} picture{many}", row + 1, group.len())
+/// A line for each sample: its group, its place by distance from the centre, its name, of a text the first
+/// words.
+fn table(samples: &[Sample], groups: &[Vec<usize>], reader: &Reader) -> Result<Vec<u8>, CommandError> {
+    let mut csv = Csv::default();
+    let columns = ["group", "place", "name", "text"];
+    let shown = if reader.takes_text() { 4 } else { 3 };
+    csv.line(&columns[..shown]);
+    for (row, group) in groups.iter().enumerate() {
+        for (place, &i) in group.iter().enumerate() {
+            let text = if reader.takes_text() { beginning(&samples[i].text()?) } else { String::new() };
+            let cells = [(row + 1).to_string(), (place + 1).to_string(), samples[i].name(), text];
+            csv.line(&cells[..shown]);
+        }
+    }
+    Ok(csv.bytes)
+}
+
+/// A table under construction.
+#[derive(Default)]
+struct Csv {
+    writer: Writer,
+    bytes: Vec<u8>,
+}
+
+impl Csv {
+    fn line(&mut self, cells: &[impl AsRef<str>]) {
+        for (i, cell) in cells.iter().map(AsRef::as_ref).enumerate() {
+            if i > 0 {
+                self.put(1, |writer, out| writer.delimiter(out));
+            }
+            // Every quote may be doubled, and two stand around them.
+            self.put(2 * cell.len() + 2, |writer, out| {
+                let (result, _, written) = writer.field(cell.as_bytes(), out);
+                (result, written)
+            });
+        }
+        self.put(3, |writer, out| writer.terminator(out));
+    }
+
+    fn put(&mut self, room: usize, write: impl FnOnce(&mut Writer, &mut [u8]) -> (WriteResult, usize)) {
+        let from = self.bytes.len();
+        self.bytes.resize(from + room, 0);
+        let (_, written) = write(&mut self.writer, &mut self.bytes[from..]);
+        self.bytes.truncate(from + written);
+    }
+}
+
+fn label(row: usize, group: &[usize], kind: &str) -> String {
+    let kind = if group.len() == 1 { kind.trim_end_matches('s') } else { kind };
+    format!("group {}: {} {kind}", row + 1, group.len())
 }
 
 /// A line and a row of pictures for each group.
-fn sheet(files: &[PathBuf], groups: &[Vec<usize>]) -> Result<RgbImage, CommandError> {
+fn sheet(samples: &[Sample], groups: &[Vec<usize>]) -> Result<RgbImage, CommandError> {
     let row_height = LINE + SIDE + GAP;
     let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
     let mut sheet = Canvas::white(
@@ -62,18 +117,18 @@ fn sheet(files: &[PathBuf], groups: &[Vec<usize>]) -> Result<RgbImage, CommandEr
     );
     for (row, group) in groups.iter().enumerate() {
         let top = GAP + row as u32 * row_height;
-        sheet.write(GAP, top, &label(row, group), [40; 3]);
+        sheet.write(GAP, top, &label(row, group, "pictures"), [40; 3]);
         for (column, &i) in group.iter().take(SHOWN).enumerate() {
             let left = GAP + column as u32 * (SIDE + GAP);
-            overlay(&mut sheet.0, &thumbnail(&files[i])?, left.into(), (top + LINE).into());
+            overlay(&mut sheet.0, &thumbnail(&samples[i])?, left.into(), (top + LINE).into());
         }
     }
     Ok(sheet.0)
 }
 
 /// The middle of a picture.
-fn thumbnail(path: &PathBuf) -> Result<RgbImage, CommandError> {
-    let picture = Picture::open(path)?;
+fn thumbnail(sample: &Sample) -> Result<RgbImage, CommandError> {
+    let picture = sample.open()?;
     let (width, height) = (picture.width(), picture.height());
     let side = width.min(height);
     let full = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap_or_default();

@@ -4,18 +4,22 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use offshoot::Picture;
+use offshoot_core::tokens::Pooling;
 
-use super::{CommandError, cuts, gate, progress_bar, write_file};
+use super::{CommandError, check_kind, cuts, gate, progress_bar, quoted, write_file};
 use crate::args::{ConvertArgs, PrecisionArg};
-use crate::convert::{Converted, Options, convert};
-use crate::convert_text::{TextOptions, convert_text};
-use crate::data::{DataError, Format, Sample, texts, unlabelled};
+use crate::convert::{Converted, Options};
+use crate::convert_text::TextOptions;
+use crate::data::{self, DataError, Format, Sample, unlabelled};
+use crate::embedding::Pool;
+use crate::embeddings::kind;
 use crate::import::{ImportError, Source};
+use crate::material::Material;
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
 use crate::quantizer::Settings;
 use crate::report::{Report, bytes, html, json};
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::Tokenizer;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
@@ -23,9 +27,11 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         return Err(PackingError::Float.into());
     }
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     if source.takes_text() {
-        let converted = of_text(args, &source)?;
-        return finish(args, start, &converted);
+        let options = text_options(args)?;
+        let (tokenizer, texts) = texts(args)?;
+        return go(args, start, &source, Material::Texts(&texts, &tokenizer, options));
     }
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
@@ -41,10 +47,20 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             squash: args.squash,
         },
         quantizer: Settings { alternatives: args.report.is_some() || args.json, ..args.quantizer.settings() },
+        unit_length: args.l2,
     };
-    let options = cuts::within_budget(args, &source, &pictures, options)?;
-    let mut converted = with_bar(|progress| convert(&source, &pictures, &options, progress))?;
-    converted.report.task = gate::run(args, &source, &pictures, &options, &converted)?;
+    go(args, start, &source, Material::Pictures(&pictures, options))
+}
+
+fn go(
+    args: &ConvertArgs,
+    start: Instant,
+    source: &Source,
+    material: Material<'_>,
+) -> Result<(), CommandError> {
+    let material = cuts::within_budget(args, source, material)?;
+    let mut converted = with_bar(|progress| material.convert(source, progress))?;
+    converted.report.task = gate::run(args, source, &material, &converted)?;
     finish(args, start, &converted)
 }
 
@@ -59,29 +75,35 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
     done
 }
 
-/// A language backbone.
-fn of_text(args: &ConvertArgs, source: &Source) -> Result<Converted, CommandError> {
+/// What a language backbone is calibrated on.
+fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
+    let tokenizer = Tokenizer::of(&args.model, args.tokenizer.as_deref()).map_err(DataError::from)?;
+    let texts = data::texts(&args.calibrate, args.format, args.calibrate_limit)?;
+    Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
+}
+
+fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let path = || args.model.clone();
-    let instead = "avg, first and last";
-    let pooling = args.pool.of_tokens();
-    let pooling =
-        pooling.ok_or_else(|| ImportError::Pool { path: path(), of: "a picture's map", instead })?;
-    let option = args.eval.as_ref().map(|_| "--eval").or(args.quantizer.first());
-    if let Some(option) = option {
-        return Err(CommandError::ForPictures { path: path(), option });
+    if let Some(option) = args.quantizer.first() {
+        let instead =
+            "--eval DATA --max-drop POINTS says what int8 costs, --precision f32 keeps all in float";
+        return Err(CommandError::OtherKind { path: path(), takes: kind(true), option, instead });
     }
-    let file = args.tokenizer.as_deref();
-    let file = file.ok_or_else(|| TokenizerError::Missing { path: path() }).map_err(DataError::from)?;
-    let tokenizer = Tokenizer::open(file).map_err(DataError::from)?;
-    let texts = texts(&args.calibrate, args.format, args.calibrate_limit)?;
     let cut = match &args.cut[..] {
         [] => None,
         [one] => Some(one.clone()),
         _ => return Err(ImportError::SeveralCuts { path: path() }.into()),
     };
     let float = args.precision == PrecisionArg::F32;
-    let options = TextOptions { cut, pooling, float, length: args.tokens.map(usize::from) };
-    Ok(with_bar(|progress| convert_text(source, &texts, &tokenizer, &options, progress))?)
+    let pooling = pooling(&args.model, args.pool)?;
+    let length = args.tokens.map(usize::from);
+    Ok(TextOptions { cut, pooling, float, length, unit_length: args.l2 })
+}
+
+/// What `--pool` is of a text's tokens.
+pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
+    let (path, instead) = (model.to_path_buf(), "avg, first and last");
+    pool.of_tokens().ok_or(ImportError::Pool { path, of: "a picture's map", instead })
 }
 
 /// Writes the package and says what there is to say.
@@ -127,25 +149,29 @@ fn again(args: &ConvertArgs) -> String {
     if !args.cut.is_empty() {
         add("--cut", &args.cut.join(","));
     }
+    if args.l2 {
+        command.push_str(" --l2");
+    }
+    let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
     if let Some(preset) = args.preset {
         add("--preset", preset.name());
     }
     if let Some((width, height)) = args.input_size {
         add("--input-size", &format!("{height}x{width}"));
     }
+    if let Some(tokenizer) = &args.tokenizer {
+        add("--tokenizer", &tokenizer.display().to_string());
+    }
+    if let Some(tokens) = args.tokens {
+        add("--tokens", &tokens.to_string());
+    }
+    if args.pool != Pool::default() {
+        add("--pool", args.pool.name());
+    }
     if let Some(output) = &args.output {
         add("-o", &output.display().to_string());
     }
     command
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-,:=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Pictures to calibrate on, decoded.

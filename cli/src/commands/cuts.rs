@@ -1,47 +1,73 @@
 //! `offshoot cuts`.
 
+use std::io;
 use std::path::Path;
 
-use offshoot::{HeadKind, Options as RunOptions, Picture};
+use offshoot::{HeadKind, Options as RunOptions};
 use serde_json::{Value, json};
 
+use super::convert::pooling;
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, open_data, progress_bar, write_file};
+use super::{CommandError, check_kind, open_data, png, progress_bar, quoted, write_file};
 use crate::args::{ConvertArgs, CutsArgs, PrecisionArg};
-use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier, picture};
+use crate::compare::picture::Drawing;
+use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier};
 use crate::convert::Options;
-use crate::data::{Dataset, Sample, Selection, unlabelled};
+use crate::convert_text::TextOptions;
+use crate::data::{DataError, Dataset, Format, Sample, Selection, texts, unlabelled};
+use crate::embedding::Pool;
 use crate::embeddings::Embeddings;
 use crate::import::Source;
+use crate::material::Material;
 use crate::preset::Wishes;
 use crate::report::{bytes, millions};
 use crate::teach::Lesson;
+use crate::tokenizer::Tokenizer;
 
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
+    args.output.as_deref().map(is_svg).transpose()?;
     let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     let data = open_data(&args.data, &args.selection)?;
     check_shots(&args.data, &data, args.shots)?;
-    let pictures = pictures(args, &data)?;
+    let float = args.precision == PrecisionArg::F32;
+    if source.takes_text() {
+        let tokenizer = Tokenizer::of(&args.model, args.tokenizer.as_deref()).map_err(DataError::from)?;
+        let texts =
+            calibration(args, &data, texts)?.iter().map(Sample::text).collect::<Result<Vec<_>, _>>()?;
+        let (pooling, length) = (pooling(&args.model, args.pool)?, args.tokens.map(usize::from));
+        let options = TextOptions { cut: None, pooling, float, length, unit_length: false };
+        return compare(args, &source, &data, Material::Texts(&texts, &tokenizer, options));
+    }
+    let pictures = calibration(args, &data, unlabelled)?;
+    let pictures = pictures.iter().map(Sample::open).collect::<Result<Vec<_>, _>>()?;
     let options = Options {
         pool: args.pool,
-        float: args.precision == PrecisionArg::F32,
+        float,
         size: args.input_size,
         wishes: Wishes { preset: args.preset, ..Wishes::default() },
         ..Options::default()
     };
+    compare(args, &source, &data, Material::Pictures(&pictures, options))
+}
+
+fn compare(
+    args: &CutsArgs,
+    source: &Source,
+    data: &Dataset,
+    material: Material<'_>,
+) -> Result<(), CommandError> {
     let (shots, draws) = (args.shots, args.draws.max(1));
     let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
     let run = args.run.options();
-    let (source, data, pictures) = (&source, &data, &pictures[..]);
-    let comparison = Comparison { source, data, pictures, options, lesson, most: args.most, run };
-    let compared = watched(&comparison)?;
+    let compared = watched(&Comparison { source, data, material, lesson, most: args.most, run })?;
     let budget = args.budget.budget();
     let chosen = choose(&compared.rows, &budget);
     let command = chosen.map(|i| command(args, &compared, i));
     if let Some(path) = &args.output {
         let title = format!("{}, cut at {} places", source.file_name(), compared.rows.len());
-        let below = learned(args, data);
-        write_file(path, picture::svg(&title, &below, &compared.rows, chosen, &budget).as_bytes())?;
+        let (below, rows) = (learned(args, data), &compared.rows[..]);
+        draw(path, &Drawing { title: &title, below: &below, rows, chosen, budget })?;
     }
     if args.json {
         println!("{:#}", as_json(args, &compared, chosen, command.as_deref()));
@@ -53,6 +79,23 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         println!("\n  {command}");
     }
     Ok(())
+}
+
+/// Whether a picture is to be an SVG or a PNG, by its name.
+fn is_svg(path: &Path) -> Result<bool, CommandError> {
+    let has = |ending| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    if has("svg") || has("png") {
+        return Ok(has("svg"));
+    }
+    Err(CommandError::Form { path: path.to_path_buf(), what: "-o wants a .svg or a .png" })
+}
+
+fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
+    let failed = |what| CommandError::Write { path: path.to_path_buf(), source: io::Error::other(what) };
+    if is_svg(path)? {
+        return write_file(path, drawing.svg().map_err(failed)?.as_bytes());
+    }
+    write_file(path, &png(&drawing.pixels().map_err(failed)?, path)?)
 }
 
 fn watched(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
@@ -69,21 +112,19 @@ fn watched(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
 const FEW: usize = 32;
 const MOST: usize = 12;
 
-/// The options with the best cut within the budget of `convert`, where there is one.
-pub(super) fn within_budget(
+/// With the best cut within the budget of `convert`, where there is one.
+pub(super) fn within_budget<'a>(
     args: &ConvertArgs,
     source: &Source,
-    pictures: &[Picture],
-    mut options: Options,
-) -> Result<Options, CommandError> {
-    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(options) };
+    mut material: Material<'a>,
+) -> Result<Material<'a>, CommandError> {
+    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(material) };
     let data = open_data(folder, &Selection::default())?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
     let compared = watched(&Comparison {
         source,
         data: &data,
-        pictures: &pictures[..pictures.len().min(FEW)],
-        options: options.clone(),
+        material: material.clone().few(FEW),
         lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
         most: MOST,
         run: RunOptions::default(),
@@ -91,18 +132,14 @@ pub(super) fn within_budget(
     let chosen = choose(&compared.rows, &budget);
     let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;
     let row = &compared.rows[chosen];
-    println!(
-        "within the budget: {}, {:.2} ms, {:.3} of {}",
-        row.cut,
-        row.ms(),
-        row.accuracy(),
-        folder.display()
-    );
-    if !row.automatic {
-        options.cuts = vec![row.cut.clone()];
+    if !args.json {
+        let (ms, accuracy) = (row.ms(), row.accuracy());
+        println!("within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}", row.cut, folder.display());
     }
-    options.wishes = compared.wishes;
-    Ok(options)
+    if let Material::Pictures(_, options) = &mut material {
+        options.wishes = compared.wishes;
+    }
+    Ok(if row.automatic { material } else { material.cut_at(&row.cut) })
 }
 
 fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), CommandError> {
@@ -111,22 +148,23 @@ fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), Comman
     check(folder, &data.classes, &train, !data.val.is_empty(), Some(shots), "lower --shots, or add some")
 }
 
-/// Pictures to calibrate on: those of --calibrate, else of what is learned from, of every class.
-fn pictures(args: &CutsArgs, data: &Dataset) -> Result<Vec<Picture>, CommandError> {
+/// Samples to calibrate on: those of --calibrate, else of what is learned from, of every class.
+fn calibration(
+    args: &CutsArgs,
+    data: &Dataset,
+    read: impl Fn(&Path, Option<Format>, usize) -> Result<Vec<Sample>, DataError>,
+) -> Result<Vec<Sample>, DataError> {
     let most = args.calibrate_limit.max(1);
-    let samples = match &args.calibrate {
-        Some(folder) => unlabelled(folder, None, most)?,
-        None => {
-            let step = data.train.len().div_ceil(most).max(1);
-            data.train.iter().step_by(step).cloned().collect()
-        }
-    };
-    Ok(samples.iter().map(Sample::open).collect::<Result<Vec<_>, _>>()?)
+    if let Some(folder) = &args.calibrate {
+        return read(folder, None, most);
+    }
+    let step = data.train.len().div_ceil(most).max(1);
+    Ok(data.train.iter().step_by(step).cloned().collect())
 }
 
 fn learned(args: &CutsArgs, data: &Dataset) -> String {
     format!(
-        "{}: {} classes, {} pictures of each learned, mean of {} draws",
+        "{}: {} classes, {} of each learned, mean of {} draws",
         args.data.display(),
         data.classes.len(),
         args.shots,
@@ -208,9 +246,14 @@ fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
     if !compared.rows[row].automatic {
         command += &format!(" --cut {}", quoted(&compared.rows[row].cut));
     }
-    let pool = clap::ValueEnum::to_possible_value(&args.pool).filter(|_| args.pool != Default::default());
-    if let Some(pool) = pool {
-        command += &format!(" --pool {}", pool.get_name());
+    if args.pool != Pool::default() {
+        command += &format!(" --pool {}", args.pool.name());
+    }
+    if let Some(tokenizer) = &args.tokenizer {
+        command += &format!(" --tokenizer {}", path(tokenizer));
+    }
+    if let Some(tokens) = args.tokens {
+        command += &format!(" --tokens {tokens}");
     }
     command += if args.precision == PrecisionArg::F32 { " --precision f32" } else { "" };
     command += if args.external_data { " --external-data" } else { "" };
@@ -218,16 +261,10 @@ fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
         command += &format!(" --input-size {height}x{width}");
     }
     let calibrate = args.calibrate.as_ref().unwrap_or(&args.data);
-    command + &format!(" {} --calibrate {}", compared.wishes.flags(), path(calibrate))
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
+    if !compared.takes_text {
+        command += &format!(" {}", compared.wishes.flags());
     }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    command + &format!(" --calibrate {}", path(calibrate))
 }
 
 fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {
@@ -240,17 +277,4 @@ fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {
     let smallest = smallest.map(|(ram, row)| format!("the smallest, `{}`, takes {}", row.cut, bytes(ram)));
     let what: Vec<String> = fastest.into_iter().chain(smallest).collect();
     CommandError::Budget { path: model.to_path_buf(), what: what.join("; ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("/a/b.onnx"), "/a/b.onnx");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's;"), "'it'\\''s;'");
-        assert_eq!(quoted(""), "''");
-    }
 }

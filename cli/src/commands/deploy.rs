@@ -12,6 +12,9 @@ use crate::deploy::{Board, Service, boards, steps};
 /// The package that is part of this program, once it is a file.
 const FILE: &str = "sprout.offshoot";
 
+/// Those below want a privilege; 0 would be another one each time.
+const LOWEST_PORT: u16 = 1024;
+
 pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let wrong = |what: String| CommandError::Deploy { what };
     let host = args.host.as_str();
@@ -25,10 +28,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     };
     let board = Board::named(&args.board).ok_or_else(no_board)?;
     let service = service(args, &board).map_err(wrong)?;
-    let program = args
-        .program
-        .clone()
-        .unwrap_or_else(|| format!("target-arm-static/{}/board/offshoot-board", board.triple).into());
+    let program = args.program.clone().unwrap_or_else(|| built(&board));
     check(&program, args, &board).map_err(wrong)?;
     let package = match &args.package {
         Some(path) => {
@@ -50,27 +50,43 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What the flags say, or the wires of the board's page.
+/// What the flags say, or the wires of the board's page; a page in a browser wants no wires.
 fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     let wired = |text: &str| text.parse::<ScreenPart>().map_err(|e| format!("--screen: {e}"));
-    let screen = match args.screen.as_str() {
-        "oled" => wired(&board.wiring.oled)?,
-        "tft" => wired(&board.wiring.tft)?,
-        other => wired(other)?,
+    let screen = match args.screen.as_deref() {
+        None if args.web.is_some() => ScreenPart::None,
+        None | Some("oled") => wired(&board.wiring.oled)?,
+        Some("tft") => wired(&board.wiring.tft)?,
+        Some(other) => wired(other)?,
     };
     if matches!(screen, ScreenPart::Terminal | ScreenPart::Png(_)) {
         return Err("--screen: a service has no terminal and keeps no pictures; take oled, tft, ssd1306:, st7789:, fb: or none".into());
     }
-    let buttons: ButtonsPart = match &args.buttons {
+    let buttons = match &args.buttons {
         Some(buttons) => buttons.clone(),
+        None if args.web.is_some() => ButtonsPart::None,
         None => board.wiring.buttons.parse().map_err(|e| format!("--buttons: {e}"))?,
     };
     if buttons == ButtonsPart::Keys {
         return Err("--buttons: a service has no keyboard; take gpio:CHIP:LINE,LINE or none".into());
     }
-    let (names, threads) = (args.names.clone(), args.threads.get());
+    if let Some(address) = args.web.filter(|address| address.port() < LOWEST_PORT) {
+        return Err(format!(
+            "--web: a service may not take port {}; take {LOWEST_PORT} or above, such as 8080",
+            address.port()
+        ));
+    }
+    let (names, threads, web) = (args.names.clone(), args.threads.get(), args.web);
     let (camera, led) = (args.camera.clone(), args.led.clone());
-    Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads })
+    Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads, web })
+}
+
+/// Where `targets/build.sh --static` leaves the program: by musl, or by glibc where rustup has no musl.
+fn built(board: &Board) -> PathBuf {
+    let musl = board.triple.replace("-gnu", "-musl");
+    let [musl, glibc] = [musl.as_str(), board.triple.as_str()]
+        .map(|triple| PathBuf::from(format!("target-arm-static/{triple}/board/offshoot-board")));
+    if glibc.exists() && !musl.exists() { glibc } else { musl }
 }
 
 /// Whether a file is a program for the board.

@@ -14,15 +14,15 @@ use crate::teach::{FewShot, Lesson, few_shot};
 pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
-    let Embedded { data, extractor, train, val } =
+    let Embedded { data, extractor, train, val, kind } =
         embed_data(&args.run, &args.package, &args.data, &args.selection, &[])?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);
     let tested = if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
-        Some(n) => format!("{n} pictures a class, mean of {} draws", args.draws),
-        None => format!("all {} pictures", train.len()),
+        Some(n) => format!("{n} {kind} a class, mean of {} draws", args.draws),
+        None => format!("all {} {kind}", train.len()),
     };
     println!(
         "{}: {} classes; learned from {learned}; tested on {tested}",
@@ -69,7 +69,7 @@ pub(super) fn check(
     for (class, name) in classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
         if have < need {
-            let what = format!("class `{name}` has {have} pictures, {need} are needed; {hint}");
+            let what = format!("class `{name}` has {have} samples, {need} are needed; {hint}");
             return Err(CommandError::TooFew { path: folder.to_path_buf(), what });
         }
     }

@@ -2,37 +2,38 @@
 
 use std::path::Path;
 
-use offshoot::{Extractor, HeadKind, Picture};
+use offshoot::{Extractor, HeadKind};
 
 use super::eval::{DEFAULT_SHOTS, check};
 use super::{CommandError, open_data, progress_bar};
 use crate::args::ConvertArgs;
-use crate::convert::{Converted, Options, convert};
+use crate::convert::Converted;
 use crate::data::{Dataset, Selection};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
-use crate::preset::Wishes;
+use crate::material::Material;
 use crate::report::Task;
 use crate::teach::{Lesson, few_shot};
 
 /// Draws to average over.
 const DRAWS: usize = 20;
 
-/// Pictures on which the float package proves that it is the network in the file.
+/// Samples on which the float package proves that it is the network in the file.
 const PROOFS: usize = 4;
 
 /// What the package loses; nothing where nobody asks.
 pub(super) fn run(
     args: &ConvertArgs,
     source: &Source,
-    pictures: &[Picture],
-    options: &Options,
+    material: &Material<'_>,
     converted: &Converted,
 ) -> Result<Option<Task>, CommandError> {
     let Some(folder) = &args.eval else { return Ok(None) };
     let data = open_data(folder, &Selection::default())?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
-    let float = float(source, pictures, options, converted, &package)?;
+    // The same cut with the same preprocessing.
+    let float = material.clone().cut_or_at(&converted.report.cut).as_in(&package).in_float().few(PROOFS);
+    let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
     let before = scores(float, &data, folder)?;
     let after = scores(package, &data, folder)?;
     // The draws are the same, so their differences are what quantization did.
@@ -47,25 +48,8 @@ pub(super) fn run(
     }
     let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
     let (data, lessons) = (folder.display().to_string(), [DEFAULT_SHOTS, DRAWS]);
-    Ok(Some(Task { data, own, float, drop, half, lessons }))
-}
-
-/// The same cut with the same preprocessing, in float.
-fn float(
-    source: &Source,
-    pictures: &[Picture],
-    options: &Options,
-    converted: &Converted,
-    package: &Extractor,
-) -> Result<Extractor, CommandError> {
-    let wishes = Wishes::of(&package.package().manifest().preprocess);
-    let mut cuts = options.cuts.clone();
-    if cuts.is_empty() {
-        cuts.push(converted.report.cut.clone());
-    }
-    let options = Options { cuts, float: true, wishes, ..options.clone() };
-    let few = &pictures[..pictures.len().min(PROOFS)];
-    Ok(Extractor::from_bytes(convert(source, few, &options, &mut |_, _| ())?.bytes)?)
+    let kind = converted.report.kind;
+    Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
 }
 
 /// Accuracy of `auto` in each draw.

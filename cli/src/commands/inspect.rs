@@ -6,7 +6,7 @@ use offshoot_core::preprocess::Resize;
 
 use super::{CommandError, hex};
 use crate::args::InspectArgs;
-use crate::cuts::{candidates, last_of_each_shape};
+use crate::cuts::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
 use crate::embedding::Pool;
 use crate::guard::quietly;
 use crate::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
@@ -29,7 +29,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  id             {}", hex(&manifest.id));
     println!("  precision      {}", manifest.precision.name());
     input(&package);
-    println!("  embedding      {} values", package.embedding_dim());
+    let unit = if manifest.unit_length { ", brought to length 1" } else { "" };
+    println!("  embedding      {} values{unit}", package.embedding_dim());
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();
@@ -125,25 +126,30 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
     if float.len() > shown {
         println!("    and {} more: --layers", float.len() - shown);
     }
-    let mut found = candidates(&imported.model, |name| source.has_tensor(name));
+    let mut found = candidates(&imported.model, |layer| source.tensor_of(layer));
     if !args.layers {
         found = last_of_each_shape(&found);
     }
-    println!("\n  {:>14} {:>12} {:>24}  --cut", "map", "MACs", "int8 weights");
-    for c in found {
-        let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
-        println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
-    }
+    places(found);
     Ok(())
 }
 
-/// What a language backbone takes, and the cut that `convert` would take: no other place has all values
-/// go through it, since every layer looks at the mask.
+/// What a language backbone takes, and the places to cut where all but the mask goes through.
 fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
     let imported = quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
         .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
     println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
+    let all = candidates(&imported.model, |layer| source.tensor_of(layer));
+    places(if args.layers { all } else { last_of_each_cost(&all) });
     Ok(())
+}
+
+fn places(found: Vec<Candidate>) {
+    println!("\n  {:>14} {:>12} {:>24}  --cut", "map", "MACs", "int8 weights");
+    for c in found {
+        let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
+        println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
+    }
 }

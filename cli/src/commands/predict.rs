@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
-use crate::data::{Place, Sample};
-use crate::embeddings::{of_text, tokenizer};
+use crate::data::Sample;
+use crate::embeddings::Reader;
 use crate::heatmap;
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
@@ -18,20 +18,10 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let what = format!("--heatmap draws one picture, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
-    let tokenizer = tokenizer(&extractor)?;
+    let reader = Reader::of(&extractor)?;
     for path in &args.images {
-        let sample = Sample { place: Place::File(path.clone()), class: 0 };
-        let (values, picture);
-        let embedding = match &tokenizer {
-            Some(tokenizer) => {
-                values = of_text(&mut extractor, tokenizer, &sample.text()?, || sample.name())?;
-                Embedding::Float(&values)
-            }
-            None => {
-                picture = sample.open()?;
-                extractor.embed(&picture.frame())?
-            }
-        };
+        let input = reader.read(&Sample::of_file(path.clone()))?;
+        let embedding = input.embed(&mut extractor)?;
         let seen = Seen::ask(&mut head, embedding)?;
         if args.json {
             println!("{}", seen.as_json(path, &head));

@@ -1,25 +1,24 @@
 //! `offshoot search`.
 
-use offshoot::Picture;
-
-use super::{CommandError, embed_pictures};
+use super::{CommandError, described, embed_all};
 use crate::args::SearchArgs;
-use crate::data::pictures;
+use crate::data::Sample;
+use crate::embeddings::Reader;
 
 pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
-    let files = pictures(&args.folder, usize::MAX)?;
-    let all = embed_pictures(&mut extractor, &files)?;
+    let reader = Reader::of(&extractor)?;
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder)?;
     for path in &args.images {
-        let picture = Picture::open(path)?;
-        let query = extractor.embed(&picture.frame())?;
+        let input = reader.read(&Sample::of_file(path.clone()))?;
+        let query = input.embed(&mut extractor)?;
         let mut found: Vec<(f32, usize)> =
             (0..all.len()).filter_map(|i| Some((query.cosine(&all.get(i))?.get(), i))).collect();
         // Of two alike, the first by name.
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         println!("{}", path.display());
         for (similarity, i) in found.into_iter().take(args.top.get()) {
-            println!("  {similarity:.3}  {}", files[i].display());
+            println!("  {similarity:.3}  {}", described(&samples[i], &reader)?);
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     check_count(args.shots, "--shots", &args.data)?;
     check_count(args.keep, "--keep", &args.data)?;
     let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
-    let Embedded { data, extractor, train, val } =
+    let Embedded { data, extractor, train, val, kind } =
         embed_data(&args.run, &args.package, &args.data, &args.selection, &views)?;
     // Nothing has to be left to test on.
     check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     println!(
-        "{}: {} on {} pictures of {} classes, {} kept, taught in {:.1} ms; {} in memory, {} saved",
+        "{}: {} on {} {kind} of {} classes, {} kept, taught in {:.1} ms; {} in memory, {} saved",
         args.output.display(),
         if chosen.kind == args.head {
             args.head.to_string()
@@ -55,7 +55,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let report = head.report().map_err(offshoot::Error::from)?;
     if let Some(accuracy) = report.accuracy() {
         let (low, high) = (report.interval().low, report.interval().high);
-        println!("  {accuracy:.3} of its own pictures right when held out ({low:.3} to {high:.3})");
+        println!("  {accuracy:.3} of its own {kind} right when held out ({low:.3} to {high:.3})");
     }
     let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
     advise(&report, &args.output, file);
@@ -67,12 +67,12 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
             unknown += usize::from(told.is_none());
         }
         let share = right as f64 / val.len() as f64;
-        println!("  {share:.3} of {} other pictures right, {unknown} of them unknown", val.len());
+        println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len());
     }
     Ok(())
 }
 
-/// What would help; a picture that looks like another class by its `file`, if the head keeps all.
+/// What would help; a sample that looks like another class by its `file`, if the head keeps all.
 fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<String>) {
     for advice in report.advice().take(ADVICE) {
         let named = match advice {
@@ -94,7 +94,7 @@ fn check_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> R
     if samples > 0
         && limits.is_none_or(|l| matches!(l.bytes(args.head, dim), Err(HeadError::TooLarge { .. })))
     {
-        let what = format!("{samples} pictures are more than a head can keep; --keep N keeps N a class");
+        let what = format!("{samples} samples are more than a head can keep; --keep N keeps N a class");
         return Err(CommandError::TooFew { path: args.data.clone(), what });
     }
     Ok(())

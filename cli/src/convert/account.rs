@@ -8,8 +8,9 @@ use offshoot_engine::{Isa, Plan, Slot};
 
 use super::{COMPARED, ConvertError, relative_error};
 use crate::calibrate::{Floats, cosine};
+use crate::embeddings::kind;
 use crate::emit::EmitError;
-use crate::import::Imported;
+use crate::import::{Cut, Imported};
 use crate::lanes::{self, LANES};
 use crate::preset::Chosen;
 use crate::quality::{self, Loss, Noise, Subject};
@@ -30,78 +31,102 @@ const RUN: usize = 64;
 const WATCHED: usize = 4;
 
 /// How the package's embeddings compare with float.
-struct Comparison {
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
     cosines: Vec<f64>,
     difference: f64,
     noise: Noise,
 }
 
-impl Account<'_> {
-    pub(super) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
-        let Comparison { cosines, difference, noise } = self.compare(bytes)?;
+impl Comparison {
+    /// Takes in an embedding and the float network's.
+    pub(crate) fn see(&mut self, got: &[f32], wanted: &[f32]) {
+        self.cosines.push(cosine(got, wanted));
+        self.noise.see(got.iter().copied(), wanted);
+    }
+
+    /// Takes in how far an embedding is from the source model's own.
+    pub(crate) fn differ(&mut self, got: &[f32], wanted: &[f32]) {
+        self.difference = self.difference.max(relative_error(got, wanted));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.cosines.extend(&other.cosines);
+        self.difference = self.difference.max(other.difference);
+        self.noise.merge(&other.noise);
+    }
+
+    /// What there is to say of every package; of `samples` it was made from.
+    pub(crate) fn report(&self, bytes: &[u8], cut: &Cut, samples: usize) -> Result<Report, ConvertError> {
         let extractor = Extractor::from_bytes(bytes.to_vec())?;
-        let memory = extractor.memory();
-        let package = extractor.package();
+        let (memory, package) = (extractor.memory(), extractor.package());
         let graph = package.graph();
-        let layers = match quantized {
-            Some(quantized) => self.layers(quantized)?,
-            None => Vec::new(),
-        };
         Ok(Report {
-            cut: self.imported.cut.name.clone(),
-            cut_why: self.imported.cut.why.clone(),
-            pool: self.imported.pooled.then_some(self.imported.pool),
-            preprocess_why: self.chosen.why.clone(),
-            preprocess_warning: self.chosen.warning.clone(),
+            cut: cut.name.clone(),
+            cut_why: cut.why.clone(),
+            pool: None,
+            preprocess_why: String::new(),
+            preprocess_warning: None,
             precision: package.manifest().precision,
             nodes: graph.node_count(),
             macs: graph.macs(),
             dim: package.embedding_dim(),
+            unit_length: package.manifest().unit_length,
             arena: memory.arena,
             live_set: memory.live_set,
             package: bytes.len(),
-            pictures: self.frames.len(),
-            compared: cosines.len(),
-            cosine_mean: cosines.iter().sum::<f64>() / cosines.len().max(1) as f64,
-            cosine_min: cosines.iter().copied().fold(1.0, f64::min),
-            difference,
-            noise: noise.ratio().unwrap_or_default(),
-            judged: quantized.map_or(0.0, |q| q.noise),
-            done: quantized.map_or(Vec::new(), |q| q.done.clone()),
-            alternatives: quantized.map_or(Vec::new(), |q| q.alternatives.clone()),
-            layers,
+            kind: kind(package.text().is_some()),
+            pictures: samples,
+            compared: self.cosines.len(),
+            cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,
+            cosine_min: self.cosines.iter().copied().fold(1.0, f64::min),
+            difference: self.difference,
+            noise: self.noise.ratio().unwrap_or_default(),
+            judged: 0.0,
+            done: Vec::new(),
+            alternatives: Vec::new(),
+            layers: Vec::new(),
             memory: memory_plan(graph),
             task: None,
         })
+    }
+}
+
+impl Account<'_> {
+    pub(super) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
+        let mut report = self.compare(bytes)?.report(bytes, &self.imported.cut, self.frames.len())?;
+        report.pool = self.imported.pooled.then_some(self.imported.pool);
+        report.preprocess_why = self.chosen.why.clone();
+        report.preprocess_warning = self.chosen.warning.clone();
+        if let Some(quantized) = quantized {
+            report.layers = self.layers(quantized)?;
+            report.judged = quantized.noise;
+            report.done = quantized.done.clone();
+            report.alternatives = quantized.alternatives.clone();
+        }
+        Ok(report)
     }
 
     /// The package as a device runs it.
     fn compare(&self, bytes: &[u8]) -> Result<Comparison, ConvertError> {
         let mut states = Vec::new();
         for _ in 0..LANES {
-            states.push((Extractor::from_bytes(bytes.to_vec())?, Vec::new(), 0f64, Noise::default()));
+            states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
         }
         let (frames, embeddings) = (self.frames, &self.floats.embeddings);
         let step = frames.len().div_ceil(RUN).max(1);
-        let work = |state: &mut (Extractor, Vec<f64>, f64, Noise), n: usize| -> Result<(), ConvertError> {
+        let work = |(extractor, seen): &mut (Extractor, Comparison), n: usize| -> Result<(), ConvertError> {
             let i = n * step;
-            let (extractor, cosines, difference, noise) = state;
-            let wanted = &embeddings[i];
             let got: Vec<f32> = extractor.embed(&frames[i])?.iter().collect();
-            cosines.push(cosine(&got, wanted));
+            seen.see(&got, &embeddings[i]);
             if i < COMPARED {
-                *difference = difference.max(relative_error(&got, wanted));
+                seen.differ(&got, &embeddings[i]);
             }
-            noise.see(got.into_iter(), wanted);
             Ok(())
         };
         let lanes = lanes::over(states, frames.len().div_ceil(step), work, &mut |_| ())?;
-        let mut whole = Comparison { cosines: Vec::new(), difference: 0.0, noise: Noise::default() };
-        for (_, cosines, difference, noise) in &lanes {
-            whole.cosines.extend(cosines);
-            whole.difference = whole.difference.max(*difference);
-            whole.noise.merge(noise);
-        }
+        let mut whole = Comparison::default();
+        lanes.iter().for_each(|(_, seen)| whole.merge(seen));
         Ok(whole)
     }
 

@@ -89,6 +89,12 @@ pub enum DataError {
         /// What is needed.
         takes: &'static str,
     },
+    /// Text is seen in one way only.
+    #[error("{name}: the package takes text, of which there are no views: leave --augment and --view out")]
+    Views {
+        /// The model that the package was made from.
+        name: String,
+    },
     /// A text without a token.
     #[error("{name}: an empty text")]
     EmptyText {
@@ -101,6 +107,12 @@ pub enum DataError {
     /// No picture anywhere.
     #[error("{path}: no pictures ({}) in this folder or below it", ENDINGS.join(", "))]
     Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No text anywhere.
+    #[error("{path}: no .txt files in this folder or below it; the package takes text")]
+    NoTexts {
         /// The folder.
         path: PathBuf,
     },

@@ -153,6 +153,10 @@ mod tests {
         samples.iter().map(|s| (set.classes[s.class].clone(), s.text().unwrap())).collect()
     }
 
+    fn all(path: &std::path::Path) -> Vec<String> {
+        texts(path, None, 9).unwrap().iter().map(|sample| sample.text().unwrap()).collect()
+    }
+
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
         list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect()
     }
@@ -171,7 +175,7 @@ mod tests {
         assert_eq!(set.classes, ["neg", "pos"]);
         assert_eq!(classes(&set, &set.train), pairs(&[("neg", "Bad."), ("pos", "Good.\n\nVery.")]));
         assert_eq!(classes(&set, &set.val), pairs(&[("neg", "Worse.")]));
-        assert_eq!(texts(dir, None, 9).unwrap(), ["Bad.", "Good.\n\nVery."]);
+        assert_eq!(all(dir), ["Bad.", "Good.\n\nVery."]);
     }
 
     #[test]
@@ -219,7 +223,7 @@ mod tests {
         touch(dir, "wiki.valid.tokens", b" \n = Valkyria Chronicles III = \n \n More . \n");
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["Valkyria Chronicles III"]);
-        assert_eq!(texts(dir, None, 9).unwrap(), ["Senjo no ...", "As with x = 3 ..."]);
+        assert_eq!(all(dir), ["Senjo no ...", "As with x = 3 ..."]);
         assert_eq!(set.val.len(), 1);
         touch(dir, "wiki.train.tokens", b"words");
         super::super::tests::refused(dir, &["line 1", "before the first heading"]);
@@ -230,7 +234,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         touch(dir.path(), "mail.txt", b"One.\n\n Two. \n");
         let file = dir.path().join("mail.txt");
-        assert_eq!(texts(&file, None, 9).unwrap(), ["One.", "Two."]);
+        assert_eq!(all(&file), ["One.", "Two."]);
         assert_eq!(Dataset::open(&file).unwrap().classes, ["mail"]);
     }
 }

@@ -23,8 +23,10 @@ pub struct ImportedText {
     pub length: usize,
     /// Whether the tensor cut at has a vector for each token, which are pooled.
     pub pooled: bool,
-    /// Whether the model is told where a text ends.
+    /// Whether the model is told where a text ends, or looks for itself.
     pub has_mask: bool,
+    /// The id that it takes for padding, if it looks at ids.
+    pub pad: Option<u32>,
     /// tract's model of the cut, not yet optimized: takes ids, and the mask if there is one.
     pub reference: TypedModel,
 }
@@ -76,8 +78,9 @@ impl Source {
             pooled.ok_or_else(|| self.text_error("too many tokens for a package".to_string()))?;
         }
         model.compact();
-        let has_mask = reference.inputs.len() > 1;
-        Ok(ImportedText { model, cut, table: source.table, length, pooled, has_mask, reference })
+        let has_mask = reference.inputs.len() > 1 || !source.masked.is_empty();
+        let TextSource { table, pad, .. } = source;
+        Ok(ImportedText { model, cut, table, length, pooled, has_mask, pad, reference })
     }
 
     /// The model with the shapes of its inputs fixed, and how many tokens it takes.

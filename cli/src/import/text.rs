@@ -4,17 +4,21 @@
 //! attention mask is ones up to the text's end and zeros behind it, so that whatever the model
 //! computes from the mask alone, in whatever operations its exporter chose, has only as many values
 //! as texts have lengths. All of them are computed here, and what they have in common is written
-//! into the graph: a value where there is a token, another where there is none.
+//! into the graph: a value where there is a token, another where there is none. RoBERTa asks its ids
+//! where the padding is; the answer depends on the length in the same way, and so do the places that
+//! it counts from it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use offshoot_core::graph::{Binary, Slice};
 use offshoot_core::{Shape, Tokens};
 use tract_onnx::pb::{GraphProto, TypeProto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
-use tract_onnx::tract_core::model::TypedSimplePlan;
+use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 use tract_onnx::tract_core::ops::array::Gather;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::konst::Const;
@@ -146,6 +150,10 @@ pub(super) struct TextSource {
     pub hidden: HashSet<usize>,
     /// Those of them that others read.
     pub masked: HashMap<OutletId, Masked>,
+    /// The same, where it only matters what stands at tokens, which no text changes.
+    pub places: HashMap<OutletId, Arc<Tensor>>,
+    /// The id that the model asks for to find where a text ends, if it does.
+    pub pad: Option<u32>,
 }
 
 /// Why the beginning of a language backbone is not understood.
@@ -160,9 +168,17 @@ impl TextSource {
         let mut table = None;
         let mut hidden: HashSet<usize> = inputs.get(1).map(|o| o.node).into_iter().collect();
         let mut data: HashSet<usize> = HashSet::from([inputs[0].node]);
+        let mut pad = None;
         for node in order.iter().map(|&id| model.node(id)) {
             let constant = node.outputs.iter().all(|o| o.fact.konst.is_some());
             if constant || inputs.iter().any(|o| o.node == node.id) {
+                continue;
+            }
+            if let Some(id) = asked_for(model, node, &ids) {
+                if *pad.get_or_insert(id) != id {
+                    return Err(format!("`{}` asks for another token than padding", node.name));
+                }
+                hidden.insert(node.id);
                 continue;
             }
             let moves = node.op_is::<Cast>() || node.op_is::<AxisOp>();
@@ -183,11 +199,11 @@ impl TextSource {
         let mut frontier: Vec<OutletId> = read.copied().filter(|o| hidden.contains(&o.node)).collect();
         frontier.sort();
         frontier.dedup();
-        let masked = match inputs.get(1) {
-            Some(&mask) if !frontier.is_empty() => every_length(model, mask, &frontier, length)?,
-            _ => HashMap::new(),
-        };
-        Ok(Self { ids, table, hidden, masked })
+        let mut source = Self { ids, table, hidden, masked: HashMap::new(), places: HashMap::new(), pad };
+        if !frontier.is_empty() {
+            source.every_length(model, &frontier, length)?;
+        }
+        Ok(source)
     }
 
     /// The input's shape: a place for each token.
@@ -202,49 +218,95 @@ fn rows(model: &TypedModel, outlet: OutletId) -> Option<Table> {
     Some(Table { vocabulary, width, values: floats(&tensor)? })
 }
 
+/// The id that a node compares the ids of tokens with, if it does no more.
+fn asked_for(model: &TypedModel, node: &TypedNode, ids: &HashSet<OutletId>) -> Option<u32> {
+    let compares = node.op_as::<TypedBinOp>().is_some_and(|op| ["Eq", "NE"].contains(&op.0.name()));
+    let &[a, b] = &node.inputs[..] else { return None };
+    if !compares || ids.contains(&a) == ids.contains(&b) {
+        return None;
+    }
+    let constant = model.outlet_fact(if ids.contains(&a) { b } else { a }).ok()?.konst.clone()?;
+    let id = floats(&constant).filter(|values| values.len() == 1)?[0];
+    // Exact: ids are below 2^24.
+    (id >= 0.0 && id.fract() == 0.0 && id < Tokens::VOCABULARY as f32).then_some(id as u32)
+}
+
 /// Dimensions and values.
 type Shaped = (Vec<usize>, Vec<f32>);
 
-/// What the outlets are for texts of every length.
-fn every_length(
-    model: &TypedModel,
-    mask: OutletId,
-    outlets: &[OutletId],
+/// The part of a model that only the length decides.
+struct Hidden {
+    state: TypedSimpleState,
+    /// Kinds of number of the ids, and of the mask if there is one.
+    kinds: Vec<DatumType>,
     length: usize,
-) -> Result<HashMap<OutletId, Masked>, Reason> {
-    let failed = |e: TractError| format!("{e:#}");
-    let kind = model.outlet_fact(mask).map_err(failed)?.datum_type;
-    let mut part = model.clone();
-    part.select_output_outlets(outlets).map_err(failed)?;
-    part.set_input_outlets(&[mask]).map_err(failed)?;
-    let part = part.into_compact().map_err(failed)?;
-    let mut state = TypedSimplePlan::new(part).and_then(|p| p.spawn()).map_err(failed)?;
-    let mut values = |tokens: usize| -> Result<Vec<Shaped>, Reason> {
-        let ones: Vec<i64> = (0..length).map(|at| i64::from(at < tokens)).collect();
-        let mask = Tensor::from_shape(&[1, length], &ones).and_then(|t| Ok(t.cast_to_dt(kind)?.into_owned()));
-        let outputs = state.run(tvec!(mask.map_err(failed)?.into_tvalue())).map_err(failed)?;
+    /// What the model takes for padding, and an id that it does not.
+    ids: [i64; 2],
+}
+
+impl Hidden {
+    fn of(source: &TypedModel, outlets: &[OutletId], length: usize, pad: Option<u32>) -> TractResult<Self> {
+        let mut part = source.clone();
+        let kinds = (0..part.inputs.len()).map(|i| Ok(part.input_fact(i)?.datum_type));
+        let kinds = kinds.collect::<TractResult<_>>()?;
+        part.select_output_outlets(outlets)?;
+        let state = TypedSimplePlan::new(part.into_compact()?)?.spawn()?;
+        let pad = pad.unwrap_or(0).into();
+        Ok(Self { state, kinds, length, ids: [pad, i64::from(pad == 0)] })
+    }
+
+    /// What the outlets are for a text of so many tokens.
+    fn values(&mut self, tokens: usize) -> Result<Vec<Shaped>, Reason> {
+        let here = |at: usize| at < tokens;
+        let id = |at: usize| self.ids[usize::from(here(at))];
+        let rows: [Vec<i64>; 2] =
+            [(0..self.length).map(id).collect(), (0..self.length).map(|at| i64::from(here(at))).collect()];
+        let input = |(row, kind): (&Vec<i64>, &DatumType)| {
+            let tensor = Tensor::from_shape(&[1, self.length], row)?;
+            Ok(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue())
+        };
+        let inputs = rows.iter().zip(&self.kinds).map(input).collect::<TractResult<TVec<_>>>();
+        let outputs = inputs.and_then(|inputs| self.state.run(inputs)).map_err(|e| format!("{e:#}"))?;
         let floats = |t: &TValue| floats(t).ok_or("a mask that is not made of numbers".to_string());
         outputs.iter().map(|t| Ok((t.shape().to_vec(), floats(t)?))).collect()
-    };
-    let full = values(length)?;
-    let mut found: Vec<Vec<Masked>> =
-        full.iter().map(|(dims, full)| candidates(dims, full, length)).collect();
-    for tokens in 1..length {
-        for (candidates, (dims, now)) in found.iter_mut().zip(values(tokens)?) {
-            candidates.retain_mut(|c| c.agrees(&dims, &now, tokens));
+    }
+}
+
+impl TextSource {
+    /// What the outlets are for texts of every length, and what these have in common.
+    fn every_length(
+        &mut self,
+        model: &TypedModel,
+        outlets: &[OutletId],
+        length: usize,
+    ) -> Result<(), Reason> {
+        let mut hidden = Hidden::of(model, outlets, length, self.pad).map_err(|e| format!("{e:#}"))?;
+        let full = hidden.values(length)?;
+        let mut masks: Vec<Vec<Masked>> = full.iter().map(|(dims, v)| candidates(dims, v, length)).collect();
+        let mut places = masks.clone();
+        for tokens in 1..length {
+            for (i, (dims, now)) in hidden.values(tokens)?.into_iter().enumerate() {
+                masks[i].retain_mut(|c| c.agrees(&dims, &now, tokens));
+                places[i].retain(|c| c.agrees_at_tokens(&dims, &now, tokens));
+            }
         }
+        // What stands behind a text's end is nobody's business where a mask hides it.
+        let has_mask = model.inputs.len() > 1;
+        for ((&outlet, mut masks), mut places) in outlets.iter().zip(masks).zip(places) {
+            if let Some(mask) = masks.pop() {
+                self.masked.insert(outlet, mask.shortened());
+            } else if let Some(place) = places.pop().filter(|_| has_mask) {
+                let tensor = Tensor::from_shape(&place.lengths, &place.full).map_err(|e| format!("{e:#}"))?;
+                self.places.insert(outlet, tensor.into_arc_tensor());
+            } else {
+                let name = model.outlet_label(outlet).unwrap_or(&model.node(outlet.node).name);
+                return Err(format!(
+                    "`{name}` depends on the text's length in a manner that is not known; cut before it is used"
+                ));
+            }
+        }
+        Ok(())
     }
-    let mut masked = HashMap::new();
-    for (&outlet, mut candidates) in outlets.iter().zip(found) {
-        let name = model.outlet_label(outlet).unwrap_or(&model.node(outlet.node).name);
-        let one = candidates.pop().ok_or_else(|| {
-            format!(
-                "`{name}` depends on the text's length in a manner that is not known; cut before it is used"
-            )
-        })?;
-        masked.insert(outlet, one.shortened());
-    }
-    Ok(masked)
 }
 
 /// One for each dimension that may run over the tokens.
@@ -268,6 +330,13 @@ impl Masked {
             }
             value == self.absent
         })
+    }
+
+    /// Whether a text of so many tokens has the full tensor's values at its tokens.
+    fn agrees_at_tokens(&self, dims: &[usize], now: &[f32], tokens: usize) -> bool {
+        let step: usize = dims[self.dim + 1..].iter().product();
+        let mut pairs = now.iter().zip(&self.full).enumerate();
+        pairs.all(|(i, (value, full))| i / step % dims[self.dim] >= tokens || value == full)
     }
 
     /// With length 1 for the dimensions along which nothing changes.

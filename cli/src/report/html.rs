@@ -53,7 +53,7 @@ fn tiles(page: &mut String, report: &Report) {
     let mega = |n: usize| format!("{:.2} MB", n as f64 / 1e6);
     let mut tiles = vec![
         (format!("{:.4}", report.cosine_mean), "cosine to float, mean"),
-        (format!("{:.4}", report.cosine_min), "cosine, worst picture"),
+        (format!("{:.4}", report.cosine_min), "cosine, worst of all"),
         (format!("{:.1} dB", decibels(report.noise)), "signal to noise of the embedding"),
         (mega(report.package), "package"),
     ];
@@ -74,8 +74,7 @@ fn tiles(page: &mut String, report: &Report) {
 
 fn done(page: &mut String, report: &Report) {
     let _ = write!(page, "<h2>What was done</h2><ul>");
-    let pictures =
-        format!("calibrated on {} pictures; preprocessing: {}", report.pictures, report.preprocess_why);
+    let pictures = format!("calibrated on {} {}; {}", report.pictures, report.kind, report.preprocess_why);
     let warning = report.preprocess_warning.iter().map(|w| format!("warning: {w}"));
     for line in std::iter::once(pictures).chain(warning).chain(report.done.iter().cloned()) {
         let _ = write!(page, "<li>{}</li>", escape(&line));

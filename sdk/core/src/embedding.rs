@@ -93,6 +93,29 @@ impl<'a> Embedding<'a> {
         self.len().min(out.len())
     }
 
+    /// What codes mean once their vector is brought to length 1: the codes stay, the scale becomes
+    /// `1 / sqrt(sum of (code - zero point)^2)`. The sum is exact and the rest rounded once each, so that
+    /// it is the same everywhere (`numerics.md`). Zeros stay what they are.
+    pub fn unit_quant(codes: &[i8], quant: Quant) -> Quant {
+        let square = |&code: &i8| (i32::from(code) - i32::from(quant.zero_point)).pow(2).unsigned_abs();
+        let square: u64 = codes.iter().map(|code| u64::from(square(code))).sum();
+        match Scale::new((1.0 / libm::sqrt(square as f64)) as f32) {
+            Some(scale) if square > 0 => Quant { scale, ..quant },
+            _ => quant,
+        }
+    }
+
+    /// Brings floats to length 1; zeros, and what has no finite length, stay what they are.
+    ///
+    /// In the order of the values and in f64, rounded at the end: the same everywhere.
+    pub fn to_unit_length(values: &mut [f32]) {
+        // f64 holds the square of every f32.
+        let length = libm::sqrt(values.iter().map(|&x| f64::from(x) * f64::from(x)).sum());
+        if length > 0.0 && length.is_finite() {
+            values.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        }
+    }
+
     /// The first dimension whose value is infinite or NaN.
     pub fn first_non_finite(&self) -> Option<usize> {
         match self {
@@ -199,6 +222,36 @@ mod tests {
         let far = a.cosine(&Embedding::Float(&[-1.0, 0.0])).unwrap().distance();
         let near = a.cosine(&Embedding::Float(&[1.0, 0.1])).unwrap().distance();
         assert!(far.get() == 2.0 && near < far && (near.get() - 0.005).abs() < 1e-4, "{near:?}");
+    }
+
+    #[test]
+    fn codes_are_brought_to_length_1_by_their_scale() {
+        let Embedding::Int8 { codes, quant } = int8(&[8, 9, -7], 0.5, 5) else { panic!("codes") };
+        let unit = Embedding::unit_quant(codes, quant);
+        // 3, 4 and -12.
+        assert_eq!((unit.scale.get().to_bits(), unit.zero_point), (0x3d9d_89d9, 5));
+        let real: Vec<f32> = Embedding::Int8 { codes, quant: unit }.iter().collect();
+        assert_eq!(real, [3.0, 4.0, -12.0].map(|x| x * unit.scale.get()));
+        let longest = [-128i8; 65_535];
+        let least = Embedding::unit_quant(&longest, Quant { zero_point: 127, ..quant });
+        assert!((least.scale.get() * 255.0 * 65_535f32.sqrt() - 1.0).abs() < 1e-6);
+        assert_eq!(Embedding::unit_quant(&[5, 5], quant), quant, "zeros stay");
+        assert_eq!(Embedding::unit_quant(&[], quant), quant);
+    }
+
+    #[test]
+    fn floats_are_brought_to_length_1() {
+        let unit = |mut values: [f32; 3]| {
+            Embedding::to_unit_length(&mut values);
+            values
+        };
+        assert_eq!(unit([3.0, 4.0, -12.0]), [3.0 / 13.0, 4.0 / 13.0, -12.0 / 13.0]);
+        // Squares that f32 does not hold.
+        assert_eq!(unit([3.0, 0.0, -4.0].map(|x| x * 2f32.powi(100))), [0.6, 0.0, -0.8]);
+        assert_eq!(unit([1e-40, 0.0, 0.0]), [1.0, 0.0, 0.0]);
+        for stays in [[0.0; 3], [f32::INFINITY, 1.0, 0.0]] {
+            assert_eq!(unit(stays), stays);
+        }
     }
 
     #[test]

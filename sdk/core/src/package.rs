@@ -75,6 +75,30 @@ pub struct Manifest<'a> {
     pub output: TensorId,
     /// Golden vectors.
     pub goldens: u8,
+    /// Whether embeddings are brought to length 1 ([`Embedding::unit_quant`](crate::Embedding::unit_quant)); a byte behind the others, which
+    /// only such packages have.
+    #[serde(skip)]
+    pub unit_length: bool,
+}
+
+impl<'a> Manifest<'a> {
+    /// Fills its section, with the mark of unit length or without.
+    fn decode(section: &'a [u8]) -> Option<Self> {
+        let (manifest, rest) = postcard::take_from_bytes::<Self>(section).ok()?;
+        let unit_length = match rest {
+            [] => false,
+            [1] => true,
+            _ => return None,
+        };
+        Some(Self { unit_length, ..manifest })
+    }
+
+    #[cfg(feature = "alloc")]
+    fn encode(&self) -> Result<alloc::vec::Vec<u8>, postcard::Error> {
+        let mut bytes = postcard::to_allocvec(self)?;
+        bytes.extend(self.unit_length.then_some(1));
+        Ok(bytes)
+    }
 }
 
 /// How text becomes the input of a language backbone: a section that only its package has.
@@ -211,7 +235,7 @@ impl<'a> Package<'a> {
     /// The first thing that does not hold.
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackageError> {
         let sections = Sections::open(bytes)?;
-        let manifest: Manifest<'a> = whole(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
+        let manifest = Manifest::decode(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
         let too_long = [manifest.source, manifest.cut, manifest.tool].iter().any(|s| s.len() > limits::NAME);
         if too_long {
             return Err(PackageError::Manifest);

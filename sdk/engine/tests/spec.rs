@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    Conv, Rng, conv_case, random_affine, random_shape, random_window, requant, run, run_at, taps, zero,
+    Conv, Rng, cases, conv_case, random_affine, random_shape, random_window, requant, run, run_at, taps, zero,
 };
 use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Permutation, Slice, Tensor, Window};
 use offshoot_core::package::GraphWriter;
@@ -15,20 +15,20 @@ use offshoot_engine::{Isa, Plan, PlanError, RunError, Slot, Step};
 fn convolutions() {
     let mut rng = Rng(1);
     let mut ran = 0;
-    for _ in 0..400 {
+    for _ in 0..cases(400) {
         let window = random_window(&mut rng, false);
         let groups = [1, 1, 2, 3][rng.below(4) as usize];
         let (input, output) = (groups * (1 + rng.below(20)), groups * (1 + rng.below(11)));
         let shape = random_shape(&mut rng, input);
-        ran += usize::from(conv_case(&mut rng, shape, output, groups as u16, window));
+        ran += u32::from(conv_case(&mut rng, shape, output, groups as u16, window));
     }
-    assert!(ran > 200);
+    assert!(ran > cases(200));
 }
 
 #[test]
 fn depthwise_convolutions() {
     let mut rng = Rng(2);
-    for _ in 0..300 {
+    for _ in 0..cases(300) {
         let window = random_window(&mut rng, false);
         let channels = 2 + rng.below(40);
         let shape = random_shape(&mut rng, channels);
@@ -40,6 +40,7 @@ fn depthwise_convolutions() {
 const SIZES: std::ops::RangeInclusive<u32> = 1..=33;
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn every_size_of_tile() {
     let mut rng = Rng(8);
     for i in SIZES {
@@ -55,6 +56,7 @@ fn every_size_of_tile() {
 
 /// Tiles of 64 channels, which AVX-512 has, and every number of panels that it puts side by side.
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn wide_tiles() {
     let mut rng = Rng(12);
     let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
@@ -69,6 +71,7 @@ fn wide_tiles() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn depthwise_windows_of_every_width() {
     let mut rng = Rng(9);
     for channels in SIZES.skip(1) {
@@ -97,6 +100,7 @@ fn depthwise_windows_of_every_width() {
 /// The largest products that there are, all of one sign: -128 times -128, where 16 bits are too few
 /// for two of them.
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn largest_products() {
     let mut rng = Rng(10);
     let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
@@ -125,6 +129,7 @@ fn largest_products() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn every_alignment() {
     let mut rng = Rng(11);
     let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
@@ -149,6 +154,7 @@ fn every_alignment() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn long_fan_in_reads_rows_in_place() {
     let mut rng = Rng(3);
     for (channels, kernel, dilation) in [(64, 3, 1), (64, 3, 2), (520, 1, 1), (600, 2, 1), (90, 5, 1)] {
@@ -164,7 +170,7 @@ fn long_fan_in_reads_rows_in_place() {
 fn pools() {
     let mut rng = Rng(4);
     let mut ran = 0;
-    for _ in 0..400 {
+    for _ in 0..cases(400) {
         let window = random_window(&mut rng, true);
         let channels = 1 + rng.below(20);
         let input = random_shape(&mut rng, channels);
@@ -202,13 +208,13 @@ fn pools() {
         }
         assert_eq!(got, want, "{input} {window:?} average {average}");
     }
-    assert!(ran > 100);
+    assert!(ran > cases(100));
 }
 
 #[test]
 fn add_concat_rescale() {
     let mut rng = Rng(5);
-    for _ in 0..200 {
+    for _ in 0..cases(200) {
         let channels = [1, 3, 17][rng.below(3) as usize];
         let input = random_shape(&mut rng, channels);
         let mut writer = GraphWriter::new(rng.tensor(input));
@@ -251,7 +257,7 @@ fn add_concat_rescale() {
 #[test]
 fn pad_reshape_flatten() {
     let mut rng = Rng(6);
-    for _ in 0..100 {
+    for _ in 0..cases(100) {
         let channels = 1 + rng.below(6);
         let input = random_shape(&mut rng, channels);
         let a = rng.tensor(input);
@@ -286,7 +292,7 @@ fn pad_reshape_flatten() {
 #[test]
 fn table_and_multiply() {
     let mut rng = Rng(12);
-    for _ in 0..200 {
+    for _ in 0..cases(200) {
         let channels = 1 + rng.below(40);
         let input = random_shape(&mut rng, channels);
         let (a, t, m, n) = (rng.tensor(input), rng.tensor(input), rng.tensor(input), rng.tensor(input));
@@ -327,7 +333,7 @@ fn table_and_multiply() {
 #[test]
 fn permute_slice_upsample() {
     let mut rng = Rng(13);
-    for _ in 0..200 {
+    for _ in 0..cases(200) {
         let dims = [0u32; 4].map(|_| 1 + rng.below(6));
         let input = Shape::new(dims[0], dims[1], dims[2] * dims[3]).unwrap();
         let a = rng.tensor(input);

@@ -33,6 +33,8 @@ pub struct Net {
     tensors: Vec<Tensor>,
     preprocess: Preprocess,
     random: Random,
+    /// Whether the package's embeddings are brought to length 1.
+    pub unit_length: bool,
 }
 
 impl Net {
@@ -44,7 +46,8 @@ impl Net {
         let preprocess = preprocess(side);
         let quant = Quant::from_range(-2.0, 2.3);
         let input = Tensor { shape: preprocess.shape().unwrap(), element: Element::Int8(quant) };
-        Self { writer: GraphWriter::new(input), tensors: vec![input], preprocess, random: Random(seed) }
+        let (writer, tensors, random) = (GraphWriter::new(input), vec![input], Random(seed));
+        Self { writer, tensors, preprocess, random, unit_length: false }
     }
 
     fn shape(&self, id: TensorId) -> Shape {
@@ -233,13 +236,14 @@ impl Net {
             source_sha256: [7; 32],
             cut: "features",
             tool: "tests",
-            id: self.writer.id(&preprocess, output),
+            id: self.writer.id(&preprocess, output, self.unit_length),
             precision: Precision::Int8,
             preprocess,
             input_table,
             tensors: self.tensors.len() as u16,
             output,
             goldens,
+            unit_length: self.unit_length,
         };
         write_package(&manifest, &self.writer, &vec![golden; usize::from(goldens)]).unwrap()
     }

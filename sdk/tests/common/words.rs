@@ -26,6 +26,7 @@ pub struct Words {
     pub input: (u32, u32),
     /// Ids and the height that a golden vector states, and the embedding it must give.
     pub golden: (Vec<u32>, u16, [f32; 2]),
+    pub unit_length: bool,
 }
 
 /// One that is in order.
@@ -37,6 +38,7 @@ pub fn words() -> Words {
         preprocess: Preprocess::NONE,
         input: (1, 2 + WIDTH),
         golden: (vec![4, 0], 1, [4.0, 5.0]),
+        unit_length: false,
     }
 }
 
@@ -61,13 +63,14 @@ impl Words {
             source_sha256: [7; 32],
             cut: "pool",
             tool: "by hand",
-            id: writer.text_id(&text, output),
+            id: writer.text_id(&text, output, self.unit_length),
             precision: Precision::Float,
             preprocess: self.preprocess,
             input_table,
             tensors: output + 1,
             output,
             goldens: 1,
+            unit_length: self.unit_length,
         };
         let pixels = Golden::pixels_of(ids);
         let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();

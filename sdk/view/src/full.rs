@@ -74,7 +74,10 @@ where
     pen.text(SMALL, screen.hint, layout.hint, ink)?;
     match (screen.state, screen.picture, layout.picture) {
         (State::Error(text), ..) => return fault(pen, text, layout.body),
-        (State::Report { advice, .. }, _, Some(place)) => help(pen, advice, place)?,
+        (State::Report { advice, .. }, _, Some(place)) => {
+            let text = if advice.is_empty() { "Nothing would help: all is well." } else { advice };
+            words(pen, text, place, MARGIN)?;
+        }
         (_, Some(picture), Some(place)) => {
             pen.panel(place, 0)?;
             picture.draw(pen.target, picture.place_in(place))?;
@@ -94,16 +97,14 @@ where
     D: DrawTarget,
     D::Color: Ink,
 {
-    pen.panel(place, 6)?;
-    let Point { x, y } = place.top_left;
-    let (width, height) = (place.size.width as i32, place.size.height as i32);
+    words(pen, text, place, 14)?;
     // A stripe in place of a sign: it is seen from afar and needs no words.
-    pen.fill(area(x, y + 8, 4, height - 16), pen.theme.fault)?;
-    pen.paragraph([LINE, SMALL], text, area(x + 14, y + 4, width - 24, height - 8), pen.theme.text)
+    let Point { x, y } = place.top_left;
+    pen.fill(area(x, y + 8, 4, place.size.height as i32 - 16), pen.theme.fault)
 }
 
-/// What a report says would help.
-fn help<D>(pen: &mut Pen<'_, D>, advice: &str, place: Rectangle) -> Result<(), D::Error>
+/// Sentences on a panel, so far from its left edge.
+fn words<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle, left: i32) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
@@ -111,8 +112,8 @@ where
     pen.panel(place, 6)?;
     let Point { x, y } = place.top_left;
     let (width, height) = (place.size.width as i32, place.size.height as i32);
-    let text = if advice.is_empty() { "Nothing would help: all is well." } else { advice };
-    pen.paragraph([LINE, SMALL], text, area(x + 8, y + 4, width - 16, height - 8), pen.theme.text)
+    let room = area(x + left, y + 4, width - left - MARGIN, height - 8);
+    pen.paragraph([LINE, SMALL], text, room, pen.theme.text)
 }
 
 /// Title on the left, a word for the state on the right.

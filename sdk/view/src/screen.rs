@@ -181,7 +181,11 @@ impl<'a> State<'a> {
     /// Returns the number beside the label and how far the bar below it reaches.
     pub(crate) fn measure(&self) -> Option<(Short, f32)> {
         match *self {
-            State::Teaching { count, goal, .. } => Some((Short::fraction(count, goal), portion(count, goal))),
+            State::Teaching { count, goal, .. } => {
+                // More than wanted is no part of it.
+                let number = if count > goal { Short::number(count) } else { Short::fraction(count, goal) };
+                Some((number, portion(count, goal)))
+            }
             State::Answer { confidence, .. } => {
                 let share = share(confidence);
                 Some((Short::percent(share), share))
@@ -258,6 +262,14 @@ mod tests {
         assert_eq!(screen(answer, &[line("a", 0.0)]).highlighted(), None);
         let teaching = State::Teaching { class: "c", count: 1, goal: 5 };
         assert_eq!(screen(teaching, &classes).highlighted(), Some(2));
+    }
+
+    #[test]
+    fn lessons_beyond_the_goal_are_no_part_of_it() {
+        for (count, told) in [(4, "4/5"), (5, "5/5"), (6, "6")] {
+            let (number, share) = State::Teaching { class: "c", count, goal: 5 }.measure().unwrap();
+            assert_eq!((number.as_str(), share), (told, portion(count, 5)));
+        }
     }
 
     #[test]

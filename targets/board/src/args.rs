@@ -12,23 +12,32 @@ mod run;
 #[cfg(feature = "device")]
 pub use run::RunArgs;
 
-/// What `--help` prints, of a program that also runs as a device.
+/// What `--help` prints of a program that also runs as a device.
 #[cfg(feature = "device")]
-macro_rules! device {
-    ($before:literal, $of_devices:literal, $behind:literal) => {
-        concat!($before, $of_devices, $behind)
+macro_rules! of_devices {
+    ($text:literal) => {
+        $text
     };
 }
 
 #[cfg(not(feature = "device"))]
-macro_rules! device {
-    ($before:literal, $of_devices:literal, $behind:literal) => {
-        concat!($before, $behind)
+macro_rules! of_devices {
+    ($text:literal) => {
+        ""
     };
 }
 
+/// Pictures that this program reads.
+macro_rules! formats {
+    () => {
+        concat!("JPEG, ", $crate::args::of_devices!("PNG, "), "PNM or BMP")
+    };
+}
+
+pub(crate) use {formats, of_devices};
+
 /// What `--help` prints.
-pub const USAGE: &str = device!(
+pub const USAGE: &str = concat!(
     "\
 Teach a frozen network new classes, on the board.
 
@@ -40,7 +49,8 @@ usage:
   offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
 ",
-    "  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
+    of_devices!(
+        "  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
   offshoot-board run PACKAGE                      look, be taught with buttons, answer on a screen
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
@@ -50,9 +60,12 @@ usage:
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
         [--web [ADDR:]PORT]                       a page in a browser; with a token if not here only
         [--testui]                                go through buttons, light and screen instead
-",
+"
+    ),
     "
-FRAME is a JPEG, PNG, PNM or BMP file of any size. `--` before a name that begins with '-'.
+FRAME is a ",
+    formats!(),
+    " file of any size. `--` before a name that begins with '-'.
 exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong"
 );
 
@@ -382,5 +395,6 @@ mod tests {
     fn usage_names_every_command_within_a_terminal() {
         assert!(COMMANDS.iter().all(|command| USAGE.contains(&format!("offshoot-board {command} "))));
         assert!(USAGE.lines().all(|line| line.len() <= 100));
+        assert_eq!(USAGE.contains("PNG"), cfg!(feature = "device"));
     }
 }

@@ -87,7 +87,7 @@ fn next(kind: &ErrorKind) -> &'static str {
         ErrorKind::NeedsTract { .. } => {
             "convert to int8, or build this program with targets/build.sh --features tract"
         }
-        ErrorKind::Picture(_) => "use a JPEG, PNG, PNM or BMP file",
+        ErrorKind::Picture(_) => concat!("use a ", crate::args::formats!(), " file"),
         ErrorKind::Head(_) => "name a new HEAD file and teach it, or use the package this one belongs to",
         ErrorKind::Class(_) => "use another LABEL, or name a new HEAD file",
         ErrorKind::Sample(_) => "name a new HEAD file and teach it with fewer frames",

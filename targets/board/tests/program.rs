@@ -42,13 +42,14 @@ fn colours(outputs: &[[u8; 3]]) -> Vec<u8> {
         source_sha256: [0; 32],
         cut: "mean",
         tool: "test",
-        id: writer.id(&preprocess, output),
+        id: writer.id(&preprocess, output, false),
         precision: Precision::Int8,
         preprocess,
         input_table,
         tensors: 2,
         output,
         goldens: outputs.len() as u8,
+        unit_length: false,
     };
     let rgb = shades();
     let golden = |output| Golden { width: SIDE, height: SIDE, rgb: &rgb, output };

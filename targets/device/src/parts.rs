@@ -192,7 +192,7 @@ mod bus {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "buses", target_os = "linux"))]
 mod tests {
     use super::*;
 

@@ -252,6 +252,9 @@ fn wrapped(text: &str, width: usize) -> (&str, &str) {
 /// What the large line says, and in which colour.
 fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, Color) {
     match moment.state {
+        State::Teaching { class, count, goal } if count > goal => {
+            (format!("{class}: {count} lessons").into(), LESSON)
+        }
         State::Teaching { class, count, goal } => (format!("{class}: {count} of {goal}").into(), LESSON),
         State::Answer { class, confidence } => {
             (format!("{class}  {:.0} %", 100.0 * confidence).into(), ANSWER)

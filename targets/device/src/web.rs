@@ -1,43 +1,30 @@
 //! A page in a browser, as a screen and as buttons.
 //!
-//! [`serve`] gives both. The loop leaves its newest moment with the page and goes on; threads of the
-//! server hand it to whoever asks. Only while somebody looks is anything copied, written as JSON or
-//! allocated for it.
-//!
-//! The server is `httparse`, the parser of hyper, over the standard library's sockets. hyper itself wants
-//! an asynchronous runtime for the sake of one page; tiny_http has no limits on time, connections and
-//! bodies, and no release since 2022; oxhttp writes what goes wrong to the terminal that we draw on.
+//! [`serve`] gives both. The loop leaves its newest moment with the page and goes on; the server's thread
+//! hands it to whoever asks. Only while somebody looks is anything copied, written as JSON or allocated
+//! for it.
 
 mod guard;
-mod http;
 mod moment;
+mod reply;
 mod request;
 mod routes;
+mod server;
 mod shared;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
 
 use offshoot_view::Screen as Moment;
 
 use crate::inside::Inside;
 use crate::ports::{Action, Buttons, Screen, ScreenError};
 use guard::Guard;
-use http::{Limits, Server};
+use server::Server;
 use shared::{Extra, Press, Shared};
 
 pub use guard::SHORTEST_TOKEN;
-
-/// What visitors may take, all together a few megabytes.
-const LIMITS: Limits = Limits {
-    connections: 32,
-    head: 8 * 1024,
-    body: 256,
-    patience: Duration::from_secs(5),
-    idle: Duration::from_secs(15),
-};
 
 /// How a page is served.
 #[derive(Debug, Clone)]
@@ -119,9 +106,7 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
     let url = url(address, token.as_deref());
     let guard = Guard::new(token, address.port(), names());
     let shared = Arc::new(Shared::default());
-    let theirs = Arc::clone(&shared);
-    let answer = Arc::new(move |request: &request::Request<'_>| routes::answer(&theirs, &guard, request));
-    let server = Server::new(listener, LIMITS, answer).map_err(failed)?;
+    let server = Server::start(listener, Arc::clone(&shared), guard).map_err(failed)?;
     let visitors = Visitors { shared: Arc::clone(&shared), name: String::new() };
     let page = Page { shared, text: Vec::new(), frame: 0, has_next: options.has_next, url, _server: server };
     Ok((page, visitors))
@@ -199,13 +184,6 @@ impl Screen for Page {
         moment::write(&mut self.text, moment, inside, wanted);
         let picture = moment.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
         self.shared.publish(self.frame, &mut self.text, picture);
-    }
-}
-
-impl Drop for Page {
-    /// Visitors who wait are sent away first.
-    fn drop(&mut self) {
-        self.shared.close();
     }
 }
 

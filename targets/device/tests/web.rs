@@ -226,10 +226,16 @@ fn what_is_too_long_is_refused_and_said_so() {
     let head = |lines: &str| format!("POST /name/0 HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n\r\n");
     let long = "x".repeat(9000);
     let megabyte = head("Content-Length: 1048576") + &"x".repeat(1 << 20);
+    let chunked = format!("101\r\n{}\r\n0\r\n\r\n", "x".repeat(257));
     for (request, wanted) in [
         (megabyte.as_str(), "413 "),
         (&head("Content-Length: 99999999999999999999"), "400 "),
-        (&head("Transfer-Encoding: chunked"), "400 "),
+        (&head("Content-Length: +1"), "400 "),
+        (&head("Content-Length: 1\r\nContent-Length: 2"), "400 "),
+        (&(head("Transfer-Encoding: chunked") + &chunked), "413 "),
+        (&(head("Transfer-Encoding: chunked") + "x\r\n"), "400 "),
+        // It does not come in time.
+        (&head("Content-Length: 1"), "408 "),
         (&head(&format!("X: {long}")), "431 "),
         (&long, "431 "),
         ("nothing of the kind\r\n\r\n", "400 "),

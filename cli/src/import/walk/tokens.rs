@@ -20,6 +20,9 @@ impl Walk<'_> {
             return Ok(Some(Value::Unseen));
         }
         if text.hidden.contains(&node.id) {
+            if let Some(places) = text.places.get(&outlet) {
+                return Ok(Some(Value::Constant(places.clone())));
+            }
             return match text.masked.get(&outlet) {
                 Some(masked) => self.masked(node, text, masked).map(|map| Some(Value::Map(map))),
                 None => Ok(Some(Value::Unseen)),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use offshoot_core::Embedding;
+use offshoot_core::{Embedding, Quant, Scale};
 
 /// Shots of the rows; the last stands for all there are.
 pub const SHOTS: [usize; 5] = [1, 5, 10, 20, usize::MAX];
@@ -16,6 +16,8 @@ pub struct Data {
     pub name: String,
     pub dim: usize,
     pub values: Vec<f32>,
+    /// The same as codes, where they come from an int8 package: what its device keeps.
+    codes: Option<(Vec<i8>, Quant)>,
     pub labels: Vec<usize>,
     /// Whether each is to be tested on; nowhere where the data have no `val` folder.
     pub held: Vec<bool>,
@@ -27,8 +29,19 @@ pub struct Data {
 }
 
 impl Data {
+    /// As many embeddings as labels, one behind the other; `None` if there are none.
+    pub fn new(name: String, values: Vec<f32>, labels: Vec<usize>, held: Vec<bool>) -> Option<Self> {
+        let (dim, classes) = (values.len() / labels.len().max(1), labels.iter().max()? + 1);
+        let codes = codes(&values);
+        Some(Self { name, dim, values, codes, labels, held, classes, views: Vec::new(), means: None })
+    }
+
     pub fn get(&self, i: usize) -> Embedding<'_> {
-        Embedding::Float(&self.values[i * self.dim..][..self.dim])
+        let range = i * self.dim..(i + 1) * self.dim;
+        match &self.codes {
+            Some((codes, quant)) => Embedding::Int8 { codes: &codes[range], quant: *quant },
+            None => Embedding::Float(&self.values[range]),
+        }
     }
 
     /// The same picture seen otherwise.
@@ -120,17 +133,28 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let labels = integers(labels);
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let held = integers(split).into_iter().map(|s| s == 1).collect();
-    let classes = labels.iter().max().ok_or("nothing in there")? + 1;
-    Ok(Data {
-        name,
-        dim: values.len() / labels.len(),
-        values,
-        labels,
-        held,
-        classes,
-        views: Vec::new(),
-        means: None,
-    })
+    Ok(Data::new(name, values, labels, held).ok_or("nothing in there")?)
+}
+
+/// Codes whose values these are: steps of one length, from a least value that stands for -128.
+fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
+    let mut sorted: Vec<f32> = values.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.dedup();
+    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let gap = sorted.windows(2).map(|two| two[1] - two[0]).fold(f32::INFINITY, f32::min);
+    // The rounding of one gap would be seen in 255 of them.
+    let step = (most - least) / ((most - least) / gap).round();
+    let zero = (-128.0 - least / step).round();
+    let quant = Quant {
+        scale: Scale::new(step)?,
+        zero_point: (-128.0..=127.0).contains(&zero).then_some(zero as i8)?,
+    };
+    let code = |x: &f32| {
+        let (exact, code) = (x / step + zero, (x / step + zero).round());
+        ((-128.0..=127.0).contains(&code) && (exact - code).abs() < 1e-2).then_some(code as i8)
+    };
+    Some((values.iter().map(code).collect::<Option<_>>()?, quant))
 }
 
 /// The numbers of one array.

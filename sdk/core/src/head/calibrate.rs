@@ -6,7 +6,7 @@
 //! factor stays near what it usually is for that kind of head, as under a log-normal prior.
 
 use super::fitting::has_others;
-use super::{HeadKind, Recipe};
+use super::{HeadKind, Recipe, Transform};
 
 /// Factors: fewer than this many to each side of the usual one; a power of two.
 const STEPS: usize = 16;
@@ -23,6 +23,8 @@ fn usual(recipe: &Recipe) -> f32 {
     match recipe.kind {
         HeadKind::Ridge | HeadKind::Slda => 2.2,
         HeadKind::Knn => 1.2,
+        // Weak ones do not dare to say what they could.
+        HeadKind::Softmax if recipe.transform == Transform::Raw && recipe.strength < 20.0 => 0.8,
         // Log odds already.
         HeadKind::NearestMean | HeadKind::Softmax | HeadKind::Auto => 0.0,
     }

@@ -134,18 +134,23 @@ impl GraphWriter {
         })
     }
 
-    /// The digest that binds heads to this network.
-    pub fn id(&self, preprocess: &Preprocess, output: TensorId) -> super::PackageId {
-        let settings = postcard::to_allocvec(&(preprocess, output)).unwrap_or_default();
-        digest(&[&self.records, &self.nodes, &self.weights, &settings])
+    /// The digest that binds heads to this network, with embeddings of length 1 or as they are.
+    pub fn id(&self, preprocess: &Preprocess, output: TensorId, unit_length: bool) -> super::PackageId {
+        digest(&[&self.records, &self.nodes, &self.weights, &settings(preprocess, output, unit_length)])
     }
 
     /// [`Self::id`] of a network that takes text.
-    pub fn text_id(&self, text: &Text<'_>, output: TensorId) -> super::PackageId {
-        let settings = postcard::to_allocvec(&(Preprocess::NONE, output)).unwrap_or_default();
+    pub fn text_id(&self, text: &Text<'_>, output: TensorId, unit_length: bool) -> super::PackageId {
+        let settings = settings(&Preprocess::NONE, output, unit_length);
         let text = postcard::to_allocvec(text).unwrap_or_default();
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &text])
     }
+}
+
+fn settings(preprocess: &Preprocess, output: TensorId, unit_length: bool) -> Vec<u8> {
+    let mut bytes = postcard::to_allocvec(&(preprocess, output)).unwrap_or_default();
+    bytes.extend(unit_length.then_some(1));
+    bytes
 }
 
 /// SHA-256 of parts, each preceded by its length.
@@ -191,8 +196,7 @@ fn write(
     additions: &[(Section, &[u8])],
 ) -> Result<Vec<u8>, WriteError> {
     graph.graph(manifest.output)?;
-    let encode = |_| WriteError::TooLarge("manifest");
-    let manifest = postcard::to_allocvec(manifest).map_err(encode)?;
+    let manifest = manifest.encode().map_err(|_| WriteError::TooLarge("manifest"))?;
     let mut golden = Vec::new();
     for g in goldens {
         golden.extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);

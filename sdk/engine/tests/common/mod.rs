@@ -41,6 +41,11 @@ impl Rng {
     }
 }
 
+/// How many of a test's random cases are run: all, but under Miri, which takes a thousand times longer.
+pub fn cases(all: u32) -> u32 {
+    if cfg!(miri) { all.div_ceil(100) } else { all }
+}
+
 pub fn zero(t: &Tensor) -> i64 {
     t.element.quant().unwrap().zero_point.into()
 }

@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::http::Response;
-use super::request::Request;
+use hyper::Method;
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::uri::Authority;
+
+use super::request::{Request, cookie, one, query};
 
 /// Bytes of a token that is made, each two characters.
 const TOKEN_BYTES: usize = 16;
@@ -34,28 +37,27 @@ impl Guard {
     /// - The token, where there is one, is in the query or in the cookie.
     /// - Whoever presses a button is a page from here, or has the token in the query: else a page from
     ///   anywhere could press it (CSRF).
-    pub fn check(&self, request: &Request<'_>) -> Result<(), Response> {
-        let forbidden = |text: &str| Err(Response::text(403, text));
-        if !request.host.is_some_and(|host| self.is_own(host)) {
-            return forbidden(
+    pub fn check(&self, request: &Request) -> Result<(), &'static str> {
+        if !host(request).is_some_and(|host| self.is_own(host)) {
+            return Err(
                 "this is not the name of the device: use its address, or localhost on the device itself",
             );
         }
-        let in_query = self.is_token(request.query("token"));
-        if self.token.is_some() && !in_query && !self.is_token(request.cookie(&self.cookie)) {
-            return forbidden(
+        let in_query = self.is_token(query(request, "token"));
+        if self.token.is_some() && !in_query && !self.is_token(cookie(request, &self.cookie)) {
+            return Err(
                 "a token is missing or wrong: open the address that the device printed when it started",
             );
         }
-        if request.method == "POST" && !in_query && !is_from_here(request) {
-            return forbidden("pressed from another page: open this device's own");
+        if request.method() == Method::POST && !in_query && !is_from_here(request) {
+            return Err("pressed from another page: open this device's own");
         }
         Ok(())
     }
 
     /// The cookie that saves a visitor with the token from repeating it.
-    pub fn cookie(&self, request: &Request<'_>) -> Option<String> {
-        let token = self.token.as_ref().filter(|_| self.is_token(request.query("token")))?;
+    pub fn cookie(&self, request: &Request) -> Option<String> {
+        let token = self.token.as_ref().filter(|_| self.is_token(query(request, "token")))?;
         Some(format!("{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000", self.cookie))
     }
 
@@ -67,21 +69,24 @@ impl Guard {
     }
 
     fn is_own(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if !name.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = authority.host();
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         bare.parse::<IpAddr>().is_ok() || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
-fn is_from_here(request: &Request<'_>) -> bool {
-    let Some(host) = request.host else { return false };
+/// The machine that is asked for. A whole address in the request's line counts before the header.
+fn host(request: &Request) -> Option<&str> {
+    request.uri().authority().map(Authority::as_str).or(one(request, HOST))
+}
+
+fn is_from_here(request: &Request) -> bool {
+    let Some(host) = host(request) else { return false };
     let is_origin = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
-    match request.site {
+    match one(request, "sec-fetch-site") {
         Some(site) => site == "same-origin",
-        None => request.origin.is_some_and(is_origin),
+        None => one(request, ORIGIN).is_some_and(is_origin),
     }
 }
 
@@ -98,10 +103,13 @@ pub fn token() -> Result<String, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::body::Bytes;
 
-    fn check(guard: &Guard, line: &str, headers: &str) -> bool {
-        let head = format!("{line} HTTP/1.1\r\n{headers}\r\n\r\n");
-        guard.check(&Request::parse(head.as_bytes(), 9).unwrap()).is_ok()
+    fn check(guard: &Guard, line: &str, headers: &[(&str, &str)]) -> bool {
+        let (method, target) = line.split_once(' ').unwrap();
+        let request = hyper::Request::builder().method(method).uri(target);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        guard.check(&request.body(Bytes::new()).unwrap()).is_ok()
     }
 
     #[test]
@@ -110,48 +118,53 @@ mod tests {
         for host in
             ["127.0.0.1", "127.0.0.1:8080", "[::1]:80", "[::1]", "LOCALHOST:1", "pi.local", "10.0.0.7:1"]
         {
-            assert!(check(&guard, "GET /", &format!("Host: {host}")), "{host}");
+            assert!(check(&guard, "GET /", &[("Host", host)]), "{host}");
         }
         for host in
             ["evil.example", "localhost.evil.example:80", "pi.local.", "", ":80", "127.0.0.1.evil:80", "1"]
         {
-            assert!(!check(&guard, "GET /", &format!("Host: {host}")), "{host}");
+            assert!(!check(&guard, "GET /", &[("Host", host)]), "{host}");
         }
-        assert!(!check(&guard, "GET /", "X: y"));
+        assert!(!check(&guard, "GET /", &[("X", "y")]));
+        assert!(!check(&guard, "GET /", &[("Host", "pi.local"), ("Host", "pi.local")]));
+        assert!(!check(&guard, "GET http://evil.example/", &[("Host", "pi.local")]));
     }
 
     #[test]
     fn the_token_opens_and_only_whole() {
         let guard = Guard::new(Some("0123456789abcdef".to_string()), 80, Vec::new());
-        let host = "Host: 10.0.0.7";
-        assert!(check(&guard, "GET /?token=0123456789abcdef", host));
-        assert!(check(&guard, "GET /state", &format!("{host}\r\nCookie: offshoot-80=0123456789abcdef")));
+        let get = |target: &str, cookie: &str| {
+            check(&guard, &format!("GET {target}"), &[("Host", "10.0.0.7"), ("Cookie", cookie)])
+        };
+        assert!(get("/?token=0123456789abcdef", ""));
+        assert!(get("/state", "offshoot-80=0123456789abcdef"));
         for wrong in ["", "0", "0123456789abcdeg", "0123456789abcdef0"] {
-            assert!(!check(&guard, &format!("GET /?token={wrong}"), host), "{wrong}");
-            assert!(!check(&guard, "GET /", &format!("{host}\r\nCookie: offshoot-80={wrong}")), "{wrong}");
+            assert!(!get(&format!("/?token={wrong}"), ""), "{wrong}");
+            assert!(!get("/", &format!("offshoot-80={wrong}")), "{wrong}");
         }
-        assert!(!check(&guard, "GET /", &format!("{host}\r\nCookie: offshoot-81=0123456789abcdef")));
+        assert!(!get("/", "offshoot-81=0123456789abcdef"));
     }
 
     #[test]
     fn other_pages_press_nothing() {
         let open = Guard::new(None, 80, vec!["localhost".to_string()]);
         let locked = Guard::new(Some("0123456789abcdef".to_string()), 80, Vec::new());
-        let cookie = "Cookie: offshoot-80=0123456789abcdef\r\n";
-        for (guard, with) in [(&open, ""), (&locked, cookie)] {
-            let press =
-                |headers: &str| check(guard, "POST /teach/0", &format!("{with}Host: 127.0.0.1:80{headers}"));
-            assert!(press("\r\nSec-Fetch-Site: same-origin"));
-            assert!(press("\r\nOrigin: http://127.0.0.1:80"));
-            assert!(!press("") && !press("\r\nOrigin: null") && !press("\r\nOrigin: http://evil.example"));
-            assert!(!press("\r\nSec-Fetch-Site: same-site\r\nOrigin: http://127.0.0.1:80"));
-            assert!(!press("\r\nOrigin: http://127.0.0.1:8080"), "another port is another page");
+        for (guard, cookie) in [(&open, ""), (&locked, "offshoot-80=0123456789abcdef")] {
+            let press = |headers: &[(&str, &str)]| {
+                let all = [&[("Host", "127.0.0.1:80"), ("Cookie", cookie)], headers].concat();
+                check(guard, "POST /teach/0", &all)
+            };
+            let origin = |origin| press(&[("Origin", origin)]);
+            assert!(press(&[("Sec-Fetch-Site", "same-origin")]));
+            assert!(origin("http://127.0.0.1:80"));
+            assert!(!press(&[]) && !origin("null") && !origin("http://evil.example"));
+            assert!(!press(&[("Sec-Fetch-Site", "same-site"), ("Origin", "http://127.0.0.1:80")]));
+            assert!(!origin("http://127.0.0.1:8080"), "another port is another page");
         }
-        assert!(check(&locked, "POST /teach/0?token=0123456789abcdef", "Host: 127.0.0.1"));
-        assert!(
-            !check(&open, "POST /teach/0?token=0123456789abcdef", "Host: 127.0.0.1"),
-            "there is none to know"
-        );
+        let with_token =
+            |guard| check(guard, "POST /teach/0?token=0123456789abcdef", &[("Host", "127.0.0.1")]);
+        assert!(with_token(&locked));
+        assert!(!with_token(&open), "there is none to know");
     }
 
     #[test]

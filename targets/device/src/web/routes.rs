@@ -2,12 +2,15 @@
 
 use std::io::Cursor;
 
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::header::{HeaderValue, SET_COOKIE};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageBuffer, Rgb};
 
 use super::guard::Guard;
-use super::http::Response;
-use super::request::Request;
+use super::reply::{Reply, reply, text};
+use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
 use crate::session::MOST_CLASSES;
 use crate::shot::Shot;
@@ -24,74 +27,99 @@ const LONGEST: u32 = 640;
 const QUALITY: u8 = 82;
 
 /// Answers one request.
-pub fn answer(shared: &Shared, guard: &Guard, request: &Request<'_>) -> Response {
-    if let Err(refused) = guard.check(request) {
-        return refused;
+pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply {
+    if let Err(why) = guard.check(request) {
+        return text(StatusCode::FORBIDDEN, why);
     }
-    let fixed = |kind, text: &str| Response::new(200, kind, text.as_bytes());
-    match (request.method, request.path()) {
-        ("GET", "/") => Response { cookie: guard.cookie(request), ..fixed("text/html; charset=utf-8", HTML) },
-        ("GET", "/style.css") => fixed("text/css; charset=utf-8", STYLE),
-        ("GET", "/page.js") => fixed("text/javascript; charset=utf-8", SCRIPT),
-        ("GET", "/icon.svg") => fixed("image/svg+xml", ICON),
-        ("GET", "/moment") => moment(shared, request),
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
+        ("GET", "/style.css") => file("text/css; charset=utf-8", STYLE),
+        ("GET", "/page.js") => file("text/javascript; charset=utf-8", SCRIPT),
+        ("GET", "/icon.svg") => file("image/svg+xml", ICON),
+        ("GET", "/moment") => moment(shared, request).await,
         ("GET", "/picture.jpg") => match shared.picture(jpeg) {
-            Some(bytes) => Response::new(200, "image/jpeg", bytes),
-            None => Response::text(404, "there is no picture yet"),
+            Some(bytes) => reply(StatusCode::OK, "image/jpeg", bytes),
+            None => not_found("there is no picture yet"),
         },
-        ("POST", path) => match press(path, request.body) {
-            Ok(press) => pressed(shared, press),
-            Err(refused) => refused,
+        ("GET", _) => not_found("there is /, /moment and /picture.jpg"),
+        ("POST", path) => match press(path, request.body()) {
+            Ok(press) => pressed(shared, press).await,
+            Err((status, why)) => text(status, &why),
         },
-        ("GET", _) => Response::text(404, "there is /, /moment and /picture.jpg"),
-        _ => Response::text(405, "only GET and POST"),
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST"),
     }
 }
 
-fn moment(shared: &Shared, request: &Request<'_>) -> Response {
-    let after = request.query("after").and_then(|text| text.parse().ok());
+fn file(kind: &'static str, text: &'static str) -> Reply {
+    reply(StatusCode::OK, kind, text)
+}
+
+fn with_cookie(mut reply: Reply, cookie: Option<String>) -> Reply {
+    // A token is made of what headers can hold.
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    reply
+}
+
+fn json(moment: Bytes) -> Reply {
+    reply(StatusCode::OK, "application/json", moment)
+}
+
+fn not_found(why: &str) -> Reply {
+    text(StatusCode::NOT_FOUND, why)
+}
+
+fn later(why: &str) -> Reply {
+    text(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+async fn moment(shared: &Shared, request: &Request) -> Reply {
+    let after = query(request, "after").and_then(|text| text.parse().ok());
     let extras = [("heat", Extra::Heat), ("report", Extra::Report)];
     let wanted: Vec<Extra> = extras
         .into_iter()
-        .filter(|(key, _)| request.query(key) == Some("1"))
+        .filter(|(key, _)| query(request, key) == Some("1"))
         .map(|(_, extra)| extra)
         .collect();
-    match shared.moment(after, &wanted) {
-        Some(json) => Response::new(200, "application/json", json),
-        None => Response::text(503, "the device has just started: ask again"),
+    match shared.moment(after, &wanted).await {
+        Some(moment) => json(moment),
+        None => later("the device has just started: ask again"),
     }
 }
 
-fn pressed(shared: &Shared, press: Press) -> Response {
-    match shared.press(press) {
-        Ok(json) => Response::new(200, "application/json", json),
-        Err(Unheeded::Busy) => Response::text(503, "too many presses wait: press again later"),
-        Err(Unheeded::Late) => Response::text(503, "the device waits for its camera: press again later"),
-        Err(Unheeded::Taken) => {
-            Response::text(503, "the device waits for its camera: look before you press again")
-        }
+async fn pressed(shared: &Shared, press: Press) -> Reply {
+    match shared.press(press).await {
+        Ok(moment) => json(moment),
+        Err(Unheeded::Busy) => later("too many presses wait: press again later"),
+        Err(Unheeded::Late) => later("the device waits for its camera: press again later"),
+        Err(Unheeded::Taken) => later("the device waits for its camera: look before you press again"),
     }
 }
 
-/// The button of a path.
-fn press(path: &str, body: &[u8]) -> Result<Press, Response> {
+/// The button of a path, or why there is none.
+fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     let class = |text: &str| {
         let number = text.parse().ok().filter(|class| *class < MOST_CLASSES);
-        number.ok_or_else(|| {
-            Response::text(404, &format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1))
-        })
+        let why = || format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1);
+        number.ok_or_else(|| (StatusCode::NOT_FOUND, why()))
     };
-    let (button, of) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let (button, of) = path.split_once('/').unwrap_or((path, ""));
     match (button, of) {
         ("undo", "") => Ok(Press::Undo),
         ("next", "") => Ok(Press::Next),
         ("teach", of) => Ok(Press::Teach(class(of)?)),
         ("undo", of) => Ok(Press::Forget(class(of)?)),
         ("name", of) => {
-            let name = std::str::from_utf8(body).map_err(|_| Response::text(400, "a name is UTF-8"))?;
+            let no_text = |_| (StatusCode::BAD_REQUEST, "a name is UTF-8".to_string());
+            let name = std::str::from_utf8(body).map_err(no_text)?;
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
-        _ => Err(Response::text(404, "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0")),
+        _ => {
+            let why = "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0";
+            Err((StatusCode::NOT_FOUND, why.to_string()))
+        }
     }
 }
 
@@ -125,9 +153,9 @@ mod tests {
         assert_eq!(press("/undo/8", b"").ok(), Some(Press::Forget(8)));
         assert_eq!(press("/name/1", b" cup \n").ok(), Some(Press::Rename(1, "cup".to_string())));
         for path in ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"] {
-            assert_eq!(press(path, b"").unwrap_err().status, 404, "{path}");
+            assert_eq!(press(path, b"").unwrap_err().0, 404, "{path}");
         }
-        assert_eq!(press("/name/1", b"\xff").unwrap_err().status, 400);
+        assert_eq!(press("/name/1", b"\xff").unwrap_err().0, 400);
     }
 
     #[test]

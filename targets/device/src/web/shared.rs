@@ -1,11 +1,15 @@
-//! What the loop and the visitors' threads have in common.
+//! What the loop and the visitors have in common.
 //!
 //! The loop writes the newest moment and takes presses; it holds the lock while it copies, and waits for
 //! nobody. What a slow visitor has not fetched is overwritten.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use hyper::body::Bytes;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::shot::Shot;
 
@@ -47,6 +51,15 @@ pub enum Unheeded {
     Taken,
 }
 
+/// A press that the loop has not taken.
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    press: Press,
+    /// Until when it may be taken.
+    due: Instant,
+}
+
 #[derive(Debug, Default)]
 struct Board {
     /// Number of the newest moment, 0 before the first.
@@ -54,7 +67,7 @@ struct Board {
     /// The newest as JSON, and its picture.
     moment: Vec<u8>,
     shot: Shot,
-    presses: VecDeque<(u64, Press)>,
+    presses: VecDeque<Waiting>,
     /// Number of the last press made, taken by the loop, and shown.
     made: u64,
     taken: u64,
@@ -67,105 +80,123 @@ struct Board {
 /// Shared by the page, its buttons and the server.
 #[derive(Debug, Default)]
 pub struct Shared {
-    board: Mutex<Board>,
-    changed: Condvar,
+    board: watch::Sender<Board>,
     /// The newest picture that was asked for, and the frame it is of.
-    encoded: Mutex<(u64, Arc<[u8]>)>,
+    encoded: Mutex<(u64, Bytes)>,
 }
 
 impl Shared {
-    /// Nothing in here can be left half done by a panic.
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether anybody has asked for this of late.
     pub fn is_wanted(&self, extra: Extra) -> bool {
-        self.lock().wanted[extra as usize].is_some_and(|until| until > Instant::now())
+        self.board.borrow().wanted[extra as usize].is_some_and(|until| until > Instant::now())
     }
 
     /// Puts a moment in the place of the last one; buffers change hands.
     pub fn publish(&self, frame: u64, moment: &mut Vec<u8>, picture: Option<(u32, u32, &[u8])>) {
-        let mut board = self.lock();
-        std::mem::swap(&mut board.moment, moment);
-        match picture {
-            Some((width, height, rgb)) => board.shot.reshape(width, height).copy_from_slice(rgb),
-            None => drop(board.shot.reshape(0, 0)),
-        }
-        board.frame = frame;
-        board.shown = board.taken;
-        self.changed.notify_all();
+        self.board.send_modify(|board| {
+            std::mem::swap(&mut board.moment, moment);
+            match picture {
+                Some((width, height, rgb)) => board.shot.reshape(width, height).copy_from_slice(rgb),
+                None => drop(board.shot.reshape(0, 0)),
+            }
+            board.frame = frame;
+            board.shown = board.taken;
+        });
     }
 
-    /// The oldest press that waits.
+    /// The oldest press that waits and is not too old.
     pub fn take(&self) -> Option<Press> {
-        let mut board = self.lock();
-        let (number, press) = board.presses.pop_front()?;
-        board.taken = number;
-        Some(press)
+        self.quietly(|board| {
+            let now = Instant::now();
+            let waiting = std::iter::from_fn(|| board.presses.pop_front()).find(|press| press.due > now)?;
+            board.taken = waiting.number;
+            Some(waiting.press)
+        })
+    }
+
+    /// Changes the board without waking those who wait for a moment.
+    fn quietly<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        let mut found = None;
+        self.board.send_if_modified(|board| {
+            found = Some(change(board));
+            false
+        });
+        found.expect("it is called once")
     }
 
     /// The newest moment: one that the visitor has not seen if there is one in time, in any case the last
     /// one; `None` before the first.
-    pub fn moment(&self, after: Option<u64>, extras: &[Extra]) -> Option<Vec<u8>> {
-        let mut board = self.lock();
-        want(&mut board, extras);
+    pub async fn moment(&self, after: Option<u64>, extras: &[Extra]) -> Option<Bytes> {
         // What was made when nobody looked is old.
-        let after = after.unwrap_or(board.frame);
-        let waits = |board: &mut Board| board.frame == after && !board.closed;
-        let board = self.wait(board, waits);
-        (board.frame > 0).then(|| board.moment.clone())
+        let after = self.quietly(|board| {
+            want(board, extras);
+            after.unwrap_or(board.frame)
+        });
+        self.wait(|board| board.frame != after).await;
+        let board = self.board.borrow();
+        (board.frame > 0).then(|| Bytes::copy_from_slice(&board.moment))
     }
 
     /// Presses a button and waits until the loop has heeded it; the moment after that.
-    pub fn press(&self, press: Press) -> Result<Vec<u8>, Unheeded> {
-        let mut board = self.lock();
-        if board.presses.len() >= MOST_PRESSES {
-            return Err(Unheeded::Busy);
-        }
-        want(&mut board, &[]);
-        board.made += 1;
-        let number = board.made;
-        board.presses.push_back((number, press));
-        let mut board = self.wait(board, |board| board.shown < number && !board.closed);
+    pub async fn press(&self, press: Press) -> Result<Bytes, Unheeded> {
+        let number = self.quietly(|board| {
+            let now = Instant::now();
+            board.presses.retain(|press| press.due > now);
+            if board.presses.len() >= MOST_PRESSES {
+                return Err(Unheeded::Busy);
+            }
+            want(board, &[]);
+            board.made += 1;
+            // Withdrawn even if nobody waits for it any more.
+            board.presses.push_back(Waiting { number: board.made, press, due: now + PATIENCE });
+            Ok(board.made)
+        })?;
+        self.wait(|board| board.shown >= number).await;
+        let board = self.board.borrow();
         if board.shown >= number {
-            return Ok(board.moment.clone());
+            Ok(Bytes::copy_from_slice(&board.moment))
+        } else if board.taken >= number {
+            Err(Unheeded::Taken)
+        } else {
+            Err(Unheeded::Late)
         }
-        if board.taken >= number {
-            return Err(Unheeded::Taken);
-        }
-        board.presses.retain(|(waiting, _)| *waiting != number);
-        Err(Unheeded::Late)
     }
 
-    fn wait<'a>(
-        &self,
-        board: MutexGuard<'a, Board>,
-        waits: impl FnMut(&mut Board) -> bool,
-    ) -> MutexGuard<'a, Board> {
-        let waited = self.changed.wait_timeout_while(board, PATIENCE, waits);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+    async fn wait(&self, mut is_here: impl FnMut(&Board) -> bool) {
+        let mut board = self.board.subscribe();
+        // Late is told by what is on the board.
+        let _ = timeout(PATIENCE, board.wait_for(|board| is_here(board) || board.closed)).await;
     }
 
     /// The newest picture, through `encode` unless another visitor had it encoded; `None` if there is none.
-    pub fn picture(&self, encode: impl FnOnce(&Shot) -> Option<Vec<u8>>) -> Option<Arc<[u8]>> {
-        // Held while encoding, so that one does it for all; the loop never takes it.
+    pub fn picture(&self, encode: impl FnOnce(&Shot) -> Option<Vec<u8>>) -> Option<Bytes> {
+        // Encoded once for all; the loop never takes this.
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let (frame, shot) = {
-            let board = self.lock();
+            let board = self.board.borrow();
             if board.frame == encoded.0 && !encoded.1.is_empty() {
-                return Some(Arc::clone(&encoded.1));
+                return Some(encoded.1.clone());
             }
             (board.frame, board.shot.clone())
         };
         *encoded = (frame, encode(&shot)?.into());
-        Some(Arc::clone(&encoded.1))
+        Some(encoded.1.clone())
     }
 
     /// Nothing comes any more.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        self.board.send_modify(|board| board.closed = true);
+    }
+
+    /// Whether nothing comes any more.
+    pub fn is_closed(&self) -> bool {
+        self.board.borrow().closed
+    }
+
+    /// Waits until nothing comes any more.
+    pub async fn closed(&self) {
+        // The sender is ours, and so outlives this.
+        let _ = self.board.subscribe().wait_for(|board| board.closed).await;
     }
 }
 
@@ -178,7 +209,13 @@ fn want(board: &mut Board, extras: &[Extra]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::thread;
+
+    /// What visitors do, as the server's thread does it.
+    fn visit<T>(visits: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(visits)
+    }
 
     /// A loop that shows one moment after another, with the press it took.
     fn run(shared: &Shared, moments: u64) {
@@ -194,28 +231,32 @@ mod tests {
         let shared = Shared::default();
         thread::scope(|scope| {
             scope.spawn(|| run(&shared, 200));
-            for class in 0..20 {
-                let moment = shared.press(Press::Teach(class)).unwrap();
-                assert!(String::from_utf8(moment).is_ok());
-                assert_eq!(shared.lock().taken, class as u64 + 1);
-            }
+            visit(async {
+                for class in 0..20 {
+                    let moment = shared.press(Press::Teach(class)).await.unwrap();
+                    assert!(std::str::from_utf8(&moment).is_ok());
+                    assert_eq!(shared.board.borrow().taken, class as u64 + 1);
+                }
+            });
         });
         assert_eq!(shared.take(), None);
     }
 
     #[test]
     fn a_press_that_nobody_heeds_is_withdrawn_and_too_many_are_refused() {
-        let shared = Shared::default();
-        thread::scope(|scope| {
-            let waiting: Vec<_> =
-                (0..MOST_PRESSES).map(|_| scope.spawn(|| shared.press(Press::Undo))).collect();
-            while shared.lock().presses.len() < MOST_PRESSES {
-                thread::yield_now();
-            }
-            assert_eq!(shared.press(Press::Undo), Err(Unheeded::Busy));
-            shared.close();
+        let shared = Arc::new(Shared::default());
+        let press = || {
+            let shared = Arc::clone(&shared);
+            async move { shared.press(Press::Undo).await }
+        };
+        visit(async {
+            let waiting: Vec<_> = (0..MOST_PRESSES - 1).map(|_| tokio::spawn(press())).collect();
+            // This one leaves at once.
+            assert!(timeout(Duration::from_millis(1), press()).await.is_err());
+            assert_eq!(shared.board.borrow().presses.len(), MOST_PRESSES);
+            assert_eq!(press().await, Err(Unheeded::Busy));
             for press in waiting {
-                assert_eq!(press.join().unwrap(), Err(Unheeded::Late));
+                assert_eq!(press.await.unwrap(), Err(Unheeded::Late));
             }
         });
         assert_eq!(shared.take(), None, "what was withdrawn teaches nothing later");
@@ -228,18 +269,37 @@ mod tests {
         for number in 1..=3 {
             shared.publish(number, &mut vec![number as u8], None);
         }
-        assert_eq!(shared.moment(Some(1), &[Extra::Heat]), Some(vec![3]));
+        assert_eq!(visit(shared.moment(Some(1), &[Extra::Heat])).as_deref(), Some(&[3][..]));
         assert!(shared.is_wanted(Extra::Moment) && shared.is_wanted(Extra::Heat));
         assert!(!shared.is_wanted(Extra::Report));
         thread::scope(|scope| {
-            let newer = scope.spawn(|| shared.moment(None, &[]));
+            let newer = scope.spawn(|| visit(shared.moment(None, &[])));
             for frame in (4..).take_while(|_| !newer.is_finished()) {
                 shared.publish(frame, &mut vec![9], Some((1, 1, &[1, 2, 3])));
             }
-            assert_eq!(newer.join().unwrap(), Some(vec![9]));
+            assert_eq!(newer.join().unwrap().as_deref(), Some(&[9][..]));
         });
         let encode = |shot: &Shot| Some(shot.rgb().to_vec());
         assert_eq!(shared.picture(encode).as_deref(), Some(&[1, 2, 3][..]));
         assert_eq!(shared.picture(|_| None).as_deref(), Some(&[1, 2, 3][..]), "encoded once");
+    }
+
+    #[test]
+    fn who_waits_when_the_page_closes_is_answered() {
+        let shared = Shared::default();
+        shared.publish(1, &mut vec![1], None);
+        thread::scope(|scope| {
+            let closed = scope.spawn(|| visit(shared.closed()));
+            let waits = scope.spawn(|| visit(shared.moment(None, &[])));
+            while !shared.is_wanted(Extra::Moment) {
+                thread::yield_now();
+            }
+            assert!(!shared.is_closed());
+            let start = Instant::now();
+            shared.close();
+            assert_eq!(waits.join().unwrap().as_deref(), Some(&[1][..]));
+            closed.join().unwrap();
+            assert!(start.elapsed() < PATIENCE / 2);
+        });
     }
 }

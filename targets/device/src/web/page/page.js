@@ -131,7 +131,7 @@ function show(next) {
 function said(state, goal) {
   switch (state.is) {
     case 'welcome': return [`Show a ${state.class}, hold Teach`, ''];
-    case 'teaching': return [state.class, `${state.count} of ${goal}`];
+    case 'teaching': return [state.class, state.count > goal ? lessons(state.count) : `${state.count} of ${goal}`];
     case 'answer': return [state.class, percent(state.confidence)];
     case 'unknown': return ['?', ''];
     case 'report': return [`${state.right} of ${state.asked} right. ${state.advice.replaceAll('`', '')}`, ''];
