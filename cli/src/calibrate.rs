@@ -184,7 +184,8 @@ impl Floats {
             study.merge(part);
         }
         check(model, &extents)?;
-        let embeddings = (0..frames.len()).map(|i| lanes[i % LANES].3[i / LANES].clone()).collect();
+        let embeddings =
+            (0..frames.len()).map(|i| lanes[lanes::lane_of(i, LANES)].3[i / LANES].clone()).collect();
         Ok(Self { watched, extents, study, embeddings })
     }
 

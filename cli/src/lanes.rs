@@ -1,5 +1,6 @@
 //! Work on many pictures by several threads, with the same sums whatever their number.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
@@ -11,7 +12,13 @@ use crate::guard::muted;
 /// Lanes: fixed, so that what is added up in them does not depend on the machine.
 pub const LANES: usize = 4;
 
-/// Hands item `i` of `count` to lane `i % states.len()`, whose state takes it in; gives the states back
+/// The lane of an item: each takes one of as many neighbours as there are lanes, and each time another, so that
+/// what every fourth item takes more of is not one lane's.
+pub fn lane_of(item: usize, lanes: usize) -> usize {
+    (item + item / lanes) % lanes
+}
+
+/// Hands item `i` of `count` to lane [`lane_of`] `i`, whose state takes it in; gives the states back
 /// in their order. `told` hears how much is done.
 ///
 /// # Errors
@@ -34,7 +41,8 @@ pub fn over<S: Send, E: Send>(
         loop {
             let next = waiting.lock().map_or(None, |mut lanes| lanes.next());
             let Some((lane, mut state)) = next else { return results };
-            let result = (lane..count).step_by(lanes).try_for_each(|item| {
+            let mut own = (0..count).filter(|&item| lane_of(item, lanes) == lane);
+            let result = own.try_for_each(|item| {
                 // Nobody listens after a panic.
                 let _ = done.send(());
                 work(&mut state, item)
@@ -56,6 +64,22 @@ pub fn over<S: Send, E: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// What `work` makes of each of `count` numbers, in their order.
+///
+/// # Panics
+/// As `work` does.
+pub fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let states = (0..LANES).map(|_| Vec::new()).collect();
+    let keep = |made: &mut Vec<(usize, T)>, i| {
+        made.push((i, work(i)));
+        Ok::<(), Infallible>(())
+    };
+    let Ok(made) = over(states, count, keep, &mut |_| ());
+    let mut made: Vec<_> = made.into_iter().flatten().collect();
+    made.sort_by_key(|(i, _)| *i);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,8 +93,14 @@ mod tests {
             Ok::<(), ()>(())
         };
         let seen = over(states, 8, work, &mut |share| shares.push(share)).unwrap();
-        assert_eq!(seen, [vec![0, 3, 6], vec![1, 4, 7], vec![2, 5]]);
+        assert_eq!(seen, [vec![0, 5, 7], vec![1, 3], vec![2, 4, 6]]);
         assert_eq!((shares.len(), shares[0]), (8, 0.0));
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_their_numbers() {
+        assert_eq!(each(11, |i| i * i), (0..11).map(|i| i * i).collect::<Vec<_>>());
+        assert!(each(0, |i| i).is_empty());
     }
 
     #[test]

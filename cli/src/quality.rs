@@ -141,10 +141,15 @@ fn together(subject: &Subject<'_, '_>, watched: &Watched, whole: &Trial<'_>, los
 impl Subject<'_, '_> {
     /// What a layer's codes stand for, in the units of the network it was made from.
     fn original(&self, layer: LayerId, codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> {
-        let factors = self.factors[layer].as_deref().unwrap_or(&[1.0]);
+        let changed = self.changed(layer, quant);
+        reals(codes, quant).zip(cycle(changed)).map(|(v, (factor, shift))| (v - shift) / factor)
+    }
+
+    /// By what each channel was multiplied before it was rounded, and what was added then.
+    fn changed(&self, layer: LayerId, quant: Quant) -> Vec<(f32, f32)> {
         let shifts = self.shifts(layer, quant);
-        let real = move |(i, v): (usize, f32)| (v - shifts[i % shifts.len()]) / factors[i % factors.len()];
-        reals(codes, quant).enumerate().map(real)
+        let factor = |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
+        shifts.into_iter().enumerate().map(|(channel, shift)| (factor(channel), shift)).collect()
     }
 
     /// What was added to its channels before they were rounded.
@@ -152,6 +157,16 @@ impl Subject<'_, '_> {
         let own = &self.model.layers[layer];
         quantize::shifts(&own.twins, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
     }
+}
+
+/// One value for each channel, again and again; a division for each value would take longer than the value.
+fn cycle<T: Copy>(channels: Vec<T>) -> impl Iterator<Item = T> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let value = channels.get(next).copied();
+        next = if next + 1 < channels.len() { next + 1 } else { 0 };
+        value
+    })
 }
 
 /// Every layer that is run in codes, by itself.
@@ -180,11 +195,10 @@ impl Single {
     ) -> Result<(), TractError> {
         for (&input, &source) in self.inputs.iter().zip(&subject.model.layers[self.layer].inputs) {
             let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
-            let factors = subject.factors[source].as_deref().unwrap_or(&[1.0]);
-            let shifts = subject.shifts(source, value.quant);
             let codes = &mut self.arena[value.range()];
-            for (i, (code, v)) in codes.iter_mut().zip(watched.values(source)).enumerate() {
-                *code = value.quant.quantize(v * factors[i % factors.len()] + shifts[i % shifts.len()]);
+            let changed = cycle(subject.changed(source, value.quant));
+            for ((code, v), (factor, shift)) in codes.iter_mut().zip(watched.values(source)).zip(changed) {
+                *code = value.quant.quantize(v * factor + shift);
             }
         }
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;

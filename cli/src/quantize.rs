@@ -11,6 +11,7 @@ use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
 use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model, Twins};
+use crate::lanes;
 use crate::ranges::{Range, table_of};
 
 /// A layer whose numbers do not fit.
@@ -170,6 +171,9 @@ pub struct QuantizedConv {
     pub shift: u8,
 }
 
+/// Weights from which on threads share a layer.
+const MANY: usize = 1 << 16;
+
 /// Quantizes weights per output channel.
 ///
 /// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
@@ -187,26 +191,35 @@ pub fn conv(
     from: Quant,
     to: Quant,
 ) -> Result<QuantizedConv, QuantizeError> {
-    let per_channel = conv.weights.len() / conv.bias.len();
+    let (channels, per_channel) = (conv.bias.len(), conv.weights.len() / conv.bias.len());
     let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
-    let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
-    let mut factors = Vec::new();
-    let (depth, per_group) = (means[0].len() / conv.groups, conv.bias.len() / conv.groups);
-    for (o, (weights, &bias)) in conv.weights.chunks_exact(per_channel).zip(&conv.bias).enumerate() {
+    let (depth, per_group) = (means[0].len() / conv.groups, channels / conv.groups);
+    let channel = |o: usize| {
+        let (weights, bias) = (&conv.weights[o * per_channel..][..per_channel], conv.bias[o]);
         let scale = weight_scale(weights, bias, from);
-        let start = out.weights.len();
-        out.weights.extend(weight_codes(weights, scale));
+        let codes: Vec<i8> = weight_codes(weights, scale).collect();
         let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
         let mut added = 0.0;
-        for (codes, weights) in out.weights[start..].chunks(depth).zip(weights.chunks(depth)) {
+        for (codes, weights) in codes.chunks(depth).zip(weights.chunks(depth)) {
             for (((&code, &w), got), wanted) in codes.iter().zip(weights).zip(got).zip(wanted) {
                 added += f64::from(code) * scale * got - f64::from(w) * wanted;
             }
         }
-        out.bias.push(nearest((f64::from(bias) + shifts[o] - added) / (from * scale)));
+        let own = nearest((f64::from(bias) + shifts[o] - added) / (from * scale));
         // A channel without weights and bias is zero under any factor.
         let dead = bias == 0.0 && weights.iter().all(|&w| w == 0.0);
-        factors.push(if dead { 0.0 } else { from * scale / to });
+        (codes, own, if dead { 0.0 } else { from * scale / to })
+    };
+    let made = match conv.weights.len() {
+        MANY.. => lanes::each(channels, channel),
+        _ => (0..channels).map(channel).collect(),
+    };
+    let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
+    let mut factors = Vec::new();
+    for (codes, bias, factor) in made {
+        out.weights.extend(codes);
+        out.bias.push(bias);
+        factors.push(factor);
     }
     let largest = factors.iter().copied().fold(0.0, f64::max);
     out.shift = Multiplier::shift_for(largest).ok_or_else(|| QuantizeError::range(name))?;

@@ -291,8 +291,8 @@ impl<'a> Workshop<'a> {
     /// Ranges by one method for all layers, judged.
     fn candidate(&self, variant: &Variant, method: Method) -> Result<Candidate, QuantizerError> {
         let read = quantize::only_function_read(&variant.model);
-        let choose = |(s, read): (&Statistics, Option<&Expr>)| s.chosen(method, read.unwrap_or(&Expr::Input));
-        let mut ranges: Vec<Range> = variant.statistics.iter().zip(read).map(choose).collect();
+        let choose = |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
+        let mut ranges: Vec<Range> = lanes::each(read.len(), choose);
         // The largest values of the embedding tell pictures apart most; what only moves them has their codes.
         let mut last = variant.model.output;
         while variant.model.layers[last].op.keeps_values() {

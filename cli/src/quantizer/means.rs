@@ -106,7 +106,7 @@ impl<'m> Shelf<'m> {
         };
         let lanes = lanes::over(vec![bench; LANES], pictures, work, &mut |_| ())?;
         let mut results: Vec<_> = lanes.into_iter().map(|lane| lane.results.into_iter()).collect();
-        self.codes[id] = (0..pictures).filter_map(|i| results[i % LANES].next()).collect();
+        self.codes[id] = (0..pictures).filter_map(|i| results[lanes::lane_of(i, LANES)].next()).collect();
         for &source in sources {
             if self.last_reader[source] == id {
                 self.codes[source].clear();
