@@ -17,9 +17,9 @@ const PICTURES: [(&str, &str); 8] = [
     ("teach", "5918ee4a08891443"),
     ("more", "e465edb02bbf591b"),
     ("mug", "3528b1576a2bad2c"),
-    ("plant", "d4fc49a31584893a"),
-    ("unknown", "17a4c17eb98066d5"),
-    ("undone", "595edd02a4e0c242"),
+    ("plant", "f2b7f547b4aec800"),
+    ("unknown", "689a79e7e5218f1f"),
+    ("undone", "6afde02ca5add60e"),
     ("report", "21af1a386b3f3127"),
 ];
 
