@@ -18,8 +18,8 @@ mean, and the worst sort.
     softmax, raw, 500                                                                        -0.01 -0.28
 
 `share` is what ridge regression gets wrong of the held-out samples, less the standard deviation of their
-number. `auto` has the longest rule: what the two classes and the separate ones of few_shot.csv speak for costs
-here what the draws are uncertain by, and no sort of tasks much.
+number. `auto` has the longest rule, for which the two classes and the separate ones of few_shot.csv speak; here it
+costs a tenth of a point against ridge regression alone.
 
 The transforms and strengths are those of `Recipe`.
 """
