@@ -52,7 +52,7 @@ INIT
 chmod +x "$image/init"
 (cd "$image" && find . | cpio -o -H newc --quiet) | gzip -1 >"$cache/image.gz"
 
-timeout 120 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -nographic -no-reboot -nic none \
+timeout 300 qemu-system-x86_64 -accel tcg -cpu max -m 1024 -nographic -no-reboot -nic none \
     -kernel "$cache/$version/boot/vmlinuz-$version" -initrd "$cache/image.gz" \
     -append 'console=ttyS0 quiet panic=-1' </dev/null | tr -d '\r' | tee "$cache/log"
 grep -q '^ended with 0$' "$cache/log"
