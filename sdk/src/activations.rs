@@ -34,15 +34,16 @@ impl Extractor {
         let linear = head.linear()?;
         let mut row = vec![0.0; self.embedding_dim()];
         linear.against_others(class, &mut row)?;
-        if let (true, Embedding::Int8 { quant, .. }) = (self.package().manifest().unit_length, self.result())
-        {
+        // Once: whoever asks for it has all of it checked again.
+        let package = self.package();
+        let graph = package.graph();
+        if let (true, Embedding::Int8 { quant, .. }) = (package.manifest().unit_length, self.result()) {
             // The embedding is so much shorter than the map's.
-            let stated = self.package().graph().tensor(self.package().graph().output()).element.quant();
+            let stated = graph.tensor(graph.output()).element.quant();
             let share = stated.map_or(1.0, |stated| quant.scale.get() / stated.scale.get());
             row.iter_mut().for_each(|weight| *weight *= share);
         }
-        let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(self.package().graph(), row))
-        else {
+        let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(graph, row)) else {
             return Ok(None);
         };
         let (height, width) = (map.shape.h(), map.shape.w());

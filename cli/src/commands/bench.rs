@@ -45,8 +45,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 
 /// What is embedded: a frame, or as many tokens as the package takes, those of its golden texts.
 fn input(extractor: &Extractor) -> Input {
-    if let (Some(most), Some(text)) = (extractor.token_limit(), extractor.package().text()) {
-        let ids: Vec<u32> = extractor.package().goldens().flat_map(|g| g.ids().collect::<Vec<_>>()).collect();
+    let package = extractor.package();
+    if let (Some(most), Some(text)) = (extractor.token_limit(), package.text()) {
+        let ids: Vec<u32> = package.goldens().flat_map(|g| g.ids().collect::<Vec<_>>()).collect();
         let ids = if ids.is_empty() { vec![text.tokens.pad] } else { ids };
         return Input::Tokens(ids.into_iter().cycle().take(most).collect());
     }
