@@ -102,15 +102,12 @@ pub struct ConvertArgs {
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
-    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
-    #[arg(long, value_enum, default_value_t = Pool::Avg)]
-    pub pool: Pool,
+    /// What the model is, and what is wanted of it.
+    #[command(flatten)]
+    pub backbone: BackboneArgs,
     /// The package gives embeddings of length 1 (L2 norm).
     #[arg(long)]
     pub l2: bool,
-    /// int8 for the engine, f32 for tract.
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
-    pub precision: PrecisionArg,
     /// How floats become codes.
     #[command(flatten)]
     pub quantizer: QuantizerArgs,
@@ -118,22 +115,6 @@ pub struct ConvertArgs {
     /// processor copies nothing; the package runs everywhere all the same.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
     pub target: Option<Target>,
-    /// Input size where the model leaves it open, in the order of the model's own dimensions.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
-    pub input_size: Option<(u32, u32)>,
-    /// Of a language backbone: its tokenizer.json, vocab.txt, or vocab.json with merges.txt beside it; the
-    /// package keeps it [default: what lies beside the model].
-    #[arg(long, value_name = "FILE")]
-    pub tokenizer: Option<PathBuf>,
-    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
-    pub tokens: Option<u16>,
-    /// Read weights that the model keeps in files beside it.
-    #[arg(long)]
-    pub external_data: bool,
-    /// How the model wants pictures normalized [default: stated by the model, or guessed].
-    #[arg(long, value_enum)]
-    pub preset: Option<Preset>,
     /// Mean per channel for bytes of 0 to 255, in the model's order.
     #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
     pub mean: Option<[f32; 3]>,
@@ -163,6 +144,33 @@ pub struct ConvertArgs {
     /// Print what the page says as JSON instead.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a model is that is cut, and what is wanted of it.
+#[derive(Debug, Args)]
+pub struct BackboneArgs {
+    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
+    #[arg(long, value_enum, default_value_t = Pool::Avg)]
+    pub pool: Pool,
+    /// int8 for the engine, f32 for tract.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
+    pub precision: PrecisionArg,
+    /// Input size where the model leaves it open, in the order of the model's own dimensions.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
+    pub input_size: Option<(u32, u32)>,
+    /// Of a language backbone: its tokenizer.json, vocab.txt, or vocab.json with merges.txt beside it; the
+    /// package keeps it [default: what lies beside the model].
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub tokens: Option<u16>,
+    /// Read weights that the model keeps in files beside it.
+    #[arg(long)]
+    pub external_data: bool,
+    /// How the model wants pictures normalized [default: stated by the model, or guessed].
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
 }
 
 /// Precision of the package.

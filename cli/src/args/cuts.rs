@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use offshoot::HeadKind;
 
-use super::{PrecisionArg, RunArgs, parse_size};
+use super::{BackboneArgs, RunArgs};
 use crate::compare::Budget;
 use crate::data::Selection;
-use crate::embedding::Pool;
-use crate::preset::Preset;
 
 /// Arguments of `cuts`.
 #[derive(Debug, Args)]
@@ -40,27 +38,9 @@ pub struct CutsArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
-    #[arg(long, value_enum, default_value_t = Pool::Avg)]
-    pub pool: Pool,
-    /// int8 for the engine, f32 for tract.
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
-    pub precision: PrecisionArg,
-    /// Input size where the model leaves it open, in the order of the model's own dimensions.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
-    pub input_size: Option<(u32, u32)>,
-    /// Of a language backbone: its tokenizer, as `convert` takes it.
-    #[arg(long, value_name = "FILE")]
-    pub tokenizer: Option<PathBuf>,
-    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
-    pub tokens: Option<u16>,
-    /// Read weights that the model keeps in files beside it.
-    #[arg(long)]
-    pub external_data: bool,
-    /// How the model wants pictures normalized [default: stated by the model, or guessed].
-    #[arg(long, value_enum)]
-    pub preset: Option<Preset>,
+    /// What the model is, and what is wanted of it.
+    #[command(flatten)]
+    pub backbone: BackboneArgs,
     /// Pictures of each class to learn from, drawn at random.
     #[arg(long, value_name = "K", default_value_t = 5)]
     pub shots: usize,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Command, ConvertArgs, CutsArgs, InspectArgs};
+use super::{BackboneArgs, Command, ConvertArgs, CutsArgs, InspectArgs, PrecisionArg};
 
 impl Command {
     /// The ONNX model that the command works on, if it does: that is done in a process of its own.
@@ -24,35 +24,42 @@ impl InspectArgs {
     }
 }
 
+impl BackboneArgs {
+    /// Whether all is to stay in float.
+    pub fn float(&self) -> bool {
+        self.precision == PrecisionArg::F32
+    }
+
+    /// The first option that was given and is for models of the other kind; `more` are those for pictures
+    /// that stand beside these.
+    fn of_other_kind(&self, takes_text: bool, more: &[(bool, &'static str)]) -> Option<&'static str> {
+        if takes_text {
+            let own = [(self.input_size.is_some(), "--input-size"), (self.preset.is_some(), "--preset")];
+            return first(&own).or_else(|| first(more));
+        }
+        first(&[(self.tokenizer.is_some(), "--tokenizer"), (self.tokens.is_some(), "--tokens")])
+    }
+}
+
 impl ConvertArgs {
     /// The first option that was given and is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
-        let [size, preset] = [self.input_size.is_some(), self.preset.is_some()];
         let of_pictures = [
-            (size, "--input-size"),
-            (preset, "--preset"),
             (self.mean.is_some(), "--mean"),
             (self.std.is_some(), "--std"),
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
             (self.target.is_some(), "--target"),
         ];
-        let given = if takes_text { first(&of_pictures) } else { None };
-        given.or(of_texts(takes_text, self.tokenizer.is_some(), self.tokens.is_some()))
+        self.backbone.of_other_kind(takes_text, &of_pictures)
     }
 }
 
 impl CutsArgs {
     /// The first option that was given and is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
-        let of_pictures = [(self.input_size.is_some(), "--input-size"), (self.preset.is_some(), "--preset")];
-        let given = if takes_text { first(&of_pictures) } else { None };
-        given.or(of_texts(takes_text, self.tokenizer.is_some(), self.tokens.is_some()))
+        self.backbone.of_other_kind(takes_text, &[])
     }
-}
-
-fn of_texts(takes_text: bool, tokenizer: bool, tokens: bool) -> Option<&'static str> {
-    if takes_text { None } else { first(&[(tokenizer, "--tokenizer"), (tokens, "--tokens")]) }
 }
 
 /// The first option that was given.

@@ -7,7 +7,7 @@ use offshoot::Picture;
 use offshoot_core::tokens::Pooling;
 
 use super::{CommandError, check_kind, cuts, gate, progress_bar, quoted, write_file};
-use crate::args::{ConvertArgs, PrecisionArg};
+use crate::args::{BackboneArgs, ConvertArgs};
 use crate::convert::{Converted, Options};
 use crate::convert_text::TextOptions;
 use crate::data::{self, DataError, Format, Sample, unlabelled};
@@ -23,10 +23,10 @@ use crate::tokenizer::Tokenizer;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
-    if args.target.is_some() && args.precision == PrecisionArg::F32 {
+    if args.target.is_some() && args.backbone.float() {
         return Err(PackingError::Float.into());
     }
-    let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     if source.takes_text() {
         let options = text_options(args)?;
@@ -36,11 +36,11 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
     let options = Options {
         cuts: args.cut.clone(),
-        pool: args.pool,
-        float: args.precision == PrecisionArg::F32,
-        size: args.input_size,
+        pool: args.backbone.pool,
+        float: args.backbone.float(),
+        size: args.backbone.input_size,
         wishes: Wishes {
-            preset: args.preset,
+            preset: args.backbone.preset,
             mean: args.mean,
             std: args.std,
             bgr: args.bgr,
@@ -77,7 +77,8 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
 
 /// What a language backbone is calibrated on.
 fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
-    let tokenizer = Tokenizer::of(&args.model, args.tokenizer.as_deref()).map_err(DataError::from)?;
+    let tokenizer =
+        Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
     let texts = data::texts(&args.calibrate, args.format, args.calibrate_limit)?;
     Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
 }
@@ -94,9 +95,9 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
         [one] => Some(one.clone()),
         _ => return Err(ImportError::SeveralCuts { path: path() }.into()),
     };
-    let float = args.precision == PrecisionArg::F32;
-    let pooling = pooling(&args.model, args.pool)?;
-    let length = args.tokens.map(usize::from);
+    let float = args.backbone.float();
+    let pooling = pooling(&args.model, args.backbone.pool)?;
+    let length = args.backbone.tokens.map(usize::from);
     Ok(TextOptions { cut, pooling, float, length, unit_length: args.l2 })
 }
 
@@ -145,17 +146,24 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> R
 fn again(args: &ConvertArgs) -> String {
     let path = |path: &Path| quoted(&path.display().to_string());
     let mut command = format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
-    let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
     if !args.cut.is_empty() {
-        add("--cut", &args.cut.join(","));
+        command += &format!(" --cut {}", quoted(&args.cut.join(",")));
     }
-    if args.l2 {
-        command.push_str(" --l2");
+    command += if args.l2 { " --l2" } else { "" };
+    if let Some(preset) = args.backbone.preset {
+        command += &format!(" --preset {}", preset.name());
     }
+    command += &backbone(&args.backbone);
+    if let Some(output) = &args.output {
+        command += &format!(" -o {}", path(output));
+    }
+    command
+}
+
+/// What was typed of the backbone that any other command on it wants too, each option behind a space.
+pub(super) fn backbone(args: &BackboneArgs) -> String {
+    let mut command = String::new();
     let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
-    if let Some(preset) = args.preset {
-        add("--preset", preset.name());
-    }
     if let Some((width, height)) = args.input_size {
         add("--input-size", &format!("{height}x{width}"));
     }
@@ -167,9 +175,6 @@ fn again(args: &ConvertArgs) -> String {
     }
     if args.pool != Pool::default() {
         add("--pool", args.pool.name());
-    }
-    if let Some(output) = &args.output {
-        add("-o", &output.display().to_string());
     }
     command
 }

@@ -6,16 +6,15 @@ use std::path::Path;
 use offshoot::{HeadKind, Options as RunOptions};
 use serde_json::{Value, json};
 
-use super::convert::pooling;
+use super::convert::{backbone, pooling};
 use super::eval::{DEFAULT_SHOTS, check};
 use super::{CommandError, check_kind, open_data, png, progress_bar, quoted, write_file};
-use crate::args::{ConvertArgs, CutsArgs, PrecisionArg};
+use crate::args::{ConvertArgs, CutsArgs};
 use crate::compare::picture::Drawing;
 use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier};
 use crate::convert::Options;
 use crate::convert_text::TextOptions;
 use crate::data::{DataError, Dataset, Format, Sample, Selection, texts, unlabelled};
-use crate::embedding::Pool;
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::material::Material;
@@ -26,26 +25,28 @@ use crate::tokenizer::Tokenizer;
 
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     args.output.as_deref().map(is_svg).transpose()?;
-    let source = Source::open(&args.model)?.with_external_data(args.external_data)?;
+    let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     let data = open_data(&args.data, &args.selection)?;
     check_shots(&args.data, &data, args.shots)?;
-    let float = args.precision == PrecisionArg::F32;
+    let float = args.backbone.float();
     if source.takes_text() {
-        let tokenizer = Tokenizer::of(&args.model, args.tokenizer.as_deref()).map_err(DataError::from)?;
+        let tokenizer =
+            Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
         let texts =
             calibration(args, &data, texts)?.iter().map(Sample::text).collect::<Result<Vec<_>, _>>()?;
-        let (pooling, length) = (pooling(&args.model, args.pool)?, args.tokens.map(usize::from));
+        let (pooling, length) =
+            (pooling(&args.model, args.backbone.pool)?, args.backbone.tokens.map(usize::from));
         let options = TextOptions { cut: None, pooling, float, length, unit_length: false };
         return compare(args, &source, &data, Material::Texts(&texts, &tokenizer, options));
     }
     let pictures = calibration(args, &data, unlabelled)?;
     let pictures = pictures.iter().map(Sample::open).collect::<Result<Vec<_>, _>>()?;
     let options = Options {
-        pool: args.pool,
+        pool: args.backbone.pool,
         float,
-        size: args.input_size,
-        wishes: Wishes { preset: args.preset, ..Wishes::default() },
+        size: args.backbone.input_size,
+        wishes: Wishes { preset: args.backbone.preset, ..Wishes::default() },
         ..Options::default()
     };
     compare(args, &source, &data, Material::Pictures(&pictures, options))
@@ -246,20 +247,9 @@ fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
     if !compared.rows[row].automatic {
         command += &format!(" --cut {}", quoted(&compared.rows[row].cut));
     }
-    if args.pool != Pool::default() {
-        command += &format!(" --pool {}", args.pool.name());
-    }
-    if let Some(tokenizer) = &args.tokenizer {
-        command += &format!(" --tokenizer {}", path(tokenizer));
-    }
-    if let Some(tokens) = args.tokens {
-        command += &format!(" --tokens {tokens}");
-    }
-    command += if args.precision == PrecisionArg::F32 { " --precision f32" } else { "" };
-    command += if args.external_data { " --external-data" } else { "" };
-    if let Some((width, height)) = args.input_size {
-        command += &format!(" --input-size {height}x{width}");
-    }
+    command += &backbone(&args.backbone);
+    command += if args.backbone.float() { " --precision f32" } else { "" };
+    command += if args.backbone.external_data { " --external-data" } else { "" };
     let calibrate = args.calibrate.as_ref().unwrap_or(&args.data);
     if !compared.takes_text {
         command += &format!(" {}", compared.wishes.flags());

@@ -65,35 +65,23 @@ impl Graph {
     pub fn weights(&mut self, name: &str, dims: &[i64]) -> &mut Self {
         let n = dims.iter().product::<i64>();
         let values = (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) / 100.0);
-        self.0.initializer.push(TensorProto {
-            name: name.to_string(),
-            dims: dims.to_vec(),
-            data_type: 1,
-            raw_data: values.flat_map(f32::to_le_bytes).collect(),
-            ..TensorProto::default()
-        });
-        self
+        self.initializer(name, dims, 1, values.flat_map(f32::to_le_bytes).collect())
     }
 
     pub fn whole(&mut self, name: &str, values: &[i64]) -> &mut Self {
-        self.0.initializer.push(TensorProto {
-            name: name.to_string(),
-            dims: vec![values.len() as i64],
-            data_type: 7,
-            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ..TensorProto::default()
-        });
-        self
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, &[values.len() as i64], 7, raw)
     }
 
     pub fn floats(&mut self, name: &str, values: &[f32]) -> &mut Self {
-        self.0.initializer.push(TensorProto {
-            name: name.to_string(),
-            dims: vec![values.len() as i64],
-            data_type: 1,
-            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ..TensorProto::default()
-        });
+        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, &[values.len() as i64], 1, raw)
+    }
+
+    fn initializer(&mut self, name: &str, dims: &[i64], data_type: i32, raw_data: Vec<u8>) -> &mut Self {
+        let (name, dims) = (name.to_string(), dims.to_vec());
+        let tensor = TensorProto { name, dims, data_type, raw_data, ..TensorProto::default() };
+        self.0.initializer.push(tensor);
         self
     }
 
