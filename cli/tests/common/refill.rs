@@ -3,6 +3,8 @@
 //! The generator is the one their recipes were made with (`../shared/models/refill.rs`): the sum
 //! of four 16-bit uniforms of a hash of the tensor's name and the index, which is close to normal.
 
+#![allow(dead_code)] // Each test file uses its part.
+
 use std::path::{Path, PathBuf};
 
 use prost::Message;
