@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Converts models on this machine, and with the tool built for 64-bit ARM under QEMU, and fails where the
 # packages differ in a byte.
-#   targets/same-bytes.sh                          # sprout, and ../shared's smallest MobileNet where it is
+#   targets/same-bytes.sh                          # sprout, and ../shared's small networks where they are
 #   targets/same-bytes.sh MODEL PICTURES [OPTIONS] # any model, with options of `offshoot convert`
 # From nothing the tool for ARM takes a quarter of an hour of processor time; the two take half a minute more.
 set -euo pipefail
@@ -40,4 +40,7 @@ if [[ -d $shared ]]; then
     mkdir "$work/photographs"
     find "$shared/data/imagenet-sample" -name '*.jpg' | sort | head -n 8 | xargs cp -t "$work/photographs"
     same "$shared/models/real/mobilenet_v1_0.25_128.onnx" "$work/photographs"
+    # Squeeze and excite, hard swish.
+    same "$shared/models/real/ppocr_cls_mobilenet_v3.onnx" "$work/photographs" \
+        --input-size 48x192 --preset raw
 fi

@@ -46,15 +46,15 @@ pub struct Watched {
     input: Vec<f32>,
     preprocess: Preprocess,
     copies: Vec<Copies>,
+    copied: Vec<f32>,
 }
 
-/// The values of a layer that has twins.
+/// A layer that has twins.
 #[derive(Debug, Clone)]
 struct Copies {
     layer: LayerId,
     channels: usize,
     twins: Vec<Twins>,
-    values: Vec<f32>,
 }
 
 impl Watched {
@@ -69,30 +69,30 @@ impl Watched {
         let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
-        Ok(Self { network, input, preprocess: *preprocess, copies: Vec::new() })
+        Ok(Self { network, input, preprocess: *preprocess, copies: Vec::new(), copied: Vec::new() })
     }
 
     /// The same network, to be seen as `model`, which has twins and else computes the same.
     pub fn with_twins(&self, model: &Model) -> Self {
-        let copies = |(layer, l): (LayerId, &Layer)| Copies {
-            layer,
-            channels: l.shape.c(),
-            twins: l.twins.clone(),
-            values: Vec::new(),
-        };
+        let copies =
+            |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), twins: l.twins.clone() };
         let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.twins.is_empty());
         let copies = layers.map(copies).collect();
         Self { copies, ..self.clone() }
     }
 
-    /// Runs one picture.
+    /// Runs one picture; `see` is shown each layer's values when they are made: rows, columns, channels.
     ///
     /// # Errors
     /// What tract reports.
-    pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), CalibrateError> {
+    pub fn run(
+        &mut self,
+        frame: &Frame<'_>,
+        see: &mut dyn FnMut(LayerId, &[f32]),
+    ) -> Result<(), CalibrateError> {
         // The length fits by construction.
         let _ = self.preprocess.normalize_into(frame, &mut self.input);
-        self.forward()
+        self.forward(see)
     }
 
     /// The input, to be filled for [`Self::forward`].
@@ -100,35 +100,29 @@ impl Watched {
         &mut self.input
     }
 
-    /// Runs what the input has been filled with.
+    /// As [`Self::run`], with what the input has been filled with.
     ///
     /// # Errors
     /// What tract reports.
-    pub fn forward(&mut self) -> Result<(), CalibrateError> {
-        self.network.run_floats(&self.input)?;
-        for Copies { layer, channels, twins, values } in &mut self.copies {
-            values.clear();
-            values.extend(self.network.floats(*layer - 1));
-            for pixel in values.chunks_exact_mut(*channels) {
-                twins.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
+    pub fn forward(&mut self, see: &mut dyn FnMut(LayerId, &[f32])) -> Result<(), CalibrateError> {
+        let Self { network, input, copies, copied, .. } = self;
+        see(0, input);
+        network.run_observed(input, &mut |place, values| {
+            let layer = place + 1;
+            let Some(own) = copies.iter().find(|c| c.layer == layer) else { return see(layer, values) };
+            copied.clear();
+            copied.extend(values);
+            for pixel in copied.chunks_exact_mut(own.channels) {
+                own.twins.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
             }
-        }
+            see(layer, copied);
+        })?;
         Ok(())
     }
 
-    /// Gives the memory of the last run's values back.
-    pub fn forget(&mut self) {
-        self.network.forget();
-        self.copies.iter_mut().for_each(|c| c.values = Vec::new());
-    }
-
-    /// A layer's values after a run: rows, columns, channels.
-    pub fn values(&self, layer: usize) -> &[f32] {
-        match self.copies.iter().find(|c| c.layer == layer) {
-            Some(copies) => &copies.values,
-            None if layer == 0 => &self.input,
-            None => self.network.floats(layer - 1),
-        }
+    /// The embedding after a run.
+    pub fn embedding(&self) -> &[f32] {
+        self.network.floats()
     }
 }
 
@@ -164,16 +158,14 @@ impl Floats {
             states.collect(),
             frames.len(),
             |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
-                watched.run(&frames[i])?;
-                for (layer, own) in extents.iter_mut().enumerate() {
-                    own.see(watched.values(layer));
-                    if let Ok(place) = counted.binary_search(&i) {
-                        study.see(layer, place, watched.values(layer));
+                let place = counted.binary_search(&i);
+                watched.run(&frames[i], &mut |layer, values| {
+                    extents[layer].see(values);
+                    if let Ok(place) = place {
+                        study.see(layer, place, values);
                     }
-                }
-                embeddings.push(watched.values(model.output).to_vec());
-                // Lanes that wait or are done need none.
-                watched.forget();
+                })?;
+                embeddings.push(watched.embedding().to_vec());
                 Ok(())
             },
             told,
@@ -187,6 +179,13 @@ impl Floats {
         let embeddings =
             (0..frames.len()).map(|i| lanes[lanes::lane_of(i, LANES)].3[i / LANES].clone()).collect();
         Ok(Self { watched, extents, study, embeddings })
+    }
+
+    /// Standard deviation of all values of each channel of the input.
+    pub fn spread(&self) -> Vec<f64> {
+        let means = self.study.means();
+        let deviation = |(c, mean): (usize, &f64)| (self.extents[0].power(c) - mean * mean).max(0.0).sqrt();
+        means[0].iter().enumerate().map(deviation).collect()
     }
 
     /// What they are of `model`, the same network with twins.

@@ -107,6 +107,8 @@ pub struct Converted {
 pub(crate) const IMPORT_TOLERANCE: f64 = 1e-4;
 /// Pictures on which the file's own network is run.
 const COMPARED: usize = 8;
+/// Steps of 255 by which photographs spread at least; most do by 50 to 80.
+const FLAT: f64 = 10.0;
 /// Frames kept as golden vectors, and their longest side.
 const GOLDENS: usize = 2;
 const GOLDEN_SIDE: u16 = 64;
@@ -147,14 +149,17 @@ fn guarded(
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
     progress("preprocessing", 0.0);
-    let chosen = preset::choose(&options.wishes, source, &imported, &frames)?;
+    let mut chosen = preset::choose(&options.wishes, source, &imported, &frames)?;
     chosen.preprocess.check()?;
 
-    let (model, preprocess) = (&imported.model, &chosen.preprocess);
+    let (model, preprocess) = (&imported.model, &chosen.preprocess.clone());
     let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
-    floats.embeddings = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
+    chosen.warning = chosen.warning.or_else(|| flat(&floats, preprocess));
+    // The bits of tract's own plan are the processor's, and no choice may depend on them.
+    let mut wanted = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
     if options.unit_length {
-        floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
+        let all = floats.embeddings.iter_mut().chain(&mut wanted);
+        all.for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let (quantized, emitted) = if options.float {
         (None, emit::float(model)?)
@@ -166,9 +171,22 @@ fn guarded(
     };
     let bytes = package(source, &imported, (&chosen, options.unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
-    let account = Account { imported: &imported, chosen: &chosen, floats: &floats, frames: &frames };
+    let account = Account { imported: &imported, chosen: &chosen, wanted: &wanted, frames: &frames };
     let report = account.report(&bytes, quantized.as_ref())?;
     Ok(Converted { bytes, report })
+}
+
+/// What to say where all pictures are next to one colour, as those of a covered lens.
+fn flat(floats: &Floats, preprocess: &Preprocess) -> Option<String> {
+    // A spread in steps of the camera.
+    let steps = floats.spread().into_iter().zip(preprocess.std).map(|(spread, std)| spread * f64::from(std));
+    let widest = steps.fold(0.0, f64::max);
+    (widest < FLAT).then(|| {
+        format!(
+            "the pictures are next to one colour (they spread by {widest:.0} of 255): ranges found on them fit no \
+             others; calibrate on pictures like those the device will see"
+        )
+    })
 }
 
 /// Checks that our network is the one in the file, on some of the pictures; gives the embeddings of all,
@@ -282,8 +300,14 @@ fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
     (width, height, rgb)
 }
 
+/// A package opened for its golden vectors: they are part of it, and its bytes are the same wherever it is made.
+pub(crate) fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
+    let options = offshoot::Options { reproducible: true, ..offshoot::Options::default() };
+    Extractor::from_bytes_with(draft, &options)
+}
+
 fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<Vec<u8>>, ConvertError> {
-    let mut extractor = Extractor::from_bytes(draft)?;
+    let mut extractor = everywhere(draft)?;
     let mut outputs = Vec::new();
     for (width, height, rgb) in frames {
         let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::calibrate::{self, CalibrateError, Floats, Watched};
 use crate::convert::account::Comparison;
-use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, precision_of, relative_error};
+use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, everywhere, precision_of, relative_error};
 use crate::emit::{self, Emitted};
 use crate::equalize::Extents;
 use crate::fold;
@@ -17,11 +17,12 @@ use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
 use crate::quantizer;
 use crate::quantizer::study::Study;
+use crate::ranges::Method;
 use crate::report::Report;
 use crate::tokenizer::Tokenizer;
 
 /// What the user wants.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TextOptions {
     /// The tensor to cut at; found by itself if there is none.
     pub cut: Option<String>,
@@ -33,6 +34,10 @@ pub struct TextOptions {
     pub length: Option<usize>,
     /// Whether embeddings are brought to length 1.
     pub unit_length: bool,
+    /// How ranges are chosen.
+    pub ranges: Method,
+    /// Names of layers kept in float.
+    pub kept: Vec<String>,
 }
 
 /// Texts kept as golden vectors.
@@ -85,7 +90,10 @@ fn guarded(
     let emitted = if options.float {
         emit::float(model)?
     } else {
-        emit::int8(model, &quantizer::plain(model, &floats, &Preprocess::NONE))?
+        emit::int8(
+            model,
+            &quantizer::plain(model, &floats, &Preprocess::NONE, options.ranges, &options.kept)?,
+        )?
     };
     if unit_length {
         floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
@@ -119,13 +127,12 @@ impl Job<'_> {
         for (i, ids) in self.ids.iter().enumerate() {
             progress("calibrate", i as f32 / self.ids.len() as f32);
             self.tokens.fill(shape, &table, ids, watched.input_mut())?;
-            watched.forward()?;
-            for (layer, own) in extents.iter_mut().enumerate() {
-                own.see(watched.values(layer));
-                study.see(layer, i, watched.values(layer));
-            }
+            watched.forward(&mut |layer, values| {
+                extents[layer].see(values);
+                study.see(layer, i, values);
+            })?;
             let embedding = reference.run(ids)?;
-            let error = relative_error(watched.values(model.output), &embedding);
+            let error = relative_error(watched.embedding(), &embedding);
             if error > IMPORT_TOLERANCE {
                 return Err(ConvertError::Disagrees { path: self.source.path.clone(), error });
             }
@@ -161,7 +168,7 @@ impl Job<'_> {
             goldens: 0,
             unit_length: self.unit_length,
         };
-        let mut draft = Extractor::from_bytes(write_text_package(&manifest, &text, &writer, &[])?)?;
+        let mut draft = everywhere(write_text_package(&manifest, &text, &writer, &[])?)?;
         let mut goldens = Vec::new();
         for ids in self.ids.iter().take(GOLDENS) {
             let output: Vec<u8> = draft.embed_tokens(ids)?.bytes().collect();

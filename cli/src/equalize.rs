@@ -12,6 +12,7 @@
 //! hardly ever takes.
 
 use offshoot_core::graph::Binary;
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::ir::{Conv, Layer, LayerId, LayerOp, Model, Twins};
 use crate::quantize::{weight_codes, weight_step};
@@ -40,14 +41,14 @@ impl Extents {
     pub fn see(&mut self, values: &[f32]) {
         let channels = self.min.len();
         // Nearly always all are finite, and the sums of squares say so.
-        let mut own = ends::<false>(values, channels);
-        if own.iter().any(|end| !end[2].is_finite()) {
-            own = ends::<true>(values, channels);
+        let mut own = Arch::new().dispatch(Ends::<false> { values, channels });
+        if !own.squares.iter().all(|s| s.is_finite()) {
+            own = Arch::new().dispatch(Ends::<true> { values, channels });
         }
-        for (c, [min, max, square]) in own.into_iter().enumerate() {
-            self.min[c] = self.min[c].min(min);
-            self.max[c] = self.max[c].max(max);
-            self.squares[c] += f64::from(square);
+        for c in 0..channels {
+            self.min[c] = self.min[c].min(own.min[c]);
+            self.max[c] = self.max[c].max(own.max[c]);
+            self.squares[c] += f64::from(own.squares[c]);
         }
         self.count += (values.len() / channels) as u64;
     }
@@ -81,29 +82,70 @@ impl Extents {
     }
 
     /// Mean square of a channel.
-    fn power(&self, channel: usize) -> f64 {
+    pub fn power(&self, channel: usize) -> f64 {
         self.squares[channel] / self.count.max(1) as f64
     }
 }
 
-/// Smallest and largest value and the sum of squares of each channel; with `CHECK` of finite values only.
-fn ends<const CHECK: bool>(values: &[f32], channels: usize) -> Vec<[f32; 3]> {
-    let (mut min, mut max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
-    let mut squares = vec![0f32; channels];
-    for pixel in values.chunks_exact(channels) {
-        // Three plain loops, which become vector instructions.
-        let counts = |v: &f32| !CHECK || v.is_finite();
-        for (min, v) in min.iter_mut().zip(pixel).filter(|(_, v)| counts(v)) {
-            *min = if *v < *min { *v } else { *min };
+/// What each channel of one map took, with `CHECK` of its finite values only.
+struct Ends<'a, const CHECK: bool> {
+    values: &'a [f32],
+    channels: usize,
+}
+
+/// Smallest and largest value and the sum of squares of each channel.
+struct Seen {
+    min: Vec<f32>,
+    max: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+/// Pixels that are taken in together, and their channels: what is known of these stays in registers.
+const PIXELS: usize = 8;
+const BLOCK: usize = 16;
+
+impl<const CHECK: bool> NullaryFnOnce for Ends<'_, CHECK> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn call(self) -> Seen {
+        let Self { values, channels } = self;
+        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        let mut seen = Seen { min, max, squares: vec![0.0; channels] };
+        let whole = channels / BLOCK * BLOCK;
+        for pixels in values.chunks(PIXELS * channels) {
+            for first in (0..whole).step_by(BLOCK) {
+                seen.block::<CHECK, BLOCK>(pixels, first);
+            }
+            for channel in whole..channels {
+                seen.block::<CHECK, 1>(pixels, channel);
+            }
         }
-        for (max, v) in max.iter_mut().zip(pixel).filter(|(_, v)| counts(v)) {
-            *max = if *v > *max { *v } else { *max };
-        }
-        for (square, v) in squares.iter_mut().zip(pixel).filter(|(_, v)| counts(v)) {
-            *square += v * v;
-        }
+        seen
     }
-    (0..channels).map(|c| [min[c], max[c], squares[c]]).collect()
+}
+
+impl Seen {
+    #[inline(always)] // compiled for the processor that asks
+    fn block<const CHECK: bool, const N: usize>(&mut self, pixels: &[f32], first: usize) {
+        let channels = self.min.len();
+        let (mut min, mut max, mut squares) = ([0f32; N], [0f32; N], [0f32; N]);
+        min.copy_from_slice(&self.min[first..][..N]);
+        max.copy_from_slice(&self.max[first..][..N]);
+        squares.copy_from_slice(&self.squares[first..][..N]);
+        for pixel in pixels.chunks_exact(channels) {
+            let own = &pixel[first..][..N];
+            for c in 0..N {
+                let (v, counts) = (own[c], !CHECK || own[c].is_finite());
+                min[c] = if counts && v < min[c] { v } else { min[c] };
+                max[c] = if counts && v > max[c] { v } else { max[c] };
+                squares[c] += if counts { v * v } else { 0.0 };
+            }
+        }
+        self.min[first..][..N].copy_from_slice(&min);
+        self.max[first..][..N].copy_from_slice(&max);
+        self.squares[first..][..N].copy_from_slice(&squares);
+    }
 }
 
 /// How far beyond its largest value a channel under a limit is cut off.

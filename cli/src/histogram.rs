@@ -1,52 +1,54 @@
 //! All values of a layer in bins that grow with the values, so that the rare large ones count and
 //! memory does not grow with the pictures.
 
+use pulp::{Arch, NullaryFnOnce};
+
 /// Bins from one power of two to the next.
 const STEPS: i32 = 64;
 /// Powers of two that are told apart; smaller values count as zero, larger ones as the largest.
 const OCTAVES: std::ops::Range<i32> = -40..24;
 const BINS: usize = (STEPS * (OCTAVES.end - OCTAVES.start)) as usize;
 
+/// Places of counters: the bins above zero, those below, those for zeros, and one for what is not finite.
+const ZEROS: usize = 2 * BINS;
+const NOTHING: usize = ZEROS + SPREAD;
+const PLACES: usize = NOTHING + 1;
+/// Counters of zeros, which come in long runs: one would have to wait for itself.
+const SPREAD: usize = 16;
+/// Values whose places are found together.
+const BLOCK: usize = 256;
+
 /// Counts of values.
 #[derive(Debug, Clone)]
 pub struct Histogram {
-    /// Those above zero, then those below.
     counts: Vec<u64>,
-    zeros: u64,
 }
 
 impl Histogram {
     /// Nothing counted.
     pub fn new() -> Self {
-        Self { counts: vec![0; 2 * BINS], zeros: 0 }
+        Self { counts: vec![0; PLACES] }
     }
 
     /// Counts the finite values.
     pub fn see(&mut self, values: &[f32]) {
-        for &v in values.iter().filter(|v| v.is_finite()) {
-            // Exponent and six bits of the mantissa, as a number that grows with the value.
-            let bin = (v.abs().to_bits() >> 17) as i32 - STEPS * (127 + OCTAVES.start);
-            let Ok(bin) = usize::try_from(bin) else {
-                self.zeros += 1;
-                continue;
-            };
-            self.counts[bin.min(BINS - 1) + if v < 0.0 { BINS } else { 0 }] += 1;
+        let mut places = [0; BLOCK];
+        for values in values.chunks(BLOCK) {
+            Arch::new().dispatch(Places { values, places: &mut places });
+            places[..values.len()].iter().for_each(|&place| self.counts[usize::from(place)] += 1);
         }
     }
 
     /// Takes in what another one counted.
     pub fn merge(&mut self, other: &Self) {
-        self.zeros += other.zeros;
-        for (own, more) in self.counts.iter_mut().zip(&other.counts) {
-            *own += more;
-        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, more)| *own += more);
     }
 
     /// Values that stand for all, each with how many it stands for: three for each bin, because
     /// what rounding does to a bin's middle is not what it does to the bin.
     pub fn points(&self) -> Vec<(f32, f64)> {
-        let mut points = vec![(0.0, self.zeros as f64)];
-        for (i, &count) in self.counts.iter().enumerate().filter(|(_, c)| **c > 0) {
+        let mut points = vec![(0.0, self.counts[ZEROS..NOTHING].iter().sum::<u64>() as f64)];
+        for (i, &count) in self.counts[..ZEROS].iter().enumerate().filter(|(_, c)| **c > 0) {
             let sign = if i < BINS { 1.0 } else { -1.0 };
             let bin = (i % BINS) as i32;
             let octave = 2f32.powi(bin.div_euclid(STEPS) + OCTAVES.start);
@@ -54,6 +56,28 @@ impl Histogram {
             points.extend([1.0, 3.0, 5.0].map(|n| (sign * at(n / 6.0), count as f64 / 3.0)));
         }
         points
+    }
+}
+
+/// Where values are counted: plain loops, to be compiled for what the processor has.
+struct Places<'a> {
+    values: &'a [f32],
+    places: &'a mut [u16; BLOCK],
+}
+
+impl NullaryFnOnce for Places<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (i, (place, v)) in self.places.iter_mut().zip(self.values).enumerate() {
+            // Exponent and six bits of the mantissa, as a number that grows with the value.
+            let bin = (v.abs().to_bits() >> 17) as i32 - STEPS * (127 + OCTAVES.start);
+            let sided = bin.min(BINS as i32 - 1) + if *v < 0.0 { BINS as i32 } else { 0 };
+            let zero = (ZEROS + i % SPREAD) as i32;
+            let place_of = if bin < 0 { zero } else { sided };
+            *place = if v.is_finite() { place_of } else { NOTHING as i32 } as u16;
+        }
     }
 }
 

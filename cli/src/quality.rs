@@ -1,5 +1,7 @@
 //! How much of each layer's values its codes lose: by itself, and with all that came before.
 
+use std::sync::Arc;
+
 use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Frame, Quant};
@@ -9,6 +11,7 @@ use offshoot_tract::TractError;
 use crate::calibrate::{CalibrateError, Watched};
 use crate::equalize::Factors;
 use crate::ir::{LayerId, Model};
+use crate::lanes;
 use crate::quantize;
 use crate::trial::{Trial, memory, reals};
 
@@ -74,6 +77,13 @@ pub struct Loss {
     pub together: Noise,
 }
 
+impl Loss {
+    fn merge(&mut self, other: &Self) {
+        self.alone.merge(&other.alone);
+        self.together.merge(&other.together);
+    }
+}
+
 /// A network that was quantized, and what it was made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a, 'g> {
@@ -89,15 +99,22 @@ pub struct Subject<'a, 'g> {
     pub preprocess: &'a Preprocess,
 }
 
-/// A layer run by itself.
+/// A layer run by itself. A clone shares the weights.
+#[derive(Clone)]
 struct Single {
     layer: LayerId,
     inputs: Vec<TensorId>,
     plan: Plan<Vec<Step>>,
     slots: Vec<Slot>,
-    packed: Buffer,
+    packed: Arc<Buffer>,
     arena: Buffer,
 }
+
+/// What runs a picture through all layers, and what they lost so far.
+type Lane<'g> = (Watched, Option<Trial<'g>>, Vec<Single>, Vec<Loss>);
+
+/// Lanes: every layer has memory of its own in each.
+const ABREAST: usize = 2;
 
 /// What each layer loses on these pictures.
 ///
@@ -113,29 +130,32 @@ pub fn losses(
         true => Some(Trial::new(subject.graph, subject.preprocess, &tensors)?),
         false => None,
     };
-    // On this thread alone: of a few pictures, every layer has memory of its own here.
-    let (mut watched, mut whole, mut singles) = (watched.clone(), whole, singles(subject)?);
-    let mut losses = vec![Loss::default(); subject.model.layers.len()];
-    for frame in frames {
-        watched.run(frame)?;
-        if let Some(whole) = &mut whole {
-            whole.run(frame)?;
-            together(subject, &watched, whole, &mut losses);
+    let none = vec![Loss::default(); subject.model.layers.len()];
+    let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
+    let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
+        if let Some(whole) = whole {
+            whole.run(&frames[i])?;
         }
-        for single in &mut singles {
-            single.run(subject, &watched, &mut losses[single.layer])?;
-        }
+        let mut ran = Ok(());
+        watched.run(&frames[i], &mut |layer, values| {
+            let (whole, loss) = (whole.as_ref(), &mut losses[layer]);
+            let codes = whole.zip(subject.tensors[layer]).and_then(|(whole, tensor)| whole.codes(tensor));
+            if let Some((codes, quant)) = codes {
+                loss.together.see(subject.original(layer, codes, quant), values);
+            }
+            singles.iter_mut().for_each(|single| single.take(subject, layer, values));
+            if let (Some(single), Ok(())) = (singles.iter_mut().find(|s| s.layer == layer), &ran) {
+                ran = single.run(subject, values, loss);
+            }
+        })?;
+        Ok(ran?)
+    };
+    let lanes = lanes::over(vec![lane; ABREAST.min(frames.len())], frames.len(), work, &mut |_| ())?;
+    let mut losses = none;
+    for (_, _, _, lane) in &lanes {
+        losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
     }
     Ok(losses)
-}
-
-fn together(subject: &Subject<'_, '_>, watched: &Watched, whole: &Trial<'_>, losses: &mut [Loss]) {
-    for (layer, loss) in losses.iter_mut().enumerate() {
-        let codes = subject.tensors[layer].and_then(|tensor| whole.codes(tensor));
-        if let Some((codes, quant)) = codes {
-            loss.together.see(subject.original(layer, codes, quant), watched.values(layer));
-        }
-    }
 }
 
 impl Subject<'_, '_> {
@@ -181,30 +201,31 @@ fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
         let at = usize::from(tensor) - 1;
         let (plan, slots) = Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
         let (packed, arena) = memory(&plan, subject.graph.weights())?;
-        singles.push(Single { layer, inputs, plan, slots, packed, arena });
+        singles.push(Single { layer, inputs, plan, slots, packed: Arc::new(packed), arena });
     }
     Ok(singles)
 }
 
 impl Single {
-    fn run(
-        &mut self,
-        subject: &Subject<'_, '_>,
-        watched: &Watched,
-        loss: &mut Loss,
-    ) -> Result<(), TractError> {
-        for (&input, &source) in self.inputs.iter().zip(&subject.model.layers[self.layer].inputs) {
+    /// Takes a layer's values as its inputs, where it reads them.
+    fn take(&mut self, subject: &Subject<'_, '_>, source: LayerId, values: &[f32]) {
+        let sources = &subject.model.layers[self.layer].inputs;
+        for (&input, _) in self.inputs.iter().zip(sources).filter(|(_, own)| **own == source) {
             let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
             let codes = &mut self.arena[value.range()];
             let changed = cycle(subject.changed(source, value.quant));
-            for ((code, v), (factor, shift)) in codes.iter_mut().zip(watched.values(source)).zip(changed) {
+            for ((code, v), (factor, shift)) in codes.iter_mut().zip(values).zip(changed) {
                 *code = value.quant.quantize(v * factor + shift);
             }
         }
+    }
+
+    /// Runs with what it took; `wanted` are the layer's values.
+    fn run(&mut self, subject: &Subject<'_, '_>, wanted: &[f32], loss: &mut Loss) -> Result<(), TractError> {
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();
         let got = subject.original(self.layer, &self.arena[out.range()], out.quant);
-        loss.alone.see(got, watched.values(self.layer));
+        loss.alone.see(got, wanted);
         Ok(())
     }
 }

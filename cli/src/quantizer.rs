@@ -28,7 +28,7 @@ mod twins;
 pub use alternatives::Alternative;
 pub use keep::KeepFloat;
 use study::{Study, scale};
-use twins::Twinned;
+use twins::Start;
 
 /// What the user wants of the quantizer.
 #[derive(Debug, Clone, Default)]
@@ -150,12 +150,8 @@ pub fn quantize(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     progress("quantize", 0.0);
-    let twinned = Workshop::new(floats, preprocess, frames).twinned(model, settings.ranges)?;
-    let (own, start, copied) = match twinned {
-        Some(Twinned { model, floats, start, told }) => (Some((model, floats)), Some(start), Some(told)),
-        None => (None, None, None),
-    };
-    let (model, floats) = own.as_ref().map_or((model, floats), |(model, floats)| (model, floats));
+    let (twinned, start) = Workshop::new(floats, preprocess, frames).twinned(model, settings.ranges)?;
+    let (model, floats) = twinned.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
     let workshop = Workshop::new(floats, preprocess, frames);
     let (mut variant, mut best) = workshop.first(model, settings, start, progress)?;
     let searched = match settings.search {
@@ -167,6 +163,7 @@ pub fn quantize(
         true => workshop.alternatives(model, settings, &variant, &best)?,
         false => Vec::new(),
     };
+    let copied = twinned.as_ref().map(|own| own.told.clone());
     let done = [copied, variant.told(), best.told()].into_iter().chain([searched, kept]).flatten().collect();
     let scheme = workshop.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
@@ -175,22 +172,32 @@ pub fn quantize(
     Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
 }
 
-/// The scheme of least error, without anything being tried or judged.
-pub fn plain(model: &Model, floats: &Floats, preprocess: &Preprocess) -> Scheme {
+/// The scheme by one method for all ranges, with the layers of these names in float; nothing is tried or judged.
+///
+/// # Errors
+/// There is no layer of a name.
+pub fn plain(
+    model: &Model,
+    floats: &Floats,
+    preprocess: &Preprocess,
+    method: Method,
+    kept: &[String],
+) -> Result<Scheme, QuantizerError> {
     let Floats { extents, study, .. } = floats;
+    let kept = keep::named(model, kept)?;
     let read = quantize::only_function_read(model);
     let range = |(id, read): (LayerId, Option<&Expr>)| {
         let histogram = study.statistics[id].histogram.clone();
         let seen = Statistics { range: whole_range(&extents[id], None), histogram };
-        seen.chosen(Method::Mse, read.unwrap_or(&Expr::Input))
+        seen.chosen(method, read.unwrap_or(&Expr::Input))
     };
     let ranges: Vec<Range> = read.into_iter().enumerate().map(range).collect();
-    Scheme {
-        in_codes: quantize::in_codes(model, &[]),
+    Ok(Scheme {
+        in_codes: quantize::in_codes(model, &kept),
         quants: quantize::quants(model, &ranges, preprocess),
         means: study.means(),
         coded_means: study.means(),
-    }
+    })
 }
 
 impl<'a> Workshop<'a> {
@@ -209,7 +216,7 @@ impl<'a> Workshop<'a> {
         &self,
         model: &Model,
         settings: &Settings,
-        start: Option<(Variant, Candidate)>,
+        start: Option<Start>,
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<(Variant, Candidate), QuantizerError> {
         let plain = match start {
@@ -274,15 +281,12 @@ impl<'a> Workshop<'a> {
         let state = || (self.floats.watched.clone(), whole.clone(), Vec::new());
         let states = (0..LANES.min(studied.len())).map(|_| state()).collect();
         let work = |(watched, study, scaled): &mut (Watched, Study, Vec<f32>), i: usize| {
-            watched.run(&studied[i])?;
-            for (id, own) in factors.iter().enumerate() {
-                if let Some(own) = own {
-                    scale(watched.values(id), own, model.layers[id].clamp, scaled);
+            watched.run(&studied[i], &mut |id, values| {
+                if let Some(own) = &factors[id] {
+                    scale(values, own, model.layers[id].clamp, scaled);
                     study.see(id, i, scaled);
                 }
-            }
-            watched.forget();
-            Ok::<(), CalibrateError>(())
+            })
         };
         lanes::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
         Ok(whole)

@@ -40,7 +40,7 @@ impl<'g> Trial<'g> {
             Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
-            let network = Box::new(Network::new(&graph)?);
+            let network = Box::new(Network::observing(&graph, &[])?);
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values] }
         };
         let table = quantize::input_table(preprocess).into();
@@ -76,10 +76,8 @@ impl<'g> Trial<'g> {
     pub fn embedding(&self) -> Vec<f32> {
         let output = self.graph.output();
         match (&self.machine, self.graph.tensor(output).element) {
-            (Machine::Tract { network, .. }, Element::Float) => network.floats(0).to_vec(),
-            (Machine::Tract { network, .. }, Element::Int8(quant)) => {
-                reals(network.codes(0), quant).collect()
-            }
+            (Machine::Tract { network, .. }, Element::Float) => network.floats().to_vec(),
+            (Machine::Tract { network, .. }, Element::Int8(quant)) => reals(network.codes(), quant).collect(),
             _ => self.codes(output).map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
         }
     }

@@ -17,6 +17,7 @@ use offshoot_cli::convert_text::{TextOptions, convert_text};
 use offshoot_cli::cuts::{candidates, last_of_each_cost};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
+use offshoot_cli::ranges::Method;
 use offshoot_cli::report::Report;
 use offshoot_cli::tokenizer::Tokenizer;
 use offshoot_core::tokens::Pooling;
@@ -183,13 +184,15 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
             .collect()
     };
     let texts: Vec<String> = (0..8).map(text).collect();
-    let convert = |pooling, float| {
-        let options = TextOptions { cut: None, pooling, float, length: Some(TOKENS), unit_length: false };
-        convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap()
-    };
+    let with = |options| convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap();
+    let usual = TextOptions { length: Some(TOKENS), ..TextOptions::default() };
+    let convert = |pooling, float| with(TextOptions { pooling, float, ..usual.clone() });
     let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));
     let last = convert(Pooling::Last, true).report;
-    let int8 = convert(Pooling::Mean, false).report;
+    let int8 = convert(Pooling::Mean, false);
+    let other = with(TextOptions { ranges: Method::Minmax, ..usual.clone() });
+    assert!(other.bytes != int8.bytes && other.report.cosine_min > 0.99, "{name}: other ranges");
+    let int8 = int8.report;
     let recipe = refill::recipe(shared, name);
     let ids = refill::ids("input_ids", TOKENS as u64, 1000);
     let embed = |converted: &Converted| -> Vec<f32> {
@@ -249,7 +252,7 @@ fn golden(shared: &Path, case: &Case, float: &Converted) -> Option<f64> {
     let package = Package::open(&float.bytes).unwrap();
     let mut network = Network::new(package.graph()).unwrap();
     network.run_floats(&pixels).unwrap();
-    Some(golden_error(&golden, network.floats(0), network.floats(0)))
+    Some(golden_error(&golden, network.floats(), network.floats()))
 }
 
 const HEAD: &str = "\

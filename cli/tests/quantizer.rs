@@ -103,6 +103,23 @@ fn page_is_whole(page: &str, report: &serde_json::Value) {
 }
 
 #[test]
+fn pictures_of_a_covered_lens_are_doubted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("seen"), &[Object::Mug, Object::Plant], 2);
+    fs::create_dir(dir.join("dark")).unwrap();
+    for n in 0..4u8 {
+        let dark = |x: u32, y: u32| image::Rgb([n, (x * y % 7) as u8, (x + y) as u8 % 5]);
+        image::RgbImage::from_fn(128, 96, dark).save(dir.join(format!("dark/{n}.png"))).unwrap();
+    }
+    let model = sprout();
+    let told =
+        |data: &str| ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", data, "-o", "x.offshoot"]);
+    assert!(told("dark").contains("warning        the pictures are next to one colour (they spread by "));
+    assert!(!told("seen").contains("warning"));
+}
+
+#[test]
 fn ranges_and_a_search() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -179,6 +179,12 @@ fn from_a_model_to_answers() {
     ok(dir, &[&CONVERT[..], &["-o", "again.offshoot"]].concat());
     let bytes = std::fs::read(dir.join("words.offshoot")).unwrap();
     assert!(bytes == std::fs::read(dir.join("again.offshoot")).unwrap(), "the same input, other bytes");
+    // All that is in codes.
+    let floats = ok(dir, &[&CONVERT[..], &["--keep-float", "dense", "-o", "floats.offshoot"]].concat());
+    assert!(
+        text.contains("precision      mixed") && floats.contains("precision      f32"),
+        "{text} {floats}"
+    );
 
     let text = ok(dir, &["inspect", "model.onnx"]);
     for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {
@@ -389,8 +395,9 @@ fn what_does_not_fit_is_told() {
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
     with(
         &["--keep-float", "2"],
-        &["takes texts, for which there is no --keep-float; --eval DATA", "--precision f32"],
+        &["takes texts, for which there is no --keep-float auto or N; --eval DATA", "--keep-float NAME"],
     );
+    with(&["--keep-float", "dens"], &["--keep-float dens: there is no such layer; there is dense"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =
         ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];

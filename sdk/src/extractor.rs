@@ -194,7 +194,7 @@ impl Extractor {
         let graph = package.graph();
         let backend = match package.manifest().precision {
             Precision::Int8 => engine(&bytes, &package, options)?,
-            precision => tract(&bytes, &package, precision)?,
+            precision => tract(&bytes, &package, precision, options)?,
         };
         let element = graph.tensor(graph.output()).element;
         let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
@@ -379,11 +379,11 @@ impl Extractor {
                 quantized(&arena[plan.output().range()], plan.output().quant)
             }
             #[cfg(feature = "tract")]
-            (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(0), quant),
+            (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(), quant),
             #[cfg(feature = "tract")]
             (Backend::Tract { .. }, Element::Float) if self.unit_length => Embedding::Float(&self.unit),
             #[cfg(feature = "tract")]
-            (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats(0)),
+            (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats()),
         }
     }
 
@@ -402,7 +402,7 @@ impl Extractor {
 #[cfg(feature = "tract")]
 fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
     if !unit.is_empty() {
-        unit.copy_from_slice(network.floats(0));
+        unit.copy_from_slice(network.floats());
         Embedding::to_unit_length(unit);
     }
 }
@@ -455,7 +455,12 @@ fn place(file: &[u8], part: &[u8]) -> Range<usize> {
 }
 
 #[cfg(feature = "tract")]
-fn tract(bytes: &[u8], package: &Package<'_>, _precision: Precision) -> Result<Backend, ErrorKind> {
+fn tract(
+    bytes: &[u8],
+    package: &Package<'_>,
+    _precision: Precision,
+    options: &Options,
+) -> Result<Backend, ErrorKind> {
     let graph = package.graph();
     let shape = graph.tensor(Graph::INPUT).shape;
     let values = shape.elements();
@@ -471,11 +476,15 @@ fn tract(bytes: &[u8], package: &Package<'_>, _precision: Precision) -> Result<B
         }
         (Element::Float, None) => Input::Floats(vec![0.0; values]),
     };
-    let network = Box::new(offshoot_tract::Network::new(graph)?);
+    let network = match options.reproducible {
+        true => offshoot_tract::Network::observing(graph, &[])?,
+        false => offshoot_tract::Network::new(graph)?,
+    };
+    let network = Box::new(network);
     Ok(Backend::Tract { network, input, nodes: graph.node_count() })
 }
 
 #[cfg(not(feature = "tract"))]
-fn tract(_bytes: &[u8], _package: &Package<'_>, precision: Precision) -> Result<Backend, ErrorKind> {
+fn tract(_: &[u8], _: &Package<'_>, precision: Precision, _: &Options) -> Result<Backend, ErrorKind> {
     Err(ErrorKind::NeedsTract { precision: precision.name() })
 }

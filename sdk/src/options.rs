@@ -4,9 +4,9 @@ use std::num::NonZeroU8;
 
 use offshoot_engine::{Config, Isa, IsaError};
 
-/// Settings of an [`Extractor`](crate::Extractor); results are the same under all of them.
+/// Settings of an [`Extractor`](crate::Extractor); what is computed in codes is the same under all of them.
 ///
-/// They concern int8 packages. What tract-core runs, it runs on one thread with kernels of its own.
+/// All but the last concern int8 packages. What tract-core runs, it runs on one thread with kernels of its own.
 ///
 /// ```
 /// # use std::num::NonZeroU8;
@@ -28,12 +28,15 @@ pub struct Options {
     /// Whether each thread stays on a core of its own, the fastest first, of those that the thread which first
     /// opened a package so might use. The opening thread is one of them and stays pinned.
     pub pin: bool,
+    /// Whether what is computed in floats has the same bits on every processor, as what is computed in codes
+    /// has anyway. It takes longer; else the last bits are those of the processor's fastest kernels.
+    pub reproducible: bool,
 }
 
 impl Default for Options {
-    /// One thread, the fastest kernels, chains, wherever the system puts them.
+    /// One thread, the fastest kernels, chains, wherever the system puts them, floats as they come.
     fn default() -> Self {
-        Self { threads: NonZeroU8::MIN, isa: None, chains: true, pin: false }
+        Self { threads: NonZeroU8::MIN, isa: None, chains: true, pin: false, reproducible: false }
     }
 }
 

@@ -30,8 +30,12 @@ fn threads_instruction_sets_and_chains_give_the_same_bits() {
         let digest = reference.verify().unwrap().digest;
         for isa in Isa::available() {
             for (threads, chains) in [(1, true), (1, false), (2, true), (3, false), (5, true)] {
-                let options =
-                    Options { threads: threads.try_into().unwrap(), isa: Some(isa), chains, pin: false };
+                let options = Options {
+                    threads: threads.try_into().unwrap(),
+                    isa: Some(isa),
+                    chains,
+                    ..Options::default()
+                };
                 let mut extractor = Extractor::from_bytes_with(package.clone(), &options).unwrap();
                 assert_eq!((extractor.isa(), extractor.threads()), (Some(isa), threads.into()));
                 for _ in 0..3 {

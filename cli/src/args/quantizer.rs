@@ -29,13 +29,13 @@ pub struct QuantizerArgs {
 }
 
 impl QuantizerArgs {
-    /// The first option that is not as it is where nobody says anything.
-    pub fn first(&self) -> Option<&'static str> {
+    /// The first option that texts do not have: what is tried is judged by pictures.
+    pub fn of_pictures(&self) -> Option<&'static str> {
+        let ranked = matches!(self.keep_float, Some(KeepFloat::Auto | KeepFloat::Worst(_)));
         let asked = [
-            (self.ranges != Method::Mse, "--ranges"),
             (self.equalize != Switch::Auto, "--equalize"),
             (self.correct_bias != Switch::Auto, "--correct-bias"),
-            (self.keep_float.is_some(), "--keep-float"),
+            (ranked, "--keep-float auto or N"),
             (self.search_seconds.is_some(), "--search-seconds"),
         ];
         first(&asked)

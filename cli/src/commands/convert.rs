@@ -17,7 +17,7 @@ use crate::import::{ImportError, Source};
 use crate::material::Material;
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
-use crate::quantizer::Settings;
+use crate::quantizer::{KeepFloat, Settings};
 use crate::report::{Report, bytes, html, json};
 use crate::tokenizer::Tokenizer;
 
@@ -85,9 +85,9 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
 
 fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let path = || args.model.clone();
-    if let Some(option) = args.quantizer.first() {
+    if let Some(option) = args.quantizer.of_pictures() {
         let instead =
-            "--eval DATA --max-drop POINTS says what int8 costs, --precision f32 keeps all in float";
+            "--eval DATA --max-drop POINTS says what int8 costs, --keep-float NAME keeps layers in float";
         return Err(CommandError::OtherKind { path: path(), takes: kind(true), option, instead });
     }
     let cut = match &args.cut[..] {
@@ -98,7 +98,12 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let float = args.backbone.float();
     let pooling = pooling(&args.model, args.backbone.pool)?;
     let length = args.backbone.tokens.map(usize::from);
-    Ok(TextOptions { cut, pooling, float, length, unit_length: args.l2 })
+    let kept = match &args.quantizer.keep_float {
+        Some(KeepFloat::Named(names)) => names.clone(),
+        _ => Vec::new(),
+    };
+    let (ranges, unit_length) = (args.quantizer.ranges, args.l2);
+    Ok(TextOptions { cut, pooling, float, length, unit_length, ranges, kept })
 }
 
 /// What `--pool` is of a text's tokens.

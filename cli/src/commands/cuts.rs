@@ -37,7 +37,7 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
             calibration(args, &data, texts)?.iter().map(Sample::text).collect::<Result<Vec<_>, _>>()?;
         let (pooling, length) =
             (pooling(&args.model, args.backbone.pool)?, args.backbone.tokens.map(usize::from));
-        let options = TextOptions { cut: None, pooling, float, length, unit_length: false };
+        let options = TextOptions { pooling, float, length, ..TextOptions::default() };
         return compare(args, &source, &data, Material::Texts(&texts, &tokenizer, options));
     }
     let pictures = calibration(args, &data, unlabelled)?;

@@ -7,7 +7,7 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Isa, Plan, Slot};
 
 use super::{COMPARED, ConvertError, relative_error};
-use crate::calibrate::{Floats, cosine};
+use crate::calibrate::cosine;
 use crate::embeddings::kind;
 use crate::emit::EmitError;
 use crate::import::{Cut, Imported};
@@ -21,7 +21,8 @@ use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
 pub(super) struct Account<'a> {
     pub(super) imported: &'a Imported,
     pub(super) chosen: &'a Chosen,
-    pub(super) floats: &'a Floats,
+    /// The embedding of each picture, as far as it was asked for the source model's own.
+    pub(super) wanted: &'a [Vec<f32>],
     pub(super) frames: &'a [Frame<'a>],
 }
 
@@ -113,7 +114,7 @@ impl Account<'_> {
         for _ in 0..LANES {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
         }
-        let (frames, embeddings) = (self.frames, &self.floats.embeddings);
+        let (frames, embeddings) = (self.frames, self.wanted);
         let step = frames.len().div_ceil(RUN).max(1);
         let work = |(extractor, seen): &mut (Extractor, Comparison), n: usize| -> Result<(), ConvertError> {
             let i = n * step;

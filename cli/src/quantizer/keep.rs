@@ -44,6 +44,11 @@ const WORTH: f64 = 1.0;
 /// Pictures that layers are ranked by.
 const RANKED: usize = 8;
 
+/// The layers of these names.
+pub(super) fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
+    names.iter().map(|name| find(model, name)).collect()
+}
+
 impl Workshop<'_> {
     /// Keeps what is to be kept, and says what that is.
     pub(super) fn keep(
@@ -56,11 +61,7 @@ impl Workshop<'_> {
         let before = best.noise;
         let kept = match wanted {
             KeepFloat::Nothing => return Ok(None),
-            KeepFloat::Named(names) => {
-                let named = |name: &String| find(&variant.model, name);
-                let layers = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-                self.with_floats(variant, best, layers)?
-            }
+            KeepFloat::Named(names) => self.with_floats(variant, best, named(&variant.model, names)?)?,
             KeepFloat::Worst(count) => {
                 let layers = self.ranked(variant, best)?.into_iter().take(*count).collect();
                 self.with_floats(variant, best, layers)?

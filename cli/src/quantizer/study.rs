@@ -1,5 +1,7 @@
 //! What the values of layers are, counted on some of the calibration pictures.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::ir::{LayerId, Model, Twins};
 use crate::ranges::Statistics;
 
@@ -35,12 +37,9 @@ impl Sums {
 
     /// Takes in a layer's values for one picture: rows, columns, channels.
     fn see(&mut self, layer: LayerId, values: &[f32]) {
-        let mut sums = vec![0f32; self.sums[layer].len()];
-        for pixel in values.chunks_exact(sums.len()) {
-            let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
-            sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += finite(v));
-            self.counts[layer] += 1;
-        }
+        let channels = self.sums[layer].len();
+        let sums = Arch::new().dispatch(OfChannels { values, channels });
+        self.counts[layer] += (values.len() / channels) as u64;
         self.sums[layer].iter_mut().zip(sums).for_each(|(all, sum)| *all += f64::from(sum));
     }
 
@@ -54,6 +53,26 @@ impl Sums {
     fn means(&self) -> Vec<Vec<f64>> {
         let mean = |(sums, &n): (&Vec<f64>, &u64)| sums.iter().map(|s| s / n.max(1) as f64).collect();
         self.sums.iter().zip(&self.counts).map(mean).collect()
+    }
+}
+
+/// The sum of each channel's finite values.
+struct OfChannels<'a> {
+    values: &'a [f32],
+    channels: usize,
+}
+
+impl NullaryFnOnce for OfChannels<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f32> {
+        let mut sums = vec![0f32; self.channels];
+        for pixel in self.values.chunks_exact(self.channels) {
+            let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
+            sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += finite(v));
+        }
+        sums
     }
 }
 

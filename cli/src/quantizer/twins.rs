@@ -18,6 +18,9 @@ use crate::twins::{self, Place};
 
 /// Pictures that channels are ranked by at most.
 const RANKED: usize = 8;
+/// The same at first, and decibels that copies have to gain then.
+const GLANCED: usize = 2;
+const HOPE: f64 = 0.5;
 /// Runs for that, for each picture calibrated on.
 const RUNS: usize = 2;
 
@@ -28,11 +31,12 @@ const WORTH: f64 = 1.0;
 pub(super) struct Twinned {
     pub(super) model: Model,
     pub(super) floats: Floats,
-    /// Not equalized, with ranges.
-    pub(super) start: (Variant, Candidate),
     /// What was done.
     pub(super) told: String,
 }
+
+/// A network that is not equalized, with ranges.
+pub(super) type Start = (Variant, Candidate);
 
 /// What follows a layer, to be run on other codes of it.
 #[derive(Clone)]
@@ -48,22 +52,50 @@ struct Rest<'p> {
 
 impl Workshop<'_> {
     /// The network with the channels whose rounding costs most copied into those that are always the same;
-    /// nothing where there are none, or where it is not better for it.
-    pub(super) fn twinned(&self, model: &Model, method: Method) -> Result<Option<Twinned>, QuantizerError> {
+    /// nothing where there are none, or where it is not better for it. Beside it what has been made of the
+    /// network on the way.
+    pub(super) fn twinned(
+        &self,
+        model: &Model,
+        method: Method,
+    ) -> Result<(Option<Twinned>, Option<Start>), QuantizerError> {
         let places = twins::places(model, self.preprocess);
         if places.is_empty() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let variant = self.variant(model, false, &mut |_| ())?;
         let plain = self.candidate(&variant, method)?;
         let scheme = self.scheme(&variant, &plain);
         if scheme.in_codes.contains(&false) {
-            return Ok(None);
+            return Ok((None, Some((variant, plain))));
         }
         let emitted = emit::int8(&variant.model, &scheme)?;
+        let copied = |pictures: usize| -> Result<(Twinned, Start, f64), QuantizerError> {
+            let (twinned, start) = self.copied(model, method, (&emitted, &places), pictures)?;
+            let gain = decibels(start.1.noise) - decibels(plain.noise);
+            let told = format!("{} ({gain:+.1} dB)", twinned.told);
+            Ok((Twinned { told, ..twinned }, start, gain))
+        };
+        // A first look says where there is nothing to be had.
+        let mut best = copied(GLANCED)?;
+        if best.2 >= HOPE {
+            best = copied(RANKED)?;
+        }
+        let (twinned, start, gain) = best;
+        Ok(if gain >= WORTH { (Some(twinned), Some(start)) } else { (None, Some((variant, plain))) })
+    }
+
+    /// The network with copies of the channels that cost most on so many pictures at most.
+    fn copied(
+        &self,
+        model: &Model,
+        method: Method,
+        (emitted, places): (&Emitted, &[Place]),
+        pictures: usize,
+    ) -> Result<(Twinned, Start), QuantizerError> {
         let (mut model, mut count) = (model.clone(), 0);
-        for place in &places {
-            let channels = self.dearest(&emitted, place)?;
+        for place in places {
+            let channels = self.dearest(emitted, place, pictures)?;
             count += channels.len().min(place.spare.len());
             place.copy(&mut model, &channels);
         }
@@ -71,14 +103,18 @@ impl Workshop<'_> {
         let workshop = Workshop { floats: &floats, ..self.clone() };
         let variant = workshop.variant(&model, false, &mut |_| ())?;
         let candidate = workshop.candidate(&variant, method)?;
-        let gain = decibels(candidate.noise) - decibels(plain.noise);
-        let told = format!("{count} channels copied into places that no picture changes ({gain:+.1} dB)");
-        Ok((gain >= WORTH).then_some(Twinned { model, floats, start: (variant, candidate), told }))
+        let told = format!("{count} channels copied into places that no picture changes");
+        Ok((Twinned { model, floats, told }, (variant, candidate)))
     }
 
     /// Channels of a place whose rounding adds most to the noise of the embedding, the worst first: it is made
     /// coarser for one at a time.
-    fn dearest(&self, emitted: &Emitted, place: &Place) -> Result<Vec<usize>, QuantizerError> {
+    fn dearest(
+        &self,
+        emitted: &Emitted,
+        place: &Place,
+        pictures: usize,
+    ) -> Result<Vec<usize>, QuantizerError> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let first = emitted.tensors[place.maps[0]].unwrap_or_default();
         let after = usize::from(first)..graph.node_count();
@@ -95,7 +131,7 @@ impl Workshop<'_> {
         let channels = graph.tensor(first).shape.c();
         let noises = vec![Noise::default(); channels + 1];
         let rest = Rest { trial, plan: &plan, slots: &slots, packed: &packed, arena, noises };
-        let ranked = (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED);
+        let ranked = (RUNS * self.floats.embeddings.len() / channels).clamp(1, pictures);
         let judged = &self.judged[..self.judged.len().min(ranked)];
         let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
             let (frame, wanted) = &judged[i];

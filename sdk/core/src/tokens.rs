@@ -11,9 +11,10 @@ use thiserror::Error;
 use crate::shape::Shape;
 
 /// What the embedding is of the vectors that the network gives for the tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Pooling {
     /// Their mean.
+    #[default]
     Mean,
     /// The first, which is BERT's `[CLS]`.
     First,

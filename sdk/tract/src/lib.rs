@@ -12,9 +12,11 @@
 #![deny(missing_docs)]
 
 mod convert;
-mod depthwise;
+mod functions;
 mod lower;
 mod network;
 mod segment;
+mod shown;
+mod sums;
 
 pub use network::{Network, TractError};

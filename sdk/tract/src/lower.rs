@@ -11,13 +11,15 @@ use tract_core::ops::nn::{DataFormat, Softmax, SoftmaxKind};
 use tract_core::ops::{math, nn};
 
 use crate::convert::{Dequantize, Quantize};
-use crate::depthwise::Depthwise;
+use crate::functions::Function;
+use crate::shown::Shown;
+use crate::sums::{Kind, Sums};
 
 /// A tract model under construction.
 pub(crate) struct Lowering<'g, 'a> {
     pub model: TypedModel,
     pub graph: &'g Graph<'a>,
-    /// Whether depthwise sums are to be the same on every processor.
+    /// Whether sums and functions are to be the same on every processor.
     pub exact: bool,
     /// Where each tensor of the package's graph stands in the model.
     pub outlets: Vec<Option<OutletId>>,
@@ -45,6 +47,17 @@ impl<'g, 'a> Lowering<'g, 'a> {
         inputs: &[OutletId],
     ) -> TractResult<OutletId> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    /// Shows tensor `id` where it is observed.
+    pub fn show(&mut self, id: TensorId, observed: &[TensorId]) -> TractResult<()> {
+        if let (Some(place), Some(outlet)) =
+            (observed.iter().position(|&o| o == id), self.outlets[usize::from(id)])
+        {
+            let shown = self.wire(format!("{id}.shown"), Shown { place }, &[outlet])?;
+            self.outlets[usize::from(id)] = Some(shown);
+        }
+        Ok(())
     }
 
     /// Adds a float node that produces tensor `id`.
@@ -82,6 +95,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let pool_spec = pool_spec(&window, first.shape, out.shape);
                 self.wire(name, MaxPool { pool_spec, with_index_outputs: None }, &inputs)?
             }
+            FloatOp::Softmax if self.exact => self.wire(name, Function::Softmax, &inputs)?,
             FloatOp::Softmax => {
                 let kind = SoftmaxKind::Softmax;
                 self.wire(name, Softmax { axes: tvec![3], quant_output_dt: None, kind }, &inputs)?
@@ -117,13 +131,16 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let store = self.graph.weights();
         let depth = input.c() / groups;
         let values: Vec<f32> = weights.floats(store).collect();
-        if self.exact && depth == 1 && groups == output.c() {
+        if let Some(kind) = Kind::of(groups, input, output).filter(|_| self.exact) {
             let tap = |i: usize| values[i % groups * kh * kw + i / groups];
-            let weights: Vec<f32> = (0..values.len()).map(tap).collect();
-            let weights = self.constant(&name, &[kh * kw, groups], &weights)?;
+            let weights = match kind {
+                Kind::Depthwise => (0..values.len()).map(tap).collect(),
+                Kind::OnePixel => values,
+            };
+            let weights = self.constant(&name, &[weights.len()], &weights)?;
             let bias: Vec<f32> = bias.floats(store).collect();
-            let bias = self.constant(&name, &[groups], &bias)?;
-            return self.wire(name, Depthwise { window, input, output }, &[inputs[0], weights, bias]);
+            let bias = self.constant(&name, &[bias.len()], &bias)?;
+            return self.wire(name, Sums { kind, window, input, output }, &[inputs[0], weights, bias]);
         }
         let kernel = planar(&values, kh * kw, depth);
         let kernel = self.constant(&name, &[output.c(), depth, kh, kw], &kernel)?;
@@ -139,6 +156,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
     }
 
     fn unary(&mut self, name: String, unary: Unary, input: OutletId) -> TractResult<OutletId> {
+        if let Some(function) = Function::of(unary).filter(|_| self.exact) {
+            return self.wire(name, function, &[input]);
+        }
         let op = match unary {
             Unary::Clamp { lo, hi } => return self.clamp(name, input, lo, hi),
             Unary::Sigmoid => nn::sigmoid(),

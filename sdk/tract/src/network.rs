@@ -10,6 +10,7 @@ use tract_core::internal::*;
 
 use crate::lower::{Lowering, dims};
 use crate::segment::Int8Segment;
+use crate::shown;
 
 /// Why tract-core did not take, or did not run, a graph.
 #[derive(Debug, Error)]
@@ -89,11 +90,11 @@ impl Network {
     /// # Errors
     /// An operation that tract-core refuses.
     pub fn new(graph: &Graph<'_>) -> Result<Self, TractError> {
-        Self::build(graph, &[graph.output()], false)
+        Self::build(graph, &[], false)
     }
 
-    /// Builds the network so that every tensor of `observed` can be read after a run; this is
-    /// how the converter calibrates. Depthwise sums, which tract-core's kernels round differently, have the same
+    /// Builds the network so that every tensor of `observed` is shown by [`Self::run_observed`]; this is
+    /// how the converter calibrates. Sums and functions that tract-core's kernels round differently have the same
     /// bits on every processor then.
     ///
     /// # Errors
@@ -114,10 +115,11 @@ impl Network {
             } else if let Some(run) = runs.iter().find(|r| r.end == index + 1) {
                 add_segment(&mut lowering, run.clone(), &weights)?;
             }
+            lowering.show(id, observed)?;
         }
-        let outlets = observed.iter().map(|&id| lowering.outlet(id)).collect::<TractResult<Vec<_>>>()?;
+        let output = lowering.outlet(graph.output())?;
         let mut model = lowering.model;
-        model.select_output_outlets(&outlets)?;
+        model.select_output_outlets(&[output])?;
         let plan = SimplePlan::new(model.into_optimized()?)?;
         let input_tensor = graph.tensor(Graph::INPUT);
         let shape = dims(input_tensor.shape);
@@ -125,8 +127,8 @@ impl Network {
             Element::Int8(_) => Tensor::zero::<i8>(&shape)?,
             Element::Float => Tensor::zero::<f32>(&shape)?,
         };
-        let state = plan.spawn()?;
-        Ok(Self { state, input: Arc::new(input), input_tensor, outputs: TVec::new(), segments: runs.len() })
+        let (state, input) = (plan.spawn()?, Arc::new(input));
+        Ok(Self { state, input, input_tensor, outputs: TVec::new(), segments: runs.len() })
     }
 
     /// How many runs of int8 nodes the network holds, each one custom operation.
@@ -156,24 +158,41 @@ impl Network {
         self.run()
     }
 
-    /// Gives the memory of the last run's results back.
-    pub fn forget(&mut self) {
-        self.outputs.clear();
+    /// As [`Self::run_floats`], and shows `see` each observed tensor of floats when it is made: its place in the
+    /// list, its values.
+    ///
+    /// # Errors
+    /// An input of another kind or length, or what tract-core reports.
+    pub fn run_observed(
+        &mut self,
+        input: &[f32],
+        see: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<(), TractError> {
+        let fits = self.input_tensor.element == Element::Float;
+        self.check(fits, "floats", input.len())?;
+        self.write(input)?;
+        let given = tvec!(self.input.clone().into_tvalue());
+        self.outputs = self.state.run_plan_with_eval(given, |ctx, state, node, inputs| {
+            if let Some(place) = shown::place(node) {
+                see(place, plain(&inputs[0]));
+            }
+            tract_core::plan::eval(ctx, state, node, inputs)
+        })?;
+        Ok(())
     }
 
-    /// The floats of the `n`-th observed tensor after a run; empty if it holds codes.
-    pub fn floats(&self, n: usize) -> &[f32] {
-        self.slice(n)
+    /// The floats of the embedding after a run; empty if it holds codes.
+    pub fn floats(&self) -> &[f32] {
+        self.slice()
     }
 
-    /// The codes of the `n`-th observed tensor after a run; empty if it holds floats.
-    pub fn codes(&self, n: usize) -> &[i8] {
-        self.slice(n)
+    /// The codes of the embedding after a run; empty if it holds floats.
+    pub fn codes(&self) -> &[i8] {
+        self.slice()
     }
 
-    fn slice<T: Datum>(&self, n: usize) -> &[T] {
-        let plain = self.outputs.get(n).and_then(|t| t.as_plain_ram());
-        plain.and_then(|p| p.as_slice::<T>().ok()).unwrap_or(&[])
+    fn slice<T: Datum>(&self) -> &[T] {
+        self.outputs.first().map_or(&[], plain)
     }
 
     fn check(&self, kind_fits: bool, given: &'static str, have: usize) -> Result<(), TractError> {
@@ -201,6 +220,11 @@ impl Network {
         self.outputs = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
         Ok(())
     }
+}
+
+/// The values of a tensor; none if it has others.
+fn plain<T: Datum>(tensor: &TValue) -> &[T] {
+    tensor.as_plain_ram().and_then(|p| p.as_slice::<T>().ok()).unwrap_or(&[])
 }
 
 /// Runs of consecutive int8 nodes.

@@ -37,10 +37,10 @@ fn close(got: &[f32], want: &[f32]) {
 fn run(writer: &GraphWriter, output: TensorId, input: &[f32]) -> Vec<f32> {
     let mut network = Network::new(&writer.graph(output).unwrap()).unwrap();
     network.run_floats(input).unwrap();
-    let first = network.floats(0).to_vec();
+    let first = network.floats().to_vec();
     // A second run, in the same memory, gives the same.
     network.run_floats(input).unwrap();
-    assert_eq!(network.floats(0), first);
+    assert_eq!(network.floats(), first);
     first
 }
 
@@ -303,8 +303,8 @@ fn a_network_the_engine_knows_in_part() {
             })
             .collect();
         // tract's sigmoid may round to the neighbouring code.
-        let off = network.codes(0).iter().zip(&want).map(|(g, w)| g.abs_diff(*w)).max();
-        assert!(off <= Some(1), "round {round}: {:?} {want:?}", network.codes(0));
+        let off = network.codes().iter().zip(&want).map(|(g, w)| g.abs_diff(*w)).max();
+        assert!(off <= Some(1), "round {round}: {:?} {want:?}", network.codes());
     }
 }
 
@@ -332,8 +332,8 @@ fn a_whole_int8_graph_as_one_segment_equals_the_engine() {
     let mut arena = vec![0; plan.arena_bytes()];
     arena[plan.input().range()].copy_from_slice(&input);
     plan.run(graph.weights(), &[], &mut arena).unwrap();
-    assert_eq!(network.codes(0), &arena[plan.output().range()]);
-    assert!(network.floats(0).is_empty());
+    assert_eq!(network.codes(), &arena[plan.output().range()]);
+    assert!(network.floats().is_empty());
 }
 
 #[test]
@@ -348,24 +348,56 @@ fn wrong_input_is_an_error() {
     );
 }
 
+/// What an observed convolution gives, and that it is shown so.
+fn observed(
+    from: Shape,
+    to: Shape,
+    window: Window,
+    groups: u16,
+    blobs: [&[f32]; 2],
+    input: &[f32],
+) -> Vec<f32> {
+    let mut writer = GraphWriter::new(Tensor { shape: from, element: Element::Float });
+    let [weights, bias] = blobs.map(|values| writer.floats(values).unwrap());
+    let op = Op::Float(FloatOp::Conv { window, groups, weights, bias });
+    let to = Tensor { shape: to, element: Element::Float };
+    let sums = writer.node("sums", op, &[Graph::INPUT], to).unwrap();
+    let mut network = Network::observing(&writer.graph(sums).unwrap(), &[sums]).unwrap();
+    let mut seen = Vec::new();
+    network.run_observed(input, &mut |place, values| seen.push((place, values.to_vec()))).unwrap();
+    assert_eq!(seen, [(0, network.floats().to_vec())]);
+    // As a device runs it, the last bits are the processor's.
+    close(&run(&writer, sums, input), network.floats());
+    network.floats().to_vec()
+}
+
 #[test]
 fn observed_depthwise_sums_have_the_same_bits_everywhere() {
     let (from, to) = (shape(7, 6, 19), shape(4, 6, 19));
     let window = Window { kernel: [3, 3], stride: [2, 1], dilation: [1, 1], pad: [1, 1, 1, 1] };
     let (weights, bias, input) = (wave(9 * 19, 0.3), wave(19, 1.0), wave(7 * 6 * 19, 0.0));
-    let mut writer = GraphWriter::new(float(7, 6, 19));
-    let op = Op::Float(FloatOp::Conv {
-        window,
-        groups: 19,
-        weights: writer.floats(&weights).unwrap(),
-        bias: writer.floats(&bias).unwrap(),
-    });
-    let sums = writer.node("sums", op, &[Graph::INPUT], float(4, 6, 19)).unwrap();
-    let mut network = Network::observing(&writer.graph(sums).unwrap(), &[sums]).unwrap();
-    network.run_floats(&input).unwrap();
-    // Bit for bit: a bias, and products added to it tap by tap.
+    // A bias, and products added to it tap by tap.
     let want = conv(&input, from, to, &window, 19, &weights, &bias);
-    assert_eq!(network.floats(0), want);
-    // As a device runs it, the last bits are the processor's.
-    close(&run(&writer, sums, &input), &want);
+    assert_eq!(observed(from, to, window, 19, [&weights, &bias], &input), want);
+}
+
+#[test]
+fn observed_sums_of_one_pixel_have_the_same_bits_everywhere() {
+    let (from, to) = (shape(2, 3, 19), shape(1, 1, 5));
+    // The last row of taps lies outside.
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [0, 0, 1, 0] };
+    let (weights, bias, input) = (wave(5 * 9 * 19, 0.3), wave(5, 1.0), wave(6 * 19, 0.0));
+    let channel = |(weights, bias): (&[f32], &f32)| {
+        let mut sums = [0f32; 16];
+        for (pixel, taps) in input.chunks(19).zip(weights.chunks(19)) {
+            let products = pixel.iter().zip(taps).map(|(v, w)| v * w);
+            products.enumerate().for_each(|(i, product)| sums[i % 16] += product);
+        }
+        for left in [8, 4, 2, 1] {
+            (0..left).for_each(|i| sums[i] += sums[i + left]);
+        }
+        sums[0] + bias
+    };
+    let want: Vec<f32> = weights.chunks(9 * 19).zip(&bias).map(channel).collect();
+    assert_eq!(observed(from, to, window, 1, [&weights, &bias], &input), want);
 }

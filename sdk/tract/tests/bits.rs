@@ -1,0 +1,121 @@
+//! An observed network gives the same bits on every processor: the digest here was written down on x86-64 with
+//! AVX-512, and `targets/test-arm.sh` holds it on aarch64.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::{Binary, Element, FloatOp, Graph, Op, Tensor, TensorId, Unary, Window};
+use offshoot_core::package::GraphWriter;
+use offshoot_tract::Network;
+
+/// A network of maps of floats.
+struct Net {
+    writer: GraphWriter,
+    shapes: Vec<Shape>,
+}
+
+impl Net {
+    fn node(&mut self, op: FloatOp, inputs: &[TensorId], [h, w, c]: [u32; 3]) -> TensorId {
+        let shape = Shape::new(h, w, c).unwrap();
+        let tensor = Tensor { shape, element: Element::Float };
+        self.shapes.push(shape);
+        let name = format!("node {}", self.shapes.len());
+        self.writer.node(&name, Op::Float(op), inputs, tensor).unwrap()
+    }
+
+    fn conv(&mut self, from: TensorId, side: u8, stride: u8, groups: u16, to: [u32; 3]) -> TensorId {
+        let pad = if to[0] == 1 { 0 } else { side / 2 };
+        let window = Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
+        let depth = self.shapes[usize::from(from)].c() / usize::from(groups);
+        let weights = wave(to[2] as usize * window.taps() * depth, f32::from(side));
+        let scale = 2.0 / ((window.taps() * depth) as f32).sqrt();
+        let weights: Vec<f32> = weights.into_iter().map(|w| w * scale).collect();
+        let weights = self.writer.floats(&weights).unwrap();
+        let bias = self.writer.floats(&wave(to[2] as usize, 0.1)).unwrap();
+        self.node(FloatOp::Conv { window, groups, weights, bias }, &[from], to)
+    }
+}
+
+/// Values that do not repeat soon, in -1..1, by exact arithmetic: a sine would be the C library's.
+fn wave(n: usize, phase: f32) -> Vec<f32> {
+    let mut state = phase.to_bits() | 1;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// One of each operation, in the manner of a network with squeeze-and-excite and attention.
+fn network() -> (Net, TensorId) {
+    let map = [24, 20, 24];
+    let input = Shape::new(47, 39, 3).unwrap();
+    let mut net = Net {
+        writer: GraphWriter::new(Tensor { shape: input, element: Element::Float }),
+        shapes: vec![input],
+    };
+    let first = net.conv(Graph::INPUT, 3, 2, 1, map);
+    let gate = net.node(FloatOp::Unary(Unary::Sigmoid), &[first], map);
+    let gated = net.node(FloatOp::Binary(Binary::Mul), &[first, gate], map);
+    let point = net.conv(gated, 1, 1, 1, [24, 20, 72]);
+    let switched = net.node(FloatOp::Unary(Unary::HardSwish), &[point], [24, 20, 72]);
+    let depthwise = net.conv(switched, 5, 2, 72, [12, 10, 72]);
+    let grouped = net.conv(depthwise, 3, 1, 6, [12, 10, 72]);
+    let limited = net.node(FloatOp::Unary(Unary::Clamp { lo: 0.0, hi: 6.0 }), &[grouped], [12, 10, 72]);
+    let sum = net.node(FloatOp::Binary(Binary::Add), &[limited, depthwise], [12, 10, 72]);
+    let whole = Window { kernel: [12, 10], stride: [1; 2], dilation: [1; 2], pad: [0; 4] };
+    let mean = net.node(FloatOp::AveragePool { window: whole, include_pad: false }, &[sum], [1, 1, 72]);
+    let squeezed = net.conv(mean, 1, 1, 1, [1, 1, 18]);
+    let excited = net.conv(squeezed, 1, 1, 1, [1, 1, 72]);
+    let scale = net.node(FloatOp::Unary(Unary::Tanh), &[excited], [1, 1, 72]);
+    let scaled = net.node(FloatOp::Binary(Binary::Mul), &[sum, scale], [12, 10, 72]);
+    let rows = net.node(FloatOp::Reshape, &[scaled], [1, 120, 72]);
+    let product = net.node(FloatOp::MatMul { transposed: true }, &[rows, rows], [1, 120, 120]);
+    let shares = net.node(FloatOp::Softmax, &[product], [1, 120, 120]);
+    let output = net.node(FloatOp::MatMul { transposed: false }, &[shares, rows], [1, 120, 72]);
+    (net, output)
+}
+
+#[test]
+fn observed_bits_are_those_of_other_processors() {
+    #[cfg(target_arch = "x86_64")]
+    if !std::arch::is_x86_feature_detected!("fma") {
+        println!("skipped: without FMA tract-core rounds products and sums one by one");
+        return;
+    }
+    let (net, output) = network();
+    let input = net.shapes[0];
+    let observed: Vec<TensorId> = (1..=output).collect();
+    let mut network = Network::observing(&net.writer.graph(output).unwrap(), &observed).unwrap();
+    let mut digests = vec![0u32; observed.len()];
+    let input = wave(input.elements(), 0.7);
+    network
+        .run_observed(&input, &mut |place, values| {
+            assert!(
+                values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != values[0]),
+                "{place}"
+            );
+            // Of equal values, whatever the sign of a zero.
+            digests[place] = values.iter().fold(0, |sum, v| sum.rotate_left(5) ^ (v + 0.0).to_bits());
+        })
+        .unwrap();
+    let written_down = [
+        2_151_000_621,
+        1_394_409_514,
+        821_388_295,
+        3_040_875_993,
+        2_552_450_263,
+        3_015_853_926,
+        3_147_523_103,
+        2_242_194_706,
+        243_476_554,
+        3_299_735_599,
+        3_997_679_826,
+        3_096_486_552,
+        358_537_182,
+        860_496_148,
+        860_496_148,
+        1_325_147_284,
+        4_038_709_251,
+        2_954_374_124,
+    ];
+    assert_eq!(digests, written_down);
+}
