@@ -181,13 +181,6 @@ impl Floats {
         Ok(Self { watched, extents, study, embeddings })
     }
 
-    /// Standard deviation of all values of each channel of the input.
-    pub fn spread(&self) -> Vec<f64> {
-        let means = self.study.means();
-        let deviation = |(c, mean): (usize, &f64)| (self.extents[0].power(c) - mean * mean).max(0.0).sqrt();
-        means[0].iter().enumerate().map(deviation).collect()
-    }
-
     /// What they are of `model`, the same network with twins.
     pub fn with_twins(&self, model: &Model) -> Self {
         let (mut extents, mut study) = (self.extents.clone(), self.study.clone());

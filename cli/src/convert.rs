@@ -107,7 +107,9 @@ pub struct Converted {
 pub(crate) const IMPORT_TOLERANCE: f64 = 1e-4;
 /// Pictures on which the file's own network is run.
 const COMPARED: usize = 8;
-/// Steps of 255 by which photographs spread at least; most do by 50 to 80.
+/// Pictures that are looked at for being next to one colour, and steps of 255 by which photographs spread at
+/// least; most do by 50 to 80.
+const LOOKED_AT: usize = 8;
 const FLAT: f64 = 10.0;
 /// Frames kept as golden vectors, and their longest side.
 const GOLDENS: usize = 2;
@@ -151,11 +153,11 @@ fn guarded(
     progress("preprocessing", 0.0);
     let mut chosen = preset::choose(&options.wishes, source, &imported, &frames)?;
     chosen.preprocess.check()?;
+    chosen.warning = flat(&chosen.preprocess, &frames).or(chosen.warning);
 
-    let (model, preprocess) = (&imported.model, &chosen.preprocess.clone());
+    let (model, preprocess) = (&imported.model, &chosen.preprocess);
     let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
-    chosen.warning = chosen.warning.or_else(|| flat(&floats, preprocess));
-    // The bits of tract's own plan are the processor's, and no choice may depend on them.
+    // The bits of tract's own plan are the processor's; the quantizer goes by ours.
     let mut wanted = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
     if options.unit_length {
         let all = floats.embeddings.iter_mut().chain(&mut wanted);
@@ -176,15 +178,27 @@ fn guarded(
     Ok(Converted { bytes, report })
 }
 
-/// What to say where all pictures are next to one colour, as those of a covered lens.
-fn flat(floats: &Floats, preprocess: &Preprocess) -> Option<String> {
-    // A spread in steps of the camera.
-    let steps = floats.spread().into_iter().zip(preprocess.std).map(|(spread, std)| spread * f64::from(std));
-    let widest = steps.fold(0.0, f64::max);
+/// What to say where all pictures are next to one colour, as those of a covered lens: they say nothing of the
+/// preprocessing, and ranges found on them fit no others.
+fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
+    let channels = preprocess.channels.count();
+    let mut pixels = vec![0; preprocess.shape().map_or(0, |s| s.elements())];
+    let (mut sums, mut squares, mut count) = ([0.0; 3], [0.0; 3], 0.0);
+    for frame in frames.iter().step_by(frames.len().div_ceil(LOOKED_AT).max(1)) {
+        // The length fits by construction.
+        let _ = preprocess.pixels_into(frame, &mut pixels);
+        for (i, &value) in pixels.iter().enumerate() {
+            sums[i % channels] += f64::from(value);
+            squares[i % channels] += f64::from(value) * f64::from(value);
+        }
+        count += (pixels.len() / channels) as f64;
+    }
+    let deviation = |(sum, square): (&f64, &f64)| (square / count - (sum / count).powi(2)).max(0.0).sqrt();
+    let widest = sums.iter().zip(&squares).map(deviation).fold(0.0, f64::max);
     (widest < FLAT).then(|| {
         format!(
-            "the pictures are next to one colour (they spread by {widest:.0} of 255): ranges found on them fit no \
-             others; calibrate on pictures like those the device will see"
+            "the pictures are next to one colour (they spread by {widest:.0} of 255): calibrate on pictures like \
+             those the device will see"
         )
     })
 }

@@ -99,7 +99,12 @@ fn guarded(
         floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let bytes = job.package(emitted, progress)?;
-    let report = job.report(&bytes, &floats.embeddings)?;
+    let mut report = job.report(&bytes, &floats.embeddings)?;
+    if !options.float {
+        let kept = (!options.kept.is_empty()).then(|| format!("kept in float: {}", options.kept.join(", ")));
+        report.done =
+            [Some(format!("ranges by {}", options.ranges.name())), kept].into_iter().flatten().collect();
+    }
     Ok(Converted { bytes, report })
 }
 

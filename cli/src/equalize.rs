@@ -82,7 +82,7 @@ impl Extents {
     }
 
     /// Mean square of a channel.
-    pub fn power(&self, channel: usize) -> f64 {
+    fn power(&self, channel: usize) -> f64 {
         self.squares[channel] / self.count.max(1) as f64
     }
 }

@@ -76,7 +76,7 @@ pub struct Chosen {
     pub preprocess: Preprocess,
     /// Why this one.
     pub why: String,
-    /// Why it may be the wrong one all the same.
+    /// Why it, or the pictures, may be the wrong ones all the same.
     pub warning: Option<String>,
 }
 

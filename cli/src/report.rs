@@ -29,7 +29,7 @@ pub struct Report {
     pub pool: Option<Pool>,
     /// How the preprocessing was chosen.
     pub preprocess_why: String,
-    /// Why the preprocessing may be the wrong one.
+    /// Why the preprocessing, or the pictures, may be the wrong ones.
     pub preprocess_warning: Option<String>,
     /// What the graph's numbers are.
     pub precision: Precision,

@@ -40,7 +40,7 @@ impl<'g> Trial<'g> {
             Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
-            let network = Box::new(Network::observing(&graph, &[])?);
+            let network = Box::new(Network::reproducible(&graph)?);
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values] }
         };
         let table = quantize::input_table(preprocess).into();

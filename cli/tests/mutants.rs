@@ -158,13 +158,15 @@ fn backbones() -> Vec<(&'static str, Vec<u8>)> {
     let real =
         |name: &'static str| (name, fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap());
     all.extend(REAL.map(real));
-    if asked().is_some() {
+    let one = std::env::var("OFFSHOOT_BACKBONE").ok();
+    if asked().is_some() || one.is_some() {
         all.extend(REFILLED.iter().chain(&TEXT).map(|name| (*name, refill::skeleton(&shared, name).0)));
     }
-    match std::env::var("OFFSHOOT_BACKBONE") {
-        Ok(one) => all.into_iter().filter(|(name, _)| *name == one).collect(),
-        Err(_) => all,
+    if let Some(one) = one {
+        all.retain(|(name, _)| *name == one);
+        assert!(!all.is_empty(), "OFFSHOOT_BACKBONE={one}: there is no such backbone");
     }
+    all
 }
 
 fn asked() -> Option<u64> {

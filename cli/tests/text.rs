@@ -185,6 +185,7 @@ fn from_a_model_to_answers() {
         text.contains("precision      mixed") && floats.contains("precision      f32"),
         "{text} {floats}"
     );
+    assert!(text.contains("ranges by mse") && floats.contains("kept in float: dense"), "{text} {floats}");
 
     let text = ok(dir, &["inspect", "model.onnx"]);
     for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {

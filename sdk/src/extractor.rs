@@ -477,7 +477,7 @@ fn tract(
         (Element::Float, None) => Input::Floats(vec![0.0; values]),
     };
     let network = match options.reproducible {
-        true => offshoot_tract::Network::observing(graph, &[])?,
+        true => offshoot_tract::Network::reproducible(graph)?,
         false => offshoot_tract::Network::new(graph)?,
     };
     let network = Box::new(network);

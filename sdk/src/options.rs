@@ -28,8 +28,8 @@ pub struct Options {
     /// Whether each thread stays on a core of its own, the fastest first, of those that the thread which first
     /// opened a package so might use. The opening thread is one of them and stays pinned.
     pub pin: bool,
-    /// Whether what is computed in floats has the same bits on every processor, as what is computed in codes
-    /// has anyway. It takes longer; else the last bits are those of the processor's fastest kernels.
+    /// Whether what is computed in floats has the same bits on x86-64 with FMA and on aarch64, as what is computed
+    /// in codes has everywhere. It takes longer; else the last bits are those of the processor's fastest kernels.
     pub reproducible: bool,
 }
 

@@ -102,8 +102,8 @@ impl Study {
             return counted.see(values);
         }
         let channels = self.sums.sums[layer].len();
-        let pixels = (picture % step..values.len() / channels).step_by(step);
-        pixels.for_each(|pixel| counted.see(&values[pixel * channels..][..channels]));
+        let pixels = values.chunks_exact(channels).skip(picture % step).step_by(step);
+        counted.see(&pixels.flatten().copied().collect::<Vec<_>>());
     }
 
     /// Takes in what another lane saw.

@@ -77,9 +77,12 @@ impl Workshop<'_> {
             Ok((Twinned { told, ..twinned }, start, gain))
         };
         // A first look says where there is nothing to be had.
+        let most = places.iter().map(|place| self.ranked_by(model.layers[place.maps[0]].shape.c()));
+        let most = most.max().unwrap_or_default();
         let mut best = copied(GLANCED)?;
-        if best.2 >= HOPE {
-            best = copied(RANKED)?;
+        if best.2 >= HOPE && most > GLANCED {
+            drop(best);
+            best = copied(most)?;
         }
         let (twinned, start, gain) = best;
         Ok(if gain >= WORTH { (Some(twinned), Some(start)) } else { (None, Some((variant, plain))) })
@@ -107,6 +110,11 @@ impl Workshop<'_> {
         Ok((Twinned { model, floats, told }, (variant, candidate)))
     }
 
+    /// Pictures that a map's channels are ranked by.
+    fn ranked_by(&self, channels: usize) -> usize {
+        (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED)
+    }
+
     /// Channels of a place whose rounding adds most to the noise of the embedding, the worst first: it is made
     /// coarser for one at a time.
     fn dearest(
@@ -131,8 +139,8 @@ impl Workshop<'_> {
         let channels = graph.tensor(first).shape.c();
         let noises = vec![Noise::default(); channels + 1];
         let rest = Rest { trial, plan: &plan, slots: &slots, packed: &packed, arena, noises };
-        let ranked = (RUNS * self.floats.embeddings.len() / channels).clamp(1, pictures);
-        let judged = &self.judged[..self.judged.len().min(ranked)];
+        let ranked = self.ranked_by(channels).min(pictures).min(self.judged.len());
+        let judged = &self.judged[..ranked];
         let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
             let (frame, wanted) = &judged[i];
             rest.trial.run(frame)?;

@@ -15,6 +15,7 @@ mod convert;
 mod functions;
 mod lower;
 mod network;
+mod products;
 mod segment;
 mod shown;
 mod sums;

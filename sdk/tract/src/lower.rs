@@ -12,6 +12,7 @@ use tract_core::ops::{math, nn};
 
 use crate::convert::{Dequantize, Quantize};
 use crate::functions::Function;
+use crate::products::Products;
 use crate::shown::Shown;
 use crate::sums::{Kind, Sums};
 
@@ -101,8 +102,13 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.wire(name, Softmax { axes: tvec![3], quant_output_dt: None, kind }, &inputs)?
             }
             FloatOp::MatMul { transposed } => {
-                let axes = if transposed { "nhwc,nhvc->nhwv" } else { "nhwc,nhcv->nhwv" };
-                self.wire(name, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)?
+                match Products::of(transposed, first.shape, out.shape).filter(|_| self.exact) {
+                    Some(products) => self.wire(name, products, &inputs)?,
+                    None => {
+                        let axes = if transposed { "nhwc,nhvc->nhwv" } else { "nhwc,nhcv->nhwv" };
+                        self.wire(name, EinSum::new(axes.parse()?, f32::datum_type()), &inputs)?
+                    }
+                }
             }
             FloatOp::Quantize => self.wire(name, Quantize(quant(out)?), &inputs)?,
             FloatOp::Dequantize => self.wire(name, Dequantize(quant(first)?), &inputs)?,
@@ -135,7 +141,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             let tap = |i: usize| values[i % groups * kh * kw + i / groups];
             let weights = match kind {
                 Kind::Depthwise => (0..values.len()).map(tap).collect(),
-                Kind::OnePixel => values,
+                Kind::Dots { .. } => values,
             };
             let weights = self.constant(&name, &[weights.len()], &weights)?;
             let bias: Vec<f32> = bias.floats(store).collect();

@@ -93,9 +93,17 @@ impl Network {
         Self::build(graph, &[], false)
     }
 
-    /// Builds the network so that every tensor of `observed` is shown by [`Self::run_observed`]; this is
-    /// how the converter calibrates. Sums and functions that tract-core's kernels round differently have the same
-    /// bits on every processor then.
+    /// Builds the network so that sums and functions which tract-core's kernels round differently have the same bits
+    /// on x86-64 with FMA and on aarch64. It is slower.
+    ///
+    /// # Errors
+    /// An operation that tract-core refuses.
+    pub fn reproducible(graph: &Graph<'_>) -> Result<Self, TractError> {
+        Self::build(graph, &[], true)
+    }
+
+    /// The same, and every tensor of `observed` is shown by [`Self::run_observed`]; this is how the converter
+    /// calibrates. The input, and what the embedding does not depend on, are not shown.
     ///
     /// # Errors
     /// An operation that tract-core refuses.

@@ -1,9 +1,9 @@
 //! Convolutions with the same sums on every processor.
 //!
-//! tract-core's kernels for depthwise convolutions, and those for a matrix and one vector, round differently on
-//! different processors: products by themselves or with the sum, sums of all or of every fourth. Its other sums
-//! are made in the same order, with one rounding, by all its vector kernels. What a converter writes must not
-//! depend on the processor. Here products are rounded, and added in an order of their own.
+//! tract-core's kernels for depthwise convolutions, and those for a matrix and one vector (one pixel, or one
+//! channel), round differently on different processors: products by themselves or with the sum, sums of all or of
+//! every fourth. Its other sums are made in the same order, with one rounding, by all its vector kernels. What a
+//! converter writes must not depend on the processor. Here products are rounded, and added in an order of their own.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::Window;
@@ -11,8 +11,9 @@ use pulp::{Arch, NullaryFnOnce};
 use tract_core::internal::*;
 
 use crate::lower::dims;
+use crate::products::Dot;
 
-/// Channels that are summed together, or sums that are added up at last: they stay in registers.
+/// Channels that are summed together: their sums stay in registers.
 const BLOCK: usize = 16;
 
 /// The operation; its inputs are the map, the weights and the biases.
@@ -29,8 +30,8 @@ pub(crate) struct Sums {
 pub(crate) enum Kind {
     /// Of each channel by itself; weights tap by tap, of each all channels.
     Depthwise,
-    /// Of all channels, to a map of one pixel; weights as in a package.
-    OnePixel,
+    /// Of groups of channels, to one pixel, or to one channel of each group; weights as in a package.
+    Dots { groups: usize },
 }
 
 impl Kind {
@@ -38,8 +39,8 @@ impl Kind {
     pub fn of(groups: usize, input: Shape, output: Shape) -> Option<Self> {
         if groups == input.c() && groups == output.c() {
             Some(Self::Depthwise)
-        } else if groups == 1 && output.h() * output.w() == 1 {
-            Some(Self::OnePixel)
+        } else if output.h() * output.w() == 1 || output.c() == groups {
+            Some(Self::Dots { groups })
         } else {
             None
         }
@@ -68,7 +69,7 @@ impl EvalOp for Sums {
         let job = Job { op: self, map, weights, bias, out: plain.as_slice_mut::<f32>()? };
         match self.kind {
             Kind::Depthwise => Arch::new().dispatch(Depthwise(job)),
-            Kind::OnePixel => Arch::new().dispatch(OnePixel(job)),
+            Kind::Dots { groups } => Arch::new().dispatch(Dots(groups, job)),
         }
         Ok(tvec!(out.into_tvalue()))
     }
@@ -134,35 +135,29 @@ impl NullaryFnOnce for Depthwise<'_> {
     }
 }
 
-/// Every sixteenth product is added up by itself, then the sums pair by pair, then the bias.
-struct OnePixel<'a>(Job<'a>);
+/// All products of a channel are added up, then the bias; so many groups of channels.
+struct Dots<'a>(usize, Job<'a>);
 
-impl NullaryFnOnce for OnePixel<'_> {
+impl NullaryFnOnce for Dots<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Job { op, map, weights, bias, out } = self.0;
-        let depth = op.input.c();
-        let per_channel = weights.len() / out.len().max(1);
-        let taps: Vec<_> = op.taps(0, 0).map(|(t, p)| (t * depth, p * depth)).collect();
-        for ((out, bias), own) in out.iter_mut().zip(bias).zip(weights.chunks_exact(per_channel.max(1))) {
-            let mut sums = [0f32; BLOCK];
-            for &(weight, value) in &taps {
-                let (weights, values) = (&own[weight..][..depth], &map[value..][..depth]);
-                let (w, v) = (weights.chunks_exact(BLOCK), values.chunks_exact(BLOCK));
-                let rest = w.remainder().iter().zip(v.remainder());
-                for (w, v) in w.zip(v) {
-                    sums.iter_mut().zip(w.iter().zip(v)).for_each(|(sum, (w, v))| *sum += w * v);
+        let Self(groups, Job { op, map, weights, bias, out }) = self;
+        let (channels, columns) = (op.output.c(), op.output.w());
+        let (depth, per_group) = (op.input.c() / groups, channels / groups);
+        let per_channel = weights.len() / channels;
+        let mut taps = Vec::new();
+        for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
+            taps.clear();
+            taps.extend(op.taps(i / columns, i % columns).map(|(t, p)| (t * depth, p * op.input.c())));
+            for (channel, (out, own)) in pixel.iter_mut().zip(weights.chunks_exact(per_channel)).enumerate() {
+                let (first, mut dot) = (channel / per_group * depth, Dot::default());
+                for &(weight, value) in &taps {
+                    dot.add(&own[weight..][..depth], &map[value + first..][..depth]);
                 }
-                sums.iter_mut().zip(rest).for_each(|(sum, (w, v))| *sum += w * v);
+                *out = dot.total() + bias[channel];
             }
-            let mut left = BLOCK;
-            while left > 1 {
-                left /= 2;
-                (0..left).for_each(|i| sums[i] += sums[i + left]);
-            }
-            *out = sums[0] + bias;
         }
     }
 }

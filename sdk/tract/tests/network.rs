@@ -381,8 +381,25 @@ fn observed_depthwise_sums_have_the_same_bits_everywhere() {
     assert_eq!(observed(from, to, window, 19, [&weights, &bias], &input), want);
 }
 
+/// What does not depend on the input is shown like all else.
 #[test]
-fn observed_sums_of_one_pixel_have_the_same_bits_everywhere() {
+fn constants_are_observed() {
+    let mut writer = GraphWriter::new(float(2, 3, 4));
+    let zero = writer.floats(&[0.0; 4]).unwrap();
+    let op = Op::Float(FloatOp::Constant { op: Binary::Mul, values: zero });
+    let none = writer.node("none", op, &[Graph::INPUT], float(2, 3, 4)).unwrap();
+    let root = writer.node("root", Op::Float(FloatOp::Unary(Unary::Sqrt)), &[none], float(2, 3, 4)).unwrap();
+    let sum = Op::Float(FloatOp::Binary(Binary::Add));
+    let output = writer.node("sum", sum, &[root, Graph::INPUT], float(2, 3, 4)).unwrap();
+    let observed = [none, root, output];
+    let mut network = Network::observing(&writer.graph(output).unwrap(), &observed).unwrap();
+    let mut seen = Vec::new();
+    network.run_observed(&wave(24, 0.0), &mut |place, _| seen.push(place)).unwrap();
+    assert_eq!(seen, [0, 1, 2]);
+}
+
+#[test]
+fn observed_sums_of_one_pixel_or_channel_have_the_same_bits_everywhere() {
     let (from, to) = (shape(2, 3, 19), shape(1, 1, 5));
     // The last row of taps lies outside.
     let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [0, 0, 1, 0] };
@@ -400,4 +417,11 @@ fn observed_sums_of_one_pixel_have_the_same_bits_everywhere() {
     };
     let want: Vec<f32> = weights.chunks(9 * 19).zip(&bias).map(channel).collect();
     assert_eq!(observed(from, to, window, 1, [&weights, &bias], &input), want);
+
+    // One channel of each group: as many as there are products, or fewer, in another order.
+    let (from, to) = (shape(4, 5, 12), shape(4, 5, 3));
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [1, 1, 1, 1] };
+    let (weights, bias, input) = (wave(3 * 9 * 4, 0.3), wave(3, 1.0), wave(4 * 5 * 12, 0.0));
+    let want = conv(&input, from, to, &window, 3, &weights, &bias);
+    close(&observed(from, to, window, 3, [&weights, &bias], &input), &want);
 }
