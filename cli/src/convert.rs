@@ -9,7 +9,7 @@ use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_pack
 use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
-use crate::calibrate::{CalibrateError, Floats, Reference};
+use crate::calibrate::{CalibrateError, Floats, Reference, Watched};
 use crate::catalog::Catalog;
 use crate::embedding::{self, Pool};
 use crate::emit::{self, EmitError, Emitted};
@@ -155,10 +155,11 @@ fn guarded(
     chosen.preprocess.check()?;
     chosen.warning = flat(&chosen.preprocess, &frames).or(chosen.warning);
 
-    let (model, preprocess) = (&imported.model, &chosen.preprocess);
+    let (model, preprocess) = (&imported.model, &chosen.preprocess.clone());
     let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
     // The bits of tract's own plan are the processor's; the quantizer goes by ours.
-    let mut wanted = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
+    let (mut wanted, doubt) = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
+    chosen.warning = doubt.or(chosen.warning);
     if options.unit_length {
         let all = floats.embeddings.iter_mut().chain(&mut wanted);
         all.for_each(|embedding| Embedding::to_unit_length(embedding));
@@ -204,26 +205,49 @@ fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
 }
 
 /// Checks that our network is the one in the file, on some of the pictures; gives the embeddings of all,
-/// those of the file as far as they were asked for.
+/// those of the file as far as they were asked for, and what there is to doubt.
 fn compare(
     source: &Source,
     imported: &Imported,
     preprocess: &Preprocess,
     frames: &[Frame<'_>],
     ours: &[Vec<f32>],
-) -> Result<Vec<Vec<f32>>, ConvertError> {
+) -> Result<(Vec<Vec<f32>>, Option<String>), ConvertError> {
     let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
     let mut embeddings = Vec::new();
-    for (frame, ours) in frames.iter().zip(ours).take(COMPARED) {
+    for (frame, own) in frames.iter().zip(ours).take(COMPARED) {
         let embedding = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
-        let error = relative_error(ours, &embedding);
+        let error = relative_error(own, &embedding);
         if error > IMPORT_TOLERANCE {
-            return Err(ConvertError::Disagrees { path: source.path.clone(), error });
+            return Ok((ours.to_vec(), Some(doubt(source, imported, preprocess, frame, error)?)));
         }
         embeddings.push(embedding);
     }
     embeddings.extend(ours.iter().skip(COMPARED).cloned());
-    Ok(embeddings)
+    Ok((embeddings, None))
+}
+
+/// What to say of a preprocessing under which our network is not the one in the file, but is for small values:
+/// tract's functions are approximations, made for values as networks have them.
+fn doubt(
+    source: &Source,
+    imported: &Imported,
+    preprocess: &Preprocess,
+    frame: &Frame<'_>,
+    error: f64,
+) -> Result<String, ConvertError> {
+    let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
+    let mut ours = Watched::new(&imported.model, &small)?;
+    ours.run(frame, &mut |_, _| ())?;
+    let mut reference = Reference::new(imported.reference.clone(), imported.input, &small)?;
+    let wanted = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
+    if relative_error(ours.embedding(), &wanted) > IMPORT_TOLERANCE {
+        return Err(ConvertError::Disagrees { path: source.path.clone(), error });
+    }
+    Ok(format!(
+        "the network's values grow so large under this preprocessing that tract's own run of it differs by \
+         {error:.0e}, which it does not from -1 to 1: the model probably wants another (--preset)"
+    ))
 }
 
 pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f64 {

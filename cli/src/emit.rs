@@ -39,7 +39,13 @@ pub struct Emitted {
 /// What the format does not hold.
 pub fn float(model: &Model) -> Result<Emitted, EmitError> {
     let in_codes = vec![false; model.layers.len()];
-    let scheme = Scheme { in_codes, quants: Vec::new(), means: Vec::new(), coded_means: Vec::new() };
+    let scheme = Scheme {
+        in_codes,
+        quants: Vec::new(),
+        means: Vec::new(),
+        coded_means: Vec::new(),
+        rounded: Default::default(),
+    };
     Emitter::new(model, scheme).run(|_, _, _, _| Ok(()))
 }
 
@@ -202,7 +208,7 @@ impl<'m> Emitter<'m> {
         let (from, out) = (self.scheme.quants[source], self.scheme.quants[id]);
         let clamp = clamp_codes(layer.clamp, out);
         let op = match &layer.op {
-            LayerOp::Conv(conv) => self.conv(layer, conv, source, out, clamp)?,
+            LayerOp::Conv(conv) => self.conv(id, conv, source, out, clamp)?,
             LayerOp::Binary(Binary::Add) => {
                 let (a, b) = quantize::add([from, self.scheme.quants[layer.inputs[1]]], out);
                 Int8Op::Add { a, b, clamp }
@@ -246,17 +252,19 @@ impl<'m> Emitter<'m> {
 
     fn conv(
         &mut self,
-        layer: &Layer,
+        id: LayerId,
         conv: &Conv,
         source: LayerId,
         out: Quant,
         clamp: Clamp,
     ) -> Result<Int8Op, EmitError> {
-        let (input, scheme) = (self.model.layers[source].shape, &self.scheme);
+        let (layer, input, scheme) = (&self.model.layers[id], self.model.layers[source].shape, &self.scheme);
         let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
         let channels = layer.shape.c();
         let shifts = quantize::shifts(&layer.twins, channels, out);
-        let quantized = quantize::conv(&layer.name, conv, &shifts, means, scheme.quants[source], out)?;
+        let rounded = scheme.rounded.get(id).and_then(Option::as_deref);
+        let quants = [scheme.quants[source], out];
+        let quantized = quantize::conv(&layer.name, conv, &shifts, means, quants, rounded)?;
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
         let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
         Ok(Int8Op::Conv {

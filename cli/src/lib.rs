@@ -45,6 +45,7 @@ pub mod quantize;
 pub mod quantizer;
 pub mod ranges;
 pub mod report;
+pub mod rounding;
 pub mod teach;
 pub mod tokenizer;
 pub mod trial;

@@ -5,6 +5,8 @@
 //! output channel, 32-bit bias, fixed-point rescaling. The integers are computed here once, in
 //! double precision, and stored; the device never derives one.
 
+use std::sync::Arc;
+
 use offshoot_core::graph::{Affine, Binary, Window};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
@@ -40,6 +42,8 @@ pub struct Scheme {
     pub means: Vec<Vec<f64>>,
     /// The same of its codes; of the floats again where that is not known.
     pub coded_means: Vec<Vec<f64>>,
+    /// Codes of the weights of layers that are not rounded to the nearest; none for those beyond its end.
+    pub rounded: Arc<[Option<Vec<i8>>]>,
 }
 
 /// A function as a table from codes to codes.
@@ -158,6 +162,13 @@ pub fn shifts(twins: &[Twins], channels: usize, quant: Quant) -> Vec<f64> {
     shifts
 }
 
+/// The step of each output channel's weights.
+pub fn steps(conv: &Conv, from: Quant) -> Vec<f64> {
+    let (per_channel, from) = (conv.weights.len() / conv.bias.len(), f64::from(from.scale.get()));
+    let channels = conv.weights.chunks_exact(per_channel).zip(&conv.bias);
+    channels.map(|(weights, &bias)| weight_scale(weights, bias, from)).collect()
+}
+
 /// A convolution in integers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantizedConv {
@@ -179,7 +190,8 @@ const MANY: usize = 1 << 16;
 /// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
 /// weights and inputs adds to an output channel on average is taken off its bias (Nagel et al. 2019,
 /// "Data-free quantization through weight equalization and bias correction", 4.2, with means that were
-/// measured). `shifts` go to the biases too, see [`shifts`].
+/// measured). `shifts` go to the biases too, see [`shifts`]. Weights are those of `rounded`, if there are any, else
+/// each goes to the nearest step.
 ///
 /// # Errors
 /// A multiplier of 2^15 or more.
@@ -188,8 +200,8 @@ pub fn conv(
     conv: &Conv,
     shifts: &[f64],
     means: [&[f64]; 2],
-    from: Quant,
-    to: Quant,
+    [from, to]: [Quant; 2],
+    rounded: Option<&[i8]>,
 ) -> Result<QuantizedConv, QuantizeError> {
     let (channels, per_channel) = (conv.bias.len(), conv.weights.len() / conv.bias.len());
     let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
@@ -197,7 +209,10 @@ pub fn conv(
     let channel = |o: usize| {
         let (weights, bias) = (&conv.weights[o * per_channel..][..per_channel], conv.bias[o]);
         let scale = weight_scale(weights, bias, from);
-        let codes: Vec<i8> = weight_codes(weights, scale).collect();
+        let codes: Vec<i8> = match rounded {
+            Some(all) => all[o * per_channel..][..per_channel].to_vec(),
+            None => weight_codes(weights, scale).collect(),
+        };
         let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
         let mut added = 0.0;
         for (codes, weights) in codes.chunks(depth).zip(weights.chunks(depth)) {
@@ -403,8 +418,8 @@ mod tests {
     fn the_mean_error_of_rounded_weights_is_taken_off_the_bias() {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
         let q = Quant::from_range(-1.0, 1.0);
-        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], q, q).unwrap();
-        let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], q, q).unwrap();
+        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None).unwrap();
+        let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None).unwrap();
         // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
         let step = f64::from(q.scale.get()) / 127.0;
         assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
@@ -415,7 +430,7 @@ mod tests {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0], bias: vec![0.5] };
         let q = Quant::from_range(-1.0, 1.0);
         let step = f64::from(q.scale.get()) / 127.0;
-        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], q, q).unwrap();
+        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], [q, q], None).unwrap();
         assert_eq!(got.bias, [(0.625 / step).round() as i32]);
     }
 
@@ -446,10 +461,10 @@ mod tests {
             bias: vec![1.0, 3.0, 1e6],
         };
         let q = Quant::from_range(-1.0, 1.0);
-        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], q, q).unwrap();
+        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, q], None).unwrap();
         assert_eq!(got.weights[..4], [64, -127, 0, 0]);
         assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
         let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
-        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], q, narrow).is_err());
+        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, narrow], None).is_err());
     }
 }

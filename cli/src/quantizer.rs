@@ -21,12 +21,15 @@ use crate::trial::Trial;
 mod alternatives;
 mod keep;
 mod means;
+mod rounding;
 mod search;
 pub mod study;
 mod twins;
 
 pub use alternatives::Alternative;
 pub use keep::KeepFloat;
+use rounding::Rounded;
+pub use rounding::Rounding;
 use study::{Study, scale};
 use twins::Start;
 
@@ -39,6 +42,8 @@ pub struct Settings {
     pub equalize: Switch,
     /// Whether biases are corrected by measured means.
     pub correct: Switch,
+    /// How weights are rounded.
+    pub rounding: Rounding,
     /// What is kept in float.
     pub keep: KeepFloat,
     /// How long to look for better.
@@ -131,6 +136,8 @@ struct Candidate {
     ranges: Vec<Range>,
     /// Means of the codes, if biases are corrected by them.
     coded_means: Option<Vec<Vec<f64>>>,
+    /// Weights that are not rounded to the nearest.
+    rounded: Option<Rounded>,
     /// Layers kept in float.
     floats: Vec<LayerId>,
     /// Noise by signal of the embedding, as it was judged.
@@ -159,12 +166,22 @@ pub fn quantize(
         None => None,
     };
     let kept = workshop.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let rounded = match settings.rounding {
+        Rounding::Nearest => None,
+        Rounding::Adaptive => {
+            Some(workshop.rounded(&variant, &mut best, &mut |share| progress("round", share))?)
+        }
+    };
     let alternatives = match settings.alternatives {
         true => workshop.alternatives(model, settings, &variant, &best)?,
         false => Vec::new(),
     };
     let copied = twinned.as_ref().map(|own| own.told.clone());
-    let done = [copied, variant.told(), best.told()].into_iter().chain([searched, kept]).flatten().collect();
+    let done = [copied, variant.told(), best.told()]
+        .into_iter()
+        .chain([searched, kept, rounded])
+        .flatten()
+        .collect();
     let scheme = workshop.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
     let Variant { model, factors, statistics, .. } = variant;
@@ -197,6 +214,7 @@ pub fn plain(
         quants: quantize::quants(model, &ranges, preprocess),
         means: study.means(),
         coded_means: study.means(),
+        rounded: Rounded::default(),
     })
 }
 
@@ -303,8 +321,14 @@ impl<'a> Workshop<'a> {
             last = variant.model.layers[last].inputs[0];
         }
         ranges[last] = variant.statistics[last].range;
-        let mut candidate =
-            Candidate { method, ranges, coded_means: None, floats: Vec::new(), noise: f64::INFINITY };
+        let mut candidate = Candidate {
+            method,
+            ranges,
+            coded_means: None,
+            rounded: None,
+            floats: Vec::new(),
+            noise: f64::INFINITY,
+        };
         candidate.noise = self.judge(variant, &candidate)?;
         Ok(candidate)
     }
@@ -319,7 +343,9 @@ impl<'a> Workshop<'a> {
             let shifts = quantize::shifts(&layer.twins, layer.shape.c(), quants[id]);
             read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
         }
-        Scheme { in_codes, quants, coded_means: candidate.coded_means.clone().unwrap_or(read), means }
+        let (coded_means, rounded) =
+            (candidate.coded_means.clone().unwrap_or(read), candidate.rounded.clone());
+        Scheme { in_codes, quants, coded_means, means, rounded: rounded.unwrap_or_default() }
     }
 
     /// Noise by signal of the embedding.

@@ -41,6 +41,29 @@ fn both(model: &ModelProto, cut: &str) {
     assert!(int8.cosine_min > 0.98, "{int8}");
 }
 
+/// Functions are approximations where values are far from what networks have: no fault of the import, but of the
+/// preprocessing.
+#[test]
+fn values_that_are_too_large_are_doubted() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 1, 1]).floats("minus", &[-1.0]);
+    graph.node("Conv", "conv", &["x", "w"], &[]).node("Abs", "size", &["conv"], &[]);
+    // Far below zero a gate is shut, and an approximation of it is not.
+    graph.node("Mul", "below", &["size", "minus"], &[]).node("Sigmoid", "gate", &["below"], &[]);
+    graph.node("Mul", "silu", &["below", "gate"], &[]);
+    graph.node("GlobalAveragePool", "pooled", &["silu"], &[]);
+    let model = graph.model(13).encode_to_vec();
+    let told = |preset: Preset| {
+        let source = Source::parse(Path::new("graph.onnx"), &model).unwrap();
+        let picture = Picture::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
+        let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
+        let options = Options { wishes, float: true, ..Options::default() };
+        convert(&source, &[picture], &options, &mut |_, _| {}).unwrap().report.preprocess_warning.unwrap()
+    };
+    assert!(told(Preset::Raw).contains("grow so large under this preprocessing"), "{}", told(Preset::Raw));
+    assert!(told(Preset::Tf).contains("next to one colour"), "{}", told(Preset::Tf));
+}
+
 const TO_PLANES: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
 const TO_PIXELS: (&str, &[i64]) = ("perm", &[0, 2, 3, 1]);
 

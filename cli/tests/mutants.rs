@@ -203,7 +203,7 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
     fs::write(texts.join("data/letters/few.txt"), "c a\n").unwrap();
     let list = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "d", "e"].join("\n");
     fs::write(dir.path().join("vocab.txt"), list).unwrap();
-    let text = ["--tokenizer", "../vocab.txt", "--tokens", "8"];
+    let text = ["--tokenizer", "../vocab.txt", "--tokens", "32"];
     for (name, bytes) in backbones() {
         let (folder, options) = if TEXT.contains(&name) { (&texts, &text) } else { (&pictures, &PICTURES) };
         let mutants = Mutants::of(bytes);

@@ -103,6 +103,26 @@ fn page_is_whole(page: &str, report: &serde_json::Value) {
 }
 
 #[test]
+fn weights_are_rounded_for_their_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key], 6);
+    let model = sprout();
+    let report = |rounding: &str, package: &str| -> serde_json::Value {
+        let arguments = ["convert", model.to_str().unwrap(), "--calibrate", "data", "--json"];
+        let own = ["--rounding", rounding, "-o", package];
+        serde_json::from_str(&ok(dir, &[&arguments[..], &own].concat())).unwrap()
+    };
+    let (nearest, adaptive) = (report("nearest", "n.offshoot"), report("adaptive", "a.offshoot"));
+    let noise = |report: &serde_json::Value| report["noise"].as_f64().unwrap();
+    assert!(noise(&adaptive) < 0.95 * noise(&nearest), "{} {}", noise(&adaptive), noise(&nearest));
+    let done = |report: &serde_json::Value| report["done"].to_string().contains("rounded for their inputs");
+    assert!(done(&adaptive) && !done(&nearest), "{}", adaptive["done"]);
+    report("adaptive", "again.offshoot");
+    assert!(fs::read(dir.join("a.offshoot")).unwrap() == fs::read(dir.join("again.offshoot")).unwrap());
+}
+
+#[test]
 fn pictures_of_a_covered_lens_are_doubted() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::model::first;
-use crate::quantizer::{KeepFloat, Settings, Switch};
+use crate::quantizer::{KeepFloat, Rounding, Settings, Switch};
 use crate::ranges::Method;
 
 /// Arguments of `convert` about codes.
@@ -20,6 +20,9 @@ pub struct QuantizerArgs {
     /// Whether what codes add to the means of channels is measured and taken off the biases.
     #[arg(long, value_enum, default_value_t = Switch::Auto)]
     pub correct_bias: Switch,
+    /// How weights become whole numbers.
+    #[arg(long, value_enum, default_value_t = Rounding::Nearest)]
+    pub rounding: Rounding,
     /// Layers kept in float: auto, the N worst, or by name; tract runs them, so the package is mixed.
     #[arg(long, value_name = "auto|N|NAME,...")]
     pub keep_float: Option<KeepFloat>,
@@ -35,6 +38,7 @@ impl QuantizerArgs {
         let asked = [
             (self.equalize != Switch::Auto, "--equalize"),
             (self.correct_bias != Switch::Auto, "--correct-bias"),
+            (self.rounding != Rounding::Nearest, "--rounding"),
             (ranked, "--keep-float auto or N"),
             (self.search_seconds.is_some(), "--search-seconds"),
         ];
@@ -47,6 +51,7 @@ impl QuantizerArgs {
             ranges: self.ranges,
             equalize: self.equalize,
             correct: self.correct_bias,
+            rounding: self.rounding,
             keep: self.keep_float.clone().unwrap_or_default(),
             search: self.search_seconds.map(|s| Duration::from_secs(s.into())),
             alternatives: false,

@@ -2,6 +2,7 @@
 
 use super::{Candidate, QuantizerError, Settings, Variant, Workshop};
 use crate::ir::Model;
+use crate::quantize;
 use crate::ranges::Method;
 
 /// Another way to quantize, and what came of it.
@@ -19,7 +20,7 @@ pub struct Alternative {
 const KEPT: [usize; 2] = [1, 4];
 
 impl Workshop<'_> {
-    /// The other methods, the other way with channels and biases, the worst layers in float: one thing
+    /// The other methods, the other way with channels, biases and weights, the worst layers in float: one thing
     /// changed at a time.
     pub(super) fn alternatives(
         &self,
@@ -45,6 +46,11 @@ impl Workshop<'_> {
         };
         let candidate = self.corrected(&other, settings, best.method)?;
         add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
+        if best.rounded.is_none() && !quantize::trained_for_codes(model) {
+            let adapted = self.adapted(variant, best, &mut |_| ())?;
+            let what = "weights rounded for their inputs".to_string();
+            add(what, "--rounding adaptive".to_string(), adapted.noise);
+        }
         if best.floats.is_empty() {
             let ranked = self.ranked(variant, best)?;
             for count in KEPT.into_iter().filter(|&n| n <= ranked.len()) {
