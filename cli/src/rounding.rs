@@ -35,19 +35,18 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Nothing seen yet; none where a window holds too much.
-    pub fn new(conv: &Conv) -> Option<Self> {
+    /// How many moments a convolution's windows have; none where they hold too much.
+    pub fn size(conv: &Conv) -> Option<usize> {
         let width = conv.weights.len() / conv.bias.len();
-        let (groups, all) = (conv.groups, conv.groups * width);
-        let moments = || Self {
-            width,
-            groups,
-            sums: vec![0.0; all],
-            squares: vec![0.0; all * width],
-            count: 0,
-            waiting: Vec::with_capacity(all * TOGETHER),
-        };
-        (width <= WIDEST).then(moments)
+        (width <= WIDEST).then_some(conv.groups * width * width)
+    }
+
+    /// Nothing seen yet.
+    pub fn new(conv: &Conv) -> Self {
+        let width = conv.weights.len() / conv.bias.len();
+        let all = conv.groups * width;
+        let (sums, squares) = (vec![0.0; all], vec![0.0; all * width]);
+        Self { width, groups: conv.groups, sums, squares, count: 0, waiting: Vec::new() }
     }
 
     /// Takes in windows of a layer's input on the `picture`-th picture; `output` is the layer's shape.
@@ -202,7 +201,7 @@ mod tests {
     fn windows_lie_as_weights_do() {
         let window = Window { kernel: [1, 2], stride: [1, 2], dilation: [1, 1], pad: [0, 1, 0, 0] };
         let conv = conv(window, 2, 2 * 4, 2);
-        let mut moments = Moments::new(&conv).unwrap();
+        let mut moments = Moments::new(&conv);
         // One row of three pixels of four channels.
         let values: Vec<f32> = (1..=12).map(|v| v as f32).collect();
         let shape = |w, c| Shape::new(1, w, c).unwrap();

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use offshoot::{Extractor, Precision};
+use offshoot::{Extractor, Options, Package, Precision};
 use prost::Message;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
 use tract_onnx::pb::{
@@ -168,6 +168,24 @@ fn prepare(dir: &Path) {
 
 const CONVERT: [&str; 8] =
     ["convert", "model.onnx", "--tokenizer", "vocab.txt", "--calibrate", "reviews", "--tokens", "20"];
+
+/// Golden vectors of floats are those of every processor, to the bit.
+#[test]
+fn golden_vectors_are_reproducible() {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path());
+    ok(dir.path(), &[&CONVERT[..], &["--precision", "f32", "-o", "words.offshoot"]].concat());
+    let bytes = std::fs::read(dir.path().join("words.offshoot")).unwrap();
+    let options = Options { reproducible: true, ..Options::default() };
+    let mut extractor = Extractor::from_bytes_with(bytes.clone(), &options).unwrap();
+    let package = Package::open(&bytes).unwrap();
+    for golden in package.goldens() {
+        let ids: Vec<u32> = golden.ids().collect();
+        let embedding = extractor.embed_tokens(&ids).unwrap();
+        assert!(embedding.bytes().eq(golden.output.iter().copied()), "{ids:?}");
+    }
+    assert_eq!(package.goldens().count(), 2);
+}
 
 #[test]
 fn from_a_model_to_answers() {

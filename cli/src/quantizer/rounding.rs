@@ -23,8 +23,10 @@ pub enum Rounding {
 /// Codes of the weights of layers that are not rounded to the nearest.
 pub(super) type Rounded = Arc<[Option<Vec<i8>>]>;
 
-/// Lanes: moments are as large as the square of a layer's inputs.
+/// Lanes: moments are as many as the square of a layer's inputs.
 const ABREAST: usize = 2;
+/// Moments of all layers together at most, for each lane; those of the largest layers are left out.
+const KEPT: usize = 32 << 20;
 
 impl Workshop<'_> {
     /// Rounds the weights of what is run in codes for their inputs, where that is better, and says so.
@@ -86,7 +88,20 @@ impl Workshop<'_> {
         told: &mut dyn FnMut(f32),
     ) -> Result<Vec<Option<Moments>>, CalibrateError> {
         let layers = &variant.model.layers;
-        let new = |id: LayerId| conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::new(c));
+        let size =
+            |id: LayerId| conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::size(c));
+        let mut sizes: Vec<usize> = (0..layers.len()).filter_map(size).collect();
+        sizes.sort_unstable();
+        let mut all = 0;
+        let fits = |size: &usize| {
+            all += size;
+            all <= KEPT
+        };
+        let largest = sizes.into_iter().take_while(fits).last();
+        let new = |id: LayerId| {
+            let fits = size(id).is_some_and(|size| Some(size) <= largest);
+            conv(variant, id).filter(|_| fits).map(|(conv, _)| Moments::new(conv))
+        };
         let none: Vec<Option<Moments>> = (0..layers.len()).map(new).collect();
         let (mut whole, studied) = (none.clone(), &self.studied);
         let states = vec![(self.floats.watched.clone(), none); ABREAST.min(studied.len())];
