@@ -1,8 +1,8 @@
 //! The whole way from an ONNX model to a package, as one function.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use offshoot::{Embedding, Extractor, Picture};
+use offshoot::{Embedding, Extractor, Package, Picture};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
@@ -79,6 +79,14 @@ pub enum ConvertError {
     /// Nothing to calibrate on.
     #[error("{path}: none of the texts to calibrate on has a token")]
     NoText {
+        /// The model.
+        path: PathBuf,
+    },
+    /// What is computed in floats depends on how the processor rounds.
+    #[error(
+        "{path}: its embedding in float depends on how a processor rounds, as where values grow too large; look at the preprocessing (--preset), or take --precision int8"
+    )]
+    Unsteady {
         /// The model.
         path: PathBuf,
     },
@@ -305,7 +313,19 @@ fn package(
         .map(|((width, height, rgb), output)| Golden { width: *width, height: *height, rgb, output })
         .collect();
     manifest.goldens = goldens.len() as u8;
-    Ok(write_package(&manifest, &writer, &goldens)?)
+    steady(write_package(&manifest, &writer, &goldens)?, &source.path)
+}
+
+/// A package that a device runs as its maker did.
+///
+/// # Errors
+/// What is computed in floats depends on how the processor rounds.
+pub(crate) fn steady(package: Vec<u8>, path: &Path) -> Result<Vec<u8>, ConvertError> {
+    let int8 = Package::open(&package).is_ok_and(|p| p.manifest().precision == Precision::Int8);
+    if int8 || Extractor::from_bytes(package.clone())?.verify()?.is_ok() {
+        return Ok(package);
+    }
+    Err(ConvertError::Unsteady { path: path.to_path_buf() })
 }
 
 pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {

@@ -9,7 +9,9 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::calibrate::{self, CalibrateError, Floats, Watched};
 use crate::convert::account::Comparison;
-use crate::convert::{ConvertError, Converted, IMPORT_TOLERANCE, everywhere, precision_of, relative_error};
+use crate::convert::{
+    ConvertError, Converted, IMPORT_TOLERANCE, everywhere, precision_of, relative_error, steady,
+};
 use crate::emit::{self, Emitted};
 use crate::equalize::Extents;
 use crate::fold;
@@ -184,7 +186,7 @@ impl Job<'_> {
             .map(|(width, rgb, output)| Golden { width: *width, height: 1, rgb, output })
             .collect();
         manifest.goldens = goldens.len() as u8;
-        Ok(write_text_package(&manifest, &text, &writer, &goldens)?)
+        steady(write_text_package(&manifest, &text, &writer, &goldens)?, &self.source.path)
     }
 
     fn report(&self, bytes: &[u8], embeddings: &[Vec<f32>]) -> Result<Report, ConvertError> {

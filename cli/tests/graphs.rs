@@ -53,15 +53,19 @@ fn values_that_are_too_large_are_doubted() {
     graph.node("Mul", "silu", &["below", "gate"], &[]);
     graph.node("GlobalAveragePool", "pooled", &["silu"], &[]);
     let model = graph.model(13).encode_to_vec();
-    let told = |preset: Preset| {
+    let run = |preset: Preset, float| {
         let source = Source::parse(Path::new("graph.onnx"), &model).unwrap();
         let picture = Picture::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
         let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
-        let options = Options { wishes, float: true, ..Options::default() };
-        convert(&source, &[picture], &options, &mut |_, _| {}).unwrap().report.preprocess_warning.unwrap()
+        let options = Options { wishes, float, ..Options::default() };
+        convert(&source, &[picture], &options, &mut |_, _| {})
     };
+    let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();
     assert!(told(Preset::Raw).contains("grow so large under this preprocessing"), "{}", told(Preset::Raw));
     assert!(told(Preset::Tf).contains("next to one colour"), "{}", told(Preset::Tf));
+    // In float the package would not verify on a device, nor here.
+    assert!(matches!(run(Preset::Raw, true), Err(ConvertError::Unsteady { .. })));
+    assert!(run(Preset::Tf, true).is_ok());
 }
 
 const TO_PLANES: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
