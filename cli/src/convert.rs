@@ -84,7 +84,7 @@ pub enum ConvertError {
     },
     /// What is computed in floats depends on how the processor rounds.
     #[error(
-        "{path}: its embedding in float depends on how a processor rounds, as where values grow too large; look at the preprocessing (--preset), or take --precision int8"
+        "{path}: its embedding depends on how a processor rounds floats, as where values grow too large; look at the preprocessing (--preset), or take the other --precision"
     )]
     Unsteady {
         /// The model.

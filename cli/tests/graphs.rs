@@ -7,7 +7,7 @@ mod graph;
 use std::path::Path;
 
 use graph::Graph;
-use offshoot::{Picture, Precision};
+use offshoot::{Extractor, Picture, Precision};
 use offshoot_cli::convert::{ConvertError, Converted, Options, convert};
 use offshoot_cli::embedding::Pool;
 use offshoot_cli::import::{Coverage, ImportError, Source};
@@ -217,6 +217,40 @@ fn a_layer_norm_is_an_island() {
     assert!(converted(&model, true).unwrap().report.difference < 1e-4);
     let report = converted(&model, false).unwrap().report;
     assert!(report.precision == Precision::Mixed && report.cosine_min > 0.98, "{report}");
+}
+
+/// Blocks as ConvNeXt's and a ViT's: floats between codes move some of them to the next, by which a package
+/// on another processor, or by other kernels, is no other.
+#[test]
+fn many_layer_norms_make_a_package_that_verifies() {
+    const BLOCKS: usize = 12;
+    let mut graph = Graph::new(&[1, 3, 96, 128]);
+    graph
+        .weights("w", &[16, 3, 2, 2])
+        .floats("ones", &[1.0; 16])
+        .weights("b", &[16])
+        .weights("v", &[16, 16, 3, 3]);
+    graph.node("Conv", "conv", &["x", "w"], &[("strides", &[2, 2])]).node(
+        "Transpose",
+        "sum0",
+        &["conv"],
+        &[TO_PIXELS],
+    );
+    for block in 0..BLOCKS {
+        let name = |n: &str| format!("{n}{block}");
+        graph
+            .node("LayerNormalization", &name("norm"), &[&name("sum"), "ones", "b"], &[])
+            .node("Transpose", &name("planes"), &[&name("norm")], &[TO_PLANES])
+            .node("Conv", &name("mixed"), &[&name("planes"), "v"], &[("pads", &[1, 1, 1, 1])])
+            .node("Relu", &name("relu"), &[&name("mixed")], &[])
+            .node("Transpose", &name("pixels"), &[&name("relu")], &[TO_PIXELS])
+            .node("Add", &format!("sum{}", block + 1), &[&name("sum"), &name("pixels")], &[]);
+    }
+    graph.node("LayerNormalization", "features", &[&format!("sum{BLOCKS}"), "ones", "b"], &[]);
+    let made = converted_with(&graph.model(17), Options { pool: Pool::None, ..Options::default() }).unwrap();
+    assert_eq!(made.report.precision, Precision::Mixed);
+    let mut made = Extractor::from_bytes(made.bytes).unwrap();
+    assert!(made.verify().unwrap().is_ok());
 }
 
 #[test]
