@@ -1,8 +1,9 @@
-//! The float network on sample pictures: what range each layer takes, and what its embeddings are.
+//! The float network on samples, pictures or texts: what range each layer takes, and what its embeddings are.
 
 use offshoot_core::Frame;
 use offshoot_core::graph::TensorId;
 use offshoot_core::preprocess::Preprocess;
+use offshoot_core::tokens::TokensError;
 use offshoot_tract::{Network, TractError};
 use thiserror::Error;
 use tract_onnx::prelude::TractError as Cause;
@@ -12,6 +13,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 use crate::emit::{self, EmitError};
 use crate::equalize::Extents;
 use crate::import::InputOrder;
+use crate::input::Input;
 use crate::ir::{Layer, LayerId, Model, Twins};
 use crate::lanes::{self, LANES};
 use crate::quantizer::study::{Study, studied};
@@ -26,6 +28,9 @@ pub enum CalibrateError {
     /// The float network does not run.
     #[error(transparent)]
     Tract(#[from] TractError),
+    /// Tokens that do not fit the model.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// tract does not run the source model.
     #[error("tract does not run the source model: {0}")]
     Reference(String),
@@ -44,7 +49,6 @@ pub enum CalibrateError {
 pub struct Watched {
     network: Network,
     input: Vec<f32>,
-    preprocess: Preprocess,
     copies: Vec<Copies>,
     copied: Vec<f32>,
 }
@@ -62,14 +66,14 @@ impl Watched {
     ///
     /// # Errors
     /// A network that cannot be written down or run.
-    pub fn new(model: &Model, preprocess: &Preprocess) -> Result<Self, CalibrateError> {
+    pub fn new(model: &Model) -> Result<Self, CalibrateError> {
         let emitted = emit::float(model)?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         // The input is watched by its bytes, not here.
         let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
-        Ok(Self { network, input, preprocess: *preprocess, copies: Vec::new(), copied: Vec::new() })
+        Ok(Self { network, input, copies: Vec::new(), copied: Vec::new() })
     }
 
     /// The same network, to be seen as `model`, which has twins and else computes the same.
@@ -81,31 +85,17 @@ impl Watched {
         Self { copies, ..self.clone() }
     }
 
-    /// Runs one picture; `see` is shown each layer's values when they are made: rows, columns, channels.
+    /// Runs one picture or text; `see` is shown each layer's values when they are made: rows, columns, channels.
     ///
     /// # Errors
-    /// What tract reports.
+    /// What tract reports; ids without rows.
     pub fn run(
         &mut self,
-        frame: &Frame<'_>,
+        sample: &Input<'_>,
         see: &mut dyn FnMut(LayerId, &[f32]),
     ) -> Result<(), CalibrateError> {
-        // The length fits by construction.
-        let _ = self.preprocess.normalize_into(frame, &mut self.input);
-        self.forward(see)
-    }
-
-    /// The input, to be filled for [`Self::forward`].
-    pub fn input_mut(&mut self) -> &mut [f32] {
-        &mut self.input
-    }
-
-    /// As [`Self::run`], with what the input has been filled with.
-    ///
-    /// # Errors
-    /// What tract reports.
-    pub fn forward(&mut self, see: &mut dyn FnMut(LayerId, &[f32])) -> Result<(), CalibrateError> {
-        let Self { network, input, copies, copied, .. } = self;
+        let Self { network, input, copies, copied } = self;
+        sample.floats_into(input)?;
         see(0, input);
         network.run_observed(input, &mut |place, values| {
             let layer = place + 1;
@@ -126,7 +116,7 @@ impl Watched {
     }
 }
 
-/// What the float network does on the calibration pictures.
+/// What the float network does on the samples to calibrate on.
 #[derive(Debug)]
 pub struct Floats {
     /// The network.
@@ -135,31 +125,30 @@ pub struct Floats {
     pub extents: Vec<Extents>,
     /// What its values are, on those of [`studied`].
     pub study: Study,
-    /// The embedding of each picture.
+    /// The embedding of each sample.
     pub embeddings: Vec<Vec<f32>>,
 }
 
 impl Floats {
-    /// Runs all pictures; `told` hears how much is done.
+    /// Runs all samples; `told` hears how much is done.
     ///
     /// # Errors
     /// What tract reports, a layer without finite values.
     pub fn measure(
         model: &Model,
-        preprocess: &Preprocess,
-        frames: &[Frame<'_>],
+        inputs: &[Input<'_>],
         told: &mut dyn FnMut(f32),
     ) -> Result<Self, CalibrateError> {
-        let watched = Watched::new(model, preprocess)?;
+        let watched = Watched::new(model)?;
         let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
         let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Study::new(model), Vec::new()));
-        let counted: Vec<usize> = studied(frames.len()).collect();
+        let counted: Vec<usize> = studied(inputs.len()).collect();
         let lanes = lanes::over(
             states.collect(),
-            frames.len(),
+            inputs.len(),
             |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
                 let place = counted.binary_search(&i);
-                watched.run(&frames[i], &mut |layer, values| {
+                watched.run(&inputs[i], &mut |layer, values| {
                     extents[layer].see(values);
                     if let Ok(place) = place {
                         study.see(layer, place, values);
@@ -175,9 +164,11 @@ impl Floats {
             extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
             study.merge(part);
         }
-        check(model, &extents)?;
+        if let Some(layer) = extents.iter().position(Extents::is_empty) {
+            return Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() });
+        }
         let embeddings =
-            (0..frames.len()).map(|i| lanes[lanes::lane_of(i, LANES)].3[i / LANES].clone()).collect();
+            (0..inputs.len()).map(|i| lanes[lanes::lane_of(i, LANES)].3[i / LANES].clone()).collect();
         Ok(Self { watched, extents, study, embeddings })
     }
 
@@ -190,17 +181,6 @@ impl Floats {
         }
         let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
         Self { watched, extents, study, embeddings }
-    }
-}
-
-/// Checks that every layer showed a number.
-///
-/// # Errors
-/// [`CalibrateError::NotFinite`] with the first layer that did not.
-pub fn check(model: &Model, extents: &[Extents]) -> Result<(), CalibrateError> {
-    match extents.iter().position(Extents::is_empty) {
-        Some(layer) => Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() }),
-        None => Ok(()),
     }
 }
 

@@ -136,7 +136,7 @@ pub enum CommandError {
         allowed: f64,
     },
     /// An option is for models that take something else.
-    #[error("{path}: takes {takes}, for which there is no {option}; {instead}")]
+    #[error("{path}: takes {takes}, for which there is no {option}; leave it out")]
     OtherKind {
         /// The model.
         path: PathBuf,
@@ -144,8 +144,6 @@ pub enum CommandError {
         takes: &'static str,
         /// The option.
         option: &'static str,
-        /// What to do.
-        instead: &'static str,
     },
     /// A file cannot be written in the form that its name asks for.
     #[error("{path}: {what}")]
@@ -287,10 +285,7 @@ fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
 /// Says of an option that is for models of the other kind that it is.
 fn check_kind(model: &Path, takes_text: bool, option: Option<&'static str>) -> Result<(), CommandError> {
     let (path, takes) = (model.to_path_buf(), kind(takes_text));
-    match option {
-        Some(option) => Err(CommandError::OtherKind { path, takes, option, instead: "leave it out" }),
-        None => Ok(()),
-    }
+    option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
 }
 
 /// A word as a shell takes it.

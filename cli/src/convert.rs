@@ -16,6 +16,7 @@ use crate::emit::{self, EmitError, Emitted};
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportError, Imported, Source};
+use crate::input::Input;
 use crate::preset::{self, Chosen, Wishes};
 use crate::quantize;
 use crate::quantizer::{self, QuantizerError, Settings};
@@ -73,9 +74,6 @@ pub enum ConvertError {
     /// A tokenizer that does not fit the model.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// Tokens that do not fit the model.
-    #[error(transparent)]
-    Tokens(#[from] offshoot_core::tokens::TokensError),
     /// Nothing to calibrate on.
     #[error("{path}: none of the texts to calibrate on has a token")]
     NoText {
@@ -163,11 +161,15 @@ fn guarded(
     chosen.preprocess.check()?;
     chosen.warning = flat(&chosen.preprocess, &frames).or(chosen.warning);
 
-    let (model, preprocess) = (&imported.model, &chosen.preprocess.clone());
-    let mut floats = Floats::measure(model, preprocess, &frames, &mut |share| progress("calibrate", share))?;
+    let (model, preprocess) = (&imported.model, chosen.preprocess);
+    let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
+    let mut floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
     // The bits of tract's own plan are the processor's; the quantizer goes by ours.
-    let (mut wanted, doubt) = compare(source, &imported, preprocess, &frames, &floats.embeddings)?;
-    chosen.warning = doubt.or(chosen.warning);
+    let mut theirs = theirs(&imported, &preprocess)?;
+    let Compared { embeddings: mut wanted, odd } = compare(&floats.embeddings, |i| theirs(&frames[i]))?;
+    if let Some((i, error)) = odd {
+        chosen.warning = Some(doubt(source, &imported, &preprocess, &frames[i], error)?);
+    }
     if options.unit_length {
         let all = floats.embeddings.iter_mut().chain(&mut wanted);
         all.for_each(|embedding| Embedding::to_unit_length(embedding));
@@ -175,15 +177,16 @@ fn guarded(
     let (quantized, emitted) = if options.float {
         (None, emit::float(model)?)
     } else {
-        let quantized =
-            quantizer::quantize(model, &floats, &options.quantizer, preprocess, &frames, progress)?;
+        let quantized = quantizer::quantize(model, &floats, &options.quantizer, &inputs, progress)?;
         let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
         (Some(quantized), emitted)
     };
     let bytes = package(source, &imported, (&chosen, options.unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
-    let account = Account { imported: &imported, chosen: &chosen, wanted: &wanted, frames: &frames };
-    let report = account.report(&bytes, quantized.as_ref())?;
+    let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
+    let mut report = account.report(&bytes, quantized.as_ref())?;
+    report.pool = imported.pooled.then_some(imported.pool);
+    (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
     Ok(Converted { bytes, report })
 }
 
@@ -212,27 +215,39 @@ fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
     })
 }
 
-/// Checks that our network is the one in the file, on some of the pictures; gives the embeddings of all,
-/// those of the file as far as they were asked for, and what there is to doubt.
-fn compare(
-    source: &Source,
-    imported: &Imported,
-    preprocess: &Preprocess,
-    frames: &[Frame<'_>],
+/// Our float network beside the one in the file.
+pub(crate) struct Compared {
+    /// The embeddings of all samples, those of the network in the file where it was run.
+    pub(crate) embeddings: Vec<Vec<f32>>,
+    /// The first sample for which ours is another network, with the relative error.
+    pub(crate) odd: Option<(usize, f64)>,
+}
+
+/// Runs `theirs`, the network in the file, on some of the samples.
+pub(crate) fn compare(
     ours: &[Vec<f32>],
-) -> Result<(Vec<Vec<f32>>, Option<String>), ConvertError> {
-    let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
-    let mut embeddings = Vec::new();
-    for (frame, own) in frames.iter().zip(ours).take(COMPARED) {
-        let embedding = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
-        let error = relative_error(own, &embedding);
+    mut theirs: impl FnMut(usize) -> Result<Vec<f32>, CalibrateError>,
+) -> Result<Compared, CalibrateError> {
+    let mut embeddings = ours.to_vec();
+    for (i, embedding) in embeddings.iter_mut().enumerate().take(COMPARED) {
+        *embedding = theirs(i)?;
+        let error = relative_error(&ours[i], embedding);
         if error > IMPORT_TOLERANCE {
-            return Ok((ours.to_vec(), Some(doubt(source, imported, preprocess, frame, error)?)));
+            return Ok(Compared { embeddings: ours.to_vec(), odd: Some((i, error)) });
         }
-        embeddings.push(embedding);
     }
-    embeddings.extend(ours.iter().skip(COMPARED).cloned());
-    Ok((embeddings, None))
+    Ok(Compared { embeddings, odd: None })
+}
+
+/// What the network in the file makes of a picture.
+fn theirs<'a>(
+    imported: &'a Imported,
+    preprocess: &Preprocess,
+) -> Result<impl FnMut(&Frame<'_>) -> Result<Vec<f32>, CalibrateError> + use<'a>, CalibrateError> {
+    let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
+    Ok(move |frame: &Frame<'_>| {
+        Ok(embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool))
+    })
 }
 
 /// What to say of a preprocessing under which our network is not the one in the file, but is for small values:
@@ -245,11 +260,9 @@ fn doubt(
     error: f64,
 ) -> Result<String, ConvertError> {
     let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
-    let mut ours = Watched::new(&imported.model, &small)?;
-    ours.run(frame, &mut |_, _| ())?;
-    let mut reference = Reference::new(imported.reference.clone(), imported.input, &small)?;
-    let wanted = embedding::of_source(&reference.run(frame)?, &imported.outputs, imported.pool);
-    if relative_error(ours.embedding(), &wanted) > IMPORT_TOLERANCE {
+    let mut ours = Watched::new(&imported.model)?;
+    ours.run(&Input::Picture(*frame, &small), &mut |_, _| ())?;
+    if relative_error(ours.embedding(), &theirs(imported, &small)?(frame)?) > IMPORT_TOLERANCE {
         return Err(ConvertError::Disagrees { path: source.path.clone(), error });
     }
     Ok(format!(

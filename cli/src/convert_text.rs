@@ -1,26 +1,21 @@
 //! From a language backbone to a package that takes text.
 
-use offshoot::{Embedding, Extractor};
+use offshoot::Embedding;
 use offshoot_core::package::{Golden, Manifest, Text, write_text_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Pooling, Tokens};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
-use crate::calibrate::{self, CalibrateError, Floats, Watched};
-use crate::convert::account::Comparison;
-use crate::convert::{
-    ConvertError, Converted, IMPORT_TOLERANCE, everywhere, precision_of, relative_error, steady,
-};
+use crate::calibrate::{self, CalibrateError, Floats};
+use crate::convert::account::Account;
+use crate::convert::{Compared, ConvertError, Converted, compare, everywhere, precision_of, steady};
 use crate::emit::{self, Emitted};
-use crate::equalize::Extents;
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
-use crate::quantizer;
-use crate::quantizer::study::Study;
-use crate::ranges::Method;
-use crate::report::Report;
+use crate::input::{Input, Rows};
+use crate::quantizer::{self, Settings};
 use crate::tokenizer::Tokenizer;
 
 /// What the user wants.
@@ -36,10 +31,8 @@ pub struct TextOptions {
     pub length: Option<usize>,
     /// Whether embeddings are brought to length 1.
     pub unit_length: bool,
-    /// How ranges are chosen.
-    pub ranges: Method,
-    /// Names of layers kept in float.
-    pub kept: Vec<String>,
+    /// How floats become codes.
+    pub quantizer: Settings,
 }
 
 /// Texts kept as golden vectors.
@@ -85,32 +78,43 @@ fn guarded(
     if ids.is_empty() {
         return Err(ConvertError::NoText { path: source.path.clone() });
     }
+    let (model, table) = (&imported.model, &imported.table.values);
+    let rows = Rows::new(tokens, model.layers[0].shape, table);
+    let inputs: Vec<Input<'_>> = ids.iter().map(|ids| Input::Text(ids, &rows)).collect();
+    let mut floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    let mut reference = Reference::new(&imported, tokens)?;
+    let Compared { embeddings: mut wanted, odd } = compare(&floats.embeddings, |i| reference.run(ids[i]))?;
+    if let Some((_, error)) = odd {
+        return Err(ConvertError::Disagrees { path: source.path.clone(), error });
+    }
     let unit_length = options.unit_length;
-    let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
-    let mut floats = job.measure(progress)?;
-    let model = &imported.model;
-    let emitted = if options.float {
-        emit::float(model)?
-    } else {
-        emit::int8(
-            model,
-            &quantizer::plain(model, &floats, &Preprocess::NONE, options.ranges, &options.kept)?,
-        )?
-    };
     if unit_length {
-        floats.embeddings.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
+        let all = floats.embeddings.iter_mut().chain(&mut wanted);
+        all.for_each(|embedding| Embedding::to_unit_length(embedding));
     }
+    let quantized = match options.float {
+        true => None,
+        false => Some(quantizer::quantize(model, &floats, &options.quantizer, &inputs, progress)?),
+    };
+    let emitted = match &quantized {
+        None => emit::float(model)?,
+        Some(quantized) => emit::int8(&quantized.model, &quantized.scheme)?,
+    };
+    let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
     let bytes = job.package(emitted, progress)?;
-    let mut report = job.report(&bytes, &floats.embeddings)?;
-    if !options.float {
-        let kept = (!options.kept.is_empty()).then(|| format!("kept in float: {}", options.kept.join(", ")));
-        report.done =
-            [Some(format!("ranges by {}", options.ranges.name())), kept].into_iter().flatten().collect();
+    progress("compare", 0.0);
+    let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
+    let mut report = account.report(&bytes, quantized.as_ref())?;
+    report.preprocess_why = format!("up to {} tokens of {}", imported.length, tokens.vocabulary);
+    if imported.pooled {
+        report.preprocess_why += &format!("; the embedding is the {}", tokens.pooling.name());
     }
+    let no_mask = "the model has no attention mask: it reads what fills a short text as text";
+    report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
     Ok(Converted { bytes, report })
 }
 
-/// What every step needs.
+/// What a package is made from.
 struct Job<'a> {
     source: &'a Source,
     tokenizer: &'a Tokenizer,
@@ -121,34 +125,6 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// What each layer took; the embeddings are the source model's.
-    fn measure(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Floats, ConvertError> {
-        let model = &self.imported.model;
-        let table: Vec<u8> = self.imported.table.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let shape = model.layers[0].shape;
-        let mut watched = Watched::new(model, &Preprocess::NONE)?;
-        let mut reference = Reference::new(self.imported, self.tokens)?;
-        let mut extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
-        let mut study = Study::new(model);
-        let mut embeddings = Vec::new();
-        for (i, ids) in self.ids.iter().enumerate() {
-            progress("calibrate", i as f32 / self.ids.len() as f32);
-            self.tokens.fill(shape, &table, ids, watched.input_mut())?;
-            watched.forward(&mut |layer, values| {
-                extents[layer].see(values);
-                study.see(layer, i, values);
-            })?;
-            let embedding = reference.run(ids)?;
-            let error = relative_error(watched.embedding(), &embedding);
-            if error > IMPORT_TOLERANCE {
-                return Err(ConvertError::Disagrees { path: self.source.path.clone(), error });
-            }
-            embeddings.push(embedding);
-        }
-        calibrate::check(model, &extents)?;
-        Ok(Floats { watched, extents, study, embeddings })
-    }
-
     fn package(
         &self,
         emitted: Emitted,
@@ -187,26 +163,6 @@ impl Job<'_> {
             .collect();
         manifest.goldens = goldens.len() as u8;
         steady(write_text_package(&manifest, &text, &writer, &goldens)?, &self.source.path)
-    }
-
-    fn report(&self, bytes: &[u8], embeddings: &[Vec<f32>]) -> Result<Report, ConvertError> {
-        let mut extractor = Extractor::from_bytes(bytes.to_vec())?;
-        let mut seen = Comparison::default();
-        for (ids, want) in self.ids.iter().zip(embeddings) {
-            let got: Vec<f32> = extractor.embed_tokens(ids)?.iter().collect();
-            seen.see(&got, want);
-            seen.differ(&got, want);
-        }
-        let imported = self.imported;
-        let mut report = seen.report(bytes, &imported.cut, self.ids.len())?;
-        report.preprocess_why = format!("up to {} tokens of {}", imported.length, self.tokens.vocabulary);
-        if imported.pooled {
-            let pooling = self.tokens.pooling.name();
-            report.preprocess_why += &format!("; the embedding is the {pooling}");
-        }
-        let no_mask = "the model has no attention mask: it reads what fills a short text as text";
-        report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
-        Ok(report)
     }
 }
 

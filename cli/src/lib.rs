@@ -33,6 +33,7 @@ pub mod guard;
 pub mod heatmap;
 pub mod histogram;
 pub mod import;
+pub mod input;
 pub mod ir;
 pub mod isolate;
 pub mod lanes;

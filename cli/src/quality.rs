@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use offshoot_core::Quant;
 use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
 use offshoot_core::preprocess::Preprocess;
-use offshoot_core::{Frame, Quant};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
 use crate::calibrate::{CalibrateError, Watched};
 use crate::equalize::Factors;
+use crate::input::Input;
 use crate::ir::{LayerId, Model};
 use crate::lanes;
 use crate::quantize;
@@ -95,8 +96,8 @@ pub struct Subject<'a, 'g> {
     pub graph: Graph<'g>,
     /// Each layer's tensor in it.
     pub tensors: &'a [Option<TensorId>],
-    /// How pictures become its input.
-    pub preprocess: &'a Preprocess,
+    /// How pictures become its input, if it takes any.
+    pub preprocess: Option<&'a Preprocess>,
 }
 
 /// A layer run by itself. A clone shares the weights.
@@ -116,14 +117,14 @@ type Lane<'g> = (Watched, Option<Trial<'g>>, Vec<Single>, Vec<Loss>);
 /// Lanes: every layer has memory of its own in each.
 const ABREAST: usize = 2;
 
-/// What each layer loses on these pictures.
+/// What each layer loses on these samples.
 ///
 /// # Errors
 /// What the engine or tract-core reports.
 pub fn losses(
     subject: &Subject<'_, '_>,
     watched: &Watched,
-    frames: &[Frame<'_>],
+    inputs: &[Input<'_>],
 ) -> Result<Vec<Loss>, CalibrateError> {
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
     let whole = match subject.graph.is_int8() {
@@ -134,10 +135,10 @@ pub fn losses(
     let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
     let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
         if let Some(whole) = whole {
-            whole.run(&frames[i])?;
+            whole.run(&inputs[i])?;
         }
         let mut ran = Ok(());
-        watched.run(&frames[i], &mut |layer, values| {
+        watched.run(&inputs[i], &mut |layer, values| {
             let (whole, loss) = (whole.as_ref(), &mut losses[layer]);
             let codes = whole.zip(subject.tensors[layer]).and_then(|(whole, tensor)| whole.codes(tensor));
             if let Some((codes, quant)) = codes {
@@ -150,7 +151,7 @@ pub fn losses(
         })?;
         Ok(ran?)
     };
-    let lanes = lanes::over(vec![lane; ABREAST.min(frames.len())], frames.len(), work, &mut |_| ())?;
+    let lanes = lanes::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
     let mut losses = none;
     for (_, _, _, lane) in &lanes {
         losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));

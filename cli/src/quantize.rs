@@ -84,10 +84,11 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
     codes
 }
 
-/// Each layer's quantization from the range it is to cover; what only moves codes keeps its input's.
-pub fn quants(model: &Model, ranges: &[Range], preprocess: &Preprocess) -> Vec<Quant> {
+/// Each layer's quantization from the range it is to cover, that of pictures from their preprocessing; what only
+/// moves codes keeps its input's.
+pub fn quants(model: &Model, ranges: &[Range], preprocess: Option<&Preprocess>) -> Vec<Quant> {
     let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
-    if matches!(model.layers[0].op, LayerOp::Input) {
+    if let Some(preprocess) = preprocess {
         quants[0] = input(preprocess);
     }
     for (id, layer) in model.layers.iter().enumerate().skip(1) {

@@ -1,9 +1,8 @@
-//! The quantizer: from a float network and calibration pictures to a graph in codes, judged by how
+//! The quantizer: from a float network and samples to calibrate on to a graph in codes, judged by how
 //! near its embeddings are to those in float.
 
 use std::time::Duration;
 
-use offshoot_core::Frame;
 use offshoot_core::graph::Graph;
 use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
@@ -11,6 +10,7 @@ use thiserror::Error;
 use crate::calibrate::{CalibrateError, Floats, Watched};
 use crate::emit::{self, EmitError, Emitted};
 use crate::equalize::{self, Extents, Factors};
+use crate::input::Input;
 use crate::ir::{Expr, LayerId, Model};
 use crate::lanes::{self, LANES};
 use crate::quality::{Noise, Subject, decibels};
@@ -107,7 +107,7 @@ pub struct Quantized {
     pub done: Vec<String>,
 }
 
-/// Pictures that candidates are judged by.
+/// Samples that candidates are judged by.
 const JUDGED: usize = 32;
 /// Decibels that equalization has to gain: less is chance.
 const WORTH: f64 = 0.2;
@@ -116,9 +116,10 @@ const WORTH: f64 = 0.2;
 #[derive(Clone)]
 struct Workshop<'a> {
     floats: &'a Floats,
-    preprocess: &'a Preprocess,
-    studied: Vec<Frame<'a>>,
-    judged: Vec<(Frame<'a>, &'a [f32])>,
+    /// That of pictures.
+    preprocess: Option<&'a Preprocess>,
+    studied: Vec<Input<'a>>,
+    judged: Vec<(Input<'a>, &'a [f32])>,
 }
 
 /// A network ready to be given ranges.
@@ -152,14 +153,13 @@ pub fn quantize(
     model: &Model,
     floats: &Floats,
     settings: &Settings,
-    preprocess: &Preprocess,
-    frames: &[Frame<'_>],
+    inputs: &[Input<'_>],
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     progress("quantize", 0.0);
-    let (twinned, start) = Workshop::new(floats, preprocess, frames).twinned(model, settings.ranges)?;
+    let (twinned, start) = Workshop::new(floats, inputs).twinned(model, settings.ranges)?;
     let (model, floats) = twinned.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
-    let workshop = Workshop::new(floats, preprocess, frames);
+    let workshop = Workshop::new(floats, inputs);
     let (mut variant, mut best) = workshop.first(model, settings, start, progress)?;
     let searched = match settings.search {
         Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
@@ -189,42 +189,14 @@ pub fn quantize(
     Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
 }
 
-/// The scheme by one method for all ranges, with the layers of these names in float; nothing is tried or judged.
-///
-/// # Errors
-/// There is no layer of a name.
-pub fn plain(
-    model: &Model,
-    floats: &Floats,
-    preprocess: &Preprocess,
-    method: Method,
-    kept: &[String],
-) -> Result<Scheme, QuantizerError> {
-    let Floats { extents, study, .. } = floats;
-    let kept = keep::named(model, kept)?;
-    let read = quantize::only_function_read(model);
-    let range = |(id, read): (LayerId, Option<&Expr>)| {
-        let histogram = study.statistics[id].histogram.clone();
-        let seen = Statistics { range: whole_range(&extents[id], None), histogram };
-        seen.chosen(method, read.unwrap_or(&Expr::Input))
-    };
-    let ranges: Vec<Range> = read.into_iter().enumerate().map(range).collect();
-    Ok(Scheme {
-        in_codes: quantize::in_codes(model, &kept),
-        quants: quantize::quants(model, &ranges, preprocess),
-        means: study.means(),
-        coded_means: study.means(),
-        rounded: Rounded::default(),
-    })
-}
-
 impl<'a> Workshop<'a> {
-    fn new(floats: &'a Floats, preprocess: &'a Preprocess, frames: &[Frame<'a>]) -> Self {
-        let studied = study::studied(frames.len()).map(|i| frames[i]).collect();
+    fn new(floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
+        let studied = study::studied(inputs.len()).map(|i| inputs[i]).collect();
         // Where there are enough, what is judged by was not studied.
-        let step = (frames.len() / JUDGED).max(1);
-        let judged = (step.saturating_sub(1).min(1)..frames.len()).step_by(step).take(JUDGED);
-        let judged = judged.map(|i| (frames[i], &*floats.embeddings[i])).collect();
+        let step = (inputs.len() / JUDGED).max(1);
+        let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
+        let judged = judged.map(|i| (inputs[i], &*floats.embeddings[i])).collect();
+        let preprocess = inputs.first().and_then(Input::preprocess);
         Self { floats, preprocess, studied, judged }
     }
 
@@ -336,7 +308,9 @@ impl<'a> Workshop<'a> {
     fn scheme(&self, variant: &Variant, candidate: &Candidate) -> Scheme {
         let means = variant.means.clone();
         let mut read = means.clone();
-        read[0] = quantize::coded_input_means(self.preprocess, &means[0]);
+        if let Some(preprocess) = self.preprocess {
+            read[0] = quantize::coded_input_means(preprocess, &means[0]);
+        }
         let in_codes = quantize::in_codes(&variant.model, &candidate.floats);
         let quants = quantize::quants(&variant.model, &candidate.ranges, self.preprocess);
         for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
@@ -356,8 +330,8 @@ impl<'a> Workshop<'a> {
         let states = (0..LANES.min(self.judged.len())).map(|_| (trial.clone(), Noise::default())).collect();
         let judged = &self.judged;
         let work = |(trial, noise): &mut (Trial<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
-            let (frame, wanted) = &judged[i];
-            trial.run(frame)?;
+            let (input, wanted) = &judged[i];
+            trial.run(input)?;
             noise.see(trial.embedding().into_iter(), wanted);
             Ok(())
         };
@@ -407,7 +381,7 @@ impl Variant {
         &'s self,
         emitted: &'s Emitted,
         graph: Graph<'g>,
-        preprocess: &'s Preprocess,
+        preprocess: Option<&'s Preprocess>,
     ) -> Subject<'s, 'g> {
         Subject { model: &self.model, factors: &self.factors, graph, tensors: &emitted.tensors, preprocess }
     }

@@ -1,20 +1,21 @@
-//! A graph as it would be written, run on pictures before it is.
+//! A graph as it would be written, run on samples before it is.
 
 use std::sync::Arc;
 
+use offshoot_core::Quant;
 use offshoot_core::graph::{Element, Graph, TensorId};
 use offshoot_core::preprocess::Preprocess;
-use offshoot_core::{Frame, Quant};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::{Network, TractError};
 
+use crate::calibrate::CalibrateError;
+use crate::input::Input;
 use crate::quantize;
 
 /// A graph with its memory; one per thread. A clone shares the weights.
 #[derive(Debug, Clone)]
 pub struct Trial<'g> {
     graph: Graph<'g>,
-    preprocess: Preprocess,
     table: Arc<[i8]>,
     machine: Machine,
 }
@@ -26,11 +27,16 @@ enum Machine {
 }
 
 impl<'g> Trial<'g> {
-    /// Plans a graph. Of one that is wholly int8 the `watched` tensors can be read after a run.
+    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Of one that is wholly int8 the
+    /// `watched` tensors can be read after a run.
     ///
     /// # Errors
     /// What does not fit memory, or what tract-core refuses.
-    pub fn new(graph: Graph<'g>, preprocess: &Preprocess, watched: &[TensorId]) -> Result<Self, TractError> {
+    pub fn new(
+        graph: Graph<'g>,
+        preprocess: Option<&Preprocess>,
+        watched: &[TensorId],
+    ) -> Result<Self, TractError> {
         let machine = if graph.is_int8() {
             let output = [graph.output()];
             let kept = if watched.is_empty() { &output } else { watched };
@@ -43,28 +49,27 @@ impl<'g> Trial<'g> {
             let network = Box::new(Network::reproducible(&graph)?);
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values] }
         };
-        let table = quantize::input_table(preprocess).into();
-        Ok(Self { graph, preprocess: *preprocess, table, machine })
+        let table = preprocess.map_or_else(Vec::new, quantize::input_table).into();
+        Ok(Self { graph, table, machine })
     }
 
-    /// Runs one picture.
+    /// Runs one picture or text.
     ///
     /// # Errors
-    /// What tract-core reports.
-    pub fn run(&mut self, frame: &Frame<'_>) -> Result<(), TractError> {
-        // Lengths fit by construction.
+    /// What tract-core reports; ids without rows.
+    pub fn run(&mut self, input: &Input<'_>) -> Result<(), CalibrateError> {
         match &mut self.machine {
             Machine::Engine { plan, packed, arena, .. } => {
-                let _ = self.preprocess.quantize_into(frame, &self.table, &mut arena[plan.input().range()]);
-                plan.run(self.graph.weights(), packed, arena)?;
+                input.codes_into(&self.table, &mut arena[plan.input().range()]);
+                plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
             }
             Machine::Tract { network, codes, floats } => match self.graph.tensor(Graph::INPUT).element {
                 Element::Int8(_) => {
-                    let _ = self.preprocess.quantize_into(frame, &self.table, codes);
+                    input.codes_into(&self.table, codes);
                     network.run_codes(codes)?;
                 }
                 Element::Float => {
-                    let _ = self.preprocess.normalize_into(frame, floats);
+                    input.floats_into(floats)?;
                     network.run_floats(floats)?;
                 }
             },

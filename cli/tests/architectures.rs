@@ -17,6 +17,7 @@ use offshoot_cli::convert_text::{TextOptions, convert_text};
 use offshoot_cli::cuts::{candidates, last_of_each_cost};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
+use offshoot_cli::quantizer::Settings;
 use offshoot_cli::ranges::Method;
 use offshoot_cli::report::Report;
 use offshoot_cli::tokenizer::Tokenizer;
@@ -190,7 +191,8 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
     let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));
     let last = convert(Pooling::Last, true).report;
     let int8 = convert(Pooling::Mean, false);
-    let other = with(TextOptions { ranges: Method::Minmax, ..usual.clone() });
+    let quantizer = Settings { ranges: Method::Minmax, ..Settings::default() };
+    let other = with(TextOptions { quantizer, ..usual.clone() });
     assert!(other.bytes != int8.bytes && other.report.cosine_min > 0.99, "{name}: other ranges");
     let int8 = int8.report;
     let recipe = refill::recipe(shared, name);

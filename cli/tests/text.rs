@@ -204,6 +204,12 @@ fn from_a_model_to_answers() {
         "{text} {floats}"
     );
     assert!(text.contains("ranges by mse") && floats.contains("kept in float: dense"), "{text} {floats}");
+    // The options that are judged by the embeddings of texts.
+    let judged = ["--keep-float", "1", "--search-seconds", "1", "--rounding", "adaptive", "--equalize", "on"];
+    let told = ok(dir, &[&CONVERT[..], &judged, &["-o", "judged.offshoot"]].concat());
+    for part in ["searched: ", "kept in float: dense (", "weights rounded"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 
     let text = ok(dir, &["inspect", "model.onnx"]);
     for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {
@@ -368,6 +374,10 @@ fn what_codes_cost_a_text_is_measured() {
     assert!(text.contains("  task ") && text.contains("5 texts a class, 20 draws"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&ok(dir, &[&eval[..], &["--json"]].concat())).unwrap();
     assert!(json["few_shot"]["float"].as_f64().unwrap() > 0.9, "{json}");
+    let dense = json["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == "dense").unwrap();
+    assert!(dense["in_codes"] == true && dense["noise_alone"].as_f64().unwrap() > 0.0, "{dense}");
+    let fixes = json["fixes"].to_string();
+    assert!(fixes.contains("ranges by minmax") && fixes.contains("--search-seconds"), "{fixes}");
 
     let page = ["--report", "out.html", "--budget-ms", "1000", "--l2"];
     let text = ok(dir, &[&eval[..], &page].concat());
@@ -376,7 +386,7 @@ fn what_codes_cost_a_text_is_measured() {
         "{text}"
     );
     let page = std::fs::read_to_string(dir.join("out.html")).unwrap();
-    assert!(page.contains("calibrated on 20 texts; up to 20 tokens") && !page.contains("--search-seconds"));
+    assert!(page.contains("calibrated on 20 texts; up to 20 tokens"), "{page}");
     let mut unit = Extractor::open(dir.join("e.offshoot")).unwrap();
     let unit = unit.embed_tokens(&[2, 12, 3]).map(|e| e.iter().map(|x| x * x).sum::<f32>());
     assert!((unit.unwrap() - 1.0).abs() < 1e-5);
@@ -412,10 +422,6 @@ fn what_does_not_fit_is_told() {
     with(&["--preset", "tf"], &["model.onnx: takes texts, for which there is no --preset; leave it out"]);
     with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
-    with(
-        &["--keep-float", "2"],
-        &["takes texts, for which there is no --keep-float auto or N; --eval DATA", "--keep-float NAME"],
-    );
     with(&["--keep-float", "dens"], &["--keep-float dens: there is no such layer; there is dense"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =

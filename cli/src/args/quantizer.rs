@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::model::first;
 use crate::quantizer::{KeepFloat, Rounding, Settings, Switch};
 use crate::ranges::Method;
 
@@ -32,21 +31,8 @@ pub struct QuantizerArgs {
 }
 
 impl QuantizerArgs {
-    /// The first option that texts do not have: what is tried is judged by pictures.
-    pub fn of_pictures(&self) -> Option<&'static str> {
-        let ranked = matches!(self.keep_float, Some(KeepFloat::Auto | KeepFloat::Worst(_)));
-        let asked = [
-            (self.equalize != Switch::Auto, "--equalize"),
-            (self.correct_bias != Switch::Auto, "--correct-bias"),
-            (self.rounding != Rounding::Nearest, "--rounding"),
-            (ranked, "--keep-float auto or N"),
-            (self.search_seconds.is_some(), "--search-seconds"),
-        ];
-        first(&asked)
-    }
-
-    /// What was asked for.
-    pub fn settings(&self) -> Settings {
+    /// What was asked for; `alternatives` to measure other ways beside.
+    pub fn settings(&self, alternatives: bool) -> Settings {
         Settings {
             ranges: self.ranges,
             equalize: self.equalize,
@@ -54,7 +40,7 @@ impl QuantizerArgs {
             rounding: self.rounding,
             keep: self.keep_float.clone().unwrap_or_default(),
             search: self.search_seconds.map(|s| Duration::from_secs(s.into())),
-            alternatives: false,
+            alternatives,
         }
     }
 }

@@ -12,12 +12,11 @@ use crate::convert::{Converted, Options};
 use crate::convert_text::TextOptions;
 use crate::data::{self, DataError, Format, Sample, unlabelled};
 use crate::embedding::Pool;
-use crate::embeddings::kind;
 use crate::import::{ImportError, Source};
 use crate::material::Material;
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
-use crate::quantizer::{KeepFloat, Settings};
+use crate::quantizer::Settings;
 use crate::report::{Report, bytes, html, json};
 use crate::tokenizer::Tokenizer;
 
@@ -46,7 +45,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             bgr: args.bgr,
             squash: args.squash,
         },
-        quantizer: Settings { alternatives: args.report.is_some() || args.json, ..args.quantizer.settings() },
+        quantizer: settings(args),
         unit_length: args.l2,
     };
     go(args, start, &source, Material::Pictures(&pictures, options))
@@ -85,11 +84,6 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
 
 fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let path = || args.model.clone();
-    if let Some(option) = args.quantizer.of_pictures() {
-        let instead =
-            "--eval DATA --max-drop POINTS says what int8 costs, --keep-float NAME keeps layers in float";
-        return Err(CommandError::OtherKind { path: path(), takes: kind(true), option, instead });
-    }
     let cut = match &args.cut[..] {
         [] => None,
         [one] => Some(one.clone()),
@@ -98,12 +92,13 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let float = args.backbone.float();
     let pooling = pooling(&args.model, args.backbone.pool)?;
     let length = args.backbone.tokens.map(usize::from);
-    let kept = match &args.quantizer.keep_float {
-        Some(KeepFloat::Named(names)) => names.clone(),
-        _ => Vec::new(),
-    };
-    let (ranges, unit_length) = (args.quantizer.ranges, args.l2);
-    Ok(TextOptions { cut, pooling, float, length, unit_length, ranges, kept })
+    let (quantizer, unit_length) = (settings(args), args.l2);
+    Ok(TextOptions { cut, pooling, float, length, unit_length, quantizer })
+}
+
+/// Other ways are measured for whoever looks at the report.
+fn settings(args: &ConvertArgs) -> Settings {
+    args.quantizer.settings(args.report.is_some() || args.json)
 }
 
 /// What `--pool` is of a text's tokens.

@@ -1,39 +1,36 @@
 //! What there is to say about a conversion.
 
 use offshoot::Extractor;
-use offshoot_core::Frame;
 use offshoot_core::graph::{Graph, Op};
-use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Isa, Plan, Slot};
 
 use super::{COMPARED, ConvertError, relative_error};
 use crate::calibrate::cosine;
 use crate::embeddings::kind;
 use crate::emit::EmitError;
-use crate::import::{Cut, Imported};
+use crate::import::Cut;
+use crate::input::Input;
 use crate::lanes::{self, LANES};
-use crate::preset::Chosen;
 use crate::quality::{self, Loss, Noise, Subject};
 use crate::quantizer::Quantized;
 use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
 
 /// What a report is made from.
-pub(super) struct Account<'a> {
-    pub(super) imported: &'a Imported,
-    pub(super) chosen: &'a Chosen,
-    /// The embedding of each picture, as far as it was asked for the source model's own.
-    pub(super) wanted: &'a [Vec<f32>],
-    pub(super) frames: &'a [Frame<'a>],
+pub(crate) struct Account<'a> {
+    pub(crate) cut: &'a Cut,
+    pub(crate) inputs: &'a [Input<'a>],
+    /// The embedding of each of them, as far as it was asked for the source model's own.
+    pub(crate) wanted: &'a [Vec<f32>],
 }
 
-/// Pictures on which the package is run, spread over all.
+/// Samples on which the package is run, spread over all.
 const RUN: usize = 64;
-/// Pictures on which layers are compared one by one.
+/// Samples on which layers are compared one by one.
 const WATCHED: usize = 4;
 
 /// How the package's embeddings compare with float.
 #[derive(Debug, Default)]
-pub(crate) struct Comparison {
+struct Comparison {
     cosines: Vec<f64>,
     difference: f64,
     noise: Noise,
@@ -41,14 +38,9 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// Takes in an embedding and the float network's.
-    pub(crate) fn see(&mut self, got: &[f32], wanted: &[f32]) {
+    fn see(&mut self, got: &[f32], wanted: &[f32]) {
         self.cosines.push(cosine(got, wanted));
         self.noise.see(got.iter().copied(), wanted);
-    }
-
-    /// Takes in how far an embedding is from the source model's own.
-    pub(crate) fn differ(&mut self, got: &[f32], wanted: &[f32]) {
-        self.difference = self.difference.max(relative_error(got, wanted));
     }
 
     fn merge(&mut self, other: &Self) {
@@ -58,7 +50,7 @@ impl Comparison {
     }
 
     /// What there is to say of every package; of `samples` it was made from.
-    pub(crate) fn report(&self, bytes: &[u8], cut: &Cut, samples: usize) -> Result<Report, ConvertError> {
+    fn report(&self, bytes: &[u8], cut: &Cut, samples: usize) -> Result<Report, ConvertError> {
         let extractor = Extractor::from_bytes(bytes.to_vec())?;
         let (memory, package) = (extractor.memory(), extractor.package());
         let graph = package.graph();
@@ -94,11 +86,8 @@ impl Comparison {
 }
 
 impl Account<'_> {
-    pub(super) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
-        let mut report = self.compare(bytes)?.report(bytes, &self.imported.cut, self.frames.len())?;
-        report.pool = self.imported.pooled.then_some(self.imported.pool);
-        report.preprocess_why = self.chosen.why.clone();
-        report.preprocess_warning = self.chosen.warning.clone();
+    pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
+        let mut report = self.compare(bytes)?.report(bytes, self.cut, self.inputs.len())?;
         if let Some(quantized) = quantized {
             report.layers = self.layers(quantized)?;
             report.judged = quantized.noise;
@@ -114,18 +103,19 @@ impl Account<'_> {
         for _ in 0..LANES {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
         }
-        let (frames, embeddings) = (self.frames, self.wanted);
-        let step = frames.len().div_ceil(RUN).max(1);
+        let (inputs, embeddings) = (self.inputs, self.wanted);
+        let step = inputs.len().div_ceil(RUN).max(1);
         let work = |(extractor, seen): &mut (Extractor, Comparison), n: usize| -> Result<(), ConvertError> {
             let i = n * step;
-            let got: Vec<f32> = extractor.embed(&frames[i])?.iter().collect();
+            let got: Vec<f32> = inputs[i].embed(extractor)?.iter().collect();
             seen.see(&got, &embeddings[i]);
             if i < COMPARED {
-                seen.differ(&got, &embeddings[i]);
+                // The source model's own.
+                seen.difference = seen.difference.max(relative_error(&got, &embeddings[i]));
             }
             Ok(())
         };
-        let lanes = lanes::over(states, frames.len().div_ceil(step), work, &mut |_| ())?;
+        let lanes = lanes::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
         let mut whole = Comparison::default();
         lanes.iter().for_each(|(_, seen)| whole.merge(seen));
         Ok(whole)
@@ -135,16 +125,15 @@ impl Account<'_> {
     fn layers(&self, quantized: &Quantized) -> Result<Vec<LayerReport>, ConvertError> {
         let emitted = &quantized.emitted;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
-        let preprocess: &Preprocess = &self.chosen.preprocess;
         let subject = Subject {
             model: &quantized.model,
             factors: &quantized.factors,
             graph,
             tensors: &emitted.tensors,
-            preprocess,
+            preprocess: self.inputs.first().and_then(Input::preprocess),
         };
-        let frames = &self.frames[..self.frames.len().min(WATCHED)];
-        let losses = quality::losses(&subject, &quantized.watched, frames)?;
+        let inputs = &self.inputs[..self.inputs.len().min(WATCHED)];
+        let losses = quality::losses(&subject, &quantized.watched, inputs)?;
         Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
     }
 }

@@ -44,8 +44,11 @@ impl Workshop<'_> {
             true => ("channels equalized", "on"),
             false => ("channels left alone", "off"),
         };
-        let candidate = self.corrected(&other, settings, best.method)?;
-        add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
+        // There may be nothing to equalize.
+        if other.is_equalized() != variant.is_equalized() {
+            let candidate = self.corrected(&other, settings, best.method)?;
+            add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
+        }
         if best.rounded.is_none() && !quantize::trained_for_codes(model) {
             let adapted = self.adapted(variant, best, &mut |_| ())?;
             let what = "weights rounded for their inputs".to_string();

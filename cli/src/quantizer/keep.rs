@@ -41,11 +41,11 @@ impl FromStr for KeepFloat {
 const TRIED: [usize; 4] = [1, 2, 4, 8];
 /// Decibels that `auto` wants for leaving pure int8.
 const WORTH: f64 = 1.0;
-/// Pictures that layers are ranked by.
+/// Samples that layers are ranked by.
 const RANKED: usize = 8;
 
 /// The layers of these names.
-pub(super) fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
+fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
     names.iter().map(|name| find(model, name)).collect()
 }
 
@@ -112,8 +112,8 @@ impl Workshop<'_> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let subject = variant.subject(&emitted, graph, self.preprocess);
-        let frames: Vec<_> = self.judged.iter().take(RANKED).map(|(frame, _)| *frame).collect();
-        let losses = quality::losses(&subject, &self.floats.watched, &frames)?;
+        let inputs: Vec<_> = self.judged.iter().take(RANKED).map(|(input, _)| *input).collect();
+        let losses = quality::losses(&subject, &self.floats.watched, &inputs)?;
         let computes = |id: &LayerId| {
             !variant.model.layers[*id].op.keeps_values() && losses[*id].alone.ratio().is_some()
         };

@@ -10,6 +10,7 @@ use offshoot_tract::TractError;
 use super::{Candidate, QuantizerError, Variant, Workshop};
 use crate::calibrate::CalibrateError;
 use crate::emit::{self, EmitError};
+use crate::input::Input;
 use crate::ir::{LayerId, Model};
 use crate::lanes::{self, LANES};
 use crate::quantize::{self, Scheme};
@@ -28,7 +29,7 @@ impl Workshop<'_> {
         if scheme.in_codes.contains(&false) {
             return Ok(None);
         }
-        let mut shelf = Shelf::new(&variant.model, self.inputs());
+        let mut shelf = Shelf::new(&variant.model, self.inputs(variant.model.layers[0].shape.elements()));
         let mut means = scheme.coded_means.clone();
         means[0] = shelf.means(0, &scheme);
         let scheme = Scheme { coded_means: means.clone(), ..scheme };
@@ -42,14 +43,12 @@ impl Workshop<'_> {
         Ok(Some(means))
     }
 
-    /// The studied pictures as the network gets them.
-    fn inputs(&self) -> Vec<Vec<i8>> {
-        let table = quantize::input_table(self.preprocess);
-        let values = self.preprocess.shape().map_or(0, |s| s.elements());
-        let coded = |frame: &offshoot_core::Frame<'_>| {
+    /// The studied pictures as a network of so many values gets them.
+    fn inputs(&self, values: usize) -> Vec<Vec<i8>> {
+        let table = self.preprocess.map_or_else(Vec::new, quantize::input_table);
+        let coded = |input: &Input<'_>| {
             let mut codes = vec![0; values];
-            // The length fits by construction.
-            let _ = self.preprocess.quantize_into(frame, &table, &mut codes);
+            input.codes_into(&table, &mut codes);
             codes
         };
         self.studied.iter().map(coded).collect()

@@ -59,7 +59,7 @@ impl Workshop<'_> {
         model: &Model,
         method: Method,
     ) -> Result<(Option<Twinned>, Option<Start>), QuantizerError> {
-        let places = twins::places(model, self.preprocess);
+        let places = self.preprocess.map_or_else(Vec::new, |preprocess| twins::places(model, preprocess));
         if places.is_empty() {
             return Ok((None, None));
         }
@@ -142,8 +142,8 @@ impl Workshop<'_> {
         let ranked = self.ranked_by(channels).min(pictures).min(self.judged.len());
         let judged = &self.judged[..ranked];
         let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
-            let (frame, wanted) = &judged[i];
-            rest.trial.run(frame)?;
+            let (input, wanted) = &judged[i];
+            rest.trial.run(input)?;
             (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
             Ok(())
         };
