@@ -4,7 +4,7 @@ use offshoot_core::Frame;
 use offshoot_core::graph::TensorId;
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::TokensError;
-use offshoot_tract::{Network, TractError};
+use offshoot_tract::{Network, TractError, Values};
 use thiserror::Error;
 use tract_onnx::prelude::TractError as Cause;
 use tract_onnx::prelude::*;
@@ -97,7 +97,9 @@ impl Watched {
         let Self { network, input, copies, copied } = self;
         sample.floats_into(input)?;
         see(0, input);
-        network.run_observed(input, &mut |place, values| {
+        network.run_observed(Values::Floats(input), &mut |place, values| {
+            // All of it is in float.
+            let Values::Floats(values) = values else { return };
             let layer = place + 1;
             let Some(own) = copies.iter().find(|c| c.layer == layer) else { return see(layer, values) };
             copied.clear();

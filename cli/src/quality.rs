@@ -112,7 +112,7 @@ struct Single {
 }
 
 /// What runs a picture through all layers, and what they lost so far.
-type Lane<'g> = (Watched, Option<Trial<'g>>, Vec<Single>, Vec<Loss>);
+type Lane<'g> = (Watched, Trial<'g>, Vec<Single>, Vec<Loss>);
 
 /// Lanes: every layer has memory of its own in each.
 const ABREAST: usize = 2;
@@ -127,21 +127,15 @@ pub fn losses(
     inputs: &[Input<'_>],
 ) -> Result<Vec<Loss>, CalibrateError> {
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
-    let whole = match subject.graph.is_int8() {
-        true => Some(Trial::new(subject.graph, subject.preprocess, &tensors)?),
-        false => None,
-    };
+    let whole = Trial::new(subject.graph, subject.preprocess, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
     let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
     let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
-        if let Some(whole) = whole {
-            whole.run(&inputs[i])?;
-        }
+        whole.run(&inputs[i])?;
         let mut ran = Ok(());
         watched.run(&inputs[i], &mut |layer, values| {
-            let (whole, loss) = (whole.as_ref(), &mut losses[layer]);
-            let codes = whole.zip(subject.tensors[layer]).and_then(|(whole, tensor)| whole.codes(tensor));
-            if let Some((codes, quant)) = codes {
+            let loss = &mut losses[layer];
+            if let Some((codes, quant)) = subject.tensors[layer].and_then(|tensor| whole.codes(tensor)) {
                 loss.together.see(subject.original(layer, codes, quant), values);
             }
             singles.iter_mut().for_each(|single| single.take(subject, layer, values));

@@ -61,7 +61,7 @@ pub struct Report {
     pub difference: f64,
     /// Noise by signal of the embedding, both as powers.
     pub noise: f64,
-    /// The same on the pictures that alternatives were judged by.
+    /// The same on the samples that alternatives were judged by.
     pub judged: f64,
     /// What the quantizer did, a line each.
     pub done: Vec<String>,
@@ -151,7 +151,7 @@ pub struct LayerReport {
     pub keeps_values: bool,
     /// Noise by signal with the float network's values as its inputs.
     pub alone: Option<f64>,
-    /// Noise by signal with all before it in codes; nothing in a mixed package.
+    /// Noise by signal with all before it as in the package; nothing of what is in float.
     pub together: Option<f64>,
     /// Cosine of its codes to its floats.
     pub cosine: f64,

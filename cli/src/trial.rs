@@ -6,7 +6,7 @@ use offshoot_core::Quant;
 use offshoot_core::graph::{Element, Graph, TensorId};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
-use offshoot_tract::{Network, TractError};
+use offshoot_tract::{Network, TractError, Values};
 
 use crate::calibrate::CalibrateError;
 use crate::input::Input;
@@ -23,12 +23,12 @@ pub struct Trial<'g> {
 #[derive(Debug, Clone)]
 enum Machine {
     Engine { plan: Plan<Vec<Step>>, slots: Arc<[Slot]>, packed: Arc<Buffer>, arena: Buffer },
-    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32> },
+    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, watched: Vec<(TensorId, Vec<i8>)> },
 }
 
 impl<'g> Trial<'g> {
-    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Of one that is wholly int8 the
-    /// `watched` tensors can be read after a run.
+    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `watched` tensors that
+    /// are codes can be read after a run.
     ///
     /// # Errors
     /// What does not fit memory, or what tract-core refuses.
@@ -46,8 +46,11 @@ impl<'g> Trial<'g> {
             Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
-            let network = Box::new(Network::reproducible(&graph)?);
-            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values] }
+            let coded = |&id: &TensorId| graph.tensor(id).element.quant().map(|_| id);
+            let ids: Vec<TensorId> = watched.iter().filter_map(coded).collect();
+            let network = Box::new(Network::observing(&graph, &ids)?);
+            let watched = ids.into_iter().map(|id| (id, Vec::new())).collect();
+            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], watched }
         };
         let table = preprocess.map_or_else(Vec::new, quantize::input_table).into();
         Ok(Self { graph, table, machine })
@@ -63,16 +66,23 @@ impl<'g> Trial<'g> {
                 input.codes_into(&self.table, &mut arena[plan.input().range()]);
                 plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
             }
-            Machine::Tract { network, codes, floats } => match self.graph.tensor(Graph::INPUT).element {
-                Element::Int8(_) => {
-                    input.codes_into(&self.table, codes);
-                    network.run_codes(codes)?;
-                }
-                Element::Float => {
-                    input.floats_into(floats)?;
-                    network.run_floats(floats)?;
-                }
-            },
+            Machine::Tract { network, codes, floats, watched } => {
+                let values = match self.graph.tensor(Graph::INPUT).element {
+                    Element::Int8(_) => {
+                        input.codes_into(&self.table, codes);
+                        Values::Codes(codes)
+                    }
+                    Element::Float => {
+                        input.floats_into(floats)?;
+                        Values::Floats(floats)
+                    }
+                };
+                network.run_observed(values, &mut |place, values| {
+                    if let Values::Codes(codes) = values {
+                        codes.clone_into(&mut watched[place].1);
+                    }
+                })?;
+            }
         }
         Ok(())
     }
@@ -87,11 +97,18 @@ impl<'g> Trial<'g> {
         }
     }
 
-    /// A watched tensor's codes after a run; nothing of a graph that is not wholly int8.
+    /// A watched tensor's codes after a run.
     pub fn codes(&self, tensor: TensorId) -> Option<(&[i8], Quant)> {
-        let Machine::Engine { slots, arena, .. } = &self.machine else { return None };
-        let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
-        Some((&arena[value.range()], value.quant))
+        match &self.machine {
+            Machine::Engine { slots, arena, .. } => {
+                let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
+                Some((&arena[value.range()], value.quant))
+            }
+            Machine::Tract { watched, .. } => {
+                let (_, codes) = watched.iter().find(|(id, _)| *id == tensor)?;
+                Some((codes, self.graph.tensor(tensor).element.quant()?))
+            }
+        }
     }
 }
 

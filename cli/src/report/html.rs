@@ -91,7 +91,7 @@ fn noise(page: &mut String, report: &Report) {
         page,
         "<h2>Noise of each layer</h2><p>Noise by signal, as powers, in the order of the network. A point is a \
          layer alone: float values before it, its own weights and results in codes. The line is what has gathered \
-         by then, with all layers in codes.</p><figure>{}<div class=\"legend\"><span>\
+         by then, with all layers as in the package.</p><figure>{}<div class=\"legend\"><span>\
          <i style=\"background:var(--one)\"></i>alone</span><span><i style=\"background:var(--two)\"></i>\
          together</span></div></figure>",
         chart::noise(&layers)
@@ -125,9 +125,10 @@ fn fixes(page: &mut String, report: &Report, command: &str) {
     }
     let _ = write!(
         page,
-        "<h2>Worth trying</h2><p>Signal to noise of this package is {:.1} dB on the pictures it was judged by. \
+        "<h2>Worth trying</h2><p>Signal to noise of this package is {:.1} dB on the {} it was judged by. \
          What was measured to be better there, and what goes on from here:</p>",
-        decibels(report.judged)
+        decibels(report.judged),
+        report.kind
     );
     let fixes = report.fixes();
     for Fix { what, options, .. } in fixes.iter().filter(|fix| fix.gain.is_none_or(|gain| gain > 0.05)) {

@@ -20,4 +20,4 @@ mod segment;
 mod shown;
 mod sums;
 
-pub use network::{Network, TractError};
+pub use network::{Network, TractError, Values};

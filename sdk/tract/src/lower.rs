@@ -24,6 +24,8 @@ pub(crate) struct Lowering<'g, 'a> {
     pub exact: bool,
     /// Where each tensor of the package's graph stands in the model.
     pub outlets: Vec<Option<OutletId>>,
+    /// Codes that are made for whoever observes them, alone.
+    pub unread: Vec<OutletId>,
 }
 
 impl<'g, 'a> Lowering<'g, 'a> {
@@ -34,7 +36,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let fact = if input.element.quant().is_some() { i8::fact(shape) } else { f32::fact(shape) };
         let mut outlets = vec![None; graph.tensor_count()];
         outlets[0] = Some(model.add_source("input", fact)?);
-        Ok(Self { model, graph, exact, outlets })
+        Ok(Self { model, graph, exact, outlets, unread: Vec::new() })
     }
 
     pub fn outlet(&self, id: TensorId) -> TractResult<OutletId> {

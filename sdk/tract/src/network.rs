@@ -65,6 +65,15 @@ impl From<tract_core::prelude::TractError> for TractError {
     }
 }
 
+/// A tensor's values: rows, columns, channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Values<'a> {
+    /// Real values.
+    Floats(&'a [f32]),
+    /// Codes of a quantized tensor.
+    Codes(&'a [i8]),
+}
+
 /// A float or mixed network with its state; one per thread. A clone shares the weights.
 #[derive(Clone)]
 pub struct Network {
@@ -120,14 +129,16 @@ impl Network {
             let index = usize::from(id) - 1;
             if matches!(node.op, Op::Float(_)) {
                 lowering.float(id, &node)?;
+                lowering.show(id, observed)?;
             } else if let Some(run) = runs.iter().find(|r| r.end == index + 1) {
-                add_segment(&mut lowering, run.clone(), &weights)?;
+                add_segment(&mut lowering, run.clone(), &weights, observed)?;
             }
-            lowering.show(id, observed)?;
         }
         let output = lowering.outlet(graph.output())?;
-        let mut model = lowering.model;
-        model.select_output_outlets(&[output])?;
+        let Lowering { mut model, unread, .. } = lowering;
+        let outputs: Vec<OutletId> =
+            [output].into_iter().chain(unread.into_iter().filter(|&o| o != output)).collect();
+        model.select_output_outlets(&outputs)?;
         let plan = SimplePlan::new(model.into_optimized()?)?;
         let input_tensor = graph.tensor(Graph::INPUT);
         let shape = dims(input_tensor.shape);
@@ -149,9 +160,7 @@ impl Network {
     /// # Errors
     /// An input of another kind or length, or what tract-core reports.
     pub fn run_floats(&mut self, input: &[f32]) -> Result<(), TractError> {
-        let fits = self.input_tensor.element == Element::Float;
-        self.check(fits, "floats", input.len())?;
-        self.write(input)?;
+        self.take(Values::Floats(input))?;
         self.run()
     }
 
@@ -160,29 +169,29 @@ impl Network {
     /// # Errors
     /// An input of another kind or length, or what tract-core reports.
     pub fn run_codes(&mut self, input: &[i8]) -> Result<(), TractError> {
-        let fits = self.input_tensor.element != Element::Float;
-        self.check(fits, "codes", input.len())?;
-        self.write(input)?;
+        self.take(Values::Codes(input))?;
         self.run()
     }
 
-    /// As [`Self::run_floats`], and shows `see` each observed tensor of floats when it is made: its place in the
-    /// list, its values.
+    /// Runs a network of either kind, and shows `see` each observed tensor when it is made: its place in the list,
+    /// its values.
     ///
     /// # Errors
     /// An input of another kind or length, or what tract-core reports.
     pub fn run_observed(
         &mut self,
-        input: &[f32],
-        see: &mut dyn FnMut(usize, &[f32]),
+        input: Values<'_>,
+        see: &mut dyn FnMut(usize, Values<'_>),
     ) -> Result<(), TractError> {
-        let fits = self.input_tensor.element == Element::Float;
-        self.check(fits, "floats", input.len())?;
-        self.write(input)?;
+        self.take(input)?;
         let given = tvec!(self.input.clone().into_tvalue());
         self.outputs = self.state.run_plan_with_eval(given, |ctx, state, node, inputs| {
             if let Some(place) = shown::place(node) {
-                see(place, plain(&inputs[0]));
+                let codes = inputs[0].datum_type() == i8::datum_type();
+                see(
+                    place,
+                    if codes { Values::Codes(plain(&inputs[0])) } else { Values::Floats(plain(&inputs[0])) },
+                );
             }
             tract_core::plan::eval(ctx, state, node, inputs)
         })?;
@@ -203,14 +212,20 @@ impl Network {
         self.outputs.first().map_or(&[], plain)
     }
 
-    fn check(&self, kind_fits: bool, given: &'static str, have: usize) -> Result<(), TractError> {
+    /// Takes in the next run's input.
+    fn take(&mut self, values: Values<'_>) -> Result<(), TractError> {
         let need = self.input_tensor.shape.elements();
-        let kind = match (kind_fits, given) {
-            (true, given) => given,
-            (false, "floats") => "codes",
-            (false, _) => "floats",
+        let kind = if self.input_tensor.element == Element::Float { "floats" } else { "codes" };
+        let have = match values {
+            Values::Floats(values) => values.len(),
+            Values::Codes(codes) => codes.len(),
         };
-        if kind_fits && need == have { Ok(()) } else { Err(TractError::Input { need, kind, have }) }
+        match values {
+            Values::Floats(values) if kind == "floats" && have == need => self.write(values)?,
+            Values::Codes(codes) if kind == "codes" && have == need => self.write(codes)?,
+            _ => return Err(TractError::Input { need, kind, have }),
+        }
+        Ok(())
     }
 
     fn write<T: Datum + Copy>(&mut self, values: &[T]) -> TractResult<()> {
@@ -254,6 +269,7 @@ fn add_segment(
     lowering: &mut Lowering<'_, '_>,
     run: Range<usize>,
     weights: &Arc<[u8]>,
+    observed: &[TensorId],
 ) -> Result<(), TractError> {
     let graph = lowering.graph;
     let inside = |id: TensorId| usize::from(id) > run.start && usize::from(id) <= run.end;
@@ -271,14 +287,21 @@ fn add_segment(
             }
         }
     }
-    if inside(graph.output()) && !outputs.contains(&graph.output()) {
-        outputs.push(graph.output());
+    let read = outputs.len();
+    for &id in [&graph.output()].into_iter().chain(observed) {
+        if inside(id) && !outputs.contains(&id) {
+            outputs.push(id);
+        }
     }
     let op = Int8Segment::new(graph, weights, run.clone(), &inputs, &outputs)?;
     let wires = inputs.iter().map(|&i| lowering.outlet(i)).collect::<TractResult<TVec<_>>>()?;
     let outlets = lowering.model.wire_node(format!("int8 segment {}..{}", run.start, run.end), op, &wires)?;
-    for (id, outlet) in outputs.into_iter().zip(outlets) {
+    for (i, (id, outlet)) in outputs.into_iter().zip(outlets).enumerate() {
         lowering.outlets[usize::from(id)] = Some(outlet);
+        lowering.show(id, observed)?;
+        if i >= read {
+            lowering.unread.push(lowering.outlet(id)?);
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Element, FloatOp, Graph, Op, Tensor, TensorId, Unary, Window};
 use offshoot_core::package::GraphWriter;
-use offshoot_tract::Network;
+use offshoot_tract::{Network, Values};
 
 /// A network of maps of floats.
 struct Net {
@@ -100,7 +100,8 @@ fn observed_bits_are_those_of_other_processors() {
         values.iter().fold(0u32, |sum, v| (sum ^ (v + 0.0).to_bits()).wrapping_mul(0x0100_0193))
     };
     network
-        .run_observed(&input, &mut |place, values| {
+        .run_observed(Values::Floats(&input), &mut |place, values| {
+            let Values::Floats(values) = values else { panic!("{place}: codes") };
             assert!(
                 values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != values[0]),
                 "{place}"

@@ -8,7 +8,7 @@ use offshoot_core::graph::{
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Quant, Shape};
 use offshoot_engine::{Isa, Plan, Step};
-use offshoot_tract::{Network, TractError};
+use offshoot_tract::{Network, TractError, Values};
 
 fn shape(h: u32, w: u32, c: u32) -> Shape {
     Shape::new(h, w, c).unwrap()
@@ -308,6 +308,42 @@ fn a_network_the_engine_knows_in_part() {
     }
 }
 
+/// Also what lies inside a run of int8 nodes, and the embedding.
+#[test]
+fn tensors_of_codes_are_observed() {
+    let (mut writer, sum) = mixed();
+    let affine = Affine { factor: 3, offset: 40, shift: 2 };
+    let op = Op::Int8(Int8Op::Rescale { affine, clamp: Clamp::NONE });
+    let output = writer.node("last", op, &[sum], codes(4, 4, 3, -2.0, 2.0)).unwrap();
+    let graph = writer.graph(output).unwrap();
+    let observed: Vec<TensorId> = (1..=output).collect();
+    let mut network = Network::observing(&graph, &observed).unwrap();
+    assert_eq!(network.segments(), 2);
+    let input: Vec<i8> = (0..48).map(|i| (i * 37) as u8 as i8).collect();
+    let mut seen = Vec::new();
+    let real = |id: TensorId, codes: &[i8]| -> Vec<f32> {
+        let quant = graph.tensor(id).element.quant().unwrap();
+        codes.iter().map(|&code| quant.dequantize(code)).collect()
+    };
+    let mut see = |place: usize, values: Values<'_>| match values {
+        Values::Codes(codes) => seen.push((place + 1, real(observed[place], codes))),
+        Values::Floats(values) => seen.push((place + 1, values.to_vec())),
+    };
+    network.run_observed(Values::Codes(&input), &mut see).unwrap();
+    seen.sort_by_key(|(id, _)| *id);
+    let ids: Vec<usize> = seen.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
+    let rescaled = |clamp: Clamp| {
+        move |codes: &[i8]| -> Vec<i8> { codes.iter().map(|&c| affine.apply(c, clamp)).collect() }
+    };
+    let a = rescaled(Clamp::NONE)(&input);
+    let b = rescaled(Clamp { lo: -20, hi: 90 })(&a);
+    assert!(seen[0].1 == real(1, &a) && seen[1].1 == real(2, &b) && seen[2].1 == real(2, &b));
+    assert_eq!(seen[6].1, real(output, network.codes()));
+    let error = network.run_observed(Values::Floats(&[0.0; 48]), &mut |_, _| ()).unwrap_err();
+    assert!(matches!(error, TractError::Input { kind: "codes", .. }), "{error}");
+}
+
 #[test]
 fn a_whole_int8_graph_as_one_segment_equals_the_engine() {
     let mut writer = GraphWriter::new(codes(5, 5, 4, -1.0, 1.0));
@@ -364,7 +400,11 @@ fn observed(
     let sums = writer.node("sums", op, &[Graph::INPUT], to).unwrap();
     let mut network = Network::observing(&writer.graph(sums).unwrap(), &[sums]).unwrap();
     let mut seen = Vec::new();
-    network.run_observed(input, &mut |place, values| seen.push((place, values.to_vec()))).unwrap();
+    let mut see = |place, values: Values<'_>| match values {
+        Values::Floats(values) => seen.push((place, values.to_vec())),
+        Values::Codes(_) => panic!("{place}: codes"),
+    };
+    network.run_observed(Values::Floats(input), &mut see).unwrap();
     assert_eq!(seen, [(0, network.floats().to_vec())]);
     // As a device runs it, the last bits are the processor's.
     close(&run(&writer, sums, input), network.floats());
@@ -394,7 +434,7 @@ fn constants_are_observed() {
     let observed = [none, root, output];
     let mut network = Network::observing(&writer.graph(output).unwrap(), &observed).unwrap();
     let mut seen = Vec::new();
-    network.run_observed(&wave(24, 0.0), &mut |place, _| seen.push(place)).unwrap();
+    network.run_observed(Values::Floats(&wave(24, 0.0)), &mut |place, _| seen.push(place)).unwrap();
     assert_eq!(seen, [0, 1, 2]);
 }
 
