@@ -88,8 +88,8 @@ pub struct ConvertArgs {
     /// The package to write [default: the model's name with .offshoot, in the current folder].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Folder of pictures like those the device will see, of a language backbone a collection of texts
-    /// or a .txt file with a text a line; 50 to 500 are good.
+    /// Folder of pictures like those the device will see, of a language backbone a folder of .txt files, a
+    /// collection of texts or a .txt file with a text a line; 50 to 500 are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
     /// Use at most this many of them.

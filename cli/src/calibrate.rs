@@ -34,9 +34,9 @@ pub enum CalibrateError {
     /// tract does not run the source model.
     #[error("tract does not run the source model: {0}")]
     Reference(String),
-    /// A layer gives no finite value on any picture.
+    /// A layer gives no finite value on any sample.
     #[error(
-        "layer `{layer}` gives no finite number on the calibration pictures; the preprocessing may be wrong"
+        "layer `{layer}` gives no finite number on what is calibrated on; of pictures the preprocessing may be wrong"
     )]
     NotFinite {
         /// The layer.

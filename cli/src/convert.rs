@@ -110,8 +110,8 @@ pub struct Converted {
 }
 
 /// Largest relative error of our float network against tract's.
-pub(crate) const IMPORT_TOLERANCE: f64 = 1e-4;
-/// Pictures on which the file's own network is run.
+const IMPORT_TOLERANCE: f64 = 1e-4;
+/// Samples on which the file's own network is run.
 const COMPARED: usize = 8;
 /// Pictures that are looked at for being next to one colour, and steps of 255 by which photographs spread at
 /// least; most do by 50 to 80.
@@ -163,16 +163,17 @@ fn guarded(
 
     let (model, preprocess) = (&imported.model, chosen.preprocess);
     let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
-    let mut floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
     // The bits of tract's own plan are the processor's; the quantizer goes by ours.
-    let mut theirs = theirs(&imported, &preprocess)?;
-    let Compared { embeddings: mut wanted, odd } = compare(&floats.embeddings, |i| theirs(&frames[i]))?;
+    let Compared { embeddings: mut wanted, odd } = {
+        let mut theirs = theirs(&imported, &preprocess)?;
+        compare(&floats.embeddings, |i| theirs(&frames[i]))?
+    };
     if let Some((i, error)) = odd {
         chosen.warning = Some(doubt(source, &imported, &preprocess, &frames[i], error)?);
     }
     if options.unit_length {
-        let all = floats.embeddings.iter_mut().chain(&mut wanted);
-        all.for_each(|embedding| Embedding::to_unit_length(embedding));
+        wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let (quantized, emitted) = if options.float {
         (None, emit::float(model)?)

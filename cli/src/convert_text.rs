@@ -81,16 +81,17 @@ fn guarded(
     let (model, table) = (&imported.model, &imported.table.values);
     let rows = Rows::new(tokens, model.layers[0].shape, table);
     let inputs: Vec<Input<'_>> = ids.iter().map(|ids| Input::Text(ids, &rows)).collect();
-    let mut floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
-    let mut reference = Reference::new(&imported, tokens)?;
-    let Compared { embeddings: mut wanted, odd } = compare(&floats.embeddings, |i| reference.run(ids[i]))?;
+    let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    let Compared { embeddings: mut wanted, odd } = {
+        let mut reference = Reference::new(&imported, tokens)?;
+        compare(&floats.embeddings, |i| reference.run(ids[i]))?
+    };
     if let Some((_, error)) = odd {
         return Err(ConvertError::Disagrees { path: source.path.clone(), error });
     }
     let unit_length = options.unit_length;
     if unit_length {
-        let all = floats.embeddings.iter_mut().chain(&mut wanted);
-        all.for_each(|embedding| Embedding::to_unit_length(embedding));
+        wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let quantized = match options.float {
         true => None,

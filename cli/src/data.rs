@@ -316,13 +316,16 @@ pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Ve
     }
 }
 
-/// Up to `limit` texts of a collection, evenly spread over it.
+/// Up to `limit` texts of a collection, or of a folder without classes and those below it, evenly spread.
 ///
 /// # Errors
-/// As [`Dataset::open`].
+/// As [`texts_below`].
 pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
-    let selection = Selection { format, ..Selection::default() };
-    Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
+    let all = match format.unwrap_or_else(|| Format::detect(dir)) {
+        Format::Folder => files_below(dir)?,
+        found => Dataset::open_as(dir, &Selection { format: Some(found), ..Selection::default() })?.train,
+    };
+    Ok(spread(&all, limit.max(1)))
 }
 
 /// All texts of a collection, or of a folder and the folders below it.
@@ -335,6 +338,11 @@ pub fn texts_below(dir: &Path) -> Result<Vec<Sample>, DataError> {
         train.extend(val);
         return Ok(train);
     }
+    files_below(dir)
+}
+
+/// All .txt files of a folder and of those below it, sorted.
+fn files_below(dir: &Path) -> Result<Vec<Sample>, DataError> {
     let mut all = Vec::new();
     collect(dir, 3, text::is_text, &mut all)?;
     if all.is_empty() {

@@ -77,6 +77,17 @@ impl Material<'_> {
         self
     }
 
+    /// Without what takes time and only the package itself is worth: a search, other ways for the report.
+    #[must_use]
+    pub fn quick(mut self) -> Self {
+        let quantizer = match &mut self {
+            Self::Pictures(_, options) => &mut options.quantizer,
+            Self::Texts(.., options) => &mut options.quantizer,
+        };
+        (quantizer.search, quantizer.alternatives) = (None, false);
+        self
+    }
+
     /// With no more than so many samples.
     #[must_use]
     pub fn few(mut self, most: usize) -> Self {

@@ -74,7 +74,7 @@ pub fn decibels(ratio: f64) -> f64 {
 pub struct Loss {
     /// With the float network's values as its inputs, in codes.
     pub alone: Noise,
-    /// With all layers before it in codes.
+    /// With all layers before it as in the package.
     pub together: Noise,
 }
 

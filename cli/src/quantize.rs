@@ -19,7 +19,7 @@ use crate::ranges::{Range, table_of};
 /// A layer whose numbers do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures"
+    "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures or texts"
 )]
 pub struct QuantizeError {
     layer: String,
@@ -78,9 +78,9 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
         let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
         codes[id] = !floats.contains(&id) && (conv(&layer.op) || follows);
     }
-    // A picture that only float layers read stays float.
+    // A picture that only float layers read stays float; a text's rows always do.
     let read_in_codes = |(id, l): (LayerId, &Layer)| l.inputs.contains(&0) && codes[id];
-    codes[0] = model.layers.iter().enumerate().any(read_in_codes);
+    codes[0] &= model.layers.iter().enumerate().any(read_in_codes);
     codes
 }
 

@@ -225,9 +225,13 @@ impl<'a> Workshop<'a> {
             Switch::Auto if quantize::trained_for_codes(model) => plain,
             wanted => {
                 let equal = self.variant(model, true, &mut |share| progress("equalize", share))?;
-                let equal = (self.corrected(&equal, settings, settings.ranges)?, equal);
-                let gain = decibels(equal.0.noise) - decibels(plain.0.noise);
-                if wanted == Switch::On || gain >= WORTH { equal } else { plain }
+                if equal.is_equalized() {
+                    let candidate = self.corrected(&equal, settings, settings.ranges)?;
+                    let gain = decibels(candidate.noise) - decibels(plain.0.noise);
+                    if wanted == Switch::On || gain >= WORTH { (candidate, equal) } else { plain }
+                } else {
+                    plain
+                }
             }
         };
         Ok((variant, candidate))

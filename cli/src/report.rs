@@ -151,7 +151,7 @@ pub struct LayerReport {
     pub keeps_values: bool,
     /// Noise by signal with the float network's values as its inputs.
     pub alone: Option<f64>,
-    /// Noise by signal with all before it as in the package; nothing of what is in float.
+    /// Noise by signal with all before it as in the package; nothing of what nobody reads in codes.
     pub together: Option<f64>,
     /// Cosine of its codes to its floats.
     pub cosine: f64,

@@ -11,7 +11,8 @@ use offshoot_cli::convert::{Options, convert};
 use offshoot_cli::data::pictures as files;
 use offshoot_cli::embedding::Pool;
 use offshoot_cli::import::Source;
-use offshoot_simulator::Object;
+use offshoot_cli::quantizer::{Rounding, Settings};
+use offshoot_simulator::{Camera, Object};
 
 fn largest(values: &[f32]) -> usize {
     (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a))).unwrap_or(0)
@@ -42,6 +43,27 @@ fn int8_names_what_float_names() {
     }
     println!("{same} of {asked} alike");
     assert!(asked == 125 && same * 100 >= asked * 90, "{same} of {asked}");
+}
+
+/// An L2 norm comes after the codes: they are judged, and are, what they are without.
+#[test]
+fn a_norm_changes_no_code() {
+    let source = Source::open(&sprout()).unwrap();
+    let pictures: Vec<Picture> = (0..6)
+        .map(|seed| {
+            let p = Camera::new(96, 96).look(Some(Object::ALL[seed % 3]), seed as u64);
+            Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
+        })
+        .collect();
+    let package = |unit_length| {
+        let quantizer = Settings { rounding: Rounding::Adaptive, ..Settings::default() };
+        let options = Options { unit_length, quantizer, ..Options::default() };
+        let made = convert(&source, &pictures, &options, &mut |_, _| {}).unwrap();
+        (Extractor::from_bytes(made.bytes).unwrap(), made.report)
+    };
+    let ((plain, judged), (unit, of_unit)) = (package(false), package(true));
+    assert!(plain.package().graph().weights() == unit.package().graph().weights());
+    assert_eq!((judged.judged, judged.done), (of_unit.judged, of_unit.done));
 }
 
 #[test]

@@ -430,7 +430,7 @@ fn what_does_not_fit_is_told() {
     refused(dir, &other, &["ids up to 24; the model has 24 tokens: it is another model's"]);
     let pictures =
         ["convert", "model.onnx", "--tokenizer", "vocab.txt", "--calibrate", "pictures", "--tokens", "20"];
-    refused(dir, &pictures, &[".png: this is a picture; the package takes text"]);
+    refused(dir, &pictures, &["pictures: no .txt files in this folder or below it", "takes text"]);
     assert!(!dir.join("model.offshoot").exists());
 
     ok(dir, &[&CONVERT[..], &["-o", "words.offshoot"]].concat());

@@ -63,6 +63,6 @@ impl CutsArgs {
 }
 
 /// The first option that was given.
-pub(super) fn first(options: &[(bool, &'static str)]) -> Option<&'static str> {
+fn first(options: &[(bool, &'static str)]) -> Option<&'static str> {
     options.iter().find_map(|&(given, option)| given.then_some(option))
 }

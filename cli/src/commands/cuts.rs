@@ -125,7 +125,7 @@ pub(super) fn within_budget<'a>(
     let compared = watched(&Comparison {
         source,
         data: &data,
-        material: material.clone().few(FEW),
+        material: material.clone().few(FEW).quick(),
         lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
         most: MOST,
         run: RunOptions::default(),

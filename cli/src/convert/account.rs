@@ -10,7 +10,7 @@ use crate::embeddings::kind;
 use crate::emit::EmitError;
 use crate::import::Cut;
 use crate::input::Input;
-use crate::lanes::{self, LANES};
+use crate::lanes;
 use crate::quality::{self, Loss, Noise, Subject};
 use crate::quantizer::Quantized;
 use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
@@ -27,6 +27,8 @@ pub(crate) struct Account<'a> {
 const RUN: usize = 64;
 /// Samples on which layers are compared one by one.
 const WATCHED: usize = 4;
+/// Lanes: each has the package's weights of its own.
+const ABREAST: usize = 2;
 
 /// How the package's embeddings compare with float.
 #[derive(Debug, Default)]
@@ -100,7 +102,7 @@ impl Account<'_> {
     /// The package as a device runs it.
     fn compare(&self, bytes: &[u8]) -> Result<Comparison, ConvertError> {
         let mut states = Vec::new();
-        for _ in 0..LANES {
+        for _ in 0..ABREAST {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
         }
         let (inputs, embeddings) = (self.inputs, self.wanted);

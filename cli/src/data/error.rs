@@ -124,7 +124,7 @@ pub enum DataError {
     },
     /// Not at least one folder per class.
     #[error(
-        "{path}: needs one folder of pictures per class (or train/ and val/ with such folders), or a collection that --format names"
+        "{path}: needs one folder of pictures, or of .txt files, per class (or train/ and val/ with such folders), or a collection that --format names"
     )]
     NoClasses {
         /// The folder.

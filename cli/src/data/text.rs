@@ -146,7 +146,7 @@ fn heading(line: &str) -> Option<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::touch;
+    use super::super::tests::{refused, touch};
     use super::super::{Dataset, Format, texts};
 
     fn classes(set: &Dataset, samples: &[super::super::Sample]) -> Vec<(String, String)> {
@@ -176,6 +176,16 @@ mod tests {
         assert_eq!(classes(&set, &set.train), pairs(&[("neg", "Bad."), ("pos", "Good.\n\nVery.")]));
         assert_eq!(classes(&set, &set.val), pairs(&[("neg", "Worse.")]));
         assert_eq!(all(dir), ["Bad.", "Good.\n\nVery."]);
+    }
+
+    #[test]
+    fn a_folder_without_classes() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), "b.txt", b"Two.");
+        touch(dir.path(), "a.txt", b"One.");
+        assert_eq!(all(dir.path()), ["One.", "Two."]);
+        // There is nothing to learn.
+        refused(dir.path(), &["needs one folder of pictures, or of .txt files, per class"]);
     }
 
     #[test]
@@ -211,7 +221,7 @@ mod tests {
             "train-v2.0.json",
             br#"{"version": "v2.0", "data": [{"title": "Tea", "paragraphs": [{}]}]}"#,
         );
-        super::super::tests::refused(dir, &["train-v2.0.json", "annotation 0", "without `context`"]);
+        refused(dir, &["train-v2.0.json", "annotation 0", "without `context`"]);
     }
 
     #[test]
@@ -226,7 +236,7 @@ mod tests {
         assert_eq!(all(dir), ["Senjo no ...", "As with x = 3 ..."]);
         assert_eq!(set.val.len(), 1);
         touch(dir, "wiki.train.tokens", b"words");
-        super::super::tests::refused(dir, &["line 1", "before the first heading"]);
+        refused(dir, &["line 1", "before the first heading"]);
     }
 
     #[test]

@@ -97,6 +97,9 @@ impl Workshop<'_> {
     ) -> Result<Candidate, QuantizerError> {
         let mut kept = Candidate { floats, ..best.clone() };
         kept.noise = self.judge(variant, &kept)?;
+        if kept.coded_means.is_none() {
+            return Ok(kept);
+        }
         // What was measured wholly in codes may not hold any more.
         let mut plain = Candidate { coded_means: None, ..kept.clone() };
         plain.noise = self.judge(variant, &plain)?;
@@ -125,7 +128,8 @@ impl Workshop<'_> {
 }
 
 fn find(model: &Model, name: &str) -> Result<LayerId, QuantizerError> {
-    let layers = || model.layers.iter().enumerate().filter(|(_, l)| !matches!(l.op, LayerOp::Input));
+    let layers =
+        || model.layers.iter().enumerate().filter(|(_, l)| !matches!(l.op, LayerOp::Input | LayerOp::Tokens));
     if let Some((id, _)) = layers().find(|(_, l)| l.name == name) {
         return Ok(id);
     }

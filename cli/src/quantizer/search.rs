@@ -65,7 +65,9 @@ impl Workshop<'_> {
         clock: &mut Clock<'_>,
     ) -> Result<(), QuantizerError> {
         let mut other = self.variant(model, !variant.is_equalized(), &mut |_| ())?;
-        for turn in 0..2 {
+        // There may be nothing to equalize.
+        let turns = if other.is_equalized() == variant.is_equalized() { 1 } else { 2 };
+        for turn in 0..turns {
             let mut won = false;
             for method in Method::ALL {
                 if turn == 0 && method == settings.ranges || !clock.goes_on() {
@@ -77,7 +79,7 @@ impl Workshop<'_> {
                 }
             }
             // The other network's turn; it stays where it won.
-            if turn == 0 || !won {
+            if turns == 2 && (turn == 0 || !won) {
                 std::mem::swap(variant, &mut other);
             }
         }

@@ -112,7 +112,7 @@ impl Network {
     }
 
     /// The same, and every tensor of `observed` is shown by [`Self::run_observed`]; this is how the converter
-    /// calibrates. The input, and what the embedding does not depend on, are not shown.
+    /// calibrates. The input, and floats that the embedding does not depend on, are not shown.
     ///
     /// # Errors
     /// An operation that tract-core refuses.
