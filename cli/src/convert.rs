@@ -17,9 +17,10 @@ use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportError, Imported, Source};
 use crate::input::Input;
+use crate::ir::Model;
 use crate::preset::{self, Chosen, Wishes};
 use crate::quantize;
-use crate::quantizer::{self, QuantizerError, Settings};
+use crate::quantizer::{self, Quantized, QuantizerError, Settings};
 use crate::report::Report;
 use crate::tokenizer::TokenizerError;
 
@@ -175,13 +176,8 @@ fn guarded(
     if options.unit_length {
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
-    let (quantized, emitted) = if options.float {
-        (None, emit::float(model)?)
-    } else {
-        let quantized = quantizer::quantize(model, &floats, &options.quantizer, &inputs, progress)?;
-        let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
-        (Some(quantized), emitted)
-    };
+    let settings = (!options.float).then_some(&options.quantizer);
+    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
     let bytes = package(source, &imported, (&chosen, options.unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
     let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
@@ -189,6 +185,20 @@ fn guarded(
     report.pool = imported.pooled.then_some(imported.pool);
     (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
     Ok(Converted { bytes, report })
+}
+
+/// The network quantized by these settings, or in float where there are none; and its graph, to be written.
+pub(crate) fn emitted(
+    model: &Model,
+    floats: &Floats,
+    settings: Option<&Settings>,
+    inputs: &[Input<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<(Option<Quantized>, Emitted), ConvertError> {
+    let Some(settings) = settings else { return Ok((None, emit::float(model)?)) };
+    let quantized = quantizer::quantize(model, floats, settings, inputs, progress)?;
+    let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
+    Ok((Some(quantized), emitted))
 }
 
 /// What to say where all pictures are next to one colour, as those of a covered lens: they say nothing of the

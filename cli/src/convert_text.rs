@@ -9,13 +9,13 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::calibrate::{self, CalibrateError, Floats};
 use crate::convert::account::Account;
-use crate::convert::{Compared, ConvertError, Converted, compare, everywhere, precision_of, steady};
+use crate::convert::{Compared, ConvertError, Converted, compare, emitted, everywhere, precision_of, steady};
 use crate::emit::{self, Emitted};
 use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
 use crate::input::{Input, Rows};
-use crate::quantizer::{self, Settings};
+use crate::quantizer::Settings;
 use crate::tokenizer::Tokenizer;
 
 /// What the user wants.
@@ -93,14 +93,8 @@ fn guarded(
     if unit_length {
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
-    let quantized = match options.float {
-        true => None,
-        false => Some(quantizer::quantize(model, &floats, &options.quantizer, &inputs, progress)?),
-    };
-    let emitted = match &quantized {
-        None => emit::float(model)?,
-        Some(quantized) => emit::int8(&quantized.model, &quantized.scheme)?,
-    };
+    let settings = (!options.float).then_some(&options.quantizer);
+    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
     let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
     let bytes = job.package(emitted, progress)?;
     progress("compare", 0.0);
