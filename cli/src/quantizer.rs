@@ -223,16 +223,14 @@ impl<'a> Workshop<'a> {
             Switch::Off => plain,
             // Equalized weights leave the grid they were trained on, and activations theirs.
             Switch::Auto if quantize::trained_for_codes(model) => plain,
-            wanted => {
-                let equal = self.variant(model, true, &mut |share| progress("equalize", share))?;
-                if equal.is_equalized() {
+            wanted => match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
+                Some(equal) => {
                     let candidate = self.corrected(&equal, settings, settings.ranges)?;
                     let gain = decibels(candidate.noise) - decibels(plain.0.noise);
                     if wanted == Switch::On || gain >= WORTH { (candidate, equal) } else { plain }
-                } else {
-                    plain
                 }
-            }
+                None => plain,
+            },
         };
         Ok((variant, candidate))
     }
@@ -262,6 +260,18 @@ impl<'a> Workshop<'a> {
             }
         }
         Ok(Variant { model, factors, statistics, means })
+    }
+
+    /// The network with its channels the other way, equalized or as they are; none where there is nothing to
+    /// equalize.
+    fn other(
+        &self,
+        model: &Model,
+        variant: &Variant,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Option<Variant>, CalibrateError> {
+        let other = self.variant(model, !variant.is_equalized(), told)?;
+        Ok((other.is_equalized() != variant.is_equalized()).then_some(other))
     }
 
     /// The values of the layers that have factors.

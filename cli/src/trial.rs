@@ -46,8 +46,8 @@ impl<'g> Trial<'g> {
             Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
-            let coded = |&id: &TensorId| graph.tensor(id).element.quant().map(|_| id);
-            let ids: Vec<TensorId> = watched.iter().filter_map(coded).collect();
+            let coded = |id: &TensorId| graph.tensor(*id).element.quant().is_some();
+            let ids: Vec<TensorId> = watched.iter().copied().filter(coded).collect();
             let network = Box::new(Network::observing(&graph, &ids)?);
             let watched = ids.into_iter().map(|id| (id, Vec::new())).collect();
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], watched }

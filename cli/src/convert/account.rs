@@ -51,12 +51,11 @@ impl Comparison {
         self.noise.merge(&other.noise);
     }
 
-    /// What there is to say of every package; of `samples` it was made from.
-    fn report(&self, bytes: &[u8], cut: &Cut, samples: usize) -> Result<Report, ConvertError> {
-        let extractor = Extractor::from_bytes(bytes.to_vec())?;
+    /// What there is to say of every package of so many bytes; of `samples` it was made from.
+    fn report(&self, extractor: &Extractor, bytes: usize, cut: &Cut, samples: usize) -> Report {
         let (memory, package) = (extractor.memory(), extractor.package());
         let graph = package.graph();
-        Ok(Report {
+        Report {
             cut: cut.name.clone(),
             cut_why: cut.why.clone(),
             pool: None,
@@ -69,7 +68,7 @@ impl Comparison {
             unit_length: package.manifest().unit_length,
             arena: memory.arena,
             live_set: memory.live_set,
-            package: bytes.len(),
+            package: bytes,
             kind: kind(package.text().is_some()),
             pictures: samples,
             compared: self.cosines.len(),
@@ -83,13 +82,14 @@ impl Comparison {
             layers: Vec::new(),
             memory: memory_plan(graph),
             task: None,
-        })
+        }
     }
 }
 
 impl Account<'_> {
     pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
-        let mut report = self.compare(bytes)?.report(bytes, self.cut, self.inputs.len())?;
+        let (extractor, seen) = self.compare(bytes)?;
+        let mut report = seen.report(&extractor, bytes.len(), self.cut, self.inputs.len());
         if let Some(quantized) = quantized {
             report.layers = self.layers(quantized)?;
             report.judged = quantized.noise;
@@ -99,8 +99,8 @@ impl Account<'_> {
         Ok(report)
     }
 
-    /// The package as a device runs it.
-    fn compare(&self, bytes: &[u8]) -> Result<Comparison, ConvertError> {
+    /// The package as a device runs it, opened.
+    fn compare(&self, bytes: &[u8]) -> Result<(Extractor, Comparison), ConvertError> {
         let mut states = Vec::new();
         for _ in 0..ABREAST {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
@@ -118,9 +118,11 @@ impl Account<'_> {
             Ok(())
         };
         let lanes = lanes::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
-        let mut whole = Comparison::default();
-        lanes.iter().for_each(|(_, seen)| whole.merge(seen));
-        Ok(whole)
+        let merged = lanes.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
+            whole.merge(&seen);
+            (extractor, whole)
+        });
+        Ok(merged.expect("there are lanes"))
     }
 
     /// Each layer of the network.

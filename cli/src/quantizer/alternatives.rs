@@ -39,13 +39,11 @@ impl Workshop<'_> {
                 candidate.noise,
             );
         }
-        let other = self.variant(model, !variant.is_equalized(), &mut |_| ())?;
-        let (what, switch) = match other.is_equalized() {
-            true => ("channels equalized", "on"),
-            false => ("channels left alone", "off"),
-        };
-        // There may be nothing to equalize.
-        if other.is_equalized() != variant.is_equalized() {
+        if let Some(other) = self.other(model, variant, &mut |_| ())? {
+            let (what, switch) = match other.is_equalized() {
+                true => ("channels equalized", "on"),
+                false => ("channels left alone", "off"),
+            };
             let candidate = self.corrected(&other, settings, best.method)?;
             add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
         }

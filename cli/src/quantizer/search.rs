@@ -64,10 +64,8 @@ impl Workshop<'_> {
         best: &mut Candidate,
         clock: &mut Clock<'_>,
     ) -> Result<(), QuantizerError> {
-        let mut other = self.variant(model, !variant.is_equalized(), &mut |_| ())?;
-        // There may be nothing to equalize.
-        let turns = if other.is_equalized() == variant.is_equalized() { 1 } else { 2 };
-        for turn in 0..turns {
+        let mut other = self.other(model, variant, &mut |_| ())?;
+        for turn in 0..2 {
             let mut won = false;
             for method in Method::ALL {
                 if turn == 0 && method == settings.ranges || !clock.goes_on() {
@@ -79,8 +77,9 @@ impl Workshop<'_> {
                 }
             }
             // The other network's turn; it stays where it won.
-            if turns == 2 && (turn == 0 || !won) {
-                std::mem::swap(variant, &mut other);
+            let Some(other) = &mut other else { break };
+            if turn == 0 || !won {
+                std::mem::swap(variant, other);
             }
         }
         Ok(())

@@ -188,10 +188,11 @@ impl Network {
         self.outputs = self.state.run_plan_with_eval(given, |ctx, state, node, inputs| {
             if let Some(place) = shown::place(node) {
                 let codes = inputs[0].datum_type() == i8::datum_type();
-                see(
-                    place,
-                    if codes { Values::Codes(plain(&inputs[0])) } else { Values::Floats(plain(&inputs[0])) },
-                );
+                let values = match codes {
+                    true => Values::Codes(plain(&inputs[0])),
+                    false => Values::Floats(plain(&inputs[0])),
+                };
+                see(place, values);
             }
             tract_core::plan::eval(ctx, state, node, inputs)
         })?;
