@@ -29,10 +29,13 @@ fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
 }
 
 /// Appends rows `from..to` to the Gram matrix.
+///
+/// Tiles begin at multiples of [`SIDE`] in both directions, wherever the new rows begin: so no tile
+/// that has a column right of the diagonal lies above it.
 pub(super) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) {
     let mut tile = Tile::new();
-    for top in (from..to).step_by(SIDE) {
-        let bottom = to.min(top + SIDE);
+    for aligned in (from / SIDE * SIDE..to).step_by(SIDE) {
+        let (top, bottom) = (aligned.max(from), to.min(aligned + SIDE));
         for left in (0..bottom).step_by(SIDE) {
             let right = bottom.min(left + SIDE);
             let mut gains = [0.0; SIDE];
@@ -141,4 +144,92 @@ pub(super) fn variance(matrix: &[f32], scratch: &mut [f32]) -> f32 {
         total += 2.0 * dot(off, &scratch[..row]) + on[0] * scratch[row];
     }
     (diagonal - total) / samples as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Noise, TestHead, cluster, empty, fingerprint};
+    use super::super::{HeadKind, Limits};
+    use crate::embedding::Embedding;
+    use std::vec::Vec;
+
+    const DIM: usize = 5;
+    const CLASSES: usize = 2;
+    const MOST: usize = 60;
+
+    fn teach(head: &mut TestHead, samples: &[Vec<f32>]) {
+        for values in samples {
+            let class = head.class_at(head.sample_count() % CLASSES).unwrap();
+            head.add_sample(class, Embedding::Float(values)).unwrap();
+        }
+    }
+
+    fn head_of(kind: HeadKind, samples: &[Vec<f32>]) -> TestHead {
+        let mut head = empty(kind, DIM, Limits { classes: 2, samples: MOST as u16 });
+        for name in ["a", "b"] {
+            head.add_class(name).unwrap();
+        }
+        teach(&mut head, samples);
+        head
+    }
+
+    fn samples() -> Vec<Vec<f32>> {
+        let mut noise = Noise(1);
+        (0..MOST).map(|i| cluster(&mut noise, i % CLASSES, DIM, 1.0)).collect()
+    }
+
+    fn rows(head: &mut TestHead) -> Vec<u32> {
+        let rows = head.sample_count();
+        let (_, work) = head.parts();
+        work.gram[..super::triangle::start(rows)].iter().map(|x| x.to_bits()).collect()
+    }
+
+    /// Asked after `g` samples and again after `n`: the products are those of asking once.
+    #[test]
+    fn rows_added_at_any_place_are_those_of_all_at_once() {
+        let samples = samples();
+        for n in 1..MOST {
+            let mut once = head_of(HeadKind::NearestMean, &samples[..n]);
+            once.fit().unwrap();
+            let want = rows(&mut once);
+            for g in 1..n.min(40) {
+                let mut twice = head_of(HeadKind::NearestMean, &samples[..g]);
+                twice.fit().unwrap();
+                teach(&mut twice, &samples[g..n]);
+                twice.fit().unwrap();
+                assert_eq!(rows(&mut twice), want, "{g}, then {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_asked_between_lessons_answers_as_one_that_was_not() {
+        let samples = samples();
+        for kind in HeadKind::ALL {
+            for n in 2..MOST {
+                let want = fingerprint(&mut head_of(kind, &samples[..n]));
+                // Every pair has its products compared above; here those around the sides of tiles.
+                for g in [1, n / 2, n - 1, 15, 16, 17, 31, 33].into_iter().filter(|&g| g < n && g < 40) {
+                    let mut head = head_of(kind, &samples[..g]);
+                    head.fit().unwrap();
+                    match (g + n) % 3 {
+                        0 => teach(&mut head, &samples[g..n]),
+                        1 => {
+                            teach(&mut head, &samples[g..n]);
+                            assert_eq!(head.report().unwrap().asked(), if n < 4 { 2 * (n / 2) } else { n });
+                        }
+                        _ => {
+                            let mut other = head_of(kind, &[]);
+                            for (i, values) in samples[g..n].iter().enumerate() {
+                                let class = other.class_at((g + i) % CLASSES).unwrap();
+                                other.add_sample(class, Embedding::Float(values)).unwrap();
+                            }
+                            head.merge(&other).unwrap();
+                        }
+                    }
+                    assert_eq!(fingerprint(&mut head), want, "{kind}: {g}, then {n}");
+                }
+            }
+        }
+    }
 }
