@@ -36,6 +36,7 @@ mod kind;
 mod knn;
 mod linear;
 mod memory;
+mod name;
 mod nearest_mean;
 mod query;
 mod record;
@@ -60,9 +61,9 @@ pub use full::WhenFull;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
 pub use linear::Linear;
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
+pub use name::{check_name, is_hidden};
 pub use record::{MAGIC, Record, VERSION};
 pub use report::{Advice, Interval, Report};
-pub use teach::check_name;
 
 use memory::{Kept, Layout};
 

@@ -13,7 +13,7 @@
 
 use super::error::{ClassError, EditError, MergeError};
 use super::memory::{MAX_NAME_BYTES, MAX_SHOWN, Memory};
-use super::teach::check_name;
+use super::name::check_name;
 use super::{ClassId, Head, gram};
 
 /// Editing.
@@ -133,7 +133,7 @@ impl<M: Memory> Head<M> {
         }
         for (_, name) in other.classes() {
             // Refused only where it is there already.
-            let _ = self.add_class(name);
+            let _ = self.add_readable(name);
         }
         let same = |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
         for (class, embedding) in other.samples() {

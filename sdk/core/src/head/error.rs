@@ -116,8 +116,8 @@ pub enum ClassError {
         /// Bytes of the name.
         found: usize,
     },
-    /// The name has characters that cannot be shown.
-    #[error("a name with control characters; use letters")]
+    /// The name has control, bidirectional or zero-width characters ([`super::is_hidden`]).
+    #[error("a name with control, bidirectional or zero-width characters; use letters")]
     NotPrintable,
     /// There is such a class already.
     #[error("there is a class of that name")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{HeadError, HeadKind, nearest_mean};
 
 /// Longest class name in bytes.
-pub const MAX_NAME_BYTES: usize = 32;
+pub const MAX_NAME_BYTES: usize = 64;
 
 /// Most dimensions an embedding may have.
 pub const MAX_DIM: usize = 65_535;
@@ -33,7 +33,7 @@ impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
     /// With `k` classes, `n` samples and `d` dimensions these are about
-    /// `n * (d + 35) + k * (8 * d + 49)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
+    /// `n * (d + 35) + k * (8 * d + 81)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
     /// products of the samples, `4 * n * k` for what they are when each is left out, and to solve:
     ///
     /// | kind | bytes |
@@ -428,7 +428,7 @@ mod tests {
         ] {
             let (k, n) = (usize::from(classes), usize::from(samples));
             let stated =
-                n * (1280 + 35) + k * (8 * 1280 + 49) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
+                n * (1280 + 35) + k * (8 * 1280 + 81) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
             // One more place for a sample, and rounding.
             assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");

@@ -22,8 +22,8 @@
 
 use super::error::{EncodeError, HeadError};
 use super::memory::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
+use super::name::is_readable;
 use super::nearest_mean::ONE;
-use super::teach::check_name;
 use super::{
     ClassId, Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, WhenFull,
 };
@@ -281,7 +281,7 @@ impl<M: Memory> Head<M> {
         head.when_full = record.when_full;
         let bad = |_| HeadError::Malformed { what: "a class has an impossible name" };
         for name in record.class_names() {
-            head.add_class(name).map_err(bad)?;
+            head.add_readable(name).map_err(bad)?;
         }
         for (class, embedding) in record.samples() {
             let class = head.class_at(class).ok_or(HeadError::Malformed { what: "class" })?;
@@ -363,7 +363,7 @@ fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadErr
         let (name, tail) = rest.split_at_checked(usize::from(len)).ok_or(malformed)?;
         let known = &all[..all.len() - rest.len() - 5];
         let name = core::str::from_utf8(name).map_err(|_| malformed)?;
-        if check_name(name).is_err() || names(known).any(|(other, _)| other == name) {
+        if !is_readable(name) || names(known).any(|(other, _)| other == name) {
             return Err(malformed);
         }
         *rest = tail;

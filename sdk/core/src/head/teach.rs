@@ -1,7 +1,8 @@
 //! What a head is taught: classes and samples.
 
 use super::error::{ClassError, SampleError};
-use super::memory::{MAX_NAME_BYTES, MAX_SHOWN, Memory, count};
+use super::memory::{MAX_SHOWN, Memory, count};
+use super::name::check_name;
 use super::{ClassId, Head, WhenFull, query};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
@@ -15,6 +16,11 @@ impl<M: Memory> Head<M> {
     /// A name that is empty, too long, not printable or taken, or no room; nothing is changed.
     pub fn add_class(&mut self, name: &str) -> Result<ClassId, ClassError> {
         check_name(name)?;
+        self.add_readable(name)
+    }
+
+    /// [`Head::add_class`] of a name that an older head may have.
+    pub(super) fn add_readable(&mut self, name: &str) -> Result<ClassId, ClassError> {
         if let Some(class) = self.class_named(name) {
             return Err(ClassError::Duplicate { class });
         }
@@ -139,20 +145,6 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// Checks a name as [`Head::add_class`] does, but for others of the same name.
-///
-/// # Errors
-///
-/// A name that is empty, too long or not printable.
-pub fn check_name(name: &str) -> Result<(), ClassError> {
-    match name.len() {
-        0 => Err(ClassError::Empty),
-        found if found > MAX_NAME_BYTES => Err(ClassError::TooLong { found }),
-        _ if name.chars().any(char::is_control) => Err(ClassError::NotPrintable),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Noise, cluster, empty, fingerprint, taught};
@@ -165,16 +157,16 @@ mod tests {
     #[test]
     fn names_are_checked() {
         let mut head = empty(HeadKind::NearestMean, 2, Limits { classes: 2, samples: 1 });
-        let long: String = core::iter::repeat_n('x', 33).collect();
+        let long: String = core::iter::repeat_n('x', 65).collect();
         assert_eq!(head.add_class(""), Err(ClassError::Empty));
-        assert_eq!(head.add_class(&long), Err(ClassError::TooLong { found: 33 }));
+        assert_eq!(head.add_class(&long), Err(ClassError::TooLong { found: 65 }));
         assert_eq!(head.add_class("a\nb"), Err(ClassError::NotPrintable));
-        let first = head.add_class(&long[..32]).unwrap();
-        assert_eq!(head.add_class(&long[..32]), Err(ClassError::Duplicate { class: first }));
+        let first = head.add_class(&long[..64]).unwrap();
+        assert_eq!(head.add_class(&long[..64]), Err(ClassError::Duplicate { class: first }));
         let second = head.add_class("K\u{e4}se").unwrap();
         assert_eq!(head.add_class("third"), Err(ClassError::Full { limit: 2 }));
         let all: Vec<_> = head.classes().collect();
-        assert_eq!(all, [(first, &long[..32]), (second, "K\u{e4}se")]);
+        assert_eq!(all, [(first, &long[..64]), (second, "K\u{e4}se")]);
         assert_eq!(head.class_named("K\u{e4}se"), Some(second));
         assert_eq!(head.class_name(second), Some("K\u{e4}se"));
         assert_eq!((head.class_named("third"), head.class_at(2)), (None, None));
