@@ -49,6 +49,7 @@ mod teach;
 mod testing;
 mod tile;
 mod triangle;
+mod tridiagonal;
 mod unknown;
 mod vector;
 

@@ -47,6 +47,7 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
     nearest_mean::lengths(&kept, owners, work.norms);
+    work.importance.fill(1.0);
     let mut task = Task { kept, owners, mean_length, work };
     // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
     // With the mean of what is kept the bound errs to the side of the known.

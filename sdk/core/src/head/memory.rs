@@ -3,6 +3,7 @@
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
 
+use super::ridge::SPECTRUM_COLUMNS;
 use super::{HeadError, HeadKind, nearest_mean};
 
 /// Longest class name in bytes.
@@ -33,14 +34,15 @@ impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
     /// With `k` classes, `n` samples and `d` dimensions these are about
-    /// `n * (d + 35) + k * (8 * d + 81)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
+    /// `n * (d + 39) + k * (8 * d + 81)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
     /// products of the samples, `4 * n * k` for what they are when each is left out, and to solve:
     ///
     /// | kind | bytes |
     /// |---|---|
     /// | nearest mean, nearest neighbours | none |
     /// | ridge, LDA | `2 * n * (n + 1) + 8 * n * k` |
-    /// | softmax, auto | `2 * n * (n + 1) + 24 * n * k + 16 * k` |
+    /// | softmax | `2 * n * (n + 1) + 24 * n * k + 16 * k` |
+    /// | auto | `2 * n * (n + 1) + 24 * n * k + 16 * k + 136 * n` |
     ///
     /// Usable in constants, so that an array can be sized with it.
     ///
@@ -139,10 +141,10 @@ impl Layout {
         let (classes, samples) = (limits.classes as usize, limits.samples as usize);
         // Each factor is below 2^16, so that u64 cannot overflow.
         let (d, k, n) = (dim as u64, classes as u64, samples as u64);
-        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 5) + n * (6 + k) + 16;
+        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 5) + n * (7 + k) + 16;
         words += n * (n + 1) / 2;
         if kind.solves() {
-            words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4);
+            words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4) + SPECTRUM_COLUMNS as u64 * n;
         }
         // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
         if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
@@ -163,7 +165,8 @@ impl Layout {
     /// Words of what is computed from it.
     pub const fn work_words(&self) -> usize {
         let (k, n) = (self.classes, self.samples);
-        k * (self.dim + 3) + n * (6 + k) + self.gram_len() + self.square_len() + self.solver_len()
+        let lists = k * (self.dim + 3) + n * (7 + k);
+        lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
     }
 
     const fn gram_len(&self) -> usize {
@@ -179,6 +182,13 @@ impl Layout {
             HeadKind::NearestMean | HeadKind::Knn => 0,
             HeadKind::Ridge | HeadKind::Slda => 2 * self.classes * self.samples,
             HeadKind::Softmax | HeadKind::Auto => self.classes * (SOLVER_COLUMNS * self.samples + 4),
+        }
+    }
+
+    const fn spectrum_len(&self) -> usize {
+        match self.kind {
+            HeadKind::Auto => SPECTRUM_COLUMNS * self.samples,
+            _ => 0,
         }
     }
 
@@ -232,10 +242,12 @@ impl Layout {
             held_out: take_mut(rest, self.classes * self.samples),
             similarities: take_mut(rest, self.samples),
             scales: take_mut(rest, self.samples),
+            importance: take_mut(rest, self.samples),
             columns: take_mut(rest, 4 * self.samples),
             gram: take_mut(rest, self.gram_len()),
             square: take_mut(rest, self.square_len()),
             solver: take_mut(rest, self.solver_len()),
+            spectrum: take_mut(rest, self.spectrum_len()),
         }
     }
 }
@@ -350,6 +362,8 @@ pub(super) struct Work<'a> {
     pub similarities: &'a mut [f32],
     /// What multiplies each sample's row and column of the Gram matrix.
     pub scales: &'a mut [f32],
+    /// How much each sample counts to those who fit; 1 in the mean.
+    pub importance: &'a mut [f32],
     /// Scratch: four numbers a sample; those who fit use the first three.
     pub columns: &'a mut [f32],
     /// Lower triangle, row by row.
@@ -357,6 +371,8 @@ pub(super) struct Work<'a> {
     /// Scratch of the same shape.
     pub square: &'a mut [f32],
     pub solver: &'a mut [f32],
+    /// Scratch of ridge regression with many strengths.
+    pub spectrum: &'a mut [f32],
 }
 
 impl Work<'_> {
@@ -369,6 +385,7 @@ impl Work<'_> {
         shorten(&mut self.held_out, classes * samples);
         shorten(&mut self.similarities, samples);
         shorten(&mut self.scales, samples);
+        shorten(&mut self.importance, samples);
         shorten(&mut self.columns, 4 * samples);
     }
 }
@@ -414,21 +431,25 @@ mod tests {
             let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
             let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
             let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
+            let floats = floats + work.importance.len() + work.spectrum.len();
             assert_eq!(floats + work.solver.len(), layout.work_words());
         }
     }
 
     #[test]
     fn sizes_are_what_the_documentation_says() {
-        for (kind, classes, samples, matrices, columns) in [
-            (HeadKind::NearestMean, 3u16, 15u16, 1, 1),
-            (HeadKind::Knn, 3, 15, 1, 1),
-            (HeadKind::Ridge, 10, 500, 2, 3),
-            (HeadKind::Auto, 10, 500, 2, 7),
+        for (kind, classes, samples, matrices, columns, lanes) in [
+            (HeadKind::NearestMean, 3u16, 15u16, 1, 1, 0),
+            (HeadKind::Knn, 3, 15, 1, 1, 0),
+            (HeadKind::Ridge, 10, 500, 2, 3, 0),
+            (HeadKind::Softmax, 10, 500, 2, 7, 0),
+            (HeadKind::Auto, 10, 500, 2, 7, 136),
         ] {
             let (k, n) = (usize::from(classes), usize::from(samples));
-            let stated =
-                n * (1280 + 35) + k * (8 * 1280 + 81) + 2 * matrices * n * (n + 1) + 4 * columns * n * k;
+            let stated = n * (1280 + 39 + lanes)
+                + k * (8 * 1280 + 81)
+                + 2 * matrices * n * (n + 1)
+                + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
             // One more place for a sample, and rounding.
             assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");

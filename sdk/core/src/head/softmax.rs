@@ -1,8 +1,9 @@
 //! Multinomial logistic regression with weight decay, solved in the span of the samples.
 //!
-//! Minimizes `|W|^2 / 2 + strength * sum(-ln p(own class))` over the weights `W` and a free
-//! bias: scikit-learn's `LogisticRegression(C=strength)` with one row of weights a class. (For
-//! two classes scikit-learn keeps a single row, which is this problem at half the `C`.)
+//! Minimizes `|W|^2 / 2 + strength * sum(-w ln p(own class))`, with the samples' importance `w`, over
+//! the weights `W` and a free bias: scikit-learn's `LogisticRegression(C=strength)` with one row of
+//! weights a class. (For two classes scikit-learn keeps a single row, which is this problem at half
+//! the `C`.)
 //!
 //! A sample enters as `x / sqrt(|x| * mean |x|)`: half way between unit length, which
 //! forgets how strong an answer was, and the raw vector, which a dark picture would leave too
@@ -39,9 +40,9 @@ const NO_FOLD: u32 = u32::MAX;
 /// Computes weights and biases.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) -> Fit {
     let (samples, classes) = (scales.len(), work.bias.len());
-    let Work { weights, bias, scores, columns, gram, square, solver, .. } = work;
+    let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], recipe.strength, columns);
+    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.strength, columns);
     let mut solver = problem.solver(NO_FOLD, scores, solver);
     let fit = solver.solve();
     solver.biases(bias);
@@ -57,9 +58,9 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
 /// form tells what the head would be without a sample. A class of one is always learned from.
 pub(super) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     let samples = scales.len();
-    let Work { scores, held_out, columns, gram, square, solver, .. } = work;
+    let Work { scores, held_out, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], recipe.strength, columns);
+    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.strength, columns);
     for fold in 0..FOLDS {
         let mut solver = problem.solver(fold, scores, solver);
         solver.solve();
@@ -76,20 +77,27 @@ pub(super) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], w
 struct Problem<'a> {
     gram: &'a [f32],
     owners: &'a [u16],
+    importance: &'a [f32],
     strength: f32,
     /// The part to which each sample belongs.
     folds: &'a [u32],
 }
 
 impl<'a> Problem<'a> {
-    fn new(gram: &'a [f32], owners: &'a [u16], strength: f32, columns: &'a mut [f32]) -> Self {
+    fn new(
+        gram: &'a [f32],
+        owners: &'a [u16],
+        importance: &'a [f32],
+        strength: f32,
+        columns: &'a mut [f32],
+    ) -> Self {
         let folds: &mut [u32] = bytemuck::cast_slice_mut(&mut columns[..owners.len()]);
         for (i, &owner) in owners.iter().enumerate() {
             let rank = count(&owners[..i], owner) as u32;
             let alone = rank == 0 && !owners[i + 1..].contains(&owner);
             folds[i] = if alone { NO_FOLD - 1 } else { rank % FOLDS };
         }
-        Self { gram, owners, strength, folds }
+        Self { gram, owners, importance, strength, folds }
     }
 
     fn solver<'s>(&self, fold: u32, row: &'s mut [f32], words: &'s mut [f32]) -> Solver<'s>
@@ -97,8 +105,8 @@ impl<'a> Problem<'a> {
         'a: 's,
     {
         let state = State::carve(words, self.owners.len(), row.len());
-        let Self { gram, owners, strength, folds } = *self;
-        Solver { gram, folds, fold, owners, strength, bias_length: 0.0, row, state }
+        let Self { gram, owners, importance, strength, folds } = *self;
+        Solver { gram, folds, fold, owners, importance, strength, bias_length: 0.0, row, state }
     }
 }
 
@@ -161,6 +169,7 @@ struct Solver<'a> {
     /// cancel.
     fold: u32,
     owners: &'a [u16],
+    importance: &'a [f32],
     strength: f32,
     /// Bias is solved as the weight of a feature of this constant length: a choice of metric
     /// that sets how fast it converges, not where.
@@ -232,15 +241,17 @@ impl Solver<'_> {
                 *p = s.scores[at] + t * s.slope[at];
             }
             softmax(self.row);
+            let importance = self.importance[sample];
+            let strength = self.strength * importance;
             let (mut once, mut twice) = (0.0, 0.0);
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
                 let own = if usize::from(owner) == class { 1.0 } else { 0.0 };
-                s.gradient[at] = self.strength * (p - own);
+                s.gradient[at] = strength * (p - own);
                 once += p * s.slope[at];
                 twice += p * s.slope[at] * s.slope[at];
             }
-            curvature += (twice - once * once).max(0.0);
+            curvature += importance * (twice - once * once).max(0.0);
         }
         let mut along = Along { first: 0.0, second: self.strength * curvature };
         for (class, gradient) in s.gradient.chunks_exact_mut(samples).enumerate() {
