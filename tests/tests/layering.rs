@@ -182,8 +182,8 @@ fn sources() -> Vec<(String, String)> {
         for entry in fs::read_dir(&folder).expect("folders can be read") {
             let path = entry.expect("entries can be read").path();
             let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let skipped = file_name.starts_with('.') || file_name.starts_with("target-");
-            if path.is_dir() && !skipped && path != root().join("target") {
+            let built = file_name == "target" || file_name.starts_with("target-");
+            if path.is_dir() && !built && !file_name.starts_with('.') {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let from_root = path.strip_prefix(root()).expect("found below it");

@@ -1,0 +1,264 @@
+//! What a head should be: lists and sums, recomputed plainly, and the record they make.
+
+use offshoot_core::head::{
+    DEFAULT_STRICTNESS, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION, WhenFull,
+};
+use offshoot_core::{Embedding, Quant};
+
+/// The package all heads here are of.
+pub const ID: [u8; 32] = [3; 32];
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub class: usize,
+    pub codes: Vec<i8>,
+    pub quant: Quant,
+}
+
+impl Sample {
+    pub fn values(&self) -> Vec<f32> {
+        self.codes.iter().map(|&code| self.quant.dequantize(code)).collect()
+    }
+
+    /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/nearest_mean.rs` says.
+    fn unit(&self) -> impl Iterator<Item = i64> + '_ {
+        let zero = i64::from(self.quant.zero_point);
+        let square: i64 = self.codes.iter().map(|&code| (i64::from(code) - zero).pow(2)).sum();
+        let root = (square as f64).sqrt();
+        let is_short = root * f64::from(self.quant.scale.get()) < 1e-15;
+        let factor = if is_short { 0.0 } else { (1.0 / root) as f32 * 32_768.0 };
+        self.codes.iter().map(move |&code| {
+            let x = (i64::from(code) - zero) as f32 * factor;
+            (x + 0.5f32.copysign(x)) as i64
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Class {
+    pub name: String,
+    shown: u32,
+    sum: Vec<i64>,
+}
+
+/// What the last sample did to a full head.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// Where what was pushed out was; behind all others if it was the last one itself.
+    place: usize,
+    gone: Sample,
+    new: Sample,
+}
+
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub kind: HeadKind,
+    pub dim: usize,
+    pub limits: Limits,
+    pub strength: f32,
+    pub transform: Transform,
+    pub strictness: f32,
+    pub when_full: WhenFull,
+    pub classes: Vec<Class>,
+    pub samples: Vec<Sample>,
+    pub last: Option<Last>,
+}
+
+impl Model {
+    pub fn new(kind: HeadKind, dim: usize, limits: Limits) -> Self {
+        let Recipe { transform, strength, .. } = Recipe::of(kind);
+        Self {
+            kind,
+            dim,
+            limits,
+            strength,
+            transform,
+            strictness: DEFAULT_STRICTNESS,
+            when_full: WhenFull::default(),
+            classes: Vec::new(),
+            samples: Vec::new(),
+            last: None,
+        }
+    }
+
+    pub fn class_named(&self, name: &str) -> Option<usize> {
+        self.classes.iter().position(|class| class.name == name)
+    }
+
+    pub fn add_class(&mut self, name: &str) -> usize {
+        self.classes.push(Class { name: name.to_string(), shown: 0, sum: vec![0; self.dim] });
+        self.classes.len() - 1
+    }
+
+    fn count(&mut self, sample: &Sample, sign: i64) {
+        let class = &mut self.classes[sample.class];
+        class.shown = class.shown.wrapping_add_signed(sign as i32);
+        class.sum.iter_mut().zip(sample.unit()).for_each(|(sum, x)| *sum += sign * x);
+    }
+
+    fn samples_of(&self, class: usize) -> usize {
+        self.samples.iter().filter(|sample| sample.class == class).count()
+    }
+
+    /// Adds a sample; which one a full head let go is what `head` shows, and must be one of a largest
+    /// class.
+    pub fn add_sample(&mut self, new: Sample, head: &Head<Box<[u32]>>) {
+        self.count(&new, 1);
+        self.last = None;
+        self.samples.push(new.clone());
+        if self.samples.len() <= usize::from(self.limits.samples) {
+            return;
+        }
+        let left: Vec<Sample> = head.samples().map(sample).collect();
+        let differs = |(place, sample): (usize, &Sample)| left.get(place) != Some(sample);
+        let place = self.samples.iter().enumerate().position(|each| differs((each.0, each.1)));
+        let place = place.expect("one is gone");
+        let owner = self.samples[place].class;
+        let most = (0..self.classes.len()).map(|class| self.samples_of(class)).max();
+        assert_eq!(Some(self.samples_of(owner)), most, "classes are kept even");
+        let gone = self.samples.remove(place);
+        assert_eq!(self.samples, left);
+        // Of equal neighbours any may have gone, which makes no difference.
+        self.last = Some(Last { place, gone, new });
+    }
+
+    pub fn undo(&mut self) -> Option<usize> {
+        let Some(Last { place, gone, new }) = self.last.take() else {
+            let sample = self.samples.pop()?;
+            self.count(&sample, -1);
+            return Some(sample.class);
+        };
+        self.count(&new, -1);
+        if place < self.samples.len() {
+            self.samples.pop();
+            self.samples.insert(place, gone);
+        }
+        Some(new.class)
+    }
+
+    pub fn remove_sample(&mut self, place: usize) -> usize {
+        let sample = self.samples.remove(place);
+        self.count(&sample, -1);
+        self.last = None;
+        sample.class
+    }
+
+    pub fn remove_class(&mut self, class: usize) {
+        self.classes.remove(class);
+        self.samples.retain(|sample| sample.class != class);
+        for sample in &mut self.samples {
+            sample.class -= usize::from(sample.class > class);
+        }
+        self.last = None;
+    }
+
+    pub fn forget_left_out(&mut self) {
+        for class in &mut self.classes {
+            (class.shown, class.sum) = (0, vec![0; self.dim]);
+        }
+        for sample in self.samples.clone() {
+            self.count(&sample, 1);
+        }
+        self.last = None;
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        let places: Vec<usize> = other
+            .classes
+            .iter()
+            .map(|class| self.class_named(&class.name).unwrap_or_else(|| self.add_class(&class.name)))
+            .collect();
+        for (class, &place) in other.classes.iter().zip(&places) {
+            let own = &mut self.classes[place];
+            own.shown += class.shown;
+            own.sum.iter_mut().zip(&class.sum).for_each(|(sum, more)| *sum += more);
+        }
+        self.samples.extend(
+            other.samples.iter().map(|sample| Sample { class: places[sample.class], ..sample.clone() }),
+        );
+        self.last = None;
+    }
+
+    /// The record, by the table at the top of `head/record.rs`.
+    pub fn encoded(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        out.extend(VERSION.to_le_bytes());
+        out.extend([self.kind as u8, self.transform as u8 + 16 * self.when_full as u8]);
+        out.extend([0; 4]);
+        out.extend(ID);
+        out.extend(self.strength.to_le_bytes());
+        out.extend(self.strictness.to_le_bytes());
+        out.extend((self.dim as u32).to_le_bytes());
+        out.extend(self.limits.classes.to_le_bytes());
+        out.extend(self.limits.samples.to_le_bytes());
+        out.extend((self.classes.len() as u16).to_le_bytes());
+        out.extend((self.samples.len() as u16).to_le_bytes());
+        for class in &self.classes {
+            out.extend(class.shown.to_le_bytes());
+            out.push(class.name.len() as u8);
+            out.extend(class.name.bytes());
+        }
+        for sample in &self.samples {
+            out.extend((sample.class as u16).to_le_bytes());
+            out.extend([sample.quant.zero_point as u8, 0]);
+            out.extend(sample.quant.scale.get().to_le_bytes());
+            out.extend(sample.codes.iter().map(|&code| code as u8));
+        }
+        for (index, class) in self.classes.iter().enumerate() {
+            if class.shown as usize > self.samples_of(index) {
+                out.extend(class.sum.iter().flat_map(|&sum| (sum as i32).to_le_bytes()));
+            }
+        }
+        let total = (out.len() + 4) as u32;
+        out[12..16].copy_from_slice(&total.to_le_bytes());
+        let checksum = crc32fast::hash(&out);
+        out.extend(checksum.to_le_bytes());
+        out
+    }
+
+    /// A head made anew that was taught all this at once: by its calls, or, where a full head left samples
+    /// out, by its record.
+    pub fn taught_in_one_go(&self) -> Head<Box<[u32]>> {
+        let words = self.limits.words(self.kind, self.dim).expect("as before");
+        let memory = vec![0x1234_5678; words].into_boxed_slice();
+        let left_out =
+            (0..self.classes.len()).any(|class| self.classes[class].shown as usize > self.samples_of(class));
+        if left_out {
+            return Head::decode(&self.encoded(), Some(&ID), memory).expect("a whole record");
+        }
+        let mut head = Head::new(self.kind, self.dim, ID, self.limits, memory).expect("as before");
+        head.set_strength(self.strength).expect("as before");
+        head.set_strictness(self.strictness).expect("as before");
+        head.set_transform(self.transform);
+        for class in &self.classes {
+            head.add_class(&class.name).expect("as before");
+        }
+        for sample in &self.samples {
+            let class = head.class_at(sample.class).expect("listed");
+            head.add_sample(class, Embedding::Int8 { codes: &sample.codes, quant: sample.quant })
+                .expect("as before");
+        }
+        head
+    }
+
+    /// Fails where the head has anything else.
+    pub fn compare(&self, head: &Head<Box<[u32]>>) {
+        let names: Vec<&str> = self.classes.iter().map(|class| &*class.name).collect();
+        assert!(head.classes().map(|(_, name)| name).eq(names.iter().copied()), "{names:?}");
+        assert!(head.samples().map(sample).eq(self.samples.iter().cloned()));
+        for (index, class) in self.classes.iter().enumerate() {
+            let id = head.class_at(index).expect("listed");
+            assert_eq!((head.samples_of(id), head.shown_of(id)), (self.samples_of(index), class.shown));
+            assert_eq!(head.class_named(&class.name), Some(id));
+        }
+        let mut bytes = vec![0; head.encoded_len()];
+        let written = head.encode(&mut bytes).expect("as long as it says");
+        assert!(written <= self.limits.most_encoded(self.dim));
+        assert_eq!(bytes, self.encoded());
+    }
+}
+
+fn sample((class, embedding): (offshoot_core::head::ClassId, Embedding<'_>)) -> Sample {
+    let Embedding::Int8 { codes, quant } = embedding else { panic!("samples are kept as codes") };
+    Sample { class: class.index(), codes: codes.to_vec(), quant }
+}
