@@ -38,6 +38,7 @@ mod linear;
 mod memory;
 mod name;
 mod nearest_mean;
+mod primal;
 mod query;
 mod record;
 mod report;

@@ -63,9 +63,13 @@ impl<M: Memory> Head<M> {
         let (from, samples, recipe, strictness) =
             (self.gram_rows, self.samples, self.recipe, self.strictness);
         let (kept, work) = self.parts();
-        gram::extend(&kept, work.gram, from, samples);
+        // With more samples than dimensions there are no products of samples (`primal`).
+        let among_samples = samples <= kept.dim();
+        if among_samples {
+            gram::extend(&kept, work.gram, from, samples);
+        }
         let fitted = fitting::fit(recipe, strictness, kept, work);
-        self.gram_rows = samples;
+        self.gram_rows = if among_samples { samples } else { 0 };
         self.fitted = Some(fitted);
         Ok(fitted)
     }

@@ -1,7 +1,7 @@
 //! From samples to something that answers: the choice of a recipe, the fit, and what the samples
 //! say about it when each is held out.
 
-use super::memory::{Kept, Work, count};
+use super::memory::{Kept, Work};
 use super::{
     Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax,
     unknown,
@@ -48,6 +48,8 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     let mean_length = gram::mean_length(&kept, owners.len());
     nearest_mean::lengths(&kept, owners, work.norms);
     work.importance.fill(1.0);
+    work.counts.fill(0);
+    owners.iter().for_each(|&owner| work.counts[usize::from(owner)] += 1);
     let mut task = Task { kept, owners, mean_length, work };
     // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
     // With the mean of what is kept the bound errs to the side of the known.
@@ -192,7 +194,9 @@ impl Task<'_, '_> {
 
 /// Whether a sample's class has other samples, so that it can be held out.
 pub(super) fn has_others(owners: &[u16], sample: usize) -> bool {
-    count(owners, owners[sample]) > 1
+    // From where it stands: others are mostly near.
+    let (before, after) = (&owners[..sample], &owners[sample + 1..]);
+    after.contains(&owners[sample]) || before.contains(&owners[sample])
 }
 
 /// The class with the highest of a sample's held-out scores, and the score.

@@ -23,7 +23,7 @@ pub(super) fn length(scale: f32, inverse: f32) -> f64 {
 }
 
 /// What turns `codes - zero` into a feature, up to the factor of the transform.
-fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
+pub(super) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
     let inverse = kept.inverses[sample];
     libm::sqrt(length(kept.scales[sample], inverse)) * f64::from(inverse)
 }
@@ -153,7 +153,8 @@ mod tests {
     use crate::embedding::Embedding;
     use std::vec::Vec;
 
-    const DIM: usize = 5;
+    /// More than samples.
+    const DIM: usize = 64;
     const CLASSES: usize = 2;
     const MOST: usize = 60;
 

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 /// How a head decides.
 ///
 /// All are fitted to the same kept samples; `n` samples, `k` classes, `d` dimensions. Products of
-/// samples, `n * d` a new sample, are kept from one fit to the next. Measured times, bytes and accuracies
+/// samples, `n * d` a new sample, are kept from one fit to the next. Costs below are those of `n <= d`; with more
+/// samples than dimensions heads are solved in dimensions: `n * d^2 / 2` for products of dimensions, as much for
+/// held-out scores, `d` for `n` in the cubes below, and `n * d * k` for every pass over the samples. Measured times, bytes and accuracies
 /// are in `sdk/docs/heads.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

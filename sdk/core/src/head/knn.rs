@@ -5,7 +5,7 @@
 //! with few samples it is less often right than the heads that draw lines.
 
 use super::memory::{Kept, Work};
-use super::triangle;
+use super::{primal, triangle};
 
 /// Neighbours that vote.
 const NEIGHBOURS: usize = 5;
@@ -15,17 +15,17 @@ const SHARPNESS: f32 = 20.0;
 
 /// The nearest samples met so far, nearest first; of two alike, the one taught first.
 #[derive(Clone, Copy)]
-struct Nearest {
+pub(super) struct Nearest {
     found: [(f32, u16); NEIGHBOURS],
     count: usize,
 }
 
 impl Nearest {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { found: [(f32::NEG_INFINITY, 0); NEIGHBOURS], count: 0 }
     }
 
-    fn meet(&mut self, similarity: f32, owner: u16) {
+    pub fn meet(&mut self, similarity: f32, owner: u16) {
         let place = self.found[..self.count].iter().take_while(|(s, _)| *s >= similarity).count();
         if place < NEIGHBOURS {
             self.count = (self.count + 1).min(NEIGHBOURS);
@@ -62,6 +62,12 @@ pub(super) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>
     for (class, scores) in work.held_out.chunks_exact_mut(samples).enumerate() {
         let taught = owners.iter().any(|&owner| usize::from(owner) == class);
         scores.fill(if taught { 0.0 } else { f32::NEG_INFINITY });
+    }
+    if samples > kept.dim() {
+        primal::neighbours(kept, scales, |i, nearest| {
+            nearest.votes().for_each(|(class, share)| work.held_out[class * samples + i] += share);
+        });
+        return;
     }
     for i in 0..samples {
         let mut nearest = Nearest::new();

@@ -3,7 +3,8 @@
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
 
-use super::ridge::SPECTRUM_COLUMNS;
+use super::primal::{BLOCK, LANES};
+use super::ridge::spectrum_len;
 use super::{HeadError, HeadKind, nearest_mean};
 
 /// Longest class name in bytes.
@@ -33,16 +34,20 @@ pub struct Limits {
 impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
-    /// With `k` classes, `n` samples and `d` dimensions these are about
-    /// `n * (d + 39) + k * (8 * d + 81)` bytes (samples, names, sums, weights), `2 * n * (n + 1)` for the
-    /// products of the samples, `4 * n * k` for what they are when each is left out, and to solve:
+    /// With `k` classes, `n` samples and `d` dimensions, `m` the less of `n` and `d`, these are about
+    /// `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights), `2 * m * (m + 1)` for
+    /// products of samples or of dimensions, `4 * n * k` for what the samples are when each is left out, and to
+    /// solve:
     ///
     /// | kind | bytes |
     /// |---|---|
     /// | nearest mean, nearest neighbours | none |
-    /// | ridge, LDA | `2 * n * (n + 1) + 8 * n * k` |
-    /// | softmax | `2 * n * (n + 1) + 24 * n * k + 16 * k` |
-    /// | auto | `2 * n * (n + 1) + 24 * n * k + 16 * k + 136 * n` |
+    /// | ridge, LDA | `2 * m * (m + 1) + 8 * n * k` |
+    /// | softmax | `2 * m * (m + 1) + 24 * n * k + 16 * k` |
+    /// | auto | `2 * m * (m + 1) + 24 * n * k + 16 * k + 136 * m` |
+    ///
+    /// Where `n` is more than `d`, `132 * d` more (a block of samples), for softmax and auto also
+    /// `4 * d * k`, and for auto up to 32 kB.
     ///
     /// Usable in constants, so that an array can be sized with it.
     ///
@@ -141,10 +146,12 @@ impl Layout {
         let (classes, samples) = (limits.classes as usize, limits.samples as usize);
         // Each factor is below 2^16, so that u64 cannot overflow.
         let (d, k, n) = (dim as u64, classes as u64, samples as u64);
-        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 5) + n * (7 + k) + 16;
-        words += n * (n + 1) / 2;
+        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 6) + n * (7 + k) + 16;
+        let size = if n < d { n } else { d };
+        words += size * (size + 1) / 2 + (BLOCK as u64 + 1) * (d + LANES as u64);
         if kind.solves() {
-            words += n * (n + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + 4) + SPECTRUM_COLUMNS as u64 * n;
+            words += size * (size + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + d + 4);
+            words += spectrum_len(samples, size as usize) as u64;
         }
         // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
         if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
@@ -165,12 +172,33 @@ impl Layout {
     /// Words of what is computed from it.
     pub const fn work_words(&self) -> usize {
         let (k, n) = (self.classes, self.samples);
-        let lists = k * (self.dim + 3) + n * (7 + k);
+        let lists = k * (self.dim + 4) + n * (7 + k) + self.centre_len() + self.block_len();
         lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
     }
 
+    /// Samples or, if they are fewer, dimensions: what there is a matrix of.
+    const fn size(&self) -> usize {
+        if self.samples < self.dim { self.samples } else { self.dim }
+    }
+
+    /// Whether there may be more samples than dimensions.
+    const fn is_long(&self) -> bool {
+        self.samples > self.dim
+    }
+
+    /// A block of samples as features.
+    const fn block_len(&self) -> usize {
+        if self.is_long() { BLOCK * self.dim.next_multiple_of(LANES) } else { 0 }
+    }
+
+    /// The mean of the features.
+    const fn centre_len(&self) -> usize {
+        if self.is_long() { self.dim } else { 0 }
+    }
+
     const fn gram_len(&self) -> usize {
-        self.samples * (self.samples + 1) / 2
+        let size = self.size();
+        size * (size + 1) / 2
     }
 
     const fn square_len(&self) -> usize {
@@ -181,13 +209,15 @@ impl Layout {
         match self.kind {
             HeadKind::NearestMean | HeadKind::Knn => 0,
             HeadKind::Ridge | HeadKind::Slda => 2 * self.classes * self.samples,
-            HeadKind::Softmax | HeadKind::Auto => self.classes * (SOLVER_COLUMNS * self.samples + 4),
+            HeadKind::Softmax | HeadKind::Auto => {
+                self.classes * (SOLVER_COLUMNS * self.samples + self.centre_len() + 4)
+            }
         }
     }
 
     const fn spectrum_len(&self) -> usize {
         match self.kind {
-            HeadKind::Auto => SPECTRUM_COLUMNS * self.samples,
+            HeadKind::Auto => spectrum_len(self.samples, self.size()),
             _ => 0,
         }
     }
@@ -239,6 +269,7 @@ impl Layout {
             bias: take_mut(rest, self.classes),
             scores: take_mut(rest, self.classes),
             norms: take_mut(rest, self.classes),
+            counts: take_mut(rest, self.classes),
             held_out: take_mut(rest, self.classes * self.samples),
             similarities: take_mut(rest, self.samples),
             scales: take_mut(rest, self.samples),
@@ -248,6 +279,8 @@ impl Layout {
             square: take_mut(rest, self.square_len()),
             solver: take_mut(rest, self.solver_len()),
             spectrum: take_mut(rest, self.spectrum_len()),
+            centre: take_mut(rest, self.centre_len()),
+            block: take_mut(rest, self.block_len()),
         }
     }
 }
@@ -356,6 +389,8 @@ pub(super) struct Work<'a> {
     pub scores: &'a mut [f32],
     /// Lengths of the classes' sums; negative for a class without samples.
     pub norms: &'a mut [f32],
+    /// Samples of each class that are kept.
+    pub counts: &'a mut [u32],
     /// Scores of every sample by a head that has not seen it, class by class.
     pub held_out: &'a mut [f32],
     /// Cosines of a query with every sample.
@@ -373,6 +408,10 @@ pub(super) struct Work<'a> {
     pub solver: &'a mut [f32],
     /// Scratch of ridge regression with many strengths.
     pub spectrum: &'a mut [f32],
+    /// Mean of the features; nothing where there can be no more samples than dimensions.
+    pub centre: &'a mut [f32],
+    /// A block of samples as features, likewise.
+    pub block: &'a mut [f32],
 }
 
 impl Work<'_> {
@@ -382,6 +421,7 @@ impl Work<'_> {
         shorten(&mut self.bias, classes);
         shorten(&mut self.scores, classes);
         shorten(&mut self.norms, classes);
+        self.counts = &mut core::mem::take(&mut self.counts)[..classes];
         shorten(&mut self.held_out, classes * samples);
         shorten(&mut self.similarities, samples);
         shorten(&mut self.scales, samples);
@@ -419,20 +459,23 @@ mod tests {
     #[test]
     fn every_word_is_used() {
         for kind in HeadKind::ALL {
-            // Seven and the spare one are a multiple of four, which leaves no gaps between parts.
-            let layout = Layout::new(kind, 12, Limits { classes: 4, samples: 7 }).unwrap();
-            let mut words = [0; 2048];
-            let (kept, work) = layout.split(&mut words);
-            let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
-            let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
-            let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
-            let bytes = bytes + size_of_val(kept.sums);
-            assert_eq!(bytes, layout.kept_words() * 4);
-            let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
-            let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
-            let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
-            let floats = floats + work.importance.len() + work.spectrum.len();
-            assert_eq!(floats + work.solver.len(), layout.work_words());
+            for samples in [7, 23] {
+                // They and the spare one are a multiple of four, which leaves no gaps between parts.
+                let layout = Layout::new(kind, 12, Limits { classes: 4, samples }).unwrap();
+                let mut words = [0; 8192];
+                let (kept, work) = layout.split(&mut words);
+                let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
+                let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
+                let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
+                let bytes = bytes + size_of_val(kept.sums);
+                assert_eq!(bytes, layout.kept_words() * 4);
+                let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
+                let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
+                let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
+                let floats = floats + work.importance.len() + work.spectrum.len() + work.counts.len();
+                let floats = floats + work.centre.len() + work.block.len();
+                assert_eq!(floats + work.solver.len(), layout.work_words());
+            }
         }
     }
 
@@ -447,7 +490,7 @@ mod tests {
         ] {
             let (k, n) = (usize::from(classes), usize::from(samples));
             let stated = n * (1280 + 39 + lanes)
-                + k * (8 * 1280 + 81)
+                + k * (8 * 1280 + 85)
                 + 2 * matrices * n * (n + 1)
                 + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();

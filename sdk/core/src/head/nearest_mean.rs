@@ -1,9 +1,9 @@
 //! Class means of unit-length embeddings: weight imprinting (Qi, Brown and Lowe 2018), the
 //! head of Coral's `ImprintingEngine`.
 
-use super::gram;
 use super::memory::{Kept, Work, count};
 use super::vector::dot_sum;
+use super::{gram, primal};
 
 /// Score for a cosine of 1.
 ///
@@ -53,7 +53,15 @@ fn length(sum: &[i32]) -> f64 {
 /// or, `of_all` that was shown, with the class's sum where that is of more than is kept.
 pub(super) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work: &mut Work<'_>) {
     let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
-    gram::class_sums(work.gram, scales, owners, work.held_out);
+    let in_dimensions = samples > kept.dim();
+    match in_dimensions {
+        true => primal::class_sums(kept, scales, work),
+        false => gram::class_sums(work.gram, scales, owners, work.held_out),
+    }
+    let square_of = |i: usize| match in_dimensions {
+        true => gram::length(kept.scales[i], kept.inverses[i]) as f32,
+        false => super::triangle::row(work.gram, i)[i],
+    };
     for (class, sums) in work.held_out.chunks_exact_mut(samples).enumerate() {
         let is_own = |i: usize| usize::from(owners[i]) == class;
         let mut square: f64 = (0..samples).filter(|&i| is_own(i)).map(|i| f64::from(sums[i])).sum();
@@ -69,11 +77,7 @@ pub(super) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work:
         }
         let taught = (0..samples).any(is_own);
         for (i, sum) in sums.iter_mut().enumerate() {
-            let own = if is_own(i) {
-                f64::from(super::triangle::row(work.gram, i)[i] * scales[i] * scales[i])
-            } else {
-                0.0
-            };
+            let own = if is_own(i) { f64::from(square_of(i) * scales[i] * scales[i]) } else { 0.0 };
             let (product, left) = (f64::from(*sum) - own, square - 2.0 * f64::from(*sum) + own);
             let length = libm::sqrt(if is_own(i) { left } else { square }.max(0.0));
             *sum = match taught {

@@ -13,23 +13,27 @@
 //! weighted, `G` and `y` are multiplied with the roots of the weights, and `1 / n` above is `w / n`.
 
 use super::Recipe;
-use super::memory::{Kept, Work, count};
+use super::memory::{Kept, Work};
+use super::primal;
 use super::triangle;
 use super::tridiagonal::{self, Lanes, SHIFTS, Shifted};
 use super::vector::{dot, mean};
 use super::{gram, triangle::start};
 
 /// Share of the mean square of a sample below which weight decay drowns in rounding.
-const LEAST_DECAY: f32 = 1e-4;
+pub(super) const LEAST_DECAY: f32 = 1e-4;
 
 /// The least that a sample can be short of deciding its own score.
-const LEAST_SLACK: f32 = 1e-4;
+pub(super) const LEAST_SLACK: f32 = 1e-4;
 
 /// Strengths that [`curve`] tries, weakest first.
 pub(super) const STRENGTHS: Lanes = [1.0 / 64.0, 1.0 / 16.0, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0];
 
 /// Computes weights, biases and held-out scores.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+    if scales.len() > kept.dim() {
+        return primal::ridge(kept, recipe.strength, scales, work);
+    }
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
     let (rows, rest) = work.columns.split_at_mut(samples);
@@ -63,7 +67,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
         }
         work.bias[class] = share - dot(alpha, rows);
         gram::combine(kept, scales, alpha, &mut work.weights[class * dim..][..dim]);
-        if count(owners, class as u16) == 0 {
+        if work.counts[class] == 0 {
             work.bias[class] = f32::NEG_INFINITY;
             held_out.fill(f32::NEG_INFINITY);
         }
@@ -77,6 +81,9 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
 // Until `auto` chooses its strengths so.
 #[allow(dead_code)]
 pub(super) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
+    if scales.len() > kept.dim() {
+        return primal::curve(kept, scales, work);
+    }
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
     let (rows, rest) = work.columns.split_at_mut(samples);
@@ -85,7 +92,7 @@ pub(super) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lan
     gram::scaled(work.gram, scales, work.square);
     let decays = STRENGTHS.map(|strength| decay(work.square, strength, scratch));
     centre(work.square, work.importance, rows, scratch);
-    let mut spectrum = Spectrum::carve(work.spectrum, samples);
+    let mut spectrum = Spectrum::carve(work.spectrum, samples, samples);
     tridiagonal::reduce(work.square, spectrum.diagonal, spectrum.below, scratch);
     let Spectrum { diagonal, below, pivots, ratios, x: lanes, slack } = &mut spectrum;
     let shifted = Shifted::new(diagonal, below, decays, pivots, ratios);
@@ -147,23 +154,29 @@ fn centre(matrix: &mut [f32], importance: &[f32], rows: &mut [f32], scratch: &mu
 }
 
 /// What [`curve`] works in.
-struct Spectrum<'a> {
-    diagonal: &'a mut [f32],
-    below: &'a mut [f32],
-    pivots: &'a mut [Lanes],
-    ratios: &'a mut [Lanes],
-    x: &'a mut [Lanes],
-    slack: &'a mut [Lanes],
+pub(super) struct Spectrum<'a> {
+    pub diagonal: &'a mut [f32],
+    pub below: &'a mut [f32],
+    pub pivots: &'a mut [Lanes],
+    pub ratios: &'a mut [Lanes],
+    pub x: &'a mut [Lanes],
+    pub slack: &'a mut [Lanes],
 }
 
-/// Numbers a sample that [`curve`] works in.
-pub(super) const SPECTRUM_COLUMNS: usize = 2 + 4 * SHIFTS;
+/// Samples that are enough to choose a strength by, in dimensions.
+pub(super) const MOST_ASKED: usize = 1024;
+
+/// How many numbers [`curve`] works in, for so many samples or, if they are fewer, dimensions.
+pub(super) const fn spectrum_len(samples: usize, size: usize) -> usize {
+    let most = if size > MOST_ASKED { size } else { MOST_ASKED };
+    (2 + 3 * SHIFTS) * size + SHIFTS * if samples < most { samples } else { most }
+}
 
 impl<'a> Spectrum<'a> {
-    fn carve(words: &'a mut [f32], size: usize) -> Self {
+    pub fn carve(words: &'a mut [f32], size: usize, asked: usize) -> Self {
         let (diagonal, rest) = words.split_at_mut(size);
         let (below, rest) = rest.split_at_mut(size);
-        let lanes: &mut [Lanes] = bytemuck::cast_slice_mut(&mut rest[..4 * SHIFTS * size]);
+        let lanes: &mut [Lanes] = bytemuck::cast_slice_mut(&mut rest[..SHIFTS * (3 * size + asked)]);
         let (pivots, lanes) = lanes.split_at_mut(size);
         let (ratios, lanes) = lanes.split_at_mut(size);
         let (x, slack) = lanes.split_at_mut(size);
@@ -226,13 +239,18 @@ mod tests {
 
     #[test]
     fn weights_and_held_out_scores_are_those_of_the_normal_equations() {
-        for (transform, strength) in [
-            (Transform::Half, 1.0),
-            (Transform::Quarter, 2.0),
-            (Transform::Raw, 10.0),
-            (Transform::Unit, 0.1),
+        // Fewer dimensions than samples, and more.
+        for (transform, strength, dim) in [
+            (Transform::Half, 1.0, 9),
+            (Transform::Half, 1.0, 20),
+            (Transform::Quarter, 2.0, 9),
+            (Transform::Quarter, 2.0, 20),
+            (Transform::Raw, 10.0, 9),
+            (Transform::Raw, 10.0, 20),
+            (Transform::Unit, 0.1, 9),
+            (Transform::Unit, 0.1, 20),
         ] {
-            let mut head = taught(HeadKind::Ridge, 3, 5, 9, 1.0);
+            let mut head = taught(HeadKind::Ridge, 3, 5, dim, 1.0);
             head.set_transform(transform);
             head.set_strength(strength).unwrap();
             let (z, owners) = (features(&mut head), owners(&head));
@@ -242,7 +260,7 @@ mod tests {
             for (class, &bias) in work.bias.iter().take(3).enumerate() {
                 let want = plain(&z, &owners, class, decay, None);
                 let bias = f64::from(bias);
-                assert!((want[9] - bias).abs() < 3e-4, "{transform:?}: {bias} not {}", want[9]);
+                assert!((want[dim] - bias).abs() < 3e-4, "{transform:?}: {bias} not {}", want[dim]);
                 for (i, z_i) in z.iter().enumerate() {
                     let without = score(&plain(&z, &owners, class, decay, Some(i)), z_i);
                     let got = found[i][class];
@@ -293,29 +311,31 @@ mod tests {
 
     #[test]
     fn weighted_samples_are_those_of_the_weighted_normal_equations() {
-        let mut head = taught(HeadKind::Ridge, 3, 4, 20, 1.0);
-        let (z, owners, importance) = (features(&mut head), owners(&head), uneven(&head));
-        let recipe = Recipe { strength: 2.0, ..head.chosen().unwrap() };
-        let decay = variance(&z) / 2.0;
-        let (bias, found) = with(&mut head, &importance, |kept, scales, work| {
-            fit(kept, &recipe, scales, work);
-            (work.bias.to_vec(), work.held_out.to_vec())
-        });
-        for class in 0..3 {
-            let want = weighted(&z, &owners, &importance, class, decay, None);
-            assert!((want[20] - f64::from(bias[class])).abs() < 3e-4, "{bias:?} not {}", want[20]);
-            for (i, z_i) in z.iter().enumerate() {
-                let want = score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
-                let got = f64::from(found[class * z.len() + i]);
-                assert!((got - want).abs() < 2e-4, "{i}: {got} not {want}");
+        for dim in [7, 20] {
+            let mut head = taught(HeadKind::Ridge, 3, 4, dim, 1.0);
+            let (z, owners, importance) = (features(&mut head), owners(&head), uneven(&head));
+            let recipe = Recipe { strength: 2.0, ..head.chosen().unwrap() };
+            let decay = variance(&z) / 2.0;
+            let (bias, found) = with(&mut head, &importance, |kept, scales, work| {
+                fit(kept, &recipe, scales, work);
+                (work.bias.to_vec(), work.held_out.to_vec())
+            });
+            for class in 0..3 {
+                let want = weighted(&z, &owners, &importance, class, decay, None);
+                assert!((want[dim] - f64::from(bias[class])).abs() < 3e-4, "{bias:?} not {}", want[dim]);
+                for (i, z_i) in z.iter().enumerate() {
+                    let want = score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
+                    let got = f64::from(found[class * z.len() + i]);
+                    assert!((got - want).abs() < 2e-4, "{i}: {got} not {want}");
+                }
             }
         }
     }
 
     #[test]
     fn errors_for_all_strengths_are_those_of_as_many_fits() {
-        for weighted in [false, true] {
-            let mut head = taught(HeadKind::Auto, 3, 7, 30, 1.5);
+        for (weighted, dim) in [(false, 30), (true, 30), (false, 12), (true, 12)] {
+            let mut head = taught(HeadKind::Auto, 3, 7, dim, 1.5);
             let owners = owners(&head);
             let importance = if weighted { uneven(&head) } else { vec![1.0; owners.len()] };
             let found = with(&mut head, &importance, curve);

@@ -5,14 +5,15 @@
 //! With class means `m` and the scatter within classes `S`, the score of class `c` is
 //! `w z - w m / 2` for `w = (S + l)^-1 m`, where `l` is the variance of all samples divided by
 //! the strength. Classes count alike, however many samples they have. The paper keeps the
-//! covariance, `dim^2` numbers; here the samples are kept, and `(S + l)^-1` is applied among them
+//! covariance, `dim^2` numbers; here the samples are kept, and, while they are not more than dimensions, `(S + l)^-1` is applied among them
 //! by Woodbury's identity: with `B` the samples less their class means,
 //! `(S + l)^-1 = (1 - B^T (B B^T + l)^-1 B) / l`.
 //!
 //! Leaving sample `i` out changes one mean and takes one outer product from the scatter, so the
 //! scores of the head that has not seen it follow exactly by Sherman and Morrison's formula.
 
-use super::memory::{Kept, Work, count};
+use super::memory::{Kept, Work};
+use super::primal;
 use super::ridge::decay;
 use super::triangle::{self, start};
 use super::vector::dot;
@@ -23,6 +24,9 @@ const LEAST_SLACK: f32 = 1e-4;
 
 /// Computes weights, biases and held-out scores.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+    if scales.len() > kept.dim() {
+        return primal::slda(kept, recipe.strength, scales, work);
+    }
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
     gram::scaled(work.gram, scales, work.square);
@@ -34,12 +38,13 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let own = &mut rest[..samples];
     let decay = decay(work.square, recipe.strength, scratch);
     for (class, sums) in sums.chunks_exact_mut(samples).enumerate() {
-        let count = count(owners, class as u16).max(1) as f32;
+        let count = work.counts[class].max(1) as f32;
         sums.iter_mut().for_each(|sum| *sum /= count);
     }
     within(work.square, sums, owners, decay, scratch);
     triangle::invert_factor(work.square, decay, scratch);
     triangle::inverse_diagonal(work.square, diagonal);
+    diagonal.iter_mut().for_each(|x| *x = 1.0 - decay * *x);
     // Directions: the inverse applied to the class means, seen from the samples.
     for (class, images) in work.held_out.chunks_exact_mut(samples).enumerate() {
         images.copy_from_slice(&sums[class * samples..][..samples]);
@@ -55,7 +60,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let alpha = &mut alpha[..samples];
     for class in 0..classes {
         let images = &mut work.held_out[class * samples..][..samples];
-        let count = count(owners, class as u16);
+        let count = work.counts[class];
         if count == 0 {
             images.fill(f32::NEG_INFINITY);
             work.bias[class] = f32::NEG_INFINITY;
@@ -74,29 +79,31 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
         }
         work.bias[class] = -0.5 * work.scores[class];
         gram::combine(kept, scales, alpha, &mut work.weights[class * dim..][..dim]);
-        Out { owners, class, decay, diagonal, own, means: work.scores }.leave(images);
+        Out { owners, counts: work.counts, class, lengths: diagonal, own, means: work.scores }.leave(images);
     }
 }
 
 /// What leaving samples out of one class's scores needs.
-struct Out<'a> {
-    owners: &'a [u16],
-    class: usize,
-    decay: f32,
-    diagonal: &'a [f32],
+pub(super) struct Out<'a> {
+    pub owners: &'a [u16],
+    /// Samples of each class.
+    pub counts: &'a [u32],
+    pub class: usize,
+    /// Squared length of each sample's deviation, by the inverse.
+    pub lengths: &'a [f32],
     /// Product of each sample's deviation with the mean of its own class.
-    own: &'a [f32],
+    pub own: &'a [f32],
     /// Product of each class mean with this one's.
-    means: &'a [f32],
+    pub means: &'a [f32],
 }
 
 impl Out<'_> {
     /// Turns the products of deviations with the class mean into held-out scores.
-    fn leave(&self, images: &mut [f32]) {
+    pub fn leave(&self, images: &mut [f32]) {
         for (i, image) in images.iter_mut().enumerate() {
-            let count = count(self.owners, self.owners[i]) as f32;
             let owner = usize::from(self.owners[i]);
-            let (others, length) = (count - 1.0, 1.0 - self.decay * self.diagonal[i]);
+            let count = self.counts[owner] as f32;
+            let (others, length) = (count - 1.0, self.lengths[i]);
             if others == 0.0 {
                 // A class that would be gone has no score to give, and its samples are not asked about.
                 *image = self.means[owner] + *image - 0.5 * self.means[self.class];
@@ -214,8 +221,10 @@ mod tests {
 
     #[test]
     fn weights_and_held_out_scores_are_those_of_the_formulas() {
-        for (transform, strength) in [(Transform::Half, 1.0), (Transform::Raw, 5.0), (Transform::Unit, 0.3)] {
-            let mut head = taught(HeadKind::Slda, 3, 5, 9, 1.0);
+        let settings = [(Transform::Half, 1.0), (Transform::Raw, 5.0), (Transform::Unit, 0.3)];
+        // Fewer dimensions than samples, and more.
+        for ((transform, strength), dim) in settings.into_iter().flat_map(|s| [(s, 9), (s, 20)]) {
+            let mut head = taught(HeadKind::Slda, 3, 5, dim, 1.0);
             head.set_transform(transform);
             head.set_strength(strength).unwrap();
             // Uneven: 3, 5 and 5.
@@ -233,7 +242,7 @@ mod tests {
                     );
                 }
             }
-            let origin = plain(&z, &owners, decay, None, &[0.0; 9]);
+            let origin = plain(&z, &owners, decay, None, &vec![0.0; dim]);
             let (_, work) = head.layout.split(&mut *head.memory);
             for (bias, want) in work.bias.iter().zip(origin) {
                 assert!((f64::from(*bias) - want).abs() < 1e-4 * (1.0 + want.abs()), "{bias} not {want}");

@@ -23,22 +23,25 @@
 
 use super::memory::{Kept, Work, count};
 use super::vector::{add_scaled, centre, dot, mean, softmax};
-use super::{Fit, Recipe, gram};
+use super::{Fit, Recipe, gram, primal};
 
 /// Iterations after which the solver gives up; 2,000 photographs of ten classes take 62.
-const MAX_ITERATIONS: u16 = 500;
+pub(super) const MAX_ITERATIONS: u16 = 500;
 
 /// Evaluations of one line search; one or two are usual.
-const MAX_TRIALS: u8 = 30;
+pub(super) const MAX_TRIALS: u8 = 30;
 
 /// Parts of the samples that are held out in turn.
-const FOLDS: u32 = 5;
+pub(super) const FOLDS: u32 = 5;
 
 /// No sample is held out.
-const NO_FOLD: u32 = u32::MAX;
+pub(super) const NO_FOLD: u32 = u32::MAX;
 
 /// Computes weights and biases.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) -> Fit {
+    if scales.len() > kept.dim() {
+        return primal::softmax(kept, recipe, scales, work);
+    }
     let (samples, classes) = (scales.len(), work.bias.len());
     let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
@@ -57,6 +60,9 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
 /// Held-out scores by cross-validation: every fifth sample of each class at a time, as no closed
 /// form tells what the head would be without a sample. A class of one is always learned from.
 pub(super) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+    if scales.len() > kept.dim() {
+        return primal::cross_validate(kept, recipe, scales, work);
+    }
     let samples = scales.len();
     let Work { scores, held_out, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
@@ -70,6 +76,24 @@ pub(super) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], w
             }
         }
     }
+}
+
+/// The part to which each sample belongs; one that is alone in its class is of none.
+pub(super) fn folds<'a>(owners: &[u16], words: &'a mut [f32]) -> &'a [u32] {
+    let folds: &mut [u32] = bytemuck::cast_slice_mut(words);
+    for (i, &owner) in owners.iter().enumerate() {
+        let rank = count(&owners[..i], owner) as u32;
+        let alone = rank == 0 && !owners[i + 1..].contains(&owner);
+        folds[i] = if alone { NO_FOLD - 1 } else { rank % FOLDS };
+    }
+    folds
+}
+
+/// Length of the gradient at which the optimum is reached.
+///
+/// By strong convexity a score is off by at most that length; the second bound is what rounding leaves of it.
+pub(super) fn tolerance(strength: f32, samples: usize) -> f32 {
+    (1e-5 * strength * libm::sqrtf(samples as f32)).max(1e-3)
 }
 
 /// What is the same whichever part is held out.
@@ -91,12 +115,7 @@ impl<'a> Problem<'a> {
         strength: f32,
         columns: &'a mut [f32],
     ) -> Self {
-        let folds: &mut [u32] = bytemuck::cast_slice_mut(&mut columns[..owners.len()]);
-        for (i, &owner) in owners.iter().enumerate() {
-            let rank = count(&owners[..i], owner) as u32;
-            let alone = rank == 0 && !owners[i + 1..].contains(&owner);
-            folds[i] = if alone { NO_FOLD - 1 } else { rank % FOLDS };
-        }
+        let folds = folds(owners, &mut columns[..owners.len()]);
         Self { gram, owners, importance, strength, folds }
     }
 
@@ -181,10 +200,7 @@ struct Solver<'a> {
 impl Solver<'_> {
     fn solve(&mut self) -> Fit {
         self.start();
-        let samples = self.owners.len() as f32;
-        // By strong convexity a score is off by at most the norm of the gradient; the second
-        // bound is what rounding leaves of it.
-        let tolerance = (1e-5 * self.strength * libm::sqrtf(samples)).max(1e-3);
+        let tolerance = tolerance(self.strength, self.owners.len());
         let mut fit = Fit { iterations: 0, converged: false, gradient_norm: 0.0 };
         self.evaluate(0.0);
         let mut square = self.measure_gradient();
@@ -432,8 +448,11 @@ mod tests {
 
     #[test]
     fn the_optimum_is_reached() {
-        for (classes, shots, spread) in [(3, 6, 1.0), (2, 9, 2.0), (4, 1, 0.3)] {
-            let mut head = taught(HeadKind::Softmax, classes, shots, 12, spread);
+        // In dimensions, and, the last two, among samples.
+        for (classes, shots, spread, dim) in
+            [(3, 6, 1.0, 12), (2, 9, 2.0, 12), (4, 1, 0.3, 12), (3, 6, 1.0, 30)]
+        {
+            let mut head = taught(HeadKind::Softmax, classes, shots, dim, spread);
             let fit = head.fit().unwrap();
             assert!(fit.converged && fit.gradient_norm <= 2e-3, "{fit:?}");
             let plain = Plain::of(&head);
@@ -448,12 +467,14 @@ mod tests {
     /// Labels without sense, and strengths from one end to the other.
     #[test]
     fn hard_problems_converge() {
-        for strength in [MIN_STRENGTH, 0.1, 10.0, MAX_STRENGTH] {
-            let mut head = empty(HeadKind::Softmax, 30, Limits { classes: 3, samples: 150 });
+        for (strength, dim) in
+            [MIN_STRENGTH, 0.1, 10.0, MAX_STRENGTH].into_iter().flat_map(|s| [(s, 30), (s, 160)])
+        {
+            let mut head = empty(HeadKind::Softmax, dim, Limits { classes: 3, samples: 150 });
             let classes = [0, 1, 2].map(|i| head.add_class(&format!("{i}")).unwrap());
             let mut noise = Noise(8);
             for i in 0..150 {
-                let values = cluster(&mut noise, 0, 30, 1.0);
+                let values = cluster(&mut noise, 0, dim, 1.0);
                 let class = classes[if i < 120 { 0 } else { 1 + i % 2 }];
                 head.add_sample(class, Embedding::Float(&values)).unwrap();
             }

@@ -339,7 +339,7 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
     let mut parts = vec![0.0; dim];
     let mut told = Vec::new();
     // Asked first, so that fitting is not always done by the same question.
-    if queries.len() % 2 == 0 {
+    if queries.len().is_multiple_of(2) {
         told.push(format!("{:?}", head.classify(Embedding::Float(&queries[0]))));
     }
     match head.report() {

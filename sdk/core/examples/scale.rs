@@ -1,0 +1,95 @@
+//! How long heads take to fit many samples, one thread: the half of `tests/peers/heads.py` that is ours.
+//!
+//! `scale SAMPLES DIMENSIONS CLASSES KIND` prints seconds to fit, seconds for a report with all of its
+//! advice, and the share of fresh samples that are right. With `-` for the kind it writes the samples as
+//! floats, those to learn and then as many fresh ones, to standard output.
+
+use std::error::Error;
+use std::io::Write;
+use std::time::Instant;
+
+use offshoot_core::Embedding;
+use offshoot_core::head::{Head, HeadKind, Limits};
+
+/// Distance of samples from the centre of their class, where centres have distance 1 from their mean in
+/// each dimension.
+const SPREAD: f32 = 3.0;
+
+/// Dimensions in which classes differ.
+const DIFFERENT: usize = 64;
+
+/// SplitMix64, and nearly a normal distribution.
+struct Noise(u64);
+
+impl Noise {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn normal(&mut self) -> f32 {
+        // The sum of eight 16-bit numbers.
+        let (a, b) = (self.bits(), self.bits());
+        let part = |x: u64| (0..4).map(|i| (x >> (16 * i) & 0xffff) as f32).sum::<f32>();
+        (part(a) + part(b) - 4.0 * 65_535.0) / (65_536.0 * 0.8165)
+    }
+}
+
+fn sample(noise: &mut Noise, class: usize, dim: usize) -> Vec<f32> {
+    let mut centre = Noise(1 + class as u64);
+    let mut value = |i: usize| {
+        let middle = if i < DIFFERENT { centre.normal() } else { 0.0 };
+        // As after ReLU: mostly positive, of another size in every dimension.
+        (1.0 + middle + SPREAD * noise.normal()).max(0.0) / (1.0 + (i % 7) as f32)
+    };
+    (0..dim).map(&mut value).collect()
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [samples, dim, classes, kind] = &arguments[..] else {
+        return Err("usage: scale SAMPLES DIMENSIONS CLASSES KIND|-".into());
+    };
+    let (samples, dim, classes): (usize, usize, usize) = (samples.parse()?, dim.parse()?, classes.parse()?);
+    let (mut taught, mut fresh) = (Noise(7), Noise(8));
+    if kind == "-" {
+        let mut out = std::io::stdout().lock();
+        for noise in [&mut taught, &mut fresh] {
+            for i in 0..samples {
+                for value in sample(noise, i % classes, dim) {
+                    out.write_all(&value.to_le_bytes())?;
+                }
+            }
+        }
+        return Ok(());
+    }
+    let limits = Limits { classes: classes.try_into()?, samples: samples.try_into()? };
+    let mut head = Head::boxed(kind.parse::<HeadKind>()?, dim, [0; 32], limits)?;
+    for class in 0..classes {
+        head.add_class(&format!("class {class}"))?;
+    }
+    for i in 0..samples {
+        let class = head.class_at(i % classes).ok_or("no class")?;
+        head.add_sample(class, Embedding::Float(&sample(&mut taught, i % classes, dim)))?;
+    }
+    let start = Instant::now();
+    head.fit()?;
+    let fitted = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let (advice, right) = (head.report()?.advice().count(), head.report()?.right());
+    let reported = start.elapsed().as_secs_f64();
+    head.set_strictness(0.0)?;
+    let asked = samples.min(2000);
+    let mut correct = 0;
+    for i in 0..asked {
+        let answer = head.classify(Embedding::Float(&sample(&mut fresh, i % classes, dim)))?;
+        correct += usize::from(answer.class().index() == i % classes);
+    }
+    let (share, held_out) = (correct as f64 / asked as f64, right as f64 / samples as f64);
+    println!("{kind} {fitted:.2} {reported:.2} {share:.3} {held_out:.3} {advice}");
+    eprintln!("{} bytes, {:?}", limits.bytes(kind.parse()?, dim)?, head.chosen()?);
+    Ok(())
+}
