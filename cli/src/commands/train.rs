@@ -87,7 +87,7 @@ fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<Strin
     }
 }
 
-/// A head takes memory with the square of its samples.
+/// Refuses what no head can keep.
 fn check_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
     let limits = u16::try_from(classes).ok().zip(u16::try_from(samples).ok());
     let limits = limits.map(|(classes, samples)| Limits { classes, samples });
@@ -112,9 +112,8 @@ mod tests {
         let cli = Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"]).unwrap();
         let Command::Train(args) = cli.command else { panic!("train") };
         check_room(&args, 10, 20_000, 1280).unwrap();
-        for samples in [60_000, 1_000_000] {
-            let error = check_room(&args, 10, samples, 1280).unwrap_err().to_string();
-            assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
-        }
+        check_room(&args, 10, 60_000, 1280).unwrap();
+        let error = check_room(&args, 10, 1_000_000, 1280).unwrap_err().to_string();
+        assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
     }
 }

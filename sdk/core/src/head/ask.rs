@@ -41,9 +41,8 @@ impl<M: Memory> Head<M> {
     /// [`AskError::NothingTaught`] without samples.
     pub fn report(&mut self) -> Result<Report<'_>, AskError> {
         let fitted = self.fitted()?;
-        let (classes, samples) = (self.classes, self.samples);
         let (kept, work) = self.parts();
-        Ok(Report::new(kept, classes, samples, work.held_out, fitted.sharpness))
+        Ok(Report::new(kept, work, fitted.sharpness))
     }
 
     /// What was taught, and what is computed from it, as far as they reach.

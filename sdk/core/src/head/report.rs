@@ -4,17 +4,27 @@
 //! Class means, ridge regression, LDA and neighbours do that exactly (leave-one-out), softmax
 //! regression in fifths of each class. Samples that are alone in their class are not asked about.
 
+use core::cmp::Reverse;
 use core::fmt;
 
 use super::ClassId;
 use super::fitting::{has_others, top};
-use super::memory::{Kept, count};
+use super::memory::{Kept, Work, count};
 
 /// Classes with fewer samples are worth a hint.
 const FEW: usize = 5;
 
 /// How many more samples of each the hint asks for.
 const MORE: usize = 3;
+
+/// Classes with so many samples are confused for other reasons than too few.
+const MANY: usize = 30;
+
+/// Mistakes that a class has at least to be called costly.
+const COSTLY: usize = 3;
+
+/// Mark of a sample that was not asked about.
+const NOT_ASKED: u32 = u32::MAX;
 
 /// A sample that is another class with this probability may be a mistake.
 const SUSPECT: f32 = 0.8;
@@ -34,7 +44,18 @@ pub struct Report<'a> {
     classes: usize,
     held_out: &'a [f32],
     sharpness: f32,
+    /// What the head says of each sample.
+    said: &'a [u32],
+    /// Samples of each class.
+    counts: &'a [u32],
+    /// How often what was said of which class, in order of both; only what was.
+    mix: &'a [Mix],
+    /// Places of confused pairs in there, most confused first.
+    confused: &'a [u32],
 }
+
+/// A class, what was said of it, and of how many of its samples.
+type Mix = [u32; 3];
 
 impl fmt::Debug for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,8 +93,23 @@ pub enum Advice<'a> {
         first: &'a str,
         /// The other.
         second: &'a str,
-        /// How many more samples of each to show.
+        /// How many more samples of each to show; 0 where they are not what is missing.
         more: usize,
+        /// How many samples of both were taken for the other.
+        mixed: usize,
+        /// How many samples both have.
+        of: usize,
+    },
+    /// A class whose samples are taken for others far more often than those of other classes.
+    Costly {
+        /// The class.
+        class: &'a str,
+        /// How many of its samples were taken for others.
+        wrong: usize,
+        /// How many were asked about.
+        of: usize,
+        /// What most of them were taken for.
+        mostly: &'a str,
     },
     /// A sample looks like another class; perhaps it was taught by mistake.
     Suspect {
@@ -94,8 +130,16 @@ impl fmt::Display for Advice<'_> {
             Self::FewSamples { class, count: 0 } => write!(f, "`{class}` has no samples"),
             Self::FewSamples { class, count: 1 } => write!(f, "`{class}` has 1 sample"),
             Self::FewSamples { class, count } => write!(f, "`{class}` has {count} samples"),
-            Self::Confused { first, second, more } => {
+            Self::Confused { first, second, more: 0, mixed, of } => {
+                write!(f, "`{first}` and `{second}` are confused, {mixed} of {of} samples: ")?;
+                f.write_str("show what tells them apart, nearer or from other sides, or make them one class")
+            }
+            Self::Confused { first, second, more, .. } => {
                 write!(f, "`{first}` and `{second}` are confused: show {more} more of each")
+            }
+            Self::Costly { class, wrong, of, mostly } => {
+                write!(f, "`{class}` costs most: {wrong} of {of} samples are taken for others, ")?;
+                write!(f, "most for `{mostly}`")
             }
             Self::Suspect { number, class, looks_like, .. } => {
                 write!(f, "sample {number} of `{class}` looks like `{looks_like}`")
@@ -105,24 +149,46 @@ impl fmt::Display for Advice<'_> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(
-        kept: Kept<'a>,
-        classes: usize,
-        samples: usize,
-        held_out: &'a [f32],
-        sharpness: f32,
-    ) -> Self {
-        Self { kept, owners: &kept.owners[..samples], classes, held_out, sharpness }
+    /// Of a fitted head's memory; sorts what was said in its scratch.
+    pub(super) fn new(kept: Kept<'a>, work: Work<'a>, sharpness: f32) -> Self {
+        let Work { held_out, counts, similarities, columns, .. } = work;
+        let (samples, classes) = (similarities.len(), counts.len());
+        let (said, mix) = columns.split_at_mut(samples);
+        let (said, mix): (&mut [u32], &mut [Mix]) =
+            (bytemuck::cast_slice_mut(said), bytemuck::cast_slice_mut(mix));
+        let order: &mut [u32] = bytemuck::cast_slice_mut(similarities);
+        let owners = &kept.owners[..samples];
+        for (i, said) in said.iter_mut().enumerate() {
+            *said = if has_others(owners, i) { top(held_out, samples, i).0 as u32 } else { NOT_ASKED };
+        }
+        let mut entries = 0;
+        for (&own, &said) in owners.iter().zip(&*said).filter(|(_, said)| **said != NOT_ASKED) {
+            mix[entries] = [own.into(), said, 1];
+            entries += 1;
+        }
+        let mix = tally(&mut mix[..entries]);
+        let mut found = 0;
+        for (at, &[own, said, count]) in mix.iter().enumerate() {
+            let back = counted(mix, said, own);
+            // Once a pair, from the class that came first, or from the only side that was mistaken.
+            let is_first = own < said || (own > said && back == 0);
+            if is_first && are_confused(count + back, counts[own as usize] + counts[said as usize]) {
+                order[found] = at as u32;
+                found += 1;
+            }
+        }
+        let confused = &mut order[..found];
+        confused.sort_unstable_by_key(|&at| {
+            let [own, said, count] = mix[at as usize];
+            (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
+        });
+        Self { kept, owners, classes, held_out, sharpness, said, counts, mix, confused }
     }
 
     /// Places of the samples that were asked about.
     fn places(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let owners = self.owners;
-        (0..owners.len()).filter(move |&i| has_others(owners, i))
-    }
-
-    fn said(&self, sample: usize) -> usize {
-        top(self.held_out, self.owners.len(), sample).0
+        let said = self.said;
+        (0..said.len()).filter(move |&i| said[i] != NOT_ASKED)
     }
 
     /// Samples that were asked about.
@@ -132,7 +198,7 @@ impl<'a> Report<'a> {
 
     /// How many of them were answered rightly.
     pub fn right(&self) -> usize {
-        self.places().filter(|&i| self.said(i) == usize::from(self.owners[i])).count()
+        self.places().filter(|&i| self.said[i] == u32::from(self.owners[i])).count()
     }
 
     /// The share of right answers; `None` if no sample could be asked about.
@@ -154,7 +220,7 @@ impl<'a> Report<'a> {
     /// What the head says of a sample it has not seen, and how probable that is; `None` for a sample
     /// that was not asked about, or is not there.
     pub fn answer(&self, sample: usize) -> Option<(ClassId, f32)> {
-        if sample >= self.owners.len() || !has_others(self.owners, sample) {
+        if self.said.get(sample).is_none_or(|&said| said == NOT_ASKED) {
             return None;
         }
         let (class, best) = top(self.held_out, self.owners.len(), sample);
@@ -165,8 +231,7 @@ impl<'a> Report<'a> {
 
     /// How many samples of `own` were answered with `said`.
     pub fn confusion(&self, own: ClassId, said: ClassId) -> usize {
-        let is_own = |i: usize| self.owners[i] == own.0;
-        self.places().filter(|&i| is_own(i) && self.said(i) == said.index()).count()
+        counted(self.mix, own.0.into(), said.0.into()) as usize
     }
 
     /// How far confidence and accuracy are apart: the mean over ten bins of confidence, weighted
@@ -184,30 +249,59 @@ impl<'a> Report<'a> {
         (asked > 0).then(|| bins.iter().map(|(c, r)| (c - r).abs()).sum::<f32>() / asked as f32)
     }
 
-    /// What would help, most useful first within each sort: classes with few samples, confused
-    /// pairs, samples that look like another class.
+    /// What would help, most useful first within each sort: classes with few samples, the class that
+    /// costs most, confused pairs, samples that look like another class.
     pub fn advice(&self) -> impl Iterator<Item = Advice<'a>> + use<'a, '_> {
         let few = (0..self.classes).filter_map(|class| {
-            let count = self.count(class);
+            let count = self.counts[class] as usize;
             (count < FEW).then(|| Advice::FewSamples { class: self.kept.name(class), count })
         });
-        let pairs = (0..self.classes).flat_map(|second| (0..second).map(move |first| (first, second)));
-        let confused =
-            pairs.filter(|&(first, second)| self.are_confused(first, second)).map(|(first, second)| {
-                Advice::Confused { first: self.kept.name(first), second: self.kept.name(second), more: MORE }
-            });
-        few.chain(confused).chain(self.places().filter_map(|sample| self.suspect(sample)))
+        let confused = self.confused.iter().map(|&at| self.confused_pair(self.mix[at as usize]));
+        let suspects = self.places().filter_map(|sample| self.suspect(sample));
+        few.chain(self.costly()).chain(confused).chain(suspects)
     }
 
-    fn count(&self, class: usize) -> usize {
-        count(self.owners, class as u16)
+    fn confused_pair(&self, [own, said, count]: Mix) -> Advice<'a> {
+        let (first, second) = (own.min(said) as usize, own.max(said) as usize);
+        let least = self.counts[first].min(self.counts[second]) as usize;
+        Advice::Confused {
+            first: self.kept.name(first),
+            second: self.kept.name(second),
+            more: if least < MANY { MORE } else { 0 },
+            mixed: (count + counted(self.mix, said, own)) as usize,
+            of: (self.counts[first] + self.counts[second]) as usize,
+        }
     }
 
-    /// At least two, and at least a tenth of both, were taken for the other.
-    fn are_confused(&self, first: usize, second: usize) -> bool {
-        let (a, b) = (ClassId(first as u16), ClassId(second as u16));
-        let mixed = self.confusion(a, b) + self.confusion(b, a);
-        mixed >= 2 && 10 * mixed >= self.count(first) + self.count(second)
+    /// The class with most mistakes, of at least three classes, if it stands out.
+    fn costly(&self) -> Option<Advice<'a>> {
+        let wrong = |own: u32| {
+            let others = self.of_class(own).iter().filter(|[_, said, _]| *said != own);
+            others.map(|[.., count]| *count as usize).sum::<usize>()
+        };
+        let all = self.asked() - self.right();
+        let worst = (0..self.classes as u32).max_by_key(|&own| (wrong(own), Reverse(own)))?;
+        let mistakes = wrong(worst);
+        // Twice an even share of all mistakes.
+        let stands_out = self.classes > 2 && mistakes * self.classes >= 2 * all;
+        if mistakes < COSTLY || !stands_out {
+            return None;
+        }
+        let taken = self.of_class(worst).iter().filter(|[_, said, _]| *said != worst);
+        let &[_, mostly, _] = taken.max_by_key(|[_, said, count]| (*count, Reverse(*said)))?;
+        Some(Advice::Costly {
+            class: self.kept.name(worst as usize),
+            wrong: mistakes,
+            of: self.counts[worst as usize] as usize,
+            mostly: self.kept.name(mostly as usize),
+        })
+    }
+
+    /// What was said of the samples of one class.
+    fn of_class(&self, own: u32) -> &'a [Mix] {
+        let from = self.mix.partition_point(|[class, ..]| *class < own);
+        let rest = &self.mix[from..];
+        &rest[..rest.partition_point(|[class, ..]| *class == own)]
     }
 
     fn suspect(&self, sample: usize) -> Option<Advice<'a>> {
@@ -221,6 +315,34 @@ impl<'a> Report<'a> {
             looks_like: self.kept.name(class.index()),
         })
     }
+}
+
+/// Sorts, and brings equal ones together.
+fn tally(all: &mut [Mix]) -> &[Mix] {
+    all.sort_unstable();
+    let mut kept = 0usize;
+    for at in 0..all.len() {
+        let entry = all[at];
+        match kept.checked_sub(1).map(|last| &mut all[last]) {
+            Some(last) if last[..2] == entry[..2] => last[2] += entry[2],
+            _ => {
+                all[kept] = entry;
+                kept += 1;
+            }
+        }
+    }
+    &all[..kept]
+}
+
+/// How often `said` was said of `own`.
+fn counted(mix: &[Mix], own: u32, said: u32) -> u32 {
+    let found = mix.binary_search_by_key(&(own, said), |&[own, said, _]| (own, said));
+    found.map_or(0, |at| mix[at][2])
+}
+
+/// At least two, and at least a tenth of both, were taken for the other.
+fn are_confused(mixed: u32, of: u32) -> bool {
+    mixed >= 2 && 10 * u64::from(mixed) >= u64::from(of)
 }
 
 #[cfg(test)]
@@ -318,5 +440,45 @@ mod tests {
             let mistake = "sample 7 of `plant` looks like `key`".to_string();
             assert!(said.contains(&mistake), "{kind} {said:?}");
         }
+    }
+
+    #[test]
+    fn many_samples_get_other_advice_than_more_of_them() {
+        let mut head = empty(HeadKind::NearestMean, 40, Limits { classes: 4, samples: 200 });
+        show(&mut head, "mug", 0, 50, 1);
+        show(&mut head, "cup", 0, 50, 2);
+        show(&mut head, "pen", 3, 50, 3);
+        show(&mut head, "key", 4, 50, 4);
+        let said = advice(&mut head);
+        let pair = said.iter().find(|said| said.starts_with("`mug` and `cup` are confused, ")).unwrap();
+        assert!(pair.contains(" of 100 samples: show what tells them apart"), "{said:?}");
+        let costly = said.iter().find(|said| said.contains(" costs most: ")).unwrap();
+        assert!(costly.contains(" of 50 samples are taken for others, most for `"), "{said:?}");
+        assert!(!said.iter().any(|said| said.contains("more of each")), "{said:?}");
+    }
+
+    /// A thousand classes: seconds where it was minutes.
+    #[test]
+    fn a_report_of_a_thousand_classes_takes_no_time() {
+        let (classes, shots) = (1000, 3);
+        let mut head = empty(HeadKind::NearestMean, 16, Limits { classes, samples: classes * shots });
+        let mut noise = Noise(1);
+        for i in 0..usize::from(classes * shots) {
+            let class = i % usize::from(classes);
+            if i < usize::from(classes) {
+                head.add_class(&std::format!("c{i}")).unwrap();
+            }
+            let values = cluster(&mut noise, class, 16, 0.8);
+            head.add_sample(head.class_at(class).unwrap(), Embedding::Float(&values)).unwrap();
+        }
+        head.fit().unwrap();
+        let start = std::time::Instant::now();
+        let report = head.report().unwrap();
+        let mixed = |own, said| report.confusion(ClassId(own), ClassId(said));
+        let all: usize =
+            (0..classes).map(|own| (0..classes).map(|said| mixed(own, said)).sum::<usize>()).sum();
+        assert_eq!(all, report.asked());
+        assert!(report.advice().count() > 100);
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 }
