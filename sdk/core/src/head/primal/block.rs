@@ -1,9 +1,10 @@
 //! A block of samples as features, and the products that everything here is made of.
 //!
-//! Plain loops over eight lanes in a fixed order: the compiler makes vector instructions of them, and the
-//! bits are the same on every processor.
+//! Eight lanes in a fixed order, without fused multiplication: the bits are the same on every processor.
 
 use core::ops::Range;
+
+use wide::f32x8;
 
 use super::super::gram::gain;
 use super::super::memory::Kept;
@@ -108,24 +109,25 @@ impl<'a> Block<'a> {
     pub fn products(&self, row: &[f32]) -> [f32; BLOCK] {
         let mut out = [0.0; BLOCK];
         let mut last = [0.0; LANES];
-        let (whole, rest) = (row.chunks_exact(LANES), row.len() / LANES * LANES);
-        last[..row.len() - rest].copy_from_slice(&row[rest..]);
+        let (whole, end) = row.as_chunks::<LANES>();
+        let rest = row.len() - end.len();
+        last[..end.len()].copy_from_slice(end);
         for (four, out) in out.chunks_exact_mut(TOGETHER).enumerate() {
             if four * TOGETHER >= self.len {
                 break;
             }
-            let mut sums = [[0.0; LANES]; TOGETHER];
+            let mut sums = [f32x8::ZERO; TOGETHER];
             let mut panels = self.panels[four * TOGETHER..].chunks(BLOCK);
-            for (panels, row) in panels.clone().zip(whole.clone()) {
-                add_products(&mut sums, panels, row);
+            for (panels, row) in panels.clone().zip(whole) {
+                add_products(&mut sums, panels, *row);
             }
             if row.len() > rest
                 && let Some(panels) = panels.nth(rest / LANES)
             {
-                add_products(&mut sums, panels, &last);
+                add_products(&mut sums, panels, last);
             }
             for (out, sums) in out.iter_mut().zip(sums) {
-                *out = fold(sums);
+                *out = fold(sums.to_array());
             }
         }
         out
@@ -184,25 +186,25 @@ impl<'a> Block<'a> {
 }
 
 /// `sums += panels * row` for four samples.
-fn add_products(sums: &mut [Panel; TOGETHER], panels: &[Panel], row: &[f32]) {
-    for (sums, panel) in sums.iter_mut().zip(panels) {
-        for lane in 0..LANES {
-            sums[lane] += panel[lane] * row[lane];
-        }
+#[inline(always)]
+fn add_products(sums: &mut [f32x8; TOGETHER], panels: &[Panel], row: Panel) {
+    let (row, Some(panels)) = (f32x8::new(row), panels.first_chunk::<TOGETHER>()) else { return };
+    for (sum, panel) in sums.iter_mut().zip(panels) {
+        *sum += f32x8::new(*panel) * row;
     }
 }
 
 /// Products of four numbers with eight, summed over the samples of a block.
+#[inline(always)]
 fn outer(left: &[[f32; TOGETHER]; BLOCK], right: &[Panel]) -> [Panel; TOGETHER] {
-    let mut sums = [[0.0; LANES]; TOGETHER];
+    let mut sums = [f32x8::ZERO; TOGETHER];
     for (left, right) in left.iter().zip(right) {
-        for (sums, left) in sums.iter_mut().zip(left) {
-            for lane in 0..LANES {
-                sums[lane] += left * right[lane];
-            }
+        let right = f32x8::new(*right);
+        for (sum, &left) in sums.iter_mut().zip(left) {
+            *sum += right * f32x8::splat(left);
         }
     }
-    sums
+    sums.map(f32x8::to_array)
 }
 
 /// Adds the lanes pairwise, always in the same order.
