@@ -19,7 +19,7 @@ mod quantizer;
 mod train;
 
 pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
-pub use device::{DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
+pub use device::{DeployArgs, DoctorArgs, EyesArgs, PartsArgs, TeachArgs};
 pub use quantizer::QuantizerArgs;
 pub use train::{TrainArgs, UnknownArg, ViewArg};
 
@@ -427,7 +427,8 @@ pub struct ModelsArgs {
 pub struct PullArgs {
     /// The model's name, as `offshoot models` has it.
     pub name: String,
-    /// The file to write [default: the name with .onnx].
+    /// The file to write [default: the name with .onnx]; what is part of this program is also written as a package
+    /// beside it, with .offshoot.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// Fetch it though there is no digest to check it by.
@@ -441,9 +442,12 @@ pub struct PullArgs {
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Where the picture of the screen goes.
-    #[arg(long, default_value = "offshoot-demo.png")]
-    pub out: PathBuf,
+    /// Which of this program's packages is taught.
+    #[command(flatten)]
+    pub eyes: EyesArgs,
+    /// Where the picture of the screen goes [default: offshoot-demo.png beside temporary files].
+    #[arg(long, value_name = "PNG")]
+    pub out: Option<PathBuf>,
     /// Keep the package and the head in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

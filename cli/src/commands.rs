@@ -6,13 +6,14 @@ use offshoot::{Extractor, View};
 use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
-use crate::args::{Command, RunArgs};
+use crate::args::{Command, EyesArgs, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
 use crate::data::{DataError, Dataset, LeftOut, Sample, Selection, pictures, texts_below};
 use crate::deploy::StepError;
 use crate::embeddings::{Embeddings, Reader, kind};
 use crate::export::ExportError;
+use crate::eyes;
 use crate::import::ImportError;
 use crate::isolate::IsolateError;
 use crate::packing::PackingError;
@@ -161,6 +162,9 @@ pub enum CommandError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The signals of this process cannot be taken.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
     /// A script of presses is not one.
     #[error("{path}: {source}")]
     Script {
@@ -241,14 +245,18 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
     }
 }
 
-/// The backbone that is part of this program, as `demo --keep` writes it (`models/sprout`).
-const SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.offshoot");
-
-/// Opens a package, or the one that is part of this program.
-fn open_or_sprout(run: &RunArgs, package: Option<&Path>) -> Result<Extractor, CommandError> {
+/// Opens a package, or one that is part of this program.
+fn open_or_built_in(
+    run: &RunArgs,
+    package: Option<&Path>,
+    eyes: EyesArgs,
+) -> Result<Extractor, CommandError> {
     Ok(match package {
         Some(path) => run.open(path)?,
-        None => Extractor::from_bytes_with(SPROUT.to_vec(), &run.options())?,
+        None => {
+            let package = eyes::package(eyes::or_fitting(eyes.eyes));
+            Extractor::from_bytes_with(package.to_vec(), &run.options())?
+        }
     })
 }
 

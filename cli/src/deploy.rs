@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
+use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn};
 use serde::Deserialize;
 
 /// Where things come to lie on the board.
@@ -23,6 +23,10 @@ pub struct Board {
     pub name: String,
     /// What programs for it are built for.
     pub triple: String,
+    /// Its cores, such as `Cortex-A72`.
+    pub core: String,
+    /// What they can do, as far as kernels choose by it.
+    pub features: Vec<String>,
     /// Its wires as the board's page has them.
     pub wiring: Wiring,
 }
@@ -61,6 +65,12 @@ impl Board {
         let (_, text) = BOARDS.into_iter().find(|(known, _)| *known == name)?;
         // They are part of this program, and a test reads them all.
         toml::from_str(text).ok()
+    }
+
+    /// The package that fits its processor, as [`Eyes::fitting`] finds on the board itself.
+    pub fn eyes(&self) -> Eyes {
+        let has_dot = self.features.iter().any(|feature| feature == "dotprod");
+        if !has_dot && self.core == "Cortex-A53" { Eyes::Small } else { Eyes::Sharp }
     }
 }
 
@@ -430,6 +440,8 @@ mod tests {
             assert!(matches!(oled.parse(), Ok(ScreenPart::Ssd1306 { .. })), "{name}: {oled}");
             assert!(matches!(tft.parse(), Ok(ScreenPart::St7789(_))), "{name}: {tft}");
             assert!(board.triple.starts_with("aarch64-"));
+            let fits = if name.ends_with("pi-3") || name.ends_with("2w") { Eyes::Small } else { Eyes::Sharp };
+            assert_eq!(board.eyes(), fits, "{name}");
             // The board's page says the same.
             let page = std::fs::read_to_string(format!(
                 "{}/../targets/boards/{name}.md",

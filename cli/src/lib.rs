@@ -4,7 +4,10 @@
 //! -> [`quantizer`] ([`twins`], [`equalize`], [`ranges`], [`quantize`]) -> [`emit`] -> [`convert`] (all of them;
 //! [`mod@convert_text`] with a [`tokenizer`]) -> [`packing`] -> [`quality`] -> [`report`]. The other commands
 //! work on [`data`] by way of [`embeddings`] and [`mod@teach`]; [`mod@bench`] measures; [`mod@pull`] fetches
-//! what the [`catalog`] knows; [`deploy`] brings it all to a board.
+//! what the [`catalog`] knows; [`deploy`] brings it all to a board. [`eyes`] are the packages that come with it.
+
+#[macro_use]
+pub mod output;
 
 pub mod args;
 pub mod bench;
@@ -28,6 +31,7 @@ pub mod emit;
 pub mod equalize;
 pub mod export;
 pub mod expr;
+pub mod eyes;
 pub mod fold;
 pub mod guard;
 pub mod heatmap;

@@ -1,16 +1,35 @@
 //! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault, 3 too much accuracy is lost.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use offshoot_cli::args::Cli;
 use offshoot_cli::commands::{self, CommandError};
-use offshoot_cli::isolate;
+use offshoot_cli::{isolate, output};
+
+/// The input or the usage is at fault, or the output cannot be written.
+const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
-    // Who reads the output may have seen enough: end as other programs do, instead of a panic.
+    // Who reads the output may have seen enough: end as other programs do, instead of a message.
     sigpipe::reset();
-    let cli = Cli::parse();
+    let ended = match Cli::try_parse() {
+        Ok(cli) => output::ended_well(|| run(&cli)),
+        // Help and version are no errors, but are printed all the same.
+        Err(told) => told.print().and_then(|()| io::stdout().flush()).map(|()| exit_code(told.exit_code())),
+    };
+    ended.unwrap_or_else(|error| {
+        output::note(format_args!("error: standard output: {error}\n"));
+        ExitCode::from(WRONG)
+    })
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(WRONG))
+}
+
+fn run(cli: &Cli) -> ExitCode {
     if let Some(parent) = cli.inside {
         isolate::enter(parent);
     }
@@ -21,7 +40,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::note(format_args!("error: {error}\n"));
             ExitCode::from(error.exit_code())
         }
     }

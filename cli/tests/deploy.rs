@@ -69,7 +69,7 @@ fn what_is_printed_does_what_run_does() {
     let printed = bench.deploy(line, NOTHING);
     assert!(printed.status.success(), "{printed:?}");
     assert_eq!(bench.log(), "", "nothing is done");
-    assert!(bench.path("sprout.offshoot").exists());
+    assert!(bench.path("sharp.offshoot").exists());
     fs::write(bench.path("script"), &printed.stdout).unwrap();
     assert!(bench.command("sh", NOTHING).arg("script").status().unwrap().success());
     let by_hand = bench.log();
@@ -83,7 +83,7 @@ fn what_is_printed_does_what_run_does() {
         [
             "ssh [pi@board] [mkdir -p .offshoot]",
             "scp [-q] [arm] [pi@board:.offshoot/offshoot-board]",
-            "scp [-q] [sprout.offshoot] [pi@board:.offshoot/eyes.offshoot]",
+            "scp [-q] [sharp.offshoot] [pi@board:.offshoot/eyes.offshoot]",
             "ssh [pi@board] [cat > .offshoot/offshoot.service]",
             "ssh [pi@board] [cat > .offshoot/install.sh]",
             "ssh [-t] [pi@board] [sudo sh .offshoot/install.sh]",
@@ -203,7 +203,7 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
         assert!(said.contains(told), "{line}: {said}");
     }
     assert_eq!(bench.log(), "");
-    fs::write(bench.path("sprout.offshoot"), "mine").unwrap();
+    fs::write(bench.path("sharp.offshoot"), "mine").unwrap();
     let output = bench.deploy("pi@board --program arm", NOTHING);
     assert!(String::from_utf8_lossy(&output.stderr).contains("is another package"), "{output:?}");
 }

@@ -180,7 +180,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// As in `offshoot inspect ... | head`: the reader has seen enough, and that is no fault.
 #[cfg(unix)]
 #[test]
-fn a_closed_pipe_ends_a_command_quietly() {
+fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
@@ -210,4 +210,25 @@ fn a_closed_pipe_ends_a_command_quietly() {
     }
     // What was asked for is there.
     assert!(dir.join("things.head").is_file() && dir.join("twice.head").is_file());
+    if !std::path::Path::new("/dev/full").exists() {
+        return println!("skipped: no /dev/full here");
+    }
+    let more: [&[&str]; 8] = [
+        &["models"],
+        &["pull", "sprout"],
+        &["doctor"],
+        &["--version"],
+        &["teach", "--help"],
+        &["inspect", model.to_str().unwrap()],
+        &["eval", "sprout.offshoot", "data", "--shots", "1"],
+        &["embed", "sprout.offshoot", "data", "--npz", "x.npz"],
+    ];
+    for args in commands.into_iter().chain(more) {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
+        let output = command.args(args).current_dir(dir).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("error: standard output: ") && !said.contains("panicked"), "{args:?}: {said}");
+    }
 }

@@ -183,8 +183,28 @@ fn what_is_not_as_it_should_be_is_refused() {
     assert_eq!(server.asked(), [], "nothing was asked");
     let text = ok(dir, &[&PULL[..], &["--unchecked"]].concat());
     assert!(text.contains("checked by nobody"), "{text}");
-    refused(dir, &["pull", "sprout"], &["sprout: there is no address", "models/sprout"]);
+    refused(dir, &["pull", "mobilenet_v2_1.0_224"], &["there is no address", "google-coral"]);
     refused(dir, &["pull", "sprot"], &["no model `sprot`", "`sprout`"]);
     let text = ok(dir, &["models"]);
     assert!(text.contains("mobilenet_v2_1.0_224") && text.contains("BSD-3-Clause"), "{text}");
+}
+
+#[test]
+fn what_is_part_of_the_program_is_written_without_a_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let text = ok(dir, &["pull", "sprout"]);
+    assert!(text.contains("sprout.onnx") && text.contains("sprout.offshoot"), "{text}");
+    assert!(std::fs::read(dir.join("sprout.onnx")).unwrap() == std::fs::read(sprout()).unwrap());
+    assert!(ok(dir, &["verify", "sprout.offshoot"]).contains("verify "));
+    refused(dir, &["pull", "sprout"], &["sprout.onnx: exists"]);
+    ok(dir, &["pull", "sprout", "-o", "again.onnx"]);
+    assert!(dir.join("again.onnx").exists() && dir.join("again.offshoot").exists());
+    // Nothing is written beside what is there.
+    std::fs::remove_file(dir.join("again.onnx")).unwrap();
+    refused(dir, &["pull", "sprout", "-o", "again.onnx"], &["again.offshoot: exists"]);
+    assert!(!dir.join("again.onnx").exists());
+    ok(dir, &["pull", "sharp"]);
+    assert!(ok(dir, &["inspect", "sharp.offshoot"]).contains("sharp.offshoot"));
+    assert!(ok(dir, &["models"]).contains("part of this program"));
 }

@@ -12,15 +12,16 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/teach.scri
 
 /// SHA-256, first eight bytes, of the pictures of each name in three sizes. Look at the pictures
 /// before you change one (`offshoot teach --script cli/tests/data/teach.script --screen png:DIR`).
-const PICTURES: [(&str, &str); 8] = [
+const PICTURES: [(&str, &str); 9] = [
     ("welcome", "7b7cc061beeb7302"),
-    ("teach", "5918ee4a08891443"),
+    ("teach", "2aedfe4bc36afb10"),
     ("more", "e465edb02bbf591b"),
-    ("mug", "3528b1576a2bad2c"),
-    ("plant", "f2b7f547b4aec800"),
-    ("unknown", "689a79e7e5218f1f"),
-    ("undone", "6afde02ca5add60e"),
-    ("report", "21af1a386b3f3127"),
+    ("mug", "7b87e408180b8edf"),
+    ("plant", "f5fa9c5d85bc62b3"),
+    ("unknown", "dd0c9aedba0b695d"),
+    ("nothing", "63f2821cf8547c0f"),
+    ("undone", "87892d09a5985738"),
+    ("report", "e2ec2a78ed300bd9"),
 ];
 
 fn teach(folder: &Path, arguments: &[&str]) -> Command {
@@ -37,9 +38,9 @@ fn ok(output: &Output) -> String {
 #[test]
 fn the_same_script_draws_the_same_pictures() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments = ["--script", SCRIPT, "--names", "mug,plant", "--screen", "png:shots"];
+    let arguments = ["--script", SCRIPT, "--eyes", "sharp", "--names", "mug,plant", "--screen", "png:shots"];
     let text = ok(&teach(dir.path(), &arguments).args(["--export", "things.head"]).output().unwrap());
-    assert!(text.contains("mug          5 lessons") && text.contains("plant        4 lessons"), "{text}");
+    assert!(text.contains("mug          5 lessons") && text.contains("nothing      4 lessons"), "{text}");
     let digest = |name: &str| {
         let mut hash = Sha256::new();
         for size in ["320x240", "240x240", "128x64"] {
@@ -101,7 +102,7 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
 /// Lessons that a store holds, told by a run that adds none.
 fn kept(folder: &Path) -> usize {
     fs::write(folder.join("nothing.script"), "").unwrap();
-    let arguments = ["--script", "nothing.script", "--screen", "none"];
+    let arguments = ["--script", "nothing.script", "--eyes", "small", "--screen", "none"];
     let text = ok(&teach(folder, &arguments).output().unwrap());
     let lessons =
         |line: &str| line.strip_suffix(" lessons")?.split_whitespace().last()?.parse::<usize>().ok();
@@ -120,7 +121,7 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
     for round in 0..rounds {
         let shots = format!("shots-{round}");
         let screen = format!("png:{shots}");
-        let arguments = ["--script", "many.script", "--screen", &screen];
+        let arguments = ["--script", "many.script", "--eyes", "small", "--screen", &screen];
         let mut child = teach(dir.path(), &arguments).stdout(Stdio::null()).spawn().unwrap();
         // Every other one may be killed while it starts, too.
         let due = Instant::now() + Duration::from_secs(20);
@@ -145,4 +146,89 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
     }
     println!("{rounds} kills, {shown} lessons shown, {before} kept");
     assert!(shown > 0, "it was never killed after a lesson");
+}
+
+/// Runs `teach` on a terminal of its own, made by `script`, until it is drawn, and sends it a signal. Its exit code as
+/// a shell tells it, the terminal's settings before and after, and what was written to it.
+#[cfg(unix)]
+fn signalled(signal: &str) -> Option<(String, [String; 2], String)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let read = |name: &str| fs::read(path(name)).map(|b| String::from_utf8_lossy(&b).trim().to_string());
+    let run = format!(
+        "trap : INT TERM HUP\nstty cols 80 rows 24\nstty -g > before\n\
+         sh -c 'echo $$ > pid; exec \"$0\" teach --eyes small' '{}'\necho $? > code\nstty -g > after\n",
+        env!("CARGO_BIN_EXE_offshoot")
+    );
+    fs::write(path("run"), run).unwrap();
+    let mut command = Command::new("script");
+    command.args(["-qfec", "sh run", "log"]).current_dir(dir.path()).env("SHELL", "/bin/sh");
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("skipped: script, which makes a terminal: {error}");
+            return None;
+        }
+    };
+    let due = Instant::now() + Duration::from_secs(60);
+    let waits = |what: &str, is_there: &dyn Fn() -> bool| {
+        while !is_there() {
+            assert!(Instant::now() < due, "{what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    waits("nothing is drawn", &|| read("log").is_ok_and(|log| log.contains("hold 1")));
+    let pid = read("pid").unwrap();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    waits("it goes on", &|| read("after").is_ok_and(|after| !after.is_empty()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    Some((read("code").unwrap(), [read("before").unwrap(), read("after").unwrap()], read("log").unwrap()))
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_give_the_terminal_back() {
+    for (signal, code) in [("-TERM", "143"), ("-INT", "130"), ("-HUP", "129")] {
+        let Some((ended, [before, after], log)) = signalled(signal) else { return };
+        assert_eq!(ended, code, "{signal}: as the shell knows it");
+        assert_eq!(before, after, "{signal}: raw mode is left");
+        let (left, shown) = (log.rfind("\x1b[?1049l"), log.rfind("\x1b[?25h"));
+        assert!(
+            left > log.rfind("\x1b[?1049h") && shown > log.rfind("\x1b[?25l"),
+            "{signal}: the screen is left"
+        );
+    }
+}
+
+#[test]
+fn damaged_lessons_are_put_aside_when_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("offshoot-lessons.store");
+    fs::write(dir.path().join("two.script"), "teach 1 2\n").unwrap();
+    let arguments = ["--script", "two.script", "--eyes", "small", "--screen", "none"];
+    ok(&teach(dir.path(), &arguments).output().unwrap());
+    let whole = fs::read(&store).unwrap();
+    let slot = whole.len() / 2;
+    let damaged = |slots: &[usize]| {
+        let mut bytes = whole.clone();
+        slots.iter().for_each(|at| bytes[at * slot + 4096 + 40] ^= 0xff);
+        fs::write(&store, bytes).unwrap();
+    };
+    damaged(&[1]);
+    let output = teach(dir.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        ok(&output).contains("3 lessons") && said.contains("newest lesson is damaged and lost"),
+        "{said}"
+    );
+    damaged(&[0, 1]);
+    let output = teach(dir.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("--start-anew"), "{said}");
+    let output = teach(dir.path(), &arguments).arg("--start-anew").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(ok(&output).contains("2 lessons") && said.contains("offshoot-lessons.store.aside-1"), "{said}");
+    assert_eq!(fs::read(dir.path().join("offshoot-lessons.store.aside-1")).unwrap().len(), whole.len());
 }

@@ -10,6 +10,10 @@ use offshoot_core::package::PackageId;
 
 use crate::{Error, Extractor};
 
+/// The name of the class that is the empty scene, nothing before the camera, as `teach` and the on-board program teach
+/// it. To a head it is a class like any other; a device answers with it as with nothing: no light, no name.
+pub const NOTHING: &str = "nothing";
+
 /// A classifier taught on the board. All that can be taught and asked is on
 /// [`offshoot_core::head::Head`], to which this dereferences.
 ///

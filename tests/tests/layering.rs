@@ -59,7 +59,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 19] = [
+const GUARDED: [(&str, &[&str]); 20] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-cli"]),
     ("tract", &["offshoot-tract", "offshoot-cli"]),
@@ -78,6 +78,7 @@ const GUARDED: [(&str, &[&str]); 19] = [
     ("memmap2", &["offshoot", "offshoot-engine"]),
     ("mipidsi", &["offshoot-device"]),
     ("plotters", &["offshoot-cli"]),
+    ("signal-hook", &["offshoot-device"]),
     ("pulp", &["offshoot-tract", "offshoot-cli"]),
     ("ssd1306", &["offshoot-device"]),
     ("tokenizers", &["offshoot-cli"]),

@@ -24,6 +24,7 @@ fn links_lead_somewhere() {
         "docs/performance.md",
         "targets/README.md",
         "models/README.md",
+        "models/sharp/README.md",
         "models/sprout/README.md",
     ] {
         let path = root().join(name);

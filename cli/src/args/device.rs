@@ -5,9 +5,19 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::Args;
-use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn, web_address};
 
 use super::RunArgs;
+
+/// Which package, where none is named.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct EyesArgs {
+    /// The package of this program to take where none is named: `sharp` needs fewer lessons and knows better
+    /// what it was not taught, `small` does a tenth of the work [default: sharp, but small on 32-bit ARM,
+    /// Cortex-A53 and what has no kernels].
+    #[arg(long, value_name = "sharp|small")]
+    pub eyes: Option<Eyes>,
+}
 
 /// Arguments of `teach`.
 ///
@@ -16,8 +26,12 @@ use super::RunArgs;
 /// screen, q ends.
 #[derive(Debug, Args)]
 pub struct TeachArgs {
-    /// The package [default: sprout, which is part of this program].
+    /// The package [default: one of those that are part of this program: see --eyes].
+    #[arg(conflicts_with = "eyes")]
     pub package: Option<PathBuf>,
+    /// Which one, where none is named.
+    #[command(flatten)]
+    pub eyes: EyesArgs,
     /// `sim`, a folder of pictures, a video FILE.mjpeg, or a device such as /dev/video0.
     #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE", default_value = "sim")]
     pub camera: PathBuf,
@@ -41,6 +55,9 @@ pub struct TeachArgs {
     /// Where lessons are kept, through power cuts as well.
     #[arg(long, value_name = "FILE", default_value = "offshoot-lessons.store")]
     pub memory: PathBuf,
+    /// Begin with no lessons; the file that keeps them, if there is one, gets another name, which is printed.
+    #[arg(long)]
+    pub start_anew: bool,
     /// Write the head that was taught to this file at the end, for `predict` and others.
     #[arg(long, value_name = "HEAD")]
     pub export: Option<PathBuf>,
@@ -92,9 +109,13 @@ pub struct DeployArgs {
     /// The on-board program [default: what `targets/build.sh --board NAME --static` makes].
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
-    /// The package [default: sprout, which is part of this program].
-    #[arg(long, value_name = "FILE")]
+    /// The package [default: one of those that are part of this program: see --eyes].
+    #[arg(long, value_name = "FILE", conflicts_with = "eyes")]
     pub package: Option<PathBuf>,
+    /// The package of this program to take where none is named: `sharp` or `small` [default: what fits the
+    /// board's processor].
+    #[arg(long, value_name = "sharp|small")]
+    pub eyes: Option<Eyes>,
     /// The camera of the board.
     #[arg(long, value_name = "DEVICE|sim|DIR|FILE.mjpeg", default_value = "/dev/video0")]
     pub camera: CameraPart,
@@ -130,8 +151,12 @@ pub struct DeployArgs {
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// The package that is to run here [default: sprout, which is part of this program].
+    /// The package that is to run here [default: one of those that are part of this program: see --eyes].
+    #[arg(conflicts_with = "eyes")]
     pub package: Option<PathBuf>,
+    /// Which one, where none is named.
+    #[command(flatten)]
+    pub eyes: EyesArgs,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -9,17 +9,19 @@ use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU16};
 use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 use embedded_graphics::prelude::Point;
 use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture};
+use offshoot_device::Eyes;
 use offshoot_simulator::{Camera, Object};
 use offshoot_view::{ClassLine, Screen, State};
 
 use super::{CommandError, png, write_file};
 use crate::args::DemoArgs;
 use crate::convert::{Options, convert};
+use crate::eyes::{self, SPROUT};
 use crate::import::Source;
 use crate::report::{bytes, millions, ms};
 
-/// The backbone we ship, converted anew each time: the demo shows the way, not a stored result.
-const SPROUT: &[u8] = include_bytes!("../../../models/sprout/sprout.onnx");
+/// The picture of the screen, where none is named.
+const PICTURE: &str = "offshoot-demo.png";
 
 /// What is taught.
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
@@ -31,8 +33,22 @@ const CAMERA: Camera = Camera::new(160, 120);
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     let start = Instant::now();
-    println!("1. Convert sprout.onnx ({}), the backbone we ship, to int8", bytes(SPROUT.len()));
-    let package = package()?;
+    // Converted anew each time: the demo shows the way, not a stored result.
+    println!("1. Convert sprout.onnx ({}), the smaller backbone we ship, to int8", bytes(SPROUT.len()));
+    let sprout = convert_sprout()?;
+    let chosen = eyes::or_fitting(args.eyes.eyes);
+    let package = match chosen {
+        Eyes::Small => sprout,
+        Eyes::Sharp => {
+            println!("   {}", Extractor::from_bytes(sprout)?.verify()?);
+            let sharp = eyes::package(Eyes::Sharp).to_vec();
+            println!(
+                "   From here on with the sharper one, which is part of this program: {}",
+                bytes(sharp.len())
+            );
+            sharp
+        }
+    };
     let mut extractor = Extractor::from_bytes(package.clone())?;
     println!("   {}", extractor.verify()?);
 
@@ -50,14 +66,16 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         ms(answer_time),
         bytes(extractor.memory().arena)
     );
-    screen(&mut extractor, &mut head, &args.out)?;
-    println!("4. {} shows what the device's screen would", args.out.display());
+    // Not into a clone of the project, which it would make dirty.
+    let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
+    screen(&mut extractor, &mut head, &out)?;
+    println!("4. {} shows what the device's screen would", out.display());
     if let Some(folder) = &args.keep {
         let failed = |source| CommandError::Write { path: folder.clone(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        write_file(&folder.join("sprout.offshoot"), &package)?;
+        write_file(&folder.join(chosen.file()), &package)?;
         head.save(folder.join("demo.head"))?;
-        println!("   {} holds sprout.offshoot and demo.head", folder.display());
+        println!("   {} holds {} and demo.head", folder.display(), chosen.file());
     }
     println!(
         "Done in {:.1} s. Next: offshoot convert YOUR.onnx --calibrate PICTURES",
@@ -66,7 +84,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn package() -> Result<Vec<u8>, CommandError> {
+fn convert_sprout() -> Result<Vec<u8>, CommandError> {
     let start = Instant::now();
     let source = Source::parse(Path::new("sprout.onnx"), SPROUT)?;
     // Every object and the empty table, on seeds that are used nowhere else.
@@ -177,6 +195,7 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
         state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
         threshold: None,
+        advice: "",
         hint: "A teach   B next class",
     }
     .draw(&mut panel);

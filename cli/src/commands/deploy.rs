@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use offshoot_device::{ButtonsPart, ScreenPart};
+use offshoot_device::{ButtonsPart, Eyes, ScreenPart};
 
-use super::{CommandError, SPROUT, write_file};
+use super::{CommandError, write_file};
 use crate::args::DeployArgs;
 use crate::deploy::{Board, Service, boards, steps};
-
-/// The package that is part of this program, once it is a file.
-const FILE: &str = "sprout.offshoot";
+use crate::eyes;
 
 /// Those below want a privilege; 0 would be another one each time.
 const LOWEST_PORT: u16 = 1024;
@@ -36,7 +34,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
             offshoot::Extractor::open(path)?;
             path.clone()
         }
-        None => sprout()?,
+        None => built_in(args.eyes.unwrap_or_else(|| board.eyes()))?,
     };
     let steps = steps(host, &program, &package, &service);
     if !args.run {
@@ -106,16 +104,17 @@ fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String>
     Err(format!("{}: not for {}; make it with {build}", program.display(), board.triple))
 }
 
-/// Writes the package that is part of this program into the current folder, unless it is there.
-fn sprout() -> Result<PathBuf, CommandError> {
-    let path = PathBuf::from(FILE);
-    if fs::read(&path).ok().as_deref() != Some(SPROUT) {
+/// Writes a package that is part of this program into the current folder, unless it is there.
+fn built_in(eyes: Eyes) -> Result<PathBuf, CommandError> {
+    let (file, package) = (eyes.file(), eyes::package(eyes));
+    let path = PathBuf::from(file);
+    if fs::read(&path).ok().as_deref() != Some(package) {
         if path.exists() {
-            let what = format!("{FILE} is another package; name yours with --package, or move it away");
+            let what = format!("{file} is another package; name yours with --package, or move it away");
             return Err(CommandError::Deploy { what });
         }
-        write_file(&path, SPROUT)?;
-        eprintln!("{FILE} written: the package that is part of this program");
+        write_file(&path, package)?;
+        eprintln!("{file} written: the package that is part of this program");
     }
     Ok(path)
 }

@@ -3,12 +3,12 @@
 use offshoot_device::{Check, Machine, Outcome, checks};
 use serde_json::{Value, json};
 
-use super::{CommandError, open_or_sprout};
+use super::{CommandError, open_or_built_in};
 use crate::args::{DoctorArgs, RunArgs};
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
-    let extractor =
-        open_or_sprout(&RunArgs { threads: std::num::NonZeroU8::MIN, pin: false }, args.package.as_deref())?;
+    let alone = RunArgs { threads: std::num::NonZeroU8::MIN, pin: false };
+    let extractor = open_or_built_in(&alone, args.package.as_deref(), args.eyes)?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();

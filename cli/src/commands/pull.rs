@@ -1,11 +1,12 @@
 //! `offshoot models` and `offshoot pull`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{CommandError, progress_bar};
+use super::{CommandError, progress_bar, write_file};
 use crate::args::{ModelsArgs, PullArgs};
-use crate::catalog::Catalog;
-use crate::pull::{Pulled, hex, pull};
+use crate::catalog::{Catalog, Recipe};
+use crate::eyes;
+use crate::pull::{PullError, Pulled, hex, pull};
 use crate::report::bytes;
 
 pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
@@ -15,6 +16,7 @@ pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
     for recipe in &catalog.model {
         let (w, h) = recipe.input;
         let how = match (&recipe.url, recipe.sha256) {
+            _ if args.has(recipe) => "pull, without a network: it is part of this program",
             (Some(_), Some(_)) => "pull",
             (Some(_), None) => "pull --unchecked",
             (None, _) => &recipe.source,
@@ -31,6 +33,9 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
     let file = format!("{}.onnx", recipe.name.replace('/', "_"));
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(file));
     println!("{}: licence {}; from: {}", recipe.name, recipe.licence, recipe.source);
+    if args.catalog.has(recipe) {
+        return unpack(&recipe.name, &output);
+    }
     let bar = progress_bar(100, "pull");
     let pulled = pull(recipe, &output, args.unchecked, &mut |done, total| {
         bar.set_length(total.unwrap_or(done).max(1));
@@ -45,7 +50,26 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Writes what this program holds of a backbone, all of it or nothing that is there already.
+fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
+    let files: Vec<_> =
+        eyes::files(name).iter().map(|(end, file)| (output.with_extension(end), file)).collect();
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(PullError::Exists { path: path.clone() }.into());
+    }
+    for (path, file) in files {
+        write_file(&path, file)?;
+        println!("{}: {}, part of this program", path.display(), bytes(file.len()));
+    }
+    Ok(())
+}
+
 impl ModelsArgs {
+    /// Whether this program holds the backbone itself; a catalogue of the user's own means another by that name.
+    fn has(&self, recipe: &Recipe) -> bool {
+        self.catalog.is_none() && !eyes::files(&recipe.name).is_empty()
+    }
+
     fn open(&self) -> Result<Catalog, CommandError> {
         Ok(self.catalog.as_deref().map_or_else(|| Ok(Catalog::built_in()), Catalog::open)?)
     }

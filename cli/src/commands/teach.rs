@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, BenchError, Both, Buttons, ButtonsPart, CameraPart, NoButtons, Page, PartError, Screen,
+    Bench, BenchError, Both, Buttons, ButtonsPart, CameraPart, Ending, NoButtons, Page, PartError, Screen,
     ScreenPart, Script, Settings, Terminal, Visitors, WebOptions, serve,
 };
 
-use super::{CommandError, open_or_sprout};
+use super::{CommandError, open_or_built_in};
 use crate::args::TeachArgs;
 
 /// How often something looks that is no real camera.
@@ -24,13 +24,19 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         turn: args.parts.turn,
         led: args.parts.led.clone(),
         memory: args.memory.clone(),
+        starts_anew: args.start_anew,
         pause: if script.is_some() { Duration::ZERO } else { PAUSE },
         settings: Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() },
     };
+    // Before a terminal is taken, which is to be given back whatever comes.
+    let ending = Ending::watch().map_err(CommandError::Signals)?;
     if args.testui {
-        return test(args, &bench, script);
+        let tested = test(args, &bench, script, &ending);
+        ending.follow();
+        return tested;
     }
-    let eyes = open_or_sprout(&args.run, args.package.as_deref())?;
+    let eyes = open_or_built_in(&args.run, args.package.as_deref(), args.eyes)?;
+    let remembered = bench.remember(&eyes, &mut |notice| eprintln!("{notice}"))?;
     let head = {
         // In this order, so that the terminal is whole again before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
@@ -39,14 +45,17 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         if let Some((page, visitors)) = web {
             (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
         }
-        bench.teach(eyes, &mut *buttons, &mut *screen)?
+        bench.teach(eyes, remembered, &mut Both(&ending, buttons), &mut *screen)?
     };
+    if let Some(path) = &args.export {
+        head.save(path)?;
+    }
+    ending.follow();
     for (class, name) in head.classes() {
         println!("{name:<12} {} lessons", head.shown_of(class));
     }
     println!("{} keeps them", args.memory.display());
     if let Some(path) = &args.export {
-        head.save(path)?;
         println!("{} written", path.display());
     }
     Ok(())
@@ -81,10 +90,15 @@ fn screen(args: &TeachArgs, note: Option<&str>) -> Result<Box<dyn Screen>, Comma
 }
 
 /// Goes through the parts and prints what came of each.
-fn test(args: &TeachArgs, bench: &Bench, script: Option<Script>) -> Result<(), CommandError> {
+fn test(
+    args: &TeachArgs,
+    bench: &Bench,
+    script: Option<Script>,
+    ending: &Ending,
+) -> Result<(), CommandError> {
     let tested = {
-        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, None)?);
-        bench.test(&mut *buttons, &mut *screen)?
+        let (buttons, mut screen) = (buttons(args, script)?, screen(args, None)?);
+        bench.test(&mut Both(ending, buttons), &mut *screen)?
     };
     tested.iter().for_each(|one| println!("{one}"));
     match tested.iter().filter(|one| !one.works).count() {

@@ -99,8 +99,15 @@ fn main() -> std::io::Result<()> {
     let hint = "A teach   B next class   hold: forget";
     for (name, state) in states {
         let picture = Picture::new(width, height, &rgb);
-        let screen =
-            Screen { title: "Offshoot", picture, state, classes: &classes, threshold: Some(0.6), hint };
+        let screen = Screen {
+            title: "Offshoot",
+            picture,
+            state,
+            classes: &classes,
+            threshold: Some(0.6),
+            advice: "",
+            hint,
+        };
         write_all(&screen, &folder, name)?;
     }
     Ok(())

@@ -56,7 +56,8 @@ where
         row(screen, pen, place, (line, highlighted == Some(index)))?;
         row_top += ROW;
     }
-    Ok(())
+    let rest = area(x + 1, row_top, width - 2, y + height - hint - row_top);
+    pen.advice([SMALLER, SMALL], screen.advice, rest)
 }
 
 /// Label and number, side by side.

@@ -156,7 +156,9 @@ where
         row(screen, pen, place, (line, highlighted == Some(index)))?;
         top += ROW;
     }
-    Ok(())
+    let Point { x, y } = whole.top_left;
+    let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+    pen.advice([LINE, LEADER], screen.advice, area(x, top, width, y + height - top))
 }
 
 /// Name and number above a bar.

@@ -29,6 +29,7 @@
 //!         ClassLine { name: "ball", samples: 5, probability: 0.07 },
 //!     ],
 //!     threshold: Some(0.6),
+//!     advice: "",
 //!     hint: "A: teach",
 //! }
 //! .draw(&mut panel)?;

@@ -89,6 +89,14 @@ where
         Ok(())
     }
 
+    /// Draws what is asked for, if anything is and there is room for a line of it.
+    pub fn advice(&mut self, kinds: [Type; 2], text: &str, place: Rectangle) -> Result<(), D::Error> {
+        if text.is_empty() || place.size.height <= kinds[1].height() {
+            return Ok(());
+        }
+        self.paragraph(kinds, text, place, self.theme.lesson)
+    }
+
     /// Draws what a welcome says is to be done, in rows of this height, as many as there is room for.
     pub fn steps(
         &mut self,

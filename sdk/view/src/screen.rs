@@ -22,6 +22,8 @@ pub struct Screen<'a> {
     pub classes: &'a [ClassLine<'a>],
     /// Probability from which something is recognized, marked on the bars; in `0..=1`.
     pub threshold: Option<f32>,
+    /// What it asks for, below the classes; empty if nothing.
+    pub advice: &'a str,
     /// What the user can do next; one line at the bottom.
     pub hint: &'a str,
 }
@@ -54,6 +56,8 @@ pub enum State<'a> {
     },
     /// It sees nothing it was taught.
     Unknown,
+    /// It sees the empty scene, which it was taught.
+    Nothing,
     /// It says what its own samples say when held out; the probability of a class is the share of
     /// its own that were right.
     Report {
@@ -119,7 +123,7 @@ impl Screen<'_> {
     pub(crate) fn highlighted(&self) -> Option<usize> {
         match self.state {
             State::Teaching { class, .. } => self.classes.iter().position(|line| line.name == class),
-            State::Answer { .. } => self.likeliest(),
+            State::Answer { .. } | State::Nothing => self.likeliest(),
             _ => None,
         }
     }
@@ -131,7 +135,7 @@ impl Screen<'_> {
 
     /// Returns where bars are marked: not while their length counts pictures.
     pub(crate) fn mark(&self) -> Option<f32> {
-        let live = matches!(self.state, State::Answer { .. } | State::Unknown);
+        let live = matches!(self.state, State::Answer { .. } | State::Unknown | State::Nothing);
         self.threshold.filter(|_| live).map(share)
     }
 
@@ -174,6 +178,7 @@ impl<'a> State<'a> {
             State::Report { .. } => "right",
             State::Teaching { class, .. } | State::Answer { class, .. } => class,
             State::Unknown => "?",
+            State::Nothing => "nothing",
             State::Message(text) | State::Error(text) => text,
         }
     }
@@ -193,7 +198,9 @@ impl<'a> State<'a> {
             State::Report { right, asked, .. } => {
                 Some((Short::fraction(right, asked), portion(right, asked)))
             }
-            State::Welcome { .. } | State::Unknown | State::Message(_) | State::Error(_) => None,
+            State::Welcome { .. } | State::Unknown | State::Nothing | State::Message(_) | State::Error(_) => {
+                None
+            }
         }
     }
 
@@ -201,7 +208,7 @@ impl<'a> State<'a> {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             State::Teaching { .. } => "teach",
-            State::Answer { .. } | State::Unknown => "live",
+            State::Answer { .. } | State::Unknown | State::Nothing => "live",
             State::Welcome { .. } => "welcome",
             State::Report { .. } => "report",
             State::Message(_) => "",
@@ -215,7 +222,7 @@ impl<'a> State<'a> {
             State::Welcome { .. } | State::Teaching { .. } => theme.lesson,
             State::Answer { .. } | State::Report { .. } => theme.answer,
             State::Unknown => theme.doubt,
-            State::Message(_) => theme.text,
+            State::Message(_) | State::Nothing => theme.text,
             State::Error(_) => theme.fault,
         }
     }
@@ -240,7 +247,7 @@ mod tests {
     }
 
     fn screen<'a>(state: State<'a>, classes: &'a [ClassLine<'a>]) -> Screen<'a> {
-        Screen { title: "", picture: None, state, classes, threshold: None, hint: "" }
+        Screen { title: "", picture: None, state, classes, threshold: None, advice: "", hint: "" }
     }
 
     #[test]

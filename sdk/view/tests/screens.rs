@@ -78,6 +78,7 @@ fn answer<'a>(classes: &'a [ClassLine<'a>]) -> Screen<'a> {
         state: State::Answer { class: "mug", confidence: 0.5 },
         classes,
         threshold: Some(0.6),
+        advice: "",
         hint: "A: teach",
     }
 }

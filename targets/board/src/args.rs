@@ -51,13 +51,17 @@ usage:
 ",
     of_devices!(
         "  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
-  offshoot-board run PACKAGE                      look, be taught with buttons, answer on a screen
+  offshoot-board run [PACKAGE]                    look, be taught with buttons, answer on a screen
+        [--eyes sharp|small]                      sharp.offshoot or sprout.offshoot, which lie beside this
+                                                  program, here, or in /usr/local/share/offshoot; else what
+                                                  fits the processor
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
         [--screen terminal|ssd1306:BUS[,addr=0x3c]|fb:DEVICE|none|
                   st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]
         [--rotate 0|90|180|270] [--led gpio:CHIP:LINE[,active=low]|none]
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
+        [--start-anew]                            with no lessons; the old FILE gets another name
         [--web [ADDR:]PORT]                       a page in a browser; with a token if not here only
         [--testui]                                go through buttons, light and screen instead
 "

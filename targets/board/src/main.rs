@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let command = match args::read(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("error: {error}\n\n{}", args::USAGE);
+            tell(format_args!("error: {error}\n\n{}", args::USAGE));
             return ExitCode::from(WRONG);
         }
     };
@@ -36,8 +36,13 @@ fn main() -> ExitCode {
         // Whoever read the output, `head -1` say, has seen enough.
         Err(trouble) if trouble.output() == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(trouble) => {
-            eprintln!("{trouble}");
+            tell(format_args!("{trouble}"));
             ExitCode::from(WRONG)
         }
     }
+}
+
+/// Says it, if anybody can be told.
+fn tell(words: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{words}");
 }

@@ -221,6 +221,42 @@ fn a_failed_lesson_leaves_the_head_as_it_was() {
 }
 
 #[test]
+fn eyes_are_found_beside_the_program_or_here() {
+    let board = Board::new();
+    fs::write(board.file("script"), "teach 1\n").unwrap();
+    let line = "run --camera sim --script script --memory kept --eyes";
+    let said = board.refused(&format!("{line} sharp"));
+    assert!(said.contains("no sharp.offshoot") && said.contains("offshoot pull sharp"), "{said}");
+    fs::copy(board.file("eyes.offshoot"), board.file("sprout.offshoot")).unwrap();
+    board.refused(&format!("{line} sharp"));
+    board.ok(&format!("{line} small"));
+    // Not told: what fits, or else what is there.
+    board.ok("run --camera sim --script script --memory kept");
+    let said = board.refused("run eyes.offshoot --eyes small");
+    assert!(said.contains("--eyes: is for where no PACKAGE is named"), "{said}");
+}
+
+#[test]
+fn damaged_lessons_are_put_aside_when_told() {
+    let board = Board::new();
+    fs::write(board.file("script"), "teach 1 2\n").unwrap();
+    let line = "run eyes.offshoot --camera sim --script script --memory kept";
+    board.ok(line);
+    let mut bytes = fs::read(board.file("kept")).unwrap();
+    let slot = bytes.len() / 2;
+    for at in 0..2 {
+        bytes[at * slot + 4096 + 40] ^= 0xff;
+    }
+    fs::write(board.file("kept"), &bytes).unwrap();
+    let said = board.refused(line);
+    assert!(said.contains("damaged") && said.contains("--start-anew"), "{said}");
+    let run = board.run(&format!("{line} --start-anew"));
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && said == "kept: kept as kept.aside-1\n", "{said}");
+    assert!(fs::read(board.file("kept.aside-1")).unwrap() == bytes);
+}
+
+#[test]
 fn errors_name_the_file_and_the_next_thing_to_do() {
     let board = Board::new();
     fs::write(board.file("torn.jpg"), b"\xff\xd8\xff\xe0 torn").unwrap();
@@ -230,7 +266,7 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
     fs::write(board.file("cut.offshoot"), &package[..package.len() / 2]).unwrap();
     fs::write(board.file("not.head"), b"not a head").unwrap();
     board.ok("teach eyes.offshoot good.head red red.ppm");
-    let long = "x".repeat(33);
+    let long = "x".repeat(65);
     let long = format!("teach eyes.offshoot good.head {long} red.ppm");
     let cases = [
         ("info absent.offshoot", "absent.offshoot", "check the name"),

@@ -8,9 +8,10 @@ use offshoot::{Extractor, Head};
 use crate::memory::{Memory, MemoryError};
 use crate::parts::PartError;
 use crate::pixels::Turn;
-use crate::ports::{Buttons, Led, Screen, ScreenError, SourceError};
+use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
 use crate::run::{run, show_end};
-use crate::session::{Ports, Session, SessionError, Settings, limits};
+use crate::session::{LOST, Ports, Session, SessionError, limits};
+use crate::settings::Settings;
 use crate::simulated::Simulated;
 use crate::testui::{TestPorts, Tested, test_ui};
 use crate::wiring::{CameraPart, LedPart};
@@ -46,6 +47,9 @@ pub enum BenchError {
     Screen(#[from] ScreenError),
 }
 
+/// What keeps the lessons, and the head that it kept, if it has one.
+pub type Remembered = (Memory, Option<Head>);
+
 /// A device but for its buttons and its screen, which come from elsewhere.
 #[derive(Debug, Clone)]
 pub struct Bench {
@@ -57,6 +61,8 @@ pub struct Bench {
     pub led: LedPart,
     /// Where lessons are kept.
     pub memory: PathBuf,
+    /// To begin with none; the file that is there is kept under another name.
+    pub starts_anew: bool,
     /// How often something looks that is no real camera.
     pub pause: Duration,
     /// Names and threshold; hints follow from the buttons.
@@ -64,6 +70,23 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Opens what keeps the lessons, and says what a person should know of it: what was put aside, what is lost.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is in use, or holds a head of another package.
+    pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, BenchError> {
+        let path = &self.memory;
+        let aside = if self.starts_anew { Memory::set_aside(path)? } else { None };
+        if let Some(aside) = aside {
+            say(&format!("{}: kept as {}", path.display(), aside.display()));
+        }
+        let (memory, head) = Memory::open(path, eyes, limits())?;
+        if memory.has_lost() {
+            say(&format!("{}: {LOST}", path.display()));
+        }
+        Ok((memory, head))
+    }
+
     /// Teaches until somebody wants the end; the head as it was taught. What stops it before is
     /// the last thing that the screen shows.
     ///
@@ -72,10 +95,11 @@ impl Bench {
     pub fn teach(
         &self,
         eyes: Extractor,
+        remembered: Remembered,
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
     ) -> Result<Head, BenchError> {
-        let session = self.begin(eyes, buttons);
+        let session = self.begin(eyes, remembered, buttons);
         let (mut session, mut source, mut led) = match session {
             Ok(parts) => parts,
             Err(error) => {
@@ -91,11 +115,19 @@ impl Bench {
     fn begin(
         &self,
         eyes: Extractor,
+        remembered: Remembered,
         buttons: &dyn Buttons,
     ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), BenchError> {
         let mut settings = self.settings.clone();
         if let Some(key) = buttons.keys().first() {
             settings.first = key.order.trim_start_matches("press ").to_string();
+        }
+        if let Some(key) = buttons.keys().get(1) {
+            let name = key.order.trim_start_matches("press ");
+            settings.second = match key.action {
+                Action::Choose => format!("tap {name}, then hold {}", settings.first),
+                _ => format!("hold {name}"),
+            };
         }
         let (is_simulated, hint) = (self.camera == CameraPart::Simulated, buttons.hint());
         if is_simulated && settings.names.is_empty() {
@@ -108,8 +140,7 @@ impl Bench {
             settings.hint = hint;
         }
         let source = self.camera.open(self.turn, self.pause)?;
-        let memory = Memory::open(&self.memory, &eyes, limits())?;
-        let session = Session::new(eyes, Some(memory), settings)?;
+        let session = Session::new(eyes, Some(remembered), settings)?;
         Ok((session, source, self.led.open()?))
     }
 

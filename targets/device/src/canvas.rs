@@ -75,7 +75,15 @@ mod tests {
 
     fn moment(text: &str) -> offshoot_view::Screen<'_> {
         let state = State::Message(text);
-        offshoot_view::Screen { title: "", picture: None, state, classes: &[], threshold: None, hint: "" }
+        offshoot_view::Screen {
+            title: "",
+            picture: None,
+            state,
+            classes: &[],
+            threshold: None,
+            advice: "",
+            hint: "",
+        }
     }
 
     #[test]

@@ -175,6 +175,7 @@ mod tests {
         state: State::Answer { class: "mug", confidence: 0.9 },
         classes: &[ClassLine { name: "mug", samples: 5, probability: 0.9 }],
         threshold: Some(0.6),
+        advice: "",
         hint: "A teach",
     };
 

@@ -6,6 +6,7 @@ use offshoot::{Activations, ClassId, Extractor, Head, Report};
 use offshoot_core::head::AskError;
 use offshoot_core::preprocess::Resize;
 
+use crate::places::{EMPTY, class_at, ordinary, shown_at};
 use crate::session::GOAL;
 
 /// Where the time of a frame went.
@@ -29,6 +30,7 @@ pub struct Inside<'a> {
     pub(crate) names: &'a [String],
     pub(crate) likeliest: Option<usize>,
     pub(crate) times: Times,
+    pub(crate) has_lost: bool,
 }
 
 impl Inside<'_> {
@@ -37,24 +39,39 @@ impl Inside<'_> {
         self.names
     }
 
-    /// The classes that were taught, in the order of their buttons.
+    /// The classes that were taught, in the order of their buttons; the empty scene last.
     pub fn ids(&self) -> impl Iterator<Item = ClassId> {
-        self.head.classes().map(|(id, _)| id)
+        ordinary(self.head).map(|(id, _)| id).chain(class_at(self.head, EMPTY))
     }
 
-    /// The class that was last thought likeliest, recognized or not.
+    /// What a class that was taught is called.
+    pub fn name(&self, class: ClassId) -> &str {
+        self.head.class_name(class).unwrap_or("?")
+    }
+
+    /// The class that was last thought likeliest, recognized or not; none while that is the empty scene.
     pub fn likeliest(&self) -> Option<usize> {
         self.likeliest
     }
 
     /// Lessons that a class was given.
     pub fn lessons(&self, class: usize) -> u32 {
-        self.head.class_at(class).map_or(0, |id| self.head.shown_of(id))
+        shown_at(self.head, class)
+    }
+
+    /// Lessons that the empty scene was given.
+    pub fn empty_lessons(&self) -> u32 {
+        shown_at(self.head, EMPTY)
     }
 
     /// Lessons that a class wants before it counts as taught.
     pub fn goal(&self) -> u32 {
         GOAL
+    }
+
+    /// Whether the newest lesson was damaged and is lost; until the next one is kept.
+    pub fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     /// Where the time of the last frame went.
@@ -73,7 +90,7 @@ impl Inside<'_> {
     /// Where in the last frame the decision for a class came from; `None` where that is not known:
     /// by neighbours, through tract-core, or of a class without samples. Allocates.
     pub fn heat(&mut self, class: usize) -> Option<Activations> {
-        let class = self.head.class_at(class)?;
+        let class = class_at(self.head, class)?;
         self.eyes.activations(self.head, class).ok().flatten()
     }
 

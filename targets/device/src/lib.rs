@@ -29,6 +29,9 @@ mod camera;
 #[cfg(target_os = "linux")]
 mod canvas;
 mod doctor;
+#[cfg_attr(not(unix), path = "ending/elsewhere.rs")]
+mod ending;
+mod eyes;
 mod folder;
 #[cfg(target_os = "linux")]
 mod framebuffer;
@@ -45,11 +48,13 @@ mod panel;
 mod parts;
 mod pictures;
 mod pixels;
+mod places;
 mod ports;
 mod presses;
 mod run;
 mod script;
 mod session;
+mod settings;
 mod shot;
 mod simulated;
 mod smooth;
@@ -63,11 +68,13 @@ mod video;
 mod web;
 mod wiring;
 
-pub use bench::{Bench, BenchError};
+pub use bench::{Bench, BenchError, Remembered};
 pub use both::Both;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::{Camera, Mode, modes};
 pub use doctor::{Check, Outcome, checks};
+pub use ending::Ending;
+pub use eyes::Eyes;
 pub use folder::Folder;
 #[cfg(target_os = "linux")]
 pub use framebuffer::Framebuffer;
@@ -89,7 +96,8 @@ pub use ports::{
 pub use presses::{Edge, Lines, Presses};
 pub use run::{run, show_end};
 pub use script::{Script, ScriptError};
-pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, Settings, limits};
+pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, limits};
+pub use settings::Settings;
 pub use shot::Shot;
 pub use simulated::Simulated;
 pub use smooth::Smooth;

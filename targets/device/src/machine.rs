@@ -81,6 +81,22 @@ impl Machine {
         })
     }
 
+    /// Part numbers of ARM's own cores, one a core, such as `0xd08` of a Cortex-A72.
+    pub fn parts(&self) -> Vec<u32> {
+        let cpuinfo = self.read("proc/cpuinfo").unwrap_or_default();
+        let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
+        let mut is_arm = false;
+        let mut parts = Vec::new();
+        for (key, value) in cpuinfo.lines().filter_map(|line| line.split_once(':')) {
+            match key.trim() {
+                "CPU implementer" => is_arm = hex(value) == Some(0x41),
+                "CPU part" if is_arm => parts.extend(hex(value)),
+                _ => {}
+            }
+        }
+        parts
+    }
+
     /// Processors at work, mean of the last minute.
     pub fn load(&self) -> Option<f64> {
         self.read("proc/loadavg")?.split(' ').next()?.parse().ok()
@@ -263,7 +279,12 @@ mod tests {
     fn a_raspberry_pi() {
         let (_dir, pi) = machine(&[
             ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
-            ("proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd crc32 asimddp\nmodel name\t: ARMv7\n"),
+            (
+                "proc/cpuinfo",
+                "processor\t: 0\nFeatures\t: fp asimd crc32 asimddp\nmodel name\t: ARMv7\n\
+                 CPU implementer\t: 0x41\nCPU part\t: 0xd08\n\nprocessor\t: 1\nCPU implementer\t: 0x51\n\
+                 CPU part\t: 0x800\n",
+            ),
             ("etc/passwd", "root:x:0:0::/:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n"),
             ("proc/loadavg", "0.21 0.10 0.05 1/123 4567\n"),
             ("proc/meminfo", "MemTotal: 4000 kB\nMemAvailable:    2000 kB\n"),
@@ -285,6 +306,7 @@ mod tests {
             ("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "1500000\n"),
         ]);
         assert_eq!(pi.processor().as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
+        assert_eq!(pi.parts(), [0xd08], "another maker's number is another core");
         assert_eq!(pi.load(), Some(0.21));
         assert_eq!(pi.clock(), Some((600.0, 1500.0)));
         assert_eq!((pi.available(), pi.governor().as_deref()), (Some(2_048_000), Some("ondemand")));

@@ -1,5 +1,6 @@
 //! Lessons that outlast a pulled plug.
 
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub struct MemoryError {
 #[non_exhaustive]
 pub enum Cause {
     /// It was made for another package or another size of head.
-    #[error("{0}; it may be another package's: name another file")]
+    #[error("{0}; it may be another package's: name another file, or {ANEW}")]
     OtherFile(FileError),
     /// It cannot be opened.
     #[error(transparent)]
@@ -33,16 +34,31 @@ pub enum Cause {
     Open(#[from] OpenError<io::Error>),
     /// What it holds cannot be read.
     #[error(transparent)]
-    Load(#[from] LoadError<io::Error>),
+    Load(LoadError<io::Error>),
+    /// There were lessons in it, and none can be read.
+    #[error("its lessons are damaged, and so are those before them; {ANEW}")]
+    Damaged,
     /// Nothing could be written; what was there before is still there.
     #[error(transparent)]
     Save(#[from] SaveError<io::Error>),
     /// What it holds is no head for this package.
-    #[error("{0}; name another file to begin anew")]
+    #[error("{0}; name another file, or {ANEW}")]
     Head(offshoot::Error),
     /// A head larger than any file for it.
     #[error("a head of {0} bytes is too large to be kept")]
     TooLarge(usize),
+}
+
+/// What `--start-anew` does.
+const ANEW: &str = "begin without it by --start-anew, which keeps it under another name";
+
+impl From<LoadError<io::Error>> for Cause {
+    fn from(error: LoadError<io::Error>) -> Self {
+        match error {
+            LoadError::Damaged => Self::Damaged,
+            error => Self::Load(error),
+        }
+    }
 }
 
 /// A preallocated file with two slots for a head (`sdk/docs/power.md`).
@@ -82,6 +98,34 @@ impl Memory {
         Ok((Self { store, path: path.to_path_buf(), bytes }, head))
     }
 
+    /// Whether the newest lessons could not be read and the head is the one before them; false again after a save.
+    pub fn has_lost(&self) -> bool {
+        self.store.has_lost()
+    }
+
+    /// Puts the file at `path` aside, whatever it holds, so that [`Memory::open`] makes a new one; its name
+    /// from then on, or nothing where there is no file.
+    ///
+    /// # Errors
+    /// A file in use; what the file system reports.
+    pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
+        let path = path.as_ref();
+        let failed = |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| failed(e.into()))?,
+        };
+        // As the store locks it: what another one works on stays where it is.
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(failed(FileError::InUse)),
+            Err(TryLockError::Error(error)) => return Err(failed(error.into())),
+        }
+        let aside = free_name(path).map_err(|e| failed(e.into()))?;
+        fs::rename(path, &aside).map_err(|e| failed(e.into()))?;
+        Ok(Some(aside))
+    }
+
     /// Saves the head. When this returns, it survives a power cut.
     ///
     /// # Errors
@@ -91,5 +135,21 @@ impl Memory {
         let length = head.encode(&mut self.bytes).map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
         self.store.save(&self.bytes[..length]).map_err(|e| failed(e.into()))?;
         Ok(())
+    }
+}
+
+/// A name beside `path` that no file has, taken by an empty one.
+fn free_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default();
+    let mut number = 1;
+    loop {
+        let mut aside = name.to_os_string();
+        aside.push(format!(".aside-{number}"));
+        let aside = path.with_file_name(aside);
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(_) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
     }
 }

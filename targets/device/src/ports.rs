@@ -74,6 +74,8 @@ pub enum Action<'a> {
     Teach(usize),
     /// This frame shows the class that is chosen.
     TeachChosen,
+    /// This frame shows the empty scene.
+    TeachNothing,
     /// Choose the next class.
     Choose,
     /// The last lesson was a mistake.
@@ -86,6 +88,8 @@ pub enum Action<'a> {
     Show(Option<&'a str>),
     /// What the head says about its own samples.
     Report,
+    /// The screen is to say this for a moment.
+    Say(&'static str),
     /// Where the time of a frame goes; again to hide it.
     Times,
     /// Keep what the screen shows, under this name.

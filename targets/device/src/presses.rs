@@ -12,6 +12,12 @@ const BOUNCE: Duration = Duration::from_millis(20);
 /// From here on a press is a long one.
 const LONG: Duration = Duration::from_millis(800);
 
+/// And from here on one that teaches the empty scene.
+const LONGEST: Duration = Duration::from_millis(2500);
+
+/// What a long press does when it ends, and when it goes on.
+const CHOICE: &str = "Let go: undo. Hold on: nothing is here";
+
 /// Fewest and most buttons.
 pub(crate) const BUTTONS: std::ops::RangeInclusive<usize> = 2..=MOST_CLASSES + 1;
 
@@ -57,16 +63,18 @@ struct Press {
     since: Duration,
     /// It went down since the last frame, and may be up again.
     fresh: bool,
-    /// What a long press does is done.
+    /// It is a long one, and the screen says so.
+    is_long: bool,
+    /// It teaches the empty scene; its end does nothing more.
     is_spent: bool,
 }
 
 /// Buttons on lines. The last button is for everything that is no lesson.
 ///
-/// | Buttons | Hold the first | Tap the last | Hold the last for 0.8 seconds |
-/// |---|---|---|---|
-/// | two | teaches the class that is chosen | chooses the next class | takes the last lesson back |
-/// | more | each teaches its own class | reports | takes the last lesson back |
+/// | Buttons | Hold the first | Tap the last | Let the last go after 0.8 seconds | Hold the last beyond 2.5 seconds |
+/// |---|---|---|---|---|
+/// | two | teaches the class that is chosen | chooses the next class | takes the last lesson back | teaches the empty scene |
+/// | more | each teaches its own class | reports | takes the last lesson back | teaches the empty scene |
 ///
 /// A lesson is given for every frame as long as its button is down, and for one if it was tapped
 /// between two frames.
@@ -120,9 +128,12 @@ impl<L: Lines> Presses<L> {
         }
         let (now, last) = (self.lines.now(), self.last());
         let press = &mut self.presses[last];
-        if press.down && !press.is_spent && now.saturating_sub(press.since) >= LONG {
-            press.is_spent = true;
-            self.due = Some(Action::Undo);
+        if press.down && !press.is_spent {
+            let held = now.saturating_sub(press.since);
+            press.is_spent = held >= LONGEST;
+            if !std::mem::replace(&mut press.is_long, held >= LONG) && press.is_long && !press.is_spent {
+                self.due = Some(Action::Say(CHOICE));
+            }
         }
         Ok(())
     }
@@ -133,20 +144,25 @@ impl<L: Lines> Presses<L> {
         let before = press.changed;
         (press.down, press.changed) = (down, at);
         if down {
-            (press.since, press.fresh, press.is_spent) = (now, true, false);
+            (press.since, press.fresh) = (now, true);
+            (press.is_long, press.is_spent) = (false, false);
         } else if line == last && !press.is_spent {
             let held = match (before, at) {
                 (Some(from), Some(to)) => to.saturating_sub(from),
                 _ => now.saturating_sub(press.since),
             };
             let tap = if last == 1 { Action::Choose } else { Action::Report };
-            self.due = Some(if held >= LONG { Action::Undo } else { tap });
+            // By what the screen has said: a frame may take longer than a press.
+            self.due = Some(if held >= LONG || press.is_long { Action::Undo } else { tap });
         }
     }
 
     /// The first button that teaches in this frame.
     fn lesson(&mut self) -> Option<Action<'static>> {
         let last = self.last();
+        if self.presses[last].down && self.presses[last].is_spent {
+            return Some(Action::TeachNothing);
+        }
         let class = self.presses[..last].iter().position(|press| press.down || press.fresh)?;
         self.presses[class].fresh = false;
         Some(if last == 1 { Action::TeachChosen } else { Action::Teach(class) })
@@ -178,7 +194,9 @@ impl<L: Lines> Buttons for Presses<L> {
             .collect();
         let tap = if last == 1 { Action::Choose } else { Action::Report };
         keys.push(Key { order: format!("press {}", letter(last)), action: tap });
-        keys.push(Key { order: format!("hold {} for a second", letter(last)), action: Action::Undo });
+        let last = letter(last);
+        keys.push(Key { order: format!("hold {last} for a second"), action: Action::Undo });
+        keys.push(Key { order: format!("hold {last} for three seconds"), action: Action::TeachNothing });
         keys
     }
 
@@ -248,12 +266,15 @@ mod tests {
                 Action::Teach(class) => Action::Teach(class),
                 Action::TeachChosen => Action::TeachChosen,
                 Action::Choose => Action::Choose,
+                Action::TeachNothing => Action::TeachNothing,
+                Action::Say(text) => Action::Say(text),
                 Action::Undo => Action::Undo,
                 Action::Report => Action::Report,
                 _ => Action::Quit,
             };
             told.push(action);
-            if matches!(action, Action::Teach(_) | Action::TeachChosen | Action::Quit) {
+            if matches!(action, Action::Teach(_) | Action::TeachChosen | Action::TeachNothing | Action::Quit)
+            {
                 break;
             }
         }
@@ -290,13 +311,39 @@ mod tests {
         two.lines.time += 799;
         assert_eq!(frame(&mut two), []);
         two.lines.time += 1;
-        assert_eq!(frame(&mut two), [Action::Undo], "while it is still down");
-        two.lines.set(500, 1, false);
+        assert_eq!(frame(&mut two), [Action::Say(CHOICE)], "while it is still down");
         assert_eq!(frame(&mut two), [], "once a press");
+        two.lines.set(500, 1, false);
+        assert_eq!(frame(&mut two), [Action::Undo]);
+        assert_eq!(frame(&mut two), []);
         // A frame that takes longer than the press.
         two.lines.set(100, 1, true);
         two.lines.set(900, 1, false);
         assert_eq!(frame(&mut two), [Action::Undo]);
+    }
+
+    #[test]
+    fn one_long_press_teaches_the_empty_scene() {
+        for count in [2, 4] {
+            let (mut buttons, last) = (buttons(count), count - 1);
+            buttons.lines.set(5, last, true);
+            assert_eq!(frame(&mut buttons), []);
+            buttons.lines.time += 1000;
+            assert_eq!(frame(&mut buttons), [Action::Say(CHOICE)]);
+            buttons.lines.time += 1499;
+            assert_eq!(frame(&mut buttons), []);
+            buttons.lines.time += 1;
+            for _ in 0..5 {
+                assert_eq!(frame(&mut buttons), [Action::TeachNothing]);
+                buttons.lines.time += 250;
+            }
+            buttons.lines.set(10, last, false);
+            assert_eq!(frame(&mut buttons), [], "what was taught is not taken back");
+            buttons.lines.set(300, last, true);
+            buttons.lines.set(100, last, false);
+            let tap = if count == 2 { Action::Choose } else { Action::Report };
+            assert_eq!(frame(&mut buttons), [tap]);
+        }
     }
 
     #[test]
@@ -311,10 +358,15 @@ mod tests {
         four.lines.set(50, 3, true);
         assert_eq!(frame(&mut four), []);
         four.lines.time += 800;
+        assert_eq!(frame(&mut four), [Action::Say(CHOICE)]);
+        four.lines.set(0, 3, false);
         assert_eq!(frame(&mut four), [Action::Undo]);
         assert_eq!(four.hint(), "A-C teach, hold D: undo");
         let orders: Vec<_> = four.keys().into_iter().map(|key| key.order).collect();
-        assert_eq!(orders, ["press A", "press B", "press C", "press D", "hold D for a second"]);
+        assert_eq!(
+            orders,
+            ["press A", "press B", "press C", "press D", "hold D for a second", "hold D for three seconds"]
+        );
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub fn show_end(screen: &mut dyn Screen, why: &str) {
         state: State::Error(why),
         classes: &[],
         threshold: None,
+        advice: "",
         hint: "the program has ended",
     };
     if screen.stays() {

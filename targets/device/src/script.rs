@@ -1,5 +1,7 @@
 //! Buttons pressed by a file.
 
+use offshoot::NOTHING;
+
 use crate::ports::{Action, Buttons, Key};
 use crate::session::MOST_CLASSES;
 
@@ -20,6 +22,7 @@ const MOST_FRAMES: u32 = 100_000;
 enum Step {
     Teach(usize),
     TeachChosen,
+    TeachNothing,
     Choose,
     Frame,
     Undo,
@@ -36,6 +39,7 @@ enum Step {
 /// | `show NAME` | puts that before the simulated camera; `nothing` is the empty table |
 /// | `teach K [N]` | holds the button of class K (from 1) for N frames, else for one |
 /// | `teach` | holds the button of the class that is chosen for one frame |
+/// | `teach nothing [N]` | holds the button of the empty scene for N frames, else for one |
 /// | `choose` | presses the button that chooses the next class |
 /// | `look N` | takes N frames |
 /// | `undo`, `report`, `times` | presses that button; a `look` shows what came of it |
@@ -88,6 +92,8 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
     Ok(match *words {
         ["show", name] => (Step::Show(name.to_string()), 1),
         ["teach"] => (Step::TeachChosen, 1),
+        ["teach", NOTHING] => (Step::TeachNothing, 1),
+        ["teach", NOTHING, count] => (Step::TeachNothing, frames(count)?),
         ["choose"] => (Step::Choose, 1),
         ["teach", number] => (Step::Teach(class(number)?), 1),
         ["teach", number, count] => (Step::Teach(class(number)?), frames(count)?),
@@ -98,7 +104,7 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["snap", name] => (Step::Snap(file(name)?), 1),
         _ => {
             let line = words.join(" ");
-            let known = "show NAME, teach [K [N]], choose, look N, undo, report, times, snap NAME";
+            let known = "show NAME, teach [K|nothing [N]], choose, look N, undo, report, times, snap NAME";
             return Err(format!("`{line}` is none of: {known}"));
         }
     })
@@ -124,6 +130,10 @@ impl Buttons for Script {
                 self.frame_due = true;
                 Action::TeachChosen
             }
+            Step::TeachNothing => {
+                self.frame_due = true;
+                Action::TeachNothing
+            }
             Step::Choose => Action::Choose,
             Step::Undo => Action::Undo,
             Step::Show(name) => Action::Show(Some(name)),
@@ -145,7 +155,8 @@ mod tests {
     #[test]
     fn a_lesson_takes_a_frame_and_the_end_quits() {
         let mut script =
-            Script::parse("show key # the thing\n\nteach 2 2\nlook 1\nsnap a-1\nundo\n").unwrap();
+            Script::parse("show key # the thing\n\nteach 2 2\nlook 1\nsnap a-1\nundo\nteach nothing 2\n")
+                .unwrap();
         let expected = [
             Some(Action::Show(Some("key"))),
             Some(Action::Teach(1)),
@@ -155,6 +166,10 @@ mod tests {
             None,
             Some(Action::Snap("a-1")),
             Some(Action::Undo),
+            Some(Action::TeachNothing),
+            None,
+            Some(Action::TeachNothing),
+            None,
             Some(Action::Quit),
             Some(Action::Quit),
         ];

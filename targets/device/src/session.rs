@@ -4,13 +4,15 @@ use std::fmt::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offshoot::{Answer, ClassId, Embedding, Error, Extractor, Head, HeadKind, Limits, WhenFull};
+use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, Limits, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
 
 use crate::inside::{Inside, Times};
 use crate::memory::{Memory, MemoryError};
+use crate::places::{self, EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
+use crate::settings::Settings;
 use crate::shot::Shot;
 use crate::smooth::Smooth;
 
@@ -29,9 +31,15 @@ const FEWEST: usize = 2;
 /// Frames for which a lesson or a message stays on the screen.
 const LINGER: u32 = 4;
 
-/// What every head of a session has room for.
+/// What a store says that lost its newest record.
+pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those before it are here";
+
+/// Frames for which the screen says what cannot be seen otherwise.
+const LONG: u32 = 5 * LINGER;
+
+/// What every head of a session has room for; the empty scene is one of the classes.
 pub const fn limits() -> Limits {
-    Limits { classes: MOST_CLASSES as u16, samples: SAMPLES }
+    Limits { classes: PLACES as u16, samples: SAMPLES }
 }
 
 /// What a session is connected to.
@@ -45,33 +53,6 @@ pub struct Ports<'a> {
     pub screen: &'a mut dyn Screen,
     /// The light.
     pub led: &'a mut dyn Led,
-}
-
-/// How a session behaves.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Names of the classes in the order of their buttons; those beyond are called `thing 3`.
-    pub names: Vec<String>,
-    /// Mean probability over frames from which something is recognized, 0 to 1.
-    pub threshold: f32,
-    /// How long to wait before a camera that is gone is tried again.
-    pub patience: Duration,
-    /// What the screen says can be done.
-    pub hint: String,
-    /// What teaches the first class, as the first screen says it.
-    pub first: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            names: Vec::new(),
-            threshold: 0.6,
-            patience: Duration::from_millis(300),
-            hint: "1-9 teach u undo q end".to_string(),
-            first: "1".to_string(),
-        }
-    }
 }
 
 /// Why a session ends before it should.
@@ -120,19 +101,21 @@ pub struct Session {
     head: Head,
     memory: Option<Memory>,
     settings: Settings,
-    /// Classes that somebody named, or taught.
+    /// Classes that somebody named, or taught; the empty scene is none of them.
     named: usize,
-    /// The class of the last lesson, unless it was taken back.
+    /// The place of the class of the last lesson, unless it was taken back.
     newest: Option<usize>,
     shot: Shot,
     smooth: Smooth,
-    /// Of each class the share of its samples that the last report found right.
-    shares: [f32; MOST_CLASSES],
+    /// Of the class at each place the share of its samples that the last report found right.
+    shares: [f32; PLACES],
     mode: Mode,
     /// Frames that the mode lasts.
     left: u32,
     text: String,
     hint: String,
+    /// What a device asks for that knows one class: any other is still taken for it, or for nothing.
+    advice: String,
     /// The class that a button without a class of its own teaches; none before one was chosen so.
     chosen: Option<usize>,
     /// The source is to be opened again.
@@ -158,15 +141,19 @@ impl Session {
         };
         head.set_when_full(WhenFull::Herding);
         // What was taught keeps its names and its places.
-        let taught: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
-        settings.names.retain(|name| !taught.contains(name));
+        let taught: Vec<String> = ordinary(&head).map(|(_, name)| name.to_string()).collect();
+        settings.names.retain(|name| !taught.contains(name) && name != NOTHING);
         settings.names.splice(0..0, taught);
         let named = settings.names.len().min(MOST_CLASSES);
         for number in settings.names.len()..MOST_CLASSES {
             settings.names.push(format!("thing {}", number + 1));
         }
         settings.names.truncate(MOST_CLASSES);
-        Ok(Self {
+        // At the place of the empty scene.
+        settings.names.push(NOTHING.to_string());
+        let advice = format!("Show me something else, too: {}", settings.second);
+        let has_lost = memory.as_ref().is_some_and(Memory::has_lost);
+        let mut session = Self {
             eyes,
             head,
             memory,
@@ -175,16 +162,27 @@ impl Session {
             newest: None,
             shot: Shot::default(),
             smooth: Smooth::default(),
-            shares: [0.0; MOST_CLASSES],
+            shares: [0.0; PLACES],
             mode: Mode::Live,
             left: 0,
             text: String::with_capacity(256),
             hint: String::with_capacity(128),
+            advice,
             chosen: None,
             is_gone: false,
             shows_times: false,
             times: Times::default(),
-        })
+        };
+        if has_lost {
+            session.say(format_args!("{LOST}"));
+            session.left = LONG;
+        }
+        Ok(session)
+    }
+
+    /// Whether the newest lesson was lost, until the next one is kept.
+    fn has_lost(&self) -> bool {
+        self.memory.as_ref().is_some_and(Memory::has_lost)
     }
 
     /// The head as it was taught.
@@ -213,6 +211,10 @@ impl Session {
                     lesson = Some(class).filter(|class| *class < MOST_CLASSES);
                     break;
                 }
+                Action::TeachNothing => {
+                    lesson = Some(EMPTY);
+                    break;
+                }
                 Action::TeachChosen => {
                     lesson = Some(*self.chosen.get_or_insert(0));
                     break;
@@ -227,6 +229,7 @@ impl Session {
                     self.smooth.reset();
                 }
                 Action::Report => self.report(),
+                Action::Say(text) => self.say(format_args!("{text}")),
                 Action::Times => self.shows_times = !self.shows_times,
                 Action::Snap(name) => ports.screen.keep(name)?,
             }
@@ -237,11 +240,17 @@ impl Session {
         if is_seen {
             self.think(lesson)?;
         }
-        ports.led.set(is_seen && self.recognized().is_some());
+        ports.led.set(is_seen && self.recognized().is_some_and(|(place, _)| place != EMPTY));
         let start = Instant::now();
         self.draw(ports.screen)?;
         self.times.screen = start.elapsed();
         Ok(Flow::Next)
+    }
+
+    /// Whether one class is taught, and no other begun.
+    fn knows_one(&self) -> bool {
+        let mut shown = ordinary(&self.head).map(|(id, _)| self.head.shown_of(id)).filter(|shown| *shown > 0);
+        shown.next().is_some_and(|shown| shown >= GOAL) && shown.next().is_none()
     }
 
     /// Takes a frame; where there is none, the screen says why.
@@ -275,15 +284,15 @@ impl Session {
         let start = Instant::now();
         match lesson {
             Some(class) => {
-                let taught = teach(&mut self.head, &self.settings.names, class, embedding);
+                let taught = places::teach(&mut self.head, &self.settings.names, class, embedding);
                 self.keep(class, taught);
             }
             None => {
-                let mut room = [0.0; MOST_CLASSES];
+                let mut room = [0.0; PLACES];
                 let seen = &mut room[..self.head.class_count()];
                 match self.head.probabilities(embedding, seen) {
                     Ok(Answer::Unknown { .. }) => self.smooth.push(&[]),
-                    Ok(_) => self.smooth.push(seen),
+                    Ok(_) => self.smooth.push(&placed(&self.head, seen)),
                     Err(AskError::NothingTaught) => self.smooth.reset(),
                     Err(error) => return Err(Error::from(error).into()),
                 }
@@ -304,13 +313,16 @@ impl Session {
             return self.say(format_args!("not kept: {error}"));
         }
         self.smooth.reset();
-        (self.newest, self.named) = (Some(class), self.named.max(class + 1));
+        self.newest = Some(class);
+        if class != EMPTY {
+            self.named = self.named.max(class + 1);
+        }
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
     /// Chooses the next class: one that is taught, named, or the first new one.
     fn choose(&mut self) {
-        let classes = (self.head.class_count() + 1).max(self.named).min(MOST_CLASSES);
+        let classes = (ordinary(&self.head).count() + 1).max(self.named).min(MOST_CLASSES);
         let class = (self.chosen.unwrap_or(0) + 1) % classes;
         self.chosen = Some(class);
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
@@ -320,7 +332,8 @@ impl Session {
     fn undo(&mut self, of: Option<usize>) {
         let undone = match of {
             Some(class) if self.newest != of => {
-                let of_class = |(_, (id, _)): &(usize, (ClassId, _))| id.index() == class;
+                let wanted = class_at(&self.head, class);
+                let of_class = |(_, (id, _)): &(usize, (ClassId, _))| Some(*id) == wanted;
                 let last = self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
                 last.and_then(|sample| self.head.remove_sample(sample).ok())
             }
@@ -334,20 +347,23 @@ impl Session {
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
             return self.say(format_args!("undone, but not kept: {error}"));
         }
-        let name = self.settings.names.get(class.index()).map_or("?", String::as_str);
+        let name = &self.settings.names[place_of(&self.head, class)];
         say(&mut self.text, format_args!("Forgot the last {name}"));
         (self.mode, self.left) = (Mode::Message, LINGER);
     }
 
     fn rename(&mut self, class: usize, name: &str) {
-        let Some(old) = self.settings.names.get(class) else { return };
+        let Some(old) = self.settings.names.get(class).filter(|_| class != EMPTY) else { return };
         if let Err(error) = check_name(name) {
             return self.say(format_args!("{error}"));
         }
         if let Some(other) = self.settings.names.iter().position(|n| n == name).filter(|at| *at != class) {
-            return self.say(format_args!("{name} is class {} already", other + 1));
+            return match other {
+                EMPTY => self.say(format_args!("{NOTHING} is the name of the empty scene")),
+                _ => self.say(format_args!("{name} is class {} already", other + 1)),
+            };
         }
-        if let Some(id) = self.head.class_at(class) {
+        if let Some(id) = class_at(&self.head, class) {
             let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
             let kept = renamed.and_then(|()| match &mut self.memory {
                 Some(memory) => memory.save(&self.head).map_err(|error| error.to_string()),
@@ -364,8 +380,7 @@ impl Session {
     }
 
     fn report(&mut self) {
-        let mut classes = [None; MOST_CLASSES];
-        self.head.classes().zip(&mut classes).for_each(|((id, _), place)| *place = Some(id));
+        let classes: [Option<ClassId>; PLACES] = std::array::from_fn(|place| class_at(&self.head, place));
         let report = match self.head.report() {
             Ok(report) if report.asked() > 0 => report,
             Ok(_) => return self.say(format_args!("Nothing to ask yet: teach two of a class")),
@@ -398,16 +413,14 @@ impl Session {
         self.write_hint();
         let mode = if self.left == 0 && !self.is_gone { Mode::Live } else { self.mode };
         let names = &self.settings.names;
-        let count = |class: usize| {
-            let id = self.head.class_at(class);
-            id.map_or(0, |id| self.head.shown_of(id))
-        };
-        let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; MOST_CLASSES];
-        let classes = self.head.class_count().min(MOST_CLASSES);
-        for (class, line) in lines[..classes].iter_mut().enumerate() {
+        let count = |place: usize| shown_at(&self.head, place);
+        let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; PLACES];
+        let taught = (0..PLACES).filter(|place| class_at(&self.head, *place).is_some());
+        let mut classes = 0;
+        for (line, place) in lines.iter_mut().zip(taught) {
             let shown = if let Mode::Report { .. } = mode { &self.shares } else { self.smooth.values() };
-            let probability = shown[class];
-            *line = ClassLine { name: &names[class], samples: count(class), probability };
+            *line = ClassLine { name: &names[place], samples: count(place), probability: shown[place] };
+            classes += 1;
         }
         let state = match (mode, self.recognized()) {
             (Mode::Message, _) if self.is_gone => State::Error(&self.text),
@@ -416,7 +429,8 @@ impl Session {
             (Mode::Lesson(class), _) => {
                 State::Teaching { class: &names[class], count: count(class), goal: GOAL }
             }
-            (Mode::Live, _) if self.head.sample_count() == 0 => {
+            (Mode::Live, Some((EMPTY, _))) => State::Nothing,
+            (Mode::Live, _) if ordinary(&self.head).all(|(id, _)| self.head.samples_of(id) == 0) => {
                 State::Welcome { class: &names[self.chosen.unwrap_or(0)], button: &self.settings.first }
             }
             (Mode::Live, Some((class, confidence))) => State::Answer { class: &names[class], confidence },
@@ -429,6 +443,7 @@ impl Session {
             state,
             classes: &lines[..classes],
             threshold: Some(self.settings.threshold),
+            advice: if self.knows_one() { &self.advice } else { "" },
             hint: &self.hint,
         };
         screen.show(&moment)?;
@@ -439,8 +454,9 @@ impl Session {
                 eyes: &self.eyes,
                 head: &mut self.head,
                 names: &names[..self.named.max(FEWEST)],
-                likeliest: (mean > 0.0).then_some(likeliest),
+                likeliest: (mean > 0.0 && likeliest != EMPTY).then_some(likeliest),
                 times: self.times,
+                has_lost: self.memory.as_ref().is_some_and(Memory::has_lost),
             },
         );
         Ok(())
@@ -453,7 +469,7 @@ impl Session {
             (shown < GOAL).then(|| (GOAL - shown, name))
         });
         let chosen = self.chosen.map(|class| {
-            let shown = self.head.class_at(class).map_or(0, |id| self.head.shown_of(id));
+            let shown = shown_at(&self.head, class);
             (GOAL.saturating_sub(shown), self.settings.names[class].as_str())
         });
         self.hint.clear();
@@ -464,6 +480,7 @@ impl Session {
                 let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
                 write!(self.hint, "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms")
             }
+            _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
             (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),
             (Some((0, name)), _) => write!(self.hint, "{} teaches {name}", self.settings.first),
             (Some((more, name)), _) => {
@@ -480,13 +497,4 @@ fn say(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.clear();
     let written = text.write_fmt(what);
     debug_assert!(written.is_ok(), "strings take everything");
-}
-
-/// Adds the classes up to this one if need be, and the sample.
-fn teach(head: &mut Head, names: &[String], class: usize, embedding: Embedding<'_>) -> Result<(), Error> {
-    for name in names.iter().take(class + 1).skip(head.class_count()) {
-        head.add_class(name)?;
-    }
-    // There are as many names as buttons, so that the class is there now.
-    head.class_at(class).map_or(Ok(()), |id| Ok(head.add_sample(id, embedding)?))
 }

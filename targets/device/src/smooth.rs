@@ -1,6 +1,6 @@
 //! Answers that do not flicker.
 
-use crate::session::MOST_CLASSES;
+use crate::places::PLACES;
 
 /// How much of the value shown is the newest frame's.
 const NEWEST: f32 = 0.5;
@@ -8,7 +8,7 @@ const NEWEST: f32 = 0.5;
 /// The exponential mean of probabilities over frames; what is unknown counts as zero everywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Smooth {
-    values: [f32; MOST_CLASSES],
+    values: [f32; PLACES],
     started: bool,
 }
 
@@ -18,8 +18,8 @@ impl Smooth {
         *self = Self::default();
     }
 
-    /// Takes a frame's probabilities; none of something unknown. Classes beyond
-    /// [`MOST_CLASSES`] are left out.
+    /// Takes a frame's probabilities; none of something unknown. Those beyond the classes with a button and the
+    /// empty scene are left out.
     pub fn push(&mut self, probabilities: &[f32]) {
         let newest = if self.started { NEWEST } else { 1.0 };
         self.started = true;
@@ -29,8 +29,8 @@ impl Smooth {
         }
     }
 
-    /// The mean of each class.
-    pub fn values(&self) -> &[f32; MOST_CLASSES] {
+    /// The mean of each class; that of the empty scene is the last.
+    pub fn values(&self) -> &[f32] {
         &self.values
     }
 

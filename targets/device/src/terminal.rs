@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, MoveTo, Show};
@@ -15,10 +16,11 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use crossterm::{execute, queue};
+use offshoot::NOTHING;
 use offshoot_view::{Picture, State};
 
+use crate::places::PLACES;
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
-use crate::session::{GOAL, MOST_CLASSES};
 
 /// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
 ///
@@ -74,10 +76,10 @@ impl Buttons for Keyboard {
             let Ok(event) = waiting else { return Some(Action::Quit) };
             let Event::Key(key) = event else { continue };
             match action(key) {
-                Some(Action::Teach(_)) if self.taught => {}
-                Some(Action::Teach(class)) => {
+                Some(Action::Teach(_) | Action::TeachNothing) if self.taught => {}
+                Some(lesson @ (Action::Teach(_) | Action::TeachNothing)) => {
                     self.taught = true;
-                    return Some(Action::Teach(class));
+                    return Some(lesson);
                 }
                 Some(Action::Snap(_)) => return Some(self.snap()),
                 Some(action) => return Some(action),
@@ -104,6 +106,7 @@ fn action(key: KeyEvent) -> Option<Action<'static>> {
         KeyCode::Char('c' | 'd') if control => Some(Action::Quit),
         KeyCode::Char('q') | KeyCode::Esc => Some(Action::Quit),
         KeyCode::Char(digit @ '1'..='9') => Some(Action::Teach(digit as usize - '1' as usize)),
+        KeyCode::Char('0') => Some(Action::TeachNothing),
         KeyCode::Char('u') | KeyCode::Backspace => Some(Action::Undo),
         KeyCode::Char('n' | ' ') | KeyCode::Right => Some(Action::Show(None)),
         KeyCode::Char('r') => Some(Action::Report),
@@ -119,15 +122,26 @@ fn restore_on_panic() {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let _ = disable_raw_mode();
-            let _ = execute!(io::stdout(), EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
+            give_back();
             before(info);
         }));
     });
 }
 
+/// Whether the screen was taken and not given back.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives keyboard and screen back, from whichever thread; nothing where they were not taken.
+pub(crate) fn give_back() {
+    // Nothing can be done for a terminal that is gone.
+    let _ = disable_raw_mode();
+    if SCREEN.swap(false, Ordering::AcqRel) {
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
+    }
+}
+
 /// What there is to press.
-const KEYS: &str = "1-9 teach  u undo  n next thing  r report  t times  s keep  q end";
+const KEYS: &str = "1-9 teach  0 nothing  u undo  n next thing  r report  t times  s keep  q end";
 
 const TEXT: Color = Color::Rgb { r: 0xe9, g: 0xee, b: 0xf4 };
 const DIM: Color = Color::Rgb { r: 0x83, g: 0x91, b: 0xa3 };
@@ -169,6 +183,7 @@ impl Terminal<Stdout> {
             return Err(io::Error::other("the output is no terminal"));
         }
         restore_on_panic();
+        SCREEN.store(true, Ordering::Release);
         execute!(out, EnterAlternateScreen, Hide, Clear(ClearType::All))?;
         Ok(Self { out, buffer: Vec::new(), size: size()?, note: String::new(), real: true })
     }
@@ -216,17 +231,20 @@ impl<W: Write> Terminal<W> {
             write!(out, "{part:.fits$}")?;
         }
         queue!(out, SetAttribute(Attribute::Reset))?;
-        for row in 0..MOST_CLASSES as u16 {
+        for row in 0..PLACES as u16 {
             queue!(out, MoveTo(left, 4 + row), Clear(ClearType::UntilNewLine))?;
             if let Some(line) = moment.classes.get(usize::from(row)) {
                 class(out, moment, (row, line), (room, tone))?;
             }
         }
-        if let [only] = moment.classes
-            && only.samples >= GOAL
+        queue!(out, SetForegroundColor(LESSON))?;
+        let below = 5 + moment.classes.len() as u16;
+        let (first, second) = wrapped(moment.advice, fits);
+        for (row, part) in
+            [(below, first), (below + 1, second)].into_iter().filter(|(_, part)| !part.is_empty())
         {
-            queue!(out, MoveTo(left, 6), SetForegroundColor(LESSON))?;
-            write!(out, "{:.fits$}", "Now something else (n), and hold 2")?;
+            queue!(out, MoveTo(left, row))?;
+            write!(out, "{part:.fits$}")?;
         }
         queue!(out, MoveTo(1, rows.saturating_sub(1)), Clear(ClearType::UntilNewLine))?;
         queue!(out, SetForegroundColor(DIM))?;
@@ -260,6 +278,7 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
             (format!("{class}  {:.0} %", 100.0 * confidence).into(), ANSWER)
         }
         State::Unknown => ("?".into(), DOUBT),
+        State::Nothing => ("nothing".into(), TEXT),
         State::Welcome { class, button } => (format!("show a {class}, hold {button}").into(), LESSON),
         State::Report { right, asked, advice } => {
             (format!("{right} of {asked} right when held out. {advice}").into(), ANSWER)
@@ -282,7 +301,8 @@ fn class(
     };
     let colour = if leads && !told.is_empty() { tone } else { DIM };
     queue!(out, SetForegroundColor(colour))?;
-    write!(out, "{} {:<9.9} ", row + 1, line.name)?;
+    let key = if line.name == NOTHING { 0 } else { row + 1 };
+    write!(out, "{key} {:<9.9} ", line.name)?;
     let width = room.saturating_sub(23).min(24);
     let cells = f32::from(width);
     let filled = (line.probability * cells + 0.5) as u16;
@@ -329,9 +349,9 @@ impl<W: Write> Screen for Terminal<W> {
 
 impl<W: Write> Drop for Terminal<W> {
     fn drop(&mut self) {
-        if self.real {
+        if self.real && SCREEN.swap(false, Ordering::AcqRel) {
             // Nothing can be done for a terminal that is gone.
-            let _ = execute!(self.out, ResetColor, LeaveAlternateScreen, Show);
+            let _ = execute!(self.out, EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
         }
     }
 }
@@ -347,7 +367,7 @@ mod tests {
         let plain = |c| pressed(KeyCode::Char(c), KeyModifiers::NONE);
         assert_eq!(plain('1'), Some(Action::Teach(0)));
         assert_eq!(plain('9'), Some(Action::Teach(8)));
-        assert_eq!((plain('0'), plain('c')), (None, None));
+        assert_eq!((plain('0'), plain('c')), (Some(Action::TeachNothing), None));
         assert_eq!(pressed(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Quit));
         let mut up = KeyEvent::new(KeyCode::Char('1'), KeyModifiers::NONE);
         up.kind = KeyEventKind::Release;
@@ -373,6 +393,7 @@ mod tests {
             state: State::Answer { class: "mug", confidence: 0.93 },
             classes: &classes,
             threshold: Some(0.6),
+            advice: "",
             hint: "1-9 teach",
         };
         for size in [(80, 24), (20, 5), (0, 0), (300, 100)] {
@@ -383,9 +404,17 @@ mod tests {
         }
         moment.state = State::Unknown;
         moment.picture = None;
+        moment.advice = "Show me something else, too: hold 2";
         let mut out = Vec::new();
         Terminal::to(&mut out, (80, 24)).show(&moment).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains('?') && text.contains(MARK) && !text.contains(HALF));
+        assert!(text.contains(moment.advice), "{text}");
+        let classes = [classes[0], ClassLine { name: NOTHING, samples: 5, probability: 0.1 }];
+        let mut out = Vec::new();
+        let moment = offshoot_view::Screen { state: State::Nothing, classes: &classes, ..moment };
+        Terminal::to(&mut out, (80, 24)).show(&moment).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("1 mug") && text.contains("0 nothing"), "{text}");
     }
 }

@@ -146,7 +146,8 @@ impl TestUi<'_, '_> {
             let mut is_held = false;
             while let Some(action) = self.parts.buttons.poll() {
                 let is = |number: &usize| self.keys[*number].action == action;
-                let takes_frame = matches!(action, Action::Teach(_) | Action::TeachChosen);
+                let takes_frame =
+                    matches!(action, Action::Teach(_) | Action::TeachChosen | Action::TeachNothing);
                 let key = Some(asked).filter(is).or_else(|| (0..self.keys.len()).find(is));
                 match key {
                     _ if action == Action::Quit => return Wait::Quit,
@@ -180,6 +181,7 @@ impl TestUi<'_, '_> {
             state: State::Message(text),
             classes: &[],
             threshold: None,
+            advice: "",
             hint,
         };
         self.parts.screen.show(&moment)

@@ -191,6 +191,7 @@ impl Buttons for Visitors {
     fn poll(&mut self) -> Option<Action<'_>> {
         Some(match self.shared.take()? {
             Press::Teach(class) => Action::Teach(class),
+            Press::TeachNothing => Action::TeachNothing,
             Press::Undo => Action::Undo,
             Press::Forget(class) => Action::Forget(class),
             Press::Next => Action::Show(None),

@@ -103,7 +103,7 @@ impl Screen for Panels {
         let drawn = &mut self.drawn;
         match moment.state {
             State::Answer { .. } => drawn.answers += 1,
-            State::Unknown => drawn.unknown += 1,
+            State::Unknown | State::Nothing => drawn.unknown += 1,
             State::Teaching { .. } => drawn.lessons += 1,
             State::Report { .. } => drawn.reports += 1,
             State::Message(_) => drawn.messages += 1,

@@ -101,6 +101,7 @@ fn buttons_and_panels_take_no_memory() {
             state,
             classes: &[],
             threshold: None,
+            advice: "",
             hint: "",
         };
         screens.iter_mut().for_each(|screen| screen.show(&moment).unwrap());

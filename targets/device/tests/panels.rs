@@ -18,6 +18,7 @@ const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
         ClassLine { name: "plant", samples: 4, probability: 0.07 },
     ],
     threshold: Some(0.6),
+    advice: "",
     hint: "1 more for plant",
 };
 

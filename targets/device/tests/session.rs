@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use offshoot::Extractor;
+use offshoot::{Extractor, NOTHING};
 use offshoot_device::{
     Action, Buttons, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError, Session, Settings, Shot,
     SourceError, limits, run,
@@ -58,12 +58,14 @@ impl Screen for Words {
             State::Teaching { class, count, goal } => format!("teach {class} {count}/{goal}"),
             State::Answer { class, .. } => format!("answer {class}"),
             State::Unknown => "?".to_string(),
+            State::Nothing => "nothing".to_string(),
             State::Message(text) => format!("says {text}"),
             State::Welcome { class, button } => format!("welcome {class} {button}"),
             State::Report { right, asked, advice } => format!("report {right}/{asked} {advice}"),
             State::Error(text) => format!("error {text}"),
         };
-        *self.0.borrow_mut() = format!("{state} | {}", moment.hint);
+        let advice = if moment.advice.is_empty() { String::new() } else { format!(" | {}", moment.advice) };
+        *self.0.borrow_mut() = format!("{state} | {}{advice}", moment.hint);
         Ok(())
     }
 }
@@ -126,7 +128,8 @@ fn what_is_taught_is_answered_and_loaded_again() {
             let name = ["dark", "light"][class];
             let hint =
                 if lesson < 5 { format!("{} more for {name}", 5 - lesson) } else { "keys".to_string() };
-            assert_eq!(said, format!("teach {name} {lesson}/5 | {hint}"));
+            let more = if (class, lesson) == (0, 5) { " | Show me something else, too: hold 2" } else { "" };
+            assert_eq!(said, format!("teach {name} {lesson}/5 | {hint}{more}"));
         }
     }
     drop(session);
@@ -264,4 +267,116 @@ fn new_names_are_kept_and_one_class_is_undone_alone() {
     let head = head.unwrap();
     let kept: Vec<_> = head.classes().map(|(id, name)| (name, head.samples_of(id))).collect();
     assert_eq!(kept, [("night", 2), ("light", 2)]);
+}
+
+#[test]
+fn the_empty_scene_is_taught_and_answered_with_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    // Between the two, so that its place in the head is not its place on the screen.
+    let teach = [(SHOW[0], Action::Teach(0)), (Action::Show(Some("120")), Action::TeachNothing)];
+    for (show, lesson) in teach.into_iter().chain([(SHOW[1], Action::Teach(1))]) {
+        bench.step(&mut session, &[show]);
+        (0..5).for_each(|_| drop(bench.step(&mut session, &[lesson])));
+    }
+    let names: Vec<_> = session.head().classes().map(|(_, name)| name.to_string()).collect();
+    assert_eq!(names, ["dark", NOTHING, "light"]);
+    drop(session);
+    // After a power cut as well.
+    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
+    let mut session = Session::new(eyes(), Some(memory), Settings::default()).unwrap();
+    for (show, said) in [(SHOW[0], "answer dark"), (SHOW[1], "answer light"), (teach[1].0, "nothing")] {
+        let heard = bench.step(&mut session, &[show]);
+        assert!(heard.starts_with(said), "{said}: {heard}");
+        assert_eq!(bench.light.0, said != "nothing", "no light for an empty scene");
+    }
+    let said = bench.step(&mut session, &[Action::Teach(2)]);
+    assert!(said.starts_with("teach thing 3 1/5"), "the third button has the third class: {said}");
+    assert!(
+        bench.step(&mut session, &[Action::Rename(2, NOTHING)]).starts_with("says nothing is the name of")
+    );
+    let forgot = |class: &str| format!("says Forgot the last {class}");
+    assert!(bench.step(&mut session, &[Action::Forget(1)]).starts_with(&forgot("light")));
+    bench.step(&mut session, &[Action::TeachNothing]);
+    assert!(bench.step(&mut session, &[Action::Undo]).starts_with(&forgot(NOTHING)));
+    assert_eq!(session.head().shown_of(session.head().class_named(NOTHING).unwrap()), 5);
+}
+
+#[test]
+fn an_empty_scene_alone_is_no_class() {
+    let mut bench = Bench::default();
+    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    bench.step(&mut session, &[SHOW[0]]);
+    (0..5).for_each(|_| drop(bench.step(&mut session, &[Action::TeachNothing])));
+    bench.step(&mut session, &[SHOW[1]]);
+    let said = (0..8).map(|_| bench.step(&mut session, &[])).last().unwrap();
+    assert!(said.starts_with("welcome dark 1") || said.starts_with("nothing"), "{said}");
+    // With one class beside it, another is still asked for.
+    (0..5).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
+    let said = bench.step(&mut session, &[]);
+    assert!(said.ends_with("| Show me something else, too: hold 2"), "{said}");
+    bench.step(&mut session, &[Action::Teach(1)]);
+    assert!(!bench.step(&mut session, &[]).contains("something else"), "another is begun");
+}
+
+/// Bytes of the slot that holds the newest record are changed.
+fn damage(path: &std::path::Path, slots: std::ops::Range<usize>) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let slot = bytes.len() / 2;
+    for at in slots {
+        // Past the header, in the record.
+        bytes[at * slot + 4096 + 40] ^= 0xff;
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_store_that_lost_its_newest_lesson_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    bench.step(&mut session, &[SHOW[0]]);
+    (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
+    drop(session);
+    // The second lesson is in the second slot.
+    damage(&path, 1..2);
+    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
+    assert!(memory.0.has_lost());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    assert_eq!(session.head().sample_count(), 1);
+    let said = bench.step(&mut session, &[]);
+    assert!(said.starts_with("says the newest lesson is damaged and lost"), "{said}");
+    let said = (0..30).map(|_| bench.step(&mut session, &[])).last().unwrap();
+    assert!(said.ends_with("| the newest lesson was lost"), "until the next is kept: {said}");
+    let said = bench.step(&mut session, &[Action::Teach(0)]);
+    assert_eq!(said, "teach dark 2/5 | 3 more for dark");
+    drop(session);
+    assert!(!Memory::open(&path, &eyes(), limits()).unwrap().0.has_lost());
+}
+
+#[test]
+fn lessons_that_are_all_damaged_are_put_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
+    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
+    let busy = Memory::set_aside(&path).unwrap_err().to_string();
+    assert!(busy.contains("in use"), "{busy}");
+    drop(session);
+    damage(&path, 0..2);
+    let before = std::fs::read(&path).unwrap();
+    let error = Memory::open(&path, &eyes(), limits()).unwrap_err().to_string();
+    assert!(error.contains("lessons: its lessons are damaged") && error.contains("--start-anew"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before, "nothing is lost by looking");
+    let aside = Memory::set_aside(&path).unwrap().unwrap();
+    assert_eq!((std::fs::read(&aside).unwrap() == before, path.exists()), (true, false));
+    let (memory, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    assert!(head.is_none() && !memory.has_lost());
+    drop(memory);
+    assert_ne!(Memory::set_aside(&path).unwrap().unwrap(), aside, "what was put aside before stays");
+    assert_eq!(Memory::set_aside(&path).unwrap(), None);
 }

@@ -24,19 +24,23 @@ const fn line(name: &'static str, samples: u32, probability: f32) -> ClassLine<'
 }
 
 const LESSON: [ClassLine<'static>; 2] = [line("mug", 5, 0.0), line("plant", 3, 0.0)];
+const ONE: [ClassLine<'static>; 1] = [line("mug", 5, 0.0)];
+const EMPTY: [ClassLine<'static>; 3] =
+    [line("mug", 5, 0.03), line("plant", 5, 0.01), line("nothing", 5, 0.96)];
 const LIVE: [ClassLine<'static>; 3] = [line("mug", 5, 0.91), line("plant", 5, 0.06), line("cup", 3, 0.03)];
 const DOUBT: [ClassLine<'static>; 3] = [line("mug", 5, 0.41), line("plant", 5, 0.2), line("cup", 3, 0.1)];
 const RIGHT: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 0.8), line("cup", 5, 0.6)];
 const WELL: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
 
 /// Each with its name.
-pub fn moments() -> [(&'static str, Screen<'static>); 8] {
+pub fn moments() -> [(&'static str, Screen<'static>); 10] {
     let moment = |state, classes, hint| Screen {
         title: "Offshoot",
         picture: Picture::new(8, 6, PICTURE.as_flattened()),
         state,
         classes,
         threshold: Some(0.6),
+        advice: "",
         hint,
     };
     let report = |right, advice| State::Report { right, asked: 15, advice };
@@ -44,7 +48,13 @@ pub fn moments() -> [(&'static str, Screen<'static>); 8] {
         picture: None,
         ..moment(State::Error("/dev/video0: no such device (os error 19)"), &[], "trying again")
     };
+    let more = Screen {
+        advice: "Show me something else, too: tap B, then hold A",
+        ..moment(State::Teaching { class: "mug", count: 5, goal: 5 }, &ONE, "A teach B next, hold: undo")
+    };
     [
+        ("more", more),
+        ("nothing", moment(State::Nothing, &EMPTY, "A teach B next, hold: undo")),
         ("welcome", moment(State::Welcome { class: "mug", button: "A" }, &[], "A teach B next, hold: undo")),
         (
             "teach",

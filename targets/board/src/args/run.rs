@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use offshoot_device::{ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn, web_address};
 
 use super::{ArgError, text};
 
@@ -22,8 +22,11 @@ const THRESHOLD: f32 = 0.6;
 /// What a device is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunArgs {
-    pub package: PathBuf,
+    /// One that comes with Offshoot, if none is named.
+    pub package: Option<PathBuf>,
+    pub eyes: Option<Eyes>,
     pub memory: PathBuf,
+    pub starts_anew: bool,
     pub camera: CameraPart,
     pub turn: Turn,
     pub buttons: ButtonsPart,
@@ -41,8 +44,10 @@ pub struct RunArgs {
 /// Reads what stands behind `run`; `None` if help is wanted.
 pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, ArgError> {
     let mut run = RunArgs {
-        package: PathBuf::new(),
+        package: None,
+        eyes: None,
         memory: MEMORY.into(),
+        starts_anew: false,
         camera: CameraPart::Device(CAMERA.into()),
         turn: Turn::None,
         buttons: ButtonsPart::None,
@@ -66,6 +71,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         match option {
             "-h" | "--help" => return Ok(None),
             "--testui" => run.testui = true,
+            "--start-anew" => run.starts_anew = true,
             "--" => plain.extend(args.by_ref()),
             _ => {
                 let (name, value) = match option.split_once('=') {
@@ -80,11 +86,10 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         }
     }
     let mut plain = plain.into_iter();
-    // A test of the parts needs no network.
-    match plain.next() {
-        Some(package) => run.package = package.into(),
-        None if run.testui => {}
-        None => return Err(ArgError::Missing { command: "run", what: "a PACKAGE" }),
+    run.package = plain.next().map(PathBuf::from);
+    if run.package.is_some() && run.eyes.is_some() {
+        let what = "is for where no PACKAGE is named".to_string();
+        return Err(ArgError::Value { option: "--eyes", what });
     }
     match plain.next() {
         None => Ok(Some(run)),
@@ -92,7 +97,8 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
+    "--eyes",
     "--memory",
     "--camera",
     "--turn",
@@ -110,6 +116,7 @@ const OPTIONS: [&str; 12] = [
 fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
     match name {
         "--memory" => run.memory = value.into(),
+        "--eyes" => run.eyes = Some(parsed(name, value)?),
         "--script" => run.script = Some(value.into()),
         "--camera" => run.camera = CameraPart::from(PathBuf::from(value).as_path()),
         "--turn" => run.turn = parsed(name, value)?,
@@ -154,7 +161,7 @@ mod tests {
              --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80",
         );
         let run = run.unwrap().unwrap();
-        assert_eq!((run.package, run.camera), ("p".into(), CameraPart::Device("/dev/video2".into())));
+        assert_eq!((run.package, run.camera), (Some("p".into()), CameraPart::Device("/dev/video2".into())));
         assert_eq!((run.turn, run.rotate, run.threads.get()), (Turn::Half, Turn::Right, 4));
         assert_eq!(run.screen.to_string(), "st7789:/dev/spidev0.0,dc=25");
         assert_eq!(run.buttons.to_string(), "gpio:gpiochip0:17,27");
@@ -166,13 +173,16 @@ mod tests {
         let bare = line("p").unwrap().unwrap();
         assert_eq!((bare.screen, bare.buttons, bare.testui), (ScreenPart::None, ButtonsPart::None, false));
         assert!(line("--testui").unwrap().unwrap().testui);
+        let small = line("--eyes small --start-anew").unwrap().unwrap();
+        assert_eq!((small.package, small.eyes, small.starts_anew), (None, Some(Eyes::Small), true));
         assert_eq!(line("p -h"), Ok(None));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (text, told) in [
-            ("", "'run' needs a PACKAGE"),
+            ("p --eyes sharp", "--eyes: is for where no PACKAGE is named"),
+            ("--eyes big", "--eyes: needs sharp or small"),
             ("p q", "'run' has no use for 'q'"),
             ("p --screen", "--screen needs a value"),
             ("p --turn 45", "--turn: needs 0, 90, 180 or 270"),

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offshoot::{Extractor, Options};
-use offshoot_device::{Bench, BenchError, Both, Buttons, CameraPart, Script, Settings, WebOptions, serve};
+use offshoot_device::{
+    Bench, BenchError, Both, Buttons, CameraPart, Ending, Eyes, Machine, Script, Settings, WebOptions, serve,
+};
 
 use super::{Outcome, Result};
 use crate::args::RunArgs;
@@ -24,9 +26,15 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         turn: args.turn,
         led: args.led.clone(),
         memory: args.memory.clone(),
+        starts_anew: args.starts_anew,
         pause,
         settings,
     };
+    // Before a terminal is taken, which is to be given back whatever comes.
+    let ending = Ending::watch().map_err(|error| Trouble::File {
+        what: format!("signals: {error}"),
+        next: "run it again; if that fails as well, report this",
+    })?;
     // The screen comes first: it is where everything after it is told.
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {
@@ -34,7 +42,9 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         None => told(args.buttons.open(), &mut *screen)?,
     };
     if args.testui {
-        let tested = bench.test(&mut *buttons, &mut *screen)?;
+        let tested = bench.test(&mut Both(&ending, buttons), &mut *screen)?;
+        drop(screen);
+        ending.follow();
         for one in &tested {
             writeln!(out, "{one}")?;
         }
@@ -49,13 +59,50 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
     }
     let options = Options { threads: args.threads, ..Options::default() };
-    let eyes = told(Extractor::open_with(&args.package, &options), &mut *screen)?;
-    let head = bench.teach(eyes, &mut *buttons, &mut *screen)?;
+    let package = told(package(args), &mut *screen)?;
+    let eyes = told(Extractor::open_with(&package, &options), &mut *screen)?;
+    let remembered = told(bench.remember(&eyes, &mut notice), &mut *screen)?;
+    let head = bench.teach(eyes, remembered, &mut Both(&ending, buttons), &mut *screen)?;
+    drop(screen);
+    ending.follow();
     for (class, name) in head.classes() {
         writeln!(out, "{:6} {name}", head.shown_of(class))?;
     }
     writeln!(out, "{} keeps them", args.memory.display())?;
     Ok(Outcome::Done)
+}
+
+/// Where packages are looked for when none is named: beside this program, here, where `offshoot deploy` puts them.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let own = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
+    own.into_iter().chain([PathBuf::new(), PathBuf::from("/usr/local/share/offshoot")])
+}
+
+/// The package that is named, else one that comes with Offshoot: what is asked for, or what fits the processor,
+/// or the other one where that is not there.
+fn package(args: &RunArgs) -> Result<PathBuf> {
+    if let Some(package) = &args.package {
+        return Ok(package.clone());
+    }
+    let fits = Eyes::of(&Machine::default());
+    let other = Eyes::ALL.into_iter().find(|eyes| *eyes != fits);
+    let wanted: Vec<Eyes> =
+        args.eyes.map_or_else(|| [fits].into_iter().chain(other).collect(), |eyes| vec![eyes]);
+    let places = wanted.iter().flat_map(|eyes| folders().map(|folder| folder.join(eyes.file())));
+    let found = places.into_iter().find(|path| path.exists());
+    found.ok_or_else(|| {
+        let names: Vec<&str> = wanted.iter().map(|eyes| eyes.file()).collect();
+        Trouble::File {
+            what: format!("no {} beside this program, here, or in /usr/local/share/offshoot", names.join(" or ")),
+            next: "name a PACKAGE, or copy one there: `offshoot pull sharp` and `offshoot pull sprout` write them",
+        }
+    })
+}
+
+/// Says it to who reads the log.
+fn notice(text: &str) {
+    // Nobody may.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Shows what went wrong.

@@ -1,5 +1,6 @@
 //! A moment as the page's script reads it.
 
+use offshoot::NOTHING;
 use offshoot_view::{Screen, State};
 use serde::Serialize;
 
@@ -13,6 +14,8 @@ struct Moment<'a> {
     frame: u64,
     state: StateOf<'a>,
     classes: Vec<Class<'a>>,
+    /// The empty scene.
+    nothing: Class<'a>,
     /// Lessons that a class wants.
     goal: u32,
     /// Whether one more class has a button.
@@ -25,6 +28,8 @@ struct Moment<'a> {
     times: Spent,
     heat: Option<Heat>,
     report: Option<Told>,
+    /// Whether the newest lesson was damaged and is lost.
+    has_lost: bool,
     /// Whether something else can be put before the camera.
     has_next: bool,
 }
@@ -36,6 +41,7 @@ enum StateOf<'a> {
     Teaching { class: &'a str, count: u32 },
     Answer { class: &'a str, confidence: f32 },
     Unknown,
+    Nothing,
     Report { right: u32, asked: u32, advice: &'a str },
     Message { text: &'a str },
     Error { text: &'a str },
@@ -75,6 +81,8 @@ struct Told {
     low: f32,
     high: f32,
     advice: Vec<String>,
+    /// Of the rows below.
+    names: Vec<String>,
     /// What was taken for what: a row for each class shown.
     confusion: Vec<Vec<usize>>,
 }
@@ -100,12 +108,14 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wa
             State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
             State::Answer { class, confidence } => StateOf::Answer { class, confidence },
             State::Unknown => StateOf::Unknown,
+            State::Nothing => StateOf::Nothing,
             State::Welcome { class, .. } => StateOf::Welcome { class },
             State::Report { right, asked, advice } => StateOf::Report { right, asked, advice },
             State::Message(text) => StateOf::Message { text },
             State::Error(text) => StateOf::Error { text },
         },
         classes: classes(screen, inside).collect(),
+        nothing: nothing(screen, inside),
         has_room: inside.names().len() < MOST_CLASSES,
         goal: inside.goal(),
         threshold: screen.threshold,
@@ -114,6 +124,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wa
         times: spent(inside.times()),
         heat,
         report,
+        has_lost: inside.has_lost(),
         has_next: wanted.has_next,
     };
     out.clear();
@@ -125,8 +136,18 @@ fn classes<'a>(screen: &Screen<'_>, inside: &'a Inside<'_>) -> impl Iterator<Ite
     inside.names().iter().enumerate().map(|(class, name)| Class {
         name,
         lessons: inside.lessons(class),
-        probability: screen.classes.get(class).map_or(0.0, |line| line.probability),
+        probability: screen
+            .classes
+            .get(class)
+            .filter(|line| line.name != NOTHING)
+            .map_or(0.0, |line| line.probability),
     })
+}
+
+fn nothing<'a>(screen: &Screen<'_>, inside: &Inside<'_>) -> Class<'a> {
+    let line = screen.classes.iter().find(|line| line.name == NOTHING);
+    let probability = line.map_or(0.0, |line| line.probability);
+    Class { name: NOTHING, lessons: inside.empty_lessons(), probability }
 }
 
 fn spent(times: Times) -> Spent {
@@ -147,6 +168,7 @@ fn heat(inside: &mut Inside<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
 
 fn told(inside: &mut Inside<'_>) -> Option<Told> {
     let classes: Vec<_> = inside.ids().collect();
+    let names = classes.iter().map(|class| inside.name(*class).to_string()).collect();
     let report = inside.report().ok()?;
     let interval = report.interval();
     let row = |own: &_| classes.iter().map(|said| report.confusion(*own, *said)).collect();
@@ -156,6 +178,7 @@ fn told(inside: &mut Inside<'_>) -> Option<Told> {
         low: interval.low,
         high: interval.high,
         advice: report.advice().map(|advice| advice.to_string()).collect(),
+        names,
         confusion: classes.iter().map(row).collect(),
     })
 }

@@ -7,11 +7,13 @@ use hyper::body::Bytes;
 use hyper::header::{HeaderValue, SET_COOKIE};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageBuffer, Rgb};
+use offshoot::NOTHING;
 
 use super::guard::Guard;
 use super::reply::{Reply, reply, text};
 use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
+use crate::places::EMPTY;
 use crate::session::MOST_CLASSES;
 use crate::shot::Shot;
 
@@ -109,6 +111,8 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     match (button, of) {
         ("undo", "") => Ok(Press::Undo),
         ("next", "") => Ok(Press::Next),
+        ("teach", NOTHING) => Ok(Press::TeachNothing),
+        ("undo", NOTHING) => Ok(Press::Forget(EMPTY)),
         ("teach", of) => Ok(Press::Teach(class(of)?)),
         ("undo", of) => Ok(Press::Forget(class(of)?)),
         ("name", of) => {
@@ -117,7 +121,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
         _ => {
-            let why = "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0";
+            let why = "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0, or nothing";
             Err((StatusCode::NOT_FOUND, why.to_string()))
         }
     }
@@ -150,6 +154,8 @@ mod tests {
     fn buttons_have_paths() {
         assert_eq!(press("/teach/0", b"").ok(), Some(Press::Teach(0)));
         assert_eq!(press("/undo", b"").ok(), Some(Press::Undo));
+        assert_eq!(press("/teach/nothing", b"").ok(), Some(Press::TeachNothing));
+        assert_eq!(press("/undo/nothing", b"").ok(), Some(Press::Forget(EMPTY)));
         assert_eq!(press("/undo/8", b"").ok(), Some(Press::Forget(8)));
         assert_eq!(press("/name/1", b" cup \n").ok(), Some(Press::Rename(1, "cup".to_string())));
         for path in ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"] {

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Press {
     Teach(usize),
+    TeachNothing,
     Undo,
     Forget(usize),
     Rename(usize, String),

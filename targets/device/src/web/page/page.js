@@ -11,6 +11,9 @@ const PATIENCE = 5000;
 
 const PARTS = { camera: 'Camera, waited for', eyes: 'Network', head: 'Answer or lesson', screen: 'Screen' };
 
+/** The empty scene: its name, and its place in a path. */
+const NOTHING = 'nothing';
+
 let moment = null;
 /** Number of the moment whose picture is shown, when that was, and how many come in a second. */
 let [seen, when, rate] = [-1, 0, 0];
@@ -120,6 +123,7 @@ function show(next) {
   text($('sure'), sure);
   text($('hint'), advice(next));
   $('next').hidden = !next.has_next;
+  $('damaged').hidden = !next.has_lost;
   $('add').hidden = !next.has_room;
   showClasses(next);
   showHeat(next.picture && isPressed('heat-button') ? next.heat : null, next.picture);
@@ -134,49 +138,55 @@ function said(state, goal) {
     case 'teaching': return [state.class, state.count > goal ? lessons(state.count) : `${state.count} of ${goal}`];
     case 'answer': return [state.class, percent(state.confidence)];
     case 'unknown': return ['?', ''];
+    case 'nothing': return ['nothing', ''];
     case 'report': return [`${state.right} of ${state.asked} right. ${state.advice.replaceAll('`', '')}`, ''];
     default: return [state.text, ''];
   }
 }
 
 /** What to do next: what a class that was begun still wants, else how to begin. */
-function advice({ classes, goal, state }) {
+function advice({ classes, nothing, goal, state }) {
+  if (nothing.lessons > 0 && nothing.lessons < goal) return `${goal - nothing.lessons} more of nothing`;
   const begun = classes.filter(({ lessons }) => lessons > 0);
   const short = begun.find(({ lessons }) => lessons < goal);
   if (short) return `${goal - short.lessons} more for ${short.name}`;
   if (begun.length === 0) return 'One lesson for each picture, as long as it is held';
-  if (begun.length === 1) return 'Now show something else and teach another class';
+  if (begun.length === 1) return 'Show me something else, too: teach another class';
   return state.is === 'unknown' ? 'Nothing it was taught' : 'Turn it, move it: it should stay sure';
 }
 
-function showClasses({ classes, goal, threshold, state }) {
+function showClasses(next) {
+  const { classes, nothing } = next;
   const list = $('classes');
   while (list.children.length > classes.length) list.lastChild.remove();
   while (list.children.length < classes.length) list.append(newClass(list.children.length));
-  const told = state.is === 'answer' || state.is === 'teaching' ? state.class : null;
-  classes.forEach(({ name, lessons: count, probability }, index) => {
-    const item = list.children[index];
-    item.classList.toggle('leads', state.is === 'answer' && name === told);
-    item.classList.toggle('learns', state.is === 'teaching' && name === told);
-    text(part(item, 'name-text'), name);
-    part(item, 'name').ariaLabel = `Rename ${name}`;
-    part(item, 'teach').ariaLabel = `Teach ${name}`;
-    part(item, 'undo').ariaLabel = `Undo the last lesson of ${name}`;
-    part(item, 'undo').hidden = count === 0;
-    text(part(item, 'percent'), count ? percent(probability) : '');
-    const bar = part(item, 'bar');
-    bar.ariaLabel = `How likely it is ${name}`;
-    bar.ariaValueNow = Math.round(100 * probability);
-    bar.firstChild.style.width = `${100 * probability}%`;
-    const mark = bar.lastChild;
-    mark.hidden = threshold === null;
-    mark.style.left = `${100 * threshold}%`;
-    mark.title = `Recognized from ${percent(threshold)}`;
-    const dots = part(item, 'dots');
-    while (dots.children.length < goal) dots.append(document.createElement('b'));
-    [...dots.children].forEach((dot, at) => dot.classList.toggle('on', at < count));
-    text(part(item, 'count'), count === 0 ? 'not taught yet' : count < goal ? `${goal - count} more` : lessons(count));
-  });
+  if (!$('empty').children.length) $('empty').append(newClass(NOTHING));
+  classes.forEach((one, index) => showClass(list.children[index], one, next));
+  showClass($('empty').firstChild, nothing, next);
+}
+
+function showClass(item, { name, lessons: count, probability }, { goal, threshold, state }) {
+  const told = { nothing: NOTHING, answer: state.class, teaching: state.class }[state.is];
+  item.classList.toggle('leads', state.is !== 'teaching' && name === told);
+  item.classList.toggle('learns', state.is === 'teaching' && name === told);
+  text(part(item, 'name-text'), name);
+  if (name !== NOTHING) part(item, 'name').ariaLabel = `Rename ${name}`;
+  part(item, 'teach').ariaLabel = `Teach ${name}`;
+  part(item, 'undo').ariaLabel = `Undo the last lesson of ${name}`;
+  part(item, 'undo').hidden = count === 0;
+  text(part(item, 'percent'), count ? percent(probability) : '');
+  const bar = part(item, 'bar');
+  bar.ariaLabel = `How likely it is ${name}`;
+  bar.ariaValueNow = Math.round(100 * probability);
+  bar.firstChild.style.width = `${100 * probability}%`;
+  const mark = bar.lastChild;
+  mark.hidden = threshold === null;
+  mark.style.left = `${100 * threshold}%`;
+  mark.title = `Recognized from ${percent(threshold)}`;
+  const dots = part(item, 'dots');
+  while (dots.children.length < goal) dots.append(document.createElement('b'));
+  [...dots.children].forEach((dot, at) => dot.classList.toggle('on', at < count));
+  text(part(item, 'count'), count === 0 ? 'not taught yet' : count < goal ? `${goal - count} more` : lessons(count));
 }
 
 /** Warm where the picture speaks for the class, between the middles of the map's parts. */
@@ -212,7 +222,7 @@ function showReport({ report, classes, goal }) {
     + `New pictures: ${percent(report.low)} to ${percent(report.high)}, with 95 % certainty.`
     + (classes.some(({ lessons }) => lessons > 0 && lessons < goal) ? ' So few lessons say little.' : ''));
   $('advice').replaceChildren(...report.advice.map((line) => Object.assign(document.createElement('li'), { textContent: line.replaceAll('`', '') })));
-  const names = classes.slice(0, report.confusion.length).map(({ name }) => name);
+  const { names } = report;
   const cell = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
   const table = document.createElement('table');
   table.createCaption().textContent = 'Shown (rows), taken for (columns)';
@@ -270,7 +280,8 @@ let held = null;
 async function hold(index) {
   if (held !== null || !moment || index >= moment.classes.length) return;
   const mine = (held = { index });
-  const button = part($('classes').children[index], 'teach');
+  const item = index === NOTHING ? $('empty').firstChild : $('classes').children[index];
+  const button = part(item, 'teach');
   button.classList.add('held');
   while (held === mine && await press(`/teach/${index}`));
   button.classList.remove('held');
@@ -283,7 +294,7 @@ function release() {
 
 function newClass(index) {
   const item = $('class').content.firstElementChild.cloneNode(true);
-  part(item, 'number').textContent = index + 1;
+  part(item, 'number').textContent = index === NOTHING ? 0 : index + 1;
   const teach = part(item, 'teach');
   teach.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
@@ -302,7 +313,13 @@ function newClass(index) {
   teach.addEventListener('blur', release);
   teach.addEventListener('click', (event) => { if (event.detail === 0) press(`/teach/${index}`); });
   part(item, 'undo').addEventListener('click', () => press(`/undo/${index}`));
-  part(item, 'name').addEventListener('click', () => rename(index, moment.classes[index].name));
+  const name = part(item, 'name');
+  if (index === NOTHING) {
+    // It keeps its name, and so needs no button.
+    name.outerHTML = '<span class="name"><span class="name-text"></span></span>';
+  } else {
+    name.addEventListener('click', () => rename(index, moment.classes[index].name));
+  }
   return item;
 }
 
@@ -327,13 +344,14 @@ $('heat-button').addEventListener('click', () => {
 
 document.addEventListener('keydown', (event) => {
   if (event.target.matches('input') || $('naming').open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (/^[1-9]$/.test(event.key)) hold(Number(event.key) - 1);
+  if (event.key === '0') hold(NOTHING);
+  else if (/^[1-9]$/.test(event.key)) hold(Number(event.key) - 1);
   else if (event.repeat) return;
   else if (event.key === 'u') press('/undo');
   else if (event.key === 'n' && moment?.has_next) press('/next');
   else if (event.key === 'h') $('heat-button').click();
 });
-document.addEventListener('keyup', (event) => { if (/^[1-9]$/.test(event.key)) release(); });
+document.addEventListener('keyup', (event) => { if (/^[0-9]$/.test(event.key)) release(); });
 addEventListener('blur', release);
 
 follow();

@@ -1,0 +1,106 @@
+//! The two packages that come with Offshoot, and which one fits a processor.
+
+use std::fmt;
+use std::str::FromStr;
+
+use offshoot::Isa;
+
+use crate::machine::Machine;
+
+/// Parts of ARM (implementer `0x41`) that do one thing after another and have no dot products: Cortex-A34, A53, A35.
+const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];
+
+/// A package that comes with Offshoot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Eyes {
+    /// `models/sharp`: needs fewer lessons, and knows better what it was not taught.
+    Sharp,
+    /// `models/sprout`: a tenth of the work, a fifth of the bytes.
+    Small,
+}
+
+impl Eyes {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sharp, Self::Small];
+
+    /// What `--eyes` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sharp => "sharp",
+            Self::Small => "small",
+        }
+    }
+
+    /// What its file is called.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Sharp => "sharp.offshoot",
+            Self::Small => "sprout.offshoot",
+        }
+    }
+
+    /// The one that fits this machine: see [`Eyes::fitting`].
+    pub fn of(machine: &Machine) -> Self {
+        Self::fitting(Isa::best().name(), &machine.parts())
+    }
+
+    /// The one that fits a processor with these kernels and, on ARM, cores of these part numbers.
+    ///
+    /// Sharp ones where the kernels have dot products (`neon-dot`, `neon-i8mm`), on x86-64 with AVX2, and on 64-bit
+    /// ARM where a core is no Cortex-A34, A35 or A53; small ones elsewhere: on 32-bit ARM, without kernels, and where
+    /// nothing is known of the cores.
+    pub fn fitting(kernels: &str, parts: &[u32]) -> Self {
+        match kernels {
+            "generic" | "armv7-neon" => Self::Small,
+            "neon" if parts.iter().all(|part| IN_ORDER.contains(part)) => Self::Small,
+            _ => Self::Sharp,
+        }
+    }
+}
+
+impl fmt::Display for Eyes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Eyes {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|eyes| eyes.name() == text).ok_or("needs sharp or small")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_chooses() {
+        const A53: u32 = 0xd03;
+        const A72: u32 = 0xd08;
+        for (kernels, parts, fits) in [
+            ("avx2", &[][..], Eyes::Sharp),
+            ("avx512-vnni", &[], Eyes::Sharp),
+            ("neon-dot", &[0xd0b], Eyes::Sharp),
+            ("neon-i8mm", &[], Eyes::Sharp),
+            ("neon", &[A72; 4], Eyes::Sharp),
+            ("neon", &[A53, A53, A72], Eyes::Sharp),
+            ("neon", &[A53; 4], Eyes::Small),
+            ("neon", &[], Eyes::Small),
+            ("armv7-neon", &[A72], Eyes::Small),
+            ("generic", &[], Eyes::Small),
+        ] {
+            assert_eq!(Eyes::fitting(kernels, parts), fits, "{kernels} {parts:x?}");
+        }
+    }
+
+    #[test]
+    fn names_are_read() {
+        for eyes in Eyes::ALL {
+            assert_eq!(eyes.name().parse(), Ok(eyes));
+        }
+        assert_eq!("big".parse::<Eyes>(), Err("needs sharp or small"));
+    }
+}
