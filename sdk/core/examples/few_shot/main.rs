@@ -6,10 +6,15 @@
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- --refit DATA.npz
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- --keep DATA.npz...
+//! cargo run --release -p offshoot-core --features alloc --example few_shot -- --answer TASKS DATA.npz
 //! ```
 //!
 //! `--views flip,crop` also teaches what DATA.flip.npz and DATA.crop.npz say of the same pictures, and
 //! `--drop-out P` copies with values lost: `augment.csv` has what that is worth.
+//!
+//! `--answer` is for `foreign.py`: each line of TASKS is what to learn and what to test on, as places of
+//! pictures with commas between and a semicolon before the second; the answer is a line for each, what
+//! `auto` chose, and of each tested picture the class and the confidence.
 //!
 //! `--csv OUT` also writes `unknown.csv` beside it. The last column of the table, scikit-learn on the same draws, is made by `few_shot.py` beside this folder.
 
@@ -30,7 +35,7 @@ use measure::{Cell, SCORES, Strangers, cell, kept, strangers, teach};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
-    let mut keep = false;
+    let (mut keep, mut tasks) = (false, None);
     let (mut views, mut average, mut drop_out) = (String::new(), false, 0.0);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -39,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--csv" => csv = arguments.next(),
             "--refit" => refit = true,
             "--keep" => keep = true,
+            "--answer" => tasks = arguments.next(),
             "--views" => views = arguments.next().unwrap_or_default(),
             "--average" => average = true,
             "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
@@ -61,6 +67,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if average {
             data.average();
         }
+        if let Some(tasks) = &tasks {
+            answer(&data, &std::fs::read_to_string(tasks).map_err(|e| format!("{tasks}: {e}"))?)?;
+            continue;
+        }
         if refit {
             speed(&data)?;
             continue;
@@ -81,6 +91,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some(path) = csv {
         std::fs::write(path, rows)?;
+    }
+    Ok(())
+}
+
+/// What `auto` says in each task.
+fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
+    let places = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
+    for task in tasks.lines() {
+        let (learn, test) = task.split_once(';').ok_or("a task without a semicolon")?;
+        let (learn, test) = (places(learn)?, places(test)?);
+        if learn.iter().chain(&test).any(|&place| place >= data.labels.len()) {
+            return Err(format!("a task names a place beyond the {} there are", data.labels.len()).into());
+        }
+        let mut head = teach(HeadKind::Auto, data, &learn)?;
+        let chosen = head.chosen()?;
+        let mut line = format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.strength).to_lowercase();
+        let mut probabilities = vec![0.0; data.classes];
+        for place in test {
+            head.probabilities(data.get(place), &mut probabilities)?;
+            let best =
+                (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
+            write!(line, " {best}:{:.4}", probabilities[best])?;
+        }
+        println!("{line}");
     }
     Ok(())
 }

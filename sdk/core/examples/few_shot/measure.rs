@@ -50,7 +50,7 @@ pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cel
         cell.accuracy += share / draws as f64;
     }
     let asked = score.asked as f64;
-    cell.calibration_error = score.bins.iter().map(|(c, r)| (c - r).abs()).sum::<f64>() / asked;
+    cell.calibration_error = score.calibration_error();
     cell.rejected = score.unknown as f64 / asked;
     Ok(cell)
 }
@@ -86,16 +86,27 @@ pub fn kept(
     Ok(cell)
 }
 
+/// What answers added up to.
 #[derive(Default)]
-struct Score {
-    right: usize,
-    asked: usize,
+pub struct Score {
+    /// Right answers.
+    pub right: usize,
+    /// Answers.
+    pub asked: usize,
     unknown: usize,
     /// Sum of confidence, of right answers, for each tenth of confidence.
     bins: [(f64, f64); 10],
 }
 
-fn ask(
+impl Score {
+    /// Expected calibration error, ten bins.
+    pub fn calibration_error(&self) -> f64 {
+        self.bins.iter().map(|(c, r)| (c - r).abs()).sum::<f64>() / self.asked as f64
+    }
+}
+
+/// Adds a head's answers to the pictures at `test`.
+pub fn ask(
     head: &mut Head<Box<[u32]>>,
     data: &Data,
     test: &[usize],

@@ -21,10 +21,14 @@ const SPREAD: f32 = 0.7;
 const ENOUGH: usize = 1 << 20;
 
 /// Natural logarithm of the usual factor; measured on ants and bees, four animals and CIFAR-10
-/// under MobileNetV2.
+/// under MobileNetV2, and how it goes with the strength on those that `auto` was chosen by
+/// (`sdk/docs/heads.md`).
 fn usual(recipe: &Recipe) -> f32 {
+    let strength = libm::logf(recipe.strength);
     match recipe.kind {
-        HeadKind::Ridge | HeadKind::Slda => 2.2,
+        HeadKind::Ridge => 2.2 - 0.12 * strength,
+        // Scores are divided by the weight decay.
+        HeadKind::Slda => 3.2 - 0.8 * strength,
         HeadKind::Knn => 1.2,
         // Weak ones do not dare to say what they could.
         HeadKind::Softmax if recipe.transform == Transform::Raw && recipe.strength < 20.0 => 0.8,
@@ -34,14 +38,27 @@ fn usual(recipe: &Recipe) -> f32 {
 }
 
 /// The factor that makes the held-out probabilities most likely.
-///
-/// The likelihood has one peak but for rounding, so that its neighbourhood is halved again and again.
 pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
+    search(recipe, 1.0, owners, held_out).factor
+}
+
+/// Negative log likelihood of the held-out samples under the best factor, whatever is usual.
+pub(super) fn least_surprise(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
+    search(recipe, 0.0, owners, held_out).cost
+}
+
+struct Best {
+    factor: f32,
+    cost: f32,
+}
+
+/// The likelihood has one peak but for rounding, so that its neighbourhood is halved again and again.
+fn search(recipe: &Recipe, trust: f32, owners: &[u16], held_out: &[f32]) -> Best {
     let usual = usual(recipe);
     let offset = |step: usize| (step as f32 - STEPS as f32) * STEP;
     let cost = |step: usize| {
         let prior = 0.5 * (offset(step) / SPREAD) * (offset(step) / SPREAD);
-        prior + surprise(libm::expf(usual + offset(step)), owners, held_out)
+        trust * prior + surprise(libm::expf(usual + offset(step)), owners, held_out)
     };
     let (mut best, mut least, mut stride) = (STEPS, cost(STEPS), STEPS / 2);
     while stride > 0 {
@@ -54,7 +71,7 @@ pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f3
         }
         stride /= 2;
     }
-    libm::expf(usual + offset(best))
+    Best { factor: libm::expf(usual + offset(best)), cost: least }
 }
 
 /// Negative log likelihood of the held-out samples' classes under a factor.

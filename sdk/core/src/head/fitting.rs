@@ -1,45 +1,46 @@
 //! From samples to something that answers: the choice of a recipe, the fit, and what the samples
 //! say about it when each is held out.
 
+use core::ops::RangeInclusive;
+
 use super::memory::{Kept, Work};
 use super::{
     Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax,
     unknown,
 };
 
-/// What `auto` makes of classes that are nearly separate: lengths are kept.
-const WITH_LENGTHS: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Raw, strength: 1.0 };
+/// What `auto` takes where too little can be held out to choose by: lengths are halfway forgotten.
+const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, strength: 1.0 };
 
-/// What `auto` makes of two classes that are nearly separate.
-const OF_TWO: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 8.0 };
+/// Strength that `auto` expects, in the middle of those that won on the collections it was tried on.
+const EXPECTED_STRENGTH: f32 = 4.0;
 
-/// What `auto` makes of more classes that are separate: nearly the widest margin.
-const WIDE_MARGIN: Recipe = Recipe { kind: HeadKind::Softmax, transform: Transform::Raw, strength: 500.0 };
+/// Ratio of two strengths that `auto` tries one after the other.
+const STRIDE: f32 = 4.0;
 
-/// Share of held-out samples that ridge regression may get wrong for the classes to count as separate;
-/// the standard deviation of their number is taken off first.
-const SEPARATE: f32 = 0.07;
+/// Strengths beyond are not tried.
+const STRENGTHS: RangeInclusive<f32> = 1.0 / 64.0..=256.0;
 
-/// The same for nearly separate ones.
-///
-/// The rule was tried on other data than the table's: `examples/auto.py`.
-const NEARLY: f32 = 0.2;
+/// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
+/// which a handful of samples would choose by chance.
+const RELUCTANCE: f32 = 0.5;
 
-/// Samples squared times classes up to which `auto` affords softmax regression, which has to be
-/// solved six times: about a second on the slowest board.
-const AFFORDABLE: usize = 1 << 20;
+/// Samples up to which `auto` also looks for the strength of LDA: half a second on the slowest board.
+const FEW: usize = 512;
 
-/// Samples up to which `auto` also tries LDA, which is as much work as ridge regression.
-const FEW: usize = 256;
+/// Samples beyond which only the strength of ridge regression is chosen, by its squared errors, which
+/// take two fits for all strengths together.
+const MANY: usize = 2048;
 
-/// Heads that `auto` takes instead of the expected one where the samples speak for them.
-const RIVALS: [HeadKind; 3] = [HeadKind::NearestMean, HeadKind::Knn, HeadKind::Slda];
+/// Heads that are not linear in the samples' covariance: `auto` takes one instead of what is most likely
+/// only where it is clearly more often right.
+const RIVALS: [HeadKind; 2] = [HeadKind::NearestMean, HeadKind::Knn];
 
-/// Standard deviations that count as clear: chance alone does it once in fifty fits, three rivals
+/// Standard deviations that count as clear: chance alone does it once in seventy fits, both rivals
 /// together.
 const CLEAR: f32 = 2.5;
 
-/// Marks of the samples that ridge regression gets right, after those of its rivals.
+/// Marks of the samples that the most likely recipe gets right, after those of its rivals.
 const EXPECTED: u32 = 1 << RIVALS.len();
 
 /// Fits as `recipe` says, or as the samples do where it says `Auto`.
@@ -47,7 +48,6 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
     nearest_mean::lengths(&kept, owners, work.norms);
-    work.importance.fill(1.0);
     work.counts.fill(0);
     owners.iter().for_each(|&owner| work.counts[usize::from(owner)] += 1);
     let mut task = Task { kept, owners, mean_length, work };
@@ -62,6 +62,13 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     };
     let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out);
     Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, least_similarity }
+}
+
+/// A recipe, and how surprising the held-out samples are to it.
+#[derive(Clone, Copy)]
+struct Tried {
+    recipe: Recipe,
+    cost: f32,
 }
 
 /// Samples and what is to be made of them.
@@ -94,9 +101,15 @@ impl Task<'_, '_> {
                 self.scaled(recipe, |k, _, s, w| nearest_mean::leave_one_out(k, true, s, w));
             }
             HeadKind::Knn => self.scaled(recipe, |k, _, s, w| knn::leave_one_out(k, s, w)),
-            HeadKind::Ridge => self.scaled(recipe, ridge::fit),
+            HeadKind::Ridge => {
+                ridge::balance(self.owners, self.work.counts, self.work.importance);
+                self.scaled(recipe, ridge::fit);
+            }
             HeadKind::Slda => self.scaled(recipe, slda::fit),
-            HeadKind::Softmax | HeadKind::Auto => self.scaled(recipe, softmax::cross_validate),
+            HeadKind::Softmax | HeadKind::Auto => {
+                self.work.importance.fill(1.0);
+                self.scaled(recipe, softmax::cross_validate);
+            }
         }
     }
 
@@ -115,50 +128,84 @@ impl Task<'_, '_> {
 
     /// The recipe that the samples speak for, fitted.
     ///
-    /// Ridge regression is what to expect. Another closed form replaces it where it is right on so
-    /// many more of the held-out samples that chance does not do that ([`CLEAR`] standard deviations
-    /// of McNemar's test, 1947). Where it gets few wrong, embeddings keep their lengths; where the
-    /// classes are separate, or two, softmax regression is as good or better.
+    /// Ridge regression and LDA compete by the likelihood of the held-out samples, which tells more than
+    /// the number of mistakes: each at the strength that makes it greatest, then the better one also
+    /// with lengths kept. Class means or neighbours replace them where they are right on so many more
+    /// of the held-out samples that chance does not do that ([`CLEAR`] standard deviations of McNemar's
+    /// test, 1947).
     fn choose(&mut self) -> (Recipe, Fit) {
-        let (samples, classes) = (self.owners.len(), self.work.bias.len());
-        self.work.columns[3 * samples..].fill(0.0);
+        let samples = self.owners.len();
         let usable = (0..samples).filter(|&i| has_others(self.owners, i)).count();
-        if 2 * usable >= samples {
-            for (bit, kind) in RIVALS.into_iter().enumerate() {
-                if kind != HeadKind::Slda || samples <= FEW {
-                    self.hold_out(&Recipe::of(kind));
-                    self.mark(1 << bit);
-                }
-            }
-        }
-        let expected = Recipe::of(HeadKind::Ridge);
-        let fit = self.solve(&expected);
         if 2 * usable < samples {
-            return (expected, fit);
+            return (FIRST, self.solve(&FIRST));
         }
+        self.work.columns[3 * samples..].fill(0.0);
+        let recipe = if samples > MANY { self.strongest() } else { self.most_likely() };
+        for (bit, kind) in RIVALS.into_iter().enumerate().filter(|_| samples <= MANY) {
+            self.hold_out(&Recipe::of(kind));
+            self.mark(1 << bit);
+        }
+        let fit = self.solve(&recipe);
         self.mark(EXPECTED);
         let best = (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
         if let Some(bit) = best.filter(|&bit| self.is_clear(1 << bit, EXPECTED)) {
-            let recipe = Recipe::of(RIVALS[bit]);
-            return (recipe, self.solve(&recipe));
+            let rival = Recipe::of(RIVALS[bit]);
+            return (rival, self.solve(&rival));
         }
-        let wrong = (usable - self.right(EXPECTED)) as f32;
-        let share = (wrong - libm::sqrtf(wrong)) / usable as f32;
-        if share > NEARLY {
-            return (expected, fit);
-        }
-        let recipe = match classes {
-            _ if samples * samples * classes > AFFORDABLE => WITH_LENGTHS,
-            ..=2 => OF_TWO,
-            _ if share <= SEPARATE => WIDE_MARGIN,
-            _ => WITH_LENGTHS,
-        };
-        (recipe, self.solve(&recipe))
+        (recipe, fit)
     }
 
-    /// Samples that have the mark.
-    fn right(&self, mark: u32) -> usize {
-        self.marks().filter(|marks| marks & mark != 0).count()
+    /// Ridge regression or LDA, whichever makes the held-out samples most likely.
+    fn most_likely(&mut self) -> Recipe {
+        let start = |kind| Recipe { kind, transform: Transform::Unit, strength: EXPECTED_STRENGTH };
+        let ridge = self.climb(start(HeadKind::Ridge));
+        let lda = match self.owners.len() {
+            0..=FEW => self.climb(start(HeadKind::Slda)),
+            _ => self.tried(start(HeadKind::Slda)),
+        };
+        let forgetting = if lda.cost < ridge.cost { lda } else { ridge };
+        let keeping = self.tried(Recipe { transform: Transform::Raw, ..forgetting.recipe });
+        if keeping.cost < forgetting.cost { keeping.recipe } else { forgetting.recipe }
+    }
+
+    /// Ridge regression with the least squared errors on the held-out samples.
+    fn strongest(&mut self) -> Recipe {
+        let recipe =
+            Recipe { kind: HeadKind::Ridge, transform: Transform::Unit, strength: EXPECTED_STRENGTH };
+        ridge::balance(self.owners, self.work.counts, self.work.importance);
+        let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
+        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
+        let best = errors.into_iter().zip(ridge::STRENGTHS).min_by(by_error);
+        Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe }
+    }
+
+    /// The best strength that is reached by steps that each lead down.
+    fn climb(&mut self, start: Recipe) -> Tried {
+        let mut best = self.tried(start);
+        for stride in [STRIDE, 1.0 / STRIDE] {
+            loop {
+                let strength = best.recipe.strength * stride;
+                if !STRENGTHS.contains(&strength) {
+                    break;
+                }
+                let next = self.tried(Recipe { strength, ..best.recipe });
+                if next.cost >= best.cost {
+                    break;
+                }
+                best = next;
+            }
+            if best.recipe != start {
+                break;
+            }
+        }
+        best
+    }
+
+    fn tried(&mut self, recipe: Recipe) -> Tried {
+        self.hold_out(&recipe);
+        let surprise = calibrate::least_surprise(&recipe, self.owners, self.work.held_out);
+        let steps = libm::logf(recipe.strength / EXPECTED_STRENGTH).abs();
+        Tried { recipe, cost: surprise + RELUCTANCE * steps }
     }
 
     fn marks(&self) -> impl Iterator<Item = u32> {
@@ -212,23 +259,73 @@ mod tests {
     use super::super::testing::{Noise, cluster, empty, taught};
     use super::*;
     use crate::embedding::Embedding;
+    use std::format;
+    use std::vec::Vec;
+
+    /// What a recipe costs to classes of a shape, taught to a head of its own.
+    fn cost(recipe: Recipe, shots: u16, dim: usize, spread: f32) -> f32 {
+        let mut head = taught(recipe.kind, 3, shots, dim, spread);
+        head.set_transform(recipe.transform);
+        head.set_strength(recipe.strength).unwrap();
+        head.fit().unwrap();
+        let owners: Vec<u16> = head.samples().map(|(class, _)| class.index() as u16).collect();
+        let (_, work) = head.parts();
+        let away = libm::logf(recipe.strength / EXPECTED_STRENGTH).abs();
+        calibrate::least_surprise(&recipe, &owners, work.held_out) + RELUCTANCE * away
+    }
 
     #[test]
-    fn auto_takes_less_from_embeddings_the_fewer_are_wrong() {
-        let mut separate = taught(HeadKind::Auto, 3, 12, 40, 0.3);
-        assert_eq!(separate.chosen().unwrap(), WIDE_MARGIN);
-        // Six of 42 in the wrong class.
-        let mut nearly = separate;
-        let mut noise = Noise(7);
-        for class in [0, 1, 0, 1, 0, 1] {
-            let values = cluster(&mut noise, 2, 40, 0.3);
-            nearly.add_sample(nearly.class_at(class).unwrap(), Embedding::Float(&values)).unwrap();
+    fn auto_chooses_what_makes_the_held_out_samples_most_likely() {
+        let mut chosen = Vec::new();
+        for (shots, dim, spread) in [(12, 40, 0.3), (12, 40, 2.0), (20, 8, 1.0), (6, 40, 6.0), (3, 60, 1.0)] {
+            let recipe = taught(HeadKind::Auto, 3, shots, dim, spread).chosen().unwrap();
+            if !RIVALS.contains(&recipe.kind) {
+                let best = cost(recipe, shots, dim, spread);
+                let other = if recipe.kind == HeadKind::Ridge { HeadKind::Slda } else { HeadKind::Ridge };
+                let rivals = [
+                    Recipe { strength: recipe.strength * STRIDE, ..recipe },
+                    Recipe { strength: recipe.strength / STRIDE, ..recipe },
+                    Recipe { kind: other, transform: Transform::Unit, strength: EXPECTED_STRENGTH },
+                ];
+                for rival in rivals {
+                    // Where lengths are kept the strength is the one that was found without them.
+                    let is_tried = rival.kind != recipe.kind || recipe.transform == Transform::Unit;
+                    assert!(
+                        !is_tried || cost(rival, shots, dim, spread) >= best - 1e-3,
+                        "{rival:?} instead of {recipe:?}"
+                    );
+                }
+            }
+            chosen.push(format!("{recipe:?}"));
         }
-        assert_eq!(nearly.chosen().unwrap(), WITH_LENGTHS);
-        let mut overlapping = taught(HeadKind::Auto, 3, 12, 40, 6.0);
-        assert_eq!(overlapping.chosen().unwrap(), Recipe::of(HeadKind::Ridge));
-        assert_eq!(taught(HeadKind::Auto, 2, 12, 40, 0.3).chosen().unwrap(), OF_TWO);
-        assert_eq!(taught(HeadKind::Auto, 2, 40, 40, 40.0).chosen().unwrap(), Recipe::of(HeadKind::Ridge));
+        chosen.sort();
+        chosen.dedup();
+        assert!(chosen.len() > 2, "always the same: {chosen:?}");
+    }
+
+    /// Of two classes around each other the rare one is found as often as the frequent one.
+    #[test]
+    fn a_rare_class_is_not_drowned_by_a_frequent_one() {
+        let mut head = empty(HeadKind::Auto, 30, Limits { classes: 2, samples: 66 });
+        let classes = ["rare", "frequent"].map(|name| head.add_class(name).unwrap());
+        let mut noise = Noise(11);
+        for i in 0..66 {
+            let own = usize::from(i >= 6);
+            head.add_sample(classes[own], Embedding::Float(&cluster(&mut noise, own, 30, 1.5))).unwrap();
+        }
+        let mut right = [0, 0];
+        for i in 0..400 {
+            let values = cluster(&mut noise, i % 2, 30, 1.5);
+            let mut p = [0.0; 2];
+            head.probabilities(Embedding::Float(&values), &mut p).unwrap();
+            right[i % 2] += usize::from((p[1] > p[0]) == (i % 2 == 1));
+        }
+        assert!(right[0] * 10 >= right[1] * 7, "of 200 each: {right:?}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_held_out_it_is_what_is_expected_first() {
+        assert_eq!(taught(HeadKind::Auto, 3, 1, 40, 0.3).chosen().unwrap(), FIRST);
     }
 
     /// Two classes around and within each other, which no line parts.

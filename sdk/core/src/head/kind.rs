@@ -25,8 +25,8 @@ pub enum HeadKind {
     /// six times that for honest confidences. For classes that are separate.
     Softmax = 1,
     /// Least squares with weight decay (ridge regression, Hoerl and Kennard 1970) and exact
-    /// leave-one-out (Allen 1974). `2 / 3 * n^3` to fit. Hard to beat
-    /// where classes overlap.
+    /// leave-one-out (Allen 1974). A class counts as the root of its number of samples. `2 / 3 * n^3` to
+    /// fit. Hard to beat where classes overlap.
     Ridge = 2,
     /// Linear discriminant analysis with one shrunk covariance, the head of streaming LDA (Hayes
     /// and Kanan 2020). `2 / 3 * n^3` to fit. Counts classes alike: for very uneven numbers of
@@ -35,8 +35,9 @@ pub enum HeadKind {
     /// The five nearest samples by angle vote (Fix and Hodges 1951). `n^2` to fit, `n * d` to answer. For classes of
     /// several looks, with many samples.
     Knn = 4,
-    /// Whichever of these the samples speak for when each is held out; see
-    /// [`Head::chosen`](super::Head::chosen).
+    /// Ridge regression or LDA at the strength and transform that make the held-out samples most likely,
+    /// or class means or neighbours where they are clearly more often right; see
+    /// [`Head::chosen`](super::Head::chosen). About eight fits.
     Auto = 5,
 }
 

@@ -74,12 +74,21 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     }
 }
 
+/// How much each sample counts: a class as the root of its number of samples, half way between by
+/// their number, where a rare class is never named, and all alike, where its few samples decide too
+/// much. 1 in the mean.
+pub(super) fn balance(owners: &[u16], counts: &[u32], importance: &mut [f32]) {
+    for (importance, &owner) in importance.iter_mut().zip(owners) {
+        *importance = 1.0 / libm::sqrtf(counts[usize::from(owner)] as f32);
+    }
+    let mean = mean(importance);
+    importance.iter_mut().for_each(|importance| *importance /= mean);
+}
+
 /// Mean squared errors of the scores when each sample is left out, exactly, for all [`STRENGTHS`]: for
 /// little more than two fits.
 ///
 /// Samples and errors are weighted by `work.importance`.
-// Until `auto` chooses its strengths so.
-#[allow(dead_code)]
 pub(super) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
     if scales.len() > kept.dim() {
         return primal::curve(kept, scales, work);
@@ -278,10 +287,15 @@ mod tests {
         }
         let (z, owners) = (features(&mut head), owners(&head));
         let decay = variance(&z);
+        // A class counts as the root of its number of samples.
+        let alike = |i: usize| owners.iter().filter(|&&owner| owner == owners[i]).count() as f32;
+        let importance: Vec<f32> = (0..z.len()).map(|i| 1.0 / alike(i).sqrt()).collect();
+        let mean = importance.iter().sum::<f32>() / z.len() as f32;
+        let importance: Vec<f32> = importance.iter().map(|w| w / mean).collect();
         let found = held_out(&mut head);
         for class in (0..3).filter(|c| owners.contains(c)) {
             for (i, z_i) in z.iter().enumerate() {
-                let without = score(&plain(&z, &owners, class, decay, Some(i)), z_i);
+                let without = score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
                 assert!((found[i][class] - without).abs() < 2e-4, "{i}: {} {without}", found[i][class]);
             }
         }
