@@ -11,6 +11,14 @@ pub(crate) mod job;
 pub(crate) mod run;
 #[cfg(feature = "std")]
 pub(crate) mod team;
+#[cfg(feature = "std")]
+mod turns;
+
+/// What [`turns`] is built of; its test has others.
+#[cfg(feature = "std")]
+mod atomic {
+    pub(super) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+}
 
 pub(crate) mod absent;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]

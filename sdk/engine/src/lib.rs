@@ -19,6 +19,7 @@ extern crate std;
 
 mod chain;
 mod dispatch;
+mod error;
 mod isa;
 #[allow(unsafe_code)] // intrinsics and pointers; nowhere else
 mod kernels;
@@ -29,16 +30,19 @@ mod owned;
 mod pack;
 mod plan;
 mod step;
+mod steps;
 mod target;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // its kernels alone ask
 mod way;
 
+pub use error::{PlanError, RunError};
 pub use isa::Isa;
 #[cfg(feature = "std")]
 pub use kernels::team::Team;
 pub use memory::Slot;
 #[cfg(feature = "std")]
 pub use owned::{Buffer, IsaError};
-pub use plan::{Config, Plan, PlanError, RunError};
+pub use plan::{Config, Plan};
 pub use step::{Step, Value};
+pub use steps::Steps;
 pub use target::Target;

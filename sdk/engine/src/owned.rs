@@ -8,9 +8,10 @@ use std::{env, vec};
 use offshoot_core::graph::{Graph, TensorId};
 use thiserror::Error;
 
+use crate::error::PlanError;
 use crate::isa::Isa;
 use crate::memory::Slot;
-use crate::plan::{Config, Plan, PlanError};
+use crate::plan::{Config, Plan};
 use crate::step::Step;
 
 /// The environment variable that names an instruction set, for tests and comparisons.
@@ -46,7 +47,7 @@ impl Plan<Vec<Step>> {
     /// ([`Plan::value`]).
     ///
     /// # Errors
-    /// A float node.
+    /// As [`Plan::segment`], which here has the memory it needs.
     ///
     /// # Panics
     /// If `inputs` or `outputs` is empty.

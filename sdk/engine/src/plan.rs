@@ -5,66 +5,17 @@ use core::ops::Range;
 
 use offshoot_core::Multiplier;
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
-use thiserror::Error;
 
 use crate::dispatch;
+use crate::error::{PlanError, RunError};
 use crate::isa::Isa;
 use crate::kernels::arena::Arena;
 use crate::kernels::run::Part;
 use crate::memory::{Slot, place};
 use crate::step::{Span, Step, StepOp, Value, together};
+use crate::steps::Steps;
 use crate::target::Target;
 use crate::way::Way;
-
-/// Why a graph cannot be planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// A node that only tract-core can run.
-    #[error("node {node} is not an int8 operation")]
-    Float {
-        /// Index of the node.
-        node: usize,
-    },
-    /// The scratch is too short.
-    #[error("planning needs {need} slots, {have} were given")]
-    Slots {
-        /// See [`Plan::slots_needed`].
-        need: usize,
-        /// Slots given.
-        have: usize,
-    },
-    /// The list of steps is too short.
-    #[error("the plan needs {need} steps, {have} were given")]
-    Steps {
-        /// See [`Plan::steps_needed`].
-        need: usize,
-        /// Steps given.
-        have: usize,
-    },
-}
-
-/// Why a plan did not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The memory for packed weights is too short.
-    #[error("the plan needs {need} bytes of packed weights, {have} were given")]
-    Packed {
-        /// See [`Plan::packed_bytes`].
-        need: usize,
-        /// Bytes given.
-        have: usize,
-    },
-    /// The arena is too short.
-    #[error("the plan needs an arena of {need} bytes, {have} were given")]
-    Arena {
-        /// See [`Plan::arena_bytes`].
-        need: usize,
-        /// Bytes given.
-        have: usize,
-    },
-}
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +36,7 @@ impl From<Isa> for Config {
     }
 }
 
-/// A network ready to run: steps in the caller's memory, offsets into the caller's arena.
+/// A network ready to run: steps in the caller's memory (see [`Steps`]), offsets into the caller's arena.
 #[derive(Debug, Clone)]
 pub struct Plan<S> {
     steps: S,
@@ -98,7 +49,7 @@ pub struct Plan<S> {
     live_set: usize,
 }
 
-impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
+impl<S: Steps> Plan<S> {
     /// Plans a whole graph of int8 operations.
     ///
     /// `slots` is scratch, [`slots_needed`](Self::slots_needed) of them; `steps` is kept,
@@ -120,10 +71,8 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
     /// `outputs` are there after it; both are found by [`Plan::value`].
     ///
     /// # Errors
-    /// As [`Plan::new`].
-    ///
-    /// A tensor that is read in the range must be produced in it or be among `inputs`; another
-    /// would be read from wherever the arena begins.
+    /// As [`Plan::new`]; a range outside the graph; a tensor that is read in the range, and neither made in
+    /// it nor among `inputs`; an input that is made in the range; an output that neither is; floats.
     ///
     /// # Panics
     /// If `inputs` or `outputs` is empty.
@@ -139,8 +88,9 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         let config = config.into();
         let (need, have) = (Self::slots_needed(graph), slots.len());
         let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
-        let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.as_ref().len());
-        let list = steps.as_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
+        let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.list().len());
+        let list = steps.list_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
+        check_ends(graph, &range, inputs, outputs)?;
         let placement = place(graph, range.clone(), inputs, outputs, config, slots);
         let mut free = list.iter_mut();
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
@@ -294,7 +244,7 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
 
     /// The steps in order.
     pub fn steps(&self) -> &[Step] {
-        &self.steps.as_ref()[..self.len]
+        &self.steps.list()[..self.len]
     }
 
     /// The memory for a run, as long as the plan says.
@@ -350,6 +300,34 @@ impl<S: AsRef<[Step]> + AsMut<[Step]>> Plan<S> {
         }
         Ok(())
     }
+}
+
+/// Whether every operand has a place of its own: one that had none would be read where a result is written.
+fn check_ends(
+    graph: &Graph<'_>,
+    range: &Range<usize>,
+    inputs: &[TensorId],
+    outputs: &[TensorId],
+) -> Result<(), PlanError> {
+    let nodes = graph.node_count();
+    if range.start > range.end || range.end > nodes {
+        return Err(PlanError::Range { start: range.start, end: range.end, nodes });
+    }
+    let is_made = |id: TensorId| usize::from(id).checked_sub(1).is_some_and(|node| range.contains(&node));
+    let is_here = |id: TensorId| is_made(id) || inputs.contains(&id);
+    let has_codes = |id: TensorId| usize::from(id) <= nodes && graph.tensor(id).element.quant().is_some();
+    if let Some(&tensor) = inputs.iter().find(|&&id| is_made(id) || !has_codes(id)) {
+        return Err(PlanError::Input { tensor });
+    }
+    if let Some(&tensor) = outputs.iter().find(|&&id| !is_here(id) || !has_codes(id)) {
+        return Err(PlanError::Output { tensor });
+    }
+    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        if let Some(tensor) = node.inputs.iter().find(|&operand| !is_here(operand)) {
+            return Err(PlanError::Operand { node: usize::from(id) - 1, tensor });
+        }
+    }
+    Ok(())
 }
 
 fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {

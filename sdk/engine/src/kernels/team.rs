@@ -2,17 +2,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 use std::{cell::UnsafeCell, format, hint, io};
 
+use offshoot_core::limits;
+
 use super::arena::Arena;
 use super::run::Part;
+use super::turns::{STEPS, Size, Taken, Turns};
 use crate::dispatch;
-use crate::plan::{Config, Plan, RunError};
+use crate::error::RunError;
+use crate::plan::{Config, Plan};
 use crate::step::{Step, together};
+use crate::steps::Steps;
 
 /// Looks at a flag this often before a thread lets others run: some microseconds.
 const SPINS: u32 = 4000;
@@ -20,6 +25,9 @@ const SPINS: u32 = 4000;
 /// A thread sleeps when nothing has come for this long: waking one takes the caller longer than a
 /// small network, and a camera's next frame may be preprocessed meanwhile.
 const AWAKE: Duration = Duration::from_millis(1);
+
+// A node becomes a step, a concatenation one for each input.
+const _: () = assert!(limits::TENSORS * limits::NODE_INPUTS < STEPS);
 
 /// Threads that share the steps of a plan ([`Config::threads`](crate::Config)): the caller's and
 /// some of its own, which spin briefly between steps and sleep when no run follows within a millisecond.
@@ -34,50 +42,12 @@ pub struct Team {
 #[derive(Debug)]
 struct Shared {
     job: UnsafeCell<Option<Job<'static>>>,
-    /// What is to be done now, a [`State`].
-    state: AtomicU64,
-    /// Parts of this step that are done.
-    done: AtomicUsize,
-    /// Threads that the plan has memory for.
-    seats: AtomicUsize,
+    turns: Turns,
     /// Threads that have begun.
     begun: AtomicUsize,
     stop: AtomicBool,
     /// A thread has panicked; nobody waits for it.
     broken: AtomicBool,
-}
-
-/// Which step is on, and which of its parts nobody has taken.
-///
-/// Every thread has a part of its own, whose maps lie in its cache, and takes another's when that
-/// one does not come: a thread that the system keeps waiting delays nobody.
-#[derive(Debug, Clone, Copy)]
-struct State {
-    /// Index of the first of the steps that run together; [`State::OVER`] between runs.
-    step: u32,
-    /// A bit for each part.
-    parts: u32,
-}
-
-impl State {
-    const OVER: Self = Self { step: u32::MAX, parts: 0 };
-    /// The most parts of a step.
-    const PARTS: usize = u32::BITS as usize;
-
-    fn read(word: u64) -> Self {
-        Self { step: (word >> 32) as u32, parts: word as u32 }
-    }
-
-    fn word(self) -> u64 {
-        u64::from(self.step) << 32 | u64::from(self.parts)
-    }
-
-    /// A part to take, `own` if it is there.
-    fn part(self, own: usize) -> Option<usize> {
-        let wanted = 1u32.unbounded_shl(own as u32) & self.parts;
-        let choice = if wanted == 0 { self.parts } else { wanted };
-        (choice != 0).then(|| choice.trailing_zeros() as usize)
-    }
 }
 
 /// What to run. The borrows are those of [`Team::run`], which ends after every thread has.
@@ -91,13 +61,8 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn threads(&self) -> usize {
-        self.config.threads.get().into()
-    }
-
-    /// How many parts a step has.
-    fn parts(&self) -> usize {
-        self.threads().min(State::PARTS)
+    fn size(&self) -> Size {
+        Size { steps: self.steps.len(), seats: self.config.threads.get() }
     }
 
     /// The steps that run together from `first` on.
@@ -135,9 +100,7 @@ impl Team {
         let begin = Arc::new(begin);
         let shared = Arc::new(Shared {
             job: UnsafeCell::new(None),
-            state: AtomicU64::new(State::OVER.word()),
-            done: AtomicUsize::new(0),
-            seats: AtomicUsize::new(0),
+            turns: Turns::new(),
             begun: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -173,7 +136,7 @@ impl Team {
     ///
     /// # Panics
     /// As [`Plan::run`], and ever after.
-    pub fn run<S: AsRef<[Step]> + AsMut<[Step]>>(
+    pub fn run<S: Steps>(
         &mut self,
         plan: &Plan<S>,
         weights: &[u8],
@@ -191,7 +154,7 @@ impl Team {
     ///
     /// # Panics
     /// As [`Team::run`].
-    pub fn run_watched<S: AsRef<[Step]> + AsMut<[Step]>>(
+    pub fn run_watched<S: Steps>(
         &mut self,
         plan: &Plan<S>,
         weights: &[u8],
@@ -208,8 +171,7 @@ impl Team {
         let job = unsafe { core::mem::transmute::<Job<'_>, Job<'static>>(job) };
         // SAFETY: between runs no part can be taken, and only who took one reads the job.
         unsafe { *self.shared.job.get() = Some(job) };
-        self.shared.seats.store(job.threads(), Ordering::Relaxed);
-        self.shared.open(&job, 0);
+        self.shared.turns.open(job.size(), 0);
         self.workers.iter().for_each(|worker| worker.thread().unpark());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.lead(&job, watch))) {
             self.shared.broken.store(true, Ordering::Release);
@@ -247,9 +209,7 @@ impl Shared {
             spins += 1;
             if spins < SPINS {
                 hint::spin_loop();
-            } else if State::read(self.state.load(Ordering::Relaxed)).step == State::OVER.step
-                && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE
-            {
+            } else if self.turns.step().is_none() && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE {
                 thread::park();
             } else {
                 thread::yield_now();
@@ -261,14 +221,14 @@ impl Shared {
     fn lead(&self, job: &Job<'_>, mut watch: impl FnMut(&[Step])) {
         let (mut watched, mut spins) = (0, 0);
         loop {
-            let step = State::read(self.state.load(Ordering::Acquire)).step;
+            let step = self.turns.step();
             // What was on before is over.
-            while watched < job.steps.len() && watched as u32 != step {
+            while watched < job.steps.len() && Some(watched) != step {
                 let steps = job.steps(watched);
                 watch(steps);
                 watched += steps.len();
             }
-            if step == State::OVER.step {
+            if step.is_none() {
                 return;
             }
             if self.part(0) {
@@ -283,34 +243,22 @@ impl Shared {
 
     /// Takes a part, if there is one, and does it; the last to finish a step opens the next.
     fn part(&self, thread: usize) -> bool {
-        let word = self.state.load(Ordering::Acquire);
-        let state = State::read(word);
-        let Some(index) = state.part(thread) else { return false };
-        if thread >= self.seats.load(Ordering::Relaxed) {
-            return false;
-        }
-        let taken = State { parts: state.parts & !(1 << index), ..state }.word();
-        if self.state.compare_exchange(word, taken, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return true;
-        }
+        let (index, step) = match self.turns.take(thread) {
+            Taken::Part { index, step } => (index, step),
+            Taken::Missed => return true,
+            Taken::Nothing => return false,
+        };
         let _guard = Guard(self);
         // SAFETY: a part was taken, so the run goes on until it is done.
         let job = unsafe { *self.job.get() }.expect("a run has a job");
-        let steps = job.steps(state.step as usize);
-        let (part, seat) = (Part { index, count: job.parts() }, Part { index: thread, count: job.threads() });
+        let (steps, size) = (job.steps(step), job.size());
+        let (part, seat) =
+            (Part { index, count: size.parts() }, Part { index: thread, count: size.seats.into() });
         dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, [part, seat]);
-        if self.done.fetch_add(1, Ordering::AcqRel) + 1 == part.count {
-            self.open(&job, state.step as usize + steps.len());
+        if self.turns.finish(size) {
+            self.turns.open(size, step + steps.len());
         }
         true
-    }
-
-    /// Lets the parts of a step be taken.
-    fn open(&self, job: &Job<'_>, step: usize) {
-        self.done.store(0, Ordering::Relaxed);
-        let parts = u32::MAX >> (State::PARTS - job.parts());
-        let next = if step < job.steps.len() { State { step: step as u32, parts } } else { State::OVER };
-        self.state.store(next.word(), Ordering::Release);
     }
 }
 
