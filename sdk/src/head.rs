@@ -1,7 +1,7 @@
 //! A head in memory of its own, with files.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
@@ -187,8 +187,20 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_durably(fresh: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(fresh)?;
+/// A file that was not there: a link that somebody has put in its place is not followed.
+fn create(fresh: &Path) -> io::Result<File> {
+    match File::create_new(fresh) {
+        // A leftover of a save that power cut short.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(fresh)?;
+            File::create_new(fresh)
+        }
+        made => made,
+    }
+}
+
+fn write_durably(fresh: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create(fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(fresh, path)?;

@@ -239,3 +239,23 @@ fn a_head_is_replaced_and_not_rewritten() {
     assert_eq!(seen, old);
     assert_ne!(fs::read(&file).unwrap(), old);
 }
+
+/// What others have put where the second file is written is neither followed nor written to.
+#[test]
+#[cfg(unix)]
+fn no_link_is_followed() {
+    let (folder, file) = folder();
+    let mut eyes = eyes();
+    let head = taught(HeadKind::Auto, &mut eyes, 6);
+    let (victim, fresh) = (folder.path().join("victim"), folder.path().join("things.head.new"));
+    fs::write(&victim, "precious").unwrap();
+    let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
+        [|to, at| std::os::unix::fs::symlink(to, at), |to, at| fs::hard_link(to, at)];
+    for link in links {
+        link(&victim, &fresh).unwrap();
+        head.save(&file).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&file).unwrap().is_file() && !fresh.exists());
+        Head::load(&file, &eyes).unwrap();
+    }
+}

@@ -9,6 +9,9 @@ use crate::medium::Medium;
 /// Bytes of a file's sector: a page, which is what Linux writes at least.
 pub const FILE_SECTOR: u32 = 4096;
 
+/// How often a new file is begun while others begin it too.
+const ATTEMPTS: usize = 16;
+
 /// Why a file cannot be a medium.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +27,9 @@ pub enum FileError {
         /// Bytes asked for.
         asked: u64,
     },
+    /// What lies where a new file is to be written is a link, a folder or a device.
+    #[error("{} is no plain file; remove it", .0.display())]
+    NotPlain(PathBuf),
     /// What the file system reports.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -43,10 +49,12 @@ impl FileMedium {
     /// [`medium_size`](crate::medium_size).
     ///
     /// A new file is written and synced under the name with `.new` behind it and then renamed, so
-    /// that a file at `path` is always complete and a save never has to ask for room.
+    /// that a file at `path` is always complete and a save never has to ask for room. A link under that name is
+    /// not followed.
     ///
     /// # Errors
-    /// A file of another size; a file in use; what the file system reports, such as a full disk.
+    /// A file of another size; a file in use; a link or folder where the new file is to be written; what the file
+    /// system reports, such as a full disk.
     pub fn open(path: impl AsRef<Path>, size: u64) -> Result<Self, FileError> {
         let path = path.as_ref();
         let file = match existing(path) {
@@ -76,23 +84,71 @@ fn lock(file: File) -> Result<File, FileError> {
     }
 }
 
+/// Makes the file under another name, which must be free: nothing that somebody else has put there is
+/// followed or written to.
 fn create(path: &Path, size: u64) -> Result<File, FileError> {
     let fresh = beside(path);
-    // Not truncated on opening: another process may be making it right now, and have the lock.
-    let mut file =
-        lock(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&fresh)?)?;
-    if path.try_exists()? {
-        // Another process was faster. Should its file be the one locked here, it lives on at `path`.
-        drop(file);
-        return existing(path);
+    for _ in 0..ATTEMPTS {
+        let (made, is_new) = match File::create_new(&fresh) {
+            // Of a process that was killed, or of one that is at it and has the lock.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (plain(&fresh), false),
+            made => (made.map_err(FileError::Io), true),
+        };
+        let mut file = match made {
+            Err(FileError::Io(error)) if !is_new && error.kind() == io::ErrorKind::NotFound => continue,
+            made => lock(made?)?,
+        };
+        if path.try_exists()? {
+            // Another process was faster. Should its file be the one locked here, it lives on at `path`.
+            drop(file);
+            return existing(path);
+        }
+        // Who has the lock of what lies there may take it away. Another may have done so before this one had it.
+        if !is_at(&file, &fresh) {
+            continue;
+        }
+        if !is_new {
+            fs::remove_file(&fresh)?;
+            continue;
+        }
+        let filled = fill(&mut file, size).and_then(|()| fs::rename(&fresh, path));
+        if let Err(error) = filled {
+            // The error is what the caller must know; a leftover is removed by the next attempt.
+            let _ = fs::remove_file(&fresh);
+            return Err(error.into());
+        }
+        return Ok(file);
     }
-    let filled = fill(&mut file, size).and_then(|()| fs::rename(&fresh, path));
-    if let Err(error) = filled {
-        // The error is what the caller must know; a leftover is used up by the next attempt.
-        let _ = fs::remove_file(&fresh);
-        return Err(error.into());
+    Err(FileError::InUse)
+}
+
+/// Opens a file that is there, and no link.
+fn plain(path: &Path) -> Result<File, FileError> {
+    let not_plain = || FileError::NotPlain(path.to_path_buf());
+    // Before it is opened: a device may do something when it is.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(not_plain());
     }
-    Ok(file)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_plain()) }
+}
+
+/// Whether a name still stands for an open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
+    let here = file.metadata().map(|here| (here.dev(), here.ino()));
+    matches!((here, there), (Ok(here), Ok(there)) if here == there)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// Zeros are written, not only promised, so that the file system sets the blocks aside.

@@ -43,6 +43,7 @@ pub struct Store<M> {
     /// Slots whose header may stand for something that must not load later; erased before a save.
     stale: [bool; 2],
     lost: bool,
+    foreign: bool,
 }
 
 impl<M: Medium> Store<M> {
@@ -75,7 +76,8 @@ impl<M: Medium> Store<M> {
     /// A medium that is too small or fails; it may then still hold its record.
     pub fn erase(medium: M) -> Result<Self, OpenError<M::Error>> {
         let geometry = Geometry::new(medium.size(), medium.sector())?;
-        let mut store = Self { medium, geometry, current: None, stale: [true; 2], lost: false };
+        let mut store =
+            Self { medium, geometry, current: None, stale: [true; 2], lost: false, foreign: false };
         store.settle().map_err(OpenError::Medium)?;
         Ok(store)
     }
@@ -99,6 +101,16 @@ impl<M: Medium> Store<M> {
     /// opened. False again after a save.
     pub fn has_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether the medium was found to hold something that no save can have left, when the store was opened:
+    /// no header, and a second slot that is not blank. The next save overwrites it; ask first. False again
+    /// after a save.
+    ///
+    /// Also the remains of a store of which both headers have rotted, or which was [erased](Self::erase) and never
+    /// saved to.
+    pub fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Sectors that one save of `length` bytes writes: the payload's, and the header's twice.
@@ -165,7 +177,7 @@ impl<M: Medium> Store<M> {
             return Err(SaveError::Medium(error));
         }
         self.current = Some(Current { slot, header });
-        self.lost = false;
+        (self.lost, self.foreign) = (false, false);
         Ok(Saved::Written)
     }
 
@@ -192,7 +204,13 @@ impl<M: Medium> Store<M> {
         let is_newer = |header: Header| current.is_none_or(|c| header.is_newer(&c.header));
         let lost = seen.iter().any(|s| matches!(s, Seen::Damaged(header) if header.is_none_or(is_newer)));
         let stale = seen.map(|s| matches!(s, Seen::Damaged(_)));
-        Ok(Self { medium, geometry, current, stale, lost })
+        // The first save goes to slot 0 and may have been cut short. Slot 1 is not written before it has succeeded.
+        let foreign = matches!(seen, [Seen::Nothing, Seen::Nothing])
+            && match is_blank(&mut medium, &geometry, 1) {
+                Err(_) if tolerant => false,
+                blank => !blank.map_err(OpenError::Medium)?,
+            };
+        Ok(Self { medium, geometry, current, stale, lost, foreign })
     }
 
     /// Takes back headers that must not load.
@@ -244,6 +262,24 @@ impl<M: Medium> Store<M> {
         }
         Ok(true)
     }
+}
+
+/// Whether a slot holds zeros alone, or ones alone as erased flash does.
+fn is_blank<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Result<bool, M::Error> {
+    let mut at = geometry.header_at(slot);
+    let end = at + u64::from(geometry.slot);
+    let (mut buffer, mut first) = ([0; CHUNK], None);
+    while at < end {
+        // At most `CHUNK`, so that it fits.
+        let length = (end - at).min(CHUNK as u64) as usize;
+        medium.read(at, &mut buffer[..length])?;
+        let blank = *first.get_or_insert(buffer[0]);
+        if !matches!(blank, 0 | 0xff) || buffer[..length].iter().any(|&byte| byte != blank) {
+            return Ok(false);
+        }
+        at += length as u64;
+    }
+    Ok(true)
 }
 
 /// Reads a slot and compares its checksum.

@@ -132,3 +132,71 @@ fn files() {
     let nowhere = FileMedium::open(folder.path().join("none/memory"), size).unwrap_err();
     assert!(matches!(nowhere, FileError::Io(_)));
 }
+
+/// What others have put where the new file is written is neither followed nor written to.
+#[test]
+#[cfg(unix)]
+fn no_link_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory");
+    let fresh = folder.path().join("memory.new");
+    let victim = folder.path().join("victim");
+    let size = medium_size(100, FILE_SECTOR).unwrap();
+    fs::write(&victim, "precious").unwrap();
+
+    std::os::unix::fs::symlink(&victim, &fresh).unwrap();
+    let error = FileMedium::open(&path, size).unwrap_err();
+    assert!(matches!(&error, FileError::NotPlain(at) if *at == fresh), "{error}");
+    assert_eq!(error.to_string(), format!("{} is no plain file; remove it", fresh.display()));
+    // Nor is a file made where a link leads to nothing.
+    fs::remove_file(&fresh).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("made"), &fresh).unwrap();
+    assert!(FileMedium::open(&path, size).is_err());
+    assert!(!folder.path().join("made").exists());
+    fs::remove_file(&fresh).unwrap();
+
+    fs::hard_link(&victim, &fresh).unwrap();
+    FileMedium::open(&path, size).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert_eq!(fs::metadata(&path).unwrap().len(), size);
+}
+
+/// Processes that make the file at the same moment: one has it, the others are told.
+#[test]
+fn one_of_many_makes_the_file() {
+    let size = medium_size(100, FILE_SECTOR).unwrap();
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        fs::write(folder.path().join("memory.new"), "half").unwrap();
+        let start = std::sync::Barrier::new(4);
+        let open = || {
+            start.wait();
+            FileMedium::open(&path, size)
+        };
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let refused = all.iter().filter(|made| matches!(made, Err(FileError::InUse))).count();
+        assert_eq!((all.iter().filter(|made| made.is_ok()).count(), refused), (1, 3), "{all:?}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), size);
+    }
+}
+
+/// What no save can have left is told before it is overwritten.
+#[test]
+fn foreign_bytes_are_told() {
+    let size = medium_size(100, FILE_SECTOR).unwrap() as usize;
+    let foreign =
+        |bytes: Vec<u8>| Store::open(MemoryMedium::new(bytes, FILE_SECTOR).unwrap()).unwrap().is_foreign();
+    assert!(!foreign(vec![0; size]) && !foreign(vec![0xff; size]));
+    assert!(foreign(vec![b'a'; size]));
+    // Zeros where headers would be.
+    let mut image = vec![0; size];
+    image[size - 1] = 1;
+    assert!(foreign(image));
+    let mut store = Store::open(MemoryMedium::new(vec![b'a'; size], FILE_SECTOR).unwrap()).unwrap();
+    store.save(b"taken over").unwrap();
+    assert!(!store.is_foreign());
+}

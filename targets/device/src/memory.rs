@@ -26,6 +26,9 @@ pub enum Cause {
     /// It was made for another package or another size of head.
     #[error("{0}; it may be another package's: name another file, or {ANEW}")]
     OtherFile(FileError),
+    /// It is of the right size by chance.
+    #[error("no memory of lessons, and therefore left as it is: name another file")]
+    Foreign,
     /// It cannot be opened.
     #[error(transparent)]
     File(FileError),
@@ -74,7 +77,7 @@ impl Memory {
     /// saved last, if there is one.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, or holds a head of another package.
+    /// A file that cannot be opened, is in use, is no memory, or holds a head of another package.
     pub fn open(
         path: impl AsRef<Path>,
         extractor: &Extractor,
@@ -91,6 +94,9 @@ impl Memory {
             })
         })?;
         let mut store = Store::open(medium).map_err(|e| failed(e.into()))?;
+        if store.is_foreign() {
+            return Err(failed(Cause::Foreign));
+        }
         let mut bytes = vec![0; store.capacity()];
         let record = store.load(&mut bytes).map_err(|e| failed(e.into()))?;
         let head = record.map(|record| Head::from_bytes(record, extractor)).transpose();
