@@ -156,11 +156,26 @@ impl Service {
         let (groups, devices) = self.needs();
         let arguments: Vec<String> = self.arguments().iter().map(|word| unit_word(word)).collect();
         let allowed: String = devices.iter().map(|device| format!("DeviceAllow={device} rw\n")).collect();
-        UNIT.replace("PROGRAM", PROGRAM)
-            .replace("ARGUMENTS", &arguments.join(" "))
-            .replace("GROUPS", &groups.join(" "))
-            .replace("DEVICES\n", &allowed)
-            .replace("NETWORK\n", &self.network())
+        let tasks = usize::from(self.threads) + OTHER_TASKS;
+        fill(
+            UNIT,
+            &[
+                ("PROGRAM", PROGRAM),
+                ("ARGUMENTS", &arguments.join(" ")),
+                ("GROUPS", &groups.join(" ")),
+                ("DEVICES", &allowed),
+                ("NETWORK", &self.network()),
+                ("TASKS", &tasks.to_string()),
+            ],
+        )
+    }
+
+    /// Whether every word can stand in a line of a unit and of a script; else what is wrong with one.
+    ///
+    /// # Errors
+    /// A word with a control character, which could end the line and begin another.
+    pub fn check(&self) -> Result<(), String> {
+        self.arguments().iter().try_for_each(|word| plain(word))
     }
 
     /// What the service has of the network.
@@ -180,34 +195,37 @@ impl Service {
     /// The script that puts everything in its place, to be run as root. Where there is a page, its words
     /// are those of `SSH_CONNECTION`.
     pub fn install(&self, host: &str) -> String {
-        INSTALL
-            .replace("MAKE_SECRET\n", if self.has_token() { MAKE_TOKEN } else { "" })
-            .replace("TELL_PAGE\n", &self.tell_page(host))
-            .replace("PROGRAM", PROGRAM)
-            .replace("PACKAGE", PACKAGE)
-            .replace("SECRET", TOKEN)
-            .replace("GROUPS", &self.needs().0.join(" "))
+        let make_token =
+            if self.has_token() { fill(MAKE_TOKEN, &[("SECRET", TOKEN)]) } else { String::new() };
+        fill(
+            INSTALL,
+            &[
+                ("MAKE_SECRET", &make_token),
+                ("TELL_PAGE", &self.tell_page(host)),
+                ("PROGRAM", PROGRAM),
+                ("PACKAGE", PACKAGE),
+                ("GROUPS", &self.needs().0.join(" ")),
+            ],
+        )
     }
 
     /// Lines of the script that print what is to be opened in a browser.
     fn tell_page(&self, host: &str) -> String {
-        match self.web {
-            None => String::new(),
-            Some(address) if address.ip().is_loopback() => {
-                let port = address.port();
-                let host = shell_word(host);
-                format!(
-                    "cat <<'PAGE'\nthe page is for the board alone; while this runs here:\n    \
-                     ssh -L {port}:localhost:{port} {host}\nopen http://localhost:{port}/\nPAGE\n"
-                )
-            }
-            Some(address) if address.ip().is_unspecified() => {
-                TELL_ADDRESS.to_string() + &TELL_PAGE.replace("PORT", &address.port().to_string())
-            }
-            Some(address) => TELL_PAGE.replace("$address:PORT", &address.to_string()),
+        let Some(address) = self.web else { return String::new() };
+        let port = address.port().to_string();
+        if address.ip().is_loopback() {
+            return fill(TELL_TUNNEL, &[("PORT", &port), ("HOST", &shell_word(host))]);
         }
+        let (before, reached) = match address.ip().is_unspecified() {
+            true => (TELL_ADDRESS, format!("$address:{port}")),
+            false => ("", address.to_string()),
+        };
+        before.to_string() + &fill(TELL_PAGE, &[("ADDRESS", &reached), ("SECRET", TOKEN)])
     }
 }
+
+/// Threads besides those that share the network: the loop, camera, page, buttons.
+const OTHER_TASKS: usize = 32;
 
 /// What may go wrong for a while, such as a camera that is plugged in late, is tried again for ever;
 /// what the service need not do, it may not.
@@ -217,15 +235,14 @@ Description=Offshoot: a camera that is taught with buttons
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=PROGRAM ARGUMENTS
+ExecStart={{PROGRAM}} {{ARGUMENTS}}
 Restart=always
 RestartSec=2
 DynamicUser=yes
 StateDirectory=offshoot
-SupplementaryGroups=GROUPS
+SupplementaryGroups={{GROUPS}}
 DevicePolicy=closed
-DEVICES
-CapabilityBoundingSet=
+{{DEVICES}}CapabilityBoundingSet=
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -237,7 +254,8 @@ ProtectKernelTunables=yes
 ProtectControlGroups=yes
 ProtectProc=invisible
 PrivateTmp=yes
-NETWORK
+{{NETWORK}}MemoryMax=60%
+TasksMax={{TASKS}}
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -260,7 +278,7 @@ chmod 755 offshoot-board
 ./offshoot-board verify eyes.offshoot
 # A group that this system does not have would stop the service.
 groups=
-for group in GROUPS; do
+for group in {{GROUPS}}; do
     if getent group "$group" >/dev/null; then
         groups="$groups $group"
     else
@@ -268,21 +286,19 @@ for group in GROUPS; do
     fi
 done
 sed -i "s/^SupplementaryGroups=.*/SupplementaryGroups=$groups/" offshoot.service
-install -m 755 offshoot-board PROGRAM
-install -D -m 644 eyes.offshoot PACKAGE
+install -m 755 offshoot-board {{PROGRAM}}
+install -D -m 644 eyes.offshoot {{PACKAGE}}
 install -m 644 offshoot.service /etc/systemd/system/offshoot.service
-MAKE_SECRET
-systemctl daemon-reload
+{{MAKE_SECRET}}systemctl daemon-reload
 systemctl enable offshoot.service
 systemctl restart offshoot.service
 echo "running; journalctl -u offshoot shows what it says"
-TELL_PAGE
-"#;
+{{TELL_PAGE}}"#;
 
 /// Made up once, so that what was opened stays right; for root to read and for nobody else.
-const MAKE_TOKEN: &str = r#"if [ ! -s SECRET ]; then
+const MAKE_TOKEN: &str = r#"if [ ! -s {{SECRET}} ]; then
     token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    (umask 077 && echo "OFFSHOOT_TOKEN=$token" > SECRET)
+    (umask 077 && echo "OFFSHOOT_TOKEN=$token" > {{SECRET}})
 fi
 "#;
 
@@ -294,8 +310,41 @@ const TELL_ADDRESS: &str = r#"case ${3:-} in
 esac
 "#;
 
-const TELL_PAGE: &str = r#"echo "open http://$address:PORT/?$(sed -n 's/^OFFSHOOT_TOKEN=/token=/p' SECRET)"
+const TELL_PAGE: &str = r#"echo "open http://{{ADDRESS}}/?$(sed -n 's/^OFFSHOOT_TOKEN=/token=/p' {{SECRET}})"
 "#;
+
+const TELL_TUNNEL: &str = "cat <<'PAGE'
+the page is for the board alone; while this runs here:
+    ssh -L {{PORT}}:localhost:{{PORT}} {{HOST}}
+open http://localhost:{{PORT}}/
+PAGE
+";
+
+/// A template with its places, `{{NAME}}`, filled; what they are filled with is not looked at again.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let (mut out, mut rest) = (String::new(), template);
+    while let Some((before, (name, behind))) =
+        rest.split_once("{{").and_then(|(before, behind)| Some((before, behind.split_once("}}")?)))
+    {
+        let value = values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+        out.extend([before, value]);
+        rest = behind;
+    }
+    out + rest
+}
+
+/// Whether a word can stand in a line.
+///
+/// # Errors
+/// The word, with what is wrong in it written out.
+pub fn plain(word: &str) -> Result<(), String> {
+    // Lines also end where Unicode says so, to some who read them.
+    let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    match word.contains(ends_line) {
+        true => Err(format!("{word:?} holds a control character; leave it out")),
+        false => Ok(()),
+    }
+}
 
 /// A word of a command in a unit: percent and dollar signs have a meaning there.
 fn unit_word(word: &str) -> String {
@@ -393,7 +442,10 @@ pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service
         Step { program: "ssh", arguments: words.map(str::to_string).collect(), input }
     };
     let scp = |from: &PathBuf, to: &str| {
-        let arguments = vec!["-q".to_string(), from.display().to_string(), format!("{host}:.offshoot/{to}")];
+        let from = from.display().to_string();
+        // Of `a:b` scp would ask a host `a`, and what begins with a dash is an option.
+        let from = if from.starts_with(['.', '/']) { from } else { format!("./{from}") };
+        let arguments = vec!["-q".to_string(), from, format!("{host}:.offshoot/{to}")];
         Step { program: "scp", arguments, input: None }
     };
     // The board's own shell knows by which address it was reached.
@@ -476,6 +528,38 @@ mod tests {
         };
         assert_eq!(tft.needs(), (vec!["gpio", "spi"], vec!["char-gpiochip", "char-spi"]));
         assert!(tft.install("pi").contains("for group in gpio spi; do"));
+    }
+
+    /// What is typed stays what it is: no place of a template, and no line of its own.
+    #[test]
+    fn what_is_typed_is_not_taken_for_a_place_of_the_template() {
+        let odd = ["GROUPS", "PROGRAM", "{{GROUPS}}", "DEVICES", "NETWORK"];
+        let names = odd.map(str::to_string).to_vec();
+        let camera = CameraPart::Device("/dev/PROGRAM/ARGUMENTS".into());
+        let service = Service { names, camera, ..service() };
+        let unit = service.unit();
+        assert!(unit.contains("--names \"GROUPS,PROGRAM,{{GROUPS}},DEVICES,NETWORK\"\n"), "{unit}");
+        assert!(unit.contains(" --camera /dev/PROGRAM/ARGUMENTS ") && !unit.contains("=\n\n"), "{unit}");
+        for text in [unit, service.install("pi"), at_loopback().install("GROUPS-SECRET-PORT")] {
+            assert!(text.matches("{{").count() <= 1, "a place is left: {text}");
+        }
+        assert!(at_loopback().install("GROUPS-SECRET-PORT").contains("8080 GROUPS-SECRET-PORT\n"));
+        for word in ["a\nb", "a\rb", "\u{1b}[2J", "\u{2028}", "\0"] {
+            let service = Service { names: vec![word.to_string()], ..self::service() };
+            let told = service.check().unwrap_err();
+            assert!(!told.contains(word) && told.contains("control character"), "{told}");
+        }
+        assert_eq!(service.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_unit_limits_memory_and_threads() {
+        let unit = Service { threads: 4, ..service() }.unit();
+        assert!(unit.contains("\nMemoryMax=60%\nTasksMax=36\n"), "{unit}");
+    }
+
+    fn at_loopback() -> Service {
+        Service { web: Some("127.0.0.1:8080".parse().unwrap()), ..service() }
     }
 
     #[test]

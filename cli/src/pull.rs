@@ -1,8 +1,10 @@
 //! A backbone from the network: over HTTPS, going on where it broke off, checked before it has its name.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -12,6 +14,12 @@ use ureq::http::{Response, StatusCode, header};
 
 use crate::catalog::Recipe;
 use crate::import::MAX_BYTES;
+
+/// How long nothing may arrive before a server is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes that are read at a time.
+const BLOCK: usize = 1 << 16;
 
 /// Why a backbone was not fetched.
 #[derive(Debug, Error)]
@@ -124,7 +132,7 @@ pub fn pull(
     let mut part = output.as_os_str().to_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    let (bytes, resumed) = fetch(url, recipe.bytes, &part, progress)?;
+    let (bytes, resumed) = fetch(url, recipe.bytes, &part, PATIENCE, progress)?;
     let write = |source| PullError::Write { path: part.clone(), source };
     // The whole file as it lies there, not only what came now.
     let sha256 = digest(&part).map_err(write)?;
@@ -181,6 +189,7 @@ fn fetch(
     url: &str,
     stated: Option<u64>,
     part: &Path,
+    patience: Duration,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(u64, u64), PullError> {
     let agent = agent(url)?;
@@ -213,28 +222,54 @@ fn fetch(
         _ => file.append(true).open(part),
     }
     .map_err(write)?;
-    let mut body = response.into_body().into_reader();
-    let (mut done, mut block) = (resumed, vec![0; 1 << 16]);
+    let blocks = blocks(response.into_body().into_reader()).map_err(|e| server(e.to_string()))?;
+    let mut done = resumed;
     loop {
         progress(done, total);
         let broke_off = |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
-        let n = match body.read(&mut block) {
-            Ok(0) if total.is_some_and(|total| done < total) => {
-                return Err(broke_off(format!("{} were announced", total.unwrap_or_default())));
+        let block = match blocks.recv_timeout(patience) {
+            Ok(Ok(block)) => block,
+            Ok(Err(e)) => return Err(broke_off(e.to_string())),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(broke_off(format!("nothing has arrived for {} seconds", patience.as_secs_f32())));
             }
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) => return Err(broke_off(e.to_string())),
+            Err(RecvTimeoutError::Disconnected) => match total {
+                Some(total) if done < total => return Err(broke_off(format!("{total} were announced"))),
+                _ => break,
+            },
         };
-        done += n as u64;
+        done += block.len() as u64;
         if done > limit {
             std::fs::remove_file(part).map_err(write)?;
             return Err(PullError::TooLong { url: url.to_string(), limit });
         }
-        file.write_all(&block[..n]).map_err(write)?;
+        file.write_all(&block).map_err(write)?;
     }
     file.sync_all().map_err(write)?;
     Ok((done, resumed))
+}
+
+/// What a thread reads, to the end or to a failure. It waits for as long as the server does, and is left behind when
+/// nobody wants more.
+fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
+    let (out, blocks) = sync_channel(2);
+    let read = move || {
+        loop {
+            let mut block = vec![0; BLOCK];
+            let read = body.read(&mut block);
+            let is_last = !matches!(read, Ok(1..));
+            let block = read.map(|n| {
+                block.truncate(n);
+                block
+            });
+            let is_end = matches!(&block, Ok(block) if block.is_empty());
+            if is_end || out.send(block).is_err() || is_last {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("pull".to_string()).spawn(read)?;
+    Ok(blocks)
 }
 
 /// Whether an answer continues what is kept.
@@ -243,4 +278,40 @@ fn goes_on<T>(response: &Response<T>, have: u64) -> bool {
     have > 0
         && response.status() == StatusCode::PARTIAL_CONTENT
         && range.is_some_and(|r| r.starts_with(&format!("bytes {have}-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    /// A server that sends a part and then nothing, without closing: what has arrived is kept.
+    #[test]
+    fn a_stalled_body_is_given_up_and_gone_on_with() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/m.onnx", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            let (mut stalled, _) = listener.accept().unwrap();
+            stalled.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").unwrap();
+            let (mut good, _) = listener.accept().unwrap();
+            let head =
+                "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\n";
+            // Closed with something unread, the connection would be reset.
+            assert!(good.read(&mut [0; 4096]).unwrap() > 0);
+            good.write_all(head.as_bytes()).unwrap();
+            good.write_all(b" end").unwrap();
+            stalled
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("m.onnx.part");
+        let start = Instant::now();
+        let error = fetch(&url, None, &part, Duration::from_millis(300), &mut |_, _| {}).unwrap_err();
+        assert!(matches!(error, PullError::BrokeOff { bytes: 4, .. }), "{error}");
+        assert!(error.to_string().contains("nothing has arrived for 0.3 seconds"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert_eq!(fetch(&url, None, &part, PATIENCE, &mut |_, _| {}).unwrap(), (8, 4));
+        assert_eq!(std::fs::read(&part).unwrap(), b"half end");
+        drop(serving.join());
+    }
 }

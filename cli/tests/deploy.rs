@@ -82,8 +82,8 @@ fn what_is_printed_does_what_run_does() {
         commands,
         [
             "ssh [pi@board] [mkdir -p .offshoot]",
-            "scp [-q] [arm] [pi@board:.offshoot/offshoot-board]",
-            "scp [-q] [sharp.offshoot] [pi@board:.offshoot/eyes.offshoot]",
+            "scp [-q] [./arm] [pi@board:.offshoot/offshoot-board]",
+            "scp [-q] [./sharp.offshoot] [pi@board:.offshoot/eyes.offshoot]",
             "ssh [pi@board] [cat > .offshoot/offshoot.service]",
             "ssh [pi@board] [cat > .offshoot/install.sh]",
             "ssh [-t] [pi@board] [sudo sh .offshoot/install.sh]",
@@ -150,15 +150,72 @@ fn a_page_has_a_token_that_only_root_reads_and_its_address_is_told() {
 #[test]
 fn the_program_is_the_one_that_was_built() {
     let bench = Bench::new();
-    let deployed = || String::from_utf8(bench.deploy("pi@board", NOTHING).stdout).unwrap();
-    for triple in ["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"] {
-        let program = format!("target-arm-static/{triple}/board/offshoot-board");
-        assert!(!deployed().contains(&program), "not built yet");
+    let deployed = || {
+        let output = bench.deploy("pi@board", NOTHING);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // What would be done can be read before.
+    let preview = deployed();
+    assert!(preview.contains(
+        "# The program is not built yet. First: targets/build.sh --board raspberry-pi-4 --static\n"
+    ));
+    assert!(
+        preview
+            .contains("scp -q ./target-arm-static/aarch64-unknown-linux-musl/board/offshoot-board pi@board:")
+    );
+    // README's line, with and without --static; the last one counts.
+    for folder in [
+        "target-arm/aarch64-unknown-linux-gnu",
+        "target-arm-static/aarch64-unknown-linux-gnu",
+        "target-arm-static/aarch64-unknown-linux-musl",
+        "target-arm-std/aarch64-unknown-linux-gnu",
+    ] {
+        let program = format!("{folder}/board/offshoot-board");
+        assert!(
+            !deployed().contains(&format!("./{program} ")) || preview.contains(&program),
+            "not built yet"
+        );
         let path = bench.path(&program);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(bench.path("arm"), path).unwrap();
-        assert!(deployed().contains(&program));
+        let script = deployed();
+        assert!(script.contains(&format!("./{program} ")) && !script.contains("not built"), "{script}");
+        // Files are told apart by their times.
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    // What is to be done needs the program.
+    let run = Bench::new().deploy("pi@board --run", NOTHING);
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.code() == Some(2) && said.contains("make it with targets/build.sh"), "{said}");
+}
+
+/// A line that is smuggled in would be one of the unit's, or of the script that root runs.
+#[test]
+fn control_characters_are_refused() {
+    let bench = Bench::new();
+    for (flag, value) in [
+        ("--names", "mug\nExecStartPre=/bin/sh"),
+        ("--camera", "/dev/video0\nUser=root"),
+        ("--program", "arm\nrm -rf ."),
+        ("--package", "eyes\rx"),
+        ("--buttons", "gpio:chip\n0:5,6"),
+        ("--screen", "fb:/dev/fb0\nx"),
+        ("--led", "gpio:chip\n0:5"),
+    ] {
+        let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
+        command.args(["deploy", "pi@board"]);
+        if flag != "--program" {
+            command.args(["--program", "arm"]);
+        }
+        let output = command.args([flag, value]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
+        assert!(output.stdout.is_empty() && said.contains("control character"), "{flag}: {said}");
+    }
+    let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
+    let output = command.args(["deploy", "pi@board\u{1b}[2J", "--program", "arm"]).output().unwrap();
+    assert!(output.status.code() == Some(2) && !output.stderr.contains(&0x1b), "{output:?}");
 }
 
 #[test]
@@ -187,7 +244,8 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
     for (line, told) in [
         ("-- -oProxyCommand=x", "is no host"),
         ("pi@board --program arm --board raspberry-pi-6", "there are jetson-nano, jetson-orin-nano"),
-        ("pi@board --board jetson-nano", "make it with targets/build.sh --board jetson-nano --static"),
+        ("pi@board --board jetson-nano --run", "make it with targets/build.sh --board jetson-nano --static"),
+        ("pi@board --program none", "make it with targets/build.sh"),
         ("pi@board --program text", "no program; make it with"),
         ("pi@board --program x86", "not for aarch64-unknown-linux-gnu"),
         ("pi@board --program arm --screen tv:1", "--screen: no screen `tv`"),

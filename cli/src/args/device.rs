@@ -106,7 +106,7 @@ pub struct DeployArgs {
     /// Do it, with ssh and scp.
     #[arg(long)]
     pub run: bool,
-    /// The on-board program [default: what `targets/build.sh --board NAME --static` makes].
+    /// The on-board program [default: what `targets/build.sh --board NAME`, with or without --static, made last].
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
     /// The package [default: one of those that are part of this program: see --eyes].

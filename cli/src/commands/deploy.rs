@@ -7,7 +7,7 @@ use offshoot_device::{ButtonsPart, Eyes, ScreenPart};
 
 use super::{CommandError, write_file};
 use crate::args::DeployArgs;
-use crate::deploy::{Board, Service, boards, steps};
+use crate::deploy::{Board, Service, boards, plain, steps};
 use crate::eyes;
 
 /// Those below want a privilege; 0 would be another one each time.
@@ -17,8 +17,17 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let wrong = |what: String| CommandError::Deploy { what };
     let host = args.host.as_str();
     // What begins with a dash would be an option of ssh.
-    if host.is_empty() || host.starts_with('-') || host.contains(char::is_whitespace) {
-        return Err(wrong(format!("`{host}` is no host; it looks like pi@raspberrypi.local")));
+    if host.is_empty()
+        || host.starts_with('-')
+        || host.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return Err(wrong(format!(
+            "`{}` is no host; it looks like pi@raspberrypi.local",
+            host.escape_debug()
+        )));
+    }
+    for path in [&args.program, &args.package].into_iter().flatten() {
+        plain(&path.display().to_string()).map_err(wrong)?;
     }
     let no_board = || {
         let names = boards().collect::<Vec<_>>().join(", ");
@@ -26,8 +35,13 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     };
     let board = Board::named(&args.board).ok_or_else(no_board)?;
     let service = service(args, &board).map_err(wrong)?;
+    service.check().map_err(wrong)?;
     let program = args.program.clone().unwrap_or_else(|| built(&board));
-    check(&program, args, &board).map_err(wrong)?;
+    // What is only printed can be read before the program is built.
+    let is_missing = !args.run && args.program.is_none() && !program.exists();
+    if !is_missing {
+        check(&program, args, &board).map_err(wrong)?;
+    }
     let package = match &args.package {
         Some(path) => {
             // A broken one is better found here than on the board.
@@ -39,6 +53,9 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let steps = steps(host, &program, &package, &service);
     if !args.run {
         println!("# What brings Offshoot to {host}, a {}; with --run it is done.", board.name);
+        if is_missing {
+            println!("# The program is not built yet. First: {}", build(args));
+        }
         steps.iter().for_each(|step| print!("{step}"));
         return Ok(());
     }
@@ -79,17 +96,32 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads, web })
 }
 
-/// Where `targets/build.sh --static` leaves the program: by musl, or by glibc where rustup has no musl.
+/// What `targets/build.sh` made last: with `--static` by musl or, where rustup has none, by glibc; without it; by
+/// Debian's compiler. Where nothing is built yet, what it will make with `--static`.
 fn built(board: &Board) -> PathBuf {
-    let musl = board.triple.replace("-gnu", "-musl");
-    let [musl, glibc] = [musl.as_str(), board.triple.as_str()]
-        .map(|triple| PathBuf::from(format!("target-arm-static/{triple}/board/offshoot-board")));
-    if glibc.exists() && !musl.exists() { glibc } else { musl }
+    let (glibc, musl) = (board.triple.clone(), board.triple.replace("-gnu", "-musl"));
+    let made = [
+        ("target-arm-static", &musl),
+        ("target-arm-static", &glibc),
+        ("target-arm", &glibc),
+        ("target-arm-std-static", &glibc),
+        ("target-arm-std", &glibc),
+    ];
+    let made = made.map(|(folder, triple)| PathBuf::from(format!("{folder}/{triple}/board/offshoot-board")));
+    let age = |path: &&PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
+    // Of equal ones the first.
+    let newest = made.iter().rev().filter(|path| age(path).is_some()).max_by_key(age);
+    newest.unwrap_or(&made[0]).clone()
+}
+
+/// The line that makes a program which runs on every system of the board.
+fn build(args: &DeployArgs) -> String {
+    format!("targets/build.sh --board {} --static", args.board)
 }
 
 /// Whether a file is a program for the board.
 fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String> {
-    let build = format!("targets/build.sh --board {} --static", args.board);
+    let build = build(args);
     let bytes = fs::read(program).map_err(|e| format!("{}: {e}; make it with {build}", program.display()))?;
     // ELF: magic, class, byte order; the processor's number at 18.
     let found = match bytes.get(..20) {

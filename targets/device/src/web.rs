@@ -4,6 +4,7 @@
 //! hands it to whoever asks. Only while somebody looks is anything copied, written as JSON or allocated
 //! for it.
 
+mod door;
 mod guard;
 mod moment;
 mod reply;

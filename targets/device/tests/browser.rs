@@ -1,7 +1,7 @@
 //! The page in a real browser: headless Chromium, driven by Debian's `chromium-driver`.
 //!
 //! Skipped where there is none, unless `OFFSHOOT_BROWSER=1` says there must be. `OFFSHOOT_SHOTS=DIR`
-//! writes what the page looks like on a phone and on a laptop.
+//! writes what the page looks like on a phone and on a laptop; `OFFSHOOT_AXE=FILE` has axe-core look at each state.
 
 use std::env;
 use std::path::PathBuf;
@@ -40,14 +40,7 @@ fn photograph(browser: &Browser, name: &str) {
 
 #[test]
 fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
-    let Some(browser) = Browser::start() else {
-        assert!(
-            env::var_os("OFFSHOOT_BROWSER").is_none(),
-            "no chromedriver; apt-get install chromium-driver"
-        );
-        println!("skipped: no chromedriver; apt-get install chromium chromium-driver");
-        return;
-    };
+    let Some(browser) = Browser::start() else { return };
     let start = |session, address: &str| {
         Device::start(session, Simulated::new(Duration::from_millis(40)), &options(address))
     };
@@ -58,6 +51,7 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
     browser.wait("document.querySelector('#link').dataset.is", "live");
     browser.wait(&Browser::text("#label"), "Show a mug, hold Teach");
     photograph(&browser, "welcome");
+    browser.audit("welcome");
     teach(&browser);
     edit(&browser);
     assert_eq!(browser.complaints(), [""; 0]);
@@ -68,6 +62,7 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
     browser.wait("document.querySelector('#link').dataset.is", "lost");
     browser.wait(&format!("document.querySelector('{}').disabled", button(1, "teach")), true);
     photograph(&browser, "lost");
+    browser.audit("lost");
     let device = start(session, &address);
     browser.wait("document.querySelector('#link').dataset.is", "live");
     browser.wait(&Browser::text("#label"), "cup");
@@ -88,10 +83,12 @@ fn teach(browser: &Browser) {
     browser.wait(&Browser::text("#label"), "plant");
     browser.wait("document.querySelector('#answer').dataset.is", "answer");
     photograph(browser, "answer");
+    browser.audit("answer");
     // Past four others to the empty table, and to the mug again.
     (0..5).for_each(|_| browser.click("#next"));
     browser.wait(&Browser::text("#label"), "?");
     photograph(browser, "unknown");
+    browser.audit("unknown");
     browser.click("#next");
     browser.wait(&Browser::text("#label"), "mug");
     browser.wait("document.querySelector('#classes > li').className", "leads");
@@ -116,4 +113,8 @@ fn edit(browser: &Browser) {
     browser.click("#times summary");
     browser.wait("document.querySelectorAll('#parts dd').length", 4);
     photograph(browser, "all");
+    browser.audit("all");
+    browser.click(&button(1, "name"));
+    browser.audit("naming");
+    browser.click("#never");
 }

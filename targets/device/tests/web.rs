@@ -188,6 +188,37 @@ fn a_token_is_asked_for_where_others_can_connect() {
     assert!(error.contains("take another port"), "{error}");
 }
 
+/// The device's own network is full of others: they hold no place from which they could keep somebody out.
+#[test]
+fn crowds_without_the_token_keep_nobody_out() {
+    let device = start(&options("0.0.0.0:0"));
+    let token = device.url.rsplit_once("/?token=").expect("the address tells the token").1;
+    let mut visitor = Visitor::new(&device);
+    visitor.base = format!("http://127.0.0.1:{}", device.address.port());
+    let connect = || TcpStream::connect(("127.0.0.1", device.address.port())).unwrap();
+    // They say nothing; they ask without the token, again and again.
+    let crowd: Vec<TcpStream> = (0..40).map(|_| connect()).collect();
+    let asking: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = connect();
+            let _ = stream.write_all(b"GET /moment HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(3).as_slice());
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(visitor.get(&format!("/moment?token={token}")).0, 200);
+    }
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // A refusal is the last that is said.
+    let mut said = String::new();
+    let mut stream = connect();
+    stream.write_all(b"GET /moment HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 403") && said.contains("connection: close"), "{said}");
+    drop((crowd, asking));
+}
+
 #[test]
 fn other_names_and_other_pages_are_refused() {
     let device = start(&options("127.0.0.1:0"));
@@ -223,7 +254,9 @@ fn other_names_and_other_pages_are_refused() {
 fn what_is_too_long_is_refused_and_said_so() {
     let device = start(&options("127.0.0.1:0"));
     let host = device.address;
-    let head = |lines: &str| format!("POST /name/0 HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n\r\n");
+    let head = |lines: &str| {
+        format!("POST /name/0 HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{lines}\r\n\r\n")
+    };
     let long = "x".repeat(9000);
     let megabyte = head("Content-Length: 1048576") + &"x".repeat(1 << 20);
     let chunked = format!("101\r\n{}\r\n0\r\n\r\n", "x".repeat(257));
@@ -232,8 +265,11 @@ fn what_is_too_long_is_refused_and_said_so() {
         (&head("Content-Length: 99999999999999999999"), "400 "),
         (&head("Content-Length: +1"), "400 "),
         (&head("Content-Length: 1\r\nContent-Length: 2"), "400 "),
-        (&(head("Transfer-Encoding: chunked") + &chunked), "413 "),
-        (&(head("Transfer-Encoding: chunked") + "x\r\n"), "400 "),
+        // Two lengths, in either order, and the one that might hide another.
+        (&(head("Content-Length: 4\r\nTransfer-Encoding: chunked") + "0\r\n\r\n"), "411 "),
+        (&(head("Transfer-Encoding: chunked\r\nContent-Length: 4") + "0\r\n\r\n"), "411 "),
+        (&(head("Transfer-Encoding: chunked") + &chunked), "411 "),
+        (&head("Transfer-Encoding: gzip"), "400 "),
         // It does not come in time.
         (&head("Content-Length: 1"), "408 "),
         (&head(&format!("X: {long}")), "431 "),
@@ -285,13 +321,22 @@ fn slow_and_dead_visitors_hold_up_nobody() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?} for 20 moments", start.elapsed());
     assert!(moments >= before + 20);
     assert_eq!(visitor.press("/teach/1", "")["classes"][1]["lessons"], 1);
+    // Who only holds a place makes way for those who ask.
+    let many: Vec<_> = (0..40).map(|_| TcpStream::connect(host).unwrap()).collect();
+    for _ in 0..5 {
+        assert_eq!(Visitor::new(&device).get("/moment").0, 200);
+    }
     // There are no more places than there are; afterwards there are again.
-    let mut many: Vec<_> = (0..40).map(|_| TcpStream::connect(host).unwrap()).collect();
-    let last = many.last_mut().unwrap();
-    let mut reply = [0; 12];
-    last.read_exact(&mut reply).unwrap();
-    assert_eq!(&reply, b"HTTP/1.1 503");
-    drop((idle, many));
+    let ask = |_| {
+        let (mut stream, mut reply) = (TcpStream::connect(host).unwrap(), [0; 12]);
+        let _ = stream.write_all(format!("GET /style.css HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        stream.read_exact(&mut reply).unwrap();
+        (stream, reply)
+    };
+    let asked: Vec<_> = (0..40).map(ask).collect();
+    assert!(asked.iter().any(|(_, reply)| reply == b"HTTP/1.1 200"));
+    assert_eq!(&asked.last().unwrap().1, b"HTTP/1.1 503");
+    drop((idle, many, asked));
     let free = |_: &_| {
         thread::sleep(Duration::from_millis(50));
         Visitor::new(&device).get("/moment").0 == 200

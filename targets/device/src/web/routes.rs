@@ -28,11 +28,8 @@ const LONGEST: u32 = 640;
 /// Of 100.
 const QUALITY: u8 = 82;
 
-/// Answers one request.
+/// Answers one request, which the guard has let pass.
 pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply {
-    if let Err(why) = guard.check(request) {
-        return text(StatusCode::FORBIDDEN, why);
-    }
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
         ("GET", "/style.css") => file("text/css; charset=utf-8", STYLE),

@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::door::{Door, Place, Places};
 use super::guard::Guard;
 use super::reply::{Reply, text};
 use super::request::Request;
@@ -29,7 +29,11 @@ use super::routes;
 use super::shared::Shared;
 
 /// What visitors may take, all together a few megabytes.
-const LIMITS: Limits = Limits { places: 32, patience: Duration::from_secs(5), life: Duration::from_secs(20) };
+const LIMITS: Limits = Limits {
+    places: Places { all: 32, per_address: 12 },
+    patience: Duration::from_secs(5),
+    life: Duration::from_secs(20),
+};
 
 /// Bytes of a request's first line and headers; hyper reads by no less.
 const MOST_HEAD: usize = 8 * 1024;
@@ -48,7 +52,7 @@ const FAREWELL: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// Connections at once.
-    places: u32,
+    places: Places,
     /// From one response to the last header of the next request, and from there to its body's end.
     patience: Duration,
     /// How long a connection lives, whatever it is at; a visitor who stays opens another one. hyper has no
@@ -110,39 +114,38 @@ struct Site {
 
 /// Until the page closes.
 async fn serve(listener: TcpListener, site: Arc<Site>) {
-    let places = Arc::new(Semaphore::new(site.limits.places as usize));
-    tokio::spawn(accept(listener, Arc::clone(&places), Arc::clone(&site)));
+    let door = Door::new(site.limits.places);
+    let accepting = tokio::spawn(accept(listener, Arc::clone(&door), Arc::clone(&site)));
     site.shared.closed().await;
+    accepting.abort();
     // Those who wait are sent away first; others are left where they are.
-    let _ = timeout(FAREWELL, places.acquire_many(site.limits.places)).await;
+    let _ = timeout(FAREWELL, door.emptied()).await;
 }
 
-async fn accept(listener: TcpListener, places: Arc<Semaphore>, site: Arc<Site>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, site: Arc<Site>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors: some will be closed.
             sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Some(place) = door.enter(from.ip()) else {
             // Fits into the socket's buffer; whoever does not read it goes without.
             let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
             continue;
         };
-        let site = Arc::clone(&site);
-        tokio::spawn(async move {
-            converse(stream, &site).await;
-            drop(place);
-        });
+        let (number, site) = (place.number(), Arc::clone(&site));
+        let conversation = tokio::spawn(async move { converse(stream, &site, &place).await });
+        door.can_end(number, conversation.abort_handle());
     }
 }
 
 /// Answers one request after the other. A visitor who is gone needs to be told nothing.
-async fn converse(stream: TcpStream, site: &Site) {
+async fn converse(stream: TcpStream, site: &Site, place: &Place) {
     let Limits { patience, life, .. } = site.limits;
     // A response is one write, and nothing follows that it should wait for.
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(async |request| Ok::<_, Infallible>(answer(site, request).await));
+    let answer = service_fn(async |request| Ok::<_, Infallible>(answer(site, place, request).await));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MOST_HEAD);
     // Vectored writes would end a program that a closed pipe is to end; boards often know no date.
@@ -154,22 +157,48 @@ async fn converse(stream: TcpStream, site: &Site) {
     }
 }
 
-async fn answer(site: &Site, request: hyper::Request<Incoming>) -> Reply {
+async fn answer(site: &Site, place: &Place, request: hyper::Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
-    let mut reply = match timeout(site.limits.patience, Limited::new(body, MOST_BODY).collect()).await {
-        Ok(Ok(body)) => {
-            let request = Request::from_parts(head, body.to_bytes());
-            routes::answer(&site.shared, &site.guard, &request).await
+    let mut request = Request::from_parts(head, Bytes::new());
+    let mut reply = match site.guard.check(&request) {
+        Err(why) => closing(text(StatusCode::FORBIDDEN, why)),
+        // hyper heeds it and forgets a Content-Length beside it, which somebody before us may have heeded.
+        Ok(()) if request.headers().contains_key(TRANSFER_ENCODING) => closing(text(
+            StatusCode::LENGTH_REQUIRED,
+            "a body has a Content-Length here, and no Transfer-Encoding",
+        )),
+        Ok(()) => {
+            place.keep();
+            match read(site, body).await {
+                Ok(body) => {
+                    *request.body_mut() = body;
+                    routes::answer(&site.shared, &site.guard, &request).await
+                }
+                Err(refusal) => refusal,
+            }
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            text(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {MOST_BODY} bytes are read here"))
-        }
-        Ok(Err(_)) => text(StatusCode::BAD_REQUEST, "the request's body cannot be read"),
-        Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request did not come in time"),
     };
     if site.shared.is_closed() {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        reply = closing(reply);
     }
+    reply
+}
+
+/// A request's body, or what is answered without one.
+async fn read(site: &Site, body: Incoming) -> Result<Bytes, Reply> {
+    match timeout(site.limits.patience, Limited::new(body, MOST_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(text(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {MOST_BODY} bytes are read here")))
+        }
+        Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the request's body cannot be read")),
+        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the request did not come in time")),
+    }
+}
+
+/// The last reply of a connection.
+fn closing(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply
 }
 
@@ -182,8 +211,11 @@ mod tests {
 
     #[test]
     fn dead_visitors_lose_their_places() {
-        let limits =
-            Limits { places: 1, patience: Duration::from_millis(100), life: Duration::from_millis(300) };
+        let limits = Limits {
+            places: Places { all: 1, per_address: 1 },
+            patience: Duration::from_millis(100),
+            life: Duration::from_millis(300),
+        };
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let guard = Guard::new(None, address.port(), Vec::new());
@@ -201,18 +233,32 @@ mod tests {
                 .read_exact(&mut status)
                 .map_or_else(|error| error.to_string().into(), |()| status[9..].to_vec())
         };
-        // Who asks for megabytes and reads none, and who does not ask to the end.
-        for asked in [ask.repeat(2000), ask[..8].to_string()] {
-            let mut dead = connect();
-            let _ = dead.write_all(asked.as_bytes());
-            let start = Instant::now();
-            assert_eq!(status(), b"503");
-            while status() != b"200" {
-                assert!(start.elapsed() < Duration::from_secs(5), "{:.20} keeps its place", asked);
-                thread::sleep(Duration::from_millis(10));
-            }
-            assert!(start.elapsed() > limits.patience / 2, "it had time");
-            thread::sleep(limits.life);
+        // Who asks for megabytes and reads none was let in, and stays for a while.
+        let mut dead = connect();
+        let _ = dead.write_all(ask.repeat(2000).as_bytes());
+        let start = Instant::now();
+        // Until its first request is there, another may have its place.
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(status(), b"503");
+        while status() != b"200" {
+            assert!(start.elapsed() < Duration::from_secs(5), "it keeps its place");
+            thread::sleep(Duration::from_millis(10));
         }
+        assert!(start.elapsed() > limits.patience / 2, "it had time");
+        thread::sleep(limits.life);
+        // Who does not ask to the end makes way, or is sent away.
+        let half = || {
+            let mut dead = connect();
+            dead.write_all(&ask.as_bytes()[..8]).unwrap();
+            dead
+        };
+        let _dead = half();
+        assert_eq!(status(), b"200");
+        thread::sleep(limits.life);
+        let mut left = Vec::new();
+        let mut dead = half();
+        dead.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        dead.read_to_end(&mut left).unwrap();
+        assert!(left.is_empty() || left.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&left));
     }
 }

@@ -1,4 +1,5 @@
 //! Chromium, by the protocol of W3C's WebDriver.
+#![allow(dead_code, reason = "every suite uses a part")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,10 +23,19 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts Debian's `chromedriver` and Chromium; `None` if there is no driver.
+    /// Starts Debian's `chromedriver` and Chromium; `None`, which is said, if there is no driver.
+    ///
+    /// # Panics
+    /// If there must be one: `OFFSHOOT_BROWSER=1`.
     pub fn start() -> Option<Self> {
         let mut command = Command::new("chromedriver");
-        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut driver) = driver else {
+            let must = std::env::var_os("OFFSHOOT_BROWSER").is_some();
+            assert!(!must, "no chromedriver; apt-get install chromium-driver");
+            println!("skipped: no chromedriver; apt-get install chromium chromium-driver");
+            return None;
+        };
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = |line: String| {
             line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
@@ -116,6 +126,30 @@ impl Browser {
         let entries = self.send("/se/log", &json!({ "type": "browser" }));
         let severe = |entry: &&Value| entry["level"] == "SEVERE";
         entries.as_array().unwrap().iter().filter(severe).map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// What axe-core finds wrong with the page, in a light and a dark room, on a phone and on a laptop; nothing
+    /// where the environment's `OFFSHOOT_AXE` does not name its script (`axe.min.js` of npm's axe-core).
+    pub fn audit(&self, page: &str) {
+        let Some(path) = std::env::var_os("OFFSHOOT_AXE") else {
+            println!("skipped: axe-core on {page}; OFFSHOOT_AXE names no axe.min.js");
+            return;
+        };
+        let script = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("OFFSHOOT_AXE: {e}"));
+        self.send("/execute/sync", &json!({ "script": script, "args": [] }));
+        let run = "const [done] = arguments; const place = (n) => n.target.join(' ') + ' (' + n.failureSummary + ')'; \
+            axe.run(document).then((found) => done(found.violations.map((v) => v.id + ': ' + v.nodes.map(place).join('; '))), \
+            (error) => done([String(error)]))";
+        for sides in [(390, 844), (1280, 800)] {
+            for scheme in ["light", "dark"] {
+                self.look(sides, scheme);
+                // Colours change within a moment.
+                thread::sleep(Duration::from_millis(300));
+                let found = self.send("/execute/async", &json!({ "script": run, "args": [] }));
+                assert_eq!(found, json!([]), "{page}, {sides:?}, {scheme}");
+            }
+        }
+        self.look((1280, 800), "light");
     }
 
     fn devtools(&self, command: &str, parameters: Value) -> Value {

@@ -226,7 +226,8 @@ function showReport({ report, classes, goal }) {
   const cell = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
   const table = document.createElement('table');
   table.createCaption().textContent = 'Shown (rows), taken for (columns)';
-  table.createTHead().insertRow().append(cell('th', ''), ...names.map((name) => cell('th', name)));
+  const corner = Object.assign(cell('td', ''), { className: 'corner' });
+  table.createTHead().insertRow().append(corner, ...names.map((name) => cell('th', name)));
   const body = table.createTBody();
   report.confusion.forEach((row, own) => {
     const all = row.reduce((sum, count) => sum + count, 0);
@@ -240,6 +241,8 @@ function showReport({ report, classes, goal }) {
     });
   });
   $('confusion').replaceChildren(table);
+  // What scrolls is reached by keyboard, too.
+  $('confusion').tabIndex = $('confusion').scrollWidth > $('confusion').clientWidth ? 0 : -1;
 }
 
 function showTimes(times) {
@@ -250,7 +253,9 @@ function showTimes(times) {
     for (const [key, name] of Object.entries(PARTS)) {
       $('spent').append(Object.assign(document.createElement('span'), { className: key }));
       const ink = Object.assign(document.createElement('i'), { className: key });
-      $('parts').append(ink, Object.assign(document.createElement('dt'), { textContent: name }), document.createElement('dd'));
+      const term = document.createElement('dt');
+      term.append(ink, name);
+      $('parts').append(term, document.createElement('dd'));
     }
   }
   Object.keys(PARTS).forEach((key, at) => {
