@@ -336,8 +336,8 @@ pub struct PredictArgs {
     /// Also print the N dimensions of the embedding that did most to decide against the next class.
     #[arg(long, value_name = "N")]
     pub dimensions: Option<usize>,
-    /// Print JSON: a line a picture, with all probabilities and what each dimension added.
-    #[arg(long, conflicts_with = "dimensions")]
+    /// Print JSON: a line a picture, with the probability of each class by its name.
+    #[arg(long)]
     pub json: bool,
     /// How the package is run.
     #[command(flatten)]

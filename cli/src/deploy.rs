@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use offshoot_core::head::is_hidden;
 use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn};
 use serde::Deserialize;
 
@@ -338,10 +339,8 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 /// # Errors
 /// The word, with what is wrong in it written out.
 pub fn plain(word: &str) -> Result<(), String> {
-    // Lines also end where Unicode says so, to some who read them.
-    let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    match word.contains(ends_line) {
-        true => Err(format!("{word:?} holds a control character; leave it out")),
+    match word.contains(is_hidden) {
+        true => Err(format!("{word:?} holds a control or hidden character; leave it out")),
         false => Ok(()),
     }
 }
@@ -544,10 +543,10 @@ mod tests {
             assert!(text.matches("{{").count() <= 1, "a place is left: {text}");
         }
         assert!(at_loopback().install("GROUPS-SECRET-PORT").contains("8080 GROUPS-SECRET-PORT\n"));
-        for word in ["a\nb", "a\rb", "\u{1b}[2J", "\u{2028}", "\0"] {
+        for word in ["a\nb", "a\rb", "\u{1b}[2J", "\u{2028}", "\u{202e}", "\0"] {
             let service = Service { names: vec![word.to_string()], ..self::service() };
             let told = service.check().unwrap_err();
-            assert!(!told.contains(word) && told.contains("control character"), "{told}");
+            assert!(!told.contains(word) && told.contains("control or hidden character"), "{told}");
         }
         assert_eq!(service.check(), Ok(()));
     }

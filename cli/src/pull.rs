@@ -93,7 +93,7 @@ pub enum PullError {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -145,7 +145,7 @@ pub fn pull(
     Ok(Pulled { sha256, bytes, resumed })
 }
 
-fn digest(path: &Path) -> std::io::Result<[u8; 32]> {
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
     let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut block)? {
@@ -227,17 +227,7 @@ fn fetch(
     loop {
         progress(done, total);
         let broke_off = |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
-        let block = match blocks.recv_timeout(patience) {
-            Ok(Ok(block)) => block,
-            Ok(Err(e)) => return Err(broke_off(e.to_string())),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(broke_off(format!("nothing has arrived for {} seconds", patience.as_secs_f32())));
-            }
-            Err(RecvTimeoutError::Disconnected) => match total {
-                Some(total) if done < total => return Err(broke_off(format!("{total} were announced"))),
-                _ => break,
-            },
-        };
+        let Some(block) = next(&blocks, patience).map_err(broke_off)? else { break };
         done += block.len() as u64;
         if done > limit {
             std::fs::remove_file(part).map_err(write)?;
@@ -245,8 +235,26 @@ fn fetch(
         }
         file.write_all(&block).map_err(write)?;
     }
+    if let Some(total) = total.filter(|total| done < *total) {
+        let reason = format!("{total} were announced");
+        return Err(PullError::BrokeOff { url: url.to_string(), bytes: done, reason });
+    }
     file.sync_all().map_err(write)?;
     Ok((done, resumed))
+}
+
+/// The next block; nothing at the end.
+///
+/// # Errors
+/// Why there is none.
+fn next(blocks: &Receiver<io::Result<Vec<u8>>>, patience: Duration) -> Result<Option<Vec<u8>>, String> {
+    match blocks.recv_timeout(patience) {
+        Ok(block) => block.map(Some).map_err(|e| e.to_string()),
+        Err(RecvTimeoutError::Disconnected) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("nothing has arrived for {} seconds", patience.as_secs_f32()))
+        }
+    }
 }
 
 /// What a thread reads, to the end or to a failure. It waits for as long as the server does, and is left behind when
@@ -257,13 +265,12 @@ fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Resul
         loop {
             let mut block = vec![0; BLOCK];
             let read = body.read(&mut block);
-            let is_last = !matches!(read, Ok(1..));
-            let block = read.map(|n| {
-                block.truncate(n);
-                block
-            });
-            let is_end = matches!(&block, Ok(block) if block.is_empty());
-            if is_end || out.send(block).is_err() || is_last {
+            let length = read.as_ref().map_or(0, |&length| length);
+            if matches!(read, Ok(0)) {
+                return;
+            }
+            block.truncate(length);
+            if out.send(read.map(|_| block)).is_err() || length == 0 {
                 return;
             }
         }

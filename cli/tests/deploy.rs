@@ -211,7 +211,7 @@ fn control_characters_are_refused() {
         let output = command.args([flag, value]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
-        assert!(output.stdout.is_empty() && said.contains("control character"), "{flag}: {said}");
+        assert!(output.stdout.is_empty() && said.contains("control or hidden character"), "{flag}: {said}");
     }
     let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
     let output = command.args(["deploy", "pi@board\u{1b}[2J", "--program", "arm"]).output().unwrap();

@@ -107,21 +107,27 @@ fn decisions(dir: &Path) {
         lines.len() == 5 && lines[1].contains("log odds against") && lines[4].contains("dimension"),
         "{text}"
     );
-    let text = ok(dir, &["predict", "sprout.offshoot", "things.head", key, "data/val/mug/6.png", "--json"]);
+    let asked = ["predict", "sprout.offshoot", "things.head", key, "data/val/mug/6.png", "--json"];
+    let parsed = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+    let text = ok(dir, &asked);
     for line in text.lines() {
-        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        let said = parsed(line);
+        let chances = said["probabilities"].as_object().unwrap();
+        let sum: f64 = chances.values().map(|p| p.as_f64().unwrap()).sum();
+        assert!(chances.len() == 3 && (sum - 1.0).abs() < 1e-4, "{line}");
+        assert!(said["similarity"].as_f64().unwrap() <= 1.0, "{line}");
+        assert!(said.get("dimensions").is_none() && line.len() < 500, "not asked for: {line}");
+    }
+    for line in ok(dir, &[&asked[..], &["--dimensions", "256"]].concat()).lines() {
+        let said = parsed(line);
         let number = |value: &serde_json::Value| value.as_f64().unwrap();
-        let names = said["probabilities"].as_array().unwrap().iter().flat_map(|p| p.as_object().unwrap());
-        let of = |name: &serde_json::Value| {
-            number(names.clone().find(|(other, _)| *other == name.as_str().unwrap()).unwrap().1)
-        };
+        let of = |name: &serde_json::Value| number(&said["probabilities"][name.as_str().unwrap()]);
         let dimensions = said["dimensions"].as_array().unwrap();
-        let odds = dimensions.iter().map(number).sum::<f64>() + number(&said["bias"]);
+        let odds = dimensions.iter().map(|d| number(&d["log_odds"])).sum::<f64>() + number(&said["bias"]);
         if said["class"].is_string() {
             let want = (of(&said["class"]) / of(&said["against"])).ln();
             assert!(dimensions.len() == 256 && (odds - want).abs() < 1e-3, "{odds} {want}: {line}");
         }
-        assert!(number(&said["similarity"]) <= 1.0 && names.count() == 3, "{line}");
     }
     assert_eq!(text.lines().count(), 2, "{text}");
     ok(dir, &["train", "sprout.offshoot", "data", "--head", "knn", "-o", "knn.head"]);

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use offshoot_core::head::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
+use offshoot_core::frame::FrameError;
+use offshoot_core::head::{
+    AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError, UnknownHeadKind,
+};
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
 use offshoot_core::tokens::TokensError;
@@ -44,6 +47,9 @@ pub enum ErrorKind {
         /// Bytes of the arena, or of the packed weights.
         need: usize,
     },
+    /// A buffer is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// A frame could not be brought to the network's input.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
@@ -72,6 +78,26 @@ pub enum ErrorKind {
     #[cfg(feature = "image")]
     #[error("not a picture that can be decoded: {0}")]
     Picture(#[from] image::ImageError),
+    /// A picture that takes more memory than is given to one.
+    #[cfg(feature = "image")]
+    #[error(
+        "a picture of {width}x{height} pixels takes {need} bytes to decode, {most} are taken for a file of {file}"
+    )]
+    LargePicture {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes that it takes.
+        need: u64,
+        /// Bytes that are taken at most.
+        most: u64,
+        /// Bytes of the file.
+        file: u64,
+    },
+    /// A name of no head.
+    #[error(transparent)]
+    HeadKind(#[from] UnknownHeadKind),
     /// A head cannot be made or loaded.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -147,9 +173,12 @@ macro_rules! from_cause {
 from_cause!(
     PackageError,
     PlanError,
+    IsaError,
     RunError,
+    FrameError,
     PreprocessError,
     TokensError,
+    UnknownHeadKind,
     HeadError,
     ClassError,
     SampleError,

@@ -42,6 +42,7 @@ pub use activations::Activations;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::{Head, NOTHING};
+pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
     Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,
     Similarity, Transform, WhenFull,

@@ -2,10 +2,20 @@
 
 use std::path::Path;
 
-use image::{ImageDecoder, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
 use offshoot_core::{Frame, limits};
 
-use crate::Error;
+use crate::{Error, ErrorKind};
+
+/// Bytes that one picture may take while it is decoded: with a program and its package what a board of 512 MiB has.
+const MOST_BYTES: u64 = 320 << 20;
+
+/// A file may state a picture of this many bytes whatever its length: 22 megapixels of one colour.
+const FREE_BYTES: u64 = 64 << 20;
+
+/// And for each of its own bytes that many more; deflate makes no more than 1,032 of one.
+const MOST_RATIO: u64 = 1100;
 
 /// A picture as it might also have been taken: several of them, from one press of a button, teach
 /// more than the picture alone.
@@ -48,7 +58,8 @@ impl Picture {
     /// Decodes a JPEG, PNM, BMP or, by feature `png`, PNG file, upright by its EXIF orientation.
     ///
     /// # Errors
-    /// A file that cannot be read, does not decode, or is larger than a frame may be.
+    /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more than 320 MiB; a file
+    /// that says it is more than 64 MiB and 1,100 times as large as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
@@ -57,16 +68,17 @@ impl Picture {
         limits.max_image_width = Some(limits::FRAME_SIDE);
         limits.max_image_height = Some(limits::FRAME_SIDE);
         reader.limits(limits);
+        let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
         let decode = || {
             let mut decoder = reader.into_decoder()?;
-            // The decoder checks sides; that the picture itself fits is ours to ask.
-            Limits::default().reserve(decoder.total_bytes())?;
             let orientation = decoder.orientation()?;
-            let mut image = image::DynamicImage::from_decoder(decoder)?;
+            fits(&decoder, orientation, file)?;
+            // Converted before it is turned: each makes a copy, and what is converted is smaller.
+            let mut image = DynamicImage::ImageRgb8(DynamicImage::from_decoder(decoder)?.into_rgb8());
             image.apply_orientation(orientation);
             Ok(image.into_rgb8())
         };
-        let image = decode().map_err(|e: image::ImageError| Error::at(e, path))?;
+        let image = decode().map_err(|e: ErrorKind| Error::at(e, path))?;
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })
     }
 
@@ -131,6 +143,27 @@ impl Picture {
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
+}
+
+/// Whether a picture may take what it says it takes, before any of it is taken.
+fn fits(decoder: &impl ImageDecoder, orientation: Orientation, file: u64) -> Result<(), ErrorKind> {
+    let (width, height) = decoder.dimensions();
+    let rgb = 3 * u64::from(width) * u64::from(height);
+    let decoded = decoder.total_bytes();
+    let converted = if decoder.color_type() == ColorType::Rgb8 { 0 } else { rgb };
+    let turned = match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => rgb,
+        _ => 0,
+    };
+    let need = decoded.saturating_add(converted).max(rgb.saturating_add(turned));
+    let most = file.saturating_mul(MOST_RATIO).saturating_add(FREE_BYTES).min(MOST_BYTES);
+    if need > most {
+        return Err(ErrorKind::LargePicture { width, height, need, most, file });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Picture};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
@@ -23,16 +23,18 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let input = reader.read(&Sample::of_file(path.clone()))?;
         let embedding = input.embed(&mut extractor)?;
         let seen = Seen::ask(&mut head, embedding)?;
+        let why = seen.why.as_ref().zip(args.dimensions);
+        if args.dimensions.is_some() && why.is_none() {
+            let what = "neighbours and single classes have no weights to tell of";
+            return Err(CommandError::Dimensions { path: args.head.clone(), what });
+        }
         if args.json {
-            println!("{}", seen.as_json(path, &head));
+            println!("{}", seen.as_json(path, &head, why));
         } else {
             println!("{}  {}", path.display(), seen.in_words(&head));
-        }
-        if let Some(count) = args.dimensions {
-            seen.print_dimensions(count, &head).ok_or_else(|| CommandError::Dimensions {
-                path: args.head.clone(),
-                what: "neighbours and single classes have no weights to tell of",
-            })?;
+            if let Some((why, count)) = why {
+                why.print(count, &head);
+            }
         }
         if let Some(out) = &args.heatmap {
             draw(args, &extractor, &mut head, (path, &seen), out)?;
@@ -93,10 +95,13 @@ impl Seen {
         }
     }
 
-    fn as_json(&self, path: &Path, head: &Head) -> Value {
+    /// With what decided against the next class, where that is asked for.
+    fn as_json(&self, path: &Path, head: &Head, why: Option<(&Why, usize)>) -> Value {
         let name = |class: ClassId| head.class_name(class).unwrap_or_default();
-        let chances = head.classes().zip(&self.probabilities).map(|((_, name), p)| json!({ name: p }));
-        json!({
+        let names = head.classes().map(|(_, name)| name.to_string());
+        let probabilities: Map<String, Value> =
+            names.zip(self.probabilities.iter().map(|&p| json!(p))).collect();
+        let mut said = json!({
             "picture": path.display().to_string(),
             "class": self.answer.known().map(name),
             "nearest": name(self.answer.class()),
@@ -104,31 +109,41 @@ impl Seen {
             "margin": self.answer.margin(),
             "similarity": self.similarity,
             "unknown_below": self.least,
-            "probabilities": chances.collect::<Vec<_>>(),
-            "against": self.why.as_ref().map(|why| name(why.against)),
-            "bias": self.why.as_ref().map(|why| why.bias),
-            "dimensions": self.why.as_ref().map(|why| &why.dimensions),
-        })
-    }
-
-    /// The dimensions that did most, to either side.
-    fn print_dimensions(&self, count: usize, head: &Head) -> Option<()> {
-        let Why { against, bias, dimensions } = self.why.as_ref()?;
-        let mut order: Vec<usize> = (0..dimensions.len()).collect();
-        order.sort_by(|&a, &b| dimensions[b].abs().total_cmp(&dimensions[a].abs()).then(a.cmp(&b)));
-        let sum: f32 = dimensions.iter().sum::<f32>() + bias;
-        println!(
-            "  log odds against {}: {sum:+.3}, of it bias {bias:+.3}",
-            head.class_name(*against).unwrap_or_default()
-        );
-        for &dimension in order.iter().take(count) {
-            println!("  dimension {dimension:>5} {:+.3}", dimensions[dimension]);
+            "probabilities": probabilities,
+        });
+        if let Some((why, count)) = why {
+            let odds = |&at: &usize| json!({ "dimension": at, "log_odds": why.dimensions[at] });
+            said["against"] = name(why.against).into();
+            said["log_odds"] = why.sum().into();
+            said["bias"] = why.bias.into();
+            said["dimensions"] = why.most(count).iter().map(odds).collect();
         }
-        Some(())
+        said
     }
 }
 
 impl Why {
+    /// The dimensions that did most, to either side.
+    fn most(&self, count: usize) -> Vec<usize> {
+        let size = |at: usize| self.dimensions[at].abs();
+        let mut order: Vec<usize> = (0..self.dimensions.len()).collect();
+        order.sort_by(|&a, &b| size(b).total_cmp(&size(a)).then(a.cmp(&b)));
+        order.truncate(count);
+        order
+    }
+
+    fn sum(&self) -> f32 {
+        self.dimensions.iter().sum::<f32>() + self.bias
+    }
+
+    fn print(&self, count: usize, head: &Head) {
+        let against = head.class_name(self.against).unwrap_or_default();
+        println!("  log odds against {against}: {:+.3}, of it bias {:+.3}", self.sum(), self.bias);
+        for dimension in self.most(count) {
+            println!("  dimension {dimension:>5} {:+.3}", self.dimensions[dimension]);
+        }
+    }
+
     /// `None` where there is no other class, or the head has no weights.
     fn ask(
         head: &mut Head,

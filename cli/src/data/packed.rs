@@ -1,6 +1,6 @@
 //! Files that hold many small pictures: MNIST's IDX, and the binary versions of CIFAR.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,24 +59,43 @@ fn broken(path: &Path, byte: usize, what: impl Into<String>) -> DataError {
     DataError::Broken { path: path.to_path_buf(), at: At::Byte(byte as u64), what: what.into() }
 }
 
-/// A file whole, unpacked if its name ends in `.gz`.
-fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
-    let read = |source| DataError::Read { path: path.to_path_buf(), source };
-    let file = std::fs::File::open(path).map_err(read)?;
-    let mut bytes = Vec::new();
-    if path.extension().is_some_and(|e| e == "gz") {
-        flate2::read::MultiGzDecoder::new(file).take(MAX_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)
+/// A file, unpacked if its name ends in `.gz`.
+struct Source<'a> {
+    path: &'a Path,
+    reader: Box<dyn Read>,
+    /// Bytes that have been read.
+    done: u64,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self, DataError> {
+        let file = std::fs::File::open(path)
+            .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+        let reader: Box<dyn Read> = match path.extension().is_some_and(|e| e == "gz") {
+            true => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            false => Box::new(file),
+        };
+        Ok(Self { path, reader, done: 0 })
     }
-    .map_err(|source| match source.kind() {
-        std::io::ErrorKind::InvalidInput
-        | std::io::ErrorKind::InvalidData
-        | std::io::ErrorKind::UnexpectedEof => {
-            broken(path, bytes.len(), format!("unpacking ended here: {source}"))
+
+    /// The next bytes, at most `most`; memory is taken as they come.
+    fn take(&mut self, most: u64) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        let read = self.reader.by_ref().take(most).read_to_end(&mut bytes);
+        self.done += bytes.len() as u64;
+        match read.map_err(|source| (source.kind(), source)) {
+            Ok(_) => Ok(bytes),
+            Err((ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof, source)) => {
+                Err(broken(self.path, self.done as usize, format!("unpacking ended here: {source}")))
+            }
+            Err((_, source)) => Err(DataError::Read { path: self.path.to_path_buf(), source }),
         }
-        _ => read(source),
-    })?;
+    }
+}
+
+/// A file whole.
+fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    let bytes = Source::open(path)?.take(MAX_BYTES + 1)?;
     match bytes.len() as u64 {
         0..=MAX_BYTES => Ok(bytes),
         _ => Err(broken(path, MAX_BYTES as usize, "longer than any file of this kind")),
@@ -116,11 +135,8 @@ pub(super) fn idx(dir: &Path) -> Result<Named, DataError> {
         };
         let found = [&labels, &other].map(|name| dir.join(name)).into_iter().find(|p| p.is_file());
         let missing = || DataError::Missing { path: dir.join(&labels), what: "labels" };
-        let (classes, images) = (idx_labels(&found.ok_or_else(missing)?)?, idx_images(&path)?);
-        let count = (images.bytes.len() - images.first) / images.stride;
-        if classes.len() != count {
-            return Err(broken(&path, 4, format!("{count} pictures, but {} labels", classes.len())));
-        }
+        let classes = idx_labels(&found.ok_or_else(missing)?)?;
+        let images = idx_images(&path, classes.len())?;
         let into = if file_name(&path).contains("train") { &mut named.train } else { &mut named.val };
         let images = Arc::new(images);
         into.extend(
@@ -132,44 +148,64 @@ pub(super) fn idx(dir: &Path) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// Sides and what follows of an IDX file of bytes with `N` dimensions.
-fn idx_sides<const N: usize>(path: &Path, bytes: &[u8]) -> Result<[usize; N], DataError> {
+/// What follows the header of an IDX file of bytes with `N` dimensions, and its sides once `check` allows them:
+/// nothing else is read, or unpacked, before.
+fn idx_bytes<const N: usize>(
+    path: &Path,
+    check: impl FnOnce([usize; N]) -> Result<(), DataError>,
+) -> Result<([usize; N], Vec<u8>), DataError> {
+    let mut source = Source::open(path)?;
+    let header = source.take(4 + 4 * N as u64)?;
     let magic = [0, 0, 8, N as u8];
-    if bytes.get(..4) != Some(&magic[..]) {
+    if header.get(..4) != Some(&magic[..]) {
         return Err(broken(path, 0, format!("an IDX file of bytes in {N} dimensions begins with {magic:?}")));
     }
     let mut sides = [0; N];
     for (i, side) in sides.iter_mut().enumerate() {
         let at = 4 + 4 * i;
-        let word = bytes.get(at..at + 4).and_then(|w| w.try_into().ok());
+        let word = header.get(at..at + 4).and_then(|w| w.try_into().ok());
         *side =
             u32::from_be_bytes(word.ok_or_else(|| broken(path, at, "the file ends in its header"))?) as usize;
     }
-    let need = sides.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).unwrap_or(usize::MAX);
-    let have = bytes.len() - 4 - 4 * N;
-    if have != need {
-        let what = format!("the header {sides:?} asks for {need} bytes behind it, there are {have}");
-        return Err(broken(path, bytes.len(), what));
+    let need = sides.iter().try_fold(1u64, |n, &s| n.checked_mul(s as u64)).unwrap_or(u64::MAX);
+    if need > MAX_BYTES {
+        let what =
+            format!("the header {sides:?} asks for {need} bytes behind it, at most {MAX_BYTES} are read");
+        return Err(broken(path, header.len(), what));
     }
-    Ok(sides)
+    check(sides)?;
+    let bytes = source.take(need + 1)?;
+    if bytes.len() as u64 != need {
+        let have = if bytes.len() as u64 > need { "more".to_string() } else { bytes.len().to_string() };
+        let what = format!("the header {sides:?} asks for {need} bytes behind it, there are {have}");
+        return Err(broken(path, source.done as usize, what));
+    }
+    Ok((sides, bytes))
 }
 
 fn idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
-    let mut bytes = bytes(path)?;
-    let [_] = idx_sides::<1>(path, &bytes)?;
-    bytes.drain(..8);
-    Ok(bytes)
+    Ok(idx_bytes::<1>(path, |_| Ok(()))?.1)
 }
 
-fn idx_images(path: &Path) -> Result<Packed, DataError> {
-    let bytes = bytes(path)?;
-    let [_, height, width] = idx_sides::<3>(path, &bytes)?;
-    let allowed = 1..=FRAME_SIDE as usize;
-    if !allowed.contains(&height) || !allowed.contains(&width) {
-        return Err(broken(path, 8, format!("pictures of {width}x{height}; a side is 1 to {FRAME_SIDE}")));
-    }
+/// Pictures, as many as there are labels.
+fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
+    let check = |[count, height, width]: [usize; 3]| {
+        let allowed = 1..=FRAME_SIDE as usize;
+        if !allowed.contains(&height) || !allowed.contains(&width) {
+            return Err(broken(
+                path,
+                8,
+                format!("pictures of {width}x{height}; a side is 1 to {FRAME_SIDE}"),
+            ));
+        }
+        if count != labels {
+            return Err(broken(path, 4, format!("{count} pictures, but {labels} labels")));
+        }
+        Ok(())
+    };
+    let ([_, height, width], bytes) = idx_bytes(path, check)?;
     let (stride, pixels) = (height * width, Pixels::Gray);
-    Ok(Packed { path: path.to_path_buf(), bytes, first: 16, stride, width, height, pixels })
+    Ok(Packed { path: path.to_path_buf(), bytes, first: 0, stride, width, height, pixels })
 }
 
 /// Sides and bytes of a picture of CIFAR.
@@ -309,6 +345,37 @@ mod tests {
         refused(dir, &["idx3-ubyte.gz", "unpacking ended here"]);
         touch(dir, "train-images.idx3-ubyte.gz", b"no archive");
         refused(dir, &["idx3-ubyte.gz", "byte 0", "unpacking ended here"]);
+    }
+
+    /// An archive of which everything behind the first bytes is damaged: it is refused for what its header says,
+    /// or for too few labels, so nothing else was unpacked.
+    #[test]
+    fn an_archive_is_not_unpacked_before_its_header_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let mut random = 1u32;
+        let mut noise = |n: usize| -> Vec<u8> {
+            let mut next = || {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (random >> 24) as u8
+            };
+            (0..n).map(|_| next()).collect()
+        };
+        let mut archive = |header: &[u8]| {
+            let mut packed = gz(&[header, &noise(1 << 20)].concat());
+            let half = packed.len() / 2;
+            packed[half..].fill(0xff);
+            packed
+        };
+        let name = "train-images.idx3-ubyte.gz";
+        touch(dir, "train-labels.idx1-ubyte", &idx_files(3).1);
+        let header = |count: u8| [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 4, 0, 0, 0, 4, 0];
+        touch(dir, name, &archive(b"nothing of the kind"));
+        refused(dir, &[name, "byte 0: an IDX file"]);
+        touch(dir, name, &archive(&header(200)));
+        refused(dir, &[name, "byte 4", "200 pictures, but 3 labels"]);
+        touch(dir, name, &archive(&header(3)));
+        refused(dir, &[name, "unpacking ended here"]);
     }
 
     fn records(labels: &[&[u8]]) -> Vec<u8> {

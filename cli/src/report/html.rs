@@ -165,9 +165,10 @@ fn memory(page: &mut String, plan: &MemoryPlan) {
 fn layers(page: &mut String, report: &Report) {
     let _ = write!(
         page,
-        "<h2>All layers</h2><p>Where multiply-adds and bytes go, and what each layer loses.</p><div class=\"scroll\">\
-         <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th>multiply-adds</th><th></th>\
-         <th>weights</th><th></th><th>alone</th><th>together</th><th class=\"left\">range of the codes</th></tr>"
+        "<h2>All layers</h2><p>Where multiply-adds and bytes go, and what each layer loses.</p>\
+         <div class=\"scroll\" role=\"group\" aria-label=\"all layers\" tabindex=\"0\">\
+         <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
+         <th colspan=\"2\">weights</th><th>alone</th><th>together</th><th class=\"left\">range of the codes</th></tr>"
     );
     let most_macs = report.layers.iter().map(|l| l.macs).max().unwrap_or(0).max(1) as f64;
     let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;

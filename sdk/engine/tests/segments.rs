@@ -80,7 +80,8 @@ fn ends_that_are_none_are_refused() {
     assert_eq!(error(0..3, &[0], &[99]), PlanError::Output { tensor: 99 });
     let end = nodes + 1;
     assert_eq!(error(0..end, &[0], &[output]), PlanError::Range { start: 0, end, nodes });
-    assert_eq!(error(3..2, &[0], &[output]), PlanError::Range { start: 3, end: 2, nodes });
+    let reversed = std::ops::Range { start: 3, end: 2 };
+    assert_eq!(error(reversed, &[0], &[output]), PlanError::Range { start: 3, end: 2, nodes });
     // What goes in may also be what comes out.
     assert!(build(&graph, 0..1, &[0], &[1, 0]).is_ok());
     assert!(

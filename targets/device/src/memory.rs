@@ -27,7 +27,7 @@ pub enum Cause {
     #[error("{0}; it may be another package's: name another file, or {ANEW}")]
     OtherFile(FileError),
     /// It is of the right size by chance.
-    #[error("no memory of lessons, and therefore left as it is: name another file")]
+    #[error("no memory of lessons, and therefore left as it is: name another file, or {ANEW}")]
     Foreign,
     /// It cannot be opened.
     #[error(transparent)]

@@ -109,7 +109,7 @@ fn edit(browser: &Browser) {
     browser.click("#heat-button");
     browser.wait("document.querySelector('#heat').hidden", false);
     browser.click("#report summary");
-    browser.wait("document.querySelectorAll('#confusion td').length", 4);
+    browser.wait("document.querySelectorAll('#confusion tbody td').length", 4);
     browser.click("#times summary");
     browser.wait("document.querySelectorAll('#parts dd').length", 4);
     photograph(browser, "all");
