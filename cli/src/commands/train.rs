@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use offshoot::{Advice, Limits, Report, View};
 use offshoot_core::head::HeadError;
+use offshoot_device::Machine;
 
 use super::eval::check;
 use super::{CommandError, Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
+
+/// Bytes of a head that are told before they are taken.
+const LARGE: usize = 100 << 20;
 
 /// Hints that are printed at most.
 const ADVICE: usize = 5;
@@ -27,7 +31,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
     picks.sort_unstable();
     let room = args.keep.map_or(picks.len(), |keep| keep.saturating_mul(data.classes.len()));
-    check_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
+    tell_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
     let start = Instant::now();
     let mut head = teach(args.head, &extractor, &data.classes, &train, &picks, room)?;
     let fitted = start.elapsed();
@@ -87,17 +91,42 @@ fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<Strin
     }
 }
 
-/// Refuses what no head can keep.
-fn check_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
-    let limits = u16::try_from(classes).ok().zip(u16::try_from(samples).ok());
-    let limits = limits.map(|(classes, samples)| Limits { classes, samples });
-    if samples > 0
-        && limits.is_none_or(|l| matches!(l.bytes(args.head, dim), Err(HeadError::TooLarge { .. })))
-    {
-        let what = format!("{samples} samples are more than a head can keep; --keep N keeps N a class");
-        return Err(CommandError::TooFew { path: args.data.clone(), what });
+/// Says how much memory a large head takes, before it is taken.
+fn tell_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
+    let needed = check_room(args, classes, samples, dim, Machine::default().available())?;
+    if needed >= LARGE {
+        eprintln!("the head takes {} of memory while it learns; --keep N keeps N a class", bytes(needed));
     }
     Ok(())
+}
+
+/// Bytes of memory that the head will take; more than a head can keep or this machine has is refused.
+fn check_room(
+    args: &TrainArgs,
+    classes: usize,
+    samples: usize,
+    dim: usize,
+    available: Option<u64>,
+) -> Result<usize, CommandError> {
+    let refused = |what: String| CommandError::TooFew { path: args.data.clone(), what };
+    let many =
+        || refused(format!("{samples} samples are more than a head can keep; --keep N keeps N a class"));
+    let (Ok(classes), Ok(most)) = (u16::try_from(classes), u16::try_from(samples)) else {
+        return Err(many());
+    };
+    match (Limits { classes, samples: most }).bytes(args.head, dim) {
+        Err(HeadError::TooLarge { .. }) => Err(many()),
+        // What else is wrong is told by who makes the head.
+        Err(_) => Ok(0),
+        Ok(needed) => match available.filter(|&left| needed as u64 > left) {
+            None => Ok(needed),
+            Some(left) => Err(refused(format!(
+                "a head of {samples} samples takes {} of memory, this machine has {} left; --keep N keeps N a class",
+                bytes(needed),
+                bytes(left as usize),
+            ))),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -111,9 +140,12 @@ mod tests {
     fn more_than_a_head_can_keep_is_refused_before_it_is_taught() {
         let cli = Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"]).unwrap();
         let Command::Train(args) = cli.command else { panic!("train") };
-        check_room(&args, 10, 20_000, 1280).unwrap();
-        check_room(&args, 10, 60_000, 1280).unwrap();
-        let error = check_room(&args, 10, 1_000_000, 1280).unwrap_err().to_string();
+        check_room(&args, 10, 20_000, 1280, None).unwrap();
+        let needed = check_room(&args, 10, 60_000, 1280, None).unwrap();
+        let error = check_room(&args, 10, 1_000_000, 1280, None).unwrap_err().to_string();
         assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
+        assert_eq!(check_room(&args, 10, 60_000, 1280, Some(needed as u64)).unwrap(), needed);
+        let error = check_room(&args, 10, 60_000, 1280, Some(needed as u64 - 1)).unwrap_err().to_string();
+        assert!(error.contains("of memory, this machine has ") && error.contains("--keep N"), "{error}");
     }
 }
