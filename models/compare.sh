@@ -32,8 +32,8 @@ cat "$work/rows"
 {
     sed '/^<!-- eyes -->$/q' models/README.md
     cat <<'HEAD'
-| package | bytes | M MACs | arena | animals4 | hymenoptera | cifar10-mini | simulated | unknown, 1 class | 2 classes | cortex-a53 | a72 | a76 | a15, 32-bit |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| package | bytes | M MACs | arena | animals4 | hymenoptera | cifar10-mini | simulated | unknown, 1 class | 2 classes | cortex-a53 | a72 | a76 |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 HEAD
     cat "$work/rows"
     sed -n '/^<!-- end of eyes -->$/,$p' models/README.md

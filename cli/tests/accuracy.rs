@@ -104,6 +104,24 @@ fn sprout_on_animals_and_on_ants_and_bees() {
     }
 }
 
+/// As above with the head that is taken by itself: what the sharper package must keep, as `models/README.md` has it.
+#[test]
+fn sharp_on_animals_and_on_ants_and_bees() {
+    let Some(shared) = common::shared("sharp") else { return };
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sharp/sharp.offshoot");
+    let mut extractor = Extractor::open(package).unwrap();
+    for (folder, floor) in [("animals4", 0.98), ("hymenoptera", 0.89)] {
+        let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
+        let train = Embeddings::extract(&mut extractor, &data.train, || ()).unwrap();
+        let val = Embeddings::extract(&mut extractor, &data.val, || ()).unwrap();
+        let lesson = Lesson { kind: HeadKind::Auto, shots: 5, draws: 20, seed: 0 };
+        let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap().scores;
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        println!("{folder}: {mean:.3}");
+        assert!(mean >= floor, "{folder}: {mean}");
+    }
+}
+
 /// What `few_shot` and `few_shot.py` wrote.
 const TABLE: &str = include_str!("../../sdk/core/examples/few_shot.csv");
 const UNKNOWN: &str = include_str!("../../sdk/core/examples/unknown.csv");

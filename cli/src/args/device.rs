@@ -13,7 +13,7 @@ use super::RunArgs;
 #[derive(Debug, Clone, Copy, Args)]
 pub struct EyesArgs {
     /// The package of this program to take where none is named: `sharp` needs fewer lessons and knows better
-    /// what it was not taught, `small` does a tenth of the work [default: sharp, but small on 32-bit ARM,
+    /// what it was not taught, `small` does a ninth of the work [default: sharp, but small on 32-bit ARM,
     /// Cortex-A53 and what has no kernels].
     #[arg(long, value_name = "sharp|small")]
     pub eyes: Option<Eyes>,

@@ -24,7 +24,9 @@ pub struct MemoryError {
 #[non_exhaustive]
 pub enum Cause {
     /// It was made for another package or another size of head.
-    #[error("{0}; it may be another package's: name another file, or {ANEW}")]
+    #[error(
+        "{0}; it may be another package's: take that one (--eyes, or its file), name another file, or {ANEW}"
+    )]
     OtherFile(FileError),
     /// It is of the right size by chance.
     #[error("no memory of lessons, and therefore left as it is: name another file, or {ANEW}")]

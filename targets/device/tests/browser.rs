@@ -58,7 +58,8 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
 
     // The device goes away and comes back.
     let session = device.stop();
-    assert_eq!(lessons(&session), [("cup".to_string(), 2), ("plant".to_string(), 2)]);
+    let taught = [("cup", 2), ("plant", 2), ("nothing", 1)].map(|(name, count)| (name.to_string(), count));
+    assert_eq!(lessons(&session), taught);
     browser.wait("document.querySelector('#link').dataset.is", "lost");
     browser.wait(&format!("document.querySelector('{}').disabled", button(1, "teach")), true);
     photograph(&browser, "lost");
@@ -110,6 +111,9 @@ fn edit(browser: &Browser) {
     browser.wait("document.querySelector('#heat').hidden", false);
     browser.click("#report summary");
     browser.wait("document.querySelectorAll('#confusion tbody td').length", 4);
+    browser.keys("0");
+    browser.wait(&Browser::text("#empty .count"), "4 more");
+    browser.wait("document.querySelectorAll('#confusion tbody td').length", 9);
     browser.click("#times summary");
     browser.wait("document.querySelectorAll('#parts dd').length", 4);
     photograph(browser, "all");

@@ -120,6 +120,10 @@ fn what_is_pressed_is_taught_and_told() {
     let moment = visitor.moment("?heat=1&report=1");
     assert_eq!((&moment["classes"][1]["name"], &moment["goal"]), (&"light".into(), &5.into()));
     assert_eq!(moment["picture"], serde_json::json!([8, 8]));
+    assert_eq!(moment["has_lost"], false);
+    let moment = visitor.press("/teach/nothing", "");
+    assert_eq!((&moment["nothing"]["lessons"], &moment["state"]["class"]), (&1.into(), &"nothing".into()));
+    assert_eq!(visitor.press("/undo/nothing", "")["nothing"]["lessons"], 0);
     assert_eq!(visitor.press("/undo/0", "")["classes"][0]["lessons"], 2, "not the last lesson of all");
     assert_eq!(visitor.press("/undo", "")["classes"][1]["lessons"], 2);
     assert_eq!(visitor.press("/name/0", " night ")["classes"][0]["name"], "night");
@@ -142,7 +146,7 @@ fn what_is_pressed_is_taught_and_told() {
     assert_eq!(visitor.get("/nothing").0, 404);
     let head = device.stop();
     let taught: Vec<_> = head.head().classes().map(|(id, name)| (name, head.head().shown_of(id))).collect();
-    assert_eq!(taught, [("night", 2), ("light", 2)]);
+    assert_eq!(taught, [("night", 2), ("light", 2), ("nothing", 0)]);
 }
 
 #[test]
