@@ -19,7 +19,7 @@ const EXPECTED_STRENGTH: f32 = 4.0;
 const STRIDE: f32 = 4.0;
 
 /// Strengths beyond are not tried.
-const STRENGTHS: RangeInclusive<f32> = 1.0 / 64.0..=256.0;
+const STRENGTHS: RangeInclusive<f32> = 0.25..=256.0;
 
 /// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
 /// which a handful of samples would choose by chance.
@@ -30,7 +30,7 @@ const FEW: usize = 512;
 
 /// Samples beyond which only the strength of ridge regression is chosen, by its squared errors, which
 /// take two fits for all strengths together.
-const MANY: usize = 2048;
+const MANY: usize = 4096;
 
 /// Heads that are not linear in the samples' covariance: `auto` takes one instead of what is most likely
 /// only where it is clearly more often right.
@@ -175,7 +175,9 @@ impl Task<'_, '_> {
         ridge::balance(self.owners, self.work.counts, self.work.importance);
         let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
         let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
-        let best = errors.into_iter().zip(ridge::STRENGTHS).min_by(by_error);
+        let tried =
+            errors.into_iter().zip(ridge::STRENGTHS).filter(|(_, strength)| STRENGTHS.contains(strength));
+        let best = tried.min_by(by_error);
         Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe }
     }
 
