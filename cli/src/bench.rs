@@ -135,7 +135,8 @@ impl Float {
     ) -> Result<Option<Self>, ConvertError> {
         let p = &package.manifest().preprocess;
         let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
-        let mut network = Reference::new(imported.reference, imported.input, p)?;
+        let outer = imported.front.outer(p);
+        let mut network = Reference::new(imported.reference, imported.input, &outer)?;
         let input = network.prepare(&picture.frame())?;
         let embedding = embedding::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
         Ok(Some(Self { network: Network::Picture(network, input), embedding }))

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::emit::{self, EmitError};
 use crate::equalize::Extents;
-use crate::import::InputOrder;
+use crate::import::{self, InputOrder};
 use crate::input::Input;
 use crate::ir::{Layer, LayerId, Model, Twins};
 use crate::lanes::{self, LANES};
@@ -32,14 +32,37 @@ pub enum CalibrateError {
     #[error(transparent)]
     Tokens(#[from] TokensError),
     /// tract does not run the source model.
-    #[error("tract does not run the source model: {0}")]
-    Reference(String),
-    /// A layer gives no finite value on any sample.
     #[error(
-        "layer `{layer}` gives no finite number on what is calibrated on; of pictures the preprocessing may be wrong"
+        "the model does not run: {}cannot be computed from what it gets; cut before it (--cut), or export the \
+         model again",
+        node.as_ref().map_or_else(|| "something in it ".to_string(), |name| format!("node `{name}` "))
+    )]
+    Reference {
+        /// The node, where tract says it.
+        node: Option<String>,
+        /// tract's message, of its own inner names.
+        reason: String,
+    },
+    /// A layer gives values that are no numbers, on which the embedding depends.
+    #[error(
+        "layer `{layer}` gives no finite number on what is calibrated on ({samples} of {of}); of pictures the \
+         preprocessing may be wrong (--preset), or weights are too large"
     )]
     NotFinite {
-        /// The layer.
+        /// The first such layer.
+        layer: String,
+        /// Samples whose embedding it spoils.
+        samples: usize,
+        /// All samples.
+        of: usize,
+    },
+    /// The embedding says nothing.
+    #[error(
+        "layer `{layer}` gives nothing but zeros on all of what is calibrated on, and the embedding with it; of \
+         pictures the preprocessing may be wrong (--preset), or weights are too small"
+    )]
+    Zero {
+        /// The first such layer.
         layer: String,
     },
 }
@@ -166,12 +189,36 @@ impl Floats {
             extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
             study.merge(part);
         }
-        if let Some(layer) = extents.iter().position(Extents::is_empty) {
-            return Err(CalibrateError::NotFinite { layer: model.layers[layer].name.clone() });
-        }
-        let embeddings =
+        let embeddings: Vec<Vec<f32>> =
             (0..inputs.len()).map(|i| lanes[lanes::lane_of(i, LANES)].3[i / LANES].clone()).collect();
-        Ok(Self { watched, extents, study, embeddings })
+        let measured = Self { watched, extents, study, embeddings };
+        measured.check(model, inputs)?;
+        Ok(measured)
+    }
+
+    /// Checks that embeddings are numbers, and not too small to be told apart.
+    fn check(&self, model: &Model, inputs: &[Input<'_>]) -> Result<(), CalibrateError> {
+        let of = inputs.len();
+        let name = |layer: LayerId| model.layers[layer].name.clone();
+        let odd: Vec<usize> = (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
+        if let Some(&first) = odd.first() {
+            let mut layers = Vec::new();
+            self.watched.clone().run(&inputs[first], &mut |layer, values| {
+                layers.extend((!length(values).is_finite()).then_some(layer));
+            })?;
+            // A product of finite embeddings may be too large all the same.
+            let layer = layers.into_iter().min().unwrap_or(model.output);
+            return Err(CalibrateError::NotFinite { layer: name(layer), samples: odd.len(), of });
+        }
+        if let Some(layer) = self.extents.iter().position(Extents::is_empty) {
+            return Err(CalibrateError::NotFinite { layer: name(layer), samples: of, of });
+        }
+        if of > 0 && self.embeddings.iter().all(|embedding| length(embedding) < SMALLEST) {
+            let is_small = |extents: &Extents| extents.reach().all(|reach| reach < SMALLEST);
+            let layer = self.extents.iter().skip(1).position(is_small).map_or(model.output, |at| at + 1);
+            return Err(CalibrateError::Zero { layer: name(layer) });
+        }
+        Ok(())
     }
 
     /// What they are of `model`, the same network with twins.
@@ -184,6 +231,14 @@ impl Floats {
         let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
         Self { watched, extents, study, embeddings }
     }
+}
+
+/// Length of the shortest embedding; squares of shorter ones are no normal numbers.
+const SMALLEST: f32 = 1e-18;
+
+/// Length of a vector as a head computes it.
+fn length(values: &[f32]) -> f32 {
+    values.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
 /// tract's own plan of the source model: the reference that owes nothing to our import.
@@ -267,7 +322,8 @@ impl Reference {
 }
 
 pub(crate) fn reference(error: Cause) -> CalibrateError {
-    CalibrateError::Reference(format!("{error:#}"))
+    let reason = format!("{error:#}");
+    CalibrateError::Reference { node: import::named(&reason).map(str::to_string), reason }
 }
 
 /// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.

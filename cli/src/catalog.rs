@@ -77,7 +77,14 @@ impl Recipe {
     /// The preprocessing, where the user asks for none; `None` where the recipe leaves it open.
     pub fn wishes(&self) -> Option<Wishes> {
         let Self { preset, mean, std, bgr, squash, .. } = *self;
-        (preset.is_some() || mean.zip(std).is_some()).then_some(Wishes { preset, mean, std, bgr, squash })
+        (preset.is_some() || mean.zip(std).is_some()).then_some(Wishes {
+            preset,
+            mean,
+            std,
+            bgr,
+            squash,
+            settled: false,
+        })
     }
 
     /// The normalization in a word.

@@ -136,6 +136,20 @@ pub enum CommandError {
         /// As many were allowed.
         allowed: f64,
     },
+    /// The package is another network than the model.
+    #[error(
+        "{path}: int8 loses too much: the cosine to float is {mean:.3} in the mean, {worst:.3} in the worst; nothing \
+         was written. --precision f32 or --keep-float auto lose less; where your task stands it, say so by --eval \
+         DATA --max-drop POINTS"
+    )]
+    Unusable {
+        /// The model.
+        path: PathBuf,
+        /// Mean cosine of the embeddings.
+        mean: f64,
+        /// Worst of them.
+        worst: f64,
+    },
     /// An option is for models that take something else.
     #[error("{path}: takes {takes}, for which there is no {option}; leave it out")]
     OtherKind {
@@ -210,7 +224,7 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } => 1,
-            Self::Drop { .. } => 3,
+            Self::Drop { .. } | Self::Unusable { .. } => 3,
             _ => 2,
         }
     }

@@ -167,7 +167,8 @@ impl Comparison<'_> {
         let automatic = self.material.convert(self.source, &mut |_, _| {})?;
         let package = Extractor::from_bytes(automatic.bytes.clone())?;
         // The preprocessing is the same for all.
-        let material = self.material.clone().as_in(&package);
+        let material = self.material.clone().as_in(&automatic);
+        let wishes = automatic.wishes.clone();
         let own = &automatic.report.cut;
         let (some, all) = material.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
@@ -191,7 +192,6 @@ impl Comparison<'_> {
         // In the order of the network: the one found by itself need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
-        let wishes = Wishes::of(&package.package().manifest().preprocess);
         Ok(Compared { rows, failed, takes_text: is_text, wishes })
     }
 

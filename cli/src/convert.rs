@@ -108,6 +108,8 @@ pub struct Converted {
     pub bytes: Vec<u8>,
     /// What there is to say.
     pub report: Report,
+    /// How the model in the file wants its pictures: what its own first layers do to them is not in it.
+    pub wishes: Wishes,
 }
 
 /// Largest relative error of our float network against tract's.
@@ -159,19 +161,23 @@ fn guarded(
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
     progress("preprocessing", 0.0);
     let mut chosen = preset::choose(&options.wishes, source, &imported, &frames)?;
+    let outer = chosen.preprocess;
+    outer.check()?;
+    chosen.preprocess = imported.front.inner(&outer);
     chosen.preprocess.check()?;
-    chosen.warning = flat(&chosen.preprocess, &frames).or(chosen.warning);
+    chosen.warning = flat(&outer, &frames).or(chosen.warning);
+    chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
 
     let (model, preprocess) = (&imported.model, chosen.preprocess);
     let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
     // The bits of tract's own plan are the processor's; the quantizer goes by ours.
     let Compared { embeddings: mut wanted, odd } = {
-        let mut theirs = theirs(&imported, &preprocess)?;
+        let mut theirs = theirs(&imported, &outer)?;
         compare(&floats.embeddings, |i| theirs(&frames[i]))?
     };
     if let Some((i, error)) = odd {
-        chosen.warning = Some(doubt(source, &imported, &preprocess, &frames[i], error)?);
+        chosen.warning = Some(doubt(source, &imported, &outer, &frames[i], error)?);
     }
     if options.unit_length {
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
@@ -184,7 +190,7 @@ fn guarded(
     let mut report = account.report(&bytes, quantized.as_ref())?;
     report.pool = imported.pooled.then_some(imported.pool);
     (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
-    Ok(Converted { bytes, report })
+    Ok(Converted { bytes, report, wishes: Wishes::of(&outer) })
 }
 
 /// The network quantized by these settings, or in float where there are none; and its graph, to be written.
@@ -272,7 +278,7 @@ fn doubt(
 ) -> Result<String, ConvertError> {
     let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
     let mut ours = Watched::new(&imported.model)?;
-    ours.run(&Input::Picture(*frame, &small), &mut |_, _| ())?;
+    ours.run(&Input::Picture(*frame, &imported.front.inner(&small)), &mut |_, _| ())?;
     if relative_error(ours.embedding(), &theirs(imported, &small)?(frame)?) > IMPORT_TOLERANCE {
         return Err(ConvertError::Disagrees { path: source.path.clone(), error });
     }

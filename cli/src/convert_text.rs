@@ -15,6 +15,7 @@ use crate::fold;
 use crate::guard::quietly;
 use crate::import::{ImportedText, Source};
 use crate::input::{Input, Rows};
+use crate::preset::Wishes;
 use crate::quantizer::Settings;
 use crate::tokenizer::Tokenizer;
 
@@ -106,7 +107,7 @@ fn guarded(
     }
     let no_mask = "the model has no attention mask: it reads what fills a short text as text";
     report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
-    Ok(Converted { bytes, report })
+    Ok(Converted { bytes, report, wishes: Wishes::default() })
 }
 
 /// What a package is made from.

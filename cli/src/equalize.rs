@@ -77,7 +77,7 @@ impl Extents {
     }
 
     /// Largest absolute value of each channel.
-    fn reach(&self) -> impl Iterator<Item = f32> + '_ {
+    pub fn reach(&self) -> impl Iterator<Item = f32> + '_ {
         self.min.iter().zip(&self.max).map(|(min, max)| max.max(-min).max(0.0))
     }
 

@@ -10,7 +10,7 @@ use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 
 /// Simplifies the model.
 pub fn fold(model: &mut Model) {
-    let rules: [fn(&mut Model, LayerId) -> bool; 7] = [
+    let rules: [fn(&mut Model, LayerId) -> bool; 9] = [
         merge_scales,
         drop_identity,
         scale_after_conv,
@@ -18,6 +18,8 @@ pub fn fold(model: &mut Model) {
         fuse_clamp,
         pad_into_conv,
         flatten_into_conv,
+        pick_after_conv,
+        pick_before_conv,
     ];
     loop {
         let mut changed = false;
@@ -179,6 +181,46 @@ fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
         }
     }
     model.layers[id].inputs = model.layers[input].inputs.clone();
+    true
+}
+
+/// Channels that are picked of a convolution's are those that it computes.
+fn pick_after_conv(model: &mut Model, id: LayerId) -> bool {
+    let Some(places) = model.layers[id].op.picks().filter(|_| model.layers[id].clamp.is_none()) else {
+        return false;
+    };
+    let input = model.layers[id].inputs[0];
+    if model.readers()[input] != 1 {
+        return false;
+    }
+    let LayerOp::Conv(conv) = &mut model.layers[input].op else { return false };
+    if conv.groups != 1 {
+        return false;
+    }
+    let row = conv.weights.len() / conv.bias.len();
+    conv.weights = places.iter().flat_map(|&p| conv.weights[p * row..(p + 1) * row].to_vec()).collect();
+    conv.bias = places.iter().map(|&p| conv.bias[p]).collect();
+    model.layers[input].shape = model.layers[id].shape;
+    model.redirect(id, input);
+    true
+}
+
+/// A convolution of picked channels is one of all, with zeros for the others.
+fn pick_before_conv(model: &mut Model, id: LayerId) -> bool {
+    let Some(input) = sole_input(model, id) else { return false };
+    let Some(places) = model.layers[input].op.picks() else { return false };
+    let source = model.layers[input].inputs[0];
+    let channels = model.layers[source].shape.c();
+    let LayerOp::Conv(conv) = &mut model.layers[id].op else { return false };
+    if conv.groups != 1 {
+        return false;
+    }
+    let mut weights = vec![0.0; conv.weights.len() / places.len() * channels];
+    for (wide, picked) in weights.chunks_exact_mut(channels).zip(conv.weights.chunks_exact(places.len())) {
+        places.iter().zip(picked).for_each(|(&place, w)| wide[place] += w);
+    }
+    conv.weights = weights;
+    model.layers[id].inputs = vec![source];
     true
 }
 

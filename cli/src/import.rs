@@ -10,8 +10,6 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::DimLike;
-use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::embedding::{self, Output, Pool};
 use crate::ir::Model;
@@ -23,19 +21,29 @@ mod coverage;
 mod cut;
 mod error;
 mod external;
+mod foreign;
+mod front;
 mod language;
 mod layout;
 mod operations;
 mod part;
+mod prepared;
+mod rewrite;
+mod shown;
+mod size;
 mod text;
+mod unreadable;
 mod unsupported;
 mod walk;
 
 pub use coverage::{Coverage, FloatNode};
 pub use cut::Cut;
 pub use error::ImportError;
+pub use front::Front;
 pub use language::ImportedText;
 pub use text::Table;
+pub use unreadable::Misfit;
+pub(crate) use unreadable::named;
 pub use unsupported::{Unsupported, UnsupportedTable};
 
 /// Largest ONNX file read.
@@ -50,6 +58,17 @@ pub struct Source {
     proto: ModelProto,
     /// Bytes of the file, and of those beside it.
     bytes: u64,
+}
+
+impl Imported {
+    /// What of the model's own preparation of the picture is done by the preprocessing, in words.
+    pub(crate) fn taken_in(&self) -> impl Iterator<Item = String> {
+        let shape = self.model.layers[0].shape;
+        let resize = self.unresized.as_ref().map(|_| {
+            format!("the model's own resizing to {}x{} is left to the preprocessing", shape.h(), shape.w())
+        });
+        self.front.told().map(str::to_string).into_iter().chain(resize)
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -71,12 +90,19 @@ pub struct Imported {
     pub pool: Pool,
     /// Whether there were any.
     pub pooled: bool,
+    /// What the network does to its picture first, which was taken out of it.
+    pub front: Front,
     /// Whether the source takes pictures as rows, columns, channels, and whether in a batch of one.
     pub input: InputOrder,
     /// tract's model of the cut, not yet optimized: the float reference.
     pub reference: TypedModel,
-    /// tract's model with its classifier, where there is one: tells which preprocessing it wants.
-    pub classifier: Option<TypedModel>,
+    /// Width and height that were asked for, and whether the cut was.
+    size: Option<(u32, u32)>,
+    given: bool,
+    /// The model without its own resizing of the picture, where it begins with that.
+    unresized: Option<Box<Source>>,
+    /// tract's model with its classifier, where the cut was found before one: tells which preprocessing it wants.
+    classifier: Option<TypedModel>,
 }
 
 /// How the source model takes a picture.
@@ -105,6 +131,9 @@ impl Source {
     /// A file that cannot be read or is not ONNX.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
         let read = |source| ImportError::Read { path: path.to_path_buf(), source };
+        if let Some(foreign::Foreign { what, instead }) = foreign::look(path).map_err(read)? {
+            return Err(ImportError::Foreign { path: path.to_path_buf(), what, instead });
+        }
         let bytes = std::fs::metadata(path).map_err(read)?.len();
         if bytes > MAX_BYTES {
             return Err(ImportError::TooLarge { path: path.to_path_buf(), bytes });
@@ -125,8 +154,9 @@ impl Source {
             _ => return Err(not_onnx("it holds no graph".to_string())),
         }
         let (path, sha256) = (path.to_path_buf(), Sha256::digest(bytes).into());
-        let source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
+        let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
+        source.proto.graph.as_mut().into_iter().for_each(rewrite::rewrite);
         Ok(source)
     }
 
@@ -142,6 +172,7 @@ impl Source {
                 ImportError::ExternalFile { path, file, what }
             })?;
             self.bytes += read;
+            rewrite::rewrite(graph);
         }
         Ok(self)
     }
@@ -162,6 +193,11 @@ impl Source {
     pub fn has_tensor(&self, name: &str) -> bool {
         let nodes = self.proto.graph.iter().flat_map(|g| &g.node);
         nodes.flat_map(|n| &n.output).any(|output| output == name)
+    }
+
+    /// The names of the model's outputs.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.graph().output.iter().map(|output| output.name.as_str())
     }
 
     /// The tensor that a layer's name stands for: itself, or the result of the node that tract took apart
@@ -208,6 +244,10 @@ impl Source {
             });
         }
         let _limits = self.limits();
+        self.at_size(size, pool, &|size| self.at(cuts, size, pool))
+    }
+
+    fn at(&self, cuts: &[&str], size: Option<(u32, u32)>, pool: Pool) -> Result<Imported, ImportError> {
         let prepare = |part: &ModelProto| self.inference_model(part, size);
         let (typed, cut) = match cuts {
             [_, ..] => (self.typed_at(cuts, &prepare)?, Cut::given(&cuts.join(","))),
@@ -224,6 +264,10 @@ impl Source {
                 }
             },
         };
+        if let Some(unresized) = self.without_resize(&typed) {
+            let imported = unresized.at(cuts, None, pool)?;
+            return Ok(Imported { unresized: Some(Box::new(unresized)), ..imported });
+        }
         let full = cut.outlet.map(|_| typed.clone());
         let mut reference = typed;
         if let Some(outlet) = cut.outlet {
@@ -237,10 +281,36 @@ impl Source {
         })?;
         let outputs = outputs.into_iter().map(|(_, output)| output).collect();
         let classifier = full.filter(|_| cut.has_classifier);
+        let (front, given) = (Front::take(&mut model), !cuts.is_empty());
         let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
         let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
-        Ok(Imported { model, cut, outputs, pool, pooled, input, reference, classifier })
+        Ok(Imported {
+            model,
+            cut,
+            outputs,
+            pool,
+            pooled,
+            front,
+            input,
+            size,
+            given,
+            unresized: None,
+            reference,
+            classifier,
+        })
+    }
+
+    /// The whole model, where it ends in a classifier: that can be asked about the preprocessing wherever the cut
+    /// is. One that is not understood to its end has none.
+    pub(crate) fn classifier(&self, imported: &Imported) -> Option<TypedModel> {
+        if !imported.given {
+            return imported.classifier.clone();
+        }
+        let source = imported.unresized.as_deref().unwrap_or(self);
+        let _limits = source.limits();
+        let prepare = |part: &ModelProto| source.inference_model(part, imported.size);
+        source.typed_at(&[], &prepare).ok().filter(|whole| cut::find(whole).has_classifier)
     }
 
     /// Limits of the process while the model is worked on; constants that are made at import count as
@@ -265,6 +335,10 @@ impl Source {
             [] => vec![true; graph.node.len()],
             tensors => part::needed(graph, tensors),
         };
+        if let Some(prepared::Prepared { what, instead }) = prepared::look(graph, &needed) {
+            return Err(ImportError::Prepared { path: self.path.clone(), what, instead });
+        }
+        check::finite(graph, &needed).map_err(|refused| self.refused(refused))?;
         let unknown = unsupported::by_name(graph, &needed);
         if !unknown.is_empty() {
             return Err(self.unsupported(self.with_those_before(unknown, prepare)));
@@ -299,40 +373,18 @@ impl Source {
         part: &ModelProto,
         size: Option<(u32, u32)>,
     ) -> Result<InferenceModel, ImportError> {
-        // Without a folder: tract opens no file.
-        let parsed = onnx().parse(part, None).map_err(|e| self.tract(&e))?;
+        // Without a folder: tract opens no file. What is said of tensors between nodes may be of another version
+        // of the model; tract works it out.
+        let parsed = onnx().with_ignore_value_info(true).parse(part, None).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
-        let [input] = inputs[..] else {
-            return Err(self.input_error(&model, inputs.first().copied(), "The model has several inputs."));
+        let names: Vec<String> = inputs.iter().map(|input| model.node(input.node).name.clone()).collect();
+        let [name] = &names[..] else {
+            let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let hint = format!("The model has {} inputs: {}.", names.len(), list.join(", "));
+            return Err(self.input_error(names.first().map_or("", String::as_str), &hint));
         };
-        let fact = model.outlet_fact(input).map_err(|e| self.tract(&e))?.clone();
-        let known = |i: usize| fact.shape.dim(i).and_then(|d| d.concretize()).and_then(|d| d.to_usize().ok());
-        let rank = fact.shape.rank().concretize().and_then(|r| usize::try_from(r).ok()).unwrap_or(0);
-        let dims: Vec<Option<usize>> = (0..rank).map(known).collect();
-        // A size that is open cannot be the channels', which exporters always write down.
-        let lengths: Vec<usize> = dims.iter().map(|d| d.unwrap_or(0)).collect();
-        let first = rank.saturating_sub(3);
-        let [channels, rows, columns] =
-            if channels_last(&lengths) { [2, 0, 1] } else { [0, 1, 2] }.map(|i| first + i);
-        if !(3..=4).contains(&rank) {
-            return Err(self.input_error(&model, Some(input), ""));
-        }
-        let (width, height) = match (dims[columns], dims[rows], size) {
-            (Some(w), Some(h), _) => (w, h),
-            (_, _, Some((w, h))) => (w as usize, h as usize),
-            _ => {
-                let hint = "Its size is open: give --input-size HEIGHTxWIDTH, such as 224x224.";
-                return Err(self.input_error(&model, Some(input), hint));
-            }
-        };
-        let depth = dims[channels].unwrap_or(3);
-        if depth != 1 && depth != 3 {
-            let hint = "Channels must be 1 or 3, and second or last.";
-            return Err(self.input_error(&model, Some(input), hint));
-        }
-        let mut shape = vec![1; rank];
-        (shape[channels], shape[rows], shape[columns]) = (depth, height, width);
+        let shape = self.input_shape(name, size)?;
         model.set_input_fact(0, f32::fact(&shape).into()).map_err(|e| self.tract(&e))?;
         Ok(model)
     }
@@ -369,15 +421,6 @@ impl Source {
         ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
     }
 
-    fn input_error(&self, model: &InferenceModel, input: Option<OutletId>, hint: &str) -> ImportError {
-        let describe = |outlet: OutletId| {
-            let fact = model.outlet_fact(outlet).map(|f| format!("{f:?}")).unwrap_or_default();
-            (model.node(outlet.node).name.clone(), fact)
-        };
-        let (input, found) = input.map(describe).unwrap_or_default();
-        ImportError::Input { path: self.path.clone(), input, found, hint: hint.to_string() }
-    }
-
     fn unsupported(&self, nodes: Vec<Unsupported>) -> ImportError {
         let nodes = unsupported::with_cuts(self.graph(), nodes);
         ImportError::Unsupported { path: self.path.clone(), nodes }
@@ -389,7 +432,9 @@ impl Source {
     }
 
     fn tract(&self, error: &TractError) -> ImportError {
-        self.analyse(format!("{error:#}"))
+        let reason = format!("{error:#}");
+        let node = unreadable::misfit(self.graph(), &reason);
+        ImportError::Unreadable { path: self.path.clone(), node, reason }
     }
 
     pub(crate) fn analyse(&self, reason: String) -> ImportError {

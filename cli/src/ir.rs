@@ -130,6 +130,14 @@ impl LayerOp {
         }
     }
 
+    /// The channels that it gives, if picking them is all it does.
+    pub fn picks(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::Conv(conv) => conv.picks(),
+            _ => None,
+        }
+    }
+
     /// Bytes of its constants, in codes or in floats.
     pub fn weight_bytes(&self, in_codes: bool) -> usize {
         match self {
@@ -167,6 +175,28 @@ pub struct Conv {
     pub weights: Vec<f32>,
     /// One per output channel.
     pub bias: Vec<f32>,
+}
+
+impl Conv {
+    /// One that gives some of `channels` channels, in this order.
+    pub fn picking(places: &[usize], channels: usize) -> Self {
+        let mut weights = vec![0.0; places.len() * channels];
+        for (row, &place) in weights.chunks_exact_mut(channels).zip(places) {
+            row[place] = 1.0;
+        }
+        Self { window: Window::POINT, groups: 1, weights, bias: vec![0.0; places.len()] }
+    }
+
+    /// The channels that it gives, if that is all it does.
+    pub fn picks(&self) -> Option<Vec<usize>> {
+        let channels = self.weights.len() / self.bias.len().max(1);
+        let plain = self.window == Window::POINT && self.groups == 1 && self.bias.iter().all(|&b| b == 0.0);
+        let one = |row: &[f32]| {
+            let place = row.iter().position(|&w| w == 1.0)?;
+            (row.iter().filter(|&&w| w != 0.0).count() == 1).then_some(place)
+        };
+        if plain && channels > 0 { self.weights.chunks_exact(channels).map(one).collect() } else { None }
+    }
 }
 
 impl Model {

@@ -1,6 +1,6 @@
 //! What a conversion is made of: pictures or texts, and what the user wants of them.
 
-use offshoot::{Extractor, Picture};
+use offshoot::Picture;
 
 use crate::convert::{ConvertError, Converted, Options, convert};
 use crate::convert_text::{TextOptions, convert_text};
@@ -8,7 +8,6 @@ use crate::cuts::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
 use crate::embedding::Pool;
 use crate::guard::quietly;
 use crate::import::{ImportError, Source};
-use crate::preset::Wishes;
 use crate::tokenizer::Tokenizer;
 
 /// Samples to calibrate on, at least one, with the options of their kind.
@@ -58,11 +57,11 @@ impl Material<'_> {
         if said { self } else { self.cut_at(name) }
     }
 
-    /// With the preprocessing of a package.
+    /// With the preprocessing that was found for the model.
     #[must_use]
-    pub fn as_in(mut self, package: &Extractor) -> Self {
+    pub fn as_in(mut self, converted: &Converted) -> Self {
         if let Self::Pictures(_, options) = &mut self {
-            options.wishes = Wishes::of(&package.package().manifest().preprocess);
+            options.wishes = converted.wishes.clone();
         }
         self
     }

@@ -1,5 +1,7 @@
 //! How pictures are normalized: the named conventions, and a guess where nobody says.
 
+use std::ops::RangeInclusive;
+
 use offshoot_core::Frame;
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use tract_onnx::prelude::TypedModel;
@@ -67,6 +69,8 @@ pub struct Wishes {
     pub bgr: bool,
     /// Whether the whole frame is stretched instead of its middle cropped.
     pub squash: bool,
+    /// Whether this was found before, so that nobody need be asked again.
+    pub settled: bool,
 }
 
 /// The chosen preprocessing and one sentence on how it was chosen.
@@ -104,13 +108,18 @@ pub fn choose(
     let frames = &frames[..frames.len().min(PICTURES)];
     let catalog = Catalog::built_in();
     let known = catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.wishes()?)));
-    let Some((stated, why)) = stated(wishes, source, known.as_ref()) else {
-        return guess(wishes, imported, frames);
-    };
+    let stated = stated(wishes, source, known.as_ref());
+    if stated.is_none()
+        && let Some((preset, why)) = evident(source, imported)
+    {
+        let preprocess = wishes.preprocess(preset, imported);
+        return Ok(Chosen { preprocess, why: format!("{}: {why}", preset.name()), warning: None });
+    }
+    let Some((stated, why)) = stated else { return guess(wishes, source, imported, frames) };
     let preprocess = stated.preprocess(stated.preset.unwrap_or(Preset::Unit), imported);
     let mut chosen = Chosen { preprocess, why, warning: None };
     // What is stated with a model is believed; people err about models they did not make.
-    if wishes.preset.is_none() && wishes.mean.zip(wishes.std).is_none() {
+    if wishes.settled || wishes.preset.is_none() && wishes.mean.zip(wishes.std).is_none() {
         return Ok(chosen);
     }
     if let Some((recipe, known)) = known {
@@ -119,9 +128,15 @@ pub fn choose(
             let has = recipe.normalization();
             chosen.warning = Some(format!("the catalogue has {has} for {}, not what was asked", recipe.name));
         }
-    } else if let Some(classifier) = &imported.classifier {
-        let own = sureness(classifier, imported, &preprocess, frames)?;
-        let (best, score) = ranked(wishes, classifier, imported, frames)?[0];
+    } else if let Some((preset, why)) = evident(source, imported) {
+        let right = wishes.of_preset(preset).preprocess(preset, imported);
+        if (right.mean, right.std) != (preprocess.mean, preprocess.std) {
+            chosen.warning =
+                Some(format!("{why}, so --preset {} may be meant, not what was asked", preset.name()));
+        }
+    } else if let Some(classifier) = source.classifier(imported) {
+        let own = sureness(&classifier, imported, &preprocess, frames)?;
+        let (best, score) = ranked(wishes, &classifier, imported, frames)?[0];
         if score > own + LEAD {
             let name = best.name();
             chosen.warning = Some(format!(
@@ -159,10 +174,34 @@ fn stated(wishes: &Wishes, source: &Source, known: Option<&(&Recipe, Wishes)>) -
     Some((wishes, format!("{}, as the model states", preset.name())))
 }
 
-fn guess(wishes: &Wishes, imported: &Imported, frames: &[Frame<'_>]) -> Result<Chosen, CalibrateError> {
+/// Largest factor by which a network makes numbers of bytes small.
+const OF_BYTES: f64 = 1.0 / 16.0;
+/// What networks take for the middle of bytes, and of values from 0 to 1.
+const MIDDLES: [RangeInclusive<f64>; 2] = [50.0..=200.0, 0.2..=0.8];
+
+/// What the model's own graph says of the values it takes, without being run.
+fn evident(source: &Source, imported: &Imported) -> Option<(Preset, &'static str)> {
+    let front = &imported.front;
+    let [bytes, units] = MIDDLES.map(|middle| front.centres(middle));
+    if source.takes_bytes() {
+        return Some((Preset::Raw, "the model takes bytes (its input is uint8)"));
+    }
+    if bytes || front.largest_factor() <= OF_BYTES {
+        return Some((Preset::Raw, "the model normalizes bytes by itself"));
+    }
+    (units && front.largest_factor() > 1.0)
+        .then_some((Preset::Unit, "the model normalizes values of 0 to 1 by itself"))
+}
+
+fn guess(
+    wishes: &Wishes,
+    source: &Source,
+    imported: &Imported,
+    frames: &[Frame<'_>],
+) -> Result<Chosen, CalibrateError> {
     let with =
         |preset, why, warning| Chosen { preprocess: wishes.preprocess(preset, imported), why, warning };
-    let Some(classifier) = &imported.classifier else {
+    let Some(classifier) = &source.classifier(imported) else {
         let why = "imagenet, a guess: the model has no classifier to ask; --preset says otherwise";
         return Ok(with(Preset::Imagenet, why.to_string(), None));
     };
@@ -188,7 +227,7 @@ fn ranked(
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<[(Preset, f32); 4], CalibrateError> {
-    let open = Wishes { preset: None, mean: None, std: None, ..*wishes };
+    let open = Wishes { preset: None, mean: None, std: None, ..wishes.clone() };
     let mut ranked = Preset::GUESSED.map(|preset| (preset, 0.0));
     for (preset, score) in &mut ranked {
         *score = sureness(classifier, imported, &open.preprocess(*preset, imported), frames)?;
@@ -221,7 +260,13 @@ impl Wishes {
             std: Some(preprocess.std),
             bgr: preprocess.channels == Channels::Bgr,
             squash: preprocess.resize == Resize::Squash,
+            settled: true,
         }
+    }
+
+    /// With a convention in place of what was wished.
+    fn of_preset(&self, preset: Preset) -> Self {
+        Self { preset: Some(preset), mean: None, std: None, ..self.clone() }
     }
 
     /// The same as flags of `convert`.

@@ -17,6 +17,7 @@ use crate::ranges::Range;
 mod chart;
 pub mod html;
 pub mod json;
+pub mod verdict;
 
 /// The outcome of a conversion.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct Report {
     pub cosine_mean: f64,
     /// Worst of these.
     pub cosine_min: f64,
+    /// Whether all samples, of which there are several, have the same float embedding.
+    pub constant: bool,
     /// Largest relative difference of the embedding from the source model's.
     pub difference: f64,
     /// Noise by signal of the embedding, both as powers.
@@ -213,31 +216,7 @@ pub struct Fix {
     pub gain: Option<f64>,
 }
 
-/// Signal to noise from which an embedding is said to be as good as float, and to be usable.
-const GOOD: f64 = 20.0;
-const FAIR: f64 = 14.0;
-
 impl Report {
-    /// One sentence.
-    pub fn verdict(&self) -> String {
-        if self.precision == Precision::Float {
-            return format!("Kept in float: within {:.1e} of the model.", self.difference);
-        }
-        let signal = decibels(self.noise);
-        let how = match signal {
-            s if s >= GOOD => "Good",
-            s if s >= FAIR => "Usable; some layers lose much",
-            _ => "Poor: look at the worst layers",
-        };
-        let worst = self.worst().first().map_or(String::new(), |layer| {
-            format!("; the worst layer is {}, {} alone", layer.name, percent(layer.alone.unwrap_or_default()))
-        });
-        let task = self.task.as_ref().map_or(String::new(), |t| {
-            format!(" Few-shot accuracy {:.1} % against {:.1} % in float.", 100.0 * t.own, 100.0 * t.float)
-        });
-        format!("{how}: {} noise in the embedding ({signal:.1} dB){worst}.{task}", percent(self.noise))
-    }
-
     /// What to try: what was measured, best first, and what goes on from there.
     pub fn fixes(&self) -> Vec<Fix> {
         let mut measured: Vec<&Alternative> = self.alternatives.iter().collect();

@@ -17,6 +17,7 @@ use crate::material::Material;
 use crate::packing::{PackingError, pack};
 use crate::preset::Wishes;
 use crate::quantizer::Settings;
+use crate::report::verdict::Grade;
 use crate::report::{Report, bytes, html, json};
 use crate::tokenizer::Tokenizer;
 
@@ -44,6 +45,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             std: args.std,
             bgr: args.bgr,
             squash: args.squash,
+            settled: false,
         },
         quantizer: settings(args),
         unit_length: args.l2,
@@ -60,7 +62,17 @@ fn go(
     let material = cuts::within_budget(args, source, material)?;
     let mut converted = with_bar(|progress| material.convert(source, progress))?;
     converted.report.task = gate::run(args, source, &material, &converted)?;
+    check_worth(args, &converted.report)?;
     finish(args, start, &converted)
+}
+
+/// Refuses what is another network than the model, unless a task has judged it.
+fn check_worth(args: &ConvertArgs, report: &Report) -> Result<(), CommandError> {
+    if report.grade() > Grade::Unusable || args.max_drop.is_some() {
+        return Ok(());
+    }
+    let (path, mean, worst) = (args.model.clone(), report.cosine_mean, report.cosine_min);
+    Err(CommandError::Unusable { path, mean, worst })
 }
 
 /// Shows how far a conversion is.

@@ -32,7 +32,7 @@ pub(super) fn run(
     let data = open_data(folder, &Selection::default())?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
     // The same cut with the same preprocessing.
-    let float = material.clone().cut_or_at(&converted.report.cut).as_in(&package).in_float().few(PROOFS);
+    let float = material.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
     let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
     let before = scores(float, &data, folder)?;
     let after = scores(package, &data, folder)?;

@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::lanes;
 use crate::quality::{self, Loss, Noise, Subject};
 use crate::quantizer::Quantized;
+use crate::report::verdict::SAME;
 use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
 
 /// What a report is made from.
@@ -74,6 +75,7 @@ impl Comparison {
             compared: self.cosines.len(),
             cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,
             cosine_min: self.cosines.iter().copied().fold(1.0, f64::min),
+            constant: false,
             difference: self.difference,
             noise: self.noise.ratio().unwrap_or_default(),
             judged: 0.0,
@@ -90,6 +92,7 @@ impl Account<'_> {
     pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
         let (extractor, seen) = self.compare(bytes)?;
         let mut report = seen.report(&extractor, bytes.len(), self.cut, self.inputs.len());
+        report.constant = self.is_constant();
         if let Some(quantized) = quantized {
             report.layers = self.layers(quantized)?;
             report.judged = quantized.noise;
@@ -97,6 +100,12 @@ impl Account<'_> {
             report.alternatives = quantized.alternatives.clone();
         }
         Ok(report)
+    }
+
+    /// Whether all samples, if there are several, have one embedding.
+    fn is_constant(&self) -> bool {
+        let Some((first, others)) = self.wanted.split_first() else { return false };
+        !others.is_empty() && others.iter().all(|other| cosine(first, other) > SAME)
     }
 
     /// The package as a device runs it, opened.

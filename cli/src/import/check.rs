@@ -10,9 +10,12 @@ use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
 mod attributes;
+mod finite;
 mod made;
 mod tensors;
 
+pub(super) use finite::check as finite;
+pub(super) use made::Known;
 pub(super) use tensors::{all as tensors, bytes as tensor_bytes, is_external};
 
 /// Most nodes of a graph, and most tensors that it keeps.
@@ -84,7 +87,7 @@ pub(super) fn model(model: &ModelProto) -> Result<(), Refused> {
 /// Checks what nodes do; bytes of the constants that they would make at import.
 pub(super) fn operations(graph: &GraphProto) -> Result<u64, Refused> {
     graph.node.iter().try_for_each(attributes::check)?;
-    let known = made::Known::of(graph);
+    let known = Known::of(graph);
     graph.node.iter().try_for_each(|node| attributes::check_with_weights(node, &known))?;
     made::check(graph, &known)
 }

@@ -1,10 +1,10 @@
 //! Why a model cannot be imported.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{MAX_BYTES, Unsupported, UnsupportedTable};
+use super::{MAX_BYTES, Misfit, Unsupported, UnsupportedTable};
 
 /// Why a model cannot be imported.
 #[derive(Debug, Error)]
@@ -33,6 +33,41 @@ pub enum ImportError {
         path: PathBuf,
         /// What the parser says.
         reason: String,
+    },
+    /// The file is something else that people have for a model.
+    #[error("{path}: {what}, not an ONNX model; {instead}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// The next thing to do.
+        instead: String,
+    },
+    /// The model was made ready for something else: training, or another runtime.
+    #[error("{path}: {what}; {instead}")]
+    Prepared {
+        /// The file.
+        path: PathBuf,
+        /// What was done to it, with the first node that says so.
+        what: String,
+        /// What to give instead.
+        instead: &'static str,
+    },
+    /// The model does not take the size that was asked for.
+    #[error(
+        "{path}: its input is fixed at {fixed}, and with --input-size {asked} {what}; leave --input-size out, or \
+         export the model with open sides (dynamic_axes)"
+    )]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Height and width in the file.
+        fixed: String,
+        /// Those that were asked for.
+        asked: String,
+        /// What goes wrong.
+        what: String,
     },
     /// The model's input is not a picture we can feed.
     #[error(
@@ -72,12 +107,22 @@ pub enum ImportError {
         /// What may be given instead.
         instead: &'static str,
     },
-    /// tract cannot analyse the model.
+    /// The model cannot be analysed.
     #[error("{path}: {reason}")]
     Analyse {
         /// The file.
         path: PathBuf,
-        /// tract's message, outermost cause first.
+        /// Why not.
+        reason: String,
+    },
+    /// tract does not take the model.
+    #[error("{path}: {}", unreadable(path, node.as_ref()))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The node that it does not take, where it says so.
+        node: Option<Misfit>,
+        /// tract's message, outermost cause first; of its own inner names, so it is not shown.
         reason: String,
     },
     /// Operations nobody here knows: all of them, found before any work starts.
@@ -130,6 +175,22 @@ pub enum ImportError {
         /// The most similar names.
         nearest: Vec<String>,
     },
+}
+
+fn unreadable(path: &Path, node: Option<&Misfit>) -> String {
+    let check = format!(
+        "check the file: python -c 'import onnx; onnx.checker.check_model(\"{}\", full_check=True)'",
+        path.display()
+    );
+    let Some(Misfit { node, operation, cut }) = node else {
+        return format!("cannot be read: shapes or types in it do not fit together; {check}");
+    };
+    let what =
+        format!("cannot read node `{node}` ({operation}): what it gets, or an attribute of it, does not fit");
+    match cut {
+        Some(cut) => format!("{what}; leave it out by --cut {cut}, or {check}"),
+        None => format!("{what}; {check}"),
+    }
 }
 
 fn count(nodes: usize) -> String {

@@ -40,7 +40,7 @@ pub(super) fn behind(graph: &GraphProto, is_first: impl Fn(usize, &NodeProto) ->
 }
 
 /// The names of what the user puts in.
-fn inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
+pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     graph.input.iter().map(|i| i.name.as_str()).filter(move |name| !constants.contains(name))
 }

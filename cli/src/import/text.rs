@@ -66,8 +66,10 @@ pub(super) fn takes_text(graph: &GraphProto) -> bool {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let mut inputs = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).peekable();
     let whole_numbers = |kind: Option<&TypeProto>| match kind.and_then(|k| k.value.as_ref()) {
-        // 6 and 7 are ONNX's numbers for 32 and 64 bits.
-        Some(type_proto::Value::TensorType(tensor)) => [6, 7].contains(&tensor.elem_type),
+        // 6 and 7 are ONNX's numbers for 32 and 64 bits; a picture may be in such numbers too.
+        Some(type_proto::Value::TensorType(tensor)) => {
+            [6, 7].contains(&tensor.elem_type) && tensor.shape.as_ref().is_none_or(|s| s.dim.len() < 3)
+        }
         _ => false,
     };
     inputs.peek().is_some() && inputs.all(|i| whole_numbers(i.r#type.as_ref()))

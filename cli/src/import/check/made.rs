@@ -17,13 +17,13 @@ const SHAPE: usize = 64;
 
 /// What is known of tensors without working anything out: short lists of numbers, and shapes.
 #[derive(Debug, Default)]
-pub(super) struct Known<'g> {
+pub(in crate::import) struct Known<'g> {
     numbers: HashMap<&'g str, Vec<f64>>,
     dims: HashMap<&'g str, &'g [i64]>,
 }
 
 impl<'g> Known<'g> {
-    pub(super) fn of(graph: &'g GraphProto) -> Self {
+    pub(in crate::import) fn of(graph: &'g GraphProto) -> Self {
         let mut known = Self::default();
         for tensor in &graph.initializer {
             known.see(&tensor.name, tensor);
@@ -59,7 +59,8 @@ impl<'g> Known<'g> {
         self.dims.get(name).copied()
     }
 
-    fn input(&self, node: &NodeProto, at: usize) -> Option<&[f64]> {
+    /// The numbers of an input.
+    pub(in crate::import) fn input(&self, node: &NodeProto, at: usize) -> Option<&[f64]> {
         node.input.get(at).and_then(|name| self.numbers.get(name.as_str())).map(Vec::as_slice)
     }
 
@@ -85,6 +86,8 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
             raw.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
         }
         DataType::Int32 => tensor.int32_data.iter().map(|&i| i.into()).collect(),
+        DataType::Bool if whole(1) && length > 0 => raw.iter().map(|&b| b.into()).collect(),
+        DataType::Bool => tensor.int32_data.iter().map(|&b| b.into()).collect(),
         DataType::Float if whole(4) && length > 0 => {
             raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect()
         }

@@ -24,7 +24,7 @@ pub(in crate::import) fn is_external(tensor: &TensorProto) -> bool {
 fn value_bytes(tensor: &TensorProto) -> Option<u64> {
     Some(match DataType::try_from(tensor.data_type).ok()? {
         DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
-        DataType::Uint16 | DataType::Int16 | DataType::Float16 => 2,
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 2,
         DataType::Uint32 | DataType::Int32 | DataType::Float => 4,
         DataType::Uint64 | DataType::Int64 | DataType::Double => 8,
         _ => return None,

@@ -1,6 +1,6 @@
 //! What only moves values: axes, joints, parts; and softmax, which needs them in place.
 
-use offshoot_core::graph::{self, Binary};
+use offshoot_core::graph::{self, Binary, Window};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::ops::array::{Gather, Slice, StridedSlice};
@@ -8,9 +8,27 @@ use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
 use super::super::constants::floats;
-use super::super::layout::{CHANNELS, Layout};
+use super::super::layout::{CHANNELS, COLUMNS, Layout, ROWS};
 use super::{Map, Step, Walk, dims, shape};
-use crate::ir::LayerOp;
+use crate::ir::{self, LayerOp};
+
+/// Most zeros and ones of a product that picks.
+const PICKED: usize = 1 << 20;
+
+/// The places of a slice with a step, as ONNX counts them.
+fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
+    let least = if step < 0 { -1 } else { 0 };
+    let most = if step < 0 { length - 1 } else { length };
+    // The end may stand before the first place only where it counts from the front beyond it.
+    let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
+    let (mut at, end) = (place(begin), place(end));
+    let mut places = Vec::new();
+    while (step > 0 && at < end) || (step < 0 && at > end) {
+        places.extend(usize::try_from(at));
+        at = at.saturating_add(step);
+    }
+    places
+}
 
 impl Walk<'_> {
     /// Changes of axes: a note, as far as they do not go through an axis of the map.
@@ -136,17 +154,22 @@ impl Walk<'_> {
         let axes = list(self, slice.optional_axes_input);
         let axes = axes.unwrap_or_else(|| (0..begins.len() as i64).collect());
         let steps = list(self, slice.optional_steps_input).unwrap_or_default();
-        let masks = slice.begin_mask | slice.end_mask | slice.shrink_axis_mask;
-        if steps.iter().any(|&s| s != 1) || masks != 0 {
-            return Err("Slice with a step".to_string());
+        if slice.begin_mask | slice.end_mask | slice.shrink_axis_mask != 0 {
+            return Err("Slice with masks".to_string());
         }
-        for ((axis, begin), end) in axes.into_iter().zip(begins).zip(ends) {
+        let steps = steps.into_iter().chain(std::iter::repeat(1));
+        for (((axis, begin), end), step) in axes.into_iter().zip(begins).zip(ends).zip(steps) {
             let rank = map.layout.rank() as i64;
             let dim = if axis < 0 { axis + rank } else { axis } as usize;
             if dim >= map.layout.rank() {
                 return Err(format!("Slice of axis {axis}"));
             }
             let length = map.layout.len(dim) as i64;
+            if step != 1 {
+                let places = stepped(begin, end, step, length);
+                map = self.with_step(node, &map, dim, &places)?;
+                continue;
+            }
             let place = |at: i64| (if at < 0 { at + length } else { at }).clamp(0, length) as usize;
             map = self.part(node, &map, dim, place(begin), place(end))?;
         }
@@ -160,21 +183,65 @@ impl Walk<'_> {
         Some(cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
     }
 
-    /// One place of an axis, or several that follow each other.
+    /// One place of an axis, or several.
     pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
         let places = self.whole_numbers(node, 1).ok_or("Gather at computed places")?;
         let rank = self.constant(node, 1).map_or(0, |t| t.rank());
         let input = self.input(node, 0)?;
         let length = input.layout.len(gather.axis) as i64;
-        let start = places.first().map(|&p| if p < 0 { p + length } else { p });
-        let start = start.and_then(|s| usize::try_from(s).ok());
-        let in_order = places.windows(2).all(|w| w[1] == w[0] + 1) && rank <= 1;
-        let start = start.filter(|_| in_order).ok_or("Gather of places that do not follow each other")?;
+        let place = |&p: &i64| usize::try_from(if p < 0 { p + length } else { p }).ok();
+        let places: Option<Vec<usize>> = places.iter().map(place).collect();
+        let places =
+            places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("Gather at places of such a shape")?;
+        let start = places[0];
+        if places.windows(2).any(|w| w[1] != w[0] + 1) {
+            return self.picked(node, &input, gather.axis, &places);
+        }
         let mut part = self.part(node, &input, gather.axis, start, start + places.len())?;
         if rank == 0 {
             part.layout.remove(gather.axis);
         }
         Ok(part)
+    }
+
+    /// Every so manieth place of an axis: of rows and columns what a window of one pixel gives that takes such
+    /// steps.
+    fn with_step(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
+        let step = match places {
+            [first, second, ..] if second > first => second - first,
+            _ => return self.picked(node, input, dim, places),
+        };
+        let axis = input.layout.axis_of(dim, self.shape_of(input));
+        let (Some(axis @ (ROWS | COLUMNS)), Ok(step)) = (axis, u8::try_from(step)) else {
+            return self.picked(node, input, dim, places);
+        };
+        let part = self.part(node, input, dim, places[0], places[places.len() - 1] + 1)?;
+        let from = self.shape_of(&part);
+        let (mut window, mut to) = (Window::POINT, from.dims());
+        (window.stride[axis], to[axis]) = (step, places.len());
+        let to = shape(to[0], to[1], to[2])?;
+        let layout = part.layout.resized(from, to).ok_or("Slice of a part of an axis")?;
+        let id = self.model.push(self.name(node), LayerOp::MaxPool { window }, vec![part.id], to);
+        Ok(Map { id, layout })
+    }
+
+    /// Places of an axis in any order: a product with zeros and ones, which `fold` puts into what is before or
+    /// behind it.
+    fn picked(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
+        let length = input.layout.len(dim);
+        if places.is_empty() || places.iter().any(|&p| p >= length) {
+            return Err("Slice or Gather of nothing".to_string());
+        }
+        if places.len().saturating_mul(length) > PICKED {
+            return Err(format!("{} of {} places in such an order", node.op.name(), places.len()));
+        }
+        let input = self.along_channels(node, input, dim)?;
+        let from = self.shape_of(&input);
+        let to = shape(from.h(), from.w(), places.len())?;
+        let layout = input.layout.resized(from, to).ok_or("Gather of a part of an axis")?;
+        let conv = LayerOp::Conv(ir::Conv::picking(places, length));
+        let id = self.model.push(self.name(node), conv, vec![input.id], to);
+        Ok(Map { id, layout })
     }
 
     fn part(&mut self, node: &TypedNode, input: &Map, dim: usize, start: usize, end: usize) -> Step {

@@ -4,7 +4,7 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Window};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
-use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::nn::resize::{CoordTransformer, Interpolator};
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
 use tract_onnx_opl::lrn::Lrn;
@@ -57,8 +57,30 @@ impl Walk<'_> {
         let input = self.channels_first(node, 0)?;
         let (window, shape) = self.windowed(node, &pool.pool_spec, &input)?;
         let include_pad = pool.count_include_pad || !pool.normalize;
+        if let (true, Some(beyond)) = (include_pad && pool.normalize, beyond(&pool.pool_spec, &window)) {
+            return self.pool_beyond(node, window, beyond, (&input, shape));
+        }
         let mean = self.window_layer(node, LayerOp::AveragePool { window, include_pad }, &input, shape);
         Ok(if pool.normalize { mean } else { self.sum_of(node, mean, window.taps()) })
+    }
+
+    /// A mean whose stated padding counts, and what its last windows reach beyond that does not.
+    fn pool_beyond(
+        &mut self,
+        node: &TypedNode,
+        mut window: Window,
+        beyond: [u8; 2],
+        (input, shape): (&Map, Shape),
+    ) -> Step {
+        let from = self.shape_of(input);
+        let [above, left, below, right] = window.pad;
+        let pad = [above, left, below - beyond[0], right - beyond[1]];
+        let [rows, columns] =
+            [[pad[0], pad[2]], [pad[1], pad[3]]].map(|p| p.map(usize::from).iter().sum::<usize>());
+        let wide = self::shape(from.h() + rows, from.w() + columns, from.c())?;
+        let padded = self.window_layer(node, LayerOp::Pad { pad }, input, wide);
+        window.pad = [0, 0, beyond[0], beyond[1]];
+        Ok(self.window_layer(node, LayerOp::AveragePool { window, include_pad: false }, &padded, shape))
     }
 
     /// Sums and maxima over rows and columns, or over channels.
@@ -184,6 +206,16 @@ impl Walk<'_> {
         let shape = shape(h, w, c)?;
         Ok(self.window_layer(node, LayerOp::Upsample { factor }, &input, shape))
     }
+}
+
+/// How far the last windows reach beyond the padding that is stated, below and to the right, if they do.
+fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
+    let PaddingSpec::ExplicitOnnxPool(_, stated, true) = &spec.padding else { return None };
+    let beyond = [0, 1].map(|axis| {
+        let stated = stated.get(axis).map_or(0, |&p| u8::try_from(p).unwrap_or(u8::MAX));
+        window.pad[axis + 2].saturating_sub(stated)
+    });
+    (beyond != [0; 2]).then_some(beyond)
 }
 
 /// A pool's or convolution's window with its padding spelled out for this input.

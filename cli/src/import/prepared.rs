@@ -1,0 +1,121 @@
+//! Models that were made ready for something else than to be converted: for training, or for another runtime.
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::check::Known;
+
+/// A model that was made ready for something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prepared {
+    /// What was done to it, and the first node that says so.
+    pub what: String,
+    /// The next thing to do.
+    pub instead: &'static str,
+}
+
+/// Operations on codes, in ONNX's own set and in onnxruntime's.
+const QUANTIZED: [&str; 13] = [
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "ConvInteger",
+    "MatMulInteger",
+    "QGemm",
+    "QAttention",
+    "QEmbedLayerNormalization",
+    "DynamicQuantizeMatMul",
+    "DynamicQuantizeLSTM",
+    "MatMulIntegerToFloat",
+    "MatMulNBits",
+    "MatMulBnb4",
+];
+
+/// What onnxruntime's optimizer makes of several operations.
+const FUSED: [&str; 7] = [
+    "FusedConv",
+    "FusedGemm",
+    "FusedMatMul",
+    "FusedMatMulActivation",
+    "ReorderInput",
+    "ReorderOutput",
+    "NhwcFusedConv",
+];
+
+/// What was done to the needed nodes of a graph that takes them away from a converter, if anything was.
+pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
+    let nodes = || graph.node.iter().zip(needed).filter(|(_, needed)| **needed).map(|(node, _)| node);
+    let first = |is: &dyn Fn(&NodeProto) -> bool| nodes().find(|node| is(node));
+    let is_quantized =
+        |node: &NodeProto| QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear");
+    if let Some(node) = first(&is_quantized) {
+        return Some(Prepared {
+            what: format!("quantized already ({})", shown(node)),
+            instead: "give the float model that it was made from: its integers are chosen anew here",
+        });
+    }
+    let is_fused = |node: &NodeProto| FUSED.contains(&&*node.op_type) || node.domain == "com.microsoft.nchwc";
+    if let Some(node) = first(&is_fused) {
+        return Some(Prepared {
+            what: format!("saved by onnxruntime's optimizer ({})", shown(node)),
+            instead: "give the model as it was exported, or save it with ORT_ENABLE_BASIC at most",
+        });
+    }
+    let known = Known::of(graph);
+    first(&|node| in_training(node, &known)).map(|node| Prepared {
+        what: format!("exported in training mode ({})", shown(node)),
+        instead: "call model.eval() before torch.onnx.export, and leave out training=",
+    })
+}
+
+fn shown(node: &NodeProto) -> String {
+    let name = node.output.first().filter(|_| node.name.is_empty()).unwrap_or(&node.name);
+    format!("{} `{name}`", node.op_type)
+}
+
+/// Whether a node does what it does in training: a batch's own statistics, or values dropped by chance.
+fn in_training(node: &NodeProto, known: &Known<'_>) -> bool {
+    let stated = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
+    match &*node.op_type {
+        "BatchNormalization" => stated("training_mode") == Some(1),
+        "Dropout" => known.input(node, 2).is_some_and(|mode| mode.contains(&1.0)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tract_onnx::pb::{AttributeProto, TensorProto};
+
+    use super::*;
+
+    fn node(op: &str, name: &str) -> NodeProto {
+        NodeProto { op_type: op.to_string(), name: name.to_string(), ..NodeProto::default() }
+    }
+
+    fn found(nodes: Vec<NodeProto>) -> Option<String> {
+        let needed = vec![true; nodes.len()];
+        let mode =
+            TensorProto { name: "on".to_string(), data_type: 9, raw_data: vec![1], ..TensorProto::default() };
+        let graph = GraphProto { node: nodes, initializer: vec![mode], ..GraphProto::default() };
+        look(&graph, &needed).map(|prepared| prepared.what)
+    }
+
+    #[test]
+    fn what_was_done_to_a_model_is_said_with_the_first_node() {
+        let said = |nodes: Vec<NodeProto>| found(nodes).unwrap();
+        assert_eq!(
+            said(vec![node("Relu", "r"), node("QLinearConv", "q")]),
+            "quantized already (QLinearConv `q`)"
+        );
+        assert_eq!(said(vec![node("FusedConv", "f")]), "saved by onnxruntime's optimizer (FusedConv `f`)");
+        let mut norm = node("BatchNormalization", "n");
+        let mode = AttributeProto { name: "training_mode".to_string(), i: 1, ..AttributeProto::default() };
+        norm.attribute.push(mode);
+        assert_eq!(said(vec![norm]), "exported in training mode (BatchNormalization `n`)");
+        let mut dropout = node("Dropout", "d");
+        dropout.input = ["x", "", "on"].map(str::to_string).to_vec();
+        assert_eq!(said(vec![dropout.clone()]), "exported in training mode (Dropout `d`)");
+        dropout.input.pop();
+        assert_eq!(found(vec![dropout, node("BatchNormalization", "n"), node("Gelu", "g")]), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! What tract says of a graph that it does not take, in the words of the file: which node, and what to do.
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::part;
+
+/// A node that does not fit what is around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Its name, or that of its result.
+    pub node: String,
+    /// Its operation.
+    pub operation: String,
+    /// The nearest tensor before it that all its values come from.
+    pub cut: Option<String>,
+}
+
+/// The innermost node of the file that a message names.
+pub(super) fn misfit(graph: &GraphProto, message: &str) -> Option<Misfit> {
+    let at = names(message).rev().find_map(|name| place(graph, name))?;
+    let node = &graph.node[at];
+    let cut = part::place_before(graph, at, |_| true).map(|(_, name)| name.to_string());
+    let name = node.output.first().filter(|_| node.name.is_empty()).unwrap_or(&node.name);
+    Some(Misfit { node: name.clone(), operation: node.op_type.clone(), cut })
+}
+
+/// What a message of tract names, without the graph; for one that is run.
+pub(crate) fn named(message: &str) -> Option<&str> {
+    names(message).next_back()
+}
+
+/// Names in a message, which tract writes as `#3 "name" Operation`, or as `node name (Operation)`.
+fn names(message: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let quoted = message.split('"').skip(1).step_by(2);
+    let building = message.split("Building node ").skip(1).filter_map(|rest| rest.split(" (").next());
+    let mut names: Vec<&str> = building.chain(quoted).filter(|name| !name.is_empty()).collect();
+    names.dedup();
+    names.into_iter()
+}
+
+/// The node that a name stands for: its own, its result's, or that of one of the nodes that tract makes of it.
+fn place(graph: &GraphProto, name: &str) -> Option<usize> {
+    let is = |node: &NodeProto, name: &str| node.name == name || node.output.iter().any(|o| o == name);
+    let stems = name.rmatch_indices('.').map(|(dot, _)| &name[..dot]);
+    std::iter::once(name).chain(stems).find_map(|name| graph.node.iter().position(|node| is(node, name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(op: &str, name: &str, input: &str) -> NodeProto {
+        NodeProto {
+            op_type: op.to_string(),
+            name: name.to_string(),
+            input: vec![input.to_string()],
+            output: vec![format!("{name}_out")],
+            ..NodeProto::default()
+        }
+    }
+
+    #[test]
+    fn the_innermost_node_is_named() {
+        let graph = GraphProto {
+            node: vec![
+                node("Conv", "conv", "x"),
+                node("Clip", "act", "conv_out"),
+                node("Gemm", "fc", "act_out"),
+            ],
+            input: vec![tract_onnx::pb::ValueInfoProto { name: "x".to_string(), ..Default::default() }],
+            ..GraphProto::default()
+        };
+        let find = |message: &str| misfit(&graph, message).map(|m| (m.node, m.operation, m.cut));
+        let gemm = Some(("fc".to_string(), "Gemm".to_string(), Some("act_out".to_string())));
+        assert_eq!(
+            find("Translating node #3 \"fc\" Gemm ToTypedTranslator: Impossible to unify 3 with 4"),
+            gemm
+        );
+        let clip = Some(("act".to_string(), "Clip".to_string(), Some("conv_out".to_string())));
+        assert_eq!(find("node #9 \"fc\" X: wiring \"act.low\": no"), clip);
+        assert_eq!(find("Building node act (Clip): no min"), clip);
+        assert_eq!(find("undetermined symbol"), None);
+    }
+}
