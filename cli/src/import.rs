@@ -338,7 +338,6 @@ impl Source {
         if let Some(prepared::Prepared { what, instead }) = prepared::look(graph, &needed) {
             return Err(ImportError::Prepared { path: self.path.clone(), what, instead });
         }
-        check::finite(graph, &needed).map_err(|refused| self.refused(refused))?;
         let unknown = unsupported::by_name(graph, &needed);
         if !unknown.is_empty() {
             return Err(self.unsupported(self.with_those_before(unknown, prepare)));
@@ -351,6 +350,7 @@ impl Source {
             .iter()
             .try_for_each(|graph| check::operations(graph).map(drop))
             .map_err(|r| self.refused(r))?;
+        check::finite(graph, &needed).map_err(|refused| self.refused(refused))?;
         Ok(part)
     }
 

@@ -15,7 +15,7 @@ use super::text;
 pub(super) fn rewrite(graph: &mut GraphProto) {
     widen(graph);
     drop_unread_inputs(graph);
-    scale_celu(graph);
+    scale_activations(graph);
 }
 
 const FLOAT: i32 = DataType::Float as i32;
@@ -68,33 +68,37 @@ fn drop_unread_inputs(graph: &mut GraphProto) {
     }
 }
 
-/// `Celu` with another alpha than 1, which tract forgets to multiply by: `alpha * celu(x / alpha)`.
-fn scale_celu(graph: &mut GraphProto) {
+/// What tract forgets of an activation's alpha: `f(x) = s * f1(x / s)`, where `f1` is the activation with an alpha
+/// of 1. Of `Celu` alpha is `s`, of `Swish` it is `1 / s`.
+fn forgotten(node: &NodeProto) -> Option<f32> {
+    let alpha =
+        node.attribute.iter().find(|a| a.name == "alpha").map(|a| a.f).filter(|&alpha| alpha != 1.0)?;
+    match &*node.op_type {
+        "Celu" => Some(alpha),
+        "Swish" => Some(1.0 / alpha),
+        _ => None,
+    }
+}
+
+fn scale_activations(graph: &mut GraphProto) {
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
-        let alpha = node.attribute.iter().find(|a| a.name == "alpha").map_or(1.0, |a| a.f);
         let named = [&node.input[..], &node.output[..]].map(|list| list.first().cloned());
-        let ("Celu", [Some(input), Some(output)]) = (&*node.op_type, named) else {
+        let (Some(scale), [Some(input), Some(output)]) = (forgotten(&node), named) else {
             nodes.push(node);
             continue;
         };
-        if alpha == 1.0 {
-            nodes.push(node);
-            continue;
-        }
-        let [small, unit, divisor, factor] =
-            ["small", "unit", "divisor", "factor"].map(|part| format!("{output}.{part}"));
-        let scalar = |name: &str, value: f32| TensorProto {
-            name: name.to_string(),
+        let [small, unit, factor] = ["small", "unit", "scale"].map(|part| format!("{output}.{part}"));
+        graph.initializer.push(TensorProto {
+            name: factor.clone(),
             data_type: FLOAT,
-            raw_data: value.to_le_bytes().to_vec(),
+            raw_data: scale.to_le_bytes().to_vec(),
             ..TensorProto::default()
-        };
-        graph.initializer.extend([scalar(&divisor, alpha), scalar(&factor, alpha)]);
+        });
         node.attribute.retain(|a| a.name != "alpha");
         let name = std::mem::replace(&mut node.name, unit.clone());
         (node.input, node.output) = (vec![small.clone()], vec![unit.clone()]);
-        nodes.push(operation("Div", &small, [&input, &divisor], &small));
+        nodes.push(operation("Div", &small, [&input, &factor], &small));
         nodes.push(node);
         nodes.push(operation(
             "Mul",
@@ -175,7 +179,7 @@ mod tests {
             let operations: Vec<&str> = graph.node.iter().map(|n| &*n.op_type).collect();
             assert_eq!(operations, ["Div", "Celu", "Mul"]);
             assert_eq!((&*graph.node[2].name, &*graph.node[2].output[0]), ("act", "y"));
-            assert_eq!(graph.initializer.len(), 2);
+            assert_eq!(graph.initializer.len(), 1);
         }
     }
 }

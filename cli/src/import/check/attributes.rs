@@ -59,6 +59,10 @@ pub(super) fn check(node: &NodeProto) -> Result<(), Refused> {
         if name == "perm" && !is_permutation(&attribute.ints) {
             return Err(Refused::node(node, format!("`perm` of {:?}, which is no order", attribute.ints)));
         }
+        // tract takes it for the other one.
+        if (&*node.op_type, name, &*attribute.s) == ("SpaceToDepth", "mode", b"CRD") {
+            return Err(Refused::node(node, "`mode` of CRD; supported is DCR".to_string()));
+        }
     }
     window(node)
 }
