@@ -302,7 +302,9 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) ->
     let tf = name.starts_with("mobilenet_v1") || name == "mobilenet_v2_1.0_224" || name.starts_with("ppocr");
     let preset = if tf { Preset::Tf } else { Preset::Imagenet };
     let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
-    let options = Options { wishes, float, size: Some((192, 48)), ..Options::default() };
+    // Its size is open; those of the others are their own.
+    let size = name.starts_with("ppocr").then_some((192, 48));
+    let options = Options { wishes, float, size, ..Options::default() };
     convert(&source, pictures, &options, &mut |_, _| {}).unwrap()
 }
 
