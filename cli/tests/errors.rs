@@ -210,7 +210,7 @@ fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {
     }
     // What was asked for is there.
     assert!(dir.join("things.head").is_file() && dir.join("twice.head").is_file());
-    if !std::path::Path::new("/dev/full").exists() {
+    if !Path::new("/dev/full").exists() {
         return println!("skipped: no /dev/full here");
     }
     let more: [&[&str]; 8] = [
@@ -224,7 +224,7 @@ fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {
         &["embed", "sprout.offshoot", "data", "--npz", "x.npz"],
     ];
     for args in commands.into_iter().chain(more) {
-        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
         let output = command.args(args).current_dir(dir).stdout(full).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
