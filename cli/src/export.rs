@@ -6,12 +6,13 @@
 //! are as good as equal.
 //!
 //! Input `picture`: bytes, 1 x height x width x channels, already cropped and resized. Outputs:
-//! `embedding`, `probabilities`, and `similarity`, the cosine with each class's mean, which is below
-//! the stated bound for all classes where the head would say `unknown`.
+//! `embedding`, `probabilities` (what is missing to 1 is that of something unknown), and `similarity`, the
+//! cosine with each class's mean, which is below the stated bound for all classes where the head would say
+//! `unknown`.
 
 use offshoot::{Head, Linear, Transform};
 use offshoot_core::graph::{Clamp, Graph, Int8Op, Node, Op, TensorId, Window};
-use offshoot_core::head::AskError;
+use offshoot_core::head::{AskError, KnownOdds};
 use offshoot_core::preprocess::{Channels, Resize};
 use offshoot_core::{Package, Quant};
 use prost::Message;
@@ -89,8 +90,9 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
     }
     let classes = head.class_count() as i64;
     let metadata = metadata(package, head)?;
-    probabilities(&mut builder, head)?;
+    let known = probabilities(&mut builder, head)?;
     similarities(&mut builder, head, dim as usize);
+    joint(&mut builder, known);
     let outputs = [("embedding", dim), ("probabilities", classes), ("similarity", classes)];
     let shape = graph.tensor(Graph::INPUT).shape;
     let model = ModelProto {
@@ -264,8 +266,9 @@ fn conv(builder: &mut Builder, graph: &Graph<'_>, (source, id): (TensorId, Tenso
     builder.conv(&[&source, &weights, &bias], out, window, groups);
 }
 
-/// The head on the embedding: its length, the products with the weights, softmax.
-fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<(), ExportError> {
+/// The head on the embedding: its length, the products with the weights, softmax. Gives the odds that it is
+/// known at all.
+fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownOdds>, ExportError> {
     let (kind, asked) = (head.chosen()?.kind, head.kind());
     let (classes, dim) = (head.class_count(), head.dim());
     let hint = if kind == asked { "" } else { " (auto chose neighbours here)" };
@@ -281,8 +284,20 @@ fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<(), ExportErr
     builder.node("Mul", &["embedding", "head.gain"], "head.feature");
     builder.node("MatMul", &["head.feature", &weights], "head.products");
     builder.node("Add", &["head.products", &bias], "head.scores");
-    builder.softmax("head.scores", "probabilities");
-    Ok(())
+    builder.softmax("head.scores", "head.classes");
+    Ok(linear.known)
+}
+
+/// The probability of each class, times that it is known at all, by the nearest mean.
+fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
+    let (slope, offset) = known.map_or((0.0, 1e4), |odds| (odds.slope, odds.offset));
+    let slope = builder.float("known.slope", slope);
+    let offset = builder.float("known.offset", offset);
+    builder.greatest("similarity", "known.similarity");
+    builder.node("Mul", &["known.similarity", &slope], "known.product");
+    builder.node("Add", &["known.product", &offset], "known.odds");
+    builder.node("Sigmoid", &["known.odds"], "known");
+    builder.node("Mul", &["head.classes", "known"], "probabilities");
 }
 
 /// `PART.length` of a vector, never 0.

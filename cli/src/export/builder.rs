@@ -64,6 +64,11 @@ impl Builder {
         self.with("Softmax", &[input], output, vec![int("axis", 1)]);
     }
 
+    /// The greatest value of each row.
+    pub fn greatest(&mut self, input: &str, output: &str) {
+        self.with("ReduceMax", &[input], output, vec![ints("axes", vec![1]), int("keepdims", 1)]);
+    }
+
     pub fn conv(&mut self, inputs: &[&str], output: &str, window: Window, groups: u16) {
         let mut attributes: Vec<_> = window_lists(window).map(|(name, list)| ints(name, list)).into();
         attributes.push(ints("dilations", window.dilation.map(i64::from).to_vec()));

@@ -61,7 +61,7 @@ pub use answer::{Answer, ClassId, Fit, Probability};
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
 pub use full::WhenFull;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
-pub use linear::Linear;
+pub use linear::{KnownOdds, Linear};
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 pub use name::{check_name, is_hidden};
 pub use record::{MAGIC, Record, VERSION};
@@ -76,7 +76,7 @@ pub const MIN_STRENGTH: f32 = 1e-3;
 pub const MAX_STRENGTH: f32 = 1e3;
 
 /// Share of the known that may be called unknown, unless another is set.
-pub const DEFAULT_STRICTNESS: f32 = 0.03;
+pub const DEFAULT_STRICTNESS: f32 = 0.1;
 
 /// Greatest strictness that can be set.
 pub const MAX_STRICTNESS: f32 = 0.5;
@@ -90,8 +90,8 @@ struct Fitted {
     mean_length: f32,
     /// What multiplies scores to make log odds of them.
     sharpness: f32,
-    /// The cosine with the nearest class mean below which a query is unknown.
-    least_similarity: f32,
+    /// What is known and what is not.
+    border: unknown::Border,
 }
 
 /// A classifier that learns; see the [module](self).

@@ -39,3 +39,8 @@ pub use package::Package;
 pub use quant::{Multiplier, Quant, Scale};
 pub use shape::Shape;
 pub use tokens::Tokens;
+
+/// The example of that page compiles and holds.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/unknown.md")]
+mod unknown_page {}

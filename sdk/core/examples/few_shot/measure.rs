@@ -117,7 +117,8 @@ pub fn ask(
         let answer = head.probabilities(data.get(i), &mut probabilities)?;
         let best = (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
         let right = best == data.labels[i];
-        let confidence = f64::from(probabilities[best]);
+        // All that is asked about is known; what is left for the unknown is measured by `unknown`.
+        let confidence = f64::from(probabilities[best] / probabilities.iter().sum::<f32>().max(1e-30));
         let bin = &mut score.bins[((confidence * 10.0) as usize).min(9)];
         *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(right)));
         score.right += usize::from(right);

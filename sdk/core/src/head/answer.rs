@@ -37,7 +37,8 @@ pub enum Answer {
     Known {
         /// The most probable class; of two alike, the one added first.
         class: ClassId,
-        /// Its probability; calibrated on held-out samples.
+        /// The probability that it is known and of this class; calibrated on held-out samples, for known
+        /// and unknown things alike often ([`Head::probabilities`](super::Head::probabilities)).
         confidence: Probability,
         /// By how much that is more than the next class's; the whole of it if there is no other.
         margin: f32,

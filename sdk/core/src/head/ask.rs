@@ -3,7 +3,6 @@
 use super::error::AskError;
 use super::memory::{Kept, Memory, Work};
 use super::query::Query;
-use super::unknown::NEVER;
 use super::{
     Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fitting, gram,
     knn, vector,
@@ -107,17 +106,18 @@ impl<M: Memory> Head<M> {
         }
         work.scores.iter_mut().for_each(|score| *score *= fitted.sharpness);
         vector::softmax(work.scores);
-        if fitted.least_similarity > NEVER {
-            let (nearest, score) = nearest_mean(&query, &kept, work.norms);
-            if score.0 < fitted.least_similarity {
-                return Ok(Answer::Unknown { nearest, score });
-            }
+        let Some(least) = fitted.border.least() else { return Ok(best(work.scores)) };
+        let (nearest, score) = nearest_mean(&query, &kept, work.norms);
+        let known = fitted.border.known(score.0);
+        work.scores.iter_mut().for_each(|score| *score *= known);
+        if score < least {
+            return Ok(Answer::Unknown { nearest, score });
         }
         Ok(best(work.scores))
     }
 
-    /// As [`Head::classify`]; also writes the probability of every class, were it one of them, to
-    /// the front of `out`.
+    /// As [`Head::classify`]; also writes the probability of every class to the front of `out`. What is
+    /// missing to 1 is the probability that it is none of them; nothing is with a strictness of 0.
     ///
     /// # Errors
     ///
@@ -145,8 +145,7 @@ impl<M: Memory> Head<M> {
         let fitted = self.fitted()?;
         let (kept, work) = self.parts();
         let (_, score) = nearest_mean(&Query::new(embedding), &kept, work.norms);
-        let least = fitted.least_similarity;
-        Ok((score, (least > NEVER).then_some(Similarity(least))))
+        Ok((score, fitted.border.least()))
     }
 
     /// What each dimension of `embedding` adds to the log odds of `class` against `other`, to the

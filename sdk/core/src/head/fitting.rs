@@ -4,9 +4,9 @@
 use core::ops::RangeInclusive;
 
 use super::memory::{Kept, Work};
+use super::unknown::{Border, Lessons};
 use super::{
     Fit, Fitted, HeadKind, Recipe, Transform, calibrate, gram, knn, nearest_mean, ridge, slda, softmax,
-    unknown,
 };
 
 /// What `auto` takes where too little can be held out to choose by: lengths are halfway forgotten.
@@ -54,14 +54,14 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
     // With the mean of what is kept the bound errs to the side of the known.
     task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
-    let least_similarity =
-        unknown::least_similarity(strictness, owners, task.work.held_out, task.work.similarities);
+    let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
+    let border = Border::find(strictness, &Lessons { kept, owners, held_out, norms, counts }, similarities);
     let (recipe, fit) = match recipe.kind {
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),
     };
     let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out);
-    Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, least_similarity }
+    Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, border }
 }
 
 /// A recipe, and how surprising the held-out samples are to it.

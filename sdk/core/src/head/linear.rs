@@ -7,7 +7,8 @@ use super::{Head, Transform};
 /// A head that is linear in the embedding once its length is dealt with.
 ///
 /// The score of class `c` for an embedding `x` is
-/// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores.
+/// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores, times
+/// the probability that it is known at all ([`Linear::known`]).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Linear<'a> {
@@ -22,6 +23,19 @@ pub struct Linear<'a> {
     pub mean_length: f32,
     /// What calibration multiplies scores with.
     pub sharpness: f32,
+    /// Whether it is known at all; `None` where everything is.
+    pub known: Option<KnownOdds>,
+}
+
+/// The log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine with the
+/// nearest class mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct KnownOdds {
+    /// What the cosine is multiplied with.
+    pub slope: f32,
+    /// What is added.
+    pub offset: f32,
 }
 
 impl Linear<'_> {
@@ -67,6 +81,7 @@ impl<M: Memory> Head<M> {
             transform: fitted.recipe.transform,
             mean_length: fitted.mean_length,
             sharpness: fitted.sharpness,
+            known: fitted.border.odds(),
         })
     }
 }

@@ -26,6 +26,13 @@ const COSTLY: usize = 3;
 /// Mark of a sample that was not asked about.
 const NOT_ASKED: u32 = u32::MAX;
 
+/// Held-out samples of a smaller class are answered by clearly less than the head has: on held-out collections
+/// the share right was 30 points too low at 2 samples a class, 10 at 5.
+const ENOUGH: usize = 6;
+
+/// Classes are uneven where one has so many times the samples of another.
+const UNEVEN: usize = 4;
+
 /// A sample that is another class with this probability may be a mistake.
 const SUSPECT: f32 = 0.8;
 
@@ -111,6 +118,23 @@ pub enum Advice<'a> {
         /// What most of them were taken for.
         mostly: &'a str,
     },
+    /// The share right is lower than that of new samples will be: what is held out is missing in a small
+    /// class.
+    Pessimistic {
+        /// Samples of the smallest class that was asked about.
+        least: usize,
+    },
+    /// The share right is mostly that of the large classes.
+    Uneven {
+        /// The smallest class that was asked about.
+        small: &'a str,
+        /// How many samples it has.
+        least: usize,
+        /// The largest class.
+        large: &'a str,
+        /// How many it has.
+        most: usize,
+    },
     /// A sample looks like another class; perhaps it was taught by mistake.
     Suspect {
         /// Its place among [`Head::samples`](super::Head::samples), to remove it.
@@ -141,6 +165,15 @@ impl fmt::Display for Advice<'_> {
                 write!(f, "`{class}` costs most: {wrong} of {of} samples are taken for others, ")?;
                 write!(f, "most for `{mostly}`")
             }
+            Self::Pessimistic { least } => write!(
+                f,
+                "the share right is too low for new samples, as held-out ones miss in classes of {least} \
+                 (by 30 points at 2 samples, 10 at 5)"
+            ),
+            Self::Uneven { small, least, large, most } => write!(
+                f,
+                "`{large}` has {most} samples, `{small}` {least}: the share right is mostly that of `{large}`"
+            ),
             Self::Suspect { number, class, looks_like, .. } => {
                 write!(f, "sample {number} of `{class}` looks like `{looks_like}`")
             }
@@ -250,7 +283,8 @@ impl<'a> Report<'a> {
     }
 
     /// What would help, most useful first within each sort: classes with few samples, the class that
-    /// costs most, confused pairs, samples that look like another class.
+    /// costs most, confused pairs, samples that look like another class; then how far the share right is to be
+    /// believed.
     pub fn advice(&self) -> impl Iterator<Item = Advice<'a>> + use<'a, '_> {
         let few = (0..self.classes).filter_map(|class| {
             let count = self.counts[class] as usize;
@@ -258,7 +292,25 @@ impl<'a> Report<'a> {
         });
         let confused = self.confused.iter().map(|&at| self.confused_pair(self.mix[at as usize]));
         let suspects = self.places().filter_map(|sample| self.suspect(sample));
-        few.chain(self.costly()).chain(confused).chain(suspects)
+        few.chain(self.costly()).chain(confused).chain(suspects).chain(self.doubts())
+    }
+
+    /// How far the share right is to be believed.
+    fn doubts(&self) -> impl Iterator<Item = Advice<'a>> + use<'a> {
+        let (kept, counts) = (self.kept, self.counts);
+        let asked = || (0..self.classes).filter(|&class| counts[class] > 1);
+        let small = asked().min_by_key(|&class| counts[class]);
+        let large = asked().max_by_key(|&class| counts[class]);
+        let [least, most] = [small, large].map(|class| class.map_or(0, |class| counts[class] as usize));
+        let is_low = least > 0 && least < ENOUGH && self.right() < self.asked();
+        let is_uneven = least > 0 && most >= UNEVEN * least;
+        let uneven = small.zip(large).filter(|_| is_uneven).map(|(small, large)| Advice::Uneven {
+            small: kept.name(small),
+            least,
+            large: kept.name(large),
+            most,
+        });
+        is_low.then_some(Advice::Pessimistic { least }).into_iter().chain(uneven)
     }
 
     fn confused_pair(&self, [own, said, count]: Mix) -> Advice<'a> {
@@ -440,6 +492,23 @@ mod tests {
             let mistake = "sample 7 of `plant` looks like `key`".to_string();
             assert!(said.contains(&mistake), "{kind} {said:?}");
         }
+    }
+
+    #[test]
+    fn a_share_that_is_too_low_or_uneven_is_told() {
+        let mut head = empty(HeadKind::NearestMean, 40, Limits { classes: 2, samples: 40 });
+        show(&mut head, "mug", 0, 2, 1);
+        show(&mut head, "cup", 0, 2, 2);
+        let report = head.report().unwrap();
+        assert!(report.right() < report.asked());
+        let low = advice(&mut head);
+        assert!(low.last().unwrap().contains("too low for new samples"), "{low:?}");
+        show(&mut head, "cup", 0, 10, 3);
+        let uneven = advice(&mut head);
+        let words = "`cup` has 12 samples, `mug` 2: the share right is mostly that of `cup`";
+        assert_eq!(uneven.last().unwrap(), words, "{uneven:?}");
+        show(&mut head, "mug", 0, 10, 4);
+        assert!(!advice(&mut head).iter().any(|text| text.contains("share right")));
     }
 
     #[test]
