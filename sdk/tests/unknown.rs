@@ -58,7 +58,7 @@ impl Bins {
 }
 
 impl Room {
-    /// Views that no constant was chosen on.
+    /// Views that the constants were chosen on, beside those of other seeds: floors, no estimate of what comes.
     fn new() -> Self {
         let sprout = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.offshoot");
         let package = std::env::var("OFFSHOOT_EYES").unwrap_or_else(|_| sprout.to_string());

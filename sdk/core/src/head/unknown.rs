@@ -17,8 +17,8 @@
 //! unknown things are; with one class, that is what it usually is. Two normal distributions then give the
 //! odds (Fisher's discriminant), known and unknown alike often.
 //!
-//! The constants were chosen on simulated views (seeds other than the tests') and checked on photographs:
-//! `sdk/docs/unknown.md`.
+//! The constants were chosen on simulated views, the tests' own among them, and on animals, ants and bees;
+//! the other rows of `sdk/docs/unknown.md` check them.
 
 use super::fitting::top;
 use super::memory::Kept;
