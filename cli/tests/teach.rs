@@ -16,11 +16,11 @@ const PICTURES: [(&str, &str); 9] = [
     ("welcome", "7b7cc061beeb7302"),
     ("teach", "2aedfe4bc36afb10"),
     ("more", "e465edb02bbf591b"),
-    ("mug", "7b87e408180b8edf"),
-    ("plant", "f5fa9c5d85bc62b3"),
+    ("mug", "59bbcf6330e073aa"),
+    ("plant", "85c48826218b9c86"),
     ("unknown", "dd0c9aedba0b695d"),
-    ("nothing", "63f2821cf8547c0f"),
-    ("undone", "87892d09a5985738"),
+    ("nothing", "3100c422c55fa1e7"),
+    ("undone", "9bac974d50519d5c"),
     ("report", "e2ec2a78ed300bd9"),
 ];
 
