@@ -94,6 +94,8 @@ impl Row {
 pub struct Compared {
     /// From the input on.
     pub rows: Vec<Row>,
+    /// What `convert` is unsure of about the cut that it finds, a sentence each.
+    pub unsure: Vec<String>,
     /// Places that do not convert, and why.
     pub failed: Vec<(String, String)>,
     /// Whether the model takes text, which has no preprocessing.
@@ -169,7 +171,7 @@ impl Comparison<'_> {
         // The preprocessing is the same for all.
         let material = self.material.clone().as_in(&automatic);
         let wishes = automatic.wishes.clone();
-        let own = &automatic.report.cut;
+        let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
         let (some, all) = material.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
         let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
@@ -192,7 +194,7 @@ impl Comparison<'_> {
         // In the order of the network: the one found by itself need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
-        Ok(Compared { rows, failed, takes_text: is_text, wishes })
+        Ok(Compared { rows, unsure, failed, takes_text: is_text, wishes })
     }
 
     fn measure(

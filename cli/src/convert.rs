@@ -179,12 +179,13 @@ fn guarded(
     if let Some((i, error)) = odd {
         chosen.warning = Some(doubt(source, &imported, &outer, &frames[i], error)?);
     }
-    if options.unit_length {
+    let unit_length = options.unit_length || imported.unit_length;
+    if unit_length {
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let settings = (!options.float).then_some(&options.quantizer);
     let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
-    let bytes = package(source, &imported, (&chosen, options.unit_length), emitted, &frames, progress)?;
+    let bytes = package(source, &imported, (&chosen, unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
     let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
     let mut report = account.report(&bytes, quantized.as_ref())?;

@@ -57,6 +57,13 @@ pub struct Output {
     pub places: Vec<usize>,
 }
 
+impl Output {
+    /// How many values of an embedding it becomes.
+    pub fn values(&self, pool: Pool) -> usize {
+        if pool == Pool::None { self.shape.elements() } else { self.shape.c() }
+    }
+}
+
 /// What keeps a generalized mean away from zero.
 const LEAST: f32 = 1e-6;
 

@@ -12,15 +12,17 @@ use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 
 use crate::embedding::{self, Output, Pool};
+use crate::guard::quietly;
 use crate::ir::Model;
 use crate::isolate;
 
 mod check;
 mod constants;
 mod coverage;
-mod cut;
+mod ends;
 mod error;
 mod external;
+mod flow;
 mod foreign;
 mod front;
 mod language;
@@ -37,7 +39,7 @@ mod unsupported;
 mod walk;
 
 pub use coverage::{Coverage, FloatNode};
-pub use cut::Cut;
+pub use ends::{Cut, FEW};
 pub use error::ImportError;
 pub use front::Front;
 pub use language::ImportedText;
@@ -45,6 +47,9 @@ pub use text::Table;
 pub use unreadable::Misfit;
 pub(crate) use unreadable::named;
 pub use unsupported::{Unsupported, UnsupportedTable};
+
+use ends::Shapes;
+use part::Analysed;
 
 /// Largest ONNX file read.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -90,6 +95,8 @@ pub struct Imported {
     pub pool: Pool,
     /// Whether there were any.
     pub pooled: bool,
+    /// Whether the model itself brings the embedding to length 1, which is left to the package.
+    pub unit_length: bool,
     /// What the network does to its picture first, which was taken out of it.
     pub front: Front,
     /// Whether the source takes pictures as rows, columns, channels, and whether in a batch of one.
@@ -156,7 +163,10 @@ impl Source {
         let (path, sha256) = (path.to_path_buf(), Sha256::digest(bytes).into());
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
-        source.proto.graph.as_mut().into_iter().for_each(rewrite::rewrite);
+        source.proto.graph.as_mut().into_iter().for_each(|graph| {
+            flow::sort(graph);
+            rewrite::rewrite(graph);
+        });
         Ok(source)
     }
 
@@ -203,14 +213,13 @@ impl Source {
     /// The tensor that a layer's name stands for: itself, or the result of the node that tract took apart
     /// into `NODE.part`s.
     pub fn tensor_of(&self, layer: &str) -> Option<&str> {
-        let nodes = || self.proto.graph.iter().flat_map(|g| &g.node);
-        let tensor = nodes().flat_map(|n| &n.output).find(|output| *output == layer);
-        let of_node = || {
-            let mut wholes = layer.rmatch_indices('.').map(|(at, _)| &layer[..at]);
-            let node = wholes.find_map(|whole| nodes().find(|node| node.name == whole))?;
-            node.output.first().filter(|_| node.output.len() == 1)
-        };
-        tensor.or_else(of_node).map(String::as_str)
+        let named = flow::Named::of(self.graph());
+        let node = |at: usize| &self.graph().node[at];
+        if let Some(at) = named.giver(layer) {
+            return node(at).output.iter().map(String::as_str).find(|output| *output == layer);
+        }
+        let outputs = &node(named.part_of(layer)?).output;
+        outputs.first().filter(|_| outputs.len() == 1).map(String::as_str)
     }
 
     /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
@@ -244,42 +253,34 @@ impl Source {
             });
         }
         let _limits = self.limits();
-        self.at_size(size, pool, &|size| self.at(cuts, size, pool))
+        let imported = self.at_size(size, pool, &|size| self.at(cuts, size, pool));
+        let prepare = |part: &ModelProto| self.inference_model(part, size);
+        imported.map_err(|error| {
+            self.with_cuts(error, &|place| self.features_at(place, &prepare).is_ok_and(|n| n >= FEW))
+        })
     }
 
     fn at(&self, cuts: &[&str], size: Option<(u32, u32)>, pool: Pool) -> Result<Imported, ImportError> {
         let prepare = |part: &ModelProto| self.inference_model(part, size);
-        let (typed, cut) = match cuts {
-            [_, ..] => (self.typed_at(cuts, &prepare)?, Cut::given(&cuts.join(","))),
-            [] => match self.typed_at(&[], &prepare) {
-                Ok(typed) => {
-                    let cut = cut::find(&typed);
-                    (typed, cut)
-                }
-                // What follows the feature maps, such as a detector's choice of boxes, may be more
-                // than tract, or we, understand.
-                Err(error) => {
-                    let Some(cut) = cut::trunk(self.graph()) else { return Err(error) };
-                    (self.typed_at(&[&cut.name], &prepare).map_err(|_| error)?, cut)
-                }
-            },
+        let Analysed { reference, full, mut cut } = match cuts {
+            [] => self.found(&prepare)?,
+            _ => self.asked(cuts, &prepare)?,
         };
-        if let Some(unresized) = self.without_resize(&typed) {
+        if let Some(unresized) = self.without_resize(&reference) {
             let imported = unresized.at(cuts, None, pool)?;
             return Ok(Imported { unresized: Some(Box::new(unresized)), ..imported });
         }
-        let full = cut.outlet.map(|_| typed.clone());
-        let mut reference = typed;
-        if let Some(outlet) = cut.outlet {
-            reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
-            reference = reference.into_compact().map_err(|e| self.tract(&e))?;
-        }
-        let walk::Walked { mut model, outputs } = walk::walk(&reference, None)
-            .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
+        let walk::Walked { mut model, outputs } = self.walked(&reference)?;
         let pooled = embedding::append(&mut model, &outputs, pool).ok_or_else(|| {
             self.analyse("the tensors cut at have more values than a package holds".to_string())
         })?;
-        let outputs = outputs.into_iter().map(|(_, output)| output).collect();
+        let outputs: Vec<Output> = outputs.into_iter().map(|(_, output)| output).collect();
+        cut.doubt(outputs.iter().map(|output| output.values(pool)).sum());
+        if let Some(other) = cut.other.take()
+            && self.features_at(&other.tensor, &prepare).is_ok()
+        {
+            cut.unsure.push(format!("{}: --cut {}", other.case, other.tensor));
+        }
         let classifier = full.filter(|_| cut.has_classifier);
         let (front, given) = (Front::take(&mut model), !cuts.is_empty());
         let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
@@ -287,6 +288,7 @@ impl Source {
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
         Ok(Imported {
             model,
+            unit_length: cut.unit,
             cut,
             outputs,
             pool,
@@ -310,7 +312,8 @@ impl Source {
         let source = imported.unresized.as_deref().unwrap_or(self);
         let _limits = source.limits();
         let prepare = |part: &ModelProto| source.inference_model(part, imported.size);
-        source.typed_at(&[], &prepare).ok().filter(|whole| cut::find(whole).has_classifier)
+        let whole = source.typed_at(&[], &prepare).ok()?;
+        Some(whole).filter(|whole| ends::find(source.graph(), &Shapes::of(whole)).has_classifier)
     }
 
     /// Limits of the process while the model is worked on; constants that are made at import count as
@@ -319,11 +322,10 @@ impl Source {
         isolate::limits(self.bytes + check::operations(self.graph()).unwrap_or_default())
     }
 
-    /// Analyses the model up to `cuts`, or all of it; `prepare` parses a part and fixes its inputs.
-    fn typed_at(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<TypedModel, ImportError> {
-        let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
-        let part = self.part(&tensors, prepare)?;
-        self.typed(prepare(&part)?, &tensors)
+    /// Analyses the model up to `tensors`, or all of it; `prepare` parses a part and fixes its inputs.
+    fn typed_at(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<TypedModel, ImportError> {
+        let part = self.part(tensors, prepare)?;
+        self.typed(prepare(&part)?, tensors)
     }
 
     /// What `tensors`, or the model's outputs, need, checked; with all that follows if that can be
@@ -333,7 +335,7 @@ impl Source {
         let graph = self.graph();
         let needed = match tensors {
             [] => vec![true; graph.node.len()],
-            tensors => part::needed(graph, tensors),
+            tensors => flow::needed(graph, &flow::givers(graph), tensors.iter().copied()),
         };
         if let Some(prepared::Prepared { what, instead }) = prepared::look(graph, &needed) {
             return Err(ImportError::Prepared { path: self.path.clone(), what, instead });
@@ -356,7 +358,7 @@ impl Source {
 
     /// Adds what is not supported of that which can be analysed all the same.
     fn with_those_before(&self, mut unknown: Vec<Unsupported>, prepare: Prepare<'_>) -> Vec<Unsupported> {
-        let before = unsupported::frontier(self.graph(), &unknown);
+        let before = unsupported::frontier(self.graph(), |at, _| unknown.iter().any(|u| u.at == at));
         // Of a text's network the ids of tokens are no layer.
         if !before.is_empty()
             && !self.takes_text()
@@ -422,8 +424,22 @@ impl Source {
     }
 
     fn unsupported(&self, nodes: Vec<Unsupported>) -> ImportError {
-        let nodes = unsupported::with_cuts(self.graph(), nodes);
         ImportError::Unsupported { path: self.path.clone(), nodes }
+    }
+
+    /// With where to cut before what is not supported, where that `gives` features.
+    fn with_cuts(&self, error: ImportError, gives: &dyn Fn(&str) -> bool) -> ImportError {
+        let gives = |place: &str| quietly(|| gives(place)).unwrap_or(false);
+        match error {
+            ImportError::Unsupported { path, nodes } => {
+                ImportError::Unsupported { path, nodes: unsupported::with_cuts(self.graph(), nodes, &gives) }
+            }
+            ImportError::Unreadable { path, node: Some(node), reason } => {
+                let cut = node.cut.filter(|cut| gives(cut));
+                ImportError::Unreadable { path, node: Some(Misfit { cut, ..node }), reason }
+            }
+            error => error,
+        }
     }
 
     fn refused(&self, refused: check::Refused) -> ImportError {

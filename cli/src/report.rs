@@ -26,6 +26,10 @@ pub struct Report {
     pub cut: String,
     /// How it was chosen.
     pub cut_why: String,
+    /// What may be wrong about it, a sentence each.
+    pub cut_unsure: Vec<String>,
+    /// Whether the user said it.
+    pub cut_asked: bool,
     /// How maps were pooled, if there were any.
     pub pool: Option<Pool>,
     /// How the preprocessing was chosen.
@@ -256,6 +260,9 @@ const SHOWN: usize = 5;
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  cut            {} ({})", self.cut, self.cut_why)?;
+        for unsure in &self.cut_unsure {
+            writeln!(f, "  unsure         {unsure}")?;
+        }
         if let Some(pool) = self.pool {
             let how = match pool {
                 Pool::Max => "largest value",

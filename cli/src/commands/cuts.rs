@@ -199,6 +199,9 @@ fn print(args: &CutsArgs, data: &Dataset, compared: &Compared, chosen: Option<us
         );
     }
     println!("\n  * no other is both faster and more accurate; -> the most accurate within the budget");
+    for unsure in &compared.unsure {
+        println!("  unsure of convert's own cut: {unsure}");
+    }
     for (cut, why) in &compared.failed {
         println!("  left out: {cut}: {}", why.lines().next().unwrap_or_default());
     }
@@ -233,6 +236,7 @@ fn as_json(args: &CutsArgs, compared: &Compared, chosen: Option<usize>, command:
         "budget_ms": args.budget.budget_ms,
         "budget_ram": args.budget.budget_ram,
         "cuts": compared.rows.iter().map(row).collect::<Vec<_>>(),
+        "unsure": compared.unsure,
         "left_out": compared.failed.iter().map(failed).collect::<Vec<_>>(),
         "frontier": frontier(&compared.rows),
         "chosen": chosen,

@@ -110,6 +110,9 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
     };
     println!("  input          {}", imported.model.layers[0].shape);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
+    for unsure in &imported.cut.unsure {
+        println!("  unsure         {unsure}");
+    }
     let coverage = Coverage::of(&source, &imported);
     let Coverage { int8, float, fused, constant, left_out } = &coverage;
     println!(

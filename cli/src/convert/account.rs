@@ -59,6 +59,8 @@ impl Comparison {
         Report {
             cut: cut.name.clone(),
             cut_why: cut.why.clone(),
+            cut_unsure: cut.unsure.clone(),
+            cut_asked: cut.asked,
             pool: None,
             preprocess_why: String::new(),
             preprocess_warning: None,

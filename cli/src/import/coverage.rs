@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::GraphProto;
 
-use super::{Imported, Source, part};
+use super::flow::{Flow, Named};
+use super::{Imported, Source};
 use crate::ir::{LayerId, Model};
 use crate::{fold, quantize};
 
@@ -38,14 +39,15 @@ impl Coverage {
         let graph = source.graph();
         let tensors: Vec<&str> =
             imported.cut.name.split(',').filter_map(|name| source.tensor(name).ok()).collect();
-        let (needed, depends) = (part::needed(graph, &tensors), part::depends_on_input(graph));
+        let flow = Flow::of(graph);
+        let needed = flow.needed(tensors);
         let mut model = imported.model.clone();
         fold::fold(&mut model);
         let codes = quantize::in_codes(&model, &[]);
         let layers = layers_by_node(graph, &model);
         let mut coverage = Self::default();
         for (at, node) in graph.node.iter().enumerate() {
-            let (needed, depends, layer) = (needed[at], depends[at], layers.get(&at));
+            let (needed, depends, layer) = (needed[at], flow.depends(at), layers.get(&at));
             match layer {
                 _ if !needed => coverage.left_out += 1,
                 _ if !depends => coverage.constant += 1,
@@ -69,16 +71,12 @@ impl Coverage {
 /// The layer that a node of the file became. tract adds a suffix to the names of those that it makes
 /// of one, and so does the walk.
 fn layers_by_node(graph: &GraphProto, model: &Model) -> HashMap<usize, LayerId> {
-    let givers = part::givers(graph);
-    let mut names: HashMap<&str, usize> = HashMap::new();
-    names.extend(graph.node.iter().enumerate().map(|(at, node)| (node.name.as_str(), at)));
-    names.extend(givers.iter().map(|(name, at)| (*name, *at)));
-    let mut found = HashMap::new();
+    let named = Named::of(graph);
     let layers = || model.layers.iter().enumerate().skip(1);
-    found.extend(layers().filter_map(|(id, layer)| Some((*givers.get(layer.name.as_str())?, id))));
+    let mut found: HashMap<usize, LayerId> =
+        layers().filter_map(|(id, layer)| Some((named.giver(&layer.name)?, id))).collect();
     for (id, layer) in layers() {
-        let stems = layer.name.rmatch_indices('.').map(|(dot, _)| &layer.name[..dot]);
-        if let Some(&at) = stems.filter_map(|stem| names.get(stem)).next() {
+        if let Some(at) = named.part_of(&layer.name) {
             found.entry(at).or_insert(id);
         }
     }

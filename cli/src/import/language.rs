@@ -6,8 +6,9 @@ use offshoot_core::Shape;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use super::ends::{self, Shapes};
 use super::text::{self, Part, TextSource};
-use super::{Cut, ImportError, Source, Table, cut, unsupported, walk};
+use super::{Cut, ImportError, Source, Table, unsupported, walk};
 use crate::ir::{LayerOp, Model};
 
 /// A language backbone with its cut, and tract's own float plan of the same cut.
@@ -44,24 +45,32 @@ impl Source {
     /// Unknown operations, a cut that does not exist, inputs that are not tokens and their mask.
     pub fn import_text(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
         let _limits = self.limits();
+        let imported = self.text_at(cut, length);
+        imported.map_err(|error| self.with_cuts(error, &|place| self.text_at(Some(place), length).is_ok()))
+    }
+
+    fn text_at(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
         let places = Cell::new(0);
         let prepare = |part: &ModelProto| {
             let (model, length) = self.text_model(part, length)?;
             places.set(length);
             Ok(model)
         };
-        let (mut reference, cut) = match cut {
-            Some(name) => (self.typed_at(&[name], &prepare)?, Cut::given(name)),
+        let (typed, cut) = match cut {
+            Some(name) => {
+                let tensor = self.tensor(name)?;
+                let asked =
+                    Cut { name: name.to_string(), tensors: vec![tensor.to_string()], ..Cut::as_asked() };
+                (self.typed_at(&[tensor], &prepare)?, asked)
+            }
             None => {
                 let typed = self.typed_at(&[], &prepare)?;
-                let cut = cut::of_text(&typed);
+                let cut = ends::of_text(self.graph(), &Shapes::of(&typed));
                 (typed, cut)
             }
         };
         let length = places.get();
-        let outlet = cut.outlet.unwrap_or(reference.outputs[0]);
-        reference.select_output_outlets(&[outlet]).map_err(|e| self.tract(&e))?;
-        let reference = reference.into_compact().map_err(|e| self.tract(&e))?;
+        let reference = self.up_to(typed, &cut.tensors, &prepare)?;
         let source = TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
         let walk::Walked { mut model, outputs } = walk::walk(&reference, Some(&source))
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;

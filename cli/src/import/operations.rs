@@ -24,18 +24,10 @@ const ALLOWED: &str = "\
     Sin Sinh Size SkipLayerNormalization Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt \
     Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor";
 
-/// Operations that choose among results, at which no features are left.
-const CHOICES: [&str; 6] = ["If", "Loop", "Scan", "NonMaxSuppression", "TopK", "NonZero"];
-
 /// Whether a node may be shown to tract: known by name, and without a graph of its own.
 pub(super) fn is_allowed(node: &NodeProto) -> bool {
     let nested = node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
     !nested && ALLOWED.split(' ').any(|name| name == node.op_type)
-}
-
-/// Whether a node chooses among results, as a detector's end does.
-pub(super) fn is_choice(node: &NodeProto) -> bool {
-    CHOICES.contains(&node.op_type.as_str())
 }
 
 #[cfg(test)]

@@ -1,71 +1,22 @@
-//! Parts of a graph as the file has it: what a tensor needs, and where all values go through one.
+//! A part of a model: as the file has it, and analysed up to its cut.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use tract_onnx::prelude::*;
 
-/// Which node gives each tensor.
-pub(super) fn givers(graph: &GraphProto) -> HashMap<&str, usize> {
-    let outputs =
-        graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o, at)));
-    outputs.filter(|(name, _)| !name.is_empty()).map(|(name, at)| (name.as_str(), at)).collect()
-}
-
-/// Which nodes some tensors need.
-pub(super) fn needed(graph: &GraphProto, tensors: &[&str]) -> Vec<bool> {
-    let givers = givers(graph);
-    let mut needed = vec![false; graph.node.len()];
-    let mut open: Vec<usize> = tensors.iter().filter_map(|t| givers.get(t)).copied().collect();
-    while let Some(at) = open.pop() {
-        if !std::mem::replace(&mut needed[at], true) {
-            open.extend(graph.node[at].input.iter().filter_map(|i| givers.get(i.as_str())));
-        }
-    }
-    needed
-}
-
-/// Which nodes read, directly or not, what some nodes give, with these themselves; nodes stand behind
-/// what they read.
-pub(super) fn behind(graph: &GraphProto, is_first: impl Fn(usize, &NodeProto) -> bool) -> Vec<bool> {
-    let mut reached: HashSet<&str> = HashSet::new();
-    let mut behind = Vec::new();
-    for (at, node) in graph.node.iter().enumerate() {
-        let reaches = is_first(at, node) || node.input.iter().any(|i| reached.contains(i.as_str()));
-        if reaches {
-            reached.extend(node.output.iter().filter(|o| !o.is_empty()).map(String::as_str));
-        }
-        behind.push(reaches);
-    }
-    behind
-}
-
-/// The names of what the user puts in.
-pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
-    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    graph.input.iter().map(|i| i.name.as_str()).filter(move |name| !constants.contains(name))
-}
-
-/// Which nodes see the input; a shape is a constant, whatever it is the shape of.
-pub(super) fn depends_on_input(graph: &GraphProto) -> Vec<bool> {
-    let mut seen: HashSet<&str> = inputs(graph).collect();
-    let mut depends = Vec::new();
-    for node in &graph.node {
-        let reads = node.op_type != "Shape" && node.input.iter().any(|i| seen.contains(i.as_str()));
-        if reads {
-            seen.extend(node.output.iter().map(String::as_str));
-        }
-        depends.push(reads);
-    }
-    depends
-}
+use super::ends::{self, Cut, Shapes};
+use super::flow::{self, reads};
+use super::{ImportError, Prepare, Source, unsupported, walk};
+use crate::embedding::Pool;
 
 /// A model with nothing but what some tensors need, which become its outputs.
 pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
     let Some(graph) = &model.graph else { return ModelProto::default() };
-    let needed = needed(graph, tensors);
+    let needed = flow::needed(graph, &flow::givers(graph), tensors.iter().copied());
     let node: Vec<NodeProto> =
         graph.node.iter().zip(needed).filter(|(_, n)| *n).map(|(n, _)| n.clone()).collect();
-    let read: HashSet<&str> = node.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+    let read: HashSet<&str> = node.iter().flat_map(reads).collect();
     let given: HashSet<&str> = node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
     let output = |name: &&str| ValueInfoProto { name: name.to_string(), ..ValueInfoProto::default() };
     let graph = GraphProto {
@@ -85,55 +36,82 @@ pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
     }
 }
 
-/// The tensors before node `stop` through which all values go that `counts` nodes read, nearest last.
-///
-/// `unread` says until where a tensor stays open that none of these nodes reads.
-fn narrows(
-    graph: &GraphProto,
-    stop: usize,
-    counts: impl Fn(usize) -> bool,
-    unread: impl Fn(usize) -> usize,
-) -> Vec<(usize, &str)> {
-    let reads = |node: &NodeProto| node.op_type != "Shape";
-    let mut last_reader: HashMap<&str, usize> = HashMap::new();
-    for (at, node) in graph.node.iter().enumerate().filter(|(at, node)| counts(*at) && reads(node)) {
-        last_reader.extend(node.input.iter().map(|i| (i.as_str(), at)));
-    }
-    let mut open: HashSet<&str> = inputs(graph).collect();
-    let mut open_until =
-        open.iter().filter_map(|name| last_reader.get(name)).max().copied().unwrap_or_default();
-    let mut found = Vec::new();
-    for (at, node) in graph.node.iter().enumerate().take(stop).filter(|(at, _)| counts(*at)) {
-        if !reads(node) || !node.input.iter().any(|i| open.contains(i.as_str())) {
-            continue;
-        }
-        if let ([output], true) = (&node.output[..], open_until <= at) {
-            found.push((at, output.as_str()));
-        }
-        for output in node.output.iter().map(String::as_str) {
-            open.insert(output);
-            open_until = open_until.max(last_reader.get(output).copied().unwrap_or(unread(at)));
-        }
-    }
-    found
+/// A model up to its cut, and all of it where that could be analysed.
+pub(super) struct Analysed {
+    pub reference: TypedModel,
+    pub full: Option<TypedModel>,
+    pub cut: Cut,
 }
 
-/// The last tensor before node `stop` through which all values of the graph go.
-pub(super) fn trunk(graph: &GraphProto, stop: usize) -> Option<&str> {
-    let all = narrows(graph, stop, |_| true, |_| graph.node.len());
-    all.last().map(|(_, name)| *name)
-}
+impl Source {
+    /// The model up to tensors that the user named.
+    pub(super) fn asked(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<Analysed, ImportError> {
+        let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
+        let typed = self.typed_at(&tensors, prepare)?;
+        let cut = Cut::given(self.graph(), &tensors, cuts, &Shapes::of(&typed));
+        Ok(Analysed { reference: self.up_to(typed, &cut.tensors, prepare)?, full: None, cut })
+    }
 
-/// The nearest tensor before node `stop` through which goes all that reaches this node, where
-/// `is_fine` takes the node that gives it.
-pub(super) fn place_before(
-    graph: &GraphProto,
-    stop: usize,
-    is_fine: impl Fn(usize) -> bool,
-) -> Option<(usize, &str)> {
-    let inputs: Vec<&str> = graph.node[stop].input.iter().map(String::as_str).collect();
-    let mut counted = needed(graph, &inputs);
-    counted[stop] = true;
-    let places = narrows(graph, stop, |at| counted[at], |at| at);
-    places.into_iter().rev().find(|(at, _)| is_fine(*at))
+    /// The model up to the cut that is found.
+    pub(super) fn found(&self, prepare: Prepare<'_>) -> Result<Analysed, ImportError> {
+        let whole = self.typed_at(&[], prepare);
+        let shapes = match &whole {
+            Ok(typed) => Shapes::of(typed),
+            Err(_) => self.typed_before_choices(prepare).map(|typed| Shapes::of(&typed)).unwrap_or_default(),
+        };
+        let cut = ends::find(self.graph(), &shapes);
+        match whole {
+            Ok(typed) => {
+                let reference = self.up_to(typed.clone(), &cut.tensors, prepare)?;
+                Ok(Analysed { reference, full: Some(typed), cut })
+            }
+            // What follows the features, such as a detector's choice of boxes, may be more than tract, or we,
+            // understand.
+            Err(error) => {
+                let strange = matches!(error, ImportError::Unsupported { .. })
+                    || !unsupported::before_choices(self.graph()).is_empty();
+                if !strange {
+                    return Err(error);
+                }
+                let tensors: Vec<&str> = cut.tensors.iter().map(String::as_str).collect();
+                let reference = self.typed_at(&tensors, prepare).map_err(|_| error)?;
+                Ok(Analysed { reference, full: None, cut })
+            }
+        }
+    }
+
+    /// What of a model can be analysed though the whole cannot.
+    fn typed_before_choices(&self, prepare: Prepare<'_>) -> Option<TypedModel> {
+        let tensors = unsupported::before_choices(self.graph());
+        if tensors.is_empty() { None } else { self.typed_at(&tensors, prepare).ok() }
+    }
+
+    /// An analysed model up to some of its tensors.
+    pub(super) fn up_to(
+        &self,
+        mut typed: TypedModel,
+        tensors: &[String],
+        prepare: Prepare<'_>,
+    ) -> Result<TypedModel, ImportError> {
+        let label = |name: &String| typed.outlet_labels.iter().find(|(_, label)| *label == name);
+        let outlets: Option<Vec<OutletId>> = tensors.iter().map(|name| Some(*label(name)?.0)).collect();
+        let Some(outlets) = outlets else {
+            // tract takes some nodes out, and their names with them.
+            let tensors: Vec<&str> = tensors.iter().map(String::as_str).collect();
+            return self.typed_at(&tensors, prepare);
+        };
+        typed.select_output_outlets(&outlets).map_err(|e| self.tract(&e))?;
+        typed.into_compact().map_err(|e| self.tract(&e))
+    }
+
+    pub(super) fn walked(&self, typed: &TypedModel) -> Result<walk::Walked, ImportError> {
+        walk::walk(typed, None).map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))
+    }
+
+    /// How many values an embedding would have that is cut at a tensor.
+    pub(super) fn features_at(&self, tensor: &str, prepare: Prepare<'_>) -> Result<usize, ImportError> {
+        let Analysed { reference, .. } = self.asked(&[tensor], prepare)?;
+        let outputs = self.walked(&reference)?.outputs;
+        Ok(outputs.iter().map(|(_, output)| output.values(Pool::Avg)).sum())
+    }
 }

@@ -3,6 +3,7 @@
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::check::Known;
+use super::flow::Flow;
 
 /// A model that was made ready for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,10 @@ const FUSED: [&str; 7] = [
 
 /// What was done to the needed nodes of a graph that takes them away from a converter, if anything was.
 pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
-    let nodes = || graph.node.iter().zip(needed).filter(|(_, needed)| **needed).map(|(node, _)| node);
+    let flow = Flow::of(graph);
+    // Weights that are stored in codes are numbers before anything is computed with them.
+    let stored = |at: usize| graph.node[at].op_type == "DequantizeLinear" && !flow.depends(at);
+    let nodes = || (0..graph.node.len()).filter(|&at| needed[at] && !stored(at)).map(|at| &graph.node[at]);
     let first = |is: &dyn Fn(&NodeProto) -> bool| nodes().find(|node| is(node));
     let is_quantized =
         |node: &NodeProto| QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear");

@@ -8,6 +8,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::f16;
 
+use super::flow::reads;
 use super::text;
 
 /// Rewrites a graph in place. What is rewritten once stays as it is when it comes again, as it does when
@@ -58,7 +59,7 @@ fn drop_unread_inputs(graph: &mut GraphProto) {
     if text::takes_text(graph) {
         return;
     }
-    let read: HashSet<&str> = graph.node.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+    let read: HashSet<&str> = graph.node.iter().flat_map(reads).collect();
     let given: HashSet<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
     let kept: Vec<bool> =
         graph.input.iter().map(|i| read.contains(&*i.name) || given.contains(&*i.name)).collect();

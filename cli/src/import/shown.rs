@@ -4,7 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, TensorShapeProto, ValueInfoProto, type_proto};
 
-use super::{ImportError, Source, channels_last, part};
+use super::{ImportError, Source, channels_last, flow};
 
 /// An input as the file states it.
 pub(super) struct Stated<'g> {
@@ -106,7 +106,7 @@ impl Source {
 
     /// Width and height where the file fixes both.
     pub(super) fn fixed_size(&self) -> Option<(u32, u32)> {
-        let mut inputs = part::inputs(self.graph());
+        let mut inputs = flow::inputs(self.graph());
         let (input, None) = (inputs.next()?, inputs.next()) else { return None };
         let dims: Vec<u32> =
             self.stated(input)?.dims()?.into_iter().map(|d| d.map_or(0, |d| d as u32)).collect();
@@ -119,7 +119,7 @@ impl Source {
 
     /// Whether the model takes the bytes of a picture as they are, by the type of its input.
     pub fn takes_bytes(&self) -> bool {
-        let input = part::inputs(self.graph()).next().and_then(|name| self.stated(name));
+        let input = flow::inputs(self.graph()).next().and_then(|name| self.stated(name));
         input.is_some_and(|stated| stated.kind == Some(DataType::Uint8))
     }
 }

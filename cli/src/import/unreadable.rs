@@ -1,8 +1,8 @@
 //! What tract says of a graph that it does not take, in the words of the file: which node, and what to do.
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::GraphProto;
 
-use super::part;
+use super::flow::{Flow, Named};
 
 /// A node that does not fit what is around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +17,10 @@ pub struct Misfit {
 
 /// The innermost node of the file that a message names.
 pub(super) fn misfit(graph: &GraphProto, message: &str) -> Option<Misfit> {
-    let at = names(message).rev().find_map(|name| place(graph, name))?;
+    let named = Named::of(graph);
+    let at = names(message).rev().find_map(|name| named.node(name))?;
     let node = &graph.node[at];
-    let cut = part::place_before(graph, at, |_| true).map(|(_, name)| name.to_string());
+    let cut = Flow::of(graph).places_before(at).next().map(|(_, name)| name.to_string());
     let name = node.output.first().filter(|_| node.name.is_empty()).unwrap_or(&node.name);
     Some(Misfit { node: name.clone(), operation: node.op_type.clone(), cut })
 }
@@ -38,15 +39,10 @@ fn names(message: &str) -> impl DoubleEndedIterator<Item = &str> {
     names.into_iter()
 }
 
-/// The node that a name stands for: its own, its result's, or that of one of the nodes that tract makes of it.
-fn place(graph: &GraphProto, name: &str) -> Option<usize> {
-    let is = |node: &NodeProto, name: &str| node.name == name || node.output.iter().any(|o| o == name);
-    let stems = name.rmatch_indices('.').map(|(dot, _)| &name[..dot]);
-    std::iter::once(name).chain(stems).find_map(|name| graph.node.iter().position(|node| is(node, name)))
-}
-
 #[cfg(test)]
 mod tests {
+    use tract_onnx::pb::NodeProto;
+
     use super::*;
 
     fn node(op: &str, name: &str, input: &str) -> NodeProto {

@@ -1,11 +1,13 @@
 //! What a package cannot run of a model: all of it at once, as a table that says what can be done.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
-use tract_onnx::pb::{GraphProto, type_proto};
+use tract_onnx::pb::{GraphProto, NodeProto, type_proto};
 
-use super::{operations, part, walk};
+use super::flow::{self, Flow};
+use super::{ends, operations, walk};
 
 /// A node that is not supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,63 +24,84 @@ pub struct Unsupported {
     pub(super) at: usize,
 }
 
-/// Of those needed, the nodes that must not reach tract.
-pub(super) fn by_name(graph: &GraphProto, needed: &[bool]) -> Vec<Unsupported> {
-    let nodes =
-        graph.node.iter().enumerate().filter(|(at, node)| needed[*at] && !operations::is_allowed(node));
-    nodes
-        .map(|(at, node)| {
-            let output = node.output.first().map_or("", String::as_str);
-            let node_name = if node.name.is_empty() { output } else { &node.name };
-            Unsupported {
-                node: node_name.to_string(),
-                operation: node.op_type.clone(),
-                shape: stated_shape(graph, output),
-                cut: None,
-                at,
-            }
-        })
-        .collect()
+/// Most places before a node that are tried.
+const TRIED: usize = 6;
+
+impl Unsupported {
+    fn of(graph: &GraphProto, at: usize, what: &str) -> Self {
+        let node = &graph.node[at];
+        let output = node.output.first().map_or("", String::as_str);
+        let name = if node.name.is_empty() { output } else { &node.name };
+        let space = if what.is_empty() { "" } else { " " };
+        Self {
+            node: name.to_string(),
+            operation: format!("{}{space}{what}", node.op_type),
+            shape: stated_shape(graph, output),
+            cut: None,
+            at,
+        }
+    }
 }
 
-/// The nodes that the walk did not take.
+/// Of those needed, the nodes that must not reach tract.
+pub(super) fn by_name(graph: &GraphProto, needed: &[bool]) -> Vec<Unsupported> {
+    let unknown = |at: &usize| needed[*at] && !operations::is_allowed(&graph.node[*at]);
+    (0..graph.node.len()).filter(unknown).map(|at| Unsupported::of(graph, at, "")).collect()
+}
+
+/// The nodes that the walk did not take, by the names that the file has for them.
 pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Unsupported> {
+    let named = flow::Named::of(graph);
     let one = |u: &walk::Unsupported| {
-        let is_it = |node: &tract_onnx::pb::NodeProto| node.name == u.node || node.output.contains(&u.node);
-        Unsupported {
-            node: u.node.clone(),
-            operation: u.op.clone(),
-            shape: Some(u.shape.clone()).filter(|s| !s.is_empty()),
-            cut: None,
-            at: graph.node.iter().position(is_it).unwrap_or(graph.node.len()),
-        }
+        let shape = Some(u.shape.clone()).filter(|s| !s.is_empty());
+        let Some(at) = named.node(&u.node) else {
+            let operation = format!("{} {}", u.op, u.what).trim_end().to_string();
+            let at = graph.node.len();
+            return Unsupported { node: u.node.clone(), operation, shape, cut: None, at };
+        };
+        let own = Unsupported::of(graph, at, &u.what);
+        let whole = graph.node[at].output.contains(&u.node);
+        let shape = if whole { shape.or(own.shape) } else { own.shape.or(shape) };
+        Unsupported { shape, ..own }
     };
     found.iter().map(one).collect()
 }
 
-/// Tells each node where to cut before it, such that no other one is before the cut.
-pub(super) fn with_cuts(graph: &GraphProto, mut nodes: Vec<Unsupported>) -> Vec<Unsupported> {
-    nodes.sort_by_key(|u| u.at);
-    nodes.dedup_by_key(|u| u.at);
-    let behind = part::behind(graph, |at, _| nodes.iter().any(|u| u.at == at));
+/// In the file's order, each once, with where to cut before it, such that no other one is before the cut and
+/// it `gives` features.
+pub(super) fn with_cuts(
+    graph: &GraphProto,
+    mut nodes: Vec<Unsupported>,
+    gives: &dyn Fn(&str) -> bool,
+) -> Vec<Unsupported> {
+    nodes.sort_by(|a, b| (a.at, &a.node).cmp(&(b.at, &b.node)));
+    nodes.dedup_by(|a, b| a.at == b.at && (a.at < graph.node.len() || a.node == b.node));
+    let flow = Flow::of(graph);
+    let behind = flow.behind(|at| nodes.iter().any(|u| u.at == at));
+    let mut tried: HashMap<&str, bool> = HashMap::new();
     for node in nodes.iter_mut().filter(|u| u.at < graph.node.len()) {
-        let place = part::place_before(graph, node.at, |at| !behind[at]);
+        let mut places = flow.places_before(node.at).filter(|(at, _)| !behind[*at]).take(TRIED);
+        let place = places.find(|(_, name)| *tried.entry(name).or_insert_with(|| gives(name)));
         node.cut = place.map(|(_, name)| name.to_string());
     }
     nodes
 }
 
-/// The tensors that what is not behind any of `nodes` gives to what is.
-pub(super) fn frontier<'g>(graph: &'g GraphProto, nodes: &[Unsupported]) -> Vec<&'g str> {
-    let behind = part::behind(graph, |at, _| nodes.iter().any(|u| u.at == at));
-    let (givers, depends) = (part::givers(graph), part::depends_on_input(graph));
-    let read =
-        graph.node.iter().zip(&behind).filter(|(_, behind)| **behind).flat_map(|(node, _)| &node.input);
-    let fine = |name: &&str| givers.get(name).is_some_and(|&at| !behind[at] && depends[at]);
-    let mut tensors: Vec<&str> = read.map(String::as_str).filter(fine).collect();
+/// The tensors that what is not behind any node that `stops` gives to what is.
+pub(super) fn frontier(graph: &GraphProto, stops: impl Fn(usize, &NodeProto) -> bool) -> Vec<&str> {
+    let flow = Flow::of(graph);
+    let behind = flow.behind(|at| stops(at, &graph.node[at]));
+    let read = (0..graph.node.len()).filter(|&at| behind[at]).flat_map(|at| flow.data_inputs(at));
+    let fine = |name: &&str| flow.giver(name).is_some_and(|at| !behind[at]);
+    let mut tensors: Vec<&str> = read.filter(fine).collect();
     tensors.sort_unstable();
     tensors.dedup();
     tensors
+}
+
+/// Tensors that may be analysed of a model which cannot be to its end.
+pub(super) fn before_choices(graph: &GraphProto) -> Vec<&str> {
+    frontier(graph, |_, node| !operations::is_allowed(node) || ends::is_choice(&node.op_type))
 }
 
 /// The shape that the file states of a tensor.
@@ -104,10 +127,8 @@ impl fmt::Display for UnsupportedTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["node", "operation", "result", "what can be done"].map(str::to_string);
         let row = |u: &Unsupported| {
-            let todo = u.cut.as_ref().map_or_else(
-                || "nothing before it to cut at".to_string(),
-                |cut| format!("leave it out: --cut {cut}"),
-            );
+            let cut = u.cut.as_ref().map(|cut| format!("leave it out: --cut {cut}"));
+            let todo = cut.unwrap_or_else(|| "no features before it to cut at".to_string());
             let shape = u.shape.clone().unwrap_or_else(|| "?".to_string());
             [format!("`{}`", u.node), u.operation.clone(), shape, todo]
         };

@@ -35,9 +35,12 @@ mod windows;
 /// A node that cannot be carried over.
 #[derive(Debug, Clone)]
 pub(super) struct Unsupported {
+    /// Its name, which tract may have put something behind.
     pub node: String,
-    /// What it is, and what about it.
+    /// tract's operation.
     pub op: String,
+    /// What about it, to stand behind the operation's name; nothing if it is the operation.
+    pub what: String,
     /// The shape of its result.
     pub shape: String,
 }
@@ -75,7 +78,8 @@ struct Walk<'s> {
     values: HashMap<OutletId, Value>,
 }
 
-/// `Err` says what about the node is not supported.
+/// `Err` says what about the node is not supported, to stand behind the name of its operation; nothing if it is the
+/// operation itself.
 type Step<T = Map> = Result<T, String>;
 
 /// Walks the model; all nodes that are not supported, if any is.
@@ -105,9 +109,9 @@ pub(super) fn walk(source: &TypedModel, text: Option<&TextSource>) -> Result<Wal
 }
 
 impl Walk<'_> {
-    fn unsupported(&self, node: &TypedNode, op: String) -> Unsupported {
+    fn unsupported(&self, node: &TypedNode, what: String) -> Unsupported {
         let shape = node.outputs.first().map(|o| format!("{:?}", o.fact.shape)).unwrap_or_default();
-        Unsupported { node: self.name(node), op, shape }
+        Unsupported { node: self.name(node), op: node.op.name().into_owned(), what, shape }
     }
 
     /// The name that the model's author gave to the node's result.
@@ -119,7 +123,7 @@ impl Walk<'_> {
     fn output(&mut self, node: &TypedNode, outlet: OutletId) -> Step<(LayerId, Output)> {
         let mut map = match self.values.get(&outlet) {
             Some(Value::Map(map)) if map.id > 0 => map.clone(),
-            _ => return Err("constant or the input itself: there is nothing to run".to_string()),
+            _ => return Err("gives a constant or the input itself: there is nothing to run".to_string()),
         };
         let long: Vec<usize> = (0..map.layout.rank()).filter(|&d| map.layout.len(d) > 1).collect();
         map = match (long.as_slice(), self.text) {
@@ -209,21 +213,20 @@ impl Walk<'_> {
         let name = node.op.name();
         let passes =
             same_shape || node.op_is::<Cast>() || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
-        if passes { self.input(node, 0) } else { Err(name.into_owned()) }
+        if passes { self.input(node, 0) } else { Err(String::new()) }
     }
 
     /// A picture: with or without a batch of one, channels first or last.
     fn input_layer(&mut self, node: &TypedNode) -> Step {
         if !self.model.layers.is_empty() {
-            return Err("second input".to_string());
+            return Err("is a second input".to_string());
         }
         let dims = dims(node)?;
         let last = super::channels_last(&dims);
         let spatial: Vec<usize> = if dims.len() == 4 { dims[1..].to_vec() } else { dims.clone() };
-        let &[a, b, c] = &spatial[..] else { return Err(format!("input of shape {dims:?}")) };
+        let &[a, b, c] = &spatial[..] else { return Err(format!("of shape {dims:?}")) };
         let [h, w, c] = if last { [a, b, c] } else { [b, c, a] };
-        let shape =
-            Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("input of shape {dims:?}"))?;
+        let shape = Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("of shape {dims:?}"))?;
         let axes = if last { [ROWS, COLUMNS, CHANNELS] } else { [CHANNELS, ROWS, COLUMNS] }.map(Some);
         let batch = (dims.len() == 4).then_some(None);
         let layout = Layout::new(shape, &batch.into_iter().chain(axes).collect::<Vec<_>>());
@@ -240,8 +243,7 @@ impl Walk<'_> {
     /// Brings dimensions of the source tensor to the axes of a map.
     fn gather(&mut self, node: &TypedNode, map: &Map, groups: [&[usize]; 3]) -> Step {
         let from = self.shape_of(map);
-        let (movement, shape, layout) =
-            map.layout.gather(from, groups).ok_or_else(|| format!("{} of such an order", node.op.name()))?;
+        let (movement, shape, layout) = map.layout.gather(from, groups).ok_or("of such an order")?;
         let op = match movement {
             Move::Nothing => return Ok(Map { id: map.id, layout }),
             Move::Reshape => LayerOp::Reshape,
@@ -260,7 +262,7 @@ impl Walk<'_> {
         }
         match map.layout.rank() {
             4 if map.layout.len(0) == 1 => self.gather(node, &map, [&[2], &[3], &[1]]),
-            rank => Err(format!("{} of a tensor of rank {rank}", node.op.name())),
+            rank => Err(format!("of a tensor of rank {rank}")),
         }
     }
 
@@ -281,7 +283,7 @@ impl Walk<'_> {
     fn input(&self, node: &TypedNode, index: usize) -> Step {
         match self.value(node, index) {
             Some(Value::Map(map)) => Ok(map.clone()),
-            _ => Err(format!("{} of a constant", node.op.name())),
+            _ => Err("of a constant".to_string()),
         }
     }
 
@@ -300,11 +302,11 @@ impl Walk<'_> {
 /// Lengths of the node's result.
 fn dims(node: &TypedNode) -> Step<Vec<usize>> {
     let fact = &node.outputs[0].fact;
-    Ok(fact.shape.as_concrete().ok_or_else(|| format!("{} of open size", node.op.name()))?.to_vec())
+    Ok(fact.shape.as_concrete().ok_or("of open size")?.to_vec())
 }
 
 fn shape(h: usize, w: usize, c: usize) -> Step<Shape> {
     let small = |v: usize| u32::try_from(v).ok();
     let shape = small(h).zip(small(w)).zip(small(c)).and_then(|((h, w), c)| Shape::new(h, w, c));
-    shape.ok_or_else(|| format!("map of {h}x{w}x{c}, which is too large"))
+    shape.ok_or_else(|| format!("with a map of {h}x{w}x{c}, which is too large"))
 }

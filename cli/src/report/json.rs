@@ -24,6 +24,10 @@ pub fn value(report: &Report, command: &str) -> Value {
     json!({
         "verdict": report.verdict(),
         "cut": report.cut,
+        "cut_why": report.cut_why,
+        "cut_unsure": report.cut_unsure,
+        "values": report.dim,
+        "unit_length": report.unit_length,
         "precision": report.precision.name(),
         "package_bytes": report.package,
         "macs": report.macs,

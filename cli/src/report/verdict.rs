@@ -8,6 +8,7 @@
 use offshoot_core::package::Precision;
 
 use super::{Report, percent};
+use crate::import::FEW;
 use crate::quality::decibels;
 
 /// How near an int8 embedding is to float.
@@ -60,6 +61,13 @@ impl Report {
 
     /// One sentence.
     pub fn verdict(&self) -> String {
+        if self.dim < FEW && !self.cut_asked {
+            return format!(
+                "Doubtful: an embedding of {} values tells little apart, however near it is to float (cosine {:.4}); \
+                 say by --cut where the features are.",
+                self.dim, self.cosine_mean
+            );
+        }
         if self.precision == Precision::Float {
             return format!("Kept in float: within {:.1e} of the model.", self.difference);
         }

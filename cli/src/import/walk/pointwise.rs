@@ -30,13 +30,13 @@ impl Walk<'_> {
             "GeluApproximate" => Expr::gelu_by_tanh(),
             "LeakyRelu" => match op.0.downcast_ref::<LeakyRelu>() {
                 Some(leaky) => Expr::Unary(Unary::LeakyRelu { slope: leaky.alpha }, x()),
-                None => return Err("LeakyRelu".to_string()),
+                None => return Err(String::new()),
             },
             "PowConst" => match op.0.downcast_ref::<PowConst>() {
                 Some(pow) => Expr::raised(pow.exponent),
-                None => return Err("Pow".to_string()),
+                None => return Err(String::new()),
             },
-            other => return Err(other.to_string()),
+            _ => return Err(String::new()),
         };
         let input = self.input(node, 0)?;
         Ok(self.function(node, expr, &input))
@@ -55,7 +55,7 @@ impl Walk<'_> {
             "Max" => Binary::Max,
             "Min" => Binary::Min,
             "Pow" => return self.pow(node),
-            other => return Err(other.to_string()),
+            _ => return Err(String::new()),
         };
         match [self.constant(node, 0), self.constant(node, 1)] {
             [None, None] => self.two_maps(node, op),
@@ -72,13 +72,13 @@ impl Walk<'_> {
                 };
                 self.with_constant(node, commuted(op), &input, &constant)
             }
-            [Some(_), Some(_)] => Err("operation on constants that were not folded".to_string()),
+            [Some(_), Some(_)] => Err("of constants that were not folded".to_string()),
         }
     }
 
     fn pow(&mut self, node: &TypedNode) -> Step {
         let exponent = self.constant(node, 1).and_then(|t| floats(&t)).filter(|v| v.len() == 1);
-        let exponent = exponent.ok_or("Pow with an exponent that is computed")?[0];
+        let exponent = exponent.ok_or("with an exponent that is computed")?[0];
         let input = self.input(node, 0)?;
         Ok(self.function(node, Expr::raised(exponent), &input))
     }
@@ -86,7 +86,7 @@ impl Walk<'_> {
     fn two_maps(&mut self, node: &TypedNode, op: Binary) -> Step {
         let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
         if a.layout.rank() != b.layout.rank() {
-            return Err(format!("{op:?} of tensors of two ranks"));
+            return Err("of tensors of two ranks".to_string());
         }
         if !a.layout.covers(&b.layout) && !b.layout.covers(&a.layout) {
             // Side by side in some common order.
@@ -101,7 +101,7 @@ impl Walk<'_> {
             return Ok(self.push(node, LayerOp::Binary(op), &[&a, &b], self.shape_of(&a)));
         }
         if !b.layout.covers(&a.layout) {
-            return Err(format!("{op:?} of two tensors that both are enlarged"));
+            return Err("of two tensors that both are enlarged".to_string());
         }
         let a = match op {
             // The larger operand comes first.
@@ -119,7 +119,7 @@ impl Walk<'_> {
     }
 
     fn with_constant(&mut self, node: &TypedNode, op: Binary, input: &Map, constant: &Tensor) -> Step {
-        let values = self.constant_values(node, input, constant)?;
+        let values = self.constant_values(input, constant)?;
         let shape = self.shape_of(input);
         if let Some(&value) = values.first().filter(|&&v| values.iter().all(|&x| x == v)) {
             return Ok(self.uniform(node, op, input, value, shape));
@@ -154,8 +154,8 @@ impl Walk<'_> {
     }
 
     /// A constant as one value in all, one per channel, or one per value of the map.
-    fn constant_values(&self, node: &TypedNode, input: &Map, constant: &Tensor) -> Step<Vec<f32>> {
-        let wrong = || format!("{} with a constant of shape {:?}", node.op.name(), constant.shape());
+    fn constant_values(&self, input: &Map, constant: &Tensor) -> Step<Vec<f32>> {
+        let wrong = || format!("with a constant of shape {:?}", constant.shape());
         let values = floats(constant).ok_or_else(wrong)?;
         if values.len() == 1 {
             return Ok(values);
@@ -164,7 +164,7 @@ impl Walk<'_> {
         let offset = layout.rank().checked_sub(constant.rank()).ok_or_else(wrong)?;
         let length = |dim: usize| if dim < offset { 1 } else { constant.shape()[dim - offset] };
         if (0..layout.rank()).any(|d| length(d) != 1 && length(d) != layout.len(d)) {
-            return Err(format!("{} that enlarges its input", node.op.name()));
+            return Err("that enlarges its input".to_string());
         }
         let long = |d: usize| length(d) > 1;
         let mut out = vec![0.0; if layout.in_channels(long) { shape.c() } else { shape.elements() }];

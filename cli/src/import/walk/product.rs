@@ -55,7 +55,7 @@ impl Axes {
 
 impl Walk<'_> {
     pub(super) fn product(&mut self, node: &TypedNode, product: &EinSum) -> Step {
-        let none = || "EinSum that is not one product of two matrices".to_string();
+        let none = || "that is not one product of two matrices".to_string();
         if node.inputs.len() != 2 {
             return Err(none());
         }
@@ -78,29 +78,29 @@ impl Walk<'_> {
         let lengths = matrix.shape();
         let many = |dim: usize| lengths[dim] > 1;
         if axes.batch.iter().any(|&[_, b, _]| many(b)) {
-            return Err("product with a constant of several matrices".to_string());
+            return Err("with a constant of several matrices".to_string());
         }
         let one = |list: Vec<usize>| match list[..] {
             [] => Ok(None),
             [dim] => Ok(Some(dim)),
-            _ => Err("product over several axes".to_string()),
+            _ => Err("over several axes".to_string()),
         };
         let longest = |[a, b]: &[usize; 2]| (map.layout.len(*a) > 1).then_some(*b);
         let summed = one(axes.summed.iter().filter_map(longest).collect())?;
         let column = one(axes.columns.iter().filter(|c| many(c[0])).map(|c| c[0]).collect())?;
-        let values = floats(matrix).ok_or("product with a matrix that is not float")?;
+        let values = floats(matrix).ok_or("with a matrix that is not float")?;
         let stride = |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
         let (along, across) = (stride(summed), stride(column));
         let depth = summed.map_or(1, |d| lengths[d]);
         let channels = column.map_or(1, |d| lengths[d]);
         let source = axes.summed.iter().find(|[_, b]| Some(*b) == summed).or(axes.summed.first());
-        let source = source.ok_or("product that sums nothing")?[0];
+        let source = source.ok_or("that sums nothing")?[0];
         let input = self.along_channels(node, map, source)?;
         let weights = (0..channels).flat_map(|o| (0..depth).map(move |i| (o, i)));
         let weights = weights.map(|(o, i)| values[o * across + i * along]).collect();
         let from = self.shape_of(&input);
         if from.c() != depth {
-            return Err("product of shapes that do not fit".to_string());
+            return Err("of shapes that do not fit".to_string());
         }
         let to = shape(from.h(), from.w(), channels)?;
         let op = ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0; channels] };
@@ -128,7 +128,7 @@ impl Walk<'_> {
         let ordered = match (&long[..], &summed[..]) {
             ([rows], [channels]) => self.gather(node, map, [&[*rows], &[], &[*channels]])?,
             ([rows, columns], [channels]) => self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?,
-            _ => return Err("product over one axis of several".to_string()),
+            _ => return Err("over one axis of several".to_string()),
         };
         self.dense(node, axes, &ordered, matrix)
     }
@@ -144,7 +144,7 @@ impl Walk<'_> {
         let (am, bn): (Vec<_>, Vec<_>) =
             (axes.rows.iter().map(|x| x[0]).collect(), axes.columns.iter().map(|x| x[0]).collect());
         if pick(&ab, &a).len() != pick(&bb, &b).len() {
-            return Err("product that enlarges an operand".to_string());
+            return Err("that enlarges an operand".to_string());
         }
         let a = self.gather(node, &a, [&ab, &am, &ak])?;
         // The second operand as it lies, or else with its columns as rows.
@@ -166,11 +166,11 @@ impl Walk<'_> {
         let mut now: Vec<usize> = Vec::new();
         for group in groups {
             let lengths: Vec<usize> = group.iter().map(|g| g.1).collect();
-            layout.reshape(now.len(), 1, &lengths).ok_or("product of such an order")?;
+            layout.reshape(now.len(), 1, &lengths).ok_or("of such an order")?;
             now.extend(group.iter().map(|g| g.0));
         }
         for to in 0..now.len() {
-            let from = now.iter().position(|&d| d == to).ok_or("product of such an order")?;
+            let from = now.iter().position(|&d| d == to).ok_or("of such an order")?;
             let dim = now.remove(from);
             now.insert(to, dim);
             layout.swap_in(from, to);

@@ -40,13 +40,13 @@ impl Walk<'_> {
             AxisOp::Move(from, to) => map.layout.swap_in(*from, *to),
             AxisOp::Reshape(at, from, to) => {
                 let lengths: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
-                let lengths = lengths.ok_or("Reshape of open size")?;
+                let lengths = lengths.ok_or("of open size")?;
                 if map.layout.clone().reshape(*at, from.len(), &lengths).is_none() {
                     let all: Vec<usize> = (0..map.layout.rank()).collect();
                     map = self.gather(node, &map, [&[], &[], &all])?;
                 }
                 let fits = map.layout.reshape(*at, from.len(), &lengths);
-                fits.ok_or_else(|| format!("change of shape from {from:?} to {to:?}"))?;
+                fits.ok_or_else(|| format!("from {from:?} to {to:?}"))?;
             }
         }
         Ok(map)
@@ -62,7 +62,7 @@ impl Walk<'_> {
             return self.beside_constant(node, dim, *at);
         }
         if !constants.is_empty() {
-            return Err("Concat of several constants".to_string());
+            return Err("of several constants".to_string());
         }
         let mut maps: Vec<Map> = (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
         let alike = |walk: &Self, map: &Map| {
@@ -87,7 +87,7 @@ impl Walk<'_> {
         for d in 0..layout.rank() {
             let axis = if d == dim { Some(CHANNELS) } else { layout.axis_of(d, first) };
             if axis.is_none() && layout.len(d) > 1 {
-                return Err("Concat over a part of an axis".to_string());
+                return Err("over a part of an axis".to_string());
             }
             axes.push(axis);
         }
@@ -107,17 +107,17 @@ impl Walk<'_> {
             input = self.gather(node, &input, [&[dim], columns, channels])?;
         }
         let (layout, from) = (&input.layout, self.shape_of(&input));
-        let constant = self.constant(node, at).ok_or("Concat of constants")?;
+        let constant = self.constant(node, at).ok_or("of constants")?;
         let length = constant.shape()[dim];
-        let values = floats(&constant).ok_or("Concat with a constant that is not float")?;
-        let axis = layout.axis_of(dim, from).ok_or("Concat of a constant and a single place")?;
-        let side = u8::try_from(length).map_err(|_| "Concat with a long constant".to_string())?;
+        let values = floats(&constant).ok_or("with a constant that is not float")?;
+        let axis = layout.axis_of(dim, from).ok_or("of a constant and a single place")?;
+        let side = u8::try_from(length).map_err(|_| "with a long constant".to_string())?;
         let mut pad = [0; 4];
         pad[if at == 0 { axis } else { axis + 2 }] = side;
         let mut to = from.dims();
         to[axis] += length;
         let to = shape(to[0], to[1], to[2])?;
-        let wide = layout.resized(from, to).ok_or("Concat over a part of an axis")?;
+        let wide = layout.resized(from, to).ok_or("over a part of an axis")?;
         let mut border = vec![0.0; to.elements()];
         // The constant's dimensions are the map's, but for this one.
         let lengths = dims(node)?;
@@ -140,7 +140,7 @@ impl Walk<'_> {
 
     pub(super) fn slice(&mut self, node: &TypedNode, slice: &Slice) -> Step {
         let bounds = slice.start.to_usize().ok().zip(slice.end.to_usize().ok());
-        let (start, end) = bounds.ok_or("Slice of open size")?;
+        let (start, end) = bounds.ok_or("of open size")?;
         let input = self.input(node, 0)?;
         self.part(node, &input, slice.axis, start, end)
     }
@@ -150,19 +150,19 @@ impl Walk<'_> {
         let mut map = self.input(node, 0)?;
         let list = |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
         let bounds = list(self, Some(1)).zip(list(self, Some(2)));
-        let (begins, ends) = bounds.ok_or("Slice between computed bounds")?;
+        let (begins, ends) = bounds.ok_or("between computed bounds")?;
         let axes = list(self, slice.optional_axes_input);
         let axes = axes.unwrap_or_else(|| (0..begins.len() as i64).collect());
         let steps = list(self, slice.optional_steps_input).unwrap_or_default();
         if slice.begin_mask | slice.end_mask | slice.shrink_axis_mask != 0 {
-            return Err("Slice with masks".to_string());
+            return Err("with masks".to_string());
         }
         let steps = steps.into_iter().chain(std::iter::repeat(1));
         for (((axis, begin), end), step) in axes.into_iter().zip(begins).zip(ends).zip(steps) {
             let rank = map.layout.rank() as i64;
             let dim = if axis < 0 { axis + rank } else { axis } as usize;
             if dim >= map.layout.rank() {
-                return Err(format!("Slice of axis {axis}"));
+                return Err(format!("of axis {axis}"));
             }
             let length = map.layout.len(dim) as i64;
             if step != 1 {
@@ -185,14 +185,13 @@ impl Walk<'_> {
 
     /// One place of an axis, or several.
     pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
-        let places = self.whole_numbers(node, 1).ok_or("Gather at computed places")?;
+        let places = self.whole_numbers(node, 1).ok_or("at computed places")?;
         let rank = self.constant(node, 1).map_or(0, |t| t.rank());
         let input = self.input(node, 0)?;
         let length = input.layout.len(gather.axis) as i64;
         let place = |&p: &i64| usize::try_from(if p < 0 { p + length } else { p }).ok();
         let places: Option<Vec<usize>> = places.iter().map(place).collect();
-        let places =
-            places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("Gather at places of such a shape")?;
+        let places = places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
         let start = places[0];
         if places.windows(2).any(|w| w[1] != w[0] + 1) {
             return self.picked(node, &input, gather.axis, &places);
@@ -220,7 +219,7 @@ impl Walk<'_> {
         let (mut window, mut to) = (Window::POINT, from.dims());
         (window.stride[axis], to[axis]) = (step, places.len());
         let to = shape(to[0], to[1], to[2])?;
-        let layout = part.layout.resized(from, to).ok_or("Slice of a part of an axis")?;
+        let layout = part.layout.resized(from, to).ok_or("of a part of an axis")?;
         let id = self.model.push(self.name(node), LayerOp::MaxPool { window }, vec![part.id], to);
         Ok(Map { id, layout })
     }
@@ -230,15 +229,15 @@ impl Walk<'_> {
     fn picked(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
         let length = input.layout.len(dim);
         if places.is_empty() || places.iter().any(|&p| p >= length) {
-            return Err("Slice or Gather of nothing".to_string());
+            return Err("of nothing".to_string());
         }
         if places.len().saturating_mul(length) > PICKED {
-            return Err(format!("{} of {} places in such an order", node.op.name(), places.len()));
+            return Err(format!("of {} places in such an order", places.len()));
         }
         let input = self.along_channels(node, input, dim)?;
         let from = self.shape_of(&input);
         let to = shape(from.h(), from.w(), places.len())?;
-        let layout = input.layout.resized(from, to).ok_or("Gather of a part of an axis")?;
+        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
         let conv = LayerOp::Conv(ir::Conv::picking(places, length));
         let id = self.model.push(self.name(node), conv, vec![input.id], to);
         Ok(Map { id, layout })
@@ -246,7 +245,7 @@ impl Walk<'_> {
 
     fn part(&mut self, node: &TypedNode, input: &Map, dim: usize, start: usize, end: usize) -> Step {
         if start >= end || end > input.layout.len(dim) {
-            return Err("Slice of nothing".to_string());
+            return Err("of nothing".to_string());
         }
         if end - start == input.layout.len(dim) {
             return Ok(input.clone());
@@ -259,20 +258,21 @@ impl Walk<'_> {
             input = self.gather(node, &input, [rows, columns, &[dim]])?;
         }
         let from = self.shape_of(&input);
-        let axis = input.layout.axis_of(dim, from).ok_or("Slice of a part of an axis")?;
+        let axis = input.layout.axis_of(dim, from).ok_or("of a part of an axis")?;
         let mut to = from.dims();
         to[axis] = end - start;
         let to = shape(to[0], to[1], to[2])?;
-        let layout = input.layout.resized(from, to).ok_or("Slice of a part of an axis")?;
+        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
         let op = LayerOp::Slice(graph::Slice { axis: axis as u8, from: start as u32 });
         let id = self.model.push(self.name(node), op, vec![input.id], to);
         Ok(Map { id, layout })
     }
 
     pub(super) fn softmax(&mut self, node: &TypedNode, softmax: &Softmax) -> Step {
-        let ([dim], SoftmaxKind::Softmax) = (&softmax.axes[..], &softmax.kind) else {
-            return Err("Softmax over several axes".to_string());
-        };
+        if !matches!(softmax.kind, SoftmaxKind::Softmax) {
+            return Err(String::new());
+        }
+        let [dim] = &softmax.axes[..] else { return Err("over several axes".to_string()) };
         let input = self.input(node, 0)?;
         let input = self.along_channels(node, &input, *dim)?;
         Ok(self.push(node, LayerOp::Softmax, &[&input], self.shape_of(&input)))

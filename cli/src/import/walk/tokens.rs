@@ -32,17 +32,17 @@ impl Walk<'_> {
         if reads(1) && node.op_is::<Gather>() && self.constant(node, 0).is_some() {
             let row = self.part_of_input(node, text, Part::Row)?;
             let lengths = dims(node)?;
-            let (channels, places) = lengths.split_last().ok_or("Gather of nothing")?;
+            let (channels, places) = lengths.split_last().ok_or("of nothing")?;
             let map = self.shape_of(&row);
             if [*channels, places.iter().product()] != [map.c(), map.w()] {
-                return Err("a second table that tokens pick from".to_string());
+                return Err("from a second table that tokens pick from".to_string());
             }
             let mut axes: Vec<_> = places.iter().map(|&n| (n > 1).then_some(COLUMNS)).collect();
             axes.push(Some(CHANNELS));
             return Ok(Some(Value::Map(Map { id: row.id, layout: Layout::new(map, &axes) })));
         }
         if (0..node.inputs.len()).any(reads) {
-            return Err(format!("{} of the ids of tokens", node.op.name()));
+            return Err("of the ids of tokens".to_string());
         }
         Ok(None)
     }
@@ -50,7 +50,8 @@ impl Walk<'_> {
     /// One of the three things that the input has for every token: 1 x tokens x channels.
     pub(super) fn part_of_input(&mut self, node: &TypedNode, text: &TextSource, part: Part) -> Step {
         let length = self.source.input_fact(0).ok().and_then(|f| f.shape.as_concrete().map(|s| s[1]));
-        let input = length.and_then(|length| text.shape(length)).ok_or("too many tokens, or too wide")?;
+        let input =
+            length.and_then(|length| text.shape(length)).ok_or("of too many tokens, or of too wide ones")?;
         if self.model.layers.is_empty() {
             self.model.push("tokens", LayerOp::Tokens, Vec::new(), input);
         }
@@ -77,10 +78,10 @@ impl Walk<'_> {
         let long = |&dim: &usize| dim != masked.dim && masked.lengths[dim] > 1;
         let others: Vec<usize> = (0..axes.len()).filter(long).collect();
         let ([looks], true) = (&others[..], masked.absent <= NOTHING) else {
-            return Err("a mask that is none of a softmax over two dimensions".to_string());
+            return Err("of a mask that is none of a softmax over two dimensions".to_string());
         };
         let rows = masked.lengths[*looks];
-        let factors = factors(rows).ok_or_else(|| format!("a mask of {rows} rows"))?;
+        let factors = factors(rows).ok_or_else(|| format!("of a mask of {rows} rows"))?;
         let (mut id, mut wide) = (row_id, 1);
         for factor in factors {
             wide *= factor;

@@ -18,13 +18,13 @@ use crate::ir::{self, Expr, LayerOp};
 impl Walk<'_> {
     pub(super) fn conv(&mut self, node: &TypedNode, conv: &Conv) -> Step {
         if conv.q_params.is_some() {
-            return Err("quantized Conv; convert the float model instead".to_string());
+            return Err("of quantized weights; convert the float model instead".to_string());
         }
         let input = self.channels_first(node, 0)?;
         let (window, shape) = self.windowed(node, &conv.pool_spec, &input)?;
         let weights = self.constant(node, 1).and_then(|t| kernel(&t, conv.kernel_fmt, conv.group));
-        let weights = weights.ok_or("Conv whose weights are computed at run time")?;
-        let bias = self.constant(node, 2).and_then(|t| floats(&t)).ok_or("Conv whose bias is computed")?;
+        let weights = weights.ok_or("whose weights are computed at run time")?;
+        let bias = self.constant(node, 2).and_then(|t| floats(&t)).ok_or("whose bias is computed")?;
         let bias = if bias.len() == 1 { vec![bias[0]; shape.c()] } else { bias };
         Ok(self.window_layer(
             node,
@@ -37,7 +37,7 @@ impl Walk<'_> {
     /// The window, and the map it makes.
     fn windowed(&self, node: &TypedNode, spec: &PoolSpec, input: &Map) -> Step<(Window, Shape)> {
         let &[_, c, h, w] = &dims(node)?[..] else {
-            return Err("window that is not two-dimensional".to_string());
+            return Err("with a window that is not two-dimensional".to_string());
         };
         Ok((window(spec, self.shape_of(input))?, shape(h, w, c)?))
     }
@@ -94,7 +94,7 @@ impl Walk<'_> {
         }
         let from = self.shape_of(&input);
         let axes: Option<Vec<usize>> = long.iter().map(|&d| input.layout.axis_of(d, from)).collect();
-        let axes = axes.ok_or_else(|| format!("{:?} over such an order", reduce.reducer))?;
+        let axes = axes.ok_or("over such an order")?;
         let mut to = from.dims();
         axes.iter().for_each(|&axis| to[axis] = 1);
         let to = shape(to[0], to[1], to[2])?;
@@ -104,13 +104,13 @@ impl Walk<'_> {
             (LayerOp::ChannelMean, from.c())
         } else if !axes.contains(&CHANNELS) {
             let spans = shape(from.h() / to.h(), from.w() / to.w(), 1)?;
-            let window = Window::covering(spans).ok_or("mean over more than 255 rows or columns")?;
+            let window = Window::covering(spans).ok_or("over more than 255 rows or columns")?;
             match reduce.reducer {
                 Reducer::Max => (LayerOp::MaxPool { window }, 1),
                 _ => (LayerOp::AveragePool { window, include_pad: false }, window.taps()),
             }
         } else {
-            return Err(format!("{:?} over channels and pixels", reduce.reducer));
+            return Err("over channels and pixels".to_string());
         };
         let fits = match reduce.reducer {
             Reducer::Sum => true,
@@ -118,9 +118,9 @@ impl Walk<'_> {
             _ => false,
         };
         if !fits {
-            return Err(format!("{:?} over axes {:?}", reduce.reducer, reduce.axes));
+            return Err(format!("over axes {:?}", reduce.axes));
         }
-        let layout = input.layout.resized(from, to).ok_or("mean over a part of an axis")?;
+        let layout = input.layout.resized(from, to).ok_or("over a part of an axis")?;
         let id = self.model.push(self.name(node), op, vec![input.id], to);
         Ok(self.sum_of(node, Map { id, layout }, terms))
     }
@@ -162,8 +162,8 @@ impl Walk<'_> {
         let (mut sides, mut to) = ([0; 4], from.dims());
         for (dim, &(before, after)) in pad.pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
             let axis = input.layout.axis_of(dim, from).filter(|&axis| zero && axis != CHANNELS);
-            let axis = axis.ok_or("Pad other than with zeros around the map")?;
-            let byte = |v: usize| u8::try_from(v).map_err(|_| "Pad of more than 255".to_string());
+            let axis = axis.ok_or("other than with zeros around the map")?;
+            let byte = |v: usize| u8::try_from(v).map_err(|_| "of more than 255".to_string());
             (sides[axis], sides[axis + 2]) = (byte(before)?, byte(after)?);
             to[axis] += before + after;
         }
@@ -171,7 +171,7 @@ impl Walk<'_> {
             return Ok(input);
         }
         let to = shape(to[0], to[1], to[2])?;
-        let layout = input.layout.resized(from, to).ok_or("Pad of a part of an axis")?;
+        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
         let id = self.model.push(self.name(node), LayerOp::Pad { pad: sides }, vec![input.id], to);
         Ok(Map { id, layout })
     }
@@ -183,7 +183,7 @@ impl Walk<'_> {
         let input = self.channels_first(node, 0)?;
         let from = self.shape_of(&input);
         let &[_, c, h, w] = &dims(node)?[..] else {
-            return Err("Resize of another rank than 4".to_string());
+            return Err("of another rank than 4".to_string());
         };
         if [h, w, c] == from.dims() {
             return Ok(input);
@@ -199,10 +199,10 @@ impl Walk<'_> {
             _ => false,
         };
         if resize.interpolator != Interpolator::Nearest || !whole || !floors {
-            return Err("Resize other than nearest neighbour by a whole number".to_string());
+            return Err("other than nearest neighbour by a whole number".to_string());
         }
         let [down, across] = factor.map(|f| u8::try_from(f).ok());
-        let factor = [down.ok_or("Resize by more than 255")?, across.ok_or("Resize by more than 255")?];
+        let factor = [down.ok_or("by more than 255")?, across.ok_or("by more than 255")?];
         let shape = shape(h, w, c)?;
         Ok(self.window_layer(node, LayerOp::Upsample { factor }, &input, shape))
     }
@@ -221,9 +221,9 @@ fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
 /// A pool's or convolution's window with its padding spelled out for this input.
 fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
     if !matches!(spec.data_format, DataFormat::NCHW) || spec.rank() != 2 {
-        return Err("window that is not two-dimensional over NCHW".to_string());
+        return Err("with a window that is not two-dimensional over NCHW".to_string());
     }
-    let byte = |v: usize| u8::try_from(v).map_err(|_| format!("window with a side of {v}"));
+    let byte = |v: usize| u8::try_from(v).map_err(|_| format!("with a window with a side of {v}"));
     let pads = spec.computed_padding(&[input.h(), input.w()]);
     let mut window = Window::POINT;
     for (axis, n) in [input.h(), input.w()].into_iter().enumerate() {

@@ -1,0 +1,125 @@
+//! Models without a vector at their end: detectors, segmentation, backbones that give maps.
+
+use super::kinds::{self, Kind};
+use super::{Cut, Ends, Head, Tail};
+
+/// What enlarges a map.
+const ENLARGES: [&str; 3] = ["Resize", "Upsample", "ConvTranspose"];
+
+impl<'g> Ends<'g> {
+    /// The deepest map before the first that is enlarged; else what all outputs come from, unless most of the
+    /// network lies behind it; else the deepest output.
+    pub(super) fn of_maps(&self, tails: &[Tail<'g>]) -> Cut {
+        let outputs: Vec<&'g str> = tails.iter().map(|tail| tail.output).collect();
+        if let Some(map) = self.before_enlarging(tails) {
+            return self
+                .guessed(map, "it is the last map before they are enlarged, as for a detector or a mask");
+        }
+        if let [tail] = tails {
+            // Of a map the parts that differ in size are gates; of rows of boxes they are scales.
+            let is_map = self.shapes.get(tail.output).is_none_or(|shape| shape.len() == 4);
+            let scales = if is_map { 1 } else { self.scales(tail) };
+            return match &self.heads(tail).unwrap_or_default()[..] {
+                [head] => self.before_places(head),
+                _ if scales > 1 => self.trunk(tails).unwrap_or_else(|| self.whole(tail.output)),
+                _ => self.whole(tail.output),
+            };
+        }
+        let is_inner = |output: &str| {
+            let others = || outputs.iter().filter(|other| **other != output);
+            let giver = self.flow.giver(output);
+            giver.is_some_and(|at| others().any(|other| self.flow.needed([*other])[at]))
+        };
+        let last: Vec<&'g str> = outputs.iter().copied().filter(|output| !is_inner(output)).collect();
+        if let [last] = last[..] {
+            return self.guessed(last, "it is the deepest of the model's outputs, the others are on its way");
+        }
+        let deepest = last.into_iter().max_by_key(|output| self.layers(output)).unwrap_or(outputs[0]);
+        if let Some(trunk) = self.trunk(tails) {
+            // Boxes of several scales are put together, or chosen from: no output is of one of them.
+            let joined = tails.iter().any(|tail| self.scales(tail) > 1 || self.chooses(tail));
+            if joined || 2 * self.layers(&trunk.name) >= self.layers(deepest) {
+                return trunk;
+            }
+        }
+        let map = self.flow.giver(deepest).filter(|&at| kinds::has_weights(&self.flow.node(at).op_type));
+        let map = map.and_then(|at| self.flow.data_input(at)).unwrap_or(deepest);
+        self.guessed(map, "it is, or feeds, the deepest of the model's outputs")
+    }
+
+    fn guessed(&self, map: &str, why: &str) -> Cut {
+        let mut cut = self.at(&[map], why.to_string());
+        cut.unsure.push(
+            "the model has no classifier of whole pictures; `offshoot cuts` compares places".to_string(),
+        );
+        cut
+    }
+
+    /// Before a classifier of each place of a map.
+    fn before_places(&self, head: &Head<'g>) -> Cut {
+        let why = format!("it feeds `{}`, which classifies each place of a map", self.name(head.at));
+        Cut { has_classifier: true, ..self.guessed(head.input, &why) }
+    }
+
+    /// What is read by the first node that enlarges a map, other than the picture.
+    fn before_enlarging(&self, tails: &[Tail<'g>]) -> Option<&'g str> {
+        let needed = self.flow.needed(tails.iter().map(|tail| tail.output));
+        let enlarges = |&at: &usize| {
+            let node = self.flow.node(at);
+            let map = self.flow.data_inputs(at).first().copied();
+            ENLARGES.contains(&node.op_type.as_str())
+                && needed[at]
+                && map.is_some_and(|map| self.layers(map) > 0 && self.is_as_large(at, map))
+        };
+        let at = (0..needed.len()).find(enlarges)?;
+        let map = self.flow.data_inputs(at)[0];
+        // Scores of each place that are enlarged to the picture's size are no features.
+        let scores = tails.iter().all(|tail| tail.begins == [map]);
+        let layer = self.flow.giver(map).filter(|&at| scores && self.kind(at) == Kind::Layer);
+        Some(layer.and_then(|at| self.flow.data_input(at)).unwrap_or(map))
+    }
+
+    /// Whether a node's result has no fewer places than a map, as far as that is known.
+    fn is_as_large(&self, at: usize, map: &str) -> bool {
+        let places =
+            |tensor: &str| self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product::<usize>());
+        let result = self.flow.node(at).output.first().and_then(|output| places(output));
+        result.zip(places(map)).is_none_or(|(result, map)| result >= map)
+    }
+
+    /// Kinds of places that the layers which an output joins are of.
+    fn scales(&self, tail: &Tail<'g>) -> usize {
+        let places = |tensor: &&str| self.shapes.get(tensor).map(|shape| shape.get(2..).unwrap_or_default());
+        let mut scales: Vec<_> = tail.begins.iter().filter_map(places).collect();
+        scales.sort_unstable();
+        scales.dedup();
+        scales.len()
+    }
+
+    /// Whether an output is chosen from others.
+    fn chooses(&self, tail: &Tail<'g>) -> bool {
+        let mut givers = tail.begins.iter().filter_map(|tensor| self.flow.giver(tensor));
+        givers
+            .any(|at| matches!(self.flow.node(at).op_type.as_str(), op if op == "If" || kinds::is_choice(op)))
+    }
+
+    /// The last map that all outputs come from.
+    fn trunk(&self, tails: &[Tail<'g>]) -> Option<Cut> {
+        let begins: Vec<_> = tails.iter().flat_map(|tail| &tail.begins).map(|t| self.flow.giver(t)).collect();
+        let common = self.flow.common(begins.iter().copied())?;
+        // A layer of one of the heads is none that all come from.
+        let common = if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
+        let is_map = |tensor: &&str| self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4);
+        let map = self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
+        Some(self.guessed(map, "all of the model's outputs come from it"))
+    }
+
+    /// Layers with weights that a tensor needs.
+    pub(super) fn layers(&self, tensor: &str) -> usize {
+        let needed = self.flow.needed([tensor]);
+        let counts = |at: &usize| {
+            needed[*at] && self.flow.depends(*at) && kinds::has_weights(&self.flow.node(*at).op_type)
+        };
+        (0..needed.len()).filter(counts).count()
+    }
+}
