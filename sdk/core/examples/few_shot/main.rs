@@ -53,14 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut rows = String::from("data,shots,head,accuracy,calibration_error,known_rejected\n");
     for file in &files {
-        let mut data = data::read(file)?;
-        for view in views.split(',').filter(|view| !view.is_empty()) {
-            let other = data::read(&file.replace(".npz", &format!(".{view}.npz")))?;
-            if other.labels != data.labels || other.dim != data.dim {
-                return Err(format!("{file}: the {view} view is of other pictures").into());
-            }
-            data.views.push(other.values);
-        }
+        let mut data = with_views(file, &views)?;
         for seed in 0..u64::from(drop_out > 0.0) * 4 {
             data.drop_out(drop_out, seed);
         }
@@ -93,6 +86,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(path, rows)?;
     }
     Ok(())
+}
+
+/// The embeddings of a file, beside them those of other views of the same pictures.
+fn with_views(file: &str, views: &str) -> Result<Data, Box<dyn Error>> {
+    let mut data = data::read(file)?;
+    for view in views.split(',').filter(|view| !view.is_empty()) {
+        let other = data::read(&file.replace(".npz", &format!(".{view}.npz")))?;
+        if other.labels != data.labels || other.dim != data.dim {
+            return Err(format!("{file}: the {view} view is of other pictures").into());
+        }
+        data.views.push(other.values);
+    }
+    Ok(data)
 }
 
 /// What `auto` says in each task.
