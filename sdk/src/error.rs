@@ -98,6 +98,13 @@ pub enum ErrorKind {
     /// A name of no head.
     #[error(transparent)]
     HeadKind(#[from] UnknownHeadKind),
+    /// A JPEG file ends before its picture does, as after a download that broke off.
+    #[cfg(feature = "image")]
+    #[error("the file ends after {bytes} bytes, before its picture does; copy it again")]
+    CutShort {
+        /// Bytes there are.
+        bytes: usize,
+    },
     /// A head cannot be made or loaded.
     #[error(transparent)]
     Head(#[from] HeadError),

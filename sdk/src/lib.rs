@@ -24,7 +24,8 @@
 //!
 //! # Features
 //! - `tract` (default): float packages and networks that the int8 engine knows only in part.
-//! - `image` (default): [`Picture`], frames decoded from files.
+//! - `image` (default): [`Picture`], frames decoded from JPEG, PNM and BMP files; `png` (default): from PNG files.
+//! - `formats`: from WebP, GIF and TIFF files as well.
 
 #![deny(missing_docs)]
 
@@ -34,6 +35,8 @@ mod cores;
 mod error;
 mod extractor;
 mod head;
+#[cfg(feature = "image")]
+pub mod jpeg;
 mod options;
 #[cfg(feature = "image")]
 mod picture;

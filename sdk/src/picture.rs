@@ -1,12 +1,13 @@
 //! Frames from files.
 
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use offshoot_core::{Frame, limits};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, jpeg};
 
 /// Bytes that one picture may take while it is decoded: with a program and its package what a board of 512 MiB has.
 const MOST_BYTES: u64 = 320 << 20;
@@ -55,30 +56,53 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes a JPEG, PNM, BMP or, by feature `png`, PNG file, upright by its EXIF orientation.
+    /// Decodes a JPEG, PNM, BMP or, by features `png` and `formats`, PNG, WebP, GIF (its first frame) or TIFF file,
+    /// upright by its EXIF orientation. What the file holds decides, not its name.
     ///
     /// # Errors
     /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more than 320 MiB; a file
     /// that says it is more than 64 MiB and 1,100 times as large as it is.
+    /// One that ends before its picture does is [`ErrorKind::CutShort`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::read(path.as_ref(), false)
+    }
+
+    /// [`Picture::open`] that takes JPEG files which end early too; what is missing of them is grey.
+    ///
+    /// # Errors
+    /// As [`Picture::open`], but for [`ErrorKind::CutShort`].
+    pub fn open_cut_short(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::read(path.as_ref(), true)
+    }
+
+    fn read(path: &Path, takes_cut_short: bool) -> Result<Self, Error> {
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-        let mut reader = reader.map_err(|e| Error::at(e, path))?;
+        let reader = reader.map_err(|e| Error::at(e, path))?;
+        if reader.format() != Some(ImageFormat::Jpeg) {
+            let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
+            return Self::decode(reader, file).map_err(|e| Error::at(e, path));
+        }
+        let bytes = std::fs::read(path).map_err(|e| Error::at(e, path))?;
+        if !takes_cut_short && jpeg::is_cut_short(&bytes) {
+            return Err(Error::at(ErrorKind::CutShort { bytes: bytes.len() }, path));
+        }
+        let reader = ImageReader::with_format(Cursor::new(jpeg::with_tables(&bytes)), ImageFormat::Jpeg);
+        Self::decode(reader, bytes.len() as u64).map_err(|e| Error::at(e, path))
+    }
+
+    /// `file` is how many bytes the file has.
+    fn decode(mut reader: ImageReader<impl BufRead + Seek>, file: u64) -> Result<Self, ErrorKind> {
         let mut limits = Limits::default();
         limits.max_image_width = Some(limits::FRAME_SIDE);
         limits.max_image_height = Some(limits::FRAME_SIDE);
         reader.limits(limits);
-        let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
-        let decode = || {
-            let mut decoder = reader.into_decoder()?;
-            let orientation = decoder.orientation()?;
-            fits(&decoder, orientation, file)?;
-            // Converted before it is turned: each makes a copy, and what is converted is smaller.
-            let mut image = DynamicImage::ImageRgb8(DynamicImage::from_decoder(decoder)?.into_rgb8());
-            image.apply_orientation(orientation);
-            Ok(image.into_rgb8())
-        };
-        let image = decode().map_err(|e: ErrorKind| Error::at(e, path))?;
+        let mut decoder = reader.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        fits(&decoder, orientation, file)?;
+        // Converted before it is turned: each makes a copy, and what is converted is smaller.
+        let mut image = DynamicImage::ImageRgb8(DynamicImage::from_decoder(decoder)?.into_rgb8());
+        image.apply_orientation(orientation);
+        let image = image.into_rgb8();
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })
     }
 

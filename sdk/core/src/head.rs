@@ -63,7 +63,7 @@ pub use full::WhenFull;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
 pub use linear::{KnownOdds, Linear};
 pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
-pub use name::{check_name, is_hidden};
+pub use name::{Escaped, check_name, is_hidden};
 pub use record::{MAGIC, Record, VERSION};
 pub use report::{Advice, Interval, Report};
 

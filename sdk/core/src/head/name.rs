@@ -1,5 +1,7 @@
 //! Names of classes.
 
+use core::fmt::{self, Write};
+
 use super::error::ClassError;
 use super::memory::MAX_NAME_BYTES;
 
@@ -28,6 +30,20 @@ pub fn is_hidden(c: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e00ff}')
+}
+
+/// A name for a screen, a terminal or a line of a file: hidden characters ([`is_hidden`]) as Rust writes them, such as
+/// `\u{202e}`.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match is_hidden(c) {
+            true => c.escape_unicode().fmt(f),
+            false => f.write_char(c),
+        })
+    }
 }
 
 /// Whether a head of before can have had the name: hidden characters that are no control characters were allowed.
