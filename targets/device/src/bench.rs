@@ -6,6 +6,7 @@ use std::time::Duration;
 use offshoot::{Extractor, Head};
 
 use crate::memory::{Memory, MemoryError};
+use crate::names::check_names;
 use crate::parts::PartError;
 use crate::pixels::Turn;
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
@@ -119,6 +120,7 @@ impl Bench {
         buttons: &dyn Buttons,
     ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), BenchError> {
         let mut settings = self.settings.clone();
+        check_names(&settings.names).map_err(SessionError::from)?;
         if let Some(key) = buttons.keys().first() {
             settings.first = key.order.trim_start_matches("press ").to_string();
         }

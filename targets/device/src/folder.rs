@@ -11,7 +11,8 @@ use crate::ports::{FrameSource, SourceError};
 use crate::shot::Shot;
 
 /// Ends of the names of pictures.
-const ENDS: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "pnm"];
+const ENDS: [&str; 12] =
+    ["jpg", "jpeg", "jfif", "png", "bmp", "ppm", "pgm", "pnm", "webp", "gif", "tif", "tiff"];
 
 /// The pictures of a folder and of those below it, by name, again and again.
 #[derive(Debug)]
@@ -28,12 +29,26 @@ impl Folder {
     /// The pictures that are there now, one every `pause`.
     ///
     /// # Errors
-    /// A folder that cannot be read or holds no pictures.
+    /// A folder that cannot be read or holds no pictures that can be.
     pub fn open(path: impl Into<PathBuf>, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
         let mut folder = Self { path, files: Vec::new(), only: None, next: 0, pace: Pace::new(pause) };
         folder.reopen()?;
+        folder.check()?;
         Ok(folder)
+    }
+
+    /// Whether there is a picture that can be read.
+    fn check(&self) -> Result<(), SourceError> {
+        let mut first = None;
+        for file in &self.files {
+            match Picture::open(file) {
+                Ok(_) => return Ok(()),
+                Err(error) => first = first.or(Some(error.to_string())),
+            }
+        }
+        let what = self.path.display().to_string();
+        Err(SourceError::NoneReadable { what, first: first.unwrap_or_default() })
     }
 
     fn is_shown(&self, file: &Path) -> bool {
@@ -108,6 +123,13 @@ mod tests {
             fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
             fs::write(dir.path().join(name), bytes).unwrap();
         }
+        let broken = Folder::open(dir.path().join("b"), Duration::ZERO);
+        assert!(broken.is_ok());
+        fs::create_dir(dir.path().join("c")).unwrap();
+        fs::write(dir.path().join("c/4.webp"), b"RIFF").unwrap();
+        let error = Folder::open(dir.path().join("c"), Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("c: no picture in it can be read") && error.contains("4.webp"), "{error}");
+        fs::remove_file(dir.path().join("c/4.webp")).unwrap();
         let mut folder = Folder::open(dir.path(), Duration::ZERO).unwrap();
         let mut shot = Shot::default();
         let mut shade = |folder: &mut Folder| folder.next(&mut shot).map(|()| shot.rgb()[0]);

@@ -41,6 +41,7 @@ mod inside;
 mod latest;
 mod machine;
 mod memory;
+mod names;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod oled;
 mod pace;
@@ -84,6 +85,7 @@ pub use inside::{Inside, Times};
 pub use latest::Latest;
 pub use machine::{Machine, Resident, Temperature, Throttle};
 pub use memory::{Memory, MemoryError};
+pub use names::{NamesError, check_names};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use oled::Oled;
 pub use panel::Panel;

@@ -9,6 +9,12 @@ use offshoot_store::{
     FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
 };
 
+use crate::session::MOST_CLASSES;
+
+/// Bytes by which names of classes became longer: files made before that are smaller, and are still written to. Only a
+/// full head with long names does not fit them.
+const NAMES_GREW: usize = 32;
+
 /// Why lessons are not kept.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {cause}", path.display())]
@@ -88,8 +94,16 @@ impl Memory {
         let path = path.as_ref();
         let failed = |cause| MemoryError { path: path.to_path_buf(), cause };
         let most = limits.most_encoded(extractor.embedding_dim());
-        let size = u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
-        let medium = FileMedium::open(path, size.ok_or(failed(Cause::TooLarge(most)))?).map_err(|error| {
+        let size = |most: usize| u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
+        let now = size(most).ok_or(failed(Cause::TooLarge(most)))?;
+        let before = size(most_before(limits, extractor.embedding_dim()));
+        let medium = match (FileMedium::open(path, now), before) {
+            (Err(FileError::OtherSize { found, .. }), Some(before)) if found == before => {
+                FileMedium::open(path, before)
+            }
+            (opened, _) => opened,
+        };
+        let medium = medium.map_err(|error| {
             failed(match error {
                 FileError::OtherSize { .. } => Cause::OtherFile(error),
                 error => Cause::File(error),
@@ -146,6 +160,12 @@ impl Memory {
     }
 }
 
+/// Most bytes of a head before names became longer and the empty scene could be a class.
+fn most_before(limits: Limits, dim: usize) -> usize {
+    let limits = Limits { classes: limits.classes.min(MOST_CLASSES as u16), ..limits };
+    limits.most_encoded(dim) - NAMES_GREW * usize::from(limits.classes)
+}
+
 /// A name beside `path` that no file has, taken by an empty one.
 fn free_name(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().unwrap_or_default();
@@ -159,5 +179,42 @@ fn free_name(path: &Path) -> io::Result<PathBuf> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot::HeadKind;
+
+    use super::*;
+    use crate::session::limits;
+
+    #[test]
+    fn files_of_before_names_became_longer_are_read_and_written() {
+        let eyes = Extractor::open("../../models/sprout/sprout.offshoot").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lessons.store");
+        let most = limits().most_encoded(eyes.embedding_dim());
+        let size = |most: usize| medium_size(most as u32, FILE_SECTOR).unwrap();
+        let before = most_before(limits(), eyes.embedding_dim());
+        assert_ne!(size(before), size(most), "else there is nothing to test");
+        let mut head = Head::new(HeadKind::Auto, &eyes, limits()).unwrap();
+        head.add_class("mug").unwrap();
+        let mut bytes = vec![0; head.encoded_len()];
+        head.encode(&mut bytes).unwrap();
+        let mut store = Store::open(FileMedium::open(&path, size(before)).unwrap()).unwrap();
+        store.save(&bytes).unwrap();
+        drop(store);
+        let (mut memory, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        assert_eq!(read.unwrap().class_count(), 1);
+        head.add_class("pen").unwrap();
+        memory.save(&head).unwrap();
+        drop(memory);
+        let (_, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        assert_eq!(read.unwrap().class_count(), 2);
+        // Of any other size it is another package's, as before.
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
+        let error = Memory::open(&path, &eyes, limits()).unwrap_err().to_string();
+        assert!(error.contains("another package's"), "{error}");
     }
 }

@@ -243,6 +243,8 @@ fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
 
 fn jpeg(bytes: &[u8], turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
     let failed = |e: zune_jpeg::errors::DecodeErrors| PixelError::Jpeg(e.to_string());
+    // Cameras leave the standard tables out.
+    let bytes = &*offshoot::jpeg::with_tables(bytes);
     let options = DecoderOptions::default()
         .set_max_width(MOST_SIDE as usize)
         .set_max_height(MOST_SIDE as usize)
@@ -401,5 +403,31 @@ mod tests {
         }
         // A picture cut short, as by a lost packet, must not panic; decoders may fill it up.
         let _ = Raw { bytes: &bytes[..bytes.len() / 2], ..whole }.convert(Turn::None, &mut shot);
+    }
+
+    /// As UVC cameras send it: without Huffman tables, and without a mark that says so.
+    #[test]
+    fn frames_without_tables_are_read_by_the_standard_ones() {
+        let image = image::RgbImage::from_fn(32, 16, |x, y| image::Rgb([8 * x as u8, 16 * y as u8, 90]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        let mut bare = bytes[..2].to_vec();
+        let mut at = 2;
+        while bytes[at + 1] != 0xda {
+            let end = at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+            if bytes[at + 1] != 0xc4 {
+                bare.extend(&bytes[at..end]);
+            }
+            at = end;
+        }
+        bare.extend(&bytes[at..]);
+        let shots = [&bytes, &bare].map(|bytes| {
+            let mut shot = Shot::default();
+            let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes };
+            raw.convert(Turn::None, &mut shot).unwrap();
+            shot.rgb().to_vec()
+        });
+        assert!(bare.len() < bytes.len() && shots[0] == shots[1]);
     }
 }

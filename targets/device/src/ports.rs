@@ -30,6 +30,14 @@ pub enum SourceError {
         /// The cause.
         source: PixelError,
     },
+    /// A film or a folder has no picture that can be read.
+    #[error("{what}: no picture in it can be read: {first}")]
+    NoneReadable {
+        /// The file or the folder.
+        what: String,
+        /// What is wrong with the first.
+        first: String,
+    },
     /// A folder holds no pictures.
     #[error("{}: no pictures (jpg, png, bmp, ppm) in this folder or one below it", .0.display())]
     Empty(PathBuf),

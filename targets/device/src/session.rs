@@ -10,6 +10,7 @@ use offshoot_view::{ClassLine, Picture, State};
 
 use crate::inside::{Inside, Times};
 use crate::memory::{Memory, MemoryError};
+use crate::names::{NamesError, check_names};
 use crate::places::{self, EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
@@ -68,6 +69,9 @@ pub enum SessionError {
     /// The screen.
     #[error(transparent)]
     Screen(#[from] ScreenError),
+    /// The names of [`Settings`].
+    #[error(transparent)]
+    Names(#[from] NamesError),
 }
 
 /// Whether there is a next frame.
@@ -128,12 +132,13 @@ impl Session {
     /// A session with what `memory` holds, or with an empty head.
     ///
     /// # Errors
-    /// A head larger than can be.
+    /// Names that classes cannot have; a head larger than can be.
     pub fn new(
         eyes: Extractor,
         memory: Option<(Memory, Option<Head>)>,
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
+        check_names(&settings.names)?;
         let (memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
         let mut head = match head {
             Some(head) => head,

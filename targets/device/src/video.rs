@@ -31,12 +31,36 @@ impl Video {
     /// The pictures of a file, one every `pause`.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file that cannot be read, or has no picture that can be.
     pub fn open(path: impl Into<PathBuf>, turn: Turn, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
         let file = File::open(&path)
             .map_err(|source| SourceError::Io { what: path.display().to_string(), source })?;
-        Ok(Self { path, file: BufReader::new(file), turn, bytes: Vec::new(), pace: Pace::new(pause) })
+        let mut video =
+            Self { path, file: BufReader::new(file), turn, bytes: Vec::new(), pace: Pace::new(pause) };
+        video.check()?;
+        Ok(video)
+    }
+
+    /// Whether there is a picture that can be read; the next one is the first then.
+    fn check(&mut self) -> Result<(), SourceError> {
+        let (mut shot, mut first) = (Shot::default(), None);
+        while picture(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
+            match self.shoot(&mut shot) {
+                Ok(()) => return self.file.rewind().map_err(|e| self.failed(e)),
+                Err(error) => first = first.or(Some(error.to_string())),
+            }
+        }
+        let what = self.path.display().to_string();
+        let first = first.unwrap_or("no JPEG picture in this file".to_string());
+        Err(SourceError::NoneReadable { what, first })
+    }
+
+    /// Decodes what was read last.
+    fn shoot(&self, shot: &mut Shot) -> Result<(), SourceError> {
+        let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
+        let what = || self.path.display().to_string();
+        raw.convert(self.turn, shot).map_err(|source| SourceError::Pixels { what: what(), source })
     }
 
     fn failed(&self, source: io::Error) -> SourceError {
@@ -59,9 +83,7 @@ impl FrameSource for Video {
     fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
         self.pace.wait();
         self.read().map_err(|e| self.failed(e))?;
-        let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
-        let what = || self.path.display().to_string();
-        raw.convert(self.turn, shot).map_err(|source| SourceError::Pixels { what: what(), source })
+        self.shoot(shot)
     }
 
     /// A broken picture is told of once, and the next one follows.
@@ -183,8 +205,19 @@ mod tests {
 
     #[test]
     fn what_holds_no_picture_is_told_of_and_a_broken_one_is_passed() {
-        let told = shades(b"no picture \xff\xff\xd8\xff", 1)[0].clone().unwrap_err();
-        assert!(told.ends_with("no JPEG picture in this file"), "{told}");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("film.mjpeg");
+        for (film, part) in [
+            (&b"no picture \xff\xff\xd8\xff"[..], "no JPEG picture in this file"),
+            (&[0xff, 0xd8, 0xff, 0xd9, 0xff, 0xd8, 0xff, 0xd9], "not a JPEG picture"),
+        ] {
+            fs::write(&path, film).unwrap();
+            let told = Video::open(&path, Turn::None, Duration::ZERO).unwrap_err().to_string();
+            assert!(
+                told.contains("film.mjpeg: no picture in it can be read") && told.contains(part),
+                "{told}"
+            );
+        }
         let broken = [0xff, 0xd8, 0xff, 0xd9];
         let found = shades(&[&broken, jpeg(40).as_slice()].concat(), 2);
         assert!(found[0].is_err() && found[1].is_ok(), "{found:?}");

@@ -1,0 +1,75 @@
+//! Names that somebody gives the classes before they are taught.
+
+use offshoot_core::head::{ClassError, Escaped, check_name};
+
+use crate::session::MOST_CLASSES;
+
+/// Why names cannot be those of classes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NamesError {
+    /// One that no class can have; hidden characters are escaped in it.
+    #[error("the name `{name}`: {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: ClassError,
+    },
+    /// Two classes of one name.
+    #[error("the name `{name}` is given twice")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// More than there are buttons.
+    #[error("{found} names, allowed are {MOST_CLASSES}")]
+    TooMany {
+        /// Names given.
+        found: usize,
+    },
+}
+
+/// Checks names of classes, in the order of their buttons, before anything is opened or shown.
+///
+/// # Errors
+/// A name that no class can have ([`check_name`]), one that is there twice, or too many.
+pub fn check_names(names: &[String]) -> Result<(), NamesError> {
+    for (place, name) in names.iter().enumerate() {
+        let shown = || Escaped(name).to_string();
+        check_name(name).map_err(|source| NamesError::Name { name: shown(), source })?;
+        if names[..place].contains(name) {
+            return Err(NamesError::Twice { name: shown() });
+        }
+    }
+    match names.len() {
+        found if found > MOST_CLASSES => Err(NamesError::TooMany { found }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_dropped_in_silence() {
+        let check = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            check_names(&names).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["mug", "caf\u{e9}", "n02093428_American_Staffordshire_terrier"]), Ok(()));
+        for (names, told) in [
+            (&["mug", ""][..], "the name ``: a class needs a name"),
+            (&["a\u{202e}b"], "the name `a\\u{202e}b`: a name with control, bidirectional or zero-width"),
+            (&["a\nb"], "the name `a\\u{a}b`"),
+            (&["mug", "pen", "mug"], "`mug` is given twice"),
+            (&[&"x".repeat(65)], "65 bytes, allowed are 64"),
+        ] {
+            let error = check(names).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+        let many: Vec<String> = (0..=MOST_CLASSES).map(|n| n.to_string()).collect();
+        assert_eq!(check_names(&many), Err(NamesError::TooMany { found: MOST_CLASSES + 1 }));
+    }
+}
