@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
 use offshoot_engine::Target;
 
-use crate::data::{Format, Selection};
+use crate::data::{Care, Format, Selection};
 use crate::embedding::Pool;
 use crate::packing::parse_target;
 use crate::preset::Preset;
@@ -98,6 +98,9 @@ pub struct ConvertArgs {
     /// How these pictures or texts lie in the folder [default: found out].
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// How much is taken of what is not as it should be.
+    #[command(flatten)]
+    pub care: Care,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
@@ -293,6 +296,9 @@ pub struct SearchArgs {
     /// How many to find for each.
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
     pub top: NonZeroUsize,
+    /// How much is taken of what is not as it should be.
+    #[command(flatten)]
+    pub care: Care,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -315,6 +321,9 @@ pub struct ClusterArgs {
     /// Seed of the first centres.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
+    /// How much is taken of what is not as it should be.
+    #[command(flatten)]
+    pub care: Care,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -339,6 +348,9 @@ pub struct PredictArgs {
     /// Print JSON: a line a picture, with the probability of each class by its name.
     #[arg(long)]
     pub json: bool,
+    /// How much is taken of what is not as it should be.
+    #[command(flatten)]
+    pub care: Care,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::args::{Command, EyesArgs, RunArgs};
 use crate::catalog::CatalogError;
 use crate::convert::ConvertError;
-use crate::data::{DataError, Dataset, LeftOut, Sample, Selection, pictures, texts_below};
+use crate::data::{Care, DataError, Dataset, LeftOut, Sample, Selection, pictures, texts_below};
 use crate::deploy::StepError;
 use crate::embeddings::{Embeddings, Reader, kind};
 use crate::export::ExportError;
@@ -343,13 +343,30 @@ fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), Co
     Ok(())
 }
 
-/// Labelled pictures; says what was left out of them.
+/// Labelled pictures, or texts, all of which can be opened; says what was left out of them.
 fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
-    let data = Dataset::open_as(folder, selection)?;
-    if data.left_out != LeftOut::default() {
-        eprintln!("{}: {}", folder.display(), data.left_out);
-    }
+    let mut data = Dataset::open_as(folder, selection)?;
+    let bar = progress_bar(data.train.len() + data.val.len(), "read");
+    let dropped = data.drop_unreadable(folder, || bar.inc(1));
+    bar.finish_and_clear();
+    tell(folder, &data.left_out);
+    dropped?;
     Ok(data)
+}
+
+/// Says what was left out of a folder.
+fn tell(folder: &Path, left_out: &LeftOut) {
+    eprint!("{}", left_out.told_of(folder));
+}
+
+/// What can only be measured with two classes and more.
+fn check_classes(folder: &Path, classes: &[String]) -> Result<(), CommandError> {
+    let [only] = classes else { return Ok(()) };
+    let what = format!(
+        "`{only}` is the only class: there is nothing to tell it from; add a folder of something else, or a \
+         labels.csv (file,label)"
+    );
+    Err(CommandError::TooFew { path: folder.to_path_buf(), what })
 }
 
 /// A labelled folder and its embeddings.
@@ -370,18 +387,25 @@ fn embed_data(
     selection: &Selection,
     views: &[View],
 ) -> Result<Embedded, CommandError> {
-    let data = open_data(folder, selection)?;
+    let mut data = Dataset::open_as(folder, selection)?;
     let mut extractor = run.open(package)?;
+    let kind = kind(extractor.token_limit().is_some());
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let each = || bar.inc(1);
-    let train = match views {
-        [] => Embeddings::extract(&mut extractor, &data.train, each)?,
-        views => Embeddings::extract_augmented(&mut extractor, &data.train, views, each)?,
+    let Dataset { train, left_out, .. } = &mut data;
+    let mut train = match views {
+        [] => Embeddings::extract(&mut extractor, train, left_out, each)?,
+        views => Embeddings::extract_augmented(&mut extractor, train, views, left_out, each)?,
     };
-    let val = Embeddings::extract(&mut extractor, &data.val, || bar.inc(1))?;
+    // Before what is tested, of which some may have lost its class.
+    let dropped = data.drop_untaught(folder, kind);
+    train.relabel(&data.train);
+    let Dataset { val, left_out, .. } = &mut data;
+    let val = Embeddings::extract(&mut extractor, val, left_out, || bar.inc(1));
     bar.finish_and_clear();
-    let kind = kind(extractor.token_limit().is_some());
-    Ok(Embedded { data, extractor, train, val, kind })
+    tell(folder, &data.left_out);
+    dropped?;
+    Ok(Embedded { data, extractor, train, val: val?, kind })
 }
 
 /// What lies in a folder and those below it, as a package takes it, and its embeddings.
@@ -389,16 +413,20 @@ fn embed_all(
     extractor: &mut Extractor,
     reader: &Reader,
     folder: &Path,
+    care: Care,
 ) -> Result<(Vec<Sample>, Embeddings), CommandError> {
-    let samples: Vec<Sample> = if reader.takes_text() {
-        texts_below(folder)?
+    let mut left_out = LeftOut::new(care);
+    let mut samples: Vec<Sample> = if reader.takes_text() {
+        texts_below(folder, &mut left_out)?
     } else {
-        pictures(folder, usize::MAX)?.into_iter().map(Sample::of_file).collect()
+        pictures(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
     };
     let bar = progress_bar(samples.len(), "embed");
-    let embeddings = Embeddings::extract(extractor, &samples, || bar.inc(1))?;
+    let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.inc(1));
     bar.finish_and_clear();
-    Ok((samples, embeddings))
+    tell(folder, &left_out);
+    left_out.check_some(folder, samples.len(), reader.kind())?;
+    Ok((samples, embeddings?))
 }
 
 /// A bar on the terminal; nothing where the output goes to a file.

@@ -10,7 +10,7 @@ use crate::bench::Percentiles;
 use crate::commands::CommandError;
 use crate::convert::Converted;
 use crate::cuts::Candidate;
-use crate::data::{Dataset, Sample};
+use crate::data::{Care, Dataset, Opener, Sample, by_file};
 use crate::embeddings::{Embeddings, Reader};
 use crate::import::Source;
 use crate::material::Material;
@@ -204,8 +204,9 @@ impl Comparison<'_> {
     ) -> Result<Vec<Row>, CommandError> {
         let open = |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
         let mut extractors = found.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let train = embed(&mut extractors, &self.data.train, &mut |done| progress("learn", done))?;
-        let val = embed(&mut extractors, &self.data.val, &mut |done| progress("test", done))?;
+        let care = self.data.left_out.care();
+        let train = embed(&mut extractors, &self.data.train, care, &mut |done| progress("learn", done))?;
+        let val = embed(&mut extractors, &self.data.val, care, &mut |done| progress("test", done))?;
         let times = self.time(&mut extractors, progress)?;
         let mut rows = Vec::new();
         for (i, (place, extractor)) in found.into_iter().zip(&extractors).enumerate() {
@@ -235,7 +236,8 @@ impl Comparison<'_> {
         extractors: &mut [Extractor],
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<Vec<Percentiles>, CommandError> {
-        let input = Reader::of(&extractors[0])?.read(&self.data.train[0])?;
+        let mut opener = Opener::new(self.data.left_out.care());
+        let input = Reader::of(&extractors[0])?.read(&self.data.train[0], &mut opener)?;
         let mut times: Vec<Vec<Duration>> = vec![Vec::new(); extractors.len()];
         for round in 0..WARM_UP + ROUNDS {
             progress("time", round as f32 / (WARM_UP + ROUNDS) as f32);
@@ -255,17 +257,23 @@ impl Comparison<'_> {
 fn embed(
     extractors: &mut [Extractor],
     samples: &[Sample],
+    care: Care,
     progress: &mut dyn FnMut(f32),
 ) -> Result<Vec<Embeddings>, CommandError> {
-    let empty = |e: &Extractor| Embeddings { dim: e.embedding_dim(), ..Embeddings::default() };
+    let labels: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
+    let empty = |e: &Extractor| {
+        let dim = e.embedding_dim();
+        Embeddings { dim, values: vec![0.0; samples.len() * dim], labels: labels.clone() }
+    };
     let mut all: Vec<Embeddings> = extractors.iter().map(empty).collect();
     let reader = Reader::of(&extractors[0])?;
-    for (i, sample) in samples.iter().enumerate() {
-        progress(i as f32 / samples.len() as f32);
-        let input = reader.read(sample)?;
+    let mut opener = Opener::new(care);
+    for (done, i) in by_file(samples).into_iter().enumerate() {
+        progress(done as f32 / samples.len() as f32);
+        let input = reader.read(&samples[i], &mut opener)?;
         for (extractor, embeddings) in extractors.iter_mut().zip(&mut all) {
-            embeddings.values.extend(input.embed(extractor)?.iter());
-            embeddings.labels.push(sample.class);
+            let row = &mut embeddings.values[i * embeddings.dim..][..embeddings.dim];
+            row.iter_mut().zip(input.embed(extractor)?.iter()).for_each(|(to, value)| *to = value);
         }
     }
     Ok(all)

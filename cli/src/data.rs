@@ -1,39 +1,51 @@
 //! Labelled pictures and texts, in the manners in which people keep them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use offshoot::Picture;
 mod boxes;
 mod coco;
+mod csv;
 mod error;
+mod files;
 mod folder;
+mod left_out;
 mod mirflickr;
+mod names;
 mod open_images;
 mod packed;
+mod sample;
+mod table;
 mod text;
 mod voc;
+mod yolo;
 
 pub use boxes::Area;
 pub use error::{At, DataError};
+pub use files::pictures;
+pub use left_out::{Care, LeftOut, Reason};
 pub use packed::Packed;
+pub use sample::{Opener, Place, Sample, by_file};
 
-/// Endings of the pictures we read.
-const ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "pnm"];
+use boxes::Folders;
+use files::{Wanted, below, entries, spread};
 
 /// How labelled pictures, or texts, lie in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A folder per class, or train/ and val/ with such folders (ImageNet).
     Folder,
+    /// labels.csv: a table of files and their classes, in columns such as `file` and `label`.
+    Csv,
     /// IDX files (MNIST, Fashion-MNIST, EMNIST), also with .gz.
     Idx,
     /// Binary CIFAR-10 or CIFAR-100.
     Cifar,
-    /// COCO: annotations/instances_*.json, or _annotations.coco.json; a picture for each box.
+    /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; a picture for each box.
     Coco,
-    /// Pascal VOC: Annotations/*.xml and JPEGImages/; a picture for each box.
+    /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; a picture for each box.
     Voc,
+    /// YOLO: data.yaml or classes.txt, and a .txt file of boxes for each picture; a picture for each box.
+    Yolo,
     /// Open Images: *-annotations-bbox.csv; a picture for each box.
     OpenImages,
     /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
@@ -52,16 +64,18 @@ impl Format {
     /// What lies in a folder; folders per class if nothing else is recognised.
     pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
-        let here: [(IsHere, Self); 10] = [
+        let here: [(IsHere, Self); 12] = [
             (packed::is_idx, Self::Idx),
             (packed::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
             (voc::is_here, Self::Voc),
             (open_images::is_here, Self::OpenImages),
             (mirflickr::is_here, Self::Mirflickr),
+            (csv::is_here, Self::Csv),
+            (yolo::is_here, Self::Yolo),
             (text::is_squad, Self::Squad),
             (text::is_wikitext, Self::Wikitext),
-            (text::is_text, Self::Lines),
+            (files::is_text, Self::Lines),
             (text::is_folder, Self::Texts),
         ];
         here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)
@@ -80,120 +94,9 @@ pub struct Selection {
     /// Take at most this many pictures of each class, spread evenly over them.
     #[arg(long, value_name = "N")]
     pub per_class: Option<std::num::NonZeroUsize>,
-}
-
-/// Where a picture is.
-#[derive(Debug, Clone)]
-pub enum Place {
-    /// A file of its own.
-    File(PathBuf),
-    /// A part of one.
-    Part {
-        /// The file.
-        path: PathBuf,
-        /// The part.
-        area: Area,
-    },
-    /// One of many in a file.
-    Packed {
-        /// The file.
-        file: Arc<Packed>,
-        /// Which, from 0.
-        index: usize,
-    },
-    /// A text of many in a file.
-    Text {
-        /// The file.
-        path: Arc<Path>,
-        /// Which line or paragraph.
-        index: usize,
-        /// The text itself.
-        text: Arc<str>,
-    },
-}
-
-/// A picture, or a text, of a class.
-#[derive(Debug, Clone)]
-pub struct Sample {
-    /// Where it is.
-    pub place: Place,
-    /// Index of its class.
-    pub class: usize,
-}
-
-impl Sample {
-    /// A file of no class.
-    pub fn of_file(path: PathBuf) -> Self {
-        Self { place: Place::File(path), class: 0 }
-    }
-
-    /// The picture.
-    ///
-    /// # Errors
-    /// A file that does not decode, a box outside it, a text.
-    pub fn open(&self) -> Result<Picture, DataError> {
-        match &self.place {
-            Place::File(path) if !text::is_text(path) => Ok(Picture::open(path)?),
-            Place::File(_) | Place::Text { .. } => {
-                Err(DataError::OtherKind { name: self.name(), is: "text", takes: "pictures" })
-            }
-            Place::Part { path, area } => {
-                area.of(&Picture::open(path)?).ok_or_else(|| DataError::EmptyBox { name: self.name() })
-            }
-            // The length was checked when the file was read.
-            Place::Packed { file, index } => {
-                file.picture(*index).ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() })
-            }
-        }
-    }
-
-    /// The text.
-    ///
-    /// # Errors
-    /// A file that cannot be read, a picture.
-    pub fn text(&self) -> Result<String, DataError> {
-        match &self.place {
-            Place::Text { text, .. } => Ok(text.to_string()),
-            Place::File(path) if text::is_text(path) => {
-                let read = |source| DataError::Read { path: path.clone(), source };
-                let bytes = std::fs::read(path).map_err(read)?;
-                // IMDb's texts came from web pages.
-                Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
-            }
-            _ => Err(DataError::OtherKind { name: self.name(), is: "a picture", takes: "text" }),
-        }
-    }
-
-    /// The file; `#` and the box or the index behind it where it holds more than this sample.
-    pub fn name(&self) -> String {
-        match &self.place {
-            Place::File(path) => path.display().to_string(),
-            Place::Part { path, area: Area { x, y, width, height } } => {
-                format!("{}#{x},{y},{width}x{height}", path.display())
-            }
-            Place::Packed { file, index } => format!("{}#{index}", file.path().display()),
-            Place::Text { path, index, .. } => format!("{}#{index}", path.display()),
-        }
-    }
-}
-
-/// What was labelled and not taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LeftOut {
-    /// The picture is not there.
-    pub absent: usize,
-    /// Crowds, groups, difficult or very small boxes; pictures with none or several of the tags.
-    pub unclear: usize,
-    /// To be tested on, but of a class that is not learned.
-    pub untaught: usize,
-}
-
-impl std::fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { absent, unclear, untaught } = self;
-        write!(f, "left out: {absent} whose picture is not there, {unclear} unclear or small, ")?;
-        write!(f, "{untaught} of classes that are not learned")
-    }
+    /// How much is taken of what is not as it should be.
+    #[command(flatten)]
+    pub care: Care,
 }
 
 /// What a reader found, before classes have numbers.
@@ -207,13 +110,13 @@ struct Named {
 /// Labelled pictures, sorted by class, then as their collection has them.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Names of the classes, sorted; numbers by their value.
+    /// Names of the classes, sorted; numbers by their value. Heads can have all of them.
     pub classes: Vec<String>,
     /// Pictures to learn from: all of them where the folder is not split.
     pub train: Vec<Sample>,
     /// Pictures to test on; empty where the folder is not split.
     pub val: Vec<Sample>,
-    /// What was labelled and not taken.
+    /// What was labelled and not taken, and what is to be said of the rest.
     pub left_out: LeftOut,
 }
 
@@ -221,7 +124,7 @@ impl Dataset {
     /// Reads all of what lies in a folder, in whatever [`Format`] it is.
     ///
     /// # Errors
-    /// A folder that cannot be read, an empty class, no classes, other classes in `val`, broken files.
+    /// A folder that cannot be read, no classes, a broken list of annotations.
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         Self::open_as(dir, &Selection::default())
     }
@@ -229,26 +132,147 @@ impl Dataset {
     /// Reads what is asked for.
     ///
     /// # Errors
-    /// As [`Dataset::open`], and a class that is not there.
+    /// As [`Dataset::open`], and a class that is not there; with [`Care::strict`] whatever is broken.
     pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
-        let named = match selection.format.unwrap_or_else(|| Format::detect(dir)) {
-            Format::Folder => folder::read(dir),
-            Format::Idx => packed::idx(dir),
-            Format::Cifar => packed::cifar(dir),
-            Format::Coco => coco::read(dir),
-            Format::Voc => voc::read(dir),
-            Format::OpenImages => open_images::read(dir),
-            Format::Mirflickr => mirflickr::read(dir, &selection.classes),
-            Format::Texts => text::folders(dir),
-            Format::Squad => text::squad(dir),
-            Format::Wikitext => text::wikitext(dir),
-            Format::Lines => text::lines(dir),
+        let care = selection.care;
+        let whole = |named: Named| Named { left_out: LeftOut::new(care), ..named };
+        let format = selection.format.unwrap_or_else(|| Format::detect(dir));
+        let mut named = match format {
+            Format::Folder => folder::read(dir, care),
+            Format::Csv => csv::read(dir, care),
+            Format::Idx => packed::idx(dir).map(whole),
+            Format::Cifar => packed::cifar(dir).map(whole),
+            Format::Coco => coco::read(dir, care),
+            Format::Voc => voc::read(dir, care),
+            Format::Yolo => yolo::read(dir, care),
+            Format::OpenImages => open_images::read(dir, care),
+            Format::Mirflickr => mirflickr::read(dir, &selection.classes, care),
+            Format::Texts => text::folders(dir, care),
+            Format::Squad => text::squad(dir).map(whole),
+            Format::Wikitext => text::wikitext(dir).map(whole),
+            Format::Lines => text::lines(dir).map(whole),
         }?;
-        named.number(dir, selection)
+        named.tidy();
+        let mut data = named.number(dir, selection)?;
+        // A file of lines has one class by its nature.
+        if let ([only], false) = (&data.classes[..], format == Format::Lines) {
+            let note = format!("`{only}` is the only class: there is nothing to tell it from");
+            data.left_out.note(note);
+        }
+        Ok(data)
+    }
+
+    /// The pictures, or texts, of a folder: those of a collection with their classes, of a folder without classes
+    /// all of them and no class.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_as`], and a folder without what is wanted.
+    pub fn of_any(dir: &Path, selection: &Selection, takes_text: bool) -> Result<Self, DataError> {
+        let no_classes = match Self::open_as(dir, selection) {
+            Err(error @ DataError::NoClasses { .. }) if selection.classes.is_empty() => error,
+            other => return other,
+        };
+        let mut left_out = LeftOut::new(selection.care);
+        let wanted = if takes_text { Wanted::Texts } else { Wanted::Pictures };
+        let files = below(dir, wanted, &mut left_out)?;
+        if files.is_empty() {
+            return Err(no_classes);
+        }
+        let most = selection.per_class.map_or(usize::MAX, usize::from);
+        let train = spread(&files, most).into_iter().map(Sample::of_file).collect();
+        Ok(Self { classes: Vec::new(), train, val: Vec::new(), left_out })
+    }
+
+    /// Leaves out what cannot be opened, so that all that is left can be, and classes of which nothing is left.
+    ///
+    /// # Errors
+    /// The first fault where [`Care::strict`], or where nothing is left to learn from.
+    pub fn drop_unreadable(&mut self, dir: &Path, mut each: impl FnMut()) -> Result<(), DataError> {
+        let mut opener = Opener::new(self.left_out.care());
+        for samples in [&mut self.train, &mut self.val] {
+            let mut opens = vec![true; samples.len()];
+            for i in by_file(samples) {
+                each();
+                let is_text = matches!(samples[i].place, Place::Text { .. });
+                let opened = if is_text { Ok(()) } else { opener.open(&samples[i]).map(|_| ()) };
+                match opened {
+                    // Of the other kind than pictures: whoever reads it says so, or takes it.
+                    Ok(()) | Err(DataError::OtherKind { .. }) => {}
+                    Err(fault) => {
+                        self.left_out.pass(fault)?;
+                        opens[i] = false;
+                    }
+                }
+            }
+            keep(samples, &opens);
+        }
+        self.drop_untaught(dir, "pictures")
+    }
+
+    /// Leaves out classes of which there is nothing to learn from (any more), with what there is to test.
+    ///
+    /// # Errors
+    /// No class is left.
+    pub fn drop_untaught(&mut self, dir: &Path, kind: &'static str) -> Result<(), DataError> {
+        self.left_out.check_some(dir, self.train.len(), kind)?;
+        let taught: Vec<bool> =
+            (0..self.classes.len()).map(|class| self.train.iter().any(|s| s.class == class)).collect();
+        let new = |class: usize| taught[..class].iter().filter(|taught| **taught).count();
+        if self.classes.is_empty() || taught.iter().all(|taught| *taught) {
+            return Ok(());
+        }
+        let tested: Vec<bool> = self.val.iter().map(|s| taught[s.class]).collect();
+        self.left_out.add(Reason::Untaught, tested.iter().filter(|tested| !**tested).count());
+        keep(&mut self.val, &tested);
+        self.train.iter_mut().chain(&mut self.val).for_each(|s| s.class = new(s.class));
+        for (name, _) in self.classes.iter().zip(&taught).filter(|(_, taught)| !**taught) {
+            self.left_out.note(format!("class `{name}` is left out: nothing of it can be read"));
+        }
+        keep(&mut self.classes, &taught);
+        Ok(())
     }
 }
 
+/// Keeps those of a list that are marked.
+pub fn keep<T>(list: &mut Vec<T>, marks: &[bool]) {
+    let mut marks = marks.iter();
+    list.retain(|_| marks.next().copied().unwrap_or(true));
+}
+
 impl Named {
+    fn new(care: Care) -> Self {
+        Self { left_out: LeftOut::new(care), ..Self::default() }
+    }
+
+    /// What is learned, or what is tested.
+    fn part(&mut self, is_train: bool) -> &mut Vec<(Place, String)> {
+        if is_train { &mut self.train } else { &mut self.val }
+    }
+
+    /// The picture that an annotation names, if it is there; a name that leads out is counted.
+    fn find(&mut self, folders: &Folders, name: &str) -> Result<Option<PathBuf>, DataError> {
+        let found = folders.find(name, self.left_out.care());
+        found.or_else(|fault| self.left_out.pass(fault).map(|()| None))
+    }
+
+    /// Gives classes names that heads can have.
+    fn tidy(&mut self) {
+        let Self { train, val, left_out } = self;
+        let tidied: Vec<(String, String)> = {
+            let names = train.iter().chain(val.iter()).map(|(_, name)| name.as_str());
+            let tidied = names::tidy(names, left_out).into_iter();
+            tidied.filter(|(old, new)| old != new).map(|(old, new)| (old.to_string(), new)).collect()
+        };
+        if tidied.is_empty() {
+            return;
+        }
+        for (_, name) in train.iter_mut().chain(val.iter_mut()) {
+            if let Ok(at) = tidied.binary_search_by(|(old, _)| old.as_str().cmp(name)) {
+                name.clone_from(&tidied[at].1);
+            }
+        }
+    }
+
     fn number(mut self, dir: &Path, selection: &Selection) -> Result<Dataset, DataError> {
         let path = dir.to_path_buf();
         if self.train.is_empty() {
@@ -266,18 +290,21 @@ impl Named {
             classes.retain(|class| selection.classes.contains(class));
         }
         if classes.is_empty() {
-            return Err(match left_out.absent {
-                0 => DataError::Empty { path },
-                absent => DataError::Absent { path, absent },
+            return Err(match (left_out.count(Reason::Absent), left_out.first()) {
+                (0, None) => DataError::Empty { path },
+                (0, Some(first)) => DataError::NothingLeft { path, first: first.to_string() },
+                (absent, _) => DataError::Absent { path, absent },
             });
         }
         let most = selection.per_class.map_or(usize::MAX, usize::from);
+        let places: std::collections::HashMap<&str, usize> =
+            classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
         let mut untaught = 0;
         let mut numbered = |named: Vec<(Place, String)>| {
             let mut of_class: Vec<Vec<Sample>> = classes.iter().map(|_| Vec::new()).collect();
             for (place, name) in named {
-                match classes.iter().position(|c| *c == name) {
-                    Some(class) => of_class[class].push(Sample { place, class }),
+                match places.get(name.as_str()) {
+                    Some(&class) => of_class[class].push(Sample { place, class }),
                     None => untaught += 1,
                 }
             }
@@ -287,16 +314,10 @@ impl Named {
         // What was not asked for is not missed.
         let val = numbered(val);
         if selection.classes.is_empty() {
-            left_out.untaught = untaught;
+            left_out.add(Reason::Untaught, untaught);
         }
         Ok(Dataset { classes, train, val, left_out })
     }
-}
-
-/// At most `limit` of a list, evenly spread over it.
-fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
-    let take = limit.min(all.len());
-    (0..take).map(|i| all[i * all.len() / take].clone()).collect()
 }
 
 /// Up to `limit` whole pictures of a folder in any format, evenly spread over them: what a device sees,
@@ -304,15 +325,29 @@ fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
 ///
 /// # Errors
 /// As [`pictures`] and [`Dataset::open`].
-pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
+pub fn unlabelled(
+    dir: &Path,
+    format: Option<Format>,
+    limit: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Sample>, DataError> {
     let files = |files: Vec<PathBuf>| files.into_iter().map(Sample::of_file);
     match format.unwrap_or_else(|| Format::detect(dir)) {
         Format::Idx | Format::Cifar => {
             let selection = Selection { format, ..Selection::default() };
             Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
         }
-        Format::Voc => Ok(files(pictures(&dir.join("JPEGImages"), limit)?).collect()),
-        _ => Ok(files(pictures(dir, limit)?).collect()),
+        Format::Voc => {
+            let mut all = Vec::new();
+            for folder in voc::images(dir) {
+                all.extend(below(&folder, Wanted::Pictures, left_out)?);
+            }
+            match all.is_empty() {
+                true => Err(DataError::Empty { path: dir.to_path_buf() }),
+                false => Ok(files(spread(&all, limit.max(1))).collect()),
+            }
+        }
+        _ => Ok(files(pictures(dir, limit, left_out)?).collect()),
     }
 }
 
@@ -320,9 +355,14 @@ pub fn unlabelled(dir: &Path, format: Option<Format>, limit: usize) -> Result<Ve
 ///
 /// # Errors
 /// As [`texts_below`].
-pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sample>, DataError> {
+pub fn texts(
+    dir: &Path,
+    format: Option<Format>,
+    limit: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Sample>, DataError> {
     let all = match format.unwrap_or_else(|| Format::detect(dir)) {
-        Format::Folder => files_below(dir)?,
+        Format::Folder => files_below(dir, left_out)?,
         found => Dataset::open_as(dir, &Selection { format: Some(found), ..Selection::default() })?.train,
     };
     Ok(spread(&all, limit.max(1)))
@@ -332,74 +372,22 @@ pub fn texts(dir: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Sam
 ///
 /// # Errors
 /// As [`Dataset::open`], and a folder without texts.
-pub fn texts_below(dir: &Path) -> Result<Vec<Sample>, DataError> {
+pub fn texts_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
     if !matches!(Format::detect(dir), Format::Folder | Format::Texts) {
         let Dataset { mut train, val, .. } = Dataset::open(dir)?;
         train.extend(val);
         return Ok(train);
     }
-    files_below(dir)
+    files_below(dir, left_out)
 }
 
 /// All .txt files of a folder and of those below it, sorted.
-fn files_below(dir: &Path) -> Result<Vec<Sample>, DataError> {
-    let mut all = Vec::new();
-    collect(dir, 3, text::is_text, &mut all)?;
+fn files_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
+    let all = below(dir, Wanted::Texts, left_out)?;
     if all.is_empty() {
         return Err(DataError::NoTexts { path: dir.to_path_buf() });
     }
-    all.sort();
     Ok(all.into_iter().map(Sample::of_file).collect())
-}
-
-/// Up to `limit` pictures of a folder and the folders below it, evenly spread over the sorted list.
-///
-/// # Errors
-/// A folder that cannot be read or holds no pictures.
-pub fn pictures(dir: &Path, limit: usize) -> Result<Vec<PathBuf>, DataError> {
-    let mut all = Vec::new();
-    collect(dir, 3, is_picture, &mut all)?;
-    if all.is_empty() {
-        return Err(DataError::Empty { path: dir.to_path_buf() });
-    }
-    all.sort();
-    Ok(spread(&all, limit.max(1)))
-}
-
-fn collect(
-    dir: &Path,
-    depth: usize,
-    wanted: fn(&Path) -> bool,
-    out: &mut Vec<PathBuf>,
-) -> Result<(), DataError> {
-    for path in entries(dir)? {
-        if path.is_dir() && depth > 0 {
-            collect(&path, depth - 1, wanted, out)?;
-        } else if wanted(&path) {
-            out.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut folders = entries(dir)?;
-    folders.retain(|p| p.is_dir());
-    folders.sort();
-    Ok(folders)
-}
-
-/// What a folder holds, hidden files left out.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let read = |source| DataError::Read { path: dir.to_path_buf(), source };
-    let list: Result<Vec<_>, _> = std::fs::read_dir(dir).map_err(read)?.collect();
-    let visible = |p: &PathBuf| !p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-    Ok(list.map_err(read)?.into_iter().map(|e| e.path()).filter(visible).collect())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) && path.is_file()
 }
 
 #[cfg(test)]
@@ -413,22 +401,24 @@ mod tests {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Checks that a folder is refused with a message that holds every one of `parts`.
+    /// As with `--strict`.
+    pub(super) fn strictly(dir: &Path) -> Result<Dataset, DataError> {
+        let care = Care { strict: true, cut_short: false };
+        let data = Dataset::open_as(dir, &Selection { care, ..Selection::default() })?;
+        let open = |sample: &Sample| match sample.place {
+            Place::Part { .. } => sample.open().map(|_| ()),
+            _ => Ok(()),
+        };
+        data.train.iter().chain(&data.val).try_for_each(open)?;
+        Ok(data)
+    }
+
+    /// Checks that a folder is strictly refused with a message that holds every one of `parts`.
     pub(super) fn refused(dir: &Path, parts: &[&str]) {
-        let error = Dataset::open(dir).unwrap_err().to_string();
+        let error = strictly(dir).unwrap_err().to_string();
         for part in parts {
             assert!(error.contains(part), "`{part}` is not in: {error}");
         }
-    }
-
-    #[test]
-    fn a_limit_spreads_over_the_list() {
-        let dir = tempfile::tempdir().unwrap();
-        (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg"), b"x"));
-        let names: Vec<_> =
-            pictures(dir.path(), 5).unwrap().iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
-        assert_eq!(names, ["0", "2", "4", "6", "8"]);
-        assert_eq!(pictures(dir.path(), 99).unwrap().len(), 10);
     }
 
     #[test]
@@ -483,7 +473,71 @@ mod tests {
         touch(dir, "JPEGImages/1.jpg", b"x");
         touch(dir, "SegmentationClass/1.png", b"x");
         touch(dir, "Annotations/1.xml", b"<annotation><filename>1.jpg</filename></annotation>");
-        assert_eq!(unlabelled(dir, None, 9).unwrap().len(), 1);
-        assert_eq!(unlabelled(dir, Some(Format::Folder), 9).unwrap().len(), 2);
+        assert_eq!(unlabelled(dir, None, 9, &mut LeftOut::default()).unwrap().len(), 1);
+        assert_eq!(unlabelled(dir, Some(Format::Folder), 9, &mut LeftOut::default()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn names_that_no_head_has_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let long = "n02093428_American_Staffordshire_terrier".to_string();
+        let longer = format!("{long}_{long}");
+        for class in [&long, &longer, "a\u{202e}b"] {
+            touch(dir, &format!("{class}/1.jpg"), b"x");
+        }
+        let set = Dataset::open(dir).unwrap();
+        assert_eq!(set.classes, ["a\\u{202e}b", &long, &longer[..64]]);
+        let told = set.left_out.told_of(dir);
+        assert!(
+            told.contains(&format!("class `{longer}` is called")) && told.contains("a\\u{202e}b"),
+            "{told}"
+        );
+        assert!(!told.contains(&format!("class `{long}` ")), "{told}");
+    }
+
+    #[test]
+    fn a_folder_without_classes_is_taken_where_none_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        touch(dir, "1.jpg", b"x");
+        touch(dir, "2.webp", b"x");
+        let any = |takes_text| Dataset::of_any(dir, &Selection::default(), takes_text);
+        let set = any(false).unwrap();
+        assert_eq!((set.classes.len(), set.train.len()), (0, 2));
+        assert!(any(true).is_err());
+        refused(dir, &["2 files of no class"]);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_dropped_and_so_is_a_class_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([9; 3]));
+        for class in ["a", "c"] {
+            std::fs::create_dir_all(dir.join("train").join(class)).unwrap();
+            picture.save(dir.join("train").join(class).join("1.png")).unwrap();
+        }
+        touch(dir, "train/c/2.png", b"");
+        touch(dir, "train/b/1.jpg", b"<html>not found</html>");
+        std::fs::create_dir_all(dir.join("val/b")).unwrap();
+        std::fs::create_dir_all(dir.join("val/c")).unwrap();
+        picture.save(dir.join("val/b/1.png")).unwrap();
+        picture.save(dir.join("val/c/1.png")).unwrap();
+        let mut set = Dataset::open(dir).unwrap();
+        set.drop_unreadable(dir, || ()).unwrap();
+        assert_eq!(
+            (&set.classes[..], set.train.len(), set.val.len()),
+            (&["a".to_string(), "c".to_string()][..], 2, 1)
+        );
+        assert_eq!((set.train[1].class, set.val[0].class), (1, 1));
+        assert_eq!((set.left_out.count(Reason::Unreadable), set.left_out.count(Reason::Untaught)), (2, 1));
+        assert!(set.left_out.told_of(dir).contains("class `b` is left out"));
+        std::fs::remove_file(dir.join("train/a/1.png")).unwrap();
+        std::fs::remove_file(dir.join("train/c/1.png")).unwrap();
+        touch(dir, "train/a/1.png", b"");
+        let mut set = Dataset::open(dir).unwrap();
+        let error = set.drop_unreadable(dir, || ()).unwrap_err().to_string();
+        assert!(error.contains("none of the 3 pictures can be read"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use offshoot::{Embedding, Error, Extractor, Picture, Stage, View};
 
-use crate::data::{DataError, Sample};
+use crate::data::{DataError, LeftOut, Opener, Sample, by_file, keep};
 use crate::tokenizer::Tokenizer;
 
 /// Embeddings with their classes.
@@ -20,20 +20,21 @@ pub struct Embeddings {
 
 impl Embeddings {
     /// Extracts the embeddings of `samples`, pictures or texts as the package takes; `each` is called
-    /// for every one.
+    /// for every one. Those that cannot be read, or have a text without a token, are taken out of `samples` and
+    /// counted in `left_out`.
     ///
     /// # Errors
-    /// A picture that does not decode, a text without a token, samples of the other kind, or what
-    /// tract-core reports.
+    /// The first of them where that is to be strict, samples of the other kind, or what tract-core reports.
     pub fn extract(
         extractor: &mut Extractor,
-        samples: &[Sample],
+        samples: &mut Vec<Sample>,
+        left_out: &mut LeftOut,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
         let reader = Reader::of(extractor)?;
-        Self::with(extractor, samples, |extractor, sample| {
+        Self::with(extractor, samples, left_out, |extractor, sample, opener| {
             each();
-            Ok(reader.read(sample)?.embed(extractor)?.iter().collect())
+            Ok(reader.read(sample, opener)?.embed(extractor)?.iter().collect())
         })
     }
 
@@ -46,15 +47,16 @@ impl Embeddings {
     /// As [`Embeddings::extract`].
     pub fn extract_augmented(
         extractor: &mut Extractor,
-        samples: &[Sample],
+        samples: &mut Vec<Sample>,
         views: &[View],
+        left_out: &mut LeftOut,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
         pictures_only(extractor)?;
         let share = 1.0 / (1 + views.len()) as f32;
-        Self::with(extractor, samples, |extractor, sample| {
+        Self::with(extractor, samples, left_out, |extractor, sample, opener| {
             each();
-            let picture = sample.open()?;
+            let picture = opener.open(sample)?;
             let mut mean = of_picture(extractor, &picture)?;
             mean.iter_mut().for_each(|x| *x *= share);
             for &view in views {
@@ -71,28 +73,49 @@ impl Embeddings {
     /// As [`Embeddings::extract`].
     pub fn extract_view(
         extractor: &mut Extractor,
-        samples: &[Sample],
+        samples: &mut Vec<Sample>,
         view: View,
+        left_out: &mut LeftOut,
         mut each: impl FnMut(),
     ) -> Result<Self, DataError> {
         pictures_only(extractor)?;
-        Self::with(extractor, samples, |extractor, sample| {
+        Self::with(extractor, samples, left_out, |extractor, sample, opener| {
             each();
-            of_picture(extractor, &sample.open()?.seen(view))
+            of_picture(extractor, &opener.open(sample)?.seen(view))
         })
     }
 
+    /// In the order in which a picture with several boxes is decoded once.
     fn with(
         extractor: &mut Extractor,
-        samples: &[Sample],
-        mut embed: impl FnMut(&mut Extractor, &Sample) -> Result<Vec<f32>, DataError>,
+        samples: &mut Vec<Sample>,
+        left_out: &mut LeftOut,
+        mut embed: impl FnMut(&mut Extractor, &Sample, &mut Opener) -> Result<Vec<f32>, DataError>,
     ) -> Result<Self, DataError> {
-        let mut all = Self { dim: extractor.embedding_dim(), values: Vec::new(), labels: Vec::new() };
-        for sample in samples {
-            all.values.extend(embed(extractor, sample)?);
-            all.labels.push(sample.class);
+        let dim = extractor.embedding_dim();
+        let mut opener = Opener::new(left_out.care());
+        let mut values = vec![0.0; samples.len() * dim];
+        let mut is_read = vec![true; samples.len()];
+        for i in by_file(samples) {
+            match embed(extractor, &samples[i], &mut opener) {
+                Ok(embedding) => values[i * dim..(i + 1) * dim].copy_from_slice(&embedding),
+                Err(fault) => {
+                    left_out.pass(fault)?;
+                    is_read[i] = false;
+                }
+            }
         }
-        Ok(all)
+        if is_read.contains(&false) {
+            let rows = values.chunks_exact(dim).zip(&is_read).filter(|(_, is_read)| **is_read);
+            values = rows.flat_map(|(row, _)| row).copied().collect();
+            keep(samples, &is_read);
+        }
+        Ok(Self { dim, values, labels: samples.iter().map(|sample| sample.class).collect() })
+    }
+
+    /// Takes the classes of `samples` anew, after some of them were left out.
+    pub fn relabel(&mut self, samples: &[Sample]) {
+        self.labels = samples.iter().map(|sample| sample.class).collect();
     }
 
     /// Brings each to length 1, as searches by the scalar product want them; zeros stay zeros.
@@ -199,8 +222,8 @@ impl Reader {
     ///
     /// # Errors
     /// A picture that does not decode, a text without a token, a sample of the other kind.
-    pub fn read(&self, sample: &Sample) -> Result<Input, DataError> {
-        let Some((tokenizer, most)) = &self.0 else { return Ok(Input::Picture(sample.open()?)) };
+    pub fn read(&self, sample: &Sample, opener: &mut Opener) -> Result<Input, DataError> {
+        let Some((tokenizer, most)) = &self.0 else { return Ok(Input::Picture(opener.open(sample)?)) };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
         if ids.is_empty() {
             return Err(DataError::EmptyText { name: sample.name() });

@@ -104,7 +104,7 @@ fn folders_pictures_packages_and_heads() {
     fs::create_dir_all(dir.join("hole/hollow")).unwrap();
     fs::copy(dir.join("data/mug/0.png"), dir.join("hole/full/0.png")).unwrap();
     let args = ["train", "a.offshoot", "hole", "-o", "x.head"];
-    refused(dir, &args, &["hole/hollow", "no pictures"]);
+    refused(dir, &[&args[..], &["--strict"]].concat(), &["hole/hollow", "no pictures"]);
     refused(
         dir,
         &["eval", "a.offshoot", "data", "--shots", "9"],
@@ -115,11 +115,14 @@ fn folders_pictures_packages_and_heads() {
     fs::create_dir_all(dir.join("bad/ball")).unwrap();
     fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
     let args = ["train", "a.offshoot", "bad", "-o", "x.head"];
-    refused(dir, &args, &["bad/ball/broken.jpg", "not a picture"]);
+    refused(dir, &args, &["bad/ball/broken.jpg", "before its picture does"]);
+    fs::write(dir.join("bad/ball/broken.jpg"), b"<html>not a picture</html>").unwrap();
+    refused(dir, &args, &["bad/ball/broken.jpg", "not a picture that can be decoded"]);
+    fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
     refused(
         dir,
         &["predict", "a.offshoot", "a.head", "bad/ball/broken.jpg"],
-        &["broken.jpg", "not a picture"],
+        &["broken.jpg", "before its picture does"],
     );
 
     // Packages.

@@ -100,7 +100,7 @@ mod tests {
 
     /// A picture without two like blocks.
     pub(crate) fn jpeg() -> Vec<u8> {
-        let noise = |x: u32, y: u32| (x * 37 ^ y * 91).wrapping_mul(2_654_435_761) >> 24;
+        let noise = |x: u32, y: u32| ((x * 37) ^ (y * 91)).wrapping_mul(2_654_435_761) >> 24;
         let image =
             image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([noise(x, y) as u8, x as u8, y as u8]));
         let mut bytes = std::io::Cursor::new(Vec::new());

@@ -8,7 +8,7 @@ use super::{CommandError, beginning, described, embed_all, png, write_file};
 use crate::args::ClusterArgs;
 use crate::canvas::{Canvas, LINE};
 use crate::cluster::k_means;
-use crate::data::Sample;
+use crate::data::{Opener, Sample};
 use crate::embeddings::Reader;
 
 /// Sides of a picture on the sheet, and of the gap between two.
@@ -31,7 +31,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
         let what = "-o wants a .csv, or of pictures a .png";
         return Err(CommandError::Form { path: output, what });
     }
-    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder)?;
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care)?;
     if args.groups == 0 || args.groups > samples.len() {
         let (count, kind) = (samples.len(), reader.kind());
         let what = format!("{count} {kind}, -k {} groups; allowed are 1 to as many as {kind}", args.groups);
@@ -42,7 +42,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let sheet = if has("csv") {
         table(&samples, &groups, &reader)?
     } else {
-        png(&sheet(&samples, &groups)?, &output)?
+        png(&sheet(&samples, &groups, &mut Opener::new(args.care))?, &output)?
     };
     write_file(&output, &sheet)?;
     for (row, group) in groups.iter().enumerate() {
@@ -108,7 +108,7 @@ fn label(row: usize, group: &[usize], kind: &str) -> String {
 }
 
 /// A line and a row of pictures for each group.
-fn sheet(samples: &[Sample], groups: &[Vec<usize>]) -> Result<RgbImage, CommandError> {
+fn sheet(samples: &[Sample], groups: &[Vec<usize>], opener: &mut Opener) -> Result<RgbImage, CommandError> {
     let row_height = LINE + SIDE + GAP;
     let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
     let mut sheet = Canvas::white(
@@ -120,15 +120,16 @@ fn sheet(samples: &[Sample], groups: &[Vec<usize>]) -> Result<RgbImage, CommandE
         sheet.write(GAP, top, &label(row, group, "pictures"), [40; 3]);
         for (column, &i) in group.iter().take(SHOWN).enumerate() {
             let left = GAP + column as u32 * (SIDE + GAP);
-            overlay(&mut sheet.0, &thumbnail(&samples[i])?, left.into(), (top + LINE).into());
+            let picture = thumbnail(&samples[i], opener)?;
+            overlay(&mut sheet.0, &picture, left.into(), (top + LINE).into());
         }
     }
     Ok(sheet.0)
 }
 
 /// The middle of a picture.
-fn thumbnail(sample: &Sample) -> Result<RgbImage, CommandError> {
-    let picture = sample.open()?;
+fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandError> {
+    let picture = opener.open(sample)?;
     let (width, height) = (picture.width(), picture.height());
     let side = width.min(height);
     let full = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap_or_default();

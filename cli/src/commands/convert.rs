@@ -10,7 +10,7 @@ use super::{CommandError, check_kind, cuts, gate, progress_bar, quoted, write_fi
 use crate::args::{BackboneArgs, ConvertArgs};
 use crate::convert::{Converted, Options};
 use crate::convert_text::TextOptions;
-use crate::data::{self, DataError, Format, Sample, unlabelled};
+use crate::data::{self, DataError, LeftOut, Opener, Sample, unlabelled};
 use crate::embedding::Pool;
 use crate::import::{ImportError, Source};
 use crate::material::Material;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         let (tokenizer, texts) = texts(args)?;
         return go(args, start, &source, Material::Texts(&texts, &tokenizer, options));
     }
-    let pictures = load(&args.calibrate, args.format, args.calibrate_limit)?;
+    let pictures = load(args)?;
     let options = Options {
         cuts: args.cut.clone(),
         pool: args.backbone.pool,
@@ -90,7 +90,8 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
 fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
     let tokenizer =
         Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
-    let texts = data::texts(&args.calibrate, args.format, args.calibrate_limit)?;
+    let mut left_out = LeftOut::new(args.care);
+    let texts = data::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
 }
 
@@ -192,12 +193,32 @@ pub(super) fn backbone(args: &BackboneArgs) -> String {
 }
 
 /// Pictures to calibrate on, decoded.
-fn load(folder: &Path, format: Option<Format>, limit: usize) -> Result<Vec<Picture>, DataError> {
-    let files = unlabelled(folder, format, limit)?;
+fn load(args: &ConvertArgs) -> Result<Vec<Picture>, DataError> {
+    let mut left_out = LeftOut::new(args.care);
+    let files = unlabelled(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
+    decoded(&args.calibrate, &files, &mut left_out)
+}
+
+/// Pictures of a folder, decoded; says which are not.
+pub(super) fn decoded(
+    folder: &Path,
+    files: &[Sample],
+    left_out: &mut LeftOut,
+) -> Result<Vec<Picture>, DataError> {
     let bar = progress_bar(files.len(), "read pictures");
-    let pictures: Result<Vec<_>, _> = files.iter().inspect(|_| bar.inc(1)).map(Sample::open).collect();
+    let mut opener = Opener::new(left_out.care());
+    let mut pictures = Vec::new();
+    for file in files {
+        bar.inc(1);
+        match opener.open(file) {
+            Ok(picture) => pictures.push(picture),
+            Err(fault) => left_out.pass(fault)?,
+        }
+    }
     bar.finish_and_clear();
-    pictures
+    super::tell(folder, left_out);
+    left_out.check_some(folder, pictures.len(), "pictures")?;
+    Ok(pictures)
 }
 
 fn default_output(model: &Path) -> PathBuf {

@@ -6,15 +6,15 @@ use std::path::Path;
 use offshoot::{HeadKind, Options as RunOptions};
 use serde_json::{Value, json};
 
-use super::convert::{backbone, pooling};
+use super::convert::{backbone, decoded, pooling};
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, check_kind, open_data, png, progress_bar, quoted, write_file};
+use super::{CommandError, check_classes, check_kind, open_data, png, progress_bar, quoted, write_file};
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::compare::picture::Drawing;
 use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier};
 use crate::convert::Options;
 use crate::convert_text::TextOptions;
-use crate::data::{DataError, Dataset, Format, Sample, Selection, texts, unlabelled};
+use crate::data::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::material::Material;
@@ -28,20 +28,24 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     let data = open_data(&args.data, &args.selection)?;
+    check_classes(&args.data, &data.classes)?;
     check_shots(&args.data, &data, args.shots)?;
+    let mut left_out = LeftOut::new(args.selection.care);
     let float = args.backbone.float();
     if source.takes_text() {
         let tokenizer =
             Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
-        let texts =
-            calibration(args, &data, texts)?.iter().map(Sample::text).collect::<Result<Vec<_>, _>>()?;
+        let texts = calibration(args, &data, &mut left_out, texts)?
+            .iter()
+            .map(Sample::text)
+            .collect::<Result<Vec<_>, _>>()?;
         let (pooling, length) =
             (pooling(&args.model, args.backbone.pool)?, args.backbone.tokens.map(usize::from));
         let options = TextOptions { pooling, float, length, ..TextOptions::default() };
         return compare(args, &source, &data, Material::Texts(&texts, &tokenizer, options));
     }
-    let pictures = calibration(args, &data, unlabelled)?;
-    let pictures = pictures.iter().map(Sample::open).collect::<Result<Vec<_>, _>>()?;
+    let pictures = calibration(args, &data, &mut left_out, unlabelled)?;
+    let pictures = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &pictures, &mut left_out)?;
     let options = Options {
         pool: args.backbone.pool,
         float,
@@ -120,7 +124,8 @@ pub(super) fn within_budget<'a>(
     mut material: Material<'a>,
 ) -> Result<Material<'a>, CommandError> {
     let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(material) };
-    let data = open_data(folder, &Selection::default())?;
+    let data = open_data(folder, &Selection { care: args.care, ..Selection::default() })?;
+    check_classes(folder, &data.classes)?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
     let compared = watched(&Comparison {
         source,
@@ -153,11 +158,12 @@ fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), Comman
 fn calibration(
     args: &CutsArgs,
     data: &Dataset,
-    read: impl Fn(&Path, Option<Format>, usize) -> Result<Vec<Sample>, DataError>,
+    left_out: &mut LeftOut,
+    read: impl Fn(&Path, Option<Format>, usize, &mut LeftOut) -> Result<Vec<Sample>, DataError>,
 ) -> Result<Vec<Sample>, DataError> {
     let most = args.calibrate_limit.max(1);
     if let Some(folder) = &args.calibrate {
-        return read(folder, None, most);
+        return read(folder, None, most, left_out);
     }
     let step = data.train.len().div_ceil(most).max(1);
     Ok(data.train.iter().step_by(step).cloned().collect())

@@ -6,24 +6,30 @@ use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{CommandError, open_data, progress_bar, write_file};
+use super::{CommandError, progress_bar, tell, write_file};
 use crate::args::EmbedArgs;
-use crate::data::{Dataset, Sample};
-use crate::embeddings::Embeddings;
+use crate::data::{Dataset, LeftOut, Sample};
+use crate::embeddings::{Embeddings, kind};
 
-/// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`), `split`
-/// (0 train, 1 val), `classes` and `files` (text).
+/// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`; -1 in a folder without
+/// classes), `split` (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
-    let data = open_data(&args.data, &args.selection)?;
     let mut extractor = args.run.open(&args.package)?;
-    let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
-    let bar = progress_bar(samples.len(), "embed");
-    let embeddings = match args.view {
-        Some(view) => Embeddings::extract_view(&mut extractor, &samples, view.into(), || bar.inc(1)),
-        None => Embeddings::extract(&mut extractor, &samples, || bar.inc(1)),
+    let takes_text = extractor.token_limit().is_some();
+    let mut data = Dataset::of_any(&args.data, &args.selection, takes_text)?;
+    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
+    let mut embed = |samples: &mut Vec<Sample>, left_out: &mut LeftOut| match args.view {
+        Some(view) => Embeddings::extract_view(&mut extractor, samples, view.into(), left_out, || bar.inc(1)),
+        None => Embeddings::extract(&mut extractor, samples, left_out, || bar.inc(1)),
     };
+    let mut embeddings = embed(&mut data.train, &mut data.left_out)?;
+    let tested = embed(&mut data.val, &mut data.left_out)?;
     bar.finish_and_clear();
-    let mut embeddings = embeddings?;
+    tell(&args.data, &data.left_out);
+    let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
+    data.left_out.check_some(&args.data, samples.len(), kind(takes_text))?;
+    embeddings.values.extend(tested.values);
+    embeddings.labels.extend(tested.labels);
     if args.l2 {
         embeddings.to_unit_length();
     }
@@ -48,13 +54,19 @@ fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> se
     let rows: Vec<&[f32]> = e.values.chunks_exact(e.dim).collect();
     let files: Vec<String> = samples.iter().map(Sample::name).collect();
     serde_json::json!({
-        "embeddings": rows, "labels": e.labels, "split": split, "classes": data.classes, "files": files,
+        "embeddings": rows, "labels": labels(data, e), "split": split, "classes": data.classes, "files": files,
     })
+}
+
+/// The class of each; -1 where there are no classes.
+fn labels(data: &Dataset, e: &Embeddings) -> Vec<i64> {
+    let has_classes = !data.classes.is_empty();
+    e.labels.iter().map(|&label| if has_classes { label as i64 } else { -1 }).collect()
 }
 
 fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io::Result<Vec<u8>> {
     let rows = e.len() as u64;
-    let labels: Vec<i64> = e.labels.iter().map(|&l| l as i64).collect();
+    let labels = labels(data, e);
     let files: Vec<String> = samples.iter().map(Sample::name).collect();
     let arrays = [
         ("embeddings", npy(&e.values, &[rows, e.dim as u64])?),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use offshoot::HeadKind;
 
-use super::{CommandError, Embedded, check_count, embed_data, png, write_file};
+use super::{CommandError, Embedded, check_classes, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
 use crate::confusion::draw;
 use crate::embeddings::Embeddings;
@@ -16,6 +16,7 @@ pub(super) const DEFAULT_SHOTS: usize = 5;
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val, kind } =
         embed_data(&args.run, &args.package, &args.data, &args.selection, &[])?;
+    check_classes(&args.data, &data.classes)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);

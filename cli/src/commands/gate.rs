@@ -5,10 +5,10 @@ use std::path::Path;
 use offshoot::{Extractor, HeadKind};
 
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, open_data, progress_bar};
+use super::{CommandError, check_classes, open_data, progress_bar};
 use crate::args::ConvertArgs;
 use crate::convert::Converted;
-use crate::data::{Dataset, Selection};
+use crate::data::{Dataset, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::material::Material;
@@ -29,7 +29,8 @@ pub(super) fn run(
     converted: &Converted,
 ) -> Result<Option<Task>, CommandError> {
     let Some(folder) = &args.eval else { return Ok(None) };
-    let data = open_data(folder, &Selection::default())?;
+    let data = open_data(folder, &Selection { care: args.care, ..Selection::default() })?;
+    check_classes(folder, &data.classes)?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
     // The same cut with the same preprocessing.
     let float = material.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
@@ -55,7 +56,11 @@ pub(super) fn run(
 /// Accuracy of `auto` in each draw.
 fn scores(mut extractor: Extractor, data: &Dataset, folder: &Path) -> Result<Vec<f64>, CommandError> {
     let bar = progress_bar(data.train.len() + data.val.len(), "eval");
-    let mut embed = |samples| Embeddings::extract(&mut extractor, samples, || bar.inc(1));
+    let mut left_out = data.left_out.clone();
+    // All pictures can be opened; texts without a token are the same for both packages.
+    let mut embed = |samples: &[Sample]| {
+        Embeddings::extract(&mut extractor, &mut samples.to_vec(), &mut left_out, || bar.inc(1))
+    };
     let (train, val) = (embed(&data.train)?, embed(&data.val)?);
     bar.finish_and_clear();
     check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CommandError, png, write_file};
 use crate::args::PredictArgs;
-use crate::data::Sample;
+use crate::data::{DataError, Opener, Sample};
 use crate::embeddings::Reader;
 use crate::heatmap;
 
@@ -19,8 +19,20 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
     let reader = Reader::of(&extractor)?;
+    let mut opener = Opener::new(args.care);
+    let mut fault: Option<DataError> = None;
     for path in &args.images {
-        let input = reader.read(&Sample::of_file(path.clone()))?;
+        let input = match reader.read(&Sample::of_file(path.clone()), &mut opener) {
+            Ok(input) => input,
+            Err(error) if args.care.strict => return Err(error.into()),
+            // The others are asked about; it is an error at the end all the same.
+            Err(error) => {
+                if let Some(before) = fault.replace(error) {
+                    eprintln!("{before}");
+                }
+                continue;
+            }
+        };
         let embedding = input.embed(&mut extractor)?;
         let seen = Seen::ask(&mut head, embedding)?;
         let why = seen.why.as_ref().zip(args.dimensions);
@@ -40,7 +52,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
             draw(args, &extractor, &mut head, (path, &seen), out)?;
         }
     }
-    Ok(())
+    fault.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn draw(

@@ -25,6 +25,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     );
     let report = head.report().map_err(offshoot::Error::from)?;
     match report.accuracy() {
+        _ if classes.len() == 1 => println!("  the only class: there is nothing to tell it from"),
         None => println!("  no class has two samples: nothing can be held out"),
         Some(accuracy) => {
             let (low, high) = (report.interval().low, report.interval().high);
@@ -52,6 +53,8 @@ fn as_json(head: &mut Head, chosen: Recipe, classes: &[(ClassId, String)]) -> Re
     let (kind, package) = (head.kind().name(), hex(head.package_id()));
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     let report = head.report().map_err(offshoot::Error::from)?;
+    // Of one class alone every sample is right.
+    let accuracy = report.accuracy().filter(|_| classes.len() > 1);
     let row = |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
     let rows = classes
         .iter()
@@ -64,8 +67,8 @@ fn as_json(head: &mut Head, chosen: Recipe, classes: &[(ClassId, String)]) -> Re
         "classes": rows.collect::<Vec<_>>(),
         "asked": report.asked(),
         "right": report.right(),
-        "accuracy": report.accuracy(),
-        "interval": report.accuracy().map(|_| [report.interval().low, report.interval().high]),
+        "accuracy": accuracy,
+        "interval": accuracy.map(|_| [report.interval().low, report.interval().high]),
         "calibration_error": report.calibration_error(),
         "advice": report.advice().map(|advice| advice.to_string()).collect::<Vec<_>>(),
     }))

@@ -2,15 +2,16 @@
 
 use super::{CommandError, described, embed_all};
 use crate::args::SearchArgs;
-use crate::data::Sample;
+use crate::data::{Opener, Sample};
 use crate::embeddings::Reader;
 
 pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let reader = Reader::of(&extractor)?;
-    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder)?;
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care)?;
+    let mut opener = Opener::new(args.care);
     for path in &args.images {
-        let input = reader.read(&Sample::of_file(path.clone()))?;
+        let input = reader.read(&Sample::of_file(path.clone()), &mut opener)?;
         let query = input.embed(&mut extractor)?;
         let mut found: Vec<(f32, usize)> =
             (0..all.len()).filter_map(|i| Some((query.cosine(&all.get(i))?.get(), i))).collect();

@@ -48,6 +48,10 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         bench.teach(eyes, remembered, &mut Both(&ending, buttons), &mut *screen)?
     };
     if let Some(path) = &args.export {
+        if head.sample_count() == 0 {
+            let what = "nothing was taught, so no head is written".to_string();
+            return Err(CommandError::TooFew { path: path.clone(), what });
+        }
         head.save(path)?;
     }
     ending.follow();

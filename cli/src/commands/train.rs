@@ -56,8 +56,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         bytes(memory),
         bytes(head.encoded_len()),
     );
+    let is_alone = data.classes.len() == 1;
     let report = head.report().map_err(offshoot::Error::from)?;
-    if let Some(accuracy) = report.accuracy() {
+    // Of one class alone every sample is right.
+    if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
         let (low, high) = (report.interval().low, report.interval().high);
         println!("  {accuracy:.3} of its own {kind} right when held out ({low:.3} to {high:.3})");
     }
@@ -71,7 +73,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
             unknown += usize::from(told.is_none());
         }
         let share = right as f64 / val.len() as f64;
-        println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len());
+        match is_alone {
+            true => println!("  {right} of {} other {kind} taken for it, {unknown} unknown", val.len()),
+            false => println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len()),
+        }
     }
     Ok(())
 }

@@ -4,10 +4,22 @@ use std::path::{Component, Path, PathBuf};
 
 use offshoot::Picture;
 
-use super::{DataError, Named, Place};
+use super::files::ENDINGS;
+use super::left_out::{Care, Reason};
+use super::{At, DataError, Named, Place, Sample};
 
 /// Shorter sides show too little to learn from.
 const SHORTEST: u32 = 16;
+
+/// Parts that lie in folders of their own, each with whether it is learned.
+pub(super) const PARTS: [(&str, bool); 6] = [
+    ("train", true),
+    ("training", true),
+    ("valid", false),
+    ("val", false),
+    ("validation", false),
+    ("test", false),
+];
 
 /// A rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +53,11 @@ impl Area {
         self.width.min(self.height) >= SHORTEST
     }
 
+    /// Whether nothing of it lies in a picture of this size.
+    fn is_outside(&self, (width, height): (f64, f64)) -> bool {
+        f64::from(self.x) >= width || f64::from(self.y) >= height
+    }
+
     /// This part of a picture; `None` where it lies outside.
     pub(super) fn of(&self, picture: &Picture) -> Option<Picture> {
         let width = self.width.min(picture.width().checked_sub(self.x)?);
@@ -52,6 +69,18 @@ impl Area {
     }
 }
 
+/// Columns and rows of a picture, by its content whatever its name.
+pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
+    let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
+    let sides = reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
+    let broken = |e: image::ImageError| DataError::Broken {
+        path: path.to_path_buf(),
+        at: At::Byte(0),
+        what: e.to_string(),
+    };
+    sides.map(|(width, height)| (f64::from(width), f64::from(height))).map_err(broken)
+}
+
 /// A box as an annotation has it.
 pub(super) struct Boxed {
     pub class: String,
@@ -60,29 +89,80 @@ pub(super) struct Boxed {
     pub unclear: bool,
 }
 
-/// Takes the boxes of one picture; a picture that is not there is counted, not refused, because people
-/// keep parts of large collections.
-pub(super) fn take(named: &mut Named, is_train: bool, path: Option<&Path>, boxes: Vec<Boxed>) {
-    for Boxed { class, area, unclear } in boxes {
-        match (path, area.filter(|a| a.is_worth_it() && !unclear)) {
-            (None, _) => named.left_out.absent += 1,
-            (_, None) => named.left_out.unclear += 1,
-            (Some(path), Some(area)) => {
-                let place = Place::Part { path: path.to_path_buf(), area };
-                let into = if is_train { &mut named.train } else { &mut named.val };
-                into.push((place, class));
-            }
-        }
-    }
+/// The picture that boxes are of.
+#[derive(Default)]
+pub(super) struct Whole<'a> {
+    /// `None` where it is not there.
+    pub path: Option<&'a Path>,
+    /// Columns and rows, where the annotations say.
+    pub size: Option<(f64, f64)>,
 }
 
-/// The first of `folders` that has the file; names that lead out of them are no names.
-pub(super) fn find(folders: &[PathBuf], name: &str) -> Result<Option<PathBuf>, DataError> {
-    let name = Path::new(name);
-    if !name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
-        return Err(DataError::Outside { path: name.to_path_buf() });
+/// Takes the boxes of one picture; a picture that is not there is counted, not refused, because people
+/// keep parts of large collections.
+pub(super) fn take(
+    named: &mut Named,
+    is_train: bool,
+    whole: &Whole<'_>,
+    boxes: Vec<Boxed>,
+) -> Result<(), DataError> {
+    for Boxed { class, area, unclear } in boxes {
+        let Some(path) = whole.path else {
+            named.left_out.add(Reason::Absent, 1);
+            continue;
+        };
+        let Some(area) = area.filter(|area| area.is_worth_it() && !unclear) else {
+            named.left_out.add(Reason::Unclear, 1);
+            continue;
+        };
+        let sample = Place::Part { path: path.to_path_buf(), area };
+        if whole.size.is_some_and(|size| area.is_outside(size)) {
+            let name = Sample { place: sample, class: 0 }.name();
+            named.left_out.pass(DataError::EmptyBox { name })?;
+            continue;
+        }
+        named.part(is_train).push((sample, class));
     }
-    Ok(folders.iter().map(|folder| folder.join(name)).find(|p| p.is_file()))
+    Ok(())
+}
+
+/// Where the pictures of annotations may lie.
+pub(super) struct Folders(pub Vec<PathBuf>);
+
+impl Folders {
+    /// The first of the folders that has the file. The name may lack its ending or be a path of the machine on
+    /// which the annotations were made; one that leads out is taken for its last part, or refused.
+    pub fn find(&self, name: &str, care: Care) -> Result<Option<PathBuf>, DataError> {
+        let name = name.replace('\\', "/");
+        let name = Path::new(name.trim());
+        let inside = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+        if name.components().all(inside) {
+            if let Some(path) = self.file(name) {
+                return Ok(Some(path));
+            }
+        } else if care.strict {
+            return Err(DataError::Outside { path: name.to_path_buf() });
+        }
+        Ok(name.file_name().and_then(|last| self.file(Path::new(last))))
+    }
+
+    fn file(&self, name: &Path) -> Option<PathBuf> {
+        let as_it_is = self.0.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+        as_it_is.or_else(|| self.with_ending(name))
+    }
+
+    /// The file with an ending of pictures behind its name, or in the place of another.
+    fn with_ending(&self, name: &Path) -> Option<PathBuf> {
+        let ended = |ending: &str| {
+            let behind = format!("{}.{ending}", name.display());
+            [PathBuf::from(behind), name.with_extension(ending)]
+        };
+        let endings = ENDINGS.iter().flat_map(|e| [e.to_string(), e.to_ascii_uppercase()]);
+        let names: Vec<PathBuf> = endings.flat_map(|ending| ended(&ending)).collect();
+        self.0
+            .iter()
+            .find_map(|folder| names.iter().map(|name| folder.join(name)).find(|path| path.is_file()))
+    }
 }
 
 #[cfg(test)]
@@ -112,13 +192,32 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_lead_out() {
+    fn names_are_found_and_do_not_lead_out() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.jpg"), b"x").unwrap();
-        let folders = [dir.path().join("none"), dir.path().to_path_buf()];
-        assert!(find(&folders, "a.jpg").unwrap().is_some() && find(&folders, "b.jpg").unwrap().is_none());
+        let (strict, lenient) = (Care { strict: true, cut_short: false }, Care::default());
+        for name in ["a.jpg", "b.JPG", "c.d.png"] {
+            std::fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        let folders = Folders(vec![dir.path().join("none"), dir.path().to_path_buf()]);
+        let found = |name: &str| {
+            let path = folders.find(name, lenient).unwrap()?;
+            assert_eq!(path.parent(), Some(dir.path()));
+            Some(path.file_name().unwrap().to_string_lossy().into_owned())
+        };
+        for (name, file) in
+            [("a.jpg", "a.jpg"), ("a", "a.jpg"), ("b.jpg", "b.JPG"), ("c.d", "c.d.png"), ("x/a.jpg", "a.jpg")]
+        {
+            assert_eq!(found(name).as_deref(), Some(file), "{name}");
+            assert!(folders.find(name, strict).unwrap().is_some());
+        }
+        for name in ["../a.jpg", "/home/somebody/a.jpg", "x/../../a.jpg", "C:\\data\\a.jpg", "..\\a.jpg"] {
+            assert_eq!(found(name).as_deref(), Some("a.jpg"), "{name}");
+        }
         for name in ["../a.jpg", "/etc/passwd", "x/../../a.jpg"] {
-            assert!(matches!(find(&folders, name), Err(DataError::Outside { .. })), "{name}");
+            assert!(matches!(folders.find(name, strict), Err(DataError::Outside { .. })), "{name}");
+        }
+        for name in ["d.jpg", "/etc/passwd", "..", ""] {
+            assert_eq!(found(name), None, "{name}");
         }
     }
 }

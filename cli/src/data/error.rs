@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::ENDINGS;
+use super::files::ENDINGS;
 use crate::tokenizer::TokenizerError;
 
 /// Where in a file something is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum At {
     /// Counted from 0.
@@ -16,7 +16,9 @@ pub enum At {
     /// Counted from 1.
     Line(u64),
     /// The one with this `id`.
-    Annotation(u64),
+    Annotation(String),
+    /// The annotation at this place of its list, counted from 0, which has no `id`.
+    Place(usize),
 }
 
 impl std::fmt::Display for At {
@@ -24,7 +26,8 @@ impl std::fmt::Display for At {
         match self {
             Self::Byte(n) => write!(f, "byte {n}"),
             Self::Line(n) => write!(f, "line {n}"),
-            Self::Annotation(n) => write!(f, "annotation {n}"),
+            Self::Annotation(id) => write!(f, "annotation {id}"),
+            Self::Place(n) => write!(f, "annotation at place {n} of the list"),
         }
     }
 }
@@ -110,6 +113,32 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// A picture in a format that is not read.
+    #[error("{path}: a picture in a format that is not read; allowed are {}", ENDINGS.join(", "))]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Annotations, none of which is in order.
+    #[error("{path}: nothing is left to learn from: {first}")]
+    NothingLeft {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with the first.
+        first: String,
+    },
+    /// Nothing is left of what there was.
+    #[error("{path}: none of the {count} {kind} can be read: {first}")]
+    NoneReadable {
+        /// The folder.
+        path: PathBuf,
+        /// How many there were.
+        count: usize,
+        /// What they are.
+        kind: &'static str,
+        /// What is wrong with the first.
+        first: String,
+    },
     /// No text anywhere.
     #[error("{path}: no .txt files in this folder or below it; the package takes text")]
     NoTexts {
@@ -124,11 +153,13 @@ pub enum DataError {
     },
     /// Not at least one folder per class.
     #[error(
-        "{path}: needs one folder of pictures, or of .txt files, per class (or train/ and val/ with such folders), or a collection that --format names"
+        "{path}: {beside} files of no class; needs one folder of pictures, or of .txt files, per class (or train/ and val/ with such folders), a labels.csv (file,label), or a collection that --format names"
     )]
     NoClasses {
         /// The folder.
         path: PathBuf,
+        /// Pictures, or texts, that lie in it.
+        beside: usize,
     },
     /// Training and validation name different classes.
     #[error("{path}: class `{class}` is not among the training classes")]

@@ -2,90 +2,229 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Named, Place, entries, is_picture, subfolders};
+use super::files::{Wanted, below, entries, file_name, folders_named, subfolders};
+use super::left_out::{Care, Reason};
+use super::{DataError, Named, Place};
 
-/// Whether something belongs to the collection.
-type Belongs<T> = fn(&T) -> bool;
+/// Folders of what is learned and of what is tested, in the order in which they are looked for; the case does not
+/// count.
+const LEARNED: [&str; 4] = ["train", "training", "train_set", "training_set"];
+const TESTED: [&str; 11] = [
+    "val",
+    "valid",
+    "validation",
+    "dev",
+    "val_set",
+    "validation_set",
+    "test",
+    "testing",
+    "eval",
+    "test_set",
+    "tests",
+];
 
-pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
-    read_as(dir, is_picture, |_| true)
+/// Folders around the classes that are passed through, at most.
+const AROUND: usize = 3;
+
+pub(super) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
+    read_as(dir, Wanted::Pictures, |_| true, care)
 }
 
-/// The files that belong, of the classes that do.
-pub(super) fn read_as(dir: &Path, file: Belongs<Path>, class: Belongs<str>) -> Result<Named, DataError> {
-    let labelled = |dir: &Path| labelled(dir, file, class);
-    let train_dir = dir.join("train");
-    if !train_dir.is_dir() {
-        return Ok(Named { train: labelled(dir)?, ..Named::default() });
-    }
-    let train = labelled(&train_dir)?;
-    let val_dir = ["val", "valid", "validation", "test"].iter().map(|n| dir.join(n)).find(|p| p.is_dir());
-    let Some(val_dir) = val_dir else { return Ok(Named { train, ..Named::default() }) };
-    let val = labelled(&val_dir)?;
-    // Both are sorted by class, so neighbours with one name are asked about once.
-    let mut known: Vec<&str> = train.iter().map(|(_, class)| class.as_str()).collect();
-    known.dedup();
-    if let Some((_, class)) = val.iter().find(|(_, class)| !known.contains(&class.as_str())) {
-        return Err(DataError::UnknownClass { path: val_dir, class: class.clone() });
-    }
-    Ok(Named { train, val, ..Named::default() })
-}
-
-fn labelled(
+/// What is wanted, of the classes that belong.
+pub(super) fn read_as(
     dir: &Path,
-    belongs: Belongs<Path>,
-    is_class: Belongs<str>,
-) -> Result<Vec<(Place, String)>, DataError> {
-    let name = |folder: &PathBuf| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut folders = subfolders(dir)?;
-    folders.retain(|folder| is_class(&name(folder)));
-    if folders.is_empty() {
-        return Err(DataError::NoClasses { path: dir.to_path_buf() });
-    }
-    let mut samples = Vec::new();
-    for folder in folders {
-        let mut files: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|p| belongs(p)).collect();
-        if files.is_empty() {
-            return Err(DataError::EmptyClass { path: folder });
+    wanted: Wanted,
+    is_class: fn(&str) -> bool,
+    care: Care,
+) -> Result<Named, DataError> {
+    let mut named = Named::new(care);
+    let classes = Classes { wanted, is_class };
+    let dir = &around(dir, wanted)?;
+    let has = |folder: &PathBuf| wanted.is_below(folder);
+    let learned = folders_named(dir, &LEARNED).into_iter().find(has);
+    let mut tested = folders_named(dir, &TESTED);
+    tested.retain(has);
+    let Some(learned) = learned else {
+        let others = subfolders(dir)?.iter().filter(|folder| has(folder)).count() - tested.len();
+        // Only to be tested on; else such a folder is one of the classes.
+        return match tested
+            .first()
+            .filter(|folder| others == 0 && subfolders(folder).is_ok_and(|f| !f.is_empty()))
+        {
+            None => classes.of(dir, &mut named, true).map(|()| named),
+            Some(folder) => {
+                named.left_out.note(format!("there is only {}: it is learned from", file_name(folder)));
+                classes.of(folder, &mut named, true).map(|()| named)
+            }
+        };
+    };
+    classes.of(&learned, &mut named, true)?;
+    let mut tested = tested.into_iter();
+    if let Some(folder) = tested.next() {
+        classes.of(&folder, &mut named, false)?;
+        check_known(&folder, &named)?;
+        for other in tested {
+            let count = below(&other, wanted, &mut named.left_out)?.len();
+            let [used, unused] = [&folder, &other].map(|path| file_name(path));
+            named.left_out.note(format!("{unused}/ is left out: {used}/ is tested"));
+            named.left_out.add(Reason::Unused, count);
         }
-        files.sort();
-        let class = name(&folder);
-        samples.extend(files.into_iter().map(|path| (Place::File(path), class.clone())));
     }
-    Ok(samples)
+    Ok(named)
+}
+
+/// Strictly, nothing is tested that was not learned; else it is counted later.
+fn check_known(folder: &Path, named: &Named) -> Result<(), DataError> {
+    let known: std::collections::BTreeSet<&str> =
+        named.train.iter().map(|(_, class)| class.as_str()).collect();
+    let strange = named.val.iter().find(|(_, class)| !known.contains(class.as_str()));
+    match strange.filter(|_| named.left_out.care().strict) {
+        Some((_, class)) => Err(DataError::UnknownClass { path: folder.to_path_buf(), class: class.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The folder in which those of the classes lie: where all is in one folder, that one, if it has folders itself.
+fn around(dir: &Path, wanted: Wanted) -> Result<PathBuf, DataError> {
+    let mut dir = dir.to_path_buf();
+    for _ in 0..AROUND {
+        let mut folders = subfolders(&dir)?;
+        folders.retain(|folder| wanted.is_below(folder));
+        let [only] = &folders[..] else { break };
+        let inside = entries(only)?;
+        let is_around = inside.iter().any(|path| path.is_dir() && wanted.is_below(path))
+            && !inside.iter().any(|path| wanted.has(path))
+            && !entries(&dir)?.iter().any(|path| wanted.has(path));
+        let is_part = LEARNED.iter().chain(&TESTED).any(|name| file_name(only).eq_ignore_ascii_case(name));
+        if !is_around || is_part {
+            break;
+        }
+        dir = only.clone();
+    }
+    Ok(dir)
+}
+
+/// What folders of classes hold.
+struct Classes {
+    wanted: Wanted,
+    is_class: fn(&str) -> bool,
+}
+
+impl Classes {
+    /// A class for each folder that has what is wanted, in it or below it.
+    fn of(&self, dir: &Path, named: &mut Named, is_train: bool) -> Result<(), DataError> {
+        let mut folders = subfolders(dir)?;
+        folders.retain(|folder| (self.is_class)(&file_name(folder)));
+        let beside = entries(dir)?.iter().filter(|path| self.wanted.has(path)).count();
+        if folders.is_empty() {
+            return Err(DataError::NoClasses { path: dir.to_path_buf(), beside });
+        }
+        named.left_out.add(Reason::Unlabelled, beside);
+        for folder in folders {
+            let files = below(&folder, self.wanted, &mut named.left_out)?;
+            if files.is_empty() {
+                named.left_out.pass(DataError::EmptyClass { path: folder })?;
+                continue;
+            }
+            let class = file_name(&folder);
+            named.part(is_train).extend(files.into_iter().map(|path| (Place::File(path), class.clone())));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::touch;
-    use super::super::{DataError, Dataset, pictures};
+    use std::path::Path;
+
+    use super::super::tests::{refused, strictly, touch};
+    use super::super::{DataError, Dataset, LeftOut, Reason, pictures};
+
+    fn lay(dir: &Path, names: &[&str]) {
+        names.iter().for_each(|name| touch(dir, name, b"x"));
+    }
 
     #[test]
     fn flat_and_split_folders() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b/2.jpg", "b/1.PNG", "a/1.jpg", "a/.hidden.jpg", "a/notes.txt"] {
-            touch(dir.path(), name, b"x");
-        }
+        lay(dir.path(), &["b/2.jpg", "b/1.PNG", "a/1.jpg", "a/.hidden.jpg", "a/notes.txt"]);
         let set = Dataset::open(dir.path()).unwrap();
         assert_eq!(set.classes, ["a", "b"]);
         assert_eq!(set.train.iter().map(|s| s.class).collect::<Vec<_>>(), [0, 1, 1]);
-        for name in ["s/train/a/1.jpg", "s/train/b/1.jpg", "s/val/b/2.jpg"] {
-            touch(dir.path(), name, b"x");
-        }
-        let set = Dataset::open(&dir.path().join("s")).unwrap();
+        let split = &dir.path().join("s");
+        lay(split, &["train/a/1.jpg", "train/b/1.jpg", "val/b/2.jpg"]);
+        let set = Dataset::open(split).unwrap();
         assert_eq!((set.train.len(), set.val.len(), set.val[0].class), (2, 1, 1));
-        touch(dir.path(), "s/val/c/2.jpg", b"x");
-        assert!(matches!(Dataset::open(&dir.path().join("s")), Err(DataError::UnknownClass { .. })));
+        lay(split, &["val/c/2.jpg"]);
+        assert!(matches!(strictly(split), Err(DataError::UnknownClass { .. })));
+        let set = Dataset::open(split).unwrap();
+        assert_eq!((set.val.len(), set.left_out.count(Reason::Untaught)), (1, 1));
     }
 
     #[test]
     fn empty_folders_are_named() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Dataset::open(dir.path()), Err(DataError::NoClasses { .. })));
-        assert!(matches!(pictures(dir.path(), 3), Err(DataError::Empty { .. })));
-        touch(dir.path(), "a/1.jpg", b"x");
+        assert!(matches!(pictures(dir.path(), 3, &mut LeftOut::default()), Err(DataError::Empty { .. })));
+        lay(dir.path(), &["a/1.jpg"]);
         std::fs::create_dir(dir.path().join("b")).unwrap();
-        let error = Dataset::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("b: the class folder holds no pictures"), "{error}");
+        refused(dir.path(), &["b: the class folder holds no pictures"]);
+        let set = Dataset::open(dir.path()).unwrap();
+        assert_eq!((&set.classes[..], set.left_out.count(Reason::EmptyClass)), (&["a".to_string()][..], 1));
+    }
+
+    /// As people and tools name the parts.
+    #[test]
+    fn parts_by_other_names() {
+        let whole = tempfile::tempdir().unwrap();
+        for (n, (names, learned, tested, note)) in [
+            (&["Train/a/1.jpg", "Train/b/1.jpg", "Test/a/2.jpg"][..], 2, 1, ""),
+            (&["training/a/1.jpg", "training/b/1.jpg", "validation/a/2.jpg"], 2, 1, ""),
+            (&["test/a/1.jpg", "test/b/1.jpg"], 2, 0, "there is only test: it is learned from"),
+            (
+                &["train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg", "test/a/3.jpg"],
+                2,
+                1,
+                "test/ is left out: val/ is tested",
+            ),
+            (&["set/train/a/1.jpg", "set/train/b/1.jpg", "set/val/a/2.jpg"], 2, 1, ""),
+            // A class may have the name of a part.
+            (&["test/1.jpg", "a/1.jpg"], 2, 0, ""),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let dir = whole.path().join(n.to_string());
+            lay(&dir, names);
+            let set = Dataset::open(&dir).unwrap();
+            assert_eq!(
+                (set.train.len(), set.val.len(), set.classes.len()),
+                (learned, tested, 2),
+                "{names:?}"
+            );
+            let told = set.left_out.told_of(&dir);
+            assert!(told.contains(note) && (!note.is_empty() || told.is_empty()), "{names:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn folders_within_folders() {
+        let whole = tempfile::tempdir().unwrap();
+        let dir = &whole.path().join("sets");
+        lay(dir, &["pets/images/cat/tabby/1.jpg", "pets/images/cat/2.jpg", "pets/images/dog/x/y/3.jpg"]);
+        let set = Dataset::open(dir).unwrap();
+        assert_eq!((&set.classes[..], set.train.len()), (&["cat".to_string(), "dog".to_string()][..], 3));
+        // What lies beside the classes has none.
+        lay(dir, &["pets/images/4.jpg"]);
+        assert_eq!(Dataset::open(&dir.join("pets/images")).unwrap().left_out.count(Reason::Unlabelled), 1);
+    }
+
+    #[test]
+    fn one_class_alone_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        lay(dir.path(), &["images/1.jpg", "images/2.jpg"]);
+        let set = Dataset::open(dir.path()).unwrap();
+        let told = set.left_out.told_of(Path::new("DIR"));
+        assert!(told.starts_with("DIR: `images` is the only class"), "{told}");
     }
 }

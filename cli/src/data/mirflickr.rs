@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{At, DataError, Named, Place, entries};
+use super::files::entries;
+use super::left_out::{Care, Reason};
+use super::{At, DataError, Named, Place};
 
 /// Classes where nobody names any: the commonest tags.
 const COMMONEST: usize = 10;
@@ -19,14 +21,22 @@ pub(super) fn is_here(dir: &Path) -> bool {
 
 /// `im<N>.jpg` with a tag on each line of `meta/tags/tags<N>.txt`. `chosen` are the tags that become
 /// classes; empty, the ten commonest do.
-pub(super) fn read(dir: &Path, chosen: &[String]) -> Result<Named, DataError> {
+pub(super) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("meta/tags/tags1.txt"), what: "tags" };
     let mut pictures: Vec<(u64, Vec<String>)> = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut named = Named::new(care);
+    let left_out = &mut named.left_out;
     for path in entries(&tags_folder(dir).ok_or_else(missing)?)? {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(number) = stem.strip_prefix("tags").and_then(|n| n.parse().ok()) else { continue };
-        let tags = tags(&path)?;
+        let tags = match tags(&path) {
+            Ok(tags) => tags,
+            Err(fault) => {
+                left_out.pass(fault)?;
+                continue;
+            }
+        };
         tags.iter().for_each(|tag| *counts.entry(tag.clone()).or_default() += 1);
         pictures.push((number, tags));
     }
@@ -38,14 +48,13 @@ pub(super) fn read(dir: &Path, chosen: &[String]) -> Result<Named, DataError> {
         by_count.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         classes = by_count.into_iter().take(COMMONEST).map(|(tag, _)| tag.clone()).collect();
     }
-    let mut named = Named::default();
     for (number, tags) in pictures {
         let mut of = tags.iter().filter(|tag| classes.contains(tag));
         let path = dir.join(format!("im{number}.jpg"));
         match (of.next(), of.next(), path.is_file()) {
             (Some(class), None, true) => named.train.push((Place::File(path), class.clone())),
-            (Some(_), None, false) => named.left_out.absent += 1,
-            _ => named.left_out.unclear += 1,
+            (Some(_), None, false) => left_out.add(Reason::Absent, 1),
+            _ => left_out.add(Reason::Unclear, 1),
         }
     }
     Ok(named)
@@ -69,7 +78,7 @@ fn tags(path: &Path) -> Result<Vec<String>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{refused, touch};
-    use super::super::{Dataset, Format, Selection};
+    use super::super::{Dataset, Format, Reason, Selection};
 
     #[test]
     fn pictures_with_one_of_the_tags() {
@@ -91,13 +100,14 @@ mod tests {
         let names: Vec<_> =
             set.train.iter().map(|s| s.name()[dir.to_string_lossy().len() + 1..].to_string()).collect();
         assert_eq!(names, ["im3.jpg", "im1.jpg", "im2.jpg"]);
-        assert_eq!((set.left_out.absent, set.left_out.unclear), (1, 2));
+        assert_eq!((set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)), (1, 2));
         // All three tags: the first picture has two of them now.
         let set = Dataset::open(dir).unwrap();
-        assert_eq!((set.classes.len(), set.train.len(), set.left_out.unclear), (2, 2, 3));
+        assert_eq!((set.classes.len(), set.train.len(), set.left_out.count(Reason::Unclear)), (2, 2, 3));
         let error = Dataset::open_as(dir, &selection(&["sky", "dgo"])).unwrap_err().to_string();
         assert!(error.contains("no class `dgo`"), "{error}");
         touch(dir, "meta/tags/tags5.txt", b"caf\xe9");
         refused(dir, &["tags5.txt", "byte 3", "not UTF-8"]);
+        assert_eq!(Dataset::open(dir).unwrap().left_out.count(Reason::Broken), 1);
     }
 }

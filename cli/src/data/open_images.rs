@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use csv_core::{ReadRecordResult, Reader};
-
-use super::boxes::{Area, Boxed, find, take};
-use super::{At, DataError, Named, entries};
+use super::boxes::{Area, Boxed, Folders, Whole, sides, take};
+use super::files::{entries, file_name};
+use super::left_out::Care;
+use super::table::Table;
+use super::{DataError, Named};
 
 /// Files of a folder by a part of their names, sorted.
 fn files(dir: &Path, part: &str) -> Vec<PathBuf> {
@@ -22,7 +23,7 @@ pub(super) fn is_here(dir: &Path) -> bool {
 
 /// `*train-annotations-bbox.csv` and those of `validation` and `test`, names of classes in
 /// `*class-descriptions*.csv`, pictures `<ImageID>.jpg` in `train/`, `images/` or the folder itself.
-pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
+pub(super) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let missing =
         || DataError::Missing { path: dir.join("*class-descriptions*.csv"), what: "names of classes" };
     let names = files(dir, "class-descriptions").into_iter().next().ok_or_else(missing)?;
@@ -37,7 +38,7 @@ pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
             classes.insert(label.clone(), name.clone());
         }
     }
-    let mut named = Named::default();
+    let mut named = Named::new(care);
     for path in files(dir, "annotations-bbox.csv") {
         boxes(dir, &path, &classes, &mut named)?;
     }
@@ -47,15 +48,25 @@ pub(super) fn read(dir: &Path) -> Result<Named, DataError> {
 /// The columns we use. The names are the format's.
 const COLUMNS: [&str; 7] = ["ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax", "IsGroupOf"];
 
+/// What a row says.
+struct Row {
+    id: String,
+    class: String,
+    /// Left, right, top, bottom, in shares of the sides.
+    edges: [f64; 4],
+    is_group: bool,
+}
+
 fn boxes(
     dir: &Path,
     path: &Path,
     classes: &BTreeMap<String, String>,
     named: &mut Named,
 ) -> Result<(), DataError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file_name(path);
     let split = ["validation", "test"].into_iter().find(|s| name.contains(s)).unwrap_or("train");
-    let folders = [dir.join(split), dir.join(split).join("data"), dir.join("images"), dir.to_path_buf()];
+    let folders =
+        Folders(vec![dir.join(split), dir.join(split).join("data"), dir.join("images"), dir.to_path_buf()]);
     let mut table = Table::open(path)?;
     let header = table.row()?.unwrap_or_default();
     let mut columns = [0; COLUMNS.len()];
@@ -64,102 +75,68 @@ fn boxes(
         *column = at.ok_or_else(|| table.broken(&format!("the header has no column `{name}`")))?;
     }
     // Boxes of one picture stand together; its size is asked for once.
-    let mut last: (String, Option<(PathBuf, u32, u32)>) = Default::default();
-    while let Some(row) = table.row()? {
-        if row.len() != header.len() {
-            return Err(table.broken(&format!("{} fields; the header has {}", row.len(), header.len())));
+    let mut last: Option<(String, Option<Sized>)> = None;
+    while let Some(fields) = table.row()? {
+        let row = match row(&fields, header.len(), columns, classes) {
+            Ok(row) => row,
+            Err(what) => {
+                named.left_out.pass(table.broken(&what))?;
+                continue;
+            }
+        };
+        if last.as_ref().is_none_or(|(id, _)| *id != row.id) {
+            let found = sized(&folders, &row.id, named);
+            let found = found.or_else(|fault| named.left_out.pass(fault).map(|()| None))?;
+            last = Some((row.id.clone(), found));
         }
-        let [id, label, edges @ .., group] = columns.map(|c| row[c].as_str());
-        let class =
-            classes.get(label).ok_or_else(|| table.broken(&format!("label `{label}` has no name")))?;
-        let mut shares = [0f64; 4];
-        for (share, text) in shares.iter_mut().zip(edges) {
-            let value: Option<f64> = text.parse().ok().filter(|v| (0.0..=1.0).contains(v));
-            *share = value.ok_or_else(|| table.broken(&format!("`{text}` is not a share of 0 to 1")))?;
-        }
-        if last.0 != id {
-            last = (id.to_string(), sized(&folders, id)?);
-        }
-        let [left, right, top, bottom] = shares;
-        let size = last.1.as_ref().map(|(_, width, height)| (f64::from(*width), f64::from(*height)));
-        let area = size.and_then(|(w, h)| Area::from_edges(left * w, top * h, right * w, bottom * h));
-        let one = Boxed { class: class.clone(), area, unclear: group == "1" };
-        take(named, split == "train", last.1.as_ref().map(|found| found.0.as_path()), vec![one]);
+        let found = last.as_ref().and_then(|(_, found)| found.as_ref());
+        let [left, right, top, bottom] = row.edges;
+        let area = found.and_then(|Sized { sides: (w, h), .. }| {
+            Area::from_edges(left * w, top * h, right * w, bottom * h)
+        });
+        let one = Boxed { class: row.class, area, unclear: row.is_group };
+        let whole = Whole { path: found.map(|found| &*found.path), size: None };
+        take(named, split == "train", &whole, vec![one])?;
     }
     Ok(())
 }
 
-/// A picture and its sides, if it is there.
-fn sized(folders: &[PathBuf], id: &str) -> Result<Option<(PathBuf, u32, u32)>, DataError> {
-    let Some(path) = find(folders, &format!("{id}.jpg"))? else { return Ok(None) };
-    match image::image_dimensions(&path) {
-        Ok((width, height)) => Ok(Some((path, width, height))),
-        Err(e) => Err(DataError::Broken { path, at: At::Byte(0), what: e.to_string() }),
+fn row(
+    fields: &[String],
+    width: usize,
+    columns: [usize; COLUMNS.len()],
+    classes: &BTreeMap<String, String>,
+) -> Result<Row, String> {
+    if fields.len() != width {
+        return Err(format!("{} fields; the header has {width}", fields.len()));
     }
+    let [id, label, shares @ .., group] = columns.map(|c| fields[c].as_str());
+    let class = classes.get(label).ok_or_else(|| format!("label `{label}` has no name"))?;
+    let mut edges = [0f64; 4];
+    for (edge, text) in edges.iter_mut().zip(shares) {
+        let value: Option<f64> = text.parse().ok().filter(|v| (0.0..=1.0).contains(v));
+        *edge = value.ok_or_else(|| format!("`{text}` is not a share of 0 to 1"))?;
+    }
+    Ok(Row { id: id.to_string(), class: class.clone(), edges, is_group: group == "1" })
 }
 
-/// A CSV file, record by record.
-struct Table {
+/// A picture and its columns and rows.
+struct Sized {
     path: PathBuf,
-    bytes: Vec<u8>,
-    at: usize,
-    reader: Reader,
-    /// Line on which the last record began.
-    line: u64,
+    sides: (f64, f64),
 }
 
-/// Most bytes and fields of a record.
-const RECORD: usize = 1 << 16;
-const FIELDS: usize = 64;
-
-impl Table {
-    fn open(path: &Path) -> Result<Self, DataError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-        Ok(Self { path: path.to_path_buf(), bytes, at: 0, reader: Reader::new(), line: 1 })
-    }
-
-    fn broken(&self, what: &str) -> DataError {
-        DataError::Broken { path: self.path.clone(), at: At::Line(self.line), what: what.to_string() }
-    }
-
-    /// The next record; `None` behind the last.
-    fn row(&mut self) -> Result<Option<Vec<String>>, DataError> {
-        let (mut out, mut ends) = (vec![0; 1024], [0; FIELDS]);
-        let (mut written, mut fields) = (0, 0);
-        self.line = self.reader.line();
-        loop {
-            let input = &self.bytes[self.at..];
-            let (result, read, wrote, ended) =
-                self.reader.read_record(input, &mut out[written..], &mut ends[fields..]);
-            self.at += read;
-            written += wrote;
-            fields += ended;
-            match result {
-                // At the end of the file the reader wants to be told so, by an empty input.
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if out.len() < RECORD => out.resize(2 * out.len(), 0),
-                ReadRecordResult::OutputFull => return Err(self.broken("a record of more than 65536 bytes")),
-                ReadRecordResult::OutputEndsFull => return Err(self.broken("more than 64 fields")),
-                ReadRecordResult::End => return Ok(None),
-                ReadRecordResult::Record => break,
-            }
-        }
-        let mut from = 0;
-        let mut row = Vec::with_capacity(fields);
-        for &to in &ends[..fields] {
-            let field = std::str::from_utf8(&out[from..to]).map_err(|_| self.broken("not UTF-8"))?;
-            row.push(field.to_string());
-            from = to;
-        }
-        Ok(Some(row))
-    }
+/// A picture, if it is there.
+fn sized(folders: &Folders, id: &str, named: &Named) -> Result<Option<Sized>, DataError> {
+    let Some(path) = folders.find(&format!("{id}.jpg"), named.left_out.care())? else { return Ok(None) };
+    let sides = sides(&path)?;
+    Ok(Some(Sized { path, sides }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{refused, touch};
-    use super::super::{Dataset, Format};
+    use super::super::{Dataset, Format, Reason};
 
     /// As in version 7.
     const BOXES: &str = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside
@@ -187,7 +164,10 @@ mod tests {
         assert_eq!(Format::detect(dir), Format::OpenImages);
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["Dog, or \"hound\"", "Person"]);
-        assert_eq!((set.train.len(), set.left_out.absent, set.left_out.unclear), (2, 1, 1));
+        assert_eq!(
+            (set.train.len(), set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)),
+            (2, 1, 1)
+        );
         assert!(set.train[1].name().ends_with("000002b66c9c498e.jpg#30,10,30x20"), "{}", set.train[1].name());
         assert_eq!(set.train[0].open().unwrap().width(), 30);
         touch(dir, "validation-annotations-bbox.csv", BOXES.as_bytes());
@@ -212,11 +192,11 @@ mod tests {
             assert!(BOXES.contains(from), "{from}");
             touch(dir, name, BOXES.replacen(from, to, 1).as_bytes());
             refused(dir, &[part]);
+            // One line is no reason to end, if it is not the header.
+            let set = Dataset::open(dir);
+            assert_eq!(set.is_ok(), !part.starts_with("line 1"), "{part}");
+            assert!(set.is_err() || !set.unwrap().train.is_empty());
         }
-        let mut bytes = BOXES.as_bytes().to_vec();
-        bytes[150] = 0xff;
-        touch(dir, name, &bytes);
-        refused(dir, &[name, "line 2: not UTF-8"]);
         touch(dir, name, &[b'a'; 70_000]);
         refused(dir, &[name, "line 1", "65536"]);
         touch(dir, name, BOXES.as_bytes());

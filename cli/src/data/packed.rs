@@ -274,7 +274,7 @@ mod tests {
     use std::io::Write;
 
     use super::super::tests::{refused, touch};
-    use super::super::{Dataset, Format};
+    use super::super::{Dataset, Format, Reason};
     use super::*;
 
     /// `n` pictures of 2 rows and 3 columns, the values counting on, and their labels.
@@ -394,7 +394,7 @@ mod tests {
         let set = Dataset::open(&ten).unwrap();
         // Nothing teaches `automobile`.
         assert_eq!(set.classes, ["airplane", "bird"]);
-        assert_eq!((set.train.len(), set.val.len(), set.left_out.untaught), (3, 1, 1));
+        assert_eq!((set.train.len(), set.val.len(), set.left_out.count(Reason::Untaught)), (3, 1, 1));
         let picture = set.train[0].open().unwrap();
         assert_eq!((picture.width(), &picture.rgb()[..4]), (32, &[1, 101, 201, 1][..]));
         touch(&ten, "data_batch_2.bin", &records(&[&[2]])[..3000]);

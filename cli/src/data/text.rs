@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{At, DataError, Named, Place, entries, folder, is_picture, subfolders};
+use super::files::{Wanted, entries, folders_named, is_picture, is_text, subfolders};
+use super::left_out::Care;
+use super::{At, DataError, Named, Place, folder, yolo};
 
 /// Most bytes of a file with many texts.
 const MAX_BYTES: u64 = 1 << 30;
@@ -15,11 +17,11 @@ const UNLABELLED: &str = "unsup";
 
 /// Whether classes hold texts and no pictures.
 pub(super) fn is_folder(dir: &Path) -> bool {
-    let train = dir.join("train");
-    let dir = if train.is_dir() { train } else { dir.to_path_buf() };
+    let train = folders_named(dir, &["train", "training"]);
+    let dir = train.into_iter().next().unwrap_or(dir.to_path_buf());
     let files =
         || subfolders(&dir).unwrap_or_default().into_iter().flat_map(|f| entries(&f).unwrap_or_default());
-    files().any(|f| is_text(&f)) && !files().any(|f| is_picture(&f))
+    files().any(|f| is_text(&f) && !yolo::is_list(&f)) && !files().any(|f| is_picture(&f))
 }
 
 pub(super) fn is_squad(dir: &Path) -> bool {
@@ -30,13 +32,9 @@ pub(super) fn is_wikitext(dir: &Path) -> bool {
     !wiki_files(dir, "train").is_empty()
 }
 
-pub(super) fn is_text(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) && path.is_file()
-}
-
 /// `DIR/<class>/*.txt`, or with train/ and test/ before the class; of IMDb pos and neg.
-pub(super) fn folders(dir: &Path) -> Result<Named, DataError> {
-    folder::read_as(dir, is_text, |class| class != UNLABELLED)
+pub(super) fn folders(dir: &Path, care: Care) -> Result<Named, DataError> {
+    folder::read_as(dir, Wanted::Texts, |class| class != UNLABELLED, care)
 }
 
 /// A text in a file that holds many.
@@ -85,7 +83,7 @@ pub(super) fn squad(dir: &Path) -> Result<Named, DataError> {
         })?;
         let broken = |index: usize, what: &str| DataError::Broken {
             path: path.clone(),
-            at: At::Annotation(index as u64),
+            at: At::Annotation(index.to_string()),
             what: what.to_string(),
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -147,14 +145,18 @@ fn heading(line: &str) -> Option<(usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{refused, touch};
-    use super::super::{Dataset, Format, texts};
+    use super::super::{Dataset, Format, Reason, texts};
 
     fn classes(set: &Dataset, samples: &[super::super::Sample]) -> Vec<(String, String)> {
         samples.iter().map(|s| (set.classes[s.class].clone(), s.text().unwrap())).collect()
     }
 
     fn all(path: &std::path::Path) -> Vec<String> {
-        texts(path, None, 9).unwrap().iter().map(|sample| sample.text().unwrap()).collect()
+        texts(path, None, 9, &mut super::super::LeftOut::default())
+            .unwrap()
+            .iter()
+            .map(|sample| sample.text().unwrap())
+            .collect()
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -214,7 +216,10 @@ mod tests {
             classes(&set, &set.train),
             pairs(&[("New York", "One."), ("New York", "Two."), ("Tea", "Three.")])
         );
-        assert_eq!((classes(&set, &set.val), set.left_out.untaught), (pairs(&[("Tea", "Four.")]), 1));
+        assert_eq!(
+            (classes(&set, &set.val), set.left_out.count(Reason::Untaught)),
+            (pairs(&[("Tea", "Four.")]), 1)
+        );
         assert!(set.train[1].name().ends_with("train-v2.0.json#1"), "{}", set.train[1].name());
         touch(
             dir,

@@ -88,6 +88,7 @@ fn next(kind: &ErrorKind) -> &'static str {
             "convert to int8, or build this program with targets/build.sh --features tract"
         }
         ErrorKind::Picture(_) => concat!("use a ", crate::args::formats!(), " file"),
+        ErrorKind::CutShort { .. } => concat!("use a ", crate::args::formats!(), " file that is whole"),
         ErrorKind::Head(_) => "name a new HEAD file and teach it, or use the package this one belongs to",
         ErrorKind::Class(_) => "use another LABEL, or name a new HEAD file",
         ErrorKind::Sample(_) => "name a new HEAD file and teach it with fewer frames",

@@ -275,7 +275,7 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
         ("info red.ppm", "red.ppm", "copy the package"),
         ("ask eyes.offshoot absent.head red.ppm", "absent.head", "check the name"),
         ("ask eyes.offshoot not.head red.ppm", "not.head", "name a new HEAD"),
-        ("ask eyes.offshoot good.head torn.jpg", "torn.jpg", "use a JPEG"),
+        ("ask eyes.offshoot good.head torn.jpg", "torn.jpg", "file that is whole"),
         ("ask eyes.offshoot good.head absent.jpg", "absent.jpg", "check the name"),
         ("teach eyes.offshoot no/where.head red red.ppm", "no/where.head", "check the name"),
         (&long, "good.head", "another LABEL"),

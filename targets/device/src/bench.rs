@@ -6,7 +6,7 @@ use std::time::Duration;
 use offshoot::{Extractor, Head};
 
 use crate::memory::{Memory, MemoryError};
-use crate::names::check_names;
+use crate::names::{NamesError, check_names};
 use crate::parts::PartError;
 use crate::pixels::Turn;
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
@@ -40,6 +40,9 @@ pub enum BenchError {
     #[cfg(feature = "web")]
     #[error(transparent)]
     Web(#[from] crate::WebError),
+    /// Names of classes that cannot be.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// Everything after that.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -74,8 +77,10 @@ impl Bench {
     /// Opens what keeps the lessons, and says what a person should know of it: what was put aside, what is lost.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, or holds a head of another package.
+    /// Names that classes cannot have; a file that cannot be opened, is in use, or holds a head of another package.
     pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, BenchError> {
+        // Before there is a file.
+        check_names(&self.settings.names)?;
         let path = &self.memory;
         let aside = if self.starts_anew { Memory::set_aside(path)? } else { None };
         if let Some(aside) = aside {
@@ -120,7 +125,6 @@ impl Bench {
         buttons: &dyn Buttons,
     ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), BenchError> {
         let mut settings = self.settings.clone();
-        check_names(&settings.names).map_err(SessionError::from)?;
         if let Some(key) = buttons.keys().first() {
             settings.first = key.order.trim_start_matches("press ").to_string();
         }

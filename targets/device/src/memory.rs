@@ -213,7 +213,7 @@ mod tests {
         let (_, read) = Memory::open(&path, &eyes, limits()).unwrap();
         assert_eq!(read.unwrap().class_count(), 2);
         // Of any other size it is another package's, as before.
-        std::fs::File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
         let error = Memory::open(&path, &eyes, limits()).unwrap_err().to_string();
         assert!(error.contains("another package's"), "{error}");
     }

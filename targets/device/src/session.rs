@@ -10,7 +10,6 @@ use offshoot_view::{ClassLine, Picture, State};
 
 use crate::inside::{Inside, Times};
 use crate::memory::{Memory, MemoryError};
-use crate::names::{NamesError, check_names};
 use crate::places::{self, EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
@@ -69,9 +68,6 @@ pub enum SessionError {
     /// The screen.
     #[error(transparent)]
     Screen(#[from] ScreenError),
-    /// The names of [`Settings`].
-    #[error(transparent)]
-    Names(#[from] NamesError),
 }
 
 /// Whether there is a next frame.
@@ -132,13 +128,12 @@ impl Session {
     /// A session with what `memory` holds, or with an empty head.
     ///
     /// # Errors
-    /// Names that classes cannot have; a head larger than can be.
+    /// A head larger than can be.
     pub fn new(
         eyes: Extractor,
         memory: Option<(Memory, Option<Head>)>,
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
-        check_names(&settings.names)?;
         let (memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
         let mut head = match head {
             Some(head) => head,
