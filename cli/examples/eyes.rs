@@ -59,9 +59,9 @@ fn row(photographs: &Path, package: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 fn on_photographs(eyes: &mut Extractor, folder: &Path) -> Result<f64, Box<dyn Error>> {
-    let data = Dataset::open(folder)?;
-    let train = Embeddings::extract(eyes, &data.train, || ())?;
-    let val = Embeddings::extract(eyes, &data.val, || ())?;
+    let mut data = Dataset::open(folder)?;
+    let train = Embeddings::extract(eyes, &mut data.train, &mut data.left_out, || ())?;
+    let val = Embeddings::extract(eyes, &mut data.val, &mut data.left_out, || ())?;
     let lesson = Lesson { kind: HeadKind::Auto, shots: SHOTS, draws: DRAWS, seed: 1 };
     let scores = few_shot(&lesson, eyes, &data.classes, &train, &val)?.scores;
     Ok(mean(&scores))
