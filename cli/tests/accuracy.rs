@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use offshoot::{Extractor, HeadKind, Picture, View, WhenFull};
 use offshoot_cli::calibrate::cosine;
 use offshoot_cli::convert::{Converted, Options, convert};
-use offshoot_cli::data::{Dataset, pictures};
+use offshoot_cli::data::{Dataset, LeftOut, Sample, pictures};
 use offshoot_cli::embeddings::Embeddings;
 use offshoot_cli::import::Source;
 use offshoot_cli::teach::{Lesson, accuracy, few_shot, teach};
@@ -27,9 +27,22 @@ fn open(files: &[PathBuf]) -> Vec<Picture> {
     files.iter().map(|f| Picture::open(f).unwrap()).collect()
 }
 
+/// So many photographs of the sample, spread evenly.
+fn photographs(shared: &Path, count: usize) -> Vec<PathBuf> {
+    pictures(&shared.join("data/imagenet-sample"), count, &mut LeftOut::default()).unwrap()
+}
+
+/// All of them, none left out.
+fn extract(extractor: &mut Extractor, samples: &[Sample]) -> Embeddings {
+    let (mut samples, mut left_out) = (samples.to_vec(), LeftOut::default());
+    let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || ()).unwrap();
+    assert_eq!(left_out, LeftOut::default());
+    embeddings
+}
+
 fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
-    let train = Embeddings::extract(extractor, &data.train, || ()).unwrap();
-    let val = Embeddings::extract(extractor, &data.val, || ()).unwrap();
+    let train = extract(extractor, &data.train);
+    let val = extract(extractor, &data.val);
     let all: Vec<usize> = (0..train.len()).collect();
     let mut head = teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
     // All that is asked about was taught; `unknown` would count as wrong.
@@ -43,8 +56,8 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     let model = shared.join("models/real/mobilenet_v2_1.0_224.onnx");
     let source = Source::open(&model).unwrap();
     // Calibrated on 128 pictures of the sample, compared on 200 others.
-    let all = pictures(&shared.join("data/imagenet-sample"), 500).unwrap();
-    let calibration = pictures(&shared.join("data/imagenet-sample"), 128).unwrap();
+    let all = photographs(&shared, 500);
+    let calibration = photographs(&shared, 128);
     let others: Vec<PathBuf> = all.iter().filter(|p| !calibration.contains(p)).take(200).cloned().collect();
     assert_eq!(others.len(), 200);
     let calibration = open(&calibration);
@@ -86,13 +99,13 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
 fn sprout_on_animals_and_on_ants_and_bees() {
     let Some(shared) = common::shared("sprout") else { return };
     let source = Source::open(&common::sprout()).unwrap();
-    let calibration = open(&pictures(&shared.join("data/imagenet-sample"), 128).unwrap());
+    let calibration = open(&photographs(&shared, 128));
     let converted = convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap();
     let mut extractor = Extractor::from_bytes(converted.bytes).unwrap();
     for (folder, floor) in [("animals4", 0.70), ("hymenoptera", 0.80)] {
         let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
-        let train = Embeddings::extract(&mut extractor, &data.train, || ()).unwrap();
-        let val = Embeddings::extract(&mut extractor, &data.val, || ()).unwrap();
+        let train = extract(&mut extractor, &data.train);
+        let val = extract(&mut extractor, &data.val);
         let mean = |kind: HeadKind| {
             let lesson = Lesson { kind, shots: 5, draws: 20, seed: 0 };
             let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap().scores;
@@ -112,8 +125,8 @@ fn sharp_on_animals_and_on_ants_and_bees() {
     let mut extractor = Extractor::open(package).unwrap();
     for (folder, floor) in [("animals4", 0.98), ("hymenoptera", 0.89)] {
         let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
-        let train = Embeddings::extract(&mut extractor, &data.train, || ()).unwrap();
-        let val = Embeddings::extract(&mut extractor, &data.val, || ()).unwrap();
+        let train = extract(&mut extractor, &data.train);
+        let val = extract(&mut extractor, &data.val);
         let lesson = Lesson { kind: HeadKind::Auto, shots: 5, draws: 20, seed: 0 };
         let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap().scores;
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
@@ -171,8 +184,8 @@ fn the_stored_table_holds_what_was_asked() {
 /// The embeddings of a folder as `offshoot embed` writes them.
 fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
     let found = Dataset::open(folder).unwrap();
-    let train = Embeddings::extract(extractor, &found.train, || ()).unwrap();
-    let val = Embeddings::extract(extractor, &found.val, || ()).unwrap();
+    let train = extract(extractor, &found.train);
+    let val = extract(extractor, &found.val);
     let held = (0..train.len() + val.len()).map(|i| i >= train.len()).collect();
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
     let (values, labels) = ([train.values, val.values].concat(), [train.labels, val.labels].concat());
@@ -191,7 +204,10 @@ fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::
     assert_eq!(kept(HeadKind::NearestMean, WhenFull::Reservoir), all);
 
     let found = Dataset::open(&shared.join("data/hymenoptera")).unwrap();
-    let mirrored = Embeddings::extract_augmented(extractor, &found.train, &[View::Mirrored], || ()).unwrap();
+    let (mut samples, mut left_out) = (found.train, LeftOut::default());
+    let mirrored =
+        Embeddings::extract_augmented(extractor, &mut samples, &[View::Mirrored], &mut left_out, || ())
+            .unwrap();
     let rest = data.values[mirrored.values.len()..].to_vec();
     data.means = Some([mirrored.values, rest].concat());
     for shots in [5, 10, 20] {
@@ -207,7 +223,7 @@ fn heads_hold_the_few_shot_table() {
     let Some(shared) = common::shared("few shots") else { return };
     let converted = MOBILENET.get_or_init(|| {
         let source = Source::open(&shared.join("models/real/mobilenet_v2_1.0_224.onnx")).unwrap();
-        let calibration = open(&pictures(&shared.join("data/imagenet-sample"), 128).unwrap());
+        let calibration = open(&photographs(&shared, 128));
         convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap()
     });
     let mut extractor = Extractor::from_bytes(converted.bytes.clone()).unwrap();

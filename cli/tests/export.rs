@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use offshoot::{Extractor, Head, HeadKind, Picture};
+use offshoot_cli::data::{LeftOut, pictures};
 use offshoot_cli::heatmap;
 use offshoot_simulator::Object;
 use tempfile::TempDir;
@@ -105,7 +106,7 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
     let path = |name: &str| folder.path().join(name);
     let mut extractor = Extractor::open(path("eyes.offshoot")).unwrap();
     common::pictures(&path("others"), &CLASSES, 5);
-    let files: Vec<PathBuf> = offshoot_cli::data::pictures(&path("others"), 100).unwrap();
+    let files: Vec<PathBuf> = pictures(&path("others"), 100, &mut LeftOut::default()).unwrap();
     let pictures: Vec<Picture> = files.iter().map(|f| Picture::open(f).unwrap()).collect();
     let seen: Vec<_> = pictures.iter().map(|p| seen(&extractor, p)).collect();
     for kind in kinds {

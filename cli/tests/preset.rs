@@ -6,7 +6,7 @@ use std::path::Path;
 
 use offshoot::Picture;
 use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::data::pictures;
+use offshoot_cli::data::{LeftOut, pictures};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_cli::report::Report;
@@ -20,7 +20,7 @@ fn unknown(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn conventions_are_recognised_guessed_and_doubted() {
     let Some(shared) = common::shared("preset") else { return };
-    let sample = pictures(&shared.join("data/imagenet-sample"), 16).unwrap();
+    let sample = pictures(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
     let sample: Vec<Picture> = sample.iter().map(|f| Picture::open(f).unwrap()).collect();
     let read = |name: &str| std::fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap();
     let report = |bytes: &[u8], preset: Option<Preset>| -> Report {

@@ -8,7 +8,7 @@ use std::fs;
 use common::{ok, pictures, refused, sprout};
 use offshoot::{Extractor, Picture};
 use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::data::pictures as files;
+use offshoot_cli::data::{LeftOut, pictures as files};
 use offshoot_cli::embedding::Pool;
 use offshoot_cli::import::Source;
 use offshoot_cli::quantizer::{Rounding, Settings};
@@ -24,7 +24,7 @@ fn largest(values: &[f32]) -> usize {
 fn int8_names_what_float_names() {
     let Some(shared) = common::shared("quantizer") else { return };
     let source = Source::open(&shared.join("models/real/mobilenet_v1_0.25_128.onnx")).unwrap();
-    let all = files(&shared.join("data/imagenet-sample"), 500).unwrap();
+    let all = files(&shared.join("data/imagenet-sample"), 500, &mut LeftOut::default()).unwrap();
     let calibration: Vec<Picture> = all.iter().step_by(4).map(|f| Picture::open(f).unwrap()).collect();
     let cuts = vec!["/MobilenetV1/Logits/Conv2d_1c_1x1/Conv_output_0".to_string()];
     let options = |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
