@@ -24,7 +24,8 @@ fn features() -> Graph {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
     graph.weights("w", &[16, 3, 3, 3]).weights("v", &[16, 16, 3, 3]);
     graph.weights("fc", &[10, 16]).weights("fc2", &[10, 16]).weights("bias", &[10]);
-    let (pads, strides): ((&str, &[i64]), (&str, &[i64])) = (("pads", &[1; 4]), ("strides", &[2, 2]));
+    let pads: (&str, &[i64]) = ("pads", &[1; 4]);
+    let strides: (&str, &[i64]) = ("strides", &[2, 2]);
     graph
         .node("Conv", "conv", &["x", "w"], &[pads])
         .node("Relu", "early", &["conv"], &[])
