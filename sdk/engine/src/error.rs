@@ -16,7 +16,7 @@ pub enum PlanError {
     /// The scratch is too short.
     #[error("planning needs {need} slots, {have} were given")]
     Slots {
-        /// See [`Plan::slots_needed`].
+        /// See [`Plan::slots_needed`](crate::Plan::slots_needed).
         need: usize,
         /// Slots given.
         have: usize,
@@ -24,7 +24,7 @@ pub enum PlanError {
     /// The list of steps is too short.
     #[error("the plan needs {need} steps, {have} were given")]
     Steps {
-        /// See [`Plan::steps_needed`].
+        /// See [`Plan::steps_needed`](crate::Plan::steps_needed).
         need: usize,
         /// Steps given.
         have: usize,
@@ -70,7 +70,7 @@ pub enum RunError {
     /// The memory for packed weights is too short.
     #[error("the plan needs {need} bytes of packed weights, {have} were given")]
     Packed {
-        /// See [`Plan::packed_bytes`].
+        /// See [`Plan::packed_bytes`](crate::Plan::packed_bytes).
         need: usize,
         /// Bytes given.
         have: usize,
@@ -78,7 +78,7 @@ pub enum RunError {
     /// The arena is too short.
     #[error("the plan needs an arena of {need} bytes, {have} were given")]
     Arena {
-        /// See [`Plan::arena_bytes`].
+        /// See [`Plan::arena_bytes`](crate::Plan::arena_bytes).
         need: usize,
         /// Bytes given.
         have: usize,
