@@ -79,7 +79,7 @@ pub fn is_cut_short(bytes: &[u8]) -> bool {
         let ended = [&with_tables(bytes)[..], more, &END].concat();
         let side = FRAME_SIDE as usize;
         let options = DecoderOptions::default().set_max_width(side).set_max_height(side);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&ended), options);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(ended.as_slice()), options);
         decoder.decode_headers().ok()?;
         // Of a large one that has no end nobody wants to know so much, which takes memory.
         let (width, height) = decoder.dimensions()?;

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use offshoot::{Advice, Limits, Report, View};
+use offshoot::{Advice, Head, Limits, Report, View};
 use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
 
 use super::eval::check;
 use super::{CommandError, Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
+use crate::embeddings::Embeddings;
 use crate::report::bytes;
 use crate::teach::{Draws, teach, told};
 
@@ -65,18 +66,24 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     }
     let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
     advise(&report, &args.output, file);
-    if !val.is_empty() {
-        let (mut right, mut unknown) = (0, 0);
-        for i in 0..val.len() {
-            let told = told(&mut head, &val, i)?;
-            right += usize::from(told == Some(val.labels[i]));
-            unknown += usize::from(told.is_none());
-        }
-        let share = right as f64 / val.len() as f64;
-        match is_alone {
-            true => println!("  {right} of {} other {kind} taken for it, {unknown} unknown", val.len()),
-            false => println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len()),
-        }
+    test(&mut head, &val, kind, is_alone)
+}
+
+/// Asks about what was not taught, and says how much of it is right.
+fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result<(), CommandError> {
+    if val.is_empty() {
+        return Ok(());
+    }
+    let (mut right, mut unknown) = (0, 0);
+    for i in 0..val.len() {
+        let told = told(head, val, i)?;
+        right += usize::from(told == Some(val.labels[i]));
+        unknown += usize::from(told.is_none());
+    }
+    let share = right as f64 / val.len() as f64;
+    match is_alone {
+        true => println!("  {right} of {} other {kind} taken for it, {unknown} unknown", val.len()),
+        false => println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len()),
     }
     Ok(())
 }

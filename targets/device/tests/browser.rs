@@ -66,7 +66,8 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
     browser.audit("lost");
     let device = start(session, &address);
     browser.wait("document.querySelector('#link').dataset.is", "live");
-    browser.wait(&Browser::text("#label"), "cup");
+    // It looks at a mug that it was not taught, after one lesson of nothing: that may be unknown.
+    browser.wait(&format!("['cup', '?'].includes({})", Browser::text("#label")), true);
     browser.click(&button(1, "teach"));
     browser.wait(&Browser::text(&button(1, "count")), "2 more");
     assert_eq!(lessons(&device.stop())[0].1, 3);
