@@ -27,6 +27,7 @@ mod activation;
 mod answer;
 mod ask;
 mod calibrate;
+mod descent;
 mod edit;
 mod error;
 mod fitting;

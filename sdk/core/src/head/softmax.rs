@@ -21,15 +21,10 @@
 //! It starts from zero each time: the result is a function of the samples alone, so that
 //! undoing, saving and loading give the same bits.
 
+use super::descent::{Along, Gradient, Objective, descend};
 use super::memory::{Kept, Work, count};
 use super::vector::{add_scaled, centre, dot, mean, softmax};
 use super::{Fit, Recipe, gram, primal};
-
-/// Iterations after which the solver gives up; 2,000 photographs of ten classes take 62.
-pub(super) const MAX_ITERATIONS: u16 = 500;
-
-/// Evaluations of one line search; one or two are usual.
-pub(super) const MAX_TRIALS: u8 = 30;
 
 /// Parts of the samples that are held out in turn.
 pub(super) const FOLDS: u32 = 5;
@@ -173,13 +168,6 @@ impl<'a> State<'a> {
     }
 }
 
-/// First and second derivative of the objective along the step.
-#[derive(Clone, Copy)]
-struct Along {
-    first: f32,
-    second: f32,
-}
-
 struct Solver<'a> {
     gram: &'a [f32],
     folds: &'a [u32],
@@ -201,33 +189,7 @@ impl Solver<'_> {
     fn solve(&mut self) -> Fit {
         self.start();
         let tolerance = tolerance(self.strength, self.owners.len());
-        let mut fit = Fit { iterations: 0, converged: false, gradient_norm: 0.0 };
-        self.evaluate(0.0);
-        let mut square = self.measure_gradient();
-        let mut conjugate = 0.0;
-        loop {
-            fit.gradient_norm = libm::sqrtf(square);
-            fit.converged = fit.gradient_norm <= tolerance;
-            if fit.converged || fit.iterations == MAX_ITERATIONS {
-                return fit;
-            }
-            self.turn(conjugate);
-            let Some((start, end)) = self.advance() else {
-                // Rounding has spoilt the direction: try the gradient itself, then stop.
-                if conjugate == 0.0 {
-                    return fit;
-                }
-                conjugate = 0.0;
-                self.evaluate(0.0);
-                square = self.measure_gradient();
-                continue;
-            };
-            fit.iterations += 1;
-            let shared = self.gradient_overlap();
-            square = self.measure_gradient();
-            let change = end - start;
-            conjugate = ((square - shared) / change).clamp(0.0, square / change);
-        }
+        descend(self, tolerance)
     }
 
     /// All weights zero; classes without samples are out of the race.
@@ -243,6 +205,22 @@ impl Solver<'_> {
         self.bias_length = libm::sqrtf((0.1 * variance).max(1e-3));
     }
 
+    /// Translates the bias from centred to plain features.
+    fn biases(&mut self, out: &mut [f32]) {
+        let (samples, s) = (self.owners.len(), &mut self.state);
+        let columns = s.alpha.chunks_exact_mut(samples).zip(s.image.chunks_exact_mut(samples));
+        for (class, (alpha, image)) in columns.enumerate() {
+            centre(alpha);
+            gram::times(self.gram, alpha, image);
+            out[class] = match s.scores[class * samples] {
+                f32::NEG_INFINITY => f32::NEG_INFINITY,
+                _ => self.bias_length * s.bias[class] - mean(image),
+            };
+        }
+    }
+}
+
+impl Objective for Solver<'_> {
     /// Writes the gradient at `t` steps from here (not centred) and its bias part.
     fn evaluate(&mut self, t: f32) -> Along {
         let (samples, s) = (self.owners.len(), &mut self.state);
@@ -283,9 +261,11 @@ impl Solver<'_> {
         along
     }
 
-    /// Centres the gradient, computes its image, and returns its squared length.
-    fn measure_gradient(&mut self) -> f32 {
+    /// Centres the gradient and computes its image.
+    fn measure_gradient(&mut self) -> Gradient {
         let (samples, s) = (self.owners.len(), &mut self.state);
+        // The image is still that of the gradient before.
+        let shared = dot(s.gradient, s.image) + dot(s.bias_gradient, s.bias_before);
         let columns = s.gradient.chunks_exact_mut(samples);
         for (gradient, image) in columns.zip(s.image.chunks_exact_mut(samples)) {
             centre(gradient);
@@ -294,15 +274,9 @@ impl Solver<'_> {
         }
         let square = dot(s.gradient, s.image) + dot(s.bias_gradient, s.bias_gradient);
         s.bias_before.copy_from_slice(s.bias_gradient);
-        square.max(0.0)
+        Gradient { square: square.max(0.0), shared }
     }
 
-    /// Product of this gradient with the one whose image is still there.
-    fn gradient_overlap(&self) -> f32 {
-        dot(self.state.gradient, self.state.image) + dot(self.state.bias_gradient, self.state.bias_before)
-    }
-
-    /// The new direction: down the gradient, and on along the last one.
     fn turn(&mut self, conjugate: f32) {
         let (samples, s) = (self.owners.len(), &mut self.state);
         for class in 0..s.bias.len() {
@@ -316,51 +290,11 @@ impl Solver<'_> {
         }
     }
 
-    /// Goes to the lowest point along the direction.
-    ///
-    /// Returns the first derivative before and after, or `None` if the way does not lead down.
-    fn advance(&mut self) -> Option<(f32, f32)> {
-        let start = self.evaluate(0.0);
-        if !(start.first < 0.0 && start.second > 0.0) {
-            return None;
-        }
-        let (mut t, mut low, mut high) = (0.0f32, 0.0, f32::INFINITY);
-        let mut here = start;
-        for _ in 0..MAX_TRIALS {
-            let newton = t - here.first / here.second;
-            t = match (low < newton && newton < high, high.is_finite()) {
-                (true, _) => newton,
-                (false, true) => (low + high) / 2.0,
-                (false, false) => 2.0 * t.max(1e-3),
-            };
-            here = self.evaluate(t);
-            if here.first.abs() <= -0.1 * start.first {
-                break;
-            }
-            if here.first < 0.0 { low = t } else { high = t }
-        }
-        if here.first.is_nan() || here.first <= start.first {
-            return None;
-        }
+    fn go(&mut self, t: f32) {
         let s = &mut self.state;
         add_scaled(s.alpha, t, s.step);
         add_scaled(s.scores, t, s.slope);
         add_scaled(s.bias, t, s.bias_step);
-        Some((start.first, here.first))
-    }
-
-    /// Translates the bias from centred to plain features.
-    fn biases(&mut self, out: &mut [f32]) {
-        let (samples, s) = (self.owners.len(), &mut self.state);
-        let columns = s.alpha.chunks_exact_mut(samples).zip(s.image.chunks_exact_mut(samples));
-        for (class, (alpha, image)) in columns.enumerate() {
-            centre(alpha);
-            gram::times(self.gram, alpha, image);
-            out[class] = match s.scores[class * samples] {
-                f32::NEG_INFINITY => f32::NEG_INFINITY,
-                _ => self.bias_length * s.bias[class] - mean(image),
-            };
-        }
     }
 }
 

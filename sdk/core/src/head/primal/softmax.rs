@@ -4,8 +4,9 @@
 //! Both find the same numbers but for rounding: conjugate gradients in the metric of the weights with an exact
 //! line search, centred features, and a bias as the weight of one more feature of constant length.
 
+use super::super::descent::{Along, Gradient, Objective, descend};
 use super::super::memory::{Kept, Work};
-use super::super::softmax::{FOLDS, MAX_ITERATIONS, MAX_TRIALS, NO_FOLD, folds, tolerance};
+use super::super::softmax::{FOLDS, NO_FOLD, folds, tolerance};
 use super::super::vector::{add_scaled, dot, softmax};
 use super::super::{Fit, Recipe};
 use super::block::{Block, Source};
@@ -51,13 +52,6 @@ pub(in super::super) fn cross_validate(
         }
     }
     work.held_out = held_out;
-}
-
-/// First and second derivative of the objective along the step.
-#[derive(Clone, Copy)]
-struct Along {
-    first: f32,
-    second: f32,
 }
 
 struct Solver<'a> {
@@ -154,34 +148,11 @@ impl<'a> Solver<'a> {
         // Held-out scores need not be so exact as weights.
         let slack = if fold == NO_FOLD { 1.0 } else { HELD_OUT_SLACK };
         let tolerance = slack * tolerance(self.strength, self.owners.len());
-        let mut fit = Fit { iterations: 0, converged: false, gradient_norm: 0.0 };
-        self.evaluate(0.0);
-        let mut square = self.measure_gradient().0;
-        let mut conjugate = 0.0;
-        loop {
-            fit.gradient_norm = libm::sqrtf(square);
-            fit.converged = fit.gradient_norm <= tolerance;
-            if fit.converged || fit.iterations == MAX_ITERATIONS {
-                return fit;
-            }
-            self.turn(conjugate);
-            let Some((start, end)) = self.advance() else {
-                if conjugate == 0.0 {
-                    return fit;
-                }
-                conjugate = 0.0;
-                self.evaluate(0.0);
-                square = self.measure_gradient().0;
-                continue;
-            };
-            fit.iterations += 1;
-            let (length, shared) = self.measure_gradient();
-            square = length;
-            let change = end - start;
-            conjugate = ((square - shared) / change).clamp(0.0, square / change);
-        }
+        descend(self, tolerance)
     }
+}
 
+impl Objective for Solver<'_> {
     /// Writes what each sample pulls at `t` steps from here, and the bias part of the gradient.
     fn evaluate(&mut self, t: f32) -> Along {
         let samples = self.owners.len();
@@ -218,9 +189,8 @@ impl<'a> Solver<'a> {
         Along { first, second: self.strength * curvature + square }
     }
 
-    /// Sums what the samples pull to a gradient; returns its squared length and its product with the one
-    /// before.
-    fn measure_gradient(&mut self) -> (f32, f32) {
+    /// Sums what the samples pull to a gradient.
+    fn measure_gradient(&mut self) -> Gradient {
         let (samples, classes) = (self.owners.len(), self.bias.len());
         core::mem::swap(&mut self.gradient, &mut self.before);
         self.gradient.copy_from_slice(self.weights);
@@ -231,10 +201,10 @@ impl<'a> Solver<'a> {
         }
         let shared = dot(self.gradient, self.before) + dot(self.bias_gradient, self.bias_before);
         self.bias_before.copy_from_slice(self.bias_gradient);
-        (dot(self.gradient, self.gradient) + dot(self.bias_gradient, self.bias_gradient), shared)
+        let square = dot(self.gradient, self.gradient) + dot(self.bias_gradient, self.bias_gradient);
+        Gradient { square, shared }
     }
 
-    /// The new direction: down the gradient, and on along the last one.
     fn turn(&mut self, conjugate: f32) {
         let (samples, classes) = (self.owners.len(), self.bias.len());
         let dim = self.step.len() / classes;
@@ -255,34 +225,9 @@ impl<'a> Solver<'a> {
         }
     }
 
-    /// Goes to the lowest point along the direction; the first derivative before and after, or `None` if the
-    /// way does not lead down.
-    fn advance(&mut self) -> Option<(f32, f32)> {
-        let start = self.evaluate(0.0);
-        if !(start.first < 0.0 && start.second > 0.0) {
-            return None;
-        }
-        let (mut t, mut low, mut high) = (0.0f32, 0.0, f32::INFINITY);
-        let mut here = start;
-        for _ in 0..MAX_TRIALS {
-            let newton = t - here.first / here.second;
-            t = match (low < newton && newton < high, high.is_finite()) {
-                (true, _) => newton,
-                (false, true) => (low + high) / 2.0,
-                (false, false) => 2.0 * t.max(1e-3),
-            };
-            here = self.evaluate(t);
-            if here.first.abs() <= -0.1 * start.first {
-                break;
-            }
-            if here.first < 0.0 { low = t } else { high = t }
-        }
-        if here.first.is_nan() || here.first <= start.first {
-            return None;
-        }
+    fn go(&mut self, t: f32) {
         add_scaled(self.weights, t, self.step);
         add_scaled(self.scores, t, self.slope);
         add_scaled(self.bias, t, self.bias_step);
-        Some((start.first, here.first))
     }
 }
