@@ -78,20 +78,25 @@ impl Picture {
     fn read(path: &Path, takes_cut_short: bool) -> Result<Self, Error> {
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
         let reader = reader.map_err(|e| Error::at(e, path))?;
-        if reader.format() != Some(ImageFormat::Jpeg) {
+        let format = reader.format();
+        if format != Some(ImageFormat::Jpeg) {
             let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
-            return Self::decode(reader, file).map_err(|e| Error::at(e, path));
+            return Self::decode(&mut reader.into_inner(), format, file).map_err(|e| Error::at(e, path));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::at(e, path))?;
         if !takes_cut_short && jpeg::is_cut_short(&bytes) {
             return Err(Error::at(ErrorKind::CutShort { bytes: bytes.len() }, path));
         }
-        let reader = ImageReader::with_format(Cursor::new(jpeg::with_tables(&bytes)), ImageFormat::Jpeg);
-        Self::decode(reader, bytes.len() as u64).map_err(|e| Error::at(e, path))
+        let mut whole = Cursor::new(jpeg::with_tables(&bytes));
+        Self::decode(&mut whole, format, bytes.len() as u64).map_err(|e| Error::at(e, path))
     }
 
-    /// `file` is how many bytes the file has.
-    fn decode(mut reader: ImageReader<impl BufRead + Seek>, file: u64) -> Result<Self, ErrorKind> {
+    /// `file` is how many bytes the file has. Not generic: all decoders would stand twice in a program.
+    fn decode(bytes: &mut dyn Bytes, format: Option<ImageFormat>, file: u64) -> Result<Self, ErrorKind> {
+        let mut reader = ImageReader::new(bytes);
+        if let Some(format) = format {
+            reader.set_format(format);
+        }
         let mut limits = Limits::default();
         limits.max_image_width = Some(limits::FRAME_SIDE);
         limits.max_image_height = Some(limits::FRAME_SIDE);
@@ -168,6 +173,11 @@ impl Picture {
         &self.rgb
     }
 }
+
+/// A file, or what was read of one.
+trait Bytes: BufRead + Seek {}
+
+impl<T: BufRead + Seek> Bytes for T {}
 
 /// Whether a picture may take what it says it takes, before any of it is taken.
 fn fits(decoder: &impl ImageDecoder, orientation: Orientation, file: u64) -> Result<(), ErrorKind> {
