@@ -17,38 +17,47 @@ const STANDARD_TABLES: [u8; 9] = *b"\xff\xe0\x00\x07AVI1\x00";
 /// Pixels of a picture whose end is looked for though no marker says it.
 const MOST_PIXELS: usize = 1 << 23;
 
-/// What the markers say.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Outline {
-    has_end: bool,
-    /// Huffman tables, or those of arithmetic coding.
-    has_tables: bool,
-    /// Coded in several passes over the picture.
-    is_progressive: bool,
+/// The marker of the coded picture.
+const SCAN: u8 = 0xda;
+
+/// The markers of a file, in order, that have a segment or end the picture. Segments, such as one with a thumbnail,
+/// are passed over whole.
+struct Markers<'a> {
+    bytes: &'a [u8],
+    at: usize,
 }
 
-impl Outline {
-    /// Follows the markers; segments, such as one with a thumbnail, are passed over whole.
-    fn of(bytes: &[u8]) -> Self {
-        let mut outline = Self::default();
-        let mut at = 2;
-        while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
-            at += found + 1;
-            match bytes.get(at) {
-                None => break,
-                Some(0xff) => continue,
-                Some(0xd9) => return Self { has_end: true, ..outline },
+impl<'a> Markers<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 2 }
+    }
+}
+
+impl Iterator for Markers<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            self.at += self.bytes.get(self.at..)?.iter().position(|&byte| byte == 0xff)? + 1;
+            match *self.bytes.get(self.at)? {
+                0xff => {}
                 // Coded picture, in which 0xff is followed by zero or a restart.
-                Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
-                Some(marker) => {
-                    outline.has_tables |= matches!(marker, 0xc4 | 0xcc);
-                    outline.is_progressive |= matches!(marker, 0xc2 | 0xca);
-                    let Some(length) = bytes.get(at + 1..at + 3) else { break };
-                    at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+                0x00 | 0x01 | 0xd0..=0xd8 => self.at += 1,
+                end @ 0xd9 => {
+                    self.at = self.bytes.len();
+                    return Some(end);
+                }
+                marker => {
+                    // A segment that is cut has no length; nothing follows it.
+                    let length = self.bytes.get(self.at + 1..self.at + 3);
+                    self.at = match length {
+                        Some(length) => self.at + 1 + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                        None => self.bytes.len(),
+                    };
+                    return Some(marker);
                 }
             }
         }
-        outline
     }
 }
 
@@ -60,7 +69,9 @@ pub fn is_jpeg(bytes: &[u8]) -> bool {
 /// The picture with the standard Huffman tables where it has none, as cameras and AVI files leave them out of
 /// Motion JPEG.
 pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !is_jpeg(bytes) || Outline::of(bytes).has_tables {
+    // Huffman tables, or those of arithmetic coding, come before what they decode. A camera's frame is not read further.
+    let mut header = Markers::of(bytes).take_while(|&marker| marker != SCAN);
+    if !is_jpeg(bytes) || header.any(|marker| matches!(marker, 0xc4 | 0xcc)) {
         return Cow::Borrowed(bytes);
     }
     Cow::Owned([&bytes[..2], &STANDARD_TABLES, &bytes[2..]].concat())
@@ -71,10 +82,11 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// Decoders fill up what is missing, mostly with grey. A picture that lacks its last marker alone, as some cameras
 /// leave it out, is whole; where it is coded in one pass, that is found out: its pixels are the same whatever follows.
 pub fn is_cut_short(bytes: &[u8]) -> bool {
-    let outline = Outline::of(bytes);
-    if !is_jpeg(bytes) || outline.has_end {
+    if !is_jpeg(bytes) || Markers::of(bytes).any(|marker| marker == END[1]) {
         return false;
     }
+    // Coded in several passes over the picture.
+    let is_progressive = Markers::of(bytes).any(|marker| matches!(marker, 0xc2 | 0xca));
     let pixels = |more: &[u8]| {
         let ended = [&with_tables(bytes)[..], more, &END].concat();
         let side = FRAME_SIDE as usize;
@@ -86,7 +98,7 @@ pub fn is_cut_short(bytes: &[u8]) -> bool {
         if width * height > MOST_PIXELS { None } else { decoder.decode().ok() }
     };
     let alone = pixels(&[]);
-    outline.is_progressive || alone.is_none() || alone != pixels(&anything())
+    is_progressive || alone.is_none() || alone != pixels(&anything())
 }
 
 /// Coded picture of no meaning: bytes none of which begins a marker.
