@@ -219,6 +219,19 @@ fn control_characters_are_refused() {
 }
 
 #[test]
+fn names_that_no_class_can_have_are_refused_here() {
+    let (bench, long) = (Bench::new(), "x".repeat(65));
+    for (names, words) in [("mug,mug", "twice"), ("", "name"), (&*long, "64")] {
+        let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
+        let output =
+            command.args(["deploy", "pi@board", "--program", "arm", "--names", names]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{names}: {said}");
+        assert!(said.contains("--names") && said.contains(words), "{names}: {said}");
+    }
+}
+
+#[test]
 fn a_step_that_fails_is_the_last_one() {
     let bench = Bench::new();
     let run = bench.deploy("pi@board --program arm --run", "eyes.offshoot");

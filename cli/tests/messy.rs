@@ -68,6 +68,9 @@ fn one_broken_picture_does_not_end_everything() {
     );
     // With what ends early there is one more.
     has(&ok(dir, &[&train[..], &["--cut-short"]].concat()), &["9 pictures of 2 classes"]);
+    let asked = ["predict", &package, "x.head", "data/ball/cut.jpg", "--heatmap", "cut.png", "--cut-short"];
+    ok(dir, &asked);
+    assert!(dir.join("cut.png").exists());
     refused(dir, &[&["train", &package, "data", "-o", "y.head"][..], &["--strict"]].concat(), &["data/"]);
     assert!(!dir.join("y.head").exists());
     // The other commands that read folders.

@@ -1,6 +1,7 @@
 //! Numbers: weights and embeddings that are none, operators by arithmetic of their own, and what a package is
 //! worth beside its model. Operators by ONNX's own tests: `oracle.rs`.
 
+mod common;
 #[path = "common/graph.rs"]
 mod graph;
 #[path = "common/small.rs"]
@@ -14,6 +15,7 @@ use offshoot_cli::convert::{Options, convert};
 use offshoot_cli::import::Source;
 use offshoot_cli::preset::{Preset, Wishes};
 use offshoot_cli::report::verdict::Grade;
+use offshoot_simulator::Object;
 use prost::Message;
 use small::{alike, converted, error, float, plain, preset};
 use tract_onnx::pb::ModelProto;
@@ -196,4 +198,27 @@ fn a_verdict_sees_single_pictures() {
     report.constant = true;
     (report.noise, report.cosine_mean, report.cosine_min) = (0.0, 1.0, 1.0);
     assert!(report.grade() == Grade::Poor && report.verdict().contains("same embedding"));
+}
+
+/// Rounding takes all that such a network knows: nothing is written, and a script sees it.
+#[test]
+fn what_is_not_usable_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 3, 3]).floats("up", &[1000.0; 8]).floats("down", &[-1000.0]);
+    graph
+        .node("Conv", "conv", &["x", "w", "up"], &[])
+        .node("Relu", "large", &["conv"], &[])
+        .node("Add", "small", &["large", "down"], &[])
+        .node("Relu", "relu", &["small"], &[])
+        .node("GlobalAveragePool", "pooled", &["relu"], &[]);
+    std::fs::write(dir.path().join("net.onnx"), graph.model(13).encode_to_vec()).unwrap();
+    common::pictures(&dir.path().join("data"), &[Object::Mug, Object::Plant], 4);
+    let args = ["convert", "net.onnx", "--calibrate", "data", "--preset", "tf", "-o", "net.offshoot"];
+    let output = common::offshoot(dir.path(), &args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("net.onnx") && said.contains("--precision f32"), "{said}");
+    assert!(!dir.path().join("net.offshoot").exists());
+    common::ok(dir.path(), &[&args[..], &["--precision", "f32"]].concat());
 }

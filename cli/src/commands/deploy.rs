@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use offshoot_device::{ButtonsPart, Eyes, ScreenPart};
+use offshoot_device::{ButtonsPart, Eyes, ScreenPart, check_names};
 
 use super::{CommandError, write_file};
 use crate::args::DeployArgs;
@@ -36,6 +36,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let board = Board::named(&args.board).ok_or_else(no_board)?;
     let service = service(args, &board).map_err(wrong)?;
     service.check().map_err(wrong)?;
+    check_names(&args.names).map_err(|error| wrong(format!("--names: {error}")))?;
     let program = args.program.clone().unwrap_or_else(|| built(&board));
     // What is only printed can be read before the program is built.
     let is_missing = !args.run && args.program.is_none() && !program.exists();

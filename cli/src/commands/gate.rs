@@ -5,10 +5,10 @@ use std::path::Path;
 use offshoot::{Extractor, HeadKind};
 
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, check_classes, open_data, progress_bar};
+use super::{CommandError, check_classes, open_data, progress_bar, tell};
 use crate::args::ConvertArgs;
 use crate::convert::Converted;
-use crate::data::{Dataset, Sample, Selection};
+use crate::data::{Dataset, LeftOut, Sample, Selection};
 use crate::embeddings::Embeddings;
 use crate::import::Source;
 use crate::material::Material;
@@ -35,8 +35,11 @@ pub(super) fn run(
     // The same cut with the same preprocessing.
     let float = material.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
     let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
-    let before = scores(float, &data, folder)?;
-    let after = scores(package, &data, folder)?;
+    let mut left_out = LeftOut::new(args.care);
+    let before = scores(float, &data, folder, &mut left_out)?;
+    tell(folder, &left_out);
+    // Texts without a token are the same of both packages.
+    let after = scores(package, &data, folder, &mut LeftOut::new(args.care))?;
     // The draws are the same, so their differences are what quantization did.
     let count = before.len() as f64;
     let drops: Vec<f64> = before.iter().zip(&after).map(|(b, a)| 100.0 * (b - a)).collect();
@@ -54,12 +57,15 @@ pub(super) fn run(
 }
 
 /// Accuracy of `auto` in each draw.
-fn scores(mut extractor: Extractor, data: &Dataset, folder: &Path) -> Result<Vec<f64>, CommandError> {
+fn scores(
+    mut extractor: Extractor,
+    data: &Dataset,
+    folder: &Path,
+    left_out: &mut LeftOut,
+) -> Result<Vec<f64>, CommandError> {
     let bar = progress_bar(data.train.len() + data.val.len(), "eval");
-    let mut left_out = data.left_out.clone();
-    // All pictures can be opened; texts without a token are the same for both packages.
     let mut embed = |samples: &[Sample]| {
-        Embeddings::extract(&mut extractor, &mut samples.to_vec(), &mut left_out, || bar.inc(1))
+        Embeddings::extract(&mut extractor, &mut samples.to_vec(), left_out, || bar.inc(1))
     };
     let (train, val) = (embed(&data.train)?, embed(&data.val)?);
     bar.finish_and_clear();

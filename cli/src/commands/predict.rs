@@ -49,7 +49,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
             }
         }
         if let Some(out) = &args.heatmap {
-            draw(args, &extractor, &mut head, (path, &seen), out)?;
+            let picture = opener.open(&Sample::of_file(path.clone()))?;
+            draw(args, &extractor, &mut head, (&picture, &seen), out)?;
         }
     }
     fault.map_or(Ok(()), |error| Err(error.into()))
@@ -59,14 +60,14 @@ fn draw(
     args: &PredictArgs,
     extractor: &Extractor,
     head: &mut Head,
-    (picture, seen): (&Path, &Seen),
+    (picture, seen): (&Picture, &Seen),
     out: &Path,
 ) -> Result<(), CommandError> {
     let Some(found) = extractor.activations(head, seen.answer.class())? else {
         let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
-    let drawing = heatmap::draw(&extractor.package(), &Picture::open(picture)?, &found, &seen.in_words(head));
+    let drawing = heatmap::draw(&extractor.package(), picture, &found, &seen.in_words(head));
     write_file(out, &png(&drawing, out)?)
 }
 

@@ -134,6 +134,12 @@ pub enum PixelError {
         /// Bytes there must be.
         needed: usize,
     },
+    /// A JPEG picture ends before its pixels do, as after a lost packet; a decoder would fill it up with grey.
+    #[error("a JPEG picture cut short after {found} bytes")]
+    CutShort {
+        /// Bytes there are.
+        found: usize,
+    },
     /// A JPEG picture does not decode.
     #[error("not a JPEG picture: {0}")]
     Jpeg(String),
@@ -243,6 +249,9 @@ fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
 
 fn jpeg(bytes: &[u8], turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
     let failed = |e: zune_jpeg::errors::DecodeErrors| PixelError::Jpeg(e.to_string());
+    if offshoot::jpeg::is_cut_short(bytes) {
+        return Err(PixelError::CutShort { found: bytes.len() });
+    }
     // Cameras leave the standard tables out.
     let bytes = &*offshoot::jpeg::with_tables(bytes);
     let options = DecoderOptions::default()
@@ -401,8 +410,12 @@ mod tests {
             assert_eq!((shot.width(), shot.height()), size);
             assert!(shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12), "{turn:?}");
         }
-        // A picture cut short, as by a lost packet, must not panic; decoders may fill it up.
-        let _ = Raw { bytes: &bytes[..bytes.len() / 2], ..whole }.convert(Turn::None, &mut shot);
+        // A lost packet: half a picture is not to be learned with the rest grey.
+        let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        for end in [bytes.len() / 2, scan + 20, bytes.len() - 20] {
+            let error = Raw { bytes: &bytes[..end], ..whole }.convert(Turn::None, &mut shot).unwrap_err();
+            assert_eq!(error, PixelError::CutShort { found: end });
+        }
     }
 
     /// As UVC cameras send it: without Huffman tables, and without a mark that says so.

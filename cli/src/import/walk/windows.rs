@@ -92,9 +92,14 @@ impl Walk<'_> {
         {
             input = self.along_channels(node, &input, dim)?;
         }
+        let axes = |walk: &Self, input: &Map| -> Option<Vec<usize>> {
+            long.iter().map(|&d| input.layout.axis_of(d, walk.shape_of(input))).collect()
+        };
+        if axes(self, &input).is_none() {
+            input = self.channels_first(node, 0).map_err(|_| "over such an order")?;
+        }
         let from = self.shape_of(&input);
-        let axes: Option<Vec<usize>> = long.iter().map(|&d| input.layout.axis_of(d, from)).collect();
-        let axes = axes.ok_or("over such an order")?;
+        let axes = axes(self, &input).ok_or("over such an order")?;
         let mut to = from.dims();
         axes.iter().for_each(|&axis| to[axis] = 1);
         let to = shape(to[0], to[1], to[2])?;
