@@ -1,6 +1,7 @@
 //! One file per verb.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use offshoot::{Extractor, View};
 use offshoot_device::{BenchError, PartError, ScriptError};
@@ -438,6 +439,17 @@ fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
     }
     bar.set_message(what.to_string());
     bar
+}
+
+/// Shows on a terminal that work goes on of which no part is known, and for how long it has.
+fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner();
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(what.into());
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
 }
 
 #[cfg(test)]

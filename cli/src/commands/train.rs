@@ -8,7 +8,7 @@ use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
 
 use super::eval::check;
-use super::{CommandError, Embedded, check_count, embed_data};
+use super::{CommandError, Embedded, check_count, embed_data, spinner};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::embeddings::Embeddings;
 use crate::report::bytes;
@@ -34,8 +34,11 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let room = args.keep.map_or(picks.len(), |keep| keep.saturating_mul(data.classes.len()));
     tell_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
     let start = Instant::now();
-    let mut head = teach(args.head, &extractor, &data.classes, &train, &picks, room)?;
+    let spinner = spinner(format!("fit {} {kind}", picks.len()));
+    let head = teach(args.head, &extractor, &data.classes, &train, &picks, room);
     let fitted = start.elapsed();
+    spinner.finish_and_clear();
+    let mut head = head?;
     if args.unknown == UnknownArg::Off {
         head.set_strictness(0.0).map_err(offshoot::Error::from)?;
     }

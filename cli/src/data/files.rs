@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use encoding_rs::{Encoding, WINDOWS_1252};
+
 use super::DataError;
 use super::left_out::LeftOut;
 
@@ -162,15 +164,17 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(list.map_err(read)?.into_iter().map(|e| e.path()).filter(visible).collect())
 }
 
-/// A text file whole, without the mark of its bytes' order that Windows puts before it; what is no UTF-8 is read
-/// as Latin-1.
+/// A text file whole: UTF-8 or UTF-16 by the mark of its bytes' order that Windows puts before it, which is taken
+/// off; without a mark UTF-8, and what is none is read as Windows-1252.
 pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
-    };
-    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+    if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {
+        return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => Ok(WINDOWS_1252.decode_without_bom_handling(error.as_bytes()).0.into_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +218,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         touch(dir.path(), "a", b"\xef\xbb\xbfcaf\xc3\xa9");
         touch(dir.path(), "b", b"caf\xe9");
-        for name in ["a", "b"] {
+        touch(dir.path(), "c", b"\xff\xfec\0a\0f\0\xe9\0");
+        touch(dir.path(), "d", b"\xfe\xff\0c\0a\0f\0\xe9");
+        for name in ["a", "b", "c", "d"] {
             assert_eq!(read_text(&dir.path().join(name)).unwrap(), "caf\u{e9}");
         }
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use offshoot::Extractor;
 use offshoot_device::{
-    FrameSource, SHORTEST_TOKEN, Session, Settings, Shot, SourceError, WebError, WebOptions, serve,
+    FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, Shot, SourceError, WebError, WebOptions, limits,
+    serve,
 };
 use serde_json::Value;
 use ureq::Agent;
@@ -37,10 +38,15 @@ impl FrameSource for Shade {
     }
 }
 
-fn session() -> Session {
+fn tiny() -> (Extractor, Settings) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot");
     let names = ["dark", "light"].map(str::to_string).to_vec();
-    Session::new(Extractor::open(path).unwrap(), None, Settings { names, ..Settings::default() }).unwrap()
+    (Extractor::open(path).unwrap(), Settings { names, ..Settings::default() })
+}
+
+fn session() -> Session {
+    let (eyes, settings) = tiny();
+    Session::new(eyes, None, settings).unwrap()
 }
 
 fn start(options: &WebOptions) -> Device {
@@ -95,6 +101,34 @@ fn raw(device: &Device, bytes: &[u8]) -> String {
     let mut reply = String::new();
     let _ = stream.read_to_string(&mut reply);
     reply
+}
+
+/// The banner of the page: shown from the damaged store on, gone with the next lesson that is kept.
+#[test]
+fn a_lost_lesson_is_told_until_the_next_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lessons");
+    let open = || {
+        let (eyes, settings) = tiny();
+        let memory = Memory::open(&path, &eyes, limits()).unwrap();
+        Session::new(eyes, Some(memory), settings).unwrap()
+    };
+    let shade = || Shade { shade: 20, pause: Duration::from_millis(3) };
+    let device = Device::start(open(), shade(), &options("127.0.0.1:0"));
+    let visitor = Visitor::new(&device);
+    (0..2).for_each(|_| drop(visitor.press("/teach/0", "")));
+    assert_eq!(visitor.moment("")["has_lost"], false);
+    drop(device.stop());
+    // The second lesson is in the second slot.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let slot = bytes.len() / 2;
+    bytes[slot + 4096 + 40] ^= 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    let device = Device::start(open(), shade(), &options("127.0.0.1:0"));
+    let visitor = Visitor::new(&device);
+    assert_eq!(visitor.moment("")["has_lost"], true);
+    assert!(String::from_utf8(visitor.get("/").1).unwrap().contains("id=\"damaged\""));
+    assert_eq!(visitor.press("/teach/0", "")["has_lost"], false);
 }
 
 #[test]
