@@ -26,6 +26,7 @@
 mod activation;
 mod answer;
 mod ask;
+mod blend;
 mod calibrate;
 mod descent;
 mod edit;

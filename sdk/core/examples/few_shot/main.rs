@@ -118,7 +118,9 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
             head.probabilities(data.get(place), &mut probabilities)?;
             let best =
                 (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
-            write!(line, " {best}:{:.4}", probabilities[best])?;
+            // Of what is known: nothing else is asked here.
+            let known = probabilities.iter().sum::<f32>().max(1e-30);
+            write!(line, " {best}:{:.4}", probabilities[best] / known)?;
         }
         println!("{line}");
     }

@@ -42,9 +42,11 @@ pub(super) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f3
     search(recipe, 1.0, owners, held_out).factor
 }
 
-/// Negative log likelihood of the held-out samples under the best factor, whatever is usual.
-pub(super) fn least_surprise(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
-    search(recipe, 0.0, owners, held_out).cost
+/// The factor that makes the held-out samples most likely, whatever is usual, and their negative log
+/// likelihood under it.
+pub(super) fn most_likely(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> (f32, f32) {
+    let Best { factor, cost } = search(recipe, 0.0, owners, held_out);
+    (factor, cost)
 }
 
 struct Best {

@@ -1,8 +1,7 @@
 //! From samples to something that answers: the choice of a recipe, the fit, and what the samples
 //! say about it when each is held out.
 
-use core::ops::RangeInclusive;
-
+use super::blend::{self, Blend};
 use super::memory::{Kept, Work};
 use super::unknown::{Border, Lessons};
 use super::{
@@ -15,17 +14,18 @@ const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quar
 /// Strength that `auto` expects, in the middle of those that won on the collections it was tried on.
 const EXPECTED_STRENGTH: f32 = 4.0;
 
-/// Ratio of two strengths that `auto` tries one after the other.
-const STRIDE: f32 = 4.0;
-
-/// Strengths beyond are not tried.
-const STRENGTHS: RangeInclusive<f32> = 0.25..=256.0;
+/// Strengths of the heads that `auto` averages.
+const STRENGTHS: [f32; 3] = [0.25, EXPECTED_STRENGTH, 64.0];
 
 /// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
 /// which a handful of samples would choose by chance.
 const RELUCTANCE: f32 = 0.5;
 
-/// Samples up to which `auto` also looks for the strength of LDA: half a second on the slowest board.
+/// How many nats are one between ridge regression and LDA. They err on other samples, so that both
+/// together are better than the likelier one as long as the other is not much worse.
+const TOLERANCE: f32 = 8.0;
+
+/// Samples up to which `auto` also averages strengths of LDA: half a second on the slowest board.
 const FEW: usize = 512;
 
 /// Samples beyond which only the strength of ridge regression is chosen, by its squared errors, which
@@ -64,11 +64,13 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, border }
 }
 
-/// A recipe, and how surprising the held-out samples are to it.
-#[derive(Clone, Copy)]
-struct Tried {
+/// A fit that takes no iterations.
+const CLOSED: Fit = Fit { iterations: 0, converged: true, gradient_norm: 0.0 };
+
+/// One of the heads that are averaged, and what makes its scores log odds.
+struct Weighed {
     recipe: Recipe,
-    cost: f32,
+    factor: f32,
 }
 
 /// Samples and what is to be made of them.
@@ -88,13 +90,13 @@ impl Task<'_, '_> {
             HeadKind::NearestMean => {
                 nearest_mean::fit(&self.kept, &mut self.work);
             }
-            // Closed forms have their weights by now, neighbours have none.
-            HeadKind::Ridge | HeadKind::Slda | HeadKind::Knn => {}
+            HeadKind::Ridge | HeadKind::Slda => self.scaled(recipe, |k, _, s, w| gram::weigh(k, s, w)),
+            HeadKind::Knn => {}
         }
-        Fit { iterations: 0, converged: true, gradient_norm: 0.0 }
+        CLOSED
     }
 
-    /// Held-out scores, and weights where they cost nothing more.
+    /// Held-out scores; of closed forms also biases and coefficients.
     fn hold_out(&mut self, recipe: &Recipe) {
         match recipe.kind {
             HeadKind::NearestMean => {
@@ -126,13 +128,12 @@ impl Task<'_, '_> {
         result
     }
 
-    /// The recipe that the samples speak for, fitted.
+    /// What the samples speak for, fitted, and the recipe of it that counts most.
     ///
-    /// Ridge regression and LDA compete by the likelihood of the held-out samples, which tells more than
-    /// the number of mistakes: each at the strength that makes it greatest, then the better one also
-    /// with lengths kept. Class means or neighbours replace them where they are right on so many more
-    /// of the held-out samples that chance does not do that ([`CLEAR`] standard deviations of McNemar's
-    /// test, 1947).
+    /// Ridge regression and LDA, each the mean of several strengths by the likelihood of the held-out
+    /// samples, which tells more than the number of mistakes. Class means or neighbours replace them where
+    /// they are right on so many more of the held-out samples that chance does not do that ([`CLEAR`]
+    /// standard deviations of McNemar's test, 1947).
     fn choose(&mut self) -> (Recipe, Fit) {
         let samples = self.owners.len();
         let usable = (0..samples).filter(|&i| has_others(self.owners, i)).count();
@@ -140,74 +141,79 @@ impl Task<'_, '_> {
             return (FIRST, self.solve(&FIRST));
         }
         self.work.columns[3 * samples..].fill(0.0);
-        let recipe = if samples > MANY { self.strongest() } else { self.most_likely() };
         for (bit, kind) in RIVALS.into_iter().enumerate().filter(|_| samples <= MANY) {
             self.hold_out(&Recipe::of(kind));
             self.mark(1 << bit);
         }
-        let fit = self.solve(&recipe);
+        let recipe = if samples > MANY { self.strongest() } else { self.average() };
         self.mark(EXPECTED);
         let best = (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
         if let Some(bit) = best.filter(|&bit| self.is_clear(1 << bit, EXPECTED)) {
             let rival = Recipe::of(RIVALS[bit]);
             return (rival, self.solve(&rival));
         }
-        (recipe, fit)
+        (recipe, CLOSED)
     }
 
-    /// Ridge regression or LDA, whichever makes the held-out samples most likely.
-    fn most_likely(&mut self) -> Recipe {
-        let start = |kind| Recipe { kind, transform: Transform::Unit, strength: EXPECTED_STRENGTH };
-        let ridge = self.climb(start(HeadKind::Ridge));
-        let lda = match self.owners.len() {
-            0..=FEW => self.climb(start(HeadKind::Slda)),
-            _ => self.tried(start(HeadKind::Slda)),
+    /// Ridge regression and LDA of several strengths, weighted by how likely each makes the held-out samples.
+    /// Scores are in units of the recipe that counts most, which it returns.
+    fn average(&mut self) -> Recipe {
+        let (samples, classes) = (self.owners.len(), self.work.bias.len());
+        let (scratch, size) = blend::sizes(&self.work, samples);
+        let (front, mut rest) = core::mem::take(&mut self.work.solver).split_at_mut(scratch);
+        self.work.solver = front;
+        let lengths = [size, classes, classes * samples];
+        let mut of = |kind| {
+            let mut blend = Blend::carve(&mut rest, lengths);
+            let best = self.blend(kind, &mut blend);
+            (blend, best)
         };
-        let forgetting = if lda.cost < ridge.cost { lda } else { ridge };
-        let keeping = self.tried(Recipe { transform: Transform::Raw, ..forgetting.recipe });
-        if keeping.cost < forgetting.cost { keeping.recipe } else { forgetting.recipe }
+        let (mut ridge, mut best) = of(HeadKind::Ridge);
+        let (lda, best_lda) = of(HeadKind::Slda);
+        let share = 1.0 / (1.0 + libm::expf((lda.cost() - ridge.cost()) / TOLERANCE));
+        if share * lda.greatest() > (1.0 - share) * ridge.greatest() {
+            best = best_lda;
+        }
+        ridge.join(share, &lda);
+        let Work { weights, bias, held_out, solver, .. } = &mut self.work;
+        let coefficients = if samples > self.kept.dim() { weights } else { solver };
+        ridge.write(best.factor, &mut coefficients[..size], bias, held_out);
+        self.scaled(&best.recipe, |k, _, s, w| gram::weigh(k, s, w));
+        best.recipe
     }
 
-    /// Ridge regression with the least squared errors on the held-out samples.
-    fn strongest(&mut self) -> Recipe {
-        let recipe =
-            Recipe { kind: HeadKind::Ridge, transform: Transform::Unit, strength: EXPECTED_STRENGTH };
-        ridge::balance(self.owners, self.work.counts, self.work.importance);
-        let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
-        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
-        let tried =
-            errors.into_iter().zip(ridge::STRENGTHS).filter(|(_, strength)| STRENGTHS.contains(strength));
-        let best = tried.min_by(by_error);
-        Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe }
-    }
-
-    /// The best strength that is reached by steps that each lead down.
-    fn climb(&mut self, start: Recipe) -> Tried {
-        let mut best = self.tried(start);
-        for stride in [STRIDE, 1.0 / STRIDE] {
-            loop {
-                let strength = best.recipe.strength * stride;
-                if !STRENGTHS.contains(&strength) {
-                    break;
-                }
-                let next = self.tried(Recipe { strength, ..best.recipe });
-                if next.cost >= best.cost {
-                    break;
-                }
-                best = next;
-            }
-            if best.recipe != start {
-                break;
+    /// Adds one kind at all strengths; the one that makes the held-out samples most likely.
+    fn blend(&mut self, kind: HeadKind, blend: &mut Blend<'_>) -> Weighed {
+        let mut best = Weighed { recipe: FIRST, factor: 1.0 };
+        let samples = self.owners.len();
+        let is_slow = kind == HeadKind::Slda && samples > FEW;
+        for strength in STRENGTHS.into_iter().filter(|&s| !is_slow || s == EXPECTED_STRENGTH) {
+            let recipe = Recipe { kind, strength, ..FIRST };
+            self.hold_out(&recipe);
+            let (_, size) = blend::sizes(&self.work, samples);
+            let Work { weights, bias, held_out, solver, .. } = &self.work;
+            let (factor, surprise) = calibrate::most_likely(&recipe, self.owners, held_out);
+            let cost = surprise + RELUCTANCE * libm::logf(strength / EXPECTED_STRENGTH).abs();
+            let coefficients = if samples > self.kept.dim() { &**weights } else { &solver[..size] };
+            if blend.add(cost, factor, [coefficients, bias, held_out]) {
+                best = Weighed { recipe, factor };
             }
         }
         best
     }
 
-    fn tried(&mut self, recipe: Recipe) -> Tried {
-        self.hold_out(&recipe);
-        let surprise = calibrate::least_surprise(&recipe, self.owners, self.work.held_out);
-        let steps = libm::logf(recipe.strength / EXPECTED_STRENGTH).abs();
-        Tried { recipe, cost: surprise + RELUCTANCE * steps }
+    /// Ridge regression with the least squared errors on the held-out samples, fitted.
+    fn strongest(&mut self) -> Recipe {
+        let recipe = Recipe { strength: EXPECTED_STRENGTH, ..FIRST };
+        ridge::balance(self.owners, self.work.counts, self.work.importance);
+        let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
+        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
+        let tried =
+            errors.into_iter().zip(ridge::STRENGTHS).filter(|(_, strength)| *strength >= STRENGTHS[0]);
+        let best = tried.min_by(by_error);
+        let recipe = Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe };
+        self.solve(&recipe);
+        recipe
     }
 
     fn marks(&self) -> impl Iterator<Item = u32> {
@@ -258,51 +264,76 @@ pub(super) fn top(held_out: &[f32], samples: usize, sample: usize) -> (usize, f3
 #[cfg(test)]
 mod tests {
     use super::super::Limits;
-    use super::super::testing::{Noise, cluster, empty, taught};
+    use super::super::testing::{Noise, TestHead, cluster, empty, taught};
     use super::*;
     use crate::embedding::Embedding;
     use std::format;
     use std::vec::Vec;
 
-    /// What a recipe costs to classes of a shape, taught to a head of its own.
-    fn cost(recipe: Recipe, shots: u16, dim: usize, spread: f32) -> f32 {
-        let mut head = taught(recipe.kind, 3, shots, dim, spread);
+    /// A linear head in numbers: weights and, behind them, biases.
+    fn numbers(head: &mut TestHead) -> Vec<f64> {
+        let linear = head.linear().unwrap();
+        linear.weights.iter().chain(linear.raw_bias).map(|&x| f64::from(x)).collect()
+    }
+
+    /// The same samples in a head of the recipe: its numbers as log odds, its factor and its cost.
+    fn single(recipe: Recipe, (classes, shots, dim, spread): (u16, u16, usize, f32)) -> (Vec<f64>, f32, f64) {
+        let mut head = taught(recipe.kind, classes, shots, dim, spread);
         head.set_transform(recipe.transform);
         head.set_strength(recipe.strength).unwrap();
-        head.fit().unwrap();
+        let numbers = numbers(&mut head);
         let owners: Vec<u16> = head.samples().map(|(class, _)| class.index() as u16).collect();
         let (_, work) = head.parts();
-        let away = libm::logf(recipe.strength / EXPECTED_STRENGTH).abs();
-        calibrate::least_surprise(&recipe, &owners, work.held_out) + RELUCTANCE * away
+        let (factor, surprise) = calibrate::most_likely(&recipe, &owners, work.held_out);
+        let away = f64::from(libm::logf(recipe.strength / EXPECTED_STRENGTH).abs());
+        let cost = f64::from(surprise) + f64::from(RELUCTANCE) * away;
+        (numbers.into_iter().map(|x| x * f64::from(factor)).collect(), factor, cost)
+    }
+
+    /// The sum of `heads`, weighted by what they cost, in nats of `tolerance`, and what they cost together.
+    fn mean(heads: &[(Vec<f64>, f64)], tolerance: f64) -> (Vec<f64>, f64) {
+        let shares: Vec<f64> = heads.iter().map(|(_, cost)| (-cost / tolerance).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        let sum =
+            |i: usize| heads.iter().zip(&shares).map(|((x, _), share)| share * x[i]).sum::<f64>() / total;
+        ((0..heads[0].0.len()).map(sum).collect(), -total.ln())
     }
 
     #[test]
-    fn auto_chooses_what_makes_the_held_out_samples_most_likely() {
-        let mut chosen = Vec::new();
-        for (shots, dim, spread) in [(12, 40, 0.3), (12, 40, 2.0), (20, 8, 1.0), (6, 40, 6.0), (3, 60, 1.0)] {
-            let recipe = taught(HeadKind::Auto, 3, shots, dim, spread).chosen().unwrap();
-            if !RIVALS.contains(&recipe.kind) {
-                let best = cost(recipe, shots, dim, spread);
-                let other = if recipe.kind == HeadKind::Ridge { HeadKind::Slda } else { HeadKind::Ridge };
-                let rivals = [
-                    Recipe { strength: recipe.strength * STRIDE, ..recipe },
-                    Recipe { strength: recipe.strength / STRIDE, ..recipe },
-                    Recipe { kind: other, transform: Transform::Unit, strength: EXPECTED_STRENGTH },
-                ];
-                for rival in rivals {
-                    // Where lengths are kept the strength is the one that was found without them.
-                    let is_tried = rival.kind != recipe.kind || recipe.transform == Transform::Unit;
-                    assert!(
-                        !is_tried || cost(rival, shots, dim, spread) >= best - 1e-3,
-                        "{rival:?} instead of {recipe:?}"
-                    );
-                }
+    fn auto_is_the_mean_of_heads_by_the_likelihood_of_the_held_out_samples() {
+        let mut leading = Vec::new();
+        // The third has more samples than dimensions.
+        for shape in [(3, 12, 40, 0.3), (3, 12, 40, 2.0), (3, 20, 8, 1.0), (3, 6, 40, 6.0), (3, 3, 60, 1.0)] {
+            let mut head = taught(HeadKind::Auto, shape.0, shape.1, shape.2, shape.3);
+            let chosen = head.chosen().unwrap();
+            if RIVALS.contains(&chosen.kind) {
+                continue;
             }
-            chosen.push(format!("{recipe:?}"));
+            let kinds = [HeadKind::Ridge, HeadKind::Slda].map(|kind| {
+                let one = |strength| single(Recipe { kind, strength, ..FIRST }, shape);
+                mean(
+                    &STRENGTHS.map(|strength| {
+                        let (x, _, cost) = one(strength);
+                        (x, cost)
+                    }),
+                    1.0,
+                )
+            });
+            let (want, _) = mean(&kinds, f64::from(TOLERANCE));
+            let factor = f64::from(single(chosen, shape).1);
+            let greatest = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+            for (got, want) in numbers(&mut head).into_iter().zip(want) {
+                assert!(
+                    (got * factor - want).abs() < 1e-3 * greatest,
+                    "{shape:?}: {} not {want}",
+                    got * factor
+                );
+            }
+            leading.push(format!("{chosen:?}"));
         }
-        chosen.sort();
-        chosen.dedup();
-        assert!(chosen.len() > 2, "always the same: {chosen:?}");
+        leading.sort();
+        leading.dedup();
+        assert!(leading.len() > 2, "always the same leads: {leading:?}");
     }
 
     /// Of two classes around each other the rare one is found as often as the frequent one.

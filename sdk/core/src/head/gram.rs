@@ -5,7 +5,7 @@
 //! in there and not in the matrix.
 
 use super::Transform;
-use super::memory::Kept;
+use super::memory::{Kept, Work};
 use super::tile::{SIDE, Tile};
 use super::triangle;
 use super::vector::{add_codes, add_scaled, dot};
@@ -120,6 +120,17 @@ pub(super) fn combine(kept: &Kept<'_>, scales: &[f32], alpha: &[f32], weights: &
             let (codes, zero) = kept.sample(sample);
             let factor = f64::from(alpha) * f64::from(scale) * gain(kept, sample);
             add_codes(weights, factor as f32, codes, zero);
+        }
+    }
+}
+
+/// Weights of all classes from the coefficients that a closed form left in `work.solver`, class by class.
+/// In dimensions there are none: it left weights.
+pub(super) fn weigh(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
+    let (samples, dim) = (scales.len(), kept.dim());
+    if samples <= dim {
+        for (alpha, weights) in work.solver.chunks_exact(samples).zip(work.weights.chunks_exact_mut(dim)) {
+            combine(kept, scales, alpha, weights);
         }
     }
 }

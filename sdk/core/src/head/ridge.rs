@@ -29,7 +29,7 @@ pub(super) const LEAST_SLACK: f32 = 1e-4;
 /// Strengths that [`curve`] tries, weakest first.
 pub(super) const STRENGTHS: Lanes = [1.0 / 64.0, 1.0 / 16.0, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0];
 
-/// Computes weights, biases and held-out scores.
+/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
         return primal::ridge(kept, recipe.strength, scales, work);
@@ -47,9 +47,8 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     }
     triangle::invert_factor(work.square, decay, scratch);
     triangle::inverse_diagonal(work.square, diagonal);
-    let alpha = &mut work.solver[..samples];
-    let dim = work.weights.len() / classes;
     for class in 0..classes {
+        let alpha = &mut work.solver[class * samples..][..samples];
         let is_own = |owner: &u16| usize::from(*owner) == class;
         let held_out = &mut work.held_out[class * samples..][..samples];
         let share = targets(owners, work.importance, class, alpha);
@@ -66,7 +65,6 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
             *out = target - decay * alpha[i] / (slack * importance);
         }
         work.bias[class] = share - dot(alpha, rows);
-        gram::combine(kept, scales, alpha, &mut work.weights[class * dim..][..dim]);
         if work.counts[class] == 0 {
             work.bias[class] = f32::NEG_INFINITY;
             held_out.fill(f32::NEG_INFINITY);

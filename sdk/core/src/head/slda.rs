@@ -22,7 +22,7 @@ use super::{Recipe, gram};
 /// The least that remains of the scatter in a sample's direction without that sample.
 const LEAST_SLACK: f32 = 1e-4;
 
-/// Computes weights, biases and held-out scores.
+/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
 pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
         return primal::slda(kept, recipe.strength, scales, work);
@@ -30,7 +30,7 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
     gram::scaled(work.gram, scales, work.square);
-    let (sums, alpha) = work.solver.split_at_mut(classes * samples);
+    let (alphas, sums) = work.solver.split_at_mut(classes * samples);
     let sums = &mut sums[..classes * samples];
     gram::class_sums(work.gram, scales, owners, sums);
     let (diagonal, rest) = work.columns.split_at_mut(samples);
@@ -56,15 +56,14 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
             }
         }
     }
-    let dim = work.weights.len() / classes;
-    let alpha = &mut alpha[..samples];
     for class in 0..classes {
+        let alpha = &mut alphas[class * samples..][..samples];
         let images = &mut work.held_out[class * samples..][..samples];
         let count = work.counts[class];
         if count == 0 {
             images.fill(f32::NEG_INFINITY);
             work.bias[class] = f32::NEG_INFINITY;
-            work.weights[class * dim..][..dim].fill(0.0);
+            alpha.fill(0.0);
             continue;
         }
         alpha.copy_from_slice(images);
@@ -78,7 +77,6 @@ pub(super) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
             *score = dot(alpha, sums);
         }
         work.bias[class] = -0.5 * work.scores[class];
-        gram::combine(kept, scales, alpha, &mut work.weights[class * dim..][..dim]);
         Out { owners, counts: work.counts, class, lengths: diagonal, own, means: work.scores }.leave(images);
     }
 }
