@@ -23,7 +23,7 @@ impl<M: Memory> Head<M> {
     }
 
     /// What the head is fitted with, after [`Head::fit`] if samples have changed: for
-    /// [`HeadKind::Auto`] what it chose.
+    /// [`HeadKind::Auto`] what it chose, or what counts most in the mean that it takes.
     ///
     /// # Errors
     ///
