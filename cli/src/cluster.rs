@@ -11,7 +11,7 @@ const MAX_ROUNDS: usize = 100;
 /// Beginnings that are tried; scikit-learn's `KMeans` tries as many when it draws them at random.
 const STARTS: u64 = 10;
 
-/// Groups by angle: k-means on unit vectors, its first centres drawn far apart (k-means++, Arthur
+/// Groups by angle: k-means on unit vectors, its first centres drawn far apart (greedy k-means++, Arthur
 /// and Vassilvitskii 2007), the best of ten beginnings by inertia. Each group is sorted, nearest to its
 /// centre first; the largest group comes first. The same seed gives the same groups.
 pub fn k_means(all: &Embeddings, groups: usize, seed: u64) -> Vec<Vec<usize>> {
@@ -24,72 +24,117 @@ pub fn k_means(all: &Embeddings, groups: usize, seed: u64) -> Vec<Vec<usize>> {
         found[owner].push(i);
     }
     for (group, centre) in found.iter_mut().zip(&centres) {
-        group.sort_by(|&a, &b| dot(&points[b], centre).total_cmp(&dot(&points[a], centre)).then(a.cmp(&b)));
+        group.sort_by(|&a, &b| {
+            centre.distance(&points[a]).total_cmp(&centre.distance(&points[b])).then(a.cmp(&b))
+        });
     }
     found.sort_by_key(|group| std::cmp::Reverse(group.len()));
     found
 }
 
+/// The mean of some points, and its squared length.
+#[derive(Clone)]
+struct Centre {
+    mean: Vec<f32>,
+    square: f32,
+}
+
+impl Centre {
+    fn new(mean: Vec<f32>) -> Self {
+        let square = dot(&mean, &mean);
+        Self { mean, square }
+    }
+
+    /// Squared distance from a unit vector.
+    fn distance(&self, point: &[f32]) -> f32 {
+        1.0 + self.square - 2.0 * dot(point, &self.mean)
+    }
+}
+
 /// What one beginning came to.
 struct Start {
     owners: Vec<usize>,
-    centres: Vec<Vec<f32>>,
+    centres: Vec<Centre>,
     /// Sum of the squared distances of the points from their centres.
     inertia: f64,
 }
 
 fn one_start(points: &[Vec<f32>], groups: usize, draws: Draws) -> Start {
-    let mut centres = first_centres(points, groups, draws);
+    let mut centres: Vec<Centre> =
+        first_centres(points, groups, draws).into_iter().map(Centre::new).collect();
     let mut owners = vec![usize::MAX; points.len()];
     let mut inertia = 0.0;
     for _ in 0..MAX_ROUNDS {
         let nearest: Vec<(usize, f32)> = points.iter().map(|p| nearest(p, &centres)).collect();
-        inertia = nearest.iter().map(|(_, cosine)| f64::from(2.0 - 2.0 * cosine)).sum();
+        inertia = nearest.iter().map(|&(_, distance)| f64::from(distance)).sum();
         if nearest.iter().map(|(owner, _)| owner).eq(&owners) {
             break;
         }
         owners = nearest.into_iter().map(|(owner, _)| owner).collect();
-        let mut sums = vec![vec![0.0; centres[0].len()]; groups];
+        let mut sums = vec![(vec![0.0; points[0].len()], 0); groups];
         for (point, &owner) in points.iter().zip(&owners) {
-            sums[owner].iter_mut().zip(point).for_each(|(s, p)| *s += p);
+            let (sum, count) = &mut sums[owner];
+            sum.iter_mut().zip(point).for_each(|(s, p)| *s += p);
+            *count += 1;
         }
-        for (centre, sum) in centres.iter_mut().zip(sums) {
+        for (centre, (mut sum, count)) in centres.iter_mut().zip(sums) {
             // A group that lost all its members stays where it was.
-            if sum.iter().any(|&s| s != 0.0) {
-                *centre = unit(sum);
+            if count > 0 {
+                sum.iter_mut().for_each(|s| *s /= count as f32);
+                *centre = Centre::new(sum);
             }
         }
     }
     Start { owners, centres, inertia }
 }
 
+/// Centres far apart: each is the one of a few drawn points that leaves the least distance to all others (greedy
+/// k-means++, as scikit-learn has it).
 fn first_centres(points: &[Vec<f32>], groups: usize, mut draws: Draws) -> Vec<Vec<f32>> {
     let mut centres = vec![points[draws.below(points.len() as u64) as usize].clone()];
-    let mut cosines = vec![f32::NEG_INFINITY; points.len()];
+    let mut cosines: Vec<f32> = points.iter().map(|p| dot(p, &centres[0])).collect();
+    let trials = 2 + (groups as f64).ln() as usize;
     while centres.len() < groups {
-        let last = &centres[centres.len() - 1];
-        cosines.iter_mut().zip(points).for_each(|(cosine, p)| *cosine = cosine.max(dot(p, last)));
-        // Squared distance of unit vectors, in millionths so that the draw is of integers.
-        let weights: Vec<u64> = cosines.iter().map(|cosine| (2e6 * (1.0 - cosine).max(0.0)) as u64).collect();
-        let total: u64 = weights.iter().sum();
-        let mut left = draws.below(total.max(1));
-        let drawn = weights.iter().position(|&w| {
-            let hit = left < w;
-            left = left.saturating_sub(w);
-            hit
-        });
-        centres.push(points[drawn.unwrap_or(centres.len() % points.len())].clone());
+        let mut best: Option<Vec<f32>> = None;
+        let mut chosen = centres.len() % points.len();
+        for _ in 0..trials {
+            let Some(drawn) = draw_far(&cosines, &mut draws) else { break };
+            let with: Vec<f32> =
+                points.iter().zip(&cosines).map(|(p, &cosine)| cosine.max(dot(p, &points[drawn]))).collect();
+            if best.as_ref().is_none_or(|best| sum(best) < sum(&with)) {
+                (best, chosen) = (Some(with), drawn);
+            }
+        }
+        cosines = best.unwrap_or(cosines);
+        centres.push(points[chosen].clone());
     }
     centres
 }
 
-/// The nearest centre and its cosine.
-fn nearest(point: &[f32], centres: &[Vec<f32>]) -> (usize, f32) {
-    let better = |best: (usize, f32), (i, centre): (usize, &Vec<f32>)| {
-        let cosine = dot(point, centre);
-        if cosine > best.1 { (i, cosine) } else { best }
+/// A point, drawn by its squared distance from the nearest centre; `None` where all lie on centres.
+fn draw_far(cosines: &[f32], draws: &mut Draws) -> Option<usize> {
+    // In millionths, so that the draw is of integers.
+    let weights = cosines.iter().map(|cosine| (2e6 * (1.0 - cosine).max(0.0)) as u64);
+    let total: u64 = weights.clone().sum();
+    let mut left = draws.below(total.max(1));
+    weights.clone().position(|weight| {
+        let hit = left < weight;
+        left = left.saturating_sub(weight);
+        hit
+    })
+}
+
+fn sum(values: &[f32]) -> f64 {
+    values.iter().copied().map(f64::from).sum()
+}
+
+/// The nearest centre and its squared distance.
+fn nearest(point: &[f32], centres: &[Centre]) -> (usize, f32) {
+    let closer = |best: (usize, f32), (i, centre): (usize, &Centre)| {
+        let distance = centre.distance(point);
+        if distance < best.1 { (i, distance) } else { best }
     };
-    centres.iter().enumerate().fold((0, f32::NEG_INFINITY), better)
+    centres.iter().enumerate().fold((0, f32::INFINITY), closer)
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
