@@ -159,16 +159,16 @@ fn likeliest(probabilities: &[f32]) -> (usize, f32) {
 #[test]
 fn fifty_sessions() {
     let mut room = Room::new();
-    let floors = if std::env::var("OFFSHOOT_EYES").is_ok() { [0.94, 0.91] } else { [0.68, 0.60] };
+    let floors = if std::env::var("OFFSHOOT_EYES").is_ok() { [0.94, 0.92] } else { [0.70, 0.65] };
     for (classes, floor) in [1, 2].into_iter().zip(floors) {
         let (found, error) = room.sessions(classes, 5);
         assert!(found.lost <= 0.11 && found.caught >= floor, "{found:?}");
-        assert!(found.mistaken <= 0.15 && found.recognized <= 0.05, "{found:?}");
-        assert!(error <= 0.06, "{error}");
+        assert!(found.mistaken <= 0.12 && found.recognized <= 0.03, "{found:?}");
+        assert!(error <= 0.065, "{error}");
     }
-    for (classes, shots, most) in [(1, 1, 0.20), (1, 2, 0.08), (1, 3, 0.06), (2, 2, 0.10), (2, 3, 0.08)] {
+    for (classes, shots, most) in [(1, 1, 0.20), (1, 2, 0.16), (1, 3, 0.08), (2, 2, 0.08), (2, 3, 0.07)] {
         let (found, error) = room.sessions(classes, shots);
-        assert!(found.lost <= 0.14 && found.recognized <= 0.08, "{found:?}");
+        assert!(found.lost <= 0.10 && found.recognized <= 0.03, "{found:?}");
         assert!(error <= most, "{error}");
     }
     for classes in [1, 2] {
