@@ -214,8 +214,9 @@ def main():
 def summary(found):
     print("\ndata: mean lead of auto over LogisticRegression")
     for name in dict.fromkeys(row["data"] for row in found):
-        leads = [row["auto"] - row["lr"] for row in found if row["data"] == name]
-        print(f"  {name}: {np.mean(leads):+.2f} in {len(leads)} rows")
+        leads = [row["auto"] - row["lr"] for row in found if row["data"] == name and row.get("lr") not in (None, "")]
+        if leads:
+            print(f"  {name}: {np.mean(leads):+.2f} in {len(leads)} rows")
     near = [row["lead"] >= -1 for row in found]
     print(f"{sum(near)} of {len(near)} rows are within a point of the best of lrcv, ridgecv and lda, or above it")
 
