@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Twelve heaps of uneven size, of which one beginning in two runs two together.
+    /// Twelve heaps of uneven size, of which a single beginning may run two together.
     #[test]
     fn the_best_of_ten_beginnings_finds_heaps_that_one_does_not() {
         let mut all = Embeddings { dim: 12, ..Embeddings::default() };
@@ -197,7 +197,8 @@ mod tests {
                 (0..12).map(|group| (0..all.len()).filter(|&i| one.owners[i] == group).collect()).collect();
             alone += usize::from(pure(&groups));
         }
-        assert!(of_ten >= 16 && alone <= 8, "{of_ten} of 20, by one beginning {alone}");
+        println!("{of_ten} of 20, by one beginning {alone}");
+        assert!(of_ten >= 18 && alone < of_ten);
     }
 
     #[test]

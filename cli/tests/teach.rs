@@ -16,11 +16,11 @@ const PICTURES: [(&str, &str); 9] = [
     ("welcome", "7b7cc061beeb7302"),
     ("teach", "2aedfe4bc36afb10"),
     ("more", "e465edb02bbf591b"),
-    ("mug", "59bbcf6330e073aa"),
-    ("plant", "85c48826218b9c86"),
+    ("mug", "1453995ab82b3efe"),
+    ("plant", "b6e1b3fefa6ed1c5"),
     ("unknown", "dd0c9aedba0b695d"),
-    ("nothing", "3100c422c55fa1e7"),
-    ("undone", "9bac974d50519d5c"),
+    ("nothing", "6c1d80b25f92aeae"),
+    ("undone", "04c6812b17bac02d"),
     ("report", "e2ec2a78ed300bd9"),
 ];
 
