@@ -17,8 +17,9 @@
 //! unknown things are; with one class, that is what it usually is. Two normal distributions then give the
 //! odds (Fisher's discriminant), known and unknown alike often.
 //!
-//! The constants were chosen on simulated views of other seeds than the tests' and on the collections that `auto`
-//! was chosen by; `sdk/docs/unknown.md` has what they come to on others.
+//! The constants were searched on simulated views of other seeds than the tests' and on the collections that `auto`
+//! was chosen by, and picked among some fifty settings with what they come to on others in sight
+//! (`sdk/docs/unknown.md`).
 
 use super::fitting::top;
 use super::memory::Kept;
