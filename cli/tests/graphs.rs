@@ -280,6 +280,24 @@ fn all_that_is_not_supported_is_listed_at_once() {
     converted_with(&model, Options { cuts, ..Options::default() }).unwrap();
 }
 
+/// A cut behind the first layers of a deep network gives edges and colours: it is no way out, and not called one.
+#[test]
+fn a_cut_near_the_input_is_not_advised_as_one_near_the_end_is() {
+    const DEPTH: usize = 60;
+    let deep = |at: usize| {
+        let mut graph = Graph::new(&[1, 3, 12, 16]);
+        graph.weights("w", &[8, 3, 1, 1]).node("Conv", "layer0", &["x", "w"], &[]);
+        for layer in 1..DEPTH {
+            let operation = if layer == at { "Sin" } else { "Relu" };
+            graph.node(operation, &format!("layer{layer}"), &[&format!("layer{}", layer - 1)], &[]);
+        }
+        converted(&graph.model(13), false).unwrap_err().to_string()
+    };
+    let (early, late) = (deep(2), deep(DEPTH - 5));
+    assert!(early.contains("only early features before it: --cut layer1"), "{early}");
+    assert!(late.contains("leave it out: --cut layer54"), "{late}");
+}
+
 /// Names that tract must not see, and what cannot be run before and beside them, in one table.
 #[test]
 fn unknown_names_and_unknown_uses_are_in_one_table() {

@@ -20,9 +20,18 @@ pub struct Unsupported {
     pub shape: Option<String>,
     /// The nearest tensor before it that all its values come from and a package can give.
     pub cut: Option<String>,
+    /// The cut is so near to the input that its features are of edges and colours: of a network of some depth the
+    /// first [`EARLY`]th of the nodes.
+    pub is_early: bool,
     /// Its place in the file.
     pub(super) at: usize,
 }
+
+/// Part of a network's nodes whose features are early ones.
+const EARLY: usize = 5;
+
+/// Nodes from which on a network has some depth.
+const DEEP: usize = 40;
 
 /// Most places before a node that are tried.
 const TRIED: usize = 6;
@@ -38,6 +47,7 @@ impl Unsupported {
             operation: format!("{}{space}{what}", node.op_type),
             shape: stated_shape(graph, output),
             cut: None,
+            is_early: false,
             at,
         }
     }
@@ -57,7 +67,7 @@ pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Un
         let Some(at) = named.node(&u.node) else {
             let operation = format!("{} {}", u.op, u.what).trim_end().to_string();
             let at = graph.node.len();
-            return Unsupported { node: u.node.clone(), operation, shape, cut: None, at };
+            return Unsupported { node: u.node.clone(), operation, shape, cut: None, is_early: false, at };
         };
         let own = Unsupported::of(graph, at, &u.what);
         let whole = graph.node[at].output.contains(&u.node);
@@ -82,6 +92,8 @@ pub(super) fn with_cuts(
     for node in nodes.iter_mut().filter(|u| u.at < graph.node.len()) {
         let mut places = flow.places_before(node.at).filter(|(at, _)| !behind[*at]).take(TRIED);
         let place = places.find(|(_, name)| *tried.entry(name).or_insert_with(|| gives(name)));
+        let nodes = graph.node.len();
+        node.is_early = place.is_some_and(|(at, _)| nodes >= DEEP && EARLY * at < nodes);
         node.cut = place.map(|(_, name)| name.to_string());
     }
     nodes
@@ -127,8 +139,11 @@ impl fmt::Display for UnsupportedTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["node", "operation", "result", "what can be done"].map(str::to_string);
         let row = |u: &Unsupported| {
-            let cut = u.cut.as_ref().map(|cut| format!("leave it out: --cut {cut}"));
-            let todo = cut.unwrap_or_else(|| "no features before it to cut at".to_string());
+            let todo = match &u.cut {
+                Some(cut) if u.is_early => format!("only early features before it: --cut {cut}"),
+                Some(cut) => format!("leave it out: --cut {cut}"),
+                None => "no features before it to cut at".to_string(),
+            };
             let shape = u.shape.clone().unwrap_or_else(|| "?".to_string());
             [format!("`{}`", u.node), u.operation.clone(), shape, todo]
         };
