@@ -114,10 +114,10 @@ fn first_centres(points: &[Vec<f32>], groups: usize, mut draws: Draws) -> Vec<Ve
 /// A point, drawn by its squared distance from the nearest centre; `None` where all lie on centres.
 fn draw_far(cosines: &[f32], draws: &mut Draws) -> Option<usize> {
     // In millionths, so that the draw is of integers.
-    let weights = cosines.iter().map(|cosine| (2e6 * (1.0 - cosine).max(0.0)) as u64);
+    let mut weights = cosines.iter().map(|cosine| (2e6 * (1.0 - cosine).max(0.0)) as u64);
     let total: u64 = weights.clone().sum();
     let mut left = draws.below(total.max(1));
-    weights.clone().position(|weight| {
+    weights.position(|weight| {
         let hit = left < weight;
         left = left.saturating_sub(weight);
         hit

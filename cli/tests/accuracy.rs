@@ -153,7 +153,8 @@ fn stored() -> BTreeMap<[&'static str; 3], Vec<f64>> {
 #[test]
 fn the_stored_table_holds_what_was_asked() {
     let table = stored();
-    let (mut leads, mut rejected) = (Vec::new(), Vec::new());
+    let mut leads = Vec::new();
+    let mut rejected = Vec::new();
     let mut by_data: BTreeMap<&str, f64> = BTreeMap::new();
     for (&[data, shots, _], row) in table.iter().filter(|([_, _, head], _)| *head == "auto") {
         let accuracy = |head: &str| table[&[data, shots, head]][0];

@@ -220,7 +220,8 @@ fn control_characters_are_refused() {
 
 #[test]
 fn names_that_no_class_can_have_are_refused_here() {
-    let (bench, long) = (Bench::new(), "x".repeat(65));
+    let bench = Bench::new();
+    let long = "x".repeat(65);
     for (names, words) in [("mug,mug", "twice"), ("", "name"), (&*long, "64")] {
         let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
         let output =

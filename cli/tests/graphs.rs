@@ -293,7 +293,8 @@ fn a_cut_near_the_input_is_not_advised_as_one_near_the_end_is() {
         }
         converted(&graph.model(13), false).unwrap_err().to_string()
     };
-    let (early, late) = (deep(2), deep(DEPTH - 5));
+    let early = deep(2);
+    let late = deep(DEPTH - 5);
     assert!(early.contains("only early features before it: --cut layer1"), "{early}");
     assert!(late.contains("leave it out: --cut layer54"), "{late}");
 }

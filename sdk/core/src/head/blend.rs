@@ -8,7 +8,7 @@ use super::memory::Work;
 /// Shares below count as none. Nothing is multiplied with them, as scores of empty classes are infinite.
 const TRIFLE: f32 = 1e-6;
 
-/// What makes a linear head, in the same order everywhere: coefficients, biases, held-out scores.
+/// Parts of a linear head, in the same order everywhere: coefficients, biases, held-out scores.
 type Parts<'a> = [&'a [f32]; 3];
 
 /// Sum of the heads that were added, weighted.
@@ -35,7 +35,8 @@ impl<'a> Blend<'a> {
     pub fn add(&mut self, cost: f32, factor: f32, parts: Parts<'_>) -> bool {
         let is_best = cost < self.least;
         let least = self.least.min(cost);
-        let (keep, share) = (libm::expf(least - self.least), libm::expf(least - cost));
+        let keep = libm::expf(least - self.least);
+        let share = libm::expf(least - cost);
         for (sum, part) in self.parts.iter_mut().zip(parts) {
             mix(sum, keep, share, factor, part);
         }
@@ -44,7 +45,7 @@ impl<'a> Blend<'a> {
         is_best
     }
 
-    /// What all heads together cost: less the more of them are likely.
+    /// Cost of all heads together: less the more of them are likely.
     pub fn cost(&self) -> f32 {
         self.least - libm::logf(self.total)
     }
@@ -82,10 +83,11 @@ fn mix(sum: &mut [f32], keep: f32, share: f32, factor: f32, part: &[f32]) {
     }
 }
 
-/// Where a solver's scratch ends, and how many coefficients a head has: a sample's of each class or, in
-/// dimensions, weights.
+/// End of a solver's scratch, and the number of a head's coefficients: one a sample and class or, in dimensions,
+/// the weights.
 pub(super) fn sizes(work: &Work<'_>, samples: usize) -> (usize, usize) {
-    let (classes, dim) = (work.bias.len(), work.weights.len() / work.bias.len());
+    let classes = work.bias.len();
+    let dim = work.weights.len() / classes;
     if samples > dim { (classes * dim, classes * dim) } else { (2 * classes * samples, classes * samples) }
 }
 

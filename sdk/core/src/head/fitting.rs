@@ -21,7 +21,7 @@ const STRENGTHS: [f32; 3] = [0.25, EXPECTED_STRENGTH, 64.0];
 /// which a handful of samples would choose by chance.
 const RELUCTANCE: f32 = 0.5;
 
-/// How many nats are one between ridge regression and LDA. They err on other samples, so that both
+/// Nats that count as one between ridge regression and LDA. They err on other samples, so that both
 /// together are better than the likelier one as long as the other is not much worse.
 const TOLERANCE: f32 = 8.0;
 
@@ -128,7 +128,7 @@ impl Task<'_, '_> {
         result
     }
 
-    /// What the samples speak for, fitted, and the recipe of it that counts most.
+    /// The head that the samples speak for, fitted, and the recipe of it that counts most.
     ///
     /// Ridge regression and LDA, each the mean of several strengths by the likelihood of the held-out
     /// samples, which tells more than the number of mistakes. Class means or neighbours replace them where
@@ -158,7 +158,8 @@ impl Task<'_, '_> {
     /// Ridge regression and LDA of several strengths, weighted by how likely each makes the held-out samples.
     /// Scores are in units of the recipe that counts most, which it returns.
     fn average(&mut self) -> Recipe {
-        let (samples, classes) = (self.owners.len(), self.work.bias.len());
+        let samples = self.owners.len();
+        let classes = self.work.bias.len();
         let (scratch, size) = blend::sizes(&self.work, samples);
         let (front, mut rest) = core::mem::take(&mut self.work.solver).split_at_mut(scratch);
         self.work.solver = front;

@@ -127,7 +127,8 @@ pub(super) fn combine(kept: &Kept<'_>, scales: &[f32], alpha: &[f32], weights: &
 /// Weights of all classes from the coefficients that a closed form left in `work.solver`, class by class.
 /// In dimensions there are none: it left weights.
 pub(super) fn weigh(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, dim) = (scales.len(), kept.dim());
+    let samples = scales.len();
+    let dim = kept.dim();
     if samples <= dim {
         for (alpha, weights) in work.solver.chunks_exact(samples).zip(work.weights.chunks_exact_mut(dim)) {
             combine(kept, scales, alpha, weights);

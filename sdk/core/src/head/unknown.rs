@@ -117,7 +117,8 @@ impl Border {
         }
         let shared = lessons.shared();
         let usual = Usual { cosine: shared + USUAL_COSINE * (1.0 - shared), room: 1.0 - shared };
-        let (drawn, mut count) = (lessons.drawn(&usual), 0);
+        let drawn = lessons.drawn(&usual);
+        let mut count = 0;
         for sample in (0..samples).filter(|&i| lessons.has_others(i)) {
             scratch[count] = lessons.corrected(sample, drawn);
             count += 1;
@@ -207,13 +208,15 @@ impl Lessons<'_> {
             return 0.0;
         }
         let chance = pairs().map(|(class, _)| self.variance_of_pairs(class, usual)).sum::<f32>();
-        let (chance, gap) = (chance / (classes * classes), usual.cosine - sum / classes);
+        let chance = chance / (classes * classes);
+        let gap = usual.cosine - sum / classes;
         gap * chance / (chance + gap * gap)
     }
 
-    /// How far from its class's the mean cosine of these pairs may be by chance.
+    /// Variance by chance of the mean cosine of a class's pairs around the class's own.
     fn variance_of_pairs(&self, class: usize, usual: &Usual) -> f32 {
-        let (shown, square) = (self.kept.seen[class] as f32, usual.room * usual.room);
+        let shown = self.kept.seen[class] as f32;
+        let square = usual.room * usual.room;
         let [sample, pair] = PAIRS_VARIANCE;
         square * square * (sample + pair / (shown - 1.0)) / shown
     }
@@ -221,7 +224,8 @@ impl Lessons<'_> {
     /// A held-out sample's cosine, were no sample missing.
     fn corrected(&self, sample: usize, drawn: f32) -> f32 {
         let class = usize::from(self.owners[sample]);
-        let (shown, left) = (self.kept.seen[class] as f32, self.counts[class] as f32 - 1.0);
+        let shown = self.kept.seen[class] as f32;
+        let left = self.counts[class] as f32 - 1.0;
         let found = top(self.held_out, self.owners.len(), sample).1 / SCORE_SCALE;
         let gain = |pairs: f32| with_mean((pairs + drawn).clamp(0.02, 1.0), shown) - with_mean(pairs, left);
         (found + self.pairs(class).map_or(0.0, gain)).clamp(-1.0, 1.0)
@@ -229,7 +233,8 @@ impl Lessons<'_> {
 
     /// Variance of the mean of the classes' cosines: how little so few samples say of their classes.
     fn variance_of_mean(&self, usual: &Usual) -> f32 {
-        let (classes, alone) = (self.classes(), CLASS_SPREAD * usual.room);
+        let classes = self.classes();
+        let alone = CLASS_SPREAD * usual.room;
         let of_class = |class: usize| match self.counts[class] {
             0 => 0.0,
             1 => classes * alone * alone,
