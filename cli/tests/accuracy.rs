@@ -34,7 +34,8 @@ fn photographs(shared: &Path, count: usize) -> Vec<PathBuf> {
 
 /// All of them, none left out.
 fn extract(extractor: &mut Extractor, samples: &[Sample]) -> Embeddings {
-    let (mut samples, mut left_out) = (samples.to_vec(), LeftOut::default());
+    let mut samples = samples.to_vec();
+    let mut left_out = LeftOut::default();
     let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || ()).unwrap();
     assert_eq!(left_out, LeftOut::default());
     embeddings
@@ -209,7 +210,8 @@ fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::
     assert_eq!(kept(HeadKind::NearestMean, WhenFull::Reservoir), all);
 
     let found = Dataset::open(&shared.join("data/hymenoptera")).unwrap();
-    let (mut samples, mut left_out) = (found.train, LeftOut::default());
+    let mut samples = found.train;
+    let mut left_out = LeftOut::default();
     let mirrored =
         Embeddings::extract_augmented(extractor, &mut samples, &[View::Mirrored], &mut left_out, || ())
             .unwrap();

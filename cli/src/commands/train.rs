@@ -77,7 +77,8 @@ fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result
     if val.is_empty() {
         return Ok(());
     }
-    let (mut right, mut unknown) = (0, 0);
+    let mut right = 0;
+    let mut unknown = 0;
     for i in 0..val.len() {
         let told = told(head, val, i)?;
         right += usize::from(told == Some(val.labels[i]));

@@ -79,7 +79,9 @@ fn advance(objective: &mut impl Objective) -> Option<(f32, f32)> {
     if !(start.first < 0.0 && start.second > 0.0) {
         return None;
     }
-    let (mut t, mut low, mut high) = (0.0f32, 0.0, f32::INFINITY);
+    let mut t = 0.0f32;
+    let mut low = 0.0;
+    let mut high = f32::INFINITY;
     let mut here = start;
     for _ in 0..MAX_TRIALS {
         let newton = t - here.first / here.second;

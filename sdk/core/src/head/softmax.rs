@@ -207,7 +207,8 @@ impl Solver<'_> {
 
     /// Translates the bias from centred to plain features.
     fn biases(&mut self, out: &mut [f32]) {
-        let (samples, s) = (self.owners.len(), &mut self.state);
+        let samples = self.owners.len();
+        let s = &mut self.state;
         let columns = s.alpha.chunks_exact_mut(samples).zip(s.image.chunks_exact_mut(samples));
         for (class, (alpha, image)) in columns.enumerate() {
             centre(alpha);
@@ -223,7 +224,8 @@ impl Solver<'_> {
 impl Objective for Solver<'_> {
     /// Writes the gradient at `t` steps from here (not centred) and its bias part.
     fn evaluate(&mut self, t: f32) -> Along {
-        let (samples, s) = (self.owners.len(), &mut self.state);
+        let samples = self.owners.len();
+        let s = &mut self.state;
         let mut curvature = 0.0;
         for (sample, &owner) in self.owners.iter().enumerate() {
             if self.folds[sample] == self.fold {
@@ -263,7 +265,8 @@ impl Objective for Solver<'_> {
 
     /// Centres the gradient and computes its image.
     fn measure_gradient(&mut self) -> Gradient {
-        let (samples, s) = (self.owners.len(), &mut self.state);
+        let samples = self.owners.len();
+        let s = &mut self.state;
         // The image is still that of the gradient before.
         let shared = dot(s.gradient, s.image) + dot(s.bias_gradient, s.bias_before);
         let columns = s.gradient.chunks_exact_mut(samples);
@@ -278,7 +281,8 @@ impl Objective for Solver<'_> {
     }
 
     fn turn(&mut self, conjugate: f32) {
-        let (samples, s) = (self.owners.len(), &mut self.state);
+        let samples = self.owners.len();
+        let s = &mut self.state;
         for class in 0..s.bias.len() {
             let range = class * samples..(class + 1) * samples;
             let lift = self.bias_length * s.bias_gradient[class];
