@@ -21,7 +21,7 @@ pub struct Unsupported {
     /// The nearest tensor before it that all its values come from and a package can give.
     pub cut: Option<String>,
     /// The cut is so near to the input that its features are of edges and colours: of a network of some depth the
-    /// first [`EARLY`]th of the nodes.
+    /// first fifth of the nodes.
     pub is_early: bool,
     /// Its place in the file.
     pub(super) at: usize,
