@@ -12,9 +12,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use offshoot::{Extractor, HeadKind, Picture};
-use offshoot_cli::data::Dataset;
-use offshoot_cli::embeddings::Embeddings;
-use offshoot_cli::teach::{Draws, Lesson, few_shot};
+use offshoot_cli::learn::embeddings::Embeddings;
+use offshoot_cli::learn::few_shot::{Draws, Lesson, few_shot};
+use offshoot_dataset::Dataset;
 use offshoot_simulator::{Camera, Object};
 
 const SHOTS: usize = 5;

@@ -5,23 +5,28 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use offshoot::{Extractor, HeadKind, Options};
+use offshoot_convert::emit::prepack::parse_target;
+use offshoot_convert::input_size::parse_size;
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::preprocess::choose::Preset;
+use offshoot_dataset::Format;
 use offshoot_engine::Target;
 
-use crate::data::{Care, Format, Selection};
-use crate::embedding::Pool;
-use crate::packing::parse_target;
-use crate::preset::Preset;
-
 mod cuts;
+mod dataset;
 mod device;
 mod model;
 mod quantizer;
 mod train;
+mod values;
 
 pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
+pub use dataset::{CareArgs, SelectionArgs};
 pub use device::{DeployArgs, DoctorArgs, EyesArgs, PartsArgs, TeachArgs};
 pub use quantizer::QuantizerArgs;
 pub use train::{TrainArgs, UnknownArg, ViewArg};
+use values::value;
+pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
 
 /// Grow a new classifier on an old network.
 #[derive(Debug, Parser)]
@@ -96,11 +101,11 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
     /// How these pictures or texts lie in the folder [default: found out].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = value::<FormatArg, Format>())]
     pub format: Option<Format>,
     /// How much is taken of what is not as it should be.
     #[command(flatten)]
-    pub care: Care,
+    pub care: CareArgs,
     /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
     /// the last classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
@@ -153,7 +158,7 @@ pub struct ConvertArgs {
 #[derive(Debug, Args)]
 pub struct BackboneArgs {
     /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
-    #[arg(long, value_enum, default_value_t = Pool::Avg)]
+    #[arg(long, value_parser = value::<PoolArg, Pool>(), default_value = "avg")]
     pub pool: Pool,
     /// int8 for the engine, f32 for tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
@@ -172,7 +177,7 @@ pub struct BackboneArgs {
     #[arg(long)]
     pub external_data: bool,
     /// How the model wants pictures normalized [default: stated by the model, or guessed].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = value::<PresetArg, Preset>())]
     pub preset: Option<Preset>,
 }
 
@@ -243,7 +248,7 @@ pub struct EmbedArgs {
     pub data: PathBuf,
     /// What of it is taken.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// The numpy archive to write.
     #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
     pub output: Option<PathBuf>,
@@ -298,7 +303,7 @@ pub struct SearchArgs {
     pub top: NonZeroUsize,
     /// How much is taken of what is not as it should be.
     #[command(flatten)]
-    pub care: Care,
+    pub care: CareArgs,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -323,7 +328,7 @@ pub struct ClusterArgs {
     pub seed: u64,
     /// How much is taken of what is not as it should be.
     #[command(flatten)]
-    pub care: Care,
+    pub care: CareArgs,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -350,7 +355,7 @@ pub struct PredictArgs {
     pub json: bool,
     /// How much is taken of what is not as it should be.
     #[command(flatten)]
-    pub care: Care,
+    pub care: CareArgs,
     /// How the package is run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -365,7 +370,7 @@ pub struct EvalArgs {
     pub data: PathBuf,
     /// What of it is taken.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// Learn from this many pictures a class, drawn at random [default: all of train/, or 5
     /// where there is no val/].
     #[arg(long)]
@@ -465,13 +470,6 @@ pub struct DemoArgs {
     pub keep: Option<PathBuf>,
 }
 
-/// Width and height of what states height and width.
-pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
-    let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
-    let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
-    side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
-}
-
 fn parse_points(text: &str) -> Result<f64, String> {
     let points = text.parse().ok().filter(|p| (0.0..=100.0).contains(p));
     points.ok_or_else(|| "needs a number of 0 to 100".to_string())
@@ -497,10 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_triples() {
-        assert_eq!(parse_size("48x192"), Ok((192, 48)));
-        assert_eq!(parse_size("96"), Ok((96, 96)));
-        assert!(parse_size("0x4").is_err() && parse_size("ax4").is_err());
+    fn points_and_triples() {
         assert_eq!(parse_triple("1, 2,3"), Ok([1.0, 2.0, 3.0]));
         assert_eq!(parse_triple("128"), Ok([128.0; 3]));
         assert!(parse_triple("1,2").is_err());

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use offshoot_cli::args::Cli;
-use offshoot_cli::commands::{self, CommandError};
-use offshoot_cli::{isolate, output};
+use offshoot_cli::error::CommandError;
+use offshoot_cli::{commands, output};
+use offshoot_convert::sandbox;
 
 /// The input or the usage is at fault, or the output cannot be written.
 const WRONG: u8 = 2;
@@ -31,10 +32,10 @@ fn exit_code(code: i32) -> ExitCode {
 
 fn run(cli: &Cli) -> ExitCode {
     if let Some(parent) = cli.inside {
-        isolate::enter(parent);
+        sandbox::enter(parent);
     }
     let done = match cli.command.model().filter(|_| cli.inside.is_none()) {
-        Some(model) => isolate::run(model).map_err(CommandError::from),
+        Some(model) => sandbox::run(model).map_err(CommandError::from),
         None => commands::run(&cli.command).map(|()| ExitCode::SUCCESS),
     };
     match done {

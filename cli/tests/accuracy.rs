@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use offshoot::{Extractor, HeadKind, Picture, View, WhenFull};
-use offshoot_cli::calibrate::cosine;
-use offshoot_cli::convert::{Converted, Options, convert};
-use offshoot_cli::data::{Dataset, LeftOut, Sample, pictures};
-use offshoot_cli::embeddings::Embeddings;
-use offshoot_cli::import::Source;
-use offshoot_cli::teach::{Lesson, accuracy, few_shot, teach};
+use offshoot_cli::learn::embeddings::Embeddings;
+use offshoot_cli::learn::few_shot::{Lesson, accuracy, few_shot, teach};
+use offshoot_convert::calibrate::cosine;
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::{Converted, Options, convert};
+use offshoot_dataset::{Dataset, LeftOut, Sample, pictures};
 
 /// MobileNetV2 in int8, which two tests take.
 static MOBILENET: OnceLock<Converted> = OnceLock::new();

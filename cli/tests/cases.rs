@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use offshoot::Picture;
-use offshoot_cli::convert::{Converted, Options, convert};
-use offshoot_cli::import::Source;
-use offshoot_cli::preset::{Preset, Wishes};
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::{Converted, Options, convert};
+use offshoot_convert::preprocess::choose::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 
 /// What no user ever named: tract's operations, its parts of a node, its manner of error.

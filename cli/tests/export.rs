@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use offshoot::{Extractor, Head, HeadKind, Picture};
-use offshoot_cli::data::{LeftOut, pictures};
-use offshoot_cli::heatmap;
+use offshoot_cli::draw::heatmap;
+use offshoot_dataset::{LeftOut, pictures};
 use offshoot_simulator::Object;
 use tempfile::TempDir;
 use tract_onnx::prelude::*;

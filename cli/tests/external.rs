@@ -7,8 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use graph::Graph;
-use offshoot_cli::embedding::Pool;
-use offshoot_cli::import::{ImportError, Imported, Source};
+use offshoot_convert::import::{ImportError, Imported, Source};
+use offshoot_convert::ir::pooling::Pool;
 use prost::Message;
 use tract_onnx::pb::{ModelProto, SparseTensorProto, StringStringEntryProto, TensorProto};
 
@@ -76,7 +76,7 @@ fn off_unless_asked_for() {
 
 #[test]
 fn the_values_are_those_of_the_file() {
-    use offshoot_cli::ir::LayerOp;
+    use offshoot_convert::ir::LayerOp;
     let mut bench = Bench::new();
     let mut file = vec![7; 100];
     file.extend(fs::read(bench.path("weights.bin")).unwrap());
@@ -85,7 +85,7 @@ fn the_values_are_those_of_the_file() {
     let own = bench.import(true).unwrap().model;
     bench.place(&[("location", "shared.bin"), ("offset", "100"), ("length", "864"), ("checksum", "unread")]);
     let shared = bench.import(true).unwrap().model;
-    let weights = |model: &offshoot_cli::ir::Model| match &model.layers[1].op {
+    let weights = |model: &offshoot_convert::ir::Model| match &model.layers[1].op {
         LayerOp::Conv(conv) => conv.weights.clone(),
         other => panic!("{other:?}"),
     };

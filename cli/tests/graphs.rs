@@ -8,10 +8,10 @@ use std::path::Path;
 
 use graph::Graph;
 use offshoot::{Extractor, Picture, Precision};
-use offshoot_cli::convert::{ConvertError, Converted, Options, convert};
-use offshoot_cli::embedding::Pool;
-use offshoot_cli::import::{Coverage, ImportError, Source};
-use offshoot_cli::preset::{Preset, Wishes};
+use offshoot_convert::import::{Coverage, ImportError, Source};
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
+use offshoot_convert::preprocess::choose::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::ModelProto;

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use attempt::{PICTURES, QUICK, attempt, check_folder};
 use graph::Graph;
-use offshoot_cli::import::Source;
+use offshoot_convert::import::Source;
 use offshoot_simulator::Object;
 use prost::Message;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use attempt::{PICTURES, QUICK, attempt, check_folder};
 use offshoot::Extractor;
-use offshoot_cli::import::{ImportError, Source};
-use offshoot_cli::teach::Draws;
+use offshoot_cli::learn::few_shot::Draws;
+use offshoot_convert::import::{ImportError, Source};
 use offshoot_simulator::Object;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};

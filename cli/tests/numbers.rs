@@ -11,10 +11,10 @@ use std::path::Path;
 
 use graph::Graph;
 use offshoot::{Extractor, Picture};
-use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::import::Source;
-use offshoot_cli::preset::{Preset, Wishes};
-use offshoot_cli::report::verdict::Grade;
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::{Options, convert};
+use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::report::verdict::Grade;
 use offshoot_simulator::Object;
 use prost::Message;
 use small::{alike, converted, error, float, plain, preset};
@@ -92,7 +92,7 @@ fn celu_is_scaled() {
     let (mean, std) = (Some([128.0; 3]), Some([32.0; 3]));
     let wishes = Wishes { mean, std, squash: true, ..Wishes::default() };
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
-    let pool = offshoot_cli::embedding::Pool::None;
+    let pool = offshoot_convert::ir::pooling::Pool::None;
     let options = Options { pool, ..float(wishes) };
     let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
     let got: Vec<f32> =
@@ -119,7 +119,7 @@ fn a_mean_over_stated_padding_and_beyond() {
         let bytes: Vec<u8> = (0..24).map(|i| (i * 53 % 200 + 20) as u8).collect();
         let picture = Picture::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
         let source = Source::parse(Path::new("mean.onnx"), &graph.model(19).encode_to_vec()).unwrap();
-        let pool = offshoot_cli::embedding::Pool::None;
+        let pool = offshoot_convert::ir::pooling::Pool::None;
         let options = Options { pool, ..float(Wishes { squash: true, ..preset(Preset::Raw) }) };
         let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
         let got: Vec<f32> =

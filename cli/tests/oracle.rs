@@ -11,10 +11,10 @@ use std::path::Path;
 use std::process::Command;
 
 use offshoot::{Extractor, Picture};
-use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::embedding::Pool;
-use offshoot_cli::import::Source;
-use offshoot_cli::preset::{Preset, Wishes};
+use offshoot_convert::import::Source;
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::{Options, convert};
+use offshoot_convert::preprocess::choose::{Preset, Wishes};
 
 /// Of the length of what is right: what ONNX allows in these tests, some of whose values have four digits.
 const FLOAT: f64 = 1e-3;

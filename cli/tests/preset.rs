@@ -5,11 +5,11 @@ mod common;
 use std::path::Path;
 
 use offshoot::Picture;
-use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::data::{LeftOut, pictures};
-use offshoot_cli::import::Source;
-use offshoot_cli::preset::{Preset, Wishes};
-use offshoot_cli::report::Report;
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::{Options, convert};
+use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::report::Report;
+use offshoot_dataset::{LeftOut, pictures};
 
 /// Metadata that nobody reads: the file is no longer the one that the catalogue knows.
 fn unknown(bytes: &[u8]) -> Vec<u8> {

@@ -7,11 +7,11 @@ use std::fs;
 
 use common::{ok, pictures, refused, sprout};
 use offshoot::{Extractor, Picture};
-use offshoot_cli::convert::{Options, convert};
-use offshoot_cli::data::{LeftOut, pictures as files};
-use offshoot_cli::embedding::Pool;
-use offshoot_cli::import::Source;
-use offshoot_cli::quantizer::{Rounding, Settings};
+use offshoot_convert::import::Source;
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::{Options, convert};
+use offshoot_convert::quantize::{Rounding, Settings};
+use offshoot_dataset::{LeftOut, pictures as files};
 use offshoot_simulator::{Camera, Object};
 
 fn largest(values: &[f32]) -> usize {

@@ -9,19 +9,18 @@ mod random;
 
 use std::path::Path;
 
+use common::{ok, refused};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle, ascii};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{Rgb, RgbImage, imageops};
 use offshoot::{Extractor, Picture};
-use offshoot_cli::calibrate::cosine;
-use offshoot_cli::canvas::Canvas;
+use offshoot_cli::draw::canvas::Canvas;
+use offshoot_convert::calibrate::cosine;
 use prost::Message;
-use tract_onnx::pb::ModelProto;
-
-use common::{ok, refused};
 use random::Random;
+use tract_onnx::pb::ModelProto;
 
 const FONTS: [&MonoFont<'static>; 4] =
     [&ascii::FONT_10X20, &ascii::FONT_9X15_BOLD, &ascii::FONT_9X18, &ascii::FONT_8X13_ITALIC];

@@ -1,10 +1,9 @@
 //! `teach` without hardware: the same pictures byte for byte, and lessons that outlast `kill -9`.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use sha2::{Digest, Sha256};
 

@@ -5,15 +5,16 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::{ok, refused};
 use offshoot::{Extractor, Options, Package, Precision};
 use prost::Message;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, attribute_proto::AttributeType, type_proto,
+    TypeProto, ValueInfoProto, type_proto,
 };
-
-use common::{ok, refused};
 
 const WORDS: [&str; 24] = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", "a", "the", "film", "story", "was", "is", "it", "good", "great",

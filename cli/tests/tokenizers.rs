@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use offshoot_cli::tokenizer::{Tokenizer, TokenizerError};
+use offshoot_convert::calibrate::tokenizer::{Tokenizer, TokenizerError};
 use serde_json::{Value, json};
 
 fn file(name: &str) -> PathBuf {

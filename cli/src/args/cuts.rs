@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use offshoot::HeadKind;
 
-use super::{BackboneArgs, RunArgs};
-use crate::compare::Budget;
-use crate::data::Selection;
+use super::{BackboneArgs, RunArgs, SelectionArgs};
+use crate::measure::compare_cuts::Budget;
 
 /// Arguments of `cuts`.
 #[derive(Debug, Args)]
@@ -19,7 +18,7 @@ pub struct CutsArgs {
     pub data: PathBuf,
     /// What of it is taken.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// Folder of pictures, or texts, to calibrate on [default: those that are learned from].
     #[arg(long, value_name = "DIR")]
     pub calibrate: Option<PathBuf>,

@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use clap::Args;
+use offshoot_convert::calibrate::ranges::Method;
+use offshoot_convert::quantize::{KeepFloat, Rounding, Settings, Switch};
 
-use crate::quantizer::{KeepFloat, Rounding, Settings, Switch};
-use crate::ranges::Method;
+use super::values::{RangesArg, RoundingArg, SwitchArg, value};
 
 /// Arguments of `convert` about codes.
 #[derive(Debug, Args)]
 pub struct QuantizerArgs {
     /// How the ranges of layers are chosen.
-    #[arg(long, value_enum, default_value_t = Method::Mse)]
+    #[arg(long, value_parser = value::<RangesArg, Method>(), default_value = "mse")]
     pub ranges: Method,
     /// Whether the channels of a map are given like ranges, where the network stays the same by it.
-    #[arg(long, value_enum, default_value_t = Switch::Auto)]
+    #[arg(long, value_parser = value::<SwitchArg, Switch>(), default_value = "auto")]
     pub equalize: Switch,
     /// Whether what codes add to the means of channels is measured and taken off the biases.
-    #[arg(long, value_enum, default_value_t = Switch::Auto)]
+    #[arg(long, value_parser = value::<SwitchArg, Switch>(), default_value = "auto")]
     pub correct_bias: Switch,
     /// How weights become whole numbers.
-    #[arg(long, value_enum, default_value_t = Rounding::Nearest)]
+    #[arg(long, value_parser = value::<RoundingArg, Rounding>(), default_value = "nearest")]
     pub rounding: Rounding,
     /// Layers kept in float: auto, the N worst, or by name; tract runs them, so the package is mixed.
     #[arg(long, value_name = "auto|N|NAME,...")]

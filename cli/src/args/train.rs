@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use offshoot::{HeadKind, View};
 
-use super::RunArgs;
-use crate::data::Selection;
+use super::{RunArgs, SelectionArgs};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -18,7 +17,7 @@ pub struct TrainArgs {
     pub data: PathBuf,
     /// What of it is taken.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArgs,
     /// The head file to write.
     #[arg(short, long)]
     pub output: PathBuf,

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use offshoot::{Extractor, Memory, Options};
+use offshoot_convert::report::{bytes, millions, ms};
 use offshoot_device::{Machine, Resident, Temperature, Throttle};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
 
-use super::{CommandError, hex};
+use super::hex;
 use crate::args::BenchArgs;
-use crate::bench::{Float, Layer, Percentiles, Times, agreement, measure};
-use crate::embeddings::Input;
-use crate::report::{bytes, millions, ms};
+use crate::error::CommandError;
+use crate::learn::embeddings::Input;
+use crate::measure::bench::{Float, Layer, Percentiles, Times, agreement, measure};
 
 /// What a small camera delivers.
 const FRAME: (u32, u32) = (640, 480);

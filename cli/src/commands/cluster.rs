@@ -3,13 +3,14 @@
 use csv_core::{WriteResult, Writer};
 use image::RgbImage;
 use image::imageops::{FilterType, overlay, resize};
+use offshoot_dataset::{Opener, Sample};
 
-use super::{CommandError, beginning, described, embed_all, png, write_file};
+use super::shared::{beginning, described, embed_all, png, write_file};
 use crate::args::ClusterArgs;
-use crate::canvas::{Canvas, LINE};
-use crate::cluster::k_means;
-use crate::data::{Opener, Sample};
-use crate::embeddings::Reader;
+use crate::draw::canvas::{Canvas, LINE};
+use crate::error::CommandError;
+use crate::learn::cluster::k_means;
+use crate::learn::embeddings::Reader;
 
 /// Sides of a picture on the sheet, and of the gap between two.
 const SIDE: u32 = 96;
@@ -31,7 +32,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
         let what = "-o wants a .csv, or of pictures a .png";
         return Err(CommandError::Form { path: output, what });
     }
-    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care)?;
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care.into())?;
     if args.groups == 0 || args.groups > samples.len() {
         let (count, kind) = (samples.len(), reader.kind());
         let what = format!("{count} {kind}, -k {} groups; allowed are 1 to as many as {kind}", args.groups);
@@ -42,7 +43,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let sheet = if has("csv") {
         table(&samples, &groups, &reader)?
     } else {
-        png(&sheet(&samples, &groups, &mut Opener::new(args.care))?, &output)?
+        png(&sheet(&samples, &groups, &mut Opener::new(args.care.into()))?, &output)?
     };
     write_file(&output, &sheet)?;
     for (row, group) in groups.iter().enumerate() {

@@ -4,22 +4,24 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use offshoot::Picture;
-use offshoot_core::tokens::Pooling;
+use offshoot_convert::calibrate::tokenizer::Tokenizer;
+use offshoot_convert::emit::prepack::{PackingError, pack};
+use offshoot_convert::import::{ImportError, Source};
+use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::text::TextOptions;
+use offshoot_convert::pipeline::{Converted, Options};
+use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_convert::quantize::Settings;
+use offshoot_convert::report::verdict::Grade;
+use offshoot_convert::report::{Report, bytes};
+use offshoot_dataset::{DataError, LeftOut, Sample, unlabelled};
 
-use super::{CommandError, check_kind, cuts, gate, progress_bar, quoted, write_file};
-use crate::args::{BackboneArgs, ConvertArgs};
-use crate::convert::{Converted, Options};
-use crate::convert_text::TextOptions;
-use crate::data::{self, DataError, LeftOut, Opener, Sample, unlabelled};
-use crate::embedding::Pool;
-use crate::import::{ImportError, Source};
-use crate::material::Material;
-use crate::packing::{PackingError, pack};
-use crate::preset::Wishes;
-use crate::quantizer::Settings;
-use crate::report::verdict::Grade;
-use crate::report::{Report, bytes, html, json};
-use crate::tokenizer::Tokenizer;
+use super::retype::again;
+use super::shared::{check_kind, decoded, pooling, progress_bar, write_file};
+use super::{accuracy_gate, cuts};
+use crate::args::ConvertArgs;
+use crate::draw::{report_html, report_json};
+use crate::error::CommandError;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let start = Instant::now();
@@ -61,7 +63,7 @@ fn go(
 ) -> Result<(), CommandError> {
     let material = cuts::within_budget(args, source, material)?;
     let mut converted = with_bar(|progress| material.convert(source, progress))?;
-    converted.report.task = gate::run(args, source, &material, &converted)?;
+    converted.report.task = accuracy_gate::run(args, source, &material, &converted)?;
     check_worth(args, &converted.report)?;
     finish(args, start, &converted)
 }
@@ -88,10 +90,9 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
 
 /// What a language backbone is calibrated on.
 fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
-    let tokenizer =
-        Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
-    let mut left_out = LeftOut::new(args.care);
-    let texts = data::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
+    let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
+    let mut left_out = LeftOut::new(args.care.into());
+    let texts = offshoot_dataset::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
 }
 
@@ -112,12 +113,6 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
 /// Other ways are measured for whoever looks at the report.
 fn settings(args: &ConvertArgs) -> Settings {
     args.quantizer.settings(args.report.is_some() || args.json)
-}
-
-/// What `--pool` is of a text's tokens.
-pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
-    let (path, instead) = (model.to_path_buf(), "avg, first and last");
-    pool.of_tokens().ok_or(ImportError::Pool { path, of: "a picture's map", instead })
 }
 
 /// Writes the package and says what there is to say.
@@ -141,10 +136,10 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> R
     let command = again(args);
     if let Some(path) = &args.report {
         let title = args.model.file_name().unwrap_or_default().to_string_lossy();
-        write_file(path, html::page(report, &title, &command).as_bytes())?;
+        write_file(path, report_html::page(report, &title, &command).as_bytes())?;
     }
     if args.json {
-        println!("{:#}", json::value(report, &command));
+        println!("{:#}", report_json::value(report, &command));
         return Ok(());
     }
     println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
@@ -155,70 +150,11 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> R
     Ok(())
 }
 
-/// What was typed, so far as other options go with it.
-fn again(args: &ConvertArgs) -> String {
-    let path = |path: &Path| quoted(&path.display().to_string());
-    let mut command = format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
-    if !args.cut.is_empty() {
-        command += &format!(" --cut {}", quoted(&args.cut.join(",")));
-    }
-    command += if args.l2 { " --l2" } else { "" };
-    if let Some(preset) = args.backbone.preset {
-        command += &format!(" --preset {}", preset.name());
-    }
-    command += &backbone(&args.backbone);
-    if let Some(output) = &args.output {
-        command += &format!(" -o {}", path(output));
-    }
-    command
-}
-
-/// What was typed of the backbone that any other command on it wants too, each option behind a space.
-pub(super) fn backbone(args: &BackboneArgs) -> String {
-    let mut command = String::new();
-    let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
-    if let Some((width, height)) = args.input_size {
-        add("--input-size", &format!("{height}x{width}"));
-    }
-    if let Some(tokenizer) = &args.tokenizer {
-        add("--tokenizer", &tokenizer.display().to_string());
-    }
-    if let Some(tokens) = args.tokens {
-        add("--tokens", &tokens.to_string());
-    }
-    if args.pool != Pool::default() {
-        add("--pool", args.pool.name());
-    }
-    command
-}
-
 /// Pictures to calibrate on, decoded.
 fn load(args: &ConvertArgs) -> Result<Vec<Picture>, DataError> {
-    let mut left_out = LeftOut::new(args.care);
+    let mut left_out = LeftOut::new(args.care.into());
     let files = unlabelled(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     decoded(&args.calibrate, &files, &mut left_out)
-}
-
-/// Pictures of a folder, decoded; says which are not.
-pub(super) fn decoded(
-    folder: &Path,
-    files: &[Sample],
-    left_out: &mut LeftOut,
-) -> Result<Vec<Picture>, DataError> {
-    let bar = progress_bar(files.len(), "read pictures");
-    let mut opener = Opener::new(left_out.care());
-    let mut pictures = Vec::new();
-    for file in files {
-        bar.inc(1);
-        match opener.open(file) {
-            Ok(picture) => pictures.push(picture),
-            Err(fault) => left_out.pass(fault)?,
-        }
-    }
-    bar.finish_and_clear();
-    super::tell(folder, left_out);
-    left_out.check_some(folder, pictures.len(), "pictures")?;
-    Ok(pictures)
 }
 
 fn default_output(model: &Path) -> PathBuf {

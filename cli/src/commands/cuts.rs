@@ -4,37 +4,37 @@ use std::io;
 use std::path::Path;
 
 use offshoot::{HeadKind, Options as RunOptions};
+use offshoot_convert::calibrate::tokenizer::Tokenizer;
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::Options;
+use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::text::TextOptions;
+use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_convert::report::{bytes, millions};
+use offshoot_dataset::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
 use serde_json::{Value, json};
 
-use super::convert::{backbone, decoded, pooling};
 use super::eval::{DEFAULT_SHOTS, check};
-use super::{CommandError, check_classes, check_kind, open_data, png, progress_bar, quoted, write_file};
+use super::retype::command;
+use super::shared::{check_classes, check_kind, decoded, open_data, png, pooling, progress_bar, write_file};
 use crate::args::{ConvertArgs, CutsArgs};
-use crate::compare::picture::Drawing;
-use crate::compare::{Budget, Compared, Comparison, Row, choose, frontier};
-use crate::convert::Options;
-use crate::convert_text::TextOptions;
-use crate::data::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
-use crate::embeddings::Embeddings;
-use crate::import::Source;
-use crate::material::Material;
-use crate::preset::Wishes;
-use crate::report::{bytes, millions};
-use crate::teach::Lesson;
-use crate::tokenizer::Tokenizer;
+use crate::draw::cut_chart::Drawing;
+use crate::error::CommandError;
+use crate::learn::embeddings::Embeddings;
+use crate::learn::few_shot::Lesson;
+use crate::measure::compare_cuts::{Budget, Compared, Comparison, Row, choose, frontier};
 
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     args.output.as_deref().map(is_svg).transpose()?;
     let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
-    let data = open_data(&args.data, &args.selection)?;
+    let data = open_data(&args.data, &args.selection.selection())?;
     check_classes(&args.data, &data.classes)?;
     check_shots(&args.data, &data, args.shots)?;
-    let mut left_out = LeftOut::new(args.selection.care);
+    let mut left_out = LeftOut::new(args.selection.care.into());
     let float = args.backbone.float();
     if source.takes_text() {
-        let tokenizer =
-            Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref()).map_err(DataError::from)?;
+        let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
         let texts = calibration(args, &data, &mut left_out, texts)?
             .iter()
             .map(Sample::text)
@@ -124,7 +124,7 @@ pub(super) fn within_budget<'a>(
     mut material: Material<'a>,
 ) -> Result<Material<'a>, CommandError> {
     let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(material) };
-    let data = open_data(folder, &Selection { care: args.care, ..Selection::default() })?;
+    let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
     check_classes(folder, &data.classes)?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
     let compared = watched(&Comparison {
@@ -225,7 +225,7 @@ fn as_json(args: &CutsArgs, compared: &Compared, chosen: Option<usize>, command:
             "arena": row.arena,
             "ram": row.ram,
             "ms": row.ms(),
-            "ms_p90": crate::report::ms(row.time.p90),
+            "ms_p90": offshoot_convert::report::ms(row.time.p90),
             "cosine": row.cosine,
             "accuracy": row.accuracy(),
             "half_width": row.half_width(),
@@ -248,23 +248,6 @@ fn as_json(args: &CutsArgs, compared: &Compared, chosen: Option<usize>, command:
         "chosen": chosen,
         "command": command,
     })
-}
-
-/// The command that makes the package of a row.
-fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
-    let path = |path: &Path| quoted(&path.display().to_string());
-    let mut command = format!("offshoot convert {}", path(&args.model));
-    if !compared.rows[row].automatic {
-        command += &format!(" --cut {}", quoted(&compared.rows[row].cut));
-    }
-    command += &backbone(&args.backbone);
-    command += if args.backbone.float() { " --precision f32" } else { "" };
-    command += if args.backbone.external_data { " --external-data" } else { "" };
-    let calibrate = args.calibrate.as_ref().unwrap_or(&args.data);
-    if !compared.takes_text {
-        command += &format!(" {}", compared.wishes.flags());
-    }
-    command + &format!(" --calibrate {}", path(calibrate))
 }
 
 fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {

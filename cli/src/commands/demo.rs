@@ -9,16 +9,17 @@ use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU16};
 use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 use embedded_graphics::prelude::Point;
 use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture};
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::{Options, convert};
+use offshoot_convert::report::{bytes, millions, ms};
 use offshoot_device::Eyes;
 use offshoot_simulator::{Camera, Object};
 use offshoot_view::{ClassLine, Screen, State};
 
-use super::{CommandError, png, write_file};
+use super::shared::{png, write_file};
 use crate::args::DemoArgs;
-use crate::convert::{Options, convert};
+use crate::error::CommandError;
 use crate::eyes::{self, SPROUT};
-use crate::import::Source;
-use crate::report::{bytes, millions, ms};
 
 /// The picture of the screen, where none is named.
 const PICTURE: &str = "offshoot-demo.png";

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use offshoot_device::{ButtonsPart, Eyes, ScreenPart, check_names};
 
-use super::{CommandError, write_file};
+use super::shared::write_file;
 use crate::args::DeployArgs;
 use crate::deploy::{Board, Service, boards, plain, steps};
+use crate::error::CommandError;
 use crate::eyes;
 
 /// Those below want a privilege; 0 would be another one each time.

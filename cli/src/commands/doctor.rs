@@ -3,8 +3,9 @@
 use offshoot_device::{Check, Machine, Outcome, checks};
 use serde_json::{Value, json};
 
-use super::{CommandError, open_or_built_in};
+use super::shared::open_or_built_in;
 use crate::args::{DoctorArgs, RunArgs};
+use crate::error::CommandError;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
     let alone = RunArgs { threads: std::num::NonZeroU8::MIN, pin: false };

@@ -3,20 +3,22 @@
 use std::io::{self, Cursor, Write};
 
 use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
+use offshoot_convert::calibrate::input::kind;
+use offshoot_dataset::{Dataset, LeftOut, Sample};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{CommandError, progress_bar, tell, write_file};
+use super::shared::{progress_bar, tell, write_file};
 use crate::args::EmbedArgs;
-use crate::data::{Dataset, LeftOut, Sample};
-use crate::embeddings::{Embeddings, kind};
+use crate::error::CommandError;
+use crate::learn::embeddings::Embeddings;
 
 /// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`; -1 in a folder without
 /// classes), `split` (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let takes_text = extractor.token_limit().is_some();
-    let mut data = Dataset::of_any(&args.data, &args.selection, takes_text)?;
+    let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let mut embed = |samples: &mut Vec<Sample>, left_out: &mut LeftOut| match args.view {
         Some(view) => Embeddings::extract_view(&mut extractor, samples, view.into(), left_out, || bar.inc(1)),

@@ -4,18 +4,19 @@ use std::path::Path;
 
 use offshoot::HeadKind;
 
-use super::{CommandError, Embedded, check_classes, check_count, embed_data, png, write_file};
+use super::shared::{Embedded, check_classes, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
-use crate::confusion::draw;
-use crate::embeddings::Embeddings;
-use crate::teach::{FewShot, Lesson, few_shot};
+use crate::draw::confusion::draw;
+use crate::error::CommandError;
+use crate::learn::embeddings::Embeddings;
+use crate::learn::few_shot::{FewShot, Lesson, few_shot};
 
 /// Shots where nobody says and there is nothing to test on.
 pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val, kind } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, &[])?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection.selection(), &[])?;
     check_classes(&args.data, &data.classes)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;

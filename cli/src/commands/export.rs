@@ -1,11 +1,12 @@
 //! `offshoot export`.
 
 use offshoot::Head;
+use offshoot_convert::onnx_export::export;
+use offshoot_convert::report::bytes;
 
-use super::{CommandError, write_file};
+use super::shared::write_file;
 use crate::args::ExportArgs;
-use crate::export::export;
-use crate::report::bytes;
+use crate::error::CommandError;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     let extractor = args.run.open(&args.package)?;

@@ -1,16 +1,17 @@
 //! `offshoot inspect`.
 
 use offshoot::{Extractor, Package, Tokens};
+use offshoot_convert::catch_panic::quietly;
+use offshoot_convert::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
+use offshoot_convert::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::report::{bytes, millions};
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::preprocess::Resize;
 
-use super::{CommandError, hex};
+use super::hex;
 use crate::args::InspectArgs;
-use crate::cuts::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
-use crate::embedding::Pool;
-use crate::guard::quietly;
-use crate::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
-use crate::report::{bytes, millions};
+use crate::error::CommandError;
 
 /// Nodes in float that are named without --layers.
 const FLOATS: usize = 8;

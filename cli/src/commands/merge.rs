@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use offshoot::Head;
 
-use super::CommandError;
 use crate::args::MergeArgs;
+use crate::error::CommandError;
 
 pub(super) fn run(args: &MergeArgs) -> Result<(), CommandError> {
     let heads: Result<Vec<Head>, _> = args.heads.iter().map(Head::read).collect();

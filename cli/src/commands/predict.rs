@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Picture};
+use offshoot_dataset::{Opener, Sample};
 use serde_json::{Map, Value, json};
 
-use super::{CommandError, png, write_file};
+use super::shared::{png, write_file};
 use crate::args::PredictArgs;
-use crate::data::{DataError, Opener, Sample};
-use crate::embeddings::Reader;
-use crate::heatmap;
+use crate::draw::heatmap;
+use crate::error::CommandError;
+use crate::learn::embeddings::{EmbedError, Reader};
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
@@ -19,8 +20,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
     let reader = Reader::of(&extractor)?;
-    let mut opener = Opener::new(args.care);
-    let mut fault: Option<DataError> = None;
+    let mut opener = Opener::new(args.care.into());
+    let mut fault: Option<EmbedError> = None;
     for path in &args.images {
         let input = match reader.read(&Sample::of_file(path.clone()), &mut opener) {
             Ok(input) => input,

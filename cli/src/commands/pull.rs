@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, progress_bar, write_file};
+use offshoot_convert::preprocess::catalog::{Catalog, Recipe};
+use offshoot_convert::report::bytes;
+
+use super::shared::{progress_bar, write_file};
 use crate::args::{ModelsArgs, PullArgs};
-use crate::catalog::{Catalog, Recipe};
+use crate::download::{PullError, Pulled, hex, pull};
+use crate::error::CommandError;
 use crate::eyes;
-use crate::pull::{PullError, Pulled, hex, pull};
-use crate::report::bytes;
 
 pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
     let catalog = args.open()?;

@@ -3,8 +3,9 @@
 use offshoot::{ClassId, Head, Recipe};
 use serde_json::{Value, json};
 
-use super::{CommandError, hex};
+use super::hex;
 use crate::args::ReportArgs;
+use crate::error::CommandError;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;

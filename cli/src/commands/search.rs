@@ -1,15 +1,17 @@
 //! `offshoot search`.
 
-use super::{CommandError, described, embed_all};
+use offshoot_dataset::{Opener, Sample};
+
+use super::shared::{described, embed_all};
 use crate::args::SearchArgs;
-use crate::data::{Opener, Sample};
-use crate::embeddings::Reader;
+use crate::error::CommandError;
+use crate::learn::embeddings::Reader;
 
 pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let reader = Reader::of(&extractor)?;
-    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care)?;
-    let mut opener = Opener::new(args.care);
+    let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care.into())?;
+    let mut opener = Opener::new(args.care.into());
     for path in &args.images {
         let input = reader.read(&Sample::of_file(path.clone()), &mut opener)?;
         let query = input.embed(&mut extractor)?;

@@ -11,8 +11,9 @@ use offshoot_device::{
     ScreenPart, Script, Settings, Terminal, Visitors, WebOptions, serve,
 };
 
-use super::{CommandError, open_or_built_in};
+use super::shared::open_or_built_in;
 use crate::args::TeachArgs;
+use crate::error::CommandError;
 
 /// How often something looks that is no real camera.
 const PAUSE: Duration = Duration::from_millis(250);

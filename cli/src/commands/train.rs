@@ -4,15 +4,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use offshoot::{Advice, Head, Limits, Report, View};
+use offshoot_convert::report::bytes;
 use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
 
 use super::eval::check;
-use super::{CommandError, Embedded, check_count, embed_data, spinner};
+use super::shared::{Embedded, check_count, embed_data, spinner};
 use crate::args::{TrainArgs, UnknownArg};
-use crate::embeddings::Embeddings;
-use crate::report::bytes;
-use crate::teach::{Draws, teach, told};
+use crate::error::CommandError;
+use crate::learn::embeddings::Embeddings;
+use crate::learn::few_shot::{Draws, teach, told};
 
 /// Bytes of a head that are told before they are taken.
 const LARGE: usize = 100 << 20;
@@ -25,7 +26,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     check_count(args.keep, "--keep", &args.data)?;
     let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let Embedded { data, extractor, train, val, kind } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection, &views)?;
+        embed_data(&args.run, &args.package, &args.data, &args.selection.selection(), &views)?;
     // Nothing has to be left to test on.
     check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
     let shots = args.shots.unwrap_or(usize::MAX);

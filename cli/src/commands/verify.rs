@@ -2,8 +2,8 @@
 
 use offshoot::Extractor;
 
-use super::CommandError;
 use crate::args::PackageArgs;
+use crate::error::CommandError;
 
 pub(super) fn run(args: &PackageArgs) -> Result<(), CommandError> {
     let verification = Extractor::open(&args.package)?.verify()?;

@@ -2,10 +2,12 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, attribute_proto::AttributeType, type_proto,
+    TypeProto, ValueInfoProto, type_proto,
 };
 
 /// A graph under construction; a node's output has the node's name.

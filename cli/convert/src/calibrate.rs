@@ -1,0 +1,341 @@
+//! The float network on samples, pictures or texts: what range each layer takes, and what its embeddings are.
+
+pub mod histogram;
+pub mod input;
+pub mod observer;
+pub mod ranges;
+pub mod tokenizer;
+
+use input::Input;
+use observer::{Study, studied};
+use offshoot_core::Frame;
+use offshoot_core::graph::TensorId;
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::tokens::TokensError;
+use offshoot_tract::{Network, TractError, Values};
+use thiserror::Error;
+use tract_onnx::prelude::{TractError as Cause, *};
+use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
+
+use crate::emit::{self, EmitError};
+use crate::import::{self, InputOrder};
+use crate::ir::{Layer, LayerId, Model, Twins};
+use crate::parallel;
+use crate::parallel::LANES;
+use crate::quantize::equalize::Extents;
+
+/// Why a network could not be calibrated.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// The float network cannot be written down.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The float network does not run.
+    #[error(transparent)]
+    Tract(#[from] TractError),
+    /// Tokens that do not fit the model.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// tract does not run the source model.
+    #[error(
+        "the model does not run: {}cannot be computed from what it gets; cut before it (--cut), or export the \
+         model again",
+        node.as_ref().map_or_else(|| "something in it ".to_string(), |name| format!("node `{name}` "))
+    )]
+    Reference {
+        /// The node, where tract says it.
+        node: Option<String>,
+        /// tract's message, of its own inner names.
+        reason: String,
+    },
+    /// A layer gives values that are no numbers, on which the embedding depends.
+    #[error(
+        "layer `{layer}` gives no finite number on what is calibrated on ({samples} of {of}); of pictures the \
+         preprocessing may be wrong (--preset), or weights are too large"
+    )]
+    NotFinite {
+        /// The first such layer.
+        layer: String,
+        /// Samples whose embedding it spoils.
+        samples: usize,
+        /// All samples.
+        of: usize,
+    },
+    /// The embedding says nothing.
+    #[error(
+        "layer `{layer}` gives nothing but zeros on all of what is calibrated on, and the embedding with it; of \
+         pictures the preprocessing may be wrong (--preset), or weights are too small"
+    )]
+    Zero {
+        /// The first such layer.
+        layer: String,
+    },
+}
+
+/// Our float network, every layer of which can be watched. A clone shares the weights.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    network: Network,
+    input: Vec<f32>,
+    copies: Vec<Copies>,
+    copied: Vec<f32>,
+}
+
+/// A layer that has twins.
+#[derive(Debug, Clone)]
+struct Copies {
+    layer: LayerId,
+    channels: usize,
+    twins: Vec<Twins>,
+}
+
+impl Watched {
+    /// Prepares the network.
+    ///
+    /// # Errors
+    /// A network that cannot be written down or run.
+    pub fn new(model: &Model) -> Result<Self, CalibrateError> {
+        let emitted = emit::float(model)?;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        // The input is watched by its bytes, not here.
+        let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
+        let network = Network::observing(&graph, &observed)?;
+        let input = vec![0.0; model.layers[0].shape.elements()];
+        Ok(Self { network, input, copies: Vec::new(), copied: Vec::new() })
+    }
+
+    /// The same network, to be seen as `model`, which has twins and else computes the same.
+    pub fn with_twins(&self, model: &Model) -> Self {
+        let copies =
+            |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), twins: l.twins.clone() };
+        let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.twins.is_empty());
+        let copies = layers.map(copies).collect();
+        Self { copies, ..self.clone() }
+    }
+
+    /// Runs one picture or text; `see` is shown each layer's values when they are made: rows, columns, channels.
+    ///
+    /// # Errors
+    /// What tract reports; ids without rows.
+    pub fn run(
+        &mut self,
+        sample: &Input<'_>,
+        see: &mut dyn FnMut(LayerId, &[f32]),
+    ) -> Result<(), CalibrateError> {
+        let Self { network, input, copies, copied } = self;
+        sample.floats_into(input)?;
+        see(0, input);
+        network.run_observed(Values::Floats(input), &mut |place, values| {
+            // All of it is in float.
+            let Values::Floats(values) = values else { return };
+            let layer = place + 1;
+            let Some(own) = copies.iter().find(|c| c.layer == layer) else { return see(layer, values) };
+            copied.clear();
+            copied.extend(values);
+            for pixel in copied.chunks_exact_mut(own.channels) {
+                own.twins.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
+            }
+            see(layer, copied);
+        })?;
+        Ok(())
+    }
+
+    /// The embedding after a run.
+    pub fn embedding(&self) -> &[f32] {
+        self.network.floats()
+    }
+}
+
+/// What the float network does on the samples to calibrate on.
+#[derive(Debug)]
+pub struct Floats {
+    /// The network.
+    pub watched: Watched,
+    /// What each layer's channels took.
+    pub extents: Vec<Extents>,
+    /// What its values are, on those of [`studied`].
+    pub study: Study,
+    /// The embedding of each sample.
+    pub embeddings: Vec<Vec<f32>>,
+}
+
+impl Floats {
+    /// Runs all samples; `told` hears how much is done.
+    ///
+    /// # Errors
+    /// What tract reports, a layer without finite values.
+    pub fn measure(
+        model: &Model,
+        inputs: &[Input<'_>],
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Self, CalibrateError> {
+        let watched = Watched::new(model)?;
+        let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
+        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Study::new(model), Vec::new()));
+        let counted: Vec<usize> = studied(inputs.len()).collect();
+        let lanes = parallel::over(
+            states.collect(),
+            inputs.len(),
+            |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
+                let place = counted.binary_search(&i);
+                watched.run(&inputs[i], &mut |layer, values| {
+                    extents[layer].see(values);
+                    if let Ok(place) = place {
+                        study.see(layer, place, values);
+                    }
+                })?;
+                embeddings.push(watched.embedding().to_vec());
+                Ok(())
+            },
+            told,
+        )?;
+        let (mut extents, mut study) = (extents, Study::new(model));
+        for (_, lane, part, _) in &lanes {
+            extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+            study.merge(part);
+        }
+        let embeddings: Vec<Vec<f32>> =
+            (0..inputs.len()).map(|i| lanes[parallel::lane_of(i, LANES)].3[i / LANES].clone()).collect();
+        let measured = Self { watched, extents, study, embeddings };
+        measured.check(model, inputs)?;
+        Ok(measured)
+    }
+
+    /// Checks that embeddings are numbers, and not too small to be told apart.
+    fn check(&self, model: &Model, inputs: &[Input<'_>]) -> Result<(), CalibrateError> {
+        let of = inputs.len();
+        let name = |layer: LayerId| model.layers[layer].name.clone();
+        let odd: Vec<usize> = (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
+        if let Some(&first) = odd.first() {
+            let mut layers = Vec::new();
+            self.watched.clone().run(&inputs[first], &mut |layer, values| {
+                layers.extend((!length(values).is_finite()).then_some(layer));
+            })?;
+            // A product of finite embeddings may be too large all the same.
+            let layer = layers.into_iter().min().unwrap_or(model.output);
+            return Err(CalibrateError::NotFinite { layer: name(layer), samples: odd.len(), of });
+        }
+        if let Some(layer) = self.extents.iter().position(Extents::is_empty) {
+            return Err(CalibrateError::NotFinite { layer: name(layer), samples: of, of });
+        }
+        if of > 0 && self.embeddings.iter().all(|embedding| length(embedding) < SMALLEST) {
+            let is_small = |extents: &Extents| extents.reach().all(|reach| reach < SMALLEST);
+            let layer = self.extents.iter().skip(1).position(is_small).map_or(model.output, |at| at + 1);
+            return Err(CalibrateError::Zero { layer: name(layer) });
+        }
+        Ok(())
+    }
+
+    /// What they are of `model`, the same network with twins.
+    pub fn with_twins(&self, model: &Model) -> Self {
+        let (mut extents, mut study) = (self.extents.clone(), self.study.clone());
+        for (id, layer) in model.layers.iter().enumerate() {
+            extents[id].copy(&layer.twins);
+            study.copy(id, &layer.twins);
+        }
+        let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
+        Self { watched, extents, study, embeddings }
+    }
+}
+
+/// Length of the shortest embedding; squares of shorter ones are no normal numbers.
+const SMALLEST: f32 = 1e-18;
+
+/// Length of a vector as a head computes it.
+fn length(values: &[f32]) -> f32 {
+    values.iter().map(|v| v * v).sum::<f32>().sqrt()
+}
+
+/// tract's own plan of the source model: the reference that owes nothing to our import.
+pub struct Reference {
+    state: TypedSimpleState,
+    order: InputOrder,
+    preprocess: Preprocess,
+    input: Vec<f32>,
+}
+
+/// An input of [`Reference::forward`].
+#[derive(Debug)]
+pub struct Prepared(TValue);
+
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reference").field("preprocess", &self.preprocess).finish_non_exhaustive()
+    }
+}
+
+impl Reference {
+    /// Optimizes a model of one picture in, one tensor out.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn new(
+        model: TypedModel,
+        order: InputOrder,
+        preprocess: &Preprocess,
+    ) -> Result<Self, CalibrateError> {
+        let state = model.into_optimized().and_then(TypedSimplePlan::new).and_then(|p| p.spawn());
+        let values = preprocess.shape().map_or(0, |s| s.elements());
+        let state = state.map_err(reference)?;
+        Ok(Self { state, order, preprocess: *preprocess, input: vec![0.0; values] })
+    }
+
+    /// The source model's outputs for a picture, each in its own order.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<Vec<f32>>, CalibrateError> {
+        let input = self.prepare(frame)?;
+        self.forward(&input)
+    }
+
+    /// A picture as the source model's input.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn prepare(&mut self, frame: &Frame<'_>) -> Result<Prepared, CalibrateError> {
+        let p = &self.preprocess;
+        let _ = p.normalize_into(frame, &mut self.input);
+        let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
+        let planar = || -> Vec<f32> {
+            (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect()
+        };
+        let input = if self.order.channels_last {
+            Tensor::from_shape(&[1, h, w, c], &self.input)
+        } else {
+            Tensor::from_shape(&[1, c, h, w], &planar())
+        };
+        let mut input = input.map_err(reference)?;
+        if !self.order.batch {
+            input.remove_axis(0).map_err(reference)?;
+        }
+        Ok(Prepared(input.into_tvalue()))
+    }
+
+    /// The source model's outputs for an input, each in its own order.
+    ///
+    /// # Errors
+    /// What tract reports.
+    pub fn forward(&mut self, input: &Prepared) -> Result<Vec<Vec<f32>>, CalibrateError> {
+        let floats = |tensor: &TValue| -> TractResult<Vec<f32>> {
+            let values = tensor.cast_to::<f32>()?;
+            Ok(values.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        };
+        let outputs = self.state.run(tvec!(input.0.clone())).map_err(reference)?;
+        outputs.iter().map(|tensor| floats(tensor).map_err(reference)).collect()
+    }
+}
+
+pub(crate) fn reference(error: Cause) -> CalibrateError {
+    let reason = format!("{error:#}");
+    CalibrateError::Reference { node: import::named(&reason).map(str::to_string), reason }
+}
+
+/// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot =
+        |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let (aa, bb) = (dot(a, a), dot(b, b));
+    if aa == 0.0 || bb == 0.0 { if aa == bb { 1.0 } else { 0.0 } } else { dot(a, b) / (aa * bb).sqrt() }
+}

@@ -1,0 +1,126 @@
+//! What the values of layers are, counted on some of the calibration pictures.
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::ranges::Statistics;
+use crate::ir::{LayerId, Model, Twins};
+
+/// Pictures that are studied at most; more do not change a range.
+const STUDIED: usize = 32;
+
+/// Those of so many pictures.
+pub fn studied(pictures: usize) -> impl Iterator<Item = usize> {
+    (0..pictures).step_by((pictures / STUDIED).max(1)).take(STUDIED)
+}
+
+/// Values with their channels multiplied, up to the layer's limit.
+pub fn scale(values: &[f32], factors: &[f32], clamp: Option<(f32, f32)>, scaled: &mut Vec<f32>) {
+    let limit = clamp.map_or(f32::INFINITY, |(_, hi)| hi);
+    scaled.clear();
+    for pixel in values.chunks_exact(factors.len()) {
+        scaled.extend(pixel.iter().zip(factors).map(|(v, f)| (v * f).min(limit)));
+    }
+}
+
+/// Sums of each layer's channels.
+#[derive(Debug, Clone)]
+struct Sums {
+    sums: Vec<Vec<f64>>,
+    counts: Vec<u64>,
+}
+
+impl Sums {
+    fn new(model: &Model) -> Self {
+        let sums = model.layers.iter().map(|l| vec![0.0; l.shape.c()]).collect();
+        Self { sums, counts: vec![0; model.layers.len()] }
+    }
+
+    /// Takes in a layer's values for one picture: rows, columns, channels.
+    fn see(&mut self, layer: LayerId, values: &[f32]) {
+        let channels = self.sums[layer].len();
+        let sums = Arch::new().dispatch(OfChannels { values, channels });
+        self.counts[layer] += (values.len() / channels) as u64;
+        self.sums[layer].iter_mut().zip(sums).for_each(|(all, sum)| *all += f64::from(sum));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (own, more) in self.sums.iter_mut().flatten().zip(other.sums.iter().flatten()) {
+            *own += more;
+        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, more)| *own += more);
+    }
+
+    fn means(&self) -> Vec<Vec<f64>> {
+        let mean = |(sums, &n): (&Vec<f64>, &u64)| sums.iter().map(|s| s / n.max(1) as f64).collect();
+        self.sums.iter().zip(&self.counts).map(mean).collect()
+    }
+}
+
+/// The sum of each channel's finite values.
+struct OfChannels<'a> {
+    values: &'a [f32],
+    channels: usize,
+}
+
+impl NullaryFnOnce for OfChannels<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f32> {
+        let mut sums = vec![0f32; self.channels];
+        for pixel in self.values.chunks_exact(self.channels) {
+            let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
+            sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += finite(v));
+        }
+        sums
+    }
+}
+
+/// Values of one picture's map that are counted at most: more pictures say more than more pixels.
+const COUNTED: usize = 1 << 17;
+
+/// What all layers' values are.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// How often each value is there.
+    pub statistics: Vec<Statistics>,
+    sums: Sums,
+}
+
+impl Study {
+    /// Nothing seen yet.
+    pub fn new(model: &Model) -> Self {
+        Self { statistics: vec![Statistics::new(); model.layers.len()], sums: Sums::new(model) }
+    }
+
+    /// Takes in a layer's values for the `picture`-th picture: rows, columns, channels.
+    pub fn see(&mut self, layer: LayerId, picture: usize, values: &[f32]) {
+        self.sums.see(layer, values);
+        let step = values.len().div_ceil(COUNTED);
+        let counted = &mut self.statistics[layer].histogram;
+        if step == 1 {
+            return counted.see(values);
+        }
+        let channels = self.sums.sums[layer].len();
+        let pixels = values.chunks_exact(channels).skip(picture % step).step_by(step);
+        counted.see(&pixels.flatten().copied().collect::<Vec<_>>());
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.statistics.iter_mut().zip(&other.statistics).for_each(|(own, more)| own.merge(more));
+        self.sums.merge(&other.sums);
+    }
+
+    /// Gives one of each pair of a layer's channels the other's mean. Its histogram stays: what is the same for
+    /// every picture hardly counts there.
+    pub fn copy(&mut self, layer: LayerId, twins: &[Twins]) {
+        let sums = &mut self.sums.sums[layer];
+        twins.iter().for_each(|t| sums[t.above] = sums[t.below]);
+    }
+
+    /// Each layer's mean by channels.
+    pub fn means(&self) -> Vec<Vec<f64>> {
+        self.sums.means()
+    }
+}

@@ -1,0 +1,285 @@
+//! Which part of a layer's values its 256 codes cover.
+
+use offshoot_core::Quant;
+
+use super::histogram::Histogram;
+use crate::ir::Expr;
+
+/// Smallest and largest value seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// Smallest.
+    pub min: f32,
+    /// Largest.
+    pub max: f32,
+}
+
+impl Range {
+    /// Nothing seen yet.
+    pub const EMPTY: Self = Self { min: f32::INFINITY, max: f32::NEG_INFINITY };
+
+    /// Widens the range by finite values.
+    pub fn see(&mut self, values: &[f32]) {
+        for &v in values.iter().filter(|v| v.is_finite()) {
+            self.min = self.min.min(v);
+            self.max = self.max.max(v);
+        }
+    }
+
+    /// The quantization of the range, its ends rounded outwards to 12 bits.
+    ///
+    /// Float kernels differ in the last bits between processors; rounding keeps that out of the
+    /// package, so that the same model gives the same bytes.
+    pub fn quant(self) -> Quant {
+        Quant::from_range(round_out(self.min.min(0.0)), round_out(self.max.max(0.0)))
+    }
+}
+
+/// Rounds away from zero to 12 significant bits.
+fn round_out(x: f32) -> f32 {
+    if !x.is_finite() {
+        return 0.0;
+    }
+    let step = 1u32 << 12;
+    f32::from_bits(x.to_bits().saturating_add(step - 1) & !(step - 1))
+}
+
+/// How a range is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// Least squared error of all values: a few large ones may be cut off (Nagel et al. 2021, "A white
+    /// paper on neural network quantization", 3.1).
+    #[default]
+    Mse,
+    /// From the smallest to the largest value seen.
+    Minmax,
+    /// All but a hundred-thousandth of the values at each end.
+    Percentile,
+    /// Least information lost between the values and their codes (Migacz 2017, "8-bit inference with
+    /// TensorRT").
+    Kl,
+}
+
+impl Method {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Mse, Self::Minmax, Self::Percentile, Self::Kl];
+
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mse => "mse",
+            Self::Minmax => "minmax",
+            Self::Percentile => "percentile",
+            Self::Kl => "kl",
+        }
+    }
+}
+
+/// What a layer's values were on the calibration pictures.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// All values.
+    pub range: Range,
+    /// How often each was there.
+    pub histogram: Histogram,
+}
+
+/// Shares of the range that are tried as its ends.
+const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
+/// Share of the values that [`Method::Percentile`] leaves out at each end.
+const TAIL: f64 = 1e-5;
+/// Bins of equal width that [`Method::Kl`] compares with codes.
+const BINS: usize = 2048;
+
+impl Statistics {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self { range: Range::EMPTY, histogram: Histogram::new() }
+    }
+
+    /// Takes in a layer's values for one picture.
+    pub fn see(&mut self, values: &[f32]) {
+        self.range.see(values);
+        self.histogram.see(values);
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.range.see(&[other.range.min, other.range.max]);
+        self.histogram.merge(&other.histogram);
+    }
+
+    /// The range to cover. Where only a function of the values is read, `read`, it is that of least
+    /// error of its results.
+    pub fn chosen(&self, method: Method, read: &Expr) -> Range {
+        match method {
+            Method::Minmax => self.range,
+            Method::Percentile => self.percentile(),
+            Method::Mse => {
+                // Every value counts: a few large ones, which a sample would miss, carry what tells
+                // pictures apart.
+                let points = self.histogram.points();
+                let wanted: Vec<f32> = points.iter().map(|p| read.eval(p.0)).collect();
+                self.best(|range| error(&points, &wanted, &table_of(read, range.quant())))
+            }
+            Method::Kl => {
+                let bins = self.bins();
+                self.best(|range| divergence(&bins, self.range, range))
+            }
+        }
+    }
+
+    /// The part of the range with the least loss: one end after the other, since the optimum of each
+    /// hardly depends on the other.
+    fn best(&self, loss: impl Fn(Range) -> f64) -> Range {
+        let Range { min, max } = self.range;
+        let mut best = (f64::INFINITY, self.range);
+        for end in 0..2 {
+            let (_, Range { min: lo, max: hi }) = best;
+            for clip in CLIPS {
+                let range = if end == 0 {
+                    Range { min: lo, max: max * clip }
+                } else {
+                    Range { min: min * clip, max: hi }
+                };
+                let loss = loss(range);
+                if loss < best.0 {
+                    best = (loss, range);
+                }
+            }
+        }
+        best.1
+    }
+
+    fn percentile(&self) -> Range {
+        let mut points = self.histogram.points();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let total: f64 = points.iter().map(|p| p.1).sum();
+        let end = |points: &mut dyn Iterator<Item = &(f32, f64)>| {
+            let mut left = TAIL * total;
+            let mut inside = points.skip_while(|p| {
+                left -= p.1;
+                left >= 0.0
+            });
+            inside.next().map_or(0.0, |p| p.0)
+        };
+        let (min, max) = (end(&mut points.iter()), end(&mut points.iter().rev()));
+        Range { min: min.max(self.range.min), max: max.min(self.range.max) }
+    }
+
+    /// Counts in [`BINS`] of equal width. Zeros are left out: they have a code of their own whatever
+    /// the range.
+    fn bins(&self) -> Vec<f64> {
+        let mut bins = vec![0.0; BINS];
+        let width = (self.range.max - self.range.min) / BINS as f32;
+        for (v, n) in self.histogram.points().into_iter().filter(|p| p.0 != 0.0) {
+            bins[(((v - self.range.min) / width) as usize).min(BINS - 1)] += n;
+        }
+        bins
+    }
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Sum of squared errors, of what is `wanted` against what codes give.
+fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
+    let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
+    let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
+    points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
+}
+
+/// A function's result for each code.
+pub fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
+    (quant, std::array::from_fn(|i| expr.eval(quant.dequantize((i as i16 - 128) as i8))))
+}
+
+/// Kullback-Leibler divergence of the codes of `range` from the bins over `whole`: what lies outside
+/// counts as the range's ends, and within a code all bins that hold anything are taken for alike.
+fn divergence(bins: &[f64], whole: Range, range: Range) -> f64 {
+    let width = (whole.max - whole.min) / BINS as f32;
+    let quant = range.quant();
+    let middle = |i: usize| whole.min + (i as f32 + 0.5) * width;
+    let inside = |i: &usize| (range.min - width..=range.max + width).contains(&middle(*i));
+    let (Some(first), Some(last)) = ((0..BINS).find(inside), (0..BINS).rev().find(inside)) else {
+        return f64::INFINITY;
+    };
+    let mut wanted = bins[first..=last].to_vec();
+    wanted[0] += bins[..first].iter().sum::<f64>();
+    wanted[last - first] += bins[last + 1..].iter().sum::<f64>();
+    let code = |i: usize| (i16::from(quant.quantize(middle(first + i))) + 128) as usize;
+    let (mut mass, mut filled) = ([0.0; 256], [0.0; 256]);
+    for (i, &n) in bins[first..=last].iter().enumerate().filter(|(_, n)| **n > 0.0) {
+        mass[code(i)] += n;
+        filled[code(i)] += 1.0;
+    }
+    let (total, kept) = (wanted.iter().sum::<f64>(), mass.iter().sum::<f64>());
+    let term = |(i, &p): (usize, &f64)| {
+        // A bin that only what was cut off falls into has next to no chance by the codes.
+        let q = if filled[code(i)] > 0.0 { mass[code(i)] / filled[code(i)] / kept } else { 0.0 };
+        if p == 0.0 { 0.0 } else { p / total * (p / total / q.max(1e-12)).ln() }
+    };
+    wanted.iter().enumerate().map(term).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_round_outwards_and_keep_zero() {
+        for x in [0.1f32, 5.999_999, -3.3, 1e-20, 6.0] {
+            let r = round_out(x);
+            assert!(r.abs() >= x.abs() && (r - x).abs() <= x.abs() * 1e-3, "{x} {r}");
+        }
+        assert_eq!(round_out(6.0), 6.0);
+        assert_eq!(round_out(0.0), 0.0);
+    }
+
+    fn seen(values: &[f32]) -> Statistics {
+        let mut statistics = Statistics::new();
+        statistics.see(values);
+        statistics
+    }
+
+    fn step(statistics: &Statistics, method: Method) -> f32 {
+        statistics.chosen(method, &Expr::Input).quant().scale.get()
+    }
+
+    #[test]
+    fn rare_large_values_are_cut_off() {
+        let mut values: Vec<f32> = (0..1 << 20).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
+        // One in a million may be wrong by 1 where all others gain half a step.
+        values[1] = 2.0;
+        let mut statistics = seen(&values);
+        let whole = step(&statistics, Method::Minmax);
+        assert_eq!(whole, statistics.range.quant().scale.get());
+        for method in [Method::Mse, Method::Percentile, Method::Kl] {
+            assert!(step(&statistics, method) < 0.6 * whole, "{method:?}");
+        }
+        // A value that is not rare stays.
+        values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
+        statistics.see(&values);
+        for method in Method::ALL {
+            assert!(step(&statistics, method) > 0.9 * step(&statistics, Method::Minmax), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn lanes_add_up() {
+        let (a, b) = ([-1.0, 0.5, 3.0], [0.25, -7.0]);
+        let (mut left, whole) = (seen(&a), seen(&[a.as_slice(), &b].concat()));
+        left.merge(&seen(&b));
+        assert_eq!((left.range, left.histogram.points()), (whole.range, whole.histogram.points()));
+    }
+
+    #[test]
+    fn a_layer_of_zeros_has_a_range() {
+        for method in Method::ALL {
+            assert_eq!(step(&seen(&[0.0; 8]), method), 1.0, "{method:?}");
+        }
+    }
+}

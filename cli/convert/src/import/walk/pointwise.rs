@@ -1,0 +1,190 @@
+//! Functions of one value, and of two tensors value by value.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::{Binary, Unary};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::PowConst;
+use tract_onnx::tract_core::ops::nn::LeakyRelu;
+
+use super::{Map, Step, Walk};
+use crate::import::constants::floats;
+use crate::ir::{Expr, LayerOp};
+
+impl Walk<'_> {
+    pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Step {
+        let x = || Box::new(Expr::Input);
+        let expr = match op.0.name().as_str() {
+            "Sigmoid" => Expr::Unary(Unary::Sigmoid, x()),
+            "Tanh" => Expr::Unary(Unary::Tanh, x()),
+            "HardSwish" => Expr::Unary(Unary::HardSwish, x()),
+            "Exp" => Expr::Unary(Unary::Exp, x()),
+            "Sqrt" => Expr::Unary(Unary::Sqrt, x()),
+            "Erf" => Expr::Unary(Unary::Erf, x()),
+            "Abs" => Expr::Unary(Unary::Abs, x()),
+            "Neg" => Expr::Constant(Binary::Mul, -1.0, x()),
+            "Recip" => Expr::power(-1.0),
+            "Rsqrt" => Expr::power(-0.5),
+            "Square" => Expr::Binary(Binary::Mul, x(), x()),
+            "Silu" => Expr::Binary(Binary::Mul, x(), Box::new(Expr::Unary(Unary::Sigmoid, x()))),
+            "GeluApproximate" => Expr::gelu_by_tanh(),
+            "LeakyRelu" => match op.0.downcast_ref::<LeakyRelu>() {
+                Some(leaky) => Expr::Unary(Unary::LeakyRelu { slope: leaky.alpha }, x()),
+                None => return Err(String::new()),
+            },
+            "PowConst" => match op.0.downcast_ref::<PowConst>() {
+                Some(pow) => Expr::raised(pow.exponent),
+                None => return Err(String::new()),
+            },
+            _ => return Err(String::new()),
+        };
+        let input = self.input(node, 0)?;
+        Ok(self.function(node, expr, &input))
+    }
+
+    fn function(&mut self, node: &TypedNode, expr: Expr, input: &Map) -> Map {
+        self.push(node, LayerOp::Function(expr), &[input], self.shape_of(input))
+    }
+
+    pub(super) fn binary(&mut self, node: &TypedNode, name: &str) -> Step {
+        let op = match name {
+            "Add" => Binary::Add,
+            "Sub" => Binary::Sub,
+            "Mul" => Binary::Mul,
+            "Div" => Binary::Div,
+            "Max" => Binary::Max,
+            "Min" => Binary::Min,
+            "Pow" => return self.pow(node),
+            _ => return Err(String::new()),
+        };
+        match [self.constant(node, 0), self.constant(node, 1)] {
+            [None, None] => self.two_maps(node, op),
+            [None, Some(constant)] => {
+                let input = self.input(node, 0)?;
+                self.with_constant(node, op, &input, &constant)
+            }
+            [Some(constant), None] => {
+                let input = self.input(node, 1)?;
+                let input = match op {
+                    Binary::Sub => self.function(node, Expr::minus(), &input),
+                    Binary::Div => self.function(node, Expr::power(-1.0), &input),
+                    _ => input,
+                };
+                self.with_constant(node, commuted(op), &input, &constant)
+            }
+            [Some(_), Some(_)] => Err("of constants that were not folded".to_string()),
+        }
+    }
+
+    fn pow(&mut self, node: &TypedNode) -> Step {
+        let exponent = self.constant(node, 1).and_then(|t| floats(&t)).filter(|v| v.len() == 1);
+        let exponent = exponent.ok_or("with an exponent that is computed")?[0];
+        let input = self.input(node, 0)?;
+        Ok(self.function(node, Expr::raised(exponent), &input))
+    }
+
+    fn two_maps(&mut self, node: &TypedNode, op: Binary) -> Step {
+        let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
+        if a.layout.rank() != b.layout.rank() {
+            return Err("of tensors of two ranks".to_string());
+        }
+        if !a.layout.covers(&b.layout) && !b.layout.covers(&a.layout) {
+            // Side by side in some common order.
+            let rank = a.layout.rank();
+            let dims: Vec<usize> = (0..rank).collect();
+            let (rows, last) = dims.split_at(rank.saturating_sub(2));
+            let (columns, channels) = last.split_at(last.len().min(1));
+            a = self.gather(node, &a, [rows, columns, channels])?;
+            b = self.gather(node, &b, [rows, columns, channels])?;
+        }
+        if a.layout.covers(&b.layout) {
+            return Ok(self.push(node, LayerOp::Binary(op), &[&a, &b], self.shape_of(&a)));
+        }
+        if !b.layout.covers(&a.layout) {
+            return Err("of two tensors that both are enlarged".to_string());
+        }
+        let a = match op {
+            // The larger operand comes first.
+            Binary::Sub => {
+                b = self.function(node, Expr::minus(), &b);
+                a
+            }
+            Binary::Div => {
+                b = self.function(node, Expr::power(-1.0), &b);
+                a
+            }
+            _ => a,
+        };
+        Ok(self.push(node, LayerOp::Binary(commuted(op)), &[&b, &a], self.shape_of(&b)))
+    }
+
+    fn with_constant(&mut self, node: &TypedNode, op: Binary, input: &Map, constant: &Tensor) -> Step {
+        let values = self.constant_values(input, constant)?;
+        let shape = self.shape_of(input);
+        if let Some(&value) = values.first().filter(|&&v| values.iter().all(|&x| x == v)) {
+            return Ok(self.uniform(node, op, input, value, shape));
+        }
+        if values.len() == shape.c() {
+            let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
+            let minus = || values.iter().map(|v| -v).collect();
+            let (factors, offsets) = match op {
+                Binary::Add => (ones, values),
+                Binary::Sub => (ones, minus()),
+                Binary::Mul => (values, zeros),
+                Binary::Div => (values.iter().map(|v| 1.0 / v).collect(), zeros),
+                _ => return Ok(self.push(node, LayerOp::Constant { op, values }, &[input], shape)),
+            };
+            return Ok(self.push(node, LayerOp::Scale { factors, offsets }, &[input], shape));
+        }
+        Ok(self.push(node, LayerOp::Constant { op, values }, &[input], shape))
+    }
+
+    fn uniform(&mut self, node: &TypedNode, op: Binary, input: &Map, value: f32, shape: Shape) -> Map {
+        let (inf, n) = (f32::INFINITY, shape.c());
+        let scale = |f: f32, o: f32| LayerOp::Scale { factors: vec![f; n], offsets: vec![o; n] };
+        let op = match op {
+            Binary::Add => scale(1.0, value),
+            Binary::Sub => scale(1.0, -value),
+            Binary::Mul => scale(value, 0.0),
+            Binary::Div => scale(1.0 / value, 0.0),
+            Binary::Max => LayerOp::Function(Expr::clamp(value, inf)),
+            _ => LayerOp::Function(Expr::clamp(-inf, value)),
+        };
+        self.push(node, op, &[input], shape)
+    }
+
+    /// A constant as one value in all, one per channel, or one per value of the map.
+    fn constant_values(&self, input: &Map, constant: &Tensor) -> Step<Vec<f32>> {
+        let wrong = || format!("with a constant of shape {:?}", constant.shape());
+        let values = floats(constant).ok_or_else(wrong)?;
+        if values.len() == 1 {
+            return Ok(values);
+        }
+        let (shape, layout) = (self.shape_of(input), &input.layout);
+        let offset = layout.rank().checked_sub(constant.rank()).ok_or_else(wrong)?;
+        let length = |dim: usize| if dim < offset { 1 } else { constant.shape()[dim - offset] };
+        if (0..layout.rank()).any(|d| length(d) != 1 && length(d) != layout.len(d)) {
+            return Err("that enlarges its input".to_string());
+        }
+        let long = |d: usize| length(d) > 1;
+        let mut out = vec![0.0; if layout.in_channels(long) { shape.c() } else { shape.elements() }];
+        let repeated = layout.places(shape, |d| !long(d));
+        for (place, value) in layout.places(shape, long).into_iter().zip(values) {
+            for again in &repeated {
+                if let Some(slot) = out.get_mut(place + again) {
+                    *slot = value;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The operation with its operands exchanged, one of which has been negated or inverted.
+fn commuted(op: Binary) -> Binary {
+    match op {
+        Binary::Sub => Binary::Add,
+        Binary::Div => Binary::Mul,
+        other => other,
+    }
+}

@@ -1,0 +1,180 @@
+//! Products of matrices.
+
+use offshoot_core::graph::Window;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::axes::Axis;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+
+use super::{Map, Step, Walk, dims, shape};
+use crate::import::constants::floats;
+use crate::import::layout::{CHANNELS, Layout, Move};
+use crate::ir::{self, LayerOp};
+
+/// The axes of a product by what they are: dimension in each operand and in the result.
+#[derive(Debug, Default)]
+struct Axes {
+    /// In both operands and the result.
+    batch: Vec<[usize; 3]>,
+    /// In one operand and the result.
+    rows: Vec<[usize; 2]>,
+    columns: Vec<[usize; 2]>,
+    /// In both operands.
+    summed: Vec<[usize; 2]>,
+}
+
+impl Axes {
+    fn of(product: &EinSum) -> Option<Self> {
+        let mut axes = Self::default();
+        for axis in product.axes.iter_all_axes() {
+            let at = |dims: &[usize]| match dims {
+                [] => Some(None),
+                [dim] => Some(Some(*dim)),
+                _ => None,
+            };
+            let Axis { inputs, outputs, .. } = axis;
+            match (at(&inputs[0])?, at(&inputs[1])?, at(&outputs[0])?) {
+                (Some(a), Some(b), Some(o)) => axes.batch.push([a, b, o]),
+                (Some(a), None, Some(o)) => axes.rows.push([a, o]),
+                (None, Some(b), Some(o)) => axes.columns.push([b, o]),
+                (Some(a), Some(b), None) => axes.summed.push([a, b]),
+                _ => return None,
+            }
+        }
+        Some(axes)
+    }
+
+    fn swapped(self) -> Self {
+        Self {
+            batch: self.batch.into_iter().map(|[a, b, o]| [b, a, o]).collect(),
+            rows: self.columns,
+            columns: self.rows,
+            summed: self.summed.into_iter().map(|[a, b]| [b, a]).collect(),
+        }
+    }
+}
+
+impl Walk<'_> {
+    pub(super) fn product(&mut self, node: &TypedNode, product: &EinSum) -> Step {
+        let none = || "that is not one product of two matrices".to_string();
+        if node.inputs.len() != 2 {
+            return Err(none());
+        }
+        let axes = Axes::of(product).ok_or_else(none)?;
+        match [self.constant(node, 0), self.constant(node, 1)] {
+            [None, Some(matrix)] => {
+                let map = self.input(node, 0)?;
+                self.dense(node, &axes, &map, &matrix)
+            }
+            [Some(matrix), None] => {
+                let map = self.input(node, 1)?;
+                self.dense(node, &axes.swapped(), &map, &matrix)
+            }
+            _ => self.of_two_maps(node, &axes),
+        }
+    }
+
+    /// The product of every pixel's channels and a constant matrix.
+    fn dense(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
+        let lengths = matrix.shape();
+        let many = |dim: usize| lengths[dim] > 1;
+        if axes.batch.iter().any(|&[_, b, _]| many(b)) {
+            return Err("with a constant of several matrices".to_string());
+        }
+        let one = |list: Vec<usize>| match list[..] {
+            [] => Ok(None),
+            [dim] => Ok(Some(dim)),
+            _ => Err("over several axes".to_string()),
+        };
+        let longest = |[a, b]: &[usize; 2]| (map.layout.len(*a) > 1).then_some(*b);
+        let summed = one(axes.summed.iter().filter_map(longest).collect())?;
+        let column = one(axes.columns.iter().filter(|c| many(c[0])).map(|c| c[0]).collect())?;
+        let values = floats(matrix).ok_or("with a matrix that is not float")?;
+        let stride = |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
+        let (along, across) = (stride(summed), stride(column));
+        let depth = summed.map_or(1, |d| lengths[d]);
+        let channels = column.map_or(1, |d| lengths[d]);
+        let source = axes.summed.iter().find(|[_, b]| Some(*b) == summed).or(axes.summed.first());
+        let source = source.ok_or("that sums nothing")?[0];
+        let input = self.along_channels(node, map, source)?;
+        let weights = (0..channels).flat_map(|o| (0..depth).map(move |i| (o, i)));
+        let weights = weights.map(|(o, i)| values[o * across + i * along]).collect();
+        let from = self.shape_of(&input);
+        if from.c() != depth {
+            return Err("of shapes that do not fit".to_string());
+        }
+        let to = shape(from.h(), from.w(), channels)?;
+        let op = ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0; channels] };
+        let id = self.model.push(self.name(node), LayerOp::Conv(op), vec![input.id], to);
+        // Where the result's dimensions come from; the new one is the channels.
+        let mut kept = vec![None; dims(node)?.len()];
+        let others = axes.rows.iter().map(|r| (r[0], r[1])).chain(axes.batch.iter().map(|b| (b[0], b[2])));
+        for (a, o) in others {
+            kept[o] = input.layout.axis_of(a, from);
+            if kept[o].is_none() && input.layout.len(a) > 1 {
+                return self.dense_in_order(node, axes, map, matrix);
+            }
+        }
+        if let Some([_, o]) = axes.columns.iter().find(|c| Some(c[0]) == column).or(axes.columns.first()) {
+            kept[*o] = Some(CHANNELS);
+        }
+        Ok(Map { id, layout: Layout::new(to, &kept) })
+    }
+
+    /// [`Self::dense`] of a map whose other dimensions are parts of axes: at most two may be long.
+    fn dense_in_order(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
+        let summed: Vec<usize> = axes.summed.iter().map(|s| s[0]).collect();
+        let others: Vec<usize> = (0..map.layout.rank()).filter(|d| !summed.contains(d)).collect();
+        let long: Vec<usize> = others.into_iter().filter(|&d| map.layout.len(d) > 1).collect();
+        let ordered = match (&long[..], &summed[..]) {
+            ([rows], [channels]) => self.gather(node, map, [&[*rows], &[], &[*channels]])?,
+            ([rows, columns], [channels]) => self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?,
+            _ => return Err("over one axis of several".to_string()),
+        };
+        self.dense(node, axes, &ordered, matrix)
+    }
+
+    /// The product of two computed matrices, or of several pairs of them.
+    fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
+        let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
+        let pick = |list: &[usize], map: &Map| -> Vec<usize> {
+            list.iter().copied().filter(|&d| map.layout.len(d) > 1).collect()
+        };
+        let (ab, bb): (Vec<_>, Vec<_>) = axes.batch.iter().map(|x| (x[0], x[1])).unzip();
+        let (ak, bk): (Vec<_>, Vec<_>) = axes.summed.iter().map(|x| (x[0], x[1])).unzip();
+        let (am, bn): (Vec<_>, Vec<_>) =
+            (axes.rows.iter().map(|x| x[0]).collect(), axes.columns.iter().map(|x| x[0]).collect());
+        if pick(&ab, &a).len() != pick(&bb, &b).len() {
+            return Err("that enlarges an operand".to_string());
+        }
+        let a = self.gather(node, &a, [&ab, &am, &ak])?;
+        // The second operand as it lies, or else with its columns as rows.
+        let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);
+        let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
+        let b = self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
+        let (left, right) = (self.shape_of(&a), self.shape_of(&b));
+        let columns = if transposed { right.w() } else { right.c() };
+        let to = shape(left.h(), left.w(), columns)?;
+        let op = LayerOp::MatMul { transposed };
+        let id = self.model.push(self.name(node), op, vec![a.id, b.id], to);
+        let mut layout = Layout::new(to, &[Some(0), Some(1), Some(2)]);
+        // From (batch, rows, columns) to the result's dimensions.
+        let groups = [
+            axes.batch.iter().map(|x| (x[2], a.layout.len(x[0]))).collect::<Vec<_>>(),
+            axes.rows.iter().map(|x| (x[1], a.layout.len(x[0]))).collect(),
+            axes.columns.iter().map(|x| (x[1], b.layout.len(x[0]))).collect(),
+        ];
+        let mut now: Vec<usize> = Vec::new();
+        for group in groups {
+            let lengths: Vec<usize> = group.iter().map(|g| g.1).collect();
+            layout.reshape(now.len(), 1, &lengths).ok_or("of such an order")?;
+            now.extend(group.iter().map(|g| g.0));
+        }
+        for to in 0..now.len() {
+            let from = now.iter().position(|&d| d == to).ok_or("of such an order")?;
+            let dim = now.remove(from);
+            now.insert(to, dim);
+            layout.swap_in(from, to);
+        }
+        Ok(Map { id, layout })
+    }
+}

@@ -1,0 +1,280 @@
+//! What only moves values: axes, joints, parts; and softmax, which needs them in place.
+
+use offshoot_core::graph::{self, Binary, Window};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::ops::array::{Gather, Slice, StridedSlice};
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
+
+use super::{Map, Step, Walk, dims, shape};
+use crate::import::constants::floats;
+use crate::import::layout::{CHANNELS, COLUMNS, Layout, ROWS};
+use crate::ir::{self, LayerOp};
+
+/// Most zeros and ones of a product that picks.
+const PICKED: usize = 1 << 20;
+
+/// The places of a slice with a step, as ONNX counts them.
+fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
+    let least = if step < 0 { -1 } else { 0 };
+    let most = if step < 0 { length - 1 } else { length };
+    // The end may stand before the first place only where it counts from the front beyond it.
+    let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
+    let (mut at, end) = (place(begin), place(end));
+    let mut places = Vec::new();
+    while (step > 0 && at < end) || (step < 0 && at > end) {
+        places.extend(usize::try_from(at));
+        at = at.saturating_add(step);
+    }
+    places
+}
+
+impl Walk<'_> {
+    /// Changes of axes: a note, as far as they do not go through an axis of the map.
+    pub(super) fn axis(&mut self, node: &TypedNode, op: &AxisOp) -> Step {
+        let mut map = self.input(node, 0)?;
+        match op {
+            AxisOp::Add(at) => map.layout.insert(*at),
+            AxisOp::Rm(at) => map.layout.remove(*at),
+            AxisOp::Move(from, to) => map.layout.swap_in(*from, *to),
+            AxisOp::Reshape(at, from, to) => {
+                let lengths: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
+                let lengths = lengths.ok_or("of open size")?;
+                if map.layout.clone().reshape(*at, from.len(), &lengths).is_none() {
+                    let all: Vec<usize> = (0..map.layout.rank()).collect();
+                    map = self.gather(node, &map, [&[], &[], &all])?;
+                }
+                let fits = map.layout.reshape(*at, from.len(), &lengths);
+                fits.ok_or_else(|| format!("from {from:?} to {to:?}"))?;
+            }
+        }
+        Ok(map)
+    }
+
+    pub(super) fn concat(&mut self, node: &TypedNode, dim: usize) -> Step {
+        if node.inputs.len() == 1 {
+            return self.input(node, 0);
+        }
+        let constants: Vec<usize> =
+            (0..node.inputs.len()).filter(|&i| self.constant(node, i).is_some()).collect();
+        if let ([at], [_, _]) = (&constants[..], &node.inputs[..]) {
+            return self.beside_constant(node, dim, *at);
+        }
+        if !constants.is_empty() {
+            return Err("of several constants".to_string());
+        }
+        let mut maps: Vec<Map> = (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
+        let alike = |walk: &Self, map: &Map| {
+            let first = walk.shape_of(&maps[0]);
+            let shape = walk.shape_of(map);
+            let pixels = (shape.h(), shape.w()) == (first.h(), first.w());
+            let same = map.layout.resized(shape, first) == Some(maps[0].layout.clone());
+            pixels && same && map.layout.is_axis(dim, CHANNELS, shape)
+        };
+        if !maps.iter().all(|map| alike(self, map)) {
+            let others: Vec<usize> = (0..maps[0].layout.rank()).filter(|&d| d != dim).collect();
+            let (rows, columns) = others.split_at(others.len().saturating_sub(1));
+            for map in &mut maps {
+                *map = self.gather(node, map, [rows, columns, &[dim]])?;
+            }
+        }
+        let first = self.shape_of(&maps[0]);
+        let channels = maps.iter().map(|m| self.shape_of(m).c()).sum();
+        let to = shape(first.h(), first.w(), channels)?;
+        let layout = &maps[0].layout;
+        let mut axes = Vec::new();
+        for d in 0..layout.rank() {
+            let axis = if d == dim { Some(CHANNELS) } else { layout.axis_of(d, first) };
+            if axis.is_none() && layout.len(d) > 1 {
+                return Err("over a part of an axis".to_string());
+            }
+            axes.push(axis);
+        }
+        let layout = Layout::new(to, &axes);
+        let ids = maps.iter().map(|m| m.id).collect();
+        let id = self.model.push(self.name(node), LayerOp::Concat, ids, to);
+        Ok(Map { id, layout })
+    }
+
+    /// A constant row before or after a map, such as a class token: a border with values in it.
+    fn beside_constant(&mut self, node: &TypedNode, dim: usize, at: usize) -> Step {
+        let mut input = self.input(node, 1 - at)?;
+        if input.layout.axis_of(dim, self.shape_of(&input)).is_none_or(|axis| axis == CHANNELS) {
+            // The dimension becomes the rows.
+            let others: Vec<usize> = (0..input.layout.rank()).filter(|&d| d != dim).collect();
+            let (columns, channels) = others.split_at(others.len().saturating_sub(1));
+            input = self.gather(node, &input, [&[dim], columns, channels])?;
+        }
+        let (layout, from) = (&input.layout, self.shape_of(&input));
+        let constant = self.constant(node, at).ok_or("of constants")?;
+        let length = constant.shape()[dim];
+        let values = floats(&constant).ok_or("with a constant that is not float")?;
+        let axis = layout.axis_of(dim, from).ok_or("of a constant and a single place")?;
+        let side = u8::try_from(length).map_err(|_| "with a long constant".to_string())?;
+        let mut pad = [0; 4];
+        pad[if at == 0 { axis } else { axis + 2 }] = side;
+        let mut to = from.dims();
+        to[axis] += length;
+        let to = shape(to[0], to[1], to[2])?;
+        let wide = layout.resized(from, to).ok_or("over a part of an axis")?;
+        let mut border = vec![0.0; to.elements()];
+        // The constant's dimensions are the map's, but for this one.
+        let lengths = dims(node)?;
+        let first = if at == 0 { 0 } else { lengths[dim] - length };
+        let places = wide.places(to, |_| true);
+        let inner: usize = lengths[dim + 1..].iter().product();
+        for (i, place) in places.into_iter().enumerate() {
+            let (outer, along) = (i / inner / lengths[dim], i / inner % lengths[dim]);
+            if (first..first + length).contains(&along) {
+                border[place] = values[(outer * length + along - first) * inner + i % inner];
+            }
+        }
+        let padded = Map {
+            id: self.model.push(self.name(node), LayerOp::Pad { pad }, vec![input.id], to),
+            layout: wide,
+        };
+        let op = LayerOp::Constant { op: Binary::Add, values: border };
+        Ok(self.push(node, op, &[&padded], to))
+    }
+
+    pub(super) fn slice(&mut self, node: &TypedNode, slice: &Slice) -> Step {
+        let bounds = slice.start.to_usize().ok().zip(slice.end.to_usize().ok());
+        let (start, end) = bounds.ok_or("of open size")?;
+        let input = self.input(node, 0)?;
+        self.part(node, &input, slice.axis, start, end)
+    }
+
+    /// A slice whose bounds were computed from shapes, which are constants by now.
+    pub(super) fn strided_slice(&mut self, node: &TypedNode, slice: &StridedSlice) -> Step {
+        let mut map = self.input(node, 0)?;
+        let list = |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
+        let bounds = list(self, Some(1)).zip(list(self, Some(2)));
+        let (begins, ends) = bounds.ok_or("between computed bounds")?;
+        let axes = list(self, slice.optional_axes_input);
+        let axes = axes.unwrap_or_else(|| (0..begins.len() as i64).collect());
+        let steps = list(self, slice.optional_steps_input).unwrap_or_default();
+        if slice.begin_mask | slice.end_mask | slice.shrink_axis_mask != 0 {
+            return Err("with masks".to_string());
+        }
+        let steps = steps.into_iter().chain(std::iter::repeat(1));
+        for (((axis, begin), end), step) in axes.into_iter().zip(begins).zip(ends).zip(steps) {
+            let rank = map.layout.rank() as i64;
+            let dim = if axis < 0 { axis + rank } else { axis } as usize;
+            if dim >= map.layout.rank() {
+                return Err(format!("of axis {axis}"));
+            }
+            let length = map.layout.len(dim) as i64;
+            if step != 1 {
+                let places = stepped(begin, end, step, length);
+                map = self.with_step(node, &map, dim, &places)?;
+                continue;
+            }
+            let place = |at: i64| (if at < 0 { at + length } else { at }).clamp(0, length) as usize;
+            map = self.part(node, &map, dim, place(begin), place(end))?;
+        }
+        Ok(map)
+    }
+
+    /// A constant input of whole numbers.
+    fn whole_numbers(&self, node: &TypedNode, index: usize) -> Option<Vec<i64>> {
+        let constant = self.constant(node, index)?;
+        let cast = constant.cast_to::<i64>().ok()?;
+        Some(cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
+    }
+
+    /// One place of an axis, or several.
+    pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
+        let places = self.whole_numbers(node, 1).ok_or("at computed places")?;
+        let rank = self.constant(node, 1).map_or(0, |t| t.rank());
+        let input = self.input(node, 0)?;
+        let length = input.layout.len(gather.axis) as i64;
+        let place = |&p: &i64| usize::try_from(if p < 0 { p + length } else { p }).ok();
+        let places: Option<Vec<usize>> = places.iter().map(place).collect();
+        let places = places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
+        let start = places[0];
+        if places.windows(2).any(|w| w[1] != w[0] + 1) {
+            return self.picked(node, &input, gather.axis, &places);
+        }
+        let mut part = self.part(node, &input, gather.axis, start, start + places.len())?;
+        if rank == 0 {
+            part.layout.remove(gather.axis);
+        }
+        Ok(part)
+    }
+
+    /// Every so manieth place of an axis: of rows and columns what a window of one pixel gives that takes such
+    /// steps.
+    fn with_step(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
+        let step = match places {
+            [first, second, ..] if second > first => second - first,
+            _ => return self.picked(node, input, dim, places),
+        };
+        let axis = input.layout.axis_of(dim, self.shape_of(input));
+        let (Some(axis @ (ROWS | COLUMNS)), Ok(step)) = (axis, u8::try_from(step)) else {
+            return self.picked(node, input, dim, places);
+        };
+        let part = self.part(node, input, dim, places[0], places[places.len() - 1] + 1)?;
+        let from = self.shape_of(&part);
+        let (mut window, mut to) = (Window::POINT, from.dims());
+        (window.stride[axis], to[axis]) = (step, places.len());
+        let to = shape(to[0], to[1], to[2])?;
+        let layout = part.layout.resized(from, to).ok_or("of a part of an axis")?;
+        let id = self.model.push(self.name(node), LayerOp::MaxPool { window }, vec![part.id], to);
+        Ok(Map { id, layout })
+    }
+
+    /// Places of an axis in any order: a product with zeros and ones, which `fold` puts into what is before or
+    /// behind it.
+    fn picked(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
+        let length = input.layout.len(dim);
+        if places.is_empty() || places.iter().any(|&p| p >= length) {
+            return Err("of nothing".to_string());
+        }
+        if places.len().saturating_mul(length) > PICKED {
+            return Err(format!("of {} places in such an order", places.len()));
+        }
+        let input = self.along_channels(node, input, dim)?;
+        let from = self.shape_of(&input);
+        let to = shape(from.h(), from.w(), places.len())?;
+        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
+        let conv = LayerOp::Conv(ir::Conv::picking(places, length));
+        let id = self.model.push(self.name(node), conv, vec![input.id], to);
+        Ok(Map { id, layout })
+    }
+
+    fn part(&mut self, node: &TypedNode, input: &Map, dim: usize, start: usize, end: usize) -> Step {
+        if start >= end || end > input.layout.len(dim) {
+            return Err("of nothing".to_string());
+        }
+        if end - start == input.layout.len(dim) {
+            return Ok(input.clone());
+        }
+        let mut input = input.clone();
+        let whole = input.layout.resized(self.shape_of(&input), self.shape_of(&input)).is_some();
+        if !whole || input.layout.axis_of(dim, self.shape_of(&input)).is_none() {
+            let others: Vec<usize> = (0..input.layout.rank()).filter(|&d| d != dim).collect();
+            let (rows, columns) = others.split_at(others.len().saturating_sub(1));
+            input = self.gather(node, &input, [rows, columns, &[dim]])?;
+        }
+        let from = self.shape_of(&input);
+        let axis = input.layout.axis_of(dim, from).ok_or("of a part of an axis")?;
+        let mut to = from.dims();
+        to[axis] = end - start;
+        let to = shape(to[0], to[1], to[2])?;
+        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
+        let op = LayerOp::Slice(graph::Slice { axis: axis as u8, from: start as u32 });
+        let id = self.model.push(self.name(node), op, vec![input.id], to);
+        Ok(Map { id, layout })
+    }
+
+    pub(super) fn softmax(&mut self, node: &TypedNode, softmax: &Softmax) -> Step {
+        if !matches!(softmax.kind, SoftmaxKind::Softmax) {
+            return Err(String::new());
+        }
+        let [dim] = &softmax.axes[..] else { return Err("over several axes".to_string()) };
+        let input = self.input(node, 0)?;
+        let input = self.along_channels(node, &input, *dim)?;
+        Ok(self.push(node, LayerOp::Softmax, &[&input], self.shape_of(&input)))
+    }
+}

@@ -1,0 +1,131 @@
+//! Ids of tokens, what they pick, and what the mask becomes.
+
+use offshoot_core::graph::Binary;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::array::Gather;
+
+use super::{Map, Step, Value, Walk, dims, shape};
+use crate::import::layout::{CHANNELS, COLUMNS, Layout};
+use crate::import::text;
+use crate::import::text::{Masked, NOTHING, Part, TextSource};
+use crate::ir::LayerOp;
+
+/// Largest factor of one upsampling.
+const FACTOR: usize = u8::MAX as usize;
+
+impl Walk<'_> {
+    /// What a node is if tokens alone decide it; nothing if it is a layer like any other.
+    pub(super) fn of_tokens(&mut self, node: &TypedNode, text: &TextSource) -> Step<Option<Value>> {
+        let outlet = OutletId::from(node.id);
+        if text.ids.contains(&outlet) {
+            return Ok(Some(Value::Unseen));
+        }
+        if text.hidden.contains(&node.id) {
+            if let Some(places) = text.places.get(&outlet) {
+                return Ok(Some(Value::Constant(places.clone())));
+            }
+            return match text.masked.get(&outlet) {
+                Some(masked) => self.masked(node, text, masked).map(|map| Some(Value::Map(map))),
+                None => Ok(Some(Value::Unseen)),
+            };
+        }
+        let reads = |index: usize| node.inputs.get(index).is_some_and(|i| text.ids.contains(i));
+        if reads(1) && node.op_is::<Gather>() && self.constant(node, 0).is_some() {
+            let row = self.part_of_input(node, text, Part::Row)?;
+            let lengths = dims(node)?;
+            let (channels, places) = lengths.split_last().ok_or("of nothing")?;
+            let map = self.shape_of(&row);
+            if [*channels, places.iter().product()] != [map.c(), map.w()] {
+                return Err("from a second table that tokens pick from".to_string());
+            }
+            let mut axes: Vec<_> = places.iter().map(|&n| (n > 1).then_some(COLUMNS)).collect();
+            axes.push(Some(CHANNELS));
+            return Ok(Some(Value::Map(Map { id: row.id, layout: Layout::new(map, &axes) })));
+        }
+        if (0..node.inputs.len()).any(reads) {
+            return Err("of the ids of tokens".to_string());
+        }
+        Ok(None)
+    }
+
+    /// One of the three things that the input has for every token: 1 x tokens x channels.
+    pub(super) fn part_of_input(&mut self, node: &TypedNode, text: &TextSource, part: Part) -> Step {
+        let length = self.source.input_fact(0).ok().and_then(|f| f.shape.as_concrete().map(|s| s[1]));
+        let input =
+            length.and_then(|length| text.shape(length)).ok_or("of too many tokens, or of too wide ones")?;
+        if self.model.layers.is_empty() {
+            self.model.push("tokens", LayerOp::Tokens, Vec::new(), input);
+        }
+        let (slice, channels) = part.slice(text.table.width);
+        let to = shape(1, input.w(), channels)?;
+        let id = self.model.push(self.name(node), LayerOp::Slice(slice), vec![0], to);
+        Ok(Map { id, layout: Layout::new(to, &[None, Some(COLUMNS), Some(CHANNELS)]) })
+    }
+
+    /// A value where there is a token and another where there is none, in the channels.
+    fn masked(&mut self, node: &TypedNode, text: &TextSource, masked: &Masked) -> Step {
+        let marks = self.part_of_input(node, text, Part::Mark)?;
+        let length = self.shape_of(&marks).w();
+        let row = shape(1, 1, length)?;
+        let row_id = self.model.push(self.name(node), LayerOp::Reshape, vec![marks.id], row);
+        let mut axes = vec![None; masked.lengths.len()];
+        axes[masked.dim] = Some(CHANNELS);
+        if let Some(present) = masked.uniform() {
+            let op = LayerOp::Function(text::marked(present, masked.absent));
+            let id = self.model.push(self.name(node), op, vec![row_id], row);
+            return Ok(Map { id, layout: Layout::new(row, &axes) });
+        }
+        // Causal: what is seen also depends on what looks. The row is repeated for each of these.
+        let long = |&dim: &usize| dim != masked.dim && masked.lengths[dim] > 1;
+        let others: Vec<usize> = (0..axes.len()).filter(long).collect();
+        let ([looks], true) = (&others[..], masked.absent <= NOTHING) else {
+            return Err("of a mask that is none of a softmax over two dimensions".to_string());
+        };
+        let rows = masked.lengths[*looks];
+        let factors = factors(rows).ok_or_else(|| format!("of a mask of {rows} rows"))?;
+        let (mut id, mut wide) = (row_id, 1);
+        for factor in factors {
+            wide *= factor;
+            let op = LayerOp::Upsample { factor: [1, factor as u8] };
+            id = self.model.push(self.name(node), op, vec![id], shape(1, wide, length)?);
+        }
+        let to = shape(1, rows, length)?;
+        let op = LayerOp::Function(text::marked(0.0, NOTHING));
+        let id = self.model.push(self.name(node), op, vec![id], to);
+        axes[*looks] = Some(COLUMNS);
+        let in_order = looks < &masked.dim;
+        let value = |row: usize, column: usize| {
+            masked.full[if in_order { row * length + column } else { column * rows + row }].max(NOTHING)
+        };
+        let values = (0..rows).flat_map(|row| (0..length).map(move |column| (row, column)));
+        let values = values.map(|(row, column)| value(row, column)).collect();
+        let op = LayerOp::Constant { op: Binary::Add, values };
+        let id = self.model.push(self.name(node), op, vec![id], to);
+        Ok(Map { id, layout: Layout::new(to, &axes) })
+    }
+}
+
+/// A number as a product of numbers that fit a byte.
+fn factors(mut number: usize) -> Option<Vec<usize>> {
+    let mut factors = Vec::new();
+    while number > FACTOR {
+        let factor = (2..=FACTOR).rev().find(|&f| number.is_multiple_of(f))?;
+        factors.push(factor);
+        number /= factor;
+    }
+    factors.push(number);
+    Some(factors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_masks_are_repeated_in_steps() {
+        assert_eq!(factors(128), Some(vec![128]));
+        assert_eq!(factors(512), Some(vec![128, 4]));
+        assert_eq!(factors(384), Some(vec![192, 2]));
+        assert_eq!(factors(257), None);
+    }
+}

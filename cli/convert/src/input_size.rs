@@ -1,0 +1,23 @@
+//! Sizes of a model's input, as the catalogue and the command state them.
+
+/// Width and height of a text that states height and width.
+///
+/// # Errors
+/// A text of another form, or a side outside 1 to 8192.
+pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
+    let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
+    side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("48x192"), Ok((192, 48)));
+        assert_eq!(parse_size("96"), Ok((96, 96)));
+        assert!(parse_size("0x4").is_err() && parse_size("ax4").is_err());
+    }
+}

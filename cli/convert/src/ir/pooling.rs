@@ -1,0 +1,146 @@
+//! From the tensors cut at to the one embedding: maps are pooled, several are joined.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::Window;
+use offshoot_core::tokens::Pooling;
+
+use super::{Expr, LayerId, LayerOp, Model};
+
+/// What becomes of a map's pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pool {
+    /// Their mean, channel by channel.
+    #[default]
+    Avg,
+    /// Their largest value.
+    Max,
+    /// Their generalized mean with exponent 3 (Radenovic et al. 2018).
+    Gem,
+    /// All stay.
+    None,
+    /// Of a text: the first token, BERT's `[CLS]`.
+    First,
+    /// Of a text: the last token.
+    Last,
+}
+
+impl Pool {
+    /// As `--pool` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avg => "avg",
+            Self::Max => "max",
+            Self::Gem => "gem",
+            Self::None => "none",
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+
+    /// What it is of a text's tokens.
+    pub fn of_tokens(self) -> Option<Pooling> {
+        match self {
+            Self::Avg => Some(Pooling::Mean),
+            Self::First => Some(Pooling::First),
+            Self::Last => Some(Pooling::Last),
+            Self::Max | Self::Gem | Self::None => None,
+        }
+    }
+}
+
+/// A tensor that was cut at.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its map in our network.
+    pub shape: Shape,
+    /// Where each value of the source's tensor lies in it.
+    pub places: Vec<usize>,
+}
+
+impl Output {
+    /// How many values of an embedding it becomes.
+    pub fn values(&self, pool: Pool) -> usize {
+        if pool == Pool::None { self.shape.elements() } else { self.shape.c() }
+    }
+}
+
+/// What keeps a generalized mean away from zero.
+const LEAST: f32 = 1e-6;
+
+/// Appends the pools and the joint, and lets the last be the model's output. Whether anything was
+/// pooled.
+pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> Option<bool> {
+    let mut pooled = false;
+    let mut vectors = Vec::new();
+    for (layer, output) in outputs {
+        let shape = output.shape;
+        let window = Window::covering(shape).filter(|_| pool != Pool::None && shape.h() * shape.w() > 1);
+        pooled |= window.is_some();
+        vectors.push(match window {
+            Some(window) => append_pool(model, *layer, window, pool)?,
+            None => *layer,
+        });
+    }
+    model.output = match vectors[..] {
+        [single] => single,
+        _ => {
+            let mut channels = 0;
+            for vector in &mut vectors {
+                let n = model.layers[*vector].shape.elements() as u32;
+                *vector = model.push("offshoot.flat", LayerOp::Reshape, vec![*vector], Shape::vector(n)?);
+                channels += n;
+            }
+            model.push("offshoot.join", LayerOp::Concat, vectors, Shape::vector(channels)?)
+        }
+    };
+    model.compact();
+    Some(pooled)
+}
+
+fn append_pool(model: &mut Model, layer: LayerId, window: Window, pool: Pool) -> Option<LayerId> {
+    let map = model.layers[layer].shape;
+    let vector = Shape::vector(map.c() as u32)?;
+    let mean = LayerOp::AveragePool { window, include_pad: false };
+    Some(match pool {
+        Pool::Max => model.push("offshoot.pool", LayerOp::MaxPool { window }, vec![layer], vector),
+        Pool::Gem => {
+            let cube = LayerOp::Function(Expr::raised(3.0).of(&Expr::clamp(LEAST, f32::INFINITY)));
+            let cube = model.push("offshoot.cube", cube, vec![layer], map);
+            let mean = model.push("offshoot.mean", mean, vec![cube], vector);
+            let root = Expr::power(1.0 / 3.0).of(&Expr::clamp(LEAST.powi(3), f32::INFINITY));
+            model.push("offshoot.pool", LayerOp::Function(root), vec![mean], vector)
+        }
+        _ => model.push("offshoot.pool", mean, vec![layer], vector),
+    })
+}
+
+/// The embedding by the source model's own values, each tensor in its own order.
+pub fn of_source(values: &[Vec<f32>], outputs: &[Output], pool: Pool) -> Vec<f32> {
+    let mut embedding = Vec::new();
+    for (values, output) in values.iter().zip(outputs) {
+        let mut map = vec![0.0; values.len()];
+        for (&value, &place) in values.iter().zip(&output.places) {
+            if let Some(slot) = map.get_mut(place) {
+                *slot = value;
+            }
+        }
+        let pixels = output.shape.h() * output.shape.w();
+        if pool == Pool::None || pixels == 1 || Window::covering(output.shape).is_none() {
+            embedding.extend(map);
+            continue;
+        }
+        let channels = output.shape.c();
+        embedding.extend((0..channels).map(|c| {
+            let column = map.iter().skip(c).step_by(channels).copied();
+            match pool {
+                Pool::Max => column.fold(f32::NEG_INFINITY, f32::max),
+                Pool::Gem => {
+                    let sum: f32 = column.map(|v| v.max(LEAST).powi(3)).sum();
+                    (sum / pixels as f32).max(LEAST.powi(3)).cbrt()
+                }
+                _ => column.sum::<f32>() / pixels as f32,
+            }
+        }));
+    }
+    embedding
+}

@@ -1,0 +1,360 @@
+//! A package's int8 graph and a head as one standard ONNX model.
+//!
+//! Every map stands between a `QuantizeLinear` and a `DequantizeLinear` (QDQ), which onnxruntime
+//! runs as integers and every other runtime as floats. ONNX rounds ties to even and multiplies in
+//! float, so that a code may differ from the engine's by one; answers do not but where two classes
+//! are as good as equal.
+//!
+//! Input `picture`: bytes, 1 x height x width x channels, already cropped and resized. Outputs:
+//! `embedding`, `probabilities` (what is missing to 1 is that of something unknown), and `similarity`, the
+//! cosine with each class's mean, which is below the stated bound for all classes where the head would say
+//! `unknown`.
+
+use builder::Builder;
+use offshoot::{Head, Linear, Transform};
+use offshoot_core::graph::{Clamp, Graph, Int8Op, Node, Op, TensorId, Window};
+use offshoot_core::head::{AskError, KnownOdds};
+use offshoot_core::preprocess::{Channels, Resize};
+use offshoot_core::{Package, Quant};
+use prost::Message;
+use thiserror::Error;
+use tract_onnx::pb::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
+
+mod builder;
+
+/// Lowest operator set with scales per channel.
+const OPSET: i64 = 13;
+
+/// Version of the file format that goes with it.
+const IR_VERSION: i64 = 7;
+
+/// Why a head cannot be exported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The head keeps its samples instead of weights.
+    #[error(
+        "a head of kind `{kind}` has no weights; train with --head auto, ncm, softmax, ridge or slda{hint}"
+    )]
+    NotLinear {
+        /// What it was fitted as.
+        kind: &'static str,
+        /// What is to be said of `auto`.
+        hint: &'static str,
+    },
+    /// The head has learned nothing yet.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The package does not run as integers.
+    #[error("node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8")]
+    NotInt8 {
+        /// The node.
+        node: String,
+        /// Its operation.
+        op: &'static str,
+    },
+}
+
+impl ExportError {
+    /// Whether it is the head that is at fault, and not the package.
+    pub fn is_of_head(&self) -> bool {
+        !matches!(self, Self::NotInt8 { .. })
+    }
+}
+
+/// The bytes of an ONNX file with the backbone and the head.
+///
+/// # Errors
+/// A head without weights or samples, a package that is not int8.
+pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportError> {
+    let mut builder = Builder::default();
+    let graph = package.graph();
+    picture(&mut builder, package);
+    for (id, node) in graph.nodes() {
+        let Op::Int8(op) = node.op else {
+            return Err(ExportError::NotInt8 { node: node.name.to_string(), op: node.op.name() });
+        };
+        operation(&mut builder, graph, id, &node, op);
+    }
+    let dim = package.embedding_dim() as i64;
+    let real = real(&mut builder, graph, graph.output());
+    let shape = builder.longs("embedding.shape", &[1, dim]);
+    match package.manifest().unit_length {
+        false => builder.node("Reshape", &[&real, &shape], "embedding"),
+        true => {
+            builder.node("Reshape", &[&real, &shape], "embedding.long");
+            length(&mut builder, "embedding.long", "long");
+            builder.node("Div", &["embedding.long", "long.length"], "embedding");
+        }
+    }
+    let classes = head.class_count() as i64;
+    let metadata = metadata(package, head)?;
+    let known = probabilities(&mut builder, head)?;
+    similarities(&mut builder, head, dim as usize);
+    joint(&mut builder, known);
+    let outputs = [("embedding", dim), ("probabilities", classes), ("similarity", classes)];
+    let shape = graph.tensor(Graph::INPUT).shape;
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "offshoot".to_string(),
+        producer_version: env!("CARGO_PKG_VERSION").to_string(),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props: metadata,
+        graph: Some(builder.graph([1, shape.h() as i64, shape.w() as i64, shape.c() as i64], &outputs)),
+        ..ModelProto::default()
+    };
+    Ok(model.encode_to_vec())
+}
+
+/// What a program needs besides the numbers.
+fn metadata(package: &Package<'_>, head: &mut Head) -> Result<Vec<StringStringEntryProto>, ExportError> {
+    let classes: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
+    let recipe = head.chosen()?;
+    // Any embedding tells the bound; one of the head's own is always there.
+    let own: Vec<f32> = head.samples().next().map(|(_, x)| x.iter().collect()).unwrap_or_default();
+    let (_, least) = head.similarity(offshoot::Embedding::Float(&own))?;
+    let preprocess = package.manifest().preprocess;
+    let channels = match preprocess.channels {
+        Channels::Rgb => "rgb",
+        Channels::Bgr => "bgr",
+        Channels::Gray => "gray",
+    };
+    let resize = match preprocess.resize {
+        Resize::Squash => "squash".to_string(),
+        Resize::Crop { short_side } => format!("short side {short_side}, middle"),
+    };
+    let entry = |key: &str, value: String| StringStringEntryProto { key: format!("offshoot.{key}"), value };
+    let mut all = vec![
+        entry("classes", serde_json::json!(classes).to_string()),
+        entry("channels", channels.to_string()),
+        entry("resize", resize),
+        entry("head", recipe.kind.name().to_string()),
+    ];
+    all.extend(least.map(|least| entry("least-similarity", least.get().to_string())));
+    Ok(all)
+}
+
+/// From bytes to the input's codes: the package's table, looked up.
+fn picture(builder: &mut Builder, package: &Package<'_>) {
+    let channels = package.manifest().preprocess.channels.count();
+    let offsets: Vec<i32> = (0..channels as i32).map(|c| 256 * c).collect();
+    let offsets = builder.words("input.offsets", &[1, 1, 1, channels as i64], &offsets);
+    let table = builder.codes("input.table", &[256 * channels as i64], package.input_table());
+    let bytes = builder.cast("picture", "input.bytes");
+    builder.node("Add", &[&bytes, &offsets], "input.places");
+    builder.node("Gather", &[&table, "input.places"], "input.codes");
+    builder.transpose("input.codes", "t0", &[0, 3, 1, 2]);
+}
+
+fn name(id: TensorId) -> String {
+    format!("t{id}")
+}
+
+/// The name of a map's real values; made from its codes where first asked for.
+fn real(builder: &mut Builder, graph: &Graph<'_>, id: TensorId) -> String {
+    let real = format!("{}.real", name(id));
+    if !builder.has(&real) {
+        let quant = quant(graph, id);
+        let (scale, zero) = builder.quant(&name(id), quant);
+        builder.node("DequantizeLinear", &[&name(id), &scale, &zero], &real);
+    }
+    real
+}
+
+fn quant(graph: &Graph<'_>, id: TensorId) -> Quant {
+    graph.tensor(id).element.quant().expect("an int8 graph has only codes")
+}
+
+/// Codes of real values under the quantization of tensor `id`, within `clamp`.
+fn codes(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, from: &str, clamp: Clamp) {
+    let (name, quant) = (name(id), quant(graph, id));
+    let mut from = from.to_string();
+    if clamp != Clamp::NONE {
+        let lo = builder.float(&format!("{name}.lo"), quant.dequantize(clamp.lo));
+        let hi = builder.float(&format!("{name}.hi"), quant.dequantize(clamp.hi));
+        let clipped = format!("{name}.clipped");
+        builder.node("Clip", &[&from, &lo, &hi], &clipped);
+        from = clipped;
+    }
+    let (scale, zero) = builder.quant(&name, quant);
+    builder.node("QuantizeLinear", &[&from, &scale, &zero], &name);
+}
+
+fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node<'_>, op: Int8Op) {
+    let inputs: Vec<TensorId> = node.inputs.iter().collect();
+    let reals: Vec<String> = inputs.iter().map(|&i| real(builder, graph, i)).collect();
+    let reads: Vec<&str> = reals.iter().map(String::as_str).collect();
+    let out = format!("{}.out", name(id));
+    let shape = graph.tensor(id).shape;
+    let [rows, columns, channels] = [shape.h(), shape.w(), shape.c()].map(|n| n as i64);
+    let mut clamp = Clamp::NONE;
+    match op {
+        Int8Op::Conv { clamp: limits, .. } => {
+            clamp = limits;
+            conv(builder, graph, (inputs[0], id), op, &out);
+        }
+        Int8Op::Add { clamp: limits, .. } => {
+            clamp = limits;
+            builder.node("Add", &reads, &out);
+        }
+        Int8Op::AveragePool { window, include_pad, clamp: limits, .. } => {
+            clamp = limits;
+            builder.pool("AveragePool", &reads, &out, window, include_pad);
+        }
+        Int8Op::MaxPool { window } => builder.pool("MaxPool", &reads, &out, window, false),
+        Int8Op::Concat { .. } => builder.concat(&reads, &out),
+        Int8Op::Rescale { clamp: limits, .. } => {
+            clamp = limits;
+            builder.node("Identity", &reads, &out);
+        }
+        Int8Op::Pad { pad } => {
+            let [above, left, below, right] = pad.map(i64::from);
+            let pads = builder.longs(&format!("{out}.pads"), &[0, 0, above, left, 0, 0, below, right]);
+            builder.node("Pad", &[reads[0], &pads], &out);
+        }
+        // Channels come first here as they do in ONNX.
+        Int8Op::Flatten => {
+            let target = builder.longs(&format!("{out}.shape"), &[1, channels, rows, columns]);
+            builder.node("Reshape", &[reads[0], &target], &out);
+        }
+        // Channels come last.
+        Int8Op::Reshape => {
+            let [last, shaped] = ["last", "shaped"].map(|step| format!("{out}.{step}"));
+            builder.transpose(reads[0], &last, &[0, 2, 3, 1]);
+            let target = builder.longs(&format!("{out}.shape"), &[1, rows, columns, channels]);
+            builder.node("Reshape", &[&last, &target], &shaped);
+            builder.transpose(&shaped, &out, &[0, 3, 1, 2]);
+        }
+        other => unreachable!("{other:?} is in no package of this version"),
+    }
+    codes(builder, graph, id, &out, clamp);
+}
+
+/// A convolution of real values; weights and bias stay integers with a scale a channel.
+fn conv(builder: &mut Builder, graph: &Graph<'_>, (source, id): (TensorId, TensorId), op: Int8Op, out: &str) {
+    let Int8Op::Conv { window, groups, weights, bias, mantissas, shift, .. } = op else { return };
+    let (input, output) = (graph.tensor(source).shape, graph.tensor(id).shape);
+    let (step_in, step_out) =
+        (f64::from(quant(graph, source).scale.get()), f64::from(quant(graph, id).scale.get()));
+    // The steps of the weights are inside the factors from accumulator to code.
+    let steps: Vec<f64> = mantissas
+        .words(graph.weights())
+        .map(|m| f64::from(m) * f64::from(shift).exp2() / (1u64 << 31) as f64 * step_out / step_in)
+        .collect();
+    let codes = weights.codes(graph.weights());
+    let (taps, channels) = (window.taps(), output.c());
+    let each = input.c() / usize::from(groups);
+    let at = |o: usize, i: usize, tap: usize| match op.is_depthwise(input.c(), channels) {
+        true => codes[tap * channels + o],
+        false => codes[(o * taps + tap) * each + i],
+    };
+    let ordered: Vec<i8> = (0..channels)
+        .flat_map(|o| (0..each).flat_map(move |i| (0..taps).map(move |tap| (o, i, tap))))
+        .map(|(o, i, tap)| at(o, i, tap))
+        .collect();
+    let [rows, columns] = window.kernel.map(i64::from);
+    let dims = [channels as i64, each as i64, rows, columns];
+    let weight_steps: Vec<f32> = steps.iter().map(|s| *s as f32).collect();
+    let bias_steps: Vec<f32> = steps.iter().map(|s| (s * step_in) as f32).collect();
+    let weights = builder.codes(&format!("{out}.weights"), &dims, &ordered);
+    let weights = builder.per_channel(&weights, &weight_steps, true);
+    let words: Vec<i32> = bias.words(graph.weights()).collect();
+    let bias = builder.words(&format!("{out}.bias"), &[channels as i64], &words);
+    let bias = builder.per_channel(&bias, &bias_steps, false);
+    let source = real(builder, graph, source);
+    builder.conv(&[&source, &weights, &bias], out, window, groups);
+}
+
+/// The head on the embedding: its length, the products with the weights, softmax. Gives the odds that it is
+/// known at all.
+fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownOdds>, ExportError> {
+    let (kind, asked) = (head.chosen()?.kind, head.kind());
+    let (classes, dim) = (head.class_count(), head.dim());
+    let hint = if kind == asked { "" } else { " (auto chose neighbours here)" };
+    let linear = match head.linear() {
+        Err(AskError::NotLinear) => return Err(ExportError::NotLinear { kind: kind.name(), hint }),
+        other => other?,
+    };
+    gain(builder, &linear);
+    let weights = transposed(linear.weights, classes, dim);
+    let bias: Vec<f32> = linear.bias().map(|b| b.max(f32::MIN)).collect();
+    let weights = builder.floats("head.weights", &[dim as i64, classes as i64], &weights);
+    let bias = builder.floats("head.bias", &[classes as i64], &bias);
+    builder.node("Mul", &["embedding", "head.gain"], "head.feature");
+    builder.node("MatMul", &["head.feature", &weights], "head.products");
+    builder.node("Add", &["head.products", &bias], "head.scores");
+    builder.softmax("head.scores", "head.classes");
+    Ok(linear.known)
+}
+
+/// The probability of each class, times that it is known at all, by the nearest mean.
+fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
+    let (slope, offset) = known.map_or((0.0, 1e4), |odds| (odds.slope, odds.offset));
+    let slope = builder.float("known.slope", slope);
+    let offset = builder.float("known.offset", offset);
+    builder.greatest("similarity", "known.similarity");
+    builder.node("Mul", &["known.similarity", &slope], "known.product");
+    builder.node("Add", &["known.product", &offset], "known.odds");
+    builder.node("Sigmoid", &["known.odds"], "known");
+    builder.node("Mul", &["head.classes", "known"], "probabilities");
+}
+
+/// `PART.length` of a vector, never 0.
+fn length(builder: &mut Builder, vector: &str, part: &str) {
+    let [squares, square, root, axes, tiny, length] =
+        ["squares", "square", "root", "axes", "tiny", "length"].map(|name| format!("{part}.{name}"));
+    builder.node("Mul", &[vector, vector], &squares);
+    let axes = builder.longs(&axes, &[1]);
+    builder.node("ReduceSum", &[&squares, &axes], &square);
+    builder.node("Sqrt", &[&square], &root);
+    let tiny = builder.float(&tiny, 1e-15);
+    builder.node("Max", &[&root, &tiny], &length);
+}
+
+/// `head.length` and, from it, `head.gain`, as [`Linear::gain`].
+fn gain(builder: &mut Builder, linear: &Linear<'_>) {
+    length(builder, "embedding", "head");
+    // gain = sharpness * (length / mean)^p / length = sharpness * mean^-p * length^(p - 1)
+    let power = match linear.transform {
+        Transform::Half => 0.5,
+        Transform::Quarter => 0.25,
+        Transform::Unit => 0.0,
+        // Raw, and what is not yet known here would be a fault of this program.
+        _ => 1.0,
+    };
+    let factor = f64::from(linear.sharpness) * f64::from(linear.mean_length.max(1e-15)).powf(-power);
+    let factor = builder.float("head.factor", factor as f32);
+    let exponent = builder.float("head.exponent", (power - 1.0) as f32);
+    builder.node("Pow", &["head.length", &exponent], "head.stretch");
+    builder.node("Mul", &["head.stretch", &factor], "head.gain");
+}
+
+/// Cosines with the class means.
+fn similarities(builder: &mut Builder, head: &Head, dim: usize) {
+    let classes = head.class_count();
+    let mut means = vec![0.0f64; classes * dim];
+    for (class, sample) in head.samples() {
+        let length = sample.iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(1e-15);
+        let mean = &mut means[class.index() * dim..][..dim];
+        mean.iter_mut().zip(sample.iter()).for_each(|(m, x)| *m += f64::from(x) / length);
+    }
+    let unit = |row: &[f64]| {
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-15);
+        row.iter().map(|x| (x / length) as f32).collect::<Vec<f32>>()
+    };
+    let rows: Vec<f32> = means.chunks_exact(dim).flat_map(unit).collect();
+    let means = transposed(&rows, classes, dim);
+    let means = builder.floats("head.means", &[dim as i64, classes as i64], &means);
+    builder.node("Div", &["embedding", "head.length"], "head.unit");
+    builder.node("MatMul", &["head.unit", &means], "similarity");
+}
+
+fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {
+    (0..dim).flat_map(|d| (0..classes).map(move |c| rows[c * dim + d])).collect()
+}
+
+/// Rows and columns of a window as ONNX writes them.
+fn window_lists(window: Window) -> [(&'static str, Vec<i64>); 3] {
+    let list = |values: &[u8]| values.iter().map(|&v| i64::from(v)).collect();
+    [("kernel_shape", list(&window.kernel)), ("strides", list(&window.stride)), ("pads", list(&window.pad))]
+}

@@ -1,0 +1,115 @@
+//! Work on many pictures by several threads, with the same sums whatever their number.
+
+use std::convert::Infallible;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{available_parallelism, scope};
+
+use crate::catch_panic::muted;
+
+/// Lanes: fixed, so that what is added up in them does not depend on the machine.
+pub const LANES: usize = 4;
+
+/// The lane of an item: each takes one of as many neighbours as there are lanes, and each time another, so that
+/// what every fourth item takes more of is not one lane's.
+pub fn lane_of(item: usize, lanes: usize) -> usize {
+    (item + item / lanes) % lanes
+}
+
+/// Hands item `i` of `count` to lane [`lane_of`] `i`, whose state takes it in; gives the states back
+/// in their order. `told` hears how much is done.
+///
+/// # Errors
+/// The first lane's that fails.
+///
+/// # Panics
+/// As `work` does; the panic goes on in the calling thread.
+pub fn over<S: Send, E: Send>(
+    states: Vec<S>,
+    count: usize,
+    work: impl Fn(&mut S, usize) -> Result<(), E> + Sync,
+    told: &mut dyn FnMut(f32),
+) -> Result<Vec<S>, E> {
+    let lanes = states.len();
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(lanes);
+    let waiting = Mutex::new(states.into_iter().enumerate());
+    let (done, ticks) = channel();
+    let one_by_one = |done: Sender<()>| {
+        let mut results = Vec::new();
+        loop {
+            let next = waiting.lock().map_or(None, |mut lanes| lanes.next());
+            let Some((lane, mut state)) = next else { return results };
+            let mut own = (0..count).filter(|&item| lane_of(item, lanes) == lane);
+            let result = own.try_for_each(|item| {
+                // Nobody listens after a panic.
+                let _ = done.send(());
+                work(&mut state, item)
+            });
+            results.push((lane, result.map(|()| state)));
+        }
+    };
+    let mut results = scope(|scope| {
+        let worker = |done: Sender<()>| scope.spawn(|| muted(|| one_by_one(done)));
+        let workers: Vec<_> = (0..threads).map(|_| worker(done.clone())).collect();
+        drop(done);
+        for (n, ()) in ticks.iter().enumerate() {
+            told(n as f32 / count.max(1) as f32);
+        }
+        let join = |w: std::thread::ScopedJoinHandle<'_, _>| w.join().unwrap_or_else(|p| resume_unwind(p));
+        workers.into_iter().flat_map(join).collect::<Vec<_>>()
+    });
+    results.sort_by_key(|(lane, _)| *lane);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What `work` makes of each of `count` numbers, in their order.
+///
+/// # Panics
+/// As `work` does.
+pub fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let states = (0..LANES).map(|_| Vec::new()).collect();
+    let keep = |made: &mut Vec<(usize, T)>, i| {
+        made.push((i, work(i)));
+        Ok::<(), Infallible>(())
+    };
+    let Ok(made) = over(states, count, keep, &mut |_| ());
+    let mut made: Vec<_> = made.into_iter().flatten().collect();
+    made.sort_by_key(|(i, _)| *i);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_once_in_its_lane() {
+        let mut shares = Vec::new();
+        let states = vec![Vec::new(); 3];
+        let work = |seen: &mut Vec<usize>, i| {
+            seen.push(i);
+            Ok::<(), ()>(())
+        };
+        let seen = over(states, 8, work, &mut |share| shares.push(share)).unwrap();
+        assert_eq!(seen, [vec![0, 5, 7], vec![1, 3], vec![2, 4, 6]]);
+        assert_eq!((shares.len(), shares[0]), (8, 0.0));
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_their_numbers() {
+        assert_eq!(each(11, |i| i * i), (0..11).map(|i| i * i).collect::<Vec<_>>());
+        assert!(each(0, |i| i).is_empty());
+    }
+
+    #[test]
+    fn errors_and_panics_come_out() {
+        let fails = |_: &mut (), i| if i == 5 { Err(i) } else { Ok(()) };
+        assert_eq!(over(vec![(); LANES], 9, fails, &mut |_| ()), Err(5));
+        let panics = |_: &mut (), i: usize| if i == 2 { panic!("at {i}") } else { Ok::<(), ()>(()) };
+        let message =
+            crate::catch_panic::quietly(|| over(vec![(); LANES], 9, panics, &mut |_| ())).unwrap_err();
+        assert!(message.ends_with("at 2"), "{message}");
+    }
+}

@@ -1,0 +1,409 @@
+//! The whole way from an ONNX model to a package, as one function.
+
+pub mod job;
+mod measure;
+pub mod text;
+
+use std::path::{Path, PathBuf};
+
+use measure::Account;
+use offshoot::{Embedding, Extractor, Package, Picture};
+use offshoot_core::Frame;
+use offshoot_core::graph::{Element, Graph};
+use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
+use offshoot_core::preprocess::Preprocess;
+use thiserror::Error;
+
+use crate::calibrate::input::Input;
+use crate::calibrate::tokenizer::TokenizerError;
+use crate::calibrate::{CalibrateError, Floats, Reference, Watched};
+use crate::catch_panic::quietly;
+use crate::emit::{self, EmitError, Emitted};
+use crate::import::{ImportError, Imported, Source};
+use crate::ir::pooling::Pool;
+use crate::ir::{Model, fold, pooling};
+use crate::preprocess::catalog::Catalog;
+use crate::preprocess::choose;
+use crate::preprocess::choose::{Chosen, Wishes};
+use crate::quantize;
+use crate::quantize::{Quantized, QuantizerError, Settings, scheme};
+use crate::report::Report;
+
+/// What the user wants.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The tensors to cut at; found by itself if there is none.
+    pub cuts: Vec<String>,
+    /// What becomes of maps.
+    pub pool: Pool,
+    /// Float instead of int8.
+    pub float: bool,
+    /// Width and height where the model leaves them open.
+    pub size: Option<(u32, u32)>,
+    /// How pictures are normalized.
+    pub wishes: Wishes,
+    /// How floats become codes.
+    pub quantizer: Settings,
+    /// Whether embeddings are brought to length 1.
+    pub unit_length: bool,
+}
+
+/// Why a model was not converted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// The model cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The network does not run on the sample pictures.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// The network cannot be written as a graph.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// The network cannot be quantized.
+    #[error(transparent)]
+    Quantizer(#[from] QuantizerError),
+    /// The package cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The package does not run.
+    #[error(transparent)]
+    Run(#[from] offshoot::Error),
+    /// The settings make no preprocessing.
+    #[error("preprocessing: {0}")]
+    Preprocess(#[from] offshoot_core::preprocess::PreprocessError),
+    /// A tokenizer that does not fit the model.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Nothing to calibrate on.
+    #[error("{path}: none of the texts to calibrate on has a token")]
+    NoText {
+        /// The model.
+        path: PathBuf,
+    },
+    /// What is computed in floats depends on how the processor rounds.
+    #[error(
+        "{path}: its embedding depends on how a processor rounds floats, as where values grow too large; look at the preprocessing (--preset), or take the other --precision"
+    )]
+    Unsteady {
+        /// The model.
+        path: PathBuf,
+    },
+    /// Our float network is not the one in the file.
+    #[error(
+        "{path}: the imported network disagrees with tract's own by {error:.1e}; this is a bug in the converter, please report the model"
+    )]
+    Disagrees {
+        /// The model.
+        path: PathBuf,
+        /// Relative error of the embedding.
+        error: f64,
+    },
+}
+
+/// A package and what there is to say about it.
+#[derive(Debug)]
+pub struct Converted {
+    /// The package file.
+    pub bytes: Vec<u8>,
+    /// What there is to say.
+    pub report: Report,
+    /// How the model in the file wants its pictures: what its own first layers do to them is not in it.
+    pub wishes: Wishes,
+}
+
+/// Largest relative error of our float network against tract's.
+const IMPORT_TOLERANCE: f64 = 1e-4;
+/// Samples on which the file's own network is run.
+const COMPARED: usize = 8;
+/// Pictures that are looked at for being next to one colour, and steps of 255 by which photographs spread at
+/// least; most do by 50 to 80.
+const LOOKED_AT: usize = 8;
+const FLAT: f64 = 10.0;
+/// Frames kept as golden vectors, and their longest side.
+const GOLDENS: usize = 2;
+const GOLDEN_SIDE: u16 = 64;
+
+/// Converts a model, calibrating on `pictures` (at least one).
+///
+/// `progress` is told the stage and how much of it is done, from 0 to 1.
+///
+/// # Errors
+/// See [`ConvertError`]; nothing has been written then.
+pub fn convert(
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
+    quietly(|| guarded(source, pictures, options, progress))
+        .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
+}
+
+fn guarded(
+    source: &Source,
+    pictures: &[Picture],
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Converted, ConvertError> {
+    progress("import", 0.0);
+    let catalog = Catalog::built_in();
+    let recipe = catalog.by_digest(&source.sha256);
+    let known = recipe.and_then(|r| r.cut.as_deref());
+    let stated = known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
+    let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
+    let mut imported = source.import(&cuts, options.size.or(recipe.map(|r| r.input)), options.pool)?;
+    if stated.is_some() {
+        let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
+        imported.cut.why = by.to_string();
+    }
+    fold::fold(&mut imported.model);
+    let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
+    progress("preprocessing", 0.0);
+    let mut chosen = choose::choose(&options.wishes, source, &imported, &frames)?;
+    let outer = chosen.preprocess;
+    outer.check()?;
+    chosen.preprocess = imported.front.inner(&outer);
+    chosen.preprocess.check()?;
+    chosen.warning = flat(&outer, &frames).or(chosen.warning);
+    chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
+
+    let (model, preprocess) = (&imported.model, chosen.preprocess);
+    let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
+    let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    // The bits of tract's own plan are the processor's; the quantizer goes by ours.
+    let Compared { embeddings: mut wanted, odd } = {
+        let mut theirs = theirs(&imported, &outer)?;
+        compare(&floats.embeddings, |i| theirs(&frames[i]))?
+    };
+    if let Some((i, error)) = odd {
+        chosen.warning = Some(doubt(source, &imported, &outer, &frames[i], error)?);
+    }
+    let unit_length = options.unit_length || imported.unit_length;
+    if unit_length {
+        wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
+    }
+    let settings = (!options.float).then_some(&options.quantizer);
+    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
+    let bytes = package(source, &imported, (&chosen, unit_length), emitted, &frames, progress)?;
+    progress("compare", 0.0);
+    let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
+    let mut report = account.report(&bytes, quantized.as_ref())?;
+    report.pool = imported.pooled.then_some(imported.pool);
+    (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
+    Ok(Converted { bytes, report, wishes: Wishes::of(&outer) })
+}
+
+/// The network quantized by these settings, or in float where there are none; and its graph, to be written.
+pub(crate) fn emitted(
+    model: &Model,
+    floats: &Floats,
+    settings: Option<&Settings>,
+    inputs: &[Input<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<(Option<Quantized>, Emitted), ConvertError> {
+    let Some(settings) = settings else { return Ok((None, emit::float(model)?)) };
+    let quantized = quantize::quantize(model, floats, settings, inputs, progress)?;
+    let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
+    Ok((Some(quantized), emitted))
+}
+
+/// What to say where all pictures are next to one colour, as those of a covered lens: they say nothing of the
+/// preprocessing, and ranges found on them fit no others.
+fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
+    let channels = preprocess.channels.count();
+    let mut pixels = vec![0; preprocess.shape().map_or(0, |s| s.elements())];
+    let (mut sums, mut squares, mut count) = ([0.0; 3], [0.0; 3], 0.0);
+    for frame in frames.iter().step_by(frames.len().div_ceil(LOOKED_AT).max(1)) {
+        // The length fits by construction.
+        let _ = preprocess.pixels_into(frame, &mut pixels);
+        for (i, &value) in pixels.iter().enumerate() {
+            sums[i % channels] += f64::from(value);
+            squares[i % channels] += f64::from(value) * f64::from(value);
+        }
+        count += (pixels.len() / channels) as f64;
+    }
+    let deviation = |(sum, square): (&f64, &f64)| (square / count - (sum / count).powi(2)).max(0.0).sqrt();
+    let widest = sums.iter().zip(&squares).map(deviation).fold(0.0, f64::max);
+    (widest < FLAT).then(|| {
+        format!(
+            "the pictures are next to one colour (they spread by {widest:.0} of 255): calibrate on pictures like \
+             those the device will see"
+        )
+    })
+}
+
+/// Our float network beside the one in the file.
+pub(crate) struct Compared {
+    /// The embeddings of all samples, those of the network in the file where it was run.
+    pub(crate) embeddings: Vec<Vec<f32>>,
+    /// The first sample for which ours is another network, with the relative error.
+    pub(crate) odd: Option<(usize, f64)>,
+}
+
+/// Runs `theirs`, the network in the file, on some of the samples.
+pub(crate) fn compare(
+    ours: &[Vec<f32>],
+    mut theirs: impl FnMut(usize) -> Result<Vec<f32>, CalibrateError>,
+) -> Result<Compared, CalibrateError> {
+    let mut embeddings = ours.to_vec();
+    for (i, embedding) in embeddings.iter_mut().enumerate().take(COMPARED) {
+        *embedding = theirs(i)?;
+        let error = relative_error(&ours[i], embedding);
+        if error > IMPORT_TOLERANCE {
+            return Ok(Compared { embeddings: ours.to_vec(), odd: Some((i, error)) });
+        }
+    }
+    Ok(Compared { embeddings, odd: None })
+}
+
+/// What the network in the file makes of a picture.
+fn theirs<'a>(
+    imported: &'a Imported,
+    preprocess: &Preprocess,
+) -> Result<impl FnMut(&Frame<'_>) -> Result<Vec<f32>, CalibrateError> + use<'a>, CalibrateError> {
+    let mut reference = Reference::new(imported.reference.clone(), imported.input, preprocess)?;
+    Ok(move |frame: &Frame<'_>| {
+        Ok(pooling::of_source(&reference.run(frame)?, &imported.outputs, imported.pool))
+    })
+}
+
+/// What to say of a preprocessing under which our network is not the one in the file, but is for small values:
+/// tract's functions are approximations, made for values as networks have them.
+fn doubt(
+    source: &Source,
+    imported: &Imported,
+    preprocess: &Preprocess,
+    frame: &Frame<'_>,
+    error: f64,
+) -> Result<String, ConvertError> {
+    let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
+    let mut ours = Watched::new(&imported.model)?;
+    ours.run(&Input::Picture(*frame, &imported.front.inner(&small)), &mut |_, _| ())?;
+    if relative_error(ours.embedding(), &theirs(imported, &small)?(frame)?) > IMPORT_TOLERANCE {
+        return Err(ConvertError::Disagrees { path: source.path.clone(), error });
+    }
+    Ok(format!(
+        "the network's values grow so large under this preprocessing that tract's own run of it differs by \
+         {error:.0e}, which it does not from -1 to 1: the model probably wants another (--preset)"
+    ))
+}
+
+pub(crate) fn relative_error(got: &[f32], want: &[f32]) -> f64 {
+    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = square(&mut got.iter().zip(want).map(|(g, w)| f64::from(g - w)));
+    let size = square(&mut want.iter().map(|&w| f64::from(w)));
+    if got.len() != want.len() {
+        f64::INFINITY
+    } else if size == 0.0 {
+        difference
+    } else {
+        difference / size
+    }
+}
+
+fn package(
+    source: &Source,
+    imported: &Imported,
+    (chosen, unit_length): (&Chosen, bool),
+    emitted: Emitted,
+    frames: &[Frame<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Vec<u8>, ConvertError> {
+    progress("write", 0.0);
+    let Emitted { mut writer, output, .. } = emitted;
+    let graph = writer.graph(output)?;
+    let tensors = graph.tensor_count() as u16;
+    let precision = precision_of(&graph);
+    let input = graph.tensor(Graph::INPUT).element;
+    let input_table = match input {
+        Element::Int8(_) => writer.codes(&scheme::input_table(&chosen.preprocess))?,
+        Element::Float => Default::default(),
+    };
+    let name = emit::shorten(&source.file_name()).to_string();
+    let mut manifest = Manifest {
+        source: &name,
+        source_sha256: source.sha256,
+        cut: emit::shorten(&imported.cut.name),
+        tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
+        id: writer.id(&chosen.preprocess, output, unit_length),
+        precision,
+        preprocess: chosen.preprocess,
+        input_table,
+        tensors,
+        output,
+        goldens: 0,
+        unit_length,
+    };
+    let draft = write_package(&manifest, &writer, &[])?;
+    let small: Vec<(u16, u16, Vec<u8>)> = frames.iter().take(GOLDENS).map(shrink).collect();
+    let outputs = golden_outputs(draft, &small)?;
+    let goldens: Vec<Golden<'_>> = small
+        .iter()
+        .zip(&outputs)
+        .map(|((width, height, rgb), output)| Golden { width: *width, height: *height, rgb, output })
+        .collect();
+    manifest.goldens = goldens.len() as u8;
+    steady(write_package(&manifest, &writer, &goldens)?, &source.path)
+}
+
+/// A package that a device runs as its maker did.
+///
+/// # Errors
+/// What is computed in floats depends on how the processor rounds.
+pub(crate) fn steady(package: Vec<u8>, path: &Path) -> Result<Vec<u8>, ConvertError> {
+    let int8 = Package::open(&package).is_ok_and(|p| p.manifest().precision == Precision::Int8);
+    if int8 || Extractor::from_bytes(package.clone())?.verify()?.is_ok() {
+        return Ok(package);
+    }
+    Err(ConvertError::Unsteady { path: path.to_path_buf() })
+}
+
+pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {
+    let codes =
+        (0..graph.tensor_count()).filter(|&i| graph.tensor(i as u16).element.quant().is_some()).count();
+    match codes {
+        0 => Precision::Float,
+        _ if graph.is_int8() => Precision::Int8,
+        _ => Precision::Mixed,
+    }
+}
+
+/// A frame small enough to travel in the package, so that verification covers the resampling too.
+fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
+    use offshoot_core::preprocess::{Channels, Resize};
+    let longest = frame.width().max(frame.height());
+    let side = |n: u32| (n * u32::from(GOLDEN_SIDE) / longest.max(u32::from(GOLDEN_SIDE))).max(1) as u16;
+    let (width, height) = (side(frame.width()), side(frame.height()));
+    let resize = Preprocess {
+        width,
+        height,
+        channels: Channels::Rgb,
+        resize: Resize::Squash,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    let mut rgb = vec![0; 3 * usize::from(width) * usize::from(height)];
+    // The length fits by construction.
+    let _ = resize.pixels_into(frame, &mut rgb);
+    (width, height, rgb)
+}
+
+/// A package opened for its golden vectors: they are part of it, and its bytes are the same wherever it is made.
+pub(crate) fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
+    let options = offshoot::Options { reproducible: true, ..offshoot::Options::default() };
+    Extractor::from_bytes_with(draft, &options)
+}
+
+fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<Vec<u8>>, ConvertError> {
+    let mut extractor = everywhere(draft)?;
+    let mut outputs = Vec::new();
+    for (width, height, rgb) in frames {
+        let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {
+            continue;
+        };
+        outputs.push(extractor.embed(&picture.frame())?.bytes().collect());
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,199 @@
+//! What there is to say about a conversion.
+
+use offshoot::Extractor;
+use offshoot_core::graph::{Graph, Op};
+use offshoot_engine::{Isa, Plan, Slot};
+
+use super::{COMPARED, ConvertError, relative_error};
+use crate::calibrate::cosine;
+use crate::calibrate::input::{Input, kind};
+use crate::emit::EmitError;
+use crate::import::Cut;
+use crate::parallel;
+use crate::quantize::noise::{Loss, Noise, Subject};
+use crate::quantize::{Quantized, noise};
+use crate::report::verdict::SAME;
+use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
+
+/// What a report is made from.
+pub(crate) struct Account<'a> {
+    pub(crate) cut: &'a Cut,
+    pub(crate) inputs: &'a [Input<'a>],
+    /// The embedding of each of them, as far as it was asked for the source model's own.
+    pub(crate) wanted: &'a [Vec<f32>],
+}
+
+/// Samples on which the package is run, spread over all.
+const RUN: usize = 64;
+/// Samples on which layers are compared one by one.
+const WATCHED: usize = 4;
+/// Lanes: each has the package's weights of its own.
+const ABREAST: usize = 2;
+
+/// How the package's embeddings compare with float.
+#[derive(Debug, Default)]
+struct Comparison {
+    cosines: Vec<f64>,
+    difference: f64,
+    noise: Noise,
+}
+
+impl Comparison {
+    /// Takes in an embedding and the float network's.
+    fn see(&mut self, got: &[f32], wanted: &[f32]) {
+        self.cosines.push(cosine(got, wanted));
+        self.noise.see(got.iter().copied(), wanted);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.cosines.extend(&other.cosines);
+        self.difference = self.difference.max(other.difference);
+        self.noise.merge(&other.noise);
+    }
+
+    /// What there is to say of every package of so many bytes; of `samples` it was made from.
+    fn report(&self, extractor: &Extractor, bytes: usize, cut: &Cut, samples: usize) -> Report {
+        let (memory, package) = (extractor.memory(), extractor.package());
+        let graph = package.graph();
+        Report {
+            cut: cut.name.clone(),
+            cut_why: cut.why.clone(),
+            cut_unsure: cut.unsure.clone(),
+            cut_asked: cut.asked,
+            pool: None,
+            preprocess_why: String::new(),
+            preprocess_warning: None,
+            precision: package.manifest().precision,
+            nodes: graph.node_count(),
+            macs: graph.macs(),
+            dim: package.embedding_dim(),
+            unit_length: package.manifest().unit_length,
+            arena: memory.arena,
+            live_set: memory.live_set,
+            package: bytes,
+            kind: kind(package.text().is_some()),
+            pictures: samples,
+            compared: self.cosines.len(),
+            cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,
+            cosine_min: self.cosines.iter().copied().fold(1.0, f64::min),
+            constant: false,
+            difference: self.difference,
+            noise: self.noise.ratio().unwrap_or_default(),
+            judged: 0.0,
+            done: Vec::new(),
+            alternatives: Vec::new(),
+            layers: Vec::new(),
+            memory: memory_plan(graph),
+            task: None,
+        }
+    }
+}
+
+impl Account<'_> {
+    pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
+        let (extractor, seen) = self.compare(bytes)?;
+        let mut report = seen.report(&extractor, bytes.len(), self.cut, self.inputs.len());
+        report.constant = self.is_constant();
+        if let Some(quantized) = quantized {
+            report.layers = self.layers(quantized)?;
+            report.judged = quantized.noise;
+            report.done = quantized.done.clone();
+            report.alternatives = quantized.alternatives.clone();
+        }
+        Ok(report)
+    }
+
+    /// Whether all samples, if there are several, have one embedding.
+    fn is_constant(&self) -> bool {
+        let Some((first, others)) = self.wanted.split_first() else { return false };
+        !others.is_empty() && others.iter().all(|other| cosine(first, other) > SAME)
+    }
+
+    /// The package as a device runs it, opened.
+    fn compare(&self, bytes: &[u8]) -> Result<(Extractor, Comparison), ConvertError> {
+        let mut states = Vec::new();
+        for _ in 0..ABREAST {
+            states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
+        }
+        let (inputs, embeddings) = (self.inputs, self.wanted);
+        let step = inputs.len().div_ceil(RUN).max(1);
+        let work = |(extractor, seen): &mut (Extractor, Comparison), n: usize| -> Result<(), ConvertError> {
+            let i = n * step;
+            let got: Vec<f32> = inputs[i].embed(extractor)?.iter().collect();
+            seen.see(&got, &embeddings[i]);
+            if i < COMPARED {
+                // The source model's own.
+                seen.difference = seen.difference.max(relative_error(&got, &embeddings[i]));
+            }
+            Ok(())
+        };
+        let lanes = parallel::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
+        let merged = lanes.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
+            whole.merge(&seen);
+            (extractor, whole)
+        });
+        Ok(merged.expect("there are lanes"))
+    }
+
+    /// Each layer of the network.
+    fn layers(&self, quantized: &Quantized) -> Result<Vec<LayerReport>, ConvertError> {
+        let emitted = &quantized.emitted;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let subject = Subject {
+            model: &quantized.model,
+            factors: &quantized.factors,
+            graph,
+            tensors: &emitted.tensors,
+            preprocess: self.inputs.first().and_then(Input::preprocess),
+        };
+        let inputs = &self.inputs[..self.inputs.len().min(WATCHED)];
+        let losses = noise::losses(&subject, &quantized.watched, inputs)?;
+        Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
+    }
+}
+
+/// Where tensors lie while a graph of codes runs here.
+fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
+    let all = 0..graph.node_count();
+    let (plan, slots) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;
+    let name = |node: usize| graph.nodes().nth(node).map_or("", |(_, node)| node.name).to_string();
+    let tensors = graph.tensor_count();
+    let place = |i: usize| {
+        let (bytes, nodes) = Slot::life(&slots, i)?;
+        let name = match i.checked_sub(tensors) {
+            Some(node) => name(node),
+            None => i.checked_sub(1).map_or_else(|| "input".to_string(), name),
+        };
+        Some(Place { name, scratch: i >= tensors, bytes, nodes })
+    };
+    let places: Vec<Place> = (0..slots.len()).filter_map(place).collect();
+    let alive = |node: usize| places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum();
+    let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
+    let (arena, bound, nodes) = (plan.arena_bytes(), plan.live_set_bytes(), graph.node_count());
+    Some(MemoryPlan { arena, least, bound, nodes, places })
+}
+
+fn layer(quantized: &Quantized, graph: &Graph<'_>, id: usize, loss: &Loss) -> LayerReport {
+    let own = &quantized.model.layers[id];
+    let statistics = &quantized.statistics[id];
+    let tensor = quantized.emitted.tensors[id];
+    let node = graph.nodes().find(|(at, _)| Some(*at) == tensor);
+    let in_codes = node.as_ref().is_some_and(|(_, node)| matches!(node.op, Op::Int8(_)));
+    let covered = tensor.and_then(|t| graph.tensor(t).element.quant());
+    LayerReport {
+        name: own.name.clone(),
+        op: node.as_ref().map_or("", |(_, node)| node.op.name()),
+        shape: own.shape,
+        macs: node.as_ref().map_or(0, |(at, node)| graph.node_macs(*at, node)),
+        weights: own.op.weight_bytes(in_codes),
+        in_codes,
+        equalized: quantized.factors[id].is_some(),
+        keeps_values: own.op.keeps_values(),
+        alone: loss.alone.ratio(),
+        together: loss.together.ratio(),
+        cosine: loss.together.cosine(),
+        seen: statistics.range,
+        covered: covered.map(|quant| [quant.dequantize(i8::MIN), quant.dequantize(i8::MAX)]),
+        curve: Curve::of(&statistics.histogram, statistics.range),
+    }
+}

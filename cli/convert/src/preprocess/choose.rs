@@ -1,0 +1,364 @@
+//! How pictures are normalized: the named conventions, and a guess where nobody says.
+
+use std::ops::RangeInclusive;
+
+use offshoot_core::Frame;
+use offshoot_core::preprocess::{Channels, Preprocess, Resize};
+use tract_onnx::prelude::TypedModel;
+
+use super::catalog::{Catalog, Recipe};
+use crate::calibrate::{CalibrateError, Reference};
+use crate::import::{Imported, Source};
+
+/// A convention of normalization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// PyTorch's: bytes to 0..1, then ImageNet's mean and deviation per channel.
+    Imagenet,
+    /// TensorFlow's: bytes to -1..1.
+    Tf,
+    /// CLIP's: as PyTorch's, with the mean and deviation of the pictures it was taught with.
+    Clip,
+    /// Bytes to 0..1.
+    Unit,
+    /// Bytes as they are.
+    Raw,
+}
+
+impl Preset {
+    /// Every preset.
+    pub const ALL: [Self; 5] = [Self::Imagenet, Self::Tf, Self::Clip, Self::Unit, Self::Raw];
+
+    /// Those that are guessed: CLIP has no classifier to ask, and is too near PyTorch's to be told from it.
+    const GUESSED: [Self; 4] = [Self::Imagenet, Self::Tf, Self::Unit, Self::Raw];
+
+    /// The word for flags and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imagenet => "imagenet",
+            Self::Tf => "tf",
+            Self::Clip => "clip",
+            Self::Unit => "unit",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// Mean and divisor per channel, red first, for bytes of 0 to 255.
+    pub fn mean_std(self) -> ([f32; 3], [f32; 3]) {
+        match self {
+            Self::Imagenet => ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
+            Self::Tf => ([127.5; 3], [127.5; 3]),
+            Self::Clip => ([122.770_94, 116.746_01, 104.093_736], [68.500_534, 66.632_16, 70.323_166]),
+            Self::Unit => ([0.0; 3], [255.0; 3]),
+            Self::Raw => ([0.0; 3], [1.0; 3]),
+        }
+    }
+}
+
+/// What the user stated about preprocessing; what is left open is found out.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// A convention.
+    pub preset: Option<Preset>,
+    /// Mean per channel, over the preset's.
+    pub mean: Option<[f32; 3]>,
+    /// Divisor per channel, over the preset's.
+    pub std: Option<[f32; 3]>,
+    /// Whether channels are in the order blue, green, red.
+    pub bgr: bool,
+    /// Whether the whole frame is stretched instead of its middle cropped.
+    pub squash: bool,
+    /// Whether this was found before, so that nobody need be asked again.
+    pub settled: bool,
+}
+
+/// The chosen preprocessing and one sentence on how it was chosen.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The preprocessing.
+    pub preprocess: Preprocess,
+    /// Why this one.
+    pub why: String,
+    /// Why it, or the pictures, may be the wrong ones all the same.
+    pub warning: Option<String>,
+}
+
+/// Share of the short side that a crop keeps: torchvision resizes to 256 and crops 224.
+const CROP: f32 = 0.875;
+
+/// Pictures that a guess looks at.
+const PICTURES: usize = 16;
+
+/// A lead in sureness that means something. Of the MobileNets in `../shared` the right convention leads
+/// by 0.02 to 0.11.
+const LEAD: f32 = 0.05;
+
+/// Chooses by the user's wishes, else by the catalogue or what the model states, else by which
+/// convention makes its classifier surest of the pictures.
+///
+/// # Errors
+/// What tract reports when the classifier is run.
+pub fn choose(
+    wishes: &Wishes,
+    source: &Source,
+    imported: &Imported,
+    frames: &[Frame<'_>],
+) -> Result<Chosen, CalibrateError> {
+    let frames = &frames[..frames.len().min(PICTURES)];
+    let catalog = Catalog::built_in();
+    let known = catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.wishes()?)));
+    let stated = stated(wishes, source, known.as_ref());
+    if stated.is_none()
+        && let Some((preset, why)) = evident(source, imported)
+    {
+        let preprocess = wishes.preprocess(preset, imported);
+        return Ok(Chosen { preprocess, why: format!("{}: {why}", preset.name()), warning: None });
+    }
+    let Some((stated, why)) = stated else { return guess(wishes, source, imported, frames) };
+    let preprocess = stated.preprocess(stated.preset.unwrap_or(Preset::Unit), imported);
+    let mut chosen = Chosen { preprocess, why, warning: None };
+    // What is stated with a model is believed; people err about models they did not make.
+    if wishes.settled || wishes.preset.is_none() && wishes.mean.zip(wishes.std).is_none() {
+        return Ok(chosen);
+    }
+    if let Some((recipe, known)) = known {
+        let right = known.preprocess(known.preset.unwrap_or(Preset::Unit), imported);
+        if (right.mean, right.std, right.channels) != (preprocess.mean, preprocess.std, preprocess.channels) {
+            let has = recipe.normalization();
+            chosen.warning = Some(format!("the catalogue has {has} for {}, not what was asked", recipe.name));
+        }
+    } else if let Some((preset, why)) = evident(source, imported) {
+        let right = wishes.of_preset(preset).preprocess(preset, imported);
+        if (right.mean, right.std) != (preprocess.mean, preprocess.std) {
+            chosen.warning =
+                Some(format!("{why}, so --preset {} may be meant, not what was asked", preset.name()));
+        }
+    } else if let Some(classifier) = source.classifier(imported) {
+        let own = sureness(&classifier, imported, &preprocess, frames)?;
+        let (best, score) = ranked(wishes, &classifier, imported, frames)?[0];
+        if score > own + LEAD {
+            let name = best.name();
+            chosen.warning = Some(format!(
+                "the classifier is surer of the pictures with --preset {name} ({score:.2}) than as asked ({own:.2})"
+            ));
+        }
+    }
+    Ok(chosen)
+}
+
+/// What the user, the catalogue or the model says, and who it was.
+fn stated(wishes: &Wishes, source: &Source, known: Option<&(&Recipe, Wishes)>) -> Option<(Wishes, String)> {
+    if let Some(preset) = wishes.preset {
+        return Some((wishes.clone(), format!("{}, as asked", preset.name())));
+    }
+    if wishes.mean.is_some() && wishes.std.is_some() {
+        return Some((wishes.clone(), "mean and std as asked".to_string()));
+    }
+    if let Some((recipe, known)) = known {
+        let merged = Wishes {
+            mean: wishes.mean.or(known.mean),
+            std: wishes.std.or(known.std),
+            bgr: wishes.bgr || known.bgr,
+            squash: wishes.squash || known.squash,
+            ..known.clone()
+        };
+        return Some((
+            merged,
+            format!("{}, as the catalogue has it for {}", recipe.normalization(), recipe.name),
+        ));
+    }
+    let stated = source.metadata("offshoot.preset");
+    let preset = Preset::ALL.into_iter().find(|p| Some(p.name()) == stated)?;
+    let wishes = Wishes { preset: Some(preset), ..wishes.clone() };
+    Some((wishes, format!("{}, as the model states", preset.name())))
+}
+
+/// Largest factor by which a network makes numbers of bytes small.
+const OF_BYTES: f64 = 1.0 / 16.0;
+/// What networks take for the middle of bytes, and of values from 0 to 1.
+const MIDDLES: [RangeInclusive<f64>; 2] = [50.0..=200.0, 0.2..=0.8];
+
+/// What the model's own graph says of the values it takes, without being run.
+fn evident(source: &Source, imported: &Imported) -> Option<(Preset, &'static str)> {
+    let front = &imported.front;
+    let [bytes, units] = MIDDLES.map(|middle| front.centres(middle));
+    if source.takes_bytes() {
+        return Some((Preset::Raw, "the model takes bytes (its input is uint8)"));
+    }
+    if bytes || front.largest_factor() <= OF_BYTES {
+        return Some((Preset::Raw, "the model normalizes bytes by itself"));
+    }
+    (units && front.largest_factor() > 1.0)
+        .then_some((Preset::Unit, "the model normalizes values of 0 to 1 by itself"))
+}
+
+fn guess(
+    wishes: &Wishes,
+    source: &Source,
+    imported: &Imported,
+    frames: &[Frame<'_>],
+) -> Result<Chosen, CalibrateError> {
+    let with =
+        |preset, why, warning| Chosen { preprocess: wishes.preprocess(preset, imported), why, warning };
+    let Some(classifier) = &source.classifier(imported) else {
+        let why = "imagenet, a guess: the model has no classifier to ask; --preset says otherwise";
+        return Ok(with(Preset::Imagenet, why.to_string(), None));
+    };
+    let ranked = ranked(wishes, classifier, imported, frames)?;
+    let [(best, score), (second, runner_up), ..] = ranked;
+    let why = format!(
+        "{}, a guess: the classifier is surest with it ({score:.2}; {} {runner_up:.2}); --preset says otherwise",
+        best.name(),
+        second.name()
+    );
+    let close = format!(
+        "the guess is close: {} {score:.2}, {} {runner_up:.2}; look up how the model was trained, and say it by --preset",
+        best.name(),
+        second.name()
+    );
+    Ok(with(best, why, (score < runner_up + LEAD).then_some(close)))
+}
+
+/// How sure the classifier is with each convention, the surest first.
+fn ranked(
+    wishes: &Wishes,
+    classifier: &TypedModel,
+    imported: &Imported,
+    frames: &[Frame<'_>],
+) -> Result<[(Preset, f32); 4], CalibrateError> {
+    let open = Wishes { preset: None, mean: None, std: None, ..wishes.clone() };
+    let mut ranked = Preset::GUESSED.map(|preset| (preset, 0.0));
+    for (preset, score) in &mut ranked {
+        *score = sureness(classifier, imported, &open.preprocess(*preset, imported), frames)?;
+    }
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(ranked)
+}
+
+/// The classifier's largest probability, mean over the pictures.
+fn sureness(
+    classifier: &TypedModel,
+    imported: &Imported,
+    preprocess: &Preprocess,
+    frames: &[Frame<'_>],
+) -> Result<f32, CalibrateError> {
+    let mut reference = Reference::new(classifier.clone(), imported.input, preprocess)?;
+    let mut sum = 0.0;
+    for frame in frames {
+        sum += reference.run(frame)?.first().map_or(0.0, |output| largest_probability(output));
+    }
+    Ok(sum / frames.len().max(1) as f32)
+}
+
+impl Wishes {
+    /// Those that ask for this very normalization.
+    pub fn of(preprocess: &Preprocess) -> Self {
+        Self {
+            preset: None,
+            mean: Some(preprocess.mean),
+            std: Some(preprocess.std),
+            bgr: preprocess.channels == Channels::Bgr,
+            squash: preprocess.resize == Resize::Squash,
+            settled: true,
+        }
+    }
+
+    /// With a convention in place of what was wished.
+    fn of_preset(&self, preset: Preset) -> Self {
+        Self { preset: Some(preset), mean: None, std: None, ..self.clone() }
+    }
+
+    /// The same as flags of `convert`.
+    pub fn flags(&self) -> String {
+        let numbers = |v: [f32; 3]| format!("{},{},{}", v[0], v[1], v[2]);
+        let named = self.preset.or_else(|| {
+            Preset::ALL.into_iter().find(|preset| {
+                let (mut mean, mut std) = preset.mean_std();
+                if self.bgr {
+                    mean.reverse();
+                    std.reverse();
+                }
+                (self.mean, self.std) == (Some(mean), Some(std))
+            })
+        });
+        let mut flags = match (named, self.mean, self.std) {
+            (Some(preset), ..) => format!("--preset {}", preset.name()),
+            (None, Some(mean), Some(std)) => format!("--mean {} --std {}", numbers(mean), numbers(std)),
+            _ => String::new(),
+        };
+        flags += if self.bgr { " --bgr" } else { "" };
+        flags += if self.squash { " --squash" } else { "" };
+        flags.trim_start().to_string()
+    }
+
+    /// The preprocessing for a network's input with a convention, but for what is stated.
+    fn preprocess(&self, preset: Preset, imported: &Imported) -> Preprocess {
+        let shape = imported.model.layers[0].shape;
+        let (width, height) = (shape.w() as u16, shape.h() as u16);
+        let channels = match (shape.c(), self.bgr) {
+            (1, _) => Channels::Gray,
+            (_, true) => Channels::Bgr,
+            _ => Channels::Rgb,
+        };
+        let short_side = (f32::from(width.max(height)) / CROP).round() as u16;
+        let resize = if self.squash { Resize::Squash } else { Resize::Crop { short_side } };
+        let (mut mean, mut std) = preset.mean_std();
+        // Presets name red first; what the user gives is in the model's order.
+        if self.bgr {
+            mean.reverse();
+            std.reverse();
+        }
+        let (mean, std) = (self.mean.unwrap_or(mean), self.std.unwrap_or(std));
+        Preprocess { width, height, channels, resize, mean, std }
+    }
+}
+
+/// The largest probability, of probabilities or of logits.
+fn largest_probability(output: &[f32]) -> f32 {
+    let sum: f32 = output.iter().sum();
+    let probabilities = output.iter().all(|&v| v >= 0.0) && (sum - 1.0).abs() < 1e-2;
+    let largest = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if probabilities {
+        return largest;
+    }
+    let total: f32 = output.iter().map(|v| (v - largest).exp()).sum();
+    if total.is_finite() { 1.0 / total } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// openai/CLIP's `clip.py` normalizes values of 0 to 1.
+    #[test]
+    fn clip_is_as_published() {
+        let (mean, std) = Preset::Clip.mean_std();
+        let published = ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
+        for (got, want) in mean.iter().chain(&std).zip(published.0.iter().chain(&published.1)) {
+            assert!((got / 255.0 - want).abs() < 1e-6, "{got} {want}");
+        }
+        assert!(Preset::ALL.iter().all(|p| Preset::ALL.iter().filter(|q| q.name() == p.name()).count() == 1));
+    }
+
+    #[test]
+    fn wishes_are_said_as_flags() {
+        let (mean, std) = Preset::Imagenet.mean_std();
+        let mut wishes = Wishes { mean: Some(mean), std: Some(std), ..Wishes::default() };
+        assert_eq!(wishes.flags(), "--preset imagenet");
+        (wishes.bgr, wishes.squash) = (true, true);
+        assert_eq!(wishes.flags(), "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 --bgr --squash");
+        wishes.mean.as_mut().unwrap().reverse();
+        wishes.std.as_mut().unwrap().reverse();
+        assert_eq!(wishes.flags(), "--preset imagenet --bgr --squash");
+        assert_eq!(Wishes::default().flags(), "");
+    }
+
+    #[test]
+    fn largest_probability_of_probabilities_and_logits() {
+        assert_eq!(largest_probability(&[0.1, 0.7, 0.2]), 0.7);
+        assert!((largest_probability(&[0.0, 0.0]) - 0.5).abs() < 1e-6);
+        assert!(largest_probability(&[10.0, 0.0]) > 0.99);
+        assert_eq!(largest_probability(&[f32::NAN, 0.0]), 0.0);
+    }
+}

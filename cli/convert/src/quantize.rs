@@ -1,0 +1,418 @@
+//! The quantizer: from a float network and samples to calibrate on to a graph in codes, judged by how
+//! near its embeddings are to those in float.
+
+use std::time::Duration;
+
+use equalize::{Extents, Factors};
+use evaluate::Trial;
+use noise::{Noise, Subject, decibels};
+use offshoot_core::graph::Graph;
+use offshoot_core::preprocess::Preprocess;
+use scheme::Scheme;
+use thiserror::Error;
+
+use crate::calibrate::input::Input;
+use crate::calibrate::ranges::{Method, Range, Statistics};
+use crate::calibrate::{CalibrateError, Floats, Watched, observer};
+use crate::emit::{self, EmitError, Emitted};
+use crate::ir::{Expr, LayerId, Model};
+use crate::parallel;
+use crate::parallel::LANES;
+
+pub mod adaptive_rounding;
+mod alternatives;
+mod bias_correction;
+pub mod channel_split;
+pub mod equalize;
+pub mod evaluate;
+pub mod interval;
+mod keep_float;
+pub mod noise;
+pub mod scheme;
+mod search;
+
+use adaptive_rounding::select::Rounded;
+pub use adaptive_rounding::select::Rounding;
+pub use alternatives::Alternative;
+use channel_split::place::Start;
+pub use keep_float::KeepFloat;
+
+use crate::calibrate::observer::{Study, scale};
+
+/// What the user wants of the quantizer.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// How ranges are chosen.
+    pub ranges: Method,
+    /// Whether channels are equalized.
+    pub equalize: Switch,
+    /// Whether biases are corrected by measured means.
+    pub correct: Switch,
+    /// How weights are rounded.
+    pub rounding: Rounding,
+    /// What is kept in float.
+    pub keep: KeepFloat,
+    /// How long to look for better.
+    pub search: Option<Duration>,
+    /// Whether other ways are measured beside, for the report.
+    pub alternatives: bool,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Switch {
+    /// If it is better so.
+    #[default]
+    Auto,
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+/// Why a network was not quantized.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum QuantizerError {
+    /// A network does not run on the sample pictures.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// A network cannot be written as a graph.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// There is nothing of this name to keep.
+    #[error("--keep-float {name}: there is no such layer{nearest}")]
+    NoLayer {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        nearest: String,
+    },
+}
+
+/// A network in codes, and how it came to them.
+#[derive(Debug)]
+pub struct Quantized {
+    /// The graph.
+    pub emitted: Emitted,
+    /// The network as it was quantized: equalized.
+    pub model: Model,
+    /// What its layers' channels were multiplied by.
+    pub factors: Factors,
+    /// Its values in float, before they were multiplied.
+    pub watched: Watched,
+    /// What the integers follow from.
+    pub scheme: Scheme,
+    /// What its layers' values were.
+    pub statistics: Vec<Statistics>,
+    /// Noise by signal of the embedding, on pictures that were not studied where there are enough.
+    pub noise: f64,
+    /// What else was measured.
+    pub alternatives: Vec<Alternative>,
+    /// What was done, a line each.
+    pub done: Vec<String>,
+}
+
+/// Samples that candidates are judged by.
+const JUDGED: usize = 32;
+/// Decibels that equalization has to gain: less is chance.
+const WORTH: f64 = 0.2;
+
+/// What candidates are made from.
+#[derive(Clone)]
+struct Workshop<'a> {
+    floats: &'a Floats,
+    /// That of pictures.
+    preprocess: Option<&'a Preprocess>,
+    studied: Vec<Input<'a>>,
+    judged: Vec<(Input<'a>, &'a [f32])>,
+}
+
+/// A network ready to be given ranges.
+struct Variant {
+    model: Model,
+    factors: Factors,
+    statistics: Vec<Statistics>,
+    means: Vec<Vec<f64>>,
+}
+
+/// One way to quantize a variant.
+#[derive(Debug, Clone)]
+struct Candidate {
+    method: Method,
+    ranges: Vec<Range>,
+    /// Means of the codes, if biases are corrected by them.
+    coded_means: Option<Vec<Vec<f64>>>,
+    /// Weights that are not rounded to the nearest.
+    rounded: Option<Rounded>,
+    /// Layers kept in float.
+    floats: Vec<LayerId>,
+    /// Noise by signal of the embedding, as it was judged.
+    noise: f64,
+}
+
+/// Quantizes a network.
+///
+/// # Errors
+/// See [`QuantizerError`].
+pub fn quantize(
+    model: &Model,
+    floats: &Floats,
+    settings: &Settings,
+    inputs: &[Input<'_>],
+    progress: &mut dyn FnMut(&str, f32),
+) -> Result<Quantized, QuantizerError> {
+    progress("quantize", 0.0);
+    let (twinned, start) = Workshop::new(floats, inputs).twinned(model, settings.ranges)?;
+    let (model, floats) = twinned.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
+    let workshop = Workshop::new(floats, inputs);
+    let (mut variant, mut best) = workshop.first(model, settings, start, progress)?;
+    let searched = match settings.search {
+        Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
+        None => None,
+    };
+    let kept = workshop.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let rounded = match settings.rounding {
+        Rounding::Nearest => None,
+        Rounding::Adaptive => {
+            Some(workshop.rounded(&variant, &mut best, &mut |share| progress("round", share))?)
+        }
+    };
+    let alternatives = match settings.alternatives {
+        true => workshop.alternatives(model, settings, &variant, &best)?,
+        false => Vec::new(),
+    };
+    let copied = twinned.as_ref().map(|own| own.told.clone());
+    let done = [copied, variant.told(), best.told()]
+        .into_iter()
+        .chain([searched, kept, rounded])
+        .flatten()
+        .collect();
+    let scheme = workshop.scheme(&variant, &best);
+    let emitted = emit::int8(&variant.model, &scheme)?;
+    let Variant { model, factors, statistics, .. } = variant;
+    let (watched, noise) = (floats.watched.clone(), best.noise);
+    Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
+}
+
+impl<'a> Workshop<'a> {
+    fn new(floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
+        let studied = observer::studied(inputs.len()).map(|i| inputs[i]).collect();
+        // Where there are enough, what is judged by was not studied.
+        let step = (inputs.len() / JUDGED).max(1);
+        let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
+        let judged = judged.map(|i| (inputs[i], &*floats.embeddings[i])).collect();
+        let preprocess = inputs.first().and_then(Input::preprocess);
+        Self { floats, preprocess, studied, judged }
+    }
+
+    /// The network with its channels as the settings have them, or as they are better; `start` is what is known
+    /// of it as it is.
+    fn first(
+        &self,
+        model: &Model,
+        settings: &Settings,
+        start: Option<Start>,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<(Variant, Candidate), QuantizerError> {
+        let plain = match start {
+            Some((variant, mut candidate)) => {
+                self.correct(&variant, settings.correct, &mut candidate)?;
+                (candidate, variant)
+            }
+            None => {
+                let variant = self.variant(model, false, &mut |_| ())?;
+                (self.corrected(&variant, settings, settings.ranges)?, variant)
+            }
+        };
+        let (candidate, variant) = match settings.equalize {
+            Switch::Off => plain,
+            // Equalized weights leave the grid they were trained on, and activations theirs.
+            Switch::Auto if scheme::trained_for_codes(model) => plain,
+            wanted => match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
+                Some(equal) => {
+                    let candidate = self.corrected(&equal, settings, settings.ranges)?;
+                    let gain = decibels(candidate.noise) - decibels(plain.0.noise);
+                    if wanted == Switch::On || gain >= WORTH { (candidate, equal) } else { plain }
+                }
+                None => plain,
+            },
+        };
+        Ok((variant, candidate))
+    }
+
+    /// The network as it is, or equalized, with what its values are.
+    fn variant(
+        &self,
+        model: &Model,
+        equalized: bool,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Variant, CalibrateError> {
+        let (mut model, floats) = (model.clone(), self.floats);
+        let none = vec![None; model.layers.len()];
+        let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
+        let (mut means, mut statistics) = (floats.study.means(), floats.study.statistics.clone());
+        if factors.iter().any(Option::is_some) {
+            let scaled = self.study(&model, &factors, told)?;
+            let found = scaled.means().into_iter().zip(scaled.statistics);
+            for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some()) {
+                (means[id], statistics[id]) = (own_means, own);
+            }
+        }
+        for (id, own) in statistics.iter_mut().enumerate() {
+            own.range = whole_range(&floats.extents[id], factors[id].as_deref());
+            if let Some((lo, hi)) = model.layers[id].clamp {
+                own.range = Range { min: own.range.min.max(lo), max: own.range.max.min(hi) };
+            }
+        }
+        Ok(Variant { model, factors, statistics, means })
+    }
+
+    /// The network with its channels the other way, equalized or as they are; none where there is nothing to
+    /// equalize.
+    fn other(
+        &self,
+        model: &Model,
+        variant: &Variant,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Option<Variant>, CalibrateError> {
+        let other = self.variant(model, !variant.is_equalized(), told)?;
+        Ok((other.is_equalized() != variant.is_equalized()).then_some(other))
+    }
+
+    /// The values of the layers that have factors.
+    fn study(
+        &self,
+        model: &Model,
+        factors: &Factors,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Study, CalibrateError> {
+        let (mut whole, studied) = (Study::new(model), &self.studied);
+        let state = || (self.floats.watched.clone(), whole.clone(), Vec::new());
+        let states = (0..LANES.min(studied.len())).map(|_| state()).collect();
+        let work = |(watched, study, scaled): &mut (Watched, Study, Vec<f32>), i: usize| {
+            watched.run(&studied[i], &mut |id, values| {
+                if let Some(own) = &factors[id] {
+                    scale(values, own, model.layers[id].clamp, scaled);
+                    study.see(id, i, scaled);
+                }
+            })
+        };
+        parallel::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
+        Ok(whole)
+    }
+
+    /// Ranges by one method for all layers, judged.
+    fn candidate(&self, variant: &Variant, method: Method) -> Result<Candidate, QuantizerError> {
+        let read = scheme::only_function_read(&variant.model);
+        let choose = |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
+        let mut ranges: Vec<Range> = parallel::each(read.len(), choose);
+        // The largest values of the embedding tell pictures apart most; what only moves them has their codes.
+        let mut last = variant.model.output;
+        while variant.model.layers[last].op.keeps_values() {
+            last = variant.model.layers[last].inputs[0];
+        }
+        ranges[last] = variant.statistics[last].range;
+        let mut candidate = Candidate {
+            method,
+            ranges,
+            coded_means: None,
+            rounded: None,
+            floats: Vec::new(),
+            noise: f64::INFINITY,
+        };
+        candidate.noise = self.judge(variant, &candidate)?;
+        Ok(candidate)
+    }
+
+    fn scheme(&self, variant: &Variant, candidate: &Candidate) -> Scheme {
+        let means = variant.means.clone();
+        let mut read = means.clone();
+        if let Some(preprocess) = self.preprocess {
+            read[0] = scheme::coded_input_means(preprocess, &means[0]);
+        }
+        let in_codes = scheme::in_codes(&variant.model, &candidate.floats);
+        let quants = scheme::quants(&variant.model, &candidate.ranges, self.preprocess);
+        for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
+            let shifts = scheme::shifts(&layer.twins, layer.shape.c(), quants[id]);
+            read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
+        }
+        let (coded_means, rounded) =
+            (candidate.coded_means.clone().unwrap_or(read), candidate.rounded.clone());
+        Scheme { in_codes, quants, coded_means, means, rounded: rounded.unwrap_or_default() }
+    }
+
+    /// Noise by signal of the embedding.
+    fn judge(&self, variant: &Variant, candidate: &Candidate) -> Result<f64, QuantizerError> {
+        let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let trial = Trial::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
+        let states = (0..LANES.min(self.judged.len())).map(|_| (trial.clone(), Noise::default())).collect();
+        let judged = &self.judged;
+        let work = |(trial, noise): &mut (Trial<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
+            let (input, wanted) = &judged[i];
+            trial.run(input)?;
+            noise.see(trial.embedding().into_iter(), wanted);
+            Ok(())
+        };
+        let lanes = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
+        let mut noise = Noise::default();
+        lanes.iter().for_each(|(_, lane)| noise.merge(lane));
+        Ok(noise.ratio().unwrap_or_default())
+    }
+
+    /// Takes what codes add to the means of channels off the biases.
+    fn correct(&self, variant: &Variant, wanted: Switch, best: &mut Candidate) -> Result<(), QuantizerError> {
+        if wanted == Switch::Off {
+            return Ok(());
+        }
+        let Some(means) = self.coded_means(variant, best)? else { return Ok(()) };
+        let mut corrected = Candidate { coded_means: Some(means), ..best.clone() };
+        corrected.noise = self.judge(variant, &corrected)?;
+        if wanted == Switch::On || corrected.noise < best.noise {
+            *best = corrected;
+        }
+        Ok(())
+    }
+}
+
+impl Candidate {
+    fn told(&self) -> Option<String> {
+        let corrected = if self.coded_means.is_some() {
+            "biases corrected by measured means"
+        } else {
+            "biases corrected by the weights' rounding"
+        };
+        Some(format!("ranges by {}, {corrected}", self.method.name()))
+    }
+}
+
+impl Variant {
+    fn is_equalized(&self) -> bool {
+        self.factors.iter().any(Option::is_some)
+    }
+
+    fn told(&self) -> Option<String> {
+        let layers = self.factors.iter().flatten().count();
+        (layers > 0).then(|| format!("channels of {layers} maps equalized"))
+    }
+
+    fn subject<'s, 'g>(
+        &'s self,
+        emitted: &'s Emitted,
+        graph: Graph<'g>,
+        preprocess: Option<&'s Preprocess>,
+    ) -> Subject<'s, 'g> {
+        Subject { model: &self.model, factors: &self.factors, graph, tensors: &emitted.tensors, preprocess }
+    }
+}
+
+/// From the smallest to the largest value, with channels multiplied.
+fn whole_range(extents: &Extents, factors: Option<&[f32]>) -> Range {
+    let mut range = Range::EMPTY;
+    for (c, (&min, &max)) in extents.min.iter().zip(&extents.max).enumerate() {
+        let factor = factors.map_or(1.0, |f| f[c]);
+        range.see(&[min * factor, max * factor]);
+    }
+    range
+}

@@ -1,0 +1,131 @@
+//! Weights rounded for the inputs that they get.
+
+use std::sync::Arc;
+
+use super::Moments;
+use crate::calibrate::{CalibrateError, Watched};
+use crate::ir::{Conv, LayerId, LayerOp};
+use crate::parallel;
+use crate::quantize::noise::decibels;
+use crate::quantize::{Candidate, QuantizerError, Variant, Workshop, scheme};
+
+/// How weights become whole numbers of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rounding {
+    /// Each to the nearest.
+    #[default]
+    Nearest,
+    /// Up or down, whichever changes what a layer gives less; better where weights were not trained for 8 bits.
+    Adaptive,
+}
+
+/// Codes of the weights of layers that are not rounded to the nearest.
+pub(crate) type Rounded = Arc<[Option<Vec<i8>>]>;
+
+/// Lanes: moments are as many as the square of a layer's inputs.
+const ABREAST: usize = 2;
+/// Moments of all layers together at most, for each lane; those of the largest layers are left out.
+const KEPT: usize = 32 << 20;
+
+impl Workshop<'_> {
+    /// Rounds the weights of what is run in codes for their inputs, where that is better, and says so.
+    pub(crate) fn rounded(
+        &self,
+        variant: &Variant,
+        best: &mut Candidate,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<String, QuantizerError> {
+        let before = best.noise;
+        if scheme::trained_for_codes(&variant.model) {
+            return Ok("weights lie on their grid: nothing to round".to_string());
+        }
+        let adapted = self.adapted(variant, best, told)?;
+        let gain = decibels(adapted.noise) - decibels(before);
+        if gain <= 0.0 {
+            return Ok(format!("weights rounded to the nearest: rounding for inputs is {gain:.2} dB"));
+        }
+        *best = adapted;
+        Ok(format!("weights rounded for their inputs ({gain:+.2} dB)"))
+    }
+
+    pub(crate) fn adapted(
+        &self,
+        variant: &Variant,
+        best: &Candidate,
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Candidate, QuantizerError> {
+        let scheme = self.scheme(variant, best);
+        let moments = self.moments(variant, &scheme.in_codes, told)?;
+        let codes = |(id, moments): (LayerId, &Option<Moments>)| {
+            let (moments, (conv, source)) = (moments.as_ref()?, conv(variant, id)?);
+            let per_group = conv.bias.len() / conv.groups;
+            let steps = scheme::steps(conv, scheme.quants[source]);
+            let factors = variant.factors[source].as_deref();
+            let width = conv.weights.len() / conv.bias.len();
+            let covariances = parallel::each(conv.groups, |group| moments.covariance(group, factors));
+            let channel = |o: usize| {
+                let weights = &conv.weights[o * width..][..width];
+                let wanted: Vec<f64> = weights.iter().map(|&w| f64::from(w) / steps[o]).collect();
+                covariances[o / per_group].round(&wanted)
+            };
+            Some(parallel::each(conv.bias.len(), channel).concat())
+        };
+        let rounded: Rounded = moments.iter().enumerate().map(codes).collect();
+        let mut adapted = Candidate { rounded: Some(rounded), ..best.clone() };
+        if best.coded_means.is_some() {
+            adapted.coded_means = self.coded_means(variant, &adapted)?;
+        }
+        adapted.noise = self.judge(variant, &adapted)?;
+        Ok(adapted)
+    }
+
+    /// Moments of the inputs of what is run in codes, as the float network has them.
+    fn moments(
+        &self,
+        variant: &Variant,
+        in_codes: &[bool],
+        told: &mut dyn FnMut(f32),
+    ) -> Result<Vec<Option<Moments>>, CalibrateError> {
+        let layers = &variant.model.layers;
+        let size =
+            |id: LayerId| conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::size(c));
+        let mut sizes: Vec<usize> = (0..layers.len()).filter_map(size).collect();
+        sizes.sort_unstable();
+        let mut all = 0;
+        let fits = |size: &usize| {
+            all += size;
+            all <= KEPT
+        };
+        let largest = sizes.into_iter().take_while(fits).last();
+        let new = |id: LayerId| {
+            let fits = size(id).is_some_and(|size| Some(size) <= largest);
+            conv(variant, id).filter(|_| fits).map(|(conv, _)| Moments::new(conv))
+        };
+        let none: Vec<Option<Moments>> = (0..layers.len()).map(new).collect();
+        let (mut whole, studied) = (none.clone(), &self.studied);
+        let states = vec![(self.floats.watched.clone(), none); ABREAST.min(studied.len())];
+        let work = |(watched, moments): &mut (Watched, Vec<Option<Moments>>), i: usize| {
+            watched.run(&studied[i], &mut |source, values| {
+                for (id, own) in moments.iter_mut().enumerate() {
+                    let (Some(own), Some((conv, from))) = (own, conv(variant, id)) else { continue };
+                    if from == source {
+                        own.see(conv, layers[source].shape, layers[id].shape, i, values);
+                    }
+                }
+            })
+        };
+        let lanes = parallel::over(states, studied.len(), work, told)?;
+        for (_, lane) in &lanes {
+            whole.iter_mut().flatten().zip(lane.iter().flatten()).for_each(|(own, more)| own.merge(more));
+        }
+        Ok(whole)
+    }
+}
+
+/// A layer's convolution, and what it reads.
+fn conv(variant: &Variant, id: LayerId) -> Option<(&Conv, LayerId)> {
+    match (&variant.model.layers[id].op, &variant.model.layers[id].inputs[..]) {
+        (LayerOp::Conv(conv), &[source]) => Some((conv, source)),
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! What codes do to the means of channels, layer after layer.
+//!
+//! Empirical bias correction (Nagel et al. 2019, 4.2 and appendix D): what the layers before have added is
+//! known, and taken off, before the next one is looked at.
+
+use offshoot_core::graph::{Graph, TensorId};
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::TractError;
+
+use super::evaluate::memory;
+use super::scheme::Scheme;
+use super::{Candidate, QuantizerError, Variant, Workshop, scheme};
+use crate::calibrate::CalibrateError;
+use crate::calibrate::input::Input;
+use crate::emit::{self, EmitError};
+use crate::ir::{LayerId, Model};
+use crate::parallel;
+use crate::parallel::LANES;
+
+impl Workshop<'_> {
+    /// Each layer's mean by channels in codes, each corrected by those before; nothing where not all is run
+    /// in codes.
+    pub(super) fn coded_means(
+        &self,
+        variant: &Variant,
+        candidate: &Candidate,
+    ) -> Result<Option<Vec<Vec<f64>>>, QuantizerError> {
+        let plain = Candidate { coded_means: None, ..candidate.clone() };
+        let scheme = self.scheme(variant, &plain);
+        if scheme.in_codes.contains(&false) {
+            return Ok(None);
+        }
+        let mut shelf = Shelf::new(&variant.model, self.inputs(variant.model.layers[0].shape.elements()));
+        let mut means = scheme.coded_means.clone();
+        means[0] = shelf.means(0, &scheme);
+        let scheme = Scheme { coded_means: means.clone(), ..scheme };
+        emit::int8_watched(&variant.model, scheme, |scheme, id, writer, tensor| {
+            let graph = writer.graph(tensor).map_err(EmitError::from)?;
+            shelf.run(&graph, id, tensor).map_err(CalibrateError::from)?;
+            means[id] = shelf.means(id, scheme);
+            scheme.coded_means[id].clone_from(&means[id]);
+            Ok::<(), QuantizerError>(())
+        })?;
+        Ok(Some(means))
+    }
+
+    /// The studied pictures as a network of so many values gets them.
+    fn inputs(&self, values: usize) -> Vec<Vec<i8>> {
+        let table = self.preprocess.map_or_else(Vec::new, scheme::input_table);
+        let coded = |input: &Input<'_>| {
+            let mut codes = vec![0; values];
+            input.codes_into(&table, &mut codes);
+            codes
+        };
+        self.studied.iter().map(coded).collect()
+    }
+}
+
+/// What layers gave for each picture, as long as another one reads it.
+struct Shelf<'m> {
+    model: &'m Model,
+    codes: Vec<Vec<Vec<i8>>>,
+    last_reader: Vec<LayerId>,
+}
+
+/// A layer to be run on picture after picture.
+#[derive(Clone)]
+struct Bench<'p> {
+    plan: &'p Plan<Vec<Step>>,
+    slots: &'p [Slot],
+    packed: &'p Buffer,
+    arena: Buffer,
+    results: Vec<Vec<i8>>,
+}
+
+impl<'m> Shelf<'m> {
+    fn new(model: &'m Model, inputs: Vec<Vec<i8>>) -> Self {
+        let mut last_reader = vec![0; model.layers.len()];
+        for (id, layer) in model.layers.iter().enumerate() {
+            layer.inputs.iter().for_each(|&i| last_reader[i] = id);
+        }
+        let mut codes = vec![Vec::new(); model.layers.len()];
+        codes[0] = inputs;
+        Self { model, codes, last_reader }
+    }
+
+    /// Runs a layer, the last of the graph, and forgets what nobody reads after it.
+    fn run(&mut self, graph: &Graph<'_>, id: LayerId, tensor: TensorId) -> Result<(), TractError> {
+        let sources = &self.model.layers[id].inputs;
+        let at = usize::from(tensor) - 1;
+        let inputs: Vec<TensorId> =
+            graph.nodes().nth(at).map_or(Vec::new(), |(_, n)| n.inputs.iter().collect());
+        let (plan, slots) = Plan::build(graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
+        let (packed, arena) = memory(&plan, graph.weights())?;
+        let bench = Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
+        let (codes, pictures) = (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
+        let work = |bench: &mut Bench<'_>, picture: usize| -> Result<(), TractError> {
+            for (&input, &source) in inputs.iter().zip(sources) {
+                if let Some(value) = Plan::<Vec<Step>>::value(graph, bench.slots, input) {
+                    bench.arena[value.range()].copy_from_slice(&codes[source][picture]);
+                }
+            }
+            bench.plan.run(graph.weights(), bench.packed, &mut bench.arena)?;
+            bench.results.push(bench.arena[bench.plan.output().range()].to_vec());
+            Ok(())
+        };
+        let lanes = parallel::over(vec![bench; LANES], pictures, work, &mut |_| ())?;
+        let mut results: Vec<_> = lanes.into_iter().map(|lane| lane.results.into_iter()).collect();
+        self.codes[id] = (0..pictures).filter_map(|i| results[parallel::lane_of(i, LANES)].next()).collect();
+        for &source in sources {
+            if self.last_reader[source] == id {
+                self.codes[source].clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn means(&self, id: LayerId, scheme: &Scheme) -> Vec<f64> {
+        let channels = self.model.layers[id].shape.c();
+        let (quant, mut sums, mut pixels) = (scheme.quants[id], vec![0i64; channels], 0);
+        for codes in &self.codes[id] {
+            let mut own = vec![0i32; channels];
+            for pixel in codes.chunks_exact(channels) {
+                own.iter_mut().zip(pixel).for_each(|(sum, &code)| *sum += i32::from(code));
+            }
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += i64::from(own));
+            pixels += (codes.len() / channels) as u32;
+        }
+        let (scale, zero) = (f64::from(quant.scale.get()), f64::from(quant.zero_point));
+        sums.into_iter().map(|sum| scale * (sum as f64 / f64::from(pixels.max(1)) - zero)).collect()
+    }
+}

@@ -1,0 +1,197 @@
+//! Which channels are copied into those that are always the same.
+
+use std::collections::BTreeSet;
+
+use offshoot_core::graph::{Graph, TensorId};
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::TractError;
+
+use super::Place;
+use crate::calibrate::ranges::Method;
+use crate::calibrate::{CalibrateError, Floats};
+use crate::emit::{self, EmitError, Emitted};
+use crate::ir::Model;
+use crate::parallel;
+use crate::parallel::LANES;
+use crate::quantize::evaluate::{Trial, memory, reals};
+use crate::quantize::noise::{Noise, decibels};
+use crate::quantize::{Candidate, QuantizerError, Variant, Workshop, channel_split};
+
+/// Pictures that channels are ranked by at most.
+const RANKED: usize = 8;
+/// The same at first, and decibels that copies have to gain then.
+const GLANCED: usize = 2;
+const HOPE: f64 = 0.5;
+/// Runs for that, for each picture calibrated on.
+const RUNS: usize = 2;
+
+/// Decibels that copies have to gain: less is not seen in what a classifier names.
+const WORTH: f64 = 1.0;
+
+/// A network with twins.
+pub(crate) struct Twinned {
+    pub(crate) model: Model,
+    pub(crate) floats: Floats,
+    /// What was done.
+    pub(crate) told: String,
+}
+
+/// A network that is not equalized, with ranges.
+pub(crate) type Start = (Variant, Candidate);
+
+/// What follows a layer, to be run on other codes of it.
+#[derive(Clone)]
+struct Rest<'p> {
+    trial: Trial<'p>,
+    plan: &'p Plan<Vec<Step>>,
+    slots: &'p [Slot],
+    packed: &'p Buffer,
+    arena: Buffer,
+    /// For each channel, with it in steps of double size.
+    noises: Vec<Noise>,
+}
+
+impl Workshop<'_> {
+    /// The network with the channels whose rounding costs most copied into those that are always the same;
+    /// nothing where there are none, or where it is not better for it. Beside it what has been made of the
+    /// network on the way.
+    pub(crate) fn twinned(
+        &self,
+        model: &Model,
+        method: Method,
+    ) -> Result<(Option<Twinned>, Option<Start>), QuantizerError> {
+        let places =
+            self.preprocess.map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
+        if places.is_empty() {
+            return Ok((None, None));
+        }
+        let variant = self.variant(model, false, &mut |_| ())?;
+        let plain = self.candidate(&variant, method)?;
+        let scheme = self.scheme(&variant, &plain);
+        if scheme.in_codes.contains(&false) {
+            return Ok((None, Some((variant, plain))));
+        }
+        let emitted = emit::int8(&variant.model, &scheme)?;
+        let copied = |pictures: usize| -> Result<(Twinned, Start, f64), QuantizerError> {
+            let (twinned, start) = self.copied(model, method, (&emitted, &places), pictures)?;
+            let gain = decibels(start.1.noise) - decibels(plain.noise);
+            let told = format!("{} ({gain:+.1} dB)", twinned.told);
+            Ok((Twinned { told, ..twinned }, start, gain))
+        };
+        // A first look says where there is nothing to be had.
+        let most = places.iter().map(|place| self.ranked_by(model.layers[place.maps[0]].shape.c()));
+        let most = most.max().unwrap_or_default();
+        let mut best = copied(GLANCED)?;
+        if best.2 >= HOPE && most > GLANCED {
+            drop(best);
+            best = copied(most)?;
+        }
+        let (twinned, start, gain) = best;
+        Ok(if gain >= WORTH { (Some(twinned), Some(start)) } else { (None, Some((variant, plain))) })
+    }
+
+    /// The network with copies of the channels that cost most on so many pictures at most.
+    fn copied(
+        &self,
+        model: &Model,
+        method: Method,
+        (emitted, places): (&Emitted, &[Place]),
+        pictures: usize,
+    ) -> Result<(Twinned, Start), QuantizerError> {
+        let (mut model, mut count) = (model.clone(), 0);
+        for place in places {
+            let channels = self.dearest(emitted, place, pictures)?;
+            count += channels.len().min(place.spare.len());
+            place.copy(&mut model, &channels);
+        }
+        let floats = self.floats.with_twins(&model);
+        let workshop = Workshop { floats: &floats, ..self.clone() };
+        let variant = workshop.variant(&model, false, &mut |_| ())?;
+        let candidate = workshop.candidate(&variant, method)?;
+        let told = format!("{count} channels copied into places that no picture changes");
+        Ok((Twinned { model, floats, told }, (variant, candidate)))
+    }
+
+    /// Pictures that a map's channels are ranked by.
+    fn ranked_by(&self, channels: usize) -> usize {
+        (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED)
+    }
+
+    /// Channels of a place whose rounding adds most to the noise of the embedding, the worst first: it is made
+    /// coarser for one at a time.
+    fn dearest(
+        &self,
+        emitted: &Emitted,
+        place: &Place,
+        pictures: usize,
+    ) -> Result<Vec<usize>, QuantizerError> {
+        let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
+        let first = emitted.tensors[place.maps[0]].unwrap_or_default();
+        let after = usize::from(first)..graph.node_count();
+        let reads = graph.nodes().skip(after.start).flat_map(|(_, n)| n.inputs.iter().collect::<Vec<_>>());
+        let inputs: BTreeSet<TensorId> = reads.filter(|&read| read <= first).collect();
+        let inputs: Vec<TensorId> = inputs.into_iter().collect();
+        let build = || -> Result<_, TractError> {
+            let trial = Trial::new(graph, self.preprocess, &inputs)?;
+            let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
+            let (packed, arena) = memory(&plan, graph.weights())?;
+            Ok((trial, plan, slots, packed, arena))
+        };
+        let (trial, plan, slots, packed, arena) = build().map_err(CalibrateError::from)?;
+        let channels = graph.tensor(first).shape.c();
+        let noises = vec![Noise::default(); channels + 1];
+        let rest = Rest { trial, plan: &plan, slots: &slots, packed: &packed, arena, noises };
+        let ranked = self.ranked_by(channels).min(pictures).min(self.judged.len());
+        let judged = &self.judged[..ranked];
+        let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
+            let (input, wanted) = &judged[i];
+            rest.trial.run(input)?;
+            (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
+            Ok(())
+        };
+        let lanes = parallel::over(vec![rest; LANES.min(judged.len())], judged.len(), work, &mut |_| ())?;
+        let mut noises = vec![Noise::default(); channels + 1];
+        lanes.iter().for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
+        let noise = |c: usize| noises[c].ratio().unwrap_or_default();
+        let spare = |c: &usize| place.spare.iter().any(|(s, _)| s == c);
+        let mut dearest: Vec<usize> =
+            (0..channels).filter(|c| !spare(c) && noise(*c) > noise(channels)).collect();
+        dearest.sort_by(|&a, &b| noise(b).total_cmp(&noise(a)));
+        dearest.truncate(place.spare.len());
+        Ok(dearest)
+    }
+}
+
+impl Rest<'_> {
+    /// Runs with every other code of a channel of the last input alone, and takes the noise in.
+    fn see(
+        &mut self,
+        graph: &Graph<'_>,
+        inputs: &[TensorId],
+        channel: usize,
+        wanted: &[f32],
+    ) -> Result<(), TractError> {
+        for &input in inputs {
+            let place = Plan::<Vec<Step>>::value(graph, self.slots, input);
+            let (Some((codes, _)), Some(value)) = (self.trial.codes(input), place) else { continue };
+            let own = &mut self.arena[value.range()];
+            own.copy_from_slice(codes);
+            // One more than there are is none.
+            if Some(&input) == inputs.last() && channel < value.shape.c() {
+                let zero = i16::from(value.quant.zero_point);
+                let values = own.iter_mut().skip(channel).step_by(value.shape.c());
+                values.for_each(|code| *code = coarse(i16::from(*code) - zero, zero));
+            }
+        }
+        self.plan.run(graph.weights(), self.packed, &mut self.arena)?;
+        let out = self.plan.output();
+        self.noises[channel].see(reals(&self.arena[out.range()], out.quant), wanted);
+        Ok(())
+    }
+}
+
+/// The nearest multiple of two, and of two as near that of four.
+fn coarse(steps: i16, zero: i16) -> i8 {
+    let whole = if steps % 2 == 0 { steps } else { steps + if steps.rem_euclid(4) == 3 { 1 } else { -1 } };
+    (whole + zero).clamp(-128, 127) as i8
+}

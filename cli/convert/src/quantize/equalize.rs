@@ -1,0 +1,400 @@
+//! Channels of one map are given like ranges, because they share one step.
+//!
+//! Cross-layer equalization (Nagel et al. 2019, "Data-free quantization through weight equalization
+//! and bias correction", 4.1), by the ranges that activations take instead of those of weights, which
+//! have a step for each channel anyway. A channel is multiplied where it is made and divided where it is
+//! read: the network computes the same. What makes a channel and a depthwise convolution that
+//! reads it take the factor into their own steps and lose nothing; a convolution that sums channels then
+//! has weights of unlike size, so that how far to go is weighed by the noise that both would add.
+//!
+//! ReLU6 is not replaced by ReLU as there. A channel that never reached the limit on the calibration
+//! pictures may grow until it does, and [`MARGIN`] more; then it is cut off there, at a value that it
+//! hardly ever takes.
+
+use offshoot_core::graph::Binary;
+use pulp::{Arch, NullaryFnOnce};
+
+use super::scheme::{weight_codes, weight_step};
+use crate::ir::{Conv, Layer, LayerId, LayerOp, Model, Twins};
+
+/// What each channel of a layer took.
+#[derive(Debug, Clone)]
+pub struct Extents {
+    /// Smallest value of each channel.
+    pub min: Vec<f32>,
+    /// Largest value of each channel.
+    pub max: Vec<f32>,
+    /// Sum of squares of each channel.
+    squares: Vec<f64>,
+    /// Values of each.
+    count: u64,
+}
+
+impl Extents {
+    /// Nothing seen yet, of so many channels.
+    pub fn new(channels: usize) -> Self {
+        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        Self { min, max, squares: vec![0.0; channels], count: 0 }
+    }
+
+    /// Takes in a layer's values for one picture: rows, columns, channels. Only finite ones count.
+    pub fn see(&mut self, values: &[f32]) {
+        let channels = self.min.len();
+        // Nearly always all are finite, and the sums of squares say so.
+        let mut own = Arch::new().dispatch(Ends::<false> { values, channels });
+        if !own.squares.iter().all(|s| s.is_finite()) {
+            own = Arch::new().dispatch(Ends::<true> { values, channels });
+        }
+        for c in 0..channels {
+            self.min[c] = self.min[c].min(own.min[c]);
+            self.max[c] = self.max[c].max(own.max[c]);
+            self.squares[c] += f64::from(own.squares[c]);
+        }
+        self.count += (values.len() / channels) as u64;
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        for c in 0..self.min.len() {
+            self.min[c] = self.min[c].min(other.min[c]);
+            self.max[c] = self.max[c].max(other.max[c]);
+            self.squares[c] += other.squares[c];
+        }
+        self.count += other.count;
+    }
+
+    /// Gives one of each pair of channels what the other took.
+    pub fn copy(&mut self, twins: &[Twins]) {
+        for t in twins {
+            (self.min[t.above], self.max[t.above]) = (self.min[t.below], self.max[t.below]);
+            self.squares[t.above] = self.squares[t.below];
+        }
+    }
+
+    /// Whether there was no finite value.
+    pub fn is_empty(&self) -> bool {
+        self.min.iter().zip(&self.max).all(|(min, max)| min > max)
+    }
+
+    /// Largest absolute value of each channel.
+    pub fn reach(&self) -> impl Iterator<Item = f32> + '_ {
+        self.min.iter().zip(&self.max).map(|(min, max)| max.max(-min).max(0.0))
+    }
+
+    /// Mean square of a channel.
+    fn power(&self, channel: usize) -> f64 {
+        self.squares[channel] / self.count.max(1) as f64
+    }
+}
+
+/// What each channel of one map took, with `CHECK` of its finite values only.
+struct Ends<'a, const CHECK: bool> {
+    values: &'a [f32],
+    channels: usize,
+}
+
+/// Smallest and largest value and the sum of squares of each channel.
+struct Seen {
+    min: Vec<f32>,
+    max: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+/// Pixels that are taken in together, and their channels: what is known of these stays in registers.
+const PIXELS: usize = 8;
+const BLOCK: usize = 16;
+
+impl<const CHECK: bool> NullaryFnOnce for Ends<'_, CHECK> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn call(self) -> Seen {
+        let Self { values, channels } = self;
+        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        let mut seen = Seen { min, max, squares: vec![0.0; channels] };
+        let whole = channels / BLOCK * BLOCK;
+        for pixels in values.chunks(PIXELS * channels) {
+            for first in (0..whole).step_by(BLOCK) {
+                seen.block::<CHECK, BLOCK>(pixels, first);
+            }
+            for channel in whole..channels {
+                seen.block::<CHECK, 1>(pixels, channel);
+            }
+        }
+        seen
+    }
+}
+
+impl Seen {
+    #[inline(always)] // compiled for the processor that asks
+    fn block<const CHECK: bool, const N: usize>(&mut self, pixels: &[f32], first: usize) {
+        let channels = self.min.len();
+        let (mut min, mut max, mut squares) = ([0f32; N], [0f32; N], [0f32; N]);
+        min.copy_from_slice(&self.min[first..][..N]);
+        max.copy_from_slice(&self.max[first..][..N]);
+        squares.copy_from_slice(&self.squares[first..][..N]);
+        for pixel in pixels.chunks_exact(channels) {
+            let own = &pixel[first..][..N];
+            for c in 0..N {
+                let (v, counts) = (own[c], !CHECK || own[c].is_finite());
+                min[c] = if counts && v < min[c] { v } else { min[c] };
+                max[c] = if counts && v > max[c] { v } else { max[c] };
+                squares[c] += if counts { v * v } else { 0.0 };
+            }
+        }
+        self.min[first..][..N].copy_from_slice(&min);
+        self.max[first..][..N].copy_from_slice(&max);
+        self.squares[first..][..N].copy_from_slice(&squares);
+    }
+}
+
+/// How far beyond its largest value a channel under a limit is cut off.
+pub const MARGIN: f32 = 1.1;
+/// Largest factor: what is smaller by more adds nothing anyway.
+const MOST: f32 = 256.0;
+/// How far to go: exponents of the factors that would make all channels alike.
+const SHARES: [f32; 3] = [1.0, 0.5, 0.0];
+
+/// What each layer's channels were multiplied by; nothing where they were left alone.
+pub type Factors = Vec<Option<Vec<f32>>>;
+
+/// Equalizes the model, whose layers took `extents`.
+pub fn equalize(model: &mut Model, extents: &[Extents]) -> Factors {
+    let mut factors = vec![None; model.layers.len()];
+    for maps in shared_maps(model) {
+        let whole = factors_of(model, &maps, extents);
+        let share = |share: f32| -> Vec<f32> { whole.iter().map(|f| f.powf(share)).collect() };
+        let noise = |f: &Vec<f32>| noise(model, &maps, extents, f);
+        let tried = SHARES.into_iter().map(share).map(|f| (noise(&f), f));
+        let Some((_, best)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+        if best.iter().any(|&f| f != 1.0) {
+            scale(model, &maps, &best);
+            maps.iter().for_each(|&id| factors[id] = Some(best.clone()));
+        }
+    }
+    factors
+}
+
+/// Layers whose channels must be multiplied alike, group by group: sums and what is summed, pools and
+/// what is pooled. Groups that anything else makes or reads are left out.
+fn shared_maps(model: &Model) -> Vec<Vec<LayerId>> {
+    let mut group: Vec<LayerId> = (0..model.layers.len()).collect();
+    let mut fixed = vec![false; model.layers.len()];
+    (fixed[0], fixed[model.output]) = (true, true);
+    for (id, layer) in model.layers.iter().enumerate().skip(1) {
+        fixed[id] |= !limits_scale(layer);
+        match &layer.op {
+            LayerOp::Conv(_) => {}
+            LayerOp::Binary(Binary::Add) if same_shapes(model, layer) => join(&mut group, id, &layer.inputs),
+            LayerOp::AveragePool { .. }
+            | LayerOp::MaxPool { .. }
+            | LayerOp::Pad { .. }
+            | LayerOp::Upsample { .. } => join(&mut group, id, &layer.inputs),
+            _ => layer.inputs.iter().chain([&id]).for_each(|&i| fixed[i] = true),
+        }
+    }
+    let members = |of: LayerId| (0..group.len()).filter(|&id| group[id] == of).collect::<Vec<_>>();
+    let groups = (0..group.len()).filter(|&id| group[id] == id).map(members);
+    groups.filter(|maps| maps.iter().all(|&id| !fixed[id])).collect()
+}
+
+fn same_shapes(model: &Model, layer: &Layer) -> bool {
+    layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
+}
+
+/// Whether the layer's limits, if any, allow its channels to grow.
+fn limits_scale(layer: &Layer) -> bool {
+    layer.clamp.is_none_or(|(lo, hi)| (lo == 0.0 || lo == f32::NEG_INFINITY) && hi > 0.0)
+}
+
+fn join(group: &mut [LayerId], id: LayerId, others: &[LayerId]) {
+    for &other in others {
+        let (from, to) = (group[id].max(group[other]), group[id].min(group[other]));
+        group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+    }
+}
+
+/// What would give every channel the whole range.
+fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> {
+    let mut reach = vec![0f32; extents[maps[0]].min.len()];
+    for &id in maps {
+        reach.iter_mut().zip(extents[id].reach()).for_each(|(r, more)| *r = r.max(more));
+    }
+    let limits = maps.iter().filter_map(|&id| model.layers[id].clamp).map(|(_, hi)| hi);
+    let limit = limits.fold(f32::INFINITY, f32::min);
+    let (whole, margin) =
+        if limit.is_finite() { (limit, MARGIN) } else { (reach.iter().copied().fold(0.0, f32::max), 1.0) };
+    let factor = |r: f32| if r > 0.0 { (whole / (r * margin).min(whole)).min(MOST) } else { 1.0 };
+    reach.into_iter().map(factor).collect()
+}
+
+/// An estimate of the noise that 8 bits put on what is computed from these maps, with factors.
+fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    for layer in &model.layers {
+        let (LayerOp::Conv(conv), &[source]) = (&layer.op, &layer.inputs[..]) else { continue };
+        if !maps.contains(&source) {
+            continue;
+        }
+        let ends = extents[source].reach().zip(factors).map(|(r, f)| r * f);
+        // Rounding is as likely to be off by any part of half a step: a twelfth of its square.
+        let step = f64::from(ends.fold(0.0, f32::max)) / 255.0;
+        let power: Vec<f64> = (0..factors.len()).map(|c| extents[source].power(c)).collect();
+        sum += conv_noise(conv, factors, step * step / 12.0, &power);
+    }
+    sum
+}
+
+/// Of the activations' rounding, with `rounding` as its square, and of the weights'.
+fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64 {
+    let (depth, per_group) = (factors.len() / conv.groups, conv.bias.len() / conv.groups);
+    let per_channel = conv.weights.len() / conv.bias.len();
+    let mut sum = 0.0;
+    for (o, weights) in conv.weights.chunks_exact(per_channel).enumerate() {
+        let first = o / per_group * depth;
+        let channel = |i: usize| first + i % depth;
+        let scaled: Vec<f32> = weights.iter().enumerate().map(|(i, w)| w / factors[channel(i)]).collect();
+        let step = weight_step(&scaled);
+        for (i, (code, &w)) in weight_codes(&scaled, step.max(f64::MIN_POSITIVE)).zip(&scaled).enumerate() {
+            let (w, f) = (f64::from(w), f64::from(factors[channel(i)]));
+            let error = f64::from(code) * step - w;
+            sum += w * w * rounding + error * error * f * f * power[channel(i)];
+        }
+    }
+    sum
+}
+
+/// Multiplies the maps where they are made and divides them where they are read.
+fn scale(model: &mut Model, maps: &[LayerId], factors: &[f32]) {
+    for (id, layer) in model.layers.iter_mut().enumerate() {
+        let LayerOp::Conv(conv) = &mut layer.op else { continue };
+        let per_channel = conv.weights.len() / conv.bias.len();
+        if maps.contains(&layer.inputs[0]) {
+            let (depth, per_group) = (factors.len() / conv.groups, conv.bias.len() / conv.groups);
+            for (o, weights) in conv.weights.chunks_exact_mut(per_channel).enumerate() {
+                let first = o / per_group * depth;
+                weights.iter_mut().enumerate().for_each(|(i, w)| *w /= factors[first + i % depth]);
+            }
+        }
+        if maps.contains(&id) {
+            let channels = conv.weights.chunks_exact_mut(per_channel).zip(&mut conv.bias);
+            for ((weights, bias), f) in channels.zip(factors) {
+                weights.iter_mut().for_each(|w| *w *= f);
+                *bias *= f;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot_core::Shape;
+    use offshoot_core::graph::Window;
+
+    use super::*;
+
+    fn point(weights: Vec<f32>, groups: usize, outputs: usize) -> LayerOp {
+        LayerOp::Conv(Conv { window: Window::POINT, groups, weights, bias: vec![0.5; outputs] })
+    }
+
+    /// input -> expand -> depthwise -> sum with expand -> project.
+    fn model(clamp: Option<(f32, f32)>) -> Model {
+        let shape = Shape::new(2, 2, 2).unwrap();
+        let mut m = Model { layers: Vec::new(), output: 0 };
+        m.push("input", LayerOp::Input, Vec::new(), shape);
+        let expand = m.push("expand", point(vec![1.0, 0.3, 0.01, -0.02], 1, 2), vec![0], shape);
+        let depthwise = m.push("depthwise", point(vec![2.0, 3.0], 2, 2), vec![expand], shape);
+        m.layers[depthwise].clamp = clamp;
+        m.output = m.push("project", point(vec![1.0, 0.7, -0.4, 0.2], 1, 2), vec![depthwise], shape);
+        m
+    }
+
+    fn extents(reach: [[f32; 2]; 4]) -> Vec<Extents> {
+        let seen = |values: [f32; 2]| {
+            let mut extents = Extents::new(2);
+            extents.see(&values);
+            extents.see(&values.map(|v| v / 2.0));
+            extents
+        };
+        reach.map(seen).to_vec()
+    }
+
+    /// What the model makes of one pixel, without limits.
+    fn run(m: &Model, input: [f32; 2]) -> Vec<f32> {
+        let mut values = vec![input.to_vec()];
+        for layer in &m.layers[1..] {
+            let LayerOp::Conv(conv) = &layer.op else { panic!() };
+            let from = values[layer.inputs[0]].clone();
+            let depth = 2 / conv.groups;
+            let sum = |o: usize| -> f32 {
+                let first = if conv.groups == 2 { o } else { 0 };
+                (0..depth).map(|i| conv.weights[o * depth + i] * from[first + i]).sum::<f32>() + conv.bias[o]
+            };
+            values.push((0..2).map(sum).collect());
+        }
+        values.pop().unwrap()
+    }
+
+    #[test]
+    fn only_finite_values_count() {
+        let mut extents = Extents::new(2);
+        assert!(extents.is_empty());
+        extents.see(&[1.0, f32::NAN, f32::INFINITY, -2.0, 0.5, f32::NEG_INFINITY]);
+        assert_eq!((&extents.min, &extents.max), (&vec![0.5, -2.0], &vec![1.0, -2.0]));
+        assert!(!extents.is_empty());
+    }
+
+    #[test]
+    fn the_network_computes_the_same() {
+        let mut m = model(None);
+        let before = run(&m, [0.3, -0.8]);
+        let factors = equalize(&mut m, &extents([[1.0, 1.0], [4.0, 0.04], [9.0, 0.6], [2.0, 1.0]]));
+        // The depthwise convolution takes any factor; so the small channel gets the whole range.
+        let expand = factors[1].as_ref().unwrap();
+        assert!(expand[0] == 1.0 && (expand[1] - 100.0).abs() < 1e-3, "{expand:?}");
+        assert!(factors[0].is_none() && factors[3].is_none());
+        for (a, b) in run(&m, [0.3, -0.8]).iter().zip(before) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn channels_grow_up_to_the_limit_and_not_beyond() {
+        let reach = [[1.0, 1.0], [4.0, 4.0], [6.0, 1.5], [2.0, 1.0]];
+        let m = model(Some((0.0, 6.0)));
+        let factors = factors_of(&m, &[2], &extents(reach));
+        assert_eq!(factors, [1.0, 6.0 / (1.5 * MARGIN)]);
+        // Limits that are no multiple of themselves leave the channels alone.
+        let m = model(Some((-1.0, 1.0)));
+        assert_eq!(shared_maps(&m), [vec![1]]);
+    }
+
+    #[test]
+    fn what_is_summed_is_multiplied_alike() {
+        let mut m = model(None);
+        let shape = m.layers[0].shape;
+        let sum = m.push("sum", LayerOp::Binary(Binary::Add), vec![1, 2], shape);
+        m.output = m.push("last", point(vec![1.0; 4], 1, 2), vec![sum], shape);
+        assert_eq!(shared_maps(&m), [vec![1, 2, sum], vec![3]]);
+        m.output = m.push("softmax", LayerOp::Softmax, vec![sum], shape);
+        assert_eq!(shared_maps(&m), [vec![3], vec![5]]);
+    }
+
+    #[test]
+    fn weights_that_would_lose_more_are_left_alone() {
+        // The second channel is small, and its weights are large: already alike.
+        let mut m = model(None);
+        m.layers[3].op = point(vec![0.01, 1.0, 0.01, -0.9], 1, 2);
+        let before = m.layers[3].clone();
+        let far = equalize(&mut m, &extents([[1.0, 1.0], [4.0, 4.0], [100.0, 1.0], [2.0, 1.0]]));
+        let LayerOp::Conv(conv) = &m.layers[3].op else { panic!() };
+        let LayerOp::Conv(old) = &before.op else { panic!() };
+        assert!(far[2].as_ref().is_some_and(|f| f[1] > 1.0), "{far:?}");
+        assert!(conv.weights[1].abs() < old.weights[1].abs());
+        // Weights on their grid would leave it for the sake of a channel that hardly counts.
+        let mut m = model(None);
+        m.layers[3].op = point(vec![1.0, 1.0 / 127.0, -1.0, 2.0 / 127.0], 1, 2);
+        let near = equalize(&mut m, &extents([[1.0, 1.0], [4.0, 4.0], [2.0, 0.02], [2.0, 1.0]]));
+        assert_eq!(near[2], None);
+    }
+}

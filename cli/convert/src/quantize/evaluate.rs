@@ -1,0 +1,129 @@
+//! A graph as it would be written, run on samples before it is.
+
+use std::sync::Arc;
+
+use offshoot_core::Quant;
+use offshoot_core::graph::{Element, Graph, TensorId};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::{Network, TractError, Values};
+
+use super::scheme;
+use crate::calibrate::CalibrateError;
+use crate::calibrate::input::Input;
+
+/// A graph with its memory; one per thread. A clone shares the weights.
+#[derive(Debug, Clone)]
+pub struct Trial<'g> {
+    graph: Graph<'g>,
+    table: Arc<[i8]>,
+    machine: Machine,
+}
+
+#[derive(Debug, Clone)]
+enum Machine {
+    Engine { plan: Plan<Vec<Step>>, slots: Arc<[Slot]>, packed: Arc<Buffer>, arena: Buffer },
+    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, watched: Vec<(TensorId, Vec<i8>)> },
+}
+
+impl<'g> Trial<'g> {
+    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `watched` tensors that
+    /// are codes can be read after a run.
+    ///
+    /// # Errors
+    /// What does not fit memory, or what tract-core refuses.
+    pub fn new(
+        graph: Graph<'g>,
+        preprocess: Option<&Preprocess>,
+        watched: &[TensorId],
+    ) -> Result<Self, TractError> {
+        let machine = if graph.is_int8() {
+            let output = [graph.output()];
+            let kept = if watched.is_empty() { &output } else { watched };
+            let all = 0..graph.node_count();
+            let (plan, slots) = Plan::build(&graph, Isa::best(), all, &[Graph::INPUT], kept)?;
+            let (packed, arena) = memory(&plan, graph.weights())?;
+            Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
+        } else {
+            let values = graph.tensor(Graph::INPUT).shape.elements();
+            let coded = |id: &TensorId| graph.tensor(*id).element.quant().is_some();
+            let ids: Vec<TensorId> = watched.iter().copied().filter(coded).collect();
+            let network = Box::new(Network::observing(&graph, &ids)?);
+            let watched = ids.into_iter().map(|id| (id, Vec::new())).collect();
+            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], watched }
+        };
+        let table = preprocess.map_or_else(Vec::new, scheme::input_table).into();
+        Ok(Self { graph, table, machine })
+    }
+
+    /// Runs one picture or text.
+    ///
+    /// # Errors
+    /// What tract-core reports; ids without rows.
+    pub fn run(&mut self, input: &Input<'_>) -> Result<(), CalibrateError> {
+        match &mut self.machine {
+            Machine::Engine { plan, packed, arena, .. } => {
+                input.codes_into(&self.table, &mut arena[plan.input().range()]);
+                plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
+            }
+            Machine::Tract { network, codes, floats, watched } => {
+                let values = match self.graph.tensor(Graph::INPUT).element {
+                    Element::Int8(_) => {
+                        input.codes_into(&self.table, codes);
+                        Values::Codes(codes)
+                    }
+                    Element::Float => {
+                        input.floats_into(floats)?;
+                        Values::Floats(floats)
+                    }
+                };
+                network.run_observed(values, &mut |place, values| {
+                    if let Values::Codes(codes) = values {
+                        codes.clone_into(&mut watched[place].1);
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The embedding after a run.
+    pub fn embedding(&self) -> Vec<f32> {
+        let output = self.graph.output();
+        match (&self.machine, self.graph.tensor(output).element) {
+            (Machine::Tract { network, .. }, Element::Float) => network.floats().to_vec(),
+            (Machine::Tract { network, .. }, Element::Int8(quant)) => reals(network.codes(), quant).collect(),
+            _ => self.codes(output).map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
+        }
+    }
+
+    /// A watched tensor's codes after a run.
+    pub fn codes(&self, tensor: TensorId) -> Option<(&[i8], Quant)> {
+        match &self.machine {
+            Machine::Engine { slots, arena, .. } => {
+                let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
+                Some((&arena[value.range()], value.quant))
+            }
+            Machine::Tract { watched, .. } => {
+                let (_, codes) = watched.iter().find(|(id, _)| *id == tensor)?;
+                Some((codes, self.graph.tensor(tensor).element.quant()?))
+            }
+        }
+    }
+}
+
+/// What codes stand for.
+pub fn reals(codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> + '_ {
+    codes.iter().map(move |&code| quant.dequantize(code))
+}
+
+/// Weights packed for a plan, and its arena.
+///
+/// # Errors
+/// There is not that much memory.
+pub fn memory(plan: &Plan<Vec<Step>>, weights: &[u8]) -> Result<(Buffer, Buffer), TractError> {
+    let buffer = |need: usize| Buffer::new(need).map_err(|_| TractError::Memory { need });
+    let mut packed = buffer(plan.packed_bytes())?;
+    plan.pack(weights, &mut packed)?;
+    Ok((packed, buffer(plan.arena_bytes())?))
+}

@@ -1,0 +1,226 @@
+//! How much of each layer's values its codes lose: by itself, and with all that came before.
+
+use std::sync::Arc;
+
+use offshoot_core::Quant;
+use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
+use offshoot_tract::TractError;
+
+use super::equalize::Factors;
+use super::evaluate::{Trial, memory, reals};
+use super::scheme;
+use crate::calibrate::input::Input;
+use crate::calibrate::{CalibrateError, Watched};
+use crate::ir::{LayerId, Model};
+use crate::parallel;
+
+/// Power of the noise and of what it is added to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Noise {
+    noise: f64,
+    signal: f64,
+    dot: f64,
+    got: f64,
+    values: u64,
+}
+
+impl Noise {
+    /// Takes in what came out and what should have.
+    pub fn see(&mut self, got: impl Iterator<Item = f32>, wanted: &[f32]) {
+        for (got, &wanted) in got.zip(wanted).filter(|(_, w)| w.is_finite()) {
+            let (g, w) = (f64::from(got), f64::from(wanted));
+            self.noise += (g - w) * (g - w);
+            self.signal += w * w;
+            self.dot += g * w;
+            self.got += g * g;
+            self.values += 1;
+        }
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.noise += other.noise;
+        self.signal += other.signal;
+        self.dot += other.dot;
+        self.got += other.got;
+        self.values += other.values;
+    }
+
+    /// Noise by signal, both as powers; nothing if nothing was seen.
+    pub fn ratio(&self) -> Option<f64> {
+        match (self.values, self.signal) {
+            (0, _) => None,
+            (_, 0.0) => Some(if self.noise == 0.0 { 0.0 } else { 1.0 }),
+            _ => Some(self.noise / self.signal),
+        }
+    }
+
+    /// Cosine of the two, of all values seen; 1 for two zero vectors, 0 if only one is.
+    pub fn cosine(&self) -> f64 {
+        let size = (self.got * self.signal).sqrt();
+        if size > 0.0 { self.dot / size } else { f64::from(u8::from(self.got == self.signal)) }
+    }
+}
+
+/// Signal to noise in decibels.
+pub fn decibels(ratio: f64) -> f64 {
+    -10.0 * ratio.max(1e-12).log10()
+}
+
+/// What a layer's codes lose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loss {
+    /// With the float network's values as its inputs, in codes.
+    pub alone: Noise,
+    /// With all layers before it as in the package.
+    pub together: Noise,
+}
+
+impl Loss {
+    fn merge(&mut self, other: &Self) {
+        self.alone.merge(&other.alone);
+        self.together.merge(&other.together);
+    }
+}
+
+/// A network that was quantized, and what it was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a, 'g> {
+    /// The network as quantized.
+    pub model: &'a Model,
+    /// What its layers' channels were multiplied by.
+    pub factors: &'a Factors,
+    /// The graph.
+    pub graph: Graph<'g>,
+    /// Each layer's tensor in it.
+    pub tensors: &'a [Option<TensorId>],
+    /// How pictures become its input, if it takes any.
+    pub preprocess: Option<&'a Preprocess>,
+}
+
+/// A layer run by itself. A clone shares the weights.
+#[derive(Clone)]
+struct Single {
+    layer: LayerId,
+    inputs: Vec<TensorId>,
+    plan: Plan<Vec<Step>>,
+    slots: Vec<Slot>,
+    packed: Arc<Buffer>,
+    arena: Buffer,
+}
+
+/// What runs a picture through all layers, and what they lost so far.
+type Lane<'g> = (Watched, Trial<'g>, Vec<Single>, Vec<Loss>);
+
+/// Lanes: every layer has memory of its own in each.
+const ABREAST: usize = 2;
+
+/// What each layer loses on these samples.
+///
+/// # Errors
+/// What the engine or tract-core reports.
+pub fn losses(
+    subject: &Subject<'_, '_>,
+    watched: &Watched,
+    inputs: &[Input<'_>],
+) -> Result<Vec<Loss>, CalibrateError> {
+    let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
+    let whole = Trial::new(subject.graph, subject.preprocess, &tensors)?;
+    let none = vec![Loss::default(); subject.model.layers.len()];
+    let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
+    let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
+        whole.run(&inputs[i])?;
+        let mut ran = Ok(());
+        watched.run(&inputs[i], &mut |layer, values| {
+            let loss = &mut losses[layer];
+            if let Some((codes, quant)) = subject.tensors[layer].and_then(|tensor| whole.codes(tensor)) {
+                loss.together.see(subject.original(layer, codes, quant), values);
+            }
+            singles.iter_mut().for_each(|single| single.take(subject, layer, values));
+            if let (Some(single), Ok(())) = (singles.iter_mut().find(|s| s.layer == layer), &ran) {
+                ran = single.run(subject, values, loss);
+            }
+        })?;
+        Ok(ran?)
+    };
+    let lanes = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
+    let mut losses = none;
+    for (_, _, _, lane) in &lanes {
+        losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+    }
+    Ok(losses)
+}
+
+impl Subject<'_, '_> {
+    /// What a layer's codes stand for, in the units of the network it was made from.
+    fn original(&self, layer: LayerId, codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> {
+        let changed = self.changed(layer, quant);
+        reals(codes, quant).zip(cycle(changed)).map(|(v, (factor, shift))| (v - shift) / factor)
+    }
+
+    /// By what each channel was multiplied before it was rounded, and what was added then.
+    fn changed(&self, layer: LayerId, quant: Quant) -> Vec<(f32, f32)> {
+        let shifts = self.shifts(layer, quant);
+        let factor = |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
+        shifts.into_iter().enumerate().map(|(channel, shift)| (factor(channel), shift)).collect()
+    }
+
+    /// What was added to its channels before they were rounded.
+    fn shifts(&self, layer: LayerId, quant: Quant) -> Vec<f32> {
+        let own = &self.model.layers[layer];
+        scheme::shifts(&own.twins, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
+    }
+}
+
+/// One value for each channel, again and again; a division for each value would take longer than the value.
+fn cycle<T: Copy>(channels: Vec<T>) -> impl Iterator<Item = T> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let value = channels.get(next).copied();
+        next = if next + 1 < channels.len() { next + 1 } else { 0 };
+        value
+    })
+}
+
+/// Every layer that is run in codes, by itself.
+fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
+    let mut singles = Vec::new();
+    for (tensor, node) in subject.graph.nodes() {
+        let layer = subject.tensors.iter().position(|&t| t == Some(tensor));
+        // A reshape has no step, and loses nothing.
+        let runs = matches!(node.op, Op::Int8(op) if !matches!(op, Int8Op::Reshape));
+        let Some(layer) = layer.filter(|_| runs) else { continue };
+        let inputs: Vec<TensorId> = node.inputs.iter().collect();
+        let at = usize::from(tensor) - 1;
+        let (plan, slots) = Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
+        let (packed, arena) = memory(&plan, subject.graph.weights())?;
+        singles.push(Single { layer, inputs, plan, slots, packed: Arc::new(packed), arena });
+    }
+    Ok(singles)
+}
+
+impl Single {
+    /// Takes a layer's values as its inputs, where it reads them.
+    fn take(&mut self, subject: &Subject<'_, '_>, source: LayerId, values: &[f32]) {
+        let sources = &subject.model.layers[self.layer].inputs;
+        for (&input, _) in self.inputs.iter().zip(sources).filter(|(_, own)| **own == source) {
+            let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
+            let codes = &mut self.arena[value.range()];
+            let changed = cycle(subject.changed(source, value.quant));
+            for ((code, v), (factor, shift)) in codes.iter_mut().zip(values).zip(changed) {
+                *code = value.quant.quantize(v * factor + shift);
+            }
+        }
+    }
+
+    /// Runs with what it took; `wanted` are the layer's values.
+    fn run(&mut self, subject: &Subject<'_, '_>, wanted: &[f32], loss: &mut Loss) -> Result<(), TractError> {
+        self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
+        let out = self.plan.output();
+        let got = subject.original(self.layer, &self.arena[out.range()], out.quant);
+        loss.alone.see(got, wanted);
+        Ok(())
+    }
+}

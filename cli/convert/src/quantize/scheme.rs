@@ -1,0 +1,471 @@
+//! From ranges to integers: scales, zero points, 8-bit weights, multipliers.
+//!
+//! Scheme of Jacob et al. 2018 ("Quantization and training of neural networks for efficient
+//! integer-arithmetic-only inference"): activations asymmetric per tensor, weights symmetric per
+//! output channel, 32-bit bias, fixed-point rescaling. The integers are computed here once, in
+//! double precision, and stored; the device never derives one.
+
+use std::sync::Arc;
+
+use offshoot_core::graph::{Affine, Binary, Window};
+use offshoot_core::preprocess::Preprocess;
+use offshoot_core::{Multiplier, Quant, Scale};
+use thiserror::Error;
+
+use crate::calibrate::ranges::{Range, table_of};
+use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model, Twins};
+use crate::parallel;
+
+/// A layer whose numbers do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures or texts"
+)]
+pub struct QuantizeError {
+    layer: String,
+}
+
+impl QuantizeError {
+    pub(crate) fn range(layer: &str) -> Self {
+        Self { layer: layer.to_string() }
+    }
+}
+
+/// All that the integers of a network follow from, beside its weights.
+#[derive(Debug, Clone)]
+pub struct Scheme {
+    /// Which layers are run in codes.
+    pub in_codes: Vec<bool>,
+    /// Each layer's quantization, whether it is run in codes or only read in them.
+    pub quants: Vec<Quant>,
+    /// Each layer's mean by channels in the float network.
+    pub means: Vec<Vec<f64>>,
+    /// The same of its codes; of the floats again where that is not known.
+    pub coded_means: Vec<Vec<f64>>,
+    /// Codes of the weights of layers that are not rounded to the nearest; none for those beyond its end.
+    pub rounded: Arc<[Option<Vec<i8>>]>,
+}
+
+/// A function as a table from codes to codes.
+pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
+    table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
+}
+
+/// Which layers are run in codes.
+///
+/// Convolutions are, but for those that only scale. What moves, joins or maps values follows its
+/// inputs, so that no value is converted for its sake. Those of `floats` are not.
+pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
+    let mut codes = vec![false; model.layers.len()];
+    let conv = |op: &LayerOp| match op {
+        LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
+        _ => false,
+    };
+    codes[0] = matches!(model.layers[0].op, LayerOp::Input);
+    for (id, layer) in model.layers.iter().enumerate().skip(1) {
+        let engine_knows = match &layer.op {
+            LayerOp::Binary(Binary::Add) => {
+                layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
+            }
+            LayerOp::Binary(Binary::Mul) => {
+                let other = model.layers[layer.inputs[1]].shape;
+                let per_channel = other.elements() == other.c() && other.c() == layer.shape.c();
+                other == layer.shape || per_channel
+            }
+            LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => true,
+            op => op.keeps_values(),
+        };
+        let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
+        codes[id] = !floats.contains(&id) && (conv(&layer.op) || follows);
+    }
+    // A picture that only float layers read stays float; a text's rows always do.
+    let read_in_codes = |(id, l): (LayerId, &Layer)| l.inputs.contains(&0) && codes[id];
+    codes[0] &= model.layers.iter().enumerate().any(read_in_codes);
+    codes
+}
+
+/// Each layer's quantization from the range it is to cover, that of pictures from their preprocessing; what only
+/// moves codes keeps its input's.
+pub fn quants(model: &Model, ranges: &[Range], preprocess: Option<&Preprocess>) -> Vec<Quant> {
+    let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
+    if let Some(preprocess) = preprocess {
+        quants[0] = input(preprocess);
+    }
+    for (id, layer) in model.layers.iter().enumerate().skip(1) {
+        if layer.op.keeps_values() {
+            quants[id] = quants[layer.inputs[0]];
+        }
+    }
+    quants
+}
+
+/// For each layer that is read by a function alone, the function.
+pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
+    let readers = model.readers();
+    let mut read = vec![None; model.layers.len()];
+    for layer in &model.layers {
+        if let (LayerOp::Function(expr), &[input]) = (&layer.op, &layer.inputs[..])
+            && readers[input] == 1
+        {
+            read[input] = Some(expr);
+        }
+    }
+    read
+}
+
+/// Whether one step of the input can be one step of the camera: all channels normalized alike.
+fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
+    let channels = 0..preprocess.channels.count();
+    let (mean, std) = (preprocess.mean[0], preprocess.std[0]);
+    let alike = channels.into_iter().all(|c| preprocess.mean[c] == mean && preprocess.std[c] == std);
+    let scale = Scale::new(1.0 / std).filter(|_| alike && (0.0..=255.0).contains(&mean))?;
+    let zero_point = (offshoot_core::quant::round_to_i32(mean) - 128).clamp(-128, 127) as i8;
+    Some(Quant { scale, zero_point })
+}
+
+/// The input's quantization. Where all channels are normalized alike, one step is one step of
+/// the camera and nothing is rounded.
+pub fn input(preprocess: &Preprocess) -> Quant {
+    exact_input(preprocess).unwrap_or_else(|| {
+        let mut range = Range::EMPTY;
+        for c in 0..preprocess.channels.count() {
+            range.see(&[preprocess.normalize(c, 0), preprocess.normalize(c, 255)]);
+        }
+        range.quant()
+    })
+}
+
+/// What the means of the input's channels become in codes, where one step is one step of the camera: up to
+/// half a step is added to every value.
+pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
+    let Some(quant) = exact_input(preprocess) else { return means.to_vec() };
+    let table = input_table(preprocess);
+    let shift = |c: usize| f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
+    means.iter().enumerate().map(|(c, mean)| mean + shift(c)).collect()
+}
+
+/// The table from a channel's byte to its code, 256 entries per channel.
+pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
+    let exact = exact_input(preprocess).is_some();
+    let quant = input(preprocess);
+    let code = |c: usize, v: u8| {
+        // A byte less its mean, plus the zero point: up to half a step the byte less 128.
+        if exact { (i16::from(v) - 128) as i8 } else { preprocess.code(c, v, quant) }
+    };
+    (0..preprocess.channels.count()).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
+}
+
+/// What is added to the channels of a layer before they are rounded: a quarter of a step to one of each pair
+/// of twins, whose sum has steps of half the size then. A quarter taken from the other keeps zero exact.
+pub fn shifts(twins: &[Twins], channels: usize, quant: Quant) -> Vec<f64> {
+    let (mut shifts, quarter) = (vec![0.0; channels], f64::from(quant.scale.get()) / 4.0);
+    twins.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
+    shifts
+}
+
+/// The step of each output channel's weights.
+pub fn steps(conv: &Conv, from: Quant) -> Vec<f64> {
+    let (per_channel, from) = (conv.weights.len() / conv.bias.len(), f64::from(from.scale.get()));
+    let channels = conv.weights.chunks_exact(per_channel).zip(&conv.bias);
+    channels.map(|(weights, &bias)| weight_scale(weights, bias, from)).collect()
+}
+
+/// A convolution in integers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuantizedConv {
+    /// O, H, W, I / groups.
+    pub weights: Vec<i8>,
+    /// One per output channel.
+    pub bias: Vec<i32>,
+    /// One per output channel.
+    pub mantissas: Vec<i32>,
+    /// The same for all.
+    pub shift: u8,
+}
+
+/// Weights from which on threads share a layer.
+const MANY: usize = 1 << 16;
+
+/// Quantizes weights per output channel.
+///
+/// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
+/// weights and inputs adds to an output channel on average is taken off its bias (Nagel et al. 2019,
+/// "Data-free quantization through weight equalization and bias correction", 4.2, with means that were
+/// measured). `shifts` go to the biases too, see [`shifts`]. Weights are those of `rounded`, if there are any, else
+/// each goes to the nearest step.
+///
+/// # Errors
+/// A multiplier of 2^15 or more.
+pub fn conv(
+    name: &str,
+    conv: &Conv,
+    shifts: &[f64],
+    means: [&[f64]; 2],
+    [from, to]: [Quant; 2],
+    rounded: Option<&[i8]>,
+) -> Result<QuantizedConv, QuantizeError> {
+    let (channels, per_channel) = (conv.bias.len(), conv.weights.len() / conv.bias.len());
+    let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
+    let (depth, per_group) = (means[0].len() / conv.groups, channels / conv.groups);
+    let channel = |o: usize| {
+        let (weights, bias) = (&conv.weights[o * per_channel..][..per_channel], conv.bias[o]);
+        let scale = weight_scale(weights, bias, from);
+        let codes: Vec<i8> = match rounded {
+            Some(all) => all[o * per_channel..][..per_channel].to_vec(),
+            None => weight_codes(weights, scale).collect(),
+        };
+        let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
+        let mut added = 0.0;
+        for (codes, weights) in codes.chunks(depth).zip(weights.chunks(depth)) {
+            for (((&code, &w), got), wanted) in codes.iter().zip(weights).zip(got).zip(wanted) {
+                added += f64::from(code) * scale * got - f64::from(w) * wanted;
+            }
+        }
+        let own = nearest((f64::from(bias) + shifts[o] - added) / (from * scale));
+        // A channel without weights and bias is zero under any factor.
+        let dead = bias == 0.0 && weights.iter().all(|&w| w == 0.0);
+        (codes, own, if dead { 0.0 } else { from * scale / to })
+    };
+    let made = match conv.weights.len() {
+        MANY.. => parallel::each(channels, channel),
+        _ => (0..channels).map(channel).collect(),
+    };
+    let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
+    let mut factors = Vec::new();
+    for (codes, bias, factor) in made {
+        out.weights.extend(codes);
+        out.bias.push(bias);
+        factors.push(factor);
+    }
+    let largest = factors.iter().copied().fold(0.0, f64::max);
+    out.shift = Multiplier::shift_for(largest).ok_or_else(|| QuantizeError::range(name))?;
+    out.mantissas = factors.iter().map(|&f| Multiplier::mantissa_at(f, out.shift)).collect();
+    Ok(out)
+}
+
+/// A channel's weights in steps of `scale`.
+pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + '_ {
+    weights.iter().map(move |&w| nearest(f64::from(w) / scale).clamp(-127, 127) as i8)
+}
+
+/// The nearest whole number, that away from zero of two. `f64::round` is a call where the processor's oldest
+/// instructions are all that may be used, and there are millions of weights.
+fn nearest(x: f64) -> i32 {
+    (x + 0.5f64.copysign(x)) as i32
+}
+
+/// The step of a channel's weights, unless the bias would then not fit 30 bits (weights that small
+/// next to their bias do not matter).
+fn weight_scale(weights: &[f32], bias: f32, from: f64) -> f64 {
+    let by_bias = f64::from(bias.abs()) / from / f64::from(1 << 29);
+    let scale = weight_step(weights).max(by_bias);
+    if scale > 0.0 { scale } else { 1.0 }
+}
+
+/// How far from a whole number of steps a weight may be that is said to be one.
+const WHOLE: f64 = 1e-3;
+
+/// The largest weight is 127 steps, or fewer where all weights are then whole numbers of steps: those
+/// of a network that was trained for 8 bits, which lose nothing.
+pub fn weight_step(weights: &[f32]) -> f64 {
+    let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+    largest / f64::from(whole_steps(weights, largest).unwrap_or(127))
+}
+
+/// How many steps the largest weight is, at most 127, where all weights are whole numbers of steps.
+fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
+    let whole = |steps: &i32| {
+        let scale = f64::from(*steps) / largest;
+        let off = |w: f32| f64::from(w) * scale - f64::from(nearest(f64::from(w) * scale));
+        weights.iter().all(|&w| off(w).abs() < WHOLE)
+    };
+    (1..=127).rev().find(whole)
+}
+
+/// Whether the network was trained for 8 bits: the weights of most channels lie on a grid.
+pub fn trained_for_codes(model: &Model) -> bool {
+    let (mut on_grid, mut all) = (0, 0);
+    for layer in &model.layers {
+        let LayerOp::Conv(conv) = &layer.op else { continue };
+        let per_channel = conv.weights.len() / conv.bias.len();
+        // Of a few weights that can be chance.
+        for weights in conv.weights.chunks_exact(per_channel).filter(|w| w.len() >= FEW) {
+            let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
+            on_grid += usize::from(whole_steps(weights, largest).is_some());
+            all += 1;
+        }
+    }
+    2 * on_grid > all
+}
+
+/// Weights of a channel that do not lie on a grid by chance.
+const FEW: usize = 8;
+
+/// Largest shift of an [`Affine`]: a code shifted up by it still fits 30 bits.
+const MAX_AFFINE_SHIFT: u8 = 21;
+
+/// The shift under which `factor` takes as many of 15 bits as it can.
+fn affine_shift(factor: f64) -> u8 {
+    let fits = |s: &u8| factor * f64::from(1u32 << s) < 32767.0;
+    (0..=MAX_AFFINE_SHIFT).rev().find(fits).unwrap_or(0)
+}
+
+/// The map from codes of one quantization to codes of another.
+pub fn rescale(from: Quant, to: Quant) -> Affine {
+    if from == to {
+        return Affine { factor: 1, offset: 0, shift: 0 };
+    }
+    let real = f64::from(from.scale.get()) / f64::from(to.scale.get());
+    let shift = affine_shift(real);
+    let factor = (real * f64::from(1u32 << shift)).round().min(32767.0) as i16;
+    let offset = constant(to, shift) - i32::from(from.zero_point) * i32::from(factor);
+    Affine { factor, offset, shift }
+}
+
+/// Both factors of a sum; the first carries offset and shift.
+pub fn add(from: [Quant; 2], to: Quant) -> (Affine, i16) {
+    let real = from.map(|q| f64::from(q.scale.get()) / f64::from(to.scale.get()));
+    let shift = affine_shift(real[0].max(real[1]));
+    let factors = real.map(|r| (r * f64::from(1u32 << shift)).round().min(32767.0) as i16);
+    let zeros: i32 = from.iter().zip(factors).map(|(q, f)| i32::from(q.zero_point) * i32::from(f)).sum();
+    (Affine { factor: factors[0], offset: constant(to, shift) - zeros, shift }, factors[1])
+}
+
+/// The output's zero point and the half that makes the shift round to nearest.
+fn constant(to: Quant, shift: u8) -> i32 {
+    (i32::from(to.zero_point) << shift) + if shift > 0 { 1 << (shift - 1) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot_core::graph::{Clamp, Window};
+
+    use super::*;
+
+    #[test]
+    fn rescale_is_within_half_a_step() {
+        let quants = [(-1.0, 1.0), (0.0, 6.0), (-0.3, 11.0), (0.0, 0.01), (-90.0, 3.0)];
+        for from in quants.map(|(a, b)| Quant::from_range(a, b)) {
+            for to in quants.map(|(a, b)| Quant::from_range(a, b)) {
+                let affine = rescale(from, to);
+                for code in i8::MIN..=i8::MAX {
+                    let real = f64::from(from.dequantize(code)) / f64::from(to.scale.get());
+                    let want = (real + f64::from(to.zero_point)).clamp(-128.0, 127.0);
+                    let got = f64::from(affine.apply(code, Clamp::NONE));
+                    assert!((got - want).abs() < 0.52, "{from:?} {to:?} {code}: {got} {want}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_pass_unrounded_when_channels_are_alike() {
+        let mut p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Rgb,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [128.0; 3],
+            std: [128.0; 3],
+        };
+        let quant = input(&p);
+        assert_eq!((quant.zero_point, quant.scale.get()), (0, 1.0 / 128.0));
+        let table = input_table(&p);
+        assert_eq!((table[0], table[128], table[255], table[511]), (-128, 0, 127, 127));
+        (p.mean, p.std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
+        let quant = input(&p);
+        for (c, v) in [(0, 0u8), (1, 200), (2, 255)] {
+            let real = p.normalize(c, v);
+            assert!(
+                (quant.dequantize(input_table(&p)[c * 256 + usize::from(v)]) - real).abs()
+                    < 0.51 * quant.scale.get()
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_step_of_the_camera_is_known_of() {
+        let mut p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Gray,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [127.5; 3],
+            std: [127.5; 3],
+        };
+        let coded = coded_input_means(&p, &[0.25]);
+        assert!((coded[0] - (0.25 - 0.5 / 127.5)).abs() < 1e-6, "{coded:?}");
+        p.mean = [128.0; 3];
+        assert!((coded_input_means(&p, &[0.25])[0] - 0.25).abs() < 1e-6);
+    }
+
+    #[test]
+    fn channels_normalized_unlike_are_not_taken_as_exact() {
+        let mut p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Rgb,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [0.0; 3],
+            std: [255.0, 300.0, 400.0],
+        };
+        let quant = input(&p);
+        assert_eq!(quant.quantize(p.normalize(2, 255)), input_table(&p)[2 * 256 + 255]);
+        p.std = [255.0; 3];
+        assert_eq!(input_table(&p)[255], 127);
+    }
+
+    #[test]
+    fn the_mean_error_of_rounded_weights_is_taken_off_the_bias() {
+        let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
+        let q = Quant::from_range(-1.0, 1.0);
+        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None).unwrap();
+        let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None).unwrap();
+        // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
+        let step = f64::from(q.scale.get()) / 127.0;
+        assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
+    }
+
+    #[test]
+    fn what_codes_read_differently_is_taken_off_the_bias() {
+        let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0], bias: vec![0.5] };
+        let q = Quant::from_range(-1.0, 1.0);
+        let step = f64::from(q.scale.get()) / 127.0;
+        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], [q, q], None).unwrap();
+        assert_eq!(got.bias, [(0.625 / step).round() as i32]);
+    }
+
+    #[test]
+    fn weights_on_a_grid_stay_on_it() {
+        // 100 steps of 0.03 at most: 127 steps would round all of them.
+        let weights: Vec<f32> = [100, -7, 33, 0, 64].iter().map(|&n| n as f32 * 0.03).collect();
+        assert!((weight_step(&weights) / 0.03 - 1.0).abs() < 1e-6);
+        assert_eq!(weight_step(&[1.0, 0.311, -0.777]), 1.0 / 127.0);
+        let network = |weights: Vec<f32>| {
+            let conv = Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0] };
+            let shape = offshoot_core::Shape::vector(10).unwrap();
+            let mut model = Model { layers: Vec::new(), output: 0 };
+            model.push("conv", LayerOp::Conv(conv), vec![0], shape);
+            model
+        };
+        assert!(trained_for_codes(&network([weights.clone(), weights.clone()].concat())));
+        assert!(!trained_for_codes(&network((1..=10).map(|n| (n as f32).sqrt()).collect())));
+        assert_eq!(weight_step(&[0.0]), 0.0);
+    }
+
+    #[test]
+    fn weights_keep_their_sign_and_the_bias_fits() {
+        let layer = Conv {
+            window: Window::POINT,
+            groups: 1,
+            weights: vec![0.503, -1.0, 0.0, 0.0, 1e-12, -1e-12],
+            bias: vec![1.0, 3.0, 1e6],
+        };
+        let q = Quant::from_range(-1.0, 1.0);
+        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, q], None).unwrap();
+        assert_eq!(got.weights[..4], [64, -127, 0, 0]);
+        assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
+        let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
+        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, narrow], None).is_err());
+    }
+}

@@ -1,0 +1,218 @@
+//! A stranger's model is worked on in a child process: what a hostile file can break is not what
+//! answers the user.
+//!
+//! The child is this program again with the same arguments, and does the whole of the command, so
+//! that nothing but an exit code crosses the border: there is no second format to get wrong, no work
+//! is done twice, and files appear whole, by rename, or not at all. While it reads and analyses the
+//! model ([`limits`]) it may take [`MEMORY`] bytes, or eight times the model's own, beyond what it
+//! has already, and [`SECONDS`] of processor time; the kernel holds both. Calibrating afterwards may
+//! take what the machine has: its memory follows from pictures that are the user's own and from a
+//! network of checked shapes, its time from how many pictures there are.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+
+use thiserror::Error;
+
+/// Least address space that a model may take to be analysed, in bytes.
+pub const MEMORY: u64 = 2 << 30;
+/// Larger models may take so many times their own bytes.
+pub const TIMES_MODEL: u64 = 8;
+/// Processor time that a model may take to be analysed.
+pub const SECONDS: u64 = 120;
+
+/// The hidden option that makes a child of a command; its value is the parent's process id.
+pub const OPTION: &str = "--inside";
+/// Another limit of memory, in units of 1048576 bytes.
+const MEMORY_VARIABLE: &str = "OFFSHOOT_IMPORT_MIB";
+/// Another limit of time, in seconds.
+const SECONDS_VARIABLE: &str = "OFFSHOOT_IMPORT_SECONDS";
+
+/// How a child went wrong that should have done the work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IsolateError {
+    /// There is no child.
+    #[error("{model}: the process that would read the model does not start: {source}")]
+    Start {
+        /// The model.
+        model: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The system ended the child.
+    #[error(
+        "{model}: reading it {what}; nothing was written. A file that does so is broken or made to do \
+         harm; where you trust it, {MEMORY_VARIABLE}=N and {SECONDS_VARIABLE}=N allow more"
+    )]
+    Ended {
+        /// The model.
+        model: PathBuf,
+        /// What it did.
+        what: String,
+    },
+}
+
+/// Does what the user asked for in a child, and returns the exit code that it ended with.
+///
+/// # Errors
+/// A child that does not start, or that the system ended.
+pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
+    let start = |source| IsolateError::Start { model: model.to_path_buf(), source };
+    let program = std::env::current_exe().map_err(start)?;
+    let mut command = Command::new(program);
+    command.arg(OPTION).arg(std::process::id().to_string()).args(std::env::args_os().skip(1));
+    let status = command.status().map_err(start)?;
+    match (status.code().and_then(|code| u8::try_from(code).ok()), signal(status)) {
+        (Some(code), _) => Ok(code.into()),
+        // Asked to end by the user, or by who read its output; a shell shows it so.
+        (None, Some(asked @ (1 | 2 | 13 | 15))) => Ok((128 + asked as u8).into()),
+        (None, signal) => Err(IsolateError::Ended { model: model.to_path_buf(), what: what(signal) }),
+    }
+}
+
+fn what(signal: Option<i32>) -> String {
+    match signal {
+        Some(24) => format!("took more than {} s of processor time", seconds()),
+        // The standard library says which before it aborts.
+        Some(6) => "asked for more memory than it may have, or went too deep".to_string(),
+        Some(9) => "was ended by the system, most likely for want of memory".to_string(),
+        Some(signal) => format!("crashed, by signal {signal}"),
+        None => "ended in an unknown way".to_string(),
+    }
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn seconds() -> u64 {
+    number(SECONDS_VARIABLE).unwrap_or(SECONDS)
+}
+
+/// Bytes that a model of so many may take.
+fn memory(model: u64) -> u64 {
+    let asked = number(MEMORY_VARIABLE).map(|mib| mib.saturating_mul(1 << 20));
+    asked.unwrap_or_else(|| MEMORY.max(model.saturating_mul(TIMES_MODEL)))
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// Only a child limits itself: the limits are of the process, and a library's are its host's.
+    static INSIDE: AtomicBool = AtomicBool::new(false);
+
+    /// What stays for the sake of libraries, stacks and the allocator's reserve.
+    const SLACK: u64 = 1 << 30;
+
+    /// Makes this process the child of `parent`: it ends with it, leaves no core, and takes no more
+    /// memory than the machine has left.
+    pub fn enter(parent: u32) {
+        // Each is a precaution: where the system refuses one, the others still hold.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+        let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == parent);
+        if !alive {
+            std::process::exit(2);
+        }
+        lower(Resource::Core, Some(0));
+        // What the user allows is allowed, whatever there is.
+        let most = kib("/proc/meminfo", "MemAvailable").map(|free| free.max(super::memory(0)));
+        lower(Resource::As, most.map(|most| most.saturating_add(SLACK)));
+        INSIDE.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes of an entry that a file of the kernel states in KiB.
+    fn kib(path: &str, key: &str) -> Option<u64> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let rest = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// Lowers the soft limit; what it was before.
+    fn lower(resource: Resource, to: Option<u64>) -> Rlimit {
+        let before = getrlimit(resource);
+        if let Some(to) = to {
+            let current = before.current.map_or(to, |now| now.min(to));
+            let _ = setrlimit(resource, Rlimit { current: Some(current), maximum: before.maximum });
+        }
+        before
+    }
+
+    /// Limits of a part of the work; they are taken back when it is dropped.
+    #[derive(Debug)]
+    pub struct Limits(Vec<(Resource, Rlimit)>);
+
+    /// For a model of so many bytes; nothing but in a child.
+    pub fn limits(model: u64) -> Limits {
+        if !INSIDE.load(Ordering::Relaxed) {
+            return Limits(Vec::new());
+        }
+        let mapped = kib("/proc/self/status", "VmSize");
+        let memory = mapped.map(|now| now.saturating_add(super::memory(model)));
+        let now = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
+        let time = Some(now.saturating_add(super::seconds()));
+        Limits([(Resource::As, memory), (Resource::Cpu, time)].map(|(r, to)| (r, lower(r, to))).to_vec())
+    }
+
+    impl Drop for Limits {
+        fn drop(&mut self) {
+            for (resource, before) in self.0.drain(..) {
+                let _ = setrlimit(resource, before);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    /// Nothing: there is no `/proc` to ask what has been taken already.
+    #[derive(Debug)]
+    pub struct Limits;
+
+    /// A child without limits, which still keeps a crash away from the parent.
+    pub fn enter(_: u32) {}
+
+    /// Nothing.
+    pub fn limits(_: u64) -> Limits {
+        Limits
+    }
+}
+
+pub use kernel::{Limits, enter, limits};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_follows_the_model() {
+        assert_eq!(memory(100), MEMORY);
+        assert_eq!(memory(600 << 20), 4800 << 20);
+        assert_eq!(memory(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_library_limits_nobody() {
+        use rustix::process::{Resource, getrlimit};
+        let now = || [Resource::As, Resource::Cpu].map(getrlimit);
+        let before = now();
+        let limits = limits(1);
+        assert_eq!(now(), before);
+        drop(limits);
+    }
+}

@@ -1,0 +1,223 @@
+//! Boxes around things in pictures: each becomes a labelled picture of its own.
+
+use std::path::{Component, Path, PathBuf};
+
+use offshoot::Picture;
+
+use crate::files::ENDINGS;
+use crate::left_out::{Care, Reason};
+use crate::{At, DataError, Named, Place, Sample};
+
+/// Shorter sides show too little to learn from.
+const SHORTEST: u32 = 16;
+
+/// Parts that lie in folders of their own, each with whether it is learned.
+pub(super) const PARTS: [(&str, bool); 6] = [
+    ("train", true),
+    ("training", true),
+    ("valid", false),
+    ("val", false),
+    ("validation", false),
+    ("test", false),
+];
+
+/// A rectangle of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Area {
+    /// First column.
+    pub x: u32,
+    /// First row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Area {
+    /// From a box's edges in pixels, counted from 0; `None` if it is no box.
+    pub(super) fn from_edges(left: f64, top: f64, right: f64, bottom: f64) -> Option<Self> {
+        let (x, y) = (left.max(0.0).floor(), top.max(0.0).floor());
+        let (width, height) = (right.ceil() - x, bottom.ceil() - y);
+        // The far ends fit 32 bits, so that sums of sides do.
+        let fits = |v: f64| (0.0..=1e9).contains(&v);
+        ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(Self {
+            x: x as u32,
+            y: y as u32,
+            width: width as u32,
+            height: height as u32,
+        })
+    }
+
+    fn is_worth_it(&self) -> bool {
+        self.width.min(self.height) >= SHORTEST
+    }
+
+    /// Whether nothing of it lies in a picture of this size.
+    fn is_outside(&self, (width, height): (f64, f64)) -> bool {
+        f64::from(self.x) >= width || f64::from(self.y) >= height
+    }
+
+    /// This part of a picture; `None` where it lies outside.
+    pub(super) fn of(&self, picture: &Picture) -> Option<Picture> {
+        let width = self.width.min(picture.width().checked_sub(self.x)?);
+        let height = self.height.min(picture.height().checked_sub(self.y)?);
+        let (row, from, to) =
+            (3 * picture.width() as usize, 3 * self.x as usize, 3 * (self.x + width) as usize);
+        let rows = picture.rgb().chunks_exact(row).skip(self.y as usize).take(height as usize);
+        Picture::from_rgb(width, height, rows.flat_map(|r| &r[from..to]).copied().collect())
+    }
+}
+
+/// Columns and rows of a picture, by its content whatever its name.
+pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
+    let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
+    let sides = reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
+    let broken = |e: image::ImageError| DataError::Broken {
+        path: path.to_path_buf(),
+        at: At::Byte(0),
+        what: e.to_string(),
+    };
+    sides.map(|(width, height)| (f64::from(width), f64::from(height))).map_err(broken)
+}
+
+/// A box as an annotation has it.
+pub(super) struct Boxed {
+    pub class: String,
+    pub area: Option<Area>,
+    /// A crowd, a group, or called difficult: no one thing is to be seen.
+    pub unclear: bool,
+}
+
+/// The picture that boxes are of.
+#[derive(Default)]
+pub(super) struct Whole<'a> {
+    /// `None` where it is not there.
+    pub path: Option<&'a Path>,
+    /// Columns and rows, where the annotations say.
+    pub size: Option<(f64, f64)>,
+}
+
+/// Takes the boxes of one picture; a picture that is not there is counted, not refused, because people
+/// keep parts of large collections.
+pub(super) fn take(
+    named: &mut Named,
+    is_train: bool,
+    whole: &Whole<'_>,
+    boxes: Vec<Boxed>,
+) -> Result<(), DataError> {
+    for Boxed { class, area, unclear } in boxes {
+        let Some(path) = whole.path else {
+            named.left_out.add(Reason::Absent, 1);
+            continue;
+        };
+        let Some(area) = area.filter(|area| area.is_worth_it() && !unclear) else {
+            named.left_out.add(Reason::Unclear, 1);
+            continue;
+        };
+        let sample = Place::Part { path: path.to_path_buf(), area };
+        if whole.size.is_some_and(|size| area.is_outside(size)) {
+            let name = Sample { place: sample, class: 0 }.name();
+            named.left_out.pass(DataError::EmptyBox { name })?;
+            continue;
+        }
+        named.part(is_train).push((sample, class));
+    }
+    Ok(())
+}
+
+/// Where the pictures of annotations may lie.
+pub(super) struct Folders(pub Vec<PathBuf>);
+
+impl Folders {
+    /// The first of the folders that has the file. The name may lack its ending or be a path of the machine on
+    /// which the annotations were made; one that leads out is taken for its last part, or refused.
+    pub fn find(&self, name: &str, care: Care) -> Result<Option<PathBuf>, DataError> {
+        let name = name.replace('\\', "/");
+        let name = Path::new(name.trim());
+        let inside = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+        if name.components().all(inside) {
+            if let Some(path) = self.file(name) {
+                return Ok(Some(path));
+            }
+        } else if care.strict {
+            return Err(DataError::Outside { path: name.to_path_buf() });
+        }
+        Ok(name.file_name().and_then(|last| self.file(Path::new(last))))
+    }
+
+    fn file(&self, name: &Path) -> Option<PathBuf> {
+        let as_it_is = self.0.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+        as_it_is.or_else(|| self.with_ending(name))
+    }
+
+    /// The file with an ending of pictures behind its name, or in the place of another.
+    fn with_ending(&self, name: &Path) -> Option<PathBuf> {
+        let ended = |ending: &str| {
+            let behind = format!("{}.{ending}", name.display());
+            [PathBuf::from(behind), name.with_extension(ending)]
+        };
+        let endings = ENDINGS.iter().flat_map(|e| [e.to_string(), e.to_ascii_uppercase()]);
+        let names: Vec<PathBuf> = endings.flat_map(|ending| ended(&ending)).collect();
+        self.0
+            .iter()
+            .find_map(|folder| names.iter().map(|name| folder.join(name)).find(|path| path.is_file()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_pictures() {
+        let rgb: Vec<u8> = (0..36).collect();
+        let picture = Picture::from_rgb(4, 3, rgb).unwrap();
+        let area = Area::from_edges(0.9, 1.0, 3.0, 2.5).unwrap();
+        assert_eq!((area.x, area.y, area.width, area.height), (0, 1, 3, 2));
+        let part = area.of(&picture).unwrap();
+        assert_eq!((part.width(), part.height()), (3, 2));
+        assert_eq!(part.rgb()[..9], [12, 13, 14, 15, 16, 17, 18, 19, 20]);
+        assert_eq!(part.rgb()[9..12], [24, 25, 26]);
+        // Beyond the edge it is cut off; wholly beyond there is nothing.
+        let over = Area { x: 3, y: 2, width: 9, height: 9 };
+        assert_eq!(over.of(&picture).unwrap().rgb(), [33, 34, 35]);
+        assert_eq!(Area { x: 4, ..over }.of(&picture), None);
+        assert_eq!(Area { y: 7, ..over }.of(&picture), None);
+        for edges in
+            [[3.0, 0.0, 2.0, 9.0], [f64::NAN, 0.0, 1.0, 1.0], [0.0, 0.0, 1e30, 1.0], [-5.0, 0.0, -4.0, 3.0]]
+        {
+            assert_eq!(Area::from_edges(edges[0], edges[1], edges[2], edges[3]), None, "{edges:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_and_do_not_lead_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (strict, lenient) = (Care { strict: true, cut_short: false }, Care::default());
+        for name in ["a.jpg", "b.JPG", "c.d.png"] {
+            std::fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        let folders = Folders(vec![dir.path().join("none"), dir.path().to_path_buf()]);
+        let found = |name: &str| {
+            let path = folders.find(name, lenient).unwrap()?;
+            assert_eq!(path.parent(), Some(dir.path()));
+            Some(path.file_name().unwrap().to_string_lossy().into_owned())
+        };
+        for (name, file) in
+            [("a.jpg", "a.jpg"), ("a", "a.jpg"), ("b.jpg", "b.JPG"), ("c.d", "c.d.png"), ("x/a.jpg", "a.jpg")]
+        {
+            assert_eq!(found(name).as_deref(), Some(file), "{name}");
+            assert!(folders.find(name, strict).unwrap().is_some());
+        }
+        for name in ["../a.jpg", "/home/somebody/a.jpg", "x/../../a.jpg", "C:\\data\\a.jpg", "..\\a.jpg"] {
+            assert_eq!(found(name).as_deref(), Some("a.jpg"), "{name}");
+        }
+        for name in ["../a.jpg", "/etc/passwd", "x/../../a.jpg"] {
+            assert!(matches!(folders.find(name, strict), Err(DataError::Outside { .. })), "{name}");
+        }
+        for name in ["d.jpg", "/etc/passwd", "..", ""] {
+            assert_eq!(found(name), None, "{name}");
+        }
+    }
+}

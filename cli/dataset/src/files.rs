@@ -1,0 +1,227 @@
+//! Which files are pictures, and finding them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use encoding_rs::{Encoding, WINDOWS_1252};
+
+use crate::DataError;
+use crate::left_out::LeftOut;
+
+/// Endings of the pictures we read.
+pub(super) const ENDINGS: [&str; 14] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "ppm", "pgm", "pbm", "pnm", "webp", "gif", "tif", "tiff"];
+
+/// Endings of pictures for which there is no decoder here; AVIF and HEIC have none in Rust alone.
+const UNREAD: [&str; 14] =
+    ["avif", "heic", "heif", "jxl", "jp2", "psd", "svg", "ico", "dng", "cr2", "cr3", "nef", "arw", "tga"];
+
+/// Endings of files that lie beside pictures and are none.
+const OTHERS: [&str; 14] =
+    ["txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip", "gz", "mat"];
+
+/// How deep folders are looked into.
+const DEPTH: usize = 8;
+
+/// What a file is, so far as it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that is read, or says so by its name.
+    Picture,
+    /// In a format that is not read.
+    Unread,
+    Other,
+}
+
+/// A file by its name; by how it begins where the name says nothing.
+fn kind(path: &Path) -> Kind {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let is = |list: &[&str]| list.contains(&ending.as_str());
+    match () {
+        _ if is(&OTHERS) || !path.is_file() => Kind::Other,
+        _ if is(&ENDINGS) => Kind::Picture,
+        _ if is(&UNREAD) => Kind::Unread,
+        _ if begins_as_picture(path) => Kind::Picture,
+        _ => Kind::Other,
+    }
+}
+
+/// Whether a file without an ending that says so begins as the pictures do that we read.
+fn begins_as_picture(path: &Path) -> bool {
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    let mut first = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut first));
+    let known = |format| matches!(format, Bmp | Gif | Jpeg | Png | Tiff | WebP);
+    read.is_ok() && image::guess_format(&first).is_ok_and(known)
+}
+
+pub(super) fn is_picture(path: &Path) -> bool {
+    kind(path) == Kind::Picture
+}
+
+pub(super) fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) && path.is_file()
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Pictures,
+    Texts,
+}
+
+impl Wanted {
+    pub fn has(self, path: &Path) -> bool {
+        match self {
+            Self::Pictures => is_picture(path),
+            Self::Texts => is_text(path),
+        }
+    }
+
+    /// Whether a folder, or one below it, has such a file.
+    pub fn is_below(self, dir: &Path) -> bool {
+        self.is_within(dir, DEPTH)
+    }
+
+    fn is_within(self, dir: &Path, depth: usize) -> bool {
+        let inside = entries(dir).unwrap_or_default();
+        inside.iter().any(|path| self.has(path))
+            || depth > 0 && inside.iter().any(|path| path.is_dir() && self.is_within(path, depth - 1))
+    }
+}
+
+/// At most `limit` of a list, evenly spread over it.
+pub(super) fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
+    let take = limit.min(all.len());
+    (0..take).map(|i| all[i * all.len() / take].clone()).collect()
+}
+
+/// Up to `limit` pictures of a folder and the folders below it, evenly spread over the sorted list.
+///
+/// # Errors
+/// A folder that cannot be read or holds no pictures.
+pub fn pictures(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+    let all = below(dir, Wanted::Pictures, left_out)?;
+    if all.is_empty() {
+        return Err(DataError::Empty { path: dir.to_path_buf() });
+    }
+    Ok(spread(&all, limit.max(1)))
+}
+
+/// All such files of a folder and of those below it, sorted; pictures that are not read are counted.
+pub(super) fn below(dir: &Path, wanted: Wanted, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+    let mut all = Vec::new();
+    collect(dir, DEPTH, &mut all)?;
+    all.sort();
+    // Of texts nobody misses a picture.
+    if wanted == Wanted::Pictures {
+        for path in all.iter().filter(|path| kind(path) == Kind::Unread) {
+            left_out.pass(DataError::OtherFormat { path: path.clone() })?;
+        }
+    }
+    all.retain(|path| wanted.has(path));
+    Ok(all)
+}
+
+fn collect(dir: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), DataError> {
+    for path in entries(dir)? {
+        if !path.is_dir() {
+            out.push(path);
+        } else if depth > 0 {
+            collect(&path, depth - 1, out)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut folders = entries(dir)?;
+    folders.retain(|p| p.is_dir());
+    folders.sort();
+    Ok(folders)
+}
+
+/// Folders of a folder by their name, of which the case does not count, in the order of `names`.
+pub(super) fn folders_named(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
+    let all = subfolders(dir).unwrap_or_default();
+    let named = |name: &&str| all.iter().find(|p| file_name(p).eq_ignore_ascii_case(name)).cloned();
+    names.iter().filter_map(named).collect()
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What a folder holds, without hidden files and what archives of macOS leave.
+pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let read = |source| DataError::Read { path: dir.to_path_buf(), source };
+    let list: Result<Vec<_>, _> = std::fs::read_dir(dir).map_err(read)?.collect();
+    let visible = |p: &PathBuf| {
+        let name = file_name(p);
+        !name.starts_with('.') && name != "__MACOSX"
+    };
+    Ok(list.map_err(read)?.into_iter().map(|e| e.path()).filter(visible).collect())
+}
+
+/// A text file whole: UTF-8 or UTF-16 by the mark of its bytes' order that Windows puts before it, which is taken
+/// off; without a mark UTF-8, and what is none is read as Windows-1252.
+pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
+    let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+    if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {
+        return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => Ok(WINDOWS_1252.decode_without_bom_handling(error.as_bytes()).0.into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::left_out::Reason;
+    use crate::tests::touch;
+
+    #[test]
+    fn a_limit_spreads_over_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg"), b"x"));
+        let mut left_out = LeftOut::default();
+        let five = pictures(dir.path(), 5, &mut left_out).unwrap();
+        let names: Vec<_> = five.iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
+        assert_eq!(names, ["0", "2", "4", "6", "8"]);
+        assert_eq!(pictures(dir.path(), 99, &mut left_out).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn names_and_beginnings_say_what_is_a_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for name in ["a.JPG", "b.jfif", "c.webp", "d.tif", "e/f/g/h/i.gif"] {
+            touch(dir, name, b"x");
+        }
+        touch(dir, "of_a_camera", b"\xff\xd8\xff\xe0 and so on");
+        touch(dir, "readme", b"no picture");
+        touch(dir, "list.txt", b"\xff\xd8\xff\xe0");
+        touch(dir, ".hidden.jpg", b"x");
+        touch(dir, "__MACOSX/a.jpg", b"x");
+        touch(dir, "phone.HEIC", b"x");
+        let mut left_out = LeftOut::default();
+        assert_eq!(pictures(dir, 99, &mut left_out).unwrap().len(), 6);
+        assert_eq!(left_out.count(Reason::OtherFormat), 1);
+        assert!(left_out.to_string().contains("phone.HEIC"), "{left_out}");
+    }
+
+    #[test]
+    fn text_in_any_encoding_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), "a", b"\xef\xbb\xbfcaf\xc3\xa9");
+        touch(dir.path(), "b", b"caf\xe9");
+        touch(dir.path(), "c", b"\xff\xfec\0a\0f\0\xe9\0");
+        touch(dir.path(), "d", b"\xfe\xff\0c\0a\0f\0\xe9");
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(read_text(&dir.path().join(name)).unwrap(), "caf\u{e9}");
+        }
+    }
+}

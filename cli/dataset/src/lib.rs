@@ -1,0 +1,538 @@
+//! Labelled pictures and texts, in the manners in which people keep them.
+
+use std::path::{Path, PathBuf};
+
+mod boxes;
+mod coco;
+mod csv;
+mod error;
+mod files;
+mod folder;
+mod left_out;
+mod mirflickr;
+mod names;
+mod open_images;
+mod packed;
+mod sample;
+mod table;
+mod text;
+mod voc;
+mod yolo;
+
+pub use boxes::Area;
+use boxes::Folders;
+pub use error::{At, DataError};
+pub use files::pictures;
+use files::{Wanted, below, entries, spread};
+pub use left_out::{Care, LeftOut, Reason};
+pub use packed::Packed;
+pub use sample::{Opener, Place, Sample, by_file};
+
+/// How labelled pictures, or texts, lie in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A folder per class, or train/ and val/ with such folders (ImageNet).
+    Folder,
+    /// labels.csv: a table of files and their classes, in columns such as `file` and `label`.
+    Csv,
+    /// IDX files (MNIST, Fashion-MNIST, EMNIST), also with .gz.
+    Idx,
+    /// Binary CIFAR-10 or CIFAR-100.
+    Cifar,
+    /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; a picture for each box.
+    Coco,
+    /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; a picture for each box.
+    Voc,
+    /// YOLO: data.yaml or classes.txt, and a .txt file of boxes for each picture; a picture for each box.
+    Yolo,
+    /// Open Images: *-annotations-bbox.csv; a picture for each box.
+    OpenImages,
+    /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
+    Mirflickr,
+    /// A folder of .txt files per class, or train/ and test/ with such folders (IMDb).
+    Texts,
+    /// SQuAD: train-v*.json, dev-v*.json; paragraphs by their article.
+    Squad,
+    /// WikiText: wiki.train.tokens or .raw; paragraphs by their article.
+    Wikitext,
+    /// A .txt file, each line a text.
+    Lines,
+}
+
+impl Format {
+    /// What lies in a folder; folders per class if nothing else is recognised.
+    pub fn detect(dir: &Path) -> Self {
+        type IsHere = fn(&Path) -> bool;
+        let here: [(IsHere, Self); 12] = [
+            (packed::is_idx, Self::Idx),
+            (packed::is_cifar, Self::Cifar),
+            (coco::is_here, Self::Coco),
+            (voc::is_here, Self::Voc),
+            (open_images::is_here, Self::OpenImages),
+            (mirflickr::is_here, Self::Mirflickr),
+            (csv::is_here, Self::Csv),
+            (yolo::is_here, Self::Yolo),
+            (text::is_squad, Self::Squad),
+            (text::is_wikitext, Self::Wikitext),
+            (files::is_text, Self::Lines),
+            (text::is_folder, Self::Texts),
+        ];
+        here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)
+    }
+}
+
+/// What of a folder is taken.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// How the pictures lie in the folder [default: found out].
+    pub format: Option<Format>,
+    /// Take only these classes.
+    pub classes: Vec<String>,
+    /// Take at most this many pictures of each class, spread evenly over them.
+    pub per_class: Option<std::num::NonZeroUsize>,
+    /// How much is taken of what is not as it should be.
+    pub care: Care,
+}
+
+/// What a reader found, before classes have numbers.
+#[derive(Debug, Default)]
+struct Named {
+    train: Vec<(Place, String)>,
+    val: Vec<(Place, String)>,
+    left_out: LeftOut,
+}
+
+/// Labelled pictures, sorted by class, then as their collection has them.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Names of the classes, sorted; numbers by their value. Heads can have all of them.
+    pub classes: Vec<String>,
+    /// Pictures to learn from: all of them where the folder is not split.
+    pub train: Vec<Sample>,
+    /// Pictures to test on; empty where the folder is not split.
+    pub val: Vec<Sample>,
+    /// What was labelled and not taken, and what is to be said of the rest.
+    pub left_out: LeftOut,
+}
+
+impl Dataset {
+    /// Reads all of what lies in a folder, in whatever [`Format`] it is.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, no classes, a broken list of annotations.
+    pub fn open(dir: &Path) -> Result<Self, DataError> {
+        Self::open_as(dir, &Selection::default())
+    }
+
+    /// Reads what is asked for.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and a class that is not there; with [`Care::strict`] whatever is broken.
+    pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
+        let care = selection.care;
+        let whole = |named: Named| Named { left_out: LeftOut::new(care), ..named };
+        let format = selection.format.unwrap_or_else(|| Format::detect(dir));
+        let mut named = match format {
+            Format::Folder => folder::read(dir, care),
+            Format::Csv => csv::read(dir, care),
+            Format::Idx => packed::idx(dir).map(whole),
+            Format::Cifar => packed::cifar(dir).map(whole),
+            Format::Coco => coco::read(dir, care),
+            Format::Voc => voc::read(dir, care),
+            Format::Yolo => yolo::read(dir, care),
+            Format::OpenImages => open_images::read(dir, care),
+            Format::Mirflickr => mirflickr::read(dir, &selection.classes, care),
+            Format::Texts => text::folders(dir, care),
+            Format::Squad => text::squad(dir).map(whole),
+            Format::Wikitext => text::wikitext(dir).map(whole),
+            Format::Lines => text::lines(dir).map(whole),
+        }?;
+        named.tidy();
+        let mut data = named.number(dir, selection)?;
+        // A file of lines has one class by its nature.
+        if let ([only], false) = (&data.classes[..], format == Format::Lines) {
+            let note = format!("`{only}` is the only class: there is nothing to tell it from");
+            data.left_out.note(note);
+        }
+        Ok(data)
+    }
+
+    /// The pictures, or texts, of a folder: those of a collection with their classes, of a folder without classes
+    /// all of them and no class.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_as`], and a folder without what is wanted.
+    pub fn of_any(dir: &Path, selection: &Selection, takes_text: bool) -> Result<Self, DataError> {
+        let no_classes = match Self::open_as(dir, selection) {
+            Err(error @ DataError::NoClasses { .. }) if selection.classes.is_empty() => error,
+            other => return other,
+        };
+        let mut left_out = LeftOut::new(selection.care);
+        let wanted = if takes_text { Wanted::Texts } else { Wanted::Pictures };
+        let files = below(dir, wanted, &mut left_out)?;
+        if files.is_empty() {
+            return Err(no_classes);
+        }
+        let most = selection.per_class.map_or(usize::MAX, usize::from);
+        let train = spread(&files, most).into_iter().map(Sample::of_file).collect();
+        Ok(Self { classes: Vec::new(), train, val: Vec::new(), left_out })
+    }
+
+    /// Leaves out what cannot be opened, so that all that is left can be, and classes of which nothing is left.
+    ///
+    /// # Errors
+    /// The first fault where [`Care::strict`], or where nothing is left to learn from.
+    pub fn drop_unreadable(&mut self, dir: &Path, mut each: impl FnMut()) -> Result<(), DataError> {
+        let mut opener = Opener::new(self.left_out.care());
+        for samples in [&mut self.train, &mut self.val] {
+            let mut opens = vec![true; samples.len()];
+            for i in by_file(samples) {
+                each();
+                let is_text = matches!(samples[i].place, Place::Text { .. });
+                let opened = if is_text { Ok(()) } else { opener.open(&samples[i]).map(|_| ()) };
+                match opened {
+                    // Of the other kind than pictures: whoever reads it says so, or takes it.
+                    Ok(()) | Err(DataError::OtherKind { .. }) => {}
+                    Err(fault) => {
+                        self.left_out.pass(fault)?;
+                        opens[i] = false;
+                    }
+                }
+            }
+            keep(samples, &opens);
+        }
+        self.drop_untaught(dir, "pictures")
+    }
+
+    /// Leaves out classes of which there is nothing to learn from (any more), with what there is to test.
+    ///
+    /// # Errors
+    /// No class is left.
+    pub fn drop_untaught(&mut self, dir: &Path, kind: &'static str) -> Result<(), DataError> {
+        self.left_out.check_some(dir, self.train.len(), kind)?;
+        let taught: Vec<bool> =
+            (0..self.classes.len()).map(|class| self.train.iter().any(|s| s.class == class)).collect();
+        let new = |class: usize| taught[..class].iter().filter(|taught| **taught).count();
+        if self.classes.is_empty() || taught.iter().all(|taught| *taught) {
+            return Ok(());
+        }
+        let tested: Vec<bool> = self.val.iter().map(|s| taught[s.class]).collect();
+        self.left_out.add(Reason::Untaught, tested.iter().filter(|tested| !**tested).count());
+        keep(&mut self.val, &tested);
+        self.train.iter_mut().chain(&mut self.val).for_each(|s| s.class = new(s.class));
+        for (name, _) in self.classes.iter().zip(&taught).filter(|(_, taught)| !**taught) {
+            self.left_out.note(format!("class `{name}` is left out: nothing of it can be read"));
+        }
+        keep(&mut self.classes, &taught);
+        Ok(())
+    }
+}
+
+/// Keeps those of a list that are marked.
+pub fn keep<T>(list: &mut Vec<T>, marks: &[bool]) {
+    let mut marks = marks.iter();
+    list.retain(|_| marks.next().copied().unwrap_or(true));
+}
+
+impl Named {
+    fn new(care: Care) -> Self {
+        Self { left_out: LeftOut::new(care), ..Self::default() }
+    }
+
+    /// What is learned, or what is tested.
+    fn part(&mut self, is_train: bool) -> &mut Vec<(Place, String)> {
+        if is_train { &mut self.train } else { &mut self.val }
+    }
+
+    /// The picture that an annotation names, if it is there; a name that leads out is counted.
+    fn find(&mut self, folders: &Folders, name: &str) -> Result<Option<PathBuf>, DataError> {
+        let found = folders.find(name, self.left_out.care());
+        found.or_else(|fault| self.left_out.pass(fault).map(|()| None))
+    }
+
+    /// Gives classes names that heads can have.
+    fn tidy(&mut self) {
+        let Self { train, val, left_out } = self;
+        let tidied: Vec<(String, String)> = {
+            let names = train.iter().chain(val.iter()).map(|(_, name)| name.as_str());
+            let tidied = names::tidy(names, left_out).into_iter();
+            tidied.filter(|(old, new)| old != new).map(|(old, new)| (old.to_string(), new)).collect()
+        };
+        if tidied.is_empty() {
+            return;
+        }
+        for (_, name) in train.iter_mut().chain(val.iter_mut()) {
+            if let Ok(at) = tidied.binary_search_by(|(old, _)| old.as_str().cmp(name)) {
+                name.clone_from(&tidied[at].1);
+            }
+        }
+    }
+
+    fn number(mut self, dir: &Path, selection: &Selection) -> Result<Dataset, DataError> {
+        let path = dir.to_path_buf();
+        if self.train.is_empty() {
+            // What there is to test on can be learned from as well.
+            std::mem::swap(&mut self.train, &mut self.val);
+        }
+        let Self { train, val, mut left_out } = self;
+        let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
+        classes.sort_by_cached_key(|name| (name.parse().unwrap_or(u64::MAX), name.clone()));
+        classes.dedup();
+        if let Some(class) = selection.classes.iter().find(|c| !classes.contains(c)) {
+            return Err(DataError::NoSuchClass { path, class: class.clone(), classes });
+        }
+        if !selection.classes.is_empty() {
+            classes.retain(|class| selection.classes.contains(class));
+        }
+        if classes.is_empty() {
+            return Err(match (left_out.count(Reason::Absent), left_out.first()) {
+                (0, None) => DataError::Empty { path },
+                (0, Some(first)) => DataError::NothingLeft { path, first: first.to_string() },
+                (absent, _) => DataError::Absent { path, absent },
+            });
+        }
+        let most = selection.per_class.map_or(usize::MAX, usize::from);
+        let places: std::collections::HashMap<&str, usize> =
+            classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
+        let mut untaught = 0;
+        let mut numbered = |named: Vec<(Place, String)>| {
+            let mut of_class: Vec<Vec<Sample>> = classes.iter().map(|_| Vec::new()).collect();
+            for (place, name) in named {
+                match places.get(name.as_str()) {
+                    Some(&class) => of_class[class].push(Sample { place, class }),
+                    None => untaught += 1,
+                }
+            }
+            of_class.iter().flat_map(|samples| spread(samples, most)).collect()
+        };
+        let train = numbered(train);
+        // What was not asked for is not missed.
+        let val = numbered(val);
+        if selection.classes.is_empty() {
+            left_out.add(Reason::Untaught, untaught);
+        }
+        Ok(Dataset { classes, train, val, left_out })
+    }
+}
+
+/// Up to `limit` whole pictures of a folder in any format, evenly spread over them: what a device sees,
+/// to calibrate on.
+///
+/// # Errors
+/// As [`pictures`] and [`Dataset::open`].
+pub fn unlabelled(
+    dir: &Path,
+    format: Option<Format>,
+    limit: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Sample>, DataError> {
+    let files = |files: Vec<PathBuf>| files.into_iter().map(Sample::of_file);
+    match format.unwrap_or_else(|| Format::detect(dir)) {
+        Format::Idx | Format::Cifar => {
+            let selection = Selection { format, ..Selection::default() };
+            Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
+        }
+        Format::Voc => {
+            let mut all = Vec::new();
+            for folder in voc::images(dir) {
+                all.extend(below(&folder, Wanted::Pictures, left_out)?);
+            }
+            match all.is_empty() {
+                true => Err(DataError::Empty { path: dir.to_path_buf() }),
+                false => Ok(files(spread(&all, limit.max(1))).collect()),
+            }
+        }
+        _ => Ok(files(pictures(dir, limit, left_out)?).collect()),
+    }
+}
+
+/// Up to `limit` texts of a collection, or of a folder without classes and those below it, evenly spread.
+///
+/// # Errors
+/// As [`texts_below`].
+pub fn texts(
+    dir: &Path,
+    format: Option<Format>,
+    limit: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Sample>, DataError> {
+    let all = match format.unwrap_or_else(|| Format::detect(dir)) {
+        Format::Folder => files_below(dir, left_out)?,
+        found => Dataset::open_as(dir, &Selection { format: Some(found), ..Selection::default() })?.train,
+    };
+    Ok(spread(&all, limit.max(1)))
+}
+
+/// All texts of a collection, or of a folder and the folders below it.
+///
+/// # Errors
+/// As [`Dataset::open`], and a folder without texts.
+pub fn texts_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
+    if !matches!(Format::detect(dir), Format::Folder | Format::Texts) {
+        let Dataset { mut train, val, .. } = Dataset::open(dir)?;
+        train.extend(val);
+        return Ok(train);
+    }
+    files_below(dir, left_out)
+}
+
+/// All .txt files of a folder and of those below it, sorted.
+fn files_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
+    let all = below(dir, Wanted::Texts, left_out)?;
+    if all.is_empty() {
+        return Err(DataError::NoTexts { path: dir.to_path_buf() });
+    }
+    Ok(all.into_iter().map(Sample::of_file).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a file and the folders it lies in.
+    pub(crate) fn touch(dir: &Path, name: &str, bytes: &[u8]) {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// As with `--strict`.
+    pub(crate) fn strictly(dir: &Path) -> Result<Dataset, DataError> {
+        let care = Care { strict: true, cut_short: false };
+        let data = Dataset::open_as(dir, &Selection { care, ..Selection::default() })?;
+        let open = |sample: &Sample| match sample.place {
+            Place::Part { .. } => sample.open().map(|_| ()),
+            _ => Ok(()),
+        };
+        data.train.iter().chain(&data.val).try_for_each(open)?;
+        Ok(data)
+    }
+
+    /// Checks that a folder is strictly refused with a message that holds every one of `parts`.
+    pub(crate) fn refused(dir: &Path, parts: &[&str]) {
+        let error = strictly(dir).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_selection() {
+        let dir = tempfile::tempdir().unwrap();
+        let classes = ["10", "9", "a"];
+        classes.iter().for_each(|c| (0..6).for_each(|i| touch(dir.path(), &format!("{c}/{i}.jpg"), b"x")));
+        assert_eq!(Dataset::open(dir.path()).unwrap().classes, ["9", "10", "a"]);
+        let mut selection = Selection { per_class: std::num::NonZeroUsize::new(2), ..Selection::default() };
+        selection.classes = vec!["a".into(), "10".into()];
+        let set = Dataset::open_as(dir.path(), &selection).unwrap();
+        assert_eq!(set.classes, ["10", "a"]);
+        let names: Vec<_> =
+            set.train.iter().map(|s| s.name().rsplit_once('/').unwrap().1.to_string()).collect();
+        assert_eq!(
+            (names, set.left_out),
+            (["0.jpg", "3.jpg", "0.jpg", "3.jpg"].map(String::from).to_vec(), LeftOut::default())
+        );
+        selection.classes.push("b".into());
+        let error = Dataset::open_as(dir.path(), &selection).unwrap_err().to_string();
+        assert!(error.ends_with("no class `b`; there are 9, 10, a"), "{error}");
+    }
+
+    #[test]
+    fn text_is_told_from_pictures() {
+        let dir = tempfile::tempdir().unwrap();
+        let cases = [
+            ("i/train/pos/0_9.txt", "i", Format::Texts),
+            ("s/train-v2.0.json", "s", Format::Squad),
+            ("w/wiki.train.tokens", "w", Format::Wikitext),
+            ("l.txt", "l.txt", Format::Lines),
+        ];
+        for (file, name, format) in cases {
+            touch(dir.path(), file, b"x");
+            assert_eq!(Format::detect(&dir.path().join(name)), format, "{file}");
+        }
+        let set = Dataset::open(&dir.path().join("i")).unwrap();
+        let error = set.train[0].open().unwrap_err().to_string();
+        assert!(error.ends_with("0_9.txt: this is text; the package takes pictures"), "{error}");
+        // A note beside pictures is no text of a class.
+        touch(dir.path(), "p/a/1.jpg", b"x");
+        touch(dir.path(), "p/a/notes.txt", b"x");
+        assert_eq!(Format::detect(&dir.path().join("p")), Format::Folder);
+        let picture = &Dataset::open(&dir.path().join("p")).unwrap().train[0];
+        assert!(picture.text().unwrap_err().to_string().ends_with("a picture; the package takes text"));
+    }
+
+    #[test]
+    fn whole_pictures_of_any_collection() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        touch(dir, "JPEGImages/1.jpg", b"x");
+        touch(dir, "SegmentationClass/1.png", b"x");
+        touch(dir, "Annotations/1.xml", b"<annotation><filename>1.jpg</filename></annotation>");
+        assert_eq!(unlabelled(dir, None, 9, &mut LeftOut::default()).unwrap().len(), 1);
+        assert_eq!(unlabelled(dir, Some(Format::Folder), 9, &mut LeftOut::default()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn names_that_no_head_has_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let long = "n02093428_American_Staffordshire_terrier".to_string();
+        let longer = format!("{long}_{long}");
+        for class in [&long, &longer, "a\u{202e}b"] {
+            touch(dir, &format!("{class}/1.jpg"), b"x");
+        }
+        let set = Dataset::open(dir).unwrap();
+        assert_eq!(set.classes, ["a\\u{202e}b", &long, &longer[..64]]);
+        let told = set.left_out.told_of(dir);
+        assert!(
+            told.contains(&format!("class `{longer}` is called")) && told.contains("a\\u{202e}b"),
+            "{told}"
+        );
+        assert!(!told.contains(&format!("class `{long}` ")), "{told}");
+    }
+
+    #[test]
+    fn a_folder_without_classes_is_taken_where_none_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        touch(dir, "1.jpg", b"x");
+        touch(dir, "2.webp", b"x");
+        let any = |takes_text| Dataset::of_any(dir, &Selection::default(), takes_text);
+        let set = any(false).unwrap();
+        assert_eq!((set.classes.len(), set.train.len()), (0, 2));
+        assert!(any(true).is_err());
+        refused(dir, &["2 files of no class"]);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_dropped_and_so_is_a_class_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([9; 3]));
+        for class in ["a", "c"] {
+            std::fs::create_dir_all(dir.join("train").join(class)).unwrap();
+            picture.save(dir.join("train").join(class).join("1.png")).unwrap();
+        }
+        touch(dir, "train/c/2.png", b"");
+        touch(dir, "train/b/1.jpg", b"<html>not found</html>");
+        std::fs::create_dir_all(dir.join("val/b")).unwrap();
+        std::fs::create_dir_all(dir.join("val/c")).unwrap();
+        picture.save(dir.join("val/b/1.png")).unwrap();
+        picture.save(dir.join("val/c/1.png")).unwrap();
+        let mut set = Dataset::open(dir).unwrap();
+        set.drop_unreadable(dir, || ()).unwrap();
+        assert_eq!(
+            (&set.classes[..], set.train.len(), set.val.len()),
+            (&["a".to_string(), "c".to_string()][..], 2, 1)
+        );
+        assert_eq!((set.train[1].class, set.val[0].class), (1, 1));
+        assert_eq!((set.left_out.count(Reason::Unreadable), set.left_out.count(Reason::Untaught)), (2, 1));
+        assert!(set.left_out.told_of(dir).contains("class `b` is left out"));
+        std::fs::remove_file(dir.join("train/a/1.png")).unwrap();
+        std::fs::remove_file(dir.join("train/c/1.png")).unwrap();
+        touch(dir, "train/a/1.png", b"");
+        let mut set = Dataset::open(dir).unwrap();
+        let error = set.drop_unreadable(dir, || ()).unwrap_err().to_string();
+        assert!(error.contains("none of the 3 pictures can be read"), "{error}");
+    }
+}

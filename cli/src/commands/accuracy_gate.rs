@@ -1,0 +1,76 @@
+//! `convert --eval DATA --max-drop POINTS`: the package beside the float network, judged by the task.
+
+use std::path::Path;
+
+use offshoot::{Extractor, HeadKind};
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::Converted;
+use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::report::Task;
+use offshoot_dataset::{Dataset, LeftOut, Sample, Selection};
+
+use super::eval::{DEFAULT_SHOTS, check};
+use super::shared::{check_classes, open_data, progress_bar, tell};
+use crate::args::ConvertArgs;
+use crate::error::CommandError;
+use crate::learn::embeddings::Embeddings;
+use crate::learn::few_shot::{Lesson, few_shot};
+
+/// Draws to average over.
+const DRAWS: usize = 20;
+
+/// Samples on which the float package proves that it is the network in the file.
+const PROOFS: usize = 4;
+
+/// What the package loses; nothing where nobody asks.
+pub(super) fn run(
+    args: &ConvertArgs,
+    source: &Source,
+    material: &Material<'_>,
+    converted: &Converted,
+) -> Result<Option<Task>, CommandError> {
+    let Some(folder) = &args.eval else { return Ok(None) };
+    let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
+    check_classes(folder, &data.classes)?;
+    let package = Extractor::from_bytes(converted.bytes.clone())?;
+    // The same cut with the same preprocessing.
+    let float = material.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
+    let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
+    let mut left_out = LeftOut::new(args.care.into());
+    let before = scores(float, &data, folder, &mut left_out)?;
+    tell(folder, &left_out);
+    // Texts without a token are the same of both packages.
+    let after = scores(package, &data, folder, &mut LeftOut::new(args.care.into()))?;
+    // The draws are the same, so their differences are what quantization did.
+    let count = before.len() as f64;
+    let drops: Vec<f64> = before.iter().zip(&after).map(|(b, a)| 100.0 * (b - a)).collect();
+    let drop = drops.iter().sum::<f64>() / count;
+    let spread = (drops.iter().map(|d| (d - drop).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+    let half = 1.96 * spread / count.sqrt();
+    if let Some(allowed) = args.max_drop.filter(|&allowed| drop > allowed) {
+        let (path, data) = (args.model.clone(), folder.clone());
+        return Err(CommandError::Drop { path, data, drop, allowed });
+    }
+    let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
+    let (data, lessons) = (folder.display().to_string(), [DEFAULT_SHOTS, DRAWS]);
+    let kind = converted.report.kind;
+    Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
+}
+
+/// Accuracy of `auto` in each draw.
+fn scores(
+    mut extractor: Extractor,
+    data: &Dataset,
+    folder: &Path,
+    left_out: &mut LeftOut,
+) -> Result<Vec<f64>, CommandError> {
+    let bar = progress_bar(data.train.len() + data.val.len(), "eval");
+    let mut embed = |samples: &[Sample]| {
+        Embeddings::extract(&mut extractor, &mut samples.to_vec(), left_out, || bar.inc(1))
+    };
+    let (train, val) = (embed(&data.train)?, embed(&data.val)?);
+    bar.finish_and_clear();
+    check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
+    let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
+    Ok(few_shot(&lesson, &extractor, &data.classes, &train, &val)?.scores)
+}

@@ -1,0 +1,259 @@
+//! Steps that several commands take: open, embed, write, show progress.
+
+use std::path::Path;
+use std::time::Duration;
+
+use offshoot::{Extractor, Picture, View};
+use offshoot_convert::calibrate::input::kind;
+use offshoot_convert::import::ImportError;
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_core::tokens::Pooling;
+use offshoot_dataset::{Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, pictures, texts_below};
+
+use crate::args::{EyesArgs, RunArgs};
+use crate::error::CommandError;
+use crate::eyes;
+use crate::learn::embeddings::{Embeddings, Reader};
+
+/// Opens a package, or one that is part of this program.
+pub(super) fn open_or_built_in(
+    run: &RunArgs,
+    package: Option<&Path>,
+    eyes: EyesArgs,
+) -> Result<Extractor, CommandError> {
+    Ok(match package {
+        Some(path) => run.open(path)?,
+        None => {
+            let package = eyes::package(eyes::or_fitting(eyes.eyes));
+            Extractor::from_bytes_with(package.to_vec(), &run.options())?
+        }
+    })
+}
+
+/// Characters of a text that stand behind its name.
+const SHOWN: usize = 72;
+
+/// Writes a file whole or not at all.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Said of the file that was asked for, not of the temporary one.
+    std::fs::metadata(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    // Temporary files are private; the result is as any file the user makes.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(mode).map_err(failed)?;
+    }
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// A picture as PNG; `path` is where it is to go, for the error.
+pub(super) fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
+    image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
+    Ok(bytes.into_inner())
+}
+
+/// Says of an option that is for models of the other kind that it is.
+pub(super) fn check_kind(
+    model: &Path,
+    takes_text: bool,
+    option: Option<&'static str>,
+) -> Result<(), CommandError> {
+    let (path, takes) = (model.to_path_buf(), kind(takes_text));
+    option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A sample's name; of a text with its first words.
+pub(super) fn described(sample: &Sample, reader: &Reader) -> Result<String, DataError> {
+    let name = sample.name();
+    Ok(if reader.takes_text() { format!("{name}  {}", beginning(&sample.text()?)) } else { name })
+}
+
+/// The first words of a text.
+pub(super) fn beginning(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
+}
+
+/// To teach or to keep nothing is a mistake.
+pub(super) fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), CommandError> {
+    if count == Some(0) {
+        let what = format!("{option} must be at least 1");
+        return Err(CommandError::TooFew { path: data.to_path_buf(), what });
+    }
+    Ok(())
+}
+
+/// Labelled pictures, or texts, all of which can be opened; says what was left out of them.
+pub(super) fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
+    let mut data = Dataset::open_as(folder, selection)?;
+    let bar = progress_bar(data.train.len() + data.val.len(), "read");
+    let dropped = data.drop_unreadable(folder, || bar.inc(1));
+    bar.finish_and_clear();
+    tell(folder, &data.left_out);
+    dropped?;
+    Ok(data)
+}
+
+/// Says what was left out of a folder.
+pub(super) fn tell(folder: &Path, left_out: &LeftOut) {
+    eprint!("{}", left_out.told_of(folder));
+}
+
+/// What can only be measured with two classes and more.
+pub(super) fn check_classes(folder: &Path, classes: &[String]) -> Result<(), CommandError> {
+    let [only] = classes else { return Ok(()) };
+    let what = format!(
+        "`{only}` is the only class: there is nothing to tell it from; add a folder of something else, or a \
+         labels.csv (file,label)"
+    );
+    Err(CommandError::TooFew { path: folder.to_path_buf(), what })
+}
+
+/// A labelled folder and its embeddings.
+pub(super) struct Embedded {
+    pub(super) data: Dataset,
+    pub(super) extractor: Extractor,
+    pub(super) train: Embeddings,
+    pub(super) val: Embeddings,
+    /// What the samples are, in words.
+    pub(super) kind: &'static str,
+}
+
+/// What is learned is seen in these views as well.
+pub(super) fn embed_data(
+    run: &RunArgs,
+    package: &Path,
+    folder: &Path,
+    selection: &Selection,
+    views: &[View],
+) -> Result<Embedded, CommandError> {
+    let mut data = Dataset::open_as(folder, selection)?;
+    let mut extractor = run.open(package)?;
+    let kind = kind(extractor.token_limit().is_some());
+    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
+    let each = || bar.inc(1);
+    let Dataset { train, left_out, .. } = &mut data;
+    let mut train = match views {
+        [] => Embeddings::extract(&mut extractor, train, left_out, each)?,
+        views => Embeddings::extract_augmented(&mut extractor, train, views, left_out, each)?,
+    };
+    // Before what is tested, of which some may have lost its class.
+    let dropped = data.drop_untaught(folder, kind);
+    train.relabel(&data.train);
+    let Dataset { val, left_out, .. } = &mut data;
+    let val = Embeddings::extract(&mut extractor, val, left_out, || bar.inc(1));
+    bar.finish_and_clear();
+    tell(folder, &data.left_out);
+    dropped?;
+    Ok(Embedded { data, extractor, train, val: val?, kind })
+}
+
+/// What lies in a folder and those below it, as a package takes it, and its embeddings.
+pub(super) fn embed_all(
+    extractor: &mut Extractor,
+    reader: &Reader,
+    folder: &Path,
+    care: Care,
+) -> Result<(Vec<Sample>, Embeddings), CommandError> {
+    let mut left_out = LeftOut::new(care);
+    let mut samples: Vec<Sample> = if reader.takes_text() {
+        texts_below(folder, &mut left_out)?
+    } else {
+        pictures(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
+    };
+    let bar = progress_bar(samples.len(), "embed");
+    let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.inc(1));
+    bar.finish_and_clear();
+    tell(folder, &left_out);
+    left_out.check_some(folder, samples.len(), reader.kind())?;
+    Ok((samples, embeddings?))
+}
+
+/// A bar on the terminal; nothing where the output goes to a file.
+pub(super) fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(total as u64);
+    let style = indicatif::ProgressStyle::with_template("{msg:>14} {wide_bar} {pos}/{len} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_string());
+    bar
+}
+
+/// Shows on a terminal that work goes on of which no part is known, and for how long it has.
+pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner();
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(what.into());
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
+/// What `--pool` is of a text's tokens.
+pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
+    let (path, instead) = (model.to_path_buf(), "avg, first and last");
+    pool.of_tokens().ok_or(ImportError::Pool { path, of: "a picture's map", instead })
+}
+
+/// Pictures of a folder, decoded; says which are not.
+pub(super) fn decoded(
+    folder: &Path,
+    files: &[Sample],
+    left_out: &mut LeftOut,
+) -> Result<Vec<Picture>, DataError> {
+    let bar = progress_bar(files.len(), "read pictures");
+    let mut opener = Opener::new(left_out.care());
+    let mut pictures = Vec::new();
+    for file in files {
+        bar.inc(1);
+        match opener.open(file) {
+            Ok(picture) => pictures.push(picture),
+            Err(fault) => left_out.pass(fault)?,
+        }
+    }
+    bar.finish_and_clear();
+    tell(folder, left_out);
+    left_out.check_some(folder, pictures.len(), "pictures")?;
+    Ok(pictures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("/a/b.onnx"), "/a/b.onnx");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's;"), "'it'\\''s;'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn texts_are_known_by_their_first_words() {
+        assert_eq!(beginning(" a\n\tb  c "), "a b c");
+        assert_eq!(beginning(&"\u{e9}".repeat(100)), format!("{}...", "\u{e9}".repeat(SHOWN)));
+    }
+}

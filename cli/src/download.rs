@@ -1,0 +1,324 @@
+//! A backbone from the network: over HTTPS, going on where it broke off, checked before it has its name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use offshoot_convert::import::MAX_BYTES;
+use offshoot_convert::preprocess::catalog::Recipe;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use ureq::Agent;
+use ureq::http::{Response, StatusCode, header};
+
+/// How long nothing may arrive before a server is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes that are read at a time.
+const BLOCK: usize = 1 << 16;
+
+/// Why a backbone was not fetched.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// Nobody keeps the file anywhere.
+    #[error("{name}: there is no address to fetch it from; it comes from: {from}")]
+    NoAddress {
+        /// The entry.
+        name: String,
+        /// Where it comes from, or how to make it.
+        from: String,
+    },
+    /// Anybody on the way could change what arrives.
+    #[error("{url}: only https is fetched (and http from this machine itself)")]
+    NotHttps {
+        /// The address.
+        url: String,
+    },
+    /// Nothing says what the file should be.
+    #[error("{name}: the catalogue has no digest to check it by; --unchecked fetches it all the same")]
+    NoDigest {
+        /// The entry.
+        name: String,
+    },
+    /// The file is there already.
+    #[error("{path}: exists; choose another --output, or remove it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The server did not answer, or with something else.
+    #[error("{url}: {reason}")]
+    Server {
+        /// The address.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It ended before its end.
+    #[error("{url}: broke off after {bytes} bytes ({reason}); run it again to go on from there")]
+    BrokeOff {
+        /// The address.
+        url: String,
+        /// How many are kept.
+        bytes: u64,
+        /// The cause.
+        reason: String,
+    },
+    /// More than was announced, or than is ever read.
+    #[error("{url}: more than {limit} bytes; nothing was kept")]
+    TooLong {
+        /// The address.
+        url: String,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// It is another file.
+    #[error("{url}: SHA-256 {found}, the catalogue has {wanted}; nothing was kept")]
+    WrongDigest {
+        /// The address.
+        url: String,
+        /// Of what arrived.
+        found: String,
+        /// Of what should have.
+        wanted: String,
+    },
+    /// The file cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// What was fetched.
+#[derive(Debug)]
+pub struct Pulled {
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// Its size.
+    pub bytes: u64,
+    /// How much of it was there from an earlier attempt.
+    pub resumed: u64,
+}
+
+/// Fetches a backbone into `output`; `unchecked` allows one without a digest. What has arrived is kept in
+/// `output` with `.part` behind it, and `progress` is told how much that is, and of how much.
+///
+/// # Errors
+/// See [`PullError`]; `output` has not been written then.
+pub fn pull(
+    recipe: &Recipe,
+    output: &Path,
+    unchecked: bool,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<Pulled, PullError> {
+    let name = || recipe.name.clone();
+    let Some(url) = &recipe.url else {
+        return Err(PullError::NoAddress { name: name(), from: recipe.source.clone() });
+    };
+    if recipe.sha256.is_none() && !unchecked {
+        return Err(PullError::NoDigest { name: name() });
+    }
+    if output.exists() {
+        return Err(PullError::Exists { path: output.to_path_buf() });
+    }
+    let mut part = output.as_os_str().to_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let (bytes, resumed) = fetch(url, recipe.bytes, &part, PATIENCE, progress)?;
+    let write = |source| PullError::Write { path: part.clone(), source };
+    // The whole file as it lies there, not only what came now.
+    let sha256 = digest(&part).map_err(write)?;
+    if let Some(wanted) = recipe.sha256.filter(|wanted| *wanted != sha256) {
+        std::fs::remove_file(&part).map_err(write)?;
+        let (found, wanted) = (hex(&sha256), hex(&wanted));
+        return Err(PullError::WrongDigest { url: url.clone(), found, wanted });
+    }
+    std::fs::rename(&part, output).map_err(write)?;
+    Ok(Pulled { sha256, bytes, resumed })
+}
+
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hash.finalize().into()),
+            n => hash.update(&block[..n]),
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether an address is this machine's own, so that nobody is on the way.
+fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
+    uri.scheme_str() == Some("http") && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// A client that speaks https only, redirected or not; to this machine itself plain http, not redirected.
+fn agent(url: &str) -> Result<Agent, PullError> {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        // A second request does not meet a connection that the server has just closed.
+        .max_idle_connections(0)
+        .user_agent(concat!("offshoot/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_recv_response(Some(Duration::from_secs(60)));
+    if is_loopback(url) {
+        return Ok(config.proxy(None).max_redirects(0).build().new_agent());
+    }
+    match url.starts_with("https://") {
+        true => Ok(config.https_only(true).build().new_agent()),
+        false => Err(PullError::NotHttps { url: url.to_string() }),
+    }
+}
+
+/// Brings `part` to its full length; gives that and what was there before.
+fn fetch(
+    url: &str,
+    stated: Option<u64>,
+    part: &Path,
+    patience: Duration,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<(u64, u64), PullError> {
+    let agent = agent(url)?;
+    let server = |reason: String| PullError::Server { url: url.to_string(), reason };
+    let write = |source| PullError::Write { path: part.to_path_buf(), source };
+    let mut have = std::fs::metadata(part).map_or(0, |m| m.len());
+    if have > 0 && Some(have) == stated {
+        return Ok((have, have));
+    }
+    let ask = |from: u64| {
+        let request = agent.get(url);
+        let request = if from > 0 { request.header("Range", format!("bytes={from}-")) } else { request };
+        request.call().map_err(|e| server(e.to_string()))
+    };
+    let mut response = ask(have)?;
+    // What is kept is no beginning of what is there now.
+    if have > 0 && !goes_on(&response, have) && response.status() != StatusCode::OK {
+        have = 0;
+        response = ask(0)?;
+    }
+    let resumed = if goes_on(&response, have) { have } else { 0 };
+    if resumed == 0 && response.status() != StatusCode::OK {
+        return Err(server(format!("the server says {}", response.status())));
+    }
+    let total = stated.or_else(|| response.body().content_length().map(|n| n + resumed));
+    let limit = total.unwrap_or(MAX_BYTES).min(MAX_BYTES);
+    let mut file = OpenOptions::new();
+    let mut file = match resumed {
+        0 => file.write(true).create(true).truncate(true).open(part),
+        _ => file.append(true).open(part),
+    }
+    .map_err(write)?;
+    let blocks = blocks(response.into_body().into_reader()).map_err(|e| server(e.to_string()))?;
+    let mut done = resumed;
+    loop {
+        progress(done, total);
+        let broke_off = |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
+        let Some(block) = next(&blocks, patience).map_err(broke_off)? else { break };
+        done += block.len() as u64;
+        if done > limit {
+            std::fs::remove_file(part).map_err(write)?;
+            return Err(PullError::TooLong { url: url.to_string(), limit });
+        }
+        file.write_all(&block).map_err(write)?;
+    }
+    if let Some(total) = total.filter(|total| done < *total) {
+        let reason = format!("{total} were announced");
+        return Err(PullError::BrokeOff { url: url.to_string(), bytes: done, reason });
+    }
+    file.sync_all().map_err(write)?;
+    Ok((done, resumed))
+}
+
+/// The next block; nothing at the end.
+///
+/// # Errors
+/// Why there is none.
+fn next(blocks: &Receiver<io::Result<Vec<u8>>>, patience: Duration) -> Result<Option<Vec<u8>>, String> {
+    match blocks.recv_timeout(patience) {
+        Ok(block) => block.map(Some).map_err(|e| e.to_string()),
+        Err(RecvTimeoutError::Disconnected) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("nothing has arrived for {} seconds", patience.as_secs_f32()))
+        }
+    }
+}
+
+/// What a thread reads, to the end or to a failure. It waits for as long as the server does, and is left behind when
+/// nobody wants more.
+fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
+    let (out, blocks) = sync_channel(2);
+    let read = move || {
+        loop {
+            let mut block = vec![0; BLOCK];
+            let read = body.read(&mut block);
+            let length = read.as_ref().map_or(0, |&length| length);
+            if matches!(read, Ok(0)) {
+                return;
+            }
+            block.truncate(length);
+            if out.send(read.map(|_| block)).is_err() || length == 0 {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("pull".to_string()).spawn(read)?;
+    Ok(blocks)
+}
+
+/// Whether an answer continues what is kept.
+fn goes_on<T>(response: &Response<T>, have: u64) -> bool {
+    let range = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
+    have > 0
+        && response.status() == StatusCode::PARTIAL_CONTENT
+        && range.is_some_and(|r| r.starts_with(&format!("bytes {have}-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A server that sends a part and then nothing, without closing: what has arrived is kept.
+    #[test]
+    fn a_stalled_body_is_given_up_and_gone_on_with() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/m.onnx", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            let (mut stalled, _) = listener.accept().unwrap();
+            stalled.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").unwrap();
+            let (mut good, _) = listener.accept().unwrap();
+            let head =
+                "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\n";
+            // Closed with something unread, the connection would be reset.
+            assert!(good.read(&mut [0; 4096]).unwrap() > 0);
+            good.write_all(head.as_bytes()).unwrap();
+            good.write_all(b" end").unwrap();
+            stalled
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("m.onnx.part");
+        let start = Instant::now();
+        let error = fetch(&url, None, &part, Duration::from_millis(300), &mut |_, _| {}).unwrap_err();
+        assert!(matches!(error, PullError::BrokeOff { bytes: 4, .. }), "{error}");
+        assert!(error.to_string().contains("nothing has arrived for 0.3 seconds"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert_eq!(fetch(&url, None, &part, PATIENCE, &mut |_, _| {}).unwrap(), (8, 4));
+        assert_eq!(std::fs::read(&part).unwrap(), b"half end");
+        drop(serving.join());
+    }
+}

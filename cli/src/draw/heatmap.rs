@@ -1,0 +1,112 @@
+//! Where a decision came from, drawn over what the network saw.
+
+use image::{Rgb, RgbImage};
+use offshoot::{Activations, Package, Picture};
+use offshoot_core::preprocess::Channels;
+
+use super::canvas::{Canvas, LINE};
+
+/// Pixels of the longer side of a drawing, at least.
+const SIDE: u32 = 448;
+
+/// Between the two pictures and above the writing.
+const GAP: u32 = 6;
+
+/// How much of the picture the warmest place covers.
+const COVER: f32 = 0.8;
+
+/// What the network sees of a picture: bytes row by row, channels innermost and in the network's
+/// order.
+pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
+    let preprocess = package.manifest().preprocess;
+    // A table of codes that are the bytes themselves.
+    let channels = preprocess.channels.count();
+    let table: Vec<i8> = (0..channels).flat_map(|_| (0..=255u8).map(|byte| byte as i8)).collect();
+    let values = usize::from(preprocess.width) * usize::from(preprocess.height) * channels;
+    let mut codes = vec![0; values];
+    preprocess
+        .quantize_into(&picture.frame(), &table, &mut codes)
+        .expect("both lengths are those of the input");
+    codes.into_iter().map(|code| code as u8).collect()
+}
+
+/// What the network saw of a picture, and beside it where it spoke for the class (red to yellow) and where
+/// against it (blue), over a pale copy without colours; `said` is written below.
+pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said: &str) -> RgbImage {
+    let preprocess = package.manifest().preprocess;
+    let (width, height) = (u32::from(preprocess.width), u32::from(preprocess.height));
+    let bytes = seen(package, picture);
+    let seen = RgbImage::from_fn(width, height, |x, y| {
+        let at = (y * width + x) as usize;
+        match preprocess.channels {
+            Channels::Rgb => Rgb([bytes[3 * at], bytes[3 * at + 1], bytes[3 * at + 2]]),
+            Channels::Bgr => Rgb([bytes[3 * at + 2], bytes[3 * at + 1], bytes[3 * at]]),
+            Channels::Gray => Rgb([bytes[at]; 3]),
+        }
+    });
+    let scale = SIDE.div_ceil(width.max(height));
+    let filter = image::imageops::FilterType::Triangle;
+    let plain = image::imageops::resize(&seen, width * scale, height * scale, filter);
+    let (columns, rows) = plain.dimensions();
+    let most = found.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let mut drawing = Canvas::white(2 * columns + GAP, rows + GAP + LINE);
+    image::imageops::overlay(&mut drawing.0, &plain, 0, 0);
+    for (x, y, pixel) in plain.enumerate_pixels() {
+        let place = [(x, columns, found.width), (y, rows, found.height)];
+        let [across, down] =
+            place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
+        let heat = if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
+        drawing.0.put_pixel(columns + GAP + x, y, tinted(*pixel, heat));
+    }
+    drawing.write(2, rows + GAP, said, [40; 3]);
+    drawing.0
+}
+
+/// A pixel without its colour, under what speaks for (above 0) or against the class.
+fn tinted(Rgb([r, g, b]): Rgb<u8>, heat: f32) -> Rgb<u8> {
+    let light = 0.3 * f32::from(r) + 0.59 * f32::from(g) + 0.11 * f32::from(b);
+    // Pale enough for the colours to stand out.
+    let grey = 70.0 + 0.6 * light;
+    let colour = if heat > 0.0 { [235.0, 235.0 * heat, 0.0] } else { [30.0, 90.0, 235.0] };
+    let share = COVER * heat.abs();
+    Rgb(colour.map(|colour| (grey * (1.0 - share) + colour * share).round() as u8))
+}
+
+/// The value at a place between the middles of parts.
+fn between(found: &Activations, x: f32, y: f32) -> f32 {
+    let split = |at: f32, parts: usize| {
+        let at = at.clamp(0.0, parts as f32 - 1.0);
+        let low = (at as usize).min(parts.saturating_sub(2));
+        (low, (low + 1).min(parts - 1), at - low as f32)
+    };
+    let ((left, right, fx), (above, below, fy)) = (split(x, found.width), split(y, found.height));
+    let value = |row: usize, column: usize| found.values[row * found.width + column];
+    let row = |row: usize| value(row, left) * (1.0 - fx) + value(row, right) * fx;
+    row(above) * (1.0 - fy) + row(below) * fy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_for_is_warm_and_what_speaks_against_is_blue() {
+        let [cold, none, warm] = [-1.0, 0.0, 1.0].map(|heat| tinted(Rgb([200, 100, 0]), heat).0);
+        assert!(
+            warm[0] > warm[2] + 100 && cold[2] > cold[0] + 100 && none[0] == none[2],
+            "{warm:?} {cold:?}"
+        );
+    }
+
+    #[test]
+    fn values_are_met_at_the_middles_and_blended_between() {
+        let found = Activations { width: 2, height: 2, values: vec![0.0, 1.0, 2.0, 3.0] };
+        for (x, y, want) in
+            [(0.0, 0.0, 0.0), (1.0, 1.0, 3.0), (0.5, 0.0, 0.5), (0.5, 0.5, 1.5), (-1.0, 9.0, 2.0)]
+        {
+            assert_eq!(between(&found, x, y), want, "{x} {y}");
+        }
+        let point = Activations { width: 1, height: 1, values: vec![4.0] };
+        assert_eq!(between(&point, 0.3, -2.0), 4.0);
+    }
+}

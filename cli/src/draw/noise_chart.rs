@@ -1,0 +1,158 @@
+//! The pictures of the report, as SVG that takes its colours from the page.
+
+use std::fmt::Write;
+
+use offshoot_convert::report::{LayerReport, MemoryPlan, bytes, percent};
+
+const WIDTH: f64 = 1096.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 12.0;
+
+/// Text as it may stand in a page.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn open(height: f64, label: &str) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">", escape(label))
+}
+
+/// Noise of layers on a scale of powers of ten: points alone, a line together.
+pub(crate) fn noise(layers: &[&LayerReport]) -> String {
+    const HEIGHT: f64 = 286.0;
+    const TOP: f64 = 14.0;
+    const BOTTOM: f64 = 30.0;
+    // From a hundred-thousandth to all of the signal.
+    let y = |ratio: f64| TOP + (HEIGHT - TOP - BOTTOM) * -ratio.clamp(1e-5, 1.0).log10() / 5.0;
+    let step = (WIDTH - LEFT - RIGHT) / layers.len().max(1) as f64;
+    let x = |i: usize| LEFT + (i as f64 + 0.5) * step;
+    let mut svg = open(HEIGHT, "noise by signal of each layer");
+    for power in 0..=5 {
+        let (at, percent) = (y(10f64.powi(-power)), 100.0 * 10f64.powi(-power));
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\"/>",
+            WIDTH - RIGHT
+        );
+        let _ = write!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{percent} %</text>",
+            LEFT - 8.0,
+            at + 4.0
+        );
+    }
+    let known = |i: usize| layers[i].together.map(|ratio| (x(i), y(ratio)));
+    let line: Vec<String> =
+        (0..layers.len()).filter_map(known).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
+    for (i, layer) in layers.iter().enumerate() {
+        let Some(alone) = layer.alone else { continue };
+        let together = layer.together.map_or(String::new(), |t| format!(", together {}", percent(t)));
+        let title = format!("{}: alone {}{together}", layer.name, percent(alone));
+        let radius = (0.32 * step).clamp(2.0, 4.5);
+        let _ = write!(
+            svg,
+            "<circle class=\"alone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
+            x(i),
+            y(alone),
+            escape(&title)
+        );
+    }
+    let below = HEIGHT - 8.0;
+    let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
+    let _ =
+        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    svg
+}
+
+/// Which tensor lies where in the arena, from the first node to the last.
+pub(crate) fn memory(plan: &MemoryPlan) -> String {
+    const HEIGHT: f64 = 320.0;
+    const TOP: f64 = 20.0;
+    const BOTTOM: f64 = 30.0;
+    let top = plan.arena.max(1) as f64;
+    let y = |at: usize| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * at as f64 / top;
+    let step = (WIDTH - LEFT - RIGHT) / plan.nodes.max(1) as f64;
+    let x = |node: usize| LEFT + node.min(plan.nodes) as f64 * step;
+    let mut svg = open(HEIGHT, "memory plan");
+    for part in 0..=4 {
+        let at = plan.arena * part / 4;
+        let (line, label) = (y(at), short(at));
+        let _ = write!(
+            svg,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
+            WIDTH - RIGHT
+        );
+        let _ =
+            write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>", LEFT - 8.0, line + 4.0);
+    }
+    for place in &plan.places {
+        let (from, to) = (x(*place.nodes.start()), x(place.nodes.end() + 1));
+        let (high, low) = (y(place.bytes.end), y(place.bytes.start));
+        let (class, what) = if place.scratch { ("scratch", "scratch of ") } else { ("map", "") };
+        let title = format!("{what}{}: {}", place.name, bytes(place.bytes.len()));
+        let (width, height) = ((to - from).max(1.0), (low - high).max(0.8));
+        let _ = write!(
+            svg,
+            "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{high:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{}</title></rect>",
+            escape(&title)
+        );
+    }
+    let bound = y(plan.least);
+    let _ = write!(
+        svg,
+        "<line class=\"bound\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bound}\" y2=\"{bound}\"/>",
+        WIDTH - RIGHT
+    );
+    let below = HEIGHT - 8.0;
+    let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
+    let _ =
+        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    svg
+}
+
+fn short(bytes: usize) -> String {
+    match bytes {
+        0 => "0".to_string(),
+        1..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        _ => format!("{:.2} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// A layer's values, and what its codes cover of them.
+pub(crate) fn curve(layer: &LayerReport) -> String {
+    const WIDE: f64 = 220.0;
+    const HIGH: f64 = 88.0;
+    const FLOOR: f64 = 70.0;
+    let [min, max] = [layer.seen.min, layer.seen.max].map(f64::from);
+    let [first, last] = layer.covered.unwrap_or([layer.seen.min, layer.seen.max]).map(f64::from);
+    let (from, to) = (min.min(first), max.max(last));
+    let x = |v: f64| WIDE * (v - from) / (to - from).max(1e-12);
+    let mut svg = format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
+    let (left, right) = (x(first), x(last));
+    let _ = write!(
+        svg,
+        "<rect class=\"covered\" x=\"{left:.1}\" y=\"0\" width=\"{:.1}\" height=\"{FLOOR}\"/>",
+        right - left
+    );
+    let part = (max - min) / layer.curve.0.len().max(1) as f64;
+    for (i, &share) in layer.curve.0.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+        // A millionth of the values can still be seen.
+        let height = FLOOR * (1.0 + share.max(1e-6).log10() / 6.0);
+        let (at, end) = (x(min + i as f64 * part), x(min + (i + 1) as f64 * part));
+        let _ = write!(
+            svg,
+            "<rect class=\"count\" x=\"{at:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+            FLOOR - height,
+            (end - at - 0.3).max(0.5),
+            height.max(0.8)
+        );
+    }
+    for end in [left, right] {
+        let _ = write!(svg, "<line class=\"end\" x1=\"{end:.1}\" x2=\"{end:.1}\" y1=\"0\" y2=\"{FLOOR}\"/>");
+    }
+    let _ = write!(svg, "<line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{FLOOR}\" y2=\"{FLOOR}\"/>");
+    let _ = write!(svg, "<text x=\"0\" y=\"{}\">{from:.2}</text>", HIGH - 4.0);
+    let _ = write!(svg, "<text x=\"{WIDE}\" y=\"{}\" text-anchor=\"end\">{to:.2}</text></svg>", HIGH - 4.0);
+    svg
+}

@@ -1,0 +1,208 @@
+//! The report as one page that needs nothing else.
+
+use std::fmt::Write;
+
+use offshoot_convert::quantize::noise::decibels;
+use offshoot_convert::report::{Fix, LayerReport, MemoryPlan, Report, bytes, millions, percent};
+use offshoot_core::package::Precision;
+
+use super::noise_chart;
+use super::noise_chart::escape;
+
+/// Layers whose histograms are shown.
+const HISTOGRAMS: usize = 8;
+
+/// The page; `title` names the model, `command` is what was typed.
+pub fn page(report: &Report, title: &str, command: &str) -> String {
+    let mut page = String::new();
+    let style = include_str!("page.css");
+    let name = escape(title);
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{name}: conversion</title>\n\
+         <style>\n{style}</style>\n<main>\n<header><h1>{name}</h1>\n"
+    );
+    let _ = write!(
+        page,
+        "<div class=\"soft\">cut at {} &middot; {}</div>",
+        escape(&report.cut),
+        report.precision.name()
+    );
+    let _ = writeln!(page, "<p class=\"verdict\">{}</p></header>", escape(&report.verdict()));
+    tiles(&mut page, report);
+    done(&mut page, report);
+    if !report.layers.is_empty() {
+        noise(&mut page, report);
+        worst(&mut page, report);
+    }
+    fixes(&mut page, report, command);
+    if let Some(plan) = &report.memory {
+        memory(&mut page, plan);
+    }
+    if !report.layers.is_empty() {
+        layers(&mut page, report);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let _ =
+        write!(page, "<footer>offshoot {version} &middot; {}</footer>\n</main>\n</html>\n", escape(command));
+    page
+}
+
+fn tiles(page: &mut String, report: &Report) {
+    let mega = |n: usize| format!("{:.2} MB", n as f64 / 1e6);
+    let mut tiles = vec![
+        (format!("{:.4}", report.cosine_mean), "cosine to float, mean"),
+        (format!("{:.4}", report.cosine_min), "cosine, worst of all"),
+        (format!("{:.1} dB", decibels(report.noise)), "signal to noise of the embedding"),
+        (mega(report.package), "package"),
+    ];
+    if report.arena > 0 {
+        tiles.push((mega(report.arena), "memory to run"));
+    }
+    tiles.push((millions(report.macs), "multiply-adds"));
+    if let Some(task) = &report.task {
+        tiles.push((format!("{:.1} %", 100.0 * task.own), "few-shot accuracy"));
+        tiles.push((format!("{:+.2}", -task.drop), "points against float"));
+    }
+    let _ = write!(page, "<div class=\"tiles\">");
+    for (value, what) in tiles {
+        let _ = write!(page, "<div class=\"tile\"><b>{value}</b><span>{what}</span></div>");
+    }
+    let _ = write!(page, "</div>");
+}
+
+fn done(page: &mut String, report: &Report) {
+    let _ = write!(page, "<h2>What was done</h2><ul>");
+    let pictures = format!("calibrated on {} {}; {}", report.pictures, report.kind, report.preprocess_why);
+    let cut = format!("cut at {}: {}", report.cut, report.cut_why);
+    let unsure = report.cut_unsure.iter().map(|u| format!("unsure: {u}"));
+    let warning = report.preprocess_warning.iter().map(|w| format!("warning: {w}"));
+    for line in
+        std::iter::once(cut).chain(unsure).chain([pictures]).chain(warning).chain(report.done.iter().cloned())
+    {
+        let _ = write!(page, "<li>{}</li>", escape(&line));
+    }
+    let _ = write!(page, "</ul>");
+    if let Some(task) = &report.task {
+        let _ = write!(page, "<p class=\"note\">{}</p>", escape(&task.to_string()));
+    }
+}
+
+fn noise(page: &mut String, report: &Report) {
+    let layers: Vec<&LayerReport> = report.layers.iter().filter(|l| !l.keeps_values).collect();
+    let _ = write!(
+        page,
+        "<h2>Noise of each layer</h2><p>Noise by signal, as powers, in the order of the network. A point is a \
+         layer alone: float values before it, its own weights and results in codes. The line is what has gathered \
+         by then, with all layers as in the package.</p><figure>{}<div class=\"legend\"><span>\
+         <i style=\"background:var(--one)\"></i>alone</span><span><i style=\"background:var(--two)\"></i>\
+         together</span></div></figure>",
+        noise_chart::noise(&layers)
+    );
+}
+
+fn worst(page: &mut String, report: &Report) {
+    let _ = write!(
+        page,
+        "<h2>The worst layers</h2><p>What their values are, on a logarithmic scale, and what the codes cover \
+         (shaded). Values of equalized layers are shown as they are coded.</p><div class=\"small\">"
+    );
+    for layer in report.worst().into_iter().take(HISTOGRAMS) {
+        let noise = percent(layer.alone.unwrap_or_default());
+        let how = layer.treatment();
+        let _ = write!(
+            page,
+            "<figure><h3 title=\"{0}\"><bdi>{0}</bdi></h3><p>{1}, {2}<br>{noise} alone{how}</p>{3}</figure>",
+            escape(&layer.name),
+            layer.op,
+            layer.shape,
+            noise_chart::curve(layer)
+        );
+    }
+    let _ = write!(page, "</div>");
+}
+
+fn fixes(page: &mut String, report: &Report, command: &str) {
+    if report.precision == Precision::Float {
+        return;
+    }
+    let _ = write!(
+        page,
+        "<h2>Worth trying</h2><p>Signal to noise of this package is {:.1} dB on the {} it was judged by. \
+         What was measured to be better there, and what goes on from here:</p>",
+        decibels(report.judged),
+        report.kind
+    );
+    let fixes = report.fixes();
+    for Fix { what, options, .. } in fixes.iter().filter(|fix| fix.gain.is_none_or(|gain| gain > 0.05)) {
+        let _ = write!(
+            page,
+            "<div class=\"fix\"><b>{}</b><pre>{} <mark>{}</mark></pre></div>",
+            escape(what),
+            escape(command),
+            escape(options)
+        );
+    }
+    let worse = |fix: &&Fix| fix.gain.is_some_and(|gain| gain <= 0.05);
+    let worse: Vec<String> = fixes.iter().filter(worse).map(|fix| escape(&fix.what)).collect();
+    if !worse.is_empty() {
+        let _ = write!(page, "<p class=\"note\">Measured and no better: {}.</p>", worse.join("; "));
+    }
+}
+
+fn memory(page: &mut String, plan: &MemoryPlan) {
+    let _ = write!(
+        page,
+        "<h2>Memory over time</h2><p>Where each tensor lies in the arena, from the first layer to the embedding. \
+         The arena takes {}; no order of these could take less than {} (dashed). If every map existed as a whole, \
+         it would be {}.</p><figure>{}<div class=\"legend\"><span><i style=\"background:var(--one)\"></i>tensors\
+         </span><span><i style=\"background:var(--three)\"></i>scratch of a step</span><span>\
+         <i style=\"background:var(--two)\"></i>most that is alive together</span></div></figure>",
+        bytes(plan.arena),
+        bytes(plan.least),
+        bytes(plan.bound),
+        noise_chart::memory(plan)
+    );
+}
+
+fn layers(page: &mut String, report: &Report) {
+    let _ = write!(
+        page,
+        "<h2>All layers</h2><p>Where multiply-adds and bytes go, and what each layer loses.</p>\
+         <div class=\"scroll\" role=\"group\" aria-label=\"all layers\" tabindex=\"0\">\
+         <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
+         <th colspan=\"2\">weights</th><th>alone</th><th>together</th><th class=\"left\">range of the codes</th></tr>"
+    );
+    let most_macs = report.layers.iter().map(|l| l.macs).max().unwrap_or(0).max(1) as f64;
+    let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;
+    let share = |part: f64| match part {
+        0.0 => "<span class=\"room\"></span>".to_string(),
+        _ => format!(
+            "<span class=\"room\"><i class=\"share\" style=\"width:{:.0}px\"></i></span>",
+            (40.0 * part).max(1.0)
+        ),
+    };
+    let ratio = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), percent);
+    let number = |n: u64| if n == 0 { "&ndash;".to_string() } else { n.to_string() };
+    for layer in &report.layers {
+        let range = layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
+        let _ = write!(
+            page,
+            "<tr><td class=\"name\" title=\"{0}\"><bdi>{0}</bdi></td><td class=\"left\">{1}</td><td>{2}</td>\
+             <td>{3}</td><td>{4}</td><td>{5}</td><td>{6}</td><td>{7}</td><td>{8}</td><td class=\"left\">{range}{9}</td></tr>",
+            escape(&layer.name),
+            layer.op,
+            layer.shape,
+            if layer.macs == 0 { "&ndash;".to_string() } else { millions(layer.macs) },
+            share(layer.macs as f64 / most_macs),
+            number(layer.weights as u64),
+            share(layer.weights as f64 / most_bytes),
+            ratio(layer.alone),
+            ratio(layer.together),
+            layer.treatment(),
+        );
+    }
+    let _ = write!(page, "</table></div>");
+}

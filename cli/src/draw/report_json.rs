@@ -1,0 +1,63 @@
+//! The report for programs.
+
+use offshoot_convert::quantize::noise::decibels;
+use offshoot_convert::report::{Fix, LayerReport, Report};
+use serde_json::{Value, json};
+
+/// All that the page shows.
+pub fn value(report: &Report, command: &str) -> Value {
+    let memory = report.memory.as_ref().map(|plan| {
+        let place = |p: &offshoot_convert::report::Place| {
+            json!({
+                "tensor": p.name, "scratch": p.scratch, "bytes": [p.bytes.start, p.bytes.end],
+                "nodes": [p.nodes.start(), p.nodes.end()],
+            })
+        };
+        let places: Vec<Value> = plan.places.iter().map(place).collect();
+        json!({ "arena": plan.arena, "least": plan.least, "whole_maps": plan.bound, "nodes": plan.nodes, "places": places })
+    });
+    let task = report.task.as_ref().map(|t| {
+        json!({ "data": t.data, "int8": t.own, "float": t.float, "drop_points": t.drop, "within_points": t.half })
+    });
+    let fix = |fix: Fix| json!({ "what": fix.what, "gain_decibels": fix.gain, "command": format!("{command} {}", fix.options) });
+    json!({
+        "verdict": report.verdict(),
+        "cut": report.cut,
+        "cut_why": report.cut_why,
+        "cut_unsure": report.cut_unsure,
+        "values": report.dim,
+        "unit_length": report.unit_length,
+        "precision": report.precision.name(),
+        "package_bytes": report.package,
+        "macs": report.macs,
+        "pictures": report.pictures,
+        "cosine_mean": report.cosine_mean,
+        "cosine_min": report.cosine_min,
+        "noise": report.noise,
+        "decibels": decibels(report.noise),
+        "judged_decibels": decibels(report.judged),
+        "done": report.done,
+        "few_shot": task,
+        "layers": report.layers.iter().map(layer).collect::<Vec<_>>(),
+        "memory": memory,
+        "fixes": report.fixes().into_iter().map(fix).collect::<Vec<_>>(),
+    })
+}
+
+fn layer(layer: &LayerReport) -> Value {
+    json!({
+        "name": layer.name,
+        "operation": layer.op,
+        "shape": layer.shape.dims(),
+        "macs": layer.macs,
+        "weight_bytes": layer.weights,
+        "in_codes": layer.in_codes,
+        "equalized": layer.equalized,
+        "noise_alone": layer.alone,
+        "noise_together": layer.together,
+        "cosine": layer.cosine,
+        "seen": [layer.seen.min, layer.seen.max],
+        "covered": layer.covered,
+        "histogram": layer.curve.0,
+    })
+}

@@ -1,0 +1,165 @@
+//! Heads taught on extracted embeddings.
+
+use offshoot::{Error, Extractor, Head, HeadKind, Limits};
+
+use super::embeddings::Embeddings;
+
+/// A head for `classes`, taught the embeddings at `picks`, of which it keeps as many as `room` says,
+/// fitted.
+///
+/// # Errors
+/// Names, numbers of classes or samples beyond what a head holds.
+pub fn teach(
+    kind: HeadKind,
+    extractor: &Extractor,
+    classes: &[String],
+    embeddings: &Embeddings,
+    picks: &[usize],
+    room: usize,
+) -> Result<Head, Error> {
+    let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let limits = Limits { classes: count(classes.len()), samples: count(room.min(picks.len())) };
+    let mut head = Head::new(kind, extractor, limits)?;
+    let ids: Result<Vec<_>, _> = classes.iter().map(|name| head.add_class(name)).collect();
+    let ids = ids?;
+    for &i in picks {
+        head.add_sample(ids[embeddings.labels[i]], embeddings.get(i))?;
+    }
+    head.fit()?;
+    Ok(head)
+}
+
+/// Share of the embeddings at `picks` that the head gives their class; `unknown` is no class.
+///
+/// # Errors
+/// A head that was taught nothing.
+pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
+    let mut right = 0;
+    for &i in picks {
+        right += usize::from(told(head, embeddings, i)? == Some(embeddings.labels[i]));
+    }
+    Ok(right as f64 / picks.len().max(1) as f64)
+}
+
+/// The class that the head gives an embedding; `None` if it is unknown to it.
+///
+/// # Errors
+/// A head that was taught nothing.
+pub fn told(head: &mut Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
+    Ok(head.classify(embeddings.get(i))?.known().map(|class| class.index()))
+}
+
+/// What [`few_shot`] repeats.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson {
+    /// Kind of head.
+    pub kind: HeadKind,
+    /// Pictures of each class to learn from.
+    pub shots: usize,
+    /// How often to draw them.
+    pub draws: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// What a lesson came to.
+#[derive(Debug, Clone)]
+pub struct FewShot {
+    /// Accuracy of each draw.
+    pub scores: Vec<f64>,
+    /// What was taken for what in all draws: a row for each class shown.
+    pub confusion: Vec<u32>,
+}
+
+/// Teaches and tests: on all of `val`, or on what was not drawn where `val` is empty.
+///
+/// # Errors
+/// Names, numbers of classes or samples beyond what a head holds.
+pub fn few_shot(
+    lesson: &Lesson,
+    extractor: &Extractor,
+    classes: &[String],
+    train: &Embeddings,
+    val: &Embeddings,
+) -> Result<FewShot, Error> {
+    let mut scores = Vec::new();
+    let mut confusion = vec![0; classes.len() * classes.len()];
+    for draw in 0..lesson.draws {
+        let (picks, rest) =
+            Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
+        let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
+        // All that is asked about was taught.
+        head.set_strictness(0.0)?;
+        let (tested, picks) =
+            if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
+        let mut right = 0;
+        for &i in &picks {
+            let told = told(&mut head, tested, i)?.unwrap_or_default();
+            confusion[tested.labels[i] * classes.len() + told] += 1;
+            right += usize::from(told == tested.labels[i]);
+        }
+        scores.push(right as f64 / picks.len().max(1) as f64);
+    }
+    Ok(FewShot { scores, confusion })
+}
+
+/// A small seeded generator (`splitmix64`), so that draws are the same everywhere.
+#[derive(Debug, Clone)]
+pub struct Draws(u64);
+
+impl Draws {
+    /// A generator for one draw.
+    pub fn new(seed: u64, draw: u64) -> Self {
+        Self(
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ draw.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03),
+        )
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit`, which must not be 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Draws `shots` of each class; gives the drawn and the rest.
+    pub fn split(&mut self, labels: &[usize], classes: usize, shots: usize) -> (Vec<usize>, Vec<usize>) {
+        let (mut drawn, mut rest) = (Vec::new(), Vec::new());
+        for class in 0..classes {
+            let mut members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+            for i in (1..members.len()).rev() {
+                members.swap(i, (self.next() % (i as u64 + 1)) as usize);
+            }
+            let cut = shots.min(members.len());
+            drawn.extend_from_slice(&members[..cut]);
+            rest.extend_from_slice(&members[cut..]);
+        }
+        (drawn, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_take_the_same_number_of_every_class() {
+        let labels = [0, 0, 0, 1, 1, 1, 1, 2, 2];
+        let (drawn, rest) = Draws::new(0, 3).split(&labels, 3, 2);
+        let count = |c: usize| drawn.iter().filter(|&&i| labels[i] == c).count();
+        assert_eq!([count(0), count(1), count(2)], [2, 2, 2]);
+        assert_eq!(rest.len(), 3);
+        let mut all: Vec<_> = drawn.iter().chain(&rest).copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..9).collect::<Vec<_>>());
+        assert_eq!(Draws::new(0, 3).split(&labels, 3, 2).0, drawn);
+        assert_ne!(Draws::new(1, 3).split(&labels, 3, 2).0, drawn);
+    }
+}

@@ -1,0 +1,359 @@
+//! How long extraction takes: whole, by layers, and beside tract's float network.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use offshoot::{Error, Extractor, Picture, Stage};
+use offshoot_convert::calibrate::{Prepared, Reference, cosine};
+use offshoot_convert::catch_panic::quietly;
+use offshoot_convert::emit;
+use offshoot_convert::import::{Imported, Source};
+use offshoot_convert::ir::pooling;
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::{ConvertError, text};
+use offshoot_core::graph::Graph;
+use offshoot_core::package::Package;
+use offshoot_core::preprocess::Preprocess;
+
+use super::cycle_counter::Cycles;
+use crate::error::CommandError;
+use crate::learn::embeddings::Input;
+
+/// Measured for this long where nobody says how often.
+pub const LONG_ENOUGH: Duration = Duration::from_secs(2);
+/// And this often at least.
+pub const LEAST_RUNS: usize = 10;
+/// Extractions before measuring begins, the first one among them: pages, caches, branch predictors.
+const WARM_UP: usize = 3;
+
+/// How a set of runs is spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percentiles {
+    /// How many runs.
+    pub runs: usize,
+    /// The fastest.
+    pub min: Duration,
+    /// Half of the runs took no longer.
+    pub p50: Duration,
+    /// Nine of ten.
+    pub p90: Duration,
+    /// Ninety-nine of a hundred.
+    pub p99: Duration,
+}
+
+impl Percentiles {
+    /// Of some runs, by nearest rank: every number is one that was measured.
+    ///
+    /// # Panics
+    /// Without a run.
+    pub fn of(runs: &[Duration]) -> Self {
+        let mut sorted = runs.to_vec();
+        sorted.sort_unstable();
+        let rank = |percent: usize| sorted[(percent * sorted.len()).div_ceil(100).max(1) - 1];
+        Self { runs: sorted.len(), min: sorted[0], p50: rank(50), p90: rank(90), p99: rank(99) }
+    }
+}
+
+/// Nodes of the graph that run together, or the preprocessing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layer {
+    /// None for the preprocessing.
+    pub nodes: Range<usize>,
+    /// What they do.
+    pub operation: String,
+    /// The name of the last.
+    pub name: String,
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Median.
+    pub time: Duration,
+    /// Cycles of the calling thread, median, where they can be counted.
+    pub cycles: Option<u64>,
+    /// Of the sum of all layers' medians.
+    pub share: f64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Times {
+    /// The first extraction since the package was opened.
+    pub first: Duration,
+    /// Its network alone.
+    pub first_network: Duration,
+    /// Whole extractions: a frame or tokens in, the embedding out.
+    pub extraction: Percentiles,
+    /// The network alone.
+    pub network: Percentiles,
+    /// In the order of execution.
+    pub layers: Vec<Layer>,
+    /// The float network alone, where there is one to compare with.
+    pub float: Option<Percentiles>,
+    /// Why cycles could not be counted.
+    pub no_cycles: Option<String>,
+}
+
+/// tract's float network of the same cut, with its input.
+#[derive(Debug)]
+pub struct Float {
+    network: Network,
+    /// Its embedding of the input.
+    pub embedding: Vec<f32>,
+}
+
+#[derive(Debug)]
+enum Network {
+    Picture(Reference, Prepared),
+    Text(text::Reference, Vec<u32>),
+}
+
+impl Float {
+    /// Of the model that a package was made from, on an input.
+    ///
+    /// # Errors
+    /// A model that is not that one, or does not run.
+    pub fn open(path: &Path, package: &Package<'_>, input: &Input) -> Result<Self, CommandError> {
+        let source = Source::open(path)?;
+        let manifest = package.manifest();
+        let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
+        if source.sha256 != manifest.source_sha256 {
+            return Err(other(format!("not the `{}` that the package was made from", manifest.source)));
+        }
+        let float = quietly(|| match input {
+            Input::Picture(picture) => Self::of_picture(&source, package, picture),
+            Input::Tokens(ids) => Self::of_text(&source, package, ids),
+        });
+        let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
+        float.ok_or_else(|| other(format!("its cut `{}` was not found again", manifest.cut)))
+    }
+
+    /// Nothing where the cut is not found again, as of all of these.
+    fn of_picture(
+        source: &Source,
+        package: &Package<'_>,
+        picture: &Picture,
+    ) -> Result<Option<Self>, ConvertError> {
+        let p = &package.manifest().preprocess;
+        let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
+        let outer = imported.front.outer(p);
+        let mut network = Reference::new(imported.reference, imported.input, &outer)?;
+        let input = network.prepare(&picture.frame())?;
+        let embedding = pooling::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
+        Ok(Some(Self { network: Network::Picture(network, input), embedding }))
+    }
+
+    fn of_text(source: &Source, package: &Package<'_>, ids: &[u32]) -> Result<Option<Self>, ConvertError> {
+        let Some(text) = package.text() else { return Ok(None) };
+        let places = package.graph().tensor(Graph::INPUT).shape.w();
+        let cut = package.manifest().cut;
+        let stated = source.metadata("offshoot.cut");
+        let mut found = source.import_text(stated, Some(places))?;
+        if emit::shorten(&found.cut.name) != cut {
+            if !source.has_tensor(cut) {
+                return Ok(None);
+            }
+            found = source.import_text(Some(cut), Some(places))?;
+        }
+        let mut network = text::Reference::new(&found, text.tokens)?;
+        let embedding = network.run(ids)?;
+        Ok(Some(Self { network: Network::Text(network, ids.to_vec()), embedding }))
+    }
+
+    fn time(&mut self) -> Result<Duration, CommandError> {
+        let start = Instant::now();
+        let values = match &mut self.network {
+            Network::Picture(network, input) => network.forward(input),
+            Network::Text(network, ids) => network.run(ids).map(|embedding| vec![embedding]),
+        };
+        let values = values.map_err(ConvertError::from)?;
+        let time = start.elapsed();
+        drop(values);
+        Ok(time)
+    }
+}
+
+/// Finds a cut again; a package keeps the end of a long name only.
+fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, ConvertError> {
+    let size = Some((p.width.into(), p.height.into()));
+    let stated: Vec<&str> = source.metadata("offshoot.cut").into_iter().collect();
+    let found = source.import(&stated, size, Pool::Avg)?;
+    if emit::shorten(&found.cut.name) == cut {
+        return Ok(Some(found));
+    }
+    if cut.len() == offshoot_core::limits::NAME {
+        return Ok(None);
+    }
+    Ok(Some(source.import(&cut.split(',').collect::<Vec<_>>(), size, Pool::Avg)?))
+}
+
+/// Measures `runs` extractions, or as many as fit in [`LONG_ENOUGH`].
+///
+/// Each round is one whole extraction, one that is watched layer by layer, and one run of `float`, so
+/// that whatever else the machine does meets all three.
+///
+/// # Errors
+/// What tract reports.
+pub fn measure(
+    extractor: &mut Extractor,
+    input: &Input,
+    mut float: Option<&mut Float>,
+    runs: Option<usize>,
+) -> Result<Times, CommandError> {
+    let whole = |extractor: &mut Extractor| {
+        let start = Instant::now();
+        input.embed(extractor).map(|_| start.elapsed())
+    };
+    let mut start_up = Profile::default();
+    start_up.run(extractor, input)?;
+    for _ in 1..WARM_UP {
+        whole(extractor)?;
+        if let Some(float) = float.as_deref_mut() {
+            float.time()?;
+        }
+    }
+    let (mut extraction, mut floats) = (Vec::new(), Vec::new());
+    let (cycles, no_cycles) = match Cycles::open() {
+        Ok(cycles) => (Some(cycles), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut profile = Profile { cycles, ..Profile::default() };
+    let start = Instant::now();
+    let enough = |done: usize| match runs {
+        Some(runs) => done >= runs,
+        None => done >= LEAST_RUNS && start.elapsed() >= LONG_ENOUGH,
+    };
+    while !enough(extraction.len()) {
+        extraction.push(whole(extractor)?);
+        profile.run(extractor, input)?;
+        if let Some(float) = float.as_deref_mut() {
+            floats.push(float.time()?);
+        }
+    }
+    Ok(Times {
+        first: start_up.latest.iter().map(|(_, spent)| spent.time).sum(),
+        first_network: start_up.network[0],
+        extraction: Percentiles::of(&extraction),
+        network: Percentiles::of(&profile.network),
+        layers: profile.layers(&extractor.package()),
+        float: float.map(|_| Percentiles::of(&floats)),
+        no_cycles,
+    })
+}
+
+/// What a stage took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Spent {
+    time: Duration,
+    cycles: u64,
+}
+
+/// What each stage took, in each run.
+#[derive(Debug, Default)]
+struct Profile {
+    stages: Vec<(Stage, Vec<Spent>)>,
+    network: Vec<Duration>,
+    /// Of the latest run.
+    latest: Vec<(Stage, Spent)>,
+    cycles: Option<Cycles>,
+}
+
+impl Profile {
+    fn run(&mut self, extractor: &mut Extractor, input: &Input) -> Result<(), Error> {
+        let (latest, cycles) = (&mut self.latest, &mut self.cycles);
+        latest.clear();
+        // A counter that could be opened can be read.
+        let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
+        let (mut counted, mut last) = (count(), Instant::now());
+        input.embed_watched(extractor, |stage| {
+            let (time, all) = (last.elapsed(), count());
+            let spent = Spent { time, cycles: all - counted };
+            match latest.last_mut() {
+                // A concatenation comes once for each operand.
+                Some((same, sum)) if *same == stage => {
+                    *sum = Spent { time: sum.time + spent.time, cycles: sum.cycles + spent.cycles };
+                }
+                _ => latest.push((stage, spent)),
+            }
+            (counted, last) = (all, Instant::now());
+        })?;
+        if self.stages.is_empty() {
+            self.stages = self.latest.iter().map(|(stage, _)| (stage.clone(), Vec::new())).collect();
+        }
+        for ((_, all), (_, spent)) in self.stages.iter_mut().zip(&self.latest) {
+            all.push(*spent);
+        }
+        let of_network = self.latest.iter().filter(|(stage, _)| *stage != Stage::Preprocess);
+        self.network.push(of_network.map(|(_, spent)| spent.time).sum());
+        Ok(())
+    }
+
+    fn layers(&self, package: &Package<'_>) -> Vec<Layer> {
+        let mut layers: Vec<Layer> = self
+            .stages
+            .iter()
+            .map(|(stage, spent)| {
+                let times: Vec<Duration> = spent.iter().map(|spent| spent.time).collect();
+                let mut cycles: Vec<u64> = spent.iter().map(|spent| spent.cycles).collect();
+                cycles.sort_unstable();
+                let layer = match stage {
+                    Stage::Preprocess => Layer { operation: "preprocessing".to_string(), ..Layer::default() },
+                    Stage::Nodes(nodes) => layer(package, nodes.clone()),
+                };
+                let counted = self.cycles.as_ref().map(|_| cycles[(cycles.len() - 1) / 2]);
+                Layer { time: Percentiles::of(&times).p50, cycles: counted, ..layer }
+            })
+            .collect();
+        let sum: Duration = layers.iter().map(|l| l.time).sum();
+        for layer in &mut layers {
+            layer.share = layer.time.as_secs_f64() / sum.as_secs_f64().max(f64::MIN_POSITIVE);
+        }
+        layers
+    }
+}
+
+fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
+    let graph = package.graph();
+    let (mut operation, mut name, mut macs) = (String::new(), String::new(), 0);
+    for (id, node) in graph.nodes().skip(nodes.start).take(nodes.len()) {
+        if !operation.is_empty() {
+            operation.push_str(" > ");
+        }
+        operation.push_str(node.op.name());
+        name = node.name.to_string();
+        macs += graph.node_macs(id, &node);
+    }
+    // More run together only where tract-core runs all.
+    if nodes.len() > 3 {
+        operation = "network on tract-core".to_string();
+    }
+    Layer { nodes, operation, name, macs, ..Layer::default() }
+}
+
+/// How near an extractor's embedding of an input is to the float network's.
+///
+/// # Errors
+/// What tract-core reports.
+pub fn agreement(extractor: &mut Extractor, input: &Input, float: &Float) -> Result<f64, Error> {
+    let embedding: Vec<f32> = input.embed(extractor)?.iter().collect();
+    Ok(cosine(&embedding, &float.embedding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_runs_that_were_measured() {
+        let of = |micros: &[u64]| {
+            let runs: Vec<Duration> = micros.iter().map(|&m| Duration::from_micros(m)).collect();
+            let p = Percentiles::of(&runs);
+            [p.min, p.p50, p.p90, p.p99].map(|d| d.as_micros())
+        };
+        let hundred: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(of(&hundred), [1, 50, 90, 99]);
+        assert_eq!(of(&[7]), [7; 4]);
+        assert_eq!(of(&[3, 1, 2, 4]), [1, 2, 4, 4]);
+        let thousand: Vec<u64> = (1..=1000).collect();
+        assert_eq!(of(&thousand), [1, 500, 900, 990]);
+    }
+}

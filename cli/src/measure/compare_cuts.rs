@@ -1,0 +1,344 @@
+//! Places to cut beside each other: what each costs, and how well a head learns from it.
+
+use std::time::{Duration, Instant};
+
+use offshoot::{Extractor, Options as RunOptions};
+use offshoot_convert::import::Source;
+use offshoot_convert::ir::cut_points::Candidate;
+use offshoot_convert::pipeline::Converted;
+use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_core::Shape;
+use offshoot_core::package::Precision;
+use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};
+
+use super::bench::Percentiles;
+use crate::error::CommandError;
+use crate::learn::embeddings::{Embeddings, Reader};
+use crate::learn::few_shot::{Lesson, few_shot};
+
+/// Extractions of each that are timed, in turns, so that whatever else the machine does meets all.
+const ROUNDS: usize = 31;
+/// Those before, for caches and pages.
+const WARM_UP: usize = 2;
+/// Accuracies no further apart than this are the same: then the faster is better.
+const SAME: f64 = 0.001;
+
+/// What is compared, and how.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    /// The model.
+    pub source: &'a Source,
+    /// Labelled samples to learn and test on.
+    pub data: &'a Dataset,
+    /// What is converted with; no cut was asked for.
+    pub material: Material<'a>,
+    /// What is learned.
+    pub lesson: Lesson,
+    /// Most places to compare.
+    pub most: usize,
+    /// How packages are run.
+    pub run: RunOptions,
+}
+
+/// A place to cut, measured.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The tensor's name.
+    pub cut: String,
+    /// Its map.
+    pub map: Option<Shape>,
+    /// Whether it is the one that `convert` takes by itself.
+    pub automatic: bool,
+    /// Values of an embedding.
+    pub dim: usize,
+    /// Multiply-adds.
+    pub macs: u64,
+    /// Bytes of the package.
+    pub package: usize,
+    /// Bytes of the arena; nothing where tract manages memory.
+    pub arena: Option<usize>,
+    /// Bytes of the arena and of the weights as the kernels want them.
+    pub ram: Option<usize>,
+    /// Whole extractions on this machine.
+    pub time: Percentiles,
+    /// Mean cosine to the float embedding.
+    pub cosine: f64,
+    /// Share that is right, in each draw; the draws are the same for all.
+    pub scores: Vec<f64>,
+}
+
+impl Row {
+    /// Median of an extraction in milliseconds.
+    pub fn ms(&self) -> f64 {
+        offshoot_convert::report::ms(self.time.p50)
+    }
+
+    /// Mean share that is right.
+    pub fn accuracy(&self) -> f64 {
+        self.scores.iter().sum::<f64>() / self.scores.len().max(1) as f64
+    }
+
+    /// Half of the interval that holds 95 of 100 such means.
+    pub fn half_width(&self) -> f64 {
+        let (mean, count) = (self.accuracy(), self.scores.len() as f64);
+        let square: f64 = self.scores.iter().map(|s| (s - mean).powi(2)).sum();
+        1.96 * (square / (count - 1.0).max(1.0) / count.max(1.0)).sqrt()
+    }
+}
+
+/// What is compared, and what could not be.
+#[derive(Debug)]
+pub struct Compared {
+    /// From the input on.
+    pub rows: Vec<Row>,
+    /// What `convert` is unsure of about the cut that it finds, a sentence each.
+    pub unsure: Vec<String>,
+    /// Places that do not convert, and why.
+    pub failed: Vec<(String, String)>,
+    /// Whether the model takes text, which has no preprocessing.
+    pub takes_text: bool,
+    /// The preprocessing of pictures, which is the same for all.
+    pub wishes: Wishes,
+}
+
+/// What a device has for an extraction.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Budget {
+    /// Milliseconds on this machine.
+    pub ms: Option<f64>,
+    /// Bytes of memory.
+    pub ram: Option<usize>,
+}
+
+impl Budget {
+    fn holds(&self, row: &Row) -> bool {
+        let ram = self.ram.is_none_or(|most| row.ram.is_some_and(|ram| ram <= most));
+        ram && self.ms.is_none_or(|most| row.ms() <= most)
+    }
+}
+
+/// The most accurate within the budget; of those that are as accurate, the fastest.
+pub fn choose(rows: &[Row], budget: &Budget) -> Option<usize> {
+    let within = || (0..rows.len()).filter(|&i| budget.holds(&rows[i]));
+    let best = within().map(|i| rows[i].accuracy()).max_by(f64::total_cmp)?;
+    within()
+        .filter(|&i| rows[i].accuracy() >= best - SAME)
+        .min_by(|&a, &b| rows[a].ms().total_cmp(&rows[b].ms()))
+}
+
+/// Those that no other beats in both accuracy and time, fastest first.
+pub fn frontier(rows: &[Row]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|&a, &b| rows[a].ms().total_cmp(&rows[b].ms()));
+    let mut best = f64::NEG_INFINITY;
+    order.retain(|&i| {
+        let better = rows[i].accuracy() > best;
+        best = best.max(rows[i].accuracy());
+        better
+    });
+    order
+}
+
+/// At most `most`, the last of which stays; what goes first is what costs almost what the next does.
+fn thin(mut places: Vec<Candidate>, most: usize) -> Vec<Candidate> {
+    while places.len() > most.max(1) {
+        let step = |i: usize| places[i + 1].macs as f64 / places[i].macs.max(1) as f64;
+        let least = (0..places.len() - 1).min_by(|&a, &b| step(a).total_cmp(&step(b)));
+        places.remove(least.unwrap_or_default());
+    }
+    places
+}
+
+/// A place that converts.
+struct Converts {
+    automatic: bool,
+    map: Option<Shape>,
+    converted: Converted,
+}
+
+impl Comparison<'_> {
+    /// Converts, teaches and times each; `progress` is told the stage and its share that is done.
+    ///
+    /// # Errors
+    /// A model that does not convert at all, pictures that cannot be read or are too few.
+    pub fn run(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Compared, CommandError> {
+        progress("import", 0.0);
+        let automatic = self.material.convert(self.source, &mut |_, _| {})?;
+        let package = Extractor::from_bytes(automatic.bytes.clone())?;
+        // The preprocessing is the same for all.
+        let material = self.material.clone().as_in(&automatic);
+        let wishes = automatic.wishes.clone();
+        let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
+        let (some, all) = material.places(self.source, own)?;
+        // A cut at what only says how values lie is one at the layer before.
+        let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
+        let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
+        let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
+        let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
+        let others = some.into_iter().filter(|c| !is_own(c)).collect();
+        let places = thin(others, self.most.saturating_sub(1));
+
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let total = places.len() as f32;
+        for (i, place) in places.into_iter().enumerate() {
+            progress("convert", i as f32 / total);
+            match material.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
+                Ok(converted) => found.push(Converts { automatic: false, map: Some(place.shape), converted }),
+                Err(error) => failed.push((place.name, error.to_string())),
+            }
+        }
+        found.push(Converts { automatic: true, map: known.map(|c| c.shape), converted: automatic });
+        // In the order of the network: the one found by itself need not be the last.
+        found.sort_by_key(|place| place.converted.report.macs);
+        let rows = self.measure(found, progress)?;
+        Ok(Compared { rows, unsure, failed, takes_text: is_text, wishes })
+    }
+
+    fn measure(
+        &self,
+        found: Vec<Converts>,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<Vec<Row>, CommandError> {
+        let open = |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
+        let mut extractors = found.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let care = self.data.left_out.care();
+        let train = embed(&mut extractors, &self.data.train, care, &mut |done| progress("learn", done))?;
+        let val = embed(&mut extractors, &self.data.val, care, &mut |done| progress("test", done))?;
+        let times = self.time(&mut extractors, progress)?;
+        let mut rows = Vec::new();
+        for (i, (place, extractor)) in found.into_iter().zip(&extractors).enumerate() {
+            progress("teach", i as f32 / extractors.len() as f32);
+            let taught = few_shot(&self.lesson, extractor, &self.data.classes, &train[i], &val[i])?;
+            let (report, memory) = (place.converted.report, extractor.memory());
+            let int8 = report.precision == Precision::Int8;
+            rows.push(Row {
+                automatic: place.automatic,
+                cut: report.cut,
+                map: place.map,
+                dim: report.dim,
+                macs: report.macs,
+                package: report.package,
+                arena: int8.then_some(memory.arena),
+                ram: int8.then_some(memory.arena + memory.packed),
+                time: times[i],
+                cosine: report.cosine_mean,
+                scores: taught.scores,
+            });
+        }
+        Ok(rows)
+    }
+
+    fn time(
+        &self,
+        extractors: &mut [Extractor],
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<Vec<Percentiles>, CommandError> {
+        let mut opener = Opener::new(self.data.left_out.care());
+        let input = Reader::of(&extractors[0])?.read(&self.data.train[0], &mut opener)?;
+        let mut times: Vec<Vec<Duration>> = vec![Vec::new(); extractors.len()];
+        for round in 0..WARM_UP + ROUNDS {
+            progress("time", round as f32 / (WARM_UP + ROUNDS) as f32);
+            for (extractor, times) in extractors.iter_mut().zip(&mut times) {
+                let start = Instant::now();
+                input.embed(extractor)?;
+                if round >= WARM_UP {
+                    times.push(start.elapsed());
+                }
+            }
+        }
+        Ok(times.iter().map(|times| Percentiles::of(times)).collect())
+    }
+}
+
+/// Each sample is read once, for all extractors: they differ in their cut alone.
+fn embed(
+    extractors: &mut [Extractor],
+    samples: &[Sample],
+    care: Care,
+    progress: &mut dyn FnMut(f32),
+) -> Result<Vec<Embeddings>, CommandError> {
+    let labels: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
+    let empty = |e: &Extractor| {
+        let dim = e.embedding_dim();
+        Embeddings { dim, values: vec![0.0; samples.len() * dim], labels: labels.clone() }
+    };
+    let mut all: Vec<Embeddings> = extractors.iter().map(empty).collect();
+    let reader = Reader::of(&extractors[0])?;
+    let mut opener = Opener::new(care);
+    for (done, i) in by_file(samples).into_iter().enumerate() {
+        progress(done as f32 / samples.len() as f32);
+        let input = reader.read(&samples[i], &mut opener)?;
+        for (extractor, embeddings) in extractors.iter_mut().zip(&mut all) {
+            let row = &mut embeddings.values[i * embeddings.dim..][..embeddings.dim];
+            row.iter_mut().zip(input.embed(extractor)?.iter()).for_each(|(to, value)| *to = value);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cut: &str, ms: u64, ram: Option<usize>, scores: &[f64]) -> Row {
+        let time = Percentiles::of(&[Duration::from_millis(ms)]);
+        let (cut, scores) = (cut.to_string(), scores.to_vec());
+        let shape = Shape::new(7, 7, 32);
+        Row {
+            cut,
+            map: shape,
+            automatic: false,
+            dim: 32,
+            macs: 1,
+            package: 1,
+            arena: ram,
+            ram,
+            time,
+            cosine: 1.0,
+            scores,
+        }
+    }
+
+    fn rows() -> [Row; 4] {
+        [
+            row("fast", 1, Some(100), &[0.7, 0.72]),
+            row("same", 2, Some(500), &[0.9, 0.8999]),
+            row("best", 3, Some(400), &[0.9, 0.9]),
+            row("float", 4, None, &[0.95, 0.95]),
+        ]
+    }
+
+    #[test]
+    fn the_best_within_the_budget_is_chosen() {
+        let chosen = |ms, ram| choose(&rows(), &Budget { ms, ram }).map(|i| rows()[i].cut.clone());
+        assert_eq!(chosen(None, None).as_deref(), Some("float"));
+        assert_eq!(chosen(Some(3.5), None).as_deref(), Some("same"), "as accurate, and faster");
+        // What memory the float one takes is not known.
+        assert_eq!(chosen(None, Some(1000)).as_deref(), Some("same"));
+        assert_eq!(chosen(None, Some(450)).as_deref(), Some("best"));
+        assert_eq!(chosen(Some(1.0), Some(100)).as_deref(), Some("fast"));
+        assert_eq!(chosen(Some(0.5), None), None);
+    }
+
+    #[test]
+    fn what_is_slower_and_no_better_is_not_on_the_frontier() {
+        let mut rows = rows().to_vec();
+        rows.push(row("worse", 3, None, &[0.5]));
+        let names: Vec<&str> = frontier(&rows).into_iter().map(|i| &*rows[i].cut).collect();
+        assert_eq!(names, ["fast", "same", "best", "float"]);
+    }
+
+    #[test]
+    fn places_that_cost_alike_are_thinned() {
+        let place = |macs: u64| Candidate {
+            name: macs.to_string(),
+            shape: Shape::new(1, 1, 8).unwrap(),
+            macs,
+            bytes: 0,
+        };
+        let left = thin([1, 2, 10, 11, 40, 41].map(place).to_vec(), 4);
+        assert_eq!(left.iter().map(|c| c.macs).collect::<Vec<_>>(), [1, 2, 11, 41]);
+        assert_eq!(thin([1, 2].map(place).to_vec(), 0).len(), 1);
+    }
+}
