@@ -8,7 +8,7 @@ use offshoot::{Extractor, HeadKind, Options};
 use offshoot_convert::emit::prepack::parse_target;
 use offshoot_convert::input_size::parse_size;
 use offshoot_convert::ir::pooling::Pool;
-use offshoot_convert::preprocess::choose::Preset;
+use offshoot_convert::preprocess::preset::Preset;
 use offshoot_dataset::Format;
 use offshoot_engine::Target;
 

@@ -18,7 +18,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::{candidates, last_of_each_cost};
 use offshoot_convert::pipeline::text::{TextOptions, convert_text};
 use offshoot_convert::pipeline::{Converted, Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::Report;
 use offshoot_core::tokens::Pooling;

@@ -12,7 +12,7 @@ use std::path::Path;
 use offshoot::Picture;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Converted, Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 
 /// What no user ever named: tract's operations, its parts of a node, its manner of error.

@@ -14,7 +14,7 @@ use offshoot::{Extractor, Picture};
 use offshoot_convert::import::{ImportError, Imported, Source, Unsupported};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};

@@ -11,7 +11,7 @@ use offshoot::{Extractor, Picture, Precision};
 use offshoot_convert::import::{Coverage, ImportError, Source};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::ModelProto;

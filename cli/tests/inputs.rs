@@ -12,7 +12,7 @@ use std::fs;
 use common::{pictures, refused};
 use graph::Graph;
 use offshoot_convert::pipeline::Options;
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_core::preprocess::Channels;
 use offshoot_simulator::Object;
 use small::{alike, converted, embedding, error, float, of_type, plain, preprocess, preset, rest};

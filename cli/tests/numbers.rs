@@ -13,7 +13,7 @@ use graph::Graph;
 use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_convert::report::verdict::Grade;
 use offshoot_simulator::Object;
 use prost::Message;

@@ -14,7 +14,7 @@ use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 
 /// Of the length of what is right: what ONNX allows in these tests, some of whose values have four digits.
 const FLOAT: f64 = 1e-3;

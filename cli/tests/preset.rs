@@ -7,7 +7,7 @@ use std::path::Path;
 use offshoot::Picture;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_convert::report::Report;
 use offshoot_dataset::{LeftOut, pictures};
 

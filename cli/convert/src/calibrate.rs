@@ -1,5 +1,6 @@
 //! The float network on samples, pictures or texts: what range each layer takes, and what its embeddings are.
 
+pub mod extents;
 pub mod histogram;
 pub mod input;
 pub mod observer;
@@ -22,7 +23,7 @@ use crate::import::{self, InputOrder};
 use crate::ir::{Layer, LayerId, Model, Twins};
 use crate::parallel;
 use crate::parallel::LANES;
-use crate::quantize::equalize::Extents;
+use crate::calibrate::extents::Extents;
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use equalize::{Extents, Factors};
+use crate::calibrate::extents::Extents;
+use equalize::Factors;
 use evaluate::Trial;
 use noise::{Noise, Subject, decibels};
 use offshoot_core::graph::Graph;

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
 use offshoot_convert::calibrate::ranges::Method;
 use offshoot_convert::ir::pooling::Pool;
-use offshoot_convert::preprocess::choose::Preset;
+use offshoot_convert::preprocess::preset::Preset;
 use offshoot_convert::quantize::{Rounding, Switch};
 use offshoot_dataset::Format;
 

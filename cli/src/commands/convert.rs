@@ -10,7 +10,7 @@ use offshoot_convert::import::{ImportError, Source};
 use offshoot_convert::pipeline::job::Material;
 use offshoot_convert::pipeline::text::TextOptions;
 use offshoot_convert::pipeline::{Converted, Options};
-use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_convert::preprocess::preset::Wishes;
 use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};

@@ -9,7 +9,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Options;
 use offshoot_convert::pipeline::job::Material;
 use offshoot_convert::pipeline::text::TextOptions;
-use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_convert::preprocess::preset::Wishes;
 use offshoot_convert::report::{bytes, millions};
 use offshoot_dataset::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
 use serde_json::{Value, json};

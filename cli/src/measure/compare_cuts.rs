@@ -7,7 +7,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::Candidate;
 use offshoot_convert::pipeline::Converted;
 use offshoot_convert::pipeline::job::Material;
-use offshoot_convert::preprocess::choose::Wishes;
+use offshoot_convert::preprocess::preset::Wishes;
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};

@@ -7,7 +7,7 @@ use std::path::Path;
 use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::choose::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{Preset, Wishes};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_simulator::{Camera, Object};
 use prost::Message;

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
+mod attribute_values;
 mod attributes;
 mod constant_size;
 mod finite;

@@ -16,7 +16,7 @@ use crate::catch_panic::quietly;
 use crate::emit::{self, Emitted};
 use crate::import::{ImportedText, Source};
 use crate::ir::fold;
-use crate::preprocess::choose::Wishes;
+use crate::preprocess::preset::Wishes;
 use crate::quantize::Settings;
 
 /// What the user wants.

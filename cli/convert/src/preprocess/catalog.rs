@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::choose::{Preset, Wishes};
+use super::preset::{Preset, Wishes};
 
 /// Why there is no catalogue, or not this entry in it.
 #[derive(Debug, Error)]

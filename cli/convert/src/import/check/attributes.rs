@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use tract_onnx::pb::{AttributeProto, NodeProto};
+use tract_onnx::pb::NodeProto;
 
+use super::attribute_values::ints;
 use super::constant_size::Known;
 use super::{RANK, Refused, VALUES};
 
@@ -71,11 +72,6 @@ fn is_permutation(ints: &[i64]) -> bool {
     let mut sorted = ints.to_vec();
     sorted.sort_unstable();
     sorted.iter().zip(0..).all(|(found, want)| *found == want)
-}
-
-pub(super) fn ints<'n>(node: &'n NodeProto, name: &str) -> Option<&'n [i64]> {
-    let attribute = node.attribute.iter().find(|a| a.name == name);
-    attribute.map(|a: &AttributeProto| a.ints.as_slice()).filter(|ints| !ints.is_empty())
 }
 
 /// A window has one length, step, spacing and two borders in each direction.

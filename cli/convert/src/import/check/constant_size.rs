@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use super::attributes::ints;
+use super::attribute_values::ints;
 use super::{Refused, VALUES};
 
 /// Most bytes of all constants that are made: as many as a file may have.

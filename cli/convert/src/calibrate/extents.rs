@@ -1,0 +1,136 @@
+//! Extents of the channels of feature maps over the calibration set.
+
+use pulp::{Arch, NullaryFnOnce};
+
+use crate::ir::Twins;
+
+/// What each channel of a layer took.
+#[derive(Debug, Clone)]
+pub struct Extents {
+    /// Smallest value of each channel.
+    pub min: Vec<f32>,
+    /// Largest value of each channel.
+    pub max: Vec<f32>,
+    /// Sum of squares of each channel.
+    squares: Vec<f64>,
+    /// Values of each.
+    count: u64,
+}
+
+impl Extents {
+    /// Nothing seen yet, of so many channels.
+    pub fn new(channels: usize) -> Self {
+        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        Self { min, max, squares: vec![0.0; channels], count: 0 }
+    }
+
+    /// Takes in a layer's values for one picture: rows, columns, channels. Only finite ones count.
+    pub fn see(&mut self, values: &[f32]) {
+        let channels = self.min.len();
+        // Nearly always all are finite, and the sums of squares say so.
+        let mut own = Arch::new().dispatch(Ends::<false> { values, channels });
+        if !own.squares.iter().all(|s| s.is_finite()) {
+            own = Arch::new().dispatch(Ends::<true> { values, channels });
+        }
+        for c in 0..channels {
+            self.min[c] = self.min[c].min(own.min[c]);
+            self.max[c] = self.max[c].max(own.max[c]);
+            self.squares[c] += f64::from(own.squares[c]);
+        }
+        self.count += (values.len() / channels) as u64;
+    }
+
+    /// Takes in what another lane saw.
+    pub fn merge(&mut self, other: &Self) {
+        for c in 0..self.min.len() {
+            self.min[c] = self.min[c].min(other.min[c]);
+            self.max[c] = self.max[c].max(other.max[c]);
+            self.squares[c] += other.squares[c];
+        }
+        self.count += other.count;
+    }
+
+    /// Gives one of each pair of channels what the other took.
+    pub fn copy(&mut self, twins: &[Twins]) {
+        for t in twins {
+            (self.min[t.above], self.max[t.above]) = (self.min[t.below], self.max[t.below]);
+            self.squares[t.above] = self.squares[t.below];
+        }
+    }
+
+    /// Whether there was no finite value.
+    pub fn is_empty(&self) -> bool {
+        self.min.iter().zip(&self.max).all(|(min, max)| min > max)
+    }
+
+    /// Largest absolute value of each channel.
+    pub fn reach(&self) -> impl Iterator<Item = f32> + '_ {
+        self.min.iter().zip(&self.max).map(|(min, max)| max.max(-min).max(0.0))
+    }
+
+    /// Mean square of a channel.
+    pub(crate) fn power(&self, channel: usize) -> f64 {
+        self.squares[channel] / self.count.max(1) as f64
+    }
+}
+
+/// What each channel of one map took, with `CHECK` of its finite values only.
+struct Ends<'a, const CHECK: bool> {
+    values: &'a [f32],
+    channels: usize,
+}
+
+/// Smallest and largest value and the sum of squares of each channel.
+struct Seen {
+    min: Vec<f32>,
+    max: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+/// Pixels that are taken in together, and their channels: what is known of these stays in registers.
+const PIXELS: usize = 8;
+const BLOCK: usize = 16;
+
+impl<const CHECK: bool> NullaryFnOnce for Ends<'_, CHECK> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn call(self) -> Seen {
+        let Self { values, channels } = self;
+        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        let mut seen = Seen { min, max, squares: vec![0.0; channels] };
+        let whole = channels / BLOCK * BLOCK;
+        for pixels in values.chunks(PIXELS * channels) {
+            for first in (0..whole).step_by(BLOCK) {
+                seen.block::<CHECK, BLOCK>(pixels, first);
+            }
+            for channel in whole..channels {
+                seen.block::<CHECK, 1>(pixels, channel);
+            }
+        }
+        seen
+    }
+}
+
+impl Seen {
+    #[inline(always)] // compiled for the processor that asks
+    fn block<const CHECK: bool, const N: usize>(&mut self, pixels: &[f32], first: usize) {
+        let channels = self.min.len();
+        let (mut min, mut max, mut squares) = ([0f32; N], [0f32; N], [0f32; N]);
+        min.copy_from_slice(&self.min[first..][..N]);
+        max.copy_from_slice(&self.max[first..][..N]);
+        squares.copy_from_slice(&self.squares[first..][..N]);
+        for pixel in pixels.chunks_exact(channels) {
+            let own = &pixel[first..][..N];
+            for c in 0..N {
+                let (v, counts) = (own[c], !CHECK || own[c].is_finite());
+                min[c] = if counts && v < min[c] { v } else { min[c] };
+                max[c] = if counts && v > max[c] { v } else { max[c] };
+                squares[c] += if counts { v * v } else { 0.0 };
+            }
+        }
+        self.min[first..][..N].copy_from_slice(&min);
+        self.max[first..][..N].copy_from_slice(&max);
+        self.squares[first..][..N].copy_from_slice(&squares);
+    }
+}
