@@ -12,19 +12,19 @@ use offshoot_convert::preprocess::preset::Preset;
 use offshoot_dataset::Format;
 use offshoot_engine::Target;
 
-mod cuts;
+mod comparison;
 mod dataset;
 mod device;
+mod learning;
 mod model;
 mod quantizer;
-mod train;
 mod values;
 
-pub use cuts::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
+pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use dataset::{CareArgs, SelectionArgs};
 pub use device::{DeployArgs, DoctorArgs, EyesArgs, PartsArgs, TeachArgs};
+pub use learning::{TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
-pub use train::{TrainArgs, UnknownArg, ViewArg};
 use values::value;
 pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
 

@@ -13,7 +13,7 @@ use offshoot_dataset::DataError;
 use offshoot_device::{BenchError, PartError, ScriptError};
 use thiserror::Error;
 
-use crate::deploy::StepError;
+use crate::board_install::StepError;
 use crate::download::PullError;
 use crate::learn::embeddings::EmbedError;
 

@@ -1,5 +1,5 @@
 //! Heads of the few shots that data sets give: embeddings, accuracy, clusters.
 
-pub mod cluster;
 pub mod embeddings;
 pub mod few_shot;
+pub mod k_means;

@@ -1,7 +1,7 @@
 //! The `offshoot` command as a library, so that tests can reach its parts.
 //!
 //! [`args`] parses, [`commands`] runs, a file a verb. [`learn`] holds embeddings and the heads on them,
-//! [`measure`] times and compares, [`draw`] makes pictures and pages, [`download`] fetches backbones, [`deploy`]
+//! [`measure`] times and compares, [`draw`] makes pictures and pages, [`download`] fetches backbones, [`board_install`]
 //! brings a device's files to a board; [`eyes`] are the packages that come with the command. The converter is
 //! [`offshoot_convert`], the readers of data sets are [`offshoot_dataset`].
 
@@ -9,8 +9,8 @@
 pub mod output;
 
 pub mod args;
+pub mod board_install;
 pub mod commands;
-pub mod deploy;
 pub mod download;
 pub mod draw;
 pub mod error;

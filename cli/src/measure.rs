@@ -1,5 +1,5 @@
 //! Measurements: time, accuracy, cuts side by side.
 
-pub mod bench;
 pub mod compare_cuts;
 pub mod cycle_counter;
+pub mod timing;

@@ -2,7 +2,7 @@
 
     pip install -r tests/peers/requirements.txt
     cargo build --release --bin offshoot
-    python tests/peers/agreement.py --shared ../shared
+    python tests/peers/agreement.py --shared FOLDER
 
 Each model keeps its classifier (`--cut` at the logits). Of the 500 photographs of the ImageNet sample
 128 calibrate; on all 500 int8 is compared with float: the cosine of the features that feed the
@@ -129,7 +129,7 @@ def peak(command: list) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=REPOSITORY / "../shared")
+    parser.add_argument("--shared", type=Path, required=True, help="the folder of models and pictures")
     parser.add_argument("--tool", type=Path, default=REPOSITORY / "target/release/offshoot")
     parser.add_argument("--work", type=Path, default=Path("/tmp/offshoot-agreement"))
     parser.add_argument("--only", default="", help="models whose name holds this")

@@ -56,7 +56,7 @@ def source(network: Network, repository: Path, shared: Path, work: Path) -> Path
 
 
 def refill(path: Path, recipe: Path, out: Path) -> None:
-    """Random weights of the recipe's deviations; the rule is in `cli/tests/common/refill.rs`."""
+    """Random weights of the recipe's deviations; the rule is in `cli/tests/suite/common/refill.rs`."""
     model = onnx.load(path)
     entries = {e["name"]: e for e in json.loads(recipe.read_text())["initializers"]}
     for tensor in model.graph.initializer:

@@ -3,7 +3,7 @@ docs/performance.md.
 
     pip install -r tests/peers/requirements.txt
     cargo build --release --bin offshoot
-    python tests/peers/run.py --shared ../shared
+    python tests/peers/run.py --shared FOLDER
 
 With OFFSHOOT_ISA, kernels of ours that are not this processor's best run beside onnxruntime alone: the other
 peers choose theirs themselves (see without_avx512.py for onnxruntime's).

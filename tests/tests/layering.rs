@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 11] = [
+const ARROWS: [(&str, &[&str], &[&str]); 13] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
     ("offshoot-store", &[], &[]),
@@ -23,18 +23,21 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
         &["offshoot-core", "offshoot-engine", "offshoot-tract"],
         &["offshoot-simulator", "offshoot-view"],
     ),
+    ("offshoot-convert", &["offshoot", "offshoot-core", "offshoot-engine", "offshoot-tract"], &[]),
+    ("offshoot-dataset", &["offshoot", "offshoot-core"], &[]),
     (
         "offshoot-cli",
         &[
             "offshoot",
+            "offshoot-convert",
             "offshoot-core",
+            "offshoot-dataset",
             "offshoot-device",
             "offshoot-engine",
             "offshoot-simulator",
-            "offshoot-tract",
             "offshoot-view",
         ],
-        &[],
+        &["offshoot-tract"],
     ),
     (
         "offshoot-device",
@@ -61,8 +64,8 @@ const ARROWS: [(&str, &[&str], &[&str]); 11] = [
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
 const GUARDED: [(&str, &[&str]); 20] = [
     ("tract-core", &["offshoot-tract"]),
-    ("tract-onnx", &["offshoot-cli"]),
-    ("tract", &["offshoot-tract", "offshoot-cli"]),
+    ("tract-onnx", &["offshoot-convert"]),
+    ("tract", &["offshoot-tract", "offshoot-convert"]),
     (
         "embedded-graphics",
         &["offshoot-view", "offshoot-cli", "offshoot-board", "offshoot-simulator", "offshoot-device"],
@@ -79,9 +82,9 @@ const GUARDED: [(&str, &[&str]); 20] = [
     ("mipidsi", &["offshoot-device"]),
     ("plotters", &["offshoot-cli"]),
     ("signal-hook", &["offshoot-device"]),
-    ("pulp", &["offshoot-tract", "offshoot-cli"]),
+    ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),
-    ("tokenizers", &["offshoot-cli"]),
+    ("tokenizers", &["offshoot-convert"]),
     ("tokio", &["offshoot-device"]),
 ];
 
@@ -160,8 +163,9 @@ fn guarded_crates_are_named_where_they_may_be() {
     let mut complaints = Vec::new();
     let mut seen = BTreeSet::new();
     for package in packages() {
-        for (to, _, ours) in dependencies(&package) {
-            let rules = GUARDED.iter().filter(|(prefix, _)| !ours && to.starts_with(prefix));
+        for (to, kind, ours) in dependencies(&package) {
+            let counts = !ours && kind != "dev";
+            let rules = GUARDED.iter().filter(|(prefix, _)| counts && to.starts_with(prefix));
             for (prefix, may) in rules {
                 seen.insert(*prefix);
                 if !may.contains(&name(&package)) {

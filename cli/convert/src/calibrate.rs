@@ -18,12 +18,12 @@ use thiserror::Error;
 use tract_onnx::prelude::{TractError as Cause, *};
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
+use crate::calibrate::extents::Extents;
 use crate::emit::{self, EmitError};
 use crate::import::{self, InputOrder};
 use crate::ir::{Layer, LayerId, Model, Twins};
 use crate::parallel;
 use crate::parallel::LANES;
-use crate::calibrate::extents::Extents;
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]

@@ -1,31 +1,32 @@
 //! Labelled pictures and texts, in the manners in which people keep them.
 
+use formats::coco;
+use formats::csv;
+use formats::folder;
+use formats::idx_cifar;
+use formats::mirflickr;
+use formats::open_images;
+use formats::text;
+use formats::voc;
+use formats::yolo;
 use std::path::{Path, PathBuf};
 
 mod boxes;
-mod coco;
-mod csv;
 mod error;
 mod files;
-mod folder;
+mod formats;
 mod left_out;
-mod mirflickr;
 mod names;
-mod open_images;
-mod packed;
 mod sample;
 mod table;
-mod text;
-mod voc;
-mod yolo;
 
 pub use boxes::Area;
 use boxes::Folders;
 pub use error::{At, DataError};
 pub use files::pictures;
 use files::{Wanted, below, entries, spread};
+pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
-pub use packed::Packed;
 pub use sample::{Opener, Place, Sample, by_file};
 
 /// How labelled pictures, or texts, lie in a folder.
@@ -64,8 +65,8 @@ impl Format {
     pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
         let here: [(IsHere, Self); 12] = [
-            (packed::is_idx, Self::Idx),
-            (packed::is_cifar, Self::Cifar),
+            (idx_cifar::is_idx, Self::Idx),
+            (idx_cifar::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
             (voc::is_here, Self::Voc),
             (open_images::is_here, Self::OpenImages),
@@ -135,8 +136,8 @@ impl Dataset {
         let mut named = match format {
             Format::Folder => folder::read(dir, care),
             Format::Csv => csv::read(dir, care),
-            Format::Idx => packed::idx(dir).map(whole),
-            Format::Cifar => packed::cifar(dir).map(whole),
+            Format::Idx => idx_cifar::idx(dir).map(whole),
+            Format::Cifar => idx_cifar::cifar(dir).map(whole),
             Format::Coco => coco::read(dir, care),
             Format::Voc => voc::read(dir, care),
             Format::Yolo => yolo::read(dir, care),

@@ -12,7 +12,7 @@ use super::hex;
 use crate::args::BenchArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::Input;
-use crate::measure::bench::{Float, Layer, Percentiles, Times, agreement, measure};
+use crate::measure::timing::{Float, Layer, Percentiles, Times, agreement, measure};
 
 /// What a small camera delivers.
 const FRAME: (u32, u32) = (640, 480);

@@ -9,8 +9,8 @@ use super::shared::{beginning, described, embed_all, png, write_file};
 use crate::args::ClusterArgs;
 use crate::draw::canvas::{Canvas, LINE};
 use crate::error::CommandError;
-use crate::learn::cluster::k_means;
 use crate::learn::embeddings::Reader;
+use crate::learn::k_means::k_means;
 
 /// Sides of a picture on the sheet, and of the gap between two.
 const SIDE: u32 = 96;

@@ -7,7 +7,7 @@ use offshoot_device::{ButtonsPart, Eyes, ScreenPart, check_names};
 
 use super::shared::write_file;
 use crate::args::DeployArgs;
-use crate::deploy::{Board, Service, boards, plain, steps};
+use crate::board_install::{Board, Service, boards, plain, steps};
 use crate::error::CommandError;
 use crate::eyes;
 

@@ -12,7 +12,7 @@ use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};
 
-use super::bench::Percentiles;
+use super::timing::Percentiles;
 use crate::error::CommandError;
 use crate::learn::embeddings::{Embeddings, Reader};
 use crate::learn::few_shot::{Lesson, few_shot};

@@ -1,4 +1,4 @@
-"""Small tokenizers and the ids that Hugging Face's own library gives with them (`cli/tests/tokenizers.rs`).
+"""Small tokenizers and the ids that Hugging Face's own library gives with them (`cli/tests/suite/tokenizers.rs`).
 
 Run where `pip install tokenizers sentencepiece protobuf` was: python make.py
 """

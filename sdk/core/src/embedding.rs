@@ -191,8 +191,9 @@ impl<'a> Embedding<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::vec::Vec;
+
+    use super::*;
 
     fn int8(codes: &[i8], step: f32, zero_point: i8) -> Embedding<'_> {
         Embedding::Int8 { codes, quant: Quant { scale: Scale::new(step).unwrap(), zero_point } }

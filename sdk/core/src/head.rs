@@ -23,53 +23,37 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
-mod activation;
-mod answer;
-mod ask;
-mod blend;
-mod calibrate;
-mod descent;
-mod edit;
+mod class_name;
 mod error;
-mod fitting;
-mod full;
-mod gram;
+mod fit;
 mod kind;
-mod knn;
-mod linear;
-mod memory;
-mod name;
-mod nearest_mean;
-mod primal;
-mod query;
-mod record;
+mod linalg;
+mod predict;
 mod report;
-mod ridge;
-mod slda;
-mod softmax;
-mod teach;
+mod samples;
+mod storage;
 #[cfg(test)]
 mod testing;
-mod tile;
-mod triangle;
-mod tridiagonal;
-mod unknown;
-mod vector;
 
 use core::fmt;
 
-pub use crate::embedding::{Distance, Similarity};
-pub use answer::{Answer, ClassId, Fit, Probability};
+pub use class_name::{Escaped, check_name, is_hidden};
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
-pub use full::WhenFull;
+use fit::rejection;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
-pub use linear::{KnownOdds, Linear};
-pub use memory::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
-pub use name::{Escaped, check_name, is_hidden};
-pub use record::{MAGIC, Record, VERSION};
+pub use predict::answer::{Answer, ClassId, Fit, Probability};
+pub use predict::linear::{KnownOdds, Linear};
 pub use report::{Advice, Interval, Report};
+pub use samples::eviction::WhenFull;
+use storage::Layout;
+pub use storage::record::{MAGIC, Record};
+use storage::views::Kept;
+pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 
-use memory::{Kept, Layout};
+pub use crate::embedding::{Distance, Similarity};
+
+/// Version of a head's record that this code writes and reads.
+pub const VERSION: u16 = 3;
 
 /// Least strength that can be set.
 pub const MIN_STRENGTH: f32 = 1e-3;
@@ -93,7 +77,7 @@ struct Fitted {
     /// What multiplies scores to make log odds of them.
     sharpness: f32,
     /// What is known and what is not.
-    border: unknown::Border,
+    border: rejection::Border,
 }
 
 /// A classifier that learns; see the [module](self).

@@ -28,7 +28,6 @@ pub mod limits;
 pub mod package;
 pub mod preprocess;
 pub mod quant;
-mod resample;
 pub mod shape;
 pub mod tokens;
 

@@ -16,11 +16,10 @@ mod layout;
 #[cfg(feature = "alloc")]
 mod writer;
 
+use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{GraphWriter, WriteError, with_packed, write_package, write_text_package};
-
-use layout::Sections;
 
 /// SHA-256 of what a package computes; a head belongs to exactly one.
 pub type PackageId = [u8; 32];

@@ -4,12 +4,14 @@
 //! evaluated in integers without intermediate rounding, so that every machine gives the same
 //! pixels. Normalization and the first quantization are one table look-up.
 
+mod resample;
+
+use resample::{Axis, resample};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::frame::Frame;
 use crate::quant::Quant;
-use crate::resample::{Axis, resample};
 use crate::shape::Shape;
 
 /// Which part of the frame the network sees.
@@ -225,8 +227,10 @@ fn check_length(need: usize, have: usize) -> Result<(), PreprocessError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::*;
-    use alloc::{vec, vec::Vec};
 
     fn spec(width: u16, height: u16, resize: Resize) -> Preprocess {
         Preprocess { width, height, channels: Channels::Rgb, resize, mean: [128.0; 3], std: [128.0; 3] }

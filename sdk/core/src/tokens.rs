@@ -128,8 +128,9 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::vec::Vec;
+
+    use super::*;
 
     fn table(rows: u32, width: u32) -> Vec<u8> {
         (0..rows * width).flat_map(|v| (v as f32).to_le_bytes()).collect()

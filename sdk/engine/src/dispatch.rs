@@ -9,7 +9,7 @@ use crate::kernels::drive;
 use crate::kernels::job::{self, Kernel};
 use crate::kernels::run::{self, Part, Run};
 use crate::pack::{Constants, Layout};
-use crate::step::{Step, StepOp, Value};
+use crate::plan::step::{Step, StepOp, Value};
 use crate::target::Target;
 
 /// `$fast` with `$kernel` bound, or `$portable`.
@@ -38,6 +38,21 @@ macro_rules! by_isa {
 
 #[cfg(all(test, feature = "std", target_os = "linux"))]
 pub(crate) use by_isa;
+
+impl Isa {
+    /// How its kernels want weights; [`Isa::GENERIC`] takes them as they lie in the package.
+    pub fn target(self) -> Option<Target> {
+        fn of<K: Kernel>(_: K) -> Target {
+            K::TARGET
+        }
+        by_isa!(self, kernel => Some(of(kernel)), None)
+    }
+
+    /// `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
+    pub fn name(self) -> &'static str {
+        self.target().map_or("generic", |target| target.name())
+    }
+}
 
 /// What kernels make of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,14 +176,6 @@ impl Packing {
             self.layout.pack(&constants, panels);
         }
     }
-}
-
-/// How an instruction set wants its weights; [`Isa::GENERIC`] takes them as they lie in the package.
-pub(crate) fn target(isa: Isa) -> Option<Target> {
-    fn of<K: Kernel>(_: K) -> Target {
-        K::TARGET
-    }
-    by_isa!(isa, kernel => Some(of(kernel)), None)
 }
 
 /// Bytes of a step's panels.

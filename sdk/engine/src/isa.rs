@@ -2,15 +2,21 @@
 
 use core::fmt;
 
-use crate::dispatch;
-use crate::kernels::absent::Absent;
-#[cfg(all(target_arch = "arm", target_os = "linux"))]
-use crate::kernels::armv7::Armv7;
-#[cfg(target_arch = "x86_64")]
-use crate::kernels::{avx_vnni::AvxVnni, avx2::Avx2, avx512_vnni::Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
-use crate::kernels::{neon::Neon, neon_dot::NeonDot, neon_i8mm::NeonI8mm};
-use crate::target::Target;
+use crate::kernels::aarch64::dot::NeonDot;
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::aarch64::i8mm::NeonI8mm;
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::aarch64::neon::Neon;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+use crate::kernels::arm::armv7::Armv7;
+use crate::kernels::unavailable::Absent;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86_64::avx_vnni::AvxVnni;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86_64::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86_64::avx512_vnni::Avx512Vnni;
 
 /// Instruction sets the engine has kernels for, on this processor.
 ///
@@ -80,16 +86,6 @@ impl Isa {
     /// The one of that [name](Isa::name), if this processor has it.
     pub fn named(name: &str) -> Option<Self> {
         Self::available().find(|isa| isa.name() == name)
-    }
-
-    /// How its kernels want weights; [`Isa::GENERIC`] takes them as they lie in the package.
-    pub fn target(self) -> Option<Target> {
-        dispatch::target(self)
-    }
-
-    /// `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
-    pub fn name(self) -> &'static str {
-        self.target().map_or("generic", |target| target.name())
     }
 }
 

@@ -20,30 +20,12 @@ mod atomic {
     pub(super) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
 
-pub(crate) mod absent;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod aarch64;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
-pub(crate) mod armv7;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512_taps;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512_vnni;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx_vnni;
-
-#[cfg(target_arch = "aarch64")]
-pub(crate) mod neon;
-#[cfg(target_arch = "aarch64")]
-mod neon_common;
-#[cfg(target_arch = "aarch64")]
-pub(crate) mod neon_dot;
-#[cfg(target_arch = "aarch64")]
-mod neon_dot_taps;
-#[cfg(target_arch = "aarch64")]
-pub(crate) mod neon_i8mm;
-#[cfg(target_arch = "aarch64")]
-mod neon_taps;
-
+pub(crate) mod arm;
 #[cfg(all(test, feature = "std", target_os = "linux"))]
 mod tests;
+pub(crate) mod unavailable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;

@@ -17,32 +17,27 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-mod chain;
+#[cfg(feature = "std")]
+mod buffer;
 mod dispatch;
 mod error;
 mod isa;
 #[allow(unsafe_code)] // intrinsics and pointers; nowhere else
 mod kernels;
-mod memory;
 mod ops;
-#[cfg(feature = "std")]
-mod owned;
 mod pack;
 mod plan;
-mod step;
 mod steps;
 mod target;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // its kernels alone ask
-mod way;
 
+#[cfg(feature = "std")]
+pub use buffer::{Buffer, IsaError};
 pub use error::{PlanError, RunError};
 pub use isa::Isa;
 #[cfg(feature = "std")]
 pub use kernels::team::Team;
-pub use memory::Slot;
-#[cfg(feature = "std")]
-pub use owned::{Buffer, IsaError};
+pub use plan::slots::Slot;
+pub use plan::step::{Step, Value};
 pub use plan::{Config, Plan};
-pub use step::{Step, Value};
 pub use steps::Steps;
 pub use target::Target;

@@ -5,7 +5,7 @@ use core::ops::Range;
 use offshoot_core::graph::Window;
 
 use crate::pack::word;
-use crate::step::{Step, StepOp};
+use crate::plan::step::{Step, StepOp};
 
 mod add;
 mod conv;

@@ -1,21 +1,28 @@
 //! From a graph to steps in an arena of known size.
 
+pub(crate) mod placement;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // its kernels alone ask
+pub(crate) mod requant_path;
+mod row_fusion;
+pub(crate) mod slots;
+pub(crate) mod step;
+
 use core::num::NonZeroU8;
 use core::ops::Range;
 
 use offshoot_core::Multiplier;
 use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
+use placement::place;
+use slots::Slot;
+use step::{Span, Step, StepOp, Value, together};
 
 use crate::dispatch;
 use crate::error::{PlanError, RunError};
 use crate::isa::Isa;
 use crate::kernels::arena::Arena;
 use crate::kernels::run::Part;
-use crate::memory::{Slot, place};
-use crate::step::{Span, Step, StepOp, Value, together};
 use crate::steps::Steps;
 use crate::target::Target;
-use crate::way::Way;
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +109,7 @@ impl<S: Steps> Plan<S> {
             let own = &slots[tensors + step.node()];
             (step.chain, step.kept_rows) = (own.chain, own.kept_rows);
             step.scratch = own.span();
-            step.way = Way::of(step, graph.weights());
+            step.way = step.requant_path(graph.weights());
             if let Some(target) = &target {
                 step.packed = next_panels(target, step, &mut packed_bytes);
             }

@@ -1,6 +1,6 @@
 //! Memory that keeps the steps of a plan.
 
-use crate::step::Step;
+use crate::plan::step::Step;
 
 /// Memory for the steps of a [`Plan`](crate::Plan): an array, a slice of the caller's, or, with the
 /// feature `std`, a vector.

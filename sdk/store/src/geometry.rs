@@ -1,6 +1,7 @@
 //! Where on a medium the slots lie.
 
-use crate::header::HEADER_BYTES;
+/// Bytes of a slot's header.
+pub(crate) const HEADER_BYTES: usize = 64;
 
 /// Smallest sector, bytes: a header must lie within one.
 pub const MIN_SECTOR: u32 = HEADER_BYTES as u32;

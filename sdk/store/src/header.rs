@@ -19,9 +19,8 @@
 
 use crc32fast::Hasher;
 
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, HEADER_BYTES};
 
-pub(crate) const HEADER_BYTES: usize = 64;
 const MAGIC: [u8; 8] = *b"OFFSTORE";
 pub(crate) const VERSION: u16 = 1;
 

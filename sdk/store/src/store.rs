@@ -1,8 +1,8 @@
 //! Two slots, one of them current.
 
 use crate::error::{LoadError, OpenError, SaveError};
-use crate::geometry::Geometry;
-use crate::header::{Found, HEADER_BYTES, Header};
+use crate::geometry::{Geometry, HEADER_BYTES};
+use crate::header::{Found, Header};
 use crate::medium::Medium;
 
 /// Bytes of a record on the stack at a time.

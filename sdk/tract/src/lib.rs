@@ -12,12 +12,9 @@
 #![deny(missing_docs)]
 
 mod convert;
-mod functions;
 mod lower;
 mod network;
-mod products;
 mod segment;
 mod shown;
-mod sums;
 
 pub use network::{Network, TractError, Values};

@@ -1,7 +1,14 @@
 //! One function per float operation: from the package's graph to tract's.
 
+mod functions;
+mod products;
+mod sums;
+
+use functions::Function;
 use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window};
 use offshoot_core::{Quant, Shape};
+use products::Products;
+use sums::{Kind, Sums};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, Slice, TypedConcat};
 use tract_core::ops::binary::TypedBinOp;
@@ -11,10 +18,7 @@ use tract_core::ops::nn::{DataFormat, Softmax, SoftmaxKind};
 use tract_core::ops::{math, nn};
 
 use crate::convert::{Dequantize, Quantize};
-use crate::functions::Function;
-use crate::products::Products;
 use crate::shown::Shown;
-use crate::sums::{Kind, Sums};
 
 /// A tract model under construction.
 pub(crate) struct Lowering<'g, 'a> {

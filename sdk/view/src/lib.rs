@@ -43,10 +43,8 @@
 #[cfg(test)]
 extern crate std;
 
-mod compact;
-mod full;
 mod ink;
-mod pen;
+mod layout;
 mod picture;
 mod screen;
 mod short;

@@ -104,9 +104,10 @@ fn span(at: u32, drawn: u32, source: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use embedded_graphics::mock_display::MockDisplay;
     use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
+
+    use super::*;
 
     #[test]
     fn lies_about_the_size_are_refused() {

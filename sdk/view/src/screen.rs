@@ -1,12 +1,10 @@
 //! The description of one moment, and what both layouts derive from it.
 
-use embedded_graphics::prelude::*;
+use embedded_graphics::prelude::PixelColor;
 
-use crate::ink::{Ink, Theme};
-use crate::pen::Pen;
+use crate::ink::Theme;
 use crate::picture::Picture;
 use crate::short::Short;
-use crate::{compact, full};
 
 /// Everything on the screen at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -86,39 +84,6 @@ pub struct ClassLine<'a> {
 }
 
 impl Screen<'_> {
-    /// Draws the screen in the standard theme of the target's colours.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the target.
-    pub fn draw<D>(&self, target: &mut D) -> Result<(), D::Error>
-    where
-        D: DrawTarget,
-        D::Color: Ink,
-    {
-        self.draw_in(&D::Color::THEME, target)
-    }
-
-    /// Draws the screen in a theme of the application's own.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the target.
-    pub fn draw_in<D>(&self, theme: &Theme<D::Color>, target: &mut D) -> Result<(), D::Error>
-    where
-        D: DrawTarget,
-        D::Color: Ink,
-    {
-        let area = target.bounding_box();
-        target.clear(theme.background)?;
-        let mut pen = Pen { target, theme };
-        if area.size.width >= full::LEAST.width && area.size.height >= full::LEAST.height {
-            full::draw(self, &mut pen, area)
-        } else {
-            compact::draw(self, &mut pen, area)
-        }
-    }
-
     /// Returns the index of the class to highlight: the one being taught, or the likeliest.
     pub(crate) fn highlighted(&self) -> Option<usize> {
         match self.state {

@@ -156,10 +156,11 @@ fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<It
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use embedded_graphics::mock_display::MockDisplay;
     use embedded_graphics::mono_font::iso_8859_1::{FONT_4X6, FONT_6X10};
     use embedded_graphics::pixelcolor::BinaryColor;
+
+    use super::*;
 
     const SMALL: Type = Type::plain(&FONT_6X10);
 

@@ -1,16 +1,15 @@
 //! The command line, read by hand: a parser library would be a third of the program.
 
+#[cfg(feature = "device")]
+mod run_options;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
 use offshoot::HeadKind;
-
 #[cfg(feature = "device")]
-mod run;
-
-#[cfg(feature = "device")]
-pub use run::RunArgs;
+pub use run_options::RunArgs;
 
 /// What `--help` prints of a program that also runs as a device.
 #[cfg(feature = "device")]
@@ -34,7 +33,8 @@ macro_rules! formats {
     };
 }
 
-pub(crate) use {formats, of_devices};
+pub(crate) use formats;
+pub(crate) use of_devices;
 
 /// What `--help` prints.
 pub const USAGE: &str = concat!(
@@ -197,7 +197,7 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     let mut args = args.into_iter().peekable();
     #[cfg(feature = "device")]
     if args.next_if(|first| first == "run").is_some() {
-        return Ok(run::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run))));
+        return Ok(run_options::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run))));
     }
     let Parts { rest, kind, help, version } = split(args)?;
     let mut rest = Rest { command: "", items: rest.into_iter() };

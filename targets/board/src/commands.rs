@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
-
 #[cfg(feature = "device")]
 use offshoot_device::Machine;
 
 use crate::args::{self, Command};
-use crate::trouble::Trouble;
+use crate::error::Trouble;
 
 #[cfg(feature = "device")]
 mod run;

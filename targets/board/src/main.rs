@@ -7,7 +7,7 @@
 
 mod args;
 mod commands;
-mod trouble;
+mod error;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

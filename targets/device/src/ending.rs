@@ -1,10 +1,9 @@
 //! Signals that end a session, and a terminal that is given back whatever ends it.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -44,7 +43,7 @@ impl Ending {
                 thread::sleep(LOOK);
             }
             #[cfg(feature = "terminal")]
-            crate::terminal::give_back();
+            crate::screen::terminal::give_back();
             // Signals whose default is to end this process.
             let _ = emulate_default_handler(first);
         })?;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use offshoot::Isa;
 
-use crate::machine::Machine;
+use crate::diagnostics::machine::Machine;
 
 /// Parts of ARM (implementer `0x41`) that do one thing after another and have no dot products: Cortex-A34, A53, A35.
 const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];

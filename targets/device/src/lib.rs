@@ -22,93 +22,61 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod bench;
-mod both;
-#[cfg(all(feature = "v4l", target_os = "linux"))]
+mod buttons;
 mod camera;
-#[cfg(target_os = "linux")]
-mod canvas;
-mod doctor;
+mod diagnostics;
 #[cfg_attr(not(unix), path = "ending/elsewhere.rs")]
 mod ending;
 mod eyes;
-mod folder;
-#[cfg(target_os = "linux")]
-mod framebuffer;
-#[cfg(all(feature = "buses", target_os = "linux"))]
-mod gpio;
-mod inside;
-mod latest;
-mod machine;
-mod memory;
 mod names;
-#[cfg(all(feature = "buses", target_os = "linux"))]
-mod oled;
-mod pace;
-mod panel;
-mod parts;
-mod pictures;
-mod pixels;
-mod places;
 mod ports;
-mod presses;
-mod run;
-mod script;
+mod screen;
 mod session;
 mod settings;
-mod shot;
-mod simulated;
-mod smooth;
-#[cfg(feature = "terminal")]
-mod terminal;
-mod testui;
-#[cfg(all(feature = "buses", target_os = "linux"))]
-mod tft;
-mod video;
+mod setup;
 #[cfg(feature = "web")]
 mod web;
-mod wiring;
 
-pub use bench::{Bench, BenchError, Remembered};
-pub use both::Both;
+pub use buttons::debounce::{Edge, Lines, Presses};
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use buttons::gpio::{GpioLines, Pin, PinError};
+pub use buttons::script::{Script, ScriptError};
+pub use camera::folder::Folder;
+pub use camera::frame_buffer::Shot;
+pub use camera::latest::Latest;
+pub use camera::mjpeg::Video;
+pub use camera::pixels::{PixelError, Pixels, Raw, Turn};
+pub use camera::simulated::Simulated;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
-pub use camera::{Camera, Mode, modes};
-pub use doctor::{Check, Outcome, checks};
+pub use camera::v4l::{Camera, Mode, modes};
+pub use diagnostics::doctor::{Check, Outcome, checks};
+pub use diagnostics::machine::{Machine, Resident, Temperature, Throttle};
+pub use diagnostics::test_ui::{TestPorts, Tested, test_ui};
 pub use ending::Ending;
 pub use eyes::Eyes;
-pub use folder::Folder;
-#[cfg(target_os = "linux")]
-pub use framebuffer::Framebuffer;
-#[cfg(all(feature = "buses", target_os = "linux"))]
-pub use gpio::{GpioLines, Pin, PinError};
-pub use inside::{Inside, Times};
-pub use latest::Latest;
-pub use machine::{Machine, Resident, Temperature, Throttle};
-pub use memory::{Memory, MemoryError};
 pub use names::{NamesError, check_names};
-#[cfg(all(feature = "buses", target_os = "linux"))]
-pub use oled::Oled;
-pub use panel::Panel;
-pub use parts::PartError;
-pub use pictures::Pictures;
-pub use pixels::{PixelError, Pixels, Raw, Turn};
 pub use ports::{
     Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
 };
-pub use presses::{Edge, Lines, Presses};
-pub use run::{run, show_end};
-pub use script::{Script, ScriptError};
+#[cfg(target_os = "linux")]
+pub use screen::framebuffer::Framebuffer;
+pub use screen::panel::Panel;
+pub use screen::png::Pictures;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use screen::ssd1306::Oled;
+#[cfg(all(feature = "buses", target_os = "linux"))]
+pub use screen::st7789::{Glass, Tft};
+pub use screen::tee::Both;
+#[cfg(feature = "terminal")]
+pub use screen::terminal::{Keyboard, Terminal};
+pub use session::details::{Inside, Times};
+pub use session::persistence::{Memory, MemoryError};
+pub use session::run_loop::{run, show_end};
+pub use session::smoothing::Smooth;
 pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, limits};
 pub use settings::Settings;
-pub use shot::Shot;
-pub use simulated::Simulated;
-pub use smooth::Smooth;
-#[cfg(feature = "terminal")]
-pub use terminal::{Keyboard, Terminal};
-pub use testui::{TestPorts, Tested, test_ui};
-#[cfg(all(feature = "buses", target_os = "linux"))]
-pub use tft::{Glass, Tft};
-pub use video::Video;
+pub use setup::device::{Bench, BenchError, Remembered};
+pub use setup::open_parts::PartError;
+pub use setup::part_spec::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};
 #[cfg(feature = "web")]
 pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve, web_address};
-pub use wiring::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};

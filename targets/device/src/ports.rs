@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::inside::Inside;
-use crate::pixels::PixelError;
-use crate::shot::Shot;
+use crate::camera::frame_buffer::Shot;
+use crate::camera::pixels::PixelError;
+use crate::session::details::Inside;
 
 /// Why there is no frame.
 #[derive(Debug, thiserror::Error)]

@@ -1,20 +1,26 @@
 //! One frame after another: look, learn or answer, show.
 
+pub(crate) mod details;
+pub(crate) mod persistence;
+pub(crate) mod places;
+pub(crate) mod run_loop;
+pub(crate) mod smoothing;
+
 use std::fmt::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use details::{Inside, Times};
 use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, Limits, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
+use persistence::{Memory, MemoryError};
+use places::{EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
+use smoothing::Smooth;
 
-use crate::inside::{Inside, Times};
-use crate::memory::{Memory, MemoryError};
-use crate::places::{self, EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
+use crate::camera::frame_buffer::Shot;
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
-use crate::shot::Shot;
-use crate::smooth::Smooth;
 
 /// Classes with a button of their own: the digits of a keyboard.
 pub const MOST_CLASSES: usize = 9;

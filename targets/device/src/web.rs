@@ -4,28 +4,27 @@
 //! hands it to whoever asks. Only while somebody looks is anything copied, written as JSON or allocated
 //! for it.
 
+mod access;
 mod door;
-mod guard;
-mod moment;
 mod reply;
 mod request;
 mod routes;
 mod server;
 mod shared;
+mod snapshot;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
+use access::Guard;
+pub use access::SHORTEST_TOKEN;
 use offshoot_view::Screen as Moment;
-
-use crate::inside::Inside;
-use crate::ports::{Action, Buttons, Screen, ScreenError};
-use guard::Guard;
 use server::Server;
 use shared::{Extra, Press, Shared};
 
-pub use guard::SHORTEST_TOKEN;
+use crate::ports::{Action, Buttons, Screen, ScreenError};
+use crate::session::details::Inside;
 
 /// How a page is served.
 #[derive(Debug, Clone)]
@@ -98,7 +97,7 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
     let token = match &options.token {
         Some(token) => Some(token.clone()),
         None if address.ip().is_loopback() => None,
-        None => Some(guard::token().map_err(WebError::Random)?),
+        None => Some(access::token().map_err(WebError::Random)?),
     };
     let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
     if token.as_ref().is_some_and(|token| token.len() < SHORTEST_TOKEN || !token.bytes().all(is_plain)) {
@@ -176,13 +175,13 @@ impl Screen for Page {
             return;
         }
         self.frame += 1;
-        let wanted = moment::Wanted {
+        let wanted = snapshot::Wanted {
             frame: self.frame,
             heat: self.shared.is_wanted(Extra::Heat),
             report: self.shared.is_wanted(Extra::Report),
             has_next: self.has_next,
         };
-        moment::write(&mut self.text, moment, inside, wanted);
+        snapshot::write(&mut self.text, moment, inside, wanted);
         let picture = moment.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
         self.shared.publish(self.frame, &mut self.text, picture);
     }

@@ -1,12 +1,12 @@
 //! The camera: turns a scene into bytes.
 
 use crate::Object;
-use crate::light::develop;
-use crate::math::{Vec3, max, v};
-use crate::noise::hash;
+use crate::render::light::develop;
+use crate::render::math::{Vec3, max, v};
+use crate::render::noise::hash;
+use crate::render::trace::trace;
 use crate::scene::{Scene, View};
 use crate::table::eccentricity;
-use crate::trace::trace;
 
 /// A picture as a camera delivers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,16 +17,12 @@
 #![deny(missing_docs)]
 
 mod camera;
-mod light;
-mod math;
 mod model;
-mod noise;
 mod object;
 mod random;
+mod render;
 mod scene;
-mod shape;
 mod table;
-mod trace;
 
 pub use camera::{Camera, Picture};
 pub use object::Object;

@@ -8,8 +8,8 @@ mod mug;
 mod plant;
 
 use crate::Object;
-use crate::math::{Vec3, v};
 use crate::random::Random;
+use crate::render::math::{Vec3, v};
 
 /// What light does at a point of a surface.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ const PAINTS: [u32; 10] =
 
 /// Returns a random paint, slightly off its nominal colour.
 fn paint(random: &mut Random) -> Vec3 {
-    let nominal = crate::math::rgb(random.pick(&PAINTS));
+    let nominal = crate::render::math::rgb(random.pick(&PAINTS));
     nominal.map(|c| c * 0.9 + 0.01) * random.range(0.85, 1.15)
 }
 

@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use crate::math::mix;
+use crate::render::math::mix;
 
 /// SplitMix64: small, and the same everywhere.
 #[derive(Clone, Debug)]

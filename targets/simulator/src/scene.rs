@@ -1,10 +1,10 @@
 //! Everything a seed decides about one picture.
 
 use crate::Object;
-use crate::light::Light;
-use crate::math::{Vec3, sin_cos, v};
 use crate::model::{Model, specimen};
 use crate::random::Random;
+use crate::render::light::Light;
+use crate::render::math::{Vec3, sin_cos, v};
 use crate::table::Table;
 
 /// An object at its place on the table.

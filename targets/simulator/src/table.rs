@@ -2,10 +2,10 @@
 
 use std::f32::consts::FRAC_1_SQRT_2;
 
-use crate::math::{Vec3, blend, floor, fract, hypot, max, min, mix, rgb, sin_cos, smoothstep, v};
 use crate::model::Surface;
-use crate::noise::{cell, cloud, plane};
 use crate::random::Random;
+use crate::render::math::{Vec3, blend, floor, fract, hypot, max, min, mix, rgb, sin_cos, smoothstep, v};
+use crate::render::noise::{cell, cloud, plane};
 
 #[derive(Clone, Copy, Debug)]
 enum Covering {

@@ -3,7 +3,7 @@
 //!
 //! tract takes a file at its word (`../shared/style.md` 2.2): a stride of 0 is divided by, a hundred
 //! bytes ask for gigabytes. What cannot be seen here, such as a size that only comes out when shapes
-//! are worked out, is left to the limits of the process (`isolate.rs`).
+//! are worked out, is left to the limits of the process (`sandbox.rs`).
 
 use std::collections::{HashMap, HashSet};
 

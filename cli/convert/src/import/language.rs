@@ -7,8 +7,8 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::ends::{self, Shapes};
-use super::text::{self, Part, TextSource};
-use super::{Cut, ImportError, Source, Table, unsupported, walk};
+use super::text_inputs::{Part, TextSource};
+use super::{Cut, ImportError, Source, Table, text_inputs, unsupported, walk};
 use crate::ir::{LayerOp, Model};
 
 /// A language backbone with its cut, and tract's own float plan of the same cut.
@@ -35,7 +35,7 @@ pub struct ImportedText {
 impl Source {
     /// Whether the model takes rows of whole numbers, which are tokens, instead of a picture.
     pub fn takes_text(&self) -> bool {
-        self.proto.graph.as_ref().is_some_and(text::takes_text)
+        self.proto.graph.as_ref().is_some_and(text_inputs::takes_text)
     }
 
     /// Analyses a language backbone and walks it up to the cut, none to find the embedding; `length`
@@ -99,7 +99,7 @@ impl Source {
         length: Option<usize>,
     ) -> Result<(InferenceModel, usize), ImportError> {
         let mut model = onnx().parse(part, None).map_err(|e| self.tract(&e))?.model;
-        let stated = text::stated_length(&model);
+        let stated = text_inputs::stated_length(&model);
         let length = match (length, stated) {
             (Some(asked), Some(stated)) if asked != stated => {
                 return Err(self.text_error(format!("it takes {stated} tokens, not {asked}")));
@@ -108,7 +108,7 @@ impl Source {
                 self.text_error("how many tokens it takes is open: give --tokens N, such as 128".to_string())
             })?,
         };
-        text::fix_inputs(&mut model, length).map_err(|reason| self.text_error(reason))?;
+        text_inputs::fix_inputs(&mut model, length).map_err(|reason| self.text_error(reason))?;
         Ok((model, length))
     }
 

@@ -9,7 +9,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::f16;
 
 use super::flow::reads;
-use super::text;
+use super::text_inputs;
 
 /// Rewrites a graph in place. What is rewritten once stays as it is when it comes again, as it does when
 /// weights were read from other files.
@@ -56,7 +56,7 @@ fn widen_tensor(tensor: &mut TensorProto) {
 /// Inputs that nobody reads, such as a switch between training and use, are none. Of a text's network all
 /// have their meaning.
 fn drop_unread_inputs(graph: &mut GraphProto) {
-    if text::takes_text(graph) {
+    if text_inputs::takes_text(graph) {
         return;
     }
     let read: HashSet<&str> = graph.node.iter().flat_map(reads).collect();

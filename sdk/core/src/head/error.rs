@@ -1,9 +1,7 @@
 //! What can go wrong, one type an operation.
 
-use super::ClassId;
-use super::memory::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
-use super::record::VERSION;
-use super::{MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH};
+use super::storage::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
+use super::{ClassId, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, VERSION};
 
 /// Why a head could not be made, or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -8,8 +8,8 @@ use core::cmp::Reverse;
 use core::fmt;
 
 use super::ClassId;
-use super::fitting::{has_others, top};
-use super::memory::{Kept, Work, count};
+use super::fit::scores::{has_others, top};
+use super::storage::views::{Kept, Work, count};
 
 /// Classes with fewer samples are worth a hint.
 const FEW: usize = 5;
@@ -399,12 +399,13 @@ fn are_confused(mixed: u32, of: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
     use super::super::testing::{Noise, TestHead, cluster, empty, taught};
     use super::super::{AskError, HeadKind, Limits};
     use super::*;
     use crate::embedding::Embedding;
-    use std::string::{String, ToString};
-    use std::vec::Vec;
 
     fn advice(head: &mut TestHead) -> Vec<String> {
         head.report().unwrap().advice().map(|advice| advice.to_string()).collect()

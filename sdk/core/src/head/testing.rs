@@ -1,9 +1,8 @@
 //! Data for the tests of heads.
 
 use std::boxed::Box;
-use std::format;
-use std::vec;
 use std::vec::Vec;
+use std::{format, vec};
 
 use super::{Head, HeadKind, Limits, Transform};
 use crate::embedding::Embedding;

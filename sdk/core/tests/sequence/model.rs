@@ -20,7 +20,7 @@ impl Sample {
         self.codes.iter().map(|&code| self.quant.dequantize(code)).collect()
     }
 
-    /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/nearest_mean.rs` says.
+    /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/fit/nearest_mean.rs` says.
     fn unit(&self) -> impl Iterator<Item = i64> + '_ {
         let zero = i64::from(self.quant.zero_point);
         let square: i64 = self.codes.iter().map(|&code| (i64::from(code) - zero).pow(2)).sum();
@@ -179,7 +179,7 @@ impl Model {
         self.last = None;
     }
 
-    /// The record, by the table at the top of `head/record.rs`.
+    /// The record, by the table at the top of `head/storage/record.rs`.
     pub fn encoded(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend(VERSION.to_le_bytes());

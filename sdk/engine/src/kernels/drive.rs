@@ -8,7 +8,7 @@ use offshoot_core::graph::{Affine, Clamp, Window};
 use super::arena::Arena;
 use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
 use crate::ops::Inside;
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// Taps of the largest depthwise window that kernels take; beyond, portable code does.
 pub(crate) const MAX_TAPS: usize = 64;

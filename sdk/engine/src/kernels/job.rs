@@ -5,8 +5,8 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 use offshoot_core::graph::Clamp;
 
 use crate::pack::Layout;
+use crate::plan::requant_path::Way;
 use crate::target::Target;
-use crate::way::Way;
 
 /// From accumulators to codes, where the channels of a layer agree.
 #[derive(Debug, Clone, Copy)]

@@ -5,9 +5,9 @@ use core::ops::Range;
 use super::arena::Arena;
 use super::drive::{self, Layer, Map, Target};
 use super::job::{Code, Kernel, Tail};
-use crate::memory::Slot;
 use crate::ops::{self, Codes, Division};
-use crate::step::{Span, Step, StepOp, Value};
+use crate::plan::slots::Slot;
+use crate::plan::step::{Span, Step, StepOp, Value};
 
 /// Below that many tiles for each thread, threads share channels in place of pixels: every tile of
 /// pixels reads all weights, which then are read once by all threads together.

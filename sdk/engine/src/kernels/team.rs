@@ -1,12 +1,13 @@
 //! A fixed team of threads that runs plans together.
 
+use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
-use std::{cell::UnsafeCell, format, hint, io};
+use std::{format, hint, io};
 
 use offshoot_core::limits;
 
@@ -15,8 +16,8 @@ use super::run::Part;
 use super::turns::{STEPS, Size, Taken, Turns};
 use crate::dispatch;
 use crate::error::RunError;
+use crate::plan::step::{Step, together};
 use crate::plan::{Config, Plan};
-use crate::step::{Step, together};
 use crate::steps::Steps;
 
 /// Looks at a flag this often before a thread lets others run: some microseconds.

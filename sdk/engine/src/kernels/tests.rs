@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
-use std::{vec, vec::Vec};
+use std::vec;
+use std::vec::Vec;
 
 use memmap2::{MmapMut, MmapOptions};
 use offshoot_core::graph::Clamp;
@@ -13,7 +14,7 @@ use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
 use crate::dispatch::by_isa;
 use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
-use crate::way::Way;
+use crate::plan::requant_path::Way;
 
 /// The largest that Linux has on ARM.
 const PAGE: usize = 64 << 10;

@@ -6,7 +6,7 @@ use offshoot_core::graph::{Affine, Clamp};
 use offshoot_core::quant::shift_down;
 
 use super::{BLOCK, Codes};
-use crate::step::Value;
+use crate::plan::step::Value;
 
 #[inline(always)] // compiled for the instruction set that asks
 pub(super) fn add(

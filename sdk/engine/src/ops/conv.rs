@@ -3,7 +3,7 @@
 use offshoot_core::graph::Window;
 
 use super::{Inside, Requant};
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// Patches up to this many values are gathered into a buffer on the stack; beyond, rows of the
 /// map are read where they lie.

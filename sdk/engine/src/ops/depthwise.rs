@@ -3,7 +3,7 @@
 use offshoot_core::graph::Window;
 
 use super::{Inside, Requant};
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// Channels handled together: their accumulators stay in registers.
 const BLOCK: usize = 16;

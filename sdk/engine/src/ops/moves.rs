@@ -2,7 +2,7 @@
 
 use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// Pixels of `from` codes through an affine map into the channels from `at` on of pixels of `to`.
 #[inline(always)] // compiled for the instruction set that asks

@@ -7,7 +7,7 @@ use offshoot_core::graph::Clamp;
 
 use super::small::Tail;
 use super::{BLOCK, Codes};
-use crate::step::Value;
+use crate::plan::step::Value;
 
 #[inline(always)] // compiled for the instruction set that asks
 pub(super) fn multiply(

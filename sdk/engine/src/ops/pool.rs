@@ -7,7 +7,7 @@ use offshoot_core::graph::{Clamp, Window};
 
 use super::Inside;
 use super::small::Tail;
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// Channels summed together, so that the compiler has vectors to fill.
 const BLOCK: usize = 64;

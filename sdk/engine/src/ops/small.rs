@@ -3,9 +3,9 @@
 use offshoot_core::graph::Clamp;
 use offshoot_core::{Multiplier, quant};
 
-use crate::way;
+use crate::plan::requant_path;
 
-/// From sums to codes: [`quant::requantize`], by the fast way of [`crate::way`] where sums bear it.
+/// From sums to codes: [`quant::requantize`], by the fast way of [`crate::plan::requant_path`] where sums bear it.
 #[derive(Clone, Copy)]
 pub(super) struct Tail {
     pub multiplier: Multiplier,
@@ -17,10 +17,13 @@ impl Tail {
     /// The codes of sums that are no larger than `largest`.
     #[inline(always)] // compiled for the instruction set that asks
     pub fn codes(self, largest: u64, sums: &[i32], codes: &mut [i8]) {
-        let (bits, mantissa, zero) =
-            (way::bits(self.multiplier.shift), i64::from(self.multiplier.mantissa), i32::from(self.zero));
+        let (bits, mantissa, zero) = (
+            requant_path::bits(self.multiplier.shift),
+            i64::from(self.multiplier.mantissa),
+            i32::from(self.zero),
+        );
         let (lo, hi) = (i32::from(self.clamp.lo), i32::from(self.clamp.hi));
-        if largest < way::bearable(bits) {
+        if largest < requant_path::bearable(bits) {
             for (code, &sum) in codes.iter_mut().zip(sums) {
                 let q = ((i64::from(sum << bits) * mantissa) >> 32) as i32;
                 *code = (((q + 1) >> 1) + zero).clamp(lo, hi) as i8;

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::{BLOCK, Codes};
-use crate::step::Value;
+use crate::plan::step::Value;
 
 /// `table` begins with the result for -128.
 #[inline(always)] // compiled for the instruction set that asks

@@ -12,7 +12,7 @@ use offshoot_device::{
 
 use super::{Outcome, Result};
 use crate::args::RunArgs;
-use crate::trouble::Trouble;
+use crate::error::Trouble;
 
 /// How often something looks that is no real camera.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -9,13 +9,13 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageBuffer, Rgb};
 use offshoot::NOTHING;
 
-use super::guard::Guard;
+use super::access::Guard;
 use super::reply::{Reply, reply, text};
 use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
-use crate::places::EMPTY;
+use crate::camera::frame_buffer::Shot;
 use crate::session::MOST_CLASSES;
-use crate::shot::Shot;
+use crate::session::places::EMPTY;
 
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");

@@ -21,8 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::time::{sleep, timeout};
 
+use super::access::Guard;
 use super::door::{Door, Place, Places};
-use super::guard::Guard;
 use super::reply::{Reply, text};
 use super::request::Request;
 use super::routes;
@@ -204,10 +204,11 @@ fn closing(mut reply: Reply) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Read;
     use std::net;
     use std::time::Instant;
+
+    use super::*;
 
     #[test]
     fn dead_visitors_lose_their_places() {

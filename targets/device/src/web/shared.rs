@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::shot::Shot;
+use crate::camera::frame_buffer::Shot;
 
 /// How long something that was asked for is kept up to date.
 const INTEREST: Duration = Duration::from_secs(3);
@@ -209,9 +209,10 @@ fn want(board: &mut Board, extras: &[Extra]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
     use std::thread;
+
+    use super::*;
 
     /// What visitors do, as the server's thread does it.
     fn visit<T>(visits: impl Future<Output = T>) -> T {

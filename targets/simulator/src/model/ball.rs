@@ -3,8 +3,8 @@
 use std::f32::consts::TAU;
 
 use super::{Bounds, Model, Surface, paint};
-use crate::math::{Vec3, blend, fract, max, min, rgb, smoothstep, v};
 use crate::random::Random;
+use crate::render::math::{Vec3, blend, fract, max, min, rgb, smoothstep, v};
 
 #[derive(Clone, Copy, Debug)]
 enum Pattern {

@@ -1,9 +1,9 @@
 //! A banana lying on its side.
 
 use super::{Bounds, Model, Surface};
-use crate::math::{Vec3, blend, hypot, max, mix, rgb, sin_cos, smoothstep, unit_clamp, v};
-use crate::noise::space;
 use crate::random::Random;
+use crate::render::math::{Vec3, blend, hypot, max, mix, rgb, sin_cos, smoothstep, unit_clamp, v};
+use crate::render::noise::space;
 
 /// A bent, tapering, slightly five-sided rod.
 #[derive(Debug)]

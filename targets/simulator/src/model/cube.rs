@@ -1,10 +1,10 @@
 //! A cube: die, puzzle cube, wooden block or wrapped present.
 
 use super::{Bounds, Model, Surface, paint};
-use crate::math::{Vec3, blend, fract, hypot, max, min, rgb, smoothstep, v};
-use crate::noise::{hash, stretched};
 use crate::random::Random;
-use crate::shape::rounded_box;
+use crate::render::math::{Vec3, blend, fract, hypot, max, min, rgb, smoothstep, v};
+use crate::render::noise::{hash, stretched};
+use crate::render::shape::rounded_box;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {

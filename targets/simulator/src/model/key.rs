@@ -1,9 +1,9 @@
 //! A key lying flat: bow, blade and bits, in metal or with a plastic head.
 
 use super::{Bounds, Model, Surface, paint};
-use crate::math::{Vec3, hypot, max, min, rgb, v};
 use crate::random::Random;
-use crate::shape::{rectangle, slab};
+use crate::render::math::{Vec3, hypot, max, min, rgb, v};
+use crate::render::shape::{rectangle, slab};
 
 #[derive(Clone, Copy, Debug)]
 enum Bow {

@@ -3,9 +3,9 @@
 use std::f32::consts::TAU;
 
 use super::{Bounds, Model, Surface, paint};
-use crate::math::{Vec3, blend, fract, hypot, max, rgb, smoothstep, v};
 use crate::random::Random;
-use crate::shape::{cut, cylinder, join, rectangle};
+use crate::render::math::{Vec3, blend, fract, hypot, max, rgb, smoothstep, v};
+use crate::render::shape::{cut, cylinder, join, rectangle};
 
 #[derive(Clone, Copy, Debug)]
 enum Decor {

@@ -1,10 +1,10 @@
 //! A plant: drooping leaves in a pot.
 
 use super::{Bounds, Model, Surface, paint};
-use crate::math::{Vec3, blend, hypot, max, min, rgb, sin_cos, smoothstep, v};
-use crate::noise::plane;
 use crate::random::Random;
-use crate::shape::{cut, cylinder};
+use crate::render::math::{Vec3, blend, hypot, max, min, rgb, sin_cos, smoothstep, v};
+use crate::render::noise::plane;
+use crate::render::shape::{cut, cylinder};
 
 /// One leaf: a thin pointed blade, folded along its middle and drooping toward its tip.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@ use tract_onnx::tract_core::ops::array::Gather;
 
 use super::{Map, Step, Value, Walk, dims, shape};
 use crate::import::layout::{CHANNELS, COLUMNS, Layout};
-use crate::import::text;
-use crate::import::text::{Masked, NOTHING, Part, TextSource};
+use crate::import::text_inputs;
+use crate::import::text_inputs::{Masked, NOTHING, Part, TextSource};
 use crate::ir::LayerOp;
 
 /// Largest factor of one upsampling.
@@ -71,7 +71,7 @@ impl Walk<'_> {
         let mut axes = vec![None; masked.lengths.len()];
         axes[masked.dim] = Some(CHANNELS);
         if let Some(present) = masked.uniform() {
-            let op = LayerOp::Function(text::marked(present, masked.absent));
+            let op = LayerOp::Function(text_inputs::marked(present, masked.absent));
             let id = self.model.push(self.name(node), op, vec![row_id], row);
             return Ok(Map { id, layout: Layout::new(row, &axes) });
         }
@@ -90,7 +90,7 @@ impl Walk<'_> {
             id = self.model.push(self.name(node), op, vec![id], shape(1, wide, length)?);
         }
         let to = shape(1, rows, length)?;
-        let op = LayerOp::Function(text::marked(0.0, NOTHING));
+        let op = LayerOp::Function(text_inputs::marked(0.0, NOTHING));
         let id = self.model.push(self.name(node), op, vec![id], to);
         axes[*looks] = Some(COLUMNS);
         let in_order = looks < &masked.dim;

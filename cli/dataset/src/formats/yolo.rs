@@ -1,0 +1,306 @@
+//! YOLO: a text file of boxes for each picture, in shares of its sides; names of classes in `data.yaml` or
+//! `classes.txt`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::boxes::{Area, Boxed, Whole, sides, take};
+use crate::files::{Wanted, below, entries, read_text};
+use crate::left_out::{Care, LeftOut, Reason};
+use crate::{At, DataError, Named};
+
+/// Files of names, a line a class.
+const LISTS: [&str; 5] =
+    ["classes.txt", "labels/classes.txt", "obj.names", "_darknet.labels", "classes.names"];
+
+/// Most bytes of a `data.yaml`.
+const MOST_YAML: u64 = 1 << 20;
+
+/// Parts by the names of their folders.
+const PARTS: [(&str, Part); 8] = [
+    ("train", Part::Train),
+    ("training", Part::Train),
+    ("val", Part::Val),
+    ("valid", Part::Val),
+    ("validation", Part::Val),
+    ("dev", Part::Val),
+    ("test", Part::Test),
+    ("testing", Part::Test),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Val,
+    Test,
+}
+
+/// What is said of the whole collection.
+struct Sheet {
+    classes: BTreeMap<usize, String>,
+    /// Folders of parts, below the collection's.
+    parts: Vec<(PathBuf, Part)>,
+}
+
+impl Sheet {
+    /// `data.yaml` or another such file, else a list of names.
+    fn of(dir: &Path) -> Option<Self> {
+        let mut inside = entries(dir).unwrap_or_default();
+        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        inside.retain(|path| is_yaml(path) && path.metadata().is_ok_and(|file| file.len() <= MOST_YAML));
+        inside.sort();
+        inside.iter().find_map(|path| Self::of_yaml(path)).or_else(|| Self::of_list(dir))
+    }
+
+    fn of_yaml(path: &Path) -> Option<Self> {
+        let text = read_text(path).ok()?;
+        let all = YamlLoader::load_from_str(&text).ok()?;
+        let yaml = all.first()?;
+        let word = |yaml: &Yaml| match yaml {
+            Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
+            Yaml::Integer(number) => Some(number.to_string()),
+            Yaml::Boolean(set) => Some(set.to_string()),
+            _ => None,
+        };
+        let classes: BTreeMap<usize, String> = match &yaml["names"] {
+            Yaml::Array(names) => {
+                names.iter().enumerate().filter_map(|(i, name)| Some((i, word(name)?))).collect()
+            }
+            Yaml::Hash(names) => names
+                .iter()
+                .filter_map(|(i, name)| Some((usize::try_from(i.as_i64()?).ok()?, word(name)?)))
+                .collect(),
+            _ => return None,
+        };
+        let keys = [("train", Part::Train), ("val", Part::Val), ("valid", Part::Val), ("test", Part::Test)];
+        let parts = keys.iter().filter_map(|&(key, part)| {
+            // Tools write them from where they were: `../train/images`, `/content/set/images/train`.
+            let text = yaml[key].as_str()?.replace('\\', "/");
+            let text = text.trim_start_matches(['.', '/']);
+            (!text.is_empty()).then(|| (PathBuf::from(text), part))
+        });
+        Some(Self { classes, parts: parts.collect() })
+    }
+
+    fn of_list(dir: &Path) -> Option<Self> {
+        let path = LISTS.iter().map(|name| dir.join(name)).find(|path| path.is_file())?;
+        let text = read_text(&path).ok()?;
+        let names = text.lines().map(str::trim).enumerate().filter(|(_, name)| !name.is_empty());
+        Some(Self { classes: names.map(|(i, name)| (i, name.to_string())).collect(), parts: Vec::new() })
+    }
+
+    /// The part that a picture belongs to, by its path below the collection's folder.
+    fn part_of(&self, path: &Path) -> Part {
+        if let Some((_, part)) = self.parts.iter().find(|(folder, _)| path.starts_with(folder)) {
+            return *part;
+        }
+        let folders = path.parent().into_iter().flat_map(Path::components);
+        let named = |name: String| PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part));
+        let part = folders.filter_map(|c| named(c.as_os_str().to_string_lossy().into_owned())).next();
+        part.map_or(Part::Train, |&(_, part)| part)
+    }
+}
+
+/// Where the boxes of a picture are: in `labels/` where the picture is in `images/`, or beside it.
+fn boxes_of(picture: &Path) -> Option<PathBuf> {
+    let text = picture.with_extension("txt");
+    let mut parts: Vec<_> = text.components().map(|c| c.as_os_str().to_os_string()).collect();
+    let at = parts.iter().rposition(|part| part.eq_ignore_ascii_case("images"));
+    let apart = at.map(|at| {
+        parts[at] = "labels".into();
+        parts.iter().collect::<PathBuf>()
+    });
+    apart.into_iter().chain([text]).find(|path| path.is_file())
+}
+
+pub(crate) fn is_here(dir: &Path) -> bool {
+    let pictures = || below(dir, Wanted::Pictures, &mut LeftOut::default()).unwrap_or_default();
+    Sheet::of(dir).is_some() && pictures().iter().any(|path| boxes_of(path).is_some())
+}
+
+/// `data.yaml` (or `classes.txt`), and of each picture a text file with a line for each box: the number of its
+/// class, middle, width and height, or the corners of an outline, in shares of the picture's sides.
+pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
+    let missing = || DataError::Missing { path: dir.join("data.yaml"), what: "names of classes" };
+    let sheet = Sheet::of(dir).ok_or_else(missing)?;
+    let mut named = Named::new(care);
+    let pictures = below(dir, Wanted::Pictures, &mut named.left_out)?;
+    let part = |path: &Path| sheet.part_of(path.strip_prefix(dir).unwrap_or(path));
+    let has_val = pictures.iter().any(|path| part(path) == Part::Val);
+    for path in &pictures {
+        let part = part(path);
+        if part == Part::Test && has_val {
+            named.left_out.add(Reason::Unused, 1);
+            continue;
+        }
+        let Some(text) = boxes_of(path) else {
+            named.left_out.add(Reason::Unlabelled, 1);
+            continue;
+        };
+        if let Err(fault) = one(path, &text, part == Part::Train, &sheet, &mut named) {
+            named.left_out.pass(fault)?;
+        }
+    }
+    Ok(named)
+}
+
+fn one(
+    path: &Path,
+    labels: &Path,
+    is_train: bool,
+    sheet: &Sheet,
+    named: &mut Named,
+) -> Result<(), DataError> {
+    let text = read_text(labels)?;
+    // A picture with nothing on it has an empty file.
+    let lines: Vec<(usize, &str)> =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let size = sides(path)?;
+    let mut boxes = Vec::new();
+    for (i, line) in lines {
+        match boxed(line, size, sheet) {
+            Ok(one) => boxes.push(one),
+            Err(what) => {
+                let at = At::Line(i as u64 + 1);
+                named.left_out.pass(DataError::Broken { path: labels.to_path_buf(), at, what })?;
+            }
+        }
+    }
+    take(named, is_train, &Whole { path: Some(path), size: Some(size) }, boxes)
+}
+
+/// One line: a class, and a box or an outline.
+fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed, String> {
+    let mut words = line.split_whitespace();
+    let number = words.next().unwrap_or_default();
+    // Some tools write all numbers as fractions.
+    let class = number.parse().ok().filter(|v: &f64| v.fract() == 0.0 && (0.0..1e6).contains(v));
+    let class = class.ok_or_else(|| format!("`{number}` is no number of a class"))? as usize;
+    let name = sheet.classes.get(&class);
+    let name = name.ok_or_else(|| format!("class {class} has no name; there are {}", sheet.classes.len()))?;
+    let shares: Option<Vec<f64>> =
+        words.map(|word| word.parse().ok().filter(|v: &f64| v.is_finite())).collect();
+    let shares = shares.ok_or("not a number in this line")?;
+    let [left, top, right, bottom] = match shares[..] {
+        // A fifth is how sure a detector was.
+        [x, y, w, h] | [x, y, w, h, _] => [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0],
+        _ if shares.len() >= 6 && shares.len() % 2 == 0 => {
+            let edge = |from: usize, most: fn(f64, f64) -> f64| {
+                shares[from..].iter().step_by(2).copied().reduce(most).unwrap_or_default()
+            };
+            [edge(0, f64::min), edge(1, f64::min), edge(0, f64::max), edge(1, f64::max)]
+        }
+        _ => {
+            return Err(format!(
+                "{} numbers behind the class; a box has 4, an outline 6 and more",
+                shares.len()
+            ));
+        }
+    };
+    let area = Area::from_edges(left * width, top * height, right * width, bottom * height);
+    Ok(Boxed { class: name.clone(), area, unclear: false })
+}
+
+/// Whether a file is one of those that name classes, which is no text to learn from.
+pub(crate) fn is_list(path: &Path) -> bool {
+    LISTS.iter().any(|list| Path::new(list).file_name().is_some_and(|name| path.file_name() == Some(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{refused, touch};
+    use crate::{Dataset, Format};
+
+    fn picture(dir: &Path, name: &str) {
+        std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        image::RgbImage::from_pixel(60, 40, image::Rgb([90; 3])).save(dir.join(name)).unwrap();
+    }
+
+    fn names(samples: &[crate::Sample]) -> Vec<String> {
+        samples.iter().map(|s| s.name().rsplit_once('/').unwrap().1.to_string()).collect()
+    }
+
+    #[test]
+    fn ultralytics_and_roboflow() {
+        let whole = tempfile::tempdir().unwrap();
+        for (n, (yaml, [train, val, test])) in [
+            (
+                "path: ../data\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n",
+                ["images/train/", "images/val/", "images/test/"],
+            ),
+            (
+                "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', dog]\n",
+                ["train/images/", "valid/images/", "test/images/"],
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let dir = whole.path().join(n.to_string());
+            touch(&dir, "data.yaml", yaml.as_bytes());
+            for folder in [train, val, test] {
+                picture(&dir, &format!("{folder}0.png"));
+                let labels = folder.replace("images", "labels");
+                touch(&dir, &format!("{labels}0.txt"), b"1 0.5 0.5 0.5 0.5\n0 0 0 0.5 0 0.5 0.5 0 0.5\n");
+            }
+            picture(&dir, &format!("{train}1.png"));
+            assert_eq!(Format::detect(&dir), Format::Yolo, "{yaml}");
+            let set = Dataset::open(&dir).unwrap();
+            assert_eq!(set.classes, ["cat", "dog"]);
+            assert_eq!(names(&set.train), ["0.png#0,0,30x20", "0.png#15,10,30x20"], "{yaml}");
+            assert_eq!(set.val.len(), 2);
+            let left_out = &set.left_out;
+            assert_eq!(
+                (left_out.count(Reason::Unused), left_out.count(Reason::Unlabelled)),
+                (1, 1),
+                "{left_out}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_of_names_and_texts_beside_the_pictures() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        picture(dir, "0.png");
+        picture(dir, "1.png");
+        touch(dir, "classes.txt", b"cat\ndog\n");
+        touch(dir, "0.txt", b"1.0 0.5 0.5 1 1 0.93\n");
+        touch(dir, "1.txt", b"\n");
+        assert_eq!(Format::detect(dir), Format::Yolo);
+        let set = Dataset::open(dir).unwrap();
+        assert_eq!(
+            (&set.classes[..], names(&set.train)),
+            (&["dog".to_string()][..], vec!["0.png#0,0,60x40".into()])
+        );
+        assert!(set.left_out.is_empty() || set.left_out.count(Reason::Broken) == 0, "{}", set.left_out);
+    }
+
+    #[test]
+    fn broken_lines_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        picture(dir, "images/0.png");
+        touch(dir, "classes.txt", b"cat\n");
+        let good = "0 0.5 0.5 0.5 0.5\n";
+        for (line, part) in [
+            ("1 0.5 0.5 0.5 0.5", "line 2: class 1 has no name; there are 1"),
+            ("cat 0.5 0.5 0.5 0.5", "line 2: `cat` is no number of a class"),
+            ("0 0.5 0.5 0.5", "line 2: 3 numbers behind the class"),
+            ("0 0.5 0.5 nan 0.5", "line 2: not a number"),
+            ("0 2 2 0.5 0.5", "the box lies outside"),
+        ] {
+            touch(dir, "labels/0.txt", format!("{good}{line}\n").as_bytes());
+            refused(dir, &[part]);
+            let set = Dataset::open(dir).unwrap();
+            assert_eq!(set.train.len(), 1, "{line}");
+            assert!(set.left_out.to_string().contains(part), "{}", set.left_out);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Suites of the command: one program, so that what they share is compiled once.
+//!
+//! `cargo test -p offshoot-cli --test suite cuts::` runs one of them.
+
+mod common;
+#[path = "../../../sdk/core/examples/few_shot/data.rs"]
+#[allow(dead_code)] // Reading archives is the example's part.
+mod data;
+#[path = "../../../sdk/core/examples/few_shot/measure.rs"]
+#[allow(dead_code)] // So is what was chosen.
+mod measure;
+
+mod accuracy;
+mod architectures;
+mod bench;
+mod cases;
+mod collections;
+mod cuts;
+mod deploy;
+mod ends;
+mod errors;
+mod export;
+mod external;
+mod flow;
+mod graphs;
+mod hostile;
+mod inputs;
+mod messy;
+mod mutants;
+mod numbers;
+mod oracle;
+mod preset;
+mod pull;
+mod quantizer;
+mod rendered;
+mod report_page;
+mod teach;
+mod text;
+mod tokenizers;
+mod web;

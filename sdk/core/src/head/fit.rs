@@ -1,0 +1,381 @@
+//! From samples to something that answers: the choice of a recipe, the fit, and what the samples
+//! say about it when each is held out.
+
+mod blend;
+mod calibrate;
+mod descent;
+pub(super) mod knn;
+pub(super) mod nearest_mean;
+pub(super) mod primal;
+pub(super) mod rejection;
+pub(super) mod ridge;
+pub(super) mod scores;
+mod slda;
+mod softmax;
+
+use blend::Blend;
+use rejection::{Border, Lessons};
+use scores::{has_others, top};
+
+use super::linalg::gram;
+use super::storage::views::{Kept, Work};
+use super::{Fit, Fitted, HeadKind, Recipe, Transform};
+
+/// What `auto` takes where too little can be held out to choose by: lengths are halfway forgotten.
+const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, strength: 1.0 };
+
+/// Strength that `auto` expects, in the middle of those that won on the collections it was tried on.
+const EXPECTED_STRENGTH: f32 = 4.0;
+
+/// Strengths of the heads that `auto` averages.
+const STRENGTHS: [f32; 3] = [0.25, EXPECTED_STRENGTH, 64.0];
+
+/// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
+/// which a handful of samples would choose by chance.
+const RELUCTANCE: f32 = 0.5;
+
+/// Nats that count as one between ridge regression and LDA. They err on other samples, so that both
+/// together are better than the likelier one as long as the other is not much worse.
+const TOLERANCE: f32 = 8.0;
+
+/// Samples up to which `auto` also averages strengths of LDA: half a second on the slowest board.
+const FEW: usize = 512;
+
+/// Samples beyond which only the strength of ridge regression is chosen, by its squared errors, which
+/// take two fits for all strengths together.
+const MANY: usize = 4096;
+
+/// Heads that are not linear in the samples' covariance: `auto` takes one instead of what is most likely
+/// only where it is clearly more often right.
+const RIVALS: [HeadKind; 2] = [HeadKind::NearestMean, HeadKind::Knn];
+
+/// Standard deviations that count as clear: chance alone does it once in seventy fits, both rivals
+/// together.
+const CLEAR: f32 = 2.5;
+
+/// Marks of the samples that the most likely recipe gets right, after those of its rivals.
+const EXPECTED: u32 = 1 << RIVALS.len();
+
+/// Fits as `recipe` says, or as the samples do where it says `Auto`.
+pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
+    let owners = &kept.owners[..work.similarities.len()];
+    let mean_length = gram::mean_length(&kept, owners.len());
+    nearest_mean::lengths(&kept, owners, work.norms);
+    work.counts.fill(0);
+    owners.iter().for_each(|&owner| work.counts[usize::from(owner)] += 1);
+    let mut task = Task { kept, owners, mean_length, work };
+    // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
+    // With the mean of what is kept the bound errs to the side of the known.
+    task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
+    let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
+    let border = Border::find(strictness, &Lessons { kept, owners, held_out, norms, counts }, similarities);
+    let (recipe, fit) = match recipe.kind {
+        HeadKind::Auto => task.choose(),
+        _ => (recipe, task.solve(&recipe)),
+    };
+    let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out);
+    Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, border }
+}
+
+/// A fit that takes no iterations.
+const CLOSED: Fit = Fit { iterations: 0, converged: true, gradient_norm: 0.0 };
+
+/// One of the heads that are averaged, and what makes its scores log odds.
+struct Weighed {
+    recipe: Recipe,
+    factor: f32,
+}
+
+/// Samples and what is to be made of them.
+struct Task<'a, 'w> {
+    kept: Kept<'a>,
+    owners: &'a [u16],
+    mean_length: f64,
+    work: Work<'w>,
+}
+
+impl Task<'_, '_> {
+    /// Weights, biases and held-out scores.
+    fn solve(&mut self, recipe: &Recipe) -> Fit {
+        self.hold_out(recipe);
+        match recipe.kind {
+            HeadKind::Softmax | HeadKind::Auto => return self.scaled(recipe, softmax::fit),
+            HeadKind::NearestMean => {
+                nearest_mean::fit(&self.kept, &mut self.work);
+            }
+            HeadKind::Ridge | HeadKind::Slda => self.scaled(recipe, |k, _, s, w| gram::weigh(k, s, w)),
+            HeadKind::Knn => {}
+        }
+        CLOSED
+    }
+
+    /// Held-out scores; of closed forms also biases and coefficients.
+    fn hold_out(&mut self, recipe: &Recipe) {
+        match recipe.kind {
+            HeadKind::NearestMean => {
+                self.scaled(recipe, |k, _, s, w| nearest_mean::leave_one_out(k, true, s, w));
+            }
+            HeadKind::Knn => self.scaled(recipe, |k, _, s, w| knn::leave_one_out(k, s, w)),
+            HeadKind::Ridge => {
+                ridge::balance(self.owners, self.work.counts, self.work.importance);
+                self.scaled(recipe, ridge::fit);
+            }
+            HeadKind::Slda => self.scaled(recipe, slda::fit),
+            HeadKind::Softmax | HeadKind::Auto => {
+                self.work.importance.fill(1.0);
+                self.scaled(recipe, softmax::cross_validate);
+            }
+        }
+    }
+
+    /// Runs `step` on the samples as the recipe transforms them.
+    fn scaled<T>(
+        &mut self,
+        recipe: &Recipe,
+        step: impl FnOnce(&Kept<'_>, &Recipe, &[f32], &mut Work<'_>) -> T,
+    ) -> T {
+        let scales = core::mem::take(&mut self.work.scales);
+        gram::scales(&self.kept, recipe.transform, self.mean_length, scales);
+        let result = step(&self.kept, recipe, scales, &mut self.work);
+        self.work.scales = scales;
+        result
+    }
+
+    /// The head that the samples speak for, fitted, and the recipe of it that counts most.
+    ///
+    /// Ridge regression and LDA, each the mean of several strengths by the likelihood of the held-out
+    /// samples, which tells more than the number of mistakes. Class means or neighbours replace them where
+    /// they are right on so many more of the held-out samples that chance does not do that ([`CLEAR`]
+    /// standard deviations of McNemar's test, 1947).
+    fn choose(&mut self) -> (Recipe, Fit) {
+        let samples = self.owners.len();
+        let usable = (0..samples).filter(|&i| has_others(self.owners, i)).count();
+        if 2 * usable < samples {
+            return (FIRST, self.solve(&FIRST));
+        }
+        self.work.columns[3 * samples..].fill(0.0);
+        for (bit, kind) in RIVALS.into_iter().enumerate().filter(|_| samples <= MANY) {
+            self.hold_out(&Recipe::of(kind));
+            self.mark(1 << bit);
+        }
+        let recipe = if samples > MANY { self.strongest() } else { self.average() };
+        self.mark(EXPECTED);
+        let best = (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
+        if let Some(bit) = best.filter(|&bit| self.is_clear(1 << bit, EXPECTED)) {
+            let rival = Recipe::of(RIVALS[bit]);
+            return (rival, self.solve(&rival));
+        }
+        (recipe, CLOSED)
+    }
+
+    /// Ridge regression and LDA of several strengths, weighted by how likely each makes the held-out samples.
+    /// Scores are in units of the recipe that counts most, which it returns.
+    fn average(&mut self) -> Recipe {
+        let samples = self.owners.len();
+        let classes = self.work.bias.len();
+        let (scratch, size) = blend::sizes(&self.work, samples);
+        let (front, mut rest) = core::mem::take(&mut self.work.solver).split_at_mut(scratch);
+        self.work.solver = front;
+        let lengths = [size, classes, classes * samples];
+        let mut of = |kind| {
+            let mut blend = Blend::carve(&mut rest, lengths);
+            let best = self.blend(kind, &mut blend);
+            (blend, best)
+        };
+        let (mut ridge, mut best) = of(HeadKind::Ridge);
+        let (lda, best_lda) = of(HeadKind::Slda);
+        let share = 1.0 / (1.0 + libm::expf((lda.cost() - ridge.cost()) / TOLERANCE));
+        if share * lda.greatest() > (1.0 - share) * ridge.greatest() {
+            best = best_lda;
+        }
+        ridge.join(share, &lda);
+        let Work { weights, bias, held_out, solver, .. } = &mut self.work;
+        let coefficients = if samples > self.kept.dim() { weights } else { solver };
+        ridge.write(best.factor, &mut coefficients[..size], bias, held_out);
+        self.scaled(&best.recipe, |k, _, s, w| gram::weigh(k, s, w));
+        best.recipe
+    }
+
+    /// Adds one kind at all strengths; the one that makes the held-out samples most likely.
+    fn blend(&mut self, kind: HeadKind, blend: &mut Blend<'_>) -> Weighed {
+        let mut best = Weighed { recipe: FIRST, factor: 1.0 };
+        let samples = self.owners.len();
+        let is_slow = kind == HeadKind::Slda && samples > FEW;
+        for strength in STRENGTHS.into_iter().filter(|&s| !is_slow || s == EXPECTED_STRENGTH) {
+            let recipe = Recipe { kind, strength, ..FIRST };
+            self.hold_out(&recipe);
+            let (_, size) = blend::sizes(&self.work, samples);
+            let Work { weights, bias, held_out, solver, .. } = &self.work;
+            let (factor, surprise) = calibrate::most_likely(&recipe, self.owners, held_out);
+            let cost = surprise + RELUCTANCE * libm::logf(strength / EXPECTED_STRENGTH).abs();
+            let coefficients = if samples > self.kept.dim() { &**weights } else { &solver[..size] };
+            if blend.add(cost, factor, [coefficients, bias, held_out]) {
+                best = Weighed { recipe, factor };
+            }
+        }
+        best
+    }
+
+    /// Ridge regression with the least squared errors on the held-out samples, fitted.
+    fn strongest(&mut self) -> Recipe {
+        let recipe = Recipe { strength: EXPECTED_STRENGTH, ..FIRST };
+        ridge::balance(self.owners, self.work.counts, self.work.importance);
+        let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
+        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
+        let tried =
+            errors.into_iter().zip(ridge::STRENGTHS).filter(|(_, strength)| *strength >= STRENGTHS[0]);
+        let best = tried.min_by(by_error);
+        let recipe = Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe };
+        self.solve(&recipe);
+        recipe
+    }
+
+    fn marks(&self) -> impl Iterator<Item = u32> {
+        self.work.columns[3 * self.owners.len()..].iter().map(|mark| mark.to_bits())
+    }
+
+    /// Sets `bit` on the samples that the held-out scores get right.
+    fn mark(&mut self, bit: u32) {
+        let samples = self.owners.len();
+        let (held_out, marks) = (&*self.work.held_out, &mut self.work.columns[3 * samples..]);
+        for (i, mark) in marks.iter_mut().enumerate() {
+            if has_others(self.owners, i) && top(held_out, samples, i).0 == usize::from(self.owners[i]) {
+                *mark = f32::from_bits(mark.to_bits() | bit);
+            }
+        }
+    }
+
+    /// By how many more samples one is right than another, and on how many they differ.
+    fn lead(&self, one: u32, other: u32) -> (i32, u32) {
+        let step = |(lead, differ), mark: u32| match (mark & one != 0, mark & other != 0) {
+            (true, false) => (lead + 1, differ + 1),
+            (false, true) => (lead - 1, differ + 1),
+            _ => (lead, differ),
+        };
+        self.marks().fold((0, 0), step)
+    }
+
+    fn is_clear(&self, one: u32, other: u32) -> bool {
+        let (lead, differ) = self.lead(one, other);
+        lead as f32 > 1.0 + CLEAR * libm::sqrtf(differ as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::embedding::Embedding;
+    use crate::head::Limits;
+    use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
+
+    /// A linear head in numbers: weights and, behind them, biases.
+    fn numbers(head: &mut TestHead) -> Vec<f64> {
+        let linear = head.linear().unwrap();
+        linear.weights.iter().chain(linear.raw_bias).map(|&x| f64::from(x)).collect()
+    }
+
+    /// The same samples in a head of the recipe: its numbers as log odds, its factor and its cost.
+    fn single(recipe: Recipe, (classes, shots, dim, spread): (u16, u16, usize, f32)) -> (Vec<f64>, f32, f64) {
+        let mut head = taught(recipe.kind, classes, shots, dim, spread);
+        head.set_transform(recipe.transform);
+        head.set_strength(recipe.strength).unwrap();
+        let numbers = numbers(&mut head);
+        let owners: Vec<u16> = head.samples().map(|(class, _)| class.index() as u16).collect();
+        let (_, work) = head.parts();
+        let (factor, surprise) = calibrate::most_likely(&recipe, &owners, work.held_out);
+        let away = f64::from(libm::logf(recipe.strength / EXPECTED_STRENGTH).abs());
+        let cost = f64::from(surprise) + f64::from(RELUCTANCE) * away;
+        (numbers.into_iter().map(|x| x * f64::from(factor)).collect(), factor, cost)
+    }
+
+    /// The sum of `heads`, weighted by what they cost, in nats of `tolerance`, and what they cost together.
+    fn mean(heads: &[(Vec<f64>, f64)], tolerance: f64) -> (Vec<f64>, f64) {
+        let shares: Vec<f64> = heads.iter().map(|(_, cost)| (-cost / tolerance).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        let sum =
+            |i: usize| heads.iter().zip(&shares).map(|((x, _), share)| share * x[i]).sum::<f64>() / total;
+        ((0..heads[0].0.len()).map(sum).collect(), -total.ln())
+    }
+
+    #[test]
+    fn auto_is_the_mean_of_heads_by_the_likelihood_of_the_held_out_samples() {
+        let mut leading = Vec::new();
+        // The third has more samples than dimensions.
+        for shape in [(3, 12, 40, 0.3), (3, 12, 40, 2.0), (3, 20, 8, 1.0), (3, 6, 40, 6.0), (3, 3, 60, 1.0)] {
+            let mut head = taught(HeadKind::Auto, shape.0, shape.1, shape.2, shape.3);
+            let chosen = head.chosen().unwrap();
+            if RIVALS.contains(&chosen.kind) {
+                continue;
+            }
+            let kinds = [HeadKind::Ridge, HeadKind::Slda].map(|kind| {
+                let one = |strength| single(Recipe { kind, strength, ..FIRST }, shape);
+                mean(
+                    &STRENGTHS.map(|strength| {
+                        let (x, _, cost) = one(strength);
+                        (x, cost)
+                    }),
+                    1.0,
+                )
+            });
+            let (want, _) = mean(&kinds, f64::from(TOLERANCE));
+            let factor = f64::from(single(chosen, shape).1);
+            let greatest = want.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+            for (got, want) in numbers(&mut head).into_iter().zip(want) {
+                assert!(
+                    (got * factor - want).abs() < 1e-3 * greatest,
+                    "{shape:?}: {} not {want}",
+                    got * factor
+                );
+            }
+            leading.push(format!("{chosen:?}"));
+        }
+        leading.sort();
+        leading.dedup();
+        assert!(leading.len() > 2, "always the same leads: {leading:?}");
+    }
+
+    /// Of two classes around each other the rare one is found as often as the frequent one.
+    #[test]
+    fn a_rare_class_is_not_drowned_by_a_frequent_one() {
+        let mut head = empty(HeadKind::Auto, 30, Limits { classes: 2, samples: 66 });
+        let classes = ["rare", "frequent"].map(|name| head.add_class(name).unwrap());
+        let mut noise = Noise(11);
+        for i in 0..66 {
+            let own = usize::from(i >= 6);
+            head.add_sample(classes[own], Embedding::Float(&cluster(&mut noise, own, 30, 1.5))).unwrap();
+        }
+        let mut right = [0, 0];
+        for i in 0..400 {
+            let values = cluster(&mut noise, i % 2, 30, 1.5);
+            let mut p = [0.0; 2];
+            head.probabilities(Embedding::Float(&values), &mut p).unwrap();
+            right[i % 2] += usize::from((p[1] > p[0]) == (i % 2 == 1));
+        }
+        assert!(right[0] * 10 >= right[1] * 7, "of 200 each: {right:?}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_held_out_it_is_what_is_expected_first() {
+        assert_eq!(taught(HeadKind::Auto, 3, 1, 40, 0.3).chosen().unwrap(), FIRST);
+    }
+
+    /// Two classes around and within each other, which no line parts.
+    #[test]
+    fn auto_takes_a_rival_where_ridge_regression_cannot_follow() {
+        let mut head = empty(HeadKind::Auto, 40, Limits { classes: 2, samples: 80 });
+        let classes = ["a", "b"].map(|name| head.add_class(name).unwrap());
+        let mut noise = Noise(3);
+        for i in 0..80 {
+            // Corners of a square, opposite ones alike.
+            let (x, y) = ([4.0, -4.0][i % 2], [4.0, -4.0][i / 2 % 2]);
+            let mut values: [f32; 40] = core::array::from_fn(|_| 0.3 * noise.normal());
+            (values[0], values[1]) = (values[0] + x, values[1] + y);
+            let class = classes[usize::from(x * y > 0.0)];
+            head.add_sample(class, Embedding::Float(&values)).unwrap();
+        }
+        assert_eq!(head.chosen().unwrap().kind, HeadKind::Knn);
+    }
+}

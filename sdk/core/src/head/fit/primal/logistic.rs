@@ -1,0 +1,228 @@
+//! Softmax regression in dimensions: the method of [`softmax`](crate::head::fit::softmax), whose weights are now
+//! there themselves and not as a sum of samples.
+//!
+//! Both find the same numbers but for rounding: conjugate gradients in the metric of the weights with an exact
+//! line search, centred features, and a bias as the weight of one more feature of constant length.
+
+use super::block::{Block, Source};
+use super::normal_equations::Spread;
+use crate::head::fit::descent::{Along, Gradient, Objective, descend};
+use crate::head::fit::softmax::{FOLDS, NO_FOLD, folds, tolerance};
+use crate::head::linalg::vector::{add_scaled, dot, softmax};
+use crate::head::storage::views::{Kept, Work};
+use crate::head::{Fit, Recipe};
+
+/// How much longer the gradient may be for held-out scores.
+const HELD_OUT_SLACK: f32 = 10.0;
+
+/// Computes weights and biases.
+pub(in crate::head) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) -> Fit {
+    let (classes, dim) = (work.bias.len(), kept.dim());
+    let (out, out_bias) = (core::mem::take(&mut work.weights), core::mem::take(&mut work.bias));
+    let mut solver = Solver::new(kept, recipe, scales, classes, work);
+    let fit = solver.solve(NO_FOLD);
+    out.copy_from_slice(solver.weights);
+    for (class, (row, bias)) in out.chunks_exact(dim).zip(out_bias.iter_mut()).enumerate() {
+        *bias = match solver.counts[class] {
+            0 => f32::NEG_INFINITY,
+            _ => solver.bias_length * solver.bias[class] - dot(row, solver.centre),
+        };
+    }
+    (work.weights, work.bias) = (out, out_bias);
+    fit
+}
+
+/// Held-out scores, as [`softmax`](crate::head::fit::softmax) does it; each part begins where the one before it
+/// has ended, which is near.
+pub(in crate::head) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+    let held_out = core::mem::take(&mut work.held_out);
+    let (samples, classes) = (scales.len(), work.bias.len());
+    let mut solver = Solver::new(kept, recipe, scales, classes, work);
+    for fold in 0..FOLDS {
+        solver.solve(fold);
+        for (at, (out, score)) in held_out.iter_mut().zip(&*solver.scores).enumerate() {
+            if solver.folds[at % samples] == fold || fold == 0 {
+                *out = *score;
+            }
+        }
+    }
+    work.held_out = held_out;
+}
+
+struct Solver<'a> {
+    source: Source<'a>,
+    owners: &'a [u16],
+    importance: &'a [f32],
+    counts: &'a [u32],
+    folds: &'a [u32],
+    fold: u32,
+    strength: f32,
+    bias_length: f32,
+    centre: &'a [f32],
+    block: Block<'a>,
+    row: &'a mut [f32],
+    /// Class by class, one number a dimension.
+    weights: &'a mut [f32],
+    gradient: &'a mut [f32],
+    /// The gradient before.
+    before: &'a mut [f32],
+    step: &'a mut [f32],
+    /// Class by class, one number a sample: scores with the bias, their change along the step, and what the
+    /// objective changes with each.
+    scores: &'a mut [f32],
+    slope: &'a mut [f32],
+    pull: &'a mut [f32],
+    bias: &'a mut [f32],
+    bias_gradient: &'a mut [f32],
+    bias_step: &'a mut [f32],
+    bias_before: &'a mut [f32],
+}
+
+impl<'a> Solver<'a> {
+    fn new(
+        kept: &'a Kept<'a>,
+        recipe: &Recipe,
+        scales: &'a [f32],
+        classes: usize,
+        work: &'a mut Work<'_>,
+    ) -> Self {
+        let (samples, dim) = (scales.len(), kept.dim());
+        let source = Source { kept, scales };
+        let owners = &kept.owners[..samples];
+        let mut block = Block::new(work.block, dim);
+        let (marks, rest) = work.columns.split_at_mut(samples);
+        let plain = &mut rest[..dim];
+        let spread = Spread::of(&source, work.importance, &mut block, work.centre, plain);
+        let folds = folds(owners, marks);
+        let mut words = &mut work.solver[..];
+        words.fill(0.0);
+        let mut take = |len| {
+            let (front, rest) = core::mem::take(&mut words).split_at_mut(len);
+            words = rest;
+            front
+        };
+        let solver = Self {
+            source,
+            owners,
+            importance: work.importance,
+            counts: work.counts,
+            folds,
+            fold: NO_FOLD,
+            strength: recipe.strength,
+            bias_length: libm::sqrtf((0.1 * spread.variance as f32).max(1e-3)),
+            centre: work.centre,
+            block,
+            row: work.scores,
+            weights: take(classes * dim),
+            gradient: take(classes * dim),
+            before: take(classes * dim),
+            step: take(classes * dim),
+            scores: take(classes * samples),
+            slope: take(classes * samples),
+            pull: take(classes * samples),
+            bias: take(classes),
+            bias_gradient: take(classes),
+            bias_step: take(classes),
+            bias_before: take(classes),
+        };
+        for (class, scores) in solver.scores.chunks_exact_mut(samples).enumerate() {
+            // Classes without samples are out of the race.
+            if solver.counts[class] == 0 {
+                scores.fill(f32::NEG_INFINITY);
+            }
+        }
+        solver
+    }
+
+    /// Goes to the optimum without the samples of a part, from wherever the weights are.
+    fn solve(&mut self, fold: u32) -> Fit {
+        self.fold = fold;
+        for changes in [&mut *self.step, &mut *self.slope, &mut *self.bias_step] {
+            changes.fill(0.0);
+        }
+        // Held-out scores need not be so exact as weights.
+        let slack = if fold == NO_FOLD { 1.0 } else { HELD_OUT_SLACK };
+        let tolerance = slack * tolerance(self.strength, self.owners.len());
+        descend(self, tolerance)
+    }
+}
+
+impl Objective for Solver<'_> {
+    /// Writes what each sample pulls at `t` steps from here, and the bias part of the gradient.
+    fn evaluate(&mut self, t: f32) -> Along {
+        let samples = self.owners.len();
+        let (mut first, mut curvature) = (0.0, 0.0);
+        for (sample, &owner) in self.owners.iter().enumerate() {
+            if self.folds[sample] == self.fold {
+                self.pull.iter_mut().skip(sample).step_by(samples).for_each(|pull| *pull = 0.0);
+                continue;
+            }
+            for (class, p) in self.row.iter_mut().enumerate() {
+                let at = class * samples + sample;
+                *p = self.scores[at] + t * self.slope[at];
+            }
+            softmax(self.row);
+            let importance = self.importance[sample];
+            let strength = self.strength * importance;
+            let (mut once, mut twice, mut along) = (0.0, 0.0, 0.0);
+            for (class, &p) in self.row.iter().enumerate() {
+                let at = class * samples + sample;
+                let (own, slope) = (if usize::from(owner) == class { 1.0 } else { 0.0 }, self.slope[at]);
+                self.pull[at] = strength * (p - own);
+                along += self.pull[at] * slope;
+                once += p * slope;
+                twice += p * slope * slope;
+            }
+            first += along;
+            curvature += importance * (twice - once * once).max(0.0);
+        }
+        for (gradient, pull) in self.bias_gradient.iter_mut().zip(self.pull.chunks_exact(samples)) {
+            *gradient = self.bias_length * crate::head::linalg::vector::mean(pull) * samples as f32;
+        }
+        let square = dot(self.step, self.step);
+        first += dot(self.weights, self.step) + t * square;
+        Along { first, second: self.strength * curvature + square }
+    }
+
+    /// Sums what the samples pull to a gradient.
+    fn measure_gradient(&mut self) -> Gradient {
+        let (samples, classes) = (self.owners.len(), self.bias.len());
+        core::mem::swap(&mut self.gradient, &mut self.before);
+        self.gradient.copy_from_slice(self.weights);
+        for range in self.source.blocks() {
+            self.block.load(&self.source, range.clone(), |_| Some(self.centre));
+            let pull = |class: usize, place: usize| self.pull[class * samples + range.start + place];
+            self.block.spread(classes, pull, self.gradient);
+        }
+        let shared = dot(self.gradient, self.before) + dot(self.bias_gradient, self.bias_before);
+        self.bias_before.copy_from_slice(self.bias_gradient);
+        let square = dot(self.gradient, self.gradient) + dot(self.bias_gradient, self.bias_gradient);
+        Gradient { square, shared }
+    }
+
+    fn turn(&mut self, conjugate: f32) {
+        let (samples, classes) = (self.owners.len(), self.bias.len());
+        let dim = self.step.len() / classes;
+        for (step, gradient) in self.step.iter_mut().zip(&*self.gradient) {
+            *step = conjugate * *step - gradient;
+        }
+        for (step, gradient) in self.bias_step.iter_mut().zip(&*self.bias_before) {
+            *step = conjugate * *step - gradient;
+        }
+        for range in self.source.blocks() {
+            self.block.load(&self.source, range.clone(), |_| Some(self.centre));
+            for class in 0..classes {
+                let products = self.block.products(&self.step[class * dim..][..dim]);
+                let lift = self.bias_length * self.bias_step[class];
+                let slope = &mut self.slope[class * samples..][range.clone()];
+                slope.iter_mut().zip(products).for_each(|(slope, product)| *slope = product + lift);
+            }
+        }
+    }
+
+    fn go(&mut self, t: f32) {
+        add_scaled(self.weights, t, self.step);
+        add_scaled(self.scores, t, self.slope);
+        add_scaled(self.bias, t, self.bias_step);
+    }
+}

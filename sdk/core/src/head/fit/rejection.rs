@@ -1,0 +1,453 @@
+//! When an embedding is of no class at all, and how probable it is that it is of one.
+//!
+//! The cosine with the nearest class mean tells. What it is for one more sample of the classes follows from
+//! the held-out samples; no pictures of other things are needed. Three things make that right with a
+//! few samples:
+//!
+//! - A class mean of `n` samples has the expected cosine `r / sqrt(r + (1 - r) / n)` with one more, where `r`
+//!   is the mean cosine of two samples of the class: unit vectors `x = m + e` with `|m|^2 = r`. By it
+//!   cosines with the mean of all but one, which are too low, are corrected.
+//! - Both `r` and the spread of the cosines are drawn to what they usually are. That follows from how far the
+//!   values of an embedding are from having the mean 0: the square of its cosine with (1, 1, ..., 1) is what
+//!   unrelated embeddings of that backbone share anyway.
+//! - The bound is a prediction interval for one more sample (Student's t), and with more samples their own
+//!   quantile (conformal prediction, Vovk et al. 2005).
+//!
+//! Where there are several classes, the samples of each are unknown to the others, which says how far off
+//! unknown things are; with one class, that is what it usually is. Two normal distributions then give the
+//! odds (Fisher's discriminant), known and unknown alike often.
+//!
+//! The constants were searched on simulated views of other seeds than the tests' and on the collections that `auto`
+//! was chosen by, and picked among some fifty settings with what they come to on others in sight
+//! (`sdk/docs/unknown.md`).
+
+use super::nearest_mean::SCORE_SCALE;
+use super::scores::top;
+use crate::head::linalg::vector::ONE;
+use crate::head::storage::views::Kept;
+use crate::head::{KnownOdds, Similarity};
+
+/// Less than every cosine: nothing is unknown.
+const NEVER: f32 = -2.0;
+
+/// Mean cosine of two samples of a class, above what unrelated ones share.
+const USUAL_COSINE: f32 = 0.45;
+
+/// The usual spread of cosines with a class mean, where unrelated embeddings share nothing.
+const USUAL_SPREAD: f32 = 0.118;
+
+/// Variances of the mean cosine of the pairs among `n` samples, where unrelated embeddings share nothing: one over `n`,
+/// from how near each sample is to its class, and one over `n (n - 1)`, from each pair.
+const PAIRS_VARIANCE: [f32; 2] = [0.009, 0.065];
+
+/// For how many samples the usual spread counts.
+const SPREAD_WEIGHT: f32 = 8.0;
+
+/// Spread of classes around the usual cosine, in the same unit; counts for classes of one sample.
+const CLASS_SPREAD: f32 = 0.17;
+
+/// Samples of which half of the bound is their own quantile.
+const HALF_EMPIRICAL: f32 = 100.0;
+
+/// A bound nearer to the class would take a camera's noise for something else.
+const CLOSEST: f32 = 0.98;
+
+/// How far below known ones unknown things usually lie: a share of what known ones have above what unrelated
+/// ones share.
+const USUAL_GAP: f32 = 0.6;
+
+/// For how many classes that counts.
+const DISTANCE_WEIGHT: f32 = 1.0;
+
+/// Distances beyond these are not believed.
+const DISTANCES: [f32; 2] = [0.3, 4.0];
+
+/// Where the known end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Border {
+    /// The expected cosine of something known.
+    mean: f32,
+    spread: f32,
+    /// How many standard deviations from the mean known and unknown are as probable.
+    even: f32,
+    /// Log odds a standard deviation.
+    slope: f32,
+    least: f32,
+}
+
+/// What the border is found from.
+pub(crate) struct Lessons<'a> {
+    pub kept: Kept<'a>,
+    pub owners: &'a [u16],
+    /// Scores of the nearest mean, each sample held out.
+    pub held_out: &'a [f32],
+    /// Lengths of the classes' sums.
+    pub norms: &'a [f32],
+    /// Samples of each class.
+    pub counts: &'a [u32],
+}
+
+impl Border {
+    /// Everything is known.
+    pub const NONE: Self = Self { mean: 0.0, spread: 1.0, even: 0.0, slope: 0.0, least: NEVER };
+
+    /// The cosine below which an embedding is unknown.
+    pub fn least(&self) -> Option<Similarity> {
+        (self.least > NEVER).then_some(Similarity(self.least))
+    }
+
+    /// The same as numbers for programs of another kind; `None` where everything is known.
+    pub fn odds(&self) -> Option<KnownOdds> {
+        let slope = self.slope / self.spread;
+        (self.least > NEVER)
+            .then(|| KnownOdds { slope, offset: -slope * (self.mean + self.spread * self.even) })
+    }
+
+    /// How probable it is that an embedding with this cosine is of a class; known and unknown alike often.
+    pub fn known(&self, cosine: f32) -> f32 {
+        self.odds().map_or(1.0, |KnownOdds { slope, offset }| {
+            1.0 / (1.0 + libm::expf(-(slope * cosine + offset).clamp(-60.0, 60.0)))
+        })
+    }
+
+    /// The border that costs the share `strictness` of the known; `scratch` has one number a sample.
+    pub fn find(strictness: f32, lessons: &Lessons<'_>, scratch: &mut [f32]) -> Self {
+        let samples = lessons.owners.len();
+        if strictness <= 0.0 || samples == 0 {
+            return Self::NONE;
+        }
+        let shared = lessons.shared();
+        let usual = Usual { cosine: shared + USUAL_COSINE * (1.0 - shared), room: 1.0 - shared };
+        let drawn = lessons.drawn(&usual);
+        let mut count = 0;
+        for sample in (0..samples).filter(|&i| lessons.has_others(i)) {
+            scratch[count] = lessons.corrected(sample, drawn);
+            count += 1;
+        }
+        let known = &mut scratch[..count];
+        let Cosines { mean, spread } = lessons.expect(known, &usual);
+        let degrees = SPREAD_WEIGHT + (count as f32 - 1.0).max(0.0);
+        let z = quantile(strictness);
+        let t = z * (1.0 + (z * z + 1.0) / (4.0 * degrees));
+        let normal = mean - t * spread;
+        let least = blended(normal, strictness, known).clamp(-1.0, CLOSEST);
+
+        let classes = lessons.classes();
+        let mut distance = USUAL_GAP * (mean - shared) / spread;
+        if let Some(others) = lessons.others() {
+            let seen = (mean - others) / spread;
+            distance = (DISTANCE_WEIGHT * distance + classes * seen) / (DISTANCE_WEIGHT + classes);
+        }
+        let distance = distance.clamp(DISTANCES[0], DISTANCES[1]);
+        // The less is known of the distance, the more the unknown get the benefit of the doubt, and the less
+        // steep the odds are. Where the border is stricter than the odds, it decides what is unknown.
+        let doubt = 1.0 - 0.3 / classes.max(1.0);
+        let even = (-0.5 * doubt * distance).max((least - mean) / spread);
+        let slope = doubt * distance;
+        Self { mean, spread, even, slope, least }
+    }
+}
+
+/// What cosines usually are with a backbone.
+struct Usual {
+    /// Of two samples of a class.
+    cosine: f32,
+    /// How much is left to differ in, of what unrelated embeddings do not share.
+    room: f32,
+}
+
+impl Usual {
+    fn spread(&self) -> f32 {
+        (USUAL_SPREAD * self.room * self.room).max(0.02)
+    }
+}
+
+/// Cosines to be expected of known things.
+struct Cosines {
+    mean: f32,
+    /// With what is not known of the mean.
+    spread: f32,
+}
+
+impl Lessons<'_> {
+    fn has_others(&self, sample: usize) -> bool {
+        self.counts[usize::from(self.owners[sample])] > 1
+    }
+
+    /// How many classes have samples.
+    fn classes(&self) -> f32 {
+        self.counts.iter().filter(|&&count| count > 0).count() as f32
+    }
+
+    /// The cosine that unrelated embeddings have: squared cosine with (1, 1, ..., 1), mean of the samples.
+    fn shared(&self) -> f32 {
+        let dim = self.kept.dim() as f64;
+        let one = |sample: usize| {
+            let (codes, zero) = self.kept.sample(sample);
+            let sum: i64 = codes.iter().map(|&code| i64::from(code) - i64::from(zero)).sum();
+            let along = sum as f64 * f64::from(self.kept.inverses[sample]);
+            along * along / dim
+        };
+        let mean = (0..self.owners.len()).map(one).sum::<f64>() / self.owners.len() as f64;
+        (mean as f32).clamp(0.0, 0.9)
+    }
+
+    /// Mean cosine of two samples of a class, of all that was shown; `None` where that is one.
+    fn pairs(&self, class: usize) -> Option<f32> {
+        let shown = self.kept.seen[class] as f32;
+        let length = self.norms[class] / ONE as f32;
+        (shown >= 2.0 && length >= 0.0)
+            .then(|| ((length * length - shown) / (shown * (shown - 1.0))).clamp(0.02, 1.0))
+    }
+
+    /// By how much the classes' pairs are drawn to what is usual: the more of the gap chance alone may make, the more.
+    fn drawn(&self, usual: &Usual) -> f32 {
+        let pairs =
+            || (0..self.counts.len()).filter_map(|class| self.pairs(class).map(|pairs| (class, pairs)));
+        let (sum, classes) = pairs().fold((0.0, 0.0), |(sum, count), (_, pairs)| (sum + pairs, count + 1.0));
+        if classes == 0.0 {
+            return 0.0;
+        }
+        let chance = pairs().map(|(class, _)| self.variance_of_pairs(class, usual)).sum::<f32>();
+        let chance = chance / (classes * classes);
+        let gap = usual.cosine - sum / classes;
+        gap * chance / (chance + gap * gap)
+    }
+
+    /// Variance by chance of the mean cosine of a class's pairs around the class's own.
+    fn variance_of_pairs(&self, class: usize, usual: &Usual) -> f32 {
+        let shown = self.kept.seen[class] as f32;
+        let square = usual.room * usual.room;
+        let [sample, pair] = PAIRS_VARIANCE;
+        square * square * (sample + pair / (shown - 1.0)) / shown
+    }
+
+    /// A held-out sample's cosine, were no sample missing.
+    fn corrected(&self, sample: usize, drawn: f32) -> f32 {
+        let class = usize::from(self.owners[sample]);
+        let shown = self.kept.seen[class] as f32;
+        let left = self.counts[class] as f32 - 1.0;
+        let found = top(self.held_out, self.owners.len(), sample).1 / SCORE_SCALE;
+        let gain = |pairs: f32| with_mean((pairs + drawn).clamp(0.02, 1.0), shown) - with_mean(pairs, left);
+        (found + self.pairs(class).map_or(0.0, gain)).clamp(-1.0, 1.0)
+    }
+
+    /// Variance of the mean of the classes' cosines: how little so few samples say of their classes.
+    fn variance_of_mean(&self, usual: &Usual) -> f32 {
+        let classes = self.classes();
+        let alone = CLASS_SPREAD * usual.room;
+        let of_class = |class: usize| match self.counts[class] {
+            0 => 0.0,
+            1 => classes * alone * alone,
+            _ => self.variance_of_pairs(class, usual),
+        };
+        (0..self.counts.len()).map(of_class).sum::<f32>() / (classes * classes)
+    }
+
+    /// Mean and spread, given the corrected cosines of the samples that can be held out.
+    fn expect(&self, known: &[f32], usual: &Usual) -> Cosines {
+        let held = known.len() as f32;
+        let alone = (0..self.owners.len()).filter(|&i| !self.has_others(i)).count() as f32;
+        let mean = (known.iter().sum::<f32>() + alone * usual.cosine) / (held + alone);
+        let spread = usual.spread();
+        let squares: f32 = known.iter().map(|&s| (s - mean) * (s - mean)).sum();
+        let variance = (SPREAD_WEIGHT * spread * spread + squares) / (SPREAD_WEIGHT + (held - 1.0).max(0.0));
+        let of_mean = self.variance_of_mean(usual);
+        Cosines { mean, spread: libm::sqrtf(variance + of_mean) }
+    }
+
+    /// Mean cosine of the samples with the nearest mean of another class; `None` of one class.
+    fn others(&self) -> Option<f32> {
+        let samples = self.owners.len();
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (sample, &owner) in self.owners.iter().enumerate() {
+            let rows = self.held_out[sample..].iter().step_by(samples).enumerate();
+            let others = rows.filter(|(class, _)| *class != usize::from(owner) && self.norms[*class] >= 0.0);
+            let nearest = others.fold(f32::NEG_INFINITY, |best, (_, &score)| best.max(score));
+            if nearest.is_finite() {
+                (sum, count) = (sum + nearest / SCORE_SCALE, count + 1.0);
+            }
+        }
+        (count > 0.0).then(|| sum / count)
+    }
+}
+
+/// Expected cosine of one more sample with the mean of `count`, given that of two samples.
+fn with_mean(pairs: f32, count: f32) -> f32 {
+    pairs / libm::sqrtf(pairs + (1.0 - pairs) / count)
+}
+
+/// The bound under a normal distribution, and the more samples the more their own quantile: cosines have a
+/// longer tail below than a normal distribution.
+fn blended(normal: f32, strictness: f32, known: &mut [f32]) -> f32 {
+    let below = (strictness * (known.len() as f32 + 1.0)) as usize;
+    if below == 0 || known.is_empty() {
+        return normal;
+    }
+    known.sort_unstable_by(f32::total_cmp);
+    // Below the k-th lowest of n lies the next of the same kind with a chance of k in n + 1.
+    let weight = known.len() as f32 / (known.len() as f32 + HALF_EMPIRICAL);
+    normal + weight * (known[below - 1] - normal)
+}
+
+/// How many standard deviations below the mean a share of a normal distribution lies
+/// (Abramowitz and Stegun 26.2.23, within 5e-4), for shares up to a half.
+fn quantile(share: f32) -> f32 {
+    let t = libm::sqrtf(-2.0 * libm::logf(share));
+    let top = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    t - top / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedding::Embedding;
+    use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
+    use crate::head::{Answer, DEFAULT_STRICTNESS, HeadError, HeadKind, Limits};
+
+    #[test]
+    fn quantiles_are_those_of_the_normal_distribution() {
+        for (share, z) in [(0.5, 0.0), (0.158_655, 1.0), (0.05, 1.644_85), (0.022_75, 2.0), (0.001, 3.090_23)]
+        {
+            assert!((quantile(share) - z).abs() < 6e-4, "{share}");
+        }
+    }
+
+    #[test]
+    fn strangers_are_unknown_and_the_dial_sets_how_many_of_the_known_are() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 4, 12, 60, 1.0);
+            let mut last = 0;
+            for strictness in [0.0, 0.02, 0.1, 0.4] {
+                head.set_strictness(strictness).unwrap();
+                let mut noise = Noise(77);
+                let mut unknown = |class: usize| {
+                    let values = cluster(&mut noise, class, 60, 1.0);
+                    usize::from(head.classify(Embedding::Float(&values)).unwrap().known().is_none())
+                };
+                let known: usize = (0..400).map(|i| unknown(i % 4)).sum();
+                let strange: usize = (0..100).map(|i| unknown(4 + i % 9)).sum();
+                assert!(
+                    known >= last && known as f32 <= 400.0 * 3.5 * strictness,
+                    "{kind} {strictness}: {known}"
+                );
+                assert_eq!(strange, if strictness > 0.0 { 100 } else { 0 }, "{kind} {strictness}");
+                last = known;
+            }
+            assert!(last > 20, "{kind}: the dial does nothing");
+        }
+    }
+
+    #[test]
+    fn an_unknown_answer_tells_the_nearest_class_and_how_near() {
+        let mut head = taught(HeadKind::Ridge, 3, 8, 40, 0.5);
+        head.set_strictness(0.05).unwrap();
+        let values: std::vec::Vec<f32> = cluster(&mut Noise(5), 1, 40, 0.5).iter().map(|x| -x).collect();
+        let answer = head.classify(Embedding::Float(&values)).unwrap();
+        let Answer::Unknown { nearest, score } = answer else { panic!("{answer:?}") };
+        assert_eq!((answer.class(), answer.known(), answer.confidence().get()), (nearest, None, 0.0));
+        let (similarity, least) = head.similarity(Embedding::Float(&values)).unwrap();
+        assert_eq!(similarity, score);
+        assert!(score < least.unwrap() && score.get() < 0.0);
+    }
+
+    /// One class, shown `count` times by `view`.
+    fn one_class(count: usize, mut view: impl FnMut(usize) -> std::vec::Vec<f32>) -> TestHead {
+        let mut head = empty(HeadKind::Auto, 60, Limits { classes: 2, samples: count as u16 });
+        head.set_strictness(DEFAULT_STRICTNESS).unwrap();
+        let class = head.add_class("a").unwrap();
+        for i in 0..count {
+            head.add_sample(class, Embedding::Float(&view(i))).unwrap();
+        }
+        head
+    }
+
+    fn confidence(head: &mut TestHead, values: &[f32]) -> f32 {
+        let mut out = [0.0; 1];
+        head.probabilities(Embedding::Float(values), &mut out).unwrap();
+        out[0]
+    }
+
+    /// As when the button is pressed many times at one scene.
+    #[test]
+    fn equal_samples_do_not_make_everything_else_unknown() {
+        for count in [2, 5, 50] {
+            let values = cluster(&mut Noise(1), 0, 60, 0.3);
+            let mut head = one_class(count, |_| values.clone());
+            let least = head.similarity(Embedding::Float(&values)).unwrap().1.unwrap().get();
+            assert!((0.5..0.99).contains(&least), "{count}: {least}");
+            assert!(confidence(&mut head, &values) > 0.5);
+        }
+    }
+
+    /// The first lessons of a session: until a second class is taught, another thing was "98 %" the first.
+    #[test]
+    fn one_class_is_not_everything() {
+        for count in [2, 3, 5, 20] {
+            let mut noise = Noise(count as u64);
+            let mut head = one_class(count, |_| cluster(&mut noise, 0, 60, 0.8));
+            let mut mean = |class: usize| {
+                let mut one = || confidence(&mut head, &cluster(&mut noise, class, 60, 0.8));
+                (0..50).map(|_| one()).sum::<f32>() / 50.0
+            };
+            let (own, others) = (mean(0), [1, 2, 3].map(&mut mean));
+            assert!(own > 0.6 && others.iter().all(|other| *other < 0.4), "{count}: {own}, {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_to_one_is_unknown_and_one_quantity_decides() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 5, 60, 1.0);
+            head.set_strictness(DEFAULT_STRICTNESS).unwrap();
+            let (mut noise, mut out) = (Noise(9), [0.0; 3]);
+            // (is unknown, probability that it is known), of what is more and more like another thing.
+            let mut seen = std::vec::Vec::new();
+            for step in 0..40 {
+                let (own, other) = (cluster(&mut noise, 1, 60, 1.0), cluster(&mut noise, 7, 60, 1.0));
+                let mix = step as f32 / 39.0;
+                let values: std::vec::Vec<f32> =
+                    own.iter().zip(&other).map(|(a, b)| a + mix * (b - a)).collect();
+                let answer = head.probabilities(Embedding::Float(&values), &mut out).unwrap();
+                let known: f32 = out.iter().sum();
+                match answer {
+                    Answer::Known { confidence, class, .. } => {
+                        assert_eq!(out[class.index()], confidence.get(), "{kind}");
+                    }
+                    Answer::Unknown { .. } => assert!(known <= 0.5, "{kind}: {known}"),
+                }
+                seen.push((answer.known().is_none(), known));
+            }
+            let least = seen.iter().filter(|s| !s.0).map(|s| s.1).fold(1.0, f32::min);
+            let most = seen.iter().filter(|s| s.0).map(|s| s.1).fold(0.0, f32::max);
+            assert!(most > 0.0 && most <= least, "{kind}: {most}, {least}");
+        }
+    }
+
+    /// A class mean of few samples lies off that of many: held out, samples seem farther away than they are.
+    #[test]
+    fn the_gain_of_one_more_sample_is_foreseen() {
+        for (pairs, count) in [(0.3f32, 2.0f32), (0.5, 5.0), (0.9, 3.0)] {
+            // |m|^2 = pairs, so that the mean of `count` has the length sqrt(pairs + (1 - pairs) / count).
+            let length = (pairs + (1.0 - pairs) / count).sqrt();
+            assert!((with_mean(pairs, count) - pairs / length).abs() < 1e-6);
+            assert!(with_mean(pairs, count) > with_mean(pairs, count - 1.0));
+        }
+    }
+
+    #[test]
+    fn one_sample_says_a_little() {
+        let mut head = empty(HeadKind::Auto, 2, Limits { classes: 2, samples: 4 });
+        head.set_strictness(0.05).unwrap();
+        let class = head.add_class("a").unwrap();
+        head.add_sample(class, Embedding::Float(&[1.0, 0.0])).unwrap();
+        let opposite = Embedding::Float(&[-1.0, 0.0]);
+        assert_eq!(head.classify(opposite).unwrap().known(), None);
+        assert!(head.similarity(opposite).unwrap().1.is_some());
+        assert_eq!(head.classify(Embedding::Float(&[1.0, 0.1])).unwrap().known(), Some(class));
+        for wrong in [-0.1, 0.6, f32::NAN] {
+            assert!(matches!(head.set_strictness(wrong), Err(HeadError::StrictnessOutOfRange { .. })));
+        }
+        assert_eq!(head.strictness(), 0.05);
+    }
+}

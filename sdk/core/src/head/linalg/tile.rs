@@ -1,0 +1,107 @@
+//! Products of many samples with each other: an integer matrix product.
+//!
+//! Codes become `codes - zero` in 16 bits once a tile and are then multiplied with a whole side of
+//! it. Sums of two neighbouring products of 16 bits are one instruction on most processors, also on
+//! the oldest x86-64 (`pmaddwd`), and the compiler finds it.
+
+use core::ops::Range;
+
+use wide::{i16x8, i32x4};
+
+use crate::head::storage::views::Kept;
+
+/// Samples along each side.
+pub(crate) const SIDE: usize = 16;
+
+/// Dimensions that are multiplied before the next are widened: both sides stay in the nearest
+/// cache, and a sum of so many products of at most 255 * 255 is below 2^24.
+const DEPTH: usize = 128;
+
+/// Rows and columns that are multiplied together, so that each value is loaded once for several
+/// products and all sums stay in registers.
+const LANES: usize = 8;
+const ROWS: usize = 4;
+const COLUMNS: usize = 2;
+
+/// Part of a sample, `codes - zero`.
+type Row = [i16x8; DEPTH / LANES];
+
+/// Part of some samples; zeros where there are none.
+type Strip = [Row; SIDE];
+
+/// A tile of the matrix of products; 10 KiB.
+pub(crate) struct Tile {
+    rows: Strip,
+    columns: Strip,
+    sums: [[i64; SIDE]; SIDE],
+}
+
+impl Tile {
+    pub fn new() -> Self {
+        Self {
+            rows: [[i16x8::ZERO; DEPTH / LANES]; SIDE],
+            columns: [[i16x8::ZERO; DEPTH / LANES]; SIDE],
+            sums: [[0; SIDE]; SIDE],
+        }
+    }
+
+    /// The products of the samples `rows` with the samples `columns`, exactly, at most [`SIDE`] each:
+    /// a row of sums for each row.
+    pub fn products(
+        &mut self,
+        kept: &Kept<'_>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> &[[i64; SIDE]; SIDE] {
+        self.sums = [[0; SIDE]; SIDE];
+        for start in (0..kept.dim()).step_by(DEPTH) {
+            let part = start..kept.dim().min(start + DEPTH);
+            widen(kept, rows.clone(), part.clone(), &mut self.rows);
+            widen(kept, columns.clone(), part, &mut self.columns);
+            self.multiply(rows.len(), columns.len());
+        }
+        &self.sums
+    }
+
+    fn multiply(&mut self, height: usize, width: usize) {
+        let rows = self.rows.chunks_exact(ROWS).zip(self.sums.chunks_exact_mut(ROWS));
+        for (rows, sums) in rows.take(height.div_ceil(ROWS)) {
+            let columns = self.columns.chunks_exact(COLUMNS).take(width.div_ceil(COLUMNS));
+            for (j, columns) in columns.enumerate() {
+                let block = block(rows, columns);
+                for (sums, block) in sums.iter_mut().zip(block) {
+                    for (sum, product) in sums[j * COLUMNS..].iter_mut().zip(block) {
+                        *sum += i64::from(product);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Widens a part of some samples.
+fn widen(kept: &Kept<'_>, samples: Range<usize>, part: Range<usize>, out: &mut Strip) {
+    for (out, sample) in out.iter_mut().zip(samples) {
+        let (codes, zero) = kept.sample(sample);
+        let (codes, zero) = (&codes[part.clone()], i16::from(zero));
+        let out: &mut [i16] = bytemuck::cast_slice_mut(out);
+        let (front, rest) = out.split_at_mut(codes.len());
+        for (out, &code) in front.iter_mut().zip(codes) {
+            *out = i16::from(code) - zero;
+        }
+        rest.fill(0);
+    }
+}
+
+fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
+    let mut sums = [[i32x4::ZERO; COLUMNS]; ROWS];
+    let ([a, b, c, d], [x, y]) = (rows, columns) else { return [[0; COLUMNS]; ROWS] };
+    for i in 0..DEPTH / LANES {
+        for (sums, row) in sums.iter_mut().zip([a, b, c, d]) {
+            for (sum, column) in sums.iter_mut().zip([x, y]) {
+                *sum += row[i].dot(column[i]);
+            }
+        }
+    }
+    sums.map(|sums| sums.map(i32x4::reduce_add))
+}

@@ -1,0 +1,358 @@
+//! What a head answers.
+
+mod activation;
+pub(super) mod answer;
+pub(super) mod linear;
+pub(super) mod query;
+
+use query::Query;
+
+use super::error::AskError;
+use super::fit::knn;
+use super::linalg::{gram, vector};
+use super::storage::Memory;
+use super::storage::views::{Kept, Work};
+use super::{Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit};
+use crate::embedding::Embedding;
+
+/// Learning and answering.
+impl<M: Memory> Head<M> {
+    /// Fits the head to its samples, unless it is.
+    ///
+    /// The result depends on the samples and the settings only, not on earlier fits.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn fit(&mut self) -> Result<Fit, AskError> {
+        Ok(self.fitted()?.fit)
+    }
+
+    /// What the head is fitted with, after [`Head::fit`] if samples have changed: for
+    /// [`HeadKind::Auto`] what it chose, or what counts most in the mean that it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn chosen(&mut self) -> Result<Recipe, AskError> {
+        Ok(self.fitted()?.recipe)
+    }
+
+    /// What the samples say about the head when each is held out, after [`Head::fit`] if samples
+    /// have changed.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn report(&mut self) -> Result<Report<'_>, AskError> {
+        let fitted = self.fitted()?;
+        let (kept, work) = self.parts();
+        Ok(Report::new(kept, work, fitted.sharpness))
+    }
+
+    /// What was taught, and what is computed from it, as far as they reach.
+    pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, self.layout.dim);
+        (kept, work)
+    }
+
+    pub(super) fn fitted(&mut self) -> Result<Fitted, AskError> {
+        if let Some(fitted) = self.fitted {
+            return Ok(fitted);
+        }
+        if self.samples == 0 {
+            return Err(AskError::NothingTaught);
+        }
+        let (from, samples, recipe, strictness) =
+            (self.gram_rows, self.samples, self.recipe, self.strictness);
+        let (kept, work) = self.parts();
+        // With more samples than dimensions there are no products of samples (`primal`).
+        let among_samples = samples <= kept.dim();
+        if among_samples {
+            gram::extend(&kept, work.gram, from, samples);
+        }
+        let fitted = fit::fit(recipe, strictness, kept, work);
+        self.gram_rows = if among_samples { samples } else { 0 };
+        self.fitted = Some(fitted);
+        Ok(fitted)
+    }
+
+    /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
+    ///
+    /// Takes a product with every class, two unless [`Head::set_strictness`] turned unknown answers
+    /// off; neighbours one with every sample.
+    ///
+    /// # Errors
+    ///
+    /// Nothing taught, or an embedding of another length or with a value that is not finite.
+    pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+        let (found, needed) = (embedding.len(), self.layout.dim);
+        if found != needed {
+            return Err(AskError::WrongLength { found, needed });
+        }
+        if let Some(index) = embedding.first_non_finite() {
+            return Err(AskError::NotFinite { index });
+        }
+        let fitted = self.fitted()?;
+        let samples = self.samples;
+        let (kept, work) = self.parts();
+        let query = Query::new(embedding);
+        let owners = &kept.owners[..samples];
+        let by_samples = fitted.recipe.kind == HeadKind::Knn;
+        if by_samples {
+            query.cosines(&kept, work.similarities);
+            knn::scores(work.similarities, owners, work.scores);
+        } else {
+            let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
+            let rows = work.weights.chunks_exact(needed).zip(&*work.bias);
+            for (score, (weights, bias)) in work.scores.iter_mut().zip(rows) {
+                *score = factor * query.dot(weights) + bias;
+            }
+        }
+        work.scores.iter_mut().for_each(|score| *score *= fitted.sharpness);
+        vector::softmax(work.scores);
+        let Some(least) = fitted.border.least() else { return Ok(best(work.scores)) };
+        let (nearest, score) = nearest_mean(&query, &kept, work.norms);
+        let known = fitted.border.known(score.0);
+        work.scores.iter_mut().for_each(|score| *score *= known);
+        if score < least {
+            return Ok(Answer::Unknown { nearest, score });
+        }
+        Ok(best(work.scores))
+    }
+
+    /// As [`Head::classify`]; also writes the probability of every class to the front of `out`. What is
+    /// missing to 1 is the probability that it is none of them; nothing is with a strictness of 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`], or if `out` is shorter than the classes are many.
+    pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
+        let (found, needed) = (out.len(), self.classes);
+        let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
+        let answer = self.classify(embedding)?;
+        let (_, work) = self.parts();
+        out.copy_from_slice(work.scores);
+        Ok(answer)
+    }
+
+    /// How near `embedding` is to the nearest class mean, whatever the strictness, and the
+    /// similarity below which it is unknown (`None`: nothing is, or too little was taught).
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`].
+    pub fn similarity(
+        &mut self,
+        embedding: Embedding<'_>,
+    ) -> Result<(Similarity, Option<Similarity>), AskError> {
+        self.classify(embedding)?;
+        let fitted = self.fitted()?;
+        let (kept, work) = self.parts();
+        let (_, score) = nearest_mean(&Query::new(embedding), &kept, work.norms);
+        Ok((score, fitted.border.least()))
+    }
+
+    /// What each dimension of `embedding` adds to the log odds of `class` against `other`, to the
+    /// front of `out`; returns what the bias adds. Together they are the log odds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::classify`]; classes that are not there or have no samples; an `out` shorter than
+    /// the embedding; a head that is not linear ([`HeadKind::is_linear`]).
+    pub fn contributions(
+        &mut self,
+        embedding: Embedding<'_>,
+        class: ClassId,
+        other: ClassId,
+        out: &mut [f32],
+    ) -> Result<f32, AskError> {
+        self.classify(embedding)?;
+        let fitted = self.fitted()?;
+        if !fitted.recipe.kind.is_linear() {
+            return Err(AskError::NotLinear);
+        }
+        let (found, needed) = (out.len(), self.layout.dim);
+        let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
+        let (_, work) = self.parts();
+        let bias = |class: ClassId| match work.bias.get(class.index()) {
+            Some(bias) if bias.is_finite() => Ok(*bias),
+            _ => Err(AskError::NoSuchClass { class: class.index() }),
+        };
+        let bias = fitted.sharpness * (bias(class)? - bias(other)?);
+        let query = Query::new(embedding);
+        let factor = fitted.sharpness * query.factor(fitted.recipe.transform, fitted.mean_length);
+        let row = |class: ClassId| &work.weights[class.index() * needed..][..needed];
+        for (index, (out, (one, other))) in out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
+        {
+            *out = factor * query.value(index) * (one - other);
+        }
+        Ok(bias)
+    }
+}
+
+/// The class whose mean is nearest by angle.
+fn nearest_mean(query: &Query<'_>, kept: &Kept<'_>, norms: &[f32]) -> (ClassId, Similarity) {
+    let mut best = (ClassId(0), Similarity(f32::NEG_INFINITY));
+    for (class, &norm) in norms.iter().enumerate() {
+        // Negative where there are no samples.
+        let score = if norm < 0.0 { -1.0 } else { query.cosine_with_mean(kept.sum(class), norm) };
+        if score > best.1.0 {
+            best = (ClassId(class as u16), Similarity(score));
+        }
+    }
+    best
+}
+
+/// The most probable class.
+fn best(probabilities: &[f32]) -> Answer {
+    let (mut class, mut first, mut second) = (0, 0.0, 0.0);
+    for (index, &p) in probabilities.iter().enumerate() {
+        if p > first {
+            (class, first, second) = (index, p, first);
+        } else if p > second {
+            second = p;
+        }
+    }
+    Answer::Known { class: ClassId(class as u16), confidence: Probability(first), margin: first - second }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::head::Limits;
+    use crate::head::testing::{Noise, cluster, empty, fingerprint, taught};
+    use crate::quant::{Quant, Scale};
+
+    #[test]
+    fn clusters_are_told_apart() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 4, 5, 40, 0.6);
+            let mut noise = Noise(3);
+            for class in (0..4).flat_map(|class| [class; 50]) {
+                let values = cluster(&mut noise, class, 40, 0.6);
+                let answer = head.classify(Embedding::Float(&values)).unwrap();
+                assert_eq!(answer.class().index(), class, "{kind}");
+                assert!(answer.confidence().get() > 0.3 && answer.margin() > 0.0, "{kind} {answer:?}");
+            }
+        }
+    }
+
+    /// On every processor: CI runs this on two.
+    #[test]
+    fn answers_have_the_same_bits_everywhere() {
+        let digest = |kind| {
+            let bits = fingerprint(&mut taught(kind, 5, 7, 101, 1.0));
+            crc32fast::hash(bytemuck::cast_slice(&bits))
+        };
+        let digests = HeadKind::ALL.map(digest);
+        assert_eq!(
+            digests,
+            [3_734_968_004, 1_851_602_683, 2_808_970_471, 1_589_680_731, 3_772_523_364, 2_188_467_564]
+        );
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_agree_with_the_answer() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 4, 20, 1.0);
+            let empty = head.add_class("empty").unwrap();
+            let values = cluster(&mut Noise(4), 1, 20, 1.0);
+            let mut out = [9.0; 5];
+            let answer = head.probabilities(Embedding::Float(&values), &mut out).unwrap();
+            assert!((out[..4].iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            assert_eq!((out[empty.index()], out[4]), (0.0, 9.0), "an empty class is no answer");
+            let mut sorted = out[..4].to_vec();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            assert_eq!((answer.confidence().get(), answer.margin()), (sorted[0], sorted[0] - sorted[1]));
+            assert_eq!(out[answer.class().index()], sorted[0]);
+            let short = head.probabilities(Embedding::Float(&values), &mut out[..3]);
+            assert_eq!(short, Err(AskError::TooShort { found: 3, needed: 4 }));
+        }
+    }
+
+    #[test]
+    fn one_class_is_certain() {
+        for kind in HeadKind::ALL {
+            let mut head = empty(kind, 3, Limits { classes: 2, samples: 2 });
+            let query = Embedding::Float(&[0.0, 2.0, 1.0]);
+            assert_eq!(head.classify(query), Err(AskError::NothingTaught));
+            let only = head.add_class("only").unwrap();
+            head.add_class("other").unwrap();
+            assert_eq!(head.fit(), Err(AskError::NothingTaught));
+            head.add_sample(only, Embedding::Float(&[1.0, 0.0, 0.0])).unwrap();
+            let answer = head.classify(query).unwrap();
+            assert_eq!((answer.class(), answer.confidence().get(), answer.margin()), (only, 1.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn bad_questions_are_refused() {
+        let mut head = taught(HeadKind::Softmax, 2, 2, 3, 0.5);
+        let before = fingerprint(&mut head);
+        let refused = |head: &mut crate::head::testing::TestHead, values: &[f32]| {
+            head.classify(Embedding::Float(values)).unwrap_err()
+        };
+        assert_eq!(refused(&mut head, &[1.0]), AskError::WrongLength { found: 1, needed: 3 });
+        let infinite = [0.0, f32::NEG_INFINITY, f32::NAN];
+        assert_eq!(refused(&mut head, &infinite), AskError::NotFinite { index: 1 });
+        assert_eq!(fingerprint(&mut head), before);
+    }
+
+    #[test]
+    fn codes_and_floats_of_the_same_values_get_the_same_answer() {
+        let quant = Quant { scale: Scale::new(0.02).unwrap(), zero_point: -128 };
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 5, 37, 0.6);
+            for class in 0..3 {
+                let values = cluster(&mut Noise(5), class, 37, 0.6);
+                let codes: Vec<i8> = values.iter().map(|&x| quant.quantize(x)).collect();
+                let codes = Embedding::Int8 { codes: &codes, quant };
+                let floats: Vec<f32> = codes.iter().collect();
+                let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
+                head.probabilities(codes, &mut a).unwrap();
+                head.probabilities(Embedding::Float(&floats), &mut b).unwrap();
+                assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    /// The best that can be said of such features is that nothing breaks.
+    #[test]
+    fn hostile_features_give_finite_answers() {
+        let (huge, tiny) = (f32::MAX, f32::MIN_POSITIVE / 4.0);
+        let cases: [[[f32; 3]; 4]; 8] = [
+            [[0.0; 3]; 4],
+            [[1.0; 3]; 4],
+            [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [-1.0, 5.0, 0.0]],
+            [[huge; 3], [-huge; 3], [huge, -huge, 0.0], [0.0; 3]],
+            [[tiny; 3], [0.0, tiny, 0.0], [-tiny; 3], [0.0; 3]],
+            [[huge; 3], [1.0; 3], [tiny; 3], [-1.0, 0.0, huge]],
+            [[1e-12, 0.0, 0.0], [0.0, 1e-12, 0.0], [1e12, 0.0, 0.0], [0.0, 1e12, 0.0]],
+            [[0.0; 3], [0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        ];
+        for (kind, case) in HeadKind::ALL.into_iter().flat_map(|k| cases.map(|case| (k, case))) {
+            let mut head = empty(kind, 3, Limits { classes: 2, samples: 4 });
+            let classes = ["a", "b"].map(|name| head.add_class(name).unwrap());
+            for (i, values) in case.iter().enumerate() {
+                head.add_sample(classes[i % 2], Embedding::Float(values)).unwrap();
+            }
+            for strength in [1e-3, 10.0, 1e3] {
+                head.set_strength(strength).unwrap();
+                let fit = head.fit().unwrap();
+                assert!(fit.gradient_norm.is_finite(), "{kind} {case:?} {fit:?}");
+                let linear = head.chosen().unwrap().kind.is_linear();
+                let (_, work) = head.layout.split(&mut *head.memory);
+                assert!(!linear || work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()), "{case:?}");
+                for values in case.iter().chain(&[[huge; 3], [tiny; 3], [0.0, -1.0, huge]]) {
+                    let mut p = [0.0; 2];
+                    head.probabilities(Embedding::Float(values), &mut p).unwrap();
+                    assert!((p[0] + p[1] - 1.0).abs() < 1e-5, "{kind} {case:?} {values:?} {p:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A fitted head as numbers: what a program of another kind needs to answer alike.
+
+use crate::head::error::AskError;
+use crate::head::storage::Memory;
+use crate::head::{Head, Transform};
+
+/// A head that is linear in the embedding once its length is dealt with.
+///
+/// The score of class `c` for an embedding `x` is
+/// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores, times
+/// the probability that it is known at all ([`Linear::known`]).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Linear<'a> {
+    /// Class by class, one number a dimension.
+    pub weights: &'a [f32],
+    /// One a class before calibration, minus infinity for a class without samples; see
+    /// [`Linear::bias`].
+    pub raw_bias: &'a [f32],
+    /// What is made of lengths.
+    pub transform: Transform,
+    /// Mean length of the samples; 0 where none has a direction.
+    pub mean_length: f32,
+    /// What calibration multiplies scores with.
+    pub sharpness: f32,
+    /// Whether it is known at all; `None` where everything is.
+    pub known: Option<KnownOdds>,
+}
+
+/// The log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine with the
+/// nearest class mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct KnownOdds {
+    /// What the cosine is multiplied with.
+    pub slope: f32,
+    /// What is added.
+    pub offset: f32,
+}
+
+impl Linear<'_> {
+    /// What products with weights are multiplied with, for an embedding of that length.
+    pub fn gain(&self, length: f32) -> f32 {
+        if self.mean_length <= 0.0 || length <= 0.0 {
+            return 0.0;
+        }
+        let (length, mean) = (f64::from(length), f64::from(self.mean_length));
+        let relative = length / mean;
+        let stretched = match self.transform {
+            Transform::Raw => relative,
+            Transform::Half => libm::sqrt(relative),
+            Transform::Quarter => libm::sqrt(libm::sqrt(relative)),
+            Transform::Unit => 1.0,
+        };
+        (f64::from(self.sharpness) * stretched / length) as f32
+    }
+
+    /// What is added to the score of each class.
+    pub fn bias(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
+        self.raw_bias.iter().map(|bias| self.sharpness * bias)
+    }
+}
+
+/// Looking inside.
+impl<M: Memory> Head<M> {
+    /// Weights, biases and what else the answer depends on, after [`Head::fit`] if samples have
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] for neighbours.
+    pub fn linear(&mut self) -> Result<Linear<'_>, AskError> {
+        let fitted = self.fitted()?;
+        if !fitted.recipe.kind.is_linear() {
+            return Err(AskError::NotLinear);
+        }
+        let (_, work) = self.parts();
+        Ok(Linear {
+            weights: work.weights,
+            raw_bias: work.bias,
+            transform: fitted.recipe.transform,
+            mean_length: fitted.mean_length,
+            sharpness: fitted.sharpness,
+            known: fitted.border.odds(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::embedding::Embedding;
+    use crate::head::testing::{Noise, cluster, taught};
+    use crate::head::{AskError, HeadKind, Transform};
+
+    #[test]
+    fn the_numbers_give_the_answers() {
+        for (kind, transform) in HeadKind::ALL.into_iter().flat_map(|k| Transform::ALL.map(|t| (k, t))) {
+            let mut head = taught(kind, 4, 5, 30, 0.8);
+            head.add_class("empty").unwrap();
+            head.set_transform(transform);
+            let x = cluster(&mut Noise(8), 2, 30, 0.8);
+            let mut want = [0.0; 5];
+            head.probabilities(Embedding::Float(&x), &mut want).unwrap();
+            if head.chosen().unwrap().kind == HeadKind::Knn {
+                assert_eq!(head.linear().unwrap_err(), AskError::NotLinear);
+                continue;
+            }
+            let linear = head.linear().unwrap();
+            let gain = linear.gain(x.iter().map(|x| x * x).sum::<f32>().sqrt());
+            let dot = |row: &[f32]| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f32>();
+            let rows = linear.weights.chunks_exact(30).zip(linear.bias());
+            let scores: Vec<f32> = rows.map(|(row, bias)| (gain * dot(row) + bias).exp()).collect();
+            let sum: f32 = scores.iter().sum();
+            for (score, want) in scores.iter().zip(want) {
+                assert!((score / sum - want).abs() < 1e-4, "{kind} {transform:?}");
+            }
+        }
+    }
+}

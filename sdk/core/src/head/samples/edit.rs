@@ -1,0 +1,359 @@
+//! Changing one's mind: what was taught is taken back, renamed, replaced or brought together.
+//!
+//! Everything a head answers is computed from its samples, their order, the sums of what each class
+//! was shown, and its settings. So what is forgotten:
+//!
+//! - A sample taken back leaves no trace while nothing was left out for want of room: the head is,
+//!   bit for bit, the one that never saw it. So does the last one ([`Head::undo`]), always.
+//! - So does a class. Afterwards nothing of it is there, but which samples of the others are kept may
+//!   have depended on it.
+//! - What a full head left out stays in the sum of its class, from which it cannot be taken alone:
+//!   [`Head::forget_left_out`] takes all of it out. A sample taken back is out of the sum exactly;
+//!   which of the others were left out may have depended on it.
+
+use crate::head::class_name::check_name;
+use crate::head::error::{ClassError, EditError, MergeError};
+use crate::head::linalg::gram;
+use crate::head::storage::{MAX_NAME_BYTES, MAX_SHOWN, Memory};
+use crate::head::{ClassId, Head};
+
+/// Editing.
+impl<M: Memory> Head<M> {
+    /// Takes back what was taught last and tells its class; `None` if there is no sample.
+    ///
+    /// The head then answers bit for bit as it did before that sample, even if the sample had
+    /// pushed another out. Earlier samples that had done so do not bring theirs back.
+    pub fn undo(&mut self) -> Option<ClassId> {
+        let (at, end) = match self.last.take() {
+            Some(place) => (place, self.samples + 1),
+            None => (self.samples.checked_sub(1)?, self.samples),
+        };
+        let mut kept = self.layout.kept_mut(self.memory.words_mut());
+        // Where it pushed one out, that one comes back from behind and the last goes there.
+        kept.move_front(at, end);
+        kept.count_out(end - 1);
+        let owner = kept.owners[end - 1];
+        self.samples = end - 1;
+        self.gram_rows = self.gram_rows.min(at);
+        self.fitted = None;
+        Some(ClassId(owner))
+    }
+
+    /// Takes a sample back, by its place among [`Head::samples`]; those after it move up.
+    ///
+    /// The head is then, bit for bit, as if that sample had never been taught, unless a full head
+    /// left samples out ([`WhenFull`](crate::head::WhenFull)): what is left of the mean of its class is
+    /// exact even then, but which of the others are kept may have depended on it.
+    ///
+    /// # Errors
+    ///
+    /// A place beyond the last sample; nothing is changed.
+    pub fn remove_sample(&mut self, sample: usize) -> Result<ClassId, EditError> {
+        if sample >= self.samples {
+            return Err(EditError::NoSuchSample { sample, count: self.samples });
+        }
+        let owner = self.kept().owners[sample];
+        self.layout.kept_mut(self.memory.words_mut()).count_out(sample);
+        self.take_out(sample);
+        Ok(ClassId(owner))
+    }
+
+    /// Takes a class and its samples back; the classes after it are renumbered.
+    ///
+    /// The head is then, bit for bit, as if that class had never been there, unless a full head left
+    /// samples of others out: which of them are kept may have depended on it.
+    ///
+    /// # Errors
+    ///
+    /// A class of another head; nothing is changed.
+    pub fn remove_class(&mut self, class: ClassId) -> Result<(), EditError> {
+        self.check_class(class)?;
+        for sample in (0..self.samples).rev() {
+            if self.kept().owners[sample] == class.0 {
+                self.take_out(sample);
+            }
+        }
+        let (at, classes, dim) = (class.index(), self.classes, self.layout.dim);
+        let kept = self.layout.kept_mut(self.memory.words_mut());
+        for owner in kept.owners[..self.samples].iter_mut().filter(|owner| **owner > class.0) {
+            *owner -= 1;
+        }
+        kept.names.copy_within((at + 1) * MAX_NAME_BYTES..classes * MAX_NAME_BYTES, at * MAX_NAME_BYTES);
+        kept.name_bytes.copy_within(at + 1..classes, at);
+        kept.seen.copy_within(at + 1..classes, at);
+        kept.sums.copy_within((at + 1) * dim..classes * dim, at * dim);
+        self.classes -= 1;
+        self.fitted = None;
+        self.last = None;
+        Ok(())
+    }
+
+    /// Gives a class another name.
+    ///
+    /// # Errors
+    ///
+    /// A class of another head; a name that is empty, too long, not printable or another class's.
+    /// Nothing is changed.
+    pub fn rename_class(&mut self, class: ClassId, name: &str) -> Result<(), EditError> {
+        self.check_class(class)?;
+        check_name(name)?;
+        if let Some(other) = self.class_named(name).filter(|&other| other != class) {
+            return Err(ClassError::Duplicate { class: other }.into());
+        }
+        self.write_name(class.index(), name);
+        Ok(())
+    }
+
+    /// Teaches this head all that `other` was taught, classes of the same name being the same.
+    ///
+    /// Exactly what teaching the samples one after the other gives. So the order in which the
+    /// heads of a fleet are merged changes no more than the order of teaching does. Class means
+    /// become those of all that either was shown, kept or not.
+    ///
+    /// # Errors
+    ///
+    /// Another package, too little room for what is kept, or a class shown more than [`MAX_SHOWN`]
+    /// times together; nothing is changed.
+    pub fn merge<N: Memory>(&mut self, other: &Head<N>) -> Result<(), MergeError> {
+        if self.package_id != other.package_id || self.layout.dim != other.layout.dim {
+            return Err(MergeError::OtherPackage);
+        }
+        let new = other.classes().filter(|(_, name)| self.class_named(name).is_none()).count();
+        let (classes, samples) = (self.classes + new, self.samples + other.samples);
+        let same = |name| self.class_named(name).map_or(0, |class| self.shown_of(class));
+        let shown = other.classes().map(|(class, name)| same(name) + other.shown_of(class));
+        let most = shown.max().unwrap_or(0);
+        if classes > self.layout.classes {
+            return Err(MergeError::TooManyClasses { needed: classes, limit: self.limits.classes });
+        }
+        if samples > self.layout.samples {
+            return Err(MergeError::TooManySamples { needed: samples, limit: self.limits.samples });
+        }
+        if most > MAX_SHOWN {
+            return Err(MergeError::TooManyShown { needed: most, limit: MAX_SHOWN });
+        }
+        for (_, name) in other.classes() {
+            // Refused only where it is there already.
+            let _ = self.add_readable(name);
+        }
+        let same = |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
+        for (class, embedding) in other.samples() {
+            if let Some(class) = same(self, class) {
+                self.write_sample(class, embedding);
+                self.samples += 1;
+            }
+        }
+        for (class, _) in other.classes() {
+            let Some(own) = same(self, class) else { continue };
+            let (from, dim) = (other.kept(), self.layout.dim);
+            let to = self.layout.kept_mut(self.memory.words_mut());
+            to.seen[own.index()] += from.seen[class.index()];
+            let sums = &mut to.sums[own.index() * dim..][..dim];
+            sums.iter_mut().zip(from.sum(class.index())).for_each(|(sum, more)| *sum += more);
+        }
+        self.last = None;
+        self.fitted = None;
+        Ok(())
+    }
+
+    pub(crate) fn check_class(&self, class: ClassId) -> Result<(), EditError> {
+        let (class, count) = (class.index(), self.classes);
+        if class < count { Ok(()) } else { Err(EditError::NoSuchClass { class, count }) }
+    }
+
+    pub(crate) fn write_name(&mut self, class: usize, name: &str) {
+        let kept = self.layout.kept_mut(self.memory.words_mut());
+        kept.names[class * MAX_NAME_BYTES..][..name.len()].copy_from_slice(name.as_bytes());
+        kept.name_bytes[class] = name.len() as u8;
+    }
+
+    /// Closes the gap that a sample leaves.
+    fn take_out(&mut self, sample: usize) {
+        self.move_back(sample, self.samples);
+        self.samples -= 1;
+        self.last = None;
+    }
+
+    /// Moves a sample behind the following ones, up to `end`, which move up.
+    pub(crate) fn move_back(&mut self, sample: usize, end: usize) {
+        let words = self.memory.words_mut();
+        if sample < self.gram_rows {
+            let (_, work) = self.layout.split(words);
+            gram::remove(work.gram, sample, self.gram_rows);
+            self.gram_rows -= 1;
+        }
+        self.layout.kept_mut(words).move_back(sample, end);
+        self.fitted = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+    use std::{format, vec};
+
+    use super::*;
+    use crate::embedding::Embedding;
+    use crate::head::testing::{Noise, TestHead, cluster, empty, fingerprint, taught};
+    use crate::head::{HeadKind, Limits};
+
+    fn encoded(head: &TestHead) -> Vec<u8> {
+        let mut bytes = vec![0; head.encoded_len()];
+        head.encode(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// The same classes and samples, but for those that `keep` refuses, taught to a fresh head.
+    fn retaught(head: &TestHead, keep: impl Fn(usize, ClassId) -> bool, classes: &[usize]) -> TestHead {
+        let mut fresh = empty(head.kind(), head.dim(), head.limits());
+        for &class in classes {
+            fresh.add_class(head.class_name(head.class_at(class).unwrap()).unwrap()).unwrap();
+        }
+        for (i, (class, embedding)) in head.samples().enumerate() {
+            if keep(i, class) {
+                let class = fresh.class_named(head.class_name(class).unwrap()).unwrap();
+                fresh.add_sample(class, embedding).unwrap();
+            }
+        }
+        fresh
+    }
+
+    #[test]
+    fn a_removed_sample_leaves_no_trace() {
+        for kind in HeadKind::ALL {
+            for place in [0, 5, 11] {
+                let mut head = taught(kind, 3, 4, 24, 0.8);
+                let mut never = retaught(&head, |i, _| i != place, &[0, 1, 2]);
+                // Fitted and half fitted: the products of samples must move with them.
+                head.fit().unwrap();
+                let owner = head.remove_sample(place).unwrap();
+                assert_eq!(owner.index(), place % 3);
+                assert_eq!(encoded(&head), encoded(&never));
+                assert_eq!(fingerprint(&mut head), fingerprint(&mut never), "{kind} {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_removed_class_leaves_no_trace() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 4, 3, 24, 0.8);
+            let mut never = retaught(&head, |_, class| class.index() != 1, &[0, 2, 3]);
+            head.fit().unwrap();
+            head.remove_class(head.class_at(1).unwrap()).unwrap();
+            assert_eq!(encoded(&head), encoded(&never));
+            assert_eq!(fingerprint(&mut head), fingerprint(&mut never), "{kind}");
+            let again = head.add_class("c1").unwrap();
+            assert_eq!((again.index(), head.samples_of(again), head.shown_of(again)), (3, 0, 0));
+        }
+    }
+
+    #[test]
+    fn edits_that_cannot_be_change_nothing() {
+        let mut head = taught(HeadKind::Ridge, 2, 2, 8, 0.8);
+        let before = (encoded(&head), fingerprint(&mut head));
+        assert_eq!(head.remove_sample(4), Err(EditError::NoSuchSample { sample: 4, count: 4 }));
+        assert_eq!(head.remove_class(ClassId(2)), Err(EditError::NoSuchClass { class: 2, count: 2 }));
+        assert_eq!(head.rename_class(ClassId(2), "x"), Err(EditError::NoSuchClass { class: 2, count: 2 }));
+        assert_eq!(head.rename_class(ClassId(0), ""), Err(EditError::Name(ClassError::Empty)));
+        let taken = ClassError::Duplicate { class: ClassId(1) };
+        assert_eq!(head.rename_class(ClassId(0), "c1"), Err(EditError::Name(taken)));
+        assert_eq!((encoded(&head), fingerprint(&mut head)), before);
+        head.rename_class(ClassId(0), "c0").unwrap();
+        head.rename_class(ClassId(0), "a longer name").unwrap();
+        assert_eq!(head.class_name(ClassId(0)), Some("a longer name"));
+        assert_eq!(fingerprint(&mut head), before.1);
+    }
+
+    #[test]
+    fn merging_is_teaching() {
+        for kind in HeadKind::ALL {
+            let all = taught(kind, 4, 3, 24, 0.8);
+            let limits = Limits { classes: 4, samples: 12 };
+            let (mut here, mut there) = (empty(kind, 24, limits), empty(kind, 24, limits));
+            let mut together = empty(kind, 24, limits);
+            for class in ["c0", "c1", "c2"] {
+                here.add_class(class).unwrap();
+                together.add_class(class).unwrap();
+            }
+            for class in ["c3", "c1"] {
+                there.add_class(class).unwrap();
+            }
+            together.add_class("c3").unwrap();
+            let name = |class: ClassId| all.class_name(class).unwrap();
+            let is_there = |i: usize, class: ClassId| class.index() == 3 || (class.index() == 1 && i > 5);
+            for (i, (class, embedding)) in all.samples().enumerate() {
+                let head = if is_there(i, class) { &mut there } else { &mut here };
+                head.add_sample(head.class_named(name(class)).unwrap(), embedding).unwrap();
+            }
+            for second in [false, true] {
+                for (i, (class, embedding)) in all.samples().enumerate() {
+                    if is_there(i, class) == second {
+                        together.add_sample(together.class_named(name(class)).unwrap(), embedding).unwrap();
+                    }
+                }
+            }
+            here.merge(&there).unwrap();
+            assert_eq!(encoded(&here), encoded(&together), "{kind}");
+            assert_eq!(fingerprint(&mut here), fingerprint(&mut together), "{kind}");
+        }
+    }
+
+    /// What full heads left out is in their sums, and these add up.
+    #[test]
+    fn merged_class_means_are_those_of_all_that_was_shown() {
+        let small = Limits { classes: 3, samples: 9 };
+        let mut all = empty(HeadKind::NearestMean, 24, Limits { classes: 3, samples: 120 });
+        let mut merged = empty(HeadKind::NearestMean, 24, Limits { classes: 3, samples: 36 });
+        let mut noise = Noise(8);
+        for _ in 0..4 {
+            let mut device = empty(HeadKind::NearestMean, 24, small);
+            for i in 0..30 {
+                let name = format!("c{}", i % 3);
+                let values = cluster(&mut noise, i % 3, 24, 2.0);
+                for head in [&mut all, &mut device] {
+                    let class = head.class_named(&name).or_else(|| head.add_class(&name).ok()).unwrap();
+                    head.add_sample(class, Embedding::Float(&values)).unwrap();
+                }
+            }
+            assert_eq!(device.sample_count(), 9);
+            merged.merge(&device).unwrap();
+        }
+        assert_eq!((merged.sample_count(), merged.shown_of(ClassId(1))), (36, 40));
+        let bits = |head: &mut TestHead| head.linear().unwrap().weights.iter().map(|w| w.to_bits()).collect();
+        let (one, other): (Vec<u32>, Vec<u32>) = (bits(&mut merged), bits(&mut all));
+        assert_eq!(one, other);
+        let mut kept_only = retaught(&merged, |_, _| true, &[0, 1, 2]);
+        assert_ne!(bits(&mut kept_only), other, "what was left out counts");
+        for i in 0..60 {
+            let values = cluster(&mut noise, i % 3, 24, 2.0);
+            let one = merged.classify(Embedding::Float(&values)).unwrap().class();
+            assert_eq!(one, all.classify(Embedding::Float(&values)).unwrap().class());
+            let similarity = |head: &mut TestHead| head.similarity(Embedding::Float(&values)).unwrap().0;
+            assert_eq!(similarity(&mut merged), similarity(&mut all));
+        }
+    }
+
+    #[test]
+    fn heads_that_do_not_fit_are_not_merged() {
+        let mut head = taught(HeadKind::NearestMean, 2, 2, 6, 0.5);
+        let before = encoded(&head);
+        let other = taught(HeadKind::NearestMean, 4, 2, 6, 0.5);
+        assert_eq!(head.merge(&other), Err(MergeError::TooManyClasses { needed: 4, limit: 3 }));
+        let other = taught(HeadKind::Knn, 2, 5, 6, 0.5);
+        assert_eq!(head.merge(&other), Err(MergeError::TooManySamples { needed: 14, limit: 8 }));
+        assert_eq!(head.merge(&taught(HeadKind::Knn, 2, 2, 7, 0.5)), Err(MergeError::OtherPackage));
+        let memory = vec![0; head.limits().words(HeadKind::Knn, 6).unwrap()];
+        let stranger = Head::new(HeadKind::Knn, 6, [8; 32], head.limits(), vec_memory(memory)).unwrap();
+        assert_eq!(head.merge(&stranger), Err(MergeError::OtherPackage));
+        let busy = taught(HeadKind::Knn, 1, 1, 6, 0.5);
+        busy.layout.kept_mut(&mut *busy.memory).seen[0] = MAX_SHOWN - 1;
+        let needed = MAX_SHOWN + 1;
+        assert_eq!(head.merge(&busy), Err(MergeError::TooManyShown { needed, limit: MAX_SHOWN }));
+        assert_eq!(encoded(&head), before);
+    }
+
+    fn vec_memory(memory: Vec<u32>) -> &'static mut [u32] {
+        std::boxed::Box::leak(memory.into_boxed_slice())
+    }
+}

@@ -1,0 +1,371 @@
+//! Where a head keeps everything: one slice of words, divided once and for all.
+
+pub(super) mod record;
+pub(super) mod views;
+
+use bytemuck::Pod;
+use serde::{Deserialize, Serialize};
+use views::{Kept, KeptMut, Work};
+
+use super::fit::primal::{BLOCK, LANES};
+use super::fit::ridge::spectrum_len;
+use super::{HeadError, HeadKind};
+
+/// Longest class name in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Most dimensions an embedding may have.
+pub const MAX_DIM: usize = 65_535;
+
+/// Most samples that one class can be shown, kept or not: what keeps sums exact.
+pub const MAX_SHOWN: u32 = 65_535;
+
+/// Most classes of one head.
+pub const MAX_CLASSES: u16 = 1024;
+
+/// Scratch columns of the solver, each one float a sample and class.
+const SOLVER_COLUMNS: usize = 6;
+
+/// How much a head can be taught; all of it is reserved from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most classes.
+    pub classes: u16,
+    /// Most samples, all classes together.
+    pub samples: u16,
+}
+
+impl Limits {
+    /// Length in `u32` words of the memory that such a head needs, exactly.
+    ///
+    /// With `k` classes, `n` samples and `d` dimensions, `m` the less of `n` and `d`, these are about
+    /// `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights), `2 * m * (m + 1)` for
+    /// products of samples or of dimensions, `4 * n * k` for what the samples are when each is left out, and to
+    /// solve:
+    ///
+    /// | kind | bytes |
+    /// |---|---|
+    /// | nearest mean, nearest neighbours | none |
+    /// | ridge, LDA | `2 * m * (m + 1) + 8 * n * k` |
+    /// | softmax | `2 * m * (m + 1) + 24 * n * k + 16 * k` |
+    /// | auto | `2 * m * (m + 1) + 24 * n * k + 16 * k + 136 * m` |
+    ///
+    /// Where `n` is more than `d`, `132 * d` more (a block of samples), for softmax and auto also
+    /// `4 * d * k`, and for auto up to 32 kB.
+    ///
+    /// Usable in constants, so that an array can be sized with it.
+    ///
+    /// # Errors
+    ///
+    /// A zero limit, more than [`MAX_CLASSES`] classes, a dimension of zero or above
+    /// [`MAX_DIM`], or a head that could not be addressed or saved (4 GiB; 2 GiB on a 32-bit
+    /// processor).
+    pub const fn words(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
+        match Layout::new(kind, dim, self) {
+            Ok(layout) => Ok(layout.kept_words() + layout.work_words()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Limits::words`] in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Limits::words`].
+    pub const fn bytes(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
+        match self.words(kind, dim) {
+            Ok(words) => Ok(words * 4),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for &mut [u32] {}
+    impl<const N: usize> Sealed for [u32; N] {}
+    #[cfg(feature = "alloc")]
+    impl Sealed for alloc::boxed::Box<[u32]> {}
+}
+
+/// Memory a head can live in: a borrowed slice, an array, or (feature `alloc`) a box.
+pub trait Memory: sealed::Sealed {
+    /// All words.
+    fn words(&self) -> &[u32];
+    /// All words, to write.
+    fn words_mut(&mut self) -> &mut [u32];
+}
+
+impl Memory for &mut [u32] {
+    fn words(&self) -> &[u32] {
+        self
+    }
+
+    fn words_mut(&mut self) -> &mut [u32] {
+        self
+    }
+}
+
+impl<const N: usize> Memory for [u32; N] {
+    fn words(&self) -> &[u32] {
+        self
+    }
+
+    fn words_mut(&mut self) -> &mut [u32] {
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Memory for alloc::boxed::Box<[u32]> {
+    fn words(&self) -> &[u32] {
+        self
+    }
+
+    fn words_mut(&mut self) -> &mut [u32] {
+        self
+    }
+}
+
+/// The checked sizes of a head; every product below fits `usize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub kind: HeadKind,
+    pub dim: usize,
+    pub classes: usize,
+    pub samples: usize,
+}
+
+impl Layout {
+    pub const fn new(kind: HeadKind, dim: usize, limits: Limits) -> Result<Self, HeadError> {
+        if dim == 0 || dim > MAX_DIM {
+            return Err(HeadError::DimOutOfRange { found: dim });
+        }
+        if limits.classes == 0 || limits.classes > MAX_CLASSES {
+            return Err(HeadError::ClassesOutOfRange { found: limits.classes });
+        }
+        if limits.samples == 0 {
+            return Err(HeadError::NoSamples);
+        }
+        let (classes, samples) = (limits.classes as usize, limits.samples as usize);
+        // Each factor is below 2^16, so that u64 cannot overflow.
+        let (d, k, n) = (dim as u64, classes as u64, samples as u64);
+        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 6) + n * (7 + k) + 16;
+        let size = if n < d { n } else { d };
+        words += size * (size + 1) / 2 + (BLOCK as u64 + 1) * (d + LANES as u64);
+        if kind.solves() {
+            words += size * (size + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + d + 4);
+            words += spectrum_len(samples, size as usize) as u64;
+        }
+        // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
+        if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
+            return Err(HeadError::TooLarge { classes: limits.classes, samples: limits.samples });
+        }
+        Ok(Self { kind, dim, classes, samples })
+    }
+
+    /// Words of what was taught.
+    pub const fn kept_words(&self) -> usize {
+        let (k, n) = (self.classes, self.samples);
+        let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
+        // One place more, for the sample that made room for the last one.
+        let m = n + 1;
+        names + k + k * self.dim + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
+    }
+
+    /// Words of what is computed from it.
+    pub const fn work_words(&self) -> usize {
+        let (k, n) = (self.classes, self.samples);
+        let lists = k * (self.dim + 4) + n * (7 + k) + self.centre_len() + self.block_len();
+        lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
+    }
+
+    /// Samples or, if they are fewer, dimensions: what there is a matrix of.
+    const fn size(&self) -> usize {
+        if self.samples < self.dim { self.samples } else { self.dim }
+    }
+
+    /// Whether there may be more samples than dimensions.
+    const fn is_long(&self) -> bool {
+        self.samples > self.dim
+    }
+
+    /// A block of samples as features.
+    const fn block_len(&self) -> usize {
+        if self.is_long() { BLOCK * self.dim.next_multiple_of(LANES) } else { 0 }
+    }
+
+    /// The mean of the features.
+    const fn centre_len(&self) -> usize {
+        if self.is_long() { self.dim } else { 0 }
+    }
+
+    const fn gram_len(&self) -> usize {
+        let size = self.size();
+        size * (size + 1) / 2
+    }
+
+    const fn square_len(&self) -> usize {
+        if self.kind.solves() { self.gram_len() } else { 0 }
+    }
+
+    const fn solver_len(&self) -> usize {
+        match self.kind {
+            HeadKind::NearestMean | HeadKind::Knn => 0,
+            HeadKind::Ridge | HeadKind::Slda => 2 * self.classes * self.samples,
+            HeadKind::Softmax | HeadKind::Auto => {
+                self.classes * (SOLVER_COLUMNS * self.samples + self.centre_len() + 4)
+            }
+        }
+    }
+
+    const fn spectrum_len(&self) -> usize {
+        match self.kind {
+            HeadKind::Auto => spectrum_len(self.samples, self.size()),
+            _ => 0,
+        }
+    }
+
+    /// What was taught, to read; and what is computed from it, to write.
+    pub fn split<'a>(&self, words: &'a mut [u32]) -> (Kept<'a>, Work<'a>) {
+        let (kept, work) = words.split_at_mut(self.kept_words());
+        (self.kept(kept), self.work(work))
+    }
+
+    /// What was taught.
+    pub fn kept<'a>(&self, words: &'a [u32]) -> Kept<'a> {
+        let rest = &mut &words[..];
+        Kept {
+            names: take(rest, self.classes * MAX_NAME_BYTES),
+            name_bytes: take(rest, self.classes),
+            seen: take(rest, self.classes),
+            sums: take(rest, self.classes * self.dim),
+            codes: take(rest, (self.samples + 1) * self.dim),
+            scales: take(rest, self.samples + 1),
+            inverses: take(rest, self.samples + 1),
+            owners: take(rest, self.samples + 1),
+            zeros: take(rest, self.samples + 1),
+            dim: self.dim,
+        }
+    }
+
+    /// What was taught, to write.
+    pub fn kept_mut<'a>(&self, words: &'a mut [u32]) -> KeptMut<'a> {
+        let rest = &mut &mut words[..];
+        KeptMut {
+            names: take_mut(rest, self.classes * MAX_NAME_BYTES),
+            name_bytes: take_mut(rest, self.classes),
+            seen: take_mut(rest, self.classes),
+            sums: take_mut(rest, self.classes * self.dim),
+            codes: take_mut(rest, (self.samples + 1) * self.dim),
+            scales: take_mut(rest, self.samples + 1),
+            inverses: take_mut(rest, self.samples + 1),
+            owners: take_mut(rest, self.samples + 1),
+            zeros: take_mut(rest, self.samples + 1),
+            dim: self.dim,
+        }
+    }
+
+    fn work<'a>(&self, words: &'a mut [u32]) -> Work<'a> {
+        let rest = &mut &mut words[..];
+        Work {
+            weights: take_mut(rest, self.classes * self.dim),
+            bias: take_mut(rest, self.classes),
+            scores: take_mut(rest, self.classes),
+            norms: take_mut(rest, self.classes),
+            counts: take_mut(rest, self.classes),
+            held_out: take_mut(rest, self.classes * self.samples),
+            similarities: take_mut(rest, self.samples),
+            scales: take_mut(rest, self.samples),
+            importance: take_mut(rest, self.samples),
+            columns: take_mut(rest, 4 * self.samples),
+            gram: take_mut(rest, self.gram_len()),
+            square: take_mut(rest, self.square_len()),
+            solver: take_mut(rest, self.solver_len()),
+            spectrum: take_mut(rest, self.spectrum_len()),
+            centre: take_mut(rest, self.centre_len()),
+            block: take_mut(rest, self.block_len()),
+        }
+    }
+}
+
+fn take<'a, T: Pod>(words: &mut &'a [u32], count: usize) -> &'a [T] {
+    let (front, rest) = words.split_at((count * size_of::<T>()).div_ceil(4));
+    *words = rest;
+    &bytemuck::cast_slice(front)[..count]
+}
+
+fn take_mut<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] {
+    let (front, rest) = core::mem::take(words).split_at_mut((count * size_of::<T>()).div_ceil(4));
+    *words = rest;
+    &mut bytemuck::cast_slice_mut(front)[..count]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::Head;
+
+    #[test]
+    fn every_word_is_used() {
+        for kind in HeadKind::ALL {
+            for samples in [7, 23] {
+                // They and the spare one are a multiple of four, which leaves no gaps between parts.
+                let layout = Layout::new(kind, 12, Limits { classes: 4, samples }).unwrap();
+                let mut words = [0; 8192];
+                let (kept, work) = layout.split(&mut words);
+                let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
+                let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
+                let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
+                let bytes = bytes + size_of_val(kept.sums);
+                assert_eq!(bytes, layout.kept_words() * 4);
+                let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
+                let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
+                let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
+                let floats = floats + work.importance.len() + work.spectrum.len() + work.counts.len();
+                let floats = floats + work.centre.len() + work.block.len();
+                assert_eq!(floats + work.solver.len(), layout.work_words());
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_what_the_documentation_says() {
+        for (kind, classes, samples, matrices, columns, lanes) in [
+            (HeadKind::NearestMean, 3u16, 15u16, 1, 1, 0),
+            (HeadKind::Knn, 3, 15, 1, 1, 0),
+            (HeadKind::Ridge, 10, 500, 2, 3, 0),
+            (HeadKind::Softmax, 10, 500, 2, 7, 0),
+            (HeadKind::Auto, 10, 500, 2, 7, 136),
+        ] {
+            let (k, n) = (usize::from(classes), usize::from(samples));
+            let stated = n * (1280 + 39 + lanes)
+                + k * (8 * 1280 + 85)
+                + 2 * matrices * n * (n + 1)
+                + 4 * columns * n * k;
+            let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
+            // One more place for a sample, and rounding.
+            assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");
+        }
+    }
+
+    #[test]
+    fn an_array_and_a_constant_will_do() {
+        const LIMITS: Limits = Limits { classes: 2, samples: 4 };
+        const WORDS: usize = match LIMITS.words(HeadKind::Softmax, 16) {
+            Ok(words) => words,
+            Err(_) => panic!("limits"),
+        };
+        let head = Head::new(HeadKind::Softmax, 16, [0; 32], LIMITS, [0; WORDS]);
+        assert_eq!(head.map(|head| head.limits()).ok(), Some(LIMITS));
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn a_box_will_do() {
+        let limits = Limits { classes: 2, samples: 4 };
+        let mut head = Head::boxed(HeadKind::NearestMean, 16, [0; 32], limits).unwrap();
+        assert!(head.add_class("a").is_ok());
+        assert!(Head::boxed(HeadKind::NearestMean, 0, [0; 32], limits).is_err());
+    }
+}

@@ -1,0 +1,596 @@
+//! A head as bytes: what was taught, and nothing that can be computed from it.
+//!
+//! Little endian, in this order, without gaps:
+//!
+//! | Bytes | Field |
+//! |---|---|
+//! | 8 | magic `OFFSHEAD` |
+//! | 2 | version, 3 |
+//! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 neighbours, 5 auto |
+//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 times what a full head does (0 refuse, 1 reservoir, 2 herding) |
+//! | 4 | length of the whole record |
+//! | 32 | id of the package that made the embeddings |
+//! | 4 | strength, a float |
+//! | 4 | strictness, a float |
+//! | 4 | dimensions |
+//! | 2, 2 | limits: classes, samples |
+//! | 2, 2 | present: classes, samples |
+//! | 5 + n, a class | samples shown (4), length and bytes of the name |
+//! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), codes |
+//! | 4 * dimensions, a class shown more than is kept | sum of the unit vectors of all shown |
+//! | 4 | CRC-32 (IEEE) of all bytes before |
+
+use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
+use crate::embedding::Embedding;
+use crate::head::class_name::is_readable;
+use crate::head::error::{EncodeError, HeadError};
+use crate::head::linalg::vector::ONE;
+use crate::head::{
+    ClassId, Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, VERSION, WhenFull,
+};
+use crate::quant::{Quant, Scale};
+
+/// First bytes of every head.
+pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
+
+const FIXED_BYTES: usize = 68;
+/// What [`WhenFull`] is multiplied with among the settings.
+const WHEN_FULL: u8 = 16;
+const SAMPLE_BYTES: usize = 8;
+const CRC_BYTES: usize = 4;
+
+/// A checked record: magic, version, length, checksum, and every field.
+///
+/// Says how much memory the head needs before any is set aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    recipe: Recipe,
+    when_full: WhenFull,
+    strictness: f32,
+    dim: usize,
+    limits: Limits,
+    package_id: &'a [u8; 32],
+    classes: usize,
+    samples: usize,
+    names: &'a [u8],
+    body: &'a [u8],
+    sums: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Checks `bytes`, which must be one record and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Every way in which the bytes can fail to be a head.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let mut rest = checked_content(bytes)?;
+        let [kind, settings] = take(&mut rest)?;
+        let known = HeadKind::ALL.into_iter().find(|k| *k as u8 == kind);
+        let kind = known.ok_or(HeadError::UnknownKind { found: kind })?;
+        let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings % WHEN_FULL);
+        let when_full = WhenFull::ALL.into_iter().find(|w| *w as u8 == settings / WHEN_FULL);
+        let none = HeadError::Malformed { what: "settings that do not exist" };
+        let (transform, when_full) = (transform.ok_or(none)?, when_full.ok_or(none)?);
+        let _length: [u8; 4] = take(&mut rest)?;
+        let package_id = take_ref(&mut rest)?;
+        let strength = f32::from_le_bytes(take(&mut rest)?);
+        if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
+            return Err(HeadError::StrengthOutOfRange { found: strength });
+        }
+        let strictness = f32::from_le_bytes(take(&mut rest)?);
+        if !(0.0..=MAX_STRICTNESS).contains(&strictness) {
+            return Err(HeadError::StrictnessOutOfRange { found: strictness });
+        }
+        let recipe = Recipe { kind, transform, strength };
+        let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
+        Layout::new(kind, dim, limits)?;
+        let (classes, samples) = (take_u16(&mut rest)?, take_u16(&mut rest)?);
+        if classes > limits.classes || samples > limits.samples {
+            return Err(HeadError::OverLimits { classes, samples });
+        }
+        let (classes, samples) = (usize::from(classes), usize::from(samples));
+        let names = take_names(&mut rest, classes)?;
+        // Fits, because the limits have been checked.
+        let (body, sums) = rest
+            .split_at_checked(samples * (dim + SAMPLE_BYTES))
+            .ok_or(HeadError::Malformed { what: "samples and sums do not fill the record" })?;
+        let record = Self {
+            recipe,
+            when_full,
+            strictness,
+            dim,
+            limits,
+            package_id,
+            classes,
+            samples,
+            names,
+            body,
+            sums,
+        };
+        record.check_samples()?;
+        Ok(record)
+    }
+
+    /// What kind of head it is.
+    pub fn kind(&self) -> HeadKind {
+        self.recipe.kind
+    }
+
+    /// Dimensions of its embeddings.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// How much it can be taught.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The package that made its embeddings.
+    pub fn package_id(&self) -> &'a [u8; 32] {
+        self.package_id
+    }
+
+    /// Names of its classes in order.
+    pub fn class_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        names(self.names).map(|(name, _)| name)
+    }
+
+    /// Number of samples taught.
+    pub fn sample_count(&self) -> usize {
+        self.samples
+    }
+
+    fn check_samples(&self) -> Result<(), HeadError> {
+        for (class, _) in self.samples() {
+            if class >= self.classes {
+                return Err(HeadError::Malformed { what: "a sample has no class" });
+            }
+        }
+        if self.samples().count() != self.samples {
+            return Err(HeadError::Malformed { what: "a sample has no valid scale" });
+        }
+        let mut exceeding = 0;
+        for (shown, kept) in self.shown_and_kept() {
+            if shown < kept || shown > MAX_SHOWN {
+                return Err(HeadError::Malformed { what: "a class cannot have been shown so often" });
+            }
+            exceeding += u64::from(shown > kept);
+        }
+        if self.sums.len() as u64 != exceeding * 4 * self.dim as u64 {
+            return Err(HeadError::Malformed { what: "samples and sums do not fill the record" });
+        }
+        Ok(())
+    }
+
+    /// Of each class, how many samples were shown and how many are here.
+    fn shown_and_kept(&self) -> impl Iterator<Item = (u32, u32)> {
+        let kept = |class| self.samples().filter(|(owner, _)| *owner == class).count() as u32;
+        names(self.names).enumerate().map(move |(class, (_, shown))| (shown, kept(class)))
+    }
+
+    /// Samples in order; stops at the first whose scale is none.
+    fn samples(&self) -> impl Iterator<Item = (usize, Embedding<'a>)> + use<'a> {
+        self.body.chunks_exact(self.dim + SAMPLE_BYTES).map_while(|bytes| {
+            let (head, codes) = bytes.split_first_chunk::<SAMPLE_BYTES>()?;
+            let [c0, c1, zero, 0, s0, s1, s2, s3] = *head else { return None };
+            let scale = Scale::new(f32::from_le_bytes([s0, s1, s2, s3]))?;
+            let quant = Quant { scale, zero_point: zero as i8 };
+            let class = usize::from(u16::from_le_bytes([c0, c1]));
+            Some((class, Embedding::Int8 { codes: bytemuck::cast_slice(codes), quant }))
+        })
+    }
+}
+
+impl Limits {
+    /// Most bytes that [`Head::encode`] writes for a head of these limits and `dim` dimensions.
+    pub const fn most_encoded(self, dim: usize) -> usize {
+        // A name, and the sum of what was left out.
+        let classes = self.classes as usize * (5 + MAX_NAME_BYTES + 4 * dim);
+        FIXED_BYTES + classes + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
+    }
+}
+
+impl<M: Memory> Head<M> {
+    /// Length of [`Head::encode`]'s output; at most [`Limits::most_encoded`].
+    pub fn encoded_len(&self) -> usize {
+        let names: usize = self.classes().map(|(_, name)| 5 + name.len()).sum();
+        let samples = self.sample_count() * (self.dim() + SAMPLE_BYTES);
+        FIXED_BYTES + names + samples + self.exceeding().count() * 4 * self.dim() + CRC_BYTES
+    }
+
+    /// Classes that were shown more than is kept of them.
+    fn exceeding(&self) -> impl Iterator<Item = ClassId> {
+        let exceeds = |class: &ClassId| self.shown_of(*class) as usize > self.samples_of(*class);
+        self.classes().map(|(class, _)| class).filter(exceeds)
+    }
+
+    /// Writes the head to the front of `out`; the same teaching gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// If `out` is shorter than [`Head::encoded_len`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = self.encoded_len();
+        let found = out.len();
+        let out = out.get_mut(..needed).ok_or(EncodeError::TooShort { found, needed })?;
+        let (content, crc) = out.split_at_mut(needed - CRC_BYTES);
+        let rest = &mut &mut content[..];
+        put(rest, &MAGIC);
+        put(rest, &VERSION.to_le_bytes());
+        let settings = self.recipe().transform as u8 + WHEN_FULL * self.when_full() as u8;
+        put(rest, &[self.kind() as u8, settings]);
+        // Checked when the head was made: see `Layout::new`.
+        put(rest, &(needed as u32).to_le_bytes());
+        put(rest, self.package_id());
+        put(rest, &self.strength().to_le_bytes());
+        put(rest, &self.strictness().to_le_bytes());
+        put(rest, &(self.dim() as u32).to_le_bytes());
+        for count in [self.limits().classes, self.limits().samples] {
+            put(rest, &count.to_le_bytes());
+        }
+        for count in [self.class_count(), self.sample_count()] {
+            put(rest, &(count as u16).to_le_bytes());
+        }
+        for (class, name) in self.classes() {
+            put(rest, &self.shown_of(class).to_le_bytes());
+            put(rest, &[name.len() as u8]);
+            put(rest, name.as_bytes());
+        }
+        for (class, codes, quant) in self.codes() {
+            let [c0, c1] = class.0.to_le_bytes();
+            put(rest, &[c0, c1, quant.zero_point as u8, 0]);
+            put(rest, &quant.scale.get().to_le_bytes());
+            put(rest, bytemuck::cast_slice(codes));
+        }
+        for class in self.exceeding() {
+            for sum in self.kept().sum(class.index()) {
+                put(rest, &sum.to_le_bytes());
+            }
+        }
+        crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
+        Ok(needed)
+    }
+
+    /// Makes the head that was saved as `bytes` in `memory`, of
+    /// [`Limits::words`]`(kind, dim)` words as [`Record`] tells them.
+    ///
+    /// Its answers have the same bits as those of the head that was saved.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Record::open`]; another package than `expected_package_id`; too little
+    /// memory.
+    pub fn decode(
+        bytes: &[u8],
+        expected_package_id: Option<&[u8; 32]>,
+        memory: M,
+    ) -> Result<Self, HeadError> {
+        let record = Record::open(bytes)?;
+        if expected_package_id.is_some_and(|id| id != record.package_id) {
+            return Err(HeadError::OtherPackage);
+        }
+        let mut head = Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
+        head.recipe = record.recipe;
+        head.strictness = record.strictness;
+        head.when_full = record.when_full;
+        let bad = |_| HeadError::Malformed { what: "a class has an impossible name" };
+        for name in record.class_names() {
+            head.add_readable(name).map_err(bad)?;
+        }
+        for (class, embedding) in record.samples() {
+            let class = head.class_at(class).ok_or(HeadError::Malformed { what: "class" })?;
+            let bad = |_| HeadError::Malformed { what: "a sample is not finite" };
+            head.add_sample(class, embedding).map_err(bad)?;
+        }
+        head.write_sums(&record)?;
+        Ok(head)
+    }
+
+    /// Sums and numbers of what was shown, where more was than is kept.
+    fn write_sums(&mut self, record: &Record<'_>) -> Result<(), HeadError> {
+        let mut rows = record.sums.chunks_exact(4 * record.dim);
+        let kept = self.layout.kept_mut(self.memory.words_mut());
+        for (class, (shown, held)) in record.shown_and_kept().enumerate() {
+            if shown == held {
+                continue;
+            }
+            let row = rows.next().unwrap_or_default().chunks_exact(4);
+            kept.seen[class] = shown;
+            for (sum, bytes) in kept.sums[class * record.dim..][..record.dim].iter_mut().zip(row) {
+                let all = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                // As much as unit vectors can be; no sum overflows then.
+                if i64::from(all).abs_diff(i64::from(*sum)) > u64::from(shown - held) * ONE as u64 {
+                    return Err(HeadError::Malformed { what: "a sum that no samples have" });
+                }
+                *sum = all;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Magic, version, length and checksum; returns what follows the version.
+fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
+    let short = HeadError::Truncated { found: bytes.len() };
+    let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
+    if *magic != MAGIC {
+        return Err(HeadError::NotAHead);
+    }
+    let (version, content) = rest.split_first_chunk::<2>().ok_or(short)?;
+    let version = u16::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(HeadError::UnknownVersion { found: version });
+    }
+    let stated = content.get(2..6).and_then(|b| b.first_chunk::<4>()).ok_or(short)?;
+    let stated = u32::from_le_bytes(*stated) as usize;
+    if stated != bytes.len() {
+        return Err(HeadError::WrongTotal { found: bytes.len(), stated });
+    }
+    let (all, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(short)?;
+    if crc32fast::hash(all) != u32::from_le_bytes(*crc) {
+        return Err(HeadError::BadChecksum);
+    }
+    content.split_last_chunk::<CRC_BYTES>().map(|(content, _)| content).ok_or(short)
+}
+
+fn take_ref<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], HeadError> {
+    let malformed = HeadError::Malformed { what: "the record ends within a field" };
+    let (field, tail) = rest.split_first_chunk::<N>().ok_or(malformed)?;
+    *rest = tail;
+    Ok(field)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], HeadError> {
+    take_ref(rest).copied()
+}
+
+fn take_u16(rest: &mut &[u8]) -> Result<u16, HeadError> {
+    take(rest).map(u16::from_le_bytes)
+}
+
+/// The bytes of `count` names; checks each and that no two are equal.
+fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadError> {
+    let all = *rest;
+    for _ in 0..count {
+        let [_, _, _, _, len] = take(rest)?;
+        let malformed = HeadError::Malformed { what: "a class has an impossible name" };
+        let (name, tail) = rest.split_at_checked(usize::from(len)).ok_or(malformed)?;
+        let known = &all[..all.len() - rest.len() - 5];
+        let name = core::str::from_utf8(name).map_err(|_| malformed)?;
+        if !is_readable(name) || names(known).any(|(other, _)| other == name) {
+            return Err(malformed);
+        }
+        *rest = tail;
+    }
+    Ok(&all[..all.len() - rest.len()])
+}
+
+/// Names and how many samples of each were shown.
+fn names(mut bytes: &[u8]) -> impl Iterator<Item = (&str, u32)> {
+    core::iter::from_fn(move || {
+        let (&[a, b, c, d, len], rest) = bytes.split_first_chunk::<5>()?;
+        let (name, tail) = rest.split_at_checked(usize::from(len))?;
+        bytes = tail;
+        Some((core::str::from_utf8(name).ok()?, u32::from_le_bytes([a, b, c, d])))
+    })
+}
+
+fn put(rest: &mut &mut [u8], field: &[u8]) {
+    let (front, tail) = core::mem::take(rest).split_at_mut(field.len());
+    front.copy_from_slice(field);
+    *rest = tail;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::head::testing::{Noise, TestHead, cluster, empty, fingerprint, taught};
+
+    fn encoded(head: &TestHead) -> Vec<u8> {
+        let mut bytes = vec![0xee; head.encoded_len() + 3];
+        let written = head.encode(&mut bytes).unwrap();
+        assert_eq!((written, &bytes[written..]), (head.encoded_len(), &[0xee; 3][..]));
+        bytes.truncate(written);
+        bytes
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<TestHead, HeadError> {
+        let record = Record::open(bytes)?;
+        let words = record.limits().words(record.kind(), record.dim())?;
+        let memory = Box::leak(vec![0x5555_5555; words].into_boxed_slice());
+        Head::decode(bytes, Some(&[7; 32]), memory)
+    }
+
+    /// Makes the checksum right again, so that what lies behind it is tested.
+    fn sealed(mut bytes: Vec<u8>, edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+        bytes.truncate(bytes.len() - CRC_BYTES);
+        edit(&mut bytes);
+        let total = (bytes.len() + CRC_BYTES) as u32;
+        bytes[12..16].copy_from_slice(&total.to_le_bytes());
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend(crc.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn no_head_is_longer_than_the_most_that_is_stated() {
+        let limits = Limits { classes: 3, samples: 6 };
+        let mut head = empty(HeadKind::Auto, 21, limits);
+        let mut noise = Noise(3);
+        for class in 0..3 {
+            let name = ["a", "b", "c"][class].repeat(MAX_NAME_BYTES);
+            let class = head.add_class(&name).unwrap();
+            for _ in 0..5 {
+                head.add_sample(class, Embedding::Float(&cluster(&mut noise, 0, 21, 1.0))).unwrap();
+                assert!(head.encoded_len() <= limits.most_encoded(21));
+            }
+        }
+        assert_eq!(head.encoded_len(), limits.most_encoded(21), "full, and all left something out");
+    }
+
+    #[test]
+    fn a_loaded_head_answers_with_the_same_bits() {
+        for kind in HeadKind::ALL {
+            let mut head = taught(kind, 3, 4, 21, 0.8);
+            head.set_strength(2.5).unwrap();
+            head.add_class("empty").unwrap();
+            let unfitted = encoded(&head);
+            let before = fingerprint(&mut head);
+            let bytes = encoded(&head);
+            assert_eq!(bytes, unfitted, "the same teaching gives the same bytes");
+            let mut loaded = decoded(&bytes).unwrap();
+            assert_eq!(fingerprint(&mut loaded), before, "{kind}");
+            assert_eq!(encoded(&loaded), bytes);
+            assert_eq!((loaded.limits(), loaded.strength()), (head.limits(), 2.5));
+            assert!(loaded.classes().eq(head.classes()));
+        }
+    }
+
+    #[test]
+    fn an_empty_head_can_be_saved() {
+        let head = empty(HeadKind::Softmax, 5, Limits { classes: 2, samples: 2 });
+        let bytes = encoded(&head);
+        assert_eq!(bytes.len(), FIXED_BYTES + CRC_BYTES);
+        assert_eq!(decoded(&bytes).unwrap().class_count(), 0);
+    }
+
+    #[test]
+    fn a_record_tells_what_it_holds() {
+        let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
+        let record = Record::open(&bytes).unwrap();
+        assert_eq!((record.kind(), record.dim()), (HeadKind::NearestMean, 6));
+        assert_eq!((record.package_id(), record.sample_count()), (&[7; 32], 2));
+        assert_eq!(record.class_names().collect::<Vec<_>>(), ["c0", "c1"]);
+    }
+
+    #[test]
+    fn another_package_is_refused() {
+        let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
+        let mut memory = vec![0; 999];
+        let mut load = |id: Option<&[u8; 32]>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
+        assert_eq!(load(Some(&[8; 32])), Err(HeadError::OtherPackage));
+        assert_eq!((load(Some(&[7; 32])), load(None)), (Ok(()), Ok(())));
+        let short = Head::decode(&bytes, None, [0; 3]).map(|_| ());
+        assert!(matches!(short, Err(HeadError::MemoryTooShort { found: 3, .. })));
+    }
+
+    #[test]
+    fn every_truncation_and_extension_is_rejected() {
+        let mut bytes = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        for len in 0..bytes.len() {
+            assert!(Record::open(&bytes[..len]).is_err(), "{len}");
+        }
+        bytes.push(0);
+        assert!(matches!(Record::open(&bytes), Err(HeadError::WrongTotal { .. })));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_rejected() {
+        let mut bytes = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Record::open(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        Record::open(&bytes).unwrap();
+    }
+
+    #[test]
+    fn fields_behind_a_right_checksum_are_checked() {
+        type Edit = fn(&mut Vec<u8>);
+        // Names "c0" and "c1" are at 73 and 80, the samples of 8 + 5 bytes from 82 on.
+        let cases: [(&str, Edit); 22] = [
+            ("version", |b| b[8] = 1),
+            ("kind", |b| b[10] = 9),
+            ("transform", |b| b[11] = 4),
+            ("setting", |b| b[11] = 48),
+            ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("strictness", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),
+            ("no strictness", |b| b[52..56].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("no dimension", |b| b[56] = 0),
+            ("all dimensions", |b| b[56..60].fill(0xff)),
+            ("no classes", |b| b[60] = 0),
+            ("no samples", |b| b[62] = 0),
+            ("classes over the limit", |b| b[64] = 4),
+            ("samples over the limit", |b| b[66] = 9),
+            ("a sample less", |b| b[66] = 3),
+            ("empty name", |b| b[72] = 0),
+            ("long name", |b| b[72] = 33),
+            ("name not UTF-8", |b| b[73] = 0xff),
+            ("equal names", |b| b[81] = b'0'),
+            ("class of a sample", |b| b[82] = 2),
+            ("zero after zero point", |b| b[85] = 1),
+            ("scale", |b| b[86..90].fill(0)),
+            ("a byte more", |b| b.push(0)),
+        ];
+        let good = encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5));
+        decoded(&sealed(good.clone(), |_| ())).unwrap();
+        for (name, edit) in cases {
+            let bytes = sealed(good.clone(), edit);
+            let error = Record::open(&bytes).err();
+            assert!(error.is_some_and(|e| e != HeadError::BadChecksum), "{name}: {error:?}");
+        }
+        // Overflows only once it is multiplied out.
+        let bytes = sealed(good, |b| b[86..90].copy_from_slice(&f32::MAX.to_le_bytes()));
+        assert!(decoded(&bytes).is_err());
+        // Class 0 was shown twice and has two samples.
+        let fewer = sealed(encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5)), |b| b[68] = 1);
+        assert!(decoded(&fewer).is_err());
+        let too_often = sealed(good_means(), |b| b[68..72].copy_from_slice(&65_536u32.to_le_bytes()));
+        assert!(decoded(&too_often).is_err());
+        // The last number of the last sum: at most 32,768 for each of the six samples left out.
+        let end = good_means().len() - CRC_BYTES;
+        for (value, fits) in [(0i32, true), (1 << 19, false), (i32::MIN, false)] {
+            let bytes = sealed(good_means(), |b| b[end - 4..].copy_from_slice(&value.to_le_bytes()));
+            assert_eq!(decoded(&bytes).is_ok(), fits, "{value}");
+        }
+    }
+
+    /// Eight samples of each of two classes, of which two are kept.
+    fn good_means() -> Vec<u8> {
+        encoded(&left_out(HeadKind::NearestMean))
+    }
+
+    fn left_out(kind: HeadKind) -> TestHead {
+        let mut head = empty(kind, 6, Limits { classes: 2, samples: 4 });
+        let classes = ["a", "b"].map(|name| head.add_class(name).unwrap());
+        for i in 0..16 {
+            let values = cluster(&mut Noise(i as u64), i % 2, 6, 1.0);
+            head.add_sample(classes[i % 2], Embedding::Float(&values)).unwrap();
+        }
+        head
+    }
+
+    #[test]
+    fn sums_of_what_was_left_out_are_saved() {
+        for kind in HeadKind::ALL {
+            let mut head = left_out(kind);
+            let bytes = encoded(&head);
+            assert_eq!(bytes.len(), FIXED_BYTES + 2 * 6 + 4 * (8 + 6) + 2 * 4 * 6 + CRC_BYTES);
+            let mut again = decoded(&bytes).unwrap();
+            assert_eq!(fingerprint(&mut again), fingerprint(&mut head), "{kind}");
+            assert_eq!(encoded(&again), bytes);
+            // And go on as they would have.
+            let values = cluster(&mut Noise(99), 1, 6, 1.0);
+            for head in [&mut head, &mut again] {
+                head.add_sample(ClassId(1), Embedding::Float(&values)).unwrap();
+            }
+            assert_eq!(encoded(&again), encoded(&head));
+        }
+    }
+
+    #[test]
+    fn output_must_be_long_enough() {
+        let head = taught(HeadKind::NearestMean, 2, 1, 6, 0.5);
+        let needed = head.encoded_len();
+        let short = head.encode(&mut vec![0; needed - 1]);
+        assert_eq!(short, Err(EncodeError::TooShort { found: needed - 1, needed }));
+    }
+}

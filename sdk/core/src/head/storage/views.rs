@@ -1,0 +1,158 @@
+//! Views of a head's memory: what was taught, and what is computed from it.
+
+use super::MAX_NAME_BYTES;
+use crate::head::linalg::vector::unit;
+
+/// What was taught.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub names: &'a [u8],
+    pub name_bytes: &'a [u8],
+    /// Samples of each class that were ever shown, kept or not.
+    pub seen: &'a [u32],
+    /// Sums of their unit vectors in fixed point, class by class.
+    pub sums: &'a [i32],
+    pub codes: &'a [i8],
+    pub scales: &'a [f32],
+    /// One over the length of `codes - zero`; 0 for a sample without direction.
+    pub inverses: &'a [f32],
+    pub owners: &'a [u16],
+    pub zeros: &'a [i8],
+    pub(super) dim: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Dimensions of a sample.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The codes of one sample and their zero point.
+    pub fn sample(&self, index: usize) -> (&'a [i8], i8) {
+        (&self.codes[index * self.dim..][..self.dim], self.zeros[index])
+    }
+
+    /// The sum of one class.
+    pub fn sum(&self, class: usize) -> &'a [i32] {
+        &self.sums[class * self.dim..][..self.dim]
+    }
+
+    /// The name of one class.
+    pub fn name(&self, class: usize) -> &'a str {
+        let bytes = &self.names[class * MAX_NAME_BYTES..][..usize::from(self.name_bytes[class])];
+        // Only whole names are ever written.
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// What was taught, to write.
+pub(crate) struct KeptMut<'a> {
+    pub names: &'a mut [u8],
+    pub name_bytes: &'a mut [u8],
+    pub seen: &'a mut [u32],
+    pub sums: &'a mut [i32],
+    pub codes: &'a mut [i8],
+    pub scales: &'a mut [f32],
+    pub inverses: &'a mut [f32],
+    pub owners: &'a mut [u16],
+    pub zeros: &'a mut [i8],
+    pub(super) dim: usize,
+}
+
+impl KeptMut<'_> {
+    /// Moves a sample behind the following ones, up to `end`, which move up.
+    pub fn move_back(&mut self, sample: usize, end: usize) {
+        self.codes[sample * self.dim..end * self.dim].rotate_left(self.dim);
+        self.scales[sample..end].rotate_left(1);
+        self.inverses[sample..end].rotate_left(1);
+        self.owners[sample..end].rotate_left(1);
+        self.zeros[sample..end].rotate_left(1);
+    }
+
+    /// Undoes [`KeptMut::move_back`].
+    pub fn move_front(&mut self, sample: usize, end: usize) {
+        self.codes[sample * self.dim..end * self.dim].rotate_right(self.dim);
+        self.scales[sample..end].rotate_right(1);
+        self.inverses[sample..end].rotate_right(1);
+        self.owners[sample..end].rotate_right(1);
+        self.zeros[sample..end].rotate_right(1);
+    }
+
+    /// Counts a sample into its class.
+    pub fn count_in(&mut self, sample: usize) {
+        self.count(sample, |sum, x| sum + x);
+        self.seen[usize::from(self.owners[sample])] += 1;
+    }
+
+    /// Takes back what [`KeptMut::count_in`] did.
+    pub fn count_out(&mut self, sample: usize) {
+        self.count(sample, |sum, x| sum - x);
+        self.seen[usize::from(self.owners[sample])] -= 1;
+    }
+
+    fn count(&mut self, sample: usize, step: impl Fn(i32, i32) -> i32) {
+        let codes = &self.codes[sample * self.dim..][..self.dim];
+        let unit = unit(codes, self.zeros[sample], self.inverses[sample]);
+        let sums = &mut self.sums[usize::from(self.owners[sample]) * self.dim..][..self.dim];
+        for (sum, x) in sums.iter_mut().zip(unit) {
+            *sum = step(*sum, x);
+        }
+    }
+}
+
+/// What is computed from the samples; never saved.
+pub(crate) struct Work<'a> {
+    pub weights: &'a mut [f32],
+    pub bias: &'a mut [f32],
+    pub scores: &'a mut [f32],
+    /// Lengths of the classes' sums; negative for a class without samples.
+    pub norms: &'a mut [f32],
+    /// Samples of each class that are kept.
+    pub counts: &'a mut [u32],
+    /// Scores of every sample by a head that has not seen it, class by class.
+    pub held_out: &'a mut [f32],
+    /// Cosines of a query with every sample.
+    pub similarities: &'a mut [f32],
+    /// What multiplies each sample's row and column of the Gram matrix.
+    pub scales: &'a mut [f32],
+    /// How much each sample counts to those who fit; 1 in the mean.
+    pub importance: &'a mut [f32],
+    /// Scratch: four numbers a sample; those who fit use the first three.
+    pub columns: &'a mut [f32],
+    /// Lower triangle, row by row.
+    pub gram: &'a mut [f32],
+    /// Scratch of the same shape.
+    pub square: &'a mut [f32],
+    pub solver: &'a mut [f32],
+    /// Scratch of ridge regression with many strengths.
+    pub spectrum: &'a mut [f32],
+    /// Mean of the features; nothing where there can be no more samples than dimensions.
+    pub centre: &'a mut [f32],
+    /// A block of samples as features, likewise.
+    pub block: &'a mut [f32],
+}
+
+impl Work<'_> {
+    /// Leaves out the classes and samples that do not exist yet.
+    pub fn keep(&mut self, classes: usize, samples: usize, dim: usize) {
+        shorten(&mut self.weights, classes * dim);
+        shorten(&mut self.bias, classes);
+        shorten(&mut self.scores, classes);
+        shorten(&mut self.norms, classes);
+        self.counts = &mut core::mem::take(&mut self.counts)[..classes];
+        shorten(&mut self.held_out, classes * samples);
+        shorten(&mut self.similarities, samples);
+        shorten(&mut self.scales, samples);
+        shorten(&mut self.importance, samples);
+        shorten(&mut self.columns, 4 * samples);
+    }
+}
+
+/// How many of some samples belong to a class.
+pub(crate) fn count(owners: &[u16], class: u16) -> usize {
+    owners.iter().filter(|&&owner| owner == class).count()
+}
+
+pub(super) fn shorten(slice: &mut &mut [f32], len: usize) {
+    *slice = &mut core::mem::take(slice)[..len];
+}

@@ -1,0 +1,397 @@
+//! The triangle filter of `numerics.md` 4.3: exact integers, one rounding, memory on the stack.
+//!
+//! The columns of the frame are summed first, a strip at a time, because neighbouring bytes of a
+//! row then have the same weight and the processor does many at once. Nothing is rounded between
+//! the axes, so that the order changes no bit.
+
+use core::ops::{AddAssign, Mul, Range};
+
+use crate::frame::{Frame, PixelFormat, rgb_at, rgb565};
+
+/// Pixels of the frame under a strip, at most.
+const SPAN: usize = 256;
+/// Pixels of the result that a strip makes in a row, at most.
+const COLUMNS: usize = 128;
+/// Weights of a strip's columns, at most.
+const WEIGHTS: usize = 4 * SPAN;
+
+/// One axis of the resampling: `seen` source pixels from `start` become `out` pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axis {
+    start: u64,
+    seen: u64,
+    out: u64,
+    /// Common divisor of `seen` and `out`; weights and their sums are divided by it, which
+    /// changes no rounded mean.
+    unit: u64,
+}
+
+impl Axis {
+    pub fn new(source: u64, seen: Option<u64>, out: u16) -> Self {
+        let seen = seen.unwrap_or(source).min(source);
+        let (mut unit, mut rest) = (seen, u64::from(out));
+        while rest > 0 {
+            (unit, rest) = (rest, unit % rest);
+        }
+        Self { start: (source - seen) / 2, seen, out: out.into(), unit }
+    }
+
+    /// The source pixels under output pixel `o`.
+    fn taps(&self, o: u64) -> Taps {
+        // All distances in units of `unit / (2 * out)` source pixels, so that they are integers.
+        let (out, seen) = (self.out / self.unit, self.seen / self.unit);
+        let (step, reach) = (2 * out, 2 * out.max(seen));
+        let center = (2 * o + 1) * seen;
+        let first = center.saturating_sub(reach) / step;
+        let last = (center + reach).div_ceil(step).min(self.seen);
+        Taps { start: self.start, first, last, out, center, reach }
+    }
+
+    /// The most source pixels under an output pixel, and the largest sum of their weights.
+    fn most(&self) -> (usize, u64) {
+        let all = (0..self.out).map(|o| self.taps(o));
+        all.fold((0, 0), |(len, sum), taps| (taps.range().len().max(len), taps.total().max(sum)))
+    }
+}
+
+/// The weights of one output pixel along one axis.
+#[derive(Debug, Clone, Copy)]
+struct Taps {
+    start: u64,
+    first: u64,
+    last: u64,
+    out: u64,
+    center: u64,
+    reach: u64,
+}
+
+impl Taps {
+    /// Source positions.
+    fn range(&self) -> Range<usize> {
+        (self.start + self.first) as usize..(self.start + self.last) as usize
+    }
+
+    /// Source positions and their weights: each below 2^16, as a side is below 2^14.
+    fn iter(&self) -> impl Iterator<Item = (usize, u16)> + '_ {
+        (self.first..self.last).map(|i| {
+            let distance = ((2 * i + 1) * self.out).abs_diff(self.center);
+            ((self.start + i) as usize, self.reach.saturating_sub(distance) as u16)
+        })
+    }
+
+    fn total(&self) -> u64 {
+        self.iter().map(|(_, w)| u64::from(w)).sum()
+    }
+}
+
+/// Gives `put` every pixel of the result, in runs: column of the first, row, red, green, blue.
+pub(crate) fn resample(frame: &Frame<'_>, xs: &Axis, ys: &Axis, put: impl FnMut(usize, usize, &[[u8; 3]])) {
+    let ((span, width), (_, height)) = (xs.most(), ys.most());
+    if span > SPAN || !divides(width, height) || 255 * height > u32::MAX.into() {
+        return plain(frame, xs, ys, put);
+    }
+    match (frame.format(), 255 * height > u16::MAX.into()) {
+        (PixelFormat::Gray8, false) => strips::<u16, 1>(frame, xs, ys, put),
+        (PixelFormat::Gray8, true) => strips::<u32, 1>(frame, xs, ys, put),
+        (_, false) => strips::<u16, 3>(frame, xs, ys, put),
+        (_, true) => strips::<u32, 3>(frame, xs, ys, put),
+    }
+}
+
+/// Whether [`Inverse`] is exact for sums of such weights.
+fn divides(width: u64, height: u64) -> bool {
+    u128::from(width) * u128::from(width) * u128::from(height) < 1 << 56
+}
+
+/// The filter as it is defined, for frames that are very much larger than the result.
+///
+/// Nothing overflows: a whole side of [`limits::FRAME_SIDE`] under one output pixel has weights
+/// that add up to 1.5 times its square, below 2^28; two axes and a byte stay below 2^64.
+///
+/// [`limits::FRAME_SIDE`]: crate::limits::FRAME_SIDE
+fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usize, &[[u8; 3]])) {
+    for (y, x) in (0..ys.out).flat_map(|y| (0..xs.out).map(move |x| (y, x))) {
+        let (columns, rows) = (xs.taps(x), ys.taps(y));
+        let mut sum = [0u64; 3];
+        for (row, wy) in rows.iter() {
+            let mut line = [0u64; 3];
+            for (column, wx) in columns.iter() {
+                let pixel = rgb_at(frame.row(row as u32), column, frame.format());
+                line.iter_mut().zip(pixel).for_each(|(acc, v)| *acc += u64::from(wx) * u64::from(v));
+            }
+            sum.iter_mut().zip(line).for_each(|(acc, v)| *acc += u64::from(wy) * v);
+        }
+        let total = columns.total() * rows.total();
+        put(x as usize, y as usize, &[sum.map(|s| ((s + total / 2) / total) as u8)]);
+    }
+}
+
+/// Division by a number from 2 on: `floor(n / d)` wherever `n * d` is below 2^64.
+#[derive(Debug, Clone, Copy, Default)]
+struct Inverse(u64);
+
+impl Inverse {
+    fn new(divisor: u64) -> Self {
+        Self(u64::MAX / divisor + 1)
+    }
+
+    fn divide(self, n: u64) -> u64 {
+        ((u128::from(n) * u128::from(self.0)) >> 64) as u64
+    }
+}
+
+/// One column of a strip's result.
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    /// First pixel, counted from the strip's.
+    first: usize,
+    /// Its weights among the strip's.
+    weights: (usize, usize),
+    total: u64,
+    inverse: Inverse,
+}
+
+/// Some neighbouring columns of the result with all that they need of a row.
+struct Strip {
+    /// Columns of the frame.
+    source: Range<usize>,
+    columns: [Column; COLUMNS],
+    weights: [u16; WEIGHTS],
+    len: usize,
+}
+
+impl Strip {
+    /// The widest strip from column `x` of the result on.
+    fn new(xs: &Axis, x: usize) -> Self {
+        let first = xs.taps(x as u64).range();
+        let mut strip =
+            Self { source: first, columns: [Column::default(); COLUMNS], weights: [0; WEIGHTS], len: 0 };
+        let mut used = 0;
+        for (column, x) in strip.columns.iter_mut().zip(x as u64..xs.out) {
+            let taps = xs.taps(x);
+            let (range, start) = (taps.range(), strip.source.start);
+            let end = used + range.len();
+            if range.end - start > SPAN || end > WEIGHTS {
+                break;
+            }
+            strip.weights[used..end].iter_mut().zip(taps.iter()).for_each(|(slot, (_, w))| *slot = w);
+            let total = taps.total();
+            let inverse = Inverse::new(total);
+            *column = Column { first: range.start - start, weights: (used, end), total, inverse };
+            strip.source.end = range.end;
+            strip.len += 1;
+            used = end;
+        }
+        strip
+    }
+
+    /// The means under each column of a row whose columns were summed.
+    fn means<A: Copy + Into<u64>, const N: usize>(
+        &self,
+        sums: &[A],
+        total: u64,
+        inverse: Inverse,
+        pixels: &mut [[u8; 3]],
+    ) {
+        let sums = sums.as_chunks::<N>().0;
+        for (column, pixel) in self.columns[..self.len].iter().zip(pixels) {
+            let weights = &self.weights[column.weights.0..column.weights.1];
+            let mut sum = [column.total * total / 2; N];
+            for (values, &weight) in sums[column.first..].iter().zip(weights) {
+                for (acc, &value) in sum.iter_mut().zip(values) {
+                    *acc += u64::from(weight) * value.into();
+                }
+            }
+            // Dividing by one axis after the other is dividing by both: floors nest.
+            let mean = sum.map(|s| inverse.divide(column.inverse.divide(s)) as u8);
+            *pixel = core::array::from_fn(|c| mean[c % N]);
+        }
+    }
+}
+
+/// The filter for values of `N` channels whose sums over the rows fit `A`.
+fn strips<A, const N: usize>(
+    frame: &Frame<'_>,
+    xs: &Axis,
+    ys: &Axis,
+    mut put: impl FnMut(usize, usize, &[[u8; 3]]),
+) where
+    A: Copy + Default + AddAssign + Mul<Output = A> + From<u8> + From<u16> + Into<u64>,
+{
+    let (mut x, width) = (0, xs.out as usize);
+    while x < width {
+        let strip = Strip::new(xs, x);
+        let mut sums = [[A::default(); SPAN]; N];
+        let sums = &mut sums.as_flattened_mut()[..N * strip.source.len()];
+        let mut pixels = [[0; 3]; COLUMNS];
+        for y in 0..ys.out {
+            let taps = ys.taps(y);
+            sums.fill(A::default());
+            for (row, weight) in taps.iter().filter(|&(_, w)| w > 0) {
+                add_row(frame, row as u32, &strip.source, A::from(weight), sums);
+            }
+            let total = taps.total();
+            strip.means::<A, N>(sums, total, Inverse::new(total), &mut pixels);
+            if frame.format() == PixelFormat::Bgr8 {
+                pixels.iter_mut().for_each(|pixel| pixel.reverse());
+            }
+            put(x, y as usize, &pixels[..strip.len]);
+        }
+        x += strip.len;
+    }
+}
+
+/// Adds some columns of a row of the frame, weighted, in the order of its bytes.
+fn add_row<A>(frame: &Frame<'_>, row: u32, columns: &Range<usize>, weight: A, sums: &mut [A])
+where
+    A: Copy + AddAssign + Mul<Output = A> + From<u8>,
+{
+    let (format, bytes) = (frame.format(), frame.format().bytes());
+    let row = &frame.row(row)[columns.start * bytes..columns.end * bytes];
+    let mut wide = [[0; 3]; SPAN];
+    let row = if format == PixelFormat::Rgb565 {
+        let wide = &mut wide[..columns.len()];
+        wide.iter_mut().zip(row.as_chunks().0).for_each(|(pixel, &bytes)| *pixel = rgb565(bytes));
+        wide.as_flattened()
+    } else {
+        row
+    };
+    for (acc, &value) in sums.iter_mut().zip(row) {
+        *acc += weight * A::from(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::limits;
+
+    /// The formulas of `numerics.md` 4.3, in 128 bits and without a common divisor.
+    fn reference(frame: &Frame<'_>, out: [u16; 2], seen: [Option<u64>; 2]) -> Vec<[u8; 3]> {
+        let side = [frame.width(), frame.height()].map(u128::from);
+        let weights = |axis: usize, o: u128| -> Vec<(u128, u128)> {
+            let (n, out) = (side[axis], u128::from(out[axis]));
+            let seen = seen[axis].map_or(n, u128::from).min(n);
+            let center = (2 * o + 1) * seen;
+            let weight = |i: u128| (2 * out.max(seen)).saturating_sub(((2 * i + 1) * out).abs_diff(center));
+            (0..seen).map(|i| ((n - seen) / 2 + i, weight(i))).filter(|&(_, w)| w > 0).collect()
+        };
+        let mut pixels = Vec::new();
+        for y in 0..out[1] {
+            for x in 0..out[0] {
+                let (wx, wy) = (weights(0, x.into()), weights(1, y.into()));
+                let (mut sum, mut total) = ([0; 3], 0);
+                for &(row, b) in &wy {
+                    for &(column, a) in &wx {
+                        let pixel = rgb_at(frame.row(row as u32), column as usize, frame.format());
+                        (0..3).for_each(|c| sum[c] += a * b * u128::from(pixel[c]));
+                        total += a * b;
+                    }
+                }
+                pixels.push(sum.map(|s| ((s + total / 2) / total) as u8));
+            }
+        }
+        pixels
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        // Runs of black and white among the noise: sums at their ends.
+        let byte = |v: u32| [0, 255, (v >> 16) as u8, (v >> 16) as u8][(v >> 30) as usize];
+        core::iter::successors(Some(7u32), next).map(byte).take(len).collect()
+    }
+
+    fn both(frame: &Frame<'_>, out: [u16; 2], seen: [Option<u64>; 2]) {
+        let [xs, ys] = [(frame.width(), 0), (frame.height(), 1)]
+            .map(|(side, axis)| Axis::new(side.into(), seen[axis], out[axis]));
+        let want = reference(frame, out, seen);
+        let width = usize::from(out[0]);
+        for slow in [false, true] {
+            let mut got = vec![[7; 3]; want.len()];
+            let mut count = 0;
+            let put = |x: usize, y: usize, run: &[[u8; 3]]| {
+                got[y * width + x..][..run.len()].copy_from_slice(run);
+                count += run.len();
+            };
+            if slow {
+                plain(frame, &xs, &ys, put)
+            } else {
+                resample(frame, &xs, &ys, put)
+            }
+            let size = (frame.width(), frame.height());
+            assert!(got == want, "{size:?} {:?} to {out:?}, {seen:?}, slow {slow}", frame.format());
+            assert_eq!(count, want.len(), "every pixel once");
+        }
+    }
+
+    #[test]
+    fn strips_give_the_bits_of_the_definition() {
+        use PixelFormat::{Bgr8, Gray8, Rgb8, Rgb565};
+        let pixels = noise(700 * 3 * 40);
+        for format in [Rgb8, Bgr8, Gray8, Rgb565] {
+            // Smaller, larger, coprime, equal; more than one strip; one pixel; sums beyond 16 bits;
+            // too wide for a strip.
+            for (w, h, ow, oh) in [
+                (64, 40, 16, 12),
+                (5, 3, 40, 17),
+                (61, 37, 13, 11),
+                (9, 9, 9, 9),
+                (700, 4, 100, 3),
+                (300, 2, 290, 2),
+                (3, 2, 300, 1),
+                (1, 1, 3, 5),
+                (2, 400, 3, 3),
+                (600, 3, 1, 2),
+            ] {
+                let frame = Frame::new(w, h, format, &pixels).unwrap();
+                both(&frame, [ow, oh], [None; 2]);
+                both(&frame, [ow, oh], [Some(w as u64 * 2 / 3 + 1), Some(h as u64 / 2 + 1)]);
+            }
+        }
+    }
+
+    #[test]
+    fn strides_are_followed() {
+        let pixels = noise(3000);
+        for format in [PixelFormat::Rgb8, PixelFormat::Gray8] {
+            both(&Frame::with_stride(11, 9, 41, format, &pixels).unwrap(), [5, 7], [None; 2]);
+        }
+    }
+
+    #[test]
+    fn white_stays_white() {
+        // The largest sums: in debug builds an overflow of a kernel's numbers ends the test.
+        let pixels = vec![255; 3 * 2400 * 1700];
+        for (w, h, out) in [(2400, 1700, 31), (1281, 721, 224), (641, 479, 224), (640, 480, 96)] {
+            let frame = Frame::rgb(w, h, &pixels).unwrap();
+            let [xs, ys] = [w, h].map(|side| Axis::new(side.into(), None, out));
+            resample(&frame, &xs, &ys, |_, _, run| assert!(run.iter().all(|p| *p == [255; 3])));
+        }
+    }
+
+    #[test]
+    fn inverses_divide() {
+        for divisor in [2, 3, 5, 7, 114, 457, 65_535, 1 << 20, (1 << 24) - 1] {
+            let (inverse, most) = (Inverse::new(divisor), u64::MAX / divisor);
+            for n in (0..300).chain(most - 300..most).chain((1..300).map(|q| q * divisor)) {
+                assert_eq!(inverse.divide(n), n / divisor, "{n} / {divisor}");
+                assert_eq!(inverse.divide(n.saturating_sub(1)), n.saturating_sub(1) / divisor);
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_frame_under_one_pixel_does_not_overflow() {
+        // A side that has no divisor in common with any output, so that nothing is taken out.
+        for side in [limits::FRAME_SIDE, limits::FRAME_SIDE - 7] {
+            for out in [1, 2, 3] {
+                let (_, total) = Axis::new(side.into(), None, out).most();
+                let total = u128::from(total);
+                assert!(total * total * 255 + total * total / 2 <= u128::from(u64::MAX), "{total}");
+            }
+        }
+    }
+}

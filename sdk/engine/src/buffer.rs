@@ -1,0 +1,111 @@
+//! Plans with memory of their own, for programs with the standard library.
+
+use std::collections::TryReserveError;
+use std::ops::{Deref, DerefMut, Range};
+use std::vec::Vec;
+use std::{env, vec};
+
+use offshoot_core::graph::{Graph, TensorId};
+use thiserror::Error;
+
+use crate::error::PlanError;
+use crate::isa::Isa;
+use crate::plan::slots::Slot;
+use crate::plan::step::Step;
+use crate::plan::{Config, Plan};
+
+/// The environment variable that names an instruction set, for tests and comparisons.
+const VARIABLE: &str = "OFFSHOOT_ISA";
+
+/// `OFFSHOOT_ISA` names an instruction set this processor lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{VARIABLE}={name}: this processor has {}", available())]
+pub struct IsaError {
+    /// What was asked for.
+    pub name: std::string::String,
+}
+
+fn available() -> std::string::String {
+    Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ")
+}
+
+impl Isa {
+    /// The one that the environment variable `OFFSHOOT_ISA` names, else the fastest.
+    ///
+    /// # Errors
+    /// A name that is not among [`Isa::available`].
+    pub fn from_env() -> Result<Self, IsaError> {
+        match env::var(VARIABLE) {
+            Ok(name) if !name.is_empty() => Self::named(&name).ok_or(IsaError { name }),
+            _ => Ok(Self::best()),
+        }
+    }
+}
+
+impl Plan<Vec<Step>> {
+    /// [`Plan::segment`] with memory of its own; the slots say where tensors lie
+    /// ([`Plan::value`]).
+    ///
+    /// # Errors
+    /// As [`Plan::segment`], which here has the memory it needs.
+    ///
+    /// # Panics
+    /// If `inputs` or `outputs` is empty.
+    pub fn build(
+        graph: &Graph<'_>,
+        config: impl Into<Config>,
+        range: Range<usize>,
+        inputs: &[TensorId],
+        outputs: &[TensorId],
+    ) -> Result<(Self, Vec<Slot>), PlanError> {
+        let mut slots = vec![Slot::EMPTY; Self::slots_needed(graph)];
+        let steps = vec![Step::EMPTY; Self::steps_needed(graph, range.clone())?];
+        let plan = Self::segment(graph, config, range, inputs, outputs, &mut slots, steps)?;
+        Ok((plan, slots))
+    }
+}
+
+/// Bytes for an arena or for packed weights that begin at a cache line.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<i8>,
+    start: usize,
+}
+
+impl Buffer {
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// There is not that much memory.
+    pub fn new(len: usize) -> Result<Self, TryReserveError> {
+        let mut bytes = Vec::new();
+        let whole = len.saturating_add(Slot::ALIGN);
+        bytes.try_reserve_exact(whole)?;
+        bytes.resize(whole, 0i8);
+        let start = bytes.as_ptr().align_offset(Slot::ALIGN).min(Slot::ALIGN);
+        bytes.truncate(start + len);
+        Ok(Self { bytes, start })
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [i8];
+
+    fn deref(&self) -> &[i8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [i8] {
+        &mut self.bytes[self.start..]
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.len()).expect("there was room for the first");
+        copy.copy_from_slice(self);
+        copy
+    }
+}

@@ -1,0 +1,238 @@
+//! What the aarch64 kernels share: requantization, sums, partial vectors, copies.
+
+use core::arch::aarch64::*;
+
+use crate::kernels::job::{Sum, Tail};
+
+/// What proves an aarch64 instruction set, and its kernel: rows and taps are its own, sums and
+/// gathering the same for all.
+macro_rules! kernel {
+    ($name:ident: $($feature:tt)&&+, $target:expr, tile $tile:literal, grain $grain:literal,
+     $rows:path, $taps:path) => {
+        /// Proof that the processor has these instructions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct $name(());
+
+        impl $name {
+            pub fn detect() -> Option<Self> {
+                #[cfg(feature = "std")]
+                let has = $(std::arch::is_aarch64_feature_detected!($feature))&&+;
+                #[cfg(not(feature = "std"))]
+                let has = cfg!(all($(target_feature = $feature),+));
+                // Lanes are numbered the other way round on the few that are big-endian.
+                (has && cfg!(target_endian = "little")).then_some(Self(()))
+            }
+        }
+
+        impl $crate::kernels::job::Kernel for $name {
+            const TARGET: $crate::target::Target = $target;
+            const TILE: usize = $tile;
+            const GRAIN: usize = $grain;
+
+            #[inline]
+            unsafe fn rows(self, job: &$crate::kernels::job::Rows) {
+                // SAFETY: the caller's promise; `self` proves the instructions.
+                unsafe { $rows(job) }
+            }
+
+            #[inline]
+            unsafe fn taps(self, job: &$crate::kernels::job::Taps) {
+                // SAFETY: as above.
+                unsafe { $taps(job) }
+            }
+
+            #[inline]
+            unsafe fn sum(self, job: &$crate::kernels::job::Sum) {
+                // SAFETY: as above; all of them imply NEON.
+                unsafe { $crate::kernels::aarch64::common::sum(job) }
+            }
+
+            #[inline]
+            fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+                // SAFETY: as above.
+                unsafe { $crate::kernels::aarch64::common::look_up(table, codes) }
+            }
+        }
+    };
+}
+pub(crate) use kernel;
+
+/// Bytes of rows that panels are multiplied with in turn: they stay in the first-level cache.
+const BLOCK_BYTES: usize = 24 << 10;
+
+/// Pixels that panels are multiplied with in turn, whole tiles.
+pub(crate) fn block(stride: usize, tile: usize) -> usize {
+    (BLOCK_BYTES / stride / tile).max(1) * tile
+}
+
+/// The head of a panel and the layer's tail as the tiles read them: `N` registers of biases.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Head<const N: usize> {
+    pub bias: [int32x4_t; N],
+    pub mantissa: [int32x4_t; N],
+    /// The output's zero point.
+    pub zero: int16x8_t,
+    pub lo: int8x16_t,
+    pub hi: int8x16_t,
+    pub shift: int32x4_t,
+    /// Bit 0: there is a shift. Bit 1: there is a clamp beyond the range of codes.
+    pub flags: u32,
+}
+
+/// [`Head::flags`].
+pub(crate) const SHIFTS: u32 = 1;
+pub(crate) const CLAMPS: u32 = 2;
+
+impl<const N: usize> Head<N> {
+    #[target_feature(enable = "neon")]
+    pub fn new(bias: [int32x4_t; N], mantissa: [int32x4_t; N], tail: Tail) -> Self {
+        let clamps = tail.clamp.lo > i8::MIN || tail.clamp.hi < i8::MAX;
+        Self {
+            bias,
+            mantissa,
+            zero: vdupq_n_s16(tail.zero.into()),
+            lo: vdupq_n_s8(tail.clamp.lo),
+            hi: vdupq_n_s8(tail.clamp.hi),
+            shift: vdupq_n_s32(tail.shift.into()),
+            flags: if tail.shift > 0 { SHIFTS } else { 0 } | if clamps { CLAMPS } else { 0 },
+        }
+    }
+
+    /// The head of the panel that begins at `panel`: `4 * N` biases, `4 * N` mantissas.
+    ///
+    /// # Safety
+    /// A panel of `4 * N` lanes begins there.
+    #[target_feature(enable = "neon")]
+    pub unsafe fn load(panel: *const i8, tail: Tail) -> Self {
+        let words = panel.cast::<i32>();
+        let (mut bias, mut mantissa) = ([vdupq_n_s32(0); N], [vdupq_n_s32(0); N]);
+        for i in 0..N {
+            // SAFETY: the caller's promise.
+            (bias[i], mantissa[i]) =
+                unsafe { (vld1q_s32(words.add(4 * i)), vld1q_s32(words.add(4 * (N + i)))) };
+        }
+        Self::new(bias, mantissa, tail)
+    }
+
+    /// The codes of 16 accumulators whose mantissas are given.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub fn codes(&self, mut acc: [int32x4_t; 4], mantissa: [int32x4_t; 4]) -> int8x16_t {
+        if self.flags & SHIFTS != 0 {
+            acc = acc.map(|a| vqshlq_s32(a, self.shift));
+        }
+        for (a, m) in acc.iter_mut().zip(mantissa) {
+            *a = vqrdmulhq_s32(*a, m);
+        }
+        // Saturating on the way changes nothing: codes are clamped to less in the end.
+        let low = vqmovn_high_s32(vqmovn_s32(acc[0]), acc[1]);
+        let high = vqmovn_high_s32(vqmovn_s32(acc[2]), acc[3]);
+        let codes = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, self.zero)), vqaddq_s16(high, self.zero));
+        if self.flags & CLAMPS != 0 { vminq_s8(vmaxq_s8(codes, self.lo), self.hi) } else { codes }
+    }
+}
+
+/// The first `count` of 16 codes.
+///
+/// # Safety
+/// `out` has room for them.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn store(codes: int8x16_t, out: *mut i8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count == 16 {
+            vst1q_s8(out, codes);
+        } else {
+            let mut bytes = [0i8; 16];
+            vst1q_s8(bytes.as_mut_ptr(), codes);
+            out.copy_from_nonoverlapping(bytes.as_ptr(), count);
+        }
+    }
+}
+
+/// The first `count` of 16 codes; zeros beyond.
+///
+/// # Safety
+/// `codes` holds that many.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn load(codes: *const i8, count: usize) -> int8x16_t {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count == 16 {
+            return vld1q_s8(codes);
+        }
+        let mut bytes = [0i8; 16];
+        bytes.as_mut_ptr().copy_from_nonoverlapping(codes, count);
+        vld1q_s8(bytes.as_ptr())
+    }
+}
+
+/// Whether -128 is among `vectors` times 16 weights: then two products may not fit 16 bits.
+///
+/// # Safety
+/// There are that many.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn has_extreme(weights: *const i8, vectors: usize) -> bool {
+    let mut least = vdupq_n_s8(0);
+    for i in 0..vectors {
+        // SAFETY: the caller's promise.
+        least = vminq_s8(least, unsafe { vld1q_s8(weights.add(16 * i)) });
+    }
+    vminvq_s8(least) == i8::MIN
+}
+
+/// # Safety
+/// As [`Kernel::sum`](crate::kernels::job::Kernel::sum).
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn sum(job: &Sum) {
+    let [fa, fb] = job.factors;
+    let offset = vdupq_n_s32(job.offset);
+    let shift = vdupq_n_s32(-i32::from(job.shift));
+    let (lo, hi) = (vdupq_n_s8(job.clamp.lo), vdupq_n_s8(job.clamp.hi));
+    for at in (0..job.len).step_by(16) {
+        let left = (job.len - at).min(16);
+        // SAFETY: `at + left <= len`; an operand that is the result is read before it is written.
+        unsafe {
+            let (a, b) = (load(job.a.add(at), left), load(job.b.add(at), left));
+            let half = |a: int16x8_t, b: int16x8_t| {
+                let low = vmlal_n_s16(vmlal_n_s16(offset, vget_low_s16(a), fa), vget_low_s16(b), fb);
+                let high = vmlal_high_n_s16(vmlal_high_n_s16(offset, a, fa), b, fb);
+                vqmovn_high_s32(vqmovn_s32(vshlq_s32(low, shift)), vshlq_s32(high, shift))
+            };
+            let low = half(vmovl_s8(vget_low_s8(a)), vmovl_s8(vget_low_s8(b)));
+            let high = half(vmovl_high_s8(a), vmovl_high_s8(b));
+            let codes = vqmovn_high_s16(vqmovn_s16(low), high);
+            store(vminq_s8(vmaxq_s8(codes, lo), hi), job.out.add(at), left);
+        }
+    }
+}
+
+/// Four look-ups in 64 entries each, of which one finds its code; the others leave what is there.
+#[target_feature(enable = "neon")]
+pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
+    let quarter = |i: usize| {
+        let (part, _) = table[64 * i..].as_chunks::<64>();
+        // SAFETY: 64 entries.
+        unsafe { vld1q_u8_x4(part[0].as_ptr().cast()) }
+    };
+    let quarters = [0, 1, 2, 3].map(quarter);
+    let (blocks, rest) = codes.as_chunks_mut::<16>();
+    for block in blocks {
+        // SAFETY: 16 codes.
+        unsafe {
+            // The table begins with -128.
+            let mut x = veorq_u8(vld1q_u8(block.as_ptr().cast()), vdupq_n_u8(0x80));
+            let mut y = vqtbl4q_u8(quarters[0], x);
+            for quarter in &quarters[1..] {
+                x = vsubq_u8(x, vdupq_n_u8(64));
+                y = vqtbx4q_u8(y, *quarter, x);
+            }
+            vst1q_u8(block.as_mut_ptr().cast(), y);
+        }
+    }
+    crate::kernels::job::look_up(table, rest);
+}

@@ -1,0 +1,3 @@
+//! Kernels for 32-bit ARM.
+
+pub(crate) mod armv7;

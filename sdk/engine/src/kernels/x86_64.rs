@@ -1,0 +1,7 @@
+//! Kernels for x86-64.
+
+pub(crate) mod avx2;
+pub(crate) mod avx512_common;
+mod avx512_depthwise;
+pub(crate) mod avx512_vnni;
+pub(crate) mod avx_vnni;

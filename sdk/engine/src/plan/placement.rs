@@ -1,0 +1,222 @@
+//! Where each tensor lies in the arena: liveness, then placement.
+//!
+//! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
+//! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
+//! the same time occupies; from both ends in the order of time where that is better. Sums saturate: a
+//! network that no address space holds gets an arena that no allocation can give, not one that is too
+//! small. A sum, product or look-up overwrites an operand nobody reads afterwards. The scratch of a
+//! step is placed like a tensor that lives in it alone.
+
+use core::ops::Range;
+
+use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
+
+use super::slots::{Slot, State, alive_at, takes_room};
+use super::{Config, row_fusion};
+
+/// The result of placement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placement {
+    /// Bytes of the arena.
+    pub arena: usize,
+    /// Bytes of the largest set of tensors alive together: without chains and sums in place, no
+    /// placement can do with less.
+    pub live_set: usize,
+}
+
+/// Fills `slots` for the nodes of `range`.
+pub(crate) fn place(
+    graph: &Graph<'_>,
+    range: Range<usize>,
+    inputs: &[TensorId],
+    outputs: &[TensorId],
+    config: Config,
+    slots: &mut [Slot],
+) -> Placement {
+    slots.fill(Slot::EMPTY);
+    for (own, slot) in slots.iter_mut().enumerate().skip(graph.tensor_count()) {
+        slot.root = own as u16;
+    }
+    for &id in inputs {
+        occupy(graph, slots, id, range.start, range.start);
+    }
+    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        let index = usize::from(id) - 1;
+        if matches!(node.op, Op::Int8(Int8Op::Reshape)) {
+            let source = node.inputs.iter().next().unwrap_or(Graph::INPUT);
+            let root = slots[usize::from(source)].root;
+            slots[usize::from(id)] = Slot { root, state: State::Placed, ..Slot::EMPTY };
+        } else {
+            occupy(graph, slots, id, index, index);
+        }
+        for input in node.inputs.iter() {
+            keep_until(slots, input, index);
+        }
+    }
+    for &id in outputs {
+        keep_until(slots, id, range.end);
+    }
+    if let Some(map) = last_pooled(graph, range.clone()) {
+        keep_until(slots, map, range.end);
+    }
+    let tensors = graph.tensor_count();
+    let live_set = live_set(&slots[..tensors], range.clone());
+    row_fusion::find(graph, range.clone(), config, live_set, slots);
+    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        if matches!(node.op, Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })) {
+            reuse_operand(graph, slots, id, &node);
+        }
+    }
+    let bound = range.clone().map(|index| bound_at(slots, index)).max().unwrap_or(0);
+    let placement = Placement { arena: assign(slots, bound), live_set };
+    // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
+    for i in 0..slots.len() {
+        slots[i].offset = slots[usize::from(slots[i].root)].offset;
+    }
+    placement
+}
+
+/// The map whose pool is all but the end of the network. It is kept, so that one can see after a run
+/// where the output came from; what follows the pool is a vector or two, which hardly needs its room.
+fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
+    let nodes = graph.nodes().skip(range.start).take(range.len());
+    nodes.fold(None, |map, (id, node)| match node.op {
+        Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),
+        Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => map,
+        Op::Int8(Int8Op::Conv { .. }) if graph.tensor(id).shape.is_vector() => map,
+        _ => None,
+    })
+}
+
+fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
+    let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
+    let (first, last) = (first as u16, last as u16);
+    slots[usize::from(id)] = Slot { bytes, first, last, root: id, state: State::Waiting, ..Slot::EMPTY };
+}
+
+fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
+    let root = usize::from(slots[usize::from(id)].root);
+    slots[root].last = slots[root].last.max(index as u16);
+}
+
+/// Lets a result overwrite an operand of its size that nobody reads afterwards.
+fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
+    let out = usize::from(id);
+    let same_size = |i: &TensorId| graph.tensor(*i).shape.elements() == graph.tensor(id).shape.elements();
+    for input in node.inputs.iter().filter(same_size) {
+        let mut root = usize::from(slots[usize::from(input)].root);
+        while root != usize::from(slots[root].root) {
+            root = usize::from(slots[root].root);
+        }
+        if slots[root].last == id - 1 && slots[root].bytes == slots[out].bytes {
+            slots[root].last = slots[out].last;
+            slots[out].root = root as TensorId;
+            slots[out].state = State::Placed;
+            return;
+        }
+    }
+}
+
+/// Places all slots; gives the end of the last.
+///
+/// The largest first, each as low as it can be; if that takes more than what is alive together,
+/// perhaps in the order of their beginnings, those that stay first, from both ends of that: so maps that follow each other
+/// without branches leave no gaps.
+fn assign(slots: &mut [Slot], bound: usize) -> usize {
+    let arena = assign_by(slots, |s| s.bytes, lowest_gap);
+    if arena <= bound {
+        return arena;
+    }
+    let from_ends = |slots: &[Slot], head, at| match lowest_gap(slots, head, at) {
+        0 => 0,
+        lowest => highest_gap(slots, head, at, bound).unwrap_or(lowest),
+    };
+    let other = assign_by(slots, |s| (u16::MAX - s.first, s.last), from_ends);
+    if other < arena { other } else { assign_by(slots, |s| s.bytes, lowest_gap) }
+}
+
+/// Places all slots, those with the largest key first.
+fn assign_by<K: Ord>(
+    slots: &mut [Slot],
+    key: impl Fn(&Slot) -> K,
+    gap: impl Fn(&[Slot], u16, usize) -> usize,
+) -> usize {
+    for own in 0..slots.len() {
+        if takes_room(slots, own) {
+            slots[own].state = State::Waiting;
+        }
+    }
+    let (mut arena, mut head) = (0, 0);
+    loop {
+        let waiting = slots.iter().enumerate().filter(|(_, s)| s.state == State::Waiting);
+        // The first of those with the largest key.
+        let Some((at, _)) = waiting.rev().max_by_key(|(_, s)| key(s)) else { return arena };
+        slots[at].offset = gap(slots, head, at);
+        slots[at].state = State::Placed;
+        head = insert(slots, head, at);
+        arena = arena.max(slots[at].end());
+    }
+}
+
+/// The placed slots in the order of their offsets.
+fn placed(slots: &[Slot], head: u16) -> impl Iterator<Item = &Slot> {
+    let slot = |link: u16| usize::from(link).checked_sub(1).map(|i| &slots[i]);
+    core::iter::successors(slot(head), move |s| slot(s.next))
+}
+
+/// The lowest offset that no slot alive at the same time occupies.
+fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
+    let (slot, mut offset) = (&slots[at], 0usize);
+    for other in placed(slots, head) {
+        if other.offset >= offset.saturating_add(slot.bytes) {
+            break;
+        }
+        if other.meets_in_time(slot) {
+            offset = offset.max(other.end());
+        }
+    }
+    offset
+}
+
+/// The highest such offset with an end of at most `limit`.
+fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usize> {
+    let (slot, mut start, mut highest) = (&slots[at], 0, None);
+    let mut gap = |start: usize, end: usize| {
+        let offset = end.checked_sub(slot.bytes).filter(|&offset| offset >= start);
+        highest = offset.or(highest);
+    };
+    for other in placed(slots, head).filter(|other| other.meets_in_time(slot)) {
+        gap(start, other.offset.min(limit));
+        start = start.max(other.end());
+    }
+    gap(start, limit);
+    highest
+}
+
+/// Links a placed slot in; gives the new head of the list.
+fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
+    let (mut before, mut link) = (None, head);
+    while let Some(i) = usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset) {
+        (before, link) = (Some(i), slots[i].next);
+    }
+    slots[at].next = link;
+    let own = at as u16 + 1;
+    match before {
+        Some(i) => {
+            slots[i].next = own;
+            head
+        }
+        None => own,
+    }
+}
+
+fn live_set(slots: &[Slot], range: Range<usize>) -> usize {
+    (range.start..=range.end).map(|index| alive_at(slots, index)).max().unwrap_or(0)
+}
+
+/// Bytes that every placement needs at node `index`.
+fn bound_at(slots: &[Slot], index: usize) -> usize {
+    let at = index as u16;
+    let alive = |own: &usize| takes_room(slots, *own) && slots[*own].first <= at && at <= slots[*own].last;
+    (0..slots.len()).filter(alive).fold(0, |sum, own| slots[own].bytes.saturating_add(sum))
+}

@@ -1,0 +1,116 @@
+//! Places of tensors in the arena, and how long they are kept.
+
+use core::ops::{Range, RangeInclusive};
+
+use offshoot_core::graph::TensorId;
+
+use super::step::Span;
+
+/// Scratch for planning: the caller reserves [`slots_needed`](crate::Plan::slots_needed) of them,
+/// filled with [`Slot::EMPTY`]: one per tensor and then one per node, for the node's scratch.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    pub(crate) offset: usize,
+    pub(super) bytes: usize,
+    /// First and last node at which the tensor must be kept.
+    pub(super) first: u16,
+    pub(super) last: u16,
+    /// The tensor whose bytes this one shares.
+    pub(super) root: TensorId,
+    /// The placed slot that begins next in the arena, one more than its index; 0 for none.
+    pub(super) next: u16,
+    pub(super) state: State,
+    /// Of a node's slot: the node begins a chain of that many; 0: it is no beginning.
+    pub(crate) chain: u8,
+    /// Of a node's slot: rows of its result that are kept; 0: all.
+    pub(crate) kept_rows: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not part of this plan.
+    Absent,
+    Waiting,
+    Placed,
+}
+
+impl Slot {
+    /// Tensors begin at multiples of this, so that vector loads do not straddle cache lines.
+    pub(crate) const ALIGN: usize = 64;
+
+    /// A slot not yet planned.
+    pub const EMPTY: Self = Self {
+        offset: 0,
+        bytes: 0,
+        first: 0,
+        last: 0,
+        root: 0,
+        next: 0,
+        state: State::Absent,
+        chain: 0,
+        kept_rows: 0,
+    };
+
+    /// Which bytes of the arena slot `own` takes, from which node of the graph to which; nothing where it
+    /// shares those of another slot, or needs none.
+    pub fn life(slots: &[Self], own: usize) -> Option<(Range<usize>, RangeInclusive<usize>)> {
+        let slot = slots.get(own).filter(|_| takes_room(slots, own))?;
+        Some((slot.offset..slot.end(), slot.first.into()..=slot.last.into()))
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.state != State::Absent
+    }
+
+    /// The bytes it takes.
+    pub(crate) fn span(&self) -> Span {
+        Span { start: self.offset, len: self.bytes }
+    }
+
+    /// Makes room for `bytes` from node `first` to node `last`.
+    pub(crate) fn reserve(&mut self, bytes: usize, first: usize, last: usize) {
+        self.bytes = bytes;
+        (self.first, self.last) = (first as u16, last as u16);
+        self.state = if bytes > 0 { State::Waiting } else { State::Placed };
+    }
+
+    /// Keeps what is there from node `first` to node `last` at least.
+    pub(crate) fn extend(&mut self, first: usize, last: usize) {
+        self.first = self.first.min(first as u16);
+        self.last = self.last.max(last as u16);
+    }
+
+    /// The last node that reads it.
+    pub(crate) fn last_use(&self) -> usize {
+        self.last.into()
+    }
+
+    pub(crate) fn root(&self) -> usize {
+        self.root.into()
+    }
+
+    pub(super) fn end(&self) -> usize {
+        self.offset.saturating_add(self.bytes)
+    }
+
+    pub(super) fn meets_in_time(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// Whether a slot has bytes of its own.
+pub(super) fn takes_room(slots: &[Slot], own: usize) -> bool {
+    slots[own].bytes > 0 && slots[own].root() == own
+}
+
+/// Bytes of the slots that are kept at node `index`.
+pub(crate) fn alive_at(slots: &[Slot], index: usize) -> usize {
+    alive_within(slots, &(index..index))
+}
+
+/// Bytes of the slots that are kept at one of the nodes from `start` to `end` itself.
+pub(crate) fn alive_within(slots: &[Slot], nodes: &Range<usize>) -> usize {
+    let (start, end) = (nodes.start as u16, nodes.end as u16);
+    let alive = slots.iter().filter(|s| s.first <= end && start <= s.last);
+    alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
+}

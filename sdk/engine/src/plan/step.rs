@@ -1,0 +1,185 @@
+//! What the engine executes: operations whose operands are places in the arena.
+
+use offshoot_core::graph::{Affine, Blob, Clamp, Permutation, Slice, Window};
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
+
+use super::requant_path::{Way, bearable, bits, limit};
+use crate::pack::word;
+
+/// A tensor in the arena.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Value {
+    /// First byte.
+    pub offset: usize,
+    /// Height, width, channels.
+    pub shape: Shape,
+    /// What the codes stand for.
+    pub quant: Quant,
+}
+
+impl Value {
+    /// The bytes of the arena that the tensor takes.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        self.offset..self.offset + self.shape.elements()
+    }
+
+    /// The zero point, widened for arithmetic.
+    pub(crate) fn zero(&self) -> i32 {
+        i32::from(self.quant.zero_point)
+    }
+}
+
+/// One operation with its operands resolved.
+///
+/// A caller reserves an array of these for [`crate::Plan::new`], filled with [`Step::EMPTY`].
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub(crate) op: StepOp,
+    pub(crate) a: Value,
+    pub(crate) b: Value,
+    pub(crate) out: Value,
+    /// Its panels among the packed weights.
+    pub(crate) packed: Span,
+    /// How its accumulators may be multiplied.
+    pub(crate) way: Way,
+    /// Its scratch in the arena.
+    pub(crate) scratch: Span,
+    /// Steps that run together from here on, row by row; 1: this one alone.
+    pub(crate) chain: u8,
+    /// Rows of the result that are kept at a time, for each thread; 0: all, once.
+    pub(crate) kept_rows: u16,
+    pub(crate) node: u16,
+}
+
+/// Steps one by one, or those of a chain together.
+pub(crate) fn together(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+    core::iter::from_fn(move || {
+        let (now, later) = steps.split_at(usize::from(steps.first()?.chain.max(1)));
+        steps = later;
+        Some(now)
+    })
+}
+
+/// Some bytes; [`core::ops::Range`] is not `Copy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Span {
+    pub const EMPTY: Self = Self { start: 0, len: 0 };
+
+    pub fn range(self) -> core::ops::Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+impl Step {
+    /// A step that does nothing.
+    pub const EMPTY: Self = {
+        let shape = match Shape::new(1, 1, 1) {
+            Some(shape) => shape,
+            None => unreachable!(),
+        };
+        let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
+        let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
+        let op = StepOp::Nothing;
+        let way = Way::Any;
+        Self { op, a: value, b: value, out: value, packed, way, scratch, chain: 1, kept_rows: 0, node: 0 }
+    };
+
+    /// How the accumulators of a convolution may be multiplied; another step needs nothing special.
+    pub(crate) fn requant_path(&self, weights: &[u8]) -> Way {
+        let (bias, mantissas, shift, fan_in) = match self.op {
+            StepOp::Conv { window, groups, bias, mantissas, shift, .. } => {
+                (bias, mantissas, shift, window.taps() * (self.a.shape.c() / groups))
+            }
+            StepOp::Depthwise { window, bias, mantissas, shift, .. } => {
+                (bias, mantissas, shift, window.taps())
+            }
+            _ => return Way::Any,
+        };
+        let [biases, mantissas] = [bias, mantissas].map(|blob: Blob| blob.of(weights));
+        // The largest product of a centred code and a weight.
+        let products = fan_in as u64 * (255 * 128);
+        let least = if shift == 0 { Way::Mantissas } else { Way::Lanes };
+        let way = |channel| {
+            let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
+            let (mantissa, saturates) =
+                (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
+            match (mantissa < limit(shift), sum < bearable(bits(shift))) {
+                _ if saturates => Way::Any,
+                (true, _) => least,
+                (false, true) => Way::Lanes,
+                (false, false) => Way::Any,
+            }
+        };
+        (0..self.out.shape.c()).map(way).max().unwrap_or(Way::Any)
+    }
+
+    /// Index of the graph's node that this step belongs to.
+    pub fn node(&self) -> usize {
+        self.node.into()
+    }
+}
+
+/// Operations after planning: a concat has become one [`StepOp::Map`] per input, a reshape has gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StepOp {
+    Nothing,
+    Conv {
+        window: Window,
+        groups: usize,
+        weights: Blob,
+        bias: Blob,
+        mantissas: Blob,
+        shift: u8,
+        clamp: Clamp,
+    },
+    Depthwise {
+        window: Window,
+        weights: Blob,
+        bias: Blob,
+        mantissas: Blob,
+        shift: u8,
+        clamp: Clamp,
+    },
+    Add {
+        a: Affine,
+        b: i16,
+        clamp: Clamp,
+    },
+    AveragePool {
+        window: Window,
+        include_pad: bool,
+        multiplier: Multiplier,
+        clamp: Clamp,
+    },
+    MaxPool {
+        window: Window,
+    },
+    /// Codes through an affine map into the channels from `at` on.
+    Map {
+        affine: Affine,
+        clamp: Clamp,
+        at: usize,
+    },
+    Pad {
+        top: usize,
+        left: usize,
+    },
+    Flatten,
+    Table {
+        table: Blob,
+    },
+    Multiply {
+        multiplier: Multiplier,
+        clamp: Clamp,
+    },
+    Permute(Permutation),
+    Slice(Slice),
+    Upsample {
+        factor: [u8; 2],
+    },
+}

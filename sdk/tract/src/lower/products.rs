@@ -1,0 +1,116 @@
+//! Products of a matrix and one vector, with the same sums on every processor; see `sums.rs`.
+
+use offshoot_core::Shape;
+use pulp::{Arch, NullaryFnOnce};
+use tract_core::internal::*;
+
+use super::dims;
+
+/// Products that are added up by themselves, before their sums are: these stay in registers.
+const LANES: usize = 16;
+
+/// A sum of products: every sixteenth is added up by itself, then the sums pair by pair.
+#[derive(Default)]
+pub(crate) struct Dot([f32; LANES]);
+
+impl Dot {
+    /// Adds the products of two rows of like length.
+    #[inline(always)] // compiled for the processor that asks
+    pub fn add(&mut self, a: &[f32], b: &[f32]) {
+        let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        let rest = a.remainder().iter().zip(b.remainder());
+        for (a, b) in a.zip(b) {
+            self.0.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+        }
+        self.0.iter_mut().zip(rest).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+
+    #[inline(always)] // compiled for the processor that asks
+    pub fn total(mut self) -> f32 {
+        let mut left = LANES;
+        while left > 1 {
+            left /= 2;
+            (0..left).for_each(|i| self.0[i] += self.0[i + left]);
+        }
+        self.0[0]
+    }
+}
+
+/// The operation, row by row of maps; its inputs are the two maps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Products {
+    transposed: bool,
+    depth: usize,
+    output: Shape,
+}
+
+impl Products {
+    /// The product, if its sums would differ in tract-core.
+    pub fn of(transposed: bool, first: Shape, output: Shape) -> Option<Self> {
+        let vector = output.w() == 1 || output.c() == 1;
+        vector.then_some(Self { transposed, depth: first.c(), output })
+    }
+}
+
+impl Op for Products {
+    fn name(&self) -> StaticName {
+        "OffshootProducts".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Products {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (a, b) = args_2!(inputs);
+        let (a, b) = (a.try_as_plain_ram()?, b.try_as_plain_ram()?);
+        let mut out = Tensor::zero::<f32>(&dims(self.output))?;
+        let mut plain = out.try_as_plain_ram_mut()?;
+        let (a, b, out_values) = (a.as_slice::<f32>()?, b.as_slice::<f32>()?, plain.as_slice_mut::<f32>()?);
+        Arch::new().dispatch(Job { op: self, a, b, out: out_values });
+        Ok(tvec!(out.into_tvalue()))
+    }
+}
+
+impl TypedOp for Products {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(dims(self.output))))
+    }
+
+    as_op!();
+}
+
+/// Plain loops, to be compiled for what the processor has.
+struct Job<'a> {
+    op: &'a Products,
+    a: &'a [f32],
+    b: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Job<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Products { transposed, depth, output } = *self.op;
+        let (rows, columns) = (output.w(), output.c());
+        let outs = self.out.chunks_exact_mut(columns).zip(self.a.chunks_exact(depth));
+        for (row, (out, a)) in outs.enumerate() {
+            let b = &self.b[row / rows * depth * columns..][..depth * columns];
+            if transposed {
+                for (out, b) in out.iter_mut().zip(b.chunks_exact(depth)) {
+                    let mut dot = Dot::default();
+                    dot.add(a, b);
+                    *out = dot.total();
+                }
+            } else {
+                for (a, b) in a.iter().zip(b.chunks_exact(columns)) {
+                    out.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
+                }
+            }
+        }
+    }
+}

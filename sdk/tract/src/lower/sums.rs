@@ -1,0 +1,181 @@
+//! Convolutions with the same sums on every processor.
+//!
+//! tract-core's kernels for depthwise convolutions, and those for a matrix and one vector (one pixel, or one
+//! channel), round differently on different processors: products by themselves or with the sum, sums of all or of
+//! every fourth. Its other sums are made in the same order, with one rounding, by all its vector kernels. What a
+//! converter writes must not depend on the processor. Here products are rounded, and added in an order of their own.
+
+use offshoot_core::Shape;
+use offshoot_core::graph::Window;
+use pulp::{Arch, NullaryFnOnce};
+use tract_core::internal::*;
+
+use super::dims;
+use super::products::Dot;
+
+/// Channels that are summed together: their sums stay in registers.
+const BLOCK: usize = 16;
+
+/// The operation; its inputs are the map, the weights and the biases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub kind: Kind,
+    pub window: Window,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+/// Which convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Of each channel by itself; weights tap by tap, of each all channels.
+    Depthwise,
+    /// Of groups of channels, to one pixel, or to one channel of each group; weights as in a package.
+    Dots { groups: usize },
+}
+
+impl Kind {
+    /// The convolution, if its sums would differ in tract-core.
+    pub fn of(groups: usize, input: Shape, output: Shape) -> Option<Self> {
+        if groups == input.c() && groups == output.c() {
+            Some(Self::Depthwise)
+        } else if output.h() * output.w() == 1 || output.c() == groups {
+            Some(Self::Dots { groups })
+        } else {
+            None
+        }
+    }
+}
+
+impl Op for Sums {
+    fn name(&self) -> StaticName {
+        "OffshootSums".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Sums {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (map, weights, bias) = args_3!(inputs);
+        let mut out = Tensor::zero::<f32>(&dims(self.output))?;
+        let (map, weights, bias) =
+            (map.try_as_plain_ram()?, weights.try_as_plain_ram()?, bias.try_as_plain_ram()?);
+        let (map, weights, bias) =
+            (map.as_slice::<f32>()?, weights.as_slice::<f32>()?, bias.as_slice::<f32>()?);
+        let mut plain = out.try_as_plain_ram_mut()?;
+        let job = Job { op: self, map, weights, bias, out: plain.as_slice_mut::<f32>()? };
+        match self.kind {
+            Kind::Depthwise => Arch::new().dispatch(Depthwise(job)),
+            Kind::Dots { groups } => Arch::new().dispatch(Dots(groups, job)),
+        }
+        Ok(tvec!(out.into_tvalue()))
+    }
+}
+
+impl TypedOp for Sums {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(dims(self.output))))
+    }
+
+    as_op!();
+}
+
+impl Sums {
+    /// Each tap that lies inside the map for a pixel of the output, and which pixel of the map it meets.
+    fn taps(&self, row: usize, column: usize) -> impl Iterator<Item = (usize, usize)> {
+        let Self { window, input, .. } = *self;
+        let inside = move |at: usize, tap: usize, axis: usize, length: usize| {
+            let [stride, dilation] = [window.stride, window.dilation].map(|n| usize::from(n[axis]));
+            let place = (at * stride + tap * dilation).checked_sub(window.pad[axis].into())?;
+            (place < length).then_some(place)
+        };
+        let [rows, columns] = window.kernel.map(usize::from);
+        (0..rows * columns).filter_map(move |tap| {
+            let y = inside(row, tap / columns, 0, input.h())?;
+            let x = inside(column, tap % columns, 1, input.w())?;
+            Some((tap, y * input.w() + x))
+        })
+    }
+}
+
+/// What there is to compute. Plain loops, to be compiled for what the processor has.
+struct Job<'a> {
+    op: &'a Sums,
+    map: &'a [f32],
+    weights: &'a [f32],
+    bias: &'a [f32],
+    out: &'a mut [f32],
+}
+
+/// Products are added to the bias, tap by tap.
+struct Depthwise<'a>(Job<'a>);
+
+impl NullaryFnOnce for Depthwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Job { op, map, weights, bias, out } = self.0;
+        let (channels, columns) = (op.output.c(), op.output.w());
+        let whole = channels / BLOCK * BLOCK;
+        let mut taps = Vec::new();
+        for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
+            taps.clear();
+            taps.extend(op.taps(i / columns, i % columns).map(|(t, p)| (t * channels, p * channels)));
+            for first in (0..whole).step_by(BLOCK) {
+                block::<BLOCK>(first, pixel, map, weights, bias, &taps);
+            }
+            for channel in whole..channels {
+                block::<1>(channel, pixel, map, weights, bias, &taps);
+            }
+        }
+    }
+}
+
+/// All products of a channel are added up, then the bias; so many groups of channels.
+struct Dots<'a>(usize, Job<'a>);
+
+impl NullaryFnOnce for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self(groups, Job { op, map, weights, bias, out }) = self;
+        let (channels, columns) = (op.output.c(), op.output.w());
+        let (depth, per_group) = (op.input.c() / groups, channels / groups);
+        let per_channel = weights.len() / channels;
+        let mut taps = Vec::new();
+        for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
+            taps.clear();
+            taps.extend(op.taps(i / columns, i % columns).map(|(t, p)| (t * depth, p * op.input.c())));
+            for (channel, (out, own)) in pixel.iter_mut().zip(weights.chunks_exact(per_channel)).enumerate() {
+                let (first, mut dot) = (channel / per_group * depth, Dot::default());
+                for &(weight, value) in &taps {
+                    dot.add(&own[weight..][..depth], &map[value + first..][..depth]);
+                }
+                *out = dot.total() + bias[channel];
+            }
+        }
+    }
+}
+
+#[inline(always)] // compiled for the processor that asks
+fn block<const N: usize>(
+    first: usize,
+    pixel: &mut [f32],
+    map: &[f32],
+    weights: &[f32],
+    bias: &[f32],
+    taps: &[(usize, usize)],
+) {
+    let mut sums = [0f32; N];
+    sums.copy_from_slice(&bias[first..first + N]);
+    for &(weight, value) in taps {
+        let own = weights[weight + first..][..N].iter().zip(&map[value + first..][..N]);
+        sums.iter_mut().zip(own).for_each(|(sum, (w, v))| *sum += w * v);
+    }
+    pixel[first..first + N].copy_from_slice(&sums);
+}

@@ -1,0 +1,109 @@
+//! The layout without a picture: label and bars, made for 128 x 64.
+
+use embedded_graphics::mono_font::iso_8859_1::{FONT_5X8, FONT_7X13_BOLD, FONT_10X20};
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
+
+use super::pen::{Pen, area, filled};
+use crate::ink::Ink;
+use crate::screen::{ClassLine, Screen, State};
+use crate::text::{Align, Type};
+
+const TOP: i32 = 21;
+const ROW: i32 = 10;
+const HINT: i32 = 10;
+
+const LABEL: Type = Type::plain(&FONT_10X20);
+const SMALLER: Type = Type::plain(&FONT_7X13_BOLD);
+const SMALL: Type = Type::plain(&FONT_5X8);
+
+pub(crate) fn draw<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    let Point { x, y } = whole.top_left;
+    let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+    let hint = if screen.hint.is_empty() || height < TOP + HINT { 0 } else { HINT };
+    let ink = (pen.theme.dim, Align::Left);
+    pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink)?;
+    let below = |from: i32| area(x + 1, y + from, width - 2, height - hint - from);
+    match screen.state {
+        State::Message(text) => return pen.paragraph([SMALLER, SMALL], text, below(0), pen.theme.text),
+        State::Error(text) => {
+            pen.fill(area(x, y, width, height.min(HINT)), pen.theme.fault)?;
+            let ink = (pen.theme.background, Align::Left);
+            pen.text(SMALL, screen.state.word(), area(x + 2, y, width - 4, height.min(HINT)), ink)?;
+            return pen.paragraph([SMALLER, SMALL], text, below(HINT), pen.theme.text);
+        }
+        _ => {}
+    }
+    top(screen, pen, area(x + 1, y, width - 2, height.min(TOP - 1)))?;
+    match screen.state {
+        State::Welcome { class, button } => {
+            return pen.steps(SMALL, (class, button), below(TOP), ROW);
+        }
+        State::Report { advice, .. } if !advice.is_empty() => {
+            return pen.paragraph([SMALL, SMALL], advice, below(TOP), pen.theme.text);
+        }
+        _ => {}
+    }
+    let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
+    let highlighted = screen.highlighted();
+    let mut row_top = y + TOP;
+    for (index, line) in screen.window(fitting) {
+        let place = area(x, row_top, width, ROW);
+        row(screen, pen, place, (line, highlighted == Some(index)))?;
+        row_top += ROW;
+    }
+    let rest = area(x + 1, row_top, width - 2, y + height - hint - row_top);
+    pen.advice([SMALLER, SMALL], screen.advice, rest)
+}
+
+/// Label and number, side by side.
+fn top<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    let tone = screen.state.tone(pen.theme);
+    let mut label = whole;
+    if let Some((number, _)) = screen.state.measure() {
+        let ink = (pen.theme.text, Align::Right);
+        let taken = pen.text(SMALLER, number.as_str(), whole, ink)?;
+        label.size.width = label.size.width.saturating_sub(taken + 4);
+    }
+    let text = screen.state.label();
+    let large = LABEL.width(text) <= label.size.width && LABEL.height() <= label.size.height;
+    let kind = if large { LABEL } else { SMALLER };
+    pen.text(kind, text, label, (tone, Align::Left)).map(drop)
+}
+
+/// Name and bar, side by side; the leader's name is inverted, which needs no shades.
+fn row<D>(
+    screen: &Screen<'_>,
+    pen: &mut Pen<'_, D>,
+    whole: Rectangle,
+    (line, leads): (&ClassLine<'_>, bool),
+) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    let theme = pen.theme;
+    let Point { x, y } = whole.top_left;
+    let width = whole.size.width as i32;
+    let name_width = width * 45 / 100;
+    let tone = if leads { screen.state.tone(theme) } else { theme.dim };
+    let text = if leads { theme.background } else { theme.text };
+    if leads {
+        pen.fill(area(x, y, name_width, ROW - 1), tone)?;
+    }
+    pen.text(SMALL, line.name, area(x + 1, y, name_width - 2, ROW - 1), (text, Align::Left))?;
+    let bar = area(x + name_width + 3, y + 1, width - name_width - 4, ROW - 3);
+    // A thin line for the track keeps full and empty apart in a single colour.
+    pen.fill(area(bar.top_left.x, y + ROW - 3, bar.size.width as i32, 1), theme.track)?;
+    let share = screen.bar(line).0;
+    pen.fill(filled(bar, share), tone)?;
+    screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
+}

@@ -1,0 +1,97 @@
+//! What went wrong, and what to do next.
+
+use std::path::Path;
+use std::{fmt, io};
+
+use offshoot::{Error, ErrorKind};
+#[cfg(feature = "device")]
+use offshoot_device::{BenchError, PartError};
+
+/// A file or a part that cannot be used, or an output that cannot be written.
+#[derive(Debug)]
+pub enum Trouble {
+    /// A file: what it is, what is wrong, what to do.
+    File { what: String, next: &'static str },
+    /// A part of the device; its error says what to do.
+    #[cfg(feature = "device")]
+    Device(BenchError),
+    /// Standard output.
+    Output(io::Error),
+}
+
+impl Trouble {
+    /// An error that does not know its file yet.
+    pub fn at(path: &Path, cause: impl Into<Error>) -> Self {
+        let error = cause.into();
+        if error.path().is_some() {
+            return error.into();
+        }
+        Self::File { what: format!("{}: {error}", path.display()), next: next(error.kind()) }
+    }
+
+    /// Why standard output failed, if that is what failed.
+    pub fn output(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Output(error) => Some(error.kind()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::File { what: error.to_string(), next: next(error.kind()) }
+    }
+}
+
+#[cfg(feature = "device")]
+impl From<PartError> for Trouble {
+    fn from(error: PartError) -> Self {
+        Self::Device(error.into())
+    }
+}
+
+#[cfg(feature = "device")]
+impl From<BenchError> for Trouble {
+    fn from(error: BenchError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { what, next } => write!(f, "error: {what}\n next: {next}"),
+            #[cfg(feature = "device")]
+            Self::Device(error) => write!(f, "error: {error}"),
+            Self::Output(error) => write!(f, "error: standard output: {error}"),
+        }
+    }
+}
+
+/// What helps against an error.
+fn next(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => "check the name and the folder",
+        ErrorKind::Io(_) => "check the file's permissions and the room left on the medium",
+        ErrorKind::Package(_) => {
+            "copy the package to the board again, or make it anew with `offshoot convert`"
+        }
+        ErrorKind::NeedsTract { .. } => {
+            "convert to int8, or build this program with targets/build.sh --features tract"
+        }
+        ErrorKind::Picture(_) => concat!("use a ", crate::args::formats!(), " file"),
+        ErrorKind::CutShort { .. } => concat!("use a ", crate::args::formats!(), " file that is whole"),
+        ErrorKind::Head(_) => "name a new HEAD file and teach it, or use the package this one belongs to",
+        ErrorKind::Class(_) => "use another LABEL, or name a new HEAD file",
+        ErrorKind::Sample(_) => "name a new HEAD file and teach it with fewer frames",
+        ErrorKind::Ask(_) => "teach the head with `offshoot-board teach` first",
+        _ => "run `offshoot-board verify` on the package; if that passes, report this",
+    }
+}

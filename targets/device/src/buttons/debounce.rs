@@ -1,0 +1,412 @@
+//! Buttons on lines: bounce is left out, a tap, a hold and a long press are told apart.
+
+use std::io;
+use std::time::Duration;
+
+use crate::ports::{Action, Buttons, Key};
+use crate::session::MOST_CLASSES;
+
+/// Changes that follow another so soon are the contact's, not the finger's.
+const BOUNCE: Duration = Duration::from_millis(20);
+
+/// From here on a press is a long one.
+const LONG: Duration = Duration::from_millis(800);
+
+/// And from here on one that teaches the empty scene.
+const LONGEST: Duration = Duration::from_millis(2500);
+
+/// What a long press does when it ends, and when it goes on.
+const CHOICE: &str = "Let go: undo. Hold on: nothing is here";
+
+/// Fewest and most buttons.
+pub(crate) const BUTTONS: std::ops::RangeInclusive<usize> = 2..=MOST_CLASSES + 1;
+
+/// A line that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// Which, from 0.
+    pub line: usize,
+    /// Its button is down now.
+    pub down: bool,
+    /// When, on a clock of the source's own.
+    pub at: Duration,
+}
+
+/// Lines with a button each: the kernel's, or a test's.
+pub trait Lines {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The oldest change that was not told yet; does not wait for one.
+    ///
+    /// # Errors
+    /// Lines that are gone.
+    fn edge(&mut self) -> io::Result<Option<Edge>>;
+
+    /// Whether a button is down now.
+    ///
+    /// # Errors
+    /// Lines that are gone.
+    fn is_down(&mut self, line: usize) -> io::Result<bool>;
+
+    /// The time, on any clock that does not go back; it need not be that of the changes.
+    fn now(&self) -> Duration;
+}
+
+/// What is known of a button.
+#[derive(Debug, Clone, Copy, Default)]
+struct Press {
+    down: bool,
+    /// Time of the last change by the changes' clock, where it was told.
+    changed: Option<Duration>,
+    /// When it was first seen down, by the other clock.
+    since: Duration,
+    /// It went down since the last frame, and may be up again.
+    fresh: bool,
+    /// It is a long one, and the screen says so.
+    is_long: bool,
+    /// It teaches the empty scene; its end does nothing more.
+    is_spent: bool,
+}
+
+/// Buttons on lines. The last button is for everything that is no lesson.
+///
+/// | Buttons | Hold the first | Tap the last | Let the last go after 0.8 seconds | Hold the last beyond 2.5 seconds |
+/// |---|---|---|---|---|
+/// | two | teaches the class that is chosen | chooses the next class | takes the last lesson back | teaches the empty scene |
+/// | more | each teaches its own class | reports | takes the last lesson back | teaches the empty scene |
+///
+/// A lesson is given for every frame as long as its button is down, and for one if it was tapped
+/// between two frames.
+#[derive(Debug)]
+pub struct Presses<L> {
+    lines: L,
+    presses: Vec<Press>,
+    /// What the last button asks for.
+    due: Option<Action<'static>>,
+    /// The lines were looked at for this frame.
+    is_read: bool,
+    is_gone: bool,
+}
+
+impl<L: Lines> Presses<L> {
+    /// Buttons that are all up until a line says otherwise.
+    ///
+    /// # Errors
+    /// Fewer than two lines, or more than there are classes and one.
+    pub fn new(lines: L) -> io::Result<Self> {
+        let count = lines.count();
+        if !BUTTONS.contains(&count) {
+            let (least, most) = (BUTTONS.start(), BUTTONS.end());
+            return Err(io::Error::other(format!("{count} buttons; there are {least} to {most}")));
+        }
+        let presses = vec![Press::default(); count];
+        Ok(Self { lines, presses, due: None, is_read: false, is_gone: false })
+    }
+
+    fn last(&self) -> usize {
+        self.presses.len() - 1
+    }
+
+    /// Takes in what happened since the last frame.
+    fn read(&mut self) -> io::Result<()> {
+        let mut moved = [false; *BUTTONS.end()];
+        while let Some(edge) = self.lines.edge()? {
+            moved[edge.line] = true;
+            let press = &self.presses[edge.line];
+            let bounces = press.changed.is_some_and(|last| edge.at.saturating_sub(last) < BOUNCE);
+            if edge.down != press.down && !bounces {
+                self.change(edge.line, edge.down, Some(edge.at));
+            }
+        }
+        for (line, has_moved) in moved.into_iter().enumerate().take(self.presses.len()) {
+            // Changes that were lost, or were taken for bounce: what counts is where the button
+            // came to rest.
+            if !has_moved && self.lines.is_down(line)? != self.presses[line].down {
+                self.change(line, !self.presses[line].down, None);
+            }
+        }
+        let (now, last) = (self.lines.now(), self.last());
+        let press = &mut self.presses[last];
+        if press.down && !press.is_spent {
+            let held = now.saturating_sub(press.since);
+            press.is_spent = held >= LONGEST;
+            if !std::mem::replace(&mut press.is_long, held >= LONG) && press.is_long && !press.is_spent {
+                self.due = Some(Action::Say(CHOICE));
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, line: usize, down: bool, at: Option<Duration>) {
+        let (now, last) = (self.lines.now(), self.last());
+        let press = &mut self.presses[line];
+        let before = press.changed;
+        (press.down, press.changed) = (down, at);
+        if down {
+            (press.since, press.fresh) = (now, true);
+            (press.is_long, press.is_spent) = (false, false);
+        } else if line == last && !press.is_spent {
+            let held = match (before, at) {
+                (Some(from), Some(to)) => to.saturating_sub(from),
+                _ => now.saturating_sub(press.since),
+            };
+            let tap = if last == 1 { Action::Choose } else { Action::Report };
+            // By what the screen has said: a frame may take longer than a press.
+            self.due = Some(if held >= LONG || press.is_long { Action::Undo } else { tap });
+        }
+    }
+
+    /// The first button that teaches in this frame.
+    fn lesson(&mut self) -> Option<Action<'static>> {
+        let last = self.last();
+        if self.presses[last].down && self.presses[last].is_spent {
+            return Some(Action::TeachNothing);
+        }
+        let class = self.presses[..last].iter().position(|press| press.down || press.fresh)?;
+        self.presses[class].fresh = false;
+        Some(if last == 1 { Action::TeachChosen } else { Action::Teach(class) })
+    }
+}
+
+impl<L: Lines> Buttons for Presses<L> {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        if !std::mem::replace(&mut self.is_read, true) {
+            self.is_gone = self.is_gone || self.read().is_err();
+        }
+        if self.is_gone {
+            return Some(Action::Quit);
+        }
+        if let Some(action) = self.due.take() {
+            return Some(action);
+        }
+        // A frame is taken now, with this lesson or without one.
+        self.is_read = false;
+        self.lesson()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let last = self.last();
+        let letter = |line: usize| char::from(b'A' + line as u8);
+        let teach = |line| if last == 1 { Action::TeachChosen } else { Action::Teach(line) };
+        let mut keys: Vec<Key> = (0..last)
+            .map(|line| Key { order: format!("press {}", letter(line)), action: teach(line) })
+            .collect();
+        let tap = if last == 1 { Action::Choose } else { Action::Report };
+        keys.push(Key { order: format!("press {}", letter(last)), action: tap });
+        let last = letter(last);
+        keys.push(Key { order: format!("hold {last} for a second"), action: Action::Undo });
+        keys.push(Key { order: format!("hold {last} for three seconds"), action: Action::TeachNothing });
+        keys
+    }
+
+    fn hint(&self) -> String {
+        let last = char::from(b'A' + self.last() as u8);
+        if self.last() == 1 {
+            "A teach B next, hold: undo".to_string()
+        } else {
+            let most = char::from(last as u8 - 1);
+            format!("A-{most} teach, hold {last}: undo")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// Buttons that a test presses; the two clocks start at different times.
+    #[derive(Default)]
+    struct Bench {
+        edges: VecDeque<Edge>,
+        down: Vec<bool>,
+        time: u64,
+        is_gone: bool,
+    }
+
+    impl Bench {
+        /// Moves a line after so many milliseconds.
+        fn set(&mut self, after: u64, line: usize, down: bool) {
+            self.time += after;
+            self.down[line] = down;
+            let at = Duration::from_millis(1_000_000 + self.time);
+            self.edges.push_back(Edge { line, down, at });
+        }
+    }
+
+    impl Lines for Bench {
+        fn count(&self) -> usize {
+            self.down.len()
+        }
+
+        fn edge(&mut self) -> io::Result<Option<Edge>> {
+            if self.is_gone { Err(io::Error::other("gone")) } else { Ok(self.edges.pop_front()) }
+        }
+
+        fn is_down(&mut self, line: usize) -> io::Result<bool> {
+            Ok(self.down[line])
+        }
+
+        fn now(&self) -> Duration {
+            Duration::from_millis(self.time)
+        }
+    }
+
+    fn buttons(count: usize) -> Presses<Bench> {
+        Presses::new(Bench { down: vec![false; count], ..Bench::default() }).unwrap()
+    }
+
+    /// What a frame is told, as a session asks.
+    fn frame(buttons: &mut Presses<Bench>) -> Vec<Action<'static>> {
+        let mut told = Vec::new();
+        // No action of these borrows.
+        while let Some(action) = buttons.poll() {
+            let action = match action {
+                Action::Teach(class) => Action::Teach(class),
+                Action::TeachChosen => Action::TeachChosen,
+                Action::Choose => Action::Choose,
+                Action::TeachNothing => Action::TeachNothing,
+                Action::Say(text) => Action::Say(text),
+                Action::Undo => Action::Undo,
+                Action::Report => Action::Report,
+                _ => Action::Quit,
+            };
+            told.push(action);
+            if matches!(action, Action::Teach(_) | Action::TeachChosen | Action::TeachNothing | Action::Quit)
+            {
+                break;
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn a_held_button_teaches_every_frame_and_a_tap_teaches_one() {
+        let mut two = buttons(2);
+        assert_eq!(frame(&mut two), []);
+        two.lines.set(5, 0, true);
+        for _ in 0..3 {
+            two.lines.time += 100;
+            assert_eq!(frame(&mut two), [Action::TeachChosen]);
+        }
+        two.lines.set(50, 0, false);
+        assert_eq!(frame(&mut two), []);
+        // Down and up between two frames.
+        two.lines.set(50, 0, true);
+        two.lines.set(60, 0, false);
+        assert_eq!(frame(&mut two), [Action::TeachChosen]);
+        assert_eq!(frame(&mut two), []);
+    }
+
+    #[test]
+    fn the_last_button_chooses_and_takes_back() {
+        let mut two = buttons(2);
+        two.lines.set(5, 1, true);
+        assert_eq!(frame(&mut two), []);
+        two.lines.set(300, 1, false);
+        assert_eq!(frame(&mut two), [Action::Choose]);
+        two.lines.set(300, 1, true);
+        assert_eq!(frame(&mut two), []);
+        two.lines.time += 799;
+        assert_eq!(frame(&mut two), []);
+        two.lines.time += 1;
+        assert_eq!(frame(&mut two), [Action::Say(CHOICE)], "while it is still down");
+        assert_eq!(frame(&mut two), [], "once a press");
+        two.lines.set(500, 1, false);
+        assert_eq!(frame(&mut two), [Action::Undo]);
+        assert_eq!(frame(&mut two), []);
+        // A frame that takes longer than the press.
+        two.lines.set(100, 1, true);
+        two.lines.set(900, 1, false);
+        assert_eq!(frame(&mut two), [Action::Undo]);
+    }
+
+    #[test]
+    fn one_long_press_teaches_the_empty_scene() {
+        for count in [2, 4] {
+            let (mut buttons, last) = (buttons(count), count - 1);
+            buttons.lines.set(5, last, true);
+            assert_eq!(frame(&mut buttons), []);
+            buttons.lines.time += 1000;
+            assert_eq!(frame(&mut buttons), [Action::Say(CHOICE)]);
+            buttons.lines.time += 1499;
+            assert_eq!(frame(&mut buttons), []);
+            buttons.lines.time += 1;
+            for _ in 0..5 {
+                assert_eq!(frame(&mut buttons), [Action::TeachNothing]);
+                buttons.lines.time += 250;
+            }
+            buttons.lines.set(10, last, false);
+            assert_eq!(frame(&mut buttons), [], "what was taught is not taken back");
+            buttons.lines.set(300, last, true);
+            buttons.lines.set(100, last, false);
+            let tap = if count == 2 { Action::Choose } else { Action::Report };
+            assert_eq!(frame(&mut buttons), [tap]);
+        }
+    }
+
+    #[test]
+    fn more_buttons_have_a_class_each() {
+        let mut four = buttons(4);
+        four.lines.set(5, 2, true);
+        assert_eq!(frame(&mut four), [Action::Teach(2)]);
+        four.lines.set(50, 3, true);
+        four.lines.set(50, 3, false);
+        assert_eq!(frame(&mut four), [Action::Report, Action::Teach(2)]);
+        four.lines.set(50, 2, false);
+        four.lines.set(50, 3, true);
+        assert_eq!(frame(&mut four), []);
+        four.lines.time += 800;
+        assert_eq!(frame(&mut four), [Action::Say(CHOICE)]);
+        four.lines.set(0, 3, false);
+        assert_eq!(frame(&mut four), [Action::Undo]);
+        assert_eq!(four.hint(), "A-C teach, hold D: undo");
+        let orders: Vec<_> = four.keys().into_iter().map(|key| key.order).collect();
+        assert_eq!(
+            orders,
+            ["press A", "press B", "press C", "press D", "hold D for a second", "hold D for three seconds"]
+        );
+    }
+
+    #[test]
+    fn bounce_is_one_press() {
+        let mut two = buttons(2);
+        for _ in 0..5 {
+            two.lines.set(3, 1, true);
+            two.lines.set(1, 1, false);
+        }
+        two.lines.set(1, 1, true);
+        assert_eq!(frame(&mut two), []);
+        two.lines.set(200, 1, false);
+        two.lines.set(1, 1, true);
+        two.lines.set(1, 1, false);
+        assert_eq!(frame(&mut two), [Action::Choose]);
+        assert_eq!(frame(&mut two), []);
+    }
+
+    #[test]
+    fn a_press_shorter_than_bounce_ends_when_the_line_is_quiet() {
+        let mut two = buttons(2);
+        two.lines.set(5, 1, true);
+        two.lines.set(10, 1, false);
+        assert_eq!(frame(&mut two), []);
+        two.lines.time += 100;
+        assert_eq!(frame(&mut two), [Action::Choose]);
+        // The kernel's list was full: the change itself was lost.
+        two.lines.down[0] = true;
+        assert_eq!(frame(&mut two), [Action::TeachChosen]);
+        two.lines.down[0] = false;
+        assert_eq!(frame(&mut two), []);
+    }
+
+    #[test]
+    fn lines_that_are_gone_end_the_session() {
+        let mut two = buttons(2);
+        two.lines.is_gone = true;
+        assert_eq!(frame(&mut two), [Action::Quit]);
+        let count = |count| Presses::new(Bench { down: vec![false; count], ..Bench::default() });
+        assert!(count(1).is_err() && count(10).is_ok() && count(11).is_err());
+    }
+}

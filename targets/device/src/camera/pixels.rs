@@ -1,0 +1,446 @@
+//! What cameras deliver, made red, green and blue.
+
+use std::fmt;
+use std::str::FromStr;
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::frame_buffer::Shot;
+
+/// Longest side of a picture.
+const MOST_SIDE: u32 = offshoot_core::limits::FRAME_SIDE;
+
+/// How the bytes of a buffer are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pixels {
+    /// Two pixels in four bytes: luma, blue difference, luma, red difference.
+    Yuyv,
+    /// A plane of luma, then one of blue and red differences for every two by two pixels, with the
+    /// same stride.
+    Nv12,
+    /// Three bytes: red, green, blue.
+    Rgb24,
+    /// Three bytes: blue, green, red.
+    Bgr24,
+    /// One byte of luma.
+    Grey,
+    /// A JPEG picture of its own.
+    Mjpeg,
+}
+
+/// How far a picture is to be turned, clockwise, so that it is upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turn {
+    /// Not at all.
+    #[default]
+    None,
+    /// 90 degrees.
+    Right,
+    /// 180 degrees.
+    Half,
+    /// 270 degrees.
+    Left,
+}
+
+impl Turn {
+    /// Whether width and height change places.
+    pub fn is_sideways(self) -> bool {
+        matches!(self, Self::Right | Self::Left)
+    }
+
+    /// Of a picture of this size, turned: its size, the place of its first pixel, and the steps to
+    /// its next column and row, in pixels.
+    pub(crate) fn steps(self, width: u32, height: u32) -> ((u32, u32), isize, isize, isize) {
+        let (w, h) = (width as isize, height as isize);
+        let size = if self.is_sideways() { (height, width) } else { (width, height) };
+        match self {
+            Self::None => (size, 0, 1, w),
+            Self::Right => (size, h - 1, h, -1),
+            Self::Half => (size, w * h - 1, -1, -w),
+            Self::Left => (size, (w - 1) * h, -h, 1),
+        }
+    }
+}
+
+impl fmt::Display for Turn {
+    /// In degrees.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "0",
+            Self::Right => "90",
+            Self::Half => "180",
+            Self::Left => "270",
+        })
+    }
+}
+
+impl FromStr for Turn {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "0" => Ok(Self::None),
+            "90" => Ok(Self::Right),
+            "180" => Ok(Self::Half),
+            "270" => Ok(Self::Left),
+            _ => Err("needs 0, 90, 180 or 270"),
+        }
+    }
+}
+
+/// A buffer as a driver fills it.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// How to read it.
+    pub pixels: Pixels,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Bytes from one row to the next; drivers pad rows. Without meaning for MJPEG.
+    pub stride: usize,
+    /// The buffer; what lies behind the last pixel is ignored.
+    pub bytes: &'a [u8],
+}
+
+/// Why a buffer is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PixelError {
+    /// A side is zero, too long, or odd where pixels come in pairs.
+    #[error("a picture of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV and NV12")]
+    Size {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// Rows overlap.
+    #[error("a stride of {found} bytes, a row has {row}")]
+    Stride {
+        /// Bytes from one row to the next.
+        found: usize,
+        /// Bytes of a row.
+        row: usize,
+    },
+    /// The buffer ends early, as after a lost packet.
+    #[error("{found} bytes of {needed}")]
+    Short {
+        /// Bytes there are.
+        found: usize,
+        /// Bytes there must be.
+        needed: usize,
+    },
+    /// A JPEG picture ends before its pixels do, as after a lost packet; a decoder would fill it up with grey.
+    #[error("a JPEG picture cut short after {found} bytes")]
+    CutShort {
+        /// Bytes there are.
+        found: usize,
+    },
+    /// A JPEG picture does not decode.
+    #[error("not a JPEG picture: {0}")]
+    Jpeg(String),
+}
+
+impl Pixels {
+    /// Bytes of a row of the first plane.
+    fn row(self, width: usize) -> usize {
+        match self {
+            Self::Yuyv => 2 * width,
+            Self::Nv12 | Self::Grey => width,
+            Self::Rgb24 | Self::Bgr24 => 3 * width,
+            Self::Mjpeg => 0,
+        }
+    }
+}
+
+impl Raw<'_> {
+    /// Writes the picture, turned, into `shot`. On an error `shot` holds nothing of use.
+    ///
+    /// YUV is that of ITU-R BT.601 with luma of 16 to 235, which is what cameras deliver.
+    ///
+    /// # Errors
+    /// A buffer that does not hold such a picture.
+    pub fn convert(&self, turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
+        if self.pixels == Pixels::Mjpeg {
+            return jpeg(self.bytes, turn, shot);
+        }
+        self.check()?;
+        let (width, height) = (self.width as usize, self.height as usize);
+        let row = |y: usize| &self.bytes[y * self.stride..];
+        let out = &mut Turned::new(turn, self.width, self.height, shot);
+        for y in 0..height {
+            let line = row(y);
+            match self.pixels {
+                Pixels::Rgb24 => (0..width).for_each(|x| out.set(x, y, [0, 1, 2].map(|c| line[3 * x + c]))),
+                Pixels::Bgr24 => (0..width).for_each(|x| out.set(x, y, [2, 1, 0].map(|c| line[3 * x + c]))),
+                Pixels::Grey => (0..width).for_each(|x| out.set(x, y, [line[x]; 3])),
+                Pixels::Yuyv => {
+                    for (x, &[a, u, b, v]) in line[..2 * width].as_chunks().0.iter().enumerate() {
+                        out.set(2 * x, y, rgb(a, u, v));
+                        out.set(2 * x + 1, y, rgb(b, u, v));
+                    }
+                }
+                Pixels::Nv12 => {
+                    let colour = row(height + y / 2);
+                    let at = |x: usize| rgb(line[x], colour[x & !1], colour[x | 1]);
+                    (0..width).for_each(|x| out.set(x, y, at(x)));
+                }
+                // Returned above.
+                Pixels::Mjpeg => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), PixelError> {
+        let (width, height) = (self.width, self.height);
+        let sides = 1..=MOST_SIDE;
+        let even = match self.pixels {
+            Pixels::Yuyv => width % 2 == 0,
+            Pixels::Nv12 => width % 2 == 0 && height % 2 == 0,
+            _ => true,
+        };
+        if !sides.contains(&width) || !sides.contains(&height) || !even {
+            return Err(PixelError::Size { width, height });
+        }
+        let row = self.pixels.row(width as usize);
+        if self.stride < row {
+            return Err(PixelError::Stride { found: self.stride, row });
+        }
+        let height = height as usize;
+        let rows = if self.pixels == Pixels::Nv12 { height + height / 2 } else { height };
+        let needed = self.stride.saturating_mul(rows - 1).saturating_add(row);
+        let found = self.bytes.len();
+        if found < needed { Err(PixelError::Short { found, needed }) } else { Ok(()) }
+    }
+}
+
+/// A shot that is written turned.
+struct Turned<'a> {
+    rgb: &'a mut [u8],
+    /// Place of the first pixel, and steps to the next column and row, in pixels.
+    start: isize,
+    across: isize,
+    down: isize,
+}
+
+impl<'a> Turned<'a> {
+    fn new(turn: Turn, width: u32, height: u32, shot: &'a mut Shot) -> Self {
+        let ((width, height), start, across, down) = turn.steps(width, height);
+        Self { rgb: shot.reshape(width, height), start, across, down }
+    }
+
+    fn set(&mut self, x: usize, y: usize, rgb: [u8; 3]) {
+        let place = 3 * (self.start + self.across * x as isize + self.down * y as isize) as usize;
+        self.rgb[place..place + 3].copy_from_slice(&rgb);
+    }
+}
+
+/// One pixel by BT.601, in 8 bits after the point.
+fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
+    let (y, u, v) = (298 * (i32::from(y) - 16), i32::from(u) - 128, i32::from(v) - 128);
+    let byte = |value: i32| ((value + 128) >> 8).clamp(0, 255) as u8;
+    [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
+}
+
+fn jpeg(bytes: &[u8], turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
+    let failed = |e: zune_jpeg::errors::DecodeErrors| PixelError::Jpeg(e.to_string());
+    if offshoot::jpeg::is_cut_short(bytes) {
+        return Err(PixelError::CutShort { found: bytes.len() });
+    }
+    // Cameras leave the standard tables out.
+    let bytes = &*offshoot::jpeg::with_tables(bytes);
+    let options = DecoderOptions::default()
+        .set_max_width(MOST_SIDE as usize)
+        .set_max_height(MOST_SIDE as usize)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(failed)?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    // The decoder holds sides to the limit, which 32 bits hold.
+    let (width, height) = (width as u32, height as u32);
+    if turn == Turn::None {
+        return decoder.decode_into(shot.reshape(width, height)).map_err(failed);
+    }
+    let upright = decoder.decode().map_err(failed)?;
+    let stride = 3 * width as usize;
+    Raw { pixels: Pixels::Rgb24, width, height, stride, bytes: &upright }.convert(turn, shot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 6;
+    const HEIGHT: usize = 4;
+    const PADDING: usize = 5;
+
+    /// A colour for each block of two by two pixels, so that halved colour loses nothing.
+    fn picture(x: usize, y: usize) -> [u8; 3] {
+        let block = (y / 2 * 3 + x / 2) as u8;
+        [200 - 30 * block, 40 + 35 * block, 90 + 20 * (block % 3)]
+    }
+
+    /// The forward transform of BT.601 in floats: another computation than the one tested.
+    fn yuv([r, g, b]: [u8; 3]) -> [u8; 3] {
+        let [r, g, b] = [r, g, b].map(|c| f64::from(c) / 255.0);
+        let luma = 0.299 * r + 0.587 * g + 0.114 * b;
+        let scaled = |value: f64, zero: f64, span: f64| (zero + span * value).round() as u8;
+        [
+            scaled(luma, 16.0, 219.0),
+            scaled((b - luma) / 1.772, 128.0, 224.0),
+            scaled((r - luma) / 1.402, 128.0, 224.0),
+        ]
+    }
+
+    /// The picture in a format, each row followed by padding that must not be seen.
+    fn buffer(pixels: Pixels) -> (usize, Vec<u8>) {
+        let mut out = Vec::new();
+        let mut rows: Vec<Vec<u8>> = (0..HEIGHT)
+            .map(|y| {
+                (0..WIDTH)
+                    .flat_map(|x| {
+                        let ([r, g, b], [l, u, v]) = (picture(x, y), yuv(picture(x, y)));
+                        match pixels {
+                            Pixels::Rgb24 => vec![r, g, b],
+                            Pixels::Bgr24 => vec![b, g, r],
+                            Pixels::Yuyv => vec![l, if x % 2 == 0 { u } else { v }],
+                            _ => vec![l],
+                        }
+                    })
+                    .collect()
+            })
+            .collect();
+        if pixels == Pixels::Nv12 {
+            rows.extend((0..HEIGHT / 2).map(|y| {
+                (0..WIDTH / 2).flat_map(|x| yuv(picture(2 * x, 2 * y)).into_iter().skip(1)).collect()
+            }));
+        }
+        let stride = rows[0].len() + PADDING;
+        for row in rows {
+            out.extend(row);
+            out.extend([0xee; PADDING]);
+        }
+        (stride, out)
+    }
+
+    fn raw(pixels: Pixels, stride: usize, bytes: &[u8]) -> Raw<'_> {
+        Raw { pixels, width: WIDTH as u32, height: HEIGHT as u32, stride, bytes }
+    }
+
+    #[test]
+    fn every_format_gives_the_picture_in_every_position() {
+        for pixels in [Pixels::Rgb24, Pixels::Bgr24, Pixels::Yuyv, Pixels::Nv12, Pixels::Grey] {
+            let (stride, bytes) = buffer(pixels);
+            for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
+                let mut shot = Shot::default();
+                // Without the last padding, as some drivers deliver it.
+                let bytes = &bytes[..bytes.len() - PADDING];
+                raw(pixels, stride, bytes).convert(turn, &mut shot).unwrap();
+                for y in 0..HEIGHT {
+                    for x in 0..WIDTH {
+                        let (tx, ty) = match turn {
+                            Turn::None => (x, y),
+                            Turn::Right => (HEIGHT - 1 - y, x),
+                            Turn::Half => (WIDTH - 1 - x, HEIGHT - 1 - y),
+                            Turn::Left => (y, WIDTH - 1 - x),
+                        };
+                        let place = 3 * (ty * shot.width() as usize + tx);
+                        let found = &shot.rgb()[place..place + 3];
+                        let wanted = match pixels {
+                            Pixels::Grey => [yuv(picture(x, y))[0]; 3],
+                            _ => picture(x, y),
+                        };
+                        let near = found.iter().zip(wanted).all(|(&a, b)| a.abs_diff(b) <= 2);
+                        assert!(near, "{pixels:?} {turn:?} {x},{y}: {found:?} for {wanted:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn black_white_and_overshoot() {
+        assert_eq!(rgb(16, 128, 128), [0; 3]);
+        assert_eq!(rgb(235, 128, 128), [255; 3]);
+        assert_eq!(rgb(255, 255, 255)[0], 255);
+        assert_eq!(rgb(0, 0, 0), [0, 135, 0]);
+    }
+
+    #[test]
+    fn broken_buffers_are_refused() {
+        let (stride, bytes) = buffer(Pixels::Nv12);
+        let mut shot = Shot::default();
+        let mut told = |raw: Raw<'_>| raw.convert(Turn::None, &mut shot).unwrap_err();
+        let whole = raw(Pixels::Nv12, stride, &bytes);
+        let needed = bytes.len() - PADDING;
+        assert_eq!(
+            told(Raw { bytes: &bytes[..needed - 1], ..whole }),
+            PixelError::Short { found: needed - 1, needed }
+        );
+        assert_eq!(told(Raw { stride: WIDTH - 1, ..whole }), PixelError::Stride { found: 5, row: 6 });
+        for (width, height) in [(0, 4), (5, 4), (6, 3), (u32::MAX - 1, 4)] {
+            assert_eq!(told(Raw { width, height, ..whole }), PixelError::Size { width, height });
+        }
+        assert!(matches!(told(Raw { stride: usize::MAX, ..whole }), PixelError::Short { .. }));
+        assert!(matches!(told(Raw { pixels: Pixels::Mjpeg, ..whole }), PixelError::Jpeg(_)));
+    }
+
+    #[test]
+    fn a_jpeg_is_decoded_and_turned() {
+        let (left, right) = ([220, 40, 30], [20, 60, 200]);
+        let image = image::RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { left } else { right }));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        let whole = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &bytes };
+        let mut shot = Shot::default();
+        for (turn, size, first) in [
+            (Turn::None, (32, 16), left),
+            (Turn::Half, (32, 16), right),
+            // The left half is on top, or at the bottom.
+            (Turn::Right, (16, 32), left),
+            (Turn::Left, (16, 32), right),
+        ] {
+            whole.convert(turn, &mut shot).unwrap();
+            assert_eq!((shot.width(), shot.height()), size);
+            assert!(shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12), "{turn:?}");
+        }
+        // A lost packet: half a picture is not to be learned with the rest grey.
+        let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        for end in [bytes.len() / 2, scan + 20, bytes.len() - 20] {
+            let error = Raw { bytes: &bytes[..end], ..whole }.convert(Turn::None, &mut shot).unwrap_err();
+            assert_eq!(error, PixelError::CutShort { found: end });
+        }
+    }
+
+    /// As UVC cameras send it: without Huffman tables, and without a mark that says so.
+    #[test]
+    fn frames_without_tables_are_read_by_the_standard_ones() {
+        let image = image::RgbImage::from_fn(32, 16, |x, y| image::Rgb([8 * x as u8, 16 * y as u8, 90]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        let mut bare = bytes[..2].to_vec();
+        let mut at = 2;
+        while bytes[at + 1] != 0xda {
+            let end = at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+            if bytes[at + 1] != 0xc4 {
+                bare.extend(&bytes[at..end]);
+            }
+            at = end;
+        }
+        bare.extend(&bytes[at..]);
+        let shots = [&bytes, &bare].map(|bytes| {
+            let mut shot = Shot::default();
+            let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes };
+            raw.convert(Turn::None, &mut shot).unwrap();
+            shot.rgb().to_vec()
+        });
+        assert!(bare.len() < bytes.len() && shots[0] == shots[1]);
+    }
+}

@@ -1,0 +1,89 @@
+//! A camera without hardware.
+
+use std::time::Duration;
+
+use offshoot_simulator::{Camera, Object};
+
+use super::frame_buffer::Shot;
+use super::frame_rate::Pace;
+use crate::ports::{FrameSource, SourceError};
+
+/// In the order in which they are shown: what is easily told apart comes first.
+const THINGS: [Object; 6] =
+    [Object::Mug, Object::Plant, Object::Banana, Object::Ball, Object::Key, Object::Cube];
+
+/// The simulator's camera: every frame is a new look at the thing before it, or at the empty table.
+#[derive(Debug)]
+pub struct Simulated {
+    camera: Camera,
+    object: Option<Object>,
+    looks: u64,
+    pace: Pace,
+}
+
+impl Simulated {
+    /// Looks at a mug, as often as `pause` allows: as fast as it is asked, if that is zero.
+    pub fn new(pause: Duration) -> Self {
+        Self { camera: Camera::new(160, 120), object: Some(THINGS[0]), looks: 0, pace: Pace::new(pause) }
+    }
+
+    /// Names of the things it can show.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        THINGS.into_iter().map(Object::name)
+    }
+}
+
+impl FrameSource for Simulated {
+    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+        self.pace.wait();
+        let picture = self.camera.look(self.object, 1_000 + self.looks);
+        self.looks += 1;
+        shot.reshape(picture.width, picture.height).copy_from_slice(&picture.rgb);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// What is none of its things is the empty table, which also follows the last of them.
+    fn show(&mut self, name: Option<&str>) {
+        let at = |wanted: &str| THINGS.into_iter().find(|o| o.name() == wanted);
+        self.object = match (name, self.object) {
+            (Some(name), _) => at(name),
+            (None, None) => Some(THINGS[0]),
+            (None, Some(object)) => THINGS.into_iter().skip_while(|o| *o != object).nth(1),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_take_turns_and_the_table_is_one_of_them() {
+        let mut camera = Simulated::new(Duration::ZERO);
+        let mut seen = vec![camera.object];
+        for _ in 0..THINGS.len() + 1 {
+            camera.show(None);
+            seen.push(camera.object);
+        }
+        assert_eq!(seen.iter().filter(|o| o.is_none()).count(), 1);
+        assert_eq!(seen.first(), seen.last());
+        camera.show(Some("key"));
+        assert_eq!(camera.object, Some(Object::Key));
+        camera.show(Some("nothing"));
+        assert_eq!(camera.object, None);
+    }
+
+    #[test]
+    fn every_frame_is_another_look() {
+        let mut camera = Simulated::new(Duration::ZERO);
+        let (mut first, mut second) = (Shot::default(), Shot::default());
+        camera.next(&mut first).unwrap();
+        camera.next(&mut second).unwrap();
+        assert_eq!((first.width(), first.height()), (160, 120));
+        assert!(first.frame().is_some() && first != second);
+    }
+}

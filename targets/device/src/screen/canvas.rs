@@ -1,0 +1,107 @@
+//! What a screen is to show next beside what it shows, so that a slow bus carries the difference.
+
+use std::ops::Range;
+
+use embedded_graphics::prelude::*;
+use offshoot_view::Ink;
+
+use super::panel::Panel;
+
+/// Two panels of a size: the next moment and the one that is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Canvas<C> {
+    next: Panel<C>,
+    shown: Panel<C>,
+    /// What is shown is not known, as before the first moment or after a failed one.
+    is_lost: bool,
+}
+
+impl<C: Ink> Canvas<C> {
+    pub fn new(width: u16, height: u16) -> Self {
+        let panel = Panel::new(width, height, C::THEME.background);
+        Self { next: panel.clone(), shown: panel, is_lost: true }
+    }
+
+    /// Draws what is to be shown next. Until [`Canvas::keep`] says that it is, nothing is known of
+    /// what is shown.
+    pub fn draw(&mut self, moment: &offshoot_view::Screen<'_>) {
+        let Ok(()) = moment.draw(&mut self.next);
+    }
+
+    /// Rows that differ from what is shown, the first to the last.
+    pub fn changed_rows(&self) -> Range<u16> {
+        let height = self.next.size().height as u16;
+        if self.is_lost {
+            return 0..height;
+        }
+        let differs = |y: &u16| self.next.row(*y) != self.shown.row(*y);
+        let first = (0..height).find(differs);
+        first.map_or(0..0, |first| first..(first..height).rev().find(differs).unwrap_or(first) + 1)
+    }
+
+    /// Pixels that differ from what is shown.
+    #[cfg(any(feature = "buses", test))]
+    pub fn changed(&self) -> impl Iterator<Item = Pixel<C>> {
+        self.changed_rows().flat_map(move |y| {
+            let row = self.next.row(y).iter().zip(self.shown.row(y)).enumerate();
+            let differing = row.filter(|(_, (next, shown))| self.is_lost || next != shown);
+            differing.map(move |(x, (next, _))| Pixel(Point::new(x as i32, y.into()), *next))
+        })
+    }
+
+    /// A row of what is to be shown next.
+    pub fn row(&self, y: u16) -> &[C] {
+        self.next.row(y)
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        let Size { width, height } = self.next.size();
+        (width as u16, height as u16)
+    }
+
+    /// Says whether what was drawn is shown now.
+    pub fn keep(&mut self, is_shown: bool) {
+        self.is_lost = !is_shown;
+        std::mem::swap(&mut self.next, &mut self.shown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_graphics::pixelcolor::BinaryColor;
+    use offshoot_view::State;
+
+    use super::*;
+
+    fn moment(text: &str) -> offshoot_view::Screen<'_> {
+        let state = State::Message(text);
+        offshoot_view::Screen {
+            title: "",
+            picture: None,
+            state,
+            classes: &[],
+            threshold: None,
+            advice: "",
+            hint: "",
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let mut canvas = Canvas::<BinaryColor>::new(128, 64);
+        canvas.draw(&moment("a"));
+        assert_eq!((canvas.changed_rows(), canvas.changed().count()), (0..64, 128 * 64));
+        canvas.keep(true);
+        canvas.draw(&moment("a"));
+        assert_eq!((canvas.changed_rows(), canvas.changed().count()), (0..0, 0));
+        canvas.keep(true);
+        canvas.draw(&moment("b"));
+        let rows = canvas.changed_rows();
+        assert!(rows.len() > 3 && rows.len() < 13, "{rows:?}");
+        assert!(canvas.changed().all(|Pixel(at, _)| rows.contains(&(at.y as u16)) && at.x < 7));
+        canvas.keep(false);
+        canvas.draw(&moment("b"));
+        assert_eq!(canvas.changed().count(), 128 * 64, "a moment that failed is sent whole");
+    }
+}

@@ -1,0 +1,65 @@
+//! Screens as PNG files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use embedded_graphics::pixelcolor::{BinaryColor, Rgb565, Rgb888};
+use embedded_graphics::prelude::*;
+
+use super::panel::Panel;
+use crate::ports::{Screen, ScreenError};
+
+/// Panels of three usual sizes; what they show is kept as `NAME-WIDTHxHEIGHT.png`.
+#[derive(Debug)]
+pub struct Pictures {
+    folder: PathBuf,
+    wide: Panel<Rgb565>,
+    square: Panel<Rgb565>,
+    small: Panel<BinaryColor>,
+}
+
+impl Pictures {
+    /// Panels of 320 x 240 and 240 x 240 in colour and of 128 x 64 in one, kept in `folder`, which
+    /// is made if need be.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScreenError> {
+        let folder = folder.into();
+        let failed = |source| ScreenError { what: folder.display().to_string(), source };
+        fs::create_dir_all(&folder).map_err(failed)?;
+        Ok(Self {
+            wide: Panel::new(320, 240, Rgb565::BLACK),
+            square: Panel::new(240, 240, Rgb565::BLACK),
+            small: Panel::new(128, 64, BinaryColor::Off),
+            folder,
+        })
+    }
+}
+
+impl Screen for Pictures {
+    fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
+        let Ok(()) = moment.draw(&mut self.wide);
+        let Ok(()) = moment.draw(&mut self.square);
+        let Ok(()) = moment.draw(&mut self.small);
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
+        let path = |size: &str| self.folder.join(format!("{name}-{size}.png"));
+        write(&self.wide, &path("320x240"))?;
+        write(&self.square, &path("240x240"))?;
+        write(&self.small, &path("128x64"))
+    }
+}
+
+fn write<C: PixelColor + Into<Rgb888>>(panel: &Panel<C>, path: &Path) -> Result<(), ScreenError> {
+    let Size { width, height } = panel.size();
+    let image = image::RgbImage::from_fn(width, height, |x, y| {
+        let at = Point::new(x as i32, y as i32);
+        let colour = panel.pixel(at).map_or(Rgb888::BLACK, Into::into);
+        image::Rgb([colour.r(), colour.g(), colour.b()])
+    });
+    let failed = |e| ScreenError { what: path.display().to_string(), source: std::io::Error::other(e) };
+    image.save_with_format(path, image::ImageFormat::Png).map_err(failed)
+}

@@ -1,0 +1,77 @@
+//! Two screens at once, or two sets of buttons.
+
+use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
+use crate::session::details::Inside;
+
+/// Two where one is asked for: both are shown, both can be pressed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: Screen, B: Screen> Screen for Both<A, B> {
+    fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
+        self.0.show(moment)?;
+        self.1.show(moment)
+    }
+
+    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Inside<'_>) {
+        self.0.explain(moment, inside);
+        self.1.explain(moment, inside);
+    }
+
+    fn stays(&self) -> bool {
+        self.0.stays() || self.1.stays()
+    }
+
+    fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
+        self.0.keep(name)?;
+        self.1.keep(name)
+    }
+}
+
+impl<A: Buttons, B: Buttons> Buttons for Both<A, B> {
+    /// The first one's presses come first.
+    fn poll(&mut self) -> Option<Action<'_>> {
+        self.0.poll().or_else(|| self.1.poll())
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.0.keys().into_iter().chain(self.1.keys()).collect()
+    }
+
+    fn hint(&self) -> String {
+        let first = self.0.hint();
+        if first.is_empty() { self.1.hint() } else { first }
+    }
+}
+
+impl<S: Screen + ?Sized> Screen for Box<S> {
+    fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
+        (**self).show(moment)
+    }
+
+    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Inside<'_>) {
+        (**self).explain(moment, inside);
+    }
+
+    fn stays(&self) -> bool {
+        (**self).stays()
+    }
+
+    fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
+        (**self).keep(name)
+    }
+}
+
+impl<B: Buttons + ?Sized> Buttons for Box<B> {
+    fn poll(&mut self) -> Option<Action<'_>> {
+        (**self).poll()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        (**self).keys()
+    }
+
+    fn hint(&self) -> String {
+        (**self).hint()
+    }
+}

@@ -1,0 +1,220 @@
+//! Lessons that outlast a pulled plug.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use offshoot::{Extractor, Head, Limits};
+use offshoot_store::{
+    FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
+};
+
+use super::MOST_CLASSES;
+
+/// Bytes by which names of classes became longer: files made before that are smaller, and are still written to. Only a
+/// full head with long names does not fit them.
+const NAMES_GREW: usize = 32;
+
+/// Why lessons are not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {cause}", path.display())]
+pub struct MemoryError {
+    /// The file.
+    pub path: PathBuf,
+    /// The cause.
+    pub cause: Cause,
+}
+
+/// What went wrong with the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was made for another package or another size of head.
+    #[error(
+        "{0}; it may be another package's: take that one (--eyes, or its file), name another file, or {ANEW}"
+    )]
+    OtherFile(FileError),
+    /// It is of the right size by chance.
+    #[error("no memory of lessons, and therefore left as it is: name another file, or {ANEW}")]
+    Foreign,
+    /// It cannot be opened.
+    #[error(transparent)]
+    File(FileError),
+    /// It is no store, or one that cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError<io::Error>),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Load(LoadError<io::Error>),
+    /// There were lessons in it, and none can be read.
+    #[error("its lessons are damaged, and so are those before them; {ANEW}")]
+    Damaged,
+    /// Nothing could be written; what was there before is still there.
+    #[error(transparent)]
+    Save(#[from] SaveError<io::Error>),
+    /// What it holds is no head for this package.
+    #[error("{0}; name another file, or {ANEW}")]
+    Head(offshoot::Error),
+    /// A head larger than any file for it.
+    #[error("a head of {0} bytes is too large to be kept")]
+    TooLarge(usize),
+}
+
+/// What `--start-anew` does.
+const ANEW: &str = "begin without it by --start-anew, which keeps it under another name";
+
+impl From<LoadError<io::Error>> for Cause {
+    fn from(error: LoadError<io::Error>) -> Self {
+        match error {
+            LoadError::Damaged => Self::Damaged,
+            error => Self::Load(error),
+        }
+    }
+}
+
+/// A preallocated file with two slots for a head (`sdk/docs/power.md`).
+#[derive(Debug)]
+pub struct Memory {
+    store: Store<FileMedium>,
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Opens the file, or makes it, with room for any head of these limits; the head that was
+    /// saved last, if there is one.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is in use, is no memory, or holds a head of another package.
+    pub fn open(
+        path: impl AsRef<Path>,
+        extractor: &Extractor,
+        limits: Limits,
+    ) -> Result<(Self, Option<Head>), MemoryError> {
+        let path = path.as_ref();
+        let failed = |cause| MemoryError { path: path.to_path_buf(), cause };
+        let most = limits.most_encoded(extractor.embedding_dim());
+        let size = |most: usize| u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
+        let now = size(most).ok_or(failed(Cause::TooLarge(most)))?;
+        let before = size(most_before(limits, extractor.embedding_dim()));
+        let medium = match (FileMedium::open(path, now), before) {
+            (Err(FileError::OtherSize { found, .. }), Some(before)) if found == before => {
+                FileMedium::open(path, before)
+            }
+            (opened, _) => opened,
+        };
+        let medium = medium.map_err(|error| {
+            failed(match error {
+                FileError::OtherSize { .. } => Cause::OtherFile(error),
+                error => Cause::File(error),
+            })
+        })?;
+        let mut store = Store::open(medium).map_err(|e| failed(e.into()))?;
+        if store.is_foreign() {
+            return Err(failed(Cause::Foreign));
+        }
+        let mut bytes = vec![0; store.capacity()];
+        let record = store.load(&mut bytes).map_err(|e| failed(e.into()))?;
+        let head = record.map(|record| Head::from_bytes(record, extractor)).transpose();
+        let head = head.map_err(|e| failed(Cause::Head(e)))?;
+        Ok((Self { store, path: path.to_path_buf(), bytes }, head))
+    }
+
+    /// Whether the newest lessons could not be read and the head is the one before them; false again after a save.
+    pub fn has_lost(&self) -> bool {
+        self.store.has_lost()
+    }
+
+    /// Puts the file at `path` aside, whatever it holds, so that [`Memory::open`] makes a new one; its name
+    /// from then on, or nothing where there is no file.
+    ///
+    /// # Errors
+    /// A file in use; what the file system reports.
+    pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
+        let path = path.as_ref();
+        let failed = |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| failed(e.into()))?,
+        };
+        // As the store locks it: what another one works on stays where it is.
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(failed(FileError::InUse)),
+            Err(TryLockError::Error(error)) => return Err(failed(error.into())),
+        }
+        let aside = free_name(path).map_err(|e| failed(e.into()))?;
+        fs::rename(path, &aside).map_err(|e| failed(e.into()))?;
+        Ok(Some(aside))
+    }
+
+    /// Saves the head. When this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// What the file system reports; the head of before then still loads.
+    pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
+        let failed = |cause| MemoryError { path: self.path.clone(), cause };
+        let length = head.encode(&mut self.bytes).map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
+        self.store.save(&self.bytes[..length]).map_err(|e| failed(e.into()))?;
+        Ok(())
+    }
+}
+
+/// Most bytes of a head before names became longer and the empty scene could be a class.
+fn most_before(limits: Limits, dim: usize) -> usize {
+    let limits = Limits { classes: limits.classes.min(MOST_CLASSES as u16), ..limits };
+    limits.most_encoded(dim) - NAMES_GREW * usize::from(limits.classes)
+}
+
+/// A name beside `path` that no file has, taken by an empty one.
+fn free_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default();
+    let mut number = 1;
+    loop {
+        let mut aside = name.to_os_string();
+        aside.push(format!(".aside-{number}"));
+        let aside = path.with_file_name(aside);
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(_) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot::HeadKind;
+
+    use super::*;
+    use crate::session::limits;
+
+    #[test]
+    fn files_of_before_names_became_longer_are_read_and_written() {
+        let eyes = Extractor::open("../../models/sprout/sprout.offshoot").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lessons.store");
+        let most = limits().most_encoded(eyes.embedding_dim());
+        let size = |most: usize| medium_size(most as u32, FILE_SECTOR).unwrap();
+        let before = most_before(limits(), eyes.embedding_dim());
+        assert_ne!(size(before), size(most), "else there is nothing to test");
+        let mut head = Head::new(HeadKind::Auto, &eyes, limits()).unwrap();
+        head.add_class("mug").unwrap();
+        let mut bytes = vec![0; head.encoded_len()];
+        head.encode(&mut bytes).unwrap();
+        let mut store = Store::open(FileMedium::open(&path, size(before)).unwrap()).unwrap();
+        store.save(&bytes).unwrap();
+        drop(store);
+        let (mut memory, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        assert_eq!(read.unwrap().class_count(), 1);
+        head.add_class("pen").unwrap();
+        memory.save(&head).unwrap();
+        drop(memory);
+        let (_, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        assert_eq!(read.unwrap().class_count(), 2);
+        // Of any other size it is another package's, as before.
+        File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
+        let error = Memory::open(&path, &eyes, limits()).unwrap_err().to_string();
+        assert!(error.contains("another package's"), "{error}");
+    }
+}

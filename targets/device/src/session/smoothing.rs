@@ -1,0 +1,62 @@
+//! Answers that do not flicker.
+
+use super::places::PLACES;
+
+/// How much of the value shown is the newest frame's.
+const NEWEST: f32 = 0.5;
+
+/// The exponential mean of probabilities over frames; what is unknown counts as zero everywhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Smooth {
+    values: [f32; PLACES],
+    started: bool,
+}
+
+impl Smooth {
+    /// Forgets what was seen: classes or samples have changed.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes a frame's probabilities; none of something unknown. Those beyond the classes with a button and the
+    /// empty scene are left out.
+    pub fn push(&mut self, probabilities: &[f32]) {
+        let newest = if self.started { NEWEST } else { 1.0 };
+        self.started = true;
+        for (index, value) in self.values.iter_mut().enumerate() {
+            let seen = probabilities.get(index).copied().unwrap_or(0.0);
+            *value += newest * (seen - *value);
+        }
+    }
+
+    /// The mean of each class; that of the empty scene is the last.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The class with the largest mean, the first of several, and its mean.
+    pub fn best(&self) -> (usize, f32) {
+        let first = (0, self.values[0]);
+        let larger = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
+        self.values.iter().enumerate().fold(first, larger)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_odd_frame_does_not_change_the_answer() {
+        let mut smooth = Smooth::default();
+        smooth.push(&[0.1, 0.9]);
+        assert_eq!(smooth.best(), (1, 0.9));
+        smooth.push(&[0.6, 0.4]);
+        assert_eq!(smooth.best().0, 1);
+        smooth.push(&[]);
+        smooth.push(&[]);
+        assert!(smooth.best().1 < 0.2, "what is unknown fades");
+        smooth.reset();
+        assert_eq!(smooth, Smooth::default());
+    }
+}

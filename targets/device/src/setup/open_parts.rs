@@ -1,0 +1,222 @@
+//! Opens what a wiring says.
+
+use std::io;
+use std::time::Duration;
+
+use super::part_spec::{ButtonsPart, CameraPart, LedPart, ScreenPart};
+use crate::camera::folder::Folder;
+use crate::camera::mjpeg::Video;
+use crate::camera::pixels::Turn;
+use crate::camera::simulated::Simulated;
+use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError};
+use crate::screen::png::Pictures;
+
+/// Why a part is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{part}: {source}; {next}")]
+pub struct PartError {
+    /// The part as it was typed.
+    pub part: String,
+    /// The cause.
+    pub source: io::Error,
+    /// What to do.
+    pub next: &'static str,
+}
+
+impl PartError {
+    fn new(part: &impl ToString, source: io::Error) -> Self {
+        let next = match source.kind() {
+            io::ErrorKind::NotFound => {
+                "is the name right, and is the bus switched on? the board's page says how"
+            }
+            io::ErrorKind::PermissionDenied => "`doctor` says which group is wanted",
+            io::ErrorKind::ResourceBusy => "another program uses it",
+            io::ErrorKind::Unsupported => "take another part here",
+            _ => "`--testui` goes through the parts one by one",
+        };
+        Self { part: part.to_string(), source, next }
+    }
+
+    /// There is no terminal.
+    pub fn terminal(source: io::Error) -> Self {
+        let next = "give --script FILE and --screen png:DIR, or --web PORT and --screen none, or run it in a terminal";
+        Self { part: "terminal".to_string(), source, next }
+    }
+}
+
+#[allow(dead_code, reason = "not called where every part is in the program")]
+fn absent() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "not a part of this program on this system")
+}
+
+impl CameraPart {
+    /// Opens it; one that is no real camera looks once every `pause`.
+    ///
+    /// # Errors
+    /// It is not there or delivers nothing that can be read.
+    pub fn open(&self, turn: Turn, pause: Duration) -> Result<Box<dyn FrameSource>, SourceError> {
+        Ok(match self {
+            Self::Simulated => Box::new(Simulated::new(pause)),
+            Self::Folder(path) => Box::new(Folder::open(path, pause)?),
+            Self::Video(path) => Box::new(Video::open(path, turn, pause)?),
+            #[cfg(all(feature = "v4l", target_os = "linux"))]
+            Self::Device(path) => {
+                let camera = crate::Camera::open(path, turn)?;
+                let failed = |source| SourceError::Io { what: path.display().to_string(), source };
+                Box::new(crate::Latest::new(camera).map_err(failed)?)
+            }
+            #[cfg(not(all(feature = "v4l", target_os = "linux")))]
+            Self::Device(path) => {
+                return Err(SourceError::Io { what: path.display().to_string(), source: absent() });
+            }
+        })
+    }
+}
+
+impl ButtonsPart {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// They are not there.
+    pub fn open(&self) -> Result<Box<dyn Buttons>, PartError> {
+        match self {
+            Self::None => Ok(Box::new(NoButtons)),
+            #[cfg(feature = "terminal")]
+            Self::Keys => Ok(Box::new(crate::Keyboard::new().map_err(PartError::terminal)?)),
+            #[cfg(not(feature = "terminal"))]
+            Self::Keys => Err(PartError::new(self, absent())),
+            #[cfg(all(feature = "buses", target_os = "linux"))]
+            Self::Gpio { chip, lines, pull } => {
+                let lines = crate::GpioLines::open(chip, lines, *pull);
+                let presses = lines.and_then(crate::Presses::new).map_err(|e| PartError::new(self, e))?;
+                Ok(Box::new(presses))
+            }
+            #[cfg(not(all(feature = "buses", target_os = "linux")))]
+            Self::Gpio { .. } => Err(PartError::new(self, absent())),
+        }
+    }
+}
+
+impl LedPart {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn open(&self) -> Result<Box<dyn Led>, PartError> {
+        match self {
+            Self::None => Ok(Box::new(NoLed)),
+            #[cfg(all(feature = "buses", target_os = "linux"))]
+            Self::Gpio { chip, line, active_low } => {
+                let pin = crate::Pin::open(chip, *line, *active_low).map_err(|e| PartError::new(self, e))?;
+                Ok(Box::new(pin))
+            }
+            #[cfg(not(all(feature = "buses", target_os = "linux")))]
+            Self::Gpio { .. } => Err(PartError::new(self, absent())),
+        }
+    }
+}
+
+impl ScreenPart {
+    /// Opens it, turned clockwise; what shows pictures or letters is never turned.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn open(&self, turn: Turn) -> Result<Box<dyn Screen>, PartError> {
+        let failed = |ScreenError { source, .. }| PartError::new(self, source);
+        match self {
+            Self::None => Ok(Box::new(Dark)),
+            Self::Png(folder) => Ok(Box::new(Pictures::new(folder).map_err(failed)?)),
+            #[cfg(feature = "terminal")]
+            Self::Terminal => Ok(Box::new(crate::Terminal::new().map_err(PartError::terminal)?)),
+            #[cfg(not(feature = "terminal"))]
+            Self::Terminal => Err(PartError::new(self, absent())),
+            #[cfg(target_os = "linux")]
+            Self::Framebuffer(path) => Ok(Box::new(crate::Framebuffer::open(path, turn).map_err(failed)?)),
+            #[cfg(all(feature = "buses", target_os = "linux"))]
+            Self::Ssd1306 { bus, address } => {
+                let bus = bus::i2c(bus).map_err(|e| PartError::new(self, e))?;
+                Ok(Box::new(crate::Oled::new(bus, *address, turn, self.to_string()).map_err(failed)?))
+            }
+            #[cfg(all(feature = "buses", target_os = "linux"))]
+            Self::St7789(panel) => bus::tft(panel, turn).map_err(|e| PartError::new(self, e)),
+            #[cfg(not(target_os = "linux"))]
+            Self::Framebuffer(_) => Err(PartError::new(self, absent())),
+            #[cfg(not(all(feature = "buses", target_os = "linux")))]
+            Self::Ssd1306 { .. } | Self::St7789(_) => Err(PartError::new(self, absent())),
+        }
+    }
+}
+
+/// Linux' buses as drivers of panels want them.
+#[cfg(all(feature = "buses", target_os = "linux"))]
+mod bus {
+    use std::io;
+    use std::path::Path;
+
+    use linux_embedded_hal::i2cdev::linux::LinuxI2CError;
+    use linux_embedded_hal::spidev::{SpiModeFlags, Spidev, SpidevOptions};
+    use linux_embedded_hal::{Delay, I2cdev, SpidevDevice};
+
+    use crate::buttons::gpio::Pin;
+    use crate::camera::pixels::Turn;
+    use crate::ports::Screen;
+    use crate::screen::st7789::{Glass, Tft};
+    use crate::setup::part_spec::St7789;
+
+    pub(crate) fn i2c(path: &Path) -> io::Result<I2cdev> {
+        I2cdev::new(path).map_err(|error| match error {
+            LinuxI2CError::Io(error) => error,
+            LinuxI2CError::Errno(number) => io::Error::from_raw_os_error(number),
+        })
+    }
+
+    pub(crate) fn tft(panel: &St7789, turn: Turn) -> io::Result<Box<dyn Screen>> {
+        let mut bus = SpidevDevice(Spidev::open(&panel.bus)?);
+        let mode = SpiModeFlags::from_bits_truncate(panel.mode.into());
+        bus.configure(&SpidevOptions::new().bits_per_word(8).max_speed_hz(panel.hertz).mode(mode).build())?;
+        let pin = |line| Pin::open(&panel.chip, line, false);
+        if let Some(light) = panel.bl {
+            // Held as long as the program runs, which is as long as the panel.
+            Box::leak(Box::new(Pin::open(&panel.chip, light, true)?));
+        }
+        let glass = Glass { size: panel.size, offset: panel.offset, turn };
+        let failed = |error: crate::ScreenError| error.source;
+        let (data, what) = (pin(panel.dc)?, panel.to_string());
+        Ok(match panel.rst {
+            None => Box::new(Tft::new(bus, data, glass, &mut Delay, what).map_err(failed)?),
+            Some(reset) => {
+                let pins = (data, pin(reset)?);
+                Box::new(Tft::with_reset(bus, pins, glass, &mut Delay, what).map_err(failed)?)
+            }
+        })
+    }
+}
+
+#[cfg(all(test, feature = "buses", target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_to_do() {
+        for (screen, next) in [
+            ("ssd1306:/dev/i2c-99", "is the bus switched on?"),
+            ("st7789:/dev/spidev9.9,dc=1", "is the bus switched on?"),
+            ("fb:/dev/fb99", "is the bus switched on?"),
+            ("fb:/dev/null", "is the bus switched on?"),
+        ] {
+            let part: ScreenPart = screen.parse().unwrap();
+            let error = part.open(Turn::None).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("{screen}: ")) && error.contains(next), "{error}");
+        }
+        let buttons: ButtonsPart = "gpio:gpiochip99:1,2".parse().unwrap();
+        let error = buttons.open().err().unwrap().to_string();
+        assert!(error.starts_with("gpio:gpiochip99:1,2: no such chip; there are:"), "{error}");
+        let light: LedPart = "gpio:/dev/gpiochip99:1".parse().unwrap();
+        assert!(light.open().is_err());
+        for part in ["film.mjpeg", "/dev/no-such-camera", "no-such-folder"] {
+            let camera: CameraPart = part.parse().unwrap();
+            let error = camera.open(Turn::None, Duration::ZERO).err().unwrap().to_string();
+            assert!(error.starts_with(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Who may look, and who may press.
+
+use std::net::IpAddr;
+
+use hyper::Method;
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::uri::Authority;
+
+use super::request::{Request, cookie, one, query};
+
+/// Bytes of a token that is made, each two characters.
+const TOKEN_BYTES: usize = 16;
+
+/// Shorter ones can be tried out.
+pub const SHORTEST_TOKEN: usize = 16;
+
+/// Decides about each request.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// What a visitor must know; nothing where only this machine can connect.
+    token: Option<String>,
+    /// The token's cookie. Cookies are not told apart by port, two devices on one machine are.
+    cookie: String,
+    /// Names by which this machine is asked for.
+    names: Vec<String>,
+}
+
+impl Guard {
+    pub fn new(token: Option<String>, port: u16, names: Vec<String>) -> Self {
+        Self { token, cookie: format!("offshoot-{port}"), names }
+    }
+
+    /// Lets a request pass, or says why not.
+    ///
+    /// - `Host` is an address or one of this machine's names: else a page from anywhere could have its
+    ///   own name point here and read what it likes (DNS rebinding).
+    /// - The token, where there is one, is in the query or in the cookie.
+    /// - Whoever presses a button is a page from here, or has the token in the query: else a page from
+    ///   anywhere could press it (CSRF).
+    pub fn check(&self, request: &Request) -> Result<(), &'static str> {
+        if !host(request).is_some_and(|host| self.is_own(host)) {
+            return Err(
+                "this is not the name of the device: use its address, or localhost on the device itself",
+            );
+        }
+        let in_query = self.is_token(query(request, "token"));
+        if self.token.is_some() && !in_query && !self.is_token(cookie(request, &self.cookie)) {
+            return Err(
+                "a token is missing or wrong: open the address that the device printed when it started",
+            );
+        }
+        if request.method() == Method::POST && !in_query && !is_from_here(request) {
+            return Err("pressed from another page: open this device's own");
+        }
+        Ok(())
+    }
+
+    /// The cookie that saves a visitor with the token from repeating it.
+    pub fn cookie(&self, request: &Request) -> Option<String> {
+        let token = self.token.as_ref().filter(|_| self.is_token(query(request, "token")))?;
+        Some(format!("{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000", self.cookie))
+    }
+
+    fn is_token(&self, found: Option<&str>) -> bool {
+        let (Some(token), Some(found)) = (&self.token, found) else { return false };
+        // In the same time for every wrong one.
+        let differs = token.bytes().zip(found.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+        token.len() == found.len() && differs == 0
+    }
+
+    fn is_own(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = authority.host();
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        bare.parse::<IpAddr>().is_ok() || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The machine that is asked for. A whole address in the request's line counts before the header.
+fn host(request: &Request) -> Option<&str> {
+    request.uri().authority().map(Authority::as_str).or(one(request, HOST))
+}
+
+fn is_from_here(request: &Request) -> bool {
+    let Some(host) = host(request) else { return false };
+    let is_origin = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+    match one(request, "sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => one(request, ORIGIN).is_some_and(is_origin),
+    }
+}
+
+/// A token nobody can guess.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Bytes;
+
+    use super::*;
+
+    fn check(guard: &Guard, line: &str, headers: &[(&str, &str)]) -> bool {
+        let (method, target) = line.split_once(' ').unwrap();
+        let request = hyper::Request::builder().method(method).uri(target);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        guard.check(&request.body(Bytes::new()).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn names_of_others_are_refused() {
+        let guard = Guard::new(None, 80, vec!["localhost".to_string(), "pi.local".to_string()]);
+        for host in
+            ["127.0.0.1", "127.0.0.1:8080", "[::1]:80", "[::1]", "LOCALHOST:1", "pi.local", "10.0.0.7:1"]
+        {
+            assert!(check(&guard, "GET /", &[("Host", host)]), "{host}");
+        }
+        for host in
+            ["evil.example", "localhost.evil.example:80", "pi.local.", "", ":80", "127.0.0.1.evil:80", "1"]
+        {
+            assert!(!check(&guard, "GET /", &[("Host", host)]), "{host}");
+        }
+        assert!(!check(&guard, "GET /", &[("X", "y")]));
+        assert!(!check(&guard, "GET /", &[("Host", "pi.local"), ("Host", "pi.local")]));
+        assert!(!check(&guard, "GET http://evil.example/", &[("Host", "pi.local")]));
+    }
+
+    #[test]
+    fn the_token_opens_and_only_whole() {
+        let guard = Guard::new(Some("0123456789abcdef".to_string()), 80, Vec::new());
+        let get = |target: &str, cookie: &str| {
+            check(&guard, &format!("GET {target}"), &[("Host", "10.0.0.7"), ("Cookie", cookie)])
+        };
+        assert!(get("/?token=0123456789abcdef", ""));
+        assert!(get("/state", "offshoot-80=0123456789abcdef"));
+        for wrong in ["", "0", "0123456789abcdeg", "0123456789abcdef0"] {
+            assert!(!get(&format!("/?token={wrong}"), ""), "{wrong}");
+            assert!(!get("/", &format!("offshoot-80={wrong}")), "{wrong}");
+        }
+        assert!(!get("/", "offshoot-81=0123456789abcdef"));
+    }
+
+    #[test]
+    fn other_pages_press_nothing() {
+        let open = Guard::new(None, 80, vec!["localhost".to_string()]);
+        let locked = Guard::new(Some("0123456789abcdef".to_string()), 80, Vec::new());
+        for (guard, cookie) in [(&open, ""), (&locked, "offshoot-80=0123456789abcdef")] {
+            let press = |headers: &[(&str, &str)]| {
+                let all = [&[("Host", "127.0.0.1:80"), ("Cookie", cookie)], headers].concat();
+                check(guard, "POST /teach/0", &all)
+            };
+            let origin = |origin| press(&[("Origin", origin)]);
+            assert!(press(&[("Sec-Fetch-Site", "same-origin")]));
+            assert!(origin("http://127.0.0.1:80"));
+            assert!(!press(&[]) && !origin("null") && !origin("http://evil.example"));
+            assert!(!press(&[("Sec-Fetch-Site", "same-site"), ("Origin", "http://127.0.0.1:80")]));
+            assert!(!origin("http://127.0.0.1:8080"), "another port is another page");
+        }
+        let with_token =
+            |guard| check(guard, "POST /teach/0?token=0123456789abcdef", &[("Host", "127.0.0.1")]);
+        assert!(with_token(&locked));
+        assert!(!with_token(&open), "there is none to know");
+    }
+
+    #[test]
+    fn tokens_differ() {
+        let (one, other) = (token().unwrap(), token().unwrap());
+        assert!(one.len() >= SHORTEST_TOKEN && one != other, "{one}");
+    }
+}

@@ -1,0 +1,184 @@
+//! A moment as the page's script reads it.
+
+use offshoot::NOTHING;
+use offshoot_view::{Screen, State};
+use serde::Serialize;
+
+use crate::session::MOST_CLASSES;
+use crate::session::details::{Inside, Times};
+
+/// What a page shows.
+#[derive(Debug, Serialize)]
+struct Moment<'a> {
+    /// Its number.
+    frame: u64,
+    state: StateOf<'a>,
+    classes: Vec<Class<'a>>,
+    /// The empty scene.
+    nothing: Class<'a>,
+    /// Lessons that a class wants.
+    goal: u32,
+    /// Whether one more class has a button.
+    has_room: bool,
+    threshold: Option<f32>,
+    hint: &'a str,
+    /// Sides of the picture.
+    picture: Option<[u32; 2]>,
+    /// Milliseconds.
+    times: Spent,
+    heat: Option<Heat>,
+    report: Option<Told>,
+    /// Whether the newest lesson was damaged and is lost.
+    has_lost: bool,
+    /// Whether something else can be put before the camera.
+    has_next: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+enum StateOf<'a> {
+    Welcome { class: &'a str },
+    Teaching { class: &'a str, count: u32 },
+    Answer { class: &'a str, confidence: f32 },
+    Unknown,
+    Nothing,
+    Report { right: u32, asked: u32, advice: &'a str },
+    Message { text: &'a str },
+    Error { text: &'a str },
+}
+
+#[derive(Debug, Serialize)]
+struct Class<'a> {
+    name: &'a str,
+    lessons: u32,
+    probability: f32,
+}
+
+#[derive(Debug, Serialize)]
+struct Spent {
+    camera: f64,
+    eyes: f64,
+    head: f64,
+    screen: f64,
+}
+
+/// Shares of the largest value that speaks for the class, row by row.
+#[derive(Debug, Serialize)]
+struct Heat {
+    class: usize,
+    width: usize,
+    height: usize,
+    values: Vec<f32>,
+    /// Left, top, width and height of what the network sees, as shares of the picture's sides.
+    part: [f32; 4],
+}
+
+/// The report on held-out samples.
+#[derive(Debug, Serialize)]
+struct Told {
+    asked: usize,
+    right: usize,
+    low: f32,
+    high: f32,
+    advice: Vec<String>,
+    /// Of the rows below.
+    names: Vec<String>,
+    /// What was taken for what: a row for each class shown.
+    confusion: Vec<Vec<usize>>,
+}
+
+/// What is wanted of a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub frame: u64,
+    pub heat: bool,
+    pub report: bool,
+    pub has_next: bool,
+}
+
+/// Writes a moment as JSON.
+pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wanted: Wanted) {
+    let sides = screen.picture.map(|picture| [picture.width(), picture.height()]);
+    let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));
+    let report = if wanted.report { told(inside) } else { None };
+    let inside = &*inside;
+    let moment = Moment {
+        frame: wanted.frame,
+        state: match screen.state {
+            State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
+            State::Answer { class, confidence } => StateOf::Answer { class, confidence },
+            State::Unknown => StateOf::Unknown,
+            State::Nothing => StateOf::Nothing,
+            State::Welcome { class, .. } => StateOf::Welcome { class },
+            State::Report { right, asked, advice } => StateOf::Report { right, asked, advice },
+            State::Message(text) => StateOf::Message { text },
+            State::Error(text) => StateOf::Error { text },
+        },
+        classes: classes(screen, inside).collect(),
+        nothing: nothing(screen, inside),
+        has_room: inside.names().len() < MOST_CLASSES,
+        goal: inside.goal(),
+        threshold: screen.threshold,
+        hint: screen.hint,
+        picture: sides,
+        times: spent(inside.times()),
+        heat,
+        report,
+        has_lost: inside.has_lost(),
+        has_next: wanted.has_next,
+    };
+    out.clear();
+    let written = serde_json::to_writer(out, &moment);
+    debug_assert!(written.is_ok(), "memory takes everything, and there are no maps with odd keys");
+}
+
+fn classes<'a>(screen: &Screen<'_>, inside: &'a Inside<'_>) -> impl Iterator<Item = Class<'a>> {
+    inside.names().iter().enumerate().map(|(class, name)| Class {
+        name,
+        lessons: inside.lessons(class),
+        probability: screen
+            .classes
+            .get(class)
+            .filter(|line| line.name != NOTHING)
+            .map_or(0.0, |line| line.probability),
+    })
+}
+
+fn nothing<'a>(screen: &Screen<'_>, inside: &Inside<'_>) -> Class<'a> {
+    let line = screen.classes.iter().find(|line| line.name == NOTHING);
+    let probability = line.map_or(0.0, |line| line.probability);
+    Class { name: NOTHING, lessons: inside.empty_lessons(), probability }
+}
+
+fn spent(times: Times) -> Spent {
+    let [camera, eyes, head, screen] =
+        [times.camera, times.eyes, times.head, times.screen].map(|time| time.as_secs_f64() * 1e3);
+    Spent { camera, eyes, head, screen }
+}
+
+fn heat(inside: &mut Inside<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
+    let class = inside.likeliest()?;
+    let found = inside.heat(class)?;
+    let most = found.values.iter().copied().fold(0.0, f32::max);
+    let share = |value: f32| if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
+    let part = inside.seen_part(width, height);
+    let values = found.values.into_iter().map(share).collect();
+    Some(Heat { class, width: found.width, height: found.height, values, part })
+}
+
+fn told(inside: &mut Inside<'_>) -> Option<Told> {
+    let classes: Vec<_> = inside.ids().collect();
+    let names = classes.iter().map(|class| inside.name(*class).to_string()).collect();
+    let report = inside.report().ok()?;
+    let interval = report.interval();
+    let row = |own: &_| classes.iter().map(|said| report.confusion(*own, *said)).collect();
+    Some(Told {
+        asked: report.asked(),
+        right: report.right(),
+        low: interval.low,
+        high: interval.high,
+        advice: report.advice().map(|advice| advice.to_string()).collect(),
+        names,
+        confusion: classes.iter().map(row).collect(),
+    })
+}
