@@ -28,6 +28,8 @@
 //! - `formats`: from WebP, GIF and TIFF files as well.
 
 #![deny(missing_docs)]
+// docs.rs says by each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activations;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "cores/unpinned.rs")]

@@ -13,6 +13,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
+// docs.rs says by each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(test, feature = "std"))]
 extern crate std;

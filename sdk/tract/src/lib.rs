@@ -8,6 +8,8 @@
 //! tract-core is pinned: only the `tract` facade is under semver, and this crate uses the
 //! interfaces below it (operations with state) that make an allocation-free operation possible.
 
+// docs.rs says by each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
