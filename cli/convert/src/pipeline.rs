@@ -25,7 +25,7 @@ use crate::ir::{Model, fold, pooling};
 use crate::preprocess::catalog::Catalog;
 use crate::preprocess::choose;
 use crate::preprocess::choose::Chosen;
-use crate::preprocess::preset::Wishes;
+use crate::preprocess::preset::PreprocessOverrides;
 use crate::quantize;
 use crate::quantize::{Quantized, QuantizerError, Settings, scheme};
 use crate::report::Report;
@@ -42,7 +42,7 @@ pub struct Options {
     /// Width and height where the model leaves them open.
     pub size: Option<(u32, u32)>,
     /// How pictures are normalized.
-    pub wishes: Wishes,
+    pub overrides: PreprocessOverrides,
     /// How floats become codes.
     pub quantizer: Settings,
     /// Whether embeddings are brought to length 1.
@@ -111,7 +111,7 @@ pub struct Converted {
     /// What there is to say.
     pub report: Report,
     /// How the model in the file wants its pictures: what its own first layers do to them is not in it.
-    pub wishes: Wishes,
+    pub overrides: PreprocessOverrides,
 }
 
 /// Largest relative error of our float network against tract's.
@@ -162,7 +162,7 @@ fn guarded(
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
     progress("preprocessing", 0.0);
-    let mut chosen = choose::choose(&options.wishes, source, &imported, &frames)?;
+    let mut chosen = choose::choose(&options.overrides, source, &imported, &frames)?;
     let outer = chosen.preprocess;
     outer.check()?;
     chosen.preprocess = imported.front.inner(&outer);
@@ -193,7 +193,7 @@ fn guarded(
     let mut report = account.report(&bytes, quantized.as_ref())?;
     report.pool = imported.pooled.then_some(imported.pool);
     (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
-    Ok(Converted { bytes, report, wishes: Wishes::of(&outer) })
+    Ok(Converted { bytes, report, overrides: PreprocessOverrides::of(&outer) })
 }
 
 /// The network quantized by these settings, or in float where there are none; and its graph, to be written.

@@ -10,7 +10,7 @@ use offshoot_convert::import::{ImportError, Source};
 use offshoot_convert::pipeline::job::Material;
 use offshoot_convert::pipeline::text::TextOptions;
 use offshoot_convert::pipeline::{Converted, Options};
-use offshoot_convert::preprocess::preset::Wishes;
+use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
@@ -41,7 +41,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         pool: args.backbone.pool,
         float: args.backbone.float(),
         size: args.backbone.input_size,
-        wishes: Wishes {
+        overrides: PreprocessOverrides {
             preset: args.backbone.preset,
             mean: args.mean,
             std: args.std,

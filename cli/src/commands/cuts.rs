@@ -9,7 +9,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Options;
 use offshoot_convert::pipeline::job::Material;
 use offshoot_convert::pipeline::text::TextOptions;
-use offshoot_convert::preprocess::preset::Wishes;
+use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::{bytes, millions};
 use offshoot_dataset::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         pool: args.backbone.pool,
         float,
         size: args.backbone.input_size,
-        wishes: Wishes { preset: args.backbone.preset, ..Wishes::default() },
+        overrides: PreprocessOverrides { preset: args.backbone.preset, ..PreprocessOverrides::default() },
         ..Options::default()
     };
     compare(args, &source, &data, Material::Pictures(&pictures, options))
@@ -143,7 +143,7 @@ pub(super) fn within_budget<'a>(
         println!("within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}", row.cut, folder.display());
     }
     if let Material::Pictures(_, options) = &mut material {
-        options.wishes = compared.wishes;
+        options.overrides = compared.overrides;
     }
     Ok(if row.automatic { material } else { material.cut_at(&row.cut) })
 }

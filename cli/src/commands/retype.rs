@@ -57,7 +57,7 @@ pub(super) fn command(args: &CutsArgs, compared: &Compared, row: usize) -> Strin
     command += if args.backbone.external_data { " --external-data" } else { "" };
     let calibrate = args.calibrate.as_ref().unwrap_or(&args.data);
     if !compared.takes_text {
-        command += &format!(" {}", compared.wishes.flags());
+        command += &format!(" {}", compared.overrides.flags());
     }
     command + &format!(" --calibrate {}", path(calibrate))
 }

@@ -7,7 +7,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::Candidate;
 use offshoot_convert::pipeline::Converted;
 use offshoot_convert::pipeline::job::Material;
-use offshoot_convert::preprocess::preset::Wishes;
+use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};
@@ -99,7 +99,7 @@ pub struct Compared {
     /// Whether the model takes text, which has no preprocessing.
     pub takes_text: bool,
     /// The preprocessing of pictures, which is the same for all.
-    pub wishes: Wishes,
+    pub overrides: PreprocessOverrides,
 }
 
 /// What a device has for an extraction.
@@ -168,7 +168,7 @@ impl Comparison<'_> {
         let package = Extractor::from_bytes(automatic.bytes.clone())?;
         // The preprocessing is the same for all.
         let material = self.material.clone().as_in(&automatic);
-        let wishes = automatic.wishes.clone();
+        let overrides = automatic.overrides.clone();
         let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
         let (some, all) = material.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
@@ -192,7 +192,7 @@ impl Comparison<'_> {
         // In the order of the network: the one found by itself need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
-        Ok(Compared { rows, unsure, failed, takes_text: is_text, wishes })
+        Ok(Compared { rows, unsure, failed, takes_text: is_text, overrides })
     }
 
     fn measure(

@@ -16,7 +16,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::{candidates, last_of_each_cost};
 use offshoot_convert::pipeline::text::{TextOptions, convert_text};
 use offshoot_convert::pipeline::{Converted, Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::Report;
 use offshoot_core::tokens::Pooling;
@@ -299,10 +299,10 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) ->
     let source = Source::parse(Path::new(name), bytes).unwrap();
     let tf = name.starts_with("mobilenet_v1") || name == "mobilenet_v2_1.0_224" || name.starts_with("ppocr");
     let preset = if tf { Preset::Tf } else { Preset::Imagenet };
-    let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
+    let overrides = PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
     // Its size is open; those of the others are their own.
     let size = name.starts_with("ppocr").then_some((192, 48));
-    let options = Options { wishes, float, size, ..Options::default() };
+    let options = Options { overrides, float, size, ..Options::default() };
     convert(&source, pictures, &options, &mut |_, _| {}).unwrap()
 }
 

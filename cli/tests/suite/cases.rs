@@ -10,7 +10,7 @@ use std::path::Path;
 use offshoot::Picture;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Converted, Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
 
 /// What no user ever named: tract's operations, its parts of a node, its manner of error.
@@ -90,8 +90,9 @@ fn fault(path: &Path, parts: &[&str], pictures: &[Picture]) -> Option<String> {
 
 fn converted(path: &Path, float: bool, pictures: &[Picture]) -> Result<Converted, String> {
     let source = Source::open(path).map_err(|e| e.to_string())?;
-    let wishes = Wishes { preset: Some(Preset::Unit), squash: true, ..Wishes::default() };
-    let options = Options { wishes, float, ..Options::default() };
+    let overrides =
+        PreprocessOverrides { preset: Some(Preset::Unit), squash: true, ..PreprocessOverrides::default() };
+    let options = Options { overrides, float, ..Options::default() };
     convert(&source, pictures, &options, &mut |_, _| {}).map_err(|e| e.to_string())
 }
 

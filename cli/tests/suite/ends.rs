@@ -11,7 +11,7 @@ use offshoot::{Extractor, Picture};
 use offshoot_convert::import::{ImportError, Imported, Source, Unsupported};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
@@ -58,8 +58,8 @@ fn imported(model: &ModelProto) -> Imported {
 }
 
 fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
-    let wishes = Wishes { preset: Some(Preset::Tf), ..Wishes::default() };
-    convert(&source(model), &pictures(), &Options { wishes, ..options }, &mut |_, _| {})
+    let overrides = PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
+    convert(&source(model), &pictures(), &Options { overrides, ..options }, &mut |_, _| {})
 }
 
 fn pictures() -> Vec<Picture> {

@@ -10,7 +10,7 @@ use offshoot::{Extractor, Picture, Precision};
 use offshoot_convert::import::{Coverage, ImportError, Source};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::ModelProto;
@@ -27,8 +27,8 @@ fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, Con
             Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
         })
         .collect();
-    let wishes = Wishes { preset: Some(Preset::Tf), ..Wishes::default() };
-    convert(&source, &pictures, &Options { wishes, ..options }, &mut |_, _| {})
+    let overrides = PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
+    convert(&source, &pictures, &Options { overrides, ..options }, &mut |_, _| {})
 }
 
 /// Both precisions; int8 must be whole and near.
@@ -55,8 +55,8 @@ fn values_that_are_too_large_are_doubted() {
     let run = |preset: Preset, float| {
         let source = Source::parse(Path::new("graph.onnx"), &model).unwrap();
         let picture = Picture::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
-        let wishes = Wishes { preset: Some(preset), ..Wishes::default() };
-        let options = Options { wishes, float, ..Options::default() };
+        let overrides = PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
+        let options = Options { overrides, float, ..Options::default() };
         convert(&source, &[picture], &options, &mut |_, _| {})
     };
     let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();

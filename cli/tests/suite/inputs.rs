@@ -9,7 +9,7 @@ use std::fs;
 use crate::common::{pictures, refused};
 use graph::Graph;
 use offshoot_convert::pipeline::Options;
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_core::preprocess::Channels;
 use offshoot_simulator::Object;
 use small::{alike, converted, embedding, error, float, of_type, plain, preprocess, preset, rest};
@@ -31,7 +31,7 @@ fn bytes_that_the_model_normalizes_itself() {
         .node("Transpose", "planes", &["normal"], &[("perm", &[0, 3, 1, 2])]);
     let mut model = rest(&mut graph, "planes");
     of_type(&mut model, 2);
-    let own = converted(&model, float(Wishes::default())).unwrap();
+    let own = converted(&model, float(PreprocessOverrides::default())).unwrap();
     assert!(own.report.preprocess_why.starts_with("raw: the model takes bytes"), "{}", own.report);
     assert!(own.report.difference < 1e-5, "{}", own.report);
     let outside = converted(&plain(), float(preset(Preset::Imagenet))).unwrap();
@@ -62,7 +62,7 @@ fn the_first_operations_say_what_a_model_takes() {
             tensor.dims = vec![tensor.dims[0], 1, 1];
         }
         graph.node("Mul", "scaled", &["x", "f"], &[]).node("Add", "shifted", &["scaled", "o"], &[]);
-        let made = converted(&rest(&mut graph, "shifted"), float(Wishes::default())).unwrap();
+        let made = converted(&rest(&mut graph, "shifted"), float(PreprocessOverrides::default())).unwrap();
         assert!(made.report.preprocess_why.starts_with(why), "{}", made.report);
         assert!(made.report.difference < 1e-5, "{}", made.report);
         assert_eq!(made.report.nodes, converted(&plain(), float(preset(Preset::Raw))).unwrap().report.nodes);
@@ -98,7 +98,8 @@ fn channels_in_another_order() {
             g.node("Concat", "turned", &["b", "g", "r"], &[]).number("axis", 1);
         },
     ];
-    let outside = converted(&plain(), float(Wishes { bgr: true, ..preset(Preset::Imagenet) })).unwrap();
+    let outside =
+        converted(&plain(), float(PreprocessOverrides { bgr: true, ..preset(Preset::Imagenet) })).unwrap();
     for turn in turns {
         let mut graph = Graph::new(&[1, 3, 12, 16]);
         turn(&mut graph);
@@ -107,7 +108,7 @@ fn channels_in_another_order() {
         assert!(own.report.difference < 1e-5 && own.report.nodes == outside.report.nodes, "{}", own.report);
         assert_eq!(preprocess(&own).channels, Channels::Bgr);
         alike(&embedding(&own), &embedding(&outside));
-        let int8 = converted(&model, Options { wishes: preset(Preset::Imagenet), ..Options::default() });
+        let int8 = converted(&model, Options { overrides: preset(Preset::Imagenet), ..Options::default() });
         assert!(int8.unwrap().report.cosine_min > 0.99);
     }
 }
@@ -130,7 +131,7 @@ fn channels_are_picked_in_any_order() {
         "two convolutions, one with a limit, and the mean: {made}"
     );
     let int8 =
-        converted(&model, Options { wishes: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+        converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
     assert!(int8.cosine_min > 0.99 && int8.nodes == 3, "{int8}");
 }
 
@@ -167,7 +168,10 @@ fn the_classifier_is_asked_wherever_the_cut_is() {
     let model = graph.model(13);
     let why = |cuts: &[&str]| {
         let cuts = cuts.iter().map(|c| c.to_string()).collect();
-        converted(&model, Options { cuts, ..float(Wishes::default()) }).unwrap().report.preprocess_why
+        converted(&model, Options { cuts, ..float(PreprocessOverrides::default()) })
+            .unwrap()
+            .report
+            .preprocess_why
     };
     let found = why(&[]);
     assert!(found.contains("the classifier is surest with it"), "{found}");

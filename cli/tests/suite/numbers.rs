@@ -10,7 +10,7 @@ use graph::Graph;
 use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::report::verdict::Grade;
 use offshoot_simulator::Object;
 use prost::Message;
@@ -44,7 +44,7 @@ fn weights_that_are_no_numbers() {
 #[test]
 fn embeddings_that_are_no_numbers_or_nothing() {
     for quantized in [false, true] {
-        let options = || Options { float: !quantized, wishes: preset(Preset::Tf), ..Options::default() };
+        let options = || Options { float: !quantized, overrides: preset(Preset::Tf), ..Options::default() };
         let fails = |model: &ModelProto| converted(model, options()).unwrap_err().to_string();
         let huge = fails(&with_weight(5, 1e38));
         assert!(huge.contains("layer `conv` gives no finite number") && huge.contains("(4 of 4)"), "{huge}");
@@ -87,10 +87,10 @@ fn celu_is_scaled() {
     let bytes: Vec<u8> = (0..9).map(|i| 28 * i).collect();
     let picture = Picture::from_rgb(3, 3, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
     let (mean, std) = (Some([128.0; 3]), Some([32.0; 3]));
-    let wishes = Wishes { mean, std, squash: true, ..Wishes::default() };
+    let overrides = PreprocessOverrides { mean, std, squash: true, ..PreprocessOverrides::default() };
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
     let pool = offshoot_convert::ir::pooling::Pool::None;
-    let options = Options { pool, ..float(wishes) };
+    let options = Options { pool, ..float(overrides) };
     let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
     let got: Vec<f32> =
         Extractor::from_bytes(made.bytes).unwrap().embed(&picture.frame()).unwrap().iter().collect();
@@ -117,7 +117,7 @@ fn a_mean_over_stated_padding_and_beyond() {
         let picture = Picture::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
         let source = Source::parse(Path::new("mean.onnx"), &graph.model(19).encode_to_vec()).unwrap();
         let pool = offshoot_convert::ir::pooling::Pool::None;
-        let options = Options { pool, ..float(Wishes { squash: true, ..preset(Preset::Raw) }) };
+        let options = Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
         let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
         let got: Vec<f32> =
             Extractor::from_bytes(made.bytes).unwrap().embed(&picture.frame()).unwrap().iter().collect();
@@ -172,14 +172,14 @@ fn global_response_normalization() {
     let made = converted(&model, float(preset(Preset::Tf))).unwrap().report;
     assert!(made.difference < 1e-5, "{made}");
     let int8 =
-        converted(&model, Options { wishes: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+        converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
     assert!(int8.cosine_min > 0.98, "{int8}");
 }
 
 #[test]
 fn a_verdict_sees_single_pictures() {
     let mut report =
-        converted(&plain(), Options { wishes: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+        converted(&plain(), Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
     let mut judged = |noise: f64, mean: f64, worst: f64| {
         (report.noise, report.cosine_mean, report.cosine_min) = (noise, mean, worst);
         (report.grade(), report.verdict())

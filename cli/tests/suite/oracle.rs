@@ -14,7 +14,7 @@ use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 
 /// Of the length of what is right: what ONNX allows in these tests, some of whose values have four digits.
 const FLOAT: f64 = 1e-3;
@@ -75,9 +75,11 @@ impl Case {
         let source = Source::parse(Path::new(&self.name), &self.model).map_err(|e| e.to_string())?;
         let black = vec![0; (3 * self.rows * self.columns) as usize];
         let picture = Picture::from_rgb(self.columns, self.rows, black).unwrap();
-        let wishes = Wishes { preset: Some(Preset::Raw), squash: true, ..Wishes::default() };
+        let overrides =
+            PreprocessOverrides { preset: Some(Preset::Raw), squash: true, ..PreprocessOverrides::default() };
         let cuts = vec![source.outputs().next().unwrap().to_string()];
-        let options = Options { cuts: cuts.clone(), pool: Pool::None, float, wishes, ..Options::default() };
+        let options =
+            Options { cuts: cuts.clone(), pool: Pool::None, float, overrides, ..Options::default() };
         let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {});
         let bytes = made.map_err(|e| e.to_string())?.bytes;
         let embedding: Vec<f32> =

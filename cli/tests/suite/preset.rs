@@ -5,7 +5,7 @@ use std::path::Path;
 use offshoot::Picture;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::report::Report;
 use offshoot_dataset::{LeftOut, pictures};
 
@@ -22,7 +22,10 @@ fn conventions_are_recognised_guessed_and_doubted() {
     let sample: Vec<Picture> = sample.iter().map(|f| Picture::open(f).unwrap()).collect();
     let read = |name: &str| std::fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap();
     let report = |bytes: &[u8], preset: Option<Preset>| -> Report {
-        let options = Options { wishes: Wishes { preset, ..Wishes::default() }, ..Options::default() };
+        let options = Options {
+            overrides: PreprocessOverrides { preset, ..PreprocessOverrides::default() },
+            ..Options::default()
+        };
         let source = Source::parse(Path::new("m.onnx"), bytes).unwrap();
         let report = convert(&source, &sample, &options, &mut |_, _| ()).unwrap().report;
         println!("{}: {:?}", report.preprocess_why, report.preprocess_warning);

@@ -61,7 +61,7 @@ impl Material<'_> {
     #[must_use]
     pub fn as_in(mut self, converted: &Converted) -> Self {
         if let Self::Pictures(_, options) = &mut self {
-            options.wishes = converted.wishes.clone();
+            options.overrides = converted.overrides.clone();
         }
         self
     }

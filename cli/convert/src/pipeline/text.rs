@@ -16,7 +16,7 @@ use crate::catch_panic::quietly;
 use crate::emit::{self, Emitted};
 use crate::import::{ImportedText, Source};
 use crate::ir::fold;
-use crate::preprocess::preset::Wishes;
+use crate::preprocess::preset::PreprocessOverrides;
 use crate::quantize::Settings;
 
 /// What the user wants.
@@ -107,7 +107,7 @@ fn guarded(
     }
     let no_mask = "the model has no attention mask: it reads what fills a short text as text";
     report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
-    Ok(Converted { bytes, report, wishes: Wishes::default() })
+    Ok(Converted { bytes, report, overrides: PreprocessOverrides::default() })
 }
 
 /// What a package is made from.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::preset::{Preset, Wishes};
+use super::preset::{PreprocessOverrides, Preset};
 
 /// Why there is no catalogue, or not this entry in it.
 #[derive(Debug, Error)]
@@ -75,9 +75,9 @@ pub struct Recipe {
 
 impl Recipe {
     /// The preprocessing, where the user asks for none; `None` where the recipe leaves it open.
-    pub fn wishes(&self) -> Option<Wishes> {
+    pub fn overrides(&self) -> Option<PreprocessOverrides> {
         let Self { preset, mean, std, bgr, squash, .. } = *self;
-        (preset.is_some() || mean.zip(std).is_some()).then_some(Wishes {
+        (preset.is_some() || mean.zip(std).is_some()).then_some(PreprocessOverrides {
             preset,
             mean,
             std,
@@ -178,7 +178,7 @@ mod tests {
         let bytes = bytes.unwrap();
         let recipe = catalog.by_digest(&Sha256::digest(&bytes).into()).unwrap();
         assert_eq!((recipe.name.as_str(), recipe.bytes), ("sprout", Some(bytes.len() as u64)));
-        assert_eq!(recipe.wishes().unwrap().preset, Some(Preset::Tf));
+        assert_eq!(recipe.overrides().unwrap().preset, Some(Preset::Tf));
         assert!(catalog.by_digest(&[0; 32]).is_none());
         let error = catalog.by_name("resnet18").unwrap_err().to_string();
         assert!(error.contains("`torchvision/resnet18`"), "{error}");
@@ -206,6 +206,6 @@ mod tests {
         }
         std::fs::write(&path, good).unwrap();
         let catalog = Catalog::open(&path).unwrap();
-        assert_eq!((catalog.model[0].input, catalog.model[0].wishes().is_none()), ((9, 8), true));
+        assert_eq!((catalog.model[0].input, catalog.model[0].overrides().is_none()), ((9, 8), true));
     }
 }

@@ -7,7 +7,7 @@ use offshoot_core::preprocess::Preprocess;
 use tract_onnx::prelude::TypedModel;
 
 use super::catalog::{Catalog, Recipe};
-use super::preset::{Preset, Wishes};
+use super::preset::{PreprocessOverrides, Preset};
 use crate::calibrate::{CalibrateError, Reference};
 use crate::import::{Imported, Source};
 
@@ -35,26 +35,26 @@ const LEAD: f32 = 0.05;
 /// # Errors
 /// What tract reports when the classifier is run.
 pub fn choose(
-    wishes: &Wishes,
+    overrides: &PreprocessOverrides,
     source: &Source,
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<Chosen, CalibrateError> {
     let frames = &frames[..frames.len().min(PICTURES)];
     let catalog = Catalog::built_in();
-    let known = catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.wishes()?)));
-    let stated = stated(wishes, source, known.as_ref());
+    let known = catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.overrides()?)));
+    let stated = stated(overrides, source, known.as_ref());
     if stated.is_none()
         && let Some((preset, why)) = evident(source, imported)
     {
-        let preprocess = wishes.preprocess(preset, imported);
+        let preprocess = overrides.preprocess(preset, imported);
         return Ok(Chosen { preprocess, why: format!("{}: {why}", preset.name()), warning: None });
     }
-    let Some((stated, why)) = stated else { return guess(wishes, source, imported, frames) };
+    let Some((stated, why)) = stated else { return guess(overrides, source, imported, frames) };
     let preprocess = stated.preprocess(stated.preset.unwrap_or(Preset::Unit), imported);
     let mut chosen = Chosen { preprocess, why, warning: None };
     // What is stated with a model is believed; people err about models they did not make.
-    if wishes.settled || wishes.preset.is_none() && wishes.mean.zip(wishes.std).is_none() {
+    if overrides.settled || overrides.preset.is_none() && overrides.mean.zip(overrides.std).is_none() {
         return Ok(chosen);
     }
     if let Some((recipe, known)) = known {
@@ -64,14 +64,14 @@ pub fn choose(
             chosen.warning = Some(format!("the catalogue has {has} for {}, not what was asked", recipe.name));
         }
     } else if let Some((preset, why)) = evident(source, imported) {
-        let right = wishes.of_preset(preset).preprocess(preset, imported);
+        let right = overrides.of_preset(preset).preprocess(preset, imported);
         if (right.mean, right.std) != (preprocess.mean, preprocess.std) {
             chosen.warning =
                 Some(format!("{why}, so --preset {} may be meant, not what was asked", preset.name()));
         }
     } else if let Some(classifier) = source.classifier(imported) {
         let own = sureness(&classifier, imported, &preprocess, frames)?;
-        let (best, score) = ranked(wishes, &classifier, imported, frames)?[0];
+        let (best, score) = ranked(overrides, &classifier, imported, frames)?[0];
         if score > own + LEAD {
             let name = best.name();
             chosen.warning = Some(format!(
@@ -83,19 +83,23 @@ pub fn choose(
 }
 
 /// What the user, the catalogue or the model says, and who it was.
-fn stated(wishes: &Wishes, source: &Source, known: Option<&(&Recipe, Wishes)>) -> Option<(Wishes, String)> {
-    if let Some(preset) = wishes.preset {
-        return Some((wishes.clone(), format!("{}, as asked", preset.name())));
+fn stated(
+    overrides: &PreprocessOverrides,
+    source: &Source,
+    known: Option<&(&Recipe, PreprocessOverrides)>,
+) -> Option<(PreprocessOverrides, String)> {
+    if let Some(preset) = overrides.preset {
+        return Some((overrides.clone(), format!("{}, as asked", preset.name())));
     }
-    if wishes.mean.is_some() && wishes.std.is_some() {
-        return Some((wishes.clone(), "mean and std as asked".to_string()));
+    if overrides.mean.is_some() && overrides.std.is_some() {
+        return Some((overrides.clone(), "mean and std as asked".to_string()));
     }
     if let Some((recipe, known)) = known {
-        let merged = Wishes {
-            mean: wishes.mean.or(known.mean),
-            std: wishes.std.or(known.std),
-            bgr: wishes.bgr || known.bgr,
-            squash: wishes.squash || known.squash,
+        let merged = PreprocessOverrides {
+            mean: overrides.mean.or(known.mean),
+            std: overrides.std.or(known.std),
+            bgr: overrides.bgr || known.bgr,
+            squash: overrides.squash || known.squash,
             ..known.clone()
         };
         return Some((
@@ -105,8 +109,8 @@ fn stated(wishes: &Wishes, source: &Source, known: Option<&(&Recipe, Wishes)>) -
     }
     let stated = source.metadata("offshoot.preset");
     let preset = Preset::ALL.into_iter().find(|p| Some(p.name()) == stated)?;
-    let wishes = Wishes { preset: Some(preset), ..wishes.clone() };
-    Some((wishes, format!("{}, as the model states", preset.name())))
+    let overrides = PreprocessOverrides { preset: Some(preset), ..overrides.clone() };
+    Some((overrides, format!("{}, as the model states", preset.name())))
 }
 
 /// Largest factor by which a network makes numbers of bytes small.
@@ -129,18 +133,18 @@ fn evident(source: &Source, imported: &Imported) -> Option<(Preset, &'static str
 }
 
 fn guess(
-    wishes: &Wishes,
+    overrides: &PreprocessOverrides,
     source: &Source,
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<Chosen, CalibrateError> {
     let with =
-        |preset, why, warning| Chosen { preprocess: wishes.preprocess(preset, imported), why, warning };
+        |preset, why, warning| Chosen { preprocess: overrides.preprocess(preset, imported), why, warning };
     let Some(classifier) = &source.classifier(imported) else {
         let why = "imagenet, a guess: the model has no classifier to ask; --preset says otherwise";
         return Ok(with(Preset::Imagenet, why.to_string(), None));
     };
-    let ranked = ranked(wishes, classifier, imported, frames)?;
+    let ranked = ranked(overrides, classifier, imported, frames)?;
     let [(best, score), (second, runner_up), ..] = ranked;
     let why = format!(
         "{}, a guess: the classifier is surest with it ({score:.2}; {} {runner_up:.2}); --preset says otherwise",
@@ -157,12 +161,12 @@ fn guess(
 
 /// How sure the classifier is with each convention, the surest first.
 fn ranked(
-    wishes: &Wishes,
+    overrides: &PreprocessOverrides,
     classifier: &TypedModel,
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<[(Preset, f32); 4], CalibrateError> {
-    let open = Wishes { preset: None, mean: None, std: None, ..wishes.clone() };
+    let open = PreprocessOverrides { preset: None, mean: None, std: None, ..overrides.clone() };
     let mut ranked = Preset::GUESSED.map(|preset| (preset, 0.0));
     for (preset, score) in &mut ranked {
         *score = sureness(classifier, imported, &open.preprocess(*preset, imported), frames)?;
@@ -216,14 +220,18 @@ mod tests {
     #[test]
     fn wishes_are_said_as_flags() {
         let (mean, std) = Preset::Imagenet.mean_std();
-        let mut wishes = Wishes { mean: Some(mean), std: Some(std), ..Wishes::default() };
-        assert_eq!(wishes.flags(), "--preset imagenet");
-        (wishes.bgr, wishes.squash) = (true, true);
-        assert_eq!(wishes.flags(), "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 --bgr --squash");
-        wishes.mean.as_mut().unwrap().reverse();
-        wishes.std.as_mut().unwrap().reverse();
-        assert_eq!(wishes.flags(), "--preset imagenet --bgr --squash");
-        assert_eq!(Wishes::default().flags(), "");
+        let mut overrides =
+            PreprocessOverrides { mean: Some(mean), std: Some(std), ..PreprocessOverrides::default() };
+        assert_eq!(overrides.flags(), "--preset imagenet");
+        (overrides.bgr, overrides.squash) = (true, true);
+        assert_eq!(
+            overrides.flags(),
+            "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 --bgr --squash"
+        );
+        overrides.mean.as_mut().unwrap().reverse();
+        overrides.std.as_mut().unwrap().reverse();
+        assert_eq!(overrides.flags(), "--preset imagenet --bgr --squash");
+        assert_eq!(PreprocessOverrides::default().flags(), "");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Preset {
 
 /// What the user stated about preprocessing; what is left open is found out.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
+pub struct PreprocessOverrides {
     /// A convention.
     pub preset: Option<Preset>,
     /// Mean per channel, over the preset's.
@@ -70,7 +70,7 @@ pub struct Wishes {
     pub settled: bool,
 }
 
-impl Wishes {
+impl PreprocessOverrides {
     /// Those that ask for this very normalization.
     pub fn of(preprocess: &Preprocess) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::path::Path;
 use offshoot::{Extractor, Picture};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
-use offshoot_convert::preprocess::preset::{Preset, Wishes};
+use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_simulator::{Camera, Object};
 use prost::Message;
@@ -26,12 +26,12 @@ pub fn converted(model: &ModelProto, options: Options) -> Result<Converted, Conv
     convert(&source, &looks(4), &options, &mut |_, _| {})
 }
 
-pub fn float(wishes: Wishes) -> Options {
-    Options { float: true, wishes, ..Options::default() }
+pub fn float(overrides: PreprocessOverrides) -> Options {
+    Options { float: true, overrides, ..Options::default() }
 }
 
-pub fn preset(preset: Preset) -> Wishes {
-    Wishes { preset: Some(preset), ..Wishes::default() }
+pub fn preset(preset: Preset) -> PreprocessOverrides {
+    PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() }
 }
 
 pub fn error(model: &ModelProto) -> String {
