@@ -5,7 +5,7 @@ use std::path::Path;
 use offshoot::{Extractor, HeadKind};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Converted;
-use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::report::Task;
 use offshoot_dataset::{Dataset, LeftOut, Sample, Selection};
 
@@ -26,7 +26,7 @@ const PROOFS: usize = 4;
 pub(super) fn run(
     args: &ConvertArgs,
     source: &Source,
-    material: &Material<'_>,
+    job: &ConvertJob<'_>,
     converted: &Converted,
 ) -> Result<Option<Task>, CommandError> {
     let Some(folder) = &args.eval else { return Ok(None) };
@@ -34,7 +34,7 @@ pub(super) fn run(
     check_classes(folder, &data.classes)?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
     // The same cut with the same preprocessing.
-    let float = material.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
+    let float = job.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
     let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
     let mut left_out = LeftOut::new(args.care.into());
     let before = scores(float, &data, folder, &mut left_out)?;

@@ -7,7 +7,7 @@ use offshoot::Picture;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::emit::prepack::{PackingError, pack};
 use offshoot_convert::import::{ImportError, Source};
-use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::pipeline::text::TextOptions;
 use offshoot_convert::pipeline::{Converted, Options};
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     if source.takes_text() {
         let options = text_options(args)?;
         let (tokenizer, texts) = texts(args)?;
-        return go(args, start, &source, Material::Texts(&texts, &tokenizer, options));
+        return go(args, start, &source, ConvertJob::Texts(&texts, &tokenizer, options));
     }
     let pictures = load(args)?;
     let options = Options {
@@ -52,18 +52,13 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         quantizer: settings(args),
         unit_length: args.l2,
     };
-    go(args, start, &source, Material::Pictures(&pictures, options))
+    go(args, start, &source, ConvertJob::Pictures(&pictures, options))
 }
 
-fn go(
-    args: &ConvertArgs,
-    start: Instant,
-    source: &Source,
-    material: Material<'_>,
-) -> Result<(), CommandError> {
-    let material = cuts::within_budget(args, source, material)?;
-    let mut converted = with_bar(|progress| material.convert(source, progress))?;
-    converted.report.task = accuracy_gate::run(args, source, &material, &converted)?;
+fn go(args: &ConvertArgs, start: Instant, source: &Source, job: ConvertJob<'_>) -> Result<(), CommandError> {
+    let job = cuts::within_budget(args, source, job)?;
+    let mut converted = with_bar(|progress| job.convert(source, progress))?;
+    converted.report.task = accuracy_gate::run(args, source, &job, &converted)?;
     check_worth(args, &converted.report)?;
     finish(args, start, &converted)
 }

@@ -7,7 +7,7 @@ use offshoot::{HeadKind, Options as RunOptions};
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Options;
-use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::pipeline::text::TextOptions;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::{bytes, millions};
@@ -42,7 +42,7 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         let (pooling, length) =
             (pooling(&args.model, args.backbone.pool)?, args.backbone.tokens.map(usize::from));
         let options = TextOptions { pooling, float, length, ..TextOptions::default() };
-        return compare(args, &source, &data, Material::Texts(&texts, &tokenizer, options));
+        return compare(args, &source, &data, ConvertJob::Texts(&texts, &tokenizer, options));
     }
     let pictures = calibration(args, &data, &mut left_out, unlabelled)?;
     let pictures = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &pictures, &mut left_out)?;
@@ -53,19 +53,19 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         overrides: PreprocessOverrides { preset: args.backbone.preset, ..PreprocessOverrides::default() },
         ..Options::default()
     };
-    compare(args, &source, &data, Material::Pictures(&pictures, options))
+    compare(args, &source, &data, ConvertJob::Pictures(&pictures, options))
 }
 
 fn compare(
     args: &CutsArgs,
     source: &Source,
     data: &Dataset,
-    material: Material<'_>,
+    job: ConvertJob<'_>,
 ) -> Result<(), CommandError> {
     let (shots, draws) = (args.shots, args.draws.max(1));
     let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
     let run = args.run.options();
-    let compared = watched(&Comparison { source, data, material, lesson, most: args.most, run })?;
+    let compared = watched(&Comparison { source, data, job, lesson, most: args.most, run })?;
     let budget = args.budget.budget();
     let chosen = choose(&compared.rows, &budget);
     let command = chosen.map(|i| command(args, &compared, i));
@@ -121,16 +121,16 @@ const MOST: usize = 12;
 pub(super) fn within_budget<'a>(
     args: &ConvertArgs,
     source: &Source,
-    mut material: Material<'a>,
-) -> Result<Material<'a>, CommandError> {
-    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(material) };
+    mut job: ConvertJob<'a>,
+) -> Result<ConvertJob<'a>, CommandError> {
+    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(job) };
     let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
     check_classes(folder, &data.classes)?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
     let compared = watched(&Comparison {
         source,
         data: &data,
-        material: material.clone().few(FEW).quick(),
+        job: job.clone().few(FEW).quick(),
         lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
         most: MOST,
         run: RunOptions::default(),
@@ -142,10 +142,10 @@ pub(super) fn within_budget<'a>(
         let (ms, accuracy) = (row.ms(), row.accuracy());
         println!("within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}", row.cut, folder.display());
     }
-    if let Material::Pictures(_, options) = &mut material {
+    if let ConvertJob::Pictures(_, options) = &mut job {
         options.overrides = compared.overrides;
     }
-    Ok(if row.automatic { material } else { material.cut_at(&row.cut) })
+    Ok(if row.automatic { job } else { job.cut_at(&row.cut) })
 }
 
 fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), CommandError> {

@@ -6,7 +6,7 @@ use offshoot::{Extractor, Options as RunOptions};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::Candidate;
 use offshoot_convert::pipeline::Converted;
-use offshoot_convert::pipeline::job::Material;
+use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
@@ -32,7 +32,7 @@ pub struct Comparison<'a> {
     /// Labelled samples to learn and test on.
     pub data: &'a Dataset,
     /// What is converted with; no cut was asked for.
-    pub material: Material<'a>,
+    pub job: ConvertJob<'a>,
     /// What is learned.
     pub lesson: Lesson,
     /// Most places to compare.
@@ -164,13 +164,13 @@ impl Comparison<'_> {
     /// A model that does not convert at all, pictures that cannot be read or are too few.
     pub fn run(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Compared, CommandError> {
         progress("import", 0.0);
-        let automatic = self.material.convert(self.source, &mut |_, _| {})?;
+        let automatic = self.job.convert(self.source, &mut |_, _| {})?;
         let package = Extractor::from_bytes(automatic.bytes.clone())?;
         // The preprocessing is the same for all.
-        let material = self.material.clone().as_in(&automatic);
+        let job = self.job.clone().as_in(&automatic);
         let overrides = automatic.overrides.clone();
         let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
-        let (some, all) = material.places(self.source, own)?;
+        let (some, all) = job.places(self.source, own)?;
         // A cut at what only says how values lie is one at the layer before.
         let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
         let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
@@ -183,7 +183,7 @@ impl Comparison<'_> {
         let total = places.len() as f32;
         for (i, place) in places.into_iter().enumerate() {
             progress("convert", i as f32 / total);
-            match material.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
+            match job.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
                 Ok(converted) => found.push(Converts { automatic: false, map: Some(place.shape), converted }),
                 Err(error) => failed.push((place.name, error.to_string())),
             }

@@ -12,14 +12,14 @@ use crate::ir::pooling::Pool;
 
 /// Samples to calibrate on, at least one, with the options of their kind.
 #[derive(Debug, Clone)]
-pub enum Material<'a> {
+pub enum ConvertJob<'a> {
     /// Of a network that takes pictures.
     Pictures(&'a [Picture], Options),
     /// Of one that takes text.
     Texts(&'a [String], &'a Tokenizer, TextOptions),
 }
 
-impl Material<'_> {
+impl ConvertJob<'_> {
     /// Converts a model.
     ///
     /// # Errors
