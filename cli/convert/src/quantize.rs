@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::calibrate::extents::Extents;
 use equalize::Factors;
-use evaluate::Trial;
+use evaluate::Evaluator;
 use noise::{Noise, Subject, decibels};
 use offshoot_core::graph::Graph;
 use offshoot_core::preprocess::Preprocess;
@@ -35,7 +35,7 @@ mod search;
 use adaptive_rounding::select::Rounded;
 pub use adaptive_rounding::select::Rounding;
 pub use alternatives::Alternative;
-use channel_split::place::Start;
+use channel_split::place::Baseline;
 pub use keep_float::KeepFloat;
 
 use crate::calibrate::observer::{Study, scale};
@@ -121,7 +121,7 @@ const WORTH: f64 = 0.2;
 
 /// What candidates are made from.
 #[derive(Clone)]
-struct Workshop<'a> {
+struct Quantizer<'a> {
     floats: &'a Floats,
     /// That of pictures.
     preprocess: Option<&'a Preprocess>,
@@ -130,7 +130,7 @@ struct Workshop<'a> {
 }
 
 /// A network ready to be given ranges.
-struct Variant {
+struct GraphVariant {
     model: Model,
     factors: Factors,
     statistics: Vec<Statistics>,
@@ -139,7 +139,7 @@ struct Variant {
 
 /// One way to quantize a variant.
 #[derive(Debug, Clone)]
-struct Candidate {
+struct QuantConfig {
     method: Method,
     ranges: Vec<Range>,
     /// Means of the codes, if biases are corrected by them.
@@ -164,23 +164,23 @@ pub fn quantize(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     progress("quantize", 0.0);
-    let (twinned, start) = Workshop::new(floats, inputs).twinned(model, settings.ranges)?;
+    let (twinned, start) = Quantizer::new(floats, inputs).twinned(model, settings.ranges)?;
     let (model, floats) = twinned.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
-    let workshop = Workshop::new(floats, inputs);
-    let (mut variant, mut best) = workshop.first(model, settings, start, progress)?;
+    let quantizer = Quantizer::new(floats, inputs);
+    let (mut variant, mut best) = quantizer.first(model, settings, start, progress)?;
     let searched = match settings.search {
-        Some(time) => Some(workshop.search(model, settings, &mut variant, &mut best, time, progress)?),
+        Some(time) => Some(quantizer.search(model, settings, &mut variant, &mut best, time, progress)?),
         None => None,
     };
-    let kept = workshop.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let kept = quantizer.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
     let rounded = match settings.rounding {
         Rounding::Nearest => None,
         Rounding::Adaptive => {
-            Some(workshop.rounded(&variant, &mut best, &mut |share| progress("round", share))?)
+            Some(quantizer.rounded(&variant, &mut best, &mut |share| progress("round", share))?)
         }
     };
     let alternatives = match settings.alternatives {
-        true => workshop.alternatives(model, settings, &variant, &best)?,
+        true => quantizer.alternatives(model, settings, &variant, &best)?,
         false => Vec::new(),
     };
     let copied = twinned.as_ref().map(|own| own.told.clone());
@@ -189,14 +189,14 @@ pub fn quantize(
         .chain([searched, kept, rounded])
         .flatten()
         .collect();
-    let scheme = workshop.scheme(&variant, &best);
+    let scheme = quantizer.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
-    let Variant { model, factors, statistics, .. } = variant;
+    let GraphVariant { model, factors, statistics, .. } = variant;
     let (watched, noise) = (floats.watched.clone(), best.noise);
     Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> Quantizer<'a> {
     fn new(floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
         let studied = observer::studied(inputs.len()).map(|i| inputs[i]).collect();
         // Where there are enough, what is judged by was not studied.
@@ -213,9 +213,9 @@ impl<'a> Workshop<'a> {
         &self,
         model: &Model,
         settings: &Settings,
-        start: Option<Start>,
+        start: Option<Baseline>,
         progress: &mut dyn FnMut(&str, f32),
-    ) -> Result<(Variant, Candidate), QuantizerError> {
+    ) -> Result<(GraphVariant, QuantConfig), QuantizerError> {
         let plain = match start {
             Some((variant, mut candidate)) => {
                 self.correct(&variant, settings.correct, &mut candidate)?;
@@ -248,7 +248,7 @@ impl<'a> Workshop<'a> {
         model: &Model,
         equalized: bool,
         told: &mut dyn FnMut(f32),
-    ) -> Result<Variant, CalibrateError> {
+    ) -> Result<GraphVariant, CalibrateError> {
         let (mut model, floats) = (model.clone(), self.floats);
         let none = vec![None; model.layers.len()];
         let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
@@ -266,7 +266,7 @@ impl<'a> Workshop<'a> {
                 own.range = Range { min: own.range.min.max(lo), max: own.range.max.min(hi) };
             }
         }
-        Ok(Variant { model, factors, statistics, means })
+        Ok(GraphVariant { model, factors, statistics, means })
     }
 
     /// The network with its channels the other way, equalized or as they are; none where there is nothing to
@@ -274,9 +274,9 @@ impl<'a> Workshop<'a> {
     fn other(
         &self,
         model: &Model,
-        variant: &Variant,
+        variant: &GraphVariant,
         told: &mut dyn FnMut(f32),
-    ) -> Result<Option<Variant>, CalibrateError> {
+    ) -> Result<Option<GraphVariant>, CalibrateError> {
         let other = self.variant(model, !variant.is_equalized(), told)?;
         Ok((other.is_equalized() != variant.is_equalized()).then_some(other))
     }
@@ -304,7 +304,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// Ranges by one method for all layers, judged.
-    fn candidate(&self, variant: &Variant, method: Method) -> Result<Candidate, QuantizerError> {
+    fn candidate(&self, variant: &GraphVariant, method: Method) -> Result<QuantConfig, QuantizerError> {
         let read = scheme::only_function_read(&variant.model);
         let choose = |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
         let mut ranges: Vec<Range> = parallel::each(read.len(), choose);
@@ -314,7 +314,7 @@ impl<'a> Workshop<'a> {
             last = variant.model.layers[last].inputs[0];
         }
         ranges[last] = variant.statistics[last].range;
-        let mut candidate = Candidate {
+        let mut candidate = QuantConfig {
             method,
             ranges,
             coded_means: None,
@@ -326,7 +326,7 @@ impl<'a> Workshop<'a> {
         Ok(candidate)
     }
 
-    fn scheme(&self, variant: &Variant, candidate: &Candidate) -> Scheme {
+    fn scheme(&self, variant: &GraphVariant, candidate: &QuantConfig) -> Scheme {
         let means = variant.means.clone();
         let mut read = means.clone();
         if let Some(preprocess) = self.preprocess {
@@ -344,18 +344,20 @@ impl<'a> Workshop<'a> {
     }
 
     /// Noise by signal of the embedding.
-    fn judge(&self, variant: &Variant, candidate: &Candidate) -> Result<f64, QuantizerError> {
+    fn judge(&self, variant: &GraphVariant, candidate: &QuantConfig) -> Result<f64, QuantizerError> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
-        let trial = Trial::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
-        let states = (0..LANES.min(self.judged.len())).map(|_| (trial.clone(), Noise::default())).collect();
+        let evaluator = Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
+        let states =
+            (0..LANES.min(self.judged.len())).map(|_| (evaluator.clone(), Noise::default())).collect();
         let judged = &self.judged;
-        let work = |(trial, noise): &mut (Trial<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
-            let (input, wanted) = &judged[i];
-            trial.run(input)?;
-            noise.see(trial.embedding().into_iter(), wanted);
-            Ok(())
-        };
+        let work =
+            |(evaluator, noise): &mut (Evaluator<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
+                let (input, wanted) = &judged[i];
+                evaluator.run(input)?;
+                noise.see(evaluator.embedding().into_iter(), wanted);
+                Ok(())
+            };
         let lanes = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
         let mut noise = Noise::default();
         lanes.iter().for_each(|(_, lane)| noise.merge(lane));
@@ -363,12 +365,17 @@ impl<'a> Workshop<'a> {
     }
 
     /// Takes what codes add to the means of channels off the biases.
-    fn correct(&self, variant: &Variant, wanted: Switch, best: &mut Candidate) -> Result<(), QuantizerError> {
+    fn correct(
+        &self,
+        variant: &GraphVariant,
+        wanted: Switch,
+        best: &mut QuantConfig,
+    ) -> Result<(), QuantizerError> {
         if wanted == Switch::Off {
             return Ok(());
         }
         let Some(means) = self.coded_means(variant, best)? else { return Ok(()) };
-        let mut corrected = Candidate { coded_means: Some(means), ..best.clone() };
+        let mut corrected = QuantConfig { coded_means: Some(means), ..best.clone() };
         corrected.noise = self.judge(variant, &corrected)?;
         if wanted == Switch::On || corrected.noise < best.noise {
             *best = corrected;
@@ -377,7 +384,7 @@ impl<'a> Workshop<'a> {
     }
 }
 
-impl Candidate {
+impl QuantConfig {
     fn told(&self) -> Option<String> {
         let corrected = if self.coded_means.is_some() {
             "biases corrected by measured means"
@@ -388,7 +395,7 @@ impl Candidate {
     }
 }
 
-impl Variant {
+impl GraphVariant {
     fn is_equalized(&self) -> bool {
         self.factors.iter().any(Option::is_some)
     }

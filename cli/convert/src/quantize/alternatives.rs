@@ -1,6 +1,6 @@
 //! What else could be done, measured: for the report.
 
-use super::{Candidate, QuantizerError, Settings, Variant, Workshop, scheme};
+use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings, scheme};
 use crate::calibrate::ranges::Method;
 use crate::ir::Model;
 
@@ -18,15 +18,15 @@ pub struct Alternative {
 /// How many of the worst layers are tried in float.
 const KEPT: [usize; 2] = [1, 4];
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// The other methods, the other way with channels, biases and weights, the worst layers in float: one thing
     /// changed at a time.
     pub(super) fn alternatives(
         &self,
         model: &Model,
         settings: &Settings,
-        variant: &Variant,
-        best: &Candidate,
+        variant: &GraphVariant,
+        best: &QuantConfig,
     ) -> Result<Vec<Alternative>, QuantizerError> {
         let mut all = Vec::new();
         let mut add = |what: String, options: String, noise| all.push(Alternative { what, options, noise });
@@ -68,10 +68,10 @@ impl Workshop<'_> {
     /// Ranges by one method, and biases corrected if they are to be.
     pub(super) fn corrected(
         &self,
-        variant: &Variant,
+        variant: &GraphVariant,
         settings: &Settings,
         method: Method,
-    ) -> Result<Candidate, QuantizerError> {
+    ) -> Result<QuantConfig, QuantizerError> {
         let mut candidate = self.candidate(variant, method)?;
         self.correct(variant, settings.correct, &mut candidate)?;
         Ok(candidate)

@@ -9,7 +9,7 @@ use offshoot_tract::TractError;
 
 use super::evaluate::memory;
 use super::scheme::Scheme;
-use super::{Candidate, QuantizerError, Variant, Workshop, scheme};
+use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
 use crate::calibrate::CalibrateError;
 use crate::calibrate::input::Input;
 use crate::emit::{self, EmitError};
@@ -17,15 +17,15 @@ use crate::ir::{LayerId, Model};
 use crate::parallel;
 use crate::parallel::LANES;
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// Each layer's mean by channels in codes, each corrected by those before; nothing where not all is run
     /// in codes.
     pub(super) fn coded_means(
         &self,
-        variant: &Variant,
-        candidate: &Candidate,
+        variant: &GraphVariant,
+        candidate: &QuantConfig,
     ) -> Result<Option<Vec<Vec<f64>>>, QuantizerError> {
-        let plain = Candidate { coded_means: None, ..candidate.clone() };
+        let plain = QuantConfig { coded_means: None, ..candidate.clone() };
         let scheme = self.scheme(variant, &plain);
         if scheme.in_codes.contains(&false) {
             return Ok(None);

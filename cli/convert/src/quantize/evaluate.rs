@@ -14,7 +14,7 @@ use crate::calibrate::input::Input;
 
 /// A graph with its memory; one per thread. A clone shares the weights.
 #[derive(Debug, Clone)]
-pub struct Trial<'g> {
+pub struct Evaluator<'g> {
     graph: Graph<'g>,
     table: Arc<[i8]>,
     machine: Machine,
@@ -26,7 +26,7 @@ enum Machine {
     Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, watched: Vec<(TensorId, Vec<i8>)> },
 }
 
-impl<'g> Trial<'g> {
+impl<'g> Evaluator<'g> {
     /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `watched` tensors that
     /// are codes can be read after a run.
     ///

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::noise::decibels;
-use super::{Candidate, QuantizerError, Variant, Workshop, noise};
+use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, noise};
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, LayerOp, Model};
 
@@ -49,13 +49,13 @@ fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError
     names.iter().map(|name| find(model, name)).collect()
 }
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// Keeps what is to be kept, and says what that is.
     pub(super) fn keep(
         &self,
         wanted: &KeepFloat,
-        variant: &Variant,
-        best: &mut Candidate,
+        variant: &GraphVariant,
+        best: &mut QuantConfig,
         told: &mut dyn FnMut(f32),
     ) -> Result<Option<String>, QuantizerError> {
         let before = best.noise;
@@ -91,17 +91,17 @@ impl Workshop<'_> {
 
     pub(super) fn with_floats(
         &self,
-        variant: &Variant,
-        best: &Candidate,
+        variant: &GraphVariant,
+        best: &QuantConfig,
         floats: Vec<LayerId>,
-    ) -> Result<Candidate, QuantizerError> {
-        let mut kept = Candidate { floats, ..best.clone() };
+    ) -> Result<QuantConfig, QuantizerError> {
+        let mut kept = QuantConfig { floats, ..best.clone() };
         kept.noise = self.judge(variant, &kept)?;
         if kept.coded_means.is_none() {
             return Ok(kept);
         }
         // What was measured wholly in codes may not hold any more.
-        let mut plain = Candidate { coded_means: None, ..kept.clone() };
+        let mut plain = QuantConfig { coded_means: None, ..kept.clone() };
         plain.noise = self.judge(variant, &plain)?;
         Ok(if plain.noise < kept.noise { plain } else { kept })
     }
@@ -109,8 +109,8 @@ impl Workshop<'_> {
     /// The layers that compute something in codes, those that lose most by themselves first.
     pub(super) fn ranked(
         &self,
-        variant: &Variant,
-        candidate: &Candidate,
+        variant: &GraphVariant,
+        candidate: &QuantConfig,
     ) -> Result<Vec<LayerId>, QuantizerError> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;

@@ -9,7 +9,7 @@ use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
 use super::equalize::Factors;
-use super::evaluate::{Trial, memory, reals};
+use super::evaluate::{Evaluator, memory, reals};
 use super::scheme;
 use crate::calibrate::input::Input;
 use crate::calibrate::{CalibrateError, Watched};
@@ -112,7 +112,7 @@ struct Single {
 }
 
 /// What runs a picture through all layers, and what they lost so far.
-type Lane<'g> = (Watched, Trial<'g>, Vec<Single>, Vec<Loss>);
+type Lane<'g> = (Watched, Evaluator<'g>, Vec<Single>, Vec<Loss>);
 
 /// Lanes: every layer has memory of its own in each.
 const ABREAST: usize = 2;
@@ -127,7 +127,7 @@ pub fn losses(
     inputs: &[Input<'_>],
 ) -> Result<Vec<Loss>, CalibrateError> {
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
-    let whole = Trial::new(subject.graph, subject.preprocess, &tensors)?;
+    let whole = Evaluator::new(subject.graph, subject.preprocess, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
     let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
     let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {

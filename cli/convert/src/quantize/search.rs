@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::noise::decibels;
-use super::{Candidate, QuantizerError, Settings, Variant, Workshop};
+use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings};
 use crate::calibrate::ranges::Method;
 use crate::ir::Model;
 
@@ -30,15 +30,15 @@ impl Clock<'_> {
     }
 }
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// Tries every method with and without equalization, then moves the ends of single ranges, until
     /// time is over or nothing helps. Says what came of it.
     pub(super) fn search(
         &self,
         model: &Model,
         settings: &Settings,
-        variant: &mut Variant,
-        best: &mut Candidate,
+        variant: &mut GraphVariant,
+        best: &mut QuantConfig,
         time: Duration,
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<String, QuantizerError> {
@@ -60,8 +60,8 @@ impl Workshop<'_> {
         &self,
         model: &Model,
         settings: &Settings,
-        variant: &mut Variant,
-        best: &mut Candidate,
+        variant: &mut GraphVariant,
+        best: &mut QuantConfig,
         clock: &mut Clock<'_>,
     ) -> Result<(), QuantizerError> {
         let mut other = self.other(model, variant, &mut |_| ())?;
@@ -88,8 +88,8 @@ impl Workshop<'_> {
     /// Moves ends as long as that helps; how many were.
     fn moves(
         &self,
-        variant: &Variant,
-        best: &mut Candidate,
+        variant: &GraphVariant,
+        best: &mut QuantConfig,
         clock: &mut Clock<'_>,
     ) -> Result<usize, QuantizerError> {
         let scheme = self.scheme(variant, best);

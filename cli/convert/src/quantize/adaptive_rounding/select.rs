@@ -7,7 +7,7 @@ use crate::calibrate::{CalibrateError, Watched};
 use crate::ir::{Conv, LayerId, LayerOp};
 use crate::parallel;
 use crate::quantize::noise::decibels;
-use crate::quantize::{Candidate, QuantizerError, Variant, Workshop, scheme};
+use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
 
 /// How weights become whole numbers of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,12 +27,12 @@ const ABREAST: usize = 2;
 /// Moments of all layers together at most, for each lane; those of the largest layers are left out.
 const KEPT: usize = 32 << 20;
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// Rounds the weights of what is run in codes for their inputs, where that is better, and says so.
     pub(crate) fn rounded(
         &self,
-        variant: &Variant,
-        best: &mut Candidate,
+        variant: &GraphVariant,
+        best: &mut QuantConfig,
         told: &mut dyn FnMut(f32),
     ) -> Result<String, QuantizerError> {
         let before = best.noise;
@@ -50,10 +50,10 @@ impl Workshop<'_> {
 
     pub(crate) fn adapted(
         &self,
-        variant: &Variant,
-        best: &Candidate,
+        variant: &GraphVariant,
+        best: &QuantConfig,
         told: &mut dyn FnMut(f32),
-    ) -> Result<Candidate, QuantizerError> {
+    ) -> Result<QuantConfig, QuantizerError> {
         let scheme = self.scheme(variant, best);
         let moments = self.moments(variant, &scheme.in_codes, told)?;
         let codes = |(id, moments): (LayerId, &Option<Moments>)| {
@@ -71,7 +71,7 @@ impl Workshop<'_> {
             Some(parallel::each(conv.bias.len(), channel).concat())
         };
         let rounded: Rounded = moments.iter().enumerate().map(codes).collect();
-        let mut adapted = Candidate { rounded: Some(rounded), ..best.clone() };
+        let mut adapted = QuantConfig { rounded: Some(rounded), ..best.clone() };
         if best.coded_means.is_some() {
             adapted.coded_means = self.coded_means(variant, &adapted)?;
         }
@@ -82,7 +82,7 @@ impl Workshop<'_> {
     /// Moments of the inputs of what is run in codes, as the float network has them.
     fn moments(
         &self,
-        variant: &Variant,
+        variant: &GraphVariant,
         in_codes: &[bool],
         told: &mut dyn FnMut(f32),
     ) -> Result<Vec<Option<Moments>>, CalibrateError> {
@@ -123,7 +123,7 @@ impl Workshop<'_> {
 }
 
 /// A layer's convolution, and what it reads.
-fn conv(variant: &Variant, id: LayerId) -> Option<(&Conv, LayerId)> {
+fn conv(variant: &GraphVariant, id: LayerId) -> Option<(&Conv, LayerId)> {
     match (&variant.model.layers[id].op, &variant.model.layers[id].inputs[..]) {
         (LayerOp::Conv(conv), &[source]) => Some((conv, source)),
         _ => None,

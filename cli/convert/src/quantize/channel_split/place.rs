@@ -13,9 +13,9 @@ use crate::emit::{self, EmitError, Emitted};
 use crate::ir::Model;
 use crate::parallel;
 use crate::parallel::LANES;
-use crate::quantize::evaluate::{Trial, memory, reals};
+use crate::quantize::evaluate::{Evaluator, memory, reals};
 use crate::quantize::noise::{Noise, decibels};
-use crate::quantize::{Candidate, QuantizerError, Variant, Workshop, channel_split};
+use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, channel_split};
 
 /// Pictures that channels are ranked by at most.
 const RANKED: usize = 8;
@@ -37,12 +37,12 @@ pub(crate) struct Twinned {
 }
 
 /// A network that is not equalized, with ranges.
-pub(crate) type Start = (Variant, Candidate);
+pub(crate) type Baseline = (GraphVariant, QuantConfig);
 
 /// What follows a layer, to be run on other codes of it.
 #[derive(Clone)]
 struct Rest<'p> {
-    trial: Trial<'p>,
+    evaluator: Evaluator<'p>,
     plan: &'p Plan<Vec<Step>>,
     slots: &'p [Slot],
     packed: &'p Buffer,
@@ -51,7 +51,7 @@ struct Rest<'p> {
     noises: Vec<Noise>,
 }
 
-impl Workshop<'_> {
+impl Quantizer<'_> {
     /// The network with the channels whose rounding costs most copied into those that are always the same;
     /// nothing where there are none, or where it is not better for it. Beside it what has been made of the
     /// network on the way.
@@ -59,7 +59,7 @@ impl Workshop<'_> {
         &self,
         model: &Model,
         method: Method,
-    ) -> Result<(Option<Twinned>, Option<Start>), QuantizerError> {
+    ) -> Result<(Option<Twinned>, Option<Baseline>), QuantizerError> {
         let places =
             self.preprocess.map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
         if places.is_empty() {
@@ -72,7 +72,7 @@ impl Workshop<'_> {
             return Ok((None, Some((variant, plain))));
         }
         let emitted = emit::int8(&variant.model, &scheme)?;
-        let copied = |pictures: usize| -> Result<(Twinned, Start, f64), QuantizerError> {
+        let copied = |pictures: usize| -> Result<(Twinned, Baseline, f64), QuantizerError> {
             let (twinned, start) = self.copied(model, method, (&emitted, &places), pictures)?;
             let gain = decibels(start.1.noise) - decibels(plain.noise);
             let told = format!("{} ({gain:+.1} dB)", twinned.told);
@@ -97,7 +97,7 @@ impl Workshop<'_> {
         method: Method,
         (emitted, places): (&Emitted, &[Place]),
         pictures: usize,
-    ) -> Result<(Twinned, Start), QuantizerError> {
+    ) -> Result<(Twinned, Baseline), QuantizerError> {
         let (mut model, mut count) = (model.clone(), 0);
         for place in places {
             let channels = self.dearest(emitted, place, pictures)?;
@@ -105,9 +105,9 @@ impl Workshop<'_> {
             place.copy(&mut model, &channels);
         }
         let floats = self.floats.with_twins(&model);
-        let workshop = Workshop { floats: &floats, ..self.clone() };
-        let variant = workshop.variant(&model, false, &mut |_| ())?;
-        let candidate = workshop.candidate(&variant, method)?;
+        let quantizer = Quantizer { floats: &floats, ..self.clone() };
+        let variant = quantizer.variant(&model, false, &mut |_| ())?;
+        let candidate = quantizer.candidate(&variant, method)?;
         let told = format!("{count} channels copied into places that no picture changes");
         Ok((Twinned { model, floats, told }, (variant, candidate)))
     }
@@ -132,20 +132,20 @@ impl Workshop<'_> {
         let inputs: BTreeSet<TensorId> = reads.filter(|&read| read <= first).collect();
         let inputs: Vec<TensorId> = inputs.into_iter().collect();
         let build = || -> Result<_, TractError> {
-            let trial = Trial::new(graph, self.preprocess, &inputs)?;
+            let evaluator = Evaluator::new(graph, self.preprocess, &inputs)?;
             let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
             let (packed, arena) = memory(&plan, graph.weights())?;
-            Ok((trial, plan, slots, packed, arena))
+            Ok((evaluator, plan, slots, packed, arena))
         };
-        let (trial, plan, slots, packed, arena) = build().map_err(CalibrateError::from)?;
+        let (evaluator, plan, slots, packed, arena) = build().map_err(CalibrateError::from)?;
         let channels = graph.tensor(first).shape.c();
         let noises = vec![Noise::default(); channels + 1];
-        let rest = Rest { trial, plan: &plan, slots: &slots, packed: &packed, arena, noises };
+        let rest = Rest { evaluator, plan: &plan, slots: &slots, packed: &packed, arena, noises };
         let ranked = self.ranked_by(channels).min(pictures).min(self.judged.len());
         let judged = &self.judged[..ranked];
         let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
             let (input, wanted) = &judged[i];
-            rest.trial.run(input)?;
+            rest.evaluator.run(input)?;
             (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
             Ok(())
         };
@@ -173,7 +173,7 @@ impl Rest<'_> {
     ) -> Result<(), TractError> {
         for &input in inputs {
             let place = Plan::<Vec<Step>>::value(graph, self.slots, input);
-            let (Some((codes, _)), Some(value)) = (self.trial.codes(input), place) else { continue };
+            let (Some((codes, _)), Some(value)) = (self.evaluator.codes(input), place) else { continue };
             let own = &mut self.arena[value.range()];
             own.copy_from_slice(codes);
             // One more than there are is none.
