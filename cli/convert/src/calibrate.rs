@@ -21,7 +21,7 @@ use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 use crate::calibrate::extents::Extents;
 use crate::emit::{self, EmitError};
 use crate::import::{self, InputOrder};
-use crate::ir::{Layer, LayerId, Model, Twins};
+use crate::ir::{ChannelSplit, Layer, LayerId, Model};
 use crate::parallel;
 use crate::parallel::LANES;
 
@@ -88,7 +88,7 @@ pub struct Watched {
 struct Copies {
     layer: LayerId,
     channels: usize,
-    twins: Vec<Twins>,
+    splits: Vec<ChannelSplit>,
 }
 
 impl Watched {
@@ -109,8 +109,8 @@ impl Watched {
     /// The same network, to be seen as `model`, which has twins and else computes the same.
     pub fn with_twins(&self, model: &Model) -> Self {
         let copies =
-            |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), twins: l.twins.clone() };
-        let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.twins.is_empty());
+            |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), splits: l.splits.clone() };
+        let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.splits.is_empty());
         let copies = layers.map(copies).collect();
         Self { copies, ..self.clone() }
     }
@@ -135,7 +135,7 @@ impl Watched {
             copied.clear();
             copied.extend(values);
             for pixel in copied.chunks_exact_mut(own.channels) {
-                own.twins.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
+                own.splits.iter().for_each(|t| pixel[t.above] = pixel[t.below]);
             }
             see(layer, copied);
         })?;
@@ -232,8 +232,8 @@ impl Floats {
     pub fn with_twins(&self, model: &Model) -> Self {
         let (mut extents, mut study) = (self.extents.clone(), self.study.clone());
         for (id, layer) in model.layers.iter().enumerate() {
-            extents[id].copy(&layer.twins);
-            study.copy(id, &layer.twins);
+            extents[id].copy(&layer.splits);
+            study.copy(id, &layer.splits);
         }
         let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
         Self { watched, extents, study, embeddings }

@@ -264,7 +264,7 @@ impl<'m> Emitter<'m> {
         let (layer, input, scheme) = (&self.model.layers[id], self.model.layers[source].shape, &self.scheme);
         let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
         let channels = layer.shape.c();
-        let shifts = scheme::shifts(&layer.twins, channels, out);
+        let shifts = scheme::shifts(&layer.splits, channels, out);
         let rounded = scheme.rounded.get(id).and_then(Option::as_deref);
         let quants = [scheme.quants[source], out];
         let quantized = scheme::conv(&layer.name, conv, &shifts, means, quants, rounded)?;

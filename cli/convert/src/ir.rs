@@ -38,12 +38,12 @@ pub struct Layer {
     /// Limits of the result: an activation fused into the operation.
     pub clamp: Option<(f32, f32)>,
     /// Channels that hold the same values.
-    pub twins: Vec<Twins>,
+    pub splits: Vec<ChannelSplit>,
 }
 
 /// Two channels with the same values, which are rounded half a step apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Twins {
+pub struct ChannelSplit {
     /// The one that is lowered by a quarter of a step before it is rounded.
     pub below: usize,
     /// The one that is raised.
@@ -212,7 +212,7 @@ impl Model {
         inputs: Vec<LayerId>,
         shape: Shape,
     ) -> LayerId {
-        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None, twins: Vec::new() });
+        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None, splits: Vec::new() });
         self.layers.len() - 1
     }
 

@@ -164,8 +164,8 @@ pub fn quantize(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     progress("quantize", 0.0);
-    let (twinned, start) = Quantizer::new(floats, inputs).twinned(model, settings.ranges)?;
-    let (model, floats) = twinned.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
+    let (split_channels, start) = Quantizer::new(floats, inputs).split_channels(model, settings.ranges)?;
+    let (model, floats) = split_channels.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
     let quantizer = Quantizer::new(floats, inputs);
     let (mut variant, mut best) = quantizer.first(model, settings, start, progress)?;
     let searched = match settings.search {
@@ -183,7 +183,7 @@ pub fn quantize(
         true => quantizer.alternatives(model, settings, &variant, &best)?,
         false => Vec::new(),
     };
-    let copied = twinned.as_ref().map(|own| own.told.clone());
+    let copied = split_channels.as_ref().map(|own| own.told.clone());
     let done = [copied, variant.told(), best.told()]
         .into_iter()
         .chain([searched, kept, rounded])
@@ -335,7 +335,7 @@ impl<'a> Quantizer<'a> {
         let in_codes = scheme::in_codes(&variant.model, &candidate.floats);
         let quants = scheme::quants(&variant.model, &candidate.ranges, self.preprocess);
         for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
-            let shifts = scheme::shifts(&layer.twins, layer.shape.c(), quants[id]);
+            let shifts = scheme::shifts(&layer.splits, layer.shape.c(), quants[id]);
             read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
         }
         let (coded_means, rounded) =

@@ -2,7 +2,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::ir::Twins;
+use crate::ir::ChannelSplit;
 
 /// What each channel of a layer took.
 #[derive(Debug, Clone)]
@@ -51,8 +51,8 @@ impl Extents {
     }
 
     /// Gives one of each pair of channels what the other took.
-    pub fn copy(&mut self, twins: &[Twins]) {
-        for t in twins {
+    pub fn copy(&mut self, splits: &[ChannelSplit]) {
+        for t in splits {
             (self.min[t.above], self.max[t.above]) = (self.min[t.below], self.max[t.below]);
             self.squares[t.above] = self.squares[t.below];
         }

@@ -3,7 +3,7 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use super::ranges::Statistics;
-use crate::ir::{LayerId, Model, Twins};
+use crate::ir::{ChannelSplit, LayerId, Model};
 
 /// Pictures that are studied at most; more do not change a range.
 const STUDIED: usize = 32;
@@ -114,9 +114,9 @@ impl Study {
 
     /// Gives one of each pair of a layer's channels the other's mean. Its histogram stays: what is the same for
     /// every picture hardly counts there.
-    pub fn copy(&mut self, layer: LayerId, twins: &[Twins]) {
+    pub fn copy(&mut self, layer: LayerId, splits: &[ChannelSplit]) {
         let sums = &mut self.sums.sums[layer];
-        twins.iter().for_each(|t| sums[t.above] = sums[t.below]);
+        splits.iter().for_each(|t| sums[t.above] = sums[t.below]);
     }
 
     /// Each layer's mean by channels.

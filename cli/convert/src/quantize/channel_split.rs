@@ -14,7 +14,7 @@ use offshoot_core::preprocess::Preprocess;
 use super::interval;
 use super::interval::Bounds;
 use super::scheme::weight_step;
-use crate::ir::{Conv, LayerId, LayerOp, Model, Twins};
+use crate::ir::{ChannelSplit, Conv, LayerId, LayerOp, Model};
 
 /// A convolution, perhaps a depthwise one behind it, and a convolution that sums their channels; nobody
 /// else reads these maps.
@@ -72,36 +72,36 @@ fn place(model: &Model, readers: &[usize], bounds: &[Vec<Bounds>], reader: Layer
 impl Place {
     /// Copies `channels` over the spare ones; the network computes the same.
     pub fn copy(&self, model: &mut Model, channels: &[usize]) {
-        let pair = |(&below, &(above, _)): (&usize, &(usize, f64))| Twins { below, above };
-        let twins: Vec<Twins> = channels.iter().zip(&self.spare).map(pair).collect();
+        let pair = |(&below, &(above, _)): (&usize, &(usize, f64))| ChannelSplit { below, above };
+        let splits: Vec<ChannelSplit> = channels.iter().zip(&self.spare).map(pair).collect();
         for &id in &self.maps {
             let LayerOp::Conv(conv) = &mut model.layers[id].op else { continue };
             let per_channel = conv.weights.len() / conv.bias.len();
-            for t in &twins {
+            for t in &splits {
                 let from = t.below * per_channel;
                 conv.weights.copy_within(from..from + per_channel, t.above * per_channel);
                 conv.bias[t.above] = conv.bias[t.below];
             }
-            model.layers[id].twins.clone_from(&twins);
+            model.layers[id].splits.clone_from(&splits);
         }
         let depth = model.layers[self.maps[0]].shape.c();
         if let LayerOp::Conv(reader) = &mut model.layers[self.reader].op {
-            twins.iter().zip(&self.spare).for_each(|(t, &(_, always))| halve(reader, *t, always, depth));
+            splits.iter().zip(&self.spare).for_each(|(t, &(_, always))| halve(reader, *t, always, depth));
         }
     }
 }
 
 /// Shares the weights of a channel between it and its twin, whole steps to each, so that weights on a grid
 /// stay there. What the twin's place gave, `always`, goes to the biases.
-fn halve(reader: &mut Conv, twins: Twins, always: f64, depth: usize) {
+fn halve(reader: &mut Conv, splits: ChannelSplit, always: f64, depth: usize) {
     let per_channel = reader.weights.len() / reader.bias.len();
     for (weights, bias) in reader.weights.chunks_exact_mut(per_channel).zip(&mut reader.bias) {
         let step = weight_step(weights).max(f64::MIN_POSITIVE);
         for tap in weights.chunks_exact_mut(depth) {
-            *bias += (f64::from(tap[twins.above]) * always) as f32;
-            let whole = f64::from(tap[twins.below]);
+            *bias += (f64::from(tap[splits.above]) * always) as f32;
+            let whole = f64::from(tap[splits.below]);
             let half = (step * ((whole / step).round() / 2.0).ceil()) as f32;
-            (tap[twins.above], tap[twins.below]) = (half, (whole - f64::from(half)) as f32);
+            (tap[splits.above], tap[splits.below]) = (half, (whole - f64::from(half)) as f32);
         }
     }
 }
@@ -188,10 +188,10 @@ mod tests {
             for channel in [0, 2] {
                 let mut copied = plain.clone();
                 places(&plain, &PREPROCESS)[0].copy(&mut copied, &[channel]);
-                let twins = [Twins { below: channel, above: 1 }];
+                let splits = [ChannelSplit { below: channel, above: 1 }];
                 assert_eq!(
-                    (&copied.layers[1].twins[..], &copied.layers[2].twins[..]),
-                    (&twins[..], &twins[..])
+                    (&copied.layers[1].splits[..], &copied.layers[2].splits[..]),
+                    (&splits[..], &splits[..])
                 );
                 for input in [0.0, 0.4, 1.0] {
                     for (a, b) in run(&copied, input).iter().zip(run(&plain, input)) {

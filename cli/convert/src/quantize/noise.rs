@@ -170,7 +170,7 @@ impl Subject<'_, '_> {
     /// What was added to its channels before they were rounded.
     fn shifts(&self, layer: LayerId, quant: Quant) -> Vec<f32> {
         let own = &self.model.layers[layer];
-        scheme::shifts(&own.twins, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
+        scheme::shifts(&own.splits, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
 use crate::calibrate::ranges::{Range, table_of};
-use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model, Twins};
+use crate::ir::{ChannelSplit, Conv, Expr, Layer, LayerId, LayerOp, Model};
 use crate::parallel;
 
 /// A layer whose numbers do not fit.
@@ -157,9 +157,9 @@ pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
 
 /// What is added to the channels of a layer before they are rounded: a quarter of a step to one of each pair
 /// of twins, whose sum has steps of half the size then. A quarter taken from the other keeps zero exact.
-pub fn shifts(twins: &[Twins], channels: usize, quant: Quant) -> Vec<f64> {
+pub fn shifts(splits: &[ChannelSplit], channels: usize, quant: Quant) -> Vec<f64> {
     let (mut shifts, quarter) = (vec![0.0; channels], f64::from(quant.scale.get()) / 4.0);
-    twins.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
+    splits.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
     shifts
 }
 

@@ -29,7 +29,7 @@ const RUNS: usize = 2;
 const WORTH: f64 = 1.0;
 
 /// A network with twins.
-pub(crate) struct Twinned {
+pub(crate) struct SplitGraph {
     pub(crate) model: Model,
     pub(crate) floats: Floats,
     /// What was done.
@@ -55,11 +55,11 @@ impl Quantizer<'_> {
     /// The network with the channels whose rounding costs most copied into those that are always the same;
     /// nothing where there are none, or where it is not better for it. Beside it what has been made of the
     /// network on the way.
-    pub(crate) fn twinned(
+    pub(crate) fn split_channels(
         &self,
         model: &Model,
         method: Method,
-    ) -> Result<(Option<Twinned>, Option<Baseline>), QuantizerError> {
+    ) -> Result<(Option<SplitGraph>, Option<Baseline>), QuantizerError> {
         let places =
             self.preprocess.map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
         if places.is_empty() {
@@ -72,11 +72,11 @@ impl Quantizer<'_> {
             return Ok((None, Some((variant, plain))));
         }
         let emitted = emit::int8(&variant.model, &scheme)?;
-        let copied = |pictures: usize| -> Result<(Twinned, Baseline, f64), QuantizerError> {
-            let (twinned, start) = self.copied(model, method, (&emitted, &places), pictures)?;
+        let copied = |pictures: usize| -> Result<(SplitGraph, Baseline, f64), QuantizerError> {
+            let (split_channels, start) = self.copied(model, method, (&emitted, &places), pictures)?;
             let gain = decibels(start.1.noise) - decibels(plain.noise);
-            let told = format!("{} ({gain:+.1} dB)", twinned.told);
-            Ok((Twinned { told, ..twinned }, start, gain))
+            let told = format!("{} ({gain:+.1} dB)", split_channels.told);
+            Ok((SplitGraph { told, ..split_channels }, start, gain))
         };
         // A first look says where there is nothing to be had.
         let most = places.iter().map(|place| self.ranked_by(model.layers[place.maps[0]].shape.c()));
@@ -86,8 +86,8 @@ impl Quantizer<'_> {
             drop(best);
             best = copied(most)?;
         }
-        let (twinned, start, gain) = best;
-        Ok(if gain >= WORTH { (Some(twinned), Some(start)) } else { (None, Some((variant, plain))) })
+        let (split_channels, start, gain) = best;
+        Ok(if gain >= WORTH { (Some(split_channels), Some(start)) } else { (None, Some((variant, plain))) })
     }
 
     /// The network with copies of the channels that cost most on so many pictures at most.
@@ -97,7 +97,7 @@ impl Quantizer<'_> {
         method: Method,
         (emitted, places): (&Emitted, &[Place]),
         pictures: usize,
-    ) -> Result<(Twinned, Baseline), QuantizerError> {
+    ) -> Result<(SplitGraph, Baseline), QuantizerError> {
         let (mut model, mut count) = (model.clone(), 0);
         for place in places {
             let channels = self.dearest(emitted, place, pictures)?;
@@ -109,7 +109,7 @@ impl Quantizer<'_> {
         let variant = quantizer.variant(&model, false, &mut |_| ())?;
         let candidate = quantizer.candidate(&variant, method)?;
         let told = format!("{count} channels copied into places that no picture changes");
-        Ok((Twinned { model, floats, told }, (variant, candidate)))
+        Ok((SplitGraph { model, floats, told }, (variant, candidate)))
     }
 
     /// Pictures that a map's channels are ranked by.
