@@ -8,7 +8,7 @@ pub mod ranges;
 pub mod tokenizer;
 
 use input::Input;
-use observer::{Study, studied};
+use observer::{Observations, subset};
 use offshoot_core::Frame;
 use offshoot_core::graph::TensorId;
 use offshoot_core::preprocess::Preprocess;
@@ -23,7 +23,7 @@ use crate::emit::{self, EmitError};
 use crate::import::{self, InputOrder};
 use crate::ir::{ChannelSplit, Layer, LayerId, Model};
 use crate::parallel;
-use crate::parallel::LANES;
+use crate::parallel::SHARDS;
 
 /// Why a network could not be calibrated.
 #[derive(Debug, Error)]
@@ -76,7 +76,7 @@ pub enum CalibrateError {
 
 /// Our float network, every layer of which can be watched. A clone shares the weights.
 #[derive(Debug, Clone)]
-pub struct Watched {
+pub struct ObservedNetwork {
     network: Network,
     input: Vec<f32>,
     copies: Vec<Copies>,
@@ -91,7 +91,7 @@ struct Copies {
     splits: Vec<ChannelSplit>,
 }
 
-impl Watched {
+impl ObservedNetwork {
     /// Prepares the network.
     ///
     /// # Errors
@@ -152,11 +152,11 @@ impl Watched {
 #[derive(Debug)]
 pub struct Floats {
     /// The network.
-    pub watched: Watched,
+    pub observed: ObservedNetwork,
     /// What each layer's channels took.
     pub extents: Vec<Extents>,
-    /// What its values are, on those of [`studied`].
-    pub study: Study,
+    /// What its values are, on those of [`subset`].
+    pub observations: Observations,
     /// The embedding of each sample.
     pub embeddings: Vec<Vec<f32>>,
 }
@@ -171,34 +171,35 @@ impl Floats {
         inputs: &[Input<'_>],
         told: &mut dyn FnMut(f32),
     ) -> Result<Self, CalibrateError> {
-        let watched = Watched::new(model)?;
+        let observed = ObservedNetwork::new(model)?;
         let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
-        let states = (0..LANES).map(|_| (watched.clone(), extents.clone(), Study::new(model), Vec::new()));
-        let counted: Vec<usize> = studied(inputs.len()).collect();
-        let lanes = parallel::over(
+        let states =
+            (0..SHARDS).map(|_| (observed.clone(), extents.clone(), Observations::new(model), Vec::new()));
+        let counted: Vec<usize> = subset(inputs.len()).collect();
+        let shards = parallel::over(
             states.collect(),
             inputs.len(),
-            |(watched, extents, study, embeddings), i| -> Result<(), CalibrateError> {
+            |(observed, extents, observations, embeddings), i| -> Result<(), CalibrateError> {
                 let place = counted.binary_search(&i);
-                watched.run(&inputs[i], &mut |layer, values| {
+                observed.run(&inputs[i], &mut |layer, values| {
                     extents[layer].see(values);
                     if let Ok(place) = place {
-                        study.see(layer, place, values);
+                        observations.see(layer, place, values);
                     }
                 })?;
-                embeddings.push(watched.embedding().to_vec());
+                embeddings.push(observed.embedding().to_vec());
                 Ok(())
             },
             told,
         )?;
-        let (mut extents, mut study) = (extents, Study::new(model));
-        for (_, lane, part, _) in &lanes {
+        let (mut extents, mut observations) = (extents, Observations::new(model));
+        for (_, lane, part, _) in &shards {
             extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
-            study.merge(part);
+            observations.merge(part);
         }
         let embeddings: Vec<Vec<f32>> =
-            (0..inputs.len()).map(|i| lanes[parallel::lane_of(i, LANES)].3[i / LANES].clone()).collect();
-        let measured = Self { watched, extents, study, embeddings };
+            (0..inputs.len()).map(|i| shards[parallel::shard_of(i, SHARDS)].3[i / SHARDS].clone()).collect();
+        let measured = Self { observed, extents, observations, embeddings };
         measured.check(model, inputs)?;
         Ok(measured)
     }
@@ -210,7 +211,7 @@ impl Floats {
         let odd: Vec<usize> = (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
         if let Some(&first) = odd.first() {
             let mut layers = Vec::new();
-            self.watched.clone().run(&inputs[first], &mut |layer, values| {
+            self.observed.clone().run(&inputs[first], &mut |layer, values| {
                 layers.extend((!length(values).is_finite()).then_some(layer));
             })?;
             // A product of finite embeddings may be too large all the same.
@@ -230,13 +231,13 @@ impl Floats {
 
     /// What they are of `model`, the same network with twins.
     pub fn with_twins(&self, model: &Model) -> Self {
-        let (mut extents, mut study) = (self.extents.clone(), self.study.clone());
+        let (mut extents, mut observations) = (self.extents.clone(), self.observations.clone());
         for (id, layer) in model.layers.iter().enumerate() {
             extents[id].copy(&layer.splits);
-            study.copy(id, &layer.splits);
+            observations.copy(id, &layer.splits);
         }
-        let (watched, embeddings) = (self.watched.with_twins(model), self.embeddings.clone());
-        Self { watched, extents, study, embeddings }
+        let (observed, embeddings) = (self.observed.with_twins(model), self.embeddings.clone());
+        Self { observed, extents, observations, embeddings }
     }
 }
 

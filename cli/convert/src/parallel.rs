@@ -10,15 +10,15 @@ use std::thread::{available_parallelism, scope};
 use crate::catch_panic::muted;
 
 /// Lanes: fixed, so that what is added up in them does not depend on the machine.
-pub const LANES: usize = 4;
+pub const SHARDS: usize = 4;
 
 /// The lane of an item: each takes one of as many neighbours as there are lanes, and each time another, so that
 /// what every fourth item takes more of is not one lane's.
-pub fn lane_of(item: usize, lanes: usize) -> usize {
-    (item + item / lanes) % lanes
+pub fn shard_of(item: usize, shards: usize) -> usize {
+    (item + item / shards) % shards
 }
 
-/// Hands item `i` of `count` to lane [`lane_of`] `i`, whose state takes it in; gives the states back
+/// Hands item `i` of `count` to lane [`shard_of`] `i`, whose state takes it in; gives the states back
 /// in their order. `told` hears how much is done.
 ///
 /// # Errors
@@ -32,16 +32,16 @@ pub fn over<S: Send, E: Send>(
     work: impl Fn(&mut S, usize) -> Result<(), E> + Sync,
     told: &mut dyn FnMut(f32),
 ) -> Result<Vec<S>, E> {
-    let lanes = states.len();
-    let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(lanes);
+    let shards = states.len();
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(shards);
     let waiting = Mutex::new(states.into_iter().enumerate());
     let (done, ticks) = channel();
     let one_by_one = |done: Sender<()>| {
         let mut results = Vec::new();
         loop {
-            let next = waiting.lock().map_or(None, |mut lanes| lanes.next());
+            let next = waiting.lock().map_or(None, |mut shards| shards.next());
             let Some((lane, mut state)) = next else { return results };
-            let mut own = (0..count).filter(|&item| lane_of(item, lanes) == lane);
+            let mut own = (0..count).filter(|&item| shard_of(item, shards) == lane);
             let result = own.try_for_each(|item| {
                 // Nobody listens after a panic.
                 let _ = done.send(());
@@ -69,7 +69,7 @@ pub fn over<S: Send, E: Send>(
 /// # Panics
 /// As `work` does.
 pub fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let states = (0..LANES).map(|_| Vec::new()).collect();
+    let states = (0..SHARDS).map(|_| Vec::new()).collect();
     let keep = |made: &mut Vec<(usize, T)>, i| {
         made.push((i, work(i)));
         Ok::<(), Infallible>(())
@@ -106,10 +106,10 @@ mod tests {
     #[test]
     fn errors_and_panics_come_out() {
         let fails = |_: &mut (), i| if i == 5 { Err(i) } else { Ok(()) };
-        assert_eq!(over(vec![(); LANES], 9, fails, &mut |_| ()), Err(5));
+        assert_eq!(over(vec![(); SHARDS], 9, fails, &mut |_| ()), Err(5));
         let panics = |_: &mut (), i: usize| if i == 2 { panic!("at {i}") } else { Ok::<(), ()>(()) };
         let message =
-            crate::catch_panic::quietly(|| over(vec![(); LANES], 9, panics, &mut |_| ())).unwrap_err();
+            crate::catch_panic::quietly(|| over(vec![(); SHARDS], 9, panics, &mut |_| ())).unwrap_err();
         assert!(message.ends_with("at 2"), "{message}");
     }
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::calibrate::input::Input;
 use crate::calibrate::tokenizer::TokenizerError;
-use crate::calibrate::{CalibrateError, Floats, Reference, Watched};
+use crate::calibrate::{CalibrateError, Floats, ObservedNetwork, Reference};
 use crate::catch_panic::quietly;
 use crate::emit::{self, EmitError, Emitted};
 use crate::import::{ImportError, Imported, Source};
@@ -280,7 +280,7 @@ fn doubt(
     error: f64,
 ) -> Result<String, ConvertError> {
     let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
-    let mut ours = Watched::new(&imported.model)?;
+    let mut ours = ObservedNetwork::new(&imported.model)?;
     ours.run(&Input::Picture(*frame, &imported.front.inner(&small)), &mut |_, _| ())?;
     if relative_error(ours.embedding(), &theirs(imported, &small)?(frame)?) > IMPORT_TOLERANCE {
         return Err(ConvertError::Disagrees { path: source.path.clone(), error });

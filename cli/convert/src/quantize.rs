@@ -14,11 +14,11 @@ use thiserror::Error;
 
 use crate::calibrate::input::Input;
 use crate::calibrate::ranges::{Method, Range, Statistics};
-use crate::calibrate::{CalibrateError, Floats, Watched, observer};
+use crate::calibrate::{CalibrateError, Floats, ObservedNetwork, observer};
 use crate::emit::{self, EmitError, Emitted};
 use crate::ir::{Expr, LayerId, Model};
 use crate::parallel;
-use crate::parallel::LANES;
+use crate::parallel::SHARDS;
 
 pub mod adaptive_rounding;
 mod alternatives;
@@ -38,7 +38,7 @@ pub use alternatives::Alternative;
 use channel_split::place::Baseline;
 pub use keep_float::KeepFloat;
 
-use crate::calibrate::observer::{Study, scale};
+use crate::calibrate::observer::{Observations, scale};
 
 /// What the user wants of the quantizer.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +101,7 @@ pub struct Quantized {
     /// What its layers' channels were multiplied by.
     pub factors: Factors,
     /// Its values in float, before they were multiplied.
-    pub watched: Watched,
+    pub observed: ObservedNetwork,
     /// What the integers follow from.
     pub scheme: Scheme,
     /// What its layers' values were.
@@ -125,7 +125,7 @@ struct Quantizer<'a> {
     floats: &'a Floats,
     /// That of pictures.
     preprocess: Option<&'a Preprocess>,
-    studied: Vec<Input<'a>>,
+    subset: Vec<Input<'a>>,
     judged: Vec<(Input<'a>, &'a [f32])>,
 }
 
@@ -192,19 +192,19 @@ pub fn quantize(
     let scheme = quantizer.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
     let GraphVariant { model, factors, statistics, .. } = variant;
-    let (watched, noise) = (floats.watched.clone(), best.noise);
-    Ok(Quantized { emitted, model, factors, watched, scheme, statistics, noise, alternatives, done })
+    let (observed, noise) = (floats.observed.clone(), best.noise);
+    Ok(Quantized { emitted, model, factors, observed, scheme, statistics, noise, alternatives, done })
 }
 
 impl<'a> Quantizer<'a> {
     fn new(floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
-        let studied = observer::studied(inputs.len()).map(|i| inputs[i]).collect();
+        let subset = observer::subset(inputs.len()).map(|i| inputs[i]).collect();
         // Where there are enough, what is judged by was not studied.
         let step = (inputs.len() / JUDGED).max(1);
         let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
         let judged = judged.map(|i| (inputs[i], &*floats.embeddings[i])).collect();
         let preprocess = inputs.first().and_then(Input::preprocess);
-        Self { floats, preprocess, studied, judged }
+        Self { floats, preprocess, subset, judged }
     }
 
     /// The network with its channels as the settings have them, or as they are better; `start` is what is known
@@ -252,9 +252,10 @@ impl<'a> Quantizer<'a> {
         let (mut model, floats) = (model.clone(), self.floats);
         let none = vec![None; model.layers.len()];
         let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
-        let (mut means, mut statistics) = (floats.study.means(), floats.study.statistics.clone());
+        let (mut means, mut statistics) =
+            (floats.observations.means(), floats.observations.statistics.clone());
         if factors.iter().any(Option::is_some) {
-            let scaled = self.study(&model, &factors, told)?;
+            let scaled = self.observations(&model, &factors, told)?;
             let found = scaled.means().into_iter().zip(scaled.statistics);
             for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some()) {
                 (means[id], statistics[id]) = (own_means, own);
@@ -282,24 +283,25 @@ impl<'a> Quantizer<'a> {
     }
 
     /// The values of the layers that have factors.
-    fn study(
+    fn observations(
         &self,
         model: &Model,
         factors: &Factors,
         told: &mut dyn FnMut(f32),
-    ) -> Result<Study, CalibrateError> {
-        let (mut whole, studied) = (Study::new(model), &self.studied);
-        let state = || (self.floats.watched.clone(), whole.clone(), Vec::new());
-        let states = (0..LANES.min(studied.len())).map(|_| state()).collect();
-        let work = |(watched, study, scaled): &mut (Watched, Study, Vec<f32>), i: usize| {
-            watched.run(&studied[i], &mut |id, values| {
+    ) -> Result<Observations, CalibrateError> {
+        let (mut whole, subset) = (Observations::new(model), &self.subset);
+        let state = || (self.floats.observed.clone(), whole.clone(), Vec::new());
+        let states = (0..SHARDS.min(subset.len())).map(|_| state()).collect();
+        let work = |(observed, observations, scaled): &mut (ObservedNetwork, Observations, Vec<f32>),
+                    i: usize| {
+            observed.run(&subset[i], &mut |id, values| {
                 if let Some(own) = &factors[id] {
                     scale(values, own, model.layers[id].clamp, scaled);
-                    study.see(id, i, scaled);
+                    observations.see(id, i, scaled);
                 }
             })
         };
-        parallel::over(states, studied.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
+        parallel::over(states, subset.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
         Ok(whole)
     }
 
@@ -349,7 +351,7 @@ impl<'a> Quantizer<'a> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let evaluator = Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
         let states =
-            (0..LANES.min(self.judged.len())).map(|_| (evaluator.clone(), Noise::default())).collect();
+            (0..SHARDS.min(self.judged.len())).map(|_| (evaluator.clone(), Noise::default())).collect();
         let judged = &self.judged;
         let work =
             |(evaluator, noise): &mut (Evaluator<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
@@ -358,9 +360,9 @@ impl<'a> Quantizer<'a> {
                 noise.see(evaluator.embedding().into_iter(), wanted);
                 Ok(())
             };
-        let lanes = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
+        let shards = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
         let mut noise = Noise::default();
-        lanes.iter().for_each(|(_, lane)| noise.merge(lane));
+        shards.iter().for_each(|(_, lane)| noise.merge(lane));
         Ok(noise.ratio().unwrap_or_default())
     }
 

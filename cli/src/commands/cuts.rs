@@ -65,7 +65,7 @@ fn compare(
     let (shots, draws) = (args.shots, args.draws.max(1));
     let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
     let run = args.run.options();
-    let compared = watched(&Comparison { source, data, job, lesson, most: args.most, run })?;
+    let compared = observed(&Comparison { source, data, job, lesson, most: args.most, run })?;
     let budget = args.budget.budget();
     let chosen = choose(&compared.rows, &budget);
     let command = chosen.map(|i| command(args, &compared, i));
@@ -103,7 +103,7 @@ fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
     write_file(path, &png(&drawing.pixels().map_err(failed)?, path)?)
 }
 
-fn watched(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
+fn observed(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
     let bar = progress_bar(100, "import");
     let compared = comparison.run(&mut |stage, done| {
         bar.set_message(stage.to_string());
@@ -127,7 +127,7 @@ pub(super) fn within_budget<'a>(
     let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
     check_classes(folder, &data.classes)?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
-    let compared = watched(&Comparison {
+    let compared = observed(&Comparison {
         source,
         data: &data,
         job: job.clone().few(FEW).quick(),

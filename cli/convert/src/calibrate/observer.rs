@@ -9,7 +9,7 @@ use crate::ir::{ChannelSplit, LayerId, Model};
 const STUDIED: usize = 32;
 
 /// Those of so many pictures.
-pub fn studied(pictures: usize) -> impl Iterator<Item = usize> {
+pub fn subset(pictures: usize) -> impl Iterator<Item = usize> {
     (0..pictures).step_by((pictures / STUDIED).max(1)).take(STUDIED)
 }
 
@@ -81,13 +81,13 @@ const COUNTED: usize = 1 << 17;
 
 /// What all layers' values are.
 #[derive(Debug, Clone)]
-pub struct Study {
+pub struct Observations {
     /// How often each value is there.
     pub statistics: Vec<Statistics>,
     sums: Sums,
 }
 
-impl Study {
+impl Observations {
     /// Nothing seen yet.
     pub fn new(model: &Model) -> Self {
         Self { statistics: vec![Statistics::new(); model.layers.len()], sums: Sums::new(model) }

@@ -127,8 +127,8 @@ impl Account<'_> {
             }
             Ok(())
         };
-        let lanes = parallel::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
-        let merged = lanes.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
+        let shards = parallel::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
+        let merged = shards.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
             whole.merge(&seen);
             (extractor, whole)
         });
@@ -147,7 +147,7 @@ impl Account<'_> {
             preprocess: self.inputs.first().and_then(Input::preprocess),
         };
         let inputs = &self.inputs[..self.inputs.len().min(WATCHED)];
-        let losses = noise::losses(&subject, &quantized.watched, inputs)?;
+        let losses = noise::losses(&subject, &quantized.observed, inputs)?;
         Ok((1..losses.len()).map(|id| layer(quantized, &graph, id, &losses[id])).collect())
     }
 }

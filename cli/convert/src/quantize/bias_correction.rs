@@ -15,7 +15,7 @@ use crate::calibrate::input::Input;
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, Model};
 use crate::parallel;
-use crate::parallel::LANES;
+use crate::parallel::SHARDS;
 
 impl Quantizer<'_> {
     /// Each layer's mean by channels in codes, each corrected by those before; nothing where not all is run
@@ -52,7 +52,7 @@ impl Quantizer<'_> {
             input.codes_into(&table, &mut codes);
             codes
         };
-        self.studied.iter().map(coded).collect()
+        self.subset.iter().map(coded).collect()
     }
 }
 
@@ -104,9 +104,10 @@ impl<'m> Shelf<'m> {
             bench.results.push(bench.arena[bench.plan.output().range()].to_vec());
             Ok(())
         };
-        let lanes = parallel::over(vec![bench; LANES], pictures, work, &mut |_| ())?;
-        let mut results: Vec<_> = lanes.into_iter().map(|lane| lane.results.into_iter()).collect();
-        self.codes[id] = (0..pictures).filter_map(|i| results[parallel::lane_of(i, LANES)].next()).collect();
+        let shards = parallel::over(vec![bench; SHARDS], pictures, work, &mut |_| ())?;
+        let mut results: Vec<_> = shards.into_iter().map(|lane| lane.results.into_iter()).collect();
+        self.codes[id] =
+            (0..pictures).filter_map(|i| results[parallel::shard_of(i, SHARDS)].next()).collect();
         for &source in sources {
             if self.last_reader[source] == id {
                 self.codes[source].clear();

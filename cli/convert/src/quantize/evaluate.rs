@@ -23,11 +23,11 @@ pub struct Evaluator<'g> {
 #[derive(Debug, Clone)]
 enum Machine {
     Engine { plan: Plan<Vec<Step>>, slots: Arc<[Slot]>, packed: Arc<Buffer>, arena: Buffer },
-    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, watched: Vec<(TensorId, Vec<i8>)> },
+    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, observed: Vec<(TensorId, Vec<i8>)> },
 }
 
 impl<'g> Evaluator<'g> {
-    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `watched` tensors that
+    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `observed` tensors that
     /// are codes can be read after a run.
     ///
     /// # Errors
@@ -35,11 +35,11 @@ impl<'g> Evaluator<'g> {
     pub fn new(
         graph: Graph<'g>,
         preprocess: Option<&Preprocess>,
-        watched: &[TensorId],
+        observed: &[TensorId],
     ) -> Result<Self, TractError> {
         let machine = if graph.is_int8() {
             let output = [graph.output()];
-            let kept = if watched.is_empty() { &output } else { watched };
+            let kept = if observed.is_empty() { &output } else { observed };
             let all = 0..graph.node_count();
             let (plan, slots) = Plan::build(&graph, Isa::best(), all, &[Graph::INPUT], kept)?;
             let (packed, arena) = memory(&plan, graph.weights())?;
@@ -47,10 +47,10 @@ impl<'g> Evaluator<'g> {
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
             let coded = |id: &TensorId| graph.tensor(*id).element.quant().is_some();
-            let ids: Vec<TensorId> = watched.iter().copied().filter(coded).collect();
+            let ids: Vec<TensorId> = observed.iter().copied().filter(coded).collect();
             let network = Box::new(Network::observing(&graph, &ids)?);
-            let watched = ids.into_iter().map(|id| (id, Vec::new())).collect();
-            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], watched }
+            let observed = ids.into_iter().map(|id| (id, Vec::new())).collect();
+            Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], observed }
         };
         let table = preprocess.map_or_else(Vec::new, scheme::input_table).into();
         Ok(Self { graph, table, machine })
@@ -66,7 +66,7 @@ impl<'g> Evaluator<'g> {
                 input.codes_into(&self.table, &mut arena[plan.input().range()]);
                 plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
             }
-            Machine::Tract { network, codes, floats, watched } => {
+            Machine::Tract { network, codes, floats, observed } => {
                 let values = match self.graph.tensor(Graph::INPUT).element {
                     Element::Int8(_) => {
                         input.codes_into(&self.table, codes);
@@ -79,7 +79,7 @@ impl<'g> Evaluator<'g> {
                 };
                 network.run_observed(values, &mut |place, values| {
                     if let Values::Codes(codes) = values {
-                        codes.clone_into(&mut watched[place].1);
+                        codes.clone_into(&mut observed[place].1);
                     }
                 })?;
             }
@@ -104,8 +104,8 @@ impl<'g> Evaluator<'g> {
                 let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
                 Some((&arena[value.range()], value.quant))
             }
-            Machine::Tract { watched, .. } => {
-                let (_, codes) = watched.iter().find(|(id, _)| *id == tensor)?;
+            Machine::Tract { observed, .. } => {
+                let (_, codes) = observed.iter().find(|(id, _)| *id == tensor)?;
                 Some((codes, self.graph.tensor(tensor).element.quant()?))
             }
         }

@@ -116,7 +116,7 @@ impl Quantizer<'_> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let subject = variant.subject(&emitted, graph, self.preprocess);
         let inputs: Vec<_> = self.judged.iter().take(RANKED).map(|(input, _)| *input).collect();
-        let losses = noise::losses(&subject, &self.floats.watched, &inputs)?;
+        let losses = noise::losses(&subject, &self.floats.observed, &inputs)?;
         let computes = |id: &LayerId| {
             !variant.model.layers[*id].op.keeps_values() && losses[*id].alone.ratio().is_some()
         };

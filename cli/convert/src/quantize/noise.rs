@@ -12,7 +12,7 @@ use super::equalize::Factors;
 use super::evaluate::{Evaluator, memory, reals};
 use super::scheme;
 use crate::calibrate::input::Input;
-use crate::calibrate::{CalibrateError, Watched};
+use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::ir::{LayerId, Model};
 use crate::parallel;
 
@@ -112,7 +112,7 @@ struct Single {
 }
 
 /// What runs a picture through all layers, and what they lost so far.
-type Lane<'g> = (Watched, Evaluator<'g>, Vec<Single>, Vec<Loss>);
+type Lane<'g> = (ObservedNetwork, Evaluator<'g>, Vec<Single>, Vec<Loss>);
 
 /// Lanes: every layer has memory of its own in each.
 const ABREAST: usize = 2;
@@ -123,17 +123,17 @@ const ABREAST: usize = 2;
 /// What the engine or tract-core reports.
 pub fn losses(
     subject: &Subject<'_, '_>,
-    watched: &Watched,
+    observed: &ObservedNetwork,
     inputs: &[Input<'_>],
 ) -> Result<Vec<Loss>, CalibrateError> {
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
     let whole = Evaluator::new(subject.graph, subject.preprocess, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
-    let lane: Lane<'_> = (watched.clone(), whole, singles(subject)?, none.clone());
-    let work = |(watched, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
+    let lane: Lane<'_> = (observed.clone(), whole, singles(subject)?, none.clone());
+    let work = |(observed, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
         whole.run(&inputs[i])?;
         let mut ran = Ok(());
-        watched.run(&inputs[i], &mut |layer, values| {
+        observed.run(&inputs[i], &mut |layer, values| {
             let loss = &mut losses[layer];
             if let Some((codes, quant)) = subject.tensors[layer].and_then(|tensor| whole.codes(tensor)) {
                 loss.together.see(subject.original(layer, codes, quant), values);
@@ -145,9 +145,9 @@ pub fn losses(
         })?;
         Ok(ran?)
     };
-    let lanes = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
+    let shards = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
     let mut losses = none;
-    for (_, _, _, lane) in &lanes {
+    for (_, _, _, lane) in &shards {
         losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
     }
     Ok(losses)

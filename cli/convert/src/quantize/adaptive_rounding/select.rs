@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Moments;
-use crate::calibrate::{CalibrateError, Watched};
+use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::ir::{Conv, LayerId, LayerOp};
 use crate::parallel;
 use crate::quantize::noise::decibels;
@@ -102,10 +102,10 @@ impl Quantizer<'_> {
             conv(variant, id).filter(|_| fits).map(|(conv, _)| Moments::new(conv))
         };
         let none: Vec<Option<Moments>> = (0..layers.len()).map(new).collect();
-        let (mut whole, studied) = (none.clone(), &self.studied);
-        let states = vec![(self.floats.watched.clone(), none); ABREAST.min(studied.len())];
-        let work = |(watched, moments): &mut (Watched, Vec<Option<Moments>>), i: usize| {
-            watched.run(&studied[i], &mut |source, values| {
+        let (mut whole, subset) = (none.clone(), &self.subset);
+        let states = vec![(self.floats.observed.clone(), none); ABREAST.min(subset.len())];
+        let work = |(observed, moments): &mut (ObservedNetwork, Vec<Option<Moments>>), i: usize| {
+            observed.run(&subset[i], &mut |source, values| {
                 for (id, own) in moments.iter_mut().enumerate() {
                     let (Some(own), Some((conv, from))) = (own, conv(variant, id)) else { continue };
                     if from == source {
@@ -114,8 +114,8 @@ impl Quantizer<'_> {
                 }
             })
         };
-        let lanes = parallel::over(states, studied.len(), work, told)?;
-        for (_, lane) in &lanes {
+        let shards = parallel::over(states, subset.len(), work, told)?;
+        for (_, lane) in &shards {
             whole.iter_mut().flatten().zip(lane.iter().flatten()).for_each(|(own, more)| own.merge(more));
         }
         Ok(whole)

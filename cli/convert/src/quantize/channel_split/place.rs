@@ -12,7 +12,7 @@ use crate::calibrate::{CalibrateError, Floats};
 use crate::emit::{self, EmitError, Emitted};
 use crate::ir::Model;
 use crate::parallel;
-use crate::parallel::LANES;
+use crate::parallel::SHARDS;
 use crate::quantize::evaluate::{Evaluator, memory, reals};
 use crate::quantize::noise::{Noise, decibels};
 use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, channel_split};
@@ -149,9 +149,9 @@ impl Quantizer<'_> {
             (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
             Ok(())
         };
-        let lanes = parallel::over(vec![rest; LANES.min(judged.len())], judged.len(), work, &mut |_| ())?;
+        let shards = parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work, &mut |_| ())?;
         let mut noises = vec![Noise::default(); channels + 1];
-        lanes.iter().for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
+        shards.iter().for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
         let noise = |c: usize| noises[c].ratio().unwrap_or_default();
         let spare = |c: &usize| place.spare.iter().any(|(s, _)| s == c);
         let mut dearest: Vec<usize> =
