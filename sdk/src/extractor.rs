@@ -117,7 +117,7 @@ enum Input {
     },
 }
 
-/// What [`Extractor::embed_watched`] has just done.
+/// What [`Extractor::embed_with_observer`] has just done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     /// The frame, or the tokens, were brought to the network's input.
@@ -267,28 +267,28 @@ impl Extractor {
     /// # Errors
     /// A package that takes text, or what tract-core reports; int8 packages do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
-        self.embed_watched(frame, |_| {})
+        self.embed_with_observer(frame, |_| {})
     }
 
-    /// [`Extractor::embed`], telling `watch` after each stage what it was: with a clock in it, a
+    /// [`Extractor::embed`], telling `observe` after each stage what it was: with a clock in it, a
     /// profile.
     ///
     /// # Errors
     /// As [`Extractor::embed`].
-    pub fn embed_watched(
+    pub fn embed_with_observer(
         &mut self,
         frame: &Frame<'_>,
-        mut watch: impl FnMut(Stage),
+        mut observe: impl FnMut(Stage),
     ) -> Result<Embedding<'_>, Error> {
         match &mut self.backend {
             Backend::Engine { plan, team, panels, arena, weights, table } => {
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
-                watch(Stage::Preprocess);
+                observe(Stage::Preprocess);
                 let (weights, packed) = (&self.bytes[weights.clone()], panels.of(&self.bytes));
-                let watch = |steps: &[Step]| watch(stage(steps));
+                let observe = |steps: &[Step]| observe(stage(steps));
                 match team {
-                    Some(team) => team.run_watched(plan, weights, packed, arena, watch)?,
-                    None => plan.run_watched(weights, packed, arena, watch)?,
+                    Some(team) => team.run_with_observer(plan, weights, packed, arena, observe)?,
+                    None => plan.run_with_observer(weights, packed, arena, observe)?,
                 }
             }
             #[cfg(feature = "tract")]
@@ -299,16 +299,16 @@ impl Extractor {
                     }
                     Input::Codes { codes, table } => {
                         self.preprocess.quantize_into(frame, table, codes)?;
-                        watch(Stage::Preprocess);
+                        observe(Stage::Preprocess);
                         network.run_codes(codes)?;
                     }
                     Input::Floats(values) => {
                         self.preprocess.normalize_into(frame, values)?;
-                        watch(Stage::Preprocess);
+                        observe(Stage::Preprocess);
                         network.run_floats(values)?;
                     }
                 }
-                watch(Stage::Nodes(0..*nodes));
+                observe(Stage::Nodes(0..*nodes));
                 shorten(network, &mut self.unit);
             }
         }
@@ -322,33 +322,33 @@ impl Extractor {
     /// A package that takes pictures, no tokens or more than the network has places for, an id beyond the
     /// vocabulary, or what tract-core reports.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
-        self.embed_tokens_watched(ids, |_| {})
+        self.embed_tokens_with_observer(ids, |_| {})
     }
 
-    /// [`Extractor::embed_tokens`], telling `watch` after each stage what it was.
+    /// [`Extractor::embed_tokens`], telling `observe` after each stage what it was.
     ///
     /// # Errors
     /// As [`Extractor::embed_tokens`].
-    pub fn embed_tokens_watched(
+    pub fn embed_tokens_with_observer(
         &mut self,
         ids: &[u32],
-        watch: impl FnMut(Stage),
+        observe: impl FnMut(Stage),
     ) -> Result<Embedding<'_>, Error> {
-        self.run_tokens(ids, watch)?;
+        self.run_tokens(ids, observe)?;
         Ok(self.result())
     }
 
     #[cfg(feature = "tract")]
-    fn run_tokens(&mut self, ids: &[u32], mut watch: impl FnMut(Stage)) -> Result<(), Error> {
+    fn run_tokens(&mut self, ids: &[u32], mut observe: impl FnMut(Stage)) -> Result<(), Error> {
         let Backend::Tract { network, input: Input::Tokens { values, tokens, shape, table }, nodes } =
             &mut self.backend
         else {
             return Err(ErrorKind::OtherInput { takes: "pictures" }.into());
         };
         tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
-        watch(Stage::Preprocess);
+        observe(Stage::Preprocess);
         network.run_floats(values)?;
-        watch(Stage::Nodes(0..*nodes));
+        observe(Stage::Nodes(0..*nodes));
         shorten(network, &mut self.unit);
         Ok(())
     }

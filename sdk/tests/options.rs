@@ -51,7 +51,7 @@ fn threads_instruction_sets_and_chains_give_the_same_bits() {
 fn stages(extractor: &mut Extractor, pixels: &[u8]) -> Vec<Stage> {
     let mut stages = Vec::new();
     let frame = Frame::rgb(60, 52, pixels).unwrap();
-    extractor.embed_watched(&frame, |stage| stages.push(stage)).unwrap();
+    extractor.embed_with_observer(&frame, |stage| stages.push(stage)).unwrap();
     stages
 }
 

@@ -60,17 +60,17 @@ pub fn int8(model: &Model, scheme: &Scheme) -> Result<Emitted, EmitError> {
     Emitter::new(model, scheme.clone()).run(|_, _, _, _| Ok(()))
 }
 
-/// [`int8`], telling `watch` each layer as soon as it is written, and its tensor; what it changes in the
+/// [`int8`], telling `observe` each layer as soon as it is written, and its tensor; what it changes in the
 /// scheme holds for the layers that follow.
 ///
 /// # Errors
-/// As [`int8`], and what `watch` gives.
+/// As [`int8`], and what `observe` gives.
 pub fn int8_watched<E: From<EmitError>>(
     model: &Model,
     scheme: Scheme,
-    watch: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
+    observe: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
 ) -> Result<Emitted, E> {
-    Emitter::new(model, scheme).run(watch)
+    Emitter::new(model, scheme).run(observe)
 }
 
 struct Emitter<'m> {
@@ -95,12 +95,12 @@ impl<'m> Emitter<'m> {
 
     fn run<E: From<EmitError>>(
         mut self,
-        mut watch: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
+        mut observe: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
     ) -> Result<Emitted, E> {
         for (id, layer) in self.model.layers.iter().enumerate().skip(1) {
             let tensor = if self.scheme.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
             self.place(id, tensor);
-            watch(&mut self.scheme, id, &self.writer, tensor)?;
+            observe(&mut self.scheme, id, &self.writer, tensor)?;
         }
         let tensors: Vec<_> = self.codes.iter().zip(&self.floats).map(|(c, f)| c.or(*f)).collect();
         let output = tensors[self.model.output].unwrap_or_default();

@@ -30,7 +30,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         settings: Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() },
     };
     // Before a terminal is taken, which is to be given back whatever comes.
-    let ending = Ending::watch().map_err(CommandError::Signals)?;
+    let ending = Ending::observe().map_err(CommandError::Signals)?;
     if args.testui {
         let tested = test(args, &bench, script, &ending);
         ending.follow();

@@ -183,21 +183,21 @@ impl Input {
     /// # Errors
     /// A package that takes the other, or what tract-core reports.
     pub fn embed<'e>(&self, extractor: &'e mut Extractor) -> Result<Embedding<'e>, Error> {
-        self.embed_watched(extractor, |_| {})
+        self.embed_with_observer(extractor, |_| {})
     }
 
-    /// [`Input::embed`], telling `watch` after each stage what it was.
+    /// [`Input::embed`], telling `observe` after each stage what it was.
     ///
     /// # Errors
     /// As [`Input::embed`].
-    pub fn embed_watched<'e>(
+    pub fn embed_with_observer<'e>(
         &self,
         extractor: &'e mut Extractor,
-        watch: impl FnMut(Stage),
+        observe: impl FnMut(Stage),
     ) -> Result<Embedding<'e>, Error> {
         match self {
-            Self::Picture(picture) => extractor.embed_watched(&picture.frame(), watch),
-            Self::Tokens(ids) => extractor.embed_tokens_watched(ids, watch),
+            Self::Picture(picture) => extractor.embed_with_observer(&picture.frame(), observe),
+            Self::Tokens(ids) => extractor.embed_tokens_with_observer(ids, observe),
         }
     }
 }

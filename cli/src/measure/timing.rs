@@ -264,7 +264,7 @@ impl Profile {
         // A counter that could be opened can be read.
         let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
         let (mut counted, mut last) = (count(), Instant::now());
-        input.embed_watched(extractor, |stage| {
+        input.embed_with_observer(extractor, |stage| {
             let (time, all) = (last.elapsed(), count());
             let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {

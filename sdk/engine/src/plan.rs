@@ -278,22 +278,22 @@ impl<S: Steps> Plan<S> {
     /// # Panics
     /// With weights of another package.
     pub fn run(&self, weights: &[u8], packed: &[i8], arena: &mut [i8]) -> Result<(), RunError> {
-        self.run_watched(weights, packed, arena, |_| {})
+        self.run_with_observer(weights, packed, arena, |_| {})
     }
 
-    /// [`Plan::run`], telling `watch` each time which steps were run: one, or those of a chain.
+    /// [`Plan::run`], telling `observe` each time which steps were run: one, or those of a chain.
     ///
     /// # Errors
     /// As [`Plan::run`].
     ///
     /// # Panics
     /// As [`Plan::run`].
-    pub fn run_watched(
+    pub fn run_with_observer(
         &self,
         weights: &[u8],
         packed: &[i8],
         arena: &mut [i8],
-        mut watch: impl FnMut(&[Step]),
+        mut observe: impl FnMut(&[Step]),
     ) -> Result<(), RunError> {
         let (packed, arena) = self.memory(packed, arena)?;
         let arena = Arena::new(arena);
@@ -303,7 +303,7 @@ impl<S: Steps> Plan<S> {
                 let [part, seat] = [index, 0].map(|index| Part { index, count });
                 dispatch::run(self.config.isa, steps, weights, packed, arena, [part, seat]);
             }
-            watch(steps);
+            observe(steps);
         }
         Ok(())
     }

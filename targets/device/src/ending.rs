@@ -31,7 +31,7 @@ impl Ending {
     ///
     /// # Errors
     /// What the system reports.
-    pub fn watch() -> io::Result<Self> {
+    pub fn observe() -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
         let signal = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&signal);

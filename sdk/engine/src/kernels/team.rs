@@ -144,10 +144,10 @@ impl Team {
         packed: &[i8],
         arena: &mut [i8],
     ) -> Result<(), RunError> {
-        self.run_watched(plan, weights, packed, arena, |_| {})
+        self.run_with_observer(plan, weights, packed, arena, |_| {})
     }
 
-    /// [`Plan::run_watched`] by all threads; `watch` is called on this one, each time after all
+    /// [`Plan::run_with_observer`] by all threads; `observe` is called on this one, each time after all
     /// have done their part.
     ///
     /// # Errors
@@ -155,13 +155,13 @@ impl Team {
     ///
     /// # Panics
     /// As [`Team::run`].
-    pub fn run_watched<S: Steps>(
+    pub fn run_with_observer<S: Steps>(
         &mut self,
         plan: &Plan<S>,
         weights: &[u8],
         packed: &[i8],
         arena: &mut [i8],
-        watch: impl FnMut(&[Step]),
+        observe: impl FnMut(&[Step]),
     ) -> Result<(), RunError> {
         let (packed, arena) = plan.memory(packed, arena)?;
         let (config, steps) = (plan.config(), plan.steps());
@@ -174,7 +174,7 @@ impl Team {
         unsafe { *self.shared.job.get() = Some(job) };
         self.shared.turns.open(job.size(), 0);
         self.workers.iter().for_each(|worker| worker.thread().unpark());
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.lead(&job, watch))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.shared.lead(&job, observe))) {
             self.shared.broken.store(true, Ordering::Release);
             while !self.workers.iter().all(JoinHandle::is_finished) {
                 self.workers.iter().for_each(|worker| worker.thread().unpark());
@@ -219,14 +219,14 @@ impl Shared {
     }
 
     /// The caller's share of a run, to its end.
-    fn lead(&self, job: &Job<'_>, mut watch: impl FnMut(&[Step])) {
+    fn lead(&self, job: &Job<'_>, mut observe: impl FnMut(&[Step])) {
         let (mut watched, mut spins) = (0, 0);
         loop {
             let step = self.turns.step();
             // What was on before is over.
             while watched < job.steps.len() && Some(watched) != step {
                 let steps = job.steps(watched);
-                watch(steps);
+                observe(steps);
                 watched += steps.len();
             }
             if step.is_none() {

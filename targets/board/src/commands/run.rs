@@ -31,7 +31,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         settings,
     };
     // Before a terminal is taken, which is to be given back whatever comes.
-    let ending = Ending::watch().map_err(|error| Trouble::File {
+    let ending = Ending::observe().map_err(|error| Trouble::File {
         what: format!("signals: {error}"),
         next: "run it again; if that fails as well, report this",
     })?;

@@ -13,7 +13,7 @@ impl Ending {
     ///
     /// # Errors
     /// None.
-    pub fn watch() -> io::Result<Self> {
+    pub fn observe() -> io::Result<Self> {
         Ok(Self)
     }
 
