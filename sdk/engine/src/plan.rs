@@ -109,7 +109,7 @@ impl<S: Steps> Plan<S> {
             let own = &slots[tensors + step.node()];
             (step.chain, step.kept_rows) = (own.chain, own.kept_rows);
             step.scratch = own.span();
-            step.way = step.requant_path(graph.weights());
+            step.requant = step.requant_path(graph.weights());
             if let Some(target) = &target {
                 step.packed = next_panels(target, step, &mut packed_bytes);
             }

@@ -5,7 +5,7 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 use offshoot_core::graph::Clamp;
 
 use crate::pack::Layout;
-use crate::plan::requant_path::Way;
+use crate::plan::requant_path::RequantPath;
 use crate::target::Target;
 
 /// From accumulators to codes, where the channels of a layer agree.
@@ -14,7 +14,7 @@ pub(crate) struct Tail {
     /// Doublings before the mantissa.
     pub shift: u8,
     /// How products may be made.
-    pub way: Way,
+    pub requant: RequantPath,
     /// The output's zero point.
     pub zero: i8,
     pub clamp: Clamp,

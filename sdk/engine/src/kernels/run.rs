@@ -168,7 +168,7 @@ impl<K: Kernel> Run<'_, K> {
             StepOp::Depthwise { window, shift, clamp, .. } => (window, 1, shift, clamp),
             _ => return None,
         };
-        let tail = Tail { shift, way: step.way, zero: step.out.quant.zero_point, clamp };
+        let tail = Tail { shift, requant: step.requant, zero: step.out.quant.zero_point, clamp };
         let packed = &self.packed[step.packed.range()];
         (!packed.is_empty()).then_some(Layer { window, groups, packed, tail })
     }

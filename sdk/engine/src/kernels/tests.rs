@@ -14,7 +14,7 @@ use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
 use crate::dispatch::by_isa;
 use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
-use crate::plan::requant_path::Way;
+use crate::plan::requant_path::RequantPath;
 
 /// The largest that Linux has on ARM.
 const PAGE: usize = 64 << 10;
@@ -91,11 +91,11 @@ impl Layer {
         let small = random.below(3);
         let weights: Vec<i8> = random.codes(channels * fan_in).into_iter().map(|w| w >> small).collect();
         let bias: Vec<i32> = (0..channels).map(|_| random.next() as i32 >> 18).collect();
-        let way = [Way::Mantissas, Way::Lanes, Way::Any][random.below(3)];
+        let requant = [RequantPath::Mantissas, RequantPath::Lanes, RequantPath::Any][random.below(3)];
         // Small ones suit every way.
         let mantissas: Vec<i32> = (0..channels).map(|_| random.next() as i32 & 0xff_ffff).collect();
-        let shift = if way == Way::Any { random.below(3) as u8 } else { 0 };
-        let tail = Tail { shift, way, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
+        let shift = if requant == RequantPath::Any { random.below(3) as u8 } else { 0 };
+        let tail = Tail { shift, requant, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
         let packed = Guarded::new(layout.bytes(channels, fan_in));
         let mut layer = Self { weights, bias, mantissas, tail, packed };
         layer.repack(layout);
@@ -181,7 +181,7 @@ fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
         let odd = random.below(channels * fan_in);
         layer.weights[odd] =
             [largest.saturating_add(1), largest.saturating_sub(1), -largest.max(-127)][random.below(3)];
-        layer.tail = Tail { shift: 0, way: Way::Mantissas, ..layer.tail };
+        layer.tail = Tail { shift: 0, requant: RequantPath::Mantissas, ..layer.tail };
         layer.mantissas.fill(1 << 14);
         layer.repack(&K::ROWS);
         let codes: Vec<Vec<i8>> =

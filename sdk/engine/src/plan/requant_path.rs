@@ -6,7 +6,7 @@
 
 /// What a layer's constants allow, the fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Way {
+pub(crate) enum RequantPath {
     /// All mantissas bear the shift, and there are no doublings.
     Mantissas,
     /// In each lane the mantissa bears [`bits`], or else the accumulator; no doubling saturates.
@@ -16,9 +16,9 @@ pub(crate) enum Way {
 }
 
 // The same as numbers, which constant parameters must be.
-pub(crate) const MANTISSAS: u8 = Way::Mantissas as u8;
-pub(crate) const LANES: u8 = Way::Lanes as u8;
-pub(crate) const ANY: u8 = Way::Any as u8;
+pub(crate) const MANTISSAS: u8 = RequantPath::Mantissas as u8;
+pub(crate) const LANES: u8 = RequantPath::Lanes as u8;
+pub(crate) const ANY: u8 = RequantPath::Any as u8;
 
 /// What a factor is shifted by, with that many doublings.
 pub(crate) const fn bits(shift: u8) -> u32 {

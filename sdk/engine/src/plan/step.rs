@@ -3,7 +3,7 @@
 use offshoot_core::graph::{Affine, Blob, Clamp, Permutation, Slice, Window};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
-use super::requant_path::{Way, bearable, bits, limit};
+use super::requant_path::{RequantPath, bearable, bits, limit};
 use crate::pack::word;
 
 /// A tensor in the arena.
@@ -41,7 +41,7 @@ pub struct Step {
     /// Its panels among the packed weights.
     pub(crate) packed: Span,
     /// How its accumulators may be multiplied.
-    pub(crate) way: Way,
+    pub(crate) requant: RequantPath,
     /// Its scratch in the arena.
     pub(crate) scratch: Span,
     /// Steps that run together from here on, row by row; 1: this one alone.
@@ -85,12 +85,12 @@ impl Step {
         let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
         let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
         let op = StepOp::Nothing;
-        let way = Way::Any;
-        Self { op, a: value, b: value, out: value, packed, way, scratch, chain: 1, kept_rows: 0, node: 0 }
+        let requant = RequantPath::Any;
+        Self { op, a: value, b: value, out: value, packed, requant, scratch, chain: 1, kept_rows: 0, node: 0 }
     };
 
     /// How the accumulators of a convolution may be multiplied; another step needs nothing special.
-    pub(crate) fn requant_path(&self, weights: &[u8]) -> Way {
+    pub(crate) fn requant_path(&self, weights: &[u8]) -> RequantPath {
         let (bias, mantissas, shift, fan_in) = match self.op {
             StepOp::Conv { window, groups, bias, mantissas, shift, .. } => {
                 (bias, mantissas, shift, window.taps() * (self.a.shape.c() / groups))
@@ -98,24 +98,24 @@ impl Step {
             StepOp::Depthwise { window, bias, mantissas, shift, .. } => {
                 (bias, mantissas, shift, window.taps())
             }
-            _ => return Way::Any,
+            _ => return RequantPath::Any,
         };
         let [biases, mantissas] = [bias, mantissas].map(|blob: Blob| blob.of(weights));
         // The largest product of a centred code and a weight.
         let products = fan_in as u64 * (255 * 128);
-        let least = if shift == 0 { Way::Mantissas } else { Way::Lanes };
-        let way = |channel| {
+        let least = if shift == 0 { RequantPath::Mantissas } else { RequantPath::Lanes };
+        let requant = |channel| {
             let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
             let (mantissa, saturates) =
                 (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
             match (mantissa < limit(shift), sum < bearable(bits(shift))) {
-                _ if saturates => Way::Any,
+                _ if saturates => RequantPath::Any,
                 (true, _) => least,
-                (false, true) => Way::Lanes,
-                (false, false) => Way::Any,
+                (false, true) => RequantPath::Lanes,
+                (false, false) => RequantPath::Any,
             }
         };
-        (0..self.out.shape.c()).map(way).max().unwrap_or(Way::Any)
+        (0..self.out.shape.c()).map(requant).max().unwrap_or(RequantPath::Any)
     }
 
     /// Index of the graph's node that this step belongs to.

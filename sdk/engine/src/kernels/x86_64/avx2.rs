@@ -9,7 +9,7 @@ use core::arch::x86_64::*;
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
 use crate::plan::requant_path;
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, Way};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
 
 /// Output channels of a panel: two registers.
@@ -72,7 +72,7 @@ impl Kernel for Avx2 {
 }
 
 /// The head of a panel: where accumulators begin, and what they are multiplied with.
-pub(crate) struct Head<const WAY: u8> {
+pub(crate) struct Head<const PATH: u8> {
     pub bias: [__m256i; 2],
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: [__m256i; 2],
@@ -82,7 +82,7 @@ pub(crate) struct Head<const WAY: u8> {
     tail: Tail,
 }
 
-impl<const WAY: u8> Head<WAY> {
+impl<const PATH: u8> Head<PATH> {
     /// # Safety
     /// A panel begins at `panel`.
     #[inline]
@@ -91,11 +91,11 @@ impl<const WAY: u8> Head<WAY> {
         let words = panel.cast::<__m256i>();
         // SAFETY: a panel begins with 16 biases and 16 mantissas.
         let [b0, b1, m0, m1] = unsafe { [0, 1, 2, 3].map(|i| _mm256_loadu_si256(words.add(i))) };
-        let limit = if WAY == ANY { 0 } else { requant_path::limit(tail.shift) };
+        let limit = if PATH == ANY { 0 } else { requant_path::limit(tail.shift) };
         let small = [m0, m1].map(|m| _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), m));
         let both = _mm256_set1_epi32(requant_path::bits(tail.shift) as i32);
         let even = [0, 1].map(|i| _mm256_sllv_epi32([m0, m1][i], _mm256_and_si256(small[i], both)));
-        let shift = if WAY == ANY { _mm256_set1_epi32(tail.shift.into()) } else { both };
+        let shift = if PATH == ANY { _mm256_set1_epi32(tail.shift.into()) } else { both };
         Self {
             bias: [b0, b1],
             even,
@@ -111,7 +111,7 @@ impl<const WAY: u8> Head<WAY> {
     pub fn codes(&self, acc: [__m256i; 2]) -> __m128i {
         // Saturating on the way changes nothing: codes are clamped to less in the end.
         let mut q = _mm256_packs_epi32(self.apply(acc[0], 0), self.apply(acc[1], 1));
-        if WAY == ANY {
+        if PATH == ANY {
             q = _mm256_adds_epi16(q, q);
         }
         let zero = _mm256_set1_epi16(2 * i16::from(self.tail.zero) + 1);
@@ -122,22 +122,22 @@ impl<const WAY: u8> Head<WAY> {
         _mm_min_epi8(codes, _mm_set1_epi8(self.tail.clamp.hi))
     }
 
-    /// `q` of [`crate::plan::requant_path`]; of [`Way::Any`] the half, rounded.
+    /// `q` of [`crate::plan::requant_path`]; of [`RequantPath::Any`] the half, rounded.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn apply(&self, mut acc: __m256i, half: usize) -> __m256i {
         let shift = self.shift[half];
-        if WAY == ANY {
+        if PATH == ANY {
             let shifted = _mm256_sllv_epi32(acc, shift);
             let fits = _mm256_cmpeq_epi32(_mm256_srav_epi32(shifted, shift), acc);
             let limit = _mm256_xor_si256(_mm256_srai_epi32::<31>(acc), _mm256_set1_epi32(i32::MAX));
             acc = _mm256_blendv_epi8(limit, shifted, fits);
-        } else if WAY == LANES {
+        } else if PATH == LANES {
             acc = _mm256_sllv_epi32(acc, shift);
         }
         let even = _mm256_mul_epi32(acc, self.even[half]);
         let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(acc), self.odd[half]);
-        if WAY != ANY {
+        if PATH != ANY {
             return _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
         }
         let [even, odd] = [even, odd].map(|x| _mm256_add_epi64(x, _mm256_set1_epi64x(1 << 30)));
@@ -152,10 +152,10 @@ unsafe fn rows(job: &Rows) {
     debug_assert!(job.depth == job.groups * LAYOUT.group, "rows are gathered");
     // SAFETY: the caller's promise.
     unsafe {
-        match job.tail.way {
-            Way::Mantissas => panels::<MANTISSAS>(job),
-            Way::Lanes => panels::<LANES>(job),
-            Way::Any => panels::<ANY>(job),
+        match job.tail.requant {
+            RequantPath::Mantissas => panels::<MANTISSAS>(job),
+            RequantPath::Lanes => panels::<LANES>(job),
+            RequantPath::Any => panels::<ANY>(job),
         }
     }
 }
@@ -163,7 +163,7 @@ unsafe fn rows(job: &Rows) {
 /// # Safety
 /// As [`Kernel::rows`].
 #[target_feature(enable = "avx2")]
-unsafe fn panels<const WAY: u8>(job: &Rows) {
+unsafe fn panels<const PATH: u8>(job: &Rows) {
     let size = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     for panel in 0..job.channels.div_ceil(PANEL) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
@@ -171,7 +171,7 @@ unsafe fn panels<const WAY: u8>(job: &Rows) {
             let base = job.panels.add(panel * size);
             let left = (job.channels - panel * PANEL).min(PANEL);
             let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
-            let strip = Strip { head: Head::<WAY>::load(base, job.tail), weights, out, left };
+            let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
                 strip.tile::<6>(job, pixel);
@@ -189,15 +189,15 @@ unsafe fn panels<const WAY: u8>(job: &Rows) {
 }
 
 /// All pixels of a panel.
-struct Strip<const WAY: u8> {
-    head: Head<WAY>,
+struct Strip<const PATH: u8> {
+    head: Head<PATH>,
     weights: *const i8,
     out: *mut i8,
     /// Channels there are.
     left: usize,
 }
 
-impl<const WAY: u8> Strip<WAY> {
+impl<const PATH: u8> Strip<PATH> {
     /// `M` pixels times 16 channels.
     ///
     /// # Safety
@@ -272,10 +272,10 @@ pub(crate) unsafe fn taps(job: &Taps) {
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
             let base = job.panels.add(panel * size);
-            match job.tail.way {
-                Way::Mantissas => Depthwise::<MANTISSAS>::new(job, base, panel).any_width(),
-                Way::Lanes => Depthwise::<LANES>::new(job, base, panel).any_width(),
-                Way::Any => Depthwise::<ANY>::new(job, base, panel).pixels::<0>(),
+            match job.tail.requant {
+                RequantPath::Mantissas => Depthwise::<MANTISSAS>::new(job, base, panel).any_width(),
+                RequantPath::Lanes => Depthwise::<LANES>::new(job, base, panel).any_width(),
+                RequantPath::Any => Depthwise::<ANY>::new(job, base, panel).pixels::<0>(),
             }
         }
     }
@@ -286,9 +286,9 @@ pub(crate) unsafe fn taps(job: &Taps) {
 type Pairs = [__m256i; 4];
 
 /// One panel of a depthwise convolution.
-struct Depthwise<'a, const WAY: u8> {
+struct Depthwise<'a, const PATH: u8> {
     job: &'a Taps,
-    head: Head<WAY>,
+    head: Head<PATH>,
     weights: *const __m256i,
     /// First channel.
     at: usize,
@@ -296,7 +296,7 @@ struct Depthwise<'a, const WAY: u8> {
     left: usize,
 }
 
-impl<'a, const WAY: u8> Depthwise<'a, WAY> {
+impl<'a, const PATH: u8> Depthwise<'a, PATH> {
     /// # Safety
     /// The job's panel is at `base`.
     #[inline]

@@ -15,7 +15,7 @@ pub(crate) const WIDE: usize = 4 * PANEL;
 
 /// What 16 accumulators are multiplied with.
 #[derive(Clone, Copy)]
-pub(crate) struct Scale<const WAY: u8> {
+pub(crate) struct Scale<const PATH: u8> {
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: __m512i,
     odd: __m512i,
@@ -23,34 +23,34 @@ pub(crate) struct Scale<const WAY: u8> {
     shift: __m512i,
 }
 
-impl<const WAY: u8> Scale<WAY> {
+impl<const PATH: u8> Scale<PATH> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     pub fn new(mantissa: __m512i, shift: u8) -> Self {
         let both = _mm512_set1_epi32(requant_path::bits(shift) as i32);
-        let limit = if WAY == ANY { 0 } else { requant_path::limit(shift) };
+        let limit = if PATH == ANY { 0 } else { requant_path::limit(shift) };
         let small = _mm512_cmplt_epi32_mask(mantissa, _mm512_set1_epi32(limit));
         let even = _mm512_mask_sllv_epi32(mantissa, small, mantissa, both);
-        let shift = if WAY == ANY { _mm512_set1_epi32(shift.into()) } else { both };
+        let shift = if PATH == ANY { _mm512_set1_epi32(shift.into()) } else { both };
         Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
     }
 
-    /// `q` of [`crate::plan::requant_path`]; of [`Way::Any`] the half, rounded.
+    /// `q` of [`crate::plan::requant_path`]; of [`RequantPath::Any`] the half, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     pub fn apply(self, mut acc: __m512i) -> __m512i {
         const ODD: __mmask16 = 0b1010_1010_1010_1010;
-        if WAY == ANY {
+        if PATH == ANY {
             let shifted = _mm512_sllv_epi32(acc, self.shift);
             let fits = _mm512_cmpeq_epi32_mask(_mm512_srav_epi32(shifted, self.shift), acc);
             let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(acc), _mm512_set1_epi32(i32::MAX));
             acc = _mm512_mask_mov_epi32(limit, fits, shifted);
-        } else if WAY == LANES {
+        } else if PATH == LANES {
             acc = _mm512_sllv_epi32(acc, self.shift);
         }
         let even = _mm512_mul_epi32(acc, self.even);
         let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.odd);
-        if WAY != ANY {
+        if PATH != ANY {
             return _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, !ODD, even);
         }
         let [even, odd] = [even, odd].map(|x| _mm512_add_epi64(x, _mm512_set1_epi64(1 << 30)));
@@ -61,11 +61,11 @@ impl<const WAY: u8> Scale<WAY> {
 /// Four registers of products to codes, in the order in which `VPACKSSDW` and `VPACKSSWB` leave them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(crate) fn codes<const WAY: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
+pub(crate) fn codes<const PATH: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
     // Saturating on the way changes nothing: codes are clamped to less in the end.
     let zero = _mm512_set1_epi16(2 * i16::from(tail.zero) + 1);
     let [low, high] = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)].map(|q| {
-        let q = if WAY == ANY { _mm512_adds_epi16(q, q) } else { q };
+        let q = if PATH == ANY { _mm512_adds_epi16(q, q) } else { q };
         _mm512_srai_epi16::<1>(_mm512_adds_epi16(q, zero))
     });
     clamped(low, high, tail.clamp)

@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::avx512_common::{Scale, WIDE, codes, first, store};
 use crate::kernels::job::Taps;
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, Way};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target;
 
 /// # Safety
@@ -19,10 +19,10 @@ pub(crate) unsafe fn taps(job: &Taps) {
         unsafe {
             let (base, out) = (job.panels.add(panel * size), job.out.add(panel * WIDE));
             let depthwise = Depthwise { job, base: base.cast(), at: panel * WIDE, out, left };
-            match job.tail.way {
-                Way::Mantissas => depthwise.any_width::<MANTISSAS>(),
-                Way::Lanes => depthwise.any_width::<LANES>(),
-                Way::Any => depthwise.pixels::<0, ANY>(),
+            match job.tail.requant {
+                RequantPath::Mantissas => depthwise.any_width::<MANTISSAS>(),
+                RequantPath::Lanes => depthwise.any_width::<LANES>(),
+                RequantPath::Any => depthwise.pixels::<0, ANY>(),
             }
         }
     }
@@ -47,14 +47,14 @@ impl Depthwise<'_> {
     /// As [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn any_width<const WAY: u8>(&self) {
+    unsafe fn any_width<const PATH: u8>(&self) {
         // SAFETY: the caller's promise.
         unsafe {
             match self.left {
-                WIDE => self.pixels::<WIDE, WAY>(),
-                32 => self.pixels::<32, WAY>(),
-                16 => self.pixels::<16, WAY>(),
-                _ => self.pixels::<0, WAY>(),
+                WIDE => self.pixels::<WIDE, PATH>(),
+                32 => self.pixels::<32, PATH>(),
+                16 => self.pixels::<16, PATH>(),
+                _ => self.pixels::<0, PATH>(),
             }
         }
     }
@@ -65,13 +65,13 @@ impl Depthwise<'_> {
     /// The panel and the job's pointers hold.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn pixels<const LEFT: usize, const WAY: u8>(&self) {
+    unsafe fn pixels<const LEFT: usize, const PATH: u8>(&self) {
         let job = self.job;
         // SAFETY: the caller's promise; a panel begins with 64 biases and 64 mantissas.
         unsafe {
-            let scales = [4, 5, 6, 7].map(|i| Scale::<WAY>::new(self.word(i), job.tail.shift));
-            if WAY != ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
-                return self.three_by_three::<LEFT, WAY>(&scales);
+            let scales = [4, 5, 6, 7].map(|i| Scale::<PATH>::new(self.word(i), job.tail.shift));
+            if PATH != ANY && [job.rows, job.columns] == [3, 3] && job.step < 9 {
+                return self.three_by_three::<LEFT, PATH>(&scales);
             }
             let (columns, per_column) =
                 if job.filled { (job.columns, job.rows.div_ceil(4)) } else { (1, job.groups) };
@@ -82,7 +82,7 @@ impl Depthwise<'_> {
                     let fours = self.fours::<LEFT>([tap, tap + 1, tap + 2, tap + 3]);
                     self.add(&mut acc, column * per_column + part, fours);
                 }
-                self.finish::<LEFT, WAY>(pixel, acc, &scales);
+                self.finish::<LEFT, PATH>(pixel, acc, &scales);
             }
         }
     }
@@ -94,7 +94,7 @@ impl Depthwise<'_> {
     /// As [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn three_by_three<const LEFT: usize, const WAY: u8>(&self, scales: &[Scale<WAY>; 4]) {
+    unsafe fn three_by_three<const LEFT: usize, const PATH: u8>(&self, scales: &[Scale<PATH>; 4]) {
         let pixels = self.job.pixels;
         // SAFETY: the caller's promise; the fourth weight of a column is zero.
         unsafe {
@@ -104,7 +104,7 @@ impl Depthwise<'_> {
                 for (group, fours) in columns.into_iter().enumerate() {
                     self.add(&mut acc, group, *fours);
                 }
-                self.finish::<LEFT, WAY>(pixel, acc, scales);
+                self.finish::<LEFT, PATH>(pixel, acc, scales);
             };
             let mut a = column(0);
             if self.job.step == 6 {
@@ -188,15 +188,15 @@ impl Depthwise<'_> {
     /// The job has that pixel.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn finish<const LEFT: usize, const WAY: u8>(
+    unsafe fn finish<const LEFT: usize, const PATH: u8>(
         &self,
         pixel: usize,
         acc: [__m512i; 4],
-        scales: &[Scale<WAY>; 4],
+        scales: &[Scale<PATH>; 4],
     ) {
         let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
         let products = [0, 1, 2, 3].map(|i| scales[i].apply(acc[i]));
         // SAFETY: the caller's promise.
-        unsafe { store(codes::<WAY>(products, tail), self.out.add(pixel * self.job.out_stride), left) };
+        unsafe { store(codes::<PATH>(products, tail), self.out.add(pixel * self.job.out_stride), left) };
     }
 }

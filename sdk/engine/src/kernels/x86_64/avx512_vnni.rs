@@ -11,7 +11,7 @@ use super::avx512_common::{PANEL, Scale, WIDE, clamped, codes, first, store};
 use super::avx512_depthwise;
 use crate::kernels::job;
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, Way};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
 
 /// Proof that the processor has AVX-512 with VNNI.
@@ -122,10 +122,10 @@ unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
         // then takes an instruction more.
         let sign = black_box(_mm512_set1_epi8(-128));
         let strip = Strip { panels, size, out, left, sign };
-        match job.tail.way {
-            Way::Mantissas => strip.pixels::<N, M, MANTISSAS>(job),
-            Way::Lanes => strip.pixels::<N, M, LANES>(job),
-            Way::Any => strip.one_by_one::<N, ANY>(job, 0),
+        match job.tail.requant {
+            RequantPath::Mantissas => strip.pixels::<N, M, MANTISSAS>(job),
+            RequantPath::Lanes => strip.pixels::<N, M, LANES>(job),
+            RequantPath::Any => strip.one_by_one::<N, ANY>(job, 0),
         }
     }
 }
@@ -163,25 +163,25 @@ impl Strip {
     /// There are `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn pixels<const N: usize, const M: usize, const WAY: u8>(&self, job: &Rows) {
+    unsafe fn pixels<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows) {
         let (mut pixel, all) = (0, job.pixels);
         // SAFETY: tiles lie within the job's pixels.
         unsafe {
             while pixel + M <= all {
-                self.tile::<N, M, WAY>(job, pixel);
+                self.tile::<N, M, PATH>(job, pixel);
                 pixel += M;
             }
             if all - pixel > 4 && all >= M {
-                return self.tile::<N, M, WAY>(job, all - M);
+                return self.tile::<N, M, PATH>(job, all - M);
             }
             while pixel + 4 <= all {
-                self.tile::<N, 4, WAY>(job, pixel);
+                self.tile::<N, 4, PATH>(job, pixel);
                 pixel += 4;
             }
             if all - pixel == 3 && all >= 4 {
-                return self.tile::<N, 4, WAY>(job, all - 4);
+                return self.tile::<N, 4, PATH>(job, all - 4);
             }
-            self.one_by_one::<N, WAY>(job, pixel);
+            self.one_by_one::<N, PATH>(job, pixel);
         }
     }
 
@@ -191,10 +191,10 @@ impl Strip {
     /// There are `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn one_by_one<const N: usize, const WAY: u8>(&self, job: &Rows, first: usize) {
+    unsafe fn one_by_one<const N: usize, const PATH: u8>(&self, job: &Rows, first: usize) {
         for pixel in first..job.pixels {
             // SAFETY: a pixel of the job.
-            unsafe { self.tile::<N, 1, WAY>(job, pixel) };
+            unsafe { self.tile::<N, 1, PATH>(job, pixel) };
         }
     }
 
@@ -204,7 +204,7 @@ impl Strip {
     /// The job has `M` pixels from `pixel` on, and there are `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn tile<const N: usize, const M: usize, const WAY: u8>(&self, job: &Rows, pixel: usize) {
+    unsafe fn tile<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows, pixel: usize) {
         let head = |n: usize, word: usize| {
             // SAFETY: a panel begins with 16 biases and 16 mantissas.
             unsafe { _mm512_loadu_si512(self.panels.add(n * self.size).cast::<__m512i>().add(word)) }
@@ -233,7 +233,7 @@ impl Strip {
             }
             // The four dwords of each panel, which packing leaves in the four quarters.
             let order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-            let mut scales = [Scale::<WAY>::new(head(0, 1), job.tail.shift); N];
+            let mut scales = [Scale::<PATH>::new(head(0, 1), job.tail.shift); N];
             for (n, scale) in scales.iter_mut().enumerate() {
                 *scale = Scale::new(head(n, 1), job.tail.shift);
             }
@@ -242,7 +242,7 @@ impl Strip {
                 for (n, (acc, scale)) in acc[m].into_iter().zip(scales).enumerate() {
                     products[n] = scale.apply(acc);
                 }
-                let codes = _mm512_permutexvar_epi32(order, codes::<WAY>(products, job.tail));
+                let codes = _mm512_permutexvar_epi32(order, codes::<PATH>(products, job.tail));
                 store(codes, self.out.add((pixel + m) * job.out_stride), self.left);
             });
         }

@@ -8,7 +8,7 @@ use core::hint::black_box;
 
 use super::avx2::{self, Head, PANEL, store};
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, Way};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
 
 /// Proof that the processor has AVX2 and AVX-VNNI.
@@ -65,10 +65,10 @@ impl Kernel for AvxVnni {
 unsafe fn rows(job: &Rows) {
     // SAFETY: the caller's promise.
     unsafe {
-        match job.tail.way {
-            Way::Mantissas => panels::<MANTISSAS>(job),
-            Way::Lanes => panels::<LANES>(job),
-            Way::Any => panels::<ANY>(job),
+        match job.tail.requant {
+            RequantPath::Mantissas => panels::<MANTISSAS>(job),
+            RequantPath::Lanes => panels::<LANES>(job),
+            RequantPath::Any => panels::<ANY>(job),
         }
     }
 }
@@ -76,7 +76,7 @@ unsafe fn rows(job: &Rows) {
 /// # Safety
 /// As [`Kernel::rows`].
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn panels<const WAY: u8>(job: &Rows) {
+unsafe fn panels<const PATH: u8>(job: &Rows) {
     let size = AvxVnni::ROWS.panel_bytes(job.groups * 4);
     for panel in 0..job.channels.div_ceil(PANEL) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
@@ -85,7 +85,7 @@ unsafe fn panels<const WAY: u8>(job: &Rows) {
             let left = (job.channels - panel * PANEL).min(PANEL);
             let sign = black_box(_mm256_set1_epi8(-128));
             let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
-            let strip = Strip { head: Head::<WAY>::load(base, job.tail), weights, out, left, sign };
+            let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left, sign };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
                 strip.tile::<6>(job, pixel);
@@ -103,8 +103,8 @@ unsafe fn panels<const WAY: u8>(job: &Rows) {
 }
 
 /// All pixels of a panel.
-struct Strip<const WAY: u8> {
-    head: Head<WAY>,
+struct Strip<const PATH: u8> {
+    head: Head<PATH>,
     weights: *const i8,
     out: *mut i8,
     /// Channels there are.
@@ -113,7 +113,7 @@ struct Strip<const WAY: u8> {
     sign: __m256i,
 }
 
-impl<const WAY: u8> Strip<WAY> {
+impl<const PATH: u8> Strip<PATH> {
     /// `M` pixels times 16 channels.
     ///
     /// # Safety
