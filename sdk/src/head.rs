@@ -158,7 +158,7 @@ impl Head {
         let mut all = CoreHead::boxed(first.kind(), first.dim(), *first.package_id(), limits)?;
         all.set_strength(first.strength())?;
         all.set_transform(first.recipe().transform);
-        all.set_strictness(first.strictness())?;
+        all.set_false_rejection_rate(first.false_rejection_rate())?;
         all.set_when_full(first.when_full());
         for head in heads {
             all.merge(head)?;

@@ -13,7 +13,7 @@ fn lesson() -> Result<usize, Error> {
     let options = Options { isa: Some(isa), ..Options::default() };
     let mut eyes = Extractor::open_with("tests/tiny.offshoot", &options)?;
     let mut head = Head::new(kind, &eyes, Limits { classes: 2, samples: 4 })?;
-    head.set_strictness(0.5)?;
+    head.set_false_rejection_rate(0.5)?;
     let class = head.add_class("grey")?;
     head.add_sample(class, eyes.embed(&frame)?)?;
     head.rename_class(class, "gray")?;

@@ -41,7 +41,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     spinner.finish_and_clear();
     let mut head = head?;
     if args.unknown == UnknownArg::Off {
-        head.set_strictness(0.0).map_err(offshoot::Error::from)?;
+        head.set_false_rejection_rate(0.0).map_err(offshoot::Error::from)?;
     }
     head.save(&args.output)?;
     let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;

@@ -89,7 +89,7 @@ pub fn few_shot(
             Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
         let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
         // All that is asked about was taught.
-        head.set_strictness(0.0)?;
+        head.set_false_rejection_rate(0.0)?;
         let (tested, picks) =
             if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
         let mut right = 0;

@@ -41,7 +41,7 @@ fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
     let all: Vec<usize> = (0..train.len()).collect();
     let mut head = teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
     // All that is asked about was taught; `unknown` would count as wrong.
-    head.set_strictness(0.0).unwrap();
+    head.set_false_rejection_rate(0.0).unwrap();
     accuracy(&mut head, &val, &(0..val.len()).collect::<Vec<_>>()).unwrap()
 }
 

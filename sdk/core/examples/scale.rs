@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = seconds()?;
     let (advice, right) = (head.report()?.advice().count(), head.report()?.right());
     let reported = seconds()? - start;
-    head.set_strictness(0.0)?;
+    head.set_false_rejection_rate(0.0)?;
     let asked = samples.min(2000);
     let mut correct = 0;
     for i in 0..asked {

@@ -62,10 +62,10 @@ pub const MIN_STRENGTH: f32 = 1e-3;
 pub const MAX_STRENGTH: f32 = 1e3;
 
 /// Share of the known that may be called unknown, unless another is set.
-pub const DEFAULT_STRICTNESS: f32 = 0.1;
+pub const DEFAULT_FALSE_REJECTION_RATE: f32 = 0.1;
 
 /// Greatest strictness that can be set.
-pub const MAX_STRICTNESS: f32 = 0.5;
+pub const MAX_FALSE_REJECTION_RATE: f32 = 0.5;
 
 /// What a fit leaves besides weights.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ pub struct Head<M> {
     limits: Limits,
     package_id: [u8; 32],
     recipe: Recipe,
-    strictness: f32,
+    false_rejection_rate: f32,
     when_full: WhenFull,
     classes: usize,
     samples: usize,
@@ -155,7 +155,7 @@ impl<M: Memory> Head<M> {
             limits,
             package_id,
             recipe: Recipe::of(kind),
-            strictness: DEFAULT_STRICTNESS,
+            false_rejection_rate: DEFAULT_FALSE_REJECTION_RATE,
             when_full: WhenFull::default(),
             classes: 0,
             samples: 0,
@@ -219,21 +219,21 @@ impl<M: Memory> Head<M> {
     }
 
     /// Share of the known that may be called unknown; 0 if nothing ever is.
-    pub fn strictness(&self) -> f32 {
-        self.strictness
+    pub fn false_rejection_rate(&self) -> f32 {
+        self.false_rejection_rate
     }
 
     /// Sets the one dial of [`Answer::Unknown`]: the share of known things that it may cost.
-    /// 0 turns it off; it starts at [`DEFAULT_STRICTNESS`].
+    /// 0 turns it off; it starts at [`DEFAULT_FALSE_REJECTION_RATE`].
     ///
     /// # Errors
     ///
-    /// A strictness outside 0 to [`MAX_STRICTNESS`]; nothing is changed.
-    pub fn set_strictness(&mut self, strictness: f32) -> Result<(), HeadError> {
-        if !(0.0..=MAX_STRICTNESS).contains(&strictness) {
-            return Err(HeadError::StrictnessOutOfRange { found: strictness });
+    /// A strictness outside 0 to [`MAX_FALSE_REJECTION_RATE`]; nothing is changed.
+    pub fn set_false_rejection_rate(&mut self, false_rejection_rate: f32) -> Result<(), HeadError> {
+        if !(0.0..=MAX_FALSE_REJECTION_RATE).contains(&false_rejection_rate) {
+            return Err(HeadError::FalseRejectionRateOutOfRange { found: false_rejection_rate });
         }
-        self.strictness = strictness;
+        self.false_rejection_rate = false_rejection_rate;
         self.fitted = None;
         Ok(())
     }

@@ -79,7 +79,7 @@ fn is_sane(head: &mut TestHead, query: &[f32]) {
         return;
     };
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{p:?}");
-    let (sum, never) = (p.iter().sum::<f32>(), head.strictness() == 0.0);
+    let (sum, never) = (p.iter().sum::<f32>(), head.false_rejection_rate() == 0.0);
     assert!(sum < 1.0 + 1e-5 && (!never || sum > 1.0 - 1e-5), "{p:?}");
     assert!((0.0..=1.0).contains(&answer.confidence().get()) && (0.0..=1.0).contains(&answer.margin()));
     assert!(head.samples_of(answer.class()) > 0, "a class without samples is no answer");
@@ -115,7 +115,7 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
         3 if random.below(4) == 0 => head.remove_class(class.unwrap_or(stranger)).is_ok(),
         4 => head.rename_class(class.unwrap_or(stranger), ["", "new", "\n", "c1"][random.below(4)]).is_ok(),
         5 => head.set_strength([1e-3, 1.0, 1e3, 0.0, f32::NAN][random.below(5)]).is_ok(),
-        6 => head.set_strictness([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok(),
+        6 => head.set_false_rejection_rate([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok(),
         7 => {
             head.set_transform(Transform::ALL[random.below(4)]);
             head.set_when_full(WhenFull::ALL[random.below(3)]);
@@ -237,7 +237,7 @@ fn the_order_of_teaching_does_not_matter() {
         }
         let mut shuffled = taught(kind, classes as u16, &all, &order);
         for head in [&mut head, &mut shuffled] {
-            head.set_strictness(0.0).unwrap();
+            head.set_false_rejection_rate(0.0).unwrap();
         }
         let (mut a, mut b) = (vec![0.0; classes], vec![0.0; classes]);
         for (_, query) in &all {
@@ -264,7 +264,7 @@ fn one_class_and_one_sample_are_enough_to_answer() {
         let count = 1 + random.below(4) * random.below(2);
         let all = samples(&mut random, 1, count, true);
         let mut head = taught(kind, 1, &all, &(0..count).collect::<Vec<_>>());
-        head.set_strictness(0.0).unwrap();
+        head.set_false_rejection_rate(0.0).unwrap();
         let query = random.hostile(head.dim(), &[]);
         let answer = head.classify(Embedding::Float(&query)).unwrap();
         assert_eq!((answer.class().index(), answer.confidence().get()), (0, 1.0), "seed {seed}, {kind}");

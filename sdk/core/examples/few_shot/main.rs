@@ -218,7 +218,7 @@ fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
             let start = Instant::now();
             head.fit()?;
             time(0, start);
-            head.set_strictness(head.strictness())?;
+            head.set_false_rejection_rate(head.false_rejection_rate())?;
             let start = Instant::now();
             head.fit()?;
             time(1, start);

@@ -1,7 +1,7 @@
 //! What can go wrong, one type an operation.
 
 use super::storage::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
-use super::{ClassId, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, VERSION};
+use super::{ClassId, MAX_FALSE_REJECTION_RATE, MAX_STRENGTH, MIN_STRENGTH, VERSION};
 
 /// Why a head could not be made, or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -45,8 +45,8 @@ pub enum HeadError {
         found: f32,
     },
     /// More than half of the known would be called unknown, or it is no number.
-    #[error("strictness {found}, allowed are 0 to {MAX_STRICTNESS}")]
-    StrictnessOutOfRange {
+    #[error("strictness {found}, allowed are 0 to {MAX_FALSE_REJECTION_RATE}")]
+    FalseRejectionRateOutOfRange {
         /// Strictness asked for.
         found: f32,
     },

@@ -57,7 +57,7 @@ const CLEAR: f32 = 2.5;
 const EXPECTED: u32 = 1 << RIVALS.len();
 
 /// Fits as `recipe` says, or as the samples do where it says `Auto`.
-pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
+pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
     nearest_mean::lengths(&kept, owners, work.norms);
@@ -68,7 +68,8 @@ pub(super) fn fit(recipe: Recipe, strictness: f32, kept: Kept<'_>, work: Work<'_
     // With the mean of what is kept the bound errs to the side of the known.
     task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
     let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
-    let border = Border::find(strictness, &Lessons { kept, owners, held_out, norms, counts }, similarities);
+    let border =
+        Border::find(false_rejection_rate, &Lessons { kept, owners, held_out, norms, counts }, similarities);
     let (recipe, fit) = match recipe.kind {
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),

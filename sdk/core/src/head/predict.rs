@@ -64,15 +64,15 @@ impl<M: Memory> Head<M> {
         if self.samples == 0 {
             return Err(AskError::NothingTaught);
         }
-        let (from, samples, recipe, strictness) =
-            (self.gram_rows, self.samples, self.recipe, self.strictness);
+        let (from, samples, recipe, false_rejection_rate) =
+            (self.gram_rows, self.samples, self.recipe, self.false_rejection_rate);
         let (kept, work) = self.parts();
         // With more samples than dimensions there are no products of samples (`primal`).
         let among_samples = samples <= kept.dim();
         if among_samples {
             gram::extend(&kept, work.gram, from, samples);
         }
-        let fitted = fit::fit(recipe, strictness, kept, work);
+        let fitted = fit::fit(recipe, false_rejection_rate, kept, work);
         self.gram_rows = if among_samples { samples } else { 0 };
         self.fitted = Some(fitted);
         Ok(fitted)
@@ -80,7 +80,7 @@ impl<M: Memory> Head<M> {
 
     /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
     ///
-    /// Takes a product with every class, two unless [`Head::set_strictness`] turned unknown answers
+    /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned unknown answers
     /// off; neighbours one with every sample.
     ///
     /// # Errors

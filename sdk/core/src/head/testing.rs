@@ -39,7 +39,7 @@ pub fn empty(kind: HeadKind, dim: usize, limits: Limits) -> TestHead {
     // Rubbish, because the content of the memory must not matter.
     let memory = Box::leak(vec![0xffff_ffff; words].into_boxed_slice());
     let mut head = Head::new(kind, dim, [7; 32], limits, memory).unwrap();
-    head.set_strictness(0.0).unwrap();
+    head.set_false_rejection_rate(0.0).unwrap();
     head
 }
 

@@ -7,8 +7,8 @@
 mod model;
 
 use offshoot_core::head::{
-    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_NAME_BYTES, MAX_STRENGTH, MAX_STRICTNESS,
-    MIN_STRENGTH, MergeError, Recipe, SampleError, Transform, WhenFull,
+    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE, MAX_NAME_BYTES,
+    MAX_STRENGTH, MIN_STRENGTH, MergeError, Recipe, SampleError, Transform, WhenFull,
 };
 use offshoot_core::{Embedding, Quant, Scale};
 
@@ -217,9 +217,9 @@ impl Pair {
                 self.model.strength = strength;
             }
             1 => {
-                let strictness = choices.of(&[0.0, 0.01, 0.03, 0.2, MAX_STRICTNESS]);
-                self.head.set_strictness(strictness).expect("in range");
-                self.model.strictness = strictness;
+                let false_rejection_rate = choices.of(&[0.0, 0.01, 0.03, 0.2, MAX_FALSE_REJECTION_RATE]);
+                self.head.set_false_rejection_rate(false_rejection_rate).expect("in range");
+                self.model.false_rejection_rate = false_rejection_rate;
             }
             2 => {
                 let transform = choices.of(&Transform::ALL);
@@ -284,8 +284,8 @@ impl Pair {
         let fresh = Model::new(kind, self.model.dim, limits);
         self.model.kind = kind;
         self.model.last = None;
-        let (strictness, when_full) = (fresh.strictness, fresh.when_full);
-        (self.model.strictness, self.model.when_full) = (strictness, when_full);
+        let (false_rejection_rate, when_full) = (fresh.false_rejection_rate, fresh.when_full);
+        (self.model.false_rejection_rate, self.model.when_full) = (false_rejection_rate, when_full);
         let recipe = Recipe::of(kind);
         (self.model.transform, self.model.strength) = (recipe.transform, recipe.strength);
     }
@@ -298,7 +298,7 @@ impl Pair {
         values[index] = choices.of(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
         assert!(self.head.classify(Embedding::Float(&values)).is_err());
         assert!(self.head.set_strength(choices.of(&[0.0, f32::NAN, 1e9, -1.0])).is_err());
-        assert!(self.head.set_strictness(choices.of(&[-0.1, f32::NAN, 0.9])).is_err());
+        assert!(self.head.set_false_rejection_rate(choices.of(&[-0.1, f32::NAN, 0.9])).is_err());
         assert!(self.head.add_class(choices.of(&["", "a\nb", "\u{7}"])).is_err());
         if let Some(id) = self.head.class_at(0) {
             let found = self.head.add_sample(id, Embedding::Float(&values));
@@ -368,7 +368,7 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
         let query = Embedding::Float(query);
         let answer = head.probabilities(query, &mut out);
         if answer.is_ok() {
-            let (sum, never) = (out.iter().sum::<f32>(), head.strictness() == 0.0);
+            let (sum, never) = (out.iter().sum::<f32>(), head.false_rejection_rate() == 0.0);
             assert!(sum < 1.0 + 1e-4 && (!never || sum > 1.0 - 1e-4), "{out:?}");
         }
         told.push(format!("{answer:?} {:?} {:?}", bits(&out), head.similarity(query)));

@@ -1,7 +1,7 @@
 //! What a head should be: lists and sums, recomputed plainly, and the record they make.
 
 use offshoot_core::head::{
-    DEFAULT_STRICTNESS, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION, WhenFull,
+    DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION, WhenFull,
 };
 use offshoot_core::{Embedding, Quant};
 
@@ -57,7 +57,7 @@ pub struct Model {
     pub limits: Limits,
     pub strength: f32,
     pub transform: Transform,
-    pub strictness: f32,
+    pub false_rejection_rate: f32,
     pub when_full: WhenFull,
     pub classes: Vec<Class>,
     pub samples: Vec<Sample>,
@@ -73,7 +73,7 @@ impl Model {
             limits,
             strength,
             transform,
-            strictness: DEFAULT_STRICTNESS,
+            false_rejection_rate: DEFAULT_FALSE_REJECTION_RATE,
             when_full: WhenFull::default(),
             classes: Vec::new(),
             samples: Vec::new(),
@@ -187,7 +187,7 @@ impl Model {
         out.extend([0; 4]);
         out.extend(ID);
         out.extend(self.strength.to_le_bytes());
-        out.extend(self.strictness.to_le_bytes());
+        out.extend(self.false_rejection_rate.to_le_bytes());
         out.extend((self.dim as u32).to_le_bytes());
         out.extend(self.limits.classes.to_le_bytes());
         out.extend(self.limits.samples.to_le_bytes());
@@ -228,7 +228,7 @@ impl Model {
         }
         let mut head = Head::new(self.kind, self.dim, ID, self.limits, memory).expect("as before");
         head.set_strength(self.strength).expect("as before");
-        head.set_strictness(self.strictness).expect("as before");
+        head.set_false_rejection_rate(self.false_rejection_rate).expect("as before");
         head.set_transform(self.transform);
         for class in &self.classes {
             head.add_class(&class.name).expect("as before");

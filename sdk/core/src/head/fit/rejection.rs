@@ -110,10 +110,10 @@ impl Border {
         })
     }
 
-    /// The border that costs the share `strictness` of the known; `scratch` has one number a sample.
-    pub fn find(strictness: f32, lessons: &Lessons<'_>, scratch: &mut [f32]) -> Self {
+    /// The border that costs the share `false_rejection_rate` of the known; `scratch` has one number a sample.
+    pub fn find(false_rejection_rate: f32, lessons: &Lessons<'_>, scratch: &mut [f32]) -> Self {
         let samples = lessons.owners.len();
-        if strictness <= 0.0 || samples == 0 {
+        if false_rejection_rate <= 0.0 || samples == 0 {
             return Self::NONE;
         }
         let shared = lessons.shared();
@@ -127,10 +127,10 @@ impl Border {
         let known = &mut scratch[..count];
         let Cosines { mean, spread } = lessons.expect(known, &usual);
         let degrees = SPREAD_WEIGHT + (count as f32 - 1.0).max(0.0);
-        let z = quantile(strictness);
+        let z = quantile(false_rejection_rate);
         let t = z * (1.0 + (z * z + 1.0) / (4.0 * degrees));
         let normal = mean - t * spread;
-        let least = blended(normal, strictness, known).clamp(-1.0, CLOSEST);
+        let least = blended(normal, false_rejection_rate, known).clamp(-1.0, CLOSEST);
 
         let classes = lessons.classes();
         let mut distance = USUAL_GAP * (mean - shared) / spread;
@@ -279,8 +279,8 @@ fn with_mean(pairs: f32, count: f32) -> f32 {
 
 /// The bound under a normal distribution, and the more samples the more their own quantile: cosines have a
 /// longer tail below than a normal distribution.
-fn blended(normal: f32, strictness: f32, known: &mut [f32]) -> f32 {
-    let below = (strictness * (known.len() as f32 + 1.0)) as usize;
+fn blended(normal: f32, false_rejection_rate: f32, known: &mut [f32]) -> f32 {
+    let below = (false_rejection_rate * (known.len() as f32 + 1.0)) as usize;
     if below == 0 || known.is_empty() {
         return normal;
     }
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
     use crate::embedding::Embedding;
     use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
-    use crate::head::{Answer, DEFAULT_STRICTNESS, HeadError, HeadKind, Limits};
+    use crate::head::{Answer, DEFAULT_FALSE_REJECTION_RATE, HeadError, HeadKind, Limits};
 
     #[test]
     fn quantiles_are_those_of_the_normal_distribution() {
@@ -318,8 +318,8 @@ mod tests {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 4, 12, 60, 1.0);
             let mut last = 0;
-            for strictness in [0.0, 0.02, 0.1, 0.4] {
-                head.set_strictness(strictness).unwrap();
+            for false_rejection_rate in [0.0, 0.02, 0.1, 0.4] {
+                head.set_false_rejection_rate(false_rejection_rate).unwrap();
                 let mut noise = Noise(77);
                 let mut unknown = |class: usize| {
                     let values = cluster(&mut noise, class, 60, 1.0);
@@ -328,10 +328,14 @@ mod tests {
                 let known: usize = (0..400).map(|i| unknown(i % 4)).sum();
                 let strange: usize = (0..100).map(|i| unknown(4 + i % 9)).sum();
                 assert!(
-                    known >= last && known as f32 <= 400.0 * 3.5 * strictness,
-                    "{kind} {strictness}: {known}"
+                    known >= last && known as f32 <= 400.0 * 3.5 * false_rejection_rate,
+                    "{kind} {false_rejection_rate}: {known}"
                 );
-                assert_eq!(strange, if strictness > 0.0 { 100 } else { 0 }, "{kind} {strictness}");
+                assert_eq!(
+                    strange,
+                    if false_rejection_rate > 0.0 { 100 } else { 0 },
+                    "{kind} {false_rejection_rate}"
+                );
                 last = known;
             }
             assert!(last > 20, "{kind}: the dial does nothing");
@@ -341,7 +345,7 @@ mod tests {
     #[test]
     fn an_unknown_answer_tells_the_nearest_class_and_how_near() {
         let mut head = taught(HeadKind::Ridge, 3, 8, 40, 0.5);
-        head.set_strictness(0.05).unwrap();
+        head.set_false_rejection_rate(0.05).unwrap();
         let values: std::vec::Vec<f32> = cluster(&mut Noise(5), 1, 40, 0.5).iter().map(|x| -x).collect();
         let answer = head.classify(Embedding::Float(&values)).unwrap();
         let Answer::Unknown { nearest, score } = answer else { panic!("{answer:?}") };
@@ -354,7 +358,7 @@ mod tests {
     /// One class, shown `count` times by `view`.
     fn one_class(count: usize, mut view: impl FnMut(usize) -> std::vec::Vec<f32>) -> TestHead {
         let mut head = empty(HeadKind::Auto, 60, Limits { classes: 2, samples: count as u16 });
-        head.set_strictness(DEFAULT_STRICTNESS).unwrap();
+        head.set_false_rejection_rate(DEFAULT_FALSE_REJECTION_RATE).unwrap();
         let class = head.add_class("a").unwrap();
         for i in 0..count {
             head.add_sample(class, Embedding::Float(&view(i))).unwrap();
@@ -399,7 +403,7 @@ mod tests {
     fn what_is_missing_to_one_is_unknown_and_one_quantity_decides() {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 3, 5, 60, 1.0);
-            head.set_strictness(DEFAULT_STRICTNESS).unwrap();
+            head.set_false_rejection_rate(DEFAULT_FALSE_REJECTION_RATE).unwrap();
             let (mut noise, mut out) = (Noise(9), [0.0; 3]);
             // (is unknown, probability that it is known), of what is more and more like another thing.
             let mut seen = std::vec::Vec::new();
@@ -438,7 +442,7 @@ mod tests {
     #[test]
     fn one_sample_says_a_little() {
         let mut head = empty(HeadKind::Auto, 2, Limits { classes: 2, samples: 4 });
-        head.set_strictness(0.05).unwrap();
+        head.set_false_rejection_rate(0.05).unwrap();
         let class = head.add_class("a").unwrap();
         head.add_sample(class, Embedding::Float(&[1.0, 0.0])).unwrap();
         let opposite = Embedding::Float(&[-1.0, 0.0]);
@@ -446,8 +450,11 @@ mod tests {
         assert!(head.similarity(opposite).unwrap().1.is_some());
         assert_eq!(head.classify(Embedding::Float(&[1.0, 0.1])).unwrap().known(), Some(class));
         for wrong in [-0.1, 0.6, f32::NAN] {
-            assert!(matches!(head.set_strictness(wrong), Err(HeadError::StrictnessOutOfRange { .. })));
+            assert!(matches!(
+                head.set_false_rejection_rate(wrong),
+                Err(HeadError::FalseRejectionRateOutOfRange { .. })
+            ));
         }
-        assert_eq!(head.strictness(), 0.05);
+        assert_eq!(head.false_rejection_rate(), 0.05);
     }
 }

@@ -26,7 +26,8 @@ use crate::head::class_name::is_readable;
 use crate::head::error::{EncodeError, HeadError};
 use crate::head::linalg::vector::ONE;
 use crate::head::{
-    ClassId, Head, HeadKind, MAX_STRENGTH, MAX_STRICTNESS, MIN_STRENGTH, Recipe, Transform, VERSION, WhenFull,
+    ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_STRENGTH, MIN_STRENGTH, Recipe, Transform,
+    VERSION, WhenFull,
 };
 use crate::quant::{Quant, Scale};
 
@@ -46,7 +47,7 @@ const CRC_BYTES: usize = 4;
 pub struct Record<'a> {
     recipe: Recipe,
     when_full: WhenFull,
-    strictness: f32,
+    false_rejection_rate: f32,
     dim: usize,
     limits: Limits,
     package_id: &'a [u8; 32],
@@ -78,9 +79,9 @@ impl<'a> Record<'a> {
         if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
             return Err(HeadError::StrengthOutOfRange { found: strength });
         }
-        let strictness = f32::from_le_bytes(take(&mut rest)?);
-        if !(0.0..=MAX_STRICTNESS).contains(&strictness) {
-            return Err(HeadError::StrictnessOutOfRange { found: strictness });
+        let false_rejection_rate = f32::from_le_bytes(take(&mut rest)?);
+        if !(0.0..=MAX_FALSE_REJECTION_RATE).contains(&false_rejection_rate) {
+            return Err(HeadError::FalseRejectionRateOutOfRange { found: false_rejection_rate });
         }
         let recipe = Recipe { kind, transform, strength };
         let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
@@ -99,7 +100,7 @@ impl<'a> Record<'a> {
         let record = Self {
             recipe,
             when_full,
-            strictness,
+            false_rejection_rate,
             dim,
             limits,
             package_id,
@@ -226,7 +227,7 @@ impl<M: Memory> Head<M> {
         put(rest, &(needed as u32).to_le_bytes());
         put(rest, self.package_id());
         put(rest, &self.strength().to_le_bytes());
-        put(rest, &self.strictness().to_le_bytes());
+        put(rest, &self.false_rejection_rate().to_le_bytes());
         put(rest, &(self.dim() as u32).to_le_bytes());
         for count in [self.limits().classes, self.limits().samples] {
             put(rest, &count.to_le_bytes());
@@ -274,7 +275,7 @@ impl<M: Memory> Head<M> {
         }
         let mut head = Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
         head.recipe = record.recipe;
-        head.strictness = record.strictness;
+        head.false_rejection_rate = record.false_rejection_rate;
         head.when_full = record.when_full;
         let bad = |_| HeadError::Malformed { what: "a class has an impossible name" };
         for name in record.class_names() {
