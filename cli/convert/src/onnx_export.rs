@@ -322,7 +322,8 @@ fn gain(builder: &mut Builder, linear: &Linear<'_>) {
         // Raw, and what is not yet known here would be a fault of this program.
         _ => 1.0,
     };
-    let factor = f64::from(linear.sharpness) * f64::from(linear.mean_length.max(1e-15)).powf(-power);
+    let factor =
+        f64::from(linear.inverse_temperature) * f64::from(linear.mean_length.max(1e-15)).powf(-power);
     let factor = builder.float("head.factor", factor as f32);
     let exponent = builder.float("head.exponent", (power - 1.0) as f32);
     builder.node("Pow", &["head.length", &exponent], "head.stretch");

@@ -75,7 +75,7 @@ struct Fitted {
     /// Mean length of the samples.
     mean_length: f32,
     /// What multiplies scores to make log odds of them.
-    sharpness: f32,
+    inverse_temperature: f32,
     /// What is known and what is not.
     border: rejection::Border,
 }

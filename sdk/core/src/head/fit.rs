@@ -74,8 +74,8 @@ pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, wor
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),
     };
-    let sharpness = calibrate::sharpness(&recipe, owners, task.work.held_out);
-    Fitted { fit, recipe, mean_length: mean_length as f32, sharpness, border }
+    let inverse_temperature = calibrate::inverse_temperature(&recipe, owners, task.work.held_out);
+    Fitted { fit, recipe, mean_length: mean_length as f32, inverse_temperature, border }
 }
 
 /// A fit that takes no iterations.

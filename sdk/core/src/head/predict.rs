@@ -47,7 +47,7 @@ impl<M: Memory> Head<M> {
     pub fn report(&mut self) -> Result<Report<'_>, AskError> {
         let fitted = self.fitted()?;
         let (kept, work) = self.parts();
-        Ok(Report::new(kept, work, fitted.sharpness))
+        Ok(Report::new(kept, work, fitted.inverse_temperature))
     }
 
     /// What was taught, and what is computed from it, as far as they reach.
@@ -110,7 +110,7 @@ impl<M: Memory> Head<M> {
                 *score = factor * query.dot(weights) + bias;
             }
         }
-        work.scores.iter_mut().for_each(|score| *score *= fitted.sharpness);
+        work.scores.iter_mut().for_each(|score| *score *= fitted.inverse_temperature);
         vector::softmax(work.scores);
         let Some(least) = fitted.border.least() else { return Ok(best(work.scores)) };
         let (nearest, score) = nearest_mean(&query, &kept, work.norms);
@@ -180,9 +180,9 @@ impl<M: Memory> Head<M> {
             Some(bias) if bias.is_finite() => Ok(*bias),
             _ => Err(AskError::NoSuchClass { class: class.index() }),
         };
-        let bias = fitted.sharpness * (bias(class)? - bias(other)?);
+        let bias = fitted.inverse_temperature * (bias(class)? - bias(other)?);
         let query = Query::new(embedding);
-        let factor = fitted.sharpness * query.factor(fitted.recipe.transform, fitted.mean_length);
+        let factor = fitted.inverse_temperature * query.factor(fitted.recipe.transform, fitted.mean_length);
         let row = |class: ClassId| &work.weights[class.index() * needed..][..needed];
         for (index, (out, (one, other))) in out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
         {

@@ -50,7 +50,7 @@ pub struct Report<'a> {
     owners: &'a [u16],
     classes: usize,
     held_out: &'a [f32],
-    sharpness: f32,
+    inverse_temperature: f32,
     /// What the head says of each sample.
     said: &'a [u32],
     /// Samples of each class.
@@ -183,7 +183,7 @@ impl fmt::Display for Advice<'_> {
 
 impl<'a> Report<'a> {
     /// Of a fitted head's memory; sorts what was said in its scratch.
-    pub(super) fn new(kept: Kept<'a>, work: Work<'a>, sharpness: f32) -> Self {
+    pub(super) fn new(kept: Kept<'a>, work: Work<'a>, inverse_temperature: f32) -> Self {
         let Work { held_out, counts, similarities, columns, .. } = work;
         let (samples, classes) = (similarities.len(), counts.len());
         let (said, mix) = columns.split_at_mut(samples);
@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
             let [own, said, count] = mix[at as usize];
             (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
         });
-        Self { kept, owners, classes, held_out, sharpness, said, counts, mix, confused }
+        Self { kept, owners, classes, held_out, inverse_temperature, said, counts, mix, confused }
     }
 
     /// Places of the samples that were asked about.
@@ -258,7 +258,7 @@ impl<'a> Report<'a> {
         }
         let (class, best) = top(self.held_out, self.owners.len(), sample);
         let scores = self.held_out.iter().skip(sample).step_by(self.owners.len());
-        let all: f32 = scores.map(|&score| libm::expf(self.sharpness * (score - best))).sum();
+        let all: f32 = scores.map(|&score| libm::expf(self.inverse_temperature * (score - best))).sum();
         Some((ClassId(class as u16), 1.0 / all))
     }
 

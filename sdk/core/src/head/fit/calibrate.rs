@@ -38,7 +38,7 @@ fn usual(recipe: &Recipe) -> f32 {
 }
 
 /// The factor that makes the held-out probabilities most likely.
-pub(crate) fn sharpness(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
+pub(crate) fn inverse_temperature(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
     search(recipe, 1.0, owners, held_out).factor
 }
 
@@ -111,7 +111,7 @@ mod tests {
             let class = if i % 10 < wrong { 1 - i / 100 } else { i / 100 };
             held_out[class * 200 + i] = scale;
         }
-        sharpness(&Recipe::of(HeadKind::Ridge), &owners, &held_out)
+        inverse_temperature(&Recipe::of(HeadKind::Ridge), &owners, &held_out)
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn without_held_out_samples_it_is_what_it_usually_is() {
         let recipe = Recipe::of(HeadKind::Ridge);
-        let got = sharpness(&recipe, &[0, 1], &[1.0, 0.0, 0.0, 1.0]);
+        let got = inverse_temperature(&recipe, &[0, 1], &[1.0, 0.0, 0.0, 1.0]);
         assert!((got / libm::expf(usual(&recipe)) - 1.0).abs() < 1e-5);
     }
 }

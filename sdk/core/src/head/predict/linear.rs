@@ -22,7 +22,7 @@ pub struct Linear<'a> {
     /// Mean length of the samples; 0 where none has a direction.
     pub mean_length: f32,
     /// What calibration multiplies scores with.
-    pub sharpness: f32,
+    pub inverse_temperature: f32,
     /// Whether it is known at all; `None` where everything is.
     pub known: Option<KnownOdds>,
 }
@@ -52,12 +52,12 @@ impl Linear<'_> {
             Transform::Quarter => libm::sqrt(libm::sqrt(relative)),
             Transform::Unit => 1.0,
         };
-        (f64::from(self.sharpness) * stretched / length) as f32
+        (f64::from(self.inverse_temperature) * stretched / length) as f32
     }
 
     /// What is added to the score of each class.
     pub fn bias(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
-        self.raw_bias.iter().map(|bias| self.sharpness * bias)
+        self.raw_bias.iter().map(|bias| self.inverse_temperature * bias)
     }
 }
 
@@ -80,7 +80,7 @@ impl<M: Memory> Head<M> {
             raw_bias: work.bias,
             transform: fitted.recipe.transform,
             mean_length: fitted.mean_length,
-            sharpness: fitted.sharpness,
+            inverse_temperature: fitted.inverse_temperature,
             known: fitted.border.odds(),
         })
     }
