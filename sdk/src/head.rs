@@ -156,7 +156,7 @@ impl Head {
         let room = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let limits = Limits { classes: room(spare.max(names.len())), samples: room(samples) };
         let mut all = CoreHead::boxed(first.kind(), first.dim(), *first.package_id(), limits)?;
-        all.set_strength(first.strength())?;
+        all.set_inverse_l2(first.inverse_l2())?;
         all.set_transform(first.recipe().transform);
         all.set_false_rejection_rate(first.false_rejection_rate())?;
         all.set_when_full(first.when_full());

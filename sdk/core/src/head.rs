@@ -56,10 +56,10 @@ pub use crate::embedding::{Distance, Similarity};
 pub const VERSION: u16 = 3;
 
 /// Least strength that can be set.
-pub const MIN_STRENGTH: f32 = 1e-3;
+pub const MIN_INVERSE_L2: f32 = 1e-3;
 
 /// Greatest strength that can be set.
-pub const MAX_STRENGTH: f32 = 1e3;
+pub const MAX_INVERSE_L2: f32 = 1e3;
 
 /// Share of the known that may be called unknown, unless another is set.
 pub const DEFAULT_FALSE_REJECTION_RATE: f32 = 0.1;
@@ -191,21 +191,21 @@ impl<M: Memory> Head<M> {
         self.recipe
     }
 
-    /// Weight of the samples against the weight decay; see [`Recipe::strength`].
-    pub fn strength(&self) -> f32 {
-        self.recipe.strength
+    /// Weight of the samples against the weight decay; see [`Recipe::inverse_l2`].
+    pub fn inverse_l2(&self) -> f32 {
+        self.recipe.inverse_l2
     }
 
     /// Sets the strength; `auto`, class means and neighbours have no use for it.
     ///
     /// # Errors
     ///
-    /// A strength outside [`MIN_STRENGTH`] to [`MAX_STRENGTH`]; nothing is changed.
-    pub fn set_strength(&mut self, strength: f32) -> Result<(), HeadError> {
-        if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
-            return Err(HeadError::StrengthOutOfRange { found: strength });
+    /// A strength outside [`MIN_INVERSE_L2`] to [`MAX_INVERSE_L2`]; nothing is changed.
+    pub fn set_inverse_l2(&mut self, inverse_l2: f32) -> Result<(), HeadError> {
+        if !(MIN_INVERSE_L2..=MAX_INVERSE_L2).contains(&inverse_l2) {
+            return Err(HeadError::InverseL2OutOfRange { found: inverse_l2 });
         }
-        self.recipe.strength = strength;
+        self.recipe.inverse_l2 = inverse_l2;
         self.fitted = None;
         Ok(())
     }

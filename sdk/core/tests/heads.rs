@@ -114,7 +114,7 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
         2 => head.remove_sample(random.below(12)).is_ok(),
         3 if random.below(4) == 0 => head.remove_class(class.unwrap_or(stranger)).is_ok(),
         4 => head.rename_class(class.unwrap_or(stranger), ["", "new", "\n", "c1"][random.below(4)]).is_ok(),
-        5 => head.set_strength([1e-3, 1.0, 1e3, 0.0, f32::NAN][random.below(5)]).is_ok(),
+        5 => head.set_inverse_l2([1e-3, 1.0, 1e3, 0.0, f32::NAN][random.below(5)]).is_ok(),
         6 => head.set_false_rejection_rate([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok(),
         7 => {
             head.set_transform(Transform::ALL[random.below(4)]);

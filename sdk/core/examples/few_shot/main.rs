@@ -112,7 +112,7 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
         }
         let mut head = teach(HeadKind::Auto, data, &learn)?;
         let chosen = head.chosen()?;
-        let mut line = format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.strength).to_lowercase();
+        let mut line = format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.inverse_l2).to_lowercase();
         let mut probabilities = vec![0.0; data.classes];
         for place in test {
             head.probabilities(data.get(place), &mut probabilities)?;

@@ -1,7 +1,7 @@
 //! What can go wrong, one type an operation.
 
 use super::storage::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
-use super::{ClassId, MAX_FALSE_REJECTION_RATE, MAX_STRENGTH, MIN_STRENGTH, VERSION};
+use super::{ClassId, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, VERSION};
 
 /// Why a head could not be made, or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -39,8 +39,8 @@ pub enum HeadError {
         needed: usize,
     },
     /// The strength is not a number the solver can work with.
-    #[error("strength {found}, allowed are {MIN_STRENGTH} to {MAX_STRENGTH}")]
-    StrengthOutOfRange {
+    #[error("strength {found}, allowed are {MIN_INVERSE_L2} to {MAX_INVERSE_L2}")]
+    InverseL2OutOfRange {
         /// Strength asked for.
         found: f32,
     },

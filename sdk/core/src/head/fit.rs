@@ -22,13 +22,13 @@ use super::storage::views::{Kept, Work};
 use super::{Fit, Fitted, HeadKind, Recipe, Transform};
 
 /// What `auto` takes where too little can be held out to choose by: lengths are halfway forgotten.
-const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, strength: 1.0 };
+const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, inverse_l2: 1.0 };
 
 /// Strength that `auto` expects, in the middle of those that won on the collections it was tried on.
-const EXPECTED_STRENGTH: f32 = 4.0;
+const EXPECTED_INVERSE_L2: f32 = 4.0;
 
 /// Strengths of the heads that `auto` averages.
-const STRENGTHS: [f32; 3] = [0.25, EXPECTED_STRENGTH, 64.0];
+const GRID: [f32; 3] = [0.25, EXPECTED_INVERSE_L2, 64.0];
 
 /// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
 /// which a handful of samples would choose by chance.
@@ -202,13 +202,13 @@ impl Task<'_, '_> {
         let mut best = Weighed { recipe: FIRST, factor: 1.0 };
         let samples = self.owners.len();
         let is_slow = kind == HeadKind::Slda && samples > FEW;
-        for strength in STRENGTHS.into_iter().filter(|&s| !is_slow || s == EXPECTED_STRENGTH) {
-            let recipe = Recipe { kind, strength, ..FIRST };
+        for inverse_l2 in GRID.into_iter().filter(|&s| !is_slow || s == EXPECTED_INVERSE_L2) {
+            let recipe = Recipe { kind, inverse_l2, ..FIRST };
             self.hold_out(&recipe);
             let (_, size) = blend::sizes(&self.work, samples);
             let Work { weights, bias, held_out, solver, .. } = &self.work;
             let (factor, surprise) = calibrate::most_likely(&recipe, self.owners, held_out);
-            let cost = surprise + RELUCTANCE * libm::logf(strength / EXPECTED_STRENGTH).abs();
+            let cost = surprise + RELUCTANCE * libm::logf(inverse_l2 / EXPECTED_INVERSE_L2).abs();
             let coefficients = if samples > self.kept.dim() { &**weights } else { &solver[..size] };
             if blend.add(cost, factor, [coefficients, bias, held_out]) {
                 best = Weighed { recipe, factor };
@@ -219,14 +219,14 @@ impl Task<'_, '_> {
 
     /// Ridge regression with the least squared errors on the held-out samples, fitted.
     fn strongest(&mut self) -> Recipe {
-        let recipe = Recipe { strength: EXPECTED_STRENGTH, ..FIRST };
+        let recipe = Recipe { inverse_l2: EXPECTED_INVERSE_L2, ..FIRST };
         ridge::balance(self.owners, self.work.counts, self.work.importance);
         let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
         let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
-        let tried =
-            errors.into_iter().zip(ridge::STRENGTHS).filter(|(_, strength)| *strength >= STRENGTHS[0]);
+        let tried = errors.into_iter().zip(ridge::GRID).filter(|(_, inverse_l2)| *inverse_l2 >= GRID[0]);
         let best = tried.min_by(by_error);
-        let recipe = Recipe { strength: best.map_or(EXPECTED_STRENGTH, |(_, strength)| strength), ..recipe };
+        let recipe =
+            Recipe { inverse_l2: best.map_or(EXPECTED_INVERSE_L2, |(_, inverse_l2)| inverse_l2), ..recipe };
         self.solve(&recipe);
         recipe
     }
@@ -282,12 +282,12 @@ mod tests {
     fn single(recipe: Recipe, (classes, shots, dim, spread): (u16, u16, usize, f32)) -> (Vec<f64>, f32, f64) {
         let mut head = taught(recipe.kind, classes, shots, dim, spread);
         head.set_transform(recipe.transform);
-        head.set_strength(recipe.strength).unwrap();
+        head.set_inverse_l2(recipe.inverse_l2).unwrap();
         let numbers = numbers(&mut head);
         let owners: Vec<u16> = head.samples().map(|(class, _)| class.index() as u16).collect();
         let (_, work) = head.parts();
         let (factor, surprise) = calibrate::most_likely(&recipe, &owners, work.held_out);
-        let away = f64::from(libm::logf(recipe.strength / EXPECTED_STRENGTH).abs());
+        let away = f64::from(libm::logf(recipe.inverse_l2 / EXPECTED_INVERSE_L2).abs());
         let cost = f64::from(surprise) + f64::from(RELUCTANCE) * away;
         (numbers.into_iter().map(|x| x * f64::from(factor)).collect(), factor, cost)
     }
@@ -312,10 +312,10 @@ mod tests {
                 continue;
             }
             let kinds = [HeadKind::Ridge, HeadKind::Slda].map(|kind| {
-                let one = |strength| single(Recipe { kind, strength, ..FIRST }, shape);
+                let one = |inverse_l2| single(Recipe { kind, inverse_l2, ..FIRST }, shape);
                 mean(
-                    &STRENGTHS.map(|strength| {
-                        let (x, _, cost) = one(strength);
+                    &GRID.map(|inverse_l2| {
+                        let (x, _, cost) = one(inverse_l2);
                         (x, cost)
                     }),
                     1.0,

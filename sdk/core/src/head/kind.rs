@@ -127,18 +127,18 @@ pub struct Recipe {
     pub transform: Transform,
     /// Weight of the samples against the weight decay. For softmax this is scikit-learn's `C`;
     /// for ridge and LDA the decay is the variance of the samples divided by it.
-    pub strength: f32,
+    pub inverse_l2: f32,
 }
 
 impl Recipe {
     /// The best known way to fit a kind; measured on ants and bees, four animals and CIFAR-10 under
     /// MobileNetV2, 1 to 200 samples a class.
     pub const fn of(kind: HeadKind) -> Self {
-        let (transform, strength) = match kind {
+        let (transform, inverse_l2) = match kind {
             HeadKind::NearestMean | HeadKind::Knn => (Transform::Unit, 1.0),
             HeadKind::Softmax => (Transform::Half, 10.0),
             HeadKind::Ridge | HeadKind::Slda | HeadKind::Auto => (Transform::Quarter, 1.0),
         };
-        Self { kind, transform, strength }
+        Self { kind, transform, inverse_l2 }
     }
 }

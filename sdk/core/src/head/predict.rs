@@ -340,8 +340,8 @@ mod tests {
             for (i, values) in case.iter().enumerate() {
                 head.add_sample(classes[i % 2], Embedding::Float(values)).unwrap();
             }
-            for strength in [1e-3, 10.0, 1e3] {
-                head.set_strength(strength).unwrap();
+            for inverse_l2 in [1e-3, 10.0, 1e3] {
+                head.set_inverse_l2(inverse_l2).unwrap();
                 let fit = head.fit().unwrap();
                 assert!(fit.gradient_norm.is_finite(), "{kind} {case:?} {fit:?}");
                 let linear = head.chosen().unwrap().kind.is_linear();

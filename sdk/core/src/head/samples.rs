@@ -199,7 +199,7 @@ mod tests {
             let full = fingerprint(&mut head);
             assert_eq!(head.add_sample(class, good), Err(SampleError::Full { limit: 2 }));
             assert_eq!((head.samples_of(class), fingerprint(&mut head)), (2, full));
-            assert!(matches!(head.set_strength(0.0), Err(HeadError::StrengthOutOfRange { .. })));
+            assert!(matches!(head.set_inverse_l2(0.0), Err(HeadError::InverseL2OutOfRange { .. })));
         }
     }
 

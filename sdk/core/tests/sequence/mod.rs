@@ -7,8 +7,8 @@
 mod model;
 
 use offshoot_core::head::{
-    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE, MAX_NAME_BYTES,
-    MAX_STRENGTH, MIN_STRENGTH, MergeError, Recipe, SampleError, Transform, WhenFull,
+    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2,
+    MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform, WhenFull,
 };
 use offshoot_core::{Embedding, Quant, Scale};
 
@@ -212,9 +212,9 @@ impl Pair {
     fn set(&mut self, choices: &mut Choices<'_>) {
         match choices.below(4) {
             0 => {
-                let strength = choices.of(&[MIN_STRENGTH, 0.1, 1.0, 20.0, MAX_STRENGTH]);
-                self.head.set_strength(strength).expect("in range");
-                self.model.strength = strength;
+                let inverse_l2 = choices.of(&[MIN_INVERSE_L2, 0.1, 1.0, 20.0, MAX_INVERSE_L2]);
+                self.head.set_inverse_l2(inverse_l2).expect("in range");
+                self.model.inverse_l2 = inverse_l2;
             }
             1 => {
                 let false_rejection_rate = choices.of(&[0.0, 0.01, 0.03, 0.2, MAX_FALSE_REJECTION_RATE]);
@@ -287,7 +287,7 @@ impl Pair {
         let (false_rejection_rate, when_full) = (fresh.false_rejection_rate, fresh.when_full);
         (self.model.false_rejection_rate, self.model.when_full) = (false_rejection_rate, when_full);
         let recipe = Recipe::of(kind);
-        (self.model.transform, self.model.strength) = (recipe.transform, recipe.strength);
+        (self.model.transform, self.model.inverse_l2) = (recipe.transform, recipe.inverse_l2);
     }
 
     /// What must be refused, and leave no trace.
@@ -297,7 +297,7 @@ impl Pair {
         let index = choices.below(dim);
         values[index] = choices.of(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
         assert!(self.head.classify(Embedding::Float(&values)).is_err());
-        assert!(self.head.set_strength(choices.of(&[0.0, f32::NAN, 1e9, -1.0])).is_err());
+        assert!(self.head.set_inverse_l2(choices.of(&[0.0, f32::NAN, 1e9, -1.0])).is_err());
         assert!(self.head.set_false_rejection_rate(choices.of(&[-0.1, f32::NAN, 0.9])).is_err());
         assert!(self.head.add_class(choices.of(&["", "a\nb", "\u{7}"])).is_err());
         if let Some(id) = self.head.class_at(0) {

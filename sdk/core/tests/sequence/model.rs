@@ -55,7 +55,7 @@ pub struct Model {
     pub kind: HeadKind,
     pub dim: usize,
     pub limits: Limits,
-    pub strength: f32,
+    pub inverse_l2: f32,
     pub transform: Transform,
     pub false_rejection_rate: f32,
     pub when_full: WhenFull,
@@ -66,12 +66,12 @@ pub struct Model {
 
 impl Model {
     pub fn new(kind: HeadKind, dim: usize, limits: Limits) -> Self {
-        let Recipe { transform, strength, .. } = Recipe::of(kind);
+        let Recipe { transform, inverse_l2, .. } = Recipe::of(kind);
         Self {
             kind,
             dim,
             limits,
-            strength,
+            inverse_l2,
             transform,
             false_rejection_rate: DEFAULT_FALSE_REJECTION_RATE,
             when_full: WhenFull::default(),
@@ -186,7 +186,7 @@ impl Model {
         out.extend([self.kind as u8, self.transform as u8 + 16 * self.when_full as u8]);
         out.extend([0; 4]);
         out.extend(ID);
-        out.extend(self.strength.to_le_bytes());
+        out.extend(self.inverse_l2.to_le_bytes());
         out.extend(self.false_rejection_rate.to_le_bytes());
         out.extend((self.dim as u32).to_le_bytes());
         out.extend(self.limits.classes.to_le_bytes());
@@ -227,7 +227,7 @@ impl Model {
             return Head::decode(&self.encoded(), Some(&ID), memory).expect("a whole record");
         }
         let mut head = Head::new(self.kind, self.dim, ID, self.limits, memory).expect("as before");
-        head.set_strength(self.strength).expect("as before");
+        head.set_inverse_l2(self.inverse_l2).expect("as before");
         head.set_false_rejection_rate(self.false_rejection_rate).expect("as before");
         head.set_transform(self.transform);
         for class in &self.classes {

@@ -24,14 +24,14 @@ const ENOUGH: usize = 1 << 20;
 /// under MobileNetV2, and how it goes with the strength on those that `auto` was chosen by
 /// (`sdk/docs/heads.md`).
 fn usual(recipe: &Recipe) -> f32 {
-    let strength = libm::logf(recipe.strength);
+    let inverse_l2 = libm::logf(recipe.inverse_l2);
     match recipe.kind {
-        HeadKind::Ridge => 2.2 - 0.12 * strength,
+        HeadKind::Ridge => 2.2 - 0.12 * inverse_l2,
         // Scores are divided by the weight decay.
-        HeadKind::Slda => 3.2 - 0.8 * strength,
+        HeadKind::Slda => 3.2 - 0.8 * inverse_l2,
         HeadKind::Knn => 1.2,
         // Weak ones do not dare to say what they could.
-        HeadKind::Softmax if recipe.transform == Transform::Raw && recipe.strength < 20.0 => 0.8,
+        HeadKind::Softmax if recipe.transform == Transform::Raw && recipe.inverse_l2 < 20.0 => 0.8,
         // Log odds already.
         HeadKind::NearestMean | HeadKind::Softmax | HeadKind::Auto => 0.0,
     }

@@ -27,12 +27,12 @@ pub(crate) const LEAST_DECAY: f32 = 1e-4;
 pub(crate) const LEAST_SLACK: f32 = 1e-4;
 
 /// Strengths that [`curve`] tries, weakest first.
-pub(crate) const STRENGTHS: Lanes = [1.0 / 64.0, 1.0 / 16.0, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0];
+pub(crate) const GRID: Lanes = [1.0 / 64.0, 1.0 / 16.0, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0];
 
 /// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
 pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
-        return primal::ridge(kept, recipe.strength, scales, work);
+        return primal::ridge(kept, recipe.inverse_l2, scales, work);
     }
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
@@ -40,7 +40,7 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let (diagonal, rest) = rest.split_at_mut(samples);
     let scratch = &mut rest[..samples];
     gram::scaled(work.gram, scales, work.square);
-    let decay = decay(work.square, recipe.strength, scratch);
+    let decay = decay(work.square, recipe.inverse_l2, scratch);
     centre(work.square, work.importance, rows, scratch);
     for i in 0..samples {
         work.square[start(i) + i] += decay;
@@ -83,7 +83,7 @@ pub(crate) fn balance(owners: &[u16], counts: &[u32], importance: &mut [f32]) {
     importance.iter_mut().for_each(|importance| *importance /= mean);
 }
 
-/// Mean squared errors of the scores when each sample is left out, exactly, for all [`STRENGTHS`]: for
+/// Mean squared errors of the scores when each sample is left out, exactly, for all [`GRID`]: for
 /// little more than two fits.
 ///
 /// Samples and errors are weighted by `work.importance`.
@@ -97,7 +97,7 @@ pub(crate) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lan
     let (x, rest) = rest.split_at_mut(samples);
     let scratch = &mut rest[..samples];
     gram::scaled(work.gram, scales, work.square);
-    let decays = STRENGTHS.map(|strength| decay(work.square, strength, scratch));
+    let decays = GRID.map(|inverse_l2| decay(work.square, inverse_l2, scratch));
     centre(work.square, work.importance, rows, scratch);
     let mut spectrum = Spectrum::carve(work.spectrum, samples, samples);
     tridiagonal::reduce(work.square, spectrum.diagonal, spectrum.below, scratch);
@@ -193,11 +193,11 @@ impl<'a> Spectrum<'a> {
 
 /// The weight decay: the variance of the samples divided by the strength, and never so little
 /// that rounding decides.
-pub(crate) fn decay(matrix: &[f32], strength: f32, scratch: &mut [f32]) -> f32 {
+pub(crate) fn decay(matrix: &[f32], inverse_l2: f32, scratch: &mut [f32]) -> f32 {
     let samples = scratch.len();
     let square = (0..samples).map(|i| matrix[start(i) + i]).sum::<f32>() / samples as f32;
     let least = if square > 0.0 { LEAST_DECAY * square } else { 1.0 };
-    (gram::variance(matrix, scratch) / strength).max(least)
+    (gram::variance(matrix, scratch) / inverse_l2).max(least)
 }
 
 #[cfg(test)]
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn weights_and_held_out_scores_are_those_of_the_normal_equations() {
         // Fewer dimensions than samples, and more.
-        for (transform, strength, dim) in [
+        for (transform, inverse_l2, dim) in [
             (Transform::Half, 1.0, 9),
             (Transform::Half, 1.0, 20),
             (Transform::Quarter, 2.0, 9),
@@ -260,9 +260,9 @@ mod tests {
         ] {
             let mut head = taught(HeadKind::Ridge, 3, 5, dim, 1.0);
             head.set_transform(transform);
-            head.set_strength(strength).unwrap();
+            head.set_inverse_l2(inverse_l2).unwrap();
             let (z, owners) = (features(&mut head), owners(&head));
-            let decay = variance(&z) / f64::from(strength);
+            let decay = variance(&z) / f64::from(inverse_l2);
             let found = held_out(&mut head);
             let (_, work) = head.layout.split(&mut *head.memory);
             for (class, &bias) in work.bias.iter().take(3).enumerate() {
@@ -327,7 +327,7 @@ mod tests {
         for dim in [7, 20] {
             let mut head = taught(HeadKind::Ridge, 3, 4, dim, 1.0);
             let (z, owners, importance) = (features(&mut head), owners(&head), uneven(&head));
-            let recipe = Recipe { strength: 2.0, ..head.chosen().unwrap() };
+            let recipe = Recipe { inverse_l2: 2.0, ..head.chosen().unwrap() };
             let decay = variance(&z) / 2.0;
             let (bias, found) = with(&mut head, &importance, |kept, scales, work| {
                 fit(kept, &recipe, scales, work);
@@ -352,8 +352,8 @@ mod tests {
             let owners = owners(&head);
             let importance = if weighted { uneven(&head) } else { vec![1.0; owners.len()] };
             let found = with(&mut head, &importance, curve);
-            for (strength, found) in STRENGTHS.into_iter().zip(found) {
-                let recipe = Recipe { strength, ..Recipe::of(HeadKind::Ridge) };
+            for (inverse_l2, found) in GRID.into_iter().zip(found) {
+                let recipe = Recipe { inverse_l2, ..Recipe::of(HeadKind::Ridge) };
                 head.set_transform(recipe.transform);
                 let held_out = with(&mut head, &importance, |kept, scales, work| {
                     fit(kept, &recipe, scales, work);
@@ -366,7 +366,7 @@ mod tests {
                     want += importance[sample] * (score - target) * (score - target);
                 }
                 want /= owners.len() as f32;
-                assert!((found / want - 1.0).abs() < 2e-3, "{strength}: {found} not {want}");
+                assert!((found / want - 1.0).abs() < 2e-3, "{inverse_l2}: {found} not {want}");
             }
         }
     }

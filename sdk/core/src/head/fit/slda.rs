@@ -26,7 +26,7 @@ const LEAST_SLACK: f32 = 1e-4;
 /// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
 pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
-        return primal::slda(kept, recipe.strength, scales, work);
+        return primal::slda(kept, recipe.inverse_l2, scales, work);
     }
     let (samples, classes) = (scales.len(), work.bias.len());
     let owners = &kept.owners[..samples];
@@ -37,7 +37,7 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let (diagonal, rest) = work.columns.split_at_mut(samples);
     let (scratch, rest) = rest.split_at_mut(samples);
     let own = &mut rest[..samples];
-    let decay = decay(work.square, recipe.strength, scratch);
+    let decay = decay(work.square, recipe.inverse_l2, scratch);
     for (class, sums) in sums.chunks_exact_mut(samples).enumerate() {
         let count = work.counts[class].max(1) as f32;
         sums.iter_mut().for_each(|sum| *sum /= count);
@@ -223,15 +223,15 @@ mod tests {
     fn weights_and_held_out_scores_are_those_of_the_formulas() {
         let settings = [(Transform::Half, 1.0), (Transform::Raw, 5.0), (Transform::Unit, 0.3)];
         // Fewer dimensions than samples, and more.
-        for ((transform, strength), dim) in settings.into_iter().flat_map(|s| [(s, 9), (s, 20)]) {
+        for ((transform, inverse_l2), dim) in settings.into_iter().flat_map(|s| [(s, 9), (s, 20)]) {
             let mut head = taught(HeadKind::Slda, 3, 5, dim, 1.0);
             head.set_transform(transform);
-            head.set_strength(strength).unwrap();
+            head.set_inverse_l2(inverse_l2).unwrap();
             // Uneven: 3, 5 and 5.
             head.remove_sample(0).unwrap();
             head.remove_sample(5).unwrap();
             let (z, owners) = (features(&mut head), owners(&head));
-            let decay = variance(&z) / f64::from(strength);
+            let decay = variance(&z) / f64::from(inverse_l2);
             let found = held_out(&mut head);
             for (i, z_i) in z.iter().enumerate() {
                 let without = plain(&z, &owners, decay, Some(i), z_i);

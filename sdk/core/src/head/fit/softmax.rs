@@ -1,7 +1,7 @@
 //! Multinomial logistic regression with weight decay, solved in the span of the samples.
 //!
-//! Minimizes `|W|^2 / 2 + strength * sum(-w ln p(own class))`, with the samples' importance `w`, over
-//! the weights `W` and a free bias: scikit-learn's `LogisticRegression(C=strength)` with one row of
+//! Minimizes `|W|^2 / 2 + inverse_l2 * sum(-w ln p(own class))`, with the samples' importance `w`, over
+//! the weights `W` and a free bias: scikit-learn's `LogisticRegression(C=inverse_l2)` with one row of
 //! weights a class. (For two classes scikit-learn keeps a single row, which is this problem at half
 //! the `C`.)
 //!
@@ -42,7 +42,7 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let (samples, classes) = (scales.len(), work.bias.len());
     let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.strength, columns);
+    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
     let mut solver = problem.solver(NO_FOLD, scores, solver);
     let fit = solver.solve();
     solver.biases(bias);
@@ -63,7 +63,7 @@ pub(crate) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], w
     let samples = scales.len();
     let Work { scores, held_out, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.strength, columns);
+    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
     for fold in 0..FOLDS {
         let mut solver = problem.solver(fold, scores, solver);
         solver.solve();
@@ -89,8 +89,8 @@ pub(crate) fn folds<'a>(owners: &[u16], words: &'a mut [f32]) -> &'a [u32] {
 /// Length of the gradient at which the optimum is reached.
 ///
 /// By strong convexity a score is off by at most that length; the second bound is what rounding leaves of it.
-pub(crate) fn tolerance(strength: f32, samples: usize) -> f32 {
-    (1e-5 * strength * libm::sqrtf(samples as f32)).max(1e-3)
+pub(crate) fn tolerance(inverse_l2: f32, samples: usize) -> f32 {
+    (1e-5 * inverse_l2 * libm::sqrtf(samples as f32)).max(1e-3)
 }
 
 /// What is the same whichever part is held out.
@@ -99,7 +99,7 @@ struct Problem<'a> {
     gram: &'a [f32],
     owners: &'a [u16],
     importance: &'a [f32],
-    strength: f32,
+    inverse_l2: f32,
     /// The part to which each sample belongs.
     folds: &'a [u32],
 }
@@ -109,11 +109,11 @@ impl<'a> Problem<'a> {
         gram: &'a [f32],
         owners: &'a [u16],
         importance: &'a [f32],
-        strength: f32,
+        inverse_l2: f32,
         columns: &'a mut [f32],
     ) -> Self {
         let folds = folds(owners, &mut columns[..owners.len()]);
-        Self { gram, owners, importance, strength, folds }
+        Self { gram, owners, importance, inverse_l2, folds }
     }
 
     fn solver<'s>(&self, fold: u32, row: &'s mut [f32], words: &'s mut [f32]) -> Solver<'s>
@@ -121,8 +121,8 @@ impl<'a> Problem<'a> {
         'a: 's,
     {
         let state = State::carve(words, self.owners.len(), row.len());
-        let Self { gram, owners, importance, strength, folds } = *self;
-        Solver { gram, folds, fold, owners, importance, strength, bias_length: 0.0, row, state }
+        let Self { gram, owners, importance, inverse_l2, folds } = *self;
+        Solver { gram, folds, fold, owners, importance, inverse_l2, bias_length: 0.0, row, state }
     }
 }
 
@@ -179,7 +179,7 @@ struct Solver<'a> {
     fold: u32,
     owners: &'a [u16],
     importance: &'a [f32],
-    strength: f32,
+    inverse_l2: f32,
     /// Bias is solved as the weight of a feature of this constant length: a choice of metric
     /// that sets how fast it converges, not where.
     bias_length: f32,
@@ -190,7 +190,7 @@ struct Solver<'a> {
 impl Solver<'_> {
     fn solve(&mut self) -> Fit {
         self.start();
-        let tolerance = tolerance(self.strength, self.owners.len());
+        let tolerance = tolerance(self.inverse_l2, self.owners.len());
         descend(self, tolerance)
     }
 
@@ -240,18 +240,18 @@ impl Objective for Solver<'_> {
             }
             softmax(self.row);
             let importance = self.importance[sample];
-            let strength = self.strength * importance;
+            let inverse_l2 = self.inverse_l2 * importance;
             let (mut once, mut twice) = (0.0, 0.0);
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
                 let own = if usize::from(owner) == class { 1.0 } else { 0.0 };
-                s.gradient[at] = strength * (p - own);
+                s.gradient[at] = inverse_l2 * (p - own);
                 once += p * s.slope[at];
                 twice += p * s.slope[at] * s.slope[at];
             }
             curvature += importance * (twice - once * once).max(0.0);
         }
-        let mut along = Along { first: 0.0, second: self.strength * curvature };
+        let mut along = Along { first: 0.0, second: self.inverse_l2 * curvature };
         for (class, gradient) in s.gradient.chunks_exact_mut(samples).enumerate() {
             let range = class * samples..(class + 1) * samples;
             let (step, slope) = (&s.step[range.clone()], &s.slope[range.clone()]);
@@ -311,14 +311,14 @@ mod tests {
 
     use crate::embedding::Embedding;
     use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
-    use crate::head::{HeadKind, Limits, MAX_STRENGTH, MIN_STRENGTH};
+    use crate::head::{HeadKind, Limits, MAX_INVERSE_L2, MIN_INVERSE_L2};
 
     /// The problem in plain f64, for a reference that shares nothing with the solver.
     struct Plain {
         features: Vec<Vec<f64>>,
         owners: Vec<usize>,
         classes: usize,
-        strength: f64,
+        inverse_l2: f64,
     }
 
     impl Plain {
@@ -335,7 +335,7 @@ mod tests {
                 features: samples.iter().map(feature).collect(),
                 owners: head.samples().map(|(class, _)| class.index()).collect(),
                 classes: head.class_count(),
-                strength: f64::from(head.strength()),
+                inverse_l2: f64::from(head.inverse_l2()),
             }
         }
 
@@ -352,11 +352,11 @@ mod tests {
                 let scores: Vec<f64> = rows.iter().map(score).collect();
                 let top = scores.iter().copied().fold(f64::MIN, f64::max);
                 let sum: f64 = scores.iter().map(|s| (s - top).exp()).sum();
-                objective += self.strength * (top + sum.ln() - scores[owner]);
+                objective += self.inverse_l2 * (top + sum.ln() - scores[owner]);
                 for (class, row) in gradient.iter_mut().enumerate() {
                     let own = if class == owner { 1.0 } else { 0.0 };
                     let p = (scores[class] - top).exp() / sum - own;
-                    row.iter_mut().zip(z).for_each(|(g, z)| *g += self.strength * p * z);
+                    row.iter_mut().zip(z).for_each(|(g, z)| *g += self.inverse_l2 * p * z);
                 }
             }
             (objective, gradient)
@@ -368,7 +368,7 @@ mod tests {
 
         fn descend(&self, mut rows: Vec<Vec<f64>>, steps: usize) -> Vec<Vec<f64>> {
             let squares: f64 = self.features.iter().flatten().map(|z| z * z).sum();
-            let rate = 1.0 / (1.0 + self.strength * 0.5 * squares);
+            let rate = 1.0 / (1.0 + self.inverse_l2 * 0.5 * squares);
             for _ in 0..steps {
                 let (_, gradient) = self.at(&rows);
                 for (w, g) in rows.iter_mut().flatten().zip(gradient.iter().flatten()) {
@@ -407,8 +407,8 @@ mod tests {
     /// Labels without sense, and strengths from one end to the other.
     #[test]
     fn hard_problems_converge() {
-        for (strength, dim) in
-            [MIN_STRENGTH, 0.1, 10.0, MAX_STRENGTH].into_iter().flat_map(|s| [(s, 30), (s, 160)])
+        for (inverse_l2, dim) in
+            [MIN_INVERSE_L2, 0.1, 10.0, MAX_INVERSE_L2].into_iter().flat_map(|s| [(s, 30), (s, 160)])
         {
             let mut head = empty(HeadKind::Softmax, dim, Limits { classes: 3, samples: 150 });
             let classes = [0, 1, 2].map(|i| head.add_class(&format!("{i}")).unwrap());
@@ -418,14 +418,14 @@ mod tests {
                 let class = classes[if i < 120 { 0 } else { 1 + i % 2 }];
                 head.add_sample(class, Embedding::Float(&values)).unwrap();
             }
-            head.set_strength(strength).unwrap();
+            head.set_inverse_l2(inverse_l2).unwrap();
             let fit = head.fit().unwrap();
-            assert!(fit.converged, "{strength}: {fit:?}");
+            assert!(fit.converged, "{inverse_l2}: {fit:?}");
             let plain = Plain::of(&head);
             let found = rows(&mut head);
             let (objective, _) = plain.at(&found);
             let (lower, _) = plain.at(&plain.descend(found, 5000));
-            assert!(objective - lower <= 1e-5 * objective, "{strength}: {objective} {lower}");
+            assert!(objective - lower <= 1e-5 * objective, "{inverse_l2}: {objective} {lower}");
         }
     }
 

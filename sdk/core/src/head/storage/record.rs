@@ -26,7 +26,7 @@ use crate::head::class_name::is_readable;
 use crate::head::error::{EncodeError, HeadError};
 use crate::head::linalg::vector::ONE;
 use crate::head::{
-    ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_STRENGTH, MIN_STRENGTH, Recipe, Transform,
+    ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, Recipe, Transform,
     VERSION, WhenFull,
 };
 use crate::quant::{Quant, Scale};
@@ -75,15 +75,15 @@ impl<'a> Record<'a> {
         let (transform, when_full) = (transform.ok_or(none)?, when_full.ok_or(none)?);
         let _length: [u8; 4] = take(&mut rest)?;
         let package_id = take_ref(&mut rest)?;
-        let strength = f32::from_le_bytes(take(&mut rest)?);
-        if !(MIN_STRENGTH..=MAX_STRENGTH).contains(&strength) {
-            return Err(HeadError::StrengthOutOfRange { found: strength });
+        let inverse_l2 = f32::from_le_bytes(take(&mut rest)?);
+        if !(MIN_INVERSE_L2..=MAX_INVERSE_L2).contains(&inverse_l2) {
+            return Err(HeadError::InverseL2OutOfRange { found: inverse_l2 });
         }
         let false_rejection_rate = f32::from_le_bytes(take(&mut rest)?);
         if !(0.0..=MAX_FALSE_REJECTION_RATE).contains(&false_rejection_rate) {
             return Err(HeadError::FalseRejectionRateOutOfRange { found: false_rejection_rate });
         }
-        let recipe = Recipe { kind, transform, strength };
+        let recipe = Recipe { kind, transform, inverse_l2 };
         let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
         let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
         Layout::new(kind, dim, limits)?;
@@ -226,7 +226,7 @@ impl<M: Memory> Head<M> {
         // Checked when the head was made: see `Layout::new`.
         put(rest, &(needed as u32).to_le_bytes());
         put(rest, self.package_id());
-        put(rest, &self.strength().to_le_bytes());
+        put(rest, &self.inverse_l2().to_le_bytes());
         put(rest, &self.false_rejection_rate().to_le_bytes());
         put(rest, &(self.dim() as u32).to_le_bytes());
         for count in [self.limits().classes, self.limits().samples] {
@@ -440,7 +440,7 @@ mod tests {
     fn a_loaded_head_answers_with_the_same_bits() {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 3, 4, 21, 0.8);
-            head.set_strength(2.5).unwrap();
+            head.set_inverse_l2(2.5).unwrap();
             head.add_class("empty").unwrap();
             let unfitted = encoded(&head);
             let before = fingerprint(&mut head);
@@ -449,7 +449,7 @@ mod tests {
             let mut loaded = decoded(&bytes).unwrap();
             assert_eq!(fingerprint(&mut loaded), before, "{kind}");
             assert_eq!(encoded(&loaded), bytes);
-            assert_eq!((loaded.limits(), loaded.strength()), (head.limits(), 2.5));
+            assert_eq!((loaded.limits(), loaded.inverse_l2()), (head.limits(), 2.5));
             assert!(loaded.classes().eq(head.classes()));
         }
     }

@@ -56,7 +56,7 @@ struct Solver<'a> {
     counts: &'a [u32],
     folds: &'a [u32],
     fold: u32,
-    strength: f32,
+    inverse_l2: f32,
     bias_length: f32,
     centre: &'a [f32],
     block: Block<'a>,
@@ -108,7 +108,7 @@ impl<'a> Solver<'a> {
             counts: work.counts,
             folds,
             fold: NO_FOLD,
-            strength: recipe.strength,
+            inverse_l2: recipe.inverse_l2,
             bias_length: libm::sqrtf((0.1 * spread.variance as f32).max(1e-3)),
             centre: work.centre,
             block,
@@ -142,7 +142,7 @@ impl<'a> Solver<'a> {
         }
         // Held-out scores need not be so exact as weights.
         let slack = if fold == NO_FOLD { 1.0 } else { HELD_OUT_SLACK };
-        let tolerance = slack * tolerance(self.strength, self.owners.len());
+        let tolerance = slack * tolerance(self.inverse_l2, self.owners.len());
         descend(self, tolerance)
     }
 }
@@ -163,12 +163,12 @@ impl Objective for Solver<'_> {
             }
             softmax(self.row);
             let importance = self.importance[sample];
-            let strength = self.strength * importance;
+            let inverse_l2 = self.inverse_l2 * importance;
             let (mut once, mut twice, mut along) = (0.0, 0.0, 0.0);
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
                 let (own, slope) = (if usize::from(owner) == class { 1.0 } else { 0.0 }, self.slope[at]);
-                self.pull[at] = strength * (p - own);
+                self.pull[at] = inverse_l2 * (p - own);
                 along += self.pull[at] * slope;
                 once += p * slope;
                 twice += p * slope * slope;
@@ -181,7 +181,7 @@ impl Objective for Solver<'_> {
         }
         let square = dot(self.step, self.step);
         first += dot(self.weights, self.step) + t * square;
-        Along { first, second: self.strength * curvature + square }
+        Along { first, second: self.inverse_l2 * curvature + square }
     }
 
     /// Sums what the samples pull to a gradient.

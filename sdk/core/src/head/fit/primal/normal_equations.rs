@@ -5,7 +5,7 @@
 //! that has not seen it is `y - r / (1 - h)` for its residual `r` (Allen 1974).
 
 use super::block::{Block, Source};
-use crate::head::fit::ridge::{LEAST_DECAY, LEAST_SLACK, MOST_ASKED, STRENGTHS, Spectrum};
+use crate::head::fit::ridge::{GRID, LEAST_DECAY, LEAST_SLACK, MOST_ASKED, Spectrum};
 use crate::head::linalg::cholesky::start;
 use crate::head::linalg::tridiagonal::{Lanes, SHIFTS, Shifted};
 use crate::head::linalg::vector::dot;
@@ -49,9 +49,9 @@ impl Spread {
     }
 
     /// The weight decay at a strength, as [`decay`](crate::head::fit::ridge::decay) has it.
-    pub fn decay(self, strength: f32) -> f32 {
+    pub fn decay(self, inverse_l2: f32) -> f32 {
         let least = if self.square > 0.0 { LEAST_DECAY * self.square as f32 } else { 1.0 };
-        ((self.variance / f64::from(strength)) as f32).max(least)
+        ((self.variance / f64::from(inverse_l2)) as f32).max(least)
     }
 }
 
@@ -77,11 +77,11 @@ fn gather(source: &Source<'_>, work: &mut Work<'_>) -> Spread {
 }
 
 /// Computes weights, biases and held-out scores.
-pub(in crate::head) fn fit(kept: &Kept<'_>, strength: f32, scales: &[f32], work: &mut Work<'_>) {
+pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], work: &mut Work<'_>) {
     let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
     let owners = &kept.owners[..samples];
     let source = Source { kept, scales };
-    let decay = gather(&source, work).decay(strength);
+    let decay = gather(&source, work).decay(inverse_l2);
     let scratch = &mut work.columns[..dim];
     work.square.copy_from_slice(work.gram);
     (0..dim).for_each(|i| work.square[start(i) + i] += decay);
@@ -122,13 +122,13 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, strength: f32, scales: &[f32], work:
     }
 }
 
-/// Mean squared errors of the scores when each sample is left out, exactly, for all [`STRENGTHS`], of as many
+/// Mean squared errors of the scores when each sample is left out, exactly, for all [`GRID`], of as many
 /// samples as are enough to choose by, spread over all.
 pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
     let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
     let source = Source { kept, scales };
     let spread = gather(&source, work);
-    let decays = STRENGTHS.map(|strength| spread.decay(strength));
+    let decays = GRID.map(|inverse_l2| spread.decay(inverse_l2));
     let (x, scratch) = work.columns[..2 * dim].split_at_mut(dim);
     let asked = MOST_ASKED.min(PASS / (SHIFTS * classes * dim)).max(64).min(samples);
     let mut spectrum = Spectrum::carve(work.spectrum, dim, asked);

@@ -10,7 +10,7 @@ use crate::head::linalg::vector::dot;
 use crate::head::storage::views::{Kept, Work};
 
 /// Computes weights, biases and held-out scores.
-pub(in crate::head) fn fit(kept: &Kept<'_>, strength: f32, scales: &[f32], work: &mut Work<'_>) {
+pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], work: &mut Work<'_>) {
     let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
     let owners = &kept.owners[..samples];
     let source = Source { kept, scales };
@@ -19,7 +19,7 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, strength: f32, scales: &[f32], work:
     let (lengths, rest) = work.columns.split_at_mut(samples);
     let (own, scratch) = rest.split_at_mut(samples);
     let plain = &mut scratch[..dim];
-    let decay = Spread::of(&source, work.importance, &mut block, work.centre, plain).decay(strength);
+    let decay = Spread::of(&source, work.importance, &mut block, work.centre, plain).decay(inverse_l2);
     class_means(&source, work.counts, &mut block, means);
     let mean = |sample: usize| Some(&means[usize::from(owners[sample]) * dim..][..dim]);
     work.square.fill(0.0);
