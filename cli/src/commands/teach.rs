@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, BenchError, Both, Buttons, ButtonsPart, CameraPart, Ending, NoButtons, Page, PartError, Screen,
-    ScreenPart, Script, Settings, Terminal, Visitors, WebOptions, serve,
+    Bench, BenchError, Buttons, ButtonsPart, CameraPart, Ending, NoButtons, Page, PartError, Screen,
+    ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
 };
 
 use super::shared::open_or_built_in;
@@ -44,9 +44,9 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         let url = web.as_ref().map(|(page, _)| page.url());
         let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, url)?);
         if let Some((page, visitors)) = web {
-            (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
+            (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
         }
-        bench.teach(eyes, remembered, &mut Both(&ending, buttons), &mut *screen)?
+        bench.teach(eyes, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
     if let Some(path) = &args.export {
         if head.sample_count() == 0 {
@@ -103,7 +103,7 @@ fn test(
 ) -> Result<(), CommandError> {
     let tested = {
         let (buttons, mut screen) = (buttons(args, script)?, screen(args, None)?);
-        bench.test(&mut Both(ending, buttons), &mut *screen)?
+        bench.test(&mut Tee(ending, buttons), &mut *screen)?
     };
     tested.iter().for_each(|one| println!("{one}"));
     match tested.iter().filter(|one| !one.works).count() {

@@ -11,7 +11,7 @@ use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
 use offshoot_device::Machine;
 
 use crate::args::{self, Command};
-use crate::error::Trouble;
+use crate::error::BoardError;
 
 #[cfg(feature = "device")]
 mod run;
@@ -29,7 +29,7 @@ pub enum Outcome {
     CheckFailed,
 }
 
-type Result<T> = std::result::Result<T, Trouble>;
+type Result<T> = std::result::Result<T, BoardError>;
 
 /// Does what the command line says.
 pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
@@ -79,7 +79,7 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
 }
 
 fn verify(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
-    let verification = Extractor::open(path)?.verify().map_err(|e| Trouble::at(path, e))?;
+    let verification = Extractor::open(path)?.verify().map_err(|e| BoardError::at(path, e))?;
     writeln!(out, "{verification}")?;
     Ok(if verification.is_ok() { Outcome::Done } else { Outcome::CheckFailed })
 }
@@ -106,12 +106,12 @@ fn teach(
     let mut head = open_head(path, kind, &eyes)?;
     let class = match head.class_named(label) {
         Some(class) => class,
-        None => head.add_class(label).map_err(|e| Trouble::at(path, e))?,
+        None => head.add_class(label).map_err(|e| BoardError::at(path, e))?,
     };
     for frame in frames {
         let picture = Picture::open(frame)?;
-        let embedding = eyes.embed(&picture.frame()).map_err(|e| Trouble::at(frame, e))?;
-        head.add_sample(class, embedding).map_err(|e| Trouble::at(path, e))?;
+        let embedding = eyes.embed(&picture.frame()).map_err(|e| BoardError::at(frame, e))?;
+        head.add_sample(class, embedding).map_err(|e| BoardError::at(path, e))?;
     }
     head.save(path)?;
     writeln!(out, "taught {} x {label}, kept in {} ({})", frames.len(), path.display(), head.kind())?;
@@ -127,14 +127,14 @@ fn teach(
 /// The head in the file, or an empty one if there is no file.
 fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<Head> {
     match Head::load(path, eyes) {
-        Ok(head) if kind.is_some_and(|kind| kind != head.kind()) => Err(Trouble::File {
+        Ok(head) if kind.is_some_and(|kind| kind != head.kind()) => Err(BoardError::File {
             what: format!("{}: this head is {}", path.display(), head.kind()),
             next: "leave --head out, or name a new HEAD file",
         }),
         Ok(head) => Ok(head),
         Err(error) if is_absent(error.kind()) => {
             let kind = kind.unwrap_or(HeadKind::Auto);
-            Head::new(kind, eyes, LIMITS).map_err(|e| Trouble::at(path, e))
+            Head::new(kind, eyes, LIMITS).map_err(|e| BoardError::at(path, e))
         }
         Err(error) => Err(error.into()),
     }
@@ -149,8 +149,8 @@ fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> 
     let mut head = Head::load(path, &eyes)?;
     for frame in frames {
         let picture = Picture::open(frame)?;
-        let embedding = eyes.embed(&picture.frame()).map_err(|e| Trouble::at(frame, e))?;
-        let answer = head.classify(embedding).map_err(|e| Trouble::at(path, e))?;
+        let embedding = eyes.embed(&picture.frame()).map_err(|e| BoardError::at(frame, e))?;
+        let answer = head.classify(embedding).map_err(|e| BoardError::at(path, e))?;
         let label = answer.known().map_or("unknown", |class| head.class_name(class).unwrap_or("?"));
         let (confidence, margin) = (answer.confidence().get(), answer.margin());
         writeln!(out, "{}\t{label}\t{confidence:.3}\t{margin:.3}", frame.display())?;
@@ -165,7 +165,7 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
     let frame = Frame::rgb(width, height, &pixels).expect("as many pixels as the sides say");
     let mut run = || {
         let start = Instant::now();
-        eyes.embed(&frame).map(|_| start.elapsed()).map_err(|e| Trouble::at(path, e))
+        eyes.embed(&frame).map(|_| start.elapsed()).map_err(|e| BoardError::at(path, e))
     };
     // Once unmeasured: pages of the weights are read, caches and clocks come up.
     run()?;

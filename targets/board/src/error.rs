@@ -9,7 +9,7 @@ use offshoot_device::{BenchError, PartError};
 
 /// A file or a part that cannot be used, or an output that cannot be written.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum BoardError {
     /// A file: what it is, what is wrong, what to do.
     File { what: String, next: &'static str },
     /// A part of the device; its error says what to do.
@@ -19,7 +19,7 @@ pub enum Trouble {
     Output(io::Error),
 }
 
-impl Trouble {
+impl BoardError {
     /// An error that does not know its file yet.
     pub fn at(path: &Path, cause: impl Into<Error>) -> Self {
         let error = cause.into();
@@ -38,33 +38,33 @@ impl Trouble {
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for BoardError {
     fn from(error: Error) -> Self {
         Self::File { what: error.to_string(), next: next(error.kind()) }
     }
 }
 
 #[cfg(feature = "device")]
-impl From<PartError> for Trouble {
+impl From<PartError> for BoardError {
     fn from(error: PartError) -> Self {
         Self::Device(error.into())
     }
 }
 
 #[cfg(feature = "device")]
-impl From<BenchError> for Trouble {
+impl From<BenchError> for BoardError {
     fn from(error: BenchError) -> Self {
         Self::Device(error)
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for BoardError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for BoardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { what, next } => write!(f, "error: {what}\n next: {next}"),

@@ -42,7 +42,7 @@ pub use buttons::debounce::{Edge, Lines, Presses};
 pub use buttons::gpio::{GpioLines, Pin, PinError};
 pub use buttons::script::{Script, ScriptError};
 pub use camera::folder::Folder;
-pub use camera::frame_buffer::Shot;
+pub use camera::frame_buffer::CapturedFrame;
 pub use camera::latest::Latest;
 pub use camera::mjpeg::Video;
 pub use camera::pixels::{PixelError, Pixels, Raw, Turn};
@@ -65,11 +65,11 @@ pub use screen::png::Pictures;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use screen::ssd1306::Oled;
 #[cfg(all(feature = "buses", target_os = "linux"))]
-pub use screen::st7789::{Glass, Tft};
-pub use screen::tee::Both;
+pub use screen::st7789::{PanelGeometry, Tft};
+pub use screen::tee::Tee;
 #[cfg(feature = "terminal")]
 pub use screen::terminal::{Keyboard, Terminal};
-pub use session::details::{Inside, Times};
+pub use session::details::{Details, Times};
 pub use session::persistence::{Memory, MemoryError};
 pub use session::run_loop::{run, show_end};
 pub use session::smoothing::Smooth;
@@ -77,6 +77,6 @@ pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, limits};
 pub use settings::Settings;
 pub use setup::device::{Bench, BenchError, Remembered};
 pub use setup::open_parts::PartError;
-pub use setup::part_spec::{ButtonsPart, CameraPart, LedPart, Pull, ScreenPart, St7789, WiringError};
+pub use setup::part_spec::{ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789};
 #[cfg(feature = "web")]
 pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve, web_address};

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::camera::frame_buffer::Shot;
+use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
-use crate::session::details::Inside;
+use crate::session::details::Details;
 
 /// Why there is no frame.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub trait FrameSource {
     ///
     /// # Errors
     /// A source that is gone or broken; [`FrameSource::reopen`] may mend it.
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError>;
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError>;
 
     /// Starts anew, after an error.
     ///
@@ -169,7 +169,7 @@ pub trait Screen {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError>;
 
     /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
-    fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Inside<'_>) {}
+    fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Details<'_>) {}
 
     /// Whether it goes on showing the last moment after the program has ended.
     fn stays(&self) -> bool {

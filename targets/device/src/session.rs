@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use details::{Inside, Times};
+use details::{Details, Times};
 use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, Limits, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
@@ -18,7 +18,7 @@ use persistence::{Memory, MemoryError};
 use places::{EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
 use smoothing::Smooth;
 
-use crate::camera::frame_buffer::Shot;
+use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
 
@@ -111,7 +111,7 @@ pub struct Session {
     named: usize,
     /// The place of the class of the last lesson, unless it was taken back.
     newest: Option<usize>,
-    shot: Shot,
+    shot: CapturedFrame,
     smooth: Smooth,
     /// Of the class at each place the share of its samples that the last report found right.
     shares: [f32; PLACES],
@@ -166,7 +166,7 @@ impl Session {
             settings,
             named,
             newest: None,
-            shot: Shot::default(),
+            shot: CapturedFrame::default(),
             smooth: Smooth::default(),
             shares: [0.0; PLACES],
             mode: Mode::Live,
@@ -456,7 +456,7 @@ impl Session {
         let (likeliest, mean) = self.smooth.best();
         screen.explain(
             &moment,
-            &mut Inside {
+            &mut Details {
                 eyes: &self.eyes,
                 head: &mut self.head,
                 names: &names[..self.named.max(FEWEST)],

@@ -24,7 +24,7 @@ use server::Server;
 use shared::{Extra, Press, Shared};
 
 use crate::ports::{Action, Buttons, Screen, ScreenError};
-use crate::session::details::Inside;
+use crate::session::details::Details;
 
 /// How a page is served.
 #[derive(Debug, Clone)]
@@ -170,7 +170,7 @@ impl Screen for Page {
         Ok(())
     }
 
-    fn explain(&mut self, moment: &Moment<'_>, inside: &mut Inside<'_>) {
+    fn explain(&mut self, moment: &Moment<'_>, inside: &mut Details<'_>) {
         if !self.shared.is_wanted(Extra::Moment) {
             return;
         }

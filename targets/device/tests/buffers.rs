@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use offshoot_device::{Pixels, Raw, Shot, Turn};
+use offshoot_device::{CapturedFrame, Pixels, Raw, Turn};
 
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
@@ -30,7 +30,7 @@ fn turned(turn: Turn, x: usize, y: usize) -> (usize, usize) {
 
 /// Mean and largest difference between a buffer's picture and an upright one.
 fn difference(raw: Raw<'_>, turn: Turn, wanted: &[u8]) -> (f64, u8) {
-    let mut shot = Shot::default();
+    let mut shot = CapturedFrame::default();
     raw.convert(turn, &mut shot).unwrap();
     let across = if turn.is_sideways() { HEIGHT } else { WIDTH };
     assert_eq!((shot.width() as usize, shot.rgb().len()), (across, wanted.len()), "{:?}", raw.pixels);

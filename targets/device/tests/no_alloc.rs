@@ -7,8 +7,8 @@ use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Both, Buttons, FrameSource, Latest, Memory, NoLed, Panel, Pixels, Ports, Raw, Screen,
-    ScreenError, Session, Settings, Shot, SourceError, Turn, WebOptions, limits, serve,
+    Action, Buttons, CapturedFrame, FrameSource, Latest, Memory, NoLed, Panel, Pixels, Ports, Raw, Screen,
+    ScreenError, Session, Settings, SourceError, Tee, Turn, WebOptions, limits, serve,
 };
 use offshoot_view::State;
 
@@ -36,7 +36,7 @@ impl Buffers {
 }
 
 impl FrameSource for Buffers {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let bytes = if self.is_light { &self.light } else { &self.dark };
         let raw = Raw { pixels: Pixels::Yuyv, width: 64, height: 48, stride: STRIDE, bytes };
         raw.convert(Turn::Right, shot).map_err(|source| SourceError::Pixels { what: String::new(), source })
@@ -161,5 +161,5 @@ fn a_thousand_frames_take_no_memory() {
     let mut latest = Latest::new(Buffers::new()).unwrap();
     let options = WebOptions { address: ([127, 0, 0, 1], 0).into(), token: None, has_next: false };
     let (page, _visitors) = serve(&options).unwrap();
-    assert_eq!(calls(&mut session(dir.path()), &mut latest, &mut Both(Panels::new(), page)), 0);
+    assert_eq!(calls(&mut session(dir.path()), &mut latest, &mut Tee(Panels::new(), page)), 0);
 }

@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use embedded_hal::{delay::DelayNs, digital, i2c, spi};
-use offshoot_device::{Action, Buttons, Edge, Framebuffer, Glass, Lines, Oled, Presses, Screen, Tft, Turn};
+use offshoot_device::{
+    Action, Buttons, Edge, Framebuffer, Lines, Oled, PanelGeometry, Presses, Screen, Tft, Turn,
+};
 use offshoot_view::State;
 
 #[path = "../../../sdk/tests/common/counting.rs"]
@@ -79,7 +81,7 @@ fn buttons_and_panels_take_no_memory() {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let framebuffer = Framebuffer::described(dir.path().join("fb0"), dir.path(), Turn::Left);
-    let glass = Glass { size: (240, 240), offset: (0, 0), turn: Turn::None };
+    let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::None };
     let mut screens: [Box<dyn Screen>; 3] = [
         Box::new(Oled::new(Nothing, 0x3c, Turn::None, String::new()).unwrap()),
         Box::new(Tft::new(Nothing, Nothing, glass, &mut Nothing, String::new()).unwrap()),

@@ -6,7 +6,7 @@ use embedded_graphics::prelude::*;
 use embedded_hal_mock::eh1::delay::NoopDelay;
 use embedded_hal_mock::eh1::digital::{self, State as Level};
 use embedded_hal_mock::eh1::{i2c, spi};
-use offshoot_device::{Glass, Oled, Panel, Screen, Tft, Turn};
+use offshoot_device::{Oled, Panel, PanelGeometry, Screen, Tft, Turn};
 use offshoot_view::{ClassLine, State};
 
 const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
@@ -185,7 +185,7 @@ fn a_tft_is_reset_woken_and_gets_the_rows_that_change() {
     let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
     let levels = [Level::Low, Level::High].map(digital::Transaction::set);
     let mut reset = digital::Mock::new(&levels);
-    let glass = Glass { size: (240, 240), offset: (0, 0), turn: Turn::None };
+    let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::None };
     let pins = (data.clone(), reset.clone());
     let mut tft = Tft::with_reset(bus.clone(), pins, glass, &mut NoopDelay, "panel".to_string()).unwrap();
     tft.show(&MOMENT).unwrap();
@@ -204,7 +204,7 @@ fn a_tft_that_is_turned_shows_the_other_end_of_its_memory() {
     wire.wake(0xc0);
     wire.rows(&drawn(&MOMENT, (240, 240)), 0..240, (0, 80));
     let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
-    let glass = Glass { size: (240, 240), offset: (0, 0), turn: Turn::Half };
+    let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::Half };
     let mut tft = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
     tft.show(&MOMENT).unwrap();
     bus.done();
@@ -218,7 +218,7 @@ fn a_tft_on_its_side_is_wide() {
     wire.wake(0x60);
     wire.rows(&drawn(&MOMENT, (320, 240)), 0..240, (0, 0));
     let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
-    let glass = Glass { size: (240, 320), offset: (0, 0), turn: Turn::Right };
+    let glass = PanelGeometry { size: (240, 320), offset: (0, 0), turn: Turn::Right };
     let mut tft = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
     tft.show(&MOMENT).unwrap();
     bus.done();
@@ -227,7 +227,7 @@ fn a_tft_on_its_side_is_wide() {
 
 #[test]
 fn a_glass_beyond_the_memory_is_refused() {
-    let glass = Glass { size: (240, 240), offset: (0, 81), turn: Turn::None };
+    let glass = PanelGeometry { size: (240, 240), offset: (0, 81), turn: Turn::None };
     let (mut bus, mut data) = (spi::Mock::new(&[]), digital::Mock::new(&[]));
     let refused = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, "panel".to_string());
     assert!(refused.unwrap_err().to_string().starts_with("panel: its size and offset"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Both, Flow, Memory, NoLed, Pictures, Ports, Screen, ScreenError, Script, Session, Settings, Simulated,
+    Flow, Memory, NoLed, Pictures, Ports, Screen, ScreenError, Script, Session, Settings, Simulated, Tee,
     limits,
 };
 use offshoot_view::State;
@@ -45,7 +45,7 @@ fn a_script_decides_the_same_everywhere() {
     let settings = Settings { names: ["mug", "plant"].map(str::to_string).to_vec(), ..Settings::default() };
     let mut session = Session::new(eyes, Some(memory), settings).unwrap();
     let mut source = Simulated::new(Duration::ZERO);
-    let mut screen = Both(Log::default(), Pictures::new(dir.path()).unwrap());
+    let mut screen = Tee(Log::default(), Pictures::new(dir.path()).unwrap());
     let mut ports = Ports { source: &mut source, buttons: &mut script, screen: &mut screen, led: &mut NoLed };
     while session.step(&mut ports).unwrap() == Flow::Next {}
     let log = screen.0.0.join("\n");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use offshoot::{Extractor, NOTHING};
 use offshoot_device::{
-    Action, Buttons, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError, Session, Settings, Shot,
-    SourceError, limits, run,
+    Action, Buttons, CapturedFrame, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError, Session,
+    Settings, SourceError, limits, run,
 };
 use offshoot_view::State;
 
@@ -19,7 +19,7 @@ struct Shade {
 }
 
 impl FrameSource for Shade {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         if self.gone > 0 {
             return Err(SourceError::Silent(3));
         }
@@ -211,7 +211,7 @@ fn two_buttons_teach_any_number_of_classes() {
 fn what_stops_a_session_is_the_last_thing_it_shows() {
     struct Faulty(u32, &'static str);
     impl FrameSource for Faulty {
-        fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+        fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
             self.0 += 1;
             assert!(self.0 < 3, "{}", self.1);
             shot.reshape(8, 8).fill(9);

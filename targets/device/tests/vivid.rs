@@ -12,8 +12,8 @@ use linuxvideo::Device;
 use linuxvideo::format::{PixFormat, PixelFormat};
 use offshoot::Extractor;
 use offshoot_device::{
-    Camera, FrameSource, Latest, NoButtons, NoLed, Pixels, Ports, Raw, Screen, ScreenError, Session,
-    Settings, Shot, Turn, modes,
+    Camera, CapturedFrame, FrameSource, Latest, NoButtons, NoLed, Pixels, Ports, Raw, Screen, ScreenError,
+    Session, Settings, Turn, modes,
 };
 use offshoot_view::State;
 
@@ -43,7 +43,7 @@ fn is_loaded() -> bool {
 
 /// Whether every bar has its colour, far from its edges and from the letters on top. The driver's YUV is up
 /// to three steps away; that of BT.709 would be 40, luma of 0 to 255 would be 20.
-fn assert_bars(shot: &Shot, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
+fn assert_bars(shot: &CapturedFrame, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
     let (width, height) = (shot.width() as usize, shot.height() as usize);
     for (bar, colour) in BARS.into_iter().enumerate() {
         let at = 3 * ((height - 8) * width + (2 * bar + 1) * width / 16);
@@ -54,13 +54,13 @@ fn assert_bars(shot: &Shot, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
 }
 
 /// A frame in a format, as the driver delivers it.
-fn frame(fourcc: [u8; 4], pixels: Pixels, turn: Turn) -> Shot {
+fn frame(fourcc: [u8; 4], pixels: Pixels, turn: Turn) -> CapturedFrame {
     let format = PixFormat::new(640, 480, PixelFormat::from_fourcc(fourcc));
     let capture = Device::open(VIDEO).unwrap().video_capture(format).unwrap();
     let given = capture.format();
     assert_eq!(given.pixel_format().as_fourcc(), fourcc);
     let (width, height, stride) = (given.width(), given.height(), given.bytes_per_line() as usize);
-    let mut shot = Shot::default();
+    let mut shot = CapturedFrame::default();
     let mut stream = capture.into_stream().unwrap();
     let mut convert = |bytes: &[u8]| Raw { pixels, width, height, stride, bytes }.convert(turn, &mut shot);
     stream.dequeue(|buffer| Ok(convert(&buffer))).unwrap().unwrap();
@@ -94,7 +94,7 @@ fn the_kernels_camera_is_read_in_every_format_lost_and_found() {
     assert_eq!((turned.width(), turned.height()), (480, 640));
 
     let mut camera = Camera::open(VIDEO, Turn::None).unwrap();
-    let mut shot = Shot::default();
+    let mut shot = CapturedFrame::default();
     camera.next(&mut shot).unwrap();
     assert_bars(&shot, "the camera", |colour| colour);
     drop(camera);

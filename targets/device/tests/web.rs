@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use offshoot::Extractor;
 use offshoot_device::{
-    FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, Shot, SourceError, WebError, WebOptions, limits,
-    serve,
+    CapturedFrame, FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, SourceError, WebError, WebOptions,
+    limits, serve,
 };
 use serde_json::Value;
 use ureq::Agent;
@@ -23,7 +23,7 @@ struct Shade {
 }
 
 impl FrameSource for Shade {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         thread::sleep(self.pause);
         shot.reshape(8, 8).fill(self.shade);
         Ok(())

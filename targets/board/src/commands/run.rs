@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    Bench, BenchError, Both, Buttons, CameraPart, Ending, Eyes, Machine, Script, Settings, WebOptions, serve,
+    Bench, BenchError, Buttons, CameraPart, Ending, Eyes, Machine, Script, Settings, Tee, WebOptions, serve,
 };
 
 use super::{Outcome, Result};
 use crate::args::RunArgs;
-use crate::error::Trouble;
+use crate::error::BoardError;
 
 /// How often something looks that is no real camera.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -31,7 +31,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         settings,
     };
     // Before a terminal is taken, which is to be given back whatever comes.
-    let ending = Ending::observe().map_err(|error| Trouble::File {
+    let ending = Ending::observe().map_err(|error| BoardError::File {
         what: format!("signals: {error}"),
         next: "run it again; if that fails as well, report this",
     })?;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         None => told(args.buttons.open(), &mut *screen)?,
     };
     if args.testui {
-        let tested = bench.test(&mut Both(&ending, buttons), &mut *screen)?;
+        let tested = bench.test(&mut Tee(&ending, buttons), &mut *screen)?;
         drop(screen);
         ending.follow();
         for one in &tested {
@@ -56,13 +56,13 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         let (page, visitors) = told(serve(&options).map_err(BenchError::from), &mut *screen)?;
         writeln!(out, "open {}", page.url())?;
         out.flush()?;
-        (buttons, screen) = (Box::new(Both(buttons, visitors)), Box::new(Both(screen, page)));
+        (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
     }
     let options = Options { threads: args.threads, ..Options::default() };
     let package = told(package(args), &mut *screen)?;
     let eyes = told(Extractor::open_with(&package, &options), &mut *screen)?;
     let remembered = told(bench.remember(&eyes, &mut notice), &mut *screen)?;
-    let head = bench.teach(eyes, remembered, &mut Both(&ending, buttons), &mut *screen)?;
+    let head = bench.teach(eyes, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
     drop(screen);
     ending.follow();
     for (class, name) in head.classes() {
@@ -92,7 +92,7 @@ fn package(args: &RunArgs) -> Result<PathBuf> {
     let found = places.into_iter().find(|path| path.exists());
     found.ok_or_else(|| {
         let names: Vec<&str> = wanted.iter().map(|eyes| eyes.file()).collect();
-        Trouble::File {
+        BoardError::File {
             what: format!("no {} beside this program, here, or in /usr/local/share/offshoot", names.join(" or ")),
             next: "name a PACKAGE, or copy one there: `offshoot pull sharp` and `offshoot pull sprout` write them",
         }
@@ -108,7 +108,7 @@ fn notice(text: &str) {
 /// Shows what went wrong.
 fn told<T, E>(result: std::result::Result<T, E>, screen: &mut dyn offshoot_device::Screen) -> Result<T>
 where
-    E: Into<Trouble>,
+    E: Into<BoardError>,
 {
     result.map_err(|error| {
         let trouble = error.into();
@@ -118,7 +118,7 @@ where
 }
 
 fn script(path: &Path) -> Result<Script> {
-    let failed = |what: &dyn std::fmt::Display, next| Trouble::File {
+    let failed = |what: &dyn std::fmt::Display, next| BoardError::File {
         what: format!("{}: {what}", path.display()),
         next,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offshoot::Picture;
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
 use crate::ports::{FrameSource, SourceError};
 
@@ -71,7 +71,7 @@ fn pictures(folder: &Path, deeper: bool, out: &mut Vec<PathBuf>) -> std::io::Res
 }
 
 impl FrameSource for Folder {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         self.pace.wait();
         let count = self.files.len();
         let order = (0..count).map(|i| (self.next + i) % count);
@@ -131,7 +131,7 @@ mod tests {
         assert!(error.contains("c: no picture in it can be read") && error.contains("4.webp"), "{error}");
         fs::remove_file(dir.path().join("c/4.webp")).unwrap();
         let mut folder = Folder::open(dir.path(), Duration::ZERO).unwrap();
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         let mut shade = |folder: &mut Folder| folder.next(&mut shot).map(|()| shot.rgb()[0]);
         assert_eq!(shade(&mut folder).unwrap(), 1);
         let error = shade(&mut folder).unwrap_err().to_string();

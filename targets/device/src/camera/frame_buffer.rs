@@ -4,13 +4,13 @@ use offshoot::Frame;
 
 /// A picture in memory that is used again for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shot {
+pub struct CapturedFrame {
     width: u32,
     height: u32,
     rgb: Vec<u8>,
 }
 
-impl Shot {
+impl CapturedFrame {
     /// Columns; 0 before the first picture.
     pub fn width(&self) -> u32 {
         self.width

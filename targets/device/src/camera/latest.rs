@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 use crate::ports::{FrameSource, SourceError};
 
 /// How long a frame may take before the camera counts as silent.
@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct Slot {
-    shot: Shot,
+    shot: CapturedFrame,
     is_new: bool,
     error: Option<SourceError>,
     /// The reader waits for somebody to reopen its source.
@@ -70,7 +70,7 @@ impl Drop for Ending<'_> {
 
 fn read(mut source: impl FrameSource, shared: &Shared) {
     let _ending = Ending(shared);
-    let mut shot = Shot::default();
+    let mut shot = CapturedFrame::default();
     loop {
         let result = source.next(&mut shot);
         let mut slot = shared.lock();
@@ -99,7 +99,7 @@ fn read(mut source: impl FrameSource, shared: &Shared) {
 }
 
 impl FrameSource for Latest {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let slot = self.shared.lock();
         let waiting = |slot: &mut Slot| !slot.is_new && slot.error.is_none() && !slot.dead;
         let waited = self.shared.changed.wait_timeout_while(slot, PATIENCE, waiting);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     impl FrameSource for Counter {
-        fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+        fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
             thread::sleep(Duration::from_millis(1));
             if self.frame == self.fails_at {
                 return Err(SourceError::Silent(0));
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    fn number(shot: &Shot) -> u32 {
+    fn number(shot: &CapturedFrame) -> u32 {
         let rgb = shot.rgb();
         u32::from_le_bytes([rgb[0], rgb[1], rgb[2], 0])
     }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_slow_reader_sees_new_frames_only() {
         let mut latest = Latest::new(Counter { frame: 0, fails_at: u32::MAX, refuses: 0 }).unwrap();
-        let (mut shot, mut last) = (Shot::default(), 0);
+        let (mut shot, mut last) = (CapturedFrame::default(), 0);
         for _ in 0..5 {
             thread::sleep(Duration::from_millis(30));
             latest.next(&mut shot).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     fn a_reader_that_panics_is_told_of_at_once() {
         struct Broken;
         impl FrameSource for Broken {
-            fn next(&mut self, _: &mut Shot) -> Result<(), SourceError> {
+            fn next(&mut self, _: &mut CapturedFrame) -> Result<(), SourceError> {
                 panic!("as the test wants it");
             }
 
@@ -210,15 +210,15 @@ mod tests {
             }
         }
         let mut latest = Latest::new(Broken).unwrap();
-        assert!(matches!(latest.next(&mut Shot::default()), Err(SourceError::Ended)));
+        assert!(matches!(latest.next(&mut CapturedFrame::default()), Err(SourceError::Ended)));
         latest.reopen().unwrap();
-        assert!(matches!(latest.next(&mut Shot::default()), Err(SourceError::Ended)));
+        assert!(matches!(latest.next(&mut CapturedFrame::default()), Err(SourceError::Ended)));
     }
 
     #[test]
     fn an_unplugged_camera_is_told_of_and_comes_back() {
         let mut latest = Latest::new(Counter { frame: 0, fails_at: 3, refuses: 1 }).unwrap();
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         while latest.next(&mut shot).is_ok() {}
         assert!(matches!(latest.reopen(), Err(SourceError::Silent(1))));
         latest.reopen().unwrap();

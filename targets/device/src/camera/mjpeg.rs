@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Seek};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
 use super::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
@@ -44,7 +44,7 @@ impl Video {
 
     /// Whether there is a picture that can be read; the next one is the first then.
     fn check(&mut self) -> Result<(), SourceError> {
-        let (mut shot, mut first) = (Shot::default(), None);
+        let (mut shot, mut first) = (CapturedFrame::default(), None);
         while picture(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
             match self.shoot(&mut shot) {
                 Ok(()) => return self.file.rewind().map_err(|e| self.failed(e)),
@@ -57,7 +57,7 @@ impl Video {
     }
 
     /// Decodes what was read last.
-    fn shoot(&self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn shoot(&self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
         let what = || self.path.display().to_string();
         raw.convert(self.turn, shot).map_err(|source| SourceError::Pixels { what: what(), source })
@@ -80,7 +80,7 @@ impl Video {
 }
 
 impl FrameSource for Video {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         self.pace.wait();
         self.read().map_err(|e| self.failed(e))?;
         self.shoot(shot)
@@ -185,7 +185,7 @@ mod tests {
         let path = dir.path().join("film.mjpeg");
         fs::write(&path, file).unwrap();
         let mut video = Video::open(path, Turn::None, Duration::ZERO).unwrap();
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         let mut shade = || match video.next(&mut shot) {
             Ok(()) => Ok(shot.rgb()[0]),
             Err(error) => Err(error.to_string()),

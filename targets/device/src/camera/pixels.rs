@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 
 /// Longest side of a picture.
 const MOST_SIDE: u32 = offshoot_core::limits::FRAME_SIDE;
@@ -164,7 +164,7 @@ impl Raw<'_> {
     ///
     /// # Errors
     /// A buffer that does not hold such a picture.
-    pub fn convert(&self, turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
+    pub fn convert(&self, turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelError> {
         if self.pixels == Pixels::Mjpeg {
             return jpeg(self.bytes, turn, shot);
         }
@@ -229,7 +229,7 @@ struct Turned<'a> {
 }
 
 impl<'a> Turned<'a> {
-    fn new(turn: Turn, width: u32, height: u32, shot: &'a mut Shot) -> Self {
+    fn new(turn: Turn, width: u32, height: u32, shot: &'a mut CapturedFrame) -> Self {
         let ((width, height), start, across, down) = turn.steps(width, height);
         Self { rgb: shot.reshape(width, height), start, across, down }
     }
@@ -247,7 +247,7 @@ fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
     [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
 }
 
-fn jpeg(bytes: &[u8], turn: Turn, shot: &mut Shot) -> Result<(), PixelError> {
+fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelError> {
     let failed = |e: zune_jpeg::errors::DecodeErrors| PixelError::Jpeg(e.to_string());
     if offshoot::jpeg::is_cut_short(bytes) {
         return Err(PixelError::CutShort { found: bytes.len() });
@@ -337,7 +337,7 @@ mod tests {
         for pixels in [Pixels::Rgb24, Pixels::Bgr24, Pixels::Yuyv, Pixels::Nv12, Pixels::Grey] {
             let (stride, bytes) = buffer(pixels);
             for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
-                let mut shot = Shot::default();
+                let mut shot = CapturedFrame::default();
                 // Without the last padding, as some drivers deliver it.
                 let bytes = &bytes[..bytes.len() - PADDING];
                 raw(pixels, stride, bytes).convert(turn, &mut shot).unwrap();
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn broken_buffers_are_refused() {
         let (stride, bytes) = buffer(Pixels::Nv12);
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         let mut told = |raw: Raw<'_>| raw.convert(Turn::None, &mut shot).unwrap_err();
         let whole = raw(Pixels::Nv12, stride, &bytes);
         let needed = bytes.len() - PADDING;
@@ -398,7 +398,7 @@ mod tests {
         image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();
         let whole = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &bytes };
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         for (turn, size, first) in [
             (Turn::None, (32, 16), left),
             (Turn::Half, (32, 16), right),
@@ -436,7 +436,7 @@ mod tests {
         }
         bare.extend(&bytes[at..]);
         let shots = [&bytes, &bare].map(|bytes| {
-            let mut shot = Shot::default();
+            let mut shot = CapturedFrame::default();
             let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes };
             raw.convert(Turn::None, &mut shot).unwrap();
             shot.rgb().to_vec()

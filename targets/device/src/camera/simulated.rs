@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offshoot_simulator::{Camera, Object};
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
 use crate::ports::{FrameSource, SourceError};
 
@@ -34,7 +34,7 @@ impl Simulated {
 }
 
 impl FrameSource for Simulated {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         self.pace.wait();
         let picture = self.camera.look(self.object, 1_000 + self.looks);
         self.looks += 1;
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn every_frame_is_another_look() {
         let mut camera = Simulated::new(Duration::ZERO);
-        let (mut first, mut second) = (Shot::default(), Shot::default());
+        let (mut first, mut second) = (CapturedFrame::default(), CapturedFrame::default());
         camera.next(&mut first).unwrap();
         camera.next(&mut second).unwrap();
         assert_eq!((first.width(), first.height()), (160, 120));

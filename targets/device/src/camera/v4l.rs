@@ -8,7 +8,7 @@ use linuxvideo::format::{PixFormat, PixelFormat};
 use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, Device};
 
-use super::frame_buffer::Shot;
+use super::frame_buffer::CapturedFrame;
 use super::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
 
@@ -121,7 +121,7 @@ impl Camera {
 }
 
 impl FrameSource for Camera {
-    fn next(&mut self, shot: &mut Shot) -> Result<(), SourceError> {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let start = Instant::now();
         let (pixels, width, height, stride) = (self.pixels, self.width, self.height, self.stride);
         let gone = || io::Error::from(io::ErrorKind::NotConnected);

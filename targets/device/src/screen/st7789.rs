@@ -20,7 +20,7 @@ const TRANSFER: usize = 4096;
 
 /// Where the glass is on the controller's 240 x 320, and how it is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glass {
+pub struct PanelGeometry {
     /// Columns and rows, as the maker counts them.
     pub size: (u16, u16),
     /// The first of them.
@@ -57,7 +57,7 @@ impl<S: SpiDevice, D: OutputPin> Tft<S, D, NoResetPin> {
     pub fn new(
         bus: S,
         data: D,
-        glass: Glass,
+        glass: PanelGeometry,
         delay: &mut impl DelayNs,
         what: String,
     ) -> Result<Self, ScreenError> {
@@ -73,7 +73,7 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
     pub fn with_reset(
         bus: S,
         (data, reset): (D, R),
-        glass: Glass,
+        glass: PanelGeometry,
         delay: &mut impl DelayNs,
         what: String,
     ) -> Result<Self, ScreenError> {
@@ -82,7 +82,7 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
 
     fn start(
         builder: Builder<SpiInterface<'static, S, D>, ST7789, R>,
-        glass: Glass,
+        glass: PanelGeometry,
         delay: &mut impl DelayNs,
         what: String,
     ) -> Result<Self, ScreenError> {
@@ -103,7 +103,7 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
 fn builder<S: SpiDevice, D: OutputPin>(
     bus: S,
     data: D,
-    glass: Glass,
+    glass: PanelGeometry,
 ) -> Builder<SpiInterface<'static, S, D>, ST7789, NoResetPin> {
     let rotation = match glass.turn {
         Turn::None => Rotation::Deg0,

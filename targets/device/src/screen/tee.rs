@@ -1,19 +1,19 @@
 //! Two screens at once, or two sets of buttons.
 
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
-use crate::session::details::Inside;
+use crate::session::details::Details;
 
 /// Two where one is asked for: both are shown, both can be pressed.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Both<A, B>(pub A, pub B);
+pub struct Tee<A, B>(pub A, pub B);
 
-impl<A: Screen, B: Screen> Screen for Both<A, B> {
+impl<A: Screen, B: Screen> Screen for Tee<A, B> {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
         self.0.show(moment)?;
         self.1.show(moment)
     }
 
-    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Inside<'_>) {
+    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Details<'_>) {
         self.0.explain(moment, inside);
         self.1.explain(moment, inside);
     }
@@ -28,7 +28,7 @@ impl<A: Screen, B: Screen> Screen for Both<A, B> {
     }
 }
 
-impl<A: Buttons, B: Buttons> Buttons for Both<A, B> {
+impl<A: Buttons, B: Buttons> Buttons for Tee<A, B> {
     /// The first one's presses come first.
     fn poll(&mut self) -> Option<Action<'_>> {
         self.0.poll().or_else(|| self.1.poll())
@@ -49,7 +49,7 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
         (**self).show(moment)
     }
 
-    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Inside<'_>) {
+    fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Details<'_>) {
         (**self).explain(moment, inside);
     }
 

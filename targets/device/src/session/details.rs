@@ -24,7 +24,7 @@ pub struct Times {
 
 /// A look into a [`Session`](crate::Session) after a frame. Nothing is computed that is not asked for.
 #[derive(Debug)]
-pub struct Inside<'a> {
+pub struct Details<'a> {
     pub(crate) eyes: &'a Extractor,
     pub(crate) head: &'a mut Head,
     pub(crate) names: &'a [String],
@@ -33,7 +33,7 @@ pub struct Inside<'a> {
     pub(crate) has_lost: bool,
 }
 
-impl Inside<'_> {
+impl Details<'_> {
     /// Names of the classes with a button, taught or not.
     pub fn names(&self) -> &[String] {
         self.names

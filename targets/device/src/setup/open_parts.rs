@@ -160,7 +160,7 @@ mod bus {
     use crate::buttons::gpio::Pin;
     use crate::camera::pixels::Turn;
     use crate::ports::Screen;
-    use crate::screen::st7789::{Glass, Tft};
+    use crate::screen::st7789::{PanelGeometry, Tft};
     use crate::setup::part_spec::St7789;
 
     pub(crate) fn i2c(path: &Path) -> io::Result<I2cdev> {
@@ -179,7 +179,7 @@ mod bus {
             // Held as long as the program runs, which is as long as the panel.
             Box::leak(Box::new(Pin::open(&panel.chip, light, true)?));
         }
-        let glass = Glass { size: panel.size, offset: panel.offset, turn };
+        let glass = PanelGeometry { size: panel.size, offset: panel.offset, turn };
         let failed = |error: crate::ScreenError| error.source;
         let (data, what) = (pin(panel.dc)?, panel.to_string());
         Ok(match panel.rst {

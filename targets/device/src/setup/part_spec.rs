@@ -22,10 +22,10 @@ const SIZE: (u16, u16) = (240, 240);
 /// Why a part is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WiringError(String);
+pub struct PartSpecError(String);
 
-fn wrong<T>(what: impl Into<String>) -> Result<T, WiringError> {
-    Err(WiringError(what.into()))
+fn wrong<T>(what: impl Into<String>) -> Result<T, PartSpecError> {
+    Err(PartSpecError(what.into()))
 }
 
 /// Where frames come from.
@@ -54,9 +54,9 @@ impl From<&Path> for CameraPart {
 }
 
 impl FromStr for CameraPart {
-    type Err = WiringError;
+    type Err = PartSpecError;
 
-    fn from_str(text: &str) -> Result<Self, WiringError> {
+    fn from_str(text: &str) -> Result<Self, PartSpecError> {
         if text.is_empty() {
             wrong("needs sim, a folder, FILE.mjpeg or a device")
         } else {
@@ -170,7 +170,7 @@ struct Options<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Options<'a> {
     /// Takes a part asunder: what stands before the first option, and the options.
-    fn split(text: &'a str) -> Result<(Vec<&'a str>, Self), WiringError> {
+    fn split(text: &'a str) -> Result<(Vec<&'a str>, Self), PartSpecError> {
         let mut words = text.split(',').peekable();
         let mut plain = Vec::new();
         while let Some(word) = words.next_if(|word| !word.contains('=')) {
@@ -194,7 +194,7 @@ impl<'a> Options<'a> {
         name: &str,
         read: impl Fn(&str) -> Option<T>,
         needs: &str,
-    ) -> Result<Option<T>, WiringError> {
+    ) -> Result<Option<T>, PartSpecError> {
         let Some(at) = self.0.iter().position(|(found, _)| *found == name) else { return Ok(None) };
         let (_, value) = self.0.remove(at);
         match read(value) {
@@ -204,7 +204,7 @@ impl<'a> Options<'a> {
     }
 
     /// What is left is nothing that the part knows.
-    fn end(self, known: &str) -> Result<(), WiringError> {
+    fn end(self, known: &str) -> Result<(), PartSpecError> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => wrong(format!("no option `{name}`; there are {known}")),
@@ -222,7 +222,7 @@ fn pair(text: &str, between: char) -> Option<(u16, u16)> {
 }
 
 /// Chip and lines of `gpio:CHIP:LINE,LINE`, and the options behind them.
-fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, WiringError> {
+fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, PartSpecError> {
     let Some(rest) = text.strip_prefix("gpio:") else { return Ok(None) };
     let Some((chip, rest)) = rest.rsplit_once(':').filter(|(chip, _)| !chip.is_empty()) else {
         return wrong("needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27");
@@ -240,9 +240,9 @@ fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, WiringErr
 }
 
 impl FromStr for ButtonsPart {
-    type Err = WiringError;
+    type Err = PartSpecError;
 
-    fn from_str(text: &str) -> Result<Self, WiringError> {
+    fn from_str(text: &str) -> Result<Self, PartSpecError> {
         match text {
             "keys" => return Ok(Self::Keys),
             "none" => return Ok(Self::None),
@@ -287,9 +287,9 @@ impl fmt::Display for ButtonsPart {
 }
 
 impl FromStr for LedPart {
-    type Err = WiringError;
+    type Err = PartSpecError;
 
-    fn from_str(text: &str) -> Result<Self, WiringError> {
+    fn from_str(text: &str) -> Result<Self, PartSpecError> {
         if text == "none" {
             return Ok(Self::None);
         }
@@ -316,9 +316,9 @@ impl fmt::Display for LedPart {
 }
 
 impl FromStr for ScreenPart {
-    type Err = WiringError;
+    type Err = PartSpecError;
 
-    fn from_str(text: &str) -> Result<Self, WiringError> {
+    fn from_str(text: &str) -> Result<Self, PartSpecError> {
         match text {
             "terminal" => return Ok(Self::Terminal),
             "none" => return Ok(Self::None),
@@ -340,14 +340,14 @@ impl FromStr for ScreenPart {
 }
 
 /// The bus that stands alone before the options.
-fn bus(words: &[&str]) -> Result<PathBuf, WiringError> {
+fn bus(words: &[&str]) -> Result<PathBuf, PartSpecError> {
     match words {
         [bus] if !bus.is_empty() => Ok(bus.into()),
         _ => wrong("needs one device, then options with commas between"),
     }
 }
 
-fn ssd1306(text: &str) -> Result<ScreenPart, WiringError> {
+fn ssd1306(text: &str) -> Result<ScreenPart, PartSpecError> {
     let (words, mut options) = Options::split(text)?;
     let bus = bus(&words)?;
     let read = |text: &str| {
@@ -359,7 +359,7 @@ fn ssd1306(text: &str) -> Result<ScreenPart, WiringError> {
     Ok(ScreenPart::Ssd1306 { bus, address })
 }
 
-fn st7789(text: &str) -> Result<St7789, WiringError> {
+fn st7789(text: &str) -> Result<St7789, PartSpecError> {
     let (words, mut options) = Options::split(text)?;
     let bus = bus(&words)?;
     let line = "the number of a line";
@@ -433,7 +433,7 @@ mod tests {
     /// What was typed is written back in its shortest form, and that is read as the same.
     fn back<T>(text: &str) -> String
     where
-        T: FromStr<Err = WiringError> + fmt::Display + PartialEq + fmt::Debug,
+        T: FromStr<Err = PartSpecError> + fmt::Display + PartialEq + fmt::Debug,
     {
         let part: T = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
         let written = part.to_string();
@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        fn told<T: FromStr<Err = WiringError> + fmt::Debug>(text: &str) -> String {
+        fn told<T: FromStr<Err = PartSpecError> + fmt::Debug>(text: &str) -> String {
             text.parse::<T>().unwrap_err().to_string()
         }
         for (text, what) in [

@@ -27,7 +27,7 @@ struct Visitor {
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct Details {
     /// The oldest first.
     visitors: Vec<Visitor>,
     /// How many there have been.
@@ -38,7 +38,7 @@ struct Inside {
 #[derive(Debug)]
 pub struct Door {
     places: Places,
-    inside: Mutex<Inside>,
+    inside: Mutex<Details>,
     left: Notify,
 }
 
@@ -92,7 +92,7 @@ impl Door {
         }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, Details> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

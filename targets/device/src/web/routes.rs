@@ -13,7 +13,7 @@ use super::access::Guard;
 use super::reply::{Reply, reply, text};
 use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
-use crate::camera::frame_buffer::Shot;
+use crate::camera::frame_buffer::CapturedFrame;
 use crate::session::MOST_CLASSES;
 use crate::session::places::EMPTY;
 
@@ -125,7 +125,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
 }
 
 /// The picture as JPEG, shrunk if it is large.
-fn jpeg(shot: &Shot) -> Option<Vec<u8>> {
+fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
     let (width, height) = (shot.width(), shot.height());
     if width == 0 || height == 0 {
         return None;
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn large_pictures_are_shrunk() {
-        let mut shot = Shot::default();
+        let mut shot = CapturedFrame::default();
         assert!(jpeg(&shot).is_none());
         for (sides, sent) in [((160, 120), (160, 120)), ((1920, 1080), (640, 360)), ((1, 2000), (1, 640))] {
             shot.reshape(sides.0, sides.1).fill(120);

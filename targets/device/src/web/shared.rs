@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use tokio::sync::observe;
 use tokio::time::timeout;
 
-use crate::camera::frame_buffer::Shot;
+use crate::camera::frame_buffer::CapturedFrame;
 
 /// How long something that was asked for is kept up to date.
 const INTEREST: Duration = Duration::from_secs(3);
@@ -67,7 +67,7 @@ struct Board {
     frame: u64,
     /// The newest as JSON, and its picture.
     moment: Vec<u8>,
-    shot: Shot,
+    shot: CapturedFrame,
     presses: VecDeque<Waiting>,
     /// Number of the last press made, taken by the loop, and shown.
     made: u64,
@@ -170,7 +170,7 @@ impl Shared {
     }
 
     /// The newest picture, through `encode` unless another visitor had it encoded; `None` if there is none.
-    pub fn picture(&self, encode: impl FnOnce(&Shot) -> Option<Vec<u8>>) -> Option<Bytes> {
+    pub fn picture(&self, encode: impl FnOnce(&CapturedFrame) -> Option<Vec<u8>>) -> Option<Bytes> {
         // Encoded once for all; the loop never takes this.
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let (frame, shot) = {
@@ -281,7 +281,7 @@ mod tests {
             }
             assert_eq!(newer.join().unwrap().as_deref(), Some(&[9][..]));
         });
-        let encode = |shot: &Shot| Some(shot.rgb().to_vec());
+        let encode = |shot: &CapturedFrame| Some(shot.rgb().to_vec());
         assert_eq!(shared.picture(encode).as_deref(), Some(&[1, 2, 3][..]));
         assert_eq!(shared.picture(|_| None).as_deref(), Some(&[1, 2, 3][..]), "encoded once");
     }

@@ -5,7 +5,7 @@ use offshoot_view::{Screen, State};
 use serde::Serialize;
 
 use crate::session::MOST_CLASSES;
-use crate::session::details::{Inside, Times};
+use crate::session::details::{Details, Times};
 
 /// What a page shows.
 #[derive(Debug, Serialize)]
@@ -97,7 +97,7 @@ pub struct Wanted {
 }
 
 /// Writes a moment as JSON.
-pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wanted: Wanted) {
+pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, wanted: Wanted) {
     let sides = screen.picture.map(|picture| [picture.width(), picture.height()]);
     let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));
     let report = if wanted.report { told(inside) } else { None };
@@ -132,7 +132,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Inside<'_>, wa
     debug_assert!(written.is_ok(), "memory takes everything, and there are no maps with odd keys");
 }
 
-fn classes<'a>(screen: &Screen<'_>, inside: &'a Inside<'_>) -> impl Iterator<Item = Class<'a>> {
+fn classes<'a>(screen: &Screen<'_>, inside: &'a Details<'_>) -> impl Iterator<Item = Class<'a>> {
     inside.names().iter().enumerate().map(|(class, name)| Class {
         name,
         lessons: inside.lessons(class),
@@ -144,7 +144,7 @@ fn classes<'a>(screen: &Screen<'_>, inside: &'a Inside<'_>) -> impl Iterator<Ite
     })
 }
 
-fn nothing<'a>(screen: &Screen<'_>, inside: &Inside<'_>) -> Class<'a> {
+fn nothing<'a>(screen: &Screen<'_>, inside: &Details<'_>) -> Class<'a> {
     let line = screen.classes.iter().find(|line| line.name == NOTHING);
     let probability = line.map_or(0.0, |line| line.probability);
     Class { name: NOTHING, lessons: inside.empty_lessons(), probability }
@@ -156,7 +156,7 @@ fn spent(times: Times) -> Spent {
     Spent { camera, eyes, head, screen }
 }
 
-fn heat(inside: &mut Inside<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
+fn heat(inside: &mut Details<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
     let class = inside.likeliest()?;
     let found = inside.heat(class)?;
     let most = found.values.iter().copied().fold(0.0, f32::max);
@@ -166,7 +166,7 @@ fn heat(inside: &mut Inside<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
     Some(Heat { class, width: found.width, height: found.height, values, part })
 }
 
-fn told(inside: &mut Inside<'_>) -> Option<Told> {
+fn told(inside: &mut Details<'_>) -> Option<Told> {
     let classes: Vec<_> = inside.ids().collect();
     let names = classes.iter().map(|class| inside.name(*class).to_string()).collect();
     let report = inside.report().ok()?;

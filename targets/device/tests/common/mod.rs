@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Both, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Visitors, WebOptions,
+    Action, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Tee, Visitors, WebOptions,
     serve,
 };
 
@@ -61,7 +61,7 @@ fn run(
     (mut page, visitors): (Page, Visitors),
     off: Off,
 ) -> Session {
-    let mut buttons = Both(off, visitors);
+    let mut buttons = Tee(off, visitors);
     let mut ports = Ports { source: &mut source, buttons: &mut buttons, screen: &mut page, led: &mut NoLed };
     while session.step(&mut ports).unwrap() == Flow::Next {}
     session
