@@ -35,7 +35,7 @@ pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply 
         ("GET", "/style.css") => file("text/css; charset=utf-8", STYLE),
         ("GET", "/page.js") => file("text/javascript; charset=utf-8", SCRIPT),
         ("GET", "/icon.svg") => file("image/svg+xml", ICON),
-        ("GET", "/moment") => moment(shared, request).await,
+        ("GET", "/moment") => snapshot(shared, request).await,
         ("GET", "/picture.jpg") => match shared.picture(jpeg) {
             Some(bytes) => reply(StatusCode::OK, "image/jpeg", bytes),
             None => not_found("there is no picture yet"),
@@ -61,8 +61,8 @@ fn with_cookie(mut reply: Reply, cookie: Option<String>) -> Reply {
     reply
 }
 
-fn json(moment: Bytes) -> Reply {
-    reply(StatusCode::OK, "application/json", moment)
+fn json(snapshot: Bytes) -> Reply {
+    reply(StatusCode::OK, "application/json", snapshot)
 }
 
 fn not_found(why: &str) -> Reply {
@@ -73,7 +73,7 @@ fn later(why: &str) -> Reply {
     text(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
-async fn moment(shared: &Shared, request: &Request) -> Reply {
+async fn snapshot(shared: &Shared, request: &Request) -> Reply {
     let after = query(request, "after").and_then(|text| text.parse().ok());
     let extras = [("heat", Extra::Heat), ("report", Extra::Report)];
     let wanted: Vec<Extra> = extras
@@ -81,15 +81,15 @@ async fn moment(shared: &Shared, request: &Request) -> Reply {
         .filter(|(key, _)| query(request, key) == Some("1"))
         .map(|(_, extra)| extra)
         .collect();
-    match shared.moment(after, &wanted).await {
-        Some(moment) => json(moment),
+    match shared.snapshot(after, &wanted).await {
+        Some(snapshot) => json(snapshot),
         None => later("the device has just started: ask again"),
     }
 }
 
 async fn pressed(shared: &Shared, press: Press) -> Reply {
     match shared.press(press).await {
-        Ok(moment) => json(moment),
+        Ok(snapshot) => json(snapshot),
         Err(Unheeded::Busy) => later("too many presses wait: press again later"),
         Err(Unheeded::Late) => later("the device waits for its camera: press again later"),
         Err(Unheeded::Taken) => later("the device waits for its camera: look before you press again"),

@@ -36,7 +36,7 @@ pub enum Press {
 /// What visitors ask for besides the moment itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
-    Moment,
+    Snapshot,
     Heat,
     Report,
 }
@@ -66,7 +66,7 @@ struct Board {
     /// Number of the newest moment, 0 before the first.
     frame: u64,
     /// The newest as JSON, and its picture.
-    moment: Vec<u8>,
+    snapshot: Vec<u8>,
     shot: CapturedFrame,
     presses: VecDeque<Waiting>,
     /// Number of the last press made, taken by the loop, and shown.
@@ -93,9 +93,9 @@ impl Shared {
     }
 
     /// Puts a moment in the place of the last one; buffers change hands.
-    pub fn publish(&self, frame: u64, moment: &mut Vec<u8>, picture: Option<(u32, u32, &[u8])>) {
+    pub fn publish(&self, frame: u64, snapshot: &mut Vec<u8>, picture: Option<(u32, u32, &[u8])>) {
         self.board.send_modify(|board| {
-            std::mem::swap(&mut board.moment, moment);
+            std::mem::swap(&mut board.snapshot, snapshot);
             match picture {
                 Some((width, height, rgb)) => board.shot.reshape(width, height).copy_from_slice(rgb),
                 None => drop(board.shot.reshape(0, 0)),
@@ -127,7 +127,7 @@ impl Shared {
 
     /// The newest moment: one that the visitor has not seen if there is one in time, in any case the last
     /// one; `None` before the first.
-    pub async fn moment(&self, after: Option<u64>, extras: &[Extra]) -> Option<Bytes> {
+    pub async fn snapshot(&self, after: Option<u64>, extras: &[Extra]) -> Option<Bytes> {
         // What was made when nobody looked is old.
         let after = self.quietly(|board| {
             want(board, extras);
@@ -135,7 +135,7 @@ impl Shared {
         });
         self.wait(|board| board.frame != after).await;
         let board = self.board.borrow();
-        (board.frame > 0).then(|| Bytes::copy_from_slice(&board.moment))
+        (board.frame > 0).then(|| Bytes::copy_from_slice(&board.snapshot))
     }
 
     /// Presses a button and waits until the loop has heeded it; the moment after that.
@@ -155,7 +155,7 @@ impl Shared {
         self.wait(|board| board.shown >= number).await;
         let board = self.board.borrow();
         if board.shown >= number {
-            Ok(Bytes::copy_from_slice(&board.moment))
+            Ok(Bytes::copy_from_slice(&board.snapshot))
         } else if board.taken >= number {
             Err(Unheeded::Taken)
         } else {
@@ -203,7 +203,7 @@ impl Shared {
 
 fn want(board: &mut Board, extras: &[Extra]) {
     let until = Some(Instant::now() + INTEREST);
-    board.wanted[Extra::Moment as usize] = until;
+    board.wanted[Extra::Snapshot as usize] = until;
     extras.iter().for_each(|extra| board.wanted[*extra as usize] = until);
 }
 
@@ -222,8 +222,8 @@ mod tests {
     /// A loop that shows one moment after another, with the press it took.
     fn run(shared: &Shared, moments: u64) {
         for frame in 1..=moments {
-            let mut moment = format!("{:?}", shared.take()).into_bytes();
-            shared.publish(frame, &mut moment, Some((1, 1, &[7; 3])));
+            let mut snapshot = format!("{:?}", shared.take()).into_bytes();
+            shared.publish(frame, &mut snapshot, Some((1, 1, &[7; 3])));
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -235,8 +235,8 @@ mod tests {
             scope.spawn(|| run(&shared, 200));
             visit(async {
                 for class in 0..20 {
-                    let moment = shared.press(Press::Teach(class)).await.unwrap();
-                    assert!(std::str::from_utf8(&moment).is_ok());
+                    let snapshot = shared.press(Press::Teach(class)).await.unwrap();
+                    assert!(std::str::from_utf8(&snapshot).is_ok());
                     assert_eq!(shared.board.borrow().taken, class as u64 + 1);
                 }
             });
@@ -267,15 +267,15 @@ mod tests {
     #[test]
     fn the_newest_moment_wins_and_old_ones_are_waited_out() {
         let shared = Shared::default();
-        assert!(!shared.is_wanted(Extra::Moment));
+        assert!(!shared.is_wanted(Extra::Snapshot));
         for number in 1..=3 {
             shared.publish(number, &mut vec![number as u8], None);
         }
-        assert_eq!(visit(shared.moment(Some(1), &[Extra::Heat])).as_deref(), Some(&[3][..]));
-        assert!(shared.is_wanted(Extra::Moment) && shared.is_wanted(Extra::Heat));
+        assert_eq!(visit(shared.snapshot(Some(1), &[Extra::Heat])).as_deref(), Some(&[3][..]));
+        assert!(shared.is_wanted(Extra::Snapshot) && shared.is_wanted(Extra::Heat));
         assert!(!shared.is_wanted(Extra::Report));
         thread::scope(|scope| {
-            let newer = scope.spawn(|| visit(shared.moment(None, &[])));
+            let newer = scope.spawn(|| visit(shared.snapshot(None, &[])));
             for frame in (4..).take_while(|_| !newer.is_finished()) {
                 shared.publish(frame, &mut vec![9], Some((1, 1, &[1, 2, 3])));
             }
@@ -292,8 +292,8 @@ mod tests {
         shared.publish(1, &mut vec![1], None);
         thread::scope(|scope| {
             let closed = scope.spawn(|| visit(shared.closed()));
-            let waits = scope.spawn(|| visit(shared.moment(None, &[])));
-            while !shared.is_wanted(Extra::Moment) {
+            let waits = scope.spawn(|| visit(shared.snapshot(None, &[])));
+            while !shared.is_wanted(Extra::Snapshot) {
                 thread::yield_now();
             }
             assert!(!shared.is_closed());

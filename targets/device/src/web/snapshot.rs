@@ -9,7 +9,7 @@ use crate::session::details::{Details, Times};
 
 /// What a page shows.
 #[derive(Debug, Serialize)]
-struct Moment<'a> {
+struct Snapshot<'a> {
     /// Its number.
     frame: u64,
     state: StateOf<'a>,
@@ -102,7 +102,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
     let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));
     let report = if wanted.report { told(inside) } else { None };
     let inside = &*inside;
-    let moment = Moment {
+    let snapshot = Snapshot {
         frame: wanted.frame,
         state: match screen.state {
             State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
@@ -128,7 +128,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         has_next: wanted.has_next,
     };
     out.clear();
-    let written = serde_json::to_writer(out, &moment);
+    let written = serde_json::to_writer(out, &snapshot);
     debug_assert!(written.is_ok(), "memory takes everything, and there are no maps with odd keys");
 }
 
