@@ -10,7 +10,7 @@ use offshoot_convert::pipeline::ConvertError;
 use offshoot_convert::preprocess::catalog::CatalogError;
 use offshoot_convert::sandbox::IsolateError;
 use offshoot_dataset::DataError;
-use offshoot_device::{BenchError, PartError, ScriptError};
+use offshoot_device::{DeviceError, PartError, ScriptError};
 use thiserror::Error;
 
 use crate::board_install::StepError;
@@ -172,7 +172,7 @@ pub enum CommandError {
     Part(#[from] PartError),
     /// A device cannot begin or go on.
     #[error(transparent)]
-    Device(#[from] BenchError),
+    Device(#[from] DeviceError),
     /// There is nothing to bring to a board, or no such board.
     #[error("{what}")]
     Deploy {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, BenchError, Buttons, ButtonsPart, CameraPart, Ending, NoButtons, Page, PartError, Screen,
+    Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page, PartError, Screen,
     ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
 };
 
@@ -69,7 +69,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
 /// The page; what is to be opened is printed before a screen takes the terminal.
 fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), CommandError> {
     let is_simulated = *camera == CameraPart::Simulated;
-    let (page, visitors) = serve(&WebOptions::new(address, is_simulated)).map_err(BenchError::from)?;
+    let (page, visitors) = serve(&WebOptions::new(address, is_simulated)).map_err(DeviceError::from)?;
     println!("open {}", page.url());
     Ok((page, visitors))
 }

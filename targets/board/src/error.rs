@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use offshoot::{Error, ErrorKind};
 #[cfg(feature = "device")]
-use offshoot_device::{BenchError, PartError};
+use offshoot_device::{DeviceError, PartError};
 
 /// A file or a part that cannot be used, or an output that cannot be written.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub enum BoardError {
     File { what: String, next: &'static str },
     /// A part of the device; its error says what to do.
     #[cfg(feature = "device")]
-    Device(BenchError),
+    Device(DeviceError),
     /// Standard output.
     Output(io::Error),
 }
@@ -52,8 +52,8 @@ impl From<PartError> for BoardError {
 }
 
 #[cfg(feature = "device")]
-impl From<BenchError> for BoardError {
-    fn from(error: BenchError) -> Self {
+impl From<DeviceError> for BoardError {
+    fn from(error: DeviceError) -> Self {
         Self::Device(error)
     }
 }

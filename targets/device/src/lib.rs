@@ -75,7 +75,7 @@ pub use session::run_loop::{run, show_end};
 pub use session::smoothing::Smooth;
 pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, limits};
 pub use settings::Settings;
-pub use setup::device::{Bench, BenchError, Remembered};
+pub use setup::device::{Bench, DeviceError, Remembered};
 pub use setup::open_parts::PartError;
 pub use setup::part_spec::{ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789};
 #[cfg(feature = "web")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    Bench, BenchError, Buttons, CameraPart, Ending, Eyes, Machine, Script, Settings, Tee, WebOptions, serve,
+    Bench, Buttons, CameraPart, DeviceError, Ending, Eyes, Machine, Script, Settings, Tee, WebOptions, serve,
 };
 
 use super::{Outcome, Result};
@@ -53,7 +53,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     }
     if let Some(address) = args.web {
         let options = WebOptions::new(address, args.camera == CameraPart::Simulated);
-        let (page, visitors) = told(serve(&options).map_err(BenchError::from), &mut *screen)?;
+        let (page, visitors) = told(serve(&options).map_err(DeviceError::from), &mut *screen)?;
         writeln!(out, "open {}", page.url())?;
         out.flush()?;
         (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));

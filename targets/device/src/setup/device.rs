@@ -26,7 +26,7 @@ const SIMULATED: &str = "1-9 teach u undo n next";
 /// Why a device cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BenchError {
+pub enum DeviceError {
     /// The camera.
     #[error("{0}; `doctor` looks at cameras and permissions")]
     Camera(#[from] SourceError),
@@ -78,7 +78,7 @@ impl Bench {
     ///
     /// # Errors
     /// Names that classes cannot have; a file that cannot be opened, is in use, or holds a head of another package.
-    pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, BenchError> {
+    pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, DeviceError> {
         // Before there is a file.
         check_names(&self.settings.names)?;
         let path = &self.memory;
@@ -104,7 +104,7 @@ impl Bench {
         remembered: Remembered,
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
-    ) -> Result<Head, BenchError> {
+    ) -> Result<Head, DeviceError> {
         let session = self.begin(eyes, remembered, buttons);
         let (mut session, mut source, mut led) = match session {
             Ok(parts) => parts,
@@ -123,7 +123,7 @@ impl Bench {
         eyes: Extractor,
         remembered: Remembered,
         buttons: &dyn Buttons,
-    ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), BenchError> {
+    ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), DeviceError> {
         let mut settings = self.settings.clone();
         if let Some(key) = buttons.keys().first() {
             settings.first = key.order.trim_start_matches("press ").to_string();
@@ -159,7 +159,7 @@ impl Bench {
         &self,
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
-    ) -> Result<Vec<Tested>, BenchError> {
+    ) -> Result<Vec<Tested>, DeviceError> {
         let mut led = self.led.open()?;
         let led = (self.led != LedPart::None).then_some(&mut *led as &mut dyn Led);
         Ok(test_ui(&mut TestPorts { buttons, screen, led, pause: self.pause.min(LOOK) })?)
