@@ -6,7 +6,7 @@ pub mod text;
 
 use std::path::{Path, PathBuf};
 
-use measure::Account;
+use measure::Measurement;
 use offshoot::{Embedding, Extractor, Package, Picture};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
@@ -189,8 +189,8 @@ fn guarded(
     let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
     let bytes = package(source, &imported, (&chosen, unit_length), emitted, &frames, progress)?;
     progress("compare", 0.0);
-    let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
-    let mut report = account.report(&bytes, quantized.as_ref())?;
+    let measurement = Measurement { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
+    let mut report = measurement.report(&bytes, quantized.as_ref())?;
     report.pool = imported.pooled.then_some(imported.pool);
     (report.preprocess_why, report.preprocess_warning) = (chosen.why, chosen.warning);
     Ok(Converted { bytes, report, overrides: PreprocessOverrides::of(&outer) })

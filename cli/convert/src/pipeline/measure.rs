@@ -16,7 +16,7 @@ use crate::report::verdict::SAME;
 use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
 
 /// What a report is made from.
-pub(crate) struct Account<'a> {
+pub(crate) struct Measurement<'a> {
     pub(crate) cut: &'a Cut,
     pub(crate) inputs: &'a [Input<'a>],
     /// The embedding of each of them, as far as it was asked for the source model's own.
@@ -89,7 +89,7 @@ impl Comparison {
     }
 }
 
-impl Account<'_> {
+impl Measurement<'_> {
     pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
         let (extractor, seen) = self.compare(bytes)?;
         let mut report = seen.report(&extractor, bytes.len(), self.cut, self.inputs.len());

@@ -7,7 +7,7 @@ use offshoot_core::tokens::{Pooling, Tokens};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
-use super::measure::Account;
+use super::measure::Measurement;
 use super::{Compared, ConvertError, Converted, compare, emitted, everywhere, precision_of, steady};
 use crate::calibrate::input::{Input, Rows};
 use crate::calibrate::tokenizer::Tokenizer;
@@ -99,8 +99,8 @@ fn guarded(
     let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
     let bytes = job.package(emitted, progress)?;
     progress("compare", 0.0);
-    let account = Account { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
-    let mut report = account.report(&bytes, quantized.as_ref())?;
+    let measurement = Measurement { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
+    let mut report = measurement.report(&bytes, quantized.as_ref())?;
     report.preprocess_why = format!("up to {} tokens of {}", imported.length, tokens.vocabulary);
     if imported.pooled {
         report.preprocess_why += &format!("; the embedding is the {}", tokens.pooling.name());
