@@ -70,10 +70,11 @@ pub use screen::tee::Tee;
 #[cfg(feature = "terminal")]
 pub use screen::terminal::{Keyboard, Terminal};
 pub use session::details::{Details, Times};
+pub use session::limits::{MOST_CLASSES, limits};
 pub use session::persistence::{Memory, MemoryError};
 pub use session::run_loop::{run, show_end};
 pub use session::smoothing::Smooth;
-pub use session::{Flow, MOST_CLASSES, Ports, Session, SessionError, limits};
+pub use session::{Flow, Ports, Session, SessionError};
 pub use settings::Settings;
 pub use setup::device::{Bench, DeviceError, Remembered};
 pub use setup::open_parts::PartError;

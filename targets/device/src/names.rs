@@ -2,7 +2,7 @@
 
 use offshoot_core::head::{ClassError, Escaped, check_name};
 
-use crate::session::MOST_CLASSES;
+use crate::session::limits::MOST_CLASSES;
 
 /// Why names cannot be those of classes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! One frame after another: look, learn or answer, show.
 
 pub(crate) mod details;
+pub(crate) mod limits;
 pub(crate) mod persistence;
 pub(crate) mod places;
 pub(crate) mod run_loop;
@@ -11,25 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use details::{Details, Times};
-use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, Limits, NOTHING, WhenFull};
+use limits::{GOAL, MOST_CLASSES, PLACES, limits};
+use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{ClassLine, Picture, State};
 use persistence::{Memory, MemoryError};
-use places::{EMPTY, PLACES, class_at, ordinary, place_of, placed, shown_at};
+use places::{EMPTY, class_at, ordinary, place_of, placed, shown_at};
 use smoothing::Smooth;
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
-
-/// Classes with a button of their own: the digits of a keyboard.
-pub const MOST_CLASSES: usize = 9;
-
-/// Samples that are kept, all classes together.
-const SAMPLES: u16 = 180;
-
-/// Lessons of a class before it counts as taught.
-pub(crate) const GOAL: u32 = 5;
 
 /// Classes that are offered where nobody named any.
 const FEWEST: usize = 2;
@@ -42,11 +35,6 @@ pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those befo
 
 /// Frames for which the screen says what cannot be seen otherwise.
 const LONG: u32 = 5 * LINGER;
-
-/// What every head of a session has room for; the empty scene is one of the classes.
-pub const fn limits() -> Limits {
-    Limits { classes: PLACES as u16, samples: SAMPLES }
-}
 
 /// What a session is connected to.
 #[expect(missing_debug_implementations, reason = "ports are whatever the caller brings")]

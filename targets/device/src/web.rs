@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use access::Guard;
 pub use access::SHORTEST_TOKEN;
-use offshoot_view::Screen as Moment;
+use offshoot_view::Screen as Snapshot;
 use server::Server;
 use shared::{Extra, Press, Shared};
 
@@ -166,12 +166,12 @@ impl Page {
 
 impl Screen for Page {
     /// A page has no pixels; see `explain`.
-    fn show(&mut self, _: &Moment<'_>) -> Result<(), ScreenError> {
+    fn show(&mut self, _: &Snapshot<'_>) -> Result<(), ScreenError> {
         Ok(())
     }
 
-    fn explain(&mut self, moment: &Moment<'_>, inside: &mut Details<'_>) {
-        if !self.shared.is_wanted(Extra::Moment) {
+    fn explain(&mut self, snapshot: &Snapshot<'_>, inside: &mut Details<'_>) {
+        if !self.shared.is_wanted(Extra::Snapshot) {
             return;
         }
         self.frame += 1;
@@ -181,8 +181,8 @@ impl Screen for Page {
             report: self.shared.is_wanted(Extra::Report),
             has_next: self.has_next,
         };
-        snapshot::write(&mut self.text, moment, inside, wanted);
-        let picture = moment.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
+        snapshot::write(&mut self.text, snapshot, inside, wanted);
+        let picture = snapshot.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
         self.shared.publish(self.frame, &mut self.text, picture);
     }
 }

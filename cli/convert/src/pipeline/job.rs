@@ -7,7 +7,7 @@ use super::{ConvertError, Converted, Options, convert};
 use crate::calibrate::tokenizer::Tokenizer;
 use crate::catch_panic::quietly;
 use crate::import::{ImportError, Source};
-use crate::ir::cut_points::{QuantConfig, candidates, last_of_each_cost, last_of_each_shape};
+use crate::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
 use crate::ir::pooling::Pool;
 
 /// Samples to calibrate on, at least one, with the options of their kind.
@@ -105,7 +105,7 @@ impl ConvertJob<'_> {
         &self,
         source: &Source,
         own: &str,
-    ) -> Result<(Vec<QuantConfig>, Vec<QuantConfig>), ImportError> {
+    ) -> Result<(Vec<Candidate>, Vec<Candidate>), ImportError> {
         let model = quietly(|| match self {
             Self::Pictures(_, options) => {
                 let names: Vec<&str> = own.split(',').collect();

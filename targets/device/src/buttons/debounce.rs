@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::ports::{Action, Buttons, Key};
-use crate::session::MOST_CLASSES;
+use crate::session::limits::MOST_CLASSES;
 
 /// Changes that follow another so soon are the contact's, not the finger's.
 const BOUNCE: Duration = Duration::from_millis(20);

@@ -3,7 +3,7 @@
 use offshoot::NOTHING;
 
 use crate::ports::{Action, Buttons, Key};
-use crate::session::MOST_CLASSES;
+use crate::session::limits::MOST_CLASSES;
 
 /// Why a script cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,7 @@ use offshoot::NOTHING;
 use offshoot_view::{Picture, State};
 
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
-use crate::session::places::PLACES;
+use crate::session::limits::PLACES;
 
 /// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
 ///

@@ -6,7 +6,7 @@ use offshoot::{Activations, ClassId, Extractor, Head, Report};
 use offshoot_core::head::AskError;
 use offshoot_core::preprocess::Resize;
 
-use super::GOAL;
+use super::limits::GOAL;
 use super::places::{EMPTY, class_at, ordinary, shown_at};
 
 /// Where the time of a frame went.

@@ -9,7 +9,7 @@ use offshoot_store::{
     FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
 };
 
-use super::MOST_CLASSES;
+use super::limits::MOST_CLASSES;
 
 /// Bytes by which names of classes became longer: files made before that are smaller, and are still written to. Only a
 /// full head with long names does not fit them.
@@ -187,7 +187,7 @@ mod tests {
     use offshoot::HeadKind;
 
     use super::*;
-    use crate::session::limits;
+    use crate::session::limits::limits;
 
     #[test]
     fn files_of_before_names_became_longer_are_read_and_written() {

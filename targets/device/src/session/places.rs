@@ -5,13 +5,10 @@
 
 use offshoot::{ClassId, Embedding, Error, Head, NOTHING};
 
-use super::MOST_CLASSES;
+use super::limits::{MOST_CLASSES, PLACES};
 
 /// The place of the empty scene.
 pub(crate) const EMPTY: usize = MOST_CLASSES;
-
-/// Places there are.
-pub(crate) const PLACES: usize = MOST_CLASSES + 1;
 
 /// The classes that have buttons, in the order of these.
 pub(crate) fn ordinary(head: &Head) -> impl Iterator<Item = (ClassId, &str)> {

@@ -1,6 +1,6 @@
 //! Answers that do not flicker.
 
-use super::places::PLACES;
+use super::limits::PLACES;
 
 /// How much of the value shown is the newest frame's.
 const NEWEST: f32 = 0.5;

@@ -12,9 +12,10 @@ use crate::camera::simulated::Simulated;
 use crate::diagnostics::test_ui::{TestPorts, Tested, test_ui};
 use crate::names::{NamesError, check_names};
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
+use crate::session::limits::limits;
 use crate::session::persistence::{Memory, MemoryError};
 use crate::session::run_loop::{run, show_end};
-use crate::session::{LOST, Ports, Session, SessionError, limits};
+use crate::session::{LOST, Ports, Session, SessionError};
 use crate::settings::Settings;
 
 /// How often buttons are looked at while they are tested.

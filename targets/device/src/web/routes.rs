@@ -14,7 +14,7 @@ use super::reply::{Reply, reply, text};
 use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
 use crate::camera::frame_buffer::CapturedFrame;
-use crate::session::MOST_CLASSES;
+use crate::session::limits::MOST_CLASSES;
 use crate::session::places::EMPTY;
 
 const HTML: &str = include_str!("page/index.html");

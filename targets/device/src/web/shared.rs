@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use tokio::sync::observe;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::camera::frame_buffer::CapturedFrame;
@@ -81,7 +81,7 @@ struct Board {
 /// Shared by the page, its buttons and the server.
 #[derive(Debug, Default)]
 pub struct Shared {
-    board: observe::Sender<Board>,
+    board: watch::Sender<Board>,
     /// The newest picture that was asked for, and the frame it is of.
     encoded: Mutex<(u64, Bytes)>,
 }

@@ -4,8 +4,8 @@ use offshoot::NOTHING;
 use offshoot_view::{Screen, State};
 use serde::Serialize;
 
-use crate::session::MOST_CLASSES;
 use crate::session::details::{Details, Times};
+use crate::session::limits::MOST_CLASSES;
 
 /// What a page shows.
 #[derive(Debug, Serialize)]

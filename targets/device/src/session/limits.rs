@@ -1,0 +1,20 @@
+//! Limits of a session: classes, samples, and samples of a class that is taught.
+
+use offshoot::Limits;
+
+/// Classes with a button of their own: the digits of a keyboard.
+pub const MOST_CLASSES: usize = 9;
+
+/// Places of classes: those with a button, and the empty scene.
+pub(crate) const PLACES: usize = MOST_CLASSES + 1;
+
+/// Samples that are kept, all classes together.
+const SAMPLES: u16 = 180;
+
+/// Samples of a class before it counts as taught.
+pub(crate) const GOAL: u32 = 5;
+
+/// Limits of every head of a session; the empty scene is one of the classes.
+pub const fn limits() -> Limits {
+    Limits { classes: PLACES as u16, samples: SAMPLES }
+}
