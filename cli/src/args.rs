@@ -1,4 +1,4 @@
-//! What the user typed.
+//! Command-line arguments of `offshoot`.
 
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -28,155 +28,157 @@ pub use quantizer::QuantizerArgs;
 use values::value;
 pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
 
-/// Grow a new classifier on an old network.
+/// Few-shot classifiers on a frozen, quantized backbone.
 #[derive(Debug, Parser)]
 #[command(name = "offshoot", version, about, propagate_version = true)]
 pub struct Cli {
-    /// Do the work as the child of the process with this id (see `isolate`).
+    /// Process id of the parent: run as its sandboxed child (see `sandbox`).
     #[arg(long, hide = true, value_name = "PARENT")]
     pub inside: Option<u32>,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
+/// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Turn an ONNX model into a package.
+    /// Convert an ONNX model into an int8 or float package.
     Convert(ConvertArgs),
-    /// Print what is in a package, or where a model can be cut.
+    /// Print the content of a package, or the cut points of a model.
     Inspect(InspectArgs),
-    /// Compare the places where a model can be cut: size, time, memory, few-shot accuracy.
+    /// Compare the cut points of a model: size, time, memory, few-shot accuracy.
     Cuts(CutsArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     Verify(PackageArgs),
-    /// Write the embeddings of a folder of pictures for a notebook, as .npz or JSON.
+    /// Write the embeddings of a labelled data set as .npz or JSON.
     Embed(EmbedArgs),
-    /// Teach a head on a folder per class.
+    /// Train a head on a labelled data set.
     Train(TrainArgs),
-    /// Ask a head about pictures.
+    /// Classify images or texts with a head.
     Predict(PredictArgs),
-    /// Measure how well heads do on a folder per class.
+    /// Measure the few-shot accuracy of heads on a labelled data set.
     Eval(EvalArgs),
-    /// Write a package and a head as one standard ONNX model.
+    /// Export a package with a head as one standard ONNX model.
     Export(ExportArgs),
-    /// Measure what an extraction takes: time by layers, memory, heat.
+    /// Measure an extraction: time by layer, memory, temperature.
     Bench(BenchArgs),
-    /// What a head's own samples say about it, and what would help.
+    /// Print the quality report of a head: cross-validation on its own samples, and advice.
     Report(ReportArgs),
-    /// Make one head of several that were taught with the same package.
+    /// Merge several heads that were trained with the same package.
     Merge(MergeArgs),
-    /// Find the pictures, or texts, of a folder that are most like some others.
+    /// Search a folder for the images or texts most similar to the given ones.
     Search(SearchArgs),
-    /// Sort the pictures, or texts, of a folder into groups, with a contact sheet.
+    /// Cluster the images or texts of a folder by k-means, with a contact sheet.
     Cluster(ClusterArgs),
-    /// List the backbones that are known: input, normalization, licence, how to get them.
+    /// List the known backbones: input, normalization, licence, source.
     Models(ModelsArgs),
-    /// Fetch a backbone of the catalogue over HTTPS and check its digest.
+    /// Download a backbone of the catalogue over HTTPS and verify its digest.
     Pull(PullArgs),
-    /// Teach a device with keys, a camera and a screen; runs on a laptop without any of them too.
+    /// Teach a device with keys, a camera and a screen; also runs on a laptop, simulated.
     Teach(TeachArgs),
-    /// Check what a device needs: camera, permissions, processor, memory, heat.
+    /// Check the needs of a device: camera, permissions, processor, memory, temperature.
     Doctor(DoctorArgs),
-    /// Bring the on-board program, a package and a service to a board over ssh.
+    /// Deploy the on-board program, a package and a service to a board over ssh.
     Deploy(DeployArgs),
-    /// The whole way in a few seconds: convert, teach, ask; no files, no board, no network.
+    /// Run the whole workflow in seconds: convert, teach, predict; no files, board or network
+    /// needed.
     Demo(DemoArgs),
 }
 
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The ONNX model.
+    /// ONNX model to convert.
     pub model: PathBuf,
-    /// The package to write [default: the model's name with .offshoot, in the current folder].
+    /// Package to write [default: the model's name with .offshoot, in the current folder].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Folder of pictures like those the device will see, of a language backbone a folder of .txt files, a
-    /// collection of texts or a .txt file with a text a line; 50 to 500 are good.
+    /// Calibration set: a folder of images like those the device will see; for a language backbone
+    /// a folder of .txt files, a text collection, or a .txt file with one text per line; 50 to 500
+    /// samples are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
-    /// Use at most this many of them.
+    /// Maximum number of calibration samples.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
-    /// How these pictures or texts lie in the folder [default: found out].
+    /// Format of the calibration set [default: detected].
     #[arg(long, value_parser = value::<FormatArg, Format>())]
     pub format: Option<Format>,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     #[command(flatten)]
     pub care: CareArgs,
-    /// Tensor that becomes the embedding, or several, which are joined [default: the one that feeds
-    /// the last classifier].
+    /// Tensor that becomes the embedding, or several, concatenated [default: the input of the last
+    /// classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
-    /// What the model is, and what is wanted of it.
+    /// Model and conversion options.
     #[command(flatten)]
     pub backbone: BackboneArgs,
-    /// The package gives embeddings of length 1 (L2 norm).
+    /// Normalize embeddings to L2 norm 1 in the package.
     #[arg(long)]
     pub l2: bool,
-    /// How floats become codes.
+    /// Quantization options.
     #[command(flatten)]
     pub quantizer: QuantizerArgs,
-    /// Also pack the weights for this instruction set (or `native`), so that opening on such a
-    /// processor copies nothing; the package runs everywhere all the same.
+    /// Also prepack the weights for this instruction set (or `native`), so that opening on such a
+    /// processor copies nothing; the package still runs everywhere.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
     pub target: Option<Target>,
-    /// Mean per channel for bytes of 0 to 255, in the model's order.
+    /// Mean per channel, in pixel values of 0 to 255, in the model's channel order.
     #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
     pub mean: Option<[f32; 3]>,
-    /// Divisor per channel.
+    /// Divisor (standard deviation) per channel, in pixel values of 0 to 255.
     #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
     pub std: Option<[f32; 3]>,
-    /// Channels are blue, green, red.
+    /// Feed channels in the order blue, green, red.
     #[arg(long)]
     pub bgr: bool,
-    /// Stretch the whole frame instead of cropping its middle.
+    /// Stretch the whole frame to the input size instead of cropping its centre.
     #[arg(long)]
     pub squash: bool,
-    /// Labelled pictures, or texts, on which the package is compared with the float network: 5 a class
-    /// are learned, 20 times.
+    /// Labelled data set to compare the package with the float network on: 5-shot accuracy,
+    /// averaged over 20 draws.
     #[arg(long, value_name = "DATA")]
     pub eval: Option<PathBuf>,
-    /// End with exit code 3, writing nothing, where accuracy on --eval drops by more than this many
-    /// points of a hundred.
+    /// Maximum loss of accuracy on --eval, in percentage points; beyond it exit with code 3 and
+    /// write nothing.
     #[arg(long, value_name = "POINTS", requires = "eval", value_parser = parse_points)]
     pub max_drop: Option<f64>,
-    /// What the device has.
+    /// Budgets of the device.
     #[command(flatten)]
     pub budget: ConvertBudgetArgs,
-    /// Also write a page on what was done, layer by layer, and what else was measured.
+    /// HTML page to write: conversion report, layer by layer, with the alternatives measured.
     #[arg(long, value_name = "HTML")]
     pub report: Option<PathBuf>,
-    /// Print what the page says as JSON instead.
+    /// Print the conversion report as JSON instead.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What a model is that is cut, and what is wanted of it.
+/// Options of the model and of its conversion.
 #[derive(Debug, Args)]
 pub struct BackboneArgs {
-    /// What becomes of the pixels of a map, or of a text's tokens (avg, first, last).
+    /// Pooling of the feature map; over the tokens of a text avg, first or last.
     #[arg(long, value_parser = value::<PoolArg, Pool>(), default_value = "avg")]
     pub pool: Pool,
-    /// int8 for the engine, f32 for tract.
+    /// Precision of the package: int8 runs on the engine, f32 on tract.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
     pub precision: PrecisionArg,
-    /// Input size where the model leaves it open, in the order of the model's own dimensions.
+    /// Input size if the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
-    /// Of a language backbone: its tokenizer.json, vocab.txt, or vocab.json with merges.txt beside it; the
-    /// package keeps it [default: what lies beside the model].
+    /// Tokenizer of a language backbone: tokenizer.json, vocab.txt, or vocab.json with merges.txt
+    /// beside it; stored in the package [default: found beside the model].
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
-    /// Of a language backbone: tokens of a text that are read, where the model leaves them open.
+    /// Tokens read per text by a language backbone, if the model leaves the length open.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8192))]
     pub tokens: Option<u16>,
-    /// Read weights that the model keeps in files beside it.
+    /// Read weights that the model stores in external files beside it.
     #[arg(long)]
     pub external_data: bool,
-    /// How the model wants pictures normalized [default: stated by the model, or guessed].
+    /// Normalization of the input [default: stated by the model, or guessed].
     #[arg(long, value_parser = value::<PresetArg, Preset>())]
     pub preset: Option<Preset>,
 }
@@ -184,56 +186,56 @@ pub struct BackboneArgs {
 /// Precision of the package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionArg {
-    /// 8-bit codes.
+    /// 8-bit integers, on the engine.
     Int8,
-    /// 32-bit floats.
+    /// 32-bit floats, on tract.
     F32,
 }
 
-/// A package.
+/// Path of a package.
 #[derive(Debug, Args)]
 pub struct PackageArgs {
-    /// The package.
+    /// Package to run.
     pub package: PathBuf,
 }
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The package, or an ONNX model.
+    /// Package, or ONNX model.
     pub package: PathBuf,
-    /// List every layer; of a model every place to cut.
+    /// List every layer; of a model every cut point.
     #[arg(long)]
     pub layers: bool,
-    /// Read weights that the model keeps in files beside it.
+    /// Read weights that the model stores in external files beside it.
     #[arg(long)]
     pub external_data: bool,
-    /// Input size where the model leaves it open, in the order of the model's own dimensions.
+    /// Input size if the model leaves it open, in the order of the model's own dimensions.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub input_size: Option<(u32, u32)>,
 }
 
-/// How packages are run.
+/// Execution options of packages.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RunArgs {
-    /// Threads that share an int8 network; float and mixed packages run on one.
+    /// Number of threads for an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
     pub threads: NonZeroU8,
-    /// Keep each of them on a core of its own, of those `taskset` leaves, the fastest first.
+    /// Pin each thread to a core of its own, among those `taskset` allows, the fastest first.
     #[arg(long)]
     pub pin: bool,
 }
 
 impl RunArgs {
-    /// Opens a package to be run like this.
+    /// Opens a package with these options.
     ///
     /// # Errors
-    /// As [`Extractor::open_with`].
+    /// Fails like [`Extractor::open_with`].
     pub fn open(&self, package: &Path) -> Result<Extractor, offshoot::Error> {
         Extractor::open_with(package, &self.options())
     }
 
-    /// What was asked for.
+    /// Returns the options of the library.
     pub fn options(&self) -> Options {
         Options { threads: self.threads, pin: self.pin, ..Options::default() }
     }
@@ -242,26 +244,27 @@ impl RunArgs {
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
-    /// The package.
+    /// Package to embed with.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
+    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
+    /// --format).
     pub data: PathBuf,
-    /// What of it is taken.
+    /// Subset of the data set.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// The numpy archive to write.
+    /// NumPy archive (.npz) to write.
     #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
     pub output: Option<PathBuf>,
-    /// The JSON file to write.
+    /// JSON file to write.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Bring each embedding to length 1 (L2 norm).
+    /// Normalize each embedding to L2 norm 1.
     #[arg(long)]
     pub l2: bool,
-    /// Embed the pictures as `train --augment` sees them.
+    /// Augmentation of the images, like in `train --augment`.
     #[arg(long, value_enum)]
     pub view: Option<ViewArg>,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -269,7 +272,7 @@ pub struct EmbedArgs {
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The head.
+    /// Head to report on.
     pub head: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -279,10 +282,10 @@ pub struct ReportArgs {
 /// Arguments of `merge`.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
-    /// The heads; the first says how the result decides.
+    /// Heads to merge; the first one sets the head kind and options of the result.
     #[arg(required = true, num_args = 2..)]
     pub heads: Vec<PathBuf>,
-    /// The head file to write.
+    /// Head file to write.
     #[arg(short, long)]
     pub output: PathBuf,
 }
@@ -290,21 +293,21 @@ pub struct MergeArgs {
 /// Arguments of `search`.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// The package.
+    /// Package to embed with.
     pub package: PathBuf,
-    /// Folder of the pictures, or texts, to search, with those below it; also a .txt file with a text a
+    /// Folder of images or texts to search, with its subfolders; or a .txt file with one text per
     /// line.
     pub folder: PathBuf,
-    /// What to look for: pictures; of a package that takes text .txt files.
+    /// Queries: images, or .txt files for a package that takes text.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
-    /// How many to find for each.
+    /// Number of results per query.
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
     pub top: NonZeroUsize,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     #[command(flatten)]
     pub care: CareArgs,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -312,24 +315,24 @@ pub struct SearchArgs {
 /// Arguments of `cluster`.
 #[derive(Debug, Args)]
 pub struct ClusterArgs {
-    /// The package.
+    /// Package to embed with.
     pub package: PathBuf,
-    /// Folder of the pictures, or texts, with those below it; also a .txt file with a text a line.
+    /// Folder of images or texts, with its subfolders; or a .txt file with one text per line.
     pub folder: PathBuf,
-    /// How many groups.
+    /// Number of clusters.
     #[arg(short = 'k', long, default_value_t = 8)]
     pub groups: usize,
-    /// The sheet to write: as .png a row of pictures for each group, as .csv a line for each picture or
-    /// text [default: clusters.png, of texts clusters.csv].
+    /// Contact sheet to write: a .png with one row of images per cluster, or a .csv with one line
+    /// per sample [default: clusters.png, of texts clusters.csv].
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Seed of the first centres.
+    /// Seed of the initial centres.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     #[command(flatten)]
     pub care: CareArgs,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -337,26 +340,27 @@ pub struct ClusterArgs {
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// The package.
+    /// Package the head was trained with.
     pub package: PathBuf,
-    /// A head taught on it.
+    /// Head to classify with.
     pub head: PathBuf,
-    /// Pictures; of a package that takes text .txt files.
+    /// Images, or .txt files for a package that takes text.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
-    /// Draw which parts of the picture speak for the answer and which against it (of one picture).
+    /// Heat map to write: regions of the image that support the prediction or oppose it (one image
+    /// only).
     #[arg(long, value_name = "PNG")]
     pub heatmap: Option<PathBuf>,
-    /// Also print the N dimensions of the embedding that did most to decide against the next class.
+    /// Also print the N dimensions of the embedding that decided most against the runner-up class.
     #[arg(long, value_name = "N")]
     pub dimensions: Option<usize>,
-    /// Print JSON: a line a picture, with the probability of each class by its name.
+    /// Print JSON: one line per image, with the probability of each class by name.
     #[arg(long)]
     pub json: bool,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     #[command(flatten)]
     pub care: CareArgs,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -364,30 +368,31 @@ pub struct PredictArgs {
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The package.
+    /// Package to evaluate.
     pub package: PathBuf,
-    /// Folder per class, or train/ and val/ with such folders, or a collection (see --format).
+    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
+    /// --format).
     pub data: PathBuf,
-    /// What of it is taken.
+    /// Subset of the data set.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Learn from this many pictures a class, drawn at random [default: all of train/, or 5
-    /// where there is no val/].
+    /// Training samples per class, drawn at random [default: all of train/, or 5 if there is no
+    /// val/].
     #[arg(long)]
     pub shots: Option<usize>,
-    /// Draws to average over.
+    /// Number of draws to average over.
     #[arg(long, default_value_t = NonZeroUsize::new(20).expect("not zero"))]
     pub draws: NonZeroUsize,
     /// Seed of the draws.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Kind of head [default: each].
+    /// Kind of head [default: all kinds].
     #[arg(long)]
     pub head: Option<HeadKind>,
-    /// Draw which classes `auto` (or the head named) takes for which: rows are what was shown.
+    /// Confusion matrix to draw for `auto` (or the head given): rows are true classes.
     #[arg(long, value_name = "PNG")]
     pub confusion: Option<PathBuf>,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -395,15 +400,15 @@ pub struct EvalArgs {
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The package, int8.
+    /// Package, int8.
     pub package: PathBuf,
-    /// A head taught on it: auto, ncm, softmax, ridge or slda.
+    /// Head trained with it, of kind auto, ncm, softmax, ridge or slda.
     #[arg(long)]
     pub head: PathBuf,
-    /// The ONNX file to write.
+    /// ONNX file to write.
     #[arg(short, long)]
     pub output: PathBuf,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -411,22 +416,22 @@ pub struct ExportArgs {
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The package.
+    /// Package to measure.
     pub package: PathBuf,
-    /// Extractions to measure [default: as many as fit in 2 seconds, at least 10].
+    /// Number of extractions to measure [default: as many as fit in 2 seconds, at least 10].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub runs: Option<u32>,
-    /// Run the float network of the ONNX model that the package was made from as well, by tract on
-    /// one thread, in turns with the package.
+    /// ONNX model the package was made from: also time its float network on tract with one thread,
+    /// alternating with the package.
     #[arg(long, value_name = "ONNX")]
     pub compare: Option<PathBuf>,
-    /// Run layers one by one that would run together row by row, to see each one's time.
+    /// Run the layers of fused chains one by one, to time each of them.
     #[arg(long)]
     pub no_chains: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -434,7 +439,7 @@ pub struct BenchArgs {
 /// Arguments of `models`.
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
-    /// A catalogue of your own, in the form of models/catalog.toml.
+    /// Catalogue of your own, in the form of models/catalog.toml.
     #[arg(long, value_name = "TOML")]
     pub catalog: Option<PathBuf>,
 }
@@ -442,16 +447,16 @@ pub struct ModelsArgs {
 /// Arguments of `pull`.
 #[derive(Debug, Args)]
 pub struct PullArgs {
-    /// The model's name, as `offshoot models` has it.
+    /// Name of the model, as listed by `offshoot models`.
     pub name: String,
-    /// The file to write [default: the name with .onnx]; what is part of this program is also written as a package
+    /// File to write [default: the name with .onnx]; a built-in model is also written as a package
     /// beside it, with .offshoot.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Fetch it though there is no digest to check it by.
+    /// Download even if the catalogue has no digest to verify against.
     #[arg(long)]
     pub unchecked: bool,
-    /// The catalogue.
+    /// Catalogue to read.
     #[command(flatten)]
     pub catalog: ModelsArgs,
 }
@@ -459,10 +464,10 @@ pub struct PullArgs {
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Which of this program's packages is taught.
+    /// Built-in package to use.
     #[command(flatten)]
     pub eyes: EyesArgs,
-    /// Where the picture of the screen goes [default: offshoot-demo.png beside temporary files].
+    /// Screenshot to write [default: offshoot-demo.png in the folder of temporary files].
     #[arg(long, value_name = "PNG")]
     pub out: Option<PathBuf>,
     /// Keep the package and the head in this folder.
@@ -472,7 +477,7 @@ pub struct DemoArgs {
 
 fn parse_points(text: &str) -> Result<f64, String> {
     let points = text.parse().ok().filter(|p| (0.0..=100.0).contains(p));
-    points.ok_or_else(|| "needs a number of 0 to 100".to_string())
+    points.ok_or_else(|| "number from 0 to 100 required".to_string())
 }
 
 fn parse_triple(text: &str) -> Result<[f32; 3], String> {
@@ -480,7 +485,7 @@ fn parse_triple(text: &str) -> Result<[f32; 3], String> {
     match values.as_deref() {
         Some(&[one]) => Ok([one; 3]),
         Some(&[a, b, c]) => Ok([a, b, c]),
-        _ => Err("needs one number or three with commas between, such as 123.7,116.3,103.5".to_string()),
+        _ => Err("one number or three separated by commas required, such as 123.7,116.3,103.5".to_string()),
     }
 }
 

@@ -17,178 +17,178 @@ use crate::board_install::StepError;
 use crate::download::PullError;
 use crate::learn::embeddings::EmbedError;
 
-/// Why a command did not do what it was asked.
+/// Error of a command.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// A model was not converted.
+    /// Conversion failed.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// The process that worked on a model did not end by itself.
+    /// Sandboxed process of a model crashed or was killed.
     #[error(transparent)]
     Isolate(#[from] IsolateError),
-    /// A package was not packed.
+    /// Prepacking of the weights failed.
     #[error(transparent)]
     Packing(#[from] PackingError),
-    /// There is no catalogue, or no such entry.
+    /// Catalogue missing or broken, or no such entry.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// A model was not fetched.
+    /// Download of a model failed.
     #[error(transparent)]
     Pull(#[from] PullError),
-    /// A folder of pictures is not one.
+    /// Data set broken or not recognized.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A tokenizer that does not fit the model.
+    /// Tokenizer does not fit the model.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// A package, head or picture is broken, or a head cannot learn.
+    /// Package, head or image broken, or training failed.
     #[error(transparent)]
     Offshoot(#[from] offshoot::Error),
-    /// A file could not be written.
+    /// File could not be written.
     #[error("{path}: {source}")]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause reported by the system.
         source: std::io::Error,
     },
-    /// The folder has too few pictures for what was asked, or more than can be kept.
+    /// Data set has too few samples, or more than a head can store.
     #[error("{path}: {what}")]
     TooFew {
-        /// The folder.
+        /// Path of the data set.
         path: PathBuf,
-        /// What is missing.
+        /// Description of the number found and the number needed.
         what: String,
     },
-    /// The model to compare with is another one.
+    /// Model to compare with is not the one the package was made from.
     #[error("{path}: {what}")]
     Compare {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// How it differs.
+        /// Description of the difference.
         what: String,
     },
-    /// There is nothing to draw, or too much.
+    /// Heat map impossible: nothing to draw, or too many images.
     #[error("{path}: {what}")]
     Heatmap {
-        /// The file at fault.
+        /// Path of the file at fault.
         path: PathBuf,
-        /// What is missing.
+        /// Description of the cause.
         what: String,
     },
-    /// A head decides by no sum over dimensions.
+    /// Head has no sum over dimensions to explain a decision by.
     #[error("{path}: {what}; train another --head for --dimensions")]
     Dimensions {
-        /// The head.
+        /// Path of the head.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         what: &'static str,
     },
-    /// A head or a package cannot be written as ONNX.
+    /// Head or package cannot be exported as ONNX.
     #[error("{path}: {source}")]
     Export {
-        /// The file at fault.
+        /// Path of the file at fault.
         path: PathBuf,
-        /// The cause.
+        /// Cause.
         source: ExportError,
     },
-    /// No place to cut is cheap enough.
+    /// No cut point is within the budget.
     #[error("{path}: no cut is within the budget; {what}")]
     Budget {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// What there is.
+        /// Description of the cheapest cuts.
         what: String,
     },
-    /// The package loses more than was allowed.
+    /// Accuracy loss above the limit.
     #[error(
-        "{path}: {drop:.2} points of accuracy lost on {data}, allowed are {allowed}; nothing was written. \
-         More or other --calibrate pictures, another --cut, or --precision f32"
+        "{path}: {drop:.2} points of accuracy lost on {data}, {allowed} allowed; nothing was written. \
+         Try more or other --calibrate images, another --cut, or --precision f32"
     )]
     Drop {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// The pictures it was measured on.
+        /// Data set of the measurement.
         data: PathBuf,
-        /// Points of a hundred.
+        /// Measured loss in percentage points.
         drop: f64,
-        /// As many were allowed.
+        /// Allowed loss in percentage points.
         allowed: f64,
     },
-    /// The package is another network than the model.
+    /// Embeddings of the package too far from those of the float network.
     #[error(
-        "{path}: int8 loses too much: the cosine to float is {mean:.3} in the mean, {worst:.3} in the worst; nothing \
-         was written. --precision f32 or --keep-float auto lose less; where your task stands it, say so by --eval \
-         DATA --max-drop POINTS"
+        "{path}: int8 loses too much: cosine similarity to float is {mean:.3} on average, {worst:.3} at worst; \
+         nothing was written. Use --precision f32 or --keep-float auto; if your task tolerates the loss, allow it \
+         with --eval DATA --max-drop POINTS"
     )]
     Unusable {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// Mean cosine of the embeddings.
+        /// Mean cosine similarity of the embeddings to float.
         mean: f64,
-        /// Worst of them.
+        /// Minimum cosine similarity.
         worst: f64,
     },
-    /// An option is for models that take something else.
-    #[error("{path}: takes {takes}, for which there is no {option}; leave it out")]
+    /// Option for models of the other kind.
+    #[error("{path}: takes {takes}; remove {option}, which does not apply")]
     OtherKind {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// What it takes.
+        /// Input the model takes.
         takes: &'static str,
-        /// The option.
+        /// Name of the option.
         option: &'static str,
     },
-    /// A file cannot be written in the form that its name asks for.
+    /// Output format of a file name is not supported for the data.
     #[error("{path}: {what}")]
     Form {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What there is.
+        /// Description of the supported formats.
         what: &'static str,
     },
-    /// A file could not be read.
+    /// File could not be read.
     #[error("{path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause reported by the system.
         source: std::io::Error,
     },
-    /// The signals of this process cannot be taken.
+    /// Signal handlers could not be installed.
     #[error("signals: {0}")]
     Signals(std::io::Error),
-    /// A script of presses is not one.
+    /// Script of button presses is broken.
     #[error("{path}: {source}")]
     Script {
-        /// The script.
+        /// Path of the script.
         path: PathBuf,
-        /// The cause.
+        /// Cause.
         source: ScriptError,
     },
-    /// A part of a device is not there.
+    /// Part of a device is missing.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// A device cannot begin or go on.
+    /// Device failed to start or stopped.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// There is nothing to bring to a board, or no such board.
+    /// Deployment impossible: nothing to deploy, or no such board.
     #[error("{what}")]
     Deploy {
-        /// What is wrong, and what to do.
+        /// Description of the cause and of the remedy.
         what: String,
     },
-    /// Something on the way to a board failed.
+    /// Deployment step failed.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// This machine lacks something that a device needs.
-    #[error("{0} of the checks failed")]
+    /// Machine lacks something that a device needs.
+    #[error("failed checks: {0}")]
     Doctor(usize),
-    /// A golden vector gave something else.
-    #[error("{path}: this machine does not compute what the package's maker did")]
+    /// Golden vector gave another result.
+    #[error("{path}: results differ from the golden vectors of the package")]
     Verify {
-        /// The package.
+        /// Path of the package.
         path: PathBuf,
     },
 }
@@ -209,7 +209,8 @@ impl From<EmbedError> for CommandError {
 }
 
 impl CommandError {
-    /// 1 where a check failed, 2 where the input or the usage is at fault, 3 where too much is lost.
+    /// Returns 1 if a check failed, 2 if the input or the usage is at fault, 3 if too much accuracy
+    /// is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } => 1,

@@ -1,4 +1,4 @@
-//! What the user typed after `cuts`.
+//! Arguments of `cuts`, and the budgets it shares with `convert`.
 
 use std::path::PathBuf;
 
@@ -11,39 +11,39 @@ use crate::measure::compare_cuts::Budget;
 /// Arguments of `cuts`.
 #[derive(Debug, Args)]
 pub struct CutsArgs {
-    /// The ONNX model.
+    /// ONNX model to compare cuts of.
     pub model: PathBuf,
-    /// Labelled pictures, or texts, to learn and test on: folder per class, or a collection (see --format).
+    /// Data set to train and test on: folder per class, or a collection (see --format).
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
-    /// What of it is taken.
+    /// Subset of the data set.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Folder of pictures, or texts, to calibrate on [default: those that are learned from].
+    /// Calibration set: a folder of images or texts [default: the training samples].
     #[arg(long, value_name = "DIR")]
     pub calibrate: Option<PathBuf>,
-    /// Use at most this many of them.
+    /// Maximum number of calibration samples.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub calibrate_limit: usize,
-    /// Compare at most this many places.
+    /// Maximum number of cut points to compare.
     #[arg(long, value_name = "N", default_value_t = 12)]
     pub most: usize,
-    /// What the device has.
+    /// Budgets of the device.
     #[command(flatten)]
     pub budget: BudgetArgs,
-    /// The picture to write: accuracy against time, as .svg or .png.
+    /// Chart to write, as .svg or .png: accuracy against time.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// What the model is, and what is wanted of it.
+    /// Model and conversion options.
     #[command(flatten)]
     pub backbone: BackboneArgs,
-    /// Pictures of each class to learn from, drawn at random.
+    /// Training samples per class, drawn at random.
     #[arg(long, value_name = "K", default_value_t = 5)]
     pub shots: usize,
-    /// Draws to average over.
+    /// Number of draws to average over.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub draws: usize,
     /// Seed of the draws.
@@ -52,44 +52,45 @@ pub struct CutsArgs {
     /// Kind of head.
     #[arg(long, default_value_t = HeadKind::Auto)]
     pub head: HeadKind,
-    /// How packages are run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
 }
 
-/// What the device has for an extraction.
+/// Budgets of an extraction on the device.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetArgs {
-    /// An extraction may take so many milliseconds, as measured on this machine.
+    /// Maximum time of an extraction in milliseconds, measured on this machine.
     #[arg(long, value_name = "MS", value_parser = parse_ms)]
     pub budget_ms: Option<f64>,
-    /// An extraction may take so many bytes of memory: the arena, and the weights as the kernels want
-    /// them.
+    /// Maximum memory of an extraction in bytes: the arena and the weights as packed for the
+    /// kernels.
     #[arg(long, value_name = "BYTES")]
     pub budget_ram: Option<usize>,
 }
 
 impl BudgetArgs {
-    /// As the comparison wants it.
+    /// Returns the budget of the comparison.
     pub fn budget(&self) -> Budget {
         Budget { ms: self.budget_ms, ram: self.budget_ram }
     }
 }
 
-/// The same of `convert`, which then takes the best cut within it.
+/// Budgets of `convert`, which then takes the best cut within them.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ConvertBudgetArgs {
-    /// Take the most accurate cut on --eval whose extraction takes at most so many milliseconds on
-    /// this machine (see `cuts`).
+    /// Maximum time of an extraction in milliseconds on this machine: take the cut within it that
+    /// is most accurate on --eval (see `cuts`).
     #[arg(long, value_name = "MS", requires = "eval", conflicts_with = "cut", value_parser = parse_ms)]
     pub budget_ms: Option<f64>,
-    /// The same for bytes of memory.
+    /// Maximum memory of an extraction in bytes: take the cut within it that is most accurate on
+    /// --eval.
     #[arg(long, value_name = "BYTES", requires = "eval", conflicts_with = "cut")]
     pub budget_ram: Option<usize>,
 }
 
 impl ConvertBudgetArgs {
-    /// As the comparison wants it, if there is one.
+    /// Returns the budget of the comparison, if one was given.
     pub fn budget(&self) -> Option<Budget> {
         let budget = Budget { ms: self.budget_ms, ram: self.budget_ram };
         Some(budget).filter(|b| *b != Budget::default())
@@ -98,5 +99,5 @@ impl ConvertBudgetArgs {
 
 fn parse_ms(text: &str) -> Result<f64, String> {
     let ms = text.parse().ok().filter(|ms: &f64| ms.is_finite() && *ms > 0.0);
-    ms.ok_or_else(|| "needs a number of milliseconds above 0".to_string())
+    ms.ok_or_else(|| "number of milliseconds above 0 required".to_string())
 }

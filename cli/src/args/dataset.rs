@@ -1,4 +1,4 @@
-//! Arguments about data sets.
+//! Arguments that select data sets.
 
 use std::num::NonZeroUsize;
 
@@ -7,13 +7,13 @@ use offshoot_dataset::{Care, Format, Selection};
 
 use super::values::{FormatArg, value};
 
-/// How much is taken of files that are not as they should be.
+/// Handling of broken files.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct CareArgs {
-    /// End at the first file, box, line or folder that is broken, instead of leaving it out.
+    /// Fail on the first broken file, box, line or folder instead of leaving it out.
     #[arg(long)]
     pub strict: bool,
-    /// Take JPEG files that end before their picture does; what is missing of them is grey.
+    /// Accept truncated JPEG files; the missing part is grey.
     #[arg(long)]
     pub cut_short: bool,
 }
@@ -24,25 +24,25 @@ impl From<CareArgs> for Care {
     }
 }
 
-/// What of a folder is taken.
+/// Subset of a data set.
 #[derive(Debug, Clone, Args)]
 pub struct SelectionArgs {
-    /// How the pictures lie in the folder [default: found out].
+    /// Format of the data set [default: detected].
     #[arg(long, value_parser = value::<FormatArg, Format>())]
     pub format: Option<Format>,
-    /// Take only these classes.
+    /// Restrict to these classes.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Take at most this many pictures of each class, spread evenly over them.
+    /// Maximum number of samples per class, spread evenly over them.
     #[arg(long, value_name = "N")]
     pub per_class: Option<NonZeroUsize>,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     #[command(flatten)]
     pub care: CareArgs,
 }
 
 impl SelectionArgs {
-    /// The selection for a reader.
+    /// Returns the selection for a data set reader.
     pub fn selection(&self) -> Selection {
         Selection {
             format: self.format,

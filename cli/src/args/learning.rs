@@ -10,62 +10,62 @@ use super::{RunArgs, SelectionArgs};
 /// Arguments of `train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// The package.
+    /// Package to train with.
     pub package: PathBuf,
-    /// Folder per class, or a collection (see --format); of train/ and val/, train/ is learned and
-    /// val/ tested.
+    /// Data set: folder per class, or a collection (see --format); with train/ and val/, train/ is
+    /// for training and val/ for testing.
     pub data: PathBuf,
-    /// What of it is taken.
+    /// Subset of the data set.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// The head file to write.
+    /// Head file to write.
     #[arg(short, long)]
     pub output: PathBuf,
     /// Kind of head: auto, ncm, softmax, ridge, slda or knn.
     #[arg(long, default_value_t = HeadKind::Auto)]
     pub head: HeadKind,
-    /// How the package is run.
+    /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Whether the head says `unknown` to what is unlike all it was taught.
+    /// Rejection of samples unlike all training samples, as class `unknown`.
     #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
     pub unknown: UnknownArg,
-    /// Learn from this many pictures a class, drawn at random [default: all].
+    /// Training samples per class, drawn at random [default: all].
     #[arg(long, value_name = "K")]
     pub shots: Option<usize>,
-    /// Keep at most this many pictures a class in the head, those with the mean of all that were
-    /// learned; class means are of all [default: all].
+    /// Maximum number of samples per class stored in the head, chosen to keep the class mean
+    /// (herding); class means still count all training samples [default: all].
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
     /// Seed of the draw.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// Learn the mean of each picture and of these views of it, of the mirror image if none is named;
-    /// each takes as long as the picture. Flip is for what may be seen from either side.
+    /// Augmentation: train on the mean embedding of each image and of these views of it (flip if
+    /// none is given); each view costs one extraction; flip suits objects seen from either side.
     #[arg(long, value_enum, num_args = 0.., require_equals = true, value_delimiter = ',',
         value_name = "VIEW,...", default_missing_value = "flip")]
     pub augment: Vec<ViewArg>,
 }
 
-/// Whether there is an answer `unknown`.
+/// Rejection of unknown samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum UnknownArg {
-    /// Where the threshold is follows from the samples.
+    /// Threshold chosen from the training samples.
     Auto,
-    /// Everything is one of the classes.
+    /// No rejection: every sample is given one of the classes.
     Off,
 }
 
-/// A view of a picture that is learned besides.
+/// Augmented view of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ViewArg {
-    /// Left and right exchanged.
+    /// Mirror image, left and right exchanged.
     Flip,
-    /// Its middle, four fifths of each side.
+    /// Centre crop, four fifths of each side.
     Crop,
-    /// A quarter lighter.
+    /// Brightness raised by a quarter.
     Light,
-    /// A fifth darker.
+    /// Brightness lowered by a fifth.
     Dark,
 }
 

@@ -1,11 +1,11 @@
-//! Which commands work on somebody else's model, and which options are of which kind of it.
+//! Commands that work on untrusted models, and options limited to one kind of model.
 
 use std::path::Path;
 
 use super::{BackboneArgs, Command, ConvertArgs, CutsArgs, InspectArgs, PrecisionArg};
 
 impl Command {
-    /// The ONNX model that the command works on, if it does: that is done in a process of its own.
+    /// Returns the ONNX model that the command works on, if any: it runs in a process of its own.
     pub fn model(&self) -> Option<&Path> {
         match self {
             Self::Convert(args) => Some(&args.model),
@@ -18,20 +18,20 @@ impl Command {
 }
 
 impl InspectArgs {
-    /// Whether the file is an ONNX model by its name.
+    /// Returns true if the file name has the extension of an ONNX model.
     pub fn is_model(&self) -> bool {
         self.package.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
     }
 }
 
 impl BackboneArgs {
-    /// Whether all is to stay in float.
+    /// Returns true if the whole network stays in float.
     pub fn float(&self) -> bool {
         self.precision == PrecisionArg::F32
     }
 
-    /// The first option that was given and is for models of the other kind; `more` are those for pictures
-    /// that stand beside these.
+    /// Returns the first given option that is for models of the other kind; `more` are further
+    /// options for images.
     fn of_other_kind(&self, takes_text: bool, more: &[(bool, &'static str)]) -> Option<&'static str> {
         if takes_text {
             let own = [(self.input_size.is_some(), "--input-size"), (self.preset.is_some(), "--preset")];
@@ -42,7 +42,7 @@ impl BackboneArgs {
 }
 
 impl ConvertArgs {
-    /// The first option that was given and is for models of the other kind.
+    /// Returns the first given option that is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
         let of_pictures = [
             (self.mean.is_some(), "--mean"),
@@ -56,13 +56,13 @@ impl ConvertArgs {
 }
 
 impl CutsArgs {
-    /// The first option that was given and is for models of the other kind.
+    /// Returns the first given option that is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
         self.backbone.of_other_kind(takes_text, &[])
     }
 }
 
-/// The first option that was given.
+/// Returns the first option that was given.
 fn first(options: &[(bool, &'static str)]) -> Option<&'static str> {
     options.iter().find_map(|&(given, option)| given.then_some(option))
 }

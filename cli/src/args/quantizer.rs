@@ -1,4 +1,4 @@
-//! How `convert` quantizes.
+//! Quantization options of `convert`.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use offshoot_convert::quantize::{KeepFloat, Rounding, Settings, Switch};
 
 use super::values::{RangesArg, RoundingArg, SwitchArg, value};
 
-/// Arguments of `convert` about codes.
+/// Quantization options of `convert`.
 #[derive(Debug, Args)]
 pub struct QuantizerArgs {
-    /// How the ranges of layers are chosen.
+    /// Range estimation of activations.
     #[arg(long, value_parser = value::<RangesArg, Method>(), default_value = "mse")]
     pub ranges: Method,
-    /// Whether the channels of a map are given like ranges, where the network stays the same by it.
+    /// Cross-layer equalization of channels, by activation ranges (Nagel et al. 2019, 4.1).
     #[arg(long, value_parser = value::<SwitchArg, Switch>(), default_value = "auto")]
     pub equalize: Switch,
-    /// Whether what codes add to the means of channels is measured and taken off the biases.
+    /// Empirical bias correction for the quantization error of channel means (Nagel et al. 2019).
     #[arg(long, value_parser = value::<SwitchArg, Switch>(), default_value = "auto")]
     pub correct_bias: Switch,
-    /// How weights become whole numbers.
+    /// Rounding of the weights.
     #[arg(long, value_parser = value::<RoundingArg, Rounding>(), default_value = "nearest")]
     pub rounding: Rounding,
-    /// Layers kept in float: auto, the N worst, or by name; tract runs them, so the package is mixed.
+    /// Layers kept in float: auto, the N worst, or by name; run on tract, so the package is mixed.
     #[arg(long, value_name = "auto|N|NAME,...")]
     pub keep_float: Option<KeepFloat>,
-    /// Spend this long on finding better ranges; how far that gets depends on the machine.
+    /// Time limit of a search for better ranges, in seconds; the result depends on the machine.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub search_seconds: Option<u32>,
 }
 
 impl QuantizerArgs {
-    /// What was asked for; `alternatives` to measure other ways beside.
+    /// Returns the settings of the quantizer; `alternatives` also measures other settings.
     pub fn settings(&self, alternatives: bool) -> Settings {
         Settings {
             ranges: self.ranges,

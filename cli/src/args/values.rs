@@ -1,4 +1,4 @@
-//! Values of options that name a choice of the libraries, which know nothing of a command line.
+//! Values of options that name an enum of the libraries, which know nothing of a command line.
 
 use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
@@ -27,7 +27,7 @@ macro_rules! values {
     };
 }
 
-/// Parses `A` with its value names and help, and gives the library's `T`.
+/// Parses `A` with its value names and help, and converts it to the library's `T`.
 pub(super) fn value<A, T>() -> impl TypedValueParser<Value = T>
 where
     A: ValueEnum + Into<T> + Send + Sync + 'static,
@@ -37,49 +37,50 @@ where
 }
 
 values! {
-    /// Layouts of data sets.
+    /// Formats of data sets.
     FormatArg for Format {
-        /// A folder per class, or train/ and val/ with such folders (ImageNet).
+        /// Folder per class, or train/ and val/ with such folders (ImageNet).
         Folder,
-        /// labels.csv: a table of files and their classes, in columns such as `file` and `label`.
+        /// Table labels.csv of files and classes, in columns such as `file` and `label`.
         Csv,
         /// IDX files (MNIST, Fashion-MNIST, EMNIST), also with .gz.
         Idx,
-        /// Binary CIFAR-10 or CIFAR-100.
+        /// CIFAR-10 or CIFAR-100, binary version.
         Cifar,
-        /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; a picture for each box.
+        /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; one
+        /// image per box.
         Coco,
-        /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; a picture for each box.
+        /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; one image per box.
         Voc,
-        /// YOLO: data.yaml or classes.txt, and a .txt file of boxes for each picture; a picture for each box.
+        /// YOLO: data.yaml or classes.txt, and a .txt file of boxes per image; one image per box.
         Yolo,
-        /// Open Images: *-annotations-bbox.csv; a picture for each box.
+        /// Open Images: *-annotations-bbox.csv; one image per box.
         OpenImages,
-        /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
+        /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; images with exactly one of the tags.
         Mirflickr,
-        /// A folder of .txt files per class, or train/ and test/ with such folders (IMDb).
+        /// Folder of .txt files per class, or train/ and test/ with such folders (IMDb).
         Texts,
-        /// SQuAD: train-v*.json, dev-v*.json; paragraphs by their article.
+        /// SQuAD: train-v*.json, dev-v*.json; paragraphs labelled by article.
         Squad,
-        /// WikiText: wiki.train.tokens or .raw; paragraphs by their article.
+        /// WikiText: wiki.train.tokens or .raw; paragraphs labelled by article.
         Wikitext,
-        /// A .txt file, each line a text.
+        /// Text file (.txt), one text per line.
         Lines,
     }
 }
 
 values! {
-    /// Methods of choosing a range.
+    /// Methods of range estimation.
     RangesArg for Method {
-        /// Least squared error of all values: a few large ones may be cut off (Nagel et al. 2021, "A white
-        /// paper on neural network quantization", 3.1).
+        /// Minimum mean squared error over all values; may clip outliers (Nagel et al. 2021, "A
+        /// white paper on neural network quantization", 3.1).
         Mse,
-        /// From the smallest to the largest value seen.
+        /// Smallest and largest value observed.
         Minmax,
-        /// All but a hundred-thousandth of the values at each end.
+        /// Percentiles: clips a hundred-thousandth of the values at each end.
         Percentile,
-        /// Least information lost between the values and their codes (Migacz 2017, "8-bit inference with
-        /// TensorRT").
+        /// Minimum Kullback-Leibler divergence between the values and the quantized values (Migacz
+        /// 2017, "8-bit inference with TensorRT").
         Kl,
     }
 }
@@ -87,17 +88,17 @@ values! {
 values! {
     /// Poolings of a feature map.
     PoolArg for Pool {
-        /// Their mean, channel by channel.
+        /// Global average pooling.
         Avg,
-        /// Their largest value.
+        /// Global max pooling.
         Max,
-        /// Their generalized mean with exponent 3 (Radenovic et al. 2018).
+        /// Generalized mean (GeM) with exponent 3 (Radenovic et al. 2018).
         Gem,
-        /// All stay.
+        /// No pooling: all positions are kept.
         None,
-        /// Of a text: the first token, BERT's `[CLS]`.
+        /// First token of a text, BERT's `[CLS]`.
         First,
-        /// Of a text: the last token.
+        /// Last token of a text.
         Last,
     }
 }
@@ -105,27 +106,27 @@ values! {
 values! {
     /// Normalizations of pixels.
     PresetArg for Preset {
-        /// PyTorch's: bytes to 0..1, then ImageNet's mean and deviation per channel.
+        /// PyTorch: scaled to 0..1, then ImageNet's mean and standard deviation per channel.
         Imagenet,
-        /// TensorFlow's: bytes to -1..1.
+        /// TensorFlow: scaled to -1..1.
         Tf,
-        /// CLIP's: as PyTorch's, with the mean and deviation of the pictures it was taught with.
+        /// CLIP: like PyTorch, with the mean and standard deviation of CLIP's training images.
         Clip,
-        /// Bytes to 0..1.
+        /// Scaled to 0..1.
         Unit,
-        /// Bytes as they are.
+        /// Raw bytes, 0 to 255.
         Raw,
     }
 }
 
 values! {
-    /// Use of an improvement.
+    /// Use of an optional step.
     SwitchArg for Switch {
-        /// If it is better so.
+        /// Used if it improves the result.
         Auto,
-        /// It is.
+        /// Always used.
         On,
-        /// It is not.
+        /// Never used.
         Off,
     }
 }
@@ -133,9 +134,10 @@ values! {
 values! {
     /// Roundings of weights.
     RoundingArg for Rounding {
-        /// Each to the nearest.
+        /// Round to nearest.
         Nearest,
-        /// Up or down, whichever changes what a layer gives less; better where weights were not trained for 8 bits.
+        /// Adaptive: up or down, whichever changes the layer's output less; better for weights not
+        /// trained for 8 bits.
         Adaptive,
     }
 }

@@ -419,7 +419,7 @@ fn what_does_not_fit_is_told() {
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
     with(&["--pool", "gem"], &["this --pool is of a picture's map; there is avg, first and last"]);
     with(&["--cut", "rows,sum"], &["is cut at one tensor"]);
-    with(&["--preset", "tf"], &["model.onnx: takes texts, for which there is no --preset; leave it out"]);
+    with(&["--preset", "tf"], &["model.onnx: takes texts; remove --preset, which does not apply"]);
     with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
     with(&["--keep-float", "dens"], &["--keep-float dens: there is no such layer; there is dense"]);
@@ -443,7 +443,7 @@ fn what_does_not_fit_is_told() {
     refused(dir, &["search", "words.offshoot", "reviews", "pictures/mug/0.png"], &["this is a picture"]);
     let onnx = crate::common::sprout();
     let of_pictures = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
-    refused(dir, &of_pictures, &["sprout.onnx: takes pictures, for which there is no --tokens"]);
+    refused(dir, &of_pictures, &["sprout.onnx: takes pictures; remove --tokens"]);
     let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
     refused(dir, &views, &["model.onnx: the package takes text, of which there are no views"]);
     refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);
