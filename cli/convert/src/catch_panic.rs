@@ -1,4 +1,4 @@
-//! Between a malformed model and the user: panics of the analysis become messages.
+//! Conversion of panics during the analysis of a malformed model into error messages.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -8,10 +8,14 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f`; a panic on this thread becomes its message, without a backtrace on the user's screen.
+/// Runs `f` and returns a panic on this thread as its message, without a backtrace on the user's
+/// screen.
 ///
-/// tract asserts and divides on some malformed graphs (`../shared/style.md` 2.2), which is the
-/// file's fault, not the user's.
+/// tract asserts and divides on some malformed graphs; that is the fault of the file, not of the
+/// user.
+///
+/// # Errors
+/// Message of the panic.
 pub fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -32,7 +36,7 @@ pub fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Runs `f` on a thread whose panics another one reports: nothing is printed where it is [`quietly`] done.
+/// Runs `f` without printing its panics, for a worker thread whose panics another thread passes on.
 pub fn muted<T>(f: impl FnOnce() -> T) -> T {
     QUIET.set(true);
     let result = f();

@@ -1,9 +1,9 @@
-//! Sizes of a model's input, as the catalogue and the command state them.
+//! Sizes of model inputs, in the notation of the catalogue and the command line.
 
-/// Width and height of a text that states height and width.
+/// Parses `HEIGHTxWIDTH` and returns width and height in pixels.
 ///
 /// # Errors
-/// A text of another form, or a side outside 1 to 8192.
+/// Text of another form, or a side outside 1 to 8192.
 pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));

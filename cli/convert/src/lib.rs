@@ -1,9 +1,9 @@
 //! Turns a pretrained ONNX backbone into a package: a quantized, truncated feature extractor.
 //!
-//! Stages, a folder each, in the order of a conversion: [`import`] reads a file into the [`ir`], [`preprocess`]
-//! chooses how images become inputs, [`calibrate`] runs the calibration set in float, [`quantize`] chooses ranges and
-//! rounds weights, [`emit`] writes the graph, [`pipeline`] calls them all, [`report`] holds what was measured.
-//! [`onnx_export`] goes the other way.
+//! Stages, a folder each, in the order of a conversion: [`import`] reads a file into the [`ir`],
+//! [`preprocess`] chooses how images become inputs, [`calibrate`] runs the calibration set in
+//! float, [`quantize`] chooses ranges and rounds weights, [`emit`] writes the graph, [`pipeline`]
+//! calls them all, [`report`] holds the measurements. [`onnx_export`] goes the other way.
 
 pub mod calibrate;
 pub mod catch_panic;

@@ -1,4 +1,4 @@
-//! Work on many pictures by several threads, with the same sums whatever their number.
+//! Parallel work over samples in shards, with sums that do not depend on the number of threads.
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
@@ -9,23 +9,25 @@ use std::thread::{available_parallelism, scope};
 
 use crate::catch_panic::muted;
 
-/// Lanes: fixed, so that what is added up in them does not depend on the machine.
+/// Number of shards; fixed, so that the order of additions does not depend on the machine.
 pub const SHARDS: usize = 4;
 
-/// The lane of an item: each takes one of as many neighbours as there are lanes, and each time another, so that
-/// what every fourth item takes more of is not one lane's.
+/// Returns the shard of an item. Each run of `shards` consecutive items is spread over all shards,
+/// rotated by one from run to run, so that a pattern that repeats every `shards` items does not
+/// fall into one shard.
 pub fn shard_of(item: usize, shards: usize) -> usize {
     (item + item / shards) % shards
 }
 
-/// Hands item `i` of `count` to lane [`shard_of`] `i`, whose state takes it in; gives the states back
-/// in their order. `told` hears how much is done.
+/// Runs `work` on items 0 to `count` - 1; item `i` goes to the state of shard [`shard_of`] `i`.
+/// Returns the states in their order. The finished share, from 0 to 1, is passed to the progress
+/// callback `told`.
 ///
 /// # Errors
-/// The first lane's that fails.
+/// Error of the first shard that fails.
 ///
 /// # Panics
-/// As `work` does; the panic goes on in the calling thread.
+/// Panics if `work` does; the panic goes on in the calling thread.
 pub fn over<S: Send, E: Send>(
     states: Vec<S>,
     count: usize,
@@ -43,7 +45,7 @@ pub fn over<S: Send, E: Send>(
             let Some((lane, mut state)) = next else { return results };
             let mut own = (0..count).filter(|&item| shard_of(item, shards) == lane);
             let result = own.try_for_each(|item| {
-                // Nobody listens after a panic.
+                // After a panic there is no receiver.
                 let _ = done.send(());
                 work(&mut state, item)
             });
@@ -64,10 +66,10 @@ pub fn over<S: Send, E: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What `work` makes of each of `count` numbers, in their order.
+/// Returns the results of `work` for the numbers 0 to `count` - 1, in order.
 ///
 /// # Panics
-/// As `work` does.
+/// Panics if `work` does.
 pub fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let states = (0..SHARDS).map(|_| Vec::new()).collect();
     let keep = |made: &mut Vec<(usize, T)>, i| {

@@ -1,4 +1,4 @@
-//! The whole way from an ONNX model to a package, as one function.
+//! Complete conversion of an ONNX model into a package, as one function.
 
 pub mod job;
 mod measure;
@@ -30,33 +30,33 @@ use crate::quantize;
 use crate::quantize::{Quantized, QuantizerError, Settings, scheme};
 use crate::report::Report;
 
-/// What the user wants.
+/// Options of a conversion of an image model.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The tensors to cut at; found by itself if there is none.
+    /// Names of the tensors to cut at; chosen automatically if empty.
     pub cuts: Vec<String>,
-    /// What becomes of maps.
+    /// Pooling of the feature maps at the cut.
     pub pool: Pool,
-    /// Float instead of int8.
+    /// Keeps the network in float instead of int8.
     pub float: bool,
-    /// Width and height where the model leaves them open.
+    /// Width and height of the input, for a model that leaves them open.
     pub size: Option<(u32, u32)>,
-    /// How pictures are normalized.
+    /// Normalization stated by the user.
     pub overrides: PreprocessOverrides,
-    /// How floats become codes.
+    /// Settings of the quantizer.
     pub quantizer: Settings,
-    /// Whether embeddings are brought to length 1.
+    /// Enables scaling of embeddings to L2 norm 1.
     pub unit_length: bool,
 }
 
-/// Why a model was not converted.
+/// Error of a conversion.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConvertError {
     /// The model cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The network does not run on the sample pictures.
+    /// The network does not run on the calibration set.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
     /// The network cannot be written as a graph.
@@ -71,67 +71,69 @@ pub enum ConvertError {
     /// The package does not run.
     #[error(transparent)]
     Run(#[from] offshoot::Error),
-    /// The settings make no preprocessing.
+    /// The settings are no valid preprocessing.
     #[error("preprocessing: {0}")]
     Preprocess(#[from] offshoot_core::preprocess::PreprocessError),
-    /// A tokenizer that does not fit the model.
+    /// The tokenizer does not fit the model.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// Nothing to calibrate on.
-    #[error("{path}: none of the texts to calibrate on has a token")]
+    /// The calibration set is empty: no text has a token.
+    #[error("{path}: no text of the calibration set has a token")]
     NoText {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
     },
-    /// What is computed in floats depends on how the processor rounds.
+    /// The embedding depends on the float rounding of the processor.
     #[error(
-        "{path}: its embedding depends on how a processor rounds floats, as where values grow too large; look at the preprocessing (--preset), or take the other --precision"
+        "{path}: the embedding depends on the processor's float rounding, most likely because values grow too large; check the preprocessing (--preset) or use the other --precision"
     )]
     Unsteady {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
     },
-    /// Our float network is not the one in the file.
+    /// The imported float network disagrees with the network in the file.
     #[error(
-        "{path}: the imported network disagrees with tract's own by {error:.1e}; this is a bug in the converter, please report the model"
+        "{path}: the imported network disagrees with tract's run of the model (relative error {error:.1e}); this is a bug in the converter, please report the model"
     )]
     Disagrees {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
         /// Relative error of the embedding.
         error: f64,
     },
 }
 
-/// A package and what there is to say about it.
+/// Package and report of a conversion.
 #[derive(Debug)]
 pub struct Converted {
-    /// The package file.
+    /// Bytes of the package file.
     pub bytes: Vec<u8>,
-    /// What there is to say.
+    /// Report of the conversion.
     pub report: Report,
-    /// How the model in the file wants its pictures: what its own first layers do to them is not in it.
+    /// Preprocessing of the input of the model file; normalization in the model's own first layers
+    /// is not part of it.
     pub overrides: PreprocessOverrides,
 }
 
-/// Largest relative error of our float network against tract's.
+/// Largest relative error of the imported float network against tract's run of the model file.
 const IMPORT_TOLERANCE: f64 = 1e-4;
-/// Samples on which the file's own network is run.
+/// Number of samples on which the network in the file is run.
 const COMPARED: usize = 8;
-/// Pictures that are looked at for being next to one colour, and steps of 255 by which photographs spread at
-/// least; most do by 50 to 80.
+/// Number of images that are checked for being almost one colour, and least standard deviation of
+/// their values (0 to 255); most photographs have 50 to 80.
 const LOOKED_AT: usize = 8;
 const FLAT: f64 = 10.0;
-/// Frames kept as golden vectors, and their longest side.
+/// Number of images kept as golden vectors, and their longest side in pixels.
 const GOLDENS: usize = 2;
 const GOLDEN_SIDE: u16 = 64;
 
-/// Converts a model, calibrating on `pictures` (at least one).
+/// Converts a model, calibrated on `pictures` (at least one).
 ///
-/// `progress` is told the stage and how much of it is done, from 0 to 1.
+/// The name of the stage and its finished share, from 0 to 1, are passed to the callback
+/// `progress`.
 ///
 /// # Errors
-/// See [`ConvertError`]; nothing has been written then.
+/// See [`ConvertError`]; no file has been written then.
 pub fn convert(
     source: &Source,
     pictures: &[Picture],
@@ -173,7 +175,8 @@ fn guarded(
     let (model, preprocess) = (&imported.model, chosen.preprocess);
     let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
-    // The bits of tract's own plan are the processor's; the quantizer goes by ours.
+    // The results of tract's optimized plan depend on the processor; the quantizer uses our own
+    // run.
     let Compared { embeddings: mut wanted, odd } = {
         let mut theirs = theirs(&imported, &outer)?;
         compare(&floats.embeddings, |i| theirs(&frames[i]))?
@@ -196,7 +199,8 @@ fn guarded(
     Ok(Converted { bytes, report, overrides: PreprocessOverrides::of(&outer) })
 }
 
-/// The network quantized by these settings, or in float where there are none; and its graph, to be written.
+/// Returns the network quantized with these settings, or in float without settings, and its graph,
+/// ready to be written.
 pub(crate) fn emitted(
     model: &Model,
     floats: &Floats,
@@ -210,8 +214,8 @@ pub(crate) fn emitted(
     Ok((Some(quantized), emitted))
 }
 
-/// What to say where all pictures are next to one colour, as those of a covered lens: they say nothing of the
-/// preprocessing, and ranges found on them fit no others.
+/// Returns a warning if all images are almost one colour, such as those of a covered lens: they do
+/// not show whether the preprocessing is right, and ranges found on them fit no other images.
 fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
     let channels = preprocess.channels.count();
     let mut pixels = vec![0; preprocess.shape().map_or(0, |s| s.elements())];
@@ -229,21 +233,22 @@ fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
     let widest = sums.iter().zip(&squares).map(deviation).fold(0.0, f64::max);
     (widest < FLAT).then(|| {
         format!(
-            "the pictures are next to one colour (they spread by {widest:.0} of 255): calibrate on pictures like \
-             those the device will see"
+            "the images are almost one colour (standard deviation {widest:.0} of 255): calibrate on images like \
+             those that the device takes"
         )
     })
 }
 
-/// Our float network beside the one in the file.
+/// Comparison of the imported float network with the network in the file.
 pub(crate) struct Compared {
-    /// The embeddings of all samples, those of the network in the file where it was run.
+    /// Embeddings of all samples; those of the network in the file for the samples on which it was
+    /// run.
     pub(crate) embeddings: Vec<Vec<f32>>,
-    /// The first sample for which ours is another network, with the relative error.
+    /// Index of the first sample on which the networks disagree, with the relative error.
     pub(crate) odd: Option<(usize, f64)>,
 }
 
-/// Runs `theirs`, the network in the file, on some of the samples.
+/// Runs `theirs`, the network in the file, on some of the samples and compares the embeddings.
 pub(crate) fn compare(
     ours: &[Vec<f32>],
     mut theirs: impl FnMut(usize) -> Result<Vec<f32>, CalibrateError>,
@@ -259,7 +264,7 @@ pub(crate) fn compare(
     Ok(Compared { embeddings, odd: None })
 }
 
-/// What the network in the file makes of a picture.
+/// Returns a function that computes the embedding of an image by the network in the file.
 fn theirs<'a>(
     imported: &'a Imported,
     preprocess: &Preprocess,
@@ -270,8 +275,9 @@ fn theirs<'a>(
     })
 }
 
-/// What to say of a preprocessing under which our network is not the one in the file, but is for small values:
-/// tract's functions are approximations, made for values as networks have them.
+/// Returns a warning if the networks disagree under this preprocessing but agree for small values:
+/// tract approximates functions, for the values that networks usually have. Returns an error if
+/// they disagree for small values, too.
 fn doubt(
     source: &Source,
     imported: &Imported,
@@ -287,7 +293,7 @@ fn doubt(
     }
     Ok(format!(
         "the network's values grow so large under this preprocessing that tract's own run of it differs by \
-         {error:.0e}, which it does not from -1 to 1: the model probably wants another (--preset)"
+         {error:.0e}, which it does not for inputs from -1 to 1: the model probably needs another (--preset)"
     ))
 }
 
@@ -349,10 +355,10 @@ fn package(
     steady(write_package(&manifest, &writer, &goldens)?, &source.path)
 }
 
-/// A package that a device runs as its maker did.
+/// Returns the package if it gives the same results on a device as here.
 ///
 /// # Errors
-/// What is computed in floats depends on how the processor rounds.
+/// The embedding depends on the float rounding of the processor.
 pub(crate) fn steady(package: Vec<u8>, path: &Path) -> Result<Vec<u8>, ConvertError> {
     let int8 = Package::open(&package).is_ok_and(|p| p.manifest().precision == Precision::Int8);
     if int8 || Extractor::from_bytes(package.clone())?.verify()?.is_ok() {
@@ -371,7 +377,8 @@ pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {
     }
 }
 
-/// A frame small enough to travel in the package, so that verification covers the resampling too.
+/// Scales an image down so that it fits in the package as a golden vector; verification then covers
+/// the resampling too.
 fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
     use offshoot_core::preprocess::{Channels, Resize};
     let longest = frame.width().max(frame.height());
@@ -391,7 +398,8 @@ fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
     (width, height, rgb)
 }
 
-/// A package opened for its golden vectors: they are part of it, and its bytes are the same wherever it is made.
+/// Opens a package to compute its golden vectors. They are part of the package, and its bytes must
+/// not depend on the machine.
 pub(crate) fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
     let options = offshoot::Options { reproducible: true, ..offshoot::Options::default() };
     Extractor::from_bytes_with(draft, &options)

@@ -1,4 +1,4 @@
-//! Preprocessing of the images a model takes: presets, and the choice among them.
+//! Preprocessing of the input images of a model: presets, and the choice among them.
 
 pub mod catalog;
 pub mod choose;

@@ -1,62 +1,62 @@
-//! A stranger's model is worked on in a child process: what a hostile file can break is not what
-//! answers the user.
+//! Isolation of a model from unknown sources: a child process does the work, so that a hostile file
+//! can break only the child.
 //!
-//! The child is this program again with the same arguments, and does the whole of the command, so
-//! that nothing but an exit code crosses the border: there is no second format to get wrong, no work
-//! is done twice, and files appear whole, by rename, or not at all. While it reads and analyses the
-//! model ([`limits`]) it may take [`MEMORY`] bytes, or eight times the model's own, beyond what it
-//! has already, and [`SECONDS`] of processor time; the kernel holds both. Calibrating afterwards may
-//! take what the machine has: its memory follows from pictures that are the user's own and from a
-//! network of checked shapes, its time from how many pictures there are.
+//! The child is this program again with the same arguments. It does the whole command, and only an
+//! exit code is returned: there is no second format, no work is done twice, and files are written
+//! by rename, entirely or not at all. While it reads and analyses the model ([`limits`]) it may
+//! take [`MEMORY`] bytes, or eight times the size of the model, beyond its current use, and
+//! [`SECONDS`] of processor time; the kernel enforces both. Calibration has no limits: its memory
+//! follows from the user's own images and a network of checked shapes, its time from the number of
+//! images.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use thiserror::Error;
 
-/// Least address space that a model may take to be analysed, in bytes.
+/// Least address space allowed for the analysis of a model, in bytes.
 pub const MEMORY: u64 = 2 << 30;
-/// Larger models may take so many times their own bytes.
+/// Allowed multiple of the size of a larger model.
 pub const TIMES_MODEL: u64 = 8;
-/// Processor time that a model may take to be analysed.
+/// Processor time allowed for the analysis of a model, in seconds.
 pub const SECONDS: u64 = 120;
 
-/// The hidden option that makes a child of a command; its value is the parent's process id.
+/// Hidden option that marks the child of a command; its value is the parent's process id.
 pub const OPTION: &str = "--inside";
-/// Another limit of memory, in units of 1048576 bytes.
+/// Environment variable that overrides the memory limit, in units of 1048576 bytes.
 const MEMORY_VARIABLE: &str = "OFFSHOOT_IMPORT_MIB";
-/// Another limit of time, in seconds.
+/// Environment variable that overrides the time limit, in seconds.
 const SECONDS_VARIABLE: &str = "OFFSHOOT_IMPORT_SECONDS";
 
-/// How a child went wrong that should have done the work.
+/// Error of the child process.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum IsolateError {
-    /// There is no child.
+    /// The child does not start.
     #[error("{model}: the process that would read the model does not start: {source}")]
     Start {
-        /// The model.
+        /// Path of the model.
         model: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// The system ended the child.
+    /// The child was ended by the system.
     #[error(
         "{model}: reading it {what}; nothing was written. A file that does so is broken or made to do \
          harm; where you trust it, {MEMORY_VARIABLE}=N and {SECONDS_VARIABLE}=N allow more"
     )]
     Ended {
-        /// The model.
+        /// Path of the model.
         model: PathBuf,
-        /// What it did.
+        /// Cause of the end, as the rest of the sentence.
         what: String,
     },
 }
 
-/// Does what the user asked for in a child, and returns the exit code that it ended with.
+/// Runs the user's command in a child process and returns its exit code.
 ///
 /// # Errors
-/// A child that does not start, or that the system ended.
+/// The child does not start, or was ended by the system.
 pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
     let start = |source| IsolateError::Start { model: model.to_path_buf(), source };
     let program = std::env::current_exe().map_err(start)?;
@@ -65,7 +65,7 @@ pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
     let status = command.status().map_err(start)?;
     match (status.code().and_then(|code| u8::try_from(code).ok()), signal(status)) {
         (Some(code), _) => Ok(code.into()),
-        // Asked to end by the user, or by who read its output; a shell shows it so.
+        // Ended by the user, or by the reader of its output; shells report 128 plus the signal.
         (None, Some(asked @ (1 | 2 | 13 | 15))) => Ok((128 + asked as u8).into()),
         (None, signal) => Err(IsolateError::Ended { model: model.to_path_buf(), what: what(signal) }),
     }
@@ -74,9 +74,9 @@ pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
 fn what(signal: Option<i32>) -> String {
     match signal {
         Some(24) => format!("took more than {} s of processor time", seconds()),
-        // The standard library says which before it aborts.
-        Some(6) => "asked for more memory than it may have, or went too deep".to_string(),
-        Some(9) => "was ended by the system, most likely for want of memory".to_string(),
+        // The standard library prints the cause before it aborts.
+        Some(6) => "needed more memory than allowed, or nested too deep".to_string(),
+        Some(9) => "was ended by the system, most likely because memory ran out".to_string(),
         Some(signal) => format!("crashed, by signal {signal}"),
         None => "ended in an unknown way".to_string(),
     }
@@ -100,7 +100,7 @@ fn seconds() -> u64 {
     number(SECONDS_VARIABLE).unwrap_or(SECONDS)
 }
 
-/// Bytes that a model of so many may take.
+/// Returns the bytes of memory allowed for a model of `model` bytes.
 fn memory(model: u64) -> u64 {
     let asked = number(MEMORY_VARIABLE).map(|mib| mib.saturating_mul(1 << 20));
     asked.unwrap_or_else(|| MEMORY.max(model.saturating_mul(TIMES_MODEL)))
@@ -113,36 +113,37 @@ mod kernel {
     use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
     use rustix::time::{ClockId, clock_gettime};
 
-    /// Only a child limits itself: the limits are of the process, and a library's are its host's.
+    /// Limits are set in the child only: they hold for the whole process, and in a library that is
+    /// the host's.
     static INSIDE: AtomicBool = AtomicBool::new(false);
 
-    /// What stays for the sake of libraries, stacks and the allocator's reserve.
+    /// Bytes left for libraries, stacks and the reserve of the allocator.
     const SLACK: u64 = 1 << 30;
 
-    /// Makes this process the child of `parent`: it ends with it, leaves no core, and takes no more
-    /// memory than the machine has left.
+    /// Makes this process the child of `parent`: it ends with the parent, leaves no core dump, and
+    /// takes no more memory than the machine has left.
     pub fn enter(parent: u32) {
-        // Each is a precaution: where the system refuses one, the others still hold.
+        // Each is a precaution: if the system refuses one, the others still hold.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
         let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == parent);
         if !alive {
             std::process::exit(2);
         }
         lower(Resource::Core, Some(0));
-        // What the user allows is allowed, whatever there is.
+        // A limit stated by the user holds, however much memory is free.
         let most = kib("/proc/meminfo", "MemAvailable").map(|free| free.max(super::memory(0)));
         lower(Resource::As, most.map(|most| most.saturating_add(SLACK)));
         INSIDE.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes of an entry that a file of the kernel states in KiB.
+    /// Returns the bytes of an entry that a file of the kernel states in KiB.
     fn kib(path: &str, key: &str) -> Option<u64> {
         let text = std::fs::read_to_string(path).ok()?;
         let rest = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
     }
 
-    /// Lowers the soft limit; what it was before.
+    /// Lowers the soft limit and returns the previous one.
     fn lower(resource: Resource, to: Option<u64>) -> Rlimit {
         let before = getrlimit(resource);
         if let Some(to) = to {
@@ -152,11 +153,11 @@ mod kernel {
         before
     }
 
-    /// Limits of a part of the work; they are taken back when it is dropped.
+    /// Limits of a part of the work; restored on drop.
     #[derive(Debug)]
     pub struct Limits(Vec<(Resource, Rlimit)>);
 
-    /// For a model of so many bytes; nothing but in a child.
+    /// Sets the limits for a model of `model` bytes; without effect outside a child.
     pub fn limits(model: u64) -> Limits {
         if !INSIDE.load(Ordering::Relaxed) {
             return Limits(Vec::new());
@@ -179,14 +180,14 @@ mod kernel {
 
 #[cfg(not(target_os = "linux"))]
 mod kernel {
-    /// Nothing: there is no `/proc` to ask what has been taken already.
+    /// Empty limits: without `/proc` the current use is not known.
     #[derive(Debug)]
     pub struct Limits;
 
-    /// A child without limits, which still keeps a crash away from the parent.
+    /// Does nothing; the child without limits still keeps a crash away from the parent.
     pub fn enter(_: u32) {}
 
-    /// Nothing.
+    /// Returns empty limits.
     pub fn limits(_: u64) -> Limits {
         Limits
     }

@@ -205,7 +205,7 @@ fn limits_of_memory_and_time_become_errors() {
     let (output, time) = attempt(dir.path(), &PICTURES, &[("OFFSHOOT_IMPORT_MIB", "20")]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("bad.onnx: reading it asked for more memory than it may have"), "{text}");
+    assert!(text.contains("bad.onnx: reading it needed more memory than allowed"), "{text}");
     assert!(text.contains("OFFSHOOT_IMPORT_MIB=N") && time < QUICK, "{time:?}: {text}");
     check_folder(dir.path(), "memory");
     assert!(!dir.path().join("out.offshoot").exists());

@@ -174,7 +174,7 @@ fn the_classifier_is_asked_wherever_the_cut_is() {
             .preprocess_why
     };
     let found = why(&[]);
-    assert!(found.contains("the classifier is surest with it"), "{found}");
+    assert!(found.contains("the classifier is most confident with it"), "{found}");
     assert_eq!([why(&["relu"]), why(&["flat"])], [found.clone(), found]);
 }
 

@@ -46,7 +46,7 @@ fn conventions_are_recognised_guessed_and_doubted() {
     for preset in [Preset::Imagenet, Preset::Raw] {
         let doubted = report(&unknown, Some(preset));
         let warning = doubted.preprocess_warning.clone().unwrap();
-        assert!(warning.contains("surer of the pictures with --preset tf"), "{warning}");
+        assert!(warning.contains("more confident on the images with --preset tf"), "{warning}");
         assert!(doubted.to_string().contains(&format!("warning        {warning}")), "{doubted}");
     }
     // A network that is nearly as sure with another convention.

@@ -1,4 +1,4 @@
-//! What a conversion is made of: pictures or texts, and what the user wants of them.
+//! Calibration set with options: the input of a conversion.
 
 use offshoot::Picture;
 
@@ -10,12 +10,12 @@ use crate::import::{ImportError, Source};
 use crate::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
 use crate::ir::pooling::Pool;
 
-/// Samples to calibrate on, at least one, with the options of their kind.
+/// Calibration set, at least one sample, with the options of its kind.
 #[derive(Debug, Clone)]
 pub enum ConvertJob<'a> {
-    /// Of a network that takes pictures.
+    /// Images, for a network that takes images.
     Pictures(&'a [Picture], Options),
-    /// Of one that takes text.
+    /// Texts with their tokenizer, for a network that takes text.
     Texts(&'a [String], &'a Tokenizer, TextOptions),
 }
 
@@ -37,7 +37,7 @@ impl ConvertJob<'_> {
         }
     }
 
-    /// At one place.
+    /// Sets the cut to one tensor.
     #[must_use]
     pub fn cut_at(mut self, name: &str) -> Self {
         match &mut self {
@@ -47,7 +47,7 @@ impl ConvertJob<'_> {
         self
     }
 
-    /// Where somebody said, else at a place that was found.
+    /// Sets the cut to this tensor if the user has stated none.
     #[must_use]
     pub fn cut_or_at(self, name: &str) -> Self {
         let said = match &self {
@@ -57,7 +57,7 @@ impl ConvertJob<'_> {
         if said { self } else { self.cut_at(name) }
     }
 
-    /// With the preprocessing that was found for the model.
+    /// Takes over the preprocessing that was found in an earlier conversion of the model.
     #[must_use]
     pub fn as_in(mut self, converted: &Converted) -> Self {
         if let Self::Pictures(_, options) = &mut self {
@@ -66,7 +66,7 @@ impl ConvertJob<'_> {
         self
     }
 
-    /// In float.
+    /// Disables quantization: the package is in float.
     #[must_use]
     pub fn in_float(mut self) -> Self {
         match &mut self {
@@ -76,7 +76,8 @@ impl ConvertJob<'_> {
         self
     }
 
-    /// Without what takes time and only the package itself is worth: a search, other ways for the report.
+    /// Disables the search and the alternatives of the report, which take time and matter for the
+    /// final package only.
     #[must_use]
     pub fn quick(mut self) -> Self {
         let quantizer = match &mut self {
@@ -87,7 +88,7 @@ impl ConvertJob<'_> {
         self
     }
 
-    /// With no more than so many samples.
+    /// Limits the calibration set to at most `most` samples.
     #[must_use]
     pub fn few(mut self, most: usize) -> Self {
         match &mut self {
@@ -97,7 +98,8 @@ impl ConvertJob<'_> {
         self
     }
 
-    /// The places to cut that are worth a look, and all of them; `own` is the cut found by itself.
+    /// Returns the cut points worth a trial, and all cut points; `own` is the cut that was chosen
+    /// automatically.
     ///
     /// # Errors
     /// See [`ImportError`].
@@ -120,7 +122,7 @@ impl ConvertJob<'_> {
         let all = candidates(&model, |layer| source.tensor_of(layer));
         let some = match self {
             Self::Pictures(..) => last_of_each_shape(&all),
-            // All of a text's places have one shape.
+            // All cut points of a text model have the same shape.
             Self::Texts(..) => last_of_each_cost(&all),
         };
         Ok((some, all))

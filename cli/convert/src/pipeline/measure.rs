@@ -1,4 +1,4 @@
-//! What there is to say about a conversion.
+//! Measurements of a converted package, for its report.
 
 use offshoot::Extractor;
 use offshoot_core::graph::{Graph, Op};
@@ -15,22 +15,22 @@ use crate::quantize::{Quantized, noise};
 use crate::report::verdict::SAME;
 use crate::report::{Curve, LayerReport, MemoryPlan, Place, Report};
 
-/// What a report is made from.
+/// Inputs of the measurement.
 pub(crate) struct Measurement<'a> {
     pub(crate) cut: &'a Cut,
     pub(crate) inputs: &'a [Input<'a>],
-    /// The embedding of each of them, as far as it was asked for the source model's own.
+    /// Embeddings by the source model, for the samples on which it was run.
     pub(crate) wanted: &'a [Vec<f32>],
 }
 
-/// Samples on which the package is run, spread over all.
+/// Number of samples on which the package is run, spread over all.
 const RUN: usize = 64;
-/// Samples on which layers are compared one by one.
+/// Number of samples on which layers are compared one by one.
 const WATCHED: usize = 4;
-/// Lanes: each has the package's weights of its own.
+/// Number of shards; each has its own copy of the package's weights.
 const ABREAST: usize = 2;
 
-/// How the package's embeddings compare with float.
+/// Comparison of the package's embeddings with the float network's.
 #[derive(Debug, Default)]
 struct Comparison {
     cosines: Vec<f64>,
@@ -39,7 +39,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// Takes in an embedding and the float network's.
+    /// Adds one pair of embeddings, of the package and of the float network.
     fn see(&mut self, got: &[f32], wanted: &[f32]) {
         self.cosines.push(cosine(got, wanted));
         self.noise.see(got.iter().copied(), wanted);
@@ -51,7 +51,7 @@ impl Comparison {
         self.noise.merge(&other.noise);
     }
 
-    /// What there is to say of every package of so many bytes; of `samples` it was made from.
+    /// Returns the report of a package of `bytes` bytes that was calibrated on `samples` samples.
     fn report(&self, extractor: &Extractor, bytes: usize, cut: &Cut, samples: usize) -> Report {
         let (memory, package) = (extractor.memory(), extractor.package());
         let graph = package.graph();
@@ -103,13 +103,13 @@ impl Measurement<'_> {
         Ok(report)
     }
 
-    /// Whether all samples, if there are several, have one embedding.
+    /// True if there are several samples and all have the same embedding.
     fn is_constant(&self) -> bool {
         let Some((first, others)) = self.wanted.split_first() else { return false };
         !others.is_empty() && others.iter().all(|other| cosine(first, other) > SAME)
     }
 
-    /// The package as a device runs it, opened.
+    /// Opens the package as a device would, runs it, and compares the embeddings.
     fn compare(&self, bytes: &[u8]) -> Result<(Extractor, Comparison), ConvertError> {
         let mut states = Vec::new();
         for _ in 0..ABREAST {
@@ -122,7 +122,7 @@ impl Measurement<'_> {
             let got: Vec<f32> = inputs[i].embed(extractor)?.iter().collect();
             seen.see(&got, &embeddings[i]);
             if i < COMPARED {
-                // The source model's own.
+                // Embeddings of the source model.
                 seen.difference = seen.difference.max(relative_error(&got, &embeddings[i]));
             }
             Ok(())
@@ -135,7 +135,7 @@ impl Measurement<'_> {
         Ok(merged.expect("there are lanes"))
     }
 
-    /// Each layer of the network.
+    /// Returns the loss of each layer of the network.
     fn layers(&self, quantized: &Quantized) -> Result<Vec<LayerReport>, ConvertError> {
         let emitted = &quantized.emitted;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
@@ -152,7 +152,7 @@ impl Measurement<'_> {
     }
 }
 
-/// Where tensors lie while a graph of codes runs here.
+/// Returns the memory plan of an int8 graph: the place of each tensor.
 fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
     let all = 0..graph.node_count();
     let (plan, slots) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;

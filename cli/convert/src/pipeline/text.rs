@@ -1,4 +1,4 @@
-//! From a language backbone to a package that takes text.
+//! Conversion of a language backbone into a package that takes text.
 
 use offshoot::Embedding;
 use offshoot_core::package::{Golden, Manifest, Text, write_text_package};
@@ -19,32 +19,33 @@ use crate::ir::fold;
 use crate::preprocess::preset::PreprocessOverrides;
 use crate::quantize::Settings;
 
-/// What the user wants.
+/// Options of a conversion of a language model.
 #[derive(Debug, Clone, Default)]
 pub struct TextOptions {
-    /// The tensor to cut at; found by itself if there is none.
+    /// Name of the tensor to cut at; chosen automatically if none.
     pub cut: Option<String>,
-    /// What the embedding is of the tokens' vectors.
+    /// Pooling of the tokens' vectors into the embedding.
     pub pooling: Pooling,
-    /// Float all through, instead of int8 where the engine knows the operation.
+    /// Keeps the whole network in float, instead of int8 for the operations that the engine has.
     pub float: bool,
-    /// Tokens where the model leaves them open.
+    /// Number of tokens, for a model that leaves it open.
     pub length: Option<usize>,
-    /// Whether embeddings are brought to length 1.
+    /// Enables scaling of embeddings to L2 norm 1.
     pub unit_length: bool,
-    /// How floats become codes.
+    /// Settings of the quantizer.
     pub quantizer: Settings,
 }
 
-/// Texts kept as golden vectors.
+/// Number of texts kept as golden vectors.
 const GOLDENS: usize = 2;
 
-/// Converts a model, calibrating on `texts` (at least one).
+/// Converts a model, calibrated on `texts` (at least one).
 ///
-/// `progress` is told the stage and how much of it is done, from 0 to 1.
+/// The name of the stage and its finished share, from 0 to 1, are passed to the callback
+/// `progress`.
 ///
 /// # Errors
-/// See [`ConvertError`]; nothing has been written then.
+/// See [`ConvertError`]; no file has been written then.
 pub fn convert_text(
     source: &Source,
     texts: &[String],
@@ -105,12 +106,12 @@ fn guarded(
     if imported.pooled {
         report.preprocess_why += &format!("; the embedding is the {}", tokens.pooling.name());
     }
-    let no_mask = "the model has no attention mask: it reads what fills a short text as text";
+    let no_mask = "the model has no attention mask: it reads the padding of a short text as text";
     report.preprocess_warning = (!imported.has_mask).then(|| no_mask.to_string());
     Ok(Converted { bytes, report, overrides: PreprocessOverrides::default() })
 }
 
-/// What a package is made from.
+/// Inputs of a package of a language model.
 struct Job<'a> {
     source: &'a Source,
     tokenizer: &'a Tokenizer,
@@ -162,10 +163,10 @@ impl Job<'_> {
     }
 }
 
-/// tract's own plan of the source model.
+/// Source model as planned by tract.
 pub struct Reference {
     state: TypedSimpleState,
-    /// Kinds of number of the ids, and of the mask if there is one.
+    /// Element types of the ids and, if there is one, of the mask.
     kinds: Vec<DatumType>,
     length: usize,
     pooled: bool,
@@ -179,10 +180,10 @@ impl std::fmt::Debug for Reference {
 }
 
 impl Reference {
-    /// A plan of the imported model.
+    /// Plans the imported model.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, for a model that it cannot run.
     pub fn new(imported: &ImportedText, tokens: Tokens) -> Result<Self, CalibrateError> {
         let model = imported.reference.clone();
         let kinds = (0..model.inputs.len()).map(|i| Ok(model.input_fact(i)?.datum_type));
@@ -192,10 +193,10 @@ impl Reference {
         Ok(Self { state, kinds, length: imported.length, pooled: imported.pooled, tokens })
     }
 
-    /// The embedding of a text by the source model.
+    /// Returns the embedding of a text by the source model.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, if the model does not run on these ids.
     pub fn run(&mut self, ids: &[u32]) -> Result<Vec<f32>, CalibrateError> {
         let id = |at: usize| i64::from(ids.get(at).copied().unwrap_or(self.tokens.pad));
         let mark = |at: usize| i64::from(at < ids.len());

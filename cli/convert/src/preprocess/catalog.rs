@@ -1,4 +1,4 @@
-//! Backbones that are known: where they come from and how they want their pictures.
+//! Catalogue of known backbones: sources, files and preprocessing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,74 +7,74 @@ use thiserror::Error;
 
 use super::preset::{PreprocessOverrides, Preset};
 
-/// Why there is no catalogue, or not this entry in it.
+/// Error of a catalogue or of a look-up in it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CatalogError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is no catalogue.
+    /// The file is not a catalogue.
     #[error("{path}: {reason}")]
     Broken {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong, with its line.
+        /// Reason, with the line.
         reason: String,
     },
     /// No entry has this name.
     #[error("no model `{name}` in the catalogue; the nearest is `{nearest}`, `offshoot models` lists all")]
     Unknown {
-        /// The name asked for.
+        /// Name asked for.
         name: String,
-        /// The most similar one.
+        /// Most similar name.
         nearest: String,
     },
 }
 
-/// What is known about one backbone.
+/// Catalogue entry of one backbone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What `pull` calls it.
+    /// Name for `pull`.
     pub name: String,
-    /// Where it comes from, or how to make it.
+    /// Source of the model, or instructions to make it.
     pub source: String,
-    /// Its licence, as SPDX has it.
+    /// SPDX identifier of its licence.
     pub licence: String,
-    /// Where `pull` finds it.
+    /// Address of the file for `pull`.
     pub url: Option<String>,
     /// SHA-256 of the file.
     #[serde(default, deserialize_with = "digest")]
     pub sha256: Option<[u8; 32]>,
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: Option<u64>,
-    /// Width and height of its input.
+    /// Width and height of the input in pixels.
     #[serde(deserialize_with = "size")]
     pub input: (u32, u32),
-    /// Convention of normalization.
+    /// Normalization preset.
     pub preset: Option<Preset>,
-    /// Mean per channel, over the preset's.
+    /// Mean per channel; takes precedence over the preset's.
     pub mean: Option<[f32; 3]>,
-    /// Divisor per channel, over the preset's.
+    /// Divisor per channel; takes precedence over the preset's.
     pub std: Option<[f32; 3]>,
-    /// Whether channels are in the order blue, green, red.
+    /// True if channels are in the order blue, green, red.
     #[serde(default)]
     pub bgr: bool,
-    /// Whether the whole frame is stretched.
+    /// True if the whole image is stretched to the input size.
     #[serde(default)]
     pub squash: bool,
-    /// The tensor to cut at.
+    /// Name of the tensor to cut at.
     pub cut: Option<String>,
 }
 
 impl Recipe {
-    /// The preprocessing, where the user asks for none; `None` where the recipe leaves it open.
+    /// Returns the preprocessing of the entry; `None` if the entry leaves it open.
     pub fn overrides(&self) -> Option<PreprocessOverrides> {
         let Self { preset, mean, std, bgr, squash, .. } = *self;
         (preset.is_some() || mean.zip(std).is_some()).then_some(PreprocessOverrides {
@@ -87,7 +87,7 @@ impl Recipe {
         })
     }
 
-    /// The normalization in a word.
+    /// Returns a short name of the normalization.
     pub fn normalization(&self) -> &'static str {
         match (self.preset, self.mean.or(self.std)) {
             (_, Some(_)) => "its own",
@@ -109,16 +109,16 @@ fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<(u32, u32), D::Erro
     crate::input_size::parse_size(&String::deserialize(from)?).map_err(serde::de::Error::custom)
 }
 
-/// The backbones of one file.
+/// Catalogue: the backbones of one file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// In the file's order.
+    /// Entries in the order of the file.
     pub model: Vec<Recipe>,
 }
 
 impl Catalog {
-    /// The catalogue that comes with the program, `models/catalog.toml`.
+    /// Returns the catalogue that comes with the program, `models/catalog.toml`.
     ///
     /// # Panics
     /// Never: a test reads the file.
@@ -126,10 +126,10 @@ impl Catalog {
         toml::from_str(include_str!("../../../../models/catalog.toml")).expect("tested")
     }
 
-    /// A catalogue of the user's own.
+    /// Reads a catalogue file of the user.
     ///
     /// # Errors
-    /// A file that cannot be read or is no catalogue.
+    /// File that cannot be read or is not a catalogue.
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
         let read = |source| CatalogError::Read { path: path.to_path_buf(), source };
         let text = std::fs::read_to_string(path).map_err(read)?;
@@ -140,13 +140,13 @@ impl Catalog {
         })
     }
 
-    /// The entry of this name.
+    /// Returns the entry of this name.
     ///
     /// # Errors
-    /// No such entry.
+    /// No entry has this name; the error names the most similar one.
     pub fn by_name(&self, name: &str) -> Result<&Recipe, CatalogError> {
         self.model.iter().find(|r| r.name == name).ok_or_else(|| {
-            // People leave out who made it.
+            // Users leave out the part of the name before the slash.
             let short = |r: &Recipe| r.name.rsplit('/').next().unwrap_or_default().to_string();
             let likeness = |r: &&Recipe| (1e3 * strsim::jaro_winkler(&short(r), name)) as u32;
             let nearest = self.model.iter().max_by_key(likeness).map(|r| r.name.clone()).unwrap_or_default();
@@ -154,7 +154,7 @@ impl Catalog {
         })
     }
 
-    /// The entry of a file with this digest.
+    /// Returns the entry whose file has this digest.
     pub fn by_digest(&self, sha256: &[u8; 32]) -> Option<&Recipe> {
         self.model.iter().find(|r| r.sha256.as_ref() == Some(sha256))
     }

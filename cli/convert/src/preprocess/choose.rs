@@ -1,4 +1,4 @@
-//! How pictures are normalized: the named conventions, and a guess where nobody says.
+//! Choice of the normalization: by the user, the catalogue, the model, or a guess.
 
 use std::ops::RangeInclusive;
 
@@ -11,29 +11,29 @@ use super::preset::{PreprocessOverrides, Preset};
 use crate::calibrate::{CalibrateError, Reference};
 use crate::import::{Imported, Source};
 
-/// The chosen preprocessing and one sentence on how it was chosen.
+/// Chosen preprocessing, with the reason in one sentence.
 #[derive(Debug, Clone)]
 pub struct Chosen {
     /// The preprocessing.
     pub preprocess: Preprocess,
-    /// Why this one.
+    /// Reason of the choice.
     pub why: String,
-    /// Why it, or the pictures, may be the wrong ones all the same.
+    /// Warning that the preprocessing, or the calibration set, may be wrong all the same.
     pub warning: Option<String>,
 }
 
-/// Pictures that a guess looks at.
+/// Number of images that a guess is based on.
 const PICTURES: usize = 16;
 
-/// A lead in sureness that means something. Of the MobileNets in `../shared` the right convention leads
-/// by 0.02 to 0.11.
+/// Least lead in mean top-1 probability that counts. With MobileNets the right preset leads by 0.02
+/// to 0.11.
 const LEAD: f32 = 0.05;
 
-/// Chooses by the user's wishes, else by the catalogue or what the model states, else by which
-/// convention makes its classifier surest of the pictures.
+/// Chooses the preprocessing by the user's overrides, else by the catalogue or the model, else by
+/// the preset under which the model's classifier is most confident on the images.
 ///
 /// # Errors
-/// What tract reports when the classifier is run.
+/// Error of tract, when the classifier is run.
 pub fn choose(
     overrides: &PreprocessOverrides,
     source: &Source,
@@ -53,7 +53,8 @@ pub fn choose(
     let Some((stated, why)) = stated else { return guess(overrides, source, imported, frames) };
     let preprocess = stated.preprocess(stated.preset.unwrap_or(Preset::Unit), imported);
     let mut chosen = Chosen { preprocess, why, warning: None };
-    // What is stated with a model is believed; people err about models they did not make.
+    // Statements that come with a model are trusted; statements of users about models of others are
+    // checked.
     if overrides.settled || overrides.preset.is_none() && overrides.mean.zip(overrides.std).is_none() {
         return Ok(chosen);
     }
@@ -61,13 +62,16 @@ pub fn choose(
         let right = known.preprocess(known.preset.unwrap_or(Preset::Unit), imported);
         if (right.mean, right.std, right.channels) != (preprocess.mean, preprocess.std, preprocess.channels) {
             let has = recipe.normalization();
-            chosen.warning = Some(format!("the catalogue has {has} for {}, not what was asked", recipe.name));
+            chosen.warning =
+                Some(format!("the catalogue has {has} for {}, not the stated preprocessing", recipe.name));
         }
     } else if let Some((preset, why)) = evident(source, imported) {
         let right = overrides.of_preset(preset).preprocess(preset, imported);
         if (right.mean, right.std) != (preprocess.mean, preprocess.std) {
-            chosen.warning =
-                Some(format!("{why}, so --preset {} may be meant, not what was asked", preset.name()));
+            chosen.warning = Some(format!(
+                "{why}, so --preset {} may be meant, not the stated preprocessing",
+                preset.name()
+            ));
         }
     } else if let Some(classifier) = source.classifier(imported) {
         let own = sureness(&classifier, imported, &preprocess, frames)?;
@@ -75,14 +79,15 @@ pub fn choose(
         if score > own + LEAD {
             let name = best.name();
             chosen.warning = Some(format!(
-                "the classifier is surer of the pictures with --preset {name} ({score:.2}) than as asked ({own:.2})"
+                "the classifier is more confident on the images with --preset {name} ({score:.2}) than as stated ({own:.2})"
             ));
         }
     }
     Ok(chosen)
 }
 
-/// What the user, the catalogue or the model says, and who it was.
+/// Returns the preprocessing stated by the user, the catalogue or the model, with the source of the
+/// statement.
 fn stated(
     overrides: &PreprocessOverrides,
     source: &Source,
@@ -113,12 +118,12 @@ fn stated(
     Some((overrides, format!("{}, as the model states", preset.name())))
 }
 
-/// Largest factor by which a network makes numbers of bytes small.
+/// Largest factor of a network's first layers that still means that it scales bytes down.
 const OF_BYTES: f64 = 1.0 / 16.0;
-/// What networks take for the middle of bytes, and of values from 0 to 1.
+/// Ranges of the mean that networks subtract from bytes, and from values of 0 to 1.
 const MIDDLES: [RangeInclusive<f64>; 2] = [50.0..=200.0, 0.2..=0.8];
 
-/// What the model's own graph says of the values it takes, without being run.
+/// Returns the preset that follows from the model's own graph, without running it, with the reason.
 fn evident(source: &Source, imported: &Imported) -> Option<(Preset, &'static str)> {
     let front = &imported.front;
     let [bytes, units] = MIDDLES.map(|middle| front.centres(middle));
@@ -141,25 +146,26 @@ fn guess(
     let with =
         |preset, why, warning| Chosen { preprocess: overrides.preprocess(preset, imported), why, warning };
     let Some(classifier) = &source.classifier(imported) else {
-        let why = "imagenet, a guess: the model has no classifier to ask; --preset says otherwise";
+        let why =
+            "imagenet, a guess: the model has no classifier to compare presets by; --preset overrides it";
         return Ok(with(Preset::Imagenet, why.to_string(), None));
     };
     let ranked = ranked(overrides, classifier, imported, frames)?;
     let [(best, score), (second, runner_up), ..] = ranked;
     let why = format!(
-        "{}, a guess: the classifier is surest with it ({score:.2}; {} {runner_up:.2}); --preset says otherwise",
+        "{}, a guess: the classifier is most confident with it ({score:.2}; {} {runner_up:.2}); --preset overrides it",
         best.name(),
         second.name()
     );
     let close = format!(
-        "the guess is close: {} {score:.2}, {} {runner_up:.2}; look up how the model was trained, and say it by --preset",
+        "the guess is close: {} {score:.2}, {} {runner_up:.2}; look up the preprocessing that the model was trained with, and state it by --preset",
         best.name(),
         second.name()
     );
     Ok(with(best, why, (score < runner_up + LEAD).then_some(close)))
 }
 
-/// How sure the classifier is with each convention, the surest first.
+/// Returns the classifier's confidence under each preset, the highest first.
 fn ranked(
     overrides: &PreprocessOverrides,
     classifier: &TypedModel,
@@ -175,7 +181,7 @@ fn ranked(
     Ok(ranked)
 }
 
-/// The classifier's largest probability, mean over the pictures.
+/// Returns the classifier's largest probability, averaged over the images.
 fn sureness(
     classifier: &TypedModel,
     imported: &Imported,
@@ -190,7 +196,7 @@ fn sureness(
     Ok(sum / frames.len().max(1) as f32)
 }
 
-/// The largest probability, of probabilities or of logits.
+/// Returns the largest probability, from probabilities or logits.
 fn largest_probability(output: &[f32]) -> f32 {
     let sum: f32 = output.iter().sum();
     let probabilities = output.iter().all(|&v| v >= 0.0) && (sum - 1.0).abs() < 1e-2;
@@ -206,7 +212,7 @@ fn largest_probability(output: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    /// openai/CLIP's `clip.py` normalizes values of 0 to 1.
+    /// Normalization of values of 0 to 1 in `clip.py` of openai/CLIP.
     #[test]
     fn clip_is_as_published() {
         let (mean, std) = Preset::Clip.mean_std();

@@ -1,4 +1,4 @@
-//! Conventions of normalization, and what a user states about preprocessing.
+//! Normalization presets, and the user's overrides of the preprocessing.
 
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 
@@ -7,30 +7,31 @@ use crate::import::Imported;
 /// Share of the short side that a crop keeps: torchvision resizes to 256 and crops 224.
 const CROP: f32 = 0.875;
 
-/// A convention of normalization.
+/// Convention of normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// PyTorch's: bytes to 0..1, then ImageNet's mean and deviation per channel.
+    /// PyTorch: bytes scaled to 0..1, then ImageNet's mean and standard deviation per channel.
     Imagenet,
-    /// TensorFlow's: bytes to -1..1.
+    /// TensorFlow: bytes scaled to -1..1.
     Tf,
-    /// CLIP's: as PyTorch's, with the mean and deviation of the pictures it was taught with.
+    /// CLIP: like PyTorch, with the mean and standard deviation of its own training images.
     Clip,
-    /// Bytes to 0..1.
+    /// Bytes scaled to 0..1.
     Unit,
-    /// Bytes as they are.
+    /// Unchanged bytes.
     Raw,
 }
 
 impl Preset {
-    /// Every preset.
+    /// All presets.
     pub const ALL: [Self; 5] = [Self::Imagenet, Self::Tf, Self::Clip, Self::Unit, Self::Raw];
 
-    /// Those that are guessed: CLIP has no classifier to ask, and is too near PyTorch's to be told from it.
+    /// Presets considered by a guess. CLIP is left out: it has no classifier to run, and is too
+    /// close to PyTorch's to be distinguished.
     pub(super) const GUESSED: [Self; 4] = [Self::Imagenet, Self::Tf, Self::Unit, Self::Raw];
 
-    /// The word for flags and tables.
+    /// Returns the name in options and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Imagenet => "imagenet",
@@ -41,7 +42,7 @@ impl Preset {
         }
     }
 
-    /// Mean and divisor per channel, red first, for bytes of 0 to 255.
+    /// Returns mean and divisor per channel, in the order red, green, blue, for bytes of 0 to 255.
     pub fn mean_std(self) -> ([f32; 3], [f32; 3]) {
         match self {
             Self::Imagenet => ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
@@ -53,25 +54,25 @@ impl Preset {
     }
 }
 
-/// What the user stated about preprocessing; what is left open is found out.
+/// Overrides of the preprocessing by the user; open parts are found automatically.
 #[derive(Debug, Clone, Default)]
 pub struct PreprocessOverrides {
-    /// A convention.
+    /// Normalization preset.
     pub preset: Option<Preset>,
-    /// Mean per channel, over the preset's.
+    /// Mean per channel; takes precedence over the preset's.
     pub mean: Option<[f32; 3]>,
-    /// Divisor per channel, over the preset's.
+    /// Divisor per channel; takes precedence over the preset's.
     pub std: Option<[f32; 3]>,
-    /// Whether channels are in the order blue, green, red.
+    /// True if channels are in the order blue, green, red.
     pub bgr: bool,
-    /// Whether the whole frame is stretched instead of its middle cropped.
+    /// True if the whole image is stretched instead of centre-cropped.
     pub squash: bool,
-    /// Whether this was found before, so that nobody need be asked again.
+    /// True if an earlier conversion found this, so that no check is needed.
     pub settled: bool,
 }
 
 impl PreprocessOverrides {
-    /// Those that ask for this very normalization.
+    /// Returns the overrides that state exactly this normalization.
     pub fn of(preprocess: &Preprocess) -> Self {
         Self {
             preset: None,
@@ -83,12 +84,12 @@ impl PreprocessOverrides {
         }
     }
 
-    /// With a convention in place of what was wished.
+    /// Returns the overrides with another preset instead of the stated normalization.
     pub(super) fn of_preset(&self, preset: Preset) -> Self {
         Self { preset: Some(preset), mean: None, std: None, ..self.clone() }
     }
 
-    /// The same as flags of `convert`.
+    /// Returns the overrides as options of `convert`.
     pub fn flags(&self) -> String {
         let numbers = |v: [f32; 3]| format!("{},{},{}", v[0], v[1], v[2]);
         let named = self.preset.or_else(|| {
@@ -111,7 +112,7 @@ impl PreprocessOverrides {
         flags.trim_start().to_string()
     }
 
-    /// The preprocessing for a network's input with a convention, but for what is stated.
+    /// Returns the preprocessing for a network's input: the preset, with the stated parts replaced.
     pub(super) fn preprocess(&self, preset: Preset, imported: &Imported) -> Preprocess {
         let shape = imported.model.layers[0].shape;
         let (width, height) = (shape.w() as u16, shape.h() as u16);
@@ -123,7 +124,7 @@ impl PreprocessOverrides {
         let short_side = (f32::from(width.max(height)) / CROP).round() as u16;
         let resize = if self.squash { Resize::Squash } else { Resize::Crop { short_side } };
         let (mut mean, mut std) = preset.mean_std();
-        // Presets name red first; what the user gives is in the model's order.
+        // Presets are in the order red, green, blue; the user's values are in the model's order.
         if self.bgr {
             mean.reverse();
             std.reverse();
