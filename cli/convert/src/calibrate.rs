@@ -1,4 +1,5 @@
-//! The float network on samples, pictures or texts: what range each layer takes, and what its embeddings are.
+//! Run of the float network on the calibration set, images or texts: ranges of the layers and
+//! embeddings.
 
 pub mod extents;
 pub mod histogram;
@@ -25,17 +26,17 @@ use crate::ir::{ChannelSplit, Layer, LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
 
-/// Why a network could not be calibrated.
+/// Error of a calibration.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CalibrateError {
-    /// The float network cannot be written down.
+    /// The float network cannot be written as a graph.
     #[error(transparent)]
     Emit(#[from] EmitError),
     /// The float network does not run.
     #[error(transparent)]
     Tract(#[from] TractError),
-    /// Tokens that do not fit the model.
+    /// The tokens do not fit the model.
     #[error(transparent)]
     Tokens(#[from] TokensError),
     /// tract does not run the source model.
@@ -45,36 +46,36 @@ pub enum CalibrateError {
         node.as_ref().map_or_else(|| "something in it ".to_string(), |name| format!("node `{name}` "))
     )]
     Reference {
-        /// The node, where tract says it.
+        /// Name of the node, if tract names it.
         node: Option<String>,
-        /// tract's message, of its own inner names.
+        /// Message of tract, which uses its own internal names.
         reason: String,
     },
-    /// A layer gives values that are no numbers, on which the embedding depends.
+    /// A layer on which the embedding depends gives values that are not finite.
     #[error(
         "layer `{layer}` gives no finite number on what is calibrated on ({samples} of {of}); of pictures the \
          preprocessing may be wrong (--preset), or weights are too large"
     )]
     NotFinite {
-        /// The first such layer.
+        /// Name of the first such layer.
         layer: String,
-        /// Samples whose embedding it spoils.
+        /// Number of samples with a spoiled embedding.
         samples: usize,
-        /// All samples.
+        /// Number of all samples.
         of: usize,
     },
-    /// The embedding says nothing.
+    /// The embedding is zero for all samples.
     #[error(
         "layer `{layer}` gives nothing but zeros on all of what is calibrated on, and the embedding with it; of \
          pictures the preprocessing may be wrong (--preset), or weights are too small"
     )]
     Zero {
-        /// The first such layer.
+        /// Name of the first such layer.
         layer: String,
     },
 }
 
-/// Our float network, every layer of which can be watched. A clone shares the weights.
+/// Imported float network with an observer for every layer. A clone shares the weights.
 #[derive(Debug, Clone)]
 pub struct ObservedNetwork {
     network: Network,
@@ -83,7 +84,7 @@ pub struct ObservedNetwork {
     copied: Vec<f32>,
 }
 
-/// A layer that has twins.
+/// Layer with duplicated channels.
 #[derive(Debug, Clone)]
 struct Copies {
     layer: LayerId,
@@ -95,18 +96,19 @@ impl ObservedNetwork {
     /// Prepares the network.
     ///
     /// # Errors
-    /// A network that cannot be written down or run.
+    /// The network cannot be written as a graph or run.
     pub fn new(model: &Model) -> Result<Self, CalibrateError> {
         let emitted = emit::float(model)?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
-        // The input is watched by its bytes, not here.
+        // The input is observed as bytes, not here.
         let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
         Ok(Self { network, input, copies: Vec::new(), copied: Vec::new() })
     }
 
-    /// The same network, to be seen as `model`, which has twins and else computes the same.
+    /// Returns the same network, observed as `model`, which has duplicated channels and otherwise
+    /// computes the same.
     pub fn with_twins(&self, model: &Model) -> Self {
         let copies =
             |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), splits: l.splits.clone() };
@@ -115,10 +117,11 @@ impl ObservedNetwork {
         Self { copies, ..self.clone() }
     }
 
-    /// Runs one picture or text; `see` is shown each layer's values when they are made: rows, columns, channels.
+    /// Runs one sample, an image or a text; each layer's values (rows, columns, channels) are
+    /// passed to the observer `see` as soon as they are computed.
     ///
     /// # Errors
-    /// What tract reports; ids without rows.
+    /// Error of tract; ids without rows in the table.
     pub fn run(
         &mut self,
         sample: &Input<'_>,
@@ -128,7 +131,7 @@ impl ObservedNetwork {
         sample.floats_into(input)?;
         see(0, input);
         network.run_observed(Values::Floats(input), &mut |place, values| {
-            // All of it is in float.
+            // The whole network is in float.
             let Values::Floats(values) = values else { return };
             let layer = place + 1;
             let Some(own) = copies.iter().find(|c| c.layer == layer) else { return see(layer, values) };
@@ -142,30 +145,30 @@ impl ObservedNetwork {
         Ok(())
     }
 
-    /// The embedding after a run.
+    /// Returns the embedding of the last run.
     pub fn embedding(&self) -> &[f32] {
         self.network.floats()
     }
 }
 
-/// What the float network does on the samples to calibrate on.
+/// Results of the float network on the calibration set.
 #[derive(Debug)]
 pub struct Floats {
-    /// The network.
+    /// Float network.
     pub observed: ObservedNetwork,
-    /// What each layer's channels took.
+    /// Extents of each layer's channels.
     pub extents: Vec<Extents>,
-    /// What its values are, on those of [`subset`].
+    /// Distribution of each layer's values on the calibration subset ([`subset`]).
     pub observations: Observations,
-    /// The embedding of each sample.
+    /// Embedding of each sample.
     pub embeddings: Vec<Vec<f32>>,
 }
 
 impl Floats {
-    /// Runs all samples; `told` hears how much is done.
+    /// Runs all samples; the finished share is passed to the progress callback `told`.
     ///
     /// # Errors
-    /// What tract reports, a layer without finite values.
+    /// Error of tract, or a layer without finite values.
     pub fn measure(
         model: &Model,
         inputs: &[Input<'_>],
@@ -204,7 +207,7 @@ impl Floats {
         Ok(measured)
     }
 
-    /// Checks that embeddings are numbers, and not too small to be told apart.
+    /// Checks that embeddings are finite, and not too small to be compared.
     fn check(&self, model: &Model, inputs: &[Input<'_>]) -> Result<(), CalibrateError> {
         let of = inputs.len();
         let name = |layer: LayerId| model.layers[layer].name.clone();
@@ -214,7 +217,7 @@ impl Floats {
             self.observed.clone().run(&inputs[first], &mut |layer, values| {
                 layers.extend((!length(values).is_finite()).then_some(layer));
             })?;
-            // A product of finite embeddings may be too large all the same.
+            // A product of finite embeddings may still overflow.
             let layer = layers.into_iter().min().unwrap_or(model.output);
             return Err(CalibrateError::NotFinite { layer: name(layer), samples: odd.len(), of });
         }
@@ -229,7 +232,7 @@ impl Floats {
         Ok(())
     }
 
-    /// What they are of `model`, the same network with twins.
+    /// Returns the same results for `model`, the same network with duplicated channels.
     pub fn with_twins(&self, model: &Model) -> Self {
         let (mut extents, mut observations) = (self.extents.clone(), self.observations.clone());
         for (id, layer) in model.layers.iter().enumerate() {
@@ -241,15 +244,15 @@ impl Floats {
     }
 }
 
-/// Length of the shortest embedding; squares of shorter ones are no normal numbers.
+/// Smallest L2 norm of an embedding; squares of smaller ones are no normal numbers.
 const SMALLEST: f32 = 1e-18;
 
-/// Length of a vector as a head computes it.
+/// Returns the L2 norm of a vector in single precision, as a head computes it.
 fn length(values: &[f32]) -> f32 {
     values.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
-/// tract's own plan of the source model: the reference that owes nothing to our import.
+/// Source model as planned by tract: a reference that does not depend on the importer.
 pub struct Reference {
     state: TypedSimpleState,
     order: InputOrder,
@@ -257,7 +260,7 @@ pub struct Reference {
     input: Vec<f32>,
 }
 
-/// An input of [`Reference::forward`].
+/// Input of [`Reference::forward`].
 #[derive(Debug)]
 pub struct Prepared(TValue);
 
@@ -268,10 +271,10 @@ impl std::fmt::Debug for Reference {
 }
 
 impl Reference {
-    /// Optimizes a model of one picture in, one tensor out.
+    /// Optimizes a model with one image as input and one tensor as output.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, for a model that it cannot optimize.
     pub fn new(
         model: TypedModel,
         order: InputOrder,
@@ -283,19 +286,19 @@ impl Reference {
         Ok(Self { state, order, preprocess: *preprocess, input: vec![0.0; values] })
     }
 
-    /// The source model's outputs for a picture, each in its own order.
+    /// Returns the source model's outputs for an image, each in the layout of the model.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, if the model does not run.
     pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<Vec<f32>>, CalibrateError> {
         let input = self.prepare(frame)?;
         self.forward(&input)
     }
 
-    /// A picture as the source model's input.
+    /// Returns an image as input of the source model.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, if the input cannot be made.
     pub fn prepare(&mut self, frame: &Frame<'_>) -> Result<Prepared, CalibrateError> {
         let p = &self.preprocess;
         let _ = p.normalize_into(frame, &mut self.input);
@@ -315,10 +318,10 @@ impl Reference {
         Ok(Prepared(input.into_tvalue()))
     }
 
-    /// The source model's outputs for an input, each in its own order.
+    /// Returns the source model's outputs for an input, each in the layout of the model.
     ///
     /// # Errors
-    /// What tract reports.
+    /// Error of tract, if the model does not run.
     pub fn forward(&mut self, input: &Prepared) -> Result<Vec<Vec<f32>>, CalibrateError> {
         let floats = |tensor: &TValue| -> TractResult<Vec<f32>> {
             let values = tensor.cast_to::<f32>()?;
@@ -334,7 +337,7 @@ pub(crate) fn reference(error: Cause) -> CalibrateError {
     CalibrateError::Reference { node: import::named(&reason).map(str::to_string), reason }
 }
 
-/// Cosine of the angle between two vectors; 1 for two zero vectors, 0 if only one is.
+/// Returns the cosine similarity of two vectors; 1 for two zero vectors, 0 if only one is zero.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot =
         |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };

@@ -1,5 +1,5 @@
-//! The quantizer: from a float network and samples to calibrate on to a graph in codes, judged by how
-//! near its embeddings are to those in float.
+//! Quantizer: from a float network and a calibration set to an int8 graph, evaluated by the
+//! distance of its embeddings from those in float.
 
 use std::time::Duration;
 
@@ -40,96 +40,97 @@ pub use keep_float::KeepFloat;
 
 use crate::calibrate::observer::{Observations, scale};
 
-/// What the user wants of the quantizer.
+/// Settings of the quantizer.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// How ranges are chosen.
+    /// Method to choose ranges.
     pub ranges: Method,
-    /// Whether channels are equalized.
+    /// Cross-layer equalization of channels.
     pub equalize: Switch,
-    /// Whether biases are corrected by measured means.
+    /// Bias correction by measured means of the inputs.
     pub correct: Switch,
-    /// How weights are rounded.
+    /// Rounding of weights.
     pub rounding: Rounding,
-    /// What is kept in float.
+    /// Layers kept in float.
     pub keep: KeepFloat,
-    /// How long to look for better.
+    /// Time to spend on a search for better settings; none without.
     pub search: Option<Duration>,
-    /// Whether other ways are measured beside, for the report.
+    /// Enables the measurement of alternatives for the report.
     pub alternatives: bool,
 }
 
-/// Whether something is done.
+/// State of an optional step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Switch {
-    /// If it is better so.
+    /// Enabled if the embedding is better with it.
     #[default]
     Auto,
-    /// It is.
+    /// Enabled.
     On,
-    /// It is not.
+    /// Disabled.
     Off,
 }
 
-/// Why a network was not quantized.
+/// Error of the quantizer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum QuantizerError {
-    /// A network does not run on the sample pictures.
+    /// A network does not run on the calibration set.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
     /// A network cannot be written as a graph.
     #[error(transparent)]
     Emit(#[from] EmitError),
-    /// There is nothing of this name to keep.
+    /// There is no layer of the name to keep in float.
     #[error("--keep-float {name}: there is no such layer{nearest}")]
     NoLayer {
-        /// What was asked for.
+        /// Name asked for.
         name: String,
-        /// What may have been meant.
+        /// Most similar name, as the rest of the sentence.
         nearest: String,
     },
 }
 
-/// A network in codes, and how it came to them.
+/// Quantized network, with everything it was derived from.
 #[derive(Debug)]
 pub struct Quantized {
-    /// The graph.
+    /// Graph.
     pub emitted: Emitted,
-    /// The network as it was quantized: equalized.
+    /// Network as it was quantized, after equalization.
     pub model: Model,
-    /// What its layers' channels were multiplied by.
+    /// Factors of each layer's channels.
     pub factors: Factors,
-    /// Its values in float, before they were multiplied.
+    /// Float network before equalization.
     pub observed: ObservedNetwork,
-    /// What the integers follow from.
+    /// Scales, zero points and weights.
     pub scheme: Scheme,
-    /// What its layers' values were.
+    /// Statistics of each layer's values.
     pub statistics: Vec<Statistics>,
-    /// Noise by signal of the embedding, on pictures that were not studied where there are enough.
+    /// Noise-to-signal ratio of the embedding, on samples outside the calibration subset if there
+    /// are enough.
     pub noise: f64,
-    /// What else was measured.
+    /// Alternatives that were measured.
     pub alternatives: Vec<Alternative>,
-    /// What was done, a line each.
+    /// Steps that were done, one line each.
     pub done: Vec<String>,
 }
 
-/// Samples that candidates are judged by.
+/// Number of samples in the validation subset, on which candidates are evaluated.
 const JUDGED: usize = 32;
-/// Decibels that equalization has to gain: less is chance.
+/// Least gain by equalization in dB; less is within chance.
 const WORTH: f64 = 0.2;
 
-/// What candidates are made from.
+/// Inputs that all candidates share.
 #[derive(Clone)]
 struct Quantizer<'a> {
     floats: &'a Floats,
-    /// That of pictures.
+    /// Preprocessing of images; `None` for text.
     preprocess: Option<&'a Preprocess>,
     subset: Vec<Input<'a>>,
     judged: Vec<(Input<'a>, &'a [f32])>,
 }
 
-/// A network ready to be given ranges.
+/// Network for which ranges can be chosen, equalized or not.
 struct GraphVariant {
     model: Model,
     factors: Factors,
@@ -137,18 +138,18 @@ struct GraphVariant {
     means: Vec<Vec<f64>>,
 }
 
-/// One way to quantize a variant.
+/// Way to quantize a variant.
 #[derive(Debug, Clone)]
 struct QuantConfig {
     method: Method,
     ranges: Vec<Range>,
-    /// Means of the codes, if biases are corrected by them.
+    /// Means of the quantized values, if biases are corrected by them.
     coded_means: Option<Vec<Vec<f64>>>,
-    /// Weights that are not rounded to the nearest.
+    /// Weights not rounded to nearest.
     rounded: Option<Rounded>,
     /// Layers kept in float.
     floats: Vec<LayerId>,
-    /// Noise by signal of the embedding, as it was judged.
+    /// Noise-to-signal ratio of the embedding on the validation subset.
     noise: f64,
 }
 
@@ -199,7 +200,8 @@ pub fn quantize(
 impl<'a> Quantizer<'a> {
     fn new(floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
         let subset = observer::subset(inputs.len()).map(|i| inputs[i]).collect();
-        // Where there are enough, what is judged by was not studied.
+        // If there are enough samples, the validation subset and the calibration subset are
+        // disjoint.
         let step = (inputs.len() / JUDGED).max(1);
         let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
         let judged = judged.map(|i| (inputs[i], &*floats.embeddings[i])).collect();
@@ -207,8 +209,8 @@ impl<'a> Quantizer<'a> {
         Self { floats, preprocess, subset, judged }
     }
 
-    /// The network with its channels as the settings have them, or as they are better; `start` is what is known
-    /// of it as it is.
+    /// Returns the network, equalized or not, as the settings state or as the embedding is better;
+    /// `start` is the evaluation of the network without equalization.
     fn first(
         &self,
         model: &Model,
@@ -228,7 +230,7 @@ impl<'a> Quantizer<'a> {
         };
         let (candidate, variant) = match settings.equalize {
             Switch::Off => plain,
-            // Equalized weights leave the grid they were trained on, and activations theirs.
+            // Equalization moves weights and activations off the grids that they were trained on.
             Switch::Auto if scheme::trained_for_codes(model) => plain,
             wanted => match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
                 Some(equal) => {
@@ -242,7 +244,7 @@ impl<'a> Quantizer<'a> {
         Ok((variant, candidate))
     }
 
-    /// The network as it is, or equalized, with what its values are.
+    /// Returns the network, equalized or not, with the statistics of its values.
     fn variant(
         &self,
         model: &Model,
@@ -270,7 +272,7 @@ impl<'a> Quantizer<'a> {
         Ok(GraphVariant { model, factors, statistics, means })
     }
 
-    /// The network with its channels the other way, equalized or as they are; none where there is nothing to
+    /// Returns the variant with equalization switched the other way; `None` if there is nothing to
     /// equalize.
     fn other(
         &self,
@@ -282,7 +284,7 @@ impl<'a> Quantizer<'a> {
         Ok((other.is_equalized() != variant.is_equalized()).then_some(other))
     }
 
-    /// The values of the layers that have factors.
+    /// Observes the values of the layers that have factors.
     fn observations(
         &self,
         model: &Model,
@@ -305,12 +307,13 @@ impl<'a> Quantizer<'a> {
         Ok(whole)
     }
 
-    /// Ranges by one method for all layers, judged.
+    /// Evaluates ranges chosen by one method for all layers.
     fn candidate(&self, variant: &GraphVariant, method: Method) -> Result<QuantConfig, QuantizerError> {
         let read = scheme::only_function_read(&variant.model);
         let choose = |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
         let mut ranges: Vec<Range> = parallel::each(read.len(), choose);
-        // The largest values of the embedding tell pictures apart most; what only moves them has their codes.
+        // The largest values of the embedding distinguish images most; layers that only move them
+        // share their quantization.
         let mut last = variant.model.output;
         while variant.model.layers[last].op.keeps_values() {
             last = variant.model.layers[last].inputs[0];
@@ -345,7 +348,7 @@ impl<'a> Quantizer<'a> {
         Scheme { in_codes, quants, coded_means, means, rounded: rounded.unwrap_or_default() }
     }
 
-    /// Noise by signal of the embedding.
+    /// Returns the noise-to-signal ratio of the embedding on the validation subset.
     fn judge(&self, variant: &GraphVariant, candidate: &QuantConfig) -> Result<f64, QuantizerError> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
@@ -366,7 +369,7 @@ impl<'a> Quantizer<'a> {
         Ok(noise.ratio().unwrap_or_default())
     }
 
-    /// Takes what codes add to the means of channels off the biases.
+    /// Subtracts the mean quantization error of channels from the biases.
     fn correct(
         &self,
         variant: &GraphVariant,
@@ -417,7 +420,8 @@ impl GraphVariant {
     }
 }
 
-/// From the smallest to the largest value, with channels multiplied.
+/// Returns the range from the minimum to the maximum of all values, with channels multiplied by
+/// their factors.
 fn whole_range(extents: &Extents, factors: Option<&[f32]>) -> Range {
     let mut range = Range::EMPTY;
     for (c, (&min, &max)) in extents.min.iter().zip(&extents.max).enumerate() {

@@ -4,7 +4,7 @@ use pulp::{Arch, NullaryFnOnce};
 
 use crate::ir::ChannelSplit;
 
-/// What each channel of a layer took.
+/// Extents of each channel of a layer.
 #[derive(Debug, Clone)]
 pub struct Extents {
     /// Smallest value of each channel.
@@ -13,21 +13,21 @@ pub struct Extents {
     pub max: Vec<f32>,
     /// Sum of squares of each channel.
     squares: Vec<f64>,
-    /// Values of each.
+    /// Number of values per channel.
     count: u64,
 }
 
 impl Extents {
-    /// Nothing seen yet, of so many channels.
+    /// Returns empty extents of `channels` channels.
     pub fn new(channels: usize) -> Self {
         let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
         Self { min, max, squares: vec![0.0; channels], count: 0 }
     }
 
-    /// Takes in a layer's values for one picture: rows, columns, channels. Only finite ones count.
+    /// Adds a layer's values for one image: rows, columns, channels. Only finite values count.
     pub fn see(&mut self, values: &[f32]) {
         let channels = self.min.len();
-        // Nearly always all are finite, and the sums of squares say so.
+        // Nearly always all values are finite; the sums of squares show it.
         let mut own = Arch::new().dispatch(Ends::<false> { values, channels });
         if !own.squares.iter().all(|s| s.is_finite()) {
             own = Arch::new().dispatch(Ends::<true> { values, channels });
@@ -40,7 +40,7 @@ impl Extents {
         self.count += (values.len() / channels) as u64;
     }
 
-    /// Takes in what another lane saw.
+    /// Adds the extents of another shard.
     pub fn merge(&mut self, other: &Self) {
         for c in 0..self.min.len() {
             self.min[c] = self.min[c].min(other.min[c]);
@@ -50,7 +50,7 @@ impl Extents {
         self.count += other.count;
     }
 
-    /// Gives one of each pair of channels what the other took.
+    /// Copies the extents of one channel of each pair to its duplicate.
     pub fn copy(&mut self, splits: &[ChannelSplit]) {
         for t in splits {
             (self.min[t.above], self.max[t.above]) = (self.min[t.below], self.max[t.below]);
@@ -58,36 +58,37 @@ impl Extents {
         }
     }
 
-    /// Whether there was no finite value.
+    /// True if there was no finite value.
     pub fn is_empty(&self) -> bool {
         self.min.iter().zip(&self.max).all(|(min, max)| min > max)
     }
 
-    /// Largest absolute value of each channel.
+    /// Returns the largest absolute value of each channel.
     pub fn reach(&self) -> impl Iterator<Item = f32> + '_ {
         self.min.iter().zip(&self.max).map(|(min, max)| max.max(-min).max(0.0))
     }
 
-    /// Mean square of a channel.
+    /// Returns the mean square of a channel.
     pub(crate) fn power(&self, channel: usize) -> f64 {
         self.squares[channel] / self.count.max(1) as f64
     }
 }
 
-/// What each channel of one map took, with `CHECK` of its finite values only.
+/// Extents of each channel of one feature map; with `CHECK` over its finite values only.
 struct Ends<'a, const CHECK: bool> {
     values: &'a [f32],
     channels: usize,
 }
 
-/// Smallest and largest value and the sum of squares of each channel.
+/// Smallest and largest value and sum of squares of each channel.
 struct Seen {
     min: Vec<f32>,
     max: Vec<f32>,
     squares: Vec<f32>,
 }
 
-/// Pixels that are taken in together, and their channels: what is known of these stays in registers.
+/// Number of pixels processed together, and of their channels: the running results stay in
+/// registers.
 const PIXELS: usize = 8;
 const BLOCK: usize = 16;
 

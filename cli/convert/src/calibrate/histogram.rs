@@ -1,31 +1,33 @@
-//! All values of a layer in bins that grow with the values, so that the rare large ones count and
-//! memory does not grow with the pictures.
+//! Histogram of a layer's values with logarithmic bins, so that the rare large values count and
+//! memory does not grow with the number of images.
 
 use pulp::{Arch, NullaryFnOnce};
 
-/// Bins from one power of two to the next.
+/// Bins per power of two.
 const STEPS: i32 = 64;
-/// Powers of two that are told apart; smaller values count as zero, larger ones as the largest.
+/// Exponents with bins of their own; smaller values count as zero, larger ones as the largest.
 const OCTAVES: std::ops::Range<i32> = -40..24;
 const BINS: usize = (STEPS * (OCTAVES.end - OCTAVES.start)) as usize;
 
-/// Places of counters: the bins above zero, those below, those for zeros, and one for what is not finite.
+/// Offsets of the counters: bins of positive values, of negative values, zeros, and one for values
+/// that are not finite.
 const ZEROS: usize = 2 * BINS;
 const NOTHING: usize = ZEROS + SPREAD;
 const PLACES: usize = NOTHING + 1;
-/// Counters of zeros, which come in long runs: one would have to wait for itself.
+/// Number of counters of zeros. Zeros come in long runs, and consecutive updates of a single
+/// counter would stall.
 const SPREAD: usize = 16;
-/// Values whose places are found together.
+/// Number of values whose bins are computed together.
 const BLOCK: usize = 256;
 
-/// Counts of values.
+/// Histogram of values.
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
 }
 
 impl Histogram {
-    /// Nothing counted.
+    /// Returns an empty histogram.
     pub fn new() -> Self {
         Self { counts: vec![0; PLACES] }
     }
@@ -39,13 +41,13 @@ impl Histogram {
         }
     }
 
-    /// Takes in what another one counted.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(own, more)| *own += more);
     }
 
-    /// Values that stand for all, each with how many it stands for: three for each bin, because
-    /// what rounding does to a bin's middle is not what it does to the bin.
+    /// Returns representative values with the number of values each represents: three per bin,
+    /// because the rounding error at the middle of a bin differs from that of the whole bin.
     pub fn points(&self) -> Vec<(f32, f64)> {
         let mut points = vec![(0.0, self.counts[ZEROS..NOTHING].iter().sum::<u64>() as f64)];
         for (i, &count) in self.counts[..ZEROS].iter().enumerate().filter(|(_, c)| **c > 0) {
@@ -59,7 +61,7 @@ impl Histogram {
     }
 }
 
-/// Where values are counted: plain loops, to be compiled for what the processor has.
+/// Bins of values: plain loops, compiled for the vector instructions of the processor.
 struct Places<'a> {
     values: &'a [f32],
     places: &'a mut [u16; BLOCK],
@@ -71,7 +73,7 @@ impl NullaryFnOnce for Places<'_> {
     #[inline(always)]
     fn call(self) {
         for (i, (place, v)) in self.places.iter_mut().zip(self.values).enumerate() {
-            // Exponent and six bits of the mantissa, as a number that grows with the value.
+            // Exponent and six bits of the mantissa form an integer that grows with the value.
             let bin = (v.abs().to_bits() >> 17) as i32 - STEPS * (127 + OCTAVES.start);
             let sided = bin.min(BINS as i32 - 1) + if *v < 0.0 { BINS as i32 } else { 0 };
             let zero = (ZEROS + i % SPREAD) as i32;

@@ -1,20 +1,20 @@
-//! What a network is run on: a picture, normalized, or a text's tokens, whose rows are looked up.
+//! Input of a network: a normalized image, or the embedding rows of a text's tokens.
 
 use offshoot::{Embedding, Extractor};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Tokens, TokensError};
 use offshoot_core::{Frame, Shape};
 
-/// One picture or text, with all that makes a network's input of it.
+/// Sample, an image or a text, with everything needed to make a network's input from it.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// A picture.
+    /// Image with its preprocessing.
     Picture(Frame<'a>, &'a Preprocess),
-    /// The ids of a text's tokens.
+    /// Token ids of a text, with the embedding table.
     Text(&'a [u32], &'a Rows),
 }
 
-/// What becomes of tokens.
+/// Embedding table and mask of tokens.
 #[derive(Debug, Clone)]
 pub struct Rows {
     tokens: Tokens,
@@ -23,7 +23,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// For an input of this shape, by a table of as many values a token.
+    /// Returns the rows for an input of this shape, from a table with one row per token.
     pub fn new(tokens: Tokens, shape: Shape, table: &[f32]) -> Self {
         Self { tokens, shape, table: table.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
@@ -45,8 +45,9 @@ impl Input<'_> {
         }
     }
 
-    /// Fills a network's input with codes, by `table` (see [`crate::quantize::scheme::input_table`]); that of a text is
-    /// never in codes.
+    /// Fills a network's input with int8 values, by `table` (see
+    /// [`crate::quantize::scheme::input_table`]); does nothing for a text, which is never
+    /// quantized.
     pub fn codes_into(&self, table: &[i8], codes: &mut [i8]) {
         if let Self::Picture(frame, preprocess) = self {
             // The length fits by construction.
@@ -54,10 +55,10 @@ impl Input<'_> {
         }
     }
 
-    /// The embedding by a package.
+    /// Returns the embedding by a package.
     ///
     /// # Errors
-    /// What the package's run reports.
+    /// Error of the package's run.
     pub fn embed<'e>(&self, extractor: &'e mut Extractor) -> Result<Embedding<'e>, offshoot::Error> {
         match self {
             Self::Picture(frame, _) => extractor.embed(frame),
@@ -65,7 +66,7 @@ impl Input<'_> {
         }
     }
 
-    /// How it is normalized, if it is a picture.
+    /// Returns the preprocessing of an image; `None` for a text.
     pub fn preprocess(&self) -> Option<&Preprocess> {
         match self {
             Self::Picture(_, preprocess) => Some(preprocess),
@@ -74,7 +75,7 @@ impl Input<'_> {
     }
 }
 
-/// What samples are, in words.
+/// Returns the name of the kind of samples.
 pub fn kind(takes_text: bool) -> &'static str {
     if takes_text { "texts" } else { "pictures" }
 }

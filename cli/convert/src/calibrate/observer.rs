@@ -1,19 +1,19 @@
-//! What the values of layers are, counted on some of the calibration pictures.
+//! Distribution of the layers' values, observed on the calibration subset.
 
 use pulp::{Arch, NullaryFnOnce};
 
 use super::ranges::Statistics;
 use crate::ir::{ChannelSplit, LayerId, Model};
 
-/// Pictures that are studied at most; more do not change a range.
+/// Largest number of samples in the calibration subset; more do not change a range.
 const STUDIED: usize = 32;
 
-/// Those of so many pictures.
+/// Returns the indices of the calibration subset among `pictures` samples.
 pub fn subset(pictures: usize) -> impl Iterator<Item = usize> {
     (0..pictures).step_by((pictures / STUDIED).max(1)).take(STUDIED)
 }
 
-/// Values with their channels multiplied, up to the layer's limit.
+/// Multiplies the channels of values by their factors, up to the layer's limits.
 pub fn scale(values: &[f32], factors: &[f32], clamp: Option<(f32, f32)>, scaled: &mut Vec<f32>) {
     let limit = clamp.map_or(f32::INFINITY, |(_, hi)| hi);
     scaled.clear();
@@ -35,7 +35,7 @@ impl Sums {
         Self { sums, counts: vec![0; model.layers.len()] }
     }
 
-    /// Takes in a layer's values for one picture: rows, columns, channels.
+    /// Adds a layer's values for one image: rows, columns, channels.
     fn see(&mut self, layer: LayerId, values: &[f32]) {
         let channels = self.sums[layer].len();
         let sums = Arch::new().dispatch(OfChannels { values, channels });
@@ -56,7 +56,7 @@ impl Sums {
     }
 }
 
-/// The sum of each channel's finite values.
+/// Sums of the finite values of each channel.
 struct OfChannels<'a> {
     values: &'a [f32],
     channels: usize,
@@ -76,24 +76,25 @@ impl NullaryFnOnce for OfChannels<'_> {
     }
 }
 
-/// Values of one picture's map that are counted at most: more pictures say more than more pixels.
+/// Largest number of values counted per image and feature map: more images add more information
+/// than more pixels.
 const COUNTED: usize = 1 << 17;
 
-/// What all layers' values are.
+/// Distribution of the values of all layers.
 #[derive(Debug, Clone)]
 pub struct Observations {
-    /// How often each value is there.
+    /// Histogram of each layer.
     pub statistics: Vec<Statistics>,
     sums: Sums,
 }
 
 impl Observations {
-    /// Nothing seen yet.
+    /// Returns empty observations.
     pub fn new(model: &Model) -> Self {
         Self { statistics: vec![Statistics::new(); model.layers.len()], sums: Sums::new(model) }
     }
 
-    /// Takes in a layer's values for the `picture`-th picture: rows, columns, channels.
+    /// Adds a layer's values for image number `picture`: rows, columns, channels.
     pub fn see(&mut self, layer: LayerId, picture: usize, values: &[f32]) {
         self.sums.see(layer, values);
         let step = values.len().div_ceil(COUNTED);
@@ -106,20 +107,20 @@ impl Observations {
         counted.see(&pixels.flatten().copied().collect::<Vec<_>>());
     }
 
-    /// Takes in what another lane saw.
+    /// Adds the observations of another shard.
     pub fn merge(&mut self, other: &Self) {
         self.statistics.iter_mut().zip(&other.statistics).for_each(|(own, more)| own.merge(more));
         self.sums.merge(&other.sums);
     }
 
-    /// Gives one of each pair of a layer's channels the other's mean. Its histogram stays: what is the same for
-    /// every picture hardly counts there.
+    /// Copies the mean of one channel of each pair to its duplicate. The histogram stays: a
+    /// constant channel hardly counts there.
     pub fn copy(&mut self, layer: LayerId, splits: &[ChannelSplit]) {
         let sums = &mut self.sums.sums[layer];
         splits.iter().for_each(|t| sums[t.above] = sums[t.below]);
     }
 
-    /// Each layer's mean by channels.
+    /// Returns each layer's mean per channel.
     pub fn means(&self) -> Vec<Vec<f64>> {
         self.sums.means()
     }

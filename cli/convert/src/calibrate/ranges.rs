@@ -1,24 +1,24 @@
-//! Which part of a layer's values its 256 codes cover.
+//! Choice of the range of a layer's values that its 256 quantized values cover.
 
 use offshoot_core::Quant;
 
 use super::histogram::Histogram;
 use crate::ir::Expr;
 
-/// Smallest and largest value seen.
+/// Minimum and maximum of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// Smallest.
+    /// Minimum.
     pub min: f32,
-    /// Largest.
+    /// Maximum.
     pub max: f32,
 }
 
 impl Range {
-    /// Nothing seen yet.
+    /// Empty range.
     pub const EMPTY: Self = Self { min: f32::INFINITY, max: f32::NEG_INFINITY };
 
-    /// Widens the range by finite values.
+    /// Extends the range by the finite values.
     pub fn see(&mut self, values: &[f32]) {
         for &v in values.iter().filter(|v| v.is_finite()) {
             self.min = self.min.min(v);
@@ -26,7 +26,7 @@ impl Range {
         }
     }
 
-    /// The quantization of the range, its ends rounded outwards to 12 bits.
+    /// Returns the quantization of the range, its min and max rounded outwards to 12 bits.
     ///
     /// Float kernels differ in the last bits between processors; rounding keeps that out of the
     /// package, so that the same model gives the same bytes.
@@ -44,27 +44,27 @@ fn round_out(x: f32) -> f32 {
     f32::from_bits(x.to_bits().saturating_add(step - 1) & !(step - 1))
 }
 
-/// How a range is chosen.
+/// Method to choose a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// Least squared error of all values: a few large ones may be cut off (Nagel et al. 2021, "A white
-    /// paper on neural network quantization", 3.1).
+    /// Least squared error of all values; a few large values may be clipped (Nagel et al. 2021, "A
+    /// white paper on neural network quantization", 3.1).
     #[default]
     Mse,
-    /// From the smallest to the largest value seen.
+    /// Minimum and maximum of all values.
     Minmax,
-    /// All but a hundred-thousandth of the values at each end.
+    /// All values but a share of 1e-5 at each end.
     Percentile,
-    /// Least information lost between the values and their codes (Migacz 2017, "8-bit inference with
-    /// TensorRT").
+    /// Least Kullback-Leibler divergence between the values and their quantized values (Migacz
+    /// 2017, "8-bit inference with TensorRT").
     Kl,
 }
 
 impl Method {
-    /// All.
+    /// All methods.
     pub const ALL: [Self; 4] = [Self::Mse, Self::Minmax, Self::Percentile, Self::Kl];
 
-    /// As the command line has it.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mse => "mse",
@@ -75,49 +75,49 @@ impl Method {
     }
 }
 
-/// What a layer's values were on the calibration pictures.
+/// Statistics of a layer's values on the calibration set.
 #[derive(Debug, Clone)]
 pub struct Statistics {
-    /// All values.
+    /// Range of all values.
     pub range: Range,
-    /// How often each was there.
+    /// Histogram of the values.
     pub histogram: Histogram,
 }
 
-/// Shares of the range that are tried as its ends.
+/// Candidates for min and max, as shares of the range.
 const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
 /// Share of the values that [`Method::Percentile`] leaves out at each end.
 const TAIL: f64 = 1e-5;
-/// Bins of equal width that [`Method::Kl`] compares with codes.
+/// Number of bins of equal width that [`Method::Kl`] compares with quantized values.
 const BINS: usize = 2048;
 
 impl Statistics {
-    /// Nothing seen yet.
+    /// Returns empty statistics.
     pub fn new() -> Self {
         Self { range: Range::EMPTY, histogram: Histogram::new() }
     }
 
-    /// Takes in a layer's values for one picture.
+    /// Adds a layer's values for one image.
     pub fn see(&mut self, values: &[f32]) {
         self.range.see(values);
         self.histogram.see(values);
     }
 
-    /// Takes in what another lane saw.
+    /// Adds the statistics of another shard.
     pub fn merge(&mut self, other: &Self) {
         self.range.see(&[other.range.min, other.range.max]);
         self.histogram.merge(&other.histogram);
     }
 
-    /// The range to cover. Where only a function of the values is read, `read`, it is that of least
-    /// error of its results.
+    /// Returns the range to cover. If only a function of the values is read, `read`, the error of
+    /// the function's results is minimized.
     pub fn chosen(&self, method: Method, read: &Expr) -> Range {
         match method {
             Method::Minmax => self.range,
             Method::Percentile => self.percentile(),
             Method::Mse => {
-                // Every value counts: a few large ones, which a sample would miss, carry what tells
-                // pictures apart.
+                // Every value counts: a few large ones, which a random sample would miss,
+                // distinguish images most.
                 let points = self.histogram.points();
                 let wanted: Vec<f32> = points.iter().map(|p| read.eval(p.0)).collect();
                 self.best(|range| error(&points, &wanted, &table_of(read, range.quant())))
@@ -129,8 +129,8 @@ impl Statistics {
         }
     }
 
-    /// The part of the range with the least loss: one end after the other, since the optimum of each
-    /// hardly depends on the other.
+    /// Returns the part of the range with the least loss. Max and min are optimized one after the
+    /// other, since the optimum of each hardly depends on the other.
     fn best(&self, loss: impl Fn(Range) -> f64) -> Range {
         let Range { min, max } = self.range;
         let mut best = (f64::INFINITY, self.range);
@@ -167,8 +167,8 @@ impl Statistics {
         Range { min: min.max(self.range.min), max: max.min(self.range.max) }
     }
 
-    /// Counts in [`BINS`] of equal width. Zeros are left out: they have a code of their own whatever
-    /// the range.
+    /// Returns the counts in [`BINS`] bins of equal width. Zeros are left out: they have a
+    /// quantized value of their own, whatever the range.
     fn bins(&self) -> Vec<f64> {
         let mut bins = vec![0.0; BINS];
         let width = (self.range.max - self.range.min) / BINS as f32;
@@ -185,20 +185,21 @@ impl Default for Statistics {
     }
 }
 
-/// Sum of squared errors, of what is `wanted` against what codes give.
+/// Returns the sum of squared errors of the quantized results against the `wanted` ones.
 fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
     let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
     let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
     points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
 }
 
-/// A function's result for each code.
+/// Returns a function's result for each quantized value.
 pub fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
     (quant, std::array::from_fn(|i| expr.eval(quant.dequantize((i as i16 - 128) as i8))))
 }
 
-/// Kullback-Leibler divergence of the codes of `range` from the bins over `whole`: what lies outside
-/// counts as the range's ends, and within a code all bins that hold anything are taken for alike.
+/// Returns the Kullback-Leibler divergence of the bins over `whole` from their quantization over
+/// `range`. Values outside count as min or max; the mass of a quantized value is spread evenly over
+/// its bins that are not empty.
 fn divergence(bins: &[f64], whole: Range, range: Range) -> f64 {
     let width = (whole.max - whole.min) / BINS as f32;
     let quant = range.quant();
@@ -218,7 +219,7 @@ fn divergence(bins: &[f64], whole: Range, range: Range) -> f64 {
     }
     let (total, kept) = (wanted.iter().sum::<f64>(), mass.iter().sum::<f64>());
     let term = |(i, &p): (usize, &f64)| {
-        // A bin that only what was cut off falls into has next to no chance by the codes.
+        // A bin that only clipped values fall into has almost no probability after quantization.
         let q = if filled[code(i)] > 0.0 { mass[code(i)] / filled[code(i)] / kept } else { 0.0 };
         if p == 0.0 { 0.0 } else { p / total * (p / total / q.max(1e-12)).ln() }
     };
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn rare_large_values_are_cut_off() {
         let mut values: Vec<f32> = (0..1 << 20).map(|i| (i * 37 % 997) as f32 / 997.0).collect();
-        // One in a million may be wrong by 1 where all others gain half a step.
+        // An error of 1 in one of a million values is worth half a step for all others.
         values[1] = 2.0;
         let mut statistics = seen(&values);
         let whole = step(&statistics, Method::Minmax);

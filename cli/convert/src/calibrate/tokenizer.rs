@@ -1,7 +1,7 @@
-//! Tokens of text, by Hugging Face's `tokenizers`.
+//! Tokenization of text by Hugging Face's `tokenizers`.
 //!
-//! Reads a `tokenizer.json` of that library, BERT's `vocab.txt`, or the `vocab.json` and `merges.txt` of
-//! GPT-2 and RoBERTa, which are brought into the form of the first.
+//! Reads a `tokenizer.json` of that library, BERT's `vocab.txt`, or the `vocab.json` and
+//! `merges.txt` of GPT-2 and RoBERTa; the last two forms are converted to the first.
 
 use std::path::{Path, PathBuf};
 
@@ -12,86 +12,87 @@ use tokenizers::{Model, ModelWrapper, PostProcessor};
 
 use crate::catch_panic::quietly;
 
-/// Why there is no tokenizer.
+/// Error of a tokenizer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is none that we know.
+    /// The file has no known format.
     #[error(
         "{path}: {what}; known are tokenizer.json, BERT's vocab.txt, and vocab.json with merges.txt beside it"
     )]
     Unknown {
-        /// The file, or the package it lies in.
+        /// Path of the file, or of the package that holds it.
         path: PathBuf,
-        /// What was found.
+        /// Contents that were found.
         what: String,
     },
-    /// A text that the tokenizer makes no tokens of.
+    /// The tokenizer fails on a text.
     #[error("{path}: no tokens of the text that begins with `{begin}`: {what}")]
     Text {
-        /// The tokenizer's file, or the package it lies in.
+        /// Path of the tokenizer's file, or of the package that holds it.
         path: PathBuf,
-        /// The text's first characters.
+        /// First characters of the text.
         begin: String,
-        /// What the library says.
+        /// Message of the library.
         what: String,
     },
-    /// The tokenizer is of another model.
+    /// The tokenizer belongs to another model.
     #[error("{path}: ids up to {largest}; the model has {vocabulary} tokens: it is another model's")]
     OtherModel {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// Largest id.
+        /// Largest id of the tokenizer.
         largest: u32,
-        /// Rows of the model's table.
+        /// Number of rows of the model's embedding table.
         vocabulary: usize,
     },
-    /// Model and tokenizer do not mean the same by padding.
+    /// Model and tokenizer use different padding tokens.
     #[error(
         "{path}: the model counts tokens other than {model}, its tokenizer fills with {own}: it is another model's"
     )]
     OtherPadding {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// The id that the model passes over.
+        /// Id that the model treats as padding.
         model: u32,
-        /// The tokenizer's.
+        /// Padding id of the tokenizer.
         own: u32,
     },
-    /// None was given.
+    /// No tokenizer was given or found.
     #[error(
         "{path}: takes text, and beside it lies no tokenizer.json, vocab.txt, or vocab.json with merges.txt; \
          --tokenizer FILE names one"
     )]
     Missing {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
     },
 }
 
-/// Files that are looked for beside a model, the first of which is taken.
+/// Names of files looked for beside a model, the first match is used.
 const BESIDE: [&str; 3] = ["tokenizer.json", "vocab.txt", "vocab.json"];
 
-/// Where exporters put the model, its tokenizer a folder above.
+/// Folder of the model in an export; its tokenizer is one folder above.
 const EXPORTS: &str = "onnx";
 
-/// Characters of a text that a message shows.
+/// Number of characters of a text in a message.
 const SHOWN: usize = 40;
 
-/// From text to the ids of its tokens.
+/// Tokenizer: from text to token ids.
 ///
-/// Special tokens such as `[SEP]` that stand in a text are text, so that nobody ends a text for others.
+/// Special tokens such as `[SEP]` inside a text are treated as plain text, so that the author of a
+/// text cannot end it early.
 #[derive(Debug)]
 pub struct Tokenizer {
-    /// What a package keeps.
+    /// Text of the tokenizer file, which a package keeps.
     source: String,
     path: PathBuf,
     own: tokenizers::Tokenizer,
@@ -101,7 +102,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// The file with a model's tokenizer, if it lies beside the model.
+    /// Returns the path of the tokenizer file beside the model, if there is one.
     pub fn beside(model: &Path) -> Option<PathBuf> {
         let folder = model.parent()?;
         let above = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == EXPORTS));
@@ -109,10 +110,10 @@ impl Tokenizer {
         [folder].into_iter().chain(above).flat_map(|f| BESIDE.map(|name| f.join(name))).find(whole)
     }
 
-    /// A model's: of the file that somebody named, else of the one beside the model.
+    /// Opens a model's tokenizer: the stated file, else the one beside the model.
     ///
     /// # Errors
-    /// As [`Tokenizer::open`], and where there is none.
+    /// See [`Tokenizer::open`]; no file is stated and none lies beside the model.
     pub fn of(model: &Path, file: Option<&Path>) -> Result<Self, TokenizerError> {
         let file = file.map(Path::to_path_buf).or_else(|| Self::beside(model));
         Self::open(&file.ok_or_else(|| TokenizerError::Missing { path: model.to_path_buf() })?)
@@ -121,7 +122,7 @@ impl Tokenizer {
     /// Reads a file.
     ///
     /// # Errors
-    /// A file that cannot be read, or is no tokenizer.
+    /// The file cannot be read, or is not a tokenizer.
     pub fn open(path: &Path) -> Result<Self, TokenizerError> {
         let unknown =
             |what: &str| TokenizerError::Unknown { path: path.to_path_buf(), what: what.to_string() };
@@ -140,14 +141,14 @@ impl Tokenizer {
         Self::parse(&file, path)
     }
 
-    /// Reads the text of a `tokenizer.json` or `vocab.txt`; `path` is for messages.
+    /// Parses the text of a `tokenizer.json` or `vocab.txt`; `path` is for messages.
     ///
     /// # Errors
-    /// What is no tokenizer, or one that draws its tokens at random.
+    /// The text is not a tokenizer, or the tokenizer draws tokens at random.
     pub fn parse(text: &str, path: &Path) -> Result<Self, TokenizerError> {
         let is_json = text.trim_start().starts_with('{');
         let read = || if is_json { library(text) } else { library(&of_list(text)?.to_string()) };
-        // The library trusts numbers that stand in the file.
+        // The library panics on some numbers in a malformed file.
         let own = quietly(read).unwrap_or_else(Err);
         let mut own = own.map_err(|what| TokenizerError::Unknown { path: path.to_path_buf(), what })?;
         own.set_encode_special_tokens(true);
@@ -156,12 +157,13 @@ impl Tokenizer {
         let direction = own.get_truncation().map_or(TruncationDirection::Right, |t| t.direction);
         let largest = own.get_vocab(true).into_values().max().unwrap_or(0);
         own.with_padding(None);
-        // Nothing is asked of no truncation.
+        // Disabling truncation cannot fail.
         let _ = own.with_truncation(None);
         Ok(Self { source: text.to_string(), path: path.to_path_buf(), own, direction, pad, largest })
     }
 
-    /// The ids of a text's first tokens, at most `most` with those that stand around every text.
+    /// Returns the ids of a text's first tokens, at most `most`, including the special tokens
+    /// around every text.
     ///
     /// # Errors
     /// [`TokenizerError::Text`].
@@ -181,18 +183,18 @@ impl Tokenizer {
         })
     }
 
-    /// What was read, to be kept in a package.
+    /// Returns the text that was read, to be kept in a package.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The id that fills what a text leaves.
+    /// Returns the padding id.
     pub fn pad(&self) -> u32 {
         self.pad
     }
 
-    /// Checks that every id is one of a model's, and that both mean the same by padding, where the model
-    /// has a meaning of it.
+    /// Checks that all ids exist in the model, and that tokenizer and model agree on the padding
+    /// id, if the model has one.
     ///
     /// # Errors
     /// [`TokenizerError::OtherModel`], [`TokenizerError::OtherPadding`].
@@ -210,13 +212,13 @@ impl Tokenizer {
     }
 }
 
-/// The file of pairs that belongs to a `vocab.json`; nothing for other files.
+/// Returns the path of the merges file of a `vocab.json`; `None` for other files.
 fn merges(vocabulary: &Path) -> Option<PathBuf> {
     let is_json = vocabulary.file_name().is_some_and(|name| name == "vocab.json");
     is_json.then(|| vocabulary.with_file_name("merges.txt"))
 }
 
-/// The library's tokenizer.
+/// Parses the text with the library.
 fn library(text: &str) -> Result<tokenizers::Tokenizer, String> {
     let own: tokenizers::Tokenizer = text.parse().map_err(|e: tokenizers::Error| e.to_string())?;
     match own.get_model() {
@@ -228,8 +230,8 @@ fn library(text: &str) -> Result<tokenizers::Tokenizer, String> {
     }
 }
 
-/// BERT's `vocab.txt`: a token a line, its number is its id. Texts are put into small letters where no
-/// word of the vocabulary has a capital.
+/// Converts BERT's `vocab.txt`: one token per line, the line number is its id. Texts are lowercased
+/// if no word of the vocabulary has a capital.
 fn of_list(text: &str) -> Result<Value, String> {
     let vocabulary: Map<String, Value> =
         text.lines().zip(0..).map(|(token, id)| (token.to_string(), json!(id))).collect();
@@ -252,7 +254,8 @@ fn of_list(text: &str) -> Result<Value, String> {
     }))
 }
 
-/// GPT-2's `vocab.json` and `merges.txt`, and RoBERTa's, which puts `<s>` and `</s>` around a text.
+/// Converts `vocab.json` and `merges.txt` of GPT-2, or of RoBERTa, which puts `<s>` and `</s>`
+/// around a text.
 fn of_pairs(vocabulary: &str, merges: &str) -> Result<String, String> {
     let vocabulary: Map<String, Value> =
         serde_json::from_str(vocabulary).map_err(|e| format!("no ids by token: {e}"))?;

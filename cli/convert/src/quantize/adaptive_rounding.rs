@@ -1,10 +1,12 @@
-//! Weights are rounded up or down so that what a layer gives changes least, not each to its nearest step.
+//! Adaptive rounding: weights are rounded up or down so that a layer's output changes least, not
+//! each to nearest.
 //!
-//! The aim of AdaRound (Nagel et al. 2020, "Up or down? Adaptive rounding for post-training quantization",
-//! 3.1): of the roundings of a channel's weights the one under which its sums err least on the inputs that it
-//! gets. By its equation 14 that error follows from the second moments of the inputs. There it is relaxed and
-//! learned; here weights are turned over one by one while that helps, which needs no step size and always ends.
-//! Means are taken off the moments, since the bias takes them up.
+//! The objective is that of AdaRound (Nagel et al. 2020, "Up or down? Adaptive rounding for
+//! post-training quantization", 3.1): the rounding of a channel's weights under which its sums have
+//! the least error on their inputs. By equation 14 of the paper that error follows from the second
+//! moments of the inputs. AdaRound relaxes the problem and learns the solution; here single weights
+//! are flipped while that helps (coordinate descent), which needs no step size and always ends.
+//! Means are subtracted from the moments, since the bias corrects them.
 
 pub(super) mod select;
 
@@ -13,18 +15,18 @@ use pulp::{Arch, NullaryFnOnce};
 
 use crate::ir::Conv;
 
-/// Inputs of a sum at most whose moments are kept: they are the square of that.
+/// Largest number of inputs of a sum with moments; moments are its square.
 const WIDEST: usize = 1200;
-/// Windows that are added at a time, so that a row of moments stays near the processor.
+/// Number of windows added at a time, so that a row of moments stays in the cache.
 const TOGETHER: usize = 16;
-/// Windows of a map that are looked at.
+/// Number of windows sampled per feature map.
 const WINDOWS: usize = 64;
-/// Share of the mean power that is added to each input's: of few windows, moments know too much.
+/// Share of the mean power added to each input's power: moments of few windows are overfitted.
 const DAMPED: f64 = 0.01;
-/// Turns through all weights of a channel at most; most end after three.
+/// Largest number of passes through all weights of a channel; most end after three.
 const TURNS: usize = 8;
 
-/// Moments of what a convolution's windows hold, group by group, in the order of its weights.
+/// Second moments of the inputs of a convolution's windows, per group, in the order of its weights.
 #[derive(Debug, Clone)]
 pub struct Moments {
     width: usize,
@@ -32,18 +34,19 @@ pub struct Moments {
     sums: Vec<f32>,
     squares: Vec<f32>,
     count: usize,
-    /// Windows not added yet, group by group.
+    /// Windows not added yet, per group.
     waiting: Vec<f32>,
 }
 
 impl Moments {
-    /// How many moments a convolution's windows have; none where they hold too much.
+    /// Returns the number of moments of a convolution's windows; `None` for windows with too many
+    /// inputs.
     pub fn size(conv: &Conv) -> Option<usize> {
         let width = conv.weights.len() / conv.bias.len();
         (width <= WIDEST).then_some(conv.groups * width * width)
     }
 
-    /// Nothing seen yet.
+    /// Returns empty moments.
     pub fn new(conv: &Conv) -> Self {
         let width = conv.weights.len() / conv.bias.len();
         let all = conv.groups * width;
@@ -51,7 +54,8 @@ impl Moments {
         Self { width, groups: conv.groups, sums, squares, count: 0, waiting: Vec::new() }
     }
 
-    /// Takes in windows of a layer's input on the `picture`-th picture; `output` is the layer's shape.
+    /// Adds windows of a layer's input on image number `picture`; `output` is the shape of the
+    /// layer's output.
     pub fn see(&mut self, conv: &Conv, input: Shape, output: Shape, picture: usize, values: &[f32]) {
         let pixels = output.h() * output.w();
         let step = pixels.div_ceil(WINDOWS);
@@ -94,14 +98,14 @@ impl Moments {
         self.waiting.clear();
     }
 
-    /// Takes in what another lane saw.
+    /// Adds the moments of another shard.
     pub fn merge(&mut self, other: &Self) {
         self.sums.iter_mut().zip(&other.sums).for_each(|(own, more)| *own += more);
         self.squares.iter_mut().zip(&other.squares).for_each(|(own, more)| *own += more);
         self.count += other.count;
     }
 
-    /// The covariance of a group's inputs, whose channels have been multiplied by `factors`.
+    /// Returns the covariance of a group's inputs, with channels multiplied by `factors`.
     pub fn covariance(&self, group: usize, factors: Option<&[f32]>) -> Covariance {
         let (n, count) = (self.width, self.count.max(1) as f64);
         let sums = &self.sums[group * n..][..n];
@@ -120,7 +124,8 @@ impl Moments {
     }
 }
 
-/// Adds windows to moments: plain loops, to be compiled for what the processor has.
+/// Addition of windows to moments: plain loops, compiled for the vector instructions of the
+/// processor.
 struct Add<'a> {
     width: usize,
     waiting: &'a [f32],
@@ -148,7 +153,7 @@ impl NullaryFnOnce for Add<'_> {
     }
 }
 
-/// How the inputs of one sum go together.
+/// Covariance of the inputs of one sum.
 #[derive(Debug)]
 pub struct Covariance {
     width: usize,
@@ -156,10 +161,10 @@ pub struct Covariance {
 }
 
 impl Covariance {
-    /// Codes of weights that are given in steps, from -127 to 127.
+    /// Returns the int8 weights, from -127 to 127, for weights `wanted` in units of the step.
     pub fn round(&self, wanted: &[f64]) -> Vec<i8> {
         let mut codes: Vec<f64> = wanted.iter().map(|w| w.round().clamp(-127.0, 127.0)).collect();
-        // Half of what the error grows by, for each weight's first step upwards.
+        // Half of the increase of the error by the first step upwards of each weight.
         let mut slopes = vec![0.0; self.width];
         for (i, (code, w)) in codes.iter().zip(wanted).enumerate() {
             self.shift(&mut slopes, i, code - w);
@@ -204,11 +209,11 @@ mod tests {
         let window = Window { kernel: [1, 2], stride: [1, 2], dilation: [1, 1], pad: [0, 1, 0, 0] };
         let conv = conv(window, 2, 2 * 4, 2);
         let mut moments = Moments::new(&conv);
-        // One row of three pixels of four channels.
+        // One row of three pixels with four channels.
         let values: Vec<f32> = (1..=12).map(|v| v as f32).collect();
         let shape = |w, c| Shape::new(1, w, c).unwrap();
         moments.see(&conv, shape(3, 4), shape(2, 2), 0, &values);
-        // Of the first group: 0 0 1 2 and 5 6 9 10; of the second: 0 0 3 4 and 7 8 11 12.
+        // First group: 0 0 1 2 and 5 6 9 10; second group: 0 0 3 4 and 7 8 11 12.
         assert_eq!(moments.sums, [5.0, 6.0, 10.0, 12.0, 7.0, 8.0, 14.0, 16.0]);
         assert_eq!(moments.squares[2..4], [45.0, 50.0]);
         assert_eq!((moments.squares[16 + 2], moments.count), (77.0, 2));
@@ -216,7 +221,7 @@ mod tests {
         twice.merge(&moments);
         let once = moments.covariance(1, None).values;
         assert!(once == twice.covariance(1, None).values && once.len() == 16);
-        // 7 and 0: a variance of 12.25, and a hundredth of the mean one.
+        // Values 7 and 0 have a variance of 12.25; a hundredth of the mean variance is added.
         let mean = (12.25 + 16.0 + 16.0 + 16.0) / 4.0;
         assert!((once[0] - 12.25 - 0.01 * mean).abs() < 1e-9, "{once:?}");
         let scaled = moments.covariance(1, Some(&[1.0, 1.0, 2.0, 1.0])).values;
@@ -225,12 +230,13 @@ mod tests {
 
     #[test]
     fn what_goes_together_is_rounded_apart() {
-        // Two inputs that are always the same: 0.4 and 0.4 are 0.8 together, which is nearer to 1 than to 0.
+        // Two inputs that are always equal: 0.4 and 0.4 are 0.8 together, which is nearer to 1 than
+        // to 0.
         let alike = Covariance { width: 2, values: vec![1.01, 1.0, 1.0, 1.01] };
         let mut codes = alike.round(&[0.4, 0.4]);
         codes.sort_unstable();
         assert_eq!(codes, [0, 1]);
-        // Inputs that have nothing to do with each other go to the nearest, and no code is beyond 127.
+        // Independent inputs are rounded to nearest, and no value is beyond 127.
         let apart = Covariance { width: 2, values: vec![1.0, 0.0, 0.0, 1.0] };
         assert_eq!(apart.round(&[0.4, 0.4]), [0, 0]);
         assert_eq!(alike.round(&[127.0, 126.6]), [127, 127]);

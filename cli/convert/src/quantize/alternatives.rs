@@ -1,26 +1,26 @@
-//! What else could be done, measured: for the report.
+//! Measurement of alternative settings, for the report.
 
 use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings, scheme};
 use crate::calibrate::ranges::Method;
 use crate::ir::Model;
 
-/// Another way to quantize, and what came of it.
+/// Alternative way to quantize, with its result.
 #[derive(Debug, Clone)]
 pub struct Alternative {
-    /// In words.
+    /// Description.
     pub what: String,
-    /// The options of `convert` that do it.
+    /// Options of `convert` that select it.
     pub options: String,
-    /// Noise by signal of the embedding.
+    /// Noise-to-signal ratio of the embedding.
     pub noise: f64,
 }
 
-/// How many of the worst layers are tried in float.
+/// Numbers of the worst layers tried in float.
 const KEPT: [usize; 2] = [1, 4];
 
 impl Quantizer<'_> {
-    /// The other methods, the other way with channels, biases and weights, the worst layers in float: one thing
-    /// changed at a time.
+    /// Measures the other methods, the opposite choice for equalization, biases and weights, and
+    /// the worst layers in float, changing one setting at a time.
     pub(super) fn alternatives(
         &self,
         model: &Model,
@@ -65,7 +65,7 @@ impl Quantizer<'_> {
         Ok(all)
     }
 
-    /// Ranges by one method, and biases corrected if they are to be.
+    /// Evaluates ranges by one method, with biases corrected if the settings state so.
     pub(super) fn corrected(
         &self,
         variant: &GraphVariant,

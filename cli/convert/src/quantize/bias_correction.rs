@@ -1,7 +1,7 @@
-//! What codes do to the means of channels, layer after layer.
+//! Empirical bias correction: the quantization error of the channels' means, layer after layer.
 //!
-//! Empirical bias correction (Nagel et al. 2019, 4.2 and appendix D): what the layers before have added is
-//! known, and taken off, before the next one is looked at.
+//! Follows Nagel et al. 2019, 4.2 and appendix D: the error of the layers before is measured and
+//! corrected before the next layer is measured.
 
 use offshoot_core::graph::{Graph, TensorId};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
@@ -18,8 +18,8 @@ use crate::parallel;
 use crate::parallel::SHARDS;
 
 impl Quantizer<'_> {
-    /// Each layer's mean by channels in codes, each corrected by those before; nothing where not all is run
-    /// in codes.
+    /// Returns each layer's int8 mean per channel, measured with the layers before it corrected;
+    /// `None` if a layer is not run in int8.
     pub(super) fn coded_means(
         &self,
         variant: &GraphVariant,
@@ -44,7 +44,7 @@ impl Quantizer<'_> {
         Ok(Some(means))
     }
 
-    /// The studied pictures as a network of so many values gets them.
+    /// Returns the calibration subset as int8 inputs of `values` elements.
     fn inputs(&self, values: usize) -> Vec<Vec<i8>> {
         let table = self.preprocess.map_or_else(Vec::new, scheme::input_table);
         let coded = |input: &Input<'_>| {
@@ -56,14 +56,14 @@ impl Quantizer<'_> {
     }
 }
 
-/// What layers gave for each picture, as long as another one reads it.
+/// Outputs of layers for each image, kept while a later layer reads them.
 struct Shelf<'m> {
     model: &'m Model,
     codes: Vec<Vec<Vec<i8>>>,
     last_reader: Vec<LayerId>,
 }
 
-/// A layer to be run on picture after picture.
+/// Layer that is run on one image after another.
 #[derive(Clone)]
 struct Bench<'p> {
     plan: &'p Plan<Vec<Step>>,
@@ -84,7 +84,7 @@ impl<'m> Shelf<'m> {
         Self { model, codes, last_reader }
     }
 
-    /// Runs a layer, the last of the graph, and forgets what nobody reads after it.
+    /// Runs a layer, the last of the graph, and frees outputs that no later layer reads.
     fn run(&mut self, graph: &Graph<'_>, id: LayerId, tensor: TensorId) -> Result<(), TractError> {
         let sources = &self.model.layers[id].inputs;
         let at = usize::from(tensor) - 1;

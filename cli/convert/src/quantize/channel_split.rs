@@ -1,11 +1,13 @@
-//! Channels that are always zero carry a second copy of channels whose rounding costs most.
+//! Outlier channel splitting into constant channels: they take a second copy of the channels whose
+//! rounding costs most.
 //!
-//! Many trained networks have channels that no picture moves, above all in their first layers. They are
-//! computed all the same, so a copy of another channel in their place costs nothing. Both copies are read
-//! with half of the weight, and rounded half a step apart: their sum has steps of half the size. This is
-//! outlier channel splitting (Zhao et al. 2019, "Improving neural network quantization without retraining
-//! using outlier channel splitting"), for channels that matter in place of large ones, and without growing
-//! the network.
+//! Many trained networks have channels that are constant for all images, most of them in the first
+//! layers. They are computed all the same, so a copy of another channel in their place costs
+//! nothing. Both copies are read with half of the weight, and rounded half a step apart: their sum
+//! has steps of half the size. The method is outlier channel splitting (OCS; Zhao et al. 2019,
+//! "Improving neural network quantization without retraining using outlier channel splitting"),
+//! applied to the channels with the largest effect instead of the largest values, and without
+//! growing the network.
 
 pub(super) mod place;
 
@@ -16,24 +18,24 @@ use super::interval::Bounds;
 use super::scheme::weight_step;
 use crate::ir::{ChannelSplit, Conv, LayerId, LayerOp, Model};
 
-/// A convolution, perhaps a depthwise one behind it, and a convolution that sums their channels; nobody
-/// else reads these maps.
+/// Convolution, optionally followed by a depthwise one, and a convolution that sums their channels;
+/// no other layer reads these feature maps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
-    /// The layers with the channels, first to last.
+    /// Layers with the channels, first to last.
     pub maps: Vec<LayerId>,
-    /// Who sums them.
+    /// Layer that sums the channels.
     pub reader: LayerId,
-    /// Channels of the last map that are the same for every picture, and what they are.
+    /// Constant channels of the last feature map, with their values.
     pub spare: Vec<(usize, f64)>,
 }
 
-/// Share of a map's channels that must be spare: fewer change next to nothing.
+/// Least share of spare channels, as a divisor: fewer have almost no effect.
 const SHARE: usize = 16;
-/// Channels of a map at most: of many, none counts for much.
+/// Largest number of channels of a feature map: among more, no single one counts for much.
 const WIDEST: usize = 64;
 
-/// Where channels could be copied to.
+/// Returns the places with constant channels.
 pub fn places(model: &Model, preprocess: &Preprocess) -> Vec<Place> {
     let (readers, bounds) = (model.readers(), interval::bounds(model, preprocess));
     let reader = |id: LayerId| place(model, &readers, &bounds, id);
@@ -51,7 +53,7 @@ fn place(model: &Model, readers: &[usize], bounds: &[Vec<Bounds>], reader: Layer
     let own = conv(last).filter(|_| readers[last] == 1)?;
     let maps = match own.groups {
         1 => vec![last],
-        // One channel in, one out.
+        // Depthwise: one channel in, one out.
         groups if groups == own.bias.len() && bounds[model.layers[last].inputs[0]].len() == groups => {
             let first = model.layers[last].inputs[0];
             sums(first).filter(|_| readers[first] == 1)?;
@@ -59,7 +61,7 @@ fn place(model: &Model, readers: &[usize], bounds: &[Vec<Bounds>], reader: Layer
         }
         _ => return None,
     };
-    // What is always the same goes to the reader's biases, which a border of zeros would not allow.
+    // Constants are moved to the reader's biases, which zero padding would not allow.
     let padded = read.window.pad != [0; 4];
     let is_spare = |b: &Bounds| b[0] == b[1] && (b[0] == 0.0 || !padded);
     let always = bounds[last].iter().enumerate().filter(|(_, b)| is_spare(b));
@@ -91,8 +93,8 @@ impl Place {
     }
 }
 
-/// Shares the weights of a channel between it and its twin, whole steps to each, so that weights on a grid
-/// stay there. What the twin's place gave, `always`, goes to the biases.
+/// Splits the weights of a channel between it and its duplicate in whole steps, so that weights on
+/// a grid stay on it. The contribution `always` of the spare channel is added to the biases.
 fn halve(reader: &mut Conv, splits: ChannelSplit, always: f64, depth: usize) {
     let per_channel = reader.weights.len() / reader.bias.len();
     for (weights, bias) in reader.weights.chunks_exact_mut(per_channel).zip(&mut reader.bias) {
@@ -123,8 +125,8 @@ mod tests {
         std: [255.0; 3],
     };
 
-    /// One pixel -> three channels, the second of which is at most `-1 + 1` -> depthwise -> a sum of weights on a
-    /// grid of hundredths.
+    /// Returns a model: one pixel, three channels, the second of which is at most `-1 + 1`, a
+    /// depthwise convolution, and a sum with weights on a grid of hundredths.
     fn model(always: f32) -> Model {
         let conv = |groups: usize, weights: &[f32], bias: &[f32]| {
             let (weights, bias) = (weights.to_vec(), bias.to_vec());
@@ -163,7 +165,7 @@ mod tests {
         let place = |always: f64| Place { maps: vec![1, 2], reader: 3, spare: vec![(1, always)] };
         assert_eq!(found(&model(0.0)), [place(0.0)]);
         assert_eq!(found(&model(0.5)), [place(0.5)]);
-        // A border of zeros does not see the half.
+        // Zero padding does not have the constant.
         let padded = |always: f32| {
             let mut m = model(always);
             let LayerOp::Conv(conv) = &mut m.layers[3].op else { panic!() };
@@ -171,7 +173,7 @@ mod tests {
             m
         };
         assert_eq!((found(&padded(0.5)), found(&padded(0.0)).len()), (Vec::new(), 1));
-        // Somebody else reads it, or a picture moves it.
+        // Another layer reads it, or the channel depends on the image.
         let mut m = model(0.0);
         m.output = 2;
         assert_eq!(found(&m), []);
@@ -208,7 +210,7 @@ mod tests {
         places(&m, &PREPROCESS)[0].copy(&mut m, &[2]);
         let LayerOp::Conv(conv) = &m.layers[3].op else { panic!() };
         let hundredths: Vec<f32> = conv.weights.iter().map(|w| (w * 1e5).round() / 1e3).collect();
-        // 127 was shared as 64 and 63, 1 as 1 and 0.
+        // Weight 127 is split into 64 and 63, 1 into 1 and 0.
         assert_eq!(hundredths, [35.0, 64.0, 63.0, -99.0, 1.0, 0.0]);
     }
 }

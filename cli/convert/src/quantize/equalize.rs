@@ -1,15 +1,17 @@
-//! Channels of one map are given like ranges, because they share one step.
+//! Cross-layer equalization: gives the channels of a feature map similar ranges, because they share
+//! one step.
 //!
-//! Cross-layer equalization (Nagel et al. 2019, "Data-free quantization through weight equalization
-//! and bias correction", 4.1), by the ranges that activations take instead of those of weights, which
-//! have a step for each channel anyway. A channel is multiplied where it is made and divided where it is
-//! read: the network computes the same. What makes a channel and a depthwise convolution that
-//! reads it take the factor into their own steps and lose nothing; a convolution that sums channels then
-//! has weights of unlike size, so that how far to go is weighed by the noise that both would add.
+//! Follows Nagel et al. 2019, "Data-free quantization through weight equalization and bias
+//! correction", 4.1, with the ranges of activations instead of those of weights, which have a step
+//! per channel anyway. A channel is multiplied in the layer that computes it and divided in the
+//! layers that read it: the network computes the same. The producer of a channel and a depthwise
+//! convolution that reads it absorb the factor into their own steps without loss; a convolution
+//! that sums channels gets weights of different size, so the amount of equalization is chosen by an
+//! estimate of the noise of both.
 //!
-//! ReLU6 is not replaced by ReLU as there. A channel that never reached the limit on the calibration
-//! pictures may grow until it does, and [`MARGIN`] more; then it is cut off there, at a value that it
-//! hardly ever takes.
+//! ReLU6 is not replaced by ReLU, unlike in the paper. A channel that never reached the limit on
+//! the calibration set may grow until it does, and by [`MARGIN`] more; it is then clipped at a
+//! value that it hardly ever reaches.
 
 use offshoot_core::graph::Binary;
 
@@ -17,17 +19,17 @@ use super::scheme::{weight_codes, weight_step};
 use crate::calibrate::extents::Extents;
 use crate::ir::{Conv, Layer, LayerId, LayerOp, Model};
 
-/// How far beyond its largest value a channel under a limit is cut off.
+/// Ratio of the clipping point to the largest value of a channel under a limit.
 pub const MARGIN: f32 = 1.1;
-/// Largest factor: what is smaller by more adds nothing anyway.
+/// Largest factor; channels smaller by more add nothing anyway.
 const MOST: f32 = 256.0;
-/// How far to go: exponents of the factors that would make all channels alike.
+/// Candidate amounts: exponents of the factors that would make all channels alike.
 const SHARES: [f32; 3] = [1.0, 0.5, 0.0];
 
-/// What each layer's channels were multiplied by; nothing where they were left alone.
+/// Factors of each layer's channels; `None` for layers that are not equalized.
 pub type Factors = Vec<Option<Vec<f32>>>;
 
-/// Equalizes the model, whose layers took `extents`.
+/// Equalizes the model, whose layers have these `extents`.
 pub fn equalize(model: &mut Model, extents: &[Extents]) -> Factors {
     let mut factors = vec![None; model.layers.len()];
     for maps in shared_maps(model) {
@@ -44,8 +46,8 @@ pub fn equalize(model: &mut Model, extents: &[Extents]) -> Factors {
     factors
 }
 
-/// Layers whose channels must be multiplied alike, group by group: sums and what is summed, pools and
-/// what is pooled. Groups that anything else makes or reads are left out.
+/// Returns groups of layers whose channels must have the same factors: sums and their terms, pools
+/// and their inputs. Groups that any other operation writes or reads are left out.
 fn shared_maps(model: &Model) -> Vec<Vec<LayerId>> {
     let mut group: Vec<LayerId> = (0..model.layers.len()).collect();
     let mut fixed = vec![false; model.layers.len()];
@@ -71,7 +73,7 @@ fn same_shapes(model: &Model, layer: &Layer) -> bool {
     layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
 }
 
-/// Whether the layer's limits, if any, allow its channels to grow.
+/// True if the layer's limits, if any, allow its channels to grow.
 fn limits_scale(layer: &Layer) -> bool {
     layer.clamp.is_none_or(|(lo, hi)| (lo == 0.0 || lo == f32::NEG_INFINITY) && hi > 0.0)
 }
@@ -83,7 +85,7 @@ fn join(group: &mut [LayerId], id: LayerId, others: &[LayerId]) {
     }
 }
 
-/// What would give every channel the whole range.
+/// Returns the factors that would give every channel the whole range.
 fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> {
     let mut reach = vec![0f32; extents[maps[0]].min.len()];
     for &id in maps {
@@ -97,7 +99,8 @@ fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> 
     reach.into_iter().map(factor).collect()
 }
 
-/// An estimate of the noise that 8 bits put on what is computed from these maps, with factors.
+/// Returns an estimate of the 8-bit noise of the layers that read these feature maps, with these
+/// factors.
 fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) -> f64 {
     let mut sum = 0.0;
     for layer in &model.layers {
@@ -106,7 +109,8 @@ fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) 
             continue;
         }
         let ends = extents[source].reach().zip(factors).map(|(r, f)| r * f);
-        // Rounding is as likely to be off by any part of half a step: a twelfth of its square.
+        // Rounding error is uniform within half a step: its variance is a twelfth of the squared
+        // step.
         let step = f64::from(ends.fold(0.0, f32::max)) / 255.0;
         let power: Vec<f64> = (0..factors.len()).map(|c| extents[source].power(c)).collect();
         sum += conv_noise(conv, factors, step * step / 12.0, &power);
@@ -114,7 +118,8 @@ fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) 
     sum
 }
 
-/// Of the activations' rounding, with `rounding` as its square, and of the weights'.
+/// Returns the noise of the activations' rounding, of variance `rounding`, and of the weights'
+/// rounding.
 fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64 {
     let (depth, per_group) = (factors.len() / conv.groups, conv.bias.len() / conv.groups);
     let per_channel = conv.weights.len() / conv.bias.len();
@@ -133,7 +138,8 @@ fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64
     sum
 }
 
-/// Multiplies the maps where they are made and divides them where they are read.
+/// Multiplies the feature maps in the layers that compute them and divides them in the layers that
+/// read them.
 fn scale(model: &mut Model, maps: &[LayerId], factors: &[f32]) {
     for (id, layer) in model.layers.iter_mut().enumerate() {
         let LayerOp::Conv(conv) = &mut layer.op else { continue };
@@ -166,7 +172,7 @@ mod tests {
         LayerOp::Conv(Conv { window: Window::POINT, groups, weights, bias: vec![0.5; outputs] })
     }
 
-    /// input -> expand -> depthwise -> sum with expand -> project.
+    /// Returns a model: input, expand, depthwise, sum with expand, project.
     fn model(clamp: Option<(f32, f32)>) -> Model {
         let shape = Shape::new(2, 2, 2).unwrap();
         let mut m = Model { layers: Vec::new(), output: 0 };
@@ -188,7 +194,7 @@ mod tests {
         reach.map(seen).to_vec()
     }
 
-    /// What the model makes of one pixel, without limits.
+    /// Returns the model's output for one pixel, without limits.
     fn run(m: &Model, input: [f32; 2]) -> Vec<f32> {
         let mut values = vec![input.to_vec()];
         for layer in &m.layers[1..] {
@@ -218,7 +224,7 @@ mod tests {
         let mut m = model(None);
         let before = run(&m, [0.3, -0.8]);
         let factors = equalize(&mut m, &extents([[1.0, 1.0], [4.0, 0.04], [9.0, 0.6], [2.0, 1.0]]));
-        // The depthwise convolution takes any factor; so the small channel gets the whole range.
+        // The depthwise convolution takes any factor; the small channel gets the whole range.
         let expand = factors[1].as_ref().unwrap();
         assert!(expand[0] == 1.0 && (expand[1] - 100.0).abs() < 1e-3, "{expand:?}");
         assert!(factors[0].is_none() && factors[3].is_none());
@@ -233,7 +239,7 @@ mod tests {
         let m = model(Some((0.0, 6.0)));
         let factors = factors_of(&m, &[2], &extents(reach));
         assert_eq!(factors, [1.0, 6.0 / (1.5 * MARGIN)]);
-        // Limits that are no multiple of themselves leave the channels alone.
+        // Limits that a factor would change leave the channels alone.
         let m = model(Some((-1.0, 1.0)));
         assert_eq!(shared_maps(&m), [vec![1]]);
     }
@@ -260,7 +266,7 @@ mod tests {
         let LayerOp::Conv(old) = &before.op else { panic!() };
         assert!(far[2].as_ref().is_some_and(|f| f[1] > 1.0), "{far:?}");
         assert!(conv.weights[1].abs() < old.weights[1].abs());
-        // Weights on their grid would leave it for the sake of a channel that hardly counts.
+        // Weights on their grid would leave it for a channel that hardly counts.
         let mut m = model(None);
         m.layers[3].op = point(vec![1.0, 1.0 / 127.0, -1.0, 2.0 / 127.0], 1, 2);
         let near = equalize(&mut m, &extents([[1.0, 1.0], [4.0, 4.0], [2.0, 0.02], [2.0, 1.0]]));

@@ -1,4 +1,4 @@
-//! A graph as it would be written, run on samples before it is.
+//! Evaluation of a graph on samples before it is written.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::scheme;
 use crate::calibrate::CalibrateError;
 use crate::calibrate::input::Input;
 
-/// A graph with its memory; one per thread. A clone shares the weights.
+/// Graph with its memory, for one thread. A clone shares the weights.
 #[derive(Debug, Clone)]
 pub struct Evaluator<'g> {
     graph: Graph<'g>,
@@ -27,11 +27,11 @@ enum Machine {
 }
 
 impl<'g> Evaluator<'g> {
-    /// Plans a graph; of one that takes pictures their preprocessing is wanted. Those of the `observed` tensors that
-    /// are codes can be read after a run.
+    /// Plans a graph; an image model needs its preprocessing. After a run, the int8 tensors among
+    /// `observed` can be read.
     ///
     /// # Errors
-    /// What does not fit memory, or what tract-core refuses.
+    /// The graph does not fit memory, or tract-core refuses a layer.
     pub fn new(
         graph: Graph<'g>,
         preprocess: Option<&Preprocess>,
@@ -56,10 +56,10 @@ impl<'g> Evaluator<'g> {
         Ok(Self { graph, table, machine })
     }
 
-    /// Runs one picture or text.
+    /// Runs one sample, an image or a text.
     ///
     /// # Errors
-    /// What tract-core reports; ids without rows.
+    /// Error of tract-core; ids without rows in the table.
     pub fn run(&mut self, input: &Input<'_>) -> Result<(), CalibrateError> {
         match &mut self.machine {
             Machine::Engine { plan, packed, arena, .. } => {
@@ -87,7 +87,7 @@ impl<'g> Evaluator<'g> {
         Ok(())
     }
 
-    /// The embedding after a run.
+    /// Returns the embedding of the last run.
     pub fn embedding(&self) -> Vec<f32> {
         let output = self.graph.output();
         match (&self.machine, self.graph.tensor(output).element) {
@@ -97,7 +97,7 @@ impl<'g> Evaluator<'g> {
         }
     }
 
-    /// A watched tensor's codes after a run.
+    /// Returns an observed tensor's int8 values after a run.
     pub fn codes(&self, tensor: TensorId) -> Option<(&[i8], Quant)> {
         match &self.machine {
             Machine::Engine { slots, arena, .. } => {
@@ -112,15 +112,15 @@ impl<'g> Evaluator<'g> {
     }
 }
 
-/// What codes stand for.
+/// Returns the dequantized values.
 pub fn reals(codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> + '_ {
     codes.iter().map(move |&code| quant.dequantize(code))
 }
 
-/// Weights packed for a plan, and its arena.
+/// Allocates packed weights of a plan, and its arena.
 ///
 /// # Errors
-/// There is not that much memory.
+/// Not enough memory.
 pub fn memory(plan: &Plan<Vec<Step>>, weights: &[u8]) -> Result<(Buffer, Buffer), TractError> {
     let buffer = |need: usize| Buffer::new(need).map_err(|_| TractError::Memory { need });
     let mut packed = buffer(plan.packed_bytes())?;

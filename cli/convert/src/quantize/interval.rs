@@ -1,16 +1,16 @@
-//! What the channels of layers can be at all, whatever the picture: interval arithmetic.
+//! Interval arithmetic: bounds of the layers' channels for any image.
 
 use offshoot_core::graph::Binary;
 use offshoot_core::preprocess::Preprocess;
 
 use crate::ir::{Conv, Layer, LayerOp, Model};
 
-/// Smallest and largest value of a channel; infinite where nothing is known.
+/// Min and max of a channel; infinite if unknown.
 pub type Bounds = [f64; 2];
 
 const UNKNOWN: Bounds = [f64::NEG_INFINITY, f64::INFINITY];
 
-/// Bounds of each layer's channels.
+/// Returns the bounds of each layer's channels.
 pub fn bounds(model: &Model, preprocess: &Preprocess) -> Vec<Vec<Bounds>> {
     let byte = |c: usize, v: u8| f64::from(preprocess.normalize(c, v));
     let input = |c: usize| [byte(c, 0).min(byte(c, 255)), byte(c, 0).max(byte(c, 255))];
@@ -46,7 +46,7 @@ fn of_layer(layer: &Layer, all: &[Vec<Bounds>]) -> Vec<Bounds> {
     }
 }
 
-/// The same with zero inside, where a border of zeros may be seen.
+/// Returns the bounds extended to include zero, if `padded`: zero padding may be read.
 fn or_zero(bounds: &[Bounds], padded: bool) -> Vec<Bounds> {
     let widened = |b: &Bounds| if padded { [b[0].min(0.0), b[1].max(0.0)] } else { *b };
     bounds.iter().map(widened).collect()

@@ -1,4 +1,4 @@
-//! Layers that are kept in float, through tract-core.
+//! Layers kept in float, run by tract-core.
 
 use std::str::FromStr;
 
@@ -7,17 +7,17 @@ use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, noise};
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, LayerOp, Model};
 
-/// What is kept in float.
+/// Choice of the layers kept in float.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum KeepFloat {
-    /// What cannot be run in codes.
+    /// No layer but those that cannot be run in int8.
     #[default]
     Nothing,
-    /// As few of the worst layers as bring most of what can be had by that.
+    /// Fewest of the worst layers that bring most of the possible gain.
     Auto,
-    /// As many of the worst layers.
+    /// Given number of the worst layers.
     Worst(usize),
-    /// These.
+    /// Layers of these names.
     Named(Vec<String>),
 }
 
@@ -37,20 +37,20 @@ impl FromStr for KeepFloat {
     }
 }
 
-/// How many of the worst layers `auto` tries.
+/// Numbers of the worst layers that `auto` tries.
 const TRIED: [usize; 4] = [1, 2, 4, 8];
-/// Decibels that `auto` wants for leaving pure int8.
+/// Gain in dB that `auto` requires for a mixed package.
 const WORTH: f64 = 1.0;
-/// Samples that layers are ranked by.
+/// Number of samples for the ranking of layers.
 const RANKED: usize = 8;
 
-/// The layers of these names.
+/// Returns the layers of these names.
 fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
     names.iter().map(|name| find(model, name)).collect()
 }
 
 impl Quantizer<'_> {
-    /// Keeps what is to be kept, and says what that is.
+    /// Keeps the chosen layers in float, and returns a line for the report.
     pub(super) fn keep(
         &self,
         wanted: &KeepFloat,
@@ -78,7 +78,7 @@ impl Quantizer<'_> {
                     let gain = (decibels(least) - decibels(before)).max(0.0);
                     return Ok(Some(format!("nothing kept in float: {gain:.2} dB at most would be gained")));
                 }
-                // Within a quarter of the best in decibels, the fewest.
+                // Takes the fewest layers within a quarter of the best gain in dB.
                 let enough = decibels(before) + 0.75 * (decibels(least) - decibels(before));
                 tried.into_iter().find(|c| decibels(c.noise) >= enough).expect("the best one is")
             }
@@ -100,13 +100,13 @@ impl Quantizer<'_> {
         if kept.coded_means.is_none() {
             return Ok(kept);
         }
-        // What was measured wholly in codes may not hold any more.
+        // Means measured fully in int8 may no longer be right.
         let mut plain = QuantConfig { coded_means: None, ..kept.clone() };
         plain.noise = self.judge(variant, &plain)?;
         Ok(if plain.noise < kept.noise { plain } else { kept })
     }
 
-    /// The layers that compute something in codes, those that lose most by themselves first.
+    /// Returns the layers that compute in int8, ordered by their isolated loss, the largest first.
     pub(super) fn ranked(
         &self,
         variant: &GraphVariant,

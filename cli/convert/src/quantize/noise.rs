@@ -1,4 +1,4 @@
-//! How much of each layer's values its codes lose: by itself, and with all that came before.
+//! Quantization noise of each layer's values: isolated, and accumulated with all layers before it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::ir::{LayerId, Model};
 use crate::parallel;
 
-/// Power of the noise and of what it is added to.
+/// Power of the noise and of the signal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Noise {
     noise: f64,
@@ -27,7 +27,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Takes in what came out and what should have.
+    /// Adds computed values and the values `wanted`.
     pub fn see(&mut self, got: impl Iterator<Item = f32>, wanted: &[f32]) {
         for (got, &wanted) in got.zip(wanted).filter(|(_, w)| w.is_finite()) {
             let (g, w) = (f64::from(got), f64::from(wanted));
@@ -39,7 +39,7 @@ impl Noise {
         }
     }
 
-    /// Takes in what another lane saw.
+    /// Adds the noise of another shard.
     pub fn merge(&mut self, other: &Self) {
         self.noise += other.noise;
         self.signal += other.signal;
@@ -48,7 +48,7 @@ impl Noise {
         self.values += other.values;
     }
 
-    /// Noise by signal, both as powers; nothing if nothing was seen.
+    /// Returns the noise-to-signal ratio of powers; `None` without values.
     pub fn ratio(&self) -> Option<f64> {
         match (self.values, self.signal) {
             (0, _) => None,
@@ -57,24 +57,24 @@ impl Noise {
         }
     }
 
-    /// Cosine of the two, of all values seen; 1 for two zero vectors, 0 if only one is.
+    /// Returns the cosine similarity of all values; 1 for two zero vectors, 0 if only one is zero.
     pub fn cosine(&self) -> f64 {
         let size = (self.got * self.signal).sqrt();
         if size > 0.0 { self.dot / size } else { f64::from(u8::from(self.got == self.signal)) }
     }
 }
 
-/// Signal to noise in decibels.
+/// Returns the signal-to-noise ratio in dB (SQNR) for a noise-to-signal ratio.
 pub fn decibels(ratio: f64) -> f64 {
     -10.0 * ratio.max(1e-12).log10()
 }
 
-/// What a layer's codes lose.
+/// Quantization loss of a layer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Loss {
-    /// With the float network's values as its inputs, in codes.
+    /// Isolated: its inputs are the float network's values, quantized.
     pub alone: Noise,
-    /// With all layers before it as in the package.
+    /// Accumulated: its inputs come from the package's layers before it.
     pub together: Noise,
 }
 
@@ -85,22 +85,22 @@ impl Loss {
     }
 }
 
-/// A network that was quantized, and what it was made from.
+/// Quantized network, with its origin.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a, 'g> {
-    /// The network as quantized.
+    /// Network as quantized.
     pub model: &'a Model,
-    /// What its layers' channels were multiplied by.
+    /// Factors of each layer's channels.
     pub factors: &'a Factors,
-    /// The graph.
+    /// Graph.
     pub graph: Graph<'g>,
-    /// Each layer's tensor in it.
+    /// Tensor of each layer in the graph.
     pub tensors: &'a [Option<TensorId>],
-    /// How pictures become its input, if it takes any.
+    /// Preprocessing of images; `None` for text.
     pub preprocess: Option<&'a Preprocess>,
 }
 
-/// A layer run by itself. A clone shares the weights.
+/// Layer with its own plan and memory. A clone shares the weights.
 #[derive(Clone)]
 struct Single {
     layer: LayerId,
@@ -111,16 +111,16 @@ struct Single {
     arena: Buffer,
 }
 
-/// What runs a picture through all layers, and what they lost so far.
+/// State of a shard: the networks that run an image through all layers, and their losses so far.
 type Lane<'g> = (ObservedNetwork, Evaluator<'g>, Vec<Single>, Vec<Loss>);
 
-/// Lanes: every layer has memory of its own in each.
+/// Number of shards; in each, every layer has memory of its own.
 const ABREAST: usize = 2;
 
-/// What each layer loses on these samples.
+/// Returns the loss of each layer on these samples.
 ///
 /// # Errors
-/// What the engine or tract-core reports.
+/// Error of the engine or tract-core.
 pub fn losses(
     subject: &Subject<'_, '_>,
     observed: &ObservedNetwork,
@@ -154,27 +154,27 @@ pub fn losses(
 }
 
 impl Subject<'_, '_> {
-    /// What a layer's codes stand for, in the units of the network it was made from.
+    /// Returns the dequantized values of a layer in the units of the network before equalization.
     fn original(&self, layer: LayerId, codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> {
         let changed = self.changed(layer, quant);
         reals(codes, quant).zip(cycle(changed)).map(|(v, (factor, shift))| (v - shift) / factor)
     }
 
-    /// By what each channel was multiplied before it was rounded, and what was added then.
+    /// Returns for each channel the factor before rounding and the shift added to it.
     fn changed(&self, layer: LayerId, quant: Quant) -> Vec<(f32, f32)> {
         let shifts = self.shifts(layer, quant);
         let factor = |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
         shifts.into_iter().enumerate().map(|(channel, shift)| (factor(channel), shift)).collect()
     }
 
-    /// What was added to its channels before they were rounded.
+    /// Returns the shifts added to a layer's channels before rounding.
     fn shifts(&self, layer: LayerId, quant: Quant) -> Vec<f32> {
         let own = &self.model.layers[layer];
         scheme::shifts(&own.splits, own.shape.c(), quant).into_iter().map(|s| s as f32).collect()
     }
 }
 
-/// One value for each channel, again and again; a division for each value would take longer than the value.
+/// Repeats one value per channel; a division per value would take longer than the value.
 fn cycle<T: Copy>(channels: Vec<T>) -> impl Iterator<Item = T> {
     let mut next = 0;
     std::iter::from_fn(move || {
@@ -184,7 +184,7 @@ fn cycle<T: Copy>(channels: Vec<T>) -> impl Iterator<Item = T> {
     })
 }
 
-/// Every layer that is run in codes, by itself.
+/// Returns a plan for every layer that is run in int8.
 fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
     let mut singles = Vec::new();
     for (tensor, node) in subject.graph.nodes() {
@@ -202,7 +202,7 @@ fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
 }
 
 impl Single {
-    /// Takes a layer's values as its inputs, where it reads them.
+    /// Copies a layer's values into the inputs that read it.
     fn take(&mut self, subject: &Subject<'_, '_>, source: LayerId, values: &[f32]) {
         let sources = &subject.model.layers[self.layer].inputs;
         for (&input, _) in self.inputs.iter().zip(sources).filter(|(_, own)| **own == source) {
@@ -215,7 +215,7 @@ impl Single {
         }
     }
 
-    /// Runs with what it took; `wanted` are the layer's values.
+    /// Runs the layer on its inputs; `wanted` are the layer's float values.
     fn run(&mut self, subject: &Subject<'_, '_>, wanted: &[f32], loss: &mut Loss) -> Result<(), TractError> {
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();

@@ -1,6 +1,7 @@
-//! From ranges to integers: scales, zero points, 8-bit weights, multipliers.
+//! Quantization scheme: from ranges to integers, that is scales, zero points, 8-bit weights and
+//! multipliers.
 //!
-//! Scheme of Jacob et al. 2018 ("Quantization and training of neural networks for efficient
+//! Follows Jacob et al. 2018 ("Quantization and training of neural networks for efficient
 //! integer-arithmetic-only inference"): activations asymmetric per tensor, weights symmetric per
 //! output channel, 32-bit bias, fixed-point rescaling. The integers are computed here once, in
 //! double precision, and stored; the device never derives one.
@@ -16,7 +17,7 @@ use crate::calibrate::ranges::{Range, table_of};
 use crate::ir::{ChannelSplit, Conv, Expr, Layer, LayerId, LayerOp, Model};
 use crate::parallel;
 
-/// A layer whose numbers do not fit.
+/// Layer whose multiplier is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures or texts"
@@ -31,30 +32,30 @@ impl QuantizeError {
     }
 }
 
-/// All that the integers of a network follow from, beside its weights.
+/// Parameters that determine the integers of a network, beside its weights.
 #[derive(Debug, Clone)]
 pub struct Scheme {
-    /// Which layers are run in codes.
+    /// True for layers that are run in int8.
     pub in_codes: Vec<bool>,
-    /// Each layer's quantization, whether it is run in codes or only read in them.
+    /// Quantization of each layer, run in int8 or only read in int8.
     pub quants: Vec<Quant>,
-    /// Each layer's mean by channels in the float network.
+    /// Mean per channel of each layer in the float network.
     pub means: Vec<Vec<f64>>,
-    /// The same of its codes; of the floats again where that is not known.
+    /// Mean per channel of the quantized values; that of the float network if not measured.
     pub coded_means: Vec<Vec<f64>>,
-    /// Codes of the weights of layers that are not rounded to the nearest; none for those beyond its end.
+    /// Int8 weights of layers that are not rounded to nearest; `None` for layers beyond its end.
     pub rounded: Arc<[Option<Vec<i8>>]>,
 }
 
-/// A function as a table from codes to codes.
+/// Returns a function as a table from int8 to int8 values.
 pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
     table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
 }
 
-/// Which layers are run in codes.
+/// Returns for each layer if it is run in int8.
 ///
-/// Convolutions are, but for those that only scale. What moves, joins or maps values follows its
-/// inputs, so that no value is converted for its sake. Those of `floats` are not.
+/// Convolutions are, except those that only scale. Layers that move, join or map values follow
+/// their inputs, so that no value is converted for their sake. Layers in `floats` are not.
 pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
     let conv = |op: &LayerOp| match op {
@@ -78,14 +79,14 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
         let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
         codes[id] = !floats.contains(&id) && (conv(&layer.op) || follows);
     }
-    // A picture that only float layers read stays float; a text's rows always do.
+    // An image that only float layers read stays in float; the rows of a text always do.
     let read_in_codes = |(id, l): (LayerId, &Layer)| l.inputs.contains(&0) && codes[id];
     codes[0] &= model.layers.iter().enumerate().any(read_in_codes);
     codes
 }
 
-/// Each layer's quantization from the range it is to cover, that of pictures from their preprocessing; what only
-/// moves codes keeps its input's.
+/// Returns each layer's quantization from its range, that of images from their preprocessing;
+/// layers that only move values keep their input's.
 pub fn quants(model: &Model, ranges: &[Range], preprocess: Option<&Preprocess>) -> Vec<Quant> {
     let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
     if let Some(preprocess) = preprocess {
@@ -99,7 +100,7 @@ pub fn quants(model: &Model, ranges: &[Range], preprocess: Option<&Preprocess>) 
     quants
 }
 
-/// For each layer that is read by a function alone, the function.
+/// Returns for each layer the function that alone reads it, if there is one.
 pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
     let readers = model.readers();
     let mut read = vec![None; model.layers.len()];
@@ -113,7 +114,8 @@ pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
     read
 }
 
-/// Whether one step of the input can be one step of the camera: all channels normalized alike.
+/// Returns the input quantization if one step can be one step of the camera: all channels are
+/// normalized alike.
 fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
     let channels = 0..preprocess.channels.count();
     let (mean, std) = (preprocess.mean[0], preprocess.std[0]);
@@ -123,7 +125,7 @@ fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
     Some(Quant { scale, zero_point })
 }
 
-/// The input's quantization. Where all channels are normalized alike, one step is one step of
+/// Returns the input's quantization. If all channels are normalized alike, one step is one step of
 /// the camera and nothing is rounded.
 pub fn input(preprocess: &Preprocess) -> Quant {
     exact_input(preprocess).unwrap_or_else(|| {
@@ -135,7 +137,7 @@ pub fn input(preprocess: &Preprocess) -> Quant {
     })
 }
 
-/// What the means of the input's channels become in codes, where one step is one step of the camera: up to
+/// Returns the means of the quantized input channels. If one step is one step of the camera, up to
 /// half a step is added to every value.
 pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
     let Some(quant) = exact_input(preprocess) else { return means.to_vec() };
@@ -144,55 +146,57 @@ pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
     means.iter().enumerate().map(|(c, mean)| mean + shift(c)).collect()
 }
 
-/// The table from a channel's byte to its code, 256 entries per channel.
+/// Returns the table from a channel's byte to its int8 value, 256 entries per channel.
 pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
     let exact = exact_input(preprocess).is_some();
     let quant = input(preprocess);
     let code = |c: usize, v: u8| {
-        // A byte less its mean, plus the zero point: up to half a step the byte less 128.
+        // The value is the byte less its mean, plus the zero point: up to half a step the byte less
+        // 128.
         if exact { (i16::from(v) - 128) as i8 } else { preprocess.code(c, v, quant) }
     };
     (0..preprocess.channels.count()).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
 }
 
-/// What is added to the channels of a layer before they are rounded: a quarter of a step to one of each pair
-/// of twins, whose sum has steps of half the size then. A quarter taken from the other keeps zero exact.
+/// Returns the shifts added to a layer's channels before rounding: minus a quarter of a step for
+/// one of each pair of duplicated channels, plus a quarter for the other. Their sum then has steps
+/// of half the size, and zero stays exact.
 pub fn shifts(splits: &[ChannelSplit], channels: usize, quant: Quant) -> Vec<f64> {
     let (mut shifts, quarter) = (vec![0.0; channels], f64::from(quant.scale.get()) / 4.0);
     splits.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
     shifts
 }
 
-/// The step of each output channel's weights.
+/// Returns the step of each output channel's weights.
 pub fn steps(conv: &Conv, from: Quant) -> Vec<f64> {
     let (per_channel, from) = (conv.weights.len() / conv.bias.len(), f64::from(from.scale.get()));
     let channels = conv.weights.chunks_exact(per_channel).zip(&conv.bias);
     channels.map(|(weights, &bias)| weight_scale(weights, bias, from)).collect()
 }
 
-/// A convolution in integers.
+/// Convolution in integers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantizedConv {
-    /// O, H, W, I / groups.
+    /// Weights in the order O, H, W, I / groups.
     pub weights: Vec<i8>,
-    /// One per output channel.
+    /// Bias per output channel.
     pub bias: Vec<i32>,
-    /// One per output channel.
+    /// Mantissa of the multiplier per output channel.
     pub mantissas: Vec<i32>,
-    /// The same for all.
+    /// Shift of the multipliers, the same for all channels.
     pub shift: u8,
 }
 
-/// Weights from which on threads share a layer.
+/// Least number of weights for which threads share a layer.
 const MANY: usize = 1 << 16;
 
 /// Quantizes weights per output channel.
 ///
-/// `means` are the input's channels on the calibration pictures, in floats and in codes: what rounding
-/// weights and inputs adds to an output channel on average is taken off its bias (Nagel et al. 2019,
-/// "Data-free quantization through weight equalization and bias correction", 4.2, with means that were
-/// measured). `shifts` go to the biases too, see [`shifts`]. Weights are those of `rounded`, if there are any, else
-/// each goes to the nearest step.
+/// `means` are those of the input's channels on the calibration set, in float and quantized: the
+/// mean error that rounding weights and inputs adds to an output channel is subtracted from its
+/// bias (Nagel et al. 2019, "Data-free quantization through weight equalization and bias
+/// correction", 4.2, with measured means). `shifts` are added to the biases too, see [`shifts`].
+/// Weights are taken from `rounded` if present, else rounded to nearest.
 ///
 /// # Errors
 /// A multiplier of 2^15 or more.
@@ -243,36 +247,37 @@ pub fn conv(
     Ok(out)
 }
 
-/// A channel's weights in steps of `scale`.
+/// Returns a channel's weights in steps of `scale`.
 pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + '_ {
     weights.iter().map(move |&w| nearest(f64::from(w) / scale).clamp(-127, 127) as i8)
 }
 
-/// The nearest whole number, that away from zero of two. `f64::round` is a call where the processor's oldest
-/// instructions are all that may be used, and there are millions of weights.
+/// Rounds to nearest, ties away from zero. `f64::round` is a function call on the baseline
+/// instruction set, and there are millions of weights.
 fn nearest(x: f64) -> i32 {
     (x + 0.5f64.copysign(x)) as i32
 }
 
-/// The step of a channel's weights, unless the bias would then not fit 30 bits (weights that small
-/// next to their bias do not matter).
+/// Returns the step of a channel's weights, unless the bias would then not fit 30 bits (weights
+/// that small relative to their bias do not matter).
 fn weight_scale(weights: &[f32], bias: f32, from: f64) -> f64 {
     let by_bias = f64::from(bias.abs()) / from / f64::from(1 << 29);
     let scale = weight_step(weights).max(by_bias);
     if scale > 0.0 { scale } else { 1.0 }
 }
 
-/// How far from a whole number of steps a weight may be that is said to be one.
+/// Tolerance, in steps, of a weight that counts as a whole number of steps.
 const WHOLE: f64 = 1e-3;
 
-/// The largest weight is 127 steps, or fewer where all weights are then whole numbers of steps: those
-/// of a network that was trained for 8 bits, which lose nothing.
+/// Returns the step of weights: the largest is 127 steps, or fewer if all weights are then whole
+/// numbers of steps, as in a network that was trained for 8 bits, whose weights lose nothing.
 pub fn weight_step(weights: &[f32]) -> f64 {
     let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
     largest / f64::from(whole_steps(weights, largest).unwrap_or(127))
 }
 
-/// How many steps the largest weight is, at most 127, where all weights are whole numbers of steps.
+/// Returns the number of steps of the largest weight, at most 127, for which all weights are whole
+/// numbers of steps.
 fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
     let whole = |steps: &i32| {
         let scale = f64::from(*steps) / largest;
@@ -282,13 +287,13 @@ fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
     (1..=127).rev().find(whole)
 }
 
-/// Whether the network was trained for 8 bits: the weights of most channels lie on a grid.
+/// True if the network was trained for 8 bits: the weights of most channels lie on a grid.
 pub fn trained_for_codes(model: &Model) -> bool {
     let (mut on_grid, mut all) = (0, 0);
     for layer in &model.layers {
         let LayerOp::Conv(conv) = &layer.op else { continue };
         let per_channel = conv.weights.len() / conv.bias.len();
-        // Of a few weights that can be chance.
+        // A few weights can lie on a grid by chance.
         for weights in conv.weights.chunks_exact(per_channel).filter(|w| w.len() >= FEW) {
             let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
             on_grid += usize::from(whole_steps(weights, largest).is_some());
@@ -298,19 +303,19 @@ pub fn trained_for_codes(model: &Model) -> bool {
     2 * on_grid > all
 }
 
-/// Weights of a channel that do not lie on a grid by chance.
+/// Least number of weights of a channel that do not lie on a grid by chance.
 const FEW: usize = 8;
 
-/// Largest shift of an [`Affine`]: a code shifted up by it still fits 30 bits.
+/// Largest shift of an [`Affine`]: an int8 value shifted up by it still fits 30 bits.
 const MAX_AFFINE_SHIFT: u8 = 21;
 
-/// The shift under which `factor` takes as many of 15 bits as it can.
+/// Returns the shift for which `factor` uses as many of 15 bits as possible.
 fn affine_shift(factor: f64) -> u8 {
     let fits = |s: &u8| factor * f64::from(1u32 << s) < 32767.0;
     (0..=MAX_AFFINE_SHIFT).rev().find(fits).unwrap_or(0)
 }
 
-/// The map from codes of one quantization to codes of another.
+/// Returns the affine function from one quantization to another.
 pub fn rescale(from: Quant, to: Quant) -> Affine {
     if from == to {
         return Affine { factor: 1, offset: 0, shift: 0 };
@@ -322,7 +327,7 @@ pub fn rescale(from: Quant, to: Quant) -> Affine {
     Affine { factor, offset, shift }
 }
 
-/// Both factors of a sum; the first carries offset and shift.
+/// Returns both factors of a sum; the first carries offset and shift.
 pub fn add(from: [Quant; 2], to: Quant) -> (Affine, i16) {
     let real = from.map(|q| f64::from(q.scale.get()) / f64::from(to.scale.get()));
     let shift = affine_shift(real[0].max(real[1]));
@@ -331,7 +336,7 @@ pub fn add(from: [Quant; 2], to: Quant) -> (Affine, i16) {
     (Affine { factor: factors[0], offset: constant(to, shift) - zeros, shift }, factors[1])
 }
 
-/// The output's zero point and the half that makes the shift round to nearest.
+/// Returns the output's zero point and the half that makes the shift round to nearest.
 fn constant(to: Quant, shift: u8) -> i32 {
     (i32::from(to.zero_point) << shift) + if shift > 0 { 1 << (shift - 1) } else { 0 }
 }
@@ -421,7 +426,7 @@ mod tests {
         let q = Quant::from_range(-1.0, 1.0);
         let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None).unwrap();
         let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None).unwrap();
-        // 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
+        // Weight 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
         let step = f64::from(q.scale.get()) / 127.0;
         assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
     }
@@ -437,7 +442,7 @@ mod tests {
 
     #[test]
     fn weights_on_a_grid_stay_on_it() {
-        // 100 steps of 0.03 at most: 127 steps would round all of them.
+        // The largest weight is 100 steps of 0.03: 127 steps would round all of them.
         let weights: Vec<f32> = [100, -7, 33, 0, 64].iter().map(|&n| n as f32 * 0.03).collect();
         assert!((weight_step(&weights) / 0.03 - 1.0).abs() < 1e-6);
         assert_eq!(weight_step(&[1.0, 0.311, -0.777]), 1.0 / 127.0);

@@ -1,4 +1,4 @@
-//! The search that spends a stated time.
+//! Search for better ranges within a given time.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings};
 use crate::calibrate::ranges::Method;
 use crate::ir::Model;
 
-/// What an end of a range is multiplied by.
+/// Factors tried on the min and max of a range.
 const MOVES: [f32; 4] = [0.9, 1.1, 0.75, 1.3];
-/// Share of the noise that a move must take away: less is chance.
+/// Least share of the noise that a change must remove; less is within chance.
 const LEAST: f64 = 1e-3;
 
-/// The time that is left, and what it was spent on.
+/// Remaining time, and number of candidates tried.
 struct Clock<'p> {
     start: Instant,
     time: Duration,
@@ -21,7 +21,7 @@ struct Clock<'p> {
 }
 
 impl Clock<'_> {
-    /// Whether there is time for one more; counts it.
+    /// Counts one more candidate; false if time is over.
     fn goes_on(&mut self) -> bool {
         let spent = self.start.elapsed().as_secs_f32() / self.time.as_secs_f32();
         (self.progress)("search", spent.min(1.0));
@@ -31,8 +31,8 @@ impl Clock<'_> {
 }
 
 impl Quantizer<'_> {
-    /// Tries every method with and without equalization, then moves the ends of single ranges, until
-    /// time is over or nothing helps. Says what came of it.
+    /// Tries every method with and without equalization, then changes the min or max of single
+    /// ranges, until time is over or nothing helps. Returns a line for the report.
     pub(super) fn search(
         &self,
         model: &Model,
@@ -76,7 +76,7 @@ impl Quantizer<'_> {
                     (*best, won) = (candidate, true);
                 }
             }
-            // The other network's turn; it stays where it won.
+            // The other variant gets its turn, and stays if it is better.
             let Some(other) = &mut other else { break };
             if turn == 0 || !won {
                 std::mem::swap(variant, other);
@@ -85,7 +85,7 @@ impl Quantizer<'_> {
         Ok(())
     }
 
-    /// Moves ends as long as that helps; how many were.
+    /// Changes mins and maxes while that helps; returns the number of changes.
     fn moves(
         &self,
         variant: &GraphVariant,
@@ -122,7 +122,7 @@ impl Quantizer<'_> {
     }
 }
 
-/// Layer, end and factor of every move.
+/// Returns layer, end and factor of every change to try.
 fn moves(layers: &[usize]) -> impl Iterator<Item = (usize, usize, f32)> + '_ {
     let ends = |&layer: &usize| [0, 1].map(|end| (layer, end));
     layers.iter().flat_map(ends).flat_map(|(layer, end)| MOVES.map(|by| (layer, end, by)))

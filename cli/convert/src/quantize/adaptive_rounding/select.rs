@@ -1,4 +1,4 @@
-//! Weights rounded for the inputs that they get.
+//! Rounding of weights for the inputs of their layer, where that is better.
 
 use std::sync::Arc;
 
@@ -9,26 +9,28 @@ use crate::parallel;
 use crate::quantize::noise::decibels;
 use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
 
-/// How weights become whole numbers of steps.
+/// Rounding of weights to whole numbers of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rounding {
-    /// Each to the nearest.
+    /// Each weight to nearest.
     #[default]
     Nearest,
-    /// Up or down, whichever changes what a layer gives less; better where weights were not trained for 8 bits.
+    /// Each weight up or down, so that the layer's output changes least; better for weights that
+    /// were not trained for 8 bits.
     Adaptive,
 }
 
-/// Codes of the weights of layers that are not rounded to the nearest.
+/// Int8 weights of layers that are not rounded to nearest.
 pub(crate) type Rounded = Arc<[Option<Vec<i8>>]>;
 
-/// Lanes: moments are as many as the square of a layer's inputs.
+/// Number of shards; the number of moments is the square of a layer's inputs.
 const ABREAST: usize = 2;
-/// Moments of all layers together at most, for each lane; those of the largest layers are left out.
+/// Largest total number of moments per shard; the layers with most moments are left out.
 const KEPT: usize = 32 << 20;
 
 impl Quantizer<'_> {
-    /// Rounds the weights of what is run in codes for their inputs, where that is better, and says so.
+    /// Rounds the weights of int8 layers for their inputs, if that is better, and returns a line
+    /// for the report.
     pub(crate) fn rounded(
         &self,
         variant: &GraphVariant,
@@ -79,7 +81,7 @@ impl Quantizer<'_> {
         Ok(adapted)
     }
 
-    /// Moments of the inputs of what is run in codes, as the float network has them.
+    /// Returns the moments of the inputs of int8 layers in the float network.
     fn moments(
         &self,
         variant: &GraphVariant,
@@ -122,7 +124,7 @@ impl Quantizer<'_> {
     }
 }
 
-/// A layer's convolution, and what it reads.
+/// Returns a layer's convolution and the layer that it reads.
 fn conv(variant: &GraphVariant, id: LayerId) -> Option<(&Conv, LayerId)> {
     match (&variant.model.layers[id].op, &variant.model.layers[id].inputs[..]) {
         (LayerOp::Conv(conv), &[source]) => Some((conv, source)),

@@ -1,4 +1,4 @@
-//! Which channels are copied into those that are always the same.
+//! Choice of the channels that are copied into constant ones.
 
 use std::collections::BTreeSet;
 
@@ -17,29 +17,29 @@ use crate::quantize::evaluate::{Evaluator, memory, reals};
 use crate::quantize::noise::{Noise, decibels};
 use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, channel_split};
 
-/// Pictures that channels are ranked by at most.
+/// Largest number of images for the ranking of channels.
 const RANKED: usize = 8;
-/// The same at first, and decibels that copies have to gain then.
+/// Number of images of a first ranking, and gain in dB that copies then need.
 const GLANCED: usize = 2;
 const HOPE: f64 = 0.5;
-/// Runs for that, for each picture calibrated on.
+/// Number of runs for the ranking per image of the calibration set.
 const RUNS: usize = 2;
 
-/// Decibels that copies have to gain: less is not seen in what a classifier names.
+/// Least gain by copies in dB; less does not change the results of a classifier.
 const WORTH: f64 = 1.0;
 
-/// A network with twins.
+/// Network with duplicated channels.
 pub(crate) struct SplitGraph {
     pub(crate) model: Model,
     pub(crate) floats: Floats,
-    /// What was done.
+    /// Line for the report.
     pub(crate) told: String,
 }
 
-/// A network that is not equalized, with ranges.
+/// Network without equalization, with ranges.
 pub(crate) type Baseline = (GraphVariant, QuantConfig);
 
-/// What follows a layer, to be run on other codes of it.
+/// Part of the network after a layer, to be run on changed int8 values of it.
 #[derive(Clone)]
 struct Rest<'p> {
     evaluator: Evaluator<'p>,
@@ -47,14 +47,14 @@ struct Rest<'p> {
     slots: &'p [Slot],
     packed: &'p Buffer,
     arena: Buffer,
-    /// For each channel, with it in steps of double size.
+    /// Noise for each channel, with that channel in steps of double size.
     noises: Vec<Noise>,
 }
 
 impl Quantizer<'_> {
-    /// The network with the channels whose rounding costs most copied into those that are always the same;
-    /// nothing where there are none, or where it is not better for it. Beside it what has been made of the
-    /// network on the way.
+    /// Copies the channels whose rounding costs most into constant ones and returns that network;
+    /// `None` if there are none, or if the embedding is not better. The variant and ranges of the
+    /// network without copies are returned beside it.
     pub(crate) fn split_channels(
         &self,
         model: &Model,
@@ -78,7 +78,7 @@ impl Quantizer<'_> {
             let told = format!("{} ({gain:+.1} dB)", split_channels.told);
             Ok((SplitGraph { told, ..split_channels }, start, gain))
         };
-        // A first look says where there is nothing to be had.
+        // A first ranking detects networks without a gain.
         let most = places.iter().map(|place| self.ranked_by(model.layers[place.maps[0]].shape.c()));
         let most = most.max().unwrap_or_default();
         let mut best = copied(GLANCED)?;
@@ -90,7 +90,8 @@ impl Quantizer<'_> {
         Ok(if gain >= WORTH { (Some(split_channels), Some(start)) } else { (None, Some((variant, plain))) })
     }
 
-    /// The network with copies of the channels that cost most on so many pictures at most.
+    /// Returns the network with copies of the most costly channels, ranked on at most the given
+    /// number of images.
     fn copied(
         &self,
         model: &Model,
@@ -112,13 +113,13 @@ impl Quantizer<'_> {
         Ok((SplitGraph { model, floats, told }, (variant, candidate)))
     }
 
-    /// Pictures that a map's channels are ranked by.
+    /// Returns the number of images for the ranking of a feature map's channels.
     fn ranked_by(&self, channels: usize) -> usize {
         (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED)
     }
 
-    /// Channels of a place whose rounding adds most to the noise of the embedding, the worst first: it is made
-    /// coarser for one at a time.
+    /// Returns the channels of a place by the noise that their rounding adds to the embedding, the
+    /// largest first: one channel at a time is quantized more coarsely.
     fn dearest(
         &self,
         emitted: &Emitted,
@@ -163,7 +164,8 @@ impl Quantizer<'_> {
 }
 
 impl Rest<'_> {
-    /// Runs with every other code of a channel of the last input alone, and takes the noise in.
+    /// Runs with one channel of the last input rounded to every other int8 value, and adds the
+    /// noise.
     fn see(
         &mut self,
         graph: &Graph<'_>,
@@ -176,7 +178,7 @@ impl Rest<'_> {
             let (Some((codes, _)), Some(value)) = (self.evaluator.codes(input), place) else { continue };
             let own = &mut self.arena[value.range()];
             own.copy_from_slice(codes);
-            // One more than there are is none.
+            // One more channel than there are stands for no change.
             if Some(&input) == inputs.last() && channel < value.shape.c() {
                 let zero = i16::from(value.quant.zero_point);
                 let values = own.iter_mut().skip(channel).step_by(value.shape.c());
@@ -190,7 +192,7 @@ impl Rest<'_> {
     }
 }
 
-/// The nearest multiple of two, and of two as near that of four.
+/// Returns the nearest multiple of two; on a tie, the nearest multiple of four.
 fn coarse(steps: i16, zero: i16) -> i8 {
     let whole = if steps % 2 == 0 { steps } else { steps + if steps.rem_euclid(4) == 3 { 1 } else { -1 } };
     (whole + zero).clamp(-128, 127) as i8
