@@ -1,12 +1,13 @@
-//! Compares packages as eyes of a device that is taught: the rows of `models/README.md`.
+//! Compares packages as backbones of a device that is taught: the rows of `models/README.md`.
 //!
 //! ```text
 //! cargo run --release -p offshoot-cli --example eyes -- PHOTOGRAPHS PACKAGE...
 //! ```
 //!
-//! PHOTOGRAPHS holds `animals4`, `hymenoptera` and `cifar10-mini`. Everything is 5 lessons a class. Photographs: head
-//! `auto`, mean of 20 draws. Simulated: 60 views of each object and of the empty table, no two from one place; all
-//! choices of classes, each with 5 draws; unknown by the cosine to the nearest class mean.
+//! PHOTOGRAPHS holds `animals4`, `hymenoptera` and `cifar10-mini`. All experiments are 5-shot.
+//! Photographs: head `auto`, mean of 20 draws. Simulated: 60 views of each object and of the empty
+//! table, no two from one place; all choices of classes, each with 5 draws; unknown by cosine
+//! similarity to the nearest class mean.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,12 +21,12 @@ use offshoot_simulator::{Camera, Object};
 const SHOTS: usize = 5;
 const VIEWS: u64 = 60;
 const DRAWS: usize = 20;
-/// Of each choice of classes.
+/// Number of draws per choice of classes.
 const REPEATS: u64 = 5;
 const CAMERA: Camera = Camera::new(160, 120);
-/// Of views that no test and no demo takes.
+/// Seed of views that no test and no demo uses.
 const SEED: u64 = 500_000;
-/// Share of the known that a threshold may take for unknown.
+/// Share of known samples that may be rejected as unknown.
 const LOST: f64 = 0.1;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A line of the table; the counts of instructions are another program's.
+/// Returns a row of the table, without the instruction counts of another program.
 fn row(photographs: &Path, package: &Path) -> Result<String, Box<dyn Error>> {
     let mut eyes = Extractor::open(package)?;
     let mut cells = vec![
@@ -71,7 +72,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Views of every object, one label each, and of the empty table, which has the last.
+/// Embeds views of every object, one label each, and of the empty table, which has the last label.
 fn simulated(eyes: &mut Extractor) -> Result<Embeddings, Box<dyn Error>> {
     let mut all = Embeddings { dim: eyes.embedding_dim(), ..Embeddings::default() };
     for (label, subject) in Object::ALL.into_iter().map(Some).chain([None]).enumerate() {
@@ -85,7 +86,7 @@ fn simulated(eyes: &mut Extractor) -> Result<Embeddings, Box<dyn Error>> {
     Ok(all)
 }
 
-/// Choices of `count` objects, in order.
+/// Returns all choices of `count` objects, in order.
 fn choices(count: usize) -> Vec<Vec<usize>> {
     let most = Object::ALL.len();
     (0_u32..1 << most)
@@ -94,7 +95,7 @@ fn choices(count: usize) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// Share of unseen views that a head names rightly which was taught three objects.
+/// Returns the accuracy on unseen views of a head trained on three objects.
 fn named(eyes: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error>> {
     let mut shares = Vec::new();
     for (number, objects) in choices(3).into_iter().enumerate() {
@@ -114,11 +115,11 @@ fn named(eyes: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error>> {
     Ok(mean(&shares))
 }
 
-/// What a score of likeness tells of things that were never taught.
+/// Rejection quality of a similarity score on unknown objects.
 struct Unknown {
-    /// Area under the curve of unknown things caught over known ones lost.
+    /// Area under the ROC curve: unknown samples rejected against known samples lost.
     area: f64,
-    /// Share of the unknown that is caught where [`LOST`] of the known is.
+    /// Share of unknown samples rejected if [`LOST`] of the known ones are.
     caught: f64,
 }
 
@@ -148,7 +149,7 @@ fn unknown(views: &Embeddings, classes: usize) -> Unknown {
     Unknown { area: mean(&areas), caught: mean(&caught) }
 }
 
-/// Means of what was drawn of each class, at length 1.
+/// Returns the class means of the drawn samples, at L2 norm 1.
 fn class_means(unit: &Embeddings, labels: &[usize], drawn: &[usize], classes: usize) -> Vec<Vec<f64>> {
     let mut means = vec![vec![0.0; unit.dim]; classes];
     for &i in drawn {
@@ -165,7 +166,7 @@ fn dot(unit: &Embeddings, i: usize, mean: &[f64]) -> f64 {
     unit.get(i).iter().zip(mean).map(|(x, m)| f64::from(x) * m).sum()
 }
 
-/// Share of sorted values above one; of equal ones half.
+/// Returns the share of sorted values above `value`; equal ones count half.
 fn above(sorted: &[f64], value: f64) -> f64 {
     let (below, up_to) = (sorted.partition_point(|v| *v < value), sorted.partition_point(|v| *v <= value));
     (sorted.len() as f64 - (below + up_to) as f64 / 2.0) / sorted.len() as f64

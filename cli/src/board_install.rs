@@ -1,4 +1,4 @@
-//! What brings the on-board program, a package and a service to a board.
+//! Deployment of the on-board program, a package and a service to a board.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -10,42 +10,42 @@ use offshoot_core::head::is_hidden;
 use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn};
 use serde::Deserialize;
 
-/// Where things come to lie on the board.
+/// Installation paths on the board.
 const PROGRAM: &str = "/usr/local/bin/offshoot-board";
 const PACKAGE: &str = "/usr/local/share/offshoot/eyes.offshoot";
 const MEMORY: &str = "/var/lib/offshoot/lessons.store";
-/// What visitors of its page must know, as systemd gives it to the program.
+/// Environment file for systemd with the token that visitors of the web page need.
 const TOKEN: &str = "/etc/offshoot.token";
 
-/// What is known of a board: a file of `targets/boards`.
+/// Board description: a file of `targets/boards`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Board {
-    /// Its name.
+    /// Name of the board.
     pub name: String,
-    /// What programs for it are built for.
+    /// Target triple of programs for it.
     pub triple: String,
-    /// Its cores, such as `Cortex-A72`.
+    /// Processor core, such as `Cortex-A72`.
     pub core: String,
-    /// What they can do, as far as kernels choose by it.
+    /// CPU features that kernels are selected by.
     pub features: Vec<String>,
-    /// Its wires as the board's page has them.
+    /// Default wiring, as on the board's page.
     pub wiring: Wiring,
 }
 
-/// Parts on a board's header, as they are typed.
+/// Parts on a board's header, in the syntax of the command line.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Wiring {
     /// Two buttons.
     pub buttons: String,
-    /// A light.
+    /// LED.
     pub led: String,
-    /// An SSD1306.
+    /// SSD1306 panel.
     pub oled: String,
-    /// An ST7789.
+    /// ST7789 panel.
     pub tft: String,
 }
 
-/// The boards, by the names of their files.
+/// Board descriptions by file name.
 const BOARDS: [(&str, &str); 6] = [
     ("jetson-nano", include_str!("../../targets/boards/jetson-nano.toml")),
     ("jetson-orin-nano", include_str!("../../targets/boards/jetson-orin-nano.toml")),
@@ -55,51 +55,52 @@ const BOARDS: [(&str, &str); 6] = [
     ("raspberry-pi-zero-2w", include_str!("../../targets/boards/raspberry-pi-zero-2w.toml")),
 ];
 
-/// Names of all boards.
+/// Returns the names of all boards.
 pub fn boards() -> impl Iterator<Item = &'static str> {
     BOARDS.into_iter().map(|(name, _)| name)
 }
 
 impl Board {
-    /// The board of that name; `None` if there is none.
+    /// Returns the board with this name; `None` if there is none.
     pub fn named(name: &str) -> Option<Self> {
         let (_, text) = BOARDS.into_iter().find(|(known, _)| *known == name)?;
-        // They are part of this program, and a test reads them all.
+        // Built-in descriptions are valid: a test parses them all.
         toml::from_str(text).ok()
     }
 
-    /// The package that fits its processor, as [`Eyes::fitting`] finds on the board itself.
+    /// Returns the built-in package for the board's processor, like [`Eyes::fitting`] on the board
+    /// itself.
     pub fn eyes(&self) -> Eyes {
         let has_dot = self.features.iter().any(|feature| feature == "dotprod");
         if !has_dot && self.core == "Cortex-A53" { Eyes::Small } else { Eyes::Sharp }
     }
 }
 
-/// What the program is told to do on the board.
+/// Configuration of the service on the board.
 #[derive(Debug, Clone)]
 pub struct Service {
-    /// The camera.
+    /// Camera.
     pub camera: CameraPart,
-    /// How far its picture is to be turned.
+    /// Rotation of the camera image.
     pub turn: Turn,
-    /// The buttons.
+    /// Buttons.
     pub buttons: ButtonsPart,
-    /// The screen.
+    /// Screen.
     pub screen: ScreenPart,
-    /// How far it is turned.
+    /// Rotation of the screen.
     pub rotate: Turn,
-    /// The light.
+    /// LED.
     pub led: LedPart,
-    /// Names of classes.
+    /// Names of the classes.
     pub names: Vec<String>,
-    /// Threads that share the network.
+    /// Number of threads for the network.
     pub threads: u8,
-    /// Where a page is served.
+    /// Address of the web page.
     pub web: Option<SocketAddr>,
 }
 
 impl Service {
-    /// What stands behind the program's name.
+    /// Returns the arguments of the on-board program.
     fn arguments(&self) -> Vec<String> {
         let mut words =
             vec!["run".to_string(), PACKAGE.to_string(), "--memory".to_string(), MEMORY.to_string()];
@@ -124,7 +125,7 @@ impl Service {
         words
     }
 
-    /// Groups that own what it opens, and the devices as systemd names them.
+    /// Returns the groups that own the devices, and the device classes as named by systemd.
     fn needs(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let is_device = matches!(self.camera, CameraPart::Device(_));
         let has_lines = matches!(self.buttons, ButtonsPart::Gpio { .. })
@@ -152,7 +153,7 @@ impl Service {
         )
     }
 
-    /// The systemd unit.
+    /// Returns the systemd unit.
     pub fn unit(&self) -> String {
         let (groups, devices) = self.needs();
         let arguments: Vec<String> = self.arguments().iter().map(|word| unit_word(word)).collect();
@@ -171,15 +172,16 @@ impl Service {
         )
     }
 
-    /// Whether every word can stand in a line of a unit and of a script; else what is wrong with one.
+    /// Checks that every argument fits into one line of a unit and of a script.
     ///
     /// # Errors
-    /// A word with a control character, which could end the line and begin another.
+    /// Returns a message for an argument with a control character, which could end the line and
+    /// start another.
     pub fn check(&self) -> Result<(), String> {
         self.arguments().iter().try_for_each(|word| plain(word))
     }
 
-    /// What the service has of the network.
+    /// Returns the network settings of the unit.
     fn network(&self) -> String {
         if self.web.is_none() {
             return "PrivateNetwork=yes\nRestrictAddressFamilies=none\n".to_string();
@@ -188,13 +190,13 @@ impl Service {
         format!("{token}RestrictAddressFamilies=AF_INET AF_INET6\n")
     }
 
-    /// Whether its page is reached from other machines.
+    /// Returns true if the web page is reachable from other machines, and so needs a token.
     fn has_token(&self) -> bool {
         self.web.is_some_and(|address| !address.ip().is_loopback())
     }
 
-    /// The script that puts everything in its place, to be run as root. Where there is a page, its words
-    /// are those of `SSH_CONNECTION`.
+    /// Returns the installation script, to be run as root. If there is a web page, the script's
+    /// arguments are the words of `SSH_CONNECTION`.
     pub fn install(&self, host: &str) -> String {
         let make_token =
             if self.has_token() { fill(MAKE_TOKEN, &[("SECRET", TOKEN)]) } else { String::new() };
@@ -210,7 +212,7 @@ impl Service {
         )
     }
 
-    /// Lines of the script that print what is to be opened in a browser.
+    /// Returns the lines of the script that print the URL to open in a browser.
     fn tell_page(&self, host: &str) -> String {
         let Some(address) = self.web else { return String::new() };
         let port = address.port().to_string();
@@ -225,11 +227,11 @@ impl Service {
     }
 }
 
-/// Threads besides those that share the network: the loop, camera, page, buttons.
+/// Tasks besides the threads for the network: main loop, camera, web page, buttons.
 const OTHER_TASKS: usize = 32;
 
-/// What may go wrong for a while, such as a camera that is plugged in late, is tried again for ever;
-/// what the service need not do, it may not.
+/// Unit template. Temporary failures, such as a camera that is plugged in late, are retried
+/// forever; the service has only the permissions it needs.
 const UNIT: &str = "\
 [Unit]
 Description=Offshoot: a camera that is taught with buttons
@@ -296,14 +298,14 @@ systemctl restart offshoot.service
 echo "running; journalctl -u offshoot shows what it says"
 {{TELL_PAGE}}"#;
 
-/// Made up once, so that what was opened stays right; for root to read and for nobody else.
+/// Token generation: once, so that an opened URL stays valid; readable by root only.
 const MAKE_TOKEN: &str = r#"if [ ! -s {{SECRET}} ]; then
     token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     (umask 077 && echo "OFFSHOOT_TOKEN=$token" > {{SECRET}})
 fi
 "#;
 
-/// The address that ssh has reached, else the name that many boards announce.
+/// Address that ssh has reached, else the host name with .local (mDNS).
 const TELL_ADDRESS: &str = r#"case ${3:-} in
 '' | *%*) address=$(uname -n).local ;;
 *:*) address="[$3]" ;;
@@ -321,7 +323,7 @@ open http://localhost:{{PORT}}/
 PAGE
 ";
 
-/// A template with its places, `{{NAME}}`, filled; what they are filled with is not looked at again.
+/// Fills the placeholders `{{NAME}}` of a template; values are not expanded again.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let (mut out, mut rest) = (String::new(), template);
     while let Some((before, (name, behind))) =
@@ -334,18 +336,18 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     out + rest
 }
 
-/// Whether a word can stand in a line.
+/// Checks that a word fits into one line.
 ///
 /// # Errors
-/// The word, with what is wrong in it written out.
+/// Returns a message with the word, control and hidden characters escaped.
 pub fn plain(word: &str) -> Result<(), String> {
     match word.contains(is_hidden) {
-        true => Err(format!("{word:?} holds a control or hidden character; leave it out")),
+        true => Err(format!("{word:?} has a control or hidden character; remove it")),
         false => Ok(()),
     }
 }
 
-/// A word of a command in a unit: percent and dollar signs have a meaning there.
+/// Quotes a word of a command in a unit: percent and dollar signs have a meaning there.
 fn unit_word(word: &str) -> String {
     let word = word.replace('%', "%%").replace('$', "$$");
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%$".contains(c);
@@ -355,7 +357,7 @@ fn unit_word(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A word of a command in a shell.
+/// Quotes a word of a command for a shell.
 fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -365,7 +367,7 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-/// A command, with what it reads.
+/// Command with its standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     program: &'static str,
@@ -374,7 +376,7 @@ pub struct Step {
 }
 
 impl fmt::Display for Step {
-    /// The step as a shell reads it.
+    /// Writes the step as a shell command.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.program)?;
         for word in &self.arguments {
@@ -387,41 +389,43 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a step was not done.
+/// Reason why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The command is not there.
-    #[error("{program}: {source}; install OpenSSH's client, or leave --run out and do it another way")]
+    /// Command could not be started.
+    #[error(
+        "{program}: {source}; install OpenSSH's client, or run without --run and execute the steps yourself"
+    )]
     Start {
-        /// The command.
+        /// Name of the command.
         program: &'static str,
-        /// The cause.
+        /// Cause reported by the system.
         source: io::Error,
     },
-    /// The command failed; it has said why.
-    #[error("`{step}` failed with {status}; what it said is above. Does `ssh {host}` work by itself?")]
+    /// Command failed; its own message was printed before.
+    #[error("`{step}` failed with {status}; see its output above, and check that `ssh {host}` works")]
     Failed {
-        /// The step.
+        /// Command line of the step.
         step: String,
-        /// How it ended.
+        /// Exit status.
         status: String,
-        /// The board.
+        /// Host of the board.
         host: String,
     },
 }
 
 impl Step {
-    /// Does it, and waits for its end.
+    /// Runs the step and waits for its end.
     ///
     /// # Errors
-    /// It cannot begin, or fails.
+    /// Fails if the command cannot be started or does not succeed.
     pub fn run(&self, host: &str) -> Result<(), StepError> {
         let start = |source| StepError::Start { program: self.program, source };
         let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
         let mut child =
             Command::new(self.program).args(&self.arguments).stdin(stdin).spawn().map_err(start)?;
         if let (Some(text), Some(mut pipe)) = (&self.input, child.stdin.take()) {
-            // One that does not read to the end says itself why.
+            // A command that does not read all of its input reports the reason itself.
             let _ = pipe.write_all(text.as_bytes());
         }
         let status = child.wait().map_err(start)?;
@@ -434,7 +438,7 @@ impl Step {
     }
 }
 
-/// All that has to be done, in order.
+/// Returns all steps in order.
 pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service) -> Vec<Step> {
     let ssh = |flags: &[&str], command: &str, input| {
         let words = flags.iter().copied().chain([host, command]);
@@ -442,12 +446,12 @@ pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service
     };
     let scp = |from: &PathBuf, to: &str| {
         let from = from.display().to_string();
-        // Of `a:b` scp would ask a host `a`, and what begins with a dash is an option.
+        // For scp, `a:b` is a path on host `a`, and a leading dash begins an option.
         let from = if from.starts_with(['.', '/']) { from } else { format!("./{from}") };
         let arguments = vec!["-q".to_string(), from, format!("{host}:.offshoot/{to}")];
         Step { program: "scp", arguments, input: None }
     };
-    // The board's own shell knows by which address it was reached.
+    // The board's own shell knows the address it was reached by.
     let install = match service.web {
         None => "sudo sh .offshoot/install.sh",
         Some(_) => "sudo sh .offshoot/install.sh $SSH_CONNECTION",
@@ -458,7 +462,7 @@ pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service
         scp(package, "eyes.offshoot"),
         ssh(&[], "cat > .offshoot/offshoot.service", Some(service.unit())),
         ssh(&[], "cat > .offshoot/install.sh", Some(service.install(host))),
-        // A terminal, as sudo may ask for a password.
+        // Allocate a terminal, since sudo may ask for a password.
         ssh(&["-t"], install, None),
     ]
 }
@@ -529,7 +533,8 @@ mod tests {
         assert!(tft.install("pi").contains("for group in gpio spi; do"));
     }
 
-    /// What is typed stays what it is: no place of a template, and no line of its own.
+    /// User input is not interpreted: neither as a placeholder of a template nor as a line of its
+    /// own.
     #[test]
     fn what_is_typed_is_not_taken_for_a_place_of_the_template() {
         let odd = ["GROUPS", "PROGRAM", "{{GROUPS}}", "DEVICES", "NETWORK"];

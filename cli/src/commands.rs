@@ -1,4 +1,4 @@
-//! One file per verb.
+//! One file per command.
 
 use crate::args::Command;
 use crate::download::hex;
@@ -30,7 +30,7 @@ mod verify;
 /// Runs a command.
 ///
 /// # Errors
-/// See [`CommandError`].
+/// Returns any [`CommandError`].
 pub fn run(command: &Command) -> Result<(), CommandError> {
     match command {
         Command::Convert(args) => convert::run(args),

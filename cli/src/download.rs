@@ -1,4 +1,4 @@
-//! A backbone from the network: over HTTPS, going on where it broke off, checked before it has its name.
+//! Download of a backbone: over HTTPS, resumable, verified before it gets its name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,104 +14,105 @@ use thiserror::Error;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
-/// How long nothing may arrive before a server is given up.
+/// Maximum time without data before the download is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const BLOCK: usize = 1 << 16;
 
-/// Why a backbone was not fetched.
+/// Reason why a backbone was not downloaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PullError {
-    /// Nobody keeps the file anywhere.
-    #[error("{name}: there is no address to fetch it from; it comes from: {from}")]
+    /// Catalogue entry without an address.
+    #[error("{name}: no download address; source: {from}")]
     NoAddress {
-        /// The entry.
+        /// Name of the entry.
         name: String,
-        /// Where it comes from, or how to make it.
+        /// Source of the model, or how to make it.
         from: String,
     },
-    /// Anybody on the way could change what arrives.
-    #[error("{url}: only https is fetched (and http from this machine itself)")]
+    /// Address without transport security: data could be changed on the way.
+    #[error("{url}: not https; http is allowed only from this machine itself")]
     NotHttps {
-        /// The address.
+        /// Address.
         url: String,
     },
-    /// Nothing says what the file should be.
-    #[error("{name}: the catalogue has no digest to check it by; --unchecked fetches it all the same")]
+    /// Catalogue entry without a digest.
+    #[error("{name}: the catalogue has no digest to verify it; --unchecked downloads it without")]
     NoDigest {
-        /// The entry.
+        /// Name of the entry.
         name: String,
     },
-    /// The file is there already.
+    /// Output file exists already.
     #[error("{path}: exists; choose another --output, or remove it")]
     Exists {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The server did not answer, or with something else.
+    /// Server did not answer, or with an error.
     #[error("{url}: {reason}")]
     Server {
-        /// The address.
+        /// Address.
         url: String,
-        /// What happened.
+        /// Description of the failure.
         reason: String,
     },
-    /// It ended before its end.
-    #[error("{url}: broke off after {bytes} bytes ({reason}); run it again to go on from there")]
+    /// Connection closed or stalled before the end.
+    #[error("{url}: interrupted after {bytes} bytes ({reason}); run the command again to resume")]
     BrokeOff {
-        /// The address.
+        /// Address.
         url: String,
-        /// How many are kept.
+        /// Bytes that are kept.
         bytes: u64,
-        /// The cause.
+        /// Cause.
         reason: String,
     },
-    /// More than was announced, or than is ever read.
-    #[error("{url}: more than {limit} bytes; nothing was kept")]
+    /// Server sent more than it announced, or more than the limit.
+    #[error("{url}: more than {limit} bytes; download deleted")]
     TooLong {
-        /// The address.
+        /// Address.
         url: String,
-        /// How many there may be.
+        /// Maximum number of bytes.
         limit: u64,
     },
-    /// It is another file.
-    #[error("{url}: SHA-256 {found}, the catalogue has {wanted}; nothing was kept")]
+    /// Digest differs from the one in the catalogue.
+    #[error("{url}: SHA-256 is {found}, {wanted} required by the catalogue; download deleted")]
     WrongDigest {
-        /// The address.
+        /// Address.
         url: String,
-        /// Of what arrived.
+        /// SHA-256 of the download.
         found: String,
-        /// Of what should have.
+        /// SHA-256 in the catalogue.
         wanted: String,
     },
-    /// The file cannot be written.
+    /// File cannot be written.
     #[error("{path}: {source}")]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause reported by the system.
         source: io::Error,
     },
 }
 
-/// What was fetched.
+/// Downloaded file.
 #[derive(Debug)]
 pub struct Pulled {
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// How much of it was there from an earlier attempt.
+    /// Bytes kept from an earlier attempt.
     pub resumed: u64,
 }
 
-/// Fetches a backbone into `output`; `unchecked` allows one without a digest. What has arrived is kept in
-/// `output` with `.part` behind it, and `progress` is told how much that is, and of how much.
+/// Downloads a backbone to `output`; `unchecked` allows an entry without a digest. Until complete,
+/// the data is in `output` with the suffix `.part`; `progress` is called with the bytes received
+/// and the total, if known.
 ///
 /// # Errors
-/// See [`PullError`]; `output` has not been written then.
+/// Returns any [`PullError`]; `output` has not been written then.
 pub fn pull(
     recipe: &Recipe,
     output: &Path,
@@ -133,7 +134,7 @@ pub fn pull(
     let part = PathBuf::from(part);
     let (bytes, resumed) = fetch(url, recipe.bytes, &part, PATIENCE, progress)?;
     let write = |source| PullError::Write { path: part.clone(), source };
-    // The whole file as it lies there, not only what came now.
+    // Digest of the whole file on disk, not only of the bytes of this attempt.
     let sha256 = digest(&part).map_err(write)?;
     if let Some(wanted) = recipe.sha256.filter(|wanted| *wanted != sha256) {
         std::fs::remove_file(&part).map_err(write)?;
@@ -154,22 +155,24 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
     }
 }
 
-/// Lower-case hexadecimal digits.
+/// Returns lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Whether an address is this machine's own, so that nobody is on the way.
+/// Returns true if the address is plain HTTP to this machine, where the data cannot be changed on
+/// the way.
 fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
     uri.scheme_str() == Some("http") && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
-/// A client that speaks https only, redirected or not; to this machine itself plain http, not redirected.
+/// Creates a client that allows only HTTPS, also after redirects; to this machine itself plain HTTP
+/// without redirects.
 fn agent(url: &str) -> Result<Agent, PullError> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
-        // A second request does not meet a connection that the server has just closed.
+        // A second request must not reuse a connection that the server has just closed.
         .max_idle_connections(0)
         .user_agent(concat!("offshoot/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(Duration::from_secs(30)))
@@ -183,7 +186,7 @@ fn agent(url: &str) -> Result<Agent, PullError> {
     }
 }
 
-/// Brings `part` to its full length; gives that and what was there before.
+/// Downloads the missing bytes of `part`; returns the total and the bytes that were there before.
 fn fetch(
     url: &str,
     stated: Option<u64>,
@@ -204,14 +207,14 @@ fn fetch(
         request.call().map_err(|e| server(e.to_string()))
     };
     let mut response = ask(have)?;
-    // What is kept is no beginning of what is there now.
+    // The kept bytes are not the beginning of the file on the server any more.
     if have > 0 && !goes_on(&response, have) && response.status() != StatusCode::OK {
         have = 0;
         response = ask(0)?;
     }
     let resumed = if goes_on(&response, have) { have } else { 0 };
     if resumed == 0 && response.status() != StatusCode::OK {
-        return Err(server(format!("the server says {}", response.status())));
+        return Err(server(format!("server answered {}", response.status())));
     }
     let total = stated.or_else(|| response.body().content_length().map(|n| n + resumed));
     let limit = total.unwrap_or(MAX_BYTES).min(MAX_BYTES);
@@ -235,29 +238,27 @@ fn fetch(
         file.write_all(&block).map_err(write)?;
     }
     if let Some(total) = total.filter(|total| done < *total) {
-        let reason = format!("{total} were announced");
+        let reason = format!("{total} announced");
         return Err(PullError::BrokeOff { url: url.to_string(), bytes: done, reason });
     }
     file.sync_all().map_err(write)?;
     Ok((done, resumed))
 }
 
-/// The next block; nothing at the end.
+/// Returns the next block; `None` at the end.
 ///
 /// # Errors
-/// Why there is none.
+/// Returns the reason why there is none.
 fn next(blocks: &Receiver<io::Result<Vec<u8>>>, patience: Duration) -> Result<Option<Vec<u8>>, String> {
     match blocks.recv_timeout(patience) {
         Ok(block) => block.map(Some).map_err(|e| e.to_string()),
         Err(RecvTimeoutError::Disconnected) => Ok(None),
-        Err(RecvTimeoutError::Timeout) => {
-            Err(format!("nothing has arrived for {} seconds", patience.as_secs_f32()))
-        }
+        Err(RecvTimeoutError::Timeout) => Err(format!("no data for {} seconds", patience.as_secs_f32())),
     }
 }
 
-/// What a thread reads, to the end or to a failure. It waits for as long as the server does, and is left behind when
-/// nobody wants more.
+/// Spawns a thread that reads to the end or to a failure. It waits as long as the server does, and
+/// is left behind when the receiver is dropped.
 fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
     let (out, blocks) = sync_channel(2);
     let read = move || {
@@ -278,7 +279,7 @@ fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Resul
     Ok(blocks)
 }
 
-/// Whether an answer continues what is kept.
+/// Returns true if the response continues the kept bytes.
 fn goes_on<T>(response: &Response<T>, have: u64) -> bool {
     let range = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
     have > 0
@@ -315,7 +316,7 @@ mod tests {
         let start = Instant::now();
         let error = fetch(&url, None, &part, Duration::from_millis(300), &mut |_, _| {}).unwrap_err();
         assert!(matches!(error, PullError::BrokeOff { bytes: 4, .. }), "{error}");
-        assert!(error.to_string().contains("nothing has arrived for 0.3 seconds"), "{error}");
+        assert!(error.to_string().contains("no data for 0.3 seconds"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(20));
         assert_eq!(fetch(&url, None, &part, PATIENCE, &mut |_, _| {}).unwrap(), (8, 4));
         assert_eq!(std::fs::read(&part).unwrap(), b"half end");

@@ -1,4 +1,4 @@
-//! Pictures and pages of results: canvas, charts, heat maps, reports.
+//! Images and pages of results: canvas, charts, heat maps, reports.
 
 pub mod canvas;
 pub mod confusion;

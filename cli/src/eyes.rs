@@ -1,17 +1,17 @@
-//! The packages that are part of this program.
+//! Built-in packages.
 
 use offshoot_device::{Eyes, Machine};
 
-/// The backbone of the small ones, which `demo` converts and `pull` writes.
+/// ONNX model of the small package, which `demo` converts and `pull` writes.
 pub const SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.onnx");
 
-/// Made as `models/sharp/README.md` says.
+/// Built-in package `sharp`, made as described in `models/sharp/README.md`.
 const SHARP_PACKAGE: &[u8] = include_bytes!("../../models/sharp/sharp.offshoot");
 
-/// As `demo --eyes small --keep` writes it.
+/// Built-in package `small`, as written by `demo --eyes small --keep`.
 const SMALL_PACKAGE: &[u8] = include_bytes!("../../models/sprout/sprout.offshoot");
 
-/// A package that is part of this program.
+/// Returns a built-in package.
 pub fn package(eyes: Eyes) -> &'static [u8] {
     match eyes {
         Eyes::Sharp => SHARP_PACKAGE,
@@ -19,12 +19,13 @@ pub fn package(eyes: Eyes) -> &'static [u8] {
     }
 }
 
-/// Those that were asked for, or that fit this processor.
+/// Returns the package asked for, or else the one that fits this processor.
 pub fn or_fitting(asked: Option<Eyes>) -> Eyes {
     asked.unwrap_or_else(|| Eyes::of(&Machine::default()))
 }
 
-/// What this program holds of a backbone of the catalogue: the ends of file names, and what is in the files.
+/// Returns the built-in files of a catalogue entry: file name extensions and contents; empty if
+/// there are none.
 pub fn files(name: &str) -> &'static [(&'static str, &'static [u8])] {
     const SHARP_FILES: &[(&str, &[u8])] = &[("offshoot", SHARP_PACKAGE)];
     const SMALL_FILES: &[(&str, &[u8])] = &[("onnx", SPROUT), ("offshoot", SMALL_PACKAGE)];

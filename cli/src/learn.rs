@@ -1,4 +1,4 @@
-//! Heads of the few shots that data sets give: embeddings, accuracy, clusters.
+//! Few-shot learning on data sets: embeddings, accuracy, clusters.
 
 pub mod embeddings;
 pub mod few_shot;

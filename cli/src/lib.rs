@@ -1,9 +1,10 @@
 //! The `offshoot` command as a library, so that tests can reach its parts.
 //!
-//! [`args`] parses, [`commands`] runs, a file a verb. [`learn`] holds embeddings and the heads on them,
-//! [`measure`] times and compares, [`draw`] makes pictures and pages, [`download`] fetches backbones, [`board_install`]
-//! brings a device's files to a board; [`eyes`] are the packages that come with the command. The converter is
-//! [`offshoot_convert`], the readers of data sets are [`offshoot_dataset`].
+//! Modules: [`args`] parses the command line, [`commands`] runs one command per file, [`learn`]
+//! holds embeddings and the heads on them, [`measure`] times and compares, [`draw`] makes images
+//! and pages, [`download`] fetches backbones, [`board_install`] deploys to a board, [`eyes`] holds
+//! the built-in packages. The converter is [`offshoot_convert`], the data set readers are
+//! [`offshoot_dataset`].
 
 #[macro_use]
 pub mod output;

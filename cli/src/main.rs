@@ -1,4 +1,5 @@
-//! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault, 3 too much accuracy is lost.
+//! `offshoot`: exit codes 0 done, 1 a check failed, 2 the input or the usage is at fault, 3 too
+//! much accuracy is lost.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,15 +10,15 @@ use offshoot_cli::error::CommandError;
 use offshoot_cli::{commands, output};
 use offshoot_convert::sandbox;
 
-/// The input or the usage is at fault, or the output cannot be written.
+/// Exit code if the input or the usage is at fault, or the output cannot be written.
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
-    // Who reads the output may have seen enough: end as other programs do, instead of a message.
+    // The reader of a pipe may close it early: end silently like other programs, without a message.
     sigpipe::reset();
     let ended = match Cli::try_parse() {
         Ok(cli) => output::ended_well(|| run(&cli)),
-        // Help and version are no errors, but are printed all the same.
+        // Help and version are no errors, but clap returns them as such.
         Err(told) => told.print().and_then(|()| io::stdout().flush()).map(|()| exit_code(told.exit_code())),
     };
     ended.unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! Measurements: time, accuracy, cuts side by side.
+//! Measurements: time, accuracy, comparison of cuts.
 
 pub mod compare_cuts;
 pub mod cycle_counter;

@@ -1,55 +1,56 @@
 //! Standard output that may be full or gone.
 //!
-//! The crate prints by its own `println!` and `print!`. Where nothing can be written, what is being done ends:
-//! destructors run, so that no half of a file is left, and [`ended_well`] gives the cause.
+//! Macros `println!` and `print!` of this crate: if standard output cannot be written, the command
+//! in progress unwinds, so that destructors leave no half-written file, and [`ended_well`] returns
+//! the cause.
 
 use std::any::Any;
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// As that of `std`, but a failure is no panic: it reaches [`ended_well`].
+/// Prints like `println!` of `std`, but a failure does not panic: it reaches [`ended_well`].
 macro_rules! println {
     () => { $crate::output::print(format_args!("\n")) };
     ($($words:tt)*) => { $crate::output::print(format_args!("{}\n", format_args!($($words)*))) };
 }
 
-/// As `println!`, without the end of the line.
+/// Prints like `println!`, without a line feed.
 macro_rules! print {
     ($($words:tt)*) => { $crate::output::print(format_args!($($words)*)) };
 }
 
-/// As that of `std`, but where nobody can be told, nobody is.
+/// Prints like `eprintln!` of `std`, but ignores failures: no channel is left to report them.
 macro_rules! eprintln {
     ($($words:tt)*) => { $crate::output::note(format_args!("{}\n", format_args!($($words)*))) };
 }
 
-/// What unwinds.
+/// Payload of the unwinding.
 struct Unwritten(io::Error);
 
 /// Writes to standard output.
 ///
 /// # Panics
-/// Without a message, where it cannot; only inside of [`ended_well`].
+/// Unwinds without a message if standard output cannot be written; call only inside [`ended_well`].
 pub fn print(words: fmt::Arguments<'_>) {
     if let Err(error) = io::stdout().write_fmt(words) {
-        // No panic of the program: hooks are not called.
+        // Not a panic of the program: panic hooks are not called.
         resume_unwind(Box::new(Unwritten(error)));
     }
 }
 
-/// Writes to standard error, if it can.
+/// Writes to standard error and ignores failures.
 pub fn note(words: fmt::Arguments<'_>) {
     let _ = io::stderr().write_fmt(words);
 }
 
-/// Does it, and says why standard output could not be written, if that is what ended it.
+/// Runs `f` and returns the write error of standard output, if that is what ended it.
 ///
 /// # Errors
-/// What standard output reports.
+/// Returns the error of the write or of the flush.
 ///
 /// # Panics
-/// As `f`.
+/// Propagates panics of `f`.
 pub fn ended_well<T>(f: impl FnOnce() -> T) -> io::Result<T> {
     let done = catch_unwind(AssertUnwindSafe(f)).map_err(unwritten)?;
     io::stdout().flush()?;

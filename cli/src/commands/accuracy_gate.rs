@@ -1,4 +1,6 @@
-//! `convert --eval DATA --max-drop POINTS`: the package beside the float network, judged by the task.
+//! Accuracy gate `convert --eval DATA --max-drop POINTS`: few-shot accuracy of package and float
+//! network.
+//! network.
 
 use std::path::Path;
 
@@ -16,13 +18,13 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
 use crate::learn::few_shot::{Lesson, few_shot};
 
-/// Draws to average over.
+/// Number of draws to average over.
 const DRAWS: usize = 20;
 
-/// Samples on which the float package proves that it is the network in the file.
+/// Samples to verify the float package with, as proof that it equals the network in the file.
 const PROOFS: usize = 4;
 
-/// What the package loses; nothing where nobody asks.
+/// Measures the accuracy loss of the package; `None` without `--eval`.
 pub(super) fn run(
     args: &ConvertArgs,
     source: &Source,
@@ -33,15 +35,15 @@ pub(super) fn run(
     let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
     check_classes(folder, &data.classes)?;
     let package = Extractor::from_bytes(converted.bytes.clone())?;
-    // The same cut with the same preprocessing.
+    // Float package of the same cut with the same preprocessing.
     let float = job.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
     let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
     let mut left_out = LeftOut::new(args.care.into());
     let before = scores(float, &data, folder, &mut left_out)?;
     tell(folder, &left_out);
-    // Texts without a token are the same of both packages.
+    // Texts without a token are the same for both packages.
     let after = scores(package, &data, folder, &mut LeftOut::new(args.care.into()))?;
-    // The draws are the same, so their differences are what quantization did.
+    // The draws are the same, so their differences are due to quantization.
     let count = before.len() as f64;
     let drops: Vec<f64> = before.iter().zip(&after).map(|(b, a)| 100.0 * (b - a)).collect();
     let drop = drops.iter().sum::<f64>() / count;
@@ -57,7 +59,7 @@ pub(super) fn run(
     Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
 }
 
-/// Accuracy of `auto` in each draw.
+/// Returns the accuracy of head `auto` in each draw.
 fn scores(
     mut extractor: Extractor,
     data: &Dataset,

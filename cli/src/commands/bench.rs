@@ -14,7 +14,7 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Input;
 use crate::measure::timing::{Float, Layer, Percentiles, Times, agreement, measure};
 
-/// What a small camera delivers.
+/// Frame of a small camera: width and height in pixels.
 const FRAME: (u32, u32) = (640, 480);
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
@@ -44,7 +44,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What is embedded: a frame, or as many tokens as the package takes, those of its golden texts.
+/// Returns the input to embed: a simulated frame, or the maximum number of tokens of the package,
+/// taken from its golden texts.
 fn input(extractor: &Extractor) -> Input {
     let package = extractor.package();
     if let (Some(most), Some(text)) = (extractor.token_limit(), package.text()) {
@@ -57,7 +58,7 @@ fn input(extractor: &Extractor) -> Input {
     Input::Picture(picture.expect("the camera gives as many pixels as its sides say"))
 }
 
-/// What the sensors say.
+/// Sensor readings.
 struct Heat {
     temperatures: Vec<Temperature>,
     throttle: Option<Throttle>,
@@ -72,12 +73,12 @@ impl Heat {
 struct Outcome<'a> {
     args: &'a BenchArgs,
     machine: Machine,
-    /// Before anything was measured.
+    /// System load before the measurement.
     load: Option<f64>,
     extractor: Extractor,
     opened: Duration,
     times: Times,
-    /// Of the embedding to the float network's.
+    /// Cosine similarity of the embedding to the float network's.
     cosine: Option<f64>,
     resident: Option<Resident>,
     before: Heat,
@@ -85,18 +86,19 @@ struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// `None` where the machine has no sign of throttling.
+    /// Returns true if the processor was throttled during the measurement; `None` if the machine
+    /// does not report throttling.
     fn throttled(&self) -> Option<bool> {
         Some(self.after.throttle?.since(&self.before.throttle?))
     }
 
-    /// Time of the package's network over that of the float network.
+    /// Returns the network time of the package divided by that of the float network.
     fn ratio(&self) -> Option<f64> {
         let float = self.times.float?;
         Some(self.times.network.p50.as_secs_f64() / float.p50.as_secs_f64())
     }
 
-    /// Tokens that were embedded, of a package that takes text.
+    /// Returns the number of tokens embedded, for a package that takes text.
     fn tokens(&self) -> Option<usize> {
         self.extractor.token_limit()
     }
@@ -196,7 +198,7 @@ impl Outcome<'_> {
     }
 
     fn print_machine(&self) {
-        let unknown = || "not told by this machine".to_string();
+        let unknown = || "not reported by this machine".to_string();
         let processor = self.machine.processor().unwrap_or_else(unknown);
         let kernels = self.isa().unwrap_or("tract-core");
         let threads = self.extractor.threads();
@@ -230,7 +232,7 @@ impl Outcome<'_> {
         if let Some(resident) = self.resident {
             let (now, anonymous) = (bytes(resident.now as usize), bytes(resident.anonymous as usize));
             let tract = if self.cosine.is_some() { ", tract's float network included" } else { "" };
-            println!("  resident       {now}, of it {anonymous} in no file{tract}");
+            println!("  resident       {now}, {anonymous} of it anonymous{tract}");
         }
     }
 
@@ -263,13 +265,13 @@ fn print_layer(layer: &Layer) {
     );
 }
 
-/// Multiply-adds per nanosecond; none where nothing is multiplied.
+/// Returns multiply-adds per nanosecond; `None` for a layer without any.
 fn rate(layer: &Layer) -> Option<f64> {
     let time = nanoseconds(layer.time);
     (layer.macs > 0 && time > 0).then(|| layer.macs as f64 / time as f64)
 }
 
-/// Multiply-adds per cycle of the calling thread, where cycles are counted.
+/// Returns multiply-adds per cycle of the calling thread, if cycles are counted.
 fn per_cycle(layer: &Layer) -> Option<f64> {
     let cycles = layer.cycles.filter(|&cycles| cycles > 0 && layer.macs > 0)?;
     Some(layer.macs as f64 / cycles as f64)

@@ -12,14 +12,14 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Reader;
 use crate::learn::k_means::k_means;
 
-/// Sides of a picture on the sheet, and of the gap between two.
+/// Side of an image on the sheet, and the gap between two, in pixels.
 const SIDE: u32 = 96;
 const GAP: u32 = 4;
 
-/// Room for a label.
+/// Minimum width in pixels, as room for a label.
 const LEAST_WIDTH: u32 = 256;
 
-/// Pictures of a group on the sheet, those nearest to its centre.
+/// Number of images per cluster on the sheet, nearest to the centre first.
 const SHOWN: usize = 10;
 
 pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
@@ -29,17 +29,17 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let output = args.output.clone().unwrap_or_else(|| own.into());
     let has = |ending| output.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     if !has("csv") && (reader.takes_text() || !has("png")) {
-        let what = "-o wants a .csv, or of pictures a .png";
+        let what = "-o must end in .csv, or for images in .png";
         return Err(CommandError::Form { path: output, what });
     }
     let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care.into())?;
     if args.groups == 0 || args.groups > samples.len() {
         let (count, kind) = (samples.len(), reader.kind());
-        let what = format!("{count} {kind}, -k {} groups; allowed are 1 to as many as {kind}", args.groups);
+        let what = format!("-k {} groups for {count} {kind}; 1 to {count} allowed", args.groups);
         return Err(CommandError::TooFew { path: args.folder.clone(), what });
     }
     let groups = k_means(&all, args.groups, args.seed);
-    // The sheet first: whoever reads the list may stop early.
+    // Write the sheet first: the reader of the list may stop early.
     let sheet = if has("csv") {
         table(&samples, &groups, &reader)?
     } else {
@@ -56,8 +56,8 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// A line for each sample: its group, its place by distance from the centre, its name, of a text the first
-/// words.
+/// Returns the table: a line per sample with its cluster, its rank by distance from the centre, its
+/// name and, for a text, the first words.
 fn table(samples: &[Sample], groups: &[Vec<usize>], reader: &Reader) -> Result<Vec<u8>, CommandError> {
     let mut csv = Csv::default();
     let columns = ["group", "place", "name", "text"];
@@ -73,7 +73,7 @@ fn table(samples: &[Sample], groups: &[Vec<usize>], reader: &Reader) -> Result<V
     Ok(csv.bytes)
 }
 
-/// A table under construction.
+/// CSV table under construction.
 #[derive(Default)]
 struct Csv {
     writer: Writer,
@@ -86,7 +86,7 @@ impl Csv {
             if i > 0 {
                 self.put(1, |writer, out| writer.delimiter(out));
             }
-            // Every quote may be doubled, and two stand around them.
+            // A quote may be doubled, and two enclose the field.
             self.put(2 * cell.len() + 2, |writer, out| {
                 let (result, _, written) = writer.field(cell.as_bytes(), out);
                 (result, written)
@@ -108,7 +108,7 @@ fn label(row: usize, group: &[usize], kind: &str) -> String {
     format!("group {}: {} {kind}", row + 1, group.len())
 }
 
-/// A line and a row of pictures for each group.
+/// Draws the contact sheet: a label and a row of images per cluster.
 fn sheet(samples: &[Sample], groups: &[Vec<usize>], opener: &mut Opener) -> Result<RgbImage, CommandError> {
     let row_height = LINE + SIDE + GAP;
     let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
@@ -128,7 +128,7 @@ fn sheet(samples: &[Sample], groups: &[Vec<usize>], opener: &mut Opener) -> Resu
     Ok(sheet.0)
 }
 
-/// The middle of a picture.
+/// Returns the centre crop of an image, resized for the sheet.
 fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandError> {
     let picture = opener.open(sample)?;
     let (width, height) = (picture.width(), picture.height());

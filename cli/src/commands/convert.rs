@@ -63,7 +63,8 @@ fn go(args: &ConvertArgs, start: Instant, source: &Source, job: ConvertJob<'_>) 
     finish(args, start, &converted)
 }
 
-/// Refuses what is another network than the model, unless a task has judged it.
+/// Rejects a package whose embeddings are too far from the float network, unless `--max-drop`
+/// allows it.
 fn check_worth(args: &ConvertArgs, report: &Report) -> Result<(), CommandError> {
     if report.grade() > Grade::Unusable || args.max_drop.is_some() {
         return Ok(());
@@ -72,7 +73,7 @@ fn check_worth(args: &ConvertArgs, report: &Report) -> Result<(), CommandError> 
     Err(CommandError::Unusable { path, mean, worst })
 }
 
-/// Shows how far a conversion is.
+/// Runs `work` with a progress bar.
 fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
     let bar = progress_bar(100, "import");
     let done = work(&mut |stage, done| {
@@ -83,7 +84,7 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
     done
 }
 
-/// What a language backbone is calibrated on.
+/// Loads the tokenizer and the calibration texts of a language backbone.
 fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
     let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
     let mut left_out = LeftOut::new(args.care.into());
@@ -105,12 +106,12 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     Ok(TextOptions { cut, pooling, float, length, unit_length, quantizer })
 }
 
-/// Other ways are measured for whoever looks at the report.
+/// Alternatives are measured only if a report is requested.
 fn settings(args: &ConvertArgs) -> Settings {
     args.quantizer.settings(args.report.is_some() || args.json)
 }
 
-/// Writes the package and says what there is to say.
+/// Writes the package and prints the summary.
 fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(), CommandError> {
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
     write_file(&output, &converted.bytes)?;
@@ -120,13 +121,13 @@ fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(
         write_file(&output, &packed)?;
         if !args.json {
             let (name, all) = (target.name(), bytes(packed.len()));
-            println!("  packed for {name}, {all} in all: opened there, nothing is copied");
+            println!("  prepacked for {name}, {all} in total; opening there copies nothing");
         }
     }
     Ok(())
 }
 
-/// The report in the forms that were asked for.
+/// Writes the report in the requested forms.
 fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> Result<(), CommandError> {
     let command = again(args);
     if let Some(path) = &args.report {
@@ -145,7 +146,7 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> R
     Ok(())
 }
 
-/// Pictures to calibrate on, decoded.
+/// Loads and decodes the calibration images.
 fn load(args: &ConvertArgs) -> Result<Vec<Picture>, DataError> {
     let mut left_out = LeftOut::new(args.care.into());
     let files = unlabelled(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;

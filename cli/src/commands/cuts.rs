@@ -86,13 +86,13 @@ fn compare(
     Ok(())
 }
 
-/// Whether a picture is to be an SVG or a PNG, by its name.
+/// Returns true for an .svg and false for a .png, by the file name.
 fn is_svg(path: &Path) -> Result<bool, CommandError> {
     let has = |ending| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     if has("svg") || has("png") {
         return Ok(has("svg"));
     }
-    Err(CommandError::Form { path: path.to_path_buf(), what: "-o wants a .svg or a .png" })
+    Err(CommandError::Form { path: path.to_path_buf(), what: "-o must end in .svg or .png" })
 }
 
 fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
@@ -113,11 +113,11 @@ fn observed(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
     compared
 }
 
-/// Pictures that a comparison calibrates on, and places that it compares, where nobody says.
+/// Calibration samples and cut points of a comparison in `convert`.
 const FEW: usize = 32;
 const MOST: usize = 12;
 
-/// With the best cut within the budget of `convert`, where there is one.
+/// Returns the job with the best cut within the budget of `convert`, if a budget is given.
 pub(super) fn within_budget<'a>(
     args: &ConvertArgs,
     source: &Source,
@@ -154,7 +154,8 @@ fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), Comman
     check(folder, &data.classes, &train, !data.val.is_empty(), Some(shots), "lower --shots, or add some")
 }
 
-/// Samples to calibrate on: those of --calibrate, else of what is learned from, of every class.
+/// Selects the calibration samples: those of `--calibrate`, else training samples evenly over all
+/// classes.
 fn calibration(
     args: &CutsArgs,
     data: &Dataset,

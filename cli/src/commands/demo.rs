@@ -1,4 +1,4 @@
-//! `offshoot demo`: the whole way on a simulated camera.
+//! `offshoot demo`: the whole workflow on a simulated camera.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,20 +21,20 @@ use crate::args::DemoArgs;
 use crate::error::CommandError;
 use crate::eyes::{self, SPROUT};
 
-/// The picture of the screen, where none is named.
+/// Default file name of the screenshot.
 const PICTURE: &str = "offshoot-demo.png";
 
-/// What is taught.
+/// Objects to teach.
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
-/// Pictures of each that are taught, and that are asked about.
+/// Training and test images per object.
 const SHOTS: u64 = 5;
 const UNSEEN: u64 = 10;
-/// The simulated camera.
+/// Simulated camera.
 const CAMERA: Camera = Camera::new(160, 120);
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     let start = Instant::now();
-    // Converted anew each time: the demo shows the way, not a stored result.
+    // Converted anew each time: the demo shows the workflow, not a stored result.
     println!("1. Convert sprout.onnx ({}), the smaller backbone we ship, to int8", bytes(SPROUT.len()));
     let sprout = convert_sprout()?;
     let chosen = eyes::or_fitting(args.eyes.eyes);
@@ -67,7 +67,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         ms(answer_time),
         bytes(extractor.memory().arena)
     );
-    // Not into a clone of the project, which it would make dirty.
+    // Not into the current folder, which may be a clone of the project.
     let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
     screen(&mut extractor, &mut head, &out)?;
     println!("4. {} shows what the device's screen would", out.display());
@@ -88,7 +88,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
 fn convert_sprout() -> Result<Vec<u8>, CommandError> {
     let start = Instant::now();
     let source = Source::parse(Path::new("sprout.onnx"), SPROUT)?;
-    // Every object and the empty table, on seeds that are used nowhere else.
+    // All objects and the empty table, on seeds used nowhere else.
     let subjects = Object::ALL.into_iter().map(Some).chain([None]);
     let pictures: Vec<Picture> = subjects
         .enumerate()
@@ -107,7 +107,7 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
     Ok(converted.bytes)
 }
 
-/// Every picture has a seed, and with it a table, light and pose, of its own.
+/// Renders an image; each seed has a table, light and pose of its own.
 fn look(object: Option<Object>, seed: u64) -> Picture {
     let picture = CAMERA.look(object, seed);
     Picture::from_rgb(picture.width, picture.height, picture.rgb).expect("the camera fills its frame")
@@ -173,7 +173,7 @@ const HEIGHT: usize = 240;
 type Panel =
     Framebuffer<Rgb565, RawU16, LittleEndian, WIDTH, HEIGHT, { buffer_size::<Rgb565>(WIDTH, HEIGHT) }>;
 
-/// Draws the screen for one unseen picture, twice as large as the panel so that it can be looked at.
+/// Draws the screen for one unseen image, at twice the size of the panel for legibility.
 fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), CommandError> {
     let picture = look(Some(OBJECTS[0]), seed(0, 100));
     let embedding = extractor.embed(&picture.frame())?;
@@ -206,13 +206,13 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
     }
 }
 
-/// What the panel shows, each pixel as a square.
+/// Returns the panel as an image, each pixel enlarged to a square.
 fn picture_of(panel: &Panel) -> image::RgbImage {
     let scale = 2;
     image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);
         let color = panel.pixel(at).unwrap_or_default();
-        // Five and six bits to eight.
+        // Expand five and six bits to eight.
         let wide = |v: u8, max: u8| (u16::from(v) * 255 / u16::from(max)) as u8;
         image::Rgb([
             wide(color.r(), Rgb565::MAX_R),

@@ -11,19 +11,19 @@ use crate::board_install::{Board, Service, boards, plain, steps};
 use crate::error::CommandError;
 use crate::eyes;
 
-/// Those below want a privilege; 0 would be another one each time.
+/// Lowest unprivileged port; port 0 would be a different one each time.
 const LOWEST_PORT: u16 = 1024;
 
 pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let wrong = |what: String| CommandError::Deploy { what };
     let host = args.host.as_str();
-    // What begins with a dash would be an option of ssh.
+    // A host that begins with a dash would be parsed as an option of ssh.
     if host.is_empty()
         || host.starts_with('-')
         || host.contains(|c: char| c.is_whitespace() || c.is_control())
     {
         return Err(wrong(format!(
-            "`{}` is no host; it looks like pi@raspberrypi.local",
+            "`{}` is no host name; use one such as pi@raspberrypi.local",
             host.escape_debug()
         )));
     }
@@ -39,14 +39,14 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     service.check().map_err(wrong)?;
     check_names(&args.names).map_err(|error| wrong(format!("--names: {error}")))?;
     let program = args.program.clone().unwrap_or_else(|| built(&board));
-    // What is only printed can be read before the program is built.
+    // Steps that are only printed can be read before the program is built.
     let is_missing = !args.run && args.program.is_none() && !program.exists();
     if !is_missing {
         check(&program, args, &board).map_err(wrong)?;
     }
     let package = match &args.package {
         Some(path) => {
-            // A broken one is better found here than on the board.
+            // A broken package is better found here than on the board.
             offshoot::Extractor::open(path)?;
             path.clone()
         }
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     };
     let steps = steps(host, &program, &package, &service);
     if !args.run {
-        println!("# What brings Offshoot to {host}, a {}; with --run it is done.", board.name);
+        println!("# Steps to deploy Offshoot to {host}, a {}; --run executes them.", board.name);
         if is_missing {
             println!("# The program is not built yet. First: {}", build(args));
         }
@@ -67,7 +67,8 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What the flags say, or the wires of the board's page; a page in a browser wants no wires.
+/// Returns the service described by the flags, by default with the wiring of the board's page; a
+/// web page needs no wiring.
 fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     let wired = |text: &str| text.parse::<ScreenPart>().map_err(|e| format!("--screen: {e}"));
     let screen = match args.screen.as_deref() {
@@ -77,7 +78,7 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
         Some(other) => wired(other)?,
     };
     if matches!(screen, ScreenPart::Terminal | ScreenPart::Png(_)) {
-        return Err("--screen: a service has no terminal and keeps no pictures; take oled, tft, ssd1306:, st7789:, fb: or none".into());
+        return Err("--screen: a service has no terminal and saves no images; use oled, tft, ssd1306:, st7789:, fb: or none".into());
     }
     let buttons = match &args.buttons {
         Some(buttons) => buttons.clone(),
@@ -85,11 +86,11 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
         None => board.wiring.buttons.parse().map_err(|e| format!("--buttons: {e}"))?,
     };
     if buttons == ButtonsPart::Keys {
-        return Err("--buttons: a service has no keyboard; take gpio:CHIP:LINE,LINE or none".into());
+        return Err("--buttons: a service has no keyboard; use gpio:CHIP:LINE,LINE or none".into());
     }
     if let Some(address) = args.web.filter(|address| address.port() < LOWEST_PORT) {
         return Err(format!(
-            "--web: a service may not take port {}; take {LOWEST_PORT} or above, such as 8080",
+            "--web: port {} is not allowed for a service; use {LOWEST_PORT} or above, such as 8080",
             address.port()
         ));
     }
@@ -98,8 +99,9 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads, web })
 }
 
-/// What `targets/build.sh` made last: with `--static` by musl or, where rustup has none, by glibc; without it; by
-/// Debian's compiler. Where nothing is built yet, what it will make with `--static`.
+/// Returns the latest output of `targets/build.sh`: with `--static` by musl or, if rustup has none,
+/// by glibc; without it; by Debian's compiler. If nothing is built yet, returns the path that
+/// `--static` will write.
 fn built(board: &Board) -> PathBuf {
     let (glibc, musl) = (board.triple.clone(), board.triple.replace("-gnu", "-musl"));
     let made = [
@@ -111,44 +113,45 @@ fn built(board: &Board) -> PathBuf {
     ];
     let made = made.map(|(folder, triple)| PathBuf::from(format!("{folder}/{triple}/board/offshoot-board")));
     let age = |path: &&PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
-    // Of equal ones the first.
+    // If equally old, the first one wins.
     let newest = made.iter().rev().filter(|path| age(path).is_some()).max_by_key(age);
     newest.unwrap_or(&made[0]).clone()
 }
 
-/// The line that makes a program which runs on every system of the board.
+/// Returns the command that builds a program for all systems of the board.
 fn build(args: &DeployArgs) -> String {
     format!("targets/build.sh --board {} --static", args.board)
 }
 
-/// Whether a file is a program for the board.
+/// Checks that a file is a program for the board.
 fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String> {
     let build = build(args);
-    let bytes = fs::read(program).map_err(|e| format!("{}: {e}; make it with {build}", program.display()))?;
-    // ELF: magic, class, byte order; the processor's number at 18.
+    let bytes =
+        fs::read(program).map_err(|e| format!("{}: {e}; build it with {build}", program.display()))?;
+    // ELF header: magic, class, byte order; the machine number is at offset 18.
     let found = match bytes.get(..20) {
         Some(head) if head.starts_with(b"\x7fELF") => u16::from_le_bytes([head[18], head[19]]),
-        _ => return Err(format!("{}: no program; make it with {build}", program.display())),
+        _ => return Err(format!("{}: no ELF program; build it with {build}", program.display())),
     };
     const AARCH64: u16 = 183;
     const ARM: u16 = 40;
     if found == AARCH64 || found == ARM {
         return Ok(());
     }
-    Err(format!("{}: not for {}; make it with {build}", program.display(), board.triple))
+    Err(format!("{}: not for {}; build it with {build}", program.display(), board.triple))
 }
 
-/// Writes a package that is part of this program into the current folder, unless it is there.
+/// Writes a built-in package to the current folder, unless it is there.
 fn built_in(eyes: Eyes) -> Result<PathBuf, CommandError> {
     let (file, package) = (eyes.file(), eyes::package(eyes));
     let path = PathBuf::from(file);
     if fs::read(&path).ok().as_deref() != Some(package) {
         if path.exists() {
-            let what = format!("{file} is another package; name yours with --package, or move it away");
+            let what = format!("{file} is another package; select it with --package, or move it away");
             return Err(CommandError::Deploy { what });
         }
         write_file(&path, package)?;
-        eprintln!("{file} written: the package that is part of this program");
+        eprintln!("{file} written: built-in package");
     }
     Ok(path)
 }

@@ -13,8 +13,8 @@ use crate::args::EmbedArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
 
-/// Arrays: `embeddings` (pictures x values, float32), `labels` (index into `classes`; -1 in a folder without
-/// classes), `split` (0 train, 1 val), `classes` and `files` (text).
+/// Writes the arrays `embeddings` (samples x dimensions, float32), `labels` (index into `classes`;
+/// -1 in a folder without classes), `split` (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let takes_text = extractor.token_limit().is_some();
@@ -51,7 +51,7 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The arrays of the archive under the same names.
+/// Returns the arrays of the archive as JSON, under the same names.
 fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> serde_json::Value {
     let rows: Vec<&[f32]> = e.values.chunks_exact(e.dim).collect();
     let files: Vec<String> = samples.iter().map(Sample::name).collect();
@@ -60,7 +60,7 @@ fn json(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> se
     })
 }
 
-/// The class of each; -1 where there are no classes.
+/// Returns the class of each sample; -1 if there are no classes.
 fn labels(data: &Dataset, e: &Embeddings) -> Vec<i64> {
     let has_classes = !data.classes.is_empty();
     e.labels.iter().map(|&label| if has_classes { label as i64 } else { -1 }).collect()
@@ -79,7 +79,7 @@ fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io:
     ];
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in arrays {
-        // Stored, as numpy does: floats hardly compress.
+        // Stored uncompressed, like numpy does: floats hardly compress.
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         zip.start_file(npyz::npz::file_name_from_array_name(name), options)?;
         zip.write_all(&bytes)?;
@@ -95,7 +95,7 @@ fn npy<T: AutoSerialize + Copy>(values: &[T], shape: &[u64]) -> io::Result<Vec<u
     Ok(bytes)
 }
 
-/// Strings as numpy's fixed-width unicode.
+/// Encodes strings as numpy's fixed-width unicode.
 fn npy_text(lines: &[String]) -> io::Result<Vec<u8>> {
     let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0).max(1);
     let kind: TypeStr = format!("<U{width}").parse().map_err(io::Error::other)?;

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
 use crate::learn::few_shot::{FewShot, Lesson, few_shot};
 
-/// Shots where nobody says and there is nothing to test on.
+/// Default number of training samples per class if there is no test set.
 pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
@@ -39,7 +39,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         let count = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / count;
         let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
-        // Of the mean, from one set of draws to another.
+        // Half width of the 95 % confidence interval of the mean over the draws.
         let half = 1.96 * spread / count.sqrt();
         let interval = if scores.len() > 1 {
             format!("  +- {spread:.3}, 95 % of means within {half:.3}")
@@ -56,7 +56,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Every class needs its shots, and one more where there is nothing else to test on.
+/// Checks that every class has its training samples, and one more if there is no separate test set.
 pub(super) fn check(
     folder: &Path,
     classes: &[String],
@@ -71,7 +71,7 @@ pub(super) fn check(
     for (class, name) in classes.iter().enumerate() {
         let have = train.labels.iter().filter(|&&l| l == class).count();
         if have < need {
-            let what = format!("class `{name}` has {have} samples, {need} are needed; {hint}");
+            let what = format!("class `{name}` has {have} samples, {need} required; {hint}");
             return Err(CommandError::TooFew { path: folder.to_path_buf(), what });
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     })?;
     write_file(&args.output, &model)?;
     println!(
-        "{}: backbone and head of {} classes, {}; picture in, probabilities out",
+        "{}: backbone and head of {} classes, {}; image in, probabilities out",
         args.output.display(),
         head.class_count(),
         bytes(model.len()),

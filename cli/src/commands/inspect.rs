@@ -13,7 +13,7 @@ use super::hex;
 use crate::args::InspectArgs;
 use crate::error::CommandError;
 
-/// Nodes in float that are named without --layers.
+/// Number of float nodes that are listed without --layers.
 const FLOATS: usize = 8;
 
 pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
@@ -65,7 +65,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What a package takes.
+/// Prints the input of a package.
 fn input(package: &Package<'_>) {
     if let Some(text) = package.text() {
         let Tokens { vocabulary, pad, pooling } = text.tokens;
@@ -85,12 +85,12 @@ fn input(package: &Package<'_>) {
     println!("  normalization  (byte - {:?}) / {:?}", &p.mean[..channels], &p.std[..channels]);
 }
 
-/// Tokens that a language backbone is looked at with, where it leaves them open.
+/// Token count to import a language backbone with, if it leaves the length open.
 const TOKENS: Option<usize> = Some(128);
 
-/// What becomes of a model's nodes, and its places to cut, up to the one that `convert` would take.
+/// Prints the coverage of a model's nodes, and its cut points up to the default cut of `convert`.
 ///
-/// Where some of it is not supported, that is told, and the rest is of what comes before.
+/// If some nodes are not supported, they are listed, and the rest describes the part before them.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.package)?.with_external_data(args.external_data)?;
     if source.takes_text() {
@@ -138,7 +138,7 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What a language backbone takes, and the places to cut where all but the mask goes through.
+/// Prints the input of a language backbone and the cut points that all data except the mask passes.
 fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
     let imported = quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
         .unwrap_or_else(|p| Err(source.analyse(p)))?;

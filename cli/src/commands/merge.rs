@@ -22,12 +22,13 @@ pub(super) fn run(args: &MergeArgs) -> Result<(), CommandError> {
     );
     let again = repeated(&heads);
     if again > 0 {
-        println!("  {again} samples were in an earlier one as well: they count twice");
+        println!("  {again} samples were in an earlier head as well: they count twice");
     }
     Ok(())
 }
 
-/// Samples that an earlier head has too, to the bit: heads that began as copies of one share them.
+/// Counts samples that are bit-identical to one of an earlier head: heads that began as copies of
+/// one share them.
 fn repeated(heads: &[Head]) -> usize {
     let mut seen = HashSet::new();
     let mut again = 0;

@@ -16,7 +16,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
     if let (Some(path), [_, _, ..]) = (&args.heatmap, &args.images[..]) {
-        let what = format!("--heatmap draws one picture, {} were given", args.images.len());
+        let what = format!("--heatmap takes one image, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
     let reader = Reader::of(&extractor)?;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let input = match reader.read(&Sample::of_file(path.clone()), &mut opener) {
             Ok(input) => input,
             Err(error) if args.care.strict => return Err(error.into()),
-            // The others are asked about; it is an error at the end all the same.
+            // Continue with the other images; the command still fails at the end.
             Err(error) => {
                 if let Some(before) = fault.replace(error) {
                     eprintln!("{before}");
@@ -38,7 +38,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let seen = Seen::ask(&mut head, embedding)?;
         let why = seen.why.as_ref().zip(args.dimensions);
         if args.dimensions.is_some() && why.is_none() {
-            let what = "neighbours and single classes have no weights to tell of";
+            let what = "k-NN heads and heads of one class have no weights per dimension";
             return Err(CommandError::Dimensions { path: args.head.clone(), what });
         }
         if args.json {
@@ -65,24 +65,24 @@ fn draw(
     out: &Path,
 ) -> Result<(), CommandError> {
     let Some(found) = extractor.activations(head, seen.answer.class())? else {
-        let what = "the embedding is not the mean of an int8 map: there is nothing to draw from";
+        let what = "the embedding is not the average of an int8 feature map, so there is no heat map";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
     let drawing = heatmap::draw(&extractor.package(), picture, &found, &seen.in_words(head));
     write_file(out, &png(&drawing, out)?)
 }
 
-/// What a head says of one picture.
+/// Prediction for one sample.
 struct Seen {
     answer: Answer,
     probabilities: Vec<f32>,
     similarity: f32,
-    /// Below this it is unknown.
+    /// Similarity below which the sample is unknown.
     least: Option<f32>,
     why: Option<Why>,
 }
 
-/// Why it is one class and not the next: log odds, in sum.
+/// Explanation of one class against the runner-up: contributions to the log odds.
 struct Why {
     against: ClassId,
     bias: f32,
@@ -109,7 +109,7 @@ impl Seen {
         }
     }
 
-    /// With what decided against the next class, where that is asked for.
+    /// Returns the prediction as JSON, with the explanation if requested.
     fn as_json(&self, path: &Path, head: &Head, why: Option<(&Why, usize)>) -> Value {
         let name = |class: ClassId| head.class_name(class).unwrap_or_default();
         let names = head.classes().map(|(_, name)| name.to_string());
@@ -137,7 +137,7 @@ impl Seen {
 }
 
 impl Why {
-    /// The dimensions that did most, to either side.
+    /// Returns the dimensions with the largest contributions, of either sign.
     fn most(&self, count: usize) -> Vec<usize> {
         let size = |at: usize| self.dimensions[at].abs();
         let mut order: Vec<usize> = (0..self.dimensions.len()).collect();
@@ -152,13 +152,13 @@ impl Why {
 
     fn print(&self, count: usize, head: &Head) {
         let against = head.class_name(self.against).unwrap_or_default();
-        println!("  log odds against {against}: {:+.3}, of it bias {:+.3}", self.sum(), self.bias);
+        println!("  log odds against {against}: {:+.3}, including bias {:+.3}", self.sum(), self.bias);
         for dimension in self.most(count) {
             println!("  dimension {dimension:>5} {:+.3}", self.dimensions[dimension]);
         }
     }
 
-    /// `None` where there is no other class, or the head has no weights.
+    /// Returns `None` if there is no other class, or the head has no weights.
     fn ask(
         head: &mut Head,
         embedding: Embedding<'_>,

@@ -18,7 +18,7 @@ pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
     for recipe in &catalog.model {
         let (w, h) = recipe.input;
         let how = match (&recipe.url, recipe.sha256) {
-            _ if args.has(recipe) => "pull, without a network: it is part of this program",
+            _ if args.has(recipe) => "pull, without a network: part of this program",
             (Some(_), Some(_)) => "pull",
             (Some(_), None) => "pull --unchecked",
             (None, _) => &recipe.source,
@@ -47,12 +47,12 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
     let Pulled { sha256, bytes: size, resumed } = pulled?;
     let went_on = if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };
     println!("{}: {}{went_on}", output.display(), bytes(size as usize));
-    let checked = if recipe.sha256.is_some() { "as the catalogue has it" } else { "checked by nobody" };
+    let checked = if recipe.sha256.is_some() { "matches the catalogue" } else { "not verified" };
     println!("  sha256 {}, {checked}", hex(&sha256));
     Ok(())
 }
 
-/// Writes what this program holds of a backbone, all of it or nothing that is there already.
+/// Writes the built-in files of a backbone; writes none if one of them exists already.
 fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
     let files: Vec<_> =
         eyes::files(name).iter().map(|(end, file)| (output.with_extension(end), file)).collect();
@@ -67,7 +67,8 @@ fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
 }
 
 impl ModelsArgs {
-    /// Whether this program holds the backbone itself; a catalogue of the user's own means another by that name.
+    /// Returns true if the backbone is built in; in a catalogue of the user the same name means
+    /// another one.
     fn has(&self, recipe: &Recipe) -> bool {
         self.catalog.is_none() && !eyes::files(&recipe.name).is_empty()
     }

@@ -26,8 +26,8 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     );
     let report = head.report().map_err(offshoot::Error::from)?;
     match report.accuracy() {
-        _ if classes.len() == 1 => println!("  the only class: there is nothing to tell it from"),
-        None => println!("  no class has two samples: nothing can be held out"),
+        _ if classes.len() == 1 => println!("  only one class: accuracy cannot be measured"),
+        None => println!("  no class has two samples: cross-validation is not possible"),
         Some(accuracy) => {
             let (low, high) = (report.interval().low, report.interval().high);
             println!(
@@ -54,7 +54,7 @@ fn as_json(head: &mut Head, chosen: Recipe, classes: &[(ClassId, String)]) -> Re
     let (kind, package) = (head.kind().name(), hex(head.package_id()));
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     let report = head.report().map_err(offshoot::Error::from)?;
-    // Of one class alone every sample is right.
+    // With a single class every sample is right.
     let accuracy = report.accuracy().filter(|_| classes.len() > 1);
     let row = |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
     let rows = classes

@@ -1,4 +1,4 @@
-//! Command lines for the user to copy: what was typed, in the options of the next command.
+//! Command lines for the user to copy: the given options, as options of the next command.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::shared::quoted;
 use crate::args::{BackboneArgs, ConvertArgs, CutsArgs};
 use crate::measure::compare_cuts::Compared;
 
-/// What was typed, so far as other options go with it.
+/// Returns the command line as given, without options that the suggestions replace.
 pub(super) fn again(args: &ConvertArgs) -> String {
     let path = |path: &Path| quoted(&path.display().to_string());
     let mut command = format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
@@ -26,7 +26,7 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     command
 }
 
-/// What was typed of the backbone that any other command on it wants too, each option behind a space.
+/// Returns the given backbone options that other commands need too, each preceded by a space.
 fn backbone(args: &BackboneArgs) -> String {
     let mut command = String::new();
     let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
@@ -45,7 +45,7 @@ fn backbone(args: &BackboneArgs) -> String {
     command
 }
 
-/// The command that makes the package of a row.
+/// Returns the command that makes the package of a row.
 pub(super) fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
     let path = |path: &Path| quoted(&path.display().to_string());
     let mut command = format!("offshoot convert {}", path(&args.model));

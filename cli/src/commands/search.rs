@@ -17,7 +17,7 @@ pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
         let query = input.embed(&mut extractor)?;
         let mut found: Vec<(f32, usize)> =
             (0..all.len()).filter_map(|i| Some((query.cosine(&all.get(i))?.get(), i))).collect();
-        // Of two alike, the first by name.
+        // Ties are resolved by name.
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         println!("{}", path.display());
         for (similarity, i) in found.into_iter().take(args.top.get()) {

@@ -1,4 +1,4 @@
-//! Steps that several commands take: open, embed, write, show progress.
+//! Steps that several commands share: open, embed, write, show progress.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::eyes;
 use crate::learn::embeddings::{Embeddings, Reader};
 
-/// Opens a package, or one that is part of this program.
+/// Opens a package, or a built-in one if none is given.
 pub(super) fn open_or_built_in(
     run: &RunArgs,
     package: Option<&Path>,
@@ -30,18 +30,18 @@ pub(super) fn open_or_built_in(
     })
 }
 
-/// Characters of a text that stand behind its name.
+/// Maximum number of characters of a text printed after its name.
 const SHOWN: usize = 72;
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically: whole or not at all.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Said of the file that was asked for, not of the temporary one.
+    // Errors must name the requested file, not the temporary one.
     std::fs::metadata(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
-    // Temporary files are private; the result is as any file the user makes.
+    // Temporary files are private; the result gets the usual permissions.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> 
     Ok(())
 }
 
-/// A picture as PNG; `path` is where it is to go, for the error.
+/// Encodes an image as PNG; `path` is its destination, for the error.
 pub(super) fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
@@ -60,7 +60,7 @@ pub(super) fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, Comma
     Ok(bytes.into_inner())
 }
 
-/// Says of an option that is for models of the other kind that it is.
+/// Rejects an option that is for models of the other kind.
 pub(super) fn check_kind(
     model: &Path,
     takes_text: bool,
@@ -70,7 +70,7 @@ pub(super) fn check_kind(
     option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -79,13 +79,13 @@ pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// A sample's name; of a text with its first words.
+/// Returns the name of a sample, for a text with its first words.
 pub(super) fn described(sample: &Sample, reader: &Reader) -> Result<String, DataError> {
     let name = sample.name();
     Ok(if reader.takes_text() { format!("{name}  {}", beginning(&sample.text()?)) } else { name })
 }
 
-/// The first words of a text.
+/// Returns the first words of a text.
 pub(super) fn beginning(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(SHOWN) {
@@ -94,7 +94,7 @@ pub(super) fn beginning(text: &str) -> String {
     }
 }
 
-/// To teach or to keep nothing is a mistake.
+/// Rejects a count of 0: training or storing nothing is a mistake.
 pub(super) fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), CommandError> {
     if count == Some(0) {
         let what = format!("{option} must be at least 1");
@@ -103,7 +103,7 @@ pub(super) fn check_count(count: Option<usize>, option: &str, data: &Path) -> Re
     Ok(())
 }
 
-/// Labelled pictures, or texts, all of which can be opened; says what was left out of them.
+/// Opens a labelled data set, drops unreadable samples and reports what was left out.
 pub(super) fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
     let mut data = Dataset::open_as(folder, selection)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "read");
@@ -114,32 +114,33 @@ pub(super) fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset,
     Ok(data)
 }
 
-/// Says what was left out of a folder.
+/// Reports on standard error what was left out of a folder.
 pub(super) fn tell(folder: &Path, left_out: &LeftOut) {
     eprint!("{}", left_out.told_of(folder));
 }
 
-/// What can only be measured with two classes and more.
+/// Rejects a single class: accuracy needs two classes or more.
 pub(super) fn check_classes(folder: &Path, classes: &[String]) -> Result<(), CommandError> {
     let [only] = classes else { return Ok(()) };
     let what = format!(
-        "`{only}` is the only class: there is nothing to tell it from; add a folder of something else, or a \
-         labels.csv (file,label)"
+        "`{only}` is the only class, at least 2 are needed; add a folder of another class, or a labels.csv \
+         (file,label)"
     );
     Err(CommandError::TooFew { path: folder.to_path_buf(), what })
 }
 
-/// A labelled folder and its embeddings.
+/// Labelled data set with its embeddings.
 pub(super) struct Embedded {
     pub(super) data: Dataset,
     pub(super) extractor: Extractor,
     pub(super) train: Embeddings,
     pub(super) val: Embeddings,
-    /// What the samples are, in words.
+    /// Kind of the samples, in words.
     pub(super) kind: &'static str,
 }
 
-/// What is learned is seen in these views as well.
+/// Opens a data set and extracts its embeddings; training samples are averaged with the given
+/// views.
 pub(super) fn embed_data(
     run: &RunArgs,
     package: &Path,
@@ -157,7 +158,7 @@ pub(super) fn embed_data(
         [] => Embeddings::extract(&mut extractor, train, left_out, each)?,
         views => Embeddings::extract_augmented(&mut extractor, train, views, left_out, each)?,
     };
-    // Before what is tested, of which some may have lost its class.
+    // Before the test samples, since some may have lost their class.
     let dropped = data.drop_untaught(folder, kind);
     train.relabel(&data.train);
     let Dataset { val, left_out, .. } = &mut data;
@@ -168,7 +169,7 @@ pub(super) fn embed_data(
     Ok(Embedded { data, extractor, train, val: val?, kind })
 }
 
-/// What lies in a folder and those below it, as a package takes it, and its embeddings.
+/// Extracts the embeddings of all samples in a folder and its subfolders.
 pub(super) fn embed_all(
     extractor: &mut Extractor,
     reader: &Reader,
@@ -189,7 +190,7 @@ pub(super) fn embed_all(
     Ok((samples, embeddings?))
 }
 
-/// A bar on the terminal; nothing where the output goes to a file.
+/// Returns a progress bar on the terminal; it is hidden if the output goes to a file.
 pub(super) fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(total as u64);
     let style = indicatif::ProgressStyle::with_template("{msg:>14} {wide_bar} {pos}/{len} {eta}");
@@ -200,7 +201,7 @@ pub(super) fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
     bar
 }
 
-/// Shows on a terminal that work goes on of which no part is known, and for how long it has.
+/// Shows on a terminal a spinner with the elapsed time, for work of unknown length.
 pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
     let spinner = indicatif::ProgressBar::new_spinner();
     if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
@@ -211,13 +212,13 @@ pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
     spinner
 }
 
-/// What `--pool` is of a text's tokens.
+/// Returns the token pooling of a text model for `--pool`.
 pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
     let (path, instead) = (model.to_path_buf(), "avg, first and last");
     pool.of_tokens().ok_or(ImportError::Pool { path, of: "a picture's map", instead })
 }
 
-/// Pictures of a folder, decoded; says which are not.
+/// Decodes the images of a folder and reports those that fail.
 pub(super) fn decoded(
     folder: &Path,
     files: &[Sample],

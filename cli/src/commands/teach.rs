@@ -15,7 +15,7 @@ use super::shared::open_or_built_in;
 use crate::args::TeachArgs;
 use crate::error::CommandError;
 
-/// How often something looks that is no real camera.
+/// Frame interval of cameras that are not devices.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
@@ -29,7 +29,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         pause: if script.is_some() { Duration::ZERO } else { PAUSE },
         settings: Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() },
     };
-    // Before a terminal is taken, which is to be given back whatever comes.
+    // Before the terminal is taken over, so that it is restored in any case.
     let ending = Ending::observe().map_err(CommandError::Signals)?;
     if args.testui {
         let tested = test(args, &bench, script, &ending);
@@ -39,7 +39,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     let eyes = open_or_built_in(&args.run, args.package.as_deref(), args.eyes)?;
     let remembered = bench.remember(&eyes, &mut |notice| eprintln!("{notice}"))?;
     let head = {
-        // In this order, so that the terminal is whole again before anything is printed.
+        // Declared in this order, so that the terminal is restored before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
         let url = web.as_ref().map(|(page, _)| page.url());
         let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, url)?);
@@ -50,7 +50,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     };
     if let Some(path) = &args.export {
         if head.sample_count() == 0 {
-            let what = "nothing was taught, so no head is written".to_string();
+            let what = "no training samples, so no head is written".to_string();
             return Err(CommandError::TooFew { path: path.clone(), what });
         }
         head.save(path)?;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The page; what is to be opened is printed before a screen takes the terminal.
+/// Starts the web page; its URL is printed before a screen takes over the terminal.
 fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), CommandError> {
     let is_simulated = *camera == CameraPart::Simulated;
     let (page, visitors) = serve(&WebOptions::new(address, is_simulated)).map_err(DeviceError::from)?;
@@ -78,13 +78,13 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
     Ok(match (script, &args.parts.buttons) {
         (Some(script), _) => Box::new(script),
         (None, Some(part)) => part.open()?,
-        // A service has a page and nobody at its keyboard.
+        // A service has a web page and no keyboard.
         (None, None) if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
         (None, None) => ButtonsPart::Keys.open()?,
     })
 }
 
-/// `note` is what a terminal shows besides.
+/// Opens the screen; `note` is an extra line on a terminal.
 fn screen(args: &TeachArgs, note: Option<&str>) -> Result<Box<dyn Screen>, CommandError> {
     Ok(match (args.parts.screen.as_ref().unwrap_or(&ScreenPart::Terminal), note) {
         (ScreenPart::Terminal, Some(note)) => {
@@ -94,7 +94,7 @@ fn screen(args: &TeachArgs, note: Option<&str>) -> Result<Box<dyn Screen>, Comma
     })
 }
 
-/// Goes through the parts and prints what came of each.
+/// Tests the parts and prints the result of each.
 fn test(
     args: &TeachArgs,
     bench: &Bench,

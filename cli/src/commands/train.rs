@@ -15,10 +15,10 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
 use crate::learn::few_shot::{Draws, teach, told};
 
-/// Bytes of a head that are told before they are taken.
+/// Size of a head in bytes from which its memory use is announced.
 const LARGE: usize = 100 << 20;
 
-/// Hints that are printed at most.
+/// Maximum number of hints that are printed.
 const ADVICE: usize = 5;
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
@@ -27,7 +27,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let Embedded { data, extractor, train, val, kind } =
         embed_data(&args.run, &args.package, &args.data, &args.selection.selection(), &views)?;
-    // Nothing has to be left to test on.
+    // No test samples have to be left.
     check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
     let shots = args.shots.unwrap_or(usize::MAX);
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
@@ -63,7 +63,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     );
     let is_alone = data.classes.len() == 1;
     let report = head.report().map_err(offshoot::Error::from)?;
-    // Of one class alone every sample is right.
+    // With a single class every sample is right.
     if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
         let (low, high) = (report.interval().low, report.interval().high);
         println!("  {accuracy:.3} of its own {kind} right when held out ({low:.3} to {high:.3})");
@@ -73,7 +73,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     test(&mut head, &val, kind, is_alone)
 }
 
-/// Asks about what was not taught, and says how much of it is right.
+/// Classifies the test set and prints the accuracy.
 fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result<(), CommandError> {
     if val.is_empty() {
         return Ok(());
@@ -93,7 +93,7 @@ fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result
     Ok(())
 }
 
-/// What would help; a sample that looks like another class by its `file`, if the head keeps all.
+/// Prints the advice; a suspect sample is named by `file`, if the head stores all samples.
 fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<String>) {
     for advice in report.advice().take(ADVICE) {
         let named = match advice {
@@ -108,16 +108,20 @@ fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<Strin
     }
 }
 
-/// Says how much memory a large head takes, before it is taken.
+/// Announces the memory use of a large head before it is allocated.
 fn tell_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
     let needed = check_room(args, classes, samples, dim, Machine::default().available())?;
     if needed >= LARGE {
-        eprintln!("the head takes {} of memory while it learns; --keep N keeps N a class", bytes(needed));
+        eprintln!(
+            "the head takes {} of memory for training; --keep N stores N samples per class",
+            bytes(needed)
+        );
     }
     Ok(())
 }
 
-/// Bytes of memory that the head will take; more than a head can keep or this machine has is refused.
+/// Returns the bytes of memory the head needs; fails if a head cannot store the samples or this
+/// machine has too little memory.
 fn check_room(
     args: &TrainArgs,
     classes: usize,
@@ -126,19 +130,22 @@ fn check_room(
     available: Option<u64>,
 ) -> Result<usize, CommandError> {
     let refused = |what: String| CommandError::TooFew { path: args.data.clone(), what };
-    let many =
-        || refused(format!("{samples} samples are more than a head can keep; --keep N keeps N a class"));
+    let many = || {
+        refused(format!(
+            "{samples} samples are more than a head can store; --keep N stores N samples per class"
+        ))
+    };
     let (Ok(classes), Ok(most)) = (u16::try_from(classes), u16::try_from(samples)) else {
         return Err(many());
     };
     match (Limits { classes, samples: most }).bytes(args.head, dim) {
         Err(HeadError::TooLarge { .. }) => Err(many()),
-        // What else is wrong is told by who makes the head.
+        // Other errors are reported when the head is created.
         Err(_) => Ok(0),
         Ok(needed) => match available.filter(|&left| needed as u64 > left) {
             None => Ok(needed),
             Some(left) => Err(refused(format!(
-                "a head of {samples} samples takes {} of memory, this machine has {} left; --keep N keeps N a class",
+                "a head of {samples} samples takes {} of memory, this machine has {} left; --keep N stores N per class",
                 bytes(needed),
                 bytes(left as usize),
             ))),

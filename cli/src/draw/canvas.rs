@@ -1,4 +1,4 @@
-//! Pictures with writing on them.
+//! Images with text.
 
 use std::convert::Infallible;
 
@@ -9,33 +9,33 @@ use embedded_graphics::prelude::{DrawTarget, Drawable, OriginDimensions, Pixel, 
 use embedded_graphics::text::{Baseline, Text};
 use image::{Rgb, RgbImage};
 
-/// How it is written. Characters beyond Latin-1 become question marks.
+/// Font; characters beyond Latin-1 become question marks.
 const FONT: &MonoFont<'_> = &FONT_7X13;
 
-/// Pixels from one character to the next.
+/// Advance of a character in pixels.
 pub const ADVANCE: u32 = 7;
 
-/// Pixels from one line to the next, with air between them.
+/// Line height in pixels, with spacing.
 pub const LINE: u32 = 17;
 
-/// A picture that can be written on.
+/// Image to write text on.
 #[derive(Debug, Clone)]
 pub struct Canvas(pub RgbImage);
 
 impl Canvas {
-    /// A white one.
+    /// Returns a white canvas of the given size in pixels.
     pub fn white(width: u32, height: u32) -> Self {
         Self(RgbImage::from_pixel(width, height, Rgb([255; 3])))
     }
 
-    /// Writes a line, its upper left corner at a place; what does not fit is cut off.
+    /// Writes a line of text with its upper left corner at (`x`, `y`); clips at the edges.
     pub fn write(&mut self, x: u32, y: u32, text: &str, colour: [u8; 3]) {
         let style = MonoTextStyle::new(FONT, Rgb888::new(colour[0], colour[1], colour[2]));
         let at = Point::new(x as i32, y as i32);
         let Ok(_) = Text::with_baseline(text, at, style, Baseline::Top).draw(self);
     }
 
-    /// Writes a line from below to above, its lower left corner at a place.
+    /// Writes a line of text from bottom to top, with its lower left corner at (`x`, `y`).
     pub fn write_upwards(&mut self, x: u32, y: u32, text: &str, colour: [u8; 3]) {
         let mut line = Self::white(width(text).max(1), LINE);
         line.write(0, 2, text, colour);
@@ -45,7 +45,7 @@ impl Canvas {
     }
 }
 
-/// Pixels that a line is wide.
+/// Returns the width of a line of text in pixels.
 pub fn width(text: &str) -> u32 {
     text.chars().count() as u32 * ADVANCE
 }

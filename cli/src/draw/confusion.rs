@@ -1,28 +1,28 @@
-//! What was taken for what, as a picture.
+//! Confusion matrix as an image.
 
 use image::{Rgb, RgbImage};
 
 use super::canvas::{ADVANCE, Canvas, LINE, width};
 
-/// Sides of a square, and the least that names and numbers fit beside and into.
+/// Largest and smallest side of a cell in pixels, and the smallest side for names and for numbers.
 const MOST: u32 = 60;
 const LEAST: u32 = 4;
 const NAMED: u32 = LINE - 3;
 const NUMBERED: u32 = 3 * ADVANCE + 5;
 
-/// Pixels that all squares together may take, if there is room.
+/// Side of the whole matrix in pixels, if the cells are not limited by [`MOST`] or [`LEAST`].
 const ALL: u32 = 480;
 
-/// Around it all, and between names and squares.
+/// Margin around the image, and gap between names and cells, in pixels.
 const GAP: u32 = 8;
 
 const INK: [u8; 3] = [40; 3];
 const LINES: [u8; 3] = [200; 3];
 
-/// A row for each class that was shown, a column for each that was said; the darker the more often,
-/// right in green, wrong in red, with how many of a hundred of the row.
+/// Draws a confusion matrix: a row per true class, a column per predicted class. Cells are darker
+/// for higher shares, green on the diagonal and red elsewhere, with the percentage of the row.
 ///
-/// `confusion` has the rows one after the other.
+/// `confusion` holds the counts row by row, `classes.len()` squared.
 pub fn draw(title: &str, classes: &[String], confusion: &[u32]) -> RgbImage {
     let count = classes.len().max(1) as u32;
     let side = (ALL / count).clamp(LEAST, MOST);

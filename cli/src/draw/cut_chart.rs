@@ -1,4 +1,4 @@
-//! Accuracy against time, drawn by `plotters` as SVG or in pixels.
+//! Chart of accuracy against time, drawn by `plotters` as SVG or in pixels.
 
 use std::sync::Once;
 
@@ -17,16 +17,16 @@ use plotters::style::{
 
 use crate::measure::compare_cuts::{Budget, Row, frontier};
 
-/// Of the whole picture, in points; a PNG has [`SHARP`] pixels for each.
+/// Size of the whole image in points; a PNG has [`SHARP`] pixels per point.
 const SIZE: (u32, u32) = (1120, 640);
 const SHARP: u32 = 2;
 
-/// Where the chart with its axes lies: left, top, width, height.
+/// Area of the chart with its axes: left, top, width, height in points.
 const PLOT: (i32, i32, i32, i32) = (20, 84, 640, 510);
-/// Room for what stands at the axes.
+/// Room for the labels of the axes in points.
 const AXES: (u32, u32) = (48, 50);
 
-/// Where the list of cuts begins, its columns, and how long a name may be there.
+/// Left edge of the list of cuts, its columns, and the maximum number of characters of a name.
 const LIST: i32 = 692;
 const COLUMNS: [(&str, i32); 5] =
     [("map", 118), ("accuracy", 196), ("ms", 256), ("package", 330), ("arena", 400)];
@@ -40,36 +40,36 @@ const BEST: RGBColor = RGBColor(217, 72, 15);
 const FRONT: RGBColor = RGBColor(11, 114, 133);
 const OTHER: RGBColor = RGBColor(130, 154, 177);
 
-/// What is drawn.
+/// Content of the chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawing<'a> {
-    /// Above all.
+    /// Title.
     pub title: &'a str,
-    /// How it was measured.
+    /// Subtitle: conditions of the measurement.
     pub below: &'a str,
-    /// The places, as points with their numbers and as a list.
+    /// Cuts, drawn as numbered points and as a list.
     pub rows: &'a [Row],
-    /// The one that is marked.
+    /// Index of the highlighted cut.
     pub chosen: Option<usize>,
-    /// Drawn as a line.
+    /// Budget, drawn as a line.
     pub budget: Budget,
 }
 
 impl Drawing<'_> {
-    /// As SVG.
+    /// Returns the chart as SVG.
     ///
     /// # Errors
-    /// What the library reports.
+    /// Returns the message of `plotters`.
     pub fn svg(&self) -> Result<String, String> {
         let mut text = String::new();
         self.on(SVGBackend::with_string(&mut text, SIZE), 1)?;
         Ok(text)
     }
 
-    /// In pixels.
+    /// Returns the chart in pixels.
     ///
     /// # Errors
-    /// What the library reports.
+    /// Returns the message of `plotters`.
     pub fn pixels(&self) -> Result<RgbImage, String> {
         let (width, height) = (SHARP * SIZE.0, SHARP * SIZE.1);
         let mut image = RgbImage::new(width, height);
@@ -79,7 +79,7 @@ impl Drawing<'_> {
 
     fn on<DB: DrawingBackend>(&self, backend: DB, scale: i32) -> Result<(), String> {
         static FONTS: Once = Once::new();
-        // Fonts of this program are in order.
+        // Registration of the built-in fonts cannot fail.
         FONTS.call_once(|| {
             let name = FontFamily::SansSerif.as_str();
             let _ = register_font(name, FontStyle::Normal, dejavu::sans::regular());
@@ -102,7 +102,7 @@ impl Drawing<'_> {
     fn chart<DB: DrawingBackend>(&self, sheet: &Sheet<DB>) -> Drawn<DB> {
         let [fastest, slowest] =
             [f64::min, f64::max].map(|f| self.rows.iter().map(Row::ms).reduce(f).unwrap_or(1.0));
-        // From 0 on where that leaves room enough between the points.
+        // The axis starts at 0 if that leaves enough room between the points.
         let from = if fastest > slowest / 3.0 { fastest - 0.1 * (slowest - fastest) } else { 0.0 };
         let across = from..slowest + 0.05 * (slowest - from).max(1e-3);
         let low = self.rows.iter().map(|r| r.accuracy() - r.half_width()).fold(1.0, f64::min);
@@ -148,7 +148,7 @@ impl Drawing<'_> {
             let ends = [-1.0, 1.0].map(|side| at(row.ms(), row.accuracy() + side * row.half_width()));
             sheet.root.draw(&PathElement::new(ends.to_vec(), sheet.line(SPREAD, 2)))?;
         }
-        // What counts most lies on top.
+        // The most important points are drawn last, on top.
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_key(|&i| (self.chosen == Some(i), front.contains(&i)));
         for i in order {
@@ -179,7 +179,7 @@ impl Drawing<'_> {
             0..1_000_000 => format!("{} kB", n / 1000),
             _ => format!("{:.2} MB", n as f64 / 1e6),
         };
-        // Below a certain height there is no room for the names.
+        // Names are left out if the rows are too low for them.
         let height = (500 / self.rows.len().max(1) as i32).min(40);
         for (i, row) in self.rows.iter().enumerate() {
             let y = 118 + height * i as i32;
@@ -218,10 +218,10 @@ fn legend<DB: DrawingBackend>(sheet: &Sheet<DB>) -> Drawn<DB> {
 type Drawn<DB, T = ()> = Result<T, DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// What is drawn on, in points.
+/// Drawing area, in points.
 struct Sheet<DB: DrawingBackend> {
     root: DrawingArea<DB, Shift>,
-    /// Pixels of a point.
+    /// Pixels per point.
     scale: i32,
 }
 
@@ -235,13 +235,13 @@ impl<DB: DrawingBackend> Sheet<DB> {
     }
 
     fn font(&self, size: i32, colour: RGBColor, style: FontStyle) -> TextStyle<'static> {
-        // The library's sizes are of a line, not of a letter.
+        // Sizes of `plotters` are those of a line, not of a letter.
         let size = 1.24 * f64::from(size * self.scale);
         let font = FontDesc::new(FontFamily::SansSerif, size, style);
         TextStyle { color: colour.to_backend_color(), ..TextStyle::from(font) }
     }
 
-    /// A line of text, in the middle of its height; where it ends to the right of its left end.
+    /// Draws a line of text, centred vertically; returns its right end.
     fn write(
         &self,
         at: (i32, i32),
@@ -254,13 +254,13 @@ impl<DB: DrawingBackend> Sheet<DB> {
         let font = self.font(size, colour, style).pos(Pos::new(side, VPos::Center));
         let (width, _) = self.root.estimate_text_size(text, &font)?;
         let (x, y) = self.at(at);
-        // Its pixels are centred as if letters filled their line.
+        // Bitmap text is centred as if letters filled their line.
         let down = if self.scale > 1 { size * self.scale * 22 / 100 } else { 0 };
         self.root.draw(&Text::new(text.to_string(), (x, y + down), font))?;
         Ok(at.0 + width as i32 / self.scale)
     }
 
-    /// A point with a white rim, and its number if it has one.
+    /// Draws a point with a white rim, and its number if given.
     fn dot(&self, at: (i32, i32), radius: i32, colour: RGBColor, number: Option<usize>) -> Drawn<DB> {
         self.root.draw(&Circle::new(self.at(at), (radius + 1) * self.scale, WHITE.filled()))?;
         self.root.draw(&Circle::new(self.at(at), radius * self.scale, colour.filled()))?;
@@ -272,7 +272,7 @@ impl<DB: DrawingBackend> Sheet<DB> {
     }
 }
 
-/// The end of a name, which tells it from the others.
+/// Returns the end of a name, which distinguishes it from the others.
 fn end_of(name: &str, most: usize) -> String {
     let length = name.chars().count();
     if length <= most {

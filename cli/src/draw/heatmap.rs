@@ -1,4 +1,4 @@
-//! Where a decision came from, drawn over what the network saw.
+//! Heat map of a prediction, drawn over the network's input.
 
 use image::{Rgb, RgbImage};
 use offshoot::{Activations, Package, Picture};
@@ -6,20 +6,20 @@ use offshoot_core::preprocess::Channels;
 
 use super::canvas::{Canvas, LINE};
 
-/// Pixels of the longer side of a drawing, at least.
+/// Minimum length of the longer side of an image in pixels.
 const SIDE: u32 = 448;
 
-/// Between the two pictures and above the writing.
+/// Gap between the two images and above the text in pixels.
 const GAP: u32 = 6;
 
-/// How much of the picture the warmest place covers.
+/// Opacity of the strongest activation.
 const COVER: f32 = 0.8;
 
-/// What the network sees of a picture: bytes row by row, channels innermost and in the network's
-/// order.
+/// Returns the network's input for an image: bytes row by row, channels innermost, in the network's
+/// channel order.
 pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
     let preprocess = package.manifest().preprocess;
-    // A table of codes that are the bytes themselves.
+    // Quantization table that maps each byte to itself.
     let channels = preprocess.channels.count();
     let table: Vec<i8> = (0..channels).flat_map(|_| (0..=255u8).map(|byte| byte as i8)).collect();
     let values = usize::from(preprocess.width) * usize::from(preprocess.height) * channels;
@@ -30,8 +30,8 @@ pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
     codes.into_iter().map(|code| code as u8).collect()
 }
 
-/// What the network saw of a picture, and beside it where it spoke for the class (red to yellow) and where
-/// against it (blue), over a pale copy without colours; `said` is written below.
+/// Draws the network's input and beside it the class evidence by position: for the class red to
+/// yellow, against it blue, over a pale grey copy; `said` is written below.
 pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said: &str) -> RgbImage {
     let preprocess = package.manifest().preprocess;
     let (width, height) = (u32::from(preprocess.width), u32::from(preprocess.height));
@@ -62,17 +62,17 @@ pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said:
     drawing.0
 }
 
-/// A pixel without its colour, under what speaks for (above 0) or against the class.
+/// Returns a pixel as grey, tinted by evidence for (above 0) or against the class.
 fn tinted(Rgb([r, g, b]): Rgb<u8>, heat: f32) -> Rgb<u8> {
     let light = 0.3 * f32::from(r) + 0.59 * f32::from(g) + 0.11 * f32::from(b);
-    // Pale enough for the colours to stand out.
+    // Grey pale enough for the colours to stand out.
     let grey = 70.0 + 0.6 * light;
     let colour = if heat > 0.0 { [235.0, 235.0 * heat, 0.0] } else { [30.0, 90.0, 235.0] };
     let share = COVER * heat.abs();
     Rgb(colour.map(|colour| (grey * (1.0 - share) + colour * share).round() as u8))
 }
 
-/// The value at a place between the middles of parts.
+/// Interpolates the activations bilinearly between cell centres.
 fn between(found: &Activations, x: f32, y: f32) -> f32 {
     let split = |at: f32, parts: usize| {
         let at = at.clamp(0.0, parts as f32 - 1.0);

@@ -1,4 +1,4 @@
-//! The pictures of the report, as SVG that takes its colours from the page.
+//! Charts of the report, as SVG with the colours of the page.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ const WIDTH: f64 = 1096.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 12.0;
 
-/// Text as it may stand in a page.
+/// Escapes text for HTML.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -17,16 +17,17 @@ fn open(height: f64, label: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">", escape(label))
 }
 
-/// Noise of layers on a scale of powers of ten: points alone, a line together.
+/// Draws the noise-to-signal ratio of layers on a logarithmic scale: isolated as points,
+/// accumulated as a line.
 pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     const HEIGHT: f64 = 286.0;
     const TOP: f64 = 14.0;
     const BOTTOM: f64 = 30.0;
-    // From a hundred-thousandth to all of the signal.
+    // Range from 1e-5 to 1.
     let y = |ratio: f64| TOP + (HEIGHT - TOP - BOTTOM) * -ratio.clamp(1e-5, 1.0).log10() / 5.0;
     let step = (WIDTH - LEFT - RIGHT) / layers.len().max(1) as f64;
     let x = |i: usize| LEFT + (i as f64 + 0.5) * step;
-    let mut svg = open(HEIGHT, "noise by signal of each layer");
+    let mut svg = open(HEIGHT, "noise-to-signal ratio of each layer");
     for power in 0..=5 {
         let (at, percent) = (y(10f64.powi(-power)), 100.0 * 10f64.powi(-power));
         let _ = write!(
@@ -65,7 +66,7 @@ pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     svg
 }
 
-/// Which tensor lies where in the arena, from the first node to the last.
+/// Draws the memory plan: the arena position of each tensor, from the first node to the last.
 pub(crate) fn memory(plan: &MemoryPlan) -> String {
     const HEIGHT: f64 = 320.0;
     const TOP: f64 = 20.0;
@@ -119,7 +120,7 @@ fn short(bytes: usize) -> String {
     }
 }
 
-/// A layer's values, and what its codes cover of them.
+/// Draws the histogram of a layer's activations and the range its quantized values cover.
 pub(crate) fn curve(layer: &LayerReport) -> String {
     const WIDE: f64 = 220.0;
     const HIGH: f64 = 88.0;
@@ -137,7 +138,7 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     );
     let part = (max - min) / layer.curve.0.len().max(1) as f64;
     for (i, &share) in layer.curve.0.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-        // A millionth of the values can still be seen.
+        // Logarithmic scale, so that a millionth of the values is still visible.
         let height = FLOOR * (1.0 + share.max(1e-6).log10() / 6.0);
         let (at, end) = (x(min + i as f64 * part), x(min + (i + 1) as f64 * part));
         let _ = write!(

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! Conversion report as one self-contained HTML page.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use offshoot_core::package::Precision;
 use super::noise_chart;
 use super::noise_chart::escape;
 
-/// Layers whose histograms are shown.
+/// Number of layers with a histogram.
 const HISTOGRAMS: usize = 8;
 
-/// The page; `title` names the model, `command` is what was typed.
+/// Returns the page; `title` names the model, `command` is the command line to repeat.
 pub fn page(report: &Report, title: &str, command: &str) -> String {
     let mut page = String::new();
     let style = include_str!("page.css");
@@ -55,7 +55,7 @@ fn tiles(page: &mut String, report: &Report) {
     let mut tiles = vec![
         (format!("{:.4}", report.cosine_mean), "cosine to float, mean"),
         (format!("{:.4}", report.cosine_min), "cosine, worst of all"),
-        (format!("{:.1} dB", decibels(report.noise)), "signal to noise of the embedding"),
+        (format!("{:.1} dB", decibels(report.noise)), "signal-to-noise ratio of the embedding"),
         (mega(report.package), "package"),
     ];
     if report.arena > 0 {
@@ -94,9 +94,9 @@ fn noise(page: &mut String, report: &Report) {
     let layers: Vec<&LayerReport> = report.layers.iter().filter(|l| !l.keeps_values).collect();
     let _ = write!(
         page,
-        "<h2>Noise of each layer</h2><p>Noise by signal, as powers, in the order of the network. A point is a \
-         layer alone: float values before it, its own weights and results in codes. The line is what has gathered \
-         by then, with all layers as in the package.</p><figure>{}<div class=\"legend\"><span>\
+        "<h2>Noise of each layer</h2><p>Noise-to-signal ratio of powers, in the order of the network. A point is \
+         one layer quantized alone (isolated): float input, its own weights and activations in int8. The line is the \
+         noise accumulated up to the layer, with all layers as in the package (together).</p><figure>{}<div class=\"legend\"><span>\
          <i style=\"background:var(--one)\"></i>alone</span><span><i style=\"background:var(--two)\"></i>\
          together</span></div></figure>",
         noise_chart::noise(&layers)
@@ -106,8 +106,8 @@ fn noise(page: &mut String, report: &Report) {
 fn worst(page: &mut String, report: &Report) {
     let _ = write!(
         page,
-        "<h2>The worst layers</h2><p>What their values are, on a logarithmic scale, and what the codes cover \
-         (shaded). Values of equalized layers are shown as they are coded.</p><div class=\"small\">"
+        "<h2>The worst layers</h2><p>Histograms of their activations, on a logarithmic scale, and the range that int8 \
+         covers (shaded). Activations of equalized layers are shown after equalization.</p><div class=\"small\">"
     );
     for layer in report.worst().into_iter().take(HISTOGRAMS) {
         let noise = percent(layer.alone.unwrap_or_default());
@@ -130,8 +130,8 @@ fn fixes(page: &mut String, report: &Report, command: &str) {
     }
     let _ = write!(
         page,
-        "<h2>Worth trying</h2><p>Signal to noise of this package is {:.1} dB on the {} it was judged by. \
-         What was measured to be better there, and what goes on from here:</p>",
+        "<h2>Worth trying</h2><p>The signal-to-noise ratio (SQNR) of this package is {:.1} dB on the validation {}. \
+         Alternatives measured to be better on them, and further options:</p>",
         decibels(report.judged),
         report.kind
     );
@@ -155,11 +155,11 @@ fn fixes(page: &mut String, report: &Report, command: &str) {
 fn memory(page: &mut String, plan: &MemoryPlan) {
     let _ = write!(
         page,
-        "<h2>Memory over time</h2><p>Where each tensor lies in the arena, from the first layer to the embedding. \
-         The arena takes {}; no order of these could take less than {} (dashed). If every map existed as a whole, \
-         it would be {}.</p><figure>{}<div class=\"legend\"><span><i style=\"background:var(--one)\"></i>tensors\
+        "<h2>Memory over time</h2><p>Position of each tensor in the arena, from the first layer to the embedding. \
+         The arena takes {}; no placement can take less than {} (dashed), the largest live set. If every feature map \
+         existed as a whole, it would be {}.</p><figure>{}<div class=\"legend\"><span><i style=\"background:var(--one)\"></i>tensors\
          </span><span><i style=\"background:var(--three)\"></i>scratch of a step</span><span>\
-         <i style=\"background:var(--two)\"></i>most that is alive together</span></div></figure>",
+         <i style=\"background:var(--two)\"></i>largest live set</span></div></figure>",
         bytes(plan.arena),
         bytes(plan.least),
         bytes(plan.bound),
@@ -170,7 +170,7 @@ fn memory(page: &mut String, plan: &MemoryPlan) {
 fn layers(page: &mut String, report: &Report) {
     let _ = write!(
         page,
-        "<h2>All layers</h2><p>Where multiply-adds and bytes go, and what each layer loses.</p>\
+        "<h2>All layers</h2><p>Multiply-adds, bytes and noise of each layer.</p>\
          <div class=\"scroll\" role=\"group\" aria-label=\"all layers\" tabindex=\"0\">\
          <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
          <th colspan=\"2\">weights</th><th>alone</th><th>together</th><th class=\"left\">range of the codes</th></tr>"

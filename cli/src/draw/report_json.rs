@@ -1,10 +1,10 @@
-//! The report for programs.
+//! Conversion report as JSON.
 
 use offshoot_convert::quantize::noise::decibels;
 use offshoot_convert::report::{Fix, LayerReport, Report};
 use serde_json::{Value, json};
 
-/// All that the page shows.
+/// Returns the content of the HTML report as JSON.
 pub fn value(report: &Report, command: &str) -> Value {
     let memory = report.memory.as_ref().map(|plan| {
         let place = |p: &offshoot_convert::report::Place| {

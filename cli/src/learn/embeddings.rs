@@ -1,4 +1,4 @@
-//! The embeddings of a labelled folder, held as floats.
+//! Embeddings of a data set, stored as floats.
 
 use std::path::Path;
 
@@ -8,36 +8,37 @@ use offshoot_convert::calibrate::tokenizer::{Tokenizer, TokenizerError};
 use offshoot_dataset::{DataError, LeftOut, Opener, Sample, by_file, keep};
 use thiserror::Error;
 
-/// Reasons why a sample has no embedding.
+/// Reason why a sample has no embedding.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EmbedError {
-    /// The sample cannot be read, or the package does not take it.
+    /// Sample cannot be read, or is of a kind that the package does not take.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The package's tokenizer is not one that is known, or does not take the text.
+    /// Tokenizer of the package is not supported, or does not accept the text.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 }
 
-/// Embeddings with their classes.
+/// Embeddings with their class labels.
 #[derive(Debug, Clone, Default)]
 pub struct Embeddings {
-    /// Values of one embedding.
+    /// Number of dimensions of an embedding.
     pub dim: usize,
-    /// One embedding after the other.
+    /// Embeddings row by row, [`Embeddings::len`] x `dim` values.
     pub values: Vec<f32>,
-    /// Class of each.
+    /// Class index of each embedding.
     pub labels: Vec<usize>,
 }
 
 impl Embeddings {
-    /// Extracts the embeddings of `samples`, pictures or texts as the package takes; `each` is called
-    /// for every one. Those that cannot be read, or have a text without a token, are taken out of `samples` and
+    /// Extracts the embeddings of `samples`, images or texts as the package takes; `each` is called
+    /// once per sample. Unreadable samples and texts without a token are removed from `samples` and
     /// counted in `left_out`.
     ///
     /// # Errors
-    /// The first of them where that is to be strict, samples of the other kind, or what tract-core reports.
+    /// Fails on the first such sample in strict mode, on samples of the other kind, and if
+    /// inference fails.
     pub fn extract(
         extractor: &mut Extractor,
         samples: &mut Vec<Sample>,
@@ -52,13 +53,14 @@ impl Embeddings {
         })
     }
 
-    /// As [`Embeddings::extract`], each the mean of what is seen of a picture and of these views of it.
+    /// Extracts embeddings like [`Embeddings::extract`], each averaged over an image and these
+    /// views of it.
     ///
-    /// One sample a picture, so that no sample is held out while a view of it is learned:
-    /// `augment.csv` beside `few_shot.csv` has what else was tried.
+    /// One embedding per image, so that no image is held out while one of its views is used for
+    /// training: `augment.csv` beside `few_shot.csv` compares alternatives.
     ///
     /// # Errors
-    /// As [`Embeddings::extract`].
+    /// Fails like [`Embeddings::extract`].
     pub fn extract_augmented(
         extractor: &mut Extractor,
         samples: &mut Vec<Sample>,
@@ -81,10 +83,11 @@ impl Embeddings {
         })
     }
 
-    /// As [`Embeddings::extract`], of a view of each picture instead of the picture.
+    /// Extracts embeddings like [`Embeddings::extract`], of a view of each image instead of the
+    /// image.
     ///
     /// # Errors
-    /// As [`Embeddings::extract`].
+    /// Fails like [`Embeddings::extract`].
     pub fn extract_view(
         extractor: &mut Extractor,
         samples: &mut Vec<Sample>,
@@ -99,7 +102,7 @@ impl Embeddings {
         })
     }
 
-    /// In the order in which a picture with several boxes is decoded once.
+    /// Embeds in an order in which an image with several boxes is decoded once.
     fn with(
         extractor: &mut Extractor,
         samples: &mut Vec<Sample>,
@@ -128,35 +131,35 @@ impl Embeddings {
         Ok(Self { dim, values, labels: samples.iter().map(|sample| sample.class).collect() })
     }
 
-    /// Takes the classes of `samples` anew, after some of them were left out.
+    /// Sets the labels again from `samples`, after some of them were removed.
     pub fn relabel(&mut self, samples: &[Sample]) {
         self.labels = samples.iter().map(|sample| sample.class).collect();
     }
 
-    /// Brings each to length 1, as searches by the scalar product want them; zeros stay zeros.
+    /// Normalizes each embedding to L2 norm 1, for searches by dot product; zeros stay zeros.
     pub fn to_unit_length(&mut self) {
         for row in self.values.chunks_exact_mut(self.dim.max(1)) {
             Embedding::to_unit_length(row);
         }
     }
 
-    /// How many.
+    /// Returns the number of embeddings.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no embeddings.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The `i`-th embedding.
+    /// Returns the `i`-th embedding.
     pub fn get(&self, i: usize) -> Embedding<'_> {
         Embedding::Float(&self.values[i * self.dim..(i + 1) * self.dim])
     }
 }
 
-/// Views are of pictures.
+/// Rejects packages that take text: views exist for images only.
 fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
     match extractor.token_limit() {
         None => Ok(()),
@@ -168,28 +171,28 @@ fn of_picture(extractor: &mut Extractor, picture: &Picture) -> Result<Vec<f32>, 
     Ok(extractor.embed(&picture.frame())?.iter().collect())
 }
 
-/// A sample as a package takes it.
+/// Sample in the form a package takes.
 #[derive(Debug)]
 pub enum Input {
-    /// A picture.
+    /// Decoded image.
     Picture(Picture),
-    /// The ids of a text's first tokens.
+    /// Token ids of a text, truncated to the limit of the package.
     Tokens(Vec<u32>),
 }
 
 impl Input {
-    /// Its embedding.
+    /// Returns the embedding of the input.
     ///
     /// # Errors
-    /// A package that takes the other, or what tract-core reports.
+    /// Fails if the package takes the other kind of input, or inference fails.
     pub fn embed<'e>(&self, extractor: &'e mut Extractor) -> Result<Embedding<'e>, Error> {
         self.embed_with_observer(extractor, |_| {})
     }
 
-    /// [`Input::embed`], telling `observe` after each stage what it was.
+    /// Returns the embedding like [`Input::embed`] and calls `observe` after each stage.
     ///
     /// # Errors
-    /// As [`Input::embed`].
+    /// Fails like [`Input::embed`].
     pub fn embed_with_observer<'e>(
         &self,
         extractor: &'e mut Extractor,
@@ -202,15 +205,15 @@ impl Input {
     }
 }
 
-/// Reads samples as one package takes them: as pictures, or as tokens by the tokenizer that it keeps.
+/// Reader of samples for one package: as images, or as token ids by the package's tokenizer.
 #[derive(Debug)]
 pub struct Reader(Option<(Tokenizer, usize)>);
 
 impl Reader {
-    /// For a package.
+    /// Creates the reader of a package.
     ///
     /// # Errors
-    /// A tokenizer that this program does not know.
+    /// Fails if the tokenizer is not supported.
     pub fn of(extractor: &Extractor) -> Result<Self, EmbedError> {
         let package = extractor.package();
         let path = Path::new(package.manifest().source);
@@ -218,20 +221,21 @@ impl Reader {
         Ok(Self(text.transpose()?.zip(extractor.token_limit())))
     }
 
-    /// Whether the package takes text.
+    /// Returns true if the package takes text.
     pub fn takes_text(&self) -> bool {
         self.0.is_some()
     }
 
-    /// What it reads, in words.
+    /// Returns the kind of samples, in words.
     pub fn kind(&self) -> &'static str {
         kind(self.takes_text())
     }
 
-    /// What of a sample the package takes.
+    /// Reads a sample in the form the package takes.
     ///
     /// # Errors
-    /// A picture that does not decode, a text without a token, a sample of the other kind.
+    /// Fails on an image that does not decode, a text without a token, or a sample of the other
+    /// kind.
     pub fn read(&self, sample: &Sample, opener: &mut Opener) -> Result<Input, EmbedError> {
         let Some((tokenizer, most)) = &self.0 else { return Ok(Input::Picture(opener.open(sample)?)) };
         let ids = tokenizer.encode(&sample.text()?, *most)?;

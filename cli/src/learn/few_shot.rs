@@ -1,14 +1,14 @@
-//! Heads taught on extracted embeddings.
+//! Heads trained on extracted embeddings.
 
 use offshoot::{Error, Extractor, Head, HeadKind, Limits};
 
 use super::embeddings::Embeddings;
 
-/// A head for `classes`, taught the embeddings at `picks`, of which it keeps as many as `room` says,
-/// fitted.
+/// Trains and fits a head for `classes` on the embeddings at `picks`; it stores at most `room` of
+/// them.
 ///
 /// # Errors
-/// Names, numbers of classes or samples beyond what a head holds.
+/// Fails if there are more classes or samples than a head holds, or a class name is not allowed.
 pub fn teach(
     kind: HeadKind,
     extractor: &Extractor,
@@ -29,10 +29,10 @@ pub fn teach(
     Ok(head)
 }
 
-/// Share of the embeddings at `picks` that the head gives their class; `unknown` is no class.
+/// Returns the accuracy of the head on the embeddings at `picks`; `unknown` counts as wrong.
 ///
 /// # Errors
-/// A head that was taught nothing.
+/// Fails if the head has no samples.
 pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
     let mut right = 0;
     for &i in picks {
@@ -41,40 +41,42 @@ pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Re
     Ok(right as f64 / picks.len().max(1) as f64)
 }
 
-/// The class that the head gives an embedding; `None` if it is unknown to it.
+/// Returns the predicted class of the `i`-th embedding; `None` if it is unknown.
 ///
 /// # Errors
-/// A head that was taught nothing.
+/// Fails if the head has no samples.
 pub fn told(head: &mut Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
     Ok(head.classify(embeddings.get(i))?.known().map(|class| class.index()))
 }
 
-/// What [`few_shot`] repeats.
+/// Settings of a few-shot experiment.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson {
     /// Kind of head.
     pub kind: HeadKind,
-    /// Pictures of each class to learn from.
+    /// Number of training samples per class (shots).
     pub shots: usize,
-    /// How often to draw them.
+    /// Number of draws of the training samples.
     pub draws: usize,
     /// Seed of the draws.
     pub seed: u64,
 }
 
-/// What a lesson came to.
+/// Result of a few-shot experiment.
 #[derive(Debug, Clone)]
 pub struct FewShot {
-    /// Accuracy of each draw.
+    /// Accuracy of each draw, from 0 to 1.
     pub scores: Vec<f64>,
-    /// What was taken for what in all draws: a row for each class shown.
+    /// Confusion matrix summed over all draws, row by row: a row per true class, a column per
+    /// predicted class.
     pub confusion: Vec<u32>,
 }
 
-/// Teaches and tests: on all of `val`, or on what was not drawn where `val` is empty.
+/// Trains and tests a head per draw: on all of `val`, or on the samples not drawn if `val` is
+/// empty.
 ///
 /// # Errors
-/// Names, numbers of classes or samples beyond what a head holds.
+/// Fails if there are more classes or samples than a head holds, or a class name is not allowed.
 pub fn few_shot(
     lesson: &Lesson,
     extractor: &Extractor,
@@ -88,7 +90,7 @@ pub fn few_shot(
         let (picks, rest) =
             Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
         let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
-        // All that is asked about was taught.
+        // No rejection: all test samples belong to a known class.
         head.set_false_rejection_rate(0.0)?;
         let (tested, picks) =
             if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
@@ -103,12 +105,12 @@ pub fn few_shot(
     Ok(FewShot { scores, confusion })
 }
 
-/// A small seeded generator (`splitmix64`), so that draws are the same everywhere.
+/// Seeded generator (SplitMix64), so that draws are the same on every machine.
 #[derive(Debug, Clone)]
 pub struct Draws(u64);
 
 impl Draws {
-    /// A generator for one draw.
+    /// Creates the generator of one draw.
     pub fn new(seed: u64, draw: u64) -> Self {
         Self(
             seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -124,12 +126,12 @@ impl Draws {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, which must not be 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// Draws `shots` of each class; gives the drawn and the rest.
+    /// Draws `shots` samples of each class at random; returns the indices drawn and the others.
     pub fn split(&mut self, labels: &[usize], classes: usize, shots: usize) -> (Vec<usize>, Vec<usize>) {
         let (mut drawn, mut rest) = (Vec::new(), Vec::new());
         for class in 0..classes {

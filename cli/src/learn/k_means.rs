@@ -1,19 +1,19 @@
-//! Embeddings in groups.
+//! K-means clustering of embeddings.
 
 use offshoot::Embedding;
 
 use super::embeddings::Embeddings;
 use super::few_shot::Draws;
 
-/// Rounds after which the groups are taken as they are; ten or so are usual.
+/// Maximum number of iterations; about ten are usual.
 const MAX_ROUNDS: usize = 100;
 
-/// Beginnings that are tried; scikit-learn's `KMeans` tries as many when it draws them at random.
+/// Number of random restarts; scikit-learn's `KMeans` has as many with random initialization.
 const STARTS: u64 = 10;
 
-/// Groups by angle: k-means on unit vectors, its first centres drawn far apart (greedy k-means++, Arthur
-/// and Vassilvitskii 2007), the best of ten beginnings by inertia. Each group is sorted, nearest to its
-/// centre first; the largest group comes first. The same seed gives the same groups.
+/// Clusters by angle: k-means on unit vectors, initialized by greedy k-means++ (Arthur and
+/// Vassilvitskii 2007), the best of ten restarts by inertia. Each cluster lists its members nearest
+/// to the centre first; the largest cluster comes first. The result is deterministic for a seed.
 pub fn k_means(all: &Embeddings, groups: usize, seed: u64) -> Vec<Vec<usize>> {
     let points: Vec<Vec<f32>> = (0..all.len()).map(|i| unit(all.get(i).iter().collect())).collect();
     let starts = (0..STARTS).map(|draw| one_start(&points, groups, Draws::new(seed, draw)));
@@ -32,7 +32,7 @@ pub fn k_means(all: &Embeddings, groups: usize, seed: u64) -> Vec<Vec<usize>> {
     found
 }
 
-/// The mean of some points, and its squared length.
+/// Mean of the points of a cluster, and its squared L2 norm.
 #[derive(Clone)]
 struct Centre {
     mean: Vec<f32>,
@@ -45,13 +45,13 @@ impl Centre {
         Self { mean, square }
     }
 
-    /// Squared distance from a unit vector.
+    /// Returns the squared distance from a unit vector.
     fn distance(&self, point: &[f32]) -> f32 {
         1.0 + self.square - 2.0 * dot(point, &self.mean)
     }
 }
 
-/// What one beginning came to.
+/// Result of one restart.
 struct Start {
     owners: Vec<usize>,
     centres: Vec<Centre>,
@@ -78,7 +78,7 @@ fn one_start(points: &[Vec<f32>], groups: usize, draws: Draws) -> Start {
             *count += 1;
         }
         for (centre, (mut sum, count)) in centres.iter_mut().zip(sums) {
-            // A group that lost all its members stays where it was.
+            // An empty cluster keeps its centre.
             if count > 0 {
                 sum.iter_mut().for_each(|s| *s /= count as f32);
                 *centre = Centre::new(sum);
@@ -88,8 +88,8 @@ fn one_start(points: &[Vec<f32>], groups: usize, draws: Draws) -> Start {
     Start { owners, centres, inertia }
 }
 
-/// Centres far apart: each is the one of a few drawn points that leaves the least distance to all others (greedy
-/// k-means++, as scikit-learn has it).
+/// Draws initial centres far apart by greedy k-means++, like scikit-learn: of a few drawn points
+/// each centre is the one that leaves the smallest sum of distances.
 fn first_centres(points: &[Vec<f32>], groups: usize, mut draws: Draws) -> Vec<Vec<f32>> {
     let mut centres = vec![points[draws.below(points.len() as u64) as usize].clone()];
     let mut cosines: Vec<f32> = points.iter().map(|p| dot(p, &centres[0])).collect();
@@ -111,9 +111,10 @@ fn first_centres(points: &[Vec<f32>], groups: usize, mut draws: Draws) -> Vec<Ve
     centres
 }
 
-/// A point, drawn by its squared distance from the nearest centre; `None` where all lie on centres.
+/// Draws a point with probability proportional to its squared distance from the nearest centre;
+/// `None` if all points lie on centres.
 fn draw_far(cosines: &[f32], draws: &mut Draws) -> Option<usize> {
-    // In millionths, so that the draw is of integers.
+    // In millionths, so that the draw is of integers and thus the same on every machine.
     let mut weights = cosines.iter().map(|cosine| (2e6 * (1.0 - cosine).max(0.0)) as u64);
     let total: u64 = weights.clone().sum();
     let mut left = draws.below(total.max(1));
@@ -128,7 +129,7 @@ fn sum(values: &[f32]) -> f64 {
     values.iter().copied().map(f64::from).sum()
 }
 
-/// The nearest centre and its squared distance.
+/// Returns the index of the nearest centre and its squared distance.
 fn nearest(point: &[f32], centres: &[Centre]) -> (usize, f32) {
     let closer = |best: (usize, f32), (i, centre): (usize, &Centre)| {
         let distance = centre.distance(point);

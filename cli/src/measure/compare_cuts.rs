@@ -1,4 +1,4 @@
-//! Places to cut beside each other: what each costs, and how well a head learns from it.
+//! Comparison of cut points: their cost and their few-shot accuracy.
 
 use std::time::{Duration, Instant};
 
@@ -17,69 +17,71 @@ use crate::error::CommandError;
 use crate::learn::embeddings::{Embeddings, Reader};
 use crate::learn::few_shot::{Lesson, few_shot};
 
-/// Extractions of each that are timed, in turns, so that whatever else the machine does meets all.
+/// Number of timed extractions per cut, in turns, so that other load on the machine affects all
+/// cuts alike.
 const ROUNDS: usize = 31;
-/// Those before, for caches and pages.
+/// Number of untimed extractions before, to warm up caches and pages.
 const WARM_UP: usize = 2;
-/// Accuracies no further apart than this are the same: then the faster is better.
+/// Largest difference of accuracies that count as equal: then the faster cut is better.
 const SAME: f64 = 0.001;
 
-/// What is compared, and how.
+/// Input and settings of a comparison.
 #[derive(Debug)]
 pub struct Comparison<'a> {
-    /// The model.
+    /// Model.
     pub source: &'a Source,
-    /// Labelled samples to learn and test on.
+    /// Labelled samples to train and test on.
     pub data: &'a Dataset,
-    /// What is converted with; no cut was asked for.
+    /// Conversion job, without a cut.
     pub job: ConvertJob<'a>,
-    /// What is learned.
+    /// Few-shot experiment.
     pub lesson: Lesson,
-    /// Most places to compare.
+    /// Maximum number of cut points.
     pub most: usize,
-    /// How packages are run.
+    /// Execution options of packages.
     pub run: RunOptions,
 }
 
-/// A place to cut, measured.
+/// Measured cut point.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// The tensor's name.
+    /// Name of the tensor.
     pub cut: String,
-    /// Its map.
+    /// Shape of its feature map.
     pub map: Option<Shape>,
-    /// Whether it is the one that `convert` takes by itself.
+    /// True if it is the default cut of `convert`.
     pub automatic: bool,
-    /// Values of an embedding.
+    /// Number of dimensions of an embedding.
     pub dim: usize,
-    /// Multiply-adds.
+    /// Number of multiply-adds of an extraction.
     pub macs: u64,
-    /// Bytes of the package.
+    /// Size of the package in bytes.
     pub package: usize,
-    /// Bytes of the arena; nothing where tract manages memory.
+    /// Size of the arena in bytes; `None` if tract manages memory.
     pub arena: Option<usize>,
-    /// Bytes of the arena and of the weights as the kernels want them.
+    /// Bytes of the arena and of the weights as packed for the kernels; `None` if tract manages
+    /// memory.
     pub ram: Option<usize>,
-    /// Whole extractions on this machine.
+    /// Time of whole extractions on this machine.
     pub time: Percentiles,
-    /// Mean cosine to the float embedding.
+    /// Mean cosine similarity to the float embedding.
     pub cosine: f64,
-    /// Share that is right, in each draw; the draws are the same for all.
+    /// Accuracy of each draw, from 0 to 1; the draws are the same for all cuts.
     pub scores: Vec<f64>,
 }
 
 impl Row {
-    /// Median of an extraction in milliseconds.
+    /// Returns the median time of an extraction in milliseconds.
     pub fn ms(&self) -> f64 {
         offshoot_convert::report::ms(self.time.p50)
     }
 
-    /// Mean share that is right.
+    /// Returns the mean accuracy over the draws.
     pub fn accuracy(&self) -> f64 {
         self.scores.iter().sum::<f64>() / self.scores.len().max(1) as f64
     }
 
-    /// Half of the interval that holds 95 of 100 such means.
+    /// Returns the half width of the 95 % confidence interval of the mean accuracy.
     pub fn half_width(&self) -> f64 {
         let (mean, count) = (self.accuracy(), self.scores.len() as f64);
         let square: f64 = self.scores.iter().map(|s| (s - mean).powi(2)).sum();
@@ -87,27 +89,27 @@ impl Row {
     }
 }
 
-/// What is compared, and what could not be.
+/// Result of a comparison.
 #[derive(Debug)]
 pub struct Compared {
-    /// From the input on.
+    /// Measured cuts, in the order of the network.
     pub rows: Vec<Row>,
-    /// What `convert` is unsure of about the cut that it finds, a sentence each.
+    /// Doubts of `convert` about its default cut, a sentence each.
     pub unsure: Vec<String>,
-    /// Places that do not convert, and why.
+    /// Cut points that do not convert, with the reason.
     pub failed: Vec<(String, String)>,
-    /// Whether the model takes text, which has no preprocessing.
+    /// True if the model takes text, which has no preprocessing.
     pub takes_text: bool,
-    /// The preprocessing of pictures, which is the same for all.
+    /// Preprocessing of images, the same for all cuts.
     pub overrides: PreprocessOverrides,
 }
 
-/// What a device has for an extraction.
+/// Budget of an extraction on the device.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Budget {
-    /// Milliseconds on this machine.
+    /// Maximum time in milliseconds on this machine.
     pub ms: Option<f64>,
-    /// Bytes of memory.
+    /// Maximum memory in bytes.
     pub ram: Option<usize>,
 }
 
@@ -118,7 +120,8 @@ impl Budget {
     }
 }
 
-/// The most accurate within the budget; of those that are as accurate, the fastest.
+/// Returns the index of the most accurate cut within the budget; of equally accurate cuts the
+/// fastest.
 pub fn choose(rows: &[Row], budget: &Budget) -> Option<usize> {
     let within = || (0..rows.len()).filter(|&i| budget.holds(&rows[i]));
     let best = within().map(|i| rows[i].accuracy()).max_by(f64::total_cmp)?;
@@ -127,7 +130,7 @@ pub fn choose(rows: &[Row], budget: &Budget) -> Option<usize> {
         .min_by(|&a, &b| rows[a].ms().total_cmp(&rows[b].ms()))
 }
 
-/// Those that no other beats in both accuracy and time, fastest first.
+/// Returns the Pareto frontier of accuracy and time, fastest first.
 pub fn frontier(rows: &[Row]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by(|&a, &b| rows[a].ms().total_cmp(&rows[b].ms()));
@@ -140,7 +143,8 @@ pub fn frontier(rows: &[Row]) -> Vec<usize> {
     order
 }
 
-/// At most `most`, the last of which stays; what goes first is what costs almost what the next does.
+/// Reduces the cut points to at most `most`, keeping the last; removes those closest in cost to the
+/// next one first.
 fn thin(mut places: Vec<Candidate>, most: usize) -> Vec<Candidate> {
     while places.len() > most.max(1) {
         let step = |i: usize| places[i + 1].macs as f64 / places[i].macs.max(1) as f64;
@@ -150,7 +154,7 @@ fn thin(mut places: Vec<Candidate>, most: usize) -> Vec<Candidate> {
     places
 }
 
-/// A place that converts.
+/// Cut point with its package.
 struct Converts {
     automatic: bool,
     map: Option<Shape>,
@@ -158,20 +162,20 @@ struct Converts {
 }
 
 impl Comparison<'_> {
-    /// Converts, teaches and times each; `progress` is told the stage and its share that is done.
+    /// Converts, trains and times each cut; stage and share done are passed to `progress`.
     ///
     /// # Errors
-    /// A model that does not convert at all, pictures that cannot be read or are too few.
+    /// Fails if the model does not convert at all, or images cannot be read or are too few.
     pub fn run(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Compared, CommandError> {
         progress("import", 0.0);
         let automatic = self.job.convert(self.source, &mut |_, _| {})?;
         let package = Extractor::from_bytes(automatic.bytes.clone())?;
-        // The preprocessing is the same for all.
+        // The preprocessing is the same for all cuts.
         let job = self.job.clone().as_in(&automatic);
         let overrides = automatic.overrides.clone();
         let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
         let (some, all) = job.places(self.source, own)?;
-        // A cut at what only says how values lie is one at the layer before.
+        // A cut at an operation that only changes the layout equals one at the layer before.
         let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
         let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
         let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
@@ -189,7 +193,7 @@ impl Comparison<'_> {
             }
         }
         found.push(Converts { automatic: true, map: known.map(|c| c.shape), converted: automatic });
-        // In the order of the network: the one found by itself need not be the last.
+        // In the order of the network: the default cut need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
         let rows = self.measure(found, progress)?;
         Ok(Compared { rows, unsure, failed, takes_text: is_text, overrides })
@@ -251,7 +255,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Each sample is read once, for all extractors: they differ in their cut alone.
+/// Embeds each sample with all extractors, decoding it once: they differ only in their cut.
 fn embed(
     extractors: &mut [Extractor],
     samples: &[Sample],

@@ -1,11 +1,11 @@
-//! The processor's cycle counter, where Linux lets a program read its own.
+//! Cycle counter of the processor, where Linux lets a program read its own.
 
 use std::io;
 
 #[cfg(target_os = "linux")]
 use perf_event::{Builder, Counter, events::Event, events::Hardware};
 
-/// Counts what the calling thread does in user mode.
+/// Counter of cycles that the calling thread spends in user mode.
 #[derive(Debug)]
 pub struct Cycles {
     #[cfg(target_os = "linux")]
@@ -13,19 +13,19 @@ pub struct Cycles {
 }
 
 impl Cycles {
-    /// Begins to count.
+    /// Starts counting.
     ///
     /// # Errors
-    /// Why there is no counter, and what would give one.
+    /// Returns the reason why there is no counter, and a remedy.
     #[cfg(target_os = "linux")]
     pub fn open() -> Result<Self, String> {
         Self::of(Hardware::CPU_CYCLES).map_err(|e| reason(&e))
     }
 
-    /// Begins to count.
+    /// Starts counting.
     ///
     /// # Errors
-    /// There is no counter.
+    /// Fails always: this system has no counter.
     #[cfg(not(target_os = "linux"))]
     pub fn open() -> Result<Self, String> {
         Err(reason(&io::ErrorKind::Unsupported.into()))
@@ -38,10 +38,10 @@ impl Cycles {
         Ok(Self { counter })
     }
 
-    /// How many there have been.
+    /// Returns the number of cycles counted so far.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Returns the error of the system.
     pub fn count(&mut self) -> io::Result<u64> {
         #[cfg(target_os = "linux")]
         return self.counter.read();
@@ -53,10 +53,10 @@ impl Cycles {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "this system lets no program read it; `sysctl kernel.perf_event_paranoid=2` does".to_string()
+            "access denied by this system; `sysctl kernel.perf_event_paranoid=2` allows it".to_string()
         }
         io::ErrorKind::NotFound | io::ErrorKind::Unsupported => {
-            "this machine shows none; virtual ones seldom do".to_string()
+            "not available on this machine; virtual machines seldom have one".to_string()
         }
         _ => error.to_string(),
     }

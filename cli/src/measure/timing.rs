@@ -1,4 +1,4 @@
-//! How long extraction takes: whole, by layers, and beside tract's float network.
+//! Timing of extraction: in total, by layer, and beside tract's float network.
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,33 +20,34 @@ use super::cycle_counter::Cycles;
 use crate::error::CommandError;
 use crate::learn::embeddings::Input;
 
-/// Measured for this long where nobody says how often.
+/// Duration of a measurement if no number of runs is given.
 pub const LONG_ENOUGH: Duration = Duration::from_secs(2);
-/// And this often at least.
+/// Minimum number of runs of such a measurement.
 pub const LEAST_RUNS: usize = 10;
-/// Extractions before measuring begins, the first one among them: pages, caches, branch predictors.
+/// Warm-up extractions before the measurement, including the first one: pages, caches, branch
+/// predictors.
 const WARM_UP: usize = 3;
 
-/// How a set of runs is spread.
+/// Distribution of the times of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percentiles {
-    /// How many runs.
+    /// Number of runs.
     pub runs: usize,
-    /// The fastest.
+    /// Fastest run.
     pub min: Duration,
-    /// Half of the runs took no longer.
+    /// Median.
     pub p50: Duration,
-    /// Nine of ten.
+    /// 90th percentile.
     pub p90: Duration,
-    /// Ninety-nine of a hundred.
+    /// 99th percentile.
     pub p99: Duration,
 }
 
 impl Percentiles {
-    /// Of some runs, by nearest rank: every number is one that was measured.
+    /// Computes percentiles by nearest rank: every value is one that was measured.
     ///
     /// # Panics
-    /// Without a run.
+    /// Panics if `runs` is empty.
     pub fn of(runs: &[Duration]) -> Self {
         let mut sorted = runs.to_vec();
         sorted.sort_unstable();
@@ -55,49 +56,49 @@ impl Percentiles {
     }
 }
 
-/// Nodes of the graph that run together, or the preprocessing.
+/// Timed layer: nodes of the graph that are executed together, or the preprocessing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layer {
-    /// None for the preprocessing.
+    /// Range of node ids; empty for the preprocessing.
     pub nodes: Range<usize>,
-    /// What they do.
+    /// Names of the operations.
     pub operation: String,
-    /// The name of the last.
+    /// Name of the last node.
     pub name: String,
-    /// Multiply-adds.
+    /// Number of multiply-adds.
     pub macs: u64,
-    /// Median.
+    /// Median time.
     pub time: Duration,
-    /// Cycles of the calling thread, median, where they can be counted.
+    /// Median cycles of the calling thread, if they can be counted.
     pub cycles: Option<u64>,
-    /// Of the sum of all layers' medians.
+    /// Share of the sum of all layers' medians, from 0 to 1.
     pub share: f64,
 }
 
-/// What was measured.
+/// Result of a measurement.
 #[derive(Debug, Clone)]
 pub struct Times {
-    /// The first extraction since the package was opened.
+    /// Time of the first extraction after opening the package.
     pub first: Duration,
-    /// Its network alone.
+    /// Time of the network in the first extraction.
     pub first_network: Duration,
-    /// Whole extractions: a frame or tokens in, the embedding out.
+    /// Times of whole extractions, from frame or tokens to embedding.
     pub extraction: Percentiles,
-    /// The network alone.
+    /// Times of the network alone.
     pub network: Percentiles,
-    /// In the order of execution.
+    /// Layers in the order of execution.
     pub layers: Vec<Layer>,
-    /// The float network alone, where there is one to compare with.
+    /// Times of the float network alone, if there is one to compare with.
     pub float: Option<Percentiles>,
-    /// Why cycles could not be counted.
+    /// Reason why cycles could not be counted.
     pub no_cycles: Option<String>,
 }
 
-/// tract's float network of the same cut, with its input.
+/// Float network of the same cut on tract, with its input.
 #[derive(Debug)]
 pub struct Float {
     network: Network,
-    /// Its embedding of the input.
+    /// Embedding of the input by the float network.
     pub embedding: Vec<f32>,
 }
 
@@ -108,26 +109,26 @@ enum Network {
 }
 
 impl Float {
-    /// Of the model that a package was made from, on an input.
+    /// Opens the model that a package was made from, with an input.
     ///
     /// # Errors
-    /// A model that is not that one, or does not run.
+    /// Fails if it is another model, or inference fails.
     pub fn open(path: &Path, package: &Package<'_>, input: &Input) -> Result<Self, CommandError> {
         let source = Source::open(path)?;
         let manifest = package.manifest();
         let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
         if source.sha256 != manifest.source_sha256 {
-            return Err(other(format!("not the `{}` that the package was made from", manifest.source)));
+            return Err(other(format!("not the model `{}` that the package was made from", manifest.source)));
         }
         let float = quietly(|| match input {
             Input::Picture(picture) => Self::of_picture(&source, package, picture),
             Input::Tokens(ids) => Self::of_text(&source, package, ids),
         });
         let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
-        float.ok_or_else(|| other(format!("its cut `{}` was not found again", manifest.cut)))
+        float.ok_or_else(|| other(format!("cut `{}` of the package not found", manifest.cut)))
     }
 
-    /// Nothing where the cut is not found again, as of all of these.
+    /// Opens the float network for an image; `None` if the cut is not found.
     fn of_picture(
         source: &Source,
         package: &Package<'_>,
@@ -172,7 +173,7 @@ impl Float {
     }
 }
 
-/// Finds a cut again; a package keeps the end of a long name only.
+/// Finds the cut of a package in its model; a package stores only the end of a long name.
 fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, ConvertError> {
     let size = Some((p.width.into(), p.height.into()));
     let stated: Vec<&str> = source.metadata("offshoot.cut").into_iter().collect();
@@ -188,11 +189,11 @@ fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>
 
 /// Measures `runs` extractions, or as many as fit in [`LONG_ENOUGH`].
 ///
-/// Each round is one whole extraction, one that is watched layer by layer, and one run of `float`, so
-/// that whatever else the machine does meets all three.
+/// Each round is one whole extraction, one that is observed layer by layer, and one run of `float`,
+/// so that other load on the machine affects all three alike.
 ///
 /// # Errors
-/// What tract reports.
+/// Fails if inference fails.
 pub fn measure(
     extractor: &mut Extractor,
     input: &Input,
@@ -240,19 +241,19 @@ pub fn measure(
     })
 }
 
-/// What a stage took.
+/// Time and cycles of a stage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Spent {
     time: Duration,
     cycles: u64,
 }
 
-/// What each stage took, in each run.
+/// Times and cycles of each stage in each run.
 #[derive(Debug, Default)]
 struct Profile {
     stages: Vec<(Stage, Vec<Spent>)>,
     network: Vec<Duration>,
-    /// Of the latest run.
+    /// Stages of the latest run.
     latest: Vec<(Stage, Spent)>,
     cycles: Option<Cycles>,
 }
@@ -268,7 +269,7 @@ impl Profile {
             let (time, all) = (last.elapsed(), count());
             let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {
-                // A concatenation comes once for each operand.
+                // A concatenation is reported once per operand.
                 Some((same, sum)) if *same == stage => {
                     *sum = Spent { time: sum.time + spent.time, cycles: sum.cycles + spent.cycles };
                 }
@@ -322,17 +323,17 @@ fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
         name = node.name.to_string();
         macs += graph.node_macs(id, &node);
     }
-    // More run together only where tract-core runs all.
+    // More than three nodes are executed together only on tract-core, which runs all of them.
     if nodes.len() > 3 {
         operation = "network on tract-core".to_string();
     }
     Layer { nodes, operation, name, macs, ..Layer::default() }
 }
 
-/// How near an extractor's embedding of an input is to the float network's.
+/// Returns the cosine similarity of an extractor's embedding of an input to the float network's.
 ///
 /// # Errors
-/// What tract-core reports.
+/// Fails if inference fails.
 pub fn agreement(extractor: &mut Extractor, input: &Input, float: &Float) -> Result<f64, Error> {
     let embedding: Vec<f32> = input.embed(extractor)?.iter().collect();
     Ok(cosine(&embedding, &float.embedding))

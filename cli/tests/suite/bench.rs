@@ -196,7 +196,7 @@ fn what_is_refused() {
     let mut other = std::fs::read(&model).unwrap();
     other.extend([0x3a, 0]);
     std::fs::write(dir.join("other.onnx"), other).unwrap();
-    let parts = ["other.onnx", "not the `sprout.onnx` that the package was made from"];
+    let parts = ["other.onnx", "not the model `sprout.onnx` that the package was made from"];
     refused(dir, &["bench", "s.offshoot", "--compare", "other.onnx"], &parts);
 }
 

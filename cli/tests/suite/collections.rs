@@ -78,11 +78,7 @@ fn what_quantization_costs_is_a_gate() {
     std::fs::remove_file(dir.join("data/key/0.png")).unwrap();
     std::fs::remove_file(dir.join("data/key/1.png")).unwrap();
     std::fs::remove_file(dir.join("data/key/2.png")).unwrap();
-    refused(
-        dir,
-        &[&convert[..], &gate[..], &["1"]].concat(),
-        &["`key` has 5 samples, 6 are needed; add some"],
-    );
+    refused(dir, &[&convert[..], &gate[..], &["1"]].concat(), &["`key` has 5 samples, 6 required; add some"]);
 }
 
 /// Calibrated on darkness alone, and then equalized by that, most channels are cut off.

@@ -110,7 +110,7 @@ fn budgets_choose_or_say_what_there_is() {
         &["--budget-ms"],
     );
     let form = ["cuts", model, "--data", "no-such", "-o", "cuts.pdf"];
-    crate::common::refused(dir, &form, &["cuts.pdf: -o wants a .svg or a .png"]);
+    crate::common::refused(dir, &form, &["cuts.pdf: -o must end in .svg or .png"]);
 }
 
 /// A network with real weights on photographs: what is deep is worth its time.

@@ -187,7 +187,7 @@ fn the_program_is_the_one_that_was_built() {
     // What is to be done needs the program.
     let run = Bench::new().deploy("pi@board --run", NOTHING);
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(run.status.code() == Some(2) && said.contains("make it with targets/build.sh"), "{said}");
+    assert!(run.status.code() == Some(2) && said.contains("build it with targets/build.sh"), "{said}");
 }
 
 /// A line that is smuggled in would be one of the unit's, or of the script that root runs.
@@ -256,17 +256,17 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
     let bench = Bench::new();
     fs::write(bench.path("text"), "no program").unwrap();
     for (line, told) in [
-        ("-- -oProxyCommand=x", "is no host"),
+        ("-- -oProxyCommand=x", "is no host name"),
         ("pi@board --program arm --board raspberry-pi-6", "there are jetson-nano, jetson-orin-nano"),
-        ("pi@board --board jetson-nano --run", "make it with targets/build.sh --board jetson-nano --static"),
-        ("pi@board --program none", "make it with targets/build.sh"),
-        ("pi@board --program text", "no program; make it with"),
+        ("pi@board --board jetson-nano --run", "build it with targets/build.sh --board jetson-nano --static"),
+        ("pi@board --program none", "build it with targets/build.sh"),
+        ("pi@board --program text", "no ELF program; build it with"),
         ("pi@board --program x86", "not for aarch64-unknown-linux-gnu"),
         ("pi@board --program arm --screen tv:1", "--screen: no screen `tv`"),
         ("pi@board --program arm --screen terminal", "a service has no terminal"),
         ("pi@board --program arm --buttons keys", "a service has no keyboard"),
         ("pi@board --program arm --package text", "text"),
-        ("pi@board --program arm --web 0.0.0.0:80", "take 1024 or above"),
+        ("pi@board --program arm --web 0.0.0.0:80", "use 1024 or above"),
         ("--web pi@board --program arm", "needs a port, or an address such as 0.0.0.0:8080"),
     ] {
         let output = bench.deploy(line, NOTHING);

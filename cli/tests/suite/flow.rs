@@ -135,11 +135,7 @@ fn decisions(dir: &Path) {
     ok(dir, &["train", "sprout.offshoot", "data", "--head", "knn", "-o", "knn.head"]);
     let asked = ["predict", "sprout.offshoot", "knn.head", key, "--dimensions", "3"];
     refused(dir, &asked, &["knn.head", "no weights", "--head"]);
-    refused(
-        dir,
-        &["train", "sprout.offshoot", "data", "--shots", "6", "-o", "x"],
-        &["has 5", "6 are needed"],
-    );
+    refused(dir, &["train", "sprout.offshoot", "data", "--shots", "6", "-o", "x"], &["has 5", "6 required"]);
     refused(dir, &["eval", "sprout.offshoot", "data", "--draws", "0"], &["--draws"]);
     refused(dir, &["search", "sprout.offshoot", "data", key, "--top", "0"], &["--top"]);
     assert!(!dir.join("x").exists());
@@ -190,9 +186,9 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     let text = ok(dir, &["merge", "one.head", "two.head", "-o", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes, from 2 heads"), "{text}");
     // Both were shown the same pictures of one object.
-    assert!(text.contains("4 samples were in an earlier one as well"), "{text}");
+    assert!(text.contains("4 samples were in an earlier head as well"), "{text}");
     let text = ok(dir, &["merge", "one.head", "one.head", "-o", "twice.head"]);
-    assert!(text.contains("12 samples were in an earlier one as well"), "{text}");
+    assert!(text.contains("12 samples were in an earlier head as well"), "{text}");
     reported(dir);
     let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
     assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");

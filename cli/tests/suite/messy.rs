@@ -108,7 +108,7 @@ fn one_class_alone_is_never_right() {
     let output = offshoot(dir, &train);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && !text.contains("1.000") && !text.contains("right"), "{text}");
-    has(&said(&output), &["set: `images` is the only class: there is nothing to tell it from"]);
+    has(&said(&output), &["set: `images` is the only class, at least 2 are needed"]);
     let text = ok(dir, &["report", "x.head"]);
     assert!(!text.contains("1.000"), "{text}");
     refused(dir, &["eval", &package, "set", "--shots", "2"], &["`images` is the only class", "labels.csv"]);
@@ -224,7 +224,7 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
     fs::remove_file(dir.join("m.store")).unwrap();
     let output = run("some.mjpeg");
     assert_eq!(output.status.code(), Some(2));
-    has(&said(&output), &["x.head: nothing was taught, so no head is written"]);
+    has(&said(&output), &["x.head: no training samples, so no head is written"]);
 }
 
 /// 300 boxes on one large picture take about as long as one: it is decoded once.

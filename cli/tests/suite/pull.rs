@@ -123,7 +123,7 @@ fn a_model_is_fetched_in_one_go_or_in_several() {
     let third = body.len() as u64 / 3;
     let break_off = || {
         server.set(Manner::BreaksOff);
-        refused(dir, &PULL, &[&format!("broke off after {third} bytes"), "run it again"]);
+        refused(dir, &PULL, &[&format!("interrupted after {third} bytes"), "run the command again"]);
         assert!(!file.exists() && part.metadata().unwrap().len() == third);
         server.asked();
     };
@@ -142,7 +142,7 @@ fn a_model_is_fetched_in_one_go_or_in_several() {
     assert_eq!(fetched(&ok(dir, &PULL)), [Some(body.len() as u64 + 1), None]);
     // What is kept is something else: refused, and not kept.
     std::fs::write(&part, [1, 2, 3]).unwrap();
-    refused(dir, &PULL, &["SHA-256", &digest, "nothing was kept"]);
+    refused(dir, &PULL, &["SHA-256", &digest, "download deleted"]);
     assert!(!file.exists() && !part.exists());
     std::fs::write(&file, b"mine").unwrap();
     refused(dir, &PULL, &["m.onnx: exists"]);
@@ -160,7 +160,7 @@ fn what_is_not_as_it_should_be_is_refused() {
         assert!(!dir.join("m.onnx").exists() && !dir.join("m.onnx.part").exists());
     };
     catalog(dir, &server.address, &wrong);
-    none(&["SHA-256", &"ab".repeat(32), "nothing was kept"]);
+    none(&["SHA-256", &"ab".repeat(32), "download deleted"]);
     server.set(Manner::Missing);
     none(&[&server.address, "404"]);
     server.set(Manner::Redirect);
@@ -172,7 +172,7 @@ fn what_is_not_as_it_should_be_is_refused() {
     catalog(dir, &server.address, &format!("{wrong}bytes = 20\n"));
     none(&["more than 20 bytes"]);
     catalog(dir, "http://192.0.2.1/m.onnx", &wrong);
-    none(&["http://192.0.2.1/m.onnx: only https is fetched"]);
+    none(&["http://192.0.2.1/m.onnx: not https"]);
     catalog(dir, &server.address.replace("http:", "https:"), &wrong);
     none(&["https://127.0.0.1"]);
     server.asked();
@@ -180,8 +180,8 @@ fn what_is_not_as_it_should_be_is_refused() {
     none(&["m: the catalogue has no digest", "--unchecked"]);
     assert_eq!(server.asked(), [], "nothing was asked");
     let text = ok(dir, &[&PULL[..], &["--unchecked"]].concat());
-    assert!(text.contains("checked by nobody"), "{text}");
-    refused(dir, &["pull", "mobilenet_v2_1.0_224"], &["there is no address", "google-coral"]);
+    assert!(text.contains("not verified"), "{text}");
+    refused(dir, &["pull", "mobilenet_v2_1.0_224"], &["no download address", "google-coral"]);
     refused(dir, &["pull", "sprot"], &["no model `sprot`", "`sprout`"]);
     let text = ok(dir, &["models"]);
     assert!(text.contains("mobilenet_v2_1.0_224") && text.contains("BSD-3-Clause"), "{text}");

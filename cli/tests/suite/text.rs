@@ -345,7 +345,7 @@ fn texts_are_searched_sorted_timed_and_compared() {
     assert_eq!((lines.len(), lines[0]), (4, "group,place,name,text"));
     let quoted = ",lines.txt#2,\"\"\"superb\"\", a film\"";
     assert!(lines[1..].iter().any(|line| line.ends_with(quoted)), "{table}");
-    refused(dir, &["cluster", "words.offshoot", "lines.txt", "-o", "x.png"], &["x.png: -o wants a .csv"]);
+    refused(dir, &["cluster", "words.offshoot", "lines.txt", "-o", "x.png"], &["x.png: -o must end in .csv"]);
     std::fs::create_dir(dir.join("empty")).unwrap();
     refused(dir, &["cluster", "words.offshoot", "empty"], &["empty: no .txt files"]);
 
