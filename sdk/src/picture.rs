@@ -75,24 +75,55 @@ impl Picture {
         Self::read(path.as_ref(), true)
     }
 
+    /// Decodes an image file in memory, as an HTTP body or a message brings one; formats and limits
+    /// are those of [`Picture::open`].
+    ///
+    /// ```
+    /// use offshoot::{ErrorKind, Picture};
+    ///
+    /// let pixels = [255, 0, 0, 0, 0, 255];
+    /// let file = [b"P6 2 1 255\n".as_slice(), &pixels].concat();
+    /// assert_eq!(Picture::decode(&file)?.rgb(), pixels);
+    ///
+    /// let error = Picture::decode(b"no image").unwrap_err();
+    /// assert!(matches!(error.kind(), ErrorKind::Picture(_)));
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Bytes that do not decode, or an image beyond the limits of [`Picture::open`];
+    /// [`ErrorKind::CutShort`] for a JPEG file that ends early.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let format = image::guess_format(bytes).map_err(ErrorKind::from)?;
+        if format != ImageFormat::Jpeg {
+            let mut reader = Cursor::new(bytes);
+            return Ok(Self::decode_from(&mut reader, Some(format), bytes.len() as u64)?);
+        }
+        if jpeg::is_cut_short(bytes) {
+            return Err(ErrorKind::CutShort { bytes: bytes.len() }.into());
+        }
+        let mut whole = Cursor::new(jpeg::with_tables(bytes));
+        Ok(Self::decode_from(&mut whole, Some(format), bytes.len() as u64)?)
+    }
+
     fn read(path: &Path, takes_cut_short: bool) -> Result<Self, Error> {
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
         let reader = reader.map_err(|e| Error::at(e, path))?;
         let format = reader.format();
         if format != Some(ImageFormat::Jpeg) {
             let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
-            return Self::decode(&mut reader.into_inner(), format, file).map_err(|e| Error::at(e, path));
+            return Self::decode_from(&mut reader.into_inner(), format, file).map_err(|e| Error::at(e, path));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::at(e, path))?;
         if !takes_cut_short && jpeg::is_cut_short(&bytes) {
             return Err(Error::at(ErrorKind::CutShort { bytes: bytes.len() }, path));
         }
         let mut whole = Cursor::new(jpeg::with_tables(&bytes));
-        Self::decode(&mut whole, format, bytes.len() as u64).map_err(|e| Error::at(e, path))
+        Self::decode_from(&mut whole, format, bytes.len() as u64).map_err(|e| Error::at(e, path))
     }
 
     /// `file` is how many bytes the file has. Not generic: all decoders would stand twice in a program.
-    fn decode(bytes: &mut dyn Bytes, format: Option<ImageFormat>, file: u64) -> Result<Self, ErrorKind> {
+    fn decode_from(bytes: &mut dyn Bytes, format: Option<ImageFormat>, file: u64) -> Result<Self, ErrorKind> {
         let mut reader = ImageReader::new(bytes);
         if let Some(format) = format {
             reader.set_format(format);
@@ -174,6 +205,38 @@ impl Picture {
     }
 }
 
+impl TryFrom<DynamicImage> for Picture {
+    type Error = Error;
+
+    /// Takes an image of the `image` crate; transparency is dropped, 16 bits are rounded to 8.
+    ///
+    /// ```
+    /// use image::{DynamicImage, RgbImage};
+    /// use offshoot::Picture;
+    ///
+    /// let picture = Picture::try_from(DynamicImage::from(RgbImage::new(640, 480)))?;
+    /// assert_eq!((picture.width(), picture.height()), (640, 480));
+    /// assert_eq!(RgbImage::from(picture).dimensions(), (640, 480));
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A side of 0 pixels, or more than a [`Frame`] may have.
+    fn try_from(image: DynamicImage) -> Result<Self, Error> {
+        let rgb = image.into_rgb8();
+        let (width, height) = rgb.dimensions();
+        Frame::rgb(width, height, &rgb)?;
+        Ok(Self { width, height, rgb: rgb.into_raw() })
+    }
+}
+
+impl From<Picture> for image::RgbImage {
+    fn from(picture: Picture) -> Self {
+        // The length fits by construction.
+        Self::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default()
+    }
+}
+
 /// A file, or what was read of one.
 trait Bytes: BufRead + Seek {}
 
@@ -215,6 +278,27 @@ mod tests {
         assert_eq!(shades.seen(View::Lighter).rgb(), [0, 125, 255]);
         assert_eq!(shades.seen(View::Darker).rgb(), [0, 80, 200]);
         assert_eq!(picture.seen(View::Mirrored), picture.mirrored());
+    }
+
+    #[test]
+    fn an_image_without_pixels_is_refused() {
+        let error = Picture::try_from(DynamicImage::new_rgb8(0, 3)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Frame(_)), "{error}");
+        let grey = DynamicImage::ImageLuma16(image::ImageBuffer::from_pixel(2, 1, image::Luma([0xffff])));
+        assert_eq!(Picture::try_from(grey).unwrap().rgb(), [255; 6]);
+    }
+
+    #[test]
+    fn bytes_in_memory_decode_as_their_file_does() {
+        let file = std::env::temp_dir().join(format!("offshoot-{}.png", std::process::id()));
+        let pixels = image::RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        pixels.save(&file).unwrap();
+        let bytes = std::fs::read(&file).unwrap();
+        let opened = Picture::open(&file);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(Picture::decode(&bytes).unwrap(), opened.unwrap());
+        let cut = Picture::decode(&bytes[..bytes.len() - 20]).unwrap_err();
+        assert!(matches!(cut.kind(), ErrorKind::Picture(_)), "{cut}");
     }
 
     #[test]

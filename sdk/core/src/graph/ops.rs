@@ -188,7 +188,7 @@ pub enum Int8Op {
     Conv {
         /// The sliding window.
         window: Window,
-        /// Groups of channels that do not see each other; as many as channels: depthwise.
+        /// Number of groups of channels; depthwise if it equals the number of channels.
         groups: u16,
         /// Codes: O, H, W, I / groups; depthwise: H, W, C.
         weights: Blob,

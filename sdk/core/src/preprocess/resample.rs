@@ -6,7 +6,7 @@
 
 use core::ops::{AddAssign, Mul, Range};
 
-use crate::frame::{Frame, PixelFormat, rgb_at, rgb565};
+use crate::frame::{Frame, PixelFormat};
 
 /// Pixels of the frame under a strip, at most.
 const SPAN: usize = 256;
@@ -116,7 +116,7 @@ fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usi
         for (row, wy) in rows.iter() {
             let mut line = [0u64; 3];
             for (column, wx) in columns.iter() {
-                let pixel = rgb_at(frame.row(row as u32), column, frame.format());
+                let pixel = frame.rgb_at(column, row as u32);
                 line.iter_mut().zip(pixel).for_each(|(acc, v)| *acc += u64::from(wx) * u64::from(v));
             }
             sum.iter_mut().zip(line).for_each(|(acc, v)| *acc += u64::from(wy) * v);
@@ -246,17 +246,19 @@ fn add_row<A>(frame: &Frame<'_>, row: u32, columns: &Range<usize>, weight: A, su
 where
     A: Copy + AddAssign + Mul<Output = A> + From<u8>,
 {
-    let (format, bytes) = (frame.format(), frame.format().bytes());
-    let row = &frame.row(row)[columns.start * bytes..columns.end * bytes];
     let mut wide = [[0; 3]; SPAN];
-    let row = if format == PixelFormat::Rgb565 {
-        let wide = &mut wide[..columns.len()];
-        wide.iter_mut().zip(row.as_chunks().0).for_each(|(pixel, &bytes)| *pixel = rgb565(bytes));
-        wide.as_flattened()
-    } else {
-        row
+    let values = match frame.format() {
+        format @ (PixelFormat::Rgb8 | PixelFormat::Bgr8 | PixelFormat::Gray8) => {
+            let bytes = format.bytes();
+            &frame.row(row)[columns.start * bytes..columns.end * bytes]
+        }
+        PixelFormat::Rgb565 | PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => {
+            let wide = &mut wide[..columns.len()];
+            frame.rgb_into(row, columns.start, wide);
+            wide.as_flattened()
+        }
     };
-    for (acc, &value) in sums.iter_mut().zip(row) {
+    for (acc, &value) in sums.iter_mut().zip(values) {
         *acc += weight * A::from(value);
     }
 }
@@ -286,7 +288,7 @@ mod tests {
                 let (mut sum, mut total) = ([0; 3], 0);
                 for &(row, b) in &wy {
                     for &(column, a) in &wx {
-                        let pixel = rgb_at(frame.row(row as u32), column as usize, frame.format());
+                        let pixel = frame.rgb_at(column as usize, row as u32);
                         (0..3).for_each(|c| sum[c] += a * b * u128::from(pixel[c]));
                         total += a * b;
                     }
@@ -329,9 +331,9 @@ mod tests {
 
     #[test]
     fn strips_give_the_bits_of_the_definition() {
-        use PixelFormat::{Bgr8, Gray8, Rgb8, Rgb565};
+        use PixelFormat::{Bgr8, Gray8, I420, Nv12, Rgb8, Rgb565, Yuyv};
         let pixels = noise(700 * 3 * 40);
-        for format in [Rgb8, Bgr8, Gray8, Rgb565] {
+        for format in [Rgb8, Bgr8, Gray8, Rgb565, Yuyv, Nv12, I420] {
             // Smaller, larger, coprime, equal; more than one strip; one pixel; sums beyond 16 bits;
             // too wide for a strip.
             for (w, h, ow, oh) in [
@@ -346,6 +348,8 @@ mod tests {
                 (2, 400, 3, 3),
                 (600, 3, 1, 2),
             ] {
+                let is_yuv = matches!(format, Yuyv | Nv12 | I420);
+                let (w, h) = if is_yuv { (w + w % 2, h + h % 2) } else { (w, h) };
                 let frame = Frame::new(w, h, format, &pixels).unwrap();
                 both(&frame, [ow, oh], [None; 2]);
                 both(&frame, [ow, oh], [Some(w as u64 * 2 / 3 + 1), Some(h as u64 / 2 + 1)]);

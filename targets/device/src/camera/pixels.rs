@@ -8,6 +8,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use offshoot_core::frame::bt601;
+
 use super::frame_buffer::CapturedFrame;
 
 /// Longest side of a picture.
@@ -180,13 +182,13 @@ impl Raw<'_> {
                 Pixels::Grey => (0..width).for_each(|x| out.set(x, y, [line[x]; 3])),
                 Pixels::Yuyv => {
                     for (x, &[a, u, b, v]) in line[..2 * width].as_chunks().0.iter().enumerate() {
-                        out.set(2 * x, y, rgb(a, u, v));
-                        out.set(2 * x + 1, y, rgb(b, u, v));
+                        out.set(2 * x, y, bt601(a, u, v));
+                        out.set(2 * x + 1, y, bt601(b, u, v));
                     }
                 }
                 Pixels::Nv12 => {
                     let colour = row(height + y / 2);
-                    let at = |x: usize| rgb(line[x], colour[x & !1], colour[x | 1]);
+                    let at = |x: usize| bt601(line[x], colour[x & !1], colour[x | 1]);
                     (0..width).for_each(|x| out.set(x, y, at(x)));
                 }
                 // Returned above.
@@ -238,13 +240,6 @@ impl<'a> Turned<'a> {
         let place = 3 * (self.start + self.across * x as isize + self.down * y as isize) as usize;
         self.rgb[place..place + 3].copy_from_slice(&rgb);
     }
-}
-
-/// One pixel by BT.601, in 8 bits after the point.
-fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
-    let (y, u, v) = (298 * (i32::from(y) - 16), i32::from(u) - 128, i32::from(v) - 128);
-    let byte = |value: i32| ((value + 128) >> 8).clamp(0, 255) as u8;
-    [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
 }
 
 fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelError> {
@@ -365,10 +360,10 @@ mod tests {
 
     #[test]
     fn black_white_and_overshoot() {
-        assert_eq!(rgb(16, 128, 128), [0; 3]);
-        assert_eq!(rgb(235, 128, 128), [255; 3]);
-        assert_eq!(rgb(255, 255, 255)[0], 255);
-        assert_eq!(rgb(0, 0, 0), [0, 135, 0]);
+        assert_eq!(bt601(16, 128, 128), [0; 3]);
+        assert_eq!(bt601(235, 128, 128), [255; 3]);
+        assert_eq!(bt601(255, 255, 255)[0], 255);
+        assert_eq!(bt601(0, 0, 0), [0, 135, 0]);
     }
 
     #[test]
