@@ -1,8 +1,9 @@
-//! How long heads take to fit many samples, one thread: the half of `tests/peers/heads.py` that is ours.
+//! Measures fits of many samples on one thread: the counterpart of `tests/peers/heads.py`.
 //!
-//! `scale SAMPLES DIMENSIONS CLASSES KIND` prints seconds to fit, seconds for a report with all of its
-//! advice (of processor time, so that other programs do not count), and the share of fresh samples that are right. With `-` for the kind it writes the samples as
-//! floats, those to learn and then as many fresh ones, to standard output.
+//! `scale SAMPLES DIMENSIONS CLASSES KIND` prints seconds to fit, seconds for a report with all of
+//! its advice (processor time, so that other programs do not count), and the accuracy on fresh
+//! samples. With `-` for the kind it writes the samples as floats, the training samples and then
+//! the same number of fresh ones, to standard output.
 
 use std::error::Error;
 use std::io::Write;
@@ -10,14 +11,14 @@ use std::io::Write;
 use offshoot_core::Embedding;
 use offshoot_core::head::{Head, HeadKind, Limits};
 
-/// Distance of samples from the centre of their class, where centres have distance 1 from their mean in
+/// Distance of samples from the centre of their class; centres have distance 1 from their mean in
 /// each dimension.
 const SPREAD: f32 = 3.0;
 
-/// Dimensions in which classes differ.
+/// Number of dimensions in which classes differ.
 const DIFFERENT: usize = 64;
 
-/// SplitMix64, and nearly a normal distribution.
+/// Pseudorandom numbers (SplitMix64), and nearly a normal distribution.
 struct Noise(u64);
 
 impl Noise {
@@ -30,7 +31,7 @@ impl Noise {
     }
 
     fn normal(&mut self) -> f32 {
-        // The sum of eight 16-bit numbers.
+        // Sum of eight 16-bit numbers.
         let (a, b) = (self.bits(), self.bits());
         let part = |x: u64| (0..4).map(|i| (x >> (16 * i) & 0xffff) as f32).sum::<f32>();
         (part(a) + part(b) - 4.0 * 65_535.0) / (65_536.0 * 0.8165)
@@ -41,13 +42,14 @@ fn sample(noise: &mut Noise, class: usize, dim: usize) -> Vec<f32> {
     let mut centre = Noise(1 + class as u64);
     let mut value = |i: usize| {
         let middle = if i < DIFFERENT { centre.normal() } else { 0.0 };
-        // As after ReLU: mostly positive, of another size in every dimension.
+        // Shaped like activations after ReLU: mostly positive, with another scale in every
+        // dimension.
         (1.0 + middle + SPREAD * noise.normal()).max(0.0) / (1.0 + (i % 7) as f32)
     };
     (0..dim).map(&mut value).collect()
 }
 
-/// Seconds that this process has had a processor, on Linux.
+/// Processor time of this process in seconds, on Linux.
 fn seconds() -> Result<f64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/self/schedstat")?;
     Ok(1e-9 * text.split_whitespace().next().ok_or("an empty schedstat")?.parse::<f64>()?)

@@ -1,55 +1,55 @@
-//! What a backbone says about a picture: one vector, as codes or as floats.
+//! Embedding of an image: one vector, quantized (int8) or in floats.
 
 use crate::quant::{Quant, Scale};
 
-/// Values looked at side by side.
+/// Number of values processed side by side (SIMD lanes).
 const LANES: usize = 8;
 
-/// A borrowed embedding, in the form its backbone produced it.
+/// Borrowed embedding, in the form its backbone produced it.
 #[derive(Clone, Copy, Debug)]
 pub enum Embedding<'a> {
-    /// Codes of a quantized network: `real = scale * (code - zero_point)`.
+    /// Int8 values of a quantized network: `real = scale * (code - zero_point)`.
     Int8 {
-        /// One code a dimension.
+        /// Quantized values, one per dimension.
         codes: &'a [i8],
-        /// What the codes mean.
+        /// Scale and zero point of the quantized values.
         quant: Quant,
     },
     /// Real values.
     Float(&'a [f32]),
 }
 
-/// The cosine of an angle, -1 to 1; 1 for the same direction. No probability, and no distance:
-/// more is nearer.
+/// Cosine similarity, -1 to 1; 1 for the same direction. It is neither a probability nor a
+/// distance: more is nearer.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Similarity(pub(crate) f32);
 
 impl Similarity {
-    /// The cosine as a number.
+    /// Returns the cosine as a number.
     pub fn get(self) -> f32 {
         self.0
     }
 
-    /// How far apart that is.
+    /// Returns the cosine distance, `1 - cosine`.
     pub fn distance(self) -> Distance {
         Distance(1.0 - self.0)
     }
 }
 
-/// The cosine distance, `1 - cosine`: 0 for the same direction, 1 for a right angle, 2 for the
-/// opposite. Half the squared distance of the vectors brought to unit length.
+/// Cosine distance, `1 - cosine`: 0 for the same direction, 1 for a right angle, 2 for the opposite
+/// direction. Equals half the squared distance of the L2-normalized vectors.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Distance(f32);
 
 impl Distance {
-    /// The distance as a number.
+    /// Returns the distance as a number.
     pub fn get(self) -> f32 {
         self.0
     }
 }
 
 impl<'a> Embedding<'a> {
-    /// Number of dimensions.
+    /// Returns the number of dimensions.
     pub fn len(&self) -> usize {
         match self {
             Self::Int8 { codes, .. } => codes.len(),
@@ -57,12 +57,12 @@ impl<'a> Embedding<'a> {
         }
     }
 
-    /// Whether there are no dimensions at all.
+    /// Returns true if there are no dimensions at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The real value of dimension `index`, if there is such a dimension.
+    /// Returns the real value of dimension `index`; `None` if there is no such dimension.
     pub fn get(&self, index: usize) -> Option<f32> {
         match self {
             Self::Int8 { codes, quant } => codes.get(index).map(|&code| quant.dequantize(code)),
@@ -70,13 +70,14 @@ impl<'a> Embedding<'a> {
         }
     }
 
-    /// The real values in order.
+    /// Returns the real values in order.
     pub fn iter(&self) -> impl Iterator<Item = f32> + use<'a> {
         let embedding = *self;
         (0..embedding.len()).filter_map(move |index| embedding.get(index))
     }
 
-    /// The bytes in which a package's golden vectors hold an embedding: codes, or little-endian floats.
+    /// Returns the bytes of an embedding in a package's golden vectors: int8 values, or
+    /// little-endian floats.
     pub fn bytes(&self) -> impl Iterator<Item = u8> + use<'a> {
         let (codes, values): (&[i8], &[f32]) = match *self {
             Self::Int8 { codes, .. } => (codes, &[]),
@@ -85,7 +86,7 @@ impl<'a> Embedding<'a> {
         codes.iter().map(|&c| c as u8).chain(values.iter().flat_map(|v| v.to_le_bytes()))
     }
 
-    /// Writes the real values to the front of `out`; returns how many fitted.
+    /// Writes the real values to the front of `out`; returns the number of values that fitted.
     pub fn write_to(&self, out: &mut [f32]) -> usize {
         for (slot, real) in out.iter_mut().zip(self.iter()) {
             *slot = real;
@@ -93,9 +94,10 @@ impl<'a> Embedding<'a> {
         self.len().min(out.len())
     }
 
-    /// What codes mean once their vector is brought to length 1: the codes stay, the scale becomes
-    /// `1 / sqrt(sum of (code - zero point)^2)`. The sum is exact and the rest rounded once each, so that
-    /// it is the same everywhere (`numerics.md`). Zeros stay what they are.
+    /// Returns the quantization of the L2-normalized vector: the int8 values stay, the scale
+    /// becomes `1 / sqrt(sum of (code - zero point)^2)`. The sum is exact and each later step is
+    /// rounded once, so the result is the same on every processor (`numerics.md`). A zero vector is
+    /// left unchanged.
     pub fn unit_quant(codes: &[i8], quant: Quant) -> Quant {
         let square = |&code: &i8| (i32::from(code) - i32::from(quant.zero_point)).pow(2).unsigned_abs();
         let square: u64 = codes.iter().map(|code| u64::from(square(code))).sum();
@@ -105,38 +107,40 @@ impl<'a> Embedding<'a> {
         }
     }
 
-    /// Brings floats to length 1; zeros, and what has no finite length, stay what they are.
+    /// Normalizes floats to an L2 norm of 1; a zero vector, and one without a finite norm, is left
+    /// unchanged.
     ///
-    /// In the order of the values and in f64, rounded at the end: the same everywhere.
+    /// Sums in the order of the values in f64 and rounds at the end: the same bits on every
+    /// processor.
     pub fn to_unit_length(values: &mut [f32]) {
-        // f64 holds the square of every f32.
+        // f64 represents the square of every f32.
         let length = libm::sqrt(values.iter().map(|&x| f64::from(x) * f64::from(x)).sum());
         if length > 0.0 && length.is_finite() {
             values.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
         }
     }
 
-    /// The first dimension whose value is infinite or NaN.
+    /// Returns the first dimension whose value is infinite or NaN.
     pub fn first_non_finite(&self) -> Option<usize> {
         match self {
             // `255 * scale` may overflow where the scale itself does not.
             Self::Int8 { quant, .. } if quant.scale.get() < f32::MAX / 256.0 => None,
             Self::Int8 { .. } => self.iter().position(|real| !real.is_finite()),
-            // Without a branch a value, which the usual embedding never takes.
+            // A sum without a branch per value: the usual embedding has finite values only.
             Self::Float(values) if values.iter().fold(true, |all, x| all & x.is_finite()) => None,
             Self::Float(values) => values.iter().position(|x| !x.is_finite()),
         }
     }
 
-    /// Cosine of the angle to `other`.
+    /// Returns the cosine similarity with `other`.
     ///
-    /// `None` if the lengths differ, if either has no direction (all zero), or if a value is
-    /// not finite.
+    /// `None` if the dimensions differ, if either vector has no direction (all zero), or if a value
+    /// is not finite.
     pub fn cosine(&self, other: &Embedding<'_>) -> Option<Similarity> {
         if self.len() != other.len() {
             return None;
         }
-        // f64 holds the square of every f32.
+        // f64 represents the square of every f32.
         let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
         for (a, b) in self.iter().zip(other.iter()) {
             let (a, b) = (f64::from(a), f64::from(b));
@@ -148,8 +152,8 @@ impl<'a> Embedding<'a> {
         cosine.is_finite().then_some(Similarity(cosine.clamp(-1.0, 1.0) as f32))
     }
 
-    /// The quantization a head keeps this embedding under: its own, or the narrowest that
-    /// holds its values.
+    /// Returns the quantization that a head stores this embedding with: its own, or the narrowest
+    /// that represents its values.
     pub(crate) fn own_quant(&self) -> Quant {
         let values = match self {
             Self::Int8 { quant, .. } => return *quant,
@@ -172,7 +176,7 @@ impl<'a> Embedding<'a> {
         }
     }
 
-    /// Writes the codes under [`Embedding::own_quant`] to `out` of the same length.
+    /// Writes the values quantized with [`Embedding::own_quant`] to `out` of the same length.
     pub(crate) fn write_codes(&self, quant: Quant, out: &mut [i8]) {
         match self {
             Self::Int8 { codes, .. } => {

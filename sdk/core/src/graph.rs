@@ -1,8 +1,8 @@
-//! The network as a list of operations, read in place from the package's bytes.
+//! Network as a list of operations, read in place from the package's bytes.
 //!
-//! Tensor 0 is the input; node `k` produces tensor `k + 1` and may only read tensors
-//! before it, so that a list in file order is always a valid schedule. Fully connected
-//! layers are convolutions whose window covers the whole map.
+//! Tensor 0 is the input; node `k` produces tensor `k + 1` and may only read tensors before it, so
+//! a list in file order is always a valid schedule. Fully connected layers are convolutions whose
+//! window covers the whole feature map.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,17 +18,17 @@ pub use ops::{Affine, Binary, Blob, Clamp, FloatOp, Int8Op, Op, Permutation, Sli
 /// Index of a tensor.
 pub type TensorId = u16;
 
-/// What a tensor's values are.
+/// Type of a tensor's values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Element {
-    /// 8-bit codes.
+    /// Quantized 8-bit values.
     Int8(Quant),
     /// 32-bit floats.
     Float,
 }
 
 impl Element {
-    /// The quantization of 8-bit codes.
+    /// Returns the quantization of 8-bit values; `None` for floats.
     pub fn quant(self) -> Option<Quant> {
         match self {
             Self::Int8(quant) => Some(quant),
@@ -37,20 +37,20 @@ impl Element {
     }
 }
 
-/// Shape and kind of one tensor.
+/// Shape and element type of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tensor {
     /// Height, width, channels.
     pub shape: Shape,
-    /// Codes or floats.
+    /// Element type: int8 or float.
     pub element: Element,
 }
 
 impl Tensor {
-    /// Bytes of a record in the file: three dimensions, the scale, the zero point, the kind.
+    /// Number of bytes of a record in the file: three dimensions, scale, zero point, element type.
     pub const RECORD: usize = 20;
 
-    /// The record as it stands in the file.
+    /// Returns the record as it is stored in the file.
     pub fn to_record(self) -> [u8; Self::RECORD] {
         let (h, w, c) = self.shape.into();
         let (scale, zero_point, kind) = match self.element {
@@ -66,7 +66,7 @@ impl Tensor {
         out
     }
 
-    /// Reads a record; `None` if it is not one.
+    /// Parses a record; `None` if it is malformed.
     pub fn from_record(record: &[u8; Self::RECORD]) -> Option<Self> {
         let word = |i: usize| u32::from_le_bytes([record[i], record[i + 1], record[i + 2], record[i + 3]]);
         let shape = Shape::new(word(0), word(4), word(8))?;
@@ -82,7 +82,7 @@ impl Tensor {
     }
 }
 
-/// The tensors a node reads, as they stand in the file.
+/// Ids of the tensors that a node reads, as they are stored in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs<'a>(#[serde(borrow)] &'a [u8]);
 
@@ -92,36 +92,36 @@ impl<'a> Inputs<'a> {
         Self(bytes)
     }
 
-    /// How many.
+    /// Returns the number of inputs.
     pub fn len(&self) -> usize {
         self.0.len() / 2
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no inputs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The ids in order.
+    /// Returns the ids in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TensorId> + Clone + use<'a> {
         self.0.chunks_exact(2).map(|b| TensorId::from_le_bytes([b[0], b[1]]))
     }
 }
 
-/// One operation and what it reads.
+/// Operation with its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node<'a> {
-    /// The layer's name in the source model.
+    /// Name of the layer in the source model.
     #[serde(borrow)]
     pub name: &'a str,
-    /// What it reads.
+    /// Tensors that the node reads.
     pub inputs: Inputs<'a>,
-    /// What it does.
+    /// Operation of the node.
     pub op: Op,
 }
 
-/// A checked graph: shapes agree, every read is of an earlier tensor, every weight lies in
-/// the weights section, and no accumulator can overflow.
+/// Checked graph: shapes agree, every node reads earlier tensors only, every weight lies in the
+/// weights section, and no accumulator can overflow.
 #[derive(Debug, Clone, Copy)]
 pub struct Graph<'a> {
     tensors: &'a [[u8; Tensor::RECORD]],
@@ -131,38 +131,39 @@ pub struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// The tensor that a frame is written to.
+    /// Id of the tensor that a frame is written to.
     pub const INPUT: TensorId = 0;
 
-    /// How many tensors: one more than nodes.
+    /// Returns the number of tensors: one more than nodes.
     pub fn tensor_count(&self) -> usize {
         self.tensors.len()
     }
 
-    /// How many nodes.
+    /// Returns the number of nodes.
     pub fn node_count(&self) -> usize {
         self.tensors.len() - 1
     }
 
-    /// Shape and kind of a tensor.
+    /// Returns shape and element type of a tensor.
     ///
     /// # Panics
+    ///
     /// If there is no such tensor.
     pub fn tensor(&self, id: TensorId) -> Tensor {
         Tensor::from_record(&self.tensors[usize::from(id)]).expect("checked when the graph was opened")
     }
 
-    /// The embedding.
+    /// Returns the id of the embedding's tensor.
     pub fn output(&self) -> TensorId {
         self.output
     }
 
-    /// The weights section.
+    /// Returns the weights section.
     pub fn weights(&self) -> &'a [u8] {
         self.weights
     }
 
-    /// The nodes in order, each with the tensor it produces.
+    /// Returns the nodes in order, each with the id of the tensor it produces.
     pub fn nodes(&self) -> impl Iterator<Item = (TensorId, Node<'a>)> + use<'a> {
         let mut rest = self.nodes;
         (1..self.tensors.len() as TensorId).map_while(move |id| {
@@ -172,17 +173,18 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// Whether every node runs in the int8 engine.
+    /// Returns true if every node runs in the int8 engine.
     pub fn is_int8(&self) -> bool {
         self.nodes().all(|(_, node)| matches!(node.op, Op::Int8(_)))
     }
 
-    /// Multiply-adds of one run: convolutions and products of matrices, as the field counts.
+    /// Returns the multiply-accumulate operations (MACs) of one run: convolutions and matrix
+    /// products.
     pub fn macs(&self) -> u64 {
         self.nodes().map(|(id, node)| self.node_macs(id, &node)).sum()
     }
 
-    /// Multiply-adds of one node.
+    /// Returns the multiply-accumulate operations (MACs) of one node.
     pub fn node_macs(&self, id: TensorId, node: &Node<'_>) -> u64 {
         let (window, groups) = match node.op {
             Op::Float(FloatOp::MatMul { .. }) => (Window::POINT, 1),

@@ -1,8 +1,8 @@
-//! Heads: classifiers taught on the device, on the embeddings of a frozen backbone.
+//! Heads: classifiers trained on the device, on the embeddings of a frozen backbone.
 //!
-//! A head keeps its samples (about one byte a dimension), so that it can be fitted anew at any
-//! time, and the sum of all that each class was shown; everything else is computed from them. It lives in memory that the caller gives and
-//! that is sized once by [`Limits`].
+//! A head keeps its samples (about one byte per dimension), so that it can be refitted at any time,
+//! and for each class the sum of all samples ever seen; everything else is computed from them. It
+//! uses memory that the caller provides, sized once by [`Limits`].
 //!
 //! # Example
 //!
@@ -55,28 +55,28 @@ pub use crate::embedding::{Distance, Similarity};
 /// Version of a head's record that this code writes and reads.
 pub const VERSION: u16 = 3;
 
-/// Least strength that can be set.
+/// Min of the inverse L2 regularization.
 pub const MIN_INVERSE_L2: f32 = 1e-3;
 
-/// Greatest strength that can be set.
+/// Max of the inverse L2 regularization.
 pub const MAX_INVERSE_L2: f32 = 1e3;
 
-/// Share of the known that may be called unknown, unless another is set.
+/// Default of the target false-rejection rate: share of known samples that may be called unknown.
 pub const DEFAULT_FALSE_REJECTION_RATE: f32 = 0.1;
 
-/// Greatest strictness that can be set.
+/// Max of the target false-rejection rate.
 pub const MAX_FALSE_REJECTION_RATE: f32 = 0.5;
 
-/// What a fit leaves besides weights.
+/// Result of a fit besides the weights.
 #[derive(Clone, Copy, Debug)]
 struct Fitted {
     fit: Fit,
     recipe: Recipe,
-    /// Mean length of the samples.
+    /// Mean L2 norm of the samples.
     mean_length: f32,
-    /// What multiplies scores to make log odds of them.
+    /// Inverse temperature: factor that turns scores into log odds.
     inverse_temperature: f32,
-    /// What is known and what is not.
+    /// Decision boundary between known and unknown.
     border: rejection::Border,
 }
 
@@ -90,12 +90,12 @@ pub struct Head<M> {
     when_full: WhenFull,
     classes: usize,
     samples: usize,
-    /// Where the sample was that the last one pushed out of the full head, or the last one itself:
-    /// it lies behind the others, so that it can be undone.
+    /// Index of the sample that was evicted last, or of the last sample itself: it is stored behind
+    /// the others, so that the last addition can be undone.
     last: Option<usize>,
-    /// Rows of the Gram matrix that are right.
+    /// Number of valid rows of the Gram matrix.
     gram_rows: usize,
-    /// The last fit; `None` if anything changed since.
+    /// Last fit; `None` if anything has changed since.
     fitted: Option<Fitted>,
     memory: M,
 }
@@ -114,11 +114,11 @@ impl<M> fmt::Debug for Head<M> {
 
 #[cfg(feature = "alloc")]
 impl Head<alloc::boxed::Box<[u32]>> {
-    /// An empty head in memory of its own.
+    /// Creates an empty head in memory of its own.
     ///
     /// # Errors
     ///
-    /// As [`Limits::words`].
+    /// Those of [`Limits::words`].
     pub fn boxed(
         kind: HeadKind,
         dim: usize,
@@ -131,13 +131,13 @@ impl Head<alloc::boxed::Box<[u32]>> {
 }
 
 impl<M: Memory> Head<M> {
-    /// An empty head for embeddings of `dim` dimensions made by the package `package_id`.
+    /// Creates an empty head for embeddings of `dim` dimensions made by the package `package_id`.
     ///
     /// `memory` needs [`Limits::words`]`(kind, dim)` words; its content does not matter.
     ///
     /// # Errors
     ///
-    /// Limits or dimensions out of range, or too little memory.
+    /// [`HeadError`] if limits or dimensions are out of range, or the memory is too short.
     pub fn new(
         kind: HeadKind,
         dim: usize,
@@ -166,41 +166,43 @@ impl<M: Memory> Head<M> {
         })
     }
 
-    /// How it decides.
+    /// Kind of the head.
     pub fn kind(&self) -> HeadKind {
         self.layout.kind
     }
 
-    /// Dimensions of its embeddings.
+    /// Number of dimensions of its embeddings.
     pub fn dim(&self) -> usize {
         self.layout.dim
     }
 
-    /// How much it can be taught.
+    /// Limits of its classes and samples.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The package that makes its embeddings.
+    /// Id of the package that makes its embeddings.
     pub fn package_id(&self) -> &[u8; 32] {
         &self.package_id
     }
 
-    /// Transform and strength it is to be fitted with; `auto` chooses its own.
+    /// Recipe of the fit; `auto` chooses transform and regularization itself.
     pub fn recipe(&self) -> Recipe {
         self.recipe
     }
 
-    /// Weight of the samples against the weight decay; see [`Recipe::inverse_l2`].
+    /// Inverse L2 regularization: weight of the samples against the weight decay; see
+    /// [`Recipe::inverse_l2`].
     pub fn inverse_l2(&self) -> f32 {
         self.recipe.inverse_l2
     }
 
-    /// Sets the strength; `auto`, class means and neighbours have no use for it.
+    /// Sets the inverse L2 regularization; `auto`, class means and k-NN ignore it.
     ///
     /// # Errors
     ///
-    /// A strength outside [`MIN_INVERSE_L2`] to [`MAX_INVERSE_L2`]; nothing is changed.
+    /// [`HeadError`] for a value outside [`MIN_INVERSE_L2`] to [`MAX_INVERSE_L2`]; nothing is
+    /// changed.
     pub fn set_inverse_l2(&mut self, inverse_l2: f32) -> Result<(), HeadError> {
         if !(MIN_INVERSE_L2..=MAX_INVERSE_L2).contains(&inverse_l2) {
             return Err(HeadError::InverseL2OutOfRange { found: inverse_l2 });
@@ -210,7 +212,7 @@ impl<M: Memory> Head<M> {
         Ok(())
     }
 
-    /// Sets the transform; `auto`, class means and neighbours have no use for it.
+    /// Sets the transform; `auto`, class means and k-NN ignore it.
     pub fn set_transform(&mut self, transform: Transform) {
         if !matches!(self.recipe.kind, HeadKind::NearestMean | HeadKind::Knn) {
             self.recipe.transform = transform;
@@ -218,17 +220,19 @@ impl<M: Memory> Head<M> {
         }
     }
 
-    /// Share of the known that may be called unknown; 0 if nothing ever is.
+    /// Target false-rejection rate: share of known samples that may be called unknown; 0 if nothing
+    /// ever is.
     pub fn false_rejection_rate(&self) -> f32 {
         self.false_rejection_rate
     }
 
-    /// Sets the one dial of [`Answer::Unknown`]: the share of known things that it may cost.
-    /// 0 turns it off; it starts at [`DEFAULT_FALSE_REJECTION_RATE`].
+    /// Sets the target false-rejection rate, the only parameter of [`Answer::Unknown`]: the share
+    /// of known samples that may be called unknown. 0 turns rejection off; the default is
+    /// [`DEFAULT_FALSE_REJECTION_RATE`].
     ///
     /// # Errors
     ///
-    /// A strictness outside 0 to [`MAX_FALSE_REJECTION_RATE`]; nothing is changed.
+    /// [`HeadError`] for a value outside 0 to [`MAX_FALSE_REJECTION_RATE`]; nothing is changed.
     pub fn set_false_rejection_rate(&mut self, false_rejection_rate: f32) -> Result<(), HeadError> {
         if !(0.0..=MAX_FALSE_REJECTION_RATE).contains(&false_rejection_rate) {
             return Err(HeadError::FalseRejectionRateOutOfRange { found: false_rejection_rate });

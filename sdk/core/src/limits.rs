@@ -1,26 +1,27 @@
-//! Every ceiling of the format in one place. A file beyond one is refused before memory is taken.
+//! Limits of the format in one place. A file beyond one is refused before memory is allocated.
 
 /// Bytes of the manifest section: names and a few dozen numbers.
 pub const MANIFEST_BYTES: usize = 16 << 10;
-/// Bytes of the graph section; DenseNet-201, the longest CNN people bring, needs about 60 kB.
+/// Bytes of the graph section; DenseNet-201, the longest of the usual CNNs, needs about 60 kB.
 pub const GRAPH_BYTES: usize = 512 << 10;
-/// Bytes of weights: VGG19 in float is 575 MB; larger networks are not for boards.
+/// Bytes of weights: VGG19 in float has 575 MB; larger networks are not for boards.
 pub const WEIGHT_BYTES: usize = 1 << 30;
-/// Bytes of weights packed for one processor: twice the width, and padded.
+/// Bytes of weights packed for one processor: twice the width, plus padding.
 pub const PACKED_BYTES: usize = 3 << 30;
 /// Bytes of golden vectors.
 pub const GOLDEN_BYTES: usize = 4 << 20;
-/// Bytes of a text section, nearly all of it the tokenizer; GPT-2's has 1.4 MB, large multilingual ones 17.
+/// Bytes of a text section, nearly all of it the tokenizer: 1.4 MB for GPT-2, 17 MB for large
+/// multilingual models.
 pub const TEXT_BYTES: usize = 32 << 20;
-/// Tensors of a graph.
+/// Number of tensors of a graph.
 pub const TENSORS: usize = 4096;
-/// Inputs of one node; DenseNet-201 concatenates 49.
+/// Number of inputs of one node; DenseNet-201 concatenates 49.
 pub const NODE_INPUTS: usize = 128;
 /// Length of one dimension.
 pub const DIM: u32 = 65_535;
-/// Values of one tensor: what fits a 32-bit machine with room to spare.
+/// Number of values of one tensor: a 32-bit machine can address it.
 pub const ELEMENTS: usize = 1 << 28;
-/// Side of a kernel window: what covers the largest map that is pooled whole.
+/// Side of a kernel window; covers the largest feature map that is pooled globally.
 pub const KERNEL: u32 = 255;
 /// Stride and dilation.
 pub const STRIDE: u32 = 32;
@@ -28,5 +29,5 @@ pub const STRIDE: u32 = 32;
 pub const PAD: u32 = 63;
 /// Length of a name, in bytes.
 pub const NAME: usize = 256;
-/// Side of a camera frame, in pixels: what the resampler's 64-bit sums hold, and more than any camera.
+/// Side of a camera frame, in pixels: within the resampler's 64-bit sums, and above any camera.
 pub const FRAME_SIDE: u32 = 12_288;

@@ -1,24 +1,24 @@
-//! Quantization arithmetic: the integers every kernel must reproduce bit for bit.
+//! Quantization arithmetic: integers that every kernel reproduces bit for bit.
 //!
-//! The rules are written out in `sdk/docs/numerics.md`; this module is that text as code.
+//! `sdk/docs/numerics.md` specifies the rules; this module implements them.
 
 use serde::{Deserialize, Serialize};
 
-/// The real value of one quantization step; finite and greater than zero.
+/// Real value of one quantization step; finite and greater than zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Scale(f32);
 
 impl Scale {
-    /// The scale 1.
+    /// Scale of 1.
     pub const ONE: Self = Self(1.0);
 
-    /// Checks that `step` is a normal, positive number.
+    /// Checks that `step` is a normal, positive number; `None` otherwise.
     pub fn new(step: f32) -> Option<Self> {
         (step.is_normal() && step > 0.0).then_some(Self(step))
     }
 
-    /// The step as a number.
+    /// Returns the step as a number.
     pub fn get(self) -> f32 {
         self.0
     }
@@ -43,12 +43,13 @@ impl From<Scale> for f32 {
 pub struct Quant {
     /// Real value of one step.
     pub scale: Scale,
-    /// The code that stands for zero.
+    /// Quantized value of zero.
     pub zero_point: i8,
 }
 
 impl Quant {
-    /// The narrowest quantization that holds `min..=max` and zero exactly.
+    /// Returns the narrowest quantization that represents `min..=max`, with zero represented
+    /// exactly.
     ///
     /// A range without width gets a scale of 1.
     pub fn from_range(min: f32, max: f32) -> Self {
@@ -60,43 +61,45 @@ impl Quant {
         Self { scale, zero_point }
     }
 
-    /// The code nearest to `real` (halves away from zero), clamped to `i8`; NaN gives the zero point.
+    /// Returns the quantized value nearest to `real` (halves away from zero), clamped to `i8`; NaN
+    /// gives the zero point.
     #[inline]
     pub fn quantize(self, real: f32) -> i8 {
-        // Beyond that every code is the last one; within it no sum overflows.
+        // Steps beyond this range saturate anyway; within it no sum overflows.
         let steps = round_to_i32((real / self.scale.get()).clamp(-512.0, 512.0));
         (steps + i32::from(self.zero_point)).clamp(-128, 127) as i8
     }
 
-    /// The real value that `code` stands for.
+    /// Returns the real value of a quantized value.
     #[inline]
     pub fn dequantize(self, code: i8) -> f32 {
         self.scale.get() * (i32::from(code) - i32::from(self.zero_point)) as f32
     }
 }
 
-/// Rounds half away from zero; saturates; NaN gives 0. `core` has no `f32::round`.
+/// Rounds half away from zero and saturates; NaN gives 0. `core` has no `f32::round`.
 #[inline]
 pub fn round_to_i32(x: f32) -> i32 {
-    // The largest number below a half: with a half itself, what is just below one would be rounded up.
+    // Largest number below one half: with one half itself, the number just below 0.5 would be
+    // rounded up.
     const BELOW_HALF: f32 = 0.5 - 0.25 * f32::EPSILON;
     (x + BELOW_HALF.copysign(x)) as i32
 }
 
-/// A real factor as integers: `factor = mantissa * 2^(shift - 31)`.
+/// Real factor in fixed point: `factor = mantissa * 2^(shift - 31)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Multiplier {
-    /// The factor in Q31 after `shift` doublings.
+    /// Factor in Q31, applied after the left shift.
     pub mantissa: i32,
-    /// How often the accumulator is doubled first, 0 to [`Multiplier::MAX_SHIFT`].
+    /// Left shift of the accumulator, 0 to [`Multiplier::MAX_SHIFT`].
     pub shift: u8,
 }
 
 impl Multiplier {
-    /// Largest pre-shift.
+    /// Largest left shift.
     pub const MAX_SHIFT: u8 = 15;
 
-    /// The multiplier nearest to `factor`, with the smallest shift that holds it.
+    /// Returns the multiplier nearest to `factor`, with the smallest shift that represents it.
     ///
     /// `None` unless `0 <= factor` and `factor` rounds to less than 2^15.
     pub fn new(factor: f64) -> Option<Self> {
@@ -104,54 +107,54 @@ impl Multiplier {
         Some(Self { mantissa: Self::mantissa_at(factor, shift), shift })
     }
 
-    /// The smallest shift under which `factor` is below 1.
+    /// Returns the smallest shift under which `factor` is below 1; `None` if there is none.
     pub fn shift_for(factor: f64) -> Option<u8> {
         if !(0.0..32768.0).contains(&factor) {
             return None;
         }
-        // 0.9999999 would round to 2^31, which does not fit.
+        // A limit of 1 would let 0.9999999 round to 2^31, which does not fit.
         let limit = 1.0 - 1.0 / (1u64 << 31) as f64;
         (0..=Self::MAX_SHIFT).find(|&s| factor / f64::from(1u32 << s) < limit)
     }
 
-    /// The Q31 mantissa of `factor` under a given shift.
+    /// Returns the Q31 mantissa of `factor` under a given shift.
     pub fn mantissa_at(factor: f64, shift: u8) -> i32 {
         let scaled = factor / f64::from(1u32 << shift) * (1u64 << 31) as f64;
         libm::round(scaled).clamp(0.0, f64::from(i32::MAX)) as i32
     }
 
-    /// `round(acc * factor)`: see [`requantize`].
+    /// Returns `round(acc * factor)`: see [`requantize`].
     #[inline]
     pub fn apply(self, acc: i32) -> i32 {
         mul_q31(shl_saturating(acc, self.shift), self.mantissa)
     }
 }
 
-/// `acc * 2^shift`, saturating (NEON `SQSHL`).
+/// Returns `acc * 2^shift`, saturating (NEON `SQSHL`).
 #[inline]
 pub fn shl_saturating(acc: i32, shift: u8) -> i32 {
     let wide = i64::from(acc) << shift.min(31);
     wide.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
-/// `floor((2 * a * b + 2^31) / 2^32)`, saturating (NEON `SQRDMULH`).
+/// Returns `floor((2 * a * b + 2^31) / 2^32)`, saturating (NEON `SQRDMULH`).
 #[inline]
 pub fn mul_q31(a: i32, b: i32) -> i32 {
     let wide = (i64::from(a) * i64::from(b) + (1 << 30)) >> 31;
     wide.min(i64::from(i32::MAX)) as i32
 }
 
-/// The output code of an accumulator: scaled, offset by the zero point, clamped to `lo..=hi`.
+/// Requantizes an accumulator: scales it, adds the zero point and clamps it to `lo..=hi`.
 #[inline]
 pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: i8) -> i8 {
     let code = multiplier.apply(acc).saturating_add(i32::from(zero_point));
     code.clamp(i32::from(lo), i32::from(hi)) as i8
 }
 
-/// The code of a sum of codes times 16-bit factors: `acc >> shift`, clamped.
+/// Requantizes a sum of int8 values times 16-bit factors: `acc >> shift`, clamped.
 ///
-/// Used where the operands are themselves codes (add, concat, change of scale); `acc` holds the
-/// zero points and the half that makes the shift round to nearest.
+/// Used for operands that are int8 values themselves (add, concat, change of scale); `acc` includes
+/// the zero points and the half that makes the shift round to nearest.
 #[inline]
 pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
     (acc >> shift.min(31)).clamp(i32::from(lo), i32::from(hi)) as i8

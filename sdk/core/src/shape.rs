@@ -1,13 +1,13 @@
-//! Shapes of maps: height, width, channels; one picture at a time.
+//! Shapes of feature maps: height, width, channels; one image at a time.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
 
-/// Height, width and channels of a map stored row by row, channels innermost (NHWC, N = 1).
+/// Height, width and channels of a feature map stored row by row, channels innermost (NHWC, N = 1).
 ///
-/// Every dimension is at least 1 and the product is within [`limits::ELEMENTS`].
-/// A vector of `n` values is `1 x 1 x n`.
+/// Every dimension is at least 1 and the product is within [`limits::ELEMENTS`]. A vector of `n`
+/// values is `1 x 1 x n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "(u32, u32, u32)", into = "(u32, u32, u32)")]
 pub struct Shape {
@@ -17,7 +17,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Checks the dimensions and their product against [`limits`].
+    /// Checks the dimensions and their product against [`limits`]; `None` if they exceed them.
     pub const fn new(h: u32, w: u32, c: u32) -> Option<Self> {
         if h == 0 || w == 0 || c == 0 || h > limits::DIM || w > limits::DIM || c > limits::DIM {
             return None;
@@ -27,42 +27,42 @@ impl Shape {
         if fits { Some(Self { h, w, c }) } else { None }
     }
 
-    /// The shape of a vector.
+    /// Returns the shape of a vector of `n` values.
     pub fn vector(n: u32) -> Option<Self> {
         Self::new(1, 1, n)
     }
 
-    /// Whether there is one pixel.
+    /// Returns true if there is one pixel.
     pub fn is_vector(self) -> bool {
         self.h() == 1 && self.w() == 1
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn h(self) -> usize {
         self.h as usize
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn w(self) -> usize {
         self.w as usize
     }
 
-    /// Channels.
+    /// Number of channels.
     pub fn c(self) -> usize {
         self.c as usize
     }
 
-    /// Rows, columns, channels.
+    /// Returns rows, columns and channels.
     pub fn dims(self) -> [usize; 3] {
         [self.h(), self.w(), self.c()]
     }
 
-    /// Values in a row.
+    /// Number of values in a row.
     pub fn row_elements(self) -> usize {
         self.w() * self.c()
     }
 
-    /// Values in the map.
+    /// Number of values in the feature map.
     pub fn elements(self) -> usize {
         self.h() * self.row_elements()
     }

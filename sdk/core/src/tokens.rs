@@ -1,29 +1,31 @@
-//! From token ids to the network's input: one look-up for each token.
+//! Embedding lookup of tokens: from token ids to the network's input.
 //!
-//! A language backbone first takes a row of a table for each token. That is done here, outside
-//! the graph, as a picture's first look-up is (`preprocess.rs`), so that the graph needs no whole
-//! numbers. Each place of the input has, in this order, 1 if there is a token, the token's weight
-//! in the embedding, and the token's row; places after the last token have the padding's row.
+//! A language backbone starts with one row of an embedding table per token. The lookup is done
+//! here, outside the graph, like the preprocessing of an image (`preprocess.rs`), so the graph
+//! needs no integer tensors. Each position of the input has, in this order, 1 if there is a token,
+//! the token's weight in the pooling, and the token's row; positions after the last token have the
+//! row of the padding id.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::shape::Shape;
 
-/// What the embedding is of the vectors that the network gives for the tokens.
+/// Pooling: the reduction of the network's token vectors to one embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Pooling {
-    /// Their mean.
+    /// Mean of the vectors.
     #[default]
     Mean,
-    /// The first, which is BERT's `[CLS]`.
+    /// Vector of the first token, BERT's `[CLS]`.
     First,
-    /// The last, which alone has seen all others in networks that look back only (GPT-2).
+    /// Vector of the last token, the only one that attends to all others in causal networks
+    /// (GPT-2).
     Last,
 }
 
 impl Pooling {
-    /// The word for tables and messages.
+    /// Returns the name for tables and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mean => "mean of the tokens",
@@ -32,7 +34,7 @@ impl Pooling {
         }
     }
 
-    /// The weight of a text's token `at` of `count`.
+    /// Returns the pooling weight of token `at` in a text of `count` tokens.
     pub fn weight(self, at: usize, count: usize) -> f32 {
         match self {
             Self::Mean => 1.0 / count as f32,
@@ -42,62 +44,63 @@ impl Pooling {
     }
 }
 
-/// How tokens become the network's input; stored in every package that takes text.
+/// Parameters of the token lookup; stored in every package that takes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
-    /// Rows of the table; ids are smaller.
+    /// Number of rows of the table; ids are smaller.
     pub vocabulary: u32,
-    /// The id whose row stands where a text has ended.
+    /// Padding id: its row fills the positions after the end of the text.
     pub pad: u32,
-    /// What the embedding is of the tokens' vectors.
+    /// Pooling of the token vectors.
     pub pooling: Pooling,
 }
 
-/// Why tokens are refused.
+/// Reason for refusing tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TokensError {
-    /// None, or more than the network has places for.
-    #[error("{found} tokens; the network takes 1 to {most}")]
+    /// No tokens, or more than the network has positions for.
+    #[error("{found} tokens, the network takes 1 to {most}")]
     Count {
-        /// Tokens given.
+        /// Number of tokens given.
         found: usize,
-        /// Places of the input.
+        /// Number of positions of the input.
         most: usize,
     },
-    /// No row of the table.
-    #[error("token {at} has the id {id}; the vocabulary has {vocabulary}")]
+    /// A token id beyond the table.
+    #[error("token {at} has the id {id}, the vocabulary has {vocabulary} entries")]
     Id {
-        /// Which token, from 0.
+        /// Index of the token, from 0.
         at: usize,
-        /// Its id.
+        /// Id of the token.
         id: u32,
-        /// Rows of the table.
+        /// Number of rows of the table.
         vocabulary: u32,
     },
-    /// Table or destination have other lengths than the network's input asks for.
-    #[error("the table or the input has another length than the network's")]
+    /// The table or the output has another length than the network's input requires.
+    #[error("table or input has another length than the network requires")]
     Length,
 }
 
 impl Tokens {
-    /// Channels of the input before a token's row.
+    /// Number of channels of the input before a token's row.
     pub const MARKS: usize = 2;
-    /// Largest vocabulary: ids of golden vectors are kept in three bytes.
+    /// Largest vocabulary: golden vectors store ids in three bytes.
     pub const VOCABULARY: u32 = 1 << 24;
 
-    /// Values of a row for an input of this shape; `None` if it is none for tokens: one row of
-    /// places, and at least one value behind the marks.
+    /// Returns the values of a row for an input of this shape; `None` if the shape is not one for
+    /// tokens: one row of positions, and at least one value behind the marks.
     pub fn width(shape: Shape) -> Option<usize> {
         shape.c().checked_sub(Self::MARKS).filter(|&width| width > 0 && shape.h() == 1)
     }
 
-    /// Fills the network's input: places in a row, channels innermost.
+    /// Fills the network's input: positions in a row, channels innermost.
     ///
-    /// `table` holds `vocabulary` rows of little-endian floats.
+    /// `table` has `vocabulary` rows of little-endian floats.
     ///
     /// # Errors
-    /// No token or too many, an id beyond the table, another length of `table` or `out`.
+    /// [`TokensError`] for no or too many tokens, an id beyond the table, or another length of
+    /// `table` or `out`.
     pub fn fill(&self, shape: Shape, table: &[u8], ids: &[u32], out: &mut [f32]) -> Result<(), TokensError> {
         let width = Self::width(shape).ok_or(TokensError::Length)?;
         let fits = table.len() as u64 == 4 * u64::from(self.vocabulary) * width as u64;

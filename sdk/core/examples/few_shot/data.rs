@@ -1,14 +1,15 @@
-//! Labelled embeddings, and what is drawn from them.
+//! Labelled embeddings, and training and test draws from them.
 
 use std::error::Error;
 use std::path::Path;
 
 use offshoot_core::{Embedding, Quant, Scale};
 
-/// Shots of the rows; the last stands for all there are.
+/// Samples per class of the rows; the last stands for all.
 pub const SHOTS: [usize; 5] = [1, 5, 10, 20, usize::MAX];
 
-/// Of data without a `val` folder, so many of each class are tested on where all are learned.
+/// Number of test samples per class if the data set has no `val` folder and all others are used for
+/// training.
 const KEPT_BACK: usize = 5;
 
 /// Labelled embeddings.
@@ -16,20 +17,23 @@ pub struct Data {
     pub name: String,
     pub dim: usize,
     pub values: Vec<f32>,
-    /// The same as codes, where they come from an int8 package: what its device keeps.
+    /// Embeddings as int8 values, if they come from an int8 package: the form that its device
+    /// keeps.
     codes: Option<(Vec<i8>, Quant)>,
     pub labels: Vec<usize>,
-    /// Whether each is to be tested on; nowhere where the data have no `val` folder.
+    /// Test samples; all false if the data set has no `val` folder.
     pub held: Vec<bool>,
     pub classes: usize,
-    /// The same pictures seen otherwise: what is taught besides, an array like `values` each.
+    /// Embeddings of augmented views of the same images for training: an array like `values` each.
     pub views: Vec<Vec<f32>>,
-    /// Teach the mean of them and of the picture itself instead of each: no array is wanted then.
+    /// Means of the views and of the image itself, to train on instead of each: no array is wanted
+    /// then.
     pub means: Option<Vec<f32>>,
 }
 
 impl Data {
-    /// As many embeddings as labels, one behind the other; `None` if there are none.
+    /// Checks that there is one embedding per label, one behind the other; `None` if there are
+    /// none.
     pub fn new(name: String, values: Vec<f32>, labels: Vec<usize>, held: Vec<bool>) -> Option<Self> {
         let (dim, classes) = (values.len() / labels.len().max(1), labels.iter().max()? + 1);
         let codes = codes(&values);
@@ -44,12 +48,12 @@ impl Data {
         }
     }
 
-    /// The same picture seen otherwise.
+    /// Returns the embeddings of the augmented views of an image.
     pub fn views(&self, i: usize) -> impl Iterator<Item = Embedding<'_>> {
         self.views.iter().map(move |view| Embedding::Float(&view[i * self.dim..][..self.dim]))
     }
 
-    /// What is taught of a picture before its views.
+    /// Returns the training embedding of an image before its views.
     pub fn taught(&self, i: usize) -> Embedding<'_> {
         match &self.means {
             Some(means) => Embedding::Float(&means[i * self.dim..][..self.dim]),
@@ -57,7 +61,7 @@ impl Data {
         }
     }
 
-    /// Makes one embedding of each picture and its views.
+    /// Averages each image and its views to one embedding.
     pub fn average(&mut self) {
         let views = std::mem::take(&mut self.views);
         let share = 1.0 / (1 + views.len()) as f32;
@@ -65,7 +69,8 @@ impl Data {
         self.means = Some(self.values.iter().enumerate().map(mean).collect());
     }
 
-    /// Adds a copy with every value lost with probability `loss` and the others grown to make up.
+    /// Adds a copy with every value dropped with probability `loss` and the others scaled up to
+    /// compensate.
     pub fn drop_out(&mut self, loss: f64, seed: u64) {
         let mut state = seed;
         let keep = |x: &f32| {
@@ -80,7 +85,7 @@ impl Data {
         self.held.contains(&true)
     }
 
-    /// What to learn from and what to test on.
+    /// Draws training and test samples.
     pub fn draw(&self, shots: usize, draw: u64) -> (Vec<usize>, Vec<usize>) {
         let mut state = draw.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03);
         let (mut learn, mut test) = (Vec::new(), Vec::new());
@@ -101,7 +106,7 @@ impl Data {
         (learn, test)
     }
 
-    /// Whether a row of so many shots differs from the next.
+    /// Returns true if a row of `shots` samples differs from the next.
     pub fn has(&self, shots: usize) -> bool {
         let most = (0..self.classes)
             .map(|c| (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count());
@@ -136,14 +141,14 @@ pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     Ok(Data::new(name, values, labels, held).ok_or("nothing in there")?)
 }
 
-/// Codes whose values these are: steps of one length, from a least value that stands for -128.
+/// Recovers the quantization of values: steps of one size, from a minimum that stands for -128.
 fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
     let mut sorted: Vec<f32> = values.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
     sorted.dedup();
     let (least, most) = (*sorted.first()?, *sorted.last()?);
     let gap = sorted.windows(2).map(|two| two[1] - two[0]).fold(f32::INFINITY, f32::min);
-    // The rounding of one gap would be seen in 255 of them.
+    // The rounding error of one gap would be seen in 255 of them.
     let step = (most - least) / ((most - least) / gap).round();
     let zero = (-128.0 - least / step).round();
     let quant = Quant {
@@ -157,7 +162,7 @@ fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
     Some((values.iter().map(code).collect::<Option<_>>()?, quant))
 }
 
-/// The numbers of one array.
+/// Returns the numbers of one array.
 fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let short = |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
     let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));

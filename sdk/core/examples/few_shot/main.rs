@@ -1,6 +1,5 @@
-//! Measures every head on embeddings that `offshoot embed` wrote: how often it is right from 1, 5,
-//! 10, 20 and all samples a class, how well its confidence is calibrated, how well it tells what
-//! it was not taught, and how long it takes.
+//! Measures every head on embeddings written by `offshoot embed`: accuracy with 1, 5, 10, 20 and
+//! all samples per class, calibration of its confidence, rejection of unknown classes, and time.
 //!
 //! ```text
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- [--draws N] [--csv OUT] DATA.npz...
@@ -9,14 +8,15 @@
 //! cargo run --release -p offshoot-core --features alloc --example few_shot -- --answer TASKS DATA.npz
 //! ```
 //!
-//! `--views flip,crop` also teaches what DATA.flip.npz and DATA.crop.npz say of the same pictures, and
-//! `--drop-out P` copies with values lost: `augment.csv` has what that is worth.
+//! `--views flip,crop` also trains on the embeddings of DATA.flip.npz and DATA.crop.npz of the same
+//! images, and `--drop-out P` on copies with values dropped: `augment.csv` has the results.
 //!
-//! `--answer` is for `foreign.py`: each line of TASKS is what to learn and what to test on, as places of
-//! pictures with commas between and a semicolon before the second; the answer is a line for each, what
-//! `auto` chose, and of each tested picture the class and the confidence.
+//! `--answer` is for `foreign.py`: each line of TASKS has training and test images, as indices with
+//! commas between and a semicolon before the test images; the answer is one line for each, with the
+//! kind that `auto` chose, and class and confidence of each test image.
 //!
-//! `--csv OUT` also writes `unknown.csv` beside it. The last column of the table, scikit-learn on the same draws, is made by `few_shot.py` beside this folder.
+//! `--csv OUT` also writes `unknown.csv` beside it. The last column of the table, scikit-learn on
+//! the same draws, is made by `few_shot.py` beside this folder.
 
 mod data;
 mod measure;
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         table(&data, draws, &mut rows)?;
-        // The rest is about what is taught, not how.
+        // The other measurements depend on the training data, not on the head.
         if data.classes == 10 && views.is_empty() {
             let rows = unknown(&data, draws)?;
             if let Some(path) = &csv {
@@ -88,20 +88,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The embeddings of a file, beside them those of other views of the same pictures.
+/// Reads the embeddings of a file, with those of augmented views of the same images.
 fn with_views(file: &str, views: &str) -> Result<Data, Box<dyn Error>> {
     let mut data = data::read(file)?;
     for view in views.split(',').filter(|view| !view.is_empty()) {
         let other = data::read(&file.replace(".npz", &format!(".{view}.npz")))?;
         if other.labels != data.labels || other.dim != data.dim {
-            return Err(format!("{file}: the {view} view is of other pictures").into());
+            return Err(format!("{file}: the {view} view has other images").into());
         }
         data.views.push(other.values);
     }
     Ok(data)
 }
 
-/// What `auto` says in each task.
+/// Answers each task with `auto`.
 fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
     let places = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
     for task in tasks.lines() {
@@ -118,7 +118,7 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
             head.probabilities(data.get(place), &mut probabilities)?;
             let best =
                 (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
-            // Of what is known: nothing else is asked here.
+            // Probabilities of the known classes only: rejection is not part of this measurement.
             let known = probabilities.iter().sum::<f32>().max(1e-30);
             write!(line, " {best}:{:.4}", probabilities[best] / known)?;
         }
@@ -129,7 +129,7 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
 
 fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error>> {
     println!("\n{:<13} {:>5} {}", data.name, "shots", HeadKind::ALL.map(|k| format!("{k:>8}")).concat());
-    // All of everything seen five times over would take hours and be no few-shot learning.
+    // All samples with five views each would take hours and be no few-shot learning.
     let fits = |shots: &usize| data.has(*shots) && (data.views.is_empty() || *shots != usize::MAX);
     for shots in SHOTS.into_iter().filter(fits) {
         let label = if shots == usize::MAX { "all".to_string() } else { shots.to_string() };
@@ -154,10 +154,10 @@ fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// All shown in random order to heads that keep a few of each class: what each policy is worth.
+/// Compares the eviction policies: all samples in random order, to heads that keep a few per class.
 fn policies(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
     println!(
-        "\n{:<13} all shown, so many kept a class: accuracy of auto, of ncm, % of the known unknown",
+        "\n{:<13} all samples seen, n kept per class: accuracy of auto, of ncm, % of the known unknown",
         data.name
     );
     for room in [5, 10, 20] {
@@ -176,7 +176,7 @@ fn policies(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The row of `unknown.csv`.
+/// Returns the row of `unknown.csv`.
 fn unknown(data: &Data, draws: u64) -> Result<String, Box<dyn Error>> {
     let Strangers { areas, rejected, caught } = strangers(data, draws)?;
     println!(
@@ -193,13 +193,14 @@ fn unknown(data: &Data, draws: u64) -> Result<String, Box<dyn Error>> {
     Ok(rows)
 }
 
-/// Ten classes of 50 samples: the best of fifteen fits, from the kept samples alone and with their
-/// products; what it takes to teach one sample, floats and codes, and to ask, the best of hundreds.
+/// Measures ten classes of 50 samples: the best of fifteen fits, from the kept samples alone and
+/// with their products; the time to add one sample, floats and int8, and to classify, the best of
+/// hundreds.
 fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
     let (learn, test) = data.draw(50, 0);
     println!(
         "\n{} samples of {} values, milliseconds: refit, refit with the products, an answer; \
-         microseconds: teach floats, codes",
+         microseconds: teach floats, int8",
         learn.len(),
         data.dim
     );
@@ -212,7 +213,7 @@ fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
             best[slot] = best[slot].min(1e3 * start.elapsed().as_secs_f64());
         };
         for _ in 0..15 {
-            // A head that was read has its samples and nothing that is computed from them.
+            // A decoded head has its samples and nothing that is computed from them.
             let memory = vec![0; head.limits().words(kind, data.dim)?].into_boxed_slice();
             head = Head::decode(&saved, None, memory)?;
             let start = Instant::now();

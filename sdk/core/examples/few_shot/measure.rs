@@ -1,4 +1,4 @@
-//! How often heads are right, how well they know it, and how well they tell what they were not taught.
+//! Accuracy of heads, calibration of their confidence, and rejection of unknown classes.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -8,7 +8,7 @@ use offshoot_core::head::{Answer, Head, HeadKind, Limits, WhenFull};
 
 use crate::data::Data;
 
-/// A head taught the samples at `picks`.
+/// Trains a head on the samples at `picks`.
 pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
     let samples = picks.len() * (1 + data.views.len());
     let limits = Limits { classes: data.classes as u16, samples: samples as u16 };
@@ -24,20 +24,20 @@ pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u
     Ok(head)
 }
 
-/// One cell of the table.
+/// Cell of the table.
 #[derive(Default)]
 pub struct Cell {
-    /// Share of right answers, mean of the draws.
+    /// Accuracy, mean of the draws.
     pub accuracy: f64,
     /// Expected calibration error, ten bins.
     pub calibration_error: f64,
-    /// Share of answers that are `unknown`, although all that was shown was taught.
+    /// Share of answers that are `unknown`, although all classes were taught.
     pub rejected: f64,
-    /// How often each kind was chosen.
+    /// Number of times that each kind was chosen.
     pub chosen: BTreeMap<&'static str, u64>,
 }
 
-/// A kind of head after so many shots, over so many draws.
+/// Measures a kind of head with `shots` samples per class, over `draws` draws.
 pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cell, Box<dyn Error>> {
     let (mut score, mut cell) = (Score::default(), Cell::default());
     for draw in 0..draws {
@@ -55,7 +55,7 @@ pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cel
     Ok(cell)
 }
 
-/// A kind of head that was shown everything in random order and keeps `room` samples a class.
+/// Trains a kind of head on all samples in random order, with `room` samples per class kept.
 pub fn kept(
     kind: HeadKind,
     data: &Data,
@@ -86,15 +86,15 @@ pub fn kept(
     Ok(cell)
 }
 
-/// What answers added up to.
+/// Totals of the answers.
 #[derive(Default)]
 pub struct Score {
-    /// Right answers.
+    /// Number of correct answers.
     pub right: usize,
-    /// Answers.
+    /// Number of answers.
     pub asked: usize,
     unknown: usize,
-    /// Sum of confidence, of right answers, for each tenth of confidence.
+    /// Sum of confidence and number of correct answers, for each tenth of confidence.
     bins: [(f64, f64); 10],
 }
 
@@ -105,7 +105,7 @@ impl Score {
     }
 }
 
-/// Adds a head's answers to the pictures at `test`.
+/// Adds a head's answers to the images at `test`.
 pub fn ask(
     head: &mut Head<Box<[u32]>>,
     data: &Data,
@@ -117,7 +117,7 @@ pub fn ask(
         let answer = head.probabilities(data.get(i), &mut probabilities)?;
         let best = (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
         let right = best == data.labels[i];
-        // All that is asked about is known; what is left for the unknown is measured by `unknown`.
+        // All test samples are known; the probability of the unknown is measured by `unknown`.
         let confidence = f64::from(probabilities[best] / probabilities.iter().sum::<f32>().max(1e-30));
         let bin = &mut score.bins[((confidence * 10.0) as usize).min(9)];
         *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(right)));
@@ -128,21 +128,21 @@ pub fn ask(
     Ok(())
 }
 
-/// What tells the known from the unknown: ours, and what else could.
+/// Scores that separate the known from the unknown: the similarity of the head, and alternatives.
 pub const SCORES: [&str; 5] = ["similarity", "softmax", "neighbour 1", "neighbour 5", "neighbour 10"];
 
-/// What half of the classes, taught from 20 samples each, make of all of them.
+/// Rejection results with half of the classes taught from 20 samples each, tested on all classes.
 #[derive(Default)]
 pub struct Strangers {
-    /// Areas under the curve, by [`SCORES`].
+    /// Areas under the ROC curve, by [`SCORES`].
     pub areas: [f64; SCORES.len()],
-    /// Share of the known that was called unknown.
+    /// False-rejection rate: share of the known that was called unknown.
     pub rejected: f64,
-    /// Share of the others that was.
+    /// Share of the unknown classes that was called unknown.
     pub caught: f64,
 }
 
-/// Half of the classes taught from 20 samples each, all of them shown.
+/// Measures rejection with half of the classes taught from 20 samples each, tested on all classes.
 pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
     let mut all = Strangers::default();
     for draw in 0..draws {
@@ -179,7 +179,7 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
     Ok(all)
 }
 
-/// Area under the receiver's curve: how often a known one scores higher than an unknown one.
+/// Area under the ROC curve: how often a known sample scores higher than an unknown one.
 fn area(scores: &mut [(f64, bool)]) -> f64 {
     scores.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut unknown, mut pairs, mut known) = (0.0, 0.0, 0.0);

@@ -1,17 +1,17 @@
-//! Measures how well heads know what they were not taught, on embeddings that `offshoot embed` wrote: one
-//! class, or half of the classes, is taught and all of them are shown.
+//! Measures the rejection of unknown classes, on embeddings written by `offshoot embed`: one class,
+//! or half of the classes, is taught and samples of all of them are classified.
 //!
 //! ```text
 //! cargo run --release -p offshoot-core --features alloc --example unknown -- [--draws N] [--csv OUT] DATA.npz...
 //! ```
 //!
-//! Of each row: the area under the curve; the share of the unknown that is caught where 1, 3, 5, 10 and 20 %
-//! of the known are lost (the bound set by the test samples themselves); then what the head's own bound
-//! loses and catches, and the calibration error of its confidence. Mean of the draws, and the half width of its
-//! 95 % interval.
+//! Each row has: the area under the ROC curve (AUROC); the share of the unknown that is rejected at
+//! false-rejection rates of 1, 3, 5, 10 and 20 % (the bound set by the test samples themselves);
+//! then the rates at the head's own bound, and the calibration error of its confidence. Mean of the
+//! draws, and the half width of its 95 % interval.
 
 #[path = "../few_shot/data.rs"]
-#[allow(dead_code)] // Views and codes are the other example's part.
+#[allow(dead_code)] // Views and int8 values are used by the other example only.
 mod data;
 
 use std::error::Error;
@@ -23,10 +23,10 @@ use data::Data;
 
 const SHOTS: [usize; 5] = [2, 5, 10, 20, 100];
 
-/// Shares of the known that are lost.
+/// False-rejection rates.
 const LOST: [f64; 5] = [0.01, 0.03, 0.05, 0.10, 0.20];
 
-/// Columns of a row.
+/// Number of columns of a row.
 const COLUMNS: usize = LOST.len() + 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -82,7 +82,7 @@ fn row(
     Ok(())
 }
 
-/// One draw: area, shares caught, and what the head itself loses, catches and is off by.
+/// Measures one draw: area, shares rejected, and rates and calibration error of the head itself.
 fn one(data: &Data, taught: usize, shots: usize, draw: u64) -> Result<[f64; COLUMNS], Box<dyn Error>> {
     let (learn, test) = data.draw(shots, draw);
     let place = |class: usize| (class + draw as usize * taught) % data.classes;
@@ -121,7 +121,7 @@ fn one(data: &Data, taught: usize, shots: usize, draw: u64) -> Result<[f64; COLU
     let unknown = |of: &[(f64, bool)]| of.iter().filter(|(_, is)| *is).count() as f64 / of.len() as f64;
     out[1 + LOST.len()] = unknown(&known);
     out[2 + LOST.len()] = unknown(&others);
-    // Known and unknown things alike often.
+    // Known and unknown samples have equal total weights.
     let weights = [0.5 / others.len() as f64, 0.5 / known.len() as f64];
     out[3 + LOST.len()] = (0..10)
         .map(|bin| {

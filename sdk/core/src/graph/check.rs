@@ -1,4 +1,5 @@
-//! Everything that must hold before the first run, so that running cannot fail.
+//! Validation of a graph: every condition is checked before the first run, so that running cannot
+//! fail.
 
 use thiserror::Error;
 
@@ -9,12 +10,12 @@ use crate::limits;
 use crate::quant::Multiplier;
 use crate::shape::Shape;
 
-/// Why a graph is refused. `node` counts from 0 in file order.
+/// Reason for refusing a graph. `node` counts from 0 in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// More or fewer tensors than the format allows.
-    #[error("{found} tensors; a graph has 2 to {}", limits::TENSORS)]
+    /// Fewer or more tensors than the format allows.
+    #[error("{found} tensors, a graph has 2 to {}", limits::TENSORS)]
     Tensors {
         /// Tensors found.
         found: usize,
@@ -31,14 +32,14 @@ pub enum GraphError {
         /// Index of the node.
         node: usize,
     },
-    /// A node reads a tensor that does not exist yet, or too many or too few.
+    /// A node reads a tensor that does not exist yet, or too many or too few tensors.
     #[error("node {node} reads the wrong tensors")]
     Inputs {
         /// Index of the node.
         node: usize,
     },
-    /// Codes where floats are needed, or the reverse.
-    #[error("node {node} mixes codes and floats")]
+    /// A node gets int8 values where it needs floats, or the reverse.
+    #[error("node {node} mixes int8 and float tensors")]
     Kind {
         /// Index of the node.
         node: usize,
@@ -49,19 +50,19 @@ pub enum GraphError {
         /// Index of the node.
         node: usize,
     },
-    /// The stated output shape is not what the operation gives.
-    #[error("node {node} does not give the shape its tensor states")]
+    /// The stated output shape differs from the shape that the operation produces.
+    #[error("node {node} produces another shape than its output tensor states")]
     Shape {
         /// Index of the node.
         node: usize,
     },
-    /// Weights are missing or have another length than the shape asks for.
+    /// Weights are missing or have another length than the shape requires.
     #[error("node {node} has weights of the wrong length")]
     Weights {
         /// Index of the node.
         node: usize,
     },
-    /// An accumulator could leave 32 bits.
+    /// An accumulator could overflow 32 bits.
     #[error("node {node} could overflow its accumulator")]
     Overflow {
         /// Index of the node.
@@ -73,11 +74,12 @@ pub enum GraphError {
 }
 
 impl<'a> Graph<'a> {
-    /// Reads and checks a graph: `records` are tensors of [`Tensor::RECORD`] bytes each,
-    /// `nodes` the postcard encoding of one [`Node`] fewer.
+    /// Parses and checks a graph: `records` are tensors of [`Tensor::RECORD`] bytes each, `nodes`
+    /// is the postcard encoding of the [`Node`]s, one fewer than tensors.
     ///
     /// # Errors
-    /// The first thing that does not hold.
+    ///
+    /// Returns a [`GraphError`] for the first condition that does not hold.
     pub fn open(
         records: &'a [u8],
         nodes: &'a [u8],
@@ -144,7 +146,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Operations that move codes without changing them keep the quantization.
+    /// Checks that an operation that only moves values keeps the quantization.
     fn keeps_quant(&self, node: &Node<'_>, out: Tensor) -> bool {
         let moves = match node.op {
             Op::Int8(op) => op.keeps_codes(),
@@ -215,7 +217,7 @@ impl<'a> Graph<'a> {
     }
 
     fn check_weights(&self, index: usize, node: &Node<'_>, out: Tensor) -> Result<(), GraphError> {
-        // Products of shapes in 64 bits: on a 32-bit processor they could wrap to a length that fits.
+        // Products of shapes need 64 bits: 32 bits could wrap to a length that fits.
         let has = |blob: Blob, need: u64| {
             if u64::from(blob.len) == need && blob.of(self.weights).len() as u64 == need {
                 Ok(())
@@ -257,8 +259,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The sum of `fan_in` products of a difference of codes (at most 255) and a weight (at
-    /// most 128) and the bias must fit 32 bits in whatever order it is formed.
+    /// Checks that `fan_in` products of a difference of int8 values (at most 255) and a weight (at
+    /// most 128), plus the bias, fit 32 bits in any order of summation.
     fn check_accumulator(&self, index: usize, fan_in: u64, bias: Blob) -> Result<(), GraphError> {
         let products = fan_in * 255 * 128;
         let largest = bias.words(self.weights).map(i32::unsigned_abs).max().unwrap_or(0);
@@ -313,7 +315,7 @@ fn window_fits(window: &Window) -> bool {
         && window.pad.iter().all(|&p| u32::from(p) <= limits::PAD)
 }
 
-/// A pool's window must see at least one pixel wherever it stands.
+/// Returns true if a pool's window covers at least one pixel at every position.
 fn pool_fits(window: &Window) -> bool {
     let sees = |axis: usize| {
         let pads = usize::from(window.pad[axis].max(window.pad[axis + 2]));
@@ -330,7 +332,7 @@ fn clamp_fits(clamp: Clamp) -> bool {
     clamp.lo <= clamp.hi
 }
 
-/// Two products of a code and a 16-bit factor plus the offset stay within 32 bits.
+/// Returns true if two products of an int8 value and a 16-bit factor plus the offset fit 32 bits.
 fn affine_fits(affine: Affine) -> bool {
     affine.shift <= 31 && affine.offset.unsigned_abs() < 1 << 30
 }

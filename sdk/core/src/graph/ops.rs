@@ -1,66 +1,68 @@
-//! The closed list of operations, and what they need besides their inputs.
+//! Closed list of operations and their parameters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::quant::Multiplier;
 use crate::shape::Shape;
 
-/// A range of the weights section.
+/// Range of bytes in the weights section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Blob {
-    /// First byte.
+    /// Offset of the first byte.
     pub offset: u32,
-    /// Bytes.
+    /// Number of bytes.
     pub len: u32,
 }
 
 impl Blob {
-    /// The bytes in the weights section; empty where the range does not exist.
+    /// Returns the bytes in the weights section; empty if the range does not exist.
     pub fn of(self, weights: &[u8]) -> &[u8] {
         let end = (self.offset as usize).checked_add(self.len as usize);
         end.and_then(|end| weights.get(self.offset as usize..end)).unwrap_or(&[])
     }
 
-    /// The bytes as 8-bit codes.
+    /// Returns the bytes as int8 values.
     pub fn codes(self, weights: &[u8]) -> &[i8] {
         bytemuck::cast_slice(self.of(weights))
     }
 
-    /// Little-endian 32-bit integers, wherever the bytes lie in memory.
+    /// Returns little-endian 32-bit integers; the bytes need no alignment.
     pub fn words(self, weights: &[u8]) -> impl ExactSizeIterator<Item = i32> + Clone + '_ {
         self.of(weights).chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
     }
 
-    /// Little-endian 32-bit floats.
+    /// Returns little-endian 32-bit floats; the bytes need no alignment.
     pub fn floats(self, weights: &[u8]) -> impl ExactSizeIterator<Item = f32> + Clone + '_ {
         self.of(weights).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
     }
 }
 
-/// A sliding window.
+/// Sliding window of a convolution or a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Rows and columns of the kernel.
     pub kernel: [u8; 2],
-    /// Steps down and right.
+    /// Stride down and right.
     pub stride: [u8; 2],
-    /// Distance between neighbouring taps.
+    /// Dilation: distance between neighbouring taps.
     pub dilation: [u8; 2],
-    /// Rows above, columns left, rows below, columns right.
+    /// Padding: rows above, columns left, rows below, columns right.
     pub pad: [u8; 4],
 }
 
 impl Window {
-    /// One pixel at a time.
+    /// Window of a pointwise operation: one pixel at a time.
     pub const POINT: Self = Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
 
-    /// The window that covers a whole map once; `None` if the map is too large for a window.
+    /// Returns the window that covers a whole feature map once; `None` if it is too large for a
+    /// window.
     pub fn covering(shape: Shape) -> Option<Self> {
         let kernel = [u8::try_from(shape.h()).ok()?, u8::try_from(shape.w()).ok()?];
         Some(Self { kernel, ..Self::POINT })
     }
 
-    /// Rows and columns of the output; `None` where the kernel is larger than the padded input.
+    /// Returns rows and columns of the output; `None` if the kernel is larger than the padded
+    /// input.
     pub fn output(&self, input: Shape) -> Option<(u32, u32)> {
         let side = |n: usize, axis: usize| {
             let extent = (self.kernel[axis] > 0).then(|| self.extent(axis))?;
@@ -71,36 +73,36 @@ impl Window {
         Some((side(input.h(), 0)?, side(input.w(), 1)?))
     }
 
-    /// Rows (axis 0) or columns (axis 1) from the first tap to the last, both included.
+    /// Returns the rows (axis 0) or columns (axis 1) from the first tap to the last, both included.
     pub fn extent(&self, axis: usize) -> usize {
         usize::from(self.dilation[axis]) * usize::from(self.kernel[axis]).saturating_sub(1) + 1
     }
 
-    /// Taps of the kernel.
+    /// Returns the number of taps of the kernel.
     pub fn taps(&self) -> usize {
         usize::from(self.kernel[0]) * usize::from(self.kernel[1])
     }
 }
 
-/// Values read as an array of four axes, the last one innermost, and written with these in
-/// another order.
+/// Transposition: values are read as an array of four axes, the last one innermost, and written
+/// with the axes in another order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permutation {
-    /// Lengths of the input's axes; 1 where there are fewer.
+    /// Lengths of the input's axes; 1 for axes beyond the rank.
     pub dims: [u32; 4],
-    /// Which of the input's axes each of the output's is.
+    /// Index of the input axis for each output axis.
     pub order: [u8; 4],
 }
 
 impl Permutation {
-    /// Lengths of the output's axes, and how far apart neighbours along each lie in the input.
+    /// Returns the lengths of the output's axes, and the stride in the input along each of them.
     pub fn axes(&self) -> [(usize, usize); 4] {
         let dims = self.dims.map(|d| d as usize);
         let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
         self.order.map(|axis| (dims[usize::from(axis)], stride(axis.into())))
     }
 
-    /// Whether every axis occurs once and `elements` values are moved.
+    /// Returns true if every axis occurs once and the shape has `elements` values.
     pub(super) fn fits(&self, elements: usize) -> bool {
         let once = (0..4u8).all(|axis| self.order.contains(&axis));
         let product = self.dims.iter().try_fold(1u32, |product, &d| product.checked_mul(d));
@@ -108,17 +110,17 @@ impl Permutation {
     }
 }
 
-/// A part of one axis of a map; its length is the output's.
+/// Part of one axis of a feature map; its length is the output's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
-    /// 0 rows, 1 columns, 2 channels.
+    /// Axis: 0 rows, 1 columns, 2 channels.
     pub axis: u8,
-    /// First row, column or channel.
+    /// Index of the first row, column or channel.
     pub from: u32,
 }
 
 impl Slice {
-    /// Whether `output` is such a part of `input`.
+    /// Returns true if `output` is such a part of `input`.
     pub(super) fn fits(&self, input: Shape, output: Shape) -> bool {
         let lengths = input.dims().into_iter().zip(output.dims()).enumerate();
         lengths.into_iter().all(|(axis, (whole, part))| {
@@ -129,50 +131,50 @@ impl Slice {
     }
 }
 
-/// Limits of an output code: the fused activation.
+/// Min and max of a quantized output: the fused activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clamp {
-    /// Smallest code.
+    /// Smallest value.
     pub lo: i8,
-    /// Largest code.
+    /// Largest value.
     pub hi: i8,
 }
 
 impl Clamp {
-    /// Every code.
+    /// Full int8 range: no clamp.
     pub const NONE: Self = Self { lo: -128, hi: 127 };
 }
 
-/// One operand of [`Int8Op::Add`], [`Int8Op::Concat`] or [`Int8Op::Rescale`]:
-/// `(code * factor + offset) >> shift`, the rounding and zero points folded into the offset.
+/// Operand of [`Int8Op::Add`], [`Int8Op::Concat`] or [`Int8Op::Rescale`]: `(q * factor + offset) >>
+/// shift` of an int8 value `q`, with rounding and zero points folded into the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affine {
     /// 16-bit factor.
     pub factor: i16,
-    /// Added to the product.
+    /// Offset added to the product.
     pub offset: i32,
     /// Arithmetic shift to the right, at most 31.
     pub shift: u8,
 }
 
 impl Affine {
-    /// Bytes of a record in the weights section (see [`Int8Op::Concat`]).
+    /// Number of bytes of a record in the weights section (see [`Int8Op::Concat`]).
     pub const RECORD: usize = 8;
 
-    /// The record as it stands in the weights section.
+    /// Returns the record as it is stored in the weights section.
     pub fn to_record(self) -> [u8; Self::RECORD] {
         let (f, o) = (self.factor.to_le_bytes(), self.offset.to_le_bytes());
         [f[0], f[1], self.shift, 0, o[0], o[1], o[2], o[3]]
     }
 
-    /// Reads a record; `None` if it is not one.
+    /// Parses a record; `None` if it is malformed.
     pub fn from_record(record: &[u8]) -> Option<Self> {
         let &[f0, f1, shift @ 0..=31, 0, o0, o1, o2, o3] = record else { return None };
         let factor = i16::from_le_bytes([f0, f1]);
         Some(Self { factor, offset: i32::from_le_bytes([o0, o1, o2, o3]), shift })
     }
 
-    /// The map applied to one code.
+    /// Applies the mapping to one int8 value.
     #[inline]
     pub fn apply(self, code: i8, clamp: Clamp) -> i8 {
         let acc = i32::from(code) * i32::from(self.factor) + self.offset;
@@ -180,7 +182,7 @@ impl Affine {
     }
 }
 
-/// An operation on codes. The arithmetic of each is in `sdk/docs/numerics.md`.
+/// Operation on int8 values. `sdk/docs/numerics.md` specifies the arithmetic of each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Int8Op {
@@ -190,20 +192,20 @@ pub enum Int8Op {
         window: Window,
         /// Number of groups of channels; depthwise if it equals the number of channels.
         groups: u16,
-        /// Codes: O, H, W, I / groups; depthwise: H, W, C.
+        /// Int8 weights, shape O, H, W, I / groups; depthwise: H, W, C.
         weights: Blob,
-        /// One 32-bit integer per output channel, in units of input scale times weight scale.
+        /// Bias: one 32-bit integer per output channel, in units of input scale times weight scale.
         bias: Blob,
-        /// One Q31 mantissa per output channel.
+        /// Mantissas of the requantization: one Q31 integer per output channel.
         mantissas: Blob,
-        /// Doublings of the accumulator before the multiplication, the same for all channels.
+        /// Left shift of the accumulator before the multiplication, the same for all channels.
         shift: u8,
         /// The fused activation.
         clamp: Clamp,
     },
     /// Sum of two tensors of one shape.
     Add {
-        /// First operand; its offset belongs to the whole sum, and so does its shift.
+        /// First operand; its offset and its shift apply to the whole sum.
         a: Affine,
         /// Factor of the second operand.
         b: i16,
@@ -212,66 +214,68 @@ pub enum Int8Op {
     },
     /// Mean over a window.
     AveragePool {
-        /// The sliding window; one that covers the map makes a global pool.
+        /// Sliding window; one that covers the feature map makes a global pool.
         window: Window,
-        /// Whether padding counts in the divisor.
+        /// True if padding counts in the divisor.
         include_pad: bool,
-        /// Input scale over output scale.
+        /// Input scale divided by output scale.
         multiplier: Multiplier,
         /// The fused activation.
         clamp: Clamp,
     },
-    /// Largest code of a window; padding never wins.
+    /// Maximum over a window; padding is never the maximum.
     MaxPool {
         /// The sliding window.
         window: Window,
     },
-    /// Joins maps along the channels.
+    /// Concatenation of feature maps along the channels.
     Concat {
-        /// One [`Affine`] record of [`Affine::RECORD`] bytes per input.
+        /// Operands: one [`Affine`] record of [`Affine::RECORD`] bytes per input.
         affines: Blob,
     },
-    /// Change of scale, and clamps that could not be fused.
+    /// Requantization: change of scale, and clamps that could not be fused.
     Rescale {
-        /// The map from code to code.
+        /// Mapping from int8 value to int8 value.
         affine: Affine,
-        /// Limits of the result.
+        /// Min and max of the result.
         clamp: Clamp,
     },
-    /// A border of zero points: rows above, columns left, rows below, columns right.
+    /// Padding with the zero point: rows above, columns left, rows below, columns right.
     Pad {
-        /// The border.
+        /// Width of the padding.
         pad: [u8; 4],
     },
     /// The same bytes under another shape.
     Reshape,
-    /// Channels outermost, as frameworks flatten a map: H, W, C becomes the vector C, H, W.
+    /// Flattening with channels outermost, as frameworks do: H, W, C becomes the vector C, H, W.
     Flatten,
-    /// A function of one value, by look-up: an activation that is no clamp.
+    /// Lookup table of a function of one value: an activation other than a clamp.
     Table {
-        /// 256 codes, of -128 first.
+        /// Table of 256 int8 values, the one for -128 first.
         table: Blob,
     },
-    /// Product of a map with another of its shape, or with one value per channel (`1 x 1 x C`).
+    /// Product of a feature map with another of its shape, or with one value per channel (`1 x 1 x
+    /// C`).
     Multiply {
-        /// Product of the operands' scales over the output's scale.
+        /// Product of the operands' scales divided by the output's scale.
         multiplier: Multiplier,
         /// The fused activation.
         clamp: Clamp,
     },
-    /// Codes in another order: a channel shuffle, a transposition.
+    /// Permutation of int8 values: a channel shuffle, a transposition.
     Permute(Permutation),
-    /// A part of one axis.
+    /// Slice of one axis.
     Slice(Slice),
-    /// Every pixel repeated: nearest neighbour.
+    /// Nearest-neighbour upsampling: every pixel is repeated.
     Upsample {
-        /// Times down and across.
+        /// Factors down and across.
         factor: [u8; 2],
     },
 }
 
 impl Int8Op {
-    /// Whether this only moves codes, or picks some: its output has its input's scale and zero point.
+    /// Returns true if the operation only moves or selects values: the output has the input's scale
+    /// and zero point.
     pub fn keeps_codes(&self) -> bool {
         matches!(
             self,
@@ -285,22 +289,22 @@ impl Int8Op {
         )
     }
 
-    /// Whether this is a convolution of every channel with itself alone.
+    /// Returns true for a depthwise convolution: every channel is convolved with its own kernel.
     pub fn is_depthwise(&self, input_channels: usize, output_channels: usize) -> bool {
         let Self::Conv { groups, .. } = *self else { return false };
         groups > 1 && usize::from(groups) == input_channels && input_channels == output_channels
     }
 }
 
-/// A function of one value.
+/// Function of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Unary {
-    /// Limits.
+    /// Clamp to a range.
     Clamp {
-        /// Smallest value.
+        /// Minimum.
         lo: f32,
-        /// Largest value.
+        /// Maximum.
         hi: f32,
     },
     /// `1 / (1 + exp(-x))`.
@@ -317,19 +321,19 @@ pub enum Unary {
     Erf,
     /// Absolute value.
     Abs,
-    /// `slope * x` below zero.
+    /// Leaky ReLU: `slope * x` below zero.
     LeakyRelu {
-        /// The slope.
+        /// Slope below zero.
         slope: f32,
     },
-    /// `x` to a power; for `x` above zero.
+    /// `x` to a power; defined for `x` above zero.
     Power {
-        /// The exponent.
+        /// Exponent.
         exponent: f32,
     },
 }
 
-/// A function of two values.
+/// Function of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Binary {
@@ -347,7 +351,7 @@ pub enum Binary {
     Min,
 }
 
-/// An operation on floats, run by tract-core.
+/// Operation on floats, run by tract-core.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FloatOp {
@@ -355,80 +359,80 @@ pub enum FloatOp {
     Conv {
         /// The sliding window.
         window: Window,
-        /// Groups of channels that do not see each other.
+        /// Number of groups of channels.
         groups: u16,
-        /// Floats: O, H, W, I / groups.
+        /// Float weights, shape O, H, W, I / groups.
         weights: Blob,
-        /// One float per output channel.
+        /// Bias: one float per output channel.
         bias: Blob,
     },
-    /// A function of one value.
+    /// Function of one value.
     Unary(Unary),
-    /// Two tensors; the second may be of length 1 along some axes.
+    /// Function of two tensors; the second may have length 1 along some axes (broadcasting).
     Binary(Binary),
-    /// A tensor and a constant per channel, or per value.
+    /// Function of a tensor and a constant per channel, or per value.
     Constant {
-        /// The function; the constant is the second operand.
+        /// Function; the constant is the second operand.
         op: Binary,
-        /// One float per channel, or for each value.
+        /// Constants: one float per channel, or one per value.
         values: Blob,
     },
     /// Mean over a window.
     AveragePool {
         /// The sliding window.
         window: Window,
-        /// Whether padding counts in the divisor.
+        /// True if padding counts in the divisor.
         include_pad: bool,
     },
-    /// Largest value of a window.
+    /// Maximum over a window.
     MaxPool {
         /// The sliding window.
         window: Window,
     },
-    /// Joins maps along the channels.
+    /// Concatenation of feature maps along the channels.
     Concat,
-    /// A border of zeros: rows above, columns left, rows below, columns right.
+    /// Padding with zeros: rows above, columns left, rows below, columns right.
     Pad {
-        /// The border.
+        /// Width of the padding.
         pad: [u8; 4],
     },
     /// Softmax over the channels of each pixel.
     Softmax,
     /// The same values under another shape.
     Reshape,
-    /// H, W, C becomes the vector C, H, W.
+    /// Flattening with channels outermost: H, W, C becomes the vector C, H, W.
     Flatten,
-    /// Floats to codes.
+    /// Quantization of floats to int8.
     Quantize,
-    /// Codes to floats.
+    /// Dequantization of int8 values to floats.
     Dequantize,
-    /// Values in another order.
+    /// Permutation of values.
     Permute(Permutation),
-    /// A part of one axis.
+    /// Slice of one axis.
     Slice(Slice),
-    /// Every pixel repeated: nearest neighbour.
+    /// Nearest-neighbour upsampling: every pixel is repeated.
     Upsample {
-        /// Times down and across.
+        /// Factors down and across.
         factor: [u8; 2],
     },
-    /// A product of matrices, row by row of two maps: W x C times C x V, V x C if `transposed`.
+    /// Matrix product, row by row of two feature maps: W x C times C x V, V x C if `transposed`.
     MatMul {
-        /// Whether the second operand's columns are its rows.
+        /// True if the second operand is transposed: its rows are the columns of the product.
         transposed: bool,
     },
 }
 
-/// What a node does, and on what.
+/// Operation of a node, with the type of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Op {
-    /// Run by the int8 engine.
+    /// Operation run by the int8 engine.
     Int8(Int8Op),
-    /// Run by tract-core.
+    /// Operation run by tract-core.
     Float(FloatOp),
 }
 
 impl Op {
-    /// The operation's name, for tables and messages.
+    /// Returns the operation's name, for tables and messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Int8(op) => match op {

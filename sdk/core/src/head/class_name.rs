@@ -5,11 +5,12 @@ use core::fmt::{self, Write};
 use super::error::ClassError;
 use super::storage::MAX_NAME_BYTES;
 
-/// Checks a name as [`Head::add_class`](super::Head::add_class) does, but for others of the same name.
+/// Checks a name like [`Head::add_class`](super::Head::add_class), except for duplicates.
 ///
 /// # Errors
 ///
-/// A name that is empty, longer than [`MAX_NAME_BYTES`], or with a character that is hidden ([`is_hidden`]).
+/// [`ClassError`] for a name that is empty, longer than [`MAX_NAME_BYTES`], or with a hidden
+/// character ([`is_hidden`]).
 pub fn check_name(name: &str) -> Result<(), ClassError> {
     match name.len() {
         0 => Err(ClassError::Empty),
@@ -19,11 +20,13 @@ pub fn check_name(name: &str) -> Result<(), ClassError> {
     }
 }
 
-/// Whether a character is not seen where a name is shown, or changes how what stands beside it is read: control
-/// characters, separators of lines, bidirectional controls (Unicode's UAX 9), and what is of no width (UAX 31's
-/// default ignorable characters but for the variation selectors, without which an emoji is another one).
+/// Returns true for a character that is invisible in a displayed name, or changes the reading of
+/// its neighbours: control characters, line separators, bidirectional controls (Unicode's UAX 9),
+/// and zero-width characters (UAX 31's default ignorable characters except for the variation
+/// selectors, without which an emoji is another one).
 ///
-/// Two names that look alike would be two classes, and a name could break a terminal or a line of a file.
+/// Two names that look alike would be two classes, and a name could break a terminal or a line of a
+/// file.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -32,8 +35,8 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e00ff}')
 }
 
-/// A name for a screen, a terminal or a line of a file: hidden characters ([`is_hidden`]) as Rust writes them, such as
-/// `\u{202e}`.
+/// Name for a screen, a terminal or a line of a file: hidden characters ([`is_hidden`]) are escaped
+/// in Rust's notation, such as `\u{202e}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
@@ -46,7 +49,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a head of before can have had the name: hidden characters that are no control characters were allowed.
+/// Returns true if an older version may have accepted the name: it allowed hidden characters that
+/// are no control characters.
 pub(super) fn is_readable(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
 }
@@ -59,7 +63,7 @@ mod tests {
     use crate::head::testing::empty;
     use crate::head::{Head, HeadError, HeadKind, Limits};
 
-    /// A head of before, in whose record three bytes of the name are these.
+    /// Head of an older version, in whose record three bytes of the name are these.
     fn of_before(name: &[u8; 3]) -> Result<vec::Vec<u8>, HeadError> {
         let limits = Limits { classes: 2, samples: 2 };
         let mut head = empty(HeadKind::Auto, 2, limits);

@@ -1,22 +1,22 @@
-//! What can go wrong, one type an operation.
+//! Errors of a head, one type per operation.
 
 use super::storage::{MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES};
 use super::{ClassId, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, VERSION};
 
-/// Why a head could not be made, or loaded.
+/// Reason why a head could not be made, or loaded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
     /// The embedding is empty or too long.
     #[error("{found} dimensions, allowed are 1 to {MAX_DIM}")]
     DimOutOfRange {
-        /// Dimensions asked for.
+        /// Number of dimensions requested.
         found: usize,
     },
     /// The limit of classes is out of range.
     #[error("room for {found} classes, allowed are 1 to {MAX_CLASSES}")]
     ClassesOutOfRange {
-        /// Limit asked for.
+        /// Limit requested.
         found: u16,
     },
     /// The limit of samples is zero.
@@ -25,75 +25,75 @@ pub enum HeadError {
     /// The head could not be addressed or saved.
     #[error("a head of {classes} classes and {samples} samples is too large; lower the limits")]
     TooLarge {
-        /// Limit asked for.
+        /// Limit of classes requested.
         classes: u16,
-        /// Limit asked for.
+        /// Limit of samples requested.
         samples: u16,
     },
     /// The memory given is too short.
-    #[error("{found} words of memory, the head takes {needed}")]
+    #[error("{found} words of memory, the head needs {needed}")]
     MemoryTooShort {
-        /// Words given.
+        /// Number of words given.
         found: usize,
-        /// Words needed.
+        /// Number of words needed.
         needed: usize,
     },
-    /// The strength is not a number the solver can work with.
-    #[error("strength {found}, allowed are {MIN_INVERSE_L2} to {MAX_INVERSE_L2}")]
+    /// The inverse L2 regularization is outside the range of the solver.
+    #[error("inverse L2 regularization {found}, allowed are {MIN_INVERSE_L2} to {MAX_INVERSE_L2}")]
     InverseL2OutOfRange {
-        /// Strength asked for.
+        /// Value requested.
         found: f32,
     },
-    /// More than half of the known would be called unknown, or it is no number.
-    #[error("strictness {found}, allowed are 0 to {MAX_FALSE_REJECTION_RATE}")]
+    /// The target false-rejection rate is above a half, or not a number.
+    #[error("target false-rejection rate {found}, allowed are 0 to {MAX_FALSE_REJECTION_RATE}")]
     FalseRejectionRateOutOfRange {
-        /// Strictness asked for.
+        /// Value requested.
         found: f32,
     },
-    /// The bytes do not begin as a head does.
+    /// The bytes do not begin with the magic number.
     #[error("not a head: the first bytes are not OFFSHEAD")]
     NotAHead,
     /// The bytes end before the first fields do.
-    #[error("a head is longer than {found} bytes")]
+    #[error("{found} bytes, a head is longer")]
     Truncated {
-        /// Bytes given.
+        /// Number of bytes given.
         found: usize,
     },
-    /// Written by a newer version.
+    /// The record was written by a newer version.
     #[error("head version {found}, this program reads {VERSION}; update it")]
     UnknownVersion {
         /// Version of the record.
         found: u16,
     },
-    /// Cut short or extended.
-    #[error("{found} bytes, the head says it has {stated}")]
+    /// The record was truncated or extended.
+    #[error("{found} bytes, the head states {stated}")]
     WrongTotal {
-        /// Bytes given.
+        /// Number of bytes given.
         found: usize,
-        /// Bytes the record claims.
+        /// Number of bytes that the record states.
         stated: usize,
     },
     /// The bytes have changed since they were written.
     #[error("the checksum is wrong: the head is damaged")]
     BadChecksum,
-    /// A kind of head this version does not have.
+    /// The kind of head does not exist in this version.
     #[error("head kind {found}, allowed are 0 to 5")]
     UnknownKind {
         /// Kind in the record.
         found: u8,
     },
-    /// More is present than the limits allow.
+    /// More classes or samples are present than the limits allow.
     #[error("{classes} classes and {samples} samples are more than the head's own limits")]
     OverLimits {
-        /// Classes present.
+        /// Number of classes present.
         classes: u16,
-        /// Samples present.
+        /// Number of samples present.
         samples: u16,
     },
     /// The checksum is right but a field is not.
     #[error("malformed head: {what}")]
     Malformed {
-        /// What is wrong.
+        /// Description of the invalid field.
         what: &'static str,
     },
     /// The head was taught on embeddings of another package.
@@ -101,7 +101,7 @@ pub enum HeadError {
     OtherPackage,
 }
 
-/// Why a class was not added.
+/// Reason why a class was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClassError {
@@ -111,27 +111,27 @@ pub enum ClassError {
     /// The name is too long.
     #[error("a name of {found} bytes, allowed are {MAX_NAME_BYTES}")]
     TooLong {
-        /// Bytes of the name.
+        /// Number of bytes of the name.
         found: usize,
     },
     /// The name has control, bidirectional or zero-width characters ([`super::is_hidden`]).
     #[error("a name with control, bidirectional or zero-width characters; use letters")]
     NotPrintable,
-    /// There is such a class already.
+    /// A class of that name exists already.
     #[error("there is a class of that name")]
     Duplicate {
-        /// The class of that name.
+        /// Class of that name.
         class: ClassId,
     },
-    /// All places are taken.
+    /// The limit of classes is reached.
     #[error("all {limit} classes are taken; make the head with room for more")]
     Full {
-        /// The limit given to the head.
+        /// Limit given to the head.
         limit: u16,
     },
 }
 
-/// Why a sample was not taken.
+/// Reason why a sample was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SampleError {
@@ -140,78 +140,78 @@ pub enum SampleError {
     NoSuchClass {
         /// Index of the class.
         class: usize,
-        /// Classes of this head.
+        /// Number of classes of this head.
         count: usize,
     },
-    /// The embedding has another length.
+    /// The embedding has another dimension.
     #[error("{found} dimensions, this head takes {needed}")]
     WrongLength {
-        /// Dimensions given.
+        /// Number of dimensions given.
         found: usize,
-        /// Dimensions of the head.
+        /// Number of dimensions of the head.
         needed: usize,
     },
-    /// The embedding has a value that is infinite or no number.
+    /// The embedding has a value that is infinite or NaN.
     #[error("dimension {index} is not finite")]
     NotFinite {
-        /// The first such dimension.
+        /// Index of the first such dimension.
         index: usize,
     },
-    /// All places are taken.
+    /// The limit of samples is reached.
     #[error("all {limit} samples are taken; make the head with room for more")]
     Full {
-        /// The limit given to the head.
+        /// Limit given to the head.
         limit: u16,
     },
-    /// The class was shown as often as can be counted.
+    /// The class has seen the max number of samples.
     #[error("the class was shown {limit} times, which is enough; remove it to begin anew")]
     TooManyShown {
-        /// Samples that a class can be shown.
+        /// Max number of samples that a class can see.
         limit: u32,
     },
 }
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
     /// No class has a sample.
     #[error("nothing has been taught; show it something first")]
     NothingTaught,
-    /// The embedding has another length.
+    /// The embedding has another dimension.
     #[error("{found} dimensions, this head takes {needed}")]
     WrongLength {
-        /// Dimensions given.
+        /// Number of dimensions given.
         found: usize,
-        /// Dimensions of the head.
+        /// Number of dimensions of the head.
         needed: usize,
     },
-    /// The embedding has a value that is infinite or no number.
+    /// The embedding has a value that is infinite or NaN.
     #[error("dimension {index} is not finite")]
     NotFinite {
-        /// The first such dimension.
+        /// Index of the first such dimension.
         index: usize,
     },
-    /// The output is shorter than what is asked for.
-    #[error("room for {found} numbers, there are {needed}")]
+    /// The output is shorter than the result.
+    #[error("output has {found} elements, {needed} required")]
     TooShort {
         /// Length of the output.
         found: usize,
-        /// Numbers there are: one a class, or one a dimension.
+        /// Number of values: one per class, or one per dimension.
         needed: usize,
     },
     /// The class belongs to another head, or has no sample.
-    #[error("no class {class} that has samples")]
+    #[error("no class {class} with samples")]
     NoSuchClass {
         /// Index of the class.
         class: usize,
     },
-    /// The head's answers are no sum over dimensions.
-    #[error("a head of nearest neighbours has no weights")]
+    /// The head's answers are not a sum over dimensions.
+    #[error("a head of kind knn has no weights")]
     NotLinear,
 }
 
-/// Why nothing was removed or renamed.
+/// Reason why nothing was removed or renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
@@ -220,23 +220,23 @@ pub enum EditError {
     NoSuchClass {
         /// Index of the class.
         class: usize,
-        /// Classes of this head.
+        /// Number of classes of this head.
         count: usize,
     },
-    /// There are not so many samples.
+    /// The sample does not exist.
     #[error("no sample {sample}, there are {count}")]
     NoSuchSample {
         /// Index of the sample.
         sample: usize,
-        /// Samples of this head.
+        /// Number of samples of this head.
         count: usize,
     },
-    /// The new name cannot be given.
+    /// The new name is not valid.
     #[error(transparent)]
     Name(#[from] ClassError),
 }
 
-/// Why two heads were not merged.
+/// Reason why two heads were not merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
@@ -246,39 +246,39 @@ pub enum MergeError {
     /// No room for all classes.
     #[error("together {needed} classes, this head has room for {limit}")]
     TooManyClasses {
-        /// Classes of both.
+        /// Number of classes of both.
         needed: usize,
-        /// The limit given to the head.
+        /// Limit given to the head.
         limit: u16,
     },
     /// No room for all samples.
     #[error("together {needed} samples, this head has room for {limit}")]
     TooManySamples {
-        /// Samples of both.
+        /// Number of samples of both.
         needed: usize,
-        /// The limit given to the head.
+        /// Limit given to the head.
         limit: u16,
     },
-    /// A class was shown more often than can be counted.
-    #[error("a class was shown {needed} times together, at most {limit} can be counted")]
+    /// A class has seen more samples than can be counted.
+    #[error("a class has seen {needed} samples together, at most {limit} can be counted")]
     TooManyShown {
-        /// Times that both were shown it.
+        /// Number of samples that both have seen.
         needed: u32,
-        /// Samples that a class can be shown.
+        /// Max number of samples that a class can see.
         limit: u32,
     },
 }
 
-/// Why a head could not be written.
+/// Reason why a head could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The output is too short.
-    #[error("{found} bytes of output, the head takes {needed}")]
+    #[error("output has {found} bytes, {needed} required")]
     TooShort {
-        /// Bytes given.
+        /// Number of bytes given.
         found: usize,
-        /// Bytes needed.
+        /// Number of bytes needed.
         needed: usize,
     },
 }

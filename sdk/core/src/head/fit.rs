@@ -1,5 +1,4 @@
-//! From samples to something that answers: the choice of a recipe, the fit, and what the samples
-//! say about it when each is held out.
+//! Training of a head: choice of a recipe, fit, and held-out scores of the samples.
 
 mod blend;
 mod calibrate;
@@ -21,42 +20,44 @@ use super::linalg::gram;
 use super::storage::views::{Kept, Work};
 use super::{Fit, Fitted, HeadKind, Recipe, Transform};
 
-/// What `auto` takes where too little can be held out to choose by: lengths are halfway forgotten.
+/// Recipe of `auto` if too few samples can be held out to choose by; norms are partly normalized.
 const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, inverse_l2: 1.0 };
 
-/// Strength that `auto` expects, in the middle of those that won on the collections it was tried on.
+/// Inverse L2 regularization that `auto` expects, in the middle of the best ones on the data sets
+/// it was tried on.
 const EXPECTED_INVERSE_L2: f32 = 4.0;
 
-/// Strengths of the heads that `auto` averages.
+/// Inverse L2 regularizations of the heads that `auto` averages.
 const GRID: [f32; 3] = [0.25, EXPECTED_INVERSE_L2, 64.0];
 
-/// What leaving the expected strength costs, in nats for each factor of e: a Laplace prior, without
-/// which a handful of samples would choose by chance.
+/// Cost of leaving the expected regularization, in nats for each factor of e: a Laplace prior,
+/// without which a handful of samples would choose by chance.
 const RELUCTANCE: f32 = 0.5;
 
 /// Nats that count as one between ridge regression and LDA. They err on other samples, so that both
-/// together are better than the likelier one as long as the other is not much worse.
+/// together are better than the likelier one unless the other is much worse.
 const TOLERANCE: f32 = 8.0;
 
-/// Samples up to which `auto` also averages strengths of LDA: half a second on the slowest board.
+/// Number of samples up to which `auto` also averages regularizations of LDA: half a second on the
+/// slowest board.
 const FEW: usize = 512;
 
-/// Samples beyond which only the strength of ridge regression is chosen, by its squared errors, which
-/// take two fits for all strengths together.
+/// Number of samples beyond which only the regularization of ridge regression is chosen, by its
+/// squared errors, which take two fits for the whole grid.
 const MANY: usize = 4096;
 
-/// Heads that are not linear in the samples' covariance: `auto` takes one instead of what is most likely
-/// only where it is clearly more often right.
+/// Heads that are not linear in the samples' covariance: `auto` takes one in place of the most
+/// likely recipe only if it is clearly more often right.
 const RIVALS: [HeadKind; 2] = [HeadKind::NearestMean, HeadKind::Knn];
 
-/// Standard deviations that count as clear: chance alone does it once in seventy fits, both rivals
-/// together.
+/// Standard deviations that count as clear: chance alone exceeds it once in seventy fits, both
+/// rivals together.
 const CLEAR: f32 = 2.5;
 
-/// Marks of the samples that the most likely recipe gets right, after those of its rivals.
+/// Bit of the samples that the most likely recipe gets right, after the bits of its rivals.
 const EXPECTED: u32 = 1 << RIVALS.len();
 
-/// Fits as `recipe` says, or as the samples do where it says `Auto`.
+/// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`.
 pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
@@ -64,8 +65,8 @@ pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, wor
     work.counts.fill(0);
     owners.iter().for_each(|&owner| work.counts[usize::from(owner)] += 1);
     let mut task = Task { kept, owners, mean_length, work };
-    // What a full head chose to keep lies nearer to the mean of all that was shown than what comes.
-    // With the mean of what is kept the bound errs to the side of the known.
+    // Samples selected by a full head lie nearer to the mean of all samples seen than new ones.
+    // With the mean of the kept samples the bound errs in favour of the known.
     task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
     let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
     let border =
@@ -78,16 +79,16 @@ pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, wor
     Fitted { fit, recipe, mean_length: mean_length as f32, inverse_temperature, border }
 }
 
-/// A fit that takes no iterations.
+/// Result of a fit in closed form, without iterations.
 const CLOSED: Fit = Fit { iterations: 0, converged: true, gradient_norm: 0.0 };
 
-/// One of the heads that are averaged, and what makes its scores log odds.
+/// Head in the average, with the factor that turns its scores into log odds.
 struct Weighed {
     recipe: Recipe,
     factor: f32,
 }
 
-/// Samples and what is to be made of them.
+/// Samples with the settings of the fit.
 struct Task<'a, 'w> {
     kept: Kept<'a>,
     owners: &'a [u16],
@@ -96,7 +97,7 @@ struct Task<'a, 'w> {
 }
 
 impl Task<'_, '_> {
-    /// Weights, biases and held-out scores.
+    /// Computes weights, biases and held-out scores.
     fn solve(&mut self, recipe: &Recipe) -> Fit {
         self.hold_out(recipe);
         match recipe.kind {
@@ -110,7 +111,7 @@ impl Task<'_, '_> {
         CLOSED
     }
 
-    /// Held-out scores; of closed forms also biases and coefficients.
+    /// Computes held-out scores; for closed forms also biases and coefficients.
     fn hold_out(&mut self, recipe: &Recipe) {
         match recipe.kind {
             HeadKind::NearestMean => {
@@ -142,12 +143,12 @@ impl Task<'_, '_> {
         result
     }
 
-    /// The head that the samples speak for, fitted, and the recipe of it that counts most.
+    /// Chooses and fits the head by the samples; returns the recipe with the greatest weight.
     ///
-    /// Ridge regression and LDA, each the mean of several strengths by the likelihood of the held-out
-    /// samples, which tells more than the number of mistakes. Class means or neighbours replace them where
-    /// they are right on so many more of the held-out samples that chance does not do that ([`CLEAR`]
-    /// standard deviations of McNemar's test, 1947).
+    /// Ridge regression and LDA are each the mean of several regularizations, weighted by the
+    /// likelihood of the held-out samples, which is more informative than the number of mistakes.
+    /// Class means or k-NN replace them if they are right on significantly more of the held-out
+    /// samples ([`CLEAR`] standard deviations of McNemar's test, 1947).
     fn choose(&mut self) -> (Recipe, Fit) {
         let samples = self.owners.len();
         let usable = (0..samples).filter(|&i| has_others(self.owners, i)).count();
@@ -169,8 +170,9 @@ impl Task<'_, '_> {
         (recipe, CLOSED)
     }
 
-    /// Ridge regression and LDA of several strengths, weighted by how likely each makes the held-out samples.
-    /// Scores are in units of the recipe that counts most, which it returns.
+    /// Averages ridge regression and LDA of several regularizations, weighted by the likelihood of
+    /// the held-out samples. Scores are in units of the recipe with the greatest weight, which is
+    /// returned.
     fn average(&mut self) -> Recipe {
         let samples = self.owners.len();
         let classes = self.work.bias.len();
@@ -197,7 +199,8 @@ impl Task<'_, '_> {
         best.recipe
     }
 
-    /// Adds one kind at all strengths; the one that makes the held-out samples most likely.
+    /// Adds one kind at all regularizations; returns the one that makes the held-out samples most
+    /// likely.
     fn blend(&mut self, kind: HeadKind, blend: &mut Blend<'_>) -> Weighed {
         let mut best = Weighed { recipe: FIRST, factor: 1.0 };
         let samples = self.owners.len();
@@ -217,7 +220,7 @@ impl Task<'_, '_> {
         best
     }
 
-    /// Ridge regression with the least squared errors on the held-out samples, fitted.
+    /// Fits ridge regression with the least squared errors on the held-out samples.
     fn strongest(&mut self) -> Recipe {
         let recipe = Recipe { inverse_l2: EXPECTED_INVERSE_L2, ..FIRST };
         ridge::balance(self.owners, self.work.counts, self.work.importance);
@@ -246,7 +249,8 @@ impl Task<'_, '_> {
         }
     }
 
-    /// By how many more samples one is right than another, and on how many they differ.
+    /// Returns the difference in right samples between two recipes, and the number of samples they
+    /// differ on.
     fn lead(&self, one: u32, other: u32) -> (i32, u32) {
         let step = |(lead, differ), mark: u32| match (mark & one != 0, mark & other != 0) {
             (true, false) => (lead + 1, differ + 1),
@@ -272,13 +276,14 @@ mod tests {
     use crate::head::Limits;
     use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
 
-    /// A linear head in numbers: weights and, behind them, biases.
+    /// Returns a linear head as numbers: weights and, behind them, biases.
     fn numbers(head: &mut TestHead) -> Vec<f64> {
         let linear = head.linear().unwrap();
         linear.weights.iter().chain(linear.raw_bias).map(|&x| f64::from(x)).collect()
     }
 
-    /// The same samples in a head of the recipe: its numbers as log odds, its factor and its cost.
+    /// Fits the same samples in a head of the recipe: its numbers as log odds, its factor and its
+    /// cost.
     fn single(recipe: Recipe, (classes, shots, dim, spread): (u16, u16, usize, f32)) -> (Vec<f64>, f32, f64) {
         let mut head = taught(recipe.kind, classes, shots, dim, spread);
         head.set_transform(recipe.transform);
@@ -292,7 +297,8 @@ mod tests {
         (numbers.into_iter().map(|x| x * f64::from(factor)).collect(), factor, cost)
     }
 
-    /// The sum of `heads`, weighted by what they cost, in nats of `tolerance`, and what they cost together.
+    /// Returns the sum of `heads`, weighted by their costs, in nats of `tolerance`, and their
+    /// common cost.
     fn mean(heads: &[(Vec<f64>, f64)], tolerance: f64) -> (Vec<f64>, f64) {
         let shares: Vec<f64> = heads.iter().map(|(_, cost)| (-cost / tolerance).exp()).collect();
         let total: f64 = shares.iter().sum();
@@ -338,7 +344,7 @@ mod tests {
         assert!(leading.len() > 2, "always the same leads: {leading:?}");
     }
 
-    /// Of two classes around each other the rare one is found as often as the frequent one.
+    /// A rare class is found as often as a frequent one around it.
     #[test]
     fn a_rare_class_is_not_drowned_by_a_frequent_one() {
         let mut head = empty(HeadKind::Auto, 30, Limits { classes: 2, samples: 66 });
@@ -363,7 +369,7 @@ mod tests {
         assert_eq!(taught(HeadKind::Auto, 3, 1, 40, 0.3).chosen().unwrap(), FIRST);
     }
 
-    /// Two classes around and within each other, which no line parts.
+    /// Two classes around and within each other, which no line separates.
     #[test]
     fn auto_takes_a_rival_where_ridge_regression_cannot_follow() {
         let mut head = empty(HeadKind::Auto, 40, Limits { classes: 2, samples: 80 });

@@ -1,4 +1,4 @@
-//! Linear algebra of heads: products of samples, factorizations, all in caller's memory.
+//! Linear algebra of heads: products of samples and factorizations, all in the caller's memory.
 
 pub(super) mod cholesky;
 pub(super) mod gram;

@@ -1,4 +1,4 @@
-//! What a head answers.
+//! Inference with a head.
 
 mod activation;
 pub(super) mod answer;
@@ -15,9 +15,9 @@ use super::storage::views::{Kept, Work};
 use super::{Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit};
 use crate::embedding::Embedding;
 
-/// Learning and answering.
+/// Fitting and classification.
 impl<M: Memory> Head<M> {
-    /// Fits the head to its samples, unless it is.
+    /// Fits the head to its samples, unless it is fitted.
     ///
     /// The result depends on the samples and the settings only, not on earlier fits.
     ///
@@ -28,8 +28,8 @@ impl<M: Memory> Head<M> {
         Ok(self.fitted()?.fit)
     }
 
-    /// What the head is fitted with, after [`Head::fit`] if samples have changed: for
-    /// [`HeadKind::Auto`] what it chose, or what counts most in the mean that it takes.
+    /// Returns the recipe of the fit, after [`Head::fit`] if samples have changed: for
+    /// [`HeadKind::Auto`] the chosen one, or the one with the greatest weight in the average.
     ///
     /// # Errors
     ///
@@ -38,8 +38,7 @@ impl<M: Memory> Head<M> {
         Ok(self.fitted()?.recipe)
     }
 
-    /// What the samples say about the head when each is held out, after [`Head::fit`] if samples
-    /// have changed.
+    /// Evaluates the head on its held-out samples, after [`Head::fit`] if samples have changed.
     ///
     /// # Errors
     ///
@@ -50,7 +49,7 @@ impl<M: Memory> Head<M> {
         Ok(Report::new(kept, work, fitted.inverse_temperature))
     }
 
-    /// What was taught, and what is computed from it, as far as they reach.
+    /// Returns the training data and the data computed from it, restricted to the existing samples.
     pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
         let (kept, mut work) = self.layout.split(self.memory.words_mut());
         work.keep(self.classes, self.samples, self.layout.dim);
@@ -78,14 +77,15 @@ impl<M: Memory> Head<M> {
         Ok(fitted)
     }
 
-    /// Says what `embedding` is, after [`Head::fit`] if samples have changed.
+    /// Classifies `embedding`, after [`Head::fit`] if samples have changed.
     ///
-    /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned unknown answers
-    /// off; neighbours one with every sample.
+    /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned
+    /// unknown answers off; k-NN one with every sample.
     ///
     /// # Errors
     ///
-    /// Nothing taught, or an embedding of another length or with a value that is not finite.
+    /// [`AskError`] if the head has no samples, or for an embedding of another dimension or with a
+    /// value that is not finite.
     pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
         let (found, needed) = (embedding.len(), self.layout.dim);
         if found != needed {
@@ -122,12 +122,13 @@ impl<M: Memory> Head<M> {
         Ok(best(work.scores))
     }
 
-    /// As [`Head::classify`]; also writes the probability of every class to the front of `out`. What is
-    /// missing to 1 is the probability that it is none of them; nothing is with a strictness of 0.
+    /// Classifies like [`Head::classify`] and also writes the probability of every class to the
+    /// front of `out`. The difference between their sum and 1 is the probability that it is none of
+    /// them; 0 with a target false-rejection rate of 0.
     ///
     /// # Errors
     ///
-    /// As [`Head::classify`], or if `out` is shorter than the classes are many.
+    /// Those of [`Head::classify`]; [`AskError`] if `out` is shorter than the number of classes.
     pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
         let (found, needed) = (out.len(), self.classes);
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
@@ -137,12 +138,13 @@ impl<M: Memory> Head<M> {
         Ok(answer)
     }
 
-    /// How near `embedding` is to the nearest class mean, whatever the strictness, and the
-    /// similarity below which it is unknown (`None`: nothing is, or too little was taught).
+    /// Returns the similarity of `embedding` with the nearest class mean, for any target
+    /// false-rejection rate, and the similarity below which it is unknown (`None`: nothing is, or
+    /// there are too few samples).
     ///
     /// # Errors
     ///
-    /// As [`Head::classify`].
+    /// Those of [`Head::classify`].
     pub fn similarity(
         &mut self,
         embedding: Embedding<'_>,
@@ -154,13 +156,14 @@ impl<M: Memory> Head<M> {
         Ok((score, fitted.border.least()))
     }
 
-    /// What each dimension of `embedding` adds to the log odds of `class` against `other`, to the
-    /// front of `out`; returns what the bias adds. Together they are the log odds.
+    /// Writes the contribution of each dimension of `embedding` to the log odds of `class` against
+    /// `other` to the front of `out`; returns the contribution of the bias. Their sum is the log
+    /// odds.
     ///
     /// # Errors
     ///
-    /// As [`Head::classify`]; classes that are not there or have no samples; an `out` shorter than
-    /// the embedding; a head that is not linear ([`HeadKind::is_linear`]).
+    /// Those of [`Head::classify`]; [`AskError`] for classes that do not exist or have no samples,
+    /// an `out` shorter than the embedding, or a head that is not linear ([`HeadKind::is_linear`]).
     pub fn contributions(
         &mut self,
         embedding: Embedding<'_>,
@@ -192,11 +195,11 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// The class whose mean is nearest by angle.
+/// Returns the class whose mean is nearest by angle.
 fn nearest_mean(query: &Query<'_>, kept: &Kept<'_>, norms: &[f32]) -> (ClassId, Similarity) {
     let mut best = (ClassId(0), Similarity(f32::NEG_INFINITY));
     for (class, &norm) in norms.iter().enumerate() {
-        // Negative where there are no samples.
+        // Negative for a class without samples.
         let score = if norm < 0.0 { -1.0 } else { query.cosine_with_mean(kept.sum(class), norm) };
         if score > best.1.0 {
             best = (ClassId(class as u16), Similarity(score));
@@ -205,7 +208,7 @@ fn nearest_mean(query: &Query<'_>, kept: &Kept<'_>, norms: &[f32]) -> (ClassId, 
     best
 }
 
-/// The most probable class.
+/// Returns the most probable class.
 fn best(probabilities: &[f32]) -> Answer {
     let (mut class, mut first, mut second) = (0, 0.0, 0.0);
     for (index, &p) in probabilities.iter().enumerate() {
@@ -241,7 +244,7 @@ mod tests {
         }
     }
 
-    /// On every processor: CI runs this on two.
+    /// Reference values for every processor: CI runs this on two.
     #[test]
     fn answers_have_the_same_bits_everywhere() {
         let digest = |kind| {
@@ -320,7 +323,7 @@ mod tests {
         }
     }
 
-    /// The best that can be said of such features is that nothing breaks.
+    /// Invalid training data must give finite answers; more cannot be asked of it.
     #[test]
     fn hostile_features_give_finite_answers() {
         let (huge, tiny) = (f32::MAX, f32::MIN_POSITIVE / 4.0);

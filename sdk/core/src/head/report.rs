@@ -1,8 +1,8 @@
-//! What the samples say about the head, and what a person can do about it.
+//! Evaluation of a head on its own samples, with advice to the user.
 //!
-//! Nothing has to be set apart for it: every sample is asked about as if it had not been taught.
-//! Class means, ridge regression, LDA and neighbours do that exactly (leave-one-out), softmax
-//! regression in fifths of each class. Samples that are alone in their class are not asked about.
+//! No samples have to be set apart: every sample is held out in turn. Class means, ridge
+//! regression, LDA and k-NN do so exactly (leave-one-out), softmax regression in fifths of each
+//! class (cross-validation). Samples that are alone in their class are not evaluated.
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -11,39 +11,39 @@ use super::ClassId;
 use super::fit::scores::{has_others, top};
 use super::storage::views::{Kept, Work, count};
 
-/// Classes with fewer samples are worth a hint.
+/// Number of samples below which a class gets advice.
 const FEW: usize = 5;
 
-/// How many more samples of each the hint asks for.
+/// Number of further samples of each class that the advice asks for.
 const MORE: usize = 3;
 
-/// Classes with so many samples are confused for other reasons than too few.
+/// Number of samples from which classes are confused for other reasons than too few samples.
 const MANY: usize = 30;
 
-/// Mistakes that a class has at least to be called costly.
+/// Min number of mistakes of a class that is called costly.
 const COSTLY: usize = 3;
 
-/// Mark of a sample that was not asked about.
+/// Mark of a sample that was not evaluated.
 const NOT_ASKED: u32 = u32::MAX;
 
-/// Held-out samples of a smaller class are answered by clearly less than the head has: on held-out collections
-/// the share right was 30 points too low at 2 samples a class, 10 at 5.
+/// Number of samples below which the accuracy of a class is clearly underestimated: on held-out
+/// data sets it was 30 points too low at 2 samples per class, 10 at 5.
 const ENOUGH: usize = 6;
 
-/// Classes are uneven where one has so many times the samples of another.
+/// Ratio of the samples of two classes from which they are uneven.
 const UNEVEN: usize = 4;
 
-/// A sample that is another class with this probability may be a mistake.
+/// Probability of another class from which a sample may be mislabelled.
 const SUSPECT: f32 = 0.8;
 
-/// Bins of the calibration error.
+/// Number of bins of the calibration error.
 const BINS: usize = 10;
 
-/// What held-out samples say.
+/// Results of the held-out samples.
 ///
-/// Every sample is asked about as if it had not been taught: exactly by class means, ridge regression,
-/// LDA and neighbours (leave-one-out), in fifths of each class by softmax regression. Samples that
-/// are alone in their class are not asked about.
+/// Every sample is evaluated by a head without it: exactly for class means, ridge regression, LDA
+/// and k-NN (leave-one-out), in fifths of each class for softmax regression. Samples that are alone
+/// in their class are not evaluated.
 #[derive(Clone, Copy)]
 pub struct Report<'a> {
     kept: Kept<'a>,
@@ -51,17 +51,17 @@ pub struct Report<'a> {
     classes: usize,
     held_out: &'a [f32],
     inverse_temperature: f32,
-    /// What the head says of each sample.
+    /// Prediction for each sample.
     said: &'a [u32],
-    /// Samples of each class.
+    /// Number of samples of each class.
     counts: &'a [u32],
-    /// How often what was said of which class, in order of both; only what was.
+    /// Nonzero entries of the confusion matrix, in order of class and prediction.
     mix: &'a [Mix],
-    /// Places of confused pairs in there, most confused first.
+    /// Indices of confused pairs in `mix`, most confused first.
     confused: &'a [u32],
 }
 
-/// A class, what was said of it, and of how many of its samples.
+/// Class, prediction, and number of samples.
 type Mix = [u32; 3];
 
 impl fmt::Debug for Report<'_> {
@@ -73,77 +73,76 @@ impl fmt::Debug for Report<'_> {
     }
 }
 
-/// Where a share lies with a probability of 95 %.
+/// Confidence interval of 95 % of a share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
-    /// Its lower end.
+    /// Lower bound.
     pub low: f32,
-    /// Its upper end.
+    /// Upper bound.
     pub high: f32,
 }
 
-/// Something a person can act on; displays as a sentence.
+/// Advice to the user; displays as a sentence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Advice<'a> {
     /// A class has few samples.
     FewSamples {
-        /// The class.
+        /// Name of the class.
         class: &'a str,
-        /// How many it has.
+        /// Number of its samples.
         count: usize,
     },
-    /// Two classes are taken for each other.
+    /// Two classes are confused with each other.
     Confused {
-        /// One class.
+        /// Name of one class.
         first: &'a str,
-        /// The other.
+        /// Name of the other class.
         second: &'a str,
-        /// How many more samples of each to show; 0 where they are not what is missing.
+        /// Number of further samples of each to add; 0 if more samples would not help.
         more: usize,
-        /// How many samples of both were taken for the other.
+        /// Number of samples of both that were taken for the other.
         mixed: usize,
-        /// How many samples both have.
+        /// Number of samples of both.
         of: usize,
     },
-    /// A class whose samples are taken for others far more often than those of other classes.
+    /// A class is taken for others far more often than other classes.
     Costly {
-        /// The class.
+        /// Name of the class.
         class: &'a str,
-        /// How many of its samples were taken for others.
+        /// Number of its samples that were taken for others.
         wrong: usize,
-        /// How many were asked about.
+        /// Number of its samples that were evaluated.
         of: usize,
-        /// What most of them were taken for.
+        /// Name of the most frequent wrong prediction.
         mostly: &'a str,
     },
-    /// The share right is lower than that of new samples will be: what is held out is missing in a small
-    /// class.
+    /// The accuracy is underestimated: the held-out sample is missing in a small class.
     Pessimistic {
-        /// Samples of the smallest class that was asked about.
+        /// Number of samples of the smallest class that was evaluated.
         least: usize,
     },
-    /// The share right is mostly that of the large classes.
+    /// The accuracy is mostly that of the large classes.
     Uneven {
-        /// The smallest class that was asked about.
+        /// Name of the smallest class that was evaluated.
         small: &'a str,
-        /// How many samples it has.
+        /// Number of its samples.
         least: usize,
-        /// The largest class.
+        /// Name of the largest class.
         large: &'a str,
-        /// How many it has.
+        /// Number of its samples.
         most: usize,
     },
-    /// A sample looks like another class; perhaps it was taught by mistake.
+    /// A sample looks like another class and may be mislabelled.
     Suspect {
-        /// Its place among [`Head::samples`](super::Head::samples), to remove it.
+        /// Index among [`Head::samples`](super::Head::samples), to remove it.
         sample: usize,
-        /// Its number within its class, from 1.
+        /// Number within its class, from 1.
         number: usize,
-        /// What it was taught as.
+        /// Name of its class.
         class: &'a str,
-        /// What it looks like.
+        /// Name of the class that it looks like.
         looks_like: &'a str,
     },
 }
@@ -182,7 +181,7 @@ impl fmt::Display for Advice<'_> {
 }
 
 impl<'a> Report<'a> {
-    /// Of a fitted head's memory; sorts what was said in its scratch.
+    /// Evaluates a fitted head; sorts the predictions in its scratch memory.
     pub(super) fn new(kept: Kept<'a>, work: Work<'a>, inverse_temperature: f32) -> Self {
         let Work { held_out, counts, similarities, columns, .. } = work;
         let (samples, classes) = (similarities.len(), counts.len());
@@ -203,7 +202,7 @@ impl<'a> Report<'a> {
         let mut found = 0;
         for (at, &[own, said, count]) in mix.iter().enumerate() {
             let back = counted(mix, said, own);
-            // Once a pair, from the class that came first, or from the only side that was mistaken.
+            // Once per pair, from the class that came first, or from the only side with mistakes.
             let is_first = own < said || (own > said && back == 0);
             if is_first && are_confused(count + back, counts[own as usize] + counts[said as usize]) {
                 order[found] = at as u32;
@@ -218,30 +217,30 @@ impl<'a> Report<'a> {
         Self { kept, owners, classes, held_out, inverse_temperature, said, counts, mix, confused }
     }
 
-    /// Places of the samples that were asked about.
+    /// Returns the indices of the samples that were evaluated.
     fn places(&self) -> impl Iterator<Item = usize> + use<'a> {
         let said = self.said;
         (0..said.len()).filter(move |&i| said[i] != NOT_ASKED)
     }
 
-    /// Samples that were asked about.
+    /// Number of samples that were evaluated.
     pub fn asked(&self) -> usize {
         self.places().count()
     }
 
-    /// How many of them were answered rightly.
+    /// Number of samples that were classified correctly.
     pub fn right(&self) -> usize {
         self.places().filter(|&i| self.said[i] == u32::from(self.owners[i])).count()
     }
 
-    /// The share of right answers; `None` if no sample could be asked about.
+    /// Accuracy: the share of correct answers; `None` if no sample could be evaluated.
     pub fn accuracy(&self) -> Option<f32> {
         let asked = self.asked();
         (asked > 0).then(|| self.right() as f32 / asked as f32)
     }
 
-    /// Where the share of right answers to new samples lies with a probability of 95 %, as far as
-    /// these samples tell (Wilson 1927); 0 to 1 if none could be asked about.
+    /// Confidence interval of 95 % of the accuracy on new samples, as far as these samples allow
+    /// (Wilson 1927); 0 to 1 if none could be evaluated.
     pub fn interval(&self) -> Interval {
         let (n, z2) = (self.asked() as f32, 1.96f32 * 1.96);
         let Some(p) = self.accuracy() else { return Interval { low: 0.0, high: 1.0 } };
@@ -250,8 +249,8 @@ impl<'a> Report<'a> {
         Interval { low: (middle - half).max(0.0), high: (middle + half).min(1.0) }
     }
 
-    /// What the head says of a sample it has not seen, and how probable that is; `None` for a sample
-    /// that was not asked about, or is not there.
+    /// Returns the held-out prediction for a sample and its probability; `None` for a sample that
+    /// was not evaluated, or does not exist.
     pub fn answer(&self, sample: usize) -> Option<(ClassId, f32)> {
         if self.said.get(sample).is_none_or(|&said| said == NOT_ASKED) {
             return None;
@@ -262,14 +261,14 @@ impl<'a> Report<'a> {
         Some((ClassId(class as u16), 1.0 / all))
     }
 
-    /// How many samples of `own` were answered with `said`.
+    /// Number of samples of `own` that were classified as `said`: an entry of the confusion matrix.
     pub fn confusion(&self, own: ClassId, said: ClassId) -> usize {
         counted(self.mix, own.0.into(), said.0.into()) as usize
     }
 
-    /// How far confidence and accuracy are apart: the mean over ten bins of confidence, weighted
-    /// by how many answers fall into each (expected calibration error). `None` if no sample could
-    /// be asked about.
+    /// Expected calibration error: the mean difference between confidence and accuracy over ten
+    /// bins of confidence, weighted by the number of answers in each. `None` if no sample could be
+    /// evaluated.
     pub fn calibration_error(&self) -> Option<f32> {
         let mut bins = [(0.0f32, 0.0f32); BINS];
         for sample in self.places() {
@@ -282,9 +281,9 @@ impl<'a> Report<'a> {
         (asked > 0).then(|| bins.iter().map(|(c, r)| (c - r).abs()).sum::<f32>() / asked as f32)
     }
 
-    /// What would help, most useful first within each sort: classes with few samples, the class that
-    /// costs most, confused pairs, samples that look like another class; then how far the share right is to be
-    /// believed.
+    /// Returns advice, most useful first within each sort: classes with few samples, the class that
+    /// costs most, confused pairs, samples that look like another class; then reservations about
+    /// the accuracy.
     pub fn advice(&self) -> impl Iterator<Item = Advice<'a>> + use<'a, '_> {
         let few = (0..self.classes).filter_map(|class| {
             let count = self.counts[class] as usize;
@@ -295,7 +294,7 @@ impl<'a> Report<'a> {
         few.chain(self.costly()).chain(confused).chain(suspects).chain(self.doubts())
     }
 
-    /// How far the share right is to be believed.
+    /// Returns reservations about the accuracy.
     fn doubts(&self) -> impl Iterator<Item = Advice<'a>> + use<'a> {
         let (kept, counts) = (self.kept, self.counts);
         let asked = || (0..self.classes).filter(|&class| counts[class] > 1);
@@ -325,7 +324,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The class with most mistakes, of at least three classes, if it stands out.
+    /// Returns the class with most mistakes, of at least three classes, if it stands out.
     fn costly(&self) -> Option<Advice<'a>> {
         let wrong = |own: u32| {
             let others = self.of_class(own).iter().filter(|[_, said, _]| *said != own);
@@ -349,7 +348,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// What was said of the samples of one class.
+    /// Returns the confusion matrix entries of one class.
     fn of_class(&self, own: u32) -> &'a [Mix] {
         let from = self.mix.partition_point(|[class, ..]| *class < own);
         let rest = &self.mix[from..];
@@ -369,7 +368,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Sorts, and brings equal ones together.
+/// Sorts the entries and merges equal ones.
 fn tally(all: &mut [Mix]) -> &[Mix] {
     all.sort_unstable();
     let mut kept = 0usize;
@@ -386,13 +385,13 @@ fn tally(all: &mut [Mix]) -> &[Mix] {
     &all[..kept]
 }
 
-/// How often `said` was said of `own`.
+/// Number of samples of `own` that were classified as `said`.
 fn counted(mix: &[Mix], own: u32, said: u32) -> u32 {
     let found = mix.binary_search_by_key(&(own, said), |&[own, said, _]| (own, said));
     found.map_or(0, |at| mix[at][2])
 }
 
-/// At least two, and at least a tenth of both, were taken for the other.
+/// Returns true if at least two, and at least a tenth of both, were taken for the other.
 fn are_confused(mixed: u32, of: u32) -> bool {
     mixed >= 2 && 10 * u64::from(mixed) >= u64::from(of)
 }
@@ -411,7 +410,7 @@ mod tests {
         head.report().unwrap().advice().map(|advice| advice.to_string()).collect()
     }
 
-    /// `count` samples of what looks like cluster `looks`, as class `name`.
+    /// Adds `count` samples from cluster `looks` as class `name`.
     fn show(head: &mut TestHead, name: &str, looks: usize, count: usize, seed: u64) {
         let class = head.class_named(name).unwrap_or_else(|| head.add_class(name).unwrap());
         let mut noise = Noise(seed);
@@ -480,7 +479,7 @@ mod tests {
             show(&mut head, "mug", 0, 9, 1);
             show(&mut head, "plant", 2, 6, 3);
             assert_eq!(advice(&mut head), [""; 0], "{kind}");
-            // What cannot be told apart, what is missing, and a mistake.
+            // Confused classes, a class with too few samples, and a mislabelled sample.
             show(&mut head, "cup", 0, 9, 2);
             show(&mut head, "key", 3, 2, 4);
             show(&mut head, "plant", 3, 1, 5);
@@ -527,7 +526,7 @@ mod tests {
         assert!(!said.iter().any(|said| said.contains("more of each")), "{said:?}");
     }
 
-    /// A thousand classes: seconds where it was minutes.
+    /// A thousand classes: must take no time, once it took minutes.
     #[test]
     fn a_report_of_a_thousand_classes_takes_no_time() {
         let (classes, shots) = (1000, 3);

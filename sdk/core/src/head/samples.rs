@@ -1,4 +1,4 @@
-//! What a head is taught: classes and samples.
+//! Training data of a head: classes and samples.
 
 mod edit;
 pub(super) mod eviction;
@@ -14,17 +14,18 @@ use crate::quant::{Quant, Scale};
 
 /// Classes and samples.
 impl<M: Memory> Head<M> {
-    /// Adds a class without samples; it is no answer before it has one.
+    /// Adds a class without samples; it is never an answer before it has one.
     ///
     /// # Errors
     ///
-    /// A name that is empty, too long, not printable or taken, or no room; nothing is changed.
+    /// [`ClassError`] if the name is empty, too long, not printable or taken, or there is no room;
+    /// nothing is changed.
     pub fn add_class(&mut self, name: &str) -> Result<ClassId, ClassError> {
         check_name(name)?;
         self.add_readable(name)
     }
 
-    /// [`Head::add_class`] of a name that an older head may have.
+    /// Adds a class like [`Head::add_class`], accepting a name that an older head may have.
     pub(super) fn add_readable(&mut self, name: &str) -> Result<ClassId, ClassError> {
         if let Some(class) = self.class_named(name) {
             return Err(ClassError::Duplicate { class });
@@ -47,23 +48,23 @@ impl<M: Memory> Head<M> {
         self.classes
     }
 
-    /// Classes and their names, in the order in which they were added.
+    /// Returns classes and their names, in the order in which they were added.
     pub fn classes(&self) -> impl Iterator<Item = (ClassId, &str)> {
         let kept = self.kept();
         (0..self.classes).map(move |class| (ClassId(class as u16), kept.name(class)))
     }
 
-    /// The class at a place among [`Head::classes`].
+    /// Returns the class at an index among [`Head::classes`]; `None` beyond the last.
     pub fn class_at(&self, index: usize) -> Option<ClassId> {
         (index < self.classes).then_some(ClassId(index as u16))
     }
 
-    /// The class of that name.
+    /// Returns the class of that name; `None` if there is none.
     pub fn class_named(&self, name: &str) -> Option<ClassId> {
         self.classes().find(|(_, other)| *other == name).map(|(class, _)| class)
     }
 
-    /// The name of a class; `None` for a class of another head.
+    /// Returns the name of a class; `None` for a class of another head.
     pub fn class_name(&self, class: ClassId) -> Option<&str> {
         (class.index() < self.classes).then(|| self.kept().name(class.index()))
     }
@@ -78,7 +79,7 @@ impl<M: Memory> Head<M> {
         count(&self.kept().owners[..self.samples], class.0)
     }
 
-    /// Samples in the order in which they were taught.
+    /// Returns the samples in the order in which they were added.
     pub fn samples(&self) -> impl Iterator<Item = (ClassId, Embedding<'_>)> {
         self.codes().map(|(class, codes, quant)| (class, Embedding::Int8 { codes, quant }))
     }
@@ -93,15 +94,16 @@ impl<M: Memory> Head<M> {
         })
     }
 
-    /// Teaches that `embedding` is a `class`; the next answer knows it.
+    /// Adds a training sample: `embedding` is a `class`. The next answer is fitted with it.
     ///
-    /// Codes are kept as they are, floats are quantized. A full head does what
-    /// [`Head::set_when_full`] says.
+    /// Int8 values are kept as they are, floats are quantized. A full head applies
+    /// [`Head::set_when_full`].
     ///
     /// # Errors
     ///
-    /// A class of another head, an embedding of another length or with a value that is not
-    /// finite, no room, or a class shown [`MAX_SHOWN`] times; nothing is changed.
+    /// [`SampleError`] for a class of another head, an embedding of another dimension or with a
+    /// value that is not finite, no room, or a class that has seen [`MAX_SHOWN`] samples; nothing
+    /// is changed.
     pub fn add_sample(&mut self, class: ClassId, embedding: Embedding<'_>) -> Result<(), SampleError> {
         let (found, needed) = (embedding.len(), self.layout.dim);
         if class.index() >= self.classes {
@@ -131,8 +133,8 @@ impl<M: Memory> Head<M> {
         Ok(())
     }
 
-    /// Samples of a class that were ever shown and not taken back; more than are kept where a
-    /// full head made a choice.
+    /// Number of samples of a class that were ever seen and not removed; more than are kept if a
+    /// full head evicted some.
     pub fn shown_of(&self, class: ClassId) -> u32 {
         self.kept().seen.get(..self.classes).and_then(|seen| seen.get(class.index())).copied().unwrap_or(0)
     }
@@ -234,7 +236,7 @@ mod tests {
         }
     }
 
-    /// Fits in between, and samples that came and went, leave no trace.
+    /// Intermediate fits, and samples that were added and removed, leave no trace.
     #[test]
     fn only_the_samples_count() {
         for kind in HeadKind::ALL {

@@ -1,4 +1,4 @@
-//! Where a head keeps everything: one slice of words, divided once and for all.
+//! Memory of a head: one slice of words, divided once.
 
 pub(super) mod record;
 pub(super) mod views;
@@ -11,54 +11,55 @@ use super::fit::primal::{BLOCK, LANES};
 use super::fit::ridge::spectrum_len;
 use super::{HeadError, HeadKind};
 
-/// Longest class name in bytes.
+/// Max length of a class name in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Most dimensions an embedding may have.
+/// Max number of dimensions of an embedding.
 pub const MAX_DIM: usize = 65_535;
 
-/// Most samples that one class can be shown, kept or not: what keeps sums exact.
+/// Max number of samples that one class can see, kept or not; keeps sums exact.
 pub const MAX_SHOWN: u32 = 65_535;
 
-/// Most classes of one head.
+/// Max number of classes of one head.
 pub const MAX_CLASSES: u16 = 1024;
 
-/// Scratch columns of the solver, each one float a sample and class.
+/// Number of scratch columns of the solver, each one float per sample and class.
 const SOLVER_COLUMNS: usize = 6;
 
-/// How much a head can be taught; all of it is reserved from the start.
+/// Limits of a head's training data; the memory for all of it is reserved from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Most classes.
+    /// Max number of classes.
     pub classes: u16,
-    /// Most samples, all classes together.
+    /// Max number of samples, all classes together.
     pub samples: u16,
 }
 
 impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
-    /// With `k` classes, `n` samples and `d` dimensions, `m` the less of `n` and `d`, these are about
-    /// `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights), `2 * m * (m + 1)` for
-    /// products of samples or of dimensions, `4 * n * k` for what the samples are when each is left out, and to
+    /// With `k` classes, `n` samples and `d` dimensions, `m` the lesser of `n` and `d`, these are
+    /// about `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights), `2 * m * (m +
+    /// 1)` for products of samples or of dimensions, `4 * n * k` for held-out scores, and for the
+    /// solver:
     /// solve:
     ///
     /// | kind | bytes |
     /// |---|---|
-    /// | nearest mean, nearest neighbours | none |
+    /// | nearest mean, k-NN | none |
     /// | ridge, LDA | `2 * m * (m + 1) + 8 * n * k` |
     /// | softmax | `2 * m * (m + 1) + 24 * n * k + 16 * k` |
     /// | auto | `2 * m * (m + 1) + 24 * n * k + 16 * k + 136 * m` |
     ///
-    /// Where `n` is more than `d`, `132 * d` more (a block of samples), for softmax and auto also
-    /// `4 * d * k`, and for auto up to 32 kB.
+    /// For `n` above `d`, `132 * d` more (a block of samples), for softmax and auto also `4 * d *
+    /// k`, and for auto up to 32 kB.
     ///
     /// Usable in constants, so that an array can be sized with it.
     ///
     /// # Errors
     ///
-    /// A zero limit, more than [`MAX_CLASSES`] classes, a dimension of zero or above
-    /// [`MAX_DIM`], or a head that could not be addressed or saved (4 GiB; 2 GiB on a 32-bit
+    /// [`HeadError`] for a zero limit, more than [`MAX_CLASSES`] classes, a dimension of zero or
+    /// above [`MAX_DIM`], or a head that could not be addressed or saved (4 GiB; 2 GiB on a 32-bit
     /// processor).
     pub const fn words(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
         match Layout::new(kind, dim, self) {
@@ -67,11 +68,11 @@ impl Limits {
         }
     }
 
-    /// [`Limits::words`] in bytes.
+    /// Length of [`Limits::words`] in bytes.
     ///
     /// # Errors
     ///
-    /// As [`Limits::words`].
+    /// Those of [`Limits::words`].
     pub const fn bytes(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
         match self.words(kind, dim) {
             Ok(words) => Ok(words * 4),
@@ -88,11 +89,11 @@ mod sealed {
     impl Sealed for alloc::boxed::Box<[u32]> {}
 }
 
-/// Memory a head can live in: a borrowed slice, an array, or (feature `alloc`) a box.
+/// Memory of a head: a borrowed slice, an array, or (feature `alloc`) a box.
 pub trait Memory: sealed::Sealed {
-    /// All words.
+    /// Returns all words.
     fn words(&self) -> &[u32];
-    /// All words, to write.
+    /// Returns all words, to write.
     fn words_mut(&mut self) -> &mut [u32];
 }
 
@@ -127,7 +128,7 @@ impl Memory for alloc::boxed::Box<[u32]> {
     }
 }
 
-/// The checked sizes of a head; every product below fits `usize`.
+/// Checked sizes of a head; every product below fits `usize`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub kind: HeadKind,
@@ -164,38 +165,38 @@ impl Layout {
         Ok(Self { kind, dim, classes, samples })
     }
 
-    /// Words of what was taught.
+    /// Number of words of the training data.
     pub const fn kept_words(&self) -> usize {
         let (k, n) = (self.classes, self.samples);
         let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
-        // One place more, for the sample that made room for the last one.
+        // One more slot, for the sample that was evicted for the last one.
         let m = n + 1;
         names + k + k * self.dim + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
     }
 
-    /// Words of what is computed from it.
+    /// Number of words of the data computed from it.
     pub const fn work_words(&self) -> usize {
         let (k, n) = (self.classes, self.samples);
         let lists = k * (self.dim + 4) + n * (7 + k) + self.centre_len() + self.block_len();
         lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
     }
 
-    /// Samples or, if they are fewer, dimensions: what there is a matrix of.
+    /// Size of the matrices: the lesser of samples and dimensions.
     const fn size(&self) -> usize {
         if self.samples < self.dim { self.samples } else { self.dim }
     }
 
-    /// Whether there may be more samples than dimensions.
+    /// Returns true if there may be more samples than dimensions.
     const fn is_long(&self) -> bool {
         self.samples > self.dim
     }
 
-    /// A block of samples as features.
+    /// Number of values in a block of samples as features.
     const fn block_len(&self) -> usize {
         if self.is_long() { BLOCK * self.dim.next_multiple_of(LANES) } else { 0 }
     }
 
-    /// The mean of the features.
+    /// Number of values in the mean of the features.
     const fn centre_len(&self) -> usize {
         if self.is_long() { self.dim } else { 0 }
     }
@@ -226,13 +227,13 @@ impl Layout {
         }
     }
 
-    /// What was taught, to read; and what is computed from it, to write.
+    /// Splits the words into the training data, to read, and the data computed from it, to write.
     pub fn split<'a>(&self, words: &'a mut [u32]) -> (Kept<'a>, Work<'a>) {
         let (kept, work) = words.split_at_mut(self.kept_words());
         (self.kept(kept), self.work(work))
     }
 
-    /// What was taught.
+    /// Returns the training data.
     pub fn kept<'a>(&self, words: &'a [u32]) -> Kept<'a> {
         let rest = &mut &words[..];
         Kept {
@@ -249,7 +250,7 @@ impl Layout {
         }
     }
 
-    /// What was taught, to write.
+    /// Returns the training data, to write.
     pub fn kept_mut<'a>(&self, words: &'a mut [u32]) -> KeptMut<'a> {
         let rest = &mut &mut words[..];
         KeptMut {
@@ -310,7 +311,8 @@ mod tests {
     fn every_word_is_used() {
         for kind in HeadKind::ALL {
             for samples in [7, 23] {
-                // They and the spare one are a multiple of four, which leaves no gaps between parts.
+                // Their number plus the spare one is a multiple of four, which leaves no gaps
+                // between parts.
                 let layout = Layout::new(kind, 12, Limits { classes: 4, samples }).unwrap();
                 let mut words = [0; 8192];
                 let (kept, work) = layout.split(&mut words);
@@ -344,7 +346,7 @@ mod tests {
                 + 2 * matrices * n * (n + 1)
                 + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
-            // One more place for a sample, and rounding.
+            // One more slot for a sample, and rounding.
             assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");
         }
     }

@@ -7,10 +7,10 @@ use std::{format, vec};
 use super::{Head, HeadKind, Limits, Transform};
 use crate::embedding::Embedding;
 
-/// A head that owns its memory, with or without the `alloc` feature.
+/// Head that owns its memory, with or without the `alloc` feature.
 pub type TestHead = Head<&'static mut [u32]>;
 
-/// Numbers that look random and are the same every time (SplitMix64).
+/// Pseudorandom numbers, the same every time (SplitMix64).
 pub struct Noise(pub u64);
 
 impl Noise {
@@ -22,13 +22,13 @@ impl Noise {
         z ^ (z >> 31)
     }
 
-    /// Nearly a normal distribution: the sum of twelve even ones.
+    /// Nearly a normal distribution: the sum of twelve uniform numbers.
     pub fn normal(&mut self) -> f32 {
         (0..12).map(|_| (self.bits() >> 40) as f32 / (1 << 24) as f32).sum::<f32>() - 6.0
     }
 }
 
-/// One embedding of a cluster with a centre of its own, not negative as after ReLU.
+/// Draws one embedding of a cluster with a centre of its own, not negative like after ReLU.
 pub fn cluster(noise: &mut Noise, class: usize, dim: usize, spread: f32) -> Vec<f32> {
     let mut centre = Noise(1000 + class as u64);
     (0..dim).map(|_| (1.0 + centre.normal() + spread * noise.normal()).max(0.0)).collect()
@@ -36,14 +36,15 @@ pub fn cluster(noise: &mut Noise, class: usize, dim: usize, spread: f32) -> Vec<
 
 pub fn empty(kind: HeadKind, dim: usize, limits: Limits) -> TestHead {
     let words = limits.words(kind, dim).unwrap();
-    // Rubbish, because the content of the memory must not matter.
+    // Garbage, because the content of the memory must not matter.
     let memory = Box::leak(vec![0xffff_ffff; words].into_boxed_slice());
     let mut head = Head::new(kind, dim, [7; 32], limits, memory).unwrap();
     head.set_false_rejection_rate(0.0).unwrap();
     head
 }
 
-/// Classes `c0`, `c1`, ... with `shots` samples each, taught in turn; room for two more each.
+/// Head with classes `c0`, `c1`, ... of `shots` samples each, added in turn; room for two more
+/// each.
 pub fn taught(kind: HeadKind, classes: u16, shots: u16, dim: usize, spread: f32) -> TestHead {
     let limits = Limits { classes: classes + 1, samples: classes * (shots + 2) };
     let mut head = empty(kind, dim, limits);
@@ -59,7 +60,7 @@ pub fn taught(kind: HeadKind, classes: u16, shots: u16, dim: usize, spread: f32)
     head
 }
 
-/// The bits of all probabilities for a few embeddings of every class.
+/// Returns the bits of all probabilities for a few embeddings of every class.
 pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
     let (dim, mut noise) = (head.dim(), Noise(2));
     let mut out = vec![0.0; head.class_count()];
@@ -72,7 +73,7 @@ pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
     bits
 }
 
-/// The kept samples as a head sees them, in plain f64.
+/// Returns the kept samples as a head sees them, in plain f64.
 pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
     let transform = head.chosen().unwrap().transform;
     let samples: Vec<Vec<f64>> = head.samples().map(|(_, e)| e.iter().map(f64::from).collect()).collect();
@@ -87,7 +88,7 @@ pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
     samples.iter().map(|x| x.iter().map(|v| v * factor(x)).collect()).collect()
 }
 
-/// Class of each sample.
+/// Returns the class of each sample.
 pub fn owners(head: &TestHead) -> Vec<usize> {
     head.samples().map(|(class, _)| class.index()).collect()
 }
@@ -124,7 +125,7 @@ pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     right
 }
 
-/// Held-out scores, a row a sample.
+/// Returns held-out scores, one row per sample.
 pub fn held_out(head: &mut TestHead) -> Vec<Vec<f64>> {
     head.fit().unwrap();
     let (classes, samples, dim) = (head.class_count(), head.sample_count(), head.dim());

@@ -1,17 +1,18 @@
-//! The weighted mean of linear heads, each by the likelihood that it gives the held-out samples.
+//! Weighted mean of linear heads, each weighted by the likelihood of the held-out samples.
 //!
-//! Sums of scores are scores of summed weights, so that a mean of heads answers as fast as one of them. Among
-//! samples it is their coefficients that are summed: they are fewer than weights.
+//! Sums of scores are scores of summed weights, so a mean of heads answers as fast as one head. In
+//! the dual form the coefficients of the samples are summed, which are fewer than weights.
 
 use crate::head::storage::views::Work;
 
-/// Shares below count as none. Nothing is multiplied with them, as scores of empty classes are infinite.
+/// Threshold of a weight; lower weights count as zero. Nothing is multiplied with them, because
+/// scores of empty classes are infinite.
 const TRIFLE: f32 = 1e-6;
 
-/// Parts of a linear head, in the same order everywhere: coefficients, biases, held-out scores.
+/// Parts of a linear head, in a fixed order: coefficients, biases, held-out scores.
 type Parts<'a> = [&'a [f32]; 3];
 
-/// Sum of the heads that were added, weighted.
+/// Weighted sum of the added heads.
 pub(crate) struct Blend<'a> {
     parts: [&'a mut [f32]; 3],
     /// Least cost of a head so far: its weight is 1.
@@ -21,7 +22,7 @@ pub(crate) struct Blend<'a> {
 }
 
 impl<'a> Blend<'a> {
-    /// Room for `lengths`, off the front of `words`.
+    /// Takes memory for `lengths` off the front of `words`.
     pub fn carve(words: &mut &'a mut [f32], lengths: [usize; 3]) -> Self {
         let parts = lengths.map(|length| {
             let (part, rest) = core::mem::take(words).split_at_mut(length);
@@ -31,7 +32,8 @@ impl<'a> Blend<'a> {
         Self { parts, least: f32::INFINITY, total: 0.0 }
     }
 
-    /// Adds a head whose scores count `factor` times, by its cost in nats; whether it costs least so far.
+    /// Adds a head, weighted by its cost in nats, its scores multiplied with `factor`; returns true
+    /// if it costs least so far.
     pub fn add(&mut self, cost: f32, factor: f32, parts: Parts<'_>) -> bool {
         let is_best = cost < self.least;
         let least = self.least.min(cost);
@@ -45,17 +47,17 @@ impl<'a> Blend<'a> {
         is_best
     }
 
-    /// Cost of all heads together: less the more of them are likely.
+    /// Cost of all heads together: lower with more likely heads.
     pub fn cost(&self) -> f32 {
         self.least - libm::logf(self.total)
     }
 
-    /// The share of the head that costs least.
+    /// Share of the head that costs least.
     pub fn greatest(&self) -> f32 {
         1.0 / self.total
     }
 
-    /// Adds the mean of another's heads to the mean of one's own, by shares that sum to one.
+    /// Adds the mean of another blend's heads to the own mean, by shares that sum to one.
     pub fn join(&mut self, share: f32, other: &Blend<'_>) {
         for (sum, part) in self.parts.iter_mut().zip(&other.parts) {
             mix(sum, (1.0 - share) / self.total, share, 1.0 / other.total, part);
@@ -63,7 +65,7 @@ impl<'a> Blend<'a> {
         self.total = 1.0;
     }
 
-    /// Writes what has become of the heads, in units of scores that counted `factor` times.
+    /// Writes the blended head, in units of scores that were multiplied with `factor`.
     pub fn write(&self, factor: f32, coefficients: &mut [f32], bias: &mut [f32], held_out: &mut [f32]) {
         for (out, part) in [coefficients, bias, held_out].into_iter().zip(&self.parts) {
             mix(out, 0.0, 1.0, 1.0 / (self.total * factor), part);
@@ -71,7 +73,7 @@ impl<'a> Blend<'a> {
     }
 }
 
-/// `sum = keep * sum + share * factor * part`.
+/// Computes `sum = keep * sum + share * factor * part`.
 fn mix(sum: &mut [f32], keep: f32, share: f32, factor: f32, part: &[f32]) {
     if keep < TRIFLE {
         sum.fill(0.0);
@@ -83,8 +85,8 @@ fn mix(sum: &mut [f32], keep: f32, share: f32, factor: f32, part: &[f32]) {
     }
 }
 
-/// End of a solver's scratch, and the number of a head's coefficients: one a sample and class or, in dimensions,
-/// the weights.
+/// Returns the end of a solver's scratch, and the number of a head's coefficients: one per sample
+/// and class or, in dimensions, the weights.
 pub(crate) fn sizes(work: &Work<'_>, samples: usize) -> (usize, usize) {
     let classes = work.bias.len();
     let dim = work.weights.len() / classes;
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     fn blended(heads: &[(f32, f32, f32)]) -> (f32, f32) {
-        // Memory is rubbish before.
+        // The memory is uninitialized before.
         let mut words = [f32::NAN; 3];
         let mut blend = Blend::carve(&mut &mut words[..], [1; 3]);
         for &(cost, factor, x) in heads {

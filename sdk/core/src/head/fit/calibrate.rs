@@ -1,28 +1,28 @@
-//! How sure a head may be: the factor between its scores and log odds.
+//! Calibration of confidence: the inverse temperature between a head's scores and log odds.
 //!
 //! Temperature scaling (Guo, Pleiss, Sun and Weinberger 2017) on held-out scores, so that no
-//! samples need to be set apart. Two things keep a few samples, all of them right, from making the
-//! head certain: targets are not 1 but `(n + 1) / (n + 2)` as in Platt scaling (1999), and the
-//! factor stays near what it usually is for that kind of head, as under a log-normal prior.
+//! samples need to be set apart. Two measures keep a few samples, all of them right, from making
+//! the head certain: targets are not 1 but `(n + 1) / (n + 2)` as in Platt scaling (1999), and a
+//! log-normal prior keeps the factor near its usual value for that kind of head.
 
 use super::scores::has_others;
 use crate::head::{HeadKind, Recipe, Transform};
 
-/// Factors: fewer than this many to each side of the usual one; a power of two.
+/// Grid of factors: fewer than this many to each side of the usual one; a power of two.
 const STEPS: usize = 16;
 
-/// Natural logarithm of the ratio of two neighbours.
+/// Natural logarithm of the ratio of two neighbouring factors.
 const STEP: f32 = 0.2;
 
 /// Standard deviation of the prior.
 const SPREAD: f32 = 0.7;
 
-/// Held-out scores that are enough.
+/// Max of the held-out scores that are used.
 const ENOUGH: usize = 1 << 20;
 
 /// Natural logarithm of the usual factor; measured on ants and bees, four animals and CIFAR-10
-/// under MobileNetV2, and how it goes with the strength on those that `auto` was chosen by
-/// (`sdk/docs/heads.md`).
+/// under MobileNetV2, and its dependence on the regularization on the data sets that `auto` was
+/// chosen by (`sdk/docs/heads.md`).
 fn usual(recipe: &Recipe) -> f32 {
     let inverse_l2 = libm::logf(recipe.inverse_l2);
     match recipe.kind {
@@ -30,20 +30,21 @@ fn usual(recipe: &Recipe) -> f32 {
         // Scores are divided by the weight decay.
         HeadKind::Slda => 3.2 - 0.8 * inverse_l2,
         HeadKind::Knn => 1.2,
-        // Weak ones do not dare to say what they could.
+        // Heads of strong regularization are underconfident.
         HeadKind::Softmax if recipe.transform == Transform::Raw && recipe.inverse_l2 < 20.0 => 0.8,
         // Log odds already.
         HeadKind::NearestMean | HeadKind::Softmax | HeadKind::Auto => 0.0,
     }
 }
 
-/// The factor that makes the held-out probabilities most likely.
+/// Returns the inverse temperature that makes the held-out probabilities most likely, under the
+/// prior.
 pub(crate) fn inverse_temperature(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> f32 {
     search(recipe, 1.0, owners, held_out).factor
 }
 
-/// The factor that makes the held-out samples most likely, whatever is usual, and their negative log
-/// likelihood under it.
+/// Returns the inverse temperature that makes the held-out samples most likely, without the prior,
+/// and their negative log likelihood under it.
 pub(crate) fn most_likely(recipe: &Recipe, owners: &[u16], held_out: &[f32]) -> (f32, f32) {
     let Best { factor, cost } = search(recipe, 0.0, owners, held_out);
     (factor, cost)
@@ -54,7 +55,7 @@ struct Best {
     cost: f32,
 }
 
-/// The likelihood has one peak but for rounding, so that its neighbourhood is halved again and again.
+/// Bisection: the likelihood has one peak except for rounding.
 fn search(recipe: &Recipe, trust: f32, owners: &[u16], held_out: &[f32]) -> Best {
     let usual = usual(recipe);
     let offset = |step: usize| (step as f32 - STEPS as f32) * STEP;
@@ -81,7 +82,7 @@ fn surprise(factor: f32, owners: &[u16], held_out: &[f32]) -> f32 {
     let samples = owners.len();
     let miss = 1.0 / (samples as f32 + 2.0);
     let mut cost = 0.0;
-    // Of very many samples and classes each so many-th is enough, and counts for all.
+    // With very many samples and classes every n-th sample is enough, and counts for all.
     let every = held_out.len().div_ceil(ENOUGH);
     let asked = (0..samples).step_by(every.max(1));
     for sample in asked.filter(|&i| held_out.len() > samples && has_others(owners, i)) {
@@ -102,8 +103,8 @@ mod tests {
 
     use super::*;
 
-    /// Two classes of a hundred; a held-out score of `scale` for the own class, or for the other in
-    /// `wrong` of ten.
+    /// Finds the factor for two classes of a hundred; a held-out score of `scale` for the own
+    /// class, or for the other in `wrong` of ten.
     fn found(scale: f32, wrong: usize) -> f32 {
         let owners: Vec<u16> = (0..200).map(|i| i / 100).collect();
         let mut held_out = vec![0.0; 400];

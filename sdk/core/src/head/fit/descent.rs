@@ -1,12 +1,12 @@
-//! Nonlinear conjugate gradients (hybrid of Hestenes-Stiefel and Dai-Yuan) with an exact line search, for
-//! objectives whose derivatives along a line are known.
+//! Nonlinear conjugate gradients (hybrid of Hestenes-Stiefel and Dai-Yuan) with an exact line
+//! search, for objectives whose derivatives along a line are known.
 
 use crate::head::Fit;
 
-/// Iterations after which it gives up; 2,000 photographs of ten classes take 62.
+/// Limit of iterations; 2,000 photographs of ten classes take 62.
 const MAX_ITERATIONS: u16 = 500;
 
-/// Evaluations of one line search; one or two are usual.
+/// Limit of evaluations of one line search; one or two are usual.
 const MAX_TRIALS: u8 = 30;
 
 /// First and second derivative of the objective along the step.
@@ -16,16 +16,16 @@ pub(crate) struct Along {
     pub second: f32,
 }
 
-/// The gradient at the last evaluation.
+/// Gradient at the last evaluation.
 #[derive(Clone, Copy)]
 pub(crate) struct Gradient {
-    /// Its squared length.
+    /// Squared norm of the gradient.
     pub square: f32,
-    /// Its product with the one before.
+    /// Product with the previous gradient.
     pub shared: f32,
 }
 
-/// An objective to be made small, its place and its direction of search.
+/// Objective to minimize, with its current point and search direction.
 pub(crate) trait Objective {
     /// Computes the gradient at `t` steps from here.
     fn evaluate(&mut self, t: f32) -> Along;
@@ -33,14 +33,15 @@ pub(crate) trait Objective {
     /// Measures the gradient that was evaluated last.
     fn measure_gradient(&mut self) -> Gradient;
 
-    /// Takes the direction down the gradient, and `conjugate` of the last one.
+    /// Sets the direction to the negative gradient plus `conjugate` times the last direction.
     fn turn(&mut self, conjugate: f32);
 
-    /// Goes `t` steps.
+    /// Moves `t` steps along the direction.
     fn go(&mut self, t: f32);
 }
 
-/// Goes to the optimum: to a gradient no longer than `tolerance`, or as far as rounding allows.
+/// Descends to the optimum: to a gradient norm of at most `tolerance`, or as far as rounding
+/// allows.
 pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
     let mut fit = Fit { iterations: 0, converged: false, gradient_norm: 0.0 };
     objective.evaluate(0.0);
@@ -71,9 +72,9 @@ pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
     }
 }
 
-/// Goes to the lowest point along the direction.
+/// Moves to the minimum along the direction.
 ///
-/// Returns the first derivative before and after, or `None` if the way does not lead down.
+/// Returns the first derivative before and after, or `None` if the direction does not descend.
 fn advance(objective: &mut impl Objective) -> Option<(f32, f32)> {
     let start = objective.evaluate(0.0);
     if !(start.first < 0.0 && start.second > 0.0) {

@@ -1,20 +1,20 @@
-//! The nearest neighbours among the samples, by angle (Fix and Hodges 1951; Coral's
-//! `project-teachable` has it with three).
+//! k-NN: votes of the nearest samples by angle (Fix and Hodges 1951; Coral's `project-teachable`
+//! uses three).
 //!
-//! Fits classes of any shape, and pays for it: an answer costs a product with every sample, and
-//! with few samples it is less often right than the heads that draw lines.
+//! Fits classes of any shape at a cost: an answer takes a product with every sample, and with few
+//! samples it is less often right than the linear heads.
 
 use super::primal;
 use crate::head::linalg::cholesky;
 use crate::head::storage::views::{Kept, Work};
 
-/// Neighbours that vote.
+/// Number of neighbours that vote (k).
 const NEIGHBOURS: usize = 5;
 
-/// How much a vote loses with the distance: a cosine less by 1 / 20 than the nearest counts 1 / e.
+/// Decay of a vote with the distance: a cosine less by 1 / 20 than the nearest counts 1 / e.
 const SHARPNESS: f32 = 20.0;
 
-/// The nearest samples met so far, nearest first; of two alike, the one taught first.
+/// Nearest samples so far, nearest first; of two equal ones, the one added first.
 #[derive(Clone, Copy)]
 pub(crate) struct Nearest {
     found: [(f32, u16); NEIGHBOURS],
@@ -35,7 +35,7 @@ impl Nearest {
         }
     }
 
-    /// Each vote's class and its share.
+    /// Returns the class and the share of each vote.
     fn votes(&self) -> impl Iterator<Item = (usize, f32)> {
         let (found, top) = (&self.found[..self.count], self.found[0].0);
         let weight = move |s: f32| libm::expf(SHARPNESS * (s - top));
@@ -44,7 +44,7 @@ impl Nearest {
     }
 }
 
-/// Shares of the votes for a query, given its similarities with the samples.
+/// Computes the shares of the votes for a query, given its similarities with the samples.
 pub(crate) fn scores(similarities: &[f32], owners: &[u16], out: &mut [f32]) {
     out.fill(f32::NEG_INFINITY);
     let mut nearest = Nearest::new();
@@ -57,7 +57,7 @@ pub(crate) fn scores(similarities: &[f32], owners: &[u16], out: &mut [f32]) {
     }
 }
 
-/// Held-out scores, exactly: the votes of the other samples.
+/// Computes exact held-out scores: the votes of the other samples.
 pub(crate) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
     let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
     for (class, scores) in work.held_out.chunks_exact_mut(samples).enumerate() {

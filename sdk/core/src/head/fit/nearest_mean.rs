@@ -1,19 +1,19 @@
-//! Class means of unit-length embeddings: weight imprinting (Qi, Brown and Lowe 2018), the
-//! head of Coral's `ImprintingEngine`.
+//! Class means of L2-normalized embeddings: weight imprinting (Qi, Brown and Lowe 2018), the head
+//! of Coral's `ImprintingEngine`.
 
 use super::primal;
 use crate::head::linalg::gram;
 use crate::head::linalg::vector::{ONE, dot_sum};
 use crate::head::storage::views::{Kept, Work, count};
 
-/// Score for a cosine of 1.
+/// Score of a cosine of 1.
 ///
-/// Probabilities are the softmax of the scaled cosines. Between 20 and 40 the log loss on ants
-/// and bees, four animals and CIFAR-10 under MobileNetV2 changes little; less is better with
-/// one shot, more with many.
+/// Probabilities are the softmax of the scaled cosines. Between 20 and 40 the log loss on ants and
+/// bees, four animals and CIFAR-10 under MobileNetV2 changes little; less is better with one shot,
+/// more with many.
 pub(crate) const SCORE_SCALE: f32 = 30.0;
 
-/// Computes the weights of all classes, of all that was ever shown.
+/// Computes the weights of all classes, from all samples ever seen.
 pub(crate) fn fit(kept: &Kept<'_>, work: &mut Work<'_>) {
     let rows = work.weights.chunks_exact_mut(kept.dim()).zip(work.bias.iter_mut()).zip(&*work.norms);
     for (class, ((row, bias), &norm)) in rows.enumerate() {
@@ -27,7 +27,7 @@ pub(crate) fn fit(kept: &Kept<'_>, work: &mut Work<'_>) {
     }
 }
 
-/// Lengths of the sums of all classes, negative for those without samples.
+/// Writes the L2 norms of the sums of all classes, negative for classes without samples.
 pub(crate) fn lengths(kept: &Kept<'_>, owners: &[u16], norms: &mut [f32]) {
     for (class, norm) in norms.iter_mut().enumerate() {
         *norm = if count(owners, class as u16) > 0 { length(kept.sum(class)) as f32 } else { -1.0 };
@@ -38,8 +38,9 @@ fn length(sum: &[i32]) -> f64 {
     libm::sqrt(sum.iter().map(|&sum| f64::from(sum) * f64::from(sum)).sum())
 }
 
-/// Held-out scores: the class means without the sample itself, from its products with the others,
-/// or, `of_all` that was shown, with the class's sum where that is of more than is kept.
+/// Computes held-out scores from the class means without the sample itself, by its products with
+/// the other samples, or, with `of_all` samples ever seen, from the class's sum if it contains more
+/// samples than are kept.
 pub(crate) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work: &mut Work<'_>) {
     let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
     let in_dimensions = samples > kept.dim();
@@ -70,7 +71,7 @@ pub(crate) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work:
             let (product, left) = (f64::from(*sum) - own, square - 2.0 * f64::from(*sum) + own);
             let length = libm::sqrt(if is_own(i) { left } else { square }.max(0.0));
             *sum = match taught {
-                // What is left of a class of one has no direction, up to rounding.
+                // The rest of a class of one sample has no direction, up to rounding.
                 true if length > 1e-3 => SCORE_SCALE * (product / length) as f32,
                 true => 0.0,
                 false => f32::NEG_INFINITY,

@@ -1,11 +1,12 @@
-//! The same heads solved in dimensions, where there are more samples than those.
+//! Solvers in dimensions (primal), for more samples than dimensions.
 //!
-//! With `n` samples of `d` dimensions the other files of this folder work in the span of the samples
-//! (the dual problem): `n^2` numbers, `n^3` steps. From `n > d` on the primal problem is the smaller one:
-//! `d^2` numbers, and `n d^2 / 2 + d^3` steps for weights. What it gives is the same but for rounding.
+//! With `n` samples of `d` dimensions the other files of this folder work in the span of the
+//! samples (the dual problem): `n^2` numbers, `n^3` steps. For `n > d` the primal problem is the
+//! smaller one: `d^2` numbers, and `n d^2 / 2 + d^3` steps for weights. The results are the same
+//! except for rounding.
 //!
-//! Features are made of codes anew in every pass, a block of samples at a time ([`block::Block`]), so that
-//! memory does not grow with `n d` beyond the samples themselves.
+//! Features are dequantized anew in every pass, a block of samples at a time ([`block::Block`]), so
+//! that memory does not grow with `n d` beyond the samples themselves.
 
 mod block;
 mod logistic;

@@ -1,25 +1,26 @@
-//! When an embedding is of no class at all, and how probable it is that it is of one.
+//! Rejection of unknown embeddings, and the probability that an embedding is of a known class.
 //!
-//! The cosine with the nearest class mean tells. What it is for one more sample of the classes follows from
-//! the held-out samples; no pictures of other things are needed. Three things make that right with a
-//! few samples:
+//! The decision is by the cosine with the nearest class mean. Its distribution for one more sample
+//! of the classes follows from the held-out samples; no images of other things are needed. Three
+//! corrections make that hold with few samples:
 //!
-//! - A class mean of `n` samples has the expected cosine `r / sqrt(r + (1 - r) / n)` with one more, where `r`
-//!   is the mean cosine of two samples of the class: unit vectors `x = m + e` with `|m|^2 = r`. By it
-//!   cosines with the mean of all but one, which are too low, are corrected.
-//! - Both `r` and the spread of the cosines are drawn to what they usually are. That follows from how far the
-//!   values of an embedding are from having the mean 0: the square of its cosine with (1, 1, ..., 1) is what
-//!   unrelated embeddings of that backbone share anyway.
-//! - The bound is a prediction interval for one more sample (Student's t), and with more samples their own
-//!   quantile (conformal prediction, Vovk et al. 2005).
+//! - A class mean of `n` samples has the expected cosine `r / sqrt(r + (1 - r) / n)` with one more
+//!   sample, where `r` is the mean cosine of two samples of the class: unit vectors `x = m + e`
+//!   with `|m|^2 = r`. The formula corrects cosines with the mean of all but one sample, which are
+//!   too low.
+//! - Both `r` and the spread of the cosines are shrunk towards their usual values. Those follow
+//!   from how far the values of an embedding are from having the mean 0: the square of its cosine
+//!   with (1, 1, ..., 1) is the cosine that unrelated embeddings of that backbone share.
+//! - The bound is a prediction interval for one more sample (Student's t), and with more samples
+//!   their own quantile (conformal prediction, Vovk et al. 2005).
 //!
-//! Where there are several classes, the samples of each are unknown to the others, which says how far off
-//! unknown things are; with one class, that is what it usually is. Two normal distributions then give the
-//! odds (Fisher's discriminant), known and unknown alike often.
+//! With several classes, the samples of each class are unknowns to the others, which estimates the
+//! distance of unknown things; with one class a usual value is taken. Two normal distributions then
+//! give the odds (Fisher's discriminant), with equal priors of known and unknown.
 //!
-//! The constants were searched on simulated views of other seeds than the tests' and on the collections that `auto`
-//! was chosen by, and picked among some fifty settings with what they come to on others in sight
-//! (`sdk/docs/unknown.md`).
+//! The constants were searched on simulated views with other seeds than the tests' and on the data
+//! sets that `auto` was chosen by, and selected among some fifty settings by their results on other
+//! data sets that were seen during the selection (`sdk/docs/unknown.md`).
 
 use super::nearest_mean::SCORE_SCALE;
 use super::scores::top;
@@ -27,90 +28,92 @@ use crate::head::linalg::vector::ONE;
 use crate::head::storage::views::Kept;
 use crate::head::{KnownOdds, Similarity};
 
-/// Less than every cosine: nothing is unknown.
+/// Bound below every cosine: nothing is unknown.
 const NEVER: f32 = -2.0;
 
-/// Mean cosine of two samples of a class, above what unrelated ones share.
+/// Usual mean cosine of two samples of a class, above the cosine of unrelated ones.
 const USUAL_COSINE: f32 = 0.45;
 
-/// The usual spread of cosines with a class mean, where unrelated embeddings share nothing.
+/// Usual spread of cosines with a class mean, for a cosine of unrelated embeddings of 0.
 const USUAL_SPREAD: f32 = 0.118;
 
-/// Variances of the mean cosine of the pairs among `n` samples, where unrelated embeddings share nothing: one over `n`,
-/// from how near each sample is to its class, and one over `n (n - 1)`, from each pair.
+/// Variances of the mean cosine of the pairs among `n` samples, for a cosine of unrelated
+/// embeddings of 0: one over `n`, from the distance of each sample to its class, and one over `n (n
+/// - 1)`, from each pair.
 const PAIRS_VARIANCE: [f32; 2] = [0.009, 0.065];
 
-/// For how many samples the usual spread counts.
+/// Weight of the usual spread, in samples.
 const SPREAD_WEIGHT: f32 = 8.0;
 
-/// Spread of classes around the usual cosine, in the same unit; counts for classes of one sample.
+/// Spread of classes around the usual cosine, in the same unit; used for classes of one sample.
 const CLASS_SPREAD: f32 = 0.17;
 
-/// Samples of which half of the bound is their own quantile.
+/// Number of samples at which half of the bound is their own quantile.
 const HALF_EMPIRICAL: f32 = 100.0;
 
-/// A bound nearer to the class would take a camera's noise for something else.
+/// Max of the bound: a tighter one would reject a known thing for the noise of the camera.
 const CLOSEST: f32 = 0.98;
 
-/// How far below known ones unknown things usually lie: a share of what known ones have above what unrelated
-/// ones share.
+/// Usual distance of unknown things below known ones: a share of the cosine of known ones above
+/// that of unrelated ones.
 const USUAL_GAP: f32 = 0.6;
 
-/// For how many classes that counts.
+/// Weight of the usual distance, in classes.
 const DISTANCE_WEIGHT: f32 = 1.0;
 
-/// Distances beyond these are not believed.
+/// Min and max of plausible distances.
 const DISTANCES: [f32; 2] = [0.3, 4.0];
 
-/// Where the known end.
+/// Decision boundary between known and unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Border {
-    /// The expected cosine of something known.
+    /// Expected cosine of a known sample.
     mean: f32,
     spread: f32,
-    /// How many standard deviations from the mean known and unknown are as probable.
+    /// Number of standard deviations from the mean at which known and unknown are equally probable.
     even: f32,
-    /// Log odds a standard deviation.
+    /// Slope of the log odds per standard deviation.
     slope: f32,
     least: f32,
 }
 
-/// What the border is found from.
+/// Input of the search for the boundary.
 pub(crate) struct Lessons<'a> {
     pub kept: Kept<'a>,
     pub owners: &'a [u16],
-    /// Scores of the nearest mean, each sample held out.
+    /// Held-out scores of the nearest mean.
     pub held_out: &'a [f32],
-    /// Lengths of the classes' sums.
+    /// L2 norms of the classes' sums.
     pub norms: &'a [f32],
-    /// Samples of each class.
+    /// Number of samples of each class.
     pub counts: &'a [u32],
 }
 
 impl Border {
-    /// Everything is known.
+    /// Boundary under which everything is known.
     pub const NONE: Self = Self { mean: 0.0, spread: 1.0, even: 0.0, slope: 0.0, least: NEVER };
 
-    /// The cosine below which an embedding is unknown.
+    /// Returns the cosine below which an embedding is unknown; `None` if nothing is.
     pub fn least(&self) -> Option<Similarity> {
         (self.least > NEVER).then_some(Similarity(self.least))
     }
 
-    /// The same as numbers for programs of another kind; `None` where everything is known.
+    /// Returns the log odds as numbers for export; `None` if everything is known.
     pub fn odds(&self) -> Option<KnownOdds> {
         let slope = self.slope / self.spread;
         (self.least > NEVER)
             .then(|| KnownOdds { slope, offset: -slope * (self.mean + self.spread * self.even) })
     }
 
-    /// How probable it is that an embedding with this cosine is of a class; known and unknown alike often.
+    /// Returns the probability that an embedding with this cosine is of a class, with equal priors
+    /// of known and unknown.
     pub fn known(&self, cosine: f32) -> f32 {
         self.odds().map_or(1.0, |KnownOdds { slope, offset }| {
             1.0 / (1.0 + libm::expf(-(slope * cosine + offset).clamp(-60.0, 60.0)))
         })
     }
 
-    /// The border that costs the share `false_rejection_rate` of the known; `scratch` has one number a sample.
+    /// Finds the boundary for a target `false_rejection_rate`; `scratch` has one number per sample.
     pub fn find(false_rejection_rate: f32, lessons: &Lessons<'_>, scratch: &mut [f32]) -> Self {
         let samples = lessons.owners.len();
         if false_rejection_rate <= 0.0 || samples == 0 {
@@ -139,8 +142,8 @@ impl Border {
             distance = (DISTANCE_WEIGHT * distance + classes * seen) / (DISTANCE_WEIGHT + classes);
         }
         let distance = distance.clamp(DISTANCES[0], DISTANCES[1]);
-        // The less is known of the distance, the more the unknown get the benefit of the doubt, and the less
-        // steep the odds are. Where the border is stricter than the odds, it decides what is unknown.
+        // The less certain the distance, the more the unknown get the benefit of the doubt, and the
+        // flatter the odds. If the boundary is stricter than the odds, it decides what is unknown.
         let doubt = 1.0 - 0.3 / classes.max(1.0);
         let even = (-0.5 * doubt * distance).max((least - mean) / spread);
         let slope = doubt * distance;
@@ -148,11 +151,11 @@ impl Border {
     }
 }
 
-/// What cosines usually are with a backbone.
+/// Usual cosines of a backbone.
 struct Usual {
-    /// Of two samples of a class.
+    /// Cosine of two samples of a class.
     cosine: f32,
-    /// How much is left to differ in, of what unrelated embeddings do not share.
+    /// Share of the cosine range above the cosine of unrelated embeddings.
     room: f32,
 }
 
@@ -162,10 +165,10 @@ impl Usual {
     }
 }
 
-/// Cosines to be expected of known things.
+/// Expected distribution of the cosines of known samples.
 struct Cosines {
     mean: f32,
-    /// With what is not known of the mean.
+    /// Standard deviation, including the uncertainty of the mean.
     spread: f32,
 }
 
@@ -174,12 +177,12 @@ impl Lessons<'_> {
         self.counts[usize::from(self.owners[sample])] > 1
     }
 
-    /// How many classes have samples.
+    /// Number of classes that have samples.
     fn classes(&self) -> f32 {
         self.counts.iter().filter(|&&count| count > 0).count() as f32
     }
 
-    /// The cosine that unrelated embeddings have: squared cosine with (1, 1, ..., 1), mean of the samples.
+    /// Cosine of unrelated embeddings: squared cosine with (1, 1, ..., 1), mean of the samples.
     fn shared(&self) -> f32 {
         let dim = self.kept.dim() as f64;
         let one = |sample: usize| {
@@ -192,7 +195,8 @@ impl Lessons<'_> {
         (mean as f32).clamp(0.0, 0.9)
     }
 
-    /// Mean cosine of two samples of a class, of all that was shown; `None` where that is one.
+    /// Mean cosine of two samples of a class, from all samples ever seen; `None` for a single
+    /// sample.
     fn pairs(&self, class: usize) -> Option<f32> {
         let shown = self.kept.seen[class] as f32;
         let length = self.norms[class] / ONE as f32;
@@ -200,7 +204,8 @@ impl Lessons<'_> {
             .then(|| ((length * length - shown) / (shown * (shown - 1.0))).clamp(0.02, 1.0))
     }
 
-    /// By how much the classes' pairs are drawn to what is usual: the more of the gap chance alone may make, the more.
+    /// Shrinkage of the classes' pair cosines towards the usual value: the more of the gap may be
+    /// due to chance, the more.
     fn drawn(&self, usual: &Usual) -> f32 {
         let pairs =
             || (0..self.counts.len()).filter_map(|class| self.pairs(class).map(|pairs| (class, pairs)));
@@ -214,7 +219,7 @@ impl Lessons<'_> {
         gap * chance / (chance + gap * gap)
     }
 
-    /// Variance by chance of the mean cosine of a class's pairs around the class's own.
+    /// Variance due to chance of the mean pair cosine of a class around its true value.
     fn variance_of_pairs(&self, class: usize, usual: &Usual) -> f32 {
         let shown = self.kept.seen[class] as f32;
         let square = usual.room * usual.room;
@@ -222,7 +227,7 @@ impl Lessons<'_> {
         square * square * (sample + pair / (shown - 1.0)) / shown
     }
 
-    /// A held-out sample's cosine, were no sample missing.
+    /// Corrects a held-out sample's cosine for the sample missing from the mean.
     fn corrected(&self, sample: usize, drawn: f32) -> f32 {
         let class = usize::from(self.owners[sample]);
         let shown = self.kept.seen[class] as f32;
@@ -232,7 +237,7 @@ impl Lessons<'_> {
         (found + self.pairs(class).map_or(0.0, gain)).clamp(-1.0, 1.0)
     }
 
-    /// Variance of the mean of the classes' cosines: how little so few samples say of their classes.
+    /// Variance of the mean of the classes' cosines, due to the small number of samples.
     fn variance_of_mean(&self, usual: &Usual) -> f32 {
         let classes = self.classes();
         let alone = CLASS_SPREAD * usual.room;
@@ -244,7 +249,7 @@ impl Lessons<'_> {
         (0..self.counts.len()).map(of_class).sum::<f32>() / (classes * classes)
     }
 
-    /// Mean and spread, given the corrected cosines of the samples that can be held out.
+    /// Estimates mean and spread, given the corrected cosines of the samples that can be held out.
     fn expect(&self, known: &[f32], usual: &Usual) -> Cosines {
         let held = known.len() as f32;
         let alone = (0..self.owners.len()).filter(|&i| !self.has_others(i)).count() as f32;
@@ -256,7 +261,7 @@ impl Lessons<'_> {
         Cosines { mean, spread: libm::sqrtf(variance + of_mean) }
     }
 
-    /// Mean cosine of the samples with the nearest mean of another class; `None` of one class.
+    /// Mean cosine of the samples with the nearest mean of another class; `None` for one class.
     fn others(&self) -> Option<f32> {
         let samples = self.owners.len();
         let (mut sum, mut count) = (0.0, 0.0);
@@ -272,13 +277,13 @@ impl Lessons<'_> {
     }
 }
 
-/// Expected cosine of one more sample with the mean of `count`, given that of two samples.
+/// Expected cosine of one more sample with the mean of `count` samples, given that of two samples.
 fn with_mean(pairs: f32, count: f32) -> f32 {
     pairs / libm::sqrtf(pairs + (1.0 - pairs) / count)
 }
 
-/// The bound under a normal distribution, and the more samples the more their own quantile: cosines have a
-/// longer tail below than a normal distribution.
+/// Blends the bound under a normal distribution with the samples' own quantile, the more samples
+/// the more: cosines have a longer tail below than a normal distribution.
 fn blended(normal: f32, false_rejection_rate: f32, known: &mut [f32]) -> f32 {
     let below = (false_rejection_rate * (known.len() as f32 + 1.0)) as usize;
     if below == 0 || known.is_empty() {
@@ -290,7 +295,7 @@ fn blended(normal: f32, false_rejection_rate: f32, known: &mut [f32]) -> f32 {
     normal + weight * (known[below - 1] - normal)
 }
 
-/// How many standard deviations below the mean a share of a normal distribution lies
+/// Returns the number of standard deviations below the mean for a share of a normal distribution
 /// (Abramowitz and Stegun 26.2.23, within 5e-4), for shares up to a half.
 fn quantile(share: f32) -> f32 {
     let t = libm::sqrtf(-2.0 * libm::logf(share));
@@ -338,7 +343,7 @@ mod tests {
                 );
                 last = known;
             }
-            assert!(last > 20, "{kind}: the dial does nothing");
+            assert!(last > 20, "{kind}: the false-rejection rate has no effect");
         }
     }
 
@@ -355,7 +360,7 @@ mod tests {
         assert!(score < least.unwrap() && score.get() < 0.0);
     }
 
-    /// One class, shown `count` times by `view`.
+    /// One class with `count` samples of `view`.
     fn one_class(count: usize, mut view: impl FnMut(usize) -> std::vec::Vec<f32>) -> TestHead {
         let mut head = empty(HeadKind::Auto, 60, Limits { classes: 2, samples: count as u16 });
         head.set_false_rejection_rate(DEFAULT_FALSE_REJECTION_RATE).unwrap();
@@ -372,7 +377,7 @@ mod tests {
         out[0]
     }
 
-    /// As when the button is pressed many times at one scene.
+    /// Identical samples, the result of pressing the button many times at one scene.
     #[test]
     fn equal_samples_do_not_make_everything_else_unknown() {
         for count in [2, 5, 50] {
@@ -384,7 +389,8 @@ mod tests {
         }
     }
 
-    /// The first lessons of a session: until a second class is taught, another thing was "98 %" the first.
+    /// First training samples of a session: with one class only, another thing must not be "98 %"
+    /// that class.
     #[test]
     fn one_class_is_not_everything() {
         for count in [2, 3, 5, 20] {
@@ -405,7 +411,8 @@ mod tests {
             let mut head = taught(kind, 3, 5, 60, 1.0);
             head.set_false_rejection_rate(DEFAULT_FALSE_REJECTION_RATE).unwrap();
             let (mut noise, mut out) = (Noise(9), [0.0; 3]);
-            // (is unknown, probability that it is known), of what is more and more like another thing.
+            // (is unknown, probability that it is known), for blends that are more and more like
+            // another thing.
             let mut seen = std::vec::Vec::new();
             for step in 0..40 {
                 let (own, other) = (cluster(&mut noise, 1, 60, 1.0), cluster(&mut noise, 7, 60, 1.0));
@@ -428,11 +435,12 @@ mod tests {
         }
     }
 
-    /// A class mean of few samples lies off that of many: held out, samples seem farther away than they are.
+    /// A class mean of few samples lies off that of many: held-out samples seem farther away than
+    /// they are.
     #[test]
     fn the_gain_of_one_more_sample_is_foreseen() {
         for (pairs, count) in [(0.3f32, 2.0f32), (0.5, 5.0), (0.9, 3.0)] {
-            // |m|^2 = pairs, so that the mean of `count` has the length sqrt(pairs + (1 - pairs) / count).
+            // |m|^2 = pairs, so the mean of `count` has the norm sqrt(pairs + (1 - pairs) / count).
             let length = (pairs + (1.0 - pairs) / count).sqrt();
             assert!((with_mean(pairs, count) - pairs / length).abs() < 1e-6);
             assert!(with_mean(pairs, count) > with_mean(pairs, count - 1.0));

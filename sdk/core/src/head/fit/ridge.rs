@@ -1,16 +1,17 @@
-//! Least squares on the classes' indicators with weight decay (ridge regression), and the exact
-//! leave-one-out scores that come with it.
+//! Least squares on the classes' indicators with weight decay (ridge regression), and its exact
+//! leave-one-out scores.
 //!
-//! Minimizes `sum |W z + b - y|^2 + l |W|^2` over weights `W` and a free bias `b`, where `y` is
-//! 1 at the own class and 0 elsewhere and `l` is the variance of the samples divided by the
-//! strength. Solved among the samples: with the centred Gram matrix `G`, the coefficients are
-//! `a = (G + l)^-1 y`, and the score of a sample by the head that has not seen it is
-//! `y - l * a / (l * diagonal of (G + l)^-1 - 1 / n)`, exactly, at the same `l` (Allen's PRESS
-//! statistic, 1974; for kernels Cawley and Talbot 2004). `n^3 / 3` multiplications to factor and
-//! as many to invert, whatever the number of classes.
+//! Minimizes `sum |W z + b - y|^2 + l |W|^2` over weights `W` and a free bias `b`, where `y` is 1
+//! at the own class and 0 elsewhere and `l` is the variance of the samples divided by `inverse_l2`.
+//! Solved among the samples (dual): with the centred Gram matrix `G`, the coefficients are `a = (G
+//! + l)^-1 y`, and the score of a sample by the head that has not seen it is `y - l * a / (l *
+//! diagonal of (G + l)^-1 - 1 / n)`, exactly, at the same `l` (Allen's PRESS statistic, 1974; for
+//! kernels Cawley and Talbot 2004). `n^3 / 3` multiplications to factor and the same number to
+//! invert, for any number of classes.
 //!
-//! Samples may count unevenly (`importance`, 1 in the mean): `sum(w |W z + b - y|^2)`. Then means are
-//! weighted, `G` and `y` are multiplied with the roots of the weights, and `1 / n` above is `w / n`.
+//! Samples may have unequal weights (`importance`, 1 in the mean): `sum(w |W z + b - y|^2)`. Then
+//! means are weighted, `G` and `y` are multiplied with the roots of the weights, and `1 / n` above
+//! is `w / n`.
 
 use super::primal;
 use crate::head::Recipe;
@@ -20,16 +21,17 @@ use crate::head::linalg::vector::{dot, mean};
 use crate::head::linalg::{cholesky, gram, tridiagonal};
 use crate::head::storage::views::{Kept, Work};
 
-/// Share of the mean square of a sample below which weight decay drowns in rounding.
+/// Min of the weight decay, as a share of the mean square of a sample; below it rounding dominates.
 pub(crate) const LEAST_DECAY: f32 = 1e-4;
 
-/// The least that a sample can be short of deciding its own score.
+/// Min of one minus the leverage of a sample.
 pub(crate) const LEAST_SLACK: f32 = 1e-4;
 
-/// Strengths that [`curve`] tries, weakest first.
+/// Inverse L2 regularizations that [`curve`] tries, in ascending order.
 pub(crate) const GRID: Lanes = [1.0 / 64.0, 1.0 / 16.0, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0];
 
-/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
+/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples (in
+/// dimensions the weights).
 pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
         return primal::ridge(kept, recipe.inverse_l2, scales, work);
@@ -53,8 +55,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
         let held_out = &mut work.held_out[class * samples..][..samples];
         let share = targets(owners, work.importance, class, alpha);
         cholesky::solve(work.square, alpha, scratch);
-        // Times the root of its importance each is what it adds to the weights. Those sum to zero but
-        // for rounding, which the bias would show.
+        // Each target times the root of its importance is its part of the weights. Those sum to
+        // zero except for rounding, which would show in the bias.
         alpha.iter_mut().zip(&*work.importance).for_each(|(alpha, &w)| *alpha *= libm::sqrtf(w));
         let surplus = mean(alpha);
         alpha.iter_mut().zip(&*work.importance).for_each(|(alpha, &w)| *alpha -= surplus * w);
@@ -72,9 +74,9 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     }
 }
 
-/// How much each sample counts: a class as the root of its number of samples, half way between by
-/// their number, where a rare class is never named, and all alike, where its few samples decide too
-/// much. 1 in the mean.
+/// Computes the importance of each sample: a class counts as the root of its number of samples,
+/// between weighting by number, which never predicts a rare class, and equal weights, which
+/// overweight its few samples. 1 in the mean.
 pub(crate) fn balance(owners: &[u16], counts: &[u32], importance: &mut [f32]) {
     for (importance, &owner) in importance.iter_mut().zip(owners) {
         *importance = 1.0 / libm::sqrtf(counts[usize::from(owner)] as f32);
@@ -83,8 +85,8 @@ pub(crate) fn balance(owners: &[u16], counts: &[u32], importance: &mut [f32]) {
     importance.iter_mut().for_each(|importance| *importance /= mean);
 }
 
-/// Mean squared errors of the scores when each sample is left out, exactly, for all [`GRID`]: for
-/// little more than two fits.
+/// Returns the exact mean squared leave-one-out errors of the scores for all [`GRID`], at the cost
+/// of little more than two fits.
 ///
 /// Samples and errors are weighted by `work.importance`.
 pub(crate) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
@@ -129,7 +131,7 @@ pub(crate) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lan
     errors.map(|error| error / samples as f32)
 }
 
-/// What the coefficients of one class are solved from, less its weighted mean, which it returns.
+/// Writes the targets of one class minus their weighted mean, and returns that mean.
 fn targets(owners: &[u16], importance: &[f32], class: usize, out: &mut [f32]) -> f32 {
     let is_own = |owner: u16| usize::from(owner) == class;
     let own: f32 = owners.iter().zip(importance).filter(|(owner, _)| is_own(**owner)).map(|(_, w)| w).sum();
@@ -141,7 +143,7 @@ fn targets(owners: &[u16], importance: &[f32], class: usize, out: &mut [f32]) ->
 }
 
 /// Centres the matrix and weights it: rows and columns by the roots of the samples' importance.
-/// `rows` gets the weighted means of the rows before.
+/// `rows` receives the weighted means of the original rows.
 fn centre(matrix: &mut [f32], importance: &[f32], rows: &mut [f32], scratch: &mut [f32]) {
     let samples = rows.len();
     let share = 1.0 / samples as f32;
@@ -160,7 +162,7 @@ fn centre(matrix: &mut [f32], importance: &[f32], rows: &mut [f32], scratch: &mu
     }
 }
 
-/// What [`curve`] works in.
+/// Workspace of [`curve`].
 pub(crate) struct Spectrum<'a> {
     pub diagonal: &'a mut [f32],
     pub below: &'a mut [f32],
@@ -170,10 +172,11 @@ pub(crate) struct Spectrum<'a> {
     pub slack: &'a mut [Lanes],
 }
 
-/// Samples that are enough to choose a strength by, in dimensions.
+/// Max of the samples that [`curve`] uses in dimensions.
 pub(crate) const MOST_ASKED: usize = 1024;
 
-/// How many numbers [`curve`] works in, for so many samples or, if they are fewer, dimensions.
+/// Returns the length of the workspace of [`curve`], for the limit of samples and the lesser of
+/// samples and dimensions.
 pub(crate) const fn spectrum_len(samples: usize, size: usize) -> usize {
     let most = if size > MOST_ASKED { size } else { MOST_ASKED };
     (2 + 3 * SHIFTS) * size + SHIFTS * if samples < most { samples } else { most }
@@ -191,8 +194,7 @@ impl<'a> Spectrum<'a> {
     }
 }
 
-/// The weight decay: the variance of the samples divided by the strength, and never so little
-/// that rounding decides.
+/// Weight decay: the variance of the samples divided by `inverse_l2`, with a floor above rounding.
 pub(crate) fn decay(matrix: &[f32], inverse_l2: f32, scratch: &mut [f32]) -> f32 {
     let samples = scratch.len();
     let square = (0..samples).map(|i| matrix[start(i) + i]).sum::<f32>() / samples as f32;
@@ -210,7 +212,8 @@ mod tests {
     use crate::head::testing::{TestHead, features, held_out, owners, solve, taught, variance};
     use crate::head::{HeadKind, Recipe, Transform};
 
-    /// Weights and bias of one class by the normal equations, without the samples in `without`.
+    /// Returns weights and bias of one class by the normal equations, without the samples in
+    /// `without`.
     fn plain(z: &[Vec<f64>], owners: &[usize], class: usize, decay: f64, without: Option<usize>) -> Vec<f64> {
         weighted(z, owners, &vec![1.0; z.len()], class, decay, without)
     }
@@ -300,7 +303,7 @@ mod tests {
         }
     }
 
-    /// Samples of one class count more than those of another.
+    /// Unequal weights: samples of one class count more than those of another.
     fn uneven(head: &TestHead) -> Vec<f32> {
         let some: Vec<f32> = owners(head).iter().map(|&owner| [0.5, 1.0, 2.0][owner]).collect();
         let mean = some.iter().sum::<f32>() / some.len() as f32;

@@ -1,13 +1,13 @@
 //! Held-out scores of samples.
 
-/// Whether a sample's class has other samples, so that it can be held out.
+/// Returns true if a sample's class has other samples, so that it can be held out.
 pub(in crate::head) fn has_others(owners: &[u16], sample: usize) -> bool {
-    // From where it stands: others are mostly near.
+    // Search starts at the sample: others are mostly near.
     let (before, after) = (&owners[..sample], &owners[sample + 1..]);
     after.contains(&owners[sample]) || before.contains(&owners[sample])
 }
 
-/// The class with the highest of a sample's held-out scores, and the score.
+/// Returns the class with the highest of a sample's held-out scores, and the score.
 pub(in crate::head) fn top(held_out: &[f32], samples: usize, sample: usize) -> (usize, f32) {
     let scores = held_out.iter().skip(sample).step_by(samples);
     let best = (0, f32::NEG_INFINITY);

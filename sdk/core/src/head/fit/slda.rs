@@ -1,16 +1,16 @@
-//! Linear discriminant analysis with one covariance for all classes, shrunk towards a sphere:
-//! the head of streaming LDA (Hayes and Kanan, "Lifelong Machine Learning with Deep Streaming
-//! Linear Discriminant Analysis", 2020).
+//! Linear discriminant analysis with one covariance for all classes, shrunk towards a sphere: the
+//! head of streaming LDA (Hayes and Kanan, "Lifelong Machine Learning with Deep Streaming Linear
+//! Discriminant Analysis", 2020).
 //!
-//! With class means `m` and the scatter within classes `S`, the score of class `c` is
-//! `w z - w m / 2` for `w = (S + l)^-1 m`, where `l` is the variance of all samples divided by
-//! the strength. Classes count alike, however many samples they have. The paper keeps the
-//! covariance, `dim^2` numbers; here the samples are kept, and, while they are not more than dimensions, `(S + l)^-1` is applied among them
-//! by Woodbury's identity: with `B` the samples less their class means,
-//! `(S + l)^-1 = (1 - B^T (B B^T + l)^-1 B) / l`.
+//! With class means `m` and the scatter within classes `S`, the score of class `c` is `w z - w m /
+//! 2` for `w = (S + l)^-1 m`, where `l` is the variance of all samples divided by `inverse_l2`.
+//! Classes have equal weight, however many samples they have. The paper keeps the covariance,
+//! `dim^2` numbers; here the samples are kept and, unless there are more of them than dimensions,
+//! `(S + l)^-1` is applied among them by Woodbury's identity: with `B` the samples minus their
+//! class means, `(S + l)^-1 = (1 - B^T (B B^T + l)^-1 B) / l`.
 //!
 //! Leaving sample `i` out changes one mean and takes one outer product from the scatter, so the
-//! scores of the head that has not seen it follow exactly by Sherman and Morrison's formula.
+//! leave-one-out scores follow exactly by Sherman and Morrison's formula.
 
 use super::primal;
 use super::ridge::decay;
@@ -20,10 +20,11 @@ use crate::head::linalg::vector::dot;
 use crate::head::linalg::{cholesky, gram};
 use crate::head::storage::views::{Kept, Work};
 
-/// The least that remains of the scatter in a sample's direction without that sample.
+/// Min of the scatter that remains in a sample's direction without that sample.
 const LEAST_SLACK: f32 = 1e-4;
 
-/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples; in dimensions weights.
+/// Computes biases, held-out scores and, in `work.solver`, the coefficients of the samples (in
+/// dimensions the weights).
 pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
         return primal::slda(kept, recipe.inverse_l2, scales, work);
@@ -46,7 +47,7 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     cholesky::invert_factor(work.square, decay, scratch);
     cholesky::inverse_diagonal(work.square, diagonal);
     diagonal.iter_mut().for_each(|x| *x = 1.0 - decay * *x);
-    // Directions: the inverse applied to the class means, seen from the samples.
+    // Directions: the inverse applied to the class means, in the span of the samples.
     for (class, images) in work.held_out.chunks_exact_mut(samples).enumerate() {
         images.copy_from_slice(&sums[class * samples..][..samples]);
         centre_by_class(images, owners, classes, work.scores);
@@ -73,7 +74,7 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
             let mean = if usize::from(owner) == class { 1.0 / count as f32 } else { 0.0 };
             *alpha = (mean - *alpha) / decay;
         }
-        // Scores of the class means, but for the bias.
+        // Scores of the class means, without the bias.
         for (score, sums) in work.scores.iter_mut().zip(sums.chunks_exact(samples)) {
             *score = dot(alpha, sums);
         }
@@ -82,17 +83,17 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     }
 }
 
-/// What leaving samples out of one class's scores needs.
+/// Data for leaving samples out of one class's scores.
 pub(crate) struct Out<'a> {
     pub owners: &'a [u16],
-    /// Samples of each class.
+    /// Number of samples of each class.
     pub counts: &'a [u32],
     pub class: usize,
-    /// Squared length of each sample's deviation, by the inverse.
+    /// Squared norm of each sample's deviation in the metric of the inverse.
     pub lengths: &'a [f32],
     /// Product of each sample's deviation with the mean of its own class.
     pub own: &'a [f32],
-    /// Product of each class mean with this one's.
+    /// Product of each class mean with this class's mean.
     pub means: &'a [f32],
 }
 
@@ -104,7 +105,7 @@ impl Out<'_> {
             let count = self.counts[owner] as f32;
             let (others, length) = (count - 1.0, self.lengths[i]);
             if others == 0.0 {
-                // A class that would be gone has no score to give, and its samples are not asked about.
+                // A class left without samples has no score, and its samples are not evaluated.
                 *image = self.means[owner] + *image - 0.5 * self.means[self.class];
                 continue;
             }
@@ -124,7 +125,7 @@ impl Out<'_> {
     }
 }
 
-/// Subtracts from each number the mean of its class; `means` is scratch, one number a class.
+/// Subtracts from each number the mean of its class; `means` is scratch, one number per class.
 fn centre_by_class(x: &mut [f32], owners: &[u16], classes: usize, means: &mut [f32]) {
     for (class, out) in means[..classes].iter_mut().enumerate() {
         let members = || x.iter().zip(owners).filter(|(_, owner)| usize::from(**owner) == class);
@@ -135,7 +136,7 @@ fn centre_by_class(x: &mut [f32], owners: &[u16], classes: usize, means: &mut [f
     }
 }
 
-/// From the products of samples to those of their deviations from their class means, with the
+/// Converts the products of samples to those of their deviations from their class means, with the
 /// weight decay on the diagonal. `means` are the products with the class means, class by class.
 fn within(matrix: &mut [f32], means: &[f32], owners: &[u16], decay: f32, scratch: &mut [f32]) {
     let samples = owners.len();
@@ -148,7 +149,7 @@ fn within(matrix: &mut [f32], means: &[f32], owners: &[u16], decay: f32, scratch
             matrix[start(row) + column] -= product(row, other) + product(column, own);
         }
     }
-    // Add it once a pair of classes: its row of sums, then its share in each.
+    // Add it once per pair of classes: its row of sums, then its share in each.
     for class in 0..means.len() / samples {
         scratch.copy_from_slice(&means[class * samples..][..samples]);
         average_by_class(scratch, owners);
@@ -167,7 +168,7 @@ fn within(matrix: &mut [f32], means: &[f32], owners: &[u16], decay: f32, scratch
 fn average_by_class(x: &mut [f32], owners: &[u16]) {
     for first in 0..x.len() {
         let class = owners[first];
-        // Once a class, at its first sample.
+        // Computed once per class, at its first sample.
         if owners[..first].contains(&class) {
             continue;
         }
@@ -185,7 +186,7 @@ mod tests {
     use crate::head::testing::{features, held_out, owners, solve, taught, variance};
     use crate::head::{HeadKind, Transform};
 
-    /// Scores of `query` by class means and scatter without the samples in `without`.
+    /// Returns scores of `query` by class means and scatter without the samples in `without`.
     fn plain(
         z: &[Vec<f64>],
         owners: &[usize],

@@ -1,24 +1,24 @@
-//! Multinomial logistic regression with weight decay, solved in the span of the samples.
+//! Multinomial logistic regression with weight decay, solved in the span of the samples (dual).
 //!
-//! Minimizes `|W|^2 / 2 + inverse_l2 * sum(-w ln p(own class))`, with the samples' importance `w`, over
-//! the weights `W` and a free bias: scikit-learn's `LogisticRegression(C=inverse_l2)` with one row of
-//! weights a class. (For two classes scikit-learn keeps a single row, which is this problem at half
-//! the `C`.)
+//! Minimizes `|W|^2 / 2 + inverse_l2 * sum(-w ln p(own class))`, with the samples' importance `w`,
+//! over the weights `W` and a free bias: scikit-learn's `LogisticRegression(C=inverse_l2)` with one
+//! row of weights per class. (For two classes scikit-learn keeps a single row, which is this
+//! problem at half the `C`.)
 //!
-//! A sample enters as `x / sqrt(|x| * mean |x|)`: half way between unit length, which
-//! forgets how strong an answer was, and the raw vector, which a dark picture would leave too
-//! short to matter. Measured on MobileNetV2 it is within half a point of the better of the two
-//! on ants and bees, four animals and CIFAR-10.
+//! Features of a sample are `x / sqrt(|x| * mean |x|)`: half way between L2 normalization, which
+//! drops the magnitude of the activations, and the raw vector, which is too short to matter for a
+//! dark image. Measured on MobileNetV2 it is within half a point of the better of the two on ants
+//! and bees, four animals and CIFAR-10.
 //!
-//! The best weights are a sum of samples, `W = sum(alpha * z)`, so the solver needs only the
-//! products of samples with each other (the Gram matrix, kept from one fit to the next) and
-//! one number a sample and class. The method is nonlinear conjugate gradients (hybrid of
-//! Hestenes-Stiefel and Dai-Yuan) in the metric of `W`, with an exact line search: the scores
-//! along a line are known without touching the samples. Centring the Gram matrix changes
-//! nothing in the optimum, because the bias is free, and takes away the direction that all
-//! samples share, which would slow everything else down.
+//! The optimal weights are a sum of samples, `W = sum(alpha * z)`, so the solver needs only the
+//! products of samples with each other (the Gram matrix, kept from one fit to the next) and one
+//! number per sample and class. The method is nonlinear conjugate gradients (hybrid of
+//! Hestenes-Stiefel and Dai-Yuan) in the metric of `W`, with an exact line search: the scores along
+//! a line are computed without another pass over the samples. Centring the Gram matrix does not
+//! change the optimum, because the bias is free, and removes the direction that all samples share,
+//! which would slow convergence down.
 //!
-//! It starts from zero each time: the result is a function of the samples alone, so that
+//! The solver starts from zero each time: the result is a function of the samples alone, so that
 //! undoing, saving and loading give the same bits.
 
 use super::descent::{Along, Gradient, Objective, descend};
@@ -28,10 +28,10 @@ use crate::head::linalg::vector::{add_scaled, centre, dot, mean, softmax};
 use crate::head::storage::views::{Kept, Work, count};
 use crate::head::{Fit, Recipe};
 
-/// Parts of the samples that are held out in turn.
+/// Number of folds of the cross-validation.
 pub(crate) const FOLDS: u32 = 5;
 
-/// No sample is held out.
+/// Fold number for holding out no sample.
 pub(crate) const NO_FOLD: u32 = u32::MAX;
 
 /// Computes weights and biases.
@@ -54,8 +54,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     fit
 }
 
-/// Held-out scores by cross-validation: every fifth sample of each class at a time, as no closed
-/// form tells what the head would be without a sample. A class of one is always learned from.
+/// Computes held-out scores by cross-validation in five folds of each class, because softmax
+/// regression has no closed form for leave-one-out. A sample alone in its class is never held out.
 pub(crate) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     if scales.len() > kept.dim() {
         return primal::cross_validate(kept, recipe, scales, work);
@@ -75,7 +75,7 @@ pub(crate) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], w
     }
 }
 
-/// The part to which each sample belongs; one that is alone in its class is of none.
+/// Assigns each sample to a fold; one that is alone in its class gets [`NO_FOLD`].
 pub(crate) fn folds<'a>(owners: &[u16], words: &'a mut [f32]) -> &'a [u32] {
     let folds: &mut [u32] = bytemuck::cast_slice_mut(words);
     for (i, &owner) in owners.iter().enumerate() {
@@ -86,21 +86,22 @@ pub(crate) fn folds<'a>(owners: &[u16], words: &'a mut [f32]) -> &'a [u32] {
     folds
 }
 
-/// Length of the gradient at which the optimum is reached.
+/// Norm of the gradient at which the optimum is reached.
 ///
-/// By strong convexity a score is off by at most that length; the second bound is what rounding leaves of it.
+/// By strong convexity a score is off by at most that norm; the second bound is the limit of
+/// rounding.
 pub(crate) fn tolerance(inverse_l2: f32, samples: usize) -> f32 {
     (1e-5 * inverse_l2 * libm::sqrtf(samples as f32)).max(1e-3)
 }
 
-/// What is the same whichever part is held out.
+/// Data shared by all folds.
 #[derive(Clone, Copy)]
 struct Problem<'a> {
     gram: &'a [f32],
     owners: &'a [u16],
     importance: &'a [f32],
     inverse_l2: f32,
-    /// The part to which each sample belongs.
+    /// Fold of each sample.
     folds: &'a [u32],
 }
 
@@ -126,17 +127,17 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Solver variables: columns of one number a sample for each class, and biases.
+/// Variables of the solver: for each class a column of one number per sample, and biases.
 struct State<'a> {
-    /// Weights in the span of the samples.
+    /// Coefficients: weights in the span of the samples.
     alpha: &'a mut [f32],
     /// Scores of the samples, bias included.
     scores: &'a mut [f32],
-    /// Gradient, as `alpha` is.
+    /// Gradient with respect to `alpha`.
     gradient: &'a mut [f32],
-    /// Scores that the gradient would give.
+    /// Change of the scores along the gradient.
     image: &'a mut [f32],
-    /// Direction of search, as `alpha` is.
+    /// Search direction of `alpha`.
     step: &'a mut [f32],
     /// Change of the scores along it, bias included.
     slope: &'a mut [f32],
@@ -173,15 +174,14 @@ impl<'a> State<'a> {
 struct Solver<'a> {
     gram: &'a [f32],
     folds: &'a [u32],
-    /// The part that is not learned from. Its samples have a gradient of zero; that centring
-    /// gives them coefficients changes nothing, because centred coefficients of equal value
-    /// cancel.
+    /// Fold that is held out. Its samples have a gradient of zero; the coefficients that centring
+    /// gives them change nothing, because centred coefficients of equal value cancel.
     fold: u32,
     owners: &'a [u16],
     importance: &'a [f32],
     inverse_l2: f32,
-    /// Bias is solved as the weight of a feature of this constant length: a choice of metric
-    /// that sets how fast it converges, not where.
+    /// Norm of the constant feature whose weight is the bias: a choice of metric that changes the
+    /// speed of convergence and not the optimum.
     bias_length: f32,
     row: &'a mut [f32],
     state: State<'a>,
@@ -194,7 +194,7 @@ impl Solver<'_> {
         descend(self, tolerance)
     }
 
-    /// All weights zero; classes without samples are out of the race.
+    /// Sets all weights to zero, and excludes classes without samples.
     fn start(&mut self) {
         let samples = self.owners.len();
         for (class, scores) in self.state.scores.chunks_exact_mut(samples).enumerate() {
@@ -207,7 +207,7 @@ impl Solver<'_> {
         self.bias_length = libm::sqrtf((0.1 * variance).max(1e-3));
     }
 
-    /// Translates the bias from centred to plain features.
+    /// Converts the bias from centred to plain features.
     fn biases(&mut self, out: &mut [f32]) {
         let samples = self.owners.len();
         let s = &mut self.state;
@@ -224,7 +224,7 @@ impl Solver<'_> {
 }
 
 impl Objective for Solver<'_> {
-    /// Writes the gradient at `t` steps from here (not centred) and its bias part.
+    /// Computes the gradient at `t` steps from here (not centred) and its bias part.
     fn evaluate(&mut self, t: f32) -> Along {
         let samples = self.owners.len();
         let s = &mut self.state;
@@ -265,11 +265,11 @@ impl Objective for Solver<'_> {
         along
     }
 
-    /// Centres the gradient and computes its image.
+    /// Centres the gradient and computes the change of the scores along it.
     fn measure_gradient(&mut self) -> Gradient {
         let samples = self.owners.len();
         let s = &mut self.state;
-        // The image is still that of the gradient before.
+        // The image is still that of the previous gradient.
         let shared = dot(s.gradient, s.image) + dot(s.bias_gradient, s.bias_before);
         let columns = s.gradient.chunks_exact_mut(samples);
         for (gradient, image) in columns.zip(s.image.chunks_exact_mut(samples)) {
@@ -313,7 +313,7 @@ mod tests {
     use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
     use crate::head::{HeadKind, Limits, MAX_INVERSE_L2, MIN_INVERSE_L2};
 
-    /// The problem in plain f64, for a reference that shares nothing with the solver.
+    /// Problem in plain f64, as a reference that shares no code with the solver.
     struct Plain {
         features: Vec<Vec<f64>>,
         owners: Vec<usize>,
@@ -339,7 +339,7 @@ mod tests {
             }
         }
 
-        /// Objective and gradient at `rows`, whose last column is the bias.
+        /// Returns objective and gradient at `rows`, whose last column is the bias.
         fn at(&self, rows: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
             let mut gradient: Vec<Vec<f64>> = rows.to_vec();
             let mut objective = 0.0;
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_optimum_is_reached() {
-        // In dimensions, and, the last two, among samples.
+        // The first cases are solved in dimensions, the last two among samples.
         for (classes, shots, spread, dim) in
             [(3, 6, 1.0, 12), (2, 9, 2.0, 12), (4, 1, 0.3, 12), (3, 6, 1.0, 30)]
         {
@@ -404,7 +404,7 @@ mod tests {
         }
     }
 
-    /// Labels without sense, and strengths from one end to the other.
+    /// Random labels, and regularizations from min to max.
     #[test]
     fn hard_problems_converge() {
         for (inverse_l2, dim) in

@@ -1,24 +1,24 @@
-//! Symmetric positive definite matrices as their lower triangle, row by row.
+//! Symmetric positive definite matrices stored as their lower triangle, row by row.
 //!
-//! Only what the closed forms need: the Cholesky factor, its inverse in place, and with that
-//! solutions and the diagonal of the inverse. Every sum has a fixed order.
+//! Limited to the needs of the closed forms: the Cholesky factor, its inverse in place, and with
+//! that solutions and the diagonal of the inverse. Every sum has a fixed order.
 
 use super::vector::{add_four, add_scaled, dot, dot_pair};
 
-/// Where a row of the lower triangle begins.
+/// Returns the index where a row of the lower triangle begins.
 pub(crate) fn start(row: usize) -> usize {
     row * (row + 1) / 2
 }
 
-/// One row, up to the diagonal.
+/// Returns one row, up to the diagonal.
 pub(crate) fn row(matrix: &[f32], row: usize) -> &[f32] {
     &matrix[start(row)..][..=row]
 }
 
-/// Turns a matrix `A = L * L^T` into the inverse of `L`, in place; `n^3 / 3` multiplications.
+/// Replaces a matrix `A = L * L^T` by the inverse of `L`, in place; `n^3 / 3` multiplications.
 ///
-/// Pivots below `floor`, which only rounding can cause, are lifted to it: the result is finite
-/// for every finite matrix. `scratch` has `n` numbers.
+/// Pivots below `floor`, which only rounding can cause, are raised to it: the result is finite for
+/// every finite matrix. `scratch` has `n` numbers.
 pub(crate) fn invert_factor(matrix: &mut [f32], floor: f32, scratch: &mut [f32]) {
     factor(matrix, floor, scratch.len());
     for row in 0..scratch.len() {
@@ -44,7 +44,7 @@ pub(crate) fn invert_factor(matrix: &mut [f32], floor: f32, scratch: &mut [f32])
     }
 }
 
-/// Cholesky, row by row.
+/// Computes the Cholesky factor, row by row.
 fn factor(matrix: &mut [f32], floor: f32, n: usize) {
     for row in 0..n {
         let (above, rest) = matrix.split_at_mut(start(row));
@@ -64,12 +64,12 @@ fn factor(matrix: &mut [f32], floor: f32, n: usize) {
             this[column] = (this[column] - dot(&this[..column], other)) / pivot[0];
         }
         let pivot = this[row] - dot(&this[..row], &this[..row]);
-        // Also what is no number.
+        // The comparison also replaces NaN.
         this[row] = libm::sqrtf(if pivot > floor { pivot } else { floor });
     }
 }
 
-/// Diagonal of `A^-1`, given the inverse of its factor.
+/// Computes the diagonal of `A^-1`, given the inverse of its factor.
 pub(crate) fn inverse_diagonal(inverse: &[f32], out: &mut [f32]) {
     out.fill(0.0);
     for i in 0..out.len() {
@@ -79,7 +79,7 @@ pub(crate) fn inverse_diagonal(inverse: &[f32], out: &mut [f32]) {
     }
 }
 
-/// `x = A^-1 * x`, given the inverse of the factor.
+/// Computes `x = A^-1 * x`, given the inverse of the factor.
 pub(crate) fn solve(inverse: &[f32], x: &mut [f32], scratch: &mut [f32]) {
     for (i, out) in scratch.iter_mut().enumerate() {
         *out = dot(row(inverse, i), &x[..=i]);

@@ -1,8 +1,8 @@
-//! The Gram matrix: products of the samples with each other, in integers before scaling.
+//! Gram matrix: products of the samples with each other, computed in integers before scaling.
 //!
-//! Sample `x` stands in it as `x / sqrt(|x|)`. A [`Transform`] multiplies every sample with one
-//! more factor, which [`scales`] writes; the mean length, which changes with every sample, is
-//! in there and not in the matrix.
+//! Sample `x` enters as `x / sqrt(|x|)`. A [`Transform`] multiplies every sample with one more
+//! factor, which [`scales`] writes; the mean L2 norm, which changes with every sample, is part of
+//! those factors and not of the matrix.
 
 use super::cholesky;
 use super::tile::{SIDE, Tile};
@@ -10,19 +10,19 @@ use super::vector::{add_codes, add_scaled, dot};
 use crate::head::Transform;
 use crate::head::storage::views::{Kept, Work};
 
-/// Lengths are held below this, so that no product overflows.
+/// Max of the L2 norm, so that no product overflows.
 const MAX_LENGTH: f64 = 1e18;
 
-/// Shorter embeddings have no direction.
+/// Min of the L2 norm; shorter embeddings have no direction.
 pub(crate) const MIN_LENGTH: f64 = 1e-15;
 
-/// The length of an embedding as the head sees it, given its step and the inverse length of
-/// its codes.
+/// L2 norm of an embedding as the head sees it, given its scale and the inverse norm of its
+/// quantized values.
 pub(crate) fn length(scale: f32, inverse: f32) -> f64 {
     if inverse > 0.0 { (f64::from(scale) / f64::from(inverse)).min(MAX_LENGTH) } else { 0.0 }
 }
 
-/// What turns `codes - zero` into a feature, up to the factor of the transform.
+/// Factor that turns `codes - zero` into a feature, without the factor of the transform.
 pub(crate) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
     let inverse = kept.inverses[sample];
     libm::sqrt(length(kept.scales[sample], inverse)) * f64::from(inverse)
@@ -30,8 +30,8 @@ pub(crate) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
 
 /// Appends rows `from..to` to the Gram matrix.
 ///
-/// Tiles begin at multiples of [`SIDE`] in both directions, wherever the new rows begin: so no tile
-/// that has a column right of the diagonal lies above it.
+/// Tiles begin at multiples of [`SIDE`] in both directions, at any start of the new rows: so no
+/// tile that has a column right of the diagonal lies above it.
 pub(crate) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) {
     let mut tile = Tile::new();
     for aligned in (from / SIDE * SIDE..to).step_by(SIDE) {
@@ -54,7 +54,7 @@ pub(crate) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) 
     }
 }
 
-/// Takes a sample out of the first `rows` rows.
+/// Removes a sample from the first `rows` rows.
 pub(crate) fn remove(gram: &mut [f32], sample: usize, rows: usize) {
     let mut to = cholesky::start(sample);
     for row in sample + 1..rows {
@@ -65,13 +65,13 @@ pub(crate) fn remove(gram: &mut [f32], sample: usize, rows: usize) {
     }
 }
 
-/// Mean length of the samples.
+/// Mean L2 norm of the samples.
 pub(crate) fn mean_length(kept: &Kept<'_>, samples: usize) -> f64 {
     let lengths = (0..samples).map(|i| length(kept.scales[i], kept.inverses[i]));
     lengths.sum::<f64>() / samples as f64
 }
 
-/// The factor of each sample's row and column under a transform.
+/// Computes the factor of each sample's row and column under a transform.
 pub(crate) fn scales(kept: &Kept<'_>, transform: Transform, mean_length: f64, out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         let length = length(kept.scales[i], kept.inverses[i]);
@@ -96,7 +96,7 @@ pub(crate) fn scaled(gram: &[f32], scales: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Sums of each sample's products with the samples of each class, class by class.
+/// Computes the sums of each sample's products with the samples of each class, class by class.
 pub(crate) fn class_sums(gram: &[f32], scales: &[f32], owners: &[u16], out: &mut [f32]) {
     let samples = owners.len();
     out.fill(0.0);
@@ -112,7 +112,7 @@ pub(crate) fn class_sums(gram: &[f32], scales: &[f32], owners: &[u16], out: &mut
     }
 }
 
-/// Weights of one class from its coefficients in the samples.
+/// Computes the weights of one class from its coefficients of the samples.
 pub(crate) fn combine(kept: &Kept<'_>, scales: &[f32], alpha: &[f32], weights: &mut [f32]) {
     weights.fill(0.0);
     for (sample, (&alpha, &scale)) in alpha.iter().zip(scales).enumerate() {
@@ -124,8 +124,9 @@ pub(crate) fn combine(kept: &Kept<'_>, scales: &[f32], alpha: &[f32], weights: &
     }
 }
 
-/// Weights of all classes from the coefficients that a closed form left in `work.solver`, class by class.
-/// In dimensions there are none: it left weights.
+/// Computes the weights of all classes from the coefficients that a closed form left in
+/// `work.solver`, class by class. In dimensions `work.solver` has weights already, and nothing is
+/// done.
 pub(crate) fn weigh(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
     let samples = scales.len();
     let dim = kept.dim();
@@ -136,7 +137,7 @@ pub(crate) fn weigh(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
     }
 }
 
-/// `out = matrix * x` for the lower triangle of a symmetric matrix.
+/// Computes `out = matrix * x` for the lower triangle of a symmetric matrix.
 pub(crate) fn times(matrix: &[f32], x: &[f32], out: &mut [f32]) {
     for row in 0..x.len() {
         let (before, diagonal) = cholesky::row(matrix, row).split_at(row);
@@ -145,7 +146,7 @@ pub(crate) fn times(matrix: &[f32], x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Mean squared distance of the samples from their centre; `scratch` has one number a sample.
+/// Mean squared distance of the samples from their centre; `scratch` has one number per sample.
 pub(crate) fn variance(matrix: &[f32], scratch: &mut [f32]) -> f32 {
     let samples = scratch.len();
     scratch.fill(1.0 / samples as f32);
@@ -166,7 +167,7 @@ mod tests {
     use crate::head::testing::{Noise, TestHead, cluster, empty, fingerprint};
     use crate::head::{HeadKind, Limits};
 
-    /// More than samples.
+    /// Dimensions, more than samples.
     const DIM: usize = 64;
     const CLASSES: usize = 2;
     const MOST: usize = 60;
@@ -198,7 +199,7 @@ mod tests {
         work.gram[..super::cholesky::start(rows)].iter().map(|x| x.to_bits()).collect()
     }
 
-    /// Asked after `g` samples and again after `n`: the products are those of asking once.
+    /// Rows for `g` samples and then for `n` have the same products as all rows at once.
     #[test]
     fn rows_added_at_any_place_are_those_of_all_at_once() {
         let samples = samples();
@@ -222,7 +223,8 @@ mod tests {
         for kind in HeadKind::ALL {
             for n in 2..MOST {
                 let want = fingerprint(&mut head_of(kind, &samples[..n]));
-                // Every pair has its products compared above; here those around the sides of tiles.
+                // Every pair has its products compared above; this checks those around the sides of
+                // tiles.
                 for g in [1, n / 2, n - 1, 15, 16, 17, 31, 33].into_iter().filter(|&g| g < n && g < 40) {
                     let mut head = head_of(kind, &samples[..g]);
                     head.fit().unwrap();

@@ -1,8 +1,8 @@
 //! Products of many samples with each other: an integer matrix product.
 //!
-//! Codes become `codes - zero` in 16 bits once a tile and are then multiplied with a whole side of
-//! it. Sums of two neighbouring products of 16 bits are one instruction on most processors, also on
-//! the oldest x86-64 (`pmaddwd`), and the compiler finds it.
+//! Int8 values become `codes - zero` in 16 bits once per tile and are then multiplied with a whole
+//! side of it. Sums of two neighbouring 16-bit products are one instruction on most processors,
+//! also on the oldest x86-64 (`pmaddwd`), and the compiler finds it.
 
 use core::ops::Range;
 
@@ -10,15 +10,15 @@ use wide::{i16x8, i32x4};
 
 use crate::head::storage::views::Kept;
 
-/// Samples along each side.
+/// Number of samples along each side.
 pub(crate) const SIDE: usize = 16;
 
-/// Dimensions that are multiplied before the next are widened: both sides stay in the nearest
-/// cache, and a sum of so many products of at most 255 * 255 is below 2^24.
+/// Number of dimensions that are multiplied before the next are widened: both sides stay in the L1
+/// cache, and a sum of that many products of at most 255 * 255 is below 2^24.
 const DEPTH: usize = 128;
 
-/// Rows and columns that are multiplied together, so that each value is loaded once for several
-/// products and all sums stay in registers.
+/// Number of rows and columns that are multiplied together, so that each value is loaded once for
+/// several products and all sums stay in registers.
 const LANES: usize = 8;
 const ROWS: usize = 4;
 const COLUMNS: usize = 2;
@@ -45,8 +45,8 @@ impl Tile {
         }
     }
 
-    /// The products of the samples `rows` with the samples `columns`, exactly, at most [`SIDE`] each:
-    /// a row of sums for each row.
+    /// Computes the exact products of the samples `rows` with the samples `columns`, at most
+    /// [`SIDE`] each: a row of sums for each row.
     pub fn products(
         &mut self,
         kept: &Kept<'_>,

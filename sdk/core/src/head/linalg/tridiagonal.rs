@@ -1,23 +1,23 @@
-//! A symmetric matrix as three diagonals, so that any number of weight decays costs little more
-//! than one.
+//! Tridiagonal form of a symmetric matrix, with which several weight decays cost little more than
+//! one.
 //!
 //! Householder's reflections (1958), last row first as in EISPACK's `tred2` (Martin, Reinsch and
 //! Wilkinson 1968): `A = Q T Q^T` with `T` tridiagonal, `2 / 3 * n^3` multiplications. `Q` is kept
-//! as the reflections. Then `(A + l)^-1 = Q (T + l)^-1 Q^T`, and `T + l` is solved in `n` steps: here
-//! for [`SHIFTS`] decays at once, a lane each (for ridge regression Elden 1977).
+//! as the reflections. Then `(A + l)^-1 = Q (T + l)^-1 Q^T`, and `T + l` is solved in `n` steps,
+//! here for [`SHIFTS`] decays at once, one per lane (for ridge regression Elden 1977).
 
 use super::cholesky;
 use super::cholesky::start;
 use super::vector::{add_scaled, dot};
 
-/// Decays that are solved for together.
+/// Number of decays that are solved for together.
 pub(crate) const SHIFTS: usize = 8;
 
 /// One number for each decay.
 pub(crate) type Lanes = [f32; SHIFTS];
 
-/// Turns the lower triangle of `A` into reflections, row by row, and writes `T`: its diagonal, and the
-/// numbers below it, one less. `scratch` has `n` numbers.
+/// Turns the lower triangle of `A` into reflections, row by row, and writes `T`: its diagonal and
+/// its subdiagonal, which is shorter by one. `scratch` has `n` numbers.
 pub(crate) fn reduce(matrix: &mut [f32], diagonal: &mut [f32], below: &mut [f32], scratch: &mut [f32]) {
     for row in (1..diagonal.len()).rev() {
         let (block, rest) = matrix.split_at_mut(start(row));
@@ -28,7 +28,7 @@ pub(crate) fn reduce(matrix: &mut [f32], diagonal: &mut [f32], below: &mut [f32]
         super::gram::times(block, reflection, image);
         let half = -0.5 * dot(reflection, image);
         add_scaled(image, half, reflection);
-        // The block between two reflections.
+        // Block between two reflections.
         for column in 0..row {
             let out = &mut block[start(column)..][..=column];
             let (a, b) = (reflection[column], image[column]);
@@ -40,7 +40,8 @@ pub(crate) fn reduce(matrix: &mut [f32], diagonal: &mut [f32], below: &mut [f32]
     diagonal[0] = matrix[0];
 }
 
-/// Replaces `x` by the `v` for which `1 - v v^T` leaves of `x` its last number only, which it returns.
+/// Replaces `x` by the `v` of the reflection `1 - v v^T` that maps `x` to its last coordinate only,
+/// and returns that coordinate.
 fn reflect(x: &mut [f32]) -> f32 {
     let last = x.len() - 1;
     let most = x.iter().fold(0.0f32, |most, x| most.max(x.abs()));
@@ -49,7 +50,7 @@ fn reflect(x: &mut [f32]) -> f32 {
         x[last] = 0.0;
         return kept;
     }
-    // Neither squares too large nor too small.
+    // Scaled, so that squares neither overflow nor underflow.
     x.iter_mut().for_each(|x| *x /= most);
     let length = libm::sqrtf(dot(x, x)).copysign(x[last]);
     x[last] += length;
@@ -58,7 +59,7 @@ fn reflect(x: &mut [f32]) -> f32 {
     -length * most
 }
 
-/// `x = Q^T x`.
+/// Computes `x = Q^T x`.
 pub(crate) fn rotate(reflections: &[f32], x: &mut [f32]) {
     for row in (2..x.len()).rev() {
         let reflection = &cholesky::row(reflections, row)[..row];
@@ -67,7 +68,7 @@ pub(crate) fn rotate(reflections: &[f32], x: &mut [f32]) {
     }
 }
 
-/// `x = Q x`, in every lane.
+/// Computes `x = Q x`, in every lane.
 pub(crate) fn rotate_back(reflections: &[f32], x: &mut [Lanes]) {
     for row in 2..x.len() {
         let reflection = &cholesky::row(reflections, row)[..row];
@@ -81,16 +82,16 @@ pub(crate) fn rotate_back(reflections: &[f32], x: &mut [Lanes]) {
     }
 }
 
-/// `T + l = L D L^T` for every decay `l`.
+/// Factorization `T + l = L D L^T` for every decay `l`.
 pub(crate) struct Shifted<'a> {
-    /// `D`.
+    /// Diagonal of `D`.
     pivots: &'a mut [Lanes],
-    /// What is below the diagonal of `L`, after a first that is nothing.
+    /// Subdiagonal of `L`, after an unused first entry.
     ratios: &'a mut [Lanes],
 }
 
 impl<'a> Shifted<'a> {
-    /// Of a matrix that has no negative eigenvalue but by rounding.
+    /// Factorizes a matrix without negative eigenvalues (except by rounding).
     pub fn new(
         diagonal: &[f32],
         below: &[f32],
@@ -103,7 +104,7 @@ impl<'a> Shifted<'a> {
             let off = if i > 0 { below[i - 1] } else { 0.0 };
             for lane in 0..SHIFTS {
                 ratio[lane] = off / before[lane];
-                // What remains of `A + l` after any elimination is at least `l`.
+                // Pivots of `A + l` are at least `l` in exact arithmetic.
                 let rest = diagonal[i] + decays[lane] - ratio[lane] * off;
                 before[lane] = if rest > decays[lane] { rest } else { decays[lane] };
             }
@@ -112,7 +113,7 @@ impl<'a> Shifted<'a> {
         Self { pivots, ratios }
     }
 
-    /// `x (T + l)^-1 x` for every decay.
+    /// Returns `x (T + l)^-1 x` for every decay.
     pub fn form(&self, x: &[f32]) -> Lanes {
         let (mut form, mut before) = ([0.0; SHIFTS], [0.0; SHIFTS]);
         for ((&x, pivot), ratio) in x.iter().zip(&*self.pivots).zip(&*self.ratios) {
@@ -124,7 +125,7 @@ impl<'a> Shifted<'a> {
         form
     }
 
-    /// `(T + l)^-1 x` for every decay.
+    /// Computes `(T + l)^-1 x` for every decay.
     pub fn solve(&self, x: &[f32], out: &mut [Lanes]) {
         let mut before = [0.0; SHIFTS];
         for ((out, &x), ratio) in out.iter_mut().zip(x).zip(&*self.ratios) {
@@ -155,7 +156,7 @@ mod tests {
     fn every_decay_is_solved_as_by_elimination() {
         for n in [1usize, 2, 3, 8, 21] {
             let mut noise = Noise(n as u64);
-            // Rank below full, as a centred matrix has.
+            // Rank-deficient, like a centred matrix.
             let x: Vec<Vec<f32>> =
                 (0..n).map(|_| (0..n.div_ceil(2)).map(|_| noise.normal()).collect()).collect();
             let product = |i: usize, j: usize| x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f32>();

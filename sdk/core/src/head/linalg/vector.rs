@@ -1,4 +1,4 @@
-//! Sums with a fixed order: the same bits on every processor, and lanes for the vector unit.
+//! Sums in a fixed order: the same bits on every processor, in lanes for the vector unit.
 
 const LANES: usize = 16;
 
@@ -14,14 +14,14 @@ fn fold(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// `sum of a * b`.
+/// Computes `sum of a * b`.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     dot_shrunk(a, b, 1.0)
 }
 
-/// `sum of a * one` and `sum of a * other`, the same bits as [`dot`] gives, in less time: sums wait for
-/// each other less. The other may be longer by one than `a` and `one`: the product of that last value
-/// is what `last` makes of the first sum.
+/// Computes `sum of a * one` and `sum of a * other`, the same bits as [`dot`], in less time because
+/// the two sums do not wait for each other. `other` may be longer by one than `a` and `one`: `last`
+/// computes the factor of its last value from the first sum.
 pub(crate) fn dot_pair(a: &[f32], one: &[f32], other: &[f32], last: impl FnOnce(f32) -> f32) -> (f32, f32) {
     let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
     let rest = a.len() / LANES * LANES;
@@ -43,7 +43,8 @@ pub(crate) fn dot_pair(a: &[f32], one: &[f32], other: &[f32], last: impl FnOnce(
     (first, fold(seconds))
 }
 
-/// `sum of a * (b * factor)`; a factor of 1 changes no bit, and is none where it is a constant.
+/// Computes `sum of a * (b * factor)`; a factor of 1 changes no bit, and as a constant costs
+/// nothing.
 #[inline(always)]
 pub(crate) fn dot_shrunk(a: &[f32], b: &[f32], factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -60,12 +61,12 @@ pub(crate) fn dot_shrunk(a: &[f32], b: &[f32], factor: f32) -> f32 {
     fold(lanes)
 }
 
-/// `sum of weights * (codes - zero)`.
+/// Computes `sum of weights * (codes - zero)`.
 pub(crate) fn dot_codes(weights: &[f32], codes: &[i8], zero: i8) -> f32 {
     dot_codes_shrunk(weights, codes, zero, 1.0)
 }
 
-/// `sum of (weights * factor) * (codes - zero)`; a factor of 1 changes no bit.
+/// Computes `sum of (weights * factor) * (codes - zero)`; a factor of 1 changes no bit.
 #[inline]
 pub(crate) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -82,12 +83,13 @@ pub(crate) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: 
     fold(lanes)
 }
 
-/// `sum of (a - a_zero) * (b - b_zero)`, exactly, for up to [`crate::head::MAX_DIM`] dimensions.
+/// Computes `sum of (a - a_zero) * (b - b_zero)`, exactly, for up to [`crate::head::MAX_DIM`]
+/// dimensions.
 pub(crate) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
     let (a_zero, b_zero) = (i16::from(a_zero), i16::from(b_zero));
     let product = |a: i8, b: i8| i32::from(i16::from(a) - a_zero) * i32::from(i16::from(b) - b_zero);
-    // Sums of two neighbours are one instruction on most processors. A lane sees an eighth of
-    // the products, each at most 255 * 255: below 2^30.
+    // Sums of two neighbours are one instruction on most processors. A lane sees an eighth of the
+    // products, each at most 255 * 255: below 2^30.
     let mut lanes = [0i32; LANES / 2];
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let tail = a.remainder().iter().zip(b.remainder()).map(|(&a, &b)| product(a, b)).sum::<i32>();
@@ -99,22 +101,22 @@ pub(crate) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
     lanes.iter().map(|&lane| i64::from(lane)).sum::<i64>() + i64::from(tail)
 }
 
-/// `sum of (codes - zero) * sums`, exactly, for up to [`crate::head::MAX_DIM`] dimensions.
+/// Computes `sum of (codes - zero) * sums`, exactly, for up to [`crate::head::MAX_DIM`] dimensions.
 pub(crate) fn dot_sum(codes: &[i8], zero: i8, sums: &[i32]) -> i64 {
     let product = |(&code, &sum): (&i8, &i32)| i64::from(i16::from(code) - i16::from(zero)) * i64::from(sum);
     codes.iter().zip(sums).map(product).sum()
 }
 
-/// `out += factor * x`.
+/// Computes `out += factor * x`.
 pub(crate) fn add_scaled(out: &mut [f32], factor: f32, x: &[f32]) {
     for (out, x) in out.iter_mut().zip(x) {
         *out += factor * x;
     }
 }
 
-/// `out += factor * x` for four of them, one after the other and each as far as it reaches: the same
-/// bits as four times [`add_scaled`], but `out` is read and written once. None may be shorter than
-/// the one before.
+/// Computes `out += factor * x` for four vectors, one after the other and each over its own length:
+/// the same bits as four calls of [`add_scaled`], but `out` is read and written once. Lengths must
+/// not decrease.
 pub(crate) fn add_four(out: &mut [f32], factors: [f32; 4], [a, b, c, d]: [&[f32]; 4]) {
     let [p, q, r, s] = factors;
     let shared = a.len();
@@ -127,7 +129,7 @@ pub(crate) fn add_four(out: &mut [f32], factors: [f32; 4], [a, b, c, d]: [&[f32]
     }
 }
 
-/// `out += factor * (codes - zero)`.
+/// Computes `out += factor * (codes - zero)`.
 pub(crate) fn add_codes(out: &mut [f32], factor: f32, codes: &[i8], zero: i8) {
     for (out, &code) in out.iter_mut().zip(codes) {
         *out += factor * centred(code, zero);
@@ -142,7 +144,7 @@ pub(crate) fn centre(x: &mut [f32]) {
     }
 }
 
-/// The mean; 0 of nothing.
+/// Returns the mean; 0 of an empty slice.
 pub(crate) fn mean(x: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     for chunk in x.chunks(LANES) {
@@ -153,7 +155,7 @@ pub(crate) fn mean(x: &[f32]) -> f32 {
     fold(lanes) / x.len().max(1) as f32
 }
 
-/// Turns scores into probabilities. A score of minus infinity gets 0; one must be finite.
+/// Computes the softmax of scores. A score of minus infinity gets 0; at least one must be finite.
 pub(crate) fn softmax(scores: &mut [f32]) {
     let top = scores.iter().fold(f32::NEG_INFINITY, |top, &s| top.max(s));
     let mut sum = 0.0;
@@ -170,19 +172,20 @@ fn centred(code: i8, zero: i8) -> f32 {
     f32::from(i16::from(code) - i16::from(zero))
 }
 
-/// A coordinate of a unit vector in fixed point; 65,535 of them fit an `i32`.
+/// Fixed-point unit of a coordinate of a unit vector; a sum of 65,535 of them fits an `i32`.
 pub(crate) const ONE: i32 = 32_768;
 
-/// The unit vector of codes in fixed point; of an embedding without direction all zeros.
+/// Returns the unit vector of int8 values in fixed point; all zeros for an embedding without
+/// direction.
 ///
-/// Sums of these are sums of integers: no order of teaching changes them, and what is subtracted
-/// is gone.
+/// Sums of these are sums of integers: they do not depend on the order of the samples, and
+/// subtraction removes a sample exactly.
 pub(crate) fn unit(codes: &[i8], zero: i8, inverse: f32) -> impl Iterator<Item = i32> {
     let factor = inverse * ONE as f32;
     codes.iter().map(move |&code| round(f32::from(i16::from(code) - i16::from(zero)) * factor))
 }
 
-/// Halves away from zero, without the call that `libm::roundf` costs a coordinate.
+/// Rounds halves away from zero, without the call that `libm::roundf` costs per coordinate.
 fn round(x: f32) -> i32 {
     (x + 0.5f32.copysign(x)) as i32
 }

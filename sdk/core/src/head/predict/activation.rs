@@ -1,21 +1,22 @@
-//! Where in the picture a decision comes from: class activation maps (Zhou, Khosla, Lapedriza, Oliva
-//! and Torralba 2016).
+//! Class activation maps: regions of the image that a decision comes from (Zhou, Khosla, Lapedriza,
+//! Oliva and Torralba 2016).
 //!
-//! An embedding that is the mean of a map's pixels gives a linear head a score that is the mean of
-//! what each pixel alone would give. So the map before the pool, which is in memory anyway, tells
-//! how much each place speaks for a class, without another inference.
+//! For an embedding that is the mean of a feature map's pixels, the score of a linear head is the
+//! mean of the scores of the pixels alone. So the feature map before the pool, which is in memory
+//! anyway, yields the contribution of each position to a class without another inference.
 
 use crate::head::error::AskError;
 use crate::head::{ClassId, Linear};
 use crate::quant::Quant;
 
 impl Linear<'_> {
-    /// The row of weights that speaks for `class` against the mean of the other classes, written to
-    /// `out`; one number a dimension.
+    /// Writes the row of weights of `class` against the mean of the other classes to `out`; one
+    /// number per dimension.
     ///
     /// # Errors
     ///
-    /// A class that is not there or has no samples, an `out` of another length than a row.
+    /// [`AskError`] for a class that does not exist or has no samples, or an `out` of another
+    /// length than a row.
     pub fn against_others(&self, class: ClassId, out: &mut [f32]) -> Result<(), AskError> {
         let taught = |class: &usize| self.raw_bias[*class].is_finite();
         let own = class.index();
@@ -36,14 +37,14 @@ impl Linear<'_> {
         Ok(())
     }
 
-    /// What each pixel of a map adds to the log odds of a class, written to `out`: `row` is what
-    /// [`Linear::against_others`] gave, `map` the codes of the map whose mean is the embedding, channels
-    /// innermost, and `length` the length of that embedding. The sum of `out` is the log odds
-    /// against the mean of the others, but for the bias.
+    /// Writes the contribution of each pixel of a feature map to the log odds of a class to `out`:
+    /// `row` is the result of [`Linear::against_others`], `map` the int8 values of the feature map
+    /// whose mean is the embedding, channels innermost, and `length` the L2 norm of that embedding.
+    /// The sum of `out` is the log odds against the mean of the others, without the bias.
     ///
     /// # Errors
     ///
-    /// An `out` that has not one number a pixel.
+    /// [`AskError`] if `out` has not one number per pixel.
     pub fn activations(
         &self,
         row: &[f32],

@@ -1,60 +1,62 @@
-//! What a head says.
+//! Answers of a head.
 
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::Similarity;
 
-/// A class of one head: classes are numbered in the order in which they were added. Removing a
-/// class renumbers those after it.
+/// Class of one head: classes are numbered in the order in which they were added. Removing a class
+/// renumbers those after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClassId(pub(crate) u16);
 
 impl ClassId {
-    /// The place of the class among [`Head::classes`](crate::head::Head::classes) and in
+    /// Index of the class among [`Head::classes`](crate::head::Head::classes) and in
     /// [`Head::probabilities`](crate::head::Head::probabilities).
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// A probability, 0 to 1.
+/// Probability, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Probability(pub(crate) f32);
 
 impl Probability {
-    /// The probability as a number.
+    /// Returns the probability as a number.
     pub fn get(self) -> f32 {
         self.0
     }
 }
 
-/// What a head says to one embedding.
+/// Answer of a head to one embedding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
     /// One of the classes.
     #[non_exhaustive]
     Known {
-        /// The most probable class; of two alike, the one added first.
+        /// Most probable class; of two equal ones, the one added first.
         class: ClassId,
-        /// The probability that it is known and of this class; calibrated on held-out samples, for known
-        /// and unknown things alike often ([`Head::probabilities`](crate::head::Head::probabilities)).
+        /// Probability that it is known and of this class; calibrated on held-out samples, with
+        /// equal priors of known and unknown things
+        /// ([`Head::probabilities`](crate::head::Head::probabilities)).
         confidence: Probability,
-        /// By how much that is more than the next class's; the whole of it if there is no other.
+        /// Difference to the probability of the next class; the confidence itself if there is no
+        /// other.
         margin: f32,
     },
-    /// Unlike everything that was taught.
+    /// Unknown: unlike all training samples.
     #[non_exhaustive]
     Unknown {
-        /// The class whose mean is nearest by angle.
+        /// Class whose mean is nearest by angle.
         nearest: ClassId,
-        /// How near it is.
+        /// Cosine similarity with that mean.
         score: Similarity,
     },
 }
 
 impl Answer {
-    /// The class, or the nearest one to something unknown.
+    /// Returns the class, or the nearest one of an unknown embedding.
     pub fn class(self) -> ClassId {
         match self {
             Self::Known { class, .. } => class,
@@ -62,7 +64,7 @@ impl Answer {
         }
     }
 
-    /// The class, unless it is unknown.
+    /// Returns the class; `None` for an unknown embedding.
     pub fn known(self) -> Option<ClassId> {
         match self {
             Self::Known { class, .. } => Some(class),
@@ -70,7 +72,7 @@ impl Answer {
         }
     }
 
-    /// The probability of the class; 0 of something unknown.
+    /// Returns the probability of the class; 0 for an unknown embedding.
     pub fn confidence(self) -> Probability {
         match self {
             Self::Known { confidence, .. } => confidence,
@@ -78,7 +80,7 @@ impl Answer {
         }
     }
 
-    /// By how much that is more than the next class's; 0 of something unknown.
+    /// Returns the difference to the probability of the next class; 0 for an unknown embedding.
     pub fn margin(self) -> f32 {
         match self {
             Self::Known { margin, .. } => margin,
@@ -87,15 +89,15 @@ impl Answer {
     }
 }
 
-/// How a fit went.
+/// Result of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Fit {
-    /// Steps the solver took; 0 for a closed form.
+    /// Number of iterations of the solver; 0 for a closed form.
     pub iterations: u16,
-    /// Whether it stopped because the optimum was reached.
+    /// True if the solver reached the optimum.
     pub converged: bool,
-    /// What was left of the gradient: no score of a sample is further than this from its value
-    /// at the optimum (up to the bias).
+    /// Norm of the remaining gradient: no score of a sample is further than this from its value at
+    /// the optimum (up to the bias).
     pub gradient_norm: f32,
 }

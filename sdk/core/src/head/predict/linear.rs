@@ -1,45 +1,45 @@
-//! A fitted head as numbers: what a program of another kind needs to answer alike.
+//! Export of a fitted head: the numbers that another program needs for the same answers.
 
 use crate::head::error::AskError;
 use crate::head::storage::Memory;
 use crate::head::{Head, Transform};
 
-/// A head that is linear in the embedding once its length is dealt with.
+/// Head that is linear in the embedding after the transform of its L2 norm.
 ///
-/// The score of class `c` for an embedding `x` is
-/// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores, times
-/// the probability that it is known at all ([`Linear::known`]).
+/// The score of class `c` for an embedding `x` is `gain(|x|) * (row c of the weights . x) +
+/// bias[c]`; probabilities are the softmax of the scores, times the probability that it is known at
+/// all ([`Linear::known`]).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Linear<'a> {
-    /// Class by class, one number a dimension.
+    /// Weights, class by class, one number per dimension.
     pub weights: &'a [f32],
-    /// One a class before calibration, minus infinity for a class without samples; see
+    /// Bias of each class before calibration, minus infinity for a class without samples; see
     /// [`Linear::bias`].
     pub raw_bias: &'a [f32],
-    /// What is made of lengths.
+    /// Transform of L2 norms.
     pub transform: Transform,
-    /// Mean length of the samples; 0 where none has a direction.
+    /// Mean L2 norm of the samples; 0 if none has a direction.
     pub mean_length: f32,
-    /// What calibration multiplies scores with.
+    /// Inverse temperature: factor of the scores from calibration.
     pub inverse_temperature: f32,
-    /// Whether it is known at all; `None` where everything is.
+    /// Log odds that an embedding is known at all; `None` if nothing is rejected.
     pub known: Option<KnownOdds>,
 }
 
-/// The log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine with the
-/// nearest class mean.
+/// Log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine with
+/// the nearest class mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KnownOdds {
-    /// What the cosine is multiplied with.
+    /// Factor of the cosine.
     pub slope: f32,
-    /// What is added.
+    /// Offset added to the product.
     pub offset: f32,
 }
 
 impl Linear<'_> {
-    /// What products with weights are multiplied with, for an embedding of that length.
+    /// Factor of the products with weights, for an embedding with that L2 norm.
     pub fn gain(&self, length: f32) -> f32 {
         if self.mean_length <= 0.0 || length <= 0.0 {
             return 0.0;
@@ -55,20 +55,20 @@ impl Linear<'_> {
         (f64::from(self.inverse_temperature) * stretched / length) as f32
     }
 
-    /// What is added to the score of each class.
+    /// Returns the calibrated bias of each class.
     pub fn bias(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
         self.raw_bias.iter().map(|bias| self.inverse_temperature * bias)
     }
 }
 
-/// Looking inside.
+/// Inspection of a fitted head.
 impl<M: Memory> Head<M> {
-    /// Weights, biases and what else the answer depends on, after [`Head::fit`] if samples have
-    /// changed.
+    /// Returns weights, biases and all other numbers of the answer, after [`Head::fit`] if samples
+    /// have changed.
     ///
     /// # Errors
     ///
-    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] for neighbours.
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] for k-NN.
     pub fn linear(&mut self) -> Result<Linear<'_>, AskError> {
         let fitted = self.fitted()?;
         if !fitted.recipe.kind.is_linear() {

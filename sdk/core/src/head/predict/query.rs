@@ -1,4 +1,4 @@
-//! An embedding being asked about: its length, and its products with weights.
+//! Query: an embedding with its L2 norm, and its products with weights.
 
 use crate::embedding::Embedding;
 use crate::head::Transform;
@@ -7,19 +7,19 @@ use crate::head::linalg::vector::{dot_codes, dot_codes_shrunk, dot_exact, dot_sh
 use crate::head::storage::views::Kept;
 use crate::quant::Quant;
 
-/// One over the length of `codes - zero`; 0 if the embedding is too short to have a direction.
+/// Inverse norm of `codes - zero`; 0 if the embedding is too short to have a direction.
 pub(crate) fn inverse_of_codes(codes: &[i8], quant: Quant) -> f32 {
     let zero = quant.zero_point;
     let root = libm::sqrt(dot_exact(codes, zero, codes, zero) as f64);
     if root * f64::from(quant.scale.get()) < MIN_LENGTH { 0.0 } else { (1.0 / root) as f32 }
 }
 
-/// A checked embedding: of the right length, all values finite.
+/// Checked embedding: of the right dimension, all values finite.
 pub(crate) struct Query<'a> {
     embedding: Embedding<'a>,
-    /// What values are multiplied with first, so that no product overflows.
+    /// Factor applied to the values first, so that no product overflows.
     shrink: f32,
-    /// One over the length after shrinking (of codes: in steps); 0 without direction.
+    /// Inverse norm after shrinking (for int8 values in steps); 0 without direction.
     inverse: f32,
     length: f64,
 }
@@ -44,7 +44,7 @@ impl<'a> Query<'a> {
         Self { embedding, shrink, inverse, length: length(1.0 / shrink, inverse) }
     }
 
-    /// Product with weights, to be multiplied with one of the factors.
+    /// Product with weights, before one of the factors.
     pub fn dot(&self, weights: &[f32]) -> f32 {
         match self.embedding {
             Embedding::Int8 { codes, quant } => dot_codes(weights, codes, quant.zero_point),
@@ -52,7 +52,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// One value, to be multiplied with one of the factors.
+    /// Value of one dimension, before one of the factors.
     pub fn value(&self, index: usize) -> f32 {
         match self.embedding {
             Embedding::Int8 { codes, quant } => {
@@ -62,7 +62,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Cosine of the angle to a sample; 0 if either has no direction.
+    /// Cosine similarity with a sample; 0 if either has no direction.
     pub fn cosine(&self, kept: &Kept<'_>, sample: usize) -> f32 {
         let (codes, zero) = kept.sample(sample);
         let product = match self.embedding {
@@ -72,8 +72,8 @@ impl<'a> Query<'a> {
         (product * self.inverse * kept.inverses[sample]).clamp(-1.0, 1.0)
     }
 
-    /// Cosine of the angle to a class mean, given its sum and the length of that; 0 if either has no
-    /// direction.
+    /// Cosine similarity with a class mean, given its sum and the norm of that sum; 0 if either has
+    /// no direction.
     pub fn cosine_with_mean(&self, sum: &[i32], length: f32) -> f32 {
         let product = match self.embedding {
             Embedding::Int8 { codes, quant } => dot_sum(codes, quant.zero_point, sum) as f64,
@@ -86,14 +86,14 @@ impl<'a> Query<'a> {
         ((product * scale) as f32).clamp(-1.0, 1.0)
     }
 
-    /// Cosines with the first samples, as many as there is room for.
+    /// Computes the cosines with the first samples, up to the length of `out`.
     pub fn cosines(&self, kept: &Kept<'_>, out: &mut [f32]) {
         for (sample, out) in out.iter_mut().enumerate() {
             *out = self.cosine(kept, sample);
         }
     }
 
-    /// The factor that transforms the embedding; `mean` is the mean length of the samples.
+    /// Factor that transforms the embedding; `mean` is the mean L2 norm of the samples.
     pub fn factor(&self, transform: Transform, mean: f32) -> f32 {
         if mean == 0.0 {
             return 0.0;

@@ -1,15 +1,15 @@
-//! Changing one's mind: what was taught is taken back, renamed, replaced or brought together.
+//! Editing of a head's training data: undo, removal, renaming and merging.
 //!
-//! Everything a head answers is computed from its samples, their order, the sums of what each class
-//! was shown, and its settings. So what is forgotten:
+//! Every answer of a head is computed from its samples, their order, the sums of all samples each
+//! class has seen, and its settings. Removal therefore means:
 //!
-//! - A sample taken back leaves no trace while nothing was left out for want of room: the head is,
-//!   bit for bit, the one that never saw it. So does the last one ([`Head::undo`]), always.
-//! - So does a class. Afterwards nothing of it is there, but which samples of the others are kept may
-//!   have depended on it.
-//! - What a full head left out stays in the sum of its class, from which it cannot be taken alone:
-//!   [`Head::forget_left_out`] takes all of it out. A sample taken back is out of the sum exactly;
-//!   which of the others were left out may have depended on it.
+//! - A removed sample leaves no trace unless samples were evicted: the head is, bit for bit, the
+//!   one that never saw it. Removal of the last sample ([`Head::undo`]) never leaves a trace.
+//! - A removed class leaves no trace under the same condition. Otherwise nothing of the class
+//!   remains, but the selection of the kept samples of other classes may have depended on it.
+//! - Evicted samples stay in the sum of their class and cannot be subtracted one by one:
+//!   [`Head::forget_left_out`] removes all of them. A removed sample is out of the sum exactly; the
+//!   selection of evicted samples may have depended on it.
 
 use crate::head::class_name::check_name;
 use crate::head::error::{ClassError, EditError, MergeError};
@@ -17,19 +17,19 @@ use crate::head::linalg::gram;
 use crate::head::storage::{MAX_NAME_BYTES, MAX_SHOWN, Memory};
 use crate::head::{ClassId, Head};
 
-/// Editing.
+/// Edits samples and classes.
 impl<M: Memory> Head<M> {
-    /// Takes back what was taught last and tells its class; `None` if there is no sample.
+    /// Removes the last sample and returns its class; `None` if there is no sample.
     ///
     /// The head then answers bit for bit as it did before that sample, even if the sample had
-    /// pushed another out. Earlier samples that had done so do not bring theirs back.
+    /// evicted another. Samples that were evicted earlier do not come back.
     pub fn undo(&mut self) -> Option<ClassId> {
         let (at, end) = match self.last.take() {
             Some(place) => (place, self.samples + 1),
             None => (self.samples.checked_sub(1)?, self.samples),
         };
         let mut kept = self.layout.kept_mut(self.memory.words_mut());
-        // Where it pushed one out, that one comes back from behind and the last goes there.
+        // A sample that it evicted comes back from behind, and the last one takes its place there.
         kept.move_front(at, end);
         kept.count_out(end - 1);
         let owner = kept.owners[end - 1];
@@ -39,15 +39,15 @@ impl<M: Memory> Head<M> {
         Some(ClassId(owner))
     }
 
-    /// Takes a sample back, by its place among [`Head::samples`]; those after it move up.
+    /// Removes a sample, by its index among [`Head::samples`]; those after it move up.
     ///
-    /// The head is then, bit for bit, as if that sample had never been taught, unless a full head
-    /// left samples out ([`WhenFull`](crate::head::WhenFull)): what is left of the mean of its class is
-    /// exact even then, but which of the others are kept may have depended on it.
+    /// The head is then, bit for bit, as if that sample had never been added, unless a full head
+    /// evicted samples ([`WhenFull`](crate::head::WhenFull)): the mean of its class is exact even
+    /// then, but the selection of the other kept samples may have depended on it.
     ///
     /// # Errors
     ///
-    /// A place beyond the last sample; nothing is changed.
+    /// [`EditError`] for an index beyond the last sample; nothing is changed.
     pub fn remove_sample(&mut self, sample: usize) -> Result<ClassId, EditError> {
         if sample >= self.samples {
             return Err(EditError::NoSuchSample { sample, count: self.samples });
@@ -58,14 +58,14 @@ impl<M: Memory> Head<M> {
         Ok(ClassId(owner))
     }
 
-    /// Takes a class and its samples back; the classes after it are renumbered.
+    /// Removes a class and its samples; the classes after it are renumbered.
     ///
-    /// The head is then, bit for bit, as if that class had never been there, unless a full head left
-    /// samples of others out: which of them are kept may have depended on it.
+    /// The head is then, bit for bit, as if that class had never been there, unless a full head
+    /// evicted samples of other classes: the selection of those kept may have depended on it.
     ///
     /// # Errors
     ///
-    /// A class of another head; nothing is changed.
+    /// [`EditError`] for a class of another head; nothing is changed.
     pub fn remove_class(&mut self, class: ClassId) -> Result<(), EditError> {
         self.check_class(class)?;
         for sample in (0..self.samples).rev() {
@@ -88,12 +88,12 @@ impl<M: Memory> Head<M> {
         Ok(())
     }
 
-    /// Gives a class another name.
+    /// Renames a class.
     ///
     /// # Errors
     ///
-    /// A class of another head; a name that is empty, too long, not printable or another class's.
-    /// Nothing is changed.
+    /// [`EditError`] for a class of another head, or a name that is empty, too long, not printable
+    /// or another class's. Nothing is changed.
     pub fn rename_class(&mut self, class: ClassId, name: &str) -> Result<(), EditError> {
         self.check_class(class)?;
         check_name(name)?;
@@ -104,16 +104,16 @@ impl<M: Memory> Head<M> {
         Ok(())
     }
 
-    /// Teaches this head all that `other` was taught, classes of the same name being the same.
+    /// Adds all classes and samples of `other`; classes of the same name are merged.
     ///
-    /// Exactly what teaching the samples one after the other gives. So the order in which the
-    /// heads of a fleet are merged changes no more than the order of teaching does. Class means
-    /// become those of all that either was shown, kept or not.
+    /// The result is exactly that of adding the samples one after the other, so the order of
+    /// merging the heads of a fleet matters no more than the order of samples. Class means become
+    /// those of all samples that either head has seen, kept or not.
     ///
     /// # Errors
     ///
-    /// Another package, too little room for what is kept, or a class shown more than [`MAX_SHOWN`]
-    /// times together; nothing is changed.
+    /// [`MergeError`] for another package, too little room for the kept samples, or a class that
+    /// has seen more than [`MAX_SHOWN`] samples together; nothing is changed.
     pub fn merge<N: Memory>(&mut self, other: &Head<N>) -> Result<(), MergeError> {
         if self.package_id != other.package_id || self.layout.dim != other.layout.dim {
             return Err(MergeError::OtherPackage);
@@ -133,7 +133,7 @@ impl<M: Memory> Head<M> {
             return Err(MergeError::TooManyShown { needed: most, limit: MAX_SHOWN });
         }
         for (_, name) in other.classes() {
-            // Refused only where it is there already.
+            // Refused only if the class is there already.
             let _ = self.add_readable(name);
         }
         let same = |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
@@ -203,7 +203,7 @@ mod tests {
         bytes
     }
 
-    /// The same classes and samples, but for those that `keep` refuses, taught to a fresh head.
+    /// Same classes and samples, except for those that `keep` refuses, added to a fresh head.
     fn retaught(head: &TestHead, keep: impl Fn(usize, ClassId) -> bool, classes: &[usize]) -> TestHead {
         let mut fresh = empty(head.kind(), head.dim(), head.limits());
         for &class in classes {
@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    /// What full heads left out is in their sums, and these add up.
+    /// Evicted samples of full heads are in their sums, and these add up.
     #[test]
     fn merged_class_means_are_those_of_all_that_was_shown() {
         let small = Limits { classes: 3, samples: 9 };

@@ -1,4 +1,4 @@
-//! What a full head keeps, and what it remembers of the rest.
+//! Eviction: exemplar selection of a full buffer, and the sums of evicted samples.
 
 use core::cmp::Reverse;
 
@@ -7,48 +7,48 @@ use crate::head::linalg::vector::unit;
 use crate::head::storage::Memory;
 use crate::head::storage::views::{Kept, count};
 
-/// What a full head does with one more sample.
+/// Policy of a full head for one more sample.
 ///
-/// Where it makes a choice, classes are kept even: one of the largest class goes, which may be the
-/// new sample itself. Whatever goes stays in the sum of its class ([`Head::forget_left_out`]), so
-/// that class means are always those of all that was shown.
+/// The policies that evict keep the classes balanced: a sample of a largest class goes, which may
+/// be the new sample itself. An evicted sample stays in the sum of its class
+/// ([`Head::forget_left_out`]), so that class means are always those of all samples seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// Refuses it.
+    /// Refuse the new sample.
     Refuse = 0,
-    /// Keeps a fair choice: class-balancing reservoir sampling (Chrysakis and Moens 2020). Of a
-    /// class, each ever shown is kept with the same probability. What looks like chance is a
-    /// function of how many were shown.
+    /// Class-balancing reservoir sampling (Chrysakis and Moens 2020): of a class, each sample ever
+    /// seen is kept with the same probability. The pseudorandom choice is a function of the number
+    /// of samples seen.
     Reservoir = 1,
-    /// Keeps what has the mean of all that was shown: herding (Welling 2009; iCaRL, Rebuffi et al.
-    /// 2017), one sample at a time. The one goes without which the mean of the others comes nearest
-    /// to that of the class. Up to twelve points better than a fair choice with few kept:
-    /// `examples/herding.py`.
+    /// Herding (Welling 2009; iCaRL, Rebuffi et al. 2017), one sample at a time: keep the samples
+    /// whose mean is nearest to the mean of all samples seen. The evicted sample is the one without
+    /// which the mean of the others comes nearest to that of the class. Up to twelve points better
+    /// than reservoir sampling with few kept samples: `examples/herding.py`.
     #[default]
     Herding = 2,
 }
 
 impl WhenFull {
-    /// Every policy.
+    /// All policies.
     pub const ALL: [Self; 3] = [Self::Refuse, Self::Reservoir, Self::Herding];
 }
 
-/// Full heads.
+/// Eviction policy of full heads.
 impl<M: Memory> Head<M> {
-    /// What happens to a sample that finds the head full.
+    /// Returns the policy for a sample that finds the head full.
     pub fn when_full(&self) -> WhenFull {
         self.when_full
     }
 
-    /// Sets what happens to a sample that finds the head full; it starts at [`WhenFull::Herding`].
+    /// Sets the policy for a sample that finds the head full; the default is [`WhenFull::Herding`].
     pub fn set_when_full(&mut self, when_full: WhenFull) {
         self.when_full = when_full;
     }
 
-    /// Forgets what is not kept: the head is then, bit for bit, one that was shown the kept samples
-    /// only. (Which they are, the others have decided.)
+    /// Forgets the evicted samples: the head is then, bit for bit, one that has seen the kept
+    /// samples only. (Their selection did depend on the others.)
     pub fn forget_left_out(&mut self) {
         let (classes, dim) = (self.classes, self.layout.dim);
         let mut kept = self.layout.kept_mut(self.memory.words_mut());
@@ -61,12 +61,12 @@ impl<M: Memory> Head<M> {
         self.fitted = None;
     }
 
-    /// Which of a full head's samples goes, the new one behind them included.
+    /// Selects the sample of a full head to evict; the new one behind the others is a candidate.
     pub(crate) fn surplus(&mut self) -> usize {
         let (policy, new, classes) = (self.when_full, self.samples, self.classes as u16);
         let (kept, work) = self.layout.split(self.memory.words_mut());
         let owners = &kept.owners[..=new];
-        // With one of the new sample's class and one of another as large, the other has to give.
+        // A largest class other than the new sample's is preferred over one of the same size.
         let size = |class: u16| (count(owners, class), class != owners[new], Reverse(class));
         let from = (0..classes).max_by_key(|&class| size(class)).unwrap_or(owners[new]);
         let mut members = (0..=new).filter(|&sample| owners[sample] == from);
@@ -78,7 +78,8 @@ impl<M: Memory> Head<M> {
             WhenFull::Refuse | WhenFull::Reservoir => {
                 let shown =
                     kept.seen[..usize::from(classes)].iter().fold(0u32, |sum, &seen| sum.wrapping_add(seen));
-                // All of a class ever shown are as likely; a place beyond the kept is the new one's.
+                // All samples ever seen are equally likely; an index beyond the kept ones is the
+                // new sample's.
                 let most = match from == owners[new] {
                     true => u64::from(kept.seen[usize::from(from)]),
                     false => count(owners, from) as u64,
@@ -90,12 +91,12 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// The sample of a class without which the mean of its others comes nearest to the mean of all that
-/// the class was shown; the oldest of equals.
+/// Selects the sample of a class without which the mean of the others comes nearest to the mean of
+/// all samples that the class has seen; the oldest of equals.
 ///
-/// With `n` shown of sum `S` and `c` to keep of sum `H - u`, that is the least `|c S - n (H - u)|`.
-/// Without what is the same for every `u` it is `sum of u * (2 (c S - n H) + n u)`, in integers:
-/// each factor is below 2^51, so that a sum of 65,535 products fits.
+/// With `n` seen of sum `S` and `c` to keep of sum `H - u`, that is the least `|c S - n (H - u)|`.
+/// Without the terms that are the same for every `u` it is `sum of u * (2 (c S - n H) + n u)`, in
+/// integers: each factor is below 2^51, so that a sum of 65,535 products fits.
 fn most_dispensable(
     kept: &Kept<'_>,
     class: u16,
@@ -123,7 +124,7 @@ fn most_dispensable(
     members.min_by_key(gap)
 }
 
-/// SplitMix64: numbers that look random and are the same everywhere.
+/// Mixes bits by SplitMix64: pseudorandom numbers that are the same everywhere.
 fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -161,7 +162,7 @@ mod tests {
         let mut kept = [0i32; 7];
         for seed in 0..300u64 {
             let mut head = full(WhenFull::Reservoir, 2, 12);
-            // The choice is a function of how many were shown: make that another number each time.
+            // The choice is a function of the number of samples seen: make that another one each time.
             head.layout.kept_mut(&mut *head.memory).seen[1] = 200 * seed as u32;
             // Two of class 1 and, around them, 60 of class 0 with their number as a value.
             for i in 0..60u64 {
@@ -177,7 +178,7 @@ mod tests {
                 kept[(embedding.get(0).unwrap() - 0.9) as usize / 10] += 1;
             }
         }
-        // Nothing of the first or last tens is favoured by much.
+        // Neither the first nor the last ten are much favoured.
         let tens = &kept[..6];
         let mean = tens.iter().sum::<i32>() / 6;
         assert!(mean == 500 && tens.iter().all(|t| (t - mean).abs() < mean / 5), "{tens:?}");
@@ -189,7 +190,7 @@ mod tests {
         values.iter().map(|x| x / length).collect()
     }
 
-    /// Herding in plain f64, on what the head really keeps of an embedding.
+    /// Reference of herding in plain f64, on the stored form of the embeddings.
     #[test]
     fn herding_keeps_the_mean_of_all_that_was_shown() {
         let (dim, room) = (16, 5);
@@ -231,7 +232,7 @@ mod tests {
         assert!(gap(&head) < 0.5 * gap(&reservoir), "{} {}", gap(&head), gap(&reservoir));
     }
 
-    /// On every processor: CI runs this on two.
+    /// Reference values for every processor: CI runs this on two.
     #[test]
     fn what_is_kept_is_the_same_everywhere() {
         let digests = [WhenFull::Reservoir, WhenFull::Herding].map(|when_full| {
@@ -276,8 +277,7 @@ mod tests {
         }
     }
 
-    /// What is taken back is out of the sums, exactly; what was left out goes with its class or on
-    /// demand.
+    /// Removed samples are out of the sums, exactly; evicted ones go with their class or on demand.
     #[test]
     fn sums_are_those_of_what_was_shown_and_not_taken_back() {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
@@ -292,7 +292,7 @@ mod tests {
                 let class = noise.bits() as usize % 3;
                 head.add_sample(ClassId(class as u16), Embedding::Float(&cluster(&mut noise, class, 6, 1.0)))
                     .unwrap();
-                // The last one shown lies behind the others if it was left out.
+                // The last sample seen lies behind the others if it was evicted itself.
                 let place = if head.last == Some(9) { 9 } else { head.sample_count() - 1 };
                 let shown = unit_of(&head, place);
                 want[class].iter_mut().zip(shown).for_each(|(sum, x)| *sum += x);
@@ -350,7 +350,7 @@ mod tests {
         for _ in 0..MAX_SHOWN {
             add(&mut head).unwrap();
         }
-        // The greatest sum there can be.
+        // Max of a sum.
         assert_eq!(head.kept().sum(0)[0], 65_535 * 32_768);
         let before = encoded(&head);
         assert_eq!(add(&mut head), Err(SampleError::TooManyShown { limit: MAX_SHOWN }));

@@ -1,4 +1,4 @@
-//! A head as bytes: what was taught, and nothing that can be computed from it.
+//! Serialized form of a head: its training data, and nothing that can be computed from it.
 //!
 //! Little endian, in this order, without gaps:
 //!
@@ -6,18 +6,18 @@
 //! |---|---|
 //! | 8 | magic `OFFSHEAD` |
 //! | 2 | version, 3 |
-//! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 neighbours, 5 auto |
-//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), and 16 times what a full head does (0 refuse, 1 reservoir, 2 herding) |
+//! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 k-NN, 5 auto |
+//! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), plus 16 times the policy of a full head (0 refuse, 1 reservoir, 2 herding) |
 //! | 4 | length of the whole record |
 //! | 32 | id of the package that made the embeddings |
-//! | 4 | strength, a float |
-//! | 4 | strictness, a float |
+//! | 4 | inverse L2 regularization, a float |
+//! | 4 | target false-rejection rate, a float |
 //! | 4 | dimensions |
 //! | 2, 2 | limits: classes, samples |
 //! | 2, 2 | present: classes, samples |
-//! | 5 + n, a class | samples shown (4), length and bytes of the name |
-//! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), codes |
-//! | 4 * dimensions, a class shown more than is kept | sum of the unit vectors of all shown |
+//! | 5 + n, a class | samples seen (4), length and bytes of the name |
+//! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), int8 values |
+//! | 4 * dimensions, a class that has seen more than is kept | sum of the unit vectors of all seen |
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
 use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
@@ -31,18 +31,18 @@ use crate::head::{
 };
 use crate::quant::{Quant, Scale};
 
-/// First bytes of every head.
+/// Magic number: the first bytes of every head.
 pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
 
 const FIXED_BYTES: usize = 68;
-/// What [`WhenFull`] is multiplied with among the settings.
+/// Factor of [`WhenFull`] in the settings byte.
 const WHEN_FULL: u8 = 16;
 const SAMPLE_BYTES: usize = 8;
 const CRC_BYTES: usize = 4;
 
-/// A checked record: magic, version, length, checksum, and every field.
+/// Checked record: magic, version, length, checksum, and every field.
 ///
-/// Says how much memory the head needs before any is set aside.
+/// Reports the memory that the head needs before any is allocated.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     recipe: Recipe,
@@ -63,7 +63,7 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     ///
-    /// Every way in which the bytes can fail to be a head.
+    /// [`HeadError`] if the bytes are not a valid head.
     pub fn open(bytes: &'a [u8]) -> Result<Self, HeadError> {
         let mut rest = checked_content(bytes)?;
         let [kind, settings] = take(&mut rest)?;
@@ -71,7 +71,7 @@ impl<'a> Record<'a> {
         let kind = known.ok_or(HeadError::UnknownKind { found: kind })?;
         let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings % WHEN_FULL);
         let when_full = WhenFull::ALL.into_iter().find(|w| *w as u8 == settings / WHEN_FULL);
-        let none = HeadError::Malformed { what: "settings that do not exist" };
+        let none = HeadError::Malformed { what: "unknown settings" };
         let (transform, when_full) = (transform.ok_or(none)?, when_full.ok_or(none)?);
         let _length: [u8; 4] = take(&mut rest)?;
         let package_id = take_ref(&mut rest)?;
@@ -114,22 +114,22 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// What kind of head it is.
+    /// Kind of the head.
     pub fn kind(&self) -> HeadKind {
         self.recipe.kind
     }
 
-    /// Dimensions of its embeddings.
+    /// Number of dimensions of its embeddings.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// How much it can be taught.
+    /// Limits of its classes and samples.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The package that made its embeddings.
+    /// Id of the package that made its embeddings.
     pub fn package_id(&self) -> &'a [u8; 32] {
         self.package_id
     }
@@ -139,7 +139,7 @@ impl<'a> Record<'a> {
         names(self.names).map(|(name, _)| name)
     }
 
-    /// Number of samples taught.
+    /// Number of its samples.
     pub fn sample_count(&self) -> usize {
         self.samples
     }
@@ -156,7 +156,9 @@ impl<'a> Record<'a> {
         let mut exceeding = 0;
         for (shown, kept) in self.shown_and_kept() {
             if shown < kept || shown > MAX_SHOWN {
-                return Err(HeadError::Malformed { what: "a class cannot have been shown so often" });
+                return Err(HeadError::Malformed {
+                    what: "a class has an impossible number of samples seen",
+                });
             }
             exceeding += u64::from(shown > kept);
         }
@@ -166,13 +168,13 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    /// Of each class, how many samples were shown and how many are here.
+    /// Returns for each class the number of samples seen and of those in the record.
     fn shown_and_kept(&self) -> impl Iterator<Item = (u32, u32)> {
         let kept = |class| self.samples().filter(|(owner, _)| *owner == class).count() as u32;
         names(self.names).enumerate().map(move |(class, (_, shown))| (shown, kept(class)))
     }
 
-    /// Samples in order; stops at the first whose scale is none.
+    /// Returns the samples in order; stops at the first without a valid scale.
     fn samples(&self) -> impl Iterator<Item = (usize, Embedding<'a>)> + use<'a> {
         self.body.chunks_exact(self.dim + SAMPLE_BYTES).map_while(|bytes| {
             let (head, codes) = bytes.split_first_chunk::<SAMPLE_BYTES>()?;
@@ -186,9 +188,10 @@ impl<'a> Record<'a> {
 }
 
 impl Limits {
-    /// Most bytes that [`Head::encode`] writes for a head of these limits and `dim` dimensions.
+    /// Max number of bytes that [`Head::encode`] writes for a head of these limits and `dim`
+    /// dimensions.
     pub const fn most_encoded(self, dim: usize) -> usize {
-        // A name, and the sum of what was left out.
+        // A name, and the sum including evicted samples.
         let classes = self.classes as usize * (5 + MAX_NAME_BYTES + 4 * dim);
         FIXED_BYTES + classes + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
     }
@@ -202,17 +205,18 @@ impl<M: Memory> Head<M> {
         FIXED_BYTES + names + samples + self.exceeding().count() * 4 * self.dim() + CRC_BYTES
     }
 
-    /// Classes that were shown more than is kept of them.
+    /// Returns the classes that have seen more samples than are kept.
     fn exceeding(&self) -> impl Iterator<Item = ClassId> {
         let exceeds = |class: &ClassId| self.shown_of(*class) as usize > self.samples_of(*class);
         self.classes().map(|(class, _)| class).filter(exceeds)
     }
 
-    /// Writes the head to the front of `out`; the same teaching gives the same bytes.
+    /// Writes the head to the front of `out` and returns the length; the same training data gives
+    /// the same bytes.
     ///
     /// # Errors
     ///
-    /// If `out` is shorter than [`Head::encoded_len`].
+    /// [`EncodeError`] if `out` is shorter than [`Head::encoded_len`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let needed = self.encoded_len();
         let found = out.len();
@@ -255,15 +259,15 @@ impl<M: Memory> Head<M> {
         Ok(needed)
     }
 
-    /// Makes the head that was saved as `bytes` in `memory`, of
-    /// [`Limits::words`]`(kind, dim)` words as [`Record`] tells them.
+    /// Decodes the head that was saved as `bytes` into `memory`, of [`Limits::words`]`(kind, dim)`
+    /// words with the values that [`Record`] reports.
     ///
     /// Its answers have the same bits as those of the head that was saved.
     ///
     /// # Errors
     ///
-    /// Those of [`Record::open`]; another package than `expected_package_id`; too little
-    /// memory.
+    /// Those of [`Record::open`]; [`HeadError`] for another package than `expected_package_id`, or
+    /// too little memory.
     pub fn decode(
         bytes: &[u8],
         expected_package_id: Option<&[u8; 32]>,
@@ -290,7 +294,7 @@ impl<M: Memory> Head<M> {
         Ok(head)
     }
 
-    /// Sums and numbers of what was shown, where more was than is kept.
+    /// Restores sums and numbers of samples seen, of classes that have seen more than is kept.
     fn write_sums(&mut self, record: &Record<'_>) -> Result<(), HeadError> {
         let mut rows = record.sums.chunks_exact(4 * record.dim);
         let kept = self.layout.kept_mut(self.memory.words_mut());
@@ -302,9 +306,9 @@ impl<M: Memory> Head<M> {
             kept.seen[class] = shown;
             for (sum, bytes) in kept.sums[class * record.dim..][..record.dim].iter_mut().zip(row) {
                 let all = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-                // As much as unit vectors can be; no sum overflows then.
+                // Bound of a sum of unit vectors; no sum overflows then.
                 if i64::from(all).abs_diff(i64::from(*sum)) > u64::from(shown - held) * ONE as u64 {
-                    return Err(HeadError::Malformed { what: "a sum that no samples have" });
+                    return Err(HeadError::Malformed { what: "a class has an impossible sum" });
                 }
                 *sum = all;
             }
@@ -313,7 +317,7 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// Magic, version, length and checksum; returns what follows the version.
+/// Checks magic, version, length and checksum; returns the bytes after the version.
 fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
     let short = HeadError::Truncated { found: bytes.len() };
     let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
@@ -352,7 +356,7 @@ fn take_u16(rest: &mut &[u8]) -> Result<u16, HeadError> {
     take(rest).map(u16::from_le_bytes)
 }
 
-/// The bytes of `count` names; checks each and that no two are equal.
+/// Takes the bytes of `count` names; checks each and that no two are equal.
 fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadError> {
     let all = *rest;
     for _ in 0..count {
@@ -369,7 +373,7 @@ fn take_names<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], HeadErr
     Ok(&all[..all.len() - rest.len()])
 }
 
-/// Names and how many samples of each were shown.
+/// Returns names and the number of samples seen of each.
 fn names(mut bytes: &[u8]) -> impl Iterator<Item = (&str, u32)> {
     core::iter::from_fn(move || {
         let (&[a, b, c, d, len], rest) = bytes.split_first_chunk::<5>()?;
@@ -409,7 +413,7 @@ mod tests {
         Head::decode(bytes, Some(&[7; 32]), memory)
     }
 
-    /// Makes the checksum right again, so that what lies behind it is tested.
+    /// Corrects the checksum, so that the checks behind it are tested.
     fn sealed(mut bytes: Vec<u8>, edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
         bytes.truncate(bytes.len() - CRC_BYTES);
         edit(&mut bytes);
@@ -512,9 +516,9 @@ mod tests {
             ("kind", |b| b[10] = 9),
             ("transform", |b| b[11] = 4),
             ("setting", |b| b[11] = 48),
-            ("strength", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
-            ("strictness", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),
-            ("no strictness", |b| b[52..56].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("inverse L2 regularization", |b| b[48..52].copy_from_slice(&f32::NAN.to_le_bytes())),
+            ("false-rejection rate", |b| b[52..56].copy_from_slice(&0.6f32.to_le_bytes())),
+            ("no false-rejection rate", |b| b[52..56].copy_from_slice(&f32::NAN.to_le_bytes())),
             ("no dimension", |b| b[56] = 0),
             ("all dimensions", |b| b[56..60].fill(0xff)),
             ("no classes", |b| b[60] = 0),
@@ -541,12 +545,12 @@ mod tests {
         // Overflows only once it is multiplied out.
         let bytes = sealed(good, |b| b[86..90].copy_from_slice(&f32::MAX.to_le_bytes()));
         assert!(decoded(&bytes).is_err());
-        // Class 0 was shown twice and has two samples.
+        // Class 0 has seen two samples and has two.
         let fewer = sealed(encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5)), |b| b[68] = 1);
         assert!(decoded(&fewer).is_err());
         let too_often = sealed(good_means(), |b| b[68..72].copy_from_slice(&65_536u32.to_le_bytes()));
         assert!(decoded(&too_often).is_err());
-        // The last number of the last sum: at most 32,768 for each of the six samples left out.
+        // Last number of the last sum: at most 32,768 for each of the six evicted samples.
         let end = good_means().len() - CRC_BYTES;
         for (value, fits) in [(0i32, true), (1 << 19, false), (i32::MIN, false)] {
             let bytes = sealed(good_means(), |b| b[end - 4..].copy_from_slice(&value.to_le_bytes()));
@@ -578,7 +582,7 @@ mod tests {
             let mut again = decoded(&bytes).unwrap();
             assert_eq!(fingerprint(&mut again), fingerprint(&mut head), "{kind}");
             assert_eq!(encoded(&again), bytes);
-            // And go on as they would have.
+            // Further training must give the same result.
             let values = cluster(&mut Noise(99), 1, 6, 1.0);
             for head in [&mut head, &mut again] {
                 head.add_sample(ClassId(1), Embedding::Float(&values)).unwrap();

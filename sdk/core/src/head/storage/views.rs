@@ -1,20 +1,20 @@
-//! Views of a head's memory: what was taught, and what is computed from it.
+//! Views of a head's memory: training data, and data computed from it.
 
 use super::MAX_NAME_BYTES;
 use crate::head::linalg::vector::unit;
 
-/// What was taught.
+/// Training data, to read.
 #[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
     pub names: &'a [u8],
     pub name_bytes: &'a [u8],
-    /// Samples of each class that were ever shown, kept or not.
+    /// Number of samples of each class that were ever seen, kept or not.
     pub seen: &'a [u32],
     /// Sums of their unit vectors in fixed point, class by class.
     pub sums: &'a [i32],
     pub codes: &'a [i8],
     pub scales: &'a [f32],
-    /// One over the length of `codes - zero`; 0 for a sample without direction.
+    /// Inverse norms of `codes - zero`; 0 for a sample without direction.
     pub inverses: &'a [f32],
     pub owners: &'a [u16],
     pub zeros: &'a [i8],
@@ -22,22 +22,22 @@ pub(crate) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// Dimensions of a sample.
+    /// Number of dimensions of a sample.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// The codes of one sample and their zero point.
+    /// Returns the int8 values of one sample and their zero point.
     pub fn sample(&self, index: usize) -> (&'a [i8], i8) {
         (&self.codes[index * self.dim..][..self.dim], self.zeros[index])
     }
 
-    /// The sum of one class.
+    /// Returns the sum of one class.
     pub fn sum(&self, class: usize) -> &'a [i32] {
         &self.sums[class * self.dim..][..self.dim]
     }
 
-    /// The name of one class.
+    /// Returns the name of one class.
     pub fn name(&self, class: usize) -> &'a str {
         let bytes = &self.names[class * MAX_NAME_BYTES..][..usize::from(self.name_bytes[class])];
         // Only whole names are ever written.
@@ -45,7 +45,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// What was taught, to write.
+/// Training data, to write.
 pub(crate) struct KeptMut<'a> {
     pub names: &'a mut [u8],
     pub name_bytes: &'a mut [u8],
@@ -78,13 +78,13 @@ impl KeptMut<'_> {
         self.zeros[sample..end].rotate_right(1);
     }
 
-    /// Counts a sample into its class.
+    /// Adds a sample to the count and the sum of its class.
     pub fn count_in(&mut self, sample: usize) {
         self.count(sample, |sum, x| sum + x);
         self.seen[usize::from(self.owners[sample])] += 1;
     }
 
-    /// Takes back what [`KeptMut::count_in`] did.
+    /// Undoes [`KeptMut::count_in`].
     pub fn count_out(&mut self, sample: usize) {
         self.count(sample, |sum, x| sum - x);
         self.seen[usize::from(self.owners[sample])] -= 1;
@@ -100,40 +100,40 @@ impl KeptMut<'_> {
     }
 }
 
-/// What is computed from the samples; never saved.
+/// Data computed from the samples; never saved.
 pub(crate) struct Work<'a> {
     pub weights: &'a mut [f32],
     pub bias: &'a mut [f32],
     pub scores: &'a mut [f32],
-    /// Lengths of the classes' sums; negative for a class without samples.
+    /// L2 norms of the classes' sums; negative for a class without samples.
     pub norms: &'a mut [f32],
-    /// Samples of each class that are kept.
+    /// Number of kept samples of each class.
     pub counts: &'a mut [u32],
-    /// Scores of every sample by a head that has not seen it, class by class.
+    /// Held-out scores of every sample, class by class.
     pub held_out: &'a mut [f32],
     /// Cosines of a query with every sample.
     pub similarities: &'a mut [f32],
-    /// What multiplies each sample's row and column of the Gram matrix.
+    /// Factors of each sample's row and column of the Gram matrix.
     pub scales: &'a mut [f32],
-    /// How much each sample counts to those who fit; 1 in the mean.
+    /// Importance of each sample in the fit; 1 in the mean.
     pub importance: &'a mut [f32],
-    /// Scratch: four numbers a sample; those who fit use the first three.
+    /// Scratch: four numbers per sample; the solvers use the first three.
     pub columns: &'a mut [f32],
-    /// Lower triangle, row by row.
+    /// Lower triangle of the Gram matrix, row by row.
     pub gram: &'a mut [f32],
     /// Scratch of the same shape.
     pub square: &'a mut [f32],
     pub solver: &'a mut [f32],
-    /// Scratch of ridge regression with many strengths.
+    /// Scratch of ridge regression with several regularizations.
     pub spectrum: &'a mut [f32],
-    /// Mean of the features; nothing where there can be no more samples than dimensions.
+    /// Mean of the features; empty if there can be no more samples than dimensions.
     pub centre: &'a mut [f32],
-    /// A block of samples as features, likewise.
+    /// Block of samples as features; empty in the same case.
     pub block: &'a mut [f32],
 }
 
 impl Work<'_> {
-    /// Leaves out the classes and samples that do not exist yet.
+    /// Restricts the views to the classes and samples that exist.
     pub fn keep(&mut self, classes: usize, samples: usize, dim: usize) {
         shorten(&mut self.weights, classes * dim);
         shorten(&mut self.bias, classes);
@@ -148,7 +148,7 @@ impl Work<'_> {
     }
 }
 
-/// How many of some samples belong to a class.
+/// Number of samples of a class, given the class of each sample.
 pub(crate) fn count(owners: &[u16], class: u16) -> usize {
     owners.iter().filter(|&&owner| owner == class).count()
 }

@@ -1,6 +1,7 @@
-//! A block of samples as features, and the products that everything here is made of.
+//! Block of samples as features, and the products that the primal solvers are built from.
 //!
-//! Eight lanes in a fixed order, without fused multiplication: the bits are the same on every processor.
+//! Eight lanes in a fixed order, without fused multiplication: the bits are the same on every
+//! processor.
 
 use core::ops::Range;
 
@@ -10,26 +11,27 @@ use crate::head::linalg::cholesky::start;
 use crate::head::linalg::gram::gain;
 use crate::head::storage::views::Kept;
 
-/// Samples that are worked on together.
+/// Number of samples processed together.
 pub(in crate::head) const BLOCK: usize = 32;
 
-/// Dimensions that lie together.
+/// Number of dimensions stored together.
 pub(in crate::head) const LANES: usize = 8;
 
-/// Samples or rows that are multiplied together, so that each value is loaded once for all.
+/// Number of samples or rows multiplied together, so that each value is loaded once for all.
 const TOGETHER: usize = 4;
 
 type Panel = [f32; LANES];
 
-/// Up to [`BLOCK`] samples: for every eight dimensions a panel of each sample. Zeros where there is none.
+/// Block of up to [`BLOCK`] samples: a panel of each sample for every eight dimensions, zeros for
+/// missing samples.
 pub(super) struct Block<'a> {
     panels: &'a mut [Panel],
     dim: usize,
-    /// How many samples are there.
+    /// Number of samples in the block.
     len: usize,
 }
 
-/// What of the samples becomes features: their codes, and what multiplies each.
+/// Source of the features: the int8 values of the samples, and the factor of each sample.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub kept: &'a Kept<'a>,
@@ -37,18 +39,18 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The blocks in which the samples come.
+    /// Returns the ranges of samples of the blocks.
     pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let samples = self.scales.len();
         (0..samples).step_by(BLOCK).map(move |from| from..samples.min(from + BLOCK))
     }
 
-    /// What turns `codes - zero` of a sample into its features.
+    /// Factor that turns `codes - zero` of a sample into its features.
     pub fn factor(&self, sample: usize) -> f32 {
         (f64::from(self.scales[sample]) * gain(self.kept, sample)) as f32
     }
 
-    /// Squared length of a sample's features.
+    /// Squared L2 norm of a sample's features.
     pub fn square(&self, sample: usize) -> f32 {
         let length = crate::head::linalg::gram::length(self.kept.scales[sample], self.kept.inverses[sample]);
         (length * f64::from(self.scales[sample]) * f64::from(self.scales[sample])) as f32
@@ -56,13 +58,14 @@ impl Source<'_> {
 }
 
 impl<'a> Block<'a> {
-    /// `words` has [`BLOCK`] numbers for each dimension, rounded up to eight.
+    /// Creates an empty block; `words` has [`BLOCK`] numbers for each dimension, rounded up to
+    /// eight.
     pub fn new(words: &'a mut [f32], dim: usize) -> Self {
         let panels = bytemuck::cast_slice_mut(&mut words[..BLOCK * dim.next_multiple_of(LANES)]);
         Self { panels, dim, len: 0 }
     }
 
-    /// Takes some samples, each less its row of `centres`.
+    /// Loads samples, each minus its row of `centres`.
     pub fn load<'c>(
         &mut self,
         source: &Source<'_>,
@@ -89,7 +92,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// `out += factor * sample`.
+    /// Computes `out += factor * sample`.
     pub fn add_to(&self, place: usize, factor: f32, out: &mut [f32]) {
         let panels = self.panels[place..].iter().step_by(BLOCK);
         for (out, panel) in out.chunks_mut(LANES).zip(panels) {
@@ -97,7 +100,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// One sample's features.
+    /// Copies one sample's features to `out`.
     pub fn copy(&self, place: usize, out: &mut [f32]) {
         let panels = self.panels[place..].iter().step_by(BLOCK);
         for (out, panel) in out.chunks_mut(LANES).zip(panels) {
@@ -105,7 +108,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Products of all samples with a row of weights, which may be shorter than the samples.
+    /// Returns the products of all samples with a row of weights, which may be shorter than the
+    /// samples.
     pub fn products(&self, row: &[f32]) -> [f32; BLOCK] {
         let mut out = [0.0; BLOCK];
         let mut last = [0.0; LANES];
@@ -133,8 +137,8 @@ impl<'a> Block<'a> {
         out
     }
 
-    /// Adds to rows of a lower triangle the products of dimensions with each other, sample by sample, each
-    /// times its `weights`.
+    /// Adds the products of dimensions with each other to rows of a lower triangle, sample by
+    /// sample, each times its weight in `weights`.
     pub fn scatter(&self, weights: &[f32], triangle: &mut [f32]) {
         for top in (0..self.dim).step_by(TOGETHER) {
             let mut left = [[0.0; TOGETHER]; BLOCK];
@@ -155,7 +159,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Adds the samples to rows of `out`, each times a number for every row: `factor(row, place)`.
+    /// Adds the samples to rows of `out`, each times a factor for every row: `factor(row, place)`.
     pub fn spread(&self, rows: usize, factor: impl Fn(usize, usize) -> f32, out: &mut [f32]) {
         for top in (0..rows).step_by(TOGETHER) {
             let mut left = [[0.0; TOGETHER]; BLOCK];
@@ -174,7 +178,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// `x A^-1 x` of every sample, given the inverse of the factor of `A`.
+    /// Returns `x A^-1 x` of every sample, given the inverse of the Cholesky factor of `A`.
     pub fn forms(&self, inverse: &[f32]) -> [f32; BLOCK] {
         let mut forms = [0.0; BLOCK];
         for row in 0..self.dim {
@@ -185,7 +189,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// `sums += panels * row` for four samples.
+/// Computes `sums += panels * row` for four samples.
 #[inline(always)]
 fn add_products(sums: &mut [f32x8; TOGETHER], panels: &[Panel], row: Panel) {
     let (row, Some(panels)) = (f32x8::new(row), panels.first_chunk::<TOGETHER>()) else { return };
@@ -194,7 +198,7 @@ fn add_products(sums: &mut [f32x8; TOGETHER], panels: &[Panel], row: Panel) {
     }
 }
 
-/// Products of four numbers with eight, summed over the samples of a block.
+/// Returns the products of four numbers with eight, summed over the samples of a block.
 #[inline(always)]
 fn outer(left: &[[f32; TOGETHER]; BLOCK], right: &[Panel]) -> [Panel; TOGETHER] {
     let mut sums = [f32x8::ZERO; TOGETHER];

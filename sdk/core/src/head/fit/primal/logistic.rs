@@ -1,8 +1,9 @@
-//! Softmax regression in dimensions: the method of [`softmax`](crate::head::fit::softmax), whose weights are now
-//! there themselves and not as a sum of samples.
+//! Softmax regression in dimensions (primal): the method of [`softmax`](crate::head::fit::softmax)
+//! with explicit weights in place of a sum of samples.
 //!
-//! Both find the same numbers but for rounding: conjugate gradients in the metric of the weights with an exact
-//! line search, centred features, and a bias as the weight of one more feature of constant length.
+//! Both find the same numbers except for rounding: conjugate gradients in the metric of the weights
+//! with an exact line search, centred features, and a bias as the weight of one more feature of
+//! constant norm.
 
 use super::block::{Block, Source};
 use super::normal_equations::Spread;
@@ -12,7 +13,7 @@ use crate::head::linalg::vector::{add_scaled, dot, softmax};
 use crate::head::storage::views::{Kept, Work};
 use crate::head::{Fit, Recipe};
 
-/// How much longer the gradient may be for held-out scores.
+/// Factor by which the gradient may be longer for held-out scores.
 const HELD_OUT_SLACK: f32 = 10.0;
 
 /// Computes weights and biases.
@@ -32,8 +33,8 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], wor
     fit
 }
 
-/// Held-out scores, as [`softmax`](crate::head::fit::softmax) does it; each part begins where the one before it
-/// has ended, which is near.
+/// Computes held-out scores by cross-validation like [`softmax`](crate::head::fit::softmax); each
+/// fold starts from the optimum of the previous one, which is near.
 pub(in crate::head) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
     let held_out = core::mem::take(&mut work.held_out);
     let (samples, classes) = (scales.len(), work.bias.len());
@@ -61,14 +62,14 @@ struct Solver<'a> {
     centre: &'a [f32],
     block: Block<'a>,
     row: &'a mut [f32],
-    /// Class by class, one number a dimension.
+    /// Weights, class by class, one number per dimension.
     weights: &'a mut [f32],
     gradient: &'a mut [f32],
-    /// The gradient before.
+    /// Previous gradient.
     before: &'a mut [f32],
     step: &'a mut [f32],
-    /// Class by class, one number a sample: scores with the bias, their change along the step, and what the
-    /// objective changes with each.
+    /// Class by class, one number per sample: scores with the bias, their change along the step,
+    /// and the derivative of the objective for each.
     scores: &'a mut [f32],
     slope: &'a mut [f32],
     pull: &'a mut [f32],
@@ -126,7 +127,7 @@ impl<'a> Solver<'a> {
             bias_before: take(classes),
         };
         for (class, scores) in solver.scores.chunks_exact_mut(samples).enumerate() {
-            // Classes without samples are out of the race.
+            // Classes without samples must never win.
             if solver.counts[class] == 0 {
                 scores.fill(f32::NEG_INFINITY);
             }
@@ -134,13 +135,13 @@ impl<'a> Solver<'a> {
         solver
     }
 
-    /// Goes to the optimum without the samples of a part, from wherever the weights are.
+    /// Solves for the optimum without the samples of a fold, starting from the current weights.
     fn solve(&mut self, fold: u32) -> Fit {
         self.fold = fold;
         for changes in [&mut *self.step, &mut *self.slope, &mut *self.bias_step] {
             changes.fill(0.0);
         }
-        // Held-out scores need not be so exact as weights.
+        // Held-out scores need less precision than weights.
         let slack = if fold == NO_FOLD { 1.0 } else { HELD_OUT_SLACK };
         let tolerance = slack * tolerance(self.inverse_l2, self.owners.len());
         descend(self, tolerance)
@@ -148,7 +149,8 @@ impl<'a> Solver<'a> {
 }
 
 impl Objective for Solver<'_> {
-    /// Writes what each sample pulls at `t` steps from here, and the bias part of the gradient.
+    /// Writes the derivative for each sample at `t` steps from here, and the bias part of the
+    /// gradient.
     fn evaluate(&mut self, t: f32) -> Along {
         let samples = self.owners.len();
         let (mut first, mut curvature) = (0.0, 0.0);
@@ -184,7 +186,7 @@ impl Objective for Solver<'_> {
         Along { first, second: self.inverse_l2 * curvature + square }
     }
 
-    /// Sums what the samples pull to a gradient.
+    /// Sums the derivatives of the samples to a gradient.
     fn measure_gradient(&mut self) -> Gradient {
         let (samples, classes) = (self.owners.len(), self.bias.len());
         core::mem::swap(&mut self.gradient, &mut self.before);

@@ -1,4 +1,4 @@
-//! What class means and neighbours ask of every pair of samples.
+//! Passes over all pairs of samples for class means and k-NN.
 
 use core::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::head::linalg::gram::gain;
 use crate::head::linalg::tile::{SIDE, Tile};
 use crate::head::storage::views::{Kept, Work};
 
-/// Sums of each sample's products with the samples of each class, class by class, as
+/// Computes the sums of each sample's products with the samples of each class, class by class, like
 /// [`gram::class_sums`](crate::head::linalg::gram::class_sums).
 pub(in crate::head) fn class_sums(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
     let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
@@ -31,7 +31,7 @@ pub(in crate::head) fn class_sums(kept: &Kept<'_>, scales: &[f32], work: &mut Wo
     }
 }
 
-/// Finds every sample's nearest others and gives them to `found`, sample by sample.
+/// Finds every sample's nearest other samples and passes them to `found`, sample by sample.
 pub(in crate::head) fn neighbours(kept: &Kept<'_>, scales: &[f32], mut found: impl FnMut(usize, &Nearest)) {
     let samples = scales.len();
     let ranges = || (0..samples).step_by(SIDE).map(|from| from..samples.min(from + SIDE));

@@ -1,8 +1,9 @@
-//! Ridge regression in dimensions.
+//! Ridge regression by the normal equations in dimensions (primal).
 //!
-//! With the centred features `x` (weighted by the samples' importance `w`) and `S = sum(w x x^T)`, weights
-//! are `(S + l)^-1 sum(w x y)`. A sample's leverage is `h = w (1 / n + x (S + l)^-1 x)`, and the score of a head
-//! that has not seen it is `y - r / (1 - h)` for its residual `r` (Allen 1974).
+//! With the centred features `x` (weighted by the samples' importance `w`) and `S = sum(w x x^T)`,
+//! the weights are `(S + l)^-1 sum(w x y)`. A sample's leverage is `h = w (1 / n + x (S + l)^-1
+//! x)`, and the score of a head that has not seen it is `y - r / (1 - h)` for its residual `r`
+//! (Allen 1974).
 
 use super::block::{Block, Source};
 use crate::head::fit::ridge::{GRID, LEAST_DECAY, LEAST_SLACK, MOST_ASKED, Spectrum};
@@ -12,7 +13,7 @@ use crate::head::linalg::vector::dot;
 use crate::head::linalg::{cholesky, tridiagonal};
 use crate::head::storage::views::{Kept, Work};
 
-/// Multiplications that [`curve`] may take for one pass over its samples.
+/// Number of multiplications that [`curve`] may take for one pass over its samples.
 const PASS: usize = 1 << 30;
 
 /// Mean square of the features, and their variance: mean squared distance from their mean.
@@ -23,7 +24,8 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Also writes the mean, weighted by `importance`, to `mean`; `plain` is scratch of that length.
+    /// Computes both and writes the mean, weighted by `importance`, to `mean`; `plain` is scratch
+    /// of that length.
     pub fn of(
         source: &Source<'_>,
         importance: &[f32],
@@ -48,15 +50,16 @@ impl Spread {
         Self { square, variance: (square - middle).max(0.0) }
     }
 
-    /// The weight decay at a strength, as [`decay`](crate::head::fit::ridge::decay) has it.
+    /// Weight decay at an inverse L2 regularization, the same as
+    /// [`decay`](crate::head::fit::ridge::decay).
     pub fn decay(self, inverse_l2: f32) -> f32 {
         let least = if self.square > 0.0 { LEAST_DECAY * self.square as f32 } else { 1.0 };
         ((self.variance / f64::from(inverse_l2)) as f32).max(least)
     }
 }
 
-/// What is the same for all strengths: the scatter in `work.gram`, in `work.weights` each class's sum of
-/// weighted features. Features are less their mean.
+/// Computes the parts shared by all regularizations: the scatter in `work.gram` and, in
+/// `work.weights`, each class's sum of weighted features. The features are centred.
 fn gather(source: &Source<'_>, work: &mut Work<'_>) -> Spread {
     let dim = source.kept.dim();
     let mut block = Block::new(work.block, dim);
@@ -122,8 +125,8 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
     }
 }
 
-/// Mean squared errors of the scores when each sample is left out, exactly, for all [`GRID`], of as many
-/// samples as are enough to choose by, spread over all.
+/// Returns the exact mean squared leave-one-out errors of the scores for all [`GRID`], from a
+/// subset of samples that is large enough to choose by, spread over all.
 pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
     let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
     let source = Source { kept, scales };
@@ -136,7 +139,7 @@ pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_
     tridiagonal::reduce(reflections, spectrum.diagonal, spectrum.below, scratch);
     let Spectrum { diagonal, below, pivots, ratios, x: lanes, slack: slacks } = &mut spectrum;
     let shifted = Shifted::new(diagonal, below, decays, pivots, ratios);
-    // No two the same, from the first to nearly the last.
+    // Distinct indices from the first sample to nearly the last.
     let place = |i: usize| i * samples / asked;
     let mut block = Block::new(work.block, dim);
     for (i, slack) in slacks.iter_mut().enumerate() {
@@ -171,7 +174,7 @@ pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_
     errors.map(|error| error / asked as f32)
 }
 
-/// Products of one sample with as many rows of weights as there are strengths.
+/// Returns the scores of one sample, one for each regularization's row of weights.
 fn scores(source: &Source<'_>, sample: usize, centre: &[f32], weights: &[Lanes]) -> Lanes {
     let (codes, zero) = source.kept.sample(sample);
     let (factor, zero) = (source.factor(sample), i16::from(zero));

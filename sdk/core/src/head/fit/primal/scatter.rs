@@ -1,4 +1,4 @@
-//! Linear discriminant analysis in dimensions: the scatter within classes itself, where
+//! Linear discriminant analysis in dimensions (primal), on the scatter within classes itself;
 //! [`slda`](crate::head::fit::slda) applies its inverse among the samples.
 
 use super::block::{Block, Source};
@@ -25,7 +25,7 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
     work.square.fill(0.0);
     for range in source.blocks() {
         block.load(&source, range.clone(), mean);
-        // Classes count alike by their means; the scatter is that of all samples.
+        // Classes have equal weight by their means; the scatter is that of all samples.
         block.scatter(&[1.0; super::BLOCK], work.square);
     }
     (0..dim).for_each(|i| work.square[start(i) + i] += decay);
@@ -63,7 +63,7 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
     }
 }
 
-/// Means of the features of each class; zeros of a class without samples.
+/// Computes the means of the features of each class; zeros for a class without samples.
 fn class_means(source: &Source<'_>, counts: &[u32], block: &mut Block<'_>, means: &mut [f32]) {
     let dim = source.kept.dim();
     means.fill(0.0);
