@@ -46,8 +46,9 @@ fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
-    let Some(shared) = crate::common::shared("accuracy") else { return };
+    let shared = crate::common::shared();
     let model = shared.join("models/real/mobilenet_v2_1.0_224.onnx");
     let source = Source::open(&model).unwrap();
     // Calibrated on 128 pictures of the sample, compared on 200 others.
@@ -91,8 +92,9 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
 
 /// 5 shots, the best head, mean of 20 draws: what the shipped weights must keep.
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn sprout_on_animals_and_on_ants_and_bees() {
-    let Some(shared) = crate::common::shared("sprout") else { return };
+    let shared = crate::common::shared();
     let source = Source::open(&crate::common::sprout()).unwrap();
     let calibration = open(&photographs(&shared, 128));
     let converted = convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap();
@@ -114,8 +116,9 @@ fn sprout_on_animals_and_on_ants_and_bees() {
 
 /// As above with the head that is taken by itself: what the sharper package must keep, as `models/README.md` has it.
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn sharp_on_animals_and_on_ants_and_bees() {
-    let Some(shared) = crate::common::shared("sharp") else { return };
+    let shared = crate::common::shared();
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sharp/sharp.offshoot");
     let mut extractor = Extractor::open(package).unwrap();
     for (folder, floor) in [("animals4", 0.98), ("hymenoptera", 0.89)] {
@@ -220,8 +223,9 @@ fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::
 
 /// `auto` beside scikit-learn and beside every single head, on the draws of the stored table.
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn heads_hold_the_few_shot_table() {
-    let Some(shared) = crate::common::shared("few shots") else { return };
+    let shared = crate::common::shared();
     let converted = MOBILENET.get_or_init(|| {
         let source = Source::open(&shared.join("models/real/mobilenet_v2_1.0_224.onnx")).unwrap();
         let calibration = open(&photographs(&shared, 128));

@@ -110,8 +110,9 @@ const SSD_MAP: &str = "/backbone/features.0/features.0.13/features.0.13.2/Mul_ou
 const PICTURES: usize = 8;
 
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn every_architecture_converts() {
-    let Some(shared) = crate::common::shared("architectures") else { return };
+    let shared = crate::common::shared();
     let asked = std::env::var("OFFSHOOT_ALL").ok();
     let wanted = |name: &str, quick: bool| match asked.as_deref() {
         None => quick,
@@ -147,8 +148,9 @@ fn every_architecture_converts() {
 }
 
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn language_backbones_convert() {
-    let Some(shared) = crate::common::shared("architectures") else { return };
+    let shared = crate::common::shared();
     for name in TEXT {
         let (row, right) = text_row(&shared, name);
         println!("{row}");

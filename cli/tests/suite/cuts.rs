@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::{offshoot, ok, pictures, shared, sprout};
+use crate::common::{offshoot, ok, pictures, sprout};
 use offshoot_simulator::Object;
 use serde_json::Value;
 
@@ -115,8 +115,9 @@ fn budgets_choose_or_say_what_there_is() {
 
 /// A network with real weights on photographs: what is deep is worth its time.
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn real_weights_on_photographs() {
-    let Some(shared) = shared("cuts of a MobileNet") else { return };
+    let shared = crate::common::shared();
     let dir = tempfile::tempdir().unwrap();
     let model = shared.join("models/real/mobilenet_v1_0.25_128.onnx");
     let data = shared.join("data/hymenoptera");

@@ -260,8 +260,8 @@ fn a_picture_of_many_boxes_is_decoded_once() {
 mod cases {
     use super::*;
 
-    fn files(test: &str) -> Option<PathBuf> {
-        crate::common::shared(test).map(|shared| shared.join("cases/files")).filter(|files| files.is_dir())
+    fn files() -> PathBuf {
+        crate::common::shared().join("cases/files")
     }
 
     fn train(data: &Path) -> Option<(String, String)> {
@@ -273,8 +273,9 @@ mod cases {
     }
 
     #[test]
+    #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
     fn collections() {
-        let Some(files) = files("collections") else { return };
+        let files = files();
         for (name, parts) in [
             ("csv", &["6 pictures of 2 classes"][..]),
             ("mixedwebp", &["12 pictures of 2 classes"]),
@@ -295,8 +296,9 @@ mod cases {
     }
 
     #[test]
+    #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
     fn pictures() {
-        let Some(files) = files("pictures") else { return };
+        let files = files();
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         fs::create_dir(dir.join("set")).unwrap();
@@ -317,8 +319,9 @@ mod cases {
     }
 
     #[test]
+    #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
     fn a_film_without_tables() {
-        let Some(files) = files("a_film_without_tables") else { return };
+        let files = files();
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         fs::write(dir.join("script"), "teach 1 3\n").unwrap();

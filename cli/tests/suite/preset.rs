@@ -16,8 +16,9 @@ fn unknown(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn conventions_are_recognised_guessed_and_doubted() {
-    let Some(shared) = crate::common::shared("preset") else { return };
+    let shared = crate::common::shared();
     let sample = pictures(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
     let sample: Vec<Picture> = sample.iter().map(|f| Picture::open(f).unwrap()).collect();
     let read = |name: &str| std::fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap();

@@ -19,8 +19,9 @@ fn largest(values: &[f32]) -> usize {
 /// The small MobileNet with its classifier, on the pictures it was not calibrated on. All models on all
 /// pictures, beside onnxruntime: `tests/peers/agreement.py`.
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn int8_names_what_float_names() {
-    let Some(shared) = crate::common::shared("quantizer") else { return };
+    let shared = crate::common::shared();
     let source = Source::open(&shared.join("models/real/mobilenet_v1_0.25_128.onnx")).unwrap();
     let all = files(&shared.join("data/imagenet-sample"), 500, &mut LeftOut::default()).unwrap();
     let calibration: Vec<Picture> = all.iter().step_by(4).map(|f| Picture::open(f).unwrap()).collect();

@@ -75,8 +75,9 @@ fn lines(folder: &Path, seed: u64, count: usize) -> Vec<Picture> {
 }
 
 #[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn text_directions_in_int8() {
-    let Some(shared) = crate::common::shared("rendered") else { return };
+    let shared = crate::common::shared();
     let model = shared.join("models/real/ppocr_cls_mobilenet_v3.onnx");
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

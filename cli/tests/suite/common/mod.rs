@@ -43,14 +43,14 @@ pub fn sprout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sprout/sprout.onnx")
 }
 
-/// The data beside the project, if this machine has it; says so where it has not.
-pub fn shared(test: &str) -> Option<PathBuf> {
+/// The folder of data beside the repository.
+///
+/// # Panics
+/// Where there is none; tests that call it are ignored there (`build.rs`).
+pub fn shared() -> PathBuf {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    if shared.is_dir() {
-        return Some(shared);
-    }
-    println!("{test}: skipped, ../shared is not beside the project");
-    None
+    assert!(shared.is_dir(), "{} is not here", shared.display());
+    shared
 }
 
 /// `DIR/<object>/<n>.png` from the simulated camera.
