@@ -1,4 +1,5 @@
-//! From our network to the package's graph: in float, or in codes as far as the engine goes.
+//! Emission: from the converter's network to the package's graph, in float or in int8 as far as the
+//! engine goes.
 
 pub mod prepack;
 
@@ -13,11 +14,11 @@ use crate::ir::{Conv, Expr, Layer, LayerId, LayerOp, Model};
 use crate::quantize::scheme;
 use crate::quantize::scheme::{QuantizeError, Scheme};
 
-/// Why a network cannot be written as a graph.
+/// Error of an emission.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// The format does not hold it.
+    /// The format cannot hold the network.
     #[error(transparent)]
     Write(#[from] WriteError),
     /// A layer's numbers do not fit 8 bits and a multiplier.
@@ -25,21 +26,21 @@ pub enum EmitError {
     Quantize(#[from] QuantizeError),
 }
 
-/// A graph, and where the network's layers went.
+/// Graph, with the tensors of the network's layers.
 #[derive(Debug)]
 pub struct Emitted {
-    /// The graph.
+    /// Graph.
     pub writer: GraphWriter,
-    /// The embedding.
+    /// Tensor of the embedding.
     pub output: TensorId,
-    /// For each layer the tensor with its result, in codes where there is one.
+    /// Tensor with the result of each layer, the int8 one if there is one.
     pub tensors: Vec<Option<TensorId>>,
 }
 
 /// Writes the network in float.
 ///
 /// # Errors
-/// What the format does not hold.
+/// The format cannot hold the network.
 pub fn float(model: &Model) -> Result<Emitted, EmitError> {
     let in_codes = vec![false; model.layers.len()];
     let scheme = Scheme {
@@ -52,19 +53,19 @@ pub fn float(model: &Model) -> Result<Emitted, EmitError> {
     Emitter::new(model, scheme).run(|_, _, _, _| Ok(()))
 }
 
-/// Writes the network in codes where the scheme has them, in float elsewhere.
+/// Writes the network in int8 where the scheme says so, in float elsewhere.
 ///
 /// # Errors
-/// What does not fit 8 bits, or the format.
+/// A layer does not fit 8 bits, or the network does not fit the format.
 pub fn int8(model: &Model, scheme: &Scheme) -> Result<Emitted, EmitError> {
     Emitter::new(model, scheme.clone()).run(|_, _, _, _| Ok(()))
 }
 
-/// [`int8`], telling `observe` each layer as soon as it is written, and its tensor; what it changes in the
-/// scheme holds for the layers that follow.
+/// Writes like [`int8`]; each layer and its tensor are passed to `observe` as soon as the layer is
+/// written. Changes that `observe` makes in the scheme hold for the layers that follow.
 ///
 /// # Errors
-/// As [`int8`], and what `observe` gives.
+/// Errors of [`int8`], and those of `observe`.
 pub fn int8_watched<E: From<EmitError>>(
     model: &Model,
     scheme: Scheme,
@@ -113,7 +114,7 @@ impl<'m> Emitter<'m> {
         list[id] = Some(tensor);
     }
 
-    /// A layer's result as floats, converted if it is in codes.
+    /// Returns a layer's result in float, dequantized if necessary.
     fn as_floats(&mut self, id: LayerId) -> Written {
         if let Some(tensor) = self.floats[id] {
             return Ok(tensor);
@@ -126,7 +127,7 @@ impl<'m> Emitter<'m> {
         Ok(tensor)
     }
 
-    /// A layer's result as codes, converted with its own quantization if it is in floats.
+    /// Returns a layer's result in int8, quantized with its own quantization if necessary.
     fn as_codes(&mut self, id: LayerId) -> Written {
         if let Some(tensor) = self.codes[id] {
             return Ok(tensor);
@@ -185,7 +186,7 @@ impl<'m> Emitter<'m> {
         Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
     }
 
-    /// A formula as a node for each of its operations.
+    /// Writes a formula as one node per operation.
     fn formula(&mut self, layer: &Layer, expr: &Expr, input: TensorId) -> Written {
         let (op, inputs) = match expr {
             Expr::Input => return Ok(input),
@@ -282,13 +283,14 @@ impl<'m> Emitter<'m> {
     }
 }
 
-/// C, H x W becomes H x W, C.
+/// Transposes C, H x W to H x W, C.
 fn transpose(weights: &[i8], channels: usize) -> Vec<i8> {
     let taps = weights.len() / channels;
     (0..weights.len()).map(|i| weights[i % channels * taps + i / channels]).collect()
 }
 
-/// A name within the format's limit: its end, which is where exporters' names differ.
+/// Shortens a name to the format's limit; keeps its end, which distinguishes the names of
+/// exporters.
 pub fn shorten(name: &str) -> &str {
     let over = name.len().saturating_sub(offshoot_core::limits::NAME);
     let start = (over..=name.len()).find(|&i| name.is_char_boundary(i)).unwrap_or(name.len());

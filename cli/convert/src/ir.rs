@@ -1,7 +1,8 @@
-//! The converter's own network: float, one picture, maps in rows, columns, channels.
+//! Intermediate representation: the converter's own network, in float, for one image, with feature
+//! maps in rows, columns, channels.
 //!
-//! Every stage from import to emission works on this; nothing after `import` knows tract's
-//! or ONNX's vocabulary.
+//! Every stage from import to emission works on it; no stage after `import` uses types of tract or
+//! ONNX.
 
 pub mod cut_points;
 pub mod expr;
@@ -12,121 +13,121 @@ pub use expr::Expr;
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Permutation, Slice, Unary, Window};
 
-/// Index of a layer; also the name of the tensor it produces.
+/// Index of a layer and of the tensor that it produces.
 pub type LayerId = usize;
 
-/// A network as a list of layers, each reading earlier ones. Layer 0 is the input.
+/// Network as a list of layers, each reading earlier ones. Layer 0 is the input.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The layers in an order that can be run.
+    /// Layers in executable order.
     pub layers: Vec<Layer>,
-    /// The embedding.
+    /// Layer of the embedding.
     pub output: LayerId,
 }
 
-/// One operation.
+/// Layer: one operation.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// The node's name in the source model.
+    /// Name of the node in the source model.
     pub name: String,
-    /// What it does.
+    /// Operation.
     pub op: LayerOp,
-    /// What it reads.
+    /// Layers that it reads.
     pub inputs: Vec<LayerId>,
-    /// What it produces.
+    /// Shape of its result.
     pub shape: Shape,
     /// Limits of the result: an activation fused into the operation.
     pub clamp: Option<(f32, f32)>,
-    /// Channels that hold the same values.
+    /// Pairs of duplicated channels.
     pub splits: Vec<ChannelSplit>,
 }
 
-/// Two channels with the same values, which are rounded half a step apart.
+/// Pair of duplicated channels, which are rounded half a step apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelSplit {
-    /// The one that is lowered by a quarter of a step before it is rounded.
+    /// Channel that is lowered by a quarter of a step before rounding.
     pub below: usize,
-    /// The one that is raised.
+    /// Channel that is raised by a quarter of a step before rounding.
     pub above: usize,
 }
 
-/// What a layer does.
+/// Operation of a layer.
 #[derive(Debug, Clone)]
 pub enum LayerOp {
-    /// The preprocessed picture.
+    /// Preprocessed image.
     Input,
-    /// The rows of a text's tokens (`offshoot_core::tokens`), which are never quantized.
+    /// Rows of a text's tokens (`offshoot_core::tokens`), which are never quantized.
     Tokens,
     /// Convolution.
     Conv(Conv),
-    /// `x * factors[c] + offsets[c]`: what batch norm is once it is trained.
+    /// Batch normalization after training: `x * factors[c] + offsets[c]`.
     Scale {
-        /// One per channel.
+        /// Factor per channel.
         factors: Vec<f32>,
-        /// One per channel.
+        /// Offset per channel.
         offsets: Vec<f32>,
     },
-    /// A function of one value.
+    /// Function of one value.
     Function(Expr),
-    /// A function of two layers; the second may be of length 1 along some axes.
+    /// Function of two layers; the second may have length 1 along some axes.
     Binary(Binary),
-    /// A function of a layer and a constant.
+    /// Function of a layer and a constant.
     Constant {
-        /// The function; the constant is its second operand.
+        /// Function; the constant is its second operand.
         op: Binary,
-        /// One per channel, or one per value.
+        /// Values per channel, or per element.
         values: Vec<f32>,
     },
     /// Mean over the channels of each pixel.
     ChannelMean,
-    /// A product of matrices, row by row of two maps.
+    /// Matrix product, for each row of two feature maps.
     MatMul {
-        /// Whether the second operand's columns are its rows.
+        /// True if the columns of the second operand are stored as its rows.
         transposed: bool,
     },
     /// Mean over a window.
     AveragePool {
-        /// The window.
+        /// Window.
         window: Window,
-        /// Whether padding counts in the divisor.
+        /// True if padding counts in the divisor.
         include_pad: bool,
     },
-    /// Largest value of a window.
+    /// Maximum over a window.
     MaxPool {
-        /// The window.
+        /// Window.
         window: Window,
     },
-    /// Joins channels.
+    /// Concatenation of channels.
     Concat,
-    /// A border of zeros: above, left, below, right.
+    /// Zero padding: above, left, below, right.
     Pad {
-        /// The border.
+        /// Number of rows or columns on each side.
         pad: [u8; 4],
     },
     /// Softmax over the channels.
     Softmax,
-    /// H, W, C becomes the vector C, H, W.
+    /// Reordering of H, W, C to the vector C, H, W.
     Flatten,
-    /// The same values in the same order under another shape.
+    /// Same values in the same order with another shape.
     Reshape,
-    /// Values in another order.
+    /// Permutation of the values.
     Permute(Permutation),
-    /// A part of one axis.
+    /// Part of one axis.
     Slice(Slice),
-    /// Every pixel repeated.
+    /// Repetition of every pixel.
     Upsample {
-        /// Times down and across.
+        /// Factors of height and width.
         factor: [u8; 2],
     },
 }
 
 impl LayerOp {
-    /// Limits as a layer of their own.
+    /// Returns limits as an operation of their own.
     pub fn clamp(lo: f32, hi: f32) -> Self {
         Self::Function(Expr::clamp(lo, hi))
     }
 
-    /// The limits, if that is all it does.
+    /// Returns the limits, if the operation does nothing else.
     pub fn as_clamp(&self) -> Option<(f32, f32)> {
         match self {
             Self::Function(Expr::Unary(Unary::Clamp { lo, hi }, x)) if **x == Expr::Input => Some((*lo, *hi)),
@@ -134,7 +135,7 @@ impl LayerOp {
         }
     }
 
-    /// The channels that it gives, if picking them is all it does.
+    /// Returns the channels selected, if the operation does nothing else.
     pub fn picks(&self) -> Option<Vec<usize>> {
         match self {
             Self::Conv(conv) => conv.picks(),
@@ -142,10 +143,10 @@ impl LayerOp {
         }
     }
 
-    /// Bytes of its constants, in codes or in floats.
+    /// Returns the bytes of its constants, in int8 or float.
     pub fn weight_bytes(&self, in_codes: bool) -> usize {
         match self {
-            // A code a weight; bias and multiplier a channel.
+            // One byte per weight; bias and multiplier per channel.
             Self::Conv(conv) if in_codes => conv.weights.len() + 8 * conv.bias.len(),
             Self::Conv(conv) => 4 * (conv.weights.len() + conv.bias.len()),
             Self::Constant { values, .. } => 4 * values.len(),
@@ -153,7 +154,7 @@ impl LayerOp {
         }
     }
 
-    /// Whether this only moves values, or picks some: its codes are its input's.
+    /// True if the operation only moves or selects values, so that its quantization is its input's.
     pub fn keeps_values(&self) -> bool {
         matches!(
             self,
@@ -168,21 +169,21 @@ impl LayerOp {
     }
 }
 
-/// A convolution's constants.
+/// Constants of a convolution.
 #[derive(Debug, Clone)]
 pub struct Conv {
-    /// The window.
+    /// Window.
     pub window: Window,
-    /// Groups of channels that do not see each other.
+    /// Number of groups of channels.
     pub groups: usize,
-    /// O, H, W, I / groups.
+    /// Weights in the order O, H, W, I / groups.
     pub weights: Vec<f32>,
-    /// One per output channel.
+    /// Bias per output channel.
     pub bias: Vec<f32>,
 }
 
 impl Conv {
-    /// One that gives some of `channels` channels, in this order.
+    /// Returns a convolution that selects some of `channels` channels, in this order.
     pub fn picking(places: &[usize], channels: usize) -> Self {
         let mut weights = vec![0.0; places.len() * channels];
         for (row, &place) in weights.chunks_exact_mut(channels).zip(places) {
@@ -191,7 +192,7 @@ impl Conv {
         Self { window: Window::POINT, groups: 1, weights, bias: vec![0.0; places.len()] }
     }
 
-    /// The channels that it gives, if that is all it does.
+    /// Returns the channels selected, if the convolution does nothing else.
     pub fn picks(&self) -> Option<Vec<usize>> {
         let channels = self.weights.len() / self.bias.len().max(1);
         let plain = self.window == Window::POINT && self.groups == 1 && self.bias.iter().all(|&b| b == 0.0);
@@ -216,7 +217,7 @@ impl Model {
         self.layers.len() - 1
     }
 
-    /// How many layers read each layer; the output counts as read once.
+    /// Returns the number of readers of each layer; the output counts as one more.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = vec![0; self.layers.len()];
         for layer in &self.layers {
@@ -228,7 +229,7 @@ impl Model {
         readers
     }
 
-    /// Lets everyone who reads `old` read `new`.
+    /// Replaces `old` by `new` in all layers that read it.
     pub fn redirect(&mut self, old: LayerId, new: LayerId) {
         for layer in &mut self.layers {
             layer.inputs.iter_mut().filter(|i| **i == old).for_each(|i| *i = new);
@@ -238,7 +239,7 @@ impl Model {
         }
     }
 
-    /// Drops layers that the output does not need.
+    /// Removes layers that the output does not need.
     pub fn compact(&mut self) {
         let mut needed = vec![false; self.layers.len()];
         needed[0] = true;

@@ -1,14 +1,14 @@
-//! A package's int8 graph and a head as one standard ONNX model.
+//! Export of a package's int8 graph and a head as one standard ONNX model.
 //!
-//! Every map stands between a `QuantizeLinear` and a `DequantizeLinear` (QDQ), which onnxruntime
-//! runs as integers and every other runtime as floats. ONNX rounds ties to even and multiplies in
-//! float, so that a code may differ from the engine's by one; answers do not but where two classes
-//! are as good as equal.
+//! Every feature map is between a `QuantizeLinear` and a `DequantizeLinear` (QDQ), which
+//! onnxruntime runs in integers and every other runtime in float. ONNX rounds ties to even and
+//! multiplies in float, so that an int8 value may differ from the engine's by one; answers differ
+//! only if two classes are almost equally probable.
 //!
 //! Input `picture`: bytes, 1 x height x width x channels, already cropped and resized. Outputs:
-//! `embedding`, `probabilities` (what is missing to 1 is that of something unknown), and `similarity`, the
-//! cosine with each class's mean, which is below the stated bound for all classes where the head would say
-//! `unknown`.
+//! `embedding`, `probabilities` (the rest to 1 is the probability of an unknown class), and
+//! `similarity`, the cosine similarity to each class's mean, which is below the stated bound for
+//! all classes if the head would answer `unknown`.
 
 use builder::Builder;
 use offshoot::{Head, Linear, Transform};
@@ -28,7 +28,7 @@ const OPSET: i64 = 13;
 /// Version of the file format that goes with it.
 const IR_VERSION: i64 = 7;
 
-/// Why a head cannot be exported.
+/// Error of an export.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -37,35 +37,35 @@ pub enum ExportError {
         "a head of kind `{kind}` has no weights; train with --head auto, ncm, softmax, ridge or slda{hint}"
     )]
     NotLinear {
-        /// What it was fitted as.
+        /// Kind of the fitted head.
         kind: &'static str,
-        /// What is to be said of `auto`.
+        /// Hint for a head of kind `auto`, else empty.
         hint: &'static str,
     },
-    /// The head has learned nothing yet.
+    /// The head has no samples yet.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// The package does not run as integers.
+    /// The package is not int8.
     #[error("node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8")]
     NotInt8 {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// Its operation.
+        /// Operation of the node.
         op: &'static str,
     },
 }
 
 impl ExportError {
-    /// Whether it is the head that is at fault, and not the package.
+    /// True if the head is the cause, not the package.
     pub fn is_of_head(&self) -> bool {
         !matches!(self, Self::NotInt8 { .. })
     }
 }
 
-/// The bytes of an ONNX file with the backbone and the head.
+/// Returns the bytes of an ONNX file with the backbone and the head.
 ///
 /// # Errors
-/// A head without weights or samples, a package that is not int8.
+/// The head has no weights or no samples, or the package is not int8.
 pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportError> {
     let mut builder = Builder::default();
     let graph = package.graph();
@@ -106,11 +106,11 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
     Ok(model.encode_to_vec())
 }
 
-/// What a program needs besides the numbers.
+/// Returns the metadata that a program needs besides the graph.
 fn metadata(package: &Package<'_>, head: &mut Head) -> Result<Vec<StringStringEntryProto>, ExportError> {
     let classes: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
     let recipe = head.chosen()?;
-    // Any embedding tells the bound; one of the head's own is always there.
+    // The bound is the same for any embedding; the head always has one of its own.
     let own: Vec<f32> = head.samples().next().map(|(_, x)| x.iter().collect()).unwrap_or_default();
     let (_, least) = head.similarity(offshoot::Embedding::Float(&own))?;
     let preprocess = package.manifest().preprocess;
@@ -134,7 +134,7 @@ fn metadata(package: &Package<'_>, head: &mut Head) -> Result<Vec<StringStringEn
     Ok(all)
 }
 
-/// From bytes to the input's codes: the package's table, looked up.
+/// Quantizes the input bytes by the package's table.
 fn picture(builder: &mut Builder, package: &Package<'_>) {
     let channels = package.manifest().preprocess.channels.count();
     let offsets: Vec<i32> = (0..channels as i32).map(|c| 256 * c).collect();
@@ -150,7 +150,8 @@ fn name(id: TensorId) -> String {
     format!("t{id}")
 }
 
-/// The name of a map's real values; made from its codes where first asked for.
+/// Returns the name of a feature map's float values; the node that dequantizes them is added on
+/// first use.
 fn real(builder: &mut Builder, graph: &Graph<'_>, id: TensorId) -> String {
     let real = format!("{}.real", name(id));
     if !builder.has(&real) {
@@ -165,7 +166,7 @@ fn quant(graph: &Graph<'_>, id: TensorId) -> Quant {
     graph.tensor(id).element.quant().expect("an int8 graph has only codes")
 }
 
-/// Codes of real values under the quantization of tensor `id`, within `clamp`.
+/// Quantizes float values with the quantization of tensor `id`, within `clamp`.
 fn codes(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, from: &str, clamp: Clamp) {
     let (name, quant) = (name(id), quant(graph, id));
     let mut from = from.to_string();
@@ -230,13 +231,13 @@ fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node
     codes(builder, graph, id, &out, clamp);
 }
 
-/// A convolution of real values; weights and bias stay integers with a scale a channel.
+/// Writes a convolution of float values; weights and bias stay integers with a scale per channel.
 fn conv(builder: &mut Builder, graph: &Graph<'_>, (source, id): (TensorId, TensorId), op: Int8Op, out: &str) {
     let Int8Op::Conv { window, groups, weights, bias, mantissas, shift, .. } = op else { return };
     let (input, output) = (graph.tensor(source).shape, graph.tensor(id).shape);
     let (step_in, step_out) =
         (f64::from(quant(graph, source).scale.get()), f64::from(quant(graph, id).scale.get()));
-    // The steps of the weights are inside the factors from accumulator to code.
+    // The steps of the weights are part of the multipliers.
     let steps: Vec<f64> = mantissas
         .words(graph.weights())
         .map(|m| f64::from(m) * f64::from(shift).exp2() / (1u64 << 31) as f64 * step_out / step_in)
@@ -265,8 +266,8 @@ fn conv(builder: &mut Builder, graph: &Graph<'_>, (source, id): (TensorId, Tenso
     builder.conv(&[&source, &weights, &bias], out, window, groups);
 }
 
-/// The head on the embedding: its length, the products with the weights, softmax. Gives the odds that it is
-/// known at all.
+/// Writes the head on the embedding: L2 norm, product with the weights, softmax. Returns the
+/// parameters of the probability that the class is known.
 fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownOdds>, ExportError> {
     let (kind, asked) = (head.chosen()?.kind, head.kind());
     let (classes, dim) = (head.class_count(), head.dim());
@@ -287,7 +288,8 @@ fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownO
     Ok(linear.known)
 }
 
-/// The probability of each class, times that it is known at all, by the nearest mean.
+/// Writes the probability of each class times the probability that it is known, by the nearest
+/// mean.
 fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
     let (slope, offset) = known.map_or((0.0, 1e4), |odds| (odds.slope, odds.offset));
     let slope = builder.float("known.slope", slope);
@@ -299,7 +301,7 @@ fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
     builder.node("Mul", &["head.classes", "known"], "probabilities");
 }
 
-/// `PART.length` of a vector, never 0.
+/// Writes `PART.length`, the L2 norm of a vector, never 0.
 fn length(builder: &mut Builder, vector: &str, part: &str) {
     let [squares, square, root, axes, tiny, length] =
         ["squares", "square", "root", "axes", "tiny", "length"].map(|name| format!("{part}.{name}"));
@@ -311,15 +313,15 @@ fn length(builder: &mut Builder, vector: &str, part: &str) {
     builder.node("Max", &[&root, &tiny], &length);
 }
 
-/// `head.length` and, from it, `head.gain`, as [`Linear::gain`].
+/// Writes `head.length` and, from it, `head.gain`, like [`Linear::gain`].
 fn gain(builder: &mut Builder, linear: &Linear<'_>) {
     length(builder, "embedding", "head");
-    // gain = sharpness * (length / mean)^p / length = sharpness * mean^-p * length^(p - 1)
+    // gain = inverse temperature * (norm / mean)^p / norm, with p below
     let power = match linear.transform {
         Transform::Half => 0.5,
         Transform::Quarter => 0.25,
         Transform::Unit => 0.0,
-        // Raw, and what is not yet known here would be a fault of this program.
+        // Raw; a transform unknown here would be a bug of this program.
         _ => 1.0,
     };
     let factor =
@@ -330,7 +332,7 @@ fn gain(builder: &mut Builder, linear: &Linear<'_>) {
     builder.node("Mul", &["head.stretch", &factor], "head.gain");
 }
 
-/// Cosines with the class means.
+/// Writes the cosine similarities to the class means.
 fn similarities(builder: &mut Builder, head: &Head, dim: usize) {
     let classes = head.class_count();
     let mut means = vec![0.0f64; classes * dim];
@@ -354,7 +356,7 @@ fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {
     (0..dim).flat_map(|d| (0..classes).map(move |c| rows[c * dim + d])).collect()
 }
 
-/// Rows and columns of a window as ONNX writes them.
+/// Returns the attributes of a window in ONNX's notation.
 fn window_lists(window: Window) -> [(&'static str, Vec<i64>); 3] {
     let list = |values: &[u8]| values.iter().map(|&v| i64::from(v)).collect();
     [("kernel_shape", list(&window.kernel)), ("strides", list(&window.stride)), ("pads", list(&window.pad))]

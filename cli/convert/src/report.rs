@@ -1,4 +1,4 @@
-//! What a conversion has to say, as a short table.
+//! Report of a conversion, as a short table.
 
 use std::fmt;
 use std::ops::{Range as Span, RangeInclusive};
@@ -15,85 +15,85 @@ use crate::quantize::noise::decibels;
 
 pub mod verdict;
 
-/// The outcome of a conversion.
+/// Result of a conversion.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The tensor that became the embedding.
+    /// Name of the tensor that became the embedding.
     pub cut: String,
-    /// How it was chosen.
+    /// Reason of the cut.
     pub cut_why: String,
-    /// What may be wrong about it, a sentence each.
+    /// Doubts about the cut, one sentence each.
     pub cut_unsure: Vec<String>,
-    /// Whether the user said it.
+    /// True if the user stated the cut.
     pub cut_asked: bool,
-    /// How maps were pooled, if there were any.
+    /// Pooling of the feature maps; `None` if there were none.
     pub pool: Option<Pool>,
-    /// How the preprocessing was chosen.
+    /// Reason of the preprocessing.
     pub preprocess_why: String,
-    /// Why the preprocessing, or the pictures, may be the wrong ones.
+    /// Warning that the preprocessing, or the calibration set, may be wrong.
     pub preprocess_warning: Option<String>,
-    /// What the graph's numbers are.
+    /// Precision of the graph.
     pub precision: Precision,
-    /// Nodes of the graph.
+    /// Number of nodes of the graph.
     pub nodes: usize,
-    /// Multiply-adds of one run.
+    /// Number of multiply-adds of one run.
     pub macs: u64,
-    /// Values of an embedding.
+    /// Number of values of an embedding.
     pub dim: usize,
-    /// Whether it is brought to length 1.
+    /// True if the embedding is scaled to L2 norm 1.
     pub unit_length: bool,
-    /// Bytes of the arena; 0 where tract-core manages memory.
+    /// Bytes of the arena; 0 if tract-core manages memory.
     pub arena: usize,
-    /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
+    /// Bytes of the largest set of feature maps alive at once, if every map existed as a whole.
     pub live_set: usize,
     /// Bytes of the package file.
     pub package: usize,
-    /// What the samples are: pictures or texts.
+    /// Kind of the samples: pictures or texts.
     pub kind: &'static str,
-    /// Samples calibrated on.
+    /// Number of samples in the calibration set.
     pub pictures: usize,
-    /// Samples of these that the package was compared on.
+    /// Number of these samples on which the package was compared.
     pub compared: usize,
-    /// Mean cosine of the embedding to the source model's float one.
+    /// Mean cosine similarity of the embedding to the source model's float one.
     pub cosine_mean: f64,
-    /// Worst of these.
+    /// Smallest cosine similarity.
     pub cosine_min: f64,
-    /// Whether all samples, of which there are several, have the same float embedding.
+    /// True if there are several samples and all have the same float embedding.
     pub constant: bool,
     /// Largest relative difference of the embedding from the source model's.
     pub difference: f64,
-    /// Noise by signal of the embedding, both as powers.
+    /// Noise-to-signal ratio of the embedding, of powers.
     pub noise: f64,
-    /// The same on the samples that alternatives were judged by.
+    /// Noise-to-signal ratio on the validation subset.
     pub judged: f64,
-    /// What the quantizer did, a line each.
+    /// Steps of the quantizer, one line each.
     pub done: Vec<String>,
-    /// What else was measured, if that was asked for.
+    /// Alternatives that were measured, if enabled.
     pub alternatives: Vec<Alternative>,
-    /// The layers in their order, but for the input; none of a float package.
+    /// Layers in order, without the input; empty for a float package.
     pub layers: Vec<LayerReport>,
-    /// Where tensors lie while the package runs; nothing where tract-core manages memory.
+    /// Memory plan of a run; `None` if tract-core manages memory.
     pub memory: Option<MemoryPlan>,
-    /// Accuracy on a task, if that was asked for.
+    /// Few-shot accuracy on a task, if it was measured.
     pub task: Option<Task>,
 }
 
-/// Accuracy of a few samples a class, beside that of the float network.
+/// Few-shot accuracy, compared with the float network's.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// The labelled samples.
+    /// Name of the labelled samples.
     pub data: String,
-    /// What they are.
+    /// Kind of the samples.
     pub kind: &'static str,
-    /// Share that is right.
+    /// Accuracy of the package, from 0 to 1.
     pub own: f64,
-    /// The same in float.
+    /// Accuracy in float.
     pub float: f64,
-    /// Points of a hundred that are lost.
+    /// Loss in percentage points.
     pub drop: f64,
-    /// 95 % of such means are within this many points.
+    /// Half width of the 95 % confidence interval of the loss, in percentage points.
     pub half: f64,
-    /// Samples a class, and draws of them.
+    /// Number of samples per class, and number of draws.
     pub lessons: [usize; 2],
 }
 
@@ -105,76 +105,77 @@ impl fmt::Display for Task {
     }
 }
 
-/// When and where tensors lie in the arena.
+/// Memory plan: the place of each tensor in the arena, over time.
 #[derive(Debug, Clone)]
 pub struct MemoryPlan {
     /// Bytes of the arena.
     pub arena: usize,
-    /// Most bytes that are alive together: no placement of them takes less.
+    /// Most bytes alive at once; no placement takes less.
     pub least: usize,
-    /// Bytes of the largest set of maps alive at once, if every one existed as a whole.
+    /// Bytes of the largest set of feature maps alive at once, if every map existed as a whole.
     pub bound: usize,
-    /// Nodes of the graph.
+    /// Number of nodes of the graph.
     pub nodes: usize,
-    /// What lies there.
+    /// Places of tensors and scratch memory.
     pub places: Vec<Place>,
 }
 
-/// Some bytes of the arena for some time.
+/// Range of bytes of the arena during a range of nodes.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The node that makes it.
+    /// Name of the node that writes it.
     pub name: String,
-    /// Whether it is scratch, not a tensor.
+    /// True for scratch memory, false for a tensor.
     pub scratch: bool,
-    /// Where.
+    /// Range of bytes.
     pub bytes: Span<usize>,
-    /// When: first and last node.
+    /// First and last node.
     pub nodes: RangeInclusive<usize>,
 }
 
-/// One layer of the report.
+/// Report of one layer.
 #[derive(Debug, Clone)]
 pub struct LayerReport {
-    /// The node's name in the source model.
+    /// Name of the node in the source model.
     pub name: String,
-    /// The package's operation.
+    /// Operation in the package.
     pub op: &'static str,
     /// Shape of its result.
     pub shape: Shape,
-    /// Multiply-adds.
+    /// Number of multiply-adds.
     pub macs: u64,
     /// Bytes of its constants.
     pub weights: usize,
-    /// Whether it is run in codes.
+    /// True if the layer is run in int8.
     pub in_codes: bool,
-    /// Whether its channels were given like ranges.
+    /// True if its channels were equalized.
     pub equalized: bool,
-    /// Whether it only moves values.
+    /// True if it only moves values.
     pub keeps_values: bool,
-    /// Noise by signal with the float network's values as its inputs.
+    /// Isolated noise-to-signal ratio, with the float network's values as inputs.
     pub alone: Option<f64>,
-    /// Noise by signal with all before it as in the package; nothing of what nobody reads in codes.
+    /// Accumulated noise-to-signal ratio, after all layers before it in the package; `None` if no
+    /// layer reads it in int8.
     pub together: Option<f64>,
-    /// Cosine of its codes to its floats.
+    /// Cosine similarity of its dequantized values to the float ones.
     pub cosine: f64,
-    /// Values it took on the calibration pictures, equalized if it is.
+    /// Range of its values on the calibration set, after equalization.
     pub seen: Range,
-    /// From the first to the last code, if it has codes.
+    /// Values of the first and last int8 value, if it is quantized.
     pub covered: Option<[f32; 2]>,
-    /// How often each value was there.
+    /// Histogram of its values.
     pub curve: Curve,
 }
 
-/// How often values were there, in equal parts of their range.
+/// Histogram of values, in equal parts of their range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve(pub Vec<f64>);
 
-/// Parts of a curve.
+/// Number of parts of a curve.
 const PARTS: usize = 96;
 
 impl Curve {
-    /// Shares of the values.
+    /// Returns the share of the values in each part.
     pub fn of(histogram: &Histogram, range: Range) -> Self {
         let mut parts = vec![0.0; PARTS];
         let width = (range.max - range.min) / PARTS as f32;
@@ -187,7 +188,7 @@ impl Curve {
 }
 
 impl LayerReport {
-    /// What was done about it, to stand behind a comma.
+    /// Returns the treatment of the layer, each item after a comma.
     pub fn treatment(&self) -> String {
         let mut done = Vec::new();
         if !self.in_codes {
@@ -205,19 +206,19 @@ impl LayerReport {
     }
 }
 
-/// Something to try.
+/// Suggestion to the user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fix {
-    /// In words.
+    /// Description.
     pub what: String,
-    /// The options of `convert` that do it.
+    /// Options of `convert` that select it.
     pub options: String,
-    /// Decibels gained, if that was measured.
+    /// Gain in dB, if it was measured.
     pub gain: Option<f64>,
 }
 
 impl Report {
-    /// What to try: what was measured, best first, and what goes on from there.
+    /// Returns suggestions: measured ones, the best first, then further ones.
     pub fn fixes(&self) -> Vec<Fix> {
         let mut measured: Vec<&Alternative> = self.alternatives.iter().collect();
         measured.sort_by(|a, b| a.noise.total_cmp(&b.noise));
@@ -231,7 +232,7 @@ impl Report {
             gain: None,
         };
         let mut fixes: Vec<_> = measured.into_iter().map(fix).collect();
-        // Only what has layers in codes of its own choice can be searched.
+        // A search needs int8 layers with a range of their own.
         if !self.layers.is_empty() {
             fixes.push(untried("search for a minute", "--search-seconds 60"));
         }
@@ -242,7 +243,7 @@ impl Report {
         fixes
     }
 
-    /// Layers whose own noise is known, those with the most first.
+    /// Returns the layers with a known isolated noise, the largest first.
     pub fn worst(&self) -> Vec<&LayerReport> {
         let mut worst: Vec<_> = self.layers.iter().filter(|l| l.alone.is_some() && !l.keeps_values).collect();
         worst.sort_by(|a, b| b.alone.unwrap_or_default().total_cmp(&a.alone.unwrap_or_default()));
@@ -250,7 +251,7 @@ impl Report {
     }
 }
 
-/// Layers shown by `Display`.
+/// Number of layers shown by `Display`.
 const SHOWN: usize = 5;
 
 impl fmt::Display for Report {
@@ -315,17 +316,17 @@ impl fmt::Display for Report {
     }
 }
 
-/// Widest bar, and the noise that fills it.
+/// Width of the widest bar, and the noise that fills it.
 const BAR: usize = 20;
 const FULL: f64 = 0.04;
 
-/// Noise by signal in amplitudes as a bar; a fifth fills it.
+/// Returns the noise-to-signal ratio, as amplitudes, as a bar; a fifth fills it.
 fn bar(noise: f64) -> String {
     let filled = ((noise / FULL).sqrt() * BAR as f64).round().clamp(0.0, BAR as f64) as usize;
     format!("{}{}", "#".repeat(filled), ".".repeat(BAR - filled))
 }
 
-/// A share in percent, to two digits or so.
+/// Formats a share in percent, to about two digits.
 pub fn percent(share: f64) -> String {
     match 100.0 * share {
         p if p >= 10.0 => format!("{p:.0} %"),
@@ -335,7 +336,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// A number of bytes, exact, with a rounded reading beside it.
+/// Formats a number of bytes, exact, with a rounded value beside it.
 pub fn bytes(n: usize) -> String {
     match n {
         0..10_000 => format!("{n} bytes"),
@@ -344,12 +345,12 @@ pub fn bytes(n: usize) -> String {
     }
 }
 
-/// Milliseconds.
+/// Returns the time in milliseconds.
 pub fn ms(time: Duration) -> f64 {
     1e3 * time.as_secs_f64()
 }
 
-/// Multiply-adds in millions.
+/// Formats multiply-adds in millions.
 pub fn millions(n: u64) -> String {
     format!("{:.1} M", n as f64 / 1e6)
 }

@@ -1,4 +1,4 @@
-//! Weights packed where the package is made, so that opening it on the device copies nothing.
+//! Packing of weights when a package is made, so that opening it on the device copies nothing.
 
 use offshoot_core::Package;
 use offshoot_core::graph::Graph;
@@ -6,13 +6,13 @@ use offshoot_core::package::{PackageError, Packed, Precision, WriteError, with_p
 use offshoot_engine::{Isa, Plan, PlanError, Target};
 use thiserror::Error;
 
-/// Why a package cannot be packed.
+/// Error of packing.
 #[derive(Debug, Error)]
 pub enum PackingError {
-    /// Asked for in vain.
+    /// A target was stated for a float package.
     #[error("--target packs int8 packages: leave out --target, or --precision f32")]
     Float,
-    /// What tract-core runs has weights of its own.
+    /// The package has layers run by tract-core, which keeps weights of its own.
     #[error("--target packs int8 packages; this one, written as it is, is {}", .0.name())]
     Precision(Precision),
     /// The package cannot be read.
@@ -26,10 +26,10 @@ pub enum PackingError {
     Write(#[from] WriteError),
 }
 
-/// The same package with its weights packed for `target`.
+/// Returns the package with its weights packed for `target`.
 ///
 /// # Errors
-/// A package that is not int8.
+/// The package is not int8.
 pub fn pack(file: &[u8], target: &Target) -> Result<Vec<u8>, PackingError> {
     let package = Package::open(file)?;
     let (graph, precision) = (package.graph(), package.manifest().precision);
@@ -44,10 +44,10 @@ pub fn pack(file: &[u8], target: &Target) -> Result<Vec<u8>, PackingError> {
     Ok(with_packed(file, packed)?)
 }
 
-/// A target by name, or this processor's.
+/// Returns a target by name, or this processor's for `native`.
 ///
 /// # Errors
-/// What there is, for the user.
+/// No such target; the text lists the targets.
 pub fn parse_target(name: &str) -> Result<Target, String> {
     let here = || Isa::best().target();
     let found = if name == "native" { here() } else { Target::named(name) };

@@ -1,16 +1,16 @@
-//! Where a network can be cut: the tensors through which everything goes, of a text all but where it
-//! ends.
+//! Cut points of a network: the tensors through which all values go; for text, all values except
+//! the mask of the text's end.
 
 use offshoot_core::{Shape, Tokens};
 
 use super::{Layer, LayerOp, Model};
 
-/// A place to cut.
+/// Cut point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The tensor's name, as `--cut` takes it.
+    /// Name of the tensor for `--cut`.
     pub name: String,
-    /// Its map: rows, columns, channels.
+    /// Shape of its feature map: rows, columns, channels.
     pub shape: Shape,
     /// Multiply-adds up to it.
     pub macs: u64,
@@ -18,9 +18,9 @@ pub struct Candidate {
     pub bytes: u64,
 }
 
-/// The places to cut of a model as imported, not yet folded, in their order.
+/// Returns the cut points of a model as imported, not yet folded, in order.
 ///
-/// `tensor` gives the source model's name for a layer, which those that the import put in have not.
+/// `tensor` returns the source model's name for a layer; layers added by the importer have none.
 pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -> Vec<Candidate> {
     let marks = marks(model);
     let mut last_reader = vec![0; model.layers.len()];
@@ -37,7 +37,7 @@ pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -
         let passed = id > 0 && open_until <= id && !marks[id];
         if let Some(name) = tensor(&layer.name).filter(|_| passed) {
             let candidate = Candidate { name: name.to_string(), shape: layer.shape, macs, bytes };
-            // Of several layers that came from one node the last one is the node's result.
+            // Several layers can come from one node; the last one is the node's result.
             found.retain(|c: &Candidate| c.name != candidate.name);
             found.push(candidate);
         }
@@ -46,17 +46,17 @@ pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -
     found
 }
 
-/// Of places that follow each other with one shape the last.
+/// Returns the last of each run of consecutive cut points of the same shape.
 pub fn last_of_each_shape(candidates: &[Candidate]) -> Vec<Candidate> {
     candidates.chunk_by(|a, b| a.shape == b.shape).filter_map(|same| same.last().cloned()).collect()
 }
 
-/// Of places that cost the same the last.
+/// Returns the last of each run of consecutive cut points of the same cost.
 pub fn last_of_each_cost(candidates: &[Candidate]) -> Vec<Candidate> {
     candidates.chunk_by(|a, b| a.macs == b.macs).filter_map(|same| same.last().cloned()).collect()
 }
 
-/// Which layers are made of nothing but where a text ends.
+/// Returns for each layer if it depends on nothing but the mask of the text's end.
 fn marks(model: &Model) -> Vec<bool> {
     let mut marks = vec![false; model.layers.len()];
     for (id, layer) in model.layers.iter().enumerate() {

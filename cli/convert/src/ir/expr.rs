@@ -1,37 +1,37 @@
-//! A function of one value, as a formula: what activations are once exporters have taken them apart.
+//! Formula of one value: activations as taken apart by exporters.
 
 use offshoot_core::graph::{Binary, Unary};
 
-/// A formula of one value.
+/// Formula of one value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
-    /// The value.
+    /// Value itself.
     Input,
-    /// A function of a formula.
+    /// Function of a formula.
     Unary(Unary, Box<Self>),
-    /// A formula and a constant, which is the second operand.
+    /// Function of a formula and a constant, which is the second operand.
     Constant(Binary, f32, Box<Self>),
-    /// Two formulas.
+    /// Function of two formulas.
     Binary(Binary, Box<Self>, Box<Self>),
 }
 
 impl Expr {
-    /// Limits.
+    /// Returns limits.
     pub fn clamp(lo: f32, hi: f32) -> Self {
         Self::Unary(Unary::Clamp { lo, hi }, Box::new(Self::Input))
     }
 
-    /// `-x`.
+    /// Returns `-x`.
     pub fn minus() -> Self {
         Self::Constant(Binary::Mul, -1.0, Box::new(Self::Input))
     }
 
-    /// `x` to a power, for `x` above zero.
+    /// Returns `x` to a power, for `x` above zero.
     pub fn power(exponent: f32) -> Self {
         Self::Unary(Unary::Power { exponent }, Box::new(Self::Input))
     }
 
-    /// `x` to a power, also below zero where the power is a small whole number.
+    /// Returns `x` to a power, also for `x` below zero if the exponent is a small whole number.
     pub fn raised(exponent: f32) -> Self {
         let x = || Box::new(Self::Input);
         match exponent {
@@ -43,7 +43,7 @@ impl Expr {
         }
     }
 
-    /// GELU by its approximation with a hyperbolic tangent (Hendrycks & Gimpel 2016).
+    /// Returns the tanh approximation of GELU (Hendrycks & Gimpel 2016).
     pub fn gelu_by_tanh() -> Self {
         let x = || Box::new(Self::Input);
         let cube = Self::Constant(Binary::Mul, 0.044_715, Box::new(Self::raised(3.0)));
@@ -55,7 +55,7 @@ impl Expr {
         Self::Binary(Binary::Mul, Box::new(half), Box::new(gate))
     }
 
-    /// This formula of another.
+    /// Returns the composition with another formula, which is computed first.
     #[must_use]
     pub fn of(&self, inner: &Self) -> Self {
         match self {
@@ -66,7 +66,7 @@ impl Expr {
         }
     }
 
-    /// Operations in it.
+    /// Returns the number of operations.
     pub fn size(&self) -> usize {
         match self {
             Self::Input => 0,
@@ -75,7 +75,7 @@ impl Expr {
         }
     }
 
-    /// Its value; the same on every machine, since the functions are `libm`'s.
+    /// Evaluates the formula; the same on every machine, since the functions are `libm`'s.
     pub fn eval(&self, x: f32) -> f32 {
         self.at(x.into()) as f32
     }

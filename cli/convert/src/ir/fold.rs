@@ -1,7 +1,7 @@
-//! Simplification before quantization: batch norm and constants into convolutions, activations
-//! onto the operation before them, flattening into the fully connected layer behind it.
+//! Simplification before quantization: batch normalization and constants into convolutions,
+//! activations into the operation before them, flattening into the fully connected layer after it.
 //!
-//! Every rule keeps the function the network computes; rules run until none applies.
+//! Every rule keeps the function that the network computes; rules run until none applies.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Unary, Window};
@@ -35,7 +35,7 @@ pub fn fold(model: &mut Model) {
     model.compact();
     for layer in &mut model.layers {
         if let LayerOp::Scale { factors, offsets } = &mut layer.op {
-            // What could not be folded is a convolution of every channel with itself.
+            // A scale that no rule could fold becomes a depthwise convolution.
             layer.op = LayerOp::Conv(Conv {
                 window: Window::POINT,
                 groups: factors.len(),
@@ -46,13 +46,13 @@ pub fn fold(model: &mut Model) {
     }
 }
 
-/// Longest formula: what exporters make of one activation is shorter.
+/// Largest number of operations of a formula; activations as exporters write them have fewer.
 const FORMULA: usize = 32;
 
-/// Puts together what computes a function of one layer, value by value: SiLU is a sigmoid and a
-/// product, GELU five operations.
+/// Merges layers that compute a function of one layer, value by value, into a formula: SiLU is a
+/// sigmoid and a product, GELU five operations.
 fn functions(model: &mut Model) {
-    // Each layer as a formula of another; most are themselves.
+    // Each layer as a formula of another; most are the identity.
     let mut formulas: Vec<(LayerId, Expr)> = Vec::new();
     for id in 0..model.layers.len() {
         let formula = formula(&model.layers[id], &formulas);
@@ -85,7 +85,7 @@ fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr
             uniform.then_some((source, expr))?
         }
         (&LayerOp::Binary(op), [a, b]) => {
-            // Of a common source: what one is made of, or one of the two itself.
+            // The common source is the source of an operand, or one of the operands itself.
             let left = [formulas[*a].clone(), whole(a)];
             let right = [formulas[*b].clone(), whole(b)];
             let pairs = left.iter().flat_map(|l| right.iter().map(move |r| (l, r)));
@@ -101,7 +101,7 @@ fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr
     (expr.size() <= FORMULA).then_some((source, expr))
 }
 
-/// The layer's only input, if the layer is the only reader of it and it has no activation.
+/// Returns the layer's only input, if the layer is its only reader and it has no activation.
 fn sole_input(model: &Model, id: LayerId) -> Option<LayerId> {
     let &[input] = model.layers[id].inputs.as_slice() else { return None };
     let private = model.readers()[input] == 1 && input != 0 && model.layers[input].clamp.is_none();
@@ -160,7 +160,8 @@ fn scale_after_conv(model: &mut Model, id: LayerId) -> bool {
     true
 }
 
-/// A scale before a convolution; an offset only where no padding would have to carry it too.
+/// Folds a scale into the convolution after it; an offset only without padding, since the padding
+/// would need it too.
 fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
     let Some(input) = sole_input(model, id) else { return false };
     let LayerOp::Scale { factors, offsets } = model.layers[input].op.clone() else { return false };
@@ -184,7 +185,7 @@ fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
     true
 }
 
-/// Channels that are picked of a convolution's are those that it computes.
+/// Folds a selection of a convolution's channels into the convolution, which computes only those.
 fn pick_after_conv(model: &mut Model, id: LayerId) -> bool {
     let Some(places) = model.layers[id].op.picks().filter(|_| model.layers[id].clamp.is_none()) else {
         return false;
@@ -205,7 +206,7 @@ fn pick_after_conv(model: &mut Model, id: LayerId) -> bool {
     true
 }
 
-/// A convolution of picked channels is one of all, with zeros for the others.
+/// Folds a selection of channels into the convolution after it, with zeros for the other channels.
 fn pick_before_conv(model: &mut Model, id: LayerId) -> bool {
     let Some(input) = sole_input(model, id) else { return false };
     let Some(places) = model.layers[input].op.picks() else { return false };
@@ -224,7 +225,7 @@ fn pick_before_conv(model: &mut Model, id: LayerId) -> bool {
     true
 }
 
-/// Clamps onto the operation before them, and clamps of clamps into one.
+/// Fuses clamps into the operation before them, and clamps of clamps into one.
 fn fuse_clamp(model: &mut Model, id: LayerId) -> bool {
     let Some((lo, hi)) = model.layers[id].op.as_clamp() else { return false };
     let [input] = model.layers[id].inputs[..] else { return false };
@@ -266,8 +267,8 @@ fn pad_into_conv(model: &mut Model, id: LayerId) -> bool {
     true
 }
 
-/// A fully connected layer over a flattened map is a convolution that covers the map: its weights
-/// go from C, H, W to H, W, C.
+/// Turns a fully connected layer over a flattened feature map into a convolution that covers the
+/// map: its weights are reordered from C, H, W to H, W, C.
 fn flatten_into_conv(model: &mut Model, id: LayerId) -> bool {
     let [input] = model.layers[id].inputs[..] else { return false };
     if !matches!(model.layers[input].op, LayerOp::Flatten) {
@@ -341,7 +342,7 @@ mod tests {
         assert_eq!(conv.weights, [1.0; 4]);
     }
 
-    /// Hard swish as exporters write it before opset 14, and a clamp that others read too.
+    /// Tests hard swish as exporters write it before opset 14, and a clamp with other readers.
     #[test]
     fn an_activation_in_pieces_becomes_one_formula() {
         let shape = Shape::new(4, 4, 2).unwrap();

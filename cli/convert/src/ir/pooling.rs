@@ -1,4 +1,5 @@
-//! From the tensors cut at to the one embedding: maps are pooled, several are joined.
+//! Pooling: from the tensors at the cut to one embedding; feature maps are pooled, several vectors
+//! are joined.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::Window;
@@ -6,26 +7,26 @@ use offshoot_core::tokens::Pooling;
 
 use super::{Expr, LayerId, LayerOp, Model};
 
-/// What becomes of a map's pixels.
+/// Pooling of the pixels of a feature map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pool {
-    /// Their mean, channel by channel.
+    /// Mean per channel.
     #[default]
     Avg,
-    /// Their largest value.
+    /// Maximum per channel.
     Max,
-    /// Their generalized mean with exponent 3 (Radenovic et al. 2018).
+    /// Generalized mean per channel with exponent 3 (Radenovic et al. 2018).
     Gem,
-    /// All stay.
+    /// No pooling: all values are kept.
     None,
-    /// Of a text: the first token, BERT's `[CLS]`.
+    /// First token of a text, BERT's `[CLS]`.
     First,
-    /// Of a text: the last token.
+    /// Last token of a text.
     Last,
 }
 
 impl Pool {
-    /// As `--pool` takes it.
+    /// Returns the name for `--pool`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avg => "avg",
@@ -37,7 +38,7 @@ impl Pool {
         }
     }
 
-    /// What it is of a text's tokens.
+    /// Returns the pooling of a text's tokens, if there is one.
     pub fn of_tokens(self) -> Option<Pooling> {
         match self {
             Self::Avg => Some(Pooling::Mean),
@@ -48,27 +49,27 @@ impl Pool {
     }
 }
 
-/// A tensor that was cut at.
+/// Tensor at the cut.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Its map in our network.
+    /// Shape of its feature map in our network.
     pub shape: Shape,
-    /// Where each value of the source's tensor lies in it.
+    /// Index in the feature map of each value of the source's tensor.
     pub places: Vec<usize>,
 }
 
 impl Output {
-    /// How many values of an embedding it becomes.
+    /// Returns the number of values it adds to an embedding.
     pub fn values(&self, pool: Pool) -> usize {
         if pool == Pool::None { self.shape.elements() } else { self.shape.c() }
     }
 }
 
-/// What keeps a generalized mean away from zero.
+/// Lower bound that keeps a generalized mean away from zero.
 const LEAST: f32 = 1e-6;
 
-/// Appends the pools and the joint, and lets the last be the model's output. Whether anything was
-/// pooled.
+/// Appends the pools and the concatenation, and makes the last layer the model's output. Returns
+/// true if anything was pooled, `None` if the embedding is too large.
 pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> Option<bool> {
     let mut pooled = false;
     let mut vectors = Vec::new();
@@ -114,7 +115,7 @@ fn append_pool(model: &mut Model, layer: LayerId, window: Window, pool: Pool) ->
     })
 }
 
-/// The embedding by the source model's own values, each tensor in its own order.
+/// Returns the embedding for the source model's own values, each tensor in its own order.
 pub fn of_source(values: &[Vec<f32>], outputs: &[Output], pool: Pool) -> Vec<f32> {
     let mut embedding = Vec::new();
     for (values, output) in values.iter().zip(outputs) {

@@ -1,4 +1,4 @@
-//! ONNX's protobuf, node by node.
+//! Builder of ONNX's protobuf, node by node.
 
 use std::collections::BTreeSet;
 
@@ -19,17 +19,17 @@ use super::window_lists;
 pub(super) struct Builder {
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
-    /// Every name that stands for a value.
+    /// Names of all values.
     names: BTreeSet<String>,
 }
 
 impl Builder {
-    /// Whether something of that name was made.
+    /// True if a value of this name exists.
     pub fn has(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// A node without attributes.
+    /// Adds a node without attributes.
     pub fn node(&mut self, op: &str, inputs: &[&str], output: &str) {
         self.with(op, inputs, output, Vec::new());
     }
@@ -46,7 +46,7 @@ impl Builder {
         });
     }
 
-    /// Bytes to 32-bit integers.
+    /// Converts bytes to 32-bit integers.
     pub fn cast(&mut self, input: &str, output: &str) -> String {
         self.with("Cast", &[input], output, vec![int("to", DataType::Int32 as i64)]);
         output.to_string()
@@ -64,7 +64,7 @@ impl Builder {
         self.with("Softmax", &[input], output, vec![int("axis", 1)]);
     }
 
-    /// The greatest value of each row.
+    /// Adds the maximum of each row.
     pub fn greatest(&mut self, input: &str, output: &str) {
         self.with("ReduceMax", &[input], output, vec![ints("axes", vec![1]), int("keepdims", 1)]);
     }
@@ -84,7 +84,7 @@ impl Builder {
         self.with(op, inputs, output, attributes);
     }
 
-    /// Codes or biases with one scale a channel, as real values.
+    /// Dequantizes int8 values or biases with one scale per channel.
     pub fn per_channel(&mut self, name: &str, steps: &[f32], zeros: bool) -> String {
         let count = steps.len() as i64;
         let scales = self.floats(&format!("{name}.scales"), &[count], steps);
@@ -97,7 +97,7 @@ impl Builder {
         real
     }
 
-    /// The scale and zero point of a map.
+    /// Adds the scale and zero point of a feature map.
     pub fn quant(&mut self, name: &str, quant: Quant) -> (String, String) {
         let (scale, zero) = (format!("{name}.scale"), format!("{name}.zero"));
         if !self.has(&scale) {
@@ -140,7 +140,7 @@ impl Builder {
         name.to_string()
     }
 
-    /// The graph from `picture` to rows of floats.
+    /// Returns the graph from `picture` to rows of floats.
     pub fn graph(self, picture: [i64; 4], outputs: &[(&str, i64)]) -> GraphProto {
         let outputs = outputs.iter().map(|&(name, width)| value(name, DataType::Float, &[1, width]));
         GraphProto {

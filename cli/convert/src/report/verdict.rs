@@ -1,9 +1,9 @@
-//! What an int8 package is worth beside its float network, in one word: by all pictures together, by the mean of
-//! them, and by the worst.
+//! Verdict on an int8 package compared with its float network: by the noise over all samples, and
+//! by the mean and the smallest cosine similarity.
 //!
-//! Noise in the sum over all pictures is that of the loud ones: what becomes of a quiet picture does not show in
-//! it. A head compares directions, so each picture counts by its cosine, and one that is far off in the worst of
-//! them is no accident that a mean may hide.
+//! Noise summed over all samples is dominated by samples with large embeddings; the loss of a small
+//! one does not show. A head compares directions, so the mean cosine similarity counts each sample
+//! alike, and the smallest one shows a single bad sample, which the mean may hide.
 
 use offshoot_core::package::Precision;
 
@@ -11,43 +11,43 @@ use super::{Report, percent};
 use crate::import::FEW;
 use crate::quantize::noise::decibels;
 
-/// How near an int8 embedding is to float.
+/// Similarity of an int8 embedding to float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
-    /// Another embedding than float: what is written would not know what the network knows.
+    /// Different from float: a head would not have the network's features.
     Unusable,
-    /// Much is lost.
+    /// Large loss.
     Poor,
-    /// Something is lost.
+    /// Some loss.
     Usable,
     /// As good as float.
     Good,
 }
 
-/// What a grade asks for.
+/// Lower bounds of a grade.
 struct Bounds {
     grade: Grade,
-    /// Signal to noise over all samples, in decibels.
+    /// Signal-to-noise ratio over all samples, in dB.
     signal: f64,
-    /// Mean cosine.
+    /// Mean cosine similarity.
     mean: f64,
-    /// Worst cosine.
+    /// Smallest cosine similarity.
     worst: f64,
 }
 
-/// 20 and 14 dB are cosines of 0.995 and 0.981 where all samples are alike; the means allow for some that are
-/// quiet, the worst for one of 64 that is.
+/// Bounds of the grades. 20 and 14 dB are cosines of 0.995 and 0.981 if all samples are alike; the
+/// means allow for some samples with small embeddings, the smallest values for one in 64.
 const GRADES: [Bounds; 3] = [
     Bounds { grade: Grade::Good, signal: 20.0, mean: 0.99, worst: 0.95 },
     Bounds { grade: Grade::Usable, signal: 14.0, mean: 0.97, worst: 0.85 },
     Bounds { grade: Grade::Poor, signal: f64::NEG_INFINITY, mean: 0.9, worst: f64::NEG_INFINITY },
 ];
 
-/// Cosine of two samples' embeddings from which they are told apart by rounding alone.
+/// Cosine of two samples' embeddings above which they differ by rounding only.
 pub(crate) const SAME: f64 = 1.0 - 1e-9;
 
 impl Report {
-    /// What an int8 package is worth; a float one is as the model.
+    /// Returns the grade of an int8 package; a float one equals the model.
     pub fn grade(&self) -> Grade {
         if self.precision == Precision::Float {
             return Grade::Good;
@@ -59,7 +59,7 @@ impl Report {
         if self.constant { grade.min(Grade::Poor) } else { grade }
     }
 
-    /// One sentence.
+    /// Returns the verdict as one sentence.
     pub fn verdict(&self) -> String {
         if self.dim < FEW && !self.cut_asked {
             return format!(
