@@ -1,7 +1,8 @@
-//! ONNX in, our own network out.
+//! Import of ONNX models into the converter's own network.
 //!
-//! Before tract sees a model it is looked at by ourselves (`check.rs`, `operations.rs`). tract-onnx parses, infers shapes and folds constants; what is left is walked once. The walk
-//! happens before tract's declutter, because after it ONNX's tensor names are gone.
+//! Our own checks (`check.rs`, `operations.rs`) run before tract reads the model. tract-onnx
+//! parses, infers shapes and folds constants; the result is walked once. The walk comes before
+//! tract's declutter, because that removes ONNX's tensor names.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -50,22 +51,22 @@ pub use unreadable::Misfit;
 pub(crate) use unreadable::named;
 pub use unsupported::{Unsupported, UnsupportedTable};
 
-/// Largest ONNX file read.
+/// Largest size of an ONNX file in bytes.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// An ONNX model, parsed.
+/// Parsed ONNX model.
 pub struct Source {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
     proto: ModelProto,
-    /// Bytes of the file, and of those beside it.
+    /// Bytes of the file and of its external data files.
     bytes: u64,
 }
 
 impl Imported {
-    /// What of the model's own preparation of the picture is done by the preprocessing, in words.
+    /// Describes the parts of the model's own image preparation that the preprocessing takes over.
     pub(crate) fn taken_in(&self) -> impl Iterator<Item = String> {
         let shape = self.model.layers[0].shape;
         let resize = self.unresized.as_ref().map(|_| {
@@ -81,60 +82,61 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// A model with its cut: the network to convert, and tract's own float plan of the same cut.
+/// Imported model with its cut: the network to convert, and tract's own float plan of the same cut.
 #[derive(Debug)]
 pub struct Imported {
-    /// The network up to the embedding.
+    /// Network up to the embedding.
     pub model: Model,
-    /// What was cut, and why there.
+    /// Cut, with its reason.
     pub cut: Cut,
-    /// The tensors cut at.
+    /// Tensors at the cut.
     pub outputs: Vec<Output>,
-    /// What became of those that are maps.
+    /// Pooling of the feature maps among them.
     pub pool: Pool,
-    /// Whether there were any.
+    /// True if there were feature maps.
     pub pooled: bool,
-    /// Whether the model itself brings the embedding to length 1, which is left to the package.
+    /// True if the model scales the embedding to L2 norm 1; this is left to the package.
     pub unit_length: bool,
-    /// What the network does to its picture first, which was taken out of it.
+    /// Normalization in the first layers of the network, which was removed from it.
     pub front: Front,
-    /// Whether the source takes pictures as rows, columns, channels, and whether in a batch of one.
+    /// Layout of the source model's image input.
     pub input: InputOrder,
-    /// tract's model of the cut, not yet optimized: the float reference.
+    /// Model of tract up to the cut, not yet optimized: the float reference.
     pub reference: TypedModel,
-    /// Width and height that were asked for, and whether the cut was.
+    /// Width and height stated by the user.
     size: Option<(u32, u32)>,
     given: bool,
-    /// The model without its own resizing of the picture, where it begins with that.
+    /// Model without its own resizing of the image, if it begins with one.
     unresized: Option<Box<Source>>,
-    /// tract's model with its classifier, where the cut was found before one: tells which preprocessing it wants.
+    /// Model of tract with its classifier, if the cut was found before one; used to choose the
+    /// preprocessing.
     classifier: Option<TypedModel>,
 }
 
-/// How the source model takes a picture.
+/// Layout of the source model's image input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputOrder {
-    /// Rows, columns, channels instead of channels, rows, columns.
+    /// True for rows, columns, channels; false for channels, rows, columns.
     pub channels_last: bool,
-    /// Whether a batch of one is around it.
+    /// True if the input is a batch of one.
     pub batch: bool,
 }
 
-/// Whether an input of this shape has its channels last.
+/// True if an input of this shape has its channels last.
 pub(crate) fn channels_last(dims: &[usize]) -> bool {
     let channels = |at: usize| dims.get(at).is_some_and(|c| [1, 3].contains(c));
     let first = dims.len().saturating_sub(3);
     !channels(first) && channels(first + 2)
 }
 
-/// From a part of a model to tract's model of it.
+/// Function from a part of a model to tract's model of it.
 type Prepare<'p> = &'p dyn Fn(&ModelProto) -> Result<InferenceModel, ImportError>;
 
 impl Source {
     /// Reads and parses a file.
     ///
     /// # Errors
-    /// A file that cannot be read or is not ONNX.
+    /// The file cannot be read or is not ONNX.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
         let read = |source| ImportError::Read { path: path.to_path_buf(), source };
         if let Some(foreign::Foreign { what, instead }) = foreign::look(path).map_err(read)? {
@@ -151,7 +153,7 @@ impl Source {
     /// Parses a model in memory; `path` is only for messages.
     ///
     /// # Errors
-    /// Bytes that are not ONNX, or a model with something out of its range.
+    /// The bytes are not ONNX, or something in the model is out of its range.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
         let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
         let proto = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
@@ -169,10 +171,10 @@ impl Source {
         Ok(source)
     }
 
-    /// Reads weights that lie in other files, if that is `allowed`; only from beside the model.
+    /// Reads external data files, if that is `allowed`; only from the model's folder.
     ///
     /// # Errors
-    /// A file that is not in the model's folder, is a link, or has not the bytes that it should have.
+    /// A file is not in the model's folder, is a link, or has the wrong size.
     pub fn with_external_data(mut self, allowed: bool) -> Result<Self, ImportError> {
         if let (true, Some(graph)) = (allowed, &mut self.proto.graph) {
             let folder = self.path.parent().unwrap_or(Path::new(""));
@@ -198,19 +200,19 @@ impl Source {
         self.proto.graph.as_ref().expect("a model without a graph is not opened")
     }
 
-    /// Whether a node of the model gives a tensor of this name.
+    /// True if a node of the model computes a tensor of this name.
     pub fn has_tensor(&self, name: &str) -> bool {
         let nodes = self.proto.graph.iter().flat_map(|g| &g.node);
         nodes.flat_map(|n| &n.output).any(|output| output == name)
     }
 
-    /// The names of the model's outputs.
+    /// Returns the names of the model's outputs.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.graph().output.iter().map(|output| output.name.as_str())
     }
 
-    /// The tensor that a layer's name stands for: itself, or the result of the node that tract took apart
-    /// into `NODE.part`s.
+    /// Returns the tensor for a layer's name: the name itself, or the result of a node that tract
+    /// split into `NODE.part`s.
     pub fn tensor_of(&self, layer: &str) -> Option<&str> {
         let named = flow::Named::of(self.graph());
         let node = |at: usize| &self.graph().node[at];
@@ -221,23 +223,23 @@ impl Source {
         outputs.first().filter(|_| outputs.len() == 1).map(String::as_str)
     }
 
-    /// A setting the model states about itself (`metadata_props`), such as `offshoot.cut`.
+    /// Returns an entry of the model's metadata (`metadata_props`), such as `offshoot.cut`.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.proto.metadata_props.iter().find(|p| p.key == key).map(|p| p.value.as_str())
     }
 
-    /// The file's name without its folder.
+    /// Returns the file's name without its folder.
     pub fn file_name(&self) -> String {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
     /// Analyses the model and walks it up to the cut.
     ///
-    /// `cuts` are names of tensors, none to find the embedding; `size` gives width and height where
-    /// the model leaves them open.
+    /// `cuts` are names of tensors; if empty, the cut is chosen automatically. `size` is width and
+    /// height for a model that leaves them open.
     ///
     /// # Errors
-    /// Unknown operations, a cut that does not exist, an input that is not a picture.
+    /// Unsupported operations, a cut that does not exist, or an input that is not an image.
     pub fn import(
         &self,
         cuts: &[&str],
@@ -302,8 +304,8 @@ impl Source {
         })
     }
 
-    /// The whole model, where it ends in a classifier: that can be asked about the preprocessing wherever the cut
-    /// is. One that is not understood to its end has none.
+    /// Returns the whole model, if it ends in a classifier; this can be run to choose the
+    /// preprocessing, wherever the cut is. `None` if the model is not understood to its end.
     pub(crate) fn classifier(&self, imported: &Imported) -> Option<TypedModel> {
         if !imported.given {
             return imported.classifier.clone();
@@ -315,20 +317,21 @@ impl Source {
         Some(whole).filter(|whole| ends::find(source.graph(), &Shapes::of(whole)).has_classifier)
     }
 
-    /// Limits of the process while the model is worked on; constants that are made at import count as
-    /// if they were in the file.
+    /// Sets the limits of the process while the model is processed; constants computed at import
+    /// count like those in the file.
     fn limits(&self) -> sandbox::Limits {
         sandbox::limits(self.bytes + check::operations(self.graph()).unwrap_or_default())
     }
 
-    /// Analyses the model up to `tensors`, or all of it; `prepare` parses a part and fixes its inputs.
+    /// Analyses the model up to `tensors`, or all of it; `prepare` parses a part and fixes its
+    /// inputs.
     fn typed_at(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<TypedModel, ImportError> {
         let part = self.part(tensors, prepare)?;
         self.typed(prepare(&part)?, tensors)
     }
 
-    /// What `tensors`, or the model's outputs, need, checked; with all that follows if that can be
-    /// shown to tract too.
+    /// Returns the checked part that `tensors`, or the model's outputs, need; the whole model if
+    /// all of it may be passed to tract.
     fn part(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<Cow<'_, ModelProto>, ImportError> {
         self.check_external()?;
         let graph = self.graph();
@@ -355,10 +358,10 @@ impl Source {
         Ok(part)
     }
 
-    /// Adds what is not supported of that which can be analysed all the same.
+    /// Adds unsupported nodes found by the walk of the part that can be analysed.
     fn with_those_before(&self, mut unknown: Vec<Unsupported>, prepare: Prepare<'_>) -> Vec<Unsupported> {
         let before = unsupported::frontier(self.graph(), |at, _| unknown.iter().any(|u| u.at == at));
-        // Of a text's network the ids of tokens are no layer.
+        // The token ids of a text model are not a layer.
         if !before.is_empty()
             && !self.takes_text()
             && let Ok(typed) = self.typed_at(&before, prepare)
@@ -374,8 +377,8 @@ impl Source {
         part: &ModelProto,
         size: Option<(u32, u32)>,
     ) -> Result<InferenceModel, ImportError> {
-        // Without a folder: tract opens no file. What is said of tensors between nodes may be of another version
-        // of the model; tract works it out.
+        // Parses without a folder, so that tract opens no file. Stated shapes between nodes may
+        // come from another version of the model; tract infers them.
         let parsed = onnx().with_ignore_value_info(true).parse(part, None).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
@@ -399,7 +402,7 @@ impl Source {
             };
             let outlets: Vec<OutletId> = tensors.iter().map(outlet).collect::<Result<_, _>>()?;
             model.select_output_outlets(&outlets).map_err(|e| self.tract(&e))?;
-            // What the cut leaves out need not be understood.
+            // Nodes after the cut need not be supported.
             model = model.into_compact().map_err(|e| self.tract(&e))?;
         }
         let mut typed = model.into_typed().map_err(|e| self.tract(&e))?;
@@ -407,7 +410,7 @@ impl Source {
         typed.into_compact().map_err(|e| self.tract(&e))
     }
 
-    /// The tensor that the user means: by its name, or by that of the node that gives it.
+    /// Finds the tensor by its name, or by the name of the node that computes it.
     fn tensor<'n>(&'n self, name: &'n str) -> Result<&'n str, ImportError> {
         if self.has_tensor(name) {
             return Ok(name);
@@ -426,7 +429,7 @@ impl Source {
         ImportError::Unsupported { path: self.path.clone(), nodes }
     }
 
-    /// With where to cut before what is not supported, where that `gives` features.
+    /// Adds cuts before the unsupported nodes, for tensors that are features according to `gives`.
     fn with_cuts(&self, error: ImportError, gives: &dyn Fn(&str) -> bool) -> ImportError {
         let gives = |place: &str| quietly(|| gives(place)).unwrap_or(false);
         match error {
@@ -452,13 +455,13 @@ impl Source {
         ImportError::Unreadable { path: self.path.clone(), node, reason }
     }
 
-    /// The error of an analysis that ended for `reason`.
+    /// Returns the error of an analysis that failed for `reason`.
     pub fn analyse(&self, reason: String) -> ImportError {
         ImportError::Analyse { path: self.path.clone(), reason }
     }
 }
 
-/// The three names most like `name`.
+/// Returns the three names most similar to `name`.
 fn nearest(name: &str, names: &[&str]) -> Vec<String> {
     let mut scored: Vec<_> =
         names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();

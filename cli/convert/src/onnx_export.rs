@@ -316,7 +316,7 @@ fn length(builder: &mut Builder, vector: &str, part: &str) {
 /// Writes `head.length` and, from it, `head.gain`, like [`Linear::gain`].
 fn gain(builder: &mut Builder, linear: &Linear<'_>) {
     length(builder, "embedding", "head");
-    // gain = inverse temperature * (norm / mean)^p / norm, with p below
+    // gain = T * (norm / mean)^p / norm = T * mean^-p * norm^(p - 1), T: inverse temperature
     let power = match linear.transform {
         Transform::Half => 0.5,
         Transform::Quarter => 0.25,

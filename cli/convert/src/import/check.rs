@@ -1,9 +1,9 @@
-//! Our own look at a model, before tract sees it: whatever tract would divide by, loop over or ask
-//! memory for is in its range.
+//! Checks of a model before tract reads it: every number that tract would divide by, loop over or
+//! allocate for is in its range.
 //!
-//! tract takes a file at its word (`../shared/style.md` 2.2): a stride of 0 is divided by, a hundred
-//! bytes ask for gigabytes. What cannot be seen here, such as a size that only comes out when shapes
-//! are worked out, is left to the limits of the process (`sandbox.rs`).
+//! tract trusts the file: it divides by a stride of 0, and a hundred bytes can request gigabytes.
+//! Values that are not visible here, such as a size that follows from shape inference only, are
+//! left to the limits of the process (`sandbox.rs`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,23 +19,23 @@ pub(super) use constant_size::Known;
 pub(super) use finite::check as finite;
 pub(super) use tensors::{all as tensors, bytes as tensor_bytes, is_external};
 
-/// Most nodes of a graph, and most tensors that it keeps.
+/// Largest number of nodes of a graph, and of tensors that it stores.
 const NODES: usize = 1 << 14;
-/// Most inputs, outputs or attributes of a node.
+/// Largest number of inputs, outputs or attributes of a node.
 const ARITY: usize = 1 << 12;
-/// Longest name, in bytes.
+/// Largest length of a name in bytes.
 const NAME: usize = 1 << 12;
-/// Most values of a tensor: as many as a map of a package may have.
+/// Largest number of values of a tensor: the limit of a package's feature map.
 const VALUES: u64 = offshoot_core::limits::ELEMENTS as u64;
-/// Most dimensions of a tensor.
+/// Largest number of dimensions of a tensor.
 const RANK: usize = 8;
 
-/// Something that is out of its range.
+/// Value out of its range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// The node or the tensor.
+    /// Node or tensor.
     pub place: String,
-    /// What was found, and what is allowed.
+    /// Value found, and values allowed.
     pub what: String,
 }
 
@@ -54,7 +54,7 @@ impl Refused {
     }
 }
 
-/// A name as an error shows it.
+/// Returns a name for an error message.
 fn shown(name: &str) -> String {
     let mut short: String = name.chars().filter(|c| !c.is_control()).take(120).collect();
     if short.len() < name.len() {
@@ -63,7 +63,7 @@ fn shown(name: &str) -> String {
     short
 }
 
-/// Checks a whole model, but for what its nodes do.
+/// Checks a whole model, except the attributes of its nodes.
 pub(super) fn model(model: &ModelProto) -> Result<(), Refused> {
     let Some(graph) = &model.graph else { return Err(Refused::graph("there is none".to_string())) };
     limit("nodes", graph.node.len(), NODES)?;
@@ -85,7 +85,7 @@ pub(super) fn model(model: &ModelProto) -> Result<(), Refused> {
     wiring(graph)
 }
 
-/// Checks what nodes do; bytes of the constants that they would make at import.
+/// Checks the nodes; returns the bytes of the constants that they would compute at import.
 pub(super) fn operations(graph: &GraphProto) -> Result<u64, Refused> {
     graph.node.iter().try_for_each(attributes::check)?;
     let known = Known::of(graph);
@@ -112,7 +112,7 @@ fn shape_of_node(node: &NodeProto) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Everything that is read is given once, and nothing waits for itself.
+/// Checks that every value read is computed exactly once and that there is no cycle.
 fn wiring(graph: &GraphProto) -> Result<(), Refused> {
     let mut givers: HashMap<&str, Option<usize>> = HashMap::new();
     let given = graph.initializer.iter().map(|t| &t.name).chain(graph.input.iter().map(|i| &i.name));
@@ -131,7 +131,7 @@ fn wiring(graph: &GraphProto) -> Result<(), Refused> {
     if let Some(output) = lost {
         return Err(Refused::tensor(&output.name, "an output that nothing gives".to_string()));
     }
-    // How many of its inputs a node still waits for, and who waits for it.
+    // Number of inputs that each node still waits for, and the nodes that wait for it.
     let mut waits = vec![0; graph.node.len()];
     let mut readers = vec![Vec::new(); graph.node.len()];
     for (at, node) in graph.node.iter().enumerate() {
@@ -143,7 +143,8 @@ fn wiring(graph: &GraphProto) -> Result<(), Refused> {
                     waits[at] += 1;
                 }
                 Some(None) => {}
-                // A subgraph reads what is around it; the node that holds it is refused by its name.
+                // A subgraph reads values around it; the node that holds it is refused by its
+                // operation.
                 None => {
                     return Err(Refused::node(
                         node,

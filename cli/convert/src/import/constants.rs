@@ -1,15 +1,15 @@
-//! Constants as the walk needs them.
+//! Constants in the form that the walk needs.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::KernelFormat;
 
-/// The floats of a constant.
+/// Returns the floats of a constant.
 pub(super) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     let cast = tensor.cast_to::<f32>().ok()?;
     Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
 }
 
-/// A kernel in the order O, H, W, I / groups.
+/// Returns a kernel in the order O, H, W, I / groups.
 pub(super) fn kernel(tensor: &Tensor, format: KernelFormat, groups: usize) -> Option<Vec<f32>> {
     let values = floats(tensor)?;
     let shape: [usize; 4] = tensor.shape().try_into().ok()?;

@@ -1,4 +1,4 @@
-//! What becomes of each node of a file.
+//! Coverage: the kinds of layers that the nodes of a file become.
 
 use std::collections::HashMap;
 
@@ -9,32 +9,32 @@ use super::{Imported, Source};
 use crate::ir::{LayerId, Model, fold};
 use crate::quantize::scheme;
 
-/// A node that keeps to floats.
+/// Node that stays in float.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FloatNode {
-    /// Its result.
+    /// Name of its result.
     pub name: String,
-    /// Its operation in ONNX.
+    /// ONNX operation.
     pub operation: String,
 }
 
-/// The nodes of a model, by what becomes of them; they add up to all that the file has.
+/// Numbers of nodes by kind; they add up to all nodes of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
     /// Layers of the int8 engine.
     pub int8: usize,
     /// Layers that tract runs in float, between or around those of the engine.
     pub float: Vec<FloatNode>,
-    /// Become part of another layer, or only say how its values lie.
+    /// Nodes that become part of another layer, or only change the layout of values.
     pub fused: usize,
-    /// Constants, and what is worked out of them and of shapes.
+    /// Constants, and nodes computed from constants and shapes.
     pub constant: usize,
-    /// Not needed for the cut.
+    /// Nodes not needed for the cut.
     pub left_out: usize,
 }
 
 impl Coverage {
-    /// Of a model as imported.
+    /// Returns the coverage of a model as imported.
     pub fn of(source: &Source, imported: &Imported) -> Self {
         let graph = source.graph();
         let tensors: Vec<&str> =
@@ -62,14 +62,14 @@ impl Coverage {
         coverage
     }
 
-    /// All nodes.
+    /// Returns the number of all nodes.
     pub fn nodes(&self) -> usize {
         self.int8 + self.float.len() + self.fused + self.constant + self.left_out
     }
 }
 
-/// The layer that a node of the file became. tract adds a suffix to the names of those that it makes
-/// of one, and so does the walk.
+/// Returns the layer that each node of the file became. tract, like the walk, adds a suffix to the
+/// names of several layers made of one node.
 fn layers_by_node(graph: &GraphProto, model: &Model) -> HashMap<usize, LayerId> {
     let named = Named::of(graph);
     let layers = || model.layers.iter().enumerate().skip(1);

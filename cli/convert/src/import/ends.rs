@@ -1,7 +1,9 @@
-//! Where to cut: the features that a model's classifier reads, whatever follows the classifier.
+//! Choice of the cut: the features that a model's classifier reads, whatever follows the
+//! classifier.
 //!
-//! The graph is looked at as the file has it, from its outputs back. What only moves values, turns scores
-//! into probabilities or joins several heads is passed; the first linear layer behind it is the classifier.
+//! The graph of the file is searched from its outputs backwards. Nodes that only move values, turn
+//! scores into probabilities or join several heads are skipped; the first linear layer before them
+//! is the classifier.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,60 +19,61 @@ mod unit;
 use kinds::Kind;
 pub(super) use kinds::is_choice;
 
-/// Fewest values of an embedding that tells new things apart.
+/// Fewest values of an embedding that can distinguish new classes.
 pub const FEW: usize = 8;
 
-/// Classes of ImageNet, without and with background.
+/// Number of classes of ImageNet, without and with background.
 const IMAGENET: [usize; 2] = [1000, 1001];
 
-/// A last layer's values from which on an activation behind it says that it is a hidden layer.
+/// Least number of values of a last layer for which an activation after it marks it as a hidden
+/// layer.
 const HIDDEN: usize = 64;
 
-/// Most tensors that are joined where several heads read different features.
+/// Largest number of tensors joined if several heads read different features.
 const JOINED: usize = 4;
 
-/// The chosen cut.
+/// Chosen cut.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
-    /// Name of the tensor that becomes the embedding; of several, with commas between.
+    /// Name of the tensor that becomes the embedding; several are separated by commas.
     pub name: String,
-    /// One sentence on how it was chosen.
+    /// Reason of the choice in one sentence.
     pub why: String,
-    /// Whether the user said it.
+    /// True if the user stated the cut.
     pub asked: bool,
-    /// Whether a classifier follows.
+    /// True if a classifier follows.
     pub has_classifier: bool,
-    /// What may be wrong about it, a sentence each.
+    /// Doubts about the cut, one sentence each.
     pub unsure: Vec<String>,
-    /// Another tensor that may be the embedding, and in which case it is.
+    /// Another tensor that may be the embedding, with the condition for it.
     pub(super) other: Option<Other>,
-    /// The tensors that the network ends at.
+    /// Tensors at which the network ends.
     pub(super) tensors: Vec<String>,
-    /// Whether the model brings them to length 1 then, which the package does by itself.
+    /// True if the model then scales them to L2 norm 1, which the package does itself.
     pub(super) unit: bool,
 }
 
-/// Another place that may be meant.
+/// Another possible cut.
 #[derive(Debug, Clone)]
 pub(super) struct Other {
     pub tensor: String,
-    /// In which case, to stand before its name as `--cut` takes it.
+    /// Condition, to be followed by its name for `--cut`.
     pub case: String,
 }
 
 impl Cut {
-    /// At what somebody named.
+    /// Returns a cut stated by the user.
     pub(super) fn as_asked() -> Self {
         Self { why: "as asked".to_string(), asked: true, ..Self::default() }
     }
 
-    /// At tensors that somebody named.
+    /// Returns a cut at tensors stated by the user.
     pub(super) fn given(graph: &GraphProto, tensors: &[&str], names: &[&str], shapes: &Shapes) -> Self {
         let Self { why, asked, .. } = Self::as_asked();
         Self { name: names.join(","), asked, ..Ends::of(graph, shapes).at(tensors, why) }
     }
 
-    /// Notes that an embedding of so many values is too short, where nobody asked for it.
+    /// Adds a doubt if an embedding of `values` values is too short and was not stated by the user.
     pub(super) fn doubt(&mut self, values: usize) {
         if values < FEW && !self.asked {
             let plural = if values == 1 { "" } else { "s" };
@@ -82,12 +85,12 @@ impl Cut {
     }
 }
 
-/// Lengths of tensors, as far as they are known.
+/// Lengths of tensors, as far as known.
 #[derive(Debug, Default)]
 pub(super) struct Shapes(HashMap<String, Vec<usize>>);
 
 impl Shapes {
-    /// As an analysis has them.
+    /// Returns the shapes of an analysed model.
     pub(super) fn of(model: &TypedModel) -> Self {
         let shape = |(outlet, name): (&OutletId, &String)| {
             let fact = model.outlet_fact(*outlet).ok()?;
@@ -101,7 +104,7 @@ impl Shapes {
     }
 }
 
-/// The cut of a network that takes pictures.
+/// Returns the cut of a network that takes images.
 pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
     let ends = Ends::of(graph, shapes);
     let outputs = ends.outputs();
@@ -114,7 +117,7 @@ pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
         .iter()
         .filter_map(|tail| Some((tail, ends.heads(tail).filter(|heads| ends.is_vectors(tail, heads))?)))
         .collect();
-    // A hidden layer's activation, or a norm, comes after features.
+    // The activation of a hidden layer, or a normalization, comes after features.
     let features = heads.iter().find(|(tail, heads)| tail.is_of_features(heads));
     if let Some((tail, heads)) = features {
         return ends.layer_of_features(tail, heads);
@@ -128,7 +131,7 @@ pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
     }
 }
 
-/// [`find`] of a language backbone, which has no maps.
+/// Returns the cut of a language backbone like [`find`], without feature maps.
 pub(super) fn of_text(graph: &GraphProto, shapes: &Shapes) -> Cut {
     let ends = Ends::of(graph, shapes);
     let first = ends.outputs().into_iter().next().unwrap_or_default();
@@ -139,7 +142,7 @@ pub(super) fn of_text(graph: &GraphProto, shapes: &Shapes) -> Cut {
     }
 }
 
-/// The end of a model.
+/// End of a model.
 struct Ends<'g> {
     flow: Flow<'g>,
     graph: &'g GraphProto,
@@ -147,40 +150,40 @@ struct Ends<'g> {
     constants: HashMap<&'g str, &'g [i64]>,
 }
 
-/// What lies between an output and the layers that it comes from.
+/// Nodes between an output and the layers that it is computed from.
 #[derive(Debug, Default)]
 struct Tail<'g> {
     output: &'g str,
-    /// The tensors at which it begins: results of what is not passed.
+    /// Tensors at which it begins: results of nodes that are not skipped.
     begins: Vec<&'g str>,
-    /// A vector that is brought to length 1: before and after.
+    /// Vector scaled to L2 norm 1: tensors before and after.
     unit: Option<[&'g str; 2]>,
-    /// Scores become probabilities, or are compared.
+    /// True if scores become probabilities, or are compared.
     squashed: bool,
-    /// A hidden layer's activation.
+    /// True with the activation of a hidden layer.
     activated: bool,
-    /// Batch normalization.
+    /// True with batch normalization.
     normed: bool,
-    /// A map becomes a vector.
+    /// True if a feature map becomes a vector.
     pooled: bool,
 }
 
-/// A layer that may be a classifier.
+/// Layer that may be a classifier.
 #[derive(Debug, Clone, Copy)]
 struct Head<'g> {
-    /// Its node.
+    /// Index of its node.
     at: usize,
-    /// What it reads.
+    /// Tensor that it reads.
     input: &'g str,
-    /// How many values it gives, if that is known.
+    /// Number of values it computes, if known.
     classes: Option<usize>,
-    /// Whether it gives one vector, not one for each place of a map.
+    /// True if it computes one vector, not one per place of a feature map.
     of_vector: bool,
 }
 
 impl Tail<'_> {
-    /// Whether the output is the features of a network whose classifier is not there any more, or of one
-    /// that was taught to tell pictures apart by distance.
+    /// True if the output is the features of a network whose classifier was removed, or of one
+    /// trained by metric learning.
     fn is_of_features(&self, heads: &[Head<'_>]) -> bool {
         let wide = heads.iter().all(|head| head.classes.is_some_and(|n| n >= HIDDEN));
         let after = (self.activated && wide || self.normed) && !self.squashed && !self.pooled;
@@ -199,15 +202,15 @@ impl<'g> Ends<'g> {
         Self { flow: Flow::of(graph), graph, shapes, constants }
     }
 
-    /// The outputs that depend on the input, or the first one.
+    /// Returns the outputs that depend on the input, or the first one.
     fn outputs(&self) -> Vec<&'g str> {
         let all = || self.graph.output.iter().map(|o| o.name.as_str());
         let outputs: Vec<&str> = all().filter(|name| self.flow.is_data(name)).collect();
         if outputs.is_empty() { all().take(1).collect() } else { outputs }
     }
 
-    /// Walks back from an output, the latest node first, so that a tensor that is alone has all values going
-    /// through it.
+    /// Walks back from an output, the latest node first, so that all values go through a tensor
+    /// that is the only open one.
     fn tail(&self, output: &'g str, units: bool) -> Tail<'g> {
         let mut tail = Tail { output, ..Tail::default() };
         let mut open = BTreeSet::from([(self.flow.giver(output), output)]);
@@ -216,7 +219,7 @@ impl<'g> Ends<'g> {
                 tail.begins.push(tensor);
                 continue;
             };
-            // What is not alone may be a gate beside the features.
+            // A tensor that is not the only open one may be a gate beside the features.
             let alone = open.is_empty() && tail.begins.is_empty();
             if let Some(before) = self.normalized(at).filter(|_| units && alone && !tail.squashed) {
                 tail.unit = Some([before, tensor]);
@@ -244,7 +247,7 @@ impl<'g> Ends<'g> {
         tail
     }
 
-    /// The layers that a tail begins with, if each may be a classifier.
+    /// Returns the layers at which a tail begins, if each may be a classifier.
     fn heads(&self, tail: &Tail<'g>) -> Option<Vec<Head<'g>>> {
         let heads: Option<Vec<_>> = tail.begins.iter().map(|tensor| self.head(tensor, tail)).collect();
         heads.filter(|heads| !heads.is_empty())
@@ -273,22 +276,22 @@ impl<'g> Ends<'g> {
         (is_conv && classifies).then_some(Head { at, input, classes, of_vector })
     }
 
-    /// Whether an output is made of one vector for each head.
+    /// True if an output consists of one vector for each head.
     fn is_vectors(&self, tail: &Tail<'g>, heads: &[Head<'g>]) -> bool {
-        // What was chosen from boxes is of a part of the picture.
+        // A result chosen from boxes belongs to a part of the image.
         let chosen = self.flow.behind(|at| is_choice(&self.flow.node(at).op_type));
         let whole = heads.iter().all(|head| !chosen[head.at]);
         whole && (self.is_vector(tail.output) || heads.iter().all(|head| head.of_vector))
     }
 
-    /// Whether a tensor is one vector.
+    /// True if a tensor is one vector.
     fn is_vector(&self, tensor: &str) -> bool {
         let mut at = tensor;
         loop {
             if let Some(shape) = self.shapes.get(at) {
                 return shape.iter().filter(|&&n| n > 1).count() <= 1;
             }
-            // Without an analysis, by what made it.
+            // Without an analysis the operation that computes it decides.
             let Some(giver) = self.flow.giver(at) else { return false };
             match self.flow.node(giver).op_type.as_str() {
                 "Gemm" | "Flatten" | "GlobalAveragePool" | "GlobalMaxPool" => return true,
@@ -305,7 +308,7 @@ impl<'g> Ends<'g> {
         }
     }
 
-    /// A cut at these tensors; at what is before, where they are brought to length 1.
+    /// Returns a cut at these tensors; before the scaling to L2 norm 1, if there is one.
     fn at(&self, tensors: &[&str], why: String) -> Cut {
         let name = tensors.join(",");
         if let [tensor] = tensors
@@ -318,13 +321,13 @@ impl<'g> Ends<'g> {
         Cut { name, why, tensors, ..Cut::default() }
     }
 
-    /// The model's output.
+    /// Returns a cut at the model's output.
     fn whole(&self, output: &str) -> Cut {
         self.at(&[output], "the model has no classifier, its output is the embedding".to_string())
     }
 
-    /// An output that is brought to length 1: distances between such vectors mean something, as those between
-    /// probabilities do not.
+    /// Returns a cut at an output that is scaled to L2 norm 1: distances between such vectors are
+    /// meaningful, unlike those between probabilities.
     fn unit(&self, tail: &Tail<'g>) -> Option<Cut> {
         let [before, after] = tail.unit?;
         let length = self.length(before);
@@ -344,7 +347,7 @@ impl<'g> Ends<'g> {
         self.shapes.get(tensor).map(|shape| shape.iter().product())
     }
 
-    /// An output behind the last layer of features.
+    /// Returns a cut at an output after the last layer of features.
     fn layer_of_features(&self, tail: &Tail<'g>, heads: &[Head<'g>]) -> Cut {
         let what = if tail.normed { "batch normalization" } else { "an activation" };
         let why = format!("the model's output is features: {what} follows its last layer, and no classifier");
@@ -357,7 +360,7 @@ impl<'g> Ends<'g> {
         cut
     }
 
-    /// Before the classifiers.
+    /// Returns a cut before the classifiers.
     fn before(&self, found: &[(&Tail<'g>, Vec<Head<'g>>)]) -> Cut {
         let heads: Vec<Head<'g>> = found.iter().flat_map(|(_, heads)| heads).copied().collect();
         let mut inputs: Vec<&str> = Vec::new();
@@ -366,12 +369,12 @@ impl<'g> Ends<'g> {
                 inputs.push(head.input);
             }
         }
-        // Some networks have a second classifier half-way, which helps to train them.
+        // Some networks have an auxiliary classifier half-way, used for training only.
         let layers: Vec<usize> = inputs.iter().map(|input| self.layers(input)).collect();
         let deepest = layers.iter().max().copied().unwrap_or_default();
         let mut deep = layers.iter().map(|&n| 5 * n >= 4 * deepest);
         inputs.retain(|_| deep.next() == Some(true));
-        // In the file's order.
+        // Order of the file.
         inputs.sort_by_key(|input| self.flow.giver(input));
         let heads: Vec<Head<'g>> = heads.into_iter().filter(|head| inputs.contains(&head.input)).collect();
         let mut cut = match inputs[..] {
@@ -392,7 +395,7 @@ impl<'g> Ends<'g> {
             [name] => format!("it feeds the classifier {name}"),
             names => format!("it feeds the classifiers {}", names.join(", ")),
         };
-        // A classifier in several layers may be narrow in between.
+        // A classifier of several layers may be narrow in between.
         while self.length(input).is_some_and(|n| n < FEW)
             && let Some(hidden) = self.heads(&self.tail(input, false))
             && let [hidden] = hidden[..]
@@ -404,7 +407,8 @@ impl<'g> Ends<'g> {
         self.at(&[input], why)
     }
 
-    /// What all heads' features come from if that is a vector; else these features, joined.
+    /// Returns a cut at the common source of all heads' features if that is a vector; else at these
+    /// features, joined.
     fn before_several(&self, inputs: &[&'g str]) -> Cut {
         let common = self.flow.common(inputs.iter().map(|input| self.flow.giver(input)));
         let places = || self.flow.chain(common).filter_map(|at| self.flow.result(at));
@@ -419,7 +423,8 @@ impl<'g> Ends<'g> {
         cut
     }
 
-    /// A last layer that may be one of features, as those that were taught by distance have.
+    /// Returns the output as another possible cut: its last layer may compute features, as in
+    /// metric learning.
     fn maybe_features(&self, output: &str, last: &Head<'g>) -> Option<Other> {
         let name = output.to_ascii_lowercase();
         let named = ["emb", "feat"].iter().any(|part| name.contains(part));
@@ -429,7 +434,7 @@ impl<'g> Ends<'g> {
         (named || wide).then(|| Other { tensor: output.to_string(), case })
     }
 
-    /// The name of a node, or of its result.
+    /// Returns the name of a node, or of its result.
     fn name(&self, at: usize) -> &'g str {
         let node = self.flow.node(at);
         node.output.first().filter(|_| node.name.is_empty()).unwrap_or(&node.name)

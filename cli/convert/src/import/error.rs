@@ -1,4 +1,4 @@
-//! Why a model cannot be imported.
+//! Errors of an import.
 
 use std::path::{Path, PathBuf};
 
@@ -6,173 +6,174 @@ use thiserror::Error;
 
 use super::{MAX_BYTES, Misfit, Unsupported, UnsupportedTable};
 
-/// Why a model cannot be imported.
+/// Error of an import.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// Larger than any model that is worth carrying to a board.
+    /// The file is larger than any model worth running on a board.
     #[error("{path}: {bytes} bytes; the limit is {}", MAX_BYTES)]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file.
         bytes: u64,
     },
     /// The bytes are not an ONNX model.
     #[error("{path}: not an ONNX model, or cut off: {reason}")]
     NotOnnx {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the parser says.
+        /// Message of the parser.
         reason: String,
     },
-    /// The file is something else that people have for a model.
+    /// The file has another format that is used for models.
     #[error("{path}: {what}, not an ONNX model; {instead}")]
     Foreign {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it is.
+        /// Format of the file.
         what: String,
-        /// The next thing to do.
+        /// Next step for the user.
         instead: String,
     },
-    /// The model was made ready for something else: training, or another runtime.
+    /// The model was prepared for something else: training, or another runtime.
     #[error("{path}: {what}; {instead}")]
     Prepared {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was done to it, with the first node that says so.
+        /// Kind of the preparation, with the first node that shows it.
         what: String,
-        /// What to give instead.
+        /// Model to use instead.
         instead: &'static str,
     },
-    /// The model does not take the size that was asked for.
+    /// The model does not run at the size stated by the user.
     #[error(
         "{path}: its input is fixed at {fixed}, and with --input-size {asked} {what}; leave --input-size out, or \
          export the model with open sides (dynamic_axes)"
     )]
     Size {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Height and width in the file.
         fixed: String,
-        /// Those that were asked for.
+        /// Height and width stated by the user.
         asked: String,
-        /// What goes wrong.
+        /// Cause.
         what: String,
     },
-    /// The model's input is not a picture we can feed.
+    /// The model's input is not an image.
     #[error(
         "{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}"
     )]
     Input {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The input's name.
+        /// Name of the input.
         input: String,
-        /// The input's type and shape.
+        /// Type and shape of the input.
         found: String,
-        /// The next thing to do.
+        /// Next step for the user.
         hint: String,
     },
-    /// A language backbone of another kind than we know.
+    /// The language backbone has an unknown structure.
     #[error("{path}: as a language backbone: {reason}")]
     Text {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong, and the next thing to do.
+        /// Cause, with the next step.
         reason: String,
     },
-    /// More than one tensor of a language backbone.
+    /// More than one tensor to cut a language backbone at.
     #[error("{path}: takes text, and is cut at one tensor; --cut names several")]
     SeveralCuts {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A pool of pictures' maps for a text, or the other way round.
+    /// The pooling is for images but the model takes text, or the other way round.
     #[error("{path}: this --pool is of {of}; there is {instead}")]
     Pool {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it is of.
+        /// Kind of input that the pooling is for.
         of: &'static str,
-        /// What may be given instead.
+        /// Poolings that can be used instead.
         instead: &'static str,
     },
     /// The model cannot be analysed.
     #[error("{path}: {reason}")]
     Analyse {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         reason: String,
     },
-    /// tract does not take the model.
+    /// tract does not accept the model.
     #[error("{path}: {}", unreadable(path, node.as_ref()))]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The node that it does not take, where it says so.
+        /// Node that it does not accept, if it names one.
         node: Option<Misfit>,
-        /// tract's message, outermost cause first; of its own inner names, so it is not shown.
+        /// Message of tract, outermost cause first; not displayed, since it uses tract's internal
+        /// names.
         reason: String,
     },
-    /// Operations nobody here knows: all of them, found before any work starts.
+    /// Unsupported operations: all of them, found before any work starts.
     #[error("{path}: {} not supported:{}", count(nodes.len()), UnsupportedTable(nodes))]
     Unsupported {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// All that is not supported.
+        /// All unsupported nodes.
         nodes: Vec<Unsupported>,
     },
-    /// Something in the model is out of its range, and was not shown to tract.
+    /// A value in the model is out of its range; the model was not passed to tract.
     #[error("{path}: {place}: {what}")]
     Refused {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The node or the tensor.
+        /// Node or tensor.
         place: String,
-        /// What was found, and what is allowed.
+        /// Value found, and values allowed.
         what: String,
     },
-    /// Weights lie in files of their own, which are read only when that is asked for.
+    /// Weights are in external data files, which are read only on request.
     #[error(
         "{path}: {tensors} tensors lie outside the file, in `{first}`; --external-data reads files beside the model"
     )]
     ExternalData {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// How many tensors.
+        /// Number of such tensors.
         tensors: usize,
-        /// The file of the first.
+        /// File of the first one.
         first: String,
     },
-    /// A file with weights is not what it should be.
+    /// An external data file is wrong.
     #[error("{path}: weights in `{file}`: {what}")]
     ExternalFile {
-        /// The model.
+        /// Path of the model.
         path: PathBuf,
-        /// The file, as the model names it.
+        /// Name of the file in the model.
         file: String,
-        /// What is wrong with it.
+        /// Cause.
         what: String,
     },
-    /// The tensor asked for is not there.
+    /// The tensor to cut at does not exist.
     #[error("{path}: no tensor `{cut}` to cut at{}", nearest_text(nearest))]
     NoSuchTensor {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The name asked for.
+        /// Name asked for.
         cut: String,
-        /// The most similar names.
+        /// Most similar names.
         nearest: Vec<String>,
     },
 }

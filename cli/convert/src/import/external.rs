@@ -1,8 +1,8 @@
-//! Weights in files beside the model.
+//! Weights in external data files.
 //!
-//! They are read here and laid into the model, so that tract opens no file. A model may name only
-//! what lies in its own folder and is nothing but that: a link, of either kind, could be any file of
-//! the user's (CVE-2024-27318, CVE-2026-34446, CVE-2026-34447).
+//! The files are read here and stored in the model, so that tract opens no file. A model may name
+//! only plain files of its own folder: a link, hard or symbolic, could be any file of the user's
+//! (CVE-2024-27318, CVE-2026-34446, CVE-2026-34447).
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use tract_onnx::pb::{GraphProto, TensorProto};
 
 use super::{MAX_BYTES, check};
 
-/// The files that tensors lie in, one for each such tensor.
+/// Returns the files that tensors are stored in, one for each such tensor.
 pub(super) fn files(graph: &GraphProto) -> Vec<String> {
     check::tensors(graph)
         .filter(|t| check::is_external(t))
@@ -24,9 +24,9 @@ fn entry<'t>(tensor: &'t TensorProto, key: &str) -> &'t str {
     tensor.external_data.iter().find(|e| e.key == key).map_or("", |e| e.value.as_str())
 }
 
-/// Reads all tensors from `folder` into the graph; how many bytes that were.
+/// Reads all tensors from `folder` into the graph; returns the number of bytes.
 ///
-/// `Err` is the file and what is wrong with it.
+/// `Err` is the file and the cause.
 pub(super) fn load(graph: &mut GraphProto, folder: &Path) -> Result<u64, (String, String)> {
     let mut read = 0;
     let attributes = graph.node.iter_mut().flat_map(|n| &mut n.attribute);
@@ -73,7 +73,7 @@ fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String
     if bytes.len() as u64 == length { Ok(bytes) } else { Err("the file became shorter".to_string()) }
 }
 
-/// Opens a plain file that has no other name.
+/// Opens a plain file with a single hard link.
 fn open(path: &Path) -> Result<File, String> {
     let named = fs::symlink_metadata(path).map_err(|e| e.to_string())?;
     if !named.is_file() {
@@ -84,7 +84,7 @@ fn open(path: &Path) -> Result<File, String> {
     {
         use std::os::unix::fs::MetadataExt;
         let opened = file.metadata().map_err(|e| e.to_string())?;
-        // Whoever changed it in between changed what was looked at.
+        // The file was replaced after the check.
         if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
             return Err("changed while it was opened".to_string());
         }

@@ -1,25 +1,26 @@
-//! How values flow through a graph as the file has it: who gives what, what sees the input, and through
-//! which tensors all of it goes.
+//! Data flow of the graph of a file: producers, dependence on the input, and the tensors through
+//! which all values go (dominators).
 
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-/// The graph's wiring. Nodes stand behind what they read, as ONNX has it.
+/// Data flow of a graph. Nodes are in topological order, as ONNX demands.
 pub(super) struct Flow<'g> {
     graph: &'g GraphProto,
     givers: HashMap<&'g str, usize>,
     inputs: HashSet<&'g str>,
     read: HashSet<&'g str>,
     depends: Vec<bool>,
-    /// Of each node its nearest dominator: the last node before it that all its values go through; none
-    /// where they come together at the input only.
+    /// Nearest dominator of each node: the last node before it that all its values go through;
+    /// `None` if only the input is.
     through: Vec<Option<usize>>,
-    /// How many there are before it.
+    /// Number of dominators of each node.
     depth: Vec<usize>,
 }
 
-/// What a node reads: its inputs, and what the graphs inside it read of the graph around them.
+/// Returns the tensors that a node reads: its inputs, and outer tensors read by the graphs inside
+/// it.
 pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
     let mut names: Vec<&str> = node.input.iter().map(String::as_str).filter(|i| !i.is_empty()).collect();
     for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
@@ -32,10 +33,11 @@ pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
     names
 }
 
-/// Nodes by the names that they and their results have, also where tract took one apart.
+/// Nodes by their names and those of their results, including the parts that tract splits them
+/// into.
 pub(super) struct Named<'g> {
     givers: HashMap<&'g str, usize>,
-    /// By the names that tract gives them.
+    /// Nodes by the names that tract gives them.
     nodes: HashMap<&'g str, usize>,
 }
 
@@ -49,25 +51,25 @@ impl<'g> Named<'g> {
         Self { givers: givers(graph), nodes: nodes.collect() }
     }
 
-    /// The node that gives a tensor.
+    /// Returns the node that computes a tensor.
     pub(super) fn giver(&self, tensor: &str) -> Option<usize> {
         self.givers.get(tensor).copied()
     }
 
-    /// The node of `NODE.part`, as tract calls the parts that it takes one into.
+    /// Returns the node of `NODE.part`, tract's name for a part of a node.
     pub(super) fn part_of(&self, name: &str) -> Option<usize> {
         let mut wholes = name.rmatch_indices('.').map(|(dot, _)| &name[..dot]);
         wholes.find_map(|whole| self.nodes.get(whole).or_else(|| self.givers.get(whole))).copied()
     }
 
-    /// The node that has a name, whose result has it, or of which tract made what has it.
+    /// Returns the node with this name, with a result of this name, or with a part of this name.
     pub(super) fn node(&self, name: &str) -> Option<usize> {
         let whole = self.giver(name).or_else(|| self.nodes.get(name).copied());
         whole.or_else(|| self.part_of(name))
     }
 }
 
-/// Brings nodes behind what they read, where they are not; those that are stay in their order.
+/// Sorts nodes behind those that they read; nodes already in order keep it.
 pub(super) fn sort(graph: &mut GraphProto) {
     let givers: HashMap<&str, usize> = givers(graph);
     let before = |node: &NodeProto| -> Vec<usize> {
@@ -97,14 +99,14 @@ pub(super) fn sort(graph: &mut GraphProto) {
     graph.node = order.into_iter().filter_map(|at| nodes[at].take()).collect();
 }
 
-/// Which node gives each tensor.
+/// Returns the node that computes each tensor.
 pub(super) fn givers(graph: &GraphProto) -> HashMap<&str, usize> {
     let outputs =
         graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o, at)));
     outputs.filter(|(name, _)| !name.is_empty()).map(|(name, at)| (name.as_str(), at)).collect()
 }
 
-/// The names of what the user puts in.
+/// Returns the names of the graph's inputs without stored values.
 pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     graph.input.iter().map(|i| i.name.as_str()).filter(move |name| !constants.contains(name))
@@ -136,22 +138,22 @@ impl<'g> Flow<'g> {
         &self.graph.node[at]
     }
 
-    /// The node that gives a tensor; none gives the graph's inputs and constants.
+    /// Returns the node that computes a tensor; `None` for the graph's inputs and constants.
     pub(super) fn giver(&self, tensor: &str) -> Option<usize> {
         self.givers.get(tensor).copied()
     }
 
-    /// Whether a node sees the input; a shape is a constant, whatever it is the shape of.
+    /// True if a node depends on the input; a shape is a constant, whatever it is the shape of.
     pub(super) fn depends(&self, at: usize) -> bool {
         self.depends.get(at).copied().unwrap_or(false)
     }
 
-    /// Whether a tensor is, or depends on, what the user puts in.
+    /// True if a tensor is, or depends on, an input.
     pub(super) fn is_data(&self, tensor: &str) -> bool {
         self.inputs.contains(tensor) || self.giver(tensor).is_some_and(|at| self.depends(at))
     }
 
-    /// What a node reads that is no constant, each once.
+    /// Returns the tensors that a node reads and that are not constant, each once.
     pub(super) fn data_inputs(&self, at: usize) -> Vec<&'g str> {
         let node = self.node(at);
         let mut seen = HashSet::new();
@@ -160,26 +162,27 @@ impl<'g> Flow<'g> {
         names
     }
 
-    /// The only thing that a node reads that is no constant.
+    /// Returns the only tensor that a node reads and that is not constant.
     pub(super) fn data_input(&self, at: usize) -> Option<&'g str> {
         let inputs = self.data_inputs(at);
         inputs.first().copied().filter(|_| inputs.len() == 1)
     }
 
-    /// A node's result, if it gives one that anybody reads.
+    /// Returns a node's result, if it is read.
     pub(super) fn result(&self, at: usize) -> Option<&'g str> {
         let mut outputs = self.node(at).output.iter().map(String::as_str).filter(|o| self.read.contains(o));
         outputs.next().filter(|_| outputs.next().is_none())
     }
 
-    /// The last node that all these nodes' values go through, or one of them; none stands for the input.
+    /// Returns the last node that all these nodes' values go through, or one of them; `None` stands
+    /// for the input.
     pub(super) fn common(&self, nodes: impl IntoIterator<Item = Option<usize>>) -> Option<usize> {
         let mut nodes = nodes.into_iter();
         let mut common = nodes.next()??;
         for node in nodes {
             let mut other = node?;
             while common != other {
-                // What is deeper is not the common one.
+                // The deeper node is not the common one.
                 let up = if self.depth[common] >= self.depth[other] { &mut common } else { &mut other };
                 *up = self.through[*up]?;
             }
@@ -187,27 +190,27 @@ impl<'g> Flow<'g> {
         Some(common)
     }
 
-    /// The last node that all values of a node go through before it.
+    /// Returns the last node before a node that all its values go through.
     pub(super) fn through(&self, at: usize) -> Option<usize> {
         self.through[at]
     }
 
-    /// A node and those that all its values go through, nearest first.
+    /// Returns a node and its dominators, nearest first.
     pub(super) fn chain(&self, from: Option<usize>) -> impl Iterator<Item = usize> {
         std::iter::successors(from, |&at| self.through[at])
     }
 
-    /// The tensors before a node that all its values go through, nearest first.
+    /// Returns the tensors before a node that all its values go through, nearest first.
     pub(super) fn places_before(&self, at: usize) -> impl Iterator<Item = (usize, &'g str)> {
         self.chain(self.through[at]).filter_map(|at| Some((at, self.result(at)?)))
     }
 
-    /// Which nodes some tensors need.
+    /// Returns for each node if some tensors need it.
     pub(super) fn needed<'n>(&self, tensors: impl IntoIterator<Item = &'n str>) -> Vec<bool> {
         needed(self.graph, &self.givers, tensors)
     }
 
-    /// Which nodes read, directly or not, what some nodes give, with these themselves.
+    /// Returns for each node if it is one of the first nodes or depends on one.
     pub(super) fn behind(&self, is_first: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut behind: Vec<bool> = Vec::new();
         for (at, node) in self.graph.node.iter().enumerate() {
@@ -219,7 +222,7 @@ impl<'g> Flow<'g> {
     }
 }
 
-/// Which nodes some tensors need.
+/// Returns for each node if some tensors need it.
 pub(super) fn needed<'n>(
     graph: &GraphProto,
     givers: &HashMap<&str, usize>,
@@ -271,7 +274,7 @@ mod tests {
         ]);
         let flow = Flow::of(&graph);
         let before = |at| flow.places_before(at).map(|(_, name)| name).collect::<Vec<_>>();
-        // A mask that nobody reads is no second result; of the halves of a split neither is a place.
+        // An unread mask is not a second result; neither half of a split is a place.
         assert_eq!(before(6), ["g", "b", "a"]);
         assert_eq!(before(4), ["b", "a"]);
         assert_eq!(flow.common([Some(2), Some(4)]), Some(1));
@@ -279,7 +282,7 @@ mod tests {
         assert_eq!(flow.common([]), None);
     }
 
-    /// A branch reads what is around it, which no list of inputs says.
+    /// Tests a branch that reads outer tensors, which no list of inputs names.
     #[test]
     fn graphs_inside_nodes_read_too() {
         let mut inside = graph(&[("Neg", &["a"], &["z"])]);

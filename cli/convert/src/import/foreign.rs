@@ -1,22 +1,22 @@
-//! Files that are no ONNX models: what they are by their first bytes, and the line that makes one of them.
+//! Files in other formats: recognition by their first bytes, and the command that converts them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// A file of another kind.
+/// File in another format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// What it is.
+    /// Name of the format.
     pub what: String,
-    /// The next thing to do.
+    /// Next step for the user.
     pub instead: String,
 }
 
-/// Bytes that are looked at: at the beginning, and of an archive at the end, where its list is.
+/// Number of bytes read: at the beginning, and of an archive at the end, where its list is.
 const LOOKED_AT: u64 = 1 << 16;
 
-/// What a file is, if it is something else that people have for a model; `Ok(None)` where it may be one.
+/// Recognizes a file in another format that is used for models; `Ok(None)` if it may be ONNX.
 pub(super) fn look(path: &Path) -> io::Result<Option<Foreign>> {
     if std::fs::metadata(path)?.is_dir() {
         return Ok(Some(folder(path)));
@@ -78,7 +78,7 @@ fn saved_model(folder: &Path) -> Foreign {
     )
 }
 
-/// A zip archive, by the names in it.
+/// Recognizes a zip archive by the names in it.
 fn archive(path: &Path, bytes: &[u8]) -> Foreign {
     let shown = path.display().to_string();
     if has(bytes, b"/code/") && has(bytes, b"constants.pkl") {
@@ -103,7 +103,7 @@ fn keras(shown: &str) -> String {
     )
 }
 
-/// A file by its first bytes, at most by its name where these leave it open.
+/// Recognizes a file by its first bytes, or by its name if these are ambiguous.
 fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
     let shown = path.display();
     let at = |from: usize, magic: &[u8]| head.get(from..from + magic.len()) == Some(magic);
@@ -153,20 +153,20 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a server sends in place of a file.
+/// True for a web page that a server sends instead of a file.
 fn is_page(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let start = text[..text.len().min(256)].to_ascii_lowercase();
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<!--"].iter().any(|tag| start.starts_with(tag))
 }
 
-/// The length of a header of JSON, which safetensors begins with.
+/// True if the file begins with the length of a JSON header, like safetensors.
 fn length_before(head: &[u8]) -> bool {
     let length = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| (2..1 << 30).contains(&length))
 }
 
-/// Packed files.
+/// Recognizes compressed files.
 fn packed(path: &Path, head: &[u8]) -> Option<Foreign> {
     let kinds: [(&[u8], &str, &str); 6] = [
         (b"\x1f\x8b", "packed by gzip", "gunzip"),
@@ -186,7 +186,7 @@ fn packed(path: &Path, head: &[u8]) -> Option<Foreign> {
     Some(foreign(what, format!("unpack it: {by} {}", path.display())))
 }
 
-/// Formats without a mark, as far as the name says them and the bytes do not speak against it.
+/// Recognizes formats without a signature by name, unless the bytes contradict it.
 fn by_name(path: &Path, head: &[u8]) -> Option<Foreign> {
     let shown = path.display();
     let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
@@ -194,7 +194,7 @@ fn by_name(path: &Path, head: &[u8]) -> Option<Foreign> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return Some(saved_model(folder));
     }
-    // ONNX files say their version first; whatever such a file is called, it may be a model.
+    // ONNX files begin with their version; such a file may be a model, whatever its name.
     if head.first() == Some(&8) {
         return None;
     }
@@ -238,7 +238,7 @@ mod tests {
         look(&path).unwrap()
     }
 
-    /// Files that people give for a model, each as its maker writes it.
+    /// Tests files in other formats, as their programs write them.
     #[test]
     fn other_files_are_named() {
         let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";

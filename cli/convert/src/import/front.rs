@@ -1,7 +1,8 @@
-//! What a network does to its picture first: bytes to numbers around zero, channels the other way round.
+//! Input normalization in a network's first layers: scale and offset of the bytes, and order of the
+//! channels.
 //!
-//! A package does both when it makes the network's input, in a table that it has anyway. So it costs nothing
-//! there, and border pixels of a padded convolution stay what they were.
+//! A package does both when it makes the network's input, in a table that it has anyway, at no
+//! cost; border pixels of a padded convolution stay what they were.
 
 use std::ops::RangeInclusive;
 
@@ -10,8 +11,8 @@ use offshoot_core::preprocess::{Channels, Preprocess};
 
 use crate::ir::{Conv, LayerId, LayerOp, Model};
 
-/// What was taken out of a network: its channel `i` is now `factors[i] * x[order[i]] + offsets[i]` of the picture
-/// that the model in the file takes.
+/// Normalization removed from a network: its channel `i` is now `factors[i] * x[order[i]] +
+/// offsets[i]` of the image that the model in the file takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Front {
     order: [usize; 3],
@@ -28,7 +29,7 @@ impl Default for Front {
 const REVERSED: [usize; 3] = [2, 1, 0];
 
 impl Front {
-    /// Takes all out of a network that preprocessing can do.
+    /// Removes from a network everything that preprocessing can do.
     pub(super) fn take(model: &mut Model) -> Self {
         let mut front = Self::default();
         if !matches!(model.layers.first().map(|l| &l.op), Some(LayerOp::Input)) {
@@ -42,7 +43,7 @@ impl Front {
         front
     }
 
-    /// Takes in the only layer that reads the picture, if preprocessing can do it.
+    /// Takes over the only layer that reads the image, if preprocessing can do it.
     fn next(&mut self, model: &Model) -> Option<LayerId> {
         let mut readers = (1..model.layers.len()).filter(|&id| model.layers[id].inputs.contains(&0));
         let id = readers.next().filter(|_| readers.next().is_none())?;
@@ -67,7 +68,7 @@ impl Front {
         Some(id)
     }
 
-    /// The network's own preprocessing, where the model in the file wants `outer`.
+    /// Returns the network's own preprocessing, if the model in the file needs `outer`.
     pub fn inner(&self, outer: &Preprocess) -> Preprocess {
         let mut inner = *outer;
         inner.channels = self.turned(outer.channels);
@@ -79,7 +80,7 @@ impl Front {
         inner
     }
 
-    /// The preprocessing that the model in the file wants, where the network's own is `inner`.
+    /// Returns the preprocessing of the model in the file, if the network's own is `inner`.
     pub fn outer(&self, inner: &Preprocess) -> Preprocess {
         let mut outer = *inner;
         outer.channels = self.turned(inner.channels);
@@ -99,18 +100,18 @@ impl Front {
         }
     }
 
-    /// Whether what comes to lie at zero is within `range`, for every channel.
+    /// True if the input value that becomes zero is within `range`, for every channel.
     pub(crate) fn centres(&self, range: RangeInclusive<f64>) -> bool {
         let mut middles = self.factors.iter().zip(self.offsets).map(|(factor, offset)| -offset / factor);
         middles.all(|middle| range.contains(&middle))
     }
 
-    /// The largest factor of a channel.
+    /// Returns the largest factor of a channel.
     pub(crate) fn largest_factor(&self) -> f64 {
         self.factors.iter().copied().fold(0.0, f64::max)
     }
 
-    /// In words, where there is anything.
+    /// Describes the normalization; `None` if there is none.
     pub(crate) fn told(&self) -> Option<&'static str> {
         let scales = self.factors != [1.0; 3] || self.offsets != [0.0; 3];
         match (scales, self.order == REVERSED) {
@@ -124,7 +125,7 @@ impl Front {
     }
 }
 
-/// Channels of the picture that are cut apart and joined again become one layer that picks them.
+/// Merges channels of the image that are split and joined again into one layer that selects them.
 fn joined_parts(model: &mut Model) {
     let channels = model.layers[0].shape.c();
     let part = |model: &Model, id: LayerId| -> Option<Vec<usize>> {
@@ -208,11 +209,11 @@ mod tests {
         let mut shifted = with(vec![scale([-1.0; 3], [0.0; 3])]);
         assert_eq!(Front::take(&mut shifted), Front::default());
         assert_eq!(shifted.layers[2].inputs, [1]);
-        // Two readers: one of them wants the picture as it is.
+        // Two readers: one of them needs the image as it is.
         let mut twice = with(vec![scale([2.0; 3], [0.0; 3])]);
         twice.layers[2].inputs.push(0);
         assert_eq!(Front::take(&mut twice), Front::default());
-        // Nothing changes to the bit where there is nothing.
+        // Without a normalization the preprocessing is bit-identical.
         let odd = Preprocess { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], ..RAW };
         assert_eq!((Front::default().inner(&odd), Front::default().outer(&odd)), (odd, odd));
     }

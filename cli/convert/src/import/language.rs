@@ -1,4 +1,4 @@
-//! A language backbone, from its ONNX file to a network that takes [`Table`]'s rows.
+//! Import of a language backbone into a network that takes the rows of a [`Table`].
 
 use std::cell::Cell;
 
@@ -11,38 +11,39 @@ use super::text_inputs::{Part, TextSource};
 use super::{Cut, ImportError, Source, Table, text_inputs, unsupported, walk};
 use crate::ir::{LayerOp, Model};
 
-/// A language backbone with its cut, and tract's own float plan of the same cut.
+/// Imported language backbone with its cut, and tract's own float plan of the same cut.
 #[derive(Debug)]
 pub struct ImportedText {
-    /// The network from the tokens' rows to the embedding.
+    /// Network from the tokens' rows to the embedding.
     pub model: Model,
-    /// What was cut, and why there.
+    /// Cut, with its reason.
     pub cut: Cut,
-    /// The rows that tokens pick.
+    /// Embedding table of the tokens.
     pub table: Table,
-    /// Places for tokens.
+    /// Number of tokens.
     pub length: usize,
-    /// Whether the tensor cut at has a vector for each token, which are pooled.
+    /// True if the tensor at the cut has one vector per token; these are pooled.
     pub pooled: bool,
-    /// Whether the model is told where a text ends, or looks for itself.
+    /// True if the model has a mask of the text's end, or compares the ids with padding.
     pub has_mask: bool,
-    /// The id that it takes for padding, if it looks at ids.
+    /// Padding id, if the model compares ids with it.
     pub pad: Option<u32>,
-    /// tract's model of the cut, not yet optimized: takes ids, and the mask if there is one.
+    /// Model of tract up to the cut, not yet optimized: takes ids, and the mask if there is one.
     pub reference: TypedModel,
 }
 
 impl Source {
-    /// Whether the model takes rows of whole numbers, which are tokens, instead of a picture.
+    /// True if the model takes rows of integers, which are tokens, instead of an image.
     pub fn takes_text(&self) -> bool {
         self.proto.graph.as_ref().is_some_and(text_inputs::takes_text)
     }
 
-    /// Analyses a language backbone and walks it up to the cut, none to find the embedding; `length`
-    /// gives the tokens where the model leaves them open.
+    /// Analyses a language backbone and walks it up to the cut, which is chosen automatically if
+    /// `None`; `length` is the number of tokens for a model that leaves it open.
     ///
     /// # Errors
-    /// Unknown operations, a cut that does not exist, inputs that are not tokens and their mask.
+    /// Unsupported operations, a cut that does not exist, or inputs that are not tokens and their
+    /// mask.
     pub fn import_text(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
         let _limits = self.limits();
         let imported = self.text_at(cut, length);
@@ -92,7 +93,7 @@ impl Source {
         Ok(ImportedText { model, cut, table, length, pooled, has_mask, pad, reference })
     }
 
-    /// The model with the shapes of its inputs fixed, and how many tokens it takes.
+    /// Returns the model with fixed input shapes, and its number of tokens.
     fn text_model(
         &self,
         part: &ModelProto,
@@ -117,7 +118,7 @@ impl Source {
     }
 }
 
-/// The sum of all tokens' vectors by the weights that come with the tokens.
+/// Appends the sum of all tokens' vectors, weighted by the weights that come with the tokens.
 fn append_pool(model: &mut Model, width: usize, length: usize) -> Option<()> {
     let vectors = model.output;
     let channels = model.layers[vectors].shape.c() as u32;

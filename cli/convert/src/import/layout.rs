@@ -1,18 +1,18 @@
-//! Where the dimensions of a source tensor lie in the map of a layer.
+//! Layout of a source tensor's dimensions in the feature map of a layer.
 //!
-//! A layer's map is always rows, columns, channels. ONNX has N, C, H, W, or N, H, W, C, or tokens
-//! and features, and moves, splits and merges these at will. All of that is kept as a note beside
-//! the layer, and codes are moved only where an operation needs them elsewhere.
+//! A layer's feature map is always in rows, columns, channels. ONNX has N, C, H, W, or N, H, W, C,
+//! or tokens and features, and moves, splits and merges these freely. The layout records this
+//! beside the layer, and values are moved only if an operation needs another order.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::Permutation;
 
-/// Rows, columns, channels of a map.
+/// Axes of a feature map: rows, columns, channels.
 pub(super) const ROWS: usize = 0;
 pub(super) const COLUMNS: usize = 1;
 pub(super) const CHANNELS: usize = 2;
 
-/// A dimension, or a part of one: `len` steps of `stride` along an axis of the map.
+/// Dimension, or a part of one: `len` steps of `stride` along an axis of the feature map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Factor {
     axis: usize,
@@ -20,32 +20,33 @@ struct Factor {
     stride: usize,
 }
 
-/// For each dimension of the source tensor what it is made of, outermost first; nothing for a
-/// dimension of length 1. Together the factors are the whole map.
+/// Factors of each dimension of the source tensor, outermost first; empty for a dimension of length
+/// 1. Together the factors are the whole feature map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout(Vec<Vec<Factor>>);
 
-/// How to bring a map into another layout.
+/// Operation that brings a feature map into another layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Move {
-    /// The values lie right.
+    /// No operation: the order is right.
     Nothing,
-    /// They do under another shape.
+    /// Reshape: the order is right, the shape is not.
     Reshape,
     /// Channels outermost.
     Flatten,
-    /// In another order.
+    /// Permutation of the values.
     Permute(Permutation),
 }
 
 impl Layout {
-    /// A tensor whose dimensions are whole axes of the map, or of length 1.
+    /// Returns the layout of a tensor whose dimensions are whole axes of the feature map, or of
+    /// length 1.
     pub fn new(shape: Shape, dims: &[Option<usize>]) -> Self {
         let whole = |axis: usize| Factor { axis, len: shape.dims()[axis], stride: 1 };
         Self(dims.iter().map(|d| simplify(d.iter().map(|&axis| whole(axis)).collect())).collect())
     }
 
-    /// 1, C, H, W, and as many of them as there are.
+    /// Returns the layout 1, C, H, W, or its first `rank` dimensions.
     pub fn channels_first(shape: Shape, rank: usize) -> Self {
         Self::new(shape, &[None, Some(CHANNELS), Some(ROWS), Some(COLUMNS)][..rank.min(4)])
     }
@@ -58,7 +59,7 @@ impl Layout {
         self.0[dim].iter().map(|f| f.len).product()
     }
 
-    /// Whether the dimension is one whole axis of the map, or has length 1 as the axis has.
+    /// True if the dimension is one whole axis of the feature map, or both have length 1.
     pub fn is_axis(&self, dim: usize, axis: usize, shape: Shape) -> bool {
         match self.0[dim][..] {
             [] => shape.dims()[axis] == 1,
@@ -67,7 +68,7 @@ impl Layout {
         }
     }
 
-    /// The axis that the dimension is.
+    /// Returns the axis that the dimension is.
     pub fn axis_of(&self, dim: usize, shape: Shape) -> Option<usize> {
         (0..3).rev().find(|&axis| !self.0[dim].is_empty() && self.is_axis(dim, axis, shape))
     }
@@ -89,8 +90,7 @@ impl Layout {
         self.0.insert(to, dim);
     }
 
-    /// Merges the dimensions from `at` on and splits them anew; `None` where a split goes through
-    /// an axis.
+    /// Merges the dimensions from `at` on and splits them again; `None` if a split cuts an axis.
     pub fn reshape(&mut self, at: usize, from: usize, to: &[usize]) -> Option<()> {
         let mut rest: Vec<Factor> = self.0[at..at + from].concat();
         rest.reverse();
@@ -117,7 +117,7 @@ impl Layout {
         Some(())
     }
 
-    /// The layout with whole axes where their lengths have changed.
+    /// Returns the layout after the lengths of whole axes have changed.
     pub fn resized(&self, from: Shape, to: Shape) -> Option<Self> {
         let dims = (0..self.rank()).map(|dim| {
             let axis = self.axis_of(dim, from);
@@ -126,12 +126,13 @@ impl Layout {
         Some(Self::new(to, &dims.collect::<Option<Vec<_>>>()?))
     }
 
-    /// Whether `other` has each dimension where this has it, or length 1 there.
+    /// True if `other` has each dimension in the same place, or with length 1.
     pub fn covers(&self, other: &Self) -> bool {
         self.rank() == other.rank() && self.0.iter().zip(&other.0).all(|(a, b)| a == b || b.is_empty())
     }
 
-    /// The map that has the dimensions of three groups as its axes, and how to get there.
+    /// Returns the feature map with the dimensions of three groups as its axes, and the operation
+    /// that makes it.
     pub fn gather(&self, shape: Shape, groups: [&[usize]; 3]) -> Option<(Move, Shape, Self)> {
         let length = |group: &[usize]| -> usize { group.iter().map(|&d| self.len(d)).product() };
         let [h, w, c] = groups.map(|g| u32::try_from(length(g)).ok());
@@ -148,8 +149,8 @@ impl Layout {
         Some((movement(shape, target, &order)?, target, Self(dims)))
     }
 
-    /// For each value of the source tensor, in its order, where it lies in the map; only the
-    /// dimensions in `which` are walked, the others stay at 0.
+    /// Returns for each value of the source tensor, in its order, the index in the feature map;
+    /// only the dimensions in `which` are walked, the others stay at 0.
     pub fn places(&self, shape: Shape, which: impl Fn(usize) -> bool) -> Vec<usize> {
         let steps = [shape.row_elements(), shape.c(), 1];
         let mut places = vec![0];
@@ -160,7 +161,7 @@ impl Layout {
         places
     }
 
-    /// Whether only channels lie in the dimensions of `which`.
+    /// True if the dimensions of `which` contain channels only.
     pub fn in_channels(&self, which: impl Fn(usize) -> bool) -> bool {
         let mut factors = self.0.iter().enumerate().filter(|(d, _)| which(*d)).flat_map(|(_, f)| f);
         factors.all(|f| f.axis == CHANNELS)
@@ -180,7 +181,8 @@ fn simplify(dim: Vec<Factor>) -> Vec<Factor> {
     out
 }
 
-/// How values get from the map's order into `order`; `None` if it takes more than four axes.
+/// Returns the operation from the feature map's order to `order`; `None` if it takes more than four
+/// axes.
 fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
     let mut source = order.to_vec();
     source.sort_by_key(|f| (f.axis, usize::MAX - f.stride));

@@ -1,11 +1,11 @@
-//! The operations that may reach tract.
+//! Operations that may be passed to tract.
 
 use tract_onnx::pb::NodeProto;
 
-/// Names of ONNX that tract can analyse and that cost no more than their results: no loops, no
-/// branches, nothing random, no trees, no signals, nothing recurrent.
+/// ONNX operations that tract can analyse and that cost no more than their results: no loops,
+/// branches, random numbers, trees, signals or recurrence.
 ///
-/// A name here does not say that a package can run it; but then it is known what it would give.
+/// An operation in this list is not necessarily supported in a package, but its result is known.
 const ALLOWED: &str = "\
     Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool \
     BatchNormalization BiasGelu BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike \
@@ -24,7 +24,7 @@ const ALLOWED: &str = "\
     Sin Sinh Size SkipLayerNormalization Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt \
     Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor";
 
-/// Whether a node may be shown to tract: known by name, and without a graph of its own.
+/// True if a node may be passed to tract: its operation is known, and it has no subgraph.
 pub(super) fn is_allowed(node: &NodeProto) -> bool {
     let nested = node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
     !nested && ALLOWED.split(' ').any(|name| name == node.op_type)
@@ -53,7 +53,7 @@ mod tests {
         {
             assert!(!is_allowed(&node(op)), "{op}");
         }
-        // Nor a graph hidden in what has none.
+        // A subgraph inside an operation that has none is refused too.
         let mut relu = node("Relu");
         assert!(is_allowed(&relu));
         relu.attribute.push(AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() });

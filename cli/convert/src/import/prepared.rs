@@ -1,20 +1,20 @@
-//! Models that were made ready for something else than to be converted: for training, or for another runtime.
+//! Detection of models that were prepared for training or another runtime.
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::check::Known;
 use super::flow::Flow;
 
-/// A model that was made ready for something else.
+/// Model that was prepared for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prepared {
-    /// What was done to it, and the first node that says so.
+    /// Kind of the preparation, and the first node that shows it.
     pub what: String,
-    /// The next thing to do.
+    /// Next step for the user.
     pub instead: &'static str,
 }
 
-/// Operations on codes, in ONNX's own set and in onnxruntime's.
+/// Quantized operations, of ONNX and of onnxruntime.
 const QUANTIZED: [&str; 13] = [
     "QuantizeLinear",
     "DequantizeLinear",
@@ -31,7 +31,7 @@ const QUANTIZED: [&str; 13] = [
     "MatMulBnb4",
 ];
 
-/// What onnxruntime's optimizer makes of several operations.
+/// Fused operations of onnxruntime's optimizer.
 const FUSED: [&str; 7] = [
     "FusedConv",
     "FusedGemm",
@@ -42,10 +42,10 @@ const FUSED: [&str; 7] = [
     "NhwcFusedConv",
 ];
 
-/// What was done to the needed nodes of a graph that takes them away from a converter, if anything was.
+/// Returns the preparation of the needed nodes that prevents a conversion, if there is one.
 pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
     let flow = Flow::of(graph);
-    // Weights that are stored in codes are numbers before anything is computed with them.
+    // Quantized weights are dequantized before any computation with them.
     let stored = |at: usize| graph.node[at].op_type == "DequantizeLinear" && !flow.depends(at);
     let nodes = || (0..graph.node.len()).filter(|&at| needed[at] && !stored(at)).map(|at| &graph.node[at]);
     let first = |is: &dyn Fn(&NodeProto) -> bool| nodes().find(|node| is(node));
@@ -76,7 +76,7 @@ fn shown(node: &NodeProto) -> String {
     format!("{} `{name}`", node.op_type)
 }
 
-/// Whether a node does what it does in training: a batch's own statistics, or values dropped by chance.
+/// True if a node is in training mode: statistics of the batch, or random dropout.
 fn in_training(node: &NodeProto, known: &Known<'_>) -> bool {
     let stated = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
     match &*node.op_type {

@@ -1,6 +1,6 @@
-//! What stands in a file in a form that tract misreads, or does not read, in one that it reads right.
+//! Rewriting of forms that tract misreads, or does not read, into ones that it reads correctly.
 //!
-//! Names of tensors stay, so that all that is asked of the model, or said about it, is in the file's own words.
+//! Names of tensors stay, so that all messages and options use the names of the file.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use tract_onnx::prelude::f16;
 use super::flow::reads;
 use super::text_inputs;
 
-/// Rewrites a graph in place. What is rewritten once stays as it is when it comes again, as it does when
+/// Rewrites a graph in place. The result is stable under another rewrite, which happens after
 /// weights were read from other files.
 pub(super) fn rewrite(graph: &mut GraphProto) {
     widen(graph);
@@ -22,7 +22,7 @@ pub(super) fn rewrite(graph: &mut GraphProto) {
 const FLOAT: i32 = DataType::Float as i32;
 const HALVES: [i32; 2] = [DataType::Float16 as i32, DataType::Bfloat16 as i32];
 
-/// Floats of 16 bits become those of 32: packages have no others, and the values stay what they are.
+/// Converts 16-bit floats to 32-bit ones: packages have no others, and the values stay the same.
 fn widen(graph: &mut GraphProto) {
     graph.initializer.iter_mut().for_each(widen_tensor);
     for node in &mut graph.node {
@@ -46,15 +46,15 @@ fn widen_tensor(tensor: &mut TensorProto) {
         return;
     }
     let raw = tensor.raw_data.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
-    // Where they are written one by one, each takes the low half of a number of 32 bits.
+    // Each number of 32 bits holds a 16-bit float in its low half.
     let single = tensor.int32_data.iter().map(|&bits| bits as u16);
     tensor.raw_data = raw.chain(single).flat_map(|bits| wide(bits).to_le_bytes()).collect::<Vec<u8>>();
     tensor.int32_data.clear();
     tensor.data_type = FLOAT;
 }
 
-/// Inputs that nobody reads, such as a switch between training and use, are none. Of a text's network all
-/// have their meaning.
+/// Removes unread inputs, such as a switch between training and inference; not for text models,
+/// whose inputs all have a role.
 fn drop_unread_inputs(graph: &mut GraphProto) {
     if text_inputs::takes_text(graph) {
         return;
@@ -69,8 +69,8 @@ fn drop_unread_inputs(graph: &mut GraphProto) {
     }
 }
 
-/// What tract forgets of an activation's alpha: `f(x) = s * f1(x / s)`, where `f1` is the activation with an alpha
-/// of 1. Of `Celu` alpha is `s`, of `Swish` it is `1 / s`.
+/// Returns the alpha of an activation that tract ignores, as a scale: `f(x) = s * f1(x / s)`, where
+/// `f1` is the activation with an alpha of 1. For `Celu`, `s` is alpha; for `Swish`, `1 / s` is.
 fn forgotten(node: &NodeProto) -> Option<f32> {
     let alpha =
         node.attribute.iter().find(|a| a.name == "alpha").map(|a| a.f).filter(|&alpha| alpha != 1.0)?;

@@ -1,4 +1,4 @@
-//! A model's input in words, and the shape that it is given.
+//! Description of a model's input, and the shape that it is given.
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
@@ -6,7 +6,7 @@ use tract_onnx::pb::{GraphProto, TensorShapeProto, ValueInfoProto, type_proto};
 
 use super::{ImportError, Source, channels_last, flow};
 
-/// An input as the file states it.
+/// Input as stated in the file.
 pub(super) struct Stated<'g> {
     pub kind: Option<DataType>,
     pub shape: Option<&'g TensorShapeProto>,
@@ -22,7 +22,8 @@ impl<'g> Stated<'g> {
         }
     }
 
-    /// The lengths of its dimensions; nothing where they are open, which exporters write as 0 or -1 too.
+    /// Returns the lengths of its dimensions; `None` for open ones, which exporters also write as 0
+    /// or -1.
     pub(super) fn dims(&self) -> Option<Vec<Option<usize>>> {
         let length = |value: &Option<Value>| match value {
             Some(Value::DimValue(n)) => usize::try_from(*n).ok().filter(|&n| n > 0),
@@ -55,14 +56,15 @@ impl Source {
         self.graph().input.iter().find(|info| info.name == input).map(Stated::of)
     }
 
-    /// The shape in which a model is run that takes pictures; `size` is the width and height that were asked for.
+    /// Returns the input shape of an image model; `size` is the width and height stated by the
+    /// user.
     pub(super) fn input_shape(
         &self,
         input: &str,
         size: Option<(u32, u32)>,
     ) -> Result<Vec<usize>, ImportError> {
         let mut dims = self.stated(input).and_then(|stated| stated.dims());
-        // A graph that reads its input first by a convolution says how many channels it has.
+        // The weights of the first convolution show the number of channels.
         if dims.is_none() && size.is_some() {
             dims = Some(vec![Some(1), first_channels(self.graph(), input), None, None]);
         }
@@ -73,7 +75,7 @@ impl Source {
         if !(3..=4).contains(&rank) {
             return Err(self.input_error(input, ""));
         }
-        // A size that is open cannot be the channels', which exporters always write down.
+        // An open dimension cannot be the channels, which exporters always write.
         let lengths: Vec<usize> = dims.iter().map(|d| d.unwrap_or(0)).collect();
         let [channels, rows, columns] =
             if channels_last(&lengths) { [2, 0, 1] } else { [0, 1, 2] }.map(|i| rank - 3 + i);
@@ -104,7 +106,7 @@ impl Source {
         }
     }
 
-    /// Width and height where the file fixes both.
+    /// Returns width and height, if the file fixes both.
     pub(super) fn fixed_size(&self) -> Option<(u32, u32)> {
         let mut inputs = flow::inputs(self.graph());
         let (input, None) = (inputs.next()?, inputs.next()) else { return None };
@@ -117,14 +119,14 @@ impl Source {
         (dims[rows] > 0 && dims[columns] > 0).then_some((dims[columns], dims[rows]))
     }
 
-    /// Whether the model takes the bytes of a picture as they are, by the type of its input.
+    /// True if the model takes the unchanged bytes of an image, by the type of its input.
     pub fn takes_bytes(&self) -> bool {
         let input = flow::inputs(self.graph()).next().and_then(|name| self.stated(name));
         input.is_some_and(|stated| stated.kind == Some(DataType::Uint8))
     }
 }
 
-/// Channels that the first convolution of an input has weights for.
+/// Returns the number of channels that the first convolution of an input has weights for.
 fn first_channels(graph: &GraphProto, input: &str) -> Option<usize> {
     let conv =
         graph.node.iter().find(|n| n.op_type == "Conv" && n.input.first().is_some_and(|i| i == input))?;

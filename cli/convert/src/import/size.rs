@@ -1,4 +1,4 @@
-//! A model with a fixed size that is asked for at another, and one that resizes its picture by itself.
+//! Import at another size than that of the file, and models that resize their image themselves.
 
 use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
@@ -10,11 +10,12 @@ use tract_onnx_opl::resize::Resize;
 use super::{ImportError, Imported, Source};
 use crate::ir::pooling::Pool;
 
-/// An import at a size; width and height.
+/// Import at a size, given as width and height.
 type At<'a> = &'a dyn Fn(Option<(u32, u32)>) -> Result<Imported, ImportError>;
 
 impl Source {
-    /// Imports at the size that was asked for; a network of convolutions takes any, another says that it does not.
+    /// Imports at the size stated by the user; a convolutional network takes any size, another
+    /// gives an error that says so.
     pub(super) fn at_size(
         &self,
         asked: Option<(u32, u32)>,
@@ -26,7 +27,7 @@ impl Source {
         if asked == fixed {
             return imported;
         }
-        // What is wrong at its own size too has another cause.
+        // An error at its own size too has another cause.
         let Ok(own) = import(None) else { return imported };
         let what = match &imported {
             Err(ImportError::Unreadable { node: Some(node), .. }) => {
@@ -52,8 +53,9 @@ impl Source {
 }
 
 impl Source {
-    /// The model without the resizing that it begins with, which preprocessing does better: from the picture as
-    /// it is, by a filter that sees all of its pixels. Nothing where it does not begin so.
+    /// Returns the model without the resizing at its beginning, which preprocessing does better:
+    /// from the original image, with a filter that covers all pixels. `None` if it does not begin
+    /// with a resize.
     pub(super) fn without_resize(&self, typed: &TypedModel) -> Option<Self> {
         let input = *typed.input_outlets().ok()?.first()?;
         let [reader] = &typed.node(input.node).outputs[input.slot].successors[..] else { return None };

@@ -1,4 +1,4 @@
-//! A part of a model: as the file has it, and analysed up to its cut.
+//! Subgraph of a model: as in the file, and analysed up to its cut.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::flow::{self, reads};
 use super::{ImportError, Prepare, Source, unsupported, walk};
 use crate::ir::pooling::Pool;
 
-/// A model with nothing but what some tensors need, which become its outputs.
+/// Returns a model with only the nodes that some tensors need, which become its outputs.
 pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
     let Some(graph) = &model.graph else { return ModelProto::default() };
     let needed = flow::needed(graph, &flow::givers(graph), tensors.iter().copied());
@@ -36,7 +36,7 @@ pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
     }
 }
 
-/// A model up to its cut, and all of it where that could be analysed.
+/// Model up to its cut, and all of it if that could be analysed.
 pub(super) struct Analysed {
     pub reference: TypedModel,
     pub full: Option<TypedModel>,
@@ -44,7 +44,7 @@ pub(super) struct Analysed {
 }
 
 impl Source {
-    /// The model up to tensors that the user named.
+    /// Returns the model up to tensors stated by the user.
     pub(super) fn asked(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<Analysed, ImportError> {
         let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
         let typed = self.typed_at(&tensors, prepare)?;
@@ -52,7 +52,7 @@ impl Source {
         Ok(Analysed { reference: self.up_to(typed, &cut.tensors, prepare)?, full: None, cut })
     }
 
-    /// The model up to the cut that is found.
+    /// Returns the model up to the cut that is chosen automatically.
     pub(super) fn found(&self, prepare: Prepare<'_>) -> Result<Analysed, ImportError> {
         let whole = self.typed_at(&[], prepare);
         let shapes = match &whole {
@@ -65,8 +65,8 @@ impl Source {
                 let reference = self.up_to(typed.clone(), &cut.tensors, prepare)?;
                 Ok(Analysed { reference, full: Some(typed), cut })
             }
-            // What follows the features, such as a detector's choice of boxes, may be more than tract, or we,
-            // understand.
+            // Nodes after the features, such as a detector's choice of boxes, may not be supported
+            // by tract or by us.
             Err(error) => {
                 let strange = matches!(error, ImportError::Unsupported { .. })
                     || !unsupported::before_choices(self.graph()).is_empty();
@@ -80,13 +80,14 @@ impl Source {
         }
     }
 
-    /// What of a model can be analysed though the whole cannot.
+    /// Returns the analysed part before such choices, for a model that cannot be analysed as a
+    /// whole.
     fn typed_before_choices(&self, prepare: Prepare<'_>) -> Option<TypedModel> {
         let tensors = unsupported::before_choices(self.graph());
         if tensors.is_empty() { None } else { self.typed_at(&tensors, prepare).ok() }
     }
 
-    /// An analysed model up to some of its tensors.
+    /// Returns an analysed model up to some of its tensors.
     pub(super) fn up_to(
         &self,
         mut typed: TypedModel,
@@ -96,7 +97,7 @@ impl Source {
         let label = |name: &String| typed.outlet_labels.iter().find(|(_, label)| *label == name);
         let outlets: Option<Vec<OutletId>> = tensors.iter().map(|name| Some(*label(name)?.0)).collect();
         let Some(outlets) = outlets else {
-            // tract takes some nodes out, and their names with them.
+            // tract removes some nodes, and their names with them.
             let tensors: Vec<&str> = tensors.iter().map(String::as_str).collect();
             return self.typed_at(&tensors, prepare);
         };
@@ -108,7 +109,7 @@ impl Source {
         walk::walk(typed, None).map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))
     }
 
-    /// How many values an embedding would have that is cut at a tensor.
+    /// Returns the number of values of an embedding cut at a tensor.
     pub(super) fn features_at(&self, tensor: &str, prepare: Prepare<'_>) -> Result<usize, ImportError> {
         let Analysed { reference, .. } = self.asked(&[tensor], prepare)?;
         let outputs = self.walked(&reference)?.outputs;

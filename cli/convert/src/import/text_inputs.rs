@@ -1,12 +1,13 @@
-//! Language backbones: which input is what, and what depends on a text's length alone.
+//! Inputs of language backbones: the role of each input, and the part that depends on a text's
+//! length only.
 //!
-//! Ids of tokens may only pick rows of a table, which the package does outside the graph. The
-//! attention mask is ones up to the text's end and zeros behind it, so that whatever the model
-//! computes from the mask alone, in whatever operations its exporter chose, has only as many values
-//! as texts have lengths. All of them are computed here, and what they have in common is written
-//! into the graph: a value where there is a token, another where there is none. RoBERTa asks its ids
-//! where the padding is; the answer depends on the length in the same way, and so do the places that
-//! it counts from it.
+//! Token ids may only select rows of a table, which the package does outside the graph. The
+//! attention mask is ones up to the text's end and zeros after it, so that everything the model
+//! computes from the mask alone, with whatever operations its exporter chose, has only as many
+//! values as there are lengths of texts. All of them are computed here, and their common form is
+//! written into the graph: one value at tokens, another at padding. RoBERTa compares its ids with
+//! the padding id; the result depends on the length in the same way, and so do the positions that
+//! it derives from it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,16 +27,16 @@ use tract_onnx::tract_hir::infer::Factoid;
 
 use super::constants::floats;
 
-/// What an input of a language backbone is, by the names that exporters give.
+/// Role of an input of a language backbone, by the names that exporters give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Ids of tokens.
+    /// Token ids.
     Ids,
-    /// 1 where there is a token.
+    /// Attention mask: 1 at tokens.
     Mask,
-    /// Which of two sentences a token is of: always the first.
+    /// Index of the sentence of a token, always the first.
     Types,
-    /// 0, 1, 2 and so on.
+    /// Positions 0, 1, 2 and so on.
     Positions,
 }
 
@@ -51,7 +52,7 @@ impl Role {
         }
     }
 
-    /// What stands in an input that no text changes.
+    /// Returns the values of an input that is the same for all texts.
     fn constant(self, length: usize) -> Option<Vec<i64>> {
         match self {
             Self::Types => Some(vec![0; length]),
@@ -61,12 +62,12 @@ impl Role {
     }
 }
 
-/// Whether a model's inputs are rows of whole numbers, as tokens are.
+/// True if a model's inputs are rows of integers, as tokens are.
 pub(super) fn takes_text(graph: &GraphProto) -> bool {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let mut inputs = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).peekable();
     let whole_numbers = |kind: Option<&TypeProto>| match kind.and_then(|k| k.value.as_ref()) {
-        // 6 and 7 are ONNX's numbers for 32 and 64 bits; a picture may be in such numbers too.
+        // Numbers 6 and 7 are ONNX's 32-bit and 64-bit integers; an image may have such a type too.
         Some(type_proto::Value::TensorType(tensor)) => {
             [6, 7].contains(&tensor.elem_type) && tensor.shape.as_ref().is_none_or(|s| s.dim.len() < 3)
         }
@@ -75,10 +76,10 @@ pub(super) fn takes_text(graph: &GraphProto) -> bool {
     inputs.peek().is_some() && inputs.all(|i| whole_numbers(i.r#type.as_ref()))
 }
 
-/// Gives every input its shape, and those that no text changes their values. Leaves the ids, and the
-/// mask if there is one, as inputs in this order.
+/// Sets the shape of every input, and the values of those that are the same for all texts. The ids,
+/// and the mask if there is one, stay inputs in this order.
 ///
-/// `Err` says what is wrong with the inputs.
+/// `Err` is the cause.
 pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<(), String> {
     let inputs = model.input_outlets().map_err(|e| e.to_string())?.to_vec();
     let role = |model: &InferenceModel, outlet: OutletId| Role::of(&model.node(outlet.node).name);
@@ -110,7 +111,7 @@ pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<()
     model.set_input_outlets(&left).map_err(|e| e.to_string())
 }
 
-/// The length that a model states for its tokens.
+/// Returns the number of tokens that a model states.
 pub(super) fn stated_length(model: &InferenceModel) -> Option<usize> {
     let inputs = model.input_outlets().ok()?;
     let ids = inputs.iter().find(|o| Role::of(&model.node(o.node).name) == Role::Ids)?;
@@ -118,51 +119,51 @@ pub(super) fn stated_length(model: &InferenceModel) -> Option<usize> {
     dim.concretize()?.to_usize().ok()
 }
 
-/// The rows that ids pick.
+/// Embedding table: rows selected by ids.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// How many.
+    /// Number of rows.
     pub vocabulary: usize,
-    /// Values of each.
+    /// Number of values of a row.
     pub width: usize,
-    /// Row after row.
+    /// Values, row by row.
     pub values: Vec<f32>,
 }
 
-/// A value where there is a token, and another where there is none.
+/// Tensor with one value at tokens and another at padding.
 #[derive(Debug, Clone)]
 pub(super) struct Masked {
-    /// Which dimension runs over the tokens.
+    /// Dimension of the tokens.
     pub dim: usize,
-    /// The tensor for a text of full length.
+    /// Tensor for a text of full length.
     pub full: Vec<f32>,
-    /// Lengths of its dimensions; 1 where it is the same all along.
+    /// Lengths of its dimensions; 1 for those along which it is constant.
     pub lengths: Vec<usize>,
-    /// What stands where there is no token.
+    /// Value at padding.
     pub absent: f32,
 }
 
-/// What the walk has to know about a language backbone.
+/// Parts of a language backbone that the walk needs.
 #[derive(Debug)]
 pub(super) struct TextSource {
-    /// Outlets that are ids, in whatever shape.
+    /// Outlets that are ids, in any shape.
     pub ids: HashSet<OutletId>,
     pub table: Table,
-    /// Nodes that only the length decides.
+    /// Nodes that depend on the length only.
     pub hidden: HashSet<usize>,
-    /// Those of them that others read.
+    /// Results of such nodes that other nodes read.
     pub masked: HashMap<OutletId, Masked>,
-    /// The same, where it only matters what stands at tokens, which no text changes.
+    /// Results of such nodes of which only the values at tokens matter, the same for all texts.
     pub places: HashMap<OutletId, Arc<Tensor>>,
-    /// The id that the model asks for to find where a text ends, if it does.
+    /// Padding id that the model compares ids with, if it does.
     pub pad: Option<u32>,
 }
 
-/// Why the beginning of a language backbone is not understood.
+/// Cause why the beginning of a language backbone is not understood.
 pub(super) type Reason = String;
 
 impl TextSource {
-    /// Looks at a model whose inputs [`fix_inputs`] has fixed.
+    /// Analyses a model whose inputs [`fix_inputs`] has fixed.
     pub(super) fn of(model: &TypedModel, length: usize) -> Result<Self, Reason> {
         let order = model.eval_order().map_err(|e| format!("{e:#}"))?;
         let inputs = model.input_outlets().map_err(|e| format!("{e:#}"))?;
@@ -208,7 +209,7 @@ impl TextSource {
         Ok(source)
     }
 
-    /// The input's shape: a place for each token.
+    /// Returns the shape of the input: one place per token.
     pub(super) fn shape(&self, length: usize) -> Option<Shape> {
         Shape::new(1, length as u32, (Tokens::MARKS + self.table.width) as u32)
     }
@@ -220,7 +221,7 @@ fn rows(model: &TypedModel, outlet: OutletId) -> Option<Table> {
     Some(Table { vocabulary, width, values: floats(&tensor)? })
 }
 
-/// The id that a node compares the ids of tokens with, if it does no more.
+/// Returns the id that a node compares the token ids with, if it does nothing else.
 fn asked_for(model: &TypedModel, node: &TypedNode, ids: &HashSet<OutletId>) -> Option<u32> {
     let compares = node.op_as::<TypedBinOp>().is_some_and(|op| ["Eq", "NE"].contains(&op.0.name()));
     let &[a, b] = &node.inputs[..] else { return None };
@@ -236,13 +237,13 @@ fn asked_for(model: &TypedModel, node: &TypedNode, ids: &HashSet<OutletId>) -> O
 /// Dimensions and values.
 type Shaped = (Vec<usize>, Vec<f32>);
 
-/// The part of a model that only the length decides.
+/// Part of a model that depends on the length only.
 struct Hidden {
     state: TypedSimpleState,
-    /// Kinds of number of the ids, and of the mask if there is one.
+    /// Element types of the ids and, if there is one, of the mask.
     kinds: Vec<DatumType>,
     length: usize,
-    /// What the model takes for padding, and an id that it does not.
+    /// Padding id of the model, and an id that is not padding.
     ids: [i64; 2],
 }
 
@@ -257,7 +258,7 @@ impl Hidden {
         Ok(Self { state, kinds, length, ids: [pad, i64::from(pad == 0)] })
     }
 
-    /// What the outlets are for a text of so many tokens.
+    /// Returns the values of the outlets for a text of `tokens` tokens.
     fn values(&mut self, tokens: usize) -> Result<Vec<Shaped>, Reason> {
         let here = |at: usize| at < tokens;
         let id = |at: usize| self.ids[usize::from(here(at))];
@@ -275,7 +276,7 @@ impl Hidden {
 }
 
 impl TextSource {
-    /// What the outlets are for texts of every length, and what these have in common.
+    /// Computes the outlets for texts of every length and returns their common form.
     fn every_length(
         &mut self,
         model: &TypedModel,
@@ -292,7 +293,7 @@ impl TextSource {
                 places[i].retain(|c| c.agrees_at_tokens(&dims, &now, tokens));
             }
         }
-        // What stands behind a text's end is nobody's business where a mask hides it.
+        // Values after a text's end do not matter if a mask hides them.
         let has_mask = model.inputs.len() > 1;
         for ((&outlet, mut masks), mut places) in outlets.iter().zip(masks).zip(places) {
             if let Some(mask) = masks.pop() {
@@ -311,7 +312,7 @@ impl TextSource {
     }
 }
 
-/// One for each dimension that may run over the tokens.
+/// Returns one candidate for each dimension that may be that of the tokens.
 fn candidates(dims: &[usize], full: &[f32], length: usize) -> Vec<Masked> {
     let over = (0..dims.len()).filter(|&dim| dims[dim] == length);
     let one = |dim| Masked { dim, full: full.to_vec(), lengths: dims.to_vec(), absent: f32::NAN };
@@ -319,7 +320,7 @@ fn candidates(dims: &[usize], full: &[f32], length: usize) -> Vec<Masked> {
 }
 
 impl Masked {
-    /// Whether a text of so many tokens has the full tensor's values at its tokens and one value
+    /// True if a text of `tokens` tokens has the full tensor's values at its tokens and one value
     /// elsewhere, always the same.
     fn agrees(&mut self, dims: &[usize], now: &[f32], tokens: usize) -> bool {
         let step: usize = dims[self.dim + 1..].iter().product();
@@ -334,14 +335,14 @@ impl Masked {
         })
     }
 
-    /// Whether a text of so many tokens has the full tensor's values at its tokens.
+    /// True if a text of `tokens` tokens has the full tensor's values at its tokens.
     fn agrees_at_tokens(&self, dims: &[usize], now: &[f32], tokens: usize) -> bool {
         let step: usize = dims[self.dim + 1..].iter().product();
         let mut pairs = now.iter().zip(&self.full).enumerate();
         pairs.all(|(i, (value, full))| i / step % dims[self.dim] >= tokens || value == full)
     }
 
-    /// With length 1 for the dimensions along which nothing changes.
+    /// Returns the tensor with length 1 for the dimensions along which it is constant.
     fn shortened(mut self) -> Self {
         for dim in (0..self.lengths.len()).filter(|&dim| dim != self.dim) {
             let step: usize = self.lengths[dim + 1..].iter().product();
@@ -355,16 +356,16 @@ impl Masked {
         self
     }
 
-    /// The value at every token, if it is one.
+    /// Returns the value at every token, if it is the same.
     pub(super) fn uniform(&self) -> Option<f32> {
         self.full.first().copied().filter(|first| self.full.iter().all(|v| v == first))
     }
 }
 
-/// What takes part in a softmax as nothing, and stays finite when such values are added up.
+/// Value that a softmax turns into 0 and that stays finite when such values are added.
 pub(super) const NOTHING: f32 = -1e30;
 
-/// The part of the input with each token's row, its mark, or its weight.
+/// Part of the input with each token's row, its mark, or its weight.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part {
     Mark,
@@ -373,7 +374,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The channels where it lies, and how many they are.
+    /// Returns the slice of its channels, and their number.
     pub(super) fn slice(self, width: usize) -> (Slice, usize) {
         let (from, length) = match self {
             Self::Mark => (0, 1),
@@ -384,7 +385,7 @@ impl Part {
     }
 }
 
-/// `absent + mark * (present - absent)`.
+/// Returns `absent + mark * (present - absent)`.
 pub(super) fn marked(present: f32, absent: f32) -> crate::ir::Expr {
     use crate::ir::Expr;
     let [present, absent] = [present, absent].map(|v| v.max(NOTHING));
@@ -406,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_mask_is_recognised_by_its_values() {
-        // 1 x 3 x 3, looking back only: rows are what looks, columns what is looked at.
+        // Causal mask of 1 x 3 x 3: rows are queries, columns are keys.
         let value = |tokens: usize| -> Vec<f32> {
             (0..9).map(|i| if i % 3 <= i / 3 && i % 3 < tokens { 0.0 } else { f32::NEG_INFINITY }).collect()
         };
@@ -423,7 +424,7 @@ mod tests {
         (1..3).for_each(|n| found.retain_mut(|c| c.agrees(&[3, 3], &wide(n), n)));
         let masked = found.pop().unwrap().shortened();
         assert_eq!((masked.lengths, masked.full, masked.absent), (vec![1, 3], vec![1.0; 3], 0.0));
-        // A sum of the marks is no mask.
+        // A sum of the marks is not a mask.
         let mut found = candidates(&[3], &[3.0; 3], 3);
         found.retain_mut(|c| c.agrees(&[3], &[2.0; 3], 2));
         assert!(found.is_empty());

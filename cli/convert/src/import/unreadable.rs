@@ -1,21 +1,21 @@
-//! What tract says of a graph that it does not take, in the words of the file: which node, and what to do.
+//! Errors of tract on a graph, in terms of the file: the node, and the next step for the user.
 
 use tract_onnx::pb::GraphProto;
 
 use super::flow::{Flow, Named};
 
-/// A node that does not fit what is around it.
+/// Node that does not fit the nodes around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
-    /// Its name, or that of its result.
+    /// Name of the node, or of its result.
     pub node: String,
-    /// Its operation.
+    /// Operation.
     pub operation: String,
-    /// The nearest tensor before it that all its values come from.
+    /// Nearest tensor before it that all its values depend on.
     pub cut: Option<String>,
 }
 
-/// The innermost node of the file that a message names.
+/// Returns the innermost node of the file that a message names.
 pub(super) fn misfit(graph: &GraphProto, message: &str) -> Option<Misfit> {
     let named = Named::of(graph);
     let at = names(message).rev().find_map(|name| named.node(name))?;
@@ -25,12 +25,13 @@ pub(super) fn misfit(graph: &GraphProto, message: &str) -> Option<Misfit> {
     Some(Misfit { node: name.clone(), operation: node.op_type.clone(), cut })
 }
 
-/// What a message of tract names, without the graph; for one that is run.
+/// Returns the name in a message of tract at run time, without the graph.
 pub(crate) fn named(message: &str) -> Option<&str> {
     names(message).next_back()
 }
 
-/// Names in a message, which tract writes as `#3 "name" Operation`, or as `node name (Operation)`.
+/// Returns the names in a message, which tract writes as `#3 "name" Operation`, or as `node name
+/// (Operation)`.
 fn names(message: &str) -> impl DoubleEndedIterator<Item = &str> {
     let quoted = message.split('"').skip(1).step_by(2);
     let building = message.split("Building node ").skip(1).filter_map(|rest| rest.split(" (").next());

@@ -1,4 +1,4 @@
-//! What a package cannot run of a model: all of it at once, as a table that says what can be done.
+//! Unsupported parts of a model: all of them at once, as a table with the next steps for the user.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,31 +9,31 @@ use tract_onnx::pb::{GraphProto, NodeProto, type_proto};
 use super::flow::{self, Flow};
 use super::{ends, operations, walk};
 
-/// A node that is not supported.
+/// Unsupported node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
-    /// Its name, or that of its result.
+    /// Name of the node, or of its result.
     pub node: String,
-    /// Its operation, and what about it.
+    /// Operation, with the cause.
     pub operation: String,
-    /// Shape of its result, as far as the file or the analysis says it.
+    /// Shape of its result, as far as known from the file or the analysis.
     pub shape: Option<String>,
-    /// The nearest tensor before it that all its values come from and a package can give.
+    /// Nearest tensor before it that all its values depend on and that a package can compute.
     pub cut: Option<String>,
-    /// The cut is so near to the input that its features are of edges and colours: of a network of some depth the
-    /// first fifth of the nodes.
+    /// True if the cut is so near to the input that its features are edges and colours: in a deep
+    /// network, within the first fifth of the nodes.
     pub is_early: bool,
-    /// Its place in the file.
+    /// Index in the file.
     pub(super) at: usize,
 }
 
-/// Part of a network's nodes whose features are early ones.
+/// Part of a network's nodes with early features, as a divisor.
 const EARLY: usize = 5;
 
-/// Nodes from which on a network has some depth.
+/// Least number of nodes of a deep network.
 const DEEP: usize = 40;
 
-/// Most places before a node that are tried.
+/// Largest number of places tried before a node.
 const TRIED: usize = 6;
 
 impl Unsupported {
@@ -53,13 +53,13 @@ impl Unsupported {
     }
 }
 
-/// Of those needed, the nodes that must not reach tract.
+/// Returns the needed nodes that must not be passed to tract.
 pub(super) fn by_name(graph: &GraphProto, needed: &[bool]) -> Vec<Unsupported> {
     let unknown = |at: &usize| needed[*at] && !operations::is_allowed(&graph.node[*at]);
     (0..graph.node.len()).filter(unknown).map(|at| Unsupported::of(graph, at, "")).collect()
 }
 
-/// The nodes that the walk did not take, by the names that the file has for them.
+/// Returns the nodes that the walk did not accept, with their names in the file.
 pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Unsupported> {
     let named = flow::Named::of(graph);
     let one = |u: &walk::Unsupported| {
@@ -77,8 +77,8 @@ pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Un
     found.iter().map(one).collect()
 }
 
-/// In the file's order, each once, with where to cut before it, such that no other one is before the cut and
-/// it `gives` features.
+/// Returns the nodes in the file's order, each once, with a cut before it that has no other such
+/// node before it and is a feature according to `gives`.
 pub(super) fn with_cuts(
     graph: &GraphProto,
     mut nodes: Vec<Unsupported>,
@@ -99,7 +99,8 @@ pub(super) fn with_cuts(
     nodes
 }
 
-/// The tensors that what is not behind any node that `stops` gives to what is.
+/// Returns the tensors that lead from nodes that do not depend on a node that `stops` to those that
+/// do.
 pub(super) fn frontier(graph: &GraphProto, stops: impl Fn(usize, &NodeProto) -> bool) -> Vec<&str> {
     let flow = Flow::of(graph);
     let behind = flow.behind(|at| stops(at, &graph.node[at]));
@@ -111,12 +112,12 @@ pub(super) fn frontier(graph: &GraphProto, stops: impl Fn(usize, &NodeProto) -> 
     tensors
 }
 
-/// Tensors that may be analysed of a model which cannot be to its end.
+/// Returns the tensors up to which a model can be analysed that cannot be analysed to its end.
 pub(super) fn before_choices(graph: &GraphProto) -> Vec<&str> {
     frontier(graph, |_, node| !operations::is_allowed(node) || ends::is_choice(&node.op_type))
 }
 
-/// The shape that the file states of a tensor.
+/// Returns the shape that the file states for a tensor.
 fn stated_shape(graph: &GraphProto, tensor: &str) -> Option<String> {
     let info = graph.value_info.iter().chain(&graph.output).find(|info| info.name == tensor)?;
     let type_proto::Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
@@ -128,10 +129,10 @@ fn stated_shape(graph: &GraphProto, tensor: &str) -> Option<String> {
     Some(dims.collect::<Vec<_>>().join(","))
 }
 
-/// Nodes shown; nobody reads on.
+/// Largest number of nodes in the table; longer ones are not read.
 const SHOWN: usize = 20;
 
-/// Nodes as a table: each with its operation, its shape, and what can be done.
+/// Table of nodes: each with its operation, its shape, and the next step.
 #[derive(Debug)]
 pub struct UnsupportedTable<'u>(pub &'u [Unsupported]);
 

@@ -1,7 +1,7 @@
-//! From tract's typed model, before declutter, to our layers: one function per operation.
+//! Walk from tract's typed model, before declutter, to our layers: one function per operation.
 //!
-//! A layer's map is rows, columns, channels; how the dimensions of the source tensor lie in it is
-//! noted beside the layer (`layout.rs`).
+//! A layer's feature map is in rows, columns, channels; the layout of the source tensor's
+//! dimensions is kept beside the layer (`layout.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,57 +32,57 @@ mod shapes;
 mod tokens;
 mod windows;
 
-/// A node that cannot be carried over.
+/// Node that cannot be imported.
 #[derive(Debug, Clone)]
 pub(super) struct Unsupported {
-    /// Its name, which tract may have put something behind.
+    /// Name of the node, to which tract may have added a suffix.
     pub node: String,
-    /// tract's operation.
+    /// Operation of tract.
     pub op: String,
-    /// What about it, to stand behind the operation's name; nothing if it is the operation.
+    /// Cause, to follow the operation's name; empty if the operation itself is unsupported.
     pub what: String,
-    /// The shape of its result.
+    /// Shape of its result.
     pub shape: String,
 }
 
-/// The walked model, and which of its layers are the source's outputs.
+/// Result of the walk: the model, and its layers for the source's outputs.
 #[derive(Debug)]
 pub(super) struct Walked {
     pub model: Model,
     pub outputs: Vec<(LayerId, Output)>,
 }
 
-/// A layer, and how the source tensor's dimensions lie in it.
+/// Layer, with the layout of the source tensor's dimensions.
 #[derive(Debug, Clone)]
 struct Map {
     id: LayerId,
     layout: Layout,
 }
 
-/// What an outlet of tract's model became.
+/// Result of the walk for an outlet of tract's model.
 #[derive(Debug, Clone)]
 enum Value {
     Constant(Arc<Tensor>),
     Map(Map),
-    /// Ids of tokens, or what the length of a text alone decides and only such nodes read.
+    /// Token ids, or a value that depends on a text's length only and is read by such nodes only.
     Unseen,
-    /// It, or something before it, is not supported.
+    /// Unsupported, directly or by a node before it.
     Missing,
 }
 
 struct Walk<'s> {
     source: &'s TypedModel,
-    /// Of a language backbone.
+    /// Text inputs of a language backbone.
     text: Option<&'s TextSource>,
     model: Model,
     values: HashMap<OutletId, Value>,
 }
 
-/// `Err` says what about the node is not supported, to stand behind the name of its operation; nothing if it is the
-/// operation itself.
+/// Result of a step. `Err` is the cause, to follow the name of the operation; empty if the
+/// operation itself is unsupported.
 type Step<T = Map> = Result<T, String>;
 
-/// Walks the model; all nodes that are not supported, if any is.
+/// Walks the model; the error lists all unsupported nodes.
 pub(super) fn walk(source: &TypedModel, text: Option<&TextSource>) -> Result<Walked, Vec<Unsupported>> {
     let model = Model { layers: Vec::new(), output: 0 };
     let mut walk = Walk { source, text, model, values: HashMap::new() };
@@ -114,12 +114,12 @@ impl Walk<'_> {
         Unsupported { node: self.name(node), op: node.op.name().into_owned(), what, shape }
     }
 
-    /// The name that the model's author gave to the node's result.
+    /// Returns the name of the node's result in the file.
     fn name(&self, node: &TypedNode) -> String {
         self.source.outlet_label(node.id.into()).unwrap_or(&node.name).to_string()
     }
 
-    /// An output as a map, or as a vector in the source's order.
+    /// Returns an output as a feature map, or as a vector in the source's order.
     fn output(&mut self, node: &TypedNode, outlet: OutletId) -> Step<(LayerId, Output)> {
         let mut map = match self.values.get(&outlet) {
             Some(Value::Map(map)) if map.id > 0 => map.clone(),
@@ -128,7 +128,7 @@ impl Walk<'_> {
         let long: Vec<usize> = (0..map.layout.rank()).filter(|&d| map.layout.len(d) > 1).collect();
         map = match (long.as_slice(), self.text) {
             ([dim], _) => self.gather(node, &map, [&[], &[], &[*dim]])?,
-            // A vector for each token.
+            // One vector per token.
             ([places, values], Some(_)) => self.gather(node, &map, [&[], &[*places], &[*values]])?,
             _ => map,
         };
@@ -216,7 +216,7 @@ impl Walk<'_> {
         if passes { self.input(node, 0) } else { Err(String::new()) }
     }
 
-    /// A picture: with or without a batch of one, channels first or last.
+    /// Adds the input layer of an image: with or without a batch of one, channels first or last.
     fn input_layer(&mut self, node: &TypedNode) -> Step {
         if !self.model.layers.is_empty() {
             return Err("is a second input".to_string());
@@ -234,13 +234,13 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    /// Appends a layer with a result that lies like the first input.
+    /// Appends a layer whose result has the layout of the first input.
     fn push(&mut self, node: &TypedNode, op: LayerOp, inputs: &[&Map], shape: Shape) -> Map {
         let ids = inputs.iter().map(|m| m.id).collect();
         Map { id: self.model.push(self.name(node), op, ids, shape), layout: inputs[0].layout.clone() }
     }
 
-    /// Brings dimensions of the source tensor to the axes of a map.
+    /// Moves dimensions of the source tensor to the axes of a feature map.
     fn gather(&mut self, node: &TypedNode, map: &Map, groups: [&[usize]; 3]) -> Step {
         let from = self.shape_of(map);
         let (movement, shape, layout) = map.layout.gather(from, groups).ok_or("of such an order")?;
@@ -254,7 +254,7 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    /// An input as 1, C, H, W.
+    /// Returns an input in the layout 1, C, H, W.
     fn channels_first(&mut self, node: &TypedNode, index: usize) -> Step {
         let map = self.input(node, index)?;
         if map.layout.is_channels_first(self.shape_of(&map)) {
@@ -266,7 +266,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An input with dimension `dim` as its channels.
+    /// Returns an input with dimension `dim` as its channels.
     fn along_channels(&mut self, node: &TypedNode, map: &Map, dim: usize) -> Step {
         if map.layout.is_axis(dim, CHANNELS, self.shape_of(map)) {
             return Ok(map.clone());
@@ -299,7 +299,7 @@ impl Walk<'_> {
     }
 }
 
-/// Lengths of the node's result.
+/// Returns the lengths of the node's result.
 fn dims(node: &TypedNode) -> Step<Vec<usize>> {
     let fact = &node.outputs[0].fact;
     Ok(fact.shape.as_concrete().ok_or("of open size")?.to_vec())

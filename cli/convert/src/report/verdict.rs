@@ -20,7 +20,7 @@ pub enum Grade {
     Poor,
     /// Some loss.
     Usable,
-    /// As good as float.
+    /// No relevant loss.
     Good,
 }
 

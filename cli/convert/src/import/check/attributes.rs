@@ -1,4 +1,4 @@
-//! The ranges of what is stated about operations.
+//! Ranges of the attributes of operations.
 
 use std::ops::RangeInclusive;
 
@@ -8,18 +8,18 @@ use super::attribute_values::ints;
 use super::constant_size::Known;
 use super::{RANK, Refused, VALUES};
 
-/// Longest window, step or border of a pooling or a convolution.
+/// Largest window, stride or padding of a pooling or a convolution.
 const WINDOW: i64 = 1 << 12;
-/// Most values of a window in all its dimensions.
+/// Largest number of values of a window.
 const TAPS: i64 = 1 << 20;
-/// Largest border that `Pad` puts around; it takes away where it is negative.
+/// Largest padding of `Pad`; negative padding crops.
 const BORDER: i64 = 65_535;
-/// Most values of a list.
+/// Largest number of values of a list.
 const LIST: usize = 1 << 16;
 
 const AXIS: RangeInclusive<i64> = -(RANK as i64)..=RANK as i64 - 1;
 
-/// Range of a number, or of each number of a list, by its attribute's name.
+/// Returns the range of a number, or of each number of a list, by the attribute's name.
 fn range(op: &str, name: &str) -> RangeInclusive<i64> {
     match name {
         "kernel_shape" | "strides" | "dilations" => 1..=WINDOW,
@@ -33,7 +33,8 @@ fn range(op: &str, name: &str) -> RangeInclusive<i64> {
         "size" => 1..=65_536,
         "split" | "num_outputs" | "batch_dims" => 0..=VALUES as i64,
         "shape" => -1..=VALUES as i64,
-        // From the start, to the end, and the numbers of a constant, which say nothing alone.
+        // Positions from the start, to the end, and numbers of a constant have no range of their
+        // own.
         "starts" | "ends" | "steps" | "value_int" | "value_ints" => i64::MIN..=i64::MAX,
         _ => -(1 << 31)..=1 << 31,
     }
@@ -48,7 +49,7 @@ pub(super) fn check(node: &NodeProto) -> Result<(), Refused> {
         if attribute.ints.len() > LIST || attribute.floats.len() > LIST {
             return Err(Refused::node(node, format!("`{name}` has more than {LIST} values")));
         }
-        // A number that is not there is 0, whatever is allowed.
+        // An absent number is 0, whatever is allowed.
         let stated = single.filter(|&&i| i != 0 || attribute.r#type == 2);
         if let Some(wrong) = attribute.ints.iter().chain(stated).find(|i| !allowed.contains(i)) {
             let (least, most) = (allowed.start(), allowed.end());
@@ -60,7 +61,7 @@ pub(super) fn check(node: &NodeProto) -> Result<(), Refused> {
         if name == "perm" && !is_permutation(&attribute.ints) {
             return Err(Refused::node(node, format!("`perm` of {:?}, which is no order", attribute.ints)));
         }
-        // tract takes it for the other one.
+        // tract would read it as the other mode.
         if (&*node.op_type, name, &*attribute.s) == ("SpaceToDepth", "mode", b"CRD") {
             return Err(Refused::node(node, "`mode` of CRD; supported is DCR".to_string()));
         }
@@ -74,7 +75,7 @@ fn is_permutation(ints: &[i64]) -> bool {
     sorted.iter().zip(0..).all(|(found, want)| *found == want)
 }
 
-/// A window has one length, step, spacing and two borders in each direction.
+/// Checks that a window has one length, stride and dilation and two paddings per dimension.
 fn window(node: &NodeProto) -> Result<(), Refused> {
     if node.op_type == "Pad" {
         return Ok(());
@@ -95,7 +96,7 @@ fn window(node: &NodeProto) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Checks a convolution's attributes beside its weights.
+/// Checks a convolution's attributes against its weights.
 pub(super) fn check_with_weights(node: &NodeProto, known: &Known<'_>) -> Result<(), Refused> {
     if !["Conv", "ConvTranspose", "ConvInteger", "QLinearConv"].contains(&node.op_type.as_str()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Constants that a few bytes of a model would blow up when they are worked out.
+//! Size of constants that a few bytes of a model would expand to when they are computed.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use super::attribute_values::ints;
 use super::{Refused, VALUES};
 
-/// Most bytes of all constants that are made: as many as a file may have.
+/// Largest total bytes of all computed constants: the limit of a file.
 const BYTES: u64 = crate::import::MAX_BYTES;
-/// Most times that a side is enlarged.
+/// Largest factor by which a side is enlarged.
 const ENLARGED: f64 = 64.0;
-/// Most numbers of a shape.
+/// Largest number of entries of a shape.
 const SHAPE: usize = 64;
 
-/// What is known of tensors without working anything out: short lists of numbers, and shapes.
+/// Tensors known without any computation: short lists of numbers, and shapes.
 #[derive(Debug, Default)]
 pub(in crate::import) struct Known<'g> {
     numbers: HashMap<&'g str, Vec<f64>>,
@@ -54,24 +54,24 @@ impl<'g> Known<'g> {
         }
     }
 
-    /// The shape of a tensor that lies in the file.
+    /// Returns the shape of a tensor stored in the file.
     pub(super) fn dims(&self, name: &str) -> Option<&'g [i64]> {
         self.dims.get(name).copied()
     }
 
-    /// The numbers of an input.
+    /// Returns the numbers of an input.
     pub(in crate::import) fn input(&self, node: &NodeProto, at: usize) -> Option<&[f64]> {
         node.input.get(at).and_then(|name| self.numbers.get(name.as_str())).map(Vec::as_slice)
     }
 
-    /// Values of an input, or one where that is not known.
+    /// Returns the number of values of an input, or one if unknown.
     fn values(&self, node: &NodeProto, at: usize) -> f64 {
         let dims = node.input.get(at).and_then(|name| self.dims(name));
         dims.unwrap_or_default().iter().map(|&d| d.max(1) as f64).product()
     }
 }
 
-/// The numbers of a short list.
+/// Returns the numbers of a short list.
 fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     let length = tensor.dims.iter().try_fold(1, |n: usize, &d| n.checked_mul(usize::try_from(d).ok()?))?;
     let raw = &tensor.raw_data;
@@ -97,7 +97,7 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     (list.len() == length).then_some(list)
 }
 
-/// Checks every node that makes more of little; bytes of the constants that are made.
+/// Checks every node that expands its input; returns the bytes of the computed constants.
 pub(super) fn check(graph: &GraphProto, known: &Known<'_>) -> Result<u64, Refused> {
     let mut made = 0;
     for node in &graph.node {
@@ -116,14 +116,14 @@ pub(super) fn check(graph: &GraphProto, known: &Known<'_>) -> Result<u64, Refuse
     Ok(made)
 }
 
-/// Whether the result is made at import, as far as that can be seen.
+/// True if the result is computed at import, as far as known here.
 fn is_constant(node: &NodeProto, known: &Known<'_>) -> bool {
     let first = node.input.first().map(String::as_str).unwrap_or_default();
     ["ConstantOfShape", "Range"].contains(&node.op_type.as_str()) || known.dims(first).is_some()
 }
 
-/// How many values a node makes; 0 where it makes no more than it is given, or where that cannot be
-/// seen.
+/// Returns the number of values that a node computes; 0 if it does not expand its input, or if that
+/// is unknown.
 fn values(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
     let product = |list: &[f64]| list.iter().map(|&d| d.abs().max(1.0)).product::<f64>();
     let no_less = |list: &[f64], least: f64| match list.iter().find(|&&d| d.is_nan() || d < least) {
@@ -173,9 +173,9 @@ fn range(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
     Ok(((end - start) / step).ceil().max(0.0))
 }
 
-/// A resize has factors, or sizes instead.
+/// Checks the factors or sizes of a resize, and returns the factor of the number of values.
 fn enlarged(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
-    // Until opset 10 there is nothing before the factors.
+    // Up to opset 10 no input comes before the factors.
     let at = if node.input.len() < 3 { 1 } else { 2 };
     let stated = node.attribute.iter().filter(|a| a.name == "scales").flat_map(|a| &a.floats);
     let factors = known.input(node, at).unwrap_or_default().iter().copied();

@@ -1,4 +1,4 @@
-//! Weights that are no numbers.
+//! Check for weights that are not finite.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::{Refused, shown};
 
-/// Operations whose constants are weights, which are finite; elsewhere an infinity has its uses, as in the mask
-/// of an attention or a limit that limits nothing.
+/// Operations whose constants are weights, which must be finite; in others infinity is useful, as
+/// in the mask of an attention or a clamp without a bound.
 const WEIGHTED: [&str; 14] = [
     "BatchNormalization",
     "Conv",
@@ -57,7 +57,7 @@ fn of_node(node: &NodeProto, name: &str, tensor: &TensorProto) -> Result<(), Ref
     ))
 }
 
-/// Values of a tensor that are wrong.
+/// Values of a tensor that are not finite.
 struct Strange {
     first: f64,
     count: usize,
@@ -121,7 +121,7 @@ mod tests {
             "{words}"
         );
         assert!(said("Gemm", &[-inf]).unwrap().contains("1 of the 1 values of `w` is no finite number"));
-        // A mask is added, a limit compared.
+        // A mask is added, a bound is compared.
         assert_eq!(said("Add", &[-inf, 0.0]), None);
         assert_eq!(said("Clip", &[inf]), None);
         assert!(said("Add", &[nan]).is_some());

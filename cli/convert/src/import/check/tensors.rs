@@ -1,4 +1,4 @@
-//! Tensors that lie in a model: their shapes, and whether their values are all there.
+//! Checks of the tensors stored in a model: shapes, and complete values.
 
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
@@ -6,21 +6,21 @@ use tract_onnx::pb::{GraphProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::{NAME, RANK, Refused, VALUES};
 
-/// Longest open or stated dimension of a tensor that is described.
+/// Largest dimension of a tensor without stored values.
 const DIM: i64 = 1 << 31;
 
-/// All tensors with values: weights, and those that are attributes of nodes.
+/// Returns all tensors with values: weights, and attributes of nodes.
 pub(in crate::import) fn all(graph: &GraphProto) -> impl Iterator<Item = &TensorProto> {
     let attributes = graph.node.iter().flat_map(|n| &n.attribute);
     graph.initializer.iter().chain(attributes.flat_map(|a| a.t.iter().chain(&a.tensors)))
 }
 
-/// Whether a tensor's values lie in another file.
+/// True if a tensor's values are stored in another file.
 pub(in crate::import) fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External.into()) || !tensor.external_data.is_empty()
 }
 
-/// Bytes of a value, where tract knows the type.
+/// Returns the bytes of a value, for types that tract knows.
 fn value_bytes(tensor: &TensorProto) -> Option<u64> {
     Some(match DataType::try_from(tensor.data_type).ok()? {
         DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
@@ -31,7 +31,7 @@ fn value_bytes(tensor: &TensorProto) -> Option<u64> {
     })
 }
 
-/// Bytes of a tensor as its shape has them.
+/// Returns the bytes of a tensor by its shape.
 pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
     let size = value_bytes(tensor).ok_or_else(|| {
         Refused::tensor(
@@ -42,13 +42,13 @@ pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
     Ok(size * values(&tensor.name, tensor.dims.iter().copied())?)
 }
 
-/// How many values a shape has.
+/// Returns the number of values of a shape.
 fn values(name: &str, dims: impl Iterator<Item = i64>) -> Result<u64, Refused> {
     let (mut product, mut rank) = (1u64, 0);
     for dim in dims {
         let dim = u64::try_from(dim)
             .map_err(|_| Refused::tensor(name, format!("a dimension of {dim}; needed is 0 or more")))?;
-        // A zero hides nothing: the other dimensions are checked all the same.
+        // A zero does not hide the other dimensions: they are checked all the same.
         product = product.saturating_mul(dim.max(1));
         rank += 1;
         if product > VALUES || rank > RANK {
@@ -89,7 +89,7 @@ pub(super) fn check(tensor: &TensorProto) -> Result<(), Refused> {
     wrong(format!("values of {found} bytes, its shape {:?} asks for {bytes}", tensor.dims))
 }
 
-/// Checks what is said of an input, an output or a tensor between nodes.
+/// Checks the description of an input, an output or a tensor between nodes.
 pub(super) fn check_info(info: &ValueInfoProto) -> Result<(), Refused> {
     if info.name.len() > NAME {
         return Err(Refused::tensor(
@@ -101,7 +101,7 @@ pub(super) fn check_info(info: &ValueInfoProto) -> Result<(), Refused> {
     let Some(type_proto::Value::TensorType(tensor)) = value else { return Ok(()) };
     let dims = tensor.shape.iter().flat_map(|s| &s.dim);
     let lengths = dims.map(|d| match d.value {
-        // Exporters write an open dimension as -1, too.
+        // Some exporters write an open dimension as -1.
         Some(Value::DimValue(n)) if n <= DIM => n.max(1),
         Some(Value::DimValue(_)) => i64::MAX,
         _ => 1,

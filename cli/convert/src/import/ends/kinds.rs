@@ -1,21 +1,21 @@
-//! What nodes are on the way from a classifier to a model's output.
+//! Kinds of nodes on the way from a classifier to a model's output.
 
 use super::Ends;
 
-/// What a node does there.
+/// Kind of a node on that way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Not passed: a layer, or what is not known to come after one.
+    /// Layer, or a node that is not known to follow one; it is not skipped.
     Layer,
-    /// Only moves values, or computes with all of them alike.
+    /// Node that only moves values, or scales all of them alike.
     Moves,
-    /// Makes probabilities of scores, or decides.
+    /// Node that turns scores into probabilities, or decides.
     Squash,
-    /// A hidden layer's activation.
+    /// Activation of a hidden layer.
     Activation,
     /// Batch normalization.
     Norm,
-    /// Makes a vector of a map.
+    /// Pooling of a feature map into a vector.
     Pool,
 }
 
@@ -35,7 +35,7 @@ const POOLS: &str = "GlobalAveragePool GlobalMaxPool GlobalLpPool AveragePool Ma
 
 const REDUCES: &str = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceLogSumExp ReduceProd ReduceL1";
 
-/// Operations that choose among results, at which no features are left.
+/// Operations that choose among results, after which there are no features.
 const CHOICES: &str = "Loop Scan NonMaxSuppression TopK NonZero RoiAlign MaxRoiPool";
 
 const PRODUCTS: &str = "Gemm MatMul FusedGemm FusedMatMul MatMulInteger QGemm QLinearMatMul";
@@ -44,17 +44,17 @@ fn is_one_of(op: &str, names: &str) -> bool {
     names.split(' ').any(|name| name == op)
 }
 
-/// Whether a node multiplies by a matrix.
+/// True if a node multiplies by a matrix.
 pub(super) fn is_product(op: &str) -> bool {
     is_one_of(op, PRODUCTS)
 }
 
-/// Whether a node chooses among results, as a detector's end does.
+/// True if a node chooses among results, as at the end of a detector.
 pub(in crate::import) fn is_choice(op: &str) -> bool {
     is_one_of(op, CHOICES)
 }
 
-/// Whether a node is a layer with weights.
+/// True if a node is a layer with weights.
 pub(super) fn has_weights(op: &str) -> bool {
     is_product(op) || op.contains("Conv")
 }
@@ -74,7 +74,7 @@ impl<'g> Ends<'g> {
         }
     }
 
-    /// Whether a reduction makes a vector of a map, not less of a vector.
+    /// True if a reduction makes a vector of a feature map, not a shorter vector.
     fn pools(&self, at: usize) -> bool {
         let Some(input) = self.flow.data_input(at) else { return false };
         let axes = self.flow.node(at).attribute.iter().find(|a| a.name == "axes");
@@ -84,7 +84,8 @@ impl<'g> Ends<'g> {
         }
     }
 
-    /// What a product of a tensor and a function of it is of: SiLU, hard swish and GELU as exporters write them.
+    /// Returns the tensor that is multiplied by a function of itself: SiLU, hard swish and GELU as
+    /// exporters write them.
     pub(super) fn gated(&self, at: usize) -> Option<&'g str> {
         let inputs = self.flow.data_inputs(at);
         let (&[a, b], "Mul") = (&inputs[..], self.flow.node(at).op_type.as_str()) else { return None };
@@ -93,7 +94,7 @@ impl<'g> Ends<'g> {
         Some(common)
     }
 
-    /// A tensor and those that it is a function of, value by value, nearest first.
+    /// Returns a tensor and those that it is computed from value by value, nearest first.
     fn functions_before(&self, tensor: &'g str) -> Vec<&'g str> {
         const LONGEST: usize = 8;
         let function = |op: &str| {

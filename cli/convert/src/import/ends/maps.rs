@@ -1,14 +1,15 @@
-//! Models without a vector at their end: detectors, segmentation, backbones that give maps.
+//! Cuts of models without a vector at their end: detectors, segmentation, backbones with feature
+//! maps as output.
 
 use super::kinds::{self, Kind};
 use super::{Cut, Ends, Head, Tail};
 
-/// What enlarges a map.
+/// Operations that enlarge a feature map.
 const ENLARGES: [&str; 3] = ["Resize", "Upsample", "ConvTranspose"];
 
 impl<'g> Ends<'g> {
-    /// The deepest map before the first that is enlarged; else what all outputs come from, unless most of the
-    /// network lies behind it; else the deepest output.
+    /// Returns a cut at the deepest feature map before the first enlargement; else at the common
+    /// source of all outputs, unless most of the network follows it; else at the deepest output.
     pub(super) fn of_maps(&self, tails: &[Tail<'g>]) -> Cut {
         let outputs: Vec<&'g str> = tails.iter().map(|tail| tail.output).collect();
         if let Some(map) = self.before_enlarging(tails) {
@@ -16,7 +17,8 @@ impl<'g> Ends<'g> {
                 .guessed(map, "it is the last map before they are enlarged, as for a detector or a mask");
         }
         if let [tail] = tails {
-            // Of a map the parts that differ in size are gates; of rows of boxes they are scales.
+            // Parts of a feature map that differ in size are gates; those of rows of boxes are
+            // scales.
             let is_map = self.shapes.get(tail.output).is_none_or(|shape| shape.len() == 4);
             let scales = if is_map { 1 } else { self.scales(tail) };
             return match &self.heads(tail).unwrap_or_default()[..] {
@@ -36,7 +38,7 @@ impl<'g> Ends<'g> {
         }
         let deepest = last.into_iter().max_by_key(|output| self.layers(output)).unwrap_or(outputs[0]);
         if let Some(trunk) = self.trunk(tails) {
-            // Boxes of several scales are put together, or chosen from: no output is of one of them.
+            // Boxes of several scales are joined or chosen from, so no output belongs to one scale.
             let joined = tails.iter().any(|tail| self.scales(tail) > 1 || self.chooses(tail));
             if joined || 2 * self.layers(&trunk.name) >= self.layers(deepest) {
                 return trunk;
@@ -55,13 +57,13 @@ impl<'g> Ends<'g> {
         cut
     }
 
-    /// Before a classifier of each place of a map.
+    /// Returns a cut before a classifier of each place of a feature map.
     fn before_places(&self, head: &Head<'g>) -> Cut {
         let why = format!("it feeds `{}`, which classifies each place of a map", self.name(head.at));
         Cut { has_classifier: true, ..self.guessed(head.input, &why) }
     }
 
-    /// What is read by the first node that enlarges a map, other than the picture.
+    /// Returns the input of the first node that enlarges a feature map, other than the image.
     fn before_enlarging(&self, tails: &[Tail<'g>]) -> Option<&'g str> {
         let needed = self.flow.needed(tails.iter().map(|tail| tail.output));
         let enlarges = |&at: &usize| {
@@ -73,13 +75,13 @@ impl<'g> Ends<'g> {
         };
         let at = (0..needed.len()).find(enlarges)?;
         let map = self.flow.data_inputs(at)[0];
-        // Scores of each place that are enlarged to the picture's size are no features.
+        // Scores per place that are enlarged to the size of the image are not features.
         let scores = tails.iter().all(|tail| tail.begins == [map]);
         let layer = self.flow.giver(map).filter(|&at| scores && self.kind(at) == Kind::Layer);
         Some(layer.and_then(|at| self.flow.data_input(at)).unwrap_or(map))
     }
 
-    /// Whether a node's result has no fewer places than a map, as far as that is known.
+    /// True if a node's result has no fewer places than a feature map, as far as known.
     fn is_as_large(&self, at: usize, map: &str) -> bool {
         let places =
             |tensor: &str| self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product::<usize>());
@@ -87,7 +89,7 @@ impl<'g> Ends<'g> {
         result.zip(places(map)).is_none_or(|(result, map)| result >= map)
     }
 
-    /// Kinds of places that the layers which an output joins are of.
+    /// Returns the number of different resolutions among the layers joined in an output.
     fn scales(&self, tail: &Tail<'g>) -> usize {
         let places = |tensor: &&str| self.shapes.get(tensor).map(|shape| shape.get(2..).unwrap_or_default());
         let mut scales: Vec<_> = tail.begins.iter().filter_map(places).collect();
@@ -96,25 +98,25 @@ impl<'g> Ends<'g> {
         scales.len()
     }
 
-    /// Whether an output is chosen from others.
+    /// True if an output is chosen from others.
     fn chooses(&self, tail: &Tail<'g>) -> bool {
         let mut givers = tail.begins.iter().filter_map(|tensor| self.flow.giver(tensor));
         givers
             .any(|at| matches!(self.flow.node(at).op_type.as_str(), op if op == "If" || kinds::is_choice(op)))
     }
 
-    /// The last map that all outputs come from.
+    /// Returns a cut at the last feature map that all outputs depend on.
     fn trunk(&self, tails: &[Tail<'g>]) -> Option<Cut> {
         let begins: Vec<_> = tails.iter().flat_map(|tail| &tail.begins).map(|t| self.flow.giver(t)).collect();
         let common = self.flow.common(begins.iter().copied())?;
-        // A layer of one of the heads is none that all come from.
+        // A layer of one of the heads is not shared by all.
         let common = if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
         let is_map = |tensor: &&str| self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4);
         let map = self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
         Some(self.guessed(map, "all of the model's outputs come from it"))
     }
 
-    /// Layers with weights that a tensor needs.
+    /// Returns the number of layers with weights that a tensor depends on.
     pub(super) fn layers(&self, tensor: &str) -> usize {
         let needed = self.flow.needed([tensor]);
         let counts = |at: &usize| {

@@ -1,11 +1,12 @@
-//! Vectors that a model brings to length 1 itself.
+//! Detection of vectors that a model scales to L2 norm 1 itself.
 
 use std::collections::HashSet;
 
 use super::Ends;
 
 impl<'g> Ends<'g> {
-    /// What a node brings to length 1, if it is one vector: the last node of `x / |x|`, as exporters write it.
+    /// Returns the tensor that a node scales to L2 norm 1, if it is one vector: the node is the
+    /// last of `x / |x|`, as exporters write it.
     pub(super) fn normalized(&self, at: usize) -> Option<&'g str> {
         let node = self.flow.node(at);
         let inputs = self.flow.data_inputs(at);
@@ -25,7 +26,8 @@ impl<'g> Ends<'g> {
         before.filter(|x| self.is_vector(x))
     }
 
-    /// Whether a tensor is the Euclidean norm of `x`, or one by it: a root of a sum of squares of nothing else.
+    /// True if a tensor is the Euclidean norm of `x`, or its inverse: a root of a sum of squares of
+    /// nothing else.
     fn is_norm(&self, tensor: &'g str, x: &'g str, inverse: bool) -> bool {
         let (mut root, mut sum, mut square, mut inverted) = (false, false, false, false);
         let (mut open, mut seen) = (vec![tensor], HashSet::new());
@@ -41,7 +43,7 @@ impl<'g> Ends<'g> {
                 ("ReduceSum", 1) => sum = true,
                 ("Sqrt", 1) => root = true,
                 ("Reciprocal" | "Div", 1) => inverted = true,
-                // A square, a root or a power of -1/2: which of them is told by what is there beside it.
+                // A power is a square, a root or a power of -1/2, depending on the other nodes.
                 ("Pow", 1) if sum => square = true,
                 ("Pow", 1) => (root, inverted) = (true, inverse),
                 ("Mul", 1) => square |= self.flow.node(at).input.iter().all(|i| i == inputs[0]),
@@ -57,7 +59,8 @@ impl<'g> Ends<'g> {
         root && sum && square && inverted == inverse
     }
 
-    /// What is brought to length 1 to make a tensor, if it only moves since.
+    /// Returns the tensor that was scaled to L2 norm 1 to compute this one, if it was only moved
+    /// since.
     pub(super) fn unit_behind(&self, tensor: &str) -> Option<&'g str> {
         let mut at = self.flow.giver(tensor)?;
         loop {

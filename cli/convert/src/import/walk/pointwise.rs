@@ -89,7 +89,7 @@ impl Walk<'_> {
             return Err("of tensors of two ranks".to_string());
         }
         if !a.layout.covers(&b.layout) && !b.layout.covers(&a.layout) {
-            // Side by side in some common order.
+            // Concatenates the dimensions of both in a common order.
             let rank = a.layout.rank();
             let dims: Vec<usize> = (0..rank).collect();
             let (rows, last) = dims.split_at(rank.saturating_sub(2));
@@ -153,7 +153,7 @@ impl Walk<'_> {
         self.push(node, op, &[input], shape)
     }
 
-    /// A constant as one value in all, one per channel, or one per value of the map.
+    /// Returns a constant as a single value, one value per channel, or one per element.
     fn constant_values(&self, input: &Map, constant: &Tensor) -> Step<Vec<f32>> {
         let wrong = || format!("with a constant of shape {:?}", constant.shape());
         let values = floats(constant).ok_or_else(wrong)?;
@@ -180,7 +180,7 @@ impl Walk<'_> {
     }
 }
 
-/// The operation with its operands exchanged, one of which has been negated or inverted.
+/// Returns the operation with its operands exchanged, one of which has been negated or inverted.
 fn commuted(op: Binary) -> Binary {
     match op {
         Binary::Sub => Binary::Add,

@@ -10,15 +10,15 @@ use crate::import::constants::floats;
 use crate::import::layout::{CHANNELS, Layout, Move};
 use crate::ir::{self, LayerOp};
 
-/// The axes of a product by what they are: dimension in each operand and in the result.
+/// Axes of a product by role: dimension in each operand and in the result.
 #[derive(Debug, Default)]
 struct Axes {
-    /// In both operands and the result.
+    /// Axes in both operands and the result.
     batch: Vec<[usize; 3]>,
-    /// In one operand and the result.
+    /// Axes in the first operand and the result.
     rows: Vec<[usize; 2]>,
     columns: Vec<[usize; 2]>,
-    /// In both operands.
+    /// Axes in both operands only.
     summed: Vec<[usize; 2]>,
 }
 
@@ -73,7 +73,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The product of every pixel's channels and a constant matrix.
+    /// Imports the product of every pixel's channels and a constant matrix.
     fn dense(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
         let lengths = matrix.shape();
         let many = |dim: usize| lengths[dim] > 1;
@@ -105,7 +105,7 @@ impl Walk<'_> {
         let to = shape(from.h(), from.w(), channels)?;
         let op = ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0; channels] };
         let id = self.model.push(self.name(node), LayerOp::Conv(op), vec![input.id], to);
-        // Where the result's dimensions come from; the new one is the channels.
+        // Sources of the result's dimensions; the new one is the channels.
         let mut kept = vec![None; dims(node)?.len()];
         let others = axes.rows.iter().map(|r| (r[0], r[1])).chain(axes.batch.iter().map(|b| (b[0], b[2])));
         for (a, o) in others {
@@ -120,7 +120,8 @@ impl Walk<'_> {
         Ok(Map { id, layout: Layout::new(to, &kept) })
     }
 
-    /// [`Self::dense`] of a map whose other dimensions are parts of axes: at most two may be long.
+    /// Imports like [`Self::dense`] for a feature map whose other dimensions are parts of axes: at
+    /// most two may be longer than 1.
     fn dense_in_order(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
         let summed: Vec<usize> = axes.summed.iter().map(|s| s[0]).collect();
         let others: Vec<usize> = (0..map.layout.rank()).filter(|d| !summed.contains(d)).collect();
@@ -133,7 +134,7 @@ impl Walk<'_> {
         self.dense(node, axes, &ordered, matrix)
     }
 
-    /// The product of two computed matrices, or of several pairs of them.
+    /// Imports the product of two computed matrices, or of several pairs of them.
     fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
         let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
         let pick = |list: &[usize], map: &Map| -> Vec<usize> {
@@ -147,7 +148,7 @@ impl Walk<'_> {
             return Err("that enlarges an operand".to_string());
         }
         let a = self.gather(node, &a, [&ab, &am, &ak])?;
-        // The second operand as it lies, or else with its columns as rows.
+        // The second operand is used as it is, or transposed.
         let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);
         let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
         let b = self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
@@ -157,7 +158,7 @@ impl Walk<'_> {
         let op = LayerOp::MatMul { transposed };
         let id = self.model.push(self.name(node), op, vec![a.id, b.id], to);
         let mut layout = Layout::new(to, &[Some(0), Some(1), Some(2)]);
-        // From (batch, rows, columns) to the result's dimensions.
+        // Order (batch, rows, columns) becomes that of the result's dimensions.
         let groups = [
             axes.batch.iter().map(|x| (x[2], a.layout.len(x[0]))).collect::<Vec<_>>(),
             axes.rows.iter().map(|x| (x[1], a.layout.len(x[0]))).collect(),

@@ -1,4 +1,5 @@
-//! What only moves values: axes, joints, parts; and softmax, which needs them in place.
+//! Operations that only move values: axes, concatenation, slices; and softmax, which needs an
+//! order.
 
 use offshoot_core::graph::{self, Binary, Window};
 use tract_onnx::prelude::*;
@@ -12,14 +13,14 @@ use crate::import::constants::floats;
 use crate::import::layout::{CHANNELS, COLUMNS, Layout, ROWS};
 use crate::ir::{self, LayerOp};
 
-/// Most zeros and ones of a product that picks.
+/// Largest number of entries of a selection matrix.
 const PICKED: usize = 1 << 20;
 
-/// The places of a slice with a step, as ONNX counts them.
+/// Returns the places of a slice with a step, as ONNX counts them.
 fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
     let least = if step < 0 { -1 } else { 0 };
     let most = if step < 0 { length - 1 } else { length };
-    // The end may stand before the first place only where it counts from the front beyond it.
+    // Only an end counted from the front may be before the first place.
     let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
     let (mut at, end) = (place(begin), place(end));
     let mut places = Vec::new();
@@ -31,7 +32,7 @@ fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
 }
 
 impl Walk<'_> {
-    /// Changes of axes: a note, as far as they do not go through an axis of the map.
+    /// Imports changes of axes: a new layout, unless they cut an axis of the feature map.
     pub(super) fn axis(&mut self, node: &TypedNode, op: &AxisOp) -> Step {
         let mut map = self.input(node, 0)?;
         match op {
@@ -97,7 +98,8 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    /// A constant row before or after a map, such as a class token: a border with values in it.
+    /// Imports a constant row before or after a feature map, such as a class token: padding with
+    /// values.
     fn beside_constant(&mut self, node: &TypedNode, dim: usize, at: usize) -> Step {
         let mut input = self.input(node, 1 - at)?;
         if input.layout.axis_of(dim, self.shape_of(&input)).is_none_or(|axis| axis == CHANNELS) {
@@ -119,7 +121,7 @@ impl Walk<'_> {
         let to = shape(to[0], to[1], to[2])?;
         let wide = layout.resized(from, to).ok_or("over a part of an axis")?;
         let mut border = vec![0.0; to.elements()];
-        // The constant's dimensions are the map's, but for this one.
+        // The constant's dimensions are the feature map's, except this one.
         let lengths = dims(node)?;
         let first = if at == 0 { 0 } else { lengths[dim] - length };
         let places = wide.places(to, |_| true);
@@ -145,7 +147,7 @@ impl Walk<'_> {
         self.part(node, &input, slice.axis, start, end)
     }
 
-    /// A slice whose bounds were computed from shapes, which are constants by now.
+    /// Imports a slice whose bounds were computed from shapes, which are constants by now.
     pub(super) fn strided_slice(&mut self, node: &TypedNode, slice: &StridedSlice) -> Step {
         let mut map = self.input(node, 0)?;
         let list = |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
@@ -176,14 +178,14 @@ impl Walk<'_> {
         Ok(map)
     }
 
-    /// A constant input of whole numbers.
+    /// Returns a constant input of integers.
     fn whole_numbers(&self, node: &TypedNode, index: usize) -> Option<Vec<i64>> {
         let constant = self.constant(node, index)?;
         let cast = constant.cast_to::<i64>().ok()?;
         Some(cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
     }
 
-    /// One place of an axis, or several.
+    /// Imports the selection of one place of an axis, or several.
     pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
         let places = self.whole_numbers(node, 1).ok_or("at computed places")?;
         let rank = self.constant(node, 1).map_or(0, |t| t.rank());
@@ -203,8 +205,8 @@ impl Walk<'_> {
         Ok(part)
     }
 
-    /// Every so manieth place of an axis: of rows and columns what a window of one pixel gives that takes such
-    /// steps.
+    /// Imports every n-th place of an axis: for rows and columns a window of one pixel with a
+    /// stride.
     fn with_step(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
         let step = match places {
             [first, second, ..] if second > first => second - first,
@@ -224,8 +226,8 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    /// Places of an axis in any order: a product with zeros and ones, which `fold` puts into what is before or
-    /// behind it.
+    /// Imports places of an axis in any order: a product with zeros and ones, which `fold` merges
+    /// into the layer before or after it.
     fn picked(&mut self, node: &TypedNode, input: &Map, dim: usize, places: &[usize]) -> Step {
         let length = input.layout.len(dim);
         if places.is_empty() || places.iter().any(|&p| p >= length) {

@@ -1,4 +1,4 @@
-//! Ids of tokens, what they pick, and what the mask becomes.
+//! Token ids, the rows they select, and the mask.
 
 use offshoot_core::graph::Binary;
 use tract_onnx::prelude::*;
@@ -14,7 +14,7 @@ use crate::ir::LayerOp;
 const FACTOR: usize = u8::MAX as usize;
 
 impl Walk<'_> {
-    /// What a node is if tokens alone decide it; nothing if it is a layer like any other.
+    /// Returns the value of a node that depends on tokens only; `None` for any other layer.
     pub(super) fn of_tokens(&mut self, node: &TypedNode, text: &TextSource) -> Step<Option<Value>> {
         let outlet = OutletId::from(node.id);
         if text.ids.contains(&outlet) {
@@ -48,7 +48,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// One of the three things that the input has for every token: 1 x tokens x channels.
+    /// Returns one of the three parts of the input: 1 x tokens x channels.
     pub(super) fn part_of_input(&mut self, node: &TypedNode, text: &TextSource, part: Part) -> Step {
         let length = self.source.input_fact(0).ok().and_then(|f| f.shape.as_concrete().map(|s| s[1]));
         let input =
@@ -62,7 +62,7 @@ impl Walk<'_> {
         Ok(Map { id, layout: Layout::new(to, &[None, Some(COLUMNS), Some(CHANNELS)]) })
     }
 
-    /// A value where there is a token and another where there is none, in the channels.
+    /// Imports a tensor with one value at tokens and another at padding, in the channels.
     fn masked(&mut self, node: &TypedNode, text: &TextSource, masked: &Masked) -> Step {
         let marks = self.part_of_input(node, text, Part::Mark)?;
         let length = self.shape_of(&marks).w();
@@ -75,7 +75,8 @@ impl Walk<'_> {
             let id = self.model.push(self.name(node), op, vec![row_id], row);
             return Ok(Map { id, layout: Layout::new(row, &axes) });
         }
-        // Causal: what is seen also depends on what looks. The row is repeated for each of these.
+        // Causal mask: the visible keys also depend on the query. The row is repeated for each
+        // query.
         let long = |&dim: &usize| dim != masked.dim && masked.lengths[dim] > 1;
         let others: Vec<usize> = (0..axes.len()).filter(long).collect();
         let ([looks], true) = (&others[..], masked.absent <= NOTHING) else {
@@ -105,7 +106,7 @@ impl Walk<'_> {
     }
 }
 
-/// A number as a product of numbers that fit a byte.
+/// Factors a number into numbers that fit a byte.
 fn factors(mut number: usize) -> Option<Vec<usize>> {
     let mut factors = Vec::new();
     while number > FACTOR {

@@ -1,4 +1,4 @@
-//! What slides a window: convolutions, pools, means, borders, larger maps.
+//! Operations with a sliding window: convolutions, pools, means, padding, upsampling.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Window};
@@ -34,7 +34,7 @@ impl Walk<'_> {
         ))
     }
 
-    /// The window, and the map it makes.
+    /// Returns the window, and the shape of its feature map.
     fn windowed(&self, node: &TypedNode, spec: &PoolSpec, input: &Map) -> Step<(Window, Shape)> {
         let &[_, c, h, w] = &dims(node)?[..] else {
             return Err("with a window that is not two-dimensional".to_string());
@@ -64,7 +64,8 @@ impl Walk<'_> {
         Ok(if pool.normalize { mean } else { self.sum_of(node, mean, window.taps()) })
     }
 
-    /// A mean whose stated padding counts, and what its last windows reach beyond that does not.
+    /// Imports a mean whose stated padding counts, while places beyond it that its last windows
+    /// reach do not.
     fn pool_beyond(
         &mut self,
         node: &TypedNode,
@@ -83,7 +84,7 @@ impl Walk<'_> {
         Ok(self.window_layer(node, LayerOp::AveragePool { window, include_pad: false }, &padded, shape))
     }
 
-    /// Sums and maxima over rows and columns, or over channels.
+    /// Imports sums and maxima over rows and columns, or over channels.
     pub(super) fn reduce(&mut self, node: &TypedNode, reduce: &Reduce) -> Step {
         let mut input = self.input(node, 0)?;
         let long: Vec<usize> = reduce.axes.iter().copied().filter(|&d| input.layout.len(d) > 1).collect();
@@ -130,15 +131,16 @@ impl Walk<'_> {
         Ok(self.sum_of(node, Map { id, layout }, terms))
     }
 
-    /// tract writes a mean as a sum and a division; the factor here meets that division in `fold`.
+    /// Imports a sum as a mean with a factor: tract writes a mean as a sum and a division, which
+    /// `fold` merges with the factor.
     fn sum_of(&mut self, node: &TypedNode, mean: Map, terms: usize) -> Map {
         let shape = self.shape_of(&mean);
         let op = LayerOp::Scale { factors: vec![terms as f32; shape.c()], offsets: vec![0.0; shape.c()] };
         self.push(node, op, &[&mean], shape)
     }
 
-    /// Local response normalization (Krizhevsky et al. 2012, 3.3): the sum over neighbouring
-    /// channels is a convolution.
+    /// Imports local response normalization (Krizhevsky et al. 2012, 3.3): the sum over
+    /// neighbouring channels is a convolution.
     pub(super) fn local_response(&mut self, node: &TypedNode, lrn: &Lrn) -> Step {
         let input = self.channels_first(node, 0)?;
         let (shape, size) = (self.shape_of(&input), lrn.size);
@@ -181,7 +183,7 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    /// Nearest neighbour by whole numbers.
+    /// Imports nearest neighbour upsampling by integer factors.
     pub(super) fn resize(&mut self, node: &TypedNode, resize: &Resize) -> Step {
         use CoordTransform::Plain;
         use CoordTransformer::{Asymmetric, HalfPixel, PytorchHalfPixel};
@@ -213,7 +215,8 @@ impl Walk<'_> {
     }
 }
 
-/// How far the last windows reach beyond the padding that is stated, below and to the right, if they do.
+/// Returns the extent of the last windows beyond the stated padding, below and to the right, if
+/// there is one.
 fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
     let PaddingSpec::ExplicitOnnxPool(_, stated, true) = &spec.padding else { return None };
     let beyond = [0, 1].map(|axis| {
@@ -223,7 +226,7 @@ fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
     (beyond != [0; 2]).then_some(beyond)
 }
 
-/// A pool's or convolution's window with its padding spelled out for this input.
+/// Returns a pool's or convolution's window with explicit padding for this input.
 fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
     if !matches!(spec.data_format, DataFormat::NCHW) || spec.rank() != 2 {
         return Err("with a window that is not two-dimensional over NCHW".to_string());
@@ -235,7 +238,7 @@ fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
         let (kernel, stride, dilation) = (spec.kernel_shape[axis], spec.stride(axis), spec.dilation(axis));
         let (before, out) = (pads[axis].pad_before, pads[axis].convoluted);
         let extent = dilation * kernel.saturating_sub(1) + 1;
-        // What the last window reaches beyond the map; padding nobody reads is dropped.
+        // Padding up to the end of the last window; padding that no window reads is dropped.
         let after = ((out.saturating_sub(1)) * stride + extent).saturating_sub(n + before);
         window.kernel[axis] = byte(kernel)?;
         window.stride[axis] = byte(stride)?;
