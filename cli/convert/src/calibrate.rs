@@ -41,7 +41,7 @@ pub enum CalibrateError {
     Tokens(#[from] TokensError),
     /// tract does not run the source model.
     #[error(
-        "the model does not run: {}cannot be computed from what it gets; cut before it (--cut), or export the \
+        "the model does not run: {}cannot be computed from its inputs; cut before it (--cut), or export the \
          model again",
         node.as_ref().map_or_else(|| "something in it ".to_string(), |name| format!("node `{name}` "))
     )]
@@ -53,7 +53,7 @@ pub enum CalibrateError {
     },
     /// A layer on which the embedding depends gives values that are not finite.
     #[error(
-        "layer `{layer}` gives no finite number on what is calibrated on ({samples} of {of}); of pictures the \
+        "layer `{layer}` gives no finite number on the calibration set ({samples} of {of}); for images, the \
          preprocessing may be wrong (--preset), or weights are too large"
     )]
     NotFinite {
@@ -66,8 +66,8 @@ pub enum CalibrateError {
     },
     /// The embedding is zero for all samples.
     #[error(
-        "layer `{layer}` gives nothing but zeros on all of what is calibrated on, and the embedding with it; of \
-         pictures the preprocessing may be wrong (--preset), or weights are too small"
+        "layer `{layer}` gives nothing but zeros on the whole calibration set, and so does the embedding; for \
+         images, the preprocessing may be wrong (--preset), or weights are too small"
     )]
     Zero {
         /// Name of the first such layer.

@@ -82,7 +82,7 @@ pub enum QuantizerError {
     #[error(transparent)]
     Emit(#[from] EmitError),
     /// There is no layer of the name to keep in float.
-    #[error("--keep-float {name}: there is no such layer{nearest}")]
+    #[error("--keep-float {name}: no such layer{nearest}")]
     NoLayer {
         /// Name asked for.
         name: String,
@@ -407,7 +407,7 @@ impl GraphVariant {
 
     fn told(&self) -> Option<String> {
         let layers = self.factors.iter().flatten().count();
-        (layers > 0).then(|| format!("channels of {layers} maps equalized"))
+        (layers > 0).then(|| format!("channels of {layers} feature maps equalized"))
     }
 
     fn subject<'s, 'g>(

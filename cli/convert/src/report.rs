@@ -237,7 +237,7 @@ impl Report {
             fixes.push(untried("search for a minute", "--search-seconds 60"));
         }
         if self.task.is_none() && self.precision != Precision::Float {
-            let what = format!("judge it by labelled {} of your own", self.kind);
+            let what = format!("evaluate it on labelled {} of your own", self.kind);
             fixes.push(untried(&what, "--eval DATA --max-drop 0.5"));
         }
         fixes

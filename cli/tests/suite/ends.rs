@@ -388,7 +388,7 @@ fn commands_say_what_is_unsure() {
     let dir = dir.path();
     crate::common::pictures(&dir.join("data"), &[Object::Mug, Object::Key], 6);
     std::fs::write(dir.join("maps.onnx"), pyramid(false).encode_to_vec()).unwrap();
-    let unsure = "the model has no classifier of whole pictures";
+    let unsure = "the model has no classifier of whole images";
     let text = crate::common::ok(dir, &["inspect", "maps.onnx"]);
     assert!(text.contains("  cut            map3 (") && text.contains(unsure), "{text}");
     let args =

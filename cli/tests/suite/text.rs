@@ -319,7 +319,11 @@ fn places_counted_from_ids() {
     std::fs::write(dir.join("wrong.json"), wrong.to_string()).unwrap();
     let wrong =
         ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", "12", "--tokenizer", "wrong.json"];
-    refused(dir, &wrong, &["model.onnx: the model counts tokens other than 1, its tokenizer fills with 2"]);
+    refused(
+        dir,
+        &wrong,
+        &["model.onnx: tokenizer of another model: its padding id is 2, the model treats 1 as padding"],
+    );
 }
 
 /// Every command that works on a package does on one that takes text.
@@ -414,19 +418,23 @@ fn what_does_not_fit_is_told() {
     std::fs::create_dir(dir.join("alone")).unwrap();
     std::fs::copy(dir.join("model.onnx"), dir.join("alone/model.onnx")).unwrap();
     let without = ["convert", "alone/model.onnx", "--calibrate", "reviews"];
-    refused(dir, &without, &["model.onnx: takes text, and beside it lies no", "--tokenizer FILE names one"]);
+    refused(
+        dir,
+        &without,
+        &["model.onnx: no tokenizer for this text model: beside it is no", "--tokenizer FILE names one"],
+    );
     refused(dir, &CONVERT[..6], &["how many tokens it takes is open: give --tokens N"]);
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
-    with(&["--pool", "gem"], &["this --pool is of a picture's map; there is avg, first and last"]);
-    with(&["--cut", "rows,sum"], &["is cut at one tensor"]);
+    with(&["--pool", "gem"], &["this --pool is for a picture's map; allowed are avg, first and last"]);
+    with(&["--cut", "rows,sum"], &["are cut at one tensor"]);
     with(&["--preset", "tf"], &["model.onnx: takes texts; remove --preset, which does not apply"]);
     with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
-    with(&["--keep-float", "dens"], &["--keep-float dens: there is no such layer; there is dense"]);
+    with(&["--keep-float", "dens"], &["--keep-float dens: no such layer; the nearest is dense"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
     let other =
         ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];
-    refused(dir, &other, &["ids up to 24; the model has 24 tokens: it is another model's"]);
+    refused(dir, &other, &["tokenizer of another model: its ids go up to 24, the model has 24 tokens"]);
     let pictures =
         ["convert", "model.onnx", "--tokenizer", "vocab.txt", "--calibrate", "pictures", "--tokens", "20"];
     refused(dir, &pictures, &["pictures: no .txt files in this folder or below it", "takes text"]);

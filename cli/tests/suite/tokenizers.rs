@@ -62,7 +62,9 @@ fn a_list_of_words() {
     tokenizer.check(largest, Some(0), &path).unwrap();
     let error = tokenizer.check(largest, Some(1), Path::new("m.onnx")).unwrap_err().to_string();
     assert!(
-        error.contains("m.onnx: the model counts tokens other than 1, its tokenizer fills with 0"),
+        error.contains(
+            "m.onnx: tokenizer of another model: its padding id is 0, the model treats 1 as padding"
+        ),
         "{error}"
     );
     let error = tokenizer.check(largest - 1, None, Path::new("m.onnx")).unwrap_err();

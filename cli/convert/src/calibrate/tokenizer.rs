@@ -26,7 +26,7 @@ pub enum TokenizerError {
     },
     /// The file has no known format.
     #[error(
-        "{path}: {what}; known are tokenizer.json, BERT's vocab.txt, and vocab.json with merges.txt beside it"
+        "{path}: {what}; known formats are tokenizer.json, BERT's vocab.txt, and vocab.json with merges.txt beside it"
     )]
     Unknown {
         /// Path of the file, or of the package that holds it.
@@ -35,7 +35,7 @@ pub enum TokenizerError {
         what: String,
     },
     /// The tokenizer fails on a text.
-    #[error("{path}: no tokens of the text that begins with `{begin}`: {what}")]
+    #[error("{path}: cannot tokenize the text that begins with `{begin}`: {what}")]
     Text {
         /// Path of the tokenizer's file, or of the package that holds it.
         path: PathBuf,
@@ -45,7 +45,9 @@ pub enum TokenizerError {
         what: String,
     },
     /// The tokenizer belongs to another model.
-    #[error("{path}: ids up to {largest}; the model has {vocabulary} tokens: it is another model's")]
+    #[error(
+        "{path}: tokenizer of another model: its ids go up to {largest}, the model has {vocabulary} tokens"
+    )]
     OtherModel {
         /// Path of the model.
         path: PathBuf,
@@ -56,7 +58,7 @@ pub enum TokenizerError {
     },
     /// Model and tokenizer use different padding tokens.
     #[error(
-        "{path}: the model counts tokens other than {model}, its tokenizer fills with {own}: it is another model's"
+        "{path}: tokenizer of another model: its padding id is {own}, the model treats {model} as padding"
     )]
     OtherPadding {
         /// Path of the model.
@@ -68,7 +70,7 @@ pub enum TokenizerError {
     },
     /// No tokenizer was given or found.
     #[error(
-        "{path}: takes text, and beside it lies no tokenizer.json, vocab.txt, or vocab.json with merges.txt; \
+        "{path}: no tokenizer for this text model: beside it is no tokenizer.json, vocab.txt, or vocab.json with merges.txt; \
          --tokenizer FILE names one"
     )]
     Missing {
@@ -132,7 +134,7 @@ impl Tokenizer {
         };
         let text = String::from_utf8(read(path)?).map_err(|_| {
             unknown(
-                "not text; of a SentencePiece model `AutoTokenizer.save_pretrained` makes a tokenizer.json",
+                "not text; for a SentencePiece model, make a tokenizer.json by `AutoTokenizer.save_pretrained`",
             )
         })?;
         let Some(merges) = merges(path) else { return Self::parse(&text, path) };

@@ -78,7 +78,7 @@ impl Cut {
         if values < FEW && !self.asked {
             let plural = if values == 1 { "" } else { "s" };
             self.unsure.push(format!(
-                "an embedding of {values} value{plural} tells new things apart badly; `offshoot inspect` lists the \
+                "an embedding of {values} value{plural} distinguishes new classes badly; `offshoot inspect` lists the \
                  places to cut, --cut takes one"
             ));
         }
@@ -314,7 +314,7 @@ impl<'g> Ends<'g> {
         if let [tensor] = tensors
             && let Some(before) = self.unit_behind(tensor)
         {
-            let why = format!("{why}; the model brings it to length 1, and so does the package");
+            let why = format!("{why}; the model scales it to L2 norm 1, and so does the package");
             return Cut { name, why, unit: true, tensors: vec![before.to_string()], ..Cut::default() };
         }
         let tensors = tensors.iter().map(|t| t.to_string()).collect();
@@ -413,7 +413,7 @@ impl<'g> Ends<'g> {
         let common = self.flow.common(inputs.iter().map(|input| self.flow.giver(input)));
         let places = || self.flow.chain(common).filter_map(|at| self.flow.result(at));
         if let Some(place) = places().next().filter(|place| self.is_vector(place) || inputs.len() > JOINED) {
-            return self.at(&[place], format!("all {} classifiers come from it", inputs.len()));
+            return self.at(&[place], format!("all {} classifiers depend on it", inputs.len()));
         }
         let mut cut = self.at(inputs, "each of them feeds a classifier, and they are joined".to_string());
         cut.unsure.push(format!(

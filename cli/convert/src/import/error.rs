@@ -92,13 +92,13 @@ pub enum ImportError {
         reason: String,
     },
     /// More than one tensor to cut a language backbone at.
-    #[error("{path}: takes text, and is cut at one tensor; --cut names several")]
+    #[error("{path}: text models are cut at one tensor; --cut names several")]
     SeveralCuts {
         /// Path of the file.
         path: PathBuf,
     },
     /// The pooling is for images but the model takes text, or the other way round.
-    #[error("{path}: this --pool is of {of}; there is {instead}")]
+    #[error("{path}: this --pool is for {of}; allowed are {instead}")]
     Pool {
         /// Path of the file.
         path: PathBuf,
@@ -186,8 +186,7 @@ fn unreadable(path: &Path, node: Option<&Misfit>) -> String {
     let Some(Misfit { node, operation, cut }) = node else {
         return format!("cannot be read: shapes or types in it do not fit together; {check}");
     };
-    let what =
-        format!("cannot read node `{node}` ({operation}): what it gets, or an attribute of it, does not fit");
+    let what = format!("cannot read node `{node}` ({operation}): its inputs or attributes do not fit");
     match cut {
         Some(cut) => format!("{what}; leave it out by --cut {cut}, or {check}"),
         None => format!("{what}; {check}"),

@@ -116,10 +116,10 @@ impl Front {
         let scales = self.factors != [1.0; 3] || self.offsets != [0.0; 3];
         match (scales, self.order == REVERSED) {
             (true, true) => {
-                Some("the model's own normalization and its other order of channels are taken in")
+                Some("the model's own normalization and order of channels are moved into the preprocessing")
             }
-            (true, false) => Some("the model's own normalization is taken in"),
-            (false, true) => Some("the model turns the order of channels, which is taken in"),
+            (true, false) => Some("the model's own normalization is moved into the preprocessing"),
+            (false, true) => Some("the model's own order of channels is moved into the preprocessing"),
             (false, false) => None,
         }
     }
@@ -231,7 +231,7 @@ mod tests {
         let joined = model.push("joined", LayerOp::Concat, parts, shape);
         model.output = model.push("end", LayerOp::Softmax, vec![joined], shape);
         let front = Front::take(&mut model);
-        assert_eq!(front.told(), Some("the model turns the order of channels, which is taken in"));
+        assert_eq!(front.told(), Some("the model's own order of channels is moved into the preprocessing"));
         assert_eq!(front.inner(&RAW).channels, Channels::Bgr);
     }
 }

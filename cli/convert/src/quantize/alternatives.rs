@@ -41,7 +41,7 @@ impl Quantizer<'_> {
         if let Some(other) = self.other(model, variant, &mut |_| ())? {
             let (what, switch) = match other.is_equalized() {
                 true => ("channels equalized", "on"),
-                false => ("channels left alone", "off"),
+                false => ("channels not equalized", "off"),
             };
             let candidate = self.corrected(&other, settings, best.method)?;
             add(what.to_string(), format!("--equalize {switch}"), candidate.noise);

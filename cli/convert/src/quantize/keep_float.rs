@@ -30,7 +30,7 @@ impl FromStr for KeepFloat {
             _ if text == "auto" => Ok(Self::Auto),
             Ok(count) => Ok(Self::Worst(count)),
             Err(_) if names.iter().any(String::is_empty) => {
-                Err("takes auto, a number, or names of layers with commas between".to_string())
+                Err("expected auto, a number, or names of layers separated by commas".to_string())
             }
             Err(_) => Ok(Self::Named(names)),
         }
@@ -76,7 +76,7 @@ impl Quantizer<'_> {
                 let least = tried.iter().map(|c| c.noise).fold(f64::INFINITY, f64::min);
                 if decibels(least) < decibels(before) + WORTH {
                     let gain = (decibels(least) - decibels(before)).max(0.0);
-                    return Ok(Some(format!("nothing kept in float: {gain:.2} dB at most would be gained")));
+                    return Ok(Some(format!("no layer kept in float: at most {gain:.2} dB would be gained")));
                 }
                 // Takes the fewest layers within a quarter of the best gain in dB.
                 let enough = decibels(before) + 0.75 * (decibels(least) - decibels(before));
@@ -135,7 +135,7 @@ fn find(model: &Model, name: &str) -> Result<LayerId, QuantizerError> {
     }
     let near = |l: &str| strsim::jaro_winkler(l, name);
     let nearest = layers().max_by(|a, b| near(&a.1.name).total_cmp(&near(&b.1.name)));
-    let nearest = nearest.map_or(String::new(), |(_, l)| format!("; there is {}", l.name));
+    let nearest = nearest.map_or(String::new(), |(_, l)| format!("; the nearest is {}", l.name));
     Err(QuantizerError::NoLayer { name: name.to_string(), nearest })
 }
 

@@ -20,7 +20,7 @@ use crate::parallel;
 /// Layer whose multiplier is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "layer `{layer}`: its output range is too narrow for its weights to be quantized; calibrate on more, or on other, pictures or texts"
+    "layer `{layer}`: output range is too narrow to quantize the weights; calibrate on more, or on other, images or texts"
 )]
 pub struct QuantizeError {
     layer: String,

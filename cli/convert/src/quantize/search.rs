@@ -52,7 +52,7 @@ impl Quantizer<'_> {
         let gain = decibels(best.noise) - decibels(before);
         let (tried, spent) = (clock.tried, clock.start.elapsed().as_secs_f32());
         Ok(format!(
-            "searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} ends of ranges moved"
+            "searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} range limits changed"
         ))
     }
 

@@ -63,8 +63,8 @@ impl Report {
     pub fn verdict(&self) -> String {
         if self.dim < FEW && !self.cut_asked {
             return format!(
-                "Doubtful: an embedding of {} values tells little apart, however near it is to float (cosine {:.4}); \
-                 say by --cut where the features are.",
+                "Doubtful: an embedding of {} values distinguishes little, however close it is to float (cosine {:.4}); \
+                 state the tensor of the features by --cut.",
                 self.dim, self.cosine_mean
             );
         }
@@ -82,7 +82,7 @@ impl Report {
         let hidden = GRADES[0].signal <= signal && grade < Grade::Good && !self.constant;
         let odd = if hidden {
             let (mean, worst, kind) = (self.cosine_mean, self.cosine_min, self.kind);
-            format!("; but of single {kind} the cosine is {mean:.3} in the mean, {worst:.3} in the worst")
+            format!("; but for single {kind} the cosine is {mean:.3} in the mean, {worst:.3} in the worst")
         } else {
             String::new()
         };

@@ -13,8 +13,10 @@ impl<'g> Ends<'g> {
     pub(super) fn of_maps(&self, tails: &[Tail<'g>]) -> Cut {
         let outputs: Vec<&'g str> = tails.iter().map(|tail| tail.output).collect();
         if let Some(map) = self.before_enlarging(tails) {
-            return self
-                .guessed(map, "it is the last map before they are enlarged, as for a detector or a mask");
+            return self.guessed(
+                map,
+                "it is the last feature map before an enlargement, as for a detector or a mask",
+            );
         }
         if let [tail] = tails {
             // Parts of a feature map that differ in size are gates; those of rows of boxes are
@@ -34,7 +36,8 @@ impl<'g> Ends<'g> {
         };
         let last: Vec<&'g str> = outputs.iter().copied().filter(|output| !is_inner(output)).collect();
         if let [last] = last[..] {
-            return self.guessed(last, "it is the deepest of the model's outputs, the others are on its way");
+            return self
+                .guessed(last, "it is the deepest of the model's outputs, the others are on the way to it");
         }
         let deepest = last.into_iter().max_by_key(|output| self.layers(output)).unwrap_or(outputs[0]);
         if let Some(trunk) = self.trunk(tails) {
@@ -51,15 +54,14 @@ impl<'g> Ends<'g> {
 
     fn guessed(&self, map: &str, why: &str) -> Cut {
         let mut cut = self.at(&[map], why.to_string());
-        cut.unsure.push(
-            "the model has no classifier of whole pictures; `offshoot cuts` compares places".to_string(),
-        );
+        cut.unsure
+            .push("the model has no classifier of whole images; `offshoot cuts` compares places".to_string());
         cut
     }
 
     /// Returns a cut before a classifier of each place of a feature map.
     fn before_places(&self, head: &Head<'g>) -> Cut {
-        let why = format!("it feeds `{}`, which classifies each place of a map", self.name(head.at));
+        let why = format!("it feeds `{}`, which classifies each place of a feature map", self.name(head.at));
         Cut { has_classifier: true, ..self.guessed(head.input, &why) }
     }
 
@@ -113,7 +115,7 @@ impl<'g> Ends<'g> {
         let common = if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
         let is_map = |tensor: &&str| self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4);
         let map = self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
-        Some(self.guessed(map, "all of the model's outputs come from it"))
+        Some(self.guessed(map, "all of the model's outputs depend on it"))
     }
 
     /// Returns the number of layers with weights that a tensor depends on.

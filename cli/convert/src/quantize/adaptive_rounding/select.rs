@@ -44,7 +44,7 @@ impl Quantizer<'_> {
         let adapted = self.adapted(variant, best, told)?;
         let gain = decibels(adapted.noise) - decibels(before);
         if gain <= 0.0 {
-            return Ok(format!("weights rounded to the nearest: rounding for inputs is {gain:.2} dB"));
+            return Ok(format!("weights rounded to nearest: rounding for their inputs gains {gain:.2} dB"));
         }
         *best = adapted;
         Ok(format!("weights rounded for their inputs ({gain:+.2} dB)"))

@@ -109,7 +109,7 @@ impl Quantizer<'_> {
         let quantizer = Quantizer { floats: &floats, ..self.clone() };
         let variant = quantizer.variant(&model, false, &mut |_| ())?;
         let candidate = quantizer.candidate(&variant, method)?;
-        let told = format!("{count} channels copied into places that no picture changes");
+        let told = format!("{count} channels duplicated into constant channels (outlier channel splitting)");
         Ok((SplitGraph { model, floats, told }, (variant, candidate)))
     }
 
