@@ -294,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends a part and then nothing, without closing: what has arrived is kept.
+    /// Server that sends a part and then nothing, without closing: the data received is kept.
     #[test]
     fn a_stalled_body_is_given_up_and_gone_on_with() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -305,7 +305,7 @@ mod tests {
             let (mut good, _) = listener.accept().unwrap();
             let head =
                 "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\n";
-            // Closed with something unread, the connection would be reset.
+            // Closing with unread data would reset the connection.
             assert!(good.read(&mut [0; 4096]).unwrap() > 0);
             good.write_all(head.as_bytes()).unwrap();
             good.write_all(b" end").unwrap();

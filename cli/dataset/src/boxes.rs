@@ -1,4 +1,4 @@
-//! Boxes around things in pictures: each becomes a labelled picture of its own.
+//! Bounding boxes in images: each becomes a labelled image of its own.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,10 +8,10 @@ use crate::files::ENDINGS;
 use crate::left_out::{Care, Reason};
 use crate::{At, DataError, Named, Place, Sample};
 
-/// Shorter sides show too little to learn from.
+/// Minimum side of a box in pixels; smaller ones have too few pixels to train on.
 const SHORTEST: u32 = 16;
 
-/// Parts that lie in folders of their own, each with whether it is learned.
+/// Names of folders that are parts of a collection, each with true for training.
 pub(super) const PARTS: [(&str, bool); 6] = [
     ("train", true),
     ("training", true),
@@ -21,25 +21,26 @@ pub(super) const PARTS: [(&str, bool); 6] = [
     ("test", false),
 ];
 
-/// A rectangle of pixels.
+/// Rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Area {
-    /// First column.
+    /// Left column, from 0.
     pub x: u32,
-    /// First row.
+    /// Top row, from 0.
     pub y: u32,
-    /// Columns.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
 }
 
 impl Area {
-    /// From a box's edges in pixels, counted from 0; `None` if it is no box.
+    /// Creates an area from the edges of a box in pixels, counted from 0; `None` if the box is
+    /// invalid.
     pub(super) fn from_edges(left: f64, top: f64, right: f64, bottom: f64) -> Option<Self> {
         let (x, y) = (left.max(0.0).floor(), top.max(0.0).floor());
         let (width, height) = (right.ceil() - x, bottom.ceil() - y);
-        // The far ends fit 32 bits, so that sums of sides do.
+        // Bounded so that right and bottom edges fit 32 bits.
         let fits = |v: f64| (0.0..=1e9).contains(&v);
         ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(Self {
             x: x as u32,
@@ -53,12 +54,12 @@ impl Area {
         self.width.min(self.height) >= SHORTEST
     }
 
-    /// Whether nothing of it lies in a picture of this size.
+    /// Returns true if the area lies wholly outside an image of this size.
     fn is_outside(&self, (width, height): (f64, f64)) -> bool {
         f64::from(self.x) >= width || f64::from(self.y) >= height
     }
 
-    /// This part of a picture; `None` where it lies outside.
+    /// Crops an image to the area; `None` if it lies outside.
     pub(super) fn of(&self, picture: &Picture) -> Option<Picture> {
         let width = self.width.min(picture.width().checked_sub(self.x)?);
         let height = self.height.min(picture.height().checked_sub(self.y)?);
@@ -69,7 +70,7 @@ impl Area {
     }
 }
 
-/// Columns and rows of a picture, by its content whatever its name.
+/// Returns width and height of an image, whose format is detected by its content.
 pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
     let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
     let sides = reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
@@ -81,25 +82,25 @@ pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
     sides.map(|(width, height)| (f64::from(width), f64::from(height))).map_err(broken)
 }
 
-/// A box as an annotation has it.
+/// Box of an annotation.
 pub(super) struct Boxed {
     pub class: String,
     pub area: Option<Area>,
-    /// A crowd, a group, or called difficult: no one thing is to be seen.
+    /// Crowd, group or difficult: no single object is visible.
     pub unclear: bool,
 }
 
-/// The picture that boxes are of.
+/// Image that boxes belong to.
 #[derive(Default)]
 pub(super) struct Whole<'a> {
-    /// `None` where it is not there.
+    /// Path; `None` if the image is missing.
     pub path: Option<&'a Path>,
-    /// Columns and rows, where the annotations say.
+    /// Width and height, if the annotations state them.
     pub size: Option<(f64, f64)>,
 }
 
-/// Takes the boxes of one picture; a picture that is not there is counted, not refused, because people
-/// keep parts of large collections.
+/// Adds the boxes of one image. A missing image is counted, not refused, because users often keep
+/// parts of large collections.
 pub(super) fn take(
     named: &mut Named,
     is_train: bool,
@@ -126,12 +127,13 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Where the pictures of annotations may lie.
+/// Folders in which the images of annotations may lie.
 pub(super) struct Folders(pub Vec<PathBuf>);
 
 impl Folders {
-    /// The first of the folders that has the file. The name may lack its ending or be a path of the machine on
-    /// which the annotations were made; one that leads out is taken for its last part, or refused.
+    /// Returns the path of the file in the first folder that has it. The name may lack its
+    /// extension or be a path of the machine on which the annotations were made; of a name that
+    /// leads out of the folder only the last part is used, or in strict mode it is refused.
     pub fn find(&self, name: &str, care: Care) -> Result<Option<PathBuf>, DataError> {
         let name = name.replace('\\', "/");
         let name = Path::new(name.trim());
@@ -151,7 +153,7 @@ impl Folders {
         as_it_is.or_else(|| self.with_ending(name))
     }
 
-    /// The file with an ending of pictures behind its name, or in the place of another.
+    /// Returns the file with an image extension appended to its name, or replacing another one.
     fn with_ending(&self, name: &Path) -> Option<PathBuf> {
         let ended = |ending: &str| {
             let behind = format!("{}.{ending}", name.display());

@@ -1,4 +1,4 @@
-//! What can be wrong with a collection.
+//! Errors of data sets.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use thiserror::Error;
 
 use crate::files::ENDINGS;
 
-/// Where in a file something is wrong.
+/// Position of a fault in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum At {
-    /// Counted from 0.
+    /// Byte, from 0.
     Byte(u64),
-    /// Counted from 1.
+    /// Line, from 1.
     Line(u64),
-    /// The one with this `id`.
+    /// Annotation with this `id`.
     Annotation(String),
-    /// The annotation at this place of its list, counted from 0, which has no `id`.
+    /// Annotation without an `id`, by its index in the list, from 0.
     Place(usize),
 }
 
@@ -31,156 +31,156 @@ impl std::fmt::Display for At {
     }
 }
 
-/// Why a folder is not what it should be.
+/// Error of a data set.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// A file or folder cannot be read.
+    /// File or folder cannot be read.
     #[error("{path}: {source}")]
     Read {
-        /// The folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The cause.
+        /// Cause reported by the system.
         source: std::io::Error,
     },
-    /// A file does not hold what its format asks for.
+    /// File does not conform to its format.
     #[error("{path}: {at}: {what}")]
     Broken {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Where in it.
+        /// Position of the fault.
         at: At,
-        /// What was found and what is allowed.
+        /// Description of what was found and what is allowed.
         what: String,
     },
-    /// A file of the format is not there.
-    #[error("{path}: no such file; the {what} should be there")]
+    /// File of the format is missing.
+    #[error("{path}: no such file; it must hold the {what}")]
     Missing {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it holds.
+        /// Content of the file.
         what: &'static str,
     },
-    /// The name of a picture leads out of the collection.
-    #[error("the annotations name the picture `{path}`, which leads out of their folder")]
+    /// File name of an image leads out of the collection.
+    #[error("file name `{path}` in the annotations leads out of their folder")]
     Outside {
-        /// The name.
+        /// File name in the annotations.
         path: PathBuf,
     },
-    /// A box lies beside its picture.
-    #[error("{name}: the box lies outside the picture")]
+    /// Box lies outside its image.
+    #[error("{name}: the box lies outside the image")]
     EmptyBox {
-        /// The picture and the box.
+        /// Name of the image with the box.
         name: String,
     },
-    /// Annotations, but no pictures.
-    #[error("{path}: none of the {absent} labelled pictures is there")]
+    /// Images of the annotations are missing.
+    #[error("{path}: all {absent} labelled images are missing")]
     Absent {
-        /// The folder.
+        /// Path of the data set.
         path: PathBuf,
-        /// How many are labelled.
+        /// Number of labelled images.
         absent: usize,
     },
-    /// Text for a package that takes pictures, or pictures for one that takes text.
+    /// Text for a package that takes images, or images for one that takes text.
     #[error("{name}: this is {is}; the package takes {takes}")]
     OtherKind {
-        /// The sample.
+        /// Name of the sample.
         name: String,
-        /// What it is.
+        /// Kind of the sample.
         is: &'static str,
-        /// What is needed.
+        /// Kind the package takes.
         takes: &'static str,
     },
-    /// Text is seen in one way only.
-    #[error("{name}: the package takes text, of which there are no views: leave --augment and --view out")]
+    /// Augmentation of text requested.
+    #[error("{name}: the package takes text, which has no views; remove --augment and --view")]
     Views {
-        /// The model that the package was made from.
+        /// Name of the model that the package was made from.
         name: String,
     },
-    /// A text without a token.
-    #[error("{name}: an empty text")]
+    /// Text without a token.
+    #[error("{name}: empty text")]
     EmptyText {
-        /// The text.
+        /// Name of the text.
         name: String,
     },
-    /// No picture anywhere.
+    /// No image in the folder.
     #[error("{path}: no pictures ({}) in this folder or below it", ENDINGS.join(", "))]
     Empty {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// A picture in a format that is not read.
-    #[error("{path}: a picture in a format that is not read; allowed are {}", ENDINGS.join(", "))]
+    /// Image in an unsupported format.
+    #[error("{path}: unsupported image format; supported are {}", ENDINGS.join(", "))]
     OtherFormat {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// Annotations, none of which is in order.
-    #[error("{path}: nothing is left to learn from: {first}")]
+    /// All annotations are broken.
+    #[error("{path}: no training samples left: {first}")]
     NothingLeft {
-        /// The folder.
+        /// Path of the data set.
         path: PathBuf,
-        /// What is wrong with the first.
+        /// Message of the first fault.
         first: String,
     },
-    /// Nothing is left of what there was.
+    /// None of the samples can be read.
     #[error("{path}: none of the {count} {kind} can be read: {first}")]
     NoneReadable {
-        /// The folder.
+        /// Path of the data set.
         path: PathBuf,
-        /// How many there were.
+        /// Number of samples.
         count: usize,
-        /// What they are.
+        /// Kind of samples, in words.
         kind: &'static str,
-        /// What is wrong with the first.
+        /// Message of the first fault.
         first: String,
     },
-    /// No text anywhere.
+    /// No text in the folder.
     #[error("{path}: no .txt files in this folder or below it; the package takes text")]
     NoTexts {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
     },
-    /// A class without pictures.
+    /// Class folder without images.
     #[error("{path}: the class folder holds no pictures; add some or remove it")]
     EmptyClass {
-        /// The class folder.
+        /// Path of the class folder.
         path: PathBuf,
     },
-    /// Not at least one folder per class.
+    /// Folder without class folders.
     #[error(
         "{path}: {beside} files of no class; needs one folder of pictures, or of .txt files, per class (or train/ and val/ with such folders), a labels.csv (file,label), or a collection that --format names"
     )]
     NoClasses {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
-        /// Pictures, or texts, that lie in it.
+        /// Number of images or texts directly in it.
         beside: usize,
     },
-    /// Training and validation name different classes.
+    /// Test class without training samples.
     #[error("{path}: class `{class}` is not among the training classes")]
     UnknownClass {
-        /// The validation folder.
+        /// Path of the test folder.
         path: PathBuf,
-        /// The class.
+        /// Name of the class.
         class: String,
     },
-    /// A class was asked for that nothing is learned of.
+    /// Selected class does not exist.
     #[error("{path}: no class `{class}`; there are {}", some(classes))]
     NoSuchClass {
-        /// The folder.
+        /// Path of the data set.
         path: PathBuf,
-        /// The class.
+        /// Name of the class.
         class: String,
-        /// Those that are there.
+        /// Names of the classes that exist.
         classes: Vec<String>,
     },
-    /// A picture does not decode, or does not go through the network.
+    /// Image does not decode, or inference fails.
     #[error(transparent)]
     Offshoot(#[from] offshoot::Error),
 }
 
-/// The first names of a list.
+/// Joins the first names of a list.
 fn some(names: &[String]) -> String {
     let shown = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > 8 { format!("{shown} and {} more", names.len() - 8) } else { shown }

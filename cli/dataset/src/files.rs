@@ -1,4 +1,4 @@
-//! Which files are pictures, and finding them.
+//! Search for image and text files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,32 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 use crate::DataError;
 use crate::left_out::LeftOut;
 
-/// Endings of the pictures we read.
+/// File extensions of supported images.
 pub(super) const ENDINGS: [&str; 14] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "ppm", "pgm", "pbm", "pnm", "webp", "gif", "tif", "tiff"];
 
-/// Endings of pictures for which there is no decoder here; AVIF and HEIC have none in Rust alone.
+/// File extensions of unsupported images; AVIF and HEIC have no decoder in pure Rust.
 const UNREAD: [&str; 14] =
     ["avif", "heic", "heif", "jxl", "jp2", "psd", "svg", "ico", "dng", "cr2", "cr3", "nef", "arw", "tga"];
 
-/// Endings of files that lie beside pictures and are none.
+/// File extensions that are never images, so that their content is not examined.
 const OTHERS: [&str; 14] =
     ["txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip", "gz", "mat"];
 
-/// How deep folders are looked into.
+/// Maximum depth of subfolders.
 const DEPTH: usize = 8;
 
-/// What a file is, so far as it is asked.
+/// Kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// One that is read, or says so by its name.
+    /// Image in a supported format, by its extension or first bytes.
     Picture,
-    /// In a format that is not read.
+    /// Image in an unsupported format.
     Unread,
     Other,
 }
 
-/// A file by its name; by how it begins where the name says nothing.
+/// Returns the kind of a file by its extension, or by its first bytes if the extension is unknown.
 fn kind(path: &Path) -> Kind {
     let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let is = |list: &[&str]| list.contains(&ending.as_str());
@@ -46,7 +46,7 @@ fn kind(path: &Path) -> Kind {
     }
 }
 
-/// Whether a file without an ending that says so begins as the pictures do that we read.
+/// Returns true if a file of unknown extension begins like a supported image.
 fn begins_as_picture(path: &Path) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
     let mut first = Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn is_text(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) && path.is_file()
 }
 
-/// What is looked for.
+/// Kind of files to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Pictures,
@@ -78,7 +78,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a folder, or one below it, has such a file.
+    /// Returns true if a folder or one of its subfolders has such a file.
     pub fn is_below(self, dir: &Path) -> bool {
         self.is_within(dir, DEPTH)
     }
@@ -90,16 +90,16 @@ impl Wanted {
     }
 }
 
-/// At most `limit` of a list, evenly spread over it.
+/// Returns at most `limit` elements of a list, evenly spread over it.
 pub(super) fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
     let take = limit.min(all.len());
     (0..take).map(|i| all[i * all.len() / take].clone()).collect()
 }
 
-/// Up to `limit` pictures of a folder and the folders below it, evenly spread over the sorted list.
+/// Returns up to `limit` images of a folder and its subfolders, evenly spread over the sorted list.
 ///
 /// # Errors
-/// A folder that cannot be read or holds no pictures.
+/// Fails if a folder cannot be read, or there are no images.
 pub fn pictures(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
     let all = below(dir, Wanted::Pictures, left_out)?;
     if all.is_empty() {
@@ -108,12 +108,13 @@ pub fn pictures(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<
     Ok(spread(&all, limit.max(1)))
 }
 
-/// All such files of a folder and of those below it, sorted; pictures that are not read are counted.
+/// Returns all files of a kind in a folder and its subfolders, sorted; images in unsupported
+/// formats are counted.
 pub(super) fn below(dir: &Path, wanted: Wanted, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
     let mut all = Vec::new();
     collect(dir, DEPTH, &mut all)?;
     all.sort();
-    // Of texts nobody misses a picture.
+    // If texts are wanted, unsupported images do not matter.
     if wanted == Wanted::Pictures {
         for path in all.iter().filter(|path| kind(path) == Kind::Unread) {
             left_out.pass(DataError::OtherFormat { path: path.clone() })?;
@@ -141,19 +142,20 @@ pub(super) fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(folders)
 }
 
-/// Folders of a folder by their name, of which the case does not count, in the order of `names`.
+/// Returns the subfolders with the given names, ignoring case, in the order of `names`.
 pub(super) fn folders_named(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
     let all = subfolders(dir).unwrap_or_default();
     let named = |name: &&str| all.iter().find(|p| file_name(p).eq_ignore_ascii_case(name)).cloned();
     names.iter().filter_map(named).collect()
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a folder holds, without hidden files and what archives of macOS leave.
+/// Returns the entries of a folder, without hidden files and the `__MACOSX` folder of macOS
+/// archives.
 pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let read = |source| DataError::Read { path: dir.to_path_buf(), source };
     let list: Result<Vec<_>, _> = std::fs::read_dir(dir).map_err(read)?.collect();
@@ -164,8 +166,8 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(list.map_err(read)?.into_iter().map(|e| e.path()).filter(visible).collect())
 }
 
-/// A text file whole: UTF-8 or UTF-16 by the mark of its bytes' order that Windows puts before it, which is taken
-/// off; without a mark UTF-8, and what is none is read as Windows-1252.
+/// Reads a text file: UTF-8 or UTF-16 by its byte order mark, which is removed; without one UTF-8,
+/// or Windows-1252 if the bytes are not valid UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
     if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {

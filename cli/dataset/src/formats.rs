@@ -1,4 +1,4 @@
-//! Formats of data sets, a file each.
+//! Formats of data sets, one per file.
 
 pub(crate) mod coco;
 pub(crate) mod csv;

@@ -1,4 +1,4 @@
-//! What lies in a collection and was not taken: counted, and the first of each kind named.
+//! Items of a data set that were left out: counted, and the first of each kind named.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,73 +8,73 @@ use offshoot::ErrorKind;
 
 use crate::DataError;
 
-/// Faults of a kind that are named; the others are counted.
+/// Number of faults of a kind that are named; further ones are counted.
 const NAMED: usize = 3;
 
-/// How much is taken of files that are not as they should be.
+/// Handling of broken files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Care {
-    /// End at the first file, box, line or folder that is broken, instead of leaving it out.
+    /// Fail on the first broken file, box, line or folder instead of leaving it out.
     pub strict: bool,
-    /// Take JPEG files that end before their picture does; what is missing of them is grey.
+    /// Accept truncated JPEG files; the missing part is grey.
     pub cut_short: bool,
 }
 
-/// Why something was not taken.
+/// Reason why an item was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The picture is not there: people keep parts of large collections.
+    /// Image missing: users often keep parts of large collections.
     Absent,
-    /// A crowd, a group, a difficult or very small box; a picture with none or several of the tags.
+    /// Crowd, group, difficult or very small box; image with none or several of the tags.
     Unclear,
-    /// To be tested on, but of a class that is not learned.
+    /// Test sample of a class without training samples.
     Untaught,
-    /// A picture, or a text, that lies beside the folders of the classes.
+    /// Image or text beside the class folders.
     Unlabelled,
-    /// A part of the collection that is neither learned nor tested.
+    /// Part of the collection that is used neither for training nor for testing.
     Unused,
-    /// A file that does not decode, or an empty one.
+    /// File that does not decode, or is empty.
     Unreadable,
-    /// A JPEG file that ends before its picture does.
+    /// Truncated JPEG file.
     CutShort,
-    /// A picture in a format that is not read.
+    /// Image in an unsupported format.
     OtherFormat,
-    /// A box beside its picture, or a name that leads out of the collection.
+    /// Box outside its image, or file name that leads out of the collection.
     Outside,
-    /// An annotation or a line that says less than it must.
+    /// Annotation or line with missing or invalid fields.
     Broken,
-    /// A class folder without pictures.
+    /// Class folder without images.
     EmptyClass,
 }
 
 impl Reason {
-    /// What there are so many of.
+    /// Returns the description that follows the count.
     fn words(self) -> &'static str {
         match self {
-            Self::Absent => "whose picture is not there",
+            Self::Absent => "whose image is missing",
             Self::Unclear => "unclear or small",
-            Self::Untaught => "of classes that are not learned",
-            Self::Unlabelled => "beside the class folders, of no class",
-            Self::Unused => "of a part that is neither learned nor tested",
+            Self::Untaught => "of classes without training samples",
+            Self::Unlabelled => "beside the class folders, without a class",
+            Self::Unused => "of a part used neither for training nor for testing",
             Self::Unreadable => "that cannot be read",
-            Self::CutShort => "cut short (--cut-short takes them)",
-            Self::OtherFormat => "in formats that are not read",
-            Self::Outside => "outside their picture or folder",
+            Self::CutShort => "cut short (--cut-short accepts them)",
+            Self::OtherFormat => "in unsupported formats",
+            Self::Outside => "outside their image or folder",
             Self::Broken => "broken annotations",
-            Self::EmptyClass => "class folders without pictures",
+            Self::EmptyClass => "class folders without images",
         }
     }
 }
 
-/// So many, of which the first are named.
+/// Count with the first items named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Counted {
     count: usize,
     named: Vec<String>,
 }
 
-/// What was not taken, and what is to be said of what was.
+/// Record of items left out, and notes on the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     care: Care,
@@ -83,35 +83,35 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Nothing yet.
+    /// Creates an empty record.
     pub fn new(care: Care) -> Self {
         Self { care, ..Self::default() }
     }
 
-    /// How much is taken.
+    /// Returns the handling of broken files.
     pub fn care(&self) -> Care {
         self.care
     }
 
-    /// How many were left out for this.
+    /// Returns the number of items left out for a reason.
     pub fn count(&self, reason: Reason) -> usize {
         self.counted.get(&reason).map_or(0, |counted| counted.count)
     }
 
-    /// Whether there is nothing to say.
+    /// Returns true if there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.counted.is_empty() && self.notes.is_empty()
     }
 
-    /// What is wrong with the first that is at fault.
+    /// Returns the message of the first fault.
     pub(super) fn first(&self) -> Option<&str> {
         self.counted.values().find_map(|counted| counted.named.first()).map(String::as_str)
     }
 
-    /// Refuses to go on with nothing; `count` is what is left.
+    /// Checks that something is left; `count` is the number of items left.
     ///
     /// # Errors
-    /// Nothing is left.
+    /// Fails if nothing is left.
     pub fn check_some(&self, path: &Path, count: usize, kind: &'static str) -> Result<(), DataError> {
         if count > 0 {
             return Ok(());
@@ -121,17 +121,17 @@ impl LeftOut {
         Err(DataError::NoneReadable { path: path.to_path_buf(), count, kind, first })
     }
 
-    /// Counts what is left out without being at fault.
+    /// Counts items left out without a fault.
     pub(super) fn add(&mut self, reason: Reason, count: usize) {
         if count > 0 {
             self.counted.entry(reason).or_default().count += count;
         }
     }
 
-    /// Counts a fault and goes on.
+    /// Counts a fault and continues.
     ///
     /// # Errors
-    /// The fault itself, where it is to end everything: by [`Care::strict`], or because no picture is at fault.
+    /// Returns the fault itself in strict mode, or if it is not a fault of a single item.
     pub fn pass(&mut self, fault: DataError) -> Result<(), DataError> {
         let Some(reason) = fault.reason().filter(|_| !self.care.strict) else { return Err(fault) };
         let counted = self.counted.entry(reason).or_default();
@@ -142,14 +142,14 @@ impl LeftOut {
         Ok(())
     }
 
-    /// Says something of what was taken, once.
+    /// Adds a note, once.
     pub(super) fn note(&mut self, text: String) {
         if !self.notes.contains(&text) {
             self.notes.push(text);
         }
     }
 
-    /// What is to be said of a folder; empty where there is nothing.
+    /// Returns the report on a folder; empty if there is nothing to report.
     pub fn told_of(&self, folder: &Path) -> String {
         let folder = folder.display();
         let mut lines: Vec<String> = self.notes.iter().map(|note| format!("{folder}: {note}\n")).collect();
@@ -178,13 +178,13 @@ impl fmt::Display for LeftOut {
 }
 
 impl DataError {
-    /// As what it is counted where it need not end everything.
+    /// Returns the reason to count the error under; `None` if it always ends the command.
     fn reason(&self) -> Option<Reason> {
         Some(match self {
             Self::Offshoot(error) => match error.kind() {
                 ErrorKind::CutShort { .. } => Reason::CutShort,
                 ErrorKind::Picture(_) | ErrorKind::LargePicture { .. } => Reason::Unreadable,
-                // Of a file; a package that fails is no fault of the data.
+                // Errors without a path are failures of the package, not of the data.
                 ErrorKind::Io(_) if error.path().is_some() => Reason::Unreadable,
                 _ => return None,
             },
@@ -217,12 +217,8 @@ mod tests {
         (0..5).for_each(|n| left_out.pass(fault(n)).unwrap());
         left_out.note("class `x` is the only one".to_string());
         let told = left_out.told_of(Path::new("data"));
-        assert!(
-            told.starts_with("data: class `x` is the only one\ndata: left out: 2 whose picture"),
-            "{told}"
-        );
-        for part in ["5 class folders without pictures", "data/2: the class folder", "and 2 more like these"]
-        {
+        assert!(told.starts_with("data: class `x` is the only one\ndata: left out: 2 whose image"), "{told}");
+        for part in ["5 class folders without images", "data/2: the class folder", "and 2 more like these"] {
             assert!(told.contains(part), "{told}");
         }
         assert!(!told.contains("data/3"), "{told}");

@@ -1,4 +1,4 @@
-//! Labelled pictures and texts, in the manners in which people keep them.
+//! Readers of labelled images and texts in common data set formats.
 
 use formats::coco;
 use formats::csv;
@@ -29,39 +29,40 @@ pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
 pub use sample::{Opener, Place, Sample, by_file};
 
-/// How labelled pictures, or texts, lie in a folder.
+/// Format of a labelled data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A folder per class, or train/ and val/ with such folders (ImageNet).
+    /// Folder per class, or train/ and val/ with such folders (ImageNet).
     Folder,
-    /// labels.csv: a table of files and their classes, in columns such as `file` and `label`.
+    /// Table labels.csv of files and classes, in columns such as `file` and `label`.
     Csv,
     /// IDX files (MNIST, Fashion-MNIST, EMNIST), also with .gz.
     Idx,
-    /// Binary CIFAR-10 or CIFAR-100.
+    /// CIFAR-10 or CIFAR-100, binary version.
     Cifar,
-    /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; a picture for each box.
+    /// COCO: annotations/instances_*.json, _annotations.coco.json or annotations.json; one image
+    /// per box.
     Coco,
-    /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; a picture for each box.
+    /// Pascal VOC: Annotations/*.xml and JPEGImages/, or beside each other; one image per box.
     Voc,
-    /// YOLO: data.yaml or classes.txt, and a .txt file of boxes for each picture; a picture for each box.
+    /// YOLO: data.yaml or classes.txt, and a .txt file of boxes per image; one image per box.
     Yolo,
-    /// Open Images: *-annotations-bbox.csv; a picture for each box.
+    /// Open Images: *-annotations-bbox.csv; one image per box.
     OpenImages,
-    /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; pictures with exactly one of the tags.
+    /// MIRFLICKR: im1.jpg, meta/tags/tags1.txt; images with exactly one of the tags.
     Mirflickr,
-    /// A folder of .txt files per class, or train/ and test/ with such folders (IMDb).
+    /// Folder of .txt files per class, or train/ and test/ with such folders (IMDb).
     Texts,
-    /// SQuAD: train-v*.json, dev-v*.json; paragraphs by their article.
+    /// SQuAD: train-v*.json, dev-v*.json; paragraphs labelled by article.
     Squad,
-    /// WikiText: wiki.train.tokens or .raw; paragraphs by their article.
+    /// WikiText: wiki.train.tokens or .raw; paragraphs labelled by article.
     Wikitext,
-    /// A .txt file, each line a text.
+    /// Text file (.txt), one text per line.
     Lines,
 }
 
 impl Format {
-    /// What lies in a folder; folders per class if nothing else is recognised.
+    /// Detects the format of a folder; [`Format::Folder`] if no other is recognized.
     pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
         let here: [(IsHere, Self); 12] = [
@@ -82,20 +83,20 @@ impl Format {
     }
 }
 
-/// What of a folder is taken.
+/// Subset of a data set.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// How the pictures lie in the folder [default: found out].
+    /// Format of the data set; detected if `None`.
     pub format: Option<Format>,
-    /// Take only these classes.
+    /// Classes to restrict to; all if empty.
     pub classes: Vec<String>,
-    /// Take at most this many pictures of each class, spread evenly over them.
+    /// Maximum number of samples per class, spread evenly over them.
     pub per_class: Option<std::num::NonZeroUsize>,
-    /// How much is taken of what is not as it should be.
+    /// Handling of broken files.
     pub care: Care,
 }
 
-/// What a reader found, before classes have numbers.
+/// Result of a reader, before classes are numbered.
 #[derive(Debug, Default)]
 struct Named {
     train: Vec<(Place, String)>,
@@ -103,32 +104,33 @@ struct Named {
     left_out: LeftOut,
 }
 
-/// Labelled pictures, sorted by class, then as their collection has them.
+/// Labelled samples, sorted by class, then in the order of their collection.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Names of the classes, sorted; numbers by their value. Heads can have all of them.
+    /// Names of the classes, sorted; numeric names by value. All are valid class names of a head.
     pub classes: Vec<String>,
-    /// Pictures to learn from: all of them where the folder is not split.
+    /// Training samples: all samples if the data set is not split.
     pub train: Vec<Sample>,
-    /// Pictures to test on; empty where the folder is not split.
+    /// Test samples; empty if the data set is not split.
     pub val: Vec<Sample>,
-    /// What was labelled and not taken, and what is to be said of the rest.
+    /// Record of labelled samples left out, and notes on the others.
     pub left_out: LeftOut,
 }
 
 impl Dataset {
-    /// Reads all of what lies in a folder, in whatever [`Format`] it is.
+    /// Opens all of a data set, in any [`Format`].
     ///
     /// # Errors
-    /// A folder that cannot be read, no classes, a broken list of annotations.
+    /// Fails if a folder cannot be read, there are no classes, or a list of annotations is broken.
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         Self::open_as(dir, &Selection::default())
     }
 
-    /// Reads what is asked for.
+    /// Opens the selected subset of a data set.
     ///
     /// # Errors
-    /// As [`Dataset::open`], and a class that is not there; with [`Care::strict`] whatever is broken.
+    /// Fails like [`Dataset::open`], and on an unknown class; with [`Care::strict`] on anything
+    /// broken.
     pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
         let care = selection.care;
         let whole = |named: Named| Named { left_out: LeftOut::new(care), ..named };
@@ -150,19 +152,19 @@ impl Dataset {
         }?;
         named.tidy();
         let mut data = named.number(dir, selection)?;
-        // A file of lines has one class by its nature.
+        // A file of lines always has a single class.
         if let ([only], false) = (&data.classes[..], format == Format::Lines) {
-            let note = format!("`{only}` is the only class: there is nothing to tell it from");
+            let note = format!("`{only}` is the only class, at least 2 are needed to measure accuracy");
             data.left_out.note(note);
         }
         Ok(data)
     }
 
-    /// The pictures, or texts, of a folder: those of a collection with their classes, of a folder without classes
-    /// all of them and no class.
+    /// Opens the selected images or texts with their classes; of a folder without classes, all of
+    /// them and no class.
     ///
     /// # Errors
-    /// As [`Dataset::open_as`], and a folder without what is wanted.
+    /// Fails like [`Dataset::open_as`], and if there are no samples of the wanted kind.
     pub fn of_any(dir: &Path, selection: &Selection, takes_text: bool) -> Result<Self, DataError> {
         let no_classes = match Self::open_as(dir, selection) {
             Err(error @ DataError::NoClasses { .. }) if selection.classes.is_empty() => error,
@@ -179,10 +181,10 @@ impl Dataset {
         Ok(Self { classes: Vec::new(), train, val: Vec::new(), left_out })
     }
 
-    /// Leaves out what cannot be opened, so that all that is left can be, and classes of which nothing is left.
+    /// Leaves out samples that cannot be opened, and classes that have no others.
     ///
     /// # Errors
-    /// The first fault where [`Care::strict`], or where nothing is left to learn from.
+    /// Fails on the first fault with [`Care::strict`], or if no training samples are left.
     pub fn drop_unreadable(&mut self, dir: &Path, mut each: impl FnMut()) -> Result<(), DataError> {
         let mut opener = Opener::new(self.left_out.care());
         for samples in [&mut self.train, &mut self.val] {
@@ -192,7 +194,7 @@ impl Dataset {
                 let is_text = matches!(samples[i].place, Place::Text { .. });
                 let opened = if is_text { Ok(()) } else { opener.open(&samples[i]).map(|_| ()) };
                 match opened {
-                    // Of the other kind than pictures: whoever reads it says so, or takes it.
+                    // Samples of the other kind are rejected or accepted by the caller.
                     Ok(()) | Err(DataError::OtherKind { .. }) => {}
                     Err(fault) => {
                         self.left_out.pass(fault)?;
@@ -205,10 +207,10 @@ impl Dataset {
         self.drop_untaught(dir, "pictures")
     }
 
-    /// Leaves out classes of which there is nothing to learn from (any more), with what there is to test.
+    /// Leaves out classes without training samples, and their test samples.
     ///
     /// # Errors
-    /// No class is left.
+    /// Fails if no class is left.
     pub fn drop_untaught(&mut self, dir: &Path, kind: &'static str) -> Result<(), DataError> {
         self.left_out.check_some(dir, self.train.len(), kind)?;
         let taught: Vec<bool> =
@@ -222,14 +224,14 @@ impl Dataset {
         keep(&mut self.val, &tested);
         self.train.iter_mut().chain(&mut self.val).for_each(|s| s.class = new(s.class));
         for (name, _) in self.classes.iter().zip(&taught).filter(|(_, taught)| !**taught) {
-            self.left_out.note(format!("class `{name}` is left out: nothing of it can be read"));
+            self.left_out.note(format!("class `{name}` is left out: none of its samples can be read"));
         }
         keep(&mut self.classes, &taught);
         Ok(())
     }
 }
 
-/// Keeps those of a list that are marked.
+/// Keeps the elements of a list that are marked.
 pub fn keep<T>(list: &mut Vec<T>, marks: &[bool]) {
     let mut marks = marks.iter();
     list.retain(|_| marks.next().copied().unwrap_or(true));
@@ -240,18 +242,19 @@ impl Named {
         Self { left_out: LeftOut::new(care), ..Self::default() }
     }
 
-    /// What is learned, or what is tested.
+    /// Returns the training or the test samples.
     fn part(&mut self, is_train: bool) -> &mut Vec<(Place, String)> {
         if is_train { &mut self.train } else { &mut self.val }
     }
 
-    /// The picture that an annotation names, if it is there; a name that leads out is counted.
+    /// Returns the image that an annotation names, if it exists; a name that leads out of the
+    /// folder is counted.
     fn find(&mut self, folders: &Folders, name: &str) -> Result<Option<PathBuf>, DataError> {
         let found = folders.find(name, self.left_out.care());
         found.or_else(|fault| self.left_out.pass(fault).map(|()| None))
     }
 
-    /// Gives classes names that heads can have.
+    /// Makes the class names valid for heads.
     fn tidy(&mut self) {
         let Self { train, val, left_out } = self;
         let tidied: Vec<(String, String)> = {
@@ -272,7 +275,7 @@ impl Named {
     fn number(mut self, dir: &Path, selection: &Selection) -> Result<Dataset, DataError> {
         let path = dir.to_path_buf();
         if self.train.is_empty() {
-            // What there is to test on can be learned from as well.
+            // A data set with test samples only is used for training.
             std::mem::swap(&mut self.train, &mut self.val);
         }
         let Self { train, val, mut left_out } = self;
@@ -307,7 +310,7 @@ impl Named {
             of_class.iter().flat_map(|samples| spread(samples, most)).collect()
         };
         let train = numbered(train);
-        // What was not asked for is not missed.
+        // Test samples of classes that were not selected are not reported.
         let val = numbered(val);
         if selection.classes.is_empty() {
             left_out.add(Reason::Untaught, untaught);
@@ -316,11 +319,11 @@ impl Named {
     }
 }
 
-/// Up to `limit` whole pictures of a folder in any format, evenly spread over them: what a device sees,
-/// to calibrate on.
+/// Returns up to `limit` whole images of a data set in any format, evenly spread over them: frames
+/// as a device sees them, for calibration.
 ///
 /// # Errors
-/// As [`pictures`] and [`Dataset::open`].
+/// Fails like [`pictures`] and [`Dataset::open`].
 pub fn unlabelled(
     dir: &Path,
     format: Option<Format>,
@@ -347,10 +350,11 @@ pub fn unlabelled(
     }
 }
 
-/// Up to `limit` texts of a collection, or of a folder without classes and those below it, evenly spread.
+/// Returns up to `limit` texts of a collection, or of a folder with its subfolders, evenly spread
+/// over them.
 ///
 /// # Errors
-/// As [`texts_below`].
+/// Fails like [`texts_below`].
 pub fn texts(
     dir: &Path,
     format: Option<Format>,
@@ -364,10 +368,10 @@ pub fn texts(
     Ok(spread(&all, limit.max(1)))
 }
 
-/// All texts of a collection, or of a folder and the folders below it.
+/// Returns all texts of a collection, or of a folder and its subfolders.
 ///
 /// # Errors
-/// As [`Dataset::open`], and a folder without texts.
+/// Fails like [`Dataset::open`], and if there are no texts.
 pub fn texts_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
     if !matches!(Format::detect(dir), Format::Folder | Format::Texts) {
         let Dataset { mut train, val, .. } = Dataset::open(dir)?;
@@ -377,7 +381,7 @@ pub fn texts_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, Da
     files_below(dir, left_out)
 }
 
-/// All .txt files of a folder and of those below it, sorted.
+/// Returns all .txt files of a folder and its subfolders, sorted.
 fn files_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
     let all = below(dir, Wanted::Texts, left_out)?;
     if all.is_empty() {
@@ -397,7 +401,7 @@ mod tests {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// As with `--strict`.
+    /// Opens a data set like with `--strict`.
     pub(crate) fn strictly(dir: &Path) -> Result<Dataset, DataError> {
         let care = Care { strict: true, cut_short: false };
         let data = Dataset::open_as(dir, &Selection { care, ..Selection::default() })?;
@@ -486,7 +490,7 @@ mod tests {
         assert_eq!(set.classes, ["a\\u{202e}b", &long, &longer[..64]]);
         let told = set.left_out.told_of(dir);
         assert!(
-            told.contains(&format!("class `{longer}` is called")) && told.contains("a\\u{202e}b"),
+            told.contains(&format!("class `{longer}` is renamed to")) && told.contains("a\\u{202e}b"),
             "{told}"
         );
         assert!(!told.contains(&format!("class `{long}` ")), "{told}");

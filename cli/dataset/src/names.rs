@@ -1,4 +1,4 @@
-//! Names of classes as heads have them.
+//! Class names valid for heads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use offshoot_core::head::{Escaped, MAX_NAME_BYTES, check_name, is_hidden};
 
 use crate::left_out::LeftOut;
 
-/// For each name that people gave a class the one that a head has: hidden characters are escaped, long names cut
-/// off, and what would be another's name by that has a number behind it. Says so of each.
+/// Maps each class name to one that is valid for a head: hidden characters are escaped, long names
+/// truncated, and names that would collide by that get a numeric suffix. Each change is noted.
 pub(super) fn tidy<'a>(
     names: impl Iterator<Item = &'a str>,
     left_out: &mut LeftOut,
@@ -25,16 +25,16 @@ pub(super) fn tidy<'a>(
             (_, true) => {
                 "control, bidirectional or zero-width characters are not shown as they are".to_string()
             }
-            _ => format!("{} bytes, allowed are {MAX_NAME_BYTES}", name.len()),
+            _ => format!("{} bytes, {MAX_NAME_BYTES} allowed", name.len()),
         };
-        left_out.note(format!("class `{shown}` is called `{new}`: {why}"));
+        left_out.note(format!("class `{shown}` is renamed to `{new}`: {why}"));
         taken.insert(new.clone());
         tidied.insert(name, new);
     }
     tidied
 }
 
-/// Hidden characters as Rust writes them: `\u{202e}`.
+/// Escapes hidden characters like Rust does: `\u{202e}`.
 fn escaped(name: &str) -> String {
     if name.is_empty() {
         return "nameless".to_string();
@@ -42,7 +42,7 @@ fn escaped(name: &str) -> String {
     Escaped(name).to_string()
 }
 
-/// The beginning of a name, with `end` behind it, in as many bytes as a head has for it.
+/// Truncates a name so that it fits a head with `end` appended.
 fn cut(name: &str, end: &str) -> String {
     let mut most = name.len().min(MAX_NAME_BYTES - end.len());
     while !name.is_char_boundary(most) {
@@ -70,7 +70,10 @@ mod tests {
         assert_eq!(tidied[&long[1][..]], format!("{}~2", "x".repeat(62)));
         let told = left_out.told_of(Path::new("data"));
         assert_eq!(told.lines().count(), 5, "{told}");
-        assert!(told.contains(&format!("`{}` is called", long[0])) && told.contains("70 bytes"), "{told}");
+        assert!(
+            told.contains(&format!("`{}` is renamed to", long[0])) && told.contains("70 bytes"),
+            "{told}"
+        );
         assert!(told.contains("class `a\\u{202e}b`") && !told.contains('\u{202e}'), "{told}");
     }
 }

@@ -1,4 +1,4 @@
-//! One picture, or one text, of a collection.
+//! Images and texts of a data set.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,77 +10,78 @@ use crate::files::is_text;
 use crate::left_out::Care;
 use crate::{DataError, Packed};
 
-/// Where a picture is.
+/// Location of a sample.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// A file of its own.
+    /// Whole file.
     File(PathBuf),
-    /// A part of one.
+    /// Part of an image.
     Part {
-        /// The file.
+        /// Path of the image.
         path: PathBuf,
-        /// The part.
+        /// Area of the part.
         area: Area,
     },
-    /// One of many in a file.
+    /// Image in a file of many.
     Packed {
-        /// The file.
+        /// Decoded file.
         file: Arc<Packed>,
-        /// Which, from 0.
+        /// Index of the image, from 0.
         index: usize,
     },
-    /// A text of many in a file.
+    /// Text in a file of many.
     Text {
-        /// The file.
+        /// Path of the file.
         path: Arc<Path>,
-        /// Which line or paragraph.
+        /// Index of the line or paragraph.
         index: usize,
-        /// The text itself.
+        /// Content.
         text: Arc<str>,
     },
 }
 
-/// A picture, or a text, of a class.
+/// Image or text with a class.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Where it is.
+    /// Location.
     pub place: Place,
-    /// Index of its class.
+    /// Index of the class.
     pub class: usize,
 }
 
 impl Sample {
-    /// A file of no class.
+    /// Creates a sample of a file, with class 0.
     pub fn of_file(path: PathBuf) -> Self {
         Self { place: Place::File(path), class: 0 }
     }
 
-    /// The picture.
+    /// Opens the image.
     ///
     /// # Errors
-    /// As [`Opener::open`].
+    /// Fails like [`Opener::open`].
     pub fn open(&self) -> Result<Picture, DataError> {
         Opener::default().open(self)
     }
 
-    /// The text.
+    /// Reads the text.
     ///
     /// # Errors
-    /// A file that cannot be read, a picture.
+    /// Fails if the file cannot be read, or is an image.
     pub fn text(&self) -> Result<String, DataError> {
         match &self.place {
             Place::Text { text, .. } => Ok(text.to_string()),
             Place::File(path) if is_text(path) => {
                 let read = |source| DataError::Read { path: path.clone(), source };
                 let bytes = std::fs::read(path).map_err(read)?;
-                // IMDb's texts came from web pages.
+                // IMDb's texts contain line breaks of HTML.
                 Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
             }
             _ => Err(DataError::OtherKind { name: self.name(), is: "a picture", takes: "text" }),
         }
     }
 
-    /// The file; `#` and the box or the index behind it where it holds more than this sample.
+    /// Returns the path of the file; with `#` and the box or the index if the file holds more than
+    /// this sample.
     pub fn name(&self) -> String {
         match &self.place {
             Place::File(path) => path.display().to_string(),
@@ -92,7 +93,7 @@ impl Sample {
         }
     }
 
-    /// The file that has to be decoded for it and for others.
+    /// Returns the image file that has to be decoded for this sample and others.
     fn whole(&self) -> Option<&Path> {
         match &self.place {
             Place::Part { path, .. } => Some(path),
@@ -101,7 +102,7 @@ impl Sample {
     }
 }
 
-/// Opens samples; a picture of which several parts follow each other is decoded once.
+/// Opener of samples that decodes an image once for consecutive parts of it.
 #[derive(Debug, Default)]
 pub struct Opener {
     cut_short: bool,
@@ -110,15 +111,16 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// With so much care.
+    /// Creates an opener with the given handling of broken files.
     pub fn new(care: Care) -> Self {
         Self { cut_short: care.cut_short, ..Self::default() }
     }
 
-    /// The picture of a sample.
+    /// Opens the image of a sample.
     ///
     /// # Errors
-    /// A file that does not decode or is cut short, a box outside it, a text.
+    /// Fails if the file does not decode or is truncated, a box lies outside its image, or the
+    /// sample is a text.
     pub fn open(&mut self, sample: &Sample) -> Result<Picture, DataError> {
         match &sample.place {
             Place::File(path) if !is_text(path) => self.decode(path),
@@ -137,11 +139,12 @@ impl Opener {
 
     fn whole(&mut self, path: &Path) -> Result<&Picture, DataError> {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {
-            // The old one goes first: two large pictures need not lie in memory.
+            // The previous image is dropped first, so that two large images are not in memory at
+            // once.
             self.last = None;
             self.last = Some((path.to_path_buf(), self.decode(path)?));
         }
-        // Just written.
+        // Always present, since it was just written.
         self.last.as_ref().map(|(_, picture)| picture).ok_or(DataError::Empty { path: path.to_path_buf() })
     }
 
@@ -150,13 +153,14 @@ impl Opener {
         Ok(if self.cut_short { Picture::open_cut_short(path) } else { Picture::open(path) }?)
     }
 
-    /// Files that were decoded.
+    /// Returns the number of files decoded so far.
     pub fn decoded(&self) -> usize {
         self.decoded
     }
 }
 
-/// The order in which parts of one picture follow each other, else that of the samples.
+/// Returns indices of `samples` in an order in which parts of one image follow each other,
+/// otherwise as given.
 pub fn by_file(samples: &[Sample]) -> Vec<usize> {
     let mut first = std::collections::HashMap::new();
     for (i, path) in samples.iter().enumerate().filter_map(|(i, sample)| Some((i, sample.whole()?))) {

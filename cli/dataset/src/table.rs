@@ -1,4 +1,4 @@
-//! A table in a text file, record by record: CSV, or with semicolons or tabs.
+//! Reader of tables record by record: CSV, or separated by semicolons or tabs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use crate::files::read_text;
 use crate::{At, DataError};
 
-/// Most bytes and fields of a record.
+/// Maximum number of bytes and of fields of a record.
 const RECORD: usize = 1 << 16;
 const FIELDS: usize = 64;
 
-/// A table.
+/// Table.
 pub(super) struct Table {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -22,7 +22,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Of a file; whatever of comma, semicolon and tab its first line has most of stands between fields.
+    /// Opens a table; the separator is the most frequent of comma, semicolon and tab in the first
+    /// line.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let bytes = read_text(path)?.into_bytes();
         let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -32,12 +33,12 @@ impl Table {
         Ok(Self { path: path.to_path_buf(), bytes, at: 0, reader, line: 1 })
     }
 
-    /// What is wrong with the last record.
+    /// Returns an error at the last record.
     pub fn broken(&self, what: &str) -> DataError {
         DataError::Broken { path: self.path.clone(), at: At::Line(self.line), what: what.to_string() }
     }
 
-    /// The next record, its fields without space around them; `None` behind the last.
+    /// Returns the next record, its fields trimmed; `None` after the last one.
     pub fn row(&mut self) -> Result<Option<Vec<String>>, DataError> {
         let (mut out, mut ends) = (vec![0; 1024], [0; FIELDS]);
         let (mut written, mut fields) = (0, 0);
@@ -50,10 +51,10 @@ impl Table {
             written += wrote;
             fields += ended;
             match result {
-                // At the end of the file the reader wants to be told so, by an empty input.
+                // At the end of the file the reader requires an empty input.
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if out.len() < RECORD => out.resize(2 * out.len(), 0),
-                ReadRecordResult::OutputFull => return Err(self.broken("a record of more than 65536 bytes")),
+                ReadRecordResult::OutputFull => return Err(self.broken("record of more than 65536 bytes")),
                 ReadRecordResult::OutputEndsFull => return Err(self.broken("more than 64 fields")),
                 ReadRecordResult::End => return Ok(None),
                 ReadRecordResult::Record => break,

@@ -43,19 +43,16 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         Eyes::Sharp => {
             println!("   {}", Extractor::from_bytes(sprout)?.verify()?);
             let sharp = eyes::package(Eyes::Sharp).to_vec();
-            println!(
-                "   From here on with the sharper one, which is part of this program: {}",
-                bytes(sharp.len())
-            );
+            println!("   From here on with the sharper built-in package: {}", bytes(sharp.len()));
             sharp
         }
     };
     let mut extractor = Extractor::from_bytes(package.clone())?;
     println!("   {}", extractor.verify()?);
 
-    println!("2. Teach {} from {SHOTS} pictures each, by a simulated camera", names());
+    println!("2. Teach {} from {SHOTS} pictures each of a simulated camera", names());
     let mut head = teach(&mut extractor)?;
-    println!("3. Ask about {} pictures it has not seen", UNSEEN * OBJECTS.len() as u64);
+    println!("3. Classify {} unseen pictures", UNSEEN * OBJECTS.len() as u64);
     let exam = examine(&mut extractor, &mut head)?;
     println!("   {} of {} right", exam.right, exam.asked);
     for (object, right) in OBJECTS.iter().zip(exam.per_object) {
@@ -70,7 +67,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     // Not into the current folder, which may be a clone of the project.
     let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
     screen(&mut extractor, &mut head, &out)?;
-    println!("4. {} shows what the device's screen would", out.display());
+    println!("4. {} shows the screen of the device", out.display());
     if let Some(folder) = &args.keep {
         let failed = |source| CommandError::Write { path: folder.clone(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -135,7 +132,7 @@ fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     head.fit().map_err(offshoot::Error::from)?;
     time += start.elapsed();
     println!(
-        "   {} samples, {} head, {:.2} ms to learn them",
+        "   {} samples, {} head, {:.2} ms to train",
         head.sample_count(),
         head.chosen().map_err(offshoot::Error::from)?.kind,
         ms(time)

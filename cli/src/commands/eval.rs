@@ -27,7 +27,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         None => format!("all {} {kind}", train.len()),
     };
     println!(
-        "{}: {} classes; learned from {learned}; tested on {tested}",
+        "{}: {} classes; trained on {learned}; tested on {tested}",
         args.data.display(),
         data.classes.len()
     );
@@ -50,7 +50,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
             let title = format!("{kind}, learned from {learned}: {:.1} of 100 right", 100.0 * mean);
             write_file(path, &png(&draw(&title, &data.classes, &confusion), path)?)?;
-            println!("  {}: rows are what was shown, columns what {kind} said", path.display());
+            println!("  {}: rows are true classes, columns the predictions of {kind}", path.display());
         }
     }
     Ok(())

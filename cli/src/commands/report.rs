@@ -31,7 +31,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         Some(accuracy) => {
             let (low, high) = (report.interval().low, report.interval().high);
             println!(
-                "  {accuracy:.3} right when held out, {} of {}; 95 %: {low:.3} to {high:.3}; confidence off by {:.3}",
+                "  accuracy {accuracy:.3} when held out, {} of {}; 95 %: {low:.3} to {high:.3}; calibration error {:.3}",
                 report.right(),
                 report.asked(),
                 report.calibration_error().unwrap_or_default(),

@@ -47,7 +47,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     println!(
-        "{}: {} on {} {kind} of {} classes, {} kept, taught in {:.1} ms; {} in memory, {} saved",
+        "{}: {} on {} {kind} of {} classes, {} kept, trained in {:.1} ms; {} in memory, {} saved",
         args.output.display(),
         if chosen.kind == args.head {
             args.head.to_string()
@@ -66,7 +66,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     // With a single class every sample is right.
     if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
         let (low, high) = (report.interval().low, report.interval().high);
-        println!("  {accuracy:.3} of its own {kind} right when held out ({low:.3} to {high:.3})");
+        println!("  accuracy {accuracy:.3} on its own {kind} when held out (95 %: {low:.3} to {high:.3})");
     }
     let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
     advise(&report, &args.output, file);

@@ -82,7 +82,7 @@ fn square(canvas: &mut Canvas, (x, y): (u32, u32), side: u32, share: f64, is_rig
 mod tests {
     use super::*;
 
-    /// The pixel near the upper left corner of a square, counted from the lower right end.
+    /// Pixel near the upper left corner of a cell, counted from the lower right end.
     fn corner(image: &RgbImage, count: u32, row: u32, column: u32) -> [u8; 3] {
         let side = (ALL / count).clamp(LEAST, MOST);
         let end = |all: u32, at: u32| all - GAP - 1 - (count - at) * side + 2;
@@ -99,7 +99,7 @@ mod tests {
         assert!(red[0] == 255 && red[1] == red[2] && (150..200).contains(&red[1]), "a tenth wrong: {red:?}");
     }
 
-    /// Many classes, long names, no answers at all.
+    /// Many classes, long names, no predictions at all.
     #[test]
     fn any_number_of_classes_is_drawn() {
         for count in [1usize, 2, 11, 40, 200] {

@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Twelve heaps of uneven size, of which a single beginning may run two together.
+    /// Twelve clusters of uneven size, two of which a single restart may merge.
     #[test]
     fn the_best_of_ten_beginnings_finds_heaps_that_one_does_not() {
         let mut all = Embeddings { dim: 12, ..Embeddings::default() };

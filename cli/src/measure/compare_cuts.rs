@@ -318,7 +318,7 @@ mod tests {
         let chosen = |ms, ram| choose(&rows(), &Budget { ms, ram }).map(|i| rows()[i].cut.clone());
         assert_eq!(chosen(None, None).as_deref(), Some("float"));
         assert_eq!(chosen(Some(3.5), None).as_deref(), Some("same"), "as accurate, and faster");
-        // What memory the float one takes is not known.
+        // Memory of the float package is unknown.
         assert_eq!(chosen(None, Some(1000)).as_deref(), Some("same"));
         assert_eq!(chosen(None, Some(450)).as_deref(), Some("best"));
         assert_eq!(chosen(Some(1.0), Some(100)).as_deref(), Some("fast"));

@@ -37,7 +37,7 @@ fn mnist_is_calibrated_on_learned_and_tested() {
     idx(&data, "t10k", 4);
     ok(dir, &["convert", sprout().to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
     let text = ok(dir, &["eval", "s.offshoot", "data", "--head", "ncm"]);
-    assert!(text.contains("3 classes; learned from all 24 pictures; tested on 12 others"), "{text}");
+    assert!(text.contains("3 classes; trained on all 24 pictures; tested on 12 others"), "{text}");
     let right: f64 = text.lines().last().unwrap().trim().trim_start_matches("ncm").trim().parse().unwrap();
     assert!(right > 0.6, "three objects, a third is chance: {text}");
     let some = ["--classes", "0,2", "--per-class", "5", "--format", "idx"];

@@ -52,7 +52,7 @@ fn one_broken_picture_does_not_end_everything() {
     has(&text, &["8 pictures of 2 classes"]);
     has(
         &told,
-        &["2 that cannot be read", "1 cut short (--cut-short takes them)", "1 in formats that are not read"],
+        &["2 that cannot be read", "1 cut short (--cut-short accepts them)", "1 in unsupported formats"],
     );
     has(
         &told,
@@ -186,7 +186,7 @@ fn names_that_cannot_be_shown_are_refused_or_told() {
     assert!(output.status.success(), "{told}");
     has(
         &told,
-        &[&format!("class `{longer}` is called `{}`: 72 bytes", &longer[..64]), "class `ba\\u{2066}ll`"],
+        &[&format!("class `{longer}` is renamed to `{}`: 72 bytes", &longer[..64]), "class `ba\\u{2066}ll`"],
     );
     has(&ok(dir, &["report", "x.head"]), &[&longer[..64], "ba\\u{2066}ll"]);
 }
@@ -288,7 +288,7 @@ mod cases {
         let (text, told) = train(&files.join("coco_zero_neg")).unwrap();
         // Of the four that are no boxes one is cut to what lies in the picture.
         has(&text, &["5 pictures of 2 classes"]);
-        has(&told, &["2 unclear or small", "1 outside their picture"]);
+        has(&told, &["2 unclear or small", "1 outside their image"]);
         let dir = tempfile::tempdir().unwrap();
         let data = files.join("voc_entity");
         ok(dir.path(), &["embed", &package(), data.to_str().unwrap(), "--json", "e.json"]);

@@ -226,7 +226,7 @@ fn from_a_model_to_answers() {
     let answers: Vec<_> = text.lines().map(|l| l.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(answers, ["pos", "neg"], "{text}");
     let text = ok(dir, &["eval", "words.offshoot", "reviews/train", "--shots", "3", "--head", "ncm"]);
-    assert!(text.contains("2 classes; learned from 3"), "{text}");
+    assert!(text.contains("2 classes; trained on 3"), "{text}");
 
     std::fs::write(dir.join("lines.txt"), "the film\n\nthe film is good\n").unwrap();
     ok(dir, &["embed", "words.offshoot", "lines.txt", "--json", "lines.json"]);
@@ -453,6 +453,6 @@ fn what_does_not_fit_is_told() {
     let of_pictures = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
     refused(dir, &of_pictures, &["sprout.onnx: takes pictures; remove --tokens"]);
     let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
-    refused(dir, &views, &["model.onnx: the package takes text, of which there are no views"]);
+    refused(dir, &views, &["model.onnx: the package takes text, which has no views"]);
     refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);
 }

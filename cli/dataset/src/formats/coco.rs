@@ -1,4 +1,4 @@
-//! COCO: one JSON file of boxes for many pictures.
+//! COCO: one JSON file of boxes for many images.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use crate::files::{entries, folders_named, read_text};
 use crate::left_out::Care;
 use crate::{At, DataError, Named};
 
-/// What of the file we use, as loosely as tools write it. The names are the format's.
+/// Fields of the file that are used, parsed as loosely as tools write them, under the names of the
+/// format.
 #[derive(Deserialize)]
 struct File {
     images: Vec<Image>,
@@ -31,17 +32,17 @@ struct Image {
 
 #[derive(Deserialize)]
 struct Annotation {
-    /// Some tools leave it out.
+    /// Identifier, which some tools leave out.
     #[serde(default)]
     id: Value,
     #[serde(default)]
     image_id: Value,
     #[serde(default)]
     category_id: Value,
-    /// Left, top, width, height in pixels.
+    /// Box in pixels: left, top, width, height.
     #[serde(default)]
     bbox: Value,
-    /// 0 or 1, or a bool.
+    /// Crowd flag: 0 or 1, or a bool.
     #[serde(default)]
     iscrowd: Value,
 }
@@ -52,7 +53,7 @@ struct Category {
     name: String,
 }
 
-/// An id as whole numbers, fractions without any, and texts say the same one.
+/// Returns an id in one form, whether it is written as an integer, a whole float or a string.
 fn id(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => {
@@ -67,12 +68,12 @@ fn id(value: &Value) -> Option<String> {
     }
 }
 
-/// A number, or the text of one.
+/// Returns a number, also from a string.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|v| v.is_finite())
 }
 
-/// Whether a mark is set that tools write as a number, a bool or a word.
+/// Returns true if a flag is set, written as a number, a bool or a word.
 fn is_set(value: &Value) -> bool {
     match value {
         Value::Bool(set) => *set,
@@ -83,20 +84,20 @@ fn is_set(value: &Value) -> bool {
     }
 }
 
-/// The names that tools give the file where it lies beside the pictures, or above them.
+/// File names that tools use beside the images, or above them.
 const BESIDE: [&str; 4] = ["_annotations.coco.json", "annotations.json", "instances.json", "coco.json"];
 
-/// What else lies in `annotations/` of COCO, without boxes of things that have names.
+/// Prefixes of other files in `annotations/`, without boxes of named classes.
 const OTHERS: [&str; 5] = ["captions", "person_keypoints", "panoptic", "stuff", "image_info"];
 
-/// A file of boxes.
+/// File of boxes.
 struct Part {
     path: PathBuf,
     is_train: bool,
     folders: Folders,
 }
 
-/// The files of boxes, each with whether it is learned and where its pictures may lie.
+/// Returns the files of boxes with their use and the folders of their images.
 fn files(dir: &Path) -> Vec<Part> {
     let mut found = Vec::new();
     let whole = [(dir.to_path_buf(), true)].into_iter();
@@ -112,14 +113,15 @@ fn files(dir: &Path) -> Vec<Part> {
     for folder in folders_named(dir, &["annotations"]).iter().chain([&dir.to_path_buf()]) {
         found.extend(instances(dir, folder, folder == dir));
     }
-    // Of a collection that has only `val` or `test`, that is what is learned from.
+    // A collection with only `val` or `test` is used for training.
     if !found.iter().any(|part| part.is_train) {
         found.iter_mut().for_each(|part| part.is_train = true);
     }
     found
 }
 
-/// `instances_<part>.json` of a folder; with another name where it is COCO's own folder.
+/// Returns the files `instances_<part>.json` of a folder; in COCO's own folder also files by other
+/// names.
 fn instances(dir: &Path, folder: &Path, is_above: bool) -> Vec<Part> {
     let mut inside = entries(folder).unwrap_or_default();
     inside.retain(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")));
@@ -147,7 +149,7 @@ fn instances(dir: &Path, folder: &Path, is_above: bool) -> Vec<Part> {
     found
 }
 
-/// Whether a file is likely one of COCO: it names annotations in its first or last bytes.
+/// Returns true if a file is likely in COCO format: it contains the keys of annotations and images.
 fn has_boxes(path: &Path) -> bool {
     path.is_file() && {
         let text = std::fs::read(path).unwrap_or_default();
@@ -160,8 +162,9 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     !files(dir).is_empty()
 }
 
-/// `annotations/instances_<split>.json` with the pictures in `<split>/` or `images/`, or a file such as
-/// `_annotations.coco.json` or `annotations.json` beside the pictures, of the whole or of `train/`, `valid/`, `test/`.
+/// Reads `annotations/instances_<split>.json` with the images in `<split>/` or `images/`, or a file
+/// such as `_annotations.coco.json` or `annotations.json` beside the images, of the whole or of
+/// `train/`, `valid/`, `test/`.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let files = files(dir);
     if files.is_empty() {
@@ -174,7 +177,7 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// Boxes of each picture, by its id.
+/// Boxes of each image, by its id.
 type Boxes = BTreeMap<String, Vec<Boxed>>;
 
 fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(), DataError> {
@@ -202,15 +205,15 @@ fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(),
 }
 
 impl Annotation {
-    /// Puts the box to those of its picture, or says what is missing.
+    /// Adds the box to its image, or returns what is missing.
     fn boxed(&self, names: &BTreeMap<String, &str>, pictures: &mut Boxes) -> Result<(), String> {
-        let category = id(&self.category_id).ok_or("no `category_id`")?;
-        let class = names.get(&category).ok_or_else(|| format!("there is no category {category}"))?;
-        let picture = id(&self.image_id).ok_or("no `image_id`")?;
-        let of = pictures.get_mut(&picture).ok_or_else(|| format!("there is no image {picture}"))?;
+        let category = id(&self.category_id).ok_or("`category_id` missing")?;
+        let class = names.get(&category).ok_or_else(|| format!("unknown category {category}"))?;
+        let picture = id(&self.image_id).ok_or("`image_id` missing")?;
+        let of = pictures.get_mut(&picture).ok_or_else(|| format!("unknown image {picture}"))?;
         let numbers: Option<Vec<f64>> = self.bbox.as_array().and_then(|all| all.iter().map(number).collect());
         let Some(&[x, y, width, height]) = numbers.as_deref() else {
-            return Err(format!("`bbox` is {}, not left, top, width, height", self.bbox));
+            return Err(format!("`bbox` is {}, left, top, width and height required", self.bbox));
         };
         let area = Area::from_edges(x, y, x + width, y + height);
         of.push(Boxed { class: class.to_string(), area, unclear: is_set(&self.iscrowd) });
@@ -223,7 +226,7 @@ mod tests {
     use crate::tests::{refused, touch};
     use crate::{Dataset, Format, Reason};
 
-    /// A file of COCO 2017, shortened.
+    /// Shortened file of COCO 2017.
     const INSTANCES: &str = r#"{
 "info": {"description": "COCO 2017 Dataset", "year": 2017},
 "licenses": [{"id": 1, "name": "CC BY"}],
@@ -259,7 +262,7 @@ mod tests {
         let dog = set.train[0].open().unwrap();
         assert_eq!((dog.width(), dog.height(), &dog.rgb()[..3]), (21, 30, &[10, 5, 0][..]));
         assert!(set.train[0].name().ends_with("000000000139.png#10,5,21x30"), "{}", set.train[0].name());
-        // Validation of classes that were taught.
+        // Test samples of classes with training samples.
         touch(dir, "annotations/instances_val2017.json", INSTANCES.as_bytes());
         let _ = std::fs::create_dir(dir.join("val2017"));
         gradient.save(dir.join("val2017/000000000285.png")).unwrap();
@@ -285,14 +288,14 @@ mod tests {
                 "139.png#60,0,20x20: the box lies outside",
                 Reason::Outside,
             ),
-            ("\"image_id\": 285", "\"image_id\": 286", "annotation 5: there is no image 286", Reason::Broken),
+            ("\"image_id\": 285", "\"image_id\": 286", "annotation 5: unknown image 286", Reason::Broken),
             (
                 "\"category_id\": 18",
                 "\"category_id\": 19",
-                "annotation 1: there is no category 19",
+                "annotation 1: unknown category 19",
                 Reason::Broken,
             ),
-            ("\"category_id\": 18,", "", "annotation 1: no `category_id`", Reason::Broken),
+            ("\"category_id\": 18,", "", "annotation 1: `category_id` missing", Reason::Broken),
         ] {
             assert!(INSTANCES.contains(from));
             touch(dir, name, INSTANCES.replace(from, to).as_bytes());
@@ -301,13 +304,13 @@ mod tests {
             assert_eq!((set.train.len(), set.left_out.count(reason)), (2, 1), "{part}: {}", set.left_out);
             assert!(set.left_out.to_string().contains(part), "{}", set.left_out);
         }
-        // Without its numbers an annotation is named by its place.
+        // Annotations without an id are named by their index.
         touch(
             dir,
             name,
             INSTANCES.replace(", \"id\": 5}", "}").replace("\"image_id\": 285", "\"image_id\": 1").as_bytes(),
         );
-        refused(dir, &["annotation at place 4 of the list: there is no image 1"]);
+        refused(dir, &["annotation at place 4 of the list: unknown image 1"]);
         touch(dir, name, INSTANCES.replace("\"000000000285.png\"", "\"../../secret.png\"").as_bytes());
         refused(dir, &["leads out"]);
         assert_eq!(Dataset::open(dir).unwrap().left_out.count(Reason::Absent), 1);
@@ -320,7 +323,7 @@ mod tests {
         assert!(Dataset::open(dir).unwrap_err().to_string().contains("EOF"));
     }
 
-    /// As different tools write the same.
+    /// Equivalent files as different tools write them.
     #[test]
     fn loosely_written() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A table of files and their classes, as `labels.csv` beside `images/`; with the edges of a box, of its parts.
+//! Table of files and classes, such as `labels.csv` beside `images/`; with box edges, one image per
+//! box.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::left_out::{Care, Reason};
 use crate::table::Table;
 use crate::{DataError, Named, Place};
 
-/// What the columns are called, in small letters without signs between words.
+/// Names of columns, in lower case without separators.
 const FILES: [&str; 12] = [
     "file",
     "filename",
@@ -45,21 +46,22 @@ const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 const FOLDERS: [&str; 10] =
     ["images", "image", "imgs", "img", "pictures", "photos", "data", "train", "jpg", "train_images"];
 
-/// Rows that are looked at to tell whether a table is one of these.
+/// Number of rows that are examined to recognize a table.
 const FIRST: usize = 50;
 
-/// Which column is what.
+/// Indices of the columns.
 struct Columns {
     file: usize,
     label: usize,
     split: Option<usize>,
     edges: Option<[usize; 4]>,
-    /// There is no header: the first row is a file and its class.
+    /// First row of a table without a header.
     first: Option<Vec<String>>,
 }
 
 impl Columns {
-    /// By the header's names, or of two columns without a header in the order file, class.
+    /// Finds the columns by the names of the header, or takes two columns without a header as file
+    /// and class.
     fn of(header: Vec<String>, folders: &Folders) -> Option<Self> {
         let plain = |name: &String| name.to_ascii_lowercase().replace(['_', ' ', '-'], "");
         let names: Vec<String> = header.iter().map(plain).collect();
@@ -76,7 +78,7 @@ impl Columns {
     }
 }
 
-/// A table and what it is of.
+/// Opened table with its columns and folders.
 struct Labels {
     table: Table,
     columns: Columns,
@@ -97,7 +99,7 @@ fn labels(path: &Path) -> Option<Labels> {
     Some(Labels { table, columns, folders, is_train })
 }
 
-/// The tables of a folder that name files which are there.
+/// Returns the tables of a folder that name existing files.
 fn tables(dir: &Path) -> Vec<PathBuf> {
     let mut files = entries(dir).unwrap_or_default();
     let is_table = |path: &PathBuf| {
@@ -120,9 +122,9 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     !tables(dir).is_empty()
 }
 
-/// `labels.csv`, or any table with a column of files and one of classes (and one that says `train`, `val` or
-/// `test`); the files lie beside it, in `images/`, or where their names say. Tables whose names begin with `val`
-/// or `test` are tested.
+/// Reads `labels.csv`, or any table with a column of files and one of classes (and optionally one
+/// of `train`, `val` or `test`). The files lie beside the table, in `images/`, or at the paths
+/// given. Tables whose names begin with `val` or `test` are for testing.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let tables = tables(dir);
     if tables.is_empty() {
@@ -139,7 +141,7 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
 
 fn one(labels: Labels, path: &Path, named: &mut Named) -> Result<(), DataError> {
     let Labels { mut table, mut columns, folders, is_train } = labels;
-    // Where there is no header, the first row is one of the others.
+    // Without a header, the first row is a record like the others.
     let mut first = columns.first.take();
     while let Some(row) = first.take().map_or_else(|| table.row(), |row| Ok(Some(row)))? {
         let line = match columns.line(&row, is_train) {
@@ -161,11 +163,11 @@ fn one(labels: Labels, path: &Path, named: &mut Named) -> Result<(), DataError> 
             (None, None) => named.left_out.add(Reason::Absent, 1),
         }
     }
-    named.left_out.note(format!("classes are those of {}", file_name(path)));
+    named.left_out.note(format!("classes taken from {}", file_name(path)));
     Ok(())
 }
 
-/// What a line says.
+/// Parsed record.
 struct Line<'a> {
     file: &'a str,
     class: &'a str,
@@ -174,16 +176,16 @@ struct Line<'a> {
 }
 
 impl Columns {
-    /// `is_train` is what the table's own name says.
+    /// Parses a record; `is_train` is the default from the name of the table.
     fn line<'a>(&self, row: &'a [String], is_train: bool) -> Result<Line<'a>, String> {
         let cell = |at: usize| row.get(at).map(String::as_str).unwrap_or_default();
         let (file, class) = (cell(self.file), cell(self.label));
         if file.is_empty() || class.is_empty() {
-            return Err(format!("no {} in this line", if file.is_empty() { "file" } else { "class" }));
+            return Err(format!("{} missing", if file.is_empty() { "file" } else { "class" }));
         }
         let split = self.split.map(|at| cell(at).to_ascii_lowercase()).filter(|split| !split.is_empty());
         let is_train = split.map_or(is_train, |split| split.starts_with("train"));
-        // What is no number is no box.
+        // Text that is not a number makes the box invalid.
         let edges = self.edges.map(|edges| edges.map(|at| cell(at).parse().unwrap_or(f64::NAN)));
         Ok(Line { file, class, is_train, edges })
     }
@@ -222,7 +224,7 @@ mod tests {
             assert_eq!(Format::detect(&dir), Format::Csv, "{text}");
             let set = Dataset::open(&dir).unwrap();
             assert_eq!(names(&set, &set.train), pairs(&[("0.jpg", "cat"), ("1.jpg", "dog")]), "{text}");
-            assert!(set.left_out.told_of(&dir).contains(&format!("classes are those of {table}")));
+            assert!(set.left_out.told_of(&dir).contains(&format!("classes taken from {table}")));
         }
     }
 
@@ -250,13 +252,9 @@ mod tests {
         let set = Dataset::open(dir).unwrap();
         assert_eq!((set.train.len(), set.left_out.count(Reason::Broken)), (1, 2));
         assert_eq!(set.left_out.count(Reason::Absent), 1);
-        assert!(
-            set.left_out.to_string().contains("labels.csv: line 3: no class in this line"),
-            "{}",
-            set.left_out
-        );
-        refused(dir, &["labels.csv", "line 3", "no class"]);
-        // A table of something else is none of these.
+        assert!(set.left_out.to_string().contains("labels.csv: line 3: class missing"), "{}", set.left_out);
+        refused(dir, &["labels.csv", "line 3", "class missing"]);
+        // A table of other content is not recognized.
         touch(dir, "labels.csv", b"epoch,loss\n1,0.5\n");
         assert_eq!(Format::detect(dir), Format::Folder);
         touch(dir, "a/1.jpg", b"x");

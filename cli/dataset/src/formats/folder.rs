@@ -1,4 +1,4 @@
-//! `DIR/<class>/*`, or `DIR/train/<class>/*` and `DIR/val/<class>/*`: ImageNet's manner.
+//! Folder per class: `DIR/<class>/*`, or `DIR/train/<class>/*` and `DIR/val/<class>/*` (ImageNet).
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,7 @@ use crate::files::{Wanted, below, entries, file_name, folders_named, subfolders}
 use crate::left_out::{Care, Reason};
 use crate::{DataError, Named, Place};
 
-/// Folders of what is learned and of what is tested, in the order in which they are looked for; the case does not
-/// count.
+/// Names of training and test folders, in the order of preference, ignoring case.
 const LEARNED: [&str; 4] = ["train", "training", "train_set", "training_set"];
 const TESTED: [&str; 11] = [
     "val",
@@ -23,14 +22,14 @@ const TESTED: [&str; 11] = [
     "tests",
 ];
 
-/// Folders around the classes that are passed through, at most.
+/// Maximum number of enclosing folders to descend through.
 const AROUND: usize = 3;
 
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     read_as(dir, Wanted::Pictures, |_| true, care)
 }
 
-/// What is wanted, of the classes that belong.
+/// Reads files of a kind in class folders that satisfy `is_class`.
 pub(crate) fn read_as(
     dir: &Path,
     wanted: Wanted,
@@ -46,14 +45,15 @@ pub(crate) fn read_as(
     tested.retain(has);
     let Some(learned) = learned else {
         let others = subfolders(dir)?.iter().filter(|folder| has(folder)).count() - tested.len();
-        // Only to be tested on; else such a folder is one of the classes.
+        // A lone test folder with subfolders is used for training; otherwise such folders are
+        // classes.
         return match tested
             .first()
             .filter(|folder| others == 0 && subfolders(folder).is_ok_and(|f| !f.is_empty()))
         {
             None => classes.of(dir, &mut named, true).map(|()| named),
             Some(folder) => {
-                named.left_out.note(format!("there is only {}: it is learned from", file_name(folder)));
+                named.left_out.note(format!("{} is the only part: used for training", file_name(folder)));
                 classes.of(folder, &mut named, true).map(|()| named)
             }
         };
@@ -66,14 +66,14 @@ pub(crate) fn read_as(
         for other in tested {
             let count = below(&other, wanted, &mut named.left_out)?.len();
             let [used, unused] = [&folder, &other].map(|path| file_name(path));
-            named.left_out.note(format!("{unused}/ is left out: {used}/ is tested"));
+            named.left_out.note(format!("{unused}/ is left out: {used}/ is used for testing"));
             named.left_out.add(Reason::Unused, count);
         }
     }
     Ok(named)
 }
 
-/// Strictly, nothing is tested that was not learned; else it is counted later.
+/// Refuses test classes without training samples in strict mode; otherwise they are counted later.
 fn check_known(folder: &Path, named: &Named) -> Result<(), DataError> {
     let known: std::collections::BTreeSet<&str> =
         named.train.iter().map(|(_, class)| class.as_str()).collect();
@@ -84,7 +84,8 @@ fn check_known(folder: &Path, named: &Named) -> Result<(), DataError> {
     }
 }
 
-/// The folder in which those of the classes lie: where all is in one folder, that one, if it has folders itself.
+/// Descends through enclosing folders: while a folder holds a single folder that itself has
+/// subfolders.
 fn around(dir: &Path, wanted: Wanted) -> Result<PathBuf, DataError> {
     let mut dir = dir.to_path_buf();
     for _ in 0..AROUND {
@@ -104,14 +105,14 @@ fn around(dir: &Path, wanted: Wanted) -> Result<PathBuf, DataError> {
     Ok(dir)
 }
 
-/// What folders of classes hold.
+/// Reader of class folders.
 struct Classes {
     wanted: Wanted,
     is_class: fn(&str) -> bool,
 }
 
 impl Classes {
-    /// A class for each folder that has what is wanted, in it or below it.
+    /// Adds a class for each folder that has files of the wanted kind, in it or below it.
     fn of(&self, dir: &Path, named: &mut Named, is_train: bool) -> Result<(), DataError> {
         let mut folders = subfolders(dir)?;
         folders.retain(|folder| (self.is_class)(&file_name(folder)));
@@ -173,19 +174,19 @@ mod tests {
         assert_eq!((&set.classes[..], set.left_out.count(Reason::EmptyClass)), (&["a".to_string()][..], 1));
     }
 
-    /// As people and tools name the parts.
+    /// Parts under the names that users and tools give them.
     #[test]
     fn parts_by_other_names() {
         let whole = tempfile::tempdir().unwrap();
         for (n, (names, learned, tested, note)) in [
             (&["Train/a/1.jpg", "Train/b/1.jpg", "Test/a/2.jpg"][..], 2, 1, ""),
             (&["training/a/1.jpg", "training/b/1.jpg", "validation/a/2.jpg"], 2, 1, ""),
-            (&["test/a/1.jpg", "test/b/1.jpg"], 2, 0, "there is only test: it is learned from"),
+            (&["test/a/1.jpg", "test/b/1.jpg"], 2, 0, "test is the only part: used for training"),
             (
                 &["train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg", "test/a/3.jpg"],
                 2,
                 1,
-                "test/ is left out: val/ is tested",
+                "test/ is left out: val/ is used for testing",
             ),
             (&["set/train/a/1.jpg", "set/train/b/1.jpg", "set/val/a/2.jpg"], 2, 1, ""),
             // A class may have the name of a part.
@@ -214,7 +215,7 @@ mod tests {
         lay(dir, &["pets/images/cat/tabby/1.jpg", "pets/images/cat/2.jpg", "pets/images/dog/x/y/3.jpg"]);
         let set = Dataset::open(dir).unwrap();
         assert_eq!((&set.classes[..], set.train.len()), (&["cat".to_string(), "dog".to_string()][..], 3));
-        // What lies beside the classes has none.
+        // Files beside the class folders have no class.
         lay(dir, &["pets/images/4.jpg"]);
         assert_eq!(Dataset::open(&dir.join("pets/images")).unwrap().left_out.count(Reason::Unlabelled), 1);
     }

@@ -1,4 +1,4 @@
-//! Files that hold many small pictures: MNIST's IDX, and the binary versions of CIFAR.
+//! Files of many small images: MNIST's IDX, and the binary versions of CIFAR.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -9,24 +9,24 @@ use offshoot_core::limits::FRAME_SIDE;
 
 use crate::{At, DataError, Named, Place, entries};
 
-/// Most bytes of such a file, unpacked.
+/// Maximum size of such a file in bytes, uncompressed.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How the bytes of a pixel lie.
+/// Layout of a pixel's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pixels {
-    /// One byte.
+    /// One byte per pixel.
     Gray,
-    /// All reds, then all greens, then all blues.
+    /// Planes of red, green and blue.
     Planes,
 }
 
-/// Pictures of one size in one file.
+/// Images of one size in one file.
 #[derive(Debug)]
 pub struct Packed {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Where the pixels of the first begin, and how far it is to the next.
+    /// Offset of the first image, and stride from one image to the next, in bytes.
     first: usize,
     stride: usize,
     width: usize,
@@ -35,12 +35,12 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The `index`-th picture; `None` beyond the last.
+    /// Returns the `index`-th image; `None` after the last one.
     pub fn picture(&self, index: usize) -> Option<Picture> {
         let area = self.width * self.height;
         let from = self.bytes.get(self.first + index * self.stride..)?;
@@ -59,11 +59,11 @@ fn broken(path: &Path, byte: usize, what: impl Into<String>) -> DataError {
     DataError::Broken { path: path.to_path_buf(), at: At::Byte(byte as u64), what: what.into() }
 }
 
-/// A file, unpacked if its name ends in `.gz`.
+/// Input file, decompressed if its name ends in `.gz`.
 struct Source<'a> {
     path: &'a Path,
     reader: Box<dyn Read>,
-    /// Bytes that have been read.
+    /// Number of bytes read.
     done: u64,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Source<'a> {
         Ok(Self { path, reader, done: 0 })
     }
 
-    /// The next bytes, at most `most`; memory is taken as they come.
+    /// Reads the next bytes, at most `most`; memory grows with the bytes received.
     fn take(&mut self, most: u64) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         let read = self.reader.by_ref().take(most).read_to_end(&mut bytes);
@@ -86,14 +86,14 @@ impl<'a> Source<'a> {
         match read.map_err(|source| (source.kind(), source)) {
             Ok(_) => Ok(bytes),
             Err((ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof, source)) => {
-                Err(broken(self.path, self.done as usize, format!("unpacking ended here: {source}")))
+                Err(broken(self.path, self.done as usize, format!("decompression failed: {source}")))
             }
             Err((_, source)) => Err(DataError::Read { path: self.path.to_path_buf(), source }),
         }
     }
 }
 
-/// A file whole.
+/// Reads a whole file.
 fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = Source::open(path)?.take(MAX_BYTES + 1)?;
     match bytes.len() as u64 {
@@ -106,7 +106,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Files of a folder whose name has `part`, sorted.
+/// Returns the files of a folder whose names contain `part`, sorted.
 fn files_with(dir: &Path, part: &str) -> Result<Vec<PathBuf>, DataError> {
     let mut files = entries(dir)?;
     files.retain(|p| file_name(p).contains(part) && p.is_file());
@@ -114,17 +114,18 @@ fn files_with(dir: &Path, part: &str) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Whether there are pictures in MNIST's files.
+/// Returns true if there are IDX files of images.
 pub(crate) fn is_idx(dir: &Path) -> bool {
     files_with(dir, "idx3-ubyte").is_ok_and(|files| !files.is_empty())
 }
 
-/// `*images*idx3-ubyte` with `*labels*idx1-ubyte` beside it, each also with `.gz`; files with `train`
-/// in their name are learned, the others tested. The classes are the labels' numbers.
+/// Reads `*images*idx3-ubyte` with `*labels*idx1-ubyte` beside it, each optionally with `.gz`;
+/// files with `train` in their names are for training, the others for testing. Class names are the
+/// label numbers.
 pub(crate) fn idx(dir: &Path) -> Result<Named, DataError> {
     let mut named = Named::default();
     let mut files = files_with(dir, "idx3-ubyte")?;
-    // Unpacked and still packed: one of the two is enough.
+    // If a file exists compressed and decompressed, one of them is enough.
     let all = files.clone();
     files.retain(|p| p.extension().is_none_or(|e| e != "gz") || !all.contains(&p.with_extension("")));
     for path in files {
@@ -148,8 +149,8 @@ pub(crate) fn idx(dir: &Path) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// What follows the header of an IDX file of bytes with `N` dimensions, and its sides once `check` allows them:
-/// nothing else is read, or unpacked, before.
+/// Reads an IDX file of bytes with `N` dimensions and returns its sides and data. Data is read and
+/// decompressed only after `check` has accepted the sides.
 fn idx_bytes<const N: usize>(
     path: &Path,
     check: impl FnOnce([usize; N]) -> Result<(), DataError>,
@@ -158,7 +159,11 @@ fn idx_bytes<const N: usize>(
     let header = source.take(4 + 4 * N as u64)?;
     let magic = [0, 0, 8, N as u8];
     if header.get(..4) != Some(&magic[..]) {
-        return Err(broken(path, 0, format!("an IDX file of bytes in {N} dimensions begins with {magic:?}")));
+        return Err(broken(
+            path,
+            0,
+            format!("not an IDX file of bytes in {N} dimensions, which begins with {magic:?}"),
+        ));
     }
     let mut sides = [0; N];
     for (i, side) in sides.iter_mut().enumerate() {
@@ -169,15 +174,14 @@ fn idx_bytes<const N: usize>(
     }
     let need = sides.iter().try_fold(1u64, |n, &s| n.checked_mul(s as u64)).unwrap_or(u64::MAX);
     if need > MAX_BYTES {
-        let what =
-            format!("the header {sides:?} asks for {need} bytes behind it, at most {MAX_BYTES} are read");
+        let what = format!("header {sides:?} requires {need} bytes of data, at most {MAX_BYTES} allowed");
         return Err(broken(path, header.len(), what));
     }
     check(sides)?;
     let bytes = source.take(need + 1)?;
     if bytes.len() as u64 != need {
         let have = if bytes.len() as u64 > need { "more".to_string() } else { bytes.len().to_string() };
-        let what = format!("the header {sides:?} asks for {need} bytes behind it, there are {have}");
+        let what = format!("header {sides:?} requires {need} bytes of data, {have} found");
         return Err(broken(path, source.done as usize, what));
     }
     Ok((sides, bytes))
@@ -187,7 +191,7 @@ fn idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(idx_bytes::<1>(path, |_| Ok(()))?.1)
 }
 
-/// Pictures, as many as there are labels.
+/// Reads images, as many as there are labels.
 fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
     let check = |[count, height, width]: [usize; 3]| {
         let allowed = 1..=FRAME_SIDE as usize;
@@ -195,11 +199,11 @@ fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
             return Err(broken(
                 path,
                 8,
-                format!("pictures of {width}x{height}; a side is 1 to {FRAME_SIDE}"),
+                format!("images of {width}x{height}; sides of 1 to {FRAME_SIDE} allowed"),
             ));
         }
         if count != labels {
-            return Err(broken(path, 4, format!("{count} pictures, but {labels} labels")));
+            return Err(broken(path, 4, format!("{count} images, but {labels} labels")));
         }
         Ok(())
     };
@@ -208,11 +212,11 @@ fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
     Ok(Packed { path: path.to_path_buf(), bytes, first: 0, stride, width, height, pixels })
 }
 
-/// Sides and bytes of a picture of CIFAR.
+/// Side of a CIFAR image in pixels, and its size in bytes.
 const SIDE: usize = 32;
 const RGB: usize = 3 * SIDE * SIDE;
 
-/// Whether there are batches of CIFAR.
+/// Returns true if there are CIFAR batches.
 pub(crate) fn is_cifar(dir: &Path) -> bool {
     ["data_batch_1.bin", "test_batch.bin"].iter().any(|f| dir.join(f).is_file()) || is_cifar_100(dir)
 }
@@ -221,8 +225,9 @@ fn is_cifar_100(dir: &Path) -> bool {
     dir.join("train.bin").is_file() && dir.join("fine_label_names.txt").is_file()
 }
 
-/// CIFAR-10: `data_batch_*.bin`, `test_batch.bin`, names in `batches.meta.txt`. CIFAR-100: `train.bin`,
-/// `test.bin`, names in `fine_label_names.txt`; each record has the coarse label, which is passed over.
+/// Reads CIFAR-10: `data_batch_*.bin`, `test_batch.bin`, names in `batches.meta.txt`; or CIFAR-100:
+/// `train.bin`, `test.bin`, names in `fine_label_names.txt`; the coarse label of each record is
+/// skipped.
 pub(crate) fn cifar(dir: &Path) -> Result<Named, DataError> {
     let hundred = is_cifar_100(dir);
     let names = dir.join(if hundred { "fine_label_names.txt" } else { "batches.meta.txt" });
@@ -238,7 +243,7 @@ pub(crate) fn cifar(dir: &Path) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// Records of one file: `label` bytes, the label, the pixels.
+/// Reads the records of one file: `label` bytes to skip, the label, the pixels.
 fn cifar_batch(
     path: &Path,
     label: usize,
@@ -248,15 +253,15 @@ fn cifar_batch(
     let (bytes, stride) = (bytes(path)?, label + 1 + RGB);
     let count = bytes.len() / stride;
     if bytes.is_empty() || bytes.len() % stride != 0 {
-        let what = format!("the file ends within a record; each has {stride} bytes");
+        let what = format!("file ends within a record of {stride} bytes");
         return Err(broken(path, count * stride, what));
     }
     let mut classes = Vec::new();
     for index in 0..count {
         let at = index * stride + label;
-        let name = names.get(usize::from(bytes[at])).ok_or_else(|| {
-            broken(path, at, format!("label {}; there are {} classes", bytes[at], names.len()))
-        })?;
+        let name = names
+            .get(usize::from(bytes[at]))
+            .ok_or_else(|| broken(path, at, format!("label {}, but {} classes", bytes[at], names.len())))?;
         classes.push(name.to_string());
     }
     let (width, height, pixels) = (SIDE, SIDE, Pixels::Planes);
@@ -277,7 +282,7 @@ mod tests {
     use crate::tests::{refused, touch};
     use crate::{Dataset, Format, Reason};
 
-    /// `n` pictures of 2 rows and 3 columns, the values counting on, and their labels.
+    /// Writes `n` images of 2 rows and 3 columns with counting values, and their labels.
     fn idx_files(n: u8) -> (Vec<u8>, Vec<u8>) {
         let mut images = vec![0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 2, 0, 0, 0, 3];
         images.extend(0..6 * n);
@@ -325,15 +330,15 @@ mod tests {
         touch(dir, name, &images);
         refused(dir, &["train-labels.idx1-ubyte", "labels"]);
         touch(dir, label_name, &labels[..10]);
-        refused(dir, &[label_name, "byte 10", "3 bytes", "there are 2"]);
+        refused(dir, &[label_name, "byte 10", "3 bytes", "2 found"]);
         touch(dir, label_name, &idx_files(2).1);
-        refused(dir, &[name, "byte 4", "3 pictures, but 2 labels"]);
+        refused(dir, &[name, "byte 4", "3 images, but 2 labels"]);
         touch(dir, label_name, &labels);
         for (bytes, part) in [
             (&images[..20], "byte 20"),
             (&images[..9], "byte 8: the file ends in its header"),
             (&labels[..], "byte 0: an IDX file"),
-            (&[0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "byte 8: pictures of 0x0"),
+            (&[0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "byte 8: images of 0x0"),
             (&[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], "byte 16"),
         ] {
             touch(dir, name, bytes);
@@ -342,13 +347,13 @@ mod tests {
         std::fs::remove_file(dir.join(name)).unwrap();
         let packed = gz(&images);
         touch(dir, "train-images.idx3-ubyte.gz", &packed[..packed.len() - 12]);
-        refused(dir, &["idx3-ubyte.gz", "unpacking ended here"]);
+        refused(dir, &["idx3-ubyte.gz", "decompression failed"]);
         touch(dir, "train-images.idx3-ubyte.gz", b"no archive");
-        refused(dir, &["idx3-ubyte.gz", "byte 0", "unpacking ended here"]);
+        refused(dir, &["idx3-ubyte.gz", "byte 0", "decompression failed"]);
     }
 
-    /// An archive of which everything behind the first bytes is damaged: it is refused for what its header says,
-    /// or for too few labels, so nothing else was unpacked.
+    /// Returns an archive that is damaged after the first bytes: refused for its header or for too
+    /// few labels, it must not be decompressed further.
     #[test]
     fn an_archive_is_not_unpacked_before_its_header_is_read() {
         let dir = tempfile::tempdir().unwrap();
@@ -373,9 +378,9 @@ mod tests {
         touch(dir, name, &archive(b"nothing of the kind"));
         refused(dir, &[name, "byte 0: an IDX file"]);
         touch(dir, name, &archive(&header(200)));
-        refused(dir, &[name, "byte 4", "200 pictures, but 3 labels"]);
+        refused(dir, &[name, "byte 4", "200 images, but 3 labels"]);
         touch(dir, name, &archive(&header(3)));
-        refused(dir, &[name, "unpacking ended here"]);
+        refused(dir, &[name, "decompression failed"]);
     }
 
     fn records(labels: &[&[u8]]) -> Vec<u8> {
@@ -392,15 +397,15 @@ mod tests {
         touch(&ten, "data_batch_2.bin", &records(&[&[2]]));
         touch(&ten, "test_batch.bin", &records(&[&[0], &[1]]));
         let set = Dataset::open(&ten).unwrap();
-        // Nothing teaches `automobile`.
+        // No training samples of `automobile`.
         assert_eq!(set.classes, ["airplane", "bird"]);
         assert_eq!((set.train.len(), set.val.len(), set.left_out.count(Reason::Untaught)), (3, 1, 1));
         let picture = set.train[0].open().unwrap();
         assert_eq!((picture.width(), &picture.rgb()[..4]), (32, &[1, 101, 201, 1][..]));
         touch(&ten, "data_batch_2.bin", &records(&[&[2]])[..3000]);
-        refused(&ten, &["data_batch_2.bin", "byte 0", "each has 3073 bytes"]);
+        refused(&ten, &["data_batch_2.bin", "byte 0", "a record of 3073 bytes"]);
         touch(&ten, "data_batch_2.bin", &records(&[&[2], &[3]]));
-        refused(&ten, &["data_batch_2.bin", "byte 3073: label 3; there are 3 classes"]);
+        refused(&ten, &["data_batch_2.bin", "byte 3073: label 3, but 3 classes"]);
         std::fs::remove_file(ten.join("batches.meta.txt")).unwrap();
         refused(&ten, &["batches.meta.txt"]);
 

@@ -1,4 +1,4 @@
-//! MIRFLICKR: pictures with many tags each; those that carry one of the chosen tags and no other of them.
+//! MIRFLICKR: images with many tags each; selects those with exactly one of the chosen tags.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::files::entries;
 use crate::left_out::{Care, Reason};
 use crate::{At, DataError, Named, Place};
 
-/// Classes where nobody names any: the commonest tags.
+/// Default number of classes: the most frequent tags.
 const COMMONEST: usize = 10;
 
-/// Where the tags are: as published, or as people flatten it.
+/// Returns the folder of the tags: as published, or flattened.
 fn tags_folder(dir: &Path) -> Option<PathBuf> {
     ["meta/tags", "tags"].iter().map(|t| dir.join(t)).find(|p| p.join("tags1.txt").is_file())
 }
@@ -19,8 +19,8 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     tags_folder(dir).is_some()
 }
 
-/// `im<N>.jpg` with a tag on each line of `meta/tags/tags<N>.txt`. `chosen` are the tags that become
-/// classes; empty, the ten commonest do.
+/// Reads `im<N>.jpg` with one tag per line of `meta/tags/tags<N>.txt`. `chosen` are the tags that
+/// become classes; if empty, the ten most frequent.
 pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("meta/tags/tags1.txt"), what: "tags" };
     let mut pictures: Vec<(u64, Vec<String>)> = Vec::new();
@@ -44,7 +44,7 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
     let mut classes: Vec<String> = chosen.to_vec();
     if classes.is_empty() {
         let mut by_count: Vec<(&String, &usize)> = counts.iter().collect();
-        // Of two alike, the first by name.
+        // Ties are resolved by name.
         by_count.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         classes = by_count.into_iter().take(COMMONEST).map(|(tag, _)| tag.clone()).collect();
     }
@@ -60,7 +60,7 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
     Ok(named)
 }
 
-/// The lines of a file, each once.
+/// Returns the distinct lines of a file.
 fn tags(path: &Path) -> Result<Vec<String>, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
     let text = std::str::from_utf8(&bytes).map_err(|e| DataError::Broken {

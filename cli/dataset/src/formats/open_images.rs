@@ -1,4 +1,4 @@
-//! Open Images: CSV files of boxes, in shares of a picture's sides.
+//! Open Images: CSV files of boxes, in fractions of an image's sides.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::left_out::Care;
 use crate::table::Table;
 use crate::{DataError, Named};
 
-/// Files of a folder by a part of their names, sorted.
+/// Returns the files of a folder whose names contain `part`, sorted.
 fn files(dir: &Path, part: &str) -> Vec<PathBuf> {
     let mut files = entries(dir).unwrap_or_default();
     files.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().contains(part)));
@@ -21,8 +21,8 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     !files(dir, "annotations-bbox.csv").is_empty()
 }
 
-/// `*train-annotations-bbox.csv` and those of `validation` and `test`, names of classes in
-/// `*class-descriptions*.csv`, pictures `<ImageID>.jpg` in `train/`, `images/` or the folder itself.
+/// Reads `*train-annotations-bbox.csv` and those of `validation` and `test`, class names in
+/// `*class-descriptions*.csv`, images `<ImageID>.jpg` in `train/`, `images/` or the folder itself.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let missing =
         || DataError::Missing { path: dir.join("*class-descriptions*.csv"), what: "names of classes" };
@@ -31,9 +31,9 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let mut classes = BTreeMap::new();
     while let Some(row) = table.row()? {
         let [label, name] = &row[..] else {
-            return Err(table.broken("needs two columns: a label and its name"));
+            return Err(table.broken("two columns required: label and name"));
         };
-        // The newer file has a header, the older has none.
+        // The newer file has a header, the older one has none.
         if label != "LabelName" {
             classes.insert(label.clone(), name.clone());
         }
@@ -45,14 +45,14 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// The columns we use. The names are the format's.
+/// Columns that are used, under the names of the format.
 const COLUMNS: [&str; 7] = ["ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax", "IsGroupOf"];
 
-/// What a row says.
+/// Parsed row.
 struct Row {
     id: String,
     class: String,
-    /// Left, right, top, bottom, in shares of the sides.
+    /// Left, right, top and bottom edge, in fractions of the sides.
     edges: [f64; 4],
     is_group: bool,
 }
@@ -72,9 +72,9 @@ fn boxes(
     let mut columns = [0; COLUMNS.len()];
     for (column, name) in columns.iter_mut().zip(COLUMNS) {
         let at = header.iter().position(|h| h == name);
-        *column = at.ok_or_else(|| table.broken(&format!("the header has no column `{name}`")))?;
+        *column = at.ok_or_else(|| table.broken(&format!("column `{name}` missing in the header")))?;
     }
-    // Boxes of one picture stand together; its size is asked for once.
+    // Boxes of one image are consecutive; its size is read once.
     let mut last: Option<(String, Option<Sized>)> = None;
     while let Some(fields) = table.row()? {
         let row = match row(&fields, header.len(), columns, classes) {
@@ -108,25 +108,25 @@ fn row(
     classes: &BTreeMap<String, String>,
 ) -> Result<Row, String> {
     if fields.len() != width {
-        return Err(format!("{} fields; the header has {width}", fields.len()));
+        return Err(format!("{} fields, {width} required by the header", fields.len()));
     }
     let [id, label, shares @ .., group] = columns.map(|c| fields[c].as_str());
     let class = classes.get(label).ok_or_else(|| format!("label `{label}` has no name"))?;
     let mut edges = [0f64; 4];
     for (edge, text) in edges.iter_mut().zip(shares) {
         let value: Option<f64> = text.parse().ok().filter(|v| (0.0..=1.0).contains(v));
-        *edge = value.ok_or_else(|| format!("`{text}` is not a share of 0 to 1"))?;
+        *edge = value.ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))?;
     }
     Ok(Row { id: id.to_string(), class: class.clone(), edges, is_group: group == "1" })
 }
 
-/// A picture and its columns and rows.
+/// Image with its width and height.
 struct Sized {
     path: PathBuf,
     sides: (f64, f64),
 }
 
-/// A picture, if it is there.
+/// Finds an image and reads its size, if it exists.
 fn sized(folders: &Folders, id: &str, named: &Named) -> Result<Option<Sized>, DataError> {
     let Some(path) = folders.find(&format!("{id}.jpg"), named.left_out.care())? else { return Ok(None) };
     let sides = sides(&path)?;
@@ -138,7 +138,7 @@ mod tests {
     use crate::tests::{refused, touch};
     use crate::{Dataset, Format, Reason};
 
-    /// As in version 7.
+    /// Boxes in the columns of version 7.
     const BOXES: &str = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside
 000002b66c9c498e,xclick,/m/01g317,1,0.5,1.0,0.25,0.75,0,0,0,0,0
 000002b66c9c498e,xclick,/m/0bt9lr,1,0.0,1.0,0.0,1.0,0,0,1,0,0
@@ -183,16 +183,16 @@ mod tests {
         let dir = dir.path();
         let name = "oidv6-train-annotations-bbox.csv";
         for (from, to, part) in [
-            ("IsGroupOf", "IsGroup", "line 1: the header has no column `IsGroupOf`"),
-            ("0.25,0.75", "0.25,1.75", "line 2: `1.75` is not a share"),
+            ("IsGroupOf", "IsGroup", "line 1: column `IsGroupOf` missing in the header"),
+            ("0.25,0.75", "0.25,1.75", "line 2: `1.75` is not a number from 0 to 1"),
             ("xclick,/m/0bt9lr", "xclick,/m/0", "line 3: label `/m/0` has no name"),
-            ("activemil,", "", "line 4: 12 fields; the header has 13"),
+            ("activemil,", "", "line 4: 12 fields, 13 required by the header"),
             ("000002b97e5471a0", "../train/x", "leads out"),
         ] {
             assert!(BOXES.contains(from), "{from}");
             touch(dir, name, BOXES.replacen(from, to, 1).as_bytes());
             refused(dir, &[part]);
-            // One line is no reason to end, if it is not the header.
+            // One broken row does not end the reading, except the header.
             let set = Dataset::open(dir);
             assert_eq!(set.is_ok(), !part.starts_with("line 1"), "{part}");
             assert!(set.is_err() || !set.unwrap().train.is_empty());

@@ -1,4 +1,4 @@
-//! Collections of texts: a folder of files per class, IMDb, SQuAD, WikiText, a file of lines.
+//! Collections of texts: folder per class, IMDb, SQuAD, WikiText, text file of lines.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::files::{Wanted, entries, folders_named, is_picture, is_text, subfolde
 use crate::left_out::Care;
 use crate::{At, DataError, Named, Place};
 
-/// Most bytes of a file with many texts.
+/// Maximum size in bytes of a file with many texts.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// IMDb's texts without a label, which are no class.
+/// Folder of IMDb's unlabelled texts, which is not a class.
 const UNLABELLED: &str = "unsup";
 
-/// Whether classes hold texts and no pictures.
+/// Returns true if the class folders hold texts and no images.
 pub(crate) fn is_folder(dir: &Path) -> bool {
     let train = folders_named(dir, &["train", "training"]);
     let dir = train.into_iter().next().unwrap_or(dir.to_path_buf());
@@ -33,12 +33,13 @@ pub(crate) fn is_wikitext(dir: &Path) -> bool {
     !wiki_files(dir, "train").is_empty()
 }
 
-/// `DIR/<class>/*.txt`, or with train/ and test/ before the class; of IMDb pos and neg.
+/// Reads `DIR/<class>/*.txt`, or with train/ and test/ above the classes; classes of IMDb are pos
+/// and neg.
 pub(crate) fn folders(dir: &Path, care: Care) -> Result<Named, DataError> {
     folder::read_as(dir, Wanted::Texts, |class| class != UNLABELLED, care)
 }
 
-/// A text in a file that holds many.
+/// Returns the location of a text in a file of many.
 fn part(path: &Path, index: usize, text: &str) -> Place {
     Place::Text { path: Arc::from(path), index, text: Arc::from(text.trim()) }
 }
@@ -52,7 +53,7 @@ fn read(path: &Path) -> Result<String, DataError> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// Every line that is not empty; the file's name is their class.
+/// Reads every line that is not empty; the class is the name of the file.
 pub(crate) fn lines(path: &Path) -> Result<Named, DataError> {
     let class = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let text = read(path)?;
@@ -72,7 +73,8 @@ fn squad_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `train-v2.0.json`, `dev-v2.0.json`: paragraphs of articles, whose titles are the classes.
+/// Reads `train-v2.0.json` and `dev-v2.0.json`: paragraphs of articles, whose titles are the
+/// classes.
 pub(crate) fn squad(dir: &Path) -> Result<Named, DataError> {
     let mut named = Named::default();
     for path in squad_files(dir) {
@@ -90,12 +92,11 @@ pub(crate) fn squad(dir: &Path) -> Result<Named, DataError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = if name.starts_with("train") { &mut named.train } else { &mut named.val };
         let mut index = 0;
-        for article in json["data"].as_array().ok_or_else(|| broken(0, "no list `data` of articles"))? {
-            let title =
-                article["title"].as_str().ok_or_else(|| broken(index, "an article without a title"))?;
+        for article in json["data"].as_array().ok_or_else(|| broken(0, "list `data` of articles missing"))? {
+            let title = article["title"].as_str().ok_or_else(|| broken(index, "article without a title"))?;
             for paragraph in article["paragraphs"].as_array().into_iter().flatten() {
                 let text = paragraph["context"].as_str();
-                let text = text.ok_or_else(|| broken(index, "a paragraph without `context`"))?;
+                let text = text.ok_or_else(|| broken(index, "paragraph without `context`"))?;
                 list.push((part(&path, index, text), title.replace('_', " ")));
                 index += 1;
             }
@@ -109,8 +110,8 @@ fn wiki_files(dir: &Path, split: &str) -> Vec<PathBuf> {
     names.into_iter().filter(|p| p.is_file()).collect()
 }
 
-/// `wiki.train.tokens` or `.raw`: a paragraph a line, under headings ` = Title = `; articles are the
-/// classes.
+/// Reads `wiki.train.tokens` or `.raw`: one paragraph per line, under headings ` = Title = `;
+/// articles are the classes.
 pub(crate) fn wikitext(dir: &Path) -> Result<Named, DataError> {
     let mut named = Named::default();
     for split in ["train", "valid", "test"] {
@@ -123,7 +124,7 @@ pub(crate) fn wikitext(dir: &Path) -> Result<Named, DataError> {
                     Some((1, name)) => title = name.to_string(),
                     Some(_) => {}
                     None if title.is_empty() => {
-                        let what = "a paragraph before the first heading ` = Title = `".to_string();
+                        let what = "paragraph before the first heading ` = Title = `".to_string();
                         return Err(DataError::Broken { path, at: At::Line(i as u64 + 1), what });
                     }
                     None => list.push((part(&path, i + 1, line), title.clone())),
@@ -134,7 +135,7 @@ pub(crate) fn wikitext(dir: &Path) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// How deep a heading stands, and its words.
+/// Returns the level of a heading, and its words.
 fn heading(line: &str) -> Option<(usize, &str)> {
     let signs = |word: &&str| *word == "=";
     let depth = line.split_whitespace().take_while(signs).count();
@@ -187,7 +188,7 @@ mod tests {
         touch(dir.path(), "b.txt", b"Two.");
         touch(dir.path(), "a.txt", b"One.");
         assert_eq!(all(dir.path()), ["One.", "Two."]);
-        // There is nothing to learn.
+        // There are no training samples.
         refused(dir.path(), &["needs one folder of pictures, or of .txt files, per class"]);
     }
 

@@ -1,4 +1,4 @@
-//! Pascal VOC: an XML file of boxes for each picture.
+//! Pascal VOC: an XML file of boxes for each image.
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +11,22 @@ use crate::files::{entries, file_name, folders_named, read_text, subfolders};
 use crate::left_out::{Care, Reason};
 use crate::{At, DataError, Named};
 
-/// Folders of annotations and of pictures, as VOC and as tools name them; the case does not count.
+/// Names of the folders of annotations and of images, as in VOC and as tools name them, ignoring
+/// case.
 const ANNOTATIONS: [&str; 3] = ["Annotations", "annotation", "xmls"];
 const IMAGES: [&str; 4] = ["JPEGImages", "images", "image", "imgs"];
 
-/// Folders of which each may be a collection; where there are more, they are classes.
+/// Maximum number of subfolders that may be collections; more are taken for classes.
 const FEW: usize = 8;
 
-/// Annotations and where their pictures may lie.
+/// Annotations and the folders of their images.
 struct Part {
     annotations: PathBuf,
     images: Vec<PathBuf>,
     is_train: bool,
 }
 
-/// A collection: one part with lists of what is learned, or a part for each folder.
+/// Collection: one part with lists for training and testing, or a part per folder.
 struct Layout {
     root: PathBuf,
     parts: Vec<Part>,
@@ -35,7 +36,7 @@ fn is_xml(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"))
 }
 
-/// Whether a folder has annotations of this format.
+/// Returns true if a folder has annotations of this format.
 fn has_annotations(dir: &Path) -> bool {
     let mut files = entries(dir).unwrap_or_default();
     files.retain(|path| is_xml(path));
@@ -43,7 +44,8 @@ fn has_annotations(dir: &Path) -> bool {
     files.iter().take(8).any(|path| read_text(path).is_ok_and(|text| text.contains("<annotation")))
 }
 
-/// The annotations of a folder: in one beside the pictures' folder, or beside the pictures.
+/// Returns the annotations of a folder: in a folder beside that of the images, or beside the
+/// images.
 fn part(dir: &Path, is_train: bool) -> Option<Part> {
     let inside = folders_named(dir, &ANNOTATIONS);
     let annotations = inside.into_iter().chain([dir.to_path_buf()]).find(|folder| has_annotations(folder))?;
@@ -52,11 +54,11 @@ fn part(dir: &Path, is_train: bool) -> Option<Part> {
     Some(Part { annotations, images, is_train })
 }
 
-/// The collection that a folder is: the root, one above it (`VOCdevkit/`), or one of those below
-/// (`Annotations/`, `JPEGImages/`).
+/// Finds the collection for a folder: its root, the folder above it (`VOCdevkit/`), or one inside
+/// it (`Annotations/`, `JPEGImages/`).
 fn layout(dir: &Path) -> Option<Layout> {
     let above = dir.parent().filter(|_| ANNOTATIONS.iter().chain(&IMAGES).any(|n| is_named(dir, n)));
-    // Of the folder of the annotations the pictures lie beside it.
+    // For the folder of annotations, the images lie beside it.
     let here = [above.map(Path::to_path_buf), Some(dir.to_path_buf())];
     let mut below = subfolders(dir).unwrap_or_default();
     if below.len() > FEW {
@@ -66,10 +68,10 @@ fn layout(dir: &Path) -> Option<Layout> {
     roots.into_iter().find_map(|root| {
         let of = |(name, is_train): &(&str, bool)| part(folders_named(&root, &[name]).first()?, *is_train);
         let is_below = root.parent() == Some(dir);
-        // Below, annotations beside pictures are those of a class or a part alone.
+        // In a subfolder, annotations beside images belong to a single class or part.
         let whole = part(&root, true).filter(|part| !is_below || part.annotations != root);
         let parts: Vec<Part> = match whole {
-            // Parts are looked for at the root alone, else a folder of a class could be one.
+            // Parts are searched at the root only, otherwise a class folder could be taken for one.
             None if root == dir => PARTS.iter().filter_map(of).collect(),
             whole => whole.into_iter().collect(),
         };
@@ -85,15 +87,16 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     layout(dir).is_some()
 }
 
-/// The folders of the pictures.
+/// Returns the folders of the images.
 pub(crate) fn images(dir: &Path) -> Vec<PathBuf> {
     let parts = layout(dir).map(|layout| layout.parts).unwrap_or_default();
     parts.into_iter().filter_map(|part| part.images.into_iter().next()).collect()
 }
 
-/// `Annotations/*.xml`, `JPEGImages/*`; `ImageSets/Main/train.txt` and `val.txt` (or `trainval.txt` and
-/// `test.txt`) say what is learned and what tested, without them all is learned. Also with the annotations beside
-/// the pictures, in folders by other names, and with `train/`, `valid/` and `test/` above them.
+/// Reads `Annotations/*.xml` and `JPEGImages/*`. The lists `ImageSets/Main/train.txt` and `val.txt`
+/// (or `trainval.txt` and `test.txt`) split them into training and testing; without lists all are
+/// for training. Also supported: annotations beside the images, folders by other names, and
+/// `train/`, `valid/` and `test/` above them.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("Annotations/*.xml"), what: "boxes" };
     let Layout { root, parts } = layout(dir).ok_or_else(missing)?;
@@ -111,17 +114,17 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     Ok(named)
 }
 
-/// What is learned and what is tested, by name.
+/// Names of training and test images.
 struct Lists {
     learned: Vec<String>,
     tested: Vec<String>,
 }
 
-/// The lists of a collection; says of which part nothing is taken.
+/// Reads the lists of a collection, and notes which list is not used.
 fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
     let main = folders_named(root, &["ImageSets"]).first().and_then(|d| folders_named(d, &["Main"]).pop());
     let folder = main.or_else(|| folders_named(root, &["ImageSets"]).pop()).unwrap_or(root.to_path_buf());
-    // A list of one class has a second column, which is not ours.
+    // The list of a class has a second column, which is not used.
     let first = |line: &str| line.split_whitespace().next().map(str::to_string);
     let list = |name: &str| -> Option<Vec<String>> {
         Some(read_text(&folder.join(name)).ok()?.lines().filter_map(first).collect())
@@ -132,7 +135,7 @@ fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
     match (train, val, trainval, test) {
         (Some(learned), Some(tested), ..) => {
             if unused > 0 {
-                let what = "test.txt is left out: train.txt is learned and val.txt tested";
+                let what = "test.txt is left out: train.txt is used for training and val.txt for testing";
                 named.left_out.note(what.to_string());
                 named.left_out.add(Reason::Unused, unused);
             }
@@ -146,7 +149,7 @@ fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
 }
 
 impl Part {
-    /// The annotations to read, each with whether it is learned.
+    /// Returns the annotations to read, each with true for training.
     fn files(&self, lists: Option<Lists>) -> Result<Vec<(PathBuf, bool)>, DataError> {
         if let Some(Lists { learned, tested }) = lists {
             let file = |name: &String| self.annotations.join(format!("{name}.xml"));
@@ -159,7 +162,7 @@ impl Part {
         Ok(files.into_iter().map(|path| (path, true)).collect())
     }
 
-    /// Takes the boxes of one annotation.
+    /// Adds the boxes of one annotation file.
     fn take(&self, path: &Path, is_train: bool, named: &mut Named) -> Result<(), DataError> {
         let Annotation { filename, boxes, faults } = match Annotation::open(path) {
             Ok(annotation) => annotation,
@@ -171,7 +174,7 @@ impl Part {
         let folders = Folders(self.images.clone());
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let found = named.find(&folders, &filename)?;
-        // Renamed pictures keep the name in their annotations.
+        // Renamed images keep the old name in their annotations.
         let found = match found {
             None => folders.find(&stem, Care::default())?,
             found => found,
@@ -184,16 +187,16 @@ impl Part {
 struct Annotation {
     filename: String,
     boxes: Vec<Boxed>,
-    /// Objects that are no boxes.
+    /// Errors of objects without a valid box.
     faults: Vec<DataError>,
 }
 
-/// An `<object>` as far as it has been read.
+/// Partially read `<object>`.
 #[derive(Default)]
 struct Object {
     name: String,
     difficult: String,
-    /// `xmin`, `ymin`, `xmax`, `ymax`: pixels counted from 1, the last ones belong to the box.
+    /// Edges `xmin`, `ymin`, `xmax`, `ymax` in pixels counted from 1, inclusive.
     edges: [String; 4],
 }
 
@@ -216,7 +219,7 @@ impl Annotation {
             let at = reader.buffer_position();
             match event.map_err(|e| broken(reader.error_position(), e.to_string()))? {
                 Event::Start(tag) => within.push(String::from_utf8_lossy(tag.name().as_ref()).into_owned()),
-                // A name comes in pieces where it has an entity in it.
+                // A name with an entity arrives in pieces.
                 Event::Text(text) => {
                     let text = text.xml_content().map_err(|e| broken(at, e.to_string()))?;
                     annotation.see(&mut object, &within, &text);
@@ -229,7 +232,7 @@ impl Annotation {
                     annotation.see(&mut object, &within, &text);
                 }
                 Event::End(_) => {
-                    // A `<part>` of an object, such as a hand, lies deeper.
+                    // A `<part>` of an object, such as a hand, is nested deeper.
                     if within == ["annotation", "object"] {
                         match std::mem::take(&mut object).finish() {
                             Ok(done) => annotation.boxes.push(done),
@@ -240,7 +243,7 @@ impl Annotation {
                 }
                 Event::Eof if within.is_empty() => break,
                 Event::Eof => {
-                    return Err(broken(at, format!("the file ends within <{}>", within.join("><"))));
+                    return Err(broken(at, format!("file ends within <{}>", within.join("><"))));
                 }
                 _ => {}
             }
@@ -248,7 +251,7 @@ impl Annotation {
         Ok(annotation)
     }
 
-    /// Takes a piece of the text of one element.
+    /// Adds a piece of an element's text.
     fn see(&mut self, object: &mut Object, within: &[String], text: &str) {
         let within: Vec<&str> = within.iter().map(String::as_str).collect();
         let field = match &within[..] {
@@ -265,14 +268,14 @@ impl Annotation {
     }
 }
 
-/// The text that an entity or a character's number stands for.
+/// Returns the text of an entity or of a character reference.
 fn meant(entity: &BytesRef<'_>) -> Result<String, String> {
     if let Some(c) = entity.resolve_char_ref().map_err(|e| e.to_string())? {
         return Ok(c.to_string());
     }
     let name = String::from_utf8_lossy(entity);
     let text = resolve_xml_entity(&name).map(str::to_string);
-    text.ok_or_else(|| format!("`&{name};` is no entity of XML: amp, lt, gt, quot, apos"))
+    text.ok_or_else(|| format!("unknown entity `&{name};`; XML has amp, lt, gt, quot, apos"))
 }
 
 impl Object {
@@ -281,16 +284,16 @@ impl Object {
         let mut edges = [0f64; 4];
         for ((edge, text), name) in edges.iter_mut().zip(&self.edges).zip(EDGES) {
             *edge = match text.trim() {
-                "" => return Err(format!("the <object> `{class}` has no <{name}>")),
+                "" => return Err(format!("<object> `{class}` has no <{name}>")),
                 text => text.parse().map_err(|_| format!("<{name}> is `{text}`, not a number"))?,
             };
         }
         if class.is_empty() {
-            return Err("the <object> has no <name>".to_string());
+            return Err("<object> has no <name>".to_string());
         }
         let [left, top, right, bottom] = edges;
         let area = Area::from_edges(left - 1.0, top - 1.0, right, bottom);
-        // Tools write it as a number, a bool or a word; most set it nowhere.
+        // Tools write a number, a bool or a word; most leave it out.
         let word = self.difficult.trim().to_ascii_lowercase();
         let unclear = matches!(word.as_str(), "1" | "true" | "yes" | "difficult" | "hard");
         Ok(Boxed { class: class.to_string(), area, unclear })
@@ -302,7 +305,7 @@ mod tests {
     use crate::tests::{refused, touch};
     use crate::{Dataset, Format, Reason};
 
-    /// As in VOC2012, with a person's parts.
+    /// Annotation in the form of VOC2012, with parts of a person.
     const XML: &str = "<annotation>
 \t<folder>VOC2012</folder>
 \t<filename>2007_000027.png</filename>
@@ -340,7 +343,7 @@ mod tests {
         assert_eq!((set.train.len(), set.left_out.count(Reason::Unclear)), (2, 1));
         let person = set.train[1].open().unwrap();
         assert_eq!((person.width(), person.height(), &person.rgb()[..3]), (21, 30, &[10, 5, 0][..]));
-        // Learned and tested by lists.
+        // Training and test lists.
         touch(dir, "Annotations/b.xml", XML.as_bytes());
         touch(dir, "ImageSets/Main/train.txt", b"2007_000027\n");
         touch(dir, "ImageSets/Main/val.txt", b"b  1\n");
@@ -355,11 +358,11 @@ mod tests {
         let dir = folder();
         let dir = dir.path();
         for (from, to, parts, left) in [
-            ("<xmax>40</xmax>", "", ["byte", "the <object> `chair` has no <xmax>"], 1),
+            ("<xmax>40</xmax>", "", ["byte", "<object> `chair` has no <xmax>"], 1),
             ("<xmin>11</xmin>", "<xmin>eleven</xmin>", ["byte", "<xmin> is `eleven`, not a number"], 1),
-            ("<name>person</name>", "", ["byte", "the <object> has no <name>"], 1),
-            ("<name>person</name>", "<name>a &nbsp; b</name>", ["byte", "`&nbsp;` is no entity"], 0),
-            ("</annotation>", "", ["byte", "the file ends within <annotation>"], 0),
+            ("<name>person</name>", "", ["byte", "<object> has no <name>"], 1),
+            ("<name>person</name>", "<name>a &nbsp; b</name>", ["byte", "unknown entity `&nbsp;`"], 0),
+            ("</annotation>", "", ["byte", "file ends within <annotation>"], 0),
             ("</segmented>", "</size>", ["byte", "segmented"], 0),
             ("2007_000027.png", "../2007_000027.png", ["leads out", ""], 2),
         ] {
@@ -373,7 +376,7 @@ mod tests {
         }
     }
 
-    /// The same collection as tools and people lay it out.
+    /// Equivalent collections as laid out by tools and users.
     #[test]
     fn other_layouts() {
         let whole = tempfile::tempdir().unwrap();
@@ -410,7 +413,7 @@ mod tests {
         let set = Dataset::open(&dir).unwrap();
         assert_eq!((set.train.len(), set.val.len()), (2, 2));
         assert!(set.val[0].name().contains("valid/2007_000027.png"), "{}", set.val[0].name());
-        // XML of something else beside pictures is none of this.
+        // XML of other content beside images is not recognized.
         let dir = whole.join("other");
         touch(&dir, "a/pom.xml", b"<project/>");
         touch(&dir, "a/1.jpg", b"x");
@@ -436,7 +439,7 @@ mod tests {
             XML.replace("<filename>2007_000027.png</filename>", "").as_bytes(),
         );
         assert_eq!(Dataset::open(dir).unwrap().train.len(), 2, "named as the annotation is");
-        // What no list has is said.
+        // Unused lists are noted.
         touch(dir, "Annotations/b.xml", XML.as_bytes());
         touch(dir, "ImageSets/Main/train.txt", b"2007_000027\n");
         touch(dir, "ImageSets/Main/val.txt", b"b\n");

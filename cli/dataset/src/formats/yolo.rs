@@ -1,5 +1,5 @@
-//! YOLO: a text file of boxes for each picture, in shares of its sides; names of classes in `data.yaml` or
-//! `classes.txt`.
+//! YOLO: a text file of boxes for each image, in fractions of its sides; class names in `data.yaml`
+//! or `classes.txt`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use crate::files::{Wanted, below, entries, read_text};
 use crate::left_out::{Care, LeftOut, Reason};
 use crate::{At, DataError, Named};
 
-/// Files of names, a line a class.
+/// Files of class names, one per line.
 const LISTS: [&str; 5] =
     ["classes.txt", "labels/classes.txt", "obj.names", "_darknet.labels", "classes.names"];
 
-/// Most bytes of a `data.yaml`.
+/// Maximum size of a `data.yaml` in bytes.
 const MOST_YAML: u64 = 1 << 20;
 
 /// Parts by the names of their folders.
@@ -37,15 +37,15 @@ enum Part {
     Test,
 }
 
-/// What is said of the whole collection.
+/// Description of the collection.
 struct Sheet {
     classes: BTreeMap<usize, String>,
-    /// Folders of parts, below the collection's.
+    /// Folders of parts, relative to the collection's folder.
     parts: Vec<(PathBuf, Part)>,
 }
 
 impl Sheet {
-    /// `data.yaml` or another such file, else a list of names.
+    /// Reads `data.yaml` or another such file, otherwise a list of names.
     fn of(dir: &Path) -> Option<Self> {
         let mut inside = entries(dir).unwrap_or_default();
         let is_yaml = |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml");
@@ -76,7 +76,8 @@ impl Sheet {
         };
         let keys = [("train", Part::Train), ("val", Part::Val), ("valid", Part::Val), ("test", Part::Test)];
         let parts = keys.iter().filter_map(|&(key, part)| {
-            // Tools write them from where they were: `../train/images`, `/content/set/images/train`.
+            // Tools write paths from their own folder: `../train/images`,
+            // `/content/set/images/train`.
             let text = yaml[key].as_str()?.replace('\\', "/");
             let text = text.trim_start_matches(['.', '/']);
             (!text.is_empty()).then(|| (PathBuf::from(text), part))
@@ -91,7 +92,7 @@ impl Sheet {
         Some(Self { classes: names.map(|(i, name)| (i, name.to_string())).collect(), parts: Vec::new() })
     }
 
-    /// The part that a picture belongs to, by its path below the collection's folder.
+    /// Returns the part an image belongs to, by its path below the collection's folder.
     fn part_of(&self, path: &Path) -> Part {
         if let Some((_, part)) = self.parts.iter().find(|(folder, _)| path.starts_with(folder)) {
             return *part;
@@ -103,7 +104,7 @@ impl Sheet {
     }
 }
 
-/// Where the boxes of a picture are: in `labels/` where the picture is in `images/`, or beside it.
+/// Returns the box file of an image: in `labels/` if the image is in `images/`, or beside it.
 fn boxes_of(picture: &Path) -> Option<PathBuf> {
     let text = picture.with_extension("txt");
     let mut parts: Vec<_> = text.components().map(|c| c.as_os_str().to_os_string()).collect();
@@ -120,8 +121,9 @@ pub(crate) fn is_here(dir: &Path) -> bool {
     Sheet::of(dir).is_some() && pictures().iter().any(|path| boxes_of(path).is_some())
 }
 
-/// `data.yaml` (or `classes.txt`), and of each picture a text file with a line for each box: the number of its
-/// class, middle, width and height, or the corners of an outline, in shares of the picture's sides.
+/// Reads `data.yaml` (or `classes.txt`), and for each image a text file with a line per box: class
+/// number, then centre, width and height, or the corners of an outline, in fractions of the image's
+/// sides.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("data.yaml"), what: "names of classes" };
     let sheet = Sheet::of(dir).ok_or_else(missing)?;
@@ -154,7 +156,7 @@ fn one(
     named: &mut Named,
 ) -> Result<(), DataError> {
     let text = read_text(labels)?;
-    // A picture with nothing on it has an empty file.
+    // An image without objects has an empty file.
     let lines: Vec<(usize, &str)> =
         text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     if lines.is_empty() {
@@ -174,20 +176,21 @@ fn one(
     take(named, is_train, &Whole { path: Some(path), size: Some(size) }, boxes)
 }
 
-/// One line: a class, and a box or an outline.
+/// Parses a line: a class, and a box or an outline.
 fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed, String> {
     let mut words = line.split_whitespace();
     let number = words.next().unwrap_or_default();
     // Some tools write all numbers as fractions.
     let class = number.parse().ok().filter(|v: &f64| v.fract() == 0.0 && (0.0..1e6).contains(v));
-    let class = class.ok_or_else(|| format!("`{number}` is no number of a class"))? as usize;
+    let class = class.ok_or_else(|| format!("`{number}` is not a class number"))? as usize;
     let name = sheet.classes.get(&class);
-    let name = name.ok_or_else(|| format!("class {class} has no name; there are {}", sheet.classes.len()))?;
+    let name =
+        name.ok_or_else(|| format!("class {class} has no name, {} names found", sheet.classes.len()))?;
     let shares: Option<Vec<f64>> =
         words.map(|word| word.parse().ok().filter(|v: &f64| v.is_finite())).collect();
-    let shares = shares.ok_or("not a number in this line")?;
+    let shares = shares.ok_or("invalid number")?;
     let [left, top, right, bottom] = match shares[..] {
-        // A fifth is how sure a detector was.
+        // A fifth value is the confidence of a detector.
         [x, y, w, h] | [x, y, w, h, _] => [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0],
         _ if shares.len() >= 6 && shares.len() % 2 == 0 => {
             let edge = |from: usize, most: fn(f64, f64) -> f64| {
@@ -197,7 +200,7 @@ fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed
         }
         _ => {
             return Err(format!(
-                "{} numbers behind the class; a box has 4, an outline 6 and more",
+                "{} numbers after the class, 4 required for a box, 6 or more for an outline",
                 shares.len()
             ));
         }
@@ -206,7 +209,7 @@ fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed
     Ok(Boxed { class: name.clone(), area, unclear: false })
 }
 
-/// Whether a file is one of those that name classes, which is no text to learn from.
+/// Returns true if a file is a list of class names, which is no text to train on.
 pub(crate) fn is_list(path: &Path) -> bool {
     LISTS.iter().any(|list| Path::new(list).file_name().is_some_and(|name| path.file_name() == Some(name)))
 }
@@ -290,10 +293,10 @@ mod tests {
         touch(dir, "classes.txt", b"cat\n");
         let good = "0 0.5 0.5 0.5 0.5\n";
         for (line, part) in [
-            ("1 0.5 0.5 0.5 0.5", "line 2: class 1 has no name; there are 1"),
-            ("cat 0.5 0.5 0.5 0.5", "line 2: `cat` is no number of a class"),
-            ("0 0.5 0.5 0.5", "line 2: 3 numbers behind the class"),
-            ("0 0.5 0.5 nan 0.5", "line 2: not a number"),
+            ("1 0.5 0.5 0.5 0.5", "line 2: class 1 has no name, 1 names found"),
+            ("cat 0.5 0.5 0.5 0.5", "line 2: `cat` is not a class number"),
+            ("0 0.5 0.5 0.5", "line 2: 3 numbers after the class"),
+            ("0 0.5 0.5 nan 0.5", "line 2: invalid number"),
             ("0 2 2 0.5 0.5", "the box lies outside"),
         ] {
             touch(dir, "labels/0.txt", format!("{good}{line}\n").as_bytes());
