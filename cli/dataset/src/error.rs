@@ -104,7 +104,7 @@ pub enum DataError {
         name: String,
     },
     /// No image in the folder.
-    #[error("{path}: no pictures ({}) in this folder or below it", ENDINGS.join(", "))]
+    #[error("{path}: no images ({}) in this folder or below it", ENDINGS.join(", "))]
     Empty {
         /// Path of the folder.
         path: PathBuf,
@@ -142,14 +142,14 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Class folder without images.
-    #[error("{path}: the class folder holds no pictures; add some or remove it")]
+    #[error("{path}: the class folder holds no images; add some or remove it")]
     EmptyClass {
         /// Path of the class folder.
         path: PathBuf,
     },
     /// Folder without class folders.
     #[error(
-        "{path}: {beside} files of no class; needs one folder of pictures, or of .txt files, per class (or train/ and val/ with such folders), a labels.csv (file,label), or a collection that --format names"
+        "{path}: {beside} files without a class; requires one folder of images, or of .txt files, per class (or train/ and val/ with such folders), a labels.csv (file,label), or a collection that --format names"
     )]
     NoClasses {
         /// Path of the folder.

@@ -458,7 +458,7 @@ mod tests {
         let set = Dataset::open(&dir.path().join("i")).unwrap();
         let error = set.train[0].open().unwrap_err().to_string();
         assert!(error.ends_with("0_9.txt: this is text; the package takes pictures"), "{error}");
-        // A note beside pictures is no text of a class.
+        // A note beside images does not make them texts of a class.
         touch(dir.path(), "p/a/1.jpg", b"x");
         touch(dir.path(), "p/a/notes.txt", b"x");
         assert_eq!(Format::detect(&dir.path().join("p")), Format::Folder);
@@ -506,7 +506,7 @@ mod tests {
         let set = any(false).unwrap();
         assert_eq!((set.classes.len(), set.train.len()), (0, 2));
         assert!(any(true).is_err());
-        refused(dir, &["2 files of no class"]);
+        refused(dir, &["2 files without a class"]);
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
     for (i, layer) in layers.iter().enumerate() {
         let Some(alone) = layer.alone else { continue };
-        let together = layer.together.map_or(String::new(), |t| format!(", together {}", percent(t)));
-        let title = format!("{}: alone {}{together}", layer.name, percent(alone));
+        let together = layer.together.map_or(String::new(), |t| format!(", accumulated {}", percent(t)));
+        let title = format!("{}: isolated {}{together}", layer.name, percent(alone));
         let radius = (0.32 * step).clamp(2.0, 4.5);
         let _ = write!(
             svg,

@@ -96,9 +96,9 @@ fn noise(page: &mut String, report: &Report) {
         page,
         "<h2>Noise of each layer</h2><p>Noise-to-signal ratio of powers, in the order of the network. A point is \
          one layer quantized alone (isolated): float input, its own weights and activations in int8. The line is the \
-         noise accumulated up to the layer, with all layers as in the package (together).</p><figure>{}<div class=\"legend\"><span>\
-         <i style=\"background:var(--one)\"></i>alone</span><span><i style=\"background:var(--two)\"></i>\
-         together</span></div></figure>",
+         total noise up to the layer, with all layers as in the package (accumulated).</p><figure>{}<div class=\"legend\"><span>\
+         <i style=\"background:var(--one)\"></i>isolated</span><span><i style=\"background:var(--two)\"></i>\
+         accumulated</span></div></figure>",
         noise_chart::noise(&layers)
     );
 }
@@ -114,7 +114,7 @@ fn worst(page: &mut String, report: &Report) {
         let how = layer.treatment();
         let _ = write!(
             page,
-            "<figure><h3 title=\"{0}\"><bdi>{0}</bdi></h3><p>{1}, {2}<br>{noise} alone{how}</p>{3}</figure>",
+            "<figure><h3 title=\"{0}\"><bdi>{0}</bdi></h3><p>{1}, {2}<br>{noise} isolated{how}</p>{3}</figure>",
             escape(&layer.name),
             layer.op,
             layer.shape,
@@ -173,7 +173,7 @@ fn layers(page: &mut String, report: &Report) {
         "<h2>All layers</h2><p>Multiply-adds, bytes and noise of each layer.</p>\
          <div class=\"scroll\" role=\"group\" aria-label=\"all layers\" tabindex=\"0\">\
          <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
-         <th colspan=\"2\">weights</th><th>alone</th><th>together</th><th class=\"left\">range of the codes</th></tr>"
+         <th colspan=\"2\">weights</th><th>isolated</th><th>accumulated</th><th class=\"left\">int8 range</th></tr>"
     );
     let most_macs = report.layers.iter().map(|l| l.macs).max().unwrap_or(0).max(1) as f64;
     let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;

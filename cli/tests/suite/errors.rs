@@ -83,7 +83,7 @@ fn usage() {
     refused(bench.path(), &["grow"], &["unrecognized subcommand", "grow"]);
     refused(bench.path(), &["convert", model, "--calibrate", "nowhere"], &["nowhere", "No such file"]);
     fs::create_dir(bench.path().join("bare")).unwrap();
-    refused(bench.path(), &["convert", model, "--calibrate", "bare"], &["bare", "no pictures"]);
+    refused(bench.path(), &["convert", model, "--calibrate", "bare"], &["bare", "no images"]);
     let into = ["convert", model, "--calibrate", "data", "-o", "no/such/folder/x.offshoot"];
     refused(bench.path(), &into, &["no/such/folder/x.offshoot"]);
 }
@@ -102,7 +102,7 @@ fn folders_pictures_packages_and_heads() {
     fs::create_dir_all(dir.join("hole/hollow")).unwrap();
     fs::copy(dir.join("data/mug/0.png"), dir.join("hole/full/0.png")).unwrap();
     let args = ["train", "a.offshoot", "hole", "-o", "x.head"];
-    refused(dir, &[&args[..], &["--strict"]].concat(), &["hole/hollow", "no pictures"]);
+    refused(dir, &[&args[..], &["--strict"]].concat(), &["hole/hollow", "no images"]);
     refused(
         dir,
         &["eval", "a.offshoot", "data", "--shots", "9"],

@@ -169,7 +169,7 @@ mod tests {
         assert!(matches!(pictures(dir.path(), 3, &mut LeftOut::default()), Err(DataError::Empty { .. })));
         lay(dir.path(), &["a/1.jpg"]);
         std::fs::create_dir(dir.path().join("b")).unwrap();
-        refused(dir.path(), &["b: the class folder holds no pictures"]);
+        refused(dir.path(), &["b: the class folder holds no images"]);
         let set = Dataset::open(dir.path()).unwrap();
         assert_eq!((&set.classes[..], set.left_out.count(Reason::EmptyClass)), (&["a".to_string()][..], 1));
     }

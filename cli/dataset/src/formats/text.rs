@@ -189,7 +189,7 @@ mod tests {
         touch(dir.path(), "a.txt", b"One.");
         assert_eq!(all(dir.path()), ["One.", "Two."]);
         // There are no training samples.
-        refused(dir.path(), &["needs one folder of pictures, or of .txt files, per class"]);
+        refused(dir.path(), &["requires one folder of images, or of .txt files, per class"]);
     }
 
     #[test]
