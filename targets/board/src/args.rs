@@ -1,4 +1,4 @@
-//! The command line, read by hand: a parser library would be a third of the program.
+//! Command line, parsed by hand: a parser library would be a third of the program.
 
 #[cfg(feature = "device")]
 mod run_options;
@@ -11,7 +11,7 @@ use offshoot::HeadKind;
 #[cfg(feature = "device")]
 pub use run_options::RunArgs;
 
-/// What `--help` prints of a program that also runs as a device.
+/// Inserts `--help` text of a program that also runs as a device.
 #[cfg(feature = "device")]
 macro_rules! of_devices {
     ($text:literal) => {
@@ -26,7 +26,7 @@ macro_rules! of_devices {
     };
 }
 
-/// Pictures that this program reads.
+/// Image formats that this program reads.
 macro_rules! formats {
     () => {
         concat!("JPEG, ", $crate::args::of_devices!("PNG, "), "PNM or BMP")
@@ -36,7 +36,7 @@ macro_rules! formats {
 pub(crate) use formats;
 pub(crate) use of_devices;
 
-/// What `--help` prints.
+/// Text of `--help`.
 pub const USAGE: &str = concat!(
     "\
 Teach a frozen network new classes, on the board.
@@ -73,10 +73,10 @@ FRAME is a ",
 exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong"
 );
 
-/// Runs of `time` unless told.
+/// Default number of runs of `time`.
 const RUNS: u32 = 20;
 
-/// Most runs of `time`.
+/// Max number of runs of `time`.
 const MAX_RUNS: u32 = 100_000;
 
 #[cfg(feature = "device")]
@@ -84,7 +84,7 @@ const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time", "doctor", 
 #[cfg(not(feature = "device"))]
 const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time"];
 
-/// What is to be done.
+/// Command to run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Help,
@@ -119,13 +119,13 @@ pub enum Command {
     Run(Box<RunArgs>),
 }
 
-/// Why a command line cannot be followed.
+/// Error in the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArgError {
     NoCommand,
     UnknownCommand(String),
     UnknownOption(String),
-    /// An option that this command does not have.
+    /// Option that this command does not have.
     NotHere {
         option: &'static str,
         command: &'static str,
@@ -142,10 +142,10 @@ pub enum ArgError {
     },
     Label(String),
     Runs(String),
-    /// An option without its value.
+    /// Option without its value.
     #[cfg(feature = "device")]
     Alone(&'static str),
-    /// A value that an option does not take.
+    /// Value that an option does not accept.
     #[cfg(feature = "device")]
     Value {
         option: &'static str,
@@ -182,7 +182,7 @@ impl fmt::Display for ArgError {
     }
 }
 
-/// Options and the rest, taken apart.
+/// Options and positional arguments.
 #[derive(Default)]
 struct Parts {
     rest: Vec<OsString>,
@@ -191,7 +191,7 @@ struct Parts {
     version: bool,
 }
 
-/// Reads the arguments behind the program's name.
+/// Parses the arguments behind the program's name.
 pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgError> {
     #[cfg_attr(not(feature = "device"), allow(unused_mut))]
     let mut args = args.into_iter().peekable();
@@ -264,7 +264,7 @@ fn text(arg: OsString) -> String {
     arg.to_string_lossy().into_owned()
 }
 
-/// What is not an option, in order.
+/// Positional arguments, in order.
 struct Rest {
     command: &'static str,
     items: std::vec::IntoIter<OsString>,

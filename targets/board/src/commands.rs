@@ -1,5 +1,5 @@
-//! What each command does. Frames are read before anything is written: a failed `teach`
-//! leaves the head as it was.
+//! Commands of the program. Frames are read before anything is written: a failed `teach` leaves the
+//! head unchanged.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -16,13 +16,13 @@ use crate::error::BoardError;
 #[cfg(feature = "device")]
 mod run;
 
-/// Room in a new head: under 1 MiB for an embedding of 256 values.
+/// Limits of a new head: under 1 MiB for an embedding of 256 values.
 const LIMITS: Limits = Limits { classes: 32, samples: 512 };
 
-/// Size of the frame that is timed: what a cheap camera delivers.
+/// Size of the frame that is timed: the format of a cheap camera.
 const TIMED: (u32, u32) = (640, 480);
 
-/// Whether all was as it should be.
+/// Outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Done,
@@ -31,7 +31,7 @@ pub enum Outcome {
 
 type Result<T> = std::result::Result<T, BoardError>;
 
-/// Does what the command line says.
+/// Runs the command.
 pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
     match command {
         Command::Help => writeln!(out, "{}", args::USAGE)?,
@@ -124,7 +124,7 @@ fn teach(
     Ok(())
 }
 
-/// The head in the file, or an empty one if there is no file.
+/// Opens the head in the file, or creates an empty one if there is no file.
 fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<Head> {
     match Head::load(path, eyes) {
         Ok(head) if kind.is_some_and(|kind| kind != head.kind()) => Err(BoardError::File {
@@ -167,7 +167,7 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
         let start = Instant::now();
         eyes.embed(&frame).map(|_| start.elapsed()).map_err(|e| BoardError::at(path, e))
     };
-    // Once unmeasured: pages of the weights are read, caches and clocks come up.
+    // Warm-up run: pages of the weights are read, caches and clocks come up.
     run()?;
     let mut times = (0..runs).map(|_| run()).collect::<Result<Vec<_>>>()?;
     times.sort_unstable();
@@ -180,7 +180,7 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// Pixels that differ from each other, the same on every board.
+/// Returns pixels that differ from each other, the same on every board.
 fn texture(width: u32, height: u32) -> Vec<u8> {
     (0..3 * width * height).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
 }

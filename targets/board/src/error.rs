@@ -1,4 +1,4 @@
-//! What went wrong, and what to do next.
+//! Errors, with advice on the next step.
 
 use std::path::Path;
 use std::{fmt, io};
@@ -7,20 +7,20 @@ use offshoot::{Error, ErrorKind};
 #[cfg(feature = "device")]
 use offshoot_device::{DeviceError, PartError};
 
-/// A file or a part that cannot be used, or an output that cannot be written.
+/// Error of a file, a part or an output.
 #[derive(Debug)]
 pub enum BoardError {
-    /// A file: what it is, what is wrong, what to do.
+    /// File or folder: its name and the problem, and the advice.
     File { what: String, next: &'static str },
-    /// A part of the device; its error says what to do.
+    /// Part of the device; its error has the advice.
     #[cfg(feature = "device")]
     Device(DeviceError),
-    /// Standard output.
+    /// Standard output failed.
     Output(io::Error),
 }
 
 impl BoardError {
-    /// An error that does not know its file yet.
+    /// Adds the path to an error that does not know its file.
     pub fn at(path: &Path, cause: impl Into<Error>) -> Self {
         let error = cause.into();
         if error.path().is_some() {
@@ -29,7 +29,7 @@ impl BoardError {
         Self::File { what: format!("{}: {error}", path.display()), next: next(error.kind()) }
     }
 
-    /// Why standard output failed, if that is what failed.
+    /// Returns the kind of error of standard output, if that is what failed.
     pub fn output(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Output(error) => Some(error.kind()),
@@ -75,7 +75,7 @@ impl fmt::Display for BoardError {
     }
 }
 
-/// What helps against an error.
+/// Returns advice for an error.
 fn next(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => "check the name and the folder",

@@ -1,5 +1,5 @@
-//! The on-board program: open a package, prove it, teach a head, ask it; or run as a device with camera,
-//! buttons and screen. No ONNX, no network.
+//! On-board program: opens and verifies a package, trains and queries a head; or runs as a device
+//! with camera, buttons and screen. No ONNX, no network.
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 the command line or a file is wrong.
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(CHECK_FAILED),
-        // Whoever read the output, `head -1` say, has seen enough.
+        // A reader such as `head -1` has closed the pipe: it has seen enough.
         Err(trouble) if trouble.output() == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(trouble) => {
             tell(format_args!("{trouble}"));
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says it, if anybody can be told.
+/// Writes to standard error, ignoring failures.
 fn tell(words: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{words}");
 }

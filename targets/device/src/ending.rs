@@ -1,4 +1,4 @@
-//! Signals that end a session, and a terminal that is given back whatever ends it.
+//! Signals that end a session, and restoration of the terminal on every kind of end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,16 +11,16 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::ports::{Action, Buttons};
 
-/// How long a session may take to its end after a signal, such as one that waits for a camera.
+/// Time limit for the end of a session after a signal, for example while it waits for a camera.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a second signal is looked for.
+/// Interval of the check for a second signal.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a button that quits.
 ///
-/// A session that has not ended 2 seconds after the signal, or when a second one comes, is ended by it as it would
-/// have been by the first, after the terminal was given back.
+/// A session that has not ended 2 seconds after the signal, or at a second signal, is ended by the
+/// signal's default action, after the terminal is restored.
 #[derive(Debug)]
 pub struct Ending {
     signal: Arc<AtomicUsize>,
@@ -30,7 +30,8 @@ impl Ending {
     /// Takes the signals of this process, from here to its end.
     ///
     /// # Errors
-    /// What the system reports.
+    ///
+    /// The operating system's error, if the signals cannot be taken.
     pub fn observe() -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
         let signal = Arc::new(AtomicUsize::new(0));
@@ -50,16 +51,17 @@ impl Ending {
         Ok(Self { signal })
     }
 
-    /// Whether a signal has come.
+    /// Returns true if a signal has come.
     pub fn is_near(&self) -> bool {
         self.signal.load(Ordering::Acquire) != 0
     }
 
-    /// Ends the process as the signal would have, if one has come, so that a shell or a service manager sees it.
+    /// Ends the process by the signal's default action, if one has come, so that a shell or a
+    /// service manager sees it.
     pub fn follow(&self) {
         let signal = self.signal.load(Ordering::Acquire) as i32;
         if signal != 0 {
-            // It returns only where the signal does not end the process.
+            // Returns only if the signal does not end the process.
             let _ = emulate_default_handler(signal);
         }
     }

@@ -1,4 +1,4 @@
-//! The two packages that come with Offshoot, and which one fits a processor.
+//! The two packages that come with Offshoot, and the choice between them by processor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,24 @@ use offshoot::Isa;
 
 use crate::diagnostics::machine::Machine;
 
-/// Parts of ARM (implementer `0x41`) that do one thing after another and have no dot products: Cortex-A34, A53, A35.
+/// Part numbers of in-order ARM cores (implementer `0x41`) without dot products: Cortex-A34, A53,
+/// A35.
 const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];
 
-/// A package that comes with Offshoot.
+/// Package that comes with Offshoot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Eyes {
-    /// `models/sharp`: needs fewer lessons, and knows better what it was not taught.
+    /// `models/sharp`: needs fewer training samples, and is better at rejecting unknown things.
     Sharp,
     /// `models/sprout`: a ninth of the work on cores without dot products, a seventh of the bytes.
     Small,
 }
 
 impl Eyes {
-    /// Both.
+    /// Both packages.
     pub const ALL: [Self; 2] = [Self::Sharp, Self::Small];
 
-    /// What `--eyes` calls it.
+    /// Returns the value of `--eyes`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sharp => "sharp",
@@ -31,7 +32,7 @@ impl Eyes {
         }
     }
 
-    /// What its file is called.
+    /// Returns the name of the file.
     pub fn file(self) -> &'static str {
         match self {
             Self::Sharp => "sharp.offshoot",
@@ -39,16 +40,17 @@ impl Eyes {
         }
     }
 
-    /// The one that fits this machine: see [`Eyes::fitting`].
+    /// Returns the package that fits this machine: see [`Eyes::fitting`].
     pub fn of(machine: &Machine) -> Self {
         Self::fitting(Isa::best().name(), &machine.parts())
     }
 
-    /// The one that fits a processor with these kernels and, on ARM, cores of these part numbers.
+    /// Returns the package that fits a processor with these kernels and, on ARM, cores of these
+    /// part numbers.
     ///
-    /// Sharp ones where the kernels have dot products (`neon-dot`, `neon-i8mm`), on x86-64 with AVX2, and on 64-bit
-    /// ARM where a core is no Cortex-A34, A35 or A53; small ones elsewhere: on 32-bit ARM, without kernels, and where
-    /// nothing is known of the cores.
+    /// Sharp for kernels with dot products (`neon-dot`, `neon-i8mm`), on x86-64 with AVX2, and on
+    /// 64-bit ARM with a core other than Cortex-A34, A35 or A53; small otherwise: on 32-bit ARM,
+    /// without kernels, and for unknown cores.
     pub fn fitting(kernels: &str, parts: &[u32]) -> Self {
         match kernels {
             "generic" | "armv7-neon" => Self::Small,

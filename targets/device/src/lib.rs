@@ -1,8 +1,9 @@
-//! The loop of a device that is taught: camera, buttons, screen, light, durable memory.
+//! Loop of a device that learns: camera, buttons, screen, light, durable memory.
 //!
-//! A [`Session`] does one frame at a time: it takes what the [`Buttons`] say, a picture of the
-//! [`FrameSource`], teaches or asks the head, keeps every lesson in [`Memory`] before it counts, and
-//! tells the [`Screen`] and the [`Led`] what to show. Each of these ports is a small trait:
+//! A [`Session`] handles one frame at a time: it polls the [`Buttons`], takes a frame of the
+//! [`FrameSource`], trains or queries the head, saves every training sample in [`Memory`] before it
+//! counts, and passes the state to the [`Screen`] and the [`Led`]. Each of these ports is a small
+//! trait:
 //!
 //! | Port | Real | Simulated |
 //! |---|---|---|
@@ -11,13 +12,13 @@
 //! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Pictures`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
-//! Which of them a device has is typed as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
-//! [`LedPart`]), which also opens them; a [`Bench`] is a device put together. [`run`] steps until the end and shows what stops it;
-//! [`test_ui`] goes through the parts with the person who wired them; [`checks`] says what a
-//! [`Machine`] lacks.
+//! Parts of a device are given as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
+//! [`LedPart`]), which also opens them; a [`Bench`] is an assembled device. [`run`] steps until the
+//! end and shows the error that stops it; [`test_ui`] tests the parts with the user who wired them;
+//! [`checks`] reports the requirements that a [`Machine`] does not meet.
 //!
-//! After the first frames the loop itself allocates nothing; what a camera, a decoder or a terminal
-//! allocates is theirs. So is what a page allocates while somebody looks at it.
+//! After the first frames the loop itself allocates nothing; a camera, a decoder or a terminal may
+//! allocate, and a page does while it is viewed.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

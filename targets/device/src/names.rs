@@ -1,31 +1,31 @@
-//! Names that somebody gives the classes before they are taught.
+//! Names of classes that the user gives before they are taught.
 
 use offshoot_core::head::{ClassError, Escaped, check_name};
 
 use crate::session::limits::MOST_CLASSES;
 
-/// Why names cannot be those of classes.
+/// Error in the names of classes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamesError {
-    /// One that no class can have; hidden characters are escaped in it.
+    /// A name is not valid for a class; hidden characters are escaped in it.
     #[error("the name `{name}`: {source}")]
     Name {
-        /// The name.
+        /// Name of the class.
         name: String,
-        /// What is wrong with it.
+        /// Reason why it is not valid.
         source: ClassError,
     },
-    /// Two classes of one name.
+    /// Two classes have the same name.
     #[error("the name `{name}` is given twice")]
     Twice {
-        /// The name.
+        /// Name of both.
         name: String,
     },
-    /// More than there are buttons.
+    /// There are more names than buttons.
     #[error("{found} names, allowed are {MOST_CLASSES}")]
     TooMany {
-        /// Names given.
+        /// Number of names given.
         found: usize,
     },
 }
@@ -33,7 +33,8 @@ pub enum NamesError {
 /// Checks names of classes, in the order of their buttons, before anything is opened or shown.
 ///
 /// # Errors
-/// A name that no class can have ([`check_name`]), one that is there twice, or too many.
+///
+/// [`NamesError`] for a name that is not valid ([`check_name`]), a duplicate, or too many names.
 pub fn check_names(names: &[String]) -> Result<(), NamesError> {
     for (place, name) in names.iter().enumerate() {
         let shown = || Escaped(name).to_string();

@@ -1,4 +1,4 @@
-//! What a session is connected to.
+//! Ports of a session: camera, buttons, screen and light.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,116 +7,118 @@ use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
 use crate::session::details::Details;
 
-/// Why there is no frame.
+/// Reason why there is no frame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// What the system reports, such as a camera that was unplugged.
+    /// The operating system reports an error, for example for an unplugged camera.
     #[error("{what}: {source}")]
     Io {
-        /// The camera or the file.
+        /// Camera or file.
         what: String,
         /// The cause.
         source: io::Error,
     },
-    /// A file is no picture.
+    /// A file is not an image.
     #[error(transparent)]
     Picture(#[from] offshoot::Error),
-    /// A frame is not what the camera announced.
+    /// A frame does not have the announced format.
     #[error("{what}: {source}")]
     Pixels {
-        /// The camera.
+        /// Name of the camera.
         what: String,
         /// The cause.
         source: PixelError,
     },
-    /// A film or a folder has no picture that can be read.
+    /// A video or a folder has no readable image.
     #[error("{what}: no picture in it can be read: {first}")]
     NoneReadable {
-        /// The file or the folder.
+        /// File or folder.
         what: String,
-        /// What is wrong with the first.
+        /// Error of the first image.
         first: String,
     },
-    /// A folder holds no pictures.
+    /// A folder has no images.
     #[error("{}: no pictures (jpg, png, bmp, ppm) in this folder or one below it", .0.display())]
     Empty(PathBuf),
-    /// A camera has no format that can be read.
+    /// A camera has no readable format.
     #[error("{what}: delivers {found}; YUYV, NV12, RGB24, grey and MJPEG can be read")]
     Format {
-        /// The camera.
+        /// Name of the camera.
         what: String,
-        /// Its formats.
+        /// Formats of the camera.
         found: String,
     },
-    /// The thread that reads a camera has ended by a fault in the program.
+    /// The thread that reads a camera has panicked.
     #[error("the camera's reader has ended by a fault in the program; start it again")]
     Ended,
-    /// No frame came in time.
+    /// No frame arrived within the time limit.
     #[error("no frame for {0} seconds")]
     Silent(u64),
 }
 
-/// Where frames come from.
+/// Source of frames.
 pub trait FrameSource {
     /// Waits for a frame and writes it into `shot`.
     ///
     /// # Errors
-    /// A source that is gone or broken; [`FrameSource::reopen`] may mend it.
+    ///
+    /// [`SourceError`] if the source is gone or broken; [`FrameSource::reopen`] may recover it.
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError>;
 
-    /// Starts anew, after an error.
+    /// Reopens the source after an error.
     ///
     /// # Errors
-    /// It is still gone.
+    ///
+    /// [`SourceError`] if it is still gone.
     fn reopen(&mut self) -> Result<(), SourceError>;
 
-    /// Puts something before a camera that is not real: what has this name, or the next thing.
+    /// Places an object before a simulated camera: the one with this name, or the next one.
     fn show(&mut self, _name: Option<&str>) {}
 }
 
-/// What a person wants.
+/// Action that the user requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// This frame shows the class of that number, from 0.
+    /// Teach this frame as the class with that number, from 0.
     Teach(usize),
-    /// This frame shows the class that is chosen.
+    /// Teach this frame as the chosen class.
     TeachChosen,
-    /// This frame shows the empty scene.
+    /// Teach this frame as the empty scene.
     TeachNothing,
     /// Choose the next class.
     Choose,
-    /// The last lesson was a mistake.
+    /// Undo the last training sample.
     Undo,
-    /// The newest lesson of this class was a mistake.
+    /// Remove the newest training sample of this class.
     Forget(usize),
-    /// A class has this name from now on; it need not have been taught.
+    /// Rename a class, taught or not.
     Rename(usize, &'a str),
-    /// The simulated camera is to look at this, or at the next thing.
+    /// Show this object, or the next one, to the simulated camera.
     Show(Option<&'a str>),
-    /// What the head says about its own samples.
+    /// Show the evaluation of the head on its own held-out samples.
     Report,
-    /// The screen is to say this for a moment.
+    /// Show this text for some frames.
     Say(&'static str),
-    /// Where the time of a frame goes; again to hide it.
+    /// Show the time per stage of a frame, or hide it.
     Times,
-    /// Keep what the screen shows, under this name.
+    /// Save the screen under this name.
     Snap(&'a str),
-    /// The end.
+    /// Quit.
     Quit,
 }
 
-/// Something to press, for a person who tests all of it.
+/// Key of a test that goes through all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// What to do, such as `press A`.
+    /// Instruction, such as `press A`.
     pub order: String,
-    /// What must come of it.
+    /// Expected action.
     pub action: Action<'static>,
 }
 
 impl Key {
-    /// The keys of a keyboard that a test asks for, and of a script that takes its place.
+    /// Returns the keys of a keyboard that a test asks for, and of a script that replaces it.
     pub(crate) fn typed() -> Vec<Self> {
         let key = |order: &str, action| Self { order: order.to_string(), action };
         vec![key("press 1", Action::Teach(0)), key("press 2", Action::Teach(1)), key("press u", Action::Undo)]
@@ -125,22 +127,22 @@ impl Key {
 
 /// Buttons, keys, or a script that presses them.
 pub trait Buttons {
-    /// What was pressed since the last frame, one at a time; `None` when a frame is to be taken. A
-    /// lesson takes a frame as well: after it, what is told is for the next one.
+    /// Returns the next press since the last frame; `None` when a frame is to be taken. A training
+    /// sample takes a frame as well: later presses are for the next one.
     fn poll(&mut self) -> Option<Action<'_>>;
 
-    /// All there is to press; the first two also answer questions, with yes and no.
+    /// Returns all keys; the first two also answer questions, with yes and no.
     fn keys(&self) -> Vec<Key> {
         Vec::new()
     }
 
-    /// What can be pressed, in a few words for the foot of a screen.
+    /// Returns a short description of the keys for the foot of a screen.
     fn hint(&self) -> String {
         String::new()
     }
 }
 
-/// No buttons.
+/// Absence of buttons.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoButtons;
 
@@ -150,42 +152,44 @@ impl Buttons for NoButtons {
     }
 }
 
-/// Why nothing can be shown.
+/// Error of a screen.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
 pub struct ScreenError {
-    /// The screen or the file.
+    /// Screen or file.
     pub what: String,
     /// The cause.
     pub source: io::Error,
 }
 
-/// Something that shows a moment.
+/// Screen that shows the state of a session.
 pub trait Screen {
-    /// Shows it.
+    /// Shows the state.
     ///
     /// # Errors
-    /// A screen that is gone.
+    ///
+    /// [`ScreenError`] if the screen is gone.
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError>;
 
-    /// Shows what is behind the moment as well, if there is room for it; comes after `show`.
+    /// Shows further details of the state, if there is room for them; called after `show`.
     fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Details<'_>) {}
 
-    /// Whether it goes on showing the last moment after the program has ended.
+    /// Returns true if the last state stays visible after the program has ended.
     fn stays(&self) -> bool {
         true
     }
 
-    /// Keeps what it shows in a file, if it can.
+    /// Saves its content to a file, if it can.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    ///
+    /// [`ScreenError`] if the file cannot be written.
     fn keep(&mut self, _name: &str) -> Result<(), ScreenError> {
         Ok(())
     }
 }
 
-/// No screen.
+/// Absence of a screen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Dark;
 
@@ -195,13 +199,13 @@ impl Screen for Dark {
     }
 }
 
-/// A light that is on while a class is recognized, and off otherwise.
+/// Light that is on while a class is recognized, and off otherwise.
 pub trait Led {
     /// Turns it on or off.
     fn set(&mut self, on: bool);
 }
 
-/// No light.
+/// Absence of a light.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoLed;
 

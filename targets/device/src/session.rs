@@ -1,4 +1,4 @@
-//! One frame after another: look, learn or answer, show.
+//! Session of a device: for each frame capture, training or inference, and display.
 
 pub(crate) mod details;
 pub(crate) mod limits;
@@ -24,105 +24,107 @@ use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
 
-/// Classes that are offered where nobody named any.
+/// Number of classes that are offered if none is named.
 const FEWEST: usize = 2;
 
-/// Frames for which a lesson or a message stays on the screen.
+/// Number of frames for which a training sample or a message stays on the screen.
 const LINGER: u32 = 4;
 
-/// What a store says that lost its newest record.
+/// Message of a store that lost its newest record.
 pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those before it are here";
 
-/// Frames for which the screen says what cannot be seen otherwise.
+/// Number of frames for which the screen shows a message about an invisible change.
 const LONG: u32 = 5 * LINGER;
 
-/// What a session is connected to.
+/// Ports of a session.
 #[expect(missing_debug_implementations, reason = "ports are whatever the caller brings")]
 pub struct Ports<'a> {
-    /// The camera.
+    /// Source of frames.
     pub source: &'a mut dyn FrameSource,
-    /// What is pressed.
+    /// Buttons that are polled.
     pub buttons: &'a mut dyn Buttons,
-    /// What is shown.
+    /// Screen that shows the state.
     pub screen: &'a mut dyn Screen,
-    /// The light.
+    /// Light for a recognized class.
     pub led: &'a mut dyn Led,
 }
 
-/// Why a session ends before it should.
+/// Error that ends a session.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The extractor or the head.
+    /// The extractor or the head failed.
     #[error(transparent)]
     Offshoot(#[from] Error),
-    /// The durable memory, before the first frame; later it is told on the screen.
+    /// The durable memory failed before the first frame; later failures are shown on the screen.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The screen.
+    /// The screen failed.
     #[error(transparent)]
     Screen(#[from] ScreenError),
 }
 
-/// Whether there is a next frame.
+/// Decision on the next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// There is.
+    /// Continue with the next frame.
     Next,
-    /// Somebody wants the end.
+    /// End at the request of the user.
     End,
 }
 
-/// What the screen is about.
+/// Content of the screen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
     Live,
-    /// The class taught last.
+    /// Class that was taught last.
     Lesson(usize),
-    /// The message in `Session::text`.
+    /// Message in `Session::text`.
     Message,
-    /// What held-out samples say, with the advice in `Session::text`.
+    /// Result of the held-out samples, with the advice in `Session::text`.
     Report {
         right: u32,
         asked: u32,
     },
 }
 
-/// A device that is taught: see the [crate](crate).
+/// Device that learns: see the [crate](crate).
 #[derive(Debug)]
 pub struct Session {
     eyes: Extractor,
     head: Head,
     memory: Option<Memory>,
     settings: Settings,
-    /// Classes that somebody named, or taught; the empty scene is none of them.
+    /// Number of classes with a name or samples; the empty scene is not counted.
     named: usize,
-    /// The place of the class of the last lesson, unless it was taken back.
+    /// Index of the class of the last training sample, unless it was undone.
     newest: Option<usize>,
     shot: CapturedFrame,
     smooth: Smooth,
-    /// Of the class at each place the share of its samples that the last report found right.
+    /// Accuracy of each class in the last report, by index.
     shares: [f32; PLACES],
     mode: Mode,
-    /// Frames that the mode lasts.
+    /// Number of frames that the mode lasts.
     left: u32,
     text: String,
     hint: String,
-    /// What a device asks for that knows one class: any other is still taken for it, or for nothing.
+    /// Advice while the device knows one class: anything else is still taken for it, or for
+    /// nothing.
     advice: String,
-    /// The class that a button without a class of its own teaches; none before one was chosen so.
+    /// Class that a button without a class of its own teaches; `None` before one was chosen.
     chosen: Option<usize>,
-    /// The source is to be opened again.
+    /// True if the source is to be reopened.
     is_gone: bool,
     shows_times: bool,
     times: Times,
 }
 
 impl Session {
-    /// A session with what `memory` holds, or with an empty head.
+    /// Creates a session with the content of `memory`, or with an empty head.
     ///
     /// # Errors
-    /// A head larger than can be.
+    ///
+    /// [`SessionError`] if the head exceeds its limits.
     pub fn new(
         eyes: Extractor,
         memory: Option<(Memory, Option<Head>)>,
@@ -134,7 +136,7 @@ impl Session {
             None => Head::new(HeadKind::Auto, &eyes, limits())?,
         };
         head.set_when_full(WhenFull::Herding);
-        // What was taught keeps its names and its places.
+        // Classes of the memory keep their names and their indices.
         let taught: Vec<String> = ordinary(&head).map(|(_, name)| name.to_string()).collect();
         settings.names.retain(|name| !taught.contains(name) && name != NOTHING);
         settings.names.splice(0..0, taught);
@@ -143,7 +145,7 @@ impl Session {
             settings.names.push(format!("thing {}", number + 1));
         }
         settings.names.truncate(MOST_CLASSES);
-        // At the place of the empty scene.
+        // Index of the empty scene.
         settings.names.push(NOTHING.to_string());
         let advice = format!("Show me something else, too: {}", settings.second);
         let has_lost = memory.as_ref().is_some_and(Memory::has_lost);
@@ -174,28 +176,29 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether the newest lesson was lost, until the next one is kept.
+    /// Returns true if the newest training sample was lost, until the next one is saved.
     fn has_lost(&self) -> bool {
         self.memory.as_ref().is_some_and(Memory::has_lost)
     }
 
-    /// The head as it was taught.
+    /// Returns the head with all training so far.
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// The head as it was taught, at the end.
+    /// Returns the head with all training, at the end.
     pub fn into_head(self) -> Head {
         self.head
     }
 
-    /// Does everything for one frame.
+    /// Handles one frame.
     ///
-    /// A camera that is gone, a lesson that cannot be kept: these are told on the screen, and the
-    /// session goes on.
+    /// A camera that is gone and a training sample that cannot be saved are reported on the screen,
+    /// and the session continues.
     ///
     /// # Errors
-    /// A screen that is gone; an extractor that fails.
+    ///
+    /// [`SessionError`] if the screen is gone or the extractor fails.
     pub fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError> {
         let mut lesson = None;
         while let Some(action) = ports.buttons.poll() {
@@ -219,7 +222,7 @@ impl Session {
                 Action::Rename(class, name) => self.rename(class, name),
                 Action::Show(name) => {
                     ports.source.show(name);
-                    // What is seen now has nothing to do with what was.
+                    // The scene may have changed: old probabilities are stale.
                     self.smooth.reset();
                 }
                 Action::Report => self.report(),
@@ -241,13 +244,13 @@ impl Session {
         Ok(Flow::Next)
     }
 
-    /// Whether one class is taught, and no other begun.
+    /// Returns true if one class is taught, and no other begun.
     fn knows_one(&self) -> bool {
         let mut shown = ordinary(&self.head).map(|(id, _)| self.head.shown_of(id)).filter(|shown| *shown > 0);
         shown.next().is_some_and(|shown| shown >= GOAL) && shown.next().is_none()
     }
 
-    /// Takes a frame; where there is none, the screen says why.
+    /// Takes a frame; without one, the screen shows the reason.
     fn look(&mut self, source: &mut dyn FrameSource) -> bool {
         if self.is_gone {
             thread::sleep(self.settings.patience);
@@ -269,7 +272,7 @@ impl Session {
         }
     }
 
-    /// Teaches the frame, or asks about it.
+    /// Trains on the frame, or classifies it.
     fn think(&mut self, lesson: Option<usize>) -> Result<(), SessionError> {
         let Some(frame) = self.shot.frame() else { return Ok(()) };
         let start = Instant::now();
@@ -297,7 +300,7 @@ impl Session {
         Ok(())
     }
 
-    /// A lesson counts when it is kept; one that cannot be is taken back.
+    /// Saves a training sample, which counts from then on; one that cannot be saved is undone.
     fn keep(&mut self, class: usize, taught: Result<(), Error>) {
         if let Err(error) = taught {
             return self.say(format_args!("{error}"));
@@ -322,7 +325,7 @@ impl Session {
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
-    /// Takes the last lesson back, or the last one of a class.
+    /// Undoes the last training sample, or the last one of a class.
     fn undo(&mut self, of: Option<usize>) {
         let undone = match of {
             Some(class) if self.newest != of => {
@@ -364,7 +367,7 @@ impl Session {
                 None => Ok(()),
             });
             if let Err(error) = kept {
-                // The old name was good before.
+                // Valid, because it was the name before.
                 let _ = self.head.rename_class(id, old);
                 return self.say(format_args!("not renamed: {error}"));
             }
@@ -397,7 +400,7 @@ impl Session {
         (self.mode, self.left) = (Mode::Message, LINGER);
     }
 
-    /// The class that is recognized: its place and its mean probability.
+    /// Returns the recognized class: its index and its mean probability.
     fn recognized(&self) -> Option<(usize, f32)> {
         let (class, mean) = self.smooth.best();
         (mean >= self.settings.threshold).then_some((class, mean))
@@ -456,7 +459,7 @@ impl Session {
         Ok(())
     }
 
-    /// The next thing to do: what a class still wants, or what the keys do.
+    /// Writes the next step for the user: a class that needs samples, or the function of the keys.
     fn write_hint(&mut self) {
         let few = self.head.classes().find_map(|(id, name)| {
             let shown = self.head.shown_of(id);

@@ -1,21 +1,21 @@
-//! How a session behaves.
+//! Settings of a session.
 
 use std::time::Duration;
 
-/// How a session behaves.
+/// Settings of a session.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Names of the classes in the order of their buttons; those beyond are called `thing 3`.
+    /// Names of the classes in the order of their buttons; further classes are called `thing 3`.
     pub names: Vec<String>,
-    /// Mean probability over frames from which something is recognized, 0 to 1.
+    /// Threshold of recognition: mean probability over frames, 0 to 1.
     pub threshold: f32,
-    /// How long to wait before a camera that is gone is tried again.
+    /// Time before a camera that is gone is tried again.
     pub patience: Duration,
-    /// What the screen says can be done.
+    /// Description of the keys for the screen.
     pub hint: String,
-    /// What teaches the first class, as the first screen says it.
+    /// Button of the first class, for the first screen.
     pub first: String,
-    /// What teaches the second, as the screen says it after the first.
+    /// Button of the second class, for the screen after the first.
     pub second: String,
 }
 

@@ -1,8 +1,8 @@
-//! A page in a browser, as a screen and as buttons.
+//! Web page as a screen and as buttons.
 //!
-//! [`serve`] gives both. The loop leaves its newest moment with the page and goes on; the server's thread
-//! hands it to whoever asks. Only while somebody looks is anything copied, written as JSON or allocated
-//! for it.
+//! [`serve`] returns both. The loop publishes its newest state to the page and continues; the
+//! server's thread sends it to the visitors. States are copied, written as JSON and allocated only
+//! while the page is viewed.
 
 mod access;
 mod door;
@@ -26,33 +26,33 @@ use shared::{Extra, Press, Shared};
 use crate::ports::{Action, Buttons, Screen, ScreenError};
 use crate::session::details::Details;
 
-/// How a page is served.
+/// Options of the page.
 #[derive(Debug, Clone)]
 pub struct WebOptions {
-    /// Where; port 0 is any free one.
+    /// Address to serve on; port 0 is any free one.
     pub address: SocketAddr,
-    /// What visitors must know; one is made up if there is none and the address is reached from other
-    /// machines.
+    /// Token that visitors need; generated if there is none and other machines can reach the
+    /// address.
     pub token: Option<String>,
-    /// Whether the page offers to put the next thing before the camera.
+    /// True if the page offers to show the next object to the camera.
     pub has_next: bool,
 }
 
 impl WebOptions {
-    /// With the token of the environment's `OFFSHOOT_TOKEN`, if there is one.
+    /// Creates options with the token of the environment variable `OFFSHOOT_TOKEN`, if it is set.
     pub fn new(address: SocketAddr, has_next: bool) -> Self {
         Self { address, token: std::env::var("OFFSHOOT_TOKEN").ok(), has_next }
     }
 }
 
-/// Why there is no page.
+/// Reason why there is no page.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebError {
-    /// The address cannot be taken.
+    /// The address cannot be bound.
     #[error("--web {address}: {source}; take another port, or 0 for any")]
     Address {
-        /// The address.
+        /// Address to serve on.
         address: SocketAddr,
         /// The cause.
         source: io::Error,
@@ -60,25 +60,25 @@ pub enum WebError {
     /// The system has no random numbers for a token.
     #[error("no token could be made up: {0}; give one in OFFSHOOT_TOKEN")]
     Random(getrandom::Error),
-    /// A token that can be guessed, or that no address can hold.
+    /// The token can be guessed, or has characters that an address cannot hold.
     #[error("OFFSHOOT_TOKEN: a token has at least {SHORTEST_TOKEN} letters, digits, - or _")]
     Token,
 }
 
-/// The page as a screen.
+/// Page as a screen.
 #[derive(Debug)]
 pub struct Page {
     shared: Arc<Shared>,
-    /// The next moment is written here; this and the last one change hands.
+    /// Buffer for the next state; swapped with the last one.
     text: Vec<u8>,
     frame: u64,
     has_next: bool,
     url: String,
-    /// Dropped with the page.
+    /// Server, dropped with the page.
     _server: Server,
 }
 
-/// The page as buttons.
+/// Page as buttons.
 #[derive(Debug)]
 pub struct Visitors {
     shared: Arc<Shared>,
@@ -88,8 +88,9 @@ pub struct Visitors {
 /// Serves a page as long as the screen lives.
 ///
 /// # Errors
-/// An address that cannot be taken; a token of fewer than [`SHORTEST_TOKEN`] characters or of others than
-/// letters, digits, `-` and `_`.
+///
+/// [`WebError`] if the address cannot be bound, or for a token of fewer than [`SHORTEST_TOKEN`]
+/// characters or of others than letters, digits, `-` and `_`.
 pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
     let failed = |source| WebError::Address { address: options.address, source };
     let listener = TcpListener::bind(options.address).map_err(failed)?;
@@ -112,7 +113,7 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
     Ok((page, visitors))
 }
 
-/// What to open in a browser.
+/// Returns the URL to open in a browser.
 fn url(address: SocketAddr, token: Option<&str>) -> String {
     let mut seen = address;
     if seen.ip().is_unspecified() {
@@ -124,17 +125,18 @@ fn url(address: SocketAddr, token: Option<&str>) -> String {
     }
 }
 
-/// This machine's address as others see it: that of a connection that would leave it. Nothing is sent.
+/// Returns this machine's address as others see it: that of a connection that would leave it.
+/// Nothing is sent.
 fn outward(any: IpAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind((any, 0)).ok()?;
-    // Addresses for documentation, which are routed like all others.
+    // Addresses reserved for documentation, which are routed like all others.
     let there: IpAddr =
         if any.is_ipv4() { Ipv4Addr::new(192, 0, 2, 1).into() } else { "2001:db8::1".parse().ok()? };
     socket.connect((there, 9)).ok()?;
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Names by which browsers may ask for this machine.
+/// Returns names by which browsers may ask for this machine.
 fn names() -> Vec<String> {
     let mut names = vec!["localhost".to_string()];
     if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
@@ -144,11 +146,12 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Reads where a page is to be served: a port alone, also with a colon before it, is one of this machine
+/// Parses the address of a page: a port alone, also with a colon before it, is one of this machine
 /// only.
 ///
 /// # Errors
-/// What else it needs to be.
+///
+/// The expected format.
 pub fn web_address(text: &str) -> Result<SocketAddr, &'static str> {
     let port = text.strip_prefix(':').or(text.strip_prefix("localhost:")).unwrap_or(text).parse();
     match port {
@@ -158,14 +161,14 @@ pub fn web_address(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 impl Page {
-    /// What to open in a browser, with the token if there is one.
+    /// Returns the URL to open in a browser, with the token if there is one.
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
 impl Screen for Page {
-    /// A page has no pixels; see `explain`.
+    /// Does nothing, because a page has no pixels; see `explain`.
     fn show(&mut self, _: &Snapshot<'_>) -> Result<(), ScreenError> {
         Ok(())
     }

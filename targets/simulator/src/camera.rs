@@ -102,7 +102,7 @@ impl Camera {
             || (y + 1 < self.height && differs(at(x, y + 1)))
     }
 
-    /// Adds what lens and sensor do, and rounds to bytes.
+    /// Adds the effects of lens and sensor, and rounds to bytes.
     fn exposed(&self, view: &View, colour: Vec3, x: u32, y: u32, seed: u64) -> [u8; 3] {
         let across = 2.0 * (x as f32 + 0.5) / self.width as f32 - 1.0;
         let down = 2.0 * (y as f32 + 0.5) / self.height as f32 - 1.0;

@@ -11,7 +11,7 @@ use crate::Object;
 use crate::random::Random;
 use crate::render::math::{Vec3, v};
 
-/// What light does at a point of a surface.
+/// Optical properties of a point of a surface.
 #[derive(Clone, Copy, Debug)]
 pub struct Surface {
     /// Linear reflectance.

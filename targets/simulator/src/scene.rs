@@ -1,4 +1,4 @@
-//! Everything a seed decides about one picture.
+//! Scene of one image: everything that the seed determines.
 
 use crate::Object;
 use crate::model::{Model, specimen};
@@ -10,13 +10,13 @@ use crate::table::Table;
 /// An object at its place on the table.
 pub struct Placed {
     pub model: Box<dyn Model>,
-    /// Where the model's origin stands.
+    /// Position of the model's origin.
     pub at: Vec3,
     pub scale: f32,
     turn: (f32, f32),
 }
 
-/// Where the camera is and how it sees.
+/// Position and optics of the camera.
 #[derive(Debug)]
 pub struct View {
     pub eye: Vec3,

@@ -1,4 +1,4 @@
-//! What the object stands on and the wall behind it.
+//! Table under the object, and the wall behind it.
 
 use std::f32::consts::FRAC_1_SQRT_2;
 

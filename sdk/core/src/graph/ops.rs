@@ -145,8 +145,9 @@ impl Clamp {
     pub const NONE: Self = Self { lo: -128, hi: 127 };
 }
 
-/// Operand of [`Int8Op::Add`], [`Int8Op::Concat`] or [`Int8Op::Rescale`]: `(q * factor + offset) >>
-/// shift` of an int8 value `q`, with rounding and zero points folded into the offset.
+/// Operand of [`Int8Op::Add`], [`Int8Op::Concat`] or [`Int8Op::Rescale`]:
+/// `(q * factor + offset) >> shift` of an int8 value `q`, with rounding and zero points folded into
+/// the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affine {
     /// 16-bit factor.
@@ -254,8 +255,8 @@ pub enum Int8Op {
         /// Table of 256 int8 values, the one for -128 first.
         table: Blob,
     },
-    /// Product of a feature map with another of its shape, or with one value per channel (`1 x 1 x
-    /// C`).
+    /// Product of a feature map with another of its shape, or with one value per channel
+    /// (`1 x 1 x C`).
     Multiply {
         /// Product of the operands' scales divided by the output's scale.
         multiplier: Multiplier,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Algorithm of a head.
 ///
 /// All are fitted to the same kept samples; `n` samples, `k` classes, `d` dimensions. Products of
-/// samples, `n * d` for a new sample, are kept from one fit to the next. The costs below are for `n
-/// <= d`. With more samples than dimensions heads are solved in dimensions: `n * d^2 / 2` for
+/// samples, `n * d` for a new sample, are kept from one fit to the next. The costs below are for
+/// `n <= d`. With more samples than dimensions heads are solved in dimensions: `n * d^2 / 2` for
 /// products of dimensions, the same again for held-out scores, `d` in place of `n` in the cubes
 /// below, and `n * d * k` for every pass over the samples. `sdk/docs/heads.md` has measured times,
 /// bytes and accuracies.
@@ -26,8 +26,8 @@ pub enum HeadKind {
     /// confidences. For classes that are well separated.
     Softmax = 1,
     /// Least squares with weight decay (ridge regression, Hoerl and Kennard 1970) and exact
-    /// leave-one-out (Allen 1974). A class counts as the root of its number of samples. `2 / 3 *
-    /// n^3` to fit. Accurate for overlapping classes.
+    /// leave-one-out (Allen 1974). A class counts as the root of its number of samples.
+    /// `2 / 3 * n^3` to fit. Accurate for overlapping classes.
     Ridge = 2,
     /// Linear discriminant analysis with one shrunk covariance, the head of streaming LDA (Hayes
     /// and Kanan 2020). `2 / 3 * n^3` to fit. Classes have equal weight: for very uneven numbers of

@@ -39,10 +39,9 @@ impl Limits {
     /// Length in `u32` words of the memory that such a head needs, exactly.
     ///
     /// With `k` classes, `n` samples and `d` dimensions, `m` the lesser of `n` and `d`, these are
-    /// about `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights), `2 * m * (m +
-    /// 1)` for products of samples or of dimensions, `4 * n * k` for held-out scores, and for the
-    /// solver:
-    /// solve:
+    /// about `n * (d + 39) + k * (8 * d + 85)` bytes (samples, names, sums, weights),
+    /// `2 * m * (m + 1)` for products of samples or of dimensions, `4 * n * k` for held-out scores,
+    /// and for the solver:
     ///
     /// | kind | bytes |
     /// |---|---|
@@ -51,8 +50,8 @@ impl Limits {
     /// | softmax | `2 * m * (m + 1) + 24 * n * k + 16 * k` |
     /// | auto | `2 * m * (m + 1) + 24 * n * k + 16 * k + 136 * m` |
     ///
-    /// For `n` above `d`, `132 * d` more (a block of samples), for softmax and auto also `4 * d *
-    /// k`, and for auto up to 32 kB.
+    /// For `n` above `d`, `132 * d` more (a block of samples), for softmax and auto also
+    /// `4 * d * k`, and for auto up to 32 kB.
     ///
     /// Usable in constants, so that an array can be sized with it.
     ///

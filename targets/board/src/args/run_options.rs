@@ -1,4 +1,4 @@
-//! The options of `run`, which are those of `offshoot teach`.
+//! Options of `run`, the same as those of `offshoot teach`.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,19 +10,19 @@ use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn, 
 
 use super::{ArgError, text};
 
-/// Where lessons are kept unless it is told.
+/// Default path of the durable memory.
 const MEMORY: &str = "offshoot-lessons.store";
 
-/// The camera unless it is told.
+/// Default camera.
 const CAMERA: &str = "/dev/video0";
 
-/// Mean probability from which something is recognized unless it is told.
+/// Default threshold of recognition (mean probability).
 const THRESHOLD: f32 = 0.6;
 
-/// What a device is made of.
+/// Parts and settings of a device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunArgs {
-    /// One that comes with Offshoot, if none is named.
+    /// Package; one that comes with Offshoot if `None`.
     pub package: Option<PathBuf>,
     pub eyes: Option<Eyes>,
     pub memory: PathBuf,
@@ -41,7 +41,7 @@ pub struct RunArgs {
     pub testui: bool,
 }
 
-/// Reads what stands behind `run`; `None` if help is wanted.
+/// Parses the arguments behind `run`; `None` if help is requested.
 pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, ArgError> {
     let mut run = RunArgs {
         package: None,
@@ -130,7 +130,7 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
             run.web = Some(web_address(&text(value)).map_err(failed)?);
         }
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
-        // The only one that is left.
+        // The only option left.
         _ => {
             let share: f32 = parsed(name, value)?;
             if !(0.0..=1.0).contains(&share) {

@@ -1,4 +1,4 @@
-//! `run`: the loop of a device that is taught.
+//! `run`: the loop of a device that learns.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use super::{Outcome, Result};
 use crate::args::RunArgs;
 use crate::error::BoardError;
 
-/// How often something looks that is no real camera.
+/// Time between frames of a source that is not a real camera.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -30,12 +30,12 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         pause,
         settings,
     };
-    // Before a terminal is taken, which is to be given back whatever comes.
+    // Taken before the terminal, which must be restored on every kind of end.
     let ending = Ending::observe().map_err(|error| BoardError::File {
         what: format!("signals: {error}"),
         next: "run it again; if that fails as well, report this",
     })?;
-    // The screen comes first: it is where everything after it is told.
+    // The screen comes first: it shows the errors of all later parts.
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
@@ -72,14 +72,15 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Where packages are looked for when none is named: beside this program, here, where `offshoot deploy` puts them.
+/// Returns the folders that are searched for packages if none is named: beside this program, the
+/// working folder, and the target of `offshoot deploy`.
 fn folders() -> impl Iterator<Item = PathBuf> {
     let own = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
     own.into_iter().chain([PathBuf::new(), PathBuf::from("/usr/local/share/offshoot")])
 }
 
-/// The package that is named, else one that comes with Offshoot: what is asked for, or what fits the processor,
-/// or the other one where that is not there.
+/// Returns the named package, otherwise one that comes with Offshoot: the requested one, or the one
+/// that fits the processor, or the other one if that does not exist.
 fn package(args: &RunArgs) -> Result<PathBuf> {
     if let Some(package) = &args.package {
         return Ok(package.clone());
@@ -99,13 +100,13 @@ fn package(args: &RunArgs) -> Result<PathBuf> {
     })
 }
 
-/// Says it to who reads the log.
+/// Writes a notice to the log on standard error.
 fn notice(text: &str) {
-    // Nobody may.
+    // A closed log is ignored.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Shows what went wrong.
+/// Shows an error on the screen and returns it.
 fn told<T, E>(result: std::result::Result<T, E>, screen: &mut dyn offshoot_device::Screen) -> Result<T>
 where
     E: Into<BoardError>,

@@ -1,4 +1,4 @@
-//! Buttons on lines: bounce is left out, a tap, a hold and a long press are told apart.
+//! Buttons on lines: debouncing, and detection of taps, holds and long presses.
 
 use std::io;
 use std::time::Duration;
@@ -6,94 +6,97 @@ use std::time::Duration;
 use crate::ports::{Action, Buttons, Key};
 use crate::session::limits::MOST_CLASSES;
 
-/// Changes that follow another so soon are the contact's, not the finger's.
+/// Interval below which changes are bounces of the contact.
 const BOUNCE: Duration = Duration::from_millis(20);
 
-/// From here on a press is a long one.
+/// Time from which a press is a long one.
 const LONG: Duration = Duration::from_millis(800);
 
-/// And from here on one that teaches the empty scene.
+/// Time from which a press teaches the empty scene.
 const LONGEST: Duration = Duration::from_millis(2500);
 
-/// What a long press does when it ends, and when it goes on.
+/// Screen text on the effects of ending or continuing a long press.
 const CHOICE: &str = "Let go: undo. Hold on: nothing is here";
 
-/// Fewest and most buttons.
+/// Min and max number of buttons.
 pub(crate) const BUTTONS: std::ops::RangeInclusive<usize> = 2..=MOST_CLASSES + 1;
 
-/// A line that changed.
+/// Change of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// Which, from 0.
+    /// Index of the line, from 0.
     pub line: usize,
-    /// Its button is down now.
+    /// True if its button is down now.
     pub down: bool,
-    /// When, on a clock of the source's own.
+    /// Time, on a clock of the source's own.
     pub at: Duration,
 }
 
 /// Lines with a button each: the kernel's, or a test's.
 pub trait Lines {
-    /// How many there are.
+    /// Number of lines.
     fn count(&self) -> usize;
 
-    /// The oldest change that was not told yet; does not wait for one.
+    /// Returns the oldest change that was not returned yet; does not wait for one.
     ///
     /// # Errors
-    /// Lines that are gone.
+    ///
+    /// An I/O error if the lines are gone.
     fn edge(&mut self) -> io::Result<Option<Edge>>;
 
-    /// Whether a button is down now.
+    /// Returns true if a button is down now.
     ///
     /// # Errors
-    /// Lines that are gone.
+    ///
+    /// An I/O error if the lines are gone.
     fn is_down(&mut self, line: usize) -> io::Result<bool>;
 
-    /// The time, on any clock that does not go back; it need not be that of the changes.
+    /// Returns the time, on any monotonic clock; it need not be that of the changes.
     fn now(&self) -> Duration;
 }
 
-/// What is known of a button.
+/// State of a button.
 #[derive(Debug, Clone, Copy, Default)]
 struct Press {
     down: bool,
-    /// Time of the last change by the changes' clock, where it was told.
+    /// Time of the last change by the changes' clock, if it was reported.
     changed: Option<Duration>,
-    /// When it was first seen down, by the other clock.
+    /// Time at which it was first seen down, by the other clock.
     since: Duration,
-    /// It went down since the last frame, and may be up again.
+    /// True if it went down since the last frame; it may be up again.
     fresh: bool,
-    /// It is a long one, and the screen says so.
+    /// True if the press is a long one and the screen shows so.
     is_long: bool,
-    /// It teaches the empty scene; its end does nothing more.
+    /// True if it teaches the empty scene; its end has no further effect.
     is_spent: bool,
 }
 
-/// Buttons on lines. The last button is for everything that is no lesson.
+/// Buttons on lines. The last button is for everything except training.
 ///
 /// | Buttons | Hold the first | Tap the last | Let the last go after 0.8 seconds | Hold the last beyond 2.5 seconds |
 /// |---|---|---|---|---|
-/// | two | teaches the class that is chosen | chooses the next class | takes the last lesson back | teaches the empty scene |
-/// | more | each teaches its own class | reports | takes the last lesson back | teaches the empty scene |
+/// | two | teaches the chosen class | chooses the next class | undoes the last sample | teaches the empty scene |
+/// | more | each teaches its own class | reports | undoes the last sample | teaches the empty scene |
 ///
-/// A lesson is given for every frame as long as its button is down, and for one if it was tapped
-/// between two frames.
+/// A training sample is taken from every frame as long as its button is down, and from one if it
+/// was tapped between two frames.
 #[derive(Debug)]
 pub struct Presses<L> {
     lines: L,
     presses: Vec<Press>,
-    /// What the last button asks for.
+    /// Action that the last button requests.
     due: Option<Action<'static>>,
-    /// The lines were looked at for this frame.
+    /// True if the lines were read for this frame.
     is_read: bool,
     is_gone: bool,
 }
 
 impl<L: Lines> Presses<L> {
-    /// Buttons that are all up until a line says otherwise.
+    /// Creates buttons that are all up until a line changes.
     ///
     /// # Errors
-    /// Fewer than two lines, or more than there are classes and one.
+    ///
+    /// An I/O error for fewer than two lines, or more than the classes plus one.
     pub fn new(lines: L) -> io::Result<Self> {
         let count = lines.count();
         if !BUTTONS.contains(&count) {
@@ -108,7 +111,7 @@ impl<L: Lines> Presses<L> {
         self.presses.len() - 1
     }
 
-    /// Takes in what happened since the last frame.
+    /// Reads the changes since the last frame.
     fn read(&mut self) -> io::Result<()> {
         let mut moved = [false; *BUTTONS.end()];
         while let Some(edge) = self.lines.edge()? {
@@ -120,8 +123,8 @@ impl<L: Lines> Presses<L> {
             }
         }
         for (line, has_moved) in moved.into_iter().enumerate().take(self.presses.len()) {
-            // Changes that were lost, or were taken for bounce: what counts is where the button
-            // came to rest.
+            // Changes that were lost, or were taken for bounces: the final position of the button
+            // counts.
             if !has_moved && self.lines.is_down(line)? != self.presses[line].down {
                 self.change(line, !self.presses[line].down, None);
             }
@@ -152,12 +155,12 @@ impl<L: Lines> Presses<L> {
                 _ => now.saturating_sub(press.since),
             };
             let tap = if last == 1 { Action::Choose } else { Action::Report };
-            // By what the screen has said: a frame may take longer than a press.
+            // By the text on the screen: a frame may take longer than a press.
             self.due = Some(if held >= LONG || press.is_long { Action::Undo } else { tap });
         }
     }
 
-    /// The first button that teaches in this frame.
+    /// Returns the first button that teaches in this frame.
     fn lesson(&mut self) -> Option<Action<'static>> {
         let last = self.last();
         if self.presses[last].down && self.presses[last].is_spent {
@@ -180,7 +183,7 @@ impl<L: Lines> Buttons for Presses<L> {
         if let Some(action) = self.due.take() {
             return Some(action);
         }
-        // A frame is taken now, with this lesson or without one.
+        // A frame is taken now, as a training sample or not.
         self.is_read = false;
         self.lesson()
     }
@@ -227,7 +230,7 @@ mod tests {
     }
 
     impl Bench {
-        /// Moves a line after so many milliseconds.
+        /// Moves a line after this many milliseconds.
         fn set(&mut self, after: u64, line: usize, down: bool) {
             self.time += after;
             self.down[line] = down;
@@ -258,7 +261,7 @@ mod tests {
         Presses::new(Bench { down: vec![false; count], ..Bench::default() }).unwrap()
     }
 
-    /// What a frame is told, as a session asks.
+    /// Returns the actions of a frame, in a session's order.
     fn frame(buttons: &mut Presses<Bench>) -> Vec<Action<'static>> {
         let mut told = Vec::new();
         // No action of these borrows.

@@ -13,14 +13,15 @@ use super::debounce::{Edge, Lines};
 use crate::ports::Led;
 use crate::setup::part_spec::Pull;
 
-/// Who the kernel names as a line's user.
+/// Name of a line's user in the kernel's list.
 const CONSUMER: &str = "offshoot";
 
-/// The device of a chip: a path, a name as in `/dev`, or the label that its driver gives it, which
-/// does not change from one kernel to the next.
+/// Returns the device of a chip: a path, a name in `/dev`, or the label that its driver gives it,
+/// which does not change from one kernel to the next.
 ///
 /// # Errors
-/// There is none of that name.
+///
+/// An I/O error that lists the chips if there is none of that name.
 pub(crate) fn chip(name: &str) -> io::Result<PathBuf> {
     if name.contains('/') {
         return Ok(name.into());
@@ -41,7 +42,7 @@ pub(crate) fn chip(name: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::NotFound, format!("no such chip; there are: {found}")))
 }
 
-/// The system's own error where there is one: its kind says what to do.
+/// Returns the system's own error if there is one: its kind determines the advice.
 fn system(error: gpiocdev::Error) -> io::Error {
     match error {
         gpiocdev::Error::Os(errno) => io::Error::from_raw_os_error(errno.0),
@@ -49,9 +50,9 @@ fn system(error: gpiocdev::Error) -> io::Error {
     }
 }
 
-/// A button on each of some lines. The kernel keeps the times of their changes.
+/// Buttons on several lines. The kernel keeps the times of their changes.
 ///
-/// A request for each line: kernels before 5.10 tell changes of one line a request only.
+/// One request per line: kernels before 5.10 report changes of one line per request only.
 #[derive(Debug)]
 pub struct GpioLines {
     requests: Vec<Request>,
@@ -59,10 +60,11 @@ pub struct GpioLines {
 }
 
 impl GpioLines {
-    /// Takes these lines of a chip; kernels before 5.5 know no [`Pull`] but [`Pull::Off`].
+    /// Requests these lines of a chip; kernels before 5.5 support no [`Pull`] except [`Pull::Off`].
     ///
     /// # Errors
-    /// No such chip or line, one that is in use, no permission.
+    ///
+    /// An I/O error if there is no such chip or line, it is in use, or permission is denied.
     pub fn open(name: &str, lines: &[u32], pull: Pull) -> io::Result<Self> {
         let chip = chip(name)?;
         let request = |line: &u32| {
@@ -110,7 +112,7 @@ impl Lines for GpioLines {
     }
 }
 
-/// A line that is driven: a light, or a pin of a panel. It is let go when the program ends.
+/// Output line: a light, or a pin of a panel. It is released when the program ends.
 #[derive(Debug)]
 pub struct Pin {
     request: Request,
@@ -118,10 +120,11 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Takes a line of a chip and drives it: low, or high if it is `active_low`.
+    /// Requests a line of a chip and drives it: low, or high if it is `active_low`.
     ///
     /// # Errors
-    /// No such chip or line, one that is in use, no permission.
+    ///
+    /// An I/O error if there is no such chip or line, it is in use, or permission is denied.
     pub fn open(name: &str, line: u32, active_low: bool) -> io::Result<Self> {
         let mut request = Request::builder();
         request.on_chip(chip(name)?).with_consumer(CONSUMER).with_line(line).as_output(Value::Inactive);
@@ -147,7 +150,7 @@ impl Led for Pin {
     }
 }
 
-/// Why a pin is not driven.
+/// Error of a pin that cannot be driven.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct PinError(#[from] gpiocdev::Error);

@@ -1,21 +1,21 @@
-//! Buttons pressed by a file.
+//! Script of presses in a file.
 
 use offshoot::NOTHING;
 
 use crate::ports::{Action, Buttons, Key};
 use crate::session::limits::MOST_CLASSES;
 
-/// Why a script cannot be read.
+/// Syntax error of a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct ScriptError {
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// Description of the error.
     pub what: String,
 }
 
-/// Most frames that one line takes.
+/// Max number of frames of one line.
 const MOST_FRAMES: u32 = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ enum Step {
     Snap(String),
 }
 
-/// A list of what is pressed when, one thing a line; `#` begins a comment.
+/// Script of presses, one per line; `#` begins a comment.
 ///
 /// | Line | Does |
 /// |---|---|
@@ -48,19 +48,20 @@ enum Step {
 /// After the last line it quits.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// Each with the number of times it is done.
+    /// Steps, each with its number of repetitions.
     steps: Vec<(Step, u32)>,
     at: usize,
     done: u32,
-    /// A lesson is given; the frame that shows it comes next.
+    /// True if a training sample was requested; the frame that shows it comes next.
     frame_due: bool,
 }
 
 impl Script {
-    /// Reads a script.
+    /// Parses a script.
     ///
     /// # Errors
-    /// A line that is none of those above, with its number.
+    ///
+    /// [`ScriptError`] with the number of a line that is none of those above.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let mut steps = Vec::new();
         for (index, line) in text.lines().enumerate() {

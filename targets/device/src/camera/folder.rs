@@ -1,4 +1,4 @@
-//! A folder of pictures in the place of a camera.
+//! Folder of images in place of a camera.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,27 @@ use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
 use crate::ports::{FrameSource, SourceError};
 
-/// Ends of the names of pictures.
+/// Extensions of image files.
 const ENDS: [&str; 12] =
     ["jpg", "jpeg", "jfif", "png", "bmp", "ppm", "pgm", "pnm", "webp", "gif", "tif", "tiff"];
 
-/// The pictures of a folder and of those below it, by name, again and again.
+/// Images of a folder and of its subfolders, by name, again and again.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     files: Vec<PathBuf>,
-    /// The folder below that is shown; all of them if there is none of that name.
+    /// Name of the subfolder that is shown; all of them if there is none of that name.
     only: Option<String>,
     next: usize,
     pace: Pace,
 }
 
 impl Folder {
-    /// The pictures that are there now, one every `pause`.
+    /// Opens the images that exist now, one every `pause`.
     ///
     /// # Errors
-    /// A folder that cannot be read or holds no pictures that can be.
+    ///
+    /// [`SourceError`] if the folder cannot be read or has no readable images.
     pub fn open(path: impl Into<PathBuf>, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
         let mut folder = Self { path, files: Vec::new(), only: None, next: 0, pace: Pace::new(pause) };
@@ -38,7 +39,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether there is a picture that can be read.
+    /// Checks that there is a readable image.
     fn check(&self) -> Result<(), SourceError> {
         let mut first = None;
         for file in &self.files {
@@ -77,7 +78,7 @@ impl FrameSource for Folder {
         let order = (0..count).map(|i| (self.next + i) % count);
         let found = order.clone().find(|&i| self.is_shown(&self.files[i])).or_else(|| order.clone().next());
         let at = found.ok_or_else(|| SourceError::Empty(self.path.clone()))?;
-        // Before it is read: a broken picture is told of once, and the next one follows.
+        // Advanced before the read: a broken image is reported once, and the next one follows.
         self.next = at + 1;
         let picture = Picture::open(&self.files[at])?;
         shot.reshape(picture.width(), picture.height()).copy_from_slice(picture.rgb());
@@ -96,7 +97,7 @@ impl FrameSource for Folder {
         Ok(())
     }
 
-    /// A folder below by its name; without a name all of them.
+    /// Shows a subfolder by its name; without a name all of them.
     fn show(&mut self, name: Option<&str>) {
         self.only = name.filter(|name| self.path.join(name).is_dir()).map(str::to_string);
     }

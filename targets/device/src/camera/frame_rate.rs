@@ -1,9 +1,9 @@
-//! Frames no faster than somebody wants to see them.
+//! Frame rate of sources that are faster than necessary.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lets a source without a camera's own clock give a frame every so often.
+/// Pacing of a source without a camera's own clock.
 #[derive(Debug)]
 pub(crate) struct Pace {
     pause: Duration,
@@ -15,7 +15,7 @@ impl Pace {
         Self { pause, last: None }
     }
 
-    /// Sleeps for what is left of the pause since the last time; the first time it is nothing.
+    /// Sleeps for the rest of the pause since the last call; the first call does not sleep.
     pub(crate) fn wait(&mut self) {
         if let Some(last) = self.last {
             thread::sleep(self.pause.saturating_sub(last.elapsed()));

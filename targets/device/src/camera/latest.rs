@@ -1,4 +1,4 @@
-//! The newest frame wins.
+//! Reader of the newest frame.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::frame_buffer::CapturedFrame;
 use crate::ports::{FrameSource, SourceError};
 
-/// How long a frame may take before the camera counts as silent.
+/// Time limit of a frame, after which the camera counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
@@ -15,11 +15,11 @@ struct Slot {
     shot: CapturedFrame,
     is_new: bool,
     error: Option<SourceError>,
-    /// The reader waits for somebody to reopen its source.
+    /// True if the reader waits for a call to reopen its source.
     stopped: bool,
     reopen: bool,
     closed: bool,
-    /// The reader has ended though nobody closed it: it panicked.
+    /// True if the reader has ended without being closed: it panicked.
     dead: bool,
 }
 
@@ -30,14 +30,14 @@ struct Shared {
 }
 
 impl Shared {
-    /// Nothing in here can be left half done by a panic.
+    /// A panic cannot leave partial changes in here.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A source read by a thread of its own, so that a slow network looks at the newest frame and a
-/// camera never waits. Two buffers change hands; no queue grows, nothing is allocated.
+/// Source read by a thread of its own, so that a slow network gets the newest frame and a camera
+/// never waits. Two buffers are swapped; no queue grows, nothing is allocated.
 #[derive(Debug)]
 pub struct Latest {
     shared: Arc<Shared>,
@@ -45,10 +45,11 @@ pub struct Latest {
 }
 
 impl Latest {
-    /// Begins to read.
+    /// Starts to read.
     ///
     /// # Errors
-    /// The system gives no thread.
+    ///
+    /// The operating system's error if there is no thread.
     pub fn new(source: impl FrameSource + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
@@ -58,7 +59,7 @@ impl Latest {
     }
 }
 
-/// Says that the reader has ended, however it does.
+/// Reports the end of the reader on every path.
 struct Ending<'a>(&'a Shared);
 
 impl Drop for Ending<'_> {
@@ -142,7 +143,7 @@ impl Drop for Latest {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
         if let Some(reader) = self.reader.take() {
-            // A reader that panicked has nothing more to say here.
+            // A reader that panicked has reported it already.
             let _ = reader.join();
         }
     }
@@ -152,7 +153,7 @@ impl Drop for Latest {
 mod tests {
     use super::*;
 
-    /// Counts its frames; fails at some of them until it is opened again.
+    /// Counts its frames; fails at some of them until it is reopened.
     struct Counter {
         frame: u32,
         fails_at: u32,

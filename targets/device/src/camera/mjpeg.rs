@@ -1,4 +1,4 @@
-//! A video in the place of a camera: JPEG pictures one after the other in a file.
+//! Video in place of a camera: a file of JPEG images one after the other.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek};
@@ -10,14 +10,14 @@ use super::frame_rate::Pace;
 use super::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
 
-/// Ends of the names of such files.
+/// Extensions of such files.
 pub(crate) const ENDS: [&str; 2] = ["mjpeg", "mjpg"];
 
-/// Bytes of the largest picture.
+/// Max bytes of an image.
 const MOST: usize = 64 << 20;
 
-/// A file of JPEG pictures (MJPEG, as `ffmpeg -c:v mjpeg -f mjpeg` and cameras write it), again and
-/// again. What lies between the pictures is left out.
+/// File of JPEG images (MJPEG, as `ffmpeg -c:v mjpeg -f mjpeg` and cameras write it), again and
+/// again. Bytes between the images are skipped.
 #[derive(Debug)]
 pub struct Video {
     path: PathBuf,
@@ -28,10 +28,11 @@ pub struct Video {
 }
 
 impl Video {
-    /// The pictures of a file, one every `pause`.
+    /// Opens the images of a file, one every `pause`.
     ///
     /// # Errors
-    /// A file that cannot be read, or has no picture that can be.
+    ///
+    /// [`SourceError`] if the file cannot be read, or has no readable image.
     pub fn open(path: impl Into<PathBuf>, turn: Turn, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
         let file = File::open(&path)
@@ -42,7 +43,7 @@ impl Video {
         Ok(video)
     }
 
-    /// Whether there is a picture that can be read; the next one is the first then.
+    /// Checks that there is a readable image, and rewinds to the first.
     fn check(&mut self) -> Result<(), SourceError> {
         let (mut shot, mut first) = (CapturedFrame::default(), None);
         while picture(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
@@ -56,7 +57,7 @@ impl Video {
         Err(SourceError::NoneReadable { what, first })
     }
 
-    /// Decodes what was read last.
+    /// Decodes the image that was read last.
     fn shoot(&self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
         let what = || self.path.display().to_string();
@@ -67,7 +68,7 @@ impl Video {
         SourceError::Io { what: self.path.display().to_string(), source }
     }
 
-    /// Reads the next picture into `bytes`, after the last one the first.
+    /// Reads the next image into `bytes`, after the last one the first.
     fn read(&mut self) -> io::Result<()> {
         if !picture(&mut self.file, &mut self.bytes)? {
             self.file.rewind()?;
@@ -86,17 +87,17 @@ impl FrameSource for Video {
         self.shoot(shot)
     }
 
-    /// A broken picture is told of once, and the next one follows.
+    /// Does nothing: a broken image is reported once, and the next one follows.
     fn reopen(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
 }
 
-/// Reads one picture, without what lies before it; false where no more begins. One that is cut off
-/// by the end of the file is none.
+/// Reads one image, without the bytes before it; false if no more begins. An image cut off by the
+/// end of the file is skipped.
 ///
-/// Markers are followed (ITU-T T.81, B.1): the picture of a segment, such as a thumbnail, has an end
-/// of its own.
+/// Markers are parsed (ITU-T T.81, B.1): an image in a segment, such as a thumbnail, has an end
+/// marker of its own.
 fn picture(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<bool> {
     out.clear();
     match begin(file).and_then(|()| {
@@ -108,7 +109,7 @@ fn picture(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<bool> {
     }
 }
 
-/// Passes the marker that begins a picture.
+/// Skips to the end of the marker that begins an image.
 fn begin(file: &mut impl BufRead) -> io::Result<()> {
     let mut before = 0;
     loop {
@@ -120,11 +121,11 @@ fn begin(file: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Copies everything behind the first marker up to and with the last one.
+/// Copies everything after the first marker up to and including the last one.
 fn follow(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<()> {
     loop {
         copy(file, out)?;
-        // Not a marker: coded picture, in which 0xff is followed by zero or a restart.
+        // Not a marker: entropy-coded data, in which 0xff is followed by zero or a restart.
         if out[out.len() - 1] != 0xff {
             continue;
         }
@@ -173,7 +174,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// The picture with a small one in a segment, as cameras put it there.
+    /// Image with a small one in a segment, a thumbnail of a camera.
     fn with_thumbnail(shade: u8) -> Vec<u8> {
         let (whole, small) = (jpeg(shade), jpeg(255));
         let length = (small.len() as u16 + 2).to_be_bytes();
@@ -199,7 +200,7 @@ mod tests {
         let near = |found: &Result<u8, String>, wanted: u8| found.as_ref().unwrap().abs_diff(wanted) < 4;
         let found = shades(&film, 5);
         assert!(found.iter().zip([40, 90, 160, 40, 90]).all(|(f, w)| near(f, w)), "{found:?}");
-        // Cut off, as by a full card.
+        // Cut off, for example by a full card.
         let found = shades(&film[..film.len() - 20], 3);
         assert!(found.iter().zip([40, 90, 40]).all(|(f, w)| near(f, w)), "{found:?}");
     }

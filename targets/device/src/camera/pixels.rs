@@ -1,4 +1,4 @@
-//! What cameras deliver, made red, green and blue.
+//! Pixel formats of cameras, and their conversion to RGB.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,16 +12,16 @@ use offshoot_core::frame::bt601;
 
 use super::frame_buffer::CapturedFrame;
 
-/// Longest side of a picture.
+/// Max side of a frame.
 const MOST_SIDE: u32 = offshoot_core::limits::FRAME_SIDE;
 
-/// How the bytes of a buffer are to be read.
+/// Pixel format of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pixels {
-    /// Two pixels in four bytes: luma, blue difference, luma, red difference.
+    /// Packed YUV 4:2:2, two pixels in four bytes: luma, blue difference, luma, red difference.
     Yuyv,
-    /// A plane of luma, then one of blue and red differences for every two by two pixels, with the
-    /// same stride.
+    /// Planar YUV 4:2:0: a plane of luma, then one of blue and red differences for every two by two
+    /// pixels, with the same stride.
     Nv12,
     /// Three bytes: red, green, blue.
     Rgb24,
@@ -29,32 +29,32 @@ pub enum Pixels {
     Bgr24,
     /// One byte of luma.
     Grey,
-    /// A JPEG picture of its own.
+    /// JPEG image of its own.
     Mjpeg,
 }
 
-/// How far a picture is to be turned, clockwise, so that it is upright.
+/// Clockwise rotation that makes a frame upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Turn {
-    /// Not at all.
+    /// No rotation.
     #[default]
     None,
-    /// 90 degrees.
+    /// Rotation by 90 degrees.
     Right,
-    /// 180 degrees.
+    /// Rotation by 180 degrees.
     Half,
-    /// 270 degrees.
+    /// Rotation by 270 degrees.
     Left,
 }
 
 impl Turn {
-    /// Whether width and height change places.
+    /// Returns true if width and height are swapped.
     pub fn is_sideways(self) -> bool {
         matches!(self, Self::Right | Self::Left)
     }
 
-    /// Of a picture of this size, turned: its size, the place of its first pixel, and the steps to
-    /// its next column and row, in pixels.
+    /// Returns the size of a rotated frame, the offset of its first pixel, and the steps to its
+    /// next column and row, in pixels.
     pub(crate) fn steps(self, width: u32, height: u32) -> ((u32, u32), isize, isize, isize) {
         let (w, h) = (width as isize, height as isize);
         let size = if self.is_sideways() { (height, width) } else { (width, height) };
@@ -68,7 +68,7 @@ impl Turn {
 }
 
 impl fmt::Display for Turn {
-    /// In degrees.
+    /// Writes the angle in degrees.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "0",
@@ -93,31 +93,31 @@ impl FromStr for Turn {
     }
 }
 
-/// A buffer as a driver fills it.
+/// Buffer of a driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Raw<'a> {
-    /// How to read it.
+    /// Pixel format.
     pub pixels: Pixels,
-    /// Columns.
+    /// Number of columns.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
     /// Bytes from one row to the next; drivers pad rows. Without meaning for MJPEG.
     pub stride: usize,
-    /// The buffer; what lies behind the last pixel is ignored.
+    /// Bytes of the buffer; those behind the last pixel are ignored.
     pub bytes: &'a [u8],
 }
 
-/// Why a buffer is no picture.
+/// Reason why a buffer is not a valid frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PixelError {
-    /// A side is zero, too long, or odd where pixels come in pairs.
+    /// A side is zero, too long, or odd for a format with pairs of pixels.
     #[error("a picture of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV and NV12")]
     Size {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
     /// Rows overlap.
@@ -128,21 +128,22 @@ pub enum PixelError {
         /// Bytes of a row.
         row: usize,
     },
-    /// The buffer ends early, as after a lost packet.
+    /// The buffer ends early, for example after a lost packet.
     #[error("{found} bytes of {needed}")]
     Short {
-        /// Bytes there are.
+        /// Number of bytes given.
         found: usize,
-        /// Bytes there must be.
+        /// Number of bytes needed.
         needed: usize,
     },
-    /// A JPEG picture ends before its pixels do, as after a lost packet; a decoder would fill it up with grey.
+    /// A JPEG image ends before its pixels do, for example after a lost packet; a decoder would
+    /// fill it up with grey.
     #[error("a JPEG picture cut short after {found} bytes")]
     CutShort {
-        /// Bytes there are.
+        /// Number of bytes given.
         found: usize,
     },
-    /// A JPEG picture does not decode.
+    /// A JPEG image does not decode.
     #[error("not a JPEG picture: {0}")]
     Jpeg(String),
 }
@@ -160,12 +161,13 @@ impl Pixels {
 }
 
 impl Raw<'_> {
-    /// Writes the picture, turned, into `shot`. On an error `shot` holds nothing of use.
+    /// Writes the frame, rotated, into `shot`. On an error the content of `shot` is unspecified.
     ///
-    /// YUV is that of ITU-R BT.601 with luma of 16 to 235, which is what cameras deliver.
+    /// YUV is that of ITU-R BT.601 with luma of 16 to 235, the format of cameras.
     ///
     /// # Errors
-    /// A buffer that does not hold such a picture.
+    ///
+    /// [`PixelError`] if the buffer does not hold such a frame.
     pub fn convert(&self, turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelError> {
         if self.pixels == Pixels::Mjpeg {
             return jpeg(self.bytes, turn, shot);
@@ -221,10 +223,10 @@ impl Raw<'_> {
     }
 }
 
-/// A shot that is written turned.
+/// Frame that is written rotated.
 struct Turned<'a> {
     rgb: &'a mut [u8],
-    /// Place of the first pixel, and steps to the next column and row, in pixels.
+    /// Offset of the first pixel, and steps to the next column and row, in pixels.
     start: isize,
     across: isize,
     down: isize,
@@ -256,7 +258,7 @@ fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelE
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(failed)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    // The decoder holds sides to the limit, which 32 bits hold.
+    // The decoder limits the sides, which 32 bits hold.
     let (width, height) = (width as u32, height as u32);
     if turn == Turn::None {
         return decoder.decode_into(shot.reshape(width, height)).map_err(failed);
@@ -413,7 +415,7 @@ mod tests {
         }
     }
 
-    /// As UVC cameras send it: without Huffman tables, and without a mark that says so.
+    /// Images of UVC cameras have no Huffman tables, and no mark that says so.
     #[test]
     fn frames_without_tables_are_read_by_the_standard_ones() {
         let image = image::RgbImage::from_fn(32, 16, |x, y| image::Rgb([8 * x as u8, 16 * y as u8, 90]));

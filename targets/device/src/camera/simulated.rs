@@ -1,4 +1,4 @@
-//! A camera without hardware.
+//! Camera without hardware.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
 use crate::ports::{FrameSource, SourceError};
 
-/// In the order in which they are shown: what is easily told apart comes first.
+/// Objects in the order in which they are shown: easily distinguished ones come first.
 const THINGS: [Object; 6] =
     [Object::Mug, Object::Plant, Object::Banana, Object::Ball, Object::Key, Object::Cube];
 
-/// The simulator's camera: every frame is a new look at the thing before it, or at the empty table.
+/// Simulated camera: every frame is a new view of the object before it, or of the empty table.
 #[derive(Debug)]
 pub struct Simulated {
     camera: Camera,
@@ -22,12 +22,12 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// Looks at a mug, as often as `pause` allows: as fast as it is asked, if that is zero.
+    /// Creates a camera that looks at a mug, at the rate of `pause`: without limit if that is zero.
     pub fn new(pause: Duration) -> Self {
         Self { camera: Camera::new(160, 120), object: Some(THINGS[0]), looks: 0, pace: Pace::new(pause) }
     }
 
-    /// Names of the things it can show.
+    /// Returns the names of the objects it can show.
     pub fn names() -> impl Iterator<Item = &'static str> {
         THINGS.into_iter().map(Object::name)
     }
@@ -46,7 +46,8 @@ impl FrameSource for Simulated {
         Ok(())
     }
 
-    /// What is none of its things is the empty table, which also follows the last of them.
+    /// Shows an object by name or the next one; an unknown name is the empty table, which also
+    /// follows the last object.
     fn show(&mut self, name: Option<&str>) {
         let at = |wanted: &str| THINGS.into_iter().find(|o| o.name() == wanted);
         self.object = match (name, self.object) {

@@ -12,16 +12,16 @@ use super::frame_buffer::CapturedFrame;
 use super::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
 
-/// What is asked for; drivers give the nearest they have.
+/// Requested width; drivers return the nearest that they support.
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 480;
 
-/// How long a frame may take.
+/// Time limit of a frame.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long to wait before asking again whether there is one.
+/// Polling interval for a frame.
 const NAP: Duration = Duration::from_millis(2);
 
-/// What can be read, the cheapest first.
+/// Readable formats, the cheapest first.
 const READABLE: [([u8; 4], Pixels); 6] = [
     (*b"RGB3", Pixels::Rgb24),
     (*b"BGR3", Pixels::Bgr24),
@@ -31,12 +31,12 @@ const READABLE: [([u8; 4], Pixels); 6] = [
     (*b"GREY", Pixels::Grey),
 ];
 
-/// A pixel format of a camera.
+/// Pixel format of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mode {
-    /// Its four characters.
+    /// Four-character code (FourCC).
     pub fourcc: [u8; 4],
-    /// Whether frames of it can be read.
+    /// True if frames of it can be read.
     pub readable: bool,
 }
 
@@ -50,10 +50,11 @@ fn read_as(fourcc: [u8; 4]) -> Option<Pixels> {
     READABLE.into_iter().find(|(name, _)| *name == fourcc).map(|(_, pixels)| pixels)
 }
 
-/// The formats of a camera.
+/// Returns the formats of a camera.
 ///
 /// # Errors
-/// A device that cannot be opened or is no V4L2 device.
+///
+/// An I/O error if the device cannot be opened or is not a V4L2 device.
 pub fn modes(path: impl AsRef<Path>) -> io::Result<Vec<Mode>> {
     modes_of(&Device::open(path)?)
 }
@@ -63,7 +64,7 @@ fn modes_of(device: &Device) -> io::Result<Vec<Mode>> {
     device.formats(BufType::VIDEO_CAPTURE).map(|one| Ok(mode(one?.pixel_format().as_fourcc()))).collect()
 }
 
-/// A camera that delivers frames into mapped buffers.
+/// Camera that delivers frames into mapped buffers.
 pub struct Camera {
     path: PathBuf,
     turn: Turn,
@@ -71,7 +72,7 @@ pub struct Camera {
     width: u32,
     height: u32,
     stride: usize,
-    /// None while it is gone.
+    /// Stream; `None` while the camera is gone.
     stream: Option<ReadStream>,
 }
 
@@ -83,10 +84,11 @@ impl fmt::Debug for Camera {
 }
 
 impl Camera {
-    /// Opens a device such as `/dev/video0` and begins to stream.
+    /// Opens a device such as `/dev/video0` and starts to stream.
     ///
     /// # Errors
-    /// A device that cannot be opened or has no format that can be read.
+    ///
+    /// [`SourceError`] if the device cannot be opened or has no readable format.
     pub fn open(path: impl Into<PathBuf>, turn: Turn) -> Result<Self, SourceError> {
         let (path, pixels) = (path.into(), Pixels::Grey);
         let mut camera = Self { path, turn, pixels, width: 0, height: 0, stride: 0, stream: None };
@@ -110,7 +112,7 @@ impl Camera {
         let format = PixFormat::new(WIDTH, HEIGHT, PixelFormat::from_fourcc(fourcc));
         let capture = device.video_capture(format).map_err(|e| self.failed(e))?;
         let given = capture.format();
-        // A driver may give another format than it was asked for.
+        // A driver may set another format than requested.
         let pixels = read_as(given.pixel_format().as_fourcc()).ok_or_else(none)?;
         let (width, height, stride) = (given.width(), given.height(), given.bytes_per_line() as usize);
         let stream = capture.into_stream().map_err(|e| self.failed(e))?;
@@ -143,7 +145,7 @@ impl FrameSource for Camera {
             });
             match read.map_err(|e| self.failed(e))? {
                 Some(Ok(())) => return Ok(()),
-                // A frame that was damaged on its way: the next one may be whole.
+                // A frame that was damaged on its way: the next one may be intact.
                 None | Some(Err(_)) if start.elapsed() < PATIENCE => {}
                 None => return Err(SourceError::Silent(PATIENCE.as_secs())),
                 Some(Err(source)) => {

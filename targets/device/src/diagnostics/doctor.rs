@@ -1,4 +1,4 @@
-//! What a device needs, checked one by one, with the command that mends what is missing.
+//! Checks of the requirements of a device, each with the command that fixes it.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -8,19 +8,19 @@ use offshoot::{Extractor, Isa};
 
 use super::machine::Machine;
 
-/// How a check came out.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should be.
+    /// Requirement met.
     Good,
-    /// It works, but not as well as it could, or only without some part.
+    /// Requirement met in part: slower than possible, or without some part.
     Warning,
-    /// The device does not work like this.
+    /// Requirement not met: the device does not work.
     Bad,
 }
 
 impl Outcome {
-    /// One word.
+    /// Returns the result as one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -30,16 +30,16 @@ impl Outcome {
     }
 }
 
-/// One thing that was looked at.
+/// Check of one requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is about.
+    /// Subject of the check.
     pub about: String,
-    /// How it came out.
+    /// Result of the check.
     pub outcome: Outcome,
-    /// What was found.
+    /// Description of the finding.
     pub found: String,
-    /// What to type, or to do, if something is wrong.
+    /// Command or step that fixes it, if something is wrong.
     pub mend: Option<String>,
 }
 
@@ -61,20 +61,20 @@ impl fmt::Display for Check {
     }
 }
 
-/// Degrees from which boards slow down.
+/// Temperature in degrees Celsius from which boards throttle.
 const HOT: f64 = 80.0;
 
-/// Devices of one kind that buttons or screens are on.
+/// Bus of buttons or screens.
 struct Bus {
-    /// How their files in `/dev` begin.
+    /// Prefix of the device files in `/dev`.
     prefix: &'static str,
-    /// The kernel's name of the kind.
+    /// Name of the subsystem in the kernel.
     subsystem: &'static str,
-    /// The group that owns them where there is one.
+    /// Group that owns the devices, if it exists.
     group: &'static str,
-    /// What they are for.
+    /// Purpose of the bus.
     what: &'static str,
-    /// What switches them on, on a Raspberry Pi and on a Jetson.
+    /// Commands that enable it, on a Raspberry Pi and on a Jetson.
     enable: [&'static str; 2],
 }
 
@@ -106,8 +106,8 @@ const BUSES: [Bus; 3] = [
 ];
 
 impl Bus {
-    /// The first device that cannot be opened, else the first. Nothing is said where a laptop has no
-    /// such bus: buttons and screens are optional.
+    /// Checks the first device that cannot be opened, otherwise the first. Returns `None` for a
+    /// laptop without such a bus: buttons and screens are optional.
     fn check(&self, machine: &Machine) -> Option<Check> {
         let devices = machine.devices(self.prefix);
         if devices.is_empty() {
@@ -125,7 +125,7 @@ impl Bus {
     }
 }
 
-/// Looks at everything.
+/// Runs all checks.
 pub fn checks(machine: &Machine, extractor: &Extractor) -> Vec<Check> {
     let mut checks = cameras(machine);
     checks.extend(BUSES.iter().filter_map(|bus| bus.check(machine)));
@@ -151,7 +151,7 @@ fn cameras(machine: &Machine) -> Vec<Check> {
             checks.push(formats(&device, &name));
         }
     }
-    // Boards have several devices a camera, most of them for other things than frames.
+    // Boards have several device files per camera, most of them for other purposes than frames.
     let usable = checks.iter().any(|c| c.outcome == Outcome::Good && c.about.starts_with("formats"));
     if !usable && checks.iter().all(|c| c.outcome != Outcome::Bad) {
         let how = "offshoot reads YUYV, NV12, RGB24, grey and MJPEG; try another camera";
@@ -181,8 +181,8 @@ fn formats(device: &Path, name: &str) -> Check {
     Check::new(format!("formats of {} ({name})", device.display()), Outcome::Warning, "not on this system")
 }
 
-/// Whether a device can be opened; of such devices: the group that usually owns them, their kind in
-/// the kernel's words, how their names begin.
+/// Checks access to a device; `of` is the group that usually owns such devices, their kernel
+/// subsystem, and the prefix of their names.
 fn access(machine: &Machine, device: &Path, of: (&str, &str, &str), otherwise: Outcome) -> Check {
     let about = device.display().to_string();
     match OpenOptions::new().read(true).write(true).open(device) {
@@ -202,7 +202,7 @@ fn access(machine: &Machine, device: &Path, of: (&str, &str, &str), otherwise: O
     }
 }
 
-/// What is wrong, and what to do, where a device belongs to this group.
+/// Returns problem and fix for a device that belongs to this group.
 fn denied(owner: Option<&str>, is_listed: bool, of: (&str, &str, &str)) -> (String, String) {
     let (usual, subsystem, prefix) = of;
     match owner {
@@ -210,7 +210,7 @@ fn denied(owner: Option<&str>, is_listed: bool, of: (&str, &str, &str)) -> (Stri
             format!("no permission; this session began before you came to {group}"),
             "log in again".to_string(),
         ),
-        // A member of the group root could do far more than this.
+        // Membership in the group root would grant far more than this.
         None | Some("root") => (
             "no permission; it belongs to root alone".to_string(),
             format!(
@@ -250,7 +250,7 @@ fn kernels(machine: &Machine) -> Check {
     Check::new("processor", Outcome::Good, found)
 }
 
-/// What the package's plan takes, and a head beside it, against what there is.
+/// Compares the memory needed by the package and a head with the available memory.
 fn memory(machine: &Machine, extractor: &Extractor) -> Option<Check> {
     let available = machine.available()?;
     let memory = extractor.memory();
@@ -264,7 +264,7 @@ fn memory(machine: &Machine, extractor: &Extractor) -> Option<Check> {
         _ if available < needed => {
             Check::new("memory", Outcome::Bad, found).mend("close other programs, or take a smaller backbone")
         }
-        // A camera, a screen and the system want some as well.
+        // A camera, a screen and the system need some as well.
         _ if available < 2 * needed => Check::new("memory", Outcome::Warning, found),
         _ => Check::new("memory", Outcome::Good, found),
     })

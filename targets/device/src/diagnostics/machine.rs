@@ -1,42 +1,42 @@
-//! What this machine tells of itself, from `/proc` and `/sys`; nothing where it tells nothing.
+//! Properties of this machine, from `/proc` and `/sys`; `None` for those it does not report.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// Where to ask: the files of Linux, or a folder made like them.
+/// Root of the system files: those of Linux, or a folder with the same layout.
 #[derive(Debug, Clone)]
 pub struct Machine {
     root: PathBuf,
 }
 
-/// Memory of this process that lies in RAM, in bytes.
+/// Resident memory of this process, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resident {
-    /// Now.
+    /// Current resident memory.
     pub now: u64,
-    /// Of this, what belongs to no file.
+    /// Part of it that is not backed by a file.
     pub anonymous: u64,
-    /// The most there has been.
+    /// Peak resident memory.
     pub peak: u64,
 }
 
-/// A thermal sensor.
+/// Reading of a thermal sensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Temperature {
-    /// What it measures, in the kernel's words.
+    /// Name of the thermal zone in the kernel.
     pub zone: String,
-    /// Degrees.
+    /// Temperature in degrees Celsius.
     pub celsius: f64,
 }
 
-/// Signs that the processor is slowed down because it is hot or short of power.
+/// Counters of throttling due to heat or low power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Throttle {
-    /// How often x86 cores have been, since the machine came up.
+    /// Number of throttle events of x86 cores since boot.
     pub events: Option<u64>,
-    /// Raspberry Pi's firmware: bits 0 to 3 for now, 16 to 19 for any time since it came up.
+    /// Flags of Raspberry Pi's firmware: bits 0 to 3 for now, 16 to 19 for any time since boot.
     pub firmware: Option<u64>,
-    /// The highest state of a cooling device that slows a processor; 0 is full speed.
+    /// Highest state of a cooling device that slows a processor; 0 is full speed.
     pub cooling: Option<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// A machine whose `/proc` and `/sys` lie in `root`.
+    /// Creates a machine whose `/proc` and `/sys` are in `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -62,7 +62,7 @@ impl Machine {
         self.read(path)?.trim().parse().ok()
     }
 
-    /// Folders in `path` whose names begin with `prefix`, in the order of their names.
+    /// Returns the folders in `path` whose names begin with `prefix`, in the order of their names.
     fn folders(&self, path: &str, prefix: &str) -> Vec<String> {
         let entries = fs::read_dir(self.root.join(path)).into_iter().flatten().flatten();
         let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
@@ -72,7 +72,7 @@ impl Machine {
         found
     }
 
-    /// The board as its device tree names it, else the processor as it names itself.
+    /// Returns the board's name from its device tree, otherwise the processor's own name.
     pub fn processor(&self) -> Option<String> {
         self.board().or_else(|| {
             let cpuinfo = self.read("proc/cpuinfo")?;
@@ -81,7 +81,7 @@ impl Machine {
         })
     }
 
-    /// Part numbers of ARM's own cores, one a core, such as `0xd08` of a Cortex-A72.
+    /// Returns the part numbers of ARM's own cores, one per core, such as `0xd08` of a Cortex-A72.
     pub fn parts(&self) -> Vec<u32> {
         let cpuinfo = self.read("proc/cpuinfo").unwrap_or_default();
         let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
@@ -97,12 +97,12 @@ impl Machine {
         parts
     }
 
-    /// Processors at work, mean of the last minute.
+    /// Returns the mean number of running processes of the last minute.
     pub fn load(&self) -> Option<f64> {
         self.read("proc/loadavg")?.split(' ').next()?.parse().ok()
     }
 
-    /// Present and highest clock of the first core in megahertz, as its governor tells them.
+    /// Returns current and max clock of the first core in megahertz, from its governor.
     pub fn clock(&self) -> Option<(f64, f64)> {
         let mega = |name: &str| {
             let path = format!("sys/devices/system/cpu/cpu0/cpufreq/{name}");
@@ -111,19 +111,19 @@ impl Machine {
         mega("scaling_cur_freq").zip(mega("cpuinfo_max_freq"))
     }
 
-    /// How the clock of the first core is chosen, such as `ondemand`.
+    /// Returns the clock governor of the first core, such as `ondemand`.
     pub fn governor(&self) -> Option<String> {
         self.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     }
 
-    /// Bytes of memory that programs can still have.
+    /// Returns the bytes of memory that are available to programs.
     pub fn available(&self) -> Option<u64> {
         let info = self.read("proc/meminfo")?;
         let line = info.lines().find(|line| line.starts_with("MemAvailable:"))?;
         Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
     }
 
-    /// Cameras and their names: the file in `/dev`, what the driver calls it.
+    /// Returns cameras: the device file in `/dev` and the driver's name for it.
     pub fn cameras(&self) -> Vec<(PathBuf, String)> {
         let one = |folder: &String| {
             let name = self.read(&format!("{folder}/name")).unwrap_or_default();
@@ -133,17 +133,17 @@ impl Machine {
         self.folders("sys/class/video4linux", "video").iter().map(one).collect()
     }
 
-    /// Files in `/dev` whose names begin with `prefix`.
+    /// Returns the files in `/dev` whose names begin with `prefix`.
     pub fn devices(&self, prefix: &str) -> Vec<PathBuf> {
         self.folders("dev", prefix).iter().map(|path| self.root.join(path)).collect()
     }
 
-    /// Whether this is a board, which tells its name in a device tree, and no laptop.
+    /// Returns the name of the board from its device tree; `None` for a laptop.
     pub fn board(&self) -> Option<String> {
         self.read("proc/device-tree/model")
     }
 
-    /// What the processor can do, as far as kernels choose by it, in the kernel's words.
+    /// Returns the processor features that the choice of kernels depends on, by the names of Linux.
     pub fn features(&self) -> Vec<String> {
         const KNOWN: [&str; 8] =
             ["asimd", "asimddp", "i8mm", "neon", "avx2", "avx_vnni", "avx512f", "avx512_vnni"];
@@ -154,8 +154,8 @@ impl Machine {
         KNOWN.into_iter().filter(has).map(str::to_string).collect()
     }
 
-    /// Whether the user is a member of the group with that number by the system's lists, though a
-    /// session that began before may not be.
+    /// Returns true if the system's lists have the user in the group with that number, though a
+    /// session that began before may not have it.
     pub fn is_listed(&self, group: u32) -> bool {
         let field = |file: &str, at: usize, is: &dyn Fn(&[&str]) -> bool| {
             let text = self.read(file)?;
@@ -176,7 +176,7 @@ impl Machine {
         members.zip(user()).is_some_and(|(members, user)| members.split(',').any(|member| member == user))
     }
 
-    /// The name of the group with that number.
+    /// Returns the name of the group with that number.
     pub fn group(&self, id: u32) -> Option<String> {
         let groups = self.read("etc/group")?;
         let named = |line: &str| {
@@ -187,36 +187,36 @@ impl Machine {
         groups.lines().find_map(named)
     }
 
-    /// A line in bytes of what this process takes.
+    /// Returns a line of this process's status, in bytes.
     fn status(&self, key: &str) -> Option<u64> {
         let status = self.read("proc/self/status")?;
         let line = status.lines().find(|line| line.split(':').next() == Some(key))?;
         Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
     }
 
-    /// What this process takes.
+    /// Returns the resident memory of this process.
     pub fn resident(&self) -> Option<Resident> {
         let [now, anonymous, peak] = ["VmRSS", "RssAnon", "VmHWM"].map(|key| self.status(key));
         Some(Resident { now: now?, anonymous: anonymous?, peak: peak? })
     }
 
-    /// Bytes of this process's address space.
+    /// Returns the bytes of this process's address space.
     pub fn mapped(&self) -> Option<u64> {
         self.status("VmSize")
     }
 
-    /// Seconds that processors have worked for this process, in all its threads.
+    /// Returns the processor time of this process in seconds, of all its threads.
     pub fn processor_seconds(&self) -> Option<u64> {
-        /// What the kernel counts in, on every processor of ours, whatever its own clock is.
+        /// Clock ticks per second in `/proc`, the same on every supported processor.
         const TICKS: u64 = 100;
         let stat = self.read("proc/self/stat")?;
-        // The program's name may hold anything.
+        // The program's name may have any characters.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
         Some((ticks(11)? + ticks(12)?) / TICKS)
     }
 
-    /// All sensors that answer.
+    /// Returns the readings of all sensors that answer.
     pub fn temperatures(&self) -> Vec<Temperature> {
         let one = |folder: &String| {
             let milli: f64 = self.read(&format!("{folder}/temp"))?.trim().parse().ok()?;
@@ -225,7 +225,7 @@ impl Machine {
         self.folders("sys/class/thermal", "thermal_zone").iter().filter_map(one).collect()
     }
 
-    /// Signs of throttling; `None` where the machine has no such sign.
+    /// Returns counters of throttling; `None` if the machine has none.
     pub fn throttle(&self) -> Option<Throttle> {
         let firmware = self.read("sys/devices/platform/soc/soc:firmware/get_throttled");
         let slows = |folder: &&String| {
@@ -249,10 +249,10 @@ impl Machine {
 }
 
 impl Throttle {
-    /// Bits of the firmware's word: under-voltage, clock capped, throttled, warm, all now.
+    /// Bits of the firmware's flags: under-voltage, clock capped, throttled, warm, all now.
     const NOW: u64 = 0b1111;
 
-    /// Whether the processor was slowed down between `before` and this.
+    /// Returns true if the processor was throttled between `before` and this.
     pub fn since(&self, before: &Self) -> bool {
         self.events > before.events
             || self.firmware.is_some_and(|word| word & Self::NOW != 0)

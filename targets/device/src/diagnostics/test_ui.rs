@@ -1,4 +1,4 @@
-//! Goes through buttons, light and screen with the person who wired them.
+//! Test of buttons, light and screen with the user who wired them.
 
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
@@ -7,20 +7,20 @@ use offshoot_view::{Picture, State};
 
 use crate::ports::{Action, Buttons, Key, Led, Screen, ScreenError};
 
-/// How long to wait for a press or an answer.
+/// Time limit for a press or an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Looks at the buttons in a turn of the light.
+/// Number of polls per blink of the light.
 const BLINK: u32 = 25;
 
-/// How a part came out.
+/// Result of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tested {
-    /// The part or what was to be pressed.
+    /// Part, or key that was to be pressed.
     pub what: String,
-    /// It works.
+    /// True if it works.
     pub works: bool,
-    /// What happened instead, or nothing.
+    /// Reason for a failure; empty otherwise.
     pub note: String,
 }
 
@@ -32,40 +32,41 @@ impl fmt::Display for Tested {
     }
 }
 
-/// What is tested.
+/// State of the test.
 struct TestUi<'a, 'p> {
     parts: &'a mut TestPorts<'p>,
     keys: Vec<Key>,
-    /// The key that was pressed last and may still be down.
+    /// Key that was pressed last and may still be down.
     held: Option<usize>,
 }
 
-/// What is tested, and how often it is looked at.
+/// Ports of the test, and its polling interval.
 #[expect(missing_debug_implementations, reason = "ports are whatever the caller brings")]
 pub struct TestPorts<'a> {
-    /// What is pressed.
+    /// Buttons under test.
     pub buttons: &'a mut dyn Buttons,
-    /// What is shown.
+    /// Screen under test.
     pub screen: &'a mut dyn Screen,
-    /// The light; nothing is asked about one that is not there.
+    /// Light under test; a missing one is skipped.
     pub led: Option<&'a mut dyn Led>,
-    /// Time between two looks.
+    /// Polling interval.
     pub pause: Duration,
 }
 
-/// Tells on the screen what to press, one key after the other, and waits for it; then asks about the
-/// light and the screen. What came of each.
+/// Shows one key after the other to press and waits for it, then asks about the light and the
+/// screen. Returns the result of each.
 ///
 /// # Errors
-/// A screen that is gone.
+///
+/// [`ScreenError`] if the screen is gone.
 pub fn test_ui(parts: &mut TestPorts<'_>) -> Result<Vec<Tested>, ScreenError> {
     let keys = parts.buttons.keys();
     TestUi { parts, keys, held: None }.run()
 }
 
-/// What a wait came to.
+/// Result of a wait.
 enum Wait {
-    /// The key of that number was pressed.
+    /// Number of the key that was pressed.
     Key(usize),
     Late,
     Quit,
@@ -77,7 +78,7 @@ impl TestUi<'_, '_> {
         for number in 0..self.keys.len() {
             tested.push(self.key(number)?);
         }
-        // Without two buttons that work nobody can answer.
+        // Without two working buttons there is no way to answer.
         let can_answer = tested.len() >= 2 && tested[..2].iter().all(|one| one.works);
         if self.parts.led.is_some() {
             tested.push(self.ask("light", "Does the light blink?", can_answer)?);
@@ -94,7 +95,7 @@ impl TestUi<'_, '_> {
         Ok(tested)
     }
 
-    /// Waits until a key is pressed; tells of others that are.
+    /// Waits until a key is pressed; reports others that are.
     fn key(&mut self, number: usize) -> Result<Tested, ScreenError> {
         let order = self.keys[number].order.clone();
         let place = format!("{} of {}", number + 1, self.keys.len());
@@ -116,7 +117,7 @@ impl TestUi<'_, '_> {
         Ok(Tested { what: order, works, note })
     }
 
-    /// Asks what only a person can see.
+    /// Asks a question that only the user can answer.
     fn ask(&mut self, what: &str, question: &str, can_answer: bool) -> Result<Tested, ScreenError> {
         let (works, note) = if can_answer {
             let (yes, no) = (&self.keys[0].order, &self.keys[1].order);
@@ -135,8 +136,8 @@ impl TestUi<'_, '_> {
         Ok(Tested { what: what.to_string(), works, note: note.to_string() })
     }
 
-    /// Waits for a press, of several keys that do the same for the one `asked` for; the light blinks
-    /// meanwhile.
+    /// Waits for a press, with the key `asked` preferred among several of the same action; the
+    /// light blinks meanwhile.
     fn wait(&mut self, start: Instant, asked: usize) -> Wait {
         for look in 0_u32.. {
             if let Some(led) = &mut self.parts.led {
@@ -150,7 +151,7 @@ impl TestUi<'_, '_> {
                 let key = Some(asked).filter(is).or_else(|| (0..self.keys.len()).find(is));
                 match key {
                     _ if action == Action::Quit => return Wait::Quit,
-                    // Nobody lets go within a frame.
+                    // A button is not released within a frame.
                     Some(number) if self.held == Some(number) => is_held = true,
                     Some(number) => {
                         self.held = Some(number);
@@ -187,7 +188,7 @@ impl TestUi<'_, '_> {
     }
 }
 
-/// Red, green, blue and white, and four shades below them.
+/// Test card: red, green, blue and white, and four shades below them.
 const CARD: [[u8; 3]; 12] = [
     [255, 0, 0],
     [0, 255, 0],
@@ -213,7 +214,7 @@ mod tests {
     use super::*;
     use crate::buttons::script::Script;
 
-    /// What a screen was told, and what was kept of it.
+    /// Texts of a screen, and the names under which it was saved.
     #[derive(Default)]
     struct Words(Vec<String>);
 
@@ -309,7 +310,7 @@ teach 2
 
     #[test]
     fn a_held_button_is_one_press() {
-        /// The first key is down for good, as by a short circuit; then the end.
+        /// First key stuck down, for example by a short circuit; then the end.
         struct Stuck(u32);
         impl Buttons for Stuck {
             fn poll(&mut self) -> Option<Action<'_>> {

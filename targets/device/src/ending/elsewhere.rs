@@ -1,28 +1,29 @@
-//! Where there are no signals, a session ends by its buttons alone.
+//! Fallback for systems without signals: a session ends by its buttons alone.
 
 use std::io;
 
 use crate::ports::{Action, Buttons};
 
-/// Nothing.
+/// Absence of signals.
 #[derive(Debug)]
 pub struct Ending;
 
 impl Ending {
-    /// Nothing to take.
+    /// Does nothing.
     ///
     /// # Errors
+    ///
     /// None.
     pub fn observe() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Never.
+    /// Returns false.
     pub fn is_near(&self) -> bool {
         false
     }
 
-    /// Nothing.
+    /// Does nothing.
     pub fn follow(&self) {}
 }
 

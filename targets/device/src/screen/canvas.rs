@@ -1,4 +1,4 @@
-//! What a screen is to show next beside what it shows, so that a slow bus carries the difference.
+//! Double buffer of a screen: the difference to the visible content is all that a slow bus carries.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use offshoot_view::Ink;
 
 use super::panel::Panel;
 
-/// Two panels of a size: the next moment and the one that is shown.
+/// Two panels of a size: the next content and the visible one.
 #[derive(Debug, Clone)]
 pub(crate) struct Canvas<C> {
     next: Panel<C>,
     shown: Panel<C>,
-    /// What is shown is not known, as before the first moment or after a failed one.
+    /// True if the visible content is unknown: before the first state or after a failed one.
     is_lost: bool,
 }
 
@@ -22,13 +22,12 @@ impl<C: Ink> Canvas<C> {
         Self { next: panel.clone(), shown: panel, is_lost: true }
     }
 
-    /// Draws what is to be shown next. Until [`Canvas::keep`] says that it is, nothing is known of
-    /// what is shown.
+    /// Draws the next content. Until [`Canvas::keep`] confirms it, the visible content is unknown.
     pub fn draw(&mut self, moment: &offshoot_view::Screen<'_>) {
         let Ok(()) = moment.draw(&mut self.next);
     }
 
-    /// Rows that differ from what is shown, the first to the last.
+    /// Returns the rows that differ from the visible content, the first to the last.
     pub fn changed_rows(&self) -> Range<u16> {
         let height = self.next.size().height as u16;
         if self.is_lost {
@@ -39,7 +38,7 @@ impl<C: Ink> Canvas<C> {
         first.map_or(0..0, |first| first..(first..height).rev().find(differs).unwrap_or(first) + 1)
     }
 
-    /// Pixels that differ from what is shown.
+    /// Returns the pixels that differ from the visible content.
     #[cfg(any(feature = "buses", test))]
     pub fn changed(&self) -> impl Iterator<Item = Pixel<C>> {
         self.changed_rows().flat_map(move |y| {
@@ -49,18 +48,18 @@ impl<C: Ink> Canvas<C> {
         })
     }
 
-    /// A row of what is to be shown next.
+    /// Returns a row of the next content.
     pub fn row(&self, y: u16) -> &[C] {
         self.next.row(y)
     }
 
-    /// Columns and rows.
+    /// Returns columns and rows.
     pub fn size(&self) -> (u16, u16) {
         let Size { width, height } = self.next.size();
         (width as u16, height as u16)
     }
 
-    /// Says whether what was drawn is shown now.
+    /// Reports the success of the transfer: the drawn content is visible now, or not.
     pub fn keep(&mut self, is_shown: bool) {
         self.is_lost = !is_shown;
         std::mem::swap(&mut self.next, &mut self.shown);

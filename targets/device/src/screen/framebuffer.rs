@@ -1,4 +1,4 @@
-//! The framebuffer of Linux, written as the file that it is.
+//! Framebuffer of Linux, written like a file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,14 +13,13 @@ use super::canvas::Canvas;
 use crate::camera::pixels::Turn;
 use crate::ports::{Screen, ScreenError};
 
-/// The least that the large layout is made for, long side and short side: larger panels show larger
-/// pixels.
+/// Min size for the large layout, long side and short side: larger panels show larger pixels.
 const LEAST: (u32, u32) = (320, 240);
 
-/// Longest side of a panel.
+/// Max side of a panel.
 const MOST_SIDE: u32 = 8192;
 
-/// How bytes lie in a framebuffer.
+/// Byte layout of a framebuffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Form {
     width: u32,
@@ -31,24 +30,25 @@ struct Form {
     depth: usize,
 }
 
-/// A panel, such as `/dev/fb0`.
+/// Panel such as `/dev/fb0`.
 #[derive(Debug)]
 pub struct Framebuffer {
     file: File,
     path: PathBuf,
     form: Form,
     turn: Turn,
-    /// Pixels of the panel, in both directions, for one that is drawn.
+    /// Number of panel pixels per drawn pixel, in both directions.
     scale: u32,
     canvas: Canvas<Rgb565>,
     bytes: Vec<u8>,
 }
 
 impl Framebuffer {
-    /// Opens a panel; its size is asked of `/sys/class/graphics`.
+    /// Opens a panel; its size is read from `/sys/class/graphics`.
     ///
     /// # Errors
-    /// It cannot be opened, or its pixels are of another form than RGB565 or XRGB8888.
+    ///
+    /// [`ScreenError`] if it cannot be opened, or its pixels are neither RGB565 nor XRGB8888.
     pub fn open(path: impl Into<PathBuf>, turn: Turn) -> Result<Self, ScreenError> {
         let path = path.into();
         let about = Path::new("/sys/class/graphics").join(path.file_name().unwrap_or_default());
@@ -56,10 +56,11 @@ impl Framebuffer {
     }
 
     /// Opens a panel, or a file like one, that the files in `about` describe: `virtual_size`,
-    /// `bits_per_pixel`, `stride` and, if there is one, `modes`.
+    /// `bits_per_pixel`, `stride` and, if it exists, `modes`.
     ///
     /// # Errors
-    /// As [`Framebuffer::open`].
+    ///
+    /// Those of [`Framebuffer::open`].
     pub fn described(path: PathBuf, about: &Path, turn: Turn) -> Result<Self, ScreenError> {
         let failed = |source| ScreenError { what: path.display().to_string(), source };
         let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
@@ -70,12 +71,12 @@ impl Framebuffer {
         let (across, down) = ((width / scale) as u16, (height / scale) as u16);
         let canvas = if turn.is_sideways() { Canvas::new(down, across) } else { Canvas::new(across, down) };
         let bytes = vec![0; form.stride * height as usize];
-        // What the panel showed before, such as a console, also at an edge that no pixel covers.
+        // Clears the previous content, such as a console, also at an edge that no pixel covers.
         file.write_all_at(&bytes, 0).map_err(failed)?;
         Ok(Self { file, path, form, turn, scale, canvas, bytes })
     }
 
-    /// Writes the changed rows into `bytes`; the rows of the panel that this concerns.
+    /// Writes the changed rows into `bytes`; returns the affected rows of the panel.
     fn render(&mut self, rows: Range<u16>) -> Range<usize> {
         let Form { stride, depth, .. } = self.form;
         let (width, height) = self.canvas.size();
@@ -113,7 +114,7 @@ fn write(pixel: &mut [u8], colour: Rgb565) {
     }
 }
 
-/// Reads what the kernel tells of a panel.
+/// Reads the kernel's description of a panel.
 fn form(about: &Path) -> io::Result<Form> {
     let read = |name: &str| fs::read_to_string(about.join(name));
     let wrong = |name: &str, text: &str| {
@@ -129,7 +130,7 @@ fn form(about: &Path) -> io::Result<Form> {
     };
     let virtual_size = read("virtual_size")?;
     let (width, mut height) = pair(&virtual_size, ',').ok_or_else(|| wrong("virtual_size", &virtual_size))?;
-    // Memory for several pictures one below the other is usual; the mode says how high one is:
+    // Memory for several screens one below the other is usual; the mode has the height of one:
     // `U:1920x1080p-60`.
     let mode = read("modes").unwrap_or_default();
     let shown = mode.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -180,7 +181,7 @@ mod tests {
         hint: "A teach",
     };
 
-    /// A panel in a file, with rows of padding at the foot, and what describes it.
+    /// Panel in a file, with rows of padding at the foot, and the files that describe it.
     struct Made {
         dir: tempfile::TempDir,
         stride: usize,

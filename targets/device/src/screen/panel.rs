@@ -1,4 +1,4 @@
-//! A panel in memory, of any size.
+//! Panel in memory, of any size.
 
 use std::convert::Infallible;
 
@@ -13,18 +13,18 @@ pub struct Panel<C> {
 }
 
 impl<C: PixelColor> Panel<C> {
-    /// A panel in one colour.
+    /// Creates a panel in one colour.
     pub fn new(width: u16, height: u16, colour: C) -> Self {
         let pixels = vec![colour; usize::from(width) * usize::from(height)];
         Self { size: Size::new(width.into(), height.into()), pixels }
     }
 
-    /// The colour at a place; `None` outside.
+    /// Returns the colour at a point; `None` outside.
     pub fn pixel(&self, at: Point) -> Option<C> {
         Some(self.pixels[self.place(at)?])
     }
 
-    /// A row from left to right; nothing outside.
+    /// Returns a row from left to right; empty outside.
     pub fn row(&self, y: u16) -> &[C] {
         let width = self.size.width as usize;
         let start = usize::from(y) * width;

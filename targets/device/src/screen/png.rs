@@ -9,7 +9,7 @@ use embedded_graphics::prelude::*;
 use super::panel::Panel;
 use crate::ports::{Screen, ScreenError};
 
-/// Panels of three usual sizes; what they show is kept as `NAME-WIDTHxHEIGHT.png`.
+/// Panels of three usual sizes; their content is saved as `NAME-WIDTHxHEIGHT.png`.
 #[derive(Debug)]
 pub struct Pictures {
     folder: PathBuf,
@@ -19,11 +19,12 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Panels of 320 x 240 and 240 x 240 in colour and of 128 x 64 in one, kept in `folder`, which
-    /// is made if need be.
+    /// Creates panels of 320 x 240 and 240 x 240 in colour and of 128 x 64 in one, saved in
+    /// `folder`, which is created if necessary.
     ///
     /// # Errors
-    /// A folder that cannot be made.
+    ///
+    /// [`ScreenError`] if the folder cannot be created.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScreenError> {
         let folder = folder.into();
         let failed = |source| ScreenError { what: folder.display().to_string(), source };

@@ -16,7 +16,7 @@ use crate::ports::{Screen, ScreenError};
 
 type Driver<I> = Ssd1306<I2CInterface<I>, DisplaySize128x64, BufferedGraphicsMode<DisplaySize128x64>>;
 
-/// Such a panel. A moment takes as much of the bus as it changes.
+/// SSD1306 panel. A state takes bus time in proportion to its changes.
 pub struct Oled<I> {
     driver: Driver<I>,
     canvas: Canvas<BinaryColor>,
@@ -33,7 +33,8 @@ impl<I: I2c> Oled<I> {
     /// Wakes the panel at this address of a bus; `what` names it in errors.
     ///
     /// # Errors
-    /// Nothing answers.
+    ///
+    /// [`ScreenError`] if no device answers.
     pub fn new(bus: I, address: u8, turn: Turn, what: String) -> Result<Self, ScreenError> {
         let rotation = match turn {
             Turn::None => DisplayRotation::Rotate0,
@@ -50,7 +51,7 @@ impl<I: I2c> Oled<I> {
     }
 }
 
-/// The driver does not hand over what the bus said.
+/// Error without the bus's own error, which the driver does not pass on.
 fn silent(what: &str, address: u8) -> ScreenError {
     let source = io::Error::other(format!(
         "nothing answers at address {address:#04x}; check its four wires, and `i2cdetect -y` for its address"

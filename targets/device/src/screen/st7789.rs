@@ -15,21 +15,21 @@ use super::canvas::Canvas;
 use crate::camera::pixels::Turn;
 use crate::ports::{Screen, ScreenError};
 
-/// Bytes of one transfer: what Linux' SPI devices take at once unless they are told otherwise.
+/// Bytes of one transfer: the default limit of Linux' SPI devices.
 const TRANSFER: usize = 4096;
 
-/// Where the glass is on the controller's 240 x 320, and how it is mounted.
+/// Position of the glass on the controller's 240 x 320, and its mounting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PanelGeometry {
-    /// Columns and rows, as the maker counts them.
+    /// Columns and rows, in the orientation of the manufacturer.
     pub size: (u16, u16),
-    /// The first of them.
+    /// First column and row.
     pub offset: (u16, u16),
-    /// How far the panel is turned, clockwise.
+    /// Rotation of the panel, clockwise.
     pub turn: Turn,
 }
 
-/// Such a panel. A moment takes as much of the bus as it changes rows.
+/// ST7789 panel. A state takes bus time in proportion to its changed rows.
 pub struct Tft<S, D, R>
 where
     S: SpiDevice,
@@ -52,8 +52,9 @@ impl<S: SpiDevice, D: OutputPin> Tft<S, D, NoResetPin> {
     /// high for data and low for commands; `what` names the panel in errors.
     ///
     /// # Errors
-    /// A bus or a pin that fails, or a glass that does not lie on the controller's memory. Nobody
-    /// answers on SPI: a panel that is not there is no error.
+    ///
+    /// [`ScreenError`] if a bus or a pin fails, or the glass does not lie on the controller's
+    /// memory. SPI has no acknowledgement: a panel that is not there is no error.
     pub fn new(
         bus: S,
         data: D,
@@ -66,10 +67,11 @@ impl<S: SpiDevice, D: OutputPin> Tft<S, D, NoResetPin> {
 }
 
 impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
-    /// Wakes a panel that is reset by a pin, low for reset; otherwise as [`Tft::new`].
+    /// Wakes a panel that is reset by a pin, low for reset, otherwise like [`Tft::new`].
     ///
     /// # Errors
-    /// As [`Tft::new`].
+    ///
+    /// Those of [`Tft::new`].
     pub fn with_reset(
         bus: S,
         (data, reset): (D, R),
@@ -99,7 +101,8 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
     }
 }
 
-/// The bytes of a transfer are never freed: a panel is there as long as the program.
+/// Creates the driver. The bytes of a transfer are never freed: a panel exists as long as the
+/// program.
 fn builder<S: SpiDevice, D: OutputPin>(
     bus: S,
     data: D,
@@ -113,7 +116,7 @@ fn builder<S: SpiDevice, D: OutputPin>(
     };
     let buffer = Box::leak(vec![0; TRANSFER].into_boxed_slice());
     Builder::new(ST7789, SpiInterface::new(bus, data, buffer))
-        // As all such panels are made: without it black is white.
+        // Usual for these panels: without it black is white.
         .invert_colors(ColorInversion::Inverted)
         .orientation(Orientation::new().rotate(rotation))
         .display_size(glass.size.0, glass.size.1)

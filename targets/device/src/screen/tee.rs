@@ -3,7 +3,7 @@
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
 use crate::session::details::Details;
 
-/// Two where one is asked for: both are shown, both can be pressed.
+/// Two ports in place of one: both screens are drawn, both sets of buttons are polled.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tee<A, B>(pub A, pub B);
 
@@ -29,7 +29,7 @@ impl<A: Screen, B: Screen> Screen for Tee<A, B> {
 }
 
 impl<A: Buttons, B: Buttons> Buttons for Tee<A, B> {
-    /// The first one's presses come first.
+    /// Polls both, the first one's presses first.
     fn poll(&mut self) -> Option<Action<'_>> {
         self.0.poll().or_else(|| self.1.poll())
     }

@@ -1,4 +1,4 @@
-//! A terminal as keyboard and screen.
+//! Terminal as keyboard and screen.
 
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
@@ -24,12 +24,13 @@ use crate::session::limits::PLACES;
 
 /// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
 ///
-/// The terminal is in raw mode as long as this lives; it is given back on a panic as well.
+/// The terminal is in raw mode as long as this lives; it is restored on a panic as well.
 #[derive(Debug)]
 pub struct Keyboard {
     snaps: u32,
     name: String,
-    /// A class is taught by this frame; what its key repeats until then is the same press.
+    /// True if this frame teaches a class; repeats of its key until the next frame are the same
+    /// press.
     taught: bool,
 }
 
@@ -37,7 +38,8 @@ impl Keyboard {
     /// Takes the keyboard.
     ///
     /// # Errors
-    /// The input is no terminal.
+    ///
+    /// An I/O error if the input is not a terminal.
     pub fn new() -> io::Result<Self> {
         if !io::stdin().is_terminal() {
             return Err(io::Error::other("the input is no terminal"));
@@ -56,7 +58,7 @@ impl Keyboard {
 
 impl Drop for Keyboard {
     fn drop(&mut self) {
-        // Nothing can be done for a terminal that is gone.
+        // A terminal that is gone cannot be restored.
         let _ = disable_raw_mode();
     }
 }
@@ -116,7 +118,7 @@ fn action(key: KeyEvent) -> Option<Action<'static>> {
     }
 }
 
-/// Gives the terminal back before the panic's message is written to it.
+/// Restores the terminal before the panic's message is written to it.
 fn restore_on_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -128,19 +130,19 @@ fn restore_on_panic() {
     });
 }
 
-/// Whether the screen was taken and not given back.
+/// True while the screen is taken.
 static SCREEN: AtomicBool = AtomicBool::new(false);
 
-/// Gives keyboard and screen back, from whichever thread; nothing where they were not taken.
+/// Restores keyboard and screen, from any thread; does nothing if they were not taken.
 pub(crate) fn give_back() {
-    // Nothing can be done for a terminal that is gone.
+    // A terminal that is gone cannot be restored.
     let _ = disable_raw_mode();
     if SCREEN.swap(false, Ordering::AcqRel) {
         let _ = execute!(io::stdout(), EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
     }
 }
 
-/// What there is to press.
+/// Description of the keys.
 const KEYS: &str = "1-9 teach  0 nothing  u undo  n next thing  r report  t times  s keep  q end";
 
 const TEXT: Color = Color::Rgb { r: 0xe9, g: 0xee, b: 0xf4 };
@@ -156,17 +158,17 @@ const HALF: char = '\u{2580}';
 const FULL: char = '\u{2588}';
 const MARK: char = '\u{2502}';
 
-/// Rows of the camera's picture; a cell is about twice as high as wide.
+/// Number of rows of the camera's frame; a cell is about twice as high as wide.
 const PICTURE_ROWS: u16 = 18;
 const PICTURE_COLUMNS: u16 = 48;
 
-/// A screen of text, with the camera's picture in half blocks beside it.
+/// Text screen, with the camera's frame in half blocks beside it.
 #[derive(Debug)]
 pub struct Terminal<W: Write = Stdout> {
     out: W,
-    /// One moment, written at once so that nothing flickers.
+    /// Buffer of one state, written at once against flicker.
     buffer: Vec<u8>,
-    /// Columns and rows; asked for anew each time if it is the real terminal.
+    /// Columns and rows; queried each time if it is the real terminal.
     size: (u16, u16),
     note: String,
     real: bool,
@@ -176,7 +178,8 @@ impl Terminal<Stdout> {
     /// Takes the screen.
     ///
     /// # Errors
-    /// The output is no terminal.
+    ///
+    /// An I/O error if the output is not a terminal.
     pub fn new() -> io::Result<Self> {
         let mut out = io::stdout();
         if !out.is_terminal() {
@@ -190,12 +193,12 @@ impl Terminal<Stdout> {
 }
 
 impl<W: Write> Terminal<W> {
-    /// A screen of this many columns and rows that is written anywhere, such as to a file.
+    /// Creates a screen of this many columns and rows that writes anywhere, such as to a file.
     pub fn to(out: W, size: (u16, u16)) -> Self {
         Self { out, buffer: Vec::new(), size, note: String::new(), real: false }
     }
 
-    /// Shows this above its last row as well.
+    /// Sets a note that is shown above the last row.
     #[must_use]
     pub fn with_note(mut self, note: &str) -> Self {
         self.note = note.to_string();
@@ -250,7 +253,7 @@ impl<W: Write> Terminal<W> {
         queue!(out, SetForegroundColor(DIM))?;
         let fits = usize::from(columns.saturating_sub(2));
         write!(out, "{:.fits$}", moment.hint)?;
-        // The row above is free even where the picture is as high as it can be.
+        // The row above is free even if the frame has its max height.
         queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
         write!(out, "{:.fits$}", self.note)?;
         queue!(out, ResetColor, EndSynchronizedUpdate)?;
@@ -260,14 +263,15 @@ impl<W: Write> Terminal<W> {
     }
 }
 
-/// A text in two lines, the first of at most `width` characters and of whole words if they fit.
+/// Splits a text into two lines, the first of at most `width` characters and of whole words if they
+/// fit.
 fn wrapped(text: &str, width: usize) -> (&str, &str) {
     let Some((end, _)) = text.char_indices().nth(width) else { return (text, "") };
     let (first, second) = text.split_at(text[..end].rfind(' ').unwrap_or(end));
     (first, second.trim_start())
 }
 
-/// What the large line says, and in which colour.
+/// Returns text and colour of the large line.
 fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, Color) {
     match moment.state {
         State::Teaching { class, count, goal } if count > goal => {
@@ -288,7 +292,7 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
     }
 }
 
-/// Number, name, bar with the threshold, probability, samples.
+/// Draws number, name, bar with the threshold, probability and samples of a class.
 fn class(
     out: &mut Vec<u8>,
     moment: &offshoot_view::Screen<'_>,
@@ -319,7 +323,7 @@ fn class(
     write!(out, " {:>3.0} %{:>4}", 100.0 * line.probability, line.samples)
 }
 
-/// The picture, shrunk to cells of two pixels each.
+/// Draws the frame, shrunk to cells of two pixels each.
 fn half_blocks(out: &mut Vec<u8>, picture: &Picture<'_>, (columns, rows): (u16, u16)) -> io::Result<()> {
     for row in 0..rows {
         queue!(out, MoveTo(1, 2 + row))?;
@@ -341,7 +345,8 @@ impl<W: Write> Screen for Terminal<W> {
         self.paint(moment).map_err(|source| ScreenError { what: "terminal".to_string(), source })
     }
 
-    /// It is given back to the shell, which shows what a program writes at its end.
+    /// Returns false: the shell gets the terminal back and shows the text that a program writes at
+    /// its end.
     fn stays(&self) -> bool {
         !self.real
     }
@@ -350,7 +355,7 @@ impl<W: Write> Screen for Terminal<W> {
 impl<W: Write> Drop for Terminal<W> {
     fn drop(&mut self) {
         if self.real && SCREEN.swap(false, Ordering::AcqRel) {
-            // Nothing can be done for a terminal that is gone.
+            // A terminal that is gone cannot be restored.
             let _ = execute!(self.out, EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
         }
     }

@@ -1,4 +1,4 @@
-//! What is behind a moment, for screens with more room than a panel.
+//! Details of a state, for screens with more room than a panel.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use offshoot_core::preprocess::Resize;
 use super::limits::GOAL;
 use super::places::{EMPTY, class_at, ordinary, shown_at};
 
-/// Where the time of a frame went.
+/// Time per stage of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Times {
-    /// Waiting for the camera, and making pixels of what it sends.
+    /// Wait for the camera, and conversion to pixels.
     pub camera: Duration,
-    /// From the picture to its embedding.
+    /// Extraction: from the frame to its embedding.
     pub eyes: Duration,
-    /// The answer, or the lesson and keeping it.
+    /// Inference, or training and saving the sample.
     pub head: Duration,
-    /// Drawing the frame before.
+    /// Drawing of the previous frame.
     pub screen: Duration,
 }
 
-/// A look into a [`Session`](crate::Session) after a frame. Nothing is computed that is not asked for.
+/// View of a [`Session`](crate::Session) after a frame. Values are computed on request only.
 #[derive(Debug)]
 pub struct Details<'a> {
     pub(crate) eyes: &'a Extractor,
@@ -34,68 +34,71 @@ pub struct Details<'a> {
 }
 
 impl Details<'_> {
-    /// Names of the classes with a button, taught or not.
+    /// Returns the names of the classes with a button, taught or not.
     pub fn names(&self) -> &[String] {
         self.names
     }
 
-    /// The classes that were taught, in the order of their buttons; the empty scene last.
+    /// Returns the classes that were taught, in the order of their buttons; the empty scene last.
     pub fn ids(&self) -> impl Iterator<Item = ClassId> {
         ordinary(self.head).map(|(id, _)| id).chain(class_at(self.head, EMPTY))
     }
 
-    /// What a class that was taught is called.
+    /// Returns the name of a taught class.
     pub fn name(&self, class: ClassId) -> &str {
         self.head.class_name(class).unwrap_or("?")
     }
 
-    /// The class that was last thought likeliest, recognized or not; none while that is the empty scene.
+    /// Returns the class that was last most probable, recognized or not; `None` while that is the
+    /// empty scene.
     pub fn likeliest(&self) -> Option<usize> {
         self.likeliest
     }
 
-    /// Lessons that a class was given.
+    /// Number of training samples of a class.
     pub fn lessons(&self, class: usize) -> u32 {
         shown_at(self.head, class)
     }
 
-    /// Lessons that the empty scene was given.
+    /// Number of training samples of the empty scene.
     pub fn empty_lessons(&self) -> u32 {
         shown_at(self.head, EMPTY)
     }
 
-    /// Lessons that a class wants before it counts as taught.
+    /// Number of training samples from which a class counts as taught.
     pub fn goal(&self) -> u32 {
         GOAL
     }
 
-    /// Whether the newest lesson was damaged and is lost; until the next one is kept.
+    /// Returns true if the newest training sample was damaged and is lost; until the next one is
+    /// saved.
     pub fn has_lost(&self) -> bool {
         self.has_lost
     }
 
-    /// Where the time of the last frame went.
+    /// Returns the time per stage of the last frame.
     pub fn times(&self) -> Times {
         self.times
     }
 
-    /// What the samples say about the head when held out.
+    /// Evaluates the head on its held-out samples.
     ///
     /// # Errors
-    /// Nothing was taught yet.
+    ///
+    /// [`AskError`] if nothing was taught yet.
     pub fn report(&mut self) -> Result<Report<'_>, AskError> {
         self.head.report()
     }
 
-    /// Where in the last frame the decision for a class came from; `None` where that is not known:
-    /// by neighbours, through tract-core, or of a class without samples. Allocates.
+    /// Returns the class activation map of the last frame for a class; `None` if there is none: for
+    /// k-NN, with tract-core, or for a class without samples. Allocates.
     pub fn heat(&mut self, class: usize) -> Option<Activations> {
         let class = class_at(self.head, class)?;
         self.eyes.activations(self.head, class).ok().flatten()
     }
 
-    /// The part of a frame of these sides that the network sees: left, top, width and height as
-    /// shares of the sides.
+    /// Returns the network's field of view in a frame of these sides: left, top, width and height
+    /// as shares of the sides.
     pub fn seen_part(&self, width: u32, height: u32) -> [f32; 4] {
         let preprocess = self.eyes.package().manifest().preprocess;
         let Resize::Crop { short_side } = preprocess.resize else { return [0.0, 0.0, 1.0, 1.0] };

@@ -2,16 +2,16 @@
 
 use offshoot::Limits;
 
-/// Classes with a button of their own: the digits of a keyboard.
+/// Max number of classes with a button of their own: the digits of a keyboard.
 pub const MOST_CLASSES: usize = 9;
 
-/// Places of classes: those with a button, and the empty scene.
+/// Number of class slots: those with a button, and the empty scene.
 pub(crate) const PLACES: usize = MOST_CLASSES + 1;
 
-/// Samples that are kept, all classes together.
+/// Max number of samples that are kept, all classes together.
 const SAMPLES: u16 = 180;
 
-/// Samples of a class before it counts as taught.
+/// Number of samples from which a class counts as taught.
 pub(crate) const GOAL: u32 = 5;
 
 /// Limits of every head of a session; the empty scene is one of the classes.

@@ -1,4 +1,4 @@
-//! Lessons that outlast a pulled plug.
+//! Durable memory: training samples survive a power cut.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -11,56 +11,56 @@ use offshoot_store::{
 
 use super::limits::MOST_CLASSES;
 
-/// Bytes by which names of classes became longer: files made before that are smaller, and are still written to. Only a
-/// full head with long names does not fit them.
+/// Bytes by which the limit of names grew: older files are smaller, and are still written to. Only
+/// a full head with long names does not fit them.
 const NAMES_GREW: usize = 32;
 
-/// Why lessons are not kept.
+/// Reason why training samples are not saved.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {cause}", path.display())]
 pub struct MemoryError {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The cause.
+    /// Cause of the error.
     pub cause: Cause,
 }
 
-/// What went wrong with the file.
+/// Cause of an error of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It was made for another package or another size of head.
+    /// The file was made for another package or another size of head.
     #[error(
         "{0}; it may be another package's: take that one (--eyes, or its file), name another file, or {ANEW}"
     )]
     OtherFile(FileError),
-    /// It is of the right size by chance.
+    /// The file has the right size by chance.
     #[error("no memory of lessons, and therefore left as it is: name another file, or {ANEW}")]
     Foreign,
-    /// It cannot be opened.
+    /// The file cannot be opened.
     #[error(transparent)]
     File(FileError),
-    /// It is no store, or one that cannot be read.
+    /// The file is not a store, or cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError<io::Error>),
-    /// What it holds cannot be read.
+    /// The content cannot be read.
     #[error(transparent)]
     Load(LoadError<io::Error>),
-    /// There were lessons in it, and none can be read.
+    /// The file had training samples, and none can be read.
     #[error("its lessons are damaged, and so are those before them; {ANEW}")]
     Damaged,
-    /// Nothing could be written; what was there before is still there.
+    /// The file cannot be written; its previous content is intact.
     #[error(transparent)]
     Save(#[from] SaveError<io::Error>),
-    /// What it holds is no head for this package.
+    /// The content is not a head for this package.
     #[error("{0}; name another file, or {ANEW}")]
     Head(offshoot::Error),
-    /// A head larger than any file for it.
+    /// The head is larger than any file for it.
     #[error("a head of {0} bytes is too large to be kept")]
     TooLarge(usize),
 }
 
-/// What `--start-anew` does.
+/// Advice on `--start-anew`.
 const ANEW: &str = "begin without it by --start-anew, which keeps it under another name";
 
 impl From<LoadError<io::Error>> for Cause {
@@ -72,7 +72,7 @@ impl From<LoadError<io::Error>> for Cause {
     }
 }
 
-/// A preallocated file with two slots for a head (`sdk/docs/power.md`).
+/// Preallocated file with two slots for a head (`sdk/docs/power.md`).
 #[derive(Debug)]
 pub struct Memory {
     store: Store<FileMedium>,
@@ -81,11 +81,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Opens the file, or makes it, with room for any head of these limits; the head that was
-    /// saved last, if there is one.
+    /// Opens the file, or creates it, with room for any head of these limits; returns the head that
+    /// was saved last, if there is one.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, is no memory, or holds a head of another package.
+    ///
+    /// [`MemoryError`] if the file cannot be opened, is in use, is not a memory, or holds a head of
+    /// another package.
     pub fn open(
         path: impl AsRef<Path>,
         extractor: &Extractor,
@@ -120,16 +122,18 @@ impl Memory {
         Ok((Self { store, path: path.to_path_buf(), bytes }, head))
     }
 
-    /// Whether the newest lessons could not be read and the head is the one before them; false again after a save.
+    /// Returns true if the newest training samples could not be read and the head is the one before
+    /// them; false again after a save.
     pub fn has_lost(&self) -> bool {
         self.store.has_lost()
     }
 
-    /// Puts the file at `path` aside, whatever it holds, so that [`Memory::open`] makes a new one; its name
-    /// from then on, or nothing where there is no file.
+    /// Renames the file at `path`, with any content, so that [`Memory::open`] creates a new one;
+    /// returns the new name, or `None` if there is no file.
     ///
     /// # Errors
-    /// A file in use; what the file system reports.
+    ///
+    /// [`MemoryError`] if the file is in use, or the file system reports an error.
     pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
         let path = path.as_ref();
         let failed = |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
@@ -137,7 +141,7 @@ impl Memory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| failed(e.into()))?,
         };
-        // As the store locks it: what another one works on stays where it is.
+        // Locked like the store locks it: a file in use by another process stays.
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(failed(FileError::InUse)),
@@ -151,7 +155,8 @@ impl Memory {
     /// Saves the head. When this returns, it survives a power cut.
     ///
     /// # Errors
-    /// What the file system reports; the head of before then still loads.
+    ///
+    /// [`MemoryError`] if the file system reports an error; the previous head still loads.
     pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
         let failed = |cause| MemoryError { path: self.path.clone(), cause };
         let length = head.encode(&mut self.bytes).map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
@@ -160,13 +165,13 @@ impl Memory {
     }
 }
 
-/// Most bytes of a head before names became longer and the empty scene could be a class.
+/// Max bytes of a head before the limit of names grew and the empty scene could be a class.
 fn most_before(limits: Limits, dim: usize) -> usize {
     let limits = Limits { classes: limits.classes.min(MOST_CLASSES as u16), ..limits };
     limits.most_encoded(dim) - NAMES_GREW * usize::from(limits.classes)
 }
 
-/// A name beside `path` that no file has, taken by an empty one.
+/// Returns an unused name beside `path`, reserved by an empty file.
 fn free_name(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().unwrap_or_default();
     let mut number = 1;
@@ -212,7 +217,7 @@ mod tests {
         drop(memory);
         let (_, read) = Memory::open(&path, &eyes, limits()).unwrap();
         assert_eq!(read.unwrap().class_count(), 2);
-        // Of any other size it is another package's, as before.
+        // Files of any other size belong to another package, like before.
         File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
         let error = Memory::open(&path, &eyes, limits()).unwrap_err().to_string();
         assert!(error.contains("another package's"), "{error}");

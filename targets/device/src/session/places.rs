@@ -1,21 +1,22 @@
-//! Where classes stand on a screen and under which button.
+//! Index of a class on a screen and among the buttons.
 //!
-//! A head has its classes in the order of their first lessons. Buttons and screens have them in the same order, but
-//! the empty scene, which has a button of its own and stands last.
+//! A head has its classes in the order of their first training samples. Buttons and screens have
+//! them in the same order, except for the empty scene, which has a button of its own and comes
+//! last.
 
 use offshoot::{ClassId, Embedding, Error, Head, NOTHING};
 
 use super::limits::{MOST_CLASSES, PLACES};
 
-/// The place of the empty scene.
+/// Index of the empty scene.
 pub(crate) const EMPTY: usize = MOST_CLASSES;
 
-/// The classes that have buttons, in the order of these.
+/// Returns the classes that have buttons, in the order of the buttons.
 pub(crate) fn ordinary(head: &Head) -> impl Iterator<Item = (ClassId, &str)> {
     head.classes().filter(|(_, name)| *name != NOTHING)
 }
 
-/// The class at a place, if it was taught.
+/// Returns the class at an index, if it was taught.
 pub(crate) fn class_at(head: &Head, place: usize) -> Option<ClassId> {
     match place {
         EMPTY => head.class_named(NOTHING),
@@ -23,17 +24,17 @@ pub(crate) fn class_at(head: &Head, place: usize) -> Option<ClassId> {
     }
 }
 
-/// The place of a class.
+/// Returns the index of a class.
 pub(crate) fn place_of(head: &Head, class: ClassId) -> usize {
     ordinary(head).position(|(id, _)| id == class).unwrap_or(EMPTY)
 }
 
-/// Lessons of the class at a place.
+/// Number of training samples of the class at an index.
 pub(crate) fn shown_at(head: &Head, place: usize) -> u32 {
     class_at(head, place).map_or(0, |id| head.shown_of(id))
 }
 
-/// Values of the head's classes, in their order, at their places.
+/// Rearranges values from the order of the head's classes to their indices.
 pub(crate) fn placed(head: &Head, values: &[f32]) -> [f32; PLACES] {
     let mut placed = [0.0; PLACES];
     for ((id, _), value) in head.classes().zip(values) {
@@ -42,7 +43,7 @@ pub(crate) fn placed(head: &Head, values: &[f32]) -> [f32; PLACES] {
     placed
 }
 
-/// Adds the classes up to this place if need be, and the sample.
+/// Adds the classes up to this index if necessary, and the sample.
 pub(crate) fn teach(
     head: &mut Head,
     names: &[String],
@@ -59,6 +60,6 @@ pub(crate) fn teach(
     for name in names.iter().take(place + 1).skip(ordinary(head).count()) {
         head.add_class(name)?;
     }
-    // There are as many names as buttons, so that the class is there now.
+    // There is a name for every button, so the class exists now.
     class_at(head, place).map_or(Ok(()), |id| Ok(head.add_sample(id, embedding)?))
 }

@@ -1,4 +1,4 @@
-//! Steps until the end, and says on the screen why it came.
+//! Main loop: steps until the end, and shows its reason on the screen.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,16 +8,18 @@ use offshoot_view::State;
 use super::{Flow, Ports, Session, SessionError};
 use crate::ports::Screen;
 
-/// Runs a session until somebody wants its end.
+/// Runs a session until the user ends it.
 ///
-/// What stops it before, an error or a panic, is the last thing that a screen shows, if it goes on
-/// showing anything; a program that aborts on panics shows errors only.
+/// An error or a panic that stops it before is the last text on a screen that stays visible; a
+/// program that aborts on panics shows errors only.
 ///
 /// # Errors
-/// As [`Session::step`].
+///
+/// Those of [`Session::step`].
 ///
 /// # Panics
-/// With whatever panicked in a step, after it was shown.
+///
+/// With the panic of a step, after it was shown.
 pub fn run(session: &mut Session, ports: &mut Ports<'_>) -> Result<(), SessionError> {
     // A session that panicked is not used again.
     let steps = AssertUnwindSafe(|| -> Result<(), SessionError> {
@@ -33,7 +35,7 @@ pub fn run(session: &mut Session, ports: &mut Ports<'_>) -> Result<(), SessionEr
     ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Shows why a program cannot go on, if its screen is still there when it has ended.
+/// Shows the reason why a program cannot continue, if its screen stays visible after the end.
 pub fn show_end(screen: &mut dyn Screen, why: &str) {
     let moment = offshoot_view::Screen {
         title: "Offshoot",
@@ -45,7 +47,7 @@ pub fn show_end(screen: &mut dyn Screen, why: &str) {
         hint: "the program has ended",
     };
     if screen.stays() {
-        // A screen that is the reason itself cannot show it.
+        // A screen that failed itself cannot show it.
         let _ = screen.show(&moment);
     }
 }

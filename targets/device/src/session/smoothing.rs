@@ -1,11 +1,11 @@
-//! Answers that do not flicker.
+//! Smoothing of answers against flicker.
 
 use super::limits::PLACES;
 
-/// How much of the value shown is the newest frame's.
+/// Weight of the newest frame in the smoothed value.
 const NEWEST: f32 = 0.5;
 
-/// The exponential mean of probabilities over frames; what is unknown counts as zero everywhere.
+/// Exponential mean of probabilities over frames; an unknown frame counts as zero for every class.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Smooth {
     values: [f32; PLACES],
@@ -13,13 +13,13 @@ pub struct Smooth {
 }
 
 impl Smooth {
-    /// Forgets what was seen: classes or samples have changed.
+    /// Resets the mean after a change of classes or samples.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes a frame's probabilities; none of something unknown. Those beyond the classes with a button and the
-    /// empty scene are left out.
+    /// Adds a frame's probabilities; none for an unknown frame. Classes beyond those with a button
+    /// and the empty scene are left out.
     pub fn push(&mut self, probabilities: &[f32]) {
         let newest = if self.started { NEWEST } else { 1.0 };
         self.started = true;
@@ -29,12 +29,12 @@ impl Smooth {
         }
     }
 
-    /// The mean of each class; that of the empty scene is the last.
+    /// Returns the mean of each class; the empty scene is the last.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// The class with the largest mean, the first of several, and its mean.
+    /// Returns the class with the largest mean, the first of several, and its mean.
     pub fn best(&self) -> (usize, f32) {
         let first = (0, self.values[0]);
         let larger = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };

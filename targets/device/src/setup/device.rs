@@ -1,4 +1,4 @@
-//! A device put together: its parts are opened, and a session runs on them.
+//! Assembled device: its parts are opened, and a session runs on them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,69 +18,72 @@ use crate::session::run_loop::{run, show_end};
 use crate::session::{LOST, Ports, Session, SessionError};
 use crate::settings::Settings;
 
-/// How often buttons are looked at while they are tested.
+/// Polling interval of buttons during a test.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What can be pressed before the simulated camera.
+/// Description of the keys with the simulated camera.
 const SIMULATED: &str = "1-9 teach u undo n next";
 
-/// Why a device cannot begin or go on.
+/// Reason why a device cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// The camera.
+    /// The camera failed.
     #[error("{0}; `doctor` looks at cameras and permissions")]
     Camera(#[from] SourceError),
-    /// Buttons, screen or light.
+    /// Buttons, screen or light failed.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// The durable memory.
+    /// The durable memory failed.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// The page.
+    /// The page failed.
     #[cfg(feature = "web")]
     #[error(transparent)]
     Web(#[from] crate::WebError),
-    /// Names of classes that cannot be.
+    /// The names of classes are not valid.
     #[error(transparent)]
     Names(#[from] NamesError),
-    /// Everything after that.
+    /// The session failed.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The screen, in a test of the parts.
+    /// The screen failed in a test of the parts.
     #[error(transparent)]
     Screen(#[from] ScreenError),
 }
 
-/// What keeps the lessons, and the head that it kept, if it has one.
+/// Durable memory, and the head that it holds, if it has one.
 pub type Remembered = (Memory, Option<Head>);
 
-/// A device but for its buttons and its screen, which come from elsewhere.
+/// Device except for its buttons and its screen, which are passed separately.
 #[derive(Debug, Clone)]
 pub struct Bench {
-    /// The camera.
+    /// Camera of the device.
     pub camera: CameraPart,
-    /// How far its picture is to be turned.
+    /// Rotation of its frames.
     pub turn: Turn,
-    /// The light.
+    /// Light of the device.
     pub led: LedPart,
-    /// Where lessons are kept.
+    /// Path of the durable memory.
     pub memory: PathBuf,
-    /// To begin with none; the file that is there is kept under another name.
+    /// True to start without training samples; an existing file is kept under another name.
     pub starts_anew: bool,
-    /// How often something looks that is no real camera.
+    /// Time between frames of a source that is not a real camera.
     pub pause: Duration,
     /// Names and threshold; hints follow from the buttons.
     pub settings: Settings,
 }
 
 impl Bench {
-    /// Opens what keeps the lessons, and says what a person should know of it: what was put aside, what is lost.
+    /// Opens the durable memory, and reports to `say` a file that was renamed and samples that were
+    /// lost.
     ///
     /// # Errors
-    /// Names that classes cannot have; a file that cannot be opened, is in use, or holds a head of another package.
+    ///
+    /// [`DeviceError`] if names are not valid, or the file cannot be opened, is in use, or holds a
+    /// head of another package.
     pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, DeviceError> {
-        // Before there is a file.
+        // Checked before a file is created.
         check_names(&self.settings.names)?;
         let path = &self.memory;
         let aside = if self.starts_anew { Memory::set_aside(path)? } else { None };
@@ -94,11 +97,12 @@ impl Bench {
         Ok((memory, head))
     }
 
-    /// Teaches until somebody wants the end; the head as it was taught. What stops it before is
-    /// the last thing that the screen shows.
+    /// Runs a session until the user ends it; returns the trained head. An error that stops it
+    /// before is the last text on the screen.
     ///
     /// # Errors
-    /// A part that is not there or fails.
+    ///
+    /// [`DeviceError`] if a part does not exist or fails.
     pub fn teach(
         &self,
         eyes: Extractor,
@@ -151,11 +155,12 @@ impl Bench {
         Ok((session, source, self.led.open()?))
     }
 
-    /// Goes through buttons, light and screen with the person who wired them, with no time to press
-    /// anything if there is no pause.
+    /// Tests buttons, light and screen with the user who wired them; without a pause there is no
+    /// time to press anything.
     ///
     /// # Errors
-    /// A light that is not there, a screen that fails.
+    ///
+    /// [`DeviceError`] if there is no light, or a screen fails.
     pub fn test(
         &self,
         buttons: &mut dyn Buttons,

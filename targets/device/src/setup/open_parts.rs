@@ -1,4 +1,4 @@
-//! Opens what a wiring says.
+//! Opening of parts.
 
 use std::io;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::camera::simulated::Simulated;
 use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError};
 use crate::screen::png::Pictures;
 
-/// Why a part is not there.
+/// Reason why a part is not available.
 #[derive(Debug, thiserror::Error)]
 #[error("{part}: {source}; {next}")]
 pub struct PartError {
-    /// The part as it was typed.
+    /// Text of the part on the command line.
     pub part: String,
-    /// The cause.
+    /// Cause of the error.
     pub source: io::Error,
-    /// What to do.
+    /// Advice to the user.
     pub next: &'static str,
 }
 
@@ -37,7 +37,7 @@ impl PartError {
         Self { part: part.to_string(), source, next }
     }
 
-    /// There is no terminal.
+    /// Creates the error of a missing terminal.
     pub fn terminal(source: io::Error) -> Self {
         let next = "give --script FILE and --screen png:DIR, or --web PORT and --screen none, or run it in a terminal";
         Self { part: "terminal".to_string(), source, next }
@@ -50,10 +50,11 @@ fn absent() -> io::Error {
 }
 
 impl CameraPart {
-    /// Opens it; one that is no real camera looks once every `pause`.
+    /// Opens the camera; one that is not real takes a frame every `pause`.
     ///
     /// # Errors
-    /// It is not there or delivers nothing that can be read.
+    ///
+    /// [`SourceError`] if it does not exist or delivers no readable format.
     pub fn open(&self, turn: Turn, pause: Duration) -> Result<Box<dyn FrameSource>, SourceError> {
         Ok(match self {
             Self::Simulated => Box::new(Simulated::new(pause)),
@@ -74,10 +75,11 @@ impl CameraPart {
 }
 
 impl ButtonsPart {
-    /// Opens them.
+    /// Opens the buttons.
     ///
     /// # Errors
-    /// They are not there.
+    ///
+    /// [`PartError`] if they do not exist.
     pub fn open(&self) -> Result<Box<dyn Buttons>, PartError> {
         match self {
             Self::None => Ok(Box::new(NoButtons)),
@@ -98,10 +100,11 @@ impl ButtonsPart {
 }
 
 impl LedPart {
-    /// Opens it.
+    /// Opens the light.
     ///
     /// # Errors
-    /// It is not there.
+    ///
+    /// [`PartError`] if it does not exist.
     pub fn open(&self) -> Result<Box<dyn Led>, PartError> {
         match self {
             Self::None => Ok(Box::new(NoLed)),
@@ -117,10 +120,11 @@ impl LedPart {
 }
 
 impl ScreenPart {
-    /// Opens it, turned clockwise; what shows pictures or letters is never turned.
+    /// Opens the screen, turned clockwise; PNG files and terminals are never turned.
     ///
     /// # Errors
-    /// It is not there.
+    ///
+    /// [`PartError`] if it does not exist.
     pub fn open(&self, turn: Turn) -> Result<Box<dyn Screen>, PartError> {
         let failed = |ScreenError { source, .. }| PartError::new(self, source);
         match self {
@@ -147,7 +151,7 @@ impl ScreenPart {
     }
 }
 
-/// Linux' buses as drivers of panels want them.
+/// Linux' buses behind the traits of the panel drivers.
 #[cfg(all(feature = "buses", target_os = "linux"))]
 mod bus {
     use std::io;

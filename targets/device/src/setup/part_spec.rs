@@ -1,4 +1,4 @@
-//! What a device is made of, as a person types it: `st7789:/dev/spidev0.0,dc=25,rst=24`.
+//! Parts of a device as text on the command line: `st7789:/dev/spidev0.0,dc=25,rst=24`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,19 @@ use std::str::FromStr;
 use crate::buttons::debounce::BUTTONS;
 use crate::camera::mjpeg;
 
-/// The chip of a panel's pins unless it is told.
+/// Default chip of a panel's pins.
 const CHIP: &str = "gpiochip0";
 
-/// Address of an SSD1306 unless it is told.
+/// Default address of an SSD1306.
 const ADDRESS: u8 = 0x3c;
 
-/// Clock of an ST7789's bus unless it is told: most panels take more, long wires do not.
+/// Default clock of an ST7789's bus: most panels take more, long wires do not.
 const HERTZ: u32 = 32_000_000;
 
-/// Columns and rows of an ST7789 unless they are told.
+/// Default columns and rows of an ST7789.
 const SIZE: (u16, u16) = (240, 240);
 
-/// Why a part is none.
+/// Syntax error of a part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PartSpecError(String);
@@ -28,16 +28,16 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, PartSpecError> {
     Err(PartSpecError(what.into()))
 }
 
-/// Where frames come from.
+/// Source of frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CameraPart {
-    /// The simulated camera.
+    /// Simulated camera.
     Simulated,
-    /// A device, such as `/dev/video0`.
+    /// Device such as `/dev/video0`.
     Device(PathBuf),
-    /// A file of JPEG pictures.
+    /// File of JPEG images.
     Video(PathBuf),
-    /// A folder of pictures.
+    /// Folder of images.
     Folder(PathBuf),
 }
 
@@ -74,102 +74,102 @@ impl fmt::Display for CameraPart {
     }
 }
 
-/// What holds a button's line where no finger does.
+/// Bias of a button's line while the button is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pull {
-    /// A resistor in the processor to the supply; the button connects to ground.
+    /// Pull-up resistor in the processor; the button connects to ground.
     #[default]
     Up,
-    /// A resistor in the processor to ground; the button connects to the supply.
+    /// Pull-down resistor in the processor; the button connects to the supply.
     Down,
-    /// A resistor of one's own to the supply; the button connects to ground.
+    /// External pull-up resistor; the button connects to ground.
     Off,
 }
 
-/// What is pressed.
+/// Source of presses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ButtonsPart {
-    /// The keyboard of this terminal.
+    /// Keyboard of this terminal.
     Keys,
     /// Lines of a GPIO chip, at least two.
     Gpio {
-        /// A path, a name in `/dev`, or the label that its driver gives it.
+        /// Path, name in `/dev`, or label that its driver gives it.
         chip: String,
-        /// The lines' numbers on the chip, in the order of the buttons.
+        /// Numbers of the lines on the chip, in the order of the buttons.
         lines: Vec<u32>,
-        /// What holds them.
+        /// Bias of the lines.
         pull: Pull,
     },
-    /// Nothing.
+    /// No buttons.
     None,
 }
 
-/// The light.
+/// Light for a recognized class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedPart {
-    /// A line of a GPIO chip.
+    /// Line of a GPIO chip.
     Gpio {
-        /// As for buttons.
+        /// Path, name in `/dev`, or label of the chip, like for buttons.
         chip: String,
-        /// The line's number on the chip.
+        /// Number of the line on the chip.
         line: u32,
-        /// It shines when the line is low.
+        /// True if the light is on when the line is low.
         active_low: bool,
     },
-    /// Nothing.
+    /// No light.
     None,
 }
 
-/// An ST7789 and its wires.
+/// ST7789 panel and its wires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct St7789 {
-    /// Its bus, such as `/dev/spidev0.0`.
+    /// Bus, such as `/dev/spidev0.0`.
     pub bus: PathBuf,
-    /// Clock of the bus.
+    /// Clock of the bus in hertz.
     pub hertz: u32,
-    /// Mode of the bus; panels without a chip select want 3.
+    /// Mode of the bus; panels without a chip select need 3.
     pub mode: u8,
-    /// The chip of its pins.
+    /// Chip of its pins.
     pub chip: String,
-    /// The line that tells data from commands.
+    /// Line that selects data or commands.
     pub dc: u32,
-    /// The line that resets it, if it has one.
+    /// Line of the reset, if it has one.
     pub rst: Option<u32>,
-    /// The line of its back light, if it is not wired to the supply.
+    /// Line of the back light, if it is not wired to the supply.
     pub bl: Option<u32>,
     /// Columns and rows.
     pub size: (u16, u16),
-    /// The first of them in the controller's memory.
+    /// First column and row in the controller's memory.
     pub offset: (u16, u16),
 }
 
-/// What is shown on.
+/// Screen of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScreenPart {
-    /// This terminal.
+    /// Terminal of this program.
     Terminal,
-    /// Pictures in a folder.
+    /// PNG files in a folder.
     Png(PathBuf),
-    /// An SSD1306 over I2C.
+    /// SSD1306 panel over I2C.
     Ssd1306 {
-        /// Its bus, such as `/dev/i2c-1`.
+        /// Bus, such as `/dev/i2c-1`.
         bus: PathBuf,
-        /// Its address.
+        /// Address on the bus.
         address: u8,
     },
-    /// An ST7789 over SPI.
+    /// ST7789 panel over SPI.
     St7789(St7789),
-    /// A framebuffer, such as `/dev/fb0`.
+    /// Framebuffer, such as `/dev/fb0`.
     Framebuffer(PathBuf),
-    /// Nothing.
+    /// No screen.
     None,
 }
 
-/// `NAME=VALUE` after a part, each at most once.
+/// Options `NAME=VALUE` after a part, each at most once.
 struct Options<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Options<'a> {
-    /// Takes a part asunder: what stands before the first option, and the options.
+    /// Splits a part into the words before the first option, and the options.
     fn split(text: &'a str) -> Result<(Vec<&'a str>, Self), PartSpecError> {
         let mut words = text.split(',').peekable();
         let mut plain = Vec::new();
@@ -203,7 +203,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// What is left is nothing that the part knows.
+    /// Fails for an option that the part does not have.
     fn end(self, known: &str) -> Result<(), PartSpecError> {
         match self.0.first() {
             None => Ok(()),
@@ -221,7 +221,7 @@ fn pair(text: &str, between: char) -> Option<(u16, u16)> {
     Some((first.parse().ok()?, second.parse().ok()?))
 }
 
-/// Chip and lines of `gpio:CHIP:LINE,LINE`, and the options behind them.
+/// Parses chip and lines of `gpio:CHIP:LINE,LINE`, and the options behind them.
 fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, PartSpecError> {
     let Some(rest) = text.strip_prefix("gpio:") else { return Ok(None) };
     let Some((chip, rest)) = rest.rsplit_once(':').filter(|(chip, _)| !chip.is_empty()) else {
@@ -339,7 +339,7 @@ impl FromStr for ScreenPart {
     }
 }
 
-/// The bus that stands alone before the options.
+/// Returns the only word before the options: the bus.
 fn bus(words: &[&str]) -> Result<PathBuf, PartSpecError> {
     match words {
         [bus] if !bus.is_empty() => Ok(bus.into()),
@@ -430,7 +430,7 @@ impl fmt::Display for St7789 {
 mod tests {
     use super::*;
 
-    /// What was typed is written back in its shortest form, and that is read as the same.
+    /// Parses a text, writes it in its shortest form, and parses that again to the same value.
     fn back<T>(text: &str) -> String
     where
         T: FromStr<Err = PartSpecError> + fmt::Display + PartialEq + fmt::Debug,

@@ -1,4 +1,4 @@
-//! Who may look, and who may press.
+//! Access control of the page: viewing and pressing.
 
 use std::net::IpAddr;
 
@@ -8,20 +8,21 @@ use hyper::http::uri::Authority;
 
 use super::request::{Request, cookie, one, query};
 
-/// Bytes of a token that is made, each two characters.
+/// Number of bytes of a generated token, each two characters.
 const TOKEN_BYTES: usize = 16;
 
-/// Shorter ones can be tried out.
+/// Min length of a token; shorter ones can be guessed by trial.
 pub const SHORTEST_TOKEN: usize = 16;
 
-/// Decides about each request.
+/// Guard that decides about each request.
 #[derive(Debug, Clone)]
 pub struct Guard {
-    /// What a visitor must know; nothing where only this machine can connect.
+    /// Token that visitors need; `None` if only this machine can connect.
     token: Option<String>,
-    /// The token's cookie. Cookies are not told apart by port, two devices on one machine are.
+    /// Name of the token's cookie. It has the port, because browsers do not separate cookies by
+    /// port and two devices may run on one machine.
     cookie: String,
-    /// Names by which this machine is asked for.
+    /// Names by which visitors ask for this machine.
     names: Vec<String>,
 }
 
@@ -30,13 +31,13 @@ impl Guard {
         Self { token, cookie: format!("offshoot-{port}"), names }
     }
 
-    /// Lets a request pass, or says why not.
+    /// Accepts a request, or returns the reason for refusing it.
     ///
-    /// - `Host` is an address or one of this machine's names: else a page from anywhere could have its
-    ///   own name point here and read what it likes (DNS rebinding).
-    /// - The token, where there is one, is in the query or in the cookie.
-    /// - Whoever presses a button is a page from here, or has the token in the query: else a page from
-    ///   anywhere could press it (CSRF).
+    /// - `Host` is an address or one of this machine's names: otherwise a foreign page could point
+    ///   its own name here and read everything (DNS rebinding).
+    /// - The token, if there is one, is in the query or in the cookie.
+    /// - A press comes from this page, or has the token in the query: otherwise a foreign page
+    ///   could press buttons (CSRF).
     pub fn check(&self, request: &Request) -> Result<(), &'static str> {
         if !host(request).is_some_and(|host| self.is_own(host)) {
             return Err(
@@ -55,7 +56,7 @@ impl Guard {
         Ok(())
     }
 
-    /// The cookie that saves a visitor with the token from repeating it.
+    /// Returns the cookie that saves a visitor with the token from repeating it.
     pub fn cookie(&self, request: &Request) -> Option<String> {
         let token = self.token.as_ref().filter(|_| self.is_token(query(request, "token")))?;
         Some(format!("{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000", self.cookie))
@@ -63,7 +64,7 @@ impl Guard {
 
     fn is_token(&self, found: Option<&str>) -> bool {
         let (Some(token), Some(found)) = (&self.token, found) else { return false };
-        // In the same time for every wrong one.
+        // Constant time for every wrong token.
         let differs = token.bytes().zip(found.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
         token.len() == found.len() && differs == 0
     }
@@ -76,7 +77,7 @@ impl Guard {
     }
 }
 
-/// The machine that is asked for. A whole address in the request's line counts before the header.
+/// Returns the requested host. An absolute URL in the request line counts before the header.
 fn host(request: &Request) -> Option<&str> {
     request.uri().authority().map(Authority::as_str).or(one(request, HOST))
 }
@@ -90,10 +91,11 @@ fn is_from_here(request: &Request) -> bool {
     }
 }
 
-/// A token nobody can guess.
+/// Generates an unguessable token.
 ///
 /// # Errors
-/// The system has no random numbers.
+///
+/// The system's error if it has no random numbers.
 pub fn token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! Who may stay: visitors that were let in keep their places, others make way for those who come later.
+//! Admission of connections: accepted visitors keep their places, others make way for later ones.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,35 +6,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// How many may be here.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Places {
-    /// All together.
+    /// Max number of all connections.
     pub all: usize,
-    /// From one address; this machine itself may have all.
+    /// Max number from one address; this machine itself may have all.
     pub per_address: usize,
 }
 
-/// A connection.
+/// Connection of a visitor.
 #[derive(Debug)]
 struct Visitor {
     number: u64,
     address: IpAddr,
-    /// Has asked for something that the guard lets pass.
+    /// True after a request that the guard accepted.
     is_known: bool,
-    /// Ends the connection.
+    /// Handle that ends the connection.
     conversation: Option<AbortHandle>,
 }
 
 #[derive(Debug, Default)]
 struct Details {
-    /// The oldest first.
+    /// Connections, the oldest first.
     visitors: Vec<Visitor>,
-    /// How many there have been.
+    /// Number of connections so far.
     count: u64,
 }
 
-/// The places of a page.
+/// Places of a page.
 #[derive(Debug)]
 pub struct Door {
     places: Places,
@@ -42,7 +42,7 @@ pub struct Door {
     left: Notify,
 }
 
-/// A place; it is free again when this is dropped.
+/// Place of a connection; it is free again when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     door: Arc<Door>,
@@ -54,8 +54,9 @@ impl Door {
         Arc::new(Self { places, inside: Mutex::default(), left: Notify::new() })
     }
 
-    /// A place for a connection from `address`. Where there is none, the oldest connection that nobody knows makes
-    /// way, so that those who only hold places keep nobody out; nothing if all are known.
+    /// Returns a place for a connection from `address`. If there is none, the oldest connection
+    /// that is not accepted makes way, so that idle connections keep no visitor out; `None` if all
+    /// are accepted.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut inside = self.inside();
@@ -74,14 +75,14 @@ impl Door {
         Some(Place { door: Arc::clone(self), number })
     }
 
-    /// Says how the connection of a place is ended.
+    /// Registers the handle that ends the connection of a place.
     pub fn can_end(&self, number: u64, conversation: AbortHandle) {
         if let Some(visitor) = self.inside().visitors.iter_mut().find(|visitor| visitor.number == number) {
             visitor.conversation = Some(conversation);
         }
     }
 
-    /// Waits until everybody is gone.
+    /// Waits until all connections are closed.
     pub async fn emptied(&self) {
         loop {
             let left = self.left.notified();
@@ -102,7 +103,7 @@ impl Place {
         self.number
     }
 
-    /// Whoever is here was let in, and stays.
+    /// Marks the visitor as accepted: the connection keeps its place.
     pub fn keep(&self) {
         let mut inside = self.door.inside();
         if let Some(visitor) = inside.visitors.iter_mut().find(|visitor| visitor.number == self.number) {
@@ -118,7 +119,8 @@ impl Drop for Place {
     }
 }
 
-/// The address by which visitors are counted: whoever has one of IPv6 has a whole network of them.
+/// Returns the address by which visitors are counted: an IPv6 user has a whole network of
+/// addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
@@ -167,10 +169,10 @@ mod tests {
             places.iter().for_each(Place::keep);
             assert!(door.enter(address(crowd)).is_none(), "two are known");
         }
-        // The same network, and the same address written otherwise.
+        // Addresses of one network, and one address written in two ways.
         assert_eq!(network(address("2001:db8::1")), network(address("2001:db8::ffff:2")));
         assert_eq!(network(address("::ffff:10.0.0.1")), address("10.0.0.1"));
-        // This machine's own programs may have all.
+        // Programs of this machine may have all.
         let own: Vec<Place> = (0..4).map(|_| door.enter(address("127.0.0.1")).unwrap()).collect();
         assert!(own[1..].iter().all(|place| is_here(&door, place)));
     }

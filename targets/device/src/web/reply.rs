@@ -1,4 +1,4 @@
-//! What is sent back.
+//! HTTP responses.
 
 use http_body_util::Full;
 use hyper::StatusCode;
@@ -8,10 +8,11 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-/// A response that is whole.
+/// Complete response.
 pub type Reply = hyper::Response<Full<Bytes>>;
 
-/// Nothing from elsewhere, nowhere else: the page brings all it needs.
+/// Headers of all responses: no content from other origins, no links to them; the page is
+/// self-contained.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -24,7 +25,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// A response with a body of a media type.
+/// Creates a response with a body of a media type.
 pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Reply::new(Full::new(body.into()));
     *reply.status_mut() = status;
@@ -34,7 +35,7 @@ pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
     reply
 }
 
-/// A sentence for whoever reads it.
+/// Creates a response with one sentence of plain text.
 pub fn text(status: StatusCode, text: &str) -> Reply {
     reply(status, "text/plain; charset=utf-8", format!("{text}\n"))
 }

@@ -1,24 +1,25 @@
-//! What a visitor asks for.
+//! HTTP requests of visitors.
 
 use hyper::body::Bytes;
 use hyper::header::{AsHeaderName, COOKIE};
 
-/// A request whose body is here; what it holds is not yet trusted.
+/// Request with its complete body; its content is not trusted.
 pub type Request = hyper::Request<Bytes>;
 
-/// A header that stands there once. Twice is a trick: somebody before us may have heeded the other one.
+/// Returns a header that occurs exactly once. Duplicates are an attack: a proxy may have used the
+/// other one.
 pub fn one(request: &Request, name: impl AsHeaderName) -> Option<&str> {
     let mut found = request.headers().get_all(name).iter();
     let first = found.next()?.to_str().ok()?;
     if found.next().is_some() { None } else { Some(first) }
 }
 
-/// A value of the query, as it stands there.
+/// Returns a value of the query, without decoding.
 pub fn query<'a>(request: &'a Request, key: &str) -> Option<&'a str> {
     value(request.uri().query()?.split('&'), key)
 }
 
-/// A cookie.
+/// Returns a cookie.
 pub fn cookie<'a>(request: &'a Request, key: &str) -> Option<&'a str> {
     value(one(request, COOKIE)?.split(';').map(str::trim), key)
 }

@@ -1,4 +1,4 @@
-//! What the page can be asked for.
+//! Routes of the page.
 
 use std::io::Cursor;
 
@@ -22,13 +22,13 @@ const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/page.js");
 const ICON: &str = include_str!("page/icon.svg");
 
-/// The longer side of a picture that is sent, at most.
+/// Max of the longer side of an image that is sent.
 const LONGEST: u32 = 640;
 
-/// Of 100.
+/// JPEG quality, of 100.
 const QUALITY: u8 = 82;
 
-/// Answers one request, which the guard has let pass.
+/// Answers one request, which the guard has accepted.
 pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply {
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
@@ -54,7 +54,7 @@ fn file(kind: &'static str, text: &'static str) -> Reply {
 }
 
 fn with_cookie(mut reply: Reply, cookie: Option<String>) -> Reply {
-    // A token is made of what headers can hold.
+    // A token has only characters that headers can hold.
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
         reply.headers_mut().insert(SET_COOKIE, cookie);
     }
@@ -96,7 +96,7 @@ async fn pressed(shared: &Shared, press: Press) -> Reply {
     }
 }
 
-/// The button of a path, or why there is none.
+/// Returns the button of a path, or the reason why there is none.
 fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     let class = |text: &str| {
         let number = text.parse().ok().filter(|class| *class < MOST_CLASSES);
@@ -124,7 +124,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     }
 }
 
-/// The picture as JPEG, shrunk if it is large.
+/// Encodes the frame as JPEG, shrunk if it is large.
 fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
     let (width, height) = (shot.width(), shot.height());
     if width == 0 || height == 0 {

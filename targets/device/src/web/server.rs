@@ -1,7 +1,7 @@
-//! The page's server: hyper, on one thread of its own.
+//! HTTP server of the page: hyper, on one thread of its own.
 //!
-//! How many visitors there are, how long each may take and how much it may send are limited, so that
-//! nobody keeps others from the page. The loop waits for nothing here.
+//! The number of visitors, the time of each and the size of requests are limited, so that no
+//! visitor keeps others from the page. The loop never waits for the server.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -28,39 +28,40 @@ use super::request::Request;
 use super::routes;
 use super::shared::Shared;
 
-/// What visitors may take, all together a few megabytes.
+/// Limits of all visitors, a few megabytes together.
 const LIMITS: Limits = Limits {
     places: Places { all: 32, per_address: 12 },
     patience: Duration::from_secs(5),
     life: Duration::from_secs(20),
 };
 
-/// Bytes of a request's first line and headers; hyper reads by no less.
+/// Max bytes of a request's first line and headers; hyper reads by no less.
 const MOST_HEAD: usize = 8 * 1024;
 
-/// Bytes of a request's body: a name.
+/// Max bytes of a request's body: a name.
 const MOST_BODY: usize = 256;
 
-/// What those beyond the last place are told; hyper would first wait for what they ask.
+/// Response to connections beyond the last place; hyper would first wait for the request.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
     too many connections: close a page, or wait\n";
 
-/// How long those who wait may take to be sent away when the page closes.
+/// Time limit for the farewell to waiting visitors when the page closes.
 const FAREWELL: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Connections at once.
+    /// Max number of connections at once.
     places: Places,
-    /// From one response to the last header of the next request, and from there to its body's end.
+    /// Time limit from one response to the last header of the next request, and from there to its
+    /// body's end.
     patience: Duration,
-    /// How long a connection lives, whatever it is at; a visitor who stays opens another one. hyper has no
-    /// limit of its own for one who asks and does not read.
+    /// Max lifetime of a connection in any state; a visitor who stays opens another one. hyper has
+    /// no limit of its own for one who asks and does not read.
     life: Duration,
 }
 
-/// Answers requests until it is dropped.
+/// Server that answers requests until it is dropped.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -68,10 +69,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to answer.
+    /// Starts to answer.
     ///
     /// # Errors
-    /// The system gives no thread, or nothing to wait on connections with.
+    ///
+    /// The operating system's error if there is no thread, or no way to wait for connections.
     pub fn start(listener: std::net::TcpListener, shared: Arc<Shared>, guard: Guard) -> io::Result<Self> {
         Self::with(LIMITS, listener, shared, guard)
     }
@@ -99,26 +101,26 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.close();
         if let Some(thread) = self.thread.take() {
-            // One that panicked has nothing more to say here.
+            // A thread that panicked has reported it already.
             let _ = thread.join();
         }
     }
 }
 
-/// What an answer is made of.
+/// Shared data of all answers.
 struct Site {
     shared: Arc<Shared>,
     guard: Guard,
     limits: Limits,
 }
 
-/// Until the page closes.
+/// Serves until the page closes.
 async fn serve(listener: TcpListener, site: Arc<Site>) {
     let door = Door::new(site.limits.places);
     let accepting = tokio::spawn(accept(listener, Arc::clone(&door), Arc::clone(&site)));
     site.shared.closed().await;
     accepting.abort();
-    // Those who wait are sent away first; others are left where they are.
+    // Waiting visitors are sent away first; others are left where they are.
     let _ = timeout(FAREWELL, door.emptied()).await;
 }
 
@@ -130,7 +132,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>, site: Arc<Site>) {
             continue;
         };
         let Some(place) = door.enter(from.ip()) else {
-            // Fits into the socket's buffer; whoever does not read it goes without.
+            // Fits into the socket's buffer; a visitor who does not read it goes without.
             let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
             continue;
         };
@@ -140,15 +142,16 @@ async fn accept(listener: TcpListener, door: Arc<Door>, site: Arc<Site>) {
     }
 }
 
-/// Answers one request after the other. A visitor who is gone needs to be told nothing.
+/// Answers one request after the other. Errors of a closed connection need no answer.
 async fn converse(stream: TcpStream, site: &Site, place: &Place) {
     let Limits { patience, life, .. } = site.limits;
-    // A response is one write, and nothing follows that it should wait for.
+    // A response is one write, and no later write justifies a delay.
     let _ = stream.set_nodelay(true);
     let answer = service_fn(async |request| Ok::<_, Infallible>(answer(site, place, request).await));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MOST_HEAD);
-    // Vectored writes would end a program that a closed pipe is to end; boards often know no date.
+    // Vectored writes would end a program that ends on a closed pipe; boards often have no valid
+    // date.
     http.writev(false).auto_date_header(false);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
     if timeout(life, connection.as_mut()).await.is_err() {
@@ -162,7 +165,7 @@ async fn answer(site: &Site, place: &Place, request: hyper::Request<Incoming>) -
     let mut request = Request::from_parts(head, Bytes::new());
     let mut reply = match site.guard.check(&request) {
         Err(why) => closing(text(StatusCode::FORBIDDEN, why)),
-        // hyper heeds it and forgets a Content-Length beside it, which somebody before us may have heeded.
+        // hyper uses it and ignores a Content-Length beside it, which a proxy may have used.
         Ok(()) if request.headers().contains_key(TRANSFER_ENCODING) => closing(text(
             StatusCode::LENGTH_REQUIRED,
             "a body has a Content-Length here, and no Transfer-Encoding",
@@ -184,7 +187,7 @@ async fn answer(site: &Site, place: &Place, request: hyper::Request<Incoming>) -
     reply
 }
 
-/// A request's body, or what is answered without one.
+/// Reads a request's body, or returns the response for one that cannot be read.
 async fn read(site: &Site, body: Incoming) -> Result<Bytes, Reply> {
     match timeout(site.limits.patience, Limited::new(body, MOST_BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -196,7 +199,7 @@ async fn read(site: &Site, body: Incoming) -> Result<Bytes, Reply> {
     }
 }
 
-/// The last reply of a connection.
+/// Marks the last reply of a connection.
 fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     reply
@@ -234,11 +237,11 @@ mod tests {
                 .read_exact(&mut status)
                 .map_or_else(|error| error.to_string().into(), |()| status[9..].to_vec())
         };
-        // Who asks for megabytes and reads none was let in, and stays for a while.
+        // A visitor who asks for megabytes and reads none was accepted, and stays for a while.
         let mut dead = connect();
         let _ = dead.write_all(ask.repeat(2000).as_bytes());
         let start = Instant::now();
-        // Until its first request is there, another may have its place.
+        // Until its first request arrives, another may have its place.
         thread::sleep(Duration::from_millis(20));
         assert_eq!(status(), b"503");
         while status() != b"200" {
@@ -247,7 +250,7 @@ mod tests {
         }
         assert!(start.elapsed() > limits.patience / 2, "it had time");
         thread::sleep(limits.life);
-        // Who does not ask to the end makes way, or is sent away.
+        // A visitor without a complete request makes way, or is sent away.
         let half = || {
             let mut dead = connect();
             dead.write_all(&ask.as_bytes()[..8]).unwrap();

@@ -1,7 +1,7 @@
-//! What the loop and the visitors have in common.
+//! State shared by the loop and the visitors.
 //!
-//! The loop writes the newest moment and takes presses; it holds the lock while it copies, and waits for
-//! nobody. What a slow visitor has not fetched is overwritten.
+//! The loop publishes the newest state and takes presses; it holds the lock while it copies, and
+//! waits for no visitor. States that a slow visitor has not fetched are overwritten.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -13,16 +13,16 @@ use tokio::time::timeout;
 
 use crate::camera::frame_buffer::CapturedFrame;
 
-/// How long something that was asked for is kept up to date.
+/// Time for which a requested extra is kept up to date.
 const INTEREST: Duration = Duration::from_secs(3);
 
-/// Presses that wait for the loop, at most.
+/// Max number of presses that wait for the loop.
 const MOST_PRESSES: usize = 16;
 
-/// How long a visitor waits for a new moment, and for a press to be heeded.
+/// Time limit for a visitor who waits for a new state, or for a press to take effect.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A button on the page.
+/// Button on the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Press {
     Teach(usize),
@@ -33,7 +33,7 @@ pub enum Press {
     Next,
 }
 
-/// What visitors ask for besides the moment itself.
+/// Data that visitors request besides the state itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
     Snapshot,
@@ -41,31 +41,31 @@ pub enum Extra {
     Report,
 }
 
-/// Why a press came to nothing.
+/// Reason why a press had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unheeded {
-    /// Too many wait.
+    /// Too many presses wait.
     Busy,
     /// The loop waits for something else, such as its camera; the press was withdrawn.
     Late,
-    /// The loop has it, and waits for something else.
+    /// The loop has taken the press, and waits for something else.
     Taken,
 }
 
-/// A press that the loop has not taken.
+/// Press that the loop has not taken.
 #[derive(Debug)]
 struct Waiting {
     number: u64,
     press: Press,
-    /// Until when it may be taken.
+    /// Deadline for taking it.
     due: Instant,
 }
 
 #[derive(Debug, Default)]
 struct Board {
-    /// Number of the newest moment, 0 before the first.
+    /// Number of the newest state, 0 before the first.
     frame: u64,
-    /// The newest as JSON, and its picture.
+    /// Newest state as JSON, and its frame.
     snapshot: Vec<u8>,
     shot: CapturedFrame,
     presses: VecDeque<Waiting>,
@@ -73,26 +73,26 @@ struct Board {
     made: u64,
     taken: u64,
     shown: u64,
-    /// Until when somebody wants each [`Extra`].
+    /// Time until which each [`Extra`] is requested.
     wanted: [Option<Instant>; 3],
     closed: bool,
 }
 
-/// Shared by the page, its buttons and the server.
+/// State shared by the page, its buttons and the server.
 #[derive(Debug, Default)]
 pub struct Shared {
     board: watch::Sender<Board>,
-    /// The newest picture that was asked for, and the frame it is of.
+    /// Newest encoded frame, and its number.
     encoded: Mutex<(u64, Bytes)>,
 }
 
 impl Shared {
-    /// Whether anybody has asked for this of late.
+    /// Returns true if the extra was requested recently.
     pub fn is_wanted(&self, extra: Extra) -> bool {
         self.board.borrow().wanted[extra as usize].is_some_and(|until| until > Instant::now())
     }
 
-    /// Puts a moment in the place of the last one; buffers change hands.
+    /// Replaces the last state by a new one; the buffers are swapped.
     pub fn publish(&self, frame: u64, snapshot: &mut Vec<u8>, picture: Option<(u32, u32, &[u8])>) {
         self.board.send_modify(|board| {
             std::mem::swap(&mut board.snapshot, snapshot);
@@ -105,7 +105,7 @@ impl Shared {
         });
     }
 
-    /// The oldest press that waits and is not too old.
+    /// Takes the oldest waiting press that has not expired.
     pub fn take(&self) -> Option<Press> {
         self.quietly(|board| {
             let now = Instant::now();
@@ -115,7 +115,7 @@ impl Shared {
         })
     }
 
-    /// Changes the board without waking those who wait for a moment.
+    /// Changes the board without waking the visitors who wait for a state.
     fn quietly<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
         let mut found = None;
         self.board.send_if_modified(|board| {
@@ -125,10 +125,10 @@ impl Shared {
         found.expect("it is called once")
     }
 
-    /// The newest moment: one that the visitor has not seen if there is one in time, in any case the last
-    /// one; `None` before the first.
+    /// Returns the newest state: one that the visitor has not seen if there is one in time,
+    /// otherwise the last one; `None` before the first.
     pub async fn snapshot(&self, after: Option<u64>, extras: &[Extra]) -> Option<Bytes> {
-        // What was made when nobody looked is old.
+        // A state from before the request may be old.
         let after = self.quietly(|board| {
             want(board, extras);
             after.unwrap_or(board.frame)
@@ -138,7 +138,7 @@ impl Shared {
         (board.frame > 0).then(|| Bytes::copy_from_slice(&board.snapshot))
     }
 
-    /// Presses a button and waits until the loop has heeded it; the moment after that.
+    /// Presses a button and waits until the loop has acted on it; returns the state after that.
     pub async fn press(&self, press: Press) -> Result<Bytes, Unheeded> {
         let number = self.quietly(|board| {
             let now = Instant::now();
@@ -148,7 +148,7 @@ impl Shared {
             }
             want(board, &[]);
             board.made += 1;
-            // Withdrawn even if nobody waits for it any more.
+            // Withdrawn even if the visitor has gone.
             board.presses.push_back(Waiting { number: board.made, press, due: now + PATIENCE });
             Ok(board.made)
         })?;
@@ -165,13 +165,14 @@ impl Shared {
 
     async fn wait(&self, mut is_here: impl FnMut(&Board) -> bool) {
         let mut board = self.board.subscribe();
-        // Late is told by what is on the board.
+        // Lateness is decided by the content of the board.
         let _ = timeout(PATIENCE, board.wait_for(|board| is_here(board) || board.closed)).await;
     }
 
-    /// The newest picture, through `encode` unless another visitor had it encoded; `None` if there is none.
+    /// Returns the newest frame, encoded by `encode` unless another visitor had it encoded; `None`
+    /// if there is none.
     pub fn picture(&self, encode: impl FnOnce(&CapturedFrame) -> Option<Vec<u8>>) -> Option<Bytes> {
-        // Encoded once for all; the loop never takes this.
+        // Encoded once for all visitors; the loop never takes this lock.
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let (frame, shot) = {
             let board = self.board.borrow();
@@ -184,19 +185,19 @@ impl Shared {
         Some(encoded.1.clone())
     }
 
-    /// Nothing comes any more.
+    /// Closes the page: no further states follow.
     pub fn close(&self) {
         self.board.send_modify(|board| board.closed = true);
     }
 
-    /// Whether nothing comes any more.
+    /// Returns true if the page is closed.
     pub fn is_closed(&self) -> bool {
         self.board.borrow().closed
     }
 
-    /// Waits until nothing comes any more.
+    /// Waits until the page is closed.
     pub async fn closed(&self) {
-        // The sender is ours, and so outlives this.
+        // The sender is a field, and so outlives this.
         let _ = self.board.subscribe().wait_for(|board| board.closed).await;
     }
 }
@@ -214,12 +215,12 @@ mod tests {
 
     use super::*;
 
-    /// What visitors do, as the server's thread does it.
+    /// Runs the requests of a visitor like the server's thread.
     fn visit<T>(visits: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(visits)
     }
 
-    /// A loop that shows one moment after another, with the press it took.
+    /// Runs a loop that shows one state after another, with the press it took.
     fn run(shared: &Shared, moments: u64) {
         for frame in 1..=moments {
             let mut snapshot = format!("{:?}", shared.take()).into_bytes();
@@ -253,7 +254,7 @@ mod tests {
         };
         visit(async {
             let waiting: Vec<_> = (0..MOST_PRESSES - 1).map(|_| tokio::spawn(press())).collect();
-            // This one leaves at once.
+            // This visitor leaves at once.
             assert!(timeout(Duration::from_millis(1), press()).await.is_err());
             assert_eq!(shared.board.borrow().presses.len(), MOST_PRESSES);
             assert_eq!(press().await, Err(Unheeded::Busy));

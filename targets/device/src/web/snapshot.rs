@@ -1,4 +1,4 @@
-//! A moment as the page's script reads it.
+//! State of a session as JSON for the page's script.
 
 use offshoot::NOTHING;
 use offshoot_view::{Screen, State};
@@ -7,30 +7,30 @@ use serde::Serialize;
 use crate::session::details::{Details, Times};
 use crate::session::limits::MOST_CLASSES;
 
-/// What a page shows.
+/// Content of the page.
 #[derive(Debug, Serialize)]
 struct Snapshot<'a> {
-    /// Its number.
+    /// Number of the frame.
     frame: u64,
     state: StateOf<'a>,
     classes: Vec<Class<'a>>,
-    /// The empty scene.
+    /// Class of the empty scene.
     nothing: Class<'a>,
-    /// Lessons that a class wants.
+    /// Number of training samples that a class needs.
     goal: u32,
-    /// Whether one more class has a button.
+    /// True if one more class has a button.
     has_room: bool,
     threshold: Option<f32>,
     hint: &'a str,
-    /// Sides of the picture.
+    /// Width and height of the frame.
     picture: Option<[u32; 2]>,
-    /// Milliseconds.
+    /// Times of the stages in milliseconds.
     times: Spent,
     heat: Option<Heat>,
     report: Option<Told>,
-    /// Whether the newest lesson was damaged and is lost.
+    /// True if the newest training sample was damaged and is lost.
     has_lost: bool,
-    /// Whether something else can be put before the camera.
+    /// True if another object can be shown to the camera.
     has_next: bool,
 }
 
@@ -62,18 +62,18 @@ struct Spent {
     screen: f64,
 }
 
-/// Shares of the largest value that speaks for the class, row by row.
+/// Class activation map: shares of the largest contribution to the class, row by row.
 #[derive(Debug, Serialize)]
 struct Heat {
     class: usize,
     width: usize,
     height: usize,
     values: Vec<f32>,
-    /// Left, top, width and height of what the network sees, as shares of the picture's sides.
+    /// Left, top, width and height of the network's field of view, as shares of the frame's sides.
     part: [f32; 4],
 }
 
-/// The report on held-out samples.
+/// Report on held-out samples.
 #[derive(Debug, Serialize)]
 struct Told {
     asked: usize,
@@ -81,13 +81,13 @@ struct Told {
     low: f32,
     high: f32,
     advice: Vec<String>,
-    /// Of the rows below.
+    /// Names of the rows below.
     names: Vec<String>,
-    /// What was taken for what: a row for each class shown.
+    /// Confusion matrix: one row per class with samples.
     confusion: Vec<Vec<usize>>,
 }
 
-/// What is wanted of a moment.
+/// Requested parts of a state.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     pub frame: u64,
@@ -96,7 +96,7 @@ pub struct Wanted {
     pub has_next: bool,
 }
 
-/// Writes a moment as JSON.
+/// Writes a state as JSON.
 pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, wanted: Wanted) {
     let sides = screen.picture.map(|picture| [picture.width(), picture.height()]);
     let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));

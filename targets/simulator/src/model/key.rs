@@ -27,7 +27,7 @@ pub struct Key {
 }
 
 const HALF_THICKNESS: f32 = 0.045;
-/// Where the bow's centre lies on the key's axis.
+/// Position of the bow's centre on the key's axis.
 const BOW_X: f32 = -0.42;
 
 impl Key {

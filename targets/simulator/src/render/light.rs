@@ -14,7 +14,7 @@ pub struct Light {
     ground: Vec3,
 }
 
-/// How much of the light reaches a point.
+/// Shares of the light that reach a point.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach {
     /// Share of the lamp that is visible.

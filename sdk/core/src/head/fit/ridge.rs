@@ -3,11 +3,11 @@
 //!
 //! Minimizes `sum |W z + b - y|^2 + l |W|^2` over weights `W` and a free bias `b`, where `y` is 1
 //! at the own class and 0 elsewhere and `l` is the variance of the samples divided by `inverse_l2`.
-//! Solved among the samples (dual): with the centred Gram matrix `G`, the coefficients are `a = (G
-//! + l)^-1 y`, and the score of a sample by the head that has not seen it is `y - l * a / (l *
-//! diagonal of (G + l)^-1 - 1 / n)`, exactly, at the same `l` (Allen's PRESS statistic, 1974; for
-//! kernels Cawley and Talbot 2004). `n^3 / 3` multiplications to factor and the same number to
-//! invert, for any number of classes.
+//! Solved among the samples (dual): with the centred Gram matrix `G`, the coefficients are
+//! `a = (G + l)^-1 y`, and the score of a sample by the head that has not seen it is
+//! `y - l * a / (l * diagonal of (G + l)^-1 - 1 / n)`, exactly, at the same `l` (Allen's PRESS
+//! statistic, 1974; for kernels Cawley and Talbot 2004). `n^3 / 3` multiplications to factor and
+//! the same number to invert, for any number of classes.
 //!
 //! Samples may have unequal weights (`importance`, 1 in the mean): `sum(w |W z + b - y|^2)`. Then
 //! means are weighted, `G` and `y` are multiplied with the roots of the weights, and `1 / n` above

@@ -2,12 +2,12 @@
 //! head of streaming LDA (Hayes and Kanan, "Lifelong Machine Learning with Deep Streaming Linear
 //! Discriminant Analysis", 2020).
 //!
-//! With class means `m` and the scatter within classes `S`, the score of class `c` is `w z - w m /
-//! 2` for `w = (S + l)^-1 m`, where `l` is the variance of all samples divided by `inverse_l2`.
-//! Classes have equal weight, however many samples they have. The paper keeps the covariance,
-//! `dim^2` numbers; here the samples are kept and, unless there are more of them than dimensions,
-//! `(S + l)^-1` is applied among them by Woodbury's identity: with `B` the samples minus their
-//! class means, `(S + l)^-1 = (1 - B^T (B B^T + l)^-1 B) / l`.
+//! With class means `m` and the scatter within classes `S`, the score of class `c` is
+//! `w z - w m / 2` for `w = (S + l)^-1 m`, where `l` is the variance of all samples divided by
+//! `inverse_l2`. Classes have equal weight, however many samples they have. The paper keeps the
+//! covariance, `dim^2` numbers; here the samples are kept and, unless there are more of them than
+//! dimensions, `(S + l)^-1` is applied among them by Woodbury's identity: with `B` the samples
+//! minus their class means, `(S + l)^-1 = (1 - B^T (B B^T + l)^-1 B) / l`.
 //!
 //! Leaving sample `i` out changes one mean and takes one outer product from the scatter, so the
 //! leave-one-out scores follow exactly by Sherman and Morrison's formula.

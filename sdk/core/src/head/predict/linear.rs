@@ -6,9 +6,9 @@ use crate::head::{Head, Transform};
 
 /// Head that is linear in the embedding after the transform of its L2 norm.
 ///
-/// The score of class `c` for an embedding `x` is `gain(|x|) * (row c of the weights . x) +
-/// bias[c]`; probabilities are the softmax of the scores, times the probability that it is known at
-/// all ([`Linear::known`]).
+/// The score of class `c` for an embedding `x` is
+/// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores,
+/// times the probability that it is known at all ([`Linear::known`]).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Linear<'a> {

@@ -162,7 +162,7 @@ mod tests {
         let mut kept = [0i32; 7];
         for seed in 0..300u64 {
             let mut head = full(WhenFull::Reservoir, 2, 12);
-            // The choice is a function of the number of samples seen: make that another one each time.
+            // The choice is a function of the number of samples seen, which must vary here.
             head.layout.kept_mut(&mut *head.memory).seen[1] = 200 * seed as u32;
             // Two of class 1 and, around them, 60 of class 0 with their number as a value.
             for i in 0..60u64 {

@@ -1,9 +1,9 @@
 //! Ridge regression by the normal equations in dimensions (primal).
 //!
 //! With the centred features `x` (weighted by the samples' importance `w`) and `S = sum(w x x^T)`,
-//! the weights are `(S + l)^-1 sum(w x y)`. A sample's leverage is `h = w (1 / n + x (S + l)^-1
-//! x)`, and the score of a head that has not seen it is `y - r / (1 - h)` for its residual `r`
-//! (Allen 1974).
+//! the weights are `(S + l)^-1 sum(w x y)`. A sample's leverage is
+//! `h = w (1 / n + x (S + l)^-1 x)`, and the score of a head that has not seen it is
+//! `y - r / (1 - h)` for its residual `r` (Allen 1974).
 
 use super::block::{Block, Source};
 use crate::head::fit::ridge::{GRID, LEAST_DECAY, LEAST_SLACK, MOST_ASKED, Spectrum};
