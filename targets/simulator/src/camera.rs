@@ -8,7 +8,7 @@ use crate::render::trace::trace;
 use crate::scene::{Scene, View};
 use crate::table::eccentricity;
 
-/// A picture as a camera delivers it.
+/// Image in the format of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// Pixels in a row.
@@ -19,7 +19,7 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// A camera over a table that takes pictures of one size.
+/// A camera over a table that takes images of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Camera {
     width: u32,
@@ -30,7 +30,7 @@ pub struct Camera {
 const EDGE: f32 = 0.09;
 
 impl Camera {
-    /// Longest side of a picture in pixels.
+    /// Longest side of an image in pixels.
     pub const LARGEST: u32 = 4096;
 
     /// Makes a camera; sides beyond [`Camera::LARGEST`] are shortened to it.
@@ -40,10 +40,10 @@ impl Camera {
         Self { width, height }
     }
 
-    /// Takes a picture of an object on the table, or of the empty table.
+    /// Takes an image of an object on the table, or of the empty table.
     ///
     /// The seed fixes pose, colours, light, background and noise. Camera, light and table depend
-    /// on the seed alone: with the same seed, different objects stand in the same place. Pictures
+    /// on the seed alone: with the same seed, different objects stand in the same place. Images
     /// for teaching should therefore all have different seeds.
     pub fn look(&self, object: Option<Object>, seed: u64) -> Picture {
         let scene = Scene::new(object, seed);

@@ -1,4 +1,4 @@
-//! A camera without hardware: deterministic pictures of toys on a table.
+//! A camera without hardware: deterministic images of toys on a table.
 //!
 //! [`Camera::look`] renders one household [`Object`] (or the empty table) as a small lit photograph.
 //! The seed chooses everything a real scene would vary: pose, distance, light, background, the

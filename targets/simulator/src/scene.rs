@@ -71,13 +71,13 @@ impl View {
         }
     }
 
-    /// Returns the direction seen at a point of the picture; the shorter side spans `-1..1`, y up.
+    /// Returns the direction seen at a point of the image; the shorter side spans `-1..1`, y up.
     pub fn gaze(&self, x: f32, y: f32) -> Vec3 {
         (self.right * x + self.up * y + self.forward * self.zoom).unit()
     }
 }
 
-/// Returns the size at which an object fills the picture about as well as the others.
+/// Returns the size at which an object fills the image about as well as the others.
 fn usual_scale(object: Object) -> f32 {
     match object {
         Object::Mug => 1.0,

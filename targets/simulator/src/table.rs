@@ -184,7 +184,7 @@ impl Table {
     }
 }
 
-/// Returns how far off the middle of a picture a point is, one in the corners.
+/// Returns how far off the middle of an image a point is, one in the corners.
 pub fn eccentricity(x: f32, y: f32) -> f32 {
     min(hypot(x, y) * FRAC_1_SQRT_2, 1.0)
 }

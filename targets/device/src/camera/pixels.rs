@@ -294,7 +294,7 @@ mod tests {
         ]
     }
 
-    /// The picture in a format, each row followed by padding that must not be seen.
+    /// Test image in a format, each row followed by padding that must not be read.
     fn buffer(pixels: Pixels) -> (usize, Vec<u8>) {
         let mut out = Vec::new();
         let mut rows: Vec<Vec<u8>> = (0..HEIGHT)
@@ -407,7 +407,7 @@ mod tests {
             assert_eq!((shot.width(), shot.height()), size);
             assert!(shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12), "{turn:?}");
         }
-        // A lost packet: half a picture is not to be learned with the rest grey.
+        // A lost packet: half an image must not be learned with the rest grey.
         let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
         for end in [bytes.len() / 2, scan + 20, bytes.len() - 20] {
             let error = Raw { bytes: &bytes[..end], ..whole }.convert(Turn::None, &mut shot).unwrap_err();
