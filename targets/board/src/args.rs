@@ -42,16 +42,16 @@ pub const USAGE: &str = concat!(
 Teach a frozen network new classes, on the board.
 
 usage:
-  offshoot-board info PACKAGE                     what the package is and takes
-  offshoot-board verify PACKAGE                   run its golden vectors; one line to compare
-  offshoot-board teach PACKAGE HEAD LABEL FRAME...  show what LABEL looks like; HEAD is kept
+  offshoot-board info PACKAGE                     properties of the package and its input
+  offshoot-board verify PACKAGE                   check its golden vectors; one line to compare
+  offshoot-board teach PACKAGE HEAD LABEL FRAME...  train HEAD on frames of LABEL and save it
         [--head auto|ncm|softmax|ridge|slda|knn]  kind of a new head (auto)
-  offshoot-board ask PACKAGE HEAD FRAME...        file, label, confidence, margin
-  offshoot-board time PACKAGE [RUNS]              milliseconds a frame (20 runs)
+  offshoot-board ask PACKAGE HEAD FRAME...        print file, label, confidence, margin
+  offshoot-board time PACKAGE [RUNS]              print milliseconds per frame (20 runs)
 ",
     of_devices!(
-        "  offshoot-board doctor PACKAGE                   what this board lacks, and what mends it
-  offshoot-board run [PACKAGE]                    look, be taught with buttons, answer on a screen
+        "  offshoot-board doctor PACKAGE                   check the board, with a fix for each problem
+  offshoot-board run [PACKAGE]                    train with buttons, answer on a screen
         [--eyes sharp|small]                      sharp.offshoot or sprout.offshoot: beside this
                                                   program, here or in /usr/local/share/offshoot;
                                                   without it the one that fits the processor
@@ -61,9 +61,9 @@ usage:
                   st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]
         [--rotate 0|90|180|270] [--led gpio:CHIP:LINE[,active=low]|none]
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
-        [--start-anew]                            with no lessons; the old FILE gets another name
-        [--web [ADDR:]PORT]                       a page in a browser; with a token if not here only
-        [--testui]                                go through buttons, light and screen instead
+        [--start-anew]                            without samples; the old FILE gets another name
+        [--web [ADDR:]PORT]                       web page; with a token unless local only
+        [--testui]                                test buttons, light and screen instead
 "
     ),
     "

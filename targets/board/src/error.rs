@@ -79,15 +79,15 @@ impl fmt::Display for BoardError {
 fn next(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => "check the name and the folder",
-        ErrorKind::Io(_) => "check the file's permissions and the room left on the medium",
+        ErrorKind::Io(_) => "check the file's permissions and the free space on the medium",
         ErrorKind::Package(_) => {
-            "copy the package to the board again, or make it anew with `offshoot convert`"
+            "copy the package to the board again, or create it again with `offshoot convert`"
         }
         ErrorKind::NeedsTract { .. } => {
             "convert to int8, or build this program with targets/build.sh --features tract"
         }
         ErrorKind::Picture(_) => concat!("use a ", crate::args::formats!(), " file"),
-        ErrorKind::CutShort { .. } => concat!("use a ", crate::args::formats!(), " file that is whole"),
+        ErrorKind::CutShort { .. } => concat!("use a ", crate::args::formats!(), " file that is complete"),
         ErrorKind::Head(_) => "name a new HEAD file and teach it, or use the package this one belongs to",
         ErrorKind::Class(_) => "use another LABEL, or name a new HEAD file",
         ErrorKind::Sample(_) => "name a new HEAD file and teach it with fewer frames",

@@ -233,7 +233,7 @@ fn eyes_are_found_beside_the_program_or_here() {
     // Not told: what fits, or else what is there.
     board.ok("run --camera sim --script script --memory kept");
     let said = board.refused("run eyes.offshoot --eyes small");
-    assert!(said.contains("--eyes: is for where no PACKAGE is named"), "{said}");
+    assert!(said.contains("--eyes: not allowed with a PACKAGE"), "{said}");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
         ("info red.ppm", "red.ppm", "copy the package"),
         ("ask eyes.offshoot absent.head red.ppm", "absent.head", "check the name"),
         ("ask eyes.offshoot not.head red.ppm", "not.head", "name a new HEAD"),
-        ("ask eyes.offshoot good.head torn.jpg", "torn.jpg", "file that is whole"),
+        ("ask eyes.offshoot good.head torn.jpg", "torn.jpg", "file that is complete"),
         ("ask eyes.offshoot good.head absent.jpg", "absent.jpg", "check the name"),
         ("teach eyes.offshoot no/where.head red red.ppm", "no/where.head", "check the name"),
         (&long, "good.head", "another LABEL"),

@@ -88,7 +88,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     let mut plain = plain.into_iter();
     run.package = plain.next().map(PathBuf::from);
     if run.package.is_some() && run.eyes.is_some() {
-        let what = "is for where no PACKAGE is named".to_string();
+        let what = "not allowed with a PACKAGE".to_string();
         return Err(ArgError::Value { option: "--eyes", what });
     }
     match plain.next() {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, told) in [
-            ("p --eyes sharp", "--eyes: is for where no PACKAGE is named"),
+            ("p --eyes sharp", "--eyes: not allowed with a PACKAGE"),
             ("--eyes big", "--eyes: needs sharp or small"),
             ("p q", "'run' has no use for 'q'"),
             ("p --screen", "--screen needs a value"),

@@ -124,5 +124,5 @@ fn script(path: &Path) -> Result<Script> {
         next,
     };
     let text = fs::read_to_string(path).map_err(|e| failed(&e, "check the name and the folder"))?;
-    Script::parse(&text).map_err(|e| failed(&e, "mend that line"))
+    Script::parse(&text).map_err(|e| failed(&e, "correct that line"))
 }
