@@ -1,11 +1,13 @@
 //! A head in memory of its own, with files.
 
+mod ask;
+mod samples;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-use offshoot_core::head::{Head as CoreHead, HeadError, HeadKind, Limits, Record};
+use offshoot_core::head::{EncodeError, Head as CoreHead, HeadError, HeadKind, Limits, Record};
 use offshoot_core::package::PackageId;
 
 use crate::{Error, Extractor};
@@ -14,8 +16,8 @@ use crate::{Error, Extractor};
 /// it. To a head it is a class like any other; a device answers with it as with nothing: no light, no name.
 pub const NOTHING: &str = "nothing";
 
-/// A classifier taught on the board. All that can be taught and asked is on
-/// [`offshoot_core::head::Head`], to which this dereferences.
+/// A classifier taught on the board: classes and samples are added, corrected and forgotten, in memory
+/// that is reserved once. [`offshoot_core::head::Head`] is the same without an allocator.
 ///
 /// # Example
 ///
@@ -108,7 +110,34 @@ impl Head {
         Self::decoded(&bytes, package).map_err(|e| Error::at(e, path))
     }
 
-    /// Makes the head that [`encode`](CoreHead::encode) wrote, as a device keeps it in `offshoot-store`;
+    /// Returns the length of [`Head::encode`]'s output, in bytes.
+    pub fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    /// Writes the head to the front of `out`, to be kept in `offshoot-store` or sent; returns the
+    /// length. The same training data gives the same bytes.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 1 })?;
+    /// # let class = head.add_class("grey")?;
+    /// # head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
+    /// let mut bytes = vec![0; head.encoded_len()];
+    /// let length = head.encode(&mut bytes)?;
+    /// let again = Head::from_bytes(&bytes[..length], &extractor)?;
+    /// assert_eq!(again.sample_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An `out` shorter than [`Head::encoded_len`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.0.encode(out)
+    }
+
+    /// Makes the head that [`Head::encode`] wrote, as a device keeps it in `offshoot-store`;
     /// it was taught on this extractor's package.
     ///
     /// # Errors
@@ -161,23 +190,9 @@ impl Head {
         all.set_false_rejection_rate(first.false_rejection_rate())?;
         all.set_when_full(first.when_full());
         for head in heads {
-            all.merge(head)?;
+            all.merge(&head.0)?;
         }
         Ok(Self(all))
-    }
-}
-
-impl Deref for Head {
-    type Target = CoreHead<Box<[u32]>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Head {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
     }
 }
 

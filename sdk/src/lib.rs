@@ -49,12 +49,15 @@ pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::{Head, NOTHING};
 pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
-    Advice, Answer, ClassId, Distance, Fit, HeadKind, Interval, Limits, Linear, Probability, Recipe, Report,
-    Similarity, Transform, WhenFull,
+    Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit, HeadError,
+    HeadKind, Interval, Limits, Linear, MergeError, Probability, Recipe, Report, SampleError, Similarity,
+    Transform, UnknownHeadKind, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
+pub use offshoot_core::preprocess::PreprocessError;
+pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
-pub use offshoot_engine::Isa;
+pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 pub use options::Options;
 #[cfg(feature = "image")]
 pub use picture::{Picture, View};

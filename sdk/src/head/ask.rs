@@ -1,0 +1,226 @@
+//! Questions to a head.
+
+use offshoot_core::head::AskError;
+use offshoot_core::{Embedding, head};
+
+use super::Head;
+use crate::{Answer, ClassId, Fit, Linear, Recipe, Report, Similarity};
+
+/// Learning and answering. The first question after a change of the samples fits the head, which takes
+/// milliseconds; [`Head::fit`] does so ahead of time.
+impl Head {
+    /// Fits the head to its samples, unless nothing has changed since the last fit.
+    ///
+    /// The result depends on the samples and the settings only, not on earlier fits.
+    ///
+    /// # Errors
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn fit(&mut self) -> Result<Fit, AskError> {
+        self.0.fit()
+    }
+
+    /// Returns the recipe that the head is fitted with: for [`HeadKind::Auto`](crate::HeadKind::Auto) the
+    /// one that counts most in its mean.
+    ///
+    /// # Errors
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn chosen(&mut self) -> Result<Recipe, AskError> {
+        self.0.chosen()
+    }
+
+    /// Classifies an embedding: the class with its confidence, or `Unknown`.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 })?;
+    /// # let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+    /// # for shade in [0, 20, 40, 60] {
+    /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+    /// # }
+    /// let camera = [230; 192];
+    /// let answer = head.classify(extractor.embed(&Frame::rgb(8, 8, &camera)?)?)?;
+    /// assert_eq!(head.class_name(answer.class()), Some("light"));
+    /// assert!(answer.confidence().get() > 0.5 && answer.margin() > 0.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError::NothingTaught`] without samples; an embedding of another length, or with a value
+    /// that is not finite.
+    pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+        self.0.classify(embedding)
+    }
+
+    /// [`Head::classify`] that also writes the probability of every class to the front of `out`. The
+    /// rest to 1 is the probability of something unknown.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 })?;
+    /// # let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+    /// # for shade in [0, 20, 40, 60] {
+    /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+    /// # }
+    /// let mut probabilities = vec![0.0; head.class_count()];
+    /// let camera = [230; 192];
+    /// head.probabilities(extractor.embed(&Frame::rgb(8, 8, &camera)?)?, &mut probabilities)?;
+    /// assert!(probabilities[light.index()] > probabilities[dark.index()]);
+    /// assert!(probabilities.iter().sum::<f32>() < 1.0 + 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Head::classify`], and [`AskError::TooShort`] where `out` has fewer elements than
+    /// there are classes.
+    pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
+        self.0.probabilities(embedding, out)
+    }
+
+    /// Returns the cosine similarity of an embedding with the nearest class mean, and the rejection
+    /// threshold below which it is unknown (`None`: nothing is, or too little was taught).
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 1, samples: 8 })?;
+    /// # let grey = head.add_class("grey")?;
+    /// # for shade in [100, 120] {
+    /// #     head.add_sample(grey, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// # }
+    /// let camera = [110; 192];
+    /// let (similarity, _) = head.similarity(extractor.embed(&Frame::rgb(8, 8, &camera)?)?)?;
+    /// assert!(similarity.get() <= 1.0 + 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Head::classify`].
+    pub fn similarity(
+        &mut self,
+        embedding: Embedding<'_>,
+    ) -> Result<(Similarity, Option<Similarity>), AskError> {
+        self.0.similarity(embedding)
+    }
+
+    /// Writes to the front of `out` the contribution of each dimension of an embedding to the log odds
+    /// of `class` against `other`; returns the contribution of the bias. Their sum is the log odds.
+    ///
+    /// # Errors
+    /// Those of [`Head::classify`]; a class that is absent or has no samples; an `out` shorter than the
+    /// embedding; [`AskError::NotLinear`] of k-NN.
+    pub fn contributions(
+        &mut self,
+        embedding: Embedding<'_>,
+        class: ClassId,
+        other: ClassId,
+        out: &mut [f32],
+    ) -> Result<f32, AskError> {
+        self.0.contributions(embedding, class, other, out)
+    }
+
+    /// Returns the weights and biases of a linear head, to compute its logits elsewhere.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 2 })?;
+    /// # for (name, shade) in [("dark", 10), ("light", 240)] {
+    /// #     let class = head.add_class(name)?;
+    /// #     head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// # }
+    /// assert_eq!(head.linear()?.bias().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] of k-NN.
+    pub fn linear(&mut self) -> Result<Linear<'_>, AskError> {
+        self.0.linear()
+    }
+
+    /// Returns the leave-one-out result of the samples: accuracy, confusions, advice.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 })?;
+    /// # let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+    /// # for shade in [0, 20, 40, 60] {
+    /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+    /// # }
+    /// let report = head.report()?;
+    /// assert_eq!((report.asked(), report.confusion(dark, light)), (8, 0));
+    /// for advice in report.advice() {
+    ///     println!("{advice:?}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError::NothingTaught`] without samples.
+    pub fn report(&mut self) -> Result<Report<'_>, AskError> {
+        self.0.report()
+    }
+
+    /// Returns the settings: kind, transform and regularization.
+    pub fn recipe(&self) -> Recipe {
+        self.0.recipe()
+    }
+
+    /// Returns the inverse L2 regularization; see [`Recipe::inverse_l2`].
+    pub fn inverse_l2(&self) -> f32 {
+        self.0.inverse_l2()
+    }
+
+    /// Sets the inverse L2 regularization (scikit-learn's `C`); `auto`, class means and k-NN do not use it.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Head, HeadKind, Limits};
+    /// # let extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// let mut head = Head::new(HeadKind::Softmax, &extractor, Limits { classes: 2, samples: 20 })?;
+    /// head.set_inverse_l2(10.0)?;
+    /// assert!(head.set_inverse_l2(-1.0).is_err());
+    /// assert_eq!(head.inverse_l2(), 10.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A value outside [`MIN_INVERSE_L2`](head::MIN_INVERSE_L2) to [`MAX_INVERSE_L2`](head::MAX_INVERSE_L2);
+    /// nothing is changed.
+    pub fn set_inverse_l2(&mut self, inverse_l2: f32) -> Result<(), head::HeadError> {
+        self.0.set_inverse_l2(inverse_l2)
+    }
+
+    /// Sets the transform of embeddings before they are learned; `auto` chooses its own.
+    pub fn set_transform(&mut self, transform: crate::Transform) {
+        self.0.set_transform(transform);
+    }
+
+    /// Returns the target false-rejection rate: the share of known samples that may be called unknown.
+    pub fn false_rejection_rate(&self) -> f32 {
+        self.0.false_rejection_rate()
+    }
+
+    /// Sets the target false-rejection rate; 0 turns unknown answers off.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Head, HeadKind, Limits};
+    /// # let extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 2, samples: 20 })?;
+    /// head.set_false_rejection_rate(0.05)?;
+    /// assert!(head.set_false_rejection_rate(0.9).is_err());
+    /// assert_eq!(head.false_rejection_rate(), 0.05);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A rate outside 0 to [`MAX_FALSE_REJECTION_RATE`](head::MAX_FALSE_REJECTION_RATE); nothing is changed.
+    pub fn set_false_rejection_rate(&mut self, rate: f32) -> Result<(), head::HeadError> {
+        self.0.set_false_rejection_rate(rate)
+    }
+}
