@@ -1,4 +1,4 @@
-//! Where in a picture a decision comes from.
+//! Class activation maps: the parts of a frame that a decision comes from.
 
 use offshoot_core::Embedding;
 use offshoot_core::graph::{Clamp, Graph, Int8Op, Op, TensorId};
@@ -6,20 +6,20 @@ use offshoot_core::head::{ClassId, HeadError};
 
 use crate::{Error, ErrorKind, Extractor, Head};
 
-/// How much each part of a picture speaks for a class (Zhou et al. 2016).
+/// Class activation map (CAM, Zhou et al. 2016): contribution of each part of a frame to a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activations {
     /// Parts side by side.
     pub width: usize,
     /// Rows of them.
     pub height: usize,
-    /// What each adds to the log odds of the class against the mean of the others, row by row; together
+    /// Contributions of the parts to the log odds of the class against the mean of the others, row by row; together
     /// they are the log odds, but for what biases add.
     pub values: Vec<f32>,
 }
 
 impl Extractor {
-    /// Where in the last frame the head's decision for `class` came from; `None` where the embedding
+    /// Parts of the last frame that the head's decision for `class` came from; `None` where the embedding
     /// is not the mean of a map or linear in one, or the package does not run as integers.
     ///
     /// The map is what the last extraction left in memory: nothing is run.

@@ -12,14 +12,14 @@ use offshoot_core::preprocess::PreprocessError;
 use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
 
-/// What failed, with the file concerned if there is one.
+/// Failure of an operation, with the file concerned if there is one.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     path: Option<PathBuf>,
 }
 
-/// What failed.
+/// Causes of a failure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -41,8 +41,8 @@ pub enum ErrorKind {
     /// The plan did not run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The network's maps do not fit the memory.
-    #[error("the network needs {need} bytes of memory, which there are not")]
+    /// The network's feature maps do not fit the memory.
+    #[error("not enough memory: the network needs {need} bytes")]
     Memory {
         /// Bytes of the arena, or of the packed weights.
         need: usize,
@@ -59,7 +59,7 @@ pub enum ErrorKind {
     /// A frame for a package that takes text, or tokens for one that takes pictures.
     #[error("the package takes {takes}")]
     OtherInput {
-        /// What it takes.
+        /// Kind of input it takes.
         takes: &'static str,
     },
     /// tract-core refused the graph, or failed.
@@ -129,7 +129,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// What failed.
+    /// Returns the cause.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }

@@ -37,7 +37,7 @@ pub struct Extractor {
     unit: Vec<f32>,
 }
 
-/// Where the package's bytes lie.
+/// Storage of the package's bytes.
 enum Bytes {
     Map(memmap2::Mmap),
     Owned(Vec<u8>),
@@ -66,7 +66,7 @@ impl std::ops::Deref for Bytes {
 enum Backend {
     Engine {
         plan: Plan<Vec<Step>>,
-        /// Where more than one thread runs it.
+        /// Threads, if more than one runs it.
         team: Option<Team>,
         panels: Panels,
         arena: Buffer,
@@ -77,7 +77,7 @@ enum Backend {
     Tract {
         network: Box<offshoot_tract::Network>,
         input: Input,
-        /// Of the graph.
+        /// Number of nodes of the graph.
         nodes: usize,
     },
 }
@@ -108,7 +108,7 @@ enum Input {
         table: Vec<i8>,
     },
     Floats(Vec<f32>),
-    /// Where the rows of the vocabulary lie in the file.
+    /// Range of the vocabulary's rows in the file.
     Tokens {
         values: Vec<f32>,
         tokens: Tokens,
@@ -117,7 +117,7 @@ enum Input {
     },
 }
 
-/// What [`Extractor::embed_with_observer`] has just done.
+/// Stage that [`Extractor::embed_with_observer`] has just finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     /// The frame, or the tokens, were brought to the network's input.
@@ -127,7 +127,7 @@ pub enum Stage {
     Nodes(Range<usize>),
 }
 
-/// What an extractor takes.
+/// Memory of an extractor, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Bytes of the arena that holds the maps; 0 where tract-core manages them.
@@ -136,7 +136,7 @@ pub struct Memory {
     pub live_set: usize,
     /// Bytes of the weights in the order of the processor's kernels.
     pub packed: usize,
-    /// Whether these are in the package, which then is not copied.
+    /// True if these are part of the package, which then is not copied.
     pub packed_in_file: bool,
     /// Bytes of the package, which stay in the file where it is memory-mapped.
     pub package: usize,
@@ -154,7 +154,7 @@ impl Extractor {
     /// [`Extractor::open`] with settings.
     ///
     /// # Errors
-    /// As [`Extractor::open`], or the system gives no threads.
+    /// Those of [`Extractor::open`], or the system gives no threads.
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::at(e, path))?;
@@ -168,7 +168,7 @@ impl Extractor {
     /// Opens a package in memory.
     ///
     /// # Errors
-    /// As [`Extractor::open`].
+    /// Those of [`Extractor::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
         Self::from_bytes_with(bytes, &Options::default())
     }
@@ -176,7 +176,7 @@ impl Extractor {
     /// [`Extractor::from_bytes`] with settings.
     ///
     /// # Errors
-    /// As [`Extractor::open_with`].
+    /// Those of [`Extractor::open_with`].
     pub fn from_bytes_with(bytes: Vec<u8>, options: &Options) -> Result<Self, Error> {
         Ok(Self::build(Bytes::Owned(bytes), options)?)
     }
@@ -184,7 +184,7 @@ impl Extractor {
     /// Opens a package linked into the program with `include_bytes!`.
     ///
     /// # Errors
-    /// As [`Extractor::open`].
+    /// Those of [`Extractor::open`].
     pub fn from_static(bytes: &'static [u8]) -> Result<Self, Error> {
         Ok(Self::build(Bytes::Static(bytes), &Options::default())?)
     }
@@ -224,7 +224,7 @@ impl Extractor {
         &self.id
     }
 
-    /// What the extractor takes.
+    /// Returns the memory that the extractor takes.
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
@@ -274,7 +274,7 @@ impl Extractor {
     /// profile.
     ///
     /// # Errors
-    /// As [`Extractor::embed`].
+    /// Those of [`Extractor::embed`].
     pub fn embed_with_observer(
         &mut self,
         frame: &Frame<'_>,
@@ -328,7 +328,7 @@ impl Extractor {
     /// [`Extractor::embed_tokens`], telling `observe` after each stage what it was.
     ///
     /// # Errors
-    /// As [`Extractor::embed_tokens`].
+    /// Those of [`Extractor::embed_tokens`].
     pub fn embed_tokens_with_observer(
         &mut self,
         ids: &[u32],
@@ -439,7 +439,7 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     Ok(Backend::Engine { plan, team, panels, arena, weights, table })
 }
 
-/// What runs a plan together; one thread that may go where it likes needs no team.
+/// Threads that run a plan together; one thread that may go where it likes needs no team.
 fn team(options: &Options) -> io::Result<Option<Team>> {
     match (options.threads.get(), options.pin) {
         (threads, true) => crate::cores::pinned(threads),
@@ -448,7 +448,7 @@ fn team(options: &Options) -> io::Result<Option<Team>> {
     }
 }
 
-/// Where something lies in the file, so that it need not be borrowed.
+/// Range of a slice in the file, so that it need not be borrowed.
 fn place(file: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - file.as_ptr().addr();
     start..start + part.len()

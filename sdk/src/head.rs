@@ -74,7 +74,7 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// What the file system reports; the old file is then still there.
+    /// I/O errors of the file system; the old file is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let mut bytes = vec![0; self.0.encoded_len()];

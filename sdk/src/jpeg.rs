@@ -1,4 +1,4 @@
-//! What the markers of a JPEG file say before it is decoded (ITU-T T.81, annex B).
+//! Markers of a JPEG file, read before it is decoded (ITU-T T.81, annex B).
 
 use std::borrow::Cow;
 
@@ -61,7 +61,7 @@ impl Iterator for Markers<'_> {
     }
 }
 
-/// Whether a file begins as JPEG pictures do.
+/// Returns true if a file begins as JPEG images do.
 pub fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
@@ -77,7 +77,7 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([&bytes[..2], &STANDARD_TABLES, &bytes[2..]].concat())
 }
 
-/// Whether the file ends before its picture does, as after a download that broke off.
+/// Returns true if the file ends before its image does, as after a download that broke off.
 ///
 /// Decoders fill up what is missing, mostly with grey. A picture that lacks its last marker alone, as some cameras
 /// leave it out, is whole; where it is coded in one pass, that is found out: its pixels are the same whatever follows.

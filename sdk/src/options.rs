@@ -1,4 +1,4 @@
-//! How an extractor runs.
+//! Settings of an extractor.
 
 use std::num::NonZeroU8;
 
@@ -22,13 +22,13 @@ pub struct Options {
     /// Whose kernels run it; where `None`, those that the environment variable `OFFSHOOT_ISA` names,
     /// else the fastest.
     pub isa: Option<Isa>,
-    /// Whether an expansion, a depthwise convolution and a projection run together row by row where
-    /// that saves memory.
+    /// Runs an expansion, a depthwise convolution and a projection together, row by row, if that saves
+    /// memory.
     pub chains: bool,
-    /// Whether each thread stays on a core of its own, the fastest first, of those that the thread which first
+    /// Keeps each thread on a core of its own, the fastest first, of those that the thread which first
     /// opened a package so might use. The opening thread is one of them and stays pinned.
     pub pin: bool,
-    /// Whether what is computed in floats has the same bits on x86-64 with FMA and on aarch64, as what is computed
+    /// Makes floats have the same bits on x86-64 with FMA and on aarch64, as what is computed
     /// in codes has everywhere. It takes longer; else the last bits are those of the processor's fastest kernels.
     pub reproducible: bool,
 }
@@ -41,7 +41,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What the engine plans for.
+    /// Configuration of the engine.
     pub(crate) fn config(&self) -> Result<Config, IsaError> {
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         Ok(Config { isa, threads: self.threads, chains: self.chains })

@@ -70,7 +70,7 @@ impl Picture {
     /// [`Picture::open`] that takes JPEG files which end early too; what is missing of them is grey.
     ///
     /// # Errors
-    /// As [`Picture::open`], but for [`ErrorKind::CutShort`].
+    /// Those of [`Picture::open`], but for [`ErrorKind::CutShort`].
     pub fn open_cut_short(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), true)
     }
@@ -242,7 +242,7 @@ trait Bytes: BufRead + Seek {}
 
 impl<T: BufRead + Seek> Bytes for T {}
 
-/// Whether a picture may take what it says it takes, before any of it is taken.
+/// Checks the memory that an image states to take, before any of it is taken.
 fn fits(decoder: &impl ImageDecoder, orientation: Orientation, file: u64) -> Result<(), ErrorKind> {
     let (width, height) = decoder.dimensions();
     let rgb = 3 * u64::from(width) * u64::from(height);

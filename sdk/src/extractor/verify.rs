@@ -1,4 +1,4 @@
-//! Whether a package gives here what it gave where it was made.
+//! Golden vectors: a package gives here what it gave where it was made.
 
 use offshoot_core::Frame;
 use offshoot_core::graph::Element;
@@ -13,7 +13,7 @@ use crate::Error;
 pub struct Verification {
     /// Golden vectors run.
     pub vectors: usize,
-    /// How many gave what they must: the same codes of an int8 package, floats within a relative error of
+    /// Number of vectors that gave what they must: the same codes of an int8 package, floats within a relative error of
     /// 1e-3 of a package in float. In a mixed one floats come before codes, a value near the middle between
     /// two codes becomes the other one where it is rounded otherwise, and more follow from it: 0.2 there.
     pub passed: usize,
@@ -22,7 +22,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether every vector gave what it must.
+    /// Returns true if every vector gave what it must.
     pub fn is_ok(&self) -> bool {
         self.passed == self.vectors
     }
@@ -44,7 +44,7 @@ impl Extractor {
     /// Runs the package's golden vectors.
     ///
     /// # Errors
-    /// What tract-core reports.
+    /// Errors of tract-core while the network runs.
     pub fn verify(&mut self) -> Result<Verification, Error> {
         let package = self.package();
         let precision = package.manifest().precision;
