@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 13] = [
     (
         "offshoot",
         &["offshoot-core", "offshoot-engine", "offshoot-tract"],
-        &["offshoot-simulator", "offshoot-view"],
+        &["offshoot-simulator", "offshoot-store", "offshoot-view"],
     ),
     ("offshoot-convert", &["offshoot", "offshoot-core", "offshoot-engine", "offshoot-tract"], &[]),
     ("offshoot-dataset", &["offshoot", "offshoot-core"], &[]),
