@@ -1,15 +1,15 @@
-"""`auto` beside scikit-learn on any collections: the table "On other ground" of sdk/docs/heads.md.
+"""`auto` beside scikit-learn on any data sets: the table "On other ground" of sdk/docs/heads.md.
 
     python foreign.py [--package PACKAGE] [--draws N] [--shots 1,2,5] [--without lrcv] [--csv OUT] COLLECTION...
 
-COLLECTION is a folder with a folder of pictures a class, embedded by `offshoot embed` with PACKAGE, or
+COLLECTION is a folder with one folder of images per class, embedded by `offshoot embed` with PACKAGE, or
 an archive that `offshoot embed` wrote. OFFSHOOT and FEW_SHOT name the two programs where they are not
 `target/release/offshoot` and `target/release/examples/few_shot`.
 
-Of each class two fifths (5 to 60 pictures) are tested on, others are learned from: 1, 2, 5, 10, 20 and
+Of each class two fifths (5 to 60 images) are tested on, others are learned from: 1, 2, 5, 10, 20 and
 all; and unevenly: all of one class, then fewer and fewer to a twelfth of another, at least four, in an
 order that every draw changes. A row is the mean of its draws. `recall` is the mean of the classes' shares of right
-answers, `accuracy` that of all pictures where classes are as frequent as they are learned. Beside `auto`:
+answers, `accuracy` that of all images where classes are as frequent as they are learned. Beside `auto`:
 
     lr       LogisticRegression, enough iterations
     lrcv     LogisticRegressionCV, five folds or as many as the rarest class has samples
@@ -39,7 +39,7 @@ def archive(collection, package, folder):
     path = pathlib.Path(collection)
     if path.is_dir():
         if not package:
-            sys.exit(f"{path} is a folder of pictures: name a package with --package")
+            sys.exit(f"{path} is a folder of images: name a package with --package")
         out = pathlib.Path(folder) / f"{path.name}.npz"
         subprocess.run([OFFSHOOT, "embed", package, path, "--output", out], check=True, stdout=subprocess.DEVNULL)
         path = out
@@ -65,7 +65,7 @@ def rows(labels, wanted):
     counts = np.bincount(labels)
     least = (counts - np.clip((counts * 0.4).astype(int), 5, 60)).min()
     if least < 1:
-        sys.exit(f"a class of {counts.min()} pictures: at least 6 are needed")
+        sys.exit(f"a class has {counts.min()} images: at least 6 are needed")
     return [s for s in wanted if s in ("all", "uneven") and least >= 4 or s.isdigit() and int(s) <= least]
 
 

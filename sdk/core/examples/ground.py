@@ -1,4 +1,4 @@
-"""Collections that `auto` was chosen by and checked on (sdk/docs/heads.md, "On other ground"), as folders of pictures.
+"""Data sets that `auto` was chosen by and checked on (sdk/docs/heads.md, "On other ground"), as image folders.
 
     python ground.py OUT [--data DIR] [NAME...]
     python foreign.py --package mobilenet_v2.offshoot --draws 8 --without lrcv --csv foreign.csv OUT/check/*
@@ -8,7 +8,7 @@ or sources, and no number of the rule was ever chosen on `check`. DIR has the pu
 cifar10-mini, bccd-mini and deeppcb-mini (VOC), spoken-digits-mini and speech-commands-mini (wav), tiny-imagenet-40k.tar;
 what it lacks is left out and named. Fonts: PyPI's font-roboto, font-source-sans-pro, font-source-serif-pro, font-lato,
 font-caladea, font-amatic-sc, font-fredoka-one, font-hanken-grotesk, font-intuitive, font-manrope, and matplotlib's DejaVu.
-foreign.csv was made of the same pictures embedded in float by onnxruntime, rounded to a byte a value, under
+foreign.csv was made of the same images embedded in float by onnxruntime, rounded to a byte a value, under
 MobileNetV2 1.0/224 (`-v2`) and sprout (`-sprout`). Needs numpy, scipy, scikit-learn, scikit-image, Pillow.
 """
 
@@ -306,7 +306,7 @@ def main():
             place.mkdir(parents=True, exist_ok=True)
             for number, one in enumerate(pictures):
                 one.save(place / f"{number:03}.png")
-        print(f"{name}: {sum(map(len, found.values()))} pictures of {len(found)} classes")
+        print(f"{name}: {sum(map(len, found.values()))} images of {len(found)} classes")
 
 
 if __name__ == "__main__":

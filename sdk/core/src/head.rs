@@ -90,8 +90,9 @@ pub struct Head<M> {
     when_full: WhenFull,
     classes: usize,
     samples: usize,
-    /// Index of the sample that was evicted last, or of the last sample itself: it is stored behind
-    /// the others, so that the last addition can be undone.
+    /// Former index of the sample that the last addition evicted, or index of the added sample if
+    /// it was evicted itself. The evicted sample is stored behind the others, so that the addition
+    /// can be undone.
     last: Option<usize>,
     /// Number of valid rows of the Gram matrix.
     gram_rows: usize,
