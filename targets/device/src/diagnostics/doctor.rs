@@ -84,7 +84,7 @@ const BUSES: [Bus; 3] = [
         subsystem: "gpio",
         group: "gpio",
         what: "buttons and a light",
-        enable: ["a newer kernel: GPIO has been there since 4.8"; 2],
+        enable: ["update the kernel: GPIO devices need 4.8 or newer"; 2],
     },
     Bus {
         prefix: "i2c-",
@@ -112,7 +112,7 @@ impl Bus {
         let devices = machine.devices(self.prefix);
         if devices.is_empty() {
             let board = machine.board()?;
-            let found = format!("none; {} would be there", self.what);
+            let found = format!("not found; needed for {}", self.what);
             let how = self.enable[usize::from(!board.starts_with("Raspberry Pi"))];
             return Some(Check::new(format!("/dev/{}*", self.prefix), Outcome::Warning, found).mend(how));
         }
@@ -155,7 +155,7 @@ fn cameras(machine: &Machine) -> Vec<Check> {
     let usable = checks.iter().any(|c| c.outcome == Outcome::Good && c.about.starts_with("formats"));
     if !usable && checks.iter().all(|c| c.outcome != Outcome::Bad) {
         let how = "offshoot reads YUYV, NV12, RGB24, grey and MJPEG; try another camera";
-        checks.push(Check::new("camera", Outcome::Bad, "none delivers a format that can be read").mend(how));
+        checks.push(Check::new("camera", Outcome::Bad, "no camera delivers a readable format").mend(how));
     }
     checks
 }
@@ -170,7 +170,7 @@ fn formats(device: &Path, name: &str) -> Check {
         }
         Ok(modes) => {
             let names: Vec<String> = modes.iter().map(ToString::to_string).collect();
-            Check::new(about, Outcome::Warning, format!("none that can be read: {}", names.join(", ")))
+            Check::new(about, Outcome::Warning, format!("no readable format: {}", names.join(", ")))
         }
         Err(error) => Check::new(about, Outcome::Warning, error.to_string()),
     }
@@ -207,12 +207,12 @@ fn denied(owner: Option<&str>, is_listed: bool, of: (&str, &str, &str)) -> (Stri
     let (usual, subsystem, prefix) = of;
     match owner {
         Some(group) if is_listed => (
-            format!("no permission; this session began before you came to {group}"),
+            format!("no permission; this session began before you joined the group {group}"),
             "log in again".to_string(),
         ),
         // Membership in the group root would grant far more than this.
         None | Some("root") => (
-            "no permission; it belongs to root alone".to_string(),
+            "no permission; only root has access".to_string(),
             format!(
                 "sudo groupadd -rf {usual}; echo 'SUBSYSTEM==\"{subsystem}\", KERNEL==\"{prefix}*\", \
                  GROUP=\"{usual}\", MODE=\"0660\"' | sudo tee -a /etc/udev/rules.d/60-offshoot.rules; \
@@ -285,9 +285,9 @@ fn heat(machine: &Machine) -> Vec<Check> {
         let is_slow = throttle.since(&throttle);
         let was = throttle.firmware.is_some_and(|word| word >> 16 != 0);
         checks.push(match (is_slow, was) {
-            (true, _) => Check::new("throttling", Outcome::Warning, "the processor is slowed down now")
+            (true, _) => Check::new("throttling", Outcome::Warning, "the processor is throttled now")
                 .mend("a stronger power supply, a shorter cable, a heat sink"),
-            (_, true) => Check::new("throttling", Outcome::Warning, "it was slowed down since it came up")
+            (_, true) => Check::new("throttling", Outcome::Warning, "the processor was throttled since boot")
                 .mend("a stronger power supply, a shorter cable, a heat sink"),
             _ => Check::new("throttling", Outcome::Good, "none now"),
         });
