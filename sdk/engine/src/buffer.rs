@@ -1,4 +1,4 @@
-//! Plans with memory of their own, for programs with the standard library.
+//! Plans that allocate their own memory, for programs with the standard library.
 
 use std::collections::TryReserveError;
 use std::ops::{Deref, DerefMut, Range};
@@ -14,14 +14,14 @@ use crate::plan::slots::Slot;
 use crate::plan::step::Step;
 use crate::plan::{Config, Plan};
 
-/// The environment variable that names an instruction set, for tests and comparisons.
+/// Environment variable that selects an instruction set, for tests and comparisons.
 const VARIABLE: &str = "OFFSHOOT_ISA";
 
-/// `OFFSHOOT_ISA` names an instruction set this processor lacks.
+/// `OFFSHOOT_ISA` names an instruction set that this processor lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{VARIABLE}={name}: this processor has {}", available())]
+#[error("{VARIABLE}={name}: not available, this processor has {}", available())]
 pub struct IsaError {
-    /// What was asked for.
+    /// Name that was requested.
     pub name: std::string::String,
 }
 
@@ -30,10 +30,11 @@ fn available() -> std::string::String {
 }
 
 impl Isa {
-    /// The one that the environment variable `OFFSHOOT_ISA` names, else the fastest.
+    /// Returns the instruction set named by the environment variable `OFFSHOOT_ISA`, or the fastest
+    /// one if the variable is unset or empty.
     ///
     /// # Errors
-    /// A name that is not among [`Isa::available`].
+    /// The name is not among [`Isa::available`].
     pub fn from_env() -> Result<Self, IsaError> {
         match env::var(VARIABLE) {
             Ok(name) if !name.is_empty() => Self::named(&name).ok_or(IsaError { name }),
@@ -43,11 +44,11 @@ impl Isa {
 }
 
 impl Plan<Vec<Step>> {
-    /// [`Plan::segment`] with memory of its own; the slots say where tensors lie
-    /// ([`Plan::value`]).
+    /// Calls [`Plan::segment`] with memory that it allocates. Returns the plan and the slots, by
+    /// which [`Plan::value`] locates tensors.
     ///
     /// # Errors
-    /// As [`Plan::segment`], which here has the memory it needs.
+    /// Those of [`Plan::segment`], except [`PlanError::Slots`] and [`PlanError::Steps`].
     ///
     /// # Panics
     /// If `inputs` or `outputs` is empty.
@@ -65,7 +66,7 @@ impl Plan<Vec<Step>> {
     }
 }
 
-/// Bytes for an arena or for packed weights that begin at a cache line.
+/// Buffer for an arena or packed weights, aligned to a cache line (64 bytes).
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<i8>,
@@ -73,10 +74,10 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// `len` zeros.
+    /// Allocates `len` bytes, all zero.
     ///
     /// # Errors
-    /// There is not that much memory.
+    /// Not enough memory.
     pub fn new(len: usize) -> Result<Self, TryReserveError> {
         let mut bytes = Vec::new();
         let whole = len.saturating_add(Slot::ALIGN);

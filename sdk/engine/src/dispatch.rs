@@ -1,4 +1,4 @@
-//! Who does a step: a kernel of the plan's instruction set, or portable code.
+//! Dispatches each step to a kernel of the plan's instruction set or to portable code.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::{Blob, Int8Op, Op, Window};
@@ -12,7 +12,7 @@ use crate::pack::{Constants, Layout};
 use crate::plan::step::{Step, StepOp, Value};
 use crate::target::Target;
 
-/// `$fast` with `$kernel` bound, or `$portable`.
+/// Evaluates `$fast` with `$kernel` bound, or `$portable`.
 macro_rules! by_isa {
     ($isa:expr, $kernel:ident => $fast:expr, $portable:expr) => {
         match $isa.0 {
@@ -40,7 +40,8 @@ macro_rules! by_isa {
 pub(crate) use by_isa;
 
 impl Isa {
-    /// How its kernels want weights; [`Isa::GENERIC`] takes them as they lie in the package.
+    /// Returns the order of weights that the kernels read; [`None`] for [`Isa::GENERIC`], which
+    /// reads them as they lie in the package.
     pub fn target(self) -> Option<Target> {
         fn of<K: Kernel>(_: K) -> Target {
             K::TARGET
@@ -48,13 +49,14 @@ impl Isa {
         by_isa!(self, kernel => Some(of(kernel)), None)
     }
 
-    /// `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`, `neon-dot`, `neon-i8mm`.
+    /// Returns the name: `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`,
+    /// `neon-dot` or `neon-i8mm`.
     pub fn name(self) -> &'static str {
         self.target().map_or("generic", |target| target.name())
     }
 }
 
-/// What kernels make of a node.
+/// Kind of kernel job that a node becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Rows {
@@ -64,7 +66,7 @@ pub(crate) enum Work {
     Taps {
         window: Window,
     },
-    /// Portable code does it, or it needs no scratch.
+    /// Portable code, or a job without scratch.
     Other,
 }
 
@@ -80,7 +82,8 @@ impl Work {
         }
     }
 
-    /// Bytes of scratch for calls that make at most `pixels`; `room` if little is enough.
+    /// Returns the bytes of scratch for calls that compute at most `pixels`, at most `room` where
+    /// less is enough.
     pub fn scratch_bytes(self, isa: Isa, input: Shape, pixels: usize, room: usize) -> usize {
         match self {
             Self::Rows { window, groups } => {
@@ -102,13 +105,13 @@ fn conv_scratch<K: Kernel>(
     drive::conv_scratch::<K>(window, groups, input, pixels, room)
 }
 
-/// The constants of a convolution that a kernel does, with how it wants them.
+/// Constants of a convolution that a kernel computes, with the layout that it reads.
 struct Packing {
     layout: Layout,
     window: Window,
-    /// Channels come in that many groups of panels.
+    /// Number of groups of panels that the channels form.
     groups: usize,
-    /// Input channels that one output channel sees.
+    /// Input channels of one output channel.
     depth: usize,
     depthwise: bool,
     blobs: [Blob; 3],
@@ -133,7 +136,7 @@ fn packing(target: &Target, step: &Step) -> Option<Packing> {
 }
 
 impl Packing {
-    /// Weights of an output channel, with places that are left empty.
+    /// Number of weights of an output channel, empty places included.
     fn places(&self) -> usize {
         let [rows, columns] = self.window.kernel.map(usize::from);
         if self.depthwise { columns * self.layout.column(rows) } else { rows * columns * self.depth }
@@ -178,7 +181,7 @@ impl Packing {
     }
 }
 
-/// Bytes of a step's panels.
+/// Returns the bytes of a step's panels.
 pub(crate) fn packed_bytes(target: &Target, step: &Step) -> usize {
     packing(target, step).map_or(0, |packing| packing.bytes(step.out.shape.c()))
 }
@@ -190,7 +193,7 @@ pub(crate) fn pack(target: &Target, step: &Step, weights: &[u8], packed: &mut [i
     }
 }
 
-/// Runs one part of steps that run together, one or a chain, with the memory of one thread.
+/// Runs one part of a step, or of a chain of steps, with the memory of one thread.
 pub(crate) fn run(
     isa: Isa,
     steps: &[Step],

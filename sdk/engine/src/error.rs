@@ -1,84 +1,86 @@
-//! Why a graph is not planned, and why a plan does not run.
+//! Errors of planning and of running a plan.
 
 use offshoot_core::graph::TensorId;
 use thiserror::Error;
 
-/// Why a graph cannot be planned.
+/// Reason that a graph cannot be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A node that only tract-core can run.
+    /// Node in float, which only tract-core can run.
     #[error("node {node} is not an int8 operation")]
     Float {
         /// Index of the node.
         node: usize,
     },
-    /// The scratch is too short.
-    #[error("planning needs {need} slots, {have} were given")]
+    /// Scratch for planning too short.
+    #[error("too few slots to plan: {have} given, {need} required")]
     Slots {
-        /// See [`Plan::slots_needed`](crate::Plan::slots_needed).
+        /// Slots required, see [`Plan::slots_needed`](crate::Plan::slots_needed).
         need: usize,
         /// Slots given.
         have: usize,
     },
-    /// The list of steps is too short.
-    #[error("the plan needs {need} steps, {have} were given")]
+    /// List of steps too short.
+    #[error("too few steps to plan: {have} given, {need} required")]
     Steps {
-        /// See [`Plan::steps_needed`](crate::Plan::steps_needed).
+        /// Steps required, see [`Plan::steps_needed`](crate::Plan::steps_needed).
         need: usize,
         /// Steps given.
         have: usize,
     },
-    /// Nodes that the graph does not have.
-    #[error("nodes {start}..{end} of a graph of {nodes} nodes")]
+    /// Range of nodes outside the graph.
+    #[error("node range {start}..{end} outside a graph of {nodes} nodes")]
     Range {
-        /// The first node asked for.
+        /// First node requested.
         start: usize,
-        /// Behind the last one.
+        /// Index after the last node requested.
         end: usize,
-        /// Nodes of the graph.
+        /// Number of nodes of the graph.
         nodes: usize,
     },
-    /// A node of the range reads a tensor that nothing writes.
-    #[error("node {node} reads tensor {tensor}, which is neither made in the range nor among its inputs")]
+    /// Node of the range that reads a tensor which nothing writes.
+    #[error(
+        "node {node} reads tensor {tensor}, which is neither computed in the range nor one of its inputs"
+    )]
     Operand {
         /// Index of the node.
         node: usize,
-        /// The tensor that it reads.
+        /// Tensor that it reads.
         tensor: TensorId,
     },
-    /// An input that is no place for the caller's codes.
-    #[error("tensor {tensor} is no input of the range: inputs hold codes and are made before it")]
+    /// Tensor that cannot be an input: not int8, or computed in the range.
+    #[error("tensor {tensor} cannot be an input of the range: inputs are int8 and computed before it")]
     Input {
-        /// The tensor given as input.
+        /// Tensor given as input.
         tensor: TensorId,
     },
-    /// An output that nothing writes.
+    /// Tensor that cannot be an output: not int8, or not written by the range or its caller.
     #[error(
-        "tensor {tensor} is no output of the range: outputs hold codes and are made in it or among its inputs"
+        "tensor {tensor} cannot be an output of the range: outputs are int8 and computed in it or its inputs"
     )]
     Output {
-        /// The tensor given as output.
+        /// Tensor given as output.
         tensor: TensorId,
     },
 }
 
-/// Why a plan did not run.
+/// Reason that a plan did not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The memory for packed weights is too short.
-    #[error("the plan needs {need} bytes of packed weights, {have} were given")]
+    /// Buffer of the packed weights too short.
+    #[error("buffer of packed weights too short: {have} bytes, {need} required")]
     Packed {
-        /// See [`Plan::packed_bytes`](crate::Plan::packed_bytes).
+        /// Bytes required, see [`Plan::packed_bytes`](crate::Plan::packed_bytes).
         need: usize,
         /// Bytes given.
         have: usize,
     },
-    /// The arena is too short.
-    #[error("the plan needs an arena of {need} bytes, {have} were given")]
+    /// Arena too short.
+    #[error("arena too short: {have} bytes, {need} required")]
     Arena {
-        /// See [`Plan::arena_bytes`](crate::Plan::arena_bytes).
+        /// Bytes required, see [`Plan::arena_bytes`](crate::Plan::arena_bytes).
         need: usize,
         /// Bytes given.
         have: usize,

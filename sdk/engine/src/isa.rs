@@ -1,4 +1,4 @@
-//! The instruction set that a plan is made for.
+//! Instruction sets that plans can target.
 
 use core::fmt;
 
@@ -18,10 +18,10 @@ use crate::kernels::x86_64::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::x86_64::avx512_vnni::Avx512Vnni;
 
-/// Instruction sets the engine has kernels for, on this processor.
+/// Instruction set of this processor for which the engine has kernels.
 ///
-/// A value exists only where the processor has the instructions. All give the same bits; they
-/// differ in speed and in how weights are packed.
+/// A value exists only if the processor has the instructions. All instruction sets give
+/// bit-identical results; they differ in speed and in the order of packed weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Isa(pub(crate) Kind);
 
@@ -47,13 +47,13 @@ pub(crate) enum Kind {
 }
 
 impl Isa {
-    /// Portable Rust, the reference of all others; it uses weights as they lie in the package.
+    /// Portable Rust, the reference for all others; reads weights as they lie in the package.
     pub const GENERIC: Self = Self(Kind::Generic);
 
-    /// Every instruction set this processor has, the fastest last.
+    /// Returns every instruction set that this processor has, the fastest last.
     ///
-    /// Processors are asked with the `std` feature; without it, what the program was compiled for
-    /// counts.
+    /// With the `std` feature the processor is queried at run time; without it, the target
+    /// features of the compilation decide.
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         [
             Some(Kind::Generic),
@@ -78,12 +78,12 @@ impl Isa {
         .map(Self)
     }
 
-    /// The fastest one here.
+    /// Returns the fastest instruction set of this processor.
     pub fn best() -> Self {
         Self::available().next_back().unwrap_or_default()
     }
 
-    /// The one of that [name](Isa::name), if this processor has it.
+    /// Returns the instruction set with this [name](Isa::name), if this processor has it.
     pub fn named(name: &str) -> Option<Self> {
         Self::available().find(|isa| isa.name() == name)
     }

@@ -1,12 +1,12 @@
-//! Kernels, one file per instruction set, and what they share.
+//! Kernels, one file per instruction set, and the code they share.
 //!
 //! The only unsafe code of the engine. [`drive`] turns a layer into jobs: it checks lengths,
-//! gathers rows, and hands out pointers; a [`job::Kernel`] multiplies. What a job means is
-//! written in `job.rs`; `sdk/engine/tests/spec.rs` holds every kernel to it, bit for bit.
+//! gathers rows, and hands out pointers; a [`job::Kernel`] multiplies. Jobs are specified in
+//! `job.rs`; `sdk/engine/tests/spec.rs` tests every kernel against the specification, bit for bit.
 
 pub(crate) mod arena;
 pub(crate) mod drive;
-#[allow(dead_code)] // what no kernel of this processor reads
+#[allow(dead_code)] // fields that no kernel of this processor reads
 pub(crate) mod job;
 pub(crate) mod run;
 #[cfg(feature = "std")]
@@ -14,7 +14,7 @@ pub(crate) mod team;
 #[cfg(feature = "std")]
 mod turns;
 
-/// What [`turns`] is built of; its test has others.
+/// Atomics that [`turns`] uses; its loom test substitutes its own.
 #[cfg(feature = "std")]
 mod atomic {
     pub(super) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -1,14 +1,14 @@
-//! The int8 engine: a checked graph becomes a [`Plan`], a plan runs in memory the caller owns.
+//! The int8 engine: a checked graph becomes a [`Plan`]; a plan runs in memory that the caller owns.
 //!
 //! ```text
 //! Graph --Plan::new(isa)--> steps, bytes of arena and packed weights
 //!       --Plan::pack------> weights in the order of that instruction set's kernels
-//!       --Plan::run-------> embedding codes
+//!       --Plan::run-------> int8 embedding
 //! ```
 //!
-//! `no_std`, allocates nothing. The arithmetic is the one of `sdk/docs/numerics.md`; the code in
-//! `src/ops` is its portable form and the reference for `src/kernels`, which hold all that is
-//! unsafe here.
+//! `no_std`, allocates nothing. The arithmetic is specified in `sdk/docs/numerics.md`; the code in
+//! `src/ops` implements it portably and is the reference for `src/kernels`, which contain all
+//! unsafe code of this crate.
 
 #![no_std]
 #![deny(unsafe_code)]

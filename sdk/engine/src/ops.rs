@@ -1,4 +1,4 @@
-//! The operations, each in a file of its own, in portable Rust.
+//! Operations in portable Rust, one file each.
 
 use core::ops::Range;
 
@@ -16,31 +16,31 @@ mod pool;
 mod small;
 mod table;
 
-/// Codes that [`Codes`] hands over at a time.
+/// Largest number of int8 values that [`Codes`] transfers at a time.
 pub(crate) const BLOCK: usize = 256;
 
-/// Where element by element operations read and write; operands and result may lie in one place.
+/// Access of elementwise operations to the arena; operands and result may share their place.
 pub(crate) trait Codes {
-    /// Copies codes of the arena from `at` on.
+    /// Copies int8 values of the arena from offset `at` on.
     fn read(&self, at: usize, codes: &mut [i8]);
-    /// Puts codes of a result where they belong.
+    /// Writes int8 values of a result to the arena from offset `at` on.
     fn write(&mut self, at: usize, codes: &[i8]);
-    /// Puts `table[code + 128]` in the place of each code.
+    /// Replaces each value `code` with `table[code + 128]`.
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]);
 }
 
-/// What a step can be divided into for several threads.
+/// Units into which a step can be divided for several threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Division {
-    /// Nothing: one thread does it.
+    /// Not divisible: one thread runs the step.
     Whole,
-    /// Codes one by one, read and written by way of [`Codes`].
+    /// Single int8 values, read and written through [`Codes`].
     Codes,
-    /// So many codes that belong together, of a result that shares no byte with its operand.
+    /// Groups of n int8 values, of a result that shares no byte with its operand.
     Groups(usize),
 }
 
-/// How a step can be divided.
+/// Returns the unit into which a step can be divided.
 pub(crate) fn division(step: &Step) -> Division {
     match step.op {
         StepOp::Add { .. } | StepOp::Table { .. } | StepOp::Multiply { .. } => Division::Codes,
@@ -50,8 +50,8 @@ pub(crate) fn division(step: &Step) -> Division {
     }
 }
 
-/// The codes `range` of the result of a step that divides into [`Division::Codes`].
-#[inline(always)] // compiled for the instruction set that asks
+/// Computes the values `range` of the result of a step that divides into [`Division::Codes`].
+#[inline(always)] // compiled for the caller's instruction set
 pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mut impl Codes) {
     let values = [&step.a, &step.b, &step.out];
     match step.op {
@@ -62,7 +62,7 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
     }
 }
 
-/// The codes `range` of the result of a step that divides into [`Division::Groups`].
+/// Computes the values `range` of the result of a step that divides into [`Division::Groups`].
 #[inline(always)] // as above
 pub(crate) fn groups(
     step: &Step,
@@ -87,7 +87,7 @@ pub(crate) fn groups(
     }
 }
 
-/// A step that does not divide.
+/// Runs a step that does not divide.
 pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
     let (a, out) = (&step.a, &step.out);
     match step.op {
@@ -108,7 +108,7 @@ pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// From accumulators to codes, channel by channel.
+/// Requantization of accumulators to int8, with constants per channel.
 pub(crate) struct Requant<'a> {
     pub bias: &'a [u8],
     pub mantissas: &'a [u8],
@@ -122,7 +122,7 @@ impl Requant<'_> {
         word(self.bias, channel)
     }
 
-    /// The code of an accumulator that already holds its bias.
+    /// Requantizes an accumulator that already includes its bias.
     #[inline]
     pub fn code(&self, channel: usize, acc: i32, zero_point: i8) -> i8 {
         let multiplier =
@@ -131,15 +131,16 @@ impl Requant<'_> {
     }
 }
 
-/// The taps of a window that lie inside the map, along one axis: kernel indices `taps`, of which
-/// the first reads position `start`.
+/// Taps of a window that lie inside the feature map, along one axis: kernel indices `taps`; the
+/// first of them reads position `start`.
 pub(crate) struct Inside {
     pub taps: Range<usize>,
     pub start: usize,
 }
 
 impl Inside {
-    /// `axis` 0 is rows, 1 is columns; `o` is the output position, `n` the input's length.
+    /// Finds the taps along `axis` (0: rows, 1: columns) for output position `o` of an input of
+    /// length `n`.
     pub fn at(window: &Window, axis: usize, o: usize, n: usize) -> Self {
         let kernel = usize::from(window.kernel[axis]);
         let dilation = usize::from(window.dilation[axis]);

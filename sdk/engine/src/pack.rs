@@ -1,65 +1,67 @@
 //! Weights in the order in which a kernel reads them.
 //!
-//! A panel holds what a few neighbouring output channels need, in one piece:
+//! A panel holds the constants of a few adjacent output channels, contiguously:
 //!
 //! ```text
 //! bias[lanes] i32 | mantissa[lanes] i32 | weight[groups][lanes][group] i8 or i16
 //! ```
 //!
-//! Biases have `(zero point + excess) * sum of weights` taken off, so that kernels multiply codes as
-//! they are (or all of them moved up); the border of a map is then a border of zero points. Sums may
-//! wrap: the true one fits.
+//! `(zero point + excess) * sum of weights` is subtracted from each bias, so that kernels multiply
+//! raw int8 values (or all of them plus the excess); the padding of a feature map then consists of
+//! zero points. Partial sums may wrap, because the final sum fits.
 
-/// Weights of a channel that are moved at a time: a multiple of every group.
+/// Weights of a channel that are copied at a time: a multiple of every group.
 const PLACES: usize = 256;
 
 /// The most lanes of a panel.
 const MAX_LANES: usize = 64;
 
-/// How a kernel wants its panels.
+/// Layout of the panels that a kernel reads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
-    /// Which channel of the panel each lane holds.
+    /// Channel of the panel in each lane.
     pub lanes: &'static [u8],
-    /// Neighbouring weights of one channel that lie together: what one instruction adds up.
+    /// Adjacent weights of one channel that lie together: the products that one instruction sums.
     pub group: usize,
-    /// Whether weights (and the codes they meet) are widened to 16 bits.
+    /// True if weights and the activations that they multiply are widened to 16 bits.
     pub wide: bool,
-    /// What the kernel's instructions meet codes with on top: 128 where they want them unsigned.
+    /// Offset added to activations before they are multiplied: 128 for instructions that take them
+    /// unsigned.
     pub excess: i32,
-    /// Of taps: columns of a window that lack one tap of a multiple of that many get an empty one.
+    /// Padding of taps: a column of a window whose taps are one short of a multiple of this number
+    /// gets an empty tap.
     pub filled: usize,
 }
 
-/// The constants of one convolution, or of one group of it.
+/// Constants of one convolution, or of one of its groups.
 pub(crate) struct Constants<'a, F> {
-    /// Copies the weights of an output channel from a place of its window on.
+    /// Copies the weights of an output channel, from a place in its window on.
     pub weight: F,
     pub bias: &'a [u8],
     pub mantissas: &'a [u8],
-    /// First channel, number of channels.
+    /// First channel; the number of channels follows.
     pub first: usize,
     pub channels: usize,
     pub fan_in: usize,
-    /// The input's zero point.
+    /// Zero point of the input.
     pub zero: i32,
 }
 
 impl Layout {
-    /// Codes as they lie, for the rest of a constant.
+    /// Weights as they lie: base for the constants of targets.
     pub const PLAIN: Self = Self { lanes: &[0], group: 1, wide: false, excess: 0, filled: 1 };
 
-    /// Bytes of a weight or a gathered code.
+    /// Returns the bytes of a weight or of a gathered activation.
     pub const fn width(&self) -> usize {
         if self.wide { 2 } else { 1 }
     }
 
-    /// Places of a column of that many taps.
+    /// Returns the places that a column of `rows` taps takes.
     pub const fn column(&self, rows: usize) -> usize {
         rows + (self.filled > 1 && (rows + 1).is_multiple_of(self.filled)) as usize
     }
 
-    /// Bytes of a gathered row of `fan_in` codes.
+    /// Returns the bytes of a gathered row of `fan_in` activations.
     pub fn row_bytes(&self, fan_in: usize) -> usize {
         fan_in.next_multiple_of(self.group).saturating_mul(self.width())
     }
@@ -68,8 +70,8 @@ impl Layout {
         self.lanes.len().saturating_mul(self.row_bytes(fan_in).saturating_add(8))
     }
 
-    /// Bytes of all panels for that many output channels; saturates, so that a network that no
-    /// address space holds asks for what no allocator gives.
+    /// Returns the bytes of all panels of `channels` output channels. Saturates, so that a network
+    /// that fits no address space requests more than any allocator has.
     pub fn bytes(&self, channels: usize, fan_in: usize) -> usize {
         channels.div_ceil(self.lanes.len()).saturating_mul(self.panel_bytes(fan_in))
     }
@@ -95,8 +97,8 @@ impl Layout {
         }
     }
 
-    /// Writes weights of one channel, from place `start` on, into their lane of some cells; gives
-    /// their sum.
+    /// Writes weights of one channel, from place `start` on, into their lane of some cells, and
+    /// returns their sum.
     fn lane(
         &self,
         constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
@@ -133,7 +135,7 @@ impl Layout {
     }
 }
 
-/// Writes groups of `N` bytes, `lanes` groups from one to the next.
+/// Writes groups of `N` bytes with a stride of `lanes` groups.
 fn scatter<const N: usize>(row: &[i8], cells: &mut [i8], lane: usize, lanes: usize) {
     let cells = cells.as_chunks_mut::<N>().0;
     for (slots, group) in cells.chunks_exact_mut(lanes).zip(row.as_chunks::<N>().0) {
@@ -142,7 +144,7 @@ fn scatter<const N: usize>(row: &[i8], cells: &mut [i8], lane: usize, lanes: usi
 }
 
 impl<F> Constants<'_, F> {
-    /// Bias and mantissa of a channel, the bias less `less`.
+    /// Returns bias and mantissa of a channel, with `less` subtracted from the bias.
     fn head(&self, channel: usize, less: i32) -> (i32, i32) {
         if channel >= self.channels {
             return (0, 0);
@@ -153,14 +155,14 @@ impl<F> Constants<'_, F> {
     }
 }
 
-/// A stored little-endian number.
+/// Reads a stored little-endian number.
 #[inline]
 pub(crate) fn word(bytes: &[u8], index: usize) -> i32 {
     let at = 4 * index;
     i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// A number as kernels load it: in the processor's byte order, which is little on all of them.
+/// Writes a number as kernels load it: in the processor's byte order, always little-endian here.
 fn put(bytes: &mut [i8], word: i32) {
     for (slot, byte) in bytes.iter_mut().zip(word.to_le_bytes()) {
         *slot = byte as i8;

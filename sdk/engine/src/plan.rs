@@ -1,7 +1,7 @@
-//! From a graph to steps in an arena of known size.
+//! Plans: a graph becomes steps in an arena of known size.
 
 pub(crate) mod placement;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // its kernels alone ask
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only its kernels use it
 pub(crate) mod requant_path;
 mod row_fusion;
 pub(crate) mod slots;
@@ -24,26 +24,27 @@ use crate::kernels::run::Part;
 use crate::steps::Steps;
 use crate::target::Target;
 
-/// What a plan is made for.
+/// Instruction set, threads and row fusion of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Whose kernels run it.
+    /// Instruction set whose kernels run the plan.
     pub isa: Isa,
-    /// How many threads share each step; each has scratch of its own in the arena.
+    /// Number of threads that share each step; each has its own scratch in the arena.
     pub threads: NonZeroU8,
-    /// Whether an expansion, a depthwise convolution and a projection run together row by row
-    /// where that saves memory.
+    /// Enables row fusion: an expansion, a depthwise convolution and a projection run together row
+    /// by row where that saves memory.
     pub chains: bool,
 }
 
 impl From<Isa> for Config {
-    /// One thread, chains where they save memory.
+    /// Returns a configuration with one thread and with chains where they save memory.
     fn from(isa: Isa) -> Self {
         Self { isa, threads: NonZeroU8::MIN, chains: true }
     }
 }
 
-/// A network ready to run: steps in the caller's memory (see [`Steps`]), offsets into the caller's arena.
+/// Network ready to run: steps in the caller's memory (see [`Steps`]) and offsets into the caller's
+/// arena.
 #[derive(Debug, Clone)]
 pub struct Plan<S> {
     steps: S,
@@ -59,11 +60,11 @@ pub struct Plan<S> {
 impl<S: Steps> Plan<S> {
     /// Plans a whole graph of int8 operations.
     ///
-    /// `slots` is scratch, [`slots_needed`](Self::slots_needed) of them; `steps` is kept,
-    /// [`steps_needed`](Self::steps_needed) of them.
+    /// `slots` is scratch of [`slots_needed`](Self::slots_needed) elements; `steps` becomes part of
+    /// the plan and has [`steps_needed`](Self::steps_needed) elements.
     ///
     /// # Errors
-    /// A float node, or too little memory.
+    /// The graph has a float node, or `slots` or `steps` is too short.
     pub fn new(
         graph: &Graph<'_>,
         config: impl Into<Config>,
@@ -74,12 +75,14 @@ impl<S: Steps> Plan<S> {
         Self::segment(graph, config, all, &[Graph::INPUT], &[graph.output()], slots, steps)
     }
 
-    /// Plans the nodes of `range` alone: `inputs` are written by the caller before a run,
-    /// `outputs` are there after it; both are found by [`Plan::value`].
+    /// Plans the nodes of `range` alone. The caller writes `inputs` before a run and reads
+    /// `outputs` after it; [`Plan::value`] locates both.
     ///
     /// # Errors
-    /// As [`Plan::new`]; a range outside the graph; a tensor that is read in the range, and neither made in
-    /// it nor among `inputs`; an input that is made in the range; an output that neither is; floats.
+    /// Those of [`Plan::new`]; a range outside the graph; a tensor that is read in the range but
+    /// neither computed in it nor one of `inputs`; an input that is computed in the range; an
+    /// output that is neither computed in the range nor one of `inputs`; an input or output in
+    /// float.
     ///
     /// # Panics
     /// If `inputs` or `outputs` is empty.
@@ -126,10 +129,10 @@ impl<S: Steps> Plan<S> {
         })
     }
 
-    /// How many steps the nodes of `range` become.
+    /// Returns the number of steps that the nodes of `range` become.
     ///
     /// # Errors
-    /// A float node.
+    /// [`PlanError::Float`]: the range has a float node, or an operation unknown to this version.
     pub fn steps_needed(graph: &Graph<'_>, range: Range<usize>) -> Result<usize, PlanError> {
         let mut steps = 0;
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
@@ -143,33 +146,35 @@ impl<S: Steps> Plan<S> {
         Ok(steps)
     }
 
-    /// How many slots planning takes.
+    /// Returns the number of slots that planning takes: one per tensor and one per node.
     pub fn slots_needed(graph: &Graph<'_>) -> usize {
         graph.tensor_count() + graph.node_count()
     }
 
-    /// Where a tensor lies, by the slots that this plan was made with.
+    /// Returns the place of a tensor in the arena, by the slots that the plan was made with;
+    /// [`None`] if the plan does not have the tensor.
     pub fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Option<Value> {
         slots.get(usize::from(id)).filter(|s| s.is_present()).map(|_| value(graph, slots, id))
     }
 
-    /// What this plan is for.
+    /// Returns the configuration of the plan.
     pub fn config(&self) -> Config {
         self.config
     }
 
-    /// Bytes of the weights as [`Plan::pack`] writes them; 0 for [`Isa::GENERIC`].
+    /// Returns the bytes of the weights as [`Plan::pack`] writes them; 0 for [`Isa::GENERIC`].
     pub fn packed_bytes(&self) -> usize {
         self.packed_bytes
     }
 
-    /// Orders the weights for the kernels: once, before the first run.
+    /// Writes the weights in the order of the kernels. Required once, before the first run.
     ///
     /// # Errors
-    /// [`RunError::Packed`]; nothing was written then.
+    /// [`RunError::Packed`]: `packed` is shorter than [`Plan::packed_bytes`]; nothing was written
+    /// then.
     ///
     /// # Panics
-    /// With weights of another package.
+    /// If `weights` belongs to another package.
     pub fn pack(&self, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
         match self.config.isa.target() {
             Some(target) => self.pack_for(&target, weights, packed),
@@ -177,7 +182,7 @@ impl<S: Steps> Plan<S> {
         }
     }
 
-    /// [`Plan::packed_bytes`] of a processor that need not be this one.
+    /// Returns [`Plan::packed_bytes`] for any target, also one that this processor lacks.
     pub fn packed_bytes_for(&self, target: &Target) -> usize {
         let mut end = 0;
         self.steps().iter().for_each(|step| {
@@ -186,13 +191,14 @@ impl<S: Steps> Plan<S> {
         end
     }
 
-    /// [`Plan::pack`] for a processor that need not be this one.
+    /// Writes the weights in the order of any target, also one that this processor lacks.
     ///
     /// # Errors
-    /// As [`Plan::pack`].
+    /// [`RunError::Packed`]: `packed` is shorter than [`Plan::packed_bytes_for`]; nothing was
+    /// written then.
     ///
     /// # Panics
-    /// As [`Plan::pack`].
+    /// If `weights` belongs to another package.
     pub fn pack_for(&self, target: &Target, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
         let (need, have) = (self.packed_bytes_for(target), packed.len());
         let (packed, mut end) = (packed.get_mut(..need).ok_or(RunError::Packed { need, have })?, 0);
@@ -203,29 +209,30 @@ impl<S: Steps> Plan<S> {
         Ok(())
     }
 
-    /// Exact bytes of the arena.
+    /// Returns the exact bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
     }
 
-    /// Bytes of the largest set of tensors alive at once, if every one existed as a whole: without
-    /// chains and sums in place no arena can be smaller.
+    /// Returns the bytes of the largest set of tensors alive at once, if each of them existed as a
+    /// whole: without chains and in-place operations no arena can be smaller.
     pub fn live_set_bytes(&self) -> usize {
         self.live_set
     }
 
-    /// The (first) input.
+    /// Returns the (first) input.
     pub fn input(&self) -> Value {
         self.input
     }
 
-    /// The (first) output.
+    /// Returns the (first) output.
     pub fn output(&self) -> Value {
         self.output
     }
 
-    /// The map whose mean the (first) output is, or is made from by fully connected layers alone, if
-    /// there is one and it is still in the arena after a run: no later step has written there.
+    /// Returns the feature map whose global average the (first) output is, or is computed from by
+    /// fully connected layers alone. [`None`] if there is no such map or if a later step
+    /// overwrites it, so that it is not in the arena after a run.
     pub fn pooled(&self) -> Option<Value> {
         let steps = self.steps();
         let maker = |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
@@ -249,12 +256,12 @@ impl<S: Steps> Plan<S> {
         (is_mean && is_whole && steps[made + 1..].iter().all(is_kept)).then_some(map)
     }
 
-    /// The steps in order.
+    /// Returns the steps in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps.list()[..self.len]
     }
 
-    /// The memory for a run, as long as the plan says.
+    /// Cuts packed weights and arena to the lengths that the plan requires.
     pub(crate) fn memory<'m>(
         &self,
         packed: &'m [i8],
@@ -269,25 +276,28 @@ impl<S: Steps> Plan<S> {
 
     /// Runs the network on this thread: reads the input from the arena, leaves the output in it.
     ///
-    /// `weights` is the weights section of the package that the plan was made from, `packed` what
-    /// [`Plan::pack`] made of it. Allocates nothing.
+    /// `weights` is the weights section of the package that the plan was made from; `packed` is
+    /// the output of [`Plan::pack`]. Allocates nothing.
     ///
     /// # Errors
-    /// [`RunError::Arena`], [`RunError::Packed`]; nothing has run then.
+    /// [`RunError::Arena`] or [`RunError::Packed`]: `arena` or `packed` is too short; nothing has
+    /// run then.
     ///
     /// # Panics
-    /// With weights of another package.
+    /// If `weights` belongs to another package.
     pub fn run(&self, weights: &[u8], packed: &[i8], arena: &mut [i8]) -> Result<(), RunError> {
         self.run_with_observer(weights, packed, arena, |_| {})
     }
 
-    /// [`Plan::run`], telling `observe` each time which steps were run: one, or those of a chain.
+    /// Runs the network like [`Plan::run`], and passes the steps that have just run to `observe`:
+    /// one step, or all steps of a chain.
     ///
     /// # Errors
-    /// As [`Plan::run`].
+    /// [`RunError::Arena`] or [`RunError::Packed`]: `arena` or `packed` is too short; nothing has
+    /// run then.
     ///
     /// # Panics
-    /// As [`Plan::run`].
+    /// If `weights` belongs to another package.
     pub fn run_with_observer(
         &self,
         weights: &[u8],
@@ -309,7 +319,7 @@ impl<S: Steps> Plan<S> {
     }
 }
 
-/// Whether every operand has a place of its own: one that had none would be read where a result is written.
+/// Checks that every operand has its own place; an operand without one would alias a result.
 fn check_ends(
     graph: &Graph<'_>,
     range: &Range<usize>,
@@ -343,7 +353,7 @@ fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
     Value { offset: slots[usize::from(id)].offset, shape: tensor.shape, quant }
 }
 
-/// Where a step's panels lie behind those that end at `end`, which moves on.
+/// Returns the place of a step's panels after those that end at `end`, and advances `end`.
 fn next_panels(target: &Target, step: &Step, end: &mut usize) -> Span {
     let panels = Span { start: *end, len: dispatch::packed_bytes(target, step) };
     *end = end.saturating_add(panels.len.next_multiple_of(Slot::ALIGN));
@@ -381,7 +391,7 @@ fn lower<'s>(
     }
 }
 
-/// Whether this version of the engine has the operation.
+/// True if this version of the engine has the operation.
 fn is_known(op: &Int8Op) -> bool {
     matches!(
         op,

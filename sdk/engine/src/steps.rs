@@ -1,12 +1,12 @@
-//! Memory that keeps the steps of a plan.
+//! Memory for the steps of a plan.
 
 use crate::plan::step::Step;
 
 /// Memory for the steps of a [`Plan`](crate::Plan): an array, a slice of the caller's, or, with the
 /// feature `std`, a vector.
 ///
-/// Kernels trust that steps are those that were planned, each time a plan runs. So nobody else can implement it:
-/// memory of another kind could show other steps later.
+/// The trait is sealed, because kernels trust that the steps of a run are those that were planned:
+/// an implementation of the caller's could return other steps later.
 ///
 /// ```compile_fail,E0277
 /// use offshoot_engine::{Plan, Step};

@@ -1,19 +1,19 @@
-//! How each instruction set wants its weights, known on every machine: packages are packed where
-//! they are made, or where they run.
+//! Orders of weights of all instruction sets, known on every machine: packages are packed on the
+//! machine that converts them or on the device.
 
 use crate::pack::Layout;
 
-/// The order of weights that one instruction set's kernels read.
+/// Order of weights that the kernels of one instruction set read.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     name: &'static str,
     /// Panels of convolutions that are not depthwise.
     pub(crate) rows: Layout,
-    /// Panels of depthwise ones.
+    /// Panels of depthwise convolutions.
     pub(crate) taps: Layout,
 }
 
-/// 0, 1, 2, ...
+/// The identity order: 0, 1, 2, ...
 const fn in_order<const N: usize>() -> [u8; N] {
     let mut lanes = [0; N];
     let mut lane = 0;
@@ -24,11 +24,11 @@ const fn in_order<const N: usize>() -> [u8; N] {
     lanes
 }
 
-/// `VPACKSSDW` joins two registers half by half; lanes are dealt such that the result is in order.
+/// Lane order for `VPACKSSDW`, which joins two registers half by half: the result is in order.
 const HALVES: [u8; 16] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
 
-/// Which channel each lane of four registers of taps holds: what unpacking bytes and then words
-/// within 128 bits makes of 64 codes, so that packing the results brings them back in order.
+/// Channel in each lane of four registers of taps: the order that unpacking bytes and then words
+/// within 128 bits gives 64 values, so that packing the results restores their order.
 const fn unpacked() -> [u8; 64] {
     let mut order = [0; 64];
     let mut lane = 0;
@@ -69,21 +69,21 @@ pub(crate) const NEON_I8MM: Target = Target {
 };
 
 impl Target {
-    /// All there are, on whatever processor.
+    /// Every target, whatever the processor.
     pub const ALL: [Self; 7] = [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, NEON, NEON_DOT, NEON_I8MM];
 
-    /// The one of that [name](Target::name).
+    /// Returns the target with this [name](Target::name).
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.name == name)
     }
 
-    /// The instruction set's name, as [`Isa::name`](crate::Isa::name) gives it.
+    /// Returns the name of the instruction set, as [`Isa::name`](crate::Isa::name) does.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// A number that changes when the order does: weights packed for another are not for these
-    /// kernels (FNV-1a over what defines the order).
+    /// Returns a hash of the order (FNV-1a over the fields that define it). Kernels must not read
+    /// weights that were packed in an order with another hash.
     pub fn order(&self) -> u32 {
         let number = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         [self.rows, self.taps].iter().fold(0x811c_9dc5, |hash, layout| {

@@ -16,8 +16,8 @@ use loom::sync::Arc;
 use loom::thread;
 use turns::{Size, Taken, Turns};
 
-/// A team of two with what its threads read and write besides the turns: always relaxed, so that only the turns
-/// make one thread see what another has done.
+/// A team of two with what its threads read and write besides the turns: always relaxed, so that
+/// only the turns make one thread see what another has done.
 struct Team {
     turns: Turns,
     /// The job's steps and seats.
@@ -70,8 +70,8 @@ impl Team {
     }
 }
 
-/// Runs plans one after the other beside a worker that asks for a part a few times, whenever it likes; a thread is
-/// interrupted at most `interruptions` times.
+/// Runs plans one after the other beside a worker that asks for a part a few times, whenever it
+/// likes; a thread is interrupted at most `interruptions` times.
 fn meet(sizes: &'static [Size], attempts: usize, interruptions: Option<usize>) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = interruptions;
@@ -88,8 +88,8 @@ fn meet(sizes: &'static [Size], attempts: usize, interruptions: Option<usize>) {
     });
 }
 
-/// The worker reads what is to be done, waits, and finds the same step and the same part left: of a plan that
-/// has no memory for it.
+/// The worker reads what is to be done, waits, and finds the same step and the same part left: of a
+/// plan that has no memory for it.
 #[test]
 fn no_thread_takes_part_in_a_plan_that_has_no_memory_for_it() {
     meet(&[Size { steps: 1, seats: 2 }, Size { steps: 1, seats: 1 }], 2, None);

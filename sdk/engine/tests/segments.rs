@@ -37,7 +37,8 @@ fn build(
     Plan::build(graph, Isa::GENERIC, range, inputs, outputs)
 }
 
-/// Each node alone: with all its operands it runs apart from them, with one missing it is not planned.
+/// Each node alone: with all its operands it runs apart from them, with one missing it is not
+/// planned.
 #[test]
 fn an_operand_that_nothing_writes_is_refused() {
     let (writer, output) = writer(&mut Rng(15));
@@ -85,7 +86,9 @@ fn ends_that_are_none_are_refused() {
     // What goes in may also be what comes out.
     assert!(build(&graph, 0..1, &[0], &[1, 0]).is_ok());
     assert!(
-        error(0..end, &[0], &[output]).to_string().contains(&format!("0..{end} of a graph of {nodes} nodes"))
+        error(0..end, &[0], &[output])
+            .to_string()
+            .contains(&format!("0..{end} outside a graph of {nodes} nodes"))
     );
 }
 

@@ -8,8 +8,8 @@ use offshoot_core::graph::{Clamp, Graph, Int8Op, Op, Window};
 use offshoot_core::package::GraphWriter;
 use offshoot_engine::{Config, Isa};
 
-/// Expansion, depthwise, projection and sum, which kernels run row by row; each convolution alone is
-/// held to the specification above, so here every way of running must equal the portable one.
+/// Expansion, depthwise, projection and sum, which kernels run row by row; each convolution alone
+/// is held to the specification above, so here every way of running must equal the portable one.
 #[test]
 fn inverted_residuals() {
     let mut rng = Rng(8);
@@ -58,7 +58,8 @@ fn inverted_residuals() {
     assert!(shorter >= 15 || cfg!(miri) || Isa::best() == Isa::GENERIC, "{shorter} chains");
 }
 
-/// MobileNetV1 0.25 (Howard et al. 2017, table 1): output channels and stride of each depthwise pair.
+/// MobileNetV1 0.25 (Howard et al. 2017, table 1): output channels and stride of each depthwise
+/// pair.
 const MOBILENET_V1: [(u32, u8); 13] = [
     (16, 1),
     (32, 2),
@@ -79,7 +80,8 @@ fn window(side: u8, stride: u8) -> Window {
     Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [side / 2; 4] }
 }
 
-/// Where rows are gathered, small networks still run in the memory of their maps, with the same bits.
+/// Where rows are gathered, small networks still run in the memory of their
+/// maps, with the same bits.
 #[test]
 #[cfg_attr(miri, ignore = "takes hours")]
 fn scratch_does_not_decide_the_arena() {

@@ -1,9 +1,9 @@
-//! The caller's arena while a plan runs: several threads write to different parts of it.
+//! Arena of the caller while a plan runs: several threads write to different parts of it.
 
 use core::marker::PhantomData;
 use core::ops::Range;
 
-/// An arena borrowed for a run.
+/// Arena borrowed for a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arena<'a> {
     base: *mut i8,
@@ -21,31 +21,35 @@ impl<'a> Arena<'a> {
         Self { base: arena.as_mut_ptr(), len: arena.len(), borrow: PhantomData }
     }
 
-    /// Where a range begins.
+    /// Returns a pointer to the beginning of a range.
     ///
     /// # Panics
-    /// If it is not inside.
+    /// If the range is not inside the arena.
     pub fn slice(&self, range: Range<usize>) -> *mut i8 {
         assert!(range.start <= range.end && range.end <= self.len, "planned");
         // SAFETY: checked to be inside the borrowed slice.
         unsafe { self.base.add(range.start) }
     }
 
+    /// Returns a range of the arena to read.
+    ///
     /// # Safety
-    /// Nobody writes these bytes while the slice is in use.
+    /// No thread writes these bytes while the slice is in use.
     ///
     /// # Panics
-    /// If the range is not inside.
+    /// If the range is not inside the arena.
     pub unsafe fn read(&self, range: Range<usize>) -> &'a [i8] {
         // SAFETY: inside, by `slice`; the rest is the caller's promise.
         unsafe { core::slice::from_raw_parts(self.slice(range.clone()), range.len()) }
     }
 
+    /// Returns a range of the arena to write.
+    ///
     /// # Safety
-    /// Nobody else reads or writes these bytes while the slice is in use.
+    /// Nothing else reads or writes these bytes while the slice is in use.
     ///
     /// # Panics
-    /// If the range is not inside.
+    /// If the range is not inside the arena.
     pub unsafe fn write(&self, range: Range<usize>) -> &'a mut [i8] {
         // SAFETY: as above.
         unsafe { core::slice::from_raw_parts_mut(self.slice(range.clone()), range.len()) }

@@ -1,4 +1,4 @@
-//! From a layer to jobs for a kernel.
+//! Driver: divides a layer into jobs for a kernel.
 
 use core::ops::Range;
 
@@ -10,21 +10,21 @@ use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
 use crate::ops::Inside;
 use crate::plan::step::Value;
 
-/// Taps of the largest depthwise window that kernels take; beyond, portable code does.
+/// Taps of the largest depthwise window that kernels accept; portable code runs larger ones.
 pub(crate) const MAX_TAPS: usize = 64;
 
-/// Whether kernels take a depthwise window.
+/// True if kernels accept a depthwise window.
 pub(crate) fn takes(window: &Window) -> bool {
     window.taps() <= MAX_TAPS
 }
 
-/// Pointers to pixels that a row of depthwise windows needs at a time; wide rows take several.
+/// Most pointers to pixels at a time; wide rows of depthwise windows take several rounds.
 const POINTERS: usize = 512;
 
-/// Bytes of gathered rows at a time: they stay in the second-level cache.
+/// Most bytes of gathered rows at a time: they stay in the second-level cache.
 const BLOCK_BYTES: usize = 96 << 10;
 
-/// What a convolution's kernel needs to know of it.
+/// Parameters of a convolution for its kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layer<'a> {
     pub window: Window,
@@ -33,7 +33,7 @@ pub(crate) struct Layer<'a> {
     pub tail: Tail,
 }
 
-/// Rows of one convolution gathered at a time.
+/// Blocks of rows of one convolution, gathered at a time.
 struct Blocks {
     row_bytes: usize,
     pixels: usize,
@@ -41,8 +41,8 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// For a call that makes `pixels` of the result, with `room` bytes for gathered rows; a thread's
-    /// share may be no pixel.
+    /// Sizes blocks for a call that computes `pixels` of the result (0 is possible: the share of a
+    /// thread), with `room` bytes for gathered rows.
     fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize, room: usize) -> Self {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
@@ -54,7 +54,7 @@ impl Blocks {
         Self { row_bytes, pixels: even.clamp(1, most), direct: false }
     }
 
-    /// Pixels of the longest block: all, or whole tiles where there is room for one.
+    /// Returns the pixels of the longest block: all, or whole tiles if at least one fits.
     fn most<K: Kernel>(row_bytes: usize, pixels: usize, room: usize) -> usize {
         let rows = room / row_bytes;
         let tiles = if rows < K::TILE { rows } else { rows / K::TILE * K::TILE };
@@ -62,8 +62,8 @@ impl Blocks {
     }
 }
 
-/// Bytes of scratch that [`conv`] takes for at most `pixels` at a time; more than `room` only where
-/// that holds no row.
+/// Returns the bytes of scratch that [`conv`] needs for at most `pixels` at a time; more than
+/// `room` only if `room` holds no row.
 pub(crate) fn conv_scratch<K: Kernel>(
     window: &Window,
     groups: usize,
@@ -77,19 +77,19 @@ pub(crate) fn conv_scratch<K: Kernel>(
     if blocks.direct { 0 } else { most.saturating_mul(blocks.row_bytes) }
 }
 
-/// A map that a layer reads, or the rows of it that are kept.
+/// Feature map that a layer reads, or those of its rows that are kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Map<'a> {
-    /// Shape and zero point of the whole map.
+    /// Shape and zero point of the whole feature map.
     pub value: &'a Value,
-    /// Row `y` is the `(y - base) % kept`-th of these.
+    /// Rows in memory; row `y` of the feature map is the `(y - base) % kept`-th of them.
     pub codes: &'a [i8],
     pub base: usize,
     pub kept: usize,
 }
 
 impl<'a> Map<'a> {
-    /// The whole map.
+    /// Returns a whole feature map.
     pub fn whole(value: &'a Value, codes: &'a [i8]) -> Self {
         assert!(codes.len() == value.shape.elements(), "planned");
         Self { value, codes, base: 0, kept: value.shape.h() }
@@ -100,23 +100,24 @@ impl<'a> Map<'a> {
     }
 }
 
-/// What is to be made of a layer's result, and where it goes.
+/// Part of a layer's result to compute, and its destination.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Of the whole result.
+    /// Shape of the whole result.
     pub shape: Shape,
-    /// Row by row.
+    /// Pixels to compute, numbered row by row.
     pub pixels: Range<usize>,
-    /// Of a convolution that is neither depthwise nor in groups: these panels of channels alone.
+    /// Panels of channels to compute; [`None`]: all. Only for convolutions that are neither
+    /// depthwise nor grouped.
     pub panels: Option<Range<usize>>,
-    /// The first pixel's first channel.
+    /// Pointer to the first channel of the first pixel.
     pub out: *mut i8,
 }
 
-/// A convolution that is not depthwise.
+/// Computes a convolution that is not depthwise.
 ///
 /// # Safety
-/// Nobody else reads or writes the target's channels of its pixels.
+/// Nothing else reads or writes the target's channels of its pixels.
 pub(crate) unsafe fn conv<K: Kernel>(
     kernel: K,
     layer: &Layer<'_>,
@@ -167,7 +168,7 @@ pub(crate) unsafe fn conv<K: Kernel>(
     }
 }
 
-/// The codes under a window, `depth` channels from `first` on.
+/// Activations under a window, `depth` channels from `first` on.
 struct Under<'a> {
     window: &'a Window,
     input: &'a Map<'a>,
@@ -176,7 +177,7 @@ struct Under<'a> {
 }
 
 impl Under<'_> {
-    /// Rows for the output pixels from `start` on, of a map that is `width` wide.
+    /// Gathers rows for the output pixels from `start` on, of a result that is `width` wide.
     fn gather<K: Kernel>(&self, kernel: K, start: usize, width: usize, rows: &mut [i8], row_bytes: usize) {
         let whole = self.whole();
         let (mut pixel, end) = (start, start + rows.len() / row_bytes);
@@ -184,7 +185,7 @@ impl Under<'_> {
         while pixel < end {
             let (oy, ox) = (pixel / width, pixel % width);
             let inside = Inside::at(self.window, 0, oy, self.input.value.shape.h());
-            // Windows that lie inside the map: all of this row at once.
+            // Windows that lie inside the feature map: all of this row at once.
             let run = whole.end.min(ox + end - pixel).saturating_sub(ox);
             let all = ox >= whole.start && run > 0 && inside.taps.len() == usize::from(self.window.kernel[0]);
             let run = if all { run } else { 1 };
@@ -199,7 +200,8 @@ impl Under<'_> {
         }
     }
 
-    /// Rows of windows inside the map: the first one's begins at row `top` for output column `ox`.
+    /// Gathers rows of windows inside the feature map; the first window begins at row `top`, for
+    /// output column `ox`.
     fn pieces<K: Kernel>(&self, kernel: K, top: usize, ox: usize, rows: &mut [i8], row_bytes: usize) {
         let (channels, depth) = (self.input.value.shape.c(), self.depth);
         let [dy, dx] = self.window.dilation.map(usize::from);
@@ -219,12 +221,12 @@ impl Under<'_> {
         }
     }
 
-    /// Whether neighbouring columns are contiguous in the map and in the row.
+    /// True if adjacent columns are contiguous in the feature map and in the gathered row.
     fn joined(&self) -> bool {
         self.depth == self.input.value.shape.c() && self.window.dilation[1] == 1
     }
 
-    /// The output columns whose windows lie inside the map.
+    /// Returns the output columns whose windows lie inside the feature map.
     fn whole(&self) -> Range<usize> {
         let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
         let end = (self.input.value.shape.w() + pad + 1)
@@ -233,8 +235,8 @@ impl Under<'_> {
         pad.div_ceil(stride)..end
     }
 
-    /// One row: zero points outside the map; beyond the window whatever was there, as the weights
-    /// that it meets are zeros.
+    /// Gathers one row. Cells outside the feature map get the zero point; cells after the window
+    /// keep any value, because their weights are zeros.
     #[inline]
     fn row<K: Kernel>(&self, kernel: K, rows: &Inside, cols: &Inside, row: &mut [i8]) {
         let (channels, depth) = (self.input.value.shape.c(), self.depth);
@@ -263,15 +265,15 @@ impl Under<'_> {
     }
 }
 
-/// Bytes of scratch that [`depthwise`] needs: a pixel of zero points.
+/// Returns the bytes of scratch that [`depthwise`] needs: a pixel of zero points.
 pub(crate) fn depthwise_scratch(channels: usize) -> usize {
     channels
 }
 
-/// Depthwise convolution with at most [`MAX_TAPS`] taps.
+/// Computes a depthwise convolution with at most [`MAX_TAPS`] taps.
 ///
 /// # Safety
-/// Nobody else reads or writes the target's pixels.
+/// Nothing else reads or writes the target's pixels.
 pub(crate) unsafe fn depthwise<K: Kernel>(
     kernel: K,
     layer: &Layer<'_>,
@@ -315,13 +317,13 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
     }
 }
 
-/// Pointers to the pixels under a row of windows, column by column of the map.
+/// Pointers to the pixels under a row of windows, column by column of the feature map.
 struct Columns<'a> {
     window: &'a Window,
     input: &'a Map<'a>,
     border: *const i8,
     pointers: [*const i8; POINTERS],
-    /// Whether neighbouring windows share columns.
+    /// True if adjacent windows share columns.
     shared: bool,
     /// Pointers from pixel to pixel.
     step: usize,
@@ -348,7 +350,7 @@ impl<'a> Columns<'a> {
         let [sy, sx] = window.stride.map(usize::from);
         let shape = self.input.value.shape;
         let (height, width, channels) = (shape.h(), shape.w(), shape.c());
-        // One piece with columns in common, or a piece for each pixel.
+        // One piece of shared columns, or one piece per pixel.
         let (pieces, columns) = if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };
         let dilation = if self.shared { 1 } else { usize::from(window.dilation[1]) };
         for ky in 0..kh {
@@ -358,7 +360,7 @@ impl<'a> Columns<'a> {
             for piece in 0..pieces {
                 let origin = (start + piece) * sx;
                 let pad = usize::from(window.pad[1]);
-                // Columns before the map, in it, behind it.
+                // Columns before the feature map, inside it, after it.
                 let before = pad.saturating_sub(origin).div_ceil(dilation).min(columns);
                 let first = (origin + before * dilation).wrapping_sub(pad);
                 let inside = width.saturating_sub(first).div_ceil(dilation).min(columns - before);
@@ -381,7 +383,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A part of the codes of a sum, by their places in each map; in place if the plan says so.
+/// Adds a range of the values of two feature maps; in place if the plan says so.
 pub(crate) fn add<K: Kernel>(
     kernel: K,
     arena: Arena<'_>,

@@ -1,4 +1,4 @@
-//! What a kernel is asked to do.
+//! Jobs: the specification of the work of a kernel.
 
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -8,29 +8,30 @@ use crate::pack::Layout;
 use crate::plan::requant_path::RequantPath;
 use crate::target::Target;
 
-/// From accumulators to codes, where the channels of a layer agree.
+/// Requantization constants that all channels of a layer share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
-    /// Doublings before the mantissa.
+    /// Left shift of accumulators before they are multiplied by the mantissa.
     pub shift: u8,
-    /// How products may be made.
+    /// Method of the multiplication.
     pub requant: RequantPath,
-    /// The output's zero point.
+    /// Zero point of the output.
     pub zero: i8,
     pub clamp: Clamp,
 }
 
+/// Convolution of gathered rows:
 /// `out[p][c] = requantize(bias[c] + sum over k of row[p][k] * weight[c][k])`
 #[derive(Debug)]
 pub(crate) struct Rows {
-    /// First cell of the first row: codes, widened if the layout says so.
+    /// First cell of the first row: int8 values, widened if the layout says so.
     pub cells: *const i8,
     /// Bytes from row to row.
     pub stride: usize,
     /// Cells of a row: a multiple of [`Kernel::GRAIN`], or of the group where rows were gathered.
     pub depth: usize,
     pub pixels: usize,
-    /// Groups in a row.
+    /// Number of groups in a row.
     pub groups: usize,
     pub panels: *const i8,
     pub channels: usize,
@@ -40,13 +41,13 @@ pub(crate) struct Rows {
     pub tail: Tail,
 }
 
-/// Pieces of a map that become pieces of gathered rows, code by code to cells.
+/// Copy of pieces of a feature map to pieces of gathered rows, value by value to cells.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     pub codes: *const i8,
-    /// Codes from piece to piece.
+    /// Values from piece to piece.
     pub step: usize,
-    /// Codes of a piece.
+    /// Values of a piece.
     pub len: usize,
     pub count: usize,
     pub cells: *mut i8,
@@ -54,20 +55,20 @@ pub(crate) struct Pieces {
     pub stride: usize,
 }
 
-/// Neighbouring pixels of a depthwise convolution:
+/// Adjacent pixels of a depthwise convolution:
 /// `out[p][c] = requantize(bias[c] + sum over k of tap[p * step + k][c] * weight[c][k])`
 ///
-/// Taps go down the columns of the window, so that windows which overlap share pointers.
+/// Taps are ordered down the columns of the window, so that overlapping windows share pointers.
 #[derive(Debug)]
 pub(crate) struct Taps {
-    /// Where each tap's channels begin: `groups` times the layout's group of them for each pixel.
+    /// Pointers to the channels of each tap: for each pixel, `groups` times the layout's group.
     pub taps: *const *const i8,
     /// Pointers from pixel to pixel.
     pub step: usize,
-    /// The window: pointers of a column, and columns.
+    /// Rows of the window, which are the pointers of a column; its columns follow.
     pub rows: usize,
     pub columns: usize,
-    /// Whether every column begins a group: [`Layout::column`] is more than its rows.
+    /// True if every column begins a group: [`Layout::column`] is more than its rows.
     pub filled: bool,
     pub pixels: usize,
     pub groups: usize,
@@ -79,7 +80,7 @@ pub(crate) struct Taps {
     pub tail: Tail,
 }
 
-/// `out[i] = clamp((a[i] * factors[0] + b[i] * factors[1] + offset) >> shift)`
+/// Elementwise sum: `out[i] = clamp((a[i] * factors[0] + b[i] * factors[1] + offset) >> shift)`
 #[derive(Debug)]
 pub(crate) struct Sum {
     pub a: *const i8,
@@ -92,50 +93,56 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
-/// Portable code that can be compiled for an instruction set: what is not a closure can be told to be
-/// inlined, and is then compiled as its caller is.
+/// Portable code that can be compiled for an instruction set: a method, unlike a closure, can be
+/// marked `#[inline(always)]`, and is then compiled with the target features of its caller.
 pub(crate) trait Code {
     /// Implementations are `#[inline(always)]`.
     fn run(self);
 }
 
-/// The heavy work of one instruction set. A value proves that the processor has it.
+/// Kernels of one instruction set. A value proves that the processor has it.
 ///
-/// Kernels read and write no byte beyond what a job names.
+/// Kernels read and write no byte beyond those that a job names.
 pub(crate) trait Kernel: Copy {
-    /// How weights are packed.
+    /// Order of the packed weights.
     const TARGET: Target;
     /// Panels of [`Rows`].
     const ROWS: Layout = Self::TARGET.rows;
     /// Panels of [`Taps`].
     const TAPS: Layout = Self::TARGET.taps;
-    /// Pixels that are best handled together.
+    /// Number of pixels that the kernel computes best together.
     const TILE: usize;
-    /// Rows that lie in the map may have any multiple of that many cells.
+    /// Granularity, cells, of rows that are read in place from the feature map.
     const GRAIN: usize = Self::ROWS.group;
 
+    /// Multiplies gathered rows by panels.
+    ///
     /// # Safety
-    /// Pointers hold for the lengths beside them, panels as [`Self::ROWS`] packs them; `out` is
-    /// written by nobody else.
+    /// Pointers are valid for the lengths beside them, panels are packed by [`Self::ROWS`]; `out`
+    /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
+    /// Computes depthwise windows.
+    ///
     /// # Safety
-    /// As [`Kernel::rows`]; every tap has `channels` codes.
+    /// Same contract as [`Kernel::rows`]; every tap has `channels` values.
     unsafe fn taps(self, job: &Taps);
 
+    /// Adds two feature maps.
+    ///
     /// # Safety
-    /// As [`Kernel::rows`]; `out` may be `a` or `b`, but not overlap them in part.
+    /// Same contract as [`Kernel::rows`]; `out` may be `a` or `b`, but not overlap them in part.
     unsafe fn sum(self, job: &Sum);
 
-    /// Codes to cells of [`Self::ROWS`]; `cells` has room for all codes. Kernels whose cells are codes
-    /// have it from here.
+    /// Converts int8 values to cells of [`Self::ROWS`]; `cells` has room for all of them. The
+    /// default copies them, for kernels that do not widen.
     #[inline]
     fn widen(self, codes: &[i8], cells: &mut [i8]) {
         assert!(!Self::ROWS.wide, "wide cells are the kernel's own");
         cells[..codes.len()].copy_from_slice(codes);
     }
 
-    /// Puts `table[code + 128]` in the place of each code.
+    /// Replaces each value `code` with `table[code + 128]`.
     #[inline]
     fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
         look_up(table, codes);
@@ -147,8 +154,11 @@ pub(crate) trait Kernel: Copy {
         code.run();
     }
 
+    /// Copies pieces of a feature map to gathered rows.
+    ///
     /// # Safety
-    /// As [`Kernel::rows`], for `cells` in place of `out`; neither overlaps the other.
+    /// Same contract as [`Kernel::rows`], for `cells` in place of `out`; `codes` and `cells` do not
+    /// overlap.
     #[inline]
     unsafe fn pieces(self, job: &Pieces) {
         if !Self::ROWS.wide {
@@ -167,7 +177,7 @@ pub(crate) trait Kernel: Copy {
     }
 }
 
-/// [`Kernel::look_up`] one by one.
+/// Looks up one value after the other, see [`Kernel::look_up`].
 #[inline]
 pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     for code in codes {
@@ -175,11 +185,11 @@ pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     }
 }
 
-/// [`Kernel::pieces`] where cells are codes: pieces are short, calls to copy them would take longer
-/// than the copies.
+/// Copies pieces to cells that are not widened. Pieces are short: calls of `memcpy` would take
+/// longer than the copies.
 ///
 /// # Safety
-/// As there.
+/// Same contract as [`Kernel::pieces`].
 unsafe fn copy(job: &Pieces) {
     // SAFETY: the caller's promise; what a piece is copied in has its length or less, and the last
     // copy of a piece overlaps the one before.
@@ -193,8 +203,10 @@ unsafe fn copy(job: &Pieces) {
     }
 }
 
+/// Copies pieces in units of `T`.
+///
 /// # Safety
-/// As [`copy`]; a piece has the length of `T` or more.
+/// Same contract as [`copy`]; a piece has the length of `T` or more.
 #[inline]
 unsafe fn copy_by<T>(job: &Pieces) {
     let last = job.len - size_of::<T>();

@@ -1,4 +1,4 @@
-//! Runs planned steps with a kernel: one at a time, or chained by rows.
+//! Runs planned steps with a kernel: one at a time, or row by row in chains.
 
 use core::ops::Range;
 
@@ -9,11 +9,11 @@ use crate::ops::{self, Codes, Division};
 use crate::plan::slots::Slot;
 use crate::plan::step::{Span, Step, StepOp, Value};
 
-/// Below that many tiles for each thread, threads share channels in place of pixels: every tile of
-/// pixels reads all weights, which then are read once by all threads together.
+/// Number of tiles per thread below which threads share channels instead of pixels: every tile of
+/// pixels reads all weights, which are then read once by all threads together.
 const FEW_TILES: usize = 8;
 
-/// Which one of how many: a share of the work, or a thread.
+/// Index among `count`: a share of the work, or a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     pub index: usize,
@@ -21,12 +21,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// This part of `0..n`.
+    /// Returns this part of `0..n`.
     fn of(self, n: usize) -> Range<usize> {
         n * self.index / self.count..n * (self.index + 1) / self.count
     }
 
-    /// This thread's of bytes that every thread has as many of.
+    /// Returns the bytes of this thread in a span that all threads share equally.
     fn own(self, span: Span) -> Range<usize> {
         let size = span.len / self.count;
         let start = span.start + size * self.index;
@@ -34,8 +34,8 @@ impl Part {
     }
 }
 
-/// A part of a step in portable code.
-#[inline(always)] // compiled for the instruction set that asks
+/// Runs a part of a step in portable code.
+#[inline(always)] // compiled for the caller's instruction set
 pub(crate) fn portable(
     step: &Step,
     weights: &[u8],
@@ -45,8 +45,8 @@ pub(crate) fn portable(
 ) {
     let (x, out) = (step.a.range(), step.out.range());
     match ops::division(step) {
-        // SAFETY: steps are separated, so that the other threads do nothing in this one; the plan puts
-        // operand and result apart, as such steps need.
+        // SAFETY: steps are separated, so that the other threads do nothing in this one; the plan
+        // puts operand and result apart, as such steps need.
         Division::Whole if part.index == 0 && !matches!(step.op, StepOp::Nothing) => unsafe {
             ops::whole(step, weights, arena.read(x), arena.write(out));
         },
@@ -64,7 +64,7 @@ pub(crate) fn portable(
     }
 }
 
-/// The arena as one part of an element by element operation uses it.
+/// Access of one part of an elementwise operation to the arena.
 struct Own<'a, F> {
     arena: Arena<'a>,
     look_up: F,
@@ -93,7 +93,7 @@ impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
     }
 }
 
-/// The same with a kernel's look-ups, compiled for it.
+/// Portable code with the look-ups of a kernel, compiled for its instruction set.
 struct Portable<'a, K> {
     run: &'a Run<'a, K>,
     step: &'a Step,
@@ -108,18 +108,18 @@ impl<K: Kernel> Code for Portable<'_, K> {
     }
 }
 
-/// A kernel at work on its part.
+/// Kernel with the part that it runs.
 pub(crate) struct Run<'a, K> {
     pub kernel: K,
     pub packed: &'a [i8],
     pub arena: Arena<'a>,
     pub part: Part,
-    /// Which thread does it, of those that the plan has memory for.
+    /// Thread that runs the part, among those that the plan has memory for.
     pub seat: Part,
 }
 
 impl<K: Kernel> Run<'_, K> {
-    /// Steps that run together: one, or a chain.
+    /// Runs a step, or the steps of a chain.
     pub fn steps(&self, steps: &[Step], weights: &[u8]) {
         match steps {
             [step] => self.step(step, weights),
@@ -144,15 +144,15 @@ impl<K: Kernel> Run<'_, K> {
             pixels = part.of(pixels.end);
         }
         let at = step.out.offset + pixels.start * shape.c();
-        // SAFETY: the plan puts input, output and scratch apart; each part has pixels or panels of its
-        // own, and nobody writes the input during this step.
+        // SAFETY: the plan puts input, output and scratch apart; each part has pixels or panels of
+        // its own, and nobody writes the input during this step.
         unsafe {
             let input = Map::whole(&step.a, self.arena.read(step.a.range()));
             self.pixels(step, &layer, &input, (pixels, panels), at);
         }
     }
 
-    /// The panels of this part, where pixels are too few to be shared.
+    /// Returns the panels of this part; [`None`] if there are enough pixels to share.
     fn panels(&self, step: &Step) -> Option<Range<usize>> {
         let StepOp::Conv { groups: 1, .. } = step.op else { return None };
         let shape = step.out.shape;
@@ -161,7 +161,7 @@ impl<K: Kernel> Run<'_, K> {
         (self.part.count > 1 && few && panels >= self.part.count).then(|| self.part.of(panels))
     }
 
-    /// What a kernel does of a step, which is what it has packed weights for.
+    /// Returns the layer of a step that kernels compute; only such steps have packed weights.
     fn layer(&self, step: &Step) -> Option<Layer<'_>> {
         let (window, groups, shift, clamp) = match step.op {
             StepOp::Conv { window, groups, shift, clamp, .. } => (window, groups, shift, clamp),
@@ -173,10 +173,10 @@ impl<K: Kernel> Run<'_, K> {
         (!packed.is_empty()).then_some(Layer { window, groups, packed, tail })
     }
 
-    /// Steps that hand each other rows, so that the maps between them never exist as a whole: an
-    /// inverted residual's expansion, depthwise and projection, or the last two
-    /// (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and rows that
-    /// windows share are kept instead of computed again).
+    /// Runs steps that pass rows to each other, so that the feature maps between them never exist
+    /// as a whole: expansion, depthwise convolution and projection of an inverted residual, or the
+    /// last two (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and
+    /// rows that windows share are kept instead of recomputed).
     fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) {
         let tile = Ring::new(depthwise, self.seat);
         let ring = expand.map(|step| (step, Ring::new(step, self.seat)));
@@ -186,8 +186,8 @@ impl<K: Kernel> Run<'_, K> {
         let mut next = (rows.start * stride).saturating_sub(pad);
         for start in rows.clone().step_by(tile.kept) {
             let end = (start + tile.kept).min(rows.end);
-            // SAFETY: the ring and the tile belong to this thread; nobody writes the chain's input, and
-            // the rows of the result are this part's.
+            // SAFETY: the ring and the tile belong to this thread; nobody writes the chain's input,
+            // and the rows of the result are this part's.
             unsafe {
                 let input = match &ring {
                     Some((step, ring)) => {
@@ -204,10 +204,10 @@ impl<K: Kernel> Run<'_, K> {
         }
     }
 
-    /// Rows of an expansion from `next` to `last` into the ring.
+    /// Computes rows of an expansion from `next` to `last` into the ring buffer.
     ///
     /// # Safety
-    /// Nobody writes the step's input; the ring belongs to this thread.
+    /// No thread writes the step's input; the ring belongs to this thread.
     unsafe fn expand(&self, step: &Step, ring: &Ring<'_>, next: &mut usize, last: usize) {
         while *next < last {
             let place = *next % ring.kept;
@@ -222,7 +222,7 @@ impl<K: Kernel> Run<'_, K> {
         }
     }
 
-    /// Rows of a layer's result, written from offset `at` of the arena on.
+    /// Computes rows of a layer's result, written from offset `at` of the arena on.
     ///
     /// # Safety
     /// Those bytes belong to this part, and the input is not among them.
@@ -232,8 +232,8 @@ impl<K: Kernel> Run<'_, K> {
         unsafe { self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at) };
     }
 
-    /// Pixels of a layer's result, or some panels of their channels, written from offset `at` of the
-    /// arena on.
+    /// Computes pixels of a layer's result, or some panels of their channels, written from offset
+    /// `at` of the arena on.
     ///
     /// # Safety
     /// Those bytes belong to this part, and the input is not among them.
@@ -259,7 +259,7 @@ impl<K: Kernel> Run<'_, K> {
     }
 }
 
-/// A map of which only the latest rows are kept, in memory of one thread.
+/// Ring buffer: a feature map of which only the latest rows are kept, in memory of one thread.
 struct Ring<'a> {
     value: &'a Value,
     at: Range<usize>,
@@ -274,10 +274,10 @@ impl<'a> Ring<'a> {
         Self { value: &step.out, at: start..start + len, kept }
     }
 
-    /// The rows kept, of which the first in memory is row `base`.
+    /// Returns the rows that are kept; the first in memory is row `base`.
     ///
     /// # Safety
-    /// Nobody writes them while the map is in use.
+    /// No thread writes them while the map is in use.
     unsafe fn map(&self, arena: Arena<'a>, base: usize) -> Map<'_> {
         // SAFETY: the caller's promise.
         Map { value: self.value, codes: unsafe { arena.read(self.at.clone()) }, base, kept: self.kept }

@@ -1,4 +1,4 @@
-//! A fixed team of threads that runs plans together.
+//! Fixed team of threads that runs plans together.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,18 +20,19 @@ use crate::plan::step::{Step, together};
 use crate::plan::{Config, Plan};
 use crate::steps::Steps;
 
-/// Looks at a flag this often before a thread lets others run: some microseconds.
+/// Polls of a flag before a thread yields: some microseconds.
 const SPINS: u32 = 4000;
 
-/// A thread sleeps when nothing has come for this long: waking one takes the caller longer than a
-/// small network, and a camera's next frame may be preprocessed meanwhile.
+/// Idle time before a thread sleeps: waking one takes the caller longer than a small network, and
+/// the next frame of a camera may be preprocessed meanwhile.
 const AWAKE: Duration = Duration::from_millis(1);
 
-// A node becomes a step, a concatenation one for each input.
+// A node becomes a step, a concatenation one per input.
 const _: () = assert!(limits::TENSORS * limits::NODE_INPUTS < STEPS);
 
-/// Threads that share the steps of a plan ([`Config::threads`](crate::Config)): the caller's and
-/// some of its own, which spin briefly between steps and sleep when no run follows within a millisecond.
+/// Threads that share the steps of a plan ([`Config::threads`](crate::Config)): the caller's thread
+/// and workers, which spin briefly between steps and sleep when no run follows within a
+/// millisecond.
 ///
 /// A run allocates nothing.
 #[derive(Debug)]
@@ -44,14 +45,15 @@ pub struct Team {
 struct Shared {
     job: UnsafeCell<Option<Job<'static>>>,
     turns: Turns,
-    /// Threads that have begun.
+    /// Number of threads that have begun.
     begun: AtomicUsize,
     stop: AtomicBool,
-    /// A thread has panicked; nobody waits for it.
+    /// True if a thread has panicked; the others do not wait for it.
     broken: AtomicBool,
 }
 
-/// What to run. The borrows are those of [`Team::run`], which ends after every thread has.
+/// Plan to run, with its memory. The borrows are those of [`Team::run`], which ends after every
+/// thread has.
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
     config: Config,
@@ -66,7 +68,7 @@ impl<'a> Job<'a> {
         Size { steps: self.steps.len(), seats: self.config.threads.get() }
     }
 
-    /// The steps that run together from `first` on.
+    /// Returns the steps that run together from `first` on.
     fn steps(&self, first: usize) -> &'a [Step] {
         together(&self.steps[first..]).next().unwrap_or_default()
     }
@@ -77,25 +79,25 @@ impl<'a> Job<'a> {
 unsafe impl Sync for Shared {}
 
 impl Team {
-    /// A team of `threads`, the caller of [`Team::run`] among them.
+    /// Starts a team of `threads` threads, the caller of [`Team::run`] included.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     ///
     /// # Panics
-    /// With no thread at all.
+    /// If `threads` is 0.
     pub fn new(threads: u8) -> io::Result<Self> {
         Self::with(threads, |_| {})
     }
 
-    /// [`Team::new`], whose threads call `begin` with their numbers, from 1 on, before this returns: the
-    /// place to name the cores they may run on.
+    /// Starts a team whose workers call `begin` with their numbers, from 1 on, before this returns.
+    /// Set their processor affinity there.
     ///
     /// # Errors
-    /// As [`Team::new`].
+    /// The system cannot start a thread.
     ///
     /// # Panics
-    /// As [`Team::new`]. A `begin` that panics leaves a team that does not run.
+    /// If `threads` is 0. A `begin` that panics leaves a team whose runs panic.
     pub fn with(threads: u8, begin: impl Fn(usize) + Send + Sync + 'static) -> io::Result<Self> {
         assert!(threads > 0, "a team has a thread");
         let begin = Arc::new(begin);
@@ -118,25 +120,26 @@ impl Team {
             // Workers already there stop when `team` is dropped.
             team.workers.push(thread::Builder::new().name(name).spawn(work)?);
         }
-        // What a thread takes to begin, it takes now and not in the first run.
+        // The cost of starting threads is paid here and not in the first run.
         while team.shared.begun.load(Ordering::Acquire) < team.workers.len() {
             thread::yield_now();
         }
         Ok(team)
     }
 
-    /// How many threads run.
+    /// Returns the number of threads, the caller's included.
     pub fn size(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// [`Plan::run`] by all threads.
+    /// Runs a plan on all threads, see [`Plan::run`].
     ///
     /// # Errors
-    /// As [`Plan::run`].
+    /// [`RunError::Arena`] or [`RunError::Packed`]: `arena` or `packed` is too short; nothing has
+    /// run then.
     ///
     /// # Panics
-    /// As [`Plan::run`], and ever after.
+    /// If `weights` belongs to another package, or if an earlier run panicked.
     pub fn run<S: Steps>(
         &mut self,
         plan: &Plan<S>,
@@ -147,14 +150,15 @@ impl Team {
         self.run_with_observer(plan, weights, packed, arena, |_| {})
     }
 
-    /// [`Plan::run_with_observer`] by all threads; `observe` is called on this one, each time after all
-    /// have done their part.
+    /// Runs a plan on all threads, see [`Plan::run_with_observer`]. Calls `observe` on the caller's
+    /// thread, each time after all threads have finished their parts.
     ///
     /// # Errors
-    /// As [`Plan::run`].
+    /// [`RunError::Arena`] or [`RunError::Packed`]: `arena` or `packed` is too short; nothing has
+    /// run then.
     ///
     /// # Panics
-    /// As [`Team::run`].
+    /// If `weights` belongs to another package, or if an earlier run panicked.
     pub fn run_with_observer<S: Steps>(
         &mut self,
         plan: &Plan<S>,
@@ -191,14 +195,14 @@ impl Drop for Team {
         self.shared.stop.store(true, Ordering::Release);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
-            // A worker that panicked has said so already.
+            // The panic of a worker was reported already.
             let _ = worker.join();
         }
     }
 }
 
 impl Shared {
-    /// A worker's life.
+    /// Main loop of a worker.
     fn work(&self, index: usize) {
         self.begun.fetch_add(1, Ordering::Release);
         let (mut spins, mut idle) = (0, None);
@@ -218,12 +222,12 @@ impl Shared {
         }
     }
 
-    /// The caller's share of a run, to its end.
+    /// Runs the caller's share of a run and returns when the run is over.
     fn lead(&self, job: &Job<'_>, mut observe: impl FnMut(&[Step])) {
         let (mut watched, mut spins) = (0, 0);
         loop {
             let step = self.turns.step();
-            // What was on before is over.
+            // Steps before the current one are complete.
             while watched < job.steps.len() && Some(watched) != step {
                 let steps = job.steps(watched);
                 observe(steps);
@@ -242,7 +246,7 @@ impl Shared {
         }
     }
 
-    /// Takes a part, if there is one, and does it; the last to finish a step opens the next.
+    /// Takes a part, if one is left, and runs it; the last thread to finish a step opens the next.
     fn part(&self, thread: usize) -> bool {
         let (index, step) = match self.turns.take(thread) {
             Taken::Part { index, step } => (index, step),
@@ -263,7 +267,7 @@ impl Shared {
     }
 }
 
-/// Tells the others when its thread panics.
+/// Marks the team as broken when its thread panics.
 struct Guard<'a>(&'a Shared);
 
 impl Drop for Guard<'_> {

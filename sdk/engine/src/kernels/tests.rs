@@ -16,10 +16,10 @@ use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
 use crate::plan::requant_path::RequantPath;
 
-/// The largest that Linux has on ARM.
+/// Largest page size of Linux on ARM, bytes.
 const PAGE: usize = 64 << 10;
 
-/// Bytes behind which there is nothing.
+/// Bytes that end at an inaccessible page.
 struct Guarded {
     map: MmapMut,
     len: usize,
@@ -75,7 +75,7 @@ impl Random {
     }
 }
 
-/// One layer's constants, and the same packed.
+/// Constants of one layer, plain and packed.
 struct Layer {
     weights: Vec<i8>,
     bias: Vec<i32>,
@@ -92,7 +92,7 @@ impl Layer {
         let weights: Vec<i8> = random.codes(channels * fan_in).into_iter().map(|w| w >> small).collect();
         let bias: Vec<i32> = (0..channels).map(|_| random.next() as i32 >> 18).collect();
         let requant = [RequantPath::Mantissas, RequantPath::Lanes, RequantPath::Any][random.below(3)];
-        // Small ones suit every way.
+        // Small mantissas suit every requantization method.
         let mantissas: Vec<i32> = (0..channels).map(|_| random.next() as i32 & 0xff_ffff).collect();
         let shift = if requant == RequantPath::Any { random.below(3) as u8 } else { 0 };
         let tail = Tail { shift, requant, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
@@ -102,7 +102,7 @@ impl Layer {
         layer
     }
 
-    /// After the constants have changed.
+    /// Packs again after the constants have changed.
     fn repack(&mut self, layout: &Layout) {
         let Self { weights, bias, mantissas, packed, .. } = self;
         let (channels, fan_in) = (bias.len(), weights.len() / bias.len());
@@ -120,7 +120,7 @@ impl Layer {
         layout.pack(&constants, packed);
     }
 
-    /// Of codes whose zero point is 0.
+    /// Computes the expected value of a channel from activations with zero point 0.
     fn want(&self, channel: usize, codes: impl Iterator<Item = i8>) -> i8 {
         let fan_in = self.weights.len() / self.bias.len();
         let row = self.weights[channel * fan_in..][..fan_in].iter();
@@ -171,7 +171,7 @@ fn check_rows<K: Kernel>(kernel: K, random: &mut Random, layer: &Layer, codes: &
     }
 }
 
-/// Sums of products in 16 bits that just fit, or just do not, of codes at both ends.
+/// Tests sums of products that just fit 16 bits, or just do not, with activations at both ends.
 fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
     let channels = 12;
     for largest in [31, 63, 64, 85, 127, -64, -127, -128] {
@@ -201,7 +201,7 @@ fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize,
         }
     }
     layer.repack(&K::TAPS);
-    // Columns that neighbours share, each tap in memory of its own.
+    // Columns that adjacent windows share, each tap in its own memory.
     let step = stride.min(side) * side;
     let count = (pixels - 1) * step + side * side;
     let codes = random.codes(count * channels);

@@ -1,16 +1,18 @@
-//! Who of a team does which part of which step: the atomics, apart from what is run.
+//! Distribution of the parts of each step among the threads of a team: the atomics alone, without
+//! the work.
 //!
-//! `sdk/engine/tests/loom.rs` compiles this file with loom's atomics and tries every order of two threads.
+//! `sdk/engine/tests/loom.rs` compiles this file with loom's atomics and tries every interleaving
+//! of two threads.
 
 use super::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The most parts of a step.
+/// Most parts of a step.
 pub(crate) const PARTS: usize = u32::BITS as usize;
 
-/// More steps than a plan has.
+/// Number larger than the steps of any plan.
 pub(crate) const STEPS: usize = (1 << 24) - 1;
 
-/// Steps, and threads that the plan has memory for.
+/// Number of steps, and of threads that the plan has memory for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     pub steps: usize,
@@ -18,24 +20,25 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// How many parts a step has.
+    /// Returns the number of parts of a step.
     pub fn parts(self) -> usize {
         usize::from(self.seats).min(PARTS)
     }
 }
 
-/// Which step is on, how many threads may take part, and which of its parts nobody has taken.
+/// Current step, number of threads that may take part, and parts that no thread has taken.
 ///
-/// Every thread has a part of its own, whose maps lie in its cache, and takes another's when that
-/// one does not come: a thread that the system keeps waiting delays nobody.
+/// Every thread has its own part, whose data lie in its cache, and takes the part of another thread
+/// that is late: a thread without a core does not delay the others.
 #[derive(Debug, Clone, Copy)]
 struct State {
     /// Index of the first of the steps that run together; [`State::OVER`] between runs.
     step: u32,
-    /// Threads that the plan has memory for. They are compared with the rest when a part is taken, for a thread that
-    /// has waited since the run of another plan may find the same step with the same parts left.
+    /// Number of threads that the plan has memory for. It is compared with the rest when a part is
+    /// taken, because a thread that has waited since the run of another plan may find the same step
+    /// with the same parts left.
     seats: u8,
-    /// A bit for each part.
+    /// Bit set of the parts left.
     parts: u32,
 }
 
@@ -50,7 +53,7 @@ impl State {
         u64::from(self.step) << 40 | u64::from(self.seats) << 32 | u64::from(self.parts)
     }
 
-    /// A part to take, `own` if it is there.
+    /// Returns a part to take, `own` if it is left; [`None`] if no part is left.
     fn part(self, own: usize) -> Option<usize> {
         let wanted = 1u32.unbounded_shl(own as u32) & self.parts;
         let choice = if wanted == 0 { self.parts } else { wanted };
@@ -58,23 +61,24 @@ impl State {
     }
 }
 
-/// What a thread got that asked for a part.
+/// Result of a request for a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// None is left, or this thread has no memory in this run.
+    /// No part is left, or this thread has no memory in this run.
     Nothing,
-    /// Another thread was quicker; there may be more.
+    /// Another thread was faster; more parts may be left.
     Missed,
-    /// Part `index` of the steps from `step` on. The run does not end before it is [done](Turns::finish).
+    /// Part `index` of the steps from `step` on. The run does not end before the part is
+    /// [done](Turns::finish).
     Part { index: usize, step: usize },
 }
 
-/// The state that the threads of a team share.
+/// State that the threads of a team share.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    /// What is to be done now, a [`State`].
+    /// Current [`State`].
     state: AtomicU64,
-    /// Parts of this step that are done.
+    /// Number of parts of this step that are done.
     done: AtomicUsize,
 }
 
@@ -83,7 +87,7 @@ impl Turns {
         Self { state: AtomicU64::new(State::OVER.word()), done: AtomicUsize::new(0) }
     }
 
-    /// Lets the parts of a step be taken; behind the last one the run is over.
+    /// Opens the parts of a step to be taken; after the last step, ends the run.
     pub fn open(&self, size: Size, step: usize) {
         self.done.store(0, Ordering::Relaxed);
         let parts = u32::MAX >> (PARTS - size.parts());
@@ -109,13 +113,13 @@ impl Turns {
         }
     }
 
-    /// Tells that a part is done; whoever learns that it was the last opens the next step.
+    /// Marks a part as done. Returns true if it was the last; the caller then opens the next step.
     #[must_use]
     pub fn finish(&self, size: Size) -> bool {
         self.done.fetch_add(1, Ordering::AcqRel) + 1 == size.parts()
     }
 
-    /// The step that is on; none between runs.
+    /// Returns the current step; [`None`] between runs.
     pub fn step(&self) -> Option<usize> {
         let step = State::read(self.state.load(Ordering::Acquire)).step as usize;
         (step != STEPS).then_some(step)

@@ -1,10 +1,10 @@
-//! The kernels of processors that have none: a type without values, so that what chooses kernels and
-//! drives them is the same code everywhere, also where there is no other.
+//! Kernel type for processors without kernels: it has no values, so that the code which chooses and
+//! drives kernels is the same everywhere, also where there is no other kernel.
 
 use super::job::{Kernel, Rows, Sum, Taps};
 use crate::target::{self, Target};
 
-/// No value exists.
+/// Kernel of which no value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Absent {}
 

@@ -1,4 +1,4 @@
-//! Sum of two maps.
+//! Sum of two feature maps.
 
 use core::ops::Range;
 
@@ -8,7 +8,7 @@ use offshoot_core::quant::shift_down;
 use super::{BLOCK, Codes};
 use crate::plan::step::Value;
 
-#[inline(always)] // compiled for the instruction set that asks
+#[inline(always)] // compiled for the caller's instruction set
 pub(super) fn add(
     codes: &mut impl Codes,
     values: [&Value; 3],

@@ -1,15 +1,15 @@
-//! Convolution, and with it fully connected layers.
+//! Convolution, which includes fully connected layers.
 
 use offshoot_core::graph::Window;
 
 use super::{Inside, Requant};
 use crate::plan::step::Value;
 
-/// Patches up to this many values are gathered into a buffer on the stack; beyond, rows of the
-/// map are read where they lie.
+/// Largest patch, values, that is gathered into a buffer on the stack; of larger ones, the rows of
+/// the feature map are read in place.
 const PATCH: usize = 512;
 
-/// A convolution's constants. Weights: O, H, W, I / groups.
+/// Constants of a convolution. Shape of the weights: O, H, W, I / groups.
 pub(super) struct Layer<'a> {
     pub window: Window,
     pub groups: usize,
@@ -41,7 +41,7 @@ pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut 
     }
 }
 
-/// The values under the window less the zero point; 0 outside the map.
+/// Values under the window minus the zero point; 0 outside the feature map.
 fn gather(layer: &Layer<'_>, a: &Value, x: &[i8], group: usize, at: (&Inside, &Inside), patch: &mut [i16]) {
     let (rows, cols) = at;
     let depth = a.shape.c() / layer.groups;
@@ -67,7 +67,7 @@ fn taps(inside: &Inside, dilation: u8) -> impl Iterator<Item = (usize, usize)> +
     inside.taps.clone().enumerate().map(move |(i, k)| (k, start + i * usize::from(dilation)))
 }
 
-/// Every output channel of a group from one gathered patch, four at a time.
+/// Computes every output channel of a group from one gathered patch, four at a time.
 fn dense(layer: &Layer<'_>, patch: &[i16], first: usize, out: &Value, codes: &mut [i8]) {
     let n = patch.len();
     let zero_point = out.quant.zero_point;
@@ -97,7 +97,8 @@ fn dot4(patch: &[i16], weights: [&[i8]; 4]) -> [i32; 4] {
     sums
 }
 
-/// One output value, row by row: neighbouring columns are contiguous in the map and in the weights.
+/// Computes one output value row by row: adjacent columns are contiguous in the feature map and in
+/// the weights.
 fn runs(layer: &Layer<'_>, a: &Value, x: &[i8], channel: usize, group: usize, at: (&Inside, &Inside)) -> i32 {
     let (rows, cols) = at;
     let depth = a.shape.c() / layer.groups;

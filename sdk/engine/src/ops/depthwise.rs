@@ -1,14 +1,14 @@
-//! Depthwise convolution: every channel sees itself alone.
+//! Depthwise convolution: each output channel reads its own input channel alone.
 
 use offshoot_core::graph::Window;
 
 use super::{Inside, Requant};
 use crate::plan::step::Value;
 
-/// Channels handled together: their accumulators stay in registers.
+/// Channels computed together: their accumulators stay in registers.
 const BLOCK: usize = 16;
 
-/// Weights: H, W, C.
+/// Computes a depthwise convolution. Shape of the weights: H, W, C.
 pub(super) fn depthwise(
     window: &Window,
     weights: &[i8],

@@ -1,11 +1,12 @@
-//! Operations that move codes: change of scale, concat, border, order, parts.
+//! Operations that move int8 values: rescale, concat, pad, permute, slice, upsample.
 
 use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
 use crate::plan::step::Value;
 
-/// Pixels of `from` codes through an affine map into the channels from `at` on of pixels of `to`.
-#[inline(always)] // compiled for the instruction set that asks
+/// Rescales pixels of `from` values by an affine map, into the channels from `at` on of pixels of
+/// `to` channels.
+#[inline(always)] // compiled for the caller's instruction set
 pub(super) fn map(
     (affine, clamp): (Affine, Clamp),
     at: usize,
@@ -13,7 +14,7 @@ pub(super) fn map(
     (to, y): (usize, &mut [i8]),
     look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
-    // 256 codes can only become 256 others.
+    // An int8 value has only 256 states, so a table holds every result.
     let mut table = [0i8; 256];
     for (code, slot) in (i8::MIN..=i8::MAX).zip(&mut table) {
         *slot = affine.apply(code, clamp);
@@ -29,7 +30,7 @@ pub(super) fn map(
     }
 }
 
-/// The map inside a border of zero points.
+/// Pads a feature map with zero points.
 pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
     y.fill(out.quant.zero_point);
     let (from, to) = (a.shape.row_elements(), out.shape.row_elements());
@@ -39,7 +40,7 @@ pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: 
     }
 }
 
-/// H, W, C becomes C, H, W.
+/// Reorders H, W, C to C, H, W.
 pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
     let (pixels, channels) = (a.shape.h() * a.shape.w(), a.shape.c());
     for (pixel, values) in x.chunks_exact(channels).enumerate() {
@@ -49,7 +50,7 @@ pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// Four axes in another order.
+/// Permutes four axes.
 pub(super) fn permute(permutation: &Permutation, x: &[i8], y: &mut [i8]) {
     let [(n0, s0), (n1, s1), (n2, s2), (n3, s3)] = permutation.axes();
     let mut rows = y.chunks_exact_mut(n3);
@@ -61,7 +62,7 @@ pub(super) fn permute(permutation: &Permutation, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// A part of one axis.
+/// Copies a range of one axis.
 pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
     let dims = a.shape.dims();
     let axis = usize::from(slice.axis);
@@ -72,7 +73,7 @@ pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]
     }
 }
 
-/// Every pixel repeated.
+/// Upsamples by repeating every pixel (nearest neighbour).
 pub(super) fn upsample(factor: [u8; 2], a: &Value, x: &[i8], y: &mut [i8]) {
     let [down, across] = factor.map(usize::from);
     let (row, channels) = (a.shape.row_elements(), a.shape.c());

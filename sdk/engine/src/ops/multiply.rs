@@ -1,4 +1,4 @@
-//! Product of two maps, or of a map and one value per channel.
+//! Product of two feature maps, or of a feature map and one value per channel.
 
 use core::ops::Range;
 
@@ -9,7 +9,7 @@ use super::small::Tail;
 use super::{BLOCK, Codes};
 use crate::plan::step::Value;
 
-#[inline(always)] // compiled for the instruction set that asks
+#[inline(always)] // compiled for the caller's instruction set
 pub(super) fn multiply(
     codes: &mut impl Codes,
     values: [&Value; 3],

@@ -9,10 +9,10 @@ use super::Inside;
 use super::small::Tail;
 use crate::plan::step::Value;
 
-/// Channels summed together, so that the compiler has vectors to fill.
+/// Channels summed together, so that the compiler can vectorize.
 const BLOCK: usize = 64;
 
-/// An average pool's constants.
+/// Constants of an average pool.
 pub(super) struct Average {
     pub window: Window,
     pub include_pad: bool,
@@ -20,8 +20,8 @@ pub(super) struct Average {
     pub clamp: Clamp,
 }
 
-/// The codes `range` of the result.
-#[inline(always)] // compiled for the instruction set that asks
+/// Computes the values `range` of the result.
+#[inline(always)] // compiled for the caller's instruction set
 pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
         let (rows, cols) = inside(&layer.window, index, a, out);
@@ -32,7 +32,7 @@ pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: 
         let tail = Tail { multiplier, zero: out.quant.zero_point, clamp: layer.clamp };
         for (block, codes) in codes.chunks_mut(BLOCK).enumerate() {
             let mut sums = [-(seen as i32) * a.zero(); BLOCK];
-            // 16 bits hold as many codes as are summed before they are added up.
+            // So few values are summed before they are added to 32 bits that 16 bits suffice.
             let (mut parts, mut count) = ([0i16; BLOCK], 0);
             positions(&layer.window, (&rows, &cols), a, |at| {
                 let values = &x[at + first + block * BLOCK..][..codes.len()];
@@ -58,7 +58,7 @@ fn flush(sums: &mut [i32; BLOCK], parts: &mut [i16; BLOCK]) {
     }
 }
 
-/// The codes `range` of the result.
+/// Computes the values `range` of the result.
 #[inline(always)] // as above
 pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
@@ -73,7 +73,8 @@ pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, range: Rang
     });
 }
 
-/// Calls `each` with every pixel that has codes in `range`: its index, the first channel, the codes.
+/// Calls `each` with every pixel that has values in `range`: its index, the first channel, the
+/// values.
 #[inline(always)] // as above
 fn pixels(channels: usize, range: Range<usize>, y: &mut [i8], mut each: impl FnMut(usize, usize, &mut [i8])) {
     let (mut at, mut rest) = (range.start, y);

@@ -5,7 +5,8 @@ use offshoot_core::{Multiplier, quant};
 
 use crate::plan::requant_path;
 
-/// From sums to codes: [`quant::requantize`], by the fast way of [`crate::plan::requant_path`] where sums bear it.
+/// Requantizes sums like [`quant::requantize`], by the fast method of [`crate::plan::requant_path`]
+/// where sums are small enough.
 #[derive(Clone, Copy)]
 pub(super) struct Tail {
     pub multiplier: Multiplier,
@@ -14,8 +15,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// The codes of sums that are no larger than `largest`.
-    #[inline(always)] // compiled for the instruction set that asks
+    /// Requantizes sums of at most `largest` in absolute value.
+    #[inline(always)] // compiled for the caller's instruction set
     pub fn codes(self, largest: u64, sums: &[i32], codes: &mut [i8]) {
         let (bits, mantissa, zero) = (
             requant_path::bits(self.multiplier.shift),

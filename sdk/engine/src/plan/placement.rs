@@ -1,11 +1,11 @@
-//! Where each tensor lies in the arena: liveness, then placement.
+//! Placement of tensors in the arena: liveness analysis, then offsets.
 //!
 //! Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net
-//! inference"): the largest tensor first, each at the lowest offset that no tensor alive at
-//! the same time occupies; from both ends in the order of time where that is better. Sums saturate: a
-//! network that no address space holds gets an arena that no allocation can give, not one that is too
-//! small. A sum, product or look-up overwrites an operand nobody reads afterwards. The scratch of a
-//! step is placed like a tensor that lives in it alone.
+//! inference"): the largest tensor first, each at the lowest offset that no tensor alive at the
+//! same time occupies; from both ends in the order of time where that is better. Sums saturate: a
+//! network that fits no address space requires an arena that no allocation can give, not one that
+//! is too small. A sum, product or look-up overwrites an operand that no later node reads. The
+//! scratch of a step is placed like a tensor that lives during this step alone.
 
 use core::ops::Range;
 
@@ -14,13 +14,13 @@ use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 use super::slots::{Slot, State, alive_at, takes_room};
 use super::{Config, row_fusion};
 
-/// The result of placement.
+/// Result of placement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement {
     /// Bytes of the arena.
     pub arena: usize,
-    /// Bytes of the largest set of tensors alive together: without chains and sums in place, no
-    /// placement can do with less.
+    /// Bytes of the largest set of tensors alive together: without chains and in-place operations
+    /// no placement can be smaller.
     pub live_set: usize,
 }
 
@@ -76,8 +76,9 @@ pub(crate) fn place(
     placement
 }
 
-/// The map whose pool is all but the end of the network. It is kept, so that one can see after a run
-/// where the output came from; what follows the pool is a vector or two, which hardly needs its room.
+/// Returns the feature map that the last pool of the network reads, if only vectors follow the
+/// pool. The map is kept until the end of a run for class activation maps; the vectors need little
+/// room.
 fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
     let nodes = graph.nodes().skip(range.start).take(range.len());
     nodes.fold(None, |map, (id, node)| match node.op {
@@ -99,7 +100,7 @@ fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
     slots[root].last = slots[root].last.max(index as u16);
 }
 
-/// Lets a result overwrite an operand of its size that nobody reads afterwards.
+/// Lets a result overwrite an operand of its size that no later node reads.
 fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
     let out = usize::from(id);
     let same_size = |i: &TensorId| graph.tensor(*i).shape.elements() == graph.tensor(id).shape.elements();
@@ -117,11 +118,11 @@ fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Nod
     }
 }
 
-/// Places all slots; gives the end of the last.
+/// Places all slots and returns the end of the last.
 ///
-/// The largest first, each as low as it can be; if that takes more than what is alive together,
-/// perhaps in the order of their beginnings, those that stay first, from both ends of that: so maps that follow each other
-/// without branches leave no gaps.
+/// Places the largest first, each at its lowest offset. If the result exceeds the bytes alive
+/// together, also tries the order of first use, longest-lived first, from both ends of the arena:
+/// then feature maps of a network without branches leave no gaps. Keeps the smaller arena.
 fn assign(slots: &mut [Slot], bound: usize) -> usize {
     let arena = assign_by(slots, |s| s.bytes, lowest_gap);
     if arena <= bound {
@@ -135,7 +136,7 @@ fn assign(slots: &mut [Slot], bound: usize) -> usize {
     if other < arena { other } else { assign_by(slots, |s| s.bytes, lowest_gap) }
 }
 
-/// Places all slots, those with the largest key first.
+/// Places all slots, the largest key first.
 fn assign_by<K: Ord>(
     slots: &mut [Slot],
     key: impl Fn(&Slot) -> K,
@@ -149,7 +150,7 @@ fn assign_by<K: Ord>(
     let (mut arena, mut head) = (0, 0);
     loop {
         let waiting = slots.iter().enumerate().filter(|(_, s)| s.state == State::Waiting);
-        // The first of those with the largest key.
+        // Among equal keys the first slot.
         let Some((at, _)) = waiting.rev().max_by_key(|(_, s)| key(s)) else { return arena };
         slots[at].offset = gap(slots, head, at);
         slots[at].state = State::Placed;
@@ -158,13 +159,13 @@ fn assign_by<K: Ord>(
     }
 }
 
-/// The placed slots in the order of their offsets.
+/// Iterates over the placed slots in the order of their offsets.
 fn placed(slots: &[Slot], head: u16) -> impl Iterator<Item = &Slot> {
     let slot = |link: u16| usize::from(link).checked_sub(1).map(|i| &slots[i]);
     core::iter::successors(slot(head), move |s| slot(s.next))
 }
 
-/// The lowest offset that no slot alive at the same time occupies.
+/// Returns the lowest offset that no slot alive at the same time occupies.
 fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
     let (slot, mut offset) = (&slots[at], 0usize);
     for other in placed(slots, head) {
@@ -178,7 +179,7 @@ fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
     offset
 }
 
-/// The highest such offset with an end of at most `limit`.
+/// Returns the highest such offset with an end of at most `limit`.
 fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usize> {
     let (slot, mut start, mut highest) = (&slots[at], 0, None);
     let mut gap = |start: usize, end: usize| {
@@ -193,7 +194,7 @@ fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usi
     highest
 }
 
-/// Links a placed slot in; gives the new head of the list.
+/// Inserts a placed slot into the list and returns its new head.
 fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
     let (mut before, mut link) = (None, head);
     while let Some(i) = usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset) {
@@ -214,7 +215,7 @@ fn live_set(slots: &[Slot], range: Range<usize>) -> usize {
     (range.start..=range.end).map(|index| alive_at(slots, index)).max().unwrap_or(0)
 }
 
-/// Bytes that every placement needs at node `index`.
+/// Returns the bytes that every placement needs at node `index`.
 fn bound_at(slots: &[Slot], index: usize) -> usize {
     let at = index as u16;
     let alive = |own: &usize| takes_room(slots, *own) && slots[*own].first <= at && at <= slots[*own].last;

@@ -1,5 +1,5 @@
-//! Finds steps that can hand each other rows, so that the maps between them need not exist, and
-//! reserves what every step works in.
+//! Row fusion: finds steps that can pass rows to each other, so that the feature maps between them
+//! need not exist, and reserves the scratch of every step.
 
 use core::ops::Range;
 
@@ -10,18 +10,18 @@ use super::Config;
 use super::slots::{Slot, alive_at, alive_within};
 use crate::dispatch::Work;
 
-/// Pixels that a chain makes at a time, at least: weights are read once for each.
+/// Fewest pixels of a chain's tile: weights are read once per tile.
 const TILE_PIXELS: usize = 48;
 
-/// And at most, where memory is no object: the largest live set has this many bytes for each.
+/// Bytes of the largest live set per pixel of a tile: sets the size of tiles between the limits.
 const SET_BYTES: usize = 8 << 10;
 const MOST_PIXELS: usize = 112;
 
-/// A node with what a kernel makes of it.
+/// Node with the kernel job that it becomes.
 #[derive(Clone, Copy)]
 struct Link {
     id: TensorId,
-    /// The (first) operand.
+    /// First operand.
     from: TensorId,
     input: Shape,
     output: Shape,
@@ -39,17 +39,17 @@ impl Link {
         usize::from(self.id) - 1
     }
 
-    /// Whether this alone reads what `before` makes.
+    /// True if this node is the only one that reads the result of `before`.
     fn follows(&self, before: &Self, slots: &[Slot]) -> bool {
         let made = &slots[usize::from(before.id)];
         self.from == before.id && made.root() == usize::from(before.id) && made.last_use() == self.index()
     }
 }
 
-/// Chains and scratch of the nodes of `range`, into the slots of tensors and nodes.
+/// Writes chains and scratch of the nodes of `range` to the slots of tensors and nodes.
 ///
-/// Only maps beyond a quarter of the largest live set are chained: small ones do not decide how much
-/// memory there must be, and rows cost more instructions than whole maps.
+/// Only feature maps beyond a quarter of the largest live set are chained: small ones do not
+/// determine the size of the arena, and rows cost more instructions than whole maps.
 pub(crate) fn find(
     graph: &Graph<'_>,
     range: Range<usize>,
@@ -71,8 +71,8 @@ pub(crate) fn find(
     }
 }
 
-/// The node's scratch: for each thread enough for `pixels` made at a time, and if that can be less,
-/// no more than what the largest live set leaves, or a small part of that set.
+/// Reserves the scratch of a node: for each thread enough for `pixels` at a time. Where less is
+/// enough, it is limited to the room that the largest live set leaves, or to 1/32 of that set.
 fn reserve(
     graph: &Graph<'_>,
     config: Config,
@@ -91,7 +91,7 @@ fn reserve(
     own.reserve(bytes.saturating_mul(threads), life.start, life.end);
 }
 
-/// Rows of a chain's two inner maps that are kept.
+/// Rows of a chain's two inner feature maps that are kept.
 struct Kept {
     expanded: usize,
     tile: usize,

@@ -1,4 +1,4 @@
-//! Places of tensors in the arena, and how long they are kept.
+//! Places of tensors in the arena, and their lifetimes.
 
 use core::ops::{Range, RangeInclusive};
 
@@ -6,8 +6,9 @@ use offshoot_core::graph::TensorId;
 
 use super::step::Span;
 
-/// Scratch for planning: the caller reserves [`slots_needed`](crate::Plan::slots_needed) of them,
-/// filled with [`Slot::EMPTY`]: one per tensor and then one per node, for the node's scratch.
+/// Element of the scratch for planning. The caller reserves
+/// [`slots_needed`](crate::Plan::slots_needed) elements, filled with [`Slot::EMPTY`]: one per
+/// tensor, then one per node for the scratch of the node.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot {
     pub(crate) offset: usize,
@@ -15,14 +16,14 @@ pub struct Slot {
     /// First and last node at which the tensor must be kept.
     pub(super) first: u16,
     pub(super) last: u16,
-    /// The tensor whose bytes this one shares.
+    /// Tensor whose bytes this one shares.
     pub(super) root: TensorId,
-    /// The placed slot that begins next in the arena, one more than its index; 0 for none.
+    /// Index plus one of the placed slot that begins next in the arena; 0 for none.
     pub(super) next: u16,
     pub(super) state: State,
-    /// Of a node's slot: the node begins a chain of that many; 0: it is no beginning.
+    /// Number of nodes of the chain that begins here (slots of nodes); 0: no chain begins.
     pub(crate) chain: u8,
-    /// Of a node's slot: rows of its result that are kept; 0: all.
+    /// Rows of the node's result that are kept (slots of nodes); 0: all.
     pub(crate) kept_rows: u16,
 }
 
@@ -35,10 +36,10 @@ pub(super) enum State {
 }
 
 impl Slot {
-    /// Tensors begin at multiples of this, so that vector loads do not straddle cache lines.
+    /// Alignment of tensors, bytes: vector loads do not straddle cache lines.
     pub(crate) const ALIGN: usize = 64;
 
-    /// A slot not yet planned.
+    /// Slot not yet planned.
     pub const EMPTY: Self = Self {
         offset: 0,
         bytes: 0,
@@ -51,8 +52,8 @@ impl Slot {
         kept_rows: 0,
     };
 
-    /// Which bytes of the arena slot `own` takes, from which node of the graph to which; nothing where it
-    /// shares those of another slot, or needs none.
+    /// Returns the bytes of the arena that slot `own` occupies and the nodes of the graph during
+    /// which it does; [`None`] if it shares the bytes of another slot or needs none.
     pub fn life(slots: &[Self], own: usize) -> Option<(Range<usize>, RangeInclusive<usize>)> {
         let slot = slots.get(own).filter(|_| takes_room(slots, own))?;
         Some((slot.offset..slot.end(), slot.first.into()..=slot.last.into()))
@@ -62,25 +63,25 @@ impl Slot {
         self.state != State::Absent
     }
 
-    /// The bytes it takes.
+    /// Returns the bytes that it occupies.
     pub(crate) fn span(&self) -> Span {
         Span { start: self.offset, len: self.bytes }
     }
 
-    /// Makes room for `bytes` from node `first` to node `last`.
+    /// Reserves `bytes` from node `first` to node `last`.
     pub(crate) fn reserve(&mut self, bytes: usize, first: usize, last: usize) {
         self.bytes = bytes;
         (self.first, self.last) = (first as u16, last as u16);
         self.state = if bytes > 0 { State::Waiting } else { State::Placed };
     }
 
-    /// Keeps what is there from node `first` to node `last` at least.
+    /// Extends the lifetime to at least node `first` to node `last`.
     pub(crate) fn extend(&mut self, first: usize, last: usize) {
         self.first = self.first.min(first as u16);
         self.last = self.last.max(last as u16);
     }
 
-    /// The last node that reads it.
+    /// Returns the last node that reads it.
     pub(crate) fn last_use(&self) -> usize {
         self.last.into()
     }
@@ -98,17 +99,18 @@ impl Slot {
     }
 }
 
-/// Whether a slot has bytes of its own.
+/// True if a slot has its own bytes.
 pub(super) fn takes_room(slots: &[Slot], own: usize) -> bool {
     slots[own].bytes > 0 && slots[own].root() == own
 }
 
-/// Bytes of the slots that are kept at node `index`.
+/// Returns the bytes of the slots that are alive at node `index`.
 pub(crate) fn alive_at(slots: &[Slot], index: usize) -> usize {
     alive_within(slots, &(index..index))
 }
 
-/// Bytes of the slots that are kept at one of the nodes from `start` to `end` itself.
+/// Returns the bytes of the slots that are alive at any of the nodes from `start` to `end`, both
+/// included.
 pub(crate) fn alive_within(slots: &[Slot], nodes: &Range<usize>) -> usize {
     let (start, end) = (nodes.start as u16, nodes.end as u16);
     let alive = slots.iter().filter(|s| s.first <= end && start <= s.last);

@@ -1,4 +1,4 @@
-//! What the engine executes: operations whose operands are places in the arena.
+//! Steps: operations whose operands are places in the arena.
 
 use offshoot_core::graph::{Affine, Blob, Clamp, Permutation, Slice, Window};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
@@ -6,52 +6,52 @@ use offshoot_core::{Multiplier, Quant, Scale, Shape};
 use super::requant_path::{RequantPath, bearable, bits, limit};
 use crate::pack::word;
 
-/// A tensor in the arena.
+/// Tensor in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
-    /// First byte.
+    /// Offset of the first byte in the arena.
     pub offset: usize,
     /// Height, width, channels.
     pub shape: Shape,
-    /// What the codes stand for.
+    /// Scale and zero point of the int8 values.
     pub quant: Quant,
 }
 
 impl Value {
-    /// The bytes of the arena that the tensor takes.
+    /// Returns the bytes of the arena that the tensor occupies.
     pub fn range(&self) -> core::ops::Range<usize> {
         self.offset..self.offset + self.shape.elements()
     }
 
-    /// The zero point, widened for arithmetic.
+    /// Returns the zero point, widened for arithmetic.
     pub(crate) fn zero(&self) -> i32 {
         i32::from(self.quant.zero_point)
     }
 }
 
-/// One operation with its operands resolved.
+/// Operation with its operands resolved.
 ///
-/// A caller reserves an array of these for [`crate::Plan::new`], filled with [`Step::EMPTY`].
+/// The caller reserves an array of steps for [`crate::Plan::new`], filled with [`Step::EMPTY`].
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     pub(crate) op: StepOp,
     pub(crate) a: Value,
     pub(crate) b: Value,
     pub(crate) out: Value,
-    /// Its panels among the packed weights.
+    /// Panels of the step in the packed weights.
     pub(crate) packed: Span,
-    /// How its accumulators may be multiplied.
+    /// Requantization method of its accumulators.
     pub(crate) requant: RequantPath,
-    /// Its scratch in the arena.
+    /// Scratch of the step in the arena.
     pub(crate) scratch: Span,
-    /// Steps that run together from here on, row by row; 1: this one alone.
+    /// Number of steps that run together from here on, row by row; 1: this one alone.
     pub(crate) chain: u8,
-    /// Rows of the result that are kept at a time, for each thread; 0: all, once.
+    /// Rows of the result that each thread keeps at a time; 0: the whole result, shared.
     pub(crate) kept_rows: u16,
     pub(crate) node: u16,
 }
 
-/// Steps one by one, or those of a chain together.
+/// Splits steps into those that run together: single steps, or the steps of a chain.
 pub(crate) fn together(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
     core::iter::from_fn(move || {
         let (now, later) = steps.split_at(usize::from(steps.first()?.chain.max(1)));
@@ -60,7 +60,7 @@ pub(crate) fn together(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
     })
 }
 
-/// Some bytes; [`core::ops::Range`] is not `Copy`.
+/// Range of bytes; [`core::ops::Range`] is not `Copy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub start: usize,
@@ -76,7 +76,7 @@ impl Span {
 }
 
 impl Step {
-    /// A step that does nothing.
+    /// Step that does nothing.
     pub const EMPTY: Self = {
         let shape = match Shape::new(1, 1, 1) {
             Some(shape) => shape,
@@ -89,7 +89,8 @@ impl Step {
         Self { op, a: value, b: value, out: value, packed, requant, scratch, chain: 1, kept_rows: 0, node: 0 }
     };
 
-    /// How the accumulators of a convolution may be multiplied; another step needs nothing special.
+    /// Returns the fastest requantization method that the constants of a convolution allow;
+    /// [`RequantPath::Any`] for other steps.
     pub(crate) fn requant_path(&self, weights: &[u8]) -> RequantPath {
         let (bias, mantissas, shift, fan_in) = match self.op {
             StepOp::Conv { window, groups, bias, mantissas, shift, .. } => {
@@ -101,7 +102,7 @@ impl Step {
             _ => return RequantPath::Any,
         };
         let [biases, mantissas] = [bias, mantissas].map(|blob: Blob| blob.of(weights));
-        // The largest product of a centred code and a weight.
+        // The largest product of a centred activation and a weight, for every product of the sum.
         let products = fan_in as u64 * (255 * 128);
         let least = if shift == 0 { RequantPath::Mantissas } else { RequantPath::Lanes };
         let requant = |channel| {
@@ -118,13 +119,13 @@ impl Step {
         (0..self.out.shape.c()).map(requant).max().unwrap_or(RequantPath::Any)
     }
 
-    /// Index of the graph's node that this step belongs to.
+    /// Returns the index of the graph's node that this step belongs to.
     pub fn node(&self) -> usize {
         self.node.into()
     }
 }
 
-/// Operations after planning: a concat has become one [`StepOp::Map`] per input, a reshape has gone.
+/// Operation after planning: a concat becomes one [`StepOp::Map`] per input, a reshape no step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StepOp {
     Nothing,
@@ -159,7 +160,7 @@ pub(crate) enum StepOp {
     MaxPool {
         window: Window,
     },
-    /// Codes through an affine map into the channels from `at` on.
+    /// Rescales int8 values by an affine map and writes them to the channels from `at` on.
     Map {
         affine: Affine,
         clamp: Clamp,

@@ -41,7 +41,8 @@ impl Rng {
     }
 }
 
-/// How many of a test's random cases are run: all, but under Miri, which takes a thousand times longer.
+/// How many of a test's random cases are run: all, but under Miri, which takes a
+/// thousand times longer.
 pub fn cases(all: u32) -> u32 {
     if cfg!(miri) { all.div_ceil(100) } else { all }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Dot([f32; LANES]);
 
 impl Dot {
     /// Adds the products of two rows of like length.
-    #[inline(always)] // compiled for the processor that asks
+    #[inline(always)] // compiled for the caller's processor
     pub fn add(&mut self, a: &[f32], b: &[f32]) {
         let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
         let rest = a.remainder().iter().zip(b.remainder());
@@ -25,7 +25,7 @@ impl Dot {
         self.0.iter_mut().zip(rest).for_each(|(sum, (a, b))| *sum += a * b);
     }
 
-    #[inline(always)] // compiled for the processor that asks
+    #[inline(always)] // compiled for the caller's processor
     pub fn total(mut self) -> f32 {
         let mut left = LANES;
         while left > 1 {

@@ -162,7 +162,7 @@ impl NullaryFnOnce for Dots<'_> {
     }
 }
 
-#[inline(always)] // compiled for the processor that asks
+#[inline(always)] // compiled for the caller's processor
 fn block<const N: usize>(
     first: usize,
     pixel: &mut [f32],

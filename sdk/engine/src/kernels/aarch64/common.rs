@@ -1,11 +1,11 @@
-//! What the aarch64 kernels share: requantization, sums, partial vectors, copies.
+//! Code that the aarch64 kernels share: requantization, sums, partial vectors, copies.
 
 use core::arch::aarch64::*;
 
 use crate::kernels::job::{Sum, Tail};
 
-/// What proves an aarch64 instruction set, and its kernel: rows and taps are its own, sums and
-/// gathering the same for all.
+/// Defines the proof of an aarch64 instruction set and its kernel: rows and taps differ, sums and
+/// gathering are the same for all.
 macro_rules! kernel {
     ($name:ident: $($feature:tt)&&+, $target:expr, tile $tile:literal, grain $grain:literal,
      $rows:path, $taps:path) => {
@@ -19,7 +19,7 @@ macro_rules! kernel {
                 let has = $(std::arch::is_aarch64_feature_detected!($feature))&&+;
                 #[cfg(not(feature = "std"))]
                 let has = cfg!(all($(target_feature = $feature),+));
-                // Lanes are numbered the other way round on the few that are big-endian.
+                // Big-endian processors number lanes in reverse.
                 (has && cfg!(target_endian = "little")).then_some(Self(()))
             }
         }
@@ -57,30 +57,30 @@ macro_rules! kernel {
 }
 pub(crate) use kernel;
 
-/// Bytes of rows that panels are multiplied with in turn: they stay in the first-level cache.
+/// Bytes of rows per block, by which all panels are multiplied: it stays in the first-level cache.
 const BLOCK_BYTES: usize = 24 << 10;
 
-/// Pixels that panels are multiplied with in turn, whole tiles.
+/// Returns the pixels of such a block, in whole tiles.
 pub(crate) fn block(stride: usize, tile: usize) -> usize {
     (BLOCK_BYTES / stride / tile).max(1) * tile
 }
 
-/// The head of a panel and the layer's tail as the tiles read them: `N` registers of biases.
+/// Head of a panel and tail of the layer as the tiles read them: `N` registers of biases.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Head<const N: usize> {
     pub bias: [int32x4_t; N],
     pub mantissa: [int32x4_t; N],
-    /// The output's zero point.
+    /// Zero point of the output.
     pub zero: int16x8_t,
     pub lo: int8x16_t,
     pub hi: int8x16_t,
     pub shift: int32x4_t,
-    /// Bit 0: there is a shift. Bit 1: there is a clamp beyond the range of codes.
+    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range.
     pub flags: u32,
 }
 
-/// [`Head::flags`].
+/// Bit of [`Head::flags`].
 pub(crate) const SHIFTS: u32 = 1;
 pub(crate) const CLAMPS: u32 = 2;
 
@@ -99,7 +99,7 @@ impl<const N: usize> Head<N> {
         }
     }
 
-    /// The head of the panel that begins at `panel`: `4 * N` biases, `4 * N` mantissas.
+    /// Loads the head of the panel at `panel`: `4 * N` biases, `4 * N` mantissas.
     ///
     /// # Safety
     /// A panel of `4 * N` lanes begins there.
@@ -115,7 +115,7 @@ impl<const N: usize> Head<N> {
         Self::new(bias, mantissa, tail)
     }
 
-    /// The codes of 16 accumulators whose mantissas are given.
+    /// Requantizes 16 accumulators with the given mantissas.
     #[inline]
     #[target_feature(enable = "neon")]
     pub fn codes(&self, mut acc: [int32x4_t; 4], mantissa: [int32x4_t; 4]) -> int8x16_t {
@@ -125,7 +125,7 @@ impl<const N: usize> Head<N> {
         for (a, m) in acc.iter_mut().zip(mantissa) {
             *a = vqrdmulhq_s32(*a, m);
         }
-        // Saturating on the way changes nothing: codes are clamped to less in the end.
+        // Intermediate saturation changes nothing: results are clamped to a narrower range.
         let low = vqmovn_high_s32(vqmovn_s32(acc[0]), acc[1]);
         let high = vqmovn_high_s32(vqmovn_s32(acc[2]), acc[3]);
         let codes = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, self.zero)), vqaddq_s16(high, self.zero));
@@ -133,7 +133,7 @@ impl<const N: usize> Head<N> {
     }
 }
 
-/// The first `count` of 16 codes.
+/// Stores the first `count` of 16 values.
 ///
 /// # Safety
 /// `out` has room for them.
@@ -152,10 +152,10 @@ pub(crate) unsafe fn store(codes: int8x16_t, out: *mut i8, count: usize) {
     }
 }
 
-/// The first `count` of 16 codes; zeros beyond.
+/// Loads the first `count` of 16 values; the rest are zeros.
 ///
 /// # Safety
-/// `codes` holds that many.
+/// `codes` holds `count` values.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn load(codes: *const i8, count: usize) -> int8x16_t {
@@ -170,10 +170,10 @@ pub(crate) unsafe fn load(codes: *const i8, count: usize) -> int8x16_t {
     }
 }
 
-/// Whether -128 is among `vectors` times 16 weights: then two products may not fit 16 bits.
+/// True if -128 is among `vectors` times 16 weights: then two products may not fit 16 bits.
 ///
 /// # Safety
-/// There are that many.
+/// `weights` points to `vectors` times 16 weights.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn has_extreme(weights: *const i8, vectors: usize) -> bool {
@@ -185,8 +185,10 @@ pub(crate) unsafe fn has_extreme(weights: *const i8, vectors: usize) -> bool {
     vminvq_s8(least) == i8::MIN
 }
 
+/// Adds two feature maps.
+///
 /// # Safety
-/// As [`Kernel::sum`](crate::kernels::job::Kernel::sum).
+/// Same contract as [`Kernel::sum`](crate::kernels::job::Kernel::sum).
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn sum(job: &Sum) {
     let [fa, fb] = job.factors;
@@ -211,7 +213,7 @@ pub(crate) unsafe fn sum(job: &Sum) {
     }
 }
 
-/// Four look-ups in 64 entries each, of which one finds its code; the others leave what is there.
+/// Looks up in four parts of 64 entries; one of them has the entry, the others leave the result.
 #[target_feature(enable = "neon")]
 pub(crate) fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     let quarter = |i: usize| {

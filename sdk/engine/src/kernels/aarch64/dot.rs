@@ -1,8 +1,8 @@
 //! aarch64 with the dot product instructions: Cortex-A55, A76, A78 and later.
 //!
-//! `SDOT` adds four products to each of four channels. A tile is 8 pixels times 8 channels, because
-//! that loads least for each multiply: 64 `SDOT` want 8 registers of codes and 8 of weights, all 32
-//! are in use. The intrinsics are unstable, hence whole tiles in assembly.
+//! `SDOT` adds four products to each of four channels. A tile is 8 pixels times 8 channels, which
+//! needs the fewest loads per multiply: 64 `SDOT` read 8 registers of values and 8 of weights, and
+//! all 32 registers are in use. The intrinsics are unstable, hence whole tiles in assembly.
 
 use core::arch::asm;
 
@@ -19,8 +19,10 @@ const LAYOUT: Layout = target::NEON_DOT.rows;
 
 kernel!(NeonDot: "dotprod", target::NEON_DOT, tile 8, grain 4, rows, dot_depthwise::taps);
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`](crate::kernels::job::Kernel::rows).
+/// Same contract as [`Kernel::rows`](crate::kernels::job::Kernel::rows).
 #[target_feature(enable = "dotprod")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
@@ -28,7 +30,8 @@ unsafe fn rows(job: &Rows) {
     for start in (0..job.pixels).step_by(block) {
         let pixels = block.min(job.pixels - start);
         for panel in 0..job.channels.div_ceil(LANES) {
-            // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
+            // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the
+            // pointers.
             unsafe {
                 let base = job.panels.add(panel * panel_bytes);
                 let head = Head::load(base, job.tail);
@@ -44,7 +47,7 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// A panel and the job it belongs to.
+/// Panel and the job that it belongs to.
 struct Tiles<'a> {
     head: &'a Head<2>,
     weights: *const i8,
@@ -52,8 +55,10 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
+    /// Computes `pixels` pixels of 8 channels.
+    ///
     /// # Safety
-    /// `pixels` rows lie behind `cells`, as many pixels of 8 channels behind `out`.
+    /// `pixels` rows lie behind `cells`, and `pixels` pixels of 8 channels behind `out`.
     #[target_feature(enable = "dotprod")]
     unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize) {
         let (stride, out_stride) = (self.job.stride, self.job.out_stride);
@@ -73,10 +78,10 @@ impl Tiles<'_> {
         }
     }
 
-    /// As [`Tiles::run`] where only `left` of 8 channels exist.
+    /// Computes `pixels` pixels of which only `left` of 8 channels exist.
     ///
     /// # Safety
-    /// As [`Tiles::run`], with `left` channels.
+    /// Same contract as [`Tiles::run`], with `left` channels.
     #[target_feature(enable = "dotprod")]
     unsafe fn narrow(&self, cells: *const i8, out: *mut i8, pixels: usize, left: usize) {
         let mut codes = [0i8; 8 * LANES];
@@ -98,8 +103,8 @@ impl Tiles<'_> {
     }
 }
 
-/// A tile as assembly. For each pixel: its pointer, the register of its codes, and those of the
-/// sums of its first and its last four channels.
+/// Tile as assembly. For each pixel: its pointer, the register of its values, and those of the sums
+/// of its first and its last four channels.
 macro_rules! tile {
     ($self:ident, $cells:ident, $out:ident, $out_stride:ident, $tiles:expr, $pixels:literal,
      $(($pixel:literal, $row:ident, $x:literal, $lo:literal, $hi:literal)),+) => {
@@ -141,7 +146,7 @@ macro_rules! tile {
             $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
             $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
             "5:",
-            // Requantization: the registers of codes and weights are free.
+            // Requantization: the registers of values and weights are free.
             "ldp q0, q1, [{head}, #32]",
             "ldr q2, [{head}, #64]",
             "tbz {flags:w}, #0, 6f",
@@ -188,7 +193,7 @@ macro_rules! tile {
 }
 
 impl Tiles<'_> {
-    /// `PIXELS` (8, 4 or 1) times 8 channels, `tiles` times, at least once.
+    /// Computes `tiles` tiles, at least one, of `PIXELS` (8, 4 or 1) times 8 channels.
     ///
     /// # Safety
     /// `PIXELS` rows a tile lie behind `cells`, pixels of 8 channels behind `out`.
@@ -201,8 +206,8 @@ impl Tiles<'_> {
         out: *mut i8,
         out_stride: usize,
     ) {
-        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
-        // is written 8 bytes.
+        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every
+        // pixel is written 8 bytes.
         unsafe {
             match PIXELS {
                 8 => tile!(

@@ -1,16 +1,17 @@
 //! Depthwise convolution of 3 x 3 with dot products.
 //!
-//! The three codes of a column of the window are brought together channel by channel, with a fourth
-//! that is zero; `SDOT` then adds a column at once. Windows share columns, so each column is brought
-//! together once and added to every sum that it belongs to: the sums of neighbouring pixels take
-//! turns in the registers. Other windows go by widening multiplies.
+//! The three values of a column of the window are interleaved channel by channel, with a fourth
+//! that is zero; `SDOT` then adds a column at once. Windows share columns, so each column is
+//! interleaved once and added to every sum that it belongs to: the sums of adjacent pixels rotate
+//! through the registers. Other windows use widening multiplies.
 
 use core::arch::asm;
 
 use super::neon_depthwise::{LANES, Panel};
 use crate::kernels::job::Taps;
 
-/// Byte `4 * i + j` is channel `i` of code `j`; no table holds the last, which gives zero.
+/// Table indices: byte `4 * i + j` is channel `i` of value `j`; the fourth value is out of range,
+/// which gives zero.
 const INTERLEAVE: [u8; 64] = {
     let mut table = [255; 64];
     let mut i = 0;
@@ -23,15 +24,17 @@ const INTERLEAVE: [u8; 64] = {
     table
 };
 
+/// Computes depthwise windows.
+///
 /// # Safety
-/// As [`Kernel::taps`](crate::kernels::job::Kernel::taps).
+/// Same contract as [`Kernel::taps`](crate::kernels::job::Kernel::taps).
 #[target_feature(enable = "dotprod")]
 pub(crate) unsafe fn taps(job: &Taps) {
     for panel in 0..job.channels.div_ceil(LANES) {
         // SAFETY: the caller's promise; dot products imply NEON.
         unsafe {
             let panel = Panel::new(job, panel);
-            // Nine taps, of which neighbouring windows share six or three.
+            // Nine taps, of which adjacent windows share six or three.
             match (panel.left, job.groups, job.step) {
                 (LANES, 9, 3) => step_of_one(&panel, job),
                 (LANES, 9, 6) => step_of_two(&panel, job),
@@ -52,7 +55,7 @@ macro_rules! column {
     };
 }
 
-/// New sums begin with the bias.
+/// Begins new sums with the bias.
 macro_rules! begin {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!("ldp q", $a, ", q", $b, ", [{head}]\n ldp q", $c, ", q", $d, ", [{head}, #32]")
@@ -69,7 +72,7 @@ macro_rules! add {
     };
 }
 
-/// Stores the codes of finished sums.
+/// Requantizes finished sums and stores them.
 macro_rules! finish {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
@@ -179,7 +182,7 @@ macro_rules! finish {
     };
 }
 
-/// A whole row of pixels: the weights of three columns come first, interleaved like the codes.
+/// Computes a whole row of pixels: loads the weights of three columns, interleaved like the values.
 macro_rules! row {
     ($panel:ident, $job:ident, $($body:expr),+ $(,)?) => {
         asm!(
@@ -225,10 +228,11 @@ macro_rules! row {
     };
 }
 
-/// Windows one column apart: a column ends one pixel's sums, continues the next one's, begins a third.
+/// Computes windows one column apart: a column ends the sums of one pixel, continues those of the
+/// next and begins those of a third.
 ///
 /// # Safety
-/// As [`taps`], with nine taps and pixels three pointers apart.
+/// Same contract as [`taps`], with nine taps and pixels three pointers apart.
 #[target_feature(enable = "dotprod")]
 unsafe fn step_of_one(panel: &Panel, job: &Taps) {
     macro_rules! pixel {
@@ -277,10 +281,11 @@ unsafe fn step_of_one(panel: &Panel, job: &Taps) {
     }
 }
 
-/// Windows two columns apart: every other column ends one pixel's sums and begins the next one's.
+/// Computes windows two columns apart: every other column ends the sums of one pixel and begins
+/// those of the next.
 ///
 /// # Safety
-/// As [`taps`], with nine taps and pixels six pointers apart.
+/// Same contract as [`taps`], with nine taps and pixels six pointers apart.
 #[target_feature(enable = "dotprod")]
 unsafe fn step_of_two(panel: &Panel, job: &Taps) {
     macro_rules! pixel {

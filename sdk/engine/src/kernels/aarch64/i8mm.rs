@@ -1,9 +1,9 @@
 //! aarch64 with 8-bit matrix multiplication: Cortex-A510, A710, X2, Neoverse N2 and later.
 //!
-//! `SMMLA` multiplies 2 pixels times 8 codes by 8 weights times 2 channels. A tile is 8 pixels times 8
-//! channels. Rows are brought together in pairs before all panels are multiplied with them: doing it
-//! tile by tile would take a fifth of the multiplies' time. The intrinsics are unstable, hence whole
-//! tiles in assembly.
+//! `SMMLA` multiplies 2 pixels times 8 values by 8 weights times 2 channels. A tile is 8 pixels
+//! times 8 channels. Rows are interleaved in pairs before all panels are multiplied with them:
+//! doing it tile by tile would take a fifth of the multiplies' time. The intrinsics are unstable,
+//! hence whole tiles in assembly.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -22,10 +22,10 @@ const LAYOUT: Layout = target::NEON_I8MM.rows;
 
 kernel!(NeonI8mm: "i8mm" && "dotprod", target::NEON_I8MM, tile 8, grain 8, rows, dot_depthwise::taps);
 
-/// Where the bytes of two pixels are after narrowing: channels come in pairs, pixel by pixel.
+/// Positions of the bytes of two pixels after narrowing: channels come in pairs, pixel by pixel.
 const UNPAIR: [u8; 16] = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
 
-/// The head of a panel with each pair of channels twice, as `SMMLA` leaves its sums.
+/// Loads the head of a panel with each pair of channels twice, in the order of `SMMLA`'s sums.
 ///
 /// # Safety
 /// A panel begins at `panel`.
@@ -41,14 +41,16 @@ unsafe fn paired(panel: *const i8, tail: Tail) -> Head<4> {
     Head::new(twice(bias), twice(mantissa), tail)
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`](crate::kernels::job::Kernel::rows).
+/// Same contract as [`Kernel::rows`](crate::kernels::job::Kernel::rows).
 #[target_feature(enable = "i8mm")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     let mut buffer = [MaybeUninit::<[int8x16_t; 4]>::uninit(); BUFFER / 64];
     let buffer = buffer.as_mut_ptr().cast::<i8>();
-    // Rows too long for the buffer are multiplied where they lie.
+    // Rows too long for the buffer are multiplied in place.
     let tiles = BUFFER / (8 * job.depth);
     for start in (0..job.pixels).step_by(8 * tiles.max(1)) {
         let pixels = (job.pixels - start).min(8 * tiles.max(1));
@@ -78,11 +80,11 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// Bytes of rows in pairs that all panels are multiplied with: a tile of them has 4608 cells at most,
-/// as many as a 3 x 3 window of 512 channels.
+/// Bytes of interleaved rows that all panels are multiplied with: a row of a tile has at most 4608
+/// cells, those of a 3 x 3 window of 512 channels.
 const BUFFER: usize = 8 * 4608;
 
-/// 8 rows, two by two: 8 cells of the first, 8 cells of the second; then the next pair.
+/// Interleaves 8 rows in pairs: 8 cells of the first, 8 cells of the second; then the next pair.
 ///
 /// # Safety
 /// 8 rows lie behind `cells`, room for them behind `to`.
@@ -109,7 +111,7 @@ unsafe fn pair_up(cells: *const i8, job: &Rows, to: *mut i8) {
     }
 }
 
-/// A panel, the job it belongs to, and how many of its channels exist.
+/// Panel, the job that it belongs to, and the number of its channels that exist.
 struct Panel<'a> {
     head: &'a Head<4>,
     weights: *const i8,
@@ -118,10 +120,10 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Tiles of 8 pixels from the buffer.
+    /// Computes tiles of 8 pixels from the buffer.
     ///
     /// # Safety
-    /// So many tiles lie behind `paired`, pixels behind `out`.
+    /// The tiles lie behind `paired`, and their pixels behind `out`.
     #[target_feature(enable = "i8mm")]
     unsafe fn tiles(&self, paired: *const i8, tiles: usize, out: *mut i8) {
         let mut codes = [0i8; 8 * LANES];
@@ -140,16 +142,16 @@ impl Panel<'_> {
         }
     }
 
-    /// Pixels two by two.
+    /// Computes pixels two by two.
     ///
     /// # Safety
-    /// So many rows lie behind `cells`, pixels behind `out`.
+    /// A row per pixel lies behind `cells`, the pixels behind `out`.
     #[target_feature(enable = "i8mm")]
     unsafe fn pixels(&self, cells: *const i8, pixels: usize, out: *mut i8) {
         let mut codes = [0i8; 2 * LANES];
         for at in (0..pixels).step_by(2) {
             let here = (pixels - at).min(2);
-            // A last pixel without a neighbour is its own.
+            // A last pixel without a partner is paired with itself.
             let stride = if here == 2 { self.job.stride } else { 0 };
             // SAFETY: the caller's promise.
             unsafe {
@@ -164,10 +166,10 @@ impl Panel<'_> {
         }
     }
 
-    /// Those channels of the first pixels that exist.
+    /// Stores the existing channels of the first pixels.
     ///
     /// # Safety
-    /// There are so many pixels behind `out`.
+    /// `pixels` pixels lie behind `out`.
     unsafe fn store(&self, codes: &[i8], out: *mut i8, pixels: usize) {
         for (p, pixel) in codes.chunks_exact(LANES).enumerate().take(pixels) {
             // SAFETY: the caller's promise.
@@ -176,7 +178,7 @@ impl Panel<'_> {
     }
 }
 
-/// A tile as assembly. For each pair of pixels: the register of their codes, the same for the second
+/// Tile as assembly. For each pair of pixels: the register of their values, the same for the second
 /// half of 16 cells, and the sums of four pairs of channels.
 macro_rules! tile {
     ($self:ident, $head:expr, $out:expr, $out_stride:expr, $load:literal, $load_more:literal,
@@ -214,7 +216,7 @@ macro_rules! tile {
             $(concat!("smmla v", $c, ".4s, v", $x, ".16b, v10.16b"),)+
             $(concat!("smmla v", $d, ".4s, v", $x, ".16b, v11.16b"),)+
             "4:",
-            // Requantization: the registers of codes and weights are free.
+            // Requantization: the registers of values and weights are free.
             "ldp q0, q1, [{head}, #64]",
             "ldp q2, q3, [{head}, #96]",
             "ldr q4, [{head}, #128]",
@@ -265,15 +267,15 @@ macro_rules! tile {
 }
 
 impl Panel<'_> {
-    /// 8 pixels times 8 channels.
+    /// Computes 8 pixels times 8 channels.
     ///
     /// # Safety
     /// 8 rows in pairs lie behind `paired`, pixels of 8 channels behind `out`.
     #[target_feature(enable = "i8mm")]
     #[inline]
     unsafe fn eight(&self, paired: *const i8, out: *mut i8, out_stride: usize) {
-        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every pixel
-        // is written 8 bytes.
+        // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every
+        // pixel is written 8 bytes.
         unsafe {
             tile!(
                 self, self.head, out, out_stride,
@@ -286,7 +288,7 @@ impl Panel<'_> {
         }
     }
 
-    /// 2 pixels times 8 channels, of rows as they lie.
+    /// Computes 2 pixels times 8 channels, of rows in place.
     ///
     /// # Safety
     /// 2 rows lie behind `cells`, `stride` apart, 2 pixels of 8 channels behind `out`.

@@ -1,9 +1,9 @@
 //! aarch64 with baseline NEON: Cortex-A53, A57, A72.
 //!
-//! Codes are multiplied as they are. `SMULL` and `SMLAL2` leave sums of two products in 16 bits,
-//! `SADALP` adds neighbours to 32: three instructions for 16 products. Two products fit 16 bits
-//! unless both weights are -128, which the converter never writes; panels that hold it are
-//! multiplied without the sum in 16 bits.
+//! Int8 values are multiplied without widening. `SMULL` and `SMLAL2` leave sums of two products in
+//! 16 bits, `SADALP` adds adjacent pairs to 32 bits: three instructions for 16 products. Two
+//! products fit 16 bits unless both weights are -128, which the converter never writes; panels that
+//! hold -128 are multiplied without the sum in 16 bits.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -17,14 +17,14 @@ use crate::target;
 /// Output channels of a panel: one register.
 const LANES: usize = 4;
 
-/// Products that three instructions add up.
+/// Number of products that three instructions sum.
 const GROUP: usize = 16;
 
 const LAYOUT: Layout = target::NEON.rows;
 
 kernel!(Neon: "neon", target::NEON, tile 4, grain 8, rows, neon_depthwise::taps);
 
-/// The next 16 cells of four rows, the next 16 weights of four channels.
+/// Loads the next 16 cells of four rows and the next 16 weights of four channels.
 macro_rules! load {
     ($size:literal, $step:literal) => {
         concat!(
@@ -51,7 +51,7 @@ macro_rules! load {
     };
 }
 
-/// Sums of two products of one channel and four pixels, 8 of them in a register.
+/// Computes sums of two products of one channel and four pixels, 8 of them in a register.
 macro_rules! pairs {
     ($multiply:literal, $half:literal, $w:literal: $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
@@ -62,7 +62,7 @@ macro_rules! pairs {
     };
 }
 
-/// Pairs to the sums of one channel and four pixels.
+/// Adds pairs to the sums of one channel and four pixels.
 macro_rules! add {
     ($add:literal: $a:literal, $b:literal, $c:literal, $d:literal;
      $e:literal, $f:literal, $g:literal, $h:literal) => {
@@ -73,7 +73,7 @@ macro_rules! add {
     };
 }
 
-/// 16 products of each of 16 sums: two channels at a time, so that nobody waits for a multiply.
+/// Adds 16 products to each of 16 sums, two channels at a time to hide the latency of multiplies.
 macro_rules! products {
     ($add:literal) => {
         concat!(
@@ -87,7 +87,7 @@ macro_rules! products {
     };
 }
 
-/// The last 8 products of each sum.
+/// Adds the last 8 products of each sum.
 macro_rules! half {
     () => {
         concat!(
@@ -100,7 +100,7 @@ macro_rules! half {
     };
 }
 
-/// One instruction for each of the 16 sums.
+/// Emits one instruction for each of the 16 sums.
 macro_rules! for_sums {
     ($before:literal, $behind:literal) => {
         for_sums!($before, $behind: 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
@@ -108,7 +108,7 @@ macro_rules! for_sums {
     ($before:literal, $behind:literal: $($sum:literal)+) => { concat!($($before, $sum, $behind, "\n"),+) };
 }
 
-/// A register of four channels for each pixel, with biases.
+/// Reduces sums to a register of four channels for each pixel, and adds biases.
 macro_rules! reduce {
     () => {
         concat!(
@@ -138,7 +138,7 @@ macro_rules! reduce {
     };
 }
 
-/// The codes of 16 sums in one register.
+/// Requantizes 16 sums to one register.
 macro_rules! codes {
     () => {
         concat!(
@@ -171,8 +171,10 @@ macro_rules! codes {
     };
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`](crate::kernels::job::Kernel::rows).
+/// Same contract as [`Kernel::rows`](crate::kernels::job::Kernel::rows).
 #[target_feature(enable = "neon")]
 unsafe fn rows(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * GROUP);
@@ -180,7 +182,8 @@ unsafe fn rows(job: &Rows) {
     for start in (0..job.pixels).step_by(block) {
         let pixels = block.min(job.pixels - start);
         for panel in 0..job.channels.div_ceil(LANES) {
-            // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
+            // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the
+            // pointers.
             unsafe {
                 let base = job.panels.add(panel * panel_bytes);
                 let head = Head::load(base, job.tail);
@@ -193,7 +196,7 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// A panel and the job it belongs to.
+/// Panel and the job that it belongs to.
 struct Tiles<'a> {
     head: &'a Head<1>,
     weights: *const i8,
@@ -201,8 +204,10 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
+    /// Computes `pixels` pixels of `left` channels.
+    ///
     /// # Safety
-    /// `pixels` rows lie behind `cells`, as many pixels of `left` channels behind `out`.
+    /// `pixels` rows lie behind `cells`, and `pixels` pixels of `left` channels behind `out`.
     #[target_feature(enable = "neon")]
     unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize, left: usize) {
         let (stride, out_stride) = (self.job.stride, self.job.out_stride);
@@ -224,7 +229,7 @@ impl Tiles<'_> {
         }
     }
 
-    /// The sums of one pixel; `EXTREME` if two products may not fit 16 bits.
+    /// Computes the sums of one pixel; `EXTREME` if two products may not fit 16 bits.
     ///
     /// # Safety
     /// A row lies behind `cells`.
@@ -259,19 +264,19 @@ impl Tiles<'_> {
         vaddq_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), self.head.bias[0])
     }
 
-    /// 4 pixels times 4 channels.
+    /// Computes 4 pixels times 4 channels.
     ///
-    /// In assembly, because the compiler turns pairwise sums back into shuffles and spills.
+    /// Uses assembly, because the compiler turns pairwise sums back into shuffles and spills.
     ///
     /// # Safety
-    /// 4 rows lie behind `cells`, 4 pixels of 4 channels behind `out`; no two products are too large
-    /// for 16 bits.
+    /// 4 rows lie behind `cells`, 4 pixels of 4 channels behind `out`; no two products are too
+    /// large for 16 bits.
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn four(&self, cells: *const i8, out: *mut i8) {
         let stride = self.job.stride;
-        // SAFETY: of each row `depth` cells are read, of the panel 4 times as many weights, in whole
-        // groups; every pixel is written 4 bytes.
+        // SAFETY: of each row `depth` cells are read, of the panel 4 times as many weights, in
+        // whole groups; every pixel is written 4 bytes.
         unsafe {
             asm!(
                 "cbnz {sixteens}, 7f",

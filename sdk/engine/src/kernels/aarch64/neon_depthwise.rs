@@ -1,7 +1,7 @@
 //! Depthwise convolution with widening multiplies, for every aarch64 processor.
 //!
-//! Two products of 8 bits are summed in 16, then added to 32: four instructions for 16 channels and
-//! two taps halve by half, against six if codes are widened first.
+//! Two products of 8 bits are summed in 16 bits, then added to 32 bits: four instructions for 16
+//! channels and two taps, half by half, against six if values are widened first.
 
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -14,11 +14,13 @@ use crate::target;
 /// Channels of a panel.
 pub(crate) const LANES: usize = 16;
 
-/// Weights lie tap by tap.
+/// Layout of the weights: tap by tap.
 const LAYOUT: Layout = target::NEON.taps;
 
+/// Computes depthwise windows.
+///
 /// # Safety
-/// As [`Kernel::taps`](crate::kernels::job::Kernel::taps).
+/// Same contract as [`Kernel::taps`](crate::kernels::job::Kernel::taps).
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn taps(job: &Taps) {
     for panel in 0..job.channels.div_ceil(LANES) {
@@ -29,17 +31,19 @@ pub(crate) unsafe fn taps(job: &Taps) {
     }
 }
 
-/// 16 channels of a job.
+/// Panel of a job: 16 channels.
 pub(crate) struct Panel {
     pub head: Head<4>,
     pub weights: *const i8,
-    /// Of 16 channels those that exist.
+    /// Number of the 16 channels that exist.
     pub left: usize,
-    /// The first of them.
+    /// First channel.
     pub channel: usize,
 }
 
 impl Panel {
+    /// Returns a panel of a job.
+    ///
     /// # Safety
     /// The job has that panel.
     #[target_feature(enable = "neon")]
@@ -53,8 +57,10 @@ impl Panel {
         }
     }
 
+    /// Computes all pixels.
+    ///
     /// # Safety
-    /// As [`taps`].
+    /// Same contract as [`taps`].
     #[target_feature(enable = "neon")]
     pub unsafe fn run(&self, job: &Taps) {
         // SAFETY: the caller's promise.
@@ -69,10 +75,10 @@ impl Panel {
         }
     }
 
-    /// Any window; `EXTREME` if two products may not fit 16 bits.
+    /// Computes any window; `EXTREME` if two products may not fit 16 bits.
     ///
     /// # Safety
-    /// As [`taps`]; `FULL` only if there are 16 channels.
+    /// Same contract as [`taps`]; `FULL` only if there are 16 channels.
     #[target_feature(enable = "neon")]
     unsafe fn any<const FULL: bool, const EXTREME: bool>(&self, job: &Taps) {
         let left = if FULL { LANES } else { self.left };
@@ -105,8 +111,10 @@ impl Panel {
         }
     }
 
+    /// Requantizes and stores a pixel.
+    ///
     /// # Safety
-    /// As [`taps`].
+    /// Same contract as [`taps`].
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn finish(&self, job: &Taps, pixel: usize, acc: [int32x4_t; 4], left: usize) {
@@ -116,7 +124,7 @@ impl Panel {
     }
 }
 
-/// Sums of 16 bits to those of 32.
+/// Adds sums of 16 bits to those of 32 bits.
 #[inline]
 #[target_feature(enable = "neon")]
 fn add(acc: &mut [int32x4_t; 4], low: int16x8_t, high: int16x8_t) {
@@ -144,7 +152,7 @@ macro_rules! column {
     };
 }
 
-/// A product of 16 channels in two registers: register of the codes, of the weights.
+/// Multiplies 16 channels into two registers: register of the values, of the weights.
 macro_rules! multiply {
     ($kind:literal, $low:literal, $high:literal, $x:literal, $w:literal) => {
         concat!(
@@ -154,7 +162,7 @@ macro_rules! multiply {
     };
 }
 
-/// 16 channels in two registers, added to what is in four, or to the biases.
+/// Adds 16 channels in two registers to the sums in four registers, or to the biases.
 macro_rules! add {
     ($low:literal, $high:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
@@ -182,7 +190,7 @@ macro_rules! add {
     };
 }
 
-/// The window whose nine taps lie in the given registers.
+/// Computes the window whose nine taps lie in the given registers.
 macro_rules! pixel {
     ($a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal, $h:literal,
      $i:literal) => {
@@ -234,7 +242,7 @@ macro_rules! pixel {
     };
 }
 
-/// A whole row of pixels, with weights and biases in registers.
+/// Computes a whole row of pixels, with weights and biases in registers.
 macro_rules! row {
     ($panel:ident, $job:ident, $($body:expr),+ $(,)?) => {
         asm!(
@@ -266,10 +274,11 @@ macro_rules! row {
     };
 }
 
-/// Windows of 3 x 3 one column apart: two of three columns stay in registers.
+/// Computes windows of 3 x 3 one column apart: two of three columns stay in registers.
 ///
 /// # Safety
-/// As [`taps`], with nine taps, pixels three pointers apart, and no two products too large.
+/// Same contract as [`taps`], with nine taps, pixels three pointers apart, and no two products too
+/// large.
 #[target_feature(enable = "neon")]
 unsafe fn step_of_one(panel: &Panel, job: &Taps) {
     // SAFETY: the caller's promise: `pixels + 2` columns of three pointers, to 16 codes each.
@@ -294,10 +303,11 @@ unsafe fn step_of_one(panel: &Panel, job: &Taps) {
     }
 }
 
-/// Windows of 3 x 3 two columns apart: one of three columns stays in registers.
+/// Computes windows of 3 x 3 two columns apart: one of three columns stays in registers.
 ///
 /// # Safety
-/// As [`taps`], with nine taps, pixels six pointers apart, and no two products too large.
+/// Same contract as [`taps`], with nine taps, pixels six pointers apart, and no two products too
+/// large.
 #[target_feature(enable = "neon")]
 unsafe fn step_of_two(panel: &Panel, job: &Taps) {
     // SAFETY: the caller's promise: `2 * pixels + 1` columns of three pointers, to 16 codes each.

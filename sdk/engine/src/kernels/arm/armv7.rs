@@ -1,8 +1,9 @@
 //! 32-bit ARM with NEON, on Linux: Cortex-A7, A9, A15, and 64-bit boards with a 32-bit system.
 //!
-//! As on aarch64, `VMULL` and `VMLAL` leave sums of two products in 16 bits, `VPADAL` adds neighbours
-//! to 32. Intrinsics are unstable, and compilers for ARMv7 may not use NEON by themselves, hence
-//! whole tiles in assembly. 16 registers hold 2 pixels times 4 channels.
+//! `VMULL` and `VMLAL` leave sums of two products in 16 bits, `VPADAL` adds adjacent pairs to 32
+//! bits, like their counterparts on aarch64. Intrinsics are unstable, and compilers for ARMv7 may
+//! not use NEON by themselves, hence whole tiles in assembly. 16 registers hold 2 pixels times 4
+//! channels.
 
 use core::arch::asm;
 
@@ -15,7 +16,7 @@ use crate::target::{self, Target};
 /// Output channels of a panel of rows: one register.
 const LANES: usize = 4;
 
-/// Products that three instructions add up.
+/// Number of products that three instructions sum.
 const GROUP: usize = 16;
 
 /// Channels of a panel of taps.
@@ -32,7 +33,8 @@ impl Armv7 {
     }
 }
 
-/// What the kernel told this process: asking the processor itself is a privilege.
+/// Reads the processor's features from the auxiliary vector of the process: querying the processor
+/// itself is privileged.
 #[cfg(feature = "std")]
 fn system_says_neon() -> bool {
     const HARDWARE: u32 = 16;
@@ -76,17 +78,17 @@ impl Kernel for Armv7 {
     }
 }
 
-/// The head of a panel and the layer's tail in the order in which tiles load them.
+/// Head of a panel and tail of the layer, in the order in which tiles load them.
 #[repr(C)]
 struct Head<const N: usize> {
     bias: [i32; N],
     mantissa: [i32; N],
     shift: [i32; 4],
-    /// The output's zero point.
+    /// Zero point of the output.
     zero: [i16; 8],
     lo: [i8; 16],
     hi: [i8; 16],
-    /// Bit 0: there is a shift. Bit 1: there is a clamp beyond the range of codes.
+    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range.
     flags: u32,
 }
 
@@ -106,8 +108,10 @@ impl<const N: usize> Head<N> {
     }
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 unsafe fn rows(job: &Rows) {
     let panel_bytes = Armv7::ROWS.panel_bytes(job.groups * GROUP);
     for panel in 0..job.channels.div_ceil(LANES) {
@@ -119,7 +123,7 @@ unsafe fn rows(job: &Rows) {
             let left = (job.channels - panel * LANES).min(LANES);
             let extreme = weights.contains(&i8::MIN);
             for pixel in (0..job.pixels).step_by(2) {
-                // A last pixel without a neighbour is its own.
+                // A last pixel without a partner is paired with itself.
                 let other = (pixel + 1).min(job.pixels - 1);
                 let cells = [pixel, other].map(|p| job.cells.add(p * job.stride));
                 let out = [pixel, other].map(|p| job.out.add(p * job.out_stride + panel * LANES));
@@ -140,8 +144,8 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// Products of two channels in `d4` to `d7` with two pixels, to four sums: of 16 cells, of 16 where
-/// two products may not fit 16 bits, or of the last 8.
+/// Adds products of two channels in `d4` to `d7` with two pixels to four sums: of 16 cells, of 16
+/// where two products may not fit 16 bits, or of the last 8.
 macro_rules! products {
     (pairs $a:literal $b:literal $c:literal $d:literal) => {
         concat!(
@@ -171,7 +175,7 @@ macro_rules! products {
     };
 }
 
-/// 2 pixels times 4 channels as assembly.
+/// Tile of 2 pixels times 4 channels as assembly.
 macro_rules! two {
     ($products:tt, $head:ident, $depth:ident, $weights:ident, $cells:ident, $out:ident) => {
         asm!(
@@ -231,7 +235,7 @@ macro_rules! two {
             flags = in(reg) $head.flags,
             first = in(reg) $out[0],
             second = in(reg) $out[1],
-            // Named by halves: without NEON compilers know only those, and use them.
+            // Named by halves: compilers without NEON know only those, and use them.
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
             out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _,
             out("d13") _, out("d14") _, out("d15") _, out("q8") _, out("q9") _, out("q10") _,
@@ -241,8 +245,8 @@ macro_rules! two {
     };
 }
 
-/// 2 pixels times 4 channels; `EXTREME` if two products may not fit 16 bits. Where both pixels are
-/// the same one, it is written twice.
+/// Computes 2 pixels times 4 channels; `EXTREME` if two products may not fit 16 bits. If both
+/// pixels are the same one, it is written twice.
 ///
 /// # Safety
 /// A row of `depth` cells lies behind each of `cells`, room for 4 codes behind each of `out`.
@@ -265,8 +269,10 @@ unsafe fn two<const EXTREME: bool>(
     }
 }
 
+/// Computes depthwise windows.
+///
 /// # Safety
-/// As [`Kernel::taps`].
+/// Same contract as [`Kernel::taps`].
 unsafe fn taps(job: &Taps) {
     let panel_bytes = Armv7::TAPS.panel_bytes(job.groups);
     for panel in 0..job.channels.div_ceil(WIDE) {
@@ -291,7 +297,7 @@ unsafe fn taps(job: &Taps) {
     }
 }
 
-/// One window of which only `left` of 16 channels exist, tap by tap through a copy.
+/// Computes one window of which only `left` of 16 channels exist, tap by tap through a copy.
 ///
 /// # Safety
 /// Every tap and `out` have `left` channels from `channel` on.
@@ -319,7 +325,7 @@ unsafe fn narrow(
     }
 }
 
-/// One window times 16 channels as assembly.
+/// Window times 16 channels as assembly.
 macro_rules! window {
     ([$($multiply:literal),+],
      $head:ident, $weights:ident, $taps:ident, $count:ident, $channel:ident, $out:ident) => {
@@ -344,7 +350,7 @@ macro_rules! window {
             "vaddw.s16 q14, q14, d10\n vaddw.s16 q15, q15, d11",
             "bge 2b",
             "3:",
-            // One less than none is left: a last tap without a neighbour.
+            // One less than none is left: a last tap without a partner.
             "cmn {count}, #1",
             "bne 4f",
             "ldr {a}, [{taps}]",
@@ -383,7 +389,7 @@ macro_rules! window {
             head = inout(reg) &raw const *$head => _,
             flags = in(reg) $head.flags,
             out = in(reg) $out,
-            // Named by halves: without NEON compilers know only those, and use them.
+            // Named by halves: compilers without NEON know only those, and use them.
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
             out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _,
             out("d13") _, out("d14") _, out("d15") _, out("q8") _, out("q9") _, out("q10") _,
@@ -393,7 +399,7 @@ macro_rules! window {
     };
 }
 
-/// One window times 16 channels; `EXTREME` if two products may not fit 16 bits.
+/// Computes one window times 16 channels; `EXTREME` if two products may not fit 16 bits.
 ///
 /// # Safety
 /// Every tap and `out` have 16 channels from `channel` on.

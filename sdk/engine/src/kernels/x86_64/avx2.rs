@@ -1,8 +1,8 @@
 //! x86-64 with AVX2.
 //!
-//! Codes and weights are widened to 16 bits: `VPMADDWD` adds two products without overflow and
-//! issues twice a cycle, so that 32 multiply-accumulates a cycle are reached; `VPMADDUBSW`
-//! would saturate with weights of 8 bits and needs a third instruction.
+//! Activations and weights are widened to 16 bits: `VPMADDWD` adds two products without overflow
+//! and issues twice a cycle, which reaches 32 multiply-accumulates a cycle; `VPMADDUBSW` would
+//! saturate with weights of 8 bits and needs a third instruction.
 
 use core::arch::x86_64::*;
 
@@ -71,18 +71,20 @@ impl Kernel for Avx2 {
     }
 }
 
-/// The head of a panel: where accumulators begin, and what they are multiplied with.
+/// Head of a panel: initial values and multipliers of the accumulators.
 pub(crate) struct Head<const PATH: u8> {
     pub bias: [__m256i; 2],
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: [__m256i; 2],
     odd: [__m256i; 2],
-    /// By how much accumulators are shifted.
+    /// Left shift of the accumulators.
     shift: [__m256i; 2],
     tail: Tail,
 }
 
 impl<const PATH: u8> Head<PATH> {
+    /// Loads the head of a panel.
+    ///
     /// # Safety
     /// A panel begins at `panel`.
     #[inline]
@@ -105,11 +107,11 @@ impl<const PATH: u8> Head<PATH> {
         }
     }
 
-    /// The codes of 16 accumulators.
+    /// Requantizes 16 accumulators.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn codes(&self, acc: [__m256i; 2]) -> __m128i {
-        // Saturating on the way changes nothing: codes are clamped to less in the end.
+        // Intermediate saturation changes nothing: results are clamped to a narrower range.
         let mut q = _mm256_packs_epi32(self.apply(acc[0], 0), self.apply(acc[1], 1));
         if PATH == ANY {
             q = _mm256_adds_epi16(q, q);
@@ -122,7 +124,7 @@ impl<const PATH: u8> Head<PATH> {
         _mm_min_epi8(codes, _mm_set1_epi8(self.tail.clamp.hi))
     }
 
-    /// `q` of [`crate::plan::requant_path`]; of [`RequantPath::Any`] the half, rounded.
+    /// Returns `q` of [`crate::plan::requant_path`]; for [`RequantPath::Any`] its half, rounded.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn apply(&self, mut acc: __m256i, half: usize) -> __m256i {
@@ -145,8 +147,10 @@ impl<const PATH: u8> Head<PATH> {
     }
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 #[target_feature(enable = "avx2")]
 unsafe fn rows(job: &Rows) {
     debug_assert!(job.depth == job.groups * LAYOUT.group, "rows are gathered");
@@ -160,8 +164,10 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
+/// Computes a convolution of gathered rows by one requantization method.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 #[target_feature(enable = "avx2")]
 unsafe fn panels<const PATH: u8>(job: &Rows) {
     let size = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
@@ -188,17 +194,17 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
     }
 }
 
-/// All pixels of a panel.
+/// Panel, computed for all pixels.
 struct Strip<const PATH: u8> {
     head: Head<PATH>,
     weights: *const i8,
     out: *mut i8,
-    /// Channels there are.
+    /// Number of channels that exist.
     left: usize,
 }
 
 impl<const PATH: u8> Strip<PATH> {
-    /// `M` pixels times 16 channels.
+    /// Computes `M` pixels times 16 channels.
     ///
     /// # Safety
     /// The job has `M` pixels from `pixel` on.
@@ -226,7 +232,7 @@ impl<const PATH: u8> Strip<PATH> {
     }
 }
 
-/// The first `count` of 16 codes.
+/// Stores the first `count` of 16 values.
 ///
 /// # Safety
 /// `out` has room for them.
@@ -245,10 +251,10 @@ pub(crate) unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
     }
 }
 
-/// The first `count` of 16 codes; zeros beyond.
+/// Loads the first `count` of 16 values; the rest are zeros.
 ///
 /// # Safety
-/// `codes` holds that many.
+/// `codes` holds `count` values.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load(codes: *const i8, count: usize) -> __m128i {
@@ -263,8 +269,10 @@ unsafe fn load(codes: *const i8, count: usize) -> __m128i {
     }
 }
 
+/// Computes depthwise windows.
+///
 /// # Safety
-/// As [`Kernel::taps`].
+/// Same contract as [`Kernel::taps`].
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn taps(job: &Taps) {
     let size = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
@@ -281,22 +289,24 @@ pub(crate) unsafe fn taps(job: &Taps) {
     }
 }
 
-/// Two pairs of rows of 16 channels side by side: the first pair's channels in two registers, then
-/// the second's.
+/// Two pairs of interleaved rows of 16 channels: the channels of the first pair in two registers,
+/// then those of the second.
 type Pairs = [__m256i; 4];
 
-/// One panel of a depthwise convolution.
+/// Panel of a depthwise convolution.
 struct Depthwise<'a, const PATH: u8> {
     job: &'a Taps,
     head: Head<PATH>,
     weights: *const __m256i,
     /// First channel.
     at: usize,
-    /// Channels there are.
+    /// Number of channels that exist.
     left: usize,
 }
 
 impl<'a, const PATH: u8> Depthwise<'a, PATH> {
+    /// Loads a panel.
+    ///
     /// # Safety
     /// The job's panel is at `base`.
     #[inline]
@@ -310,8 +320,10 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         }
     }
 
+    /// Computes all pixels with the fastest code for the window and the channels.
+    ///
     /// # Safety
-    /// As [`Self::pixels`].
+    /// Same contract as [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn any_width(&self) {
@@ -328,10 +340,10 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         }
     }
 
-    /// `LEFT` channels; 0: any number of them.
+    /// Computes all pixels of `LEFT` channels; 0: any number of them.
     ///
     /// # Safety
-    /// The job's pointers hold.
+    /// The job's pointers are valid.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn pixels<const LEFT: usize>(&self) {
@@ -354,11 +366,11 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         }
     }
 
-    /// Windows of three columns that share columns with their neighbours; each is put side by side
-    /// once.
+    /// Computes windows of three columns that share columns with adjacent windows; each column is
+    /// interleaved once.
     ///
     /// # Safety
-    /// As [`Self::pixels`].
+    /// Same contract as [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn three_by_three<const LEFT: usize>(&self) {
@@ -392,10 +404,10 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         }
     }
 
-    /// The codes under one pointer, as words.
+    /// Loads the values under one pointer, widened to words.
     ///
     /// # Safety
-    /// A tap of the job.
+    /// `tap` is a tap of the job.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn tap<const LEFT: usize>(&self, tap: usize) -> __m256i {
@@ -404,6 +416,8 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         unsafe { _mm256_cvtepi8_epi16(load((*self.job.taps.add(tap)).add(self.at), left)) }
     }
 
+    /// Adds the products of a group to the accumulators.
+    ///
     /// # Safety
     /// The panel has that group.
     #[inline]
@@ -416,8 +430,10 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         }
     }
 
+    /// Requantizes and stores a pixel.
+    ///
     /// # Safety
-    /// A pixel of the job.
+    /// `pixel` is a pixel of the job.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn finish<const LEFT: usize>(&self, pixel: usize, acc: [__m256i; 2]) {
@@ -427,8 +443,10 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
     }
 }
 
+/// Adds two feature maps.
+///
 /// # Safety
-/// As [`Kernel::sum`].
+/// Same contract as [`Kernel::sum`].
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn sum(job: &Sum) {
     let [fa, fb] = job.factors.map(|f| u32::from(f as u16));
@@ -453,8 +471,10 @@ pub(crate) unsafe fn sum(job: &Sum) {
     }
 }
 
+/// Widens int8 values to 16 bits.
+///
 /// # Safety
-/// `cells` has room for two bytes per code.
+/// `cells` has room for two bytes per value.
 #[target_feature(enable = "avx2")]
 unsafe fn widen(codes: &[i8], cells: *mut i8) {
     let (blocks, rest) = codes.as_chunks::<PANEL>();

@@ -1,4 +1,4 @@
-//! Steps that the AVX-512 kernels share: scaling, clamping, storing.
+//! Code that the AVX-512 kernels share: scaling, clamping, storing.
 
 use core::arch::x86_64::*;
 
@@ -10,16 +10,16 @@ use crate::plan::requant_path::{self, ANY, LANES};
 /// Output channels of a panel of rows: one register.
 pub(crate) const PANEL: usize = 16;
 
-/// Channels of a panel of taps: as many codes as a register holds.
+/// Channels of a panel of taps: the int8 values of a register.
 pub(crate) const WIDE: usize = 4 * PANEL;
 
-/// What 16 accumulators are multiplied with.
+/// Multipliers of 16 accumulators.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale<const PATH: u8> {
     /// Mantissas of the even lanes, and of the odd lanes moved to even places; shifted if small.
     even: __m512i,
     odd: __m512i,
-    /// By how much accumulators are shifted.
+    /// Left shift of the accumulators.
     shift: __m512i,
 }
 
@@ -35,7 +35,7 @@ impl<const PATH: u8> Scale<PATH> {
         Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
     }
 
-    /// `q` of [`crate::plan::requant_path`]; of [`RequantPath::Any`] the half, rounded.
+    /// Returns `q` of [`crate::plan::requant_path`]; for [`RequantPath::Any`] its half, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     pub fn apply(self, mut acc: __m512i) -> __m512i {
@@ -58,11 +58,12 @@ impl<const PATH: u8> Scale<PATH> {
     }
 }
 
-/// Four registers of products to codes, in the order in which `VPACKSSDW` and `VPACKSSWB` leave them.
+/// Packs four registers of products to int8, in the order in which `VPACKSSDW` and `VPACKSSWB`
+/// leave them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(crate) fn codes<const PATH: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> __m512i {
-    // Saturating on the way changes nothing: codes are clamped to less in the end.
+    // Intermediate saturation changes nothing: results are clamped to a narrower range.
     let zero = _mm512_set1_epi16(2 * i16::from(tail.zero) + 1);
     let [low, high] = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)].map(|q| {
         let q = if PATH == ANY { _mm512_adds_epi16(q, q) } else { q };
@@ -71,7 +72,7 @@ pub(crate) fn codes<const PATH: u8>([a, b, c, d]: [__m512i; 4], tail: Tail) -> _
     clamped(low, high, tail.clamp)
 }
 
-/// Two registers of words to codes.
+/// Packs two registers of words to int8.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(crate) fn clamped(low: __m512i, high: __m512i, clamp: Clamp) -> __m512i {
@@ -79,13 +80,13 @@ pub(crate) fn clamped(low: __m512i, high: __m512i, clamp: Clamp) -> __m512i {
     _mm512_min_epi8(codes, _mm512_set1_epi8(clamp.hi))
 }
 
-/// The first `count` of 64 codes.
+/// Returns the mask of the first `count` of 64 bytes.
 #[inline]
 pub(crate) fn first(count: usize) -> __mmask64 {
     u64::MAX >> (64 - count)
 }
 
-/// The first `count` codes.
+/// Stores the first `count` values.
 ///
 /// # Safety
 /// `out` has room for them.

@@ -1,5 +1,5 @@
-//! Depthwise convolutions with AVX-512 VNNI: four taps of 64 channels are put side by side, so that
-//! `VPDPBUSD` adds up a channel's.
+//! Depthwise convolutions with AVX-512 VNNI: four taps of 64 channels are interleaved, so that
+//! `VPDPBUSD` sums the taps of each channel.
 
 use core::arch::x86_64::*;
 
@@ -8,8 +8,10 @@ use crate::kernels::job::Taps;
 use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target;
 
+/// Computes depthwise windows.
+///
 /// # Safety
-/// As [`Kernel::taps`].
+/// Same contract as [`Kernel::taps`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(crate) unsafe fn taps(job: &Taps) {
     let size = target::AVX512_VNNI.taps.panel_bytes(job.groups * 4);
@@ -28,23 +30,25 @@ pub(crate) unsafe fn taps(job: &Taps) {
     }
 }
 
-/// Four taps of 64 channels side by side, in four registers.
+/// Four interleaved taps of 64 channels, in four registers.
 type Fours = [__m512i; 4];
 
-/// One panel of a depthwise convolution.
+/// Panel of a depthwise convolution.
 struct Depthwise<'a> {
     job: &'a Taps,
     base: *const __m512i,
     /// First channel.
     at: usize,
     out: *mut i8,
-    /// Channels there are.
+    /// Number of channels that exist.
     left: usize,
 }
 
 impl Depthwise<'_> {
+    /// Computes all pixels with the fastest code for the window and the channels.
+    ///
     /// # Safety
-    /// As [`Self::pixels`].
+    /// Same contract as [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn any_width<const PATH: u8>(&self) {
@@ -59,10 +63,10 @@ impl Depthwise<'_> {
         }
     }
 
-    /// `LEFT` channels; 0: any number of them.
+    /// Computes all pixels of `LEFT` channels; 0: any number of them.
     ///
     /// # Safety
-    /// The panel and the job's pointers hold.
+    /// The panel and the job's pointers are valid.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pixels<const LEFT: usize, const PATH: u8>(&self) {
@@ -87,11 +91,11 @@ impl Depthwise<'_> {
         }
     }
 
-    /// Windows of three columns that share columns with their neighbours; each is put side by side
-    /// once.
+    /// Computes windows of three columns that share columns with adjacent windows; each column is
+    /// interleaved once.
     ///
     /// # Safety
-    /// As [`Self::pixels`].
+    /// Same contract as [`Self::pixels`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn three_by_three<const LEFT: usize, const PATH: u8>(&self, scales: &[Scale<PATH>; 4]) {
@@ -134,6 +138,8 @@ impl Depthwise<'_> {
         }
     }
 
+    /// Loads register `i` of the panel.
+    ///
     /// # Safety
     /// The panel has that register.
     #[inline]
@@ -143,7 +149,7 @@ impl Depthwise<'_> {
         unsafe { _mm512_loadu_si512(self.base.add(i)) }
     }
 
-    /// Four taps side by side.
+    /// Interleaves four taps.
     ///
     /// # Safety
     /// These are taps of the job.
@@ -173,6 +179,8 @@ impl Depthwise<'_> {
         ]
     }
 
+    /// Adds the products of a group to the accumulators.
+    ///
     /// # Safety
     /// The panel has that group.
     #[inline]
@@ -184,6 +192,8 @@ impl Depthwise<'_> {
         }
     }
 
+    /// Requantizes and stores a pixel.
+    ///
     /// # Safety
     /// The job has that pixel.
     #[inline]

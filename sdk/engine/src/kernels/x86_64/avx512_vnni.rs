@@ -1,8 +1,8 @@
 //! x86-64 with AVX-512 and its VNNI instructions.
 //!
-//! `VPDPBUSD` multiplies four unsigned bytes with four signed ones and adds all of it to 32 bits,
-//! without saturating. Codes are met as `code + 128` (one exclusive or per broadcast) and the
-//! excess is taken off the bias when weights are packed.
+//! `VPDPBUSD` multiplies four unsigned bytes by four signed ones and adds the products to 32 bits,
+//! without saturating. Activations are multiplied as `value + 128` (one exclusive or per
+//! broadcast); the excess is subtracted from the bias when weights are packed.
 
 use core::arch::x86_64::*;
 use core::hint::black_box;
@@ -17,7 +17,7 @@ use crate::target::{self, Target};
 /// Proof that the processor has AVX-512 with VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Avx512Vnni {
-    /// Whether it permutes bytes too.
+    /// True if the processor also permutes bytes (AVX512-VBMI).
     vbmi: bool,
 }
 
@@ -84,14 +84,16 @@ impl Kernel for Avx512Vnni {
     }
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn rows(job: &Rows) {
     let panels = job.channels.div_ceil(PANEL);
     let mut panel = 0;
     while panel < panels {
-        // As even as can be: five panels are three and two.
+        // Panels are split evenly: five are three and two.
         let left = panels - panel;
         let width = left.div_ceil(left.div_ceil(4));
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
@@ -107,10 +109,10 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// All pixels of `N` panels, `M` pixels at a time.
+/// Computes all pixels of `N` panels, `M` pixels at a time.
 ///
 /// # Safety
-/// As [`Kernel::rows`]; `N` panels are left from `panel` on.
+/// Same contract as [`Kernel::rows`]; `N` panels are left from `panel` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     let size = Avx512Vnni::ROWS.panel_bytes(job.groups * 4);
@@ -118,8 +120,8 @@ unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     unsafe {
         let (panels, out) = (job.panels.add(panel * size), job.out.add(panel * PANEL));
         let left = (job.channels - panel * PANEL).min(N * PANEL);
-        // Were it known to be the same in all lanes, it would be applied before the broadcast, which
-        // then takes an instruction more.
+        // Were it known to be the same in all lanes, it would be applied before the broadcast,
+        // which then takes an instruction more.
         let sign = black_box(_mm512_set1_epi8(-128));
         let strip = Strip { panels, size, out, left, sign };
         match job.tail.requant {
@@ -130,8 +132,8 @@ unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     }
 }
 
-/// `$body` for every `$m` below `$count`, 12 at most: a loop that is unrolled, or else accumulators
-/// would go through memory.
+/// Unrolled loop: `$body` for every `$m` below `$count`, 12 at most. Without unrolling,
+/// accumulators would go through memory.
 macro_rules! unrolled {
     ($m:ident < $count:ident, $body:block) => {
         unrolled!($m < $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
@@ -144,23 +146,23 @@ macro_rules! unrolled {
     };
 }
 
-/// Some panels side by side.
+/// Several panels, computed together.
 struct Strip {
     panels: *const i8,
     /// Bytes of a panel.
     size: usize,
     out: *mut i8,
-    /// Channels there are.
+    /// Number of channels that exist.
     left: usize,
-    /// The sign bit of every byte.
+    /// Sign bit of every byte.
     sign: __m512i,
 }
 
 impl Strip {
-    /// All pixels; at the end some are made again where that costs less than single ones.
+    /// Computes all pixels; at the end some are recomputed where that costs less than single ones.
     ///
     /// # Safety
-    /// There are `N` panels.
+    /// The job has `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pixels<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows) {
@@ -185,10 +187,10 @@ impl Strip {
         }
     }
 
-    /// The pixels from `first` on.
+    /// Computes the pixels from `first` on.
     ///
     /// # Safety
-    /// There are `N` panels.
+    /// The job has `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn one_by_one<const N: usize, const PATH: u8>(&self, job: &Rows, first: usize) {
@@ -198,10 +200,10 @@ impl Strip {
         }
     }
 
-    /// `M` pixels times `N` panels.
+    /// Computes `M` pixels times `N` panels.
     ///
     /// # Safety
-    /// The job has `M` pixels from `pixel` on, and there are `N` panels.
+    /// The job has `M` pixels from `pixel` on, and `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn tile<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows, pixel: usize) {
@@ -249,8 +251,10 @@ impl Strip {
     }
 }
 
+/// Adds two feature maps.
+///
 /// # Safety
-/// As [`Kernel::sum`].
+/// Same contract as [`Kernel::sum`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn sum(job: &Sum) {
     let [fa, fb] = job.factors.map(|f| u32::from(f as u16));
@@ -280,7 +284,7 @@ unsafe fn sum(job: &Sum) {
     }
 }
 
-/// Each half of the table lies in two registers, which `VPERMI2B` looks up together.
+/// Looks up with `VPERMI2B`, which reads half of the table from two registers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     let quarters = table.as_chunks::<WIDE>().0;

@@ -1,7 +1,7 @@
 //! x86-64 with AVX2 and AVX-VNNI: `VPDPBUSD` in registers of 256 bits.
 //!
-//! Rows are multiplied as in `avx512_vnni.rs`, codes met as `code + 128`; requantization, depthwise
-//! taps and sums are those of AVX2.
+//! Rows are multiplied like those in `avx512_vnni.rs`, activations as `value + 128`;
+//! requantization, depthwise taps and sums are those of AVX2.
 
 use core::arch::x86_64::*;
 use core::hint::black_box;
@@ -59,8 +59,10 @@ impl Kernel for AvxVnni {
     }
 }
 
+/// Computes a convolution of gathered rows.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn rows(job: &Rows) {
     // SAFETY: the caller's promise.
@@ -73,8 +75,10 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
+/// Computes a convolution of gathered rows by one requantization method.
+///
 /// # Safety
-/// As [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`].
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn panels<const PATH: u8>(job: &Rows) {
     let size = AvxVnni::ROWS.panel_bytes(job.groups * 4);
@@ -102,19 +106,19 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
     }
 }
 
-/// All pixels of a panel.
+/// Panel, computed for all pixels.
 struct Strip<const PATH: u8> {
     head: Head<PATH>,
     weights: *const i8,
     out: *mut i8,
-    /// Channels there are.
+    /// Number of channels that exist.
     left: usize,
-    /// The sign bit of every byte, of origin unknown to the compiler; see `avx512_vnni.rs`.
+    /// Sign bit of every byte, opaque to the compiler; see `avx512_vnni.rs`.
     sign: __m256i,
 }
 
 impl<const PATH: u8> Strip<PATH> {
-    /// `M` pixels times 16 channels.
+    /// Computes `M` pixels times 16 channels.
     ///
     /// # Safety
     /// The job has `M` pixels from `pixel` on.
