@@ -1,4 +1,4 @@
-//! A medium that loses power and fails on command.
+//! Fault injection: a medium that loses power and fails on command.
 
 use std::ops::Range;
 use std::vec;
@@ -7,77 +7,79 @@ use std::vec::Vec;
 use crate::geometry::{Geometry, GeometryError};
 use crate::medium::{Medium, OutOfRange, range};
 
-/// How a [`FaultyMedium`] fails.
+/// Error of a [`FaultyMedium`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The power is off.
+    /// Power off.
     #[error("power cut")]
     PowerCut,
-    /// The operation was to fail.
-    #[error("operation {operation} was to fail")]
+    /// Operation selected to fail.
+    #[error("injected failure of operation {operation}")]
     Injected {
-        /// Its number, from 0.
+        /// Number of the operation, from 0.
         operation: u64,
     },
-    /// The operation lies outside the medium.
+    /// Access outside the medium.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }
 
-/// What a failing operation does before it fails.
+/// Effect of a failing operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// Nothing.
+    /// No effect.
     Clean,
-    /// A write does half of its bytes. A sync brings every second waiting sector onto the medium and
-    /// forgets the others, although reads still show them, as Linux does. A read gives garbage.
+    /// Half of the effect: a write writes half of its bytes; a sync makes every second pending
+    /// sector durable and drops the others, although reads still return them, like Linux; a read
+    /// returns garbage.
     Half,
 }
 
-/// What a power cut does to one write to one sector that was not synced.
+/// Effect of a power cut on one unsynced write to one sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It never arrives.
+    /// Nothing is written.
     Lost,
-    /// It arrives.
+    /// The write is complete.
     Kept,
-    /// Its first bytes arrive.
+    /// The first n bytes are written.
     First(usize),
-    /// Its last bytes arrive.
+    /// The last n bytes are written.
     Last(usize),
-    /// Of each bit, the old or the new; the number is the seed.
+    /// Each bit is the old or the new one, at random; the number is the seed.
     Mixed(u64),
-    /// The whole sector becomes garbage, also where it was not written; the number is the seed.
+    /// The whole sector becomes garbage, also the part that was not written; the number is the
+    /// seed.
     Garbage(u64),
 }
 
-/// A write, or the part of it in one sector, that a power cut may lose.
+/// Write, or the part of it in one sector, that a power cut may lose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsynced {
     /// First byte on the medium.
     pub at: usize,
-    /// What was written.
+    /// Bytes written.
     pub bytes: Vec<u8>,
 }
 
-/// What was done to a medium since it was made.
+/// Numbers of operations on a medium since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Reads, writes and syncs.
+    /// Number of reads, writes and syncs.
     pub operations: u64,
-    /// Bytes written and syncs: the moments at which the power can fail.
+    /// Number of bytes written and of syncs: the points at which the power can fail.
     pub steps: u64,
-    /// Sectors written.
+    /// Number of sectors written.
     pub sectors: u64,
-    /// Syncs.
+    /// Number of syncs.
     pub syncs: u64,
 }
 
-/// A medium in memory that loses power at any byte and fails at any operation.
+/// Medium in memory that loses power at any byte and fails at any operation.
 ///
-/// Writes wait until a sync. [`FaultyMedium::after_cut`] makes of it the medium that is found when the
-/// power is back, with a [`Fate`] for each waiting write.
+/// Writes are pending until a sync. [`FaultyMedium::after_cut`] returns the medium after a power
+/// cut, with a [`Fate`] for each pending write.
 ///
 /// ```
 /// use offshoot_store::{Fate, FaultyMedium, Store};
@@ -93,9 +95,9 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct FaultyMedium {
     sector: u32,
-    /// What a power cut leaves for certain.
+    /// Bytes that survive a power cut.
     durable: Vec<u8>,
-    /// What reads show.
+    /// Bytes that reads return.
     visible: Vec<u8>,
     unsynced: Vec<Unsynced>,
     steps_left: Option<u64>,
@@ -106,10 +108,10 @@ pub struct FaultyMedium {
 }
 
 impl FaultyMedium {
-    /// A medium that holds `bytes` and does not fail yet.
+    /// Creates a medium that holds `bytes` and does not fail yet.
     ///
     /// # Errors
-    /// A sector that is no power of two or out of range; too few bytes for two slots.
+    /// The sector is no power of two or out of range, or two slots do not fit.
     pub fn new(bytes: Vec<u8>, sector: u32) -> Result<Self, GeometryError> {
         Geometry::new(bytes.len() as u64, sector)?;
         Ok(Self::healthy(bytes, sector))
@@ -129,43 +131,43 @@ impl FaultyMedium {
         }
     }
 
-    /// Cuts the power after `steps` more steps: each byte written is one, each sync is one. The write
-    /// in which it happens has done its bytes until then; a sync has done all or nothing.
+    /// Cuts the power after `steps` more steps: each byte written is one, each sync is one. The
+    /// write in which it happens has written its bytes until then; a sync is done or not.
     pub fn cut_after(&mut self, steps: u64) {
         self.steps_left = Some(steps);
     }
 
-    /// Makes operations fail, by their numbers from now on: 0 is the next.
+    /// Makes operations fail, by their numbers counted from now on: 0 is the next.
     pub fn fail(&mut self, operations: Range<u64>, manner: Manner) {
         let now = self.counts.operations;
         self.fail = operations.start.saturating_add(now)..operations.end.saturating_add(now);
         self.manner = manner;
     }
 
-    /// Takes back [`FaultyMedium::cut_after`] and [`FaultyMedium::fail`]. What is lost stays lost.
+    /// Cancels [`FaultyMedium::cut_after`] and [`FaultyMedium::fail`]. Lost writes stay lost.
     pub fn heal(&mut self) {
         self.steps_left = None;
         self.is_off = false;
         self.fail = 0..0;
     }
 
-    /// What was done so far.
+    /// Returns the numbers of operations so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// What the next power cut may lose, in the order of writing.
+    /// Returns the writes that the next power cut may lose, in the order of writing.
     pub fn unsynced(&self) -> &[Unsynced] {
         &self.unsynced
     }
 
-    /// What reads show.
+    /// Returns the bytes that reads return.
     pub fn bytes(&self) -> &[u8] {
         &self.visible
     }
 
-    /// The medium after a power cut, healthy again. `fate` gets the index of each waiting write
-    /// and the write.
+    /// Returns the medium after a power cut, without faults. `fate` gets the index of each pending
+    /// write and the write.
     pub fn after_cut(&self, mut fate: impl FnMut(usize, &Unsynced) -> Fate) -> Self {
         let mut bytes = self.durable.clone();
         for (index, write) in self.unsynced.iter().enumerate() {
@@ -200,7 +202,7 @@ impl FaultyMedium {
         }
     }
 
-    /// Counts an operation. Says whether it is to fail.
+    /// Counts an operation and returns its injected failure, if any.
     fn begin(&mut self) -> Result<Option<Fault>, Fault> {
         let operation = self.counts.operations;
         self.counts.operations += 1;
@@ -210,7 +212,7 @@ impl FaultyMedium {
         Ok(self.fail.contains(&operation).then_some(Fault::Injected { operation }))
     }
 
-    /// How many of `wanted` steps are done before the power fails.
+    /// Returns the number of `wanted` steps that are done before the power fails.
     fn spend(&mut self, wanted: u64) -> u64 {
         let done = self.steps_left.map_or(wanted, |left| left.min(wanted));
         self.steps_left = self.steps_left.map(|left| left - done);
@@ -219,7 +221,7 @@ impl FaultyMedium {
         done
     }
 
-    /// Writes to what reads show, and keeps the parts in each sector for a power cut.
+    /// Writes to the visible bytes, and records the part in each sector for a power cut.
     fn put(&mut self, mut at: usize, mut bytes: &[u8]) {
         self.visible[at..at + bytes.len()].copy_from_slice(bytes);
         while !bytes.is_empty() {
@@ -232,7 +234,7 @@ impl FaultyMedium {
         }
     }
 
-    /// Brings the waiting writes for which `arrives` says so onto the medium and forgets all.
+    /// Makes the pending writes selected by `arrives` durable and drops the others.
     fn flush(&mut self, arrives: impl Fn(usize) -> bool) {
         for (index, write) in std::mem::take(&mut self.unsynced).iter().enumerate() {
             if arrives(index) {
@@ -295,7 +297,7 @@ impl Medium for FaultyMedium {
     }
 }
 
-/// SplitMix64.
+/// Returns a random byte (SplitMix64).
 fn random_byte(seed: &mut u64) -> u8 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *seed;

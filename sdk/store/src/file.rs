@@ -1,4 +1,4 @@
-//! A preallocated file.
+//! Medium in a preallocated file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,36 +6,36 @@ use std::path::{Path, PathBuf};
 
 use crate::medium::Medium;
 
-/// Bytes of a file's sector: a page, which is what Linux writes at least.
+/// Bytes of a file's sector: a page, the unit in which Linux writes.
 pub const FILE_SECTOR: u32 = 4096;
 
-/// How often a new file is begun while others begin it too.
+/// Most attempts to create a new file while other processes create it too.
 const ATTEMPTS: usize = 16;
 
-/// Why a file cannot be a medium.
+/// Reason that a file cannot be a medium.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// Another process, or another part of this one, has it open.
-    #[error("the file is in use by another store")]
+    /// Another process, or another store of this process, has the file open.
+    #[error("file is in use by another store")]
     InUse,
-    /// It has another size than was asked for.
-    #[error("a file of {found} bytes, asked for are {asked}")]
+    /// Size of the file differs from the one requested.
+    #[error("file has {found} bytes, {asked} requested")]
     OtherSize {
         /// Bytes of the file.
         found: u64,
-        /// Bytes asked for.
+        /// Bytes requested.
         asked: u64,
     },
-    /// What lies where a new file is to be written is a link, a folder or a device.
+    /// Link, folder or device in the place of the new file.
     #[error("{} is no plain file; remove it", .0.display())]
     NotPlain(PathBuf),
-    /// What the file system reports.
+    /// Error of the file system.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// A file whose size never changes, locked against other stores as long as this value lives.
+/// File of constant size, locked against other stores as long as this value lives.
 ///
 /// The lock is that of [`File::try_lock`]: other stores honour it, other programs may not.
 #[derive(Debug)]
@@ -45,16 +45,16 @@ pub struct FileMedium {
 }
 
 impl FileMedium {
-    /// Opens the file at `path`, or makes it with `size` bytes of zeros; see
+    /// Opens the file at `path`, or creates it with `size` bytes of zeros; see
     /// [`medium_size`](crate::medium_size).
     ///
-    /// A new file is written and synced under the name with `.new` behind it and then renamed, so
-    /// that a file at `path` is always complete and a save never has to ask for room. A link under that name is
-    /// not followed.
+    /// A new file is written and synced under the name with `.new` appended and then renamed, so
+    /// that a file at `path` is always complete and a save never allocates blocks. A link under
+    /// that name is not followed.
     ///
     /// # Errors
-    /// A file of another size; a file in use; a link or folder where the new file is to be written; what the file
-    /// system reports, such as a full disk.
+    /// The file has another size or is in use; a link, folder or device lies in the place of the
+    /// new file; the file system fails, for instance because the disk is full.
     pub fn open(path: impl AsRef<Path>, size: u64) -> Result<Self, FileError> {
         let path = path.as_ref();
         let file = match existing(path) {
@@ -65,13 +65,13 @@ impl FileMedium {
         if found != size {
             return Err(FileError::OtherSize { found, asked: size });
         }
-        // Also for a file that was there: who made it may have been killed before this.
+        // Also for an existing file: its creator may have been killed before this sync.
         sync_folder(path)?;
         Ok(Self { file, size })
     }
 }
 
-/// Opens and locks a file that is there.
+/// Opens and locks an existing file.
 fn existing(path: &Path) -> Result<File, FileError> {
     lock(OpenOptions::new().read(true).write(true).open(path)?)
 }
@@ -84,13 +84,13 @@ fn lock(file: File) -> Result<File, FileError> {
     }
 }
 
-/// Makes the file under another name, which must be free: nothing that somebody else has put there is
-/// followed or written to.
+/// Creates the file under another name, which must be free: nothing that another program has put
+/// there is followed or written to.
 fn create(path: &Path, size: u64) -> Result<File, FileError> {
     let fresh = beside(path);
     for _ in 0..ATTEMPTS {
         let (made, is_new) = match File::create_new(&fresh) {
-            // Of a process that was killed, or of one that is at it and has the lock.
+            // Left by a process that was killed, or in use by one that has the lock.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (plain(&fresh), false),
             made => (made.map_err(FileError::Io), true),
         };
@@ -99,11 +99,13 @@ fn create(path: &Path, size: u64) -> Result<File, FileError> {
             made => lock(made?)?,
         };
         if path.try_exists()? {
-            // Another process was faster. Should its file be the one locked here, it lives on at `path`.
+            // Another process was faster. Should its file be the one locked here, it lives on at
+            // `path`.
             drop(file);
             return existing(path);
         }
-        // Who has the lock of what lies there may take it away. Another may have done so before this one had it.
+        // The owner of the lock may remove the file. Another process may have done so before this
+        // one had the lock.
         if !is_at(&file, &fresh) {
             continue;
         }
@@ -113,7 +115,7 @@ fn create(path: &Path, size: u64) -> Result<File, FileError> {
         }
         let filled = fill(&mut file, size).and_then(|()| fs::rename(&fresh, path));
         if let Err(error) = filled {
-            // The error is what the caller must know; a leftover is removed by the next attempt.
+            // The caller needs the first error; a leftover is removed by the next attempt.
             let _ = fs::remove_file(&fresh);
             return Err(error.into());
         }
@@ -122,10 +124,10 @@ fn create(path: &Path, size: u64) -> Result<File, FileError> {
     Err(FileError::InUse)
 }
 
-/// Opens a file that is there, and no link.
+/// Opens an existing plain file; follows no link.
 fn plain(path: &Path) -> Result<File, FileError> {
     let not_plain = || FileError::NotPlain(path.to_path_buf());
-    // Before it is opened: a device may do something when it is.
+    // Checked before opening, because opening a device may have side effects.
     if !fs::symlink_metadata(path)?.is_file() {
         return Err(not_plain());
     }
@@ -137,7 +139,7 @@ fn plain(path: &Path) -> Result<File, FileError> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_plain()) }
 }
 
-/// Whether a name still stands for an open file.
+/// True if a name still refers to an open file.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -151,7 +153,7 @@ fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// Zeros are written, not only promised, so that the file system sets the blocks aside.
+/// Fills the file with zeros, written rather than sparse, so that the file system allocates blocks.
 fn fill(file: &mut File, size: u64) -> io::Result<()> {
     file.set_len(0)?;
     let zeros = [0; FILE_SECTOR as usize];
@@ -171,7 +173,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// A new name is only durable when the folder is.
+/// Syncs the folder: a new name is durable only then.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Elsewhere a folder cannot be opened as a file.

@@ -1,4 +1,4 @@
-//! Where on a medium the slots lie.
+//! Places of the slots on a medium.
 
 /// Bytes of a slot's header.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -9,18 +9,18 @@ pub const MIN_SECTOR: u32 = HEADER_BYTES as u32;
 /// Largest sector, bytes.
 pub const MAX_SECTOR: u32 = 1 << 20;
 
-/// Why there is no room for two slots.
+/// Reason that a medium cannot hold two slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GeometryError {
-    /// The sector is no power of two, or out of range.
-    #[error("sectors of {found} bytes, allowed are powers of two from {MIN_SECTOR} to {MAX_SECTOR}")]
+    /// Sector size that is no power of two, or out of range.
+    #[error("sector of {found} bytes, allowed are powers of two from {MIN_SECTOR} to {MAX_SECTOR}")]
     BadSector {
         /// Bytes of a sector.
         found: u32,
     },
-    /// Two slots take two sectors each.
-    #[error("a medium of {found} bytes, two slots take {needed}")]
+    /// Medium too small for two slots of two sectors each.
+    #[error("medium too small: {found} bytes, two slots need {needed}")]
     TooSmall {
         /// Bytes of the medium.
         found: u64,
@@ -29,7 +29,8 @@ pub enum GeometryError {
     },
 }
 
-/// Two slots of the same size; in each a sector for the header, then the payload.
+/// Geometry of a medium: two slots of the same size, each a sector for the header, then the
+/// payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub sector: u32,
@@ -46,31 +47,33 @@ impl Geometry {
         if size < needed {
             return Err(GeometryError::TooSmall { found: size, needed });
         }
-        // The header says the slot in 32 bits; what a medium has beyond stays unused. Slices have at
-        // most `isize::MAX` bytes, so a slot need not be larger on a small processor either.
+        // The header states the slot in 32 bits; the rest of a larger medium stays unused. Slices
+        // have at most `isize::MAX` bytes, so larger slots are of no use on 32-bit processors
+        // either.
         let most = u64::from(u32::MAX >> 1);
         let whole = (size / 2).min(most) / u64::from(sector) * u64::from(sector);
         Ok(Self { sector, slot: whole as u32 })
     }
 
-    /// First byte of a slot's header.
+    /// Returns the first byte of a slot's header.
     pub fn header_at(&self, slot: usize) -> u64 {
         slot as u64 * u64::from(self.slot)
     }
 
-    /// First byte of a slot's payload.
+    /// Returns the first byte of a slot's payload.
     pub fn payload_at(&self, slot: usize) -> u64 {
         self.header_at(slot) + u64::from(self.sector)
     }
 
-    /// Longest payload, bytes.
+    /// Returns the bytes of the longest payload.
     pub fn capacity(&self) -> u32 {
         self.slot - self.sector
     }
 }
 
-/// Bytes of the smallest medium with room for payloads of up to `capacity` bytes in sectors of
-/// `sector` bytes; nothing if that cannot be.
+/// Returns the bytes of the smallest medium for payloads of up to `capacity` bytes in sectors of
+/// `sector` bytes; [`None`] if the sector size is not allowed or a slot would exceed 2^31 - 1
+/// bytes.
 pub const fn medium_size(capacity: u32, sector: u32) -> Option<u64> {
     if !sector.is_power_of_two() || sector < MIN_SECTOR || sector > MAX_SECTOR {
         return None;

@@ -1,4 +1,4 @@
-//! The header of a slot.
+//! Header of a slot.
 //!
 //! Little endian:
 //!
@@ -14,8 +14,8 @@
 //! | 32 | 4 | CRC-32 (IEEE) of bytes 0..32 and the payload |
 //! | 36 | 28 | bytes 8..36, every bit inverted |
 //!
-//! The inverted copy makes a header that is written over zeros all or nothing: whichever of its bits
-//! are missing, some bit and its inverse are both 0, and [`Header::read`] finds no header.
+//! The inverted copy makes writing a header over zeros atomic: whichever of its bits are missing,
+//! some bit and its inverse are both 0, and [`Header::read`] finds no header.
 
 use crc32fast::Hasher;
 
@@ -26,12 +26,12 @@ pub(crate) const VERSION: u16 = 1;
 
 /// Bytes of the fields, and of their inverse.
 const FIELD_BYTES: usize = 28;
-/// Where the fields begin, their inverse, and the checksum.
+/// Offset of the fields; those of their inverse and of the checksum follow.
 const FIELDS: usize = 8;
 const INVERSE: usize = FIELDS + FIELD_BYTES;
 const CRC: usize = 32;
 
-/// What a slot says of its payload.
+/// Description of a slot's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub sequence: u64,
@@ -39,10 +39,10 @@ pub(crate) struct Header {
     pub crc: u32,
 }
 
-/// What the first bytes of a slot are.
+/// Result of reading the first bytes of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Zeros, garbage, or a header that was not written to its end.
+    /// Zeros, garbage, or a header that was written in part.
     Nothing,
     Header(Header),
     OtherVersion(u16),
@@ -50,7 +50,7 @@ pub(crate) enum Found {
 }
 
 impl Header {
-    /// The header of `payload`, of at most 2^31 bytes.
+    /// Returns the header of `payload`, which has at most 2^31 bytes.
     pub fn of(sequence: u64, payload: &[u8], geometry: &Geometry) -> Self {
         let blank = Self { sequence, length: payload.len() as u32, crc: 0 };
         let mut hasher = blank.hasher(geometry);
@@ -58,7 +58,7 @@ impl Header {
         Self { crc: hasher.finalize(), ..blank }
     }
 
-    /// A checksum that has seen the header and waits for the payload.
+    /// Returns a hasher that is updated with the header; the payload is still to come.
     pub fn hasher(&self, geometry: &Geometry) -> Hasher {
         let mut hasher = Hasher::new();
         hasher.update(&self.bytes(geometry)[..CRC]);
@@ -98,8 +98,8 @@ impl Header {
         Found::Header(Self { sequence, length: word(28), crc: word(CRC) })
     }
 
-    /// Whether this was saved after `other`. Numbers wrap, so that no number is the last; two slots
-    /// are never further apart than a few saves.
+    /// True if this header was saved after `other`. Sequence numbers wrap, so that no number is the
+    /// last; two slots are never more than a few saves apart.
     pub fn is_newer(&self, other: &Self) -> bool {
         (self.sequence.wrapping_sub(other.sequence) as i64) > 0
     }
@@ -121,8 +121,8 @@ mod tests {
         }
     }
 
-    /// Over zeros a header is whole or none: exhaustive for one and two missing bits, every prefix and
-    /// suffix, and random subsets.
+    /// Tests that a header written over zeros is whole or none: exhaustive for one and two missing
+    /// bits, every prefix and suffix, and random subsets.
     #[test]
     fn bits_that_did_not_arrive_leave_no_header() {
         let whole = Header::of(0x5a5a_0000_ffff_1234, b"payload", &GEOMETRY).bytes(&GEOMETRY);

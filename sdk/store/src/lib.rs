@@ -1,14 +1,14 @@
 //! Durable memory for one record of bytes, such as a taught head.
 //!
-//! A [`Store`] keeps its record in one of two slots of a [`Medium`] whose size never changes: a
+//! A [`Store`] keeps its record in one of two slots of a [`Medium`] of constant size: a
 //! preallocated file, a partition, a chip. [`Store::save`] writes the slot that is not current and
-//! syncs before that slot becomes current. Whenever the power fails, the old record loads or the
-//! new one. What is promised, on what assumptions, and the layout: `sdk/docs/power.md`.
+//! syncs before that slot becomes current. Whenever the power fails, either the old or the new
+//! record loads. Guarantees, assumptions and layout: `sdk/docs/power.md`.
 //!
 //! The store knows nothing of heads: the caller encodes. Nothing is allocated; the stack holds at
 //! most 256 bytes of a record at a time.
 //!
-//! | Medium | Where |
+//! | Medium | Storage |
 //! |---|---|
 //! | [`MemoryMedium`] | bytes in memory, for tests and for battery-backed RAM |
 //! | `FileMedium` | a preallocated, locked file; feature `std` |

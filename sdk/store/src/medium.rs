@@ -1,49 +1,49 @@
-//! What a store needs of the thing it keeps its record on.
+//! Media: the storage interface of a store.
 
 use crate::geometry::{Geometry, GeometryError};
 
-/// Bytes that outlive the power: a file, a partition, a chip.
+/// Non-volatile storage: a file, a partition, a chip.
 ///
-/// The size never changes, and every byte can be overwritten with any other; a driver for flash that
+/// The size is constant, and every byte can be overwritten with any value; a driver of flash that
 /// must be erased first does so within [`Medium::write`].
 pub trait Medium {
-    /// What can go wrong here.
+    /// Error of read, write and sync.
     type Error: core::error::Error + 'static;
 
-    /// Bytes in all. Always the same for one medium.
+    /// Returns the size in bytes. Constant for a medium.
     fn size(&self) -> u64;
 
-    /// Bytes that the medium writes at once, a power of two. Always the same for one medium.
+    /// Returns the bytes that the medium writes at once, a power of two. Constant for a medium.
     ///
-    /// Records begin at multiples of it. Nothing depends on a sector being written whole or not at
-    /// all; it only says which bytes a write may disturb.
+    /// Records begin at multiples of it. Atomic writes of a sector are not required; the sector
+    /// only states which bytes a write may disturb.
     fn sector(&self) -> u32;
 
     /// Fills `out` with the bytes from `at` on, as the latest writes left them, synced or not.
     ///
     /// # Errors
-    /// What the medium reports; `out` then holds anything.
+    /// The medium fails; the contents of `out` are then unspecified.
     fn read(&mut self, at: u64, out: &mut [u8]) -> Result<(), Self::Error>;
 
     /// Writes `bytes` from `at` on, which is the beginning of a sector.
     ///
-    /// Until the next [`Medium::sync`] the write may be on the medium, or not, or in part. What
-    /// follows `bytes` in their last sector may take any value.
+    /// Until the next [`Medium::sync`] the write may be on the medium, or not, or in part. The
+    /// bytes after `bytes` in their last sector may take any value.
     ///
     /// # Errors
-    /// What the medium reports; the sectors of `bytes` then hold anything.
+    /// The medium fails; the contents of the sectors of `bytes` are then unspecified.
     fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Self::Error>;
 
     /// Returns when every earlier write will survive a power cut.
     ///
     /// # Errors
-    /// What the medium reports; any of the writes since the last sync may then be lost, now or later.
+    /// The medium fails; any write since the last sync may then be lost, now or later.
     fn sync(&mut self) -> Result<(), Self::Error>;
 }
 
-/// A read or write that does not lie within the medium.
+/// Read or write outside the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{length} bytes from {at} on do not lie within {size}")]
+#[error("access of {length} bytes at offset {at} outside a medium of {size} bytes")]
 pub struct OutOfRange {
     /// First byte.
     pub at: u64,
@@ -53,7 +53,7 @@ pub struct OutOfRange {
     pub size: u64,
 }
 
-/// Bytes in memory, which a sync need not do anything for.
+/// Medium in memory; a sync does nothing.
 #[derive(Clone, Debug)]
 pub struct MemoryMedium<B> {
     bytes: B,
@@ -61,22 +61,22 @@ pub struct MemoryMedium<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryMedium<B> {
-    /// A medium on `bytes`, which keep their contents, in sectors of `sector` bytes.
+    /// Creates a medium on `bytes`, whose contents are kept, in sectors of `sector` bytes.
     ///
     /// # Errors
-    /// A sector that is no power of two or out of range; too few bytes for two slots.
+    /// The sector is no power of two or out of range, or two slots do not fit.
     pub fn new(bytes: B, sector: u32) -> Result<Self, GeometryError> {
         Geometry::new(bytes.as_ref().len() as u64, sector)?;
         Ok(Self { bytes, sector })
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn into_inner(self) -> B {
         self.bytes
     }
 }
 
-/// `length` bytes from `at` on as a range of a medium of `size` bytes.
+/// Returns `length` bytes from `at` on as a range of a medium of `size` bytes.
 pub(crate) fn range(at: u64, length: usize, size: usize) -> Result<core::ops::Range<usize>, OutOfRange> {
     let outside = OutOfRange { at, length, size: size as u64 };
     let start = usize::try_from(at).map_err(|_| outside)?;

@@ -1,46 +1,46 @@
-//! Two slots, one of them current.
+//! The store: two slots, one of them current.
 
 use crate::error::{LoadError, OpenError, SaveError};
 use crate::geometry::{Geometry, HEADER_BYTES};
 use crate::header::{Found, Header};
 use crate::medium::Medium;
 
-/// Bytes of a record on the stack at a time.
+/// Most bytes of a record on the stack at a time.
 const CHUNK: usize = 256;
 
-/// What became of a save.
+/// Outcome of a save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
     /// The record is on the medium.
     Written,
-    /// The record was the current one already; nothing was written.
+    /// The record equals the current one; nothing was written.
     Unchanged,
 }
 
-/// What a slot holds.
+/// Contents of a slot.
 #[derive(Clone, Copy, Debug)]
 enum Seen {
-    /// No header: never used, or a save that did not come to its end.
+    /// No header: never used, or an interrupted save.
     Nothing,
-    /// A header to which the payload does not fit; or nothing that can be read.
+    /// Header whose checksum does not match the payload, or an unreadable slot.
     Damaged(Option<Header>),
     Record(Header),
 }
 
-/// A record that loads, and its slot.
+/// Header of the current record, and its slot.
 #[derive(Clone, Copy, Debug)]
 struct Current {
     slot: usize,
     header: Header,
 }
 
-/// One record on a medium: the last that was saved, whenever the power fails.
+/// Store of one record on a medium: the last record saved, whenever the power fails.
 #[derive(Debug)]
 pub struct Store<M> {
     medium: M,
     geometry: Geometry,
     current: Option<Current>,
-    /// Slots whose header may stand for something that must not load later; erased before a save.
+    /// True for each slot whose header must not load later; the header is erased before a save.
     stale: [bool; 2],
     lost: bool,
     foreign: bool,
@@ -49,31 +49,32 @@ pub struct Store<M> {
 impl<M: Medium> Store<M> {
     /// Opens a medium: an old store, or anything else, which counts as empty.
     ///
-    /// Syncs first: what a killed process left unsynced would load now and could be gone after a
-    /// power cut. Writes nothing. Reads each slot once.
+    /// Syncs first, because writes that a killed process left unsynced would load now and could be
+    /// gone after a power cut. Writes nothing. Reads each slot once.
     ///
     /// # Errors
-    /// A medium that is too small, was written with another geometry or by a newer version, or
-    /// fails. Damage is no error here: see [`Store::load`] and [`Store::has_lost`].
+    /// The medium is too small, was written with another geometry or by another version, or fails.
+    /// Damage is no error here: see [`Store::load`] and [`Store::has_lost`].
     pub fn open(medium: M) -> Result<Self, OpenError<M::Error>> {
         Self::look(medium, false)
     }
 
-    /// Opens a medium of which not all can be read: a slot that cannot counts as damaged.
+    /// Opens a medium that is unreadable in part: an unreadable slot counts as damaged.
     ///
-    /// The record that loads may then be older than the last that was saved. Use it where
-    /// [`Store::open`] keeps failing and an old record is better than none.
+    /// The record that loads may then be older than the last one saved. Use it if [`Store::open`]
+    /// keeps failing and an old record is better than none.
     ///
     /// # Errors
-    /// As [`Store::open`], but for failed reads.
+    /// Those of [`Store::open`], except failed reads of a slot.
     pub fn salvage(medium: M) -> Result<Self, OpenError<M::Error>> {
         Self::look(medium, true)
     }
 
-    /// Opens a medium as empty, whatever it holds. The payloads stay on it until they are overwritten.
+    /// Opens a medium as empty, whatever it holds. The payloads stay on it until they are
+    /// overwritten.
     ///
     /// # Errors
-    /// A medium that is too small or fails; it may then still hold its record.
+    /// The medium is too small or fails; it may then still hold its record.
     pub fn erase(medium: M) -> Result<Self, OpenError<M::Error>> {
         let geometry = Geometry::new(medium.size(), medium.sector())?;
         let mut store =
@@ -82,57 +83,59 @@ impl<M: Medium> Store<M> {
         Ok(store)
     }
 
-    /// Longest record, bytes.
+    /// Returns the bytes of the longest record.
     pub fn capacity(&self) -> usize {
         self.geometry.capacity() as usize
     }
 
-    /// Bytes of the current record, if there is one.
+    /// Returns the bytes of the current record; [`None`] if there is no record.
     pub fn record_len(&self) -> Option<usize> {
         self.current.map(|c| c.header.length as usize)
     }
 
-    /// Number of the current record: one more with every save that writes, 0 after the largest.
+    /// Returns the sequence number of the current record: one more with every save that writes, 0
+    /// after the largest.
     pub fn sequence(&self) -> Option<u64> {
         self.current.map(|c| c.header.sequence)
     }
 
-    /// Whether a record newer than the current one was found damaged or unreadable when the store was
-    /// opened. False again after a save.
+    /// True if a record newer than the current one was found damaged or unreadable when the store
+    /// was opened. False again after a save.
     pub fn has_lost(&self) -> bool {
         self.lost
     }
 
-    /// Whether the medium was found to hold something that no save can have left, when the store was opened:
-    /// no header, and a second slot that is not blank. The next save overwrites it; ask first. False again
+    /// True if the medium, when opened, held data that no save can have left: no header, and a
+    /// second slot that is not blank. The next save overwrites it; ask the user first. False again
     /// after a save.
     ///
-    /// Also the remains of a store of which both headers have rotted, or which was [erased](Self::erase) and never
-    /// saved to.
+    /// Also true for the remains of a store whose two headers are damaged, or which was
+    /// [erased](Self::erase) and never saved to.
     pub fn is_foreign(&self) -> bool {
         self.foreign
     }
 
-    /// Sectors that one save of `length` bytes writes: the payload's, and the header's twice.
+    /// Returns the number of sectors that one save of `length` bytes writes: those of the payload,
+    /// and that of the header twice.
     pub fn sectors_per_save(&self, length: usize) -> u64 {
         2 + (length as u64).div_ceil(u64::from(self.geometry.sector))
     }
 
-    /// The medium, for its own settings. What is written to it behind the store's back is not noticed.
+    /// Returns the medium, for its own settings. Do not write to it: the store does not notice.
     pub fn medium_mut(&mut self) -> &mut M {
         &mut self.medium
     }
 
-    /// The medium.
+    /// Returns the medium.
     pub fn into_medium(self) -> M {
         self.medium
     }
 
-    /// Reads the current record into the front of `out`; nothing if none was ever saved.
+    /// Reads the current record into the front of `out`; [`None`] if none was ever saved.
     ///
     /// # Errors
-    /// A record longer than `out`; a medium that fails; a record that is damaged. Then open the
-    /// medium again: the older slot may still load.
+    /// The record is longer than `out`, the medium fails, or the record is damaged. If it is
+    /// damaged, open the medium again: the older slot may still load.
     pub fn load<'a>(&mut self, out: &'a mut [u8]) -> Result<Option<&'a [u8]>, LoadError<M::Error>> {
         let Some(Current { slot, header }) = self.current else {
             return if self.lost { Err(LoadError::Damaged) } else { Ok(None) };
@@ -145,14 +148,14 @@ impl<M: Medium> Store<M> {
         if hasher.finalize() == header.crc { Ok(Some(out)) } else { Err(LoadError::Damaged) }
     }
 
-    /// Saves `record` in the place of the current one. When this returns, it survives a power cut.
+    /// Replaces the current record with `record`, which survives a power cut once this returns.
     ///
     /// A record equal to the current one is not written again.
     ///
     /// # Errors
-    /// A record longer than [`Store::capacity`]; a medium that fails. The record of before stays
-    /// the current one, and the next save may succeed. After a power cut that follows a failed
-    /// save, either of the two may load.
+    /// The record is longer than [`Store::capacity`], or the medium fails. The previous record
+    /// stays the current one, and the next save may succeed. After a power cut that follows a
+    /// failed save, either of the two may load.
     pub fn save(&mut self, record: &[u8]) -> Result<Saved, SaveError<M::Error>> {
         let (found, capacity) = (record.len(), self.capacity());
         if found > capacity {
@@ -170,8 +173,8 @@ impl<M: Medium> Store<M> {
         // slot with an old header is not chosen, whatever its payload has become.
         self.write_payload(slot, record).map_err(SaveError::Medium)?;
         if let Err(error) = self.write_header(slot, &header.bytes(&self.geometry)) {
-            // It may have arrived. It is withdrawn, now or before the next save, because that save
-            // must not make the outcome of this one depend on what else arrives.
+            // The header may be on the medium. It is withdrawn, now or before the next save,
+            // because that save must not decide which record of the two loads.
             self.stale[slot] = true;
             let _ = self.settle();
             return Err(SaveError::Medium(error));
@@ -196,7 +199,7 @@ impl<M: Medium> Store<M> {
             _ => None,
         };
         let current = match (at(0), at(1)) {
-            // Equal numbers cannot come from saves. Any rule does, if it is always the same.
+            // Saves never leave equal numbers. Any rule will do if it is deterministic.
             (Some(a), Some(b)) => Some(if b.header.is_newer(&a.header) { b } else { a }),
             (a, b) => a.or(b),
         };
@@ -204,7 +207,8 @@ impl<M: Medium> Store<M> {
         let is_newer = |header: Header| current.is_none_or(|c| header.is_newer(&c.header));
         let lost = seen.iter().any(|s| matches!(s, Seen::Damaged(header) if header.is_none_or(is_newer)));
         let stale = seen.map(|s| matches!(s, Seen::Damaged(_)));
-        // The first save goes to slot 0 and may have been cut short. Slot 1 is not written before it has succeeded.
+        // The first save goes to slot 0 and may have been cut short. Slot 1 is not written before
+        // it has succeeded.
         let foreign = matches!(seen, [Seen::Nothing, Seen::Nothing])
             && match is_blank(&mut medium, &geometry, 1) {
                 Err(_) if tolerant => false,
@@ -213,7 +217,7 @@ impl<M: Medium> Store<M> {
         Ok(Self { medium, geometry, current, stale, lost, foreign })
     }
 
-    /// Takes back headers that must not load.
+    /// Erases headers that must not load.
     fn settle(&mut self) -> Result<(), M::Error> {
         if self.stale == [false; 2] {
             return Ok(());
@@ -239,7 +243,7 @@ impl<M: Medium> Store<M> {
         self.medium.sync()
     }
 
-    /// Whether the medium holds `record`, byte for byte, as the current one.
+    /// True if the medium holds `record`, byte for byte, as the current one.
     fn is_current(&mut self, record: &[u8]) -> Result<bool, M::Error> {
         let Some(Current { slot, header }) = self.current else { return Ok(false) };
         if record.len() != header.length as usize {
@@ -264,7 +268,7 @@ impl<M: Medium> Store<M> {
     }
 }
 
-/// Whether a slot holds zeros alone, or ones alone as erased flash does.
+/// True if a slot holds only zeros, or only ones like erased flash.
 fn is_blank<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Result<bool, M::Error> {
     let mut at = geometry.header_at(slot);
     let end = at + u64::from(geometry.slot);
@@ -282,7 +286,7 @@ fn is_blank<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Resu
     Ok(true)
 }
 
-/// Reads a slot and compares its checksum.
+/// Reads a slot and checks its checksum.
 fn look_at<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Result<Seen, OpenError<M::Error>> {
     let mut first = [0; HEADER_BYTES];
     medium.read(geometry.header_at(slot), &mut first).map_err(OpenError::Medium)?;

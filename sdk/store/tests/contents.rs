@@ -29,7 +29,8 @@ fn slots_are_as_power_md_says() {
     assert!(bytes[320..].iter().all(|b| *b == 0xff));
 }
 
-/// Any flipped bit of the current slot: the older record loads, or none. Of the other slot: no matter.
+/// Any flipped bit of the current slot: the older record loads, or none. Of the other slot: no
+/// matter.
 #[test]
 fn every_flipped_bit_is_found() {
     let (old, new) = (record(1, 100), record(2, 100));

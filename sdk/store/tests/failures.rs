@@ -17,8 +17,8 @@ fn operations(medium: &FaultyMedium, record: &[u8]) -> u64 {
     store.medium_mut().counts().operations - before
 }
 
-/// Operation k fails, and `more` after it: the error is told, the old record stays current, any power
-/// cut leaves old or new, and a later save works and survives one.
+/// Operation k fails, and `more` after it: the error is told, the old record stays current, any
+/// power cut leaves old or new, and a later save works and survives one.
 #[test]
 fn every_operation_of_a_save_fails() {
     let (new, next) = (record(102, 190), record(103, 120));

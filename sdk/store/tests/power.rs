@@ -8,7 +8,8 @@ use common::{Random, beginnings, every_cut, loaded, medium, open, record};
 
 const CAPACITY: u32 = 192;
 
-/// The media that a save of `record` leaves whose power fails after `steps`, and whether it returned.
+/// The media that a save of `record` leaves whose power fails after `steps`, and whether it
+/// returned.
 fn cut_save(medium: &FaultyMedium, record: &[u8], steps: u64) -> (FaultyMedium, bool) {
     let mut store = open(medium.clone());
     store.medium_mut().cut_after(steps);
@@ -121,8 +122,8 @@ fn cut_again_in_the_next_save() {
     assert!(states > 100_000, "{states} states only");
 }
 
-/// A process is killed within a save: nothing unsynced is lost, another process loads it and saves; then
-/// the power fails in that save. What the second process loaded must not be lost.
+/// A process is killed within a save: nothing unsynced is lost, another process loads it and saves;
+/// then the power fails in that save. What the second process loaded must not be lost.
 #[test]
 fn killed_and_then_cut() {
     let (new, next) = (record(102, 130), record(103, 190));

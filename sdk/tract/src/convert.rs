@@ -1,13 +1,13 @@
-//! Between floats and codes, by the rules of `sdk/docs/numerics.md`.
+//! Conversion between float and int8, by the rules of `sdk/docs/numerics.md`.
 
 use offshoot_core::Quant;
 use tract_core::internal::*;
 
-/// Floats to codes.
+/// Quantizes floats to int8.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Quantize(pub Quant);
 
-/// Codes to floats.
+/// Dequantizes int8 to floats.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dequantize(pub Quant);
 

@@ -1,4 +1,4 @@
-//! One function per float operation: from the package's graph to tract's.
+//! Lowering of float operations from the package's graph to tract's model.
 
 mod functions;
 mod products;
@@ -20,15 +20,15 @@ use tract_core::ops::{math, nn};
 use crate::convert::{Dequantize, Quantize};
 use crate::shown::Shown;
 
-/// A tract model under construction.
+/// tract model under construction.
 pub(crate) struct Lowering<'g, 'a> {
     pub model: TypedModel,
     pub graph: &'g Graph<'a>,
-    /// Whether sums and functions are to be the same on every processor.
+    /// True if sums and functions must be bit-identical on every processor.
     pub exact: bool,
-    /// Where each tensor of the package's graph stands in the model.
+    /// Outlet of the model for each tensor of the package's graph.
     pub outlets: Vec<Option<OutletId>>,
-    /// Codes that are made for whoever observes them, alone.
+    /// Int8 tensors that only an observer reads.
     pub unread: Vec<OutletId>,
 }
 
@@ -56,7 +56,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
     }
 
-    /// Shows tensor `id` where it is observed.
+    /// Passes tensor `id` to the observer if it is observed.
     pub fn show(&mut self, id: TensorId, observed: &[TensorId]) -> TractResult<()> {
         if let (Some(place), Some(outlet)) =
             (observed.iter().position(|&o| o == id), self.outlets[usize::from(id)])
@@ -75,7 +75,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let name = format!("{id}:{}", node.name);
         let (first, out) = (self.graph.tensor(ids[0]), self.graph.tensor(id));
         let quant = |t: offshoot_core::graph::Tensor| -> TractResult<Quant> {
-            t.element.quant().context("codes without quantization")
+            t.element.quant().context("int8 tensor without quantization")
         };
         let outlet = match op {
             FloatOp::Conv { window, groups, weights, bias } => {
@@ -185,7 +185,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let exponent = self.constant(&name, &[1, 1, 1, 1], &[exponent])?;
                 return self.wire(name, math::pow(), &[input, exponent]);
             }
-            _ => bail!("{name}: this program does not know the function {unary:?}"),
+            _ => bail!("{name}: unknown function {unary:?}; update this program"),
         };
         self.wire(name, op, &[input])
     }
@@ -203,7 +203,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         Ok(outlet)
     }
 
-    /// Operations that only move values.
+    /// Adds an operation that only moves values.
     fn movement(
         &mut self,
         name: String,
@@ -233,11 +233,11 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.wire(name, Slice::new(axis + 1, start, end), inputs)?
             }
             FloatOp::Upsample { factor } => self.upsample(name, inputs[0], from, factor)?,
-            _ => bail!("{name}: this program does not know the operation {op:?}"),
+            _ => bail!("{name}: unknown operation {op:?}; update this program"),
         })
     }
 
-    /// Four axes in another order.
+    /// Permutes four axes.
     fn permute(
         &mut self,
         name: String,
@@ -261,7 +261,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         self.wire(name, AxisOp::Reshape(0, of(moved), of(dims(to))), &[outlet])
     }
 
-    /// Every pixel repeated: as many copies side by side as columns, then as rows.
+    /// Upsamples by repeating every pixel, first along columns, then along rows.
     fn upsample(
         &mut self,
         name: String,
@@ -287,12 +287,12 @@ impl<'g, 'a> Lowering<'g, 'a> {
     }
 }
 
-/// A map's shape as tract sees it: one picture, rows, columns, channels.
+/// Returns the shape of a feature map in tract: batch of 1, rows, columns, channels.
 pub(crate) fn dims(shape: Shape) -> [usize; 4] {
     [1, shape.h(), shape.w(), shape.c()]
 }
 
-/// O, H x W, I becomes O, I, H x W: tract's depthwise path takes kernels in no other order.
+/// Reorders O, H x W, I to O, I, H x W, the only order that tract's depthwise path accepts.
 fn planar(weights: &[f32], taps: usize, depth: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(weights.len());
     for kernel in weights.chunks_exact(taps * depth) {
@@ -311,7 +311,7 @@ fn bin(op: Binary) -> TractResult<TypedBinOp> {
         Binary::Div => math::div(),
         Binary::Max => math::max(),
         Binary::Min => math::min(),
-        other => bail!("this program does not know the operation {other:?}"),
+        other => bail!("unknown operation {other:?}; update this program"),
     })
 }
 

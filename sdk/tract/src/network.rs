@@ -1,4 +1,4 @@
-//! A package's graph, ready to run on tract-core.
+//! Networks: a package's graph, ready to run on tract-core.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,41 +12,41 @@ use crate::lower::{Lowering, dims};
 use crate::segment::Int8Segment;
 use crate::shown;
 
-/// Why tract-core did not take, or did not run, a graph.
+/// Reason that tract-core rejected a graph or failed to run it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TractError {
-    /// tract-core refused.
+    /// Error of tract-core.
     #[error("tract: {0:#}")]
     Tract(#[from] TractCause),
-    /// A segment could not be planned.
+    /// Error of planning an int8 segment.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The environment asks for an instruction set that is not here.
+    /// Instruction set of the environment variable not available.
     #[error(transparent)]
     Isa(#[from] IsaError),
-    /// A segment's memory could not be had.
-    #[error("an int8 segment needs {need} bytes of memory, which there are not")]
+    /// Memory of an int8 segment not available.
+    #[error("not enough memory: an int8 segment needs {need} bytes")]
     Memory {
         /// Bytes of the arena, or of the packed weights.
         need: usize,
     },
-    /// A segment could not be run.
+    /// Error of running an int8 segment.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The values given are not as many, or not of the kind, that the input takes.
-    #[error("the input takes {need} {kind}, {have} were given")]
+    /// Input of another length or type than the network requires.
+    #[error("wrong input: {have} values given, {need} {kind} required")]
     Input {
-        /// Values of the input tensor.
+        /// Number of values of the input tensor.
         need: usize,
-        /// Codes or floats.
+        /// Type of the values: `codes` (int8) or `floats`.
         kind: &'static str,
-        /// Values given.
+        /// Number of values given.
         have: usize,
     },
 }
 
-/// tract's own error, opaque.
+/// Error of tract, opaque.
 #[derive(Debug)]
 pub struct TractCause(tract_core::prelude::TractError);
 
@@ -65,16 +65,16 @@ impl From<tract_core::prelude::TractError> for TractError {
     }
 }
 
-/// A tensor's values: rows, columns, channels.
+/// Values of a tensor: rows, columns, channels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Values<'a> {
-    /// Real values.
+    /// Values of a float tensor.
     Floats(&'a [f32]),
-    /// Codes of a quantized tensor.
+    /// Int8 values of a quantized tensor.
     Codes(&'a [i8]),
 }
 
-/// A float or mixed network with its state; one per thread. A clone shares the weights.
+/// Float or mixed network with its state; one per thread. A clone shares the weights.
 #[derive(Clone)]
 pub struct Network {
     state: TypedSimpleState,
@@ -97,25 +97,26 @@ impl Network {
     /// Builds the network up to its embedding.
     ///
     /// # Errors
-    /// An operation that tract-core refuses.
+    /// tract-core rejects an operation, or an int8 segment cannot be planned.
     pub fn new(graph: &Graph<'_>) -> Result<Self, TractError> {
         Self::build(graph, &[], false)
     }
 
-    /// Builds the network so that sums and functions which tract-core's kernels round differently have the same bits
-    /// on x86-64 with FMA and on aarch64. It is slower.
+    /// Builds the network so that its results are bit-identical on x86-64 with FMA and on aarch64:
+    /// sums and functions that tract-core's kernels round differently are replaced. It is slower.
     ///
     /// # Errors
-    /// An operation that tract-core refuses.
+    /// tract-core rejects an operation, or an int8 segment cannot be planned.
     pub fn reproducible(graph: &Graph<'_>) -> Result<Self, TractError> {
         Self::build(graph, &[], true)
     }
 
-    /// The same, and every tensor of `observed` is shown by [`Self::run_observed`]; this is how the converter
-    /// calibrates. The input, and floats that the embedding does not depend on, are not shown.
+    /// Builds the network like [`Self::reproducible`], so that [`Self::run_observed`] passes every
+    /// tensor of `observed` to its observer, as the converter needs to calibrate. The input, and
+    /// float tensors that the embedding does not depend on, are not passed.
     ///
     /// # Errors
-    /// An operation that tract-core refuses.
+    /// tract-core rejects an operation, or an int8 segment cannot be planned.
     pub fn observing(graph: &Graph<'_>, observed: &[TensorId]) -> Result<Self, TractError> {
         Self::build(graph, observed, true)
     }
@@ -150,7 +151,7 @@ impl Network {
         Ok(Self { state, input, input_tensor, outputs: TVec::new(), segments: runs.len() })
     }
 
-    /// How many runs of int8 nodes the network holds, each one custom operation.
+    /// Returns the number of int8 segments, each of them one custom operation.
     pub fn segments(&self) -> usize {
         self.segments
     }
@@ -158,26 +159,26 @@ impl Network {
     /// Runs a network whose input is float: rows, columns, channels.
     ///
     /// # Errors
-    /// An input of another kind or length, or what tract-core reports.
+    /// The input has another type or length, or tract-core fails.
     pub fn run_floats(&mut self, input: &[f32]) -> Result<(), TractError> {
         self.take(Values::Floats(input))?;
         self.run()
     }
 
-    /// Runs a network whose input is quantized.
+    /// Runs a network whose input is quantized (int8): rows, columns, channels.
     ///
     /// # Errors
-    /// An input of another kind or length, or what tract-core reports.
+    /// The input has another type or length, or tract-core fails.
     pub fn run_codes(&mut self, input: &[i8]) -> Result<(), TractError> {
         self.take(Values::Codes(input))?;
         self.run()
     }
 
-    /// Runs a network of either kind, and shows `see` each observed tensor when it is made: its place in the list,
-    /// its values.
+    /// Runs a network with an input of either type, and passes each observed tensor to `see` when
+    /// it is computed: its index in the list, its values.
     ///
     /// # Errors
-    /// An input of another kind or length, or what tract-core reports.
+    /// The input has another type or length, or tract-core fails.
     pub fn run_observed(
         &mut self,
         input: Values<'_>,
@@ -199,12 +200,12 @@ impl Network {
         Ok(())
     }
 
-    /// The floats of the embedding after a run; empty if it holds codes.
+    /// Returns the embedding after a run if it is float; empty if it is int8.
     pub fn floats(&self) -> &[f32] {
         self.slice()
     }
 
-    /// The codes of the embedding after a run; empty if it holds floats.
+    /// Returns the embedding after a run if it is int8; empty if it is float.
     pub fn codes(&self) -> &[i8] {
         self.slice()
     }
@@ -213,7 +214,7 @@ impl Network {
         self.outputs.first().map_or(&[], plain)
     }
 
-    /// Takes in the next run's input.
+    /// Copies the input of the next run.
     fn take(&mut self, values: Values<'_>) -> Result<(), TractError> {
         let need = self.input_tensor.shape.elements();
         let kind = if self.input_tensor.element == Element::Float { "floats" } else { "codes" };
@@ -246,12 +247,12 @@ impl Network {
     }
 }
 
-/// The values of a tensor; none if it has others.
+/// Returns the values of a tensor; empty if it has another type.
 fn plain<T: Datum>(tensor: &TValue) -> &[T] {
     tensor.as_plain_ram().and_then(|p| p.as_slice::<T>().ok()).unwrap_or(&[])
 }
 
-/// Runs of consecutive int8 nodes.
+/// Returns the runs of consecutive int8 nodes.
 fn int8_runs(graph: &Graph<'_>) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (id, node) in graph.nodes() {

@@ -1,5 +1,5 @@
-//! A run of int8 nodes as one tract operation: the engine, its arena and its outputs kept in
-//! the operation's state.
+//! Int8 segments: a run of int8 nodes as one tract operation, with the engine's arena and outputs
+//! in the state of the operation.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tract_core::internal::*;
 
 use crate::TractError;
 
-/// An int8 segment, planned.
+/// Planned int8 segment.
 #[derive(Debug, Clone)]
 pub(crate) struct Int8Segment {
     plan: Arc<Plan<Vec<Step>>>,
@@ -74,7 +74,7 @@ impl TypedOp for Int8Segment {
     as_op!();
 }
 
-/// What a segment keeps between runs, so that a run allocates nothing.
+/// Memory that a segment keeps between runs, so that a run allocates nothing.
 #[derive(Debug, Clone)]
 struct Memory {
     arena: Buffer,
@@ -92,7 +92,7 @@ impl OpState for Memory {
         let mut results = TVec::new();
         for (value, output) in op.outputs.iter().zip(&mut self.outputs) {
             if Arc::get_mut(output).is_none() {
-                // Somebody still holds the last run's result.
+                // The result of the last run is still in use.
                 *output = Arc::new(empty(value));
             }
             let tensor = Arc::get_mut(output).context("a fresh tensor has one owner")?;

@@ -1,12 +1,12 @@
-//! A place in the network where values are shown to whoever observes a run.
+//! Observation points: operations that pass a tensor to the observer of a run.
 
 use tract_core::internal::*;
 
-/// Passes a tensor on. The optimizer sees through no operation it does not know, so that the tensor is made
-/// as it is, and its memory is free again when its readers have run.
+/// Identity operation at an observed tensor. The optimizer does not rewrite operations that it does
+/// not know, so that the tensor is computed unchanged, and its memory is freed after its readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// Its place in the list of the observed.
+    /// Index in the list of observed tensors.
     pub place: usize,
 }
 
@@ -19,7 +19,7 @@ impl Op for Shown {
 }
 
 impl EvalOp for Shown {
-    // A constant is shown, too, and not worked out before.
+    // Constants are observed, too: no evaluation while the model is optimized.
     not_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
@@ -35,7 +35,7 @@ impl TypedOp for Shown {
     as_op!();
 }
 
-/// Which place of the observed a node shows.
+/// Returns the index of the observed tensor if the node is an observation point.
 pub(crate) fn place(node: &TypedNode) -> Option<usize> {
     node.op_as::<Shown>().map(|shown| shown.place)
 }

@@ -1,5 +1,5 @@
-//! An observed network gives the same bits on every processor: the digest here was written down on x86-64 with
-//! AVX-512, and `targets/test-arm.sh` holds it on aarch64.
+//! An observed network gives the same bits on every processor: the digest here was written down on
+//! x86-64 with AVX-512, and `targets/test-arm.sh` holds it on aarch64.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Element, FloatOp, Graph, Op, Tensor, TensorId, Unary, Window};

@@ -380,7 +380,7 @@ fn wrong_input_is_an_error() {
     assert!(matches!(error, TractError::Input { need: 48, have: 47, .. }), "{error}");
     assert_eq!(
         network.run_floats(&[0.0; 48]).unwrap_err().to_string(),
-        "the input takes 48 codes, 48 were given"
+        "wrong input: 48 values given, 48 codes required"
     );
 }
 

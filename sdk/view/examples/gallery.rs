@@ -30,7 +30,8 @@ where
     std::fs::write(path, bytes)
 }
 
-/// Reads a PPM file as other tools of this project write it: one header line, no comments.
+/// Reads a PPM file in the form that other tools of this project write: one header line, no
+/// comments.
 fn read(path: &str) -> Option<(u32, u32, Vec<u8>)> {
     let bytes = std::fs::read(path).ok()?;
     let end = bytes.iter().position(|&b| b == b'\n')?;
@@ -39,7 +40,7 @@ fn read(path: &str) -> Option<(u32, u32, Vec<u8>)> {
     Some((numbers.next()??, numbers.next()??, bytes[end + 1..].to_vec()))
 }
 
-/// A picture for those who have none: a gradient with a square.
+/// Returns a default image: a gradient with a square.
 fn stand_in() -> (u32, u32, Vec<u8>) {
     let pixel = |i: u32| {
         let (x, y) = (i % 160, i / 160);

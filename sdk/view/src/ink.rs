@@ -1,39 +1,39 @@
-//! Colours: what a theme consists of and how a photograph is shown in it.
+//! Colours: themes, and the conversion of photographs.
 
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 
-/// A pixel type that a screen can be drawn with.
+/// Pixel type that a screen can be drawn with.
 pub trait Ink: PixelColor {
-    /// The colours used unless the application brings its own.
+    /// Default colours.
     const THEME: Theme<Self>;
 
-    /// Returns the colour that shows a pixel of a photograph at this place of the panel.
+    /// Returns the colour of a pixel of a photograph at position `at` of the panel.
     fn photo(rgb: [u8; 3], at: Point) -> Self;
 }
 
-/// The colours of a screen.
+/// Colours of a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme<C> {
-    /// Behind everything.
+    /// Background of the screen.
     pub background: C,
-    /// Header, label and picture stand on this.
+    /// Background of header, label and camera image.
     pub panel: C,
-    /// The empty part of a bar.
+    /// Empty part of a bar.
     pub track: C,
     /// Names and title.
     pub text: C,
     /// Hints and numbers, and the bars of classes that do not lead.
     pub dim: C,
-    /// An answer and its class.
+    /// Answer and its class.
     pub answer: C,
     /// Teaching and its class.
     pub lesson: C,
-    /// Doubt.
+    /// Unknown object.
     pub doubt: C,
-    /// What stops the device.
+    /// Error that stops the device.
     pub fault: C,
-    /// Whether panels and tracks are drawn as outlines, for want of shades.
+    /// Draws panels and tracks as outlines, for displays without shades.
     pub outlined: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Layouts: a panel's size chooses the full or the compact one.
+//! Layouts: the size of the panel selects the full or the compact one.
 
 pub(crate) mod compact;
 pub(crate) mod full;
@@ -24,7 +24,7 @@ impl Screen<'_> {
         self.draw_in(&D::Color::THEME, target)
     }
 
-    /// Draws the screen in a theme of the application's own.
+    /// Draws the screen in a theme of the application.
     ///
     /// # Errors
     ///

@@ -1,13 +1,13 @@
-//! What the device's small screen shows while it is taught and while it answers.
+//! Screens of the device's small display, for teaching and for answers.
 //!
-//! A [`Screen`] is a plain description of one moment: title, camera picture, state, classes, hint.
+//! A [`Screen`] is a plain description of one state: title, camera image, state, classes, hint.
 //! [`Screen::draw`] lays it out for the target's size and draws it. Nothing is kept or allocated.
-//! Panels of 176 x 168 pixels and more get the picture and a large label; smaller ones, such as
-//! the usual 128 x 64, only label and bars. Colours come from the pixel type: [`Ink`] is
-//! implemented for `Rgb565` and for `BinaryColor`.
+//! Panels of 176 x 168 pixels and more show the image and a large label; smaller ones, such as the
+//! usual 128 x 64, only label and bars. Colours depend on the pixel type: [`Ink`] is implemented
+//! for `Rgb565` and for `BinaryColor`.
 //!
-//! A screen is cleared before it is drawn. On a panel that shows every write at once, draw into
-//! `embedded_graphics::framebuffer::Framebuffer` and send that, or the picture flickers.
+//! A screen is cleared before it is drawn. On a panel that shows every write immediately, draw into
+//! `embedded_graphics::framebuffer::Framebuffer` and send that, or the display flickers.
 //!
 //! ```
 //! use embedded_graphics::{

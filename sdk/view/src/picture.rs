@@ -1,11 +1,11 @@
-//! The camera's picture, scaled into its place.
+//! Camera image, scaled to its place.
 
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use crate::ink::Ink;
 
-/// A camera picture with three bytes per pixel.
+/// Camera image with three bytes per pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture<'a> {
     width: u32,
@@ -14,10 +14,10 @@ pub struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// Describes a picture: red, green and blue of every pixel, top row first.
+    /// Creates an image from red, green and blue of every pixel, top row first.
     ///
-    /// Returns `None` if a side is zero or longer than 65535, or if there are fewer bytes than
-    /// the sides need; bytes beyond them are ignored.
+    /// Returns `None` if a side is zero or longer than 65535, or if `rgb` has fewer bytes than the
+    /// sides need; further bytes are ignored.
     pub fn new(width: u32, height: u32, rgb: &'a [u8]) -> Option<Self> {
         let limit = u32::from(u16::MAX);
         let sides = 1..=limit;
@@ -26,24 +26,24 @@ impl<'a> Picture<'a> {
         fits.then_some(Self { width, height, rgb })
     }
 
-    /// Returns its columns.
+    /// Returns the width in pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Returns its rows.
+    /// Returns the height in pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Returns red, green and blue of every pixel, top row first, and nothing beyond them.
+    /// Returns red, green and blue of every pixel, top row first, without further bytes.
     pub fn rgb(&self) -> &'a [u8] {
         &self.rgb[..3 * self.width as usize * self.height as usize]
     }
 
-    /// Returns the mean colour of one cell of a grid of columns and rows laid over the picture.
+    /// Returns the mean colour of one cell of a grid of columns and rows laid over the image.
     ///
-    /// Cells beyond the grid are those at its edge; an empty grid counts as one cell.
+    /// Cells beyond the grid count as those at its edge; an empty grid counts as one cell.
     pub fn sample(&self, (x, y): (u16, u16), (columns, rows): (u16, u16)) -> [u8; 3] {
         let along = |at: u16, cells: u16, side: u32| {
             let cells = u32::from(cells).max(1);
@@ -52,7 +52,7 @@ impl<'a> Picture<'a> {
         self.average(along(x, columns, self.width), along(y, rows, self.height))
     }
 
-    /// Returns the largest part of an area that has the picture's proportions, in its middle.
+    /// Returns the largest centred part of an area that has the image's proportions.
     pub(crate) fn place_in(&self, area: Rectangle) -> Rectangle {
         let Size { width, height } = area.size;
         let scaled = |side: u32, by: u32, of: u32| (u64::from(side) * u64::from(by) / u64::from(of)) as u32;
@@ -64,7 +64,7 @@ impl<'a> Picture<'a> {
         Rectangle::new(area.top_left + spare / 2, size)
     }
 
-    /// Fills the area with the picture: averaged if it shrinks, repeated if it grows.
+    /// Fills the area with the image: pixels are averaged if it shrinks, repeated if it grows.
     pub(crate) fn draw<D>(&self, target: &mut D, area: Rectangle) -> Result<(), D::Error>
     where
         D: DrawTarget,
@@ -95,7 +95,7 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Returns the source pixels, at least one, that belong to a drawn pixel.
+/// Returns the range of source pixels, at least one, that belong to a drawn pixel.
 fn span(at: u32, drawn: u32, source: u32) -> (u32, u32) {
     let edge = |at: u32| (u64::from(at) * u64::from(source) / u64::from(drawn)) as u32;
     let first = edge(at);

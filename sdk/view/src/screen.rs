@@ -1,4 +1,4 @@
-//! The description of one moment, and what both layouts derive from it.
+//! Description of a screen, and the values that both layouts derive from it.
 
 use embedded_graphics::prelude::PixelColor;
 
@@ -6,85 +6,85 @@ use crate::ink::Theme;
 use crate::picture::Picture;
 use crate::short::Short;
 
-/// Everything on the screen at one moment.
+/// Contents of the screen.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen<'a> {
     /// Name of the device or of the application.
     pub title: &'a str,
-    /// What the camera sees; left out on small panels.
+    /// Camera image; left out on small panels.
     pub picture: Option<Picture<'a>>,
-    /// What the device is doing.
+    /// State of the device.
     pub state: State<'a>,
-    /// The classes it knows, in a fixed order. If they do not all fit, those around the
-    /// highlighted one are shown.
+    /// Classes of the head, in a fixed order. If not all fit, those around the highlighted one are
+    /// shown.
     pub classes: &'a [ClassLine<'a>],
-    /// Probability from which something is recognized, marked on the bars; in `0..=1`.
+    /// Probability above which a class is recognised, in `0..=1`; marked on the bars.
     pub threshold: Option<f32>,
-    /// What it asks for, below the classes; empty if nothing.
+    /// Advice to the user, below the classes; may be empty.
     pub advice: &'a str,
-    /// What the user can do next; one line at the bottom.
+    /// Next action of the user; one line at the bottom.
     pub hint: &'a str,
 }
 
-/// What the device is doing.
+/// State of the device.
 #[derive(Clone, Copy, Debug)]
 pub enum State<'a> {
-    /// It was taught nothing yet and says how that is done.
+    /// No class taught yet; shows instructions.
     Welcome {
         /// Name of the first class.
         class: &'a str,
-        /// The button or key that teaches it.
+        /// Button or key that teaches the class.
         button: &'a str,
     },
-    /// It collects pictures of a class.
+    /// Training samples of a class are being collected.
     Teaching {
         /// Name of the class.
         class: &'a str,
-        /// Pictures taken so far.
+        /// Number of samples taken so far.
         count: u32,
-        /// Pictures wanted.
+        /// Number of samples wanted.
         goal: u32,
     },
-    /// It recognises a class.
+    /// Recognised class.
     Answer {
         /// Name of the class.
         class: &'a str,
-        /// Probability in `0..=1`; NaN counts as zero, and what lies outside is clamped.
+        /// Probability in `0..=1`; NaN counts as zero, other values are clamped.
         confidence: f32,
     },
-    /// It sees nothing it was taught.
+    /// No taught class recognised.
     Unknown,
-    /// It sees the empty scene, which it was taught.
+    /// Empty scene recognised, which was taught.
     Nothing,
-    /// It says what its own samples say when held out; the probability of a class is the share of
-    /// its own that were right.
+    /// Result of cross-validation on the head's own samples; the probability of a class is the
+    /// share of its samples that were answered correctly when held out.
     Report {
-        /// Samples that were answered rightly.
+        /// Number of samples that were answered correctly.
         right: u32,
-        /// Samples that were asked about.
+        /// Number of samples that were tested.
         asked: u32,
-        /// What would help, in one or two sentences; empty if nothing would.
+        /// Advice in one or two sentences; may be empty.
         advice: &'a str,
     },
-    /// It has something else to say, in one or two lines.
+    /// Other message, in one or two lines.
     Message(&'a str),
-    /// It cannot go on.
+    /// Error that stops the device.
     Error(&'a str),
 }
 
-/// A class and its bar.
+/// Class and its bar.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassLine<'a> {
     /// Name of the class.
     pub name: &'a str,
-    /// Pictures it was taught with.
+    /// Number of training samples of the class.
     pub samples: u32,
-    /// Probability in `0..=1`; NaN counts as zero, and what lies outside is clamped.
+    /// Probability in `0..=1`; NaN counts as zero, other values are clamped.
     pub probability: f32,
 }
 
 impl Screen<'_> {
-    /// Returns the index of the class to highlight: the one being taught, or the likeliest.
+    /// Returns the index of the class to highlight: the one being taught, or the most probable.
     pub(crate) fn highlighted(&self) -> Option<usize> {
         match self.state {
             State::Teaching { class, .. } => self.classes.iter().position(|line| line.name == class),
@@ -98,7 +98,7 @@ impl Screen<'_> {
         self.likeliest().map_or(0.0, |index| share(self.classes[index].probability))
     }
 
-    /// Returns where bars are marked: not while their length counts pictures.
+    /// Returns the threshold to mark on bars; [`None`] while bars count samples.
     pub(crate) fn mark(&self) -> Option<f32> {
         let live = matches!(self.state, State::Answer { .. } | State::Unknown | State::Nothing);
         self.threshold.filter(|_| live).map(share)
@@ -116,15 +116,15 @@ impl Screen<'_> {
         best.0
     }
 
-    /// Returns the classes that fit into this many rows, with their indices, around the
-    /// highlighted one.
+    /// Returns the classes that fit into `rows` rows around the highlighted one, with their
+    /// indices.
     pub(crate) fn window(&self, rows: usize) -> impl Iterator<Item = (usize, &ClassLine<'_>)> {
         let last = self.highlighted().unwrap_or(0);
         let first = (last + 1).saturating_sub(rows);
         self.classes.iter().enumerate().skip(first).take(rows)
     }
 
-    /// Returns how full the bar of a class is, and the number beside it.
+    /// Returns the filled share of a class's bar, and the number beside it.
     pub(crate) fn bar(&self, line: &ClassLine<'_>) -> (f32, Short) {
         if let State::Teaching { goal, .. } = self.state {
             (portion(line.samples, goal), Short::number(line.samples))
@@ -148,11 +148,11 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Returns the number beside the label and how far the bar below it reaches.
+    /// Returns the number beside the label and the filled share of the bar below it.
     pub(crate) fn measure(&self) -> Option<(Short, f32)> {
         match *self {
             State::Teaching { count, goal, .. } => {
-                // More than wanted is no part of it.
+                // A count above the goal is no fraction of it.
                 let number = if count > goal { Short::number(count) } else { Short::fraction(count, goal) };
                 Some((number, portion(count, goal)))
             }
@@ -181,7 +181,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Returns the colour that stands for the state.
+    /// Returns the colour of the state.
     pub(crate) fn tone<C: PixelColor>(&self, theme: &Theme<C>) -> C {
         match self {
             State::Welcome { .. } | State::Teaching { .. } => theme.lesson,
@@ -193,12 +193,12 @@ impl<'a> State<'a> {
     }
 }
 
-/// Returns a probability that is certainly one: NaN counts as zero.
+/// Clamps a probability to `0..=1`: NaN counts as zero.
 pub(crate) fn share(probability: f32) -> f32 {
     if probability > 0.0 { probability.min(1.0) } else { 0.0 }
 }
 
-/// Returns how much of the goal is reached; no goal is always reached.
+/// Returns the share of the goal that is reached; 1 for a goal of 0.
 fn portion(count: u32, goal: u32) -> f32 {
     if goal == 0 { 1.0 } else { share(count as f32 / goal as f32) }
 }

@@ -1,6 +1,6 @@
-//! Short texts made on the spot, without an allocator and without `core::fmt`.
+//! Short texts formatted without an allocator and without `core::fmt`.
 
-/// A text of a few ASCII characters.
+/// Text of a few ASCII characters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Short {
     bytes: [u8; Self::ROOM],
@@ -8,7 +8,7 @@ pub(crate) struct Short {
 }
 
 impl Short {
-    /// Two numbers of ten digits and a sign between them.
+    /// Capacity: two numbers of ten digits and a sign between them.
     const ROOM: usize = 21;
 
     fn empty() -> Self {
@@ -36,7 +36,7 @@ impl Short {
         Self::number(count).with(b'/').with_number(goal)
     }
 
-    /// Writes a share in `0..=1` as whole percent.
+    /// Formats a share in `0..=1` as whole percent.
     pub fn percent(share: f32) -> Self {
         Self::number((share * 100.0 + 0.5) as u32).with(b'%')
     }

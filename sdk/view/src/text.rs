@@ -1,4 +1,4 @@
-//! Lines of text that never grow beyond their place.
+//! Lines of text that are cut to their area.
 
 use embedded_graphics::image::GetPixel;
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
@@ -7,21 +7,21 @@ use embedded_graphics::primitives::Rectangle;
 use embedded_graphics::text::Baseline;
 use embedded_graphics::text::renderer::TextRenderer;
 
-/// Where in its area a line stands; always in the middle vertically.
+/// Horizontal alignment of a line in its area; vertically it is always centred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Right,
 }
 
-/// A font at its own size or twice as large.
+/// Font at its own size or twice as large.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Type {
     pub font: &'static MonoFont<'static>,
     pub doubled: bool,
 }
 
-/// What follows a text that was cut.
+/// Ellipsis after a text that was cut.
 const CUT: &str = "..";
 
 impl Type {
@@ -46,7 +46,7 @@ impl Type {
         self.font.character_size.height * self.scale()
     }
 
-    /// Returns how many characters a width holds.
+    /// Returns the number of characters that fit into a width.
     pub fn capacity(&self, width: u32) -> usize {
         (width / self.advance()) as usize
     }
@@ -55,7 +55,7 @@ impl Type {
         (text.chars().count() as u32).saturating_mul(self.advance())
     }
 
-    /// Returns the beginning of the text that fits, and what must follow it: dots or nothing.
+    /// Returns the beginning of the text that fits, and the ellipsis that follows it, if any.
     pub fn fit<'t>(&self, text: &'t str, width: u32) -> (&'t str, &'static str) {
         let room = self.capacity(width);
         if text.chars().count() <= room {
@@ -65,7 +65,7 @@ impl Type {
         (first_chars(text, room - dots.len()).trim_end(), dots)
     }
 
-    /// Returns the words that fit on a first line, and what is left for the next.
+    /// Returns the words that fit on a first line, and the rest.
     pub fn first_line<'t>(&self, text: &'t str, width: u32) -> (&'t str, &'t str) {
         let room = self.capacity(width);
         if text.chars().count() <= room {
@@ -76,12 +76,12 @@ impl Type {
         (&text[..end], text[end..].trim_start())
     }
 
-    /// Returns whether a text fits on this many lines.
+    /// True if a text fits on `lines` lines.
     pub fn holds(&self, text: &str, width: u32, lines: u32) -> bool {
         (0..lines).fold(text, |text, _| self.first_line(text, width).1).is_empty()
     }
 
-    /// Draws a text, cut if need be, and returns the width it takes.
+    /// Draws a text, cut if necessary, and returns its width.
     ///
     /// Nothing is drawn in an area that is too low.
     pub fn draw<D: DrawTarget>(
@@ -130,7 +130,7 @@ pub(crate) fn first_chars(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Returns the pixels of a character at twice its size, corners smoothed by the Scale2x rule.
+/// Returns the pixels of a character at twice its size, with corners smoothed by the Scale2x rule.
 fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<Item = Point> {
     let size = font.character_size;
     let per_row = (font.image.size().width / size.width.max(1)).max(1);
@@ -145,7 +145,8 @@ fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<It
         quarters.into_iter().filter_map(move |quarter| {
             let step = quarter * 2 - Point::new(1, 1);
             let (across, down) = (Point::new(step.x, 0), Point::new(0, step.y));
-            // A quarter takes its two outer neighbours' colour if they agree and continue an edge.
+            // A quarter takes the colour of its two outer neighbours if they agree and continue an
+            // edge.
             let (beside, above) = (lit(p + across), lit(p + down));
             let edge = beside == above && beside != lit(p - down) && above != lit(p - across);
             let on = if edge { beside } else { lit(p) };

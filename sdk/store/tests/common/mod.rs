@@ -123,9 +123,9 @@ pub fn beginnings(capacity: u32) -> Vec<(&'static str, FaultyMedium, Option<Vec<
     ]
 }
 
-/// Calls `check` with every medium that a power cut may leave: up to `exhaustive` waiting writes in all
-/// subsets, and each of them torn at every byte with all subsets of the others; beyond, `samples` at
-/// random.
+/// Calls `check` with every medium that a power cut may leave: up to `exhaustive` waiting writes in
+/// all subsets, and each of them torn at every byte with all subsets of the others; beyond,
+/// `samples` at random.
 pub fn every_cut(
     medium: &FaultyMedium,
     exhaustive: usize,

@@ -1,19 +1,20 @@
-//! Functions with the same bits on every processor.
+//! Functions with bit-identical results on every processor.
 //!
-//! tract-core's vector kernels approximate sigmoid, exponential, hyperbolic tangent and softmax in ways that
-//! differ between processors, and the C library's functions differ in the last bit. What a converter writes
-//! must not depend on that. Here all are sums and products that are rounded one by one, or `libm`'s.
+//! tract-core's vector kernels approximate sigmoid, exponential, hyperbolic tangent and softmax in
+//! ways that differ between processors, and the functions of C libraries differ in the last bit.
+//! The output of the converter must not depend on that. All functions here are sums and products
+//! that are rounded one by one, or those of `libm`.
 
 use offshoot_core::graph::Unary;
 use pulp::{Arch, NullaryFnOnce};
 use tract_core::internal::*;
 
-/// The operation.
+/// Function of values or of pixels, as a tract operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Function {
-    /// Of each value.
+    /// Elementwise function.
     Each(Unary),
-    /// Of the channels of each pixel: `exp(x)` by the sum of all.
+    /// Softmax over the channels of each pixel: `exp(x)` divided by the sum of all.
     Softmax,
 }
 
@@ -21,7 +22,7 @@ pub(crate) enum Function {
 impl Eq for Function {}
 
 impl Function {
-    /// The function, if its bits would differ in tract-core.
+    /// Returns the function, if tract-core's results differ between processors.
     pub fn of(unary: Unary) -> Option<Self> {
         let differs = matches!(
             unary,
@@ -69,7 +70,7 @@ impl TypedOp for Function {
     as_op!();
 }
 
-/// A function of values: plain loops, to be compiled for what the processor has.
+/// Elementwise function: plain loops, compiled for the instruction set of the processor.
 struct Each<'a> {
     unary: Unary,
     values: &'a mut [f32],
@@ -113,19 +114,20 @@ impl NullaryFnOnce for Softmax<'_> {
     }
 }
 
-/// The exponential, within 2e-7 of itself; zero below -87, infinite above 88.
+/// Returns the exponential with a relative error of at most 2e-7; zero below -87, infinite above
+/// 88.
 ///
-/// Cody and Waite's reduction to a power of two and a rest within half of ln 2, and the polynomial of Cephes'
-/// `expf` (Moshier 1989).
+/// Cody and Waite's reduction to a power of two and a remainder within half of ln 2, and the
+/// polynomial of Cephes' `expf` (Moshier 1989).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     const LARGEST: f32 = 88.0;
     const SMALLEST: f32 = -87.0;
-    // ln 2 in two parts, of which products with the first are exact.
+    // ln 2 in two parts; products with the first are exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const POLYNOMIAL: [f32; 6] =
         [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-    /// Added to a number that is not large, it leaves the nearest whole one in the last bits.
+    /// Rounding constant: added to a small number, it leaves the nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0;
     let inside = x.clamp(SMALLEST, LARGEST);
     let rounded = inside * std::f32::consts::LOG2_E + ROUND;
@@ -153,7 +155,7 @@ mod tests {
         values
     }
 
-    /// From -20 to 20, and beyond what is finite.
+    /// Returns values from -20 to 20, and values whose exponential is not finite.
     fn values() -> Vec<f32> {
         let inside = (-20_000..=20_000).map(|i| i as f32 / 1000.0);
         inside.chain([-1e30, -90.0, -86.9, 87.9, 1e30, f32::NEG_INFINITY, f32::INFINITY]).collect()

@@ -1,4 +1,4 @@
-//! Products of a matrix and one vector, with the same sums on every processor; see `sums.rs`.
+//! Matrix-vector products with bit-identical sums on every processor; see `sums.rs`.
 
 use offshoot_core::Shape;
 use pulp::{Arch, NullaryFnOnce};
@@ -6,15 +6,15 @@ use tract_core::internal::*;
 
 use super::dims;
 
-/// Products that are added up by themselves, before their sums are: these stay in registers.
+/// Number of partial sums, which stay in registers until they are added up.
 const LANES: usize = 16;
 
-/// A sum of products: every sixteenth is added up by itself, then the sums pair by pair.
+/// Sum of products: partial sums of every sixteenth product, which are then added pair by pair.
 #[derive(Default)]
 pub(crate) struct Dot([f32; LANES]);
 
 impl Dot {
-    /// Adds the products of two rows of like length.
+    /// Adds the products of two rows of equal length.
     #[inline(always)] // compiled for the caller's processor
     pub fn add(&mut self, a: &[f32], b: &[f32]) {
         let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -36,7 +36,7 @@ impl Dot {
     }
 }
 
-/// The operation, row by row of maps; its inputs are the two maps.
+/// Matrix-vector product, row by row of feature maps; its inputs are the two feature maps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Products {
     transposed: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Products {
 }
 
 impl Products {
-    /// The product, if its sums would differ in tract-core.
+    /// Returns the product, if tract-core's sums differ between processors.
     pub fn of(transposed: bool, first: Shape, output: Shape) -> Option<Self> {
         let vector = output.w() == 1 || output.c() == 1;
         vector.then_some(Self { transposed, depth: first.c(), output })
@@ -82,7 +82,7 @@ impl TypedOp for Products {
     as_op!();
 }
 
-/// Plain loops, to be compiled for what the processor has.
+/// Computation as plain loops, compiled for the instruction set of the processor.
 struct Job<'a> {
     op: &'a Products,
     a: &'a [f32],

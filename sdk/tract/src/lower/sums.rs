@@ -1,9 +1,10 @@
-//! Convolutions with the same sums on every processor.
+//! Convolutions with bit-identical sums on every processor.
 //!
-//! tract-core's kernels for depthwise convolutions, and those for a matrix and one vector (one pixel, or one
-//! channel), round differently on different processors: products by themselves or with the sum, sums of all or of
-//! every fourth. Its other sums are made in the same order, with one rounding, by all its vector kernels. What a
-//! converter writes must not depend on the processor. Here products are rounded, and added in an order of their own.
+//! tract-core's kernels of depthwise convolutions and of matrix-vector products (one pixel, or one
+//! channel) round differently on different processors: products alone or fused with the sum, sums
+//! of all products or of every fourth. All its vector kernels compute the other sums in the same
+//! order, with one rounding. The output of the converter must not depend on the processor. Here
+//! products are rounded, and added in a fixed order.
 
 use offshoot_core::Shape;
 use offshoot_core::graph::Window;
@@ -16,7 +17,7 @@ use super::products::Dot;
 /// Channels that are summed together: their sums stay in registers.
 const BLOCK: usize = 16;
 
-/// The operation; its inputs are the map, the weights and the biases.
+/// Convolution as a tract operation; its inputs are the feature map, the weights and the biases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub kind: Kind,
@@ -25,17 +26,17 @@ pub(crate) struct Sums {
     pub output: Shape,
 }
 
-/// Which convolution.
+/// Kind of convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Of each channel by itself; weights tap by tap, of each all channels.
+    /// Depthwise; order of the weights: taps, then channels.
     Depthwise,
-    /// Of groups of channels, to one pixel, or to one channel of each group; weights as in a package.
+    /// Grouped, with one output pixel or one output channel per group; weights in package order.
     Dots { groups: usize },
 }
 
 impl Kind {
-    /// The convolution, if its sums would differ in tract-core.
+    /// Returns the convolution, if tract-core's sums differ between processors.
     pub fn of(groups: usize, input: Shape, output: Shape) -> Option<Self> {
         if groups == input.c() && groups == output.c() {
             Some(Self::Depthwise)
@@ -84,7 +85,8 @@ impl TypedOp for Sums {
 }
 
 impl Sums {
-    /// Each tap that lies inside the map for a pixel of the output, and which pixel of the map it meets.
+    /// Iterates over the taps inside the feature map for an output pixel, with the pixel that each
+    /// tap reads.
     fn taps(&self, row: usize, column: usize) -> impl Iterator<Item = (usize, usize)> {
         let Self { window, input, .. } = *self;
         let inside = move |at: usize, tap: usize, axis: usize, length: usize| {
@@ -101,7 +103,7 @@ impl Sums {
     }
 }
 
-/// What there is to compute. Plain loops, to be compiled for what the processor has.
+/// Computation as plain loops, compiled for the instruction set of the processor.
 struct Job<'a> {
     op: &'a Sums,
     map: &'a [f32],
@@ -110,7 +112,7 @@ struct Job<'a> {
     out: &'a mut [f32],
 }
 
-/// Products are added to the bias, tap by tap.
+/// Depthwise convolution: adds products to the bias, tap by tap.
 struct Depthwise<'a>(Job<'a>);
 
 impl NullaryFnOnce for Depthwise<'_> {
@@ -135,7 +137,8 @@ impl NullaryFnOnce for Depthwise<'_> {
     }
 }
 
-/// All products of a channel are added up, then the bias; so many groups of channels.
+/// Grouped convolution: adds up all products of a channel, then the bias. Holds the number of
+/// groups.
 struct Dots<'a>(usize, Job<'a>);
 
 impl NullaryFnOnce for Dots<'_> {

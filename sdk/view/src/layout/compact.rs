@@ -1,4 +1,4 @@
-//! The layout without a picture: label and bars, made for 128 x 64.
+//! Layout without a camera image: label and bars, designed for 128 x 64.
 
 use embedded_graphics::mono_font::iso_8859_1::{FONT_5X8, FONT_7X13_BOLD, FONT_10X20};
 use embedded_graphics::prelude::*;
@@ -60,7 +60,7 @@ where
     pen.advice([SMALLER, SMALL], screen.advice, rest)
 }
 
-/// Label and number, side by side.
+/// Draws label and number side by side.
 fn top<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
 where
     D: DrawTarget,
@@ -79,7 +79,7 @@ where
     pen.text(kind, text, label, (tone, Align::Left)).map(drop)
 }
 
-/// Name and bar, side by side; the leader's name is inverted, which needs no shades.
+/// Draws name and bar side by side; the leader's name is inverted, which needs no shades.
 fn row<D>(
     screen: &Screen<'_>,
     pen: &mut Pen<'_, D>,

@@ -1,4 +1,4 @@
-//! The layout with room for a picture: from 176 x 168, made for 320 x 240 and 240 x 240.
+//! Layout with a camera image: from 176 x 168, designed for 320 x 240 and 240 x 240.
 
 use embedded_graphics::mono_font::iso_8859_1::{
     FONT_6X12, FONT_7X13_BOLD, FONT_7X14_BOLD, FONT_9X15_BOLD, FONT_10X20,
@@ -22,16 +22,16 @@ const ROW: i32 = 24;
 const GAP: i32 = 8;
 
 const TITLE: Type = Type::plain(&FONT_7X14_BOLD);
-/// For everything that need not stand out.
+/// Font of text that is not emphasized.
 const SMALL: Type = Type::plain(&FONT_6X12);
 const LEADER: Type = Type::plain(&FONT_7X13_BOLD);
 const LABEL: Type = Type::doubled(&FONT_9X15_BOLD);
 const LINE: Type = Type::plain(&FONT_10X20);
 
-/// Where the parts of the screen go.
+/// Areas of the parts of the screen.
 struct Layout {
     header: Rectangle,
-    /// All between header and hint.
+    /// Area between header and hint.
     body: Rectangle,
     picture: Option<Rectangle>,
     rows: Rectangle,
@@ -48,7 +48,7 @@ impl Layout {
         let hint_top = y + height - HINT;
         let strip_top = hint_top - STRIP;
         let body = strip_top - GAP - body_top;
-        // Four to three is what cameras deliver; a higher body shows it with panel around it.
+        // Cameras deliver 4:3; a higher body shows the image with panel around it.
         let picture_width = if with_picture { (width / 2).min(body * 4 / 3) } else { -MARGIN };
         let rows_left = x + MARGIN + picture_width + MARGIN;
         Self {
@@ -91,19 +91,19 @@ where
     strip(screen, pen, layout.strip)
 }
 
-/// What stops the device, in the place of everything but header and hint.
+/// Draws an error that stops the device, in place of everything but header and hint.
 fn fault<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
 {
     words(pen, text, place, 14)?;
-    // A stripe in place of a sign: it is seen from afar and needs no words.
+    // A stripe serves as a sign: it is visible from afar and needs no words.
     let Point { x, y } = place.top_left;
     pen.fill(area(x, y + 8, 4, place.size.height as i32 - 16), pen.theme.fault)
 }
 
-/// Sentences on a panel, so far from its left edge.
+/// Draws sentences on a panel, `left` pixels from its left edge.
 fn words<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle, left: i32) -> Result<(), D::Error>
 where
     D: DrawTarget,
@@ -116,7 +116,7 @@ where
     pen.paragraph([LINE, SMALL], text, room, pen.theme.text)
 }
 
-/// Title on the left, a word for the state on the right.
+/// Draws the title on the left and a word for the state on the right.
 fn header<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
 where
     D: DrawTarget,
@@ -161,7 +161,7 @@ where
     pen.advice([LINE, LEADER], screen.advice, area(x, top, width, y + height - top))
 }
 
-/// Name and number above a bar.
+/// Draws name and number above a bar.
 fn row<D>(
     screen: &Screen<'_>,
     pen: &mut Pen<'_, D>,
@@ -185,7 +185,7 @@ where
     pen.bar(area(x, y + 16, width, 5), share, tone)
 }
 
-/// The large label, its number and a bar.
+/// Draws the large label, its number and a bar.
 fn strip<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
 where
     D: DrawTarget,
@@ -225,7 +225,7 @@ where
     screen.mark().map_or(Ok(()), |place| pen.mark(bar, share, place))
 }
 
-/// Draws a label as large as it fits.
+/// Draws a label in the largest font that fits.
 fn label<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle, tone: D::Color) -> Result<(), D::Error>
 where
     D: DrawTarget,
@@ -235,7 +235,7 @@ where
     pen.text(kind, text, place, (tone, Align::Left)).map(drop)
 }
 
-/// Draws one piece of bar for every picture wanted.
+/// Draws one piece of bar for every sample wanted.
 fn steps<D>(
     pen: &mut Pen<'_, D>,
     bar: Rectangle,

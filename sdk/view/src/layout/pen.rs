@@ -1,4 +1,4 @@
-//! The few shapes that screens are made of.
+//! Shapes that screens consist of.
 
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, RoundedRectangle};
@@ -6,7 +6,7 @@ use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, RoundedRectangle}
 use crate::ink::{Ink, Theme};
 use crate::text::{Align, Type};
 
-/// A target with the colours to draw in.
+/// Draw target with the colours to draw in.
 pub(crate) struct Pen<'t, D: DrawTarget> {
     pub target: &'t mut D,
     pub theme: &'t Theme<D::Color>,
@@ -21,7 +21,7 @@ where
         self.target.fill_solid(&area, colour)
     }
 
-    /// Draws a rectangle with round corners, as an outline where there are no shades.
+    /// Draws a rectangle with round corners, as an outline if the display has no shades.
     pub fn panel(&mut self, area: Rectangle, radius: u32) -> Result<(), D::Error> {
         let style = if self.theme.outlined {
             PrimitiveStyle::with_stroke(self.theme.text, 1)
@@ -32,7 +32,7 @@ where
         RoundedRectangle::with_equal_corners(area, corners).into_styled(style).draw(self.target)
     }
 
-    /// Draws a bar of which a share in `0..=1` is full.
+    /// Draws a bar with a share in `0..=1` filled.
     pub fn bar(&mut self, area: Rectangle, share: f32, colour: D::Color) -> Result<(), D::Error> {
         if self.theme.outlined {
             let style = PrimitiveStyle::with_stroke(self.theme.track, 1);
@@ -43,8 +43,8 @@ where
         self.fill(filled(area, share), colour)
     }
 
-    /// Marks a place in `0..=1` of a bar of which a share is full: a line that stands out on both
-    /// parts and above and below.
+    /// Marks a place in `0..=1` of a bar with a share filled: a line that is visible on both parts
+    /// and above and below.
     pub fn mark(&mut self, bar: Rectangle, share: f32, place: f32) -> Result<(), D::Error> {
         if bar.is_zero_sized() {
             return Ok(());
@@ -58,7 +58,7 @@ where
         self.fill(area(left + x, top, 1, height), inner)
     }
 
-    /// Draws a text in the first of these types in which it fits, on as many lines as there is room for.
+    /// Draws a text in the first of these types in which it fits, on as many lines as fit.
     pub fn paragraph(
         &mut self,
         kinds: [Type; 2],
@@ -80,7 +80,7 @@ where
         let mut rest = text;
         for line in 1..=needed.min(most) {
             let (first, after) = kind.first_line(rest, width);
-            // The last line says with dots that there is more.
+            // An ellipsis on the last line shows that the text goes on.
             let shown = if line == needed { rest } else { first };
             let ink = (colour, Align::Left);
             self.text(kind, shown, area(x, y, width as i32, step), ink)?;
@@ -89,7 +89,7 @@ where
         Ok(())
     }
 
-    /// Draws what is asked for, if anything is and there is room for a line of it.
+    /// Draws the advice, unless it is empty or no line of it fits.
     pub fn advice(&mut self, kinds: [Type; 2], text: &str, place: Rectangle) -> Result<(), D::Error> {
         if text.is_empty() || place.size.height <= kinds[1].height() {
             return Ok(());
@@ -97,7 +97,7 @@ where
         self.paragraph(kinds, text, place, self.theme.lesson)
     }
 
-    /// Draws what a welcome says is to be done, in rows of this height, as many as there is room for.
+    /// Draws the instructions of the welcome screen, in rows of this height, as many as fit.
     pub fn steps(
         &mut self,
         kind: Type,
@@ -132,13 +132,13 @@ where
     }
 }
 
-/// Returns the left part of a bar that is full.
+/// Returns the filled left part of a bar.
 pub(crate) fn filled(area: Rectangle, share: f32) -> Rectangle {
     let width = (share * area.size.width as f32 + 0.5) as u32;
     Rectangle::new(area.top_left, Size::new(width.min(area.size.width), area.size.height))
 }
 
-/// Returns a rectangle from its left, top, width and height; what is negative counts as nothing.
+/// Returns a rectangle from its left, top, width and height; negative sides count as 0.
 pub(crate) fn area(x: i32, y: i32, width: i32, height: i32) -> Rectangle {
     Rectangle::new(Point::new(x, y), Size::new(width.max(0) as u32, height.max(0) as u32))
 }
