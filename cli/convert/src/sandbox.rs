@@ -37,7 +37,7 @@ pub enum IsolateError {
     Start {
         /// Path of the model.
         model: PathBuf,
-        /// The cause.
+        /// Cause.
         source: std::io::Error,
     },
     /// The child was ended by the system.

@@ -21,7 +21,7 @@ pub enum TokenizerError {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause.
         source: std::io::Error,
     },
     /// The file has no known format.

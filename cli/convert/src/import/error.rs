@@ -15,7 +15,7 @@ pub enum ImportError {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause.
         source: std::io::Error,
     },
     /// The file is larger than any model worth running on a board.

@@ -16,7 +16,7 @@ pub enum CatalogError {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// The cause.
+        /// Cause.
         source: std::io::Error,
     },
     /// The file is not a catalogue.

@@ -14,7 +14,7 @@ use crate::import::{Imported, Source};
 /// Chosen preprocessing, with the reason in one sentence.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    /// The preprocessing.
+    /// Preprocessing.
     pub preprocess: Preprocess,
     /// Reason of the choice.
     pub why: String,
