@@ -1,10 +1,10 @@
-//! Pictures as cameras deliver them, borrowed.
+//! Borrowed camera frames.
 
 use thiserror::Error;
 
 use crate::limits;
 
-/// How the bytes of one pixel are read.
+/// Pixel format of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PixelFormat {
@@ -19,7 +19,7 @@ pub enum PixelFormat {
     /// Packed YUV 4:2:2 (V4L2 `YUYV`, also called YUY2): luma, U, luma, V for two pixels of a row.
     /// The width is even.
     Yuyv,
-    /// Planar YUV 4:2:0 (V4L2 `NV12`): a plane of luma, then one of U and V in turns, a pair for
+    /// Planar YUV 4:2:0 (V4L2 `NV12`): a plane of luma, then one of interleaved U and V, a pair for
     /// 2 x 2 pixels, with the stride of the luma plane. Both sides are even.
     Nv12,
     /// Planar YUV 4:2:0 (V4L2 `YU12`, also called I420 and yuv420p): planes of luma, U and V; those
@@ -28,7 +28,7 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
-    /// Bytes of one pixel in a row; of a planar format those of the luma plane.
+    /// Number of bytes of one pixel in a row; for a planar format those of the luma plane.
     pub fn bytes(self) -> usize {
         match self {
             Self::Rgb8 | Self::Bgr8 => 3,
@@ -47,16 +47,16 @@ impl PixelFormat {
     }
 }
 
-/// Why a buffer is not a frame.
+/// Reason why a buffer is not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// A side is zero or beyond [`limits::FRAME_SIDE`].
     #[error("a frame of {width}x{height} pixels; sides must be 1 to {}", limits::FRAME_SIDE)]
     Size {
-        /// Columns asked for.
+        /// Number of columns given.
         width: u32,
-        /// Rows asked for.
+        /// Number of rows given.
         height: u32,
     },
     /// A side of a YUV frame is odd, or the stride of [`PixelFormat::I420`].
@@ -66,9 +66,9 @@ pub enum FrameError {
     Odd {
         /// Pixel format of the frame.
         format: PixelFormat,
-        /// Columns asked for.
+        /// Number of columns given.
         width: u32,
-        /// Rows asked for.
+        /// Number of rows given.
         height: u32,
         /// Bytes from one row to the next.
         stride: usize,
@@ -84,14 +84,14 @@ pub enum FrameError {
     /// The buffer ends too early.
     #[error("the frame needs {need} bytes, the buffer has {have}")]
     Short {
-        /// Bytes that the size and stride imply.
+        /// Number of bytes that the size and stride require.
         need: usize,
-        /// Bytes given.
+        /// Number of bytes given.
         have: usize,
     },
 }
 
-/// A picture in somebody else's memory: checked once, so that reading a pixel cannot fail.
+/// Frame in borrowed memory: checked once, so that reading a pixel cannot fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
     width: u32,
@@ -102,26 +102,30 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// A frame whose rows follow each other without gaps.
+    /// Checks a frame whose rows follow each other without gaps.
     ///
     /// # Errors
-    /// A side out of range, or a buffer that is too short.
+    ///
+    /// [`FrameError`] for a side out of range, or a buffer that is too short.
     pub fn new(width: u32, height: u32, format: PixelFormat, pixels: &'a [u8]) -> Result<Self, FrameError> {
         Self::with_stride(width, height, (width as usize).saturating_mul(format.bytes()), format, pixels)
     }
 
-    /// A frame of [`PixelFormat::Rgb8`] without gaps.
+    /// Checks a frame of [`PixelFormat::Rgb8`] without gaps.
     ///
     /// # Errors
-    /// As [`Frame::new`].
+    ///
+    /// Those of [`Frame::new`].
     pub fn rgb(width: u32, height: u32, pixels: &'a [u8]) -> Result<Self, FrameError> {
         Self::new(width, height, PixelFormat::Rgb8, pixels)
     }
 
-    /// A frame whose rows begin `stride_bytes` apart, as V4L2 delivers them.
+    /// Checks a frame whose rows begin `stride_bytes` apart, the layout of V4L2.
     ///
     /// # Errors
-    /// A side out of range, a stride shorter than a row, or a buffer that is too short.
+    ///
+    /// [`FrameError`] for a side out of range, a stride shorter than a row, or a buffer that is too
+    /// short.
     pub fn with_stride(
         width: u32,
         height: u32,
@@ -142,7 +146,7 @@ impl<'a> Frame<'a> {
         if is_odd || format == PixelFormat::I420 && stride_bytes % 2 != 0 {
             return Err(FrameError::Odd { format, width, height, stride: stride_bytes });
         }
-        // Rows of luma that the planes are worth; the last row need not be followed by its gap.
+        // Rows of luma with the size of all planes; the last row need not be followed by its gap.
         let rows = if down == 2 { height / 2 * 3 } else { height };
         let last = match format {
             PixelFormat::I420 => row / 2 + if rows > 1 { stride_bytes / 2 } else { 0 },
@@ -155,31 +159,32 @@ impl<'a> Frame<'a> {
         Ok(Self { width, height, stride: stride_bytes, format, pixels })
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// How a pixel's bytes are read.
+    /// Pixel format of the frame.
     pub fn format(&self) -> PixelFormat {
         self.format
     }
 
-    /// The bytes of row `y`, without the gap behind it; of a planar format those of luma.
+    /// Returns the bytes of row `y`, without the gap behind it; for a planar format those of luma.
     ///
     /// # Panics
+    ///
     /// If `y` is not below the height.
     pub fn row(&self, y: u32) -> &'a [u8] {
         let start = y as usize * self.stride;
         &self.pixels[start..start + self.width as usize * self.format.bytes()]
     }
 
-    /// Red, green and blue of the pixel in column `x` of row `y`.
+    /// Returns red, green and blue of the pixel in column `x` of row `y`.
     pub(crate) fn rgb_at(&self, x: usize, y: u32) -> [u8; 3] {
         let row = self.row(y);
         match self.format {
@@ -196,7 +201,8 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Red, green and blue of the pixels of row `y` from column `first` on, as many as `out` takes.
+    /// Writes red, green and blue of the pixels of row `y` from column `first` on to `out`, until
+    /// it is full.
     pub(crate) fn rgb_into(&self, y: u32, first: usize, out: &mut [[u8; 3]]) {
         if self.format == PixelFormat::Rgb565 {
             let pixels = self.row(y)[2 * first..].as_chunks().0;
@@ -207,8 +213,8 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Chroma of row `y` of a planar format, from its first byte on: U and V in turns of NV12, U or
-    /// V of I420 by `plane`.
+    /// Returns the chroma of row `y` of a planar format, from its first byte on: interleaved U and
+    /// V of NV12, U or V of I420 by `plane`.
     fn chroma(&self, plane: usize, y: u32) -> &'a [u8] {
         let (height, row) = (self.height as usize, y as usize / 2);
         let luma = height * self.stride;
@@ -222,15 +228,15 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Red, green and blue of a YUV pixel by ITU-R BT.601 with luma of 16 to 235, which is what cameras
-/// deliver, in 8 bits after the point (`numerics.md` 4.1).
+/// Converts a YUV pixel to red, green and blue by ITU-R BT.601 with luma of 16 to 235, the format
+/// of cameras, in fixed point with 8 fractional bits (`numerics.md` 4.1).
 pub fn bt601(y: u8, u: u8, v: u8) -> [u8; 3] {
     let (y, u, v) = (298 * (i32::from(y) - 16), i32::from(u) - 128, i32::from(v) - 128);
     let byte = |value: i32| ((value + 128) >> 8).clamp(0, 255) as u8;
     [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
 }
 
-/// Red, green and blue of a pixel of [`PixelFormat::Rgb565`].
+/// Converts a pixel of [`PixelFormat::Rgb565`] to red, green and blue.
 pub(crate) fn rgb565(bytes: [u8; 2]) -> [u8; 3] {
     let word = u16::from_le_bytes(bytes);
     let (r, g, b) = ((word >> 11) as u8, (word >> 5 & 63) as u8, (word & 31) as u8);
@@ -261,7 +267,7 @@ mod tests {
         assert_eq!(one(PixelFormat::Rgb565, &word.to_le_bytes()), [0xff, 0x82, 0x00]);
     }
 
-    /// The same 4 x 2 pixels, two of a colour side by side, in every YUV format, with gaps.
+    /// Same 4 x 2 pixels, two of a colour side by side, in every YUV format, with gaps.
     #[test]
     fn yuv_formats_agree() {
         let (luma, u, v) = ([[16, 60, 100, 140], [180, 235, 90, 30]], [90, 200], [240, 110]);

@@ -1,5 +1,5 @@
-//! What the device knows without files, threads or a heap: the package format, the
-//! quantization arithmetic, preprocessing, and the heads taught on the board.
+//! Core of the device without files, threads or a heap: the package format, quantization
+//! arithmetic, preprocessing, and heads trained on the board.
 //!
 //! Modules in the order a picture travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
@@ -11,7 +11,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-// docs.rs says by each item which feature it needs.
+// docs.rs shows for each item the feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(test, feature = "alloc"))]
@@ -41,7 +41,7 @@ pub use quant::{Multiplier, Quant, Scale};
 pub use shape::Shape;
 pub use tokens::Tokens;
 
-/// The example of that page compiles and holds.
+/// The example of that page compiles and runs as a doctest.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/unknown.md")]
 mod unknown_page {}

@@ -1,8 +1,8 @@
-//! The package: one file that holds a network, its preprocessing and the proof that it works.
+//! Package: one file with a network, its preprocessing and golden vectors to verify it.
 //!
 //! Byte layout: `sdk/docs/format.md`. [`Package::open`] checks lengths and checksums before it
-//! decodes anything, and decodes in place: a package in flash or in a memory map is used where
-//! it lies.
+//! decodes anything, and decodes in place: a package in flash or in a memory map is used without a
+//! copy.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -21,22 +21,22 @@ pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{GraphWriter, WriteError, with_packed, write_package, write_text_package};
 
-/// SHA-256 of what a package computes; a head belongs to exactly one.
+/// SHA-256 of a package's computation; a head belongs to exactly one.
 pub type PackageId = [u8; 32];
 
-/// What the graph's numbers are.
+/// Precision of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
-    /// All codes: the int8 engine runs it alone.
+    /// All int8: the int8 engine runs it alone.
     Int8,
     /// All floats: tract-core runs it.
     Float,
-    /// Codes where the engine knows the operation, floats elsewhere.
+    /// Int8 where the engine has the operation, floats elsewhere.
     Mixed,
 }
 
 impl Precision {
-    /// The word for tables.
+    /// Returns the name for tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
@@ -46,7 +46,7 @@ impl Precision {
     }
 }
 
-/// Everything but the graph and its weights.
+/// Manifest: everything except the graph and its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest<'a> {
     /// Name of the source model's file, without its folder.
@@ -62,26 +62,28 @@ pub struct Manifest<'a> {
     pub tool: &'a str,
     /// SHA-256 of the graph, the weights and the preprocessing.
     pub id: PackageId,
-    /// What the graph's numbers are.
+    /// Precision of the graph.
     pub precision: Precision,
-    /// From frame to input; [`Preprocess::NONE`] where there is a [`Text`].
+    /// Preprocessing from frame to input; [`Preprocess::NONE`] with a [`Text`].
     pub preprocess: Preprocess,
-    /// 256 codes per input channel, where the input is quantized; of a [`Text`] the table's rows.
+    /// Lookup table of 256 int8 values per input channel, if the input is quantized; with a
+    /// [`Text`] the rows of the token table.
     pub input_table: crate::graph::Blob,
-    /// Tensors of the graph.
+    /// Number of tensors of the graph.
     pub tensors: u16,
-    /// The embedding.
+    /// Id of the embedding's tensor.
     pub output: TensorId,
-    /// Golden vectors.
+    /// Number of golden vectors.
     pub goldens: u8,
-    /// Whether embeddings are brought to length 1 ([`Embedding::unit_quant`](crate::Embedding::unit_quant)); a byte behind the others, which
-    /// only such packages have.
+    /// True if embeddings are L2-normalized
+    /// ([`Embedding::unit_quant`](crate::Embedding::unit_quant)); an additional byte that only such
+    /// packages have.
     #[serde(skip)]
     pub unit_length: bool,
 }
 
 impl<'a> Manifest<'a> {
-    /// Fills its section, with the mark of unit length or without.
+    /// Decodes the whole section, with the mark of unit length or without.
     fn decode(section: &'a [u8]) -> Option<Self> {
         let (manifest, rest) = postcard::take_from_bytes::<Self>(section).ok()?;
         let unit_length = match rest {
@@ -100,60 +102,60 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// How text becomes the input of a language backbone: a section that only its package has.
+/// Text input of a language backbone: a section that only its package has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text<'a> {
-    /// From tokens to input.
+    /// Parameters from tokens to input.
     pub tokens: Tokens,
-    /// A `tokenizer.json` of the `tokenizers` library, which makes tokens of text.
+    /// Tokenizer: a `tokenizer.json` of the `tokenizers` library.
     #[serde(borrow)]
     pub tokenizer: &'a str,
 }
 
-/// A frame and the embedding it must give.
+/// Golden vector: a frame and its expected embedding.
 ///
-/// Where there is a [`Text`], a row of tokens takes the frame's place: its width is their count, and
-/// the three bytes of each pixel are an id, the lowest first.
+/// With a [`Text`], a row of tokens replaces the frame: its width is their count, and the three
+/// bytes of each pixel are an id, the lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Golden<'a> {
-    /// Columns of the frame.
+    /// Number of columns of the frame.
     pub width: u16,
-    /// Rows of the frame.
+    /// Number of rows of the frame.
     pub height: u16,
-    /// Pixels, red, green, blue.
+    /// Pixels: red, green, blue.
     #[serde(borrow)]
     pub rgb: &'a [u8],
-    /// The embedding: codes, or little-endian floats.
+    /// Expected embedding: int8 values, or little-endian floats.
     #[serde(borrow)]
     pub output: &'a [u8],
 }
 
-/// Why a file is not a package that can be run.
+/// Reason why a file is not a valid package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PackageError {
-    /// The file's outer structure is broken: cut off, flipped bits, another format.
+    /// The file's outer structure is broken: truncated, changed bits, another format.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The manifest does not decode.
     #[error("the manifest cannot be read")]
     Manifest,
-    /// The preprocessing is out of range, or not what the graph's input takes.
+    /// The preprocessing is out of range, or does not fit the graph's input.
     #[error("preprocessing: {0}")]
     Preprocess(#[from] PreprocessError),
-    /// The input's shape, kind or table does not fit the preprocessing.
+    /// The input's shape, element type or table does not fit the preprocessing.
     #[error("the network's input does not fit the preprocessing")]
     Input,
-    /// The graph does not check.
+    /// The graph is not valid.
     #[error("graph: {0}")]
     Graph(#[from] GraphError),
-    /// The stated precision is not the graph's.
+    /// The stated precision differs from the graph's.
     #[error("the graph is not {}", .0.name())]
     Precision(Precision),
     /// The golden vectors do not decode or have other lengths.
     #[error("the golden vectors cannot be read")]
     Golden,
-    /// The packed weights' head does not decode.
+    /// The header of the packed weights does not decode.
     #[error("the packed weights cannot be read")]
     Packed,
     /// The text section does not decode, or does not fit the graph's input and its table.
@@ -161,26 +163,26 @@ pub enum PackageError {
     Text,
 }
 
-/// The weights of an int8 network in the order in which one processor's kernels read them.
+/// Weights of an int8 network in the order in which one processor's kernels read them.
 ///
-/// What is in them is never trusted further than as numbers: a run reads no place out of them.
+/// The content is used as numbers only: a run never takes an offset from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed<'a> {
-    /// The instruction set's name, 1 to 16 letters, digits and hyphens.
+    /// Name of the instruction set, 1 to 16 letters, digits and hyphens.
     pub target: &'a str,
-    /// What defines the order, as a number; other numbers are other orders.
+    /// Id of the order of the weights; another id means another order.
     pub order: u32,
-    /// The weights, which begin at a multiple of 64 bytes in the file.
+    /// Packed weights, which begin at a multiple of 64 bytes in the file.
     pub panels: &'a [i8],
 }
 
 impl<'a> Golden<'a> {
-    /// The ids of the tokens, where pixels are tokens.
+    /// Returns the token ids of a golden vector with text.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = u32> + Clone + use<'a> {
         self.rgb.as_chunks::<3>().0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
     }
 
-    /// The pixels that ids are kept as.
+    /// Returns the pixels that store token ids.
     #[cfg(feature = "alloc")]
     pub fn pixels_of(ids: &[u32]) -> alloc::vec::Vec<u8> {
         ids.iter().flat_map(|id| id.to_le_bytes().into_iter().take(3)).collect()
@@ -188,7 +190,7 @@ impl<'a> Golden<'a> {
 }
 
 impl<'a> Packed<'a> {
-    /// Bytes before the panels.
+    /// Number of bytes before the panels.
     const HEAD: usize = 64;
 
     fn open(section: &'a [u8]) -> Option<Self> {
@@ -203,7 +205,7 @@ impl<'a> Packed<'a> {
         (is_name && is_empty).then(|| Self { target, order, panels: bytemuck::cast_slice(panels) })
     }
 
-    /// The section's bytes; `None` if the name is none.
+    /// Returns the section's bytes; `None` if the name is not valid.
     #[cfg(feature = "alloc")]
     fn to_section(self) -> Option<alloc::vec::Vec<u8>> {
         let mut section = alloc::vec![0; Self::HEAD];
@@ -214,7 +216,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// A package that has been checked: nothing that follows can fail.
+/// Checked package: no later access can fail.
 #[derive(Debug, Clone)]
 pub struct Package<'a> {
     manifest: Manifest<'a>,
@@ -228,10 +230,11 @@ impl<'a> Package<'a> {
     /// Checks and opens the bytes of a package file.
     ///
     /// Order of the checks: magic, version, length, section table, checksums, manifest,
-    /// preprocessing, graph, golden vectors, packed weights. Takes no memory.
+    /// preprocessing, graph, golden vectors, packed weights. Allocates no memory.
     ///
     /// # Errors
-    /// The first thing that does not hold.
+    ///
+    /// [`PackageError`] for the first check that fails.
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackageError> {
         let sections = Sections::open(bytes)?;
         let manifest = Manifest::decode(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
@@ -262,37 +265,37 @@ impl<'a> Package<'a> {
         Ok(package)
     }
 
-    /// Everything but the graph.
+    /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest<'a> {
         &self.manifest
     }
 
-    /// The network.
+    /// Returns the network.
     pub fn graph(&self) -> &Graph<'a> {
         &self.graph
     }
 
-    /// Values of an embedding.
+    /// Returns the number of values of an embedding.
     pub fn embedding_dim(&self) -> usize {
         self.graph.tensor(self.graph.output()).shape.elements()
     }
 
-    /// 256 codes per input channel; empty where the input is float.
+    /// Returns 256 int8 values per input channel; empty if the input is float.
     pub fn input_table(&self) -> &'a [i8] {
         if self.text.is_some() { &[] } else { self.manifest.input_table.codes(self.graph.weights()) }
     }
 
-    /// How text becomes the input; `None` where pictures do.
+    /// Returns the parameters of text input; `None` for image input.
     pub fn text(&self) -> Option<&Text<'a>> {
         self.text.as_ref()
     }
 
-    /// The rows of the vocabulary, little-endian floats; empty where there is no [`Text`].
+    /// Returns the rows of the token table, little-endian floats; empty without a [`Text`].
     pub fn token_table(&self) -> &'a [u8] {
         if self.text.is_some() { self.manifest.input_table.of(self.graph.weights()) } else { &[] }
     }
 
-    /// Frames with the embeddings they must give.
+    /// Returns the golden vectors: frames with their expected embeddings.
     pub fn goldens(&self) -> impl Iterator<Item = Golden<'a>> + use<'a> {
         let mut rest = self.goldens;
         (0..self.manifest.goldens).map_while(move |_| {
@@ -302,12 +305,12 @@ impl<'a> Package<'a> {
         })
     }
 
-    /// The weights packed for one processor, if the package has them.
+    /// Returns the weights packed for one processor, if the package has them.
     pub fn packed(&self) -> Option<Packed<'a>> {
         Packed::open(self.sections.get(Section::Packed))
     }
 
-    /// The sections with their lengths in bytes, in file order.
+    /// Returns the sections with their lengths in bytes, in file order.
     pub fn sections(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
         self.sections.iter()
     }
@@ -327,7 +330,7 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// Rows for the whole vocabulary, and an input of floats in a row that takes them.
+    /// Checks the rows for the whole vocabulary, and an input of floats in a row that fits them.
     fn check_text(&self, text: &Text<'_>) -> Result<(), PackageError> {
         let input = self.graph.tensor(Graph::INPUT);
         let Tokens { vocabulary, pad, .. } = text.tokens;
@@ -360,7 +363,7 @@ impl<'a> Package<'a> {
         let need = output.shape.elements() * value;
         let places = self.graph.tensor(Graph::INPUT).shape.w();
         let fits = |g: &Golden<'_>| {
-            // The sides of a frame, and exactly its pixels.
+            // Valid sides of a frame, and exactly its pixels.
             let pixels = u64::from(g.width) * u64::from(g.height);
             let readable = match &self.text {
                 Some(text) => {

@@ -1,8 +1,9 @@
-//! From a camera's frame to the network's input: crop, resize, normalize, quantize in one pass.
+//! Preprocessing from a camera's frame to the network's input: crop, resize, normalize, quantize in
+//! one pass.
 //!
 //! The resampling (`resample.rs`) is the antialiased triangle filter of Pillow's `BILINEAR`,
-//! evaluated in integers without intermediate rounding, so that every machine gives the same
-//! pixels. Normalization and the first quantization are one table look-up.
+//! evaluated in integers without intermediate rounding, so that every machine produces the same
+//! pixels. Normalization and the first quantization are one table lookup.
 
 mod resample;
 
@@ -14,20 +15,20 @@ use crate::frame::Frame;
 use crate::quant::Quant;
 use crate::shape::Shape;
 
-/// Which part of the frame the network sees.
+/// Resizing rule: the part of the frame that the network sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resize {
     /// The whole frame, stretched to the input's sides.
     Squash,
-    /// The short side is scaled to `short_side` and the middle is kept
-    /// (torchvision's `Resize` and `CenterCrop`).
+    /// Scaling of the short side to `short_side`, then a centre crop (torchvision's `Resize` and
+    /// `CenterCrop`).
     Crop {
-        /// Pixels of the frame's short side after scaling; at least the input's sides.
+        /// Length of the frame's short side after scaling, in pixels; at least the input's sides.
         short_side: u16,
     },
 }
 
-/// The order of the input's channels.
+/// Order of the input's channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Channels {
     /// Red, green, blue.
@@ -39,7 +40,7 @@ pub enum Channels {
 }
 
 impl Channels {
-    /// Channels of the input tensor.
+    /// Number of channels of the input tensor.
     pub fn count(self) -> usize {
         match self {
             Self::Rgb | Self::Bgr => 3,
@@ -59,33 +60,33 @@ impl Channels {
     }
 }
 
-/// How a frame becomes the network's input; stored in every package.
+/// Preprocessing parameters from frame to input; stored in every package.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
-    /// Columns of the input.
+    /// Number of columns of the input.
     pub width: u16,
-    /// Rows of the input.
+    /// Number of rows of the input.
     pub height: u16,
     /// Order of the channels.
     pub channels: Channels,
-    /// Which part of the frame is seen.
+    /// Resizing rule.
     pub resize: Resize,
-    /// Subtracted from each channel's value of 0 to 255.
+    /// Mean, subtracted from each channel's value of 0 to 255.
     pub mean: [f32; 3],
-    /// Then each channel is divided by this.
+    /// Divisor of each channel after the subtraction.
     pub std: [f32; 3],
 }
 
-/// Why a [`Preprocess`] is refused, or cannot be applied.
+/// Reason why a [`Preprocess`] is refused, or cannot be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PreprocessError {
     /// A side is zero or the crop is smaller than the input.
     #[error("input of {width}x{height} pixels with this resize rule is impossible")]
     Size {
-        /// Columns of the input.
+        /// Number of columns of the input.
         width: u16,
-        /// Rows of the input.
+        /// Number of rows of the input.
         height: u16,
     },
     /// A mean is not finite, or a divisor is not a positive number.
@@ -94,18 +95,18 @@ pub enum PreprocessError {
         /// Index of the channel.
         channel: usize,
     },
-    /// The destination has another length.
-    #[error("the input takes {need} values, the buffer has {have}")]
+    /// The output has another length.
+    #[error("buffer has {have} values, the input needs {need}")]
     Length {
-        /// Values of the input.
+        /// Number of values of the input.
         need: usize,
-        /// Values of the buffer.
+        /// Number of values of the buffer.
         have: usize,
     },
 }
 
 impl Preprocess {
-    /// What stands in a package that takes tokens instead of frames, and means nothing.
+    /// Placeholder in a package that takes tokens instead of frames; has no effect.
     pub const NONE: Self = Self {
         width: 1,
         height: 1,
@@ -118,7 +119,8 @@ impl Preprocess {
     /// Checks sizes and normalization.
     ///
     /// # Errors
-    /// What is out of range.
+    ///
+    /// [`PreprocessError`] for the value that is out of range.
     pub fn check(&self) -> Result<(), PreprocessError> {
         let (width, height) = (self.width, self.height);
         let crop_fits = match self.resize {
@@ -137,28 +139,29 @@ impl Preprocess {
         Ok(())
     }
 
-    /// Shape of the network's input; `None` where a side is zero.
+    /// Shape of the network's input; `None` if a side is zero.
     pub fn shape(&self) -> Option<Shape> {
         Shape::new(self.height.into(), self.width.into(), self.channels.count() as u32)
     }
 
-    /// The normalized value of a channel's byte.
+    /// Returns the normalized value of a channel's byte.
     pub fn normalize(&self, channel: usize, value: u8) -> f32 {
         (f32::from(value) - self.mean[channel]) / self.std[channel]
     }
 
-    /// The code of `value` in `channel`: one entry of the package's input table.
+    /// Returns the quantized value of `value` in `channel`: one entry of the package's input table.
     pub fn code(&self, channel: usize, value: u8, quant: Quant) -> i8 {
         quant.quantize(self.normalize(channel, value))
     }
 
     /// Fills the input of a quantized network.
     ///
-    /// `table` holds 256 codes per channel (see [`Preprocess::code`]); `out` is the input
+    /// `table` has 256 int8 values per channel (see [`Preprocess::code`]); `out` is the input
     /// tensor, row by row, channels innermost.
     ///
     /// # Errors
-    /// [`PreprocessError::Length`] where a buffer has another length.
+    ///
+    /// [`PreprocessError::Length`] if a buffer has another length.
     pub fn quantize_into(
         &self,
         frame: &Frame<'_>,
@@ -173,15 +176,17 @@ impl Preprocess {
     /// Fills the input of a float network.
     ///
     /// # Errors
-    /// [`PreprocessError::Length`] where `out` has another length than the input.
+    ///
+    /// [`PreprocessError::Length`] if `out` has another length than the input.
     pub fn normalize_into(&self, frame: &Frame<'_>, out: &mut [f32]) -> Result<(), PreprocessError> {
         self.fill(frame, out, |channel, value| self.normalize(channel, value))
     }
 
-    /// The resized picture itself, before normalization.
+    /// Writes the resized image, before normalization.
     ///
     /// # Errors
-    /// [`PreprocessError::Length`] where `out` has another length than the input.
+    ///
+    /// [`PreprocessError::Length`] if `out` has another length than the input.
     pub fn pixels_into(&self, frame: &Frame<'_>, out: &mut [u8]) -> Result<(), PreprocessError> {
         self.fill(frame, out, |_, value| value)
     }
@@ -207,7 +212,7 @@ impl Preprocess {
         Ok(())
     }
 
-    /// The frame's seen part along both axes.
+    /// Returns the visible part of the frame along both axes.
     fn axes(&self, frame: &Frame<'_>) -> (Axis, Axis) {
         let (w, h) = (u64::from(frame.width()), u64::from(frame.height()));
         let seen = |out: u16| match self.resize {
@@ -268,7 +273,7 @@ mod tests {
         }
     }
 
-    /// The same filter in floating point, written the plain way.
+    /// Same filter in floating point, in its plain form.
     fn reference(pixels: &[u8], w: usize, h: usize, ow: usize, oh: usize) -> Vec<f64> {
         let weights = |n_in: usize, n_out: usize, o: usize| -> Vec<f64> {
             let scale = n_in as f64 / n_out as f64;

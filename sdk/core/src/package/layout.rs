@@ -1,21 +1,21 @@
-//! The outer structure: a header, a table of sections, the sections.
+//! Outer structure of a package: a header, a table of sections, the sections.
 
 use thiserror::Error;
 
 use crate::limits;
 
-/// First bytes of every package.
+/// Magic number: the first bytes of every package.
 pub(super) const MAGIC: [u8; 8] = *b"OFFSHOOT";
-/// The format's version.
+/// Version of the format.
 pub const VERSION: u32 = 1;
-/// Every section begins at a multiple of this, so that weights can be used in place.
+/// Alignment of sections in bytes, so that weights can be used in place.
 pub(super) const ALIGN: usize = 64;
-/// Bytes before the section table.
+/// Number of bytes before the section table.
 pub(super) const HEADER: usize = 32;
-/// Bytes of one entry of the section table.
+/// Number of bytes of one entry of the section table.
 pub(super) const ENTRY: usize = 32;
 
-/// The parts of a package, in file order.
+/// Section of a package, in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Section {
@@ -23,22 +23,22 @@ pub enum Section {
     Manifest = 1,
     /// Tensors and nodes.
     Graph = 2,
-    /// Codes, biases, multipliers.
+    /// Int8 values, biases, multipliers.
     Weights = 3,
-    /// Frames with the embeddings they must give.
+    /// Golden vectors: frames with their expected embeddings.
     Golden = 4,
-    /// The weights once more, in the order of one processor's kernels; may be missing.
+    /// Weights packed for one processor's kernels; optional.
     Packed = 5,
-    /// How text becomes the input, in place of a picture; may be missing.
+    /// Tokenizer and parameters of text input; optional.
     Text = 6,
 }
 
 impl Section {
-    /// All of them, in file order.
+    /// All sections, in file order.
     pub const ALL: [Self; 6] =
         [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed, Self::Text];
 
-    /// The word for tables and messages.
+    /// Returns the name for tables and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -62,57 +62,57 @@ impl Section {
     }
 }
 
-/// Why the outer structure is refused.
+/// Reason for refusing the outer structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// The file does not begin as a package does.
+    /// The file does not begin with the magic number.
     #[error("not an offshoot package")]
     Magic,
-    /// Written by a later, or no, version.
+    /// The version is another one.
     #[error("format version {found}; this program reads version {VERSION}")]
     Version {
-        /// The version found.
+        /// Version found.
         found: u32,
     },
-    /// Cut off, or something hangs on.
-    #[error("the file has {found} bytes, its header says {stated}: it was cut off or changed")]
+    /// The file was truncated or extended.
+    #[error("the file has {found} bytes, its header states {stated}: it was cut off or changed")]
     Length {
-        /// Bytes that the header states.
+        /// Number of bytes that the header states.
         stated: u64,
-        /// Bytes found.
+        /// Number of bytes found.
         found: u64,
     },
-    /// The header or the section table does not have its checksum.
+    /// The checksum of the header and the section table does not match.
     #[error("the section table is damaged")]
     TableChecksum,
     /// The table states sections out of order, out of range or overlapping.
-    #[error("the section table is not one this version writes")]
+    #[error("invalid section table: this version writes another layout")]
     Table,
-    /// A section is larger than any real one.
-    #[error("the {} section states {bytes} bytes; the limit is {}", section.name(), section.limit())]
+    /// A section is longer than its limit.
+    #[error("the {} section states {bytes} bytes, the limit is {}", section.name(), section.limit())]
     TooLarge {
-        /// The section.
+        /// Section of the package.
         section: Section,
-        /// The stated length.
+        /// Length that the table states.
         bytes: u64,
     },
-    /// A section does not have its checksum.
+    /// The checksum of a section does not match.
     #[error("the {} section is damaged: its checksum does not match", .0.name())]
     Checksum(Section),
     /// The bytes between sections are not zero.
-    #[error("the space between sections is not empty")]
+    #[error("the space between sections is not zero")]
     Padding,
 }
 
-/// Sections that every package has: the first ones.
+/// Number of the sections that every package has: the first ones.
 pub(super) const REQUIRED: usize = 4;
 
-/// Most sections of a package: none has both of the others, since what is packed is int8 and what
-/// takes text is not.
+/// Max number of sections of a package: none has both optional sections, because packed weights are
+/// int8 and text input is not.
 const MOST: usize = REQUIRED + 1;
 
-/// The checked table.
+/// Checked section table.
 #[derive(Debug, Clone)]
 pub(super) struct Sections<'a> {
     parts: [&'a [u8]; Section::ALL.len()],
@@ -151,7 +151,7 @@ impl<'a> Sections<'a> {
         let mut end = table_end;
         for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
             let (number, offset, len) = (u32_at(entry, 0), u64_at(entry, 8), u64_at(entry, 16));
-            // What every package has comes in order; behind it one of those that may be missing.
+            // The required sections come in order; behind them one of the optional ones.
             let may = if index < REQUIRED { &Section::ALL[index..=index] } else { &Section::ALL[REQUIRED..] };
             let section = may.iter().find(|s| **s as u32 == number).ok_or(LayoutError::Table)?;
             let start = end.next_multiple_of(ALIGN);
@@ -191,7 +191,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// CRC-32 over the header without its own checksum, and the table.
+/// Computes the CRC-32 of the header without its own checksum, and the table.
 pub(super) fn table_checksum(header: &[u8], table: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header);

@@ -1,4 +1,4 @@
-//! The same layout, written: what the converter uses.
+//! Writer of the same layout, used by the converter.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,27 +11,27 @@ use super::{Golden, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 
-/// Why a package cannot be written.
+/// Reason why a package cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The graph would not be read back.
+    /// The graph would not be accepted by the reader.
     #[error("{error} ({node})")]
     Graph {
-        /// What does not hold.
+        /// Error of the reader.
         error: GraphError,
         /// Name of the node concerned.
         node: String,
     },
-    /// The package would not be read back.
+    /// The package would not be accepted by the reader.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// Beyond what the format can state.
+    /// A length is beyond the limits of the format.
     #[error("the {0} does not fit the format")]
     TooLarge(&'static str),
 }
 
-/// Collects tensors, nodes and weights in file order.
+/// Builder of tensors, nodes and weights in file order.
 #[derive(Debug, Default)]
 pub struct GraphWriter {
     records: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct GraphWriter {
 }
 
 impl GraphWriter {
-    /// A graph with its input.
+    /// Creates a graph with its input.
     pub fn new(input: Tensor) -> Self {
         Self { records: input.to_record().to_vec(), ..Self::default() }
     }
@@ -59,34 +59,38 @@ impl GraphWriter {
         Ok(Blob { offset, len })
     }
 
-    /// [`GraphWriter::blob`] of 8-bit codes.
+    /// Appends int8 values like [`GraphWriter::blob`].
     ///
     /// # Errors
-    /// As [`GraphWriter::blob`].
+    ///
+    /// Those of [`GraphWriter::blob`].
     pub fn codes(&mut self, codes: &[i8]) -> Result<Blob, WriteError> {
         self.blob(bytemuck::cast_slice(codes))
     }
 
-    /// [`GraphWriter::blob`] of 32-bit integers.
+    /// Appends 32-bit integers like [`GraphWriter::blob`].
     ///
     /// # Errors
-    /// As [`GraphWriter::blob`].
+    ///
+    /// Those of [`GraphWriter::blob`].
     pub fn words(&mut self, words: &[i32]) -> Result<Blob, WriteError> {
         self.blob(bytemuck::cast_slice(words))
     }
 
-    /// [`GraphWriter::blob`] of 32-bit floats.
+    /// Appends 32-bit floats like [`GraphWriter::blob`].
     ///
     /// # Errors
-    /// As [`GraphWriter::blob`].
+    ///
+    /// Those of [`GraphWriter::blob`].
     pub fn floats(&mut self, floats: &[f32]) -> Result<Blob, WriteError> {
         self.blob(bytemuck::cast_slice(floats))
     }
 
-    /// [`GraphWriter::blob`] of affine records.
+    /// Appends affine records like [`GraphWriter::blob`].
     ///
     /// # Errors
-    /// As [`GraphWriter::blob`].
+    ///
+    /// Those of [`GraphWriter::blob`].
     pub fn affines(&mut self, affines: &[Affine]) -> Result<Blob, WriteError> {
         let bytes: Vec<u8> = affines.iter().flat_map(|a| a.to_record()).collect();
         self.blob(&bytes)
@@ -95,7 +99,8 @@ impl GraphWriter {
     /// Appends a node and the tensor it produces.
     ///
     /// # Errors
-    /// [`WriteError::TooLarge`] where there are more tensors than ids.
+    ///
+    /// [`WriteError::TooLarge`] if there are more tensors than ids.
     pub fn node(
         &mut self,
         name: &str,
@@ -114,10 +119,11 @@ impl GraphWriter {
         Ok(id)
     }
 
-    /// The graph as it will be read.
+    /// Returns the graph like the reader opens it.
     ///
     /// # Errors
-    /// What does not hold, with the node's name.
+    ///
+    /// [`WriteError`] for the first condition that does not hold, with the node's name.
     pub fn graph(&self, output: TensorId) -> Result<Graph<'_>, WriteError> {
         Graph::open(&self.records, &self.nodes, &self.weights, output).map_err(|error| {
             let node = match error {
@@ -134,12 +140,13 @@ impl GraphWriter {
         })
     }
 
-    /// The digest that binds heads to this network, with embeddings of length 1 or as they are.
+    /// Returns the digest that binds heads to this network, with L2-normalized embeddings or
+    /// unchanged ones.
     pub fn id(&self, preprocess: &Preprocess, output: TensorId, unit_length: bool) -> super::PackageId {
         digest(&[&self.records, &self.nodes, &self.weights, &settings(preprocess, output, unit_length)])
     }
 
-    /// [`Self::id`] of a network that takes text.
+    /// Returns the digest like [`Self::id`], for a network that takes text.
     pub fn text_id(&self, text: &Text<'_>, output: TensorId, unit_length: bool) -> super::PackageId {
         let settings = settings(&Preprocess::NONE, output, unit_length);
         let text = postcard::to_allocvec(text).unwrap_or_default();
@@ -153,7 +160,7 @@ fn settings(preprocess: &Preprocess, output: TensorId, unit_length: bool) -> Vec
     bytes
 }
 
-/// SHA-256 of parts, each preceded by its length.
+/// Computes the SHA-256 of parts, each preceded by its length.
 fn digest(parts: &[&[u8]]) -> super::PackageId {
     let mut hash = Sha256::new();
     for part in parts {
@@ -163,10 +170,11 @@ fn digest(parts: &[&[u8]]) -> super::PackageId {
     hash.finalize().into()
 }
 
-/// The bytes of a package file; what is returned has been opened and checked.
+/// Writes the bytes of a package file; the result has been opened and checked.
 ///
 /// # Errors
-/// What would not be read back.
+///
+/// [`WriteError`] if the reader would refuse the package.
 pub fn write_package(
     manifest: &Manifest<'_>,
     graph: &GraphWriter,
@@ -175,10 +183,11 @@ pub fn write_package(
     write(manifest, graph, goldens, &[])
 }
 
-/// [`write_package`] of a network that takes text.
+/// Writes a package like [`write_package`], for a network that takes text.
 ///
 /// # Errors
-/// What would not be read back.
+///
+/// [`WriteError`] if the reader would refuse the package.
 pub fn write_text_package(
     manifest: &Manifest<'_>,
     text: &Text<'_>,
@@ -207,10 +216,12 @@ fn write(
     Ok(file)
 }
 
-/// A package file once more, with weights packed for one processor in place of any that it had.
+/// Copies a package file with weights packed for one processor in place of any that it had.
 ///
 /// # Errors
-/// The file is no package, or what is packed has no name or too many bytes.
+///
+/// [`WriteError`] if the file is not a package, or the packed weights have no valid name or too
+/// many bytes.
 pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteError> {
     let sections = Sections::open(file).map_err(PackageError::from)?;
     let section = packed.to_section().ok_or(PackageError::Packed)?;
@@ -220,7 +231,7 @@ pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteErro
     Ok(file)
 }
 
-/// Lays the sections out behind their table: those that every package has, and others.
+/// Lays out the sections behind their table: the required and the additional ones.
 fn assemble(required: [&[u8]; REQUIRED], additions: &[(Section, &[u8])]) -> Vec<u8> {
     let count = REQUIRED + additions.len();
     let mut body = alloc::vec![0; HEADER + ENTRY * count];

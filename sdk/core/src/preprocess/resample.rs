@@ -1,28 +1,28 @@
-//! The triangle filter of `numerics.md` 4.3: exact integers, one rounding, memory on the stack.
+//! Triangle filter of `numerics.md` 4.3: exact integers, one rounding, memory on the stack.
 //!
 //! The columns of the frame are summed first, a strip at a time, because neighbouring bytes of a
-//! row then have the same weight and the processor does many at once. Nothing is rounded between
-//! the axes, so that the order changes no bit.
+//! row then have the same weight and are processed with SIMD. Nothing is rounded between the axes,
+//! so the order changes no bit.
 
 use core::ops::{AddAssign, Mul, Range};
 
 use crate::frame::{Frame, PixelFormat};
 
-/// Pixels of the frame under a strip, at most.
+/// Max number of frame pixels under a strip.
 const SPAN: usize = 256;
-/// Pixels of the result that a strip makes in a row, at most.
+/// Max number of output pixels per row of a strip.
 const COLUMNS: usize = 128;
-/// Weights of a strip's columns, at most.
+/// Max number of weights of a strip's columns.
 const WEIGHTS: usize = 4 * SPAN;
 
-/// One axis of the resampling: `seen` source pixels from `start` become `out` pixels.
+/// Resampling of one axis: `seen` source pixels from `start` become `out` pixels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
     start: u64,
     seen: u64,
     out: u64,
-    /// Common divisor of `seen` and `out`; weights and their sums are divided by it, which
-    /// changes no rounded mean.
+    /// Common divisor of `seen` and `out`; weights and their sums are divided by it, which changes
+    /// no rounded mean.
     unit: u64,
 }
 
@@ -36,7 +36,7 @@ impl Axis {
         Self { start: (source - seen) / 2, seen, out: out.into(), unit }
     }
 
-    /// The source pixels under output pixel `o`.
+    /// Returns the source pixels under output pixel `o`.
     fn taps(&self, o: u64) -> Taps {
         // All distances in units of `unit / (2 * out)` source pixels, so that they are integers.
         let (out, seen) = (self.out / self.unit, self.seen / self.unit);
@@ -47,14 +47,15 @@ impl Axis {
         Taps { start: self.start, first, last, out, center, reach }
     }
 
-    /// The most source pixels under an output pixel, and the largest sum of their weights.
+    /// Returns the max number of source pixels under an output pixel, and the largest sum of their
+    /// weights.
     fn most(&self) -> (usize, u64) {
         let all = (0..self.out).map(|o| self.taps(o));
         all.fold((0, 0), |(len, sum), taps| (taps.range().len().max(len), taps.total().max(sum)))
     }
 }
 
-/// The weights of one output pixel along one axis.
+/// Weights of one output pixel along one axis.
 #[derive(Debug, Clone, Copy)]
 struct Taps {
     start: u64,
@@ -66,12 +67,12 @@ struct Taps {
 }
 
 impl Taps {
-    /// Source positions.
+    /// Returns the source positions.
     fn range(&self) -> Range<usize> {
         (self.start + self.first) as usize..(self.start + self.last) as usize
     }
 
-    /// Source positions and their weights: each below 2^16, as a side is below 2^14.
+    /// Returns source positions and their weights: each below 2^16, because a side is below 2^14.
     fn iter(&self) -> impl Iterator<Item = (usize, u16)> + '_ {
         (self.first..self.last).map(|i| {
             let distance = ((2 * i + 1) * self.out).abs_diff(self.center);
@@ -84,7 +85,7 @@ impl Taps {
     }
 }
 
-/// Gives `put` every pixel of the result, in runs: column of the first, row, red, green, blue.
+/// Passes every output pixel to `put`, in runs: column of the first, row, red, green, blue.
 pub(crate) fn resample(frame: &Frame<'_>, xs: &Axis, ys: &Axis, put: impl FnMut(usize, usize, &[[u8; 3]])) {
     let ((span, width), (_, height)) = (xs.most(), ys.most());
     if span > SPAN || !divides(width, height) || 255 * height > u32::MAX.into() {
@@ -98,12 +99,12 @@ pub(crate) fn resample(frame: &Frame<'_>, xs: &Axis, ys: &Axis, put: impl FnMut(
     }
 }
 
-/// Whether [`Inverse`] is exact for sums of such weights.
+/// Returns true if [`Inverse`] is exact for sums of such weights.
 fn divides(width: u64, height: u64) -> bool {
     u128::from(width) * u128::from(width) * u128::from(height) < 1 << 56
 }
 
-/// The filter as it is defined, for frames that are very much larger than the result.
+/// Reference form of the filter, used for frames that are very much larger than the output.
 ///
 /// Nothing overflows: a whole side of [`limits::FRAME_SIDE`] under one output pixel has weights
 /// that add up to 1.5 times its square, below 2^28; two axes and a byte stay below 2^64.
@@ -126,7 +127,7 @@ fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usi
     }
 }
 
-/// Division by a number from 2 on: `floor(n / d)` wherever `n * d` is below 2^64.
+/// Division by a constant of at least 2: `floor(n / d)` for `n * d` below 2^64.
 #[derive(Debug, Clone, Copy, Default)]
 struct Inverse(u64);
 
@@ -140,18 +141,18 @@ impl Inverse {
     }
 }
 
-/// One column of a strip's result.
+/// Column of a strip's output.
 #[derive(Debug, Clone, Copy, Default)]
 struct Column {
-    /// First pixel, counted from the strip's.
+    /// Index of the first pixel, counted from the strip's.
     first: usize,
-    /// Its weights among the strip's.
+    /// Range of its weights among the strip's.
     weights: (usize, usize),
     total: u64,
     inverse: Inverse,
 }
 
-/// Some neighbouring columns of the result with all that they need of a row.
+/// Neighbouring columns of the output with all parameters they need for a row.
 struct Strip {
     /// Columns of the frame.
     source: Range<usize>,
@@ -161,7 +162,7 @@ struct Strip {
 }
 
 impl Strip {
-    /// The widest strip from column `x` of the result on.
+    /// Returns the widest strip from column `x` of the output on.
     fn new(xs: &Axis, x: usize) -> Self {
         let first = xs.taps(x as u64).range();
         let mut strip =
@@ -185,7 +186,7 @@ impl Strip {
         strip
     }
 
-    /// The means under each column of a row whose columns were summed.
+    /// Computes the means under each column of a row whose columns were summed.
     fn means<A: Copy + Into<u64>, const N: usize>(
         &self,
         sums: &[A],
@@ -209,7 +210,7 @@ impl Strip {
     }
 }
 
-/// The filter for values of `N` channels whose sums over the rows fit `A`.
+/// Filters values of `N` channels whose sums over the rows fit `A`.
 fn strips<A, const N: usize>(
     frame: &Frame<'_>,
     xs: &Axis,
@@ -271,7 +272,7 @@ mod tests {
     use super::*;
     use crate::limits;
 
-    /// The formulas of `numerics.md` 4.3, in 128 bits and without a common divisor.
+    /// Formulas of `numerics.md` 4.3, in 128 bits and without a common divisor.
     fn reference(frame: &Frame<'_>, out: [u16; 2], seen: [Option<u64>; 2]) -> Vec<[u8; 3]> {
         let side = [frame.width(), frame.height()].map(u128::from);
         let weights = |axis: usize, o: u128| -> Vec<(u128, u128)> {
@@ -301,7 +302,7 @@ mod tests {
 
     fn noise(len: usize) -> Vec<u8> {
         let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        // Runs of black and white among the noise: sums at their ends.
+        // Runs of black and white among the noise: sums at their min and max.
         let byte = |v: u32| [0, 255, (v >> 16) as u8, (v >> 16) as u8][(v >> 30) as usize];
         core::iter::successors(Some(7u32), next).map(byte).take(len).collect()
     }
@@ -367,7 +368,7 @@ mod tests {
 
     #[test]
     fn white_stays_white() {
-        // The largest sums: in debug builds an overflow of a kernel's numbers ends the test.
+        // Largest sums: in debug builds an overflow of a kernel's numbers ends the test.
         let pixels = vec![255; 3 * 2400 * 1700];
         for (w, h, out) in [(2400, 1700, 31), (1281, 721, 224), (641, 479, 224), (640, 480, 96)] {
             let frame = Frame::rgb(w, h, &pixels).unwrap();
@@ -389,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_largest_frame_under_one_pixel_does_not_overflow() {
-        // A side that has no divisor in common with any output, so that nothing is taken out.
+        // A side that has no divisor in common with any output, so that nothing is divided out.
         for side in [limits::FRAME_SIDE, limits::FRAME_SIDE - 7] {
             for out in [1, 2, 3] {
                 let (_, total) = Axis::new(side.into(), None, out).most();
