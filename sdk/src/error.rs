@@ -13,6 +13,17 @@ use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
 
 /// Failure of an operation, with the file concerned if there is one.
+///
+/// ```
+/// use offshoot::{ErrorKind, Extractor};
+///
+/// let error = Extractor::open("absent.offshoot").unwrap_err();
+/// match error.kind() {
+///     ErrorKind::Io(cause) => println!("{:?}: {cause}", error.path()),
+///     ErrorKind::Package(_) => println!("convert the model again"),
+///     _ => println!("{error}"),
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

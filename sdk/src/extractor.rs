@@ -1,20 +1,18 @@
 //! From a frame to its embedding.
 
-use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::path::Path;
 
-use offshoot_core::graph::{Element, Graph};
-use offshoot_core::package::{PackageId, Packed, Precision};
+use offshoot_core::graph::Element;
+use offshoot_core::package::PackageId;
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
 #[cfg(feature = "tract")]
 use offshoot_core::{Shape, Tokens};
 use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
-use crate::{Error, ErrorKind, Options};
+use crate::{Error, ErrorKind};
 
+mod open;
 mod verify;
 
 pub use verify::Verification;
@@ -143,70 +141,7 @@ pub struct Memory {
 }
 
 impl Extractor {
-    /// Opens a package file; the weights are used where the memory map puts them.
-    ///
-    /// # Errors
-    /// A file that cannot be read, is not a package, or needs a feature this program lacks.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(path, &Options::default())
-    }
-
-    /// [`Extractor::open`] with settings.
-    ///
-    /// # Errors
-    /// Those of [`Extractor::open`], or the system gives no threads.
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let file = File::open(path).map_err(|e| Error::at(e, path))?;
-        // SAFETY: the map is only read. Its bytes are as constant as the file: whoever truncates or
-        // rewrites a package in place while it is open breaks this, which is why our tools replace
-        // packages by rename; `from_bytes` is there for files that cannot be trusted to stay.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::at(e, path))?;
-        Self::build(Bytes::Map(map), options).map_err(|e| Error::at(e, path))
-    }
-
-    /// Opens a package in memory.
-    ///
-    /// # Errors
-    /// Those of [`Extractor::open`].
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        Self::from_bytes_with(bytes, &Options::default())
-    }
-
-    /// [`Extractor::from_bytes`] with settings.
-    ///
-    /// # Errors
-    /// Those of [`Extractor::open_with`].
-    pub fn from_bytes_with(bytes: Vec<u8>, options: &Options) -> Result<Self, Error> {
-        Ok(Self::build(Bytes::Owned(bytes), options)?)
-    }
-
-    /// Opens a package linked into the program with `include_bytes!`.
-    ///
-    /// # Errors
-    /// Those of [`Extractor::open`].
-    pub fn from_static(bytes: &'static [u8]) -> Result<Self, Error> {
-        Ok(Self::build(Bytes::Static(bytes), &Options::default())?)
-    }
-
-    fn build(bytes: Bytes, options: &Options) -> Result<Self, ErrorKind> {
-        let package = Package::open(&bytes)?;
-        let graph = package.graph();
-        let backend = match package.manifest().precision {
-            Precision::Int8 => engine(&bytes, &package, options)?,
-            precision => tract(&bytes, &package, precision, options)?,
-        };
-        let element = graph.tensor(graph.output()).element;
-        let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
-        let (dim, unit_length) = (package.embedding_dim(), package.manifest().unit_length);
-        let unit = match element {
-            Element::Float if unit_length => vec![0.0; dim],
-            _ => Vec::new(),
-        };
-        Ok(Self { bytes, backend, preprocess, element, dim, id, unit_length, unit })
-    }
-
-    /// The package that was opened.
+    /// Returns the package that was opened.
     ///
     /// # Panics
     /// Never: it was checked when it was opened.
@@ -214,17 +149,26 @@ impl Extractor {
         Package::open(&self.bytes).expect("checked when it was opened")
     }
 
-    /// Values of an embedding.
+    /// Returns the number of values of an embedding.
     pub fn embedding_dim(&self) -> usize {
         self.dim
     }
 
-    /// The digest that binds heads to this package.
+    /// Returns the digest that binds heads to this package.
     pub fn id(&self) -> &PackageId {
         &self.id
     }
 
     /// Returns the memory that the extractor takes.
+    ///
+    /// ```
+    /// use offshoot::Extractor;
+    ///
+    /// let memory = Extractor::open("tests/tiny.offshoot")?.memory();
+    /// println!("{} bytes", memory.arena + memory.packed);
+    /// assert!(memory.arena > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
@@ -242,7 +186,7 @@ impl Extractor {
         }
     }
 
-    /// Threads that share the network.
+    /// Returns the number of threads that share the network.
     pub fn threads(&self) -> usize {
         match &self.backend {
             Backend::Engine { plan, .. } => usize::from(plan.config().threads.get()),
@@ -251,7 +195,15 @@ impl Extractor {
         }
     }
 
-    /// Whose kernels run an int8 network; `None` where tract-core runs it.
+    /// Returns the instruction set whose kernels run an int8 network; `None` where tract-core runs it.
+    ///
+    /// ```
+    /// use offshoot::Extractor;
+    ///
+    /// let extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// println!("{}", extractor.isa().map_or("tract-core", |isa| isa.name()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn isa(&self) -> Option<Isa> {
         match &self.backend {
             Backend::Engine { plan, .. } => Some(plan.config().isa),
@@ -260,18 +212,46 @@ impl Extractor {
         }
     }
 
-    /// The embedding of a frame of any size; valid until the next call.
+    /// Computes the embedding of a frame of any size; valid until the next call.
     ///
     /// Int8 packages: allocates nothing.
     ///
+    /// ```
+    /// use offshoot::{Extractor, Frame, PixelFormat};
+    ///
+    /// let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// // As a USB camera gives it.
+    /// let buffer = [128; 2 * 640 * 480];
+    /// let frame = Frame::new(640, 480, PixelFormat::Yuyv, &buffer)?;
+    /// let embedding = extractor.embed(&frame)?;
+    /// assert!(embedding.iter().all(f32::is_finite));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// A package that takes text, or what tract-core reports; int8 packages do not fail.
+    /// A package that takes text, or an error of tract-core while the network runs; int8 packages do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         self.embed_with_observer(frame, |_| {})
     }
 
     /// [`Extractor::embed`], telling `observe` after each stage what it was: with a clock in it, a
     /// profile.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use offshoot::{Extractor, Frame};
+    ///
+    /// let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// let (mut last, mut stages) = (Instant::now(), 0);
+    /// extractor.embed_with_observer(&Frame::rgb(8, 8, &[128; 192])?, |stage| {
+    ///     println!("{stage:?}: {:?}", last.elapsed());
+    ///     last = Instant::now();
+    ///     stages += 1;
+    /// })?;
+    /// assert!(stages > 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`Extractor::embed`].
@@ -315,12 +295,12 @@ impl Extractor {
         Ok(self.result())
     }
 
-    /// The embedding of a text, given as the ids of its tokens with those that its network wants around
+    /// Computes the embedding of a text, given as the ids of its tokens with those that its network wants around
     /// them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
     ///
     /// # Errors
     /// A package that takes pictures, no tokens or more than the network has places for, an id beyond the
-    /// vocabulary, or what tract-core reports.
+    /// vocabulary, or an error of tract-core while the network runs.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
         self.embed_tokens_with_observer(ids, |_| {})
     }
@@ -411,80 +391,4 @@ fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
 fn stage(steps: &[Step]) -> Stage {
     let node = |step: Option<&Step>| step.map_or(0, Step::node);
     Stage::Nodes(node(steps.first())..node(steps.last()) + 1)
-}
-
-fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Backend, ErrorKind> {
-    let graph = package.graph();
-    let (config, all) = (options.config()?, 0..graph.node_count());
-    let (plan, _) = Plan::build(graph, config, all, &[Graph::INPUT], &[graph.output()])?;
-    let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
-    let arena = buffer(plan.arena_bytes())?;
-    let place = |part| place(bytes, part);
-    let (need, target) = (plan.packed_bytes(), config.isa.target());
-    let fits = |packed: &Packed<'_>| {
-        packed.panels.len() == need
-            && target.is_some_and(|t| (t.name(), t.order()) == (packed.target, packed.order))
-    };
-    let panels = match package.packed().filter(fits) {
-        Some(packed) => Panels::InFile(place(bytemuck::cast_slice(packed.panels))),
-        None => {
-            let mut own = buffer(need)?;
-            plan.pack(graph.weights(), &mut own)?;
-            Panels::Own(own)
-        }
-    };
-    let weights = place(graph.weights());
-    let table = package.input_table().to_vec();
-    let team = team(options).map_err(ErrorKind::Threads)?;
-    Ok(Backend::Engine { plan, team, panels, arena, weights, table })
-}
-
-/// Threads that run a plan together; one thread that may go where it likes needs no team.
-fn team(options: &Options) -> io::Result<Option<Team>> {
-    match (options.threads.get(), options.pin) {
-        (threads, true) => crate::cores::pinned(threads),
-        (1, false) => Ok(None),
-        (threads, false) => Team::new(threads).map(Some),
-    }
-}
-
-/// Range of a slice in the file, so that it need not be borrowed.
-fn place(file: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr().addr() - file.as_ptr().addr();
-    start..start + part.len()
-}
-
-#[cfg(feature = "tract")]
-fn tract(
-    bytes: &[u8],
-    package: &Package<'_>,
-    _precision: Precision,
-    options: &Options,
-) -> Result<Backend, ErrorKind> {
-    let graph = package.graph();
-    let shape = graph.tensor(Graph::INPUT).shape;
-    let values = shape.elements();
-    let input = match (graph.tensor(Graph::INPUT).element, package.text()) {
-        (Element::Float, Some(text)) => Input::Tokens {
-            values: vec![0.0; values],
-            tokens: text.tokens,
-            shape,
-            table: place(bytes, package.token_table()),
-        },
-        (Element::Int8(_), _) => {
-            Input::Codes { codes: vec![0; values], table: package.input_table().to_vec() }
-        }
-        (Element::Float, None) => Input::Floats(vec![0.0; values]),
-    };
-    let network = match options.reproducible {
-        true => offshoot_tract::Network::reproducible(graph)?,
-        false => offshoot_tract::Network::new(graph)?,
-    };
-    let network = Box::new(network);
-    Ok(Backend::Tract { network, input, nodes: graph.node_count() })
-}
-
-#[cfg(not(feature = "tract"))]
-fn tract(_: &[u8], _: &Package<'_>, precision: Precision, _: &Options) -> Result<Backend, ErrorKind> {
-    Err(ErrorKind::NeedsTract { precision: precision.name() })
 }

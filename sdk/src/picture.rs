@@ -142,7 +142,14 @@ impl Picture {
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })
     }
 
-    /// A picture from pixels, red, green, blue; `None` if there are too few or too many.
+    /// Makes a picture of pixels, red, green, blue; `None` if there are too few or too many.
+    ///
+    /// ```
+    /// use offshoot::Picture;
+    ///
+    /// assert!(Picture::from_rgb(2, 2, vec![0; 12]).is_some());
+    /// assert!(Picture::from_rgb(2, 2, vec![0; 11]).is_none());
+    /// ```
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let exact =
             Frame::rgb(width, height, &rgb).is_ok() && rgb.len() == 3 * width as usize * height as usize;
@@ -157,14 +164,21 @@ impl Picture {
         Frame::rgb(self.width, self.height, &self.rgb).expect("checked when it was made")
     }
 
-    /// The picture with left and right exchanged.
+    /// Returns the picture with left and right exchanged.
+    ///
+    /// ```
+    /// use offshoot::Picture;
+    ///
+    /// let picture = Picture::from_rgb(2, 1, vec![1, 2, 3, 4, 5, 6]).expect("two pixels");
+    /// assert_eq!(picture.mirrored().rgb(), [4, 5, 6, 1, 2, 3]);
+    /// ```
     pub fn mirrored(&self) -> Self {
         let row = 3 * self.width as usize;
         let rows = self.rgb.chunks_exact(row).flat_map(|row| row.chunks_exact(3).rev().flatten());
         Self { rgb: rows.copied().collect(), ..*self }
     }
 
-    /// The picture seen otherwise.
+    /// Returns a copy with `view` applied, for augmentation.
     pub fn seen(&self, view: View) -> Self {
         match view {
             View::Mirrored => self.mirrored(),

@@ -43,6 +43,15 @@ impl std::fmt::Display for Verification {
 impl Extractor {
     /// Runs the package's golden vectors.
     ///
+    /// ```
+    /// use offshoot::Extractor;
+    ///
+    /// let verification = Extractor::open("../models/sprout/sprout.offshoot")?.verify()?;
+    /// println!("{verification}");
+    /// assert!(verification.is_ok());
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Errors of tract-core while the network runs.
     pub fn verify(&mut self) -> Result<Verification, Error> {
