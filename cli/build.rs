@@ -1,4 +1,5 @@
-//! Tells the tests if the data beside the repository is here, so that those that want it are ignored by name.
+//! Tells the tests if the data beside the repository is here, so that those that want it are
+//! ignored by name.
 
 use std::path::Path;
 

@@ -78,7 +78,8 @@ fn simulated(eyes: &mut Extractor) -> Result<Embeddings, Box<dyn Error>> {
     for (label, subject) in Object::ALL.into_iter().map(Some).chain([None]).enumerate() {
         for view in 0..VIEWS {
             let seen = CAMERA.look(subject, SEED + 1_000 * label as u64 + view);
-            let picture = Picture::from_rgb(seen.width, seen.height, seen.rgb).expect("a full frame");
+            let picture =
+                Picture::from_rgb(seen.width, seen.height, seen.rgb).expect("a full frame");
             all.values.extend(eyes.embed(&picture.frame())?.iter());
             all.labels.push(label);
         }
@@ -137,12 +138,16 @@ fn unknown(views: &Embeddings, classes: usize) -> Unknown {
             let mut draws = Draws::new(1_000 + number as u64, repeat);
             let (drawn, rest) = draws.split(&labels, classes, SHOTS);
             let means = class_means(&unit, &labels, &drawn, classes);
-            let score = |i: usize| means.iter().map(|mean| dot(&unit, i, mean)).fold(f64::MIN, f64::max);
+            let score =
+                |i: usize| means.iter().map(|mean| dot(&unit, i, mean)).fold(f64::MIN, f64::max);
             let mut known: Vec<f64> = rest.into_iter().map(score).collect();
-            let others: Vec<f64> = (0..views.len()).filter(|i| labels[*i] == classes).map(score).collect();
+            let others: Vec<f64> =
+                (0..views.len()).filter(|i| labels[*i] == classes).map(score).collect();
             known.sort_by(f64::total_cmp);
             let threshold = known[(LOST * known.len() as f64) as usize];
-            caught.push(others.iter().filter(|s| **s < threshold).count() as f64 / others.len() as f64);
+            caught.push(
+                others.iter().filter(|s| **s < threshold).count() as f64 / others.len() as f64,
+            );
             areas.push(mean(&others.iter().map(|s| above(&known, *s)).collect::<Vec<_>>()));
         }
     }
@@ -150,10 +155,18 @@ fn unknown(views: &Embeddings, classes: usize) -> Unknown {
 }
 
 /// Returns the class means of the drawn samples, at L2 norm 1.
-fn class_means(unit: &Embeddings, labels: &[usize], drawn: &[usize], classes: usize) -> Vec<Vec<f64>> {
+fn class_means(
+    unit: &Embeddings,
+    labels: &[usize],
+    drawn: &[usize],
+    classes: usize,
+) -> Vec<Vec<f64>> {
     let mut means = vec![vec![0.0; unit.dim]; classes];
     for &i in drawn {
-        means[labels[i]].iter_mut().zip(unit.get(i).iter()).for_each(|(sum, x)| *sum += f64::from(x));
+        means[labels[i]]
+            .iter_mut()
+            .zip(unit.get(i).iter())
+            .for_each(|(sum, x)| *sum += f64::from(x));
     }
     for mean in &mut means {
         let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -168,6 +181,7 @@ fn dot(unit: &Embeddings, i: usize, mean: &[f64]) -> f64 {
 
 /// Returns the share of sorted values above `value`; equal ones count half.
 fn above(sorted: &[f64], value: f64) -> f64 {
-    let (below, up_to) = (sorted.partition_point(|v| *v < value), sorted.partition_point(|v| *v <= value));
+    let (below, up_to) =
+        (sorted.partition_point(|v| *v < value), sorted.partition_point(|v| *v <= value));
     (sorted.len() as f64 - (below + up_to) as f64 / 2.0) / sorted.len() as f64
 }

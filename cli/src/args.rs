@@ -253,7 +253,13 @@ pub struct EmbedArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
     /// NumPy archive (.npz) to write.
-    #[arg(short, long, visible_alias = "npz", value_name = "FILE", required_unless_present = "json")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "npz",
+        value_name = "FILE",
+        required_unless_present = "json"
+    )]
     pub output: Option<PathBuf>,
     /// JSON file to write.
     #[arg(long, value_name = "FILE")]
@@ -485,7 +491,8 @@ fn parse_triple(text: &str) -> Result<[f32; 3], String> {
     match values.as_deref() {
         Some(&[one]) => Ok([one; 3]),
         Some(&[a, b, c]) => Ok([a, b, c]),
-        _ => Err("one number or three separated by commas required, such as 123.7,116.3,103.5".to_string()),
+        _ => Err("one number or three separated by commas required, such as 123.7,116.3,103.5"
+            .to_string()),
     }
 }
 

@@ -102,8 +102,12 @@ pub struct Service {
 impl Service {
     /// Returns the arguments of the on-board program.
     fn arguments(&self) -> Vec<String> {
-        let mut words =
-            vec!["run".to_string(), PACKAGE.to_string(), "--memory".to_string(), MEMORY.to_string()];
+        let mut words = vec![
+            "run".to_string(),
+            PACKAGE.to_string(),
+            "--memory".to_string(),
+            MEMORY.to_string(),
+        ];
         let mut option = |name: &str, value: String| words.extend([name.to_string(), value]);
         option("--camera", self.camera.to_string());
         option("--buttons", self.buttons.to_string());
@@ -134,8 +138,9 @@ impl Service {
         let on_i2c = matches!(self.screen, ScreenPart::Ssd1306 { .. });
         let on_spi = matches!(self.screen, ScreenPart::St7789(_));
         let on_framebuffer = matches!(self.screen, ScreenPart::Framebuffer(_));
-        let pick =
-            |all: &[(bool, &'static str)]| all.iter().filter(|(is, _)| *is).map(|(_, it)| *it).collect();
+        let pick = |all: &[(bool, &'static str)]| {
+            all.iter().filter(|(is, _)| *is).map(|(_, it)| *it).collect()
+        };
         (
             pick(&[
                 (is_device || on_framebuffer, "video"),
@@ -157,7 +162,8 @@ impl Service {
     pub fn unit(&self) -> String {
         let (groups, devices) = self.needs();
         let arguments: Vec<String> = self.arguments().iter().map(|word| unit_word(word)).collect();
-        let allowed: String = devices.iter().map(|device| format!("DeviceAllow={device} rw\n")).collect();
+        let allowed: String =
+            devices.iter().map(|device| format!("DeviceAllow={device} rw\n")).collect();
         let tasks = usize::from(self.threads) + OTHER_TASKS;
         fill(
             UNIT,
@@ -186,7 +192,8 @@ impl Service {
         if self.web.is_none() {
             return "PrivateNetwork=yes\nRestrictAddressFamilies=none\n".to_string();
         }
-        let token = if self.has_token() { format!("EnvironmentFile={TOKEN}\n") } else { String::new() };
+        let token =
+            if self.has_token() { format!("EnvironmentFile={TOKEN}\n") } else { String::new() };
         format!("{token}RestrictAddressFamilies=AF_INET AF_INET6\n")
     }
 
@@ -403,7 +410,9 @@ pub enum StepError {
         source: io::Error,
     },
     /// Command failed; its own message was printed before.
-    #[error("`{step}` failed with {status}; see its output above, and check that `ssh {host}` works")]
+    #[error(
+        "`{step}` failed with {status}; see its output above, and check that `ssh {host}` works"
+    )]
     Failed {
         /// Command line of the step.
         step: String,
@@ -490,12 +499,18 @@ mod tests {
         for name in boards() {
             let board = Board::named(name).unwrap_or_else(|| panic!("{name} is not read"));
             let Wiring { buttons, led, oled, tft } = &board.wiring;
-            assert!(matches!(buttons.parse(), Ok(ButtonsPart::Gpio { lines, .. }) if lines.len() == 2));
+            assert!(
+                matches!(buttons.parse(), Ok(ButtonsPart::Gpio { lines, .. }) if lines.len() == 2)
+            );
             assert!(matches!(led.parse(), Ok(LedPart::Gpio { .. })), "{name}: {led}");
             assert!(matches!(oled.parse(), Ok(ScreenPart::Ssd1306 { .. })), "{name}: {oled}");
             assert!(matches!(tft.parse(), Ok(ScreenPart::St7789(_))), "{name}: {tft}");
             assert!(board.triple.starts_with("aarch64-"));
-            let fits = if name.ends_with("pi-3") || name.ends_with("2w") { Eyes::Small } else { Eyes::Sharp };
+            let fits = if name.ends_with("pi-3") || name.ends_with("2w") {
+                Eyes::Small
+            } else {
+                Eyes::Sharp
+            };
             assert_eq!(board.eyes(), fits, "{name}");
             // The board's page says the same.
             let page = std::fs::read_to_string(format!(
@@ -543,7 +558,10 @@ mod tests {
         let service = Service { names, camera, ..service() };
         let unit = service.unit();
         assert!(unit.contains("--names \"GROUPS,PROGRAM,{{GROUPS}},DEVICES,NETWORK\"\n"), "{unit}");
-        assert!(unit.contains(" --camera /dev/PROGRAM/ARGUMENTS ") && !unit.contains("=\n\n"), "{unit}");
+        assert!(
+            unit.contains(" --camera /dev/PROGRAM/ARGUMENTS ") && !unit.contains("=\n\n"),
+            "{unit}"
+        );
         for text in [unit, service.install("pi"), at_loopback().install("GROUPS-SECRET-PORT")] {
             assert!(text.matches("{{").count() <= 1, "a place is left: {text}");
         }
@@ -585,7 +603,10 @@ mod tests {
     #[test]
     fn words_are_quoted() {
         assert_eq!(unit_word("a$b \"c\""), r#""a$$b \"c\"""#);
-        assert_eq!((shell_word("a/b=c"), shell_word("it's")), ("a/b=c".into(), r"'it'\''s'".into()));
+        assert_eq!(
+            (shell_word("a/b=c"), shell_word("it's")),
+            ("a/b=c".into(), r"'it'\''s'".into())
+        );
         assert_eq!((unit_word(""), shell_word("")), ("\"\"".into(), "''".into()));
     }
 }

@@ -164,7 +164,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// the way.
 fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
-    uri.scheme_str() == Some("http") && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+    uri.scheme_str() == Some("http")
+        && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// Creates a client that allows only HTTPS, also after redirects; to this machine itself plain HTTP
@@ -203,7 +204,8 @@ fn fetch(
     }
     let ask = |from: u64| {
         let request = agent.get(url);
-        let request = if from > 0 { request.header("Range", format!("bytes={from}-")) } else { request };
+        let request =
+            if from > 0 { request.header("Range", format!("bytes={from}-")) } else { request };
         request.call().map_err(|e| server(e.to_string()))
     };
     let mut response = ask(have)?;
@@ -228,7 +230,8 @@ fn fetch(
     let mut done = resumed;
     loop {
         progress(done, total);
-        let broke_off = |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
+        let broke_off =
+            |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
         let Some(block) = next(&blocks, patience).map_err(broke_off)? else { break };
         done += block.len() as u64;
         if done > limit {
@@ -249,11 +252,16 @@ fn fetch(
 ///
 /// # Errors
 /// Returns the reason why there is none.
-fn next(blocks: &Receiver<io::Result<Vec<u8>>>, patience: Duration) -> Result<Option<Vec<u8>>, String> {
+fn next(
+    blocks: &Receiver<io::Result<Vec<u8>>>,
+    patience: Duration,
+) -> Result<Option<Vec<u8>>, String> {
     match blocks.recv_timeout(patience) {
         Ok(block) => block.map(Some).map_err(|e| e.to_string()),
         Err(RecvTimeoutError::Disconnected) => Ok(None),
-        Err(RecvTimeoutError::Timeout) => Err(format!("no data for {} seconds", patience.as_secs_f32())),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("no data for {} seconds", patience.as_secs_f32()))
+        }
     }
 }
 
@@ -303,8 +311,7 @@ mod tests {
             let (mut stalled, _) = listener.accept().unwrap();
             stalled.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").unwrap();
             let (mut good, _) = listener.accept().unwrap();
-            let head =
-                "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\n";
+            let head = "HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\ncontent-range: bytes 4-7/8\r\n\r\n";
             // Closing with unread data would reset the connection.
             assert!(good.read(&mut [0; 4096]).unwrap() > 0);
             good.write_all(head.as_bytes()).unwrap();
@@ -314,7 +321,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("m.onnx.part");
         let start = Instant::now();
-        let error = fetch(&url, None, &part, Duration::from_millis(300), &mut |_, _| {}).unwrap_err();
+        let error =
+            fetch(&url, None, &part, Duration::from_millis(300), &mut |_, _| {}).unwrap_err();
         assert!(matches!(error, PullError::BrokeOff { bytes: 4, .. }), "{error}");
         assert!(error.to_string().contains("no data for 0.3 seconds"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(20));

@@ -19,7 +19,9 @@ fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => output::ended_well(|| run(&cli)),
         // Help and version are no errors, but clap returns them as such.
-        Err(told) => told.print().and_then(|()| io::stdout().flush()).map(|()| exit_code(told.exit_code())),
+        Err(told) => {
+            told.print().and_then(|()| io::stdout().flush()).map(|()| exit_code(told.exit_code()))
+        }
     };
     ended.unwrap_or_else(|error| {
         output::note(format_args!("error: standard output: {error}\n"));

@@ -1,5 +1,6 @@
-//! A head that survives a power cut: two slots of a file of fixed size, as a partition or a flash chip
-//! would hold it: `cargo run --example heads_in_flash models/sprout/sprout.offshoot head.store`.
+//! A head that survives a power cut: two slots of a file of fixed size, as a partition or a flash
+//! chip would hold it: `cargo run --example heads_in_flash models/sprout/sprout.offshoot
+//! head.store`.
 
 use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
 use offshoot_store::{FILE_SECTOR, FileMedium, Store, medium_size};

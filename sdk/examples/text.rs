@@ -1,5 +1,5 @@
-//! A classifier of texts on a language backbone. Standard input has a line a text: a class, or `?` to
-//! ask, and the ids of its tokens, as the tokenizer of the backbone gives them:
+//! A classifier of texts on a language backbone. Standard input has a line a text: a class, or `?`
+//! to ask, and the ids of its tokens, as the tokenizer of the backbone gives them:
 //! `cargo run --example text bert.offshoot < lines`.
 
 use std::io::stdin;

@@ -1,5 +1,5 @@
-//! Corrections in the field, and answers to what was never taught; runs without a board or a camera:
-//! `cargo run --example undo_and_unknown models/sharp/sharp.offshoot`.
+//! Corrections in the field, and answers to what was never taught; runs without a board or a
+//! camera: `cargo run --example undo_and_unknown models/sharp/sharp.offshoot`.
 
 use offshoot::{Answer, Extractor, Frame, Head, HeadKind, Limits};
 use offshoot_simulator::{Camera, Object};

@@ -13,20 +13,25 @@ pub struct Activations {
     pub width: usize,
     /// Rows of them.
     pub height: usize,
-    /// Contributions of the parts to the log odds of the class against the mean of the others, row by row; together
-    /// they are the log odds, but for what biases add.
+    /// Contributions of the parts to the log odds of the class against the mean of the others, row
+    /// by row; together they are the log odds, but for what biases add.
     pub values: Vec<f32>,
 }
 
 impl Extractor {
-    /// Parts of the last frame that the head's decision for `class` came from; `None` where the embedding
-    /// is not the mean of a map or linear in one, or the package does not run as integers.
+    /// Parts of the last frame that the head's decision for `class` came from; `None` where the
+    /// embedding is not the mean of a map or linear in one, or the package does not run as
+    /// integers.
     ///
     /// The map is what the last extraction left in memory: nothing is run.
     ///
     /// # Errors
     /// A head without samples, of neighbours, or of another package; a class it was not taught.
-    pub fn activations(&self, head: &mut Head, class: ClassId) -> Result<Option<Activations>, Error> {
+    pub fn activations(
+        &self,
+        head: &mut Head,
+        class: ClassId,
+    ) -> Result<Option<Activations>, Error> {
         if head.package_id() != self.id() {
             return Err(ErrorKind::from(HeadError::OtherPackage).into());
         }
@@ -37,7 +42,9 @@ impl Extractor {
         // Once: whoever asks for it has all of it checked again.
         let package = self.package();
         let graph = package.graph();
-        if let (true, Embedding::Int8 { quant, .. }) = (package.manifest().unit_length, self.result()) {
+        if let (true, Embedding::Int8 { quant, .. }) =
+            (package.manifest().unit_length, self.result())
+        {
             // The embedding is so much shorter than the map's.
             let stated = graph.tensor(graph.output()).element.quant();
             let share = stated.map_or(1.0, |stated| quant.scale.get() / stated.scale.get());
@@ -72,8 +79,15 @@ fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
 }
 
 /// The same for one fully connected layer of a vector.
-fn before_conv(graph: &Graph<'_>, from: TensorId, to: TensorId, op: Int8Op, row: &[f32]) -> Option<Vec<f32>> {
-    let Int8Op::Conv { window, groups: 1, weights, mantissas, shift, clamp: Clamp::NONE, .. } = op else {
+fn before_conv(
+    graph: &Graph<'_>,
+    from: TensorId,
+    to: TensorId,
+    op: Int8Op,
+    row: &[f32],
+) -> Option<Vec<f32>> {
+    let Int8Op::Conv { window, groups: 1, weights, mantissas, shift, clamp: Clamp::NONE, .. } = op
+    else {
         return None;
     };
     let (input, output) = (graph.tensor(from), graph.tensor(to));
@@ -81,8 +95,8 @@ fn before_conv(graph: &Graph<'_>, from: TensorId, to: TensorId, op: Int8Op, row:
         return None;
     }
     // From codes to codes, so from real to real values.
-    let steps =
-        f64::from(output.element.quant()?.scale.get()) / f64::from(input.element.quant()?.scale.get());
+    let steps = f64::from(output.element.quant()?.scale.get())
+        / f64::from(input.element.quant()?.scale.get());
     let mut before = vec![0.0; input.shape.c()];
     let rows = weights.codes(graph.weights()).chunks_exact(input.shape.c());
     for ((codes, mantissa), weight) in rows.zip(mantissas.words(graph.weights())).zip(row) {

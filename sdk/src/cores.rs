@@ -7,8 +7,8 @@ use std::sync::{OnceLock, mpsc};
 use offshoot_engine::Team;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// A team, each of its threads on a core of its own as far as there are cores; the caller alone needs
-/// no team.
+/// A team, each of its threads on a core of its own as far as there are cores; the caller alone
+/// needs no team.
 pub(crate) fn pinned(threads: u8) -> io::Result<Option<Team>> {
     // As of the first time: whoever opens a second package is pinned by then.
     static CORES: OnceLock<Vec<usize>> = OnceLock::new();
@@ -89,7 +89,8 @@ mod tests {
                 let task = task.unwrap().path();
                 let name = std::fs::read_to_string(task.join("comm")).ok()?;
                 let status = std::fs::read_to_string(task.join("status")).ok()?;
-                let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+                let list =
+                    status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
                 (name.trim() == "offshoot-1").then(|| list.trim().to_string())
             });
             assert_eq!(of_worker.unwrap(), cores[1 % cores.len()].to_string(), "the worker");

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use offshoot_core::frame::FrameError;
 use offshoot_core::head::{
-    AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError, UnknownHeadKind,
+    AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError,
+    UnknownHeadKind,
 };
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;

@@ -195,7 +195,8 @@ impl Extractor {
         }
     }
 
-    /// Returns the instruction set whose kernels run an int8 network; `None` where tract-core runs it.
+    /// Returns the instruction set whose kernels run an int8 network; `None` where tract-core runs
+    /// it.
     ///
     /// ```
     /// use offshoot::Extractor;
@@ -229,7 +230,8 @@ impl Extractor {
     /// ```
     ///
     /// # Errors
-    /// A package that takes text, or an error of tract-core while the network runs; int8 packages do not fail.
+    /// A package that takes text, or an error of tract-core while the network runs; int8 packages
+    /// do not fail.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         self.embed_with_observer(frame, |_| {})
     }
@@ -295,12 +297,12 @@ impl Extractor {
         Ok(self.result())
     }
 
-    /// Computes the embedding of a text, given as the ids of its tokens with those that its network wants around
-    /// them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
+    /// Computes the embedding of a text, given as the ids of its tokens with those that its network
+    /// wants around them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
     ///
     /// # Errors
-    /// A package that takes pictures, no tokens or more than the network has places for, an id beyond the
-    /// vocabulary, or an error of tract-core while the network runs.
+    /// A package that takes pictures, no tokens or more than the network has places for, an id
+    /// beyond the vocabulary, or an error of tract-core while the network runs.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
         self.embed_tokens_with_observer(ids, |_| {})
     }
@@ -320,8 +322,11 @@ impl Extractor {
 
     #[cfg(feature = "tract")]
     fn run_tokens(&mut self, ids: &[u32], mut observe: impl FnMut(Stage)) -> Result<(), Error> {
-        let Backend::Tract { network, input: Input::Tokens { values, tokens, shape, table }, nodes } =
-            &mut self.backend
+        let Backend::Tract {
+            network,
+            input: Input::Tokens { values, tokens, shape, table },
+            nodes,
+        } = &mut self.backend
         else {
             return Err(ErrorKind::OtherInput { takes: "pictures" }.into());
         };
@@ -359,9 +364,13 @@ impl Extractor {
                 quantized(&arena[plan.output().range()], plan.output().quant)
             }
             #[cfg(feature = "tract")]
-            (Backend::Tract { network, .. }, Element::Int8(quant)) => quantized(network.codes(), quant),
+            (Backend::Tract { network, .. }, Element::Int8(quant)) => {
+                quantized(network.codes(), quant)
+            }
             #[cfg(feature = "tract")]
-            (Backend::Tract { .. }, Element::Float) if self.unit_length => Embedding::Float(&self.unit),
+            (Backend::Tract { .. }, Element::Float) if self.unit_length => {
+                Embedding::Float(&self.unit)
+            }
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats()),
         }
@@ -371,7 +380,9 @@ impl Extractor {
     /// quantization; `None` where there is none, or it is gone.
     pub(crate) fn pooled(&self) -> Option<(&[i8], Value)> {
         match &self.backend {
-            Backend::Engine { plan, arena, .. } => plan.pooled().map(|map| (&arena[map.range()], map)),
+            Backend::Engine { plan, arena, .. } => {
+                plan.pooled().map(|map| (&arena[map.range()], map))
+            }
             #[cfg(feature = "tract")]
             Backend::Tract { .. } => None,
         }

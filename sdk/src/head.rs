@@ -12,12 +12,13 @@ use offshoot_core::package::PackageId;
 
 use crate::{Error, Extractor};
 
-/// The name of the class that is the empty scene, nothing before the camera, as `teach` and the on-board program teach
-/// it. To a head it is a class like any other; a device answers with it as with nothing: no light, no name.
+/// The name of the class that is the empty scene, nothing before the camera, as `teach` and the
+/// on-board program teach it. To a head it is a class like any other; a device answers with it as
+/// with nothing: no light, no name.
 pub const NOTHING: &str = "nothing";
 
-/// A classifier taught on the board: classes and samples are added, corrected and forgotten, in memory
-/// that is reserved once. [`offshoot_core::head::Head`] is the same without an allocator.
+/// A classifier taught on the board: classes and samples are added, corrected and forgotten, in
+/// memory that is reserved once. [`offshoot_core::head::Head`] is the same without an allocator.
 ///
 /// # Example
 ///

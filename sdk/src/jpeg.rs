@@ -10,8 +10,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 /// The marker that ends a picture.
 const END: [u8; 2] = [0xff, 0xd9];
 
-/// The segment by which Motion JPEG in AVI says that its Huffman tables are the standard ones: `zune-jpeg` then
-/// takes those of T.81, K.3.3.
+/// The segment by which Motion JPEG in AVI says that its Huffman tables are the standard ones:
+/// `zune-jpeg` then takes those of T.81, K.3.3.
 const STANDARD_TABLES: [u8; 9] = *b"\xff\xe0\x00\x07AVI1\x00";
 
 /// Pixels of a picture whose end is looked for though no marker says it.
@@ -20,8 +20,8 @@ const MOST_PIXELS: usize = 1 << 23;
 /// The marker of the coded picture.
 const SCAN: u8 = 0xda;
 
-/// The markers of a file, in order, that have a segment or end the picture. Segments, such as one with a thumbnail,
-/// are passed over whole.
+/// The markers of a file, in order, that have a segment or end the picture. Segments, such as one
+/// with a thumbnail, are passed over whole.
 struct Markers<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -51,7 +51,9 @@ impl Iterator for Markers<'_> {
                     // A segment that is cut has no length; nothing follows it.
                     let length = self.bytes.get(self.at + 1..self.at + 3);
                     self.at = match length {
-                        Some(length) => self.at + 1 + usize::from(u16::from_be_bytes([length[0], length[1]])),
+                        Some(length) => {
+                            self.at + 1 + usize::from(u16::from_be_bytes([length[0], length[1]]))
+                        }
                         None => self.bytes.len(),
                     };
                     return Some(marker);
@@ -66,10 +68,11 @@ pub fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// The picture with the standard Huffman tables where it has none, as cameras and AVI files leave them out of
-/// Motion JPEG.
+/// The picture with the standard Huffman tables where it has none, as cameras and AVI files leave
+/// them out of Motion JPEG.
 pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
-    // Huffman tables, or those of arithmetic coding, come before what they decode. A camera's frame is not read further.
+    // Huffman tables, or those of arithmetic coding, come before what they decode. A camera's frame
+    // is not read further.
     let mut header = Markers::of(bytes).take_while(|&marker| marker != SCAN);
     if !is_jpeg(bytes) || header.any(|marker| matches!(marker, 0xc4 | 0xcc)) {
         return Cow::Borrowed(bytes);
@@ -79,8 +82,9 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Returns true if the file ends before its image does, as after a download that broke off.
 ///
-/// Decoders fill up what is missing, mostly with grey. A picture that lacks its last marker alone, as some cameras
-/// leave it out, is whole; where it is coded in one pass, that is found out: its pixels are the same whatever follows.
+/// Decoders fill up what is missing, mostly with grey. A picture that lacks its last marker alone,
+/// as some cameras leave it out, is whole; where it is coded in one pass, that is found out: its
+/// pixels are the same whatever follows.
 pub fn is_cut_short(bytes: &[u8]) -> bool {
     if !is_jpeg(bytes) || Markers::of(bytes).any(|marker| marker == END[1]) {
         return false;
@@ -113,8 +117,9 @@ mod tests {
     /// A picture without two like blocks.
     pub(crate) fn jpeg() -> Vec<u8> {
         let noise = |x: u32, y: u32| ((x * 37) ^ (y * 91)).wrapping_mul(2_654_435_761) >> 24;
-        let image =
-            image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([noise(x, y) as u8, x as u8, y as u8]));
+        let image = image::RgbImage::from_fn(64, 48, |x, y| {
+            image::Rgb([noise(x, y) as u8, x as u8, y as u8])
+        });
         let mut bytes = std::io::Cursor::new(Vec::new());
         image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
         bytes.into_inner()

@@ -9,7 +9,6 @@
 //! ```
 //!
 //! Nothing else is needed to try it than a package; this one is of the tests:
-//!
 //! ```
 //! use offshoot::{Extractor, Frame};
 //!
@@ -49,9 +48,9 @@ pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::{Head, NOTHING};
 pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
-    Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit, HeadError,
-    HeadKind, Interval, Limits, Linear, MergeError, Probability, Recipe, Report, SampleError, Similarity,
-    Transform, UnknownHeadKind, WhenFull,
+    Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit,
+    HeadError, HeadKind, Interval, Limits, Linear, MergeError, Probability, Recipe, Report,
+    SampleError, Similarity, Transform, UnknownHeadKind, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;

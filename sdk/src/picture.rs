@@ -9,7 +9,8 @@ use offshoot_core::{Frame, limits};
 
 use crate::{Error, ErrorKind, jpeg};
 
-/// Bytes that one picture may take while it is decoded: with a program and its package what a board of 512 MiB has.
+/// Bytes that one picture may take while it is decoded: with a program and its package what a board
+/// of 512 MiB has.
 const MOST_BYTES: u64 = 320 << 20;
 
 /// A file may state a picture of this many bytes whatever its length: 22 megapixels of one colour.
@@ -56,18 +57,20 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes a JPEG, PNM, BMP or, by features `png` and `formats`, PNG, WebP, GIF (its first frame) or TIFF file,
-    /// upright by its EXIF orientation. What the file holds decides, not its name.
+    /// Decodes a JPEG, PNM, BMP or, by features `png` and `formats`, PNG, WebP, GIF (its first
+    /// frame) or TIFF file, upright by its EXIF orientation. What the file holds decides, not its
+    /// name.
     ///
     /// # Errors
-    /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more than 320 MiB; a file
-    /// that says it is more than 64 MiB and 1,100 times as large as it is.
+    /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more
+    /// than 320 MiB; a file that says it is more than 64 MiB and 1,100 times as large as it is.
     /// One that ends before its picture does is [`ErrorKind::CutShort`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), false)
     }
 
-    /// [`Picture::open`] that takes JPEG files which end early too; what is missing of them is grey.
+    /// [`Picture::open`] that takes JPEG files which end early too; what is missing of them is
+    /// grey.
     ///
     /// # Errors
     /// Those of [`Picture::open`], but for [`ErrorKind::CutShort`].
@@ -112,7 +115,8 @@ impl Picture {
         let format = reader.format();
         if format != Some(ImageFormat::Jpeg) {
             let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();
-            return Self::decode_from(&mut reader.into_inner(), format, file).map_err(|e| Error::at(e, path));
+            return Self::decode_from(&mut reader.into_inner(), format, file)
+                .map_err(|e| Error::at(e, path));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::at(e, path))?;
         if !takes_cut_short && jpeg::is_cut_short(&bytes) {
@@ -122,8 +126,13 @@ impl Picture {
         Self::decode_from(&mut whole, format, bytes.len() as u64).map_err(|e| Error::at(e, path))
     }
 
-    /// `file` is how many bytes the file has. Not generic: all decoders would stand twice in a program.
-    fn decode_from(bytes: &mut dyn Bytes, format: Option<ImageFormat>, file: u64) -> Result<Self, ErrorKind> {
+    /// `file` is how many bytes the file has. Not generic: all decoders would stand twice in a
+    /// program.
+    fn decode_from(
+        bytes: &mut dyn Bytes,
+        format: Option<ImageFormat>,
+        file: u64,
+    ) -> Result<Self, ErrorKind> {
         let mut reader = ImageReader::new(bytes);
         if let Some(format) = format {
             reader.set_format(format);
@@ -151,8 +160,8 @@ impl Picture {
     /// assert!(Picture::from_rgb(2, 2, vec![0; 11]).is_none());
     /// ```
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
-        let exact =
-            Frame::rgb(width, height, &rgb).is_ok() && rgb.len() == 3 * width as usize * height as usize;
+        let exact = Frame::rgb(width, height, &rgb).is_ok()
+            && rgb.len() == 3 * width as usize * height as usize;
         exact.then_some(Self { width, height, rgb })
     }
 
@@ -298,7 +307,8 @@ mod tests {
     fn an_image_without_pixels_is_refused() {
         let error = Picture::try_from(DynamicImage::new_rgb8(0, 3)).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Frame(_)), "{error}");
-        let grey = DynamicImage::ImageLuma16(image::ImageBuffer::from_pixel(2, 1, image::Luma([0xffff])));
+        let grey =
+            DynamicImage::ImageLuma16(image::ImageBuffer::from_pixel(2, 1, image::Luma([0xffff])));
         assert_eq!(Picture::try_from(grey).unwrap().rgb(), [255; 6]);
     }
 

@@ -26,7 +26,8 @@ fn pictures(n: usize, side: usize) -> Vec<Vec<u8>> {
     let mut random = Random(9);
     // From dark to light.
     let shade = |i: usize, byte: u8| (usize::from(byte) * (i + 1) / n) as u8;
-    let mut picture = |i| random.bytes(3 * side * side).into_iter().map(|byte| shade(i, byte)).collect();
+    let mut picture =
+        |i| random.bytes(3 * side * side).into_iter().map(|byte| shade(i, byte)).collect();
     (0..n).map(&mut picture).collect()
 }
 
@@ -43,7 +44,8 @@ fn taught(kind: HeadKind, eyes: &mut Extractor, pictures: &[Vec<u8>], side: u32)
 
 #[test]
 fn parts_add_up_to_the_decision() -> Result<(), Error> {
-    // Of length 1, a layer's bias is another share of each embedding, so that nothing would be constant.
+    // Of length 1, a layer's bias is another share of each embedding, so that nothing would be
+    // constant.
     let cases = [
         (true, false, false),
         (false, false, false),
@@ -62,7 +64,8 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
             for pixels in &all {
                 let frame = Frame::rgb(48, 48, pixels).unwrap();
                 let x: Vec<f32> = eyes.embed(&frame)?.iter().collect();
-                let found = eyes.activations(&mut head, class)?.expect("the network ends in a mean");
+                let found =
+                    eyes.activations(&mut head, class)?.expect("the network ends in a mean");
                 assert_eq!(found.values.len(), found.width * found.height);
                 assert!(found.values.len() > 1, "a map, not a point");
                 let (mut want, mut parts) = (0.0, vec![0.0; x.len()]);
@@ -74,7 +77,8 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
                 let gain = head.linear()?.gain(x.iter().map(|x| x * x).sum::<f32>().sqrt());
                 pairs.push((found.values.iter().sum::<f32>() / gain, want / gain));
             }
-            let mean = |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).sum::<f32>() / pairs.len() as f32;
+            let mean =
+                |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).sum::<f32>() / pairs.len() as f32;
             // The bias of a layer after the pool is the same for all pictures.
             let constant = if layer_after { mean(|pair| pair.1 - pair.0) } else { 0.0 };
             let middle = mean(|pair| pair.1);
@@ -82,7 +86,10 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
             let spread: f32 = pairs.iter().map(|(_, want)| (want - middle).abs()).sum();
             // Embeddings are rounded to codes; a layer of random weights rounds coarsely.
             let allowed = if layer_after { 0.4 } else { 0.2 };
-            assert!(off < allowed * spread, "{kind}, {layer_after}, {unit_length}: off by {off} of {spread}");
+            assert!(
+                off < allowed * spread,
+                "{kind}, {layer_after}, {unit_length}: off by {off} of {spread}"
+            );
         }
     }
     Ok(())
@@ -94,7 +101,11 @@ fn no_map_and_no_weights_are_told() {
     let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
     let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 8);
     let class = head.class_at(0).unwrap();
-    assert_eq!(eyes.activations(&mut head, class).unwrap(), None, "its embedding is a convolution's");
+    assert_eq!(
+        eyes.activations(&mut head, class).unwrap(),
+        None,
+        "its embedding is a convolution's"
+    );
     let other = Extractor::from_bytes(mobile_net()).unwrap();
     assert!(other.activations(&mut head, class).is_err(), "a head of another package");
     let mut eyes = other;

@@ -32,7 +32,8 @@ fn taught(kind: HeadKind, eyes: &mut Extractor, samples: usize) -> Head {
     let mut head = Head::new(kind, eyes, Limits { classes: 3, samples: 20 }).unwrap();
     let classes = ["mug", "plant"].map(|name| head.add_class(name).unwrap());
     for (i, pixels) in pictures(samples).iter().enumerate() {
-        head.add_sample(classes[i % 2], eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap()).unwrap();
+        head.add_sample(classes[i % 2], eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap())
+            .unwrap();
     }
     head
 }
@@ -45,7 +46,8 @@ fn pictures(n: usize) -> Vec<Vec<u8>> {
 fn answers(head: &mut Head, eyes: &mut Extractor) -> Vec<[f32; 2]> {
     let ask = |pixels: &Vec<u8>| {
         let mut out = [0.0; 2];
-        head.probabilities(eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(), &mut out).unwrap();
+        head.probabilities(eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(), &mut out)
+            .unwrap();
         out
     };
     pictures(9).iter().map(ask).collect()
@@ -59,7 +61,8 @@ fn folder() -> (TempDir, PathBuf) {
 
 /// Names of everything in a folder.
 fn listing(folder: &Path) -> Vec<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let name =
+        |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
     names.sort();
     names
@@ -162,16 +165,24 @@ fn a_damaged_head_is_refused() {
 fn files_that_cannot_be_read() {
     let (folder, file) = folder();
     let error = Head::load(&file, &eyes()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound));
+    assert!(
+        matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
+    );
     tells(&error, &file, "No such file");
     assert!(matches!(Head::load(folder.path(), &eyes()).unwrap_err().kind(), ErrorKind::Io(_)));
-    for (name, content) in [("missing", None), ("empty", Some(&b""[..])), ("text", Some(b"OFFSHOE"))] {
+    for (name, content) in
+        [("missing", None), ("empty", Some(&b""[..])), ("text", Some(b"OFFSHOE"))]
+    {
         let path = folder.path().join(name);
         content.iter().for_each(|bytes| fs::write(&path, bytes).unwrap());
         let error = Extractor::open(&path).unwrap_err();
         assert_eq!(matches!(error.kind(), ErrorKind::Io(_)), content.is_none(), "{error:?}");
         assert!(matches!(error.kind(), ErrorKind::Io(_) | ErrorKind::Package(_)), "{error:?}");
-        tells(&error, &path, if content.is_none() { "No such file" } else { "not an offshoot package" });
+        tells(
+            &error,
+            &path,
+            if content.is_none() { "No such file" } else { "not an offshoot package" },
+        );
     }
     assert!(matches!(Extractor::open(folder.path()).unwrap_err().kind(), ErrorKind::Io(_)));
 }
@@ -181,7 +192,9 @@ fn saving_into_a_missing_folder_leaves_nothing() {
     let (folder, _) = folder();
     let file = folder.path().join("no/such/folder/things.head");
     let error = taught(HeadKind::NearestMean, &mut eyes(), 2).save(&file).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound));
+    assert!(
+        matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
+    );
     tells(&error, &file, "No such file");
     assert!(listing(folder.path()).is_empty());
 }

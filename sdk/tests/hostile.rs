@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use offshoot::{Error, ErrorKind, Extractor, Frame, Manifest, Precision};
-use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, Window};
+use offshoot_core::graph::{
+    Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, Window,
+};
 use offshoot_core::package::{GraphWriter, write_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
@@ -140,7 +142,11 @@ fn affine(random: &mut Random) -> Affine {
     }
 }
 
-fn convolution(random: &mut Random, writer: &mut GraphWriter, input: Shape) -> Option<(Int8Op, Shape)> {
+fn convolution(
+    random: &mut Random,
+    writer: &mut GraphWriter,
+    input: Shape,
+) -> Option<(Int8Op, Shape)> {
     let (window, channels) = (window(random), input.c() as u32);
     let (groups, out) =
         random.pick(&[(1, 1), (1, 5), (1, 17), (channels, channels), (channels, 2 * channels)]);
@@ -153,7 +159,9 @@ fn convolution(random: &mut Random, writer: &mut GraphWriter, input: Shape) -> O
         groups: groups as u16,
         weights: writer.codes(&vec![weight; fan_in * out as usize]).unwrap(),
         bias: writer.words(&vec![bias; out as usize]).unwrap(),
-        mantissas: writer.words(&vec![random.pick(&[0, 1, 1 << 30, i32::MAX]); out as usize]).unwrap(),
+        mantissas: writer
+            .words(&vec![random.pick(&[0, 1, 1 << 30, i32::MAX]); out as usize])
+            .unwrap(),
         shift: random.pick(&[0, 1, 15, 16]),
         clamp: clamp(random),
     };
@@ -165,8 +173,15 @@ fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
     Some(match random.below(3) {
         0 => {
             let (h, w, c) = input.into();
-            let lengths = random.pick(&[[h, w, c, 1], [h * w, c, 1, 1], [h * w * c, 1, 1, 0], [1, c, w, h]]);
-            let order = random.pick(&[[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [0, 0, 1, 2], [1, 2, 3, 4]]);
+            let lengths =
+                random.pick(&[[h, w, c, 1], [h * w, c, 1, 1], [h * w * c, 1, 1, 0], [1, c, w, h]]);
+            let order = random.pick(&[
+                [0, 1, 2, 3],
+                [3, 2, 1, 0],
+                [1, 0, 3, 2],
+                [0, 0, 1, 2],
+                [1, 2, 3, 4],
+            ]);
             (Int8Op::Permute(Permutation { dims: lengths, order }), Shape::vector(h * w * c)?)
         }
         1 => {
@@ -179,7 +194,8 @@ fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
             (op, Shape::new(part[0], part[1], part[2])?)
         }
         _ => {
-            let (factor, (h, w, c)) = (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
+            let (factor, (h, w, c)) =
+                (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
             let op = Int8Op::Upsample { factor };
             (op, Shape::new(h * u32::from(factor[0]), w * u32::from(factor[1]), c)?)
         }
@@ -223,7 +239,11 @@ fn operation(
         7 => {
             let mantissa = random.pick(&[0, 1, i32::MAX, 1 << 30, -1]);
             let multiplier = Multiplier { mantissa, shift: random.pick(&[0, 1, 15, 16]) };
-            return Some((Int8Op::Multiply { multiplier, clamp: clamp(random) }, vec![0, 0], input));
+            return Some((
+                Int8Op::Multiply { multiplier, clamp: clamp(random) },
+                vec![0, 0],
+                input,
+            ));
         }
         8 => {
             let codes = [random.pick(&[-128, 127]); 256];

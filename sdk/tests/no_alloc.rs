@@ -35,7 +35,8 @@ fn extracting() {
     let first: Vec<f32> = eyes.embed(&frame(&pictures[0])).unwrap().iter().collect();
     assert!(first.iter().any(|&v| v != first[0]), "the network says nothing: {first:?}");
     let (counts, sum) = counted(|| {
-        let embed = |i| eyes.embed(&frame(&pictures[i % pictures.len()])).unwrap().get(i % 64).unwrap();
+        let embed =
+            |i| eyes.embed(&frame(&pictures[i % pictures.len()])).unwrap().get(i % 64).unwrap();
         (0..TIMES).map(embed).sum::<f32>()
     });
     assert_eq!(counts, Counts::NONE);
@@ -111,7 +112,10 @@ fn editing_and_reporting() {
             let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
             head.similarity(embedding).unwrap();
             let linear = head.chosen().unwrap().kind.is_linear();
-            assert_eq!(head.contributions(embedding, classes[0], classes[1], &mut out).is_ok(), linear);
+            assert_eq!(
+                head.contributions(embedding, classes[0], classes[1], &mut out).is_ok(),
+                linear
+            );
             other.merge(&head).unwrap();
             head.remove_class(classes[0]).unwrap();
             head.fit().unwrap();

@@ -15,7 +15,9 @@ static ALLOCATOR: Counting = Counting;
 fn extracting_by_a_team() {
     prove_live();
     let (calls, length) = calls_of_all_threads(|| {
-        std::thread::spawn(|| std::hint::black_box(vec![1u8; 100]).len()).join().expect("it does not panic")
+        std::thread::spawn(|| std::hint::black_box(vec![1u8; 100]).len())
+            .join()
+            .expect("it does not panic")
     });
     assert!(calls > 2 && length == 100, "a thread's allocations are counted: {calls}");
 
@@ -25,8 +27,13 @@ fn extracting_by_a_team() {
     let frame = Frame::rgb(64, 48, &pixels).unwrap();
     // The first extraction is when the threads come up.
     let first: Vec<f32> = eyes.embed(&frame).unwrap().iter().collect();
-    let (calls, sum) =
-        calls_of_all_threads(|| (0..1000).map(|_| eyes.embed(&frame).unwrap().get(3).unwrap()).sum::<f32>());
+    let (calls, sum) = calls_of_all_threads(|| {
+        (0..1000).map(|_| eyes.embed(&frame).unwrap().get(3).unwrap()).sum::<f32>()
+    });
     assert_eq!(calls, 0);
-    assert!((sum - 1000.0 * first[3]).abs() <= 1e-3 * sum.abs().max(1.0), "{sum}, one is {}", first[3]);
+    assert!(
+        (sum - 1000.0 * first[3]).abs() <= 1e-3 * sum.abs().max(1.0),
+        "{sum}, one is {}",
+        first[3]
+    );
 }

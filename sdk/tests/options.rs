@@ -113,7 +113,8 @@ fn packed_weights_are_used_in_place() {
     let expected = codes(&mut reference, &pixels);
     let package = Package::open(&plain).unwrap();
     let (graph, all) = (package.graph(), 0..package.graph().node_count());
-    let (plan, _) = Plan::build(graph, Isa::GENERIC, all, &[Graph::INPUT], &[graph.output()]).unwrap();
+    let (plan, _) =
+        Plan::build(graph, Isa::GENERIC, all, &[Graph::INPUT], &[graph.output()]).unwrap();
     for target in Target::ALL {
         let mut panels = vec![0; plan.packed_bytes_for(&target)];
         plan.pack_for(&target, graph.weights(), &mut panels).unwrap();

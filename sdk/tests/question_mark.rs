@@ -1,7 +1,8 @@
 //! `?` works on every error that a function of the facade's types returns.
 
 use offshoot::{
-    Embedding, Error, ErrorKind, Extractor, Frame, Head, HeadKind, Isa, Limits, Options, Package, Picture,
+    Embedding, Error, ErrorKind, Extractor, Frame, Head, HeadKind, Isa, Limits, Options, Package,
+    Picture,
 };
 
 /// What an application writes; that it compiles is half of the test.
@@ -82,8 +83,14 @@ fn a_small_file_takes_little_memory() {
     let path = folder.path().join("bomb.bmp");
     std::fs::write(&path, bitmap(12_288, 11_585, 1000)).unwrap();
     let error = Picture::open(&path).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::LargePicture { width: 12_288, height: 11_585, .. }), "{error}");
-    assert!(error.to_string().contains("bomb.bmp") && error.to_string().contains("12288x11585"), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::LargePicture { width: 12_288, height: 11_585, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("bomb.bmp") && error.to_string().contains("12288x11585"),
+        "{error}"
+    );
     // What a camera takes is read, also where it is all one colour.
     std::fs::write(&path, bitmap(4000, 3000, 2 * 12_000_000 / 255)).unwrap();
     let picture = Picture::open(&path).unwrap();

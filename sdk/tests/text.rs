@@ -26,7 +26,10 @@ fn every_pooling_is_what_it_says() {
         for _ in 0..2 {
             assert!(extractor.embed_tokens(&[4]).unwrap().iter().eq(one), "{pooling:?}");
             let got: Vec<f32> = extractor.embed_tokens(&[4, 1, 1]).unwrap().iter().collect();
-            assert!(got.iter().zip(three).all(|(g, w)| (g - w).abs() < 1e-5), "{pooling:?}: {got:?}");
+            assert!(
+                got.iter().zip(three).all(|(g, w)| (g - w).abs() < 1e-5),
+                "{pooling:?}: {got:?}"
+            );
         }
     }
 }

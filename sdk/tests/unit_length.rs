@@ -1,4 +1,5 @@
-//! Packages whose embeddings are brought to length 1: the same codes, another scale, the same everywhere.
+//! Packages whose embeddings are brought to length 1: the same codes, another scale, the same
+//! everywhere.
 
 use offshoot::{Embedding, Extractor, Frame, Head, HeadKind, Isa, Limits, Options};
 use offshoot_core::Package;
@@ -32,7 +33,9 @@ fn codes_stay_and_the_length_is_1() {
     let (plain, unit) = (net(false), net(true));
     assert_eq!(unit.len(), plain.len(), "a byte of the manifest, within its padding");
     let opened = Package::open(&unit).unwrap();
-    assert!(opened.manifest().unit_length && !Package::open(&plain).unwrap().manifest().unit_length);
+    assert!(
+        opened.manifest().unit_length && !Package::open(&plain).unwrap().manifest().unit_length
+    );
     let mut plain = Extractor::from_bytes(plain).unwrap();
     assert_ne!(plain.id(), &opened.manifest().id, "heads are of one or the other");
     let pictures: Vec<Vec<u8>> = (0..4).map(|seed| Random(seed).bytes(3 * 60 * 52)).collect();
@@ -49,7 +52,8 @@ fn codes_stay_and_the_length_is_1() {
         assert!((short.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         assert!(long.iter().zip(&short).all(|(l, s)| (l / length - s).abs() < 1e-6));
         for isa in Isa::available() {
-            let options = Options { isa: Some(isa), threads: 2.try_into().unwrap(), ..Options::default() };
+            let options =
+                Options { isa: Some(isa), threads: 2.try_into().unwrap(), ..Options::default() };
             let mut other = Extractor::from_bytes_with(unit.clone(), &options).unwrap();
             assert_eq!(embed(&mut other, pixels), (codes.clone(), scale), "{}", isa.name());
             assert_eq!(other.verify().unwrap().digest, digest, "{}", isa.name());

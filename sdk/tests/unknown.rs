@@ -1,9 +1,9 @@
 //! How well a head knows what it was not taught: fifty sessions before the simulated camera.
 //!
-//! Sixty views of each of six objects and of the empty table. A session teaches one or two of the objects
-//! from five of their views; the other views are the known, everything else is the unknown.
-//! `OFFSHOOT_SESSIONS=1000` takes more sessions, `OFFSHOOT_EYES=FILE` another package than sprout, with
-//! `-- --nocapture` to see its numbers.
+//! Sixty views of each of six objects and of the empty table. A session teaches one or two of the
+//! objects from five of their views; the other views are the known, everything else is the unknown.
+//! `OFFSHOOT_SESSIONS=1000` takes more sessions, `OFFSHOOT_EYES=FILE` another package than sprout,
+//! with `-- --nocapture` to see its numbers.
 
 use offshoot::{Answer, Embedding, Extractor, Frame, Head, HeadKind, Limits};
 use offshoot_simulator::{Camera, Object};
@@ -48,7 +48,10 @@ struct Bins([(f64, f64); 10], f64);
 impl Bins {
     fn count(&mut self, confidence: f32, is_right: bool, weight: f64) {
         let bin = &mut self.0[((confidence * 10.0) as usize).min(9)];
-        *bin = (bin.0 + weight * f64::from(confidence), bin.1 + weight * f64::from(u8::from(is_right)));
+        *bin = (
+            bin.0 + weight * f64::from(confidence),
+            bin.1 + weight * f64::from(u8::from(is_right)),
+        );
         self.1 += weight;
     }
 
@@ -58,7 +61,8 @@ impl Bins {
 }
 
 impl Room {
-    /// Views that the constants were chosen on, beside those of other seeds: floors, no estimate of what comes.
+    /// Views that the constants were chosen on, beside those of other seeds: floors, no estimate of
+    /// what comes.
     fn new() -> Self {
         let sprout = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.offshoot");
         let package = std::env::var("OFFSHOOT_EYES").unwrap_or_else(|_| sprout.to_string());
@@ -100,26 +104,31 @@ impl Room {
             for &view in &lessons {
                 head.add_sample(id, Embedding::Float(&self.views[thing][view])).unwrap();
             }
-            known.extend((0..VIEWS).filter(|view| !lessons.contains(view)).map(|view| (class, thing, view)));
+            known.extend(
+                (0..VIEWS).filter(|view| !lessons.contains(view)).map(|view| (class, thing, view)),
+            );
         }
         let mut found = Found::default();
         let mut room = vec![0.0; classes];
         let weight = 1.0 / known.len() as f64;
         for &(class, thing, view) in &known {
-            let answer = head.probabilities(Embedding::Float(&self.views[thing][view]), &mut room).unwrap();
+            let answer =
+                head.probabilities(Embedding::Float(&self.views[thing][view]), &mut room).unwrap();
             let (best, sure) = likeliest(&room);
             found.lost += weight * f64::from(u8::from(matches!(answer, Answer::Unknown { .. })));
             found.named += weight * f64::from(u8::from(best == class && sure >= MARK));
             bins.count(sure, best == class, weight);
         }
-        let others: Vec<usize> = (0..self.views.len()).filter(|thing| !things.contains(thing)).collect();
+        let others: Vec<usize> =
+            (0..self.views.len()).filter(|thing| !things.contains(thing)).collect();
         let (each, weight) = (1.0 / others.len() as f64, 1.0 / (others.len() * VIEWS) as f64);
         for thing in others {
             let mut sum = 0.0;
             for view in &self.views[thing] {
                 let answer = head.probabilities(Embedding::Float(view), &mut room).unwrap();
                 let (_, sure) = likeliest(&room);
-                found.caught += weight * f64::from(u8::from(matches!(answer, Answer::Unknown { .. })));
+                found.caught +=
+                    weight * f64::from(u8::from(matches!(answer, Answer::Unknown { .. })));
                 found.mistaken += weight * f64::from(u8::from(sure >= MARK));
                 bins.count(sure, false, weight);
                 sum += f64::from(answer.confidence().get()) / VIEWS as f64;
@@ -145,13 +154,16 @@ impl Room {
             };
         }
         let error = bins.error();
-        println!("{classes} classes of {shots}, {count} sessions: {mean:.3?}, calibration error {error:.3}");
+        println!(
+            "{classes} classes of {shots}, {count} sessions: {mean:.3?}, calibration error {error:.3}"
+        );
         (mean, error)
     }
 }
 
 fn likeliest(probabilities: &[f32]) -> (usize, f32) {
-    let larger = |best: (usize, f32), (i, &p): (usize, &f32)| if p > best.1 { (i, p) } else { best };
+    let larger =
+        |best: (usize, f32), (i, &p): (usize, &f32)| if p > best.1 { (i, p) } else { best };
     probabilities.iter().enumerate().fold((0, 0.0), larger)
 }
 
@@ -166,7 +178,9 @@ fn fifty_sessions() {
         assert!(found.mistaken <= 0.12 && found.recognized <= 0.03, "{found:?}");
         assert!(error <= 0.065, "{error}");
     }
-    for (classes, shots, most) in [(1, 1, 0.20), (1, 2, 0.16), (1, 3, 0.08), (2, 2, 0.08), (2, 3, 0.07)] {
+    for (classes, shots, most) in
+        [(1, 1, 0.20), (1, 2, 0.16), (1, 3, 0.08), (2, 2, 0.08), (2, 3, 0.07)]
+    {
         let (found, error) = room.sessions(classes, shots);
         assert!(found.lost <= 0.10 && found.recognized <= 0.03, "{found:?}");
         assert!(error <= most, "{error}");

@@ -1,4 +1,5 @@
-//! The folder tree of each crate: no imports in circles, few files beside the folders, no file name twice.
+//! The folder tree of each crate: no imports in circles, few files beside the folders, no file name
+//! twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +44,8 @@ fn modules(src: &Path) -> BTreeMap<Module, syn::File> {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = fs::read_to_string(&path).expect("sources are UTF-8");
-                let syntax = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                let syntax =
+                    syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
                 found.insert(module_of(src, &path), syntax);
             }
         }
@@ -111,7 +113,9 @@ impl Paths<'_> {
                 before.pop();
             }
             syn::UseTree::Glob(_) => self.add(before),
-            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(before, tree)),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.add_tree(before, tree))
+            }
         }
     }
 }
@@ -149,7 +153,8 @@ impl Paths<'_> {
     }
 }
 
-/// Modules that each module imports; its own ancestors and descendants, which are one room with it, are left out.
+/// Modules that each module imports; its own ancestors and descendants, which are one room with it,
+/// are left out.
 fn imports(modules: &BTreeMap<Module, syn::File>) -> BTreeMap<Module, BTreeSet<Module>> {
     let files: BTreeSet<Module> = modules.keys().cloned().collect();
     let mut all = BTreeMap::new();
@@ -205,10 +210,16 @@ fn few_files_lie_beside_the_folders() {
         let beside: Vec<String> = fs::read_dir(&src)
             .expect("every crate has a src")
             .map(|entry| entry.expect("entries can be read").path())
-            .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.with_extension("").is_dir())
+            .filter(|path| {
+                path.extension().is_some_and(|e| e == "rs") && !path.with_extension("").is_dir()
+            })
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
             .collect();
-        assert!(beside.len() <= FILES_BESIDE_FOLDERS, "{name}/src has {}: {beside:?}", beside.len());
+        assert!(
+            beside.len() <= FILES_BESIDE_FOLDERS,
+            "{name}/src has {}: {beside:?}",
+            beside.len()
+        );
     }
 }
 
@@ -234,7 +245,10 @@ fn circles_are_found() {
         (Module::new(), file("mod a; mod b;")),
         (path("a"), file("mod c; use c::Thing; pub use crate::b::Shown;")),
         (path("a::c"), file("use super::Other; pub struct Thing;")),
-        (path("b"), file("fn f() { crate::a::c::Thing; }\n#[cfg(test)] mod tests { use crate::a::x; }")),
+        (
+            path("b"),
+            file("fn f() { crate::a::c::Thing; }\n#[cfg(test)] mod tests { use crate::a::x; }"),
+        ),
     ]);
     assert_eq!(circle(&imports(&modules)), None);
     modules.insert(path("a::c"), file("use crate::{d, b::{Any as Some, None}};"));

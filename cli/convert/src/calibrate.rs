@@ -101,7 +101,8 @@ impl ObservedNetwork {
         let emitted = emit::float(model)?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         // The input is observed as bytes, not here.
-        let observed: Vec<TensorId> = emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
+        let observed: Vec<TensorId> =
+            emitted.tensors.iter().skip(1).map(|t| t.unwrap_or_default()).collect();
         let network = Network::observing(&graph, &observed)?;
         let input = vec![0.0; model.layers[0].shape.elements()];
         Ok(Self { network, input, copies: Vec::new(), copied: Vec::new() })
@@ -110,8 +111,11 @@ impl ObservedNetwork {
     /// Returns the same network, observed as `model`, which has duplicated channels and otherwise
     /// computes the same.
     pub fn with_twins(&self, model: &Model) -> Self {
-        let copies =
-            |(layer, l): (LayerId, &Layer)| Copies { layer, channels: l.shape.c(), splits: l.splits.clone() };
+        let copies = |(layer, l): (LayerId, &Layer)| Copies {
+            layer,
+            channels: l.shape.c(),
+            splits: l.splits.clone(),
+        };
         let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.splits.is_empty());
         let copies = layers.map(copies).collect();
         Self { copies, ..self.clone() }
@@ -134,7 +138,9 @@ impl ObservedNetwork {
             // The whole network is in float.
             let Values::Floats(values) = values else { return };
             let layer = place + 1;
-            let Some(own) = copies.iter().find(|c| c.layer == layer) else { return see(layer, values) };
+            let Some(own) = copies.iter().find(|c| c.layer == layer) else {
+                return see(layer, values);
+            };
             copied.clear();
             copied.extend(values);
             for pixel in copied.chunks_exact_mut(own.channels) {
@@ -176,8 +182,8 @@ impl Floats {
     ) -> Result<Self, CalibrateError> {
         let observed = ObservedNetwork::new(model)?;
         let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
-        let states =
-            (0..SHARDS).map(|_| (observed.clone(), extents.clone(), Observations::new(model), Vec::new()));
+        let states = (0..SHARDS)
+            .map(|_| (observed.clone(), extents.clone(), Observations::new(model), Vec::new()));
         let counted: Vec<usize> = subset(inputs.len()).collect();
         let shards = parallel::over(
             states.collect(),
@@ -200,8 +206,9 @@ impl Floats {
             extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
             observations.merge(part);
         }
-        let embeddings: Vec<Vec<f32>> =
-            (0..inputs.len()).map(|i| shards[parallel::shard_of(i, SHARDS)].3[i / SHARDS].clone()).collect();
+        let embeddings: Vec<Vec<f32>> = (0..inputs.len())
+            .map(|i| shards[parallel::shard_of(i, SHARDS)].3[i / SHARDS].clone())
+            .collect();
         let measured = Self { observed, extents, observations, embeddings };
         measured.check(model, inputs)?;
         Ok(measured)
@@ -211,7 +218,8 @@ impl Floats {
     fn check(&self, model: &Model, inputs: &[Input<'_>]) -> Result<(), CalibrateError> {
         let of = inputs.len();
         let name = |layer: LayerId| model.layers[layer].name.clone();
-        let odd: Vec<usize> = (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
+        let odd: Vec<usize> =
+            (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
         if let Some(&first) = odd.first() {
             let mut layers = Vec::new();
             self.observed.clone().run(&inputs[first], &mut |layer, values| {
@@ -226,7 +234,8 @@ impl Floats {
         }
         if of > 0 && self.embeddings.iter().all(|embedding| length(embedding) < SMALLEST) {
             let is_small = |extents: &Extents| extents.reach().all(|reach| reach < SMALLEST);
-            let layer = self.extents.iter().skip(1).position(is_small).map_or(model.output, |at| at + 1);
+            let layer =
+                self.extents.iter().skip(1).position(is_small).map_or(model.output, |at| at + 1);
             return Err(CalibrateError::Zero { layer: name(layer) });
         }
         Ok(())
@@ -304,7 +313,10 @@ impl Reference {
         let _ = p.normalize_into(frame, &mut self.input);
         let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
         let planar = || -> Vec<f32> {
-            (0..c).flat_map(|c0| (0..h * w).map(move |i| i * c + c0)).map(|i| self.input[i]).collect()
+            (0..c)
+                .flat_map(|c0| (0..h * w).map(move |i| i * c + c0))
+                .map(|i| self.input[i])
+                .collect()
         };
         let input = if self.order.channels_last {
             Tensor::from_shape(&[1, h, w, c], &self.input)
@@ -339,8 +351,13 @@ pub(crate) fn reference(error: Cause) -> CalibrateError {
 
 /// Returns the cosine similarity of two vectors; 1 for two zero vectors, 0 if only one is zero.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot =
-        |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let dot = |x: &[f32], y: &[f32]| -> f64 {
+        x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
     let (aa, bb) = (dot(a, a), dot(b, b));
-    if aa == 0.0 || bb == 0.0 { if aa == bb { 1.0 } else { 0.0 } } else { dot(a, b) / (aa * bb).sqrt() }
+    if aa == 0.0 || bb == 0.0 {
+        if aa == bb { 1.0 } else { 0.0 }
+    } else {
+        dot(a, b) / (aa * bb).sqrt()
+    }
 }

@@ -86,7 +86,8 @@ type Written = Result<TensorId, EmitError>;
 
 impl<'m> Emitter<'m> {
     fn new(model: &'m Model, scheme: Scheme) -> Self {
-        let element = if scheme.in_codes[0] { Element::Int8(scheme.quants[0]) } else { Element::Float };
+        let element =
+            if scheme.in_codes[0] { Element::Int8(scheme.quants[0]) } else { Element::Float };
         let writer = GraphWriter::new(Tensor { shape: model.layers[0].shape, element });
         let none = vec![None; model.layers.len()];
         let mut emitter = Self { model, scheme, writer, codes: none.clone(), floats: none };
@@ -99,7 +100,8 @@ impl<'m> Emitter<'m> {
         mut observe: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
     ) -> Result<Emitted, E> {
         for (id, layer) in self.model.layers.iter().enumerate().skip(1) {
-            let tensor = if self.scheme.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
+            let tensor =
+                if self.scheme.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
             self.place(id, tensor);
             observe(&mut self.scheme, id, &self.writer, tensor)?;
         }
@@ -122,7 +124,12 @@ impl<'m> Emitter<'m> {
         let layer = &self.model.layers[id];
         let codes = self.codes[id].unwrap_or_default();
         let out = Tensor { shape: layer.shape, element: Element::Float };
-        let tensor = self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Dequantize), &[codes], out)?;
+        let tensor = self.writer.node(
+            shorten(&layer.name),
+            Op::Float(FloatOp::Dequantize),
+            &[codes],
+            out,
+        )?;
         self.floats[id] = Some(tensor);
         Ok(tensor)
     }
@@ -135,7 +142,8 @@ impl<'m> Emitter<'m> {
         let layer = &self.model.layers[id];
         let floats = self.floats[id].unwrap_or_default();
         let out = Tensor { shape: layer.shape, element: Element::Int8(self.scheme.quants[id]) };
-        let tensor = self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Quantize), &[floats], out)?;
+        let tensor =
+            self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Quantize), &[floats], out)?;
         self.codes[id] = Some(tensor);
         Ok(tensor)
     }
@@ -169,7 +177,9 @@ impl<'m> Emitter<'m> {
             LayerOp::Constant { op, values } => {
                 FloatOp::Constant { op: *op, values: self.writer.floats(values)? }
             }
-            &LayerOp::AveragePool { window, include_pad } => FloatOp::AveragePool { window, include_pad },
+            &LayerOp::AveragePool { window, include_pad } => {
+                FloatOp::AveragePool { window, include_pad }
+            }
             &LayerOp::MaxPool { window } => FloatOp::MaxPool { window },
             LayerOp::Concat => FloatOp::Concat,
             &LayerOp::Pad { pad } => FloatOp::Pad { pad },
@@ -219,7 +229,8 @@ impl<'m> Emitter<'m> {
             }
             &LayerOp::AveragePool { window, include_pad } => {
                 let factor = f64::from(from.scale.get()) / f64::from(out.scale.get());
-                let multiplier = Multiplier::new(factor).ok_or_else(|| QuantizeError::range(&layer.name))?;
+                let multiplier =
+                    Multiplier::new(factor).ok_or_else(|| QuantizeError::range(&layer.name))?;
                 Int8Op::AveragePool { window, include_pad, multiplier, clamp }
             }
             &LayerOp::MaxPool { window } => Int8Op::MaxPool { window },
@@ -233,11 +244,14 @@ impl<'m> Emitter<'m> {
                     affine: scheme::rescale(from, out),
                     clamp: clamp_codes(Some(limits), out),
                 },
-                None => Int8Op::Table { table: self.writer.codes(&scheme::table(expr, from, out))? },
+                None => {
+                    Int8Op::Table { table: self.writer.codes(&scheme::table(expr, from, out))? }
+                }
             },
             LayerOp::Binary(Binary::Mul) => {
                 let other = self.scheme.quants[layer.inputs[1]];
-                let factor = [from, other].map(|q| f64::from(q.scale.get())).iter().product::<f64>();
+                let factor =
+                    [from, other].map(|q| f64::from(q.scale.get())).iter().product::<f64>();
                 let multiplier = Multiplier::new(factor / f64::from(out.scale.get()));
                 let multiplier = multiplier.ok_or_else(|| QuantizeError::range(&layer.name))?;
                 Int8Op::Multiply { multiplier, clamp }
@@ -262,7 +276,8 @@ impl<'m> Emitter<'m> {
         out: Quant,
         clamp: Clamp,
     ) -> Result<Int8Op, EmitError> {
-        let (layer, input, scheme) = (&self.model.layers[id], self.model.layers[source].shape, &self.scheme);
+        let (layer, input, scheme) =
+            (&self.model.layers[id], self.model.layers[source].shape, &self.scheme);
         let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
         let channels = layer.shape.c();
         let shifts = scheme::shifts(&layer.splits, channels, out);
@@ -270,7 +285,8 @@ impl<'m> Emitter<'m> {
         let quants = [scheme.quants[source], out];
         let quantized = scheme::conv(&layer.name, conv, &shifts, means, quants, rounded)?;
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
-        let weights = if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
+        let weights =
+            if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
         Ok(Int8Op::Conv {
             window: conv.window,
             groups: conv.groups as u16,

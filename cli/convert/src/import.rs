@@ -70,7 +70,11 @@ impl Imported {
     pub(crate) fn taken_in(&self) -> impl Iterator<Item = String> {
         let shape = self.model.layers[0].shape;
         let resize = self.unresized.as_ref().map(|_| {
-            format!("the model's own resizing to {}x{} is left to the preprocessing", shape.h(), shape.w())
+            format!(
+                "the model's own resizing to {}x{} is left to the preprocessing",
+                shape.h(),
+                shape.w()
+            )
         });
         self.front.told().map(str::to_string).into_iter().chain(resize)
     }
@@ -257,11 +261,18 @@ impl Source {
         let imported = self.at_size(size, pool, &|size| self.at(cuts, size, pool));
         let prepare = |part: &ModelProto| self.inference_model(part, size);
         imported.map_err(|error| {
-            self.with_cuts(error, &|place| self.features_at(place, &prepare).is_ok_and(|n| n >= FEW))
+            self.with_cuts(error, &|place| {
+                self.features_at(place, &prepare).is_ok_and(|n| n >= FEW)
+            })
         })
     }
 
-    fn at(&self, cuts: &[&str], size: Option<(u32, u32)>, pool: Pool) -> Result<Imported, ImportError> {
+    fn at(
+        &self,
+        cuts: &[&str],
+        size: Option<(u32, u32)>,
+        pool: Pool,
+    ) -> Result<Imported, ImportError> {
         let prepare = |part: &ModelProto| self.inference_model(part, size);
         let Analysed { reference, full, mut cut } = match cuts {
             [] => self.found(&prepare)?,
@@ -332,7 +343,11 @@ impl Source {
 
     /// Returns the checked part that `tensors`, or the model's outputs, need; the whole model if
     /// all of it may be passed to tract.
-    fn part(&self, tensors: &[&str], prepare: Prepare<'_>) -> Result<Cow<'_, ModelProto>, ImportError> {
+    fn part(
+        &self,
+        tensors: &[&str],
+        prepare: Prepare<'_>,
+    ) -> Result<Cow<'_, ModelProto>, ImportError> {
         self.check_external()?;
         let graph = self.graph();
         let needed = match tensors {
@@ -359,8 +374,13 @@ impl Source {
     }
 
     /// Adds unsupported nodes found by the walk of the part that can be analysed.
-    fn with_those_before(&self, mut unknown: Vec<Unsupported>, prepare: Prepare<'_>) -> Vec<Unsupported> {
-        let before = unsupported::frontier(self.graph(), |at, _| unknown.iter().any(|u| u.at == at));
+    fn with_those_before(
+        &self,
+        mut unknown: Vec<Unsupported>,
+        prepare: Prepare<'_>,
+    ) -> Vec<Unsupported> {
+        let before =
+            unsupported::frontier(self.graph(), |at, _| unknown.iter().any(|u| u.at == at));
         // The token ids of a text model are not a layer.
         if !before.is_empty()
             && !self.takes_text()
@@ -379,10 +399,12 @@ impl Source {
     ) -> Result<InferenceModel, ImportError> {
         // Parses without a folder, so that tract opens no file. Stated shapes between nodes may
         // come from another version of the model; tract infers them.
-        let parsed = onnx().with_ignore_value_info(true).parse(part, None).map_err(|e| self.tract(&e))?;
+        let parsed =
+            onnx().with_ignore_value_info(true).parse(part, None).map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
-        let names: Vec<String> = inputs.iter().map(|input| model.node(input.node).name.clone()).collect();
+        let names: Vec<String> =
+            inputs.iter().map(|input| model.node(input.node).name.clone()).collect();
         let [name] = &names[..] else {
             let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let hint = format!("The model has {} inputs: {}.", names.len(), list.join(", "));
@@ -394,7 +416,11 @@ impl Source {
     }
 
     /// Infers shapes and folds constants, up to `tensors` if given.
-    fn typed(&self, mut model: InferenceModel, tensors: &[&str]) -> Result<TypedModel, ImportError> {
+    fn typed(
+        &self,
+        mut model: InferenceModel,
+        tensors: &[&str],
+    ) -> Result<TypedModel, ImportError> {
         if !tensors.is_empty() {
             let outlet = |name: &&str| {
                 let found = model.outlet_labels.iter().find(|(_, label)| label == name);
@@ -416,11 +442,14 @@ impl Source {
             return Ok(name);
         }
         let node = self.graph().node.iter().find(|n| n.name == name);
-        node.and_then(|n| n.output.first()).map(String::as_str).ok_or_else(|| self.no_such_tensor(name))
+        node.and_then(|n| n.output.first())
+            .map(String::as_str)
+            .ok_or_else(|| self.no_such_tensor(name))
     }
 
     fn no_such_tensor(&self, name: &str) -> ImportError {
-        let names: Vec<&str> = self.graph().node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+        let names: Vec<&str> =
+            self.graph().node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
         let nearest = nearest(name, &names);
         ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
     }
@@ -433,9 +462,10 @@ impl Source {
     fn with_cuts(&self, error: ImportError, gives: &dyn Fn(&str) -> bool) -> ImportError {
         let gives = |place: &str| quietly(|| gives(place)).unwrap_or(false);
         match error {
-            ImportError::Unsupported { path, nodes } => {
-                ImportError::Unsupported { path, nodes: unsupported::with_cuts(self.graph(), nodes, &gives) }
-            }
+            ImportError::Unsupported { path, nodes } => ImportError::Unsupported {
+                path,
+                nodes: unsupported::with_cuts(self.graph(), nodes, &gives),
+            },
             ImportError::Unreadable { path, node: Some(node), reason } => {
                 let cut = node.cut.filter(|cut| gives(cut));
                 ImportError::Unreadable { path, node: Some(Misfit { cut, ..node }), reason }

@@ -7,7 +7,9 @@
 pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
-    side(parts.1).zip(side(parts.0)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
+    side(parts.1)
+        .zip(side(parts.0))
+        .ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
 }
 
 #[cfg(test)]

@@ -130,7 +130,9 @@ impl LayerOp {
     /// Returns the limits, if the operation does nothing else.
     pub fn as_clamp(&self) -> Option<(f32, f32)> {
         match self {
-            Self::Function(Expr::Unary(Unary::Clamp { lo, hi }, x)) if **x == Expr::Input => Some((*lo, *hi)),
+            Self::Function(Expr::Unary(Unary::Clamp { lo, hi }, x)) if **x == Expr::Input => {
+                Some((*lo, *hi))
+            }
             _ => None,
         }
     }
@@ -195,12 +197,17 @@ impl Conv {
     /// Returns the channels selected, if the convolution does nothing else.
     pub fn picks(&self) -> Option<Vec<usize>> {
         let channels = self.weights.len() / self.bias.len().max(1);
-        let plain = self.window == Window::POINT && self.groups == 1 && self.bias.iter().all(|&b| b == 0.0);
+        let plain =
+            self.window == Window::POINT && self.groups == 1 && self.bias.iter().all(|&b| b == 0.0);
         let one = |row: &[f32]| {
             let place = row.iter().position(|&w| w == 1.0)?;
             (row.iter().filter(|&&w| w != 0.0).count() == 1).then_some(place)
         };
-        if plain && channels > 0 { self.weights.chunks_exact(channels).map(one).collect() } else { None }
+        if plain && channels > 0 {
+            self.weights.chunks_exact(channels).map(one).collect()
+        } else {
+            None
+        }
     }
 }
 
@@ -213,7 +220,14 @@ impl Model {
         inputs: Vec<LayerId>,
         shape: Shape,
     ) -> LayerId {
-        self.layers.push(Layer { name: name.into(), op, inputs, shape, clamp: None, splits: Vec::new() });
+        self.layers.push(Layer {
+            name: name.into(),
+            op,
+            inputs,
+            shape,
+            clamp: None,
+            splits: Vec::new(),
+        });
         self.layers.len() - 1
     }
 

@@ -46,7 +46,9 @@ pub enum ExportError {
     #[error(transparent)]
     Ask(#[from] AskError),
     /// The package is not int8.
-    #[error("node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8")]
+    #[error(
+        "node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8"
+    )]
     NotInt8 {
         /// Name of the node.
         node: String,
@@ -100,14 +102,19 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
         producer_version: env!("CARGO_PKG_VERSION").to_string(),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: metadata,
-        graph: Some(builder.graph([1, shape.h() as i64, shape.w() as i64, shape.c() as i64], &outputs)),
+        graph: Some(
+            builder.graph([1, shape.h() as i64, shape.w() as i64, shape.c() as i64], &outputs),
+        ),
         ..ModelProto::default()
     };
     Ok(model.encode_to_vec())
 }
 
 /// Returns the metadata that a program needs besides the graph.
-fn metadata(package: &Package<'_>, head: &mut Head) -> Result<Vec<StringStringEntryProto>, ExportError> {
+fn metadata(
+    package: &Package<'_>,
+    head: &mut Head,
+) -> Result<Vec<StringStringEntryProto>, ExportError> {
     let classes: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
     let recipe = head.chosen()?;
     // The bound is the same for any embedding; the head always has one of its own.
@@ -123,7 +130,8 @@ fn metadata(package: &Package<'_>, head: &mut Head) -> Result<Vec<StringStringEn
         Resize::Squash => "squash".to_string(),
         Resize::Crop { short_side } => format!("short side {short_side}, middle"),
     };
-    let entry = |key: &str, value: String| StringStringEntryProto { key: format!("offshoot.{key}"), value };
+    let entry =
+        |key: &str, value: String| StringStringEntryProto { key: format!("offshoot.{key}"), value };
     let mut all = vec![
         entry("classes", serde_json::json!(classes).to_string()),
         entry("channels", channels.to_string()),
@@ -210,7 +218,8 @@ fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node
         }
         Int8Op::Pad { pad } => {
             let [above, left, below, right] = pad.map(i64::from);
-            let pads = builder.longs(&format!("{out}.pads"), &[0, 0, above, left, 0, 0, below, right]);
+            let pads =
+                builder.longs(&format!("{out}.pads"), &[0, 0, above, left, 0, 0, below, right]);
             builder.node("Pad", &[reads[0], &pads], &out);
         }
         // Channels come first here as they do in ONNX.
@@ -232,7 +241,13 @@ fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node
 }
 
 /// Writes a convolution of float values; weights and bias stay integers with a scale per channel.
-fn conv(builder: &mut Builder, graph: &Graph<'_>, (source, id): (TensorId, TensorId), op: Int8Op, out: &str) {
+fn conv(
+    builder: &mut Builder,
+    graph: &Graph<'_>,
+    (source, id): (TensorId, TensorId),
+    op: Int8Op,
+    out: &str,
+) {
     let Int8Op::Conv { window, groups, weights, bias, mantissas, shift, .. } = op else { return };
     let (input, output) = (graph.tensor(source).shape, graph.tensor(id).shape);
     let (step_in, step_out) =
@@ -304,7 +319,8 @@ fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
 /// Writes `PART.length`, the L2 norm of a vector, never 0.
 fn length(builder: &mut Builder, vector: &str, part: &str) {
     let [squares, square, root, axes, tiny, length] =
-        ["squares", "square", "root", "axes", "tiny", "length"].map(|name| format!("{part}.{name}"));
+        ["squares", "square", "root", "axes", "tiny", "length"]
+            .map(|name| format!("{part}.{name}"));
     builder.node("Mul", &[vector, vector], &squares);
     let axes = builder.longs(&axes, &[1]);
     builder.node("ReduceSum", &[&squares, &axes], &square);
@@ -324,8 +340,8 @@ fn gain(builder: &mut Builder, linear: &Linear<'_>) {
         // Raw; a transform unknown here would be a bug of this program.
         _ => 1.0,
     };
-    let factor =
-        f64::from(linear.inverse_temperature) * f64::from(linear.mean_length.max(1e-15)).powf(-power);
+    let factor = f64::from(linear.inverse_temperature)
+        * f64::from(linear.mean_length.max(1e-15)).powf(-power);
     let factor = builder.float("head.factor", factor as f32);
     let exponent = builder.float("head.exponent", (power - 1.0) as f32);
     builder.node("Pow", &["head.length", &exponent], "head.stretch");
@@ -359,5 +375,9 @@ fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {
 /// Returns the attributes of a window in ONNX's notation.
 fn window_lists(window: Window) -> [(&'static str, Vec<i64>); 3] {
     let list = |values: &[u8]| values.iter().map(|&v| i64::from(v)).collect();
-    [("kernel_shape", list(&window.kernel)), ("strides", list(&window.stride)), ("pads", list(&window.pad))]
+    [
+        ("kernel_shape", list(&window.kernel)),
+        ("strides", list(&window.stride)),
+        ("pads", list(&window.pad)),
+    ]
 }

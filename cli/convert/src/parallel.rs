@@ -59,7 +59,8 @@ pub fn over<S: Send, E: Send>(
         for (n, ()) in ticks.iter().enumerate() {
             told(n as f32 / count.max(1) as f32);
         }
-        let join = |w: std::thread::ScopedJoinHandle<'_, _>| w.join().unwrap_or_else(|p| resume_unwind(p));
+        let join =
+            |w: std::thread::ScopedJoinHandle<'_, _>| w.join().unwrap_or_else(|p| resume_unwind(p));
         workers.into_iter().flat_map(join).collect::<Vec<_>>()
     });
     results.sort_by_key(|(lane, _)| *lane);
@@ -109,9 +110,11 @@ mod tests {
     fn errors_and_panics_come_out() {
         let fails = |_: &mut (), i| if i == 5 { Err(i) } else { Ok(()) };
         assert_eq!(over(vec![(); SHARDS], 9, fails, &mut |_| ()), Err(5));
-        let panics = |_: &mut (), i: usize| if i == 2 { panic!("at {i}") } else { Ok::<(), ()>(()) };
+        let panics =
+            |_: &mut (), i: usize| if i == 2 { panic!("at {i}") } else { Ok::<(), ()>(()) };
         let message =
-            crate::catch_panic::quietly(|| over(vec![(); SHARDS], 9, panics, &mut |_| ())).unwrap_err();
+            crate::catch_panic::quietly(|| over(vec![(); SHARDS], 9, panics, &mut |_| ()))
+                .unwrap_err();
         assert!(message.ends_with("at 2"), "{message}");
     }
 }

@@ -154,9 +154,11 @@ fn guarded(
     let catalog = Catalog::built_in();
     let recipe = catalog.by_digest(&source.sha256);
     let known = recipe.and_then(|r| r.cut.as_deref());
-    let stated = known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
+    let stated =
+        known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
     let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
-    let mut imported = source.import(&cuts, options.size.or(recipe.map(|r| r.input)), options.pool)?;
+    let mut imported =
+        source.import(&cuts, options.size.or(recipe.map(|r| r.input)), options.pool)?;
     if stated.is_some() {
         let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
         imported.cut.why = by.to_string();
@@ -173,7 +175,8 @@ fn guarded(
     chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
 
     let (model, preprocess) = (&imported.model, chosen.preprocess);
-    let inputs: Vec<Input<'_>> = frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
+    let inputs: Vec<Input<'_>> =
+        frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
     // The results of tract's optimized plan depend on the processor; the quantizer uses our own
     // run.
@@ -229,7 +232,8 @@ fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
         }
         count += (pixels.len() / channels) as f64;
     }
-    let deviation = |(sum, square): (&f64, &f64)| (square / count - (sum / count).powi(2)).max(0.0).sqrt();
+    let deviation =
+        |(sum, square): (&f64, &f64)| (square / count - (sum / count).powi(2)).max(0.0).sqrt();
     let widest = sums.iter().zip(&squares).map(deviation).fold(0.0, f64::max);
     (widest < FLAT).then(|| {
         format!(
@@ -349,7 +353,12 @@ fn package(
     let goldens: Vec<Golden<'_>> = small
         .iter()
         .zip(&outputs)
-        .map(|((width, height, rgb), output)| Golden { width: *width, height: *height, rgb, output })
+        .map(|((width, height, rgb), output)| Golden {
+            width: *width,
+            height: *height,
+            rgb,
+            output,
+        })
         .collect();
     manifest.goldens = goldens.len() as u8;
     steady(write_package(&manifest, &writer, &goldens)?, &source.path)
@@ -368,8 +377,9 @@ pub(crate) fn steady(package: Vec<u8>, path: &Path) -> Result<Vec<u8>, ConvertEr
 }
 
 pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {
-    let codes =
-        (0..graph.tensor_count()).filter(|&i| graph.tensor(i as u16).element.quant().is_some()).count();
+    let codes = (0..graph.tensor_count())
+        .filter(|&i| graph.tensor(i as u16).element.quant().is_some())
+        .count();
     match codes {
         0 => Precision::Float,
         _ if graph.is_int8() => Precision::Int8,
@@ -382,7 +392,8 @@ pub(crate) fn precision_of(graph: &Graph<'_>) -> Precision {
 fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
     use offshoot_core::preprocess::{Channels, Resize};
     let longest = frame.width().max(frame.height());
-    let side = |n: u32| (n * u32::from(GOLDEN_SIDE) / longest.max(u32::from(GOLDEN_SIDE))).max(1) as u16;
+    let side =
+        |n: u32| (n * u32::from(GOLDEN_SIDE) / longest.max(u32::from(GOLDEN_SIDE))).max(1) as u16;
     let (width, height) = (side(frame.width()), side(frame.height()));
     let resize = Preprocess {
         width,
@@ -405,11 +416,15 @@ pub(crate) fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
     Extractor::from_bytes_with(draft, &options)
 }
 
-fn golden_outputs(draft: Vec<u8>, frames: &[(u16, u16, Vec<u8>)]) -> Result<Vec<Vec<u8>>, ConvertError> {
+fn golden_outputs(
+    draft: Vec<u8>,
+    frames: &[(u16, u16, Vec<u8>)],
+) -> Result<Vec<Vec<u8>>, ConvertError> {
     let mut extractor = everywhere(draft)?;
     let mut outputs = Vec::new();
     for (width, height, rgb) in frames {
-        let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {
+        let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone())
+        else {
             continue;
         };
         outputs.push(extractor.embed(&picture.frame())?.bytes().collect());

@@ -165,15 +165,20 @@ pub fn quantize(
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Quantized, QuantizerError> {
     progress("quantize", 0.0);
-    let (split_channels, start) = Quantizer::new(floats, inputs).split_channels(model, settings.ranges)?;
-    let (model, floats) = split_channels.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
+    let (split_channels, start) =
+        Quantizer::new(floats, inputs).split_channels(model, settings.ranges)?;
+    let (model, floats) =
+        split_channels.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
     let quantizer = Quantizer::new(floats, inputs);
     let (mut variant, mut best) = quantizer.first(model, settings, start, progress)?;
     let searched = match settings.search {
-        Some(time) => Some(quantizer.search(model, settings, &mut variant, &mut best, time, progress)?),
+        Some(time) => {
+            Some(quantizer.search(model, settings, &mut variant, &mut best, time, progress)?)
+        }
         None => None,
     };
-    let kept = quantizer.keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let kept = quantizer
+        .keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
     let rounded = match settings.rounding {
         Rounding::Nearest => None,
         Rounding::Adaptive => {
@@ -194,7 +199,17 @@ pub fn quantize(
     let emitted = emit::int8(&variant.model, &scheme)?;
     let GraphVariant { model, factors, statistics, .. } = variant;
     let (observed, noise) = (floats.observed.clone(), best.noise);
-    Ok(Quantized { emitted, model, factors, observed, scheme, statistics, noise, alternatives, done })
+    Ok(Quantized {
+        emitted,
+        model,
+        factors,
+        observed,
+        scheme,
+        statistics,
+        noise,
+        alternatives,
+        done,
+    })
 }
 
 impl<'a> Quantizer<'a> {
@@ -232,14 +247,20 @@ impl<'a> Quantizer<'a> {
             Switch::Off => plain,
             // Equalization moves weights and activations off the grids that they were trained on.
             Switch::Auto if scheme::trained_for_codes(model) => plain,
-            wanted => match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
-                Some(equal) => {
-                    let candidate = self.corrected(&equal, settings, settings.ranges)?;
-                    let gain = decibels(candidate.noise) - decibels(plain.0.noise);
-                    if wanted == Switch::On || gain >= WORTH { (candidate, equal) } else { plain }
+            wanted => {
+                match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
+                    Some(equal) => {
+                        let candidate = self.corrected(&equal, settings, settings.ranges)?;
+                        let gain = decibels(candidate.noise) - decibels(plain.0.noise);
+                        if wanted == Switch::On || gain >= WORTH {
+                            (candidate, equal)
+                        } else {
+                            plain
+                        }
+                    }
+                    None => plain,
                 }
-                None => plain,
-            },
+            }
         };
         Ok((variant, candidate))
     }
@@ -253,13 +274,15 @@ impl<'a> Quantizer<'a> {
     ) -> Result<GraphVariant, CalibrateError> {
         let (mut model, floats) = (model.clone(), self.floats);
         let none = vec![None; model.layers.len()];
-        let factors = if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
+        let factors =
+            if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
         let (mut means, mut statistics) =
             (floats.observations.means(), floats.observations.statistics.clone());
         if factors.iter().any(Option::is_some) {
             let scaled = self.observations(&model, &factors, told)?;
             let found = scaled.means().into_iter().zip(scaled.statistics);
-            for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some()) {
+            for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some())
+            {
                 (means[id], statistics[id]) = (own_means, own);
             }
         }
@@ -294,23 +317,31 @@ impl<'a> Quantizer<'a> {
         let (mut whole, subset) = (Observations::new(model), &self.subset);
         let state = || (self.floats.observed.clone(), whole.clone(), Vec::new());
         let states = (0..SHARDS.min(subset.len())).map(|_| state()).collect();
-        let work = |(observed, observations, scaled): &mut (ObservedNetwork, Observations, Vec<f32>),
-                    i: usize| {
-            observed.run(&subset[i], &mut |id, values| {
-                if let Some(own) = &factors[id] {
-                    scale(values, own, model.layers[id].clamp, scaled);
-                    observations.see(id, i, scaled);
-                }
-            })
-        };
-        parallel::over(states, subset.len(), work, told)?.iter().for_each(|(_, lane, _)| whole.merge(lane));
+        let work =
+            |(observed, observations, scaled): &mut (ObservedNetwork, Observations, Vec<f32>),
+             i: usize| {
+                observed.run(&subset[i], &mut |id, values| {
+                    if let Some(own) = &factors[id] {
+                        scale(values, own, model.layers[id].clamp, scaled);
+                        observations.see(id, i, scaled);
+                    }
+                })
+            };
+        parallel::over(states, subset.len(), work, told)?
+            .iter()
+            .for_each(|(_, lane, _)| whole.merge(lane));
         Ok(whole)
     }
 
     /// Evaluates ranges chosen by one method for all layers.
-    fn candidate(&self, variant: &GraphVariant, method: Method) -> Result<QuantConfig, QuantizerError> {
+    fn candidate(
+        &self,
+        variant: &GraphVariant,
+        method: Method,
+    ) -> Result<QuantConfig, QuantizerError> {
         let read = scheme::only_function_read(&variant.model);
-        let choose = |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
+        let choose =
+            |id: LayerId| variant.statistics[id].chosen(method, read[id].unwrap_or(&Expr::Input));
         let mut ranges: Vec<Range> = parallel::each(read.len(), choose);
         // The largest values of the embedding distinguish images most; layers that only move them
         // share their quantization.
@@ -349,20 +380,27 @@ impl<'a> Quantizer<'a> {
     }
 
     /// Returns the noise-to-signal ratio of the embedding on the validation subset.
-    fn judge(&self, variant: &GraphVariant, candidate: &QuantConfig) -> Result<f64, QuantizerError> {
+    fn judge(
+        &self,
+        variant: &GraphVariant,
+        candidate: &QuantConfig,
+    ) -> Result<f64, QuantizerError> {
         let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
-        let evaluator = Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
-        let states =
-            (0..SHARDS.min(self.judged.len())).map(|_| (evaluator.clone(), Noise::default())).collect();
+        let evaluator =
+            Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
+        let states = (0..SHARDS.min(self.judged.len()))
+            .map(|_| (evaluator.clone(), Noise::default()))
+            .collect();
         let judged = &self.judged;
-        let work =
-            |(evaluator, noise): &mut (Evaluator<'_>, Noise), i: usize| -> Result<(), CalibrateError> {
-                let (input, wanted) = &judged[i];
-                evaluator.run(input)?;
-                noise.see(evaluator.embedding().into_iter(), wanted);
-                Ok(())
-            };
+        let work = |(evaluator, noise): &mut (Evaluator<'_>, Noise),
+                    i: usize|
+         -> Result<(), CalibrateError> {
+            let (input, wanted) = &judged[i];
+            evaluator.run(input)?;
+            noise.see(evaluator.embedding().into_iter(), wanted);
+            Ok(())
+        };
         let shards = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
         let mut noise = Noise::default();
         shards.iter().for_each(|(_, lane)| noise.merge(lane));
@@ -416,7 +454,13 @@ impl GraphVariant {
         graph: Graph<'g>,
         preprocess: Option<&'s Preprocess>,
     ) -> Subject<'s, 'g> {
-        Subject { model: &self.model, factors: &self.factors, graph, tensors: &emitted.tensors, preprocess }
+        Subject {
+            model: &self.model,
+            factors: &self.factors,
+            graph,
+            tensors: &emitted.tensors,
+            preprocess,
+        }
     }
 }
 

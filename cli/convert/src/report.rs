@@ -224,7 +224,11 @@ impl Report {
         measured.sort_by(|a, b| a.noise.total_cmp(&b.noise));
         let fix = |a: &Alternative| {
             let gain = decibels(a.noise) - decibels(self.judged);
-            Fix { what: format!("{}, {gain:+.1} dB", a.what), options: a.options.clone(), gain: Some(gain) }
+            Fix {
+                what: format!("{}, {gain:+.1} dB", a.what),
+                options: a.options.clone(),
+                gain: Some(gain),
+            }
         };
         let untried = |what: &str, options: &str| Fix {
             what: what.to_string(),
@@ -245,7 +249,8 @@ impl Report {
 
     /// Returns the layers with a known isolated noise, the largest first.
     pub fn worst(&self) -> Vec<&LayerReport> {
-        let mut worst: Vec<_> = self.layers.iter().filter(|l| l.alone.is_some() && !l.keeps_values).collect();
+        let mut worst: Vec<_> =
+            self.layers.iter().filter(|l| l.alone.is_some() && !l.keeps_values).collect();
         worst.sort_by(|a, b| b.alone.unwrap_or_default().total_cmp(&a.alone.unwrap_or_default()));
         worst
     }
@@ -289,7 +294,11 @@ impl fmt::Display for Report {
             self.pictures, self.kind
         )?;
         if self.precision == Precision::Float {
-            write!(f, "\n  difference     {:.1e} of the float embedding's length, worst", self.difference)?;
+            write!(
+                f,
+                "\n  difference     {:.1e} of the float embedding's length, worst",
+                self.difference
+            )?;
         }
         if let Some(task) = &self.task {
             write!(f, "\n  task           {task}")?;

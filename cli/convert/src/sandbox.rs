@@ -67,7 +67,9 @@ pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
         (Some(code), _) => Ok(code.into()),
         // Ended by the user, or by the reader of its output; shells report 128 plus the signal.
         (None, Some(asked @ (1 | 2 | 13 | 15))) => Ok((128 + asked as u8).into()),
-        (None, signal) => Err(IsolateError::Ended { model: model.to_path_buf(), what: what(signal) }),
+        (None, signal) => {
+            Err(IsolateError::Ended { model: model.to_path_buf(), what: what(signal) })
+        }
     }
 }
 
@@ -125,7 +127,8 @@ mod kernel {
     pub fn enter(parent: u32) {
         // Each is a precaution: if the system refuses one, the others still hold.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == parent);
+        let alive =
+            getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == parent);
         if !alive {
             std::process::exit(2);
         }
@@ -166,7 +169,11 @@ mod kernel {
         let memory = mapped.map(|now| now.saturating_add(super::memory(model)));
         let now = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
         let time = Some(now.saturating_add(super::seconds()));
-        Limits([(Resource::As, memory), (Resource::Cpu, time)].map(|(r, to)| (r, lower(r, to))).to_vec())
+        Limits(
+            [(Resource::As, memory), (Resource::Cpu, time)]
+                .map(|(r, to)| (r, lower(r, to)))
+                .to_vec(),
+        )
     }
 
     impl Drop for Limits {

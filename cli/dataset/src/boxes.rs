@@ -42,12 +42,9 @@ impl Area {
         let (width, height) = (right.ceil() - x, bottom.ceil() - y);
         // Bounded so that right and bottom edges fit 32 bits.
         let fits = |v: f64| (0.0..=1e9).contains(&v);
-        ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(Self {
-            x: x as u32,
-            y: y as u32,
-            width: width as u32,
-            height: height as u32,
-        })
+        ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(
+            Self { x: x as u32, y: y as u32, width: width as u32, height: height as u32 },
+        )
     }
 
     fn is_worth_it(&self) -> bool {
@@ -73,7 +70,8 @@ impl Area {
 /// Returns width and height of an image, whose format is detected by its content.
 pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
     let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
-    let sides = reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
+    let sides =
+        reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
     let broken = |e: image::ImageError| DataError::Broken {
         path: path.to_path_buf(),
         at: At::Byte(0),
@@ -161,9 +159,9 @@ impl Folders {
         };
         let endings = ENDINGS.iter().flat_map(|e| [e.to_string(), e.to_ascii_uppercase()]);
         let names: Vec<PathBuf> = endings.flat_map(|ending| ended(&ending)).collect();
-        self.0
-            .iter()
-            .find_map(|folder| names.iter().map(|name| folder.join(name)).find(|path| path.is_file()))
+        self.0.iter().find_map(|folder| {
+            names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+        })
     }
 }
 
@@ -186,9 +184,12 @@ mod tests {
         assert_eq!(over.of(&picture).unwrap().rgb(), [33, 34, 35]);
         assert_eq!(Area { x: 4, ..over }.of(&picture), None);
         assert_eq!(Area { y: 7, ..over }.of(&picture), None);
-        for edges in
-            [[3.0, 0.0, 2.0, 9.0], [f64::NAN, 0.0, 1.0, 1.0], [0.0, 0.0, 1e30, 1.0], [-5.0, 0.0, -4.0, 3.0]]
-        {
+        for edges in [
+            [3.0, 0.0, 2.0, 9.0],
+            [f64::NAN, 0.0, 1.0, 1.0],
+            [0.0, 0.0, 1e30, 1.0],
+            [-5.0, 0.0, -4.0, 3.0],
+        ] {
             assert_eq!(Area::from_edges(edges[0], edges[1], edges[2], edges[3]), None, "{edges:?}");
         }
     }
@@ -206,13 +207,19 @@ mod tests {
             assert_eq!(path.parent(), Some(dir.path()));
             Some(path.file_name().unwrap().to_string_lossy().into_owned())
         };
-        for (name, file) in
-            [("a.jpg", "a.jpg"), ("a", "a.jpg"), ("b.jpg", "b.JPG"), ("c.d", "c.d.png"), ("x/a.jpg", "a.jpg")]
-        {
+        for (name, file) in [
+            ("a.jpg", "a.jpg"),
+            ("a", "a.jpg"),
+            ("b.jpg", "b.JPG"),
+            ("c.d", "c.d.png"),
+            ("x/a.jpg", "a.jpg"),
+        ] {
             assert_eq!(found(name).as_deref(), Some(file), "{name}");
             assert!(folders.find(name, strict).unwrap().is_some());
         }
-        for name in ["../a.jpg", "/home/somebody/a.jpg", "x/../../a.jpg", "C:\\data\\a.jpg", "..\\a.jpg"] {
+        for name in
+            ["../a.jpg", "/home/somebody/a.jpg", "x/../../a.jpg", "C:\\data\\a.jpg", "..\\a.jpg"]
+        {
             assert_eq!(found(name).as_deref(), Some("a.jpg"), "{name}");
         }
         for name in ["../a.jpg", "/etc/passwd", "x/../../a.jpg"] {

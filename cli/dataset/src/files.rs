@@ -9,16 +9,22 @@ use crate::DataError;
 use crate::left_out::LeftOut;
 
 /// File extensions of supported images.
-pub(super) const ENDINGS: [&str; 14] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "ppm", "pgm", "pbm", "pnm", "webp", "gif", "tif", "tiff"];
+pub(super) const ENDINGS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "ppm", "pgm", "pbm", "pnm", "webp", "gif", "tif",
+    "tiff",
+];
 
 /// File extensions of unsupported images; AVIF and HEIC have no decoder in pure Rust.
-const UNREAD: [&str; 14] =
-    ["avif", "heic", "heif", "jxl", "jp2", "psd", "svg", "ico", "dng", "cr2", "cr3", "nef", "arw", "tga"];
+const UNREAD: [&str; 14] = [
+    "avif", "heic", "heif", "jxl", "jp2", "psd", "svg", "ico", "dng", "cr2", "cr3", "nef", "arw",
+    "tga",
+];
 
 /// File extensions that are never images, so that their content is not examined.
-const OTHERS: [&str; 14] =
-    ["txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip", "gz", "mat"];
+const OTHERS: [&str; 14] = [
+    "txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip", "gz",
+    "mat",
+];
 
 /// Maximum depth of subfolders.
 const DEPTH: usize = 8;
@@ -35,7 +41,8 @@ pub(super) enum Kind {
 
 /// Returns the kind of a file by its extension, or by its first bytes if the extension is unknown.
 fn kind(path: &Path) -> Kind {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let ending =
+        path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let is = |list: &[&str]| list.contains(&ending.as_str());
     match () {
         _ if is(&OTHERS) || !path.is_file() => Kind::Other,
@@ -86,7 +93,8 @@ impl Wanted {
     fn is_within(self, dir: &Path, depth: usize) -> bool {
         let inside = entries(dir).unwrap_or_default();
         inside.iter().any(|path| self.has(path))
-            || depth > 0 && inside.iter().any(|path| path.is_dir() && self.is_within(path, depth - 1))
+            || depth > 0
+                && inside.iter().any(|path| path.is_dir() && self.is_within(path, depth - 1))
     }
 }
 
@@ -100,7 +108,11 @@ pub(super) fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
 ///
 /// # Errors
 /// Fails if a folder cannot be read, or there are no images.
-pub fn pictures(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+pub fn pictures(
+    dir: &Path,
+    limit: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<PathBuf>, DataError> {
     let all = below(dir, Wanted::Pictures, left_out)?;
     if all.is_empty() {
         return Err(DataError::Empty { path: dir.to_path_buf() });
@@ -110,7 +122,11 @@ pub fn pictures(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<
 
 /// Returns all files of a kind in a folder and its subfolders, sorted; images in unsupported
 /// formats are counted.
-pub(super) fn below(dir: &Path, wanted: Wanted, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn below(
+    dir: &Path,
+    wanted: Wanted,
+    left_out: &mut LeftOut,
+) -> Result<Vec<PathBuf>, DataError> {
     let mut all = Vec::new();
     collect(dir, DEPTH, &mut all)?;
     all.sort();
@@ -169,7 +185,8 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// Reads a text file: UTF-8 or UTF-16 by its byte order mark, which is removed; without one UTF-8,
 /// or Windows-1252 if the bytes are not valid UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path)
+        .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
     if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {
         return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
     }

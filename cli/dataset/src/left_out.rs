@@ -112,7 +112,12 @@ impl LeftOut {
     ///
     /// # Errors
     /// Fails if nothing is left.
-    pub fn check_some(&self, path: &Path, count: usize, kind: &'static str) -> Result<(), DataError> {
+    pub fn check_some(
+        &self,
+        path: &Path,
+        count: usize,
+        kind: &'static str,
+    ) -> Result<(), DataError> {
         if count > 0 {
             return Ok(());
         }
@@ -152,7 +157,8 @@ impl LeftOut {
     /// Returns the report on a folder; empty if there is nothing to report.
     pub fn told_of(&self, folder: &Path) -> String {
         let folder = folder.display();
-        let mut lines: Vec<String> = self.notes.iter().map(|note| format!("{folder}: {note}\n")).collect();
+        let mut lines: Vec<String> =
+            self.notes.iter().map(|note| format!("{folder}: {note}\n")).collect();
         if !self.counted.is_empty() {
             lines.push(format!("{folder}: {self}\n"));
         }
@@ -162,10 +168,14 @@ impl LeftOut {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let each =
-            self.counted.iter().map(|(reason, counted)| format!("{} {}", counted.count, reason.words()));
+        let each = self
+            .counted
+            .iter()
+            .map(|(reason, counted)| format!("{} {}", counted.count, reason.words()));
         write!(f, "left out: {}", each.collect::<Vec<_>>().join(", "))?;
-        for Counted { count, named } in self.counted.values().filter(|counted| !counted.named.is_empty()) {
+        for Counted { count, named } in
+            self.counted.values().filter(|counted| !counted.named.is_empty())
+        {
             for name in named {
                 write!(f, "\n  {name}")?;
             }
@@ -217,8 +227,13 @@ mod tests {
         (0..5).for_each(|n| left_out.pass(fault(n)).unwrap());
         left_out.note("class `x` is the only one".to_string());
         let told = left_out.told_of(Path::new("data"));
-        assert!(told.starts_with("data: class `x` is the only one\ndata: left out: 2 whose image"), "{told}");
-        for part in ["5 class folders without images", "data/2: the class folder", "and 2 more like these"] {
+        assert!(
+            told.starts_with("data: class `x` is the only one\ndata: left out: 2 whose image"),
+            "{told}"
+        );
+        for part in
+            ["5 class folders without images", "data/2: the class folder", "and 2 more like these"]
+        {
             assert!(told.contains(part), "{told}");
         }
         assert!(!told.contains("data/3"), "{told}");

@@ -154,7 +154,8 @@ impl Dataset {
         let mut data = named.number(dir, selection)?;
         // A file of lines always has a single class.
         if let ([only], false) = (&data.classes[..], format == Format::Lines) {
-            let note = format!("`{only}` is the only class, at least 2 are needed to measure accuracy");
+            let note =
+                format!("`{only}` is the only class, at least 2 are needed to measure accuracy");
             data.left_out.note(note);
         }
         Ok(data)
@@ -213,8 +214,9 @@ impl Dataset {
     /// Fails if no class is left.
     pub fn drop_untaught(&mut self, dir: &Path, kind: &'static str) -> Result<(), DataError> {
         self.left_out.check_some(dir, self.train.len(), kind)?;
-        let taught: Vec<bool> =
-            (0..self.classes.len()).map(|class| self.train.iter().any(|s| s.class == class)).collect();
+        let taught: Vec<bool> = (0..self.classes.len())
+            .map(|class| self.train.iter().any(|s| s.class == class))
+            .collect();
         let new = |class: usize| taught[..class].iter().filter(|taught| **taught).count();
         if self.classes.is_empty() || taught.iter().all(|taught| *taught) {
             return Ok(());
@@ -224,7 +226,8 @@ impl Dataset {
         keep(&mut self.val, &tested);
         self.train.iter_mut().chain(&mut self.val).for_each(|s| s.class = new(s.class));
         for (name, _) in self.classes.iter().zip(&taught).filter(|(_, taught)| !**taught) {
-            self.left_out.note(format!("class `{name}` is left out: none of its samples can be read"));
+            self.left_out
+                .note(format!("class `{name}` is left out: none of its samples can be read"));
         }
         keep(&mut self.classes, &taught);
         Ok(())
@@ -260,7 +263,10 @@ impl Named {
         let tidied: Vec<(String, String)> = {
             let names = train.iter().chain(val.iter()).map(|(_, name)| name.as_str());
             let tidied = names::tidy(names, left_out).into_iter();
-            tidied.filter(|(old, new)| old != new).map(|(old, new)| (old.to_string(), new)).collect()
+            tidied
+                .filter(|(old, new)| old != new)
+                .map(|(old, new)| (old.to_string(), new))
+                .collect()
         };
         if tidied.is_empty() {
             return;
@@ -363,7 +369,9 @@ pub fn texts(
 ) -> Result<Vec<Sample>, DataError> {
     let all = match format.unwrap_or_else(|| Format::detect(dir)) {
         Format::Folder => files_below(dir, left_out)?,
-        found => Dataset::open_as(dir, &Selection { format: Some(found), ..Selection::default() })?.train,
+        found => {
+            Dataset::open_as(dir, &Selection { format: Some(found), ..Selection::default() })?.train
+        }
     };
     Ok(spread(&all, limit.max(1)))
 }
@@ -425,9 +433,12 @@ mod tests {
     fn a_selection() {
         let dir = tempfile::tempdir().unwrap();
         let classes = ["10", "9", "a"];
-        classes.iter().for_each(|c| (0..6).for_each(|i| touch(dir.path(), &format!("{c}/{i}.jpg"), b"x")));
+        classes
+            .iter()
+            .for_each(|c| (0..6).for_each(|i| touch(dir.path(), &format!("{c}/{i}.jpg"), b"x")));
         assert_eq!(Dataset::open(dir.path()).unwrap().classes, ["9", "10", "a"]);
-        let mut selection = Selection { per_class: std::num::NonZeroUsize::new(2), ..Selection::default() };
+        let mut selection =
+            Selection { per_class: std::num::NonZeroUsize::new(2), ..Selection::default() };
         selection.classes = vec!["a".into(), "10".into()];
         let set = Dataset::open_as(dir.path(), &selection).unwrap();
         assert_eq!(set.classes, ["10", "a"]);
@@ -463,7 +474,9 @@ mod tests {
         touch(dir.path(), "p/a/notes.txt", b"x");
         assert_eq!(Format::detect(&dir.path().join("p")), Format::Folder);
         let picture = &Dataset::open(&dir.path().join("p")).unwrap().train[0];
-        assert!(picture.text().unwrap_err().to_string().ends_with("a picture; the package takes text"));
+        assert!(
+            picture.text().unwrap_err().to_string().ends_with("a picture; the package takes text")
+        );
     }
 
     #[test]
@@ -474,7 +487,10 @@ mod tests {
         touch(dir, "SegmentationClass/1.png", b"x");
         touch(dir, "Annotations/1.xml", b"<annotation><filename>1.jpg</filename></annotation>");
         assert_eq!(unlabelled(dir, None, 9, &mut LeftOut::default()).unwrap().len(), 1);
-        assert_eq!(unlabelled(dir, Some(Format::Folder), 9, &mut LeftOut::default()).unwrap().len(), 2);
+        assert_eq!(
+            unlabelled(dir, Some(Format::Folder), 9, &mut LeftOut::default()).unwrap().len(),
+            2
+        );
     }
 
     #[test]
@@ -490,7 +506,8 @@ mod tests {
         assert_eq!(set.classes, ["a\\u{202e}b", &long, &longer[..64]]);
         let told = set.left_out.told_of(dir);
         assert!(
-            told.contains(&format!("class `{longer}` is renamed to")) && told.contains("a\\u{202e}b"),
+            told.contains(&format!("class `{longer}` is renamed to"))
+                && told.contains("a\\u{202e}b"),
             "{told}"
         );
         assert!(!told.contains(&format!("class `{long}` ")), "{told}");
@@ -531,7 +548,10 @@ mod tests {
             (&["a".to_string(), "c".to_string()][..], 2, 1)
         );
         assert_eq!((set.train[1].class, set.val[0].class), (1, 1));
-        assert_eq!((set.left_out.count(Reason::Unreadable), set.left_out.count(Reason::Untaught)), (2, 1));
+        assert_eq!(
+            (set.left_out.count(Reason::Unreadable), set.left_out.count(Reason::Untaught)),
+            (2, 1)
+        );
         assert!(set.left_out.told_of(dir).contains("class `b` is left out"));
         std::fs::remove_file(dir.join("train/a/1.png")).unwrap();
         std::fs::remove_file(dir.join("train/c/1.png")).unwrap();

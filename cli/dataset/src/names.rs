@@ -13,17 +13,21 @@ pub(super) fn tidy<'a>(
     left_out: &mut LeftOut,
 ) -> BTreeMap<&'a str, String> {
     let names: BTreeSet<&str> = names.collect();
-    let (good, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| check_name(name).is_ok());
+    let (good, others): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| check_name(name).is_ok());
     let mut taken: BTreeSet<String> = good.iter().map(|name| name.to_string()).collect();
-    let mut tidied: BTreeMap<&str, String> = good.into_iter().map(|name| (name, name.to_string())).collect();
+    let mut tidied: BTreeMap<&str, String> =
+        good.into_iter().map(|name| (name, name.to_string())).collect();
     for name in others {
         let shown = escaped(name);
-        let numbered = |n: usize| if n < 2 { cut(&shown, "") } else { cut(&shown, &format!("~{n}")) };
+        let numbered =
+            |n: usize| if n < 2 { cut(&shown, "") } else { cut(&shown, &format!("~{n}")) };
         let new = (1..).map(numbered).find(|new| !taken.contains(new)).unwrap_or_default();
         let why = match (name.is_empty(), name.chars().any(is_hidden)) {
             (true, _) => "a class needs a name".to_string(),
             (_, true) => {
-                "control, bidirectional or zero-width characters are not shown as they are".to_string()
+                "control, bidirectional or zero-width characters are not shown as they are"
+                    .to_string()
             }
             _ => format!("{} bytes, {MAX_NAME_BYTES} allowed", name.len()),
         };

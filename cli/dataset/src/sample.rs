@@ -127,13 +127,13 @@ impl Opener {
             Place::File(_) | Place::Text { .. } => {
                 Err(DataError::OtherKind { name: sample.name(), is: "text", takes: "pictures" })
             }
-            Place::Part { path, area } => {
-                area.of(self.whole(path)?).ok_or_else(|| DataError::EmptyBox { name: sample.name() })
-            }
+            Place::Part { path, area } => area
+                .of(self.whole(path)?)
+                .ok_or_else(|| DataError::EmptyBox { name: sample.name() }),
             // The length was checked when the file was read.
-            Place::Packed { file, index } => {
-                file.picture(*index).ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() })
-            }
+            Place::Packed { file, index } => file
+                .picture(*index)
+                .ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() }),
         }
     }
 
@@ -145,7 +145,10 @@ impl Opener {
             self.last = Some((path.to_path_buf(), self.decode(path)?));
         }
         // Always present, since it was just written.
-        self.last.as_ref().map(|(_, picture)| picture).ok_or(DataError::Empty { path: path.to_path_buf() })
+        self.last
+            .as_ref()
+            .map(|(_, picture)| picture)
+            .ok_or(DataError::Empty { path: path.to_path_buf() })
     }
 
     fn decode(&mut self, path: &Path) -> Result<Picture, DataError> {
@@ -163,7 +166,8 @@ impl Opener {
 /// otherwise as given.
 pub fn by_file(samples: &[Sample]) -> Vec<usize> {
     let mut first = std::collections::HashMap::new();
-    for (i, path) in samples.iter().enumerate().filter_map(|(i, sample)| Some((i, sample.whole()?))) {
+    for (i, path) in samples.iter().enumerate().filter_map(|(i, sample)| Some((i, sample.whole()?)))
+    {
         first.entry(path).or_insert(i);
     }
     let place = |i: usize| samples[i].whole().map_or(i, |path| first[path]);
@@ -181,14 +185,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = ["a.png", "b.png"].map(|name| dir.path().join(name));
         for path in &paths {
-            image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, 0])).save(path).unwrap();
+            image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, 0]))
+                .save(path)
+                .unwrap();
         }
         let part = |file: usize, x: u32, class| {
             let area = Area { x, y: 0, width: 16, height: 16 };
             Sample { place: Place::Part { path: paths[file].clone(), area }, class }
         };
-        let samples =
-            [part(0, 1, 0), part(1, 2, 0), Sample::of_file(paths[0].clone()), part(0, 3, 1), part(1, 4, 1)];
+        let samples = [
+            part(0, 1, 0),
+            part(1, 2, 0),
+            Sample::of_file(paths[0].clone()),
+            part(0, 3, 1),
+            part(1, 4, 1),
+        ];
         let order = by_file(&samples);
         assert_eq!(order, [0, 3, 1, 4, 2]);
         let mut opener = Opener::default();

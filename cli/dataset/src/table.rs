@@ -28,14 +28,19 @@ impl Table {
         let bytes = read_text(path)?.into_bytes();
         let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let count = |sign: u8| first.iter().filter(|&&byte| byte == sign).count();
-        let between = [b'\t', b';', b','].into_iter().max_by_key(|&sign| count(sign)).unwrap_or(b',');
+        let between =
+            [b'\t', b';', b','].into_iter().max_by_key(|&sign| count(sign)).unwrap_or(b',');
         let reader = ReaderBuilder::new().delimiter(between).build();
         Ok(Self { path: path.to_path_buf(), bytes, at: 0, reader, line: 1 })
     }
 
     /// Returns an error at the last record.
     pub fn broken(&self, what: &str) -> DataError {
-        DataError::Broken { path: self.path.clone(), at: At::Line(self.line), what: what.to_string() }
+        DataError::Broken {
+            path: self.path.clone(),
+            at: At::Line(self.line),
+            what: what.to_string(),
+        }
     }
 
     /// Returns the next record, its fields trimmed; `None` after the last one.
@@ -54,7 +59,9 @@ impl Table {
                 // At the end of the file the reader requires an empty input.
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if out.len() < RECORD => out.resize(2 * out.len(), 0),
-                ReadRecordResult::OutputFull => return Err(self.broken("record of more than 65536 bytes")),
+                ReadRecordResult::OutputFull => {
+                    return Err(self.broken("record of more than 65536 bytes"));
+                }
                 ReadRecordResult::OutputEndsFull => return Err(self.broken("more than 64 fields")),
                 ReadRecordResult::End => return Ok(None),
                 ReadRecordResult::Record => break,
@@ -63,7 +70,8 @@ impl Table {
         let mut from = 0;
         let mut row = Vec::with_capacity(fields);
         for &to in &ends[..fields] {
-            let field = std::str::from_utf8(&out[from..to]).map_err(|_| self.broken("not UTF-8"))?;
+            let field =
+                std::str::from_utf8(&out[from..to]).map_err(|_| self.broken("not UTF-8"))?;
             row.push(field.trim().to_string());
             from = to;
         }

@@ -44,9 +44,9 @@ pub struct TeachArgs {
     /// Test buttons, LED and screen one by one instead of teaching.
     #[arg(long)]
     pub testui: bool,
-    /// Web page to teach in a browser, beside the screen or instead of it (`--screen none`): served
-    /// on this machine only, unless an address such as 0.0.0.0:8080 is given; then a token is
-    /// required, which is part of the URL printed (OFFSHOOT_TOKEN in the environment sets it).
+    /// Web page to teach in a browser, beside the screen or instead of it (`--screen none`):
+    /// served on this machine only, unless an address such as 0.0.0.0:8080 is given; then a token
+    /// is required, which is part of the URL printed (OFFSHOOT_TOKEN in the environment sets it).
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = web_address)]
     pub web: Option<SocketAddr>,
     /// Names of the classes, in the order of their keys.
@@ -82,8 +82,8 @@ pub struct PartsArgs {
     pub buttons: Option<ButtonsPart>,
     /// Screen: `terminal`, `png:DIR` (saves on `snap` or key s, in three sizes),
     /// `ssd1306:BUS[,addr=0x3c]`,
-    /// `st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240][,offset=0+0][,hz=N][,mode=N]`,
-    /// `fb:/dev/fb0`, or `none` [default: terminal; none on a board].
+    /// `st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240][,offset=0+0][,hz=N][,
+    /// mode=N]`, `fb:/dev/fb0`, or `none` [default: terminal; none on a board].
     #[arg(long, value_name = "terminal|png:DIR|ssd1306:BUS|st7789:BUS,dc=LINE|fb:DEVICE|none")]
     pub screen: Option<ScreenPart>,
     /// Rotation of the panel, clockwise in degrees.
@@ -108,15 +108,15 @@ pub struct DeployArgs {
     /// Execute the steps, with ssh and scp.
     #[arg(long)]
     pub run: bool,
-    /// On-board program [default: latest output of `targets/build.sh --board NAME`, with or without
-    /// --static].
+    /// On-board program [default: latest output of `targets/build.sh --board NAME`, with or
+    /// without --static].
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
     /// Package to deploy [default: a built-in one, see --eyes].
     #[arg(long, value_name = "FILE", conflicts_with = "eyes")]
     pub package: Option<PathBuf>,
-    /// Built-in package to use if none is given: `sharp` or `small` [default: chosen by the board's
-    /// processor].
+    /// Built-in package to use if none is given: `sharp` or `small` [default: chosen by the
+    /// board's processor].
     #[arg(long, value_name = "sharp|small")]
     pub eyes: Option<Eyes>,
     /// Camera of the board.

@@ -32,9 +32,14 @@ impl BackboneArgs {
 
     /// Returns the first given option that is for models of the other kind; `more` are further
     /// options for images.
-    fn of_other_kind(&self, takes_text: bool, more: &[(bool, &'static str)]) -> Option<&'static str> {
+    fn of_other_kind(
+        &self,
+        takes_text: bool,
+        more: &[(bool, &'static str)],
+    ) -> Option<&'static str> {
         if takes_text {
-            let own = [(self.input_size.is_some(), "--input-size"), (self.preset.is_some(), "--preset")];
+            let own =
+                [(self.input_size.is_some(), "--input-size"), (self.preset.is_some(), "--preset")];
             return first(&own).or_else(|| first(more));
         }
         first(&[(self.tokenizer.is_some(), "--tokenizer"), (self.tokens.is_some(), "--tokens")])

@@ -33,9 +33,11 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let runs = args.runs.map(|runs| runs as usize);
     let times = measure(&mut extractor, &input, float.as_mut(), runs)?;
     let after = Heat::of(&machine);
-    let cosine = float.as_ref().map(|float| agreement(&mut extractor, &input, float)).transpose()?;
+    let cosine =
+        float.as_ref().map(|float| agreement(&mut extractor, &input, float)).transpose()?;
     let resident = machine.resident();
-    let outcome = Outcome { args, machine, load, extractor, opened, times, cosine, resident, before, after };
+    let outcome =
+        Outcome { args, machine, load, extractor, opened, times, cosine, resident, before, after };
     if args.json {
         println!("{:#}", outcome.json());
     } else {
@@ -110,7 +112,8 @@ impl Outcome<'_> {
     fn json(&self) -> Value {
         let package = self.extractor.package();
         let manifest = package.manifest();
-        let Memory { arena, live_set, packed, packed_in_file, package: size } = self.extractor.memory();
+        let Memory { arena, live_set, packed, packed_in_file, package: size } =
+            self.extractor.memory();
         let p = &self.times;
         json!({
             "package": self.args.package.display().to_string(),
@@ -203,17 +206,20 @@ impl Outcome<'_> {
         let kernels = self.isa().unwrap_or("tract-core");
         let threads = self.extractor.threads();
         let load = self.load.map_or_else(unknown, |load| format!("{load:.2}"));
-        let threads = if threads == 1 { "1 thread".to_string() } else { format!("{threads} threads") };
+        let threads =
+            if threads == 1 { "1 thread".to_string() } else { format!("{threads} threads") };
         println!("  processor      {processor}; {kernels}, {threads}, load {load} before");
         if let Some((now, most)) = self.machine.clock() {
             println!("  clock          {now:.0} MHz of {most:.0}");
         }
         let pairs = self.before.temperatures.iter().zip(&self.after.temperatures);
-        let readings: Vec<String> =
-            pairs.map(|(b, a)| format!("{} {:.1} to {:.1} C", a.zone, b.celsius, a.celsius)).collect();
+        let readings: Vec<String> = pairs
+            .map(|(b, a)| format!("{} {:.1} to {:.1} C", a.zone, b.celsius, a.celsius))
+            .collect();
         let readings = if readings.is_empty() { unknown() } else { readings.join(", ") };
         println!("  temperature    {readings}");
-        let throttled = self.throttled().map_or_else(unknown, |t| if t { "yes" } else { "no" }.to_string());
+        let throttled =
+            self.throttled().map_or_else(unknown, |t| if t { "yes" } else { "no" }.to_string());
         println!("  throttled      {throttled}");
     }
 
@@ -230,14 +236,17 @@ impl Outcome<'_> {
         }
         println!("  package        {}", bytes(memory.package));
         if let Some(resident) = self.resident {
-            let (now, anonymous) = (bytes(resident.now as usize), bytes(resident.anonymous as usize));
+            let (now, anonymous) =
+                (bytes(resident.now as usize), bytes(resident.anonymous as usize));
             let tract = if self.cosine.is_some() { ", tract's float network included" } else { "" };
             println!("  resident       {now}, {anonymous} of it anonymous{tract}");
         }
     }
 
     fn print_comparison(&self) {
-        let (Some(float), Some(ratio), Some(cosine)) = (self.times.float, self.ratio(), self.cosine) else {
+        let (Some(float), Some(ratio), Some(cosine)) =
+            (self.times.float, self.ratio(), self.cosine)
+        else {
             return;
         };
         println!("\n  tract f32, network alone, one thread: {}", spread(&float));

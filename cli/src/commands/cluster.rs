@@ -58,14 +58,19 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
 
 /// Returns the table: a line per sample with its cluster, its rank by distance from the centre, its
 /// name and, for a text, the first words.
-fn table(samples: &[Sample], groups: &[Vec<usize>], reader: &Reader) -> Result<Vec<u8>, CommandError> {
+fn table(
+    samples: &[Sample],
+    groups: &[Vec<usize>],
+    reader: &Reader,
+) -> Result<Vec<u8>, CommandError> {
     let mut csv = Csv::default();
     let columns = ["group", "place", "name", "text"];
     let shown = if reader.takes_text() { 4 } else { 3 };
     csv.line(&columns[..shown]);
     for (row, group) in groups.iter().enumerate() {
         for (place, &i) in group.iter().enumerate() {
-            let text = if reader.takes_text() { beginning(&samples[i].text()?) } else { String::new() };
+            let text =
+                if reader.takes_text() { beginning(&samples[i].text()?) } else { String::new() };
             let cells = [(row + 1).to_string(), (place + 1).to_string(), samples[i].name(), text];
             csv.line(&cells[..shown]);
         }
@@ -95,7 +100,11 @@ impl Csv {
         self.put(3, |writer, out| writer.terminator(out));
     }
 
-    fn put(&mut self, room: usize, write: impl FnOnce(&mut Writer, &mut [u8]) -> (WriteResult, usize)) {
+    fn put(
+        &mut self,
+        room: usize,
+        write: impl FnOnce(&mut Writer, &mut [u8]) -> (WriteResult, usize),
+    ) {
         let from = self.bytes.len();
         self.bytes.resize(from + room, 0);
         let (_, written) = write(&mut self.writer, &mut self.bytes[from..]);
@@ -109,7 +118,11 @@ fn label(row: usize, group: &[usize], kind: &str) -> String {
 }
 
 /// Draws the contact sheet: a label and a row of images per cluster.
-fn sheet(samples: &[Sample], groups: &[Vec<usize>], opener: &mut Opener) -> Result<RgbImage, CommandError> {
+fn sheet(
+    samples: &[Sample],
+    groups: &[Vec<usize>],
+    opener: &mut Opener,
+) -> Result<RgbImage, CommandError> {
     let row_height = LINE + SIDE + GAP;
     let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
     let mut sheet = Canvas::white(
@@ -134,6 +147,7 @@ fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandEr
     let (width, height) = (picture.width(), picture.height());
     let side = width.min(height);
     let full = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap_or_default();
-    let middle = image::imageops::crop_imm(&full, (width - side) / 2, (height - side) / 2, side, side);
+    let middle =
+        image::imageops::crop_imm(&full, (width - side) / 2, (height - side) / 2, side, side);
     Ok(resize(&middle.to_image(), SIDE, SIDE, FilterType::Triangle))
 }

@@ -55,7 +55,12 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     go(args, start, &source, ConvertJob::Pictures(&pictures, options))
 }
 
-fn go(args: &ConvertArgs, start: Instant, source: &Source, job: ConvertJob<'_>) -> Result<(), CommandError> {
+fn go(
+    args: &ConvertArgs,
+    start: Instant,
+    source: &Source,
+    job: ConvertJob<'_>,
+) -> Result<(), CommandError> {
     let job = cuts::within_budget(args, source, job)?;
     let mut converted = with_bar(|progress| job.convert(source, progress))?;
     converted.report.task = accuracy_gate::run(args, source, &job, &converted)?;
@@ -88,7 +93,8 @@ fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
 fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
     let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
     let mut left_out = LeftOut::new(args.care.into());
-    let texts = offshoot_dataset::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
+    let texts =
+        offshoot_dataset::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
 }
 
@@ -128,7 +134,12 @@ fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(
 }
 
 /// Writes the report in the requested forms.
-fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> Result<(), CommandError> {
+fn tell(
+    args: &ConvertArgs,
+    output: &Path,
+    report: &Report,
+    start: Instant,
+) -> Result<(), CommandError> {
     let command = again(args);
     if let Some(path) = &args.report {
         let title = args.model.file_name().unwrap_or_default().to_string_lossy();
@@ -138,7 +149,12 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) -> R
         println!("{:#}", report_json::value(report, &command));
         return Ok(());
     }
-    println!("{} -> {} in {:.1} s", args.model.display(), output.display(), start.elapsed().as_secs_f64());
+    println!(
+        "{} -> {} in {:.1} s",
+        args.model.display(),
+        output.display(),
+        start.elapsed().as_secs_f64()
+    );
     println!("{report}");
     if let Some(path) = &args.report {
         println!("  report         {}", path.display());

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use super::eval::{DEFAULT_SHOTS, check};
 use super::retype::command;
-use super::shared::{check_classes, check_kind, decoded, open_data, png, pooling, progress_bar, write_file};
+use super::shared::{
+    check_classes, check_kind, decoded, open_data, png, pooling, progress_bar, write_file,
+};
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
 use crate::error::CommandError;
@@ -45,12 +47,16 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         return compare(args, &source, &data, ConvertJob::Texts(&texts, &tokenizer, options));
     }
     let pictures = calibration(args, &data, &mut left_out, unlabelled)?;
-    let pictures = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &pictures, &mut left_out)?;
+    let pictures =
+        decoded(args.calibrate.as_ref().unwrap_or(&args.data), &pictures, &mut left_out)?;
     let options = Options {
         pool: args.backbone.pool,
         float,
         size: args.backbone.input_size,
-        overrides: PreprocessOverrides { preset: args.backbone.preset, ..PreprocessOverrides::default() },
+        overrides: PreprocessOverrides {
+            preset: args.backbone.preset,
+            ..PreprocessOverrides::default()
+        },
         ..Options::default()
     };
     compare(args, &source, &data, ConvertJob::Pictures(&pictures, options))
@@ -96,7 +102,8 @@ fn is_svg(path: &Path) -> Result<bool, CommandError> {
 }
 
 fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
-    let failed = |what| CommandError::Write { path: path.to_path_buf(), source: io::Error::other(what) };
+    let failed =
+        |what| CommandError::Write { path: path.to_path_buf(), source: io::Error::other(what) };
     if is_svg(path)? {
         return write_file(path, drawing.svg().map_err(failed)?.as_bytes());
     }
@@ -140,7 +147,11 @@ pub(super) fn within_budget<'a>(
     let row = &compared.rows[chosen];
     if !args.json {
         let (ms, accuracy) = (row.ms(), row.accuracy());
-        println!("within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}", row.cut, folder.display());
+        println!(
+            "within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}",
+            row.cut,
+            folder.display()
+        );
     }
     if let ConvertJob::Pictures(_, options) = &mut job {
         options.overrides = compared.overrides;
@@ -151,7 +162,14 @@ pub(super) fn within_budget<'a>(
 fn check_shots(folder: &Path, data: &Dataset, shots: usize) -> Result<(), CommandError> {
     let labels = data.train.iter().map(|s| s.class).collect();
     let train = Embeddings { labels, ..Embeddings::default() };
-    check(folder, &data.classes, &train, !data.val.is_empty(), Some(shots), "lower --shots, or add some")
+    check(
+        folder,
+        &data.classes,
+        &train,
+        !data.val.is_empty(),
+        Some(shots),
+        "lower --shots, or add some",
+    )
 }
 
 /// Selects the calibration samples: those of `--calibrate`, else training samples evenly over all
@@ -205,7 +223,9 @@ fn print(args: &CutsArgs, data: &Dataset, compared: &Compared, chosen: Option<us
             if row.automatic { "  (convert's own)" } else { "" }
         );
     }
-    println!("\n  * no other is both faster and more accurate; -> the most accurate within the budget");
+    println!(
+        "\n  * no other is both faster and more accurate; -> the most accurate within the budget"
+    );
     for unsure in &compared.unsure {
         println!("  unsure of convert's own cut: {unsure}");
     }
@@ -214,7 +234,12 @@ fn print(args: &CutsArgs, data: &Dataset, compared: &Compared, chosen: Option<us
     }
 }
 
-fn as_json(args: &CutsArgs, compared: &Compared, chosen: Option<usize>, command: Option<&str>) -> Value {
+fn as_json(
+    args: &CutsArgs,
+    compared: &Compared,
+    chosen: Option<usize>,
+    command: Option<&str>,
+) -> Value {
     let row = |row: &Row| {
         json!({
             "cut": row.cut,
@@ -256,9 +281,11 @@ fn too_dear(model: &Path, budget: &Budget, rows: &[Row]) -> CommandError {
     let fastest = rows.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
     let smallest = rows.iter().filter_map(|row| Some((row.ram?, row))).min_by_key(|(ram, _)| *ram);
     let fastest = fastest.filter(|_| ms.is_some());
-    let fastest = fastest.map(|row| format!("the fastest, `{}`, takes {:.2} ms", row.cut, row.ms()));
+    let fastest =
+        fastest.map(|row| format!("the fastest, `{}`, takes {:.2} ms", row.cut, row.ms()));
     let smallest = smallest.filter(|_| ram.is_some());
-    let smallest = smallest.map(|(ram, row)| format!("the smallest, `{}`, takes {}", row.cut, bytes(ram)));
+    let smallest =
+        smallest.map(|(ram, row)| format!("the smallest, `{}`, takes {}", row.cut, bytes(ram)));
     let what: Vec<String> = fastest.into_iter().chain(smallest).collect();
     CommandError::Budget { path: model.to_path_buf(), what: what.join("; ") }
 }

@@ -35,7 +35,10 @@ const CAMERA: Camera = Camera::new(160, 120);
 pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     let start = Instant::now();
     // Converted anew each time: the demo shows the workflow, not a stored result.
-    println!("1. Convert sprout.onnx ({}), the smaller backbone we ship, to int8", bytes(SPROUT.len()));
+    println!(
+        "1. Convert sprout.onnx ({}), the smaller backbone we ship, to int8",
+        bytes(SPROUT.len())
+    );
     let sprout = convert_sprout()?;
     let chosen = eyes::or_fitting(args.eyes.eyes);
     let package = match chosen {
@@ -107,7 +110,8 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
 /// Renders an image; each seed has a table, light and pose of its own.
 fn look(object: Option<Object>, seed: u64) -> Picture {
     let picture = CAMERA.look(object, seed);
-    Picture::from_rgb(picture.width, picture.height, picture.rgb).expect("the camera fills its frame")
+    Picture::from_rgb(picture.width, picture.height, picture.rgb)
+        .expect("the camera fills its frame")
 }
 
 fn seed(class: usize, shot: u64) -> u64 {
@@ -148,7 +152,8 @@ struct Exam {
 }
 
 fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandError> {
-    let mut exam = Exam { right: 0, asked: 0, per_object: vec![0; OBJECTS.len()], time: Duration::ZERO };
+    let mut exam =
+        Exam { right: 0, asked: 0, per_object: vec![0; OBJECTS.len()], time: Duration::ZERO };
     for (class, object) in OBJECTS.into_iter().enumerate() {
         for shot in 0..UNSEEN {
             let picture = look(Some(object), seed(class, 100 + shot));
@@ -167,15 +172,22 @@ fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandEr
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
-type Panel =
-    Framebuffer<Rgb565, RawU16, LittleEndian, WIDTH, HEIGHT, { buffer_size::<Rgb565>(WIDTH, HEIGHT) }>;
+type Panel = Framebuffer<
+    Rgb565,
+    RawU16,
+    LittleEndian,
+    WIDTH,
+    HEIGHT,
+    { buffer_size::<Rgb565>(WIDTH, HEIGHT) },
+>;
 
 /// Draws the screen for one unseen image, at twice the size of the panel for legibility.
 fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), CommandError> {
     let picture = look(Some(OBJECTS[0]), seed(0, 100));
     let embedding = extractor.embed(&picture.frame())?;
     let mut probabilities = vec![0.0; head.class_count()];
-    let answer = head.probabilities(embedding, &mut probabilities).map_err(offshoot::Error::from)?;
+    let answer =
+        head.probabilities(embedding, &mut probabilities).map_err(offshoot::Error::from)?;
     let lines: Vec<ClassLine<'_>> = head
         .classes()
         .zip(&probabilities)

@@ -96,7 +96,17 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     }
     let (names, threads, web) = (args.names.clone(), args.threads.get(), args.web);
     let (camera, led) = (args.camera.clone(), args.led.clone());
-    Ok(Service { camera, turn: args.turn, buttons, screen, rotate: args.rotate, led, names, threads, web })
+    Ok(Service {
+        camera,
+        turn: args.turn,
+        buttons,
+        screen,
+        rotate: args.rotate,
+        led,
+        names,
+        threads,
+        web,
+    })
 }
 
 /// Returns the latest output of `targets/build.sh`: with `--static` by musl or, if rustup has none,
@@ -111,7 +121,8 @@ fn built(board: &Board) -> PathBuf {
         ("target-arm-std-static", &glibc),
         ("target-arm-std", &glibc),
     ];
-    let made = made.map(|(folder, triple)| PathBuf::from(format!("{folder}/{triple}/board/offshoot-board")));
+    let made = made
+        .map(|(folder, triple)| PathBuf::from(format!("{folder}/{triple}/board/offshoot-board")));
     let age = |path: &&PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
     // If equally old, the first one wins.
     let newest = made.iter().rev().filter(|path| age(path).is_some()).max_by_key(age);
@@ -126,8 +137,8 @@ fn build(args: &DeployArgs) -> String {
 /// Checks that a file is a program for the board.
 fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String> {
     let build = build(args);
-    let bytes =
-        fs::read(program).map_err(|e| format!("{}: {e}; build it with {build}", program.display()))?;
+    let bytes = fs::read(program)
+        .map_err(|e| format!("{}: {e}; build it with {build}", program.display()))?;
     // ELF header: magic, class, byte order; the machine number is at offset 18.
     let found = match bytes.get(..20) {
         Some(head) if head.starts_with(b"\x7fELF") => u16::from_le_bytes([head[18], head[19]]),
@@ -147,7 +158,8 @@ fn built_in(eyes: Eyes) -> Result<PathBuf, CommandError> {
     let path = PathBuf::from(file);
     if fs::read(&path).ok().as_deref() != Some(package) {
         if path.exists() {
-            let what = format!("{file} is another package; select it with --package, or move it away");
+            let what =
+                format!("{file} is another package; select it with --package, or move it away");
             return Err(CommandError::Deploy { what });
         }
         write_file(&path, package)?;

@@ -21,7 +21,9 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
     let mut embed = |samples: &mut Vec<Sample>, left_out: &mut LeftOut| match args.view {
-        Some(view) => Embeddings::extract_view(&mut extractor, samples, view.into(), left_out, || bar.inc(1)),
+        Some(view) => {
+            Embeddings::extract_view(&mut extractor, samples, view.into(), left_out, || bar.inc(1))
+        }
         None => Embeddings::extract(&mut extractor, samples, left_out, || bar.inc(1)),
     };
     let mut embeddings = embed(&mut data.train, &mut data.left_out)?;
@@ -46,7 +48,11 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     }
     let (n, dim) = (embeddings.len(), embeddings.dim);
     for path in args.output.iter().chain(&args.json) {
-        println!("{}: {n} embeddings of {dim} values, {} classes", path.display(), data.classes.len());
+        println!(
+            "{}: {n} embeddings of {dim} values, {} classes",
+            path.display(),
+            data.classes.len()
+        );
     }
     Ok(())
 }
@@ -89,7 +95,8 @@ fn npz(data: &Dataset, samples: &[Sample], e: &Embeddings, split: &[i64]) -> io:
 
 fn npy<T: AutoSerialize + Copy>(values: &[T], shape: &[u64]) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut writer = WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd()?;
+    let mut writer =
+        WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd()?;
     writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(bytes)

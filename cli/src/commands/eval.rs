@@ -21,7 +21,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;
     let kinds: Vec<HeadKind> = args.head.map_or_else(|| HeadKind::ALL.to_vec(), |kind| vec![kind]);
-    let tested = if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
+    let tested =
+        if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
         Some(n) => format!("{n} {kind} a class, mean of {} draws", args.draws),
         None => format!("all {} {kind}", train.len()),
@@ -35,10 +36,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     for kind in kinds {
         let draws = if shots.is_some() { args.draws.get() } else { 1 };
         let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
-        let FewShot { scores, confusion } = few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
+        let FewShot { scores, confusion } =
+            few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
         let count = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / count;
-        let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
+        let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>()
+            / (count - 1.0).max(1.0))
+        .sqrt();
         // Half width of the 95 % confidence interval of the mean over the draws.
         let half = 1.96 * spread / count.sqrt();
         let interval = if scores.len() > 1 {
@@ -50,7 +54,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
             let title = format!("{kind}, learned from {learned}: {:.1} of 100 right", 100.0 * mean);
             write_file(path, &png(&draw(&title, &data.classes, &confusion), path)?)?;
-            println!("  {}: rows are true classes, columns the predictions of {kind}", path.display());
+            println!(
+                "  {}: rows are true classes, columns the predictions of {kind}",
+                path.display()
+            );
         }
     }
     Ok(())

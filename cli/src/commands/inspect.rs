@@ -3,7 +3,9 @@
 use offshoot::{Extractor, Package, Tokens};
 use offshoot_convert::catch_panic::quietly;
 use offshoot_convert::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
-use offshoot_convert::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
+use offshoot_convert::ir::cut_points::{
+    Candidate, candidates, last_of_each_cost, last_of_each_shape,
+};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::report::{bytes, millions};
 use offshoot_core::graph::{Element, Graph};
@@ -36,7 +38,11 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();
     if memory.arena > 0 {
-        println!("  arena          {} (largest live set {})", bytes(memory.arena), bytes(memory.live_set));
+        println!(
+            "  arena          {} (largest live set {})",
+            bytes(memory.arena),
+            bytes(memory.live_set)
+        );
     }
     println!("  package        {}", bytes(memory.package));
     for (section, len) in package.sections() {
@@ -140,8 +146,9 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
 
 /// Prints the input of a language backbone and the cut points that all data except the mask passes.
 fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
-    let imported = quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
-        .unwrap_or_else(|p| Err(source.analyse(p)))?;
+    let imported =
+        quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
+            .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
     println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
@@ -153,7 +160,8 @@ fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandErro
 fn places(found: Vec<Candidate>) {
     println!("\n  {:>14} {:>12} {:>24}  --cut", "map", "MACs", "int8 weights");
     for c in found {
-        let (shape, macs, weights) = (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
+        let (shape, macs, weights) =
+            (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
         println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
     }
 }

@@ -34,7 +34,10 @@ fn repeated(heads: &[Head]) -> usize {
     let mut again = 0;
     for head in heads {
         let samples = head.samples().map(|(class, sample)| {
-            (head.class_name(class).unwrap_or_default(), sample.iter().map(f32::to_bits).collect::<Vec<_>>())
+            (
+                head.class_name(class).unwrap_or_default(),
+                sample.iter().map(f32::to_bits).collect::<Vec<_>>(),
+            )
         });
         let own: HashSet<_> = samples.collect();
         again += own.iter().filter(|sample| seen.contains(*sample)).count();

@@ -65,7 +65,8 @@ fn draw(
     out: &Path,
 ) -> Result<(), CommandError> {
     let Some(found) = extractor.activations(head, seen.answer.class())? else {
-        let what = "the embedding is not the average of an int8 feature map, so there is no heat map";
+        let what =
+            "the embedding is not the average of an int8 feature map, so there is no heat map";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
     let drawing = heatmap::draw(&extractor.package(), picture, &found, &seen.in_words(head));
@@ -105,7 +106,9 @@ impl Seen {
             Answer::Unknown { score, .. } => {
                 format!("unknown  nearest {name}, similarity {:.3}", score.get())
             }
-            known => format!("{name}  {:.3}  margin {:.3}", known.confidence().get(), known.margin()),
+            known => {
+                format!("{name}  {:.3}  margin {:.3}", known.confidence().get(), known.margin())
+            }
         }
     }
 
@@ -152,7 +155,11 @@ impl Why {
 
     fn print(&self, count: usize, head: &Head) {
         let against = head.class_name(self.against).unwrap_or_default();
-        println!("  log odds against {against}: {:+.3}, including bias {:+.3}", self.sum(), self.bias);
+        println!(
+            "  log odds against {against}: {:+.3}, including bias {:+.3}",
+            self.sum(),
+            self.bias
+        );
         for dimension in self.most(count) {
             println!("  dimension {dimension:>5} {:+.3}", self.dimensions[dimension]);
         }

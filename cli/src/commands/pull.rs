@@ -45,7 +45,8 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
     });
     bar.finish_and_clear();
     let Pulled { sha256, bytes: size, resumed } = pulled?;
-    let went_on = if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };
+    let went_on =
+        if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };
     println!("{}: {}{went_on}", output.display(), bytes(size as usize));
     let checked = if recipe.sha256.is_some() { "matches the catalogue" } else { "not verified" };
     println!("  sha256 {}, {checked}", hex(&sha256));

@@ -10,7 +10,8 @@ use crate::error::CommandError;
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
-    let classes: Vec<(ClassId, String)> = head.classes().map(|(id, name)| (id, name.to_string())).collect();
+    let classes: Vec<(ClassId, String)> =
+        head.classes().map(|(id, name)| (id, name.to_string())).collect();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     if args.json {
         let report = as_json(&mut head, chosen, &classes)?;
@@ -50,17 +51,21 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn as_json(head: &mut Head, chosen: Recipe, classes: &[(ClassId, String)]) -> Result<Value, CommandError> {
+fn as_json(
+    head: &mut Head,
+    chosen: Recipe,
+    classes: &[(ClassId, String)],
+) -> Result<Value, CommandError> {
     let (kind, package) = (head.kind().name(), hex(head.package_id()));
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     let report = head.report().map_err(offshoot::Error::from)?;
     // With a single class every sample is right.
     let accuracy = report.accuracy().filter(|_| classes.len() > 1);
-    let row = |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
-    let rows = classes
-        .iter()
-        .zip(counts)
-        .map(|((id, name), samples)| json!({ "name": name, "samples": samples, "taken_for": row(*id) }));
+    let row =
+        |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
+    let rows = classes.iter().zip(counts).map(
+        |((id, name), samples)| json!({ "name": name, "samples": samples, "taken_for": row(*id) }),
+    );
     Ok(json!({
         "package": package,
         "kind": kind,

@@ -11,7 +11,8 @@ use crate::measure::compare_cuts::Compared;
 /// Returns the command line as given, without options that the suggestions replace.
 pub(super) fn again(args: &ConvertArgs) -> String {
     let path = |path: &Path| quoted(&path.display().to_string());
-    let mut command = format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
+    let mut command =
+        format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
     if !args.cut.is_empty() {
         command += &format!(" --cut {}", quoted(&args.cut.join(",")));
     }

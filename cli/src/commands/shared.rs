@@ -8,7 +8,9 @@ use offshoot_convert::calibrate::input::kind;
 use offshoot_convert::import::ImportError;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_core::tokens::Pooling;
-use offshoot_dataset::{Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, pictures, texts_below};
+use offshoot_dataset::{
+    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, pictures, texts_below,
+};
 
 use crate::args::{EyesArgs, RunArgs};
 use crate::error::CommandError;
@@ -55,7 +57,8 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> 
 /// Encodes an image as PNG; `path` is its destination, for the error.
 pub(super) fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    let failed = |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
+    let failed =
+        |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
     image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
     Ok(bytes.into_inner())
 }
@@ -95,7 +98,11 @@ pub(super) fn beginning(text: &str) -> String {
 }
 
 /// Rejects a count of 0: training or storing nothing is a mistake.
-pub(super) fn check_count(count: Option<usize>, option: &str, data: &Path) -> Result<(), CommandError> {
+pub(super) fn check_count(
+    count: Option<usize>,
+    option: &str,
+    data: &Path,
+) -> Result<(), CommandError> {
     if count == Some(0) {
         let what = format!("{option} must be at least 1");
         return Err(CommandError::TooFew { path: data.to_path_buf(), what });

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page, PartError, Screen,
-    ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
+    Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page, PartError,
+    Screen, ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
 };
 
 use super::shared::open_or_built_in;
@@ -27,7 +27,11 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         memory: args.memory.clone(),
         starts_anew: args.start_anew,
         pause: if script.is_some() { Duration::ZERO } else { PAUSE },
-        settings: Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() },
+        settings: Settings {
+            threshold: args.threshold,
+            names: args.names.clone(),
+            ..Settings::default()
+        },
     };
     // Before the terminal is taken over, so that it is restored in any case.
     let ending = Ending::observe().map_err(CommandError::Signals)?;
@@ -69,7 +73,8 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
 /// Starts the web page; its URL is printed before a screen takes over the terminal.
 fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), CommandError> {
     let is_simulated = *camera == CameraPart::Simulated;
-    let (page, visitors) = serve(&WebOptions::new(address, is_simulated)).map_err(DeviceError::from)?;
+    let (page, visitors) =
+        serve(&WebOptions::new(address, is_simulated)).map_err(DeviceError::from)?;
     println!("open {}", page.url());
     Ok((page, visitors))
 }
@@ -113,7 +118,7 @@ fn test(
 }
 
 fn script(path: &Path) -> Result<Script, CommandError> {
-    let text =
-        fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_path_buf(), source })?;
+    let text = fs::read_to_string(path)
+        .map_err(|source| CommandError::Read { path: path.to_path_buf(), source })?;
     Script::parse(&text).map_err(|source| CommandError::Script { path: path.to_path_buf(), source })
 }

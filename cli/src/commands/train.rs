@@ -66,7 +66,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     // With a single class every sample is right.
     if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
         let (low, high) = (report.interval().low, report.interval().high);
-        println!("  accuracy {accuracy:.3} on its own {kind} when held out (95 %: {low:.3} to {high:.3})");
+        println!(
+            "  accuracy {accuracy:.3} on its own {kind} when held out (95 %: {low:.3} to {high:.3})"
+        );
     }
     let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
     advise(&report, &args.output, file);
@@ -88,7 +90,9 @@ fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result
     let share = right as f64 / val.len() as f64;
     match is_alone {
         true => println!("  {right} of {} other {kind} taken for it, {unknown} unknown", val.len()),
-        false => println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len()),
+        false => {
+            println!("  {share:.3} of {} other {kind} right, {unknown} of them unknown", val.len())
+        }
     }
     Ok(())
 }
@@ -109,7 +113,12 @@ fn advise(report: &Report<'_>, head: &Path, file: impl Fn(usize) -> Option<Strin
 }
 
 /// Announces the memory use of a large head before it is allocated.
-fn tell_room(args: &TrainArgs, classes: usize, samples: usize, dim: usize) -> Result<(), CommandError> {
+fn tell_room(
+    args: &TrainArgs,
+    classes: usize,
+    samples: usize,
+    dim: usize,
+) -> Result<(), CommandError> {
     let needed = check_room(args, classes, samples, dim, Machine::default().available())?;
     if needed >= LARGE {
         eprintln!(
@@ -162,14 +171,20 @@ mod tests {
 
     #[test]
     fn more_than_a_head_can_keep_is_refused_before_it_is_taught() {
-        let cli = Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"])
+                .unwrap();
         let Command::Train(args) = cli.command else { panic!("train") };
         check_room(&args, 10, 20_000, 1280, None).unwrap();
         let needed = check_room(&args, 10, 60_000, 1280, None).unwrap();
         let error = check_room(&args, 10, 1_000_000, 1280, None).unwrap_err().to_string();
         assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
         assert_eq!(check_room(&args, 10, 60_000, 1280, Some(needed as u64)).unwrap(), needed);
-        let error = check_room(&args, 10, 60_000, 1280, Some(needed as u64 - 1)).unwrap_err().to_string();
-        assert!(error.contains("of memory, this machine has ") && error.contains("--keep N"), "{error}");
+        let error =
+            check_room(&args, 10, 60_000, 1280, Some(needed as u64 - 1)).unwrap_err().to_string();
+        assert!(
+            error.contains("of memory, this machine has ") && error.contains("--keep N"),
+            "{error}"
+        );
     }
 }

@@ -26,13 +26,15 @@ const LINES: [u8; 3] = [200; 3];
 pub fn draw(title: &str, classes: &[String], confusion: &[u32]) -> RgbImage {
     let count = classes.len().max(1) as u32;
     let side = (ALL / count).clamp(LEAST, MOST);
-    let longest = if side >= NAMED { classes.iter().map(|name| width(name)).max().unwrap_or(0) } else { 0 };
+    let longest =
+        if side >= NAMED { classes.iter().map(|name| width(name)).max().unwrap_or(0) } else { 0 };
     let is_upright = longest + ADVANCE > side;
     let left = GAP + longest.max(width("shown")) + GAP;
     let head = if is_upright { longest } else { LINE.min(longest) };
     let top = GAP + 2 * LINE + head + GAP;
     let size = side * count + 1;
-    let mut canvas = Canvas::white((left + size + GAP).max(2 * GAP + width(title)), top + size + GAP);
+    let mut canvas =
+        Canvas::white((left + size + GAP).max(2 * GAP + width(title)), top + size + GAP);
     canvas.write(GAP, GAP, title, INK);
     canvas.write(left, GAP + LINE, "said", LINES);
     canvas.write(left - GAP - width("shown"), top - GAP - LINE, "shown", LINES);
@@ -94,9 +96,16 @@ mod tests {
         let names = ["ant", "bee"].map(String::from);
         let image = draw("t", &names, &[9, 1, 0, 20]);
         let green = corner(&image, 2, 1, 1);
-        assert_eq!((green, corner(&image, 2, 1, 0)), ([0, 160, 0], [255; 3]), "all right, none wrong");
+        assert_eq!(
+            (green, corner(&image, 2, 1, 0)),
+            ([0, 160, 0], [255; 3]),
+            "all right, none wrong"
+        );
         let red = corner(&image, 2, 0, 1);
-        assert!(red[0] == 255 && red[1] == red[2] && (150..200).contains(&red[1]), "a tenth wrong: {red:?}");
+        assert!(
+            red[0] == 255 && red[1] == red[2] && (150..200).contains(&red[1]),
+            "a tenth wrong: {red:?}"
+        );
     }
 
     /// Many classes, long names, no predictions at all.
@@ -106,7 +115,10 @@ mod tests {
             let names: Vec<String> =
                 (0..count).map(|i| format!("{i:0>width$}", width = 1 + i % 32)).collect();
             let image = draw("auto, 5 of each shown", &names, &vec![0; count * count]);
-            assert!(image.width() >= 4 * count as u32 && image.height() >= 4 * count as u32, "{count}");
+            assert!(
+                image.width() >= 4 * count as u32 && image.height() >= 4 * count as u32,
+                "{count}"
+            );
             let last = corner(&image, count as u32, count as u32 - 1, count as u32 - 1);
             assert!(count == 1 || last == [255; 3], "{count}: {last:?}");
         }

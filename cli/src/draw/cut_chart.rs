@@ -134,7 +134,14 @@ impl Drawing<'_> {
             let line = DashedPathElement::new(ends, dash, gap, sheet.line(BEST, 1));
             sheet.root.draw(&line)?;
             let (x, y) = (ends[1].0 / sheet.scale, ends[1].1 / sheet.scale - 8);
-            sheet.write((x, y), 12, BEST, HPos::Center, FontStyle::Normal, &format!("budget {ms} ms"))?;
+            sheet.write(
+                (x, y),
+                12,
+                BEST,
+                HPos::Center,
+                FontStyle::Normal,
+                &format!("budget {ms} ms"),
+            )?;
         }
         self.points(sheet, &chart)
     }
@@ -142,10 +149,14 @@ impl Drawing<'_> {
     fn points<DB: DrawingBackend>(&self, sheet: &Sheet<DB>, chart: &Chart<'_, DB>) -> Drawn<DB> {
         let at = |ms: f64, share: f64| chart.backend_coord(&(ms, 100.0 * share));
         let front = frontier(self.rows);
-        let path: Vec<_> = front.iter().map(|&i| at(self.rows[i].ms(), self.rows[i].accuracy())).collect();
-        sheet.root.draw(&PathElement::new(path, FRONT.mix(0.45).stroke_width(2 * sheet.scale as u32)))?;
+        let path: Vec<_> =
+            front.iter().map(|&i| at(self.rows[i].ms(), self.rows[i].accuracy())).collect();
+        sheet
+            .root
+            .draw(&PathElement::new(path, FRONT.mix(0.45).stroke_width(2 * sheet.scale as u32)))?;
         for row in self.rows {
-            let ends = [-1.0, 1.0].map(|side| at(row.ms(), row.accuracy() + side * row.half_width()));
+            let ends =
+                [-1.0, 1.0].map(|side| at(row.ms(), row.accuracy() + side * row.half_width()));
             sheet.root.draw(&PathElement::new(ends.to_vec(), sheet.line(SPREAD, 2)))?;
         }
         // The most important points are drawn last, on top.
@@ -205,7 +216,8 @@ impl Drawing<'_> {
 }
 
 fn legend<DB: DrawingBackend>(sheet: &Sheet<DB>) -> Drawn<DB> {
-    let kinds = [(BEST, "chosen"), (FRONT, "none is both faster and more accurate"), (OTHER, "others")];
+    let kinds =
+        [(BEST, "chosen"), (FRONT, "none is both faster and more accurate"), (OTHER, "others")];
     let (mut x, y) = (PLOT.0 + AXES.0 as i32, 616);
     for (colour, text) in kinds {
         sheet.dot((x + 5, y), 5, colour, None)?;
@@ -261,7 +273,13 @@ impl<DB: DrawingBackend> Sheet<DB> {
     }
 
     /// Draws a point with a white rim, and its number if given.
-    fn dot(&self, at: (i32, i32), radius: i32, colour: RGBColor, number: Option<usize>) -> Drawn<DB> {
+    fn dot(
+        &self,
+        at: (i32, i32),
+        radius: i32,
+        colour: RGBColor,
+        number: Option<usize>,
+    ) -> Drawn<DB> {
         self.root.draw(&Circle::new(self.at(at), (radius + 1) * self.scale, WHITE.filled()))?;
         self.root.draw(&Circle::new(self.at(at), radius * self.scale, colour.filled()))?;
         if let Some(number) = number {

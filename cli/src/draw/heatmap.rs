@@ -55,7 +55,8 @@ pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said:
         let place = [(x, columns, found.width), (y, rows, found.height)];
         let [across, down] =
             place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
-        let heat = if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
+        let heat =
+            if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
         drawing.0.put_pixel(columns + GAP + x, y, tinted(*pixel, heat));
     }
     drawing.write(2, rows + GAP, said, [40; 3]);

@@ -48,7 +48,8 @@ pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
     for (i, layer) in layers.iter().enumerate() {
         let Some(alone) = layer.alone else { continue };
-        let together = layer.together.map_or(String::new(), |t| format!(", accumulated {}", percent(t)));
+        let together =
+            layer.together.map_or(String::new(), |t| format!(", accumulated {}", percent(t)));
         let title = format!("{}: isolated {}{together}", layer.name, percent(alone));
         let radius = (0.32 * step).clamp(2.0, 4.5);
         let _ = write!(
@@ -61,8 +62,11 @@ pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     }
     let below = HEIGHT - 8.0;
     let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
-    let _ =
-        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    let _ = write!(
+        svg,
+        "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>",
+        WIDTH - RIGHT
+    );
     svg
 }
 
@@ -84,8 +88,12 @@ pub(crate) fn memory(plan: &MemoryPlan) -> String {
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
             WIDTH - RIGHT
         );
-        let _ =
-            write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>", LEFT - 8.0, line + 4.0);
+        let _ = write!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>",
+            LEFT - 8.0,
+            line + 4.0
+        );
     }
     for place in &plan.places {
         let (from, to) = (x(*place.nodes.start()), x(place.nodes.end() + 1));
@@ -107,8 +115,11 @@ pub(crate) fn memory(plan: &MemoryPlan) -> String {
     );
     let below = HEIGHT - 8.0;
     let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
-    let _ =
-        write!(svg, "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>", WIDTH - RIGHT);
+    let _ = write!(
+        svg,
+        "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>",
+        WIDTH - RIGHT
+    );
     svg
 }
 
@@ -129,7 +140,8 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     let [first, last] = layer.covered.unwrap_or([layer.seen.min, layer.seen.max]).map(f64::from);
     let (from, to) = (min.min(first), max.max(last));
     let x = |v: f64| WIDE * (v - from) / (to - from).max(1e-12);
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
+    let mut svg =
+        format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
     let (left, right) = (x(first), x(last));
     let _ = write!(
         svg,
@@ -150,10 +162,18 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
         );
     }
     for end in [left, right] {
-        let _ = write!(svg, "<line class=\"end\" x1=\"{end:.1}\" x2=\"{end:.1}\" y1=\"0\" y2=\"{FLOOR}\"/>");
+        let _ = write!(
+            svg,
+            "<line class=\"end\" x1=\"{end:.1}\" x2=\"{end:.1}\" y1=\"0\" y2=\"{FLOOR}\"/>"
+        );
     }
-    let _ = write!(svg, "<line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{FLOOR}\" y2=\"{FLOOR}\"/>");
+    let _ =
+        write!(svg, "<line class=\"axis\" x1=\"0\" x2=\"{WIDE}\" y1=\"{FLOOR}\" y2=\"{FLOOR}\"/>");
     let _ = write!(svg, "<text x=\"0\" y=\"{}\">{from:.2}</text>", HIGH - 4.0);
-    let _ = write!(svg, "<text x=\"{WIDE}\" y=\"{}\" text-anchor=\"end\">{to:.2}</text></svg>", HIGH - 4.0);
+    let _ = write!(
+        svg,
+        "<text x=\"{WIDE}\" y=\"{}\" text-anchor=\"end\">{to:.2}</text></svg>",
+        HIGH - 4.0
+    );
     svg
 }

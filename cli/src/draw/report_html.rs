@@ -45,8 +45,11 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
         layers(&mut page, report);
     }
     let version = env!("CARGO_PKG_VERSION");
-    let _ =
-        write!(page, "<footer>offshoot {version} &middot; {}</footer>\n</main>\n</html>\n", escape(command));
+    let _ = write!(
+        page,
+        "<footer>offshoot {version} &middot; {}</footer>\n</main>\n</html>\n",
+        escape(command)
+    );
     page
 }
 
@@ -75,12 +78,16 @@ fn tiles(page: &mut String, report: &Report) {
 
 fn done(page: &mut String, report: &Report) {
     let _ = write!(page, "<h2>What was done</h2><ul>");
-    let pictures = format!("calibrated on {} {}; {}", report.pictures, report.kind, report.preprocess_why);
+    let pictures =
+        format!("calibrated on {} {}; {}", report.pictures, report.kind, report.preprocess_why);
     let cut = format!("cut at {}: {}", report.cut, report.cut_why);
     let unsure = report.cut_unsure.iter().map(|u| format!("unsure: {u}"));
     let warning = report.preprocess_warning.iter().map(|w| format!("warning: {w}"));
-    for line in
-        std::iter::once(cut).chain(unsure).chain([pictures]).chain(warning).chain(report.done.iter().cloned())
+    for line in std::iter::once(cut)
+        .chain(unsure)
+        .chain([pictures])
+        .chain(warning)
+        .chain(report.done.iter().cloned())
     {
         let _ = write!(page, "<li>{}</li>", escape(&line));
     }
@@ -136,7 +143,9 @@ fn fixes(page: &mut String, report: &Report, command: &str) {
         report.kind
     );
     let fixes = report.fixes();
-    for Fix { what, options, .. } in fixes.iter().filter(|fix| fix.gain.is_none_or(|gain| gain > 0.05)) {
+    for Fix { what, options, .. } in
+        fixes.iter().filter(|fix| fix.gain.is_none_or(|gain| gain > 0.05))
+    {
         let _ = write!(
             page,
             "<div class=\"fix\"><b>{}</b><pre>{} <mark>{}</mark></pre></div>",
@@ -187,7 +196,8 @@ fn layers(page: &mut String, report: &Report) {
     let ratio = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), percent);
     let number = |n: u64| if n == 0 { "&ndash;".to_string() } else { n.to_string() };
     for layer in &report.layers {
-        let range = layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
+        let range =
+            layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
         let _ = write!(
             page,
             "<tr><td class=\"name\" title=\"{0}\"><bdi>{0}</bdi></td><td class=\"left\">{1}</td><td>{2}</td>\

@@ -163,7 +163,9 @@ impl Embeddings {
 fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
     match extractor.token_limit() {
         None => Ok(()),
-        Some(_) => Err(DataError::Views { name: extractor.package().manifest().source.to_string() }),
+        Some(_) => {
+            Err(DataError::Views { name: extractor.package().manifest().source.to_string() })
+        }
     }
 }
 
@@ -237,7 +239,9 @@ impl Reader {
     /// Fails on an image that does not decode, a text without a token, or a sample of the other
     /// kind.
     pub fn read(&self, sample: &Sample, opener: &mut Opener) -> Result<Input, EmbedError> {
-        let Some((tokenizer, most)) = &self.0 else { return Ok(Input::Picture(opener.open(sample)?)) };
+        let Some((tokenizer, most)) = &self.0 else {
+            return Ok(Input::Picture(opener.open(sample)?));
+        };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
         if ids.is_empty() {
             return Err(DataError::EmptyText { name: sample.name() }.into());

@@ -132,10 +132,16 @@ impl Draws {
     }
 
     /// Draws `shots` samples of each class at random; returns the indices drawn and the others.
-    pub fn split(&mut self, labels: &[usize], classes: usize, shots: usize) -> (Vec<usize>, Vec<usize>) {
+    pub fn split(
+        &mut self,
+        labels: &[usize],
+        classes: usize,
+        shots: usize,
+    ) -> (Vec<usize>, Vec<usize>) {
         let (mut drawn, mut rest) = (Vec::new(), Vec::new());
         for class in 0..classes {
-            let mut members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+            let mut members: Vec<usize> =
+                (0..labels.len()).filter(|&i| labels[i] == class).collect();
             for i in (1..members.len()).rev() {
                 members.swap(i, (self.next() % (i as u64 + 1)) as usize);
             }

@@ -99,8 +99,11 @@ fn first_centres(points: &[Vec<f32>], groups: usize, mut draws: Draws) -> Vec<Ve
         let mut chosen = centres.len() % points.len();
         for _ in 0..trials {
             let Some(drawn) = draw_far(&cosines, &mut draws) else { break };
-            let with: Vec<f32> =
-                points.iter().zip(&cosines).map(|(p, &cosine)| cosine.max(dot(p, &points[drawn]))).collect();
+            let with: Vec<f32> = points
+                .iter()
+                .zip(&cosines)
+                .map(|(p, &cosine)| cosine.max(dot(p, &points[drawn])))
+                .collect();
             if best.as_ref().is_none_or(|best| sum(best) < sum(&with)) {
                 (best, chosen) = (Some(with), drawn);
             }
@@ -185,17 +188,20 @@ mod tests {
                 all.labels.push(heap);
             }
         }
-        let points: Vec<Vec<f32>> = (0..all.len()).map(|i| unit(all.get(i).iter().collect())).collect();
+        let points: Vec<Vec<f32>> =
+            (0..all.len()).map(|i| unit(all.get(i).iter().collect())).collect();
         let pure = |groups: &[Vec<usize>]| {
-            let same = |group: &Vec<usize>| group.iter().all(|&i| all.labels[i] == all.labels[group[0]]);
+            let same =
+                |group: &Vec<usize>| group.iter().all(|&i| all.labels[i] == all.labels[group[0]]);
             groups.iter().all(|group| !group.is_empty() && same(group))
         };
         let (mut of_ten, mut alone) = (0, 0);
         for seed in 0..20 {
             of_ten += usize::from(pure(&k_means(&all, 12, seed)));
             let one = one_start(&points, 12, Draws::new(seed, 0));
-            let groups: Vec<Vec<usize>> =
-                (0..12).map(|group| (0..all.len()).filter(|&i| one.owners[i] == group).collect()).collect();
+            let groups: Vec<Vec<usize>> = (0..12)
+                .map(|group| (0..all.len()).filter(|&i| one.owners[i] == group).collect())
+                .collect();
             alone += usize::from(pure(&groups));
         }
         println!("{of_ten} of 20, by one beginning {alone}");

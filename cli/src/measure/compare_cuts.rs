@@ -178,7 +178,8 @@ impl Comparison<'_> {
         // A cut at an operation that only changes the layout equals one at the layer before.
         let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
         let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
-        let known = all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
+        let known =
+            all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
         let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
         let others = some.into_iter().filter(|c| !is_own(c)).collect();
         let places = thin(others, self.most.saturating_sub(1));
@@ -188,7 +189,9 @@ impl Comparison<'_> {
         for (i, place) in places.into_iter().enumerate() {
             progress("convert", i as f32 / total);
             match job.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
-                Ok(converted) => found.push(Converts { automatic: false, map: Some(place.shape), converted }),
+                Ok(converted) => {
+                    found.push(Converts { automatic: false, map: Some(place.shape), converted })
+                }
                 Err(error) => failed.push((place.name, error.to_string())),
             }
         }
@@ -204,10 +207,12 @@ impl Comparison<'_> {
         found: Vec<Converts>,
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<Vec<Row>, CommandError> {
-        let open = |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
+        let open =
+            |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
         let mut extractors = found.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let care = self.data.left_out.care();
-        let train = embed(&mut extractors, &self.data.train, care, &mut |done| progress("learn", done))?;
+        let train =
+            embed(&mut extractors, &self.data.train, care, &mut |done| progress("learn", done))?;
         let val = embed(&mut extractors, &self.data.val, care, &mut |done| progress("test", done))?;
         let times = self.time(&mut extractors, progress)?;
         let mut rows = Vec::new();

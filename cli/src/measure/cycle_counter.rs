@@ -53,7 +53,8 @@ impl Cycles {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "access denied by this system; `sysctl kernel.perf_event_paranoid=2` allows it".to_string()
+            "access denied by this system; `sysctl kernel.perf_event_paranoid=2` allows it"
+                .to_string()
         }
         io::ErrorKind::NotFound | io::ErrorKind::Unsupported => {
             "not available on this machine; virtual machines seldom have one".to_string()
@@ -68,7 +69,8 @@ mod tests {
 
     #[test]
     fn counts_go_up_with_work() {
-        // Hardware counters are missing on virtual machines; the kernel's own clock is read the same way.
+        // Hardware counters are missing on virtual machines; the kernel's own clock is read the
+        // same way.
         let mut clock = match Cycles::of(perf_event::events::Software::TASK_CLOCK) {
             Ok(clock) => clock,
             Err(e) => return println!("skipped: {}", reason(&e)),

@@ -118,7 +118,10 @@ impl Float {
         let manifest = package.manifest();
         let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
         if source.sha256 != manifest.source_sha256 {
-            return Err(other(format!("not the model `{}` that the package was made from", manifest.source)));
+            return Err(other(format!(
+                "not the model `{}` that the package was made from",
+                manifest.source
+            )));
         }
         let float = quietly(|| match input {
             Input::Picture(picture) => Self::of_picture(&source, package, picture),
@@ -139,11 +142,16 @@ impl Float {
         let outer = imported.front.outer(p);
         let mut network = Reference::new(imported.reference, imported.input, &outer)?;
         let input = network.prepare(&picture.frame())?;
-        let embedding = pooling::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
+        let embedding =
+            pooling::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
         Ok(Some(Self { network: Network::Picture(network, input), embedding }))
     }
 
-    fn of_text(source: &Source, package: &Package<'_>, ids: &[u32]) -> Result<Option<Self>, ConvertError> {
+    fn of_text(
+        source: &Source,
+        package: &Package<'_>,
+        ids: &[u32],
+    ) -> Result<Option<Self>, ConvertError> {
         let Some(text) = package.text() else { return Ok(None) };
         let places = package.graph().tensor(Graph::INPUT).shape.w();
         let cut = package.manifest().cut;
@@ -278,7 +286,8 @@ impl Profile {
             (counted, last) = (all, Instant::now());
         })?;
         if self.stages.is_empty() {
-            self.stages = self.latest.iter().map(|(stage, _)| (stage.clone(), Vec::new())).collect();
+            self.stages =
+                self.latest.iter().map(|(stage, _)| (stage.clone(), Vec::new())).collect();
         }
         for ((_, all), (_, spent)) in self.stages.iter_mut().zip(&self.latest) {
             all.push(*spent);
@@ -297,7 +306,9 @@ impl Profile {
                 let mut cycles: Vec<u64> = spent.iter().map(|spent| spent.cycles).collect();
                 cycles.sort_unstable();
                 let layer = match stage {
-                    Stage::Preprocess => Layer { operation: "preprocessing".to_string(), ..Layer::default() },
+                    Stage::Preprocess => {
+                        Layer { operation: "preprocessing".to_string(), ..Layer::default() }
+                    }
                     Stage::Nodes(nodes) => layer(package, nodes.clone()),
                 };
                 let counted = self.cycles.as_ref().map(|_| cycles[(cycles.len() - 1) / 2]);

@@ -39,7 +39,8 @@ fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
     let train = extract(extractor, &data.train);
     let val = extract(extractor, &data.val);
     let all: Vec<usize> = (0..train.len()).collect();
-    let mut head = teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
+    let mut head =
+        teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
     // All that is asked about was taught; `unknown` would count as wrong.
     head.set_false_rejection_rate(0.0).unwrap();
     accuracy(&mut head, &val, &(0..val.len()).collect::<Vec<_>>()).unwrap()
@@ -54,7 +55,8 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     // Calibrated on 128 pictures of the sample, compared on 200 others.
     let all = photographs(&shared, 500);
     let calibration = photographs(&shared, 128);
-    let others: Vec<PathBuf> = all.iter().filter(|p| !calibration.contains(p)).take(200).cloned().collect();
+    let others: Vec<PathBuf> =
+        all.iter().filter(|p| !calibration.contains(p)).take(200).cloned().collect();
     assert_eq!(others.len(), 200);
     let calibration = open(&calibration);
     let package = |options: &Options, pictures: &[Picture]| {
@@ -114,7 +116,8 @@ fn sprout_on_animals_and_on_ants_and_bees() {
     }
 }
 
-/// As above with the head that is taken by itself: what the sharper package must keep, as `models/README.md` has it.
+/// As above with the head that is taken by itself: what the sharper package must keep, as
+/// `models/README.md` has it.
 #[test]
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn sharp_on_animals_and_on_ants_and_bees() {
@@ -144,10 +147,10 @@ fn stored() -> BTreeMap<[&'static str; 3], Vec<f64>> {
     rows.map(|row| ([row[0], row[1], row[2]], numbers(&row[3..]))).collect()
 }
 
-/// The stored table itself: no collection below scikit-learn in the mean and no row by a point, half a point above
-/// it in the mean of all, no row more than a point below the best single head, calibrated, and few of the
-/// known unknown. That no row at all was below it took a rule that was made for this table
-/// (`sdk/docs/heads.md`, "On other ground").
+/// The stored table itself: no collection below scikit-learn in the mean and no row by a point,
+/// half a point above it in the mean of all, no row more than a point below the best single head,
+/// calibrated, and few of the known unknown. That no row at all was below it took a rule that was
+/// made for this table (`sdk/docs/heads.md`, "On other ground").
 #[test]
 fn the_stored_table_holds_what_was_asked() {
     let table = stored();
@@ -156,13 +159,19 @@ fn the_stored_table_holds_what_was_asked() {
     let mut by_data: BTreeMap<&str, f64> = BTreeMap::new();
     for (&[data, shots, _], row) in table.iter().filter(|([_, _, head], _)| *head == "auto") {
         let accuracy = |head: &str| table[&[data, shots, head]][0];
-        let single = HeadKind::ALL.iter().filter(|k| **k != HeadKind::Auto).map(|k| accuracy(k.name()));
+        let single =
+            HeadKind::ALL.iter().filter(|k| **k != HeadKind::Auto).map(|k| accuracy(k.name()));
         let (auto, theirs, best) = (row[0], accuracy("sklearn"), single.fold(0.0, f64::max));
         assert!(auto >= theirs - 0.01, "{data}, {shots}: {auto}, scikit-learn {theirs}");
         *by_data.entry(data).or_default() += auto - theirs;
         assert!(auto >= best - 0.01, "{data}, {shots}: {auto}, best {best}");
-        assert!(shots != "10" || data == "cifar10-mini" || row[1] <= 0.05, "{data}: calibration {}", row[1]);
-        // A tenth is what the bound is set to; ants and bees, and animals, are more various than most.
+        assert!(
+            shots != "10" || data == "cifar10-mini" || row[1] <= 0.05,
+            "{data}: calibration {}",
+            row[1]
+        );
+        // A tenth is what the bound is set to; ants and bees, and animals, are more various than
+        // most.
         assert!(row[2] <= 0.20, "{data}, {shots}: {} of the known are unknown", row[2]);
         rejected.push(row[2]);
         leads.push(auto - theirs);
@@ -179,7 +188,8 @@ fn the_stored_table_holds_what_was_asked() {
         .filter_map(|line| line.rsplit_once(','))
         .map(|(what, value)| (what, value.parse().unwrap()))
         .collect();
-    let areas = measure::SCORES.map(|score| unknown[format!("cifar10-mini,area by {score}").as_str()]);
+    let areas =
+        measure::SCORES.map(|score| unknown[format!("cifar10-mini,area by {score}").as_str()]);
     assert!(areas[1..].iter().all(|other| areas[0] >= *other), "{areas:?}");
     assert!(unknown["cifar10-mini,known that are unknown"] <= 0.10, "{unknown:?}");
 }
@@ -191,11 +201,13 @@ fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
     let val = extract(extractor, &found.val);
     let held = (0..train.len() + val.len()).map(|i| i >= train.len()).collect();
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-    let (values, labels) = ([train.values, val.values].concat(), [train.labels, val.labels].concat());
+    let (values, labels) =
+        ([train.values, val.values].concat(), [train.labels, val.labels].concat());
     data::Data::new(name, values, labels, held).unwrap()
 }
 
-/// Ants and bees: what a full head keeps, and how many of the known `train --augment` makes unknown.
+/// Ants and bees: what a full head keeps, and how many of the known `train --augment` makes
+/// unknown.
 fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::Data) {
     let kept = |kind, when_full| measure::kept(kind, &data, 5, when_full, 6).unwrap().accuracy;
     let herding = kept(HeadKind::Auto, WhenFull::Herding);
@@ -209,9 +221,14 @@ fn full_and_augmented(extractor: &mut Extractor, shared: &Path, mut data: data::
     let found = Dataset::open(&shared.join("data/hymenoptera")).unwrap();
     let mut samples = found.train;
     let mut left_out = LeftOut::default();
-    let mirrored =
-        Embeddings::extract_augmented(extractor, &mut samples, &[View::Mirrored], &mut left_out, || ())
-            .unwrap();
+    let mirrored = Embeddings::extract_augmented(
+        extractor,
+        &mut samples,
+        &[View::Mirrored],
+        &mut left_out,
+        || (),
+    )
+    .unwrap();
     let rest = data.values[mirrored.values.len()..].to_vec();
     data.means = Some([mirrored.values, rest].concat());
     for shots in [5, 10, 20] {
@@ -248,8 +265,10 @@ fn heads_hold_the_few_shot_table() {
             let best = HeadKind::ALL.into_iter().filter(|&k| k != HeadKind::Auto).map(single);
             let best = best.fold(0.0, f64::max);
             let theirs = stored[&[name, label.as_str(), "sklearn"]][0];
-            let row =
-                format!("{name}, {label} shots: {:.4}, sklearn {theirs}, best {best:.4}", auto.accuracy);
+            let row = format!(
+                "{name}, {label} shots: {:.4}, sklearn {theirs}, best {best:.4}",
+                auto.accuracy
+            );
             println!("{row}, calibration error {:.3}", auto.calibration_error);
             assert!(
                 (auto.accuracy - stored[&[name, label.as_str(), "auto"]][0]).abs() < 0.003,
@@ -257,16 +276,23 @@ fn heads_hold_the_few_shot_table() {
             );
             assert!(auto.accuracy >= theirs - 0.013, "{row}");
             assert!(auto.accuracy >= best - 0.013, "{row}");
-            // One in ten is what it may cost; few photographs do not say exactly where that is (docs/unknown.md).
+            // One in ten is what it may cost; few photographs do not say exactly where that is
+            // (docs/unknown.md).
             assert!(auto.rejected <= 0.30, "{row}: {} of the known are unknown", auto.rejected);
-            assert!(shots != 10 || name == "cifar10-mini" || auto.calibration_error <= 0.05, "{row}");
+            assert!(
+                shots != 10 || name == "cifar10-mini" || auto.calibration_error <= 0.05,
+                "{row}"
+            );
             leads.push(auto.accuracy - theirs);
         }
         if name == "hymenoptera" {
             full_and_augmented(&mut extractor, &shared, data);
         } else if name == "cifar10-mini" {
             let strangers = measure::strangers(&data, 10).unwrap();
-            println!("unknown: {:?}", measure::SCORES.iter().zip(strangers.areas).collect::<Vec<_>>());
+            println!(
+                "unknown: {:?}",
+                measure::SCORES.iter().zip(strangers.areas).collect::<Vec<_>>()
+            );
             let ours = strangers.areas[0];
             let is_best = strangers.areas[1..].iter().all(|other| ours >= *other);
             assert!(ours >= 0.70 && is_best, "{:?}", strangers.areas);
@@ -274,6 +300,10 @@ fn heads_hold_the_few_shot_table() {
         }
     }
     let lead = leads.iter().sum::<f64>() / leads.len() as f64;
-    println!("auto leads scikit-learn by {:.2} points in the mean of {} rows", 100.0 * lead, leads.len());
+    println!(
+        "auto leads scikit-learn by {:.2} points in the mean of {} rows",
+        100.0 * lead,
+        leads.len()
+    );
     assert!(leads.len() == 14 && lead >= 0.005, "{lead}");
 }

@@ -123,7 +123,8 @@ fn every_architecture_converts() {
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for case in CASES.iter().filter(|case| wanted(case.name, case.quick)) {
         let (bytes, cut) = model(&shared, case);
-        let [float, int8] = [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures));
+        let [float, int8] =
+            [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures));
         let golden = golden(&shared, case, &float);
         let (float, int8) = (float.report, int8.report);
         let row = row(case.name, &float, &int8, golden);
@@ -136,7 +137,10 @@ fn every_architecture_converts() {
             && float.difference <= 1e-4
             && golden.is_none_or(|error| error <= 1e-4);
         if !right {
-            wrong.push(format!("{} (cut wanted: {cut}), golden {golden:?}:\n{float}\n{int8}", case.name));
+            wrong.push(format!(
+                "{} (cut wanted: {cut}), golden {golden:?}:\n{float}\n{int8}",
+                case.name
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -159,7 +163,8 @@ fn language_backbones_convert() {
 }
 
 /// Language backbones: in float like onnxruntime, with a mean of all tokens and by the first one.
-const TEXT: [&str; 4] = ["bert_tiny_op13", "bert_tiny_op17_dyn", "bert_tiny_dynamo", "gpt2_tiny_op17"];
+const TEXT: [&str; 4] =
+    ["bert_tiny_op13", "bert_tiny_op17_dyn", "bert_tiny_dynamo", "gpt2_tiny_op17"];
 
 /// Tokens of the golden texts.
 const TOKENS: usize = 32;
@@ -185,7 +190,8 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
             .collect()
     };
     let texts: Vec<String> = (0..8).map(text).collect();
-    let with = |options| convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap();
+    let with =
+        |options| convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap();
     let usual = TextOptions { length: Some(TOKENS), ..TextOptions::default() };
     let convert = |pooling, float| with(TextOptions { pooling, float, ..usual.clone() });
     let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));
@@ -202,8 +208,11 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
         assert!(extractor.verify().unwrap().is_ok());
         extractor.embed_tokens(&ids).unwrap().iter().collect()
     };
-    let golden =
-        golden_error(&recipe["golden"]["outputs"]["last_hidden_state"], &embed(&first), &embed(&mean));
+    let golden = golden_error(
+        &recipe["golden"]["outputs"]["last_hidden_state"],
+        &embed(&first),
+        &embed(&mean),
+    );
     let float = mean.report;
     let right = int8.cut == "last_hidden_state"
         && int8.precision == Precision::Mixed
@@ -217,7 +226,8 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
 
 /// Relative error of the first eight values, or of the mean of all, whichever is larger.
 fn golden_error(golden: &Value, first: &[f32], all: &[f32]) -> f64 {
-    let want: Vec<f64> = golden["first8"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let want: Vec<f64> =
+        golden["first8"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let size = norm(&mut want.iter().copied());
     let error = norm(&mut first.iter().zip(&want).map(|(&got, want)| f64::from(got) - want)) / size;
@@ -234,9 +244,11 @@ fn golden(shared: &Path, case: &Case, float: &Converted) -> Option<f64> {
     let real = shared.join(format!("models/real/{}.onnx", case.name)).exists();
     let (spec, golden) = if real {
         let all: Value =
-            serde_json::from_slice(&std::fs::read(shared.join("models/real/golden.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(shared.join("models/real/golden.json")).unwrap())
+                .unwrap();
         let blocks = all.get(case.name)?["blocks_input"].clone();
-        let golden = serde_json::json!({"first8": blocks["feature_first8"], "mean": blocks["feature_mean"]});
+        let golden =
+            serde_json::json!({"first8": blocks["feature_first8"], "mean": blocks["feature_mean"]});
         (blocks["spec"].clone(), golden)
     } else if case.cut.is_none() {
         let recipe = refill::recipe(shared, case.name);
@@ -294,12 +306,19 @@ fn pictures(shared: &Path) -> Vec<Picture> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "jpg"));
     files.sort();
-    files.iter().step_by(files.len() / PICTURES).take(PICTURES).map(|f| Picture::open(f).unwrap()).collect()
+    files
+        .iter()
+        .step_by(files.len() / PICTURES)
+        .take(PICTURES)
+        .map(|f| Picture::open(f).unwrap())
+        .collect()
 }
 
 fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) -> Converted {
     let source = Source::parse(Path::new(name), bytes).unwrap();
-    let tf = name.starts_with("mobilenet_v1") || name == "mobilenet_v2_1.0_224" || name.starts_with("ppocr");
+    let tf = name.starts_with("mobilenet_v1")
+        || name == "mobilenet_v2_1.0_224"
+        || name.starts_with("ppocr");
     let preset = if tf { Preset::Tf } else { Preset::Imagenet };
     let overrides = PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
     // Its size is open; those of the others are their own.
@@ -323,5 +342,6 @@ fn write_table(rows: &[String]) {
             table.push('\n');
         }
     }
-    std::fs::write(&path, format!("{before}<!-- table -->\n{table}<!-- end of table -->{after}")).unwrap();
+    std::fs::write(&path, format!("{before}<!-- table -->\n{table}<!-- end of table -->{after}"))
+        .unwrap();
 }

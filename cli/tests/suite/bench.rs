@@ -11,7 +11,10 @@ fn convert(dir: &Path, precision: &str) {
     pictures(&dir.join("data"), &[Object::Mug, Object::Plant], 3);
     let model = sprout();
     let model = model.to_str().unwrap();
-    ok(dir, &["convert", model, "--calibrate", "data", "-o", "s.offshoot", "--precision", precision]);
+    ok(
+        dir,
+        &["convert", model, "--calibrate", "data", "-o", "s.offshoot", "--precision", precision],
+    );
 }
 
 fn bench(dir: &Path, more: &[&str]) -> Value {
@@ -36,7 +39,8 @@ fn check_percentiles(report: &Value, field: &str, runs: u64) {
 fn check(dir: &Path, report: &Value, runs: u64) {
     check_percentiles(report, "extraction", runs);
     check_percentiles(report, "network", runs);
-    let [open, first, network] = ["open_ns", "first_ns", "first_network_ns"].map(|key| number(&report[key]));
+    let [open, first, network] =
+        ["open_ns", "first_ns", "first_network_ns"].map(|key| number(&report[key]));
     assert!(open > 0.0 && 0.0 < network && network < first, "{report}");
 
     let layers = report["layers"].as_array().unwrap();
@@ -108,7 +112,16 @@ fn an_int8_package() {
     assert!(longest(&report) > 0.0 || report["isa"] == "generic", "kernels chain");
 
     let text = ok(dir, &["bench", "s.offshoot", "--runs", "3"]);
-    let parts = ["p50", "p99", "3 runs", "arena", "packed weights", "preprocessing", "MAC/ns", "temperature"];
+    let parts = [
+        "p50",
+        "p99",
+        "3 runs",
+        "arena",
+        "packed weights",
+        "preprocessing",
+        "MAC/ns",
+        "temperature",
+    ];
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -156,7 +169,11 @@ fn a_float_package() {
     convert(dir, "f32");
     let report = bench(dir, &["--runs", "4", "--threads", "2"]);
     check(dir, &report, 4);
-    assert_eq!((&report["threads"], &report["isa"]), (&1.into(), &Value::Null), "tract-core runs it");
+    assert_eq!(
+        (&report["threads"], &report["isa"]),
+        (&1.into(), &Value::Null),
+        "tract-core runs it"
+    );
 }
 
 /// With portable code, which is near the float network's speed or below it.
@@ -174,7 +191,8 @@ fn it_says_where_int8_does_not_pay() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let ratio = text.split("ratio ").nth(1).and_then(|rest| rest.split(',').next());
-    let ratio: f64 = ratio.and_then(|r| r.parse().ok()).unwrap_or_else(|| panic!("no ratio: {text}"));
+    let ratio: f64 =
+        ratio.and_then(|r| r.parse().ok()).unwrap_or_else(|| panic!("no ratio: {text}"));
     assert_eq!(text.contains("does not pay"), ratio >= 1.0, "{text}");
 }
 
@@ -191,7 +209,11 @@ fn what_is_refused() {
     refused(dir, &["bench", "s.offshoot", "--threads", "0"], &["--threads"]);
     refused(dir, &["bench", "s.offshoot", "--compare", "no.onnx"], &["no.onnx", "No such file"]);
     std::fs::write(dir.join("text.onnx"), "this is not a model").unwrap();
-    refused(dir, &["bench", "s.offshoot", "--compare", "text.onnx"], &["text.onnx", "not an ONNX model"]);
+    refused(
+        dir,
+        &["bench", "s.offshoot", "--compare", "text.onnx"],
+        &["text.onnx", "not an ONNX model"],
+    );
     // The same network with one byte more is another file.
     let mut other = std::fs::read(&model).unwrap();
     other.extend([0x3a, 0]);
@@ -209,7 +231,10 @@ fn packed_weights_stay_in_the_package() {
     assert_eq!(plain["memory"]["packed_in_file"], false);
     let model = sprout();
     let model = model.to_str().unwrap();
-    let said = ok(dir, &["convert", model, "--calibrate", "data", "-o", "s.offshoot", "--target", "native"]);
+    let said = ok(
+        dir,
+        &["convert", model, "--calibrate", "data", "-o", "s.offshoot", "--target", "native"],
+    );
     assert!(said.contains("packed for"), "{said}");
     let packed = bench(dir, &["--runs", "2"]);
     assert_eq!(packed["memory"]["packed_in_file"], packed["isa"] != "generic");

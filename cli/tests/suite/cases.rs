@@ -1,8 +1,9 @@
-//! Small graphs from situations that people report: what becomes of each. Wants `../shared/cases`, whose README
-//! says what each shows.
+//! Small graphs from situations that people report: what becomes of each. Wants `../shared/cases`,
+//! whose README says what each shows.
 //!
-//! `cases/graphs.txt` has a line for every file: its path, then `cut TENSOR` if it converts or `refused`, then parts
-//! of the report or of the message, all with ` | ` between. A file without a line is a fault.
+//! `cases/graphs.txt` has a line for every file: its path, then `cut TENSOR` if it converts or
+//! `refused`, then parts of the report or of the message, all with ` | ` between. A file without a
+//! line is a fault.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,7 +44,9 @@ fn every_graph_does_what_the_table_says() {
             wrong.push(format!("{file} is not in the table"));
             continue;
         };
-        wrong.extend(fault(&folder.join(&file), &parts, &pictures).map(|what| format!("{file}: {what}")));
+        wrong.extend(
+            fault(&folder.join(&file), &parts, &pictures).map(|what| format!("{file}: {what}")),
+        );
     }
     wrong.extend(expected.keys().map(|file| format!("{file} is in the table alone")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -74,16 +77,19 @@ fn fault(path: &Path, parts: &[&str], pictures: &[Picture]) -> Option<String> {
             let text = int8.to_string();
             let right = int8.cut == cut && float.difference <= 1e-4 && int8.cosine_mean >= 0.98;
             let whole = parts[1..].iter().all(|part| text.contains(part));
-            let said = || format!("wanted {parts:?}, in float {:.1e} off:\n{text}", float.difference);
+            let said =
+                || format!("wanted {parts:?}, in float {:.1e} off:\n{text}", float.difference);
             (!(right && whole)).then(said)
         }
         (Err(error), Err(_), None) => {
             let whole = parts[1..].iter().all(|part| error.contains(part));
             let inner = INNER.iter().find(|name| error.contains(**name));
-            (!whole || inner.is_some()).then(|| format!("wanted {parts:?} without {inner:?}: {error}"))
+            (!whole || inner.is_some())
+                .then(|| format!("wanted {parts:?} without {inner:?}: {error}"))
         }
         (float, int8, _) => {
-            let said = |made: Result<Converted, String>| made.map_or_else(|e| e, |c| c.report.to_string());
+            let said =
+                |made: Result<Converted, String>| made.map_or_else(|e| e, |c| c.report.to_string());
             Some(format!("wanted {parts:?}: {}\n{}", said(float), said(int8)))
         }
     }
@@ -91,8 +97,11 @@ fn fault(path: &Path, parts: &[&str], pictures: &[Picture]) -> Option<String> {
 
 fn converted(path: &Path, float: bool, pictures: &[Picture]) -> Result<Converted, String> {
     let source = Source::open(path).map_err(|e| e.to_string())?;
-    let overrides =
-        PreprocessOverrides { preset: Some(Preset::Unit), squash: true, ..PreprocessOverrides::default() };
+    let overrides = PreprocessOverrides {
+        preset: Some(Preset::Unit),
+        squash: true,
+        ..PreprocessOverrides::default()
+    };
     let options = Options { overrides, float, ..Options::default() };
     convert(&source, pictures, &options, &mut |_, _| {}).map_err(|e| e.to_string())
 }

@@ -38,11 +38,15 @@ fn mnist_is_calibrated_on_learned_and_tested() {
     ok(dir, &["convert", sprout().to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
     let text = ok(dir, &["eval", "s.offshoot", "data", "--head", "ncm"]);
     assert!(text.contains("3 classes; trained on all 24 pictures; tested on 12 others"), "{text}");
-    let right: f64 = text.lines().last().unwrap().trim().trim_start_matches("ncm").trim().parse().unwrap();
+    let right: f64 =
+        text.lines().last().unwrap().trim().trim_start_matches("ncm").trim().parse().unwrap();
     assert!(right > 0.6, "three objects, a third is chance: {text}");
     let some = ["--classes", "0,2", "--per-class", "5", "--format", "idx"];
     let text = ok(dir, &[&["train", "s.offshoot", "data", "-o", "x.head"], &some[..]].concat());
-    assert!(text.contains("10 pictures of 2 classes") && text.contains("of 8 other pictures"), "{text}");
+    assert!(
+        text.contains("10 pictures of 2 classes") && text.contains("of 8 other pictures"),
+        "{text}"
+    );
     ok(dir, &[&["embed", "s.offshoot", "data", "--json", "e.json"], &some[..]].concat());
     let json = std::fs::read_to_string(dir.join("e.json")).unwrap();
     assert!(json.contains("train-images-idx3-ubyte#18"), "files are named with the index");
@@ -61,12 +65,17 @@ fn mnist_is_calibrated_on_learned_and_tested() {
 fn what_quantization_costs_is_a_gate() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    crate::common::pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key, Object::Ball], 8);
+    crate::common::pictures(
+        &dir.join("data"),
+        &[Object::Mug, Object::Plant, Object::Key, Object::Ball],
+        8,
+    );
     let model = sprout();
     let convert = ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"];
     let gate = ["--eval", "data", "--max-drop"];
     let text = ok(dir, &[&convert[..], &gate[..], &["100"]].concat());
-    let line = text.lines().find(|l| l.contains("points lost")).expect("there is a line on the task");
+    let line =
+        text.lines().find(|l| l.contains("points lost")).expect("there is a line on the task");
     let shares: Vec<f64> =
         line.split_whitespace().filter_map(|w| w.trim_end_matches(',').parse().ok()).collect();
     assert!(shares[0] > 0.3 && shares[1] > 0.3, "four objects, a quarter is chance: {text}");
@@ -78,7 +87,11 @@ fn what_quantization_costs_is_a_gate() {
     std::fs::remove_file(dir.join("data/key/0.png")).unwrap();
     std::fs::remove_file(dir.join("data/key/1.png")).unwrap();
     std::fs::remove_file(dir.join("data/key/2.png")).unwrap();
-    refused(dir, &[&convert[..], &gate[..], &["1"]].concat(), &["`key` has 5 samples, 6 required; add some"]);
+    refused(
+        dir,
+        &[&convert[..], &gate[..], &["1"]].concat(),
+        &["`key` has 5 samples, 6 required; add some"],
+    );
 }
 
 /// Calibrated on darkness alone, and then equalized by that, most channels are cut off.
@@ -96,7 +109,10 @@ fn a_package_that_lost_too_much_is_not_written() {
     let output = crate::common::offshoot(dir, &args);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("points of accuracy lost on data, 20 allowed; nothing was written"), "{text}");
+    assert!(
+        text.contains("points of accuracy lost on data, 20 allowed; nothing was written"),
+        "{text}"
+    );
     assert!(!dir.join("s.offshoot").exists());
     println!("{text}");
 }

@@ -30,8 +30,12 @@ fn a_comparison_fits_together_and_its_command_works() {
     assert!(rows.windows(2).all(|w| number(&w[0], "macs") <= number(&w[1], "macs")));
     for row in rows {
         assert!(number(row, "ms") > 0.0 && number(row, "ram") >= number(row, "arena"), "{row}");
-        assert!(number(row, "cosine") > 0.95 && row["scores"].as_array().unwrap().len() == 4, "{row}");
-        let map: Vec<u64> = row["map"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+        assert!(
+            number(row, "cosine") > 0.95 && row["scores"].as_array().unwrap().len() == 4,
+            "{row}"
+        );
+        let map: Vec<u64> =
+            row["map"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         assert_eq!(number(row, "values") as u64, map[2], "pooled: {row}");
     }
     // What is deeper is the better for the task, here as everywhere.
@@ -61,7 +65,9 @@ fn a_comparison_fits_together_and_its_command_works() {
     let command = all["command"].as_str().unwrap();
     let words: Vec<&str> = command
         .split('\'')
-        .flat_map(|part| if part == "my data" { vec![part] } else { part.split_whitespace().collect() })
+        .flat_map(
+            |part| if part == "my data" { vec![part] } else { part.split_whitespace().collect() },
+        )
         .collect();
     ok(dir, &[&words[1..], &["--calibrate-limit", "16", "-o", "out.offshoot"]].concat());
     let inspected = ok(dir, &["inspect", "out.offshoot"]);
@@ -77,8 +83,13 @@ fn budgets_choose_or_say_what_there_is() {
     let model = model.to_str().unwrap();
     let base = ["--data", "data", "--shots", "2", "--most", "4"];
     let all = compare(dir, model, &base);
-    let smallest =
-        all["cuts"].as_array().unwrap().iter().map(|row| row["ram"].as_u64().unwrap()).min().unwrap();
+    let smallest = all["cuts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["ram"].as_u64().unwrap())
+        .min()
+        .unwrap();
     let budget = smallest.to_string();
     let within = compare(dir, model, &[&base[..], &["--budget-ram", &budget]].concat());
     let chosen = &within["cuts"][within["chosen"].as_u64().unwrap() as usize];
@@ -98,7 +109,11 @@ fn budgets_choose_or_say_what_there_is() {
     assert!(text.contains("within the budget: ") && dir.join("x.offshoot").exists(), "{text}");
     let output = offshoot(dir, &[&args[..7], &["y.offshoot", "--budget-ram", "7"]].concat());
     assert!(output.status.code() == Some(1) && !dir.join("y.offshoot").exists());
-    crate::common::refused(dir, &["convert", model, "--calibrate", "data", "--budget-ms", "5"], &["--eval"]);
+    crate::common::refused(
+        dir,
+        &["convert", model, "--calibrate", "data", "--budget-ms", "5"],
+        &["--eval"],
+    );
     crate::common::refused(
         dir,
         &[&["cuts", model, "--shots", "9"], &base[..2]].concat(),
@@ -121,8 +136,16 @@ fn real_weights_on_photographs() {
     let dir = tempfile::tempdir().unwrap();
     let model = shared.join("models/real/mobilenet_v1_0.25_128.onnx");
     let data = shared.join("data/hymenoptera");
-    let more =
-        ["--data", data.to_str().unwrap(), "--per-class", "30", "--most", "4", "--calibrate-limit", "8"];
+    let more = [
+        "--data",
+        data.to_str().unwrap(),
+        "--per-class",
+        "30",
+        "--most",
+        "4",
+        "--calibrate-limit",
+        "8",
+    ];
     let all = compare(dir.path(), model.to_str().unwrap(), &more);
     let rows = all["cuts"].as_array().unwrap();
     assert_eq!(rows.last().unwrap()["automatic"], true);

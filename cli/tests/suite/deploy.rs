@@ -114,7 +114,10 @@ fn a_page_has_a_token_that_only_root_reads_and_its_address_is_told() {
     for part in ["--buttons none --screen none", "--web 0.0.0.0:8080\n", "EnvironmentFile="] {
         assert!(unit.contains(part), "{part} is not in\n{unit}");
     }
-    assert!(script.ends_with("ssh -t pi@board 'sudo sh .offshoot/install.sh $SSH_CONNECTION'\n"), "{script}");
+    assert!(
+        script.ends_with("ssh -t pi@board 'sudo sh .offshoot/install.sh $SSH_CONNECTION'\n"),
+        "{script}"
+    );
     // The script as the board runs it, with folders of its own and a false systemctl and program.
     let root = bench.path("root").display().to_string();
     for folder in ["usr/local/bin", "etc/systemd/system"] {
@@ -130,20 +133,25 @@ fn a_page_has_a_token_that_only_root_reads_and_its_address_is_told() {
     }
     let install = |connection: &str| {
         let mut command = bench.command("sh", NOTHING);
-        let output = command.arg("install.sh").args(connection.split_whitespace()).output().unwrap();
+        let output =
+            command.arg("install.sh").args(connection.split_whitespace()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_string()
     };
     let told = install("10.0.0.9 50022 10.0.0.7 22");
     let file = bench.path("root/etc/offshoot.token");
     let kept = fs::read_to_string(&file).unwrap();
-    let token = kept.strip_prefix("OFFSHOOT_TOKEN=").and_then(|token| token.strip_suffix('\n')).unwrap();
+    let token =
+        kept.strip_prefix("OFFSHOOT_TOKEN=").and_then(|token| token.strip_suffix('\n')).unwrap();
     assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(told, format!("open http://10.0.0.7:8080/?token={token}"));
     assert!(!bench.log().contains(token), "no program is given it as a word");
     // It stays, so that what was opened once is right.
-    assert_eq!(install("fd00::9 50022 fd00::7 22"), format!("open http://[fd00::7]:8080/?token={token}"));
+    assert_eq!(
+        install("fd00::9 50022 fd00::7 22"),
+        format!("open http://[fd00::7]:8080/?token={token}")
+    );
     assert!(install("").ends_with(&format!(".local:8080/?token={token}")));
 }
 
@@ -160,10 +168,9 @@ fn the_program_is_the_one_that_was_built() {
     assert!(preview.contains(
         "# The program is not built yet. First: targets/build.sh --board raspberry-pi-4 --static\n"
     ));
-    assert!(
-        preview
-            .contains("scp -q ./target-arm-static/aarch64-unknown-linux-musl/board/offshoot-board pi@board:")
-    );
+    assert!(preview.contains(
+        "scp -q ./target-arm-static/aarch64-unknown-linux-musl/board/offshoot-board pi@board:"
+    ));
     // README's line, with and without --static; the last one counts.
     for folder in [
         "target-arm/aarch64-unknown-linux-gnu",
@@ -180,14 +187,20 @@ fn the_program_is_the_one_that_was_built() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(bench.path("arm"), path).unwrap();
         let script = deployed();
-        assert!(script.contains(&format!("./{program} ")) && !script.contains("not built"), "{script}");
+        assert!(
+            script.contains(&format!("./{program} ")) && !script.contains("not built"),
+            "{script}"
+        );
         // Files are told apart by their times.
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     // What is to be done needs the program.
     let run = Bench::new().deploy("pi@board --run", NOTHING);
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(run.status.code() == Some(2) && said.contains("build it with targets/build.sh"), "{said}");
+    assert!(
+        run.status.code() == Some(2) && said.contains("build it with targets/build.sh"),
+        "{said}"
+    );
 }
 
 /// A line that is smuggled in would be one of the unit's, or of the script that root runs.
@@ -211,10 +224,14 @@ fn control_characters_are_refused() {
         let output = command.args([flag, value]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
-        assert!(output.stdout.is_empty() && said.contains("control or hidden character"), "{flag}: {said}");
+        assert!(
+            output.stdout.is_empty() && said.contains("control or hidden character"),
+            "{flag}: {said}"
+        );
     }
     let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
-    let output = command.args(["deploy", "pi@board\u{1b}[2J", "--program", "arm"]).output().unwrap();
+    let output =
+        command.args(["deploy", "pi@board\u{1b}[2J", "--program", "arm"]).output().unwrap();
     assert!(output.status.code() == Some(2) && !output.stderr.contains(&0x1b), "{output:?}");
 }
 
@@ -224,8 +241,10 @@ fn names_that_no_class_can_have_are_refused_here() {
     let long = "x".repeat(65);
     for (names, words) in [("mug,mug", "twice"), ("", "name"), (&*long, "64")] {
         let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
-        let output =
-            command.args(["deploy", "pi@board", "--program", "arm", "--names", names]).output().unwrap();
+        let output = command
+            .args(["deploy", "pi@board", "--program", "arm", "--names", names])
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{names}: {said}");
         assert!(said.contains("--names") && said.contains(words), "{names}: {said}");
@@ -238,7 +257,10 @@ fn a_step_that_fails_is_the_last_one() {
     let run = bench.deploy("pi@board --program arm --run", "eyes.offshoot");
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(2), "{said}");
-    assert!(said.contains("no route to host") && said.contains("check that `ssh pi@board` works"), "{said}");
+    assert!(
+        said.contains("no route to host") && said.contains("check that `ssh pi@board` works"),
+        "{said}"
+    );
     assert!(bench.log().ends_with("eyes.offshoot]\n"), "nothing follows");
     // No ssh at all.
     fs::remove_file(bench.path("bin/ssh")).unwrap();
@@ -254,8 +276,14 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
     fs::write(bench.path("text"), "no program").unwrap();
     for (line, told) in [
         ("-- -oProxyCommand=x", "is no host name"),
-        ("pi@board --program arm --board raspberry-pi-6", "there are jetson-nano, jetson-orin-nano"),
-        ("pi@board --board jetson-nano --run", "build it with targets/build.sh --board jetson-nano --static"),
+        (
+            "pi@board --program arm --board raspberry-pi-6",
+            "there are jetson-nano, jetson-orin-nano",
+        ),
+        (
+            "pi@board --board jetson-nano --run",
+            "build it with targets/build.sh --board jetson-nano --static",
+        ),
         ("pi@board --program none", "build it with targets/build.sh"),
         ("pi@board --program text", "no ELF program; build it with"),
         ("pi@board --program x86", "not for aarch64-unknown-linux-gnu"),

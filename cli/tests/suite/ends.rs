@@ -1,5 +1,6 @@
-//! How models end, and where that says to cut: classifiers by their structure whatever follows them, embeddings that
-//! are brought to length 1, maps; what is unsure is said, and what is refused has the file's own names.
+//! How models end, and where that says to cut: classifiers by their structure whatever follows
+//! them, embeddings that are brought to length 1, maps; what is unsure is said, and what is refused
+//! has the file's own names.
 
 use crate::common::graph;
 mod unit;
@@ -58,7 +59,8 @@ fn imported(model: &ModelProto) -> Imported {
 }
 
 fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
-    let overrides = PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
+    let overrides =
+        PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
     convert(&source(model), &pictures(), &Options { overrides, ..options }, &mut |_, _| {})
 }
 
@@ -103,12 +105,21 @@ fn whatever_follows_a_classifier_the_features_are_before_it() {
             last = name;
         }
         let imported = imported(&graph.model(13));
-        assert!(imported.cut.has_classifier && imported.cut.unsure.is_empty(), "{end:?}: {:?}", imported.cut);
-        assert_eq!((&*imported.cut.name, imported.outputs[0].values(Pool::Avg)), ("features", 16), "{end:?}");
+        assert!(
+            imported.cut.has_classifier && imported.cut.unsure.is_empty(),
+            "{end:?}: {:?}",
+            imported.cut
+        );
+        assert_eq!(
+            (&*imported.cut.name, imported.outputs[0].values(Pool::Avg)),
+            ("features", 16),
+            "{end:?}"
+        );
     }
 }
 
-/// One sigmoid, as Keras' tutorial of cats and dogs ends; a bias, a temperature and a part of the result.
+/// One sigmoid, as Keras' tutorial of cats and dogs ends; a bias, a temperature and a part of the
+/// result.
 #[test]
 fn products_biases_scales_and_parts_follow_too() {
     let mut graph = features();
@@ -168,7 +179,12 @@ fn heads_on_different_features() {
     assert_eq!((&*cut.name, cut.unsure.len()), ("features", 0), "{cut:?}");
     // Two pools of one map: both vectors are the features.
     let mut graph = classifier();
-    graph.node("GlobalMaxPool", "largest", &["map"], &[]).node("Flatten", "peaks", &["largest"], &[]);
+    graph.node("GlobalMaxPool", "largest", &["map"], &[]).node(
+        "Flatten",
+        "peaks",
+        &["largest"],
+        &[],
+    );
     gemm(&mut graph, "other", "peaks", "fc2");
     graph.node("Add", "out", &["logits", "other"], &[]);
     let imported = imported(&graph.model(13));
@@ -176,7 +192,12 @@ fn heads_on_different_features() {
     assert!(imported.cut.unsure[0].contains("2 different features"), "{:?}", imported.cut);
     // A head half-way, as networks have that were hard to train, is none to go by.
     let mut graph = classifier();
-    graph.node("GlobalAveragePool", "half", &["early"], &[]).node("Flatten", "flat", &["half"], &[]);
+    graph.node("GlobalAveragePool", "half", &["early"], &[]).node(
+        "Flatten",
+        "flat",
+        &["half"],
+        &[],
+    );
     gemm(&mut graph, "auxiliary", "flat", "fc2");
     let mut model = graph.model(13);
     output(&mut model, "logits");
@@ -229,7 +250,12 @@ fn what_has_no_classifier_is_kept_whole() {
         graph.weights("wide", &[64, 16]);
         gemm(&mut graph, "hidden", "features", "wide");
         if pieces {
-            graph.node("Sigmoid", "gate", &["hidden"], &[]).node("Mul", "out", &["hidden", "gate"], &[]);
+            graph.node("Sigmoid", "gate", &["hidden"], &[]).node(
+                "Mul",
+                "out",
+                &["hidden", "gate"],
+                &[],
+            );
         } else {
             graph.node("HardSwish", "out", &["hidden"], &[]);
         }
@@ -263,7 +289,9 @@ fn hidden_layers_are_features_unless_they_are_narrow() {
 /// A last layer without a softmax may be one of features.
 #[test]
 fn wide_last_layers_are_doubted() {
-    for (name, classes, doubted) in [("out", 128, true), ("embedding", 100, true), ("out", 100, false)] {
+    for (name, classes, doubted) in
+        [("out", 128, true), ("embedding", 100, true), ("out", 100, false)]
+    {
         let mut graph = features();
         graph.weights("wide", &[classes, 16]);
         gemm(&mut graph, name, "features", "wide");
@@ -293,7 +321,8 @@ fn an_enlarged_map_half_way_makes_no_detector() {
     assert_eq!(imported(&graph.model(13)).cut.name, "features");
 }
 
-/// A branch in the middle, as `torch.squeeze` writes it: the cut is behind it, not at the first activation.
+/// A branch in the middle, as `torch.squeeze` writes it: the cut is behind it, not at the first
+/// activation.
 #[test]
 fn a_branch_half_way_is_refused_by_its_name() {
     let mut graph = features();
@@ -319,8 +348,11 @@ fn a_branch_half_way_is_refused_by_its_name() {
 
 fn nearest(graph: &mut Graph) {
     use tract_onnx::pb::AttributeProto;
-    let words =
-        [("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")];
+    let words = [
+        ("mode", "nearest"),
+        ("coordinate_transformation_mode", "asymmetric"),
+        ("nearest_mode", "floor"),
+    ];
     let resize = graph.0.node.iter_mut().find(|node| node.op_type == "Resize").unwrap();
     resize.attribute.extend(words.map(|(name, word)| AttributeProto {
         name: name.to_string(),
@@ -336,7 +368,8 @@ fn pyramid(lateral: bool) -> ModelProto {
     graph.weights("w0", &[8, 3, 3, 3]);
     let mut last = "x".to_string();
     for level in 0..4 {
-        let (conv, map, weights) = (format!("conv{level}"), format!("map{level}"), format!("w{level}"));
+        let (conv, map, weights) =
+            (format!("conv{level}"), format!("map{level}"), format!("w{level}"));
         if level > 0 {
             graph.weights(&weights, &[8, 8, 3, 3]);
         }
@@ -391,12 +424,22 @@ fn commands_say_what_is_unsure() {
     let unsure = "the model has no classifier of whole images";
     let text = crate::common::ok(dir, &["inspect", "maps.onnx"]);
     assert!(text.contains("  cut            map3 (") && text.contains(unsure), "{text}");
-    let args =
-        ["convert", "maps.onnx", "--calibrate", "data", "--preset", "tf", "--report", "out.html", "--json"];
+    let args = [
+        "convert",
+        "maps.onnx",
+        "--calibrate",
+        "data",
+        "--preset",
+        "tf",
+        "--report",
+        "out.html",
+        "--json",
+    ];
     let report: serde_json::Value = serde_json::from_str(&crate::common::ok(dir, &args)).unwrap();
     assert!(report["cut_unsure"][0].as_str().unwrap().starts_with(unsure), "{report}");
     assert!(std::fs::read_to_string(dir.join("out.html")).unwrap().contains(unsure));
-    let args = ["cuts", "maps.onnx", "--data", "data", "--shots", "2", "--draws", "1", "--most", "2"];
+    let args =
+        ["cuts", "maps.onnx", "--data", "data", "--shots", "2", "--draws", "1", "--most", "2"];
     assert!(crate::common::ok(dir, &args).contains(unsure));
 }
 
@@ -421,9 +464,11 @@ fn what_is_refused_has_the_files_names() {
         graph.floats("three", &[3.0]);
         let inputs: &[&str] = if op == "Mod" { &["map", "three"] } else { &["map"] };
         graph.node(op, "odd", inputs, &[]).node("GlobalAveragePool", "out", &["odd"], &[]);
-        graph.0.node.iter_mut().find(|node| node.op_type == op).unwrap().name = "block.1/odd_n".to_string();
+        graph.0.node.iter_mut().find(|node| node.op_type == op).unwrap().name =
+            "block.1/odd_n".to_string();
         let nodes = unsupported(&graph.model(13), &[]);
-        let seen: Vec<_> = nodes.iter().map(|n| (&*n.node, &*n.operation, n.cut.as_deref())).collect();
+        let seen: Vec<_> =
+            nodes.iter().map(|n| (&*n.node, &*n.operation, n.cut.as_deref())).collect();
         assert_eq!(seen, [("block.1/odd_n", op, Some("map"))]);
     }
     let mut graph = features();

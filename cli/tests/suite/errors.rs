@@ -81,7 +81,11 @@ fn usage() {
     bench.convert(model, &["--preset", "torch"], &["--preset", "imagenet"]);
     refused(bench.path(), &["convert", model], &["--calibrate"]);
     refused(bench.path(), &["grow"], &["unrecognized subcommand", "grow"]);
-    refused(bench.path(), &["convert", model, "--calibrate", "nowhere"], &["nowhere", "No such file"]);
+    refused(
+        bench.path(),
+        &["convert", model, "--calibrate", "nowhere"],
+        &["nowhere", "No such file"],
+    );
     fs::create_dir(bench.path().join("bare")).unwrap();
     refused(bench.path(), &["convert", model, "--calibrate", "bare"], &["bare", "no images"]);
     let into = ["convert", model, "--calibrate", "data", "-o", "no/such/folder/x.offshoot"];
@@ -94,7 +98,18 @@ fn folders_pictures_packages_and_heads() {
     let dir = bench.path();
     let model = sprout();
     ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "a.offshoot"]);
-    ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "b.offshoot", "--squash"]);
+    ok(
+        dir,
+        &[
+            "convert",
+            model.to_str().unwrap(),
+            "--calibrate",
+            "data",
+            "-o",
+            "b.offshoot",
+            "--squash",
+        ],
+    );
     ok(dir, &["train", "a.offshoot", "data", "-o", "a.head"]);
 
     // Folders.
@@ -158,13 +173,16 @@ fn verify_fails_with_exit_code_1_where_the_arithmetic_differs() {
     fs::write(dir.join("a.offshoot"), bytes).unwrap();
     let output = offshoot(dir, &["verify", "a.offshoot"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("verify FAILED  1 of 2 vectors passed"));
+    assert!(
+        String::from_utf8_lossy(&output.stdout).starts_with("verify FAILED  1 of 2 vectors passed")
+    );
 }
 
 /// Writes the checksum of section `index` and of the table anew (`sdk/docs/format.md`).
 fn reseal(bytes: &mut [u8], index: usize) {
     let entry = 32 + 32 * index;
-    let u64_at = |b: &[u8], at: usize| u64::from_le_bytes(b[at..at + 8].try_into().unwrap()) as usize;
+    let u64_at =
+        |b: &[u8], at: usize| u64::from_le_bytes(b[at..at + 8].try_into().unwrap()) as usize;
     let (offset, len) = (u64_at(bytes, entry + 8), u64_at(bytes, entry + 16));
     let crc = crc32(&bytes[offset..offset + len]);
     bytes[entry + 24..entry + 28].copy_from_slice(&crc.to_le_bytes());
@@ -230,6 +248,9 @@ fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {
         let output = command.args(args).current_dir(dir).stdout(full).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-        assert!(said.contains("error: standard output: ") && !said.contains("panicked"), "{args:?}: {said}");
+        assert!(
+            said.contains("error: standard output: ") && !said.contains("panicked"),
+            "{args:?}: {said}"
+        );
     }
 }

@@ -18,7 +18,8 @@ fn taught(options: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     crate::common::pictures(&folder.path().join("data"), &CLASSES, 4);
     let sprout = crate::common::sprout();
-    let convert = ["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"];
+    let convert =
+        ["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"];
     crate::common::ok(folder.path(), &[&convert[..], options].concat());
     folder
 }
@@ -54,20 +55,31 @@ fn tract(model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
     pictures.iter().map(run).collect()
 }
 
-fn onnxruntime(folder: &Path, model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Option<Vec<Row>> {
+fn onnxruntime(
+    folder: &Path,
+    model: &Path,
+    pictures: &[(Vec<usize>, Vec<u8>)],
+) -> Option<Vec<Row>> {
     let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let has = Command::new(&python).args(["-c", "import onnx, onnxruntime, numpy"]).output();
     if !has.is_ok_and(|output| output.status.success()) {
-        println!("onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has");
+        println!(
+            "onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has"
+        );
         return None;
     }
     let path = folder.join("pictures.npy");
-    let shape: Vec<u64> = [pictures.len()].iter().chain(&pictures[0].0[1..]).map(|&n| n as u64).collect();
+    let shape: Vec<u64> =
+        [pictures.len()].iter().chain(&pictures[0].0[1..]).map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
     {
         use npyz::WriterBuilder;
-        let mut writer =
-            npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd().unwrap();
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&shape)
+            .writer(&mut bytes)
+            .begin_nd()
+            .unwrap();
         writer.extend(pictures.iter().flat_map(|(_, bytes)| bytes.iter().copied())).unwrap();
         writer.finish().unwrap();
     }
@@ -82,7 +94,8 @@ fn onnxruntime(folder: &Path, model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) 
     };
     let rows = said["rows"].as_array().unwrap().iter();
     Some(
-        rows.map(|row| ["similarity", "probabilities", "embedding"].map(|name| floats(&row[name]))).collect(),
+        rows.map(|row| ["similarity", "probabilities", "embedding"].map(|name| floats(&row[name])))
+            .collect(),
     )
 }
 
@@ -91,7 +104,8 @@ const TOLERANCE: f32 = 0.02;
 
 #[test]
 fn an_exported_model_answers_alike() {
-    let kinds = [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda];
+    let kinds =
+        [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda];
     answers_alike(&taught(&[]), &kinds, false);
 }
 
@@ -113,7 +127,10 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
             folder.path(),
             &["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head],
         );
-        crate::common::ok(folder.path(), &["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"]);
+        crate::common::ok(
+            folder.path(),
+            &["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"],
+        );
         let mut head = Head::load(path(&head), &extractor).unwrap();
         let mut want = Vec::new();
         for picture in &pictures {
@@ -128,13 +145,17 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
         peers.extend(theirs.map(|rows| ("onnxruntime", rows)));
         for (peer, rows) in peers {
             let mut worst = 0.0f32;
-            for ((similarity, p, own), [similarities, theirs, embedding]) in want.iter().zip(&rows) {
+            for ((similarity, p, own), [similarities, theirs, embedding]) in want.iter().zip(&rows)
+            {
                 let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
                 assert!((length(embedding) / length(own) - 1.0).abs() < 0.02, "{kind}, {peer}");
                 assert_eq!((length(embedding) - 1.0).abs() < 1e-4, unit_length, "{kind}, {peer}");
                 worst = p.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
                 let nearest = similarities.iter().copied().fold(f32::MIN, f32::max);
-                assert!((similarity - nearest).abs() < 0.01, "{kind}, {peer}: {similarity} {nearest}");
+                assert!(
+                    (similarity - nearest).abs() < 0.01,
+                    "{kind}, {peer}: {similarity} {nearest}"
+                );
             }
             println!("{kind}: {peer} differs by {worst:.4} at most, {} pictures", rows.len());
             assert!(worst < TOLERANCE && rows.len() == pictures.len(), "{kind}, {peer}: {worst}");
@@ -145,9 +166,16 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
 #[test]
 fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     let folder = taught(&[]);
-    crate::common::ok(folder.path(), &["train", "eyes.offshoot", "data", "--head", "knn", "-o", "knn.head"]);
+    crate::common::ok(
+        folder.path(),
+        &["train", "eyes.offshoot", "data", "--head", "knn", "-o", "knn.head"],
+    );
     let args = ["export", "eyes.offshoot", "--head", "knn.head", "-o", "full.onnx"];
-    crate::common::refused(folder.path(), &args, &["knn.head", "`knn`", "auto, ncm, softmax, ridge or slda"]);
+    crate::common::refused(
+        folder.path(),
+        &args,
+        &["knn.head", "`knn`", "auto, ncm, softmax, ridge or slda"],
+    );
     let sprout = crate::common::sprout();
     let convert = [
         "convert",

@@ -58,7 +58,10 @@ impl Bench {
     fn refused(&self) -> String {
         let error = self.import(true).unwrap_err();
         let ImportError::ExternalFile { path, file, what } = &error else { panic!("{error}") };
-        assert!(error.to_string().contains(&format!("{}: weights in `{file}`: ", path.display())), "{error}");
+        assert!(
+            error.to_string().contains(&format!("{}: weights in `{file}`: ", path.display())),
+            "{error}"
+        );
         what.clone()
     }
 }
@@ -82,7 +85,12 @@ fn the_values_are_those_of_the_file() {
     file.extend([9; 50]);
     fs::write(bench.path("shared.bin"), file).unwrap();
     let own = bench.import(true).unwrap().model;
-    bench.place(&[("location", "shared.bin"), ("offset", "100"), ("length", "864"), ("checksum", "unread")]);
+    bench.place(&[
+        ("location", "shared.bin"),
+        ("offset", "100"),
+        ("length", "864"),
+        ("checksum", "unread"),
+    ]);
     let shared = bench.import(true).unwrap().model;
     let weights = |model: &offshoot_convert::ir::Model| match &model.layers[1].op {
         LayerOp::Conv(conv) => conv.weights.clone(),
@@ -99,8 +107,16 @@ fn only_a_file_name() {
     fs::copy(bench.path("weights.bin"), bench.path("inner/weights.bin")).unwrap();
     fs::copy(bench.path("weights.bin"), bench.dir.path().join("weights.bin")).unwrap();
     let absolute = bench.path("weights.bin").display().to_string();
-    let outside =
-        ["../weights.bin", &absolute, "/etc/passwd", "inner/weights.bin", "./weights.bin", "..", ".", ""];
+    let outside = [
+        "../weights.bin",
+        &absolute,
+        "/etc/passwd",
+        "inner/weights.bin",
+        "./weights.bin",
+        "..",
+        ".",
+        "",
+    ];
     for location in outside {
         bench.place(&[("location", location)]);
         assert_eq!(
@@ -147,7 +163,9 @@ fn the_length_is_that_of_the_shape() {
         bench.place(&[("location", "weights.bin"), ("offset", offset), ("length", length)]);
         bench.refused()
     };
-    assert!(place(&mut bench, "0", "860").contains("860 bytes, its shape [8, 3, 3, 3] asks for 864"));
+    assert!(
+        place(&mut bench, "0", "860").contains("860 bytes, its shape [8, 3, 3, 3] asks for 864")
+    );
     assert!(place(&mut bench, "4", "864").contains("864 bytes from 4 on, the file has 864"));
     assert!(place(&mut bench, "18446744073709551615", "864").contains("the file has 864"));
     assert!(place(&mut bench, "-1", "864").contains("offset `-1` is no number"));
@@ -166,8 +184,12 @@ fn no_way_around() {
     let mut bench = Bench::new();
     let tensor = bench.tensor().clone();
     let graph = bench.model.graph.as_mut().unwrap();
-    graph.sparse_initializer.push(SparseTensorProto { values: Some(tensor.clone()), ..Default::default() });
-    assert!(matches!(bench.import(true), Err(ImportError::Refused { what, .. }) if what.contains("sparse")));
+    graph
+        .sparse_initializer
+        .push(SparseTensorProto { values: Some(tensor.clone()), ..Default::default() });
+    assert!(
+        matches!(bench.import(true), Err(ImportError::Refused { what, .. }) if what.contains("sparse"))
+    );
 
     let mut bench = Bench::new();
     bench.place(&[("location", "../weights.bin")]);
@@ -177,7 +199,7 @@ fn no_way_around() {
     graph.node.insert(0, Graph::constant("w", tensor));
     assert!(matches!(bench.import(false), Err(ImportError::ExternalData { tensors: 1, .. })));
     assert!(bench.refused().contains("only a file's name"));
-    bench.model.graph.as_mut().unwrap().node[0].attribute[0].t.as_mut().unwrap().external_data[0].value =
-        "weights.bin".to_string();
+    bench.model.graph.as_mut().unwrap().node[0].attribute[0].t.as_mut().unwrap().external_data[0]
+        .value = "weights.bin".to_string();
     assert_eq!(bench.import(true).unwrap().model.layers.len(), 2);
 }

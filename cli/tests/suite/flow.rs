@@ -34,22 +34,44 @@ fn convert_inspect_verify_train_predict_eval_embed() {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     let line = ok(dir, &["verify", "sprout.offshoot"]);
-    assert!(line.starts_with("verify ok  2 vectors  sha256:") && line.trim_end().len() == 29 + 64, "{line}");
+    assert!(
+        line.starts_with("verify ok  2 vectors  sha256:") && line.trim_end().len() == 29 + 64,
+        "{line}"
+    );
 
     let text = ok(dir, &["train", "sprout.offshoot", "data", "-o", "things.head"]);
     assert!(text.contains("15 pictures of 3 classes"), "{text}");
     let text = ok(
         dir,
-        &["predict", "sprout.offshoot", "things.head", "data/train/plant/0.png", "data/train/key/1.png"],
+        &[
+            "predict",
+            "sprout.offshoot",
+            "things.head",
+            "data/train/plant/0.png",
+            "data/train/key/1.png",
+        ],
     );
     mirrors_and_heat(dir);
     let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
     assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
-    assert!(text.contains("softmax") && text.contains("ncm") && text.contains("21 others"), "{text}");
+    assert!(
+        text.contains("softmax") && text.contains("ncm") && text.contains("21 others"),
+        "{text}"
+    );
     let text = ok(
         dir,
-        &["eval", "sprout.offshoot", "data/val", "--shots", "2", "--draws", "3", "--head", "softmax"],
+        &[
+            "eval",
+            "sprout.offshoot",
+            "data/val",
+            "--shots",
+            "2",
+            "--draws",
+            "3",
+            "--head",
+            "softmax",
+        ],
     );
     assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
@@ -67,12 +89,15 @@ fn a_picture_in_the_wrong_folder_is_named(dir: &Path) {
 
 /// Mirror images are learned, and what an answer came from is drawn.
 fn mirrors_and_heat(dir: &Path) {
-    let mirrored = ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
+    let mirrored =
+        ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
     assert!(mirrored.contains("other pictures right"), "{mirrored}");
-    let (plain, mirrored) = (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
+    let (plain, mirrored) =
+        (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
     let (plain, mirrored) = (plain.unwrap(), mirrored.unwrap());
     assert!(plain.len() == mirrored.len() && plain != mirrored, "as many samples, but others");
-    let views = ["train", "sprout.offshoot", "data", "--augment=flip,crop,light,dark", "-o", "views.head"];
+    let views =
+        ["train", "sprout.offshoot", "data", "--augment=flip,crop,light,dark", "-o", "views.head"];
     ok(dir, &views);
     assert!(fs::read(dir.join("views.head")).unwrap() != mirrored);
     refused(
@@ -80,7 +105,14 @@ fn mirrors_and_heat(dir: &Path) {
         &["train", "sprout.offshoot", "data", "--augment=upside", "-o", "x"],
         &["upside", "flip, crop"],
     );
-    let one = ["predict", "sprout.offshoot", "things.head", "data/train/key/1.png", "--heatmap", "heat.png"];
+    let one = [
+        "predict",
+        "sprout.offshoot",
+        "things.head",
+        "data/train/key/1.png",
+        "--heatmap",
+        "heat.png",
+    ];
     ok(dir, &one);
     let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();
     assert_eq!(
@@ -125,7 +157,8 @@ fn decisions(dir: &Path) {
         let number = |value: &serde_json::Value| value.as_f64().unwrap();
         let of = |name: &serde_json::Value| number(&said["probabilities"][name.as_str().unwrap()]);
         let dimensions = said["dimensions"].as_array().unwrap();
-        let odds = dimensions.iter().map(|d| number(&d["log_odds"])).sum::<f64>() + number(&said["bias"]);
+        let odds =
+            dimensions.iter().map(|d| number(&d["log_odds"])).sum::<f64>() + number(&said["bias"]);
         if said["class"].is_string() {
             let want = (of(&said["class"]) / of(&said["against"])).ln();
             assert!(dimensions.len() == 256 && (odds - want).abs() < 1e-3, "{odds} {want}: {line}");
@@ -135,7 +168,11 @@ fn decisions(dir: &Path) {
     ok(dir, &["train", "sprout.offshoot", "data", "--head", "knn", "-o", "knn.head"]);
     let asked = ["predict", "sprout.offshoot", "knn.head", key, "--dimensions", "3"];
     refused(dir, &asked, &["knn.head", "no weights", "--head"]);
-    refused(dir, &["train", "sprout.offshoot", "data", "--shots", "6", "-o", "x"], &["has 5", "6 required"]);
+    refused(
+        dir,
+        &["train", "sprout.offshoot", "data", "--shots", "6", "-o", "x"],
+        &["has 5", "6 required"],
+    );
     refused(dir, &["eval", "sprout.offshoot", "data", "--draws", "0"], &["--draws"]);
     refused(dir, &["search", "sprout.offshoot", "data", key, "--top", "0"], &["--top"]);
     assert!(!dir.join("x").exists());
@@ -153,11 +190,20 @@ fn embeddings_for_notebooks(dir: &Path) {
     assert_eq!(array.shape(), [36, 256]);
     let values: Vec<f32> = array.into_vec().unwrap();
     assert!(values.iter().all(|v| v.is_finite()) && values.iter().any(|&v| v != 0.0));
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
-    let rows = json["embeddings"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
-    assert!(rows.map(|v| v.as_f64().unwrap() as f32).eq(values), "JSON and the archive hold the same");
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
+    let rows =
+        json["embeddings"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    assert!(
+        rows.map(|v| v.as_f64().unwrap() as f32).eq(values),
+        "JSON and the archive hold the same"
+    );
     assert_eq!(json["labels"].as_array().map(Vec::len), Some(36));
-    assert!(["labels.npy", "split.npy", "classes.npy", "files.npy"].iter().all(|n| zip.by_name(n).is_ok()));
+    assert!(
+        ["labels.npy", "split.npy", "classes.npy", "files.npy"]
+            .iter()
+            .all(|n| zip.by_name(n).is_ok())
+    );
 }
 
 /// Heads from two devices made one, what their samples say, and embeddings without classes.
@@ -166,7 +212,8 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     pictures(&dir.join("data"), &OBJECTS, 6);
-    for (half, object) in [("one", OBJECTS[0]), ("one", OBJECTS[1]), ("two", OBJECTS[2]), ("two", OBJECTS[0])]
+    for (half, object) in
+        [("one", OBJECTS[0]), ("one", OBJECTS[1]), ("two", OBJECTS[2]), ("two", OBJECTS[0])]
     {
         let to = dir.join(half).join(object.name());
         fs::create_dir_all(&to).unwrap();
@@ -178,10 +225,25 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     let model = sprout();
     ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
     let text = ok(dir, &["train", "s.offshoot", "one", "-o", "one.head", "--head", "ridge"]);
-    assert!(text.contains("ridge on 12 pictures of 2 classes") && text.contains("when held out"), "{text}");
+    assert!(
+        text.contains("ridge on 12 pictures of 2 classes") && text.contains("when held out"),
+        "{text}"
+    );
     ok(
         dir,
-        &["train", "s.offshoot", "two", "-o", "two.head", "--shots", "4", "--seed", "3", "--unknown", "off"],
+        &[
+            "train",
+            "s.offshoot",
+            "two",
+            "-o",
+            "two.head",
+            "--shots",
+            "4",
+            "--seed",
+            "3",
+            "--unknown",
+            "off",
+        ],
     );
     let text = ok(dir, &["merge", "one.head", "two.head", "-o", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes, from 2 heads"), "{text}");
@@ -190,10 +252,19 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     let text = ok(dir, &["merge", "one.head", "one.head", "-o", "twice.head"]);
     assert!(text.contains("12 samples were in an earlier head as well"), "{text}");
     reported(dir);
-    let text = ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
+    let text =
+        ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
     assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
-    refused(dir, &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"], &["--keep", "at least 1"]);
-    refused(dir, &["merge", "one.head", "s.offshoot", "-o", "x.head"], &["s.offshoot", "not a head"]);
+    refused(
+        dir,
+        &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"],
+        &["--keep", "at least 1"],
+    );
+    refused(
+        dir,
+        &["merge", "one.head", "s.offshoot", "-o", "x.head"],
+        &["s.offshoot", "not a head"],
+    );
     assert!(!dir.join("x.head").exists());
 
     searched_and_sorted(dir);
@@ -202,13 +273,20 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
 /// What the samples of the merged head say, in words and as JSON.
 fn reported(dir: &Path) {
     let text = ok(dir, &["report", "all.head"]);
-    assert!(text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"), "{text}");
+    assert!(
+        text.contains("ridge, 20 samples of 3 classes") && text.contains("of 20; 95 %"),
+        "{text}"
+    );
     let name = OBJECTS[2].name();
     assert!(text.contains(&format!("`{name}` has 4 samples")), "{text}");
     let report: serde_json::Value =
         serde_json::from_str(&ok(dir, &["report", "all.head", "--json"])).unwrap();
     assert_eq!((&report["kind"], &report["asked"]), (&"ridge".into(), &20.into()), "{report}");
-    let told = report["classes"].as_array().unwrap().iter().flat_map(|c| c["taken_for"].as_array().unwrap());
+    let told = report["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|c| c["taken_for"].as_array().unwrap());
     assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
 }
 
@@ -218,11 +296,17 @@ fn searched_and_sorted(dir: &Path) {
     let text = ok(dir, &["search", "s.offshoot", "data", &wanted, "--top", "2"]);
     let found: Vec<&str> = text.lines().skip(1).collect();
     assert!(
-        found.len() == 2 && found[0].trim_start().starts_with("1.000") && found[0].ends_with(&wanted),
+        found.len() == 2
+            && found[0].trim_start().starts_with("1.000")
+            && found[0].ends_with(&wanted),
         "{text}"
     );
     let text = ok(dir, &["cluster", "s.offshoot", "data", "-k", "3", "-o", "sheet.png"]);
-    assert_eq!(text.lines().filter(|l| l.ends_with(".png") && l.starts_with("  ")).count(), 18, "{text}");
+    assert_eq!(
+        text.lines().filter(|l| l.ends_with(".png") && l.starts_with("  ")).count(),
+        18,
+        "{text}"
+    );
     let sheet = image::open(dir.join("sheet.png")).unwrap().into_rgb8();
     assert!(
         sheet.height() == 4 + 3 * (17 + 96 + 4) && (604..=1004).contains(&sheet.width()),
@@ -230,7 +314,10 @@ fn searched_and_sorted(dir: &Path) {
         sheet.width()
     );
     refused(dir, &["cluster", "s.offshoot", "data", "-k", "19"], &["18 pictures"]);
-    ok(dir, &["eval", "s.offshoot", "data", "--shots", "3", "--draws", "2", "--confusion", "c.png"]);
+    ok(
+        dir,
+        &["eval", "s.offshoot", "data", "--shots", "3", "--draws", "2", "--confusion", "c.png"],
+    );
     let confusion = image::open(dir.join("c.png")).unwrap().into_rgb8();
     let green = confusion.pixels().filter(|p| p.0[1] > p.0[0].saturating_add(40)).count();
     assert!(confusion.width() > 181 && green > 3 * 60 * 20, "{} {green}", confusion.width());
@@ -254,8 +341,16 @@ fn a_float_package_does_all_that_an_int8_one_does() {
     let dir = dir.path();
     pictures(&dir.join("data"), &OBJECTS, 3);
     let model = sprout();
-    let args =
-        ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "f.offshoot", "--precision", "f32"];
+    let args = [
+        "convert",
+        model.to_str().unwrap(),
+        "--calibrate",
+        "data",
+        "-o",
+        "f.offshoot",
+        "--precision",
+        "f32",
+    ];
     let text = ok(dir, &args);
     assert!(text.contains("f32") && text.contains("1.0000 mean"), "{text}");
     assert!(ok(dir, &["verify", "f.offshoot"]).starts_with("verify ok  2 vectors"));
@@ -268,7 +363,8 @@ fn a_float_package_does_all_that_an_int8_one_does() {
 fn demo_teaches_and_draws() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    for (eyes, file, fewest) in [("sharp", "sharp.offshoot", 28), ("small", "sprout.offshoot", 20)] {
+    for (eyes, file, fewest) in [("sharp", "sharp.offshoot", 28), ("small", "sprout.offshoot", 20)]
+    {
         let text = ok(dir, &["demo", "--eyes", eyes, "--out", "screen.png", "--keep", "kept"]);
         assert!(text.lines().count() <= 18, "{text}");
         let right: usize = text

@@ -27,7 +27,8 @@ fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, Con
             Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
         })
         .collect();
-    let overrides = PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
+    let overrides =
+        PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
     convert(&source, &pictures, &Options { overrides, ..options }, &mut |_, _| {})
 }
 
@@ -40,8 +41,8 @@ fn both(model: &ModelProto, cut: &str) {
     assert!(int8.cosine_min > 0.98, "{int8}");
 }
 
-/// Functions are approximations where values are far from what networks have: no fault of the import, but of the
-/// preprocessing.
+/// Functions are approximations where values are far from what networks have: no fault of the
+/// import, but of the preprocessing.
 #[test]
 fn values_that_are_too_large_are_doubted() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
@@ -55,12 +56,17 @@ fn values_that_are_too_large_are_doubted() {
     let run = |preset: Preset, float| {
         let source = Source::parse(Path::new("graph.onnx"), &model).unwrap();
         let picture = Picture::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
-        let overrides = PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
+        let overrides =
+            PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
         let options = Options { overrides, float, ..Options::default() };
         convert(&source, &[picture], &options, &mut |_, _| {})
     };
     let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();
-    assert!(told(Preset::Raw).contains("grow so large under this preprocessing"), "{}", told(Preset::Raw));
+    assert!(
+        told(Preset::Raw).contains("grow so large under this preprocessing"),
+        "{}",
+        told(Preset::Raw)
+    );
     assert!(told(Preset::Tf).contains("almost one colour"), "{}", told(Preset::Tf));
     // In float the package would not verify on a device, nor here.
     assert!(matches!(run(Preset::Raw, true), Err(ConvertError::Unsteady { .. })));
@@ -83,7 +89,12 @@ fn channels_last() {
             .weights("d", &[16, 10]);
         graph
             .node("Transpose", "planes", &["x"], &[TO_PLANES])
-            .node("Conv", "conv", &["planes", "w"], &[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])])
+            .node(
+                "Conv",
+                "conv",
+                &["planes", "w"],
+                &[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])],
+            )
             .node("Transpose", "pixels", &["conv"], &[TO_PIXELS])
             // A bias per channel, where the channels are last.
             .node("Add", "biased", &["pixels", "b"], &[])
@@ -109,7 +120,10 @@ fn a_map_is_pooled_wherever_its_channels_are() {
             graph.node("Transpose", "pixels", &["relu"], &[TO_PIXELS]);
         }
         let report = converted(&graph.model(13), false).unwrap().report;
-        assert!(report.pool == Some(Pool::Avg) && report.dim == 8 && report.cosine_min > 0.99, "{report}");
+        assert!(
+            report.pool == Some(Pool::Avg) && report.dim == 8 && report.cosine_min > 0.99,
+            "{report}"
+        );
     }
 }
 
@@ -117,7 +131,11 @@ fn a_map_is_pooled_wherever_its_channels_are() {
 #[test]
 fn products_of_two_computed_matrices() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
-    graph.weights("w", &[8, 3, 4, 4]).weights("q", &[8, 8]).weights("d", &[8, 7]).whole("rows", &[1, 8, 12]);
+    graph
+        .weights("w", &[8, 3, 4, 4])
+        .weights("q", &[8, 8])
+        .weights("d", &[8, 7])
+        .whole("rows", &[1, 8, 12]);
     graph
         .node("Conv", "conv", &["x", "w"], &[("strides", &[4, 4])])
         .node("Reshape", "planes", &["conv", "rows"], &[])
@@ -136,7 +154,8 @@ fn products_of_two_computed_matrices() {
     assert!(report.precision == Precision::Mixed && report.cosine_min > 0.98, "{report}");
 }
 
-/// Several tensors at once, each pooled in every way; the source model's values say what it must be.
+/// Several tensors at once, each pooled in every way; the source model's values say what it must
+/// be.
 #[test]
 fn several_cuts_and_every_pool() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
@@ -148,13 +167,19 @@ fn several_cuts_and_every_pool() {
         &[("strides", &[2, 2])],
     );
     let model = graph.model(13);
-    for (pool, dim) in [(Pool::Avg, 13), (Pool::Max, 13), (Pool::Gem, 13), (Pool::None, 8 * 140 + 5 * 24)] {
+    for (pool, dim) in
+        [(Pool::Avg, 13), (Pool::Max, 13), (Pool::Gem, 13), (Pool::None, 8 * 140 + 5 * 24)]
+    {
         for float in [true, false] {
             let cuts = ["relu", "last"].map(str::to_string).to_vec();
-            let report = converted_with(&model, Options { cuts, pool, float, ..Options::default() });
+            let report =
+                converted_with(&model, Options { cuts, pool, float, ..Options::default() });
             let report = report.unwrap().report;
             assert_eq!((report.dim, report.pool), (dim, Some(pool).filter(|&p| p != Pool::None)));
-            assert!(if float { report.difference < 1e-4 } else { report.cosine_min > 0.98 }, "{report}");
+            assert!(
+                if float { report.difference < 1e-4 } else { report.cosine_min > 0.98 },
+                "{report}"
+            );
         }
     }
 }
@@ -165,7 +190,10 @@ fn shuffles_splits_and_formulas() {
     for opset in [9, 13, 21] {
         let mut graph = Graph::new(&[1, 3, 12, 16]);
         graph.weights("w", &[12, 3, 3, 3]).weights("v", &[12, 1, 3, 3]).weights("d", &[18, 7]);
-        graph.whole("apart", &[1, 3, 4, 10, 14]).whole("together", &[1, 12, 10, 14]).whole("halves", &[6, 6]);
+        graph
+            .whole("apart", &[1, 3, 4, 10, 14])
+            .whole("together", &[1, 12, 10, 14])
+            .whole("halves", &[6, 6]);
         graph
             .node("Conv", "conv", &["x", "w"], &[])
             .node("Sigmoid", "gate", &["conv"], &[])
@@ -196,7 +224,11 @@ fn shuffles_splits_and_formulas() {
 #[test]
 fn a_layer_norm_is_an_island() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
-    graph.weights("w", &[16, 3, 4, 4]).weights("s", &[16]).weights("v", &[16, 32]).weights("d", &[32, 7]);
+    graph
+        .weights("w", &[16, 3, 4, 4])
+        .weights("s", &[16])
+        .weights("v", &[16, 32])
+        .weights("d", &[32, 7]);
     graph
         .node("Conv", "conv", &["x", "w"], &[("strides", &[4, 4])])
         .node("Transpose", "pixels", &["conv"], &[TO_PIXELS])
@@ -218,8 +250,8 @@ fn a_layer_norm_is_an_island() {
     assert!(report.precision == Precision::Mixed && report.cosine_min > 0.98, "{report}");
 }
 
-/// Blocks as ConvNeXt's and a ViT's: floats between codes move some of them to the next, by which a package
-/// on another processor, or by other kernels, is no other.
+/// Blocks as ConvNeXt's and a ViT's: floats between codes move some of them to the next, by which a
+/// package on another processor, or by other kernels, is no other.
 #[test]
 fn many_layer_norms_make_a_package_that_verifies() {
     const BLOCKS: usize = 12;
@@ -246,7 +278,8 @@ fn many_layer_norms_make_a_package_that_verifies() {
             .node("Add", &format!("sum{}", block + 1), &[&name("sum"), &name("pixels")], &[]);
     }
     graph.node("LayerNormalization", "features", &[&format!("sum{BLOCKS}"), "ones", "b"], &[]);
-    let made = converted_with(&graph.model(17), Options { pool: Pool::None, ..Options::default() }).unwrap();
+    let made = converted_with(&graph.model(17), Options { pool: Pool::None, ..Options::default() })
+        .unwrap();
     assert_eq!(made.report.precision, Precision::Mixed);
     let mut made = Extractor::from_bytes(made.bytes).unwrap();
     assert!(made.verify().unwrap().is_ok());
@@ -274,12 +307,16 @@ fn all_that_is_not_supported_is_listed_at_once() {
     assert_eq!(rows[0], ["node", "operation", "result", "what can be done"]);
     let todo = "leave it out: --cut conv";
     // What only follows from them is not named.
-    assert_eq!(rows[1..], [["`sine`", "Sin", "1,8,10,14", todo], ["`cosine`", "Cos", "1,8,10,14", todo]]);
+    assert_eq!(
+        rows[1..],
+        [["`sine`", "Sin", "1,8,10,14", todo], ["`cosine`", "Cos", "1,8,10,14", todo]]
+    );
     let cuts = vec!["conv".to_string()];
     converted_with(&model, Options { cuts, ..Options::default() }).unwrap();
 }
 
-/// A cut behind the first layers of a deep network gives edges and colours: it is no way out, and not called one.
+/// A cut behind the first layers of a deep network gives edges and colours: it is no way out, and
+/// not called one.
 #[test]
 fn a_cut_near_the_input_is_not_advised_as_one_near_the_end_is() {
     const DEPTH: usize = 60;
@@ -316,10 +353,15 @@ fn unknown_names_and_unknown_uses_are_in_one_table() {
     let model = graph.model(13);
     let cuts = vec!["out".to_string()];
     let error = converted_with(&model, Options { cuts, ..Options::default() }).err().unwrap();
-    let ConvertError::Import(ImportError::Unsupported { nodes, .. }) = &error else { panic!("{error}") };
+    let ConvertError::Import(ImportError::Unsupported { nodes, .. }) = &error else {
+        panic!("{error}")
+    };
     let seen: Vec<_> = nodes.iter().map(|n| (&*n.node, &*n.operation, n.cut.as_deref())).collect();
     let (near, far) = (Some("relu"), Some("conv2"));
-    assert_eq!(seen, [("sine", "Sin", near), ("strange", "Frobnicate", far), ("branch", "If", far)]);
+    assert_eq!(
+        seen,
+        [("sine", "Sin", near), ("strange", "Frobnicate", far), ("branch", "If", far)]
+    );
     // Each remedy works, though tract would not take the whole file.
     for cut in ["relu", "conv2"] {
         let cuts = vec![cut.to_string()];

@@ -1,5 +1,5 @@
-//! Models made to do harm (`../shared/style.md` 2.2): each ends in an error that names the file, and the
-//! program that the user started survives them all. Models broken at random: `mutants.rs`.
+//! Models made to do harm (`../shared/style.md` 2.2): each ends in an error that names the file,
+//! and the program that the user started survives them all. Models broken at random: `mutants.rs`.
 
 use crate::common::attempt;
 use crate::common::graph;
@@ -99,14 +99,26 @@ fn cases() -> Vec<Case> {
             &["node `c` (Conv)", "`strides` of 0; allowed are 1 to"],
         ),
         case("pads", conv(("pads", &[1 << 20; 4])), &["`pads` of 1048576; allowed are 0 to"]),
-        case("input", relu(&[1, 3, 1 << 40, 1 << 40], "x"), &["tensor `x`", "larger than 268435456 values"]),
+        case(
+            "input",
+            relu(&[1, 3, 1 << 40, 1 << 40], "x"),
+            &["tensor `x`", "larger than 268435456 values"],
+        ),
         case("dilations", conv(("dilations", &[1, 1, 1])), &["`dilations` has 3 values"]),
-        case("kernel", conv(("kernel_shape", &[5, 5])), &["`kernel_shape` is not that of its weights"]),
+        case(
+            "kernel",
+            conv(("kernel_shape", &[5, 5])),
+            &["`kernel_shape` is not that of its weights"],
+        ),
         case("group 0", conv_group(0), &["`group` of 0"]),
         case("group 3 of 4", conv_group(3), &["`group` of 3, which does not divide 4 channels"]),
         case("dims", weights(|t| t.dims = vec![1 << 62, 4]), &["tensor `w`", "larger than"]),
         case("negative", weights(|t| t.dims[0] = -4), &["a dimension of -4"]),
-        case("too short", weights(|t| t.raw_data.truncate(8)), &["values of 8 bytes", "asks for 432"]),
+        case(
+            "too short",
+            weights(|t| t.raw_data.truncate(8)),
+            &["values of 8 bytes", "asks for 432"],
+        ),
         case("type", weights(|t| t.data_type = 8), &["values of ONNX type 8"]),
         case("external", weights(outside), &["tensors lie outside the file", "/etc/passwd"]),
         case("nested", nested(12), &["not supported", "`branch`", "If"]),
@@ -158,8 +170,10 @@ fn resize(factor: f32) -> ModelProto {
 fn outside(tensor: &mut tract_onnx::pb::TensorProto) {
     tensor.raw_data.clear();
     tensor.data_location = Some(1);
-    tensor.external_data =
-        vec![StringStringEntryProto { key: "location".to_string(), value: "/etc/passwd".to_string() }];
+    tensor.external_data = vec![StringStringEntryProto {
+        key: "location".to_string(),
+        value: "/etc/passwd".to_string(),
+    }];
 }
 
 /// In the process itself: what the child would be kept from is refused before tract sees it.
@@ -168,7 +182,8 @@ fn hostile_graphs_are_refused_before_tract_sees_them() {
     for Case { name, model, parts } in cases() {
         let start = Instant::now();
         let source = Source::parse(Path::new("bad.onnx"), &model.encode_to_vec());
-        let error = source.and_then(|s| s.import(&[], None, Default::default())).unwrap_err().to_string();
+        let error =
+            source.and_then(|s| s.import(&[], None, Default::default())).unwrap_err().to_string();
         for part in [&["bad.onnx"], parts].concat() {
             assert!(error.contains(part), "{name}: `{part}` is not in: {error}");
         }
@@ -214,7 +229,10 @@ fn limits_of_memory_and_time_become_errors() {
     let (output, time) = attempt(dir.path(), &PICTURES, &[("OFFSHOOT_IMPORT_SECONDS", "0")]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("bad.onnx: reading it took more than 0 s of processor time"), "{time:?}: {text}");
+    assert!(
+        text.contains("bad.onnx: reading it took more than 0 s of processor time"),
+        "{time:?}: {text}"
+    );
     assert!(text.contains("OFFSHOOT_IMPORT_SECONDS=N"), "{text}");
     check_folder(dir.path(), "time");
 }

@@ -1,5 +1,6 @@
-//! What a model does to its picture before its first layer, in what type and size it takes it, and files that are
-//! something else: each is taken as it is meant, or refused with the node and the next thing to do.
+//! What a model does to its picture before its first layer, in what type and size it takes it, and
+//! files that are something else: each is taken as it is meant, or refused with the node and the
+//! next thing to do.
 
 use crate::common::graph;
 use crate::common::small;
@@ -62,10 +63,14 @@ fn the_first_operations_say_what_a_model_takes() {
             tensor.dims = vec![tensor.dims[0], 1, 1];
         }
         graph.node("Mul", "scaled", &["x", "f"], &[]).node("Add", "shifted", &["scaled", "o"], &[]);
-        let made = converted(&rest(&mut graph, "shifted"), float(PreprocessOverrides::default())).unwrap();
+        let made =
+            converted(&rest(&mut graph, "shifted"), float(PreprocessOverrides::default())).unwrap();
         assert!(made.report.preprocess_why.starts_with(why), "{}", made.report);
         assert!(made.report.difference < 1e-5, "{}", made.report);
-        assert_eq!(made.report.nodes, converted(&plain(), float(preset(Preset::Raw))).unwrap().report.nodes);
+        assert_eq!(
+            made.report.nodes,
+            converted(&plain(), float(preset(Preset::Raw))).unwrap().report.nodes
+        );
     }
 }
 
@@ -73,10 +78,15 @@ fn the_first_operations_say_what_a_model_takes() {
 fn channels_in_another_order() {
     let turns: [fn(&mut Graph); 4] = [
         |g| {
-            g.whole("order", &[2, 1, 0]).node("Gather", "turned", &["x", "order"], &[]).number("axis", 1);
+            g.whole("order", &[2, 1, 0])
+                .node("Gather", "turned", &["x", "order"], &[])
+                .number("axis", 1);
         },
         |g| {
-            g.whole("from", &[-1]).whole("to", &[i64::MIN + 1]).whole("axis", &[1]).whole("step", &[-1]);
+            g.whole("from", &[-1])
+                .whole("to", &[i64::MIN + 1])
+                .whole("axis", &[1])
+                .whole("step", &[-1]);
             g.node("Slice", "turned", &["x", "from", "to", "axis", "step"], &[]);
         },
         |g| {
@@ -99,16 +109,24 @@ fn channels_in_another_order() {
         },
     ];
     let outside =
-        converted(&plain(), float(PreprocessOverrides { bgr: true, ..preset(Preset::Imagenet) })).unwrap();
+        converted(&plain(), float(PreprocessOverrides { bgr: true, ..preset(Preset::Imagenet) }))
+            .unwrap();
     for turn in turns {
         let mut graph = Graph::new(&[1, 3, 12, 16]);
         turn(&mut graph);
         let model = rest(&mut graph, "turned");
         let own = converted(&model, float(preset(Preset::Imagenet))).unwrap();
-        assert!(own.report.difference < 1e-5 && own.report.nodes == outside.report.nodes, "{}", own.report);
+        assert!(
+            own.report.difference < 1e-5 && own.report.nodes == outside.report.nodes,
+            "{}",
+            own.report
+        );
         assert_eq!(preprocess(&own).channels, Channels::Bgr);
         alike(&embedding(&own), &embedding(&outside));
-        let int8 = converted(&model, Options { overrides: preset(Preset::Imagenet), ..Options::default() });
+        let int8 = converted(
+            &model,
+            Options { overrides: preset(Preset::Imagenet), ..Options::default() },
+        );
         assert!(int8.unwrap().report.cosine_min > 0.99);
     }
 }
@@ -130,8 +148,9 @@ fn channels_are_picked_in_any_order() {
         made.difference < 1e-5 && made.nodes == 4,
         "two convolutions, one with a limit, and the mean: {made}"
     );
-    let int8 =
-        converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+    let int8 = converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() })
+        .unwrap()
+        .report;
     assert!(int8.cosine_min > 0.99 && int8.nodes == 3, "{int8}");
 }
 
@@ -149,7 +168,9 @@ fn a_model_that_resizes_its_picture() {
     graph.0.node.last_mut().unwrap().attribute.push(mode);
     let own = converted(&rest(&mut graph, "resized"), float(preset(Preset::Tf))).unwrap();
     assert!(
-        own.report.preprocess_why.ends_with("the model's own resizing to 12x16 is left to the preprocessing")
+        own.report
+            .preprocess_why
+            .ends_with("the model's own resizing to 12x16 is left to the preprocessing")
     );
     alike(&embedding(&own), &embedding(&converted(&plain(), float(preset(Preset::Tf))).unwrap()));
 }
@@ -215,8 +236,7 @@ fn models_made_ready_for_something_else() {
         }
         error(&graph.node("Relu", "relu", &["odd"], &[]).model(13))
     };
-    let quantized =
-        "graph.onnx: quantized already (QLinearAdd `odd`); give the float model that it was made from";
+    let quantized = "graph.onnx: quantized already (QLinearAdd `odd`); give the float model that it was made from";
     assert!(with("QLinearAdd", "com.microsoft", false).starts_with(quantized));
     assert!(with("DynamicQuantizeLinear", "", false).contains("quantized already"));
     let fused = with("FusedConv", "com.microsoft", false);
@@ -225,7 +245,10 @@ fn models_made_ready_for_something_else() {
         "{fused}"
     );
     let training = with("BatchNormalization", "", true);
-    assert!(training.contains("exported in training mode (BatchNormalization `odd`)"), "{training}");
+    assert!(
+        training.contains("exported in training mode (BatchNormalization `odd`)"),
+        "{training}"
+    );
     assert!(training.contains("model.eval()"), "{training}");
 }
 
@@ -242,7 +265,8 @@ fn what_does_not_fit_is_said_with_its_node() {
     let model = graph.model(13);
     let words = error(&model);
     assert!(
-        words.starts_with("graph.onnx: cannot read node `fc` (Gemm)") && words.contains("--cut flat"),
+        words.starts_with("graph.onnx: cannot read node `fc` (Gemm)")
+            && words.contains("--cut flat"),
         "{words}"
     );
     assert!(!words.contains("unify") && !words.contains('#'), "{words}");
@@ -265,8 +289,7 @@ fn sizes_that_are_asked_for() {
     graph.node("Conv", "conv", &["x", "w"], &[]).node("Flatten", "flat", &["conv"], &[]);
     graph.node("Gemm", "fc", &["flat", "d"], &[]);
     let error = at(&graph.model(13), (40, 24)).unwrap_err().to_string();
-    let words =
-        "graph.onnx: its input is fixed at 12x16, and with --input-size 24x40 node `fc` (Gemm) does not fit";
+    let words = "graph.onnx: its input is fixed at 12x16, and with --input-size 24x40 node `fc` (Gemm) does not fit";
     assert!(error.starts_with(words) && error.contains("leave --input-size out"), "{error}");
     // Without its classifier it fits, but as another embedding.
     let mut graph = Graph::new(&[1, 3, 12, 16]);
@@ -314,7 +337,8 @@ fn inputs_shapes_and_leftovers() {
         words.contains("input `x` is float32 of no stated shape") && words.contains("--input-size"),
         "{words}"
     );
-    let made = converted(&open, Options { size: Some((16, 12)), ..float(preset(Preset::Tf)) }).unwrap();
+    let made =
+        converted(&open, Options { size: Some((16, 12)), ..float(preset(Preset::Tf)) }).unwrap();
     alike(&embedding(&made), &want);
 }
 
@@ -332,7 +356,11 @@ fn files_that_are_no_models() {
             b"PK\x03\x04net/data.pkl",
             ["a PyTorch checkpoint, not an ONNX model", "torch.onnx.export"],
         ),
-        ("net.tflite", b"\x1c\0\0\0TFL3", ["a TensorFlow Lite model", "tf2onnx.convert --tflite net.tflite"]),
+        (
+            "net.tflite",
+            b"\x1c\0\0\0TFL3",
+            ["a TensorFlow Lite model", "tf2onnx.convert --tflite net.tflite"],
+        ),
         (
             "net.onnx",
             b"version https://git-lfs.github.com/spec/v1\n",

@@ -52,7 +52,11 @@ fn one_broken_picture_does_not_end_everything() {
     has(&text, &["8 pictures of 2 classes"]);
     has(
         &told,
-        &["2 that cannot be read", "1 cut short (--cut-short accepts them)", "1 in unsupported formats"],
+        &[
+            "2 that cannot be read",
+            "1 cut short (--cut-short accepts them)",
+            "1 in unsupported formats",
+        ],
     );
     has(
         &told,
@@ -66,29 +70,42 @@ fn one_broken_picture_does_not_end_everything() {
     );
     // With what ends early there is one more.
     has(&ok(dir, &[&train[..], &["--cut-short"]].concat()), &["9 pictures of 2 classes"]);
-    let asked = ["predict", &package, "x.head", "data/ball/cut.jpg", "--heatmap", "cut.png", "--cut-short"];
+    let asked =
+        ["predict", &package, "x.head", "data/ball/cut.jpg", "--heatmap", "cut.png", "--cut-short"];
     ok(dir, &asked);
     assert!(dir.join("cut.png").exists());
-    refused(dir, &[&["train", &package, "data", "-o", "y.head"][..], &["--strict"]].concat(), &["data/"]);
+    refused(
+        dir,
+        &[&["train", &package, "data", "-o", "y.head"][..], &["--strict"]].concat(),
+        &["data/"],
+    );
     assert!(!dir.join("y.head").exists());
     // The other commands that read folders.
     let search = ["search", &package, "data", "data/mug/1.png", "--top", "9"];
     assert_eq!(ok(dir, &search).lines().count(), 9, "eight pictures and the one asked about");
     refused(dir, &[&search[..], &["--strict"]].concat(), &["data/"]);
     ok(dir, &["cluster", &package, "data", "-k", "2"]);
-    let text = ok(dir, &["eval", &package, "data", "--shots", "2", "--head", "ncm", "--draws", "2"]);
+    let text =
+        ok(dir, &["eval", &package, "data", "--shots", "2", "--head", "ncm", "--draws", "2"]);
     has(&text, &["2 classes"]);
     // All that can be is answered, and the exit code says that something was not.
     let output = offshoot(
         dir,
         &["predict", &package, "x.head", "data/mug/1.png", "data/mug/page.jpg", "data/ball/1.png"],
     );
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).lines().count()), (Some(2), 2));
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).lines().count()),
+        (Some(2), 2)
+    );
     has(&said(&output), &["data/mug/page.jpg"]);
     // Nothing at all is an error that names the first.
     fs::create_dir_all(dir.join("bad/a")).unwrap();
     fs::write(dir.join("bad/a/1.jpg"), b"").unwrap();
-    refused(dir, &["train", &package, "bad", "-o", "x.head"], &["none of the 1 pictures", "bad/a/1.jpg"]);
+    refused(
+        dir,
+        &["train", &package, "bad", "-o", "x.head"],
+        &["none of the 1 pictures", "bad/a/1.jpg"],
+    );
     refused(dir, &["search", &package, "bad", "data/mug/1.png"], &["none of the 1 pictures"]);
 }
 
@@ -117,9 +134,14 @@ fn one_class_alone_is_never_right() {
     has(&said(&output), &["set: `images` is the only class, at least 2 are needed"]);
     let text = ok(dir, &["report", "x.head"]);
     assert!(!text.contains("1.000"), "{text}");
-    refused(dir, &["eval", &package, "set", "--shots", "2"], &["`images` is the only class", "labels.csv"]);
+    refused(
+        dir,
+        &["eval", &package, "set", "--shots", "2"],
+        &["`images` is the only class", "labels.csv"],
+    );
     // With the table beside it there are two.
-    let lines: String = (0..8).map(|n| format!("{n}.png,{}\n", if n < 4 { "mug" } else { "ball" })).collect();
+    let lines: String =
+        (0..8).map(|n| format!("{n}.png,{}\n", if n < 4 { "mug" } else { "ball" })).collect();
     fs::write(dir.join("set/labels.csv"), format!("file,label\n{lines}")).unwrap();
     has(&ok(dir, &train), &["8 pictures of 2 classes"]);
     has(&ok(dir, &["eval", &package, "set", "--shots", "2", "--head", "ncm"]), &["2 classes"]);
@@ -152,7 +174,8 @@ fn flat_folders() {
     let (dir, package) = (dir.path(), package());
     let flat = "data/mug";
     ok(dir, &["embed", &package, flat, "--json", "e.json"]);
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
     assert_eq!(json["labels"], serde_json::json!([-1, -1, -1, -1]));
     assert_eq!(
         (json["classes"].as_array().map(Vec::len), json["files"].as_array().map(Vec::len)),
@@ -162,7 +185,11 @@ fn flat_folders() {
     ok(dir, &["cluster", &package, flat, "-k", "2"]);
     let model = crate::common::sprout();
     ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", flat, "-o", "s.offshoot"]);
-    refused(dir, &["train", &package, flat, "-o", "x.head"], &["4 files without a class", "labels.csv"]);
+    refused(
+        dir,
+        &["train", &package, flat, "-o", "x.head"],
+        &["4 files without a class", "labels.csv"],
+    );
 }
 
 #[test]
@@ -179,8 +206,10 @@ fn names_that_cannot_be_shown_are_refused_or_told() {
         ("mug,mug", "`mug` is given twice"),
         ("mug,", "a class needs a name"),
     ] {
-        let teach =
-            ["teach", "--script", "script", "--screen", "none", "--memory", "m.store", "--names", names];
+        let teach = [
+            "teach", "--script", "script", "--screen", "none", "--memory", "m.store", "--names",
+            names,
+        ];
         refused(dir, &teach, &[part]);
         assert!(!dir.join("m.store").exists(), "nothing was begun");
     }
@@ -192,7 +221,10 @@ fn names_that_cannot_be_shown_are_refused_or_told() {
     assert!(output.status.success(), "{told}");
     has(
         &told,
-        &[&format!("class `{longer}` is renamed to `{}`: 72 bytes", &longer[..64]), "class `ba\\u{2066}ll`"],
+        &[
+            &format!("class `{longer}` is renamed to `{}`: 72 bytes", &longer[..64]),
+            "class `ba\\u{2066}ll`",
+        ],
     );
     has(&ok(dir, &["report", "x.head"]), &[&longer[..64], "ba\\u{2066}ll"]);
 }
@@ -204,13 +236,14 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
     let whole = jpeg(dir);
     let teach = |film: &str| -> Vec<String> {
         [
-            "teach", "--camera", film, "--script", "script", "--screen", "none", "--memory", "m.store",
-            "--export", "x.head",
+            "teach", "--camera", film, "--script", "script", "--screen", "none", "--memory",
+            "m.store", "--export", "x.head",
         ]
         .map(String::from)
         .to_vec()
     };
-    let run = |film: &str| offshoot(dir, &teach(film).iter().map(String::as_str).collect::<Vec<_>>());
+    let run =
+        |film: &str| offshoot(dir, &teach(film).iter().map(String::as_str).collect::<Vec<_>>());
     fs::write(dir.join("script"), "teach 1 2\n").unwrap();
     fs::write(dir.join("empty.mjpeg"), b"").unwrap();
     fs::write(dir.join("broken.mjpeg"), b"\xff\xd8\xff\xd9".repeat(4)).unwrap();
@@ -221,7 +254,8 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
         assert!(!dir.join("x.head").exists());
     }
     // One that can be read is enough; a lesson on a broken one is lost, and the next one counts.
-    fs::write(dir.join("some.mjpeg"), [b"\xff\xd8\xff\xd9", &whole[..], &whole[..]].concat()).unwrap();
+    fs::write(dir.join("some.mjpeg"), [b"\xff\xd8\xff\xd9", &whole[..], &whole[..]].concat())
+        .unwrap();
     let output = run("some.mjpeg");
     assert!(output.status.success() && dir.join("x.head").exists(), "{}", said(&output));
     // Nothing taught, nothing written.
@@ -238,9 +272,12 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
 fn a_picture_of_many_boxes_is_decoded_once() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, package) = (dir.path(), package());
-    let noise = |x: u32, y: u32| (x.wrapping_mul(73) ^ y.wrapping_mul(151)).wrapping_mul(2_654_435_761) >> 24;
-    let large =
-        image::RgbImage::from_fn(1600, 1200, |x, y| image::Rgb([noise(x, y) as u8, x as u8, y as u8]));
+    let noise = |x: u32, y: u32| {
+        (x.wrapping_mul(73) ^ y.wrapping_mul(151)).wrapping_mul(2_654_435_761) >> 24
+    };
+    let large = image::RgbImage::from_fn(1600, 1200, |x, y| {
+        image::Rgb([noise(x, y) as u8, x as u8, y as u8])
+    });
     fs::create_dir_all(dir.join("set/images")).unwrap();
     large.save(dir.join("set/images/0.jpg")).unwrap();
     fs::write(dir.join("set/classes.txt"), "a\nb\n").unwrap();
@@ -312,7 +349,8 @@ mod cases {
             fs::copy(files.join(name), dir.join("set").join(name)).unwrap();
         }
         let count = |more: &[&str]| {
-            let output = offshoot(dir, &[&["embed", &package(), "set", "--json", "e.json"], more].concat());
+            let output =
+                offshoot(dir, &[&["embed", &package(), "set", "--json", "e.json"], more].concat());
             assert!(output.status.success(), "{}", said(&output));
             let json: serde_json::Value =
                 serde_json::from_slice(&fs::read(dir.join("e.json")).unwrap()).unwrap();
@@ -320,7 +358,10 @@ mod cases {
         };
         let (taken, told) = count(&[]);
         assert_eq!(taken, 2);
-        has(&told, &["1 cut short", "trunc.jpg: the file ends after 6221 bytes, before its picture does"]);
+        has(
+            &told,
+            &["1 cut short", "trunc.jpg: the file ends after 6221 bytes, before its picture does"],
+        );
         assert_eq!(count(&["--cut-short"]).0, 3);
     }
 
@@ -332,7 +373,8 @@ mod cases {
         let dir = dir.path();
         fs::write(dir.join("script"), "teach 1 3\n").unwrap();
         let film = files.join("no_dht.mjpeg");
-        let teach = ["teach", "--camera", film.to_str().unwrap(), "--script", "script", "--screen", "none"];
+        let teach =
+            ["teach", "--camera", film.to_str().unwrap(), "--script", "script", "--screen", "none"];
         ok(dir, &[&teach[..], &["--memory", "m.store", "--export", "x.head"]].concat());
         has(&ok(dir, &["report", "x.head"]), &["3 samples of 1 classes"]);
     }

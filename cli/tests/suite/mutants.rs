@@ -1,8 +1,8 @@
-//! Models broken at random: each ends in an error that names the file, or in a package that is in order; the
-//! program that the user started survives them all.
+//! Models broken at random: each ends in an error that names the file, or in a package that is in
+//! order; the program that the user started survives them all.
 //!
-//! By default a small part; `OFFSHOOT_MUTANTS=1000` makes so many of each backbone, and shows each one to the
-//! whole command. `OFFSHOOT_BACKBONE=NAME` takes one of them.
+//! By default a small part; `OFFSHOOT_MUTANTS=1000` makes so many of each backbone, and shows each
+//! one to the whole command. `OFFSHOOT_BACKBONE=NAME` takes one of them.
 
 use crate::common::attempt;
 use crate::common::refill;
@@ -129,7 +129,8 @@ fn broken(bytes: &[u8], draws: &mut Draws) -> Vec<u8> {
     bytes
 }
 
-/// With weights of their own, and those that get random ones: all whose mutants can be made by the thousand.
+/// With weights of their own, and those that get random ones: all whose mutants can be made by the
+/// thousand.
 const REAL: [&str; 2] = ["mobilenet_v1_0.25_128", "ppocr_cls_mobilenet_v3"];
 const REFILLED: [&str; 13] = [
     "shufflenet_v2_x0_5_op17",
@@ -156,12 +157,15 @@ fn backbones() -> Vec<(&'static str, Vec<u8>)> {
         return all;
     }
     let shared = crate::common::shared();
-    let real =
-        |name: &'static str| (name, fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap());
+    let real = |name: &'static str| {
+        (name, fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap())
+    };
     all.extend(REAL.map(real));
     let one = std::env::var("OFFSHOOT_BACKBONE").ok();
     if asked().is_some() || one.is_some() {
-        all.extend(REFILLED.iter().chain(&TEXT).map(|name| (*name, refill::skeleton(&shared, name).0)));
+        all.extend(
+            REFILLED.iter().chain(&TEXT).map(|name| (*name, refill::skeleton(&shared, name).0)),
+        );
     }
     if let Some(one) = one {
         all.retain(|(name, _)| *name == one);
@@ -206,7 +210,8 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
     fs::write(dir.path().join("vocab.txt"), list).unwrap();
     let text = ["--tokenizer", "../vocab.txt", "--tokens", "32"];
     for (name, bytes) in backbones() {
-        let (folder, options) = if TEXT.contains(&name) { (&texts, &text) } else { (&pictures, &PICTURES) };
+        let (folder, options) =
+            if TEXT.contains(&name) { (&texts, &text) } else { (&pictures, &PICTURES) };
         let mutants = Mutants::of(bytes);
         let (mut converted, mut refused, mut ended, mut slowest) = (0, 0, 0, (Duration::ZERO, 0));
         for seed in 0..asked().unwrap_or(7) {
@@ -226,7 +231,10 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
                 Some(2) => {
                     refused += 1;
                     ended += u64::from(context.contains("reading it"));
-                    assert!(context.contains("error: bad.onnx") || context.contains("error: "), "{context}");
+                    assert!(
+                        context.contains("error: bad.onnx") || context.contains("error: "),
+                        "{context}"
+                    );
                     assert!(!context.contains("panicked"), "{context}");
                 }
                 _ => panic!("{context}"),

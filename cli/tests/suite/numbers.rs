@@ -1,5 +1,5 @@
-//! Numbers: weights and embeddings that are none, operators by arithmetic of their own, and what a package is
-//! worth beside its model. Operators by ONNX's own tests: `oracle.rs`.
+//! Numbers: weights and embeddings that are none, operators by arithmetic of their own, and what a
+//! package is worth beside its model. Operators by ONNX's own tests: `oracle.rs`.
 
 use crate::common::graph;
 use crate::common::small;
@@ -28,8 +28,7 @@ fn with_weight(at: usize, value: f32) -> ModelProto {
 fn weights_that_are_no_numbers() {
     for (value, said) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
         let error = error(&with_weight(5, value));
-        let words =
-            "graph.onnx: node `conv` (Conv): 1 of the 216 values of `w` is no finite number, the first is ";
+        let words = "graph.onnx: node `conv` (Conv): 1 of the 216 values of `w` is no finite number, the first is ";
         assert!(error.starts_with(&format!("{words}{said}; export")), "{error}");
     }
     // What the cut leaves out is not looked at.
@@ -44,10 +43,14 @@ fn weights_that_are_no_numbers() {
 #[test]
 fn embeddings_that_are_no_numbers_or_nothing() {
     for quantized in [false, true] {
-        let options = || Options { float: !quantized, overrides: preset(Preset::Tf), ..Options::default() };
+        let options =
+            || Options { float: !quantized, overrides: preset(Preset::Tf), ..Options::default() };
         let fails = |model: &ModelProto| converted(model, options()).unwrap_err().to_string();
         let huge = fails(&with_weight(5, 1e38));
-        assert!(huge.contains("layer `conv` gives no finite number") && huge.contains("(4 of 4)"), "{huge}");
+        assert!(
+            huge.contains("layer `conv` gives no finite number") && huge.contains("(4 of 4)"),
+            "{huge}"
+        );
         let mut small = plain();
         let weights = &mut small.graph.as_mut().unwrap().initializer[0].raw_data;
         *weights = weights
@@ -87,15 +90,21 @@ fn celu_is_scaled() {
     let bytes: Vec<u8> = (0..9).map(|i| 28 * i).collect();
     let picture = Picture::from_rgb(3, 3, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
     let (mean, std) = (Some([128.0; 3]), Some([32.0; 3]));
-    let overrides = PreprocessOverrides { mean, std, squash: true, ..PreprocessOverrides::default() };
+    let overrides =
+        PreprocessOverrides { mean, std, squash: true, ..PreprocessOverrides::default() };
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
     let pool = offshoot_convert::ir::pooling::Pool::None;
     let options = Options { pool, ..float(overrides) };
     let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
-    let got: Vec<f32> =
-        Extractor::from_bytes(made.bytes).unwrap().embed(&picture.frame()).unwrap().iter().collect();
+    let got: Vec<f32> = Extractor::from_bytes(made.bytes)
+        .unwrap()
+        .embed(&picture.frame())
+        .unwrap()
+        .iter()
+        .collect();
     let celu = |x: f64| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0);
-    let want: Vec<f32> = bytes.iter().map(|&b| celu((f64::from(b) - 128.0) / 32.0) as f32).collect();
+    let want: Vec<f32> =
+        bytes.iter().map(|&b| celu((f64::from(b) - 128.0) / 32.0) as f32).collect();
     alike(&got, &want);
 }
 
@@ -114,13 +123,21 @@ fn a_mean_over_stated_padding_and_beyond() {
             .number("ceil_mode", 1)
             .number("count_include_pad", 1);
         let bytes: Vec<u8> = (0..24).map(|i| (i * 53 % 200 + 20) as u8).collect();
-        let picture = Picture::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
-        let source = Source::parse(Path::new("mean.onnx"), &graph.model(19).encode_to_vec()).unwrap();
+        let picture =
+            Picture::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
+        let source =
+            Source::parse(Path::new("mean.onnx"), &graph.model(19).encode_to_vec()).unwrap();
         let pool = offshoot_convert::ir::pooling::Pool::None;
-        let options = Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
-        let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
-        let got: Vec<f32> =
-            Extractor::from_bytes(made.bytes).unwrap().embed(&picture.frame()).unwrap().iter().collect();
+        let options =
+            Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
+        let made =
+            convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
+        let got: Vec<f32> = Extractor::from_bytes(made.bytes)
+            .unwrap()
+            .embed(&picture.frame())
+            .unwrap()
+            .iter()
+            .collect();
         alike(&got, &means(&bytes, pads));
     }
 }
@@ -133,9 +150,13 @@ fn means(bytes: &[u8], [above, left, below, right]: [i64; 4]) -> Vec<f32> {
         if (ceiled - 1) * 2 >= n + before { ceiled - 1 } else { ceiled }
     };
     let mut means = Vec::new();
-    for (y, x) in (0..out(4, above, below)).flat_map(|y| (0..out(6, left, right)).map(move |x| (y, x))) {
+    for (y, x) in
+        (0..out(4, above, below)).flat_map(|y| (0..out(6, left, right)).map(move |x| (y, x)))
+    {
         let (mut sum, mut count) = (0.0, 0.0);
-        for (r, c) in (0..3).flat_map(|r| (0..3).map(move |c| (2 * y - above + r, 2 * x - left + c))) {
+        for (r, c) in
+            (0..3).flat_map(|r| (0..3).map(move |c| (2 * y - above + r, 2 * x - left + c)))
+        {
             if r < 4 + below && c < 6 + right {
                 count += 1.0;
                 if (0..4).contains(&r) && (0..6).contains(&c) {
@@ -171,15 +192,18 @@ fn global_response_normalization() {
     let model = graph.model(13);
     let made = converted(&model, float(preset(Preset::Tf))).unwrap().report;
     assert!(made.difference < 1e-5, "{made}");
-    let int8 =
-        converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+    let int8 = converted(&model, Options { overrides: preset(Preset::Tf), ..Options::default() })
+        .unwrap()
+        .report;
     assert!(int8.cosine_min > 0.98, "{int8}");
 }
 
 #[test]
 fn a_verdict_sees_single_pictures() {
     let mut report =
-        converted(&plain(), Options { overrides: preset(Preset::Tf), ..Options::default() }).unwrap().report;
+        converted(&plain(), Options { overrides: preset(Preset::Tf), ..Options::default() })
+            .unwrap()
+            .report;
     let mut judged = |noise: f64, mean: f64, worst: f64| {
         (report.noise, report.cosine_mean, report.cosine_min) = (noise, mean, worst);
         (report.grade(), report.verdict())
@@ -187,7 +211,10 @@ fn a_verdict_sees_single_pictures() {
     assert_eq!(judged(0.001, 0.999, 0.997).0, Grade::Good);
     // What pictures that are loud hide in the sum.
     let (grade, words) = judged(0.005, 0.985, 0.92);
-    assert!(grade == Grade::Usable && words.contains("0.985 in the mean, 0.920 in the worst"), "{words}");
+    assert!(
+        grade == Grade::Usable && words.contains("0.985 in the mean, 0.920 in the worst"),
+        "{words}"
+    );
     assert_eq!(judged(0.005, 0.98, 0.5).0, Grade::Poor);
     assert_eq!(judged(0.03, 0.98, 0.95).0, Grade::Usable);
     assert_eq!(judged(0.03, 0.69, 0.06).0, Grade::Unusable);
@@ -211,7 +238,8 @@ fn what_is_not_usable_is_not_written() {
         .node("GlobalAveragePool", "pooled", &["relu"], &[]);
     std::fs::write(dir.path().join("net.onnx"), graph.model(13).encode_to_vec()).unwrap();
     crate::common::pictures(&dir.path().join("data"), &[Object::Mug, Object::Plant], 4);
-    let args = ["convert", "net.onnx", "--calibrate", "data", "--preset", "tf", "-o", "net.offshoot"];
+    let args =
+        ["convert", "net.onnx", "--calibrate", "data", "--preset", "tf", "-o", "net.offshoot"];
     let output = crate::common::offshoot(dir.path(), &args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");

@@ -1,7 +1,7 @@
-//! Operators against what ONNX says they are. tract reads a model for the converter and runs the reference that
-//! `convert` compares with, so what tract misreads no comparison with tract can show. ONNX's own node tests come
-//! with the values that are right: every one of them that is accepted must give these, in float, and near them in
-//! int8.
+//! Operators against what ONNX says they are. tract reads a model for the converter and runs the
+//! reference that `convert` compares with, so what tract misreads no comparison with tract can
+//! show. ONNX's own node tests come with the values that are right: every one of them that is
+//! accepted must give these, in float, and near them in int8.
 //!
 //! Needs a Python that has `onnx` (`OFFSHOOT_PYTHON`, else `python3`); says so where there is none.
 
@@ -16,9 +16,11 @@ use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 
-/// Of the length of what is right: what ONNX allows in these tests, some of whose values have four digits.
+/// Of the length of what is right: what ONNX allows in these tests, some of whose values have four
+/// digits.
 const FLOAT: f64 = 1e-3;
-/// Codes have 255 steps from the least to the greatest value, and some networks here several layers.
+/// Codes have 255 steps from the least to the greatest value, and some networks here several
+/// layers.
 const INT8: f64 = 0.06;
 
 /// A node test, and what ONNX says that it gives.
@@ -59,7 +61,8 @@ fn cases() -> Option<Vec<Case>> {
         }
         let said: serde_json::Value =
             serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
-        let right = said["right"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+        let right =
+            said["right"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
         let side = |name: &str| said[name].as_u64().unwrap() as u32;
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let (rows, columns) = (side("rows"), side("columns"));
@@ -72,14 +75,23 @@ fn cases() -> Option<Vec<Case>> {
 impl Case {
     /// The package's embedding in the order of ONNX's output.
     fn run(&self, float: bool) -> Result<Vec<f32>, String> {
-        let source = Source::parse(Path::new(&self.name), &self.model).map_err(|e| e.to_string())?;
+        let source =
+            Source::parse(Path::new(&self.name), &self.model).map_err(|e| e.to_string())?;
         let black = vec![0; (3 * self.rows * self.columns) as usize];
         let picture = Picture::from_rgb(self.columns, self.rows, black).unwrap();
-        let overrides =
-            PreprocessOverrides { preset: Some(Preset::Raw), squash: true, ..PreprocessOverrides::default() };
+        let overrides = PreprocessOverrides {
+            preset: Some(Preset::Raw),
+            squash: true,
+            ..PreprocessOverrides::default()
+        };
         let cuts = vec![source.outputs().next().unwrap().to_string()];
-        let options =
-            Options { cuts: cuts.clone(), pool: Pool::None, float, overrides, ..Options::default() };
+        let options = Options {
+            cuts: cuts.clone(),
+            pool: Pool::None,
+            float,
+            overrides,
+            ..Options::default()
+        };
         let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {});
         let bytes = made.map_err(|e| e.to_string())?.bytes;
         let embedding: Vec<f32> =
@@ -93,17 +105,23 @@ impl Case {
             Ok(got) => got,
             Err(reason) => return Outcome::Refused(reason),
         };
-        let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let square =
+            |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
         let off = square(&mut got.iter().zip(&self.right).map(|(g, r)| f64::from(g - r)));
         let size = square(&mut self.right.iter().map(|&r| r.into()));
-        let error = if got.len() == self.right.len() { off / size.max(1e-6) } else { f64::INFINITY };
+        let error =
+            if got.len() == self.right.len() { off / size.max(1e-6) } else { f64::INFINITY };
         // Not a number is no agreement.
-        if error <= if float { FLOAT } else { INT8 } { Outcome::Agrees(error) } else { Outcome::Wrong(error) }
+        if error <= if float { FLOAT } else { INT8 } {
+            Outcome::Agrees(error)
+        } else {
+            Outcome::Wrong(error)
+        }
     }
 }
 
-/// Operators that networks of pictures are made of: each has a test that converts, so that nothing is hidden by a
-/// refusal.
+/// Operators that networks of pictures are made of: each has a test that converts, so that nothing
+/// is hidden by a refusal.
 const NEEDED: [&str; 34] = [
     "add",
     "averagepool",
@@ -162,7 +180,9 @@ fn accepted_operators_are_what_onnx_says() {
         );
         if std::env::var_os("OFFSHOOT_ALL").is_some() {
             agree.iter().for_each(|(name, error)| println!("  {name}: {error:.1e}"));
-            refused.iter().for_each(|(name, why)| println!("  {name}: {}", why.replace('\n', " / ")));
+            refused
+                .iter()
+                .for_each(|(name, why)| println!("  {name}: {}", why.replace('\n', " / ")));
         }
         assert!(wrong.is_empty(), "accepted, and other than ONNX says:\n{}", wrong.join("\n"));
         for operator in NEEDED {

@@ -19,7 +19,8 @@ fn unknown(bytes: &[u8]) -> Vec<u8> {
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn conventions_are_recognised_guessed_and_doubted() {
     let shared = crate::common::shared();
-    let sample = pictures(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
+    let sample =
+        pictures(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
     let sample: Vec<Picture> = sample.iter().map(|f| Picture::open(f).unwrap()).collect();
     let read = |name: &str| std::fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap();
     let report = |bytes: &[u8], preset: Option<Preset>| -> Report {
@@ -35,7 +36,10 @@ fn conventions_are_recognised_guessed_and_doubted() {
     let known = read("mobilenet_v2_1.0_224");
     let right = report(&known, None);
     assert_eq!(right.preprocess_why, "tf, as the catalogue has it for mobilenet_v2_1.0_224");
-    assert_eq!((right.cut_why.as_str(), right.preprocess_warning), ("as the catalogue has it", None));
+    assert_eq!(
+        (right.cut_why.as_str(), right.preprocess_warning),
+        ("as the catalogue has it", None)
+    );
     let wrong = report(&known, Some(Preset::Imagenet)).preprocess_warning.unwrap();
     assert!(wrong.starts_with("the catalogue has tf for mobilenet_v2_1.0_224"), "{wrong}");
 
@@ -51,6 +55,7 @@ fn conventions_are_recognised_guessed_and_doubted() {
         assert!(doubted.to_string().contains(&format!("warning        {warning}")), "{doubted}");
     }
     // A network that is nearly as sure with another convention.
-    let close = report(&self::unknown(&read("mobilenet_v1_0.75_192")), None).preprocess_warning.unwrap();
+    let close =
+        report(&self::unknown(&read("mobilenet_v1_0.75_192")), None).preprocess_warning.unwrap();
     assert!(close.starts_with("the guess is close: tf "), "{close}");
 }

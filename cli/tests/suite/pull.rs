@@ -36,7 +36,8 @@ impl Server {
     fn new(body: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/m.onnx", listener.local_addr().unwrap());
-        let (manner, asked) = (Arc::new(Mutex::new(Manner::Good)), Arc::new(Mutex::new(Vec::new())));
+        let (manner, asked) =
+            (Arc::new(Mutex::new(Manner::Good)), Arc::new(Mutex::new(Vec::new())));
         let (m, a) = (Arc::clone(&manner), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -61,16 +62,25 @@ impl Server {
 /// Reads a request; the byte it wants to begin at.
 fn range(stream: &TcpStream) -> Option<u64> {
     let lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
-    let wanted = lines.filter_map(|l| l.to_lowercase().strip_prefix("range: bytes=").map(String::from));
+    let wanted =
+        lines.filter_map(|l| l.to_lowercase().strip_prefix("range: bytes=").map(String::from));
     wanted.last().map(|r| r.trim_end_matches('-').parse().unwrap())
 }
 
-fn answer(mut out: TcpStream, manner: Manner, body: &[u8], from: Option<u64>) -> std::io::Result<()> {
+fn answer(
+    mut out: TcpStream,
+    manner: Manner,
+    body: &[u8],
+    from: Option<u64>,
+) -> std::io::Result<()> {
     let n = body.len();
     match (manner, from) {
         (Manner::Missing, _) => write!(out, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"),
         (Manner::Redirect, _) => {
-            write!(out, "HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n")
+            write!(
+                out,
+                "HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n"
+            )
         }
         (Manner::Endless, _) => {
             write!(out, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
@@ -123,7 +133,11 @@ fn a_model_is_fetched_in_one_go_or_in_several() {
     let third = body.len() as u64 / 3;
     let break_off = || {
         server.set(Manner::BreaksOff);
-        refused(dir, &PULL, &[&format!("interrupted after {third} bytes"), "run the command again"]);
+        refused(
+            dir,
+            &PULL,
+            &[&format!("interrupted after {third} bytes"), "run the command again"],
+        );
         assert!(!file.exists() && part.metadata().unwrap().len() == third);
         server.asked();
     };

@@ -1,5 +1,5 @@
-//! The quantizer with real weights on real pictures: how often int8 names the class that float names, and
-//! what its options do.
+//! The quantizer with real weights on real pictures: how often int8 names the class that float
+//! names, and what its options do.
 
 use std::fs;
 
@@ -16,17 +16,19 @@ fn largest(values: &[f32]) -> usize {
     (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a))).unwrap_or(0)
 }
 
-/// The small MobileNet with its classifier, on the pictures it was not calibrated on. All models on all
-/// pictures, beside onnxruntime: `tests/peers/agreement.py`.
+/// The small MobileNet with its classifier, on the pictures it was not calibrated on. All models on
+/// all pictures, beside onnxruntime: `tests/peers/agreement.py`.
 #[test]
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn int8_names_what_float_names() {
     let shared = crate::common::shared();
     let source = Source::open(&shared.join("models/real/mobilenet_v1_0.25_128.onnx")).unwrap();
     let all = files(&shared.join("data/imagenet-sample"), 500, &mut LeftOut::default()).unwrap();
-    let calibration: Vec<Picture> = all.iter().step_by(4).map(|f| Picture::open(f).unwrap()).collect();
+    let calibration: Vec<Picture> =
+        all.iter().step_by(4).map(|f| Picture::open(f).unwrap()).collect();
     let cuts = vec!["/MobilenetV1/Logits/Conv2d_1c_1x1/Conv_output_0".to_string()];
-    let options = |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
+    let options =
+        |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
     let package = |float| {
         let converted = convert(&source, &calibration, &options(float), &mut |_, _| {}).unwrap();
         Extractor::from_bytes(converted.bytes).unwrap()
@@ -35,8 +37,9 @@ fn int8_names_what_float_names() {
     let (mut same, mut asked) = (0, 0);
     for file in all.iter().enumerate().filter(|(i, _)| i % 4 == 2).map(|(_, f)| f) {
         let picture = Picture::open(file).unwrap();
-        let name =
-            |e: &mut Extractor| largest(&e.embed(&picture.frame()).unwrap().iter().collect::<Vec<_>>());
+        let name = |e: &mut Extractor| {
+            largest(&e.embed(&picture.frame()).unwrap().iter().collect::<Vec<_>>())
+        };
         same += usize::from(name(&mut int8) == name(&mut float));
         asked += 1;
     }
@@ -75,7 +78,8 @@ fn layers_stay_in_float_and_reports_say_so() {
         let own = ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "x.offshoot"];
         [own.as_slice(), more].concat().iter().map(|s| s.to_string()).collect::<Vec<_>>()
     };
-    let run = |more: &[&str]| ok(dir, &convert(more).iter().map(String::as_str).collect::<Vec<_>>());
+    let run =
+        |more: &[&str]| ok(dir, &convert(more).iter().map(String::as_str).collect::<Vec<_>>());
 
     let report: serde_json::Value =
         serde_json::from_str(&run(&["--json", "--report", "r.html", "--eval", "data"])).unwrap();
@@ -85,26 +89,35 @@ fn layers_stay_in_float_and_reports_say_so() {
     let worst = layers
         .iter()
         .max_by(|a, b| {
-            a["noise_alone"].as_f64().unwrap_or(0.0).total_cmp(&b["noise_alone"].as_f64().unwrap_or(0.0))
+            a["noise_alone"]
+                .as_f64()
+                .unwrap_or(0.0)
+                .total_cmp(&b["noise_alone"].as_f64().unwrap_or(0.0))
         })
         .unwrap();
     // The last layer's noise, gathered, is the embedding's.
     let gathered = layers.last().unwrap()["noise_together"].as_f64().unwrap();
     assert!(gathered > 0.5 * noise(&report) && gathered < 2.0 * noise(&report), "{gathered}");
-    let counted: f64 = worst["histogram"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).sum();
+    let counted: f64 =
+        worst["histogram"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).sum();
     assert!((counted - 1.0).abs() < 1e-6, "{counted}");
     page_is_whole(&fs::read_to_string(dir.join("r.html")).unwrap(), &report);
 
     // What is kept by name is float; so is the package, in part, and the noise is less.
     let name = worst["name"].as_str().unwrap();
-    let kept: serde_json::Value = serde_json::from_str(&run(&["--json", "--keep-float", name])).unwrap();
+    let kept: serde_json::Value =
+        serde_json::from_str(&run(&["--json", "--keep-float", name])).unwrap();
     assert_eq!(kept["precision"], "mixed");
     let layer = kept["layers"].as_array().unwrap().iter().find(|l| l["name"] == name).unwrap();
     assert_eq!((&layer["in_codes"], &layer["covered"]), (&false.into(), &serde_json::Value::Null));
     assert!(noise(&kept) < noise(&report), "{} {}", kept["noise"], report["noise"]);
     let wrong = format!("{}x", &name[..name.len() - 1]);
     let arguments = convert(&["--keep-float", &wrong]);
-    refused(dir, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &["--keep-float", &wrong, name]);
+    refused(
+        dir,
+        &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+        &["--keep-float", &wrong, name],
+    );
 }
 
 /// Everything is in the page, and nothing outside it.
@@ -113,8 +126,11 @@ fn page_is_whole(page: &str, report: &serde_json::Value) {
         assert!(!page.contains(text), "the page is not by itself: {text}");
     }
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-    let points = report["layers"].as_array().unwrap().iter().filter(|l| l["noise_together"].is_number());
-    assert!(page.matches("<circle").count() <= points.count() && page.matches("<circle").count() > 10);
+    let points =
+        report["layers"].as_array().unwrap().iter().filter(|l| l["noise_together"].is_number());
+    assert!(
+        page.matches("<circle").count() <= points.count() && page.matches("<circle").count() > 10
+    );
     for fix in report["fixes"].as_array().unwrap() {
         let (command, gain) = (fix["command"].as_str().unwrap(), fix["gain_decibels"].as_f64());
         let option = command.rsplit(" --").next().unwrap();
@@ -137,10 +153,14 @@ fn weights_are_rounded_for_their_inputs() {
     let (nearest, adaptive) = (report("nearest", "n.offshoot"), report("adaptive", "a.offshoot"));
     let noise = |report: &serde_json::Value| report["noise"].as_f64().unwrap();
     assert!(noise(&adaptive) < 0.95 * noise(&nearest), "{} {}", noise(&adaptive), noise(&nearest));
-    let done = |report: &serde_json::Value| report["done"].to_string().contains("rounded for their inputs");
+    let done = |report: &serde_json::Value| {
+        report["done"].to_string().contains("rounded for their inputs")
+    };
     assert!(done(&adaptive) && !done(&nearest), "{}", adaptive["done"]);
     report("adaptive", "again.offshoot");
-    assert!(fs::read(dir.join("a.offshoot")).unwrap() == fs::read(dir.join("again.offshoot")).unwrap());
+    assert!(
+        fs::read(dir.join("a.offshoot")).unwrap() == fs::read(dir.join("again.offshoot")).unwrap()
+    );
 }
 
 #[test]
@@ -154,9 +174,13 @@ fn pictures_of_a_covered_lens_are_doubted() {
         image::RgbImage::from_fn(128, 96, dark).save(dir.join(format!("dark/{n}.png"))).unwrap();
     }
     let model = sprout();
-    let told =
-        |data: &str| ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", data, "-o", "x.offshoot"]);
-    assert!(told("dark").contains("warning        the images are almost one colour (standard deviation "));
+    let told = |data: &str| {
+        ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", data, "-o", "x.offshoot"])
+    };
+    assert!(
+        told("dark")
+            .contains("warning        the images are almost one colour (standard deviation ")
+    );
     assert!(!told("seen").contains("warning"));
 }
 
@@ -167,19 +191,35 @@ fn ranges_and_a_search() {
     pictures(&dir.join("data"), &[Object::Mug, Object::Plant], 6);
     let model = sprout();
     let json = |more: &[&str]| -> serde_json::Value {
-        let own = ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "x.offshoot", "--json"];
+        let own = [
+            "convert",
+            model.to_str().unwrap(),
+            "--calibrate",
+            "data",
+            "-o",
+            "x.offshoot",
+            "--json",
+        ];
         serde_json::from_str(&ok(dir, &[own.as_slice(), more].concat())).unwrap()
     };
     let plain = json(&[]);
     for method in ["minmax", "percentile", "kl"] {
         let other = json(&["--ranges", method]);
-        assert!(other["done"].to_string().contains(&format!("ranges by {method}")), "{}", other["done"]);
-        // What is said about the other was measured with these channels; it may equalize where these do
-        // not, or the other way round, if that is better by more than its margin.
-        let said =
-            plain["fixes"].as_array().unwrap().iter().find(|f| f["command"].to_string().contains(method));
+        assert!(
+            other["done"].to_string().contains(&format!("ranges by {method}")),
+            "{}",
+            other["done"]
+        );
+        // What is said about the other was measured with these channels; it may equalize where
+        // these do not, or the other way round, if that is better by more than its margin.
+        let said = plain["fixes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|f| f["command"].to_string().contains(method));
         let gain = said.unwrap()["gain_decibels"].as_f64().unwrap();
-        let own = other["judged_decibels"].as_f64().unwrap() - plain["judged_decibels"].as_f64().unwrap();
+        let own =
+            other["judged_decibels"].as_f64().unwrap() - plain["judged_decibels"].as_f64().unwrap();
         assert!(own >= gain - 0.2, "{method}: {gain} {own}");
     }
     let found = json(&["--search-seconds", "2"]);

@@ -1,6 +1,7 @@
 //! A MobileNetV3 with real weights, PaddleOCR's text-direction classifier, on rendered text.
 //!
-//! Its export leaves every dimension open and has batch norm and hard swish in pieces. Wants `../shared`.
+//! Its export leaves every dimension open and has batch norm and hard swish in pieces. Wants
+//! `../shared`.
 
 #[allow(dead_code)] // It has more than is needed here.
 #[path = "../../../sdk/tests/common/random.rs"]
@@ -49,7 +50,8 @@ fn line(random: &mut Random) -> RgbImage {
         (size.width * length as u32 + 4 + below(8) as u32, size.height + 2 + below(6) as u32);
     let mut canvas = Canvas(RgbImage::from_pixel(width, height, Rgb(paper)));
     let style = MonoTextStyle::new(font, Rgb888::new(ink[0], ink[1], ink[2]));
-    let middle = TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
+    let middle =
+        TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
     let at = Point::new(width as i32 / 2, height as i32 / 2);
     Text::with_text_style(&text, at, style, middle).draw(&mut canvas).unwrap();
     let mut picture = imageops::resize(&canvas.0, SIDES.0, SIDES.1, imageops::FilterType::Triangle);
@@ -86,7 +88,8 @@ fn text_directions_in_int8() {
     let mut own = ModelProto::decode(&std::fs::read(&model).unwrap()[..]).unwrap();
     own.producer_version = "own".to_string();
     std::fs::write(dir.join("own.onnx"), own.encode_to_vec()).unwrap();
-    let convert = ["convert", "own.onnx", "--calibrate", "lines", "--preset", "tf", "--bgr", "--squash"];
+    let convert =
+        ["convert", "own.onnx", "--calibrate", "lines", "--preset", "tf", "--bgr", "--squash"];
     refused(
         dir,
         &convert,
@@ -97,7 +100,8 @@ fn text_directions_in_int8() {
     assert!(text.contains("precision      int8") && text.contains("reshape2_0.tmp_0"), "{text}");
     ok(
         dir,
-        &[&sized[..], &["--precision", "f32", "--calibrate-limit", "4", "-o", "float.offshoot"]].concat(),
+        &[&sized[..], &["--precision", "f32", "--calibrate-limit", "4", "-o", "float.offshoot"]]
+            .concat(),
     );
     let open = |name: &str| Extractor::open(dir.join(name)).unwrap();
     let (mut int8, mut float) = (open("int8.offshoot"), open("float.offshoot"));
@@ -105,12 +109,15 @@ fn text_directions_in_int8() {
     // Lines that were not calibrated on.
     let mut cosines = Vec::new();
     for picture in lines(&dir.join("others"), 2, 100) {
-        let [got, want] =
-            [&mut int8, &mut float].map(|e| e.embed(&picture.frame()).unwrap().iter().collect::<Vec<f32>>());
+        let [got, want] = [&mut int8, &mut float]
+            .map(|e| e.embed(&picture.frame()).unwrap().iter().collect::<Vec<f32>>());
         cosines.push(cosine(&got, &want));
     }
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
     let worst = cosines.iter().copied().fold(1.0, f64::min);
-    println!("ppocr_cls_mobilenet_v3 on {} rendered lines: {mean:.4} mean, {worst:.4} worst", cosines.len());
+    println!(
+        "ppocr_cls_mobilenet_v3 on {} rendered lines: {mean:.4} mean, {worst:.4} worst",
+        cosines.len()
+    );
     assert!(mean >= 0.99 && worst >= 0.98, "{mean} mean, {worst} worst");
 }

@@ -1,4 +1,5 @@
-//! The report's page in headless Chromium: nothing sticks out on a phone, and axe-core finds nothing.
+//! The report's page in headless Chromium: nothing sticks out on a phone, and axe-core finds
+//! nothing.
 //!
 //! Skipped where there is no `chromedriver`, unless `OFFSHOOT_BROWSER=1` says there must be.
 

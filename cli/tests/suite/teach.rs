@@ -37,9 +37,14 @@ fn ok(output: &Output) -> String {
 #[test]
 fn the_same_script_draws_the_same_pictures() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments = ["--script", SCRIPT, "--eyes", "sharp", "--names", "mug,plant", "--screen", "png:shots"];
-    let text = ok(&teach(dir.path(), &arguments).args(["--export", "things.head"]).output().unwrap());
-    assert!(text.contains("mug          5 lessons") && text.contains("nothing      4 lessons"), "{text}");
+    let arguments =
+        ["--script", SCRIPT, "--eyes", "sharp", "--names", "mug,plant", "--screen", "png:shots"];
+    let text =
+        ok(&teach(dir.path(), &arguments).args(["--export", "things.head"]).output().unwrap());
+    assert!(
+        text.contains("mug          5 lessons") && text.contains("nothing      4 lessons"),
+        "{text}"
+    );
     let digest = |name: &str| {
         let mut hash = Sha256::new();
         for size in ["320x240", "240x240", "128x64"] {
@@ -103,8 +108,9 @@ fn kept(folder: &Path) -> usize {
     fs::write(folder.join("nothing.script"), "").unwrap();
     let arguments = ["--script", "nothing.script", "--eyes", "small", "--screen", "none"];
     let text = ok(&teach(folder, &arguments).output().unwrap());
-    let lessons =
-        |line: &str| line.strip_suffix(" lessons")?.split_whitespace().last()?.parse::<usize>().ok();
+    let lessons = |line: &str| {
+        line.strip_suffix(" lessons")?.split_whitespace().last()?.parse::<usize>().ok()
+    };
     text.lines().filter_map(lessons).sum()
 }
 
@@ -134,12 +140,18 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
         child.wait().unwrap();
         let files = fs::read_dir(dir.path().join(&shots)).map_or(0, |files| {
             let last = |name: String| name.ends_with("-128x64.png");
-            files.flatten().filter(|file| last(file.file_name().to_string_lossy().into_owned())).count()
+            files
+                .flatten()
+                .filter(|file| last(file.file_name().to_string_lossy().into_owned()))
+                .count()
         });
         let after = kept(dir.path());
         // One more may have been kept that was not shown yet.
         let lessons = files..=files + 1;
-        assert!(lessons.contains(&(after - before)), "round {round}: {files} shown, {before} to {after}");
+        assert!(
+            lessons.contains(&(after - before)),
+            "round {round}: {files} shown, {before} to {after}"
+        );
         (before, shown) = (after, shown + files);
         let _ = fs::remove_dir_all(dir.path().join(&shots));
     }
@@ -147,13 +159,15 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
     assert!(shown > 0, "it was never killed after a lesson");
 }
 
-/// Runs `teach` on a terminal of its own, made by `script`, until it is drawn, and sends it a signal. Its exit code as
-/// a shell tells it, the terminal's settings before and after, and what was written to it.
+/// Runs `teach` on a terminal of its own, made by `script`, until it is drawn, and sends it a
+/// signal. Its exit code as a shell tells it, the terminal's settings before and after, and what
+/// was written to it.
 #[cfg(unix)]
 fn signalled(signal: &str) -> Option<(String, [String; 2], String)> {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    let read = |name: &str| fs::read(path(name)).map(|b| String::from_utf8_lossy(&b).trim().to_string());
+    let read =
+        |name: &str| fs::read(path(name)).map(|b| String::from_utf8_lossy(&b).trim().to_string());
     let run = format!(
         "trap : INT TERM HUP\nstty cols 80 rows 24\nstty -g > before\n\
          sh -c 'echo $$ > pid; exec \"$0\" teach --eyes small' '{}'\necho $? > code\nstty -g > after\n",
@@ -183,7 +197,11 @@ fn signalled(signal: &str) -> Option<(String, [String; 2], String)> {
     waits("it goes on", &|| read("after").is_ok_and(|after| !after.is_empty()));
     drop(child.stdin.take());
     child.wait().unwrap();
-    Some((read("code").unwrap(), [read("before").unwrap(), read("after").unwrap()], read("log").unwrap()))
+    Some((
+        read("code").unwrap(),
+        [read("before").unwrap(), read("after").unwrap()],
+        read("log").unwrap(),
+    ))
 }
 
 #[cfg(unix)]
@@ -228,6 +246,12 @@ fn damaged_lessons_are_put_aside_when_told() {
     assert!(output.status.code() == Some(2) && said.contains("--start-anew"), "{said}");
     let output = teach(dir.path(), &arguments).arg("--start-anew").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(ok(&output).contains("2 lessons") && said.contains("offshoot-lessons.store.aside-1"), "{said}");
-    assert_eq!(fs::read(dir.path().join("offshoot-lessons.store.aside-1")).unwrap().len(), whole.len());
+    assert!(
+        ok(&output).contains("2 lessons") && said.contains("offshoot-lessons.store.aside-1"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read(dir.path().join("offshoot-lessons.store.aside-1")).unwrap().len(),
+        whole.len()
+    );
 }

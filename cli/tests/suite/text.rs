@@ -1,4 +1,5 @@
-//! Text from end to end: a small language backbone made here, converted, taught on IMDb's layout, asked.
+//! Text from end to end: a small language backbone made here, converted, taught on IMDb's layout,
+//! asked.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,13 +11,14 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
 const WORDS: [&str; 24] = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", "a", "the", "film", "story", "was", "is", "it", "good", "great",
-    "fine", "lovely", "superb", "bad", "awful", "dull", "poor", "weak", "and", "very",
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", "a", "the", "film", "story", "was", "is", "it",
+    "good", "great", "fine", "lovely", "superb", "bad", "awful", "dull", "poor", "weak", "and",
+    "very",
 ];
 
 const WIDTH: i64 = 16;
@@ -26,7 +28,8 @@ fn input(name: &str) -> ValueInfoProto {
     let dim = |value| Dimension { denotation: String::new(), value: Some(value) };
     let dim = vec![dim(Value::DimValue(1)), dim(Value::DimParam("sequence".to_string()))];
     let tensor = type_proto::Tensor { elem_type: 7, shape: Some(TensorShapeProto { dim }) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    let r#type =
+        TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
     ValueInfoProto { name: name.to_string(), r#type: Some(r#type), ..ValueInfoProto::default() }
 }
 
@@ -103,12 +106,16 @@ fn graph(vocabulary: i64) -> GraphProto {
             node("Add", "skip", &["dense", "sum"], None),
             node("Tanh", "last_hidden_state", &["skip"], None),
         ],
-        output: vec![ValueInfoProto { name: "last_hidden_state".to_string(), ..Default::default() }],
+        output: vec![ValueInfoProto {
+            name: "last_hidden_state".to_string(),
+            ..Default::default()
+        }],
         ..GraphProto::default()
     }
 }
 
-/// The same as RoBERTa and XLM-R are exported: places are counted from the ids that are not padding.
+/// The same as RoBERTa and XLM-R are exported: places are counted from the ids that are not
+/// padding.
 fn roberta(vocabulary: i64) -> Vec<u8> {
     let mut graph = graph(vocabulary);
     let whole = |name: &str, value: i64| TensorProto {
@@ -118,7 +125,11 @@ fn roberta(vocabulary: i64) -> Vec<u8> {
         ..TensorProto::default()
     };
     let spread = |i: i64| ((i * 6007 % 997) as f32 - 498.0) / 498.0;
-    graph.initializer.extend([weights("positions", &[64, WIDTH], spread), whole("pad", 1), whole("axis", 1)]);
+    graph.initializer.extend([
+        weights("positions", &[64, WIDTH], spread),
+        whole("pad", 1),
+        whole("axis", 1),
+    ]);
     graph.input.retain(|input| input.name != "token_type_ids");
     graph.node.retain(|node| !["type_rows", "sum"].contains(&&*node.name));
     let counted = [
@@ -158,15 +169,24 @@ fn prepare(dir: &Path) {
             for (i, word) in words.iter().enumerate() {
                 let other = words[(i + 1 + offset) % words.len()];
                 let subject = ["film", "story"][(i + offset) % 2];
-                let text = format!("The {subject} was {word}.<br /><br />It is very {other} and {word}.");
+                let text =
+                    format!("The {subject} was {word}.<br /><br />It is very {other} and {word}.");
                 std::fs::write(folder.join(format!("{i}_7.txt")), text).unwrap();
             }
         }
     }
 }
 
-const CONVERT: [&str; 8] =
-    ["convert", "model.onnx", "--tokenizer", "vocab.txt", "--calibrate", "reviews", "--tokens", "20"];
+const CONVERT: [&str; 8] = [
+    "convert",
+    "model.onnx",
+    "--tokenizer",
+    "vocab.txt",
+    "--calibrate",
+    "reviews",
+    "--tokens",
+    "20",
+];
 
 /// Golden vectors of floats are those of every processor, to the bit.
 #[test]
@@ -192,40 +212,66 @@ fn from_a_model_to_answers() {
     let dir = dir.path();
     prepare(dir);
     let text = ok(dir, &[&CONVERT[..], &["-o", "words.offshoot"]].concat());
-    assert!(text.contains("up to 20 tokens of 24; the embedding is the mean of the tokens"), "{text}");
+    assert!(
+        text.contains("up to 20 tokens of 24; the embedding is the mean of the tokens"),
+        "{text}"
+    );
     ok(dir, &[&CONVERT[..], &["-o", "again.offshoot"]].concat());
     let bytes = std::fs::read(dir.join("words.offshoot")).unwrap();
-    assert!(bytes == std::fs::read(dir.join("again.offshoot")).unwrap(), "the same input, other bytes");
+    assert!(
+        bytes == std::fs::read(dir.join("again.offshoot")).unwrap(),
+        "the same input, other bytes"
+    );
     // All that is in codes.
-    let floats = ok(dir, &[&CONVERT[..], &["--keep-float", "dense", "-o", "floats.offshoot"]].concat());
+    let floats =
+        ok(dir, &[&CONVERT[..], &["--keep-float", "dense", "-o", "floats.offshoot"]].concat());
     assert!(
         text.contains("precision      mixed") && floats.contains("precision      f32"),
         "{text} {floats}"
     );
-    assert!(text.contains("ranges by mse") && floats.contains("kept in float: dense"), "{text} {floats}");
+    assert!(
+        text.contains("ranges by mse") && floats.contains("kept in float: dense"),
+        "{text} {floats}"
+    );
     // The options that are judged by the embeddings of texts.
-    let judged = ["--keep-float", "1", "--search-seconds", "1", "--rounding", "adaptive", "--equalize", "on"];
+    let judged = [
+        "--keep-float",
+        "1",
+        "--search-seconds",
+        "1",
+        "--rounding",
+        "adaptive",
+        "--equalize",
+        "on",
+    ];
     let told = ok(dir, &[&CONVERT[..], &judged, &["-o", "judged.offshoot"]].concat());
     for part in ["searched: ", "kept in float: dense (", "weights rounded"] {
         assert!(told.contains(part), "{part}: {told}");
     }
 
     let text = ok(dir, &["inspect", "model.onnx"]);
-    for part in ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"] {
+    for part in
+        ["text, 128 tokens of 24", "cut            last_hidden_state", "1x128x16", "  sum\n"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = ok(dir, &["inspect", "words.offshoot"]);
-    for part in ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      mixed"] {
+    for part in
+        ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      mixed"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(ok(dir, &["verify", "words.offshoot"]).starts_with("verify ok  2 vectors"));
-    let text = ok(dir, &["train", "words.offshoot", "reviews", "-o", "mood.head", "--unknown", "off"]);
+    let text =
+        ok(dir, &["train", "words.offshoot", "reviews", "-o", "mood.head", "--unknown", "off"]);
     assert!(text.contains("10 texts of 2 classes") && text.contains("1.000 of 10 other"), "{text}");
     std::fs::write(dir.join("new.txt"), "a superb film").unwrap();
-    let text = ok(dir, &["predict", "words.offshoot", "mood.head", "new.txt", "reviews/test/neg/0_7.txt"]);
+    let text =
+        ok(dir, &["predict", "words.offshoot", "mood.head", "new.txt", "reviews/test/neg/0_7.txt"]);
     let answers: Vec<_> = text.lines().map(|l| l.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(answers, ["pos", "neg"], "{text}");
-    let text = ok(dir, &["eval", "words.offshoot", "reviews/train", "--shots", "3", "--head", "ncm"]);
+    let text =
+        ok(dir, &["eval", "words.offshoot", "reviews/train", "--shots", "3", "--head", "ncm"]);
     assert!(text.contains("2 classes; trained on 3"), "{text}");
 
     std::fs::write(dir.join("lines.txt"), "the film\n\nthe film is good\n").unwrap();
@@ -243,7 +289,8 @@ fn padding_is_not_read() {
     let dir = dir.path();
     prepare(dir);
     let embed = |tokens: &str, pool: &str, ids: &[u32]| -> Vec<f32> {
-        let arguments = [&CONVERT[..7], &[tokens, "--pool", pool, "--precision", "f32", "-o", "p.offshoot"]];
+        let arguments =
+            [&CONVERT[..7], &[tokens, "--pool", pool, "--precision", "f32", "-o", "p.offshoot"]];
         ok(dir, &arguments.concat());
         let mut extractor = Extractor::open(dir.join("p.offshoot")).unwrap();
         assert_eq!(extractor.package().manifest().precision, Precision::Float);
@@ -266,7 +313,9 @@ fn onnxruntime(model: &Path, length: usize, pad: u32, ids: &[u32]) -> Option<Vec
     let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let has = Command::new(&python).args(["-c", "import onnxruntime, numpy"]).output();
     if !has.is_ok_and(|output| output.status.success()) {
-        println!("onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has");
+        println!(
+            "onnxruntime: skipped, {python} has no onnxruntime; set OFFSHOOT_PYTHON to one that has"
+        );
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/text.py");
@@ -291,7 +340,8 @@ fn places_counted_from_ids() {
     let vocabulary = json["model"]["vocab"].as_array().unwrap().len() as i64;
     std::fs::write(dir.join("model.onnx"), roberta(vocabulary)).unwrap();
     let convert = |tokens: &str, name: &str, more: &[&str]| {
-        let arguments = ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", tokens, "-o", name];
+        let arguments =
+            ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", tokens, "-o", name];
         ok(dir, &[&arguments[..], more].concat())
     };
     // The tokenizer is found beside the model, before the vocab.txt that lies there too.
@@ -317,12 +367,22 @@ fn places_counted_from_ids() {
     wrong["padding"] = serde_json::json!({"strategy": "BatchLongest", "direction": "Right",
         "pad_to_multiple_of": null, "pad_id": 2, "pad_type_id": 0, "pad_token": "</s>"});
     std::fs::write(dir.join("wrong.json"), wrong.to_string()).unwrap();
-    let wrong =
-        ["convert", "model.onnx", "--calibrate", "reviews", "--tokens", "12", "--tokenizer", "wrong.json"];
+    let wrong = [
+        "convert",
+        "model.onnx",
+        "--calibrate",
+        "reviews",
+        "--tokens",
+        "12",
+        "--tokenizer",
+        "wrong.json",
+    ];
     refused(
         dir,
         &wrong,
-        &["model.onnx: tokenizer of another model: its padding id is 2, the model treats 1 as padding"],
+        &[
+            "model.onnx: tokenizer of another model: its padding id is 2, the model treats 1 as padding",
+        ],
     );
 }
 
@@ -338,7 +398,8 @@ fn texts_are_searched_sorted_timed_and_compared() {
     let found: Vec<&str> = text.lines().skip(1).collect();
     assert!(found.len() == 3 && found.iter().all(|line| line.contains("/pos/")), "{text}");
     assert!(found[0].contains("The ") && found[0].contains(" was "), "its first words: {text}");
-    std::fs::write(dir.join("lines.txt"), "it is awful\n\"superb\", a film\nis it bad, or poor\n").unwrap();
+    std::fs::write(dir.join("lines.txt"), "it is awful\n\"superb\", a film\nis it bad, or poor\n")
+        .unwrap();
     let text = ok(dir, &["search", "words.offshoot", "lines.txt", "query.txt", "--top", "1"]);
     assert!(text.contains("lines.txt#2  \"superb\", a film"), "{text}");
 
@@ -349,11 +410,16 @@ fn texts_are_searched_sorted_timed_and_compared() {
     assert_eq!((lines.len(), lines[0]), (4, "group,place,name,text"));
     let quoted = ",lines.txt#2,\"\"\"superb\"\", a film\"";
     assert!(lines[1..].iter().any(|line| line.ends_with(quoted)), "{table}");
-    refused(dir, &["cluster", "words.offshoot", "lines.txt", "-o", "x.png"], &["x.png: -o must end in .csv"]);
+    refused(
+        dir,
+        &["cluster", "words.offshoot", "lines.txt", "-o", "x.png"],
+        &["x.png: -o must end in .csv"],
+    );
     std::fs::create_dir(dir.join("empty")).unwrap();
     refused(dir, &["cluster", "words.offshoot", "empty"], &["empty: no .txt files"]);
 
-    let text = ok(dir, &["bench", "words.offshoot", "--runs", "3", "--compare", "model.onnx", "--json"]);
+    let text =
+        ok(dir, &["bench", "words.offshoot", "--runs", "3", "--compare", "model.onnx", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&json["tokens"], &json["frame"]), (&20.into(), &serde_json::Value::Null));
     assert!(json["compare"]["cosine"].as_f64().unwrap() > 0.99, "{text}");
@@ -369,16 +435,20 @@ fn what_codes_cost_a_text_is_measured() {
     for (class, words) in [("pos", &WORDS[12..17]), ("neg", &WORDS[17..22])] {
         for (i, a) in words.iter().enumerate() {
             let name = format!("reviews/train/{class}/more{i}.txt");
-            std::fs::write(dir.join(name), format!("it is a {a} {} story", words[(i + 2) % 5])).unwrap();
+            std::fs::write(dir.join(name), format!("it is a {a} {} story", words[(i + 2) % 5]))
+                .unwrap();
         }
     }
     let eval = [&CONVERT[..], &["--eval", "reviews", "-o", "e.offshoot"]].concat();
     let text = ok(dir, &[&eval[..], &["--max-drop", "5"]].concat());
     assert!(text.contains("  task ") && text.contains("5 texts a class, 20 draws"), "{text}");
-    let json: serde_json::Value = serde_json::from_str(&ok(dir, &[&eval[..], &["--json"]].concat())).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(dir, &[&eval[..], &["--json"]].concat())).unwrap();
     assert!(json["few_shot"]["float"].as_f64().unwrap() > 0.9, "{json}");
-    let dense = json["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == "dense").unwrap();
-    let noise = ["noise_alone", "noise_together"].map(|key| dense[key].as_f64().unwrap_or_default());
+    let dense =
+        json["layers"].as_array().unwrap().iter().find(|layer| layer["name"] == "dense").unwrap();
+    let noise =
+        ["noise_alone", "noise_together"].map(|key| dense[key].as_f64().unwrap_or_default());
     assert!(dense["in_codes"] == true && noise[0] > 0.0 && noise[1] > 0.0, "{dense}");
     let fixes = json["fixes"].to_string();
     assert!(fixes.contains("ranges by minmax") && fixes.contains("--search-seconds"), "{fixes}");
@@ -395,7 +465,8 @@ fn what_codes_cost_a_text_is_measured() {
     let unit = unit.embed_tokens(&[2, 12, 3]).map(|e| e.iter().map(|x| x * x).sum::<f32>());
     assert!((unit.unwrap() - 1.0).abs() < 1e-5);
 
-    let cuts = ["cuts", "model.onnx", "--data", "reviews", "--tokens", "20", "--draws", "4", "--json"];
+    let cuts =
+        ["cuts", "model.onnx", "--data", "reviews", "--tokens", "20", "--draws", "4", "--json"];
     let all: serde_json::Value =
         serde_json::from_str(&ok(dir, &[&cuts[..], &["-o", "cuts.png"]].concat())).unwrap();
     let rows = all["cuts"].as_array().unwrap();
@@ -421,22 +492,48 @@ fn what_does_not_fit_is_told() {
     refused(
         dir,
         &without,
-        &["model.onnx: no tokenizer for this text model: beside it is no", "--tokenizer FILE names one"],
+        &[
+            "model.onnx: no tokenizer for this text model: beside it is no",
+            "--tokenizer FILE names one",
+        ],
     );
     refused(dir, &CONVERT[..6], &["how many tokens it takes is open: give --tokens N"]);
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
-    with(&["--pool", "gem"], &["this --pool is for a picture's map; allowed are avg, first and last"]);
+    with(
+        &["--pool", "gem"],
+        &["this --pool is for a picture's map; allowed are avg, first and last"],
+    );
     with(&["--cut", "rows,sum"], &["are cut at one tensor"]);
     with(&["--preset", "tf"], &["model.onnx: takes texts; remove --preset, which does not apply"]);
     with(&["--target", "native"], &["no --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
     with(&["--keep-float", "dens"], &["--keep-float dens: no such layer; the nearest is dense"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();
-    let other =
-        ["convert", "model.onnx", "--tokenizer", "other.txt", "--calibrate", "reviews", "--tokens", "20"];
-    refused(dir, &other, &["tokenizer of another model: its ids go up to 24, the model has 24 tokens"]);
-    let pictures =
-        ["convert", "model.onnx", "--tokenizer", "vocab.txt", "--calibrate", "pictures", "--tokens", "20"];
+    let other = [
+        "convert",
+        "model.onnx",
+        "--tokenizer",
+        "other.txt",
+        "--calibrate",
+        "reviews",
+        "--tokens",
+        "20",
+    ];
+    refused(
+        dir,
+        &other,
+        &["tokenizer of another model: its ids go up to 24, the model has 24 tokens"],
+    );
+    let pictures = [
+        "convert",
+        "model.onnx",
+        "--tokenizer",
+        "vocab.txt",
+        "--calibrate",
+        "pictures",
+        "--tokens",
+        "20",
+    ];
     refused(dir, &pictures, &["pictures: no .txt files in this folder or below it", "takes text"]);
     assert!(!dir.join("model.offshoot").exists());
 
@@ -446,11 +543,20 @@ fn what_does_not_fit_is_told() {
     };
     train("words.offshoot", "pictures", &["this is a picture; the package takes text"]);
     let sprout = crate::common::sprout().with_extension("offshoot");
-    train(sprout.to_str().unwrap(), "reviews", &["_7.txt: this is text; the package takes pictures"]);
+    train(
+        sprout.to_str().unwrap(),
+        "reviews",
+        &["_7.txt: this is text; the package takes pictures"],
+    );
     train("words.offshoot", "no-such-folder", &["no-such-folder"]);
-    refused(dir, &["search", "words.offshoot", "reviews", "pictures/mug/0.png"], &["this is a picture"]);
+    refused(
+        dir,
+        &["search", "words.offshoot", "reviews", "pictures/mug/0.png"],
+        &["this is a picture"],
+    );
     let onnx = crate::common::sprout();
-    let of_pictures = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
+    let of_pictures =
+        ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
     refused(dir, &of_pictures, &["sprout.onnx: takes pictures; remove --tokens"]);
     let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
     refused(dir, &views, &["model.onnx: the package takes text, which has no views"]);

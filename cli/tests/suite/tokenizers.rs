@@ -1,4 +1,5 @@
-//! Tokenizers against the ids that Hugging Face's own library gives in Python (`tokenizers/make.py`).
+//! Tokenizers against the ids that Hugging Face's own library gives in Python
+//! (`tokenizers/make.py`).
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,9 @@ fn cases(name: &str) -> Vec<(String, Vec<u32>, Vec<u32>)> {
     let ids = |key: &str, i: usize| serde_json::from_value(all[key][i].clone()).unwrap();
     let texts = all["texts"].as_array().unwrap().iter().enumerate();
     texts
-        .map(|(i, t)| (t.as_str().unwrap().to_string(), ids(name, i), ids(&format!("{name} 12"), i)))
+        .map(|(i, t)| {
+            (t.as_str().unwrap().to_string(), ids(name, i), ids(&format!("{name} 12"), i))
+        })
         .collect()
 }
 
@@ -41,7 +44,10 @@ fn ids_are_those_of_the_library() {
         assert_eq!(tokenizer.pad(), pad, "{name}");
         check(&tokenizer, &cases(name));
         // As a package keeps it.
-        check(&Tokenizer::parse(tokenizer.source(), Path::new("x.offshoot")).unwrap(), &cases(name));
+        check(
+            &Tokenizer::parse(tokenizer.source(), Path::new("x.offshoot")).unwrap(),
+            &cases(name),
+        );
     }
 }
 
@@ -50,8 +56,12 @@ fn a_list_of_words() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("vocab.txt");
     let json = read(&file("wordpiece.json"));
-    let mut words: Vec<(u64, &String)> =
-        json["model"]["vocab"].as_object().unwrap().iter().map(|(w, id)| (id.as_u64().unwrap(), w)).collect();
+    let mut words: Vec<(u64, &String)> = json["model"]["vocab"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(w, id)| (id.as_u64().unwrap(), w))
+        .collect();
     words.sort();
     let list: String = words.iter().map(|(_, word)| format!("{word}\n")).collect();
     std::fs::write(&path, &list).unwrap();
@@ -147,8 +157,14 @@ fn what_is_no_tokenizer_is_told() {
         std::fs::write(&path, bytes).unwrap();
         let error = Tokenizer::open(&path).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, TokenizerError::Unknown { .. }) && text.contains(part), "{part}: {text}");
-        assert!(text.contains(&format!("{}: ", path.display())) && text.contains("known are"), "{text}");
+        assert!(
+            matches!(error, TokenizerError::Unknown { .. }) && text.contains(part),
+            "{part}: {text}"
+        );
+        assert!(
+            text.contains(&format!("{}: ", path.display())) && text.contains("known are"),
+            "{text}"
+        );
     }
     let absent = Tokenizer::open(&dir.path().join("absent.json")).unwrap_err();
     assert!(matches!(absent, TokenizerError::Read { .. }), "{absent}");

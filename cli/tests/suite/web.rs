@@ -23,7 +23,8 @@ fn agent() -> ureq::Agent {
     config.timeout_global(Some(Duration::from_secs(20))).build().new_agent()
 }
 
-/// Presses a button; whoever finds all places taken waits, as they are told to, until those who left are noticed.
+/// Presses a button; whoever finds all places taken waits, as they are told to, until those who
+/// left are noticed.
 fn press(agent: &ureq::Agent, url: &str, path: &str) -> serde_json::Value {
     for _ in 0..100 {
         let request = agent.post(format!("{url}{path}")).header("Sec-Fetch-Site", "same-origin");
@@ -44,8 +45,8 @@ fn it_teaches_without_a_terminal_and_outlasts_those_who_leave() {
     let (mut child, url) = start(dir.path(), &["--web", "0"]);
     let address = url.strip_prefix("http://").unwrap().trim_end_matches('/').to_string();
     let agent = agent();
-    // Whoever leaves before the answer leaves a closed connection to be written to. Commands end when a
-    // pipe is closed; a device must not.
+    // Whoever leaves before the answer leaves a closed connection to be written to. Commands end
+    // when a pipe is closed; a device must not.
     for _ in 0..50 {
         let mut stream = TcpStream::connect(&address).unwrap();
         let request = format!("GET /page.js HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(20);
@@ -61,9 +62,13 @@ fn it_teaches_without_a_terminal_and_outlasts_those_who_leave() {
     child.wait().unwrap();
     // What was taught is there again.
     let (mut child, url) = start(dir.path(), &["--web", "127.0.0.1:0"]);
-    let moment = agent.get(format!("{url}moment")).call().unwrap().into_body().read_to_string().unwrap();
+    let moment =
+        agent.get(format!("{url}moment")).call().unwrap().into_body().read_to_string().unwrap();
     let moment: serde_json::Value = serde_json::from_str(&moment).unwrap();
-    assert_eq!((&moment["classes"][0]["name"], &moment["classes"][0]["lessons"]), (&"mug".into(), &1.into()));
+    assert_eq!(
+        (&moment["classes"][0]["name"], &moment["classes"][0]["lessons"]),
+        (&"mug".into(), &1.into())
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -79,7 +84,8 @@ fn what_cannot_be_served_is_told_with_what_to_do() {
         (&["--web", "0"][..], "--screen none"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
-        let command = command.current_dir(dir.path()).arg("teach").args(arguments).stdin(Stdio::null());
+        let command =
+            command.current_dir(dir.path()).arg("teach").args(arguments).stdin(Stdio::null());
         let output = command.env("OFFSHOOT_TOKEN", "0123456789abcdef").output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");

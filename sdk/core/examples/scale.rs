@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [samples, dim, classes, kind] = &arguments[..] else {
         return Err("usage: scale SAMPLES DIMENSIONS CLASSES KIND|-".into());
     };
-    let (samples, dim, classes): (usize, usize, usize) = (samples.parse()?, dim.parse()?, classes.parse()?);
+    let (samples, dim, classes): (usize, usize, usize) =
+        (samples.parse()?, dim.parse()?, classes.parse()?);
     let (mut taught, mut fresh) = (Noise(7), Noise(8));
     if kind == "-" {
         let mut out = std::io::stdout().lock();
@@ -97,6 +98,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (share, held_out) = (correct as f64 / asked as f64, right as f64 / samples as f64);
     println!("{kind} {fitted:.2} {reported:.2} {share:.3} {held_out:.3} {advice}");
-    eprintln!("{} bytes, {:?}, {:?}", limits.bytes(kind.parse()?, dim)?, head.chosen()?, head.fit()?);
+    eprintln!(
+        "{} bytes, {:?}, {:?}",
+        limits.bytes(kind.parse()?, dim)?,
+        head.chosen()?,
+        head.fit()?
+    );
     Ok(())
 }

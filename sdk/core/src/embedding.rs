@@ -99,7 +99,8 @@ impl<'a> Embedding<'a> {
     /// rounded once, so the result is the same on every processor (`numerics.md`). A zero vector is
     /// left unchanged.
     pub fn unit_quant(codes: &[i8], quant: Quant) -> Quant {
-        let square = |&code: &i8| (i32::from(code) - i32::from(quant.zero_point)).pow(2).unsigned_abs();
+        let square =
+            |&code: &i8| (i32::from(code) - i32::from(quant.zero_point)).pow(2).unsigned_abs();
         let square: u64 = codes.iter().map(|code| u64::from(square(code))).sum();
         match Scale::new((1.0 / libm::sqrt(square as f64)) as f32) {
             Some(scale) if square > 0 => Quant { scale, ..quant },

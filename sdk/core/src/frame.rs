@@ -107,8 +107,19 @@ impl<'a> Frame<'a> {
     /// # Errors
     ///
     /// [`FrameError`] for a side out of range, or a buffer that is too short.
-    pub fn new(width: u32, height: u32, format: PixelFormat, pixels: &'a [u8]) -> Result<Self, FrameError> {
-        Self::with_stride(width, height, (width as usize).saturating_mul(format.bytes()), format, pixels)
+    pub fn new(
+        width: u32,
+        height: u32,
+        format: PixelFormat,
+        pixels: &'a [u8],
+    ) -> Result<Self, FrameError> {
+        Self::with_stride(
+            width,
+            height,
+            (width as usize).saturating_mul(format.bytes()),
+            format,
+            pixels,
+        )
     }
 
     /// Checks a frame of [`PixelFormat::Rgb8`] without gaps.
@@ -251,7 +262,10 @@ mod tests {
     fn sizes_are_checked() {
         assert!(matches!(Frame::rgb(0, 4, &[]), Err(FrameError::Size { .. })));
         assert!(matches!(Frame::rgb(u32::MAX, 4, &[]), Err(FrameError::Size { .. })));
-        assert_eq!(Frame::rgb(2, 2, &[0; 11]).unwrap_err(), FrameError::Short { need: 12, have: 11 });
+        assert_eq!(
+            Frame::rgb(2, 2, &[0; 11]).unwrap_err(),
+            FrameError::Short { need: 12, have: 11 }
+        );
         let strided = Frame::with_stride(2, 2, 8, PixelFormat::Rgb8, &[7; 14]).unwrap();
         assert_eq!(strided.row(1).len(), 6);
         assert!(Frame::with_stride(2, 2, 5, PixelFormat::Rgb8, &[7; 14]).is_err());

@@ -13,7 +13,9 @@ mod check;
 mod ops;
 
 pub use check::GraphError;
-pub use ops::{Affine, Binary, Blob, Clamp, FloatOp, Int8Op, Op, Permutation, Slice, Unary, Window};
+pub use ops::{
+    Affine, Binary, Blob, Clamp, FloatOp, Int8Op, Op, Permutation, Slice, Unary, Window,
+};
 
 /// Index of a tensor.
 pub type TensorId = u16;
@@ -68,7 +70,8 @@ impl Tensor {
 
     /// Parses a record; `None` if it is malformed.
     pub fn from_record(record: &[u8; Self::RECORD]) -> Option<Self> {
-        let word = |i: usize| u32::from_le_bytes([record[i], record[i + 1], record[i + 2], record[i + 3]]);
+        let word =
+            |i: usize| u32::from_le_bytes([record[i], record[i + 1], record[i + 2], record[i + 3]]);
         let shape = Shape::new(word(0), word(4), word(8))?;
         let element = match record[16..] {
             [zero_point, 1, 0, 0] => Element::Int8(Quant {
@@ -150,7 +153,8 @@ impl<'a> Graph<'a> {
     ///
     /// If there is no such tensor.
     pub fn tensor(&self, id: TensorId) -> Tensor {
-        Tensor::from_record(&self.tensors[usize::from(id)]).expect("checked when the graph was opened")
+        Tensor::from_record(&self.tensors[usize::from(id)])
+            .expect("checked when the graph was opened")
     }
 
     /// Returns the id of the embedding's tensor.

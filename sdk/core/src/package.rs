@@ -237,8 +237,10 @@ impl<'a> Package<'a> {
     /// [`PackageError`] for the first check that fails.
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackageError> {
         let sections = Sections::open(bytes)?;
-        let manifest = Manifest::decode(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
-        let too_long = [manifest.source, manifest.cut, manifest.tool].iter().any(|s| s.len() > limits::NAME);
+        let manifest =
+            Manifest::decode(sections.get(Section::Manifest)).ok_or(PackageError::Manifest)?;
+        let too_long =
+            [manifest.source, manifest.cut, manifest.tool].iter().any(|s| s.len() > limits::NAME);
         if too_long {
             return Err(PackageError::Manifest);
         }
@@ -252,7 +254,8 @@ impl<'a> Package<'a> {
             [] => None,
             section => Some(whole(section).ok_or(PackageError::Text)?),
         };
-        let package = Self { manifest, graph, goldens: sections.get(Section::Golden), text, sections };
+        let package =
+            Self { manifest, graph, goldens: sections.get(Section::Golden), text, sections };
         match &package.text {
             Some(text) => package.check_text(text)?,
             None => package.check_input()?,
@@ -282,7 +285,11 @@ impl<'a> Package<'a> {
 
     /// Returns 256 int8 values per input channel; empty if the input is float.
     pub fn input_table(&self) -> &'a [i8] {
-        if self.text.is_some() { &[] } else { self.manifest.input_table.codes(self.graph.weights()) }
+        if self.text.is_some() {
+            &[]
+        } else {
+            self.manifest.input_table.codes(self.graph.weights())
+        }
     }
 
     /// Returns the parameters of text input; `None` for image input.

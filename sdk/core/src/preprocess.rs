@@ -90,7 +90,9 @@ pub enum PreprocessError {
         height: u16,
     },
     /// A mean is not finite, or a divisor is not a positive number.
-    #[error("normalization of channel {channel} is not a pair of finite numbers with a positive divisor")]
+    #[error(
+        "normalization of channel {channel} is not a pair of finite numbers with a positive divisor"
+    )]
     Normalization {
         /// Index of the channel.
         channel: usize,
@@ -178,7 +180,11 @@ impl Preprocess {
     /// # Errors
     ///
     /// [`PreprocessError::Length`] if `out` has another length than the input.
-    pub fn normalize_into(&self, frame: &Frame<'_>, out: &mut [f32]) -> Result<(), PreprocessError> {
+    pub fn normalize_into(
+        &self,
+        frame: &Frame<'_>,
+        out: &mut [f32],
+    ) -> Result<(), PreprocessError> {
         self.fill(frame, out, |channel, value| self.normalize(channel, value))
     }
 
@@ -204,7 +210,9 @@ impl Preprocess {
         resample(frame, &xs, &ys, |x, y, pixels| {
             let run = &mut out[(y * width + x) * channels..][..pixels.len() * channels];
             for (pixel, &rgb) in run.chunks_exact_mut(channels).zip(pixels) {
-                for (channel, (slot, byte)) in pixel.iter_mut().zip(self.channels.pick(rgb)).enumerate() {
+                for (channel, (slot, byte)) in
+                    pixel.iter_mut().zip(self.channels.pick(rgb)).enumerate()
+                {
                     *slot = value(channel, byte);
                 }
             }
@@ -238,7 +246,14 @@ mod tests {
     use super::*;
 
     fn spec(width: u16, height: u16, resize: Resize) -> Preprocess {
-        Preprocess { width, height, channels: Channels::Rgb, resize, mean: [128.0; 3], std: [128.0; 3] }
+        Preprocess {
+            width,
+            height,
+            channels: Channels::Rgb,
+            resize,
+            mean: [128.0; 3],
+            std: [128.0; 3],
+        }
     }
 
     fn noise(width: u32, height: u32) -> Vec<u8> {
@@ -279,8 +294,9 @@ mod tests {
             let scale = n_in as f64 / n_out as f64;
             let support = scale.max(1.0);
             let center = (o as f64 + 0.5) * scale;
-            let raw: Vec<f64> =
-                (0..n_in).map(|i| (1.0 - ((i as f64 + 0.5) - center).abs() / support).max(0.0)).collect();
+            let raw: Vec<f64> = (0..n_in)
+                .map(|i| (1.0 - ((i as f64 + 0.5) - center).abs() / support).max(0.0))
+                .collect();
             let sum: f64 = raw.iter().sum();
             raw.iter().map(|v| v / sum).collect()
         };
@@ -340,8 +356,10 @@ mod tests {
         p.normalize_into(&frame, &mut out).unwrap();
         assert_eq!(out, [30, 20, 10].map(|v| (v as f32 - 128.0) / 128.0));
         let quant = Quant::from_range(-1.0, 127.0 / 128.0);
-        let table: Vec<i8> =
-            (0..3).flat_map(|c| (0..=255).map(move |v| (c, v))).map(|(c, v)| p.code(c, v, quant)).collect();
+        let table: Vec<i8> = (0..3)
+            .flat_map(|c| (0..=255).map(move |v| (c, v)))
+            .map(|(c, v)| p.code(c, v, quant))
+            .collect();
         let mut codes = [0i8; 3];
         p.quantize_into(&frame, &table, &mut codes).unwrap();
         assert_eq!(codes, [30i16, 20, 10].map(|v| (v - 128) as i8));

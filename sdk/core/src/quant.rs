@@ -166,9 +166,13 @@ mod tests {
 
     #[test]
     fn rounding_is_that_of_libm() {
-        let near =
-            |x: f32| [-2i32, -1, 0, 1, 2].map(|ulps| f32::from_bits((x.to_bits() as i32 + ulps) as u32));
-        let halves = (0..2000).flat_map(|i| near(i as f32 * 0.5)).chain(near(8_388_607.5)).chain(near(2.1e9));
+        let near = |x: f32| {
+            [-2i32, -1, 0, 1, 2].map(|ulps| f32::from_bits((x.to_bits() as i32 + ulps) as u32))
+        };
+        let halves = (0..2000)
+            .flat_map(|i| near(i as f32 * 0.5))
+            .chain(near(8_388_607.5))
+            .chain(near(2.1e9));
         let others = (0..u32::MAX / 60_013).map(|i| f32::from_bits(i * 60_013));
         let extremes = [f32::NAN, f32::INFINITY, f32::MAX, f32::MIN_POSITIVE];
         for x in halves.chain(others).chain(extremes).flat_map(|x| [x, -x]) {
@@ -183,7 +187,10 @@ mod tests {
             assert_eq!(q.dequantize(q.zero_point), 0.0, "{min} {max}");
             for real in [min, max, (min + max) / 2.0] {
                 let back = q.dequantize(q.quantize(real));
-                assert!((back - real).abs() <= q.scale.get() * 0.5001, "{min} {max}: {real} -> {back}");
+                assert!(
+                    (back - real).abs() <= q.scale.get() * 0.5001,
+                    "{min} {max}: {real} -> {back}"
+                );
             }
         }
     }

@@ -101,7 +101,13 @@ impl Tokens {
     /// # Errors
     /// [`TokensError`] for no or too many tokens, an id beyond the table, or another length of
     /// `table` or `out`.
-    pub fn fill(&self, shape: Shape, table: &[u8], ids: &[u32], out: &mut [f32]) -> Result<(), TokensError> {
+    pub fn fill(
+        &self,
+        shape: Shape,
+        table: &[u8],
+        ids: &[u32],
+        out: &mut [f32],
+    ) -> Result<(), TokensError> {
         let width = Self::width(shape).ok_or(TokensError::Length)?;
         let fits = table.len() as u64 == 4 * u64::from(self.vocabulary) * width as u64;
         if !fits || out.len() != shape.elements() || self.pad >= self.vocabulary {
@@ -146,7 +152,9 @@ mod tests {
         let mut tokens = Tokens { vocabulary: 5, pad: 1, pooling: Pooling::Mean };
         tokens.fill(shape, &table(5, 2), &[4, 0], &mut out).unwrap();
         assert_eq!(out, [1.0, 0.5, 8.0, 9.0, 1.0, 0.5, 0.0, 1.0, 0.0, 0.0, 2.0, 3.0]);
-        for (pooling, weights) in [(Pooling::First, [1.0, 0.0, 0.0]), (Pooling::Last, [0.0, 1.0, 0.0])] {
+        for (pooling, weights) in
+            [(Pooling::First, [1.0, 0.0, 0.0]), (Pooling::Last, [0.0, 1.0, 0.0])]
+        {
             tokens.pooling = pooling;
             tokens.fill(shape, &table(5, 2), &[4, 0], &mut out).unwrap();
             assert_eq!([out[1], out[5], out[9]], weights);
@@ -163,7 +171,9 @@ mod tests {
         assert_eq!(fill(&[0; 4]), Err(TokensError::Count { found: 4, most: 3 }));
         assert_eq!(fill(&[1, 5]), Err(TokensError::Id { at: 1, id: 5, vocabulary: 5 }));
         assert_eq!(fill(&[4; 3]), Ok(()));
-        for (shape, rows, length) in [(shape, 4, 12), (shape, 5, 11), (Shape::new(3, 1, 4).unwrap(), 5, 12)] {
+        for (shape, rows, length) in
+            [(shape, 4, 12), (shape, 5, 11), (Shape::new(3, 1, 4).unwrap(), 5, 12)]
+        {
             let mut out = [0.0; 12];
             let error = tokens.fill(shape, &table(rows, 2), &[0], &mut out[..length]);
             assert_eq!(error, Err(TokensError::Length));

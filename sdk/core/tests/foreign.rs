@@ -33,7 +33,9 @@ fn learned(data: &data::Data, shots: &str, draw: u64) -> Vec<usize> {
     if shots != "uneven" {
         return all;
     }
-    let of = |class: usize| all.iter().copied().filter(move |&i| data.labels[i] == class).take(UNEVEN[class]);
+    let of = |class: usize| {
+        all.iter().copied().filter(move |&i| data.labels[i] == class).take(UNEVEN[class])
+    };
     (0..CLASSES).flat_map(of).collect()
 }
 
@@ -58,11 +60,17 @@ fn auto_is_level_with_the_best_on_digits() {
         let theirs: Vec<f64> = cells[1..].iter().filter_map(|cell| cell.parse().ok()).collect();
         let (found, calibration_error) = auto(&data, cells[0]);
         let best = theirs.iter().copied().fold(0.0, f64::max);
-        println!("{}: auto {found:.2}, best {best:.2}, calibration {calibration_error:.3}", cells[0]);
+        println!(
+            "{}: auto {found:.2}, best {best:.2}, calibration {calibration_error:.3}",
+            cells[0]
+        );
         // Of one sample nothing can be held out; of all there is one draw of a hundred pictures.
         let noise = if ["1", "all"].contains(&cells[0]) { 3.0 } else { 1.0 };
         assert!(found >= best - noise, "{} shots: {found}, scikit-learn's best {best}", cells[0]);
-        assert!(!["5", "10"].contains(&cells[0]) || calibration_error <= 0.08, "{calibration_error}");
+        assert!(
+            !["5", "10"].contains(&cells[0]) || calibration_error <= 0.08,
+            "{calibration_error}"
+        );
         leads.push(found - theirs[0]);
     }
     let lead = leads.iter().sum::<f64>() / leads.len() as f64;

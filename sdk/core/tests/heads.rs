@@ -81,7 +81,9 @@ fn is_sane(head: &mut TestHead, query: &[f32]) {
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{p:?}");
     let (sum, never) = (p.iter().sum::<f32>(), head.false_rejection_rate() == 0.0);
     assert!(sum < 1.0 + 1e-5 && (!never || sum > 1.0 - 1e-5), "{p:?}");
-    assert!((0.0..=1.0).contains(&answer.confidence().get()) && (0.0..=1.0).contains(&answer.margin()));
+    assert!(
+        (0.0..=1.0).contains(&answer.confidence().get()) && (0.0..=1.0).contains(&answer.margin())
+    );
     assert!(head.samples_of(answer.class()) > 0, "a class without samples is no answer");
     let (similarity, least) = head.similarity(Embedding::Float(query)).unwrap();
     assert!(similarity.get().abs() <= 1.0 && least.is_none_or(|least| least.get().abs() <= 1.0));
@@ -91,8 +93,13 @@ fn is_sane(head: &mut TestHead, query: &[f32]) {
     let mut parts = vec![f32::NAN; dim];
     for index in 0..classes {
         let class = head.class_at(index).unwrap();
-        if let Ok(bias) = head.contributions(Embedding::Float(query), answer.class(), class, &mut parts) {
-            assert!(bias.is_finite() && parts.iter().all(|part| part.is_finite()), "{bias} {parts:?}");
+        if let Ok(bias) =
+            head.contributions(Embedding::Float(query), answer.class(), class, &mut parts)
+        {
+            assert!(
+                bias.is_finite() && parts.iter().all(|part| part.is_finite()),
+                "{bias} {parts:?}"
+            );
         }
     }
     let report = head.report().unwrap();
@@ -113,9 +120,13 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
         1 => head.undo().is_some(),
         2 => head.remove_sample(random.below(12)).is_ok(),
         3 if random.below(4) == 0 => head.remove_class(class.unwrap_or(stranger)).is_ok(),
-        4 => head.rename_class(class.unwrap_or(stranger), ["", "new", "\n", "c1"][random.below(4)]).is_ok(),
+        4 => head
+            .rename_class(class.unwrap_or(stranger), ["", "new", "\n", "c1"][random.below(4)])
+            .is_ok(),
         5 => head.set_inverse_l2([1e-3, 1.0, 1e3, 0.0, f32::NAN][random.below(5)]).is_ok(),
-        6 => head.set_false_rejection_rate([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok(),
+        6 => {
+            head.set_false_rejection_rate([0.0, 0.03, 0.5, 0.6, f32::NAN][random.below(5)]).is_ok()
+        }
         7 => {
             head.set_transform(Transform::ALL[random.below(4)]);
             head.set_when_full(WhenFull::ALL[random.below(3)]);
@@ -132,7 +143,8 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
         }
         _ => {
             let values = random.hostile(head.dim(), seen);
-            let taken = head.add_sample(class.unwrap_or(stranger), Embedding::Float(&values)).is_ok();
+            let taken =
+                head.add_sample(class.unwrap_or(stranger), Embedding::Float(&values)).is_ok();
             seen.push(values);
             taken
         }
@@ -146,7 +158,8 @@ fn any_edits_leave_finite_answers_and_refused_ones_leave_no_trace() {
         let mut random = Random(seed);
         let kind = HeadKind::ALL[random.below(6)];
         let dim = 1 + random.below(40);
-        let limits = Limits { classes: 1 + random.below(5) as u16, samples: 1 + random.below(14) as u16 };
+        let limits =
+            Limits { classes: 1 + random.below(5) as u16, samples: 1 + random.below(14) as u16 };
         let mut head = empty(kind, dim, limits);
         let mut seen = Vec::new();
         let queries: Vec<Vec<f32>> = (0..3).map(|_| random.hostile(dim, &seen)).collect();
@@ -172,7 +185,12 @@ fn any_edits_leave_finite_answers_and_refused_ones_leave_no_trace() {
 }
 
 /// A head taught `samples`, in the order of `order`.
-fn taught(kind: HeadKind, classes: u16, samples: &[(usize, Vec<f32>)], order: &[usize]) -> TestHead {
+fn taught(
+    kind: HeadKind,
+    classes: u16,
+    samples: &[(usize, Vec<f32>)],
+    order: &[usize],
+) -> TestHead {
     let limits = Limits { classes, samples: samples.len() as u16 };
     let mut head = empty(kind, samples[0].1.len(), limits);
     let ids: Vec<_> = (0..classes).map(|c| head.add_class(&format!("c{c}")).unwrap()).collect();
@@ -183,9 +201,15 @@ fn taught(kind: HeadKind, classes: u16, samples: &[(usize, Vec<f32>)], order: &[
     head
 }
 
-fn samples(random: &mut Random, classes: usize, count: usize, hostile: bool) -> Vec<(usize, Vec<f32>)> {
+fn samples(
+    random: &mut Random,
+    classes: usize,
+    count: usize,
+    hostile: bool,
+) -> Vec<(usize, Vec<f32>)> {
     let dim = 2 + random.below(30);
-    let centres: Vec<Vec<f32>> = (0..classes).map(|_| (0..dim).map(|_| random.unit()).collect()).collect();
+    let centres: Vec<Vec<f32>> =
+        (0..classes).map(|_| (0..dim).map(|_| random.unit()).collect()).collect();
     let mut all: Vec<Vec<f32>> = Vec::new();
     for i in 0..count {
         let values = match hostile {
@@ -267,7 +291,11 @@ fn one_class_and_one_sample_are_enough_to_answer() {
         head.set_false_rejection_rate(0.0).unwrap();
         let query = random.hostile(head.dim(), &[]);
         let answer = head.classify(Embedding::Float(&query)).unwrap();
-        assert_eq!((answer.class().index(), answer.confidence().get()), (0, 1.0), "seed {seed}, {kind}");
+        assert_eq!(
+            (answer.class().index(), answer.confidence().get()),
+            (0, 1.0),
+            "seed {seed}, {kind}"
+        );
         is_sane(&mut head, &query);
     }
 }

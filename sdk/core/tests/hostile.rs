@@ -37,14 +37,18 @@ fn refused(name: &str, file: &[u8], expected: PackageError) -> Result<(), String
 fn check(outcomes: impl Iterator<Item = Result<(), String>>, at_least: usize) {
     counting::prove_live();
     let outcomes: Vec<_> = outcomes.collect();
-    let failed: Vec<_> = outcomes.iter().filter_map(|o| o.as_ref().err()).map(String::as_str).collect();
+    let failed: Vec<_> =
+        outcomes.iter().filter_map(|o| o.as_ref().err()).map(String::as_str).collect();
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
     assert!(outcomes.len() >= at_least, "{} cases only", outcomes.len());
 }
 
 fn check_parts(cases: &[Case]) {
     let good = Parts::of(&every_operation());
-    assert!(good.sealed() == every_operation(), "taking apart and putting together changes nothing");
+    assert!(
+        good.sealed() == every_operation(),
+        "taking apart and putting together changes nothing"
+    );
     let outcome = |(name, change, expected): &Case| {
         let mut parts = good.clone();
         change(&mut parts);
@@ -67,8 +71,10 @@ fn put_u64(file: &mut [u8], at: usize, value: u64) {
 
 /// The changed section is given its right checksum.
 fn seal_section(file: &mut [u8], section: usize) {
-    let (offset, len) =
-        (seal::u64_at(file, entry(section) + 8) as usize, seal::u64_at(file, entry(section) + 16) as usize);
+    let (offset, len) = (
+        seal::u64_at(file, entry(section) + 8) as usize,
+        seal::u64_at(file, entry(section) + 16) as usize,
+    );
     let crc = seal::crc32(&[&file[offset..offset + len]]);
     put(file, entry(section) + 24, &crc.to_le_bytes());
 }
@@ -86,8 +92,16 @@ fn headers() {
         ("a head's magic", |f| put(f, 0, b"OFFSHEAD"), LayoutError::Magic),
         ("version 0", |f| f[8] = 0, LayoutError::Version { found: 0 }),
         ("a future version", |f| f[8] = 2, LayoutError::Version { found: 2 }),
-        ("a big-endian version", |f| put(f, 8, &[0, 0, 0, 1]), LayoutError::Version { found: 1 << 24 }),
-        ("a byte less stated", |f| f[16] -= 1, LayoutError::Length { stated: stated - 1, found: stated }),
+        (
+            "a big-endian version",
+            |f| put(f, 8, &[0, 0, 0, 1]),
+            LayoutError::Version { found: 1 << 24 },
+        ),
+        (
+            "a byte less stated",
+            |f| f[16] -= 1,
+            LayoutError::Length { stated: stated - 1, found: stated },
+        ),
         ("3 sections", |f| f[12] = 3, LayoutError::Table),
         // What follows the table would then be a part of it.
         ("5 sections", |f| f[12] = 5, LayoutError::TableChecksum),
@@ -110,7 +124,11 @@ fn section_tables() {
         ("a hole", |f| move_section(f, 2, 64), LayoutError::Table),
         ("overlapping", |f| move_section(f, 1, -64), LayoutError::Table),
         ("on top of the table", |f| put_u64(f, entry(0) + 8, 0), LayoutError::Table),
-        ("an offset at the end of memory", |f| put_u64(f, entry(3) + 8, u64::MAX - 63), LayoutError::Table),
+        (
+            "an offset at the end of memory",
+            |f| put_u64(f, entry(3) + 8, u64::MAX - 63),
+            LayoutError::Table,
+        ),
         ("a length beyond the file", |f| put_u64(f, entry(2) + 16, 1 << 29), LayoutError::Table),
         ("a section cut off", |f| grow(f, f.len() - 1), LayoutError::Table),
         ("something hangs on", |f| grow(f, f.len() + 64), LayoutError::Table),
@@ -134,7 +152,11 @@ fn section_contents() {
             |f| put_u64(f, entry(2) + 16, (1 << 30) + 1),
             too_large(Weights, (1 << 30) + 1),
         ),
-        ("golden too large", |f| put_u64(f, entry(3) + 16, (4 << 20) + 1), too_large(Golden, (4 << 20) + 1)),
+        (
+            "golden too large",
+            |f| put_u64(f, entry(3) + 16, (4 << 20) + 1),
+            too_large(Golden, (4 << 20) + 1),
+        ),
         ("length wraps", |f| put_u64(f, entry(2) + 16, u64::MAX), too_large(Weights, u64::MAX)),
         ("length of 2^32", |f| put_u64(f, entry(1) + 16, 1 << 32), too_large(Graph, 1 << 32)),
         ("manifest's checksum", |f| f[entry(0) + 24] ^= 1, LayoutError::Checksum(Manifest)),
@@ -158,7 +180,8 @@ fn section_contents() {
 fn padding(section: usize) -> usize {
     let file = every_operation();
     let before = seal::u64_at(&file, entry(section) + 8) as usize - 1;
-    let end = seal::u64_at(&file, entry(section - 1) + 8) + seal::u64_at(&file, entry(section - 1) + 16);
+    let end =
+        seal::u64_at(&file, entry(section - 1) + 8) + seal::u64_at(&file, entry(section - 1) + 16);
     assert!(end <= before as u64, "the section before ends where this one begins");
     before
 }
@@ -185,7 +208,11 @@ fn sections_that_do_not_decode() {
         ("something behind the manifest", |s| s[0].push(0), bad),
         ("a name that is not UTF-8", |s| s[0][1] = 0xff, bad),
         ("a name longer than the manifest", |s| s[0][0] = 127, bad),
-        ("a name of 2^63 bytes", |s| drop(s[0].splice(0..1, [[0xff; 9].as_slice(), &[0x7f]].concat())), bad),
+        (
+            "a name of 2^63 bytes",
+            |s| drop(s[0].splice(0..1, [[0xff; 9].as_slice(), &[0x7f]].concat())),
+            bad,
+        ),
         ("a length that does not end", |s| s[0].fill(0xff), bad),
         ("a manifest of zeros", |s| s[0].fill(0), bad),
         ("no graph", |s| s[1].clear(), tensors(COUNT + 1)),
@@ -193,7 +220,11 @@ fn sections_that_do_not_decode() {
         ("no nodes", |s| s[1].truncate(20 * (COUNT + 1)), node(0)),
         ("a node cut off", |s| shorten(&mut s[1]), node(EMBEDDING)),
         ("something behind the nodes", |s| s[1].push(0), node(COUNT)),
-        ("an operation that does not exist", |s| s[1].extend([1, b'x', 2, 0, 0, 0, 99]), node(COUNT)),
+        (
+            "an operation that does not exist",
+            |s| s[1].extend([1, b'x', 2, 0, 0, 0, 99]),
+            node(COUNT),
+        ),
         ("a node name that is not UTF-8", |s| s[1][20 * (COUNT + 1) + 1] = 0xc0, node(0)),
     ];
     let outcome = |(name, change, expected): &SectionCase| {
@@ -212,11 +243,19 @@ fn golden_vectors() {
         ("announced but not there", |s| s[3].clear(), PackageError::Golden),
         ("cut off", |s| shorten(&mut s[3]), PackageError::Golden),
         ("something behind", |s| s[3].push(0), PackageError::Golden),
-        ("one more than announced", |s| s[3] = [s[3].as_slice(), &s[3]].concat(), PackageError::Golden),
+        (
+            "one more than announced",
+            |s| s[3] = [s[3].as_slice(), &s[3]].concat(),
+            PackageError::Golden,
+        ),
         ("width 0", |s| s[3][0] = 0, PackageError::Golden),
         ("height 0", |s| s[3][1] = 0, PackageError::Golden),
         ("a row more than pixels", |s| s[3][1] = 9, PackageError::Golden),
-        ("no pixels in no frame", |s| s[3] = [&[0, 0, 0, 10][..], &[0; 10]].concat(), PackageError::Golden),
+        (
+            "no pixels in no frame",
+            |s| s[3] = [&[0, 0, 0, 10][..], &[0; 10]].concat(),
+            PackageError::Golden,
+        ),
         ("an embedding too short", |s| s[3] = frame(8, 9), PackageError::Golden),
         ("an embedding too long", |s| s[3] = frame(8, 11), PackageError::Golden),
         ("pixels longer than the section", |s| s[3][3] = 0x7f, PackageError::Golden),
@@ -247,7 +286,10 @@ fn golden_frames_are_frames() {
         let pixels = vec![9u8; 3 * usize::from(width) * usize::from(height)];
         sections[3] = postcard::to_allocvec(&(width, height, &pixels[..], &[0u8; 10][..])).unwrap();
         let file = seal::seal(&sections);
-        check(core::iter::once(refused(&format!("{width}x{height}"), &file, PackageError::Golden)), 1);
+        check(
+            core::iter::once(refused(&format!("{width}x{height}"), &file, PackageError::Golden)),
+            1,
+        );
     }
 }
 
@@ -257,10 +299,22 @@ fn manifests() {
         ("a long source", |p| p.manifest.source = "n".repeat(257).leak(), PackageError::Manifest),
         ("a long cut", |p| p.manifest.cut = "n".repeat(257).leak(), PackageError::Manifest),
         ("a long tool", |p| p.manifest.tool = "n".repeat(9999).leak(), PackageError::Manifest),
-        ("float", |p| p.manifest.precision = Precision::Float, PackageError::Precision(Precision::Float)),
-        ("mixed", |p| p.manifest.precision = Precision::Mixed, PackageError::Precision(Precision::Mixed)),
+        (
+            "float",
+            |p| p.manifest.precision = Precision::Float,
+            PackageError::Precision(Precision::Float),
+        ),
+        (
+            "mixed",
+            |p| p.manifest.precision = Precision::Mixed,
+            PackageError::Precision(Precision::Mixed),
+        ),
         ("the input as output", |p| p.manifest.output = 0, PackageError::Graph(GraphError::Output)),
-        ("no such output", |p| p.manifest.output = COUNT as u16 + 1, PackageError::Graph(GraphError::Output)),
+        (
+            "no such output",
+            |p| p.manifest.output = COUNT as u16 + 1,
+            PackageError::Graph(GraphError::Output),
+        ),
         ("output 65535", |p| p.manifest.output = u16::MAX, PackageError::Graph(GraphError::Output)),
     ];
     let tensors = |found| PackageError::Graph(GraphError::Tensors { found });
@@ -344,8 +398,10 @@ fn tensors() {
         ("second reserved byte", |p| p.tensors[3][19] = 1),
         ("floats with a scale", |p| p.tensors[3][17] = 0),
         ("floats with a zero point", |p| {
-            p.tensors[3] =
-                [p.tensors[3][..12].to_vec(), vec![0, 0, 0, 0, 1, 0, 0, 0]].concat().try_into().unwrap()
+            p.tensors[3] = [p.tensors[3][..12].to_vec(), vec![0, 0, 0, 0, 1, 0, 0, 0]]
+                .concat()
+                .try_into()
+                .unwrap()
         }),
     ];
     let error = PackageError::Graph(GraphError::Tensor { tensor: 3 });
@@ -398,9 +454,21 @@ fn lists_of_other_lengths() {
             },
             node(COUNT),
         ),
-        ("codes become floats", |p| float(p, STEM + 1), PackageError::Graph(GraphError::Kind { node: STEM })),
-        ("the input is floats", |p| float(p, 0), PackageError::Graph(GraphError::Kind { node: STEM })),
-        ("floats among codes", |p| float(p, MAX + 1), PackageError::Graph(GraphError::Kind { node: MAX })),
+        (
+            "codes become floats",
+            |p| float(p, STEM + 1),
+            PackageError::Graph(GraphError::Kind { node: STEM }),
+        ),
+        (
+            "the input is floats",
+            |p| float(p, 0),
+            PackageError::Graph(GraphError::Kind { node: STEM }),
+        ),
+        (
+            "floats among codes",
+            |p| float(p, MAX + 1),
+            PackageError::Graph(GraphError::Kind { node: MAX }),
+        ),
         ("softmax of codes", |p| p.nodes[FLAT].op = Op::Float(FloatOp::Softmax), kind(FLAT)),
         ("codes quantized again", |p| p.nodes[FLAT].op = Op::Float(FloatOp::Quantize), kind(FLAT)),
         ("codes to codes", |p| p.nodes[FLAT].op = Op::Float(FloatOp::Dequantize), kind(FLAT)),

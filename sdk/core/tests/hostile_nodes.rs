@@ -27,7 +27,8 @@ fn check(node: usize, expected: fn(usize) -> GraphError, cases: &[Case]) {
             let mut parts = good.clone();
             change(&mut parts);
             let outcome = Package::open(&parts.sealed()).map(|_| ());
-            (outcome != Err(expected)).then(|| format!("{name}: {outcome:?} instead of {expected:?}"))
+            (outcome != Err(expected))
+                .then(|| format!("{name}: {outcome:?} instead of {expected:?}"))
         })
         .collect();
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
@@ -107,9 +108,15 @@ fn windows_of_pools() {
                 "pad 64",
                 |p| edit!(p[MEAN], AveragePool { window } => (window.kernel, window.pad) = ([255; 2], [64; 4])),
             ),
-            ("negative mantissa", |p| edit!(p[MEAN], AveragePool { multiplier } => multiplier.mantissa = -1)),
+            (
+                "negative mantissa",
+                |p| edit!(p[MEAN], AveragePool { multiplier } => multiplier.mantissa = -1),
+            ),
             ("shift 16", |p| edit!(p[MEAN], AveragePool { multiplier } => multiplier.shift = 16)),
-            ("lo above hi", |p| edit!(p[MEAN], AveragePool { clamp } => (clamp.lo, clamp.hi) = (127, -128))),
+            (
+                "lo above hi",
+                |p| edit!(p[MEAN], AveragePool { clamp } => (clamp.lo, clamp.hi) = (127, -128)),
+            ),
         ],
     );
 }
@@ -133,7 +140,10 @@ fn fixed_point_maps() {
         parameter,
         &[
             ("shift 32", |p| edit!(p[RESCALED], Rescale { affine } => affine.shift = 32)),
-            ("offset 2^31 - 1", |p| edit!(p[RESCALED], Rescale { affine } => affine.offset = i32::MAX)),
+            (
+                "offset 2^31 - 1",
+                |p| edit!(p[RESCALED], Rescale { affine } => affine.offset = i32::MAX),
+            ),
             ("lo above hi", |p| edit!(p[RESCALED], Rescale { clamp } => clamp.lo = 91)),
         ],
     );
@@ -168,9 +178,15 @@ fn products_and_parts() {
         PRODUCT,
         parameter,
         &[
-            ("negative mantissa", |p| edit!(p[PRODUCT], Multiply { multiplier } => multiplier.mantissa = -1)),
+            (
+                "negative mantissa",
+                |p| edit!(p[PRODUCT], Multiply { multiplier } => multiplier.mantissa = -1),
+            ),
             ("shift 16", |p| edit!(p[PRODUCT], Multiply { multiplier } => multiplier.shift = 16)),
-            ("lo above hi", |p| edit!(p[PRODUCT], Multiply { clamp } => (clamp.lo, clamp.hi) = (1, 0))),
+            (
+                "lo above hi",
+                |p| edit!(p[PRODUCT], Multiply { clamp } => (clamp.lo, clamp.hi) = (1, 0)),
+            ),
         ],
     );
     check(
@@ -182,7 +198,11 @@ fn products_and_parts() {
             ("of another shape than both", |p| p.nodes[PRODUCT].read(&[9, 9])),
         ],
     );
-    check(PRODUCT, |node| GraphError::Inputs { node }, &[("of one", |p| p.nodes[PRODUCT].read(&[11]))]);
+    check(
+        PRODUCT,
+        |node| GraphError::Inputs { node },
+        &[("of one", |p| p.nodes[PRODUCT].read(&[11]))],
+    );
     check(
         PART,
         parameter,
@@ -217,7 +237,9 @@ fn part(parts: &mut Parts, change: fn(&mut Slice)) {
 #[test]
 fn permutations() {
     fn change(parts: &mut Parts, change: fn(&mut Permutation)) {
-        let Op::Int8(Int8Op::Permute(permutation)) = &mut parts.nodes[SHUFFLED].op else { panic!() };
+        let Op::Int8(Int8Op::Permute(permutation)) = &mut parts.nodes[SHUFFLED].op else {
+            panic!()
+        };
         change(permutation);
     }
     check(
@@ -229,7 +251,9 @@ fn permutations() {
             ("axis 255", |p| change(p, |a| a.order[0] = 255)),
             ("a value more", |p| change(p, |a| a.dims[3] += 1)),
             ("an axis of length 0", |p| change(p, |a| a.dims[0] = 0)),
-            ("lengths that wrap to the right product", |p| change(p, |a| a.dims = [1 << 31, 2, 24, 1])),
+            ("lengths that wrap to the right product", |p| {
+                change(p, |a| a.dims = [1 << 31, 2, 24, 1])
+            }),
             ("one axis too long", |p| change(p, |a| a.dims = [u32::MAX; 4])),
         ],
     );
@@ -250,15 +274,27 @@ fn stated_shapes() {
         &[
             ("a row more", |p| p.word(STEM + 1, 0, 5)),
             ("a column less", |p| p.word(STEM + 1, 1, 3)),
-            ("a kernel larger than the map", |p| edit!(p[STEM], Conv { window } => window.kernel = [255; 2])),
+            (
+                "a kernel larger than the map",
+                |p| edit!(p[STEM], Conv { window } => window.kernel = [255; 2]),
+            ),
             (
                 "a dilation larger than the map",
                 |p| edit!(p[STEM], Conv { window } => window.dilation = [32; 2]),
             ),
             ("another stride", |p| edit!(p[STEM], Conv { window } => window.stride = [3; 2])),
-            ("groups that divide the output only", |p| edit!(p[STEM], Conv { groups } => *groups = 2)),
-            ("groups that divide the input only", |p| edit!(p[STEM], Conv { groups } => *groups = 3)),
-            ("more groups than channels", |p| edit!(p[STEM], Conv { groups } => *groups = u16::MAX)),
+            (
+                "groups that divide the output only",
+                |p| edit!(p[STEM], Conv { groups } => *groups = 2),
+            ),
+            (
+                "groups that divide the input only",
+                |p| edit!(p[STEM], Conv { groups } => *groups = 3),
+            ),
+            (
+                "more groups than channels",
+                |p| edit!(p[STEM], Conv { groups } => *groups = u16::MAX),
+            ),
         ],
     );
     check(
@@ -272,7 +308,10 @@ fn stated_shapes() {
     check(
         MAX,
         shape,
-        &[("channels appear", |p| p.word(MAX + 1, 2, 5)), ("a row more", |p| p.word(MAX + 1, 0, 3))],
+        &[
+            ("channels appear", |p| p.word(MAX + 1, 2, 5)),
+            ("a row more", |p| p.word(MAX + 1, 0, 3)),
+        ],
     );
     check(MEAN, shape, &[("channels vanish", |p| p.word(MEAN + 1, 2, 3))]);
     check(
@@ -309,9 +348,15 @@ fn lengths_of_weights() {
             ("a weight less", |p| edit!(p[STEM], Conv { weights } => weights.len -= 1)),
             ("a weight more", |p| edit!(p[STEM], Conv { weights } => weights.len += 1)),
             ("no weights", |p| edit!(p[STEM], Conv { weights } => weights.len = 0)),
-            ("behind the section", |p| edit!(p[STEM], Conv { weights } => weights.offset = 1 << 20)),
+            (
+                "behind the section",
+                |p| edit!(p[STEM], Conv { weights } => weights.offset = 1 << 20),
+            ),
             ("at the end of memory", |p| edit!(p[STEM], Conv { weights } => *weights = EVERYWHERE)),
-            ("offset and length wrap", |p| edit!(p[STEM], Conv { weights } => weights.offset = u32::MAX)),
+            (
+                "offset and length wrap",
+                |p| edit!(p[STEM], Conv { weights } => weights.offset = u32::MAX),
+            ),
             ("a bias less", |p| edit!(p[STEM], Conv { bias } => bias.len -= 4)),
             ("half a bias", |p| edit!(p[STEM], Conv { bias } => bias.len -= 2)),
             ("a bias more", |p| edit!(p[STEM], Conv { bias } => bias.len += 4)),
@@ -319,7 +364,10 @@ fn lengths_of_weights() {
             ("a mantissa less", |p| edit!(p[STEM], Conv { mantissas } => mantissas.len -= 4)),
             ("a mantissa more", |p| edit!(p[STEM], Conv { mantissas } => mantissas.len += 4)),
             ("a channel more", |p| p.word(STEM + 1, 2, 5)),
-            ("a tap more", |p| edit!(p[STEM], Conv { window } => (window.kernel[0], window.pad[0]) = (4, 2))),
+            (
+                "a tap more",
+                |p| edit!(p[STEM], Conv { window } => (window.kernel[0], window.pad[0]) = (4, 2)),
+            ),
             ("an empty section", |p| p.weights.clear()),
         ],
     );
@@ -344,7 +392,11 @@ fn lengths_of_weights() {
             ("no such range", |p| edit!(p[LOOKED_UP], Table { table } => *table = EVERYWHERE)),
         ],
     );
-    check(GROUPED, weights, &[("fewer groups", |p| edit!(p[GROUPED], Conv { groups } => *groups = 1))]);
+    check(
+        GROUPED,
+        weights,
+        &[("fewer groups", |p| edit!(p[GROUPED], Conv { groups } => *groups = 1))],
+    );
     check(
         JOINED,
         weights,
@@ -386,7 +438,8 @@ fn accumulators() {
 #[test]
 fn products_do_not_wrap() {
     let quant = Quant { scale: Scale::ONE, zero_point: 0 };
-    let codes = |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Int8(quant) };
+    let codes =
+        |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Int8(quant) };
     let mut writer = GraphWriter::new(codes(66, 331, 3));
     let reshaped = codes(1, 18, 3641);
     assert_eq!((reshaped.shape.elements() as u64 * 65_535) as u32, 65_534);
@@ -402,5 +455,8 @@ fn products_do_not_wrap() {
     };
     writer.node("conv", Op::Int8(op), &[1], codes(1, 1, 65_535)).unwrap();
     let error = writer.graph(2).map(|_| ()).unwrap_err();
-    assert_eq!(error, WriteError::Graph { error: GraphError::Weights { node: 1 }, node: "conv".into() });
+    assert_eq!(
+        error,
+        WriteError::Graph { error: GraphError::Weights { node: 1 }, node: "conv".into() }
+    );
 }

@@ -24,7 +24,12 @@ fn one(input: Tensor, op: Int8Op, reads: &[u16], output: Tensor) -> Result<(), G
     checked(&mut GraphWriter::new(input), op, reads, output)
 }
 
-fn checked(writer: &mut GraphWriter, op: Int8Op, reads: &[u16], out: Tensor) -> Result<(), GraphError> {
+fn checked(
+    writer: &mut GraphWriter,
+    op: Int8Op,
+    reads: &[u16],
+    out: Tensor,
+) -> Result<(), GraphError> {
     writer.node("one", Op::Int8(op), reads, out).unwrap();
     match writer.graph(1) {
         Ok(_) => Ok(()),
@@ -34,7 +39,13 @@ fn checked(writer: &mut GraphWriter, op: Int8Op, reads: &[u16], out: Tensor) -> 
 }
 
 /// Checks a convolution of one channel that covers its input.
-fn conv(input: Tensor, window: Window, shift: u8, bias: i32, out: Tensor) -> Result<(), GraphError> {
+fn conv(
+    input: Tensor,
+    window: Window,
+    shift: u8,
+    bias: i32,
+    out: Tensor,
+) -> Result<(), GraphError> {
     let mut writer = GraphWriter::new(input);
     let op = Int8Op::Conv {
         window,

@@ -101,7 +101,11 @@ fn opening_allocates_nothing() {
             let graph = package.graph();
             let names: usize = graph.nodes().map(|(_, node)| node.name.len()).sum();
             let pixels: usize = package.goldens().map(|g| g.rgb.len()).sum();
-            names + pixels + package.embedding_dim() + package.input_table().len() + graph.macs() as usize
+            names
+                + pixels
+                + package.embedding_dim()
+                + package.input_table().len()
+                + graph.macs() as usize
         });
         assert_eq!(counts, Counts::NONE);
         assert!(sum > 2000);

@@ -1,5 +1,5 @@
-//! Random sequences of everything that can be done to a head, against a plain reference that is made
-//! anew: `OFFSHOOT_SEQUENCES=100000` for the long run. `tests/fuzz` searches with the same.
+//! Random sequences of everything that can be done to a head, against a plain reference that is
+//! made anew: `OFFSHOOT_SEQUENCES=100000` for the long run. `tests/fuzz` searches with the same.
 
 #![cfg(feature = "alloc")]
 
@@ -30,7 +30,8 @@ fn bytes(seed: u64) -> Vec<u8> {
 #[test]
 fn any_sequence_leaves_what_was_taught_and_nothing_else() {
     let asked = std::env::var("OFFSHOOT_SEQUENCES").ok();
-    let count = asked.map_or(SEQUENCES, |count| count.parse().expect("OFFSHOOT_SEQUENCES is a number"));
+    let count =
+        asked.map_or(SEQUENCES, |count| count.parse().expect("OFFSHOOT_SEQUENCES is a number"));
     for seed in 0..count {
         let run = || sequence::run(&bytes(seed));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "sequence {seed}");

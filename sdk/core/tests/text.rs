@@ -34,7 +34,10 @@ fn what_is_written_is_read() {
         let golden = package.goldens().next().unwrap();
         assert!(golden.ids().eq([4, 0]));
         assert!(
-            package.sections().map(|(s, _)| s).eq(Section::ALL.into_iter().filter(|&s| s != Section::Packed))
+            package
+                .sections()
+                .map(|(s, _)| s)
+                .eq(Section::ALL.into_iter().filter(|&s| s != Section::Packed))
         );
     });
     assert_eq!(counts, Counts::NONE);
@@ -186,7 +189,10 @@ fn hostile_sections() {
         (
             "larger than any",
             |s| s.resize(limits::TEXT_BYTES + 1, 0),
-            layout(LayoutError::TooLarge { section: Section::Text, bytes: limits::TEXT_BYTES as u64 + 1 }),
+            layout(LayoutError::TooLarge {
+                section: Section::Text,
+                bytes: limits::TEXT_BYTES as u64 + 1,
+            }),
         ),
     ];
     for (name, change, expected) in cases {
@@ -209,10 +215,16 @@ fn hostile_tables() {
         seal_table(&mut file);
         let error = Package::open(&file).map(|_| ()).unwrap_err();
         // Without its text, a package is one of pictures.
-        let expected =
-            if name.starts_with("packed") { PackageError::Input } else { LayoutError::Table.into() };
+        let expected = if name.starts_with("packed") {
+            PackageError::Input
+        } else {
+            LayoutError::Table.into()
+        };
         assert_eq!(error, expected, "{name}");
     }
     let packed = Packed { target: "avx2", order: 1, panels: &[0; 64] };
-    assert!(with_packed(&words().written().unwrap(), packed).is_err(), "nothing of a text is packed");
+    assert!(
+        with_packed(&words().written().unwrap(), packed).is_err(),
+        "nothing of a text is packed"
+    );
 }

@@ -49,7 +49,8 @@ impl Builder {
     fn conv(&mut self, channels: u32, kernel: u8, stride: u8, depthwise: bool) {
         let (from, input) = self.last;
         let pad = kernel / 2;
-        let window = Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
+        let window =
+            Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
         let (h, w) = window.output(input).expect("shapes of the paper");
         let shape = Shape::new(h, w, channels).expect("shapes of the paper");
         let depth = if depthwise { 1 } else { input.c() };

@@ -129,7 +129,14 @@ fn packing(target: &Target, step: &Step) -> Option<Packing> {
         }),
         StepOp::Depthwise { window, weights, bias, mantissas, .. } if drive::takes(&window) => {
             let blobs = [weights, bias, mantissas];
-            Some(Packing { layout: target.taps, window, groups: 1, depth: 1, depthwise: true, blobs })
+            Some(Packing {
+                layout: target.taps,
+                window,
+                groups: 1,
+                depth: 1,
+                depthwise: true,
+                blobs,
+            })
         }
         _ => None,
     }
@@ -139,7 +146,11 @@ impl Packing {
     /// Number of weights of an output channel, empty places included.
     fn places(&self) -> usize {
         let [rows, columns] = self.window.kernel.map(usize::from);
-        if self.depthwise { columns * self.layout.column(rows) } else { rows * columns * self.depth }
+        if self.depthwise {
+            columns * self.layout.column(rows)
+        } else {
+            rows * columns * self.depth
+        }
     }
 
     fn bytes(&self, channels: usize) -> usize {
@@ -161,7 +172,11 @@ impl Packing {
                     // Kernels go down the columns, the package along the rows.
                     let places = (0..columns).flat_map(|x| (0..column).map(move |y| (x, y)));
                     for (slot, (x, y)) in row.iter_mut().zip(places.skip(place)) {
-                        *slot = if y < rows { codes[(y * columns + x) * channels + channel] } else { 0 };
+                        *slot = if y < rows {
+                            codes[(y * columns + x) * channels + channel]
+                        } else {
+                            0
+                        };
                     }
                 } else {
                     row.copy_from_slice(&codes[channel * fan_in + place..][..row.len()]);

@@ -50,7 +50,9 @@ pub enum PlanError {
         tensor: TensorId,
     },
     /// Tensor that cannot be an input: not int8, or computed in the range.
-    #[error("tensor {tensor} cannot be an input of the range: inputs are int8 and computed before it")]
+    #[error(
+        "tensor {tensor} cannot be an input of the range: inputs are int8 and computed before it"
+    )]
     Input {
         /// Tensor given as input.
         tensor: TensorId,

@@ -57,7 +57,9 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
     match step.op {
         StepOp::Add { a, b, clamp } => add::add(codes, values, a, b, clamp, range),
         StepOp::Table { table } => table::table(codes, table.codes(weights), values, range),
-        StepOp::Multiply { multiplier, clamp } => multiply::multiply(codes, values, multiplier, clamp, range),
+        StepOp::Multiply { multiplier, clamp } => {
+            multiply::multiply(codes, values, multiplier, clamp, range)
+        }
         _ => {}
     }
 }
@@ -74,7 +76,14 @@ pub(crate) fn groups(
     let (a, out) = (&step.a, &step.out);
     match step.op {
         StepOp::AveragePool { window, include_pad, multiplier, clamp } => {
-            pool::average(&pool::Average { window, include_pad, multiplier, clamp }, a, x, out, range, y);
+            pool::average(
+                &pool::Average { window, include_pad, multiplier, clamp },
+                a,
+                x,
+                out,
+                range,
+                y,
+            );
         }
         StepOp::MaxPool { window } => pool::max(&window, a, x, out, range, y),
         StepOp::Map { affine, clamp, at } => {
@@ -92,11 +101,19 @@ pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
     let (a, out) = (&step.a, &step.out);
     match step.op {
         StepOp::Conv { window, groups, weights: w, bias, mantissas, shift, clamp } => {
-            let requant = Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
-            conv::conv(&conv::Layer { window, groups, weights: w.codes(weights), requant }, a, x, out, y);
+            let requant =
+                Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
+            conv::conv(
+                &conv::Layer { window, groups, weights: w.codes(weights), requant },
+                a,
+                x,
+                out,
+                y,
+            );
         }
         StepOp::Depthwise { window, weights: w, bias, mantissas, shift, clamp } => {
-            let requant = Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
+            let requant =
+                Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
             depthwise::depthwise(&window, w.codes(weights), &requant, a, x, out, y);
         }
         StepOp::Pad { top, left } => moves::pad(top, left, a, x, out, y),
@@ -125,8 +142,10 @@ impl Requant<'_> {
     /// Requantizes an accumulator that already includes its bias.
     #[inline]
     pub fn code(&self, channel: usize, acc: i32, zero_point: i8) -> i8 {
-        let multiplier =
-            offshoot_core::Multiplier { mantissa: word(self.mantissas, channel), shift: self.shift };
+        let multiplier = offshoot_core::Multiplier {
+            mantissa: word(self.mantissas, channel),
+            shift: self.shift,
+        };
         offshoot_core::quant::requantize(acc, multiplier, zero_point, self.clamp.lo, self.clamp.hi)
     }
 }

@@ -77,13 +77,20 @@ impl Layout {
     }
 
     /// Writes the panels; lanes and places beyond the last get zeros.
-    pub fn pack(&self, constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>, packed: &mut [i8]) {
+    pub fn pack(
+        &self,
+        constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
+        packed: &mut [i8],
+    ) {
         let lanes = self.lanes.len();
-        for (panel, bytes) in packed.chunks_exact_mut(self.panel_bytes(constants.fan_in)).enumerate() {
+        for (panel, bytes) in
+            packed.chunks_exact_mut(self.panel_bytes(constants.fan_in)).enumerate()
+        {
             let (head, weights) = bytes.split_at_mut(8 * lanes);
             let mut sums = [0i32; MAX_LANES];
             for (block, cells) in weights.chunks_mut(lanes * PLACES * self.width()).enumerate() {
-                for (lane, (&channel, sum)) in self.lanes.iter().zip(&mut sums[..lanes]).enumerate() {
+                for (lane, (&channel, sum)) in self.lanes.iter().zip(&mut sums[..lanes]).enumerate()
+                {
                     let channel = panel * lanes + usize::from(channel);
                     *sum += self.lane(constants, channel, block * PLACES, lane, cells);
                 }

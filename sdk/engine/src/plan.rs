@@ -199,7 +199,12 @@ impl<S: Steps> Plan<S> {
     ///
     /// # Panics
     /// If `weights` belongs to another package.
-    pub fn pack_for(&self, target: &Target, weights: &[u8], packed: &mut [i8]) -> Result<(), RunError> {
+    pub fn pack_for(
+        &self,
+        target: &Target,
+        weights: &[u8],
+        packed: &mut [i8],
+    ) -> Result<(), RunError> {
         let (need, have) = (self.packed_bytes_for(target), packed.len());
         let (packed, mut end) = (packed.get_mut(..need).ok_or(RunError::Packed { need, have })?, 0);
         for step in self.steps() {
@@ -235,17 +240,20 @@ impl<S: Steps> Plan<S> {
     /// overwrites it, so that it is not in the arena after a run.
     pub fn pooled(&self) -> Option<Value> {
         let steps = self.steps();
-        let maker = |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
+        let maker =
+            |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
         let mut pool = maker(steps, self.output)?;
         while let StepOp::Flatten | StepOp::Conv { .. } = steps[pool].op {
-            pool = maker(&steps[..pool], steps[pool].a).filter(|_| steps[pool].out.shape.is_vector())?;
+            pool = maker(&steps[..pool], steps[pool].a)
+                .filter(|_| steps[pool].out.shape.is_vector())?;
         }
         let (map, out) = (steps[pool].a, steps[pool].out);
         let StepOp::AveragePool { window, multiplier, .. } = steps[pool].op else { return None };
         let covers = window.taps() == map.shape.h() * map.shape.w();
         let factor = f64::from(map.quant.scale.get()) / f64::from(out.quant.scale.get());
-        let is_mean =
-            out.shape.h() * out.shape.w() == 1 && covers && Multiplier::new(factor) == Some(multiplier);
+        let is_mean = out.shape.h() * out.shape.w() == 1
+            && covers
+            && Multiplier::new(factor) == Some(multiplier);
         let made = steps[..pool].iter().rposition(|step| step.out == map)?;
         let is_whole = steps[made].kept_rows == 0;
         let apart = |other: Range<usize>| {
@@ -330,9 +338,11 @@ fn check_ends(
     if range.start > range.end || range.end > nodes {
         return Err(PlanError::Range { start: range.start, end: range.end, nodes });
     }
-    let is_made = |id: TensorId| usize::from(id).checked_sub(1).is_some_and(|node| range.contains(&node));
+    let is_made =
+        |id: TensorId| usize::from(id).checked_sub(1).is_some_and(|node| range.contains(&node));
     let is_here = |id: TensorId| is_made(id) || inputs.contains(&id);
-    let has_codes = |id: TensorId| usize::from(id) <= nodes && graph.tensor(id).element.quant().is_some();
+    let has_codes =
+        |id: TensorId| usize::from(id) <= nodes && graph.tensor(id).element.quant().is_some();
     if let Some(&tensor) = inputs.iter().find(|&&id| is_made(id) || !has_codes(id)) {
         return Err(PlanError::Input { tensor });
     }
@@ -349,7 +359,8 @@ fn check_ends(
 
 fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
     let tensor = graph.tensor(id);
-    let quant = tensor.element.quant().expect("the graph was checked: int8 operations touch codes only");
+    let quant =
+        tensor.element.quant().expect("the graph was checked: int8 operations touch codes only");
     Value { offset: slots[usize::from(id)].offset, shape: tensor.shape, quant }
 }
 

@@ -40,11 +40,13 @@ const fn unpacked() -> [u8; 64] {
     order
 }
 
-const HALVES_OF_WORDS: Layout = Layout { lanes: &HALVES, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
+const HALVES_OF_WORDS: Layout =
+    Layout { lanes: &HALVES, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
 const FOUR: Layout = Layout { lanes: &in_order::<4>(), group: 16, ..Layout::PLAIN };
 const SIXTEEN_TAPS: Layout = Layout { lanes: &in_order::<16>(), ..Layout::PLAIN };
 
-pub(crate) const AVX2: Target = Target { name: "avx2", rows: HALVES_OF_WORDS, taps: HALVES_OF_WORDS };
+pub(crate) const AVX2: Target =
+    Target { name: "avx2", rows: HALVES_OF_WORDS, taps: HALVES_OF_WORDS };
 pub(crate) const AVX_VNNI: Target = Target {
     name: "avx-vnni",
     rows: Layout { lanes: &HALVES, group: 4, excess: 128, ..Layout::PLAIN },

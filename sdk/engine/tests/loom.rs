@@ -44,7 +44,11 @@ impl Team {
         let size = Size { steps, seats: seats as u8 };
         assert!(index < size.parts() && step < steps);
         if let Some(before) = step.checked_sub(1) {
-            assert_eq!(self.done[before].load(Ordering::Relaxed), size.parts(), "a step began too early");
+            assert_eq!(
+                self.done[before].load(Ordering::Relaxed),
+                size.parts(),
+                "a step began too early"
+            );
         }
         self.done[step].fetch_add(1, Ordering::Relaxed);
         if self.turns.finish(size) {

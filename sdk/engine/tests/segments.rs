@@ -20,11 +20,15 @@ fn writer(rng: &mut Rng) -> (GraphWriter, TensorId) {
     let affines = writer.affines(&[random_affine(rng), random_affine(rng)]).unwrap();
     let wide = Tensor { shape: Shape::new(6, 6, 8).unwrap(), ..tensor };
     let d = writer.node("concat", Op::Int8(Int8Op::Concat { affines }), &[c, b], wide).unwrap();
-    let e = writer.node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[d], wide).unwrap();
+    let e = writer
+        .node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[d], wide)
+        .unwrap();
     let flat = Tensor { shape: Shape::new(1, 1, 288).unwrap(), ..wide };
     let f = writer.node("flat", Op::Int8(Int8Op::Reshape), &[e], flat).unwrap();
     let affine = Affine { factor: 1 << 14, offset: 0, shift: 14 };
-    let g = writer.node("g", Op::Int8(Int8Op::Rescale { affine, clamp: Clamp::NONE }), &[f], flat).unwrap();
+    let g = writer
+        .node("g", Op::Int8(Int8Op::Rescale { affine, clamp: Clamp::NONE }), &[f], flat)
+        .unwrap();
     (writer, g)
 }
 
@@ -58,7 +62,12 @@ fn an_operand_that_nothing_writes_is_refused() {
             }
             if !given.is_empty() {
                 let error = build(&graph, index..index + 1, &given, &[id]).unwrap_err();
-                assert_eq!(error, PlanError::Operand { node: index, tensor: missing }, "{}", node.name);
+                assert_eq!(
+                    error,
+                    PlanError::Operand { node: index, tensor: missing },
+                    "{}",
+                    node.name
+                );
                 refused += 1;
             }
         }
@@ -71,8 +80,9 @@ fn ends_that_are_none_are_refused() {
     let (writer, output) = writer(&mut Rng(16));
     let graph = writer.graph(output).unwrap();
     let nodes = graph.node_count();
-    let error =
-        |range, inputs: &[TensorId], outputs: &[TensorId]| build(&graph, range, inputs, outputs).unwrap_err();
+    let error = |range, inputs: &[TensorId], outputs: &[TensorId]| {
+        build(&graph, range, inputs, outputs).unwrap_err()
+    };
     // Made in the range, so that the caller's codes would be lost; not in the graph.
     assert_eq!(error(0..3, &[0, 2], &[3]), PlanError::Input { tensor: 2 });
     assert_eq!(error(0..3, &[0, 99], &[3]), PlanError::Input { tensor: 99 });

@@ -4,9 +4,12 @@
 mod common;
 
 use common::{
-    Conv, Rng, cases, conv_case, random_affine, random_shape, random_window, requant, run, run_at, taps, zero,
+    Conv, Rng, cases, conv_case, random_affine, random_shape, random_window, requant, run, run_at,
+    taps, zero,
 };
-use offshoot_core::graph::{Affine, Clamp, Element, Graph, Int8Op, Op, Permutation, Slice, Tensor, Window};
+use offshoot_core::graph::{
+    Affine, Clamp, Element, Graph, Int8Op, Op, Permutation, Slice, Tensor, Window,
+};
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 use offshoot_engine::{Isa, Plan, PlanError, RunError, Slot, Step};
@@ -46,7 +49,8 @@ fn every_size_of_tile() {
     for i in SIZES {
         for j in SIZES {
             let any = 1 + rng.below(20);
-            for [pixels, channels, depth] in [[i.min(17), j, any], [i.min(17), any, j], [any, i, j]] {
+            for [pixels, channels, depth] in [[i.min(17), j, any], [i.min(17), any, j], [any, i, j]]
+            {
                 let shape = Shape::new(1, pixels, depth).unwrap();
                 assert!(conv_case(&mut rng, shape, channels, 1, Window::POINT));
             }
@@ -92,7 +96,8 @@ fn depthwise_windows_of_every_width() {
     }
     // Wider than what is handled at a time.
     for (stride, dilation) in [(1, 1), (2, 1), (1, 2)] {
-        let window = Window { kernel: [3; 2], stride: [1, stride], dilation: [1, dilation], pad: [1; 4] };
+        let window =
+            Window { kernel: [3; 2], stride: [1, stride], dilation: [1, dilation], pad: [1; 4] };
         assert!(conv_case(&mut rng, Shape::new(3, 400, 17).unwrap(), 17, 17, window));
     }
 }
@@ -112,7 +117,8 @@ fn largest_products() {
             let (h, w) = window.output(shape).unwrap();
             let a = rng.tensor(shape);
             let quant = Quant { scale: Scale::ONE, zero_point: 0 };
-            let out = Tensor { shape: Shape::new(h, w, 32).unwrap(), element: Element::Int8(quant) };
+            let out =
+                Tensor { shape: Shape::new(h, w, 32).unwrap(), element: Element::Int8(quant) };
             let mut conv = Conv::random(&mut rng, 32 / usize::from(groups), 32, groups, window);
             conv.weights.fill(weight);
             // Codes up to 60 that are not clamped, so that a wrong sum is seen.
@@ -123,7 +129,11 @@ fn largest_products() {
             let mut writer = GraphWriter::new(a);
             let id = conv.write(&mut writer, out);
             let x = vec![code; shape.elements()];
-            assert_eq!(run(&writer, id, &x), conv.want(&a, &out, &x), "{weight} * {code} {window:?}");
+            assert_eq!(
+                run(&writer, id, &x),
+                conv.want(&a, &out, &x),
+                "{weight} * {code} {window:?}"
+            );
         }
     }
 }
@@ -157,9 +167,15 @@ fn every_alignment() {
 #[cfg_attr(miri, ignore = "takes hours")]
 fn long_fan_in_reads_rows_in_place() {
     let mut rng = Rng(3);
-    for (channels, kernel, dilation) in [(64, 3, 1), (64, 3, 2), (520, 1, 1), (600, 2, 1), (90, 5, 1)] {
-        let window =
-            Window { kernel: [kernel; 2], stride: [1, 2], dilation: [dilation; 2], pad: [1, 2, 0, 1] };
+    for (channels, kernel, dilation) in
+        [(64, 3, 1), (64, 3, 2), (520, 1, 1), (600, 2, 1), (90, 5, 1)]
+    {
+        let window = Window {
+            kernel: [kernel; 2],
+            stride: [1, 2],
+            dilation: [dilation; 2],
+            pad: [1, 2, 0, 1],
+        };
         let shape = Shape::new(6, 7, channels).unwrap();
         assert!(conv_case(&mut rng, shape, 5, 1, window));
         assert!(conv_case(&mut rng, shape, 6, 2, Window { kernel: [5; 2], pad: [4; 4], ..window }));
@@ -220,17 +236,22 @@ fn add_concat_rescale() {
         let mut writer = GraphWriter::new(rng.tensor(input));
         let (r, clamp, b) = (random_affine(&mut rng), rng.clamp(), rng.next() as i16);
         let t = rng.tensor(input);
-        let rescaled = writer.node("r", Op::Int8(Int8Op::Rescale { affine: r, clamp }), &[0], t).unwrap();
+        let rescaled =
+            writer.node("r", Op::Int8(Int8Op::Rescale { affine: r, clamp }), &[0], t).unwrap();
         let sum = random_affine(&mut rng);
         let t = rng.tensor(input);
-        let add = writer.node("a", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[rescaled, 0], t).unwrap();
+        let add = writer
+            .node("a", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[rescaled, 0], t)
+            .unwrap();
         let t = rng.tensor(input);
-        let twice = writer.node("t", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[add, add], t).unwrap();
+        let twice =
+            writer.node("t", Op::Int8(Int8Op::Add { a: sum, b, clamp }), &[add, add], t).unwrap();
         let maps = [random_affine(&mut rng), random_affine(&mut rng), random_affine(&mut rng)];
         let affines = writer.affines(&maps).unwrap();
         let shape = Shape::new(input.h() as u32, input.w() as u32, 3 * channels).unwrap();
         let t = rng.tensor(shape);
-        let joined = writer.node("c", Op::Int8(Int8Op::Concat { affines }), &[twice, 0, add], t).unwrap();
+        let joined =
+            writer.node("c", Op::Int8(Int8Op::Concat { affines }), &[twice, 0, add], t).unwrap();
         let x = rng.codes(input.elements());
         let got = run(&writer, joined, &x);
 
@@ -277,7 +298,8 @@ fn pad_reshape_flatten() {
         for c in 0..input.c() {
             for i in 0..h * w {
                 let (y, z) = (i / w, i % w);
-                let inside = (top..top + input.h()).contains(&y) && (left..left + input.w()).contains(&z);
+                let inside =
+                    (top..top + input.h()).contains(&y) && (left..left + input.w()).contains(&z);
                 want.push(if inside {
                     x[((y - top) * input.w() + z - left) * input.c() + c]
                 } else {
@@ -295,7 +317,8 @@ fn table_and_multiply() {
     for _ in 0..cases(200) {
         let channels = 1 + rng.below(40);
         let input = random_shape(&mut rng, channels);
-        let (a, t, m, n) = (rng.tensor(input), rng.tensor(input), rng.tensor(input), rng.tensor(input));
+        let (a, t, m, n) =
+            (rng.tensor(input), rng.tensor(input), rng.tensor(input), rng.tensor(input));
         let mut writer = GraphWriter::new(a);
         let codes: Vec<i8> = (0..256).map(|_| rng.code()).collect();
         let table = writer.codes(&codes).unwrap();
@@ -316,7 +339,13 @@ fn table_and_multiply() {
         let x = rng.codes(input.elements());
         let got = run(&writer, square, &x);
         let product = |a: i64, b: i64, out: &Tensor| {
-            i64::from(requant(a * b, multiplier.mantissa.into(), multiplier.shift, zero(out), clamp))
+            i64::from(requant(
+                a * b,
+                multiplier.mantissa.into(),
+                multiplier.shift,
+                zero(out),
+                clamp,
+            ))
         };
         let want: Vec<i8> = (0..x.len())
             .map(|i| {
@@ -345,23 +374,29 @@ fn permute_slice_upsample() {
         let (mut part, from) = (permuted.dims(), rng.below(permuted.dims()[axis] as u32));
         part[axis] = 1 + rng.below((part[axis] - from as usize) as u32) as usize;
         let factor = [1 + rng.below(3) as u8, 1 + rng.below(3) as u8];
-        let tensor =
-            |[h, w, c]: [usize; 3]| Tensor { shape: Shape::new(h as u32, w as u32, c as u32).unwrap(), ..a };
+        let tensor = |[h, w, c]: [usize; 3]| Tensor {
+            shape: Shape::new(h as u32, w as u32, c as u32).unwrap(),
+            ..a
+        };
         let large = [part[0] * usize::from(factor[0]), part[1] * usize::from(factor[1]), part[2]];
         let mut writer = GraphWriter::new(a);
         let op = Int8Op::Permute(Permutation { dims, order });
         let p = writer.node("p", Op::Int8(op), &[0], tensor(permuted.dims())).unwrap();
         let op = Int8Op::Slice(Slice { axis: axis as u8, from });
         let s = writer.node("s", Op::Int8(op), &[p], tensor(part)).unwrap();
-        let u = writer.node("u", Op::Int8(Int8Op::Upsample { factor }), &[s], tensor(large)).unwrap();
+        let u =
+            writer.node("u", Op::Int8(Int8Op::Upsample { factor }), &[s], tensor(large)).unwrap();
         let x = rng.codes(input.elements());
         let got = run(&writer, u, &x);
 
         let d = dims.map(|n| n as usize);
         let mut moved = vec![0; x.len()];
         for (at, &code) in x.iter().enumerate() {
-            let place = [at / (d[1] * d[2] * d[3]), at / (d[2] * d[3]) % d[1], at / d[3] % d[2], at % d[3]];
-            let to = order.iter().fold(0, |to, &axis| to * d[usize::from(axis)] + place[usize::from(axis)]);
+            let place =
+                [at / (d[1] * d[2] * d[3]), at / (d[2] * d[3]) % d[1], at / d[3] % d[2], at % d[3]];
+            let to = order
+                .iter()
+                .fold(0, |to, &axis| to * d[usize::from(axis)] + place[usize::from(axis)]);
             moved[to] = code;
         }
         let mut want = Vec::new();
@@ -380,7 +415,8 @@ fn permute_slice_upsample() {
 fn too_little_memory_is_an_error() {
     let t = Rng(7).tensor(Shape::new(4, 4, 3).unwrap());
     let mut writer = GraphWriter::new(t);
-    let id = writer.node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[0], t).unwrap();
+    let id =
+        writer.node("pool", Op::Int8(Int8Op::MaxPool { window: Window::POINT }), &[0], t).unwrap();
     let graph: Graph<'_> = writer.graph(id).unwrap();
     let isa = Isa::GENERIC;
     let plan = Plan::new(&graph, isa, &mut [Slot::EMPTY; 1], vec![Step::EMPTY; 1]);

@@ -17,7 +17,8 @@ fn inverted_residuals() {
     let [most_channels, most_rows, most_columns] = if cfg!(miri) { [4; 3] } else { [20, 30, 60] };
     for case in 0..cases(60) {
         let channels = 1 + rng.below(most_channels);
-        let input = Shape::new(9 + rng.below(most_rows), 5 + rng.below(most_columns), channels).unwrap();
+        let input =
+            Shape::new(9 + rng.below(most_rows), 5 + rng.below(most_columns), channels).unwrap();
         let mut writer = GraphWriter::new(rng.tensor(input));
         let mut last = (Graph::INPUT, input);
         if case % 4 > 0 {
@@ -36,7 +37,8 @@ fn inverted_residuals() {
         if last.1.h().min(last.1.w()) < usize::from(extent) {
             pad = [extent / 2; 4];
         }
-        let window = Window { kernel: [side; 2], stride: [stride; 2], dilation: [dilation; 2], pad };
+        let window =
+            Window { kernel: [side; 2], stride: [stride; 2], dilation: [dilation; 2], pad };
         let wide = last.1.c() as u32;
         if wide == 1 || window.output(last.1).is_none() {
             continue;
@@ -89,11 +91,13 @@ fn scratch_does_not_decide_the_arena() {
         let mut rng = Rng(9);
         let input = Shape::new(side, side, 3).unwrap();
         let mut writer = GraphWriter::new(rng.tensor(input));
-        let mut last = random_conv(&mut rng, &mut writer, (Graph::INPUT, input), 8, 1, window(3, 2));
+        let mut last =
+            random_conv(&mut rng, &mut writer, (Graph::INPUT, input), 8, 1, window(3, 2));
         for (channels, stride) in MOBILENET_V1 {
             if separable {
                 let wide = last.1.c() as u32;
-                last = random_conv(&mut rng, &mut writer, last, wide, wide as u16, window(3, stride));
+                last =
+                    random_conv(&mut rng, &mut writer, last, wide, wide as u16, window(3, stride));
                 last = random_conv(&mut rng, &mut writer, last, channels, 1, Window::POINT);
             } else {
                 last = random_conv(&mut rng, &mut writer, last, channels, 1, window(3, stride));

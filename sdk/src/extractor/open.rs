@@ -210,6 +210,11 @@ fn tract(
 }
 
 #[cfg(not(feature = "tract"))]
-fn tract(_: &[u8], _: &Package<'_>, precision: Precision, _: &Options) -> Result<Backend, ErrorKind> {
+fn tract(
+    _: &[u8],
+    _: &Package<'_>,
+    precision: Precision,
+    _: &Options,
+) -> Result<Backend, ErrorKind> {
     Err(ErrorKind::NeedsTract { precision: precision.name() })
 }

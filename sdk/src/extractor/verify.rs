@@ -13,9 +13,10 @@ use crate::Error;
 pub struct Verification {
     /// Golden vectors run.
     pub vectors: usize,
-    /// Number of vectors that gave what they must: the same codes of an int8 package, floats within a relative error of
-    /// 1e-3 of a package in float. In a mixed one floats come before codes, a value near the middle between
-    /// two codes becomes the other one where it is rounded otherwise, and more follow from it: 0.2 there.
+    /// Number of vectors that gave what they must: the same codes of an int8 package, floats
+    /// within a relative error of 1e-3 of a package in float. In a mixed one floats come before
+    /// codes, a value near the middle between two codes becomes the other one where it is rounded
+    /// otherwise, and more follow from it: 0.2 there.
     pub passed: usize,
     /// SHA-256 over the package's id and all outputs; for int8 packages the same on every machine.
     pub digest: [u8; 32],
@@ -34,7 +35,11 @@ impl std::fmt::Display for Verification {
         if self.is_ok() {
             write!(f, "verify ok  {} vectors  sha256:", self.vectors)?;
         } else {
-            write!(f, "verify FAILED  {} of {} vectors passed  sha256:", self.passed, self.vectors)?;
+            write!(
+                f,
+                "verify FAILED  {} of {} vectors passed  sha256:",
+                self.passed, self.vectors
+            )?;
         }
         self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -60,7 +65,15 @@ impl Extractor {
         let takes_text = package.text().is_some();
         let goldens: Vec<_> = package
             .goldens()
-            .map(|g| (g.width.into(), g.height.into(), g.rgb.to_vec(), g.ids().collect(), g.output.to_vec()))
+            .map(|g| {
+                (
+                    g.width.into(),
+                    g.height.into(),
+                    g.rgb.to_vec(),
+                    g.ids().collect(),
+                    g.output.to_vec(),
+                )
+            })
             .collect();
         let mut hash = Sha256::new();
         hash.update(self.id);
@@ -80,8 +93,8 @@ impl Extractor {
     }
 }
 
-/// Relative error that is allowed where floats are computed: of the order of sums, and of the codes that
-/// follow from it, which are as near to the float network as before (a cosine of 0.98).
+/// Relative error that is allowed where floats are computed: of the order of sums, and of the codes
+/// that follow from it, which are as near to the float network as before (a cosine of 0.98).
 const FLOAT: f64 = 1e-3;
 const MIXED: f64 = 0.2;
 
@@ -100,7 +113,9 @@ fn agrees(precision: Precision, element: Element, got: &[u8], want: &[u8]) -> bo
 
 fn values(element: Element, bytes: &[u8]) -> Vec<f64> {
     match element {
-        Element::Int8(quant) => bytes.iter().map(|&code| quant.dequantize(code as i8).into()).collect(),
+        Element::Int8(quant) => {
+            bytes.iter().map(|&code| quant.dequantize(code as i8).into()).collect()
+        }
         Element::Float => {
             let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into();
             bytes.chunks_exact(4).map(float).collect()
@@ -118,8 +133,9 @@ mod tests {
     fn what_is_allowed_is_by_what_computes() {
         let codes = Element::Int8(Quant { scale: Scale::new(0.5).unwrap(), zero_point: -100 });
         let floats = |values: [f32; 2]| values.map(f32::to_le_bytes).concat();
-        let near =
-            |precision, by| agrees(precision, Element::Float, &floats([3.0 + by, 4.0]), &floats([3.0, 4.0]));
+        let near = |precision, by| {
+            agrees(precision, Element::Float, &floats([3.0 + by, 4.0]), &floats([3.0, 4.0]))
+        };
         assert!(near(Precision::Float, 0.004) && !near(Precision::Float, 0.006));
         assert!(near(Precision::Mixed, 0.9) && !near(Precision::Mixed, 1.1));
         assert!(!near(Precision::Mixed, f32::NAN));

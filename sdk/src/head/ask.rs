@@ -6,8 +6,8 @@ use offshoot_core::{Embedding, head};
 use super::Head;
 use crate::{Answer, ClassId, Fit, Linear, Recipe, Report, Similarity};
 
-/// Learning and answering. The first question after a change of the samples fits the head, which takes
-/// milliseconds; [`Head::fit`] does so ahead of time.
+/// Learning and answering. The first question after a change of the samples fits the head, which
+/// takes milliseconds; [`Head::fit`] does so ahead of time.
 impl Head {
     /// Fits the head to its samples, unless nothing has changed since the last fit.
     ///
@@ -19,8 +19,8 @@ impl Head {
         self.0.fit()
     }
 
-    /// Returns the recipe that the head is fitted with: for [`HeadKind::Auto`](crate::HeadKind::Auto) the
-    /// one that counts most in its mean.
+    /// Returns the recipe that the head is fitted with: for
+    /// [`HeadKind::Auto`](crate::HeadKind::Auto) the one that counts most in its mean.
     ///
     /// # Errors
     /// [`AskError::NothingTaught`] without samples.
@@ -53,8 +53,8 @@ impl Head {
         self.0.classify(embedding)
     }
 
-    /// [`Head::classify`] that also writes the probability of every class to the front of `out`. The
-    /// rest to 1 is the probability of something unknown.
+    /// [`Head::classify`] that also writes the probability of every class to the front of `out`.
+    /// The rest to 1 is the probability of something unknown.
     ///
     /// ```
     /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
@@ -76,7 +76,11 @@ impl Head {
     /// # Errors
     /// Those of [`Head::classify`], and [`AskError::TooShort`] where `out` has fewer elements than
     /// there are classes.
-    pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
+    pub fn probabilities(
+        &mut self,
+        embedding: Embedding<'_>,
+        out: &mut [f32],
+    ) -> Result<Answer, AskError> {
         self.0.probabilities(embedding, out)
     }
 
@@ -106,12 +110,13 @@ impl Head {
         self.0.similarity(embedding)
     }
 
-    /// Writes to the front of `out` the contribution of each dimension of an embedding to the log odds
-    /// of `class` against `other`; returns the contribution of the bias. Their sum is the log odds.
+    /// Writes to the front of `out` the contribution of each dimension of an embedding to the log
+    /// odds of `class` against `other`; returns the contribution of the bias. Their sum is the log
+    /// odds.
     ///
     /// # Errors
-    /// Those of [`Head::classify`]; a class that is absent or has no samples; an `out` shorter than the
-    /// embedding; [`AskError::NotLinear`] of k-NN.
+    /// Those of [`Head::classify`]; a class that is absent or has no samples; an `out` shorter than
+    /// the embedding; [`AskError::NotLinear`] of k-NN.
     pub fn contributions(
         &mut self,
         embedding: Embedding<'_>,
@@ -178,7 +183,8 @@ impl Head {
         self.0.inverse_l2()
     }
 
-    /// Sets the inverse L2 regularization (scikit-learn's `C`); `auto`, class means and k-NN do not use it.
+    /// Sets the inverse L2 regularization (scikit-learn's `C`); `auto`, class means and k-NN do not
+    /// use it.
     ///
     /// ```
     /// # use offshoot::{Extractor, Head, HeadKind, Limits};
@@ -191,8 +197,8 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// A value outside [`MIN_INVERSE_L2`](head::MIN_INVERSE_L2) to [`MAX_INVERSE_L2`](head::MAX_INVERSE_L2);
-    /// nothing is changed.
+    /// A value outside [`MIN_INVERSE_L2`](head::MIN_INVERSE_L2) to
+    /// [`MAX_INVERSE_L2`](head::MAX_INVERSE_L2); nothing is changed.
     pub fn set_inverse_l2(&mut self, inverse_l2: f32) -> Result<(), head::HeadError> {
         self.0.set_inverse_l2(inverse_l2)
     }
@@ -202,7 +208,8 @@ impl Head {
         self.0.set_transform(transform);
     }
 
-    /// Returns the target false-rejection rate: the share of known samples that may be called unknown.
+    /// Returns the target false-rejection rate: the share of known samples that may be called
+    /// unknown.
     pub fn false_rejection_rate(&self) -> f32 {
         self.0.false_rejection_rate()
     }
@@ -220,7 +227,8 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// A rate outside 0 to [`MAX_FALSE_REJECTION_RATE`](head::MAX_FALSE_REJECTION_RATE); nothing is changed.
+    /// A rate outside 0 to [`MAX_FALSE_REJECTION_RATE`](head::MAX_FALSE_REJECTION_RATE); nothing is
+    /// changed.
     pub fn set_false_rejection_rate(&mut self, rate: f32) -> Result<(), head::HeadError> {
         self.0.set_false_rejection_rate(rate)
     }

@@ -43,7 +43,11 @@ impl Head {
     /// # Errors
     /// An absent class; an embedding of another length or with a value that is not finite; a full
     /// buffer that may not evict. The head is as it was.
-    pub fn add_sample(&mut self, class: ClassId, embedding: Embedding<'_>) -> Result<(), SampleError> {
+    pub fn add_sample(
+        &mut self,
+        class: ClassId,
+        embedding: Embedding<'_>,
+    ) -> Result<(), SampleError> {
         self.0.add_sample(class, embedding)
     }
 
@@ -201,7 +205,8 @@ impl Head {
         self.0.set_when_full(when_full);
     }
 
-    /// Takes what was evicted out of the class means, which are of all samples ever seen until then.
+    /// Takes what was evicted out of the class means, which are of all samples ever seen until
+    /// then.
     pub fn forget_left_out(&mut self) {
         self.0.forget_left_out();
     }

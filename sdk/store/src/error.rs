@@ -19,7 +19,9 @@ pub enum OpenError<E: Error + 'static> {
         found: u16,
     },
     /// Slots written with another sector size or on a medium of another size.
-    #[error("store has slots of {slot} bytes in sectors of {sector}, this medium {here} in {sector_here}")]
+    #[error(
+        "store has slots of {slot} bytes in sectors of {sector}, this medium {here} in {sector_here}"
+    )]
     OtherGeometry {
         /// Bytes of a slot according to the header.
         slot: u32,

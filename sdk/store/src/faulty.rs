@@ -340,7 +340,10 @@ mod tests {
         assert_eq!(after(Fate::Last(3))[..11], [0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 0]);
         assert_eq!(after(Fate::Last(99)), after(Fate::Kept));
         let mixed = after(Fate::Mixed(1));
-        assert!(mixed[..10].iter().any(|b| ![0, 255].contains(b)) && mixed[10..].iter().all(|b| *b == 0));
+        assert!(
+            mixed[..10].iter().any(|b| ![0, 255].contains(b))
+                && mixed[10..].iter().all(|b| *b == 0)
+        );
         let garbage = after(Fate::Garbage(1));
         assert!(garbage[10..64].iter().any(|b| *b != 0) && garbage[64..].iter().all(|b| *b == 0));
     }

@@ -58,7 +58,9 @@ impl FileMedium {
     pub fn open(path: impl AsRef<Path>, size: u64) -> Result<Self, FileError> {
         let path = path.as_ref();
         let file = match existing(path) {
-            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => create(path, size)?,
+            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                create(path, size)?
+            }
             other => other?,
         };
         let found = file.metadata()?.len();
@@ -95,7 +97,9 @@ fn create(path: &Path, size: u64) -> Result<File, FileError> {
             made => (made.map_err(FileError::Io), true),
         };
         let mut file = match made {
-            Err(FileError::Io(error)) if !is_new && error.kind() == io::ErrorKind::NotFound => continue,
+            Err(FileError::Io(error)) if !is_new && error.kind() == io::ErrorKind::NotFound => {
+                continue;
+            }
             made => lock(made?)?,
         };
         if path.try_exists()? {
@@ -134,7 +138,10 @@ fn plain(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        libc::O_NOFOLLOW | libc::O_NONBLOCK,
+    );
     let file = options.open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_plain()) }
 }

@@ -89,7 +89,9 @@ impl Header {
         if version != VERSION {
             return Found::OtherVersion(version);
         }
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let found = Geometry { sector: word(12), slot: word(16) };
         if found != *geometry {
             return Found::OtherGeometry(found);
@@ -117,7 +119,10 @@ mod tests {
             let header = Header::of(sequence, b"payload", &GEOMETRY);
             assert_eq!(Header::read(&header.bytes(&GEOMETRY), &GEOMETRY), Found::Header(header));
             let other = Geometry { slot: 512, ..GEOMETRY };
-            assert_eq!(Header::read(&header.bytes(&GEOMETRY), &other), Found::OtherGeometry(GEOMETRY));
+            assert_eq!(
+                Header::read(&header.bytes(&GEOMETRY), &other),
+                Found::OtherGeometry(GEOMETRY)
+            );
         }
     }
 
@@ -150,7 +155,9 @@ mod tests {
         let mut state = 1_u64;
         for _ in 0..100_000 {
             let bytes = whole.map(|byte| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 byte & (state >> 33) as u8
             });
             is_none(&bytes);

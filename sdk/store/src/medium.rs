@@ -77,7 +77,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryMedium<B> {
 }
 
 /// Returns `length` bytes from `at` on as a range of a medium of `size` bytes.
-pub(crate) fn range(at: u64, length: usize, size: usize) -> Result<core::ops::Range<usize>, OutOfRange> {
+pub(crate) fn range(
+    at: u64,
+    length: usize,
+    size: usize,
+) -> Result<core::ops::Range<usize>, OutOfRange> {
     let outside = OutOfRange { at, length, size: size as u64 };
     let start = usize::try_from(at).map_err(|_| outside)?;
     let end = start.checked_add(length).filter(|end| *end <= size).ok_or(outside)?;

@@ -205,7 +205,8 @@ impl<M: Medium> Store<M> {
         };
         // A save that power cut short leaves an old header before a new payload: no loss.
         let is_newer = |header: Header| current.is_none_or(|c| header.is_newer(&c.header));
-        let lost = seen.iter().any(|s| matches!(s, Seen::Damaged(header) if header.is_none_or(is_newer)));
+        let lost =
+            seen.iter().any(|s| matches!(s, Seen::Damaged(header) if header.is_none_or(is_newer)));
         let stale = seen.map(|s| matches!(s, Seen::Damaged(_)));
         // The first save goes to slot 0 and may have been cut short. Slot 1 is not written before
         // it has succeeded.
@@ -287,7 +288,11 @@ fn is_blank<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Resu
 }
 
 /// Reads a slot and checks its checksum.
-fn look_at<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Result<Seen, OpenError<M::Error>> {
+fn look_at<M: Medium>(
+    medium: &mut M,
+    geometry: &Geometry,
+    slot: usize,
+) -> Result<Seen, OpenError<M::Error>> {
     let mut first = [0; HEADER_BYTES];
     medium.read(geometry.header_at(slot), &mut first).map_err(OpenError::Medium)?;
     let header = match Header::read(&first, geometry) {

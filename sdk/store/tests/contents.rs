@@ -3,8 +3,8 @@
 use std::fs;
 
 use offshoot_store::{
-    FILE_SECTOR, FileError, FileMedium, LoadError, Medium, MemoryMedium, OpenError, SaveError, Saved, Store,
-    medium_size,
+    FILE_SECTOR, FileError, FileMedium, LoadError, Medium, MemoryMedium, OpenError, SaveError,
+    Saved, Store, medium_size,
 };
 
 mod common;
@@ -85,7 +85,10 @@ fn other_versions_and_geometries_are_refused() {
     let mut other = header(512, 1, &[]);
     other.resize(512, 0);
     let error = Store::open(MemoryMedium::new(other.clone(), 64).unwrap()).unwrap_err();
-    assert_eq!(error, OpenError::OtherGeometry { slot: 512, sector: 64, here: 256, sector_here: 64 });
+    assert_eq!(
+        error,
+        OpenError::OtherGeometry { slot: 512, sector: 64, here: 256, sector_here: 64 }
+    );
     (other[8], other[36]) = (2, !2);
     let error = Store::open(MemoryMedium::new(other.clone(), 64).unwrap()).unwrap_err();
     assert_eq!(error, OpenError::OtherVersion { found: 2 });
@@ -189,8 +192,9 @@ fn one_of_many_makes_the_file() {
 #[test]
 fn foreign_bytes_are_told() {
     let size = medium_size(100, FILE_SECTOR).unwrap() as usize;
-    let foreign =
-        |bytes: Vec<u8>| Store::open(MemoryMedium::new(bytes, FILE_SECTOR).unwrap()).unwrap().is_foreign();
+    let foreign = |bytes: Vec<u8>| {
+        Store::open(MemoryMedium::new(bytes, FILE_SECTOR).unwrap()).unwrap().is_foreign()
+    };
     assert!(!foreign(vec![0; size]) && !foreign(vec![0xff; size]));
     assert!(foreign(vec![b'a'; size]));
     // Zeros where headers would be.

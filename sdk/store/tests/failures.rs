@@ -1,6 +1,8 @@
 //! Every operation failing, in every manner, and random histories of everything.
 
-use offshoot_store::{Fate, Fault, FaultyMedium, LoadError, Manner, OpenError, SaveError, Saved, Store};
+use offshoot_store::{
+    Fate, Fault, FaultyMedium, LoadError, Manner, OpenError, SaveError, Saved, Store,
+};
 
 mod common;
 
@@ -25,7 +27,9 @@ fn every_operation_of_a_save_fails() {
     let mut random = Random(1);
     let mut failures = 0;
     for (name, medium, old) in beginnings(CAPACITY) {
-        for (k, more) in (0..operations(&medium, &new)).flat_map(|k| [0, 1, 2, 99].map(|more| (k, more))) {
+        for (k, more) in
+            (0..operations(&medium, &new)).flat_map(|k| [0, 1, 2, 99].map(|more| (k, more)))
+        {
             for manner in MANNERS {
                 let mut store = open(medium.clone());
                 store.medium_mut().fail(k..k + 1 + more, manner);
@@ -42,7 +46,10 @@ fn every_operation_of_a_save_fails() {
                 let saved = saved.is_ok();
                 every_cut(&store.medium_mut().clone(), 6, 0, &mut random, |found| {
                     let now = loaded(&mut open(found));
-                    assert!(now.as_ref() == Some(&new) || (now == old && !saved), "{name}: {k}, {manner:?}");
+                    assert!(
+                        now.as_ref() == Some(&new) || (now == old && !saved),
+                        "{name}: {k}, {manner:?}"
+                    );
                 });
                 assert_eq!(store.save(&next), Ok(Saved::Written), "{name}: usable");
                 assert_eq!(loaded(&mut store).as_ref(), Some(&next), "{name}");
@@ -94,14 +101,17 @@ fn every_operation_of_opening_and_loading_fails() {
         for k in 0..opening {
             let mut broken = medium.clone();
             broken.fail(k..k + 1, Manner::Half);
-            let error = Store::open(broken).expect_err("an older record must not pass for the newest");
+            let error =
+                Store::open(broken).expect_err("an older record must not pass for the newest");
             assert_eq!(error, OpenError::Medium(Fault::Injected { operation: k }), "{name}");
         }
         store.medium_mut().fail(0..1, Manner::Half);
         let mut room = [0; CAPACITY as usize];
         let found = store.load(&mut room);
         match old {
-            Some(_) => assert!(matches!(found, Err(LoadError::Medium(Fault::Injected { .. }))), "{name}"),
+            Some(_) => {
+                assert!(matches!(found, Err(LoadError::Medium(Fault::Injected { .. }))), "{name}")
+            }
             None => assert_eq!(found, Ok(None), "{name}"),
         }
         store.medium_mut().heal();
@@ -136,7 +146,8 @@ struct Model {
 
 impl Model {
     fn check(&mut self, now: Option<Vec<u8>>, what: &str) {
-        let fits = now == self.acknowledged || self.attempts.iter().any(|a| now.as_ref() == Some(a));
+        let fits =
+            now == self.acknowledged || self.attempts.iter().any(|a| now.as_ref() == Some(a));
         assert!(fits, "{what}: something that was neither acknowledged nor in progress");
         // Opened and loaded: it is on the medium, and must stay.
         self.acknowledged = now;
@@ -145,7 +156,11 @@ impl Model {
 }
 
 /// One random event of a history.
-fn event(mut store: Store<FaultyMedium>, model: &mut Model, random: &mut Random) -> Store<FaultyMedium> {
+fn event(
+    mut store: Store<FaultyMedium>,
+    model: &mut Model,
+    random: &mut Random,
+) -> Store<FaultyMedium> {
     match random.below(10) {
         0 => {
             // Killed, and started again.

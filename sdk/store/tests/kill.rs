@@ -56,18 +56,32 @@ fn child(path: &Path) -> ! {
 fn round(path: &Path, time: Duration, waits: bool) -> Option<u64> {
     let program = std::env::current_exe().expect("a program has a path");
     let mut child = Command::new(program);
-    let mut child = child.env(CHILD, path).stdout(Stdio::piped()).spawn().expect("the child starts");
+    let mut child =
+        child.env(CHILD, path).stdout(Stdio::piped()).spawn().expect("the child starts");
     let mut acknowledged = vec![];
     if waits {
         // However long a busy machine takes to start it.
         acknowledged.resize(8, 0);
-        child.stdout.as_mut().expect("piped").read_exact(&mut acknowledged).expect("the child saves");
+        child
+            .stdout
+            .as_mut()
+            .expect("piped")
+            .read_exact(&mut acknowledged)
+            .expect("the child saves");
     }
     std::thread::sleep(time);
-    assert!(child.try_wait().expect("the child can be asked").is_none(), "the child ended by itself");
+    assert!(
+        child.try_wait().expect("the child can be asked").is_none(),
+        "the child ended by itself"
+    );
     child.kill().expect("the child can be killed");
     child.wait().expect("the child ends");
-    child.stdout.take().expect("piped").read_to_end(&mut acknowledged).expect("the pipe can be read");
+    child
+        .stdout
+        .take()
+        .expect("piped")
+        .read_to_end(&mut acknowledged)
+        .expect("the pipe can be read");
     acknowledged.chunks_exact(8).last().map(|b| u64::from_le_bytes(b.try_into().expect("8 bytes")))
 }
 
@@ -84,13 +98,17 @@ fn main() {
     let begin = Instant::now();
     let (mut last, mut active, mut unacknowledged) = (0, 0, 0);
     for i in 0..rounds {
-        let seed = (u64::from(begin.elapsed().subsec_nanos()) + i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed =
+            (u64::from(begin.elapsed().subsec_nanos()) + i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let time = Duration::from_micros(500 + (seed >> 33) % 30_000);
         // Every other one may be killed before its first save, too.
         let acknowledged = round(&path, time, i % 2 == 0).unwrap_or(last);
         let found = load(&path);
         assert!(found >= acknowledged, "record {acknowledged} was acknowledged, {found} loads");
-        assert!(found <= acknowledged + 1, "record {found} loads before {acknowledged} was acknowledged");
+        assert!(
+            found <= acknowledged + 1,
+            "record {found} loads before {acknowledged} was acknowledged"
+        );
         active += u64::from(found > last);
         unacknowledged += found - acknowledged;
         last = found;

@@ -26,9 +26,18 @@ fn steps(medium: &FaultyMedium, record: &[u8]) -> u64 {
 }
 
 /// What loads is old or new; another save works and loads.
-fn is_old_or_new(name: &str, found: FaultyMedium, old: Option<&[u8]>, new: &[u8], saved: bool) -> bool {
+fn is_old_or_new(
+    name: &str,
+    found: FaultyMedium,
+    old: Option<&[u8]>,
+    new: &[u8],
+    saved: bool,
+) -> bool {
     let mut store = open(found);
-    assert!(!store.is_foreign() || name == "garbage", "{name}: what a cut left is taken for another's");
+    assert!(
+        !store.is_foreign() || name == "garbage",
+        "{name}: what a cut left is taken for another's"
+    );
     let now = loaded(&mut store);
     let is_new = now.as_deref() == Some(new);
     assert!(is_new || !saved, "{name}: an acknowledged record is lost");

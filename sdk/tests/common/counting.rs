@@ -84,8 +84,8 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (Counts, T) {
     (counts, value)
 }
 
-/// What all threads of the process ask of the allocator while `work` runs: calls of any kind. Only for
-/// a suite of one test, as others run beside it.
+/// What all threads of the process ask of the allocator while `work` runs: calls of any kind. Only
+/// for a suite of one test, as others run beside it.
 pub fn calls_of_all_threads<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let before = CALLS.load(Ordering::Relaxed);
     let value = work();

@@ -62,11 +62,21 @@ impl Net {
     fn codes(&mut self, (h, w, c): (u32, u32, u32)) -> Tensor {
         let scale = Scale::new(0.01 + self.random.below(100) as f32 * 0.001).unwrap();
         let zero_point = self.random.bits() as i8 / 2;
-        Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Int8(Quant { scale, zero_point }) }
+        Tensor {
+            shape: Shape::new(h, w, c).unwrap(),
+            element: Element::Int8(Quant { scale, zero_point }),
+        }
     }
 
     /// Convolution; as many groups as channels: depthwise.
-    pub fn conv(&mut self, name: &str, from: TensorId, window: Window, groups: u16, out: u32) -> TensorId {
+    pub fn conv(
+        &mut self,
+        name: &str,
+        from: TensorId,
+        window: Window,
+        groups: u16,
+        out: u32,
+    ) -> TensorId {
         self.clamped_conv(name, from, window, (groups, out), Clamp { lo: -100, hi: 120 })
     }
 
@@ -90,7 +100,9 @@ impl Net {
         // Outputs spread over the codes without most of them at the limits.
         let factor = 0.01 / (fan_in as f64).sqrt();
         let mantissas: Vec<i32> = (0..out)
-            .map(|_| Multiplier::mantissa_at(factor * (0.5 + self.random.below(100) as f64 / 100.0), 0))
+            .map(|_| {
+                Multiplier::mantissa_at(factor * (0.5 + self.random.below(100) as f64 / 100.0), 0)
+            })
             .collect();
         let op = Int8Op::Conv {
             window,
@@ -115,7 +127,8 @@ impl Net {
 
     /// Largest code.
     pub fn max_pool(&mut self, name: &str, from: TensorId, window: Window) -> TensorId {
-        let (input, (h, w)) = (self.tensors[usize::from(from)], window.output(self.shape(from)).unwrap());
+        let (input, (h, w)) =
+            (self.tensors[usize::from(from)], window.output(self.shape(from)).unwrap());
         let output = Tensor { shape: Shape::new(h, w, input.shape.c() as u32).unwrap(), ..input };
         self.node(name, Int8Op::MaxPool { window }, &[from], output)
     }
@@ -156,7 +169,8 @@ impl Net {
         let input = self.tensors[usize::from(from)];
         let [top, left, bottom, right] = pad.map(u32::from);
         let (h, w, c) = input.shape.into();
-        let output = Tensor { shape: Shape::new(h + top + bottom, w + left + right, c).unwrap(), ..input };
+        let output =
+            Tensor { shape: Shape::new(h + top + bottom, w + left + right, c).unwrap(), ..input };
         self.node(name, Int8Op::Pad { pad }, &[from], output)
     }
 
@@ -164,19 +178,26 @@ impl Net {
     pub fn rescale(&mut self, name: &str, from: TensorId) -> TensorId {
         let output = self.codes(self.shape(from).into());
         let affine = Affine { factor: -20_000, offset: 1 << 13, shift: 14 };
-        self.node(name, Int8Op::Rescale { affine, clamp: Clamp { lo: -90, hi: 90 } }, &[from], output)
+        self.node(
+            name,
+            Int8Op::Rescale { affine, clamp: Clamp { lo: -90, hi: 90 } },
+            &[from],
+            output,
+        )
     }
 
     /// The same bytes under another shape.
     pub fn reshape(&mut self, name: &str, from: TensorId, (h, w, c): (u32, u32, u32)) -> TensorId {
-        let output = Tensor { shape: Shape::new(h, w, c).unwrap(), ..self.tensors[usize::from(from)] };
+        let output =
+            Tensor { shape: Shape::new(h, w, c).unwrap(), ..self.tensors[usize::from(from)] };
         self.node(name, Int8Op::Reshape, &[from], output)
     }
 
     /// Channels outermost.
     pub fn flatten(&mut self, name: &str, from: TensorId) -> TensorId {
         let input = self.tensors[usize::from(from)];
-        let output = Tensor { shape: Shape::vector(input.shape.elements() as u32).unwrap(), ..input };
+        let output =
+            Tensor { shape: Shape::vector(input.shape.elements() as u32).unwrap(), ..input };
         self.node(name, Int8Op::Flatten, &[from], output)
     }
 
@@ -192,7 +213,12 @@ impl Net {
     pub fn multiply(&mut self, name: &str, a: TensorId, b: TensorId) -> TensorId {
         let output = self.codes(self.shape(a).into());
         let multiplier = Multiplier::new(0.01).unwrap();
-        self.node(name, Int8Op::Multiply { multiplier, clamp: Clamp { lo: -110, hi: 127 } }, &[a, b], output)
+        self.node(
+            name,
+            Int8Op::Multiply { multiplier, clamp: Clamp { lo: -110, hi: 127 } },
+            &[a, b],
+            output,
+        )
     }
 
     /// Channels of two groups in turn.
@@ -302,10 +328,18 @@ pub mod node {
 pub fn mobile_net() -> Vec<u8> {
     let mut net = Net::new(48, 2);
     let mut x = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 8);
-    for (block, (stride, channels)) in [(1, 8), (2, 16), (1, 16), (2, 32), (1, 32)].into_iter().enumerate() {
+    for (block, (stride, channels)) in
+        [(1, 8), (2, 16), (1, 16), (2, 32), (1, 32)].into_iter().enumerate()
+    {
         let wide = 4 * net.shape(x).c() as u32;
         let expanded = net.conv(&format!("{block}.expand"), x, Window::POINT, 1, wide);
-        let seen = net.conv(&format!("{block}.depthwise"), expanded, window(3, stride, 1), wide as u16, wide);
+        let seen = net.conv(
+            &format!("{block}.depthwise"),
+            expanded,
+            window(3, stride, 1),
+            wide as u16,
+            wide,
+        );
         let y = net.conv(&format!("{block}.project"), seen, Window::POINT, 1, channels);
         let residual = net.shape(x) == net.shape(y);
         x = if residual { net.add(&format!("{block}.add"), x, y) } else { y };

@@ -12,7 +12,8 @@ pub const TABLE_CHECKSUM: usize = HEADER - 4;
 
 /// CRC-32 (IEEE), a bit at a time through a table of nibbles.
 pub fn crc32(parts: &[&[u8]]) -> u32 {
-    let nibble = |n: u32| (0..4).fold(n, |c, _| if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 });
+    let nibble =
+        |n: u32| (0..4).fold(n, |c, _| if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 });
     let table: [u32; 16] = std::array::from_fn(|n| nibble(n as u32));
     let step = |crc: u32, n: u32| (crc >> 4) ^ table[((crc ^ n) & 15) as usize];
     let byte = |crc: u32, b: &u8| step(step(crc, u32::from(*b)), u32::from(*b >> 4));
@@ -42,7 +43,8 @@ pub fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
 /// The sections of a file that is in order.
 pub fn sections(file: &[u8]) -> [Vec<u8>; SECTIONS] {
     std::array::from_fn(|i| {
-        let (offset, len) = (u64_at(file, entry(i) + 8) as usize, u64_at(file, entry(i) + 16) as usize);
+        let (offset, len) =
+            (u64_at(file, entry(i) + 8) as usize, u64_at(file, entry(i) + 16) as usize);
         file[offset..offset + len].to_vec()
     })
 }

@@ -46,10 +46,12 @@ impl Words {
     /// The package's bytes.
     pub fn written(&self) -> Result<Vec<u8>, WriteError> {
         let (height, channels) = self.input;
-        let float = |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Float };
+        let float =
+            |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Float };
         let mut writer = GraphWriter::new(float(height, PLACES, channels));
         let slice = |from| Op::Float(FloatOp::Slice(Slice { axis: 2, from }));
-        let rows = writer.node("rows", slice(channels - WIDTH), &[0], float(height, PLACES, WIDTH))?;
+        let rows =
+            writer.node("rows", slice(channels - WIDTH), &[0], float(height, PLACES, WIDTH))?;
         let weights = writer.node("weights", slice(1), &[0], float(height, PLACES, 1))?;
         let row = float(height, 1, PLACES);
         let row = writer.node("row", Op::Float(FloatOp::Reshape), &[weights], row)?;
@@ -74,7 +76,12 @@ impl Words {
         };
         let pixels = Golden::pixels_of(ids);
         let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let golden = Golden { width: ids.len() as u16, height: *golden_height, rgb: &pixels, output: &bytes };
+        let golden = Golden {
+            width: ids.len() as u16,
+            height: *golden_height,
+            rgb: &pixels,
+            output: &bytes,
+        };
         write_text_package(&manifest, &text, &writer, &[golden])
     }
 }

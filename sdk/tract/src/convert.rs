@@ -30,8 +30,11 @@ impl EvalOp for Quantize {
         let input = args_1!(inputs);
         let mut out = Tensor::zero::<i8>(input.shape())?;
         let values = input.try_as_plain_ram()?;
-        for (code, &real) in
-            out.try_as_plain_ram_mut()?.as_slice_mut::<i8>()?.iter_mut().zip(values.as_slice::<f32>()?)
+        for (code, &real) in out
+            .try_as_plain_ram_mut()?
+            .as_slice_mut::<i8>()?
+            .iter_mut()
+            .zip(values.as_slice::<f32>()?)
         {
             *code = self.0.quantize(real);
         }
@@ -62,8 +65,11 @@ impl EvalOp for Dequantize {
         let input = args_1!(inputs);
         let mut out = Tensor::zero::<f32>(input.shape())?;
         let codes = input.try_as_plain_ram()?;
-        for (real, &code) in
-            out.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.iter_mut().zip(codes.as_slice::<i8>()?)
+        for (real, &code) in out
+            .try_as_plain_ram_mut()?
+            .as_slice_mut::<f32>()?
+            .iter_mut()
+            .zip(codes.as_slice::<i8>()?)
         {
             *real = self.0.dequantize(code);
         }

@@ -5,7 +5,9 @@ mod products;
 mod sums;
 
 use functions::Function;
-use offshoot_core::graph::{Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window};
+use offshoot_core::graph::{
+    Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window,
+};
 use offshoot_core::{Quant, Shape};
 use products::Products;
 use sums::{Kind, Sums};
@@ -152,7 +154,11 @@ impl<'g, 'a> Lowering<'g, 'a> {
             let weights = self.constant(&name, &[weights.len()], &weights)?;
             let bias: Vec<f32> = bias.floats(store).collect();
             let bias = self.constant(&name, &[bias.len()], &bias)?;
-            return self.wire(name, Sums { kind, window, input, output }, &[inputs[0], weights, bias]);
+            return self.wire(
+                name,
+                Sums { kind, window, input, output },
+                &[inputs[0], weights, bias],
+            );
         }
         let kernel = planar(&values, kh * kw, depth);
         let kernel = self.constant(&name, &[output.c(), depth, kh, kw], &kernel)?;
@@ -226,7 +232,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let to = dims(to).map(|d| d.to_dim()).into();
                 self.wire(name, AxisOp::Reshape(0, from, to), &[planar])?
             }
-            FloatOp::Permute(permutation) => self.permute(name, inputs[0], permutation, (from, to))?,
+            FloatOp::Permute(permutation) => {
+                self.permute(name, inputs[0], permutation, (from, to))?
+            }
             FloatOp::Slice(slice) => {
                 let (axis, start) = (usize::from(slice.axis), slice.from as usize);
                 let end = start + to.dims()[axis];
@@ -251,10 +259,12 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let mut outlet = self.wire(format!("{name}.apart"), apart, &[input])?;
         let mut now = [0u8, 1, 2, 3];
         for (to, axis) in permutation.order.into_iter().enumerate() {
-            let from = now.iter().position(|&a| a == axis).context("a permutation has every axis")?;
+            let from =
+                now.iter().position(|&a| a == axis).context("a permutation has every axis")?;
             now[to..=from].rotate_right(1);
             if from != to {
-                outlet = self.wire(format!("{name}.move{to}"), AxisOp::Move(from, to), &[outlet])?;
+                outlet =
+                    self.wire(format!("{name}.move{to}"), AxisOp::Move(from, to), &[outlet])?;
             }
         }
         let moved = permutation.axes().map(|(length, _)| length);
@@ -277,11 +287,21 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let rows = AxisOp::Reshape(0, of(&[1, h, w, across * c]), of(&[1, h, 1, w * across * c]));
         let rows = self.wire(format!("{name}.rows"), rows, &[wide])?;
         let tall = self.wire(format!("{name}.tall"), TypedConcat { axis: 2 }, &vec![rows; down])?;
-        let map = AxisOp::Reshape(0, of(&[1, h, down, w * across * c]), of(&[1, h * down, w * across, c]));
+        let map = AxisOp::Reshape(
+            0,
+            of(&[1, h, down, w * across * c]),
+            of(&[1, h * down, w * across, c]),
+        );
         self.wire(name, map, &[tall])
     }
 
-    fn reshape(&mut self, name: String, input: OutletId, from: Shape, to: Shape) -> TractResult<OutletId> {
+    fn reshape(
+        &mut self,
+        name: String,
+        input: OutletId,
+        from: Shape,
+        to: Shape,
+    ) -> TractResult<OutletId> {
         let of = |s: Shape| dims(s).map(|d| d.to_dim()).into();
         self.wire(name, AxisOp::Reshape(0, of(from), of(to)), &[input])
     }

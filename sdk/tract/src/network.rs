@@ -125,7 +125,8 @@ impl Network {
         let mut lowering = Lowering::new(graph, exact)?;
         let runs = int8_runs(graph);
         // Segments outlive the package's bytes, so they share one copy of its weights.
-        let weights: Arc<[u8]> = if runs.is_empty() { Arc::new([]) } else { graph.weights().into() };
+        let weights: Arc<[u8]> =
+            if runs.is_empty() { Arc::new([]) } else { graph.weights().into() };
         for (id, node) in graph.nodes() {
             let index = usize::from(id) - 1;
             if matches!(node.op, Op::Float(_)) {
@@ -297,7 +298,8 @@ fn add_segment(
     }
     let op = Int8Segment::new(graph, weights, run.clone(), &inputs, &outputs)?;
     let wires = inputs.iter().map(|&i| lowering.outlet(i)).collect::<TractResult<TVec<_>>>()?;
-    let outlets = lowering.model.wire_node(format!("int8 segment {}..{}", run.start, run.end), op, &wires)?;
+    let outlets =
+        lowering.model.wire_node(format!("int8 segment {}..{}", run.start, run.end), op, &wires)?;
     for (i, (id, outlet)) in outputs.into_iter().zip(outlets).enumerate() {
         lowering.outlets[usize::from(id)] = Some(outlet);
         lowering.show(id, observed)?;

@@ -82,7 +82,12 @@ struct Memory {
 }
 
 impl OpState for Memory {
-    fn eval(&mut self, _ctx: &EvalContext, op: &dyn Op, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    fn eval(
+        &mut self,
+        _ctx: &EvalContext,
+        op: &dyn Op,
+        inputs: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
         let op = op.downcast_ref::<Int8Segment>().context("state of another operation")?;
         for (value, input) in op.inputs.iter().zip(&inputs) {
             let codes = input.try_as_plain_ram()?;
@@ -96,7 +101,10 @@ impl OpState for Memory {
                 *output = Arc::new(empty(value));
             }
             let tensor = Arc::get_mut(output).context("a fresh tensor has one owner")?;
-            tensor.try_as_plain_ram_mut()?.as_slice_mut::<i8>()?.copy_from_slice(&self.arena[value.range()]);
+            tensor
+                .try_as_plain_ram_mut()?
+                .as_slice_mut::<i8>()?
+                .copy_from_slice(&self.arena[value.range()]);
             results.push(output.clone().into_tvalue());
         }
         Ok(results)

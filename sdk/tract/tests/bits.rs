@@ -21,9 +21,17 @@ impl Net {
         self.writer.node(&name, Op::Float(op), inputs, tensor).unwrap()
     }
 
-    fn conv(&mut self, from: TensorId, side: u8, stride: u8, groups: u16, to: [u32; 3]) -> TensorId {
+    fn conv(
+        &mut self,
+        from: TensorId,
+        side: u8,
+        stride: u8,
+        groups: u16,
+        to: [u32; 3],
+    ) -> TensorId {
         let pad = if to[0] == 1 { 0 } else { side / 2 };
-        let window = Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
+        let window =
+            Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
         let depth = self.shapes[usize::from(from)].c() / usize::from(groups);
         let weights = wave(to[2] as usize * window.taps() * depth, f32::from(side));
         let scale = 2.0 / ((window.taps() * depth) as f32).sqrt();
@@ -59,10 +67,12 @@ fn network() -> (Net, TensorId) {
     let switched = net.node(FloatOp::Unary(Unary::HardSwish), &[point], [24, 20, 72]);
     let depthwise = net.conv(switched, 5, 2, 72, [12, 10, 72]);
     let grouped = net.conv(depthwise, 3, 1, 6, [12, 10, 72]);
-    let limited = net.node(FloatOp::Unary(Unary::Clamp { lo: 0.0, hi: 6.0 }), &[grouped], [12, 10, 72]);
+    let limited =
+        net.node(FloatOp::Unary(Unary::Clamp { lo: 0.0, hi: 6.0 }), &[grouped], [12, 10, 72]);
     let sum = net.node(FloatOp::Binary(Binary::Add), &[limited, depthwise], [12, 10, 72]);
     let whole = Window { kernel: [12, 10], stride: [1; 2], dilation: [1; 2], pad: [0; 4] };
-    let mean = net.node(FloatOp::AveragePool { window: whole, include_pad: false }, &[sum], [1, 1, 72]);
+    let mean =
+        net.node(FloatOp::AveragePool { window: whole, include_pad: false }, &[sum], [1, 1, 72]);
     let squeezed = net.conv(mean, 1, 1, 1, [1, 1, 18]);
     let excited = net.conv(squeezed, 1, 1, 1, [1, 1, 72]);
     let scale = net.node(FloatOp::Unary(Unary::Tanh), &[excited], [1, 1, 72]);

@@ -2,8 +2,8 @@
 //! engine as a custom operation inside a tract plan.
 
 use offshoot_core::graph::{
-    Affine, Binary, Clamp, Element, FloatOp, Graph, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Unary,
-    Window,
+    Affine, Binary, Clamp, Element, FloatOp, Graph, Int8Op, Op, Permutation, Slice, Tensor,
+    TensorId, Unary, Window,
 };
 use offshoot_core::package::GraphWriter;
 use offshoot_core::{Quant, Shape};
@@ -44,7 +44,15 @@ fn run(writer: &GraphWriter, output: TensorId, input: &[f32]) -> Vec<f32> {
     first
 }
 
-fn conv(x: &[f32], from: Shape, to: Shape, window: &Window, groups: usize, w: &[f32], b: &[f32]) -> Vec<f32> {
+fn conv(
+    x: &[f32],
+    from: Shape,
+    to: Shape,
+    window: &Window,
+    groups: usize,
+    w: &[f32],
+    b: &[f32],
+) -> Vec<f32> {
     let (depth, per_group) = (from.c() / groups, to.c() / groups);
     let mut out = Vec::new();
     for (oy, ox, o) in positions(to) {
@@ -112,7 +120,8 @@ fn convolutions_and_pools() {
         let id = writer.node("pool", Op::Float(op), &[0], float(h, w, 4)).unwrap();
         let want: Vec<f32> = positions(to)
             .map(|(oy, ox, c)| {
-                let seen: Vec<f32> = taps(&window, oy, ox, from).iter().map(|t| x[t.2 + c]).collect();
+                let seen: Vec<f32> =
+                    taps(&window, oy, ox, from).iter().map(|t| x[t.2 + c]).collect();
                 let divisor = if include_pad { window.taps() } else { seen.len() } as f32;
                 match op {
                     FloatOp::MaxPool { .. } => seen.iter().copied().fold(f32::MIN, f32::max),
@@ -141,7 +150,8 @@ fn orders_parts_and_larger_maps() {
     node(FloatOp::Permute(planes), float(6, 3, 4), want);
     for (axis, [h, w, c]) in [[2, 4, 6], [3, 2, 6], [3, 4, 3]].into_iter().enumerate() {
         let offset = |i: usize| usize::from(i == axis);
-        let want = positions(shape(h, w, c)).map(|(y, q, c)| at(y + offset(0), q + offset(1), c + offset(2)));
+        let want = positions(shape(h, w, c))
+            .map(|(y, q, c)| at(y + offset(0), q + offset(1), c + offset(2)));
         node(FloatOp::Slice(Slice { axis: axis as u8, from: 1 }), float(h, w, c), want.collect());
     }
     let want = positions(shape(6, 12, 6)).map(|(y, q, c)| at(y / 2, q / 3, c)).collect();
@@ -157,10 +167,12 @@ fn products_of_matrices() {
     let scores = writer.node("scores", op, &[0, 0], float(3, 4, 4)).unwrap();
     let op = Op::Float(FloatOp::MatMul { transposed: false });
     let sums = writer.node("sums", op, &[scores, 0], float(3, 4, 6)).unwrap();
-    let score = |y: usize, q: usize, k: usize| (0..6).map(|c| at(y, q, c) * at(y, k, c)).sum::<f32>();
+    let score =
+        |y: usize, q: usize, k: usize| (0..6).map(|c| at(y, q, c) * at(y, k, c)).sum::<f32>();
     let want: Vec<f32> = positions(shape(3, 4, 4)).map(|(y, q, k)| score(y, q, k)).collect();
     close(&run(&writer, scores, &x), &want);
-    let sum = |y: usize, q: usize, c: usize| (0..4).map(|k| score(y, q, k) * at(y, k, c)).sum::<f32>();
+    let sum =
+        |y: usize, q: usize, c: usize| (0..4).map(|k| score(y, q, k) * at(y, k, c)).sum::<f32>();
     let want: Vec<f32> = positions(shape(3, 4, 6)).map(|(y, q, c)| sum(y, q, c)).collect();
     close(&run(&writer, sums, &x), &want);
     let graph = writer.graph(sums).unwrap();
@@ -222,7 +234,8 @@ fn functions_of_one_and_two_values() {
         let values = writer.floats(&constant).unwrap();
         let op1 = Op::Float(FloatOp::Constant { op, values });
         let first = writer.node("c", op1, &[0], float(2, 3, 4)).unwrap();
-        let second = writer.node("b", Op::Float(FloatOp::Binary(op)), &[first, 0], float(2, 3, 4)).unwrap();
+        let second =
+            writer.node("b", Op::Float(FloatOp::Binary(op)), &[first, 0], float(2, 3, 4)).unwrap();
         let want: Vec<f32> =
             x.iter().enumerate().map(|(i, &v)| function(function(v, constant[i % 4]), v)).collect();
         close(&run(&writer, second, &x), &want);
@@ -272,7 +285,8 @@ fn mixed() -> (GraphWriter, TensorId) {
     let sigmoid = FloatOp::Unary(Unary::Sigmoid);
     let s = writer.node("sigmoid", Op::Float(sigmoid), &[real], float(4, 4, 3)).unwrap();
     let back = writer.node("codes", Op::Float(FloatOp::Quantize), &[s], map(0.0, 1.0)).unwrap();
-    let sum = Int8Op::Add { a: Affine { factor: 64, offset: 9, shift: 7 }, b: 32, clamp: Clamp::NONE };
+    let sum =
+        Int8Op::Add { a: Affine { factor: 64, offset: 9, shift: 7 }, b: 32, clamp: Clamp::NONE };
     let out = writer.node("sum", Op::Int8(sum), &[back, a], map(-1.0, 1.0)).unwrap();
     (writer, out)
 }
@@ -428,7 +442,9 @@ fn constants_are_observed() {
     let zero = writer.floats(&[0.0; 4]).unwrap();
     let op = Op::Float(FloatOp::Constant { op: Binary::Mul, values: zero });
     let none = writer.node("none", op, &[Graph::INPUT], float(2, 3, 4)).unwrap();
-    let root = writer.node("root", Op::Float(FloatOp::Unary(Unary::Sqrt)), &[none], float(2, 3, 4)).unwrap();
+    let root = writer
+        .node("root", Op::Float(FloatOp::Unary(Unary::Sqrt)), &[none], float(2, 3, 4))
+        .unwrap();
     let sum = Op::Float(FloatOp::Binary(Binary::Add));
     let output = writer.node("sum", sum, &[root, Graph::INPUT], float(2, 3, 4)).unwrap();
     let observed = [none, root, output];

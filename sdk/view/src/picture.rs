@@ -55,11 +55,15 @@ impl<'a> Picture<'a> {
     /// Returns the largest centred part of an area that has the image's proportions.
     pub(crate) fn place_in(&self, area: Rectangle) -> Rectangle {
         let Size { width, height } = area.size;
-        let scaled = |side: u32, by: u32, of: u32| (u64::from(side) * u64::from(by) / u64::from(of)) as u32;
+        let scaled =
+            |side: u32, by: u32, of: u32| (u64::from(side) * u64::from(by) / u64::from(of)) as u32;
         let (full_height, full_width) =
             (scaled(width, self.height, self.width), scaled(height, self.width, self.height));
-        let size =
-            if full_height <= height { Size::new(width, full_height) } else { Size::new(full_width, height) };
+        let size = if full_height <= height {
+            Size::new(width, full_height)
+        } else {
+            Size::new(full_width, height)
+        };
         let spare = area.size.saturating_sub(size);
         Rectangle::new(area.top_left + spare / 2, size)
     }

@@ -87,7 +87,9 @@ impl Screen<'_> {
     /// Returns the index of the class to highlight: the one being taught, or the most probable.
     pub(crate) fn highlighted(&self) -> Option<usize> {
         match self.state {
-            State::Teaching { class, .. } => self.classes.iter().position(|line| line.name == class),
+            State::Teaching { class, .. } => {
+                self.classes.iter().position(|line| line.name == class)
+            }
             State::Answer { .. } | State::Nothing => self.likeliest(),
             _ => None,
         }
@@ -153,7 +155,8 @@ impl<'a> State<'a> {
         match *self {
             State::Teaching { count, goal, .. } => {
                 // A count above the goal is no fraction of it.
-                let number = if count > goal { Short::number(count) } else { Short::fraction(count, goal) };
+                let number =
+                    if count > goal { Short::number(count) } else { Short::fraction(count, goal) };
                 Some((number, portion(count, goal)))
             }
             State::Answer { confidence, .. } => {
@@ -163,9 +166,11 @@ impl<'a> State<'a> {
             State::Report { right, asked, .. } => {
                 Some((Short::fraction(right, asked), portion(right, asked)))
             }
-            State::Welcome { .. } | State::Unknown | State::Nothing | State::Message(_) | State::Error(_) => {
-                None
-            }
+            State::Welcome { .. }
+            | State::Unknown
+            | State::Nothing
+            | State::Message(_)
+            | State::Error(_) => None,
         }
     }
 

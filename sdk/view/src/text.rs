@@ -135,7 +135,8 @@ fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<It
     let size = font.character_size;
     let per_row = (font.image.size().width / size.width.max(1)).max(1);
     let index = font.glyph_mapping.index(character) as u32;
-    let corner = Point::new((index % per_row * size.width) as i32, (index / per_row * size.height) as i32);
+    let corner =
+        Point::new((index % per_row * size.width) as i32, (index / per_row * size.height) as i32);
     let frame = Rectangle::new(Point::zero(), size);
     let lit = move |p: Point| {
         frame.contains(p) && font.image.pixel(corner + p).is_some_and(|colour| colour.is_on())
@@ -209,8 +210,11 @@ mod tests {
     fn doubling_rounds_corners() {
         let mut display = MockDisplay::new();
         let area = Rectangle::new(Point::zero(), Size::new(8, 12));
-        Type::doubled(&FONT_4X6).draw(&mut display, "o", area, (BinaryColor::On, Align::Left)).unwrap();
-        let curve = ["  ##  ", " #### ", "##  ##", "##  ##", "##  ##", "##  ##", " #### ", "  ##  "];
+        Type::doubled(&FONT_4X6)
+            .draw(&mut display, "o", area, (BinaryColor::On, Align::Left))
+            .unwrap();
+        let curve =
+            ["  ##  ", " #### ", "##  ##", "##  ##", "##  ##", "##  ##", " #### ", "  ##  "];
         let mut pattern = ["      "; 10];
         pattern[2..].copy_from_slice(&curve);
         display.assert_pattern(&pattern);

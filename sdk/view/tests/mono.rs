@@ -13,7 +13,8 @@ use embedded_graphics::prelude::*;
 #[path = "moments/mod.rs"]
 mod moments;
 
-type Panel = Framebuffer<BinaryColor, RawU1, BigEndian, 128, 64, { buffer_size::<BinaryColor>(128, 64) }>;
+type Panel =
+    Framebuffer<BinaryColor, RawU1, BigEndian, 128, 64, { buffer_size::<BinaryColor>(128, 64) }>;
 
 /// A line of text for two rows of pixels: letters are about as high as two pixels are wide.
 fn text(panel: &Panel) -> String {

@@ -34,10 +34,11 @@ impl<C: PixelColor> Strict<C> {
         let points = Rectangle::new(Point::zero(), size).points();
         let differing = points.filter(|p| self.at(p.x, p.y) != other.at(p.x, p.y));
         differing.fold(None, |found: Option<Rectangle>, p| {
-            let (low, high) = match found.and_then(|area| Some((area.top_left, area.bottom_right()?))) {
-                Some((low, high)) => (low.component_min(p), high.component_max(p)),
-                None => (p, p),
-            };
+            let (low, high) =
+                match found.and_then(|area| Some((area.top_left, area.bottom_right()?))) {
+                    Some((low, high)) => (low.component_min(p), high.component_max(p)),
+                    None => (p, p),
+                };
             Some(Rectangle::with_corners(low, high))
         })
     }
@@ -96,7 +97,8 @@ fn bar(index: i32) -> (std::ops::Range<i32>, i32) {
 
 #[test]
 fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
-    let classes = [line(LONG, f32::NAN), line("", 9.0), line("mug", 1.0), line("\u{fc}\n\u{4e00}", -1.0)];
+    let classes =
+        [line(LONG, f32::NAN), line("", 9.0), line("mug", 1.0), line("\u{fc}\n\u{4e00}", -1.0)];
     let states = [
         State::Answer { class: LONG, confidence: f32::INFINITY },
         State::Teaching { class: "mug", count: u32::MAX, goal: u32::MAX },
@@ -110,7 +112,8 @@ fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
         State::Message(LONG),
         State::Message("a-word-that-has-no-space-to-be-broken-at-anywhere"),
     ];
-    let mut sizes = vec![(320, 240), (240, 240), (128, 64), (160, 128), (176, 168), (480, 320), (240, 135)];
+    let mut sizes =
+        vec![(320, 240), (240, 240), (128, 64), (160, 128), (176, 168), (480, 320), (240, 135)];
     sizes.extend((0..70).map(|n| (n * 2, n)));
     sizes.extend((0..40).map(|n| (n, 300)));
     for state in states {
@@ -125,7 +128,9 @@ fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
 
 #[test]
 fn bars_are_as_long_as_probabilities() {
-    for (probability, length) in [(0.0, 0), (0.25, 34), (0.5, 68), (1.0, 136), (f32::NAN, 0), (42.0, 136)] {
+    for (probability, length) in
+        [(0.0, 0), (0.25, 34), (0.5, 68), (1.0, 136), (f32::NAN, 0), (42.0, 136)]
+    {
         let panel = drawn::<Rgb565>(&answer(&[line("mug", probability)]), 320, 240);
         let (columns, y) = bar(0);
         assert_eq!(panel.count(Rgb565::THEME.answer, columns.clone(), y), length, "{probability}");
@@ -157,7 +162,9 @@ fn the_highlight_moves_in_one_colour_too() {
     let lit = |first, second| {
         let classes = [line("mug", first), line("mug", second)];
         let panel = drawn::<BinaryColor>(&answer(&classes), 128, 64);
-        [21, 31].map(|top| (top..top + 9).map(|y| panel.count(BinaryColor::On, 0..57, y)).sum::<usize>())
+        [21, 31].map(|top| {
+            (top..top + 9).map(|y| panel.count(BinaryColor::On, 0..57, y)).sum::<usize>()
+        })
     };
     let [first, second] = lit(0.6, 0.4);
     assert!(first > 3 * second, "{first} {second}");
@@ -175,7 +182,8 @@ fn a_long_name_changes_only_its_own_place() {
         let mut long = short;
         long[1].name = LONG;
         let before = drawn::<Rgb565>(&answer(&short), width, height);
-        let changed = before.difference(&drawn(&answer(&long), width, height)).expect("a longer name");
+        let changed =
+            before.difference(&drawn(&answer(&long), width, height)).expect("a longer name");
         assert_eq!(changed.intersection(&place), changed, "{width} x {height}");
         assert!(changed.size.width * 2 > place.size.width, "{width} x {height}: {changed:?}");
     }
@@ -187,7 +195,8 @@ fn the_picture_lies_in_its_frame() {
     let grey = Rgb565::new(25, 50, 25);
     assert_eq!(with.count(grey, 0..320, 100), 160);
     assert_eq!((with.at(8, 100), with.at(167, 100)), (Some(grey), Some(grey)));
-    let without = drawn::<Rgb565>(&Screen { picture: None, ..answer(&[line("mug", 1.0)]) }, 320, 240);
+    let without =
+        drawn::<Rgb565>(&Screen { picture: None, ..answer(&[line("mug", 1.0)]) }, 320, 240);
     assert_eq!(without.count(Rgb565::THEME.answer, 0..320, bar(0).1), 304);
 }
 
@@ -196,7 +205,8 @@ fn teaching_shows_progress_in_steps() {
     let pieces = |count| {
         let state = State::Teaching { class: "mug", count, goal: 5 };
         let panel = drawn::<Rgb565>(&Screen { state, ..answer(&[]) }, 320, 240);
-        let lit: Vec<_> = (0..320).map(|x| panel.at(x, 206) == Some(Rgb565::THEME.lesson)).collect();
+        let lit: Vec<_> =
+            (0..320).map(|x| panel.at(x, 206) == Some(Rgb565::THEME.lesson)).collect();
         lit.windows(2).filter(|pair| !pair[0] && pair[1]).count()
     };
     assert_eq!([0, 1, 3, 5, 9].map(pieces), [0, 1, 3, 5, 5]);

@@ -197,7 +197,9 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     let mut args = args.into_iter().peekable();
     #[cfg(feature = "device")]
     if args.next_if(|first| first == "run").is_some() {
-        return Ok(run_options::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run))));
+        return Ok(
+            run_options::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run)))
+        );
     }
     let Parts { rest, kind, help, version } = split(args)?;
     let mut rest = Rest { command: "", items: rest.into_iter() };
@@ -240,7 +242,9 @@ fn split(mut args: impl Iterator<Item = OsString>) -> Result<Parts, ArgError> {
                 parts.rest.extend(args);
                 break;
             }
-            Some("--head") => parts.kind = Some(kind(args.next().ok_or(ArgError::NoValue("--head"))?)?),
+            Some("--head") => {
+                parts.kind = Some(kind(args.next().ok_or(ArgError::NoValue("--head"))?)?)
+            }
             Some("-h" | "--help") => parts.help = true,
             Some("-V" | "--version") => parts.version = true,
             Some(option) if option.starts_with("--head=") => {
@@ -365,7 +369,10 @@ mod tests {
             ("teach p h mug", "'teach' needs a FRAME or more"),
             ("ask p h", "'ask' needs a FRAME or more"),
             ("ask p h f --head softmax", "'ask' has no option --head"),
-            ("teach p h mug f --head", "--head needs a value: auto, ncm, softmax, ridge, slda or knn"),
+            (
+                "teach p h mug f --head",
+                "--head needs a value: auto, ncm, softmax, ridge, slda or knn",
+            ),
             (
                 "teach p h mug f --head svm",
                 "no head 'svm'; there are auto, ncm, softmax, ridge, slda and knn",
@@ -391,13 +398,17 @@ mod tests {
             args[at] = odd.clone();
             read(args)
         };
-        assert!(matches!(args(4), Ok(Command::Teach { frames, .. }) if frames == [PathBuf::from(&odd)]));
+        assert!(
+            matches!(args(4), Ok(Command::Teach { frames, .. }) if frames == [PathBuf::from(&odd)])
+        );
         assert!(matches!(args(3), Err(ArgError::Label(_))));
     }
 
     #[test]
     fn usage_names_every_command_within_a_terminal() {
-        assert!(COMMANDS.iter().all(|command| USAGE.contains(&format!("offshoot-board {command} "))));
+        assert!(
+            COMMANDS.iter().all(|command| USAGE.contains(&format!("offshoot-board {command} ")))
+        );
         assert!(USAGE.lines().all(|line| line.len() <= 100));
         assert_eq!(USAGE.contains("PNG"), cfg!(feature = "device"));
     }

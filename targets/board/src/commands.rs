@@ -64,7 +64,10 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     line("embedding", format_args!("{} values", eyes.embedding_dim()))?;
     line("work", format_args!("{} multiply-adds", package.graph().macs()))?;
     if memory.arena > 0 {
-        line("arena", format_args!("{} bytes (largest live set {})", memory.arena, memory.live_set))?;
+        line(
+            "arena",
+            format_args!("{} bytes (largest live set {})", memory.arena, memory.live_set),
+        )?;
     } else {
         line("arena", format_args!("managed by tract-core"))?;
     }
@@ -114,7 +117,13 @@ fn teach(
         head.add_sample(class, embedding).map_err(|e| BoardError::at(path, e))?;
     }
     head.save(path)?;
-    writeln!(out, "taught {} x {label}, kept in {} ({})", frames.len(), path.display(), head.kind())?;
+    writeln!(
+        out,
+        "taught {} x {label}, kept in {} ({})",
+        frames.len(),
+        path.display(),
+        head.kind()
+    )?;
     for (class, name) in head.classes() {
         writeln!(out, "{:6} {name}", head.samples_of(class))?;
     }

@@ -78,7 +78,9 @@ impl fmt::Display for BoardError {
 /// Returns advice for an error.
 fn next(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => "check the name and the folder",
+        ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            "check the name and the folder"
+        }
         ErrorKind::Io(_) => "check the file's permissions and the free space on the medium",
         ErrorKind::Package(_) => {
             "copy the package to the board again, or create it again with `offshoot convert`"
@@ -87,8 +89,12 @@ fn next(kind: &ErrorKind) -> &'static str {
             "convert to int8, or build this program with targets/build.sh --features tract"
         }
         ErrorKind::Picture(_) => concat!("use a ", crate::args::formats!(), " file"),
-        ErrorKind::CutShort { .. } => concat!("use a ", crate::args::formats!(), " file that is complete"),
-        ErrorKind::Head(_) => "name a new HEAD file and teach it, or use the package this one belongs to",
+        ErrorKind::CutShort { .. } => {
+            concat!("use a ", crate::args::formats!(), " file that is complete")
+        }
+        ErrorKind::Head(_) => {
+            "name a new HEAD file and teach it, or use the package this one belongs to"
+        }
         ErrorKind::Class(_) => "use another LABEL, or name a new HEAD file",
         ErrorKind::Sample(_) => "name a new HEAD file and teach it with fewer frames",
         ErrorKind::Ask(_) => "teach the head with `offshoot-board teach` first",

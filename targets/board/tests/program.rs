@@ -81,7 +81,9 @@ impl Board {
     fn new() -> Self {
         let board = Self(tempfile::tempdir().unwrap());
         fs::write(board.file("eyes.offshoot"), colours(&[right()])).unwrap();
-        for (name, colour) in [("red", [250, 10, 20]), ("rose", [220, 40, 60]), ("blue", [0, 20, 240])] {
+        for (name, colour) in
+            [("red", [250, 10, 20]), ("rose", [220, 40, 60]), ("blue", [0, 20, 240])]
+        {
             let mut ppm = format!("P6 {SIDE} {SIDE} 255\n").into_bytes();
             ppm.extend([colour; (SIDE * SIDE) as usize].concat());
             fs::write(board.file(&format!("{name}.ppm")), ppm).unwrap();
@@ -109,7 +111,11 @@ impl Board {
     /// Standard error of a run that must be refused.
     fn refused(&self, line: &str) -> String {
         let run = self.run(line);
-        assert_eq!((run.status.code(), run.stdout.as_slice()), (Some(2), &b""[..]), "{line}: {run:?}");
+        assert_eq!(
+            (run.status.code(), run.stdout.as_slice()),
+            (Some(2), &b""[..]),
+            "{line}: {run:?}"
+        );
         String::from_utf8(run.stderr).unwrap()
     }
 }
@@ -118,7 +124,9 @@ impl Board {
 fn a_package_is_described_and_timed() {
     let board = Board::new();
     let info = board.ok("info eyes.offshoot");
-    for fact in ["colours.onnx, cut at mean", "int8", "4x4x3", "3 values", "largest live set", "1 vectors"] {
+    for fact in
+        ["colours.onnx, cut at mean", "int8", "4x4x3", "3 values", "largest live set", "1 vectors"]
+    {
         assert!(info.contains(fact), "{info}");
     }
     let time = board.ok("time eyes.offshoot 3");
@@ -147,12 +155,16 @@ fn a_head_is_taught_in_two_sittings_and_asked() {
     let board = Board::new();
     for kind in ["softmax", "ncm", "auto"] {
         let first = board.ok(&format!("teach eyes.offshoot {kind}.head red red.ppm --head {kind}"));
-        assert!(first.contains(kind) && first.contains("1 of 32 classes, 1 of 512 samples"), "{first}");
+        assert!(
+            first.contains(kind) && first.contains("1 of 32 classes, 1 of 512 samples"),
+            "{first}"
+        );
         let second = board.ok(&format!("teach eyes.offshoot {kind}.head blue blue.ppm blue.ppm"));
         assert!(second.contains("     1 red\n     2 blue\n2 of 32 classes, 3 of 512"), "{second}");
 
         let answers = board.ok(&format!("ask eyes.offshoot {kind}.head rose.ppm blue.ppm"));
-        let fields: Vec<Vec<&str>> = answers.lines().map(|line| line.split('\t').collect()).collect();
+        let fields: Vec<Vec<&str>> =
+            answers.lines().map(|line| line.split('\t').collect()).collect();
         let found: Vec<_> = fields.iter().map(|f| (f[0], f[1])).collect();
         assert_eq!(found, [("rose.ppm", "red"), ("blue.ppm", "blue")], "{answers}");
         for number in fields.iter().flat_map(|f| &f[2..]) {
@@ -180,9 +192,13 @@ fn it_runs_as_a_device_that_is_taught() {
     fs::create_dir_all(board.file("seen/blue")).unwrap();
     fs::rename(board.file("red.ppm"), board.file("seen/red/1.ppm")).unwrap();
     fs::rename(board.file("blue.ppm"), board.file("seen/blue/1.ppm")).unwrap();
-    fs::write(board.file("script"), "show red\nteach 1 3\nshow blue\nteach 2 2\nlook 1\nundo\nlook 1\n")
-        .unwrap();
-    let line = "run eyes.offshoot --camera seen --names red,blue --script script --memory kept.store";
+    fs::write(
+        board.file("script"),
+        "show red\nteach 1 3\nshow blue\nteach 2 2\nlook 1\nundo\nlook 1\n",
+    )
+    .unwrap();
+    let line =
+        "run eyes.offshoot --camera seen --names red,blue --script script --memory kept.store";
     let said = board.ok(line);
     assert_eq!(said, "     3 red\n     1 blue\nkept.store keeps them\n");
     // The next run begins with what this one kept.
@@ -279,7 +295,11 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
         ("ask eyes.offshoot good.head absent.jpg", "absent.jpg", "check the name"),
         ("teach eyes.offshoot no/where.head red red.ppm", "no/where.head", "check the name"),
         (&long, "good.head", "another LABEL"),
-        ("teach eyes.offshoot good.head red red.ppm --head nearest-mean", "good.head", "leave --head out"),
+        (
+            "teach eyes.offshoot good.head red red.ppm --head nearest-mean",
+            "good.head",
+            "leave --head out",
+        ),
         ("inof eyes.offshoot", "no command 'inof'", "usage:"),
         ("run eyes.offshoot --camera /dev/video99", "/dev/video99", "`doctor` looks at cameras"),
         (
@@ -287,7 +307,11 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
             "/dev/i2c-99",
             "is the bus switched on?",
         ),
-        ("run eyes.offshoot --camera sim --buttons gpio:gpiochip99:1,2", "gpiochip99", "no such chip"),
+        (
+            "run eyes.offshoot --camera sim --buttons gpio:gpiochip99:1,2",
+            "gpiochip99",
+            "no such chip",
+        ),
         ("run eyes.offshoot --camera sim --led gpio:gpiochip99:1", "gpiochip99", "no such chip"),
         ("run eyes.offshoot --camera sim --script absent", "absent", "check the name"),
         ("run eyes.offshoot --camera red.ppm", "red.ppm", "`doctor` looks at cameras"),
@@ -295,6 +319,9 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
     ];
     for (line, what, next) in cases {
         let said = board.refused(line);
-        assert!(said.starts_with("error: ") && said.contains(what) && said.contains(next), "{line}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(what) && said.contains(next),
+            "{line}: {said}"
+        );
     }
 }

@@ -57,7 +57,8 @@ pub use ending::Ending;
 pub use eyes::Eyes;
 pub use names::{NamesError, check_names};
 pub use ports::{
-    Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
+    Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
+    SourceError,
 };
 #[cfg(target_os = "linux")]
 pub use screen::framebuffer::Framebuffer;
@@ -79,6 +80,8 @@ pub use session::{Flow, Ports, Session, SessionError};
 pub use settings::Settings;
 pub use setup::device::{Bench, DeviceError, Remembered};
 pub use setup::open_parts::PartError;
-pub use setup::part_spec::{ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789};
+pub use setup::part_spec::{
+    ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789,
+};
 #[cfg(feature = "web")]
 pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve, web_address};

@@ -59,10 +59,16 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
             check_names(&names).map_err(|error| error.to_string())
         };
-        assert_eq!(check(&["mug", "caf\u{e9}", "n02093428_American_Staffordshire_terrier"]), Ok(()));
+        assert_eq!(
+            check(&["mug", "caf\u{e9}", "n02093428_American_Staffordshire_terrier"]),
+            Ok(())
+        );
         for (names, told) in [
             (&["mug", ""][..], "the name ``: a class needs a name"),
-            (&["a\u{202e}b"], "the name `a\\u{202e}b`: a name with control, bidirectional or zero-width"),
+            (
+                &["a\u{202e}b"],
+                "the name `a\\u{202e}b`: a name with control, bidirectional or zero-width",
+            ),
             (&["a\nb"], "the name `a\\u{a}b`"),
             (&["mug", "pen", "mug"], "`mug` is given twice"),
             (&[&"x".repeat(65)], "65 bytes, allowed are 64"),

@@ -121,7 +121,11 @@ impl Key {
     /// Returns the keys of a keyboard that a test asks for, and of a script that replaces it.
     pub(crate) fn typed() -> Vec<Self> {
         let key = |order: &str, action| Self { order: order.to_string(), action };
-        vec![key("press 1", Action::Teach(0)), key("press 2", Action::Teach(1)), key("press u", Action::Undo)]
+        vec![
+            key("press 1", Action::Teach(0)),
+            key("press 2", Action::Teach(1)),
+            key("press u", Action::Undo),
+        ]
     }
 }
 

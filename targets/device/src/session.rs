@@ -246,7 +246,8 @@ impl Session {
 
     /// Returns true if one class is taught, and no other begun.
     fn knows_one(&self) -> bool {
-        let mut shown = ordinary(&self.head).map(|(id, _)| self.head.shown_of(id)).filter(|shown| *shown > 0);
+        let mut shown =
+            ordinary(&self.head).map(|(id, _)| self.head.shown_of(id)).filter(|shown| *shown > 0);
         shown.next().is_some_and(|shown| shown >= GOAL) && shown.next().is_none()
     }
 
@@ -331,7 +332,8 @@ impl Session {
             Some(class) if self.newest != of => {
                 let wanted = class_at(&self.head, class);
                 let of_class = |(_, (id, _)): &(usize, (ClassId, _))| Some(*id) == wanted;
-                let last = self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
+                let last =
+                    self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
                 last.and_then(|sample| self.head.remove_sample(sample).ok())
             }
             _ => self.head.undo(),
@@ -354,7 +356,9 @@ impl Session {
         if let Err(error) = check_name(name) {
             return self.say(format_args!("{error}"));
         }
-        if let Some(other) = self.settings.names.iter().position(|n| n == name).filter(|at| *at != class) {
+        if let Some(other) =
+            self.settings.names.iter().position(|n| n == name).filter(|at| *at != class)
+        {
             return match other {
                 EMPTY => self.say(format_args!("{NOTHING} is the name of the empty scene")),
                 _ => self.say(format_args!("{name} is class {} already", other + 1)),
@@ -377,14 +381,17 @@ impl Session {
     }
 
     fn report(&mut self) {
-        let classes: [Option<ClassId>; PLACES] = std::array::from_fn(|place| class_at(&self.head, place));
+        let classes: [Option<ClassId>; PLACES] =
+            std::array::from_fn(|place| class_at(&self.head, place));
         let report = match self.head.report() {
             Ok(report) if report.asked() > 0 => report,
             Ok(_) => return self.say(format_args!("Nothing to ask yet: teach two of a class")),
             Err(error) => return self.say(format_args!("{error}")),
         };
         for (share, own) in self.shares.iter_mut().zip(classes) {
-            let taken = |said: Option<_>| own.zip(said).map_or(0, |(own, said)| report.confusion(own, said));
+            let taken = |said: Option<_>| {
+                own.zip(said).map_or(0, |(own, said)| report.confusion(own, said))
+            };
             let all: usize = classes.into_iter().map(taken).sum();
             *share = taken(own) as f32 / all.max(1) as f32;
         }
@@ -415,22 +422,33 @@ impl Session {
         let taught = (0..PLACES).filter(|place| class_at(&self.head, *place).is_some());
         let mut classes = 0;
         for (line, place) in lines.iter_mut().zip(taught) {
-            let shown = if let Mode::Report { .. } = mode { &self.shares } else { self.smooth.values() };
-            *line = ClassLine { name: &names[place], samples: count(place), probability: shown[place] };
+            let shown =
+                if let Mode::Report { .. } = mode { &self.shares } else { self.smooth.values() };
+            *line =
+                ClassLine { name: &names[place], samples: count(place), probability: shown[place] };
             classes += 1;
         }
         let state = match (mode, self.recognized()) {
             (Mode::Message, _) if self.is_gone => State::Error(&self.text),
             (Mode::Message, _) => State::Message(&self.text),
-            (Mode::Report { right, asked }, _) => State::Report { right, asked, advice: &self.text },
+            (Mode::Report { right, asked }, _) => {
+                State::Report { right, asked, advice: &self.text }
+            }
             (Mode::Lesson(class), _) => {
                 State::Teaching { class: &names[class], count: count(class), goal: GOAL }
             }
             (Mode::Live, Some((EMPTY, _))) => State::Nothing,
-            (Mode::Live, _) if ordinary(&self.head).all(|(id, _)| self.head.samples_of(id) == 0) => {
-                State::Welcome { class: &names[self.chosen.unwrap_or(0)], button: &self.settings.first }
+            (Mode::Live, _)
+                if ordinary(&self.head).all(|(id, _)| self.head.samples_of(id) == 0) =>
+            {
+                State::Welcome {
+                    class: &names[self.chosen.unwrap_or(0)],
+                    button: &self.settings.first,
+                }
             }
-            (Mode::Live, Some((class, confidence))) => State::Answer { class: &names[class], confidence },
+            (Mode::Live, Some((class, confidence))) => {
+                State::Answer { class: &names[class], confidence }
+            }
             (Mode::Live, None) => State::Unknown,
         };
         let moment = offshoot_view::Screen {
@@ -475,7 +493,10 @@ impl Session {
             _ if self.shows_times => {
                 let Times { camera, eyes, head, screen } = self.times;
                 let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
-                write!(self.hint, "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms")
+                write!(
+                    self.hint,
+                    "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms"
+                )
             }
             _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
             (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),

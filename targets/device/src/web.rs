@@ -101,7 +101,10 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
         None => Some(access::token().map_err(WebError::Random)?),
     };
     let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    if token.as_ref().is_some_and(|token| token.len() < SHORTEST_TOKEN || !token.bytes().all(is_plain)) {
+    if token
+        .as_ref()
+        .is_some_and(|token| token.len() < SHORTEST_TOKEN || !token.bytes().all(is_plain))
+    {
         return Err(WebError::Token);
     }
     let url = url(address, token.as_deref());
@@ -109,7 +112,14 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
     let shared = Arc::new(Shared::default());
     let server = Server::start(listener, Arc::clone(&shared), guard).map_err(failed)?;
     let visitors = Visitors { shared: Arc::clone(&shared), name: String::new() };
-    let page = Page { shared, text: Vec::new(), frame: 0, has_next: options.has_next, url, _server: server };
+    let page = Page {
+        shared,
+        text: Vec::new(),
+        frame: 0,
+        has_next: options.has_next,
+        url,
+        _server: server,
+    };
     Ok((page, visitors))
 }
 
@@ -130,8 +140,11 @@ fn url(address: SocketAddr, token: Option<&str>) -> String {
 fn outward(any: IpAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind((any, 0)).ok()?;
     // Addresses reserved for documentation, which are routed like all others.
-    let there: IpAddr =
-        if any.is_ipv4() { Ipv4Addr::new(192, 0, 2, 1).into() } else { "2001:db8::1".parse().ok()? };
+    let there: IpAddr = if any.is_ipv4() {
+        Ipv4Addr::new(192, 0, 2, 1).into()
+    } else {
+        "2001:db8::1".parse().ok()?
+    };
     socket.connect((there, 9)).ok()?;
     Some(socket.local_addr().ok()?.ip())
 }
@@ -185,7 +198,8 @@ impl Screen for Page {
             has_next: self.has_next,
         };
         snapshot::write(&mut self.text, snapshot, inside, wanted);
-        let picture = snapshot.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
+        let picture =
+            snapshot.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
         self.shared.publish(self.frame, &mut self.text, picture);
     }
 }

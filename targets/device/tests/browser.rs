@@ -1,7 +1,8 @@
 //! The page in a real browser: headless Chromium, driven by Debian's `chromium-driver`.
 //!
-//! Skipped where there is none, unless `OFFSHOOT_BROWSER=1` says there must be. `OFFSHOOT_SHOTS=DIR`
-//! writes what the page looks like on a phone and on a laptop; `OFFSHOOT_AXE=FILE` has axe-core look at each state.
+//! Skipped where there is none, unless `OFFSHOOT_BROWSER=1` says there must be.
+//! `OFFSHOOT_SHOTS=DIR` writes what the page looks like on a phone and on a laptop;
+//! `OFFSHOOT_AXE=FILE` has axe-core look at each state.
 
 use std::env;
 use std::path::PathBuf;
@@ -58,7 +59,8 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
 
     // The device goes away and comes back.
     let session = device.stop();
-    let taught = [("cup", 2), ("plant", 2), ("nothing", 1)].map(|(name, count)| (name.to_string(), count));
+    let taught =
+        [("cup", 2), ("plant", 2), ("nothing", 1)].map(|(name, count)| (name.to_string(), count));
     assert_eq!(lessons(&session), taught);
     browser.wait("document.querySelector('#link').dataset.is", "lost");
     browser.wait(&format!("document.querySelector('{}').disabled", button(1, "teach")), true);

@@ -1,5 +1,5 @@
-//! Buffers of each pixel format that another program has made, against what it makes of them itself:
-//! ffmpeg's, by `buffers/make.sh`.
+//! Buffers of each pixel format that another program has made, against what it makes of them
+//! itself: ffmpeg's, by `buffers/make.sh`.
 
 use std::fs;
 
@@ -33,7 +33,12 @@ fn difference(raw: Raw<'_>, turn: Turn, wanted: &[u8]) -> (f64, u8) {
     let mut shot = CapturedFrame::default();
     raw.convert(turn, &mut shot).unwrap();
     let across = if turn.is_sideways() { HEIGHT } else { WIDTH };
-    assert_eq!((shot.width() as usize, shot.rgb().len()), (across, wanted.len()), "{:?}", raw.pixels);
+    assert_eq!(
+        (shot.width() as usize, shot.rgb().len()),
+        (across, wanted.len()),
+        "{:?}",
+        raw.pixels
+    );
     let (mut sum, mut most) = (0, 0);
     for (at, wanted) in wanted.chunks(3).enumerate() {
         let (x, y) = turned(turn, at % WIDTH, at / WIDTH);
@@ -46,7 +51,8 @@ fn difference(raw: Raw<'_>, turn: Turn, wanted: &[u8]) -> (f64, u8) {
     (sum as f64 / wanted.len() as f64, most)
 }
 
-/// Both round once: one step apart at most. Colours of BT.709 are 40 steps away, luma of 0 to 255 is 20.
+/// Both round once: one step apart at most. Colours of BT.709 are 40 steps away, luma of 0 to 255
+/// is 20.
 #[test]
 fn buffers_are_read_as_ffmpeg_reads_them() {
     for (pixels, name, row) in [
@@ -58,10 +64,14 @@ fn buffers_are_read_as_ffmpeg_reads_them() {
         for padding in [0, 5, 64] {
             let bytes = padded(&raw, row, padding);
             let stride = row + padding;
-            let raw = Raw { pixels, width: WIDTH as u32, height: HEIGHT as u32, stride, bytes: &bytes };
+            let raw =
+                Raw { pixels, width: WIDTH as u32, height: HEIGHT as u32, stride, bytes: &bytes };
             for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
                 let (mean, most) = difference(raw, turn, &wanted);
-                assert!(most <= 1 && mean < 0.2, "{name} {turn:?}, {padding} more a row: {mean} {most}");
+                assert!(
+                    most <= 1 && mean < 0.2,
+                    "{name} {turn:?}, {padding} more a row: {mean} {most}"
+                );
             }
             // What went in, but for the colour that two or four pixels share.
             let (mean, _) = difference(raw, Turn::None, &read("rgb24.rgb"));
@@ -70,7 +80,8 @@ fn buffers_are_read_as_ffmpeg_reads_them() {
     }
 }
 
-/// Decoders round more than once, and fill in the colour of every other pixel by the same straight line.
+/// Decoders round more than once, and fill in the colour of every other pixel by the same straight
+/// line.
 #[test]
 fn a_frame_of_motion_jpeg_is_read_as_ffmpeg_reads_it() {
     let (bytes, wanted) = (read("mjpeg.raw"), read("mjpeg.rgb"));

@@ -1,5 +1,5 @@
-//! What colour panels show, as pictures to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of one
-//! colour are in `sdk/view/tests/golden`.
+//! What colour panels show, as pictures to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of
+//! one colour are in `sdk/view/tests/golden`.
 //!
 //! `OFFSHOOT_BLESS=1` writes them anew; look at them before they are committed.
 

@@ -10,7 +10,8 @@ fn eyes() -> Extractor {
     Extractor::open(path).unwrap()
 }
 
-/// A file of another kind is refused and not overwritten, also when it is as long as a memory would be.
+/// A file of another kind is refused and not overwritten, also when it is as long as a memory would
+/// be.
 #[test]
 fn a_foreign_file_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +31,14 @@ fn a_foreign_file_is_left_as_it_is() {
         fs::write(&path, bytes).unwrap();
         let error = Memory::open(&path, &eyes, limits).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), bytes, "{error}");
-        assert!(error.to_string().contains("diary.txt") && error.to_string().contains("name another file"));
-        assert_eq!(error.to_string().contains("no memory of lessons"), bytes.len() == size, "{error}");
+        assert!(
+            error.to_string().contains("diary.txt")
+                && error.to_string().contains("name another file")
+        );
+        assert_eq!(
+            error.to_string().contains("no memory of lessons"),
+            bytes.len() == size,
+            "{error}"
+        );
     }
 }

@@ -7,8 +7,8 @@ use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Buttons, CapturedFrame, FrameSource, Latest, Memory, NoLed, Panel, Pixels, Ports, Raw, Screen,
-    ScreenError, Session, Settings, SourceError, Tee, Turn, WebOptions, limits, serve,
+    Action, Buttons, CapturedFrame, FrameSource, Latest, Memory, NoLed, Panel, Pixels, Ports, Raw,
+    Screen, ScreenError, Session, Settings, SourceError, Tee, Turn, WebOptions, limits, serve,
 };
 use offshoot_view::State;
 
@@ -39,7 +39,8 @@ impl FrameSource for Buffers {
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let bytes = if self.is_light { &self.light } else { &self.dark };
         let raw = Raw { pixels: Pixels::Yuyv, width: 64, height: 48, stride: STRIDE, bytes };
-        raw.convert(Turn::Right, shot).map_err(|source| SourceError::Pixels { what: String::new(), source })
+        raw.convert(Turn::Right, shot)
+            .map_err(|source| SourceError::Pixels { what: String::new(), source })
     }
 
     fn reopen(&mut self) -> Result<(), SourceError> {
@@ -51,7 +52,8 @@ impl FrameSource for Buffers {
     }
 }
 
-/// Dark and light in turn, 25 frames each: lessons, undo, where the time goes, report; answers between.
+/// Dark and light in turn, 25 frames each: lessons, undo, where the time goes, report; answers
+/// between.
 struct Rhythm {
     frame: usize,
     asked: bool,
@@ -116,14 +118,16 @@ impl Screen for Panels {
 
 impl Panels {
     fn new() -> Self {
-        let (colour, mono) = (Panel::new(320, 240, Rgb565::BLACK), Panel::new(128, 64, BinaryColor::Off));
+        let (colour, mono) =
+            (Panel::new(320, 240, Rgb565::BLACK), Panel::new(128, 64, BinaryColor::Off));
         Self { colour, mono, drawn: Drawn::default() }
     }
 }
 
 fn session(folder: &Path) -> Session {
     let eyes =
-        Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap();
+        Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
+            .unwrap();
     let memory = Memory::open(folder.join("lessons"), &eyes, limits()).unwrap();
     let settings = Settings { patience: Duration::ZERO, ..Settings::default() };
     Session::new(eyes, Some(memory), settings).unwrap()

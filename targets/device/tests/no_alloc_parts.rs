@@ -1,5 +1,5 @@
-//! Our sides of buttons and panels allocate nothing once they run; buses and lines cost nothing here, so
-//! that what is counted is ours.
+//! Our sides of buttons and panels allocate nothing once they run; buses and lines cost nothing
+//! here, so that what is counted is ours.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -96,7 +96,8 @@ fn buttons_and_panels_take_no_memory() {
                 break;
             }
         }
-        let state = State::Answer { class: names[number % 2], confidence: 0.01 * (number % 100) as f32 };
+        let state =
+            State::Answer { class: names[number % 2], confidence: 0.01 * (number % 100) as f32 };
         let moment = offshoot_view::Screen {
             title: "Offshoot",
             picture: None,

@@ -22,9 +22,13 @@ const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
     hint: "1 more for plant",
 };
 
-const NEXT: offshoot_view::Screen<'static> = offshoot_view::Screen { hint: "A teach B next", ..MOMENT };
+const NEXT: offshoot_view::Screen<'static> =
+    offshoot_view::Screen { hint: "A teach B next", ..MOMENT };
 
-fn drawn<C: offshoot_view::Ink>(moment: &offshoot_view::Screen<'_>, (width, height): (u16, u16)) -> Panel<C> {
+fn drawn<C: offshoot_view::Ink>(
+    moment: &offshoot_view::Screen<'_>,
+    (width, height): (u16, u16),
+) -> Panel<C> {
     let mut panel = Panel::new(width, height, C::THEME.background);
     let Ok(()) = moment.draw(&mut panel);
     panel
@@ -73,8 +77,9 @@ fn wake(segments: u8, rows: u8) -> Vec<i2c::Transaction> {
 fn window(panel: &Panel<BinaryColor>, columns: (u8, u8), pages: (u8, u8)) -> Vec<i2c::Transaction> {
     let mut out = vec![command(&[0x21, columns.0, columns.1]), command(&[0x22, pages.0, pages.1])];
     for page in pages.0..=pages.1 {
-        let lit =
-            |x: u8, bit: u8| panel.pixel(Point::new(x.into(), (page * 8 + bit).into())).unwrap().is_on();
+        let lit = |x: u8, bit: u8| {
+            panel.pixel(Point::new(x.into(), (page * 8 + bit).into())).unwrap().is_on()
+        };
         let byte = |x| (0..8).map(|bit| u8::from(lit(x, bit)) << bit).sum();
         let bytes: Vec<u8> = (columns.0..=columns.1).map(byte).collect();
         for part in bytes.chunks(16) {
@@ -113,10 +118,16 @@ fn an_oled_is_turned_by_its_controller() {
 
 #[test]
 fn an_oled_that_is_gone_is_told_of_and_comes_back_whole() {
-    let nobody = embedded_hal::i2c::ErrorKind::NoAcknowledge(embedded_hal::i2c::NoAcknowledgeSource::Address);
+    let nobody = embedded_hal::i2c::ErrorKind::NoAcknowledge(
+        embedded_hal::i2c::NoAcknowledgeSource::Address,
+    );
     let mut silent = i2c::Mock::new(&[command(&[0xae]).with_error(nobody)]);
-    let error = Oled::new(silent.clone(), ADDRESS, Turn::None, "ssd1306:/dev/i2c-1".to_string()).unwrap_err();
-    assert!(error.to_string().starts_with("ssd1306:/dev/i2c-1: nothing answers at address 0x3c"), "{error}");
+    let error = Oled::new(silent.clone(), ADDRESS, Turn::None, "ssd1306:/dev/i2c-1".to_string())
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("ssd1306:/dev/i2c-1: nothing answers at address 0x3c"),
+        "{error}"
+    );
     silent.done();
 
     let whole = drawn(&MOMENT, (128, 64));
@@ -169,7 +180,8 @@ impl Wire {
         self.command(0x2b, &span(top + rows.start, top + rows.end - 1));
         self.command(0x2c, &[]);
         let pixels = rows.flat_map(|y| panel.row(y));
-        let bytes: Vec<u8> = pixels.flat_map(|colour| colour.into_storage().to_be_bytes()).collect();
+        let bytes: Vec<u8> =
+            pixels.flat_map(|colour| colour.into_storage().to_be_bytes()).collect();
         bytes.chunks(4096).for_each(|part| self.write(part));
     }
 }
@@ -187,7 +199,8 @@ fn a_tft_is_reset_woken_and_gets_the_rows_that_change() {
     let mut reset = digital::Mock::new(&levels);
     let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::None };
     let pins = (data.clone(), reset.clone());
-    let mut tft = Tft::with_reset(bus.clone(), pins, glass, &mut NoopDelay, "panel".to_string()).unwrap();
+    let mut tft =
+        Tft::with_reset(bus.clone(), pins, glass, &mut NoopDelay, "panel".to_string()).unwrap();
     tft.show(&MOMENT).unwrap();
     tft.show(&MOMENT).unwrap();
     tft.show(&NEXT).unwrap();
@@ -205,7 +218,8 @@ fn a_tft_that_is_turned_shows_the_other_end_of_its_memory() {
     wire.rows(&drawn(&MOMENT, (240, 240)), 0..240, (0, 80));
     let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
     let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::Half };
-    let mut tft = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
+    let mut tft =
+        Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
     tft.show(&MOMENT).unwrap();
     bus.done();
     data.done();
@@ -219,7 +233,8 @@ fn a_tft_on_its_side_is_wide() {
     wire.rows(&drawn(&MOMENT, (320, 240)), 0..240, (0, 0));
     let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
     let glass = PanelGeometry { size: (240, 320), offset: (0, 0), turn: Turn::Right };
-    let mut tft = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
+    let mut tft =
+        Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
     tft.show(&MOMENT).unwrap();
     bus.done();
     data.done();

@@ -1,4 +1,5 @@
-//! The scripted session of the README without the command around it: the same decisions on every machine.
+//! The scripted session of the README without the command around it: the same decisions on every
+//! machine.
 //!
 //! `targets/test-arm.sh` runs this on ARM under QEMU; `cli/tests/teach.rs` compares the pictures.
 
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Flow, Memory, NoLed, Pictures, Ports, Screen, ScreenError, Script, Session, Settings, Simulated, Tee,
-    limits,
+    Flow, Memory, NoLed, Pictures, Ports, Screen, ScreenError, Script, Session, Settings,
+    Simulated, Tee, limits,
 };
 use offshoot_view::State;
 
@@ -27,8 +28,11 @@ impl Screen for Log {
             State::Report { right, asked, advice } => format!("{right} of {asked} right, {advice}"),
             State::Message(text) | State::Error(text) => format!("says {text}"),
         };
-        let bars: Vec<String> =
-            moment.classes.iter().map(|class| format!("{:.1}", 100.0 * class.probability)).collect();
+        let bars: Vec<String> = moment
+            .classes
+            .iter()
+            .map(|class| format!("{:.1}", 100.0 * class.probability))
+            .collect();
         self.0.push(format!("{state} | {}", bars.join(" ")));
         Ok(())
     }
@@ -42,11 +46,13 @@ fn a_script_decides_the_same_everywhere() {
     let script = fs::read_to_string(format!("{root}/cli/tests/data/teach.script")).unwrap();
     let mut script = Script::parse(&script).unwrap();
     let memory = Memory::open(dir.path().join("lessons"), &eyes, limits()).unwrap();
-    let settings = Settings { names: ["mug", "plant"].map(str::to_string).to_vec(), ..Settings::default() };
+    let settings =
+        Settings { names: ["mug", "plant"].map(str::to_string).to_vec(), ..Settings::default() };
     let mut session = Session::new(eyes, Some(memory), settings).unwrap();
     let mut source = Simulated::new(Duration::ZERO);
     let mut screen = Tee(Log::default(), Pictures::new(dir.path()).unwrap());
-    let mut ports = Ports { source: &mut source, buttons: &mut script, screen: &mut screen, led: &mut NoLed };
+    let mut ports =
+        Ports { source: &mut source, buttons: &mut script, screen: &mut screen, led: &mut NoLed };
     while session.step(&mut ports).unwrap() == Flow::Next {}
     let log = screen.0.0.join("\n");
     let wanted = include_str!("data/decisions.txt").trim_end();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use offshoot::{Extractor, NOTHING};
 use offshoot_device::{
-    Action, Buttons, CapturedFrame, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError, Session,
-    Settings, SourceError, limits, run,
+    Action, Buttons, CapturedFrame, Flow, FrameSource, Led, Memory, Ports, Screen, ScreenError,
+    Session, Settings, SourceError, limits, run,
 };
 use offshoot_view::State;
 
@@ -64,7 +64,8 @@ impl Screen for Words {
             State::Report { right, asked, advice } => format!("report {right}/{asked} {advice}"),
             State::Error(text) => format!("error {text}"),
         };
-        let advice = if moment.advice.is_empty() { String::new() } else { format!(" | {}", moment.advice) };
+        let advice =
+            if moment.advice.is_empty() { String::new() } else { format!(" | {}", moment.advice) };
         *self.0.borrow_mut() = format!("{state} | {}{advice}", moment.hint);
         Ok(())
     }
@@ -126,9 +127,16 @@ fn what_is_taught_is_answered_and_loaded_again() {
         for lesson in 1..=5 {
             let said = bench.step(&mut session, &[Action::Teach(class)]);
             let name = ["dark", "light"][class];
-            let hint =
-                if lesson < 5 { format!("{} more for {name}", 5 - lesson) } else { "keys".to_string() };
-            let more = if (class, lesson) == (0, 5) { " | Show me something else, too: hold 2" } else { "" };
+            let hint = if lesson < 5 {
+                format!("{} more for {name}", 5 - lesson)
+            } else {
+                "keys".to_string()
+            };
+            let more = if (class, lesson) == (0, 5) {
+                " | Show me something else, too: hold 2"
+            } else {
+                ""
+            };
             assert_eq!(said, format!("teach {name} {lesson}/5 | {hint}{more}"));
         }
     }
@@ -140,7 +148,10 @@ fn what_is_taught_is_answered_and_loaded_again() {
         assert!(bench.step(&mut session, &[show]).starts_with(&format!("answer {name}")));
         assert!(bench.light.0);
     }
-    assert_eq!(bench.step(&mut session, &[Action::Undo]), "says Forgot the last light | 1 more for light");
+    assert_eq!(
+        bench.step(&mut session, &[Action::Undo]),
+        "says Forgot the last light | 1 more for light"
+    );
     drop(session);
     let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
     assert_eq!(head.map(|head| head.sample_count()), Some(9), "the undo is kept as well");
@@ -158,9 +169,14 @@ fn a_full_head_goes_on_learning() {
         let class = lesson % 2;
         bench.step(&mut session, &[SHOW[class]]);
         let said = bench.step(&mut session, &[Action::Teach(class)]);
-        assert!(said.starts_with(&format!("teach {}", ["dark", "light"][class])), "{lesson}: {said}");
+        assert!(
+            said.starts_with(&format!("teach {}", ["dark", "light"][class])),
+            "{lesson}: {said}"
+        );
     }
-    let shown = |head: &offshoot::Head| head.classes().map(|(id, _)| head.shown_of(id)).sum::<u32>() as usize;
+    let shown = |head: &offshoot::Head| {
+        head.classes().map(|(id, _)| head.shown_of(id)).sum::<u32>() as usize
+    };
     assert_eq!((session.head().sample_count(), shown(session.head())), (room, room + 8));
     drop(session);
     let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
@@ -197,7 +213,10 @@ fn two_buttons_teach_any_number_of_classes() {
         bench.step(&mut session, &[SHOW[1], teach]);
     }
     // Those that were named, then one more, then the first again.
-    assert_eq!(bench.step(&mut session, &[Action::Choose]), "teach thing 3 0/5 | A: 5 more for thing 3");
+    assert_eq!(
+        bench.step(&mut session, &[Action::Choose]),
+        "teach thing 3 0/5 | A: 5 more for thing 3"
+    );
     assert_eq!(bench.step(&mut session, &[Action::Choose]), "teach dark 1/5 | A: 4 more for dark");
     for _ in 0..4 {
         bench.step(&mut session, &[SHOW[0], teach]);
@@ -222,7 +241,8 @@ fn what_stops_a_session_is_the_last_thing_it_shows() {
             Ok(())
         }
     }
-    let (mut screen, mut light, mut buttons) = (Words::default(), Light::default(), Pressed::default());
+    let (mut screen, mut light, mut buttons) =
+        (Words::default(), Light::default(), Pressed::default());
     let mut source = Faulty(0, "the lens fell off");
     let mut session = Session::new(eyes(), None, settings()).unwrap();
     let mut ports =
@@ -255,12 +275,20 @@ fn new_names_are_kept_and_one_class_is_undone_alone() {
         (0..3).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(class)])));
     }
     bench.step(&mut session, &[Action::Rename(0, "night")]);
-    assert!(bench.step(&mut session, &[Action::Rename(1, "night")]).starts_with("says night is class 1"));
+    assert!(
+        bench
+            .step(&mut session, &[Action::Rename(1, "night")])
+            .starts_with("says night is class 1")
+    );
     assert!(bench.step(&mut session, &[Action::Rename(1, "")]).starts_with("says "));
     bench.step(&mut session, &[Action::Rename(usize::MAX, "x")]);
     // Not the last lesson of all, then that one, then none of a class that has none.
-    assert!(bench.step(&mut session, &[Action::Forget(0)]).starts_with("says Forgot the last night"));
-    assert!(bench.step(&mut session, &[Action::Forget(1)]).starts_with("says Forgot the last light"));
+    assert!(
+        bench.step(&mut session, &[Action::Forget(0)]).starts_with("says Forgot the last night")
+    );
+    assert!(
+        bench.step(&mut session, &[Action::Forget(1)]).starts_with("says Forgot the last light")
+    );
     assert!(bench.step(&mut session, &[Action::Forget(2)]).starts_with("says Nothing to undo"));
     drop(session);
     let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
@@ -287,7 +315,9 @@ fn the_empty_scene_is_taught_and_answered_with_nothing() {
     // After a power cut as well.
     let memory = Memory::open(&path, &eyes(), limits()).unwrap();
     let mut session = Session::new(eyes(), Some(memory), Settings::default()).unwrap();
-    for (show, said) in [(SHOW[0], "answer dark"), (SHOW[1], "answer light"), (teach[1].0, "nothing")] {
+    for (show, said) in
+        [(SHOW[0], "answer dark"), (SHOW[1], "answer light"), (teach[1].0, "nothing")]
+    {
         let heard = bench.step(&mut session, &[show]);
         assert!(heard.starts_with(said), "{said}: {heard}");
         assert_eq!(bench.light.0, said != "nothing", "no light for an empty scene");
@@ -295,7 +325,9 @@ fn the_empty_scene_is_taught_and_answered_with_nothing() {
     let said = bench.step(&mut session, &[Action::Teach(2)]);
     assert!(said.starts_with("teach thing 3 1/5"), "the third button has the third class: {said}");
     assert!(
-        bench.step(&mut session, &[Action::Rename(2, NOTHING)]).starts_with("says nothing is the name of")
+        bench
+            .step(&mut session, &[Action::Rename(2, NOTHING)])
+            .starts_with("says nothing is the name of")
     );
     let forgot = |class: &str| format!("says Forgot the last {class}");
     assert!(bench.step(&mut session, &[Action::Forget(1)]).starts_with(&forgot("light")));
@@ -370,13 +402,20 @@ fn lessons_that_are_all_damaged_are_put_aside() {
     damage(&path, 0..2);
     let before = std::fs::read(&path).unwrap();
     let error = Memory::open(&path, &eyes(), limits()).unwrap_err().to_string();
-    assert!(error.contains("lessons: its lessons are damaged") && error.contains("--start-anew"), "{error}");
+    assert!(
+        error.contains("lessons: its lessons are damaged") && error.contains("--start-anew"),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), before, "nothing is lost by looking");
     let aside = Memory::set_aside(&path).unwrap().unwrap();
     assert_eq!((std::fs::read(&aside).unwrap() == before, path.exists()), (true, false));
     let (memory, head) = Memory::open(&path, &eyes(), limits()).unwrap();
     assert!(head.is_none() && !memory.has_lost());
     drop(memory);
-    assert_ne!(Memory::set_aside(&path).unwrap().unwrap(), aside, "what was put aside before stays");
+    assert_ne!(
+        Memory::set_aside(&path).unwrap().unwrap(),
+        aside,
+        "what was put aside before stays"
+    );
     assert_eq!(Memory::set_aside(&path).unwrap(), None);
 }

@@ -1,5 +1,5 @@
-//! A camera that Linux itself plays: `vivid`, the kernel's test driver of V4L2. Few systems have it;
-//! `targets/test-camera.sh` starts one that has in a virtual machine.
+//! A camera that Linux itself plays: `vivid`, the kernel's test driver of V4L2. Few systems have
+//! it; `targets/test-camera.sh` starts one that has in a virtual machine.
 //!
 //! Skipped where it is not loaded, unless `OFFSHOOT_VIVID=1` says it must be.
 #![cfg(target_os = "linux")]
@@ -12,8 +12,8 @@ use linuxvideo::Device;
 use linuxvideo::format::{PixFormat, PixelFormat};
 use offshoot::Extractor;
 use offshoot_device::{
-    Camera, CapturedFrame, FrameSource, Latest, NoButtons, NoLed, Pixels, Ports, Raw, Screen, ScreenError,
-    Session, Settings, Turn, modes,
+    Camera, CapturedFrame, FrameSource, Latest, NoButtons, NoLed, Pixels, Ports, Raw, Screen,
+    ScreenError, Session, Settings, Turn, modes,
 };
 use offshoot_view::State;
 
@@ -41,8 +41,8 @@ fn is_loaded() -> bool {
     is_loaded
 }
 
-/// Whether every bar has its colour, far from its edges and from the letters on top. The driver's YUV is up
-/// to three steps away; that of BT.709 would be 40, luma of 0 to 255 would be 20.
+/// Whether every bar has its colour, far from its edges and from the letters on top. The driver's
+/// YUV is up to three steps away; that of BT.709 would be 40, luma of 0 to 255 would be 20.
 fn assert_bars(shot: &CapturedFrame, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
     let (width, height) = (shot.width() as usize, shot.height() as usize);
     for (bar, colour) in BARS.into_iter().enumerate() {
@@ -62,7 +62,8 @@ fn frame(fourcc: [u8; 4], pixels: Pixels, turn: Turn) -> CapturedFrame {
     let (width, height, stride) = (given.width(), given.height(), given.bytes_per_line() as usize);
     let mut shot = CapturedFrame::default();
     let mut stream = capture.into_stream().unwrap();
-    let mut convert = |bytes: &[u8]| Raw { pixels, width, height, stride, bytes }.convert(turn, &mut shot);
+    let mut convert =
+        |bytes: &[u8]| Raw { pixels, width, height, stride, bytes }.convert(turn, &mut shot);
     stream.dequeue(|buffer| Ok(convert(&buffer))).unwrap().unwrap();
     shot
 }
@@ -121,7 +122,8 @@ impl Screen for Seen {
 /// A device whose camera is unplugged and comes back goes on.
 fn lost_and_found() {
     let eyes =
-        Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap();
+        Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
+            .unwrap();
     let mut session = Session::new(eyes, None, Settings::default()).unwrap();
     let mut source = Latest::new(Camera::open(VIDEO, Turn::None).unwrap()).unwrap();
     let mut seen = Seen::default();

@@ -1,4 +1,5 @@
-//! The page from outside, by plain HTTP: what it answers, whom it lets in, and that nobody holds it up.
+//! The page from outside, by plain HTTP: what it answers, whom it lets in, and that nobody holds it
+//! up.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use offshoot::Extractor;
 use offshoot_device::{
-    CapturedFrame, FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, SourceError, WebError, WebOptions,
-    limits, serve,
+    CapturedFrame, FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, SourceError, WebError,
+    WebOptions, limits, serve,
 };
 use serde_json::Value;
 use ureq::Agent;
@@ -68,13 +69,18 @@ impl Visitor {
     }
 
     fn get(&self, path: &str) -> (u16, Vec<u8>) {
-        let reply =
-            self.agent.get(format!("{}{path}", self.base)).header("Cookie", &self.cookie).call().unwrap();
+        let reply = self
+            .agent
+            .get(format!("{}{path}", self.base))
+            .header("Cookie", &self.cookie)
+            .call()
+            .unwrap();
         (reply.status().as_u16(), reply.into_body().read_to_vec().unwrap())
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, Vec<u8>) {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Cookie", &self.cookie);
+        let request =
+            self.agent.post(format!("{}{path}", self.base)).header("Cookie", &self.cookie);
         let reply = request.header("Origin", &self.base).send(body).unwrap();
         (reply.status().as_u16(), reply.into_body().read_to_vec().unwrap())
     }
@@ -135,9 +141,12 @@ fn a_lost_lesson_is_told_until_the_next_is_kept() {
 fn what_is_pressed_is_taught_and_told() {
     let device = start(&options("127.0.0.1:0"));
     let visitor = Visitor::new(&device);
-    for (path, kind) in
-        [("/", "<!doctype html>"), ("/style.css", ":root"), ("/page.js", "fetch("), ("/icon.svg", "<svg")]
-    {
+    for (path, kind) in [
+        ("/", "<!doctype html>"),
+        ("/style.css", ":root"),
+        ("/page.js", "fetch("),
+        ("/icon.svg", "<svg"),
+    ] {
         let (status, body) = visitor.get(path);
         assert!(status == 200 && String::from_utf8(body).unwrap().contains(kind), "{path}");
     }
@@ -156,9 +165,16 @@ fn what_is_pressed_is_taught_and_told() {
     assert_eq!(moment["picture"], serde_json::json!([8, 8]));
     assert_eq!(moment["has_lost"], false);
     let moment = visitor.press("/teach/nothing", "");
-    assert_eq!((&moment["nothing"]["lessons"], &moment["state"]["class"]), (&1.into(), &"nothing".into()));
+    assert_eq!(
+        (&moment["nothing"]["lessons"], &moment["state"]["class"]),
+        (&1.into(), &"nothing".into())
+    );
     assert_eq!(visitor.press("/undo/nothing", "")["nothing"]["lessons"], 0);
-    assert_eq!(visitor.press("/undo/0", "")["classes"][0]["lessons"], 2, "not the last lesson of all");
+    assert_eq!(
+        visitor.press("/undo/0", "")["classes"][0]["lessons"],
+        2,
+        "not the last lesson of all"
+    );
     assert_eq!(visitor.press("/undo", "")["classes"][1]["lessons"], 2);
     assert_eq!(visitor.press("/name/0", " night ")["classes"][0]["name"], "night");
     assert_eq!(visitor.press("/name/2", "dusk")["classes"][2]["name"], "dusk");
@@ -171,15 +187,18 @@ fn what_is_pressed_is_taught_and_told() {
     let picture = image::load_from_memory(&visitor.get("/picture.jpg").1).unwrap().into_rgb8();
     assert_eq!(picture.dimensions(), (8, 8));
     // What was asked for a moment ago is there by now.
-    let report =
-        (0..50).map(|_| visitor.moment("?report=1")).find(|moment| !moment["report"].is_null()).unwrap();
+    let report = (0..50)
+        .map(|_| visitor.moment("?report=1"))
+        .find(|moment| !moment["report"].is_null())
+        .unwrap();
     assert_eq!((&report["report"]["asked"], &report["report"]["right"]), (&4.into(), &4.into()));
     for path in ["/teach/9", "/teach/x", "/nothing"] {
         assert_eq!(visitor.post(path, "").0, 404, "{path}");
     }
     assert_eq!(visitor.get("/nothing").0, 404);
     let head = device.stop();
-    let taught: Vec<_> = head.head().classes().map(|(id, name)| (name, head.head().shown_of(id))).collect();
+    let taught: Vec<_> =
+        head.head().classes().map(|(id, name)| (name, head.head().shown_of(id))).collect();
     assert_eq!(taught, [("night", 2), ("light", 2), ("nothing", 0)]);
 }
 
@@ -202,9 +221,14 @@ fn a_token_is_asked_for_where_others_can_connect() {
     assert!(token.len() >= SHORTEST_TOKEN && token != "0.0.0.0");
     let mut visitor = Visitor::new(&device);
     visitor.base = format!("http://127.0.0.1:{}", device.address.port());
-    for path in
-        ["/", "/moment", "/picture.jpg", "/page.js", "/?token=", "/?token=0123456789abcdef0123456789abcdef"]
-    {
+    for path in [
+        "/",
+        "/moment",
+        "/picture.jpg",
+        "/page.js",
+        "/?token=",
+        "/?token=0123456789abcdef0123456789abcdef",
+    ] {
         assert_eq!(visitor.get(path).0, 403, "{path}");
     }
     assert_eq!(visitor.post("/teach/0", "").0, 403);
@@ -220,13 +244,16 @@ fn a_token_is_asked_for_where_others_can_connect() {
         let options = WebOptions { token: Some(token.to_string()), ..options("127.0.0.1:0") };
         assert!(matches!(serve(&options), Err(WebError::Token)), "{token}");
     }
-    let taken =
-        WebOptions { address: ([127, 0, 0, 1], device.address.port()).into(), ..options("127.0.0.1:0") };
+    let taken = WebOptions {
+        address: ([127, 0, 0, 1], device.address.port()).into(),
+        ..options("127.0.0.1:0")
+    };
     let error = serve(&taken).expect_err("the port is taken").to_string();
     assert!(error.contains("take another port"), "{error}");
 }
 
-/// The device's own network is full of others: they hold no place from which they could keep somebody out.
+/// The device's own network is full of others: they hold no place from which they could keep
+/// somebody out.
 #[test]
 fn crowds_without_the_token_keep_nobody_out() {
     let device = start(&options("0.0.0.0:0"));
@@ -239,7 +266,8 @@ fn crowds_without_the_token_keep_nobody_out() {
     let asking: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut stream = connect();
-            let _ = stream.write_all(b"GET /moment HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(3).as_slice());
+            let _ = stream
+                .write_all(b"GET /moment HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(3).as_slice());
             stream
         })
         .collect();
@@ -261,8 +289,9 @@ fn crowds_without_the_token_keep_nobody_out() {
 fn other_names_and_other_pages_are_refused() {
     let device = start(&options("127.0.0.1:0"));
     let host = device.address;
-    let status =
-        |request: &str| raw(&device, request.as_bytes()).lines().next().unwrap_or_default().to_string();
+    let status = |request: &str| {
+        raw(&device, request.as_bytes()).lines().next().unwrap_or_default().to_string()
+    };
     let ok = "HTTP/1.1 200 OK";
     let forbidden = "HTTP/1.1 403 Forbidden";
     for (headers, wanted) in [
@@ -322,7 +351,11 @@ fn what_is_too_long_is_refused_and_said_so() {
             continue;
         }
         let reply = raw(&device, request.as_bytes());
-        assert!(reply.starts_with(&format!("HTTP/1.1 {wanted}")), "{wanted} {:.60} {reply:.200}", request);
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {wanted}")),
+            "{wanted} {:.60} {reply:.200}",
+            request
+        );
     }
     assert_eq!(Visitor::new(&device).get("/moment").0, 200);
 }
@@ -352,7 +385,8 @@ fn slow_and_dead_visitors_hold_up_nobody() {
     // Others leave before they are answered.
     for _ in 0..100 {
         let mut stream = TcpStream::connect(host).unwrap();
-        let _ = stream.write_all(format!("GET /moment HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        let _ =
+            stream.write_all(format!("GET /moment HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
     }
     let start = Instant::now();
     let moments = (0..20).fold(before, |_, _| frame());
@@ -367,7 +401,8 @@ fn slow_and_dead_visitors_hold_up_nobody() {
     // There are no more places than there are; afterwards there are again.
     let ask = |_| {
         let (mut stream, mut reply) = (TcpStream::connect(host).unwrap(), [0; 12]);
-        let _ = stream.write_all(format!("GET /style.css HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        let _ =
+            stream.write_all(format!("GET /style.css HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         stream.read_exact(&mut reply).unwrap();
         (stream, reply)
     };

@@ -83,8 +83,9 @@ impl Camera {
 
     fn supersample(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
         const CENTRES: [(f32, f32); 4] = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)];
-        let sum =
-            CENTRES.iter().fold(v(0.0, 0.0, 0.0), |sum, &(dx, dy)| sum + self.sample(scene, x + dx, y + dy));
+        let sum = CENTRES
+            .iter()
+            .fold(v(0.0, 0.0, 0.0), |sum, &(dx, dy)| sum + self.sample(scene, x + dx, y + dy));
         sum * 0.25
     }
 

@@ -1,9 +1,10 @@
 //! A camera without hardware: deterministic images of toys on a table.
 //!
-//! [`Camera::look`] renders one household [`Object`] (or the empty table) as a small lit photograph.
-//! The seed chooses everything a real scene would vary: pose, distance, light, background, the
-//! object's own colours and the sensor's noise. The same object and seed give the same bytes on
-//! every machine: the arithmetic is IEEE single precision plus the portable functions of `libm`.
+//! [`Camera::look`] renders one household [`Object`] (or the empty table) as a small lit
+//! photograph. The seed chooses everything a real scene would vary: pose, distance, light,
+//! background, the object's own colours and the sensor's noise. The same object and seed give the
+//! same bytes on every machine: the arithmetic is IEEE single precision plus the portable functions
+//! of `libm`.
 //!
 //! ```
 //! use offshoot_simulator::{Camera, Object};

@@ -79,8 +79,10 @@ pub fn specimen(object: Object, random: &mut Random) -> Box<dyn Model> {
 }
 
 /// Colours toys and crockery come in; every class shares them.
-const PAINTS: [u32; 10] =
-    [0xd6453d, 0xe8833a, 0xf0c23c, 0x5fa85a, 0x2f8f8a, 0x3d7cc9, 0x2c4a7c, 0x8a5aa8, 0xe58aa5, 0xe9e4da];
+const PAINTS: [u32; 10] = [
+    0xd6453d, 0xe8833a, 0xf0c23c, 0x5fa85a, 0x2f8f8a, 0x3d7cc9, 0x2c4a7c, 0x8a5aa8, 0xe58aa5,
+    0xe9e4da,
+];
 
 /// Returns a random paint, slightly off its nominal colour.
 fn paint(random: &mut Random) -> Vec3 {

@@ -21,7 +21,8 @@ pub enum Object {
 
 impl Object {
     /// Every object, in the order in which demos teach them.
-    pub const ALL: [Self; 6] = [Self::Mug, Self::Ball, Self::Cube, Self::Plant, Self::Banana, Self::Key];
+    pub const ALL: [Self; 6] =
+        [Self::Mug, Self::Ball, Self::Cube, Self::Plant, Self::Banana, Self::Key];
 
     /// Returns the lower-case English name, usable as a class label.
     pub const fn name(self) -> &'static str {

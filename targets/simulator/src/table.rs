@@ -4,7 +4,9 @@ use std::f32::consts::FRAC_1_SQRT_2;
 
 use crate::model::Surface;
 use crate::random::Random;
-use crate::render::math::{Vec3, blend, floor, fract, hypot, max, min, mix, rgb, sin_cos, smoothstep, v};
+use crate::render::math::{
+    Vec3, blend, floor, fract, hypot, max, min, mix, rgb, sin_cos, smoothstep, v,
+};
 use crate::render::noise::{cell, cloud, plane};
 
 #[derive(Clone, Copy, Debug)]

@@ -51,7 +51,8 @@ fn one_seed_one_picture() {
     for object in Object::ALL {
         let first = CAMERA.look(Some(object), 77);
         assert_eq!(first, CAMERA.look(Some(object), 77));
-        let mut seen: Vec<_> = (0..20).map(|seed| checksum(&CAMERA.look(Some(object), seed))).collect();
+        let mut seen: Vec<_> =
+            (0..20).map(|seed| checksum(&CAMERA.look(Some(object), seed))).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 20, "{object}");
@@ -60,7 +61,8 @@ fn one_seed_one_picture() {
 
 #[test]
 fn far_apart_seeds_differ() {
-    let sums = [0, 1, 1 << 32, u64::MAX, u64::MAX - 1].map(|seed| checksum(&CAMERA.look(None, seed)));
+    let sums =
+        [0, 1, 1 << 32, u64::MAX, u64::MAX - 1].map(|seed| checksum(&CAMERA.look(None, seed)));
     for (i, a) in sums.iter().enumerate() {
         assert!(sums[i + 1..].iter().all(|b| a != b));
     }
@@ -117,7 +119,8 @@ fn colour_alone_does_not_give_the_class_away() {
         })
     };
     let (taught, asked) = (means(0..5), means(100..120));
-    let distance = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let distance =
+        |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     let mut right = 0;
     for (class, questions) in asked.iter().enumerate() {
         for question in questions {

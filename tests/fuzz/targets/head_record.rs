@@ -1,5 +1,5 @@
-//! Bytes that claim to be a head, with their length and checksum made right: an error, or a head that
-//! answers and is written as it was read.
+//! Bytes that claim to be a head, with their length and checksum made right: an error, or a head
+//! that answers and is written as it was read.
 
 #![no_main]
 
@@ -18,7 +18,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     record.extend(bytes.get(2..).unwrap_or_default());
     record.extend(crc32fast::hash(&record).to_le_bytes());
     let Ok(opened) = Record::open(&record) else { return };
-    let words = opened.limits().words(opened.kind(), opened.dim()).expect("checked when it was opened");
+    let words =
+        opened.limits().words(opened.kind(), opened.dim()).expect("checked when it was opened");
     if words > MOST_WORDS {
         return;
     }

@@ -1,4 +1,5 @@
-//! Everything that can be done to a head, in any order: `sdk/core/tests/sequences.rs` draws what this searches.
+//! Everything that can be done to a head, in any order: `sdk/core/tests/sequences.rs` draws what
+//! this searches.
 
 #![no_main]
 

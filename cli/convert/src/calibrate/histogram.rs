@@ -54,7 +54,8 @@ impl Histogram {
             let sign = if i < BINS { 1.0 } else { -1.0 };
             let bin = (i % BINS) as i32;
             let octave = 2f32.powi(bin.div_euclid(STEPS) + OCTAVES.start);
-            let at = |share: f32| octave * (1.0 + (bin.rem_euclid(STEPS) as f32 + share) / STEPS as f32);
+            let at =
+                |share: f32| octave * (1.0 + (bin.rem_euclid(STEPS) as f32 + share) / STEPS as f32);
             points.extend([1.0, 3.0, 5.0].map(|n| (sign * at(n / 6.0), count as f64 / 3.0)));
         }
         points

@@ -59,7 +59,10 @@ impl Input<'_> {
     ///
     /// # Errors
     /// Error of the package's run.
-    pub fn embed<'e>(&self, extractor: &'e mut Extractor) -> Result<Embedding<'e>, offshoot::Error> {
+    pub fn embed<'e>(
+        &self,
+        extractor: &'e mut Extractor,
+    ) -> Result<Embedding<'e>, offshoot::Error> {
         match self {
             Self::Picture(frame, _) => extractor.embed(frame),
             Self::Text(ids, _) => extractor.embed_tokens(ids),

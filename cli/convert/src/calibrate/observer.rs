@@ -51,7 +51,8 @@ impl Sums {
     }
 
     fn means(&self) -> Vec<Vec<f64>> {
-        let mean = |(sums, &n): (&Vec<f64>, &u64)| sums.iter().map(|s| s / n.max(1) as f64).collect();
+        let mean =
+            |(sums, &n): (&Vec<f64>, &u64)| sums.iter().map(|s| s / n.max(1) as f64).collect();
         self.sums.iter().zip(&self.counts).map(mean).collect()
     }
 }

@@ -85,7 +85,8 @@ pub struct Statistics {
 }
 
 /// Candidates for min and max, as shares of the range.
-const CLIPS: [f32; 14] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
+const CLIPS: [f32; 14] =
+    [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3];
 /// Share of the values that [`Method::Percentile`] leaves out at each end.
 const TAIL: f64 = 1e-5;
 /// Number of bins of equal width that [`Method::Kl`] compares with quantized values.
@@ -265,7 +266,10 @@ mod tests {
         values.iter_mut().step_by(2).for_each(|v| *v *= 8.0);
         statistics.see(&values);
         for method in Method::ALL {
-            assert!(step(&statistics, method) > 0.9 * step(&statistics, Method::Minmax), "{method:?}");
+            assert!(
+                step(&statistics, method) > 0.9 * step(&statistics, Method::Minmax),
+                "{method:?}"
+            );
         }
     }
 

@@ -107,8 +107,10 @@ impl Tokenizer {
     /// Returns the path of the tokenizer file beside the model, if there is one.
     pub fn beside(model: &Path) -> Option<PathBuf> {
         let folder = model.parent()?;
-        let above = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == EXPORTS));
-        let whole = |file: &PathBuf| file.is_file() && merges(file).is_none_or(|merges| merges.is_file());
+        let above =
+            folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == EXPORTS));
+        let whole =
+            |file: &PathBuf| file.is_file() && merges(file).is_none_or(|merges| merges.is_file());
         [folder].into_iter().chain(above).flat_map(|f| BESIDE.map(|name| f.join(name))).find(whole)
     }
 
@@ -126,8 +128,10 @@ impl Tokenizer {
     /// # Errors
     /// The file cannot be read, or is not a tokenizer.
     pub fn open(path: &Path) -> Result<Self, TokenizerError> {
-        let unknown =
-            |what: &str| TokenizerError::Unknown { path: path.to_path_buf(), what: what.to_string() };
+        let unknown = |what: &str| TokenizerError::Unknown {
+            path: path.to_path_buf(),
+            what: what.to_string(),
+        };
         let read = |path: &Path| {
             let failed = |source| TokenizerError::Read { path: path.to_path_buf(), source };
             std::fs::read(path).map_err(failed)
@@ -138,7 +142,8 @@ impl Tokenizer {
             )
         })?;
         let Some(merges) = merges(path) else { return Self::parse(&text, path) };
-        let merges = String::from_utf8(read(&merges)?).map_err(|_| unknown("merges.txt is not text"))?;
+        let merges =
+            String::from_utf8(read(&merges)?).map_err(|_| unknown("merges.txt is not text"))?;
         let file = of_pairs(&text, &merges).map_err(|what| unknown(&what))?;
         Self::parse(&file, path)
     }
@@ -152,7 +157,8 @@ impl Tokenizer {
         let read = || if is_json { library(text) } else { library(&of_list(text)?.to_string()) };
         // The library panics on some numbers in a malformed file.
         let own = quietly(read).unwrap_or_else(Err);
-        let mut own = own.map_err(|what| TokenizerError::Unknown { path: path.to_path_buf(), what })?;
+        let mut own =
+            own.map_err(|what| TokenizerError::Unknown { path: path.to_path_buf(), what })?;
         own.set_encode_special_tokens(true);
         let named = || ["[PAD]", "<pad>"].iter().find_map(|token| own.token_to_id(token));
         let pad = own.get_padding().map(|padding| padding.pad_id).or_else(named).unwrap_or(0);
@@ -161,7 +167,14 @@ impl Tokenizer {
         own.with_padding(None);
         // Disabling truncation cannot fail.
         let _ = own.with_truncation(None);
-        Ok(Self { source: text.to_string(), path: path.to_path_buf(), own, direction, pad, largest })
+        Ok(Self {
+            source: text.to_string(),
+            path: path.to_path_buf(),
+            own,
+            direction,
+            pad,
+            largest,
+        })
     }
 
     /// Returns the ids of a text's first tokens, at most `most`, including the special tokens
@@ -170,7 +183,8 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Text`].
     pub fn encode(&self, text: &str, most: usize) -> Result<Vec<u32>, TokenizerError> {
-        let around = self.own.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let around =
+            self.own.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         let encode = || -> tokenizers::Result<Vec<u32>> {
             let mut own = self.own.encode_fast(text, false)?;
             own.truncate(most.saturating_sub(around), 0, self.direction);
@@ -200,10 +214,19 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`TokenizerError::OtherModel`], [`TokenizerError::OtherPadding`].
-    pub fn check(&self, vocabulary: usize, pad: Option<u32>, path: &Path) -> Result<(), TokenizerError> {
+    pub fn check(
+        &self,
+        vocabulary: usize,
+        pad: Option<u32>,
+        path: &Path,
+    ) -> Result<(), TokenizerError> {
         let (largest, own) = (self.largest, self.pad);
         if largest as usize >= vocabulary {
-            return Err(TokenizerError::OtherModel { path: path.to_path_buf(), largest, vocabulary });
+            return Err(TokenizerError::OtherModel {
+                path: path.to_path_buf(),
+                largest,
+                vocabulary,
+            });
         }
         match pad {
             Some(model) if model != own => {
@@ -245,7 +268,8 @@ fn of_list(text: &str) -> Result<Value, String> {
     let special = |token: &str| token.starts_with('[') && token.ends_with(']');
     let lowercase = !vocabulary.keys().any(|t| !special(t) && t.chars().any(char::is_uppercase));
     let around = |token: &str| json!([token, vocabulary[token]]);
-    let processor = json!({"type": "BertProcessing", "cls": around("[CLS]"), "sep": around("[SEP]")});
+    let processor =
+        json!({"type": "BertProcessing", "cls": around("[CLS]"), "sep": around("[SEP]")});
     Ok(json!({
         "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
                        "strip_accents": null, "lowercase": lowercase},

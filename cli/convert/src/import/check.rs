@@ -94,7 +94,11 @@ pub(super) fn operations(graph: &GraphProto) -> Result<u64, Refused> {
 }
 
 fn limit(what: &str, found: usize, most: usize) -> Result<(), Refused> {
-    if found > most { Err(Refused::graph(format!("{found} {what}; the limit is {most}"))) } else { Ok(()) }
+    if found > most {
+        Err(Refused::graph(format!("{found} {what}; the limit is {most}")))
+    } else {
+        Ok(())
+    }
 }
 
 fn shape_of_node(node: &NodeProto) -> Result<(), Refused> {
@@ -115,7 +119,8 @@ fn shape_of_node(node: &NodeProto) -> Result<(), Refused> {
 /// Checks that every value read is computed exactly once and that there is no cycle.
 fn wiring(graph: &GraphProto) -> Result<(), Refused> {
     let mut givers: HashMap<&str, Option<usize>> = HashMap::new();
-    let given = graph.initializer.iter().map(|t| &t.name).chain(graph.input.iter().map(|i| &i.name));
+    let given =
+        graph.initializer.iter().map(|t| &t.name).chain(graph.input.iter().map(|i| &i.name));
     givers.extend(given.map(|name| (name.as_str(), None)));
     for (at, node) in graph.node.iter().enumerate() {
         for output in node.output.iter().filter(|o| !o.is_empty()) {
@@ -135,7 +140,8 @@ fn wiring(graph: &GraphProto) -> Result<(), Refused> {
     let mut waits = vec![0; graph.node.len()];
     let mut readers = vec![Vec::new(); graph.node.len()];
     for (at, node) in graph.node.iter().enumerate() {
-        let inputs: HashSet<&str> = node.input.iter().map(String::as_str).filter(|i| !i.is_empty()).collect();
+        let inputs: HashSet<&str> =
+            node.input.iter().map(String::as_str).filter(|i| !i.is_empty()).collect();
         for input in inputs {
             match givers.get(input) {
                 Some(Some(giver)) => {

@@ -68,7 +68,12 @@ impl Cut {
     }
 
     /// Returns a cut at tensors stated by the user.
-    pub(super) fn given(graph: &GraphProto, tensors: &[&str], names: &[&str], shapes: &Shapes) -> Self {
+    pub(super) fn given(
+        graph: &GraphProto,
+        tensors: &[&str],
+        names: &[&str],
+        shapes: &Shapes,
+    ) -> Self {
         let Self { why, asked, .. } = Self::as_asked();
         Self { name: names.join(","), asked, ..Ends::of(graph, shapes).at(tensors, why) }
     }
@@ -115,7 +120,9 @@ pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
     let tails: Vec<Tail<'_>> = outputs.iter().map(|output| ends.tail(output, false)).collect();
     let heads: Vec<(&Tail<'_>, Vec<Head<'_>>)> = tails
         .iter()
-        .filter_map(|tail| Some((tail, ends.heads(tail).filter(|heads| ends.is_vectors(tail, heads))?)))
+        .filter_map(|tail| {
+            Some((tail, ends.heads(tail).filter(|heads| ends.is_vectors(tail, heads))?))
+        })
         .collect();
     // The activation of a hidden layer, or a normalization, comes after features.
     let features = heads.iter().find(|(tail, heads)| tail.is_of_features(heads));
@@ -249,7 +256,8 @@ impl<'g> Ends<'g> {
 
     /// Returns the layers at which a tail begins, if each may be a classifier.
     fn heads(&self, tail: &Tail<'g>) -> Option<Vec<Head<'g>>> {
-        let heads: Option<Vec<_>> = tail.begins.iter().map(|tensor| self.head(tensor, tail)).collect();
+        let heads: Option<Vec<_>> =
+            tail.begins.iter().map(|tensor| self.head(tensor, tail)).collect();
         heads.filter(|heads| !heads.is_empty())
     }
 
@@ -258,7 +266,8 @@ impl<'g> Ends<'g> {
         let node = self.flow.node(at);
         let input = self.flow.data_input(at)?;
         let weights = node.input.iter().find_map(|name| self.constants.get(name.as_str()));
-        let length = |axis: usize| weights.and_then(|w| w.get(axis)).and_then(|&n| usize::try_from(n).ok());
+        let length =
+            |axis: usize| weights.and_then(|w| w.get(axis)).and_then(|&n| usize::try_from(n).ok());
         let of_vector = self.is_vector(tensor);
         if kinds::is_product(&node.op_type) {
             let transposed = node.attribute.iter().any(|a| a.name == "transB" && a.i != 0);
@@ -297,7 +306,9 @@ impl<'g> Ends<'g> {
                 "Gemm" | "Flatten" | "GlobalAveragePool" | "GlobalMaxPool" => return true,
                 _ if self.kind(giver) == Kind::Layer => {
                     let product = kinds::is_product(&self.flow.node(giver).op_type);
-                    let Some(input) = self.flow.data_input(giver).filter(|_| product) else { return false };
+                    let Some(input) = self.flow.data_input(giver).filter(|_| product) else {
+                        return false;
+                    };
                     at = input;
                 }
                 _ => match self.flow.data_inputs(giver).first() {
@@ -315,7 +326,13 @@ impl<'g> Ends<'g> {
             && let Some(before) = self.unit_behind(tensor)
         {
             let why = format!("{why}; the model scales it to L2 norm 1, and so does the package");
-            return Cut { name, why, unit: true, tensors: vec![before.to_string()], ..Cut::default() };
+            return Cut {
+                name,
+                why,
+                unit: true,
+                tensors: vec![before.to_string()],
+                ..Cut::default()
+            };
         }
         let tensors = tensors.iter().map(|t| t.to_string()).collect();
         Cut { name, why, tensors, ..Cut::default() }
@@ -336,7 +353,8 @@ impl<'g> Ends<'g> {
             return None;
         }
         let mut cut = self.at(&[after], "the model's output is an embedding".to_string());
-        if let ([head], Some(n)) = (&layer.unwrap_or_default()[..], length.filter(|&n| n < HIDDEN)) {
+        if let ([head], Some(n)) = (&layer.unwrap_or_default()[..], length.filter(|&n| n < HIDDEN))
+        {
             let case = format!("if its {n} values are classes, the features before them are");
             cut.other = Some(Other { tensor: head.input.to_string(), case });
         }
@@ -350,7 +368,9 @@ impl<'g> Ends<'g> {
     /// Returns a cut at an output after the last layer of features.
     fn layer_of_features(&self, tail: &Tail<'g>, heads: &[Head<'g>]) -> Cut {
         let what = if tail.normed { "batch normalization" } else { "an activation" };
-        let why = format!("the model's output is features: {what} follows its last layer, and no classifier");
+        let why = format!(
+            "the model's output is features: {what} follows its last layer, and no classifier"
+        );
         let mut cut = self.at(&[tail.output], why);
         let classes = heads[0].classes.filter(|&n| n < HIDDEN);
         cut.other = classes.map(|n| Other {
@@ -376,7 +396,8 @@ impl<'g> Ends<'g> {
         inputs.retain(|_| deep.next() == Some(true));
         // Order of the file.
         inputs.sort_by_key(|input| self.flow.giver(input));
-        let heads: Vec<Head<'g>> = heads.into_iter().filter(|head| inputs.contains(&head.input)).collect();
+        let heads: Vec<Head<'g>> =
+            heads.into_iter().filter(|head| inputs.contains(&head.input)).collect();
         let mut cut = match inputs[..] {
             [input] => self.before_one(input, &heads),
             _ => self.before_several(&inputs),
@@ -390,7 +411,8 @@ impl<'g> Ends<'g> {
     }
 
     fn before_one(&self, mut input: &'g str, heads: &[Head<'g>]) -> Cut {
-        let names: Vec<String> = heads.iter().map(|head| format!("`{}`", self.name(head.at))).collect();
+        let names: Vec<String> =
+            heads.iter().map(|head| format!("`{}`", self.name(head.at))).collect();
         let mut why = match &names[..] {
             [name] => format!("it feeds the classifier {name}"),
             names => format!("it feeds the classifiers {}", names.join(", ")),
@@ -412,10 +434,13 @@ impl<'g> Ends<'g> {
     fn before_several(&self, inputs: &[&'g str]) -> Cut {
         let common = self.flow.common(inputs.iter().map(|input| self.flow.giver(input)));
         let places = || self.flow.chain(common).filter_map(|at| self.flow.result(at));
-        if let Some(place) = places().next().filter(|place| self.is_vector(place) || inputs.len() > JOINED) {
+        if let Some(place) =
+            places().next().filter(|place| self.is_vector(place) || inputs.len() > JOINED)
+        {
             return self.at(&[place], format!("all {} classifiers depend on it", inputs.len()));
         }
-        let mut cut = self.at(inputs, "each of them feeds a classifier, and they are joined".to_string());
+        let mut cut =
+            self.at(inputs, "each of them feeds a classifier, and they are joined".to_string());
         cut.unsure.push(format!(
             "the model has classifiers on {} different features, which are joined; --cut takes any one of them",
             inputs.len()
@@ -429,8 +454,10 @@ impl<'g> Ends<'g> {
         let name = output.to_ascii_lowercase();
         let named = ["emb", "feat"].iter().any(|part| name.contains(part));
         let wide = last.classes.is_some_and(|n| n >= HIDDEN && (n.is_power_of_two() || n == 768));
-        let case =
-            format!("if the {} values of `{output}` are features, not classes, they are", last.classes?);
+        let case = format!(
+            "if the {} values of `{output}` are features, not classes, they are",
+            last.classes?
+        );
         (named || wide).then(|| Other { tensor: output.to_string(), case })
     }
 

@@ -186,7 +186,8 @@ fn unreadable(path: &Path, node: Option<&Misfit>) -> String {
     let Some(Misfit { node, operation, cut }) = node else {
         return format!("cannot be read: shapes or types in it do not fit together; {check}");
     };
-    let what = format!("cannot read node `{node}` ({operation}): its inputs or attributes do not fit");
+    let what =
+        format!("cannot read node `{node}` ({operation}): its inputs or attributes do not fit");
     match cut {
         Some(cut) => format!("{what}; leave it out by --cut {cut}, or {check}"),
         None => format!("{what}; {check}"),

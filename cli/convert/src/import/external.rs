@@ -46,7 +46,8 @@ pub(super) fn load(graph: &mut GraphProto, folder: &Path) -> Result<u64, (String
 fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String> {
     let location = entry(tensor, "location");
     let mut parts = Path::new(location).components();
-    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == location) {
+    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == location)
+    {
         return Err("only a file's name is allowed, without a folder".to_string());
     }
     let wanted = check::tensor_bytes(tensor).map_err(|refused| refused.what)?;
@@ -70,7 +71,11 @@ fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset)).map_err(|e| e.to_string())?;
     file.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err("the file became shorter".to_string()) }
+    if bytes.len() as u64 == length {
+        Ok(bytes)
+    } else {
+        Err("the file became shorter".to_string())
+    }
 }
 
 /// Opens a plain file with a single hard link.

@@ -22,10 +22,16 @@ pub(super) struct Flow<'g> {
 /// Returns the tensors that a node reads: its inputs, and outer tensors read by the graphs inside
 /// it.
 pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).filter(|i| !i.is_empty()).collect();
+    let mut names: Vec<&str> =
+        node.input.iter().map(String::as_str).filter(|i| !i.is_empty()).collect();
     for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-        let own = graph.node.iter().flat_map(|n| &n.output).chain(graph.initializer.iter().map(|t| &t.name));
-        let own: HashSet<&str> = own.chain(graph.input.iter().map(|i| &i.name)).map(String::as_str).collect();
+        let own = graph
+            .node
+            .iter()
+            .flat_map(|n| &n.output)
+            .chain(graph.initializer.iter().map(|t| &t.name));
+        let own: HashSet<&str> =
+            own.chain(graph.input.iter().map(|i| &i.name)).map(String::as_str).collect();
         let outputs = graph.output.iter().map(|o| o.name.as_str());
         let inside = graph.node.iter().flat_map(reads).chain(outputs);
         names.extend(inside.filter(|name| !own.contains(name)));
@@ -95,14 +101,18 @@ pub(super) fn sort(graph: &mut GraphProto) {
             }
         }
     }
-    let mut nodes: Vec<Option<NodeProto>> = std::mem::take(&mut graph.node).into_iter().map(Some).collect();
+    let mut nodes: Vec<Option<NodeProto>> =
+        std::mem::take(&mut graph.node).into_iter().map(Some).collect();
     graph.node = order.into_iter().filter_map(|at| nodes[at].take()).collect();
 }
 
 /// Returns the node that computes each tensor.
 pub(super) fn givers(graph: &GraphProto) -> HashMap<&str, usize> {
-    let outputs =
-        graph.node.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o, at)));
+    let outputs = graph
+        .node
+        .iter()
+        .enumerate()
+        .flat_map(|(at, node)| node.output.iter().map(move |o| (o, at)));
     outputs.filter(|(name, _)| !name.is_empty()).map(|(name, at)| (name.as_str(), at)).collect()
 }
 
@@ -114,7 +124,8 @@ pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
 
 impl<'g> Flow<'g> {
     pub(super) fn of(graph: &'g GraphProto) -> Self {
-        let read = graph.node.iter().flat_map(reads).chain(graph.output.iter().map(|o| o.name.as_str()));
+        let read =
+            graph.node.iter().flat_map(reads).chain(graph.output.iter().map(|o| o.name.as_str()));
         let mut flow = Self {
             graph,
             givers: givers(graph),
@@ -170,7 +181,8 @@ impl<'g> Flow<'g> {
 
     /// Returns a node's result, if it is read.
     pub(super) fn result(&self, at: usize) -> Option<&'g str> {
-        let mut outputs = self.node(at).output.iter().map(String::as_str).filter(|o| self.read.contains(o));
+        let mut outputs =
+            self.node(at).output.iter().map(String::as_str).filter(|o| self.read.contains(o));
         outputs.next().filter(|_| outputs.next().is_none())
     }
 
@@ -183,7 +195,8 @@ impl<'g> Flow<'g> {
             let mut other = node?;
             while common != other {
                 // The deeper node is not the common one.
-                let up = if self.depth[common] >= self.depth[other] { &mut common } else { &mut other };
+                let up =
+                    if self.depth[common] >= self.depth[other] { &mut common } else { &mut other };
                 *up = self.through[*up]?;
             }
         }
@@ -214,7 +227,8 @@ impl<'g> Flow<'g> {
     pub(super) fn behind(&self, is_first: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut behind: Vec<bool> = Vec::new();
         for (at, node) in self.graph.node.iter().enumerate() {
-            let reached = |name: &str| self.giver(name).is_some_and(|giver| behind.get(giver) == Some(&true));
+            let reached =
+                |name: &str| self.giver(name).is_some_and(|giver| behind.get(giver) == Some(&true));
             let reaches = is_first(at) || reads(node).into_iter().any(reached);
             behind.push(reaches);
         }
@@ -252,7 +266,8 @@ mod tests {
             output: names(outputs),
             ..NodeProto::default()
         };
-        let info = |name: &str| ValueInfoProto { name: name.to_string(), ..ValueInfoProto::default() };
+        let info =
+            |name: &str| ValueInfoProto { name: name.to_string(), ..ValueInfoProto::default() };
         GraphProto {
             node: nodes.iter().map(node).collect(),
             input: vec![info("x")],

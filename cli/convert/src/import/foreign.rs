@@ -74,7 +74,9 @@ fn saved_model(folder: &Path) -> Foreign {
     let folder = folder.display();
     foreign(
         "a TensorFlow SavedModel",
-        format!("export its folder: python -m tf2onnx.convert --saved-model {folder} --output model.onnx"),
+        format!(
+            "export its folder: python -m tf2onnx.convert --saved-model {folder} --output model.onnx"
+        ),
     )
 }
 
@@ -87,7 +89,8 @@ fn archive(path: &Path, bytes: &[u8]) -> Foreign {
     if has(bytes, b"data.pkl") {
         return foreign("a PyTorch checkpoint", TORCH);
     }
-    if has(bytes, b"model.weights.h5") || has(bytes, b"metadata.json") && has(bytes, b"config.json") {
+    if has(bytes, b"model.weights.h5") || has(bytes, b"metadata.json") && has(bytes, b"config.json")
+    {
         return foreign("a Keras model", keras(&shown));
     }
     if has(bytes, b".onnx") {
@@ -123,9 +126,10 @@ fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
                 "export it: python -m tf2onnx.convert --tflite {shown} --output model.onnx (one in floats)"
             ),
         ),
-        () if at(4, b"ORTM") => {
-            foreign("a model in onnxruntime's own format", "give the .onnx file that it was made from")
-        }
+        () if at(4, b"ORTM") => foreign(
+            "a model in onnxruntime's own format",
+            "give the .onnx file that it was made from",
+        ),
         () if at(0, b"\x89HDF\r\n\x1a\n") => {
             foreign("a Keras model, or weights, in HDF5", keras(&shown.to_string()))
         }
@@ -133,12 +137,16 @@ fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
             "weights in safetensors, without the network",
             "export the network with them: optimum-cli export onnx --model MODEL exported, or torch.onnx.export",
         ),
-        () if head.first() == Some(&0x80) && head.get(1).is_some_and(|version| (2..=5).contains(version)) => {
+        () if head.first() == Some(&0x80)
+            && head.get(1).is_some_and(|version| (2..=5).contains(version)) =>
+        {
             foreign("a Python pickle, as old PyTorch checkpoints are", TORCH)
         }
         () if at(0, b"OFFSHOOT") || is_package(path) => foreign(
             "a package already",
-            format!("look at it by `offshoot inspect {shown}`; `convert` makes one from an .onnx file"),
+            format!(
+                "look at it by `offshoot inspect {shown}`; `convert` makes one from an .onnx file"
+            ),
         ),
         () => return packed(path, head).or_else(|| by_name(path, head)),
     };
@@ -157,7 +165,9 @@ fn file_name(path: &Path) -> String {
 fn is_page(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let start = text[..text.len().min(256)].to_ascii_lowercase();
-    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<!--"].iter().any(|tag| start.starts_with(tag))
+    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<!--"]
+        .iter()
+        .any(|tag| start.starts_with(tag))
 }
 
 /// True if the file begins with the length of a JSON header, like safetensors.
@@ -217,9 +227,10 @@ fn by_name(path: &Path, head: &[u8]) -> Option<Foreign> {
         "engine" | "plan" | "trt" => {
             foreign("a TensorRT engine", "give the .onnx file that it was built from")
         }
-        "xml" | "bin" => {
-            foreign("no ONNX model by its name", "of OpenVINO's give the .onnx file it was made from")
-        }
+        "xml" | "bin" => foreign(
+            "no ONNX model by its name",
+            "of OpenVINO's give the .onnx file it was made from",
+        ),
         "pt" | "pth" | "ckpt" => foreign("a PyTorch checkpoint by its name", TORCH),
         "h5" | "keras" => foreign("a Keras model by its name", keras(&shown.to_string())),
         _ => return None,
@@ -247,7 +258,12 @@ mod tests {
         let cases: [(&str, &[u8], &str, &str); 16] = [
             ("m.onnx", lfs, "Git LFS", "git lfs pull --include \"m.onnx\""),
             ("m.onnx", b"\n<!DOCTYPE html><html>", "a web page", "/resolve/"),
-            ("m.pt", b"PK\x03\x04..archive/data.pkl..", "a PyTorch checkpoint", "torch.onnx.export"),
+            (
+                "m.pt",
+                b"PK\x03\x04..archive/data.pkl..",
+                "a PyTorch checkpoint",
+                "torch.onnx.export",
+            ),
             (
                 "m.pt",
                 b"PK\x03\x04..m/code/__torch__.py..m/constants.pkl",
@@ -256,20 +272,33 @@ mod tests {
             ),
             ("m.keras", b"PK\x03\x04config.json..metadata.json", "a Keras model", "load_model"),
             ("m.zip", b"PK\x03\x04model.onnx", "a zip archive with a model", "unzip"),
-            ("m.pth", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", "a Python pickle", "torch.onnx.export"),
+            (
+                "m.pth",
+                b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
+                "a Python pickle",
+                "torch.onnx.export",
+            ),
             ("m.tflite", b"\x1c\0\0\0TFL3\0\0", "a TensorFlow Lite model", "--tflite"),
             ("m.ort", b"\x1c\0\0\0ORTM\0\0", "onnxruntime's own format", "the .onnx file"),
             ("m.h5", b"\x89HDF\r\n\x1a\n\0\0", "HDF5", "load_model"),
             ("m.safetensors", &safetensors, "safetensors", "optimum-cli"),
             ("m.onnx.gz", b"\x1f\x8b\x08\0", "packed by gzip", "gunzip"),
             ("m.tar.gz", b"\x1f\x8b\x08\0", "packed by gzip", "tar xf"),
-            ("frozen.pb", b"\x0a\x20\x0a\x05input\x12\x0bPlaceholder", "a TensorFlow graph", "--graphdef"),
+            (
+                "frozen.pb",
+                b"\x0a\x20\x0a\x05input\x12\x0bPlaceholder",
+                "a TensorFlow graph",
+                "--graphdef",
+            ),
             ("saved_model.pb", b"\x08\x01\x12\xff", "a TensorFlow SavedModel", "--saved-model"),
             ("a.offshoot", b"\x00\x01", "a package already", "offshoot inspect"),
         ];
         for (name, bytes, what, instead) in cases {
             let found = named(name, bytes).unwrap_or_else(|| panic!("{name} is taken for a model"));
-            assert!(found.what.contains(what) && found.instead.contains(instead), "{name}: {found:?}");
+            assert!(
+                found.what.contains(what) && found.instead.contains(instead),
+                "{name}: {found:?}"
+            );
         }
         assert_eq!(named("model.onnx", b"\x08\x07\x12\x00"), None);
         assert_eq!(named("model", b"some text"), None);

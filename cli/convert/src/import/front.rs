@@ -45,14 +45,17 @@ impl Front {
 
     /// Takes over the only layer that reads the image, if preprocessing can do it.
     fn next(&mut self, model: &Model) -> Option<LayerId> {
-        let mut readers = (1..model.layers.len()).filter(|&id| model.layers[id].inputs.contains(&0));
+        let mut readers =
+            (1..model.layers.len()).filter(|&id| model.layers[id].inputs.contains(&0));
         let id = readers.next().filter(|_| readers.next().is_none())?;
         let layer = &model.layers[id];
         if id == model.output || layer.inputs.len() != 1 || layer.clamp.is_some() {
             return None;
         }
         match &layer.op {
-            LayerOp::Scale { factors, offsets } if factors.iter().all(|f| f.is_normal() && *f > 0.0) => {
+            LayerOp::Scale { factors, offsets }
+                if factors.iter().all(|f| f.is_normal() && *f > 0.0) =>
+            {
                 for (i, (&factor, &offset)) in factors.iter().zip(offsets).enumerate() {
                     self.offsets[i] = self.offsets[i] * f64::from(factor) + f64::from(offset);
                     self.factors[i] *= f64::from(factor);
@@ -73,7 +76,8 @@ impl Front {
         let mut inner = *outer;
         inner.channels = self.turned(outer.channels);
         for i in 0..outer.channels.count() {
-            let (mean, std) = (f64::from(outer.mean[self.order[i]]), f64::from(outer.std[self.order[i]]));
+            let (mean, std) =
+                (f64::from(outer.mean[self.order[i]]), f64::from(outer.std[self.order[i]]));
             inner.mean[i] = (mean - self.offsets[i] * std / self.factors[i]) as f32;
             inner.std[i] = (std / self.factors[i]) as f32;
         }
@@ -102,7 +106,8 @@ impl Front {
 
     /// True if the input value that becomes zero is within `range`, for every channel.
     pub(crate) fn centres(&self, range: RangeInclusive<f64>) -> bool {
-        let mut middles = self.factors.iter().zip(self.offsets).map(|(factor, offset)| -offset / factor);
+        let mut middles =
+            self.factors.iter().zip(self.offsets).map(|(factor, offset)| -offset / factor);
         middles.all(|middle| range.contains(&middle))
     }
 
@@ -115,11 +120,13 @@ impl Front {
     pub(crate) fn told(&self) -> Option<&'static str> {
         let scales = self.factors != [1.0; 3] || self.offsets != [0.0; 3];
         match (scales, self.order == REVERSED) {
-            (true, true) => {
-                Some("the model's own normalization and order of channels are moved into the preprocessing")
-            }
+            (true, true) => Some(
+                "the model's own normalization and order of channels are moved into the preprocessing",
+            ),
             (true, false) => Some("the model's own normalization is moved into the preprocessing"),
-            (false, true) => Some("the model's own order of channels is moved into the preprocessing"),
+            (false, true) => {
+                Some("the model's own order of channels is moved into the preprocessing")
+            }
             (false, false) => None,
         }
     }
@@ -141,7 +148,8 @@ fn joined_parts(model: &mut Model) {
         if !matches!(model.layers[id].op, LayerOp::Concat) {
             continue;
         }
-        let parts: Option<Vec<_>> = model.layers[id].inputs.iter().map(|&input| part(model, input)).collect();
+        let parts: Option<Vec<_>> =
+            model.layers[id].inputs.iter().map(|&input| part(model, input)).collect();
         let Some(places) = parts.map(|parts| parts.concat()) else { continue };
         model.layers[id].op = LayerOp::Conv(Conv::picking(&places, channels));
         model.layers[id].inputs = vec![0];
@@ -200,7 +208,10 @@ mod tests {
         let back = front.outer(&inner);
         assert_eq!(back.channels, Channels::Rgb);
         for i in 0..3 {
-            assert!((back.mean[i] - outer.mean[i]).abs() < 1e-4 && (back.std[i] - outer.std[i]).abs() < 1e-5);
+            assert!(
+                (back.mean[i] - outer.mean[i]).abs() < 1e-4
+                    && (back.std[i] - outer.std[i]).abs() < 1e-5
+            );
         }
     }
 
@@ -214,7 +225,8 @@ mod tests {
         twice.layers[2].inputs.push(0);
         assert_eq!(Front::take(&mut twice), Front::default());
         // Without a normalization the preprocessing is bit-identical.
-        let odd = Preprocess { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], ..RAW };
+        let odd =
+            Preprocess { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], ..RAW };
         assert_eq!((Front::default().inner(&odd), Front::default().outer(&odd)), (odd, odd));
     }
 
@@ -226,12 +238,17 @@ mod tests {
         model.push("input", LayerOp::Input, Vec::new(), shape);
         let parts: Vec<LayerId> = REVERSED
             .into_iter()
-            .map(|c| model.push("part", LayerOp::Slice(Slice { axis: 2, from: c as u32 }), vec![0], one))
+            .map(|c| {
+                model.push("part", LayerOp::Slice(Slice { axis: 2, from: c as u32 }), vec![0], one)
+            })
             .collect();
         let joined = model.push("joined", LayerOp::Concat, parts, shape);
         model.output = model.push("end", LayerOp::Softmax, vec![joined], shape);
         let front = Front::take(&mut model);
-        assert_eq!(front.told(), Some("the model's own order of channels is moved into the preprocessing"));
+        assert_eq!(
+            front.told(),
+            Some("the model's own order of channels is moved into the preprocessing")
+        );
         assert_eq!(front.inner(&RAW).channels, Channels::Bgr);
     }
 }

@@ -44,13 +44,23 @@ impl Source {
     /// # Errors
     /// Unsupported operations, a cut that does not exist, or inputs that are not tokens and their
     /// mask.
-    pub fn import_text(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
+    pub fn import_text(
+        &self,
+        cut: Option<&str>,
+        length: Option<usize>,
+    ) -> Result<ImportedText, ImportError> {
         let _limits = self.limits();
         let imported = self.text_at(cut, length);
-        imported.map_err(|error| self.with_cuts(error, &|place| self.text_at(Some(place), length).is_ok()))
+        imported.map_err(|error| {
+            self.with_cuts(error, &|place| self.text_at(Some(place), length).is_ok())
+        })
     }
 
-    fn text_at(&self, cut: Option<&str>, length: Option<usize>) -> Result<ImportedText, ImportError> {
+    fn text_at(
+        &self,
+        cut: Option<&str>,
+        length: Option<usize>,
+    ) -> Result<ImportedText, ImportError> {
         let places = Cell::new(0);
         let prepare = |part: &ModelProto| {
             let (model, length) = self.text_model(part, length)?;
@@ -60,8 +70,11 @@ impl Source {
         let (typed, cut) = match cut {
             Some(name) => {
                 let tensor = self.tensor(name)?;
-                let asked =
-                    Cut { name: name.to_string(), tensors: vec![tensor.to_string()], ..Cut::as_asked() };
+                let asked = Cut {
+                    name: name.to_string(),
+                    tensors: vec![tensor.to_string()],
+                    ..Cut::as_asked()
+                };
                 (self.typed_at(&[tensor], &prepare)?, asked)
             }
             None => {
@@ -72,7 +85,8 @@ impl Source {
         };
         let length = places.get();
         let reference = self.up_to(typed, &cut.tensors, &prepare)?;
-        let source = TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
+        let source =
+            TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
         let walk::Walked { mut model, outputs } = walk::walk(&reference, Some(&source))
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
         let shape = outputs.first().map(|(id, _)| model.layers[*id].shape);
@@ -106,7 +120,9 @@ impl Source {
                 return Err(self.text_error(format!("it takes {stated} tokens, not {asked}")));
             }
             (asked, stated) => asked.or(stated).ok_or_else(|| {
-                self.text_error("how many tokens it takes is open: give --tokens N, such as 128".to_string())
+                self.text_error(
+                    "how many tokens it takes is open: give --tokens N, such as 128".to_string(),
+                )
             })?,
         };
         text_inputs::fix_inputs(&mut model, length).map_err(|reason| self.text_error(reason))?;
@@ -128,6 +144,7 @@ fn append_pool(model: &mut Model, width: usize, length: usize) -> Option<()> {
     let row = Shape::vector(length as u32)?;
     let row = model.push("offshoot.weights", LayerOp::Reshape, vec![weights], row);
     let product = LayerOp::MatMul { transposed: false };
-    model.output = model.push("offshoot.pool", product, vec![row, vectors], Shape::vector(channels)?);
+    model.output =
+        model.push("offshoot.pool", product, vec![row, vectors], Shape::vector(channels)?);
     Some(())
 }

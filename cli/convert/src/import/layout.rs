@@ -128,7 +128,8 @@ impl Layout {
 
     /// True if `other` has each dimension in the same place, or with length 1.
     pub fn covers(&self, other: &Self) -> bool {
-        self.rank() == other.rank() && self.0.iter().zip(&other.0).all(|(a, b)| a == b || b.is_empty())
+        self.rank() == other.rank()
+            && self.0.iter().zip(&other.0).all(|(a, b)| a == b || b.is_empty())
     }
 
     /// Returns the feature map with the dimensions of three groups as its axes, and the operation
@@ -145,7 +146,8 @@ impl Layout {
                 stride *= self.len(dim);
             }
         }
-        let order: Vec<Factor> = groups.concat().into_iter().flat_map(|d| self.0[d].clone()).collect();
+        let order: Vec<Factor> =
+            groups.concat().into_iter().flat_map(|d| self.0[d].clone()).collect();
         Some((movement(shape, target, &order)?, target, Self(dims)))
     }
 
@@ -156,7 +158,8 @@ impl Layout {
         let mut places = vec![0];
         for factor in self.0.iter().enumerate().filter(|(d, _)| which(*d)).flat_map(|(_, f)| f) {
             let step = factor.stride * steps[factor.axis];
-            places = places.iter().flat_map(|p| (0..factor.len).map(move |i| p + i * step)).collect();
+            places =
+                places.iter().flat_map(|p| (0..factor.len).map(move |i| p + i * step)).collect();
         }
         places
     }
@@ -202,7 +205,8 @@ fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
         return Some(if shape == target { Move::Nothing } else { Move::Reshape });
     }
     let planes = [shape.c(), shape.h() * shape.w()];
-    let flattens = target.c() == target.elements() && runs.len() == 2 && runs.iter().map(|r| r.2).eq(planes);
+    let flattens =
+        target.c() == target.elements() && runs.len() == 2 && runs.iter().map(|r| r.2).eq(planes);
     if flattens {
         return Some(Move::Flatten);
     }

@@ -43,20 +43,30 @@ mod tests {
     #[test]
     fn tract_knows_every_name_of_the_list() {
         let known = tract_onnx::onnx().op_register.0;
-        let strange: Vec<&str> = ALLOWED.split(' ').filter(|name| !known.contains_key(*name)).collect();
+        let strange: Vec<&str> =
+            ALLOWED.split(' ').filter(|name| !known.contains_key(*name)).collect();
         assert!(strange.is_empty(), "{strange:?}");
     }
 
     #[test]
     fn no_loops_branches_or_dice() {
-        for op in ["If", "Loop", "Scan", "LSTM", "RandomNormal", "Multinomial", "TreeEnsembleClassifier", ""]
-        {
+        for op in [
+            "If",
+            "Loop",
+            "Scan",
+            "LSTM",
+            "RandomNormal",
+            "Multinomial",
+            "TreeEnsembleClassifier",
+            "",
+        ] {
             assert!(!is_allowed(&node(op)), "{op}");
         }
         // A subgraph inside an operation that has none is refused too.
         let mut relu = node("Relu");
         assert!(is_allowed(&relu));
-        relu.attribute.push(AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() });
+        relu.attribute
+            .push(AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() });
         assert!(!is_allowed(&relu));
     }
 }

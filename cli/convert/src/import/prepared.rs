@@ -47,17 +47,20 @@ pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
     let flow = Flow::of(graph);
     // Quantized weights are dequantized before any computation with them.
     let stored = |at: usize| graph.node[at].op_type == "DequantizeLinear" && !flow.depends(at);
-    let nodes = || (0..graph.node.len()).filter(|&at| needed[at] && !stored(at)).map(|at| &graph.node[at]);
+    let nodes =
+        || (0..graph.node.len()).filter(|&at| needed[at] && !stored(at)).map(|at| &graph.node[at]);
     let first = |is: &dyn Fn(&NodeProto) -> bool| nodes().find(|node| is(node));
-    let is_quantized =
-        |node: &NodeProto| QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear");
+    let is_quantized = |node: &NodeProto| {
+        QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear")
+    };
     if let Some(node) = first(&is_quantized) {
         return Some(Prepared {
             what: format!("quantized already ({})", shown(node)),
             instead: "give the float model that it was made from: its integers are chosen anew here",
         });
     }
-    let is_fused = |node: &NodeProto| FUSED.contains(&&*node.op_type) || node.domain == "com.microsoft.nchwc";
+    let is_fused =
+        |node: &NodeProto| FUSED.contains(&&*node.op_type) || node.domain == "com.microsoft.nchwc";
     if let Some(node) = first(&is_fused) {
         return Some(Prepared {
             what: format!("saved by onnxruntime's optimizer ({})", shown(node)),
@@ -98,8 +101,12 @@ mod tests {
 
     fn found(nodes: Vec<NodeProto>) -> Option<String> {
         let needed = vec![true; nodes.len()];
-        let mode =
-            TensorProto { name: "on".to_string(), data_type: 9, raw_data: vec![1], ..TensorProto::default() };
+        let mode = TensorProto {
+            name: "on".to_string(),
+            data_type: 9,
+            raw_data: vec![1],
+            ..TensorProto::default()
+        };
         let graph = GraphProto { node: nodes, initializer: vec![mode], ..GraphProto::default() };
         look(&graph, &needed).map(|prepared| prepared.what)
     }
@@ -111,9 +118,13 @@ mod tests {
             said(vec![node("Relu", "r"), node("QLinearConv", "q")]),
             "quantized already (QLinearConv `q`)"
         );
-        assert_eq!(said(vec![node("FusedConv", "f")]), "saved by onnxruntime's optimizer (FusedConv `f`)");
+        assert_eq!(
+            said(vec![node("FusedConv", "f")]),
+            "saved by onnxruntime's optimizer (FusedConv `f`)"
+        );
         let mut norm = node("BatchNormalization", "n");
-        let mode = AttributeProto { name: "training_mode".to_string(), i: 1, ..AttributeProto::default() };
+        let mode =
+            AttributeProto { name: "training_mode".to_string(), i: 1, ..AttributeProto::default() };
         norm.attribute.push(mode);
         assert_eq!(said(vec![norm]), "exported in training mode (BatchNormalization `n`)");
         let mut dropout = node("Dropout", "d");

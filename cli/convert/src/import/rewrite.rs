@@ -48,7 +48,8 @@ fn widen_tensor(tensor: &mut TensorProto) {
     let raw = tensor.raw_data.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
     // Each number of 32 bits holds a 16-bit float in its low half.
     let single = tensor.int32_data.iter().map(|&bits| bits as u16);
-    tensor.raw_data = raw.chain(single).flat_map(|bits| wide(bits).to_le_bytes()).collect::<Vec<u8>>();
+    tensor.raw_data =
+        raw.chain(single).flat_map(|bits| wide(bits).to_le_bytes()).collect::<Vec<u8>>();
     tensor.int32_data.clear();
     tensor.data_type = FLOAT;
 }
@@ -72,8 +73,12 @@ fn drop_unread_inputs(graph: &mut GraphProto) {
 /// Returns the alpha of an activation that tract ignores, as a scale: `f(x) = s * f1(x / s)`, where
 /// `f1` is the activation with an alpha of 1. For `Celu`, `s` is alpha; for `Swish`, `1 / s` is.
 fn forgotten(node: &NodeProto) -> Option<f32> {
-    let alpha =
-        node.attribute.iter().find(|a| a.name == "alpha").map(|a| a.f).filter(|&alpha| alpha != 1.0)?;
+    let alpha = node
+        .attribute
+        .iter()
+        .find(|a| a.name == "alpha")
+        .map(|a| a.f)
+        .filter(|&alpha| alpha != 1.0)?;
     match &*node.op_type {
         "Celu" => Some(alpha),
         "Swish" => Some(1.0 / alpha),
@@ -89,7 +94,8 @@ fn scale_activations(graph: &mut GraphProto) {
             nodes.push(node);
             continue;
         };
-        let [small, unit, factor] = ["small", "unit", "scale"].map(|part| format!("{output}.{part}"));
+        let [small, unit, factor] =
+            ["small", "unit", "scale"].map(|part| format!("{output}.{part}"));
         graph.initializer.push(TensorProto {
             name: factor.clone(),
             data_type: FLOAT,
@@ -151,8 +157,11 @@ mod tests {
             ..AttributeProto::default()
         };
         cast.attribute.push(to);
-        let mut graph =
-            GraphProto { initializer: vec![raw, single, brain], node: vec![cast], ..GraphProto::default() };
+        let mut graph = GraphProto {
+            initializer: vec![raw, single, brain],
+            node: vec![cast],
+            ..GraphProto::default()
+        };
         for _ in 0..2 {
             rewrite(&mut graph);
             let [raw, single, brain] = &graph.initializer[..] else { panic!() };
@@ -165,7 +174,8 @@ mod tests {
 
     #[test]
     fn celu_keeps_its_names_and_is_rewritten_once() {
-        let alpha = AttributeProto { name: "alpha".to_string(), f: 2.0, ..AttributeProto::default() };
+        let alpha =
+            AttributeProto { name: "alpha".to_string(), f: 2.0, ..AttributeProto::default() };
         let mut celu = NodeProto {
             op_type: "Celu".to_string(),
             name: "act".to_string(),

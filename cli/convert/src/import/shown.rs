@@ -15,9 +15,10 @@ pub(super) struct Stated<'g> {
 impl<'g> Stated<'g> {
     pub(super) fn of(info: &'g ValueInfoProto) -> Self {
         match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-            Some(type_proto::Value::TensorType(tensor)) => {
-                Self { kind: DataType::try_from(tensor.elem_type).ok(), shape: tensor.shape.as_ref() }
-            }
+            Some(type_proto::Value::TensorType(tensor)) => Self {
+                kind: DataType::try_from(tensor.elem_type).ok(),
+                shape: tensor.shape.as_ref(),
+            },
             _ => Self { kind: None, shape: None },
         }
     }
@@ -43,8 +44,10 @@ impl<'g> Stated<'g> {
             None => format!("{kind} of no stated shape"),
             Some(dims) if dims.is_empty() => format!("{kind} without dimensions"),
             Some(dims) => {
-                let dims: Vec<String> =
-                    dims.iter().map(|d| d.map_or_else(|| "?".to_string(), |d| d.to_string())).collect();
+                let dims: Vec<String> = dims
+                    .iter()
+                    .map(|d| d.map_or_else(|| "?".to_string(), |d| d.to_string()))
+                    .collect();
                 format!("{kind} {}", dims.join(" x "))
             }
         }
@@ -69,7 +72,8 @@ impl Source {
             dims = Some(vec![Some(1), first_channels(self.graph(), input), None, None]);
         }
         let Some(dims) = dims else {
-            return Err(self.input_error(input, "Give its size: --input-size HEIGHTxWIDTH, such as 224x224."));
+            return Err(self
+                .input_error(input, "Give its size: --input-size HEIGHTxWIDTH, such as 224x224."));
         };
         let rank = dims.len();
         if !(3..=4).contains(&rank) {
@@ -97,7 +101,8 @@ impl Source {
     }
 
     pub(super) fn input_error(&self, input: &str, hint: &str) -> ImportError {
-        let found = self.stated(input).map_or_else(|| "not described".to_string(), |stated| stated.words());
+        let found =
+            self.stated(input).map_or_else(|| "not described".to_string(), |stated| stated.words());
         ImportError::Input {
             path: self.path.clone(),
             input: input.to_string(),
@@ -115,7 +120,8 @@ impl Source {
         let lengths: Vec<usize> = dims.iter().map(|&d| d as usize).collect();
         let rank = dims.len();
         let first = rank.checked_sub(3)?;
-        let [rows, columns] = if channels_last(&lengths) { [0, 1] } else { [1, 2] }.map(|i| first + i);
+        let [rows, columns] =
+            if channels_last(&lengths) { [0, 1] } else { [1, 2] }.map(|i| first + i);
         (dims[rows] > 0 && dims[columns] > 0).then_some((dims[columns], dims[rows]))
     }
 
@@ -128,8 +134,10 @@ impl Source {
 
 /// Returns the number of channels that the first convolution of an input has weights for.
 fn first_channels(graph: &GraphProto, input: &str) -> Option<usize> {
-    let conv =
-        graph.node.iter().find(|n| n.op_type == "Conv" && n.input.first().is_some_and(|i| i == input))?;
+    let conv = graph
+        .node
+        .iter()
+        .find(|n| n.op_type == "Conv" && n.input.first().is_some_and(|i| i == input))?;
     let weights = graph.initializer.iter().find(|t| Some(&t.name) == conv.input.get(1))?;
     usize::try_from(*weights.dims.get(1)?).ok()
 }

@@ -39,16 +39,26 @@ impl Source {
             }
             Err(_) => "it does not fit together".to_string(),
             Ok(at) => {
-                let values =
-                    |imported: &Imported| imported.model.layers[imported.model.output].shape.elements();
+                let values = |imported: &Imported| {
+                    imported.model.layers[imported.model.output].shape.elements()
+                };
                 if pool == Pool::None || values(at) == values(&own) {
                     return imported;
                 }
-                format!("its embedding would have {} values instead of {}", values(at), values(&own))
+                format!(
+                    "its embedding would have {} values instead of {}",
+                    values(at),
+                    values(&own)
+                )
             }
         };
         let shown = |(width, height): (u32, u32)| format!("{height}x{width}");
-        Err(ImportError::Size { path: self.path.clone(), fixed: shown(fixed), asked: shown(asked), what })
+        Err(ImportError::Size {
+            path: self.path.clone(),
+            fixed: shown(fixed),
+            asked: shown(asked),
+            what,
+        })
     }
 }
 
@@ -58,10 +68,13 @@ impl Source {
     /// with a resize.
     pub(super) fn without_resize(&self, typed: &TypedModel) -> Option<Self> {
         let input = *typed.input_outlets().ok()?.first()?;
-        let [reader] = &typed.node(input.node).outputs[input.slot].successors[..] else { return None };
+        let [reader] = &typed.node(input.node).outputs[input.slot].successors[..] else {
+            return None;
+        };
         let node = typed.node(reader.node);
-        let resize =
-            node.op_as::<Resize>().filter(|r| reader.slot == 0 && r.interpolator != Interpolator::Nearest)?;
+        let resize = node
+            .op_as::<Resize>()
+            .filter(|r| reader.slot == 0 && r.interpolator != Interpolator::Nearest)?;
         let shape = node.outputs[0].fact.shape.as_concrete()?.to_vec();
         let same_depth = typed
             .outlet_fact(input)
@@ -78,16 +91,25 @@ impl Source {
         let name = typed.node(input.node).name.clone();
         let mut proto = self.proto.clone();
         let graph = proto.graph.as_mut()?;
-        let at = graph.node.iter().position(|n| n.op_type == "Resize" && n.input.first() == Some(&name))?;
+        let at = graph
+            .node
+            .iter()
+            .position(|n| n.op_type == "Resize" && n.input.first() == Some(&name))?;
         let resized = graph.node.remove(at).output.into_iter().next()?;
-        for read in graph.node.iter_mut().flat_map(|n| &mut n.input).filter(|read| **read == resized) {
+        for read in
+            graph.node.iter_mut().flat_map(|n| &mut n.input).filter(|read| **read == resized)
+        {
             read.clone_from(&name);
         }
         let info = graph.input.iter_mut().find(|i| i.name == name)?;
-        let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_mut()?.value.as_mut() else {
+        let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_mut()?.value.as_mut()
+        else {
             return None;
         };
-        let dim = |&n: &usize| Dimension { value: Some(Value::DimValue(n as i64)), ..Dimension::default() };
+        let dim = |&n: &usize| Dimension {
+            value: Some(Value::DimValue(n as i64)),
+            ..Dimension::default()
+        };
         tensor.shape.get_or_insert_default().dim = shape.iter().map(dim).collect();
         Some(Self { path: self.path.clone(), sha256: self.sha256, proto, bytes: self.bytes })
     }

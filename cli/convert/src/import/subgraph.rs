@@ -18,13 +18,24 @@ pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
         graph.node.iter().zip(needed).filter(|(_, n)| *n).map(|(n, _)| n.clone()).collect();
     let read: HashSet<&str> = node.iter().flat_map(reads).collect();
     let given: HashSet<&str> = node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
-    let output = |name: &&str| ValueInfoProto { name: name.to_string(), ..ValueInfoProto::default() };
+    let output =
+        |name: &&str| ValueInfoProto { name: name.to_string(), ..ValueInfoProto::default() };
     let graph = GraphProto {
         name: graph.name.clone(),
-        initializer: graph.initializer.iter().filter(|t| read.contains(t.name.as_str())).cloned().collect(),
+        initializer: graph
+            .initializer
+            .iter()
+            .filter(|t| read.contains(t.name.as_str()))
+            .cloned()
+            .collect(),
         input: graph.input.clone(),
         output: tensors.iter().map(output).collect(),
-        value_info: graph.value_info.iter().filter(|v| given.contains(v.name.as_str())).cloned().collect(),
+        value_info: graph
+            .value_info
+            .iter()
+            .filter(|v| given.contains(v.name.as_str()))
+            .cloned()
+            .collect(),
         node: node.clone(),
         ..GraphProto::default()
     };
@@ -45,7 +56,11 @@ pub(super) struct Analysed {
 
 impl Source {
     /// Returns the model up to tensors stated by the user.
-    pub(super) fn asked(&self, cuts: &[&str], prepare: Prepare<'_>) -> Result<Analysed, ImportError> {
+    pub(super) fn asked(
+        &self,
+        cuts: &[&str],
+        prepare: Prepare<'_>,
+    ) -> Result<Analysed, ImportError> {
         let tensors = cuts.iter().map(|name| self.tensor(name)).collect::<Result<Vec<_>, _>>()?;
         let typed = self.typed_at(&tensors, prepare)?;
         let cut = Cut::given(self.graph(), &tensors, cuts, &Shapes::of(&typed));
@@ -57,7 +72,10 @@ impl Source {
         let whole = self.typed_at(&[], prepare);
         let shapes = match &whole {
             Ok(typed) => Shapes::of(typed),
-            Err(_) => self.typed_before_choices(prepare).map(|typed| Shapes::of(&typed)).unwrap_or_default(),
+            Err(_) => self
+                .typed_before_choices(prepare)
+                .map(|typed| Shapes::of(&typed))
+                .unwrap_or_default(),
         };
         let cut = ends::find(self.graph(), &shapes);
         match whole {
@@ -95,7 +113,8 @@ impl Source {
         prepare: Prepare<'_>,
     ) -> Result<TypedModel, ImportError> {
         let label = |name: &String| typed.outlet_labels.iter().find(|(_, label)| *label == name);
-        let outlets: Option<Vec<OutletId>> = tensors.iter().map(|name| Some(*label(name)?.0)).collect();
+        let outlets: Option<Vec<OutletId>> =
+            tensors.iter().map(|name| Some(*label(name)?.0)).collect();
         let Some(outlets) = outlets else {
             // tract removes some nodes, and their names with them.
             let tensors: Vec<&str> = tensors.iter().map(String::as_str).collect();
@@ -106,11 +125,16 @@ impl Source {
     }
 
     pub(super) fn walked(&self, typed: &TypedModel) -> Result<walk::Walked, ImportError> {
-        walk::walk(typed, None).map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))
+        walk::walk(typed, None)
+            .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))
     }
 
     /// Returns the number of values of an embedding cut at a tensor.
-    pub(super) fn features_at(&self, tensor: &str, prepare: Prepare<'_>) -> Result<usize, ImportError> {
+    pub(super) fn features_at(
+        &self,
+        tensor: &str,
+        prepare: Prepare<'_>,
+    ) -> Result<usize, ImportError> {
         let Analysed { reference, .. } = self.asked(&[tensor], prepare)?;
         let outputs = self.walked(&reference)?.outputs;
         Ok(outputs.iter().map(|(_, output)| output.values(Pool::Avg)).sum())

@@ -69,7 +69,8 @@ pub(super) fn takes_text(graph: &GraphProto) -> bool {
     let whole_numbers = |kind: Option<&TypeProto>| match kind.and_then(|k| k.value.as_ref()) {
         // Numbers 6 and 7 are ONNX's 32-bit and 64-bit integers; an image may have such a type too.
         Some(type_proto::Value::TensorType(tensor)) => {
-            [6, 7].contains(&tensor.elem_type) && tensor.shape.as_ref().is_none_or(|s| s.dim.len() < 3)
+            [6, 7].contains(&tensor.elem_type)
+                && tensor.shape.as_ref().is_none_or(|s| s.dim.len() < 3)
         }
         _ => false,
     };
@@ -99,8 +100,8 @@ pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<()
         let constant = role(model, outlet).constant(length);
         let fact = kind.fact([1, length]);
         if let Some(values) = constant {
-            let tensor =
-                Tensor::from_shape(&[1, length], &values).and_then(|t| Ok(t.cast_to_dt(kind)?.into_owned()));
+            let tensor = Tensor::from_shape(&[1, length], &values)
+                .and_then(|t| Ok(t.cast_to_dt(kind)?.into_owned()));
             let tensor = tensor.map_err(|e| e.to_string())?.into_arc_tensor();
             let konst = Const::new(tensor).map_err(|e| e.to_string())?;
             model.node_mut(outlet.node).op = Box::new(konst);
@@ -188,7 +189,8 @@ impl TextSource {
             if moves && node.inputs.iter().all(|i| ids.contains(i)) {
                 ids.insert(node.id.into());
             }
-            if node.op_as::<Gather>().is_some_and(|g| g.axis == 0) && ids.contains(&node.inputs[1]) {
+            if node.op_as::<Gather>().is_some_and(|g| g.axis == 0) && ids.contains(&node.inputs[1])
+            {
                 table = table.or(rows(model, node.inputs[0]));
             }
             if node.inputs.iter().any(|i| data.contains(&i.node)) {
@@ -199,10 +201,12 @@ impl TextSource {
         }
         let table = table.ok_or("no table whose rows the ids of the tokens pick")?;
         let read = data.iter().flat_map(|&id| &model.node(id).inputs).chain(&model.outputs);
-        let mut frontier: Vec<OutletId> = read.copied().filter(|o| hidden.contains(&o.node)).collect();
+        let mut frontier: Vec<OutletId> =
+            read.copied().filter(|o| hidden.contains(&o.node)).collect();
         frontier.sort();
         frontier.dedup();
-        let mut source = Self { ids, table, hidden, masked: HashMap::new(), places: HashMap::new(), pad };
+        let mut source =
+            Self { ids, table, hidden, masked: HashMap::new(), places: HashMap::new(), pad };
         if !frontier.is_empty() {
             source.every_length(model, &frontier, length)?;
         }
@@ -248,7 +252,12 @@ struct Hidden {
 }
 
 impl Hidden {
-    fn of(source: &TypedModel, outlets: &[OutletId], length: usize, pad: Option<u32>) -> TractResult<Self> {
+    fn of(
+        source: &TypedModel,
+        outlets: &[OutletId],
+        length: usize,
+        pad: Option<u32>,
+    ) -> TractResult<Self> {
         let mut part = source.clone();
         let kinds = (0..part.inputs.len()).map(|i| Ok(part.input_fact(i)?.datum_type));
         let kinds = kinds.collect::<TractResult<_>>()?;
@@ -262,14 +271,17 @@ impl Hidden {
     fn values(&mut self, tokens: usize) -> Result<Vec<Shaped>, Reason> {
         let here = |at: usize| at < tokens;
         let id = |at: usize| self.ids[usize::from(here(at))];
-        let rows: [Vec<i64>; 2] =
-            [(0..self.length).map(id).collect(), (0..self.length).map(|at| i64::from(here(at))).collect()];
+        let rows: [Vec<i64>; 2] = [
+            (0..self.length).map(id).collect(),
+            (0..self.length).map(|at| i64::from(here(at))).collect(),
+        ];
         let input = |(row, kind): (&Vec<i64>, &DatumType)| {
             let tensor = Tensor::from_shape(&[1, self.length], row)?;
             Ok(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue())
         };
         let inputs = rows.iter().zip(&self.kinds).map(input).collect::<TractResult<TVec<_>>>();
-        let outputs = inputs.and_then(|inputs| self.state.run(inputs)).map_err(|e| format!("{e:#}"))?;
+        let outputs =
+            inputs.and_then(|inputs| self.state.run(inputs)).map_err(|e| format!("{e:#}"))?;
         let floats = |t: &TValue| floats(t).ok_or("a mask that is not made of numbers".to_string());
         outputs.iter().map(|t| Ok((t.shape().to_vec(), floats(t)?))).collect()
     }
@@ -283,9 +295,11 @@ impl TextSource {
         outlets: &[OutletId],
         length: usize,
     ) -> Result<(), Reason> {
-        let mut hidden = Hidden::of(model, outlets, length, self.pad).map_err(|e| format!("{e:#}"))?;
+        let mut hidden =
+            Hidden::of(model, outlets, length, self.pad).map_err(|e| format!("{e:#}"))?;
         let full = hidden.values(length)?;
-        let mut masks: Vec<Vec<Masked>> = full.iter().map(|(dims, v)| candidates(dims, v, length)).collect();
+        let mut masks: Vec<Vec<Masked>> =
+            full.iter().map(|(dims, v)| candidates(dims, v, length)).collect();
         let mut places = masks.clone();
         for tokens in 1..length {
             for (i, (dims, now)) in hidden.values(tokens)?.into_iter().enumerate() {
@@ -299,7 +313,8 @@ impl TextSource {
             if let Some(mask) = masks.pop() {
                 self.masked.insert(outlet, mask.shortened());
             } else if let Some(place) = places.pop().filter(|_| has_mask) {
-                let tensor = Tensor::from_shape(&place.lengths, &place.full).map_err(|e| format!("{e:#}"))?;
+                let tensor = Tensor::from_shape(&place.lengths, &place.full)
+                    .map_err(|e| format!("{e:#}"))?;
                 self.places.insert(outlet, tensor.into_arc_tensor());
             } else {
                 let name = model.outlet_label(outlet).unwrap_or(&model.node(outlet.node).name);
@@ -347,7 +362,8 @@ impl Masked {
         for dim in (0..self.lengths.len()).filter(|&dim| dim != self.dim) {
             let step: usize = self.lengths[dim + 1..].iter().product();
             let block = step * self.lengths[dim];
-            let same = self.full.chunks(block).all(|b| b.chunks(step).all(|part| part == &b[..step]));
+            let same =
+                self.full.chunks(block).all(|b| b.chunks(step).all(|part| part == &b[..step]));
             if same {
                 self.full = self.full.chunks(block).flat_map(|b| b[..step].to_vec()).collect();
                 self.lengths[dim] = 1;
@@ -399,8 +415,14 @@ mod tests {
 
     #[test]
     fn names_tell_what_an_input_is() {
-        let names =
-            ["input_ids", "attention_mask", "token_type_ids", "segment_ids", "position_ids", "input_mask"];
+        let names = [
+            "input_ids",
+            "attention_mask",
+            "token_type_ids",
+            "segment_ids",
+            "position_ids",
+            "input_mask",
+        ];
         let roles = [Role::Ids, Role::Mask, Role::Types, Role::Types, Role::Positions, Role::Mask];
         assert_eq!(names.map(Role::of), roles);
     }
@@ -409,7 +431,9 @@ mod tests {
     fn a_mask_is_recognised_by_its_values() {
         // Causal mask of 1 x 3 x 3: rows are queries, columns are keys.
         let value = |tokens: usize| -> Vec<f32> {
-            (0..9).map(|i| if i % 3 <= i / 3 && i % 3 < tokens { 0.0 } else { f32::NEG_INFINITY }).collect()
+            (0..9)
+                .map(|i| if i % 3 <= i / 3 && i % 3 < tokens { 0.0 } else { f32::NEG_INFINITY })
+                .collect()
         };
         let mut found = candidates(&[1, 3, 3], &value(3), 3);
         for tokens in 1..3 {
@@ -419,7 +443,8 @@ mod tests {
         assert_eq!((masked.dim, masked.absent, masked.uniform()), (2, f32::NEG_INFINITY, None));
         assert_eq!(masked.clone().shortened().lengths, [1, 3, 3]);
         // Expanded: the same for every row.
-        let wide = |tokens: usize| -> Vec<f32> { (0..9).map(|i| f32::from(i % 3 < tokens)).collect() };
+        let wide =
+            |tokens: usize| -> Vec<f32> { (0..9).map(|i| f32::from(i % 3 < tokens)).collect() };
         let mut found = candidates(&[3, 3], &wide(3), 3);
         (1..3).for_each(|n| found.retain_mut(|c| c.agrees(&[3, 3], &wide(n), n)));
         let masked = found.pop().unwrap().shortened();

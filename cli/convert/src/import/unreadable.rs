@@ -34,7 +34,8 @@ pub(crate) fn named(message: &str) -> Option<&str> {
 /// (Operation)`.
 fn names(message: &str) -> impl DoubleEndedIterator<Item = &str> {
     let quoted = message.split('"').skip(1).step_by(2);
-    let building = message.split("Building node ").skip(1).filter_map(|rest| rest.split(" (").next());
+    let building =
+        message.split("Building node ").skip(1).filter_map(|rest| rest.split(" (").next());
     let mut names: Vec<&str> = building.chain(quoted).filter(|name| !name.is_empty()).collect();
     names.dedup();
     names.into_iter()
@@ -64,7 +65,10 @@ mod tests {
                 node("Clip", "act", "conv_out"),
                 node("Gemm", "fc", "act_out"),
             ],
-            input: vec![tract_onnx::pb::ValueInfoProto { name: "x".to_string(), ..Default::default() }],
+            input: vec![tract_onnx::pb::ValueInfoProto {
+                name: "x".to_string(),
+                ..Default::default()
+            }],
             ..GraphProto::default()
         };
         let find = |message: &str| misfit(&graph, message).map(|m| (m.node, m.operation, m.cut));

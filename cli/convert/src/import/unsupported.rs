@@ -67,7 +67,14 @@ pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Un
         let Some(at) = named.node(&u.node) else {
             let operation = format!("{} {}", u.op, u.what).trim_end().to_string();
             let at = graph.node.len();
-            return Unsupported { node: u.node.clone(), operation, shape, cut: None, is_early: false, at };
+            return Unsupported {
+                node: u.node.clone(),
+                operation,
+                shape,
+                cut: None,
+                is_early: false,
+                at,
+            };
         };
         let own = Unsupported::of(graph, at, &u.what);
         let whole = graph.node[at].output.contains(&u.node);
@@ -150,8 +157,9 @@ impl fmt::Display for UnsupportedTable<'_> {
         };
         let rows: Vec<[String; 4]> =
             std::iter::once(head).chain(self.0.iter().take(SHOWN).map(row)).collect();
-        let widths: [usize; 3] =
-            std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+        let widths: [usize; 3] = std::array::from_fn(|i| {
+            rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)
+        });
         for [node, operation, shape, todo] in &rows {
             let [a, b, c] = widths;
             write!(f, "\n  {node:<a$}  {operation:<b$}  {shape:<c$}  {todo}")?;

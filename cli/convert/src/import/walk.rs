@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use offshoot_core::Shape;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo, Pad, Slice, StridedSlice, TypedConcat};
+use tract_onnx::tract_core::ops::array::{
+    Gather, MultiBroadcastTo, Pad, Slice, StridedSlice, TypedConcat,
+};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -83,13 +85,17 @@ struct Walk<'s> {
 type Step<T = Map> = Result<T, String>;
 
 /// Walks the model; the error lists all unsupported nodes.
-pub(super) fn walk(source: &TypedModel, text: Option<&TextSource>) -> Result<Walked, Vec<Unsupported>> {
+pub(super) fn walk(
+    source: &TypedModel,
+    text: Option<&TextSource>,
+) -> Result<Walked, Vec<Unsupported>> {
     let model = Model { layers: Vec::new(), output: 0 };
     let mut walk = Walk { source, text, model, values: HashMap::new() };
     let mut unsupported = Vec::new();
     let order = source.eval_order().unwrap_or_else(|_| (0..source.nodes().len()).collect());
     for node in order.into_iter().map(|id| source.node(id)) {
-        let missing = node.inputs.iter().any(|i| matches!(walk.values.get(i), Some(Value::Missing)));
+        let missing =
+            node.inputs.iter().any(|i| matches!(walk.values.get(i), Some(Value::Missing)));
         let value = if missing { Ok(Value::Missing) } else { walk.node(node) };
         let value = value.unwrap_or_else(|what| {
             unsupported.push(walk.unsupported(node, what));
@@ -123,13 +129,19 @@ impl Walk<'_> {
     fn output(&mut self, node: &TypedNode, outlet: OutletId) -> Step<(LayerId, Output)> {
         let mut map = match self.values.get(&outlet) {
             Some(Value::Map(map)) if map.id > 0 => map.clone(),
-            _ => return Err("gives a constant or the input itself: there is nothing to run".to_string()),
+            _ => {
+                return Err(
+                    "gives a constant or the input itself: there is nothing to run".to_string()
+                );
+            }
         };
         let long: Vec<usize> = (0..map.layout.rank()).filter(|&d| map.layout.len(d) > 1).collect();
         map = match (long.as_slice(), self.text) {
             ([dim], _) => self.gather(node, &map, [&[], &[], &[*dim]])?,
             // One vector per token.
-            ([places, values], Some(_)) => self.gather(node, &map, [&[], &[*places], &[*values]])?,
+            ([places, values], Some(_)) => {
+                self.gather(node, &map, [&[], &[*places], &[*values]])?
+            }
             _ => map,
         };
         let shape = self.shape_of(&map);
@@ -209,10 +221,14 @@ impl Walk<'_> {
             return self.local_response(node, lrn);
         }
         let same_shape = node.op_is::<MultiBroadcastTo>()
-            && self.source.outlet_fact(node.inputs[0]).is_ok_and(|f| f.shape == node.outputs[0].fact.shape);
+            && self
+                .source
+                .outlet_fact(node.inputs[0])
+                .is_ok_and(|f| f.shape == node.outputs[0].fact.shape);
         let name = node.op.name();
-        let passes =
-            same_shape || node.op_is::<Cast>() || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
+        let passes = same_shape
+            || node.op_is::<Cast>()
+            || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
         if passes { self.input(node, 0) } else { Err(String::new()) }
     }
 
@@ -226,8 +242,10 @@ impl Walk<'_> {
         let spatial: Vec<usize> = if dims.len() == 4 { dims[1..].to_vec() } else { dims.clone() };
         let &[a, b, c] = &spatial[..] else { return Err(format!("of shape {dims:?}")) };
         let [h, w, c] = if last { [a, b, c] } else { [b, c, a] };
-        let shape = Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("of shape {dims:?}"))?;
-        let axes = if last { [ROWS, COLUMNS, CHANNELS] } else { [CHANNELS, ROWS, COLUMNS] }.map(Some);
+        let shape =
+            Shape::new(h as u32, w as u32, c as u32).ok_or_else(|| format!("of shape {dims:?}"))?;
+        let axes =
+            if last { [ROWS, COLUMNS, CHANNELS] } else { [CHANNELS, ROWS, COLUMNS] }.map(Some);
         let batch = (dims.len() == 4).then_some(None);
         let layout = Layout::new(shape, &batch.into_iter().chain(axes).collect::<Vec<_>>());
         let id = self.model.push(self.name(node), LayerOp::Input, Vec::new(), shape);
@@ -237,13 +255,17 @@ impl Walk<'_> {
     /// Appends a layer whose result has the layout of the first input.
     fn push(&mut self, node: &TypedNode, op: LayerOp, inputs: &[&Map], shape: Shape) -> Map {
         let ids = inputs.iter().map(|m| m.id).collect();
-        Map { id: self.model.push(self.name(node), op, ids, shape), layout: inputs[0].layout.clone() }
+        Map {
+            id: self.model.push(self.name(node), op, ids, shape),
+            layout: inputs[0].layout.clone(),
+        }
     }
 
     /// Moves dimensions of the source tensor to the axes of a feature map.
     fn gather(&mut self, node: &TypedNode, map: &Map, groups: [&[usize]; 3]) -> Step {
         let from = self.shape_of(map);
-        let (movement, shape, layout) = map.layout.gather(from, groups).ok_or("of such an order")?;
+        let (movement, shape, layout) =
+            map.layout.gather(from, groups).ok_or("of such an order")?;
         let op = match movement {
             Move::Nothing => return Ok(Map { id: map.id, layout }),
             Move::Reshape => LayerOp::Reshape,

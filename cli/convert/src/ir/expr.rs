@@ -62,7 +62,9 @@ impl Expr {
             Self::Input => inner.clone(),
             Self::Unary(op, x) => Self::Unary(*op, Box::new(x.of(inner))),
             Self::Constant(op, value, x) => Self::Constant(*op, *value, Box::new(x.of(inner))),
-            Self::Binary(op, a, b) => Self::Binary(*op, Box::new(a.of(inner)), Box::new(b.of(inner))),
+            Self::Binary(op, a, b) => {
+                Self::Binary(*op, Box::new(a.of(inner)), Box::new(b.of(inner)))
+            }
         }
     }
 

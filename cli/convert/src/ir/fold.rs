@@ -56,11 +56,13 @@ fn functions(model: &mut Model) {
     let mut formulas: Vec<(LayerId, Expr)> = Vec::new();
     for id in 0..model.layers.len() {
         let formula = formula(&model.layers[id], &formulas);
-        let found = formula.filter(|(source, _)| model.layers[*source].shape == model.layers[id].shape);
+        let found =
+            formula.filter(|(source, _)| model.layers[*source].shape == model.layers[id].shape);
         let (source, expr) = found.unwrap_or((id, Expr::Input));
         if source != id {
             let layer = &mut model.layers[id];
-            (layer.op, layer.inputs, layer.clamp) = (LayerOp::Function(expr.clone()), vec![source], None);
+            (layer.op, layer.inputs, layer.clamp) =
+                (LayerOp::Function(expr.clone()), vec![source], None);
         }
         formulas.push((source, expr));
     }
@@ -110,7 +112,9 @@ fn sole_input(model: &Model, id: LayerId) -> Option<LayerId> {
 
 fn merge_scales(model: &mut Model, id: LayerId) -> bool {
     let Some(input) = sole_input(model, id) else { return false };
-    let LayerOp::Scale { factors: f1, offsets: o1 } = model.layers[input].op.clone() else { return false };
+    let LayerOp::Scale { factors: f1, offsets: o1 } = model.layers[input].op.clone() else {
+        return false;
+    };
     let LayerOp::Scale { factors, offsets } = &mut model.layers[id].op else { return false };
     for (((f, o), f1), o1) in factors.iter_mut().zip(offsets.iter_mut()).zip(f1).zip(o1) {
         *o += *f * o1;
@@ -150,8 +154,11 @@ fn scale_after_conv(model: &mut Model, id: LayerId) -> bool {
     }
     let LayerOp::Conv(conv) = &mut model.layers[input].op else { return false };
     let per_channel = conv.weights.len() / conv.bias.len();
-    for ((weights, bias), (f, o)) in
-        conv.weights.chunks_exact_mut(per_channel).zip(&mut conv.bias).zip(factors.into_iter().zip(offsets))
+    for ((weights, bias), (f, o)) in conv
+        .weights
+        .chunks_exact_mut(per_channel)
+        .zip(&mut conv.bias)
+        .zip(factors.into_iter().zip(offsets))
     {
         weights.iter_mut().for_each(|w| *w *= f);
         *bias = *bias * f + o;
@@ -172,7 +179,9 @@ fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
     let depth = factors.len() / conv.groups;
     let per_group = conv.bias.len() / conv.groups;
     let per_channel = conv.weights.len() / conv.bias.len();
-    for (o, (weights, bias)) in conv.weights.chunks_exact_mut(per_channel).zip(&mut conv.bias).enumerate() {
+    for (o, (weights, bias)) in
+        conv.weights.chunks_exact_mut(per_channel).zip(&mut conv.bias).enumerate()
+    {
         let first = o / per_group * depth;
         for pixel in weights.chunks_exact_mut(depth) {
             for (i, w) in pixel.iter_mut().enumerate() {
@@ -187,7 +196,8 @@ fn scale_before_conv(model: &mut Model, id: LayerId) -> bool {
 
 /// Folds a selection of a convolution's channels into the convolution, which computes only those.
 fn pick_after_conv(model: &mut Model, id: LayerId) -> bool {
-    let Some(places) = model.layers[id].op.picks().filter(|_| model.layers[id].clamp.is_none()) else {
+    let Some(places) = model.layers[id].op.picks().filter(|_| model.layers[id].clamp.is_none())
+    else {
         return false;
     };
     let input = model.layers[id].inputs[0];
@@ -199,7 +209,8 @@ fn pick_after_conv(model: &mut Model, id: LayerId) -> bool {
         return false;
     }
     let row = conv.weights.len() / conv.bias.len();
-    conv.weights = places.iter().flat_map(|&p| conv.weights[p * row..(p + 1) * row].to_vec()).collect();
+    conv.weights =
+        places.iter().flat_map(|&p| conv.weights[p * row..(p + 1) * row].to_vec()).collect();
     conv.bias = places.iter().map(|&p| conv.bias[p]).collect();
     model.layers[input].shape = model.layers[id].shape;
     model.redirect(id, input);
@@ -217,7 +228,9 @@ fn pick_before_conv(model: &mut Model, id: LayerId) -> bool {
         return false;
     }
     let mut weights = vec![0.0; conv.weights.len() / places.len() * channels];
-    for (wide, picked) in weights.chunks_exact_mut(channels).zip(conv.weights.chunks_exact(places.len())) {
+    for (wide, picked) in
+        weights.chunks_exact_mut(channels).zip(conv.weights.chunks_exact(places.len()))
+    {
         places.iter().zip(picked).for_each(|(&place, w)| wide[place] += w);
     }
     conv.weights = weights;
@@ -315,7 +328,8 @@ mod tests {
         let shape = Shape::new(4, 4, 2).unwrap();
         let mut m = model(shape);
         let before = m.push("scale", scale(2.0, 1.0, 2), vec![0], shape);
-        let conv = m.push("conv", point(vec![1.0, 2.0, 3.0, 4.0], vec![0.5, -0.5]), vec![before], shape);
+        let conv =
+            m.push("conv", point(vec![1.0, 2.0, 3.0, 4.0], vec![0.5, -0.5]), vec![before], shape);
         let bn = m.push("bn", scale(10.0, 1.0, 2), vec![conv], shape);
         let lo = m.push("lo", LayerOp::clamp(0.0, f32::INFINITY), vec![bn], shape);
         m.output = m.push("hi", LayerOp::clamp(f32::NEG_INFINITY, 6.0), vec![lo], shape);

@@ -75,7 +75,8 @@ pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> O
     let mut vectors = Vec::new();
     for (layer, output) in outputs {
         let shape = output.shape;
-        let window = Window::covering(shape).filter(|_| pool != Pool::None && shape.h() * shape.w() > 1);
+        let window =
+            Window::covering(shape).filter(|_| pool != Pool::None && shape.h() * shape.w() > 1);
         pooled |= window.is_some();
         vectors.push(match window {
             Some(window) => append_pool(model, *layer, window, pool)?,
@@ -88,7 +89,8 @@ pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> O
             let mut channels = 0;
             for vector in &mut vectors {
                 let n = model.layers[*vector].shape.elements() as u32;
-                *vector = model.push("offshoot.flat", LayerOp::Reshape, vec![*vector], Shape::vector(n)?);
+                *vector =
+                    model.push("offshoot.flat", LayerOp::Reshape, vec![*vector], Shape::vector(n)?);
                 channels += n;
             }
             model.push("offshoot.join", LayerOp::Concat, vectors, Shape::vector(channels)?)

@@ -8,8 +8,8 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::type_proto::{Tensor, Value};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    attribute_proto,
+    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, attribute_proto,
 };
 
 use super::window_lists;
@@ -70,14 +70,23 @@ impl Builder {
     }
 
     pub fn conv(&mut self, inputs: &[&str], output: &str, window: Window, groups: u16) {
-        let mut attributes: Vec<_> = window_lists(window).map(|(name, list)| ints(name, list)).into();
+        let mut attributes: Vec<_> =
+            window_lists(window).map(|(name, list)| ints(name, list)).into();
         attributes.push(ints("dilations", window.dilation.map(i64::from).to_vec()));
         attributes.push(int("group", i64::from(groups)));
         self.with("Conv", inputs, output, attributes);
     }
 
-    pub fn pool(&mut self, op: &str, inputs: &[&str], output: &str, window: Window, include_pad: bool) {
-        let mut attributes: Vec<_> = window_lists(window).map(|(name, list)| ints(name, list)).into();
+    pub fn pool(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        window: Window,
+        include_pad: bool,
+    ) {
+        let mut attributes: Vec<_> =
+            window_lists(window).map(|(name, list)| ints(name, list)).into();
         if op == "AveragePool" {
             attributes.push(int("count_include_pad", i64::from(include_pad)));
         }
@@ -112,7 +121,12 @@ impl Builder {
     }
 
     pub fn floats(&mut self, name: &str, dims: &[i64], values: &[f32]) -> String {
-        self.constant(name, dims, DataType::Float, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        self.constant(
+            name,
+            dims,
+            DataType::Float,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        )
     }
 
     pub fn codes(&mut self, name: &str, dims: &[i64], values: &[i8]) -> String {
@@ -120,7 +134,12 @@ impl Builder {
     }
 
     pub fn words(&mut self, name: &str, dims: &[i64], values: &[i32]) -> String {
-        self.constant(name, dims, DataType::Int32, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        self.constant(
+            name,
+            dims,
+            DataType::Int32,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        )
     }
 
     pub fn longs(&mut self, name: &str, values: &[i64]) -> String {
@@ -142,7 +161,8 @@ impl Builder {
 
     /// Returns the graph from `picture` to rows of floats.
     pub fn graph(self, picture: [i64; 4], outputs: &[(&str, i64)]) -> GraphProto {
-        let outputs = outputs.iter().map(|&(name, width)| value(name, DataType::Float, &[1, width]));
+        let outputs =
+            outputs.iter().map(|&(name, width)| value(name, DataType::Float, &[1, width]));
         GraphProto {
             name: "offshoot".to_string(),
             node: self.nodes,
@@ -155,7 +175,8 @@ impl Builder {
 }
 
 fn value(name: &str, kind: DataType, dims: &[i64]) -> ValueInfoProto {
-    let side = |&n: &i64| Dimension { value: Some(dimension::Value::DimValue(n)), ..Dimension::default() };
+    let side =
+        |&n: &i64| Dimension { value: Some(dimension::Value::DimValue(n)), ..Dimension::default() };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(side).collect() });
     let tensor = Tensor { elem_type: kind as i32, shape };
     let r#type = TypeProto { value: Some(Value::TensorType(tensor)), ..TypeProto::default() };

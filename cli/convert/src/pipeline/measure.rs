@@ -90,7 +90,11 @@ impl Comparison {
 }
 
 impl Measurement<'_> {
-    pub(crate) fn report(&self, bytes: &[u8], quantized: Option<&Quantized>) -> Result<Report, ConvertError> {
+    pub(crate) fn report(
+        &self,
+        bytes: &[u8],
+        quantized: Option<&Quantized>,
+    ) -> Result<Report, ConvertError> {
         let (extractor, seen) = self.compare(bytes)?;
         let mut report = seen.report(&extractor, bytes.len(), self.cut, self.inputs.len());
         report.constant = self.is_constant();
@@ -117,7 +121,9 @@ impl Measurement<'_> {
         }
         let (inputs, embeddings) = (self.inputs, self.wanted);
         let step = inputs.len().div_ceil(RUN).max(1);
-        let work = |(extractor, seen): &mut (Extractor, Comparison), n: usize| -> Result<(), ConvertError> {
+        let work = |(extractor, seen): &mut (Extractor, Comparison),
+                    n: usize|
+         -> Result<(), ConvertError> {
             let i = n * step;
             let got: Vec<f32> = inputs[i].embed(extractor)?.iter().collect();
             seen.see(&got, &embeddings[i]);
@@ -155,7 +161,8 @@ impl Measurement<'_> {
 /// Returns the memory plan of an int8 graph: the place of each tensor.
 fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
     let all = 0..graph.node_count();
-    let (plan, slots) = Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;
+    let (plan, slots) =
+        Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;
     let name = |node: usize| graph.nodes().nth(node).map_or("", |(_, node)| node.name).to_string();
     let tensors = graph.tensor_count();
     let place = |i: usize| {
@@ -167,7 +174,9 @@ fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
         Some(Place { name, scratch: i >= tensors, bytes, nodes })
     };
     let places: Vec<Place> = (0..slots.len()).filter_map(place).collect();
-    let alive = |node: usize| places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum();
+    let alive = |node: usize| {
+        places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum()
+    };
     let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
     let (arena, bound, nodes) = (plan.arena_bytes(), plan.live_set_bytes(), graph.node_count());
     Some(MemoryPlan { arena, least, bound, nodes, places })

@@ -8,7 +8,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use super::measure::Measurement;
-use super::{Compared, ConvertError, Converted, compare, emitted, everywhere, precision_of, steady};
+use super::{
+    Compared, ConvertError, Converted, compare, emitted, everywhere, precision_of, steady,
+};
 use crate::calibrate::input::{Input, Rows};
 use crate::calibrate::tokenizer::Tokenizer;
 use crate::calibrate::{self, CalibrateError, Floats};
@@ -200,7 +202,8 @@ impl Reference {
     pub fn run(&mut self, ids: &[u32]) -> Result<Vec<f32>, CalibrateError> {
         let id = |at: usize| i64::from(ids.get(at).copied().unwrap_or(self.tokens.pad));
         let mark = |at: usize| i64::from(at < ids.len());
-        let rows: [Vec<i64>; 2] = [(0..self.length).map(id).collect(), (0..self.length).map(mark).collect()];
+        let rows: [Vec<i64>; 2] =
+            [(0..self.length).map(id).collect(), (0..self.length).map(mark).collect()];
         let input = |(row, kind): (&Vec<i64>, &DatumType)| {
             let tensor = Tensor::from_shape(&[1, self.length], row)?;
             Ok(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue())
@@ -209,7 +212,8 @@ impl Reference {
         let inputs = inputs.map_err(calibrate::reference)?;
         let outputs = self.state.run(inputs).map_err(calibrate::reference)?;
         let values = outputs[0].cast_to::<f32>().map_err(calibrate::reference)?;
-        let values = values.try_as_plain_ram().and_then(|p| p.as_slice::<f32>().map(<[f32]>::to_vec));
+        let values =
+            values.try_as_plain_ram().and_then(|p| p.as_slice::<f32>().map(<[f32]>::to_vec));
         let values = values.map_err(calibrate::reference)?;
         if !self.pooled {
             return Ok(values);

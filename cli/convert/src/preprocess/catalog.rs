@@ -28,7 +28,9 @@ pub enum CatalogError {
         reason: String,
     },
     /// No entry has this name.
-    #[error("no model `{name}` in the catalogue; the nearest is `{nearest}`, `offshoot models` lists all")]
+    #[error(
+        "no model `{name}` in the catalogue; the nearest is `{nearest}`, `offshoot models` lists all"
+    )]
     Unknown {
         /// Name asked for.
         name: String,
@@ -149,7 +151,8 @@ impl Catalog {
             // Users leave out the part of the name before the slash.
             let short = |r: &Recipe| r.name.rsplit('/').next().unwrap_or_default().to_string();
             let likeness = |r: &&Recipe| (1e3 * strsim::jaro_winkler(&short(r), name)) as u32;
-            let nearest = self.model.iter().max_by_key(likeness).map(|r| r.name.clone()).unwrap_or_default();
+            let nearest =
+                self.model.iter().max_by_key(likeness).map(|r| r.name.clone()).unwrap_or_default();
             CatalogError::Unknown { name: name.to_string(), nearest }
         })
     }
@@ -173,8 +176,9 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), catalog.model.len(), "every name once");
-        let bytes =
-            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/sprout/sprout.onnx"));
+        let bytes = std::fs::read(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/sprout/sprout.onnx"),
+        );
         let bytes = bytes.unwrap();
         let recipe = catalog.by_digest(&Sha256::digest(&bytes).into()).unwrap();
         assert_eq!((recipe.name.as_str(), recipe.bytes), ("sprout", Some(bytes.len() as u64)));
@@ -202,10 +206,16 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Catalog::open(&path).unwrap_err().to_string();
-            assert!(error.contains("c.toml") && error.contains(part), "`{part}` is not in: {error}");
+            assert!(
+                error.contains("c.toml") && error.contains(part),
+                "`{part}` is not in: {error}"
+            );
         }
         std::fs::write(&path, good).unwrap();
         let catalog = Catalog::open(&path).unwrap();
-        assert_eq!((catalog.model[0].input, catalog.model[0].overrides().is_none()), ((9, 8), true));
+        assert_eq!(
+            (catalog.model[0].input, catalog.model[0].overrides().is_none()),
+            ((9, 8), true)
+        );
     }
 }

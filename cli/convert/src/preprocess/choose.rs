@@ -42,7 +42,8 @@ pub fn choose(
 ) -> Result<Chosen, CalibrateError> {
     let frames = &frames[..frames.len().min(PICTURES)];
     let catalog = Catalog::built_in();
-    let known = catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.overrides()?)));
+    let known =
+        catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.overrides()?)));
     let stated = stated(overrides, source, known.as_ref());
     if stated.is_none()
         && let Some((preset, why)) = evident(source, imported)
@@ -55,15 +56,21 @@ pub fn choose(
     let mut chosen = Chosen { preprocess, why, warning: None };
     // Statements that come with a model are trusted; statements of users about models of others are
     // checked.
-    if overrides.settled || overrides.preset.is_none() && overrides.mean.zip(overrides.std).is_none() {
+    if overrides.settled
+        || overrides.preset.is_none() && overrides.mean.zip(overrides.std).is_none()
+    {
         return Ok(chosen);
     }
     if let Some((recipe, known)) = known {
         let right = known.preprocess(known.preset.unwrap_or(Preset::Unit), imported);
-        if (right.mean, right.std, right.channels) != (preprocess.mean, preprocess.std, preprocess.channels) {
+        if (right.mean, right.std, right.channels)
+            != (preprocess.mean, preprocess.std, preprocess.channels)
+        {
             let has = recipe.normalization();
-            chosen.warning =
-                Some(format!("the catalogue has {has} for {}, not the stated preprocessing", recipe.name));
+            chosen.warning = Some(format!(
+                "the catalogue has {has} for {}, not the stated preprocessing",
+                recipe.name
+            ));
         }
     } else if let Some((preset, why)) = evident(source, imported) {
         let right = overrides.of_preset(preset).preprocess(preset, imported);
@@ -143,11 +150,13 @@ fn guess(
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<Chosen, CalibrateError> {
-    let with =
-        |preset, why, warning| Chosen { preprocess: overrides.preprocess(preset, imported), why, warning };
+    let with = |preset, why, warning| Chosen {
+        preprocess: overrides.preprocess(preset, imported),
+        why,
+        warning,
+    };
     let Some(classifier) = &source.classifier(imported) else {
-        let why =
-            "imagenet, a guess: the model has no classifier to compare presets by; --preset overrides it";
+        let why = "imagenet, a guess: the model has no classifier to compare presets by; --preset overrides it";
         return Ok(with(Preset::Imagenet, why.to_string(), None));
     };
     let ranked = ranked(overrides, classifier, imported, frames)?;
@@ -216,18 +225,26 @@ mod tests {
     #[test]
     fn clip_is_as_published() {
         let (mean, std) = Preset::Clip.mean_std();
-        let published = ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
+        let published =
+            ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
         for (got, want) in mean.iter().chain(&std).zip(published.0.iter().chain(&published.1)) {
             assert!((got / 255.0 - want).abs() < 1e-6, "{got} {want}");
         }
-        assert!(Preset::ALL.iter().all(|p| Preset::ALL.iter().filter(|q| q.name() == p.name()).count() == 1));
+        assert!(
+            Preset::ALL
+                .iter()
+                .all(|p| Preset::ALL.iter().filter(|q| q.name() == p.name()).count() == 1)
+        );
     }
 
     #[test]
     fn wishes_are_said_as_flags() {
         let (mean, std) = Preset::Imagenet.mean_std();
-        let mut overrides =
-            PreprocessOverrides { mean: Some(mean), std: Some(std), ..PreprocessOverrides::default() };
+        let mut overrides = PreprocessOverrides {
+            mean: Some(mean),
+            std: Some(std),
+            ..PreprocessOverrides::default()
+        };
         assert_eq!(overrides.flags(), "--preset imagenet");
         (overrides.bgr, overrides.squash) = (true, true);
         assert_eq!(

@@ -47,7 +47,9 @@ impl Preset {
         match self {
             Self::Imagenet => ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
             Self::Tf => ([127.5; 3], [127.5; 3]),
-            Self::Clip => ([122.770_94, 116.746_01, 104.093_736], [68.500_534, 66.632_16, 70.323_166]),
+            Self::Clip => {
+                ([122.770_94, 116.746_01, 104.093_736], [68.500_534, 66.632_16, 70.323_166])
+            }
             Self::Unit => ([0.0; 3], [255.0; 3]),
             Self::Raw => ([0.0; 3], [1.0; 3]),
         }
@@ -104,7 +106,9 @@ impl PreprocessOverrides {
         });
         let mut flags = match (named, self.mean, self.std) {
             (Some(preset), ..) => format!("--preset {}", preset.name()),
-            (None, Some(mean), Some(std)) => format!("--mean {} --std {}", numbers(mean), numbers(std)),
+            (None, Some(mean), Some(std)) => {
+                format!("--mean {} --std {}", numbers(mean), numbers(std))
+            }
             _ => String::new(),
         };
         flags += if self.bgr { " --bgr" } else { "" };

@@ -56,7 +56,14 @@ impl Moments {
 
     /// Adds windows of a layer's input on image number `picture`; `output` is the shape of the
     /// layer's output.
-    pub fn see(&mut self, conv: &Conv, input: Shape, output: Shape, picture: usize, values: &[f32]) {
+    pub fn see(
+        &mut self,
+        conv: &Conv,
+        input: Shape,
+        output: Shape,
+        picture: usize,
+        values: &[f32],
+    ) {
         let pixels = output.h() * output.w();
         let step = pixels.div_ceil(WINDOWS);
         for pixel in (picture % step..pixels).step_by(step) {

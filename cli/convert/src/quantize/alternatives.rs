@@ -29,7 +29,8 @@ impl Quantizer<'_> {
         best: &QuantConfig,
     ) -> Result<Vec<Alternative>, QuantizerError> {
         let mut all = Vec::new();
-        let mut add = |what: String, options: String, noise| all.push(Alternative { what, options, noise });
+        let mut add =
+            |what: String, options: String, noise| all.push(Alternative { what, options, noise });
         for method in Method::ALL.into_iter().filter(|&m| m != best.method) {
             let candidate = self.corrected(variant, settings, method)?;
             add(

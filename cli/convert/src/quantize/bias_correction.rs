@@ -30,7 +30,8 @@ impl Quantizer<'_> {
         if scheme.in_codes.contains(&false) {
             return Ok(None);
         }
-        let mut shelf = Shelf::new(&variant.model, self.inputs(variant.model.layers[0].shape.elements()));
+        let mut shelf =
+            Shelf::new(&variant.model, self.inputs(variant.model.layers[0].shape.elements()));
         let mut means = scheme.coded_means.clone();
         means[0] = shelf.means(0, &scheme);
         let scheme = Scheme { coded_means: means.clone(), ..scheme };
@@ -92,8 +93,10 @@ impl<'m> Shelf<'m> {
             graph.nodes().nth(at).map_or(Vec::new(), |(_, n)| n.inputs.iter().collect());
         let (plan, slots) = Plan::build(graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
         let (packed, arena) = memory(&plan, graph.weights())?;
-        let bench = Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
-        let (codes, pictures) = (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
+        let bench =
+            Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
+        let (codes, pictures) =
+            (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
         let work = |bench: &mut Bench<'_>, picture: usize| -> Result<(), TractError> {
             for (&input, &source) in inputs.iter().zip(sources) {
                 if let Some(value) = Plan::<Vec<Step>>::value(graph, bench.slots, input) {

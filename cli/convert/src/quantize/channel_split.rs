@@ -42,7 +42,12 @@ pub fn places(model: &Model, preprocess: &Preprocess) -> Vec<Place> {
     (1..model.layers.len()).filter_map(reader).collect()
 }
 
-fn place(model: &Model, readers: &[usize], bounds: &[Vec<Bounds>], reader: LayerId) -> Option<Place> {
+fn place(
+    model: &Model,
+    readers: &[usize],
+    bounds: &[Vec<Bounds>],
+    reader: LayerId,
+) -> Option<Place> {
     let conv = |id: LayerId| match &model.layers[id].op {
         LayerOp::Conv(conv) => Some(conv),
         _ => None,
@@ -54,7 +59,9 @@ fn place(model: &Model, readers: &[usize], bounds: &[Vec<Bounds>], reader: Layer
     let maps = match own.groups {
         1 => vec![last],
         // Depthwise: one channel in, one out.
-        groups if groups == own.bias.len() && bounds[model.layers[last].inputs[0]].len() == groups => {
+        groups
+            if groups == own.bias.len() && bounds[model.layers[last].inputs[0]].len() == groups =>
+        {
             let first = model.layers[last].inputs[0];
             sums(first).filter(|_| readers[first] == 1)?;
             vec![first, last]
@@ -88,7 +95,10 @@ impl Place {
         }
         let depth = model.layers[self.maps[0]].shape.c();
         if let LayerOp::Conv(reader) = &mut model.layers[self.reader].op {
-            splits.iter().zip(&self.spare).for_each(|(t, &(_, always))| halve(reader, *t, always, depth));
+            splits
+                .iter()
+                .zip(&self.spare)
+                .for_each(|(t, &(_, always))| halve(reader, *t, always, depth));
         }
     }
 }

@@ -56,7 +56,9 @@ fn shared_maps(model: &Model) -> Vec<Vec<LayerId>> {
         fixed[id] |= !limits_scale(layer);
         match &layer.op {
             LayerOp::Conv(_) => {}
-            LayerOp::Binary(Binary::Add) if same_shapes(model, layer) => join(&mut group, id, &layer.inputs),
+            LayerOp::Binary(Binary::Add) if same_shapes(model, layer) => {
+                join(&mut group, id, &layer.inputs)
+            }
             LayerOp::AveragePool { .. }
             | LayerOp::MaxPool { .. }
             | LayerOp::Pad { .. }
@@ -93,8 +95,11 @@ fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> 
     }
     let limits = maps.iter().filter_map(|&id| model.layers[id].clamp).map(|(_, hi)| hi);
     let limit = limits.fold(f32::INFINITY, f32::min);
-    let (whole, margin) =
-        if limit.is_finite() { (limit, MARGIN) } else { (reach.iter().copied().fold(0.0, f32::max), 1.0) };
+    let (whole, margin) = if limit.is_finite() {
+        (limit, MARGIN)
+    } else {
+        (reach.iter().copied().fold(0.0, f32::max), 1.0)
+    };
     let factor = |r: f32| if r > 0.0 { (whole / (r * margin).min(whole)).min(MOST) } else { 1.0 };
     reach.into_iter().map(factor).collect()
 }
@@ -127,9 +132,12 @@ fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64
     for (o, weights) in conv.weights.chunks_exact(per_channel).enumerate() {
         let first = o / per_group * depth;
         let channel = |i: usize| first + i % depth;
-        let scaled: Vec<f32> = weights.iter().enumerate().map(|(i, w)| w / factors[channel(i)]).collect();
+        let scaled: Vec<f32> =
+            weights.iter().enumerate().map(|(i, w)| w / factors[channel(i)]).collect();
         let step = weight_step(&scaled);
-        for (i, (code, &w)) in weight_codes(&scaled, step.max(f64::MIN_POSITIVE)).zip(&scaled).enumerate() {
+        for (i, (code, &w)) in
+            weight_codes(&scaled, step.max(f64::MIN_POSITIVE)).zip(&scaled).enumerate()
+        {
             let (w, f) = (f64::from(w), f64::from(factors[channel(i)]));
             let error = f64::from(code) * step - w;
             sum += w * w * rounding + error * error * f * f * power[channel(i)];
@@ -180,7 +188,8 @@ mod tests {
         let expand = m.push("expand", point(vec![1.0, 0.3, 0.01, -0.02], 1, 2), vec![0], shape);
         let depthwise = m.push("depthwise", point(vec![2.0, 3.0], 2, 2), vec![expand], shape);
         m.layers[depthwise].clamp = clamp;
-        m.output = m.push("project", point(vec![1.0, 0.7, -0.4, 0.2], 1, 2), vec![depthwise], shape);
+        m.output =
+            m.push("project", point(vec![1.0, 0.7, -0.4, 0.2], 1, 2), vec![depthwise], shape);
         m
     }
 
@@ -203,7 +212,8 @@ mod tests {
             let depth = 2 / conv.groups;
             let sum = |o: usize| -> f32 {
                 let first = if conv.groups == 2 { o } else { 0 };
-                (0..depth).map(|i| conv.weights[o * depth + i] * from[first + i]).sum::<f32>() + conv.bias[o]
+                (0..depth).map(|i| conv.weights[o * depth + i] * from[first + i]).sum::<f32>()
+                    + conv.bias[o]
             };
             values.push((0..2).map(sum).collect());
         }

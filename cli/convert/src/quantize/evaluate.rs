@@ -22,8 +22,18 @@ pub struct Evaluator<'g> {
 
 #[derive(Debug, Clone)]
 enum Machine {
-    Engine { plan: Plan<Vec<Step>>, slots: Arc<[Slot]>, packed: Arc<Buffer>, arena: Buffer },
-    Tract { network: Box<Network>, codes: Vec<i8>, floats: Vec<f32>, observed: Vec<(TensorId, Vec<i8>)> },
+    Engine {
+        plan: Plan<Vec<Step>>,
+        slots: Arc<[Slot]>,
+        packed: Arc<Buffer>,
+        arena: Buffer,
+    },
+    Tract {
+        network: Box<Network>,
+        codes: Vec<i8>,
+        floats: Vec<f32>,
+        observed: Vec<(TensorId, Vec<i8>)>,
+    },
 }
 
 impl<'g> Evaluator<'g> {
@@ -92,8 +102,12 @@ impl<'g> Evaluator<'g> {
         let output = self.graph.output();
         match (&self.machine, self.graph.tensor(output).element) {
             (Machine::Tract { network, .. }, Element::Float) => network.floats().to_vec(),
-            (Machine::Tract { network, .. }, Element::Int8(quant)) => reals(network.codes(), quant).collect(),
-            _ => self.codes(output).map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
+            (Machine::Tract { network, .. }, Element::Int8(quant)) => {
+                reals(network.codes(), quant).collect()
+            }
+            _ => self
+                .codes(output)
+                .map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
         }
     }
 

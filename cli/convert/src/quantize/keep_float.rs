@@ -61,7 +61,9 @@ impl Quantizer<'_> {
         let before = best.noise;
         let kept = match wanted {
             KeepFloat::Nothing => return Ok(None),
-            KeepFloat::Named(names) => self.with_floats(variant, best, named(&variant.model, names)?)?,
+            KeepFloat::Named(names) => {
+                self.with_floats(variant, best, named(&variant.model, names)?)?
+            }
             KeepFloat::Worst(count) => {
                 let layers = self.ranked(variant, best)?.into_iter().take(*count).collect();
                 self.with_floats(variant, best, layers)?
@@ -76,7 +78,9 @@ impl Quantizer<'_> {
                 let least = tried.iter().map(|c| c.noise).fold(f64::INFINITY, f64::min);
                 if decibels(least) < decibels(before) + WORTH {
                     let gain = (decibels(least) - decibels(before)).max(0.0);
-                    return Ok(Some(format!("no layer kept in float: at most {gain:.2} dB would be gained")));
+                    return Ok(Some(format!(
+                        "no layer kept in float: at most {gain:.2} dB would be gained"
+                    )));
                 }
                 // Takes the fewest layers within a quarter of the best gain in dB.
                 let enough = decibels(before) + 0.75 * (decibels(least) - decibels(before));
@@ -84,7 +88,8 @@ impl Quantizer<'_> {
             }
         };
         *best = kept;
-        let names: Vec<&str> = best.floats.iter().map(|&id| &*variant.model.layers[id].name).collect();
+        let names: Vec<&str> =
+            best.floats.iter().map(|&id| &*variant.model.layers[id].name).collect();
         let gain = decibels(best.noise) - decibels(before);
         Ok(Some(format!("kept in float: {} ({gain:+.2} dB; tract runs them)", names.join(", "))))
     }
@@ -128,8 +133,13 @@ impl Quantizer<'_> {
 }
 
 fn find(model: &Model, name: &str) -> Result<LayerId, QuantizerError> {
-    let layers =
-        || model.layers.iter().enumerate().filter(|(_, l)| !matches!(l.op, LayerOp::Input | LayerOp::Tokens));
+    let layers = || {
+        model
+            .layers
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| !matches!(l.op, LayerOp::Input | LayerOp::Tokens))
+    };
     if let Some((id, _)) = layers().find(|(_, l)| l.name == name) {
         return Ok(id);
     }

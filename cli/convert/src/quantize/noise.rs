@@ -130,12 +130,16 @@ pub fn losses(
     let whole = Evaluator::new(subject.graph, subject.preprocess, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
     let lane: Lane<'_> = (observed.clone(), whole, singles(subject)?, none.clone());
-    let work = |(observed, whole, singles, losses): &mut Lane<'_>, i: usize| -> Result<(), CalibrateError> {
+    let work = |(observed, whole, singles, losses): &mut Lane<'_>,
+                i: usize|
+     -> Result<(), CalibrateError> {
         whole.run(&inputs[i])?;
         let mut ran = Ok(());
         observed.run(&inputs[i], &mut |layer, values| {
             let loss = &mut losses[layer];
-            if let Some((codes, quant)) = subject.tensors[layer].and_then(|tensor| whole.codes(tensor)) {
+            if let Some((codes, quant)) =
+                subject.tensors[layer].and_then(|tensor| whole.codes(tensor))
+            {
                 loss.together.see(subject.original(layer, codes, quant), values);
             }
             singles.iter_mut().for_each(|single| single.take(subject, layer, values));
@@ -145,7 +149,8 @@ pub fn losses(
         })?;
         Ok(ran?)
     };
-    let shards = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
+    let shards =
+        parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
     let mut losses = none;
     for (_, _, _, lane) in &shards {
         losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
@@ -163,7 +168,8 @@ impl Subject<'_, '_> {
     /// Returns for each channel the factor before rounding and the shift added to it.
     fn changed(&self, layer: LayerId, quant: Quant) -> Vec<(f32, f32)> {
         let shifts = self.shifts(layer, quant);
-        let factor = |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
+        let factor =
+            |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
         shifts.into_iter().enumerate().map(|(channel, shift)| (factor(channel), shift)).collect()
     }
 
@@ -194,7 +200,8 @@ fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
         let Some(layer) = layer.filter(|_| runs) else { continue };
         let inputs: Vec<TensorId> = node.inputs.iter().collect();
         let at = usize::from(tensor) - 1;
-        let (plan, slots) = Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
+        let (plan, slots) =
+            Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
         let (packed, arena) = memory(&plan, subject.graph.weights())?;
         singles.push(Single { layer, inputs, plan, slots, packed: Arc::new(packed), arena });
     }
@@ -206,7 +213,9 @@ impl Single {
     fn take(&mut self, subject: &Subject<'_, '_>, source: LayerId, values: &[f32]) {
         let sources = &subject.model.layers[self.layer].inputs;
         for (&input, _) in self.inputs.iter().zip(sources).filter(|(_, own)| **own == source) {
-            let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else { continue };
+            let Some(value) = Plan::<Vec<Step>>::value(&subject.graph, &self.slots, input) else {
+                continue;
+            };
             let codes = &mut self.arena[value.range()];
             let changed = cycle(subject.changed(source, value.quant));
             for ((code, v), (factor, shift)) in codes.iter_mut().zip(values).zip(changed) {
@@ -216,7 +225,12 @@ impl Single {
     }
 
     /// Runs the layer on its inputs; `wanted` are the layer's float values.
-    fn run(&mut self, subject: &Subject<'_, '_>, wanted: &[f32], loss: &mut Loss) -> Result<(), TractError> {
+    fn run(
+        &mut self,
+        subject: &Subject<'_, '_>,
+        wanted: &[f32],
+        loss: &mut Loss,
+    ) -> Result<(), TractError> {
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();
         let got = subject.original(self.layer, &self.arena[out.range()], out.quant);

@@ -73,7 +73,10 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
                 let per_channel = other.elements() == other.c() && other.c() == layer.shape.c();
                 other == layer.shape || per_channel
             }
-            LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => true,
+            LayerOp::Conv(_)
+            | LayerOp::AveragePool { .. }
+            | LayerOp::Concat
+            | LayerOp::Function(_) => true,
             op => op.keeps_values(),
         };
         let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
@@ -119,7 +122,8 @@ pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
 fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
     let channels = 0..preprocess.channels.count();
     let (mean, std) = (preprocess.mean[0], preprocess.std[0]);
-    let alike = channels.into_iter().all(|c| preprocess.mean[c] == mean && preprocess.std[c] == std);
+    let alike =
+        channels.into_iter().all(|c| preprocess.mean[c] == mean && preprocess.std[c] == std);
     let scale = Scale::new(1.0 / std).filter(|_| alike && (0.0..=255.0).contains(&mean))?;
     let zero_point = (offshoot_core::quant::round_to_i32(mean) - 128).clamp(-128, 127) as i8;
     Some(Quant { scale, zero_point })
@@ -234,7 +238,8 @@ pub fn conv(
         MANY.. => parallel::each(channels, channel),
         _ => (0..channels).map(channel).collect(),
     };
-    let mut out = QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
+    let mut out =
+        QuantizedConv { weights: Vec::new(), bias: Vec::new(), mantissas: Vec::new(), shift: 0 };
     let mut factors = Vec::new();
     for (codes, bias, factor) in made {
         out.weights.extend(codes);
@@ -332,7 +337,8 @@ pub fn add(from: [Quant; 2], to: Quant) -> (Affine, i16) {
     let real = from.map(|q| f64::from(q.scale.get()) / f64::from(to.scale.get()));
     let shift = affine_shift(real[0].max(real[1]));
     let factors = real.map(|r| (r * f64::from(1u32 << shift)).round().min(32767.0) as i16);
-    let zeros: i32 = from.iter().zip(factors).map(|(q, f)| i32::from(q.zero_point) * i32::from(f)).sum();
+    let zeros: i32 =
+        from.iter().zip(factors).map(|(q, f)| i32::from(q.zero_point) * i32::from(f)).sum();
     (Affine { factor: factors[0], offset: constant(to, shift) - zeros, shift }, factors[1])
 }
 
@@ -422,7 +428,8 @@ mod tests {
 
     #[test]
     fn the_mean_error_of_rounded_weights_is_taken_off_the_bias() {
-        let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
+        let layer =
+            Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
         let q = Quant::from_range(-1.0, 1.0);
         let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None).unwrap();
         let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None).unwrap();

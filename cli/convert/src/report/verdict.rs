@@ -53,8 +53,9 @@ impl Report {
             return Grade::Good;
         }
         let signal = decibels(self.noise);
-        let holds =
-            |b: &&Bounds| signal >= b.signal && self.cosine_mean >= b.mean && self.cosine_min >= b.worst;
+        let holds = |b: &&Bounds| {
+            signal >= b.signal && self.cosine_mean >= b.mean && self.cosine_min >= b.worst
+        };
         let grade = GRADES.iter().find(holds).map_or(Grade::Unusable, |bounds| bounds.grade);
         if self.constant { grade.min(Grade::Poor) } else { grade }
     }
@@ -82,15 +83,25 @@ impl Report {
         let hidden = GRADES[0].signal <= signal && grade < Grade::Good && !self.constant;
         let odd = if hidden {
             let (mean, worst, kind) = (self.cosine_mean, self.cosine_min, self.kind);
-            format!("; but for single {kind} the cosine is {mean:.3} in the mean, {worst:.3} in the worst")
+            format!(
+                "; but for single {kind} the cosine is {mean:.3} in the mean, {worst:.3} in the worst"
+            )
         } else {
             String::new()
         };
         let worst = self.worst().first().map_or(String::new(), |layer| {
-            format!("; the worst layer is {}, {} alone", layer.name, percent(layer.alone.unwrap_or_default()))
+            format!(
+                "; the worst layer is {}, {} alone",
+                layer.name,
+                percent(layer.alone.unwrap_or_default())
+            )
         });
         let task = self.task.as_ref().map_or(String::new(), |t| {
-            format!(" Few-shot accuracy {:.1} % against {:.1} % in float.", 100.0 * t.own, 100.0 * t.float)
+            format!(
+                " Few-shot accuracy {:.1} % against {:.1} % in float.",
+                100.0 * t.own,
+                100.0 * t.float
+            )
         });
         let noise = percent(self.noise);
         format!("{how}: {noise} noise in the embedding ({signal:.1} dB){odd}{worst}.{task}")

@@ -61,7 +61,8 @@ fn id(value: &Value) -> Option<String> {
             Some(whole.map_or(number.to_string(), |v| (v as i64).to_string()))
         }
         Value::String(text) => {
-            let number = text.trim().parse().ok().filter(|v: &f64| v.fract() == 0.0 && v.abs() < 9e15);
+            let number =
+                text.trim().parse().ok().filter(|v: &f64| v.fract() == 0.0 && v.abs() < 9e15);
             Some(number.map_or(text.trim().to_string(), |v| (v as i64).to_string()))
         }
         _ => None,
@@ -85,7 +86,8 @@ fn is_set(value: &Value) -> bool {
 }
 
 /// File names that tools use beside the images, or above them.
-const BESIDE: [&str; 4] = ["_annotations.coco.json", "annotations.json", "instances.json", "coco.json"];
+const BESIDE: [&str; 4] =
+    ["_annotations.coco.json", "annotations.json", "instances.json", "coco.json"];
 
 /// Prefixes of other files in `annotations/`, without boxes of named classes.
 const OTHERS: [&str; 5] = ["captions", "person_keypoints", "panoptic", "stuff", "image_info"];
@@ -131,7 +133,10 @@ fn instances(dir: &Path, folder: &Path, is_above: bool) -> Vec<Part> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let split = match name.strip_prefix("instances_") {
             Some(split) => split,
-            None if is_above || OTHERS.iter().any(|other| name.starts_with(other)) || !has_boxes(&path) => {
+            None if is_above
+                || OTHERS.iter().any(|other| name.starts_with(other))
+                || !has_boxes(&path) =>
+            {
                 continue;
             }
             None => name.as_str(),
@@ -168,7 +173,10 @@ pub(crate) fn is_here(dir: &Path) -> bool {
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let files = files(dir);
     if files.is_empty() {
-        return Err(DataError::Missing { path: dir.join("annotations/instances_*.json"), what: "boxes" });
+        return Err(DataError::Missing {
+            path: dir.join("annotations/instances_*.json"),
+            what: "boxes",
+        });
     }
     let mut named = Named::new(care);
     for part in files {
@@ -198,7 +206,8 @@ fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(),
     for image in &file.images {
         let Some(boxes) = id(&image.id).and_then(|id| pictures.remove(&id)) else { continue };
         let found = named.find(folders, &image.file_name)?;
-        let size = number(&image.width).zip(number(&image.height)).filter(|&(w, h)| w > 0.0 && h > 0.0);
+        let size =
+            number(&image.width).zip(number(&image.height)).filter(|&(w, h)| w > 0.0 && h > 0.0);
         take(named, *is_train, &Whole { path: found.as_deref(), size }, boxes)?;
     }
     Ok(())
@@ -211,7 +220,8 @@ impl Annotation {
         let class = names.get(&category).ok_or_else(|| format!("unknown category {category}"))?;
         let picture = id(&self.image_id).ok_or("`image_id` missing")?;
         let of = pictures.get_mut(&picture).ok_or_else(|| format!("unknown image {picture}"))?;
-        let numbers: Option<Vec<f64>> = self.bbox.as_array().and_then(|all| all.iter().map(number).collect());
+        let numbers: Option<Vec<f64>> =
+            self.bbox.as_array().and_then(|all| all.iter().map(number).collect());
         let Some(&[x, y, width, height]) = numbers.as_deref() else {
             return Err(format!("`bbox` is {}, left, top, width and height required", self.bbox));
         };
@@ -256,12 +266,19 @@ mod tests {
         let gradient = image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8, y as u8, 0]));
         gradient.save(dir.join("train2017/000000000139.png")).unwrap();
         let set = Dataset::open(dir).unwrap();
-        assert_eq!((&set.classes[..], set.train.len()), (&["dog".to_string(), "person".to_string()][..], 2));
+        assert_eq!(
+            (&set.classes[..], set.train.len()),
+            (&["dog".to_string(), "person".to_string()][..], 2)
+        );
         let left_out = &set.left_out;
         assert_eq!((left_out.count(Reason::Absent), left_out.count(Reason::Unclear)), (1, 2));
         let dog = set.train[0].open().unwrap();
         assert_eq!((dog.width(), dog.height(), &dog.rgb()[..3]), (21, 30, &[10, 5, 0][..]));
-        assert!(set.train[0].name().ends_with("000000000139.png#10,5,21x30"), "{}", set.train[0].name());
+        assert!(
+            set.train[0].name().ends_with("000000000139.png#10,5,21x30"),
+            "{}",
+            set.train[0].name()
+        );
         // Test samples of classes with training samples.
         touch(dir, "annotations/instances_val2017.json", INSTANCES.as_bytes());
         let _ = std::fs::create_dir(dir.join("val2017"));
@@ -288,7 +305,12 @@ mod tests {
                 "139.png#60,0,20x20: the box lies outside",
                 Reason::Outside,
             ),
-            ("\"image_id\": 285", "\"image_id\": 286", "annotation 5: unknown image 286", Reason::Broken),
+            (
+                "\"image_id\": 285",
+                "\"image_id\": 286",
+                "annotation 5: unknown image 286",
+                Reason::Broken,
+            ),
             (
                 "\"category_id\": 18",
                 "\"category_id\": 19",
@@ -301,17 +323,29 @@ mod tests {
             touch(dir, name, INSTANCES.replace(from, to).as_bytes());
             refused(dir, &[part]);
             let set = Dataset::open(dir).unwrap();
-            assert_eq!((set.train.len(), set.left_out.count(reason)), (2, 1), "{part}: {}", set.left_out);
+            assert_eq!(
+                (set.train.len(), set.left_out.count(reason)),
+                (2, 1),
+                "{part}: {}",
+                set.left_out
+            );
             assert!(set.left_out.to_string().contains(part), "{}", set.left_out);
         }
         // Annotations without an id are named by their index.
         touch(
             dir,
             name,
-            INSTANCES.replace(", \"id\": 5}", "}").replace("\"image_id\": 285", "\"image_id\": 1").as_bytes(),
+            INSTANCES
+                .replace(", \"id\": 5}", "}")
+                .replace("\"image_id\": 285", "\"image_id\": 1")
+                .as_bytes(),
         );
         refused(dir, &["annotation at place 4 of the list: unknown image 1"]);
-        touch(dir, name, INSTANCES.replace("\"000000000285.png\"", "\"../../secret.png\"").as_bytes());
+        touch(
+            dir,
+            name,
+            INSTANCES.replace("\"000000000285.png\"", "\"../../secret.png\"").as_bytes(),
+        );
         refused(dir, &["leads out"]);
         assert_eq!(Dataset::open(dir).unwrap().left_out.count(Reason::Absent), 1);
         for (from, to) in [("\"categories\"", "\"kinds\""), ("\"id\": 25, \"name\"", "\"name\"")] {
@@ -344,7 +378,10 @@ mod tests {
         gradient.save(dir.join("000000000285.png")).unwrap();
         assert_eq!(Format::detect(dir), Format::Coco);
         let set = Dataset::open(dir).unwrap();
-        assert_eq!((&set.classes[..], set.train.len()), (&["dog".to_string(), "person".to_string()][..], 3));
+        assert_eq!(
+            (&set.classes[..], set.train.len()),
+            (&["dog".to_string(), "person".to_string()][..], 3)
+        );
         assert_eq!(set.left_out.count(Reason::Unclear), 2, "{}", set.left_out);
         assert_eq!(set.left_out.count(Reason::Broken), 0, "{}", set.left_out);
     }

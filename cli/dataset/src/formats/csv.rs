@@ -43,8 +43,18 @@ const SPLITS: [&str; 4] = ["split", "set", "subset", "partition"];
 const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
 /// Folders beside the table in which the files may lie.
-const FOLDERS: [&str; 10] =
-    ["images", "image", "imgs", "img", "pictures", "photos", "data", "train", "jpg", "train_images"];
+const FOLDERS: [&str; 10] = [
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "pictures",
+    "photos",
+    "data",
+    "train",
+    "jpg",
+    "train_images",
+];
 
 /// Number of rows that are examined to recognize a table.
 const FIRST: usize = 50;
@@ -66,14 +76,18 @@ impl Columns {
         let plain = |name: &String| name.to_ascii_lowercase().replace(['_', ' ', '-'], "");
         let names: Vec<String> = header.iter().map(plain).collect();
         // In the order of preference, not of the columns.
-        let find =
-            |list: &[&str]| list.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
+        let find = |list: &[&str]| {
+            list.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
+        };
         let edges = EDGES.map(|edge| find(&[edge]));
         let edges = edges.iter().all(Option::is_some).then(|| edges.map(Option::unwrap_or_default));
-        if let Some((file, label)) = find(&FILES).zip(find(&LABELS)).filter(|(file, label)| file != label) {
+        if let Some((file, label)) =
+            find(&FILES).zip(find(&LABELS)).filter(|(file, label)| file != label)
+        {
             return Some(Self { file, label, split: find(&SPLITS), edges, first: None });
         }
-        let is_file = header.len() == 2 && matches!(folders.find(&header[0], Care::default()), Ok(Some(_)));
+        let is_file =
+            header.len() == 2 && matches!(folders.find(&header[0], Care::default()), Ok(Some(_)));
         is_file.then_some(Self { file: 0, label: 1, split: None, edges: None, first: Some(header) })
     }
 }
@@ -103,7 +117,8 @@ fn labels(path: &Path) -> Option<Labels> {
 fn tables(dir: &Path) -> Vec<PathBuf> {
     let mut files = entries(dir).unwrap_or_default();
     let is_table = |path: &PathBuf| {
-        path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
     };
     files.retain(is_table);
     files.retain(|path| {
@@ -112,7 +127,8 @@ fn tables(dir: &Path) -> Vec<PathBuf> {
             row.get(columns.file)
                 .is_some_and(|name| matches!(folders.find(name, Care::default()), Ok(Some(_))))
         };
-        columns.first.is_some() || (0..FIRST).any(|_| table.row().ok().flatten().is_some_and(is_there))
+        columns.first.is_some()
+            || (0..FIRST).any(|_| table.row().ok().flatten().is_some_and(is_there))
     });
     files.sort();
     files
@@ -183,7 +199,8 @@ impl Columns {
         if file.is_empty() || class.is_empty() {
             return Err(format!("{} missing", if file.is_empty() { "file" } else { "class" }));
         }
-        let split = self.split.map(|at| cell(at).to_ascii_lowercase()).filter(|split| !split.is_empty());
+        let split =
+            self.split.map(|at| cell(at).to_ascii_lowercase()).filter(|split| !split.is_empty());
         let is_train = split.map_or(is_train, |split| split.starts_with("train"));
         // Text that is not a number makes the box invalid.
         let edges = self.edges.map(|edges| edges.map(|at| cell(at).parse().unwrap_or(f64::NAN)));
@@ -223,7 +240,11 @@ mod tests {
             touch(&dir, table, text.as_bytes());
             assert_eq!(Format::detect(&dir), Format::Csv, "{text}");
             let set = Dataset::open(&dir).unwrap();
-            assert_eq!(names(&set, &set.train), pairs(&[("0.jpg", "cat"), ("1.jpg", "dog")]), "{text}");
+            assert_eq!(
+                names(&set, &set.train),
+                pairs(&[("0.jpg", "cat"), ("1.jpg", "dog")]),
+                "{text}"
+            );
             assert!(set.left_out.told_of(&dir).contains(&format!("classes taken from {table}")));
         }
     }
@@ -232,8 +253,14 @@ mod tests {
     fn parts_and_boxes() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        ["0.jpg", "1.jpg", "2.jpg"].iter().for_each(|name| touch(dir, &format!("img/{name}"), b"x"));
-        touch(dir, "labels.csv", b"image,split,class\n0.jpg,train,cat\n1.jpg,valid,cat\n2.jpg,test,cat\n");
+        ["0.jpg", "1.jpg", "2.jpg"]
+            .iter()
+            .for_each(|name| touch(dir, &format!("img/{name}"), b"x"));
+        touch(
+            dir,
+            "labels.csv",
+            b"image,split,class\n0.jpg,train,cat\n1.jpg,valid,cat\n2.jpg,test,cat\n",
+        );
         let set = Dataset::open(dir).unwrap();
         assert_eq!((set.train.len(), set.val.len()), (1, 2));
         let boxes = "filename,width,height,class,xmin,ymin,xmax,ymax\n0.jpg,60,40,cat,10,5,40,35\n0.jpg,60,40,cat,,,,\n";
@@ -252,7 +279,11 @@ mod tests {
         let set = Dataset::open(dir).unwrap();
         assert_eq!((set.train.len(), set.left_out.count(Reason::Broken)), (1, 2));
         assert_eq!(set.left_out.count(Reason::Absent), 1);
-        assert!(set.left_out.to_string().contains("labels.csv: line 3: class missing"), "{}", set.left_out);
+        assert!(
+            set.left_out.to_string().contains("labels.csv: line 3: class missing"),
+            "{}",
+            set.left_out
+        );
         refused(dir, &["labels.csv", "line 3", "class missing"]);
         // A table of other content is not recognized.
         touch(dir, "labels.csv", b"epoch,loss\n1,0.5\n");

@@ -53,7 +53,9 @@ pub(crate) fn read_as(
         {
             None => classes.of(dir, &mut named, true).map(|()| named),
             Some(folder) => {
-                named.left_out.note(format!("{} is the only part: used for training", file_name(folder)));
+                named
+                    .left_out
+                    .note(format!("{} is the only part: used for training", file_name(folder)));
                 classes.of(folder, &mut named, true).map(|()| named)
             }
         };
@@ -79,7 +81,9 @@ fn check_known(folder: &Path, named: &Named) -> Result<(), DataError> {
         named.train.iter().map(|(_, class)| class.as_str()).collect();
     let strange = named.val.iter().find(|(_, class)| !known.contains(class.as_str()));
     match strange.filter(|_| named.left_out.care().strict) {
-        Some((_, class)) => Err(DataError::UnknownClass { path: folder.to_path_buf(), class: class.clone() }),
+        Some((_, class)) => {
+            Err(DataError::UnknownClass { path: folder.to_path_buf(), class: class.clone() })
+        }
         None => Ok(()),
     }
 }
@@ -96,7 +100,8 @@ fn around(dir: &Path, wanted: Wanted) -> Result<PathBuf, DataError> {
         let is_around = inside.iter().any(|path| path.is_dir() && wanted.is_below(path))
             && !inside.iter().any(|path| wanted.has(path))
             && !entries(&dir)?.iter().any(|path| wanted.has(path));
-        let is_part = LEARNED.iter().chain(&TESTED).any(|name| file_name(only).eq_ignore_ascii_case(name));
+        let is_part =
+            LEARNED.iter().chain(&TESTED).any(|name| file_name(only).eq_ignore_ascii_case(name));
         if !is_around || is_part {
             break;
         }
@@ -128,7 +133,9 @@ impl Classes {
                 continue;
             }
             let class = file_name(&folder);
-            named.part(is_train).extend(files.into_iter().map(|path| (Place::File(path), class.clone())));
+            named
+                .part(is_train)
+                .extend(files.into_iter().map(|path| (Place::File(path), class.clone())));
         }
         Ok(())
     }
@@ -166,12 +173,18 @@ mod tests {
     fn empty_folders_are_named() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Dataset::open(dir.path()), Err(DataError::NoClasses { .. })));
-        assert!(matches!(pictures(dir.path(), 3, &mut LeftOut::default()), Err(DataError::Empty { .. })));
+        assert!(matches!(
+            pictures(dir.path(), 3, &mut LeftOut::default()),
+            Err(DataError::Empty { .. })
+        ));
         lay(dir.path(), &["a/1.jpg"]);
         std::fs::create_dir(dir.path().join("b")).unwrap();
         refused(dir.path(), &["b: the class folder holds no images"]);
         let set = Dataset::open(dir.path()).unwrap();
-        assert_eq!((&set.classes[..], set.left_out.count(Reason::EmptyClass)), (&["a".to_string()][..], 1));
+        assert_eq!(
+            (&set.classes[..], set.left_out.count(Reason::EmptyClass)),
+            (&["a".to_string()][..], 1)
+        );
     }
 
     /// Parts under the names that users and tools give them.
@@ -204,7 +217,10 @@ mod tests {
                 "{names:?}"
             );
             let told = set.left_out.told_of(&dir);
-            assert!(told.contains(note) && (!note.is_empty() || told.is_empty()), "{names:?}: {told}");
+            assert!(
+                told.contains(note) && (!note.is_empty() || told.is_empty()),
+                "{names:?}: {told}"
+            );
         }
     }
 
@@ -212,12 +228,21 @@ mod tests {
     fn folders_within_folders() {
         let whole = tempfile::tempdir().unwrap();
         let dir = &whole.path().join("sets");
-        lay(dir, &["pets/images/cat/tabby/1.jpg", "pets/images/cat/2.jpg", "pets/images/dog/x/y/3.jpg"]);
+        lay(
+            dir,
+            &["pets/images/cat/tabby/1.jpg", "pets/images/cat/2.jpg", "pets/images/dog/x/y/3.jpg"],
+        );
         let set = Dataset::open(dir).unwrap();
-        assert_eq!((&set.classes[..], set.train.len()), (&["cat".to_string(), "dog".to_string()][..], 3));
+        assert_eq!(
+            (&set.classes[..], set.train.len()),
+            (&["cat".to_string(), "dog".to_string()][..], 3)
+        );
         // Files beside the class folders have no class.
         lay(dir, &["pets/images/4.jpg"]);
-        assert_eq!(Dataset::open(&dir.join("pets/images")).unwrap().left_out.count(Reason::Unlabelled), 1);
+        assert_eq!(
+            Dataset::open(&dir.join("pets/images")).unwrap().left_out.count(Reason::Unlabelled),
+            1
+        );
     }
 
     #[test]

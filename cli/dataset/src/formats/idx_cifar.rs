@@ -85,9 +85,14 @@ impl<'a> Source<'a> {
         self.done += bytes.len() as u64;
         match read.map_err(|source| (source.kind(), source)) {
             Ok(_) => Ok(bytes),
-            Err((ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof, source)) => {
-                Err(broken(self.path, self.done as usize, format!("decompression failed: {source}")))
-            }
+            Err((
+                ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof,
+                source,
+            )) => Err(broken(
+                self.path,
+                self.done as usize,
+                format!("decompression failed: {source}"),
+            )),
             Err((_, source)) => Err(DataError::Read { path: self.path.to_path_buf(), source }),
         }
     }
@@ -127,7 +132,9 @@ pub(crate) fn idx(dir: &Path) -> Result<Named, DataError> {
     let mut files = files_with(dir, "idx3-ubyte")?;
     // If a file exists compressed and decompressed, one of them is enough.
     let all = files.clone();
-    files.retain(|p| p.extension().is_none_or(|e| e != "gz") || !all.contains(&p.with_extension("")));
+    files.retain(|p| {
+        p.extension().is_none_or(|e| e != "gz") || !all.contains(&p.with_extension(""))
+    });
     for path in files {
         let labels = file_name(&path).replace("images", "labels").replace("idx3", "idx1");
         let other = match labels.strip_suffix(".gz") {
@@ -138,13 +145,12 @@ pub(crate) fn idx(dir: &Path) -> Result<Named, DataError> {
         let missing = || DataError::Missing { path: dir.join(&labels), what: "labels" };
         let classes = idx_labels(&found.ok_or_else(missing)?)?;
         let images = idx_images(&path, classes.len())?;
-        let into = if file_name(&path).contains("train") { &mut named.train } else { &mut named.val };
+        let into =
+            if file_name(&path).contains("train") { &mut named.train } else { &mut named.val };
         let images = Arc::new(images);
-        into.extend(
-            classes.iter().enumerate().map(|(index, class)| {
-                (Place::Packed { file: Arc::clone(&images), index }, class.to_string())
-            }),
-        );
+        into.extend(classes.iter().enumerate().map(|(index, class)| {
+            (Place::Packed { file: Arc::clone(&images), index }, class.to_string())
+        }));
     }
     Ok(named)
 }
@@ -169,18 +175,21 @@ fn idx_bytes<const N: usize>(
     for (i, side) in sides.iter_mut().enumerate() {
         let at = 4 + 4 * i;
         let word = header.get(at..at + 4).and_then(|w| w.try_into().ok());
-        *side =
-            u32::from_be_bytes(word.ok_or_else(|| broken(path, at, "the file ends in its header"))?) as usize;
+        *side = u32::from_be_bytes(
+            word.ok_or_else(|| broken(path, at, "the file ends in its header"))?,
+        ) as usize;
     }
     let need = sides.iter().try_fold(1u64, |n, &s| n.checked_mul(s as u64)).unwrap_or(u64::MAX);
     if need > MAX_BYTES {
-        let what = format!("header {sides:?} requires {need} bytes of data, at most {MAX_BYTES} allowed");
+        let what =
+            format!("header {sides:?} requires {need} bytes of data, at most {MAX_BYTES} allowed");
         return Err(broken(path, header.len(), what));
     }
     check(sides)?;
     let bytes = source.take(need + 1)?;
     if bytes.len() as u64 != need {
-        let have = if bytes.len() as u64 > need { "more".to_string() } else { bytes.len().to_string() };
+        let have =
+            if bytes.len() as u64 > need { "more".to_string() } else { bytes.len().to_string() };
         let what = format!("header {sides:?} requires {need} bytes of data, {have} found");
         return Err(broken(path, source.done as usize, what));
     }
@@ -218,7 +227,8 @@ const RGB: usize = 3 * SIDE * SIDE;
 
 /// Returns true if there are CIFAR batches.
 pub(crate) fn is_cifar(dir: &Path) -> bool {
-    ["data_batch_1.bin", "test_batch.bin"].iter().any(|f| dir.join(f).is_file()) || is_cifar_100(dir)
+    ["data_batch_1.bin", "test_batch.bin"].iter().any(|f| dir.join(f).is_file())
+        || is_cifar_100(dir)
 }
 
 fn is_cifar_100(dir: &Path) -> bool {
@@ -231,9 +241,11 @@ fn is_cifar_100(dir: &Path) -> bool {
 pub(crate) fn cifar(dir: &Path) -> Result<Named, DataError> {
     let hundred = is_cifar_100(dir);
     let names = dir.join(if hundred { "fine_label_names.txt" } else { "batches.meta.txt" });
-    let text = std::fs::read_to_string(&names).map_err(|source| DataError::Read { path: names, source })?;
+    let text = std::fs::read_to_string(&names)
+        .map_err(|source| DataError::Read { path: names, source })?;
     let names: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let (train, val) = if hundred { ("train.bin", "test.bin") } else { ("data_batch_", "test_batch.bin") };
+    let (train, val) =
+        if hundred { ("train.bin", "test.bin") } else { ("data_batch_", "test_batch.bin") };
     let mut named = Named::default();
     for (part, into) in [(train, &mut named.train), (val, &mut named.val)] {
         for path in files_with(dir, part)? {
@@ -259,9 +271,9 @@ fn cifar_batch(
     let mut classes = Vec::new();
     for index in 0..count {
         let at = index * stride + label;
-        let name = names
-            .get(usize::from(bytes[at]))
-            .ok_or_else(|| broken(path, at, format!("label {}, but {} classes", bytes[at], names.len())))?;
+        let name = names.get(usize::from(bytes[at])).ok_or_else(|| {
+            broken(path, at, format!("label {}, but {} classes", bytes[at], names.len()))
+        })?;
         classes.push(name.to_string());
     }
     let (width, height, pixels) = (SIDE, SIDE, Pixels::Planes);
@@ -385,7 +397,11 @@ mod tests {
 
     fn records(labels: &[&[u8]]) -> Vec<u8> {
         let pixels = |i: usize| (0..RGB).map(move |p| (p / (SIDE * SIDE) * 100 + i) as u8);
-        labels.iter().enumerate().flat_map(|(i, label)| label.iter().copied().chain(pixels(i))).collect()
+        labels
+            .iter()
+            .enumerate()
+            .flat_map(|(i, label)| label.iter().copied().chain(pixels(i)))
+            .collect()
     }
 
     #[test]
@@ -399,7 +415,10 @@ mod tests {
         let set = Dataset::open(&ten).unwrap();
         // No training samples of `automobile`.
         assert_eq!(set.classes, ["airplane", "bird"]);
-        assert_eq!((set.train.len(), set.val.len(), set.left_out.count(Reason::Untaught)), (3, 1, 1));
+        assert_eq!(
+            (set.train.len(), set.val.len(), set.left_out.count(Reason::Untaught)),
+            (3, 1, 1)
+        );
         let picture = set.train[0].open().unwrap();
         assert_eq!((picture.width(), &picture.rgb()[..4]), (32, &[1, 101, 201, 1][..]));
         touch(&ten, "data_batch_2.bin", &records(&[&[2]])[..3000]);

@@ -62,7 +62,8 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
 
 /// Returns the distinct lines of a file.
 fn tags(path: &Path) -> Result<Vec<String>, DataError> {
-    let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path)
+        .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
     let text = std::str::from_utf8(&bytes).map_err(|e| DataError::Broken {
         path: path.to_path_buf(),
         at: At::Byte(e.valid_up_to() as u64),
@@ -84,7 +85,8 @@ mod tests {
     fn pictures_with_one_of_the_tags() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        for (n, tags) in [(1, "sky\r\nclouds\r\n"), (2, "sky\nsky\n"), (3, "dog\n"), (4, "dog\nsky"), (5, "")]
+        for (n, tags) in
+            [(1, "sky\r\nclouds\r\n"), (2, "sky\nsky\n"), (3, "dog\n"), (4, "dog\nsky"), (5, "")]
         {
             touch(dir, &format!("im{n}.jpg"), b"x");
             touch(dir, &format!("meta/tags/tags{n}.txt"), tags.as_bytes());
@@ -97,13 +99,22 @@ mod tests {
         };
         let set = Dataset::open_as(dir, &selection(&["sky", "dog"])).unwrap();
         assert_eq!(set.classes, ["dog", "sky"]);
-        let names: Vec<_> =
-            set.train.iter().map(|s| s.name()[dir.to_string_lossy().len() + 1..].to_string()).collect();
+        let names: Vec<_> = set
+            .train
+            .iter()
+            .map(|s| s.name()[dir.to_string_lossy().len() + 1..].to_string())
+            .collect();
         assert_eq!(names, ["im3.jpg", "im1.jpg", "im2.jpg"]);
-        assert_eq!((set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)), (1, 2));
+        assert_eq!(
+            (set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)),
+            (1, 2)
+        );
         // All three tags: the first picture has two of them now.
         let set = Dataset::open(dir).unwrap();
-        assert_eq!((set.classes.len(), set.train.len(), set.left_out.count(Reason::Unclear)), (2, 2, 3));
+        assert_eq!(
+            (set.classes.len(), set.train.len(), set.left_out.count(Reason::Unclear)),
+            (2, 2, 3)
+        );
         let error = Dataset::open_as(dir, &selection(&["sky", "dgo"])).unwrap_err().to_string();
         assert!(error.contains("no class `dgo`"), "{error}");
         touch(dir, "meta/tags/tags5.txt", b"caf\xe9");

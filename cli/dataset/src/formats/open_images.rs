@@ -24,8 +24,10 @@ pub(crate) fn is_here(dir: &Path) -> bool {
 /// Reads `*train-annotations-bbox.csv` and those of `validation` and `test`, class names in
 /// `*class-descriptions*.csv`, images `<ImageID>.jpg` in `train/`, `images/` or the folder itself.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
-    let missing =
-        || DataError::Missing { path: dir.join("*class-descriptions*.csv"), what: "names of classes" };
+    let missing = || DataError::Missing {
+        path: dir.join("*class-descriptions*.csv"),
+        what: "names of classes",
+    };
     let names = files(dir, "class-descriptions").into_iter().next().ok_or_else(missing)?;
     let mut table = Table::open(&names)?;
     let mut classes = BTreeMap::new();
@@ -65,14 +67,19 @@ fn boxes(
 ) -> Result<(), DataError> {
     let name = file_name(path);
     let split = ["validation", "test"].into_iter().find(|s| name.contains(s)).unwrap_or("train");
-    let folders =
-        Folders(vec![dir.join(split), dir.join(split).join("data"), dir.join("images"), dir.to_path_buf()]);
+    let folders = Folders(vec![
+        dir.join(split),
+        dir.join(split).join("data"),
+        dir.join("images"),
+        dir.to_path_buf(),
+    ]);
     let mut table = Table::open(path)?;
     let header = table.row()?.unwrap_or_default();
     let mut columns = [0; COLUMNS.len()];
     for (column, name) in columns.iter_mut().zip(COLUMNS) {
         let at = header.iter().position(|h| h == name);
-        *column = at.ok_or_else(|| table.broken(&format!("column `{name}` missing in the header")))?;
+        *column =
+            at.ok_or_else(|| table.broken(&format!("column `{name}` missing in the header")))?;
     }
     // Boxes of one image are consecutive; its size is read once.
     let mut last: Option<(String, Option<Sized>)> = None;
@@ -128,7 +135,9 @@ struct Sized {
 
 /// Finds an image and reads its size, if it exists.
 fn sized(folders: &Folders, id: &str, named: &Named) -> Result<Option<Sized>, DataError> {
-    let Some(path) = folders.find(&format!("{id}.jpg"), named.left_out.care())? else { return Ok(None) };
+    let Some(path) = folders.find(&format!("{id}.jpg"), named.left_out.care())? else {
+        return Ok(None);
+    };
     let sides = sides(&path)?;
     Ok(Some(Sized { path, sides }))
 }
@@ -145,7 +154,8 @@ mod tests {
 000002b66c9c498e,activemil,/m/0bt9lr,1,0.0,0.5,0.0,1.0,0,0,0,0,0
 000002b97e5471a0,xclick,/m/01g317,1,0.0,1.0,0.0,1.0,0,0,0,0,0
 ";
-    const NAMES: &str = "LabelName,DisplayName\n/m/01g317,Person\n/m/0bt9lr,\"Dog, or \"\"hound\"\"\"\n";
+    const NAMES: &str =
+        "LabelName,DisplayName\n/m/01g317,Person\n/m/0bt9lr,\"Dog, or \"\"hound\"\"\"\n";
 
     fn folder() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -165,15 +175,26 @@ mod tests {
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["Dog, or \"hound\"", "Person"]);
         assert_eq!(
-            (set.train.len(), set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)),
+            (
+                set.train.len(),
+                set.left_out.count(Reason::Absent),
+                set.left_out.count(Reason::Unclear)
+            ),
             (2, 1, 1)
         );
-        assert!(set.train[1].name().ends_with("000002b66c9c498e.jpg#30,10,30x20"), "{}", set.train[1].name());
+        assert!(
+            set.train[1].name().ends_with("000002b66c9c498e.jpg#30,10,30x20"),
+            "{}",
+            set.train[1].name()
+        );
         assert_eq!(set.train[0].open().unwrap().width(), 30);
         touch(dir, "validation-annotations-bbox.csv", BOXES.as_bytes());
         std::fs::create_dir(dir.join("validation")).unwrap();
-        std::fs::copy(dir.join("train/000002b66c9c498e.jpg"), dir.join("validation/000002b66c9c498e.jpg"))
-            .unwrap();
+        std::fs::copy(
+            dir.join("train/000002b66c9c498e.jpg"),
+            dir.join("validation/000002b66c9c498e.jpg"),
+        )
+        .unwrap();
         assert_eq!(Dataset::open(dir).unwrap().val.len(), 2);
     }
 

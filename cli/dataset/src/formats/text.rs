@@ -20,8 +20,12 @@ const UNLABELLED: &str = "unsup";
 pub(crate) fn is_folder(dir: &Path) -> bool {
     let train = folders_named(dir, &["train", "training"]);
     let dir = train.into_iter().next().unwrap_or(dir.to_path_buf());
-    let files =
-        || subfolders(&dir).unwrap_or_default().into_iter().flat_map(|f| entries(&f).unwrap_or_default());
+    let files = || {
+        subfolders(&dir)
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|f| entries(&f).unwrap_or_default())
+    };
     files().any(|f| is_text(&f) && !yolo::is_list(&f)) && !files().any(|f| is_picture(&f))
 }
 
@@ -92,8 +96,12 @@ pub(crate) fn squad(dir: &Path) -> Result<Named, DataError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = if name.starts_with("train") { &mut named.train } else { &mut named.val };
         let mut index = 0;
-        for article in json["data"].as_array().ok_or_else(|| broken(0, "list `data` of articles missing"))? {
-            let title = article["title"].as_str().ok_or_else(|| broken(index, "article without a title"))?;
+        for article in
+            json["data"].as_array().ok_or_else(|| broken(0, "list `data` of articles missing"))?
+        {
+            let title = article["title"]
+                .as_str()
+                .ok_or_else(|| broken(index, "article without a title"))?;
             for paragraph in article["paragraphs"].as_array().into_iter().flatten() {
                 let text = paragraph["context"].as_str();
                 let text = text.ok_or_else(|| broken(index, "paragraph without `context`"))?;

@@ -48,7 +48,8 @@ fn has_annotations(dir: &Path) -> bool {
 /// images.
 fn part(dir: &Path, is_train: bool) -> Option<Part> {
     let inside = folders_named(dir, &ANNOTATIONS);
-    let annotations = inside.into_iter().chain([dir.to_path_buf()]).find(|folder| has_annotations(folder))?;
+    let annotations =
+        inside.into_iter().chain([dir.to_path_buf()]).find(|folder| has_annotations(folder))?;
     let mut images = folders_named(dir, &IMAGES);
     images.extend([dir.to_path_buf(), annotations.clone()]);
     Some(Part { annotations, images, is_train })
@@ -57,7 +58,8 @@ fn part(dir: &Path, is_train: bool) -> Option<Part> {
 /// Finds the collection for a folder: its root, the folder above it (`VOCdevkit/`), or one inside
 /// it (`Annotations/`, `JPEGImages/`).
 fn layout(dir: &Path) -> Option<Layout> {
-    let above = dir.parent().filter(|_| ANNOTATIONS.iter().chain(&IMAGES).any(|n| is_named(dir, n)));
+    let above =
+        dir.parent().filter(|_| ANNOTATIONS.iter().chain(&IMAGES).any(|n| is_named(dir, n)));
     // For the folder of annotations, the images lie beside it.
     let here = [above.map(Path::to_path_buf), Some(dir.to_path_buf())];
     let mut below = subfolders(dir).unwrap_or_default();
@@ -66,7 +68,9 @@ fn layout(dir: &Path) -> Option<Layout> {
     }
     let roots = here.into_iter().flatten().chain(below);
     roots.into_iter().find_map(|root| {
-        let of = |(name, is_train): &(&str, bool)| part(folders_named(&root, &[name]).first()?, *is_train);
+        let of = |(name, is_train): &(&str, bool)| {
+            part(folders_named(&root, &[name]).first()?, *is_train)
+        };
         let is_below = root.parent() == Some(dir);
         // In a subfolder, annotations beside images belong to a single class or part.
         let whole = part(&root, true).filter(|part| !is_below || part.annotations != root);
@@ -122,8 +126,10 @@ struct Lists {
 
 /// Reads the lists of a collection, and notes which list is not used.
 fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
-    let main = folders_named(root, &["ImageSets"]).first().and_then(|d| folders_named(d, &["Main"]).pop());
-    let folder = main.or_else(|| folders_named(root, &["ImageSets"]).pop()).unwrap_or(root.to_path_buf());
+    let main =
+        folders_named(root, &["ImageSets"]).first().and_then(|d| folders_named(d, &["Main"]).pop());
+    let folder =
+        main.or_else(|| folders_named(root, &["ImageSets"]).pop()).unwrap_or(root.to_path_buf());
     // The list of a class has a second column, which is not used.
     let first = |line: &str| line.split_whitespace().next().map(str::to_string);
     let list = |name: &str| -> Option<Vec<String>> {
@@ -135,7 +141,8 @@ fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
     match (train, val, trainval, test) {
         (Some(learned), Some(tested), ..) => {
             if unused > 0 {
-                let what = "test.txt is left out: train.txt is used for training and val.txt for testing";
+                let what =
+                    "test.txt is left out: train.txt is used for training and val.txt for testing";
                 named.left_out.note(what.to_string());
                 named.left_out.add(Reason::Unused, unused);
             }
@@ -218,7 +225,9 @@ impl Annotation {
             let event = reader.read_event();
             let at = reader.buffer_position();
             match event.map_err(|e| broken(reader.error_position(), e.to_string()))? {
-                Event::Start(tag) => within.push(String::from_utf8_lossy(tag.name().as_ref()).into_owned()),
+                Event::Start(tag) => {
+                    within.push(String::from_utf8_lossy(tag.name().as_ref()).into_owned())
+                }
                 // A name with an entity arrives in pieces.
                 Event::Text(text) => {
                     let text = text.xml_content().map_err(|e| broken(at, e.to_string()))?;
@@ -258,10 +267,12 @@ impl Annotation {
             ["annotation", "filename"] => &mut self.filename,
             ["annotation", "object", "name"] => &mut object.name,
             ["annotation", "object", "difficult"] => &mut object.difficult,
-            ["annotation", "object", "bndbox", edge] => match EDGES.iter().position(|e| e == edge) {
-                Some(i) => &mut object.edges[i],
-                None => return,
-            },
+            ["annotation", "object", "bndbox", edge] => {
+                match EDGES.iter().position(|e| e == edge) {
+                    Some(i) => &mut object.edges[i],
+                    None => return,
+                }
+            }
             _ => return,
         };
         field.push_str(text);
@@ -342,7 +353,10 @@ mod tests {
         assert_eq!(set.classes, ["chair", "person"]);
         assert_eq!((set.train.len(), set.left_out.count(Reason::Unclear)), (2, 1));
         let person = set.train[1].open().unwrap();
-        assert_eq!((person.width(), person.height(), &person.rgb()[..3]), (21, 30, &[10, 5, 0][..]));
+        assert_eq!(
+            (person.width(), person.height(), &person.rgb()[..3]),
+            (21, 30, &[10, 5, 0][..])
+        );
         // Training and test lists.
         touch(dir, "Annotations/b.xml", XML.as_bytes());
         touch(dir, "ImageSets/Main/train.txt", b"2007_000027\n");
@@ -359,9 +373,19 @@ mod tests {
         let dir = dir.path();
         for (from, to, parts, left) in [
             ("<xmax>40</xmax>", "", ["byte", "<object> `chair` has no <xmax>"], 1),
-            ("<xmin>11</xmin>", "<xmin>eleven</xmin>", ["byte", "<xmin> is `eleven`, not a number"], 1),
+            (
+                "<xmin>11</xmin>",
+                "<xmin>eleven</xmin>",
+                ["byte", "<xmin> is `eleven`, not a number"],
+                1,
+            ),
             ("<name>person</name>", "", ["byte", "<object> has no <name>"], 1),
-            ("<name>person</name>", "<name>a &nbsp; b</name>", ["byte", "unknown entity `&nbsp;`"], 0),
+            (
+                "<name>person</name>",
+                "<name>a &nbsp; b</name>",
+                ["byte", "unknown entity `&nbsp;`"],
+                0,
+            ),
             ("</annotation>", "", ["byte", "file ends within <annotation>"], 0),
             ("</segmented>", "</size>", ["byte", "segmented"], 0),
             ("2007_000027.png", "../2007_000027.png", ["leads out", ""], 2),
@@ -372,7 +396,10 @@ mod tests {
             // What is not broken is taken, if there is anything.
             let set = Dataset::open(dir);
             assert_eq!(set.as_ref().map_or(0, |set| set.train.len()), left, "{from}");
-            assert!(left == 2 || left == 0 || set.unwrap().left_out.count(Reason::Broken) == 1, "{from}");
+            assert!(
+                left == 2 || left == 0 || set.unwrap().left_out.count(Reason::Broken) == 1,
+                "{from}"
+            );
         }
     }
 

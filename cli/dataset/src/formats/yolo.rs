@@ -49,7 +49,9 @@ impl Sheet {
     fn of(dir: &Path) -> Option<Self> {
         let mut inside = entries(dir).unwrap_or_default();
         let is_yaml = |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        inside.retain(|path| is_yaml(path) && path.metadata().is_ok_and(|file| file.len() <= MOST_YAML));
+        inside.retain(|path| {
+            is_yaml(path) && path.metadata().is_ok_and(|file| file.len() <= MOST_YAML)
+        });
         inside.sort();
         inside.iter().find_map(|path| Self::of_yaml(path)).or_else(|| Self::of_list(dir))
     }
@@ -74,7 +76,12 @@ impl Sheet {
                 .collect(),
             _ => return None,
         };
-        let keys = [("train", Part::Train), ("val", Part::Val), ("valid", Part::Val), ("test", Part::Test)];
+        let keys = [
+            ("train", Part::Train),
+            ("val", Part::Val),
+            ("valid", Part::Val),
+            ("test", Part::Test),
+        ];
         let parts = keys.iter().filter_map(|&(key, part)| {
             // Tools write paths from their own folder: `../train/images`,
             // `/content/set/images/train`.
@@ -89,7 +96,10 @@ impl Sheet {
         let path = LISTS.iter().map(|name| dir.join(name)).find(|path| path.is_file())?;
         let text = read_text(&path).ok()?;
         let names = text.lines().map(str::trim).enumerate().filter(|(_, name)| !name.is_empty());
-        Some(Self { classes: names.map(|(i, name)| (i, name.to_string())).collect(), parts: Vec::new() })
+        Some(Self {
+            classes: names.map(|(i, name)| (i, name.to_string())).collect(),
+            parts: Vec::new(),
+        })
     }
 
     /// Returns the part an image belongs to, by its path below the collection's folder.
@@ -99,7 +109,8 @@ impl Sheet {
         }
         let folders = path.parent().into_iter().flat_map(Path::components);
         let named = |name: String| PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part));
-        let part = folders.filter_map(|c| named(c.as_os_str().to_string_lossy().into_owned())).next();
+        let part =
+            folders.filter_map(|c| named(c.as_os_str().to_string_lossy().into_owned())).next();
         part.map_or(Part::Train, |&(_, part)| part)
     }
 }
@@ -184,8 +195,8 @@ fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed
     let class = number.parse().ok().filter(|v: &f64| v.fract() == 0.0 && (0.0..1e6).contains(v));
     let class = class.ok_or_else(|| format!("`{number}` is not a class number"))? as usize;
     let name = sheet.classes.get(&class);
-    let name =
-        name.ok_or_else(|| format!("class {class} has no name, {} names found", sheet.classes.len()))?;
+    let name = name
+        .ok_or_else(|| format!("class {class} has no name, {} names found", sheet.classes.len()))?;
     let shares: Option<Vec<f64>> =
         words.map(|word| word.parse().ok().filter(|v: &f64| v.is_finite())).collect();
     let shares = shares.ok_or("invalid number")?;
@@ -211,7 +222,9 @@ fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed
 
 /// Returns true if a file is a list of class names, which is no text to train on.
 pub(crate) fn is_list(path: &Path) -> bool {
-    LISTS.iter().any(|list| Path::new(list).file_name().is_some_and(|name| path.file_name() == Some(name)))
+    LISTS
+        .iter()
+        .any(|list| Path::new(list).file_name().is_some_and(|name| path.file_name() == Some(name)))
 }
 
 #[cfg(test)]
@@ -250,7 +263,11 @@ mod tests {
             for folder in [train, val, test] {
                 picture(&dir, &format!("{folder}0.png"));
                 let labels = folder.replace("images", "labels");
-                touch(&dir, &format!("{labels}0.txt"), b"1 0.5 0.5 0.5 0.5\n0 0 0 0.5 0 0.5 0.5 0 0.5\n");
+                touch(
+                    &dir,
+                    &format!("{labels}0.txt"),
+                    b"1 0.5 0.5 0.5 0.5\n0 0 0 0.5 0 0.5 0.5 0 0.5\n",
+                );
             }
             picture(&dir, &format!("{train}1.png"));
             assert_eq!(Format::detect(&dir), Format::Yolo, "{yaml}");
@@ -282,7 +299,11 @@ mod tests {
             (&set.classes[..], names(&set.train)),
             (&["dog".to_string()][..], vec!["0.png#0,0,60x40".into()])
         );
-        assert!(set.left_out.is_empty() || set.left_out.count(Reason::Broken) == 0, "{}", set.left_out);
+        assert!(
+            set.left_out.is_empty() || set.left_out.count(Reason::Broken) == 0,
+            "{}",
+            set.left_out
+        );
     }
 
     #[test]

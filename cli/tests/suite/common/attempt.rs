@@ -15,14 +15,17 @@ pub const PICTURES: [&str; 4] = ["--preset", "raw", "--input-size", "48x192"];
 pub fn attempt(folder: &Path, options: &[&str], variables: &[(&str, &str)]) -> (Output, Duration) {
     let start = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
-    command.args(["convert", "bad.onnx", "--calibrate", "data", "-o", "out.offshoot"]).args(options);
+    command
+        .args(["convert", "bad.onnx", "--calibrate", "data", "-o", "out.offshoot"])
+        .args(options);
     let output = command.current_dir(folder).envs(variables.iter().copied()).output().unwrap();
     (output, start.elapsed())
 }
 
 /// Nothing half done may be left, however the work ended.
 pub fn check_folder(folder: &Path, context: &str) {
-    let names = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     let others: Vec<String> =
         names.filter(|n| !["bad.onnx", "data", "out.offshoot"].contains(&n.as_str())).collect();
     assert!(others.is_empty(), "{context}: {others:?}");

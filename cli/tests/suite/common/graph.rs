@@ -4,8 +4,8 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
 /// A graph under construction; a node's output has the node's name.
@@ -14,11 +14,15 @@ pub struct Graph(pub GraphProto);
 
 impl Graph {
     pub fn new(dims: &[i64]) -> Self {
-        let dim = |&d: &i64| Dimension { denotation: String::new(), value: Some(Value::DimValue(d)) };
+        let dim =
+            |&d: &i64| Dimension { denotation: String::new(), value: Some(Value::DimValue(d)) };
         let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
         let tensor = type_proto::Tensor { elem_type: 1, shape: Some(shape) };
         let mut graph = Self::default();
-        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+        let r#type = TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        };
         graph.0.input.push(ValueInfoProto {
             name: "x".to_string(),
             r#type: Some(r#type),
@@ -78,7 +82,13 @@ impl Graph {
         self.initializer(name, &[values.len() as i64], 1, raw)
     }
 
-    fn initializer(&mut self, name: &str, dims: &[i64], data_type: i32, raw_data: Vec<u8>) -> &mut Self {
+    fn initializer(
+        &mut self,
+        name: &str,
+        dims: &[i64],
+        data_type: i32,
+        raw_data: Vec<u8>,
+    ) -> &mut Self {
         let (name, dims) = (name.to_string(), dims.to_vec());
         let tensor = TensorProto { name, dims, data_type, raw_data, ..TensorProto::default() };
         self.0.initializer.push(tensor);

@@ -23,7 +23,11 @@ pub fn offshoot(folder: &Path, args: &[&str]) -> Output {
 pub fn ok(folder: &Path, args: &[&str]) -> String {
     let output = offshoot(folder, args);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{args:?}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{args:?}: {text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 
@@ -60,7 +64,8 @@ pub fn pictures(folder: &Path, objects: &[Object], each: u64) {
         std::fs::create_dir_all(&class_folder).unwrap();
         for n in 0..each {
             let picture = Camera::new(128, 96).look(Some(object), 100 * class as u64 + n);
-            let image = image::RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap();
+            let image =
+                image::RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap();
             image.save(class_folder.join(format!("{n}.png"))).unwrap();
         }
     }

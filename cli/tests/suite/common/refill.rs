@@ -76,14 +76,17 @@ fn folder(shared: &Path, name: &str) -> PathBuf {
     folders.into_iter().find(|f| f.join(format!("{name}.onnx")).exists()).unwrap()
 }
 
-/// A skeleton with its weights, as the bytes of an ONNX file, and the tensor that feeds its classifier.
+/// A skeleton with its weights, as the bytes of an ONNX file, and the tensor that feeds its
+/// classifier.
 pub fn skeleton(shared: &Path, name: &str) -> (Vec<u8>, String) {
     let bytes = std::fs::read(folder(shared, name).join(format!("{name}.onnx"))).unwrap();
     let recipe = recipe(shared, name);
     let mut model = ModelProto::decode(&bytes[..]).unwrap();
     for tensor in &mut model.graph.as_mut().unwrap().initializer {
         let entries = recipe["initializers"].as_array().unwrap();
-        let Some(entry) = entries.iter().find(|e| e["name"] == tensor.name.as_str()) else { continue };
+        let Some(entry) = entries.iter().find(|e| e["name"] == tensor.name.as_str()) else {
+            continue;
+        };
         let n = tensor.dims.iter().product::<i64>() as usize;
         let rows = if entry["center"] == "rows" { tensor.dims[0] as usize } else { 0 };
         let (mean, std) = (entry["mean"].as_f64().unwrap(), entry["std"].as_f64().unwrap());

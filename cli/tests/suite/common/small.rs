@@ -69,7 +69,8 @@ pub fn plain() -> ModelProto {
 
 pub fn of_type(model: &mut ModelProto, kind: i32) {
     let input = &mut model.graph.as_mut().unwrap().input[0];
-    let Some(type_proto::Value::TensorType(tensor)) = &mut input.r#type.as_mut().unwrap().value else {
+    let Some(type_proto::Value::TensorType(tensor)) = &mut input.r#type.as_mut().unwrap().value
+    else {
         panic!()
     };
     tensor.elem_type = kind;

@@ -4,7 +4,11 @@ use super::*;
 
 /// `x / |x|` as exporters write it.
 fn normalize(graph: &mut Graph, x: &str, manner: &str) {
-    graph.floats("least", &[1e-12]).floats("two", &[2.0]).floats("minus half", &[-0.5]).whole("axes", &[1]);
+    graph
+        .floats("least", &[1e-12])
+        .floats("two", &[2.0])
+        .floats("minus half", &[-0.5])
+        .whole("axes", &[1]);
     let axes: (&str, &[i64]) = ("axes", &[1]);
     match manner {
         "torch" => graph
@@ -44,14 +48,27 @@ fn an_embedding_of_length_1_is_kept_and_the_package_brings_it_there() {
             graph.floats(name, &[1.5; 24]);
         }
         gemm(&mut graph, "projected", "features", "wide");
-        graph.node("BatchNormalization", "bn", &["projected", "scale", "scale", "mean", "variance"], &[]);
+        graph.node(
+            "BatchNormalization",
+            "bn",
+            &["projected", "scale", "scale", "mean", "variance"],
+            &[],
+        );
         normalize(&mut graph, "bn", manner);
         let model = graph.model(13);
         let found = converted(&model, Options::default()).unwrap();
-        assert_eq!((&*found.report.cut, found.report.dim, found.report.unit_length), ("unit", 24, true));
+        assert_eq!(
+            (&*found.report.cut, found.report.dim, found.report.unit_length),
+            ("unit", 24, true)
+        );
         let mut package = Extractor::from_bytes(found.bytes).unwrap();
-        let length: f32 =
-            package.embed(&pictures()[0].frame()).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
+        let length: f32 = package
+            .embed(&pictures()[0].frame())
+            .unwrap()
+            .iter()
+            .map(|v| v * v)
+            .sum::<f32>()
+            .sqrt();
         assert!((length - 1.0).abs() < 0.02, "{manner}: {length}");
         // Asked for by its name, or before it with --l2, it is the same.
         let asked = |cut: &str, unit_length| {

@@ -34,10 +34,25 @@ pub struct Data {
 impl Data {
     /// Checks that there is one embedding per label, one behind the other; `None` if there are
     /// none.
-    pub fn new(name: String, values: Vec<f32>, labels: Vec<usize>, held: Vec<bool>) -> Option<Self> {
+    pub fn new(
+        name: String,
+        values: Vec<f32>,
+        labels: Vec<usize>,
+        held: Vec<bool>,
+    ) -> Option<Self> {
         let (dim, classes) = (values.len() / labels.len().max(1), labels.iter().max()? + 1);
         let codes = codes(&values);
-        Some(Self { name, dim, values, codes, labels, held, classes, views: Vec::new(), means: None })
+        Some(Self {
+            name,
+            dim,
+            values,
+            codes,
+            labels,
+            held,
+            classes,
+            views: Vec::new(),
+            means: None,
+        })
     }
 
     pub fn get(&self, i: usize) -> Embedding<'_> {
@@ -65,7 +80,8 @@ impl Data {
     pub fn average(&mut self) {
         let views = std::mem::take(&mut self.views);
         let share = 1.0 / (1 + views.len()) as f32;
-        let mean = |(i, x): (usize, &f32)| share * (x + views.iter().map(|view| view[i]).sum::<f32>());
+        let mean =
+            |(i, x): (usize, &f32)| share * (x + views.iter().map(|view| view[i]).sum::<f32>());
         self.means = Some(self.values.iter().enumerate().map(mean).collect());
     }
 
@@ -108,8 +124,9 @@ impl Data {
 
     /// Returns true if a row of `shots` samples differs from the next.
     pub fn has(&self, shots: usize) -> bool {
-        let most = (0..self.classes)
-            .map(|c| (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count());
+        let most = (0..self.classes).map(|c| {
+            (0..self.labels.len()).filter(|&i| self.labels[i] == c && !self.held[i]).count()
+        });
         shots == usize::MAX || most.min().is_some_and(|most| shots + KEPT_BACK <= most)
     }
 
@@ -164,7 +181,8 @@ fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
 
 /// Returns the numbers of one array.
 fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let short = |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
+    let short =
+        |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
     let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));
     while bytes.starts_with(b"PK\x03\x04") {
         let (name_len, extra_len) = (short(bytes, 26)?, short(bytes, 28)?);

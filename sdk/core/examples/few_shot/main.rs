@@ -47,7 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--answer" => tasks = arguments.next(),
             "--views" => views = arguments.next().unwrap_or_default(),
             "--average" => average = true,
-            "--drop-out" => drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?,
+            "--drop-out" => {
+                drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?
+            }
             _ => files.push(argument),
         }
     }
@@ -108,16 +110,19 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
         let (learn, test) = task.split_once(';').ok_or("a task without a semicolon")?;
         let (learn, test) = (places(learn)?, places(test)?);
         if learn.iter().chain(&test).any(|&place| place >= data.labels.len()) {
-            return Err(format!("a task names a place beyond the {} there are", data.labels.len()).into());
+            return Err(
+                format!("a task names a place beyond the {} there are", data.labels.len()).into()
+            );
         }
         let mut head = teach(HeadKind::Auto, data, &learn)?;
         let chosen = head.chosen()?;
-        let mut line = format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.inverse_l2).to_lowercase();
+        let mut line =
+            format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.inverse_l2).to_lowercase();
         let mut probabilities = vec![0.0; data.classes];
         for place in test {
             head.probabilities(data.get(place), &mut probabilities)?;
-            let best =
-                (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
+            let best = (0..data.classes)
+                .fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
             // Probabilities of the known classes only: rejection is not part of this measurement.
             let known = probabilities.iter().sum::<f32>().max(1e-30);
             write!(line, " {best}:{:.4}", probabilities[best] / known)?;
@@ -128,7 +133,12 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error>> {
-    println!("\n{:<13} {:>5} {}", data.name, "shots", HeadKind::ALL.map(|k| format!("{k:>8}")).concat());
+    println!(
+        "\n{:<13} {:>5} {}",
+        data.name,
+        "shots",
+        HeadKind::ALL.map(|k| format!("{k:>8}")).concat()
+    );
     // All samples with five views each would take hours and be no few-shot learning.
     let fits = |shots: &usize| data.has(*shots) && (data.views.is_empty() || *shots != usize::MAX);
     for shots in SHOTS.into_iter().filter(fits) {
@@ -146,7 +156,9 @@ fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error
             )?;
             if kind == HeadKind::Auto {
                 let rejected = 100.0 * rejected;
-                notes = format!("   auto: ece {calibration_error:.3}, {rejected:.1} % unknown, {chosen:?}");
+                notes = format!(
+                    "   auto: ece {calibration_error:.3}, {rejected:.1} % unknown, {chosen:?}"
+                );
             }
         }
         println!("{line}{notes}");
@@ -187,7 +199,11 @@ fn unknown(data: &Data, draws: u64) -> Result<String, Box<dyn Error>> {
         println!("  {name:<12} {area:.3}");
         writeln!(rows, "{},area by {name},{area:.4}", data.name)?;
     }
-    println!("  unknown: {:.1} % of the known, {:.1} % of the others", 100.0 * rejected, 100.0 * caught);
+    println!(
+        "  unknown: {:.1} % of the known, {:.1} % of the others",
+        100.0 * rejected,
+        100.0 * caught
+    );
     writeln!(rows, "{},known that are unknown,{rejected:.4}", data.name)?;
     writeln!(rows, "{},others that are unknown,{caught:.4}", data.name)?;
     Ok(rows)

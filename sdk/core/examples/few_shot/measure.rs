@@ -9,11 +9,16 @@ use offshoot_core::head::{Answer, Head, HeadKind, Limits, WhenFull};
 use crate::data::Data;
 
 /// Trains a head on the samples at `picks`.
-pub fn teach(kind: HeadKind, data: &Data, picks: &[usize]) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
+pub fn teach(
+    kind: HeadKind,
+    data: &Data,
+    picks: &[usize],
+) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
     let samples = picks.len() * (1 + data.views.len());
     let limits = Limits { classes: data.classes as u16, samples: samples as u16 };
     let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
-    let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
+    let ids: Result<Vec<_>, _> =
+        (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
     for &i in picks {
         head.add_sample(ids[data.labels[i]], data.taught(i))?;
@@ -67,14 +72,17 @@ pub fn kept(
     for draw in 0..draws {
         let (learn, test) = data.draw(usize::MAX, draw);
         // The draw goes through one class after the other; people do not.
-        let place =
-            |at: usize| learn[..at].iter().filter(|&&i| data.labels[i] == data.labels[learn[at]]).count();
-        let mut order: Vec<(usize, usize)> = (0..learn.len()).map(|at| (place(at), learn[at])).collect();
+        let place = |at: usize| {
+            learn[..at].iter().filter(|&&i| data.labels[i] == data.labels[learn[at]]).count()
+        };
+        let mut order: Vec<(usize, usize)> =
+            (0..learn.len()).map(|at| (place(at), learn[at])).collect();
         order.sort_unstable();
         let limits = Limits { classes: data.classes as u16, samples: (room * data.classes) as u16 };
         let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
         head.set_when_full(when_full);
-        let ids: Result<Vec<_>, _> = (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
+        let ids: Result<Vec<_>, _> =
+            (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
         let ids = ids?;
         for (_, i) in order {
             head.add_sample(ids[data.labels[i]], data.taught(i))?;
@@ -115,10 +123,12 @@ pub fn ask(
     let mut probabilities = vec![0.0; data.classes];
     for &i in test {
         let answer = head.probabilities(data.get(i), &mut probabilities)?;
-        let best = (0..data.classes).fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
+        let best = (0..data.classes)
+            .fold(0, |b, c| if probabilities[c] > probabilities[b] { c } else { b });
         let right = best == data.labels[i];
         // All test samples are known; the probability of the unknown is measured by `unknown`.
-        let confidence = f64::from(probabilities[best] / probabilities.iter().sum::<f32>().max(1e-30));
+        let confidence =
+            f64::from(probabilities[best] / probabilities.iter().sum::<f32>().max(1e-30));
         let bin = &mut score.bins[((confidence * 10.0) as usize).min(9)];
         *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(right)));
         score.right += usize::from(right);
@@ -129,7 +139,8 @@ pub fn ask(
 }
 
 /// Scores that separate the known from the unknown: the similarity of the head, and alternatives.
-pub const SCORES: [&str; 5] = ["similarity", "softmax", "neighbour 1", "neighbour 5", "neighbour 10"];
+pub const SCORES: [&str; 5] =
+    ["similarity", "softmax", "neighbour 1", "neighbour 5", "neighbour 10"];
 
 /// Rejection results with half of the classes taught from 20 samples each, tested on all classes.
 #[derive(Default)]
@@ -168,7 +179,10 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
             let similarity = head.similarity(data.get(i))?.0.get();
             let softmax = p.iter().copied().fold(0.0, f32::max);
             let row = [similarity, softmax, neighbour(1), neighbour(5), neighbour(10)];
-            scores.iter_mut().zip(row).for_each(|(scores, score)| scores.push((score.into(), is_known)));
+            scores
+                .iter_mut()
+                .zip(row)
+                .for_each(|(scores, score)| scores.push((score.into(), is_known)));
         }
         for (sum, scores) in all.areas.iter_mut().zip(&mut scores) {
             *sum += area(scores) / draws as f64;

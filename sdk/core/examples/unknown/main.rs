@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let data = data::read(file)?;
         let mut taught = vec![1, data.classes / 2];
         taught.dedup();
-        for (taught, shots) in taught.iter().flat_map(|&taught| SHOTS.map(|shots| (taught, shots))) {
+        for (taught, shots) in taught.iter().flat_map(|&taught| SHOTS.map(|shots| (taught, shots)))
+        {
             if data.has(shots) {
                 row(&data, taught, shots, draws, &mut rows)?;
             }
@@ -64,7 +65,8 @@ fn row(
     draws: u64,
     rows: &mut String,
 ) -> Result<(), Box<dyn Error>> {
-    let measured: Result<Vec<_>, _> = (0..draws).map(|draw| one(data, taught, shots, draw)).collect();
+    let measured: Result<Vec<_>, _> =
+        (0..draws).map(|draw| one(data, taught, shots, draw)).collect();
     let measured = measured?;
     let names = LOST.map(|lost| format!("caught at {:.0} %", 100.0 * lost));
     let names = ["area"].into_iter().chain(names.iter().map(String::as_str));
@@ -72,8 +74,8 @@ fn row(
     for (column, what) in names.enumerate() {
         let n = measured.len() as f64;
         let mean = measured.iter().map(|row| row[column]).sum::<f64>() / n;
-        let square =
-            measured.iter().map(|row| (row[column] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let square = measured.iter().map(|row| (row[column] - mean).powi(2)).sum::<f64>()
+            / (n - 1.0).max(1.0);
         let half = 1.96 * (square / n).sqrt();
         writeln!(rows, "{},{taught},{shots},{what},{mean:.4},{half:.4}", data.name)?;
         eprint!("{what} {mean:.3}  ");
@@ -83,7 +85,12 @@ fn row(
 }
 
 /// Measures one draw: area, shares rejected, and rates and calibration error of the head itself.
-fn one(data: &Data, taught: usize, shots: usize, draw: u64) -> Result<[f64; COLUMNS], Box<dyn Error>> {
+fn one(
+    data: &Data,
+    taught: usize,
+    shots: usize,
+    draw: u64,
+) -> Result<[f64; COLUMNS], Box<dyn Error>> {
     let (learn, test) = data.draw(shots, draw);
     let place = |class: usize| (class + draw as usize * taught) % data.classes;
     let is_known = |i: usize| place(data.labels[i]) < taught;
@@ -118,7 +125,8 @@ fn one(data: &Data, taught: usize, shots: usize, draw: u64) -> Result<[f64; COLU
         let bound = known[(lost * known.len() as f64) as usize].0;
         *out = share(&others, &|score| f64::from(u8::from(score < bound)));
     }
-    let unknown = |of: &[(f64, bool)]| of.iter().filter(|(_, is)| *is).count() as f64 / of.len() as f64;
+    let unknown =
+        |of: &[(f64, bool)]| of.iter().filter(|(_, is)| *is).count() as f64 / of.len() as f64;
     out[1 + LOST.len()] = unknown(&known);
     out[2 + LOST.len()] = unknown(&others);
     // Known and unknown samples have equal total weights.

@@ -4,7 +4,8 @@
 use thiserror::Error;
 
 use super::{
-    Affine, Blob, Clamp, Element, FloatOp, Graph, Inputs, Int8Op, Node, Op, Tensor, TensorId, Window,
+    Affine, Blob, Clamp, Element, FloatOp, Graph, Inputs, Int8Op, Node, Op, Tensor, TensorId,
+    Window,
 };
 use crate::limits;
 use crate::quant::Multiplier;
@@ -176,7 +177,9 @@ impl<'a> Graph<'a> {
             Op::Int8(Int8Op::Permute(order)) | Op::Float(FloatOp::Permute(order)) => {
                 order.fits(first.elements()) && first.elements() == out.elements()
             }
-            Op::Int8(Int8Op::Slice(slice)) | Op::Float(FloatOp::Slice(slice)) => slice.fits(first, out),
+            Op::Int8(Int8Op::Slice(slice)) | Op::Float(FloatOp::Slice(slice)) => {
+                slice.fits(first, out)
+            }
             Op::Int8(Int8Op::Upsample { factor }) | Op::Float(FloatOp::Upsample { factor }) => {
                 let [down, across] = factor.map(usize::from);
                 [first.h() * down, first.w() * across, first.c()] == [out.h(), out.w(), out.c()]
@@ -187,7 +190,8 @@ impl<'a> Graph<'a> {
                 rows && depth == first.c() && columns == out.c()
             }),
             Op::Float(FloatOp::Binary(_)) => {
-                let spreads = |s: Shape| s.dims().iter().zip(first.dims()).all(|(&n, m)| n == m || n == 1);
+                let spreads =
+                    |s: Shape| s.dims().iter().zip(first.dims()).all(|(&n, m)| n == m || n == 1);
                 first == out && inputs.all(spreads)
             }
             Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
@@ -201,7 +205,9 @@ impl<'a> Graph<'a> {
                     && first.w() + left + right == out.w()
                     && first.c() == out.c()
             }
-            Op::Int8(Int8Op::Reshape) | Op::Float(FloatOp::Reshape) => first.elements() == out.elements(),
+            Op::Int8(Int8Op::Reshape) | Op::Float(FloatOp::Reshape) => {
+                first.elements() == out.elements()
+            }
             Op::Int8(Int8Op::Flatten) | Op::Float(FloatOp::Flatten) => {
                 out.h() == 1 && out.w() == 1 && out.c() == first.elements()
             }
@@ -288,16 +294,23 @@ fn arity_fits(op: &Op, inputs: usize) -> bool {
 fn parameters_fit(op: &Op) -> bool {
     match *op {
         Op::Int8(Int8Op::Conv { window, groups, shift, clamp, .. }) => {
-            window_fits(&window) && groups > 0 && shift <= Multiplier::MAX_SHIFT && clamp_fits(clamp)
+            window_fits(&window)
+                && groups > 0
+                && shift <= Multiplier::MAX_SHIFT
+                && clamp_fits(clamp)
         }
         Op::Float(FloatOp::Conv { window, groups, .. }) => window_fits(&window) && groups > 0,
         Op::Int8(Int8Op::AveragePool { window, multiplier, clamp, .. }) => {
             pool_fits(&window) && multiplier_fits(multiplier) && clamp_fits(clamp)
         }
         Op::Int8(Int8Op::Slice(slice)) | Op::Float(FloatOp::Slice(slice)) => slice.axis < 3,
-        Op::Int8(Int8Op::Multiply { multiplier, clamp }) => multiplier_fits(multiplier) && clamp_fits(clamp),
+        Op::Int8(Int8Op::Multiply { multiplier, clamp }) => {
+            multiplier_fits(multiplier) && clamp_fits(clamp)
+        }
         Op::Int8(Int8Op::MaxPool { window })
-        | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => pool_fits(&window),
+        | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => {
+            pool_fits(&window)
+        }
         Op::Int8(Int8Op::Add { a, clamp, .. }) => affine_fits(a) && clamp_fits(clamp),
         Op::Int8(Int8Op::Rescale { affine, clamp }) => affine_fits(affine) && clamp_fits(clamp),
         Op::Int8(Int8Op::Pad { pad }) | Op::Float(FloatOp::Pad { pad }) => {
@@ -308,7 +321,8 @@ fn parameters_fit(op: &Op) -> bool {
 }
 
 fn window_fits(window: &Window) -> bool {
-    let in_range = |values: [u8; 2], max: u32| values.iter().all(|&v| (1..=max).contains(&v.into()));
+    let in_range =
+        |values: [u8; 2], max: u32| values.iter().all(|&v| (1..=max).contains(&v.into()));
     in_range(window.kernel, limits::KERNEL)
         && in_range(window.stride, limits::STRIDE)
         && in_range(window.dilation, limits::STRIDE)

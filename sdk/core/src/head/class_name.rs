@@ -112,7 +112,9 @@ mod tests {
         for c in hidden {
             assert_eq!(check_name(&format!("a{c}b")), Err(ClassError::NotPrintable), "{c:?}");
         }
-        for name in ["K\u{e4}se", "\u{732b}", "\u{645}\u{627}\u{647}", "\u{2764}\u{fe0f}", "a b", "\u{a0}"] {
+        for name in
+            ["K\u{e4}se", "\u{732b}", "\u{645}\u{627}\u{647}", "\u{2764}\u{fe0f}", "a b", "\u{a0}"]
+        {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
     }

@@ -21,7 +21,8 @@ use super::storage::views::{Kept, Work};
 use super::{Fit, Fitted, HeadKind, Recipe, Transform};
 
 /// Recipe of `auto` if too few samples can be held out to choose by; norms are partly normalized.
-const FIRST: Recipe = Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, inverse_l2: 1.0 };
+const FIRST: Recipe =
+    Recipe { kind: HeadKind::Ridge, transform: Transform::Quarter, inverse_l2: 1.0 };
 
 /// Inverse L2 regularization that `auto` expects, in the middle of the best ones on the data sets
 /// it was tried on.
@@ -58,7 +59,12 @@ const CLEAR: f32 = 2.5;
 const EXPECTED: u32 = 1 << RIVALS.len();
 
 /// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`.
-pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) -> Fitted {
+pub(super) fn fit(
+    recipe: Recipe,
+    false_rejection_rate: f32,
+    kept: Kept<'_>,
+    work: Work<'_>,
+) -> Fitted {
     let owners = &kept.owners[..work.similarities.len()];
     let mean_length = gram::mean_length(&kept, owners.len());
     nearest_mean::lengths(&kept, owners, work.norms);
@@ -67,10 +73,15 @@ pub(super) fn fit(recipe: Recipe, false_rejection_rate: f32, kept: Kept<'_>, wor
     let mut task = Task { kept, owners, mean_length, work };
     // Samples selected by a full head lie nearer to the mean of all samples seen than new ones.
     // With the mean of the kept samples the bound errs in favour of the known.
-    task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| nearest_mean::leave_one_out(k, false, s, w));
+    task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| {
+        nearest_mean::leave_one_out(k, false, s, w)
+    });
     let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
-    let border =
-        Border::find(false_rejection_rate, &Lessons { kept, owners, held_out, norms, counts }, similarities);
+    let border = Border::find(
+        false_rejection_rate,
+        &Lessons { kept, owners, held_out, norms, counts },
+        similarities,
+    );
     let (recipe, fit) = match recipe.kind {
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),
@@ -105,7 +116,9 @@ impl Task<'_, '_> {
             HeadKind::NearestMean => {
                 nearest_mean::fit(&self.kept, &mut self.work);
             }
-            HeadKind::Ridge | HeadKind::Slda => self.scaled(recipe, |k, _, s, w| gram::weigh(k, s, w)),
+            HeadKind::Ridge | HeadKind::Slda => {
+                self.scaled(recipe, |k, _, s, w| gram::weigh(k, s, w))
+            }
             HeadKind::Knn => {}
         }
         CLOSED
@@ -162,7 +175,8 @@ impl Task<'_, '_> {
         }
         let recipe = if samples > MANY { self.strongest() } else { self.average() };
         self.mark(EXPECTED);
-        let best = (0..RIVALS.len()).max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
+        let best = (0..RIVALS.len())
+            .max_by_key(|&bit| (self.lead(1 << bit, EXPECTED).0, RIVALS.len() - bit));
         if let Some(bit) = best.filter(|&bit| self.is_clear(1 << bit, EXPECTED)) {
             let rival = Recipe::of(RIVALS[bit]);
             return (rival, self.solve(&rival));
@@ -226,10 +240,13 @@ impl Task<'_, '_> {
         ridge::balance(self.owners, self.work.counts, self.work.importance);
         let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
         let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
-        let tried = errors.into_iter().zip(ridge::GRID).filter(|(_, inverse_l2)| *inverse_l2 >= GRID[0]);
+        let tried =
+            errors.into_iter().zip(ridge::GRID).filter(|(_, inverse_l2)| *inverse_l2 >= GRID[0]);
         let best = tried.min_by(by_error);
-        let recipe =
-            Recipe { inverse_l2: best.map_or(EXPECTED_INVERSE_L2, |(_, inverse_l2)| inverse_l2), ..recipe };
+        let recipe = Recipe {
+            inverse_l2: best.map_or(EXPECTED_INVERSE_L2, |(_, inverse_l2)| inverse_l2),
+            ..recipe
+        };
         self.solve(&recipe);
         recipe
     }
@@ -243,7 +260,9 @@ impl Task<'_, '_> {
         let samples = self.owners.len();
         let (held_out, marks) = (&*self.work.held_out, &mut self.work.columns[3 * samples..]);
         for (i, mark) in marks.iter_mut().enumerate() {
-            if has_others(self.owners, i) && top(held_out, samples, i).0 == usize::from(self.owners[i]) {
+            if has_others(self.owners, i)
+                && top(held_out, samples, i).0 == usize::from(self.owners[i])
+            {
                 *mark = f32::from_bits(mark.to_bits() | bit);
             }
         }
@@ -284,7 +303,10 @@ mod tests {
 
     /// Fits the same samples in a head of the recipe: its numbers as log odds, its factor and its
     /// cost.
-    fn single(recipe: Recipe, (classes, shots, dim, spread): (u16, u16, usize, f32)) -> (Vec<f64>, f32, f64) {
+    fn single(
+        recipe: Recipe,
+        (classes, shots, dim, spread): (u16, u16, usize, f32),
+    ) -> (Vec<f64>, f32, f64) {
         let mut head = taught(recipe.kind, classes, shots, dim, spread);
         head.set_transform(recipe.transform);
         head.set_inverse_l2(recipe.inverse_l2).unwrap();
@@ -302,8 +324,9 @@ mod tests {
     fn mean(heads: &[(Vec<f64>, f64)], tolerance: f64) -> (Vec<f64>, f64) {
         let shares: Vec<f64> = heads.iter().map(|(_, cost)| (-cost / tolerance).exp()).collect();
         let total: f64 = shares.iter().sum();
-        let sum =
-            |i: usize| heads.iter().zip(&shares).map(|((x, _), share)| share * x[i]).sum::<f64>() / total;
+        let sum = |i: usize| {
+            heads.iter().zip(&shares).map(|((x, _), share)| share * x[i]).sum::<f64>() / total
+        };
         ((0..heads[0].0.len()).map(sum).collect(), -total.ln())
     }
 
@@ -311,7 +334,9 @@ mod tests {
     fn auto_is_the_mean_of_heads_by_the_likelihood_of_the_held_out_samples() {
         let mut leading = Vec::new();
         // The third has more samples than dimensions.
-        for shape in [(3, 12, 40, 0.3), (3, 12, 40, 2.0), (3, 20, 8, 1.0), (3, 6, 40, 6.0), (3, 3, 60, 1.0)] {
+        for shape in
+            [(3, 12, 40, 0.3), (3, 12, 40, 2.0), (3, 20, 8, 1.0), (3, 6, 40, 6.0), (3, 3, 60, 1.0)]
+        {
             let mut head = taught(HeadKind::Auto, shape.0, shape.1, shape.2, shape.3);
             let chosen = head.chosen().unwrap();
             if RIVALS.contains(&chosen.kind) {
@@ -352,7 +377,8 @@ mod tests {
         let mut noise = Noise(11);
         for i in 0..66 {
             let own = usize::from(i >= 6);
-            head.add_sample(classes[own], Embedding::Float(&cluster(&mut noise, own, 30, 1.5))).unwrap();
+            head.add_sample(classes[own], Embedding::Float(&cluster(&mut noise, own, 30, 1.5)))
+                .unwrap();
         }
         let mut right = [0, 0];
         for i in 0..400 {

@@ -12,7 +12,9 @@ use super::fit::knn;
 use super::linalg::{gram, vector};
 use super::storage::Memory;
 use super::storage::views::{Kept, Work};
-use super::{Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit};
+use super::{
+    Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit,
+};
 use crate::embedding::Embedding;
 
 /// Fitting and classification.
@@ -129,7 +131,11 @@ impl<M: Memory> Head<M> {
     /// # Errors
     ///
     /// Those of [`Head::classify`]; [`AskError`] if `out` is shorter than the number of classes.
-    pub fn probabilities(&mut self, embedding: Embedding<'_>, out: &mut [f32]) -> Result<Answer, AskError> {
+    pub fn probabilities(
+        &mut self,
+        embedding: Embedding<'_>,
+        out: &mut [f32],
+    ) -> Result<Answer, AskError> {
         let (found, needed) = (out.len(), self.classes);
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
         let answer = self.classify(embedding)?;
@@ -185,9 +191,11 @@ impl<M: Memory> Head<M> {
         };
         let bias = fitted.inverse_temperature * (bias(class)? - bias(other)?);
         let query = Query::new(embedding);
-        let factor = fitted.inverse_temperature * query.factor(fitted.recipe.transform, fitted.mean_length);
+        let factor =
+            fitted.inverse_temperature * query.factor(fitted.recipe.transform, fitted.mean_length);
         let row = |class: ClassId| &work.weights[class.index() * needed..][..needed];
-        for (index, (out, (one, other))) in out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
+        for (index, (out, (one, other))) in
+            out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
         {
             *out = factor * query.value(index) * (one - other);
         }
@@ -218,7 +226,11 @@ fn best(probabilities: &[f32]) -> Answer {
             second = p;
         }
     }
-    Answer::Known { class: ClassId(class as u16), confidence: Probability(first), margin: first - second }
+    Answer::Known {
+        class: ClassId(class as u16),
+        confidence: Probability(first),
+        margin: first - second,
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +251,10 @@ mod tests {
                 let values = cluster(&mut noise, class, 40, 0.6);
                 let answer = head.classify(Embedding::Float(&values)).unwrap();
                 assert_eq!(answer.class().index(), class, "{kind}");
-                assert!(answer.confidence().get() > 0.3 && answer.margin() > 0.0, "{kind} {answer:?}");
+                assert!(
+                    answer.confidence().get() > 0.3 && answer.margin() > 0.0,
+                    "{kind} {answer:?}"
+                );
             }
         }
     }
@@ -254,7 +269,14 @@ mod tests {
         let digests = HeadKind::ALL.map(digest);
         assert_eq!(
             digests,
-            [3_734_968_004, 1_851_602_683, 2_808_970_471, 1_589_680_731, 3_772_523_364, 2_188_467_564]
+            [
+                3_734_968_004,
+                1_851_602_683,
+                2_808_970_471,
+                1_589_680_731,
+                3_772_523_364,
+                2_188_467_564
+            ]
         );
     }
 
@@ -270,7 +292,10 @@ mod tests {
             assert_eq!((out[empty.index()], out[4]), (0.0, 9.0), "an empty class is no answer");
             let mut sorted = out[..4].to_vec();
             sorted.sort_by(|a, b| b.total_cmp(a));
-            assert_eq!((answer.confidence().get(), answer.margin()), (sorted[0], sorted[0] - sorted[1]));
+            assert_eq!(
+                (answer.confidence().get(), answer.margin()),
+                (sorted[0], sorted[0] - sorted[1])
+            );
             assert_eq!(out[answer.class().index()], sorted[0]);
             let short = head.probabilities(Embedding::Float(&values), &mut out[..3]);
             assert_eq!(short, Err(AskError::TooShort { found: 3, needed: 4 }));
@@ -288,7 +313,10 @@ mod tests {
             assert_eq!(head.fit(), Err(AskError::NothingTaught));
             head.add_sample(only, Embedding::Float(&[1.0, 0.0, 0.0])).unwrap();
             let answer = head.classify(query).unwrap();
-            assert_eq!((answer.class(), answer.confidence().get(), answer.margin()), (only, 1.0, 1.0));
+            assert_eq!(
+                (answer.class(), answer.confidence().get(), answer.margin()),
+                (only, 1.0, 1.0)
+            );
         }
     }
 
@@ -349,7 +377,10 @@ mod tests {
                 assert!(fit.gradient_norm.is_finite(), "{kind} {case:?} {fit:?}");
                 let linear = head.chosen().unwrap().kind.is_linear();
                 let (_, work) = head.layout.split(&mut *head.memory);
-                assert!(!linear || work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()), "{case:?}");
+                assert!(
+                    !linear || work.weights.iter().chain(&*work.bias).all(|w| w.is_finite()),
+                    "{case:?}"
+                );
                 for values in case.iter().chain(&[[huge; 3], [tiny; 3], [0.0, -1.0, huge]]) {
                     let mut p = [0.0; 2];
                     head.probabilities(Embedding::Float(values), &mut p).unwrap();

@@ -191,7 +191,8 @@ impl<'a> Report<'a> {
         let order: &mut [u32] = bytemuck::cast_slice_mut(similarities);
         let owners = &kept.owners[..samples];
         for (i, said) in said.iter_mut().enumerate() {
-            *said = if has_others(owners, i) { top(held_out, samples, i).0 as u32 } else { NOT_ASKED };
+            *said =
+                if has_others(owners, i) { top(held_out, samples, i).0 as u32 } else { NOT_ASKED };
         }
         let mut entries = 0;
         for (&own, &said) in owners.iter().zip(&*said).filter(|(_, said)| **said != NOT_ASKED) {
@@ -204,7 +205,8 @@ impl<'a> Report<'a> {
             let back = counted(mix, said, own);
             // Once per pair, from the class that came first, or from the only side with mistakes.
             let is_first = own < said || (own > said && back == 0);
-            if is_first && are_confused(count + back, counts[own as usize] + counts[said as usize]) {
+            if is_first && are_confused(count + back, counts[own as usize] + counts[said as usize])
+            {
                 order[found] = at as u32;
                 found += 1;
             }
@@ -257,7 +259,8 @@ impl<'a> Report<'a> {
         }
         let (class, best) = top(self.held_out, self.owners.len(), sample);
         let scores = self.held_out.iter().skip(sample).step_by(self.owners.len());
-        let all: f32 = scores.map(|&score| libm::expf(self.inverse_temperature * (score - best))).sum();
+        let all: f32 =
+            scores.map(|&score| libm::expf(self.inverse_temperature * (score - best))).sum();
         Some((ClassId(class as u16), 1.0 / all))
     }
 
@@ -300,7 +303,8 @@ impl<'a> Report<'a> {
         let asked = || (0..self.classes).filter(|&class| counts[class] > 1);
         let small = asked().min_by_key(|&class| counts[class]);
         let large = asked().max_by_key(|&class| counts[class]);
-        let [least, most] = [small, large].map(|class| class.map_or(0, |class| counts[class] as usize));
+        let [least, most] =
+            [small, large].map(|class| class.map_or(0, |class| counts[class] as usize));
         let is_low = least > 0 && least < ENOUGH && self.right() < self.asked();
         let is_uneven = least > 0 && most >= UNEVEN * least;
         let uneven = small.zip(large).filter(|_| is_uneven).map(|(small, large)| Advice::Uneven {
@@ -519,7 +523,8 @@ mod tests {
         show(&mut head, "pen", 3, 50, 3);
         show(&mut head, "key", 4, 50, 4);
         let said = advice(&mut head);
-        let pair = said.iter().find(|said| said.starts_with("`mug` and `cup` are confused, ")).unwrap();
+        let pair =
+            said.iter().find(|said| said.starts_with("`mug` and `cup` are confused, ")).unwrap();
         assert!(pair.contains(" of 100 samples: show what tells them apart"), "{said:?}");
         let costly = said.iter().find(|said| said.contains(" costs most: ")).unwrap();
         assert!(costly.contains(" of 50 samples are taken for others, most for `"), "{said:?}");
@@ -530,7 +535,8 @@ mod tests {
     #[test]
     fn a_report_of_a_thousand_classes_takes_no_time() {
         let (classes, shots) = (1000, 3);
-        let mut head = empty(HeadKind::NearestMean, 16, Limits { classes, samples: classes * shots });
+        let mut head =
+            empty(HeadKind::NearestMean, 16, Limits { classes, samples: classes * shots });
         let mut noise = Noise(1);
         for i in 0..usize::from(classes * shots) {
             let class = i % usize::from(classes);

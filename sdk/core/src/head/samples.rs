@@ -104,7 +104,11 @@ impl<M: Memory> Head<M> {
     /// [`SampleError`] for a class of another head, an embedding of another dimension or with a
     /// value that is not finite, no room, or a class that has seen [`MAX_SHOWN`] samples; nothing
     /// is changed.
-    pub fn add_sample(&mut self, class: ClassId, embedding: Embedding<'_>) -> Result<(), SampleError> {
+    pub fn add_sample(
+        &mut self,
+        class: ClassId,
+        embedding: Embedding<'_>,
+    ) -> Result<(), SampleError> {
         let (found, needed) = (embedding.len(), self.layout.dim);
         if class.index() >= self.classes {
             return Err(SampleError::NoSuchClass { class: class.index(), count: self.classes });
@@ -136,7 +140,12 @@ impl<M: Memory> Head<M> {
     /// Number of samples of a class that were ever seen and not removed; more than are kept if a
     /// full head evicted some.
     pub fn shown_of(&self, class: ClassId) -> u32 {
-        self.kept().seen.get(..self.classes).and_then(|seen| seen.get(class.index())).copied().unwrap_or(0)
+        self.kept()
+            .seen
+            .get(..self.classes)
+            .and_then(|seen| seen.get(class.index()))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Writes a checked sample behind all others.
@@ -213,7 +222,9 @@ mod tests {
         head.add_sample(class, Embedding::Int8 { codes: &[-128, 5, 127], quant }).unwrap();
         head.add_sample(class, Embedding::Float(&[0.0, 2.55, 1.0])).unwrap();
         let kept: Vec<_> = head.samples().collect();
-        assert!(matches!(kept[0].1, Embedding::Int8 { codes: [-128, 5, 127], quant: q } if q == quant));
+        assert!(
+            matches!(kept[0].1, Embedding::Int8 { codes: [-128, 5, 127], quant: q } if q == quant)
+        );
         let error = kept[1].1.iter().zip([0.0, 2.55, 1.0]).map(|(a, b)| (a - b).abs());
         assert!(error.fold(0.0, f32::max) < 0.0051);
     }
@@ -270,7 +281,8 @@ mod tests {
             }
             let (a, b) = (fingerprint(&mut head), fingerprint(&mut reversed));
             let real = |bits: &u32| f32::from_bits(*bits);
-            let worst = a.iter().zip(&b).map(|(a, b)| (real(a) - real(b)).abs()).fold(0.0, f32::max);
+            let worst =
+                a.iter().zip(&b).map(|(a, b)| (real(a) - real(b)).abs()).fold(0.0, f32::max);
             // Class means are sums of integers; the solver stops within its tolerance.
             let allowed = if kind == HeadKind::NearestMean { 0.0 } else { 1e-3 };
             assert!(worst <= allowed, "{kind}: {worst}");

@@ -170,7 +170,13 @@ impl Layout {
         let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
         // One more slot, for the sample that was evicted for the last one.
         let m = n + 1;
-        names + k + k * self.dim + (m * self.dim).div_ceil(4) + 2 * m + m.div_ceil(2) + m.div_ceil(4)
+        names
+            + k
+            + k * self.dim
+            + (m * self.dim).div_ceil(4)
+            + 2 * m
+            + m.div_ceil(2)
+            + m.div_ceil(4)
     }
 
     /// Number of words of the data computed from it.
@@ -317,13 +323,17 @@ mod tests {
                 let (kept, work) = layout.split(&mut words);
                 let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
                 let bytes = bytes + size_of_val(kept.scales) + size_of_val(kept.inverses);
-                let bytes = bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
+                let bytes =
+                    bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
                 let bytes = bytes + size_of_val(kept.sums);
                 assert_eq!(bytes, layout.kept_words() * 4);
-                let floats = work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
-                let floats = floats + work.held_out.len() + work.similarities.len() + work.scales.len();
+                let floats =
+                    work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
+                let floats =
+                    floats + work.held_out.len() + work.similarities.len() + work.scales.len();
                 let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
-                let floats = floats + work.importance.len() + work.spectrum.len() + work.counts.len();
+                let floats =
+                    floats + work.importance.len() + work.spectrum.len() + work.counts.len();
                 let floats = floats + work.centre.len() + work.block.len();
                 assert_eq!(floats + work.solver.len(), layout.work_words());
             }
@@ -346,7 +356,10 @@ mod tests {
                 + 4 * columns * n * k;
             let bytes = Limits { classes, samples }.bytes(kind, 1280).unwrap();
             // One more slot for a sample, and rounding.
-            assert!((stated..stated + 1280 + 16 * k + 40).contains(&bytes), "{kind}: {bytes} not {stated}");
+            assert!(
+                (stated..stated + 1280 + 16 * k + 40).contains(&bytes),
+                "{kind}: {bytes} not {stated}"
+            );
         }
     }
 

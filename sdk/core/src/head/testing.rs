@@ -76,7 +76,8 @@ pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
 /// Returns the kept samples as a head sees them, in plain f64.
 pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
     let transform = head.chosen().unwrap().transform;
-    let samples: Vec<Vec<f64>> = head.samples().map(|(_, e)| e.iter().map(f64::from).collect()).collect();
+    let samples: Vec<Vec<f64>> =
+        head.samples().map(|(_, e)| e.iter().map(f64::from).collect()).collect();
     let length = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>().sqrt();
     let mean = samples.iter().map(|x| length(x)).sum::<f64>() / samples.len() as f64;
     let factor = |x: &[f64]| match transform {
@@ -105,8 +106,9 @@ pub fn variance(features: &[Vec<f64>]) -> f64 {
 pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for pivot in 0..n {
-        let best =
-            (pivot..n).max_by(|&a, &b| matrix[a][pivot].abs().total_cmp(&matrix[b][pivot].abs())).unwrap();
+        let best = (pivot..n)
+            .max_by(|&a, &b| matrix[a][pivot].abs().total_cmp(&matrix[b][pivot].abs()))
+            .unwrap();
         matrix.swap(pivot, best);
         right.swap(pivot, best);
         for row in pivot + 1..n {

@@ -123,7 +123,8 @@ impl<'a> Sections<'a> {
         if bytes.get(..8) != Some(&MAGIC) {
             return Err(LayoutError::Magic);
         }
-        let short = |need: usize| LayoutError::Length { stated: need as u64, found: bytes.len() as u64 };
+        let short =
+            |need: usize| LayoutError::Length { stated: need as u64, found: bytes.len() as u64 };
         let least = HEADER + ENTRY * REQUIRED;
         let sections = u32_at(bytes.get(..least).ok_or(short(least))?, 12) as usize;
         let count = sections.clamp(REQUIRED, MOST);
@@ -152,10 +153,15 @@ impl<'a> Sections<'a> {
         for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
             let (number, offset, len) = (u32_at(entry, 0), u64_at(entry, 8), u64_at(entry, 16));
             // The required sections come in order; behind them one of the optional ones.
-            let may = if index < REQUIRED { &Section::ALL[index..=index] } else { &Section::ALL[REQUIRED..] };
+            let may = if index < REQUIRED {
+                &Section::ALL[index..=index]
+            } else {
+                &Section::ALL[REQUIRED..]
+            };
             let section = may.iter().find(|s| **s as u32 == number).ok_or(LayoutError::Table)?;
             let start = end.next_multiple_of(ALIGN);
-            let as_written = u32_at(entry, 4) == 0 && u32_at(entry, 28) == 0 && offset == start as u64;
+            let as_written =
+                u32_at(entry, 4) == 0 && u32_at(entry, 28) == 0 && offset == start as u64;
             if !as_written {
                 return Err(LayoutError::Table);
             }

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::layout::{ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum};
+use super::layout::{
+    ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum,
+};
 use super::{Golden, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
@@ -142,12 +144,27 @@ impl GraphWriter {
 
     /// Returns the digest that binds heads to this network, with L2-normalized embeddings or
     /// unchanged ones.
-    pub fn id(&self, preprocess: &Preprocess, output: TensorId, unit_length: bool) -> super::PackageId {
-        digest(&[&self.records, &self.nodes, &self.weights, &settings(preprocess, output, unit_length)])
+    pub fn id(
+        &self,
+        preprocess: &Preprocess,
+        output: TensorId,
+        unit_length: bool,
+    ) -> super::PackageId {
+        digest(&[
+            &self.records,
+            &self.nodes,
+            &self.weights,
+            &settings(preprocess, output, unit_length),
+        ])
     }
 
     /// Returns the digest like [`Self::id`], for a network that takes text.
-    pub fn text_id(&self, text: &Text<'_>, output: TensorId, unit_length: bool) -> super::PackageId {
+    pub fn text_id(
+        &self,
+        text: &Text<'_>,
+        output: TensorId,
+        unit_length: bool,
+    ) -> super::PackageId {
         let settings = settings(&Preprocess::NONE, output, unit_length);
         let text = postcard::to_allocvec(text).unwrap_or_default();
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &text])
@@ -208,7 +225,8 @@ fn write(
     let manifest = manifest.encode().map_err(|_| WriteError::TooLarge("manifest"))?;
     let mut golden = Vec::new();
     for g in goldens {
-        golden.extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
+        golden
+            .extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
     }
     let graph_bytes = [graph.records.as_slice(), graph.nodes.as_slice()].concat();
     let file = assemble([&manifest, &graph_bytes, &graph.weights, &golden], additions);

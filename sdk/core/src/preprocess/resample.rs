@@ -86,7 +86,12 @@ impl Taps {
 }
 
 /// Passes every output pixel to `put`, in runs: column of the first, row, red, green, blue.
-pub(crate) fn resample(frame: &Frame<'_>, xs: &Axis, ys: &Axis, put: impl FnMut(usize, usize, &[[u8; 3]])) {
+pub(crate) fn resample(
+    frame: &Frame<'_>,
+    xs: &Axis,
+    ys: &Axis,
+    put: impl FnMut(usize, usize, &[[u8; 3]]),
+) {
     let ((span, width), (_, height)) = (xs.most(), ys.most());
     if span > SPAN || !divides(width, height) || 255 * height > u32::MAX.into() {
         return plain(frame, xs, ys, put);
@@ -118,7 +123,9 @@ fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usi
             let mut line = [0u64; 3];
             for (column, wx) in columns.iter() {
                 let pixel = frame.rgb_at(column, row as u32);
-                line.iter_mut().zip(pixel).for_each(|(acc, v)| *acc += u64::from(wx) * u64::from(v));
+                line.iter_mut()
+                    .zip(pixel)
+                    .for_each(|(acc, v)| *acc += u64::from(wx) * u64::from(v));
             }
             sum.iter_mut().zip(line).for_each(|(acc, v)| *acc += u64::from(wy) * v);
         }
@@ -165,8 +172,12 @@ impl Strip {
     /// Returns the widest strip from column `x` of the output on.
     fn new(xs: &Axis, x: usize) -> Self {
         let first = xs.taps(x as u64).range();
-        let mut strip =
-            Self { source: first, columns: [Column::default(); COLUMNS], weights: [0; WEIGHTS], len: 0 };
+        let mut strip = Self {
+            source: first,
+            columns: [Column::default(); COLUMNS],
+            weights: [0; WEIGHTS],
+            len: 0,
+        };
         let mut used = 0;
         for (column, x) in strip.columns.iter_mut().zip(x as u64..xs.out) {
             let taps = xs.taps(x);
@@ -175,7 +186,10 @@ impl Strip {
             if range.end - start > SPAN || end > WEIGHTS {
                 break;
             }
-            strip.weights[used..end].iter_mut().zip(taps.iter()).for_each(|(slot, (_, w))| *slot = w);
+            strip.weights[used..end]
+                .iter_mut()
+                .zip(taps.iter())
+                .for_each(|(slot, (_, w))| *slot = w);
             let total = taps.total();
             let inverse = Inverse::new(total);
             *column = Column { first: range.start - start, weights: (used, end), total, inverse };
@@ -279,7 +293,8 @@ mod tests {
             let (n, out) = (side[axis], u128::from(out[axis]));
             let seen = seen[axis].map_or(n, u128::from).min(n);
             let center = (2 * o + 1) * seen;
-            let weight = |i: u128| (2 * out.max(seen)).saturating_sub(((2 * i + 1) * out).abs_diff(center));
+            let weight =
+                |i: u128| (2 * out.max(seen)).saturating_sub(((2 * i + 1) * out).abs_diff(center));
             (0..seen).map(|i| ((n - seen) / 2 + i, weight(i))).filter(|&(_, w)| w > 0).collect()
         };
         let mut pixels = Vec::new();

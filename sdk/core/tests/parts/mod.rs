@@ -49,7 +49,9 @@ impl Parts {
         };
         Self {
             manifest: package.manifest().clone(),
-            tensors: (0..graph.tensor_count()).map(|id| graph.tensor(id as u16).to_record()).collect(),
+            tensors: (0..graph.tensor_count())
+                .map(|id| graph.tensor(id as u16).to_record())
+                .collect(),
             nodes: graph.nodes().map(|(_, node)| own(node)).collect(),
             weights: graph.weights().to_vec(),
             goldens: seal::sections(file)[3].clone(),

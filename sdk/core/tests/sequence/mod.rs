@@ -1,14 +1,15 @@
-//! Sequences of everything that can be done to a head, made of bytes: for a test that draws them and
-//! for a fuzzer that searches.
+//! Sequences of everything that can be done to a head, made of bytes: for a test that draws them
+//! and for a fuzzer that searches.
 //!
-//! After each step the head must agree with a list of what was taught ([`model`]); when it is asked, with
-//! a head that is made anew and taught in one go.
+//! After each step the head must agree with a list of what was taught ([`model`]); when it is
+//! asked, with a head that is made anew and taught in one go.
 
 mod model;
 
 use offshoot_core::head::{
-    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2,
-    MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform, WhenFull,
+    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE,
+    MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform,
+    WhenFull,
 };
 use offshoot_core::{Embedding, Quant, Scale};
 
@@ -51,14 +52,17 @@ impl Choices<'_> {
             2 => (0..dim).map(|_| 1e-42 * next()).collect(),
             3 => (0..dim).map(|_| next() * 1e20 * next()).collect(),
             4..16 if !seen.is_empty() => seen[usize::from(sort) % seen.len()].values(),
-            _ => (0..dim).map(|i| 0.6 * next() + if i % 5 == class % 5 { 1.5 } else { 0.2 }).collect(),
+            _ => (0..dim)
+                .map(|i| 0.6 * next() + if i % 5 == class % 5 { 1.5 } else { 0.2 })
+                .collect(),
         }
     }
 }
 
 fn boxed(kind: HeadKind, dim: usize, limits: Limits, rubbish: u32) -> AnyHead {
     let words = limits.words(kind, dim).expect("small limits");
-    Head::new(kind, dim, ID, limits, vec![rubbish; words].into_boxed_slice()).expect("enough memory")
+    Head::new(kind, dim, ID, limits, vec![rubbish; words].into_boxed_slice())
+        .expect("enough memory")
 }
 
 /// What a head keeps of some values.
@@ -66,7 +70,9 @@ fn kept(values: &[f32], class: usize) -> Sample {
     let mut head = boxed(HeadKind::Knn, values.len(), Limits { classes: 1, samples: 1 }, 0);
     let only = head.add_class("only").expect("room for one");
     head.add_sample(only, Embedding::Float(values)).expect("finite values");
-    let Some((_, Embedding::Int8 { codes, quant })) = head.samples().next() else { panic!("one sample") };
+    let Some((_, Embedding::Int8 { codes, quant })) = head.samples().next() else {
+        panic!("one sample")
+    };
     for (&value, &code) in values.iter().zip(codes) {
         let off = (value - quant.dequantize(code)).abs();
         assert!(off <= 0.501 * quant.scale.get(), "{value} is kept as {}", quant.dequantize(code));
@@ -82,8 +88,10 @@ pub fn run(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let kind = choices.of(&HeadKind::ALL);
     let dim = choices.of(&[1, 2, 3, 5, 8, 13, 24, 40]);
-    let limits = Limits { classes: 1 + choices.below(6) as u16, samples: 1 + choices.below(45) as u16 };
-    let mut pair = Pair { head: boxed(kind, dim, limits, 0xaaaa_aaaa), model: Model::new(kind, dim, limits) };
+    let limits =
+        Limits { classes: 1 + choices.below(6) as u16, samples: 1 + choices.below(45) as u16 };
+    let mut pair =
+        Pair { head: boxed(kind, dim, limits, 0xaaaa_aaaa), model: Model::new(kind, dim, limits) };
     for _ in 0..MOST_STEPS {
         if choices.0.is_empty() {
             break;
@@ -131,7 +139,9 @@ impl Pair {
         let name = format!("c{}", choices.below(9));
         let found = self.head.add_class(&name).map(|class| class.index());
         let want = match self.model.class_named(&name) {
-            Some(class) => Err(ClassError::Duplicate { class: self.head.class_at(class).expect("listed") }),
+            Some(class) => {
+                Err(ClassError::Duplicate { class: self.head.class_at(class).expect("listed") })
+            }
             None if self.model.classes.len() == usize::from(self.model.limits.classes) => {
                 Err(ClassError::Full { limit: self.model.limits.classes })
             }
@@ -217,7 +227,8 @@ impl Pair {
                 self.model.inverse_l2 = inverse_l2;
             }
             1 => {
-                let false_rejection_rate = choices.of(&[0.0, 0.01, 0.03, 0.2, MAX_FALSE_REJECTION_RATE]);
+                let false_rejection_rate =
+                    choices.of(&[0.0, 0.01, 0.03, 0.2, MAX_FALSE_REJECTION_RATE]);
                 self.head.set_false_rejection_rate(false_rejection_rate).expect("in range");
                 self.model.false_rejection_rate = false_rejection_rate;
             }
@@ -240,7 +251,8 @@ impl Pair {
         let limits = Limits { classes: 3, samples: 1 + choices.below(6) as u16 };
         let kind = choices.of(&HeadKind::ALL);
         let dim = self.model.dim;
-        let mut other = Pair { head: boxed(kind, dim, limits, 1), model: Model::new(kind, dim, limits) };
+        let mut other =
+            Pair { head: boxed(kind, dim, limits, 1), model: Model::new(kind, dim, limits) };
         for _ in 0..1 + choices.below(9) {
             other.add_sample(choices);
         }
@@ -248,15 +260,25 @@ impl Pair {
             let _ = other.head.fit();
         }
         let found = self.head.merge(&other.head);
-        let new =
-            other.model.classes.iter().filter(|class| self.model.class_named(&class.name).is_none()).count();
+        let new = other
+            .model
+            .classes
+            .iter()
+            .filter(|class| self.model.class_named(&class.name).is_none())
+            .count();
         let classes = self.model.classes.len() + new;
         let samples = self.model.samples.len() + other.model.samples.len();
         let limits = self.model.limits;
         if classes > usize::from(limits.classes) {
-            assert_eq!(found, Err(MergeError::TooManyClasses { needed: classes, limit: limits.classes }));
+            assert_eq!(
+                found,
+                Err(MergeError::TooManyClasses { needed: classes, limit: limits.classes })
+            );
         } else if samples > usize::from(limits.samples) {
-            assert_eq!(found, Err(MergeError::TooManySamples { needed: samples, limit: limits.samples }));
+            assert_eq!(
+                found,
+                Err(MergeError::TooManySamples { needed: samples, limit: limits.samples })
+            );
         } else {
             assert_eq!(found, Ok(()));
             self.model.merge(&other.model);
@@ -271,7 +293,8 @@ impl Pair {
             Head::decode(&bytes, Some(&[9; 32]), memory(&self.model, rubbish)).err(),
             Some(HeadError::OtherPackage)
         );
-        self.head = Head::decode(&bytes, Some(&ID), memory(&self.model, rubbish)).expect("a whole record");
+        self.head =
+            Head::decode(&bytes, Some(&ID), memory(&self.model, rubbish)).expect("a whole record");
         self.model.last = None;
     }
 
@@ -311,7 +334,8 @@ impl Pair {
 
     /// Everything that can be asked, of this head and of one taught in one go.
     fn ask(&mut self, choices: &mut Choices<'_>) {
-        let mut queries: Vec<Vec<f32>> = self.model.samples.iter().take(2).map(Sample::values).collect();
+        let mut queries: Vec<Vec<f32>> =
+            self.model.samples.iter().take(2).map(Sample::values).collect();
         let class = choices.below(5);
         queries.push(choices.values(self.model.dim, class, &self.model.samples));
         let mut fresh = self.model.taught_in_one_go();
@@ -346,7 +370,11 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
         Err(error) => told.push(format!("{error:?}")),
         Ok(report) => {
             let right = (report.asked(), report.right(), report.accuracy().map(f32::to_bits));
-            told.push(format!("{right:?} {:?} {:?}", report.interval(), report.calibration_error()));
+            told.push(format!(
+                "{right:?} {:?} {:?}",
+                report.interval(),
+                report.calibration_error()
+            ));
             told.extend(report.advice().map(|advice| format!("{advice:?}")));
         }
     }

@@ -1,7 +1,8 @@
 //! What a head should be: lists and sums, recomputed plainly, and the record they make.
 
 use offshoot_core::head::{
-    DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION, WhenFull,
+    DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION,
+    WhenFull,
 };
 use offshoot_core::{Embedding, Quant};
 
@@ -20,7 +21,8 @@ impl Sample {
         self.codes.iter().map(|&code| self.quant.dequantize(code)).collect()
     }
 
-    /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/fit/nearest_mean.rs` says.
+    /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/fit/nearest_mean.rs`
+    /// says.
     fn unit(&self) -> impl Iterator<Item = i64> + '_ {
         let zero = i64::from(self.quant.zero_point);
         let square: i64 = self.codes.iter().map(|&code| (i64::from(code) - zero).pow(2)).sum();
@@ -100,8 +102,8 @@ impl Model {
         self.samples.iter().filter(|sample| sample.class == class).count()
     }
 
-    /// Adds a sample; which one a full head let go is what `head` shows, and must be one of a largest
-    /// class.
+    /// Adds a sample; which one a full head let go is what `head` shows, and must be one of a
+    /// largest class.
     pub fn add_sample(&mut self, new: Sample, head: &Head<Box<[u32]>>) {
         self.count(&new, 1);
         self.last = None;
@@ -166,7 +168,9 @@ impl Model {
         let places: Vec<usize> = other
             .classes
             .iter()
-            .map(|class| self.class_named(&class.name).unwrap_or_else(|| self.add_class(&class.name)))
+            .map(|class| {
+                self.class_named(&class.name).unwrap_or_else(|| self.add_class(&class.name))
+            })
             .collect();
         for (class, &place) in other.classes.iter().zip(&places) {
             let own = &mut self.classes[place];
@@ -174,7 +178,10 @@ impl Model {
             own.sum.iter_mut().zip(&class.sum).for_each(|(sum, more)| *sum += more);
         }
         self.samples.extend(
-            other.samples.iter().map(|sample| Sample { class: places[sample.class], ..sample.clone() }),
+            other
+                .samples
+                .iter()
+                .map(|sample| Sample { class: places[sample.class], ..sample.clone() }),
         );
         self.last = None;
     }
@@ -216,13 +223,13 @@ impl Model {
         out
     }
 
-    /// A head made anew that was taught all this at once: by its calls, or, where a full head left samples
-    /// out, by its record.
+    /// A head made anew that was taught all this at once: by its calls, or, where a full head left
+    /// samples out, by its record.
     pub fn taught_in_one_go(&self) -> Head<Box<[u32]>> {
         let words = self.limits.words(self.kind, self.dim).expect("as before");
         let memory = vec![0x1234_5678; words].into_boxed_slice();
-        let left_out =
-            (0..self.classes.len()).any(|class| self.classes[class].shown as usize > self.samples_of(class));
+        let left_out = (0..self.classes.len())
+            .any(|class| self.classes[class].shown as usize > self.samples_of(class));
         if left_out {
             return Head::decode(&self.encoded(), Some(&ID), memory).expect("a whole record");
         }
@@ -248,7 +255,10 @@ impl Model {
         assert!(head.samples().map(sample).eq(self.samples.iter().cloned()));
         for (index, class) in self.classes.iter().enumerate() {
             let id = head.class_at(index).expect("listed");
-            assert_eq!((head.samples_of(id), head.shown_of(id)), (self.samples_of(index), class.shown));
+            assert_eq!(
+                (head.samples_of(id), head.shown_of(id)),
+                (self.samples_of(index), class.shown)
+            );
             assert_eq!(head.class_named(&class.name), Some(id));
         }
         let mut bytes = vec![0; head.encoded_len()];

@@ -43,10 +43,20 @@ struct Blocks {
 impl Blocks {
     /// Sizes blocks for a call that computes `pixels` of the result (0 is possible: the share of a
     /// thread), with `room` bytes for gathered rows.
-    fn new<K: Kernel>(window: &Window, groups: usize, input: Shape, pixels: usize, room: usize) -> Self {
+    fn new<K: Kernel>(
+        window: &Window,
+        groups: usize,
+        input: Shape,
+        pixels: usize,
+        room: usize,
+    ) -> Self {
         let fan_in = window.taps() * (input.c() / groups);
         let row_bytes = K::ROWS.row_bytes(fan_in);
-        if !K::ROWS.wide && groups == 1 && *window == Window::POINT && fan_in.is_multiple_of(K::GRAIN) {
+        if !K::ROWS.wide
+            && groups == 1
+            && *window == Window::POINT
+            && fan_in.is_multiple_of(K::GRAIN)
+        {
             return Self { row_bytes: fan_in, pixels: pixels.max(1), direct: true };
         }
         let most = Self::most::<K>(row_bytes, pixels, room);
@@ -178,7 +188,14 @@ struct Under<'a> {
 
 impl Under<'_> {
     /// Gathers rows for the output pixels from `start` on, of a result that is `width` wide.
-    fn gather<K: Kernel>(&self, kernel: K, start: usize, width: usize, rows: &mut [i8], row_bytes: usize) {
+    fn gather<K: Kernel>(
+        &self,
+        kernel: K,
+        start: usize,
+        width: usize,
+        rows: &mut [i8],
+        row_bytes: usize,
+    ) {
         let whole = self.whole();
         let (mut pixel, end) = (start, start + rows.len() / row_bytes);
         let mut rest = rows;
@@ -187,7 +204,9 @@ impl Under<'_> {
             let inside = Inside::at(self.window, 0, oy, self.input.value.shape.h());
             // Windows that lie inside the feature map: all of this row at once.
             let run = whole.end.min(ox + end - pixel).saturating_sub(ox);
-            let all = ox >= whole.start && run > 0 && inside.taps.len() == usize::from(self.window.kernel[0]);
+            let all = ox >= whole.start
+                && run > 0
+                && inside.taps.len() == usize::from(self.window.kernel[0]);
             let run = if all { run } else { 1 };
             let (now, later) = rest.split_at_mut(run * row_bytes);
             if all {
@@ -202,7 +221,14 @@ impl Under<'_> {
 
     /// Gathers rows of windows inside the feature map; the first window begins at row `top`, for
     /// output column `ox`.
-    fn pieces<K: Kernel>(&self, kernel: K, top: usize, ox: usize, rows: &mut [i8], row_bytes: usize) {
+    fn pieces<K: Kernel>(
+        &self,
+        kernel: K,
+        top: usize,
+        ox: usize,
+        rows: &mut [i8],
+        row_bytes: usize,
+    ) {
         let (channels, depth) = (self.input.value.shape.c(), self.depth);
         let [dy, dx] = self.window.dilation.map(usize::from);
         let [kh, kw] = self.window.kernel.map(usize::from);
@@ -351,12 +377,17 @@ impl<'a> Columns<'a> {
         let shape = self.input.value.shape;
         let (height, width, channels) = (shape.h(), shape.w(), shape.c());
         // One piece of shared columns, or one piece per pixel.
-        let (pieces, columns) = if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };
+        let (pieces, columns) =
+            if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };
         let dilation = if self.shared { 1 } else { usize::from(window.dilation[1]) };
         for ky in 0..kh {
-            let iy = (oy * sy + ky * usize::from(window.dilation[0])).wrapping_sub(window.pad[0].into());
-            let row =
-                if iy < height { &self.input.codes[self.input.row(iy)..][..width * channels] } else { &[] };
+            let iy =
+                (oy * sy + ky * usize::from(window.dilation[0])).wrapping_sub(window.pad[0].into());
+            let row = if iy < height {
+                &self.input.codes[self.input.row(iy)..][..width * channels]
+            } else {
+                &[]
+            };
             for piece in 0..pieces {
                 let origin = (start + piece) * sx;
                 let pad = usize::from(window.pad[1]);
@@ -376,7 +407,11 @@ impl<'a> Columns<'a> {
                     }
                 };
                 put(before, self.border, 0);
-                put(inside, row.as_ptr().wrapping_add(first.wrapping_mul(channels)), dilation * channels);
+                put(
+                    inside,
+                    row.as_ptr().wrapping_add(first.wrapping_mul(channels)),
+                    dilation * channels,
+                );
                 put(columns - before - inside, self.border, 0);
             }
         }

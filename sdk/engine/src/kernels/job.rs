@@ -170,7 +170,10 @@ pub(crate) trait Kernel: Copy {
             let (codes, cells) = unsafe {
                 let cells = job.cells.add(i * job.stride);
                 let bytes = job.len * Self::ROWS.width();
-                (from_raw_parts(job.codes.add(i * job.step), job.len), from_raw_parts_mut(cells, bytes))
+                (
+                    from_raw_parts(job.codes.add(i * job.step), job.len),
+                    from_raw_parts_mut(cells, bytes),
+                )
             };
             self.widen(codes, cells);
         }

@@ -51,7 +51,9 @@ pub(crate) fn portable(
             ops::whole(step, weights, arena.read(x), arena.write(out));
         },
         Division::Whole => {}
-        Division::Codes => ops::codes(step, weights, part.of(out.len()), &mut Own { arena, look_up }),
+        Division::Codes => {
+            ops::codes(step, weights, part.of(out.len()), &mut Own { arena, look_up })
+        }
         Division::Groups(size) => {
             let groups = part.of(out.len() / size);
             let range = groups.start * size..groups.end * size;
@@ -133,7 +135,13 @@ impl<K: Kernel> Run<'_, K> {
         let (part, shape) = (self.part, step.out.shape);
         if let StepOp::Add { a, b, clamp } = step.op {
             let values = [&step.a, &step.b, &step.out];
-            return drive::add(self.kernel, self.arena, values, (a, b, clamp), part.of(shape.elements()));
+            return drive::add(
+                self.kernel,
+                self.arena,
+                values,
+                (a, b, clamp),
+                part.of(shape.elements()),
+            );
         }
         let Some(layer) = self.layer(step) else {
             return self.kernel.compiled(Portable { run: self, step, weights });
@@ -217,7 +225,12 @@ impl<K: Kernel> Run<'_, K> {
             // SAFETY: the caller's promise.
             unsafe {
                 let input = Map::whole(&step.a, self.arena.read(step.a.range()));
-                self.rows(step, &input, rows, ring.at.start + place * step.out.shape.row_elements());
+                self.rows(
+                    step,
+                    &input,
+                    rows,
+                    ring.at.start + place * step.out.shape.row_elements(),
+                );
             }
         }
     }
@@ -227,9 +240,12 @@ impl<K: Kernel> Run<'_, K> {
     /// # Safety
     /// Those bytes belong to this part, and the input is not among them.
     unsafe fn rows(&self, step: &Step, input: &Map<'_>, rows: Range<usize>, at: usize) {
-        let (layer, width) = (self.layer(step).expect("planned: a layer of a kernel"), step.out.shape.w());
+        let (layer, width) =
+            (self.layer(step).expect("planned: a layer of a kernel"), step.out.shape.w());
         // SAFETY: the caller's promise.
-        unsafe { self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at) };
+        unsafe {
+            self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at)
+        };
     }
 
     /// Computes pixels of a layer's result, or some panels of their channels, written from offset
@@ -252,7 +268,9 @@ impl<K: Kernel> Run<'_, K> {
         unsafe {
             let scratch = self.arena.write(self.seat.own(step.scratch));
             match step.op {
-                StepOp::Depthwise { .. } => drive::depthwise(self.kernel, layer, scratch, input, &target),
+                StepOp::Depthwise { .. } => {
+                    drive::depthwise(self.kernel, layer, scratch, input, &target)
+                }
                 _ => drive::conv(self.kernel, layer, scratch, input, &target),
             }
         }
@@ -280,6 +298,11 @@ impl<'a> Ring<'a> {
     /// No thread writes them while the map is in use.
     unsafe fn map(&self, arena: Arena<'a>, base: usize) -> Map<'_> {
         // SAFETY: the caller's promise.
-        Map { value: self.value, codes: unsafe { arena.read(self.at.clone()) }, base, kept: self.kept }
+        Map {
+            value: self.value,
+            codes: unsafe { arena.read(self.at.clone()) },
+            base,
+            kept: self.kept,
+        }
     }
 }

@@ -214,7 +214,9 @@ impl Shared {
             spins += 1;
             if spins < SPINS {
                 hint::spin_loop();
-            } else if self.turns.step().is_none() && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE {
+            } else if self.turns.step().is_none()
+                && idle.get_or_insert_with(Instant::now).elapsed() > AWAKE
+            {
                 thread::park();
             } else {
                 thread::yield_now();
@@ -240,7 +242,10 @@ impl Shared {
                 spins = 0;
                 continue;
             }
-            assert!(!self.broken.load(Ordering::Acquire), "another thread of the team has panicked");
+            assert!(
+                !self.broken.load(Ordering::Acquire),
+                "another thread of the team has panicked"
+            );
             spins += 1;
             if spins < SPINS { hint::spin_loop() } else { thread::yield_now() }
         }

@@ -62,7 +62,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
 
@@ -89,13 +90,16 @@ impl Layer {
     fn random(random: &mut Random, layout: &Layout, channels: usize, fan_in: usize) -> Self {
         // Kernels may sum more products in 16 bits where weights are small.
         let small = random.below(3);
-        let weights: Vec<i8> = random.codes(channels * fan_in).into_iter().map(|w| w >> small).collect();
+        let weights: Vec<i8> =
+            random.codes(channels * fan_in).into_iter().map(|w| w >> small).collect();
         let bias: Vec<i32> = (0..channels).map(|_| random.next() as i32 >> 18).collect();
-        let requant = [RequantPath::Mantissas, RequantPath::Lanes, RequantPath::Any][random.below(3)];
+        let requant =
+            [RequantPath::Mantissas, RequantPath::Lanes, RequantPath::Any][random.below(3)];
         // Small mantissas suit every requantization method.
         let mantissas: Vec<i32> = (0..channels).map(|_| random.next() as i32 & 0xff_ffff).collect();
         let shift = if requant == RequantPath::Any { random.below(3) as u8 } else { 0 };
-        let tail = Tail { shift, requant, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
+        let tail =
+            Tail { shift, requant, zero: random.next() as i8, clamp: Clamp { lo: -100, hi: 101 } };
         let packed = Guarded::new(layout.bytes(channels, fan_in));
         let mut layer = Self { weights, bias, mantissas, tail, packed };
         layer.repack(layout);
@@ -180,7 +184,8 @@ fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
         // One of them is larger by one or less, somewhere.
         let odd = random.below(channels * fan_in);
         layer.weights[odd] =
-            [largest.saturating_add(1), largest.saturating_sub(1), -largest.max(-127)][random.below(3)];
+            [largest.saturating_add(1), largest.saturating_sub(1), -largest.max(-127)]
+                [random.below(3)];
         layer.tail = Tail { shift: 0, requant: RequantPath::Mantissas, ..layer.tail };
         layer.mantissas.fill(1 << 14);
         layer.repack(&K::ROWS);
@@ -234,7 +239,11 @@ fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize,
                 if y < side { codes[(p * step + x * side + y) * channels + c] } else { 0 }
             };
             let want = layer.want(c, (0..side * column).map(tap));
-            assert_eq!(out[p * out_stride + c], want, "{side}x{side}/{stride} of {channels}: {p} {c}");
+            assert_eq!(
+                out[p * out_stride + c],
+                want,
+                "{side}x{side}/{stride} of {channels}: {p} {c}"
+            );
         }
     }
 }
@@ -248,7 +257,16 @@ fn sums<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
         ((sum + offset) >> shift).clamp(clamp.lo.into(), clamp.hi.into()) as i8
     };
     let [x, y, mut out] = [Guarded::filled(&a), Guarded::filled(&b), Guarded::new(len)];
-    let job = Sum { a: x.as_ptr(), b: y.as_ptr(), out: out.as_mut_ptr(), len, factors, offset, shift, clamp };
+    let job = Sum {
+        a: x.as_ptr(),
+        b: y.as_ptr(),
+        out: out.as_mut_ptr(),
+        len,
+        factors,
+        offset,
+        shift,
+        clamp,
+    };
     // SAFETY: as above.
     unsafe { kernel.sum(&job) };
     assert!((0..len).all(|i| out[i] == want(i)), "sum of {len}");

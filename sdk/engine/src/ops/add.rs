@@ -19,7 +19,9 @@ pub(super) fn add(
 ) {
     let [a, b, out] = values;
     let sum = |x: i8, y: i8| {
-        let acc = i32::from(x) * i32::from(affine.factor) + i32::from(y) * i32::from(factor) + affine.offset;
+        let acc = i32::from(x) * i32::from(affine.factor)
+            + i32::from(y) * i32::from(factor)
+            + affine.offset;
         shift_down(acc, affine.shift, clamp.lo, clamp.hi)
     };
     let (mut x, mut y) = ([0i8; BLOCK], [0i8; BLOCK]);

@@ -33,7 +33,8 @@ pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut 
             } else {
                 for (i, code) in codes.iter_mut().enumerate() {
                     let channel = first + i;
-                    let acc = layer.requant.bias(channel) + runs(layer, a, x, channel, group, (&rows, &cols));
+                    let acc = layer.requant.bias(channel)
+                        + runs(layer, a, x, channel, group, (&rows, &cols));
                     *code = layer.requant.code(channel, acc, out.quant.zero_point);
                 }
             }
@@ -42,7 +43,14 @@ pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut 
 }
 
 /// Values under the window minus the zero point; 0 outside the feature map.
-fn gather(layer: &Layer<'_>, a: &Value, x: &[i8], group: usize, at: (&Inside, &Inside), patch: &mut [i16]) {
+fn gather(
+    layer: &Layer<'_>,
+    a: &Value,
+    x: &[i8],
+    group: usize,
+    at: (&Inside, &Inside),
+    patch: &mut [i16],
+) {
     let (rows, cols) = at;
     let depth = a.shape.c() / layer.groups;
     let zero = i16::from(a.quant.zero_point);
@@ -84,7 +92,8 @@ fn dense(layer: &Layer<'_>, patch: &[i16], first: usize, out: &Value, codes: &mu
     let done = 4 * fours.len();
     for (i, code) in rest.iter_mut().enumerate() {
         let channel = first + done + i;
-        let sum: i32 = patch.iter().zip(weights(channel)).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
+        let sum: i32 =
+            patch.iter().zip(weights(channel)).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
         *code = layer.requant.code(channel, layer.requant.bias(channel) + sum, zero_point);
     }
 }
@@ -99,7 +108,14 @@ fn dot4(patch: &[i16], weights: [&[i8]; 4]) -> [i32; 4] {
 
 /// Computes one output value row by row: adjacent columns are contiguous in the feature map and in
 /// the weights.
-fn runs(layer: &Layer<'_>, a: &Value, x: &[i8], channel: usize, group: usize, at: (&Inside, &Inside)) -> i32 {
+fn runs(
+    layer: &Layer<'_>,
+    a: &Value,
+    x: &[i8],
+    channel: usize,
+    group: usize,
+    at: (&Inside, &Inside),
+) -> i32 {
     let (rows, cols) = at;
     let depth = a.shape.c() / layer.groups;
     let kernel_w = usize::from(layer.window.kernel[1]);

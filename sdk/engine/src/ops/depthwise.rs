@@ -47,7 +47,13 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    fn accumulate(&self, x: &[i8], (rows, cols): (&Inside, &Inside), first: usize, acc: &mut [i32]) {
+    fn accumulate(
+        &self,
+        x: &[i8],
+        (rows, cols): (&Inside, &Inside),
+        first: usize,
+        acc: &mut [i32],
+    ) {
         let [dy, dx] = self.window.dilation.map(usize::from);
         for (i, ky) in rows.taps.clone().enumerate() {
             let iy = rows.start + i * dy;

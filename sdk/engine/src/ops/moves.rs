@@ -79,7 +79,9 @@ pub(super) fn upsample(factor: [u8; 2], a: &Value, x: &[i8], y: &mut [i8]) {
     let (row, channels) = (a.shape.row_elements(), a.shape.c());
     for (to, from) in y.chunks_exact_mut(row * across * down).zip(x.chunks_exact(row)) {
         for to in to.chunks_exact_mut(row * across) {
-            for (pixels, pixel) in to.chunks_exact_mut(channels * across).zip(from.chunks_exact(channels)) {
+            for (pixels, pixel) in
+                to.chunks_exact_mut(channels * across).zip(from.chunks_exact(channels))
+            {
                 pixels.chunks_exact_mut(channels).for_each(|to| to.copy_from_slice(pixel));
             }
         }

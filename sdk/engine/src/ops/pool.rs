@@ -22,7 +22,14 @@ pub(super) struct Average {
 
 /// Computes the values `range` of the result.
 #[inline(always)] // compiled for the caller's instruction set
-pub(super) fn average(layer: &Average, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
+pub(super) fn average(
+    layer: &Average,
+    a: &Value,
+    x: &[i8],
+    out: &Value,
+    range: Range<usize>,
+    y: &mut [i8],
+) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
         let (rows, cols) = inside(&layer.window, index, a, out);
         let seen = rows.taps.len() * cols.taps.len();
@@ -60,7 +67,14 @@ fn flush(sums: &mut [i32; BLOCK], parts: &mut [i16; BLOCK]) {
 
 /// Computes the values `range` of the result.
 #[inline(always)] // as above
-pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, range: Range<usize>, y: &mut [i8]) {
+pub(super) fn max(
+    window: &Window,
+    a: &Value,
+    x: &[i8],
+    out: &Value,
+    range: Range<usize>,
+    y: &mut [i8],
+) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
         let (rows, cols) = inside(window, index, a, out);
         codes.fill(i8::MIN);
@@ -76,7 +90,12 @@ pub(super) fn max(window: &Window, a: &Value, x: &[i8], out: &Value, range: Rang
 /// Calls `each` with every pixel that has values in `range`: its index, the first channel, the
 /// values.
 #[inline(always)] // as above
-fn pixels(channels: usize, range: Range<usize>, y: &mut [i8], mut each: impl FnMut(usize, usize, &mut [i8])) {
+fn pixels(
+    channels: usize,
+    range: Range<usize>,
+    y: &mut [i8],
+    mut each: impl FnMut(usize, usize, &mut [i8]),
+) {
     let (mut at, mut rest) = (range.start, y);
     while at < range.end {
         let first = at % channels;
@@ -94,7 +113,12 @@ fn inside(window: &Window, index: usize, a: &Value, out: &Value) -> (Inside, Ins
 
 /// Calls `each` with the first byte of every pixel under the window.
 #[inline(always)] // as above
-fn positions(window: &Window, (rows, cols): (&Inside, &Inside), a: &Value, mut each: impl FnMut(usize)) {
+fn positions(
+    window: &Window,
+    (rows, cols): (&Inside, &Inside),
+    a: &Value,
+    mut each: impl FnMut(usize),
+) {
     let [dy, dx] = window.dilation.map(usize::from);
     for i in 0..rows.taps.len() {
         for j in 0..cols.taps.len() {

@@ -31,7 +31,13 @@ impl Tail {
             }
         } else {
             for (code, &sum) in codes.iter_mut().zip(sums) {
-                *code = quant::requantize(sum, self.multiplier, self.zero, self.clamp.lo, self.clamp.hi);
+                *code = quant::requantize(
+                    sum,
+                    self.multiplier,
+                    self.zero,
+                    self.clamp.lo,
+                    self.clamp.hi,
+                );
             }
         }
     }

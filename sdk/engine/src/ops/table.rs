@@ -7,7 +7,12 @@ use crate::plan::step::Value;
 
 /// Looks up every value in `table`, which begins with the result for -128.
 #[inline(always)] // compiled for the caller's instruction set
-pub(super) fn table(codes: &mut impl Codes, table: &[i8], values: [&Value; 3], range: Range<usize>) {
+pub(super) fn table(
+    codes: &mut impl Codes,
+    table: &[i8],
+    values: [&Value; 3],
+    range: Range<usize>,
+) {
     let [a, _, out] = values;
     let table: &[i8; 256] = table.try_into().expect("checked when the package was opened");
     let mut block = [0i8; BLOCK];

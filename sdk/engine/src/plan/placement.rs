@@ -63,7 +63,10 @@ pub(crate) fn place(
     let live_set = live_set(&slots[..tensors], range.clone());
     row_fusion::find(graph, range.clone(), config, live_set, slots);
     for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
-        if matches!(node.op, Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })) {
+        if matches!(
+            node.op,
+            Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })
+        ) {
             reuse_operand(graph, slots, id, &node);
         }
     }
@@ -92,7 +95,8 @@ fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
     let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
     let (first, last) = (first as u16, last as u16);
-    slots[usize::from(id)] = Slot { bytes, first, last, root: id, state: State::Waiting, ..Slot::EMPTY };
+    slots[usize::from(id)] =
+        Slot { bytes, first, last, root: id, state: State::Waiting, ..Slot::EMPTY };
 }
 
 fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
@@ -103,7 +107,8 @@ fn keep_until(slots: &mut [Slot], id: TensorId, index: usize) {
 /// Lets a result overwrite an operand of its size that no later node reads.
 fn reuse_operand(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, node: &Node<'_>) {
     let out = usize::from(id);
-    let same_size = |i: &TensorId| graph.tensor(*i).shape.elements() == graph.tensor(id).shape.elements();
+    let same_size =
+        |i: &TensorId| graph.tensor(*i).shape.elements() == graph.tensor(id).shape.elements();
     for input in node.inputs.iter().filter(same_size) {
         let mut root = usize::from(slots[usize::from(input)].root);
         while root != usize::from(slots[root].root) {
@@ -197,7 +202,9 @@ fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usi
 /// Inserts a placed slot into the list and returns its new head.
 fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
     let (mut before, mut link) = (None, head);
-    while let Some(i) = usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset) {
+    while let Some(i) =
+        usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset)
+    {
         (before, link) = (Some(i), slots[i].next);
     }
     slots[at].next = link;
@@ -218,6 +225,7 @@ fn live_set(slots: &[Slot], range: Range<usize>) -> usize {
 /// Returns the bytes that every placement needs at node `index`.
 fn bound_at(slots: &[Slot], index: usize) -> usize {
     let at = index as u16;
-    let alive = |own: &usize| takes_room(slots, *own) && slots[*own].first <= at && at <= slots[*own].last;
+    let alive =
+        |own: &usize| takes_room(slots, *own) && slots[*own].first <= at && at <= slots[*own].last;
     (0..slots.len()).filter(alive).fold(0, |sum, own| slots[own].bytes.saturating_add(sum))
 }

@@ -42,7 +42,9 @@ impl Link {
     /// True if this node is the only one that reads the result of `before`.
     fn follows(&self, before: &Self, slots: &[Slot]) -> bool {
         let made = &slots[usize::from(before.id)];
-        self.from == before.id && made.root() == usize::from(before.id) && made.last_use() == self.index()
+        self.from == before.id
+            && made.root() == usize::from(before.id)
+            && made.last_use() == self.index()
     }
 }
 
@@ -86,7 +88,8 @@ fn reserve(
     let (maps, scratch) = slots.split_at_mut(graph.tensor_count());
     let alive = (life.start..=life.end).map(|index| alive_at(maps, index)).max().unwrap_or(0);
     let room = live_set.saturating_sub(alive).max(live_set / 32) / threads;
-    let bytes = link.work.scratch_bytes(config.isa, link.input, pixels, room).next_multiple_of(Slot::ALIGN);
+    let bytes =
+        link.work.scratch_bytes(config.isa, link.input, pixels, room).next_multiple_of(Slot::ALIGN);
     let own = &mut scratch[link.index()];
     own.reserve(bytes.saturating_mul(threads), life.start, life.end);
 }
@@ -121,7 +124,8 @@ fn try_chain(
     {
         return false;
     }
-    let expand = first.filter(|f| matches!(f.work, Work::Rows { .. }) && depthwise.follows(f, slots));
+    let expand =
+        first.filter(|f| matches!(f.work, Work::Rows { .. }) && depthwise.follows(f, slots));
     let kept = Kept::new(&window, depthwise.input, project.output, live_set);
     let threads = usize::from(config.threads.get());
     let ring = |link: &Link, rows: usize| {

@@ -86,7 +86,18 @@ impl Step {
         let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
         let op = StepOp::Nothing;
         let requant = RequantPath::Any;
-        Self { op, a: value, b: value, out: value, packed, requant, scratch, chain: 1, kept_rows: 0, node: 0 }
+        Self {
+            op,
+            a: value,
+            b: value,
+            out: value,
+            packed,
+            requant,
+            scratch,
+            chain: 1,
+            kept_rows: 0,
+            node: 0,
+        }
     };
 
     /// Returns the fastest requantization method that the constants of a convolution allow;

@@ -12,7 +12,8 @@ pub struct Rng(pub u64);
 
 impl Rng {
     pub fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
 
@@ -27,7 +28,9 @@ impl Rng {
     pub fn codes(&mut self, n: usize) -> Vec<i8> {
         // Now and then only extremes, which is where arithmetic breaks.
         let extreme = self.below(8) == 0;
-        (0..n).map(|_| if extreme { [-128, 127][self.below(2) as usize] } else { self.code() }).collect()
+        (0..n)
+            .map(|_| if extreme { [-128, 127][self.below(2) as usize] } else { self.code() })
+            .collect()
     }
 
     pub fn tensor(&mut self, shape: Shape) -> Tensor {
@@ -59,7 +62,11 @@ pub fn run(writer: &GraphWriter, output: u16, input: &[i8]) -> Vec<i8> {
     for isa in Isa::available() {
         for threads in 1..4 {
             let config = Config { threads: threads.try_into().unwrap(), ..isa.into() };
-            assert_eq!(run_with(config, &graph, input), reference, "{config:?} differs from generic");
+            assert_eq!(
+                run_with(config, &graph, input),
+                reference,
+                "{config:?} differs from generic"
+            );
         }
         let config = Config { chains: false, ..isa.into() };
         assert_eq!(run_with(config, &graph, input), reference, "{config:?} differs from generic");
@@ -104,13 +111,18 @@ pub fn requant(acc: i64, mantissa: i64, shift: u8, zero: i64, clamp: Clamp) -> i
 }
 
 /// Every position of the window with the input position it reads, if that is inside.
-pub fn taps(window: &Window, oy: usize, ox: usize, shape: Shape) -> Vec<(usize, usize, Option<usize>)> {
+pub fn taps(
+    window: &Window,
+    oy: usize,
+    ox: usize,
+    shape: Shape,
+) -> Vec<(usize, usize, Option<usize>)> {
     let mut out = Vec::new();
     for ky in 0..usize::from(window.kernel[0]) {
         for kx in 0..usize::from(window.kernel[1]) {
             let place = |o: usize, k: usize, axis: usize, n: usize| {
-                let at = (o * usize::from(window.stride[axis]) + k * usize::from(window.dilation[axis]))
-                    as i64
+                let at = (o * usize::from(window.stride[axis])
+                    + k * usize::from(window.dilation[axis])) as i64
                     - i64::from(window.pad[axis]);
                 (0..n as i64).contains(&at).then_some(at as usize)
             };
@@ -149,7 +161,13 @@ pub struct Conv {
 }
 
 impl Conv {
-    pub fn random(rng: &mut Rng, depth: usize, channels: usize, groups: u16, window: Window) -> Self {
+    pub fn random(
+        rng: &mut Rng,
+        depth: usize,
+        channels: usize,
+        groups: u16,
+        window: Window,
+    ) -> Self {
         Self {
             window,
             groups,
@@ -192,11 +210,18 @@ impl Conv {
                         } else {
                             self.weights[(o * self.window.taps() + tap) * depth + i]
                         };
-                        let value = at.map_or(0, |at| i64::from(x[at + o / per_group * depth + i]) - zero(a));
+                        let value = at
+                            .map_or(0, |at| i64::from(x[at + o / per_group * depth + i]) - zero(a));
                         acc += value * i64::from(weight);
                     }
                 }
-                want.push(requant(acc, self.mantissas[o].into(), self.shift, zero(out), self.clamp));
+                want.push(requant(
+                    acc,
+                    self.mantissas[o].into(),
+                    self.shift,
+                    zero(out),
+                    self.clamp,
+                ));
             }
         }
         want
@@ -206,7 +231,8 @@ impl Conv {
 pub fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window: Window) -> bool {
     let Some((h, w)) = window.output(input) else { return false };
     let (a, out) = (rng.tensor(input), rng.tensor(Shape::new(h, w, channels).unwrap()));
-    let conv = Conv::random(rng, input.c() / usize::from(groups), channels as usize, groups, window);
+    let conv =
+        Conv::random(rng, input.c() / usize::from(groups), channels as usize, groups, window);
     let mut writer = GraphWriter::new(a);
     let id = conv.write(&mut writer, out);
     let x = rng.codes(input.elements());
@@ -254,5 +280,9 @@ pub fn plan(graph: &Graph<'_>, config: Config) -> Plan<Vec<Step>> {
 }
 
 pub fn random_affine(rng: &mut Rng) -> Affine {
-    Affine { factor: rng.next() as i16, offset: rng.next() as i32 >> 4, shift: 8 + rng.below(12) as u8 }
+    Affine {
+        factor: rng.next() as i16,
+        offset: rng.next() as i32 >> 4,
+        shift: 8 + rng.below(12) as u8,
+    }
 }

@@ -86,7 +86,9 @@ impl NullaryFnOnce for Each<'_> {
             Unary::Sigmoid => values.for_each(|v| *v = 1.0 / (1.0 + exp(-*v))),
             Unary::Exp => values.for_each(|v| *v = exp(*v)),
             Unary::HardSwish => values.for_each(|v| *v *= (*v / 6.0 + 0.5).clamp(0.0, 1.0)),
-            Unary::LeakyRelu { slope } => values.for_each(|v| *v *= if *v < 0.0 { slope } else { 1.0 }),
+            Unary::LeakyRelu { slope } => {
+                values.for_each(|v| *v *= if *v < 0.0 { slope } else { 1.0 })
+            }
             Unary::Tanh => values.for_each(|v| *v = libm::tanhf(*v)),
             Unary::Erf => values.for_each(|v| *v = libm::erff(*v)),
             Unary::Power { exponent } => values.for_each(|v| *v = libm::powf(*v, exponent)),
@@ -172,7 +174,9 @@ mod tests {
             (Unary::HardSwish, |x| if x < -3.0 { 0.0 } else { x * (x / 6.0 + 0.5).min(1.0) }),
         ];
         for (unary, wanted) in cases {
-            for (got, x) in each(unary, &values()).into_iter().zip(values()).filter(|(_, x)| x.abs() < 88.0) {
+            for (got, x) in
+                each(unary, &values()).into_iter().zip(values()).filter(|(_, x)| x.abs() < 88.0)
+            {
                 let wanted = wanted(x.into());
                 let error = (f64::from(got) - wanted).abs() / wanted.abs().max(1e-30);
                 assert!(
@@ -197,7 +201,8 @@ mod tests {
     #[test]
     fn bits_are_those_of_other_processors() {
         let bits = |v: f32| if v.is_nan() { 0 } else { v.to_bits() };
-        let sum = |values: Vec<f32>| values.into_iter().fold(0u32, |sum, v| sum.rotate_left(5) ^ bits(v));
+        let sum =
+            |values: Vec<f32>| values.into_iter().fold(0u32, |sum, v| sum.rotate_left(5) ^ bits(v));
         let unaries = [Unary::Exp, Unary::Sigmoid, Unary::Tanh, Unary::Erf, Unary::HardSwish];
         let wanted = [3_105_637_029, 4_112_288_400, 4_108_371_064, 1_124_659_634, 4_041_739_123];
         assert_eq!(unaries.map(|u| sum(each(u, &values()))), wanted);

@@ -68,7 +68,8 @@ impl EvalOp for Products {
         let (a, b) = (a.try_as_plain_ram()?, b.try_as_plain_ram()?);
         let mut out = Tensor::zero::<f32>(&dims(self.output))?;
         let mut plain = out.try_as_plain_ram_mut()?;
-        let (a, b, out_values) = (a.as_slice::<f32>()?, b.as_slice::<f32>()?, plain.as_slice_mut::<f32>()?);
+        let (a, b, out_values) =
+            (a.as_slice::<f32>()?, b.as_slice::<f32>()?, plain.as_slice_mut::<f32>()?);
         Arch::new().dispatch(Job { op: self, a, b, out: out_values });
         Ok(tvec!(out.into_tvalue()))
     }

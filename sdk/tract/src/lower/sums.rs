@@ -126,7 +126,9 @@ impl NullaryFnOnce for Depthwise<'_> {
         let mut taps = Vec::new();
         for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
             taps.clear();
-            taps.extend(op.taps(i / columns, i % columns).map(|(t, p)| (t * channels, p * channels)));
+            taps.extend(
+                op.taps(i / columns, i % columns).map(|(t, p)| (t * channels, p * channels)),
+            );
             for first in (0..whole).step_by(BLOCK) {
                 block::<BLOCK>(first, pixel, map, weights, bias, &taps);
             }
@@ -153,8 +155,12 @@ impl NullaryFnOnce for Dots<'_> {
         let mut taps = Vec::new();
         for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
             taps.clear();
-            taps.extend(op.taps(i / columns, i % columns).map(|(t, p)| (t * depth, p * op.input.c())));
-            for (channel, (out, own)) in pixel.iter_mut().zip(weights.chunks_exact(per_channel)).enumerate() {
+            taps.extend(
+                op.taps(i / columns, i % columns).map(|(t, p)| (t * depth, p * op.input.c())),
+            );
+            for (channel, (out, own)) in
+                pixel.iter_mut().zip(weights.chunks_exact(per_channel)).enumerate()
+            {
                 let (first, mut dot) = (channel / per_group * depth, Dot::default());
                 for &(weight, value) in &taps {
                     dot.add(&own[weight..][..depth], &map[value + first..][..depth]);

@@ -17,7 +17,11 @@ const LABEL: Type = Type::plain(&FONT_10X20);
 const SMALLER: Type = Type::plain(&FONT_7X13_BOLD);
 const SMALL: Type = Type::plain(&FONT_5X8);
 
-pub(crate) fn draw<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
+pub(crate) fn draw<D>(
+    screen: &Screen<'_>,
+    pen: &mut Pen<'_, D>,
+    whole: Rectangle,
+) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
@@ -29,7 +33,9 @@ where
     pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink)?;
     let below = |from: i32| area(x + 1, y + from, width - 2, height - hint - from);
     match screen.state {
-        State::Message(text) => return pen.paragraph([SMALLER, SMALL], text, below(0), pen.theme.text),
+        State::Message(text) => {
+            return pen.paragraph([SMALLER, SMALL], text, below(0), pen.theme.text);
+        }
         State::Error(text) => {
             pen.fill(area(x, y, width, height.min(HINT)), pen.theme.fault)?;
             let ink = (pen.theme.background, Align::Left);

@@ -62,7 +62,11 @@ impl Layout {
     }
 }
 
-pub(crate) fn draw<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, whole: Rectangle) -> Result<(), D::Error>
+pub(crate) fn draw<D>(
+    screen: &Screen<'_>,
+    pen: &mut Pen<'_, D>,
+    whole: Rectangle,
+) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
@@ -176,8 +180,11 @@ where
     let Point { x, y } = whole.top_left;
     let width = whole.size.width as i32;
     let (share, number) = screen.bar(line);
-    let (kind, text, tone) =
-        if leads { (LEADER, theme.text, screen.state.tone(theme)) } else { (SMALL, theme.dim, theme.dim) };
+    let (kind, text, tone) = if leads {
+        (LEADER, theme.text, screen.state.tone(theme))
+    } else {
+        (SMALL, theme.dim, theme.dim)
+    };
     let number_ink = (if leads { tone } else { theme.dim }, Align::Right);
     let taken = pen.text(kind, number.as_str(), area(x, y, width, 14), number_ink)?;
     let name = area(x, y, width - taken as i32 - 6, 14);
@@ -216,7 +223,12 @@ where
 }
 
 /// Draws the large bar, with the threshold if there is one.
-fn gauge<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, bar: Rectangle, share: f32) -> Result<(), D::Error>
+fn gauge<D>(
+    screen: &Screen<'_>,
+    pen: &mut Pen<'_, D>,
+    bar: Rectangle,
+    share: f32,
+) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
@@ -226,7 +238,12 @@ where
 }
 
 /// Draws a label in the largest font that fits.
-fn label<D>(pen: &mut Pen<'_, D>, text: &str, place: Rectangle, tone: D::Color) -> Result<(), D::Error>
+fn label<D>(
+    pen: &mut Pen<'_, D>,
+    text: &str,
+    place: Rectangle,
+    tone: D::Color,
+) -> Result<(), D::Error>
 where
     D: DrawTarget,
     D::Color: Ink,
@@ -251,7 +268,8 @@ where
     let width = bar.size.width as i32 + SPACE;
     for step in 0..goal {
         let (start, end) = (width * step / goal, width * (step + 1) / goal - SPACE);
-        let piece = area(bar.top_left.x + start, bar.top_left.y, end - start, bar.size.height as i32);
+        let piece =
+            area(bar.top_left.x + start, bar.top_left.y, end - start, bar.size.height as i32);
         pen.bar(piece, if (step as u32) < count { 1.0 } else { 0.0 }, tone)?;
     }
     Ok(())

@@ -90,7 +90,12 @@ where
     }
 
     /// Draws the advice, unless it is empty or no line of it fits.
-    pub fn advice(&mut self, kinds: [Type; 2], text: &str, place: Rectangle) -> Result<(), D::Error> {
+    pub fn advice(
+        &mut self,
+        kinds: [Type; 2],
+        text: &str,
+        place: Rectangle,
+    ) -> Result<(), D::Error> {
         if text.is_empty() || place.size.height <= kinds[1].height() {
             return Ok(());
         }

@@ -27,10 +27,14 @@ const LESSON: [ClassLine<'static>; 2] = [line("mug", 5, 0.0), line("plant", 3, 0
 const ONE: [ClassLine<'static>; 1] = [line("mug", 5, 0.0)];
 const EMPTY: [ClassLine<'static>; 3] =
     [line("mug", 5, 0.03), line("plant", 5, 0.01), line("nothing", 5, 0.96)];
-const LIVE: [ClassLine<'static>; 3] = [line("mug", 5, 0.91), line("plant", 5, 0.06), line("cup", 3, 0.03)];
-const DOUBT: [ClassLine<'static>; 3] = [line("mug", 5, 0.41), line("plant", 5, 0.2), line("cup", 3, 0.1)];
-const RIGHT: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 0.8), line("cup", 5, 0.6)];
-const WELL: [ClassLine<'static>; 3] = [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
+const LIVE: [ClassLine<'static>; 3] =
+    [line("mug", 5, 0.91), line("plant", 5, 0.06), line("cup", 3, 0.03)];
+const DOUBT: [ClassLine<'static>; 3] =
+    [line("mug", 5, 0.41), line("plant", 5, 0.2), line("cup", 3, 0.1)];
+const RIGHT: [ClassLine<'static>; 3] =
+    [line("mug", 5, 1.0), line("plant", 5, 0.8), line("cup", 5, 0.6)];
+const WELL: [ClassLine<'static>; 3] =
+    [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
 
 /// Each with its name.
 pub fn moments() -> [(&'static str, Screen<'static>); 10] {
@@ -50,15 +54,26 @@ pub fn moments() -> [(&'static str, Screen<'static>); 10] {
     };
     let more = Screen {
         advice: "Show me something else, too: tap B, then hold A",
-        ..moment(State::Teaching { class: "mug", count: 5, goal: 5 }, &ONE, "A teach B next, hold: undo")
+        ..moment(
+            State::Teaching { class: "mug", count: 5, goal: 5 },
+            &ONE,
+            "A teach B next, hold: undo",
+        )
     };
     [
         ("more", more),
         ("nothing", moment(State::Nothing, &EMPTY, "A teach B next, hold: undo")),
-        ("welcome", moment(State::Welcome { class: "mug", button: "A" }, &[], "A teach B next, hold: undo")),
+        (
+            "welcome",
+            moment(State::Welcome { class: "mug", button: "A" }, &[], "A teach B next, hold: undo"),
+        ),
         (
             "teach",
-            moment(State::Teaching { class: "plant", count: 3, goal: 5 }, &LESSON, "A: 2 more for plant"),
+            moment(
+                State::Teaching { class: "plant", count: 3, goal: 5 },
+                &LESSON,
+                "A: 2 more for plant",
+            ),
         ),
         ("live", moment(State::Answer { class: "mug", confidence: 0.91 }, &LIVE, "2 more for cup")),
         ("unknown", moment(State::Unknown, &DOUBT, "A teach B next, hold: undo")),

@@ -134,7 +134,10 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
         _ => {
             let share: f32 = parsed(name, value)?;
             if !(0.0..=1.0).contains(&share) {
-                return Err(ArgError::Value { option: name, what: "needs a number from 0 to 1".to_string() });
+                return Err(ArgError::Value {
+                    option: name,
+                    what: "needs a number from 0 to 1".to_string(),
+                });
             }
             run.threshold = share;
         }
@@ -161,7 +164,10 @@ mod tests {
              --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80",
         );
         let run = run.unwrap().unwrap();
-        assert_eq!((run.package, run.camera), (Some("p".into()), CameraPart::Device("/dev/video2".into())));
+        assert_eq!(
+            (run.package, run.camera),
+            (Some("p".into()), CameraPart::Device("/dev/video2".into()))
+        );
         assert_eq!((run.turn, run.rotate, run.threads.get()), (Turn::Half, Turn::Right, 4));
         assert_eq!(run.screen.to_string(), "st7789:/dev/spidev0.0,dc=25");
         assert_eq!(run.buttons.to_string(), "gpio:gpiochip0:17,27");
@@ -171,7 +177,10 @@ mod tests {
         );
         assert_eq!(run.web.map(|web| web.to_string()).as_deref(), Some("127.0.0.1:80"));
         let bare = line("p").unwrap().unwrap();
-        assert_eq!((bare.screen, bare.buttons, bare.testui), (ScreenPart::None, ButtonsPart::None, false));
+        assert_eq!(
+            (bare.screen, bare.buttons, bare.testui),
+            (ScreenPart::None, ButtonsPart::None, false)
+        );
         assert!(line("--testui").unwrap().unwrap().testui);
         let small = line("--eyes small --start-anew").unwrap().unwrap();
         assert_eq!((small.package, small.eyes, small.starts_anew), (None, Some(Eyes::Small), true));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    Bench, Buttons, CameraPart, DeviceError, Ending, Eyes, Machine, Script, Settings, Tee, WebOptions, serve,
+    Bench, Buttons, CameraPart, DeviceError, Ending, Eyes, Machine, Script, Settings, Tee,
+    WebOptions, serve,
 };
 
 use super::{Outcome, Result};
@@ -20,7 +21,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let script = args.script.as_deref().map(script).transpose()?;
     let pause = if script.is_some() { Duration::ZERO } else { PAUSE };
-    let settings = Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() };
+    let settings =
+        Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() };
     let bench = Bench {
         camera: args.camera.clone(),
         turn: args.turn,
@@ -75,7 +77,8 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
 /// Returns the folders that are searched for packages if none is named: beside this program, the
 /// working folder, and the target of `offshoot deploy`.
 fn folders() -> impl Iterator<Item = PathBuf> {
-    let own = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
+    let own =
+        std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
     own.into_iter().chain([PathBuf::new(), PathBuf::from("/usr/local/share/offshoot")])
 }
 
@@ -107,7 +110,10 @@ fn notice(text: &str) {
 }
 
 /// Shows an error on the screen and returns it.
-fn told<T, E>(result: std::result::Result<T, E>, screen: &mut dyn offshoot_device::Screen) -> Result<T>
+fn told<T, E>(
+    result: std::result::Result<T, E>,
+    screen: &mut dyn offshoot_device::Screen,
+) -> Result<T>
 where
     E: Into<BoardError>,
 {

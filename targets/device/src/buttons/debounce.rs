@@ -134,7 +134,10 @@ impl<L: Lines> Presses<L> {
         if press.down && !press.is_spent {
             let held = now.saturating_sub(press.since);
             press.is_spent = held >= LONGEST;
-            if !std::mem::replace(&mut press.is_long, held >= LONG) && press.is_long && !press.is_spent {
+            if !std::mem::replace(&mut press.is_long, held >= LONG)
+                && press.is_long
+                && !press.is_spent
+            {
                 self.due = Some(Action::Say(CHOICE));
             }
         }
@@ -199,7 +202,10 @@ impl<L: Lines> Buttons for Presses<L> {
         keys.push(Key { order: format!("press {}", letter(last)), action: tap });
         let last = letter(last);
         keys.push(Key { order: format!("hold {last} for a second"), action: Action::Undo });
-        keys.push(Key { order: format!("hold {last} for three seconds"), action: Action::TeachNothing });
+        keys.push(Key {
+            order: format!("hold {last} for three seconds"),
+            action: Action::TeachNothing,
+        });
         keys
     }
 
@@ -277,8 +283,10 @@ mod tests {
                 _ => Action::Quit,
             };
             told.push(action);
-            if matches!(action, Action::Teach(_) | Action::TeachChosen | Action::TeachNothing | Action::Quit)
-            {
+            if matches!(
+                action,
+                Action::Teach(_) | Action::TeachChosen | Action::TeachNothing | Action::Quit
+            ) {
                 break;
             }
         }
@@ -369,7 +377,14 @@ mod tests {
         let orders: Vec<_> = four.keys().into_iter().map(|key| key.order).collect();
         assert_eq!(
             orders,
-            ["press A", "press B", "press C", "press D", "hold D for a second", "hold D for three seconds"]
+            [
+                "press A",
+                "press B",
+                "press C",
+                "press D",
+                "hold D for a second",
+                "hold D for three seconds"
+            ]
         );
     }
 

@@ -75,7 +75,10 @@ impl GpioLines {
                 Pull::Down => request.with_bias(Bias::PullDown),
                 Pull::Off => request.as_active_low(),
             };
-            request.with_edge_detection(EdgeDetection::BothEdges).request().map_err(|e| of_line(*line, e))
+            request
+                .with_edge_detection(EdgeDetection::BothEdges)
+                .request()
+                .map_err(|e| of_line(*line, e))
         };
         let requests = lines.iter().map(request).collect::<io::Result<_>>()?;
         Ok(Self { requests, start: Instant::now() })
@@ -127,7 +130,11 @@ impl Pin {
     /// An I/O error if there is no such chip or line, it is in use, or permission is denied.
     pub fn open(name: &str, line: u32, active_low: bool) -> io::Result<Self> {
         let mut request = Request::builder();
-        request.on_chip(chip(name)?).with_consumer(CONSUMER).with_line(line).as_output(Value::Inactive);
+        request
+            .on_chip(chip(name)?)
+            .with_consumer(CONSUMER)
+            .with_line(line)
+            .as_output(Value::Inactive);
         if active_low {
             request.as_active_low();
         }

@@ -83,12 +83,15 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
     };
     let class = |text: &str| {
         let number = text.parse::<usize>().ok().filter(|n| (1..=MOST_CLASSES).contains(n));
-        number.map(|n| n - 1).ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
+        number
+            .map(|n| n - 1)
+            .ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
     };
     let file = |name: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let fits = name.chars().all(plain);
-        fits.then(|| name.to_string()).ok_or_else(|| format!("`{name}`: letters, digits, - and _ only"))
+        fits.then(|| name.to_string())
+            .ok_or_else(|| format!("`{name}`: letters, digits, - and _ only"))
     };
     Ok(match *words {
         ["show", name] => (Step::Show(name.to_string()), 1),
@@ -105,7 +108,8 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["snap", name] => (Step::Snap(file(name)?), 1),
         _ => {
             let line = words.join(" ");
-            let known = "show NAME, teach [K|nothing [N]], choose, look N, undo, report, times, snap NAME";
+            let known =
+                "show NAME, teach [K|nothing [N]], choose, look N, undo, report, times, snap NAME";
             return Err(format!("`{line}` is none of: {known}"));
         }
     })
@@ -155,9 +159,10 @@ mod tests {
 
     #[test]
     fn a_lesson_takes_a_frame_and_the_end_quits() {
-        let mut script =
-            Script::parse("show key # the thing\n\nteach 2 2\nlook 1\nsnap a-1\nundo\nteach nothing 2\n")
-                .unwrap();
+        let mut script = Script::parse(
+            "show key # the thing\n\nteach 2 2\nlook 1\nsnap a-1\nundo\nteach nothing 2\n",
+        )
+        .unwrap();
         let expected = [
             Some(Action::Show(Some("key"))),
             Some(Action::Teach(1)),

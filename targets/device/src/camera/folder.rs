@@ -33,7 +33,8 @@ impl Folder {
     /// [`SourceError`] if the folder cannot be read or has no readable images.
     pub fn open(path: impl Into<PathBuf>, pause: Duration) -> Result<Self, SourceError> {
         let path = path.into();
-        let mut folder = Self { path, files: Vec::new(), only: None, next: 0, pace: Pace::new(pause) };
+        let mut folder =
+            Self { path, files: Vec::new(), only: None, next: 0, pace: Pace::new(pause) };
         folder.reopen()?;
         folder.check()?;
         Ok(folder)
@@ -76,7 +77,8 @@ impl FrameSource for Folder {
         self.pace.wait();
         let count = self.files.len();
         let order = (0..count).map(|i| (self.next + i) % count);
-        let found = order.clone().find(|&i| self.is_shown(&self.files[i])).or_else(|| order.clone().next());
+        let found =
+            order.clone().find(|&i| self.is_shown(&self.files[i])).or_else(|| order.clone().next());
         let at = found.ok_or_else(|| SourceError::Empty(self.path.clone()))?;
         // Advanced before the read: a broken image is reported once, and the next one follows.
         self.next = at + 1;
@@ -129,7 +131,10 @@ mod tests {
         fs::create_dir(dir.path().join("c")).unwrap();
         fs::write(dir.path().join("c/4.webp"), b"RIFF").unwrap();
         let error = Folder::open(dir.path().join("c"), Duration::ZERO).unwrap_err().to_string();
-        assert!(error.contains("c: no picture in it can be read") && error.contains("4.webp"), "{error}");
+        assert!(
+            error.contains("c: no picture in it can be read") && error.contains("4.webp"),
+            "{error}"
+        );
         fs::remove_file(dir.path().join("c/4.webp")).unwrap();
         let mut folder = Folder::open(dir.path(), Duration::ZERO).unwrap();
         let mut shot = CapturedFrame::default();

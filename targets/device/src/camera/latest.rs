@@ -53,8 +53,9 @@ impl Latest {
     pub fn new(source: impl FrameSource + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let reader =
-            thread::Builder::new().name("camera".to_string()).spawn(move || read(source, &theirs))?;
+        let reader = thread::Builder::new()
+            .name("camera".to_string())
+            .spawn(move || read(source, &theirs))?;
         Ok(Self { shared, reader: Some(reader) })
     }
 }

@@ -33,12 +33,21 @@ impl Video {
     /// # Errors
     ///
     /// [`SourceError`] if the file cannot be read, or has no readable image.
-    pub fn open(path: impl Into<PathBuf>, turn: Turn, pause: Duration) -> Result<Self, SourceError> {
+    pub fn open(
+        path: impl Into<PathBuf>,
+        turn: Turn,
+        pause: Duration,
+    ) -> Result<Self, SourceError> {
         let path = path.into();
         let file = File::open(&path)
             .map_err(|source| SourceError::Io { what: path.display().to_string(), source })?;
-        let mut video =
-            Self { path, file: BufReader::new(file), turn, bytes: Vec::new(), pace: Pace::new(pause) };
+        let mut video = Self {
+            path,
+            file: BufReader::new(file),
+            turn,
+            bytes: Vec::new(),
+            pace: Pace::new(pause),
+        };
         video.check()?;
         Ok(video)
     }
@@ -196,8 +205,10 @@ mod tests {
 
     #[test]
     fn pictures_follow_each_other_and_begin_again() {
-        let film = [b"junk".as_slice(), &jpeg(40), &[0, 0xff, 7], &with_thumbnail(90), &jpeg(160)].concat();
-        let near = |found: &Result<u8, String>, wanted: u8| found.as_ref().unwrap().abs_diff(wanted) < 4;
+        let film = [b"junk".as_slice(), &jpeg(40), &[0, 0xff, 7], &with_thumbnail(90), &jpeg(160)]
+            .concat();
+        let near =
+            |found: &Result<u8, String>, wanted: u8| found.as_ref().unwrap().abs_diff(wanted) < 4;
         let found = shades(&film, 5);
         assert!(found.iter().zip([40, 90, 160, 40, 90]).all(|(f, w)| near(f, w)), "{found:?}");
         // Cut off, for example by a full card.

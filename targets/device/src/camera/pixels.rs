@@ -179,8 +179,12 @@ impl Raw<'_> {
         for y in 0..height {
             let line = row(y);
             match self.pixels {
-                Pixels::Rgb24 => (0..width).for_each(|x| out.set(x, y, [0, 1, 2].map(|c| line[3 * x + c]))),
-                Pixels::Bgr24 => (0..width).for_each(|x| out.set(x, y, [2, 1, 0].map(|c| line[3 * x + c]))),
+                Pixels::Rgb24 => {
+                    (0..width).for_each(|x| out.set(x, y, [0, 1, 2].map(|c| line[3 * x + c])))
+                }
+                Pixels::Bgr24 => {
+                    (0..width).for_each(|x| out.set(x, y, [2, 1, 0].map(|c| line[3 * x + c])))
+                }
                 Pixels::Grey => (0..width).for_each(|x| out.set(x, y, [line[x]; 3])),
                 Pixels::Yuyv => {
                     for (x, &[a, u, b, v]) in line[..2 * width].as_chunks().0.iter().enumerate() {
@@ -314,7 +318,9 @@ mod tests {
             .collect();
         if pixels == Pixels::Nv12 {
             rows.extend((0..HEIGHT / 2).map(|y| {
-                (0..WIDTH / 2).flat_map(|x| yuv(picture(2 * x, 2 * y)).into_iter().skip(1)).collect()
+                (0..WIDTH / 2)
+                    .flat_map(|x| yuv(picture(2 * x, 2 * y)).into_iter().skip(1))
+                    .collect()
             }));
         }
         let stride = rows[0].len() + PADDING;
@@ -379,7 +385,10 @@ mod tests {
             told(Raw { bytes: &bytes[..needed - 1], ..whole }),
             PixelError::Short { found: needed - 1, needed }
         );
-        assert_eq!(told(Raw { stride: WIDTH - 1, ..whole }), PixelError::Stride { found: 5, row: 6 });
+        assert_eq!(
+            told(Raw { stride: WIDTH - 1, ..whole }),
+            PixelError::Stride { found: 5, row: 6 }
+        );
         for (width, height) in [(0, 4), (5, 4), (6, 3), (u32::MAX - 1, 4)] {
             assert_eq!(told(Raw { width, height, ..whole }), PixelError::Size { width, height });
         }
@@ -390,7 +399,8 @@ mod tests {
     #[test]
     fn a_jpeg_is_decoded_and_turned() {
         let (left, right) = ([220, 40, 30], [20, 60, 200]);
-        let image = image::RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { left } else { right }));
+        let image =
+            image::RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { left } else { right }));
         let mut bytes = std::io::Cursor::new(Vec::new());
         image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();
@@ -405,12 +415,16 @@ mod tests {
         ] {
             whole.convert(turn, &mut shot).unwrap();
             assert_eq!((shot.width(), shot.height()), size);
-            assert!(shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12), "{turn:?}");
+            assert!(
+                shot.rgb().iter().zip(first).take(3).all(|(&a, b)| a.abs_diff(b) < 12),
+                "{turn:?}"
+            );
         }
         // A lost packet: half an image must not be learned with the rest grey.
         let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
         for end in [bytes.len() / 2, scan + 20, bytes.len() - 20] {
-            let error = Raw { bytes: &bytes[..end], ..whole }.convert(Turn::None, &mut shot).unwrap_err();
+            let error =
+                Raw { bytes: &bytes[..end], ..whole }.convert(Turn::None, &mut shot).unwrap_err();
             assert_eq!(error, PixelError::CutShort { found: end });
         }
     }
@@ -418,7 +432,8 @@ mod tests {
     /// Images of UVC cameras have no Huffman tables, and no mark that says so.
     #[test]
     fn frames_without_tables_are_read_by_the_standard_ones() {
-        let image = image::RgbImage::from_fn(32, 16, |x, y| image::Rgb([8 * x as u8, 16 * y as u8, 90]));
+        let image =
+            image::RgbImage::from_fn(32, 16, |x, y| image::Rgb([8 * x as u8, 16 * y as u8, 90]));
         let mut bytes = std::io::Cursor::new(Vec::new());
         image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();

@@ -24,7 +24,12 @@ pub struct Simulated {
 impl Simulated {
     /// Creates a camera that looks at a mug, at the rate of `pause`: without limit if that is zero.
     pub fn new(pause: Duration) -> Self {
-        Self { camera: Camera::new(160, 120), object: Some(THINGS[0]), looks: 0, pace: Pace::new(pause) }
+        Self {
+            camera: Camera::new(160, 120),
+            object: Some(THINGS[0]),
+            looks: 0,
+            pace: Pace::new(pause),
+        }
     }
 
     /// Returns the names of the objects it can show.

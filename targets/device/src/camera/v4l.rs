@@ -61,7 +61,10 @@ pub fn modes(path: impl AsRef<Path>) -> io::Result<Vec<Mode>> {
 
 fn modes_of(device: &Device) -> io::Result<Vec<Mode>> {
     let mode = |fourcc| Mode { fourcc, readable: read_as(fourcc).is_some() };
-    device.formats(BufType::VIDEO_CAPTURE).map(|one| Ok(mode(one?.pixel_format().as_fourcc()))).collect()
+    device
+        .formats(BufType::VIDEO_CAPTURE)
+        .map(|one| Ok(mode(one?.pixel_format().as_fourcc())))
+        .collect()
 }
 
 /// Camera that delivers frames into mapped buffers.
@@ -103,7 +106,8 @@ impl Camera {
     fn start(&mut self) -> Result<(), SourceError> {
         let device = Device::open(&self.path).map_err(|e| self.failed(e))?;
         let modes = modes_of(&device).map_err(|e| self.failed(e))?;
-        let wanted = READABLE.into_iter().find(|(name, _)| modes.iter().any(|mode| mode.fourcc == *name));
+        let wanted =
+            READABLE.into_iter().find(|(name, _)| modes.iter().any(|mode| mode.fourcc == *name));
         let none = || SourceError::Format {
             what: self.path.display().to_string(),
             found: modes.iter().map(Mode::to_string).collect::<Vec<_>>().join(", "),
@@ -114,7 +118,8 @@ impl Camera {
         let given = capture.format();
         // A driver may set another format than requested.
         let pixels = read_as(given.pixel_format().as_fourcc()).ok_or_else(none)?;
-        let (width, height, stride) = (given.width(), given.height(), given.bytes_per_line() as usize);
+        let (width, height, stride) =
+            (given.width(), given.height(), given.bytes_per_line() as usize);
         let stream = capture.into_stream().map_err(|e| self.failed(e))?;
         (self.pixels, self.width, self.height, self.stride) = (pixels, width, height, stride);
         self.stream = Some(stream);
@@ -149,7 +154,10 @@ impl FrameSource for Camera {
                 None | Some(Err(_)) if start.elapsed() < PATIENCE => {}
                 None => return Err(SourceError::Silent(PATIENCE.as_secs())),
                 Some(Err(source)) => {
-                    return Err(SourceError::Pixels { what: self.path.display().to_string(), source });
+                    return Err(SourceError::Pixels {
+                        what: self.path.display().to_string(),
+                        source,
+                    });
                 }
             }
         }

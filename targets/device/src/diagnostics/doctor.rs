@@ -114,7 +114,9 @@ impl Bus {
             let board = machine.board()?;
             let found = format!("not found; needed for {}", self.what);
             let how = self.enable[usize::from(!board.starts_with("Raspberry Pi"))];
-            return Some(Check::new(format!("/dev/{}*", self.prefix), Outcome::Warning, found).mend(how));
+            return Some(
+                Check::new(format!("/dev/{}*", self.prefix), Outcome::Warning, found).mend(how),
+            );
         }
         let checks = devices.iter().map(|device| {
             access(machine, device, (self.group, self.subsystem, self.prefix), Outcome::Warning)
@@ -140,7 +142,9 @@ fn cameras(machine: &Machine) -> Vec<Check> {
     let found = machine.cameras();
     if found.is_empty() {
         let how = "plug a camera in, or use --camera sim or --camera DIR";
-        return vec![Check::new("camera", Outcome::Warning, "none in /sys/class/video4linux").mend(how)];
+        return vec![
+            Check::new("camera", Outcome::Warning, "none in /sys/class/video4linux").mend(how),
+        ];
     }
     let mut checks = Vec::new();
     for (device, name) in found {
@@ -152,10 +156,13 @@ fn cameras(machine: &Machine) -> Vec<Check> {
         }
     }
     // Boards have several device files per camera, most of them for other purposes than frames.
-    let usable = checks.iter().any(|c| c.outcome == Outcome::Good && c.about.starts_with("formats"));
+    let usable =
+        checks.iter().any(|c| c.outcome == Outcome::Good && c.about.starts_with("formats"));
     if !usable && checks.iter().all(|c| c.outcome != Outcome::Bad) {
         let how = "offshoot reads YUYV, NV12, RGB24, grey and MJPEG; try another camera";
-        checks.push(Check::new("camera", Outcome::Bad, "no camera delivers a readable format").mend(how));
+        checks.push(
+            Check::new("camera", Outcome::Bad, "no camera delivers a readable format").mend(how),
+        );
     }
     checks
 }
@@ -178,7 +185,11 @@ fn formats(device: &Path, name: &str) -> Check {
 
 #[cfg(not(all(feature = "v4l", target_os = "linux")))]
 fn formats(device: &Path, name: &str) -> Check {
-    Check::new(format!("formats of {} ({name})", device.display()), Outcome::Warning, "not on this system")
+    Check::new(
+        format!("formats of {} ({name})", device.display()),
+        Outcome::Warning,
+        "not on this system",
+    )
 }
 
 /// Checks access to a device; `of` is the group that usually owns such devices, their kernel
@@ -241,7 +252,8 @@ fn kernels(machine: &Machine) -> Check {
     let names: Vec<&str> = Isa::available().map(Isa::name).collect();
     let best = Isa::best();
     let features = machine.features();
-    let features = if features.is_empty() { String::new() } else { format!("has {}; ", features.join(", ")) };
+    let features =
+        if features.is_empty() { String::new() } else { format!("has {}; ", features.join(", ")) };
     let found = format!("{features}kernels for {}; {best} will run", names.join(", "));
     if best == Isa::GENERIC {
         let how = "a 64-bit system on ARM, or a processor with AVX2, is several times faster";
@@ -258,12 +270,12 @@ fn memory(machine: &Machine, extractor: &Extractor) -> Option<Check> {
     let head = crate::limits().bytes(offshoot::HeadKind::Auto, dim).unwrap_or(usize::MAX);
     let needed = [memory.arena, memory.packed, memory.package, head];
     let needed = needed.into_iter().fold(0, usize::saturating_add);
-    let found = format!("{:.1} MB needed, {:.0} MB available", needed as f64 / 1e6, available as f64 / 1e6);
+    let found =
+        format!("{:.1} MB needed, {:.0} MB available", needed as f64 / 1e6, available as f64 / 1e6);
     let needed = needed as u64;
     Some(match available {
-        _ if available < needed => {
-            Check::new("memory", Outcome::Bad, found).mend("close other programs, or take a smaller backbone")
-        }
+        _ if available < needed => Check::new("memory", Outcome::Bad, found)
+            .mend("close other programs, or take a smaller backbone"),
         // A camera, a screen and the system need some as well.
         _ if available < 2 * needed => Check::new("memory", Outcome::Warning, found),
         _ => Check::new("memory", Outcome::Good, found),
@@ -285,10 +297,14 @@ fn heat(machine: &Machine) -> Vec<Check> {
         let is_slow = throttle.since(&throttle);
         let was = throttle.firmware.is_some_and(|word| word >> 16 != 0);
         checks.push(match (is_slow, was) {
-            (true, _) => Check::new("throttling", Outcome::Warning, "the processor is throttled now")
-                .mend("a stronger power supply, a shorter cable, a heat sink"),
-            (_, true) => Check::new("throttling", Outcome::Warning, "the processor was throttled since boot")
-                .mend("a stronger power supply, a shorter cable, a heat sink"),
+            (true, _) => {
+                Check::new("throttling", Outcome::Warning, "the processor is throttled now")
+                    .mend("a stronger power supply, a shorter cable, a heat sink")
+            }
+            (_, true) => {
+                Check::new("throttling", Outcome::Warning, "the processor was throttled since boot")
+                    .mend("a stronger power supply, a shorter cable, a heat sink")
+            }
             _ => Check::new("throttling", Outcome::Good, "none now"),
         });
     }
@@ -297,14 +313,18 @@ fn heat(machine: &Machine) -> Vec<Check> {
 
 fn governor(machine: &Machine) -> Option<Check> {
     let governor = machine.governor()?;
-    let clock = machine.clock().map_or(String::new(), |(now, most)| format!(", {now:.0} of {most:.0} MHz"));
+    let clock =
+        machine.clock().map_or(String::new(), |(now, most)| format!(", {now:.0} of {most:.0} MHz"));
     let found = format!("{governor}{clock}");
-    Some(if governor == "powersave" && machine.clock().is_some_and(|(now, most)| now < 0.8 * most) {
-        let how = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor";
-        Check::new("governor", Outcome::Warning, found).mend(how)
-    } else {
-        Check::new("governor", Outcome::Good, found)
-    })
+    Some(
+        if governor == "powersave" && machine.clock().is_some_and(|(now, most)| now < 0.8 * most) {
+            let how =
+                "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor";
+            Check::new("governor", Outcome::Warning, found).mend(how)
+        } else {
+            Check::new("governor", Outcome::Good, found)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -321,7 +341,8 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let eyes =
-            Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap();
+            Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
+                .unwrap();
         let checks = checks(&Machine::at(dir.path()), &eyes);
         (dir, checks)
     }
@@ -347,7 +368,9 @@ mod tests {
             assert_eq!(outcome(&checks, about), Some(Outcome::Warning), "{about}");
         }
         // The kernel knows a camera whose file is not there.
-        assert!(checks.iter().any(|c| c.about.ends_with("dev/video0") && c.outcome == Outcome::Bad));
+        assert!(
+            checks.iter().any(|c| c.about.ends_with("dev/video0") && c.outcome == Outcome::Bad)
+        );
     }
 
     #[test]
@@ -363,12 +386,15 @@ mod tests {
     #[test]
     fn a_board_is_told_what_switches_its_buses_on() {
         let mend = |model: &str, about: &str| {
-            let (_dir, checks) = machine(&[("proc/device-tree/model", model), ("dev/gpiochip0", "")]);
+            let (_dir, checks) =
+                machine(&[("proc/device-tree/model", model), ("dev/gpiochip0", "")]);
             let check = checks.into_iter().find(|check| check.about == about).unwrap();
             assert_eq!(check.outcome, Outcome::Warning);
             check.mend.unwrap()
         };
-        assert!(mend("Raspberry Pi 5 Model B\0", "/dev/i2c-*").contains("raspi-config nonint do_i2c 0"));
+        assert!(
+            mend("Raspberry Pi 5 Model B\0", "/dev/i2c-*").contains("raspi-config nonint do_i2c 0")
+        );
         assert!(mend("NVIDIA Jetson Orin Nano\0", "/dev/spidev*").contains("jetson-io.py"));
     }
 
@@ -381,16 +407,24 @@ mod tests {
         assert_eq!(denied(Some("gpio"), true, of).1, "log in again");
         for owner in [None, Some("root")] {
             let (_, how) = denied(owner, false, of);
-            assert!(how.contains("SUBSYSTEM==\"gpio\", KERNEL==\"gpiochip*\", GROUP=\"gpio\""), "{how}");
+            assert!(
+                how.contains("SUBSYSTEM==\"gpio\", KERNEL==\"gpiochip*\", GROUP=\"gpio\""),
+                "{how}"
+            );
             assert!(!how.contains("-aG root"), "{how}");
         }
     }
 
     #[test]
     fn a_file_that_is_no_camera_is_told_of() {
-        let (_dir, checks) =
-            machine(&[("sys/class/video4linux/video0/name", "x\n"), ("dev/video0", ""), ("dev/i2c-1", "")]);
-        assert!(checks.iter().any(|c| c.about.starts_with("formats") && c.outcome == Outcome::Warning));
+        let (_dir, checks) = machine(&[
+            ("sys/class/video4linux/video0/name", "x\n"),
+            ("dev/video0", ""),
+            ("dev/i2c-1", ""),
+        ]);
+        assert!(
+            checks.iter().any(|c| c.about.starts_with("formats") && c.outcome == Outcome::Warning)
+        );
         assert_eq!(outcome(&checks, "camera"), Some(Outcome::Bad));
         assert!(checks.iter().any(|c| c.about.ends_with("i2c-1") && c.outcome == Outcome::Good));
     }

@@ -148,7 +148,8 @@ impl Machine {
         const KNOWN: [&str; 8] =
             ["asimd", "asimddp", "i8mm", "neon", "avx2", "avx_vnni", "avx512f", "avx512_vnni"];
         let cpuinfo = self.read("proc/cpuinfo").unwrap_or_default();
-        let line = cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+        let line =
+            cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
         let words = line.and_then(|line| line.split_once(':')).map_or("", |(_, words)| words);
         let has = |known: &&str| words.split_whitespace().any(|word| word == *known);
         KNOWN.into_iter().filter(has).map(str::to_string).collect()
@@ -173,7 +174,9 @@ impl Machine {
         };
         let number = group.to_string();
         let members = field("etc/group", 3, &|fields| fields.get(2) == Some(&number.as_str()));
-        members.zip(user()).is_some_and(|(members, user)| members.split(',').any(|member| member == user))
+        members
+            .zip(user())
+            .is_some_and(|(members, user)| members.split(',').any(|member| member == user))
     }
 
     /// Returns the name of the group with that number.
@@ -233,10 +236,12 @@ impl Machine {
             kind.contains("cpu") || kind.contains("processor")
         };
         let cores = self.folders("sys/devices/system/cpu", "cpu");
-        let events = |core: &String| self.number(&format!("{core}/thermal_throttle/core_throttle_count"));
+        let events =
+            |core: &String| self.number(&format!("{core}/thermal_throttle/core_throttle_count"));
         let found = Throttle {
             events: cores.iter().filter_map(events).reduce(|a, b| a + b),
-            firmware: firmware.and_then(|t| u64::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok()),
+            firmware: firmware
+                .and_then(|t| u64::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok()),
             cooling: self
                 .folders("sys/class/thermal", "cooling_device")
                 .iter()
@@ -297,7 +302,10 @@ mod tests {
                 "proc/self/status",
                 "Name:\tx\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    3000 kB\nVmRSS:\t    2000 kB\nRssAnon:\t 500 kB\nVmSize:\t 9 kB\n",
             ),
-            ("proc/self/stat", "7 (a ) b) R 1 7 7 0 -1 0 9 0 0 0 150 260 0 0 20 0 1 0 155858 3133440\n"),
+            (
+                "proc/self/stat",
+                "7 (a ) b) R 1 7 7 0 -1 0 9 0 0 0 150 260 0 0 20 0 1 0 155858 3133440\n",
+            ),
             ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
             ("sys/class/thermal/thermal_zone1/type", "silent\n"),
@@ -319,7 +327,10 @@ mod tests {
         let resident = Resident { now: 2_048_000, anonymous: 512_000, peak: 3_072_000 };
         assert_eq!(pi.resident(), Some(resident));
         assert_eq!((pi.mapped(), pi.processor_seconds()), (Some(9216), Some(4)));
-        assert_eq!(pi.temperatures(), [Temperature { zone: "cpu-thermal".to_string(), celsius: 48.312 }]);
+        assert_eq!(
+            pi.temperatures(),
+            [Temperature { zone: "cpu-thermal".to_string(), celsius: 48.312 }]
+        );
         let past = pi.throttle().unwrap();
         assert_eq!(past, Throttle { firmware: Some(0x50000), ..Throttle::default() });
         assert!(!past.since(&past), "once since it came up, not now");

@@ -84,7 +84,8 @@ impl TestUi<'_, '_> {
             tested.push(self.ask("light", "Does the light blink?", can_answer)?);
         }
         tested.push(self.ask("screen", "Is all of it upright and sharp?", can_answer)?);
-        let bad: Vec<&str> = tested.iter().filter(|one| !one.works).map(|one| one.what.as_str()).collect();
+        let bad: Vec<&str> =
+            tested.iter().filter(|one| !one.works).map(|one| one.what.as_str()).collect();
         let result = if bad.is_empty() {
             "All parts work".to_string()
         } else {
@@ -244,7 +245,8 @@ mod tests {
         let mut buttons = Script::parse(script).unwrap();
         let (mut screen, mut light) = (Words::default(), Light::default());
         let led = if with_light { Some(&mut light as &mut dyn Led) } else { None };
-        let mut parts = TestPorts { buttons: &mut buttons, screen: &mut screen, led, pause: Duration::ZERO };
+        let mut parts =
+            TestPorts { buttons: &mut buttons, screen: &mut screen, led, pause: Duration::ZERO };
         let tested = test_ui(&mut parts).unwrap();
         (tested, screen, light)
     }
@@ -325,8 +327,12 @@ teach 2
             }
         }
         let (mut buttons, mut screen) = (Stuck(0), Words::default());
-        let mut parts =
-            TestPorts { buttons: &mut buttons, screen: &mut screen, led: None, pause: Duration::ZERO };
+        let mut parts = TestPorts {
+            buttons: &mut buttons,
+            screen: &mut screen,
+            led: None,
+            pause: Duration::ZERO,
+        };
         let tested = test_ui(&mut parts).unwrap();
         assert_eq!(works(&tested), [("press A", true), ("press B", false), ("screen", false)]);
     }

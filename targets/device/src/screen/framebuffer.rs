@@ -69,7 +69,8 @@ impl Framebuffer {
         let (long, short) = (width.max(height), width.min(height));
         let scale = (long / LEAST.0).min(short / LEAST.1).max(1);
         let (across, down) = ((width / scale) as u16, (height / scale) as u16);
-        let canvas = if turn.is_sideways() { Canvas::new(down, across) } else { Canvas::new(across, down) };
+        let canvas =
+            if turn.is_sideways() { Canvas::new(down, across) } else { Canvas::new(across, down) };
         let bytes = vec![0; form.stride * height as usize];
         // Clears the previous content, such as a console, also at an edge that no pixel covers.
         file.write_all_at(&bytes, 0).map_err(failed)?;
@@ -87,7 +88,8 @@ impl Framebuffer {
         for y in rows {
             for (x, &colour) in self.canvas.row(y).iter().enumerate() {
                 let place = (start + across * x as isize + down * y as isize) as usize;
-                let (left, row) = (place % usize::from(turned) * scale, place / usize::from(turned) * scale);
+                let (left, row) =
+                    (place % usize::from(turned) * scale, place / usize::from(turned) * scale);
                 (top, bottom) = (top.min(row), bottom.max(row + scale));
                 let at = row * stride + left * depth;
                 for pixel in self.bytes[at..at + scale * depth].chunks_exact_mut(depth) {
@@ -129,7 +131,8 @@ fn form(about: &Path) -> io::Result<Form> {
         Some((width.parse::<u32>().ok()?, height.parse::<u32>().ok()?))
     };
     let virtual_size = read("virtual_size")?;
-    let (width, mut height) = pair(&virtual_size, ',').ok_or_else(|| wrong("virtual_size", &virtual_size))?;
+    let (width, mut height) =
+        pair(&virtual_size, ',').ok_or_else(|| wrong("virtual_size", &virtual_size))?;
     // Memory for several screens one below the other is usual; the mode has the height of one:
     // `U:1920x1080p-60`.
     let mode = read("modes").unwrap_or_default();
@@ -142,7 +145,8 @@ fn form(about: &Path) -> io::Result<Form> {
     }
     let depth = bits as usize / 8;
     let sides = 1..=MOST_SIDE;
-    let fits = sides.contains(&width) && sides.contains(&height) && stride >= width as usize * depth;
+    let fits =
+        sides.contains(&width) && sides.contains(&height) && stride >= width as usize * depth;
     if !fits || stride > 4 * MOST_SIDE as usize {
         return Err(io::Error::other(format!("{width}x{height} with rows of {stride} bytes")));
     }
@@ -247,8 +251,13 @@ mod tests {
                         assert_eq!(bytes[start..start + 3], [rgb.b(), rgb.g(), rgb.r()]);
                     }
                 }
-                assert!((0..240).all(|y| bytes[(y + 1) * stride - 24..(y + 1) * stride] == [0; 24]));
-                assert!(bytes[made.stride * made.height..].iter().all(|b| *b == 0xa5), "below the picture");
+                assert!(
+                    (0..240).all(|y| bytes[(y + 1) * stride - 24..(y + 1) * stride] == [0; 24])
+                );
+                assert!(
+                    bytes[made.stride * made.height..].iter().all(|b| *b == 0xa5),
+                    "below the picture"
+                );
             }
         }
     }
@@ -282,7 +291,10 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_told() {
         let told = |made: &Made| made.open(Turn::None).unwrap_err().to_string();
-        assert!(told(&Made::new((320, 240), 8, 320)).ends_with("8 bits a pixel; 16 and 32 can be written"));
+        assert!(
+            told(&Made::new((320, 240), 8, 320))
+                .ends_with("8 bits a pixel; 16 and 32 can be written")
+        );
         assert!(told(&Made::new((320, 240), 16, 639)).ends_with("320x240 with rows of 639 bytes"));
         let made = Made::new((320, 240), 16, 640);
         fs::write(made.dir.path().join("stride"), "wide").unwrap();

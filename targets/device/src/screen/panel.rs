@@ -77,8 +77,10 @@ mod tests {
     fn what_lies_outside_is_left_out() {
         let mut panel = Panel::new(3, 2, Off);
         let Ok(()) = panel.fill_solid(&Rectangle::new(Point::new(2, -1), Size::new(9, 2)), On);
-        let Ok(()) = panel.draw_iter([(0, 1), (3, 0), (-1, 0)].map(|(x, y)| Pixel(Point::new(x, y), On)));
-        let lit: Vec<bool> = panel.bounding_box().points().map(|p| panel.pixel(p) == Some(On)).collect();
+        let Ok(()) =
+            panel.draw_iter([(0, 1), (3, 0), (-1, 0)].map(|(x, y)| Pixel(Point::new(x, y), On)));
+        let lit: Vec<bool> =
+            panel.bounding_box().points().map(|p| panel.pixel(p) == Some(On)).collect();
         assert_eq!(lit, [false, false, true, true, false, false]);
         assert_eq!(panel.pixel(Point::new(3, 0)), None);
         assert_eq!((panel.row(0), panel.row(2)), ([Off, Off, On].as_slice(), [].as_slice()));

@@ -61,6 +61,7 @@ fn write<C: PixelColor + Into<Rgb888>>(panel: &Panel<C>, path: &Path) -> Result<
         let colour = panel.pixel(at).map_or(Rgb888::BLACK, Into::into);
         image::Rgb([colour.r(), colour.g(), colour.b()])
     });
-    let failed = |e| ScreenError { what: path.display().to_string(), source: std::io::Error::other(e) };
+    let failed =
+        |e| ScreenError { what: path.display().to_string(), source: std::io::Error::other(e) };
     image.save_with_format(path, image::ImageFormat::Png).map_err(failed)
 }

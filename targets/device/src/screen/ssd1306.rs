@@ -14,7 +14,8 @@ use super::canvas::Canvas;
 use crate::camera::pixels::Turn;
 use crate::ports::{Screen, ScreenError};
 
-type Driver<I> = Ssd1306<I2CInterface<I>, DisplaySize128x64, BufferedGraphicsMode<DisplaySize128x64>>;
+type Driver<I> =
+    Ssd1306<I2CInterface<I>, DisplaySize128x64, BufferedGraphicsMode<DisplaySize128x64>>;
 
 /// SSD1306 panel. A state takes bus time in proportion to its changes.
 pub struct Oled<I> {
@@ -43,7 +44,8 @@ impl<I: I2c> Oled<I> {
             Turn::Left => DisplayRotation::Rotate270,
         };
         let interface = I2CDisplayInterface::new_custom_address(bus, address);
-        let mut driver = Ssd1306::new(interface, DisplaySize128x64, rotation).into_buffered_graphics_mode();
+        let mut driver =
+            Ssd1306::new(interface, DisplaySize128x64, rotation).into_buffered_graphics_mode();
         let (width, height) = driver.dimensions();
         let canvas = Canvas::new(width.into(), height.into());
         driver.init().map_err(|_| silent(&what, address))?;

@@ -89,11 +89,13 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Tft<S, D, R> {
         what: String,
     ) -> Result<Self, ScreenError> {
         let (width, height) = glass.size;
-        let (width, height) = if glass.turn.is_sideways() { (height, width) } else { (width, height) };
+        let (width, height) =
+            if glass.turn.is_sideways() { (height, width) } else { (width, height) };
         match builder.init(delay) {
             Ok(driver) => Ok(Self { driver, canvas: Canvas::new(width, height), what }),
             Err(InitError::InvalidConfiguration(_)) => {
-                let source = io::Error::other("its size and offset are not on the controller's 240x320");
+                let source =
+                    io::Error::other("its size and offset are not on the controller's 240x320");
                 Err(ScreenError { what, source })
             }
             Err(error) => Err(ScreenError { what, source: io::Error::other(format!("{error:?}")) }),
@@ -134,6 +136,9 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Screen for Tft<S, D, R> {
         let pixels = rows.clone().flat_map(|y| self.canvas.row(y).iter().copied());
         let sent = self.driver.set_pixels(0, rows.start, right, bottom, pixels);
         self.canvas.keep(sent.is_ok());
-        sent.map_err(|e| ScreenError { what: self.what.clone(), source: io::Error::other(format!("{e:?}")) })
+        sent.map_err(|e| ScreenError {
+            what: self.what.clone(),
+            source: io::Error::other(format!("{e:?}")),
+        })
     }
 }

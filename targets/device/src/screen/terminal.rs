@@ -138,7 +138,8 @@ pub(crate) fn give_back() {
     // A terminal that is gone cannot be restored.
     let _ = disable_raw_mode();
     if SCREEN.swap(false, Ordering::AcqRel) {
-        let _ = execute!(io::stdout(), EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
+        let _ =
+            execute!(io::stdout(), EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
     }
 }
 
@@ -215,11 +216,18 @@ impl<W: Write> Terminal<W> {
         }
         let (columns, rows) = self.size;
         let out = &mut self.buffer;
-        queue!(out, BeginSynchronizedUpdate, MoveTo(1, 0), SetForegroundColor(TEXT), Print(moment.title))?;
+        queue!(
+            out,
+            BeginSynchronizedUpdate,
+            MoveTo(1, 0),
+            SetForegroundColor(TEXT),
+            Print(moment.title)
+        )?;
         let fits = usize::from(columns).saturating_sub(moment.title.len() + 4);
         queue!(out, SetForegroundColor(DIM))?;
         write!(out, "   {KEYS:.fits$}")?;
-        let (wide, high) = (PICTURE_COLUMNS.min(columns / 2), PICTURE_ROWS.min(rows.saturating_sub(4)));
+        let (wide, high) =
+            (PICTURE_COLUMNS.min(columns / 2), PICTURE_ROWS.min(rows.saturating_sub(4)));
         let left = if moment.picture.is_some() { wide + 3 } else { 1 };
         if let Some(picture) = moment.picture {
             half_blocks(out, &picture, (wide, high))?;
@@ -277,13 +285,17 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
         State::Teaching { class, count, goal } if count > goal => {
             (format!("{class}: {count} lessons").into(), LESSON)
         }
-        State::Teaching { class, count, goal } => (format!("{class}: {count} of {goal}").into(), LESSON),
+        State::Teaching { class, count, goal } => {
+            (format!("{class}: {count} of {goal}").into(), LESSON)
+        }
         State::Answer { class, confidence } => {
             (format!("{class}  {:.0} %", 100.0 * confidence).into(), ANSWER)
         }
         State::Unknown => ("?".into(), DOUBT),
         State::Nothing => ("nothing".into(), TEXT),
-        State::Welcome { class, button } => (format!("show a {class}, hold {button}").into(), LESSON),
+        State::Welcome { class, button } => {
+            (format!("show a {class}, hold {button}").into(), LESSON)
+        }
         State::Report { right, asked, advice } => {
             (format!("{right} of {asked} right when held out. {advice}").into(), ANSWER)
         }
@@ -324,7 +336,11 @@ fn class(
 }
 
 /// Draws the frame, shrunk to cells of two pixels each.
-fn half_blocks(out: &mut Vec<u8>, picture: &Picture<'_>, (columns, rows): (u16, u16)) -> io::Result<()> {
+fn half_blocks(
+    out: &mut Vec<u8>,
+    picture: &Picture<'_>,
+    (columns, rows): (u16, u16),
+) -> io::Result<()> {
     for row in 0..rows {
         queue!(out, MoveTo(1, 2 + row))?;
         for column in 0..columns {
@@ -356,7 +372,8 @@ impl<W: Write> Drop for Terminal<W> {
     fn drop(&mut self) {
         if self.real && SCREEN.swap(false, Ordering::AcqRel) {
             // A terminal that is gone cannot be restored.
-            let _ = execute!(self.out, EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
+            let _ =
+                execute!(self.out, EndSynchronizedUpdate, ResetColor, LeaveAlternateScreen, Show);
         }
     }
 }
@@ -406,7 +423,10 @@ mod tests {
             let mut out = Vec::new();
             Terminal::to(&mut out, size).show(&moment).unwrap();
             let text = String::from_utf8(out).unwrap();
-            assert!(text.contains("Offshoot") && (size.0 < 80 || text.contains("mug  93 %")), "{text}");
+            assert!(
+                text.contains("Offshoot") && (size.0 < 80 || text.contains("mug  93 %")),
+                "{text}"
+            );
         }
         moment.state = State::Unknown;
         moment.picture = None;

@@ -103,7 +103,8 @@ impl Details<'_> {
         let preprocess = self.eyes.package().manifest().preprocess;
         let Resize::Crop { short_side } = preprocess.resize else { return [0.0, 0.0, 1.0, 1.0] };
         let scale = f32::from(short_side) / width.min(height).max(1) as f32;
-        let share = |input: u16, side: u32| (f32::from(input) / (scale * side.max(1) as f32)).min(1.0);
+        let share =
+            |input: u16, side: u32| (f32::from(input) / (scale * side.max(1) as f32)).min(1.0);
         let (across, down) = (share(preprocess.width, width), share(preprocess.height, height));
         [(1.0 - across) / 2.0, (1.0 - down) / 2.0, across, down]
     }

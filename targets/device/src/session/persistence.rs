@@ -96,7 +96,8 @@ impl Memory {
         let path = path.as_ref();
         let failed = |cause| MemoryError { path: path.to_path_buf(), cause };
         let most = limits.most_encoded(extractor.embedding_dim());
-        let size = |most: usize| u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
+        let size =
+            |most: usize| u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
         let now = size(most).ok_or(failed(Cause::TooLarge(most)))?;
         let before = size(most_before(limits, extractor.embedding_dim()));
         let medium = match (FileMedium::open(path, now), before) {
@@ -136,7 +137,8 @@ impl Memory {
     /// [`MemoryError`] if the file is in use, or the file system reports an error.
     pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
         let path = path.as_ref();
-        let failed = |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
+        let failed =
+            |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| failed(e.into()))?,
@@ -159,7 +161,9 @@ impl Memory {
     /// [`MemoryError`] if the file system reports an error; the previous head still loads.
     pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
         let failed = |cause| MemoryError { path: self.path.clone(), cause };
-        let length = head.encode(&mut self.bytes).map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
+        let length = head
+            .encode(&mut self.bytes)
+            .map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
         self.store.save(&self.bytes[..length]).map_err(|e| failed(e.into()))?;
         Ok(())
     }

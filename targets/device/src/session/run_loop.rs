@@ -30,7 +30,9 @@ pub fn run(session: &mut Session, ports: &mut Ports<'_>) -> Result<(), SessionEr
     match &ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => show_end(ports.screen, &error.to_string()),
-        Err(panic) => show_end(ports.screen, &format!("a fault in the program: {}", message(panic.as_ref()))),
+        Err(panic) => {
+            show_end(ports.screen, &format!("a fault in the program: {}", message(panic.as_ref())))
+        }
     }
     ended.unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -82,7 +82,11 @@ impl Bench {
     ///
     /// [`DeviceError`] if names are not valid, or the file cannot be opened, is in use, or holds a
     /// head of another package.
-    pub fn remember(&self, eyes: &Extractor, say: &mut dyn FnMut(&str)) -> Result<Remembered, DeviceError> {
+    pub fn remember(
+        &self,
+        eyes: &Extractor,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Remembered, DeviceError> {
         // Checked before a file is created.
         check_names(&self.settings.names)?;
         let path = &self.memory;

@@ -8,7 +8,9 @@ use crate::camera::folder::Folder;
 use crate::camera::mjpeg::Video;
 use crate::camera::pixels::Turn;
 use crate::camera::simulated::Simulated;
-use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError};
+use crate::ports::{
+    Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
+};
 use crate::screen::png::Pictures;
 
 /// Reason why a part is not available.
@@ -90,7 +92,8 @@ impl ButtonsPart {
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::Gpio { chip, lines, pull } => {
                 let lines = crate::GpioLines::open(chip, lines, *pull);
-                let presses = lines.and_then(crate::Presses::new).map_err(|e| PartError::new(self, e))?;
+                let presses =
+                    lines.and_then(crate::Presses::new).map_err(|e| PartError::new(self, e))?;
                 Ok(Box::new(presses))
             }
             #[cfg(not(all(feature = "buses", target_os = "linux")))]
@@ -110,7 +113,8 @@ impl LedPart {
             Self::None => Ok(Box::new(NoLed)),
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::Gpio { chip, line, active_low } => {
-                let pin = crate::Pin::open(chip, *line, *active_low).map_err(|e| PartError::new(self, e))?;
+                let pin = crate::Pin::open(chip, *line, *active_low)
+                    .map_err(|e| PartError::new(self, e))?;
                 Ok(Box::new(pin))
             }
             #[cfg(not(all(feature = "buses", target_os = "linux")))]
@@ -135,11 +139,15 @@ impl ScreenPart {
             #[cfg(not(feature = "terminal"))]
             Self::Terminal => Err(PartError::new(self, absent())),
             #[cfg(target_os = "linux")]
-            Self::Framebuffer(path) => Ok(Box::new(crate::Framebuffer::open(path, turn).map_err(failed)?)),
+            Self::Framebuffer(path) => {
+                Ok(Box::new(crate::Framebuffer::open(path, turn).map_err(failed)?))
+            }
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::Ssd1306 { bus, address } => {
                 let bus = bus::i2c(bus).map_err(|e| PartError::new(self, e))?;
-                Ok(Box::new(crate::Oled::new(bus, *address, turn, self.to_string()).map_err(failed)?))
+                Ok(Box::new(
+                    crate::Oled::new(bus, *address, turn, self.to_string()).map_err(failed)?,
+                ))
             }
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::St7789(panel) => bus::tft(panel, turn).map_err(|e| PartError::new(self, e)),
@@ -177,7 +185,9 @@ mod bus {
     pub(crate) fn tft(panel: &St7789, turn: Turn) -> io::Result<Box<dyn Screen>> {
         let mut bus = SpidevDevice(Spidev::open(&panel.bus)?);
         let mode = SpiModeFlags::from_bits_truncate(panel.mode.into());
-        bus.configure(&SpidevOptions::new().bits_per_word(8).max_speed_hz(panel.hertz).mode(mode).build())?;
+        bus.configure(
+            &SpidevOptions::new().bits_per_word(8).max_speed_hz(panel.hertz).mode(mode).build(),
+        )?;
         let pin = |line| Pin::open(&panel.chip, line, false);
         if let Some(light) = panel.bl {
             // Held as long as the program runs, which is as long as the panel.

@@ -230,7 +230,9 @@ fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, PartSpecE
     let (words, options) = Options::split(rest)?;
     let mut lines = Vec::new();
     for word in words {
-        let Some(line) = number(word) else { return wrong(format!("`{word}` is no number of a line")) };
+        let Some(line) = number(word) else {
+            return wrong(format!("`{word}` is no number of a line"));
+        };
         if lines.contains(&line) {
             return wrong(format!("line {line} is said twice"));
         }
@@ -334,7 +336,9 @@ impl FromStr for ScreenPart {
             "fb" => Ok(Self::Framebuffer(rest.into())),
             "ssd1306" => ssd1306(rest),
             "st7789" => st7789(rest).map(Self::St7789),
-            _ => wrong(format!("no screen `{kind}`; there are terminal, png, ssd1306, st7789, fb and none")),
+            _ => wrong(format!(
+                "no screen `{kind}`; there are terminal, png, ssd1306, st7789, fb and none"
+            )),
         }
     }
 }
@@ -398,7 +402,9 @@ impl fmt::Display for ScreenPart {
             Self::Png(folder) => write!(f, "png:{}", folder.display()),
             Self::Framebuffer(path) => write!(f, "fb:{}", path.display()),
             Self::Ssd1306 { bus, address: ADDRESS } => write!(f, "ssd1306:{}", bus.display()),
-            Self::Ssd1306 { bus, address } => write!(f, "ssd1306:{},addr={address:#04x}", bus.display()),
+            Self::Ssd1306 { bus, address } => {
+                write!(f, "ssd1306:{},addr={address:#04x}", bus.display())
+            }
             Self::St7789(panel) => panel.fmt(f),
         }
     }
@@ -407,8 +413,9 @@ impl fmt::Display for ScreenPart {
 impl fmt::Display for St7789 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "st7789:{},dc={}", self.bus.display(), self.dc)?;
-        let mut option =
-            |name: &str, value: Option<u32>| value.map_or(Ok(()), |value| write!(f, ",{name}={value}"));
+        let mut option = |name: &str, value: Option<u32>| {
+            value.map_or(Ok(()), |value| write!(f, ",{name}={value}"))
+        };
         option("rst", self.rst)?;
         option("bl", self.bl)?;
         option("hz", Some(self.hertz).filter(|hertz| *hertz != HERTZ))?;
@@ -443,7 +450,9 @@ mod tests {
 
     #[test]
     fn parts_are_read_and_written() {
-        for text in ["keys", "none", "gpio:gpiochip0:17,27", "gpio:/dev/gpiochip4:5,6,13,19,pull=down"] {
+        for text in
+            ["keys", "none", "gpio:gpiochip0:17,27", "gpio:/dev/gpiochip4:5,6,13,19,pull=down"]
+        {
             assert_eq!(back::<ButtonsPart>(text), text);
         }
         assert_eq!(back::<ButtonsPart>("gpio:2200000.gpio:1,2,pull=up"), "gpio:2200000.gpio:1,2");
@@ -462,8 +471,9 @@ mod tests {
         ] {
             assert_eq!(back::<ScreenPart>(text), text);
         }
-        let short =
-            back::<ScreenPart>("st7789:/dev/spidev0.0,size=240x240,chip=gpiochip0,mode=0,rst=24,dc=25");
+        let short = back::<ScreenPart>(
+            "st7789:/dev/spidev0.0,size=240x240,chip=gpiochip0,mode=0,rst=24,dc=25",
+        );
         assert_eq!(short, "st7789:/dev/spidev0.0,dc=25,rst=24");
         for (text, part) in [
             ("sim", CameraPart::Simulated),
@@ -492,7 +502,9 @@ mod tests {
         ] {
             assert!(told::<ButtonsPart>(text).starts_with(what), "{}", told::<ButtonsPart>(text));
         }
-        for (text, what) in [("gpio:c:1,2", "a light has one line"), ("on", "needs gpio:CHIP:LINE or none")] {
+        for (text, what) in
+            [("gpio:c:1,2", "a light has one line"), ("on", "needs gpio:CHIP:LINE or none")]
+        {
             assert_eq!(told::<LedPart>(text), what);
         }
         for (text, what) in [

@@ -73,7 +73,8 @@ impl Guard {
         let Ok(authority) = host.parse::<Authority>() else { return false };
         let name = authority.host();
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        bare.parse::<IpAddr>().is_ok() || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+        bare.parse::<IpAddr>().is_ok()
+            || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
@@ -84,7 +85,8 @@ fn host(request: &Request) -> Option<&str> {
 
 fn is_from_here(request: &Request) -> bool {
     let Some(host) = host(request) else { return false };
-    let is_origin = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+    let is_origin =
+        |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
     match one(request, "sec-fetch-site") {
         Some(site) => site == "same-origin",
         None => one(request, ORIGIN).is_some_and(is_origin),
@@ -111,21 +113,34 @@ mod tests {
     fn check(guard: &Guard, line: &str, headers: &[(&str, &str)]) -> bool {
         let (method, target) = line.split_once(' ').unwrap();
         let request = hyper::Request::builder().method(method).uri(target);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         guard.check(&request.body(Bytes::new()).unwrap()).is_ok()
     }
 
     #[test]
     fn names_of_others_are_refused() {
         let guard = Guard::new(None, 80, vec!["localhost".to_string(), "pi.local".to_string()]);
-        for host in
-            ["127.0.0.1", "127.0.0.1:8080", "[::1]:80", "[::1]", "LOCALHOST:1", "pi.local", "10.0.0.7:1"]
-        {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "[::1]",
+            "LOCALHOST:1",
+            "pi.local",
+            "10.0.0.7:1",
+        ] {
             assert!(check(&guard, "GET /", &[("Host", host)]), "{host}");
         }
-        for host in
-            ["evil.example", "localhost.evil.example:80", "pi.local.", "", ":80", "127.0.0.1.evil:80", "1"]
-        {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "pi.local.",
+            "",
+            ":80",
+            "127.0.0.1.evil:80",
+            "1",
+        ] {
             assert!(!check(&guard, "GET /", &[("Host", host)]), "{host}");
         }
         assert!(!check(&guard, "GET /", &[("X", "y")]));

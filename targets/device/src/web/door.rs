@@ -60,10 +60,12 @@ impl Door {
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
         let mut inside = self.inside();
-        let from_there = inside.visitors.iter().filter(|visitor| visitor.address == address).count();
+        let from_there =
+            inside.visitors.iter().filter(|visitor| visitor.address == address).count();
         let crowded = !address.is_loopback() && from_there >= self.places.per_address;
         if crowded || inside.visitors.len() >= self.places.all {
-            let may_go = |visitor: &Visitor| !visitor.is_known && (!crowded || visitor.address == address);
+            let may_go =
+                |visitor: &Visitor| !visitor.is_known && (!crowded || visitor.address == address);
             let oldest = inside.visitors.iter().position(may_go)?;
             if let Some(conversation) = inside.visitors.remove(oldest).conversation {
                 conversation.abort();
@@ -77,7 +79,9 @@ impl Door {
 
     /// Registers the handle that ends the connection of a place.
     pub fn can_end(&self, number: u64, conversation: AbortHandle) {
-        if let Some(visitor) = self.inside().visitors.iter_mut().find(|visitor| visitor.number == number) {
+        if let Some(visitor) =
+            self.inside().visitors.iter_mut().find(|visitor| visitor.number == number)
+        {
             visitor.conversation = Some(conversation);
         }
     }
@@ -106,7 +110,9 @@ impl Place {
     /// Marks the visitor as accepted: the connection keeps its place.
     pub fn keep(&self) {
         let mut inside = self.door.inside();
-        if let Some(visitor) = inside.visitors.iter_mut().find(|visitor| visitor.number == self.number) {
+        if let Some(visitor) =
+            inside.visitors.iter_mut().find(|visitor| visitor.number == self.number)
+        {
             visitor.is_known = true;
         }
     }
@@ -150,7 +156,8 @@ mod tests {
         let door = Door::new(PLACES);
         let known = door.enter(address("10.0.0.1")).unwrap();
         known.keep();
-        let idle: Vec<Place> = (2..6).map(|i| door.enter(address(&format!("10.0.0.{i}"))).unwrap()).collect();
+        let idle: Vec<Place> =
+            (2..6).map(|i| door.enter(address(&format!("10.0.0.{i}"))).unwrap()).collect();
         let here: Vec<bool> = idle.iter().map(|place| is_here(&door, place)).collect();
         assert_eq!((is_here(&door, &known), here), (true, vec![false, true, true, true]));
         idle[1..].iter().for_each(Place::keep);
@@ -165,7 +172,9 @@ mod tests {
         let other = door.enter(address("10.0.0.2")).unwrap();
         for crowd in ["10.0.0.1", "2001:db8::1"] {
             let places: Vec<Place> = (0..3).map(|_| door.enter(address(crowd)).unwrap()).collect();
-            assert!(!is_here(&door, &places[0]) && is_here(&door, &places[2]) && is_here(&door, &other));
+            assert!(
+                !is_here(&door, &places[0]) && is_here(&door, &places[2]) && is_here(&door, &other)
+            );
             places.iter().for_each(Place::keep);
             assert!(door.enter(address(crowd)).is_none(), "two are known");
         }

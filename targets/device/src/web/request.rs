@@ -43,8 +43,11 @@ mod tests {
 
     #[test]
     fn what_stands_there_twice_does_not_count() {
-        let twice =
-            hyper::Request::builder().header("host", "a").header("host", "a").body(Bytes::new()).unwrap();
+        let twice = hyper::Request::builder()
+            .header("host", "a")
+            .header("host", "a")
+            .body(Bytes::new())
+            .unwrap();
         assert_eq!(one(&twice, "host"), None);
     }
 }

@@ -92,7 +92,9 @@ async fn pressed(shared: &Shared, press: Press) -> Reply {
         Ok(snapshot) => json(snapshot),
         Err(Unheeded::Busy) => later("too many presses wait: press again later"),
         Err(Unheeded::Late) => later("the device waits for its camera: press again later"),
-        Err(Unheeded::Taken) => later("the device waits for its camera: look before you press again"),
+        Err(Unheeded::Taken) => {
+            later("the device waits for its camera: look before you press again")
+        }
     }
 }
 
@@ -118,7 +120,8 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
         _ => {
-            let why = "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0, or nothing";
+            let why =
+                "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0, or nothing";
             Err((StatusCode::NOT_FOUND, why.to_string()))
         }
     }
@@ -135,8 +138,10 @@ fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
     let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
     let longest = width.max(height);
     let written = if longest > LONGEST {
-        let shrunk = |side: u32| (u64::from(side) * u64::from(LONGEST)).div_ceil(longest.into()) as u32;
-        image::imageops::thumbnail(&image, shrunk(width), shrunk(height)).write_with_encoder(encoder)
+        let shrunk =
+            |side: u32| (u64::from(side) * u64::from(LONGEST)).div_ceil(longest.into()) as u32;
+        image::imageops::thumbnail(&image, shrunk(width), shrunk(height))
+            .write_with_encoder(encoder)
     } else {
         image.write_with_encoder(encoder)
     };
@@ -155,7 +160,9 @@ mod tests {
         assert_eq!(press("/undo/nothing", b"").ok(), Some(Press::Forget(EMPTY)));
         assert_eq!(press("/undo/8", b"").ok(), Some(Press::Forget(8)));
         assert_eq!(press("/name/1", b" cup \n").ok(), Some(Press::Rename(1, "cup".to_string())));
-        for path in ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"] {
+        for path in
+            ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"]
+        {
             assert_eq!(press(path, b"").unwrap_err().0, 404, "{path}");
         }
         assert_eq!(press("/name/1", b"\xff").unwrap_err().0, 400);
@@ -165,7 +172,9 @@ mod tests {
     fn large_pictures_are_shrunk() {
         let mut shot = CapturedFrame::default();
         assert!(jpeg(&shot).is_none());
-        for (sides, sent) in [((160, 120), (160, 120)), ((1920, 1080), (640, 360)), ((1, 2000), (1, 640))] {
+        for (sides, sent) in
+            [((160, 120), (160, 120)), ((1920, 1080), (640, 360)), ((1, 2000), (1, 640))]
+        {
             shot.reshape(sides.0, sides.1).fill(120);
             let image = image::load_from_memory(&jpeg(&shot).unwrap()).unwrap().into_rgb8();
             assert_eq!(image.dimensions(), sent);

@@ -74,7 +74,11 @@ impl Server {
     /// # Errors
     ///
     /// The operating system's error if there is no thread, or no way to wait for connections.
-    pub fn start(listener: std::net::TcpListener, shared: Arc<Shared>, guard: Guard) -> io::Result<Self> {
+    pub fn start(
+        listener: std::net::TcpListener,
+        shared: Arc<Shared>,
+        guard: Guard,
+    ) -> io::Result<Self> {
         Self::with(LIMITS, listener, shared, guard)
     }
 
@@ -147,7 +151,8 @@ async fn converse(stream: TcpStream, site: &Site, place: &Place) {
     let Limits { patience, life, .. } = site.limits;
     // A response is one write, and no later write justifies a delay.
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(async |request| Ok::<_, Infallible>(answer(site, place, request).await));
+    let answer =
+        service_fn(async |request| Ok::<_, Infallible>(answer(site, place, request).await));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MOST_HEAD);
     // Vectored writes would end a program that ends on a closed pipe; boards often have no valid
@@ -191,9 +196,10 @@ async fn answer(site: &Site, place: &Place, request: hyper::Request<Incoming>) -
 async fn read(site: &Site, body: Incoming) -> Result<Bytes, Reply> {
     match timeout(site.limits.patience, Limited::new(body, MOST_BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(text(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {MOST_BODY} bytes are read here")))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("at most {MOST_BODY} bytes are read here"),
+        )),
         Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the request's body cannot be read")),
         Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the request did not come in time")),
     }
@@ -263,6 +269,10 @@ mod tests {
         let mut dead = half();
         dead.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         dead.read_to_end(&mut left).unwrap();
-        assert!(left.is_empty() || left.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&left));
+        assert!(
+            left.is_empty() || left.starts_with(b"HTTP/1.1 408"),
+            "{}",
+            String::from_utf8_lossy(&left)
+        );
     }
 }

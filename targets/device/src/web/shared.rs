@@ -97,7 +97,9 @@ impl Shared {
         self.board.send_modify(|board| {
             std::mem::swap(&mut board.snapshot, snapshot);
             match picture {
-                Some((width, height, rgb)) => board.shot.reshape(width, height).copy_from_slice(rgb),
+                Some((width, height, rgb)) => {
+                    board.shot.reshape(width, height).copy_from_slice(rgb)
+                }
                 None => drop(board.shot.reshape(0, 0)),
             }
             board.frame = frame;
@@ -109,7 +111,8 @@ impl Shared {
     pub fn take(&self) -> Option<Press> {
         self.quietly(|board| {
             let now = Instant::now();
-            let waiting = std::iter::from_fn(|| board.presses.pop_front()).find(|press| press.due > now)?;
+            let waiting =
+                std::iter::from_fn(|| board.presses.pop_front()).find(|press| press.due > now)?;
             board.taken = waiting.number;
             Some(waiting.press)
         })
@@ -217,7 +220,11 @@ mod tests {
 
     /// Runs the requests of a visitor like the server's thread.
     fn visit<T>(visits: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(visits)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(visits)
     }
 
     /// Runs a loop that shows one state after another, with the press it took.

@@ -43,8 +43,10 @@ impl Browser {
         let port = lines.map_while(Result::ok).find_map(port).expect("the driver tells its port");
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         let agent = config.timeout_global(Some(Duration::from_secs(60))).build().new_agent();
-        let mut browser = Self { driver, agent, session: format!("http://127.0.0.1:{port}/session") };
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"];
+        let mut browser =
+            Self { driver, agent, session: format!("http://127.0.0.1:{port}/session") };
+        let arguments =
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
@@ -62,8 +64,11 @@ impl Browser {
     fn try_send(&self, path: &str, body: &Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.session);
         let reply = self.agent.post(&url).content_type("application/json").send(body.to_string());
-        let text = reply.and_then(|reply| reply.into_body().read_to_string()).map_err(|e| e.to_string())?;
-        let value = serde_json::from_str::<Value>(&text).map_err(|e| e.to_string())?["value"].take();
+        let text = reply
+            .and_then(|reply| reply.into_body().read_to_string())
+            .map_err(|e| e.to_string())?;
+        let value =
+            serde_json::from_str::<Value>(&text).map_err(|e| e.to_string())?["value"].take();
         match value["error"].as_str() {
             Some(error) => Err(format!("{error}: {}", value["message"])),
             None => Ok(value),
@@ -86,8 +91,9 @@ impl Browser {
 
     /// Clicks as a person does: in the middle of what can be seen.
     pub fn click(&self, css: &str) {
-        let clicked =
-            self.element(css).and_then(|id| self.try_send(&format!("/element/{id}/click"), &json!({})));
+        let clicked = self
+            .element(css)
+            .and_then(|id| self.try_send(&format!("/element/{id}/click"), &json!({})));
         clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
@@ -97,7 +103,10 @@ impl Browser {
             [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
         };
         let actions: Vec<Value> = keys.chars().flat_map(one).collect();
-        self.send("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }));
+        self.send(
+            "/actions",
+            &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }),
+        );
     }
 
     /// Waits until an expression is what it should be.
@@ -125,11 +134,18 @@ impl Browser {
     pub fn complaints(&self) -> Vec<String> {
         let entries = self.send("/se/log", &json!({ "type": "browser" }));
         let severe = |entry: &&Value| entry["level"] == "SEVERE";
-        entries.as_array().unwrap().iter().filter(severe).map(|entry| entry["message"].to_string()).collect()
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(severe)
+            .map(|entry| entry["message"].to_string())
+            .collect()
     }
 
-    /// What axe-core finds wrong with the page, in a light and a dark room, on a phone and on a laptop; nothing
-    /// where the environment's `OFFSHOOT_AXE` does not name its script (`axe.min.js` of npm's axe-core).
+    /// What axe-core finds wrong with the page, in a light and a dark room, on a phone and on a
+    /// laptop; nothing where the environment's `OFFSHOOT_AXE` does not name its script
+    /// (`axe.min.js` of npm's axe-core).
     pub fn audit(&self, page: &str) {
         let Some(path) = std::env::var_os("OFFSHOOT_AXE") else {
             println!("skipped: axe-core on {page}; OFFSHOOT_AXE names no axe.min.js");
@@ -167,7 +183,8 @@ impl Browser {
 
     /// Writes the whole page as PNG.
     pub fn photograph(&self, path: &Path) {
-        let shot = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
+        let shot =
+            self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
         std::fs::write(path, decode(shot["data"].as_str().unwrap())).unwrap();
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Tee, Visitors, WebOptions,
-    serve,
+    Action, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Tee, Visitors,
+    WebOptions, serve,
 };
 
 /// Quits when it is told to.
@@ -31,10 +31,15 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn start(session: Session, source: impl FrameSource + Send + 'static, options: &WebOptions) -> Self {
+    pub fn start(
+        session: Session,
+        source: impl FrameSource + Send + 'static,
+        options: &WebOptions,
+    ) -> Self {
         let (page, visitors) = serve(options).unwrap();
         let url = page.url().to_string();
-        let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
+        let authority =
+            url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
         let address = authority.parse().unwrap();
         let off = Arc::new(AtomicBool::new(false));
         let stop = Off(Arc::clone(&off));
@@ -62,7 +67,8 @@ fn run(
     off: Off,
 ) -> Session {
     let mut buttons = Tee(off, visitors);
-    let mut ports = Ports { source: &mut source, buttons: &mut buttons, screen: &mut page, led: &mut NoLed };
+    let mut ports =
+        Ports { source: &mut source, buttons: &mut buttons, screen: &mut page, led: &mut NoLed };
     while session.step(&mut ports).unwrap() == Flow::Next {}
     session
 }

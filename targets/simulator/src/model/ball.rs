@@ -37,7 +37,12 @@ impl Ball {
         Self {
             radius: random.range(0.36, 0.46),
             axes: [side, up, side.cross(up)],
-            pattern: random.pick(&[Pattern::Panels, Pattern::Patches, Pattern::Seams, Pattern::Belt]),
+            pattern: random.pick(&[
+                Pattern::Panels,
+                Pattern::Patches,
+                Pattern::Seams,
+                Pattern::Belt,
+            ]),
             first: paint(random),
             second: if random.chance(0.6) { white } else { paint(random) },
             third: paint(random),

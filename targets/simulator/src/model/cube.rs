@@ -91,7 +91,8 @@ impl Cube {
         let (u, w) = ((at.u + 1.0) * 1.5, (at.w + 1.0) * 1.5);
         let pick = hash(at.face * 9 + u as i32, w as i32, self.layer) % 6;
         let edge = max((fract(u) - 0.5).abs(), (fract(w) - 0.5).abs());
-        let colour = blend(rgb(STICKERS[pick as usize]), rgb(0x16161a), smoothstep(0.4, 0.42, edge));
+        let colour =
+            blend(rgb(STICKERS[pick as usize]), rgb(0x16161a), smoothstep(0.4, 0.42, edge));
         Surface::new(colour, 0.4)
     }
 

@@ -86,7 +86,8 @@ impl Leaf {
             let half = self.width * (0.6 + 0.4 * x * (self.length - x)) + 0.01;
             let (low, high) = (&mut bounds.low, &mut bounds.high);
             *low = v(min(low.x, p.x - half), min(low.y, p.y), min(low.z, p.z - half));
-            *high = v(max(high.x, p.x + half), max(high.y, p.y + half * 0.3), max(high.z, p.z + half));
+            *high =
+                v(max(high.x, p.x + half), max(high.y, p.y + half * 0.3), max(high.z, p.z + half));
         }
     }
 }

@@ -24,7 +24,11 @@ pub fn trace(scene: &Scene, gaze: Vec3) -> Vec3 {
         return object_light(scene, placed, local, gaze);
     }
     let p = eye + gaze * backdrop;
-    if table < wall { table_light(scene, p, gaze) } else { scene.light.on_wall(scene.table.wall(p.x, p.y)) }
+    if table < wall {
+        table_light(scene, p, gaze)
+    } else {
+        scene.light.on_wall(scene.table.wall(p.x, p.y))
+    }
 }
 
 /// Returns where a ray enters and leaves a box, if it meets it.
@@ -81,8 +85,9 @@ fn normal(model: &dyn Model, p: Vec3) -> Vec3 {
     const E: f32 = 0.004;
     // The four corners of a tetrahedron give the gradient with the fewest evaluations.
     let corners = [v(1.0, -1.0, -1.0), v(-1.0, -1.0, 1.0), v(-1.0, 1.0, -1.0), v(1.0, 1.0, 1.0)];
-    let sum =
-        corners.iter().fold(v(0.0, 0.0, 0.0), |sum, &corner| sum + corner * model.distance(p + corner * E));
+    let sum = corners
+        .iter()
+        .fold(v(0.0, 0.0, 0.0), |sum, &corner| sum + corner * model.distance(p + corner * E));
     sum.unit()
 }
 

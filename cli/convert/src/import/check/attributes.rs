@@ -53,13 +53,19 @@ pub(super) fn check(node: &NodeProto) -> Result<(), Refused> {
         let stated = single.filter(|&&i| i != 0 || attribute.r#type == 2);
         if let Some(wrong) = attribute.ints.iter().chain(stated).find(|i| !allowed.contains(i)) {
             let (least, most) = (allowed.start(), allowed.end());
-            return Err(Refused::node(node, format!("`{name}` of {wrong}; allowed are {least} to {most}")));
+            return Err(Refused::node(
+                node,
+                format!("`{name}` of {wrong}; allowed are {least} to {most}"),
+            ));
         }
         if attribute.floats.iter().chain([&attribute.f]).any(|f| f.is_nan()) {
             return Err(Refused::node(node, format!("`{name}` is not a number")));
         }
         if name == "perm" && !is_permutation(&attribute.ints) {
-            return Err(Refused::node(node, format!("`perm` of {:?}, which is no order", attribute.ints)));
+            return Err(Refused::node(
+                node,
+                format!("`perm` of {:?}, which is no order", attribute.ints),
+            ));
         }
         // tract would read it as the other mode.
         if (&*node.op_type, name, &*attribute.s) == ("SpaceToDepth", "mode", b"CRD") {
@@ -86,7 +92,10 @@ fn window(node: &NodeProto) -> Result<(), Refused> {
     if let Some((first, length, each)) = lengths.next() {
         let rank = length / each;
         if let Some((name, found, _)) = lengths.find(|(_, l, each)| *l != rank * each) {
-            return Err(Refused::node(node, format!("`{first}` has {length} values, `{name}` has {found}")));
+            return Err(Refused::node(
+                node,
+                format!("`{first}` has {length} values, `{name}` has {found}"),
+            ));
         }
     }
     let taps = ints(node, "kernel_shape").unwrap_or_default().iter().product::<i64>();
@@ -120,10 +129,14 @@ pub(super) fn check_with_weights(node: &NodeProto, known: &Known<'_>) -> Result<
         }
     }
     if ints(node, "kernel_shape").is_some_and(|kernel| kernel != &dims[2..]) {
-        return Err(Refused::node(node, format!("`kernel_shape` is not that of its weights, {dims:?}")));
+        return Err(Refused::node(
+            node,
+            format!("`kernel_shape` is not that of its weights, {dims:?}"),
+        ));
     }
     let group = node.attribute.iter().find(|a| a.name == "group").map_or(1, |a| a.i);
-    let channels = if node.op_type == "ConvTranspose" { dims[1].saturating_mul(group) } else { dims[0] };
+    let channels =
+        if node.op_type == "ConvTranspose" { dims[1].saturating_mul(group) } else { dims[0] };
     if group < 1 || channels < group || channels % group != 0 {
         return Err(Refused::node(
             node,

@@ -73,7 +73,8 @@ impl<'g> Known<'g> {
 
 /// Returns the numbers of a short list.
 fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
-    let length = tensor.dims.iter().try_fold(1, |n: usize, &d| n.checked_mul(usize::try_from(d).ok()?))?;
+    let length =
+        tensor.dims.iter().try_fold(1, |n: usize, &d| n.checked_mul(usize::try_from(d).ok()?))?;
     let raw = &tensor.raw_data;
     let whole = |size: usize| raw.len() == size * length;
     let list: Vec<f64> = match DataType::try_from(tensor.data_type).ok()? {
@@ -103,7 +104,10 @@ pub(super) fn check(graph: &GraphProto, known: &Known<'_>) -> Result<u64, Refuse
     for node in &graph.node {
         let values = values(node, known).map_err(|what| Refused::node(node, what))?;
         if values > VALUES as f64 {
-            return Err(Refused::node(node, format!("would make {values} values; the limit is {VALUES}")));
+            return Err(Refused::node(
+                node,
+                format!("would make {values} values; the limit is {VALUES}"),
+            ));
         }
         if is_constant(node, known) {
             made += 4 * values as u64;
@@ -160,12 +164,14 @@ fn values(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
                 None => Ok(0.0),
             }
         }
-        _ => Ok(ints(node, "shape").map_or(0.0, |shape| shape.iter().map(|&d| d.max(1) as f64).product())),
+        _ => Ok(ints(node, "shape")
+            .map_or(0.0, |shape| shape.iter().map(|&d| d.max(1) as f64).product())),
     }
 }
 
 fn range(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
-    let [start, end, step] = [0, 1, 2].map(|at| known.input(node, at).and_then(|list| list.first().copied()));
+    let [start, end, step] =
+        [0, 1, 2].map(|at| known.input(node, at).and_then(|list| list.first().copied()));
     if step.is_some_and(|step| step == 0.0 || step.is_nan()) {
         return Err("a step of 0".to_string());
     }

@@ -35,7 +35,8 @@ pub(in crate::import) fn check(graph: &GraphProto, needed: &[bool]) -> Result<()
         constants.extend(node.output.first().map(String::as_str).zip(tensor));
     }
     let nodes = graph.node.iter().zip(needed).filter(|(_, needed)| **needed);
-    for (node, name) in nodes.flat_map(|(node, _)| node.input.iter().map(move |name| (node, name))) {
+    for (node, name) in nodes.flat_map(|(node, _)| node.input.iter().map(move |name| (node, name)))
+    {
         if let Some(tensor) = constants.get(&**name) {
             of_node(node, name, tensor)?;
         }
@@ -47,7 +48,8 @@ fn of_node(node: &NodeProto, name: &str, tensor: &TensorProto) -> Result<(), Ref
     let weighs = WEIGHTED.contains(&&*node.op_type);
     let wrong = |v: f64| v.is_nan() || weighs && v.is_infinite();
     let Some(Strange { first, count, of }) = strange(tensor, wrong) else { return Ok(()) };
-    let (values, first) = (format!("{count} of the {of} values of `{}`", shown(name)), first.to_string());
+    let (values, first) =
+        (format!("{count} of the {of} values of `{}`", shown(name)), first.to_string());
     let verb = if count == 1 { "is no finite number" } else { "are no finite numbers" };
     Err(Refused::node(
         node,
@@ -107,7 +109,8 @@ mod tests {
             input: vec!["x".to_string(), "w".to_string()],
             ..NodeProto::default()
         };
-        let graph = GraphProto { node: vec![node], initializer: vec![tensor], ..GraphProto::default() };
+        let graph =
+            GraphProto { node: vec![node], initializer: vec![tensor], ..GraphProto::default() };
         assert!(check(&graph, &[false]).is_ok(), "what is not needed is not looked at");
         check(&graph, &[true]).err().map(|refused| format!("{}: {}", refused.place, refused.what))
     }
@@ -120,7 +123,9 @@ mod tests {
             words.starts_with("node `n` (Conv): 2 of the 3 values of `w` are no finite numbers"),
             "{words}"
         );
-        assert!(said("Gemm", &[-inf]).unwrap().contains("1 of the 1 values of `w` is no finite number"));
+        assert!(
+            said("Gemm", &[-inf]).unwrap().contains("1 of the 1 values of `w` is no finite number")
+        );
         // A mask is added, a bound is compared.
         assert_eq!(said("Add", &[-inf, 0.0]), None);
         assert_eq!(said("Clip", &[inf]), None);

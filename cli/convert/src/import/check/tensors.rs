@@ -46,8 +46,9 @@ pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
 fn values(name: &str, dims: impl Iterator<Item = i64>) -> Result<u64, Refused> {
     let (mut product, mut rank) = (1u64, 0);
     for dim in dims {
-        let dim = u64::try_from(dim)
-            .map_err(|_| Refused::tensor(name, format!("a dimension of {dim}; needed is 0 or more")))?;
+        let dim = u64::try_from(dim).map_err(|_| {
+            Refused::tensor(name, format!("a dimension of {dim}; needed is 0 or more"))
+        })?;
         // A zero does not hide the other dimensions: they are checked all the same.
         product = product.saturating_mul(dim.max(1));
         rank += 1;

@@ -33,7 +33,8 @@ const ACTIVATIONS: &str = "\
 
 const POOLS: &str = "GlobalAveragePool GlobalMaxPool GlobalLpPool AveragePool MaxPool LpPool";
 
-const REDUCES: &str = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceLogSumExp ReduceProd ReduceL1";
+const REDUCES: &str =
+    "ReduceMean ReduceSum ReduceMax ReduceMin ReduceLogSumExp ReduceProd ReduceL1";
 
 /// Operations that choose among results, after which there are no features.
 const CHOICES: &str = "Loop Scan NonMaxSuppression TopK NonZero RoiAlign MaxRoiPool";
@@ -88,7 +89,9 @@ impl<'g> Ends<'g> {
     /// exporters write them.
     pub(super) fn gated(&self, at: usize) -> Option<&'g str> {
         let inputs = self.flow.data_inputs(at);
-        let (&[a, b], "Mul") = (&inputs[..], self.flow.node(at).op_type.as_str()) else { return None };
+        let (&[a, b], "Mul") = (&inputs[..], self.flow.node(at).op_type.as_str()) else {
+            return None;
+        };
         let before = self.functions_before(a);
         let common = self.functions_before(b).into_iter().find(|tensor| before.contains(tensor))?;
         Some(common)
@@ -98,7 +101,10 @@ impl<'g> Ends<'g> {
     fn functions_before(&self, tensor: &'g str) -> Vec<&'g str> {
         const LONGEST: usize = 8;
         let function = |op: &str| {
-            is_one_of(op, "Add Sub Mul Div Sigmoid HardSigmoid Tanh Softplus Erf Clip Relu Max Min Pow")
+            is_one_of(
+                op,
+                "Add Sub Mul Div Sigmoid HardSigmoid Tanh Softplus Erf Clip Relu Max Min Pow",
+            )
         };
         let previous = |tensor: &&'g str| {
             let at = self.flow.giver(tensor).filter(|&at| function(&self.flow.node(at).op_type))?;

@@ -34,12 +34,16 @@ impl<'g> Ends<'g> {
             let giver = self.flow.giver(output);
             giver.is_some_and(|at| others().any(|other| self.flow.needed([*other])[at]))
         };
-        let last: Vec<&'g str> = outputs.iter().copied().filter(|output| !is_inner(output)).collect();
+        let last: Vec<&'g str> =
+            outputs.iter().copied().filter(|output| !is_inner(output)).collect();
         if let [last] = last[..] {
-            return self
-                .guessed(last, "it is the deepest of the model's outputs, the others are on the way to it");
+            return self.guessed(
+                last,
+                "it is the deepest of the model's outputs, the others are on the way to it",
+            );
         }
-        let deepest = last.into_iter().max_by_key(|output| self.layers(output)).unwrap_or(outputs[0]);
+        let deepest =
+            last.into_iter().max_by_key(|output| self.layers(output)).unwrap_or(outputs[0]);
         if let Some(trunk) = self.trunk(tails) {
             // Boxes of several scales are joined or chosen from, so no output belongs to one scale.
             let joined = tails.iter().any(|tail| self.scales(tail) > 1 || self.chooses(tail));
@@ -47,21 +51,27 @@ impl<'g> Ends<'g> {
                 return trunk;
             }
         }
-        let map = self.flow.giver(deepest).filter(|&at| kinds::has_weights(&self.flow.node(at).op_type));
+        let map =
+            self.flow.giver(deepest).filter(|&at| kinds::has_weights(&self.flow.node(at).op_type));
         let map = map.and_then(|at| self.flow.data_input(at)).unwrap_or(deepest);
         self.guessed(map, "it is, or feeds, the deepest of the model's outputs")
     }
 
     fn guessed(&self, map: &str, why: &str) -> Cut {
         let mut cut = self.at(&[map], why.to_string());
-        cut.unsure
-            .push("the model has no classifier of whole images; `offshoot cuts` compares places".to_string());
+        cut.unsure.push(
+            "the model has no classifier of whole images; `offshoot cuts` compares places"
+                .to_string(),
+        );
         cut
     }
 
     /// Returns a cut before a classifier of each place of a feature map.
     fn before_places(&self, head: &Head<'g>) -> Cut {
-        let why = format!("it feeds `{}`, which classifies each place of a feature map", self.name(head.at));
+        let why = format!(
+            "it feeds `{}`, which classifies each place of a feature map",
+            self.name(head.at)
+        );
         Cut { has_classifier: true, ..self.guessed(head.input, &why) }
     }
 
@@ -85,15 +95,17 @@ impl<'g> Ends<'g> {
 
     /// True if a node's result has no fewer places than a feature map, as far as known.
     fn is_as_large(&self, at: usize, map: &str) -> bool {
-        let places =
-            |tensor: &str| self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product::<usize>());
+        let places = |tensor: &str| {
+            self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product::<usize>())
+        };
         let result = self.flow.node(at).output.first().and_then(|output| places(output));
         result.zip(places(map)).is_none_or(|(result, map)| result >= map)
     }
 
     /// Returns the number of different resolutions among the layers joined in an output.
     fn scales(&self, tail: &Tail<'g>) -> usize {
-        let places = |tensor: &&str| self.shapes.get(tensor).map(|shape| shape.get(2..).unwrap_or_default());
+        let places =
+            |tensor: &&str| self.shapes.get(tensor).map(|shape| shape.get(2..).unwrap_or_default());
         let mut scales: Vec<_> = tail.begins.iter().filter_map(places).collect();
         scales.sort_unstable();
         scales.dedup();
@@ -109,12 +121,15 @@ impl<'g> Ends<'g> {
 
     /// Returns a cut at the last feature map that all outputs depend on.
     fn trunk(&self, tails: &[Tail<'g>]) -> Option<Cut> {
-        let begins: Vec<_> = tails.iter().flat_map(|tail| &tail.begins).map(|t| self.flow.giver(t)).collect();
+        let begins: Vec<_> =
+            tails.iter().flat_map(|tail| &tail.begins).map(|t| self.flow.giver(t)).collect();
         let common = self.flow.common(begins.iter().copied())?;
         // A layer of one of the heads is not shared by all.
-        let common = if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
+        let common =
+            if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
         let is_map = |tensor: &&str| self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4);
-        let map = self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
+        let map =
+            self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
         Some(self.guessed(map, "all of the model's outputs depend on it"))
     }
 
@@ -122,7 +137,9 @@ impl<'g> Ends<'g> {
     pub(super) fn layers(&self, tensor: &str) -> usize {
         let needed = self.flow.needed([tensor]);
         let counts = |at: &usize| {
-            needed[*at] && self.flow.depends(*at) && kinds::has_weights(&self.flow.node(*at).op_type)
+            needed[*at]
+                && self.flow.depends(*at)
+                && kinds::has_weights(&self.flow.node(*at).op_type)
         };
         (0..needed.len()).filter(counts).count()
     }

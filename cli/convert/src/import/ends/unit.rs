@@ -18,9 +18,9 @@ impl<'g> Ends<'g> {
             ("Div", [x, norm]) if node.input.first().is_some_and(|first| first == x) => {
                 self.is_norm(norm, x, false).then_some(*x)
             }
-            ("Mul", [a, b]) => {
-                [(a, b), (b, a)].into_iter().find_map(|(x, norm)| self.is_norm(norm, x, true).then_some(*x))
-            }
+            ("Mul", [a, b]) => [(a, b), (b, a)]
+                .into_iter()
+                .find_map(|(x, norm)| self.is_norm(norm, x, true).then_some(*x)),
             _ => None,
         };
         before.filter(|x| self.is_vector(x))
@@ -48,8 +48,8 @@ impl<'g> Ends<'g> {
                 ("Pow", 1) => (root, inverted) = (true, inverse),
                 ("Mul", 1) => square |= self.flow.node(at).input.iter().all(|i| i == inputs[0]),
                 (
-                    "Clip" | "Max" | "Add" | "Expand" | "Unsqueeze" | "Squeeze" | "Reshape" | "Cast"
-                    | "Identity" | "Abs",
+                    "Clip" | "Max" | "Add" | "Expand" | "Unsqueeze" | "Squeeze" | "Reshape"
+                    | "Cast" | "Identity" | "Abs",
                     1,
                 ) => {}
                 _ => return false,
@@ -67,7 +67,8 @@ impl<'g> Ends<'g> {
             if let Some(before) = self.normalized(at) {
                 return Some(before);
             }
-            let moves = ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"];
+            let moves =
+                ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"];
             if !moves.contains(&self.flow.node(at).op_type.as_str()) {
                 return None;
             }

@@ -118,7 +118,13 @@ impl Walk<'_> {
         Ok(self.push(node, LayerOp::Binary(commuted(op)), &[&b, &a], self.shape_of(&b)))
     }
 
-    fn with_constant(&mut self, node: &TypedNode, op: Binary, input: &Map, constant: &Tensor) -> Step {
+    fn with_constant(
+        &mut self,
+        node: &TypedNode,
+        op: Binary,
+        input: &Map,
+        constant: &Tensor,
+    ) -> Step {
         let values = self.constant_values(input, constant)?;
         let shape = self.shape_of(input);
         if let Some(&value) = values.first().filter(|&&v| values.iter().all(|&x| x == v)) {
@@ -139,7 +145,14 @@ impl Walk<'_> {
         Ok(self.push(node, LayerOp::Constant { op, values }, &[input], shape))
     }
 
-    fn uniform(&mut self, node: &TypedNode, op: Binary, input: &Map, value: f32, shape: Shape) -> Map {
+    fn uniform(
+        &mut self,
+        node: &TypedNode,
+        op: Binary,
+        input: &Map,
+        value: f32,
+        shape: Shape,
+    ) -> Map {
         let (inf, n) = (f32::INFINITY, shape.c());
         let scale = |f: f32, o: f32| LayerOp::Scale { factors: vec![f; n], offsets: vec![o; n] };
         let op = match op {
@@ -167,7 +180,8 @@ impl Walk<'_> {
             return Err("that enlarges its input".to_string());
         }
         let long = |d: usize| length(d) > 1;
-        let mut out = vec![0.0; if layout.in_channels(long) { shape.c() } else { shape.elements() }];
+        let mut out =
+            vec![0.0; if layout.in_channels(long) { shape.c() } else { shape.elements() }];
         let repeated = layout.places(shape, |d| !long(d));
         for (place, value) in layout.places(shape, long).into_iter().zip(values) {
             for again in &repeated {

@@ -89,7 +89,8 @@ impl Walk<'_> {
         let summed = one(axes.summed.iter().filter_map(longest).collect())?;
         let column = one(axes.columns.iter().filter(|c| many(c[0])).map(|c| c[0]).collect())?;
         let values = floats(matrix).ok_or("with a matrix that is not float")?;
-        let stride = |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
+        let stride =
+            |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
         let (along, across) = (stride(summed), stride(column));
         let depth = summed.map_or(1, |d| lengths[d]);
         let channels = column.map_or(1, |d| lengths[d]);
@@ -107,14 +108,17 @@ impl Walk<'_> {
         let id = self.model.push(self.name(node), LayerOp::Conv(op), vec![input.id], to);
         // Sources of the result's dimensions; the new one is the channels.
         let mut kept = vec![None; dims(node)?.len()];
-        let others = axes.rows.iter().map(|r| (r[0], r[1])).chain(axes.batch.iter().map(|b| (b[0], b[2])));
+        let others =
+            axes.rows.iter().map(|r| (r[0], r[1])).chain(axes.batch.iter().map(|b| (b[0], b[2])));
         for (a, o) in others {
             kept[o] = input.layout.axis_of(a, from);
             if kept[o].is_none() && input.layout.len(a) > 1 {
                 return self.dense_in_order(node, axes, map, matrix);
             }
         }
-        if let Some([_, o]) = axes.columns.iter().find(|c| Some(c[0]) == column).or(axes.columns.first()) {
+        if let Some([_, o]) =
+            axes.columns.iter().find(|c| Some(c[0]) == column).or(axes.columns.first())
+        {
             kept[*o] = Some(CHANNELS);
         }
         Ok(Map { id, layout: Layout::new(to, &kept) })
@@ -122,13 +126,21 @@ impl Walk<'_> {
 
     /// Imports like [`Self::dense`] for a feature map whose other dimensions are parts of axes: at
     /// most two may be longer than 1.
-    fn dense_in_order(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
+    fn dense_in_order(
+        &mut self,
+        node: &TypedNode,
+        axes: &Axes,
+        map: &Map,
+        matrix: &Tensor,
+    ) -> Step {
         let summed: Vec<usize> = axes.summed.iter().map(|s| s[0]).collect();
         let others: Vec<usize> = (0..map.layout.rank()).filter(|d| !summed.contains(d)).collect();
         let long: Vec<usize> = others.into_iter().filter(|&d| map.layout.len(d) > 1).collect();
         let ordered = match (&long[..], &summed[..]) {
             ([rows], [channels]) => self.gather(node, map, [&[*rows], &[], &[*channels]])?,
-            ([rows, columns], [channels]) => self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?,
+            ([rows, columns], [channels]) => {
+                self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?
+            }
             _ => return Err("over one axis of several".to_string()),
         };
         self.dense(node, axes, &ordered, matrix)
@@ -151,7 +163,8 @@ impl Walk<'_> {
         // The second operand is used as it is, or transposed.
         let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);
         let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
-        let b = self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
+        let b =
+            self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
         let (left, right) = (self.shape_of(&a), self.shape_of(&b));
         let columns = if transposed { right.w() } else { right.c() };
         let to = shape(left.h(), left.w(), columns)?;

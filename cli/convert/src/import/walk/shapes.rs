@@ -65,7 +65,8 @@ impl Walk<'_> {
         if !constants.is_empty() {
             return Err("of several constants".to_string());
         }
-        let mut maps: Vec<Map> = (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
+        let mut maps: Vec<Map> =
+            (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
         let alike = |walk: &Self, map: &Map| {
             let first = walk.shape_of(&maps[0]);
             let shape = walk.shape_of(map);
@@ -150,7 +151,8 @@ impl Walk<'_> {
     /// Imports a slice whose bounds were computed from shapes, which are constants by now.
     pub(super) fn strided_slice(&mut self, node: &TypedNode, slice: &StridedSlice) -> Step {
         let mut map = self.input(node, 0)?;
-        let list = |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
+        let list =
+            |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
         let bounds = list(self, Some(1)).zip(list(self, Some(2)));
         let (begins, ends) = bounds.ok_or("between computed bounds")?;
         let axes = list(self, slice.optional_axes_input);
@@ -193,7 +195,8 @@ impl Walk<'_> {
         let length = input.layout.len(gather.axis) as i64;
         let place = |&p: &i64| usize::try_from(if p < 0 { p + length } else { p }).ok();
         let places: Option<Vec<usize>> = places.iter().map(place).collect();
-        let places = places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
+        let places =
+            places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
         let start = places[0];
         if places.windows(2).any(|w| w[1] != w[0] + 1) {
             return self.picked(node, &input, gather.axis, &places);
@@ -245,7 +248,14 @@ impl Walk<'_> {
         Ok(Map { id, layout })
     }
 
-    fn part(&mut self, node: &TypedNode, input: &Map, dim: usize, start: usize, end: usize) -> Step {
+    fn part(
+        &mut self,
+        node: &TypedNode,
+        input: &Map,
+        dim: usize,
+        start: usize,
+        end: usize,
+    ) -> Step {
         if start >= end || end > input.layout.len(dim) {
             return Err("of nothing".to_string());
         }

@@ -49,10 +49,17 @@ impl Walk<'_> {
     }
 
     /// Returns one of the three parts of the input: 1 x tokens x channels.
-    pub(super) fn part_of_input(&mut self, node: &TypedNode, text: &TextSource, part: Part) -> Step {
-        let length = self.source.input_fact(0).ok().and_then(|f| f.shape.as_concrete().map(|s| s[1]));
-        let input =
-            length.and_then(|length| text.shape(length)).ok_or("of too many tokens, or of too wide ones")?;
+    pub(super) fn part_of_input(
+        &mut self,
+        node: &TypedNode,
+        text: &TextSource,
+        part: Part,
+    ) -> Step {
+        let length =
+            self.source.input_fact(0).ok().and_then(|f| f.shape.as_concrete().map(|s| s[1]));
+        let input = length
+            .and_then(|length| text.shape(length))
+            .ok_or("of too many tokens, or of too wide ones")?;
         if self.model.layers.is_empty() {
             self.model.push("tokens", LayerOp::Tokens, Vec::new(), input);
         }
@@ -96,7 +103,8 @@ impl Walk<'_> {
         axes[*looks] = Some(COLUMNS);
         let in_order = looks < &masked.dim;
         let value = |row: usize, column: usize| {
-            masked.full[if in_order { row * length + column } else { column * rows + row }].max(NOTHING)
+            masked.full[if in_order { row * length + column } else { column * rows + row }]
+                .max(NOTHING)
         };
         let values = (0..rows).flat_map(|row| (0..length).map(move |column| (row, column)));
         let values = values.map(|(row, column)| value(row, column)).collect();

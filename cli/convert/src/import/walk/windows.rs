@@ -24,7 +24,8 @@ impl Walk<'_> {
         let (window, shape) = self.windowed(node, &conv.pool_spec, &input)?;
         let weights = self.constant(node, 1).and_then(|t| kernel(&t, conv.kernel_fmt, conv.group));
         let weights = weights.ok_or("whose weights are computed at run time")?;
-        let bias = self.constant(node, 2).and_then(|t| floats(&t)).ok_or("whose bias is computed")?;
+        let bias =
+            self.constant(node, 2).and_then(|t| floats(&t)).ok_or("whose bias is computed")?;
         let bias = if bias.len() == 1 { vec![bias[0]; shape.c()] } else { bias };
         Ok(self.window_layer(
             node,
@@ -57,10 +58,13 @@ impl Walk<'_> {
         let input = self.channels_first(node, 0)?;
         let (window, shape) = self.windowed(node, &pool.pool_spec, &input)?;
         let include_pad = pool.count_include_pad || !pool.normalize;
-        if let (true, Some(beyond)) = (include_pad && pool.normalize, beyond(&pool.pool_spec, &window)) {
+        if let (true, Some(beyond)) =
+            (include_pad && pool.normalize, beyond(&pool.pool_spec, &window))
+        {
             return self.pool_beyond(node, window, beyond, (&input, shape));
         }
-        let mean = self.window_layer(node, LayerOp::AveragePool { window, include_pad }, &input, shape);
+        let mean =
+            self.window_layer(node, LayerOp::AveragePool { window, include_pad }, &input, shape);
         Ok(if pool.normalize { mean } else { self.sum_of(node, mean, window.taps()) })
     }
 
@@ -81,13 +85,19 @@ impl Walk<'_> {
         let wide = super::windows::shape(from.h() + rows, from.w() + columns, from.c())?;
         let padded = self.window_layer(node, LayerOp::Pad { pad }, input, wide);
         window.pad = [0, 0, beyond[0], beyond[1]];
-        Ok(self.window_layer(node, LayerOp::AveragePool { window, include_pad: false }, &padded, shape))
+        Ok(self.window_layer(
+            node,
+            LayerOp::AveragePool { window, include_pad: false },
+            &padded,
+            shape,
+        ))
     }
 
     /// Imports sums and maxima over rows and columns, or over channels.
     pub(super) fn reduce(&mut self, node: &TypedNode, reduce: &Reduce) -> Step {
         let mut input = self.input(node, 0)?;
-        let long: Vec<usize> = reduce.axes.iter().copied().filter(|&d| input.layout.len(d) > 1).collect();
+        let long: Vec<usize> =
+            reduce.axes.iter().copied().filter(|&d| input.layout.len(d) > 1).collect();
         if let [dim] = long[..]
             && input.layout.axis_of(dim, self.shape_of(&input)).is_none()
         {
@@ -135,7 +145,10 @@ impl Walk<'_> {
     /// `fold` merges with the factor.
     fn sum_of(&mut self, node: &TypedNode, mean: Map, terms: usize) -> Map {
         let shape = self.shape_of(&mean);
-        let op = LayerOp::Scale { factors: vec![terms as f32; shape.c()], offsets: vec![0.0; shape.c()] };
+        let op = LayerOp::Scale {
+            factors: vec![terms as f32; shape.c()],
+            offsets: vec![0.0; shape.c()],
+        };
         self.push(node, op, &[&mean], shape)
     }
 
@@ -152,7 +165,8 @@ impl Walk<'_> {
             let last = (o + (size.saturating_sub(1)).div_ceil(2)).min(channels - 1);
             row[o.saturating_sub(size.saturating_sub(1) / 2)..=last].fill(lrn.alpha / size as f32);
         }
-        let conv = ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![lrn.bias; channels] };
+        let conv =
+            ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![lrn.bias; channels] };
         let sum = self.push(node, LayerOp::Conv(conv), &[&square], shape);
         let power = LayerOp::Function(Expr::power(-lrn.beta));
         let power = self.push(node, power, &[&sum], shape);
@@ -200,9 +214,10 @@ impl Walk<'_> {
         let floors = match (&resize.coord_transformer, resize.nearest) {
             (Plain(Asymmetric), Nearest::Floor) => true,
             (Plain(Asymmetric), Nearest::RoundPreferFloor) => factor.iter().all(|&f| f <= 2),
-            (Plain(HalfPixel | PytorchHalfPixel), Nearest::RoundPreferFloor | Nearest::RoundPreferCeil) => {
-                true
-            }
+            (
+                Plain(HalfPixel | PytorchHalfPixel),
+                Nearest::RoundPreferFloor | Nearest::RoundPreferCeil,
+            ) => true,
             _ => false,
         };
         if resize.interpolator != Interpolator::Nearest || !whole || !floors {
@@ -235,7 +250,8 @@ fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
     let pads = spec.computed_padding(&[input.h(), input.w()]);
     let mut window = Window::POINT;
     for (axis, n) in [input.h(), input.w()].into_iter().enumerate() {
-        let (kernel, stride, dilation) = (spec.kernel_shape[axis], spec.stride(axis), spec.dilation(axis));
+        let (kernel, stride, dilation) =
+            (spec.kernel_shape[axis], spec.stride(axis), spec.dilation(axis));
         let (before, out) = (pads[axis].pad_before, pads[axis].convoluted);
         let extent = dilation * kernel.saturating_sub(1) + 1;
         // Padding up to the end of the last window; padding that no window reads is dropped.

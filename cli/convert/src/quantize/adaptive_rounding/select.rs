@@ -44,7 +44,9 @@ impl Quantizer<'_> {
         let adapted = self.adapted(variant, best, told)?;
         let gain = decibels(adapted.noise) - decibels(before);
         if gain <= 0.0 {
-            return Ok(format!("weights rounded to nearest: rounding for their inputs gains {gain:.2} dB"));
+            return Ok(format!(
+                "weights rounded to nearest: rounding for their inputs gains {gain:.2} dB"
+            ));
         }
         *best = adapted;
         Ok(format!("weights rounded for their inputs ({gain:+.2} dB)"))
@@ -64,7 +66,8 @@ impl Quantizer<'_> {
             let steps = scheme::steps(conv, scheme.quants[source]);
             let factors = variant.factors[source].as_deref();
             let width = conv.weights.len() / conv.bias.len();
-            let covariances = parallel::each(conv.groups, |group| moments.covariance(group, factors));
+            let covariances =
+                parallel::each(conv.groups, |group| moments.covariance(group, factors));
             let channel = |o: usize| {
                 let weights = &conv.weights[o * width..][..width];
                 let wanted: Vec<f64> = weights.iter().map(|&w| f64::from(w) / steps[o]).collect();
@@ -89,8 +92,9 @@ impl Quantizer<'_> {
         told: &mut dyn FnMut(f32),
     ) -> Result<Vec<Option<Moments>>, CalibrateError> {
         let layers = &variant.model.layers;
-        let size =
-            |id: LayerId| conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::size(c));
+        let size = |id: LayerId| {
+            conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::size(c))
+        };
         let mut sizes: Vec<usize> = (0..layers.len()).filter_map(size).collect();
         sizes.sort_unstable();
         let mut all = 0;
@@ -109,7 +113,9 @@ impl Quantizer<'_> {
         let work = |(observed, moments): &mut (ObservedNetwork, Vec<Option<Moments>>), i: usize| {
             observed.run(&subset[i], &mut |source, values| {
                 for (id, own) in moments.iter_mut().enumerate() {
-                    let (Some(own), Some((conv, from))) = (own, conv(variant, id)) else { continue };
+                    let (Some(own), Some((conv, from))) = (own, conv(variant, id)) else {
+                        continue;
+                    };
                     if from == source {
                         own.see(conv, layers[source].shape, layers[id].shape, i, values);
                     }
@@ -118,7 +124,11 @@ impl Quantizer<'_> {
         };
         let shards = parallel::over(states, subset.len(), work, told)?;
         for (_, lane) in &shards {
-            whole.iter_mut().flatten().zip(lane.iter().flatten()).for_each(|(own, more)| own.merge(more));
+            whole
+                .iter_mut()
+                .flatten()
+                .zip(lane.iter().flatten())
+                .for_each(|(own, more)| own.merge(more));
         }
         Ok(whole)
     }

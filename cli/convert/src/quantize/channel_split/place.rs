@@ -60,8 +60,9 @@ impl Quantizer<'_> {
         model: &Model,
         method: Method,
     ) -> Result<(Option<SplitGraph>, Option<Baseline>), QuantizerError> {
-        let places =
-            self.preprocess.map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
+        let places = self
+            .preprocess
+            .map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
         if places.is_empty() {
             return Ok((None, None));
         }
@@ -73,7 +74,8 @@ impl Quantizer<'_> {
         }
         let emitted = emit::int8(&variant.model, &scheme)?;
         let copied = |pictures: usize| -> Result<(SplitGraph, Baseline, f64), QuantizerError> {
-            let (split_channels, start) = self.copied(model, method, (&emitted, &places), pictures)?;
+            let (split_channels, start) =
+                self.copied(model, method, (&emitted, &places), pictures)?;
             let gain = decibels(start.1.noise) - decibels(plain.noise);
             let told = format!("{} ({gain:+.1} dB)", split_channels.told);
             Ok((SplitGraph { told, ..split_channels }, start, gain))
@@ -87,7 +89,11 @@ impl Quantizer<'_> {
             best = copied(most)?;
         }
         let (split_channels, start, gain) = best;
-        Ok(if gain >= WORTH { (Some(split_channels), Some(start)) } else { (None, Some((variant, plain))) })
+        Ok(if gain >= WORTH {
+            (Some(split_channels), Some(start))
+        } else {
+            (None, Some((variant, plain)))
+        })
     }
 
     /// Returns the network with copies of the most costly channels, ranked on at most the given
@@ -109,7 +115,9 @@ impl Quantizer<'_> {
         let quantizer = Quantizer { floats: &floats, ..self.clone() };
         let variant = quantizer.variant(&model, false, &mut |_| ())?;
         let candidate = quantizer.candidate(&variant, method)?;
-        let told = format!("{count} channels duplicated into constant channels (outlier channel splitting)");
+        let told = format!(
+            "{count} channels duplicated into constant channels (outlier channel splitting)"
+        );
         Ok((SplitGraph { model, floats, told }, (variant, candidate)))
     }
 
@@ -129,12 +137,14 @@ impl Quantizer<'_> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let first = emitted.tensors[place.maps[0]].unwrap_or_default();
         let after = usize::from(first)..graph.node_count();
-        let reads = graph.nodes().skip(after.start).flat_map(|(_, n)| n.inputs.iter().collect::<Vec<_>>());
+        let reads =
+            graph.nodes().skip(after.start).flat_map(|(_, n)| n.inputs.iter().collect::<Vec<_>>());
         let inputs: BTreeSet<TensorId> = reads.filter(|&read| read <= first).collect();
         let inputs: Vec<TensorId> = inputs.into_iter().collect();
         let build = || -> Result<_, TractError> {
             let evaluator = Evaluator::new(graph, self.preprocess, &inputs)?;
-            let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
+            let (plan, slots) =
+                Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
             let (packed, arena) = memory(&plan, graph.weights())?;
             Ok((evaluator, plan, slots, packed, arena))
         };
@@ -150,9 +160,12 @@ impl Quantizer<'_> {
             (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
             Ok(())
         };
-        let shards = parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work, &mut |_| ())?;
+        let shards =
+            parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work, &mut |_| ())?;
         let mut noises = vec![Noise::default(); channels + 1];
-        shards.iter().for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
+        shards
+            .iter()
+            .for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
         let noise = |c: usize| noises[c].ratio().unwrap_or_default();
         let spare = |c: &usize| place.spare.iter().any(|(s, _)| s == c);
         let mut dearest: Vec<usize> =
@@ -175,7 +188,9 @@ impl Rest<'_> {
     ) -> Result<(), TractError> {
         for &input in inputs {
             let place = Plan::<Vec<Step>>::value(graph, self.slots, input);
-            let (Some((codes, _)), Some(value)) = (self.evaluator.codes(input), place) else { continue };
+            let (Some((codes, _)), Some(value)) = (self.evaluator.codes(input), place) else {
+                continue;
+            };
             let own = &mut self.arena[value.range()];
             own.copy_from_slice(codes);
             // One more channel than there are stands for no change.
@@ -194,6 +209,7 @@ impl Rest<'_> {
 
 /// Returns the nearest multiple of two; on a tie, the nearest multiple of four.
 fn coarse(steps: i16, zero: i16) -> i8 {
-    let whole = if steps % 2 == 0 { steps } else { steps + if steps.rem_euclid(4) == 3 { 1 } else { -1 } };
+    let whole =
+        if steps % 2 == 0 { steps } else { steps + if steps.rem_euclid(4) == 3 { 1 } else { -1 } };
     (whole + zero).clamp(-128, 127) as i8
 }

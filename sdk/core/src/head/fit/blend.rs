@@ -66,7 +66,13 @@ impl<'a> Blend<'a> {
     }
 
     /// Writes the blended head, in units of scores that were multiplied with `factor`.
-    pub fn write(&self, factor: f32, coefficients: &mut [f32], bias: &mut [f32], held_out: &mut [f32]) {
+    pub fn write(
+        &self,
+        factor: f32,
+        coefficients: &mut [f32],
+        bias: &mut [f32],
+        held_out: &mut [f32],
+    ) {
         for (out, part) in [coefficients, bias, held_out].into_iter().zip(&self.parts) {
             mix(out, 0.0, 1.0, 1.0 / (self.total * factor), part);
         }
@@ -90,7 +96,11 @@ fn mix(sum: &mut [f32], keep: f32, share: f32, factor: f32, part: &[f32]) {
 pub(crate) fn sizes(work: &Work<'_>, samples: usize) -> (usize, usize) {
     let classes = work.bias.len();
     let dim = work.weights.len() / classes;
-    if samples > dim { (classes * dim, classes * dim) } else { (2 * classes * samples, classes * samples) }
+    if samples > dim {
+        (classes * dim, classes * dim)
+    } else {
+        (2 * classes * samples, classes * samples)
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +148,10 @@ mod tests {
             one.join(share, other);
             let (mut a, mut b, mut c) = ([0.0], [0.0], [0.0]);
             one.write(1.0, &mut a, &mut b, &mut c);
-            assert!((a[0] - (1.0 + 2.0 * share)).abs() < 1e-6 && a == b && b == c, "{share}: {a:?}");
+            assert!(
+                (a[0] - (1.0 + 2.0 * share)).abs() < 1e-6 && a == b && b == c,
+                "{share}: {a:?}"
+            );
         }
     }
 }

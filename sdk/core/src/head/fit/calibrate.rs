@@ -88,10 +88,12 @@ fn surprise(factor: f32, owners: &[u16], held_out: &[f32]) -> f32 {
     for sample in asked.filter(|&i| held_out.len() > samples && has_others(owners, i)) {
         let row = || held_out[sample..].iter().step_by(samples);
         let top = row().fold(f32::NEG_INFINITY, |top, &score| top.max(score));
-        let weight = |score: f32| if score == top { 1.0 } else { libm::expf(factor * (score - top)) };
+        let weight =
+            |score: f32| if score == top { 1.0 } else { libm::expf(factor * (score - top)) };
         let own = held_out[usize::from(owners[sample]) * samples + sample];
         let own = weight(own) / row().map(|&score| weight(score)).sum::<f32>();
-        cost -= (1.0 - miss) * libm::logf(own.max(1e-30)) + miss * libm::logf((1.0 - own).max(1e-30));
+        cost -=
+            (1.0 - miss) * libm::logf(own.max(1e-30)) + miss * libm::logf((1.0 - own).max(1e-30));
     }
     cost * every as f32
 }

@@ -15,7 +15,8 @@ pub(crate) const SCORE_SCALE: f32 = 30.0;
 
 /// Computes the weights of all classes, from all samples ever seen.
 pub(crate) fn fit(kept: &Kept<'_>, work: &mut Work<'_>) {
-    let rows = work.weights.chunks_exact_mut(kept.dim()).zip(work.bias.iter_mut()).zip(&*work.norms);
+    let rows =
+        work.weights.chunks_exact_mut(kept.dim()).zip(work.bias.iter_mut()).zip(&*work.norms);
     for (class, ((row, bias), &norm)) in rows.enumerate() {
         let sum = kept.sum(class);
         let length = length(sum);

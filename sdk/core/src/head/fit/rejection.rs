@@ -207,9 +207,11 @@ impl Lessons<'_> {
     /// Shrinkage of the classes' pair cosines towards the usual value: the more of the gap may be
     /// due to chance, the more.
     fn drawn(&self, usual: &Usual) -> f32 {
-        let pairs =
-            || (0..self.counts.len()).filter_map(|class| self.pairs(class).map(|pairs| (class, pairs)));
-        let (sum, classes) = pairs().fold((0.0, 0.0), |(sum, count), (_, pairs)| (sum + pairs, count + 1.0));
+        let pairs = || {
+            (0..self.counts.len()).filter_map(|class| self.pairs(class).map(|pairs| (class, pairs)))
+        };
+        let (sum, classes) =
+            pairs().fold((0.0, 0.0), |(sum, count), (_, pairs)| (sum + pairs, count + 1.0));
         if classes == 0.0 {
             return 0.0;
         }
@@ -233,7 +235,9 @@ impl Lessons<'_> {
         let shown = self.kept.seen[class] as f32;
         let left = self.counts[class] as f32 - 1.0;
         let found = top(self.held_out, self.owners.len(), sample).1 / SCORE_SCALE;
-        let gain = |pairs: f32| with_mean((pairs + drawn).clamp(0.02, 1.0), shown) - with_mean(pairs, left);
+        let gain = |pairs: f32| {
+            with_mean((pairs + drawn).clamp(0.02, 1.0), shown) - with_mean(pairs, left)
+        };
         (found + self.pairs(class).map_or(0.0, gain)).clamp(-1.0, 1.0)
     }
 
@@ -256,7 +260,8 @@ impl Lessons<'_> {
         let mean = (known.iter().sum::<f32>() + alone * usual.cosine) / (held + alone);
         let spread = usual.spread();
         let squares: f32 = known.iter().map(|&s| (s - mean) * (s - mean)).sum();
-        let variance = (SPREAD_WEIGHT * spread * spread + squares) / (SPREAD_WEIGHT + (held - 1.0).max(0.0));
+        let variance =
+            (SPREAD_WEIGHT * spread * spread + squares) / (SPREAD_WEIGHT + (held - 1.0).max(0.0));
         let of_mean = self.variance_of_mean(usual);
         Cosines { mean, spread: libm::sqrtf(variance + of_mean) }
     }
@@ -267,7 +272,8 @@ impl Lessons<'_> {
         let (mut sum, mut count) = (0.0, 0.0);
         for (sample, &owner) in self.owners.iter().enumerate() {
             let rows = self.held_out[sample..].iter().step_by(samples).enumerate();
-            let others = rows.filter(|(class, _)| *class != usize::from(owner) && self.norms[*class] >= 0.0);
+            let others =
+                rows.filter(|(class, _)| *class != usize::from(owner) && self.norms[*class] >= 0.0);
             let nearest = others.fold(f32::NEG_INFINITY, |best, (_, &score)| best.max(score));
             if nearest.is_finite() {
                 (sum, count) = (sum + nearest / SCORE_SCALE, count + 1.0);
@@ -312,7 +318,8 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_normal_distribution() {
-        for (share, z) in [(0.5, 0.0), (0.158_655, 1.0), (0.05, 1.644_85), (0.022_75, 2.0), (0.001, 3.090_23)]
+        for (share, z) in
+            [(0.5, 0.0), (0.158_655, 1.0), (0.05, 1.644_85), (0.022_75, 2.0), (0.001, 3.090_23)]
         {
             assert!((quantile(share) - z).abs() < 6e-4, "{share}");
         }
@@ -351,10 +358,14 @@ mod tests {
     fn an_unknown_answer_tells_the_nearest_class_and_how_near() {
         let mut head = taught(HeadKind::Ridge, 3, 8, 40, 0.5);
         head.set_false_rejection_rate(0.05).unwrap();
-        let values: std::vec::Vec<f32> = cluster(&mut Noise(5), 1, 40, 0.5).iter().map(|x| -x).collect();
+        let values: std::vec::Vec<f32> =
+            cluster(&mut Noise(5), 1, 40, 0.5).iter().map(|x| -x).collect();
         let answer = head.classify(Embedding::Float(&values)).unwrap();
         let Answer::Unknown { nearest, score } = answer else { panic!("{answer:?}") };
-        assert_eq!((answer.class(), answer.known(), answer.confidence().get()), (nearest, None, 0.0));
+        assert_eq!(
+            (answer.class(), answer.known(), answer.confidence().get()),
+            (nearest, None, 0.0)
+        );
         let (similarity, least) = head.similarity(Embedding::Float(&values)).unwrap();
         assert_eq!(similarity, score);
         assert!(score < least.unwrap() && score.get() < 0.0);
@@ -401,7 +412,10 @@ mod tests {
                 (0..50).map(|_| one()).sum::<f32>() / 50.0
             };
             let (own, others) = (mean(0), [1, 2, 3].map(&mut mean));
-            assert!(own > 0.6 && others.iter().all(|other| *other < 0.4), "{count}: {own}, {others:?}");
+            assert!(
+                own > 0.6 && others.iter().all(|other| *other < 0.4),
+                "{count}: {own}, {others:?}"
+            );
         }
     }
 
@@ -415,7 +429,8 @@ mod tests {
             // another thing.
             let mut seen = std::vec::Vec::new();
             for step in 0..40 {
-                let (own, other) = (cluster(&mut noise, 1, 60, 1.0), cluster(&mut noise, 7, 60, 1.0));
+                let (own, other) =
+                    (cluster(&mut noise, 1, 60, 1.0), cluster(&mut noise, 7, 60, 1.0));
                 let mix = step as f32 / 39.0;
                 let values: std::vec::Vec<f32> =
                     own.iter().zip(&other).map(|(a, b)| a + mix * (b - a)).collect();

@@ -134,7 +134,8 @@ pub(crate) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lan
 /// Writes the targets of one class minus their weighted mean, and returns that mean.
 fn targets(owners: &[u16], importance: &[f32], class: usize, out: &mut [f32]) -> f32 {
     let is_own = |owner: u16| usize::from(owner) == class;
-    let own: f32 = owners.iter().zip(importance).filter(|(owner, _)| is_own(**owner)).map(|(_, w)| w).sum();
+    let own: f32 =
+        owners.iter().zip(importance).filter(|(owner, _)| is_own(**owner)).map(|(_, w)| w).sum();
     let share = own / owners.len() as f32;
     for ((out, &owner), &importance) in out.iter_mut().zip(owners).zip(importance) {
         *out = libm::sqrtf(importance) * if is_own(owner) { 1.0 - share } else { -share };
@@ -186,7 +187,8 @@ impl<'a> Spectrum<'a> {
     pub fn carve(words: &'a mut [f32], size: usize, asked: usize) -> Self {
         let (diagonal, rest) = words.split_at_mut(size);
         let (below, rest) = rest.split_at_mut(size);
-        let lanes: &mut [Lanes] = bytemuck::cast_slice_mut(&mut rest[..SHIFTS * (3 * size + asked)]);
+        let lanes: &mut [Lanes] =
+            bytemuck::cast_slice_mut(&mut rest[..SHIFTS * (3 * size + asked)]);
         let (pivots, lanes) = lanes.split_at_mut(size);
         let (ratios, lanes) = lanes.split_at_mut(size);
         let (x, slack) = lanes.split_at_mut(size);
@@ -214,7 +216,13 @@ mod tests {
 
     /// Returns weights and bias of one class by the normal equations, without the samples in
     /// `without`.
-    fn plain(z: &[Vec<f64>], owners: &[usize], class: usize, decay: f64, without: Option<usize>) -> Vec<f64> {
+    fn plain(
+        z: &[Vec<f64>],
+        owners: &[usize],
+        class: usize,
+        decay: f64,
+        without: Option<usize>,
+    ) -> Vec<f64> {
         weighted(z, owners, &vec![1.0; z.len()], class, decay, without)
     }
 
@@ -297,8 +305,13 @@ mod tests {
         let found = held_out(&mut head);
         for class in (0..3).filter(|c| owners.contains(c)) {
             for (i, z_i) in z.iter().enumerate() {
-                let without = score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
-                assert!((found[i][class] - without).abs() < 2e-4, "{i}: {} {without}", found[i][class]);
+                let without =
+                    score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
+                assert!(
+                    (found[i][class] - without).abs() < 2e-4,
+                    "{i}: {} {without}",
+                    found[i][class]
+                );
             }
         }
     }
@@ -338,9 +351,14 @@ mod tests {
             });
             for class in 0..3 {
                 let want = weighted(&z, &owners, &importance, class, decay, None);
-                assert!((want[dim] - f64::from(bias[class])).abs() < 3e-4, "{bias:?} not {}", want[dim]);
+                assert!(
+                    (want[dim] - f64::from(bias[class])).abs() < 3e-4,
+                    "{bias:?} not {}",
+                    want[dim]
+                );
                 for (i, z_i) in z.iter().enumerate() {
-                    let want = score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
+                    let want =
+                        score(&weighted(&z, &owners, &importance, class, decay, Some(i)), z_i);
                     let got = f64::from(found[class * z.len() + i]);
                     assert!((got - want).abs() < 2e-4, "{i}: {got} not {want}");
                 }

@@ -11,5 +11,7 @@ pub(in crate::head) fn has_others(owners: &[u16], sample: usize) -> bool {
 pub(in crate::head) fn top(held_out: &[f32], samples: usize, sample: usize) -> (usize, f32) {
     let scores = held_out.iter().skip(sample).step_by(samples);
     let best = (0, f32::NEG_INFINITY);
-    scores.enumerate().fold(best, |best, (class, &score)| if score > best.1 { (class, score) } else { best })
+    scores
+        .enumerate()
+        .fold(best, |best, (class, &score)| if score > best.1 { (class, score) } else { best })
 }

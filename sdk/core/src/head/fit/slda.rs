@@ -79,7 +79,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
             *score = dot(alpha, sums);
         }
         work.bias[class] = -0.5 * work.scores[class];
-        Out { owners, counts: work.counts, class, lengths: diagonal, own, means: work.scores }.leave(images);
+        Out { owners, counts: work.counts, class, lengths: diagonal, own, means: work.scores }
+            .leave(images);
     }
 }
 
@@ -195,7 +196,8 @@ mod tests {
         query: &[f64],
     ) -> Vec<f64> {
         let (dim, classes) = (z[0].len(), owners.iter().max().unwrap() + 1);
-        let rows = |class: usize| (0..z.len()).filter(move |&i| Some(i) != without && owners[i] == class);
+        let rows =
+            |class: usize| (0..z.len()).filter(move |&i| Some(i) != without && owners[i] == class);
         let mean = |class: usize| -> Vec<f64> {
             let count = rows(class).count() as f64;
             (0..dim).map(|d| rows(class).map(|i| z[i][d]).sum::<f64>() / count).collect()
@@ -246,7 +248,10 @@ mod tests {
             let origin = plain(&z, &owners, decay, None, &vec![0.0; dim]);
             let (_, work) = head.layout.split(&mut *head.memory);
             for (bias, want) in work.bias.iter().zip(origin) {
-                assert!((f64::from(*bias) - want).abs() < 1e-4 * (1.0 + want.abs()), "{bias} not {want}");
+                assert!(
+                    (f64::from(*bias) - want).abs() < 1e-4 * (1.0 + want.abs()),
+                    "{bias} not {want}"
+                );
             }
         }
     }

@@ -42,7 +42,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     let (samples, classes) = (scales.len(), work.bias.len());
     let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
+    let problem =
+        Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
     let mut solver = problem.solver(NO_FOLD, scores, solver);
     let fit = solver.solve();
     solver.biases(bias);
@@ -56,14 +57,20 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
 
 /// Computes held-out scores by cross-validation in five folds of each class, because softmax
 /// regression has no closed form for leave-one-out. A sample alone in its class is never held out.
-pub(crate) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+pub(crate) fn cross_validate(
+    kept: &Kept<'_>,
+    recipe: &Recipe,
+    scales: &[f32],
+    work: &mut Work<'_>,
+) {
     if scales.len() > kept.dim() {
         return primal::cross_validate(kept, recipe, scales, work);
     }
     let samples = scales.len();
     let Work { scores, held_out, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
-    let problem = Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
+    let problem =
+        Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
     for fold in 0..FOLDS {
         let mut solver = problem.solver(fold, scores, solver);
         solver.solve();
@@ -407,8 +414,9 @@ mod tests {
     /// Random labels, and regularizations from min to max.
     #[test]
     fn hard_problems_converge() {
-        for (inverse_l2, dim) in
-            [MIN_INVERSE_L2, 0.1, 10.0, MAX_INVERSE_L2].into_iter().flat_map(|s| [(s, 30), (s, 160)])
+        for (inverse_l2, dim) in [MIN_INVERSE_L2, 0.1, 10.0, MAX_INVERSE_L2]
+            .into_iter()
+            .flat_map(|s| [(s, 30), (s, 160)])
         {
             let mut head = empty(HeadKind::Softmax, dim, Limits { classes: 3, samples: 150 });
             let classes = [0, 1, 2].map(|i| head.add_class(&format!("{i}")).unwrap());

@@ -105,7 +105,8 @@ mod tests {
             let x: Vec<Vec<f64>> =
                 (0..n).map(|_| (0..n + 3).map(|_| f64::from(noise.normal())).collect()).collect();
             let product = |i: usize, j: usize| {
-                x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f64>() + if i == j { 1.0 } else { 0.0 }
+                x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f64>()
+                    + if i == j { 1.0 } else { 0.0 }
             };
             let mut matrix: Vec<f32> = (0..n)
                 .flat_map(|i| (0..=i).map(move |j| (i, j)))

@@ -131,7 +131,9 @@ pub(crate) fn weigh(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
     let samples = scales.len();
     let dim = kept.dim();
     if samples <= dim {
-        for (alpha, weights) in work.solver.chunks_exact(samples).zip(work.weights.chunks_exact_mut(dim)) {
+        for (alpha, weights) in
+            work.solver.chunks_exact(samples).zip(work.weights.chunks_exact_mut(dim))
+        {
             combine(kept, scales, alpha, weights);
         }
     }
@@ -225,14 +227,19 @@ mod tests {
                 let want = fingerprint(&mut head_of(kind, &samples[..n]));
                 // Every pair has its products compared above; this checks those around the sides of
                 // tiles.
-                for g in [1, n / 2, n - 1, 15, 16, 17, 31, 33].into_iter().filter(|&g| g < n && g < 40) {
+                for g in
+                    [1, n / 2, n - 1, 15, 16, 17, 31, 33].into_iter().filter(|&g| g < n && g < 40)
+                {
                     let mut head = head_of(kind, &samples[..g]);
                     head.fit().unwrap();
                     match (g + n) % 3 {
                         0 => teach(&mut head, &samples[g..n]),
                         1 => {
                             teach(&mut head, &samples[g..n]);
-                            assert_eq!(head.report().unwrap().asked(), if n < 4 { 2 * (n / 2) } else { n });
+                            assert_eq!(
+                                head.report().unwrap().asked(),
+                                if n < 4 { 2 * (n / 2) } else { n }
+                            );
                         }
                         _ => {
                             let mut other = head_of(kind, &[]);

@@ -18,7 +18,12 @@ pub(crate) type Lanes = [f32; SHIFTS];
 
 /// Turns the lower triangle of `A` into reflections, row by row, and writes `T`: its diagonal and
 /// its subdiagonal, which is shorter by one. `scratch` has `n` numbers.
-pub(crate) fn reduce(matrix: &mut [f32], diagonal: &mut [f32], below: &mut [f32], scratch: &mut [f32]) {
+pub(crate) fn reduce(
+    matrix: &mut [f32],
+    diagonal: &mut [f32],
+    below: &mut [f32],
+    scratch: &mut [f32],
+) {
     for row in (1..diagonal.len()).rev() {
         let (block, rest) = matrix.split_at_mut(start(row));
         let (reflection, last) = rest[..=row].split_at_mut(row);
@@ -159,9 +164,12 @@ mod tests {
             // Rank-deficient, like a centred matrix.
             let x: Vec<Vec<f32>> =
                 (0..n).map(|_| (0..n.div_ceil(2)).map(|_| noise.normal()).collect()).collect();
-            let product = |i: usize, j: usize| x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f32>();
-            let mut matrix: Vec<f32> =
-                (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|(i, j)| product(i, j)).collect();
+            let product =
+                |i: usize, j: usize| x[i].iter().zip(&x[j]).map(|(a, b)| a * b).sum::<f32>();
+            let mut matrix: Vec<f32> = (0..n)
+                .flat_map(|i| (0..=i).map(move |j| (i, j)))
+                .map(|(i, j)| product(i, j))
+                .collect();
             let (mut diagonal, mut below, mut scratch) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
             reduce(&mut matrix, &mut diagonal, &mut below, &mut scratch);
             let decays: Lanes = core::array::from_fn(|lane| 0.01 * 4f32.powi(lane as i32));
@@ -188,7 +196,10 @@ mod tests {
                     );
                 }
                 let whole: f64 = want.iter().zip(&right).map(|(w, &r)| w * f64::from(r)).sum();
-                assert!((f64::from(form[lane]) / whole - 1.0).abs() < 1e-3, "{n} {decay}: {form:?} {whole}");
+                assert!(
+                    (f64::from(form[lane]) / whole - 1.0).abs() < 1e-3,
+                    "{n} {decay}: {form:?} {whole}"
+                );
             }
         }
     }
@@ -203,7 +214,10 @@ mod tests {
             let shifted = Shifted::new(&diagonal, &below, [1e-3; SHIFTS], &mut pivots, &mut ratios);
             let mut out = [[0.0; SHIFTS]; 5];
             shifted.solve(&[1.0, 2.0, -3.0, 0.0, 0.5], &mut out);
-            assert!(out.iter().flatten().chain(&shifted.form(&[1.0; 5])).all(|x| x.is_finite()), "{size}");
+            assert!(
+                out.iter().flatten().chain(&shifted.form(&[1.0; 5])).all(|x| x.is_finite()),
+                "{size}"
+            );
         }
     }
 }

@@ -22,7 +22,12 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Computes `sum of a * one` and `sum of a * other`, the same bits as [`dot`], in less time because
 /// the two sums do not wait for each other. `other` may be longer by one than `a` and `one`: `last`
 /// computes the factor of its last value from the first sum.
-pub(crate) fn dot_pair(a: &[f32], one: &[f32], other: &[f32], last: impl FnOnce(f32) -> f32) -> (f32, f32) {
+pub(crate) fn dot_pair(
+    a: &[f32],
+    one: &[f32],
+    other: &[f32],
+    last: impl FnOnce(f32) -> f32,
+) -> (f32, f32) {
     let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
     let rest = a.len() / LANES * LANES;
     let chunks = a.chunks_exact(LANES).zip(one.chunks_exact(LANES)).zip(other.chunks_exact(LANES));
@@ -87,7 +92,8 @@ pub(crate) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: 
 /// dimensions.
 pub(crate) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
     let (a_zero, b_zero) = (i16::from(a_zero), i16::from(b_zero));
-    let product = |a: i8, b: i8| i32::from(i16::from(a) - a_zero) * i32::from(i16::from(b) - b_zero);
+    let product =
+        |a: i8, b: i8| i32::from(i16::from(a) - a_zero) * i32::from(i16::from(b) - b_zero);
     // Sums of two neighbours are one instruction on most processors. A lane sees an eighth of the
     // products, each at most 255 * 255: below 2^30.
     let mut lanes = [0i32; LANES / 2];
@@ -103,7 +109,8 @@ pub(crate) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
 
 /// Computes `sum of (codes - zero) * sums`, exactly, for up to [`crate::head::MAX_DIM`] dimensions.
 pub(crate) fn dot_sum(codes: &[i8], zero: i8, sums: &[i32]) -> i64 {
-    let product = |(&code, &sum): (&i8, &i32)| i64::from(i16::from(code) - i16::from(zero)) * i64::from(sum);
+    let product =
+        |(&code, &sum): (&i8, &i32)| i64::from(i16::from(code) - i16::from(zero)) * i64::from(sum);
     codes.iter().zip(sums).map(product).sum()
 }
 
@@ -201,7 +208,8 @@ mod tests {
         for len in 0..70usize {
             let a: Vec<i8> = (0..len).map(|i| (i * 37 % 251) as u8 as i8).collect();
             let b: Vec<i8> = (0..len).map(|i| (i * 91 % 253) as u8 as i8).collect();
-            let floats = |x: &[i8], zero: i8| x.iter().map(|&c| centred(c, zero)).collect::<Vec<_>>();
+            let floats =
+                |x: &[i8], zero: i8| x.iter().map(|&c| centred(c, zero)).collect::<Vec<_>>();
             let (fa, fb) = (floats(&a, -128), floats(&b, 7));
             let want: f64 = fa.iter().zip(&fb).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
             assert_eq!(dot_exact(&a, -128, &b, 7) as f64, want);

@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn the_numbers_give_the_answers() {
-        for (kind, transform) in HeadKind::ALL.into_iter().flat_map(|k| Transform::ALL.map(|t| (k, t))) {
+        for (kind, transform) in
+            HeadKind::ALL.into_iter().flat_map(|k| Transform::ALL.map(|t| (k, t)))
+        {
             let mut head = taught(kind, 4, 5, 30, 0.8);
             head.add_class("empty").unwrap();
             head.set_transform(transform);

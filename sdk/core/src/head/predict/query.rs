@@ -66,7 +66,9 @@ impl<'a> Query<'a> {
     pub fn cosine(&self, kept: &Kept<'_>, sample: usize) -> f32 {
         let (codes, zero) = kept.sample(sample);
         let product = match self.embedding {
-            Embedding::Int8 { codes: own, quant } => dot_exact(own, quant.zero_point, codes, zero) as f32,
+            Embedding::Int8 { codes: own, quant } => {
+                dot_exact(own, quant.zero_point, codes, zero) as f32
+            }
             Embedding::Float(values) => dot_codes_shrunk(values, codes, zero, self.shrink),
         };
         (product * self.inverse * kept.inverses[sample]).clamp(-1.0, 1.0)
@@ -78,7 +80,8 @@ impl<'a> Query<'a> {
         let product = match self.embedding {
             Embedding::Int8 { codes, quant } => dot_sum(codes, quant.zero_point, sum) as f64,
             Embedding::Float(values) => {
-                let products = values.iter().zip(sum).map(|(&x, &sum)| f64::from(x) * f64::from(sum));
+                let products =
+                    values.iter().zip(sum).map(|(&x, &sum)| f64::from(x) * f64::from(sum));
                 products.sum::<f64>() * f64::from(self.shrink)
             }
         };
@@ -103,7 +106,9 @@ impl<'a> Query<'a> {
         match transform {
             Transform::Raw => (relative * f64::from(self.inverse)) as f32,
             Transform::Half => (libm::sqrt(relative) * f64::from(self.inverse)) as f32,
-            Transform::Quarter => (libm::sqrt(libm::sqrt(relative)) * f64::from(self.inverse)) as f32,
+            Transform::Quarter => {
+                (libm::sqrt(libm::sqrt(relative)) * f64::from(self.inverse)) as f32
+            }
             Transform::Unit => self.inverse,
         }
     }

@@ -78,7 +78,8 @@ impl<M: Memory> Head<M> {
         for owner in kept.owners[..self.samples].iter_mut().filter(|owner| **owner > class.0) {
             *owner -= 1;
         }
-        kept.names.copy_within((at + 1) * MAX_NAME_BYTES..classes * MAX_NAME_BYTES, at * MAX_NAME_BYTES);
+        kept.names
+            .copy_within((at + 1) * MAX_NAME_BYTES..classes * MAX_NAME_BYTES, at * MAX_NAME_BYTES);
         kept.name_bytes.copy_within(at + 1..classes, at);
         kept.seen.copy_within(at + 1..classes, at);
         kept.sums.copy_within((at + 1) * dim..classes * dim, at * dim);
@@ -136,7 +137,8 @@ impl<M: Memory> Head<M> {
             // Refused only if the class is there already.
             let _ = self.add_readable(name);
         }
-        let same = |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
+        let same =
+            |head: &Self, class| other.class_name(class).and_then(|name| head.class_named(name));
         for (class, embedding) in other.samples() {
             if let Some(class) = same(self, class) {
                 self.write_sample(class, embedding);
@@ -204,7 +206,11 @@ mod tests {
     }
 
     /// Same classes and samples, except for those that `keep` refuses, added to a fresh head.
-    fn retaught(head: &TestHead, keep: impl Fn(usize, ClassId) -> bool, classes: &[usize]) -> TestHead {
+    fn retaught(
+        head: &TestHead,
+        keep: impl Fn(usize, ClassId) -> bool,
+        classes: &[usize],
+    ) -> TestHead {
         let mut fresh = empty(head.kind(), head.dim(), head.limits());
         for &class in classes {
             fresh.add_class(head.class_name(head.class_at(class).unwrap()).unwrap()).unwrap();
@@ -253,8 +259,14 @@ mod tests {
         let mut head = taught(HeadKind::Ridge, 2, 2, 8, 0.8);
         let before = (encoded(&head), fingerprint(&mut head));
         assert_eq!(head.remove_sample(4), Err(EditError::NoSuchSample { sample: 4, count: 4 }));
-        assert_eq!(head.remove_class(ClassId(2)), Err(EditError::NoSuchClass { class: 2, count: 2 }));
-        assert_eq!(head.rename_class(ClassId(2), "x"), Err(EditError::NoSuchClass { class: 2, count: 2 }));
+        assert_eq!(
+            head.remove_class(ClassId(2)),
+            Err(EditError::NoSuchClass { class: 2, count: 2 })
+        );
+        assert_eq!(
+            head.rename_class(ClassId(2), "x"),
+            Err(EditError::NoSuchClass { class: 2, count: 2 })
+        );
         assert_eq!(head.rename_class(ClassId(0), ""), Err(EditError::Name(ClassError::Empty)));
         let taken = ClassError::Duplicate { class: ClassId(1) };
         assert_eq!(head.rename_class(ClassId(0), "c1"), Err(EditError::Name(taken)));
@@ -281,7 +293,8 @@ mod tests {
             }
             together.add_class("c3").unwrap();
             let name = |class: ClassId| all.class_name(class).unwrap();
-            let is_there = |i: usize, class: ClassId| class.index() == 3 || (class.index() == 1 && i > 5);
+            let is_there =
+                |i: usize, class: ClassId| class.index() == 3 || (class.index() == 1 && i > 5);
             for (i, (class, embedding)) in all.samples().enumerate() {
                 let head = if is_there(i, class) { &mut there } else { &mut here };
                 head.add_sample(head.class_named(name(class)).unwrap(), embedding).unwrap();
@@ -289,7 +302,9 @@ mod tests {
             for second in [false, true] {
                 for (i, (class, embedding)) in all.samples().enumerate() {
                     if is_there(i, class) == second {
-                        together.add_sample(together.class_named(name(class)).unwrap(), embedding).unwrap();
+                        together
+                            .add_sample(together.class_named(name(class)).unwrap(), embedding)
+                            .unwrap();
                     }
                 }
             }
@@ -312,7 +327,8 @@ mod tests {
                 let name = format!("c{}", i % 3);
                 let values = cluster(&mut noise, i % 3, 24, 2.0);
                 for head in [&mut all, &mut device] {
-                    let class = head.class_named(&name).or_else(|| head.add_class(&name).ok()).unwrap();
+                    let class =
+                        head.class_named(&name).or_else(|| head.add_class(&name).ok()).unwrap();
                     head.add_sample(class, Embedding::Float(&values)).unwrap();
                 }
             }
@@ -320,7 +336,9 @@ mod tests {
             merged.merge(&device).unwrap();
         }
         assert_eq!((merged.sample_count(), merged.shown_of(ClassId(1))), (36, 40));
-        let bits = |head: &mut TestHead| head.linear().unwrap().weights.iter().map(|w| w.to_bits()).collect();
+        let bits = |head: &mut TestHead| {
+            head.linear().unwrap().weights.iter().map(|w| w.to_bits()).collect()
+        };
         let (one, other): (Vec<u32>, Vec<u32>) = (bits(&mut merged), bits(&mut all));
         assert_eq!(one, other);
         let mut kept_only = retaught(&merged, |_, _| true, &[0, 1, 2]);
@@ -329,7 +347,8 @@ mod tests {
             let values = cluster(&mut noise, i % 3, 24, 2.0);
             let one = merged.classify(Embedding::Float(&values)).unwrap().class();
             assert_eq!(one, all.classify(Embedding::Float(&values)).unwrap().class());
-            let similarity = |head: &mut TestHead| head.similarity(Embedding::Float(&values)).unwrap().0;
+            let similarity =
+                |head: &mut TestHead| head.similarity(Embedding::Float(&values)).unwrap().0;
             assert_eq!(similarity(&mut merged), similarity(&mut all));
         }
     }
@@ -344,7 +363,8 @@ mod tests {
         assert_eq!(head.merge(&other), Err(MergeError::TooManySamples { needed: 14, limit: 8 }));
         assert_eq!(head.merge(&taught(HeadKind::Knn, 2, 2, 7, 0.5)), Err(MergeError::OtherPackage));
         let memory = vec![0; head.limits().words(HeadKind::Knn, 6).unwrap()];
-        let stranger = Head::new(HeadKind::Knn, 6, [8; 32], head.limits(), vec_memory(memory)).unwrap();
+        let stranger =
+            Head::new(HeadKind::Knn, 6, [8; 32], head.limits(), vec_memory(memory)).unwrap();
         assert_eq!(head.merge(&stranger), Err(MergeError::OtherPackage));
         let busy = taught(HeadKind::Knn, 1, 1, 6, 0.5);
         busy.layout.kept_mut(&mut *busy.memory).seen[0] = MAX_SHOWN - 1;

@@ -76,8 +76,9 @@ impl<M: Memory> Head<M> {
                 most_dispensable(&kept, from, members, held)
             }
             WhenFull::Refuse | WhenFull::Reservoir => {
-                let shown =
-                    kept.seen[..usize::from(classes)].iter().fold(0u32, |sum, &seen| sum.wrapping_add(seen));
+                let shown = kept.seen[..usize::from(classes)]
+                    .iter()
+                    .fold(0u32, |sum, &seen| sum.wrapping_add(seen));
                 // All samples ever seen are equally likely; an index beyond the kept ones is the
                 // new sample's.
                 let most = match from == owners[new] {
@@ -214,14 +215,17 @@ mod tests {
                 let held = sum(&kept);
                 let apart = |row: &Vec<f64>| -> f64 {
                     let rest = total.iter().zip(held.iter().zip(row));
-                    rest.map(|(t, (h, x))| (t / f64::from(shown) - (h - x) / room as f64).powi(2)).sum()
+                    rest.map(|(t, (h, x))| (t / f64::from(shown) - (h - x) / room as f64).powi(2))
+                        .sum()
                 };
-                let goes = (0..kept.len()).min_by(|&a, &b| apart(&kept[a]).total_cmp(&apart(&kept[b])));
+                let goes =
+                    (0..kept.len()).min_by(|&a, &b| apart(&kept[a]).total_cmp(&apart(&kept[b])));
                 kept.remove(goes.unwrap());
             }
             let ours: Vec<Vec<f64>> = head.samples().map(|(_, e)| unit(e.iter())).collect();
             assert_eq!(ours.len(), kept.len());
-            let worst = ours.iter().flatten().zip(kept.iter().flatten()).map(|(a, b)| (a - b).abs());
+            let worst =
+                ours.iter().flatten().zip(kept.iter().flatten()).map(|(a, b)| (a - b).abs());
             assert!(worst.fold(0.0, f64::max) < 1e-6, "{shown}");
         }
         let gap = |head: &TestHead| -> f64 {
@@ -290,8 +294,11 @@ mod tests {
             };
             for i in 0..200 {
                 let class = noise.bits() as usize % 3;
-                head.add_sample(ClassId(class as u16), Embedding::Float(&cluster(&mut noise, class, 6, 1.0)))
-                    .unwrap();
+                head.add_sample(
+                    ClassId(class as u16),
+                    Embedding::Float(&cluster(&mut noise, class, 6, 1.0)),
+                )
+                .unwrap();
                 // The last sample seen lies behind the others if it was evicted itself.
                 let place = if head.last == Some(9) { 9 } else { head.sample_count() - 1 };
                 let shown = unit_of(&head, place);
@@ -304,7 +311,11 @@ mod tests {
                 }
                 for (class, want) in want.iter().enumerate() {
                     assert!(
-                        head.kept().sum(class).iter().map(|&s| i64::from(s)).eq(want.iter().copied()),
+                        head.kept()
+                            .sum(class)
+                            .iter()
+                            .map(|&s| i64::from(s))
+                            .eq(want.iter().copied()),
                         "{i}"
                     );
                 }

@@ -26,8 +26,8 @@ use crate::head::class_name::is_readable;
 use crate::head::error::{EncodeError, HeadError};
 use crate::head::linalg::vector::ONE;
 use crate::head::{
-    ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, Recipe, Transform,
-    VERSION, WhenFull,
+    ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, Recipe,
+    Transform, VERSION, WhenFull,
 };
 use crate::quant::{Quant, Scale};
 
@@ -277,7 +277,8 @@ impl<M: Memory> Head<M> {
         if expected_package_id.is_some_and(|id| id != record.package_id) {
             return Err(HeadError::OtherPackage);
         }
-        let mut head = Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
+        let mut head =
+            Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
         head.recipe = record.recipe;
         head.false_rejection_rate = record.false_rejection_rate;
         head.when_full = record.when_full;
@@ -479,7 +480,8 @@ mod tests {
     fn another_package_is_refused() {
         let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
         let mut memory = vec![0; 999];
-        let mut load = |id: Option<&[u8; 32]>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
+        let mut load =
+            |id: Option<&[u8; 32]>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
         assert_eq!(load(Some(&[8; 32])), Err(HeadError::OtherPackage));
         assert_eq!((load(Some(&[7; 32])), load(None)), (Ok(()), Ok(())));
         let short = Head::decode(&bytes, None, [0; 3]).map(|_| ());
@@ -548,12 +550,14 @@ mod tests {
         // Class 0 has seen two samples and has two.
         let fewer = sealed(encoded(&taught(HeadKind::Softmax, 2, 2, 5, 0.5)), |b| b[68] = 1);
         assert!(decoded(&fewer).is_err());
-        let too_often = sealed(good_means(), |b| b[68..72].copy_from_slice(&65_536u32.to_le_bytes()));
+        let too_often =
+            sealed(good_means(), |b| b[68..72].copy_from_slice(&65_536u32.to_le_bytes()));
         assert!(decoded(&too_often).is_err());
         // Last number of the last sum: at most 32,768 for each of the six evicted samples.
         let end = good_means().len() - CRC_BYTES;
         for (value, fits) in [(0i32, true), (1 << 19, false), (i32::MIN, false)] {
-            let bytes = sealed(good_means(), |b| b[end - 4..].copy_from_slice(&value.to_le_bytes()));
+            let bytes =
+                sealed(good_means(), |b| b[end - 4..].copy_from_slice(&value.to_le_bytes()));
             assert_eq!(decoded(&bytes).is_ok(), fits, "{value}");
         }
     }

@@ -128,7 +128,8 @@ impl<const N: usize> Head<N> {
         // Intermediate saturation changes nothing: results are clamped to a narrower range.
         let low = vqmovn_high_s32(vqmovn_s32(acc[0]), acc[1]);
         let high = vqmovn_high_s32(vqmovn_s32(acc[2]), acc[3]);
-        let codes = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, self.zero)), vqaddq_s16(high, self.zero));
+        let codes =
+            vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, self.zero)), vqaddq_s16(high, self.zero));
         if self.flags & CLAMPS != 0 { vminq_s8(vmaxq_s8(codes, self.lo), self.hi) } else { codes }
     }
 }
@@ -201,7 +202,8 @@ pub(crate) unsafe fn sum(job: &Sum) {
         unsafe {
             let (a, b) = (load(job.a.add(at), left), load(job.b.add(at), left));
             let half = |a: int16x8_t, b: int16x8_t| {
-                let low = vmlal_n_s16(vmlal_n_s16(offset, vget_low_s16(a), fa), vget_low_s16(b), fb);
+                let low =
+                    vmlal_n_s16(vmlal_n_s16(offset, vget_low_s16(a), fa), vget_low_s16(b), fb);
                 let high = vmlal_high_n_s16(vmlal_high_n_s16(offset, a, fa), b, fb);
                 vqmovn_high_s32(vqmovn_s32(vshlq_s32(low, shift)), vshlq_s32(high, shift))
             };

@@ -69,7 +69,12 @@ impl Tiles<'_> {
                 self.tiles::<8>(cells, eights / 8, out, out_stride);
             }
             if fours > eights {
-                self.tiles::<4>(cells.add(eights * stride), 1, out.add(eights * out_stride), out_stride);
+                self.tiles::<4>(
+                    cells.add(eights * stride),
+                    1,
+                    out.add(eights * out_stride),
+                    out_stride,
+                );
             }
             if pixels > fours {
                 let (cells, out) = (cells.add(fours * stride), out.add(fours * out_stride));

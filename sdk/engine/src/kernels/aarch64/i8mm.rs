@@ -35,8 +35,13 @@ unsafe fn paired(panel: *const i8, tail: Tail) -> Head<4> {
     let Head { bias, mantissa, .. } = unsafe { Head::<2>::load(panel, tail) };
     let twice = |[a, b]: [int32x4_t; 2]| {
         let [a, b] = [a, b].map(|v| vreinterpretq_s64_s32(v));
-        [vdupq_laneq_s64::<0>(a), vdupq_laneq_s64::<1>(a), vdupq_laneq_s64::<0>(b), vdupq_laneq_s64::<1>(b)]
-            .map(|v| vreinterpretq_s32_s64(v))
+        [
+            vdupq_laneq_s64::<0>(a),
+            vdupq_laneq_s64::<1>(a),
+            vdupq_laneq_s64::<0>(b),
+            vdupq_laneq_s64::<1>(b),
+        ]
+        .map(|v| vreinterpretq_s32_s64(v))
     };
     Head::new(twice(bias), twice(mantissa), tail)
 }
@@ -94,8 +99,9 @@ unsafe fn pair_up(cells: *const i8, job: &Rows, to: *mut i8) {
     // SAFETY: the caller's promise; rows have `depth` cells, a multiple of 8.
     unsafe {
         for at in (0..whole).step_by(16) {
-            let rows: [int64x2_t; 8] =
-                core::array::from_fn(|row| vreinterpretq_s64_s8(vld1q_s8(cells.add(row * job.stride + at))));
+            let rows: [int64x2_t; 8] = core::array::from_fn(|row| {
+                vreinterpretq_s64_s8(vld1q_s8(cells.add(row * job.stride + at)))
+            });
             for pair in 0..4 {
                 let to = to.add(8 * at + 16 * pair).cast::<i64>();
                 let [a, b] = [rows[2 * pair], rows[2 * pair + 1]];
@@ -155,7 +161,8 @@ impl Panel<'_> {
             let stride = if here == 2 { self.job.stride } else { 0 };
             // SAFETY: the caller's promise.
             unsafe {
-                let (cells, out) = (cells.add(at * self.job.stride), out.add(at * self.job.out_stride));
+                let (cells, out) =
+                    (cells.add(at * self.job.stride), out.add(at * self.job.out_stride));
                 if self.left == LANES && here == 2 {
                     self.two(cells, stride, out, self.job.out_stride);
                 } else {
@@ -173,7 +180,9 @@ impl Panel<'_> {
     unsafe fn store(&self, codes: &[i8], out: *mut i8, pixels: usize) {
         for (p, pixel) in codes.chunks_exact(LANES).enumerate().take(pixels) {
             // SAFETY: the caller's promise.
-            unsafe { out.add(p * self.job.out_stride).copy_from_nonoverlapping(pixel.as_ptr(), self.left) };
+            unsafe {
+                out.add(p * self.job.out_stride).copy_from_nonoverlapping(pixel.as_ptr(), self.left)
+            };
         }
     }
 }

@@ -55,9 +55,10 @@ macro_rules! load {
 macro_rules! pairs {
     ($multiply:literal, $half:literal, $w:literal: $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            $multiply, " v", $a, ".8h, v0.", $half, ", v", $w, ".", $half, "\n", $multiply, " v", $b,
-            ".8h, v1.", $half, ", v", $w, ".", $half, "\n", $multiply, " v", $c, ".8h, v2.", $half, ", v",
-            $w, ".", $half, "\n", $multiply, " v", $d, ".8h, v3.", $half, ", v", $w, ".", $half, "\n",
+            $multiply, " v", $a, ".8h, v0.", $half, ", v", $w, ".", $half, "\n", $multiply, " v",
+            $b, ".8h, v1.", $half, ", v", $w, ".", $half, "\n", $multiply, " v", $c, ".8h, v2.",
+            $half, ", v", $w, ".", $half, "\n", $multiply, " v", $d, ".8h, v3.", $half, ", v", $w,
+            ".", $half, "\n",
         )
     };
 }
@@ -67,8 +68,8 @@ macro_rules! add {
     ($add:literal: $a:literal, $b:literal, $c:literal, $d:literal;
      $e:literal, $f:literal, $g:literal, $h:literal) => {
         concat!(
-            $add, " v", $a, ".4s, v", $e, ".8h\n", $add, " v", $b, ".4s, v", $f, ".8h\n", $add, " v", $c,
-            ".4s, v", $g, ".8h\n", $add, " v", $d, ".4s, v", $h, ".8h\n",
+            $add, " v", $a, ".4s, v", $e, ".8h\n", $add, " v", $b, ".4s, v", $f, ".8h\n", $add,
+            " v", $c, ".4s, v", $g, ".8h\n", $add, " v", $d, ".4s, v", $h, ".8h\n",
         )
     };
 }

@@ -53,7 +53,12 @@ impl Panel {
         unsafe {
             let base = job.panels.add(panel * LAYOUT.panel_bytes(job.groups));
             let head = Head::load(base, job.tail);
-            Self { head, weights: base.add(8 * LANES), left: (job.channels - channel).min(LANES), channel }
+            Self {
+                head,
+                weights: base.add(8 * LANES),
+                left: (job.channels - channel).min(LANES),
+                channel,
+            }
         }
     }
 
@@ -156,8 +161,8 @@ macro_rules! column {
 macro_rules! multiply {
     ($kind:literal, $low:literal, $high:literal, $x:literal, $w:literal) => {
         concat!(
-            "s", $kind, " v", $low, ".8h, v", $x, ".8b, v", $w, ".8b\n", "s", $kind, "2 v", $high, ".8h, v",
-            $x, ".16b, v", $w, ".16b\n",
+            "s", $kind, " v", $low, ".8h, v", $x, ".8b, v", $w, ".8b\n", "s", $kind, "2 v", $high,
+            ".8h, v", $x, ".16b, v", $w, ".16b\n",
         )
     };
 }

@@ -71,7 +71,8 @@ impl Kernel for Armv7 {
             // SAFETY: the caller's promise.
             unsafe {
                 let [a, b] = [*job.a.add(i), *job.b.add(i)].map(i32::from);
-                let sum = a * i32::from(job.factors[0]) + b * i32::from(job.factors[1]) + job.offset;
+                let sum =
+                    a * i32::from(job.factors[0]) + b * i32::from(job.factors[1]) + job.offset;
                 *job.out.add(i) = shift_down(sum, job.shift, job.clamp.lo, job.clamp.hi);
             }
         }
@@ -117,7 +118,8 @@ unsafe fn rows(job: &Rows) {
     for panel in 0..job.channels.div_ceil(LANES) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
         unsafe {
-            let bytes = core::slice::from_raw_parts(job.panels.add(panel * panel_bytes), panel_bytes);
+            let bytes =
+                core::slice::from_raw_parts(job.panels.add(panel * panel_bytes), panel_bytes);
             let head = Head::<LANES>::new(bytes, job.tail);
             let weights = &bytes[8 * LANES..];
             let left = (job.channels - panel * LANES).min(LANES);
@@ -278,7 +280,8 @@ unsafe fn taps(job: &Taps) {
     for panel in 0..job.channels.div_ceil(WIDE) {
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
-            let bytes = core::slice::from_raw_parts(job.panels.add(panel * panel_bytes), panel_bytes);
+            let bytes =
+                core::slice::from_raw_parts(job.panels.add(panel * panel_bytes), panel_bytes);
             let head = Head::<WIDE>::new(bytes, job.tail);
             let weights = &bytes[8 * WIDE..];
             let channel = panel * WIDE;
@@ -288,7 +291,9 @@ unsafe fn taps(job: &Taps) {
                 let taps = job.taps.add(pixel * job.step);
                 let out = job.out.add(pixel * job.out_stride + channel);
                 match (left, extreme) {
-                    (WIDE, false) => window::<false>(&head, weights, taps, job.groups, channel, out),
+                    (WIDE, false) => {
+                        window::<false>(&head, weights, taps, job.groups, channel, out)
+                    }
                     (WIDE, true) => window::<true>(&head, weights, taps, job.groups, channel, out),
                     _ => narrow(&head, weights, taps, job.groups, channel, out, left),
                 }
@@ -430,7 +435,15 @@ unsafe fn window<const EXTREME: bool>(
                 out
             );
         } else {
-            window!(["vmlal.s8 q4, d2, d6\n vmlal.s8 q5, d3, d7"], head, weights, taps, count, channel, out);
+            window!(
+                ["vmlal.s8 q4, d2, d6\n vmlal.s8 q5, d3, d7"],
+                head,
+                weights,
+                taps,
+                count,
+                channel,
+                out
+            );
         }
     }
 }

@@ -143,7 +143,10 @@ impl<const PATH: u8> Head<PATH> {
             return _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
         }
         let [even, odd] = [even, odd].map(|x| _mm256_add_epi64(x, _mm256_set1_epi64x(1 << 30)));
-        _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<31>(even), _mm256_slli_epi64::<1>(odd))
+        _mm256_blend_epi32::<0b1010_1010>(
+            _mm256_srli_epi64::<31>(even),
+            _mm256_slli_epi64::<1>(odd),
+        )
     }
 }
 
@@ -439,7 +442,13 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
     unsafe fn finish<const LEFT: usize>(&self, pixel: usize, acc: [__m256i; 2]) {
         let left = if LEFT > 0 { LEFT } else { self.left };
         // SAFETY: the caller's promise.
-        unsafe { store(self.head.codes(acc), self.job.out.add(pixel * self.job.out_stride + self.at), left) };
+        unsafe {
+            store(
+                self.head.codes(acc),
+                self.job.out.add(pixel * self.job.out_stride + self.at),
+                left,
+            )
+        };
     }
 }
 
@@ -460,10 +469,13 @@ pub(crate) unsafe fn sum(job: &Sum) {
         unsafe {
             let a = _mm256_cvtepi8_epi16(load(job.a.add(at), left));
             let b = _mm256_cvtepi8_epi16(load(job.b.add(at), left));
-            let scale =
-                |pairs| _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift);
-            let wide =
-                _mm256_packs_epi32(scale(_mm256_unpacklo_epi16(a, b)), scale(_mm256_unpackhi_epi16(a, b)));
+            let scale = |pairs| {
+                _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(pairs, factors), offset), shift)
+            };
+            let wide = _mm256_packs_epi32(
+                scale(_mm256_unpacklo_epi16(a, b)),
+                scale(_mm256_unpackhi_epi16(a, b)),
+            );
             let narrow = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi16(wide, wide));
             let codes = _mm_min_epi8(_mm_max_epi8(_mm256_castsi256_si128(narrow), lo), hi);
             store(codes, job.out.add(at), left);

@@ -32,7 +32,11 @@ impl<const PATH: u8> Scale<PATH> {
         let small = _mm512_cmplt_epi32_mask(mantissa, _mm512_set1_epi32(limit));
         let even = _mm512_mask_sllv_epi32(mantissa, small, mantissa, both);
         let shift = if PATH == ANY { _mm512_set1_epi32(shift.into()) } else { both };
-        Self { even, odd: _mm512_srli_epi64::<32>(even), shift: _mm512_maskz_mov_epi32(!small, shift) }
+        Self {
+            even,
+            odd: _mm512_srli_epi64::<32>(even),
+            shift: _mm512_maskz_mov_epi32(!small, shift),
+        }
     }
 
     /// Returns `q` of [`crate::plan::requant_path`]; for [`RequantPath::Any`] its half, rounded.

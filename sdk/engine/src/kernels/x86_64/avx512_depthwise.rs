@@ -81,7 +81,9 @@ impl Depthwise<'_> {
                 if job.filled { (job.columns, job.rows.div_ceil(4)) } else { (1, job.groups) };
             for pixel in 0..job.pixels {
                 let mut acc = [0, 1, 2, 3].map(|i| self.word(i));
-                for (column, part) in (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p))) {
+                for (column, part) in
+                    (0..columns).flat_map(|c| (0..per_column).map(move |p| (c, p)))
+                {
                     let tap = pixel * job.step + column * job.rows + 4 * part;
                     let fours = self.fours::<LEFT>([tap, tap + 1, tap + 2, tap + 3]);
                     self.add(&mut acc, column * per_column + part, fours);
@@ -207,6 +209,8 @@ impl Depthwise<'_> {
         let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
         let products = [0, 1, 2, 3].map(|i| scales[i].apply(acc[i]));
         // SAFETY: the caller's promise.
-        unsafe { store(codes::<PATH>(products, tail), self.out.add(pixel * self.job.out_stride), left) };
+        unsafe {
+            store(codes::<PATH>(products, tail), self.out.add(pixel * self.job.out_stride), left)
+        };
     }
 }

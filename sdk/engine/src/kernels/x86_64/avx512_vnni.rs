@@ -206,10 +206,16 @@ impl Strip {
     /// The job has `M` pixels from `pixel` on, and `N` panels.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn tile<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows, pixel: usize) {
+    unsafe fn tile<const N: usize, const M: usize, const PATH: u8>(
+        &self,
+        job: &Rows,
+        pixel: usize,
+    ) {
         let head = |n: usize, word: usize| {
             // SAFETY: a panel begins with 16 biases and 16 mantissas.
-            unsafe { _mm512_loadu_si512(self.panels.add(n * self.size).cast::<__m512i>().add(word)) }
+            unsafe {
+                _mm512_loadu_si512(self.panels.add(n * self.size).cast::<__m512i>().add(word))
+            }
         };
         let mut bias = [_mm512_setzero_si512(); N];
         for (n, bias) in bias.iter_mut().enumerate() {
@@ -289,14 +295,16 @@ unsafe fn sum(job: &Sum) {
 fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     let quarters = table.as_chunks::<WIDE>().0;
     // SAFETY: four times 64 entries.
-    let [a, b, c, d] = [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(quarters[i].as_ptr().cast()) });
+    let [a, b, c, d] =
+        [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(quarters[i].as_ptr().cast()) });
     for codes in codes.chunks_mut(WIDE) {
         let (mask, at) = (first(codes.len()), codes.as_mut_ptr());
         // SAFETY: no byte beyond the slice is read or written.
         unsafe {
             let x = _mm512_maskz_loadu_epi8(mask, at);
             // The table begins with -128: bits 0 to 6 are the same, the sign says which half.
-            let (low, high) = (_mm512_permutex2var_epi8(a, x, b), _mm512_permutex2var_epi8(c, x, d));
+            let (low, high) =
+                (_mm512_permutex2var_epi8(a, x, b), _mm512_permutex2var_epi8(c, x, d));
             let y = _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), high, low);
             _mm512_mask_storeu_epi8(at, mask, y);
         }

@@ -18,8 +18,8 @@ pub(crate) struct AvxVnni(());
 impl AvxVnni {
     pub fn detect() -> Option<Self> {
         #[cfg(feature = "std")]
-        let has =
-            std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("avxvnni");
+        let has = std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("avxvnni");
         #[cfg(not(feature = "std"))]
         let has = cfg!(all(target_feature = "avx2", target_feature = "avxvnni"));
         has.then_some(Self(()))
@@ -89,7 +89,8 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
             let left = (job.channels - panel * PANEL).min(PANEL);
             let sign = black_box(_mm256_set1_epi8(-128));
             let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
-            let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left, sign };
+            let strip =
+                Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left, sign };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
                 strip.tile::<6>(job, pixel);

@@ -52,7 +52,8 @@ impl Source<'_> {
 
     /// Squared L2 norm of a sample's features.
     pub fn square(&self, sample: usize) -> f32 {
-        let length = crate::head::linalg::gram::length(self.kept.scales[sample], self.kept.inverses[sample]);
+        let length =
+            crate::head::linalg::gram::length(self.kept.scales[sample], self.kept.inverses[sample]);
         (length * f64::from(self.scales[sample]) * f64::from(self.scales[sample])) as f32
     }
 }

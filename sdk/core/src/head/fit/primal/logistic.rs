@@ -17,7 +17,12 @@ use crate::head::{Fit, Recipe};
 const HELD_OUT_SLACK: f32 = 10.0;
 
 /// Computes weights and biases.
-pub(in crate::head) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) -> Fit {
+pub(in crate::head) fn fit(
+    kept: &Kept<'_>,
+    recipe: &Recipe,
+    scales: &[f32],
+    work: &mut Work<'_>,
+) -> Fit {
     let (classes, dim) = (work.bias.len(), kept.dim());
     let (out, out_bias) = (core::mem::take(&mut work.weights), core::mem::take(&mut work.bias));
     let mut solver = Solver::new(kept, recipe, scales, classes, work);
@@ -35,7 +40,12 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], wor
 
 /// Computes held-out scores by cross-validation like [`softmax`](crate::head::fit::softmax); each
 /// fold starts from the optimum of the previous one, which is near.
-pub(in crate::head) fn cross_validate(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) {
+pub(in crate::head) fn cross_validate(
+    kept: &Kept<'_>,
+    recipe: &Recipe,
+    scales: &[f32],
+    work: &mut Work<'_>,
+) {
     let held_out = core::mem::take(&mut work.held_out);
     let (samples, classes) = (scales.len(), work.bias.len());
     let mut solver = Solver::new(kept, recipe, scales, classes, work);
@@ -169,7 +179,8 @@ impl Objective for Solver<'_> {
             let (mut once, mut twice, mut along) = (0.0, 0.0, 0.0);
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
-                let (own, slope) = (if usize::from(owner) == class { 1.0 } else { 0.0 }, self.slope[at]);
+                let (own, slope) =
+                    (if usize::from(owner) == class { 1.0 } else { 0.0 }, self.slope[at]);
                 self.pull[at] = inverse_l2 * (p - own);
                 along += self.pull[at] * slope;
                 once += p * slope;
@@ -193,12 +204,14 @@ impl Objective for Solver<'_> {
         self.gradient.copy_from_slice(self.weights);
         for range in self.source.blocks() {
             self.block.load(&self.source, range.clone(), |_| Some(self.centre));
-            let pull = |class: usize, place: usize| self.pull[class * samples + range.start + place];
+            let pull =
+                |class: usize, place: usize| self.pull[class * samples + range.start + place];
             self.block.spread(classes, pull, self.gradient);
         }
         let shared = dot(self.gradient, self.before) + dot(self.bias_gradient, self.bias_before);
         self.bias_before.copy_from_slice(self.bias_gradient);
-        let square = dot(self.gradient, self.gradient) + dot(self.bias_gradient, self.bias_gradient);
+        let square =
+            dot(self.gradient, self.gradient) + dot(self.bias_gradient, self.bias_gradient);
         Gradient { square, shared }
     }
 

@@ -26,13 +26,18 @@ pub(in crate::head) fn class_sums(kept: &Kept<'_>, scales: &[f32], work: &mut Wo
         block.load(&source, range.clone(), |_| None);
         for class in 0..classes {
             let products = block.products(&sums[class * dim..][..dim]);
-            work.held_out[class * samples..][range.clone()].copy_from_slice(&products[..range.len()]);
+            work.held_out[class * samples..][range.clone()]
+                .copy_from_slice(&products[..range.len()]);
         }
     }
 }
 
 /// Finds every sample's nearest other samples and passes them to `found`, sample by sample.
-pub(in crate::head) fn neighbours(kept: &Kept<'_>, scales: &[f32], mut found: impl FnMut(usize, &Nearest)) {
+pub(in crate::head) fn neighbours(
+    kept: &Kept<'_>,
+    scales: &[f32],
+    mut found: impl FnMut(usize, &Nearest),
+) {
     let samples = scales.len();
     let ranges = || (0..samples).step_by(SIDE).map(|from| from..samples.min(from + SIDE));
     let factors = |range: Range<usize>| {
@@ -52,7 +57,8 @@ pub(in crate::head) fn neighbours(kept: &Kept<'_>, scales: &[f32], mut found: im
             for ((row, products), (nearest, factor)) in
                 rows.clone().zip(products).zip(nearest.iter_mut().zip(row_factors))
             {
-                for ((column, &product), other) in columns.clone().zip(products).zip(column_factors) {
+                for ((column, &product), other) in columns.clone().zip(products).zip(column_factors)
+                {
                     if column != row {
                         nearest.meet((product as f64 * factor * other) as f32, kept.owners[column]);
                     }

@@ -19,7 +19,8 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
     let (lengths, rest) = work.columns.split_at_mut(samples);
     let (own, scratch) = rest.split_at_mut(samples);
     let plain = &mut scratch[..dim];
-    let decay = Spread::of(&source, work.importance, &mut block, work.centre, plain).decay(inverse_l2);
+    let decay =
+        Spread::of(&source, work.importance, &mut block, work.centre, plain).decay(inverse_l2);
     class_means(&source, work.counts, &mut block, means);
     let mean = |sample: usize| Some(&means[usize::from(owners[sample]) * dim..][..dim]);
     work.square.fill(0.0);
@@ -40,7 +41,8 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
         lengths[range.clone()].copy_from_slice(&forms[..range.len()]);
         for class in 0..classes {
             let products = block.products(&work.weights[class * dim..][..dim]);
-            work.held_out[class * samples..][range.clone()].copy_from_slice(&products[..range.len()]);
+            work.held_out[class * samples..][range.clone()]
+                .copy_from_slice(&products[..range.len()]);
         }
     }
     for (i, own) in own.iter_mut().enumerate() {
