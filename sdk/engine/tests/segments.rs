@@ -1,4 +1,4 @@
-//! Parts of a graph: what they read must be written by somebody.
+//! Parts of a graph: every operand of a part must be written by it or be one of its inputs.
 
 mod common;
 

@@ -323,7 +323,7 @@ fn table_and_multiply() {
         let codes: Vec<i8> = (0..256).map(|_| rng.code()).collect();
         let table = writer.codes(&codes).unwrap();
         let looked_up = writer.node("t", Op::Int8(Int8Op::Table { table }), &[0], t).unwrap();
-        // One value per channel: the map's first pixel.
+        // One value per channel: the first pixel of the feature map.
         let mut vector = 0;
         for axis in 0..2 {
             let (h, _, c) = (input.h() as u32, input.w(), input.c() as u32);

@@ -6,7 +6,7 @@ use offshoot_core::graph::{Binary, Element, FloatOp, Graph, Op, Tensor, TensorId
 use offshoot_core::package::GraphWriter;
 use offshoot_tract::{Network, Values};
 
-/// A network of maps of floats.
+/// Network of float feature maps.
 struct Net {
     writer: GraphWriter,
     shapes: Vec<Shape>,

@@ -73,7 +73,7 @@ fn positions(shape: Shape) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..h * w * c).map(move |i| (i / c / w, i / c % w, i % c))
 }
 
-/// The taps inside the map, with the first value of the pixel each reads.
+/// Iterates over the taps inside the feature map, with the first value of the pixel that each reads.
 fn taps(window: &Window, oy: usize, ox: usize, map: Shape) -> Vec<(usize, usize, usize)> {
     let place = |o: usize, k: usize, axis: usize, n: usize| {
         let at = o * usize::from(window.stride[axis]) + k * usize::from(window.dilation[axis]);

@@ -1,4 +1,4 @@
-//! What a panel of 128 x 64 in one colour shows, as pictures to be looked at: `golden/NAME.txt`.
+//! Golden images of a monochrome panel of 128 x 64, as text: `golden/NAME.txt`.
 //!
 //! `OFFSHOOT_BLESS=1` writes them anew; look at them before they are committed.
 

@@ -7,7 +7,7 @@ use offshoot_core::package::GraphWriter;
 use offshoot_core::{Quant, Scale, Shape};
 use offshoot_engine::{Config, Isa, Plan, Slot, Step};
 
-/// Numerical Recipes' generator: the same cases on every machine.
+/// Random generator of Numerical Recipes: the same cases on every machine.
 pub struct Rng(pub u64);
 
 impl Rng {
@@ -26,7 +26,7 @@ impl Rng {
     }
 
     pub fn codes(&mut self, n: usize) -> Vec<i8> {
-        // Now and then only extremes, which is where arithmetic breaks.
+        // Sometimes extremes alone, where arithmetic is most likely to fail.
         let extreme = self.below(8) == 0;
         (0..n)
             .map(|_| if extreme { [-128, 127][self.below(2) as usize] } else { self.code() })
@@ -44,8 +44,8 @@ impl Rng {
     }
 }
 
-/// How many of a test's random cases are run: all, but under Miri, which takes a
-/// thousand times longer.
+/// Number of a test's random cases to run: all, but fewer under Miri, which takes a thousand times
+/// longer.
 pub fn cases(all: u32) -> u32 {
     if cfg!(miri) { all.div_ceil(100) } else { all }
 }
@@ -192,7 +192,7 @@ impl Conv {
         writer.node("conv", Op::Int8(op), &[0], out).unwrap()
     }
 
-    /// Section 5.2.
+    /// Computes section 5.2 of `numerics.md`.
     pub fn want(&self, a: &Tensor, out: &Tensor, x: &[i8]) -> Vec<i8> {
         let (input, channels, groups) = (a.shape, out.shape.c(), usize::from(self.groups));
         let (depth, per_group) = (input.c() / groups, channels / groups);
@@ -246,7 +246,7 @@ pub fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window
     true
 }
 
-/// A convolution's node with random constants; codes come out neither all equal nor all clamped.
+/// Returns a convolution with random constants; its results are neither all equal nor all clamped.
 pub fn random_conv(
     rng: &mut Rng,
     writer: &mut GraphWriter,

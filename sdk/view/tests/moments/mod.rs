@@ -1,8 +1,8 @@
-//! The moments of a device that its golden pictures show.
+//! States of a device for the golden images.
 
 use offshoot_view::{ClassLine, Picture, Screen, State};
 
-/// A picture of 8 x 6 with something in its middle.
+/// Returns an image of 8 x 6 with an object in its middle.
 pub const PICTURE: [[u8; 3]; 48] = {
     let mut pixels = [[70, 90, 120]; 48];
     let mut at = 0;
