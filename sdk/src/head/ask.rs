@@ -13,6 +13,21 @@ impl Head {
     ///
     /// The result depends on the samples and the settings only, not on earlier fits.
     ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 })?;
+    /// # let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+    /// # for shade in [0, 20, 40, 60] {
+    /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+    /// # }
+    /// // In the pause after the last sample, so that the first answer does not wait.
+    /// let fit = head.fit()?;
+    /// assert!(fit.gradient_norm.is_finite());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AskError::NothingTaught`] without samples.
     pub fn fit(&mut self) -> Result<Fit, AskError> {
@@ -113,6 +128,23 @@ impl Head {
     /// Writes to the front of `out` the contribution of each dimension of an embedding to the log
     /// odds of `class` against `other`; returns the contribution of the bias. Their sum is the log
     /// odds.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 })?;
+    /// # let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
+    /// # for shade in [0, 20, 40, 60] {
+    /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+    /// # }
+    /// let camera = [230; 192];
+    /// let embedding = extractor.embed(&Frame::rgb(8, 8, &camera)?)?;
+    /// let mut parts = vec![0.0; embedding.len()];
+    /// let bias = head.contributions(embedding, light, dark, &mut parts)?;
+    /// assert!(bias + parts.iter().sum::<f32>() > 0.0, "the log odds of `light` against `dark`");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`Head::classify`]; a class that is absent or has no samples; an `out` shorter than

@@ -124,6 +124,20 @@ impl Head {
     /// Teaches this head all samples of another one; classes of the same name are the same.
     /// [`Head::merged`] makes a head with room for several.
     ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let limits = Limits { classes: 2, samples: 8 };
+    /// # let mut here = Head::new(HeadKind::Auto, &extractor, limits)?;
+    /// # let mut there = Head::new(HeadKind::Auto, &extractor, limits)?;
+    /// let mug = there.add_class("mug")?;
+    /// let camera = [100; 192];
+    /// there.add_sample(mug, extractor.embed(&Frame::rgb(8, 8, &camera)?)?)?;
+    /// here.merge(&there)?;
+    /// assert!(here.class_named("mug").is_some_and(|mug| here.samples_of(mug) == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// A head of another package, or no room for all; the head is as it was.
     pub fn merge(&mut self, other: &Self) -> Result<(), MergeError> {
@@ -201,6 +215,20 @@ impl Head {
     }
 
     /// Sets the eviction policy of a full buffer.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits, WhenFull};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// let limits = Limits { classes: 1, samples: 1 };
+    /// let mut head = Head::new(HeadKind::Auto, &extractor, limits)?;
+    /// let grey = head.add_class("grey")?;
+    /// let camera = [100; 192];
+    /// let embedding = extractor.embed(&Frame::rgb(8, 8, &camera)?)?;
+    /// head.add_sample(grey, embedding)?;
+    /// head.set_when_full(WhenFull::Refuse);
+    /// assert!(head.add_sample(grey, embedding).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_when_full(&mut self, when_full: WhenFull) {
         self.0.set_when_full(when_full);
     }
