@@ -153,8 +153,8 @@ impl<'a> Frame<'a> {
             return Err(FrameError::Stride { stride: stride_bytes, row });
         }
         let (across, down) = format.block();
-        let is_odd = width % across != 0 || height % down != 0;
-        if is_odd || format == PixelFormat::I420 && stride_bytes % 2 != 0 {
+        let is_odd = !width.is_multiple_of(across) || !height.is_multiple_of(down);
+        if is_odd || format == PixelFormat::I420 && !stride_bytes.is_multiple_of(2) {
             return Err(FrameError::Odd { format, width, height, stride: stride_bytes });
         }
         // Rows of luma with the size of all planes; the last row need not be followed by its gap.
@@ -203,7 +203,7 @@ impl<'a> Frame<'a> {
             PixelFormat::Bgr8 => [row[3 * x + 2], row[3 * x + 1], row[3 * x]],
             PixelFormat::Gray8 => [row[x]; 3],
             PixelFormat::Rgb565 => rgb565([row[2 * x], row[2 * x + 1]]),
-            PixelFormat::Yuyv => bt601(row[2 * x], row[(2 * x & !3) + 1], row[(2 * x & !3) + 3]),
+            PixelFormat::Yuyv => bt601(row[2 * x], row[4 * (x / 2) + 1], row[4 * (x / 2) + 3]),
             PixelFormat::Nv12 => {
                 let chroma = self.chroma(0, y);
                 bt601(row[x], chroma[x & !1], chroma[x | 1])

@@ -298,11 +298,7 @@ impl<'a> Ring<'a> {
     /// No thread writes them while the map is in use.
     unsafe fn map(&self, arena: Arena<'a>, base: usize) -> Map<'_> {
         // SAFETY: the caller's promise.
-        Map {
-            value: self.value,
-            codes: unsafe { arena.read(self.at.clone()) },
-            base,
-            kept: self.kept,
-        }
+        let codes = unsafe { arena.read(self.at.clone()) };
+        Map { value: self.value, codes, base, kept: self.kept }
     }
 }
