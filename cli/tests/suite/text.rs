@@ -505,7 +505,7 @@ fn what_does_not_fit_is_told() {
     );
     with(&["--cut", "rows,sum"], &["are cut at one tensor"]);
     with(&["--preset", "tf"], &["model.onnx: takes texts; remove --preset, which does not apply"]);
-    with(&["--target", "native"], &["no --target"]);
+    with(&["--target", "native"], &["remove --target"]);
     with(&["--cut", "row"], &["no tensor `row`", "`rows`"]);
     with(&["--keep-float", "dens"], &["--keep-float dens: no such layer; the nearest is dense"]);
     std::fs::write(dir.join("other.txt"), WORDS.join("\n") + "\nmore").unwrap();

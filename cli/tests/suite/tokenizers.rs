@@ -162,7 +162,7 @@ fn what_is_no_tokenizer_is_told() {
             "{part}: {text}"
         );
         assert!(
-            text.contains(&format!("{}: ", path.display())) && text.contains("known are"),
+            text.contains(&format!("{}: ", path.display())) && text.contains("known formats are"),
             "{text}"
         );
     }

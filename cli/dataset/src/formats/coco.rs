@@ -262,7 +262,7 @@ mod tests {
         touch(dir, "annotations/captions_train2017.json", b"passed over");
         std::fs::create_dir(dir.join("train2017")).unwrap();
         assert_eq!(Format::detect(dir), Format::Coco);
-        refused(dir, &["none of the 5"]);
+        refused(dir, &["all 5 labelled images are missing"]);
         let gradient = image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8, y as u8, 0]));
         gradient.save(dir.join("train2017/000000000139.png")).unwrap();
         let set = Dataset::open(dir).unwrap();

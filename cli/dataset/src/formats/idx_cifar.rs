@@ -349,7 +349,7 @@ mod tests {
         for (bytes, part) in [
             (&images[..20], "byte 20"),
             (&images[..9], "byte 8: the file ends in its header"),
-            (&labels[..], "byte 0: an IDX file"),
+            (&labels[..], "byte 0: not an IDX file"),
             (&[0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "byte 8: images of 0x0"),
             (&[0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], "byte 16"),
         ] {
@@ -388,7 +388,7 @@ mod tests {
         touch(dir, "train-labels.idx1-ubyte", &idx_files(3).1);
         let header = |count: u8| [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 4, 0, 0, 0, 4, 0];
         touch(dir, name, &archive(b"nothing of the kind"));
-        refused(dir, &[name, "byte 0: an IDX file"]);
+        refused(dir, &[name, "byte 0: not an IDX file"]);
         touch(dir, name, &archive(&header(200)));
         refused(dir, &[name, "byte 4", "200 images, but 3 labels"]);
         touch(dir, name, &archive(&header(3)));
