@@ -1,6 +1,7 @@
 //! Session of a device: for each frame capture, training or inference, and display.
 
 pub(crate) mod details;
+mod hint;
 pub(crate) mod limits;
 pub(crate) mod persistence;
 pub(crate) mod places;
@@ -9,7 +10,7 @@ pub(crate) mod smoothing;
 
 use std::fmt::Write;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
@@ -475,39 +476,6 @@ impl Session {
             },
         );
         Ok(())
-    }
-
-    /// Writes the next step for the user: a class that needs samples, or the function of the keys.
-    fn write_hint(&mut self) {
-        let few = self.head.classes().find_map(|(id, name)| {
-            let shown = self.head.shown_of(id);
-            (shown < GOAL).then(|| (GOAL - shown, name))
-        });
-        let chosen = self.chosen.map(|class| {
-            let shown = shown_at(&self.head, class);
-            (GOAL.saturating_sub(shown), self.settings.names[class].as_str())
-        });
-        self.hint.clear();
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let written = match (chosen, few) {
-            _ if self.shows_times => {
-                let Times { camera, eyes, head, screen } = self.times;
-                let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
-                write!(
-                    self.hint,
-                    "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms"
-                )
-            }
-            _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
-            (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),
-            (Some((0, name)), _) => write!(self.hint, "{} teaches {name}", self.settings.first),
-            (Some((more, name)), _) => {
-                write!(self.hint, "{}: {more} more for {name}", self.settings.first)
-            }
-            (None, Some((more, name))) => write!(self.hint, "{more} more for {name}"),
-            (None, None) => self.hint.write_str(&self.settings.hint),
-        };
-        debug_assert!(written.is_ok(), "strings take everything");
     }
 }
 

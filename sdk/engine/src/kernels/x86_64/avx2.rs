@@ -8,8 +8,7 @@ use core::arch::x86_64::*;
 
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Tail, Taps};
 use crate::pack::Layout;
-use crate::plan::requant_path;
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
+use crate::plan::requant_path::{self, ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
 
 /// Output channels of a panel: two registers.

@@ -1,0 +1,44 @@
+//! Line at the bottom of the screen: the next thing to do.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::Session;
+use super::details::Times;
+use super::limits::GOAL;
+use super::places::shown_at;
+
+impl Session {
+    /// Writes the next step for the user: a class that needs samples, or the function of the keys.
+    pub(super) fn write_hint(&mut self) {
+        let few = self.head.classes().find_map(|(id, name)| {
+            let shown = self.head.shown_of(id);
+            (shown < GOAL).then(|| (GOAL - shown, name))
+        });
+        let chosen = self.chosen.map(|class| {
+            let shown = shown_at(&self.head, class);
+            (GOAL.saturating_sub(shown), self.settings.names[class].as_str())
+        });
+        self.hint.clear();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let written = match (chosen, few) {
+            _ if self.shows_times => {
+                let Times { camera, eyes, head, screen } = self.times;
+                let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
+                write!(
+                    self.hint,
+                    "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms"
+                )
+            }
+            _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
+            (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),
+            (Some((0, name)), _) => write!(self.hint, "{} teaches {name}", self.settings.first),
+            (Some((more, name)), _) => {
+                write!(self.hint, "{}: {more} more for {name}", self.settings.first)
+            }
+            (None, Some((more, name))) => write!(self.hint, "{more} more for {name}"),
+            (None, None) => self.hint.write_str(&self.settings.hint),
+        };
+        debug_assert!(written.is_ok(), "strings take everything");
+    }
+}
