@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# Runs the tests of core and engine, and on 64 bits the device's scripted session and the floats that a
-# converter calibrates on, as ARM programs under QEMU. With a package, also verifies it there and compares the line
-# with what `offshoot verify` printed on the host.
-#   targets/test-arm.sh [--triple TRIPLE] [PACKAGE LINE]
+# Runs the tests of core and engine, and on 64 bits the device's scripted session, as ARM programs under QEMU.
+# With a package, also verifies it there and compares the line with what `offshoot verify` printed on the host.
+#   targets/test-arm.sh [--triple TRIPLE] [--tract] [PACKAGE LINE]
+# --tract adds the floats that a converter calibrates on: tract-core takes some minutes to compile.
 # The engine's kernels run on a processor of each kind; QEMU_CPU=cortex-a53 (a57, ...) chooses one.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"
 
 triple=aarch64-unknown-linux-gnu
+tract=
 if [[ ${1:-} == --triple ]]; then
     triple=${2:-}
     shift $(($# < 2 ? 1 : 2))
 fi
-(($# == 0 || $# == 2)) || die 2 'usage: targets/test-arm.sh [--triple TRIPLE] [PACKAGE LINE]'
+if [[ ${1:-} == --tract ]]; then
+    tract=1
+    shift
+fi
+(($# == 0 || $# == 2)) || die 2 'usage: targets/test-arm.sh [--triple TRIPLE] [--tract] [PACKAGE LINE]'
 
 prepare "$triple"
 have "$emulator" qemu-user
@@ -29,8 +34,10 @@ cross "$triple" test -p offshoot-core --features offshoot-core/alloc
 if [[ $triple == aarch64-* ]]; then
     # Simulated camera, buttons from a file, PNG screens: the decisions that were written down on x86.
     cross "$triple" test -p offshoot-device --no-default-features --test script
-    # tract-core takes some minutes to compile; it need not be fast. The bits, too, are those of x86.
-    cross "$triple" test --config 'profile.dev.package."*".opt-level=1' -p offshoot-tract --lib --test bits
+fi
+if [[ $tract ]]; then
+    # The bits, too, are those of x86.
+    cross "$triple" test -p offshoot-tract --lib --test bits
 fi
 for processor in "${processors[@]}"; do
     # An empty name is none.
