@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares packages as eyes of a device that is taught and writes the table of models/README.md. From the root:
+# Compares packages as extractors of a device that is taught and writes the table of models/README.md. From the root:
 #   models/compare.sh EFFICIENTNET_LITE0.onnx
 # The model is what models/sharp/make.py writes. Wants the photographs and MobileNetV2 of ../shared, and for the
 # instructions on ARM what targets/setup.sh installs.
@@ -19,8 +19,8 @@ package "$shared/models/real/mobilenet_v2_1.0_224.onnx" mobilenet_v2
 cp models/sprout/sprout.offshoot "$work"
 
 packages=("$work"/{sprout,mobilenet_v2,efficientnet_lite0}.offshoot)
-run --example eyes -- "$shared/data" "${packages[@]}" >"$work/quality"
-targets/count-eyes.sh "${packages[@]}" >"$work/counts"
+run --example extractors -- "$shared/data" "${packages[@]}" >"$work/quality"
+targets/count-extractors.sh "${packages[@]}" >"$work/counts"
 
 # A row's name, then its counts in millions in the order of the processors.
 while IFS= read -r row; do
@@ -30,12 +30,12 @@ while IFS= read -r row; do
 done <"$work/quality" >"$work/rows"
 cat "$work/rows"
 {
-    sed '/^<!-- eyes -->$/q' models/README.md
+    sed '/^<!-- extractors -->$/q' models/README.md
     cat <<'HEAD'
 | package | bytes | M MACs | arena | animals4 | hymenoptera | cifar10-mini | simulated | unknown, 1 class | 2 classes | cortex-a53 | a72 | a76 |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|
 HEAD
     cat "$work/rows"
-    sed -n '/^<!-- end of eyes -->$/,$p' models/README.md
+    sed -n '/^<!-- end of extractors -->$/,$p' models/README.md
 } >"$work/README.md"
 cp "$work/README.md" models/README.md

@@ -22,7 +22,7 @@ mod values;
 
 pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use dataset::{CareArgs, SelectionArgs};
-pub use device::{DeployArgs, DoctorArgs, EyesArgs, PartsArgs, TeachArgs};
+pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
 pub use learning::{TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
 use values::value;
@@ -472,7 +472,7 @@ pub struct PullArgs {
 pub struct DemoArgs {
     /// Built-in package to use.
     #[command(flatten)]
-    pub eyes: EyesArgs,
+    pub extractor: BuiltInArgs,
     /// Screenshot to write [default: offshoot-demo.png in the folder of temporary files].
     #[arg(long, value_name = "PNG")]
     pub out: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use offshoot_core::head::is_hidden;
-use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn};
+use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
 use serde::Deserialize;
 
 /// Installation paths on the board.
@@ -68,11 +68,11 @@ impl Board {
         toml::from_str(text).ok()
     }
 
-    /// Returns the built-in package for the board's processor, like [`Eyes::fitting`] on the board
+    /// Returns the built-in package for the board's processor, like [`BuiltIn::fitting`] on the board
     /// itself.
-    pub fn eyes(&self) -> Eyes {
+    pub fn built_in(&self) -> BuiltIn {
         let has_dot = self.features.iter().any(|feature| feature == "dotprod");
-        if !has_dot && self.core == "Cortex-A53" { Eyes::Small } else { Eyes::Sharp }
+        if !has_dot && self.core == "Cortex-A53" { BuiltIn::Small } else { BuiltIn::Sharp }
     }
 }
 
@@ -507,11 +507,11 @@ mod tests {
             assert!(matches!(tft.parse(), Ok(ScreenPart::St7789(_))), "{name}: {tft}");
             assert!(board.triple.starts_with("aarch64-"));
             let fits = if name.ends_with("pi-3") || name.ends_with("2w") {
-                Eyes::Small
+                BuiltIn::Small
             } else {
-                Eyes::Sharp
+                BuiltIn::Sharp
             };
-            assert_eq!(board.eyes(), fits, "{name}");
+            assert_eq!(board.built_in(), fits, "{name}");
             // The board's page says the same.
             let page = std::fs::read_to_string(format!(
                 "{}/../targets/boards/{name}.md",

@@ -2,7 +2,7 @@
 //!
 //! Modules: [`args`] parses the command line, [`commands`] runs one command per file, [`learn`]
 //! holds embeddings and the heads on them, [`measure`] times and compares, [`draw`] makes images
-//! and pages, [`download`] fetches backbones, [`board_install`] deploys to a board, [`eyes`] holds
+//! and pages, [`download`] fetches backbones, [`board_install`] deploys to a board, [`built_in`] holds
 //! the built-in packages. The converter is [`offshoot_convert`], the data set readers are
 //! [`offshoot_dataset`].
 
@@ -11,10 +11,10 @@ pub mod output;
 
 pub mod args;
 pub mod board_install;
+pub mod built_in;
 pub mod commands;
 pub mod download;
 pub mod draw;
 pub mod error;
-pub mod eyes;
 pub mod learn;
 pub mod measure;

@@ -68,7 +68,7 @@ pub enum ErrorKind {
     /// Tokens could not be brought to the network's input.
     #[error(transparent)]
     Tokens(#[from] TokensError),
-    /// A frame for a package that takes text, or tokens for one that takes pictures.
+    /// A frame for a package that takes text, or tokens for one that takes images.
     #[error("the package takes {takes}")]
     OtherInput {
         /// Kind of input it takes.
@@ -86,16 +86,16 @@ pub enum ErrorKind {
         /// Precision of the package.
         precision: &'static str,
     },
-    /// A picture does not decode.
+    /// An image does not decode.
     #[cfg(feature = "image")]
-    #[error("not a picture that can be decoded: {0}")]
-    Picture(#[from] image::ImageError),
-    /// A picture that takes more memory than is given to one.
+    #[error("not an image that can be decoded: {0}")]
+    Image(#[from] image::ImageError),
+    /// An image that takes more memory than is given to one.
     #[cfg(feature = "image")]
     #[error(
-        "a picture of {width}x{height} pixels takes {need} bytes to decode, {most} are taken for a file of {file}"
+        "an image of {width}x{height} pixels takes {need} bytes to decode, {most} are taken for a file of {file}"
     )]
-    LargePicture {
+    LargeImage {
         /// Columns.
         width: u32,
         /// Rows.
@@ -110,9 +110,9 @@ pub enum ErrorKind {
     /// A name of no head.
     #[error(transparent)]
     HeadKind(#[from] UnknownHeadKind),
-    /// A JPEG file ends before its picture does, as after a download that broke off.
+    /// A JPEG file ends before its image does, as after a download that broke off.
     #[cfg(feature = "image")]
-    #[error("the file ends after {bytes} bytes, before its picture does; copy it again")]
+    #[error("the file ends after {bytes} bytes, before its image does; copy it again")]
     CutShort {
         /// Bytes there are.
         bytes: usize,

@@ -301,7 +301,7 @@ impl Extractor {
     /// wants around them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
     ///
     /// # Errors
-    /// A package that takes pictures, no tokens or more than the network has places for, an id
+    /// A package that takes images, no tokens or more than the network has places for, an id
     /// beyond the vocabulary, or an error of tract-core while the network runs.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
         self.embed_tokens_with_observer(ids, |_| {})
@@ -328,7 +328,7 @@ impl Extractor {
             nodes,
         } = &mut self.backend
         else {
-            return Err(ErrorKind::OtherInput { takes: "pictures" }.into());
+            return Err(ErrorKind::OtherInput { takes: "images" }.into());
         };
         tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
         observe(Stage::Preprocess);
@@ -341,10 +341,10 @@ impl Extractor {
     /// Packages that take text are float, so that none was opened.
     #[cfg(not(feature = "tract"))]
     fn run_tokens(&mut self, _ids: &[u32], _watch: impl FnMut(Stage)) -> Result<(), Error> {
-        Err(ErrorKind::OtherInput { takes: "pictures" }.into())
+        Err(ErrorKind::OtherInput { takes: "images" }.into())
     }
 
-    /// Most tokens that [`Extractor::embed_tokens`] takes; `None` where the package takes pictures.
+    /// Most tokens that [`Extractor::embed_tokens`] takes; `None` where the package takes images.
     pub fn token_limit(&self) -> Option<usize> {
         #[cfg(feature = "tract")]
         if let Backend::Tract { input: Input::Tokens { shape, .. }, .. } = &self.backend {

@@ -25,14 +25,14 @@ pub const NOTHING: &str = "nothing";
 /// ```
 /// use offshoot::{Answer, Extractor, Frame, Head, HeadKind, Limits};
 ///
-/// let mut eyes = Extractor::open("tests/tiny.offshoot")?;
-/// let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 4, samples: 20 })?;
+/// let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+/// let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 4, samples: 20 })?;
 /// let (dark, light) = (head.add_class("dark")?, head.add_class("light")?);
 /// for shade in [0, 20, 40, 60] {
-///     head.add_sample(dark, eyes.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
-///     head.add_sample(light, eyes.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
+///     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+///     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
 /// }
-/// match head.classify(eyes.embed(&Frame::rgb(8, 8, &[230; 192])?)?)? {
+/// match head.classify(extractor.embed(&Frame::rgb(8, 8, &[230; 192])?)?)? {
 ///     Answer::Known { class, confidence, .. } => assert!(class == light && confidence.get() > 0.5),
 ///     answer => panic!("{answer:?}"),
 /// }
@@ -60,15 +60,15 @@ impl Head {
     ///
     /// ```
     /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
-    /// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
-    /// # let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 1, samples: 1 })?;
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 1 })?;
     /// # let class = head.add_class("grey")?;
-    /// # head.add_sample(class, eyes.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
+    /// # head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
     /// # let folder = std::env::temp_dir().join(format!("offshoot-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder)?;
     /// let path = folder.join("things.head");
     /// head.save(&path)?;
-    /// let again = Head::load(&path, &eyes)?;
+    /// let again = Head::load(&path, &extractor)?;
     /// assert_eq!(again.sample_count(), head.sample_count());
     /// # std::fs::remove_dir_all(&folder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -162,12 +162,12 @@ impl Head {
     ///
     /// ```
     /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
-    /// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
     /// let mut heads = Vec::new();
     /// for (name, shade) in [("dark", 10), ("light", 240)] {
-    ///     let mut head = Head::new(HeadKind::Ridge, &eyes, Limits { classes: 1, samples: 5 })?;
+    ///     let mut head = Head::new(HeadKind::Ridge, &extractor, Limits { classes: 1, samples: 5 })?;
     ///     let class = head.add_class(name)?;
-    ///     head.add_sample(class, eyes.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    ///     head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
     ///     heads.push(head);
     /// }
     /// let fleet = Head::merged(&heads)?;

@@ -7,20 +7,20 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// The marker that ends a picture.
+/// The marker that ends an image.
 const END: [u8; 2] = [0xff, 0xd9];
 
 /// The segment by which Motion JPEG in AVI says that its Huffman tables are the standard ones:
 /// `zune-jpeg` then takes those of T.81, K.3.3.
 const STANDARD_TABLES: [u8; 9] = *b"\xff\xe0\x00\x07AVI1\x00";
 
-/// Pixels of a picture whose end is looked for though no marker says it.
+/// Pixels of an image whose end is looked for though no marker says it.
 const MOST_PIXELS: usize = 1 << 23;
 
-/// The marker of the coded picture.
+/// The marker of the coded image.
 const SCAN: u8 = 0xda;
 
-/// The markers of a file, in order, that have a segment or end the picture. Segments, such as one
+/// The markers of a file, in order, that have a segment or end the image. Segments, such as one
 /// with a thumbnail, are passed over whole.
 struct Markers<'a> {
     bytes: &'a [u8],
@@ -41,7 +41,7 @@ impl Iterator for Markers<'_> {
             self.at += self.bytes.get(self.at..)?.iter().position(|&byte| byte == 0xff)? + 1;
             match *self.bytes.get(self.at)? {
                 0xff => {}
-                // Coded picture, in which 0xff is followed by zero or a restart.
+                // Coded image, in which 0xff is followed by zero or a restart.
                 0x00 | 0x01 | 0xd0..=0xd8 => self.at += 1,
                 end @ 0xd9 => {
                     self.at = self.bytes.len();
@@ -68,7 +68,7 @@ pub fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// The picture with the standard Huffman tables where it has none, as cameras and AVI files leave
+/// The image with the standard Huffman tables where it has none, as cameras and AVI files leave
 /// them out of Motion JPEG.
 pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     // Huffman tables, or those of arithmetic coding, come before what they decode. A camera's frame
@@ -82,14 +82,14 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Returns true if the file ends before its image does, as after a download that broke off.
 ///
-/// Decoders fill up what is missing, mostly with grey. A picture that lacks its last marker alone,
+/// Decoders fill up what is missing, mostly with grey. An image that lacks its last marker alone,
 /// as some cameras leave it out, is whole; where it is coded in one pass, that is found out: its
 /// pixels are the same whatever follows.
 pub fn is_cut_short(bytes: &[u8]) -> bool {
     if !is_jpeg(bytes) || Markers::of(bytes).any(|marker| marker == END[1]) {
         return false;
     }
-    // Coded in several passes over the picture.
+    // Coded in several passes over the image.
     let is_progressive = Markers::of(bytes).any(|marker| matches!(marker, 0xc2 | 0xca));
     let pixels = |more: &[u8]| {
         let ended = [&with_tables(bytes)[..], more, &END].concat();
@@ -105,7 +105,7 @@ pub fn is_cut_short(bytes: &[u8]) -> bool {
     is_progressive || alone.is_none() || alone != pixels(&anything())
 }
 
-/// Coded picture of no meaning: bytes none of which begins a marker.
+/// Coded image of no meaning: bytes none of which begins a marker.
 fn anything() -> [u8; 512] {
     std::array::from_fn(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 24) as u8 % 0xff)
 }
@@ -114,7 +114,7 @@ fn anything() -> [u8; 512] {
 mod tests {
     use super::*;
 
-    /// A picture without two like blocks.
+    /// An image without two like blocks.
     pub(crate) fn jpeg() -> Vec<u8> {
         let noise = |x: u32, y: u32| ((x * 37) ^ (y * 91)).wrapping_mul(2_654_435_761) >> 24;
         let image = image::RgbImage::from_fn(64, 48, |x, y| {
@@ -149,7 +149,7 @@ mod tests {
             assert!(is_cut_short(&whole[..end]), "{end} of {} bytes", whole.len());
         }
         assert!(!is_cut_short(&whole[..whole.len() - 2]), "only the last marker is missing");
-        // The end of a thumbnail is not that of the picture.
+        // The end of a thumbnail is not that of the image.
         let length = (whole.len() as u16 + 2).to_be_bytes();
         let nested = [&whole[..2], &[0xff, 0xe1], &length, &whole, &whole[2..]].concat();
         assert!(!is_cut_short(&nested));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_without_tables_have_the_standard_ones() {
+    fn images_without_tables_have_the_standard_ones() {
         let whole = jpeg();
         assert_eq!(with_tables(&whole), whole);
         // The encoder of `image` uses the standard tables.

@@ -2,7 +2,7 @@
 //!
 //! A **package** (`*.offshoot`, made by `offshoot convert` from an ONNX backbone) turns a camera
 //! frame into an embedding; a **head** is taught on the board to tell embeddings apart. Teaching
-//! takes a few pictures and some milliseconds, and needs no network.
+//! takes a few images and some milliseconds, and needs no network.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/first_lesson.rs")]
@@ -12,10 +12,10 @@
 //! ```
 //! use offshoot::{Extractor, Frame};
 //!
-//! let mut eyes = Extractor::open("tests/tiny.offshoot")?;
+//! let mut extractor = Extractor::open("tests/tiny.offshoot")?;
 //! let camera = [128; 3 * 8 * 8];
-//! let embedding = eyes.embed(&Frame::rgb(8, 8, &camera)?)?;
-//! assert_eq!(embedding.len(), eyes.embedding_dim());
+//! let embedding = extractor.embed(&Frame::rgb(8, 8, &camera)?)?;
+//! assert_eq!(embedding.len(), extractor.embedding_dim());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -23,7 +23,7 @@
 //!
 //! # Features
 //! - `tract` (default): float packages and networks that the int8 engine knows only in part.
-//! - `image` (default): [`Picture`], frames decoded from JPEG, PNM and BMP files; `png` (default): from PNG files.
+//! - `image` (default): [`Image`], frames decoded from JPEG, PNM and BMP files; `png` (default): from PNG files.
 //! - `formats`: from WebP, GIF and TIFF files as well.
 
 #![deny(missing_docs)]
@@ -37,15 +37,17 @@ mod error;
 mod extractor;
 mod head;
 #[cfg(feature = "image")]
+mod image;
+#[cfg(feature = "image")]
 pub mod jpeg;
 mod options;
-#[cfg(feature = "image")]
-mod picture;
 
 pub use activations::Activations;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::{Head, NOTHING};
+#[cfg(feature = "image")]
+pub use image::{Image, View};
 pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
     Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit,
@@ -58,5 +60,3 @@ pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 pub use options::Options;
-#[cfg(feature = "image")]
-pub use picture::{Picture, View};

@@ -1,4 +1,4 @@
-//! Class activation maps: what the parts of a picture add up to is what the head decides by.
+//! Class activation maps: what the parts of an image add up to is what the head decides by.
 
 use offshoot::{Embedding, Error, Extractor, Frame, Head, HeadKind, Limits, Options};
 use offshoot_core::graph::Window;
@@ -22,22 +22,22 @@ fn mean_net(layer_after: bool, unit_length: bool) -> Vec<u8> {
     net.package(embedding, 1)
 }
 
-fn pictures(n: usize, side: usize) -> Vec<Vec<u8>> {
+fn images(n: usize, side: usize) -> Vec<Vec<u8>> {
     let mut random = Random(9);
     // From dark to light.
     let shade = |i: usize, byte: u8| (usize::from(byte) * (i + 1) / n) as u8;
-    let mut picture =
+    let mut image =
         |i| random.bytes(3 * side * side).into_iter().map(|byte| shade(i, byte)).collect();
-    (0..n).map(&mut picture).collect()
+    (0..n).map(&mut image).collect()
 }
 
-/// Three classes of random pictures.
-fn taught(kind: HeadKind, eyes: &mut Extractor, pictures: &[Vec<u8>], side: u32) -> Head {
-    let mut head = Head::new(kind, eyes, Limits { classes: 4, samples: 20 }).unwrap();
+/// Three classes of random images.
+fn taught(kind: HeadKind, extractor: &mut Extractor, images: &[Vec<u8>], side: u32) -> Head {
+    let mut head = Head::new(kind, extractor, Limits { classes: 4, samples: 20 }).unwrap();
     let classes = ["a", "b", "c"].map(|name| head.add_class(name).unwrap());
-    for (i, pixels) in pictures.iter().enumerate() {
+    for (i, pixels) in images.iter().enumerate() {
         let frame = Frame::rgb(side, side, pixels).unwrap();
-        head.add_sample(classes[i % 3], eyes.embed(&frame).unwrap()).unwrap();
+        head.add_sample(classes[i % 3], extractor.embed(&frame).unwrap()).unwrap();
     }
     head
 }
@@ -55,17 +55,18 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
     ];
     for (chains, layer_after, unit_length) in cases {
         let options = Options { chains, ..Options::default() };
-        let mut eyes = Extractor::from_bytes_with(mean_net(layer_after, unit_length), &options)?;
-        let all = pictures(12, 48);
+        let mut extractor =
+            Extractor::from_bytes_with(mean_net(layer_after, unit_length), &options)?;
+        let all = images(12, 48);
         for kind in [HeadKind::NearestMean, HeadKind::Ridge, HeadKind::Softmax] {
-            let mut head = taught(kind, &mut eyes, &all, 48);
+            let mut head = taught(kind, &mut extractor, &all, 48);
             let class = head.class_at(1).unwrap();
             let mut pairs = Vec::new();
             for pixels in &all {
                 let frame = Frame::rgb(48, 48, pixels).unwrap();
-                let x: Vec<f32> = eyes.embed(&frame)?.iter().collect();
+                let x: Vec<f32> = extractor.embed(&frame)?.iter().collect();
                 let found =
-                    eyes.activations(&mut head, class)?.expect("the network ends in a mean");
+                    extractor.activations(&mut head, class)?.expect("the network ends in a mean");
                 assert_eq!(found.values.len(), found.width * found.height);
                 assert!(found.values.len() > 1, "a map, not a point");
                 let (mut want, mut parts) = (0.0, vec![0.0; x.len()]);
@@ -79,7 +80,7 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
             }
             let mean =
                 |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).sum::<f32>() / pairs.len() as f32;
-            // The bias of a layer after the pool is the same for all pictures.
+            // The bias of a layer after the pool is the same for all images.
             let constant = if layer_after { mean(|pair| pair.1 - pair.0) } else { 0.0 };
             let middle = mean(|pair| pair.1);
             let off: f32 = pairs.iter().map(|(sum, want)| (want - sum - constant).abs()).sum();
@@ -97,26 +98,33 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
 
 #[test]
 fn no_map_and_no_weights_are_told() {
-    let all = pictures(6, 8);
-    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
-    let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 8);
+    let all = images(6, 8);
+    let mut extractor = Extractor::from_bytes(every_operation()).unwrap();
+    let mut head = taught(HeadKind::Ridge, &mut extractor, &all, 8);
     let class = head.class_at(0).unwrap();
     assert_eq!(
-        eyes.activations(&mut head, class).unwrap(),
+        extractor.activations(&mut head, class).unwrap(),
         None,
         "its embedding is a convolution's"
     );
     let other = Extractor::from_bytes(mobile_net()).unwrap();
     assert!(other.activations(&mut head, class).is_err(), "a head of another package");
-    let mut eyes = other;
-    let all = pictures(6, 48);
-    let mut head = taught(HeadKind::Ridge, &mut eyes, &all, 48);
-    assert_eq!(eyes.activations(&mut head, class).unwrap(), None, "its pool scales what it sums");
-    let mut eyes = Extractor::from_bytes(mean_net(false, false)).unwrap();
-    let all = pictures(6, 48);
-    let mut knn = taught(HeadKind::Knn, &mut eyes, &all, 48);
-    assert!(eyes.activations(&mut knn, class).unwrap_err().to_string().contains("no weights"));
-    let mut ridge = taught(HeadKind::Ridge, &mut eyes, &all, 48);
+    let mut extractor = other;
+    let all = images(6, 48);
+    let mut head = taught(HeadKind::Ridge, &mut extractor, &all, 48);
+    assert_eq!(
+        extractor.activations(&mut head, class).unwrap(),
+        None,
+        "its pool scales what it sums"
+    );
+    let mut extractor = Extractor::from_bytes(mean_net(false, false)).unwrap();
+    let all = images(6, 48);
+    let mut knn = taught(HeadKind::Knn, &mut extractor, &all, 48);
+    assert!(extractor.activations(&mut knn, class).unwrap_err().to_string().contains("no weights"));
+    let mut ridge = taught(HeadKind::Ridge, &mut extractor, &all, 48);
     let empty = ridge.add_class("empty").unwrap();
-    assert!(eyes.activations(&mut ridge, empty).is_err(), "nothing speaks for what was not taught");
+    assert!(
+        extractor.activations(&mut ridge, empty).is_err(),
+        "nothing speaks for what was not taught"
+    );
 }

@@ -13,7 +13,7 @@ use common::net::{every_operation, mobile_net};
 use common::random::Random;
 use common::seal;
 
-fn eyes() -> Extractor {
+fn extractor() -> Extractor {
     Extractor::from_bytes(every_operation()).unwrap()
 }
 
@@ -28,29 +28,32 @@ fn the_package_of_the_documentation_is_that_of_the_tests() {
 }
 
 /// Teaches `samples` of two classes.
-fn taught(kind: HeadKind, eyes: &mut Extractor, samples: usize) -> Head {
-    let mut head = Head::new(kind, eyes, Limits { classes: 3, samples: 20 }).unwrap();
+fn taught(kind: HeadKind, extractor: &mut Extractor, samples: usize) -> Head {
+    let mut head = Head::new(kind, extractor, Limits { classes: 3, samples: 20 }).unwrap();
     let classes = ["mug", "plant"].map(|name| head.add_class(name).unwrap());
-    for (i, pixels) in pictures(samples).iter().enumerate() {
-        head.add_sample(classes[i % 2], eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap())
-            .unwrap();
+    for (i, pixels) in images(samples).iter().enumerate() {
+        head.add_sample(
+            classes[i % 2],
+            extractor.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(),
+        )
+        .unwrap();
     }
     head
 }
 
-fn pictures(n: usize) -> Vec<Vec<u8>> {
+fn images(n: usize) -> Vec<Vec<u8>> {
     let mut random = Random(3);
     (0..n).map(|_| random.bytes(3 * 8 * 8)).collect()
 }
 
-fn answers(head: &mut Head, eyes: &mut Extractor) -> Vec<[f32; 2]> {
+fn answers(head: &mut Head, extractor: &mut Extractor) -> Vec<[f32; 2]> {
     let ask = |pixels: &Vec<u8>| {
         let mut out = [0.0; 2];
-        head.probabilities(eyes.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(), &mut out)
+        head.probabilities(extractor.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(), &mut out)
             .unwrap();
         out
     };
-    pictures(9).iter().map(ask).collect()
+    images(9).iter().map(ask).collect()
 }
 
 fn folder() -> (TempDir, PathBuf) {
@@ -83,15 +86,15 @@ fn head_error(error: &offshoot::Error) -> HeadError {
 
 #[test]
 fn a_saved_head_answers_as_before() {
-    let mut eyes = eyes();
+    let mut extractor = extractor();
     for kind in HeadKind::ALL {
         let (folder, file) = folder();
-        let mut head = taught(kind, &mut eyes, 9);
-        let before = answers(&mut head, &mut eyes);
+        let mut head = taught(kind, &mut extractor, 9);
+        let before = answers(&mut head, &mut extractor);
         head.save(&file).unwrap();
         assert_eq!(listing(folder.path()), ["things.head"]);
-        let mut loaded = Head::load(&file, &eyes).unwrap();
-        assert_eq!(answers(&mut loaded, &mut eyes), before, "{kind}");
+        let mut loaded = Head::load(&file, &extractor).unwrap();
+        assert_eq!(answers(&mut loaded, &mut extractor), before, "{kind}");
         assert_eq!((loaded.kind(), loaded.limits()), (kind, head.limits()));
         assert!(loaded.classes().eq(head.classes()));
         // It goes on learning, and the same lesson gives the same file.
@@ -110,7 +113,7 @@ fn a_saved_head_answers_as_before() {
 fn a_bare_file_name_is_saved_in_the_current_folder() {
     let (folder, _) = folder();
     std::env::set_current_dir(folder.path()).unwrap();
-    taught(HeadKind::NearestMean, &mut eyes(), 2).save("bare.head").unwrap();
+    taught(HeadKind::NearestMean, &mut extractor(), 2).save("bare.head").unwrap();
     assert_eq!(listing(folder.path()), ["bare.head"]);
     std::env::set_current_dir("/").unwrap();
 }
@@ -118,7 +121,7 @@ fn a_bare_file_name_is_saved_in_the_current_folder() {
 #[test]
 fn a_head_of_another_package_is_refused() {
     let (_folder, file) = folder();
-    taught(HeadKind::Softmax, &mut eyes(), 4).save(&file).unwrap();
+    taught(HeadKind::Softmax, &mut extractor(), 4).save(&file).unwrap();
     let other = Extractor::from_bytes(mobile_net()).unwrap();
     let error = Head::load(&file, &other).unwrap_err();
     assert_eq!(head_error(&error), HeadError::OtherPackage);
@@ -130,46 +133,49 @@ fn a_head_of_another_package_is_refused() {
     sections[0][at] ^= 1;
     let twin = Extractor::from_bytes(seal::seal(&sections)).unwrap();
     assert_eq!(head_error(&Head::load(&file, &twin).unwrap_err()), HeadError::OtherPackage);
-    Head::load(&file, &eyes()).unwrap();
+    Head::load(&file, &extractor()).unwrap();
 }
 
 #[test]
 fn a_damaged_head_is_refused() {
     let (_folder, file) = folder();
-    let eyes = &mut eyes();
-    taught(HeadKind::Softmax, eyes, 4).save(&file).unwrap();
+    let extractor = &mut extractor();
+    taught(HeadKind::Softmax, extractor, 4).save(&file).unwrap();
     let good = fs::read(&file).unwrap();
     for bit in (0..good.len() * 8).step_by(7) {
         let mut bytes = good.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         fs::write(&file, &bytes).unwrap();
-        let error = Head::load(&file, eyes).unwrap_err();
+        let error = Head::load(&file, extractor).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Head(_)), "bit {bit}: {error:?}");
     }
     for len in 0..good.len() {
         fs::write(&file, &good[..len]).unwrap();
-        let error = Head::load(&file, eyes).unwrap_err();
+        let error = Head::load(&file, extractor).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Head(_)), "{len} bytes: {error:?}");
     }
     let mut bytes = good.clone();
     bytes[40] ^= 1;
     fs::write(&file, &bytes).unwrap();
-    tells(&Head::load(&file, eyes).unwrap_err(), &file, "damaged");
+    tells(&Head::load(&file, extractor).unwrap_err(), &file, "damaged");
     fs::write(&file, every_operation()).unwrap();
-    tells(&Head::load(&file, eyes).unwrap_err(), &file, "not a head");
+    tells(&Head::load(&file, extractor).unwrap_err(), &file, "not a head");
     fs::write(&file, &good).unwrap();
-    Head::load(&file, eyes).unwrap();
+    Head::load(&file, extractor).unwrap();
 }
 
 #[test]
 fn files_that_cannot_be_read() {
     let (folder, file) = folder();
-    let error = Head::load(&file, &eyes()).unwrap_err();
+    let error = Head::load(&file, &extractor()).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
     );
     tells(&error, &file, "No such file");
-    assert!(matches!(Head::load(folder.path(), &eyes()).unwrap_err().kind(), ErrorKind::Io(_)));
+    assert!(matches!(
+        Head::load(folder.path(), &extractor()).unwrap_err().kind(),
+        ErrorKind::Io(_)
+    ));
     for (name, content) in
         [("missing", None), ("empty", Some(&b""[..])), ("text", Some(b"OFFSHOE"))]
     {
@@ -191,7 +197,7 @@ fn files_that_cannot_be_read() {
 fn saving_into_a_missing_folder_leaves_nothing() {
     let (folder, _) = folder();
     let file = folder.path().join("no/such/folder/things.head");
-    let error = taught(HeadKind::NearestMean, &mut eyes(), 2).save(&file).unwrap_err();
+    let error = taught(HeadKind::NearestMean, &mut extractor(), 2).save(&file).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
     );
@@ -205,7 +211,7 @@ fn a_failed_save_leaves_what_was_there() {
     let (folder, file) = folder();
     fs::create_dir(&file).unwrap();
     fs::write(file.join("kept"), "as it was").unwrap();
-    let head = taught(HeadKind::Softmax, &mut eyes(), 4);
+    let head = taught(HeadKind::Softmax, &mut extractor(), 4);
     let error = head.save(&file).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Io(_)), "{error:?}");
     tells(&error, &file, "directory");
@@ -220,33 +226,33 @@ fn a_failed_save_leaves_what_was_there() {
 /// The second file cannot be made: the first is not touched.
 #[test]
 fn the_old_head_stays_until_the_new_one_is_whole() {
-    let eyes = &mut eyes();
+    let extractor = &mut extractor();
     let (folder, file) = folder();
-    taught(HeadKind::Softmax, eyes, 4).save(&file).unwrap();
+    taught(HeadKind::Softmax, extractor, 4).save(&file).unwrap();
     let old = fs::read(&file).unwrap();
     let obstacle = folder.path().join("things.head.new");
     fs::create_dir(&obstacle).unwrap();
-    let better = taught(HeadKind::Softmax, eyes, 8);
+    let better = taught(HeadKind::Softmax, extractor, 8);
     tells(&better.save(&file).unwrap_err(), &file, "directory");
     assert_eq!(fs::read(&file).unwrap(), old);
-    assert_eq!(Head::load(&file, eyes).unwrap().sample_count(), 4);
+    assert_eq!(Head::load(&file, extractor).unwrap().sample_count(), 4);
     fs::remove_dir(&obstacle).unwrap();
     // A leftover of a save that the power cut short is replaced, however long it is.
     fs::write(&obstacle, vec![7; 100_000]).unwrap();
     better.save(&file).unwrap();
     assert_eq!(listing(folder.path()), ["things.head"]);
-    assert_eq!(Head::load(&file, eyes).unwrap().sample_count(), 8);
+    assert_eq!(Head::load(&file, extractor).unwrap().sample_count(), 8);
 }
 
 /// A reader that has the old file open keeps reading the old head: it is replaced, not rewritten.
 #[test]
 fn a_head_is_replaced_and_not_rewritten() {
     use std::io::Read;
-    let eyes = &mut eyes();
+    let extractor = &mut extractor();
     let (_folder, file) = folder();
-    taught(HeadKind::Softmax, eyes, 4).save(&file).unwrap();
+    taught(HeadKind::Softmax, extractor, 4).save(&file).unwrap();
     let (old, mut open) = (fs::read(&file).unwrap(), fs::File::open(&file).unwrap());
-    taught(HeadKind::Softmax, eyes, 8).save(&file).unwrap();
+    taught(HeadKind::Softmax, extractor, 8).save(&file).unwrap();
     let mut seen = Vec::new();
     open.read_to_end(&mut seen).unwrap();
     assert_eq!(seen, old);
@@ -258,8 +264,8 @@ fn a_head_is_replaced_and_not_rewritten() {
 #[cfg(unix)]
 fn no_link_is_followed() {
     let (folder, file) = folder();
-    let mut eyes = eyes();
-    let head = taught(HeadKind::Auto, &mut eyes, 6);
+    let mut extractor = extractor();
+    let head = taught(HeadKind::Auto, &mut extractor, 6);
     let (victim, fresh) = (folder.path().join("victim"), folder.path().join("things.head.new"));
     fs::write(&victim, "precious").unwrap();
     let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
@@ -269,6 +275,6 @@ fn no_link_is_followed() {
         head.save(&file).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
         assert!(fs::symlink_metadata(&file).unwrap().is_file() && !fresh.exists());
-        Head::load(&file, &eyes).unwrap();
+        Head::load(&file, &extractor).unwrap();
     }
 }

@@ -15,8 +15,8 @@ static ALLOCATOR: Counting = Counting;
 
 const TIMES: usize = 1000;
 
-/// Pictures of several sizes, as cameras deliver them.
-fn pictures() -> Vec<(u32, u32, Vec<u8>)> {
+/// Images of several sizes, as cameras deliver them.
+fn images() -> Vec<(u32, u32, Vec<u8>)> {
     let mut random = Random(11);
     [(48, 48), (64, 48), (37, 90), (1, 1), (160, 120)]
         .map(|(w, h)| (w, h, random.bytes(3 * (w * h) as usize)))
@@ -30,24 +30,24 @@ fn frame((width, height, rgb): &(u32, u32, Vec<u8>)) -> Frame<'_> {
 #[test]
 fn extracting() {
     counting::prove_live();
-    let mut eyes = Extractor::from_bytes(mobile_net()).unwrap();
-    let pictures = pictures();
-    let first: Vec<f32> = eyes.embed(&frame(&pictures[0])).unwrap().iter().collect();
+    let mut extractor = Extractor::from_bytes(mobile_net()).unwrap();
+    let images = images();
+    let first: Vec<f32> = extractor.embed(&frame(&images[0])).unwrap().iter().collect();
     assert!(first.iter().any(|&v| v != first[0]), "the network says nothing: {first:?}");
     let (counts, sum) = counted(|| {
         let embed =
-            |i| eyes.embed(&frame(&pictures[i % pictures.len()])).unwrap().get(i % 64).unwrap();
+            |i| extractor.embed(&frame(&images[i % images.len()])).unwrap().get(i % 64).unwrap();
         (0..TIMES).map(embed).sum::<f32>()
     });
     assert_eq!(counts, Counts::NONE);
     assert!(sum.is_finite());
-    let again: Vec<f32> = eyes.embed(&frame(&pictures[0])).unwrap().iter().collect();
+    let again: Vec<f32> = extractor.embed(&frame(&images[0])).unwrap().iter().collect();
     assert_eq!(again, first, "what was seen before leaves no trace");
 }
 
 /// One lesson: a sample more, a fit, answers, and the sample taken back.
-fn lesson(head: &mut Head, eyes: &mut Extractor, picture: &Frame<'_>, out: &mut [f32]) -> usize {
-    let embedding = eyes.embed(picture).unwrap();
+fn lesson(head: &mut Head, extractor: &mut Extractor, image: &Frame<'_>, out: &mut [f32]) -> usize {
+    let embedding = extractor.embed(image).unwrap();
     let class = head.class_named("mug").unwrap();
     head.add_sample(class, embedding).unwrap();
     let fit = head.fit().unwrap();
@@ -62,23 +62,24 @@ fn lesson(head: &mut Head, eyes: &mut Extractor, picture: &Frame<'_>, out: &mut 
 #[test]
 fn teaching_and_asking() {
     counting::prove_live();
-    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
-    let pictures = pictures();
+    let mut extractor = Extractor::from_bytes(every_operation()).unwrap();
+    let images = images();
     for kind in HeadKind::ALL {
-        let mut head = Head::new(kind, &eyes, Limits { classes: 4, samples: 24 }).unwrap();
+        let mut head = Head::new(kind, &extractor, Limits { classes: 4, samples: 24 }).unwrap();
         let mut out = [0.0; 4];
         let (counts, ()) = counted(|| {
             for name in ["mug", "plant", "key"] {
                 let class = head.add_class(name).unwrap();
-                for picture in &pictures {
-                    head.add_sample(class, eyes.embed(&frame(picture)).unwrap()).unwrap();
+                for image in &images {
+                    head.add_sample(class, extractor.embed(&frame(image)).unwrap()).unwrap();
                 }
             }
         });
         assert_eq!(counts, Counts::NONE, "{kind}: even the first lesson has its memory reserved");
-        lesson(&mut head, &mut eyes, &frame(&pictures[0]), &mut out);
+        lesson(&mut head, &mut extractor, &frame(&images[0]), &mut out);
         let (counts, sum) = counted(|| {
-            let one = |i: usize| lesson(&mut head, &mut eyes, &frame(&pictures[i % 5]), &mut out);
+            let one =
+                |i: usize| lesson(&mut head, &mut extractor, &frame(&images[i % 5]), &mut out);
             (0..TIMES).map(one).sum::<usize>()
         });
         assert_eq!(counts, Counts::NONE, "{kind}");
@@ -90,17 +91,17 @@ fn teaching_and_asking() {
 #[test]
 fn editing_and_reporting() {
     counting::prove_live();
-    let mut eyes = Extractor::from_bytes(every_operation()).unwrap();
-    let pictures = pictures();
+    let mut extractor = Extractor::from_bytes(every_operation()).unwrap();
+    let images = images();
     for kind in HeadKind::ALL {
         let limits = Limits { classes: 4, samples: 12 };
-        let mut head = Head::new(kind, &eyes, limits).unwrap();
-        let mut other = Head::new(kind, &eyes, Limits { classes: 4, samples: 24 }).unwrap();
+        let mut head = Head::new(kind, &extractor, limits).unwrap();
+        let mut other = Head::new(kind, &extractor, Limits { classes: 4, samples: 24 }).unwrap();
         let mut out = vec![0.0; head.dim()];
         let (counts, advice) = counted(|| {
             let classes = ["mug", "plant", "key"].map(|name| head.add_class(name).unwrap());
             for i in 0..30 {
-                let embedding = eyes.embed(&frame(&pictures[i % 5])).unwrap();
+                let embedding = extractor.embed(&frame(&images[i % 5])).unwrap();
                 head.add_sample(classes[i % 3], embedding).unwrap();
             }
             head.remove_sample(3).unwrap();
@@ -109,7 +110,7 @@ fn editing_and_reporting() {
             let report = head.report().unwrap();
             let advice = report.advice().count() + report.confusion(classes[0], classes[1]);
             let finite = report.calibration_error().is_some_and(f32::is_finite);
-            let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
+            let embedding = extractor.embed(&frame(&images[0])).unwrap();
             head.similarity(embedding).unwrap();
             let linear = head.chosen().unwrap().kind.is_linear();
             assert_eq!(
@@ -130,11 +131,12 @@ fn editing_and_reporting() {
 #[test]
 fn refusing() {
     counting::prove_live();
-    let mut eyes = Extractor::from_bytes(mobile_net()).unwrap();
-    let mut head = Head::new(HeadKind::Softmax, &eyes, Limits { classes: 1, samples: 1 }).unwrap();
+    let mut extractor = Extractor::from_bytes(mobile_net()).unwrap();
+    let mut head =
+        Head::new(HeadKind::Softmax, &extractor, Limits { classes: 1, samples: 1 }).unwrap();
     head.set_when_full(WhenFull::Refuse);
-    let pictures = pictures();
-    let embedding = eyes.embed(&frame(&pictures[0])).unwrap();
+    let images = images();
+    let embedding = extractor.embed(&frame(&images[0])).unwrap();
     let (counts, refused) = counted(|| {
         let nothing_taught = head.classify(embedding).is_err();
         let class = head.add_class("mug").unwrap();

@@ -22,13 +22,13 @@ fn extracting_by_a_team() {
     assert!(calls > 2 && length == 100, "a thread's allocations are counted: {calls}");
 
     let options = Options { threads: 2.try_into().unwrap(), ..Options::default() };
-    let mut eyes = Extractor::from_bytes_with(mobile_net(), &options).unwrap();
+    let mut extractor = Extractor::from_bytes_with(mobile_net(), &options).unwrap();
     let pixels: Vec<u8> = (0..3 * 64 * 48u32).map(|i| (i * i) as u8).collect();
     let frame = Frame::rgb(64, 48, &pixels).unwrap();
     // The first extraction is when the threads come up.
-    let first: Vec<f32> = eyes.embed(&frame).unwrap().iter().collect();
+    let first: Vec<f32> = extractor.embed(&frame).unwrap().iter().collect();
     let (calls, sum) = calls_of_all_threads(|| {
-        (0..1000).map(|_| eyes.embed(&frame).unwrap().get(3).unwrap()).sum::<f32>()
+        (0..1000).map(|_| extractor.embed(&frame).unwrap().get(3).unwrap()).sum::<f32>()
     });
     assert_eq!(calls, 0);
     assert!(

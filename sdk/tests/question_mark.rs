@@ -1,8 +1,8 @@
 //! `?` works on every error that a function of the facade's types returns.
 
 use offshoot::{
-    Embedding, Error, ErrorKind, Extractor, Frame, Head, HeadKind, Isa, Limits, Options, Package,
-    Picture,
+    Embedding, Error, ErrorKind, Extractor, Frame, Head, HeadKind, Image, Isa, Limits, Options,
+    Package,
 };
 
 /// What an application writes; that it compiles is half of the test.
@@ -12,17 +12,17 @@ fn lesson() -> Result<usize, Error> {
     Package::open(&std::fs::read("tests/tiny.offshoot").expect("a file of the tests"))?;
     let (kind, isa): (HeadKind, Isa) = ("ncm".parse()?, Isa::from_env()?);
     let options = Options { isa: Some(isa), ..Options::default() };
-    let mut eyes = Extractor::open_with("tests/tiny.offshoot", &options)?;
-    let mut head = Head::new(kind, &eyes, Limits { classes: 2, samples: 4 })?;
+    let mut extractor = Extractor::open_with("tests/tiny.offshoot", &options)?;
+    let mut head = Head::new(kind, &extractor, Limits { classes: 2, samples: 4 })?;
     head.set_false_rejection_rate(0.5)?;
     let class = head.add_class("grey")?;
-    head.add_sample(class, eyes.embed(&frame)?)?;
+    head.add_sample(class, extractor.embed(&frame)?)?;
     head.rename_class(class, "gray")?;
-    head.classify(eyes.embed(&frame)?)?;
+    head.classify(extractor.embed(&frame)?)?;
     head.report()?;
     let mut bytes = vec![0; head.encoded_len()];
     head.encode(&mut bytes)?;
-    let mut other = Head::from_bytes(&bytes, &eyes)?;
+    let mut other = Head::from_bytes(&bytes, &extractor)?;
     other.merge(&head)?;
     other.remove_class(class)?;
     Ok(head.sample_count())
@@ -56,7 +56,7 @@ fn what_failed_can_be_told_apart() {
     assert!(matches!(ask(&mut head).unwrap_err().kind(), ErrorKind::Ask(_)));
 }
 
-/// A run-length coded bitmap of a kilobyte that says it is as large as a picture may be.
+/// A run-length coded bitmap of a kilobyte that says it is as large as an image may be.
 fn bitmap(width: u32, height: u32, bytes: usize) -> Vec<u8> {
     let mut file = b"BM".to_vec();
     let pixels = 14 + 40 + 4 * 256;
@@ -82,9 +82,9 @@ fn a_small_file_takes_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bomb.bmp");
     std::fs::write(&path, bitmap(12_288, 11_585, 1000)).unwrap();
-    let error = Picture::open(&path).unwrap_err();
+    let error = Image::open(&path).unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::LargePicture { width: 12_288, height: 11_585, .. }),
+        matches!(error.kind(), ErrorKind::LargeImage { width: 12_288, height: 11_585, .. }),
         "{error}"
     );
     assert!(
@@ -93,8 +93,8 @@ fn a_small_file_takes_little_memory() {
     );
     // What a camera takes is read, also where it is all one colour.
     std::fs::write(&path, bitmap(4000, 3000, 2 * 12_000_000 / 255)).unwrap();
-    let picture = Picture::open(&path).unwrap();
+    let image = Image::open(&path).unwrap();
     // Rows of bitmaps go up.
-    let below = &picture.rgb()[3 * 4000 * 2999..][..3];
-    assert_eq!((picture.width(), picture.height(), below), (4000, 3000, &[7; 3][..]));
+    let below = &image.rgb()[3 * 4000 * 2999..][..3];
+    assert_eq!((image.width(), image.height(), below), (4000, 3000, &[7; 3][..]));
 }

@@ -69,7 +69,7 @@ fn what_does_not_fit_is_refused() {
     let pixels = [0; 12];
     let error = text.embed(&Frame::rgb(2, 2, &pixels).unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "the package takes the tokens of a text");
-    let mut pictures = Extractor::open("tests/tiny.offshoot").unwrap();
-    assert_eq!(pictures.embed_tokens(&[0]).unwrap_err().to_string(), "the package takes pictures");
-    assert_eq!(pictures.token_limit(), None);
+    let mut images = Extractor::open("tests/tiny.offshoot").unwrap();
+    assert_eq!(images.embed_tokens(&[0]).unwrap_err().to_string(), "the package takes images");
+    assert_eq!(images.token_limit(), None);
 }

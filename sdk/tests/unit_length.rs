@@ -38,11 +38,11 @@ fn codes_stay_and_the_length_is_1() {
     );
     let mut plain = Extractor::from_bytes(plain).unwrap();
     assert_ne!(plain.id(), &opened.manifest().id, "heads are of one or the other");
-    let pictures: Vec<Vec<u8>> = (0..4).map(|seed| Random(seed).bytes(3 * 60 * 52)).collect();
+    let images: Vec<Vec<u8>> = (0..4).map(|seed| Random(seed).bytes(3 * 60 * 52)).collect();
     let generic = Options { isa: Some(Isa::GENERIC), ..Options::default() };
     let mut reference = Extractor::from_bytes_with(unit.clone(), &generic).unwrap();
     let digest = reference.verify().unwrap().digest;
-    for pixels in &pictures {
+    for pixels in &images {
         let (codes, scale) = embed(&mut reference, pixels);
         assert_eq!(codes, embed(&mut plain, pixels).0);
         let frame = Frame::rgb(60, 52, pixels).unwrap();
@@ -63,19 +63,20 @@ fn codes_stay_and_the_length_is_1() {
 
 #[test]
 fn heads_are_taught_and_asked_with_it() {
-    let mut eyes = Extractor::from_bytes(net(true)).unwrap();
-    let mut head = Head::new(HeadKind::Ridge, &eyes, Limits { classes: 2, samples: 8 }).unwrap();
+    let mut extractor = Extractor::from_bytes(net(true)).unwrap();
+    let mut head =
+        Head::new(HeadKind::Ridge, &extractor, Limits { classes: 2, samples: 8 }).unwrap();
     let classes = ["dark", "light"].map(|name| head.add_class(name).unwrap());
-    let picture = |i: usize| {
+    let image = |i: usize| {
         let shade = |byte: u8| if i.is_multiple_of(2) { byte / 8 } else { 255 - byte / 8 };
         Random(i as u64).bytes(3 * 60 * 52).into_iter().map(shade).collect::<Vec<u8>>()
     };
     for i in 0..8 {
-        let embedding = eyes.embed(&Frame::rgb(60, 52, &picture(i)).unwrap()).unwrap();
+        let embedding = extractor.embed(&Frame::rgb(60, 52, &image(i)).unwrap()).unwrap();
         head.add_sample(classes[i % 2], embedding).unwrap();
     }
     for i in 8..12 {
-        let embedding = eyes.embed(&Frame::rgb(60, 52, &picture(i)).unwrap()).unwrap();
+        let embedding = extractor.embed(&Frame::rgb(60, 52, &image(i)).unwrap()).unwrap();
         assert_eq!(head.classify(embedding).unwrap().class(), classes[i % 2]);
     }
     let plain = Extractor::from_bytes(net(false)).unwrap();

@@ -20,7 +20,7 @@ const MARK: f32 = 0.6;
 
 /// Views of everything, and one session after another.
 struct Room {
-    eyes: Extractor,
+    extractor: Extractor,
     /// Of each thing, the empty table last.
     views: Vec<Vec<Vec<f32>>>,
     random: Random,
@@ -66,20 +66,20 @@ impl Room {
     fn new() -> Self {
         let sprout = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.offshoot");
         let package = std::env::var("OFFSHOOT_EYES").unwrap_or_else(|_| sprout.to_string());
-        let mut eyes = Extractor::open(package).unwrap();
+        let mut extractor = Extractor::open(package).unwrap();
         let camera = Camera::new(160, 120);
         let things = Object::ALL.into_iter().map(Some).chain([None]);
         let views = things.enumerate().map(|(thing, object)| {
             let seeds = (0..VIEWS).map(|view| (1_000_000 + 1_000 * thing + view) as u64);
             let look = |seed| {
-                let picture = camera.look(object, seed);
-                let frame = Frame::rgb(picture.width, picture.height, &picture.rgb).unwrap();
-                eyes.embed(&frame).unwrap().iter().collect()
+                let image = camera.look(object, seed);
+                let frame = Frame::rgb(image.width, image.height, &image.rgb).unwrap();
+                extractor.embed(&frame).unwrap().iter().collect()
             };
             seeds.map(look).collect()
         });
         let views = views.collect();
-        Self { eyes, views, random: Random(15) }
+        Self { extractor, views, random: Random(15) }
     }
 
     /// `count` of `0..below`, each once.
@@ -96,7 +96,7 @@ impl Room {
     fn session(&mut self, classes: usize, shots: usize, bins: &mut Bins) -> Found {
         let things = self.draw(classes, Object::ALL.len());
         let limits = Limits { classes: classes as u16, samples: (classes * shots) as u16 };
-        let mut head = Head::new(HeadKind::Auto, &self.eyes, limits).unwrap();
+        let mut head = Head::new(HeadKind::Auto, &self.extractor, limits).unwrap();
         let mut known = Vec::new();
         for (class, &thing) in things.iter().enumerate() {
             let id = head.add_class(Object::ALL[thing].name()).unwrap();
@@ -167,7 +167,7 @@ fn likeliest(probabilities: &[f32]) -> (usize, f32) {
     probabilities.iter().enumerate().fold((0, 0.0), larger)
 }
 
-/// Goals; for other packages than sprout, those of good eyes.
+/// Goals; for other packages than sprout, those of a good extractor.
 #[test]
 fn fifty_sessions() {
     let mut room = Room::new();

@@ -5,7 +5,7 @@
 //! multiplies in float, so that an int8 value may differ from the engine's by one; answers differ
 //! only if two classes are almost equally probable.
 //!
-//! Input `picture`: bytes, 1 x height x width x channels, already cropped and resized. Outputs:
+//! Input `image`: bytes, 1 x height x width x channels, already cropped and resized. Outputs:
 //! `embedding`, `probabilities` (the rest to 1 is the probability of an unknown class), and
 //! `similarity`, the cosine similarity to each class's mean, which is below the stated bound for
 //! all classes if the head would answer `unknown`.
@@ -71,7 +71,7 @@ impl ExportError {
 pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportError> {
     let mut builder = Builder::default();
     let graph = package.graph();
-    picture(&mut builder, package);
+    image(&mut builder, package);
     for (id, node) in graph.nodes() {
         let Op::Int8(op) = node.op else {
             return Err(ExportError::NotInt8 { node: node.name.to_string(), op: node.op.name() });
@@ -143,7 +143,7 @@ fn metadata(
 }
 
 /// Quantizes the input bytes by the package's table.
-fn picture(builder: &mut Builder, package: &Package<'_>) {
+fn image(builder: &mut Builder, package: &Package<'_>) {
     let channels = package.manifest().preprocess.channels.count();
     let offsets: Vec<i32> = (0..channels as i32).map(|c| 256 * c).collect();
     let offsets = builder.words("input.offsets", &[1, 1, 1, channels as i64], &offsets);

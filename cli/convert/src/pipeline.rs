@@ -7,7 +7,7 @@ pub mod text;
 use std::path::{Path, PathBuf};
 
 use measure::Measurement;
-use offshoot::{Embedding, Extractor, Package, Picture};
+use offshoot::{Embedding, Extractor, Image, Package};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
@@ -127,7 +127,7 @@ const FLAT: f64 = 10.0;
 const GOLDENS: usize = 2;
 const GOLDEN_SIDE: u16 = 64;
 
-/// Converts a model, calibrated on `pictures` (at least one).
+/// Converts a model, calibrated on `images` (at least one).
 ///
 /// The name of the stage and its finished share, from 0 to 1, are passed to the callback
 /// `progress`.
@@ -136,17 +136,17 @@ const GOLDEN_SIDE: u16 = 64;
 /// See [`ConvertError`]; no file has been written then.
 pub fn convert(
     source: &Source,
-    pictures: &[Picture],
+    images: &[Image],
     options: &Options,
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
-    quietly(|| guarded(source, pictures, options, progress))
+    quietly(|| guarded(source, images, options, progress))
         .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
 }
 
 fn guarded(
     source: &Source,
-    pictures: &[Picture],
+    images: &[Image],
     options: &Options,
     progress: &mut dyn FnMut(&str, f32),
 ) -> Result<Converted, ConvertError> {
@@ -164,7 +164,7 @@ fn guarded(
         imported.cut.why = by.to_string();
     }
     fold::fold(&mut imported.model);
-    let frames: Vec<Frame<'_>> = pictures.iter().map(Picture::frame).collect();
+    let frames: Vec<Frame<'_>> = images.iter().map(Image::frame).collect();
     progress("preprocessing", 0.0);
     let mut chosen = choose::choose(&options.overrides, source, &imported, &frames)?;
     let outer = chosen.preprocess;
@@ -176,7 +176,7 @@ fn guarded(
 
     let (model, preprocess) = (&imported.model, chosen.preprocess);
     let inputs: Vec<Input<'_>> =
-        frames.iter().map(|frame| Input::Picture(*frame, &preprocess)).collect();
+        frames.iter().map(|frame| Input::Image(*frame, &preprocess)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
     // The results of tract's optimized plan depend on the processor; the quantizer uses our own
     // run.
@@ -291,7 +291,7 @@ fn doubt(
 ) -> Result<String, ConvertError> {
     let small = Preprocess { mean: [127.5; 3], std: [127.5; 3], ..*preprocess };
     let mut ours = ObservedNetwork::new(&imported.model)?;
-    ours.run(&Input::Picture(*frame, &imported.front.inner(&small)), &mut |_, _| ())?;
+    ours.run(&Input::Image(*frame, &imported.front.inner(&small)), &mut |_, _| ())?;
     if relative_error(ours.embedding(), &theirs(imported, &small)?(frame)?) > IMPORT_TOLERANCE {
         return Err(ConvertError::Disagrees { path: source.path.clone(), error });
     }
@@ -423,11 +423,10 @@ fn golden_outputs(
     let mut extractor = everywhere(draft)?;
     let mut outputs = Vec::new();
     for (width, height, rgb) in frames {
-        let Some(picture) = Picture::from_rgb((*width).into(), (*height).into(), rgb.clone())
-        else {
+        let Some(image) = Image::from_rgb((*width).into(), (*height).into(), rgb.clone()) else {
             continue;
         };
-        outputs.push(extractor.embed(&picture.frame())?.bytes().collect());
+        outputs.push(extractor.embed(&image.frame())?.bytes().collect());
     }
     Ok(outputs)
 }

@@ -48,10 +48,10 @@ pub struct Report {
     pub live_set: usize,
     /// Bytes of the package file.
     pub package: usize,
-    /// Kind of the samples: pictures or texts.
+    /// Kind of the samples: images or texts.
     pub kind: &'static str,
     /// Number of samples in the calibration set.
-    pub pictures: usize,
+    pub images: usize,
     /// Number of these samples on which the package was compared.
     pub compared: usize,
     /// Mean cosine similarity of the embedding to the source model's float one.
@@ -291,7 +291,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration {}",
-            self.pictures, self.kind
+            self.images, self.kind
         )?;
         if self.precision == Precision::Float {
             write!(

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use offshoot::Picture;
+use offshoot::Image;
 
 use crate::files::ENDINGS;
 use crate::left_out::{Care, Reason};
@@ -57,13 +57,13 @@ impl Area {
     }
 
     /// Crops an image to the area; `None` if it lies outside.
-    pub(super) fn of(&self, picture: &Picture) -> Option<Picture> {
-        let width = self.width.min(picture.width().checked_sub(self.x)?);
-        let height = self.height.min(picture.height().checked_sub(self.y)?);
+    pub(super) fn of(&self, image: &Image) -> Option<Image> {
+        let width = self.width.min(image.width().checked_sub(self.x)?);
+        let height = self.height.min(image.height().checked_sub(self.y)?);
         let (row, from, to) =
-            (3 * picture.width() as usize, 3 * self.x as usize, 3 * (self.x + width) as usize);
-        let rows = picture.rgb().chunks_exact(row).skip(self.y as usize).take(height as usize);
-        Picture::from_rgb(width, height, rows.flat_map(|r| &r[from..to]).copied().collect())
+            (3 * image.width() as usize, 3 * self.x as usize, 3 * (self.x + width) as usize);
+        let rows = image.rgb().chunks_exact(row).skip(self.y as usize).take(height as usize);
+        Image::from_rgb(width, height, rows.flat_map(|r| &r[from..to]).copied().collect())
     }
 }
 
@@ -170,20 +170,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_pictures() {
+    fn parts_of_images() {
         let rgb: Vec<u8> = (0..36).collect();
-        let picture = Picture::from_rgb(4, 3, rgb).unwrap();
+        let image = Image::from_rgb(4, 3, rgb).unwrap();
         let area = Area::from_edges(0.9, 1.0, 3.0, 2.5).unwrap();
         assert_eq!((area.x, area.y, area.width, area.height), (0, 1, 3, 2));
-        let part = area.of(&picture).unwrap();
+        let part = area.of(&image).unwrap();
         assert_eq!((part.width(), part.height()), (3, 2));
         assert_eq!(part.rgb()[..9], [12, 13, 14, 15, 16, 17, 18, 19, 20]);
         assert_eq!(part.rgb()[9..12], [24, 25, 26]);
         // Beyond the edge it is cut off; wholly beyond there is nothing.
         let over = Area { x: 3, y: 2, width: 9, height: 9 };
-        assert_eq!(over.of(&picture).unwrap().rgb(), [33, 34, 35]);
-        assert_eq!(Area { x: 4, ..over }.of(&picture), None);
-        assert_eq!(Area { y: 7, ..over }.of(&picture), None);
+        assert_eq!(over.of(&image).unwrap().rgb(), [33, 34, 35]);
+        assert_eq!(Area { x: 4, ..over }.of(&image), None);
+        assert_eq!(Area { y: 7, ..over }.of(&image), None);
         for edges in [
             [3.0, 0.0, 2.0, 9.0],
             [f64::NAN, 0.0, 1.0, 1.0],

@@ -33,7 +33,7 @@ const DEPTH: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Image in a supported format, by its extension or first bytes.
-    Picture,
+    Image,
     /// Image in an unsupported format.
     Unread,
     Other,
@@ -46,15 +46,15 @@ fn kind(path: &Path) -> Kind {
     let is = |list: &[&str]| list.contains(&ending.as_str());
     match () {
         _ if is(&OTHERS) || !path.is_file() => Kind::Other,
-        _ if is(&ENDINGS) => Kind::Picture,
+        _ if is(&ENDINGS) => Kind::Image,
         _ if is(&UNREAD) => Kind::Unread,
-        _ if begins_as_picture(path) => Kind::Picture,
+        _ if begins_as_image(path) => Kind::Image,
         _ => Kind::Other,
     }
 }
 
 /// Returns true if a file of unknown extension begins like a supported image.
-fn begins_as_picture(path: &Path) -> bool {
+fn begins_as_image(path: &Path) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
     let mut first = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut first));
@@ -62,8 +62,8 @@ fn begins_as_picture(path: &Path) -> bool {
     read.is_ok() && image::guess_format(&first).is_ok_and(known)
 }
 
-pub(super) fn is_picture(path: &Path) -> bool {
-    kind(path) == Kind::Picture
+pub(super) fn is_image(path: &Path) -> bool {
+    kind(path) == Kind::Image
 }
 
 pub(super) fn is_text(path: &Path) -> bool {
@@ -73,14 +73,14 @@ pub(super) fn is_text(path: &Path) -> bool {
 /// Kind of files to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    Pictures,
+    Images,
     Texts,
 }
 
 impl Wanted {
     pub fn has(self, path: &Path) -> bool {
         match self {
-            Self::Pictures => is_picture(path),
+            Self::Images => is_image(path),
             Self::Texts => is_text(path),
         }
     }
@@ -108,12 +108,8 @@ pub(super) fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
 ///
 /// # Errors
 /// Fails if a folder cannot be read, or there are no images.
-pub fn pictures(
-    dir: &Path,
-    limit: usize,
-    left_out: &mut LeftOut,
-) -> Result<Vec<PathBuf>, DataError> {
-    let all = below(dir, Wanted::Pictures, left_out)?;
+pub fn images(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+    let all = below(dir, Wanted::Images, left_out)?;
     if all.is_empty() {
         return Err(DataError::Empty { path: dir.to_path_buf() });
     }
@@ -131,7 +127,7 @@ pub(super) fn below(
     collect(dir, DEPTH, &mut all)?;
     all.sort();
     // If texts are wanted, unsupported images do not matter.
-    if wanted == Wanted::Pictures {
+    if wanted == Wanted::Images {
         for path in all.iter().filter(|path| kind(path) == Kind::Unread) {
             left_out.pass(DataError::OtherFormat { path: path.clone() })?;
         }
@@ -207,27 +203,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         (0..10).for_each(|i| touch(dir.path(), &format!("{i}.jpg"), b"x"));
         let mut left_out = LeftOut::default();
-        let five = pictures(dir.path(), 5, &mut left_out).unwrap();
+        let five = images(dir.path(), 5, &mut left_out).unwrap();
         let names: Vec<_> = five.iter().map(|p| p.file_stem().unwrap().to_owned()).collect();
         assert_eq!(names, ["0", "2", "4", "6", "8"]);
-        assert_eq!(pictures(dir.path(), 99, &mut left_out).unwrap().len(), 10);
+        assert_eq!(images(dir.path(), 99, &mut left_out).unwrap().len(), 10);
     }
 
     #[test]
-    fn names_and_beginnings_say_what_is_a_picture() {
+    fn names_and_beginnings_say_what_is_a_image() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         for name in ["a.JPG", "b.jfif", "c.webp", "d.tif", "e/f/g/h/i.gif"] {
             touch(dir, name, b"x");
         }
         touch(dir, "of_a_camera", b"\xff\xd8\xff\xe0 and so on");
-        touch(dir, "readme", b"no picture");
+        touch(dir, "readme", b"no image");
         touch(dir, "list.txt", b"\xff\xd8\xff\xe0");
         touch(dir, ".hidden.jpg", b"x");
         touch(dir, "__MACOSX/a.jpg", b"x");
         touch(dir, "phone.HEIC", b"x");
         let mut left_out = LeftOut::default();
-        assert_eq!(pictures(dir, 99, &mut left_out).unwrap().len(), 6);
+        assert_eq!(images(dir, 99, &mut left_out).unwrap().len(), 6);
         assert_eq!(left_out.count(Reason::OtherFormat), 1);
         assert!(left_out.to_string().contains("phone.HEIC"), "{left_out}");
     }

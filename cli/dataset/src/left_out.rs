@@ -193,7 +193,7 @@ impl DataError {
         Some(match self {
             Self::Offshoot(error) => match error.kind() {
                 ErrorKind::CutShort { .. } => Reason::CutShort,
-                ErrorKind::Picture(_) | ErrorKind::LargePicture { .. } => Reason::Unreadable,
+                ErrorKind::Image(_) | ErrorKind::LargeImage { .. } => Reason::Unreadable,
                 // Errors without a path are failures of the package, not of the data.
                 ErrorKind::Io(_) if error.path().is_some() => Reason::Unreadable,
                 _ => return None,

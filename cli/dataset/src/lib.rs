@@ -23,7 +23,7 @@ mod table;
 pub use boxes::Area;
 use boxes::Folders;
 pub use error::{At, DataError};
-pub use files::pictures;
+pub use files::images;
 use files::{Wanted, below, entries, spread};
 pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
@@ -172,7 +172,7 @@ impl Dataset {
             other => return other,
         };
         let mut left_out = LeftOut::new(selection.care);
-        let wanted = if takes_text { Wanted::Texts } else { Wanted::Pictures };
+        let wanted = if takes_text { Wanted::Texts } else { Wanted::Images };
         let files = below(dir, wanted, &mut left_out)?;
         if files.is_empty() {
             return Err(no_classes);
@@ -205,7 +205,7 @@ impl Dataset {
             }
             keep(samples, &opens);
         }
-        self.drop_untaught(dir, "pictures")
+        self.drop_untaught(dir, "images")
     }
 
     /// Leaves out classes without training samples, and their test samples.
@@ -329,7 +329,7 @@ impl Named {
 /// as a device sees them, for calibration.
 ///
 /// # Errors
-/// Fails like [`pictures`] and [`Dataset::open`].
+/// Fails like [`images`] and [`Dataset::open`].
 pub fn unlabelled(
     dir: &Path,
     format: Option<Format>,
@@ -345,14 +345,14 @@ pub fn unlabelled(
         Format::Voc => {
             let mut all = Vec::new();
             for folder in voc::images(dir) {
-                all.extend(below(&folder, Wanted::Pictures, left_out)?);
+                all.extend(below(&folder, Wanted::Images, left_out)?);
             }
             match all.is_empty() {
                 true => Err(DataError::Empty { path: dir.to_path_buf() }),
                 false => Ok(files(spread(&all, limit.max(1))).collect()),
             }
         }
-        _ => Ok(files(pictures(dir, limit, left_out)?).collect()),
+        _ => Ok(files(images(dir, limit, left_out)?).collect()),
     }
 }
 
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_told_from_pictures() {
+    fn text_is_told_from_images() {
         let dir = tempfile::tempdir().unwrap();
         let cases = [
             ("i/train/pos/0_9.txt", "i", Format::Texts),
@@ -468,19 +468,19 @@ mod tests {
         }
         let set = Dataset::open(&dir.path().join("i")).unwrap();
         let error = set.train[0].open().unwrap_err().to_string();
-        assert!(error.ends_with("0_9.txt: this is text; the package takes pictures"), "{error}");
+        assert!(error.ends_with("0_9.txt: this is text; the package takes images"), "{error}");
         // A note beside images does not make them texts of a class.
         touch(dir.path(), "p/a/1.jpg", b"x");
         touch(dir.path(), "p/a/notes.txt", b"x");
         assert_eq!(Format::detect(&dir.path().join("p")), Format::Folder);
-        let picture = &Dataset::open(&dir.path().join("p")).unwrap().train[0];
+        let image = &Dataset::open(&dir.path().join("p")).unwrap().train[0];
         assert!(
-            picture.text().unwrap_err().to_string().ends_with("a picture; the package takes text")
+            image.text().unwrap_err().to_string().ends_with("an image; the package takes text")
         );
     }
 
     #[test]
-    fn whole_pictures_of_any_collection() {
+    fn whole_images_of_any_collection() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         touch(dir, "JPEGImages/1.jpg", b"x");
@@ -530,17 +530,17 @@ mod tests {
     fn what_cannot_be_opened_is_dropped_and_so_is_a_class_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([9; 3]));
+        let image = image::RgbImage::from_pixel(8, 8, image::Rgb([9; 3]));
         for class in ["a", "c"] {
             std::fs::create_dir_all(dir.join("train").join(class)).unwrap();
-            picture.save(dir.join("train").join(class).join("1.png")).unwrap();
+            image.save(dir.join("train").join(class).join("1.png")).unwrap();
         }
         touch(dir, "train/c/2.png", b"");
         touch(dir, "train/b/1.jpg", b"<html>not found</html>");
         std::fs::create_dir_all(dir.join("val/b")).unwrap();
         std::fs::create_dir_all(dir.join("val/c")).unwrap();
-        picture.save(dir.join("val/b/1.png")).unwrap();
-        picture.save(dir.join("val/c/1.png")).unwrap();
+        image.save(dir.join("val/b/1.png")).unwrap();
+        image.save(dir.join("val/c/1.png")).unwrap();
         let mut set = Dataset::open(dir).unwrap();
         set.drop_unreadable(dir, || ()).unwrap();
         assert_eq!(
@@ -558,6 +558,6 @@ mod tests {
         touch(dir, "train/a/1.png", b"");
         let mut set = Dataset::open(dir).unwrap();
         let error = set.drop_unreadable(dir, || ()).unwrap_err().to_string();
-        assert!(error.contains("none of the 3 pictures can be read"), "{error}");
+        assert!(error.contains("none of the 3 images can be read"), "{error}");
     }
 }

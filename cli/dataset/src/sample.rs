@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offshoot::Picture;
+use offshoot::Image;
 
 use crate::boxes::Area;
 use crate::files::is_text;
@@ -59,7 +59,7 @@ impl Sample {
     ///
     /// # Errors
     /// Fails like [`Opener::open`].
-    pub fn open(&self) -> Result<Picture, DataError> {
+    pub fn open(&self) -> Result<Image, DataError> {
         Opener::default().open(self)
     }
 
@@ -76,7 +76,7 @@ impl Sample {
                 // IMDb's texts contain line breaks of HTML.
                 Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
             }
-            _ => Err(DataError::OtherKind { name: self.name(), is: "a picture", takes: "text" }),
+            _ => Err(DataError::OtherKind { name: self.name(), is: "an image", takes: "text" }),
         }
     }
 
@@ -106,7 +106,7 @@ impl Sample {
 #[derive(Debug, Default)]
 pub struct Opener {
     cut_short: bool,
-    last: Option<(PathBuf, Picture)>,
+    last: Option<(PathBuf, Image)>,
     decoded: usize,
 }
 
@@ -121,23 +121,23 @@ impl Opener {
     /// # Errors
     /// Fails if the file does not decode or is truncated, a box lies outside its image, or the
     /// sample is a text.
-    pub fn open(&mut self, sample: &Sample) -> Result<Picture, DataError> {
+    pub fn open(&mut self, sample: &Sample) -> Result<Image, DataError> {
         match &sample.place {
             Place::File(path) if !is_text(path) => self.decode(path),
             Place::File(_) | Place::Text { .. } => {
-                Err(DataError::OtherKind { name: sample.name(), is: "text", takes: "pictures" })
+                Err(DataError::OtherKind { name: sample.name(), is: "text", takes: "images" })
             }
             Place::Part { path, area } => area
                 .of(self.whole(path)?)
                 .ok_or_else(|| DataError::EmptyBox { name: sample.name() }),
             // The length was checked when the file was read.
             Place::Packed { file, index } => file
-                .picture(*index)
+                .image(*index)
                 .ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() }),
         }
     }
 
-    fn whole(&mut self, path: &Path) -> Result<&Picture, DataError> {
+    fn whole(&mut self, path: &Path) -> Result<&Image, DataError> {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {
             // The previous image is dropped first, so that two large images are not in memory at
             // once.
@@ -147,13 +147,13 @@ impl Opener {
         // Always present, since it was just written.
         self.last
             .as_ref()
-            .map(|(_, picture)| picture)
+            .map(|(_, image)| image)
             .ok_or(DataError::Empty { path: path.to_path_buf() })
     }
 
-    fn decode(&mut self, path: &Path) -> Result<Picture, DataError> {
+    fn decode(&mut self, path: &Path) -> Result<Image, DataError> {
         self.decoded += 1;
-        Ok(if self.cut_short { Picture::open_cut_short(path) } else { Picture::open(path) }?)
+        Ok(if self.cut_short { Image::open_cut_short(path) } else { Image::open(path) }?)
     }
 
     /// Returns the number of files decoded so far.
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_decoded_once_for_all_its_boxes() {
+    fn a_image_is_decoded_once_for_all_its_boxes() {
         let dir = tempfile::tempdir().unwrap();
         let paths = ["a.png", "b.png"].map(|name| dir.path().join(name));
         for path in &paths {

@@ -5,18 +5,18 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::Args;
-use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 
 use super::RunArgs;
 
 /// Built-in package.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct EyesArgs {
+pub struct BuiltInArgs {
     /// Built-in package to use if none is given: `sharp` needs fewer training samples and rejects
     /// unknown objects better, `small` does a ninth of the work [default: sharp, but small on
     /// 32-bit ARM, Cortex-A53 and processors without kernels].
-    #[arg(long, value_name = "sharp|small")]
-    pub eyes: Option<Eyes>,
+    #[arg(long, alias = "eyes", value_name = "sharp|small")]
+    pub extractor: Option<BuiltIn>,
 }
 
 /// Arguments of `teach`.
@@ -26,12 +26,12 @@ pub struct EyesArgs {
 /// screen, q quits.
 #[derive(Debug, Args)]
 pub struct TeachArgs {
-    /// Package to run [default: a built-in one, see --eyes].
-    #[arg(conflicts_with = "eyes")]
+    /// Package to run [default: a built-in one, see --extractor].
+    #[arg(conflicts_with = "extractor")]
     pub package: Option<PathBuf>,
     /// Built-in package to use.
     #[command(flatten)]
-    pub eyes: EyesArgs,
+    pub extractor: BuiltInArgs,
     /// Camera: `sim`, a folder of images, a video FILE.mjpeg, or a device such as /dev/video0.
     #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE", default_value = "sim")]
     pub camera: PathBuf,
@@ -112,13 +112,13 @@ pub struct DeployArgs {
     /// without --static].
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
-    /// Package to deploy [default: a built-in one, see --eyes].
-    #[arg(long, value_name = "FILE", conflicts_with = "eyes")]
+    /// Package to deploy [default: a built-in one, see --extractor].
+    #[arg(long, value_name = "FILE", conflicts_with = "extractor")]
     pub package: Option<PathBuf>,
     /// Built-in package to use if none is given: `sharp` or `small` [default: chosen by the
     /// board's processor].
-    #[arg(long, value_name = "sharp|small")]
-    pub eyes: Option<Eyes>,
+    #[arg(long, alias = "eyes", value_name = "sharp|small")]
+    pub extractor: Option<BuiltIn>,
     /// Camera of the board.
     #[arg(long, value_name = "DEVICE|sim|DIR|FILE.mjpeg", default_value = "/dev/video0")]
     pub camera: CameraPart,
@@ -155,12 +155,12 @@ pub struct DeployArgs {
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Package to check this machine for [default: a built-in one, see --eyes].
-    #[arg(conflicts_with = "eyes")]
+    /// Package to check this machine for [default: a built-in one, see --extractor].
+    #[arg(conflicts_with = "extractor")]
     pub package: Option<PathBuf>,
     /// Built-in package to use.
     #[command(flatten)]
-    pub eyes: EyesArgs,
+    pub extractor: BuiltInArgs,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -49,14 +49,14 @@ impl BackboneArgs {
 impl ConvertArgs {
     /// Returns the first given option that is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
-        let of_pictures = [
+        let of_images = [
             (self.mean.is_some(), "--mean"),
             (self.std.is_some(), "--std"),
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
             (self.target.is_some(), "--target"),
         ];
-        self.backbone.of_other_kind(takes_text, &of_pictures)
+        self.backbone.of_other_kind(takes_text, &of_images)
     }
 }
 

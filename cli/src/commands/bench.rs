@@ -55,9 +55,9 @@ fn input(extractor: &Extractor) -> Input {
         let ids = if ids.is_empty() { vec![text.tokens.pad] } else { ids };
         return Input::Tokens(ids.into_iter().cycle().take(most).collect());
     }
-    let picture = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
-    let picture = offshoot::Picture::from_rgb(picture.width, picture.height, picture.rgb);
-    Input::Picture(picture.expect("the camera gives as many pixels as its sides say"))
+    let image = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
+    let image = offshoot::Image::from_rgb(image.width, image.height, image.rgb);
+    Input::Image(image.expect("the camera gives as many pixels as its sides say"))
 }
 
 /// Sensor readings.

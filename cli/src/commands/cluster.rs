@@ -131,11 +131,11 @@ fn sheet(
     );
     for (row, group) in groups.iter().enumerate() {
         let top = GAP + row as u32 * row_height;
-        sheet.write(GAP, top, &label(row, group, "pictures"), [40; 3]);
+        sheet.write(GAP, top, &label(row, group, "images"), [40; 3]);
         for (column, &i) in group.iter().take(SHOWN).enumerate() {
             let left = GAP + column as u32 * (SIDE + GAP);
-            let picture = thumbnail(&samples[i], opener)?;
-            overlay(&mut sheet.0, &picture, left.into(), (top + LINE).into());
+            let image = thumbnail(&samples[i], opener)?;
+            overlay(&mut sheet.0, &image, left.into(), (top + LINE).into());
         }
     }
     Ok(sheet.0)
@@ -143,10 +143,10 @@ fn sheet(
 
 /// Returns the centre crop of an image, resized for the sheet.
 fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandError> {
-    let picture = opener.open(sample)?;
-    let (width, height) = (picture.width(), picture.height());
+    let image = opener.open(sample)?;
+    let (width, height) = (image.width(), image.height());
     let side = width.min(height);
-    let full = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap_or_default();
+    let full = RgbImage::from_raw(width, height, image.rgb().to_vec()).unwrap_or_default();
     let middle =
         image::imageops::crop_imm(&full, (width - side) / 2, (height - side) / 2, side, side);
     Ok(resize(&middle.to_image(), SIDE, SIDE, FilterType::Triangle))

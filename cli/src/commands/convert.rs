@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use offshoot::Picture;
+use offshoot::Image;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::emit::prepack::{PackingError, pack};
 use offshoot_convert::import::{ImportError, Source};
@@ -35,7 +35,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         let (tokenizer, texts) = texts(args)?;
         return go(args, start, &source, ConvertJob::Texts(&texts, &tokenizer, options));
     }
-    let pictures = load(args)?;
+    let images = load(args)?;
     let options = Options {
         cuts: args.cut.clone(),
         pool: args.backbone.pool,
@@ -52,7 +52,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         quantizer: settings(args),
         unit_length: args.l2,
     };
-    go(args, start, &source, ConvertJob::Pictures(&pictures, options))
+    go(args, start, &source, ConvertJob::Images(&images, options))
 }
 
 fn go(
@@ -163,7 +163,7 @@ fn tell(
 }
 
 /// Loads and decodes the calibration images.
-fn load(args: &ConvertArgs) -> Result<Vec<Picture>, DataError> {
+fn load(args: &ConvertArgs) -> Result<Vec<Image>, DataError> {
     let mut left_out = LeftOut::new(args.care.into());
     let files = unlabelled(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     decoded(&args.calibrate, &files, &mut left_out)

@@ -46,9 +46,8 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         let options = TextOptions { pooling, float, length, ..TextOptions::default() };
         return compare(args, &source, &data, ConvertJob::Texts(&texts, &tokenizer, options));
     }
-    let pictures = calibration(args, &data, &mut left_out, unlabelled)?;
-    let pictures =
-        decoded(args.calibrate.as_ref().unwrap_or(&args.data), &pictures, &mut left_out)?;
+    let images = calibration(args, &data, &mut left_out, unlabelled)?;
+    let images = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &images, &mut left_out)?;
     let options = Options {
         pool: args.backbone.pool,
         float,
@@ -59,7 +58,7 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
         },
         ..Options::default()
     };
-    compare(args, &source, &data, ConvertJob::Pictures(&pictures, options))
+    compare(args, &source, &data, ConvertJob::Images(&images, options))
 }
 
 fn compare(
@@ -153,7 +152,7 @@ pub(super) fn within_budget<'a>(
             folder.display()
         );
     }
-    if let ConvertJob::Pictures(_, options) = &mut job {
+    if let ConvertJob::Images(_, options) = &mut job {
         options.overrides = compared.overrides;
     }
     Ok(if row.automatic { job } else { job.cut_at(&row.cut) })

@@ -8,21 +8,21 @@ use embedded_graphics::image::GetPixel;
 use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU16};
 use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 use embedded_graphics::prelude::Point;
-use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture};
+use offshoot::{Embedding, Extractor, Head, HeadKind, Image, Limits};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::report::{bytes, millions, ms};
-use offshoot_device::Eyes;
+use offshoot_device::BuiltIn;
 use offshoot_simulator::{Camera, Object};
 use offshoot_view::{ClassLine, Screen, State};
 
 use super::shared::{png, write_file};
 use crate::args::DemoArgs;
+use crate::built_in::{self, SPROUT};
 use crate::error::CommandError;
-use crate::eyes::{self, SPROUT};
 
 /// Default file name of the screenshot.
-const PICTURE: &str = "offshoot-demo.png";
+const IMAGE: &str = "offshoot-demo.png";
 
 /// Objects to teach.
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
@@ -40,12 +40,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         bytes(SPROUT.len())
     );
     let sprout = convert_sprout()?;
-    let chosen = eyes::or_fitting(args.eyes.eyes);
+    let chosen = built_in::or_fitting(args.extractor.extractor);
     let package = match chosen {
-        Eyes::Small => sprout,
-        Eyes::Sharp => {
+        BuiltIn::Small => sprout,
+        BuiltIn::Sharp => {
             println!("   {}", Extractor::from_bytes(sprout)?.verify()?);
-            let sharp = eyes::package(Eyes::Sharp).to_vec();
+            let sharp = built_in::package(BuiltIn::Sharp).to_vec();
             println!("   From here on with the sharper built-in package: {}", bytes(sharp.len()));
             sharp
         }
@@ -53,9 +53,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     let mut extractor = Extractor::from_bytes(package.clone())?;
     println!("   {}", extractor.verify()?);
 
-    println!("2. Teach {} from {SHOTS} pictures each of a simulated camera", names());
+    println!("2. Teach {} from {SHOTS} images each of a simulated camera", names());
     let mut head = teach(&mut extractor)?;
-    println!("3. Classify {} unseen pictures", UNSEEN * OBJECTS.len() as u64);
+    println!("3. Classify {} unseen images", UNSEEN * OBJECTS.len() as u64);
     let exam = examine(&mut extractor, &mut head)?;
     println!("   {} of {} right", exam.right, exam.asked);
     for (object, right) in OBJECTS.iter().zip(exam.per_object) {
@@ -68,7 +68,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         bytes(extractor.memory().arena)
     );
     // Not into the current folder, which may be a clone of the project.
-    let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
+    let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(IMAGE));
     screen(&mut extractor, &mut head, &out)?;
     println!("4. {} shows the screen of the device", out.display());
     if let Some(folder) = &args.keep {
@@ -79,7 +79,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
         println!("   {} holds {} and demo.head", folder.display(), chosen.file());
     }
     println!(
-        "Done in {:.1} s. Next: offshoot convert YOUR.onnx --calibrate PICTURES",
+        "Done in {:.1} s. Next: offshoot convert YOUR.onnx --calibrate IMAGES",
         start.elapsed().as_secs_f64()
     );
     Ok(())
@@ -90,11 +90,11 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
     let source = Source::parse(Path::new("sprout.onnx"), SPROUT)?;
     // All objects and the empty table, on seeds used nowhere else.
     let subjects = Object::ALL.into_iter().map(Some).chain([None]);
-    let pictures: Vec<Picture> = subjects
+    let images: Vec<Image> = subjects
         .enumerate()
         .flat_map(|(i, object)| (0..4).map(move |shot| look(object, 9_000 + 10 * i as u64 + shot)))
         .collect();
-    let converted = convert(&source, &pictures, &Options::default(), &mut |_, _| {})?;
+    let converted = convert(&source, &images, &Options::default(), &mut |_, _| {})?;
     let report = &converted.report;
     println!(
         "   {} layers, {} MACs, package {}, cosine to float {:.3}, {:.1} s",
@@ -108,10 +108,9 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
 }
 
 /// Renders an image; each seed has a table, light and pose of its own.
-fn look(object: Option<Object>, seed: u64) -> Picture {
-    let picture = CAMERA.look(object, seed);
-    Picture::from_rgb(picture.width, picture.height, picture.rgb)
-        .expect("the camera fills its frame")
+fn look(object: Option<Object>, seed: u64) -> Image {
+    let image = CAMERA.look(object, seed);
+    Image::from_rgb(image.width, image.height, image.rgb).expect("the camera fills its frame")
 }
 
 fn seed(class: usize, shot: u64) -> u64 {
@@ -125,8 +124,8 @@ fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     for (class, object) in OBJECTS.into_iter().enumerate() {
         let id = head.add_class(object.name()).map_err(offshoot::Error::from)?;
         for shot in 0..SHOTS {
-            let picture = look(Some(object), seed(class, shot));
-            let embedding = extractor.embed(&picture.frame())?;
+            let image = look(Some(object), seed(class, shot));
+            let embedding = extractor.embed(&image.frame())?;
             let start = Instant::now();
             head.add_sample(id, embedding).map_err(offshoot::Error::from)?;
             time += start.elapsed();
@@ -156,9 +155,9 @@ fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandEr
         Exam { right: 0, asked: 0, per_object: vec![0; OBJECTS.len()], time: Duration::ZERO };
     for (class, object) in OBJECTS.into_iter().enumerate() {
         for shot in 0..UNSEEN {
-            let picture = look(Some(object), seed(class, 100 + shot));
+            let image = look(Some(object), seed(class, 100 + shot));
             let start = Instant::now();
-            let embedding: Embedding<'_> = extractor.embed(&picture.frame())?;
+            let embedding: Embedding<'_> = extractor.embed(&image.frame())?;
             let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
             exam.time += start.elapsed();
             exam.asked += 1;
@@ -183,8 +182,8 @@ type Panel = Framebuffer<
 
 /// Draws the screen for one unseen image, at twice the size of the panel for legibility.
 fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), CommandError> {
-    let picture = look(Some(OBJECTS[0]), seed(0, 100));
-    let embedding = extractor.embed(&picture.frame())?;
+    let image = look(Some(OBJECTS[0]), seed(0, 100));
+    let embedding = extractor.embed(&image.frame())?;
     let mut probabilities = vec![0.0; head.class_count()];
     let answer =
         head.probabilities(embedding, &mut probabilities).map_err(offshoot::Error::from)?;
@@ -201,7 +200,7 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
     let mut panel = Panel::new();
     let drawn = Screen {
         title: "Offshoot",
-        picture: offshoot_view::Picture::new(picture.width(), picture.height(), picture.rgb()),
+        image: offshoot_view::Image::new(image.width(), image.height(), image.rgb()),
         state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
         threshold: None,
@@ -210,13 +209,13 @@ fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), 
     }
     .draw(&mut panel);
     match drawn {
-        Ok(()) => write_file(out, &png(&picture_of(&panel), out)?),
+        Ok(()) => write_file(out, &png(&image_of(&panel), out)?),
         Err(never) => match never {},
     }
 }
 
 /// Returns the panel as an image, each pixel enlarged to a square.
-fn picture_of(panel: &Panel) -> image::RgbImage {
+fn image_of(panel: &Panel) -> image::RgbImage {
     let scale = 2;
     image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);

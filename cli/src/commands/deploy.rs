@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use offshoot_device::{ButtonsPart, Eyes, ScreenPart, check_names};
+use offshoot_device::{BuiltIn, ButtonsPart, ScreenPart, check_names};
 
 use super::shared::write_file;
 use crate::args::DeployArgs;
 use crate::board_install::{Board, Service, boards, plain, steps};
+use crate::built_in;
 use crate::error::CommandError;
-use crate::eyes;
 
 /// Lowest unprivileged port; port 0 would be a different one each time.
 const LOWEST_PORT: u16 = 1024;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
             offshoot::Extractor::open(path)?;
             path.clone()
         }
-        None => built_in(args.eyes.unwrap_or_else(|| board.eyes()))?,
+        None => package_file(args.extractor.unwrap_or_else(|| board.built_in()))?,
     };
     let steps = steps(host, &program, &package, &service);
     if !args.run {
@@ -153,8 +153,8 @@ fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String>
 }
 
 /// Writes a built-in package to the current folder, unless it is there.
-fn built_in(eyes: Eyes) -> Result<PathBuf, CommandError> {
-    let (file, package) = (eyes.file(), eyes::package(eyes));
+fn package_file(built_in: BuiltIn) -> Result<PathBuf, CommandError> {
+    let (file, package) = (built_in.file(), built_in::package(built_in));
     let path = PathBuf::from(file);
     if fs::read(&path).ok().as_deref() != Some(package) {
         if path.exists() {

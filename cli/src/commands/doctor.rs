@@ -9,7 +9,7 @@ use crate::error::CommandError;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
     let alone = RunArgs { threads: std::num::NonZeroU8::MIN, pin: false };
-    let extractor = open_or_built_in(&alone, args.package.as_deref(), args.eyes)?;
+    let extractor = open_or_built_in(&alone, args.package.as_deref(), args.extractor)?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Picture};
+use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Image};
 use offshoot_dataset::{Opener, Sample};
 use serde_json::{Map, Value, json};
 
@@ -50,8 +50,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
             }
         }
         if let Some(out) = &args.heatmap {
-            let picture = opener.open(&Sample::of_file(path.clone()))?;
-            draw(args, &extractor, &mut head, (&picture, &seen), out)?;
+            let image = opener.open(&Sample::of_file(path.clone()))?;
+            draw(args, &extractor, &mut head, (&image, &seen), out)?;
         }
     }
     fault.map_or(Ok(()), |error| Err(error.into()))
@@ -61,7 +61,7 @@ fn draw(
     args: &PredictArgs,
     extractor: &Extractor,
     head: &mut Head,
-    (picture, seen): (&Picture, &Seen),
+    (image, seen): (&Image, &Seen),
     out: &Path,
 ) -> Result<(), CommandError> {
     let Some(found) = extractor.activations(head, seen.answer.class())? else {
@@ -69,7 +69,7 @@ fn draw(
             "the embedding is not the average of an int8 feature map, so there is no heat map";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
-    let drawing = heatmap::draw(&extractor.package(), picture, &found, &seen.in_words(head));
+    let drawing = heatmap::draw(&extractor.package(), image, &found, &seen.in_words(head));
     write_file(out, &png(&drawing, out)?)
 }
 

@@ -7,9 +7,9 @@ use offshoot_convert::report::bytes;
 
 use super::shared::{progress_bar, write_file};
 use crate::args::{ModelsArgs, PullArgs};
+use crate::built_in;
 use crate::download::{PullError, Pulled, hex, pull};
 use crate::error::CommandError;
-use crate::eyes;
 
 pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
     let catalog = args.open()?;
@@ -55,8 +55,10 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
 
 /// Writes the built-in files of a backbone; writes none if one of them exists already.
 fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
-    let files: Vec<_> =
-        eyes::files(name).iter().map(|(end, file)| (output.with_extension(end), file)).collect();
+    let files: Vec<_> = built_in::files(name)
+        .iter()
+        .map(|(end, file)| (output.with_extension(end), file))
+        .collect();
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
         return Err(PullError::Exists { path: path.clone() }.into());
     }
@@ -71,7 +73,7 @@ impl ModelsArgs {
     /// Returns true if the backbone is built in; in a catalogue of the user the same name means
     /// another one.
     fn has(&self, recipe: &Recipe) -> bool {
-        self.catalog.is_none() && !eyes::files(&recipe.name).is_empty()
+        self.catalog.is_none() && !built_in::files(&recipe.name).is_empty()
     }
 
     fn open(&self) -> Result<Catalog, CommandError> {

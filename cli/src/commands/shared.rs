@@ -3,30 +3,30 @@
 use std::path::Path;
 use std::time::Duration;
 
-use offshoot::{Extractor, Picture, View};
+use offshoot::{Extractor, Image, View};
 use offshoot_convert::calibrate::input::kind;
 use offshoot_convert::import::ImportError;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_core::tokens::Pooling;
 use offshoot_dataset::{
-    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, pictures, texts_below,
+    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, images, texts_below,
 };
 
-use crate::args::{EyesArgs, RunArgs};
+use crate::args::{BuiltInArgs, RunArgs};
+use crate::built_in;
 use crate::error::CommandError;
-use crate::eyes;
 use crate::learn::embeddings::{Embeddings, Reader};
 
 /// Opens a package, or a built-in one if none is given.
 pub(super) fn open_or_built_in(
     run: &RunArgs,
     package: Option<&Path>,
-    eyes: EyesArgs,
+    extractor: BuiltInArgs,
 ) -> Result<Extractor, CommandError> {
     Ok(match package {
         Some(path) => run.open(path)?,
         None => {
-            let package = eyes::package(eyes::or_fitting(eyes.eyes));
+            let package = built_in::package(built_in::or_fitting(extractor.extractor));
             Extractor::from_bytes_with(package.to_vec(), &run.options())?
         }
     })
@@ -187,7 +187,7 @@ pub(super) fn embed_all(
     let mut samples: Vec<Sample> = if reader.takes_text() {
         texts_below(folder, &mut left_out)?
     } else {
-        pictures(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
+        images(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
     };
     let bar = progress_bar(samples.len(), "embed");
     let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.inc(1));
@@ -222,7 +222,7 @@ pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
 /// Returns the token pooling of a text model for `--pool`.
 pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
     let (path, instead) = (model.to_path_buf(), "avg, first and last");
-    pool.of_tokens().ok_or(ImportError::Pool { path, of: "a picture's map", instead })
+    pool.of_tokens().ok_or(ImportError::Pool { path, of: "an image's feature map", instead })
 }
 
 /// Decodes the images of a folder and reports those that fail.
@@ -230,21 +230,21 @@ pub(super) fn decoded(
     folder: &Path,
     files: &[Sample],
     left_out: &mut LeftOut,
-) -> Result<Vec<Picture>, DataError> {
-    let bar = progress_bar(files.len(), "read pictures");
+) -> Result<Vec<Image>, DataError> {
+    let bar = progress_bar(files.len(), "read images");
     let mut opener = Opener::new(left_out.care());
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for file in files {
         bar.inc(1);
         match opener.open(file) {
-            Ok(picture) => pictures.push(picture),
+            Ok(image) => images.push(image),
             Err(fault) => left_out.pass(fault)?,
         }
     }
     bar.finish_and_clear();
     tell(folder, left_out);
-    left_out.check_some(folder, pictures.len(), "pictures")?;
-    Ok(pictures)
+    left_out.check_some(folder, images.len(), "images")?;
+    Ok(images)
 }
 
 #[cfg(test)]

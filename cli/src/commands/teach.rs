@@ -40,8 +40,8 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         ending.follow();
         return tested;
     }
-    let eyes = open_or_built_in(&args.run, args.package.as_deref(), args.eyes)?;
-    let remembered = bench.remember(&eyes, &mut |notice| eprintln!("{notice}"))?;
+    let extractor = open_or_built_in(&args.run, args.package.as_deref(), args.extractor)?;
+    let remembered = bench.remember(&extractor, &mut |notice| eprintln!("{notice}"))?;
     let head = {
         // Declared in this order, so that the terminal is restored before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         if let Some((page, visitors)) = web {
             (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
         }
-        bench.teach(eyes, remembered, &mut Tee(&ending, buttons), &mut *screen)?
+        bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
     if let Some(path) = &args.export {
         if head.sample_count() == 0 {

@@ -1,7 +1,7 @@
 //! Heat map of a prediction, drawn over the network's input.
 
 use image::{Rgb, RgbImage};
-use offshoot::{Activations, Package, Picture};
+use offshoot::{Activations, Image, Package};
 use offshoot_core::preprocess::Channels;
 
 use super::canvas::{Canvas, LINE};
@@ -17,7 +17,7 @@ const COVER: f32 = 0.8;
 
 /// Returns the network's input for an image: bytes row by row, channels innermost, in the network's
 /// channel order.
-pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
+pub fn seen(package: &Package<'_>, image: &Image) -> Vec<u8> {
     let preprocess = package.manifest().preprocess;
     // Quantization table that maps each byte to itself.
     let channels = preprocess.channels.count();
@@ -25,17 +25,17 @@ pub fn seen(package: &Package<'_>, picture: &Picture) -> Vec<u8> {
     let values = usize::from(preprocess.width) * usize::from(preprocess.height) * channels;
     let mut codes = vec![0; values];
     preprocess
-        .quantize_into(&picture.frame(), &table, &mut codes)
+        .quantize_into(&image.frame(), &table, &mut codes)
         .expect("both lengths are those of the input");
     codes.into_iter().map(|code| code as u8).collect()
 }
 
 /// Draws the network's input and beside it the class evidence by position: for the class red to
 /// yellow, against it blue, over a pale grey copy; `said` is written below.
-pub fn draw(package: &Package<'_>, picture: &Picture, found: &Activations, said: &str) -> RgbImage {
+pub fn draw(package: &Package<'_>, image: &Image, found: &Activations, said: &str) -> RgbImage {
     let preprocess = package.manifest().preprocess;
     let (width, height) = (u32::from(preprocess.width), u32::from(preprocess.height));
-    let bytes = seen(package, picture);
+    let bytes = seen(package, image);
     let seen = RgbImage::from_fn(width, height, |x, y| {
         let at = (y * width + x) as usize;
         match preprocess.channels {

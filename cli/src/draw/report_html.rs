@@ -78,14 +78,14 @@ fn tiles(page: &mut String, report: &Report) {
 
 fn done(page: &mut String, report: &Report) {
     let _ = write!(page, "<h2>What was done</h2><ul>");
-    let pictures =
-        format!("calibrated on {} {}; {}", report.pictures, report.kind, report.preprocess_why);
+    let images =
+        format!("calibrated on {} {}; {}", report.images, report.kind, report.preprocess_why);
     let cut = format!("cut at {}: {}", report.cut, report.cut_why);
     let unsure = report.cut_unsure.iter().map(|u| format!("unsure: {u}"));
     let warning = report.preprocess_warning.iter().map(|w| format!("warning: {w}"));
     for line in std::iter::once(cut)
         .chain(unsure)
-        .chain([pictures])
+        .chain([images])
         .chain(warning)
         .chain(report.done.iter().cloned())
     {

@@ -30,7 +30,7 @@ pub fn value(report: &Report, command: &str) -> Value {
         "precision": report.precision.name(),
         "package_bytes": report.package,
         "macs": report.macs,
-        "pictures": report.pictures,
+        "pictures": report.images,
         "cosine_mean": report.cosine_mean,
         "cosine_min": report.cosine_min,
         "noise": report.noise,

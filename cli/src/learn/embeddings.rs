@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Embedding, Error, Extractor, Picture, Stage, View};
+use offshoot::{Embedding, Error, Extractor, Image, Stage, View};
 use offshoot_convert::calibrate::input::kind;
 use offshoot_convert::calibrate::tokenizer::{Tokenizer, TokenizerError};
 use offshoot_dataset::{DataError, LeftOut, Opener, Sample, by_file, keep};
@@ -68,15 +68,15 @@ impl Embeddings {
         left_out: &mut LeftOut,
         mut each: impl FnMut(),
     ) -> Result<Self, EmbedError> {
-        pictures_only(extractor)?;
+        images_only(extractor)?;
         let share = 1.0 / (1 + views.len()) as f32;
         Self::with(extractor, samples, left_out, |extractor, sample, opener| {
             each();
-            let picture = opener.open(sample)?;
-            let mut mean = of_picture(extractor, &picture)?;
+            let image = opener.open(sample)?;
+            let mut mean = of_image(extractor, &image)?;
             mean.iter_mut().for_each(|x| *x *= share);
             for &view in views {
-                let other = of_picture(extractor, &picture.seen(view))?;
+                let other = of_image(extractor, &image.seen(view))?;
                 mean.iter_mut().zip(other).for_each(|(mean, x)| *mean += share * x);
             }
             Ok(mean)
@@ -95,10 +95,10 @@ impl Embeddings {
         left_out: &mut LeftOut,
         mut each: impl FnMut(),
     ) -> Result<Self, EmbedError> {
-        pictures_only(extractor)?;
+        images_only(extractor)?;
         Self::with(extractor, samples, left_out, |extractor, sample, opener| {
             each();
-            Ok(of_picture(extractor, &opener.open(sample)?.seen(view))?)
+            Ok(of_image(extractor, &opener.open(sample)?.seen(view))?)
         })
     }
 
@@ -160,7 +160,7 @@ impl Embeddings {
 }
 
 /// Rejects packages that take text: views exist for images only.
-fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
+fn images_only(extractor: &Extractor) -> Result<(), DataError> {
     match extractor.token_limit() {
         None => Ok(()),
         Some(_) => {
@@ -169,15 +169,15 @@ fn pictures_only(extractor: &Extractor) -> Result<(), DataError> {
     }
 }
 
-fn of_picture(extractor: &mut Extractor, picture: &Picture) -> Result<Vec<f32>, DataError> {
-    Ok(extractor.embed(&picture.frame())?.iter().collect())
+fn of_image(extractor: &mut Extractor, image: &Image) -> Result<Vec<f32>, DataError> {
+    Ok(extractor.embed(&image.frame())?.iter().collect())
 }
 
 /// Sample in the form a package takes.
 #[derive(Debug)]
 pub enum Input {
     /// Decoded image.
-    Picture(Picture),
+    Image(Image),
     /// Token ids of a text, truncated to the limit of the package.
     Tokens(Vec<u32>),
 }
@@ -201,7 +201,7 @@ impl Input {
         observe: impl FnMut(Stage),
     ) -> Result<Embedding<'e>, Error> {
         match self {
-            Self::Picture(picture) => extractor.embed_with_observer(&picture.frame(), observe),
+            Self::Image(image) => extractor.embed_with_observer(&image.frame(), observe),
             Self::Tokens(ids) => extractor.embed_tokens_with_observer(ids, observe),
         }
     }
@@ -240,7 +240,7 @@ impl Reader {
     /// kind.
     pub fn read(&self, sample: &Sample, opener: &mut Opener) -> Result<Input, EmbedError> {
         let Some((tokenizer, most)) = &self.0 else {
-            return Ok(Input::Picture(opener.open(sample)?));
+            return Ok(Input::Image(opener.open(sample)?));
         };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
         if ids.is_empty() {

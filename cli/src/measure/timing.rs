@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use offshoot::{Error, Extractor, Picture, Stage};
+use offshoot::{Error, Extractor, Image, Stage};
 use offshoot_convert::calibrate::{Prepared, Reference, cosine};
 use offshoot_convert::catch_panic::quietly;
 use offshoot_convert::emit;
@@ -104,7 +104,7 @@ pub struct Float {
 
 #[derive(Debug)]
 enum Network {
-    Picture(Reference, Prepared),
+    Image(Reference, Prepared),
     Text(text::Reference, Vec<u32>),
 }
 
@@ -124,7 +124,7 @@ impl Float {
             )));
         }
         let float = quietly(|| match input {
-            Input::Picture(picture) => Self::of_picture(&source, package, picture),
+            Input::Image(image) => Self::of_image(&source, package, image),
             Input::Tokens(ids) => Self::of_text(&source, package, ids),
         });
         let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
@@ -132,19 +132,19 @@ impl Float {
     }
 
     /// Opens the float network for an image; `None` if the cut is not found.
-    fn of_picture(
+    fn of_image(
         source: &Source,
         package: &Package<'_>,
-        picture: &Picture,
+        image: &Image,
     ) -> Result<Option<Self>, ConvertError> {
         let p = &package.manifest().preprocess;
         let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
         let outer = imported.front.outer(p);
         let mut network = Reference::new(imported.reference, imported.input, &outer)?;
-        let input = network.prepare(&picture.frame())?;
+        let input = network.prepare(&image.frame())?;
         let embedding =
             pooling::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
-        Ok(Some(Self { network: Network::Picture(network, input), embedding }))
+        Ok(Some(Self { network: Network::Image(network, input), embedding }))
     }
 
     fn of_text(
@@ -171,7 +171,7 @@ impl Float {
     fn time(&mut self) -> Result<Duration, CommandError> {
         let start = Instant::now();
         let values = match &mut self.network {
-            Network::Picture(network, input) => network.forward(input),
+            Network::Image(network, input) => network.forward(input),
             Network::Text(network, ids) => network.run(ids).map(|embedding| vec![embedding]),
         };
         let values = values.map_err(ConvertError::from)?;

@@ -1,29 +1,29 @@
-//! MobileNetV2 with its real weights on real pictures: what int8 costs, by cosine and by the task.
+//! MobileNetV2 with its real weights on real images: what int8 costs, by cosine and by the task.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use offshoot::{Extractor, HeadKind, Picture, View, WhenFull};
+use offshoot::{Extractor, HeadKind, Image, View, WhenFull};
 use offshoot_cli::learn::embeddings::Embeddings;
 use offshoot_cli::learn::few_shot::{Lesson, accuracy, few_shot, teach};
 use offshoot_convert::calibrate::cosine;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Converted, Options, convert};
-use offshoot_dataset::{Dataset, LeftOut, Sample, pictures};
+use offshoot_dataset::{Dataset, LeftOut, Sample, images};
 
 use crate::{data, measure};
 
 /// MobileNetV2 in int8, which two tests take.
 static MOBILENET: OnceLock<Converted> = OnceLock::new();
 
-fn open(files: &[PathBuf]) -> Vec<Picture> {
-    files.iter().map(|f| Picture::open(f).unwrap()).collect()
+fn open(files: &[PathBuf]) -> Vec<Image> {
+    files.iter().map(|f| Image::open(f).unwrap()).collect()
 }
 
 /// So many photographs of the sample, spread evenly.
 fn photographs(shared: &Path, count: usize) -> Vec<PathBuf> {
-    pictures(&shared.join("data/imagenet-sample"), count, &mut LeftOut::default()).unwrap()
+    images(&shared.join("data/imagenet-sample"), count, &mut LeftOut::default()).unwrap()
 }
 
 /// All of them, none left out.
@@ -52,15 +52,15 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     let shared = crate::common::shared();
     let model = shared.join("models/real/mobilenet_v2_1.0_224.onnx");
     let source = Source::open(&model).unwrap();
-    // Calibrated on 128 pictures of the sample, compared on 200 others.
+    // Calibrated on 128 images of the sample, compared on 200 others.
     let all = photographs(&shared, 500);
     let calibration = photographs(&shared, 128);
     let others: Vec<PathBuf> =
         all.iter().filter(|p| !calibration.contains(p)).take(200).cloned().collect();
     assert_eq!(others.len(), 200);
     let calibration = open(&calibration);
-    let package = |options: &Options, pictures: &[Picture]| {
-        let converted = convert(&source, pictures, options, &mut |_, _| {}).unwrap();
+    let package = |options: &Options, images: &[Image]| {
+        let converted = convert(&source, images, options, &mut |_, _| {}).unwrap();
         println!("{}", converted.report);
         converted
     };
@@ -76,13 +76,13 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     let mut float = Extractor::from_bytes(float.bytes).unwrap();
 
     let mut sum = 0.0;
-    for picture in open(&others) {
-        let want: Vec<f32> = float.embed(&picture.frame()).unwrap().iter().collect();
-        let got: Vec<f32> = int8.embed(&picture.frame()).unwrap().iter().collect();
+    for image in open(&others) {
+        let want: Vec<f32> = float.embed(&image.frame()).unwrap().iter().collect();
+        let got: Vec<f32> = int8.embed(&image.frame()).unwrap().iter().collect();
         sum += cosine(&got, &want);
     }
     let mean = sum / others.len() as f64;
-    println!("cosine of int8 to float on 200 other ImageNet pictures: {mean:.4}");
+    println!("cosine of int8 to float on 200 other ImageNet images: {mean:.4}");
     assert!(mean >= 0.99, "{mean}");
 
     let data = Dataset::open(Path::new(&shared.join("data/hymenoptera"))).unwrap();

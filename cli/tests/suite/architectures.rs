@@ -9,7 +9,7 @@ use crate::common::refill;
 
 use std::path::Path;
 
-use offshoot::{Extractor, Package, Picture, Precision};
+use offshoot::{Extractor, Image, Package, Precision};
 use offshoot_convert::calibrate::ranges::Method;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::import::Source;
@@ -106,8 +106,8 @@ const CASES: [Case; 42] = [
 
 const SSD_MAP: &str = "/backbone/features.0/features.0.13/features.0.13.2/Mul_output_0";
 
-/// Pictures calibrated and compared on.
-const PICTURES: usize = 8;
+/// Images calibrated and compared on.
+const IMAGES: usize = 8;
 
 #[test]
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
@@ -119,12 +119,12 @@ fn every_architecture_converts() {
         Some("1") => true,
         Some(names) => names.split(',').any(|n| n == name),
     };
-    let pictures = pictures(&shared);
+    let images = images(&shared);
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for case in CASES.iter().filter(|case| wanted(case.name, case.quick)) {
         let (bytes, cut) = model(&shared, case);
         let [float, int8] =
-            [true, false].map(|float| convert_bytes(case.name, &bytes, float, &pictures));
+            [true, false].map(|float| convert_bytes(case.name, &bytes, float, &images));
         let golden = golden(&shared, case, &float);
         let (float, int8) = (float.report, int8.report);
         let row = row(case.name, &float, &int8, golden);
@@ -301,20 +301,20 @@ fn model(shared: &Path, case: &Case) -> (Vec<u8>, String) {
     (bytes, case.cut.map_or(cut, str::to_string))
 }
 
-fn pictures(shared: &Path) -> Vec<Picture> {
+fn images(shared: &Path) -> Vec<Image> {
     let folder = shared.join("data/imagenet-sample");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "jpg"));
     files.sort();
     files
         .iter()
-        .step_by(files.len() / PICTURES)
-        .take(PICTURES)
-        .map(|f| Picture::open(f).unwrap())
+        .step_by(files.len() / IMAGES)
+        .take(IMAGES)
+        .map(|f| Image::open(f).unwrap())
         .collect()
 }
 
-fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) -> Converted {
+fn convert_bytes(name: &str, bytes: &[u8], float: bool, images: &[Image]) -> Converted {
     let source = Source::parse(Path::new(name), bytes).unwrap();
     let tf = name.starts_with("mobilenet_v1")
         || name == "mobilenet_v2_1.0_224"
@@ -324,7 +324,7 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, pictures: &[Picture]) ->
     // Its size is open; those of the others are their own.
     let size = name.starts_with("ppocr").then_some((192, 48));
     let options = Options { overrides, float, size, ..Options::default() };
-    convert(&source, pictures, &options, &mut |_, _| {}).unwrap()
+    convert(&source, images, &options, &mut |_, _| {}).unwrap()
 }
 
 /// Puts rows in the place of those of the same models, in the order of the cases.

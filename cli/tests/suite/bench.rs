@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::common::{ok, pictures, refused, sprout};
+use crate::common::{images, ok, refused, sprout};
 use offshoot_simulator::Object;
 use serde_json::Value;
 
 /// sprout as `s.offshoot`, or as floats.
 fn convert(dir: &Path, precision: &str) {
-    pictures(&dir.join("data"), &[Object::Mug, Object::Plant], 3);
+    images(&dir.join("data"), &[Object::Mug, Object::Plant], 3);
     let model = sprout();
     let model = model.to_str().unwrap();
     ok(

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use offshoot::Picture;
+use offshoot::Image;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
@@ -37,7 +37,7 @@ fn every_graph_does_what_the_table_says() {
         let file = parts.next().unwrap().to_string();
         assert!(expected.insert(file, parts.collect()).is_none(), "twice in the table: {line}");
     }
-    let pictures = pictures();
+    let images = images();
     let mut wrong = Vec::new();
     for file in graphs(&folder) {
         let Some(parts) = expected.remove(&file) else {
@@ -45,7 +45,7 @@ fn every_graph_does_what_the_table_says() {
             continue;
         };
         wrong.extend(
-            fault(&folder.join(&file), &parts, &pictures).map(|what| format!("{file}: {what}")),
+            fault(&folder.join(&file), &parts, &images).map(|what| format!("{file}: {what}")),
         );
     }
     wrong.extend(expected.keys().map(|file| format!("{file} is in the table alone")));
@@ -68,8 +68,8 @@ fn graphs(folder: &Path) -> Vec<String> {
 }
 
 /// What is not as the table says.
-fn fault(path: &Path, parts: &[&str], pictures: &[Picture]) -> Option<String> {
-    let [float, int8] = [true, false].map(|float| converted(path, float, pictures));
+fn fault(path: &Path, parts: &[&str], images: &[Image]) -> Option<String> {
+    let [float, int8] = [true, false].map(|float| converted(path, float, images));
     let wanted = parts[0].strip_prefix("cut ");
     match (float, int8, wanted) {
         (Ok(float), Ok(int8), Some(cut)) => {
@@ -95,7 +95,7 @@ fn fault(path: &Path, parts: &[&str], pictures: &[Picture]) -> Option<String> {
     }
 }
 
-fn converted(path: &Path, float: bool, pictures: &[Picture]) -> Result<Converted, String> {
+fn converted(path: &Path, float: bool, images: &[Image]) -> Result<Converted, String> {
     let source = Source::open(path).map_err(|e| e.to_string())?;
     let overrides = PreprocessOverrides {
         preset: Some(Preset::Unit),
@@ -103,11 +103,11 @@ fn converted(path: &Path, float: bool, pictures: &[Picture]) -> Result<Converted
         ..PreprocessOverrides::default()
     };
     let options = Options { overrides, float, ..Options::default() };
-    convert(&source, pictures, &options, &mut |_, _| {}).map_err(|e| e.to_string())
+    convert(&source, images, &options, &mut |_, _| {}).map_err(|e| e.to_string())
 }
 
 /// Exactly as large as the graphs' inputs.
-fn pictures() -> Vec<Picture> {
+fn images() -> Vec<Image> {
     let look = |seed| Camera::new(64, 64).look(Some(Object::Mug), seed);
-    (0..4).map(look).map(|p| Picture::from_rgb(p.width, p.height, p.rgb).unwrap()).collect()
+    (0..4).map(look).map(|p| Image::from_rgb(p.width, p.height, p.rgb).unwrap()).collect()
 }

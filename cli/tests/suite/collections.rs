@@ -7,14 +7,14 @@ use offshoot_simulator::{Camera, Object};
 
 const SIDE: u32 = 48;
 
-/// Pictures of three objects in MNIST's files; the labels are 0 to 2.
+/// Images of three objects in MNIST's files; the labels are 0 to 2.
 fn idx(dir: &Path, begin: &str, each: u8) {
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     for n in 0..each {
         for (label, object) in [Object::Mug, Object::Plant, Object::Key].into_iter().enumerate() {
             let seed = 100 * label as u64 + u64::from(n) + 1000 * begin.len() as u64;
-            let picture = Camera::new(SIDE, SIDE).look(Some(object), seed);
-            images.extend(picture.rgb.chunks_exact(3).map(|p| p[1]));
+            let image = Camera::new(SIDE, SIDE).look(Some(object), seed);
+            images.extend(image.rgb.chunks_exact(3).map(|p| p[1]));
             labels.push(label as u8);
         }
     }
@@ -37,14 +37,14 @@ fn mnist_is_calibrated_on_learned_and_tested() {
     idx(&data, "t10k", 4);
     ok(dir, &["convert", sprout().to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
     let text = ok(dir, &["eval", "s.offshoot", "data", "--head", "ncm"]);
-    assert!(text.contains("3 classes; trained on all 24 pictures; tested on 12 others"), "{text}");
+    assert!(text.contains("3 classes; trained on all 24 images; tested on 12 others"), "{text}");
     let right: f64 =
         text.lines().last().unwrap().trim().trim_start_matches("ncm").trim().parse().unwrap();
     assert!(right > 0.6, "three objects, a third is chance: {text}");
     let some = ["--classes", "0,2", "--per-class", "5", "--format", "idx"];
     let text = ok(dir, &[&["train", "s.offshoot", "data", "-o", "x.head"], &some[..]].concat());
     assert!(
-        text.contains("10 pictures of 2 classes") && text.contains("of 8 other pictures"),
+        text.contains("10 images of 2 classes") && text.contains("of 8 other images"),
         "{text}"
     );
     ok(dir, &[&["embed", "s.offshoot", "data", "--json", "e.json"], &some[..]].concat());
@@ -60,12 +60,12 @@ fn mnist_is_calibrated_on_learned_and_tested() {
     refused(dir, &["eval", "s.offshoot", "data", "--format", "coco"], &["instances_*.json"]);
 }
 
-/// Eight pictures each of two objects: enough to learn from five and ask about the rest.
+/// Eight images each of two objects: enough to learn from five and ask about the rest.
 #[test]
 fn what_quantization_costs_is_a_gate() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    crate::common::pictures(
+    crate::common::images(
         &dir.join("data"),
         &[Object::Mug, Object::Plant, Object::Key, Object::Ball],
         8,
@@ -99,7 +99,7 @@ fn what_quantization_costs_is_a_gate() {
 fn a_package_that_lost_too_much_is_not_written() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    crate::common::pictures(&dir.join("data"), &Object::ALL, 8);
+    crate::common::images(&dir.join("data"), &Object::ALL, 8);
     std::fs::create_dir(dir.join("dark")).unwrap();
     image::RgbImage::new(96, 96).save(dir.join("dark/0.png")).unwrap();
     let model = sprout();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::{offshoot, ok, pictures, sprout};
+use crate::common::{images, offshoot, ok, sprout};
 use offshoot_simulator::Object;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fn number(row: &Value, key: &str) -> f64 {
 fn a_comparison_fits_together_and_its_command_works() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("my data"), &[Object::Mug, Object::Key, Object::Ball], 6);
+    images(&dir.join("my data"), &[Object::Mug, Object::Key, Object::Ball], 6);
     let model = sprout();
     let model = model.to_str().unwrap();
     let more = ["--data", "my data", "--shots", "3", "--most", "5", "-o", "cuts.svg"];
@@ -78,7 +78,7 @@ fn a_comparison_fits_together_and_its_command_works() {
 fn budgets_choose_or_say_what_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &[Object::Mug, Object::Key], 6);
+    images(&dir.join("data"), &[Object::Mug, Object::Key], 6);
     let model = sprout();
     let model = model.to_str().unwrap();
     let base = ["--data", "data", "--shots", "2", "--most", "4"];

@@ -8,7 +8,7 @@ mod unit;
 use std::path::Path;
 
 use graph::Graph;
-use offshoot::{Extractor, Picture};
+use offshoot::{Extractor, Image};
 use offshoot_convert::import::{ImportError, Imported, Source, Unsupported};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
@@ -17,7 +17,7 @@ use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
-/// A picture's map of 16 channels at half its size, `map`; its means, `features`.
+/// An image's map of 16 channels at half its size, `map`; its means, `features`.
 fn features() -> Graph {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
     graph.weights("w", &[16, 3, 3, 3]).weights("v", &[16, 16, 3, 3]);
@@ -61,12 +61,12 @@ fn imported(model: &ModelProto) -> Imported {
 fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source(model), &pictures(), &Options { overrides, ..options }, &mut |_, _| {})
+    convert(&source(model), &images(), &Options { overrides, ..options }, &mut |_, _| {})
 }
 
-fn pictures() -> Vec<Picture> {
+fn images() -> Vec<Image> {
     let look = |seed| Camera::new(64, 48).look(Some(Object::Mug), seed);
-    (0..4).map(look).map(|p| Picture::from_rgb(p.width, p.height, p.rgb).unwrap()).collect()
+    (0..4).map(look).map(|p| Image::from_rgb(p.width, p.height, p.rgb).unwrap()).collect()
 }
 
 /// The nodes that a model is refused for.
@@ -419,7 +419,7 @@ fn an_embedding_of_few_values_is_doubtful() {
 fn commands_say_what_is_unsure() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    crate::common::pictures(&dir.join("data"), &[Object::Mug, Object::Key], 6);
+    crate::common::images(&dir.join("data"), &[Object::Mug, Object::Key], 6);
     std::fs::write(dir.join("maps.onnx"), pyramid(false).encode_to_vec()).unwrap();
     let unsure = "the model has no classifier of whole images";
     let text = crate::common::ok(dir, &["inspect", "maps.onnx"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{offshoot, ok, pictures, refused, sprout};
+use crate::common::{images, offshoot, ok, refused, sprout};
 use offshoot_simulator::Object;
 
 struct Bench {
@@ -13,7 +13,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        pictures(&dir.path().join("data"), &[Object::Mug, Object::Ball], 3);
+        images(&dir.path().join("data"), &[Object::Mug, Object::Ball], 3);
         Self { dir }
     }
 
@@ -93,7 +93,7 @@ fn usage() {
 }
 
 #[test]
-fn folders_pictures_packages_and_heads() {
+fn folders_images_packages_and_heads() {
     let bench = Bench::new();
     let dir = bench.path();
     let model = sprout();
@@ -124,18 +124,18 @@ fn folders_pictures_packages_and_heads() {
         &["data", "`ball`", "3 samples", "--shots"],
     );
 
-    // Pictures.
+    // Images.
     fs::create_dir_all(dir.join("bad/ball")).unwrap();
-    fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
+    fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not an image").unwrap();
     let args = ["train", "a.offshoot", "bad", "-o", "x.head"];
-    refused(dir, &args, &["bad/ball/broken.jpg", "before its picture does"]);
-    fs::write(dir.join("bad/ball/broken.jpg"), b"<html>not a picture</html>").unwrap();
-    refused(dir, &args, &["bad/ball/broken.jpg", "not a picture that can be decoded"]);
-    fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
+    refused(dir, &args, &["bad/ball/broken.jpg", "before its image does"]);
+    fs::write(dir.join("bad/ball/broken.jpg"), b"<html>not an image</html>").unwrap();
+    refused(dir, &args, &["bad/ball/broken.jpg", "not an image that can be decoded"]);
+    fs::write(dir.join("bad/ball/broken.jpg"), b"\xff\xd8\xff\xe0 not an image").unwrap();
     refused(
         dir,
         &["predict", "a.offshoot", "a.head", "bad/ball/broken.jpg"],
-        &["broken.jpg", "before its picture does"],
+        &["broken.jpg", "before its image does"],
     );
 
     // Packages.
@@ -152,9 +152,9 @@ fn folders_pictures_packages_and_heads() {
     refused(dir, &["embed", "short.offshoot", "data", "-o", "x.npz"], &["short.offshoot"]);
 
     // Heads.
-    let picture = "data/mug/0.png";
-    refused(dir, &["predict", "b.offshoot", "a.head", picture], &["a.head", "another package"]);
-    refused(dir, &["predict", "a.offshoot", "a.offshoot", picture], &["a.offshoot"]);
+    let image = "data/mug/0.png";
+    refused(dir, &["predict", "b.offshoot", "a.head", image], &["a.head", "another package"]);
+    refused(dir, &["predict", "a.offshoot", "a.offshoot", image], &["a.offshoot"]);
     assert!(!dir.join("x.head").exists() && !dir.join("x.npz").exists());
 }
 
@@ -205,7 +205,7 @@ fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {
 
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data/train"), &[Object::Mug, Object::Key], 2);
+    images(&dir.join("data/train"), &[Object::Mug, Object::Key], 2);
     let model = sprout();
     ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "sprout.offshoot"]);
     let commands: [&[&str]; 7] = [

@@ -4,19 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use offshoot::{Extractor, Head, HeadKind, Picture};
+use offshoot::{Extractor, Head, HeadKind, Image};
 use offshoot_cli::draw::heatmap;
-use offshoot_dataset::{LeftOut, pictures};
+use offshoot_dataset::{LeftOut, images};
 use offshoot_simulator::Object;
 use tempfile::TempDir;
 use tract_onnx::prelude::*;
 
 const CLASSES: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
 
-/// A package of our backbone and twelve pictures of three things.
+/// A package of our backbone and twelve images of three things.
 fn taught(options: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    crate::common::pictures(&folder.path().join("data"), &CLASSES, 4);
+    crate::common::images(&folder.path().join("data"), &CLASSES, 4);
     let sprout = crate::common::sprout();
     let convert =
         ["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"];
@@ -24,17 +24,17 @@ fn taught(options: &[&str]) -> TempDir {
     folder
 }
 
-/// What the network sees of a picture, with its shape.
-fn seen(extractor: &Extractor, picture: &Picture) -> (Vec<usize>, Vec<u8>) {
+/// What the network sees of an image, with its shape.
+fn seen(extractor: &Extractor, image: &Image) -> (Vec<usize>, Vec<u8>) {
     let package = extractor.package();
     let shape = package.manifest().preprocess.shape().unwrap();
-    (vec![1, shape.h(), shape.w(), shape.c()], heatmap::seen(&package, picture))
+    (vec![1, shape.h(), shape.w(), shape.c()], heatmap::seen(&package, image))
 }
 
-/// Similarities, probabilities and embedding of one picture.
+/// Similarities, probabilities and embedding of one image.
 type Row = [Vec<f32>; 3];
 
-fn tract(model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
+fn tract(model: &Path, images: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
     let model = onnx().model_for_path(model).unwrap().into_optimized().unwrap();
     let model = model.into_runnable().unwrap();
     let run = |(shape, bytes): &(Vec<usize>, Vec<u8>)| {
@@ -52,14 +52,10 @@ fn tract(model: &Path, pictures: &[(Vec<usize>, Vec<u8>)]) -> Vec<Row> {
         };
         [2, 1, 0].map(floats)
     };
-    pictures.iter().map(run).collect()
+    images.iter().map(run).collect()
 }
 
-fn onnxruntime(
-    folder: &Path,
-    model: &Path,
-    pictures: &[(Vec<usize>, Vec<u8>)],
-) -> Option<Vec<Row>> {
+fn onnxruntime(folder: &Path, model: &Path, images: &[(Vec<usize>, Vec<u8>)]) -> Option<Vec<Row>> {
     let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let has = Command::new(&python).args(["-c", "import onnx, onnxruntime, numpy"]).output();
     if !has.is_ok_and(|output| output.status.success()) {
@@ -68,9 +64,9 @@ fn onnxruntime(
         );
         return None;
     }
-    let path = folder.join("pictures.npy");
+    let path = folder.join("images.npy");
     let shape: Vec<u64> =
-        [pictures.len()].iter().chain(&pictures[0].0[1..]).map(|&n| n as u64).collect();
+        [images.len()].iter().chain(&images[0].0[1..]).map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
     {
         use npyz::WriterBuilder;
@@ -80,7 +76,7 @@ fn onnxruntime(
             .writer(&mut bytes)
             .begin_nd()
             .unwrap();
-        writer.extend(pictures.iter().flat_map(|(_, bytes)| bytes.iter().copied())).unwrap();
+        writer.extend(images.iter().flat_map(|(_, bytes)| bytes.iter().copied())).unwrap();
         writer.finish().unwrap();
     }
     std::fs::write(&path, bytes).unwrap();
@@ -117,10 +113,10 @@ fn of_embeddings_of_length_1_too() {
 fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
     let path = |name: &str| folder.path().join(name);
     let mut extractor = Extractor::open(path("eyes.offshoot")).unwrap();
-    crate::common::pictures(&path("others"), &CLASSES, 5);
-    let files: Vec<PathBuf> = pictures(&path("others"), 100, &mut LeftOut::default()).unwrap();
-    let pictures: Vec<Picture> = files.iter().map(|f| Picture::open(f).unwrap()).collect();
-    let seen: Vec<_> = pictures.iter().map(|p| seen(&extractor, p)).collect();
+    crate::common::images(&path("others"), &CLASSES, 5);
+    let files: Vec<PathBuf> = images(&path("others"), 100, &mut LeftOut::default()).unwrap();
+    let images: Vec<Image> = files.iter().map(|f| Image::open(f).unwrap()).collect();
+    let seen: Vec<_> = images.iter().map(|p| seen(&extractor, p)).collect();
     for kind in kinds {
         let head = format!("{kind}.head");
         crate::common::ok(
@@ -133,8 +129,8 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
         );
         let mut head = Head::load(path(&head), &extractor).unwrap();
         let mut want = Vec::new();
-        for picture in &pictures {
-            let embedding = extractor.embed(&picture.frame()).unwrap();
+        for image in &images {
+            let embedding = extractor.embed(&image.frame()).unwrap();
             let mut p = vec![0.0; 3];
             head.probabilities(embedding, &mut p).unwrap();
             let own: Vec<f32> = embedding.iter().collect();
@@ -157,8 +153,8 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
                     "{kind}, {peer}: {similarity} {nearest}"
                 );
             }
-            println!("{kind}: {peer} differs by {worst:.4} at most, {} pictures", rows.len());
-            assert!(worst < TOLERANCE && rows.len() == pictures.len(), "{kind}, {peer}: {worst}");
+            println!("{kind}: {peer} differs by {worst:.4} at most, {} images", rows.len());
+            assert!(worst < TOLERANCE && rows.len() == images.len(), "{kind}, {peer}: {worst}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The commands in the order a user meets them, on pictures from the simulated camera.
+//! The commands in the order a user meets them, on images from the simulated camera.
 
 use std::fs;
 use std::path::Path;
 
-use crate::common::{ok, pictures, refused, sprout};
+use crate::common::{images, ok, refused, sprout};
 use offshoot_simulator::Object;
 
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
@@ -12,8 +12,8 @@ const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
 fn convert_inspect_verify_train_predict_eval_embed() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data/train"), &OBJECTS, 5);
-    pictures(&dir.join("data/val"), &OBJECTS, 7);
+    images(&dir.join("data/train"), &OBJECTS, 5);
+    images(&dir.join("data/val"), &OBJECTS, 7);
     let model = sprout();
     let model = model.to_str().unwrap();
 
@@ -40,7 +40,7 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     );
 
     let text = ok(dir, &["train", "sprout.offshoot", "data", "-o", "things.head"]);
-    assert!(text.contains("15 pictures of 3 classes"), "{text}");
+    assert!(text.contains("15 images of 3 classes"), "{text}");
     let text = ok(
         dir,
         &[
@@ -53,7 +53,7 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     );
     mirrors_and_heat(dir);
     let names: Vec<&str> = text.lines().filter_map(|l| l.split("  ").nth(1)).collect();
-    assert_eq!(names, ["plant", "key"], "pictures it was taught: {text}");
+    assert_eq!(names, ["plant", "key"], "images it was taught: {text}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data"]);
     assert!(
         text.contains("softmax") && text.contains("ncm") && text.contains("21 others"),
@@ -76,11 +76,11 @@ fn convert_inspect_verify_train_predict_eval_embed() {
     assert!(text.contains("mean of 3 draws") && !text.contains("ncm"), "{text}");
 
     embeddings_for_notebooks(dir);
-    a_picture_in_the_wrong_folder_is_named(dir);
+    a_image_in_the_wrong_folder_is_named(dir);
 }
 
-fn a_picture_in_the_wrong_folder_is_named(dir: &Path) {
-    pictures(&dir.join("mixed"), &OBJECTS, 8);
+fn a_image_in_the_wrong_folder_is_named(dir: &Path) {
+    images(&dir.join("mixed"), &OBJECTS, 8);
     fs::copy(dir.join("mixed/key/7.png"), dir.join("mixed/mug/wrong.png")).unwrap();
     let text = ok(dir, &["train", "sprout.offshoot", "mixed", "-o", "mixed.head"]);
     let hint = text.lines().find(|line| line.ends_with("wrong.png"));
@@ -91,7 +91,7 @@ fn a_picture_in_the_wrong_folder_is_named(dir: &Path) {
 fn mirrors_and_heat(dir: &Path) {
     let mirrored =
         ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
-    assert!(mirrored.contains("other pictures right"), "{mirrored}");
+    assert!(mirrored.contains("other images right"), "{mirrored}");
     let (plain, mirrored) =
         (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
     let (plain, mirrored) = (plain.unwrap(), mirrored.unwrap());
@@ -118,7 +118,7 @@ fn mirrors_and_heat(dir: &Path) {
     assert_eq!(
         heat.dimensions(),
         (2 * 480 + 6, 480 + 6 + 17),
-        "the picture, where it came from, what was said"
+        "the image, where it came from, what was said"
     );
     let right = heat.enumerate_pixels().filter(|(x, y, _)| *x > 486 && *y < 480);
     let warm = right.filter(|(_, _, p)| p.0[0] > p.0[2].saturating_add(60)).count();
@@ -178,7 +178,7 @@ fn decisions(dir: &Path) {
     assert!(!dir.join("x").exists());
 }
 
-/// 36 pictures as an archive of numpy and as JSON.
+/// 36 images as an archive of numpy and as JSON.
 fn embeddings_for_notebooks(dir: &Path) {
     ok(dir, &["embed", "sprout.offshoot", "data", "--npz", "e.npz", "--json", "e.json"]);
     refused(dir, &["embed", "sprout.offshoot", "data"], &["--output", "required"]);
@@ -208,10 +208,10 @@ fn embeddings_for_notebooks(dir: &Path) {
 
 /// Heads from two devices made one, what their samples say, and embeddings without classes.
 #[test]
-fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
+fn heads_are_merged_and_reported_and_images_searched_and_sorted() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &OBJECTS, 6);
+    images(&dir.join("data"), &OBJECTS, 6);
     for (half, object) in
         [("one", OBJECTS[0]), ("one", OBJECTS[1]), ("two", OBJECTS[2]), ("two", OBJECTS[0])]
     {
@@ -226,7 +226,7 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "s.offshoot"]);
     let text = ok(dir, &["train", "s.offshoot", "one", "-o", "one.head", "--head", "ridge"]);
     assert!(
-        text.contains("ridge on 12 pictures of 2 classes") && text.contains("when held out"),
+        text.contains("ridge on 12 images of 2 classes") && text.contains("when held out"),
         "{text}"
     );
     ok(
@@ -247,14 +247,14 @@ fn heads_are_merged_and_reported_and_pictures_searched_and_sorted() {
     );
     let text = ok(dir, &["merge", "one.head", "two.head", "-o", "all.head"]);
     assert!(text.contains("ridge, 20 samples of 3 classes, from 2 heads"), "{text}");
-    // Both were shown the same pictures of one object.
+    // Both were shown the same images of one object.
     assert!(text.contains("4 samples were in an earlier head as well"), "{text}");
     let text = ok(dir, &["merge", "one.head", "one.head", "-o", "twice.head"]);
     assert!(text.contains("12 samples were in an earlier head as well"), "{text}");
     reported(dir);
     let text =
         ok(dir, &["train", "s.offshoot", "data", "-o", "few.head", "--head", "ncm", "--keep", "2"]);
-    assert!(text.contains("18 pictures of 3 classes, 6 kept"), "{text}");
+    assert!(text.contains("18 images of 3 classes, 6 kept"), "{text}");
     refused(
         dir,
         &["train", "s.offshoot", "data", "-o", "x.head", "--keep", "0"],
@@ -290,7 +290,7 @@ fn reported(dir: &Path) {
     assert_eq!(told.map(|n| n.as_u64().unwrap()).sum::<u64>(), 20, "{report}");
 }
 
-/// Retrieval, groups and the picture of what is taken for what.
+/// Retrieval, groups and the image of what is taken for what.
 fn searched_and_sorted(dir: &Path) {
     let wanted = format!("data/{}/0.png", OBJECTS[2].name());
     let text = ok(dir, &["search", "s.offshoot", "data", &wanted, "--top", "2"]);
@@ -313,7 +313,7 @@ fn searched_and_sorted(dir: &Path) {
         "{}",
         sheet.width()
     );
-    refused(dir, &["cluster", "s.offshoot", "data", "-k", "19"], &["18 pictures"]);
+    refused(dir, &["cluster", "s.offshoot", "data", "-k", "19"], &["18 images"]);
     ok(
         dir,
         &["eval", "s.offshoot", "data", "--shots", "3", "--draws", "2", "--confusion", "c.png"],
@@ -327,7 +327,7 @@ fn searched_and_sorted(dir: &Path) {
 fn the_same_input_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &OBJECTS, 3);
+    images(&dir.join("data"), &OBJECTS, 3);
     let model = sprout();
     for name in ["a.offshoot", "b.offshoot"] {
         ok(dir, &["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", name]);
@@ -339,7 +339,7 @@ fn the_same_input_gives_the_same_bytes() {
 fn a_float_package_does_all_that_an_int8_one_does() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &OBJECTS, 3);
+    images(&dir.join("data"), &OBJECTS, 3);
     let model = sprout();
     let args = [
         "convert",
@@ -363,9 +363,11 @@ fn a_float_package_does_all_that_an_int8_one_does() {
 fn demo_teaches_and_draws() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    for (eyes, file, fewest) in [("sharp", "sharp.offshoot", 28), ("small", "sprout.offshoot", 20)]
+    for (extractor, file, fewest) in
+        [("sharp", "sharp.offshoot", 28), ("small", "sprout.offshoot", 20)]
     {
-        let text = ok(dir, &["demo", "--eyes", eyes, "--out", "screen.png", "--keep", "kept"]);
+        let text =
+            ok(dir, &["demo", "--extractor", extractor, "--out", "screen.png", "--keep", "kept"]);
         assert!(text.lines().count() <= 18, "{text}");
         let right: usize = text
             .lines()
@@ -392,7 +394,7 @@ fn demo_leaves_nothing_in_the_folder() {
         fs::create_dir(folder).unwrap();
     }
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_offshoot"));
-    command.args(["demo", "--eyes", "small"]).current_dir(&here).env("TMPDIR", &temporary);
+    command.args(["demo", "--extractor", "small"]).current_dir(&here).env("TMPDIR", &temporary);
     assert!(command.status().unwrap().success());
     assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
     assert!(temporary.join("offshoot-demo.png").exists());

@@ -6,7 +6,7 @@ use crate::common::graph;
 use std::path::Path;
 
 use graph::Graph;
-use offshoot::{Extractor, Picture, Precision};
+use offshoot::{Extractor, Image, Precision};
 use offshoot_convert::import::{Coverage, ImportError, Source};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
@@ -21,15 +21,15 @@ fn converted(model: &ModelProto, float: bool) -> Result<Converted, ConvertError>
 
 fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let source = Source::parse(Path::new("graph.onnx"), &model.encode_to_vec())?;
-    let pictures: Vec<Picture> = (0..4)
+    let images: Vec<Image> = (0..4)
         .map(|seed| {
             let p = Camera::new(64, 48).look(Some(Object::Mug), seed);
-            Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
+            Image::from_rgb(p.width, p.height, p.rgb).unwrap()
         })
         .collect();
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source, &pictures, &Options { overrides, ..options }, &mut |_, _| {})
+    convert(&source, &images, &Options { overrides, ..options }, &mut |_, _| {})
 }
 
 /// Both precisions; int8 must be whole and near.
@@ -55,11 +55,11 @@ fn values_that_are_too_large_are_doubted() {
     let model = graph.model(13).encode_to_vec();
     let run = |preset: Preset, float| {
         let source = Source::parse(Path::new("graph.onnx"), &model).unwrap();
-        let picture = Picture::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
+        let image = Image::from_rgb(16, 12, vec![200; 16 * 12 * 3]).unwrap();
         let overrides =
             PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
         let options = Options { overrides, float, ..Options::default() };
-        convert(&source, &[picture], &options, &mut |_, _| {})
+        convert(&source, &[image], &options, &mut |_, _| {})
     };
     let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();
     assert!(
@@ -76,7 +76,7 @@ fn values_that_are_too_large_are_doubted() {
 const TO_PLANES: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
 const TO_PIXELS: (&str, &[i64]) = ("perm", &[0, 2, 3, 1]);
 
-/// As tf2onnx writes a Keras model: the picture's channels last, and around each convolution a
+/// As tf2onnx writes a Keras model: the image's channels last, and around each convolution a
 /// transposition that moves nothing.
 #[test]
 fn channels_last() {
@@ -127,7 +127,7 @@ fn a_map_is_pooled_wherever_its_channels_are() {
     }
 }
 
-/// Attention over the pixels, by the picture's own features.
+/// Attention over the pixels, by the image's own features.
 #[test]
 fn products_of_two_computed_matrices() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use attempt::{PICTURES, QUICK, attempt, check_folder};
+use attempt::{IMAGES, QUICK, attempt, check_folder};
 use graph::Graph;
 use offshoot_convert::import::Source;
 use offshoot_simulator::Object;
@@ -33,7 +33,7 @@ fn conv(attribute: (&str, &[i64])) -> ModelProto {
     graph.model(13)
 }
 
-/// A node that makes more of little, added to a picture.
+/// A node that makes more of little, added to an image.
 fn maker(op: &str, inputs: &[(&str, &[i64])]) -> ModelProto {
     let mut graph = Graph::new(&[1, 3, 8, 8]);
     let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
@@ -194,10 +194,10 @@ fn hostile_graphs_are_refused_before_tract_sees_them() {
 #[test]
 fn the_command_survives_hostile_graphs() {
     let dir = tempfile::tempdir().unwrap();
-    crate::common::pictures(&dir.path().join("data"), &[Object::Mug], 1);
+    crate::common::images(&dir.path().join("data"), &[Object::Mug], 1);
     for Case { name, model, parts } in cases() {
         fs::write(dir.path().join("bad.onnx"), model.encode_to_vec()).unwrap();
-        let (output, time) = attempt(dir.path(), &PICTURES, &[]);
+        let (output, time) = attempt(dir.path(), &IMAGES, &[]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {text}");
         assert!(parts.iter().all(|part| text.contains(part)), "{name}: {text}");
@@ -213,11 +213,11 @@ fn the_command_survives_hostile_graphs() {
 #[test]
 fn limits_of_memory_and_time_become_errors() {
     let dir = tempfile::tempdir().unwrap();
-    crate::common::pictures(&dir.path().join("data"), &[Object::Mug], 1);
+    crate::common::images(&dir.path().join("data"), &[Object::Mug], 1);
     let mut graph = Graph::new(&[1, 3, 8, 8]);
     graph.weights("w", &[1 << 20, 3, 1, 1]).node("Conv", "c", &["x", "w"], &[]);
     fs::write(dir.path().join("bad.onnx"), graph.model(13).encode_to_vec()).unwrap();
-    let (output, time) = attempt(dir.path(), &PICTURES, &[("OFFSHOOT_IMPORT_MIB", "20")]);
+    let (output, time) = attempt(dir.path(), &IMAGES, &[("OFFSHOOT_IMPORT_MIB", "20")]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("bad.onnx: reading it needed more memory than allowed"), "{text}");
@@ -226,7 +226,7 @@ fn limits_of_memory_and_time_become_errors() {
     assert!(!dir.path().join("out.offshoot").exists());
 
     fs::write(dir.path().join("bad.onnx"), many(12_000).encode_to_vec()).unwrap();
-    let (output, time) = attempt(dir.path(), &PICTURES, &[("OFFSHOOT_IMPORT_SECONDS", "0")]);
+    let (output, time) = attempt(dir.path(), &IMAGES, &[("OFFSHOOT_IMPORT_SECONDS", "0")]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(

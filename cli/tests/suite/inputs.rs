@@ -1,4 +1,4 @@
-//! What a model does to its picture before its first layer, in what type and size it takes it, and
+//! What a model does to its image before its first layer, in what type and size it takes it, and
 //! files that are something else: each is taken as it is meant, or refused with the node and the
 //! next thing to do.
 
@@ -7,7 +7,7 @@ use crate::common::small;
 
 use std::fs;
 
-use crate::common::{pictures, refused};
+use crate::common::{images, refused};
 use graph::Graph;
 use offshoot_convert::pipeline::Options;
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
@@ -155,7 +155,7 @@ fn channels_are_picked_in_any_order() {
 }
 
 #[test]
-fn a_model_that_resizes_its_picture() {
+fn a_model_that_resizes_its_image() {
     let mut graph = Graph::new(&[1, 3, 24, 20]);
     graph.whole("size", &[1, 3, 12, 16]);
     graph.node("Resize", "resized", &["x", "", "", "size"], &[]);
@@ -317,7 +317,7 @@ fn inputs_shapes_and_leftovers() {
     graph.input.push(info("training", &[]));
     graph.value_info.push(info("conv", &[1, 64, 7, 7]));
     alike(&embedding(&converted(&model, float(preset(Preset::Tf))).unwrap()), &want);
-    // A second picture is read.
+    // A second image is read.
     let mut graph = Graph::new(&[1, 3, 12, 16]);
     graph.0.input.push(info("y", &[1, 3, 12, 16]));
     graph.node("Add", "sum", &["x", "y"], &[]);
@@ -347,7 +347,7 @@ fn inputs_shapes_and_leftovers() {
 fn files_that_are_no_models() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &[Object::Mug], 2);
+    images(&dir.join("data"), &[Object::Mug], 2);
     fs::create_dir(dir.join("saved")).unwrap();
     fs::write(dir.join("saved/saved_model.pb"), b"\x08\x01").unwrap();
     let files: [(&str, &[u8], [&str; 2]); 5] = [

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::common::{offshoot, ok, pictures, refused};
+use crate::common::{images, offshoot, ok, refused};
 use offshoot_simulator::Object;
 
 fn package() -> String {
@@ -12,14 +12,14 @@ fn package() -> String {
     path.to_str().unwrap().to_string()
 }
 
-/// `data/mug` and `data/ball`, four pictures each.
+/// `data/mug` and `data/ball`, four images each.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    pictures(&dir.path().join("data"), &[Object::Mug, Object::Ball], 4);
+    images(&dir.path().join("data"), &[Object::Mug, Object::Ball], 4);
     dir
 }
 
-/// A JPEG file of one of the pictures.
+/// A JPEG file of one of the images.
 fn jpeg(dir: &Path) -> Vec<u8> {
     let image = image::open(dir.join("data/mug/0.png")).unwrap().into_rgb8();
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -36,7 +36,7 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn one_broken_picture_does_not_end_everything() {
+fn one_broken_image_does_not_end_everything() {
     let dir = folder();
     let (dir, package) = (dir.path(), package());
     let whole = jpeg(dir);
@@ -49,7 +49,7 @@ fn one_broken_picture_does_not_end_everything() {
     let output = offshoot(dir, &train);
     let (text, told) = (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output));
     assert!(output.status.success(), "{told}");
-    has(&text, &["8 pictures of 2 classes"]);
+    has(&text, &["8 images of 2 classes"]);
     has(
         &told,
         &[
@@ -69,7 +69,7 @@ fn one_broken_picture_does_not_end_everything() {
         ],
     );
     // With what ends early there is one more.
-    has(&ok(dir, &[&train[..], &["--cut-short"]].concat()), &["9 pictures of 2 classes"]);
+    has(&ok(dir, &[&train[..], &["--cut-short"]].concat()), &["9 images of 2 classes"]);
     let asked =
         ["predict", &package, "x.head", "data/ball/cut.jpg", "--heatmap", "cut.png", "--cut-short"];
     ok(dir, &asked);
@@ -82,7 +82,7 @@ fn one_broken_picture_does_not_end_everything() {
     assert!(!dir.join("y.head").exists());
     // The other commands that read folders.
     let search = ["search", &package, "data", "data/mug/1.png", "--top", "9"];
-    assert_eq!(ok(dir, &search).lines().count(), 9, "eight pictures and the one asked about");
+    assert_eq!(ok(dir, &search).lines().count(), 9, "eight images and the one asked about");
     refused(dir, &[&search[..], &["--strict"]].concat(), &["data/"]);
     ok(dir, &["cluster", &package, "data", "-k", "2"]);
     let text =
@@ -104,9 +104,9 @@ fn one_broken_picture_does_not_end_everything() {
     refused(
         dir,
         &["train", &package, "bad", "-o", "x.head"],
-        &["none of the 1 pictures", "bad/a/1.jpg"],
+        &["none of the 1 images", "bad/a/1.jpg"],
     );
-    refused(dir, &["search", &package, "bad", "data/mug/1.png"], &["none of the 1 pictures"]);
+    refused(dir, &["search", &package, "bad", "data/mug/1.png"], &["none of the 1 images"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn one_class_alone_is_never_right() {
     let lines: String =
         (0..8).map(|n| format!("{n}.png,{}\n", if n < 4 { "mug" } else { "ball" })).collect();
     fs::write(dir.join("set/labels.csv"), format!("file,label\n{lines}")).unwrap();
-    has(&ok(dir, &train), &["8 pictures of 2 classes"]);
+    has(&ok(dir, &train), &["8 images of 2 classes"]);
     has(&ok(dir, &["eval", &package, "set", "--shots", "2", "--head", "ncm"]), &["2 classes"]);
 }
 
@@ -164,7 +164,7 @@ fn other_formats_are_read_by_their_content() {
     fs::rename(dir.join("data/mug/made.4."), dir.join("data/mug/made")).unwrap();
     let output = offshoot(dir, &["train", &package, "data", "-o", "x.head"]);
     assert_eq!(said(&output), "");
-    has(&String::from_utf8_lossy(&output.stdout), &["13 pictures of 2 classes"]);
+    has(&String::from_utf8_lossy(&output.stdout), &["13 images of 2 classes"]);
 }
 
 /// Where no class is needed, a folder without any is taken.
@@ -250,7 +250,7 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
     for film in ["empty.mjpeg", "broken.mjpeg"] {
         let output = run(film);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        has(&said(&output), &[film, "no picture in it can be read"]);
+        has(&said(&output), &[film, "no image in it can be read"]);
         assert!(!dir.join("x.head").exists());
     }
     // One that can be read is enough; a lesson on a broken one is lost, and the next one counts.
@@ -267,9 +267,9 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
     has(&said(&output), &["x.head: no training samples, so no head is written"]);
 }
 
-/// 300 boxes on one large picture take about as long as one: it is decoded once.
+/// 300 boxes on one large image take about as long as one: it is decoded once.
 #[test]
-fn a_picture_of_many_boxes_is_decoded_once() {
+fn a_image_of_many_boxes_is_decoded_once() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, package) = (dir.path(), package());
     let noise = |x: u32, y: u32| {
@@ -320,17 +320,17 @@ mod cases {
     fn collections() {
         let files = files();
         for (name, parts) in [
-            ("csv", &["6 pictures of 2 classes"][..]),
-            ("mixedwebp", &["12 pictures of 2 classes"]),
-            ("voc_entity", &["4 pictures of 2 classes"]),
-            ("coco_crowd_bool", &["4 pictures of 2 classes"]),
+            ("csv", &["6 images of 2 classes"][..]),
+            ("mixedwebp", &["12 images of 2 classes"]),
+            ("voc_entity", &["4 images of 2 classes"]),
+            ("coco_crowd_bool", &["4 images of 2 classes"]),
         ] {
             let (text, _) = train(&files.join(name)).unwrap();
             has(&text, parts);
         }
         let (text, told) = train(&files.join("coco_zero_neg")).unwrap();
-        // Of the four that are no boxes one is cut to what lies in the picture.
-        has(&text, &["5 pictures of 2 classes"]);
+        // Of the four that are no boxes one is cut to what lies in the image.
+        has(&text, &["5 images of 2 classes"]);
         has(&told, &["2 unclear or small", "1 outside their image"]);
         let dir = tempfile::tempdir().unwrap();
         let data = files.join("voc_entity");
@@ -340,7 +340,7 @@ mod cases {
 
     #[test]
     #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
-    fn pictures() {
+    fn images() {
         let files = files();
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
@@ -360,7 +360,7 @@ mod cases {
         assert_eq!(taken, 2);
         has(
             &told,
-            &["1 cut short", "trunc.jpg: the file ends after 6221 bytes, before its picture does"],
+            &["1 cut short", "trunc.jpg: the file ends after 6221 bytes, before its image does"],
         );
         assert_eq!(count(&["--cut-short"]).0, 3);
     }

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use attempt::{PICTURES, QUICK, attempt, check_folder};
+use attempt::{IMAGES, QUICK, attempt, check_folder};
 use offshoot::Extractor;
 use offshoot_cli::learn::few_shot::Draws;
 use offshoot_convert::import::{ImportError, Source};
@@ -201,8 +201,8 @@ fn mutants_do_not_disturb_our_own_look() {
 #[test]
 fn mutants_leave_the_command_alive_and_no_wrong_package() {
     let dir = tempfile::tempdir().unwrap();
-    let (pictures, texts) = (dir.path().join("pictures"), dir.path().join("texts"));
-    crate::common::pictures(&pictures.join("data"), &[Object::Mug], 2);
+    let (images, texts) = (dir.path().join("pictures"), dir.path().join("texts"));
+    crate::common::images(&images.join("data"), &[Object::Mug], 2);
     fs::create_dir_all(texts.join("data/letters")).unwrap();
     fs::write(texts.join("data/letters/some.txt"), "a b c d e\n").unwrap();
     fs::write(texts.join("data/letters/few.txt"), "c a\n").unwrap();
@@ -211,7 +211,7 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
     let text = ["--tokenizer", "../vocab.txt", "--tokens", "32"];
     for (name, bytes) in backbones() {
         let (folder, options) =
-            if TEXT.contains(&name) { (&texts, &text) } else { (&pictures, &PICTURES) };
+            if TEXT.contains(&name) { (&texts, &text) } else { (&images, &IMAGES) };
         let mutants = Mutants::of(bytes);
         let (mut converted, mut refused, mut ended, mut slowest) = (0, 0, 0, (Duration::ZERO, 0));
         for seed in 0..asked().unwrap_or(7) {

@@ -7,7 +7,7 @@ use crate::common::small;
 use std::path::Path;
 
 use graph::Graph;
-use offshoot::{Extractor, Picture};
+use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
@@ -88,20 +88,16 @@ fn celu_is_scaled() {
     };
     graph.0.node[0].attribute.push(alpha);
     let bytes: Vec<u8> = (0..9).map(|i| 28 * i).collect();
-    let picture = Picture::from_rgb(3, 3, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
+    let image = Image::from_rgb(3, 3, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
     let (mean, std) = (Some([128.0; 3]), Some([32.0; 3]));
     let overrides =
         PreprocessOverrides { mean, std, squash: true, ..PreprocessOverrides::default() };
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
     let pool = offshoot_convert::ir::pooling::Pool::None;
     let options = Options { pool, ..float(overrides) };
-    let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
-    let got: Vec<f32> = Extractor::from_bytes(made.bytes)
-        .unwrap()
-        .embed(&picture.frame())
-        .unwrap()
-        .iter()
-        .collect();
+    let made = convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {}).unwrap();
+    let got: Vec<f32> =
+        Extractor::from_bytes(made.bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();
     let celu = |x: f64| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0);
     let want: Vec<f32> =
         bytes.iter().map(|&b| celu((f64::from(b) - 128.0) / 32.0) as f32).collect();
@@ -123,18 +119,17 @@ fn a_mean_over_stated_padding_and_beyond() {
             .number("ceil_mode", 1)
             .number("count_include_pad", 1);
         let bytes: Vec<u8> = (0..24).map(|i| (i * 53 % 200 + 20) as u8).collect();
-        let picture =
-            Picture::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
+        let image = Image::from_rgb(6, 4, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
         let source =
             Source::parse(Path::new("mean.onnx"), &graph.model(19).encode_to_vec()).unwrap();
         let pool = offshoot_convert::ir::pooling::Pool::None;
         let options =
             Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
         let made =
-            convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {}).unwrap();
+            convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {}).unwrap();
         let got: Vec<f32> = Extractor::from_bytes(made.bytes)
             .unwrap()
-            .embed(&picture.frame())
+            .embed(&image.frame())
             .unwrap()
             .iter()
             .collect();
@@ -199,7 +194,7 @@ fn global_response_normalization() {
 }
 
 #[test]
-fn a_verdict_sees_single_pictures() {
+fn a_verdict_sees_single_images() {
     let mut report =
         converted(&plain(), Options { overrides: preset(Preset::Tf), ..Options::default() })
             .unwrap()
@@ -209,7 +204,7 @@ fn a_verdict_sees_single_pictures() {
         (report.grade(), report.verdict())
     };
     assert_eq!(judged(0.001, 0.999, 0.997).0, Grade::Good);
-    // What pictures that are loud hide in the sum.
+    // What images that are loud hide in the sum.
     let (grade, words) = judged(0.005, 0.985, 0.92);
     assert!(
         grade == Grade::Usable && words.contains("0.985 in the mean, 0.920 in the worst"),
@@ -237,7 +232,7 @@ fn what_is_not_usable_is_not_written() {
         .node("Relu", "relu", &["small"], &[])
         .node("GlobalAveragePool", "pooled", &["relu"], &[]);
     std::fs::write(dir.path().join("net.onnx"), graph.model(13).encode_to_vec()).unwrap();
-    crate::common::pictures(&dir.path().join("data"), &[Object::Mug, Object::Plant], 4);
+    crate::common::images(&dir.path().join("data"), &[Object::Mug, Object::Plant], 4);
     let args =
         ["convert", "net.onnx", "--calibrate", "data", "--preset", "tf", "-o", "net.offshoot"];
     let output = crate::common::offshoot(dir.path(), &args);

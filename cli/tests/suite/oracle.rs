@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use offshoot::{Extractor, Picture};
+use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{Options, convert};
@@ -78,7 +78,7 @@ impl Case {
         let source =
             Source::parse(Path::new(&self.name), &self.model).map_err(|e| e.to_string())?;
         let black = vec![0; (3 * self.rows * self.columns) as usize];
-        let picture = Picture::from_rgb(self.columns, self.rows, black).unwrap();
+        let image = Image::from_rgb(self.columns, self.rows, black).unwrap();
         let overrides = PreprocessOverrides {
             preset: Some(Preset::Raw),
             squash: true,
@@ -92,10 +92,10 @@ impl Case {
             overrides,
             ..Options::default()
         };
-        let made = convert(&source, std::slice::from_ref(&picture), &options, &mut |_, _| {});
+        let made = convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {});
         let bytes = made.map_err(|e| e.to_string())?.bytes;
         let embedding: Vec<f32> =
-            Extractor::from_bytes(bytes).unwrap().embed(&picture.frame()).unwrap().iter().collect();
+            Extractor::from_bytes(bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();
         let imported = source.import(&[&cuts[0]], None, Pool::None).unwrap();
         Ok(imported.outputs[0].places.iter().map(|&place| embedding[place]).collect())
     }
@@ -120,7 +120,7 @@ impl Case {
     }
 }
 
-/// Operators that networks of pictures are made of: each has a test that converts, so that nothing
+/// Operators that networks of images are made of: each has a test that converts, so that nothing
 /// is hidden by a refusal.
 const NEEDED: [&str; 34] = [
     "add",

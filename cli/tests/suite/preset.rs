@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use offshoot::Picture;
+use offshoot::Image;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::report::Report;
-use offshoot_dataset::{LeftOut, pictures};
+use offshoot_dataset::{LeftOut, images};
 
 /// Metadata that nobody reads: the file is no longer the one that the catalogue knows.
 fn unknown(bytes: &[u8]) -> Vec<u8> {
@@ -19,9 +19,8 @@ fn unknown(bytes: &[u8]) -> Vec<u8> {
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn conventions_are_recognised_guessed_and_doubted() {
     let shared = crate::common::shared();
-    let sample =
-        pictures(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
-    let sample: Vec<Picture> = sample.iter().map(|f| Picture::open(f).unwrap()).collect();
+    let sample = images(&shared.join("data/imagenet-sample"), 16, &mut LeftOut::default()).unwrap();
+    let sample: Vec<Image> = sample.iter().map(|f| Image::open(f).unwrap()).collect();
     let read = |name: &str| std::fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap();
     let report = |bytes: &[u8], preset: Option<Preset>| -> Report {
         let options = Options {

@@ -1,31 +1,30 @@
-//! The quantizer with real weights on real pictures: how often int8 names the class that float
+//! The quantizer with real weights on real images: how often int8 names the class that float
 //! names, and what its options do.
 
 use std::fs;
 
-use crate::common::{ok, pictures, refused, sprout};
-use offshoot::{Extractor, Picture};
+use crate::common::{images, ok, refused, sprout};
+use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::quantize::{Rounding, Settings};
-use offshoot_dataset::{LeftOut, pictures as files};
+use offshoot_dataset::{LeftOut, images as files};
 use offshoot_simulator::{Camera, Object};
 
 fn largest(values: &[f32]) -> usize {
     (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a))).unwrap_or(0)
 }
 
-/// The small MobileNet with its classifier, on the pictures it was not calibrated on. All models on
-/// all pictures, beside onnxruntime: `tests/peers/agreement.py`.
+/// The small MobileNet with its classifier, on the images it was not calibrated on. All models on
+/// all images, beside onnxruntime: `tests/peers/agreement.py`.
 #[test]
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
 fn int8_names_what_float_names() {
     let shared = crate::common::shared();
     let source = Source::open(&shared.join("models/real/mobilenet_v1_0.25_128.onnx")).unwrap();
     let all = files(&shared.join("data/imagenet-sample"), 500, &mut LeftOut::default()).unwrap();
-    let calibration: Vec<Picture> =
-        all.iter().step_by(4).map(|f| Picture::open(f).unwrap()).collect();
+    let calibration: Vec<Image> = all.iter().step_by(4).map(|f| Image::open(f).unwrap()).collect();
     let cuts = vec!["/MobilenetV1/Logits/Conv2d_1c_1x1/Conv_output_0".to_string()];
     let options =
         |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
@@ -36,9 +35,9 @@ fn int8_names_what_float_names() {
     let (mut int8, mut float) = (package(false), package(true));
     let (mut same, mut asked) = (0, 0);
     for file in all.iter().enumerate().filter(|(i, _)| i % 4 == 2).map(|(_, f)| f) {
-        let picture = Picture::open(file).unwrap();
+        let image = Image::open(file).unwrap();
         let name = |e: &mut Extractor| {
-            largest(&e.embed(&picture.frame()).unwrap().iter().collect::<Vec<_>>())
+            largest(&e.embed(&image.frame()).unwrap().iter().collect::<Vec<_>>())
         };
         same += usize::from(name(&mut int8) == name(&mut float));
         asked += 1;
@@ -51,16 +50,16 @@ fn int8_names_what_float_names() {
 #[test]
 fn a_norm_changes_no_code() {
     let source = Source::open(&sprout()).unwrap();
-    let pictures: Vec<Picture> = (0..6)
+    let images: Vec<Image> = (0..6)
         .map(|seed| {
             let p = Camera::new(96, 96).look(Some(Object::ALL[seed % 3]), seed as u64);
-            Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
+            Image::from_rgb(p.width, p.height, p.rgb).unwrap()
         })
         .collect();
     let package = |unit_length| {
         let quantizer = Settings { rounding: Rounding::Adaptive, ..Settings::default() };
         let options = Options { unit_length, quantizer, ..Options::default() };
-        let made = convert(&source, &pictures, &options, &mut |_, _| {}).unwrap();
+        let made = convert(&source, &images, &options, &mut |_, _| {}).unwrap();
         (Extractor::from_bytes(made.bytes).unwrap(), made.report)
     };
     let ((plain, judged), (unit, of_unit)) = (package(false), package(true));
@@ -72,7 +71,7 @@ fn a_norm_changes_no_code() {
 fn layers_stay_in_float_and_reports_say_so() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key], 6);
+    images(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key], 6);
     let model = sprout();
     let convert = |more: &[&str]| {
         let own = ["convert", model.to_str().unwrap(), "--calibrate", "data", "-o", "x.offshoot"];
@@ -143,7 +142,7 @@ fn page_is_whole(page: &str, report: &serde_json::Value) {
 fn weights_are_rounded_for_their_inputs() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key], 6);
+    images(&dir.join("data"), &[Object::Mug, Object::Plant, Object::Key], 6);
     let model = sprout();
     let report = |rounding: &str, package: &str| -> serde_json::Value {
         let arguments = ["convert", model.to_str().unwrap(), "--calibrate", "data", "--json"];
@@ -164,10 +163,10 @@ fn weights_are_rounded_for_their_inputs() {
 }
 
 #[test]
-fn pictures_of_a_covered_lens_are_doubted() {
+fn images_of_a_covered_lens_are_doubted() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("seen"), &[Object::Mug, Object::Plant], 2);
+    images(&dir.join("seen"), &[Object::Mug, Object::Plant], 2);
     fs::create_dir(dir.join("dark")).unwrap();
     for n in 0..4u8 {
         let dark = |x: u32, y: u32| image::Rgb([n, (x * y % 7) as u8, (x + y) as u8 % 5]);
@@ -188,7 +187,7 @@ fn pictures_of_a_covered_lens_are_doubted() {
 fn ranges_and_a_search() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    pictures(&dir.join("data"), &[Object::Mug, Object::Plant], 6);
+    images(&dir.join("data"), &[Object::Mug, Object::Plant], 6);
     let model = sprout();
     let json = |more: &[&str]| -> serde_json::Value {
         let own = [

@@ -15,7 +15,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{Rgb, RgbImage, imageops};
-use offshoot::{Extractor, Picture};
+use offshoot::{Extractor, Image};
 use offshoot_cli::draw::canvas::Canvas;
 use offshoot_convert::calibrate::cosine;
 use prost::Message;
@@ -54,24 +54,24 @@ fn line(random: &mut Random) -> RgbImage {
         TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
     let at = Point::new(width as i32 / 2, height as i32 / 2);
     Text::with_text_style(&text, at, style, middle).draw(&mut canvas).unwrap();
-    let mut picture = imageops::resize(&canvas.0, SIDES.0, SIDES.1, imageops::FilterType::Triangle);
+    let mut image = imageops::resize(&canvas.0, SIDES.0, SIDES.1, imageops::FilterType::Triangle);
     if below(2) == 0 {
-        imageops::rotate180_in_place(&mut picture);
+        imageops::rotate180_in_place(&mut image);
     }
-    for value in picture.iter_mut() {
+    for value in image.iter_mut() {
         *value = value.saturating_add_signed(below(17) as i8 - 8);
     }
-    picture
+    image
 }
 
-fn lines(folder: &Path, seed: u64, count: usize) -> Vec<Picture> {
+fn lines(folder: &Path, seed: u64, count: usize) -> Vec<Image> {
     std::fs::create_dir_all(folder).unwrap();
     let mut random = Random(seed);
     (0..count)
         .map(|n| {
-            let picture = line(&mut random);
-            picture.save(folder.join(format!("{n:03}.png"))).unwrap();
-            Picture::from_rgb(picture.width(), picture.height(), picture.into_raw()).unwrap()
+            let image = line(&mut random);
+            image.save(folder.join(format!("{n:03}.png"))).unwrap();
+            Image::from_rgb(image.width(), image.height(), image.into_raw()).unwrap()
         })
         .collect()
 }
@@ -108,9 +108,9 @@ fn text_directions_in_int8() {
     assert!(int8.isa().is_some(), "the engine alone runs it");
     // Lines that were not calibrated on.
     let mut cosines = Vec::new();
-    for picture in lines(&dir.join("others"), 2, 100) {
+    for image in lines(&dir.join("others"), 2, 100) {
         let [got, want] = [&mut int8, &mut float]
-            .map(|e| e.embed(&picture.frame()).unwrap().iter().collect::<Vec<f32>>());
+            .map(|e| e.embed(&image.frame()).unwrap().iter().collect::<Vec<f32>>());
         cosines.push(cosine(&got, &want));
     }
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;

@@ -7,7 +7,7 @@
 mod browser;
 use std::fs;
 
-use crate::common::{ok, pictures, sprout};
+use crate::common::{images, ok, sprout};
 use browser::Browser;
 use offshoot_simulator::Object;
 
@@ -19,7 +19,7 @@ fn a_report_fits_a_phone_and_everybody_can_read_it() {
     // Names of models and of nodes are long, and have no place to break at.
     let model = format!("{}.onnx", "mobilenet_v1_0.25_128_quantization_aware_trained_".repeat(3));
     fs::copy(sprout(), dir.join(&model)).unwrap();
-    pictures(&dir.join("data"), &[Object::Mug, Object::Plant], 8);
+    images(&dir.join("data"), &[Object::Mug, Object::Plant], 8);
     ok(dir, &["convert", &model, "--calibrate", "data", "-o", "e.offshoot", "--report", "r.html"]);
     browser.open(&format!("file://{}/r.html", dir.display()));
     browser.wait("document.querySelector('h1').textContent.length > 100", true);

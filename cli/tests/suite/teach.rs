@@ -1,4 +1,4 @@
-//! `teach` without hardware: the same pictures byte for byte, and lessons that outlast `kill -9`.
+//! `teach` without hardware: the same images byte for byte, and lessons that outlast `kill -9`.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/teach.script");
 
-/// SHA-256, first eight bytes, of the pictures of each name in three sizes. Look at the pictures
+/// SHA-256, first eight bytes, of the images of each name in three sizes. Look at the images
 /// before you change one (`offshoot teach --script cli/tests/data/teach.script --screen png:DIR`).
-const PICTURES: [(&str, &str); 9] = [
+const IMAGES: [(&str, &str); 9] = [
     ("welcome", "7b7cc061beeb7302"),
     ("teach", "2aedfe4bc36afb10"),
     ("more", "e465edb02bbf591b"),
@@ -35,10 +35,18 @@ fn ok(output: &Output) -> String {
 }
 
 #[test]
-fn the_same_script_draws_the_same_pictures() {
+fn the_same_script_draws_the_same_images() {
     let dir = tempfile::tempdir().unwrap();
-    let arguments =
-        ["--script", SCRIPT, "--eyes", "sharp", "--names", "mug,plant", "--screen", "png:shots"];
+    let arguments = [
+        "--script",
+        SCRIPT,
+        "--extractor",
+        "sharp",
+        "--names",
+        "mug,plant",
+        "--screen",
+        "png:shots",
+    ];
     let text =
         ok(&teach(dir.path(), &arguments).args(["--export", "things.head"]).output().unwrap());
     assert!(
@@ -52,8 +60,8 @@ fn the_same_script_draws_the_same_pictures() {
         }
         hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
-    let drawn = PICTURES.map(|(name, _)| (name, digest(name)));
-    assert_eq!(drawn.each_ref().map(|(name, digest)| (*name, digest.as_str())), PICTURES);
+    let drawn = IMAGES.map(|(name, _)| (name, digest(name)));
+    assert_eq!(drawn.each_ref().map(|(name, digest)| (*name, digest.as_str())), IMAGES);
     assert!(dir.path().join("things.head").exists());
     // README shows some of them.
     for name in ["welcome", "teach", "mug", "unknown"] {
@@ -91,7 +99,7 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
     for (arguments, said) in [
         (&["--script", "bad", "--screen", "none"][..], "line 2"),
         (&["--script", "none"][..], "none"),
-        (&["--script", "good", "--screen", "none", "--camera", "empty"][..], "no pictures"),
+        (&["--script", "good", "--screen", "none", "--camera", "empty"][..], "no images"),
         (&["--script", "good", "--screen", "none", "--camera", "/dev/no-camera"][..], "doctor"),
         (&["--screen", "none"][..], "--script FILE"),
         (&["--script", "good"][..], "png:DIR"),
@@ -106,7 +114,7 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
 /// Lessons that a store holds, told by a run that adds none.
 fn kept(folder: &Path) -> usize {
     fs::write(folder.join("nothing.script"), "").unwrap();
-    let arguments = ["--script", "nothing.script", "--eyes", "small", "--screen", "none"];
+    let arguments = ["--script", "nothing.script", "--extractor", "small", "--screen", "none"];
     let text = ok(&teach(folder, &arguments).output().unwrap());
     let lessons = |line: &str| {
         line.strip_suffix(" lessons")?.split_whitespace().last()?.parse::<usize>().ok()
@@ -119,14 +127,14 @@ fn kept(folder: &Path) -> usize {
 fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
     let rounds = std::env::var("OFFSHOOT_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let dir = tempfile::tempdir().unwrap();
-    // A picture is kept after its lesson is: that is what a person would have seen.
+    // An image is kept after its lesson is: that is what a person would have seen.
     let script: String = (0..400).map(|n| format!("teach {} 1\nsnap {n}\n", n % 3 + 1)).collect();
     fs::write(dir.path().join("many.script"), script).unwrap();
     let (mut before, mut shown) = (0, 0);
     for round in 0..rounds {
         let shots = format!("shots-{round}");
         let screen = format!("png:{shots}");
-        let arguments = ["--script", "many.script", "--eyes", "small", "--screen", &screen];
+        let arguments = ["--script", "many.script", "--extractor", "small", "--screen", &screen];
         let mut child = teach(dir.path(), &arguments).stdout(Stdio::null()).spawn().unwrap();
         // Every other one may be killed while it starts, too.
         let due = Instant::now() + Duration::from_secs(20);
@@ -170,7 +178,7 @@ fn signalled(signal: &str) -> Option<(String, [String; 2], String)> {
         |name: &str| fs::read(path(name)).map(|b| String::from_utf8_lossy(&b).trim().to_string());
     let run = format!(
         "trap : INT TERM HUP\nstty cols 80 rows 24\nstty -g > before\n\
-         sh -c 'echo $$ > pid; exec \"$0\" teach --eyes small' '{}'\necho $? > code\nstty -g > after\n",
+         sh -c 'echo $$ > pid; exec \"$0\" teach --extractor small' '{}'\necho $? > code\nstty -g > after\n",
         env!("CARGO_BIN_EXE_offshoot")
     );
     fs::write(path("run"), run).unwrap();
@@ -224,7 +232,7 @@ fn damaged_lessons_are_put_aside_when_told() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("offshoot-lessons.store");
     fs::write(dir.path().join("two.script"), "teach 1 2\n").unwrap();
-    let arguments = ["--script", "two.script", "--eyes", "small", "--screen", "none"];
+    let arguments = ["--script", "two.script", "--extractor", "small", "--screen", "none"];
     ok(&teach(dir.path(), &arguments).output().unwrap());
     let whole = fs::read(&store).unwrap();
     let slot = whole.len() / 2;

@@ -473,8 +473,8 @@ fn what_codes_cost_a_text_is_measured() {
     let names: Vec<&str> = rows.iter().map(|row| row["cut"].as_str().unwrap()).collect();
     assert!(names.contains(&"sum") && names.last() == Some(&"last_hidden_state"), "{names:?}");
     assert!(rows.last().unwrap()["automatic"] == true && rows.len() > 1, "{all}");
-    let picture = image::open(dir.join("cuts.png")).unwrap();
-    assert_eq!((picture.width(), picture.height()), (2240, 1280));
+    let image = image::open(dir.join("cuts.png")).unwrap();
+    assert_eq!((image.width(), image.height()), (2240, 1280));
     let command: Vec<&str> = all["command"].as_str().unwrap().split_whitespace().skip(1).collect();
     assert!(command.contains(&"--tokens") && !command.contains(&"--preset"), "{command:?}");
     ok(dir, &[&command[..], &["-o", "chosen.offshoot"]].concat());
@@ -485,7 +485,7 @@ fn what_does_not_fit_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     prepare(dir);
-    crate::common::pictures(&dir.join("pictures"), &[offshoot_simulator::Object::Mug], 2);
+    crate::common::images(&dir.join("pictures"), &[offshoot_simulator::Object::Mug], 2);
     std::fs::create_dir(dir.join("alone")).unwrap();
     std::fs::copy(dir.join("model.onnx"), dir.join("alone/model.onnx")).unwrap();
     let without = ["convert", "alone/model.onnx", "--calibrate", "reviews"];
@@ -501,7 +501,7 @@ fn what_does_not_fit_is_told() {
     let with = |more: &[&str], parts: &[&str]| refused(dir, &[&CONVERT[..], more].concat(), parts);
     with(
         &["--pool", "gem"],
-        &["this --pool is for a picture's map; allowed are avg, first and last"],
+        &["this --pool is for an image's feature map; allowed are avg, first and last"],
     );
     with(&["--cut", "rows,sum"], &["are cut at one tensor"]);
     with(&["--preset", "tf"], &["model.onnx: takes texts; remove --preset, which does not apply"]);
@@ -524,7 +524,7 @@ fn what_does_not_fit_is_told() {
         &other,
         &["tokenizer of another model: its ids go up to 24, the model has 24 tokens"],
     );
-    let pictures = [
+    let images = [
         "convert",
         "model.onnx",
         "--tokenizer",
@@ -534,30 +534,25 @@ fn what_does_not_fit_is_told() {
         "--tokens",
         "20",
     ];
-    refused(dir, &pictures, &["pictures: no .txt files in this folder or below it", "takes text"]);
+    refused(dir, &images, &["images: no .txt files in this folder or below it", "takes text"]);
     assert!(!dir.join("model.offshoot").exists());
 
     ok(dir, &[&CONVERT[..], &["-o", "words.offshoot"]].concat());
     let train = |package: &str, data: &str, parts: &[&str]| {
         refused(dir, &["train", package, data, "-o", "x.head"], parts);
     };
-    train("words.offshoot", "pictures", &["this is a picture; the package takes text"]);
+    train("words.offshoot", "pictures", &["this is an image; the package takes text"]);
     let sprout = crate::common::sprout().with_extension("offshoot");
-    train(
-        sprout.to_str().unwrap(),
-        "reviews",
-        &["_7.txt: this is text; the package takes pictures"],
-    );
+    train(sprout.to_str().unwrap(), "reviews", &["_7.txt: this is text; the package takes images"]);
     train("words.offshoot", "no-such-folder", &["no-such-folder"]);
     refused(
         dir,
         &["search", "words.offshoot", "reviews", "pictures/mug/0.png"],
-        &["this is a picture"],
+        &["this is an image"],
     );
     let onnx = crate::common::sprout();
-    let of_pictures =
-        ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
-    refused(dir, &of_pictures, &["sprout.onnx: takes pictures; remove --tokens"]);
+    let of_images = ["convert", onnx.to_str().unwrap(), "--calibrate", "pictures", "--tokens", "9"];
+    refused(dir, &of_images, &["sprout.onnx: takes images; remove --tokens"]);
     let views = ["train", "words.offshoot", "reviews", "-o", "x.head", "--augment=flip"];
     refused(dir, &views, &["model.onnx: the package takes text, which has no views"]);
     refused(dir, &["search", sprout.to_str().unwrap(), "pictures", "other.txt"], &["this is text"]);

@@ -1,7 +1,7 @@
 //! Core of the device without files, threads or a heap: the package format, quantization
 //! arithmetic, preprocessing, and heads trained on the board.
 //!
-//! Modules in the order a picture travels:
+//! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
 //! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`].
 //!

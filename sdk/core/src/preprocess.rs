@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_pictures_stay_constant() {
+    fn constant_images_stay_constant() {
         for (w, h) in [(1, 1), (640, 480), (31, 200), (5, 3)] {
             let pixels = vec![201u8; w * h * 3];
             let frame = Frame::rgb(w as u32, h as u32, &pixels).unwrap();

@@ -64,7 +64,7 @@ fn auto_is_level_with_the_best_on_digits() {
             "{}: auto {found:.2}, best {best:.2}, calibration {calibration_error:.3}",
             cells[0]
         );
-        // Of one sample nothing can be held out; of all there is one draw of a hundred pictures.
+        // Of one sample nothing can be held out; of all there is one draw of a hundred images.
         let noise = if ["1", "all"].contains(&cells[0]) { 3.0 } else { 1.0 };
         assert!(found >= best - noise, "{} shots: {found}, scikit-learn's best {best}", cells[0]);
         assert!(

@@ -41,8 +41,8 @@ fn what_is_written_is_read() {
         );
     });
     assert_eq!(counts, Counts::NONE);
-    let pictures = every_operation();
-    let package = Package::open(&pictures).unwrap();
+    let images = every_operation();
+    let package = Package::open(&images).unwrap();
     assert_eq!((package.text(), package.token_table()), (None, &[][..]));
 }
 
@@ -101,7 +101,7 @@ fn what_does_not_fit_is_refused() {
         ("wider than the rows", Words { input: (1, 5), ..words() }, PackageError::Text),
         ("no room for marks", Words { input: (1, 2), ..words() }, PackageError::Text),
         (
-            "a preprocessing of pictures",
+            "a preprocessing of images",
             Words {
                 preprocess: Preprocess { width: 2, resize: Resize::Squash, ..Preprocess::NONE },
                 ..words()
@@ -140,7 +140,7 @@ fn with_section(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     file
 }
 
-/// The table has one entry more than that of pictures.
+/// The table has one entry more than that of images.
 fn seal_table(file: &mut [u8]) {
     let crc = seal::crc32(&[&file[..seal::TABLE_CHECKSUM], &file[seal::HEADER..entry(TEXT + 1)]]);
     put(file, seal::TABLE_CHECKSUM, &crc.to_le_bytes());
@@ -214,7 +214,7 @@ fn hostile_tables() {
         change(&mut file);
         seal_table(&mut file);
         let error = Package::open(&file).map(|_| ()).unwrap_err();
-        // Without its text, a package is one of pictures.
+        // Without its text, a package is one of images.
         let expected = if name.starts_with("packed") {
             PackageError::Input
         } else {

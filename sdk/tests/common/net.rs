@@ -41,7 +41,7 @@ impl Net {
     /// The tensor that a frame is written to.
     pub const INPUT: TensorId = 0;
 
-    /// A network for square pictures.
+    /// A network for square images.
     pub fn new(side: u16, seed: u64) -> Self {
         let preprocess = preprocess(side);
         let quant = Quant::from_range(-2.0, 2.3);

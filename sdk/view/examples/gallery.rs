@@ -1,6 +1,6 @@
 //! Draws every state on every size of panel and writes them as PPM files.
 //!
-//! `cargo run -p offshoot-view --example gallery -- folder [picture.ppm]`
+//! `cargo run -p offshoot-view --example gallery -- folder [image.ppm]`
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use embedded_graphics::image::GetPixel;
 use embedded_graphics::pixelcolor::raw::BigEndian;
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565, Rgb888};
 use embedded_graphics::prelude::*;
-use offshoot_view::{ClassLine, Picture, Screen, State};
+use offshoot_view::{ClassLine, Image, Screen, State};
 
 type Colour<const W: usize, const H: usize, const N: usize> =
     Framebuffer<Rgb565, <Rgb565 as PixelColor>::Raw, BigEndian, W, H, N>;
@@ -99,10 +99,10 @@ fn main() -> std::io::Result<()> {
     ];
     let hint = "A teach   B next class   hold: forget";
     for (name, state) in states {
-        let picture = Picture::new(width, height, &rgb);
+        let image = Image::new(width, height, &rgb);
         let screen = Screen {
             title: "Offshoot",
-            picture,
+            image,
             state,
             classes: &classes,
             threshold: Some(0.6),

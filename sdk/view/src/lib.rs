@@ -22,7 +22,7 @@
 //! let mut panel = Panel::new();
 //! Screen {
 //!     title: "Offshoot",
-//!     picture: None,
+//!     image: None,
 //!     state: State::Answer { class: "mug", confidence: 0.93 },
 //!     classes: &[
 //!         ClassLine { name: "mug", samples: 5, probability: 0.93 },
@@ -45,13 +45,13 @@
 #[cfg(test)]
 extern crate std;
 
+mod image;
 mod ink;
 mod layout;
-mod picture;
 mod screen;
 mod short;
 mod text;
 
+pub use image::Image;
 pub use ink::{Ink, Theme};
-pub use picture::Picture;
 pub use screen::{ClassLine, Screen, State};

@@ -2,8 +2,8 @@
 
 use embedded_graphics::prelude::PixelColor;
 
+use crate::image::Image;
 use crate::ink::Theme;
-use crate::picture::Picture;
 use crate::short::Short;
 
 /// Contents of the screen.
@@ -12,7 +12,7 @@ pub struct Screen<'a> {
     /// Name of the device or of the application.
     pub title: &'a str,
     /// Camera image; left out on small panels.
-    pub picture: Option<Picture<'a>>,
+    pub image: Option<Image<'a>>,
     /// State of the device.
     pub state: State<'a>,
     /// Classes of the head, in a fixed order. If not all fit, those around the highlighted one are
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn screen<'a>(state: State<'a>, classes: &'a [ClassLine<'a>]) -> Screen<'a> {
-        Screen { title: "", picture: None, state, classes, threshold: None, advice: "", hint: "" }
+        Screen { title: "", image: None, state, classes, threshold: None, advice: "", hint: "" }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use offshoot_view::{ClassLine, Ink, Picture, Screen, State};
+use offshoot_view::{ClassLine, Image, Ink, Screen, State};
 
 /// A panel that panics when something is drawn outside; its origin is not zero.
 struct Strict<C> {
@@ -75,7 +75,7 @@ fn line(name: &str, probability: f32) -> ClassLine<'_> {
 fn answer<'a>(classes: &'a [ClassLine<'a>]) -> Screen<'a> {
     Screen {
         title: "Offshoot",
-        picture: Picture::new(8, 6, &RGB),
+        image: Image::new(8, 6, &RGB),
         state: State::Answer { class: "mug", confidence: 0.5 },
         classes,
         threshold: Some(0.6),
@@ -190,13 +190,12 @@ fn a_long_name_changes_only_its_own_place() {
 }
 
 #[test]
-fn the_picture_lies_in_its_frame() {
+fn the_image_lies_in_its_frame() {
     let with = drawn::<Rgb565>(&answer(&[]), 320, 240);
     let grey = Rgb565::new(25, 50, 25);
     assert_eq!(with.count(grey, 0..320, 100), 160);
     assert_eq!((with.at(8, 100), with.at(167, 100)), (Some(grey), Some(grey)));
-    let without =
-        drawn::<Rgb565>(&Screen { picture: None, ..answer(&[line("mug", 1.0)]) }, 320, 240);
+    let without = drawn::<Rgb565>(&Screen { image: None, ..answer(&[line("mug", 1.0)]) }, 320, 240);
     assert_eq!(without.count(Rgb565::THEME.answer, 0..320, bar(0).1), 304);
 }
 

@@ -52,7 +52,7 @@ usage:
     of_devices!(
         "  offshoot-board doctor PACKAGE                   check the board, with a fix for each problem
   offshoot-board run [PACKAGE]                    train with buttons, answer on a screen
-        [--eyes sharp|small]                      sharp.offshoot or sprout.offshoot: beside this
+        [--extractor sharp|small]                 sharp.offshoot or sprout.offshoot: beside this
                                                   program, here or in /usr/local/share/offshoot;
                                                   without it the one that fits the processor
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]

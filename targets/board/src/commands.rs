@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Limits, Picture};
+use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Image, Limits};
 #[cfg(feature = "device")]
 use offshoot_device::Machine;
 
@@ -52,8 +52,8 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
-    let eyes = Extractor::open(path)?;
-    let (package, memory) = (eyes.package(), eyes.memory());
+    let extractor = Extractor::open(path)?;
+    let (package, memory) = (extractor.package(), extractor.memory());
     let manifest = package.manifest();
     let input = &manifest.preprocess;
     let mut line = |name: &str, value: std::fmt::Arguments<'_>| writeln!(out, "{name:<10} {value}");
@@ -61,7 +61,7 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     line("source", format_args!("{}, cut at {}", manifest.source, manifest.cut))?;
     line("precision", format_args!("{}", manifest.precision.name()))?;
     line("input", format_args!("{}x{}x{}", input.width, input.height, input.channels.count()))?;
-    line("embedding", format_args!("{} values", eyes.embedding_dim()))?;
+    line("embedding", format_args!("{} values", extractor.embedding_dim()))?;
     line("work", format_args!("{} multiply-adds", package.graph().macs()))?;
     if memory.arena > 0 {
         line(
@@ -72,7 +72,7 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
         line("arena", format_args!("managed by tract-core"))?;
     }
     line("golden", format_args!("{} vectors", manifest.goldens))?;
-    let id = eyes.id().iter().fold(String::new(), |mut id, byte| {
+    let id = extractor.id().iter().fold(String::new(), |mut id, byte| {
         // Writing to a string does not fail.
         let _ = write!(id, "{byte:02x}");
         id
@@ -105,15 +105,15 @@ fn teach(
     frames: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut eyes = Extractor::open(package)?;
-    let mut head = open_head(path, kind, &eyes)?;
+    let mut extractor = Extractor::open(package)?;
+    let mut head = open_head(path, kind, &extractor)?;
     let class = match head.class_named(label) {
         Some(class) => class,
         None => head.add_class(label).map_err(|e| BoardError::at(path, e))?,
     };
     for frame in frames {
-        let picture = Picture::open(frame)?;
-        let embedding = eyes.embed(&picture.frame()).map_err(|e| BoardError::at(frame, e))?;
+        let image = Image::open(frame)?;
+        let embedding = extractor.embed(&image.frame()).map_err(|e| BoardError::at(frame, e))?;
         head.add_sample(class, embedding).map_err(|e| BoardError::at(path, e))?;
     }
     head.save(path)?;
@@ -134,8 +134,8 @@ fn teach(
 }
 
 /// Opens the head in the file, or creates an empty one if there is no file.
-fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<Head> {
-    match Head::load(path, eyes) {
+fn open_head(path: &Path, kind: Option<HeadKind>, extractor: &Extractor) -> Result<Head> {
+    match Head::load(path, extractor) {
         Ok(head) if kind.is_some_and(|kind| kind != head.kind()) => Err(BoardError::File {
             what: format!("{}: this head is {}", path.display(), head.kind()),
             next: "leave --head out, or name a new HEAD file",
@@ -143,7 +143,7 @@ fn open_head(path: &Path, kind: Option<HeadKind>, eyes: &Extractor) -> Result<He
         Ok(head) => Ok(head),
         Err(error) if is_absent(error.kind()) => {
             let kind = kind.unwrap_or(HeadKind::Auto);
-            Head::new(kind, eyes, LIMITS).map_err(|e| BoardError::at(path, e))
+            Head::new(kind, extractor, LIMITS).map_err(|e| BoardError::at(path, e))
         }
         Err(error) => Err(error.into()),
     }
@@ -154,11 +154,11 @@ fn is_absent(kind: &ErrorKind) -> bool {
 }
 
 fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> Result<()> {
-    let mut eyes = Extractor::open(package)?;
-    let mut head = Head::load(path, &eyes)?;
+    let mut extractor = Extractor::open(package)?;
+    let mut head = Head::load(path, &extractor)?;
     for frame in frames {
-        let picture = Picture::open(frame)?;
-        let embedding = eyes.embed(&picture.frame()).map_err(|e| BoardError::at(frame, e))?;
+        let image = Image::open(frame)?;
+        let embedding = extractor.embed(&image.frame()).map_err(|e| BoardError::at(frame, e))?;
         let answer = head.classify(embedding).map_err(|e| BoardError::at(path, e))?;
         let label = answer.known().map_or("unknown", |class| head.class_name(class).unwrap_or("?"));
         let (confidence, margin) = (answer.confidence().get(), answer.margin());
@@ -168,13 +168,13 @@ fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> 
 }
 
 fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
-    let mut eyes = Extractor::open(path)?;
+    let mut extractor = Extractor::open(path)?;
     let (width, height) = TIMED;
     let pixels = texture(width, height);
     let frame = Frame::rgb(width, height, &pixels).expect("as many pixels as the sides say");
     let mut run = || {
         let start = Instant::now();
-        eyes.embed(&frame).map(|_| start.elapsed()).map_err(|e| BoardError::at(path, e))
+        extractor.embed(&frame).map(|_| start.elapsed()).map_err(|e| BoardError::at(path, e))
     };
     // Warm-up run: pages of the weights are read, caches and clocks come up.
     run()?;

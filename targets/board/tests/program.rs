@@ -64,10 +64,10 @@ fn shades() -> Vec<u8> {
 
 /// The output that [`colours`] gives for [`shades`].
 fn right() -> [u8; 3] {
-    let mut eyes = Extractor::from_bytes(colours(&[])).unwrap();
+    let mut extractor = Extractor::from_bytes(colours(&[])).unwrap();
     let rgb = shades();
     let Embedding::Int8 { codes, .. } =
-        eyes.embed(&Frame::rgb(SIDE.into(), SIDE.into(), &rgb).unwrap()).unwrap()
+        extractor.embed(&Frame::rgb(SIDE.into(), SIDE.into(), &rgb).unwrap()).unwrap()
     else {
         panic!("an int8 package gives codes");
     };
@@ -240,7 +240,7 @@ fn a_failed_lesson_leaves_the_head_as_it_was() {
 fn eyes_are_found_beside_the_program_or_here() {
     let board = Board::new();
     fs::write(board.file("script"), "teach 1\n").unwrap();
-    let line = "run --camera sim --script script --memory kept --eyes";
+    let line = "run --camera sim --script script --memory kept --extractor";
     let said = board.refused(&format!("{line} sharp"));
     assert!(said.contains("no sharp.offshoot") && said.contains("offshoot pull sharp"), "{said}");
     fs::copy(board.file("eyes.offshoot"), board.file("sprout.offshoot")).unwrap();
@@ -248,8 +248,8 @@ fn eyes_are_found_beside_the_program_or_here() {
     board.ok(&format!("{line} small"));
     // Not told: what fits, or else what is there.
     board.ok("run --camera sim --script script --memory kept");
-    let said = board.refused("run eyes.offshoot --eyes small");
-    assert!(said.contains("--eyes: not allowed with a PACKAGE"), "{said}");
+    let said = board.refused("run eyes.offshoot --extractor small");
+    assert!(said.contains("--extractor: not allowed with a PACKAGE"), "{said}");
 }
 
 #[test]

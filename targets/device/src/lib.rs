@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`], [`Video`] |
 //! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors` (`web`) | [`Script`], [`NoButtons`] |
-//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Pictures`] (PNG), [`Dark`] |
+//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Images`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
 //! Parts of a device are given as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
@@ -23,12 +23,12 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod built_in;
 mod buttons;
 mod camera;
 mod diagnostics;
 #[cfg_attr(not(unix), path = "ending/elsewhere.rs")]
 mod ending;
-mod eyes;
 mod names;
 mod ports;
 mod screen;
@@ -38,6 +38,7 @@ mod setup;
 #[cfg(feature = "web")]
 mod web;
 
+pub use built_in::BuiltIn;
 pub use buttons::debounce::{Edge, Lines, Presses};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use buttons::gpio::{GpioLines, Pin, PinError};
@@ -54,7 +55,6 @@ pub use diagnostics::doctor::{Check, Outcome, checks};
 pub use diagnostics::machine::{Machine, Resident, Temperature, Throttle};
 pub use diagnostics::test_ui::{TestPorts, Tested, test_ui};
 pub use ending::Ending;
-pub use eyes::Eyes;
 pub use names::{NamesError, check_names};
 pub use ports::{
     Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
@@ -63,7 +63,7 @@ pub use ports::{
 #[cfg(target_os = "linux")]
 pub use screen::framebuffer::Framebuffer;
 pub use screen::panel::Panel;
-pub use screen::png::Pictures;
+pub use screen::png::Images;
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use screen::ssd1306::Oled;
 #[cfg(all(feature = "buses", target_os = "linux"))]

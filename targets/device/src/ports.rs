@@ -21,7 +21,7 @@ pub enum SourceError {
     },
     /// A file is not an image.
     #[error(transparent)]
-    Picture(#[from] offshoot::Error),
+    Image(#[from] offshoot::Error),
     /// A frame does not have the announced format.
     #[error("{what}: {source}")]
     Pixels {
@@ -31,7 +31,7 @@ pub enum SourceError {
         source: PixelError,
     },
     /// A video or a folder has no readable image.
-    #[error("{what}: no picture in it can be read: {first}")]
+    #[error("{what}: no image in it can be read: {first}")]
     NoneReadable {
         /// File or folder.
         what: String,
@@ -39,7 +39,7 @@ pub enum SourceError {
         first: String,
     },
     /// A folder has no images.
-    #[error("{}: no pictures (jpg, png, bmp, ppm) in this folder or one below it", .0.display())]
+    #[error("{}: no images (jpg, png, bmp, ppm) in this folder or one below it", .0.display())]
     Empty(PathBuf),
     /// A camera has no readable format.
     #[error("{what}: delivers {found}; YUYV, NV12, RGB24, grey and MJPEG can be read")]

@@ -16,7 +16,7 @@ use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
 use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
-use offshoot_view::{ClassLine, Picture, State};
+use offshoot_view::{ClassLine, Image, State};
 use persistence::{Memory, MemoryError};
 use places::{EMPTY, class_at, ordinary, place_of, placed, shown_at};
 use smoothing::Smooth;
@@ -92,7 +92,7 @@ enum Mode {
 /// Device that learns: see the [crate](crate).
 #[derive(Debug)]
 pub struct Session {
-    eyes: Extractor,
+    extractor: Extractor,
     head: Head,
     memory: Option<Memory>,
     settings: Settings,
@@ -127,14 +127,14 @@ impl Session {
     ///
     /// [`SessionError`] if the head exceeds its limits.
     pub fn new(
-        eyes: Extractor,
+        extractor: Extractor,
         memory: Option<(Memory, Option<Head>)>,
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
         let (memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
         let mut head = match head {
             Some(head) => head,
-            None => Head::new(HeadKind::Auto, &eyes, limits())?,
+            None => Head::new(HeadKind::Auto, &extractor, limits())?,
         };
         head.set_when_full(WhenFull::Herding);
         // Classes of the memory keep their names and their indices.
@@ -151,7 +151,7 @@ impl Session {
         let advice = format!("Show me something else, too: {}", settings.second);
         let has_lost = memory.as_ref().is_some_and(Memory::has_lost);
         let mut session = Self {
-            eyes,
+            extractor,
             head,
             memory,
             settings,
@@ -278,8 +278,8 @@ impl Session {
     fn think(&mut self, lesson: Option<usize>) -> Result<(), SessionError> {
         let Some(frame) = self.shot.frame() else { return Ok(()) };
         let start = Instant::now();
-        let embedding = self.eyes.embed(&frame)?;
-        self.times.eyes = start.elapsed();
+        let embedding = self.extractor.embed(&frame)?;
+        self.times.extractor = start.elapsed();
         let start = Instant::now();
         match lesson {
             Some(class) => {
@@ -454,7 +454,7 @@ impl Session {
         };
         let moment = offshoot_view::Screen {
             title: "Offshoot",
-            picture: Picture::new(self.shot.width(), self.shot.height(), self.shot.rgb())
+            image: Image::new(self.shot.width(), self.shot.height(), self.shot.rgb())
                 .filter(|_| !self.is_gone),
             state,
             classes: &lines[..classes],
@@ -467,7 +467,7 @@ impl Session {
         screen.explain(
             &moment,
             &mut Details {
-                eyes: &self.eyes,
+                extractor: &self.extractor,
                 head: &mut self.head,
                 names: &names[..self.named.max(FEWEST)],
                 likeliest: (mean > 0.0 && likeliest != EMPTY).then_some(likeliest),

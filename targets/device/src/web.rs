@@ -198,9 +198,8 @@ impl Screen for Page {
             has_next: self.has_next,
         };
         snapshot::write(&mut self.text, snapshot, inside, wanted);
-        let picture =
-            snapshot.picture.map(|picture| (picture.width(), picture.height(), picture.rgb()));
-        self.shared.publish(self.frame, &mut self.text, picture);
+        let image = snapshot.image.map(|image| (image.width(), image.height(), image.rgb()));
+        self.shared.publish(self.frame, &mut self.text, image);
     }
 }
 

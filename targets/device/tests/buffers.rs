@@ -18,7 +18,7 @@ fn padded(bytes: &[u8], row: usize, padding: usize) -> Vec<u8> {
     bytes.chunks(row).flat_map(|row| [row, &vec![0xee; padding][..]].concat()).collect()
 }
 
-/// The place in a turned picture of what is at a place of the upright one.
+/// The place in a turned image of what is at a place of the upright one.
 fn turned(turn: Turn, x: usize, y: usize) -> (usize, usize) {
     match turn {
         Turn::None => (x, y),
@@ -28,7 +28,7 @@ fn turned(turn: Turn, x: usize, y: usize) -> (usize, usize) {
     }
 }
 
-/// Mean and largest difference between a buffer's picture and an upright one.
+/// Mean and largest difference between a buffer's image and an upright one.
 fn difference(raw: Raw<'_>, turn: Turn, wanted: &[u8]) -> (f64, u8) {
     let mut shot = CapturedFrame::default();
     raw.convert(turn, &mut shot).unwrap();

@@ -1,4 +1,4 @@
-//! What colour panels show, as pictures to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of
+//! What colour panels show, as images to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of
 //! one colour are in `sdk/view/tests/golden`.
 //!
 //! `OFFSHOOT_BLESS=1` writes them anew; look at them before they are committed.
@@ -12,7 +12,7 @@ use offshoot_device::Panel;
 #[path = "../../../sdk/view/tests/moments/mod.rs"]
 mod moments;
 
-fn picture(moment: &offshoot_view::Screen<'_>, width: u16, height: u16) -> image::RgbImage {
+fn image(moment: &offshoot_view::Screen<'_>, width: u16, height: u16) -> image::RgbImage {
     let mut panel = Panel::new(width, height, Rgb565::BLACK);
     let Ok(()) = moment.draw(&mut panel);
     image::RgbImage::from_fn(width.into(), height.into(), |x, y| {
@@ -27,7 +27,7 @@ fn colour_panels_show_what_they_did() {
     let mut differing = Vec::new();
     for (name, moment) in moments::moments() {
         for (width, height) in [(240, 240), (320, 240)] {
-            let shown = picture(&moment, width, height);
+            let shown = image(&moment, width, height);
             let file = folder.join(format!("{name}-{width}x{height}.png"));
             if std::env::var_os("OFFSHOOT_BLESS").is_some() {
                 shown.save(&file).unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use offshoot::{Extractor, Head, HeadKind, Limits};
 use offshoot_device::Memory;
 
-fn eyes() -> Extractor {
+fn extractor() -> Extractor {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/sprout/sprout.offshoot");
     Extractor::open(path).unwrap()
 }
@@ -15,21 +15,21 @@ fn eyes() -> Extractor {
 #[test]
 fn a_foreign_file_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let (eyes, limits) = (eyes(), Limits { classes: 2, samples: 4 });
+    let (extractor, limits) = (extractor(), Limits { classes: 2, samples: 4 });
     let own = folder.path().join("own");
-    let (mut memory, head) = Memory::open(&own, &eyes, limits).unwrap();
+    let (mut memory, head) = Memory::open(&own, &extractor, limits).unwrap();
     assert!(head.is_none());
-    let empty = Head::new(HeadKind::Auto, &eyes, limits).unwrap();
+    let empty = Head::new(HeadKind::Auto, &extractor, limits).unwrap();
     memory.save(&empty).unwrap();
     drop(memory);
-    assert!(Memory::open(&own, &eyes, limits).unwrap().1.is_some());
+    assert!(Memory::open(&own, &extractor, limits).unwrap().1.is_some());
 
     let size = fs::metadata(&own).unwrap().len() as usize;
     let text: Vec<u8> = b"dear diary\n".iter().copied().cycle().take(size).collect();
     for bytes in [&text[..], &text[..100], b""] {
         let path = folder.path().join("diary.txt");
         fs::write(&path, bytes).unwrap();
-        let error = Memory::open(&path, &eyes, limits).unwrap_err();
+        let error = Memory::open(&path, &extractor, limits).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), bytes, "{error}");
         assert!(
             error.to_string().contains("diary.txt")

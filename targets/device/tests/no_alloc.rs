@@ -125,12 +125,12 @@ impl Panels {
 }
 
 fn session(folder: &Path) -> Session {
-    let eyes =
+    let extractor =
         Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
             .unwrap();
-    let memory = Memory::open(folder.join("lessons"), &eyes, limits()).unwrap();
+    let memory = Memory::open(folder.join("lessons"), &extractor, limits()).unwrap();
     let settings = Settings { patience: Duration::ZERO, ..Settings::default() };
-    Session::new(eyes, Some(memory), settings).unwrap()
+    Session::new(extractor, Some(memory), settings).unwrap()
 }
 
 /// Allocations of all threads in a thousand frames, after the first have sized buffers and texts.

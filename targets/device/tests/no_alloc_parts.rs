@@ -100,7 +100,7 @@ fn buttons_and_panels_take_no_memory() {
             State::Answer { class: names[number % 2], confidence: 0.01 * (number % 100) as f32 };
         let moment = offshoot_view::Screen {
             title: "Offshoot",
-            picture: None,
+            image: None,
             state,
             classes: &[],
             threshold: None,

@@ -11,7 +11,7 @@ use offshoot_view::{ClassLine, State};
 
 const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
     title: "Offshoot",
-    picture: None,
+    image: None,
     state: State::Answer { class: "mug", confidence: 0.93 },
     classes: &[
         ClassLine { name: "mug", samples: 5, probability: 0.93 },
@@ -48,7 +48,7 @@ fn command(bytes: &[u8]) -> i2c::Transaction {
     i2c::Transaction::write(ADDRESS, [&[0x00], bytes].concat())
 }
 
-/// What an SSD1306 wants before its first picture; the last two of the rotation.
+/// What an SSD1306 wants before its first image; the last two of the rotation.
 fn wake(segments: u8, rows: u8) -> Vec<i2c::Transaction> {
     let commands: [&[u8]; 17] = [
         &[0xae],       // off
@@ -162,7 +162,7 @@ impl Wire {
         self.write(arguments);
     }
 
-    /// What an ST7789 wants before its first picture.
+    /// What an ST7789 wants before its first image.
     fn wake(&mut self, order: u8) {
         self.command(0x11, &[]); // sleep out
         self.command(0x36, &[order]); // order of rows and columns

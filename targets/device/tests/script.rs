@@ -1,15 +1,15 @@
 //! The scripted session of the README without the command around it: the same decisions on every
 //! machine.
 //!
-//! `targets/test-arm.sh` runs this on ARM under QEMU; `cli/tests/teach.rs` compares the pictures.
+//! `targets/test-arm.sh` runs this on ARM under QEMU; `cli/tests/teach.rs` compares the images.
 
 use std::fs;
 use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Flow, Memory, NoLed, Pictures, Ports, Screen, ScreenError, Script, Session, Settings,
-    Simulated, Tee, limits,
+    Flow, Images, Memory, NoLed, Ports, Screen, ScreenError, Script, Session, Settings, Simulated,
+    Tee, limits,
 };
 use offshoot_view::State;
 
@@ -42,15 +42,15 @@ impl Screen for Log {
 fn a_script_decides_the_same_everywhere() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let dir = tempfile::tempdir().unwrap();
-    let eyes = Extractor::open(format!("{root}/models/sprout/sprout.offshoot")).unwrap();
+    let extractor = Extractor::open(format!("{root}/models/sprout/sprout.offshoot")).unwrap();
     let script = fs::read_to_string(format!("{root}/cli/tests/data/teach.script")).unwrap();
     let mut script = Script::parse(&script).unwrap();
-    let memory = Memory::open(dir.path().join("lessons"), &eyes, limits()).unwrap();
+    let memory = Memory::open(dir.path().join("lessons"), &extractor, limits()).unwrap();
     let settings =
         Settings { names: ["mug", "plant"].map(str::to_string).to_vec(), ..Settings::default() };
-    let mut session = Session::new(eyes, Some(memory), settings).unwrap();
+    let mut session = Session::new(extractor, Some(memory), settings).unwrap();
     let mut source = Simulated::new(Duration::ZERO);
-    let mut screen = Tee(Log::default(), Pictures::new(dir.path()).unwrap());
+    let mut screen = Tee(Log::default(), Images::new(dir.path()).unwrap());
     let mut ports =
         Ports { source: &mut source, buttons: &mut script, screen: &mut screen, led: &mut NoLed };
     while session.step(&mut ports).unwrap() == Flow::Next {}

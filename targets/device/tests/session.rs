@@ -80,7 +80,7 @@ impl Led for Light {
     }
 }
 
-fn eyes() -> Extractor {
+fn extractor() -> Extractor {
     Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot")).unwrap()
 }
 
@@ -119,8 +119,9 @@ const SHOW: [Action<'static>; 2] = [Action::Show(Some("20")), Action::Show(Some(
 fn what_is_taught_is_answered_and_loaded_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     assert_eq!(bench.step(&mut session, &[]), "welcome dark 1 | keys");
     for (class, show) in SHOW.into_iter().enumerate() {
         bench.step(&mut session, &[show]);
@@ -141,8 +142,8 @@ fn what_is_taught_is_answered_and_loaded_again() {
         }
     }
     drop(session);
-    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
-    let mut session = Session::new(eyes(), Some(memory), Settings::default()).unwrap();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
+    let mut session = Session::new(extractor(), Some(memory), Settings::default()).unwrap();
     assert_eq!(session.head().sample_count(), 10);
     for (name, show) in ["dark", "light"].into_iter().zip(SHOW) {
         assert!(bench.step(&mut session, &[show]).starts_with(&format!("answer {name}")));
@@ -153,7 +154,7 @@ fn what_is_taught_is_answered_and_loaded_again() {
         "says Forgot the last light | 1 more for light"
     );
     drop(session);
-    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let (_, head) = Memory::open(&path, &extractor(), limits()).unwrap();
     assert_eq!(head.map(|head| head.sample_count()), Some(9), "the undo is kept as well");
 }
 
@@ -162,8 +163,9 @@ fn what_is_taught_is_answered_and_loaded_again() {
 fn a_full_head_goes_on_learning() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     let room = usize::from(limits().samples);
     for lesson in 0..room + 8 {
         let class = lesson % 2;
@@ -179,14 +181,14 @@ fn a_full_head_goes_on_learning() {
     };
     assert_eq!((session.head().sample_count(), shown(session.head())), (room, room + 8));
     drop(session);
-    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let (_, head) = Memory::open(&path, &extractor(), limits()).unwrap();
     assert_eq!(head.map(|head| shown(&head)), Some(room + 8), "the last lesson was kept");
 }
 
 #[test]
 fn an_unplugged_camera_is_told_of_and_survived() {
     let mut bench = Bench::default();
-    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    let mut session = Session::new(extractor(), None, settings()).unwrap();
     bench.step(&mut session, &[SHOW[0], Action::Teach(0)]);
     bench.source.gone = 3;
     for _ in 0..3 {
@@ -203,7 +205,7 @@ fn an_unplugged_camera_is_told_of_and_survived() {
 fn two_buttons_teach_any_number_of_classes() {
     let mut bench = Bench::default();
     let settings = Settings { first: "A".to_string(), ..settings() };
-    let mut session = Session::new(eyes(), None, settings).unwrap();
+    let mut session = Session::new(extractor(), None, settings).unwrap();
     assert_eq!(bench.step(&mut session, &[]), "welcome dark A | keys");
     let teach = Action::TeachChosen;
     assert_eq!(bench.step(&mut session, &[SHOW[0], teach]), "teach dark 1/5 | A: 4 more for dark");
@@ -244,7 +246,7 @@ fn what_stops_a_session_is_the_last_thing_it_shows() {
     let (mut screen, mut light, mut buttons) =
         (Words::default(), Light::default(), Pressed::default());
     let mut source = Faulty(0, "the lens fell off");
-    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    let mut session = Session::new(extractor(), None, settings()).unwrap();
     let mut ports =
         Ports { source: &mut source, buttons: &mut buttons, screen: &mut screen, led: &mut light };
     let steps = std::panic::AssertUnwindSafe(|| run(&mut session, &mut ports));
@@ -257,7 +259,7 @@ fn what_stops_a_session_is_the_last_thing_it_shows() {
 #[test]
 fn buttons_without_a_class_and_empty_undos_do_no_harm() {
     let mut bench = Bench::default();
-    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    let mut session = Session::new(extractor(), None, settings()).unwrap();
     bench.step(&mut session, &[Action::Teach(usize::MAX)]);
     assert!(bench.step(&mut session, &[Action::Undo]).starts_with("says Nothing to undo"));
     bench.step(&mut session, &[Action::Report, Action::Times]);
@@ -268,8 +270,9 @@ fn buttons_without_a_class_and_empty_undos_do_no_harm() {
 fn new_names_are_kept_and_one_class_is_undone_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     for (class, show) in SHOW.into_iter().enumerate() {
         bench.step(&mut session, &[show]);
         (0..3).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(class)])));
@@ -291,7 +294,7 @@ fn new_names_are_kept_and_one_class_is_undone_alone() {
     );
     assert!(bench.step(&mut session, &[Action::Forget(2)]).starts_with("says Nothing to undo"));
     drop(session);
-    let (_, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let (_, head) = Memory::open(&path, &extractor(), limits()).unwrap();
     let head = head.unwrap();
     let kept: Vec<_> = head.classes().map(|(id, name)| (name, head.samples_of(id))).collect();
     assert_eq!(kept, [("night", 2), ("light", 2)]);
@@ -301,8 +304,9 @@ fn new_names_are_kept_and_one_class_is_undone_alone() {
 fn the_empty_scene_is_taught_and_answered_with_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     // Between the two, so that its place in the head is not its place on the screen.
     let teach = [(SHOW[0], Action::Teach(0)), (Action::Show(Some("120")), Action::TeachNothing)];
     for (show, lesson) in teach.into_iter().chain([(SHOW[1], Action::Teach(1))]) {
@@ -313,8 +317,8 @@ fn the_empty_scene_is_taught_and_answered_with_nothing() {
     assert_eq!(names, ["dark", NOTHING, "light"]);
     drop(session);
     // After a power cut as well.
-    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
-    let mut session = Session::new(eyes(), Some(memory), Settings::default()).unwrap();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
+    let mut session = Session::new(extractor(), Some(memory), Settings::default()).unwrap();
     for (show, said) in
         [(SHOW[0], "answer dark"), (SHOW[1], "answer light"), (teach[1].0, "nothing")]
     {
@@ -339,7 +343,7 @@ fn the_empty_scene_is_taught_and_answered_with_nothing() {
 #[test]
 fn an_empty_scene_alone_is_no_class() {
     let mut bench = Bench::default();
-    let mut session = Session::new(eyes(), None, settings()).unwrap();
+    let mut session = Session::new(extractor(), None, settings()).unwrap();
     bench.step(&mut session, &[SHOW[0]]);
     (0..5).for_each(|_| drop(bench.step(&mut session, &[Action::TeachNothing])));
     bench.step(&mut session, &[SHOW[1]]);
@@ -368,16 +372,17 @@ fn damage(path: &std::path::Path, slots: std::ops::Range<usize>) {
 fn a_store_that_lost_its_newest_lesson_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     bench.step(&mut session, &[SHOW[0]]);
     (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
     drop(session);
     // The second lesson is in the second slot.
     damage(&path, 1..2);
-    let memory = Memory::open(&path, &eyes(), limits()).unwrap();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     assert!(memory.0.has_lost());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     assert_eq!(session.head().sample_count(), 1);
     let said = bench.step(&mut session, &[]);
     assert!(said.starts_with("says the newest lesson is damaged and lost"), "{said}");
@@ -386,22 +391,23 @@ fn a_store_that_lost_its_newest_lesson_says_so() {
     let said = bench.step(&mut session, &[Action::Teach(0)]);
     assert_eq!(said, "teach dark 2/5 | 3 more for dark");
     drop(session);
-    assert!(!Memory::open(&path, &eyes(), limits()).unwrap().0.has_lost());
+    assert!(!Memory::open(&path, &extractor(), limits()).unwrap().0.has_lost());
 }
 
 #[test]
 fn lessons_that_are_all_damaged_are_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) = (Bench::default(), Memory::open(&path, &eyes(), limits()).unwrap());
-    let mut session = Session::new(eyes(), Some(memory), settings()).unwrap();
+    let (mut bench, memory) =
+        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
     let busy = Memory::set_aside(&path).unwrap_err().to_string();
     assert!(busy.contains("in use"), "{busy}");
     drop(session);
     damage(&path, 0..2);
     let before = std::fs::read(&path).unwrap();
-    let error = Memory::open(&path, &eyes(), limits()).unwrap_err().to_string();
+    let error = Memory::open(&path, &extractor(), limits()).unwrap_err().to_string();
     assert!(
         error.contains("lessons: its lessons are damaged") && error.contains("--start-anew"),
         "{error}"
@@ -409,7 +415,7 @@ fn lessons_that_are_all_damaged_are_put_aside() {
     assert_eq!(std::fs::read(&path).unwrap(), before, "nothing is lost by looking");
     let aside = Memory::set_aside(&path).unwrap().unwrap();
     assert_eq!((std::fs::read(&aside).unwrap() == before, path.exists()), (true, false));
-    let (memory, head) = Memory::open(&path, &eyes(), limits()).unwrap();
+    let (memory, head) = Memory::open(&path, &extractor(), limits()).unwrap();
     assert!(head.is_none() && !memory.has_lost());
     drop(memory);
     assert_ne!(

@@ -105,7 +105,7 @@ fn the_kernels_camera_is_read_in_every_format_lost_and_found() {
 /// How many moments of each kind were shown.
 #[derive(Default)]
 struct Seen {
-    pictures: u32,
+    images: u32,
     messages: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ impl Screen for Seen {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
         match moment.state {
             State::Error(text) => self.messages.push(text.to_string()),
-            _ => self.pictures += u32::from(moment.picture.is_some()),
+            _ => self.images += u32::from(moment.image.is_some()),
         }
         Ok(())
     }
@@ -121,10 +121,10 @@ impl Screen for Seen {
 
 /// A device whose camera is unplugged and comes back goes on.
 fn lost_and_found() {
-    let eyes =
+    let extractor =
         Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
             .unwrap();
-    let mut session = Session::new(eyes, None, Settings::default()).unwrap();
+    let mut session = Session::new(extractor, None, Settings::default()).unwrap();
     let mut source = Latest::new(Camera::open(VIDEO, Turn::None).unwrap()).unwrap();
     let mut seen = Seen::default();
     let mut until = |seen: &mut Seen, what: &str, is_so: fn(&Seen) -> bool| {
@@ -136,12 +136,12 @@ fn lost_and_found() {
             session.step(ports).unwrap();
         }
     };
-    until(&mut seen, "pictures", |seen| seen.pictures >= 10);
+    until(&mut seen, "pictures", |seen| seen.images >= 10);
     fs::write(format!("{DRIVER}/unbind"), "vivid.0").unwrap();
     // Told, and let go of: by the second time it was tried again, with the old one closed.
     until(&mut seen, "words about its loss", |seen| seen.messages.len() >= 2);
     println!("{}", seen.messages[0]);
     fs::write(format!("{DRIVER}/bind"), "vivid.0").unwrap();
-    seen.pictures = 0;
-    until(&mut seen, "pictures again", |seen| seen.pictures >= 10);
+    seen.images = 0;
+    until(&mut seen, "images again", |seen| seen.images >= 10);
 }

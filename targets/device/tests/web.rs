@@ -46,8 +46,8 @@ fn tiny() -> (Extractor, Settings) {
 }
 
 fn session() -> Session {
-    let (eyes, settings) = tiny();
-    Session::new(eyes, None, settings).unwrap()
+    let (extractor, settings) = tiny();
+    Session::new(extractor, None, settings).unwrap()
 }
 
 fn start(options: &WebOptions) -> Device {
@@ -115,9 +115,9 @@ fn a_lost_lesson_is_told_until_the_next_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
     let open = || {
-        let (eyes, settings) = tiny();
-        let memory = Memory::open(&path, &eyes, limits()).unwrap();
-        Session::new(eyes, Some(memory), settings).unwrap()
+        let (extractor, settings) = tiny();
+        let memory = Memory::open(&path, &extractor, limits()).unwrap();
+        Session::new(extractor, Some(memory), settings).unwrap()
     };
     let shade = || Shade { shade: 20, pause: Duration::from_millis(3) };
     let device = Device::start(open(), shade(), &options("127.0.0.1:0"));
@@ -184,8 +184,8 @@ fn what_is_pressed_is_taught_and_told() {
         (&"dusk".into(), &"message".into())
     );
     assert_eq!(visitor.press("/name/1", "")["classes"][1]["name"], "light", "a name is not empty");
-    let picture = image::load_from_memory(&visitor.get("/picture.jpg").1).unwrap().into_rgb8();
-    assert_eq!(picture.dimensions(), (8, 8));
+    let image = image::load_from_memory(&visitor.get("/picture.jpg").1).unwrap().into_rgb8();
+    assert_eq!(image.dimensions(), (8, 8));
     // What was asked for a moment ago is there by now.
     let report = (0..50)
         .map(|_| visitor.moment("?report=1"))

@@ -1,4 +1,4 @@
-//! Writes a contact sheet of every object as a PPM file and prints the time per picture.
+//! Writes a contact sheet of every object as a PPM file and prints the time per image.
 //!
 //! `cargo run --release -p offshoot-simulator --example sheet -- sheet.ppm [columns] [first seed]`
 
@@ -25,9 +25,9 @@ fn main() -> std::io::Result<()> {
         for column in 0..columns {
             let seed = first + u64::from(column) + 1000 * row as u64;
             let start = Instant::now();
-            let picture = camera.look(subject, seed);
+            let image = camera.look(subject, seed);
             times.push(start.elapsed().as_secs_f64() * 1e3);
-            for (y, line) in picture.rgb.chunks_exact(WIDTH as usize * 3).enumerate() {
+            for (y, line) in image.rgb.chunks_exact(WIDTH as usize * 3).enumerate() {
                 let at = (row * HEIGHT as usize + y) * stride + (column * WIDTH * 3) as usize;
                 sheet[at..at + line.len()].copy_from_slice(line);
             }

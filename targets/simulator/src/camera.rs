@@ -10,7 +10,7 @@ use crate::table::eccentricity;
 
 /// Image in the format of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     /// Pixels in a row.
     pub width: u32,
     /// Number of rows.
@@ -45,7 +45,7 @@ impl Camera {
     /// The seed fixes pose, colours, light, background and noise. Camera, light and table depend
     /// on the seed alone: with the same seed, different objects stand in the same place. Images
     /// for teaching should therefore all have different seeds.
-    pub fn look(&self, object: Option<Object>, seed: u64) -> Picture {
+    pub fn look(&self, object: Option<Object>, seed: u64) -> Image {
         let scene = Scene::new(object, seed);
         let coarse = self.each_pixel(|x, y| self.sample(&scene, x as f32 + 0.5, y as f32 + 0.5));
         let fine = self.each_pixel(|x, y| {
@@ -60,7 +60,7 @@ impl Camera {
             let (x, y) = (index as u32 % self.width, index as u32 / self.width);
             rgb.extend(self.exposed(&scene.view, colour, x, y, seed));
         }
-        Picture { width: self.width, height: self.height, rgb }
+        Image { width: self.width, height: self.height, rgb }
     }
 
     fn each_pixel(&self, mut f: impl FnMut(u32, u32) -> Vec3) -> Vec<Vec3> {
@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn odd_sizes_have_the_right_number_of_bytes() {
         for (width, height) in [(0, 0), (0, 5), (5, 0), (1, 1), (7, 3), (3, 7), (1, 40)] {
-            let picture = Camera::new(width, height).look(Some(Object::Plant), 1);
-            assert_eq!((picture.width, picture.height), (width, height));
-            assert_eq!(picture.rgb.len(), (width * height * 3) as usize);
+            let image = Camera::new(width, height).look(Some(Object::Plant), 1);
+            assert_eq!((image.width, image.height), (width, height));
+            assert_eq!(image.rgb.len(), (width * height * 3) as usize);
         }
     }
 

@@ -10,8 +10,8 @@
 //! use offshoot_simulator::{Camera, Object};
 //!
 //! let camera = Camera::new(160, 120);
-//! let picture = camera.look(Some(Object::Mug), 7);
-//! assert_eq!(picture.rgb.len(), 160 * 120 * 3);
+//! let image = camera.look(Some(Object::Mug), 7);
+//! assert_eq!(image.rgb.len(), 160 * 120 * 3);
 //! ```
 
 #![forbid(unsafe_code)]
@@ -25,5 +25,5 @@ mod render;
 mod scene;
 mod table;
 
-pub use camera::{Camera, Picture};
+pub use camera::{Camera, Image};
 pub use object::Object;

@@ -89,7 +89,7 @@ fn usual_scale(object: Object) -> f32 {
 impl Placed {
     fn new(object: Object, random: &mut Random) -> Self {
         let flat = matches!(object, Object::Banana | Object::Key);
-        // The camera aims above the table: what lies flat is moved up the picture.
+        // The camera aims above the table: what lies flat is moved up the image.
         let back = if flat { 0.25 } else { 0.0 };
         let at = v(random.range(-0.22, 0.22), 0.0, random.range(-0.2, 0.2) - back);
         let scale = usual_scale(object) * random.range(0.9, 1.12);

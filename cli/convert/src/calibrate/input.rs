@@ -9,7 +9,7 @@ use offshoot_core::{Frame, Shape};
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// Image with its preprocessing.
-    Picture(Frame<'a>, &'a Preprocess),
+    Image(Frame<'a>, &'a Preprocess),
     /// Token ids of a text, with the embedding table.
     Text(&'a [u32], &'a Rows),
 }
@@ -36,7 +36,7 @@ impl Input<'_> {
     /// Ids that the table does not have.
     pub fn floats_into(&self, values: &mut [f32]) -> Result<(), TokensError> {
         match self {
-            Self::Picture(frame, preprocess) => {
+            Self::Image(frame, preprocess) => {
                 // The length fits by construction.
                 let _ = preprocess.normalize_into(frame, values);
                 Ok(())
@@ -49,7 +49,7 @@ impl Input<'_> {
     /// [`crate::quantize::scheme::input_table`]); does nothing for a text, which is never
     /// quantized.
     pub fn codes_into(&self, table: &[i8], codes: &mut [i8]) {
-        if let Self::Picture(frame, preprocess) = self {
+        if let Self::Image(frame, preprocess) = self {
             // The length fits by construction.
             let _ = preprocess.quantize_into(frame, table, codes);
         }
@@ -64,7 +64,7 @@ impl Input<'_> {
         extractor: &'e mut Extractor,
     ) -> Result<Embedding<'e>, offshoot::Error> {
         match self {
-            Self::Picture(frame, _) => extractor.embed(frame),
+            Self::Image(frame, _) => extractor.embed(frame),
             Self::Text(ids, _) => extractor.embed_tokens(ids),
         }
     }
@@ -72,7 +72,7 @@ impl Input<'_> {
     /// Returns the preprocessing of an image; `None` for a text.
     pub fn preprocess(&self) -> Option<&Preprocess> {
         match self {
-            Self::Picture(_, preprocess) => Some(preprocess),
+            Self::Image(_, preprocess) => Some(preprocess),
             Self::Text(..) => None,
         }
     }
@@ -80,5 +80,5 @@ impl Input<'_> {
 
 /// Returns the name of the kind of samples.
 pub fn kind(takes_text: bool) -> &'static str {
-    if takes_text { "texts" } else { "pictures" }
+    if takes_text { "texts" } else { "images" }
 }

@@ -8,9 +8,9 @@ use crate::ir::{ChannelSplit, LayerId, Model};
 /// Largest number of samples in the calibration subset; more do not change a range.
 const STUDIED: usize = 32;
 
-/// Returns the indices of the calibration subset among `pictures` samples.
-pub fn subset(pictures: usize) -> impl Iterator<Item = usize> {
-    (0..pictures).step_by((pictures / STUDIED).max(1)).take(STUDIED)
+/// Returns the indices of the calibration subset among `images` samples.
+pub fn subset(images: usize) -> impl Iterator<Item = usize> {
+    (0..images).step_by((images / STUDIED).max(1)).take(STUDIED)
 }
 
 /// Multiplies the channels of values by their factors, up to the layer's limits.
@@ -95,8 +95,8 @@ impl Observations {
         Self { statistics: vec![Statistics::new(); model.layers.len()], sums: Sums::new(model) }
     }
 
-    /// Adds a layer's values for image number `picture`: rows, columns, channels.
-    pub fn see(&mut self, layer: LayerId, picture: usize, values: &[f32]) {
+    /// Adds a layer's values for image number `image`: rows, columns, channels.
+    pub fn see(&mut self, layer: LayerId, image: usize, values: &[f32]) {
         self.sums.see(layer, values);
         let step = values.len().div_ceil(COUNTED);
         let counted = &mut self.statistics[layer].histogram;
@@ -104,7 +104,7 @@ impl Observations {
             return counted.see(values);
         }
         let channels = self.sums.sums[layer].len();
-        let pixels = values.chunks_exact(channels).skip(picture % step).step_by(step);
+        let pixels = values.chunks_exact(channels).skip(image % step).step_by(step);
         counted.see(&pixels.flatten().copied().collect::<Vec<_>>());
     }
 

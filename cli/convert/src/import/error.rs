@@ -71,7 +71,7 @@ pub enum ImportError {
     },
     /// The model's input is not an image.
     #[error(
-        "{path}: input `{input}` is {found}; needed is one picture 1 x channels x height x width. {hint}"
+        "{path}: input `{input}` is {found}; needed is one image 1 x channels x height x width. {hint}"
     )]
     Input {
         /// Path of the file.

@@ -159,15 +159,15 @@ impl Builder {
         name.to_string()
     }
 
-    /// Returns the graph from `picture` to rows of floats.
-    pub fn graph(self, picture: [i64; 4], outputs: &[(&str, i64)]) -> GraphProto {
+    /// Returns the graph from `image` to rows of floats.
+    pub fn graph(self, image: [i64; 4], outputs: &[(&str, i64)]) -> GraphProto {
         let outputs =
             outputs.iter().map(|&(name, width)| value(name, DataType::Float, &[1, width]));
         GraphProto {
             name: "offshoot".to_string(),
             node: self.nodes,
             initializer: self.constants,
-            input: vec![value("picture", DataType::Uint8, &picture)],
+            input: vec![value("picture", DataType::Uint8, &image)],
             output: outputs.collect(),
             ..GraphProto::default()
         }

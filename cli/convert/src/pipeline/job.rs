@@ -1,6 +1,6 @@
 //! Calibration set with options: the input of a conversion.
 
-use offshoot::Picture;
+use offshoot::Image;
 
 use super::text::{TextOptions, convert_text};
 use super::{ConvertError, Converted, Options, convert};
@@ -14,7 +14,7 @@ use crate::ir::pooling::Pool;
 #[derive(Debug, Clone)]
 pub enum ConvertJob<'a> {
     /// Images, for a network that takes images.
-    Pictures(&'a [Picture], Options),
+    Images(&'a [Image], Options),
     /// Texts with their tokenizer, for a network that takes text.
     Texts(&'a [String], &'a Tokenizer, TextOptions),
 }
@@ -30,7 +30,7 @@ impl ConvertJob<'_> {
         progress: &mut dyn FnMut(&str, f32),
     ) -> Result<Converted, ConvertError> {
         match self {
-            Self::Pictures(pictures, options) => convert(source, pictures, options, progress),
+            Self::Images(images, options) => convert(source, images, options, progress),
             Self::Texts(texts, tokenizer, options) => {
                 convert_text(source, texts, tokenizer, options, progress)
             }
@@ -41,7 +41,7 @@ impl ConvertJob<'_> {
     #[must_use]
     pub fn cut_at(mut self, name: &str) -> Self {
         match &mut self {
-            Self::Pictures(_, options) => options.cuts = vec![name.to_string()],
+            Self::Images(_, options) => options.cuts = vec![name.to_string()],
             Self::Texts(.., options) => options.cut = Some(name.to_string()),
         }
         self
@@ -51,7 +51,7 @@ impl ConvertJob<'_> {
     #[must_use]
     pub fn cut_or_at(self, name: &str) -> Self {
         let said = match &self {
-            Self::Pictures(_, options) => !options.cuts.is_empty(),
+            Self::Images(_, options) => !options.cuts.is_empty(),
             Self::Texts(.., options) => options.cut.is_some(),
         };
         if said { self } else { self.cut_at(name) }
@@ -60,7 +60,7 @@ impl ConvertJob<'_> {
     /// Takes over the preprocessing that was found in an earlier conversion of the model.
     #[must_use]
     pub fn as_in(mut self, converted: &Converted) -> Self {
-        if let Self::Pictures(_, options) = &mut self {
+        if let Self::Images(_, options) = &mut self {
             options.overrides = converted.overrides.clone();
         }
         self
@@ -70,7 +70,7 @@ impl ConvertJob<'_> {
     #[must_use]
     pub fn in_float(mut self) -> Self {
         match &mut self {
-            Self::Pictures(_, options) => options.float = true,
+            Self::Images(_, options) => options.float = true,
             Self::Texts(.., options) => options.float = true,
         }
         self
@@ -81,7 +81,7 @@ impl ConvertJob<'_> {
     #[must_use]
     pub fn quick(mut self) -> Self {
         let quantizer = match &mut self {
-            Self::Pictures(_, options) => &mut options.quantizer,
+            Self::Images(_, options) => &mut options.quantizer,
             Self::Texts(.., options) => &mut options.quantizer,
         };
         (quantizer.search, quantizer.alternatives) = (None, false);
@@ -92,7 +92,7 @@ impl ConvertJob<'_> {
     #[must_use]
     pub fn few(mut self, most: usize) -> Self {
         match &mut self {
-            Self::Pictures(pictures, _) => *pictures = &pictures[..pictures.len().min(most)],
+            Self::Images(images, _) => *images = &images[..images.len().min(most)],
             Self::Texts(texts, ..) => *texts = &texts[..texts.len().min(most)],
         }
         self
@@ -109,7 +109,7 @@ impl ConvertJob<'_> {
         own: &str,
     ) -> Result<(Vec<Candidate>, Vec<Candidate>), ImportError> {
         let model = quietly(|| match self {
-            Self::Pictures(_, options) => {
+            Self::Images(_, options) => {
                 let names: Vec<&str> = own.split(',').collect();
                 Ok(source.import(&names, options.size, Pool::None)?.model)
             }
@@ -121,7 +121,7 @@ impl ConvertJob<'_> {
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;
         let all = candidates(&model, |layer| source.tensor_of(layer));
         let some = match self {
-            Self::Pictures(..) => last_of_each_shape(&all),
+            Self::Images(..) => last_of_each_shape(&all),
             // All cut points of a text model have the same shape.
             Self::Texts(..) => last_of_each_cost(&all),
         };

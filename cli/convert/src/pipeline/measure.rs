@@ -72,7 +72,7 @@ impl Comparison {
             live_set: memory.live_set,
             package: bytes,
             kind: kind(package.text().is_some()),
-            pictures: samples,
+            images: samples,
             compared: self.cosines.len(),
             cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,
             cosine_min: self.cosines.iter().copied().fold(1.0, f64::min),

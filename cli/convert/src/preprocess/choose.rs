@@ -23,7 +23,7 @@ pub struct Chosen {
 }
 
 /// Number of images that a guess is based on.
-const PICTURES: usize = 16;
+const IMAGES: usize = 16;
 
 /// Least lead in mean top-1 probability that counts. With MobileNets the right preset leads by 0.02
 /// to 0.11.
@@ -40,7 +40,7 @@ pub fn choose(
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<Chosen, CalibrateError> {
-    let frames = &frames[..frames.len().min(PICTURES)];
+    let frames = &frames[..frames.len().min(IMAGES)];
     let catalog = Catalog::built_in();
     let known =
         catalog.by_digest(&source.sha256).and_then(|recipe| Some((recipe, recipe.overrides()?)));

@@ -54,19 +54,12 @@ impl Moments {
         Self { width, groups: conv.groups, sums, squares, count: 0, waiting: Vec::new() }
     }
 
-    /// Adds windows of a layer's input on image number `picture`; `output` is the shape of the
+    /// Adds windows of a layer's input on image number `image`; `output` is the shape of the
     /// layer's output.
-    pub fn see(
-        &mut self,
-        conv: &Conv,
-        input: Shape,
-        output: Shape,
-        picture: usize,
-        values: &[f32],
-    ) {
+    pub fn see(&mut self, conv: &Conv, input: Shape, output: Shape, image: usize, values: &[f32]) {
         let pixels = output.h() * output.w();
         let step = pixels.div_ceil(WINDOWS);
-        for pixel in (picture % step..pixels).step_by(step) {
+        for pixel in (image % step..pixels).step_by(step) {
             self.window(conv, input, [pixel / output.w(), pixel % output.w()], values);
             if self.waiting.len() == self.groups * self.width * TOGETHER {
                 self.flush();

@@ -95,22 +95,21 @@ impl<'m> Shelf<'m> {
         let (packed, arena) = memory(&plan, graph.weights())?;
         let bench =
             Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
-        let (codes, pictures) =
-            (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
-        let work = |bench: &mut Bench<'_>, picture: usize| -> Result<(), TractError> {
+        let (codes, images) = (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
+        let work = |bench: &mut Bench<'_>, image: usize| -> Result<(), TractError> {
             for (&input, &source) in inputs.iter().zip(sources) {
                 if let Some(value) = Plan::<Vec<Step>>::value(graph, bench.slots, input) {
-                    bench.arena[value.range()].copy_from_slice(&codes[source][picture]);
+                    bench.arena[value.range()].copy_from_slice(&codes[source][image]);
                 }
             }
             bench.plan.run(graph.weights(), bench.packed, &mut bench.arena)?;
             bench.results.push(bench.arena[bench.plan.output().range()].to_vec());
             Ok(())
         };
-        let shards = parallel::over(vec![bench; SHARDS], pictures, work, &mut |_| ())?;
+        let shards = parallel::over(vec![bench; SHARDS], images, work, &mut |_| ())?;
         let mut results: Vec<_> = shards.into_iter().map(|lane| lane.results.into_iter()).collect();
         self.codes[id] =
-            (0..pictures).filter_map(|i| results[parallel::shard_of(i, SHARDS)].next()).collect();
+            (0..images).filter_map(|i| results[parallel::shard_of(i, SHARDS)].next()).collect();
         for &source in sources {
             if self.last_reader[source] == id {
                 self.codes[source].clear();

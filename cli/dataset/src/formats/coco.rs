@@ -194,17 +194,17 @@ fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(),
         .map_err(|e| broken(At::Line(e.line() as u64), e.to_string()))?;
     let names: BTreeMap<String, &str> =
         file.categories.iter().filter_map(|c| Some((id(&c.id)?, c.name.as_str()))).collect();
-    let mut pictures: Boxes =
+    let mut boxes_of: Boxes =
         file.images.iter().filter_map(|image| Some((id(&image.id)?, Vec::new()))).collect();
     for (place, annotation) in file.annotations.iter().enumerate() {
-        if let Err(what) = annotation.boxed(&names, &mut pictures) {
+        if let Err(what) = annotation.boxed(&names, &mut boxes_of) {
             let at = id(&annotation.id).map_or(At::Place(place), At::Annotation);
             named.left_out.pass(broken(at, what))?;
         }
     }
     // In the order of the file, whatever the ids are.
     for image in &file.images {
-        let Some(boxes) = id(&image.id).and_then(|id| pictures.remove(&id)) else { continue };
+        let Some(boxes) = id(&image.id).and_then(|id| boxes_of.remove(&id)) else { continue };
         let found = named.find(folders, &image.file_name)?;
         let size =
             number(&image.width).zip(number(&image.height)).filter(|&(w, h)| w > 0.0 && h > 0.0);
@@ -215,11 +215,11 @@ fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(),
 
 impl Annotation {
     /// Adds the box to its image, or returns what is missing.
-    fn boxed(&self, names: &BTreeMap<String, &str>, pictures: &mut Boxes) -> Result<(), String> {
+    fn boxed(&self, names: &BTreeMap<String, &str>, boxes_of: &mut Boxes) -> Result<(), String> {
         let category = id(&self.category_id).ok_or("`category_id` missing")?;
         let class = names.get(&category).ok_or_else(|| format!("unknown category {category}"))?;
-        let picture = id(&self.image_id).ok_or("`image_id` missing")?;
-        let of = pictures.get_mut(&picture).ok_or_else(|| format!("unknown image {picture}"))?;
+        let image = id(&self.image_id).ok_or("`image_id` missing")?;
+        let of = boxes_of.get_mut(&image).ok_or_else(|| format!("unknown image {image}"))?;
         let numbers: Option<Vec<f64>> =
             self.bbox.as_array().and_then(|all| all.iter().map(number).collect());
         let Some(&[x, y, width, height]) = numbers.as_deref() else {

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_beside_the_pictures() {
+    fn a_table_beside_the_images() {
         let whole = tempfile::tempdir().unwrap();
         for (n, (table, text)) in [
             ("labels.csv", "filename,label\n0.jpg,cat\n1.jpg,dog\n"),

@@ -26,7 +26,7 @@ const TESTED: [&str; 11] = [
 const AROUND: usize = 3;
 
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
-    read_as(dir, Wanted::Pictures, |_| true, care)
+    read_as(dir, Wanted::Images, |_| true, care)
 }
 
 /// Reads files of a kind in class folders that satisfy `is_class`.
@@ -146,7 +146,7 @@ mod tests {
     use std::path::Path;
 
     use crate::tests::{refused, strictly, touch};
-    use crate::{DataError, Dataset, LeftOut, Reason, pictures};
+    use crate::{DataError, Dataset, LeftOut, Reason, images};
 
     fn lay(dir: &Path, names: &[&str]) {
         names.iter().for_each(|name| touch(dir, name, b"x"));
@@ -174,7 +174,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Dataset::open(dir.path()), Err(DataError::NoClasses { .. })));
         assert!(matches!(
-            pictures(dir.path(), 3, &mut LeftOut::default()),
+            images(dir.path(), 3, &mut LeftOut::default()),
             Err(DataError::Empty { .. })
         ));
         lay(dir.path(), &["a/1.jpg"]);

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offshoot::Picture;
+use offshoot::Image;
 use offshoot_core::limits::FRAME_SIDE;
 
 use crate::{At, DataError, Named, Place, entries};
@@ -41,7 +41,7 @@ impl Packed {
     }
 
     /// Returns the `index`-th image; `None` after the last one.
-    pub fn picture(&self, index: usize) -> Option<Picture> {
+    pub fn image(&self, index: usize) -> Option<Image> {
         let area = self.width * self.height;
         let from = self.bytes.get(self.first + index * self.stride..)?;
         let rgb: Vec<u8> = match self.pixels {
@@ -51,7 +51,7 @@ impl Packed {
                 (0..area).flat_map(|i| [from[i], from[area + i], from[2 * area + i]]).collect()
             }
         };
-        Picture::from_rgb(self.width as u32, self.height as u32, rgb)
+        Image::from_rgb(self.width as u32, self.height as u32, rgb)
     }
 }
 
@@ -326,9 +326,9 @@ mod tests {
         assert_eq!((set.train.len(), set.val.len()), (3, 2));
         let last = &set.train[0];
         assert_eq!((last.class, last.name().ends_with("train-images-idx3-ubyte#2")), (0, true));
-        let picture = last.open().unwrap();
+        let image = last.open().unwrap();
         assert_eq!(
-            (picture.width(), picture.height(), picture.rgb()[..6].to_vec()),
+            (image.width(), image.height(), image.rgb()[..6].to_vec()),
             (3, 2, vec![12, 12, 12, 13, 13, 13])
         );
     }
@@ -419,8 +419,8 @@ mod tests {
             (set.train.len(), set.val.len(), set.left_out.count(Reason::Untaught)),
             (3, 1, 1)
         );
-        let picture = set.train[0].open().unwrap();
-        assert_eq!((picture.width(), &picture.rgb()[..4]), (32, &[1, 101, 201, 1][..]));
+        let image = set.train[0].open().unwrap();
+        assert_eq!((image.width(), &image.rgb()[..4]), (32, &[1, 101, 201, 1][..]));
         touch(&ten, "data_batch_2.bin", &records(&[&[2]])[..3000]);
         refused(&ten, &["data_batch_2.bin", "byte 0", "a record of 3073 bytes"]);
         touch(&ten, "data_batch_2.bin", &records(&[&[2], &[3]]));

@@ -23,7 +23,7 @@ pub(crate) fn is_here(dir: &Path) -> bool {
 /// become classes; if empty, the ten most frequent.
 pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("meta/tags/tags1.txt"), what: "tags" };
-    let mut pictures: Vec<(u64, Vec<String>)> = Vec::new();
+    let mut images: Vec<(u64, Vec<String>)> = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut named = Named::new(care);
     let left_out = &mut named.left_out;
@@ -38,9 +38,9 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
             }
         };
         tags.iter().for_each(|tag| *counts.entry(tag.clone()).or_default() += 1);
-        pictures.push((number, tags));
+        images.push((number, tags));
     }
-    pictures.sort();
+    images.sort();
     let mut classes: Vec<String> = chosen.to_vec();
     if classes.is_empty() {
         let mut by_count: Vec<(&String, &usize)> = counts.iter().collect();
@@ -48,7 +48,7 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
         by_count.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         classes = by_count.into_iter().take(COMMONEST).map(|(tag, _)| tag.clone()).collect();
     }
-    for (number, tags) in pictures {
+    for (number, tags) in images {
         let mut of = tags.iter().filter(|tag| classes.contains(tag));
         let path = dir.join(format!("im{number}.jpg"));
         match (of.next(), of.next(), path.is_file()) {
@@ -82,7 +82,7 @@ mod tests {
     use crate::{Dataset, Format, Reason, Selection};
 
     #[test]
-    fn pictures_with_one_of_the_tags() {
+    fn images_with_one_of_the_tags() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         for (n, tags) in
@@ -109,7 +109,7 @@ mod tests {
             (set.left_out.count(Reason::Absent), set.left_out.count(Reason::Unclear)),
             (1, 2)
         );
-        // All three tags: the first picture has two of them now.
+        // All three tags: the first image has two of them now.
         let set = Dataset::open(dir).unwrap();
         assert_eq!(
             (set.classes.len(), set.train.len(), set.left_out.count(Reason::Unclear)),

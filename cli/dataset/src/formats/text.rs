@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{folder, yolo};
-use crate::files::{Wanted, entries, folders_named, is_picture, is_text, subfolders};
+use crate::files::{Wanted, entries, folders_named, is_image, is_text, subfolders};
 use crate::left_out::Care;
 use crate::{At, DataError, Named, Place};
 
@@ -26,7 +26,7 @@ pub(crate) fn is_folder(dir: &Path) -> bool {
             .into_iter()
             .flat_map(|f| entries(&f).unwrap_or_default())
     };
-    files().any(|f| is_text(&f) && !yolo::is_list(&f)) && !files().any(|f| is_picture(&f))
+    files().any(|f| is_text(&f) && !yolo::is_list(&f)) && !files().any(|f| is_image(&f))
 }
 
 pub(crate) fn is_squad(dir: &Path) -> bool {

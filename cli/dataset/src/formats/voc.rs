@@ -409,12 +409,12 @@ mod tests {
         let whole = tempfile::tempdir().unwrap();
         let whole = whole.path();
         let gradient = image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8, y as u8, 0]));
-        let lay = |dir: &std::path::Path, xml: &str, picture: &str| {
+        let lay = |dir: &std::path::Path, xml: &str, image: &str| {
             touch(dir, &format!("{xml}2007_000027.xml"), XML.as_bytes());
-            std::fs::create_dir_all(dir.join(picture)).unwrap();
-            gradient.save(dir.join(picture).join("2007_000027.png")).unwrap();
+            std::fs::create_dir_all(dir.join(image)).unwrap();
+            gradient.save(dir.join(image).join("2007_000027.png")).unwrap();
         };
-        for (n, (xml, picture, opened)) in [
+        for (n, (xml, image, opened)) in [
             ("annotations/", "images", ""),
             ("ANNOTATIONS/", "JPEGIMAGES", ""),
             ("", "", ""),
@@ -428,11 +428,11 @@ mod tests {
         .enumerate()
         {
             let dir = whole.join(n.to_string());
-            lay(&dir, xml, picture);
+            lay(&dir, xml, image);
             let dir = if opened.is_empty() { dir } else { dir.join(opened) };
-            assert_eq!(Format::detect(&dir), Format::Voc, "{xml} {picture} {opened}");
+            assert_eq!(Format::detect(&dir), Format::Voc, "{xml} {image} {opened}");
             let set = Dataset::open(&dir).unwrap();
-            assert_eq!((set.train.len(), set.val.len()), (2, 0), "{xml} {picture} {opened}");
+            assert_eq!((set.train.len(), set.val.len()), (2, 0), "{xml} {image} {opened}");
         }
         let dir = whole.join("parts");
         lay(&dir, "train/", "train");

@@ -116,8 +116,8 @@ impl Sheet {
 }
 
 /// Returns the box file of an image: in `labels/` if the image is in `images/`, or beside it.
-fn boxes_of(picture: &Path) -> Option<PathBuf> {
-    let text = picture.with_extension("txt");
+fn boxes_of(image: &Path) -> Option<PathBuf> {
+    let text = image.with_extension("txt");
     let mut parts: Vec<_> = text.components().map(|c| c.as_os_str().to_os_string()).collect();
     let at = parts.iter().rposition(|part| part.eq_ignore_ascii_case("images"));
     let apart = at.map(|at| {
@@ -128,8 +128,8 @@ fn boxes_of(picture: &Path) -> Option<PathBuf> {
 }
 
 pub(crate) fn is_here(dir: &Path) -> bool {
-    let pictures = || below(dir, Wanted::Pictures, &mut LeftOut::default()).unwrap_or_default();
-    Sheet::of(dir).is_some() && pictures().iter().any(|path| boxes_of(path).is_some())
+    let images = || below(dir, Wanted::Images, &mut LeftOut::default()).unwrap_or_default();
+    Sheet::of(dir).is_some() && images().iter().any(|path| boxes_of(path).is_some())
 }
 
 /// Reads `data.yaml` (or `classes.txt`), and for each image a text file with a line per box: class
@@ -139,10 +139,10 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
     let missing = || DataError::Missing { path: dir.join("data.yaml"), what: "names of classes" };
     let sheet = Sheet::of(dir).ok_or_else(missing)?;
     let mut named = Named::new(care);
-    let pictures = below(dir, Wanted::Pictures, &mut named.left_out)?;
+    let images = below(dir, Wanted::Images, &mut named.left_out)?;
     let part = |path: &Path| sheet.part_of(path.strip_prefix(dir).unwrap_or(path));
-    let has_val = pictures.iter().any(|path| part(path) == Part::Val);
-    for path in &pictures {
+    let has_val = images.iter().any(|path| part(path) == Part::Val);
+    for path in &images {
         let part = part(path);
         if part == Part::Test && has_val {
             named.left_out.add(Reason::Unused, 1);
@@ -233,7 +233,7 @@ mod tests {
     use crate::tests::{refused, touch};
     use crate::{Dataset, Format};
 
-    fn picture(dir: &Path, name: &str) {
+    fn image(dir: &Path, name: &str) {
         std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
         image::RgbImage::from_pixel(60, 40, image::Rgb([90; 3])).save(dir.join(name)).unwrap();
     }
@@ -261,7 +261,7 @@ mod tests {
             let dir = whole.path().join(n.to_string());
             touch(&dir, "data.yaml", yaml.as_bytes());
             for folder in [train, val, test] {
-                picture(&dir, &format!("{folder}0.png"));
+                image(&dir, &format!("{folder}0.png"));
                 let labels = folder.replace("images", "labels");
                 touch(
                     &dir,
@@ -269,7 +269,7 @@ mod tests {
                     b"1 0.5 0.5 0.5 0.5\n0 0 0 0.5 0 0.5 0.5 0 0.5\n",
                 );
             }
-            picture(&dir, &format!("{train}1.png"));
+            image(&dir, &format!("{train}1.png"));
             assert_eq!(Format::detect(&dir), Format::Yolo, "{yaml}");
             let set = Dataset::open(&dir).unwrap();
             assert_eq!(set.classes, ["cat", "dog"]);
@@ -285,11 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_names_and_texts_beside_the_pictures() {
+    fn a_list_of_names_and_texts_beside_the_images() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        picture(dir, "0.png");
-        picture(dir, "1.png");
+        image(dir, "0.png");
+        image(dir, "1.png");
         touch(dir, "classes.txt", b"cat\ndog\n");
         touch(dir, "0.txt", b"1.0 0.5 0.5 1 1 0.93\n");
         touch(dir, "1.txt", b"\n");
@@ -310,7 +310,7 @@ mod tests {
     fn broken_lines_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        picture(dir, "images/0.png");
+        image(dir, "images/0.png");
         touch(dir, "classes.txt", b"cat\n");
         let good = "0 0.5 0.5 0.5 0.5\n";
         for (line, part) in [

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 /// What no hostile model may take, on a slow machine.
 pub const QUICK: Duration = Duration::from_secs(20);
 
-/// Options for a backbone of pictures.
-pub const PICTURES: [&str; 4] = ["--preset", "raw", "--input-size", "48x192"];
+/// Options for a backbone of images.
+pub const IMAGES: [&str; 4] = ["--preset", "raw", "--input-size", "48x192"];
 
 /// Converts `bad.onnx` of a folder, by what is in its `data`.
 pub fn attempt(folder: &Path, options: &[&str], variables: &[(&str, &str)]) -> (Output, Duration) {

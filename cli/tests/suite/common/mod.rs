@@ -1,4 +1,4 @@
-//! What the command's tests share: running it, and pictures to run it on.
+//! What the command's tests share: running it, and images to run it on.
 
 pub mod attempt;
 pub mod graph;
@@ -58,14 +58,13 @@ pub fn shared() -> PathBuf {
 }
 
 /// `DIR/<object>/<n>.png` from the simulated camera.
-pub fn pictures(folder: &Path, objects: &[Object], each: u64) {
+pub fn images(folder: &Path, objects: &[Object], each: u64) {
     for (class, &object) in objects.iter().enumerate() {
         let class_folder = folder.join(object.name());
         std::fs::create_dir_all(&class_folder).unwrap();
         for n in 0..each {
-            let picture = Camera::new(128, 96).look(Some(object), 100 * class as u64 + n);
-            let image =
-                image::RgbImage::from_raw(picture.width, picture.height, picture.rgb).unwrap();
+            let frame = Camera::new(128, 96).look(Some(object), 100 * class as u64 + n);
+            let image = image::RgbImage::from_raw(frame.width, frame.height, frame.rgb).unwrap();
             image.save(class_folder.join(format!("{n}.png"))).unwrap();
         }
     }

@@ -50,7 +50,7 @@ fn fill(name: &str, n: usize, mean: f64, std: f64, rows: usize) -> Vec<f32> {
         .collect()
 }
 
-/// A picture as the recipes' golden values were made from: channels, rows, columns.
+/// An image as the recipes' golden values were made from: channels, rows, columns.
 pub fn blocks(name: &str, [c, h, w]: [usize; 3], grid: usize) -> Vec<f32> {
     let unit = |s: f64| (s - MEAN) * UNIT;
     let (coarse, fine) = (sums(name, c * grid * grid), sums(&format!("{name}.pixel"), c * h * w));

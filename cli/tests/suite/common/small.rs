@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Extractor, Picture};
+use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
@@ -13,10 +13,10 @@ use tract_onnx::pb::{ModelProto, type_proto};
 
 use super::graph::Graph;
 
-pub fn looks(count: u64) -> Vec<Picture> {
+pub fn looks(count: u64) -> Vec<Image> {
     let look = |seed| {
         let p = Camera::new(64, 48).look(Some(Object::ALL[seed as usize % 3]), seed);
-        Picture::from_rgb(p.width, p.height, p.rgb).unwrap()
+        Image::from_rgb(p.width, p.height, p.rgb).unwrap()
     };
     (0..count).map(look).collect()
 }
@@ -39,8 +39,8 @@ pub fn error(model: &ModelProto) -> String {
 }
 
 pub fn embedding(made: &Converted) -> Vec<f32> {
-    let mut eyes = Extractor::from_bytes(made.bytes.clone()).unwrap();
-    eyes.embed(&looks(5)[4].frame()).unwrap().iter().collect()
+    let mut extractor = Extractor::from_bytes(made.bytes.clone()).unwrap();
+    extractor.embed(&looks(5)[4].frame()).unwrap().iter().collect()
 }
 
 pub fn preprocess(made: &Converted) -> Preprocess {
@@ -53,7 +53,7 @@ pub fn alike(a: &[f32], b: &[f32]) {
     assert!(a.len() == b.len() && off < 1e-4 * length, "{a:?}\n{b:?}");
 }
 
-/// A network behind `x`, by a convolution whose border must be that of normalized pictures.
+/// A network behind `x`, by a convolution whose border must be that of normalized images.
 pub fn rest(graph: &mut Graph, x: &str) -> ModelProto {
     graph
         .weights("w", &[8, 3, 3, 3])

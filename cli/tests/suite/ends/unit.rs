@@ -62,13 +62,8 @@ fn an_embedding_of_length_1_is_kept_and_the_package_brings_it_there() {
             ("unit", 24, true)
         );
         let mut package = Extractor::from_bytes(found.bytes).unwrap();
-        let length: f32 = package
-            .embed(&pictures()[0].frame())
-            .unwrap()
-            .iter()
-            .map(|v| v * v)
-            .sum::<f32>()
-            .sqrt();
+        let length: f32 =
+            package.embed(&images()[0].frame()).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
         assert!((length - 1.0).abs() < 0.02, "{manner}: {length}");
         // Asked for by its name, or before it with --l2, it is the same.
         let asked = |cut: &str, unit_length| {
@@ -78,7 +73,7 @@ fn an_embedding_of_length_1_is_kept_and_the_package_brings_it_there() {
         let (named, before) = (asked("unit", false), asked("bn", true));
         let goldens = |made: &Converted| {
             let mut package = Extractor::from_bytes(made.bytes.clone()).unwrap();
-            package.embed(&pictures()[1].frame()).unwrap().iter().collect::<Vec<f32>>()
+            package.embed(&images()[1].frame()).unwrap().iter().collect::<Vec<f32>>()
         };
         assert_eq!(goldens(&named), goldens(&before), "{manner}");
         assert!(named.report.unit_length && named.report.cosine_min > 0.98, "{}", named.report);

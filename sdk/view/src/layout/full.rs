@@ -33,14 +33,14 @@ struct Layout {
     header: Rectangle,
     /// Area between header and hint.
     body: Rectangle,
-    picture: Option<Rectangle>,
+    image: Option<Rectangle>,
     rows: Rectangle,
     strip: Rectangle,
     hint: Rectangle,
 }
 
 impl Layout {
-    fn new(whole: Rectangle, with_picture: bool) -> Self {
+    fn new(whole: Rectangle, with_image: bool) -> Self {
         let Point { x, y } = whole.top_left;
         let (width, height) = (whole.size.width as i32, whole.size.height as i32);
         let inner = width - 2 * MARGIN;
@@ -49,12 +49,12 @@ impl Layout {
         let strip_top = hint_top - STRIP;
         let body = strip_top - GAP - body_top;
         // Cameras deliver 4:3; a higher body shows the image with panel around it.
-        let picture_width = if with_picture { (width / 2).min(body * 4 / 3) } else { -MARGIN };
-        let rows_left = x + MARGIN + picture_width + MARGIN;
+        let image_width = if with_image { (width / 2).min(body * 4 / 3) } else { -MARGIN };
+        let rows_left = x + MARGIN + image_width + MARGIN;
         Self {
             header: area(x, y, width, HEADER),
             body: area(x + MARGIN, body_top, inner, hint_top - body_top),
-            picture: with_picture.then(|| area(x + MARGIN, body_top, picture_width, body)),
+            image: with_image.then(|| area(x + MARGIN, body_top, image_width, body)),
             rows: area(rows_left, body_top, x + width - MARGIN - rows_left, body),
             strip: area(x + MARGIN, strip_top, inner, STRIP),
             hint: area(x + MARGIN, hint_top, inner, HINT),
@@ -72,19 +72,19 @@ where
     D::Color: Ink,
 {
     let is_report = matches!(screen.state, State::Report { .. });
-    let layout = Layout::new(whole, screen.picture.is_some() || is_report);
+    let layout = Layout::new(whole, screen.image.is_some() || is_report);
     header(screen, pen, layout.header)?;
     let ink = (pen.theme.dim, Align::Left);
     pen.text(SMALL, screen.hint, layout.hint, ink)?;
-    match (screen.state, screen.picture, layout.picture) {
+    match (screen.state, screen.image, layout.image) {
         (State::Error(text), ..) => return fault(pen, text, layout.body),
         (State::Report { advice, .. }, _, Some(place)) => {
             let text = if advice.is_empty() { "Nothing would help: all is well." } else { advice };
             words(pen, text, place, MARGIN)?;
         }
-        (_, Some(picture), Some(place)) => {
+        (_, Some(image), Some(place)) => {
             pen.panel(place, 0)?;
-            picture.draw(pen.target, picture.place_in(place))?;
+            image.draw(pen.target, image.place_in(place))?;
         }
         _ => {}
     }

@@ -1,9 +1,9 @@
 //! States of a device for the golden images.
 
-use offshoot_view::{ClassLine, Picture, Screen, State};
+use offshoot_view::{ClassLine, Image, Screen, State};
 
 /// Returns an image of 8 x 6 with an object in its middle.
-pub const PICTURE: [[u8; 3]; 48] = {
+pub const IMAGE: [[u8; 3]; 48] = {
     let mut pixels = [[70, 90, 120]; 48];
     let mut at = 0;
     while at < 48 {
@@ -40,7 +40,7 @@ const WELL: [ClassLine<'static>; 3] =
 pub fn moments() -> [(&'static str, Screen<'static>); 10] {
     let moment = |state, classes, hint| Screen {
         title: "Offshoot",
-        picture: Picture::new(8, 6, PICTURE.as_flattened()),
+        image: Image::new(8, 6, IMAGE.as_flattened()),
         state,
         classes,
         threshold: Some(0.6),
@@ -49,7 +49,7 @@ pub fn moments() -> [(&'static str, Screen<'static>); 10] {
     };
     let report = |right, advice| State::Report { right, asked: 15, advice };
     let error = Screen {
-        picture: None,
+        image: None,
         ..moment(State::Error("/dev/video0: no such device (os error 19)"), &[], "trying again")
     };
     let more = Screen {

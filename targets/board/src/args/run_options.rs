@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use offshoot_device::{ButtonsPart, CameraPart, Eyes, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 
 use super::{ArgError, text};
 
@@ -24,7 +24,7 @@ const THRESHOLD: f32 = 0.6;
 pub struct RunArgs {
     /// Package; one that comes with Offshoot if `None`.
     pub package: Option<PathBuf>,
-    pub eyes: Option<Eyes>,
+    pub extractor: Option<BuiltIn>,
     pub memory: PathBuf,
     pub starts_anew: bool,
     pub camera: CameraPart,
@@ -45,7 +45,7 @@ pub struct RunArgs {
 pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, ArgError> {
     let mut run = RunArgs {
         package: None,
-        eyes: None,
+        extractor: None,
         memory: MEMORY.into(),
         starts_anew: false,
         camera: CameraPart::Device(CAMERA.into()),
@@ -87,9 +87,9 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
     let mut plain = plain.into_iter();
     run.package = plain.next().map(PathBuf::from);
-    if run.package.is_some() && run.eyes.is_some() {
+    if run.package.is_some() && run.extractor.is_some() {
         let what = "not allowed with a PACKAGE".to_string();
-        return Err(ArgError::Value { option: "--eyes", what });
+        return Err(ArgError::Value { option: "--extractor", what });
     }
     match plain.next() {
         None => Ok(Some(run)),
@@ -97,7 +97,8 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
+    "--extractor",
     "--eyes",
     "--memory",
     "--camera",
@@ -116,7 +117,8 @@ const OPTIONS: [&str; 13] = [
 fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
     match name {
         "--memory" => run.memory = value.into(),
-        "--eyes" => run.eyes = Some(parsed(name, value)?),
+        // Its name in 0.1.0.
+        "--extractor" | "--eyes" => run.extractor = Some(parsed(name, value)?),
         "--script" => run.script = Some(value.into()),
         "--camera" => run.camera = CameraPart::from(PathBuf::from(value).as_path()),
         "--turn" => run.turn = parsed(name, value)?,
@@ -182,16 +184,19 @@ mod tests {
             (ScreenPart::None, ButtonsPart::None, false)
         );
         assert!(line("--testui").unwrap().unwrap().testui);
-        let small = line("--eyes small --start-anew").unwrap().unwrap();
-        assert_eq!((small.package, small.eyes, small.starts_anew), (None, Some(Eyes::Small), true));
+        let small = line("--extractor small --start-anew").unwrap().unwrap();
+        assert_eq!(
+            (small.package, small.extractor, small.starts_anew),
+            (None, Some(BuiltIn::Small), true)
+        );
         assert_eq!(line("p -h"), Ok(None));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         for (text, told) in [
-            ("p --eyes sharp", "--eyes: not allowed with a PACKAGE"),
-            ("--eyes big", "--eyes: needs sharp or small"),
+            ("p --extractor sharp", "--extractor: not allowed with a PACKAGE"),
+            ("--extractor big", "--extractor: needs sharp or small"),
             ("p q", "'run' has no use for 'q'"),
             ("p --screen", "--screen needs a value"),
             ("p --turn 45", "--turn: needs 0, 90, 180 or 270"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    Bench, Buttons, CameraPart, DeviceError, Ending, Eyes, Machine, Script, Settings, Tee,
+    Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, Script, Settings, Tee,
     WebOptions, serve,
 };
 
@@ -62,9 +62,9 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     }
     let options = Options { threads: args.threads, ..Options::default() };
     let package = told(package(args), &mut *screen)?;
-    let eyes = told(Extractor::open_with(&package, &options), &mut *screen)?;
-    let remembered = told(bench.remember(&eyes, &mut notice), &mut *screen)?;
-    let head = bench.teach(eyes, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
+    let extractor = told(Extractor::open_with(&package, &options), &mut *screen)?;
+    let remembered = told(bench.remember(&extractor, &mut notice), &mut *screen)?;
+    let head = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
     drop(screen);
     ending.follow();
     for (class, name) in head.classes() {
@@ -88,14 +88,16 @@ fn package(args: &RunArgs) -> Result<PathBuf> {
     if let Some(package) = &args.package {
         return Ok(package.clone());
     }
-    let fits = Eyes::of(&Machine::default());
-    let other = Eyes::ALL.into_iter().find(|eyes| *eyes != fits);
-    let wanted: Vec<Eyes> =
-        args.eyes.map_or_else(|| [fits].into_iter().chain(other).collect(), |eyes| vec![eyes]);
-    let places = wanted.iter().flat_map(|eyes| folders().map(|folder| folder.join(eyes.file())));
+    let fits = BuiltIn::of(&Machine::default());
+    let other = BuiltIn::ALL.into_iter().find(|built_in| *built_in != fits);
+    let wanted: Vec<BuiltIn> = args
+        .extractor
+        .map_or_else(|| [fits].into_iter().chain(other).collect(), |built_in| vec![built_in]);
+    let places =
+        wanted.iter().flat_map(|built_in| folders().map(|folder| folder.join(built_in.file())));
     let found = places.into_iter().find(|path| path.exists());
     found.ok_or_else(|| {
-        let names: Vec<&str> = wanted.iter().map(|eyes| eyes.file()).collect();
+        let names: Vec<&str> = wanted.iter().map(|built_in| built_in.file()).collect();
         BoardError::File {
             what: format!("no {} beside this program, here, or in /usr/local/share/offshoot", names.join(" or ")),
             next: "name a PACKAGE, or copy one there: `offshoot pull sharp` and `offshoot pull sprout` write them",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offshoot::Picture;
+use offshoot::Image;
 
 use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
@@ -44,7 +44,7 @@ impl Folder {
     fn check(&self) -> Result<(), SourceError> {
         let mut first = None;
         for file in &self.files {
-            match Picture::open(file) {
+            match Image::open(file) {
                 Ok(_) => return Ok(()),
                 Err(error) => first = first.or(Some(error.to_string())),
             }
@@ -59,12 +59,12 @@ impl Folder {
     }
 }
 
-fn pictures(folder: &Path, deeper: bool, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
+fn images(folder: &Path, deeper: bool, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let end = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         if path.is_dir() && deeper {
-            pictures(&path, false, out)?;
+            images(&path, false, out)?;
         } else if ENDS.contains(&end.as_str()) {
             out.push(path);
         }
@@ -82,15 +82,15 @@ impl FrameSource for Folder {
         let at = found.ok_or_else(|| SourceError::Empty(self.path.clone()))?;
         // Advanced before the read: a broken image is reported once, and the next one follows.
         self.next = at + 1;
-        let picture = Picture::open(&self.files[at])?;
-        shot.reshape(picture.width(), picture.height()).copy_from_slice(picture.rgb());
+        let image = Image::open(&self.files[at])?;
+        shot.reshape(image.width(), image.height()).copy_from_slice(image.rgb());
         Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), SourceError> {
         let mut files = Vec::new();
         let failed = |source| SourceError::Io { what: self.path.display().to_string(), source };
-        pictures(&self.path, true, &mut files).map_err(failed)?;
+        images(&self.path, true, &mut files).map_err(failed)?;
         files.sort();
         if files.is_empty() {
             return Err(SourceError::Empty(self.path.clone()));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_by_name_and_a_broken_one_is_told_of_once() {
+    fn images_come_by_name_and_a_broken_one_is_told_of_once() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Folder::open(dir.path(), Duration::ZERO), Err(SourceError::Empty(_))));
         for (name, bytes) in [
@@ -132,7 +132,7 @@ mod tests {
         fs::write(dir.path().join("c/4.webp"), b"RIFF").unwrap();
         let error = Folder::open(dir.path().join("c"), Duration::ZERO).unwrap_err().to_string();
         assert!(
-            error.contains("c: no picture in it can be read") && error.contains("4.webp"),
+            error.contains("c: no image in it can be read") && error.contains("4.webp"),
             "{error}"
         );
         fs::remove_file(dir.path().join("c/4.webp")).unwrap();

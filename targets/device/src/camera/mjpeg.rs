@@ -55,14 +55,14 @@ impl Video {
     /// Checks that there is a readable image, and rewinds to the first.
     fn check(&mut self) -> Result<(), SourceError> {
         let (mut shot, mut first) = (CapturedFrame::default(), None);
-        while picture(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
+        while image(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
             match self.shoot(&mut shot) {
                 Ok(()) => return self.file.rewind().map_err(|e| self.failed(e)),
                 Err(error) => first = first.or(Some(error.to_string())),
             }
         }
         let what = self.path.display().to_string();
-        let first = first.unwrap_or("no JPEG picture in this file".to_string());
+        let first = first.unwrap_or("no JPEG image in this file".to_string());
         Err(SourceError::NoneReadable { what, first })
     }
 
@@ -79,10 +79,10 @@ impl Video {
 
     /// Reads the next image into `bytes`, after the last one the first.
     fn read(&mut self) -> io::Result<()> {
-        if !picture(&mut self.file, &mut self.bytes)? {
+        if !image(&mut self.file, &mut self.bytes)? {
             self.file.rewind()?;
-            if !picture(&mut self.file, &mut self.bytes)? {
-                return Err(io::Error::other("no JPEG picture in this file"));
+            if !image(&mut self.file, &mut self.bytes)? {
+                return Err(io::Error::other("no JPEG image in this file"));
             }
         }
         Ok(())
@@ -107,7 +107,7 @@ impl FrameSource for Video {
 ///
 /// Markers are parsed (ITU-T T.81, B.1): an image in a segment, such as a thumbnail, has an end
 /// marker of its own.
-fn picture(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<bool> {
+fn image(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<bool> {
     out.clear();
     match begin(file).and_then(|()| {
         out.extend([0xff, 0xd8]);
@@ -157,7 +157,7 @@ fn follow(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<()> {
 
 fn copy(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<u8> {
     if out.len() >= MOST {
-        return Err(io::Error::other(format!("a picture of more than {MOST} bytes")));
+        return Err(io::Error::other(format!("an image of more than {MOST} bytes")));
     }
     let byte = take(file)?;
     out.push(byte);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_follow_each_other_and_begin_again() {
+    fn images_follow_each_other_and_begin_again() {
         let film = [b"junk".as_slice(), &jpeg(40), &[0, 0xff, 7], &with_thumbnail(90), &jpeg(160)]
             .concat();
         let near =
@@ -217,17 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_picture_is_told_of_and_a_broken_one_is_passed() {
+    fn what_holds_no_image_is_told_of_and_a_broken_one_is_passed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("film.mjpeg");
         for (film, part) in [
-            (&b"no picture \xff\xff\xd8\xff"[..], "no JPEG picture in this file"),
-            (&[0xff, 0xd8, 0xff, 0xd9, 0xff, 0xd8, 0xff, 0xd9], "not a JPEG picture"),
+            (&b"no image \xff\xff\xd8\xff"[..], "no JPEG image in this file"),
+            (&[0xff, 0xd8, 0xff, 0xd9, 0xff, 0xd8, 0xff, 0xd9], "not a JPEG image"),
         ] {
             fs::write(&path, film).unwrap();
             let told = Video::open(&path, Turn::None, Duration::ZERO).unwrap_err().to_string();
             assert!(
-                told.contains("film.mjpeg: no picture in it can be read") && told.contains(part),
+                told.contains("film.mjpeg: no image in it can be read") && told.contains(part),
                 "{told}"
             );
         }

@@ -113,7 +113,7 @@ pub struct Raw<'a> {
 #[non_exhaustive]
 pub enum PixelError {
     /// A side is zero, too long, or odd for a format with pairs of pixels.
-    #[error("a picture of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV and NV12")]
+    #[error("an image of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV and NV12")]
     Size {
         /// Number of columns.
         width: u32,
@@ -138,13 +138,13 @@ pub enum PixelError {
     },
     /// A JPEG image ends before its pixels do, for example after a lost packet; a decoder would
     /// fill it up with grey.
-    #[error("a JPEG picture cut short after {found} bytes")]
+    #[error("a JPEG image cut short after {found} bytes")]
     CutShort {
         /// Number of bytes given.
         found: usize,
     },
     /// A JPEG image does not decode.
-    #[error("not a JPEG picture: {0}")]
+    #[error("not a JPEG image: {0}")]
     Jpeg(String),
 }
 
@@ -281,7 +281,7 @@ mod tests {
     const PADDING: usize = 5;
 
     /// A colour for each block of two by two pixels, so that halved colour loses nothing.
-    fn picture(x: usize, y: usize) -> [u8; 3] {
+    fn image(x: usize, y: usize) -> [u8; 3] {
         let block = (y / 2 * 3 + x / 2) as u8;
         [200 - 30 * block, 40 + 35 * block, 90 + 20 * (block % 3)]
     }
@@ -305,7 +305,7 @@ mod tests {
             .map(|y| {
                 (0..WIDTH)
                     .flat_map(|x| {
-                        let ([r, g, b], [l, u, v]) = (picture(x, y), yuv(picture(x, y)));
+                        let ([r, g, b], [l, u, v]) = (image(x, y), yuv(image(x, y)));
                         match pixels {
                             Pixels::Rgb24 => vec![r, g, b],
                             Pixels::Bgr24 => vec![b, g, r],
@@ -318,9 +318,7 @@ mod tests {
             .collect();
         if pixels == Pixels::Nv12 {
             rows.extend((0..HEIGHT / 2).map(|y| {
-                (0..WIDTH / 2)
-                    .flat_map(|x| yuv(picture(2 * x, 2 * y)).into_iter().skip(1))
-                    .collect()
+                (0..WIDTH / 2).flat_map(|x| yuv(image(2 * x, 2 * y)).into_iter().skip(1)).collect()
             }));
         }
         let stride = rows[0].len() + PADDING;
@@ -336,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gives_the_picture_in_every_position() {
+    fn every_format_gives_the_image_in_every_position() {
         for pixels in [Pixels::Rgb24, Pixels::Bgr24, Pixels::Yuyv, Pixels::Nv12, Pixels::Grey] {
             let (stride, bytes) = buffer(pixels);
             for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
@@ -355,8 +353,8 @@ mod tests {
                         let place = 3 * (ty * shot.width() as usize + tx);
                         let found = &shot.rgb()[place..place + 3];
                         let wanted = match pixels {
-                            Pixels::Grey => [yuv(picture(x, y))[0]; 3],
-                            _ => picture(x, y),
+                            Pixels::Grey => [yuv(image(x, y))[0]; 3],
+                            _ => image(x, y),
                         };
                         let near = found.iter().zip(wanted).all(|(&a, b)| a.abs_diff(b) <= 2);
                         assert!(near, "{pixels:?} {turn:?} {x},{y}: {found:?} for {wanted:?}");

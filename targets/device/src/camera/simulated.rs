@@ -41,9 +41,9 @@ impl Simulated {
 impl FrameSource for Simulated {
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         self.pace.wait();
-        let picture = self.camera.look(self.object, 1_000 + self.looks);
+        let image = self.camera.look(self.object, 1_000 + self.looks);
         self.looks += 1;
-        shot.reshape(picture.width, picture.height).copy_from_slice(&picture.rgb);
+        shot.reshape(image.width, image.height).copy_from_slice(&image.rgb);
         Ok(())
     }
 

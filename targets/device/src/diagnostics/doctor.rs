@@ -340,10 +340,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let eyes =
+        let extractor =
             Extractor::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/tiny.offshoot"))
                 .unwrap();
-        let checks = checks(&Machine::at(dir.path()), &eyes);
+        let checks = checks(&Machine::at(dir.path()), &extractor);
         (dir, checks)
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use offshoot_view::{Picture, State};
+use offshoot_view::{Image, State};
 
 use crate::ports::{Action, Buttons, Key, Led, Screen, ScreenError};
 
@@ -178,7 +178,7 @@ impl TestUi<'_, '_> {
     fn show(&mut self, text: &str, hint: &str) -> Result<(), ScreenError> {
         let moment = offshoot_view::Screen {
             title: "Test of the parts",
-            picture: Picture::new(4, 3, CARD.as_flattened()),
+            image: Image::new(4, 3, CARD.as_flattened()),
             state: State::Message(text),
             classes: &[],
             threshold: None,

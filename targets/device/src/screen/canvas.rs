@@ -77,7 +77,7 @@ mod tests {
         let state = State::Message(text);
         offshoot_view::Screen {
             title: "",
-            picture: None,
+            image: None,
             state,
             classes: &[],
             threshold: None,

@@ -177,7 +177,7 @@ mod tests {
 
     const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
         title: "Offshoot",
-        picture: None,
+        image: None,
         state: State::Answer { class: "mug", confidence: 0.9 },
         classes: &[ClassLine { name: "mug", samples: 5, probability: 0.9 }],
         threshold: Some(0.6),
@@ -256,7 +256,7 @@ mod tests {
                 );
                 assert!(
                     bytes[made.stride * made.height..].iter().all(|b| *b == 0xa5),
-                    "below the picture"
+                    "below the image"
                 );
             }
         }

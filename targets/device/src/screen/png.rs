@@ -11,14 +11,14 @@ use crate::ports::{Screen, ScreenError};
 
 /// Panels of three usual sizes; their content is saved as `NAME-WIDTHxHEIGHT.png`.
 #[derive(Debug)]
-pub struct Pictures {
+pub struct Images {
     folder: PathBuf,
     wide: Panel<Rgb565>,
     square: Panel<Rgb565>,
     small: Panel<BinaryColor>,
 }
 
-impl Pictures {
+impl Images {
     /// Creates panels of 320 x 240 and 240 x 240 in colour and of 128 x 64 in one, saved in
     /// `folder`, which is created if necessary.
     ///
@@ -38,7 +38,7 @@ impl Pictures {
     }
 }
 
-impl Screen for Pictures {
+impl Screen for Images {
     fn show(&mut self, moment: &offshoot_view::Screen<'_>) -> Result<(), ScreenError> {
         let Ok(()) = moment.draw(&mut self.wide);
         let Ok(()) = moment.draw(&mut self.square);

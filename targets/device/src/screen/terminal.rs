@@ -17,7 +17,7 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use offshoot::NOTHING;
-use offshoot_view::{Picture, State};
+use offshoot_view::{Image, State};
 
 use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
 use crate::session::limits::PLACES;
@@ -160,8 +160,8 @@ const FULL: char = '\u{2588}';
 const MARK: char = '\u{2502}';
 
 /// Number of rows of the camera's frame; a cell is about twice as high as wide.
-const PICTURE_ROWS: u16 = 18;
-const PICTURE_COLUMNS: u16 = 48;
+const IMAGE_ROWS: u16 = 18;
+const IMAGE_COLUMNS: u16 = 48;
 
 /// Text screen, with the camera's frame in half blocks beside it.
 #[derive(Debug)]
@@ -226,11 +226,10 @@ impl<W: Write> Terminal<W> {
         let fits = usize::from(columns).saturating_sub(moment.title.len() + 4);
         queue!(out, SetForegroundColor(DIM))?;
         write!(out, "   {KEYS:.fits$}")?;
-        let (wide, high) =
-            (PICTURE_COLUMNS.min(columns / 2), PICTURE_ROWS.min(rows.saturating_sub(4)));
-        let left = if moment.picture.is_some() { wide + 3 } else { 1 };
-        if let Some(picture) = moment.picture {
-            half_blocks(out, &picture, (wide, high))?;
+        let (wide, high) = (IMAGE_COLUMNS.min(columns / 2), IMAGE_ROWS.min(rows.saturating_sub(4)));
+        let left = if moment.image.is_some() { wide + 3 } else { 1 };
+        if let Some(image) = moment.image {
+            half_blocks(out, &image, (wide, high))?;
         }
         let room = columns.saturating_sub(left + 1);
         let (label, tone) = label(moment);
@@ -338,14 +337,14 @@ fn class(
 /// Draws the frame, shrunk to cells of two pixels each.
 fn half_blocks(
     out: &mut Vec<u8>,
-    picture: &Picture<'_>,
+    image: &Image<'_>,
     (columns, rows): (u16, u16),
 ) -> io::Result<()> {
     for row in 0..rows {
         queue!(out, MoveTo(1, 2 + row))?;
         for column in 0..columns {
             let at = |y: u16| {
-                let [r, g, b] = picture.sample((column, y), (columns, 2 * rows));
+                let [r, g, b] = image.sample((column, y), (columns, 2 * rows));
                 Color::Rgb { r, g, b }
             };
             let (above, below) = (at(2 * row), at(2 * row + 1));
@@ -412,7 +411,7 @@ mod tests {
         let rgb = [200; 3 * 16 * 12];
         let mut moment = offshoot_view::Screen {
             title: "Offshoot",
-            picture: Picture::new(16, 12, &rgb),
+            image: Image::new(16, 12, &rgb),
             state: State::Answer { class: "mug", confidence: 0.93 },
             classes: &classes,
             threshold: Some(0.6),
@@ -429,7 +428,7 @@ mod tests {
             );
         }
         moment.state = State::Unknown;
-        moment.picture = None;
+        moment.image = None;
         moment.advice = "Show me something else, too: hold 2";
         let mut out = Vec::new();
         Terminal::to(&mut out, (80, 24)).show(&moment).unwrap();

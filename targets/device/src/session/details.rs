@@ -15,7 +15,7 @@ pub struct Times {
     /// Wait for the camera, and conversion to pixels.
     pub camera: Duration,
     /// Extraction: from the frame to its embedding.
-    pub eyes: Duration,
+    pub extractor: Duration,
     /// Inference, or training and saving the sample.
     pub head: Duration,
     /// Drawing of the previous frame.
@@ -25,7 +25,7 @@ pub struct Times {
 /// View of a [`Session`](crate::Session) after a frame. Values are computed on request only.
 #[derive(Debug)]
 pub struct Details<'a> {
-    pub(crate) eyes: &'a Extractor,
+    pub(crate) extractor: &'a Extractor,
     pub(crate) head: &'a mut Head,
     pub(crate) names: &'a [String],
     pub(crate) likeliest: Option<usize>,
@@ -94,13 +94,13 @@ impl Details<'_> {
     /// k-NN, with tract-core, or for a class without samples. Allocates.
     pub fn heat(&mut self, class: usize) -> Option<Activations> {
         let class = class_at(self.head, class)?;
-        self.eyes.activations(self.head, class).ok().flatten()
+        self.extractor.activations(self.head, class).ok().flatten()
     }
 
     /// Returns the network's field of view in a frame of these sides: left, top, width and height
     /// as shares of the sides.
     pub fn seen_part(&self, width: u32, height: u32) -> [f32; 4] {
-        let preprocess = self.eyes.package().manifest().preprocess;
+        let preprocess = self.extractor.package().manifest().preprocess;
         let Resize::Crop { short_side } = preprocess.resize else { return [0.0, 0.0, 1.0, 1.0] };
         let scale = f32::from(short_side) / width.min(height).max(1) as f32;
         let share =

@@ -23,11 +23,12 @@ impl Session {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let written = match (chosen, few) {
             _ if self.shows_times => {
-                let Times { camera, eyes, head, screen } = self.times;
-                let (camera, eyes, head, screen) = (ms(camera), ms(eyes), ms(head), ms(screen));
+                let Times { camera, extractor, head, screen } = self.times;
+                let (camera, extractor, head, screen) =
+                    (ms(camera), ms(extractor), ms(head), ms(screen));
                 write!(
                     self.hint,
-                    "cam {camera:.0} eyes {eyes:.1} head {head:.1} draw {screen:.1} ms"
+                    "cam {camera:.0} eyes {extractor:.1} head {head:.1} draw {screen:.1} ms"
                 )
             }
             _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),

@@ -31,7 +31,7 @@ pub struct MemoryError {
 pub enum Cause {
     /// The file was made for another package or another size of head.
     #[error(
-        "{0}; it may be another package's: take that one (--eyes, or its file), name another file, or {ANEW}"
+        "{0}; it may be another package's: take that one (--extractor, or its file), name another file, or {ANEW}"
     )]
     OtherFile(FileError),
     /// The file has the right size by chance.
@@ -200,30 +200,30 @@ mod tests {
 
     #[test]
     fn files_of_before_names_became_longer_are_read_and_written() {
-        let eyes = Extractor::open("../../models/sprout/sprout.offshoot").unwrap();
+        let extractor = Extractor::open("../../models/sprout/sprout.offshoot").unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lessons.store");
-        let most = limits().most_encoded(eyes.embedding_dim());
+        let most = limits().most_encoded(extractor.embedding_dim());
         let size = |most: usize| medium_size(most as u32, FILE_SECTOR).unwrap();
-        let before = most_before(limits(), eyes.embedding_dim());
+        let before = most_before(limits(), extractor.embedding_dim());
         assert_ne!(size(before), size(most), "else there is nothing to test");
-        let mut head = Head::new(HeadKind::Auto, &eyes, limits()).unwrap();
+        let mut head = Head::new(HeadKind::Auto, &extractor, limits()).unwrap();
         head.add_class("mug").unwrap();
         let mut bytes = vec![0; head.encoded_len()];
         head.encode(&mut bytes).unwrap();
         let mut store = Store::open(FileMedium::open(&path, size(before)).unwrap()).unwrap();
         store.save(&bytes).unwrap();
         drop(store);
-        let (mut memory, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        let (mut memory, read) = Memory::open(&path, &extractor, limits()).unwrap();
         assert_eq!(read.unwrap().class_count(), 1);
         head.add_class("pen").unwrap();
         memory.save(&head).unwrap();
         drop(memory);
-        let (_, read) = Memory::open(&path, &eyes, limits()).unwrap();
+        let (_, read) = Memory::open(&path, &extractor, limits()).unwrap();
         assert_eq!(read.unwrap().class_count(), 2);
         // Files of any other size belong to another package, like before.
         File::options().write(true).open(&path).unwrap().set_len(2 * size(most)).unwrap();
-        let error = Memory::open(&path, &eyes, limits()).unwrap_err().to_string();
+        let error = Memory::open(&path, &extractor, limits()).unwrap_err().to_string();
         assert!(error.contains("another package's"), "{error}");
     }
 }

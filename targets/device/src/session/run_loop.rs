@@ -41,7 +41,7 @@ pub fn run(session: &mut Session, ports: &mut Ports<'_>) -> Result<(), SessionEr
 pub fn show_end(screen: &mut dyn Screen, why: &str) {
     let moment = offshoot_view::Screen {
         title: "Offshoot",
-        picture: None,
+        image: None,
         state: State::Error(why),
         classes: &[],
         threshold: None,

@@ -84,7 +84,7 @@ impl Bench {
     /// head of another package.
     pub fn remember(
         &self,
-        eyes: &Extractor,
+        extractor: &Extractor,
         say: &mut dyn FnMut(&str),
     ) -> Result<Remembered, DeviceError> {
         // Checked before a file is created.
@@ -94,7 +94,7 @@ impl Bench {
         if let Some(aside) = aside {
             say(&format!("{}: kept as {}", path.display(), aside.display()));
         }
-        let (memory, head) = Memory::open(path, eyes, limits())?;
+        let (memory, head) = Memory::open(path, extractor, limits())?;
         if memory.has_lost() {
             say(&format!("{}: {LOST}", path.display()));
         }
@@ -109,12 +109,12 @@ impl Bench {
     /// [`DeviceError`] if a part does not exist or fails.
     pub fn teach(
         &self,
-        eyes: Extractor,
+        extractor: Extractor,
         remembered: Remembered,
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
     ) -> Result<Head, DeviceError> {
-        let session = self.begin(eyes, remembered, buttons);
+        let session = self.begin(extractor, remembered, buttons);
         let (mut session, mut source, mut led) = match session {
             Ok(parts) => parts,
             Err(error) => {
@@ -129,7 +129,7 @@ impl Bench {
     #[expect(clippy::type_complexity, reason = "a session and what it borrows")]
     fn begin(
         &self,
-        eyes: Extractor,
+        extractor: Extractor,
         remembered: Remembered,
         buttons: &dyn Buttons,
     ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), DeviceError> {
@@ -155,7 +155,7 @@ impl Bench {
             settings.hint = hint;
         }
         let source = self.camera.open(self.turn, self.pause)?;
-        let session = Session::new(eyes, Some(remembered), settings)?;
+        let session = Session::new(extractor, Some(remembered), settings)?;
         Ok((session, source, self.led.open()?))
     }
 

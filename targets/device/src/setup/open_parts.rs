@@ -11,7 +11,7 @@ use crate::camera::simulated::Simulated;
 use crate::ports::{
     Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
 };
-use crate::screen::png::Pictures;
+use crate::screen::png::Images;
 
 /// Reason why a part is not available.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ impl ScreenPart {
         let failed = |ScreenError { source, .. }| PartError::new(self, source);
         match self {
             Self::None => Ok(Box::new(Dark)),
-            Self::Png(folder) => Ok(Box::new(Pictures::new(folder).map_err(failed)?)),
+            Self::Png(folder) => Ok(Box::new(Images::new(folder).map_err(failed)?)),
             #[cfg(feature = "terminal")]
             Self::Terminal => Ok(Box::new(crate::Terminal::new().map_err(PartError::terminal)?)),
             #[cfg(not(feature = "terminal"))]

@@ -36,9 +36,9 @@ pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply 
         ("GET", "/page.js") => file("text/javascript; charset=utf-8", SCRIPT),
         ("GET", "/icon.svg") => file("image/svg+xml", ICON),
         ("GET", "/moment") => snapshot(shared, request).await,
-        ("GET", "/picture.jpg") => match shared.picture(jpeg) {
+        ("GET", "/picture.jpg") => match shared.image(jpeg) {
             Some(bytes) => reply(StatusCode::OK, "image/jpeg", bytes),
-            None => not_found("there is no picture yet"),
+            None => not_found("there is no image yet"),
         },
         ("GET", _) => not_found("there is /, /moment and /picture.jpg"),
         ("POST", path) => match press(path, request.body()) {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn large_pictures_are_shrunk() {
+    fn large_images_are_shrunk() {
         let mut shot = CapturedFrame::default();
         assert!(jpeg(&shot).is_none());
         for (sides, sent) in

@@ -93,10 +93,10 @@ impl Shared {
     }
 
     /// Replaces the last state by a new one; the buffers are swapped.
-    pub fn publish(&self, frame: u64, snapshot: &mut Vec<u8>, picture: Option<(u32, u32, &[u8])>) {
+    pub fn publish(&self, frame: u64, snapshot: &mut Vec<u8>, image: Option<(u32, u32, &[u8])>) {
         self.board.send_modify(|board| {
             std::mem::swap(&mut board.snapshot, snapshot);
-            match picture {
+            match image {
                 Some((width, height, rgb)) => {
                     board.shot.reshape(width, height).copy_from_slice(rgb)
                 }
@@ -174,7 +174,7 @@ impl Shared {
 
     /// Returns the newest frame, encoded by `encode` unless another visitor had it encoded; `None`
     /// if there is none.
-    pub fn picture(&self, encode: impl FnOnce(&CapturedFrame) -> Option<Vec<u8>>) -> Option<Bytes> {
+    pub fn image(&self, encode: impl FnOnce(&CapturedFrame) -> Option<Vec<u8>>) -> Option<Bytes> {
         // Encoded once for all visitors; the loop never takes this lock.
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let (frame, shot) = {
@@ -290,8 +290,8 @@ mod tests {
             assert_eq!(newer.join().unwrap().as_deref(), Some(&[9][..]));
         });
         let encode = |shot: &CapturedFrame| Some(shot.rgb().to_vec());
-        assert_eq!(shared.picture(encode).as_deref(), Some(&[1, 2, 3][..]));
-        assert_eq!(shared.picture(|_| None).as_deref(), Some(&[1, 2, 3][..]), "encoded once");
+        assert_eq!(shared.image(encode).as_deref(), Some(&[1, 2, 3][..]));
+        assert_eq!(shared.image(|_| None).as_deref(), Some(&[1, 2, 3][..]), "encoded once");
     }
 
     #[test]

@@ -23,7 +23,8 @@ struct Snapshot<'a> {
     threshold: Option<f32>,
     hint: &'a str,
     /// Width and height of the frame.
-    picture: Option<[u32; 2]>,
+    #[serde(rename = "picture")]
+    image: Option<[u32; 2]>,
     /// Times of the stages in milliseconds.
     times: Spent,
     heat: Option<Heat>,
@@ -57,7 +58,8 @@ struct Class<'a> {
 #[derive(Debug, Serialize)]
 struct Spent {
     camera: f64,
-    eyes: f64,
+    #[serde(rename = "eyes")]
+    extractor: f64,
     head: f64,
     screen: f64,
 }
@@ -98,7 +100,7 @@ pub struct Wanted {
 
 /// Writes a state as JSON.
 pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, wanted: Wanted) {
-    let sides = screen.picture.map(|picture| [picture.width(), picture.height()]);
+    let sides = screen.image.map(|image| [image.width(), image.height()]);
     let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));
     let report = if wanted.report { told(inside) } else { None };
     let inside = &*inside;
@@ -120,7 +122,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         goal: inside.goal(),
         threshold: screen.threshold,
         hint: screen.hint,
-        picture: sides,
+        image: sides,
         times: spent(inside.times()),
         heat,
         report,
@@ -151,9 +153,10 @@ fn nothing<'a>(screen: &Screen<'_>, inside: &Details<'_>) -> Class<'a> {
 }
 
 fn spent(times: Times) -> Spent {
-    let [camera, eyes, head, screen] =
-        [times.camera, times.eyes, times.head, times.screen].map(|time| time.as_secs_f64() * 1e3);
-    Spent { camera, eyes, head, screen }
+    let [camera, extractor, head, screen] =
+        [times.camera, times.extractor, times.head, times.screen]
+            .map(|time| time.as_secs_f64() * 1e3);
+    Spent { camera, extractor, head, screen }
 }
 
 fn heat(inside: &mut Details<'_>, [width, height]: [u32; 2]) -> Option<Heat> {

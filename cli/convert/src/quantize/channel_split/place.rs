@@ -73,9 +73,9 @@ impl Quantizer<'_> {
             return Ok((None, Some((variant, plain))));
         }
         let emitted = emit::int8(&variant.model, &scheme)?;
-        let copied = |pictures: usize| -> Result<(SplitGraph, Baseline, f64), QuantizerError> {
+        let copied = |images: usize| -> Result<(SplitGraph, Baseline, f64), QuantizerError> {
             let (split_channels, start) =
-                self.copied(model, method, (&emitted, &places), pictures)?;
+                self.copied(model, method, (&emitted, &places), images)?;
             let gain = decibels(start.1.noise) - decibels(plain.noise);
             let told = format!("{} ({gain:+.1} dB)", split_channels.told);
             Ok((SplitGraph { told, ..split_channels }, start, gain))
@@ -103,11 +103,11 @@ impl Quantizer<'_> {
         model: &Model,
         method: Method,
         (emitted, places): (&Emitted, &[Place]),
-        pictures: usize,
+        images: usize,
     ) -> Result<(SplitGraph, Baseline), QuantizerError> {
         let (mut model, mut count) = (model.clone(), 0);
         for place in places {
-            let channels = self.dearest(emitted, place, pictures)?;
+            let channels = self.dearest(emitted, place, images)?;
             count += channels.len().min(place.spare.len());
             place.copy(&mut model, &channels);
         }
@@ -132,7 +132,7 @@ impl Quantizer<'_> {
         &self,
         emitted: &Emitted,
         place: &Place,
-        pictures: usize,
+        images: usize,
     ) -> Result<Vec<usize>, QuantizerError> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let first = emitted.tensors[place.maps[0]].unwrap_or_default();
@@ -152,7 +152,7 @@ impl Quantizer<'_> {
         let channels = graph.tensor(first).shape.c();
         let noises = vec![Noise::default(); channels + 1];
         let rest = Rest { evaluator, plan: &plan, slots: &slots, packed: &packed, arena, noises };
-        let ranked = self.ranked_by(channels).min(pictures).min(self.judged.len());
+        let ranked = self.ranked_by(channels).min(images).min(self.judged.len());
         let judged = &self.judged[..ranked];
         let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
             let (input, wanted) = &judged[i];

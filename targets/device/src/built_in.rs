@@ -13,18 +13,18 @@ const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];
 
 /// Package that comes with Offshoot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Eyes {
+pub enum BuiltIn {
     /// `models/sharp`: needs fewer training samples, and is better at rejecting unknown things.
     Sharp,
     /// `models/sprout`: a ninth of the work on cores without dot products, a seventh of the bytes.
     Small,
 }
 
-impl Eyes {
+impl BuiltIn {
     /// Both packages.
     pub const ALL: [Self; 2] = [Self::Sharp, Self::Small];
 
-    /// Returns the value of `--eyes`.
+    /// Returns the value of `--extractor`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sharp => "sharp",
@@ -40,7 +40,7 @@ impl Eyes {
         }
     }
 
-    /// Returns the package that fits this machine: see [`Eyes::fitting`].
+    /// Returns the package that fits this machine: see [`BuiltIn::fitting`].
     pub fn of(machine: &Machine) -> Self {
         Self::fitting(Isa::best().name(), &machine.parts())
     }
@@ -60,17 +60,20 @@ impl Eyes {
     }
 }
 
-impl fmt::Display for Eyes {
+impl fmt::Display for BuiltIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Eyes {
+impl FromStr for BuiltIn {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|eyes| eyes.name() == text).ok_or("needs sharp or small")
+        Self::ALL
+            .into_iter()
+            .find(|extractor| extractor.name() == text)
+            .ok_or("needs sharp or small")
     }
 }
 
@@ -83,26 +86,26 @@ mod tests {
         const A53: u32 = 0xd03;
         const A72: u32 = 0xd08;
         for (kernels, parts, fits) in [
-            ("avx2", &[][..], Eyes::Sharp),
-            ("avx512-vnni", &[], Eyes::Sharp),
-            ("neon-dot", &[0xd0b], Eyes::Sharp),
-            ("neon-i8mm", &[], Eyes::Sharp),
-            ("neon", &[A72; 4], Eyes::Sharp),
-            ("neon", &[A53, A53, A72], Eyes::Sharp),
-            ("neon", &[A53; 4], Eyes::Small),
-            ("neon", &[], Eyes::Small),
-            ("armv7-neon", &[A72], Eyes::Small),
-            ("generic", &[], Eyes::Small),
+            ("avx2", &[][..], BuiltIn::Sharp),
+            ("avx512-vnni", &[], BuiltIn::Sharp),
+            ("neon-dot", &[0xd0b], BuiltIn::Sharp),
+            ("neon-i8mm", &[], BuiltIn::Sharp),
+            ("neon", &[A72; 4], BuiltIn::Sharp),
+            ("neon", &[A53, A53, A72], BuiltIn::Sharp),
+            ("neon", &[A53; 4], BuiltIn::Small),
+            ("neon", &[], BuiltIn::Small),
+            ("armv7-neon", &[A72], BuiltIn::Small),
+            ("generic", &[], BuiltIn::Small),
         ] {
-            assert_eq!(Eyes::fitting(kernels, parts), fits, "{kernels} {parts:x?}");
+            assert_eq!(BuiltIn::fitting(kernels, parts), fits, "{kernels} {parts:x?}");
         }
     }
 
     #[test]
     fn names_are_read() {
-        for eyes in Eyes::ALL {
-            assert_eq!(eyes.name().parse(), Ok(eyes));
+        for extractor in BuiltIn::ALL {
+            assert_eq!(extractor.name().parse(), Ok(extractor));
         }
-        assert_eq!("big".parse::<Eyes>(), Err("needs sharp or small"));
+        assert_eq!("big".parse::<BuiltIn>(), Err("needs sharp or small"));
     }
 }

@@ -1,6 +1,6 @@
 //! Built-in packages.
 
-use offshoot_device::{Eyes, Machine};
+use offshoot_device::{BuiltIn, Machine};
 
 /// ONNX model of the small package, which `demo` converts and `pull` writes.
 pub const SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.onnx");
@@ -8,20 +8,20 @@ pub const SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.onnx");
 /// Built-in package `sharp`, made as described in `models/sharp/README.md`.
 const SHARP_PACKAGE: &[u8] = include_bytes!("../../models/sharp/sharp.offshoot");
 
-/// Built-in package `small`, as written by `demo --eyes small --keep`.
+/// Built-in package `small`, as written by `demo --extractor small --keep`.
 const SMALL_PACKAGE: &[u8] = include_bytes!("../../models/sprout/sprout.offshoot");
 
 /// Returns a built-in package.
-pub fn package(eyes: Eyes) -> &'static [u8] {
-    match eyes {
-        Eyes::Sharp => SHARP_PACKAGE,
-        Eyes::Small => SMALL_PACKAGE,
+pub fn package(built_in: BuiltIn) -> &'static [u8] {
+    match built_in {
+        BuiltIn::Sharp => SHARP_PACKAGE,
+        BuiltIn::Small => SMALL_PACKAGE,
     }
 }
 
 /// Returns the package asked for, or else the one that fits this processor.
-pub fn or_fitting(asked: Option<Eyes>) -> Eyes {
-    asked.unwrap_or_else(|| Eyes::of(&Machine::default()))
+pub fn or_fitting(asked: Option<BuiltIn>) -> BuiltIn {
+    asked.unwrap_or_else(|| BuiltIn::of(&Machine::default()))
 }
 
 /// Returns the built-in files of a catalogue entry: file name extensions and contents; empty if

@@ -1,35 +1,35 @@
 //! What a user of the camera relies on: the same bytes everywhere, and something to see in them.
 
-use offshoot_simulator::{Camera, Object, Picture};
+use offshoot_simulator::{Camera, Image, Object};
 
 const CAMERA: Camera = Camera::new(80, 60);
 /// Enough for averages.
 const SMALL: Camera = Camera::new(40, 30);
 
 /// FNV-1a, 64 bits.
-fn checksum(picture: &Picture) -> u64 {
+fn checksum(image: &Image) -> u64 {
     let mix = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    picture.rgb.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+    image.rgb.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-/// Returns for every pixel whether two pictures differ by more than noise.
-fn changed(a: &Picture, b: &Picture) -> Vec<bool> {
+/// Returns for every pixel whether two images differ by more than noise.
+fn changed(a: &Image, b: &Image) -> Vec<bool> {
     let pixels = a.rgb.chunks_exact(3).zip(b.rgb.chunks_exact(3));
     pixels.map(|(a, b)| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > 24)).collect()
 }
 
-fn mean_colour(picture: &Picture) -> [f64; 3] {
+fn mean_colour(image: &Image) -> [f64; 3] {
     let mut sum = [0.0; 3];
-    for pixel in picture.rgb.chunks_exact(3) {
+    for pixel in image.rgb.chunks_exact(3) {
         sum.iter_mut().zip(pixel).for_each(|(sum, &c)| *sum += f64::from(c));
     }
-    sum.map(|sum| sum * 3.0 / picture.rgb.len() as f64)
+    sum.map(|sum| sum * 3.0 / image.rgb.len() as f64)
 }
 
 /// These numbers must hold on every machine. A change to the renderer changes them: look at the
-/// pictures of `examples/sheet.rs` before you replace them.
+/// images of `examples/sheet.rs` before you replace them.
 #[test]
-fn pictures_are_the_same_on_every_machine() {
+fn images_are_the_same_on_every_machine() {
     let pinned = [
         (None, 0x7f97_1562_5e1b_d76e),
         (Some(Object::Mug), 0x2eef_4c90_0ba6_69d1),
@@ -47,7 +47,7 @@ fn pictures_are_the_same_on_every_machine() {
 }
 
 #[test]
-fn one_seed_one_picture() {
+fn one_seed_one_image() {
     for object in Object::ALL {
         let first = CAMERA.look(Some(object), 77);
         assert_eq!(first, CAMERA.look(Some(object), 77));
@@ -101,17 +101,17 @@ fn objects_are_in_the_middle_of_the_frame() {
 #[test]
 fn without_an_object_the_place_is_the_same() {
     for seed in 0..10 {
-        let pictures = [None, Some(Object::Mug), Some(Object::Key)].map(|o| CAMERA.look(o, seed));
+        let images = [None, Some(Object::Mug), Some(Object::Key)].map(|o| CAMERA.look(o, seed));
         // The top corners show background whatever stands in the middle.
-        let corner = |p: &Picture| p.rgb[..9].to_vec();
-        assert_eq!(corner(&pictures[0]), corner(&pictures[1]));
-        assert_eq!(corner(&pictures[0]), corner(&pictures[2]));
+        let corner = |p: &Image| p.rgb[..9].to_vec();
+        assert_eq!(corner(&images[0]), corner(&images[1]));
+        assert_eq!(corner(&images[0]), corner(&images[2]));
     }
 }
 
 #[test]
 fn colour_alone_does_not_give_the_class_away() {
-    // Classify by the nearest mean colour of the whole picture: it must stay far from perfect.
+    // Classify by the nearest mean colour of the whole image: it must stay far from perfect.
     let means = |seeds: std::ops::Range<u64>| {
         Object::ALL.map(|object| {
             let seeds = seeds.clone().map(|seed| seed + 1000 * object as u64);
@@ -136,15 +136,15 @@ fn colour_alone_does_not_give_the_class_away() {
 }
 
 #[test]
-fn pictures_are_well_exposed() {
+fn images_are_well_exposed() {
     for object in Object::ALL {
         for seed in 0..40 {
-            let picture = SMALL.look(Some(object), seed);
-            let [r, g, b] = mean_colour(&picture);
+            let image = SMALL.look(Some(object), seed);
+            let [r, g, b] = mean_colour(&image);
             let mean = (r + g + b) / 3.0;
             assert!((40.0..235.0).contains(&mean), "{object} {seed}: {mean}");
-            let burnt = picture.rgb.iter().filter(|&&c| c == 255).count();
-            assert!(burnt * 5 < picture.rgb.len(), "{object} {seed}: {burnt} burnt out");
+            let burnt = image.rgb.iter().filter(|&&c| c == 255).count();
+            assert!(burnt * 5 < image.rgb.len(), "{object} {seed}: {burnt} burnt out");
         }
     }
 }
@@ -155,8 +155,8 @@ fn every_object_can_be_seen_with_many_seeds_and_sizes() {
     for object in Object::ALL {
         for seed in (0..50).chain([u64::MAX]) {
             for camera in small {
-                let picture = camera.look(Some(object), seed);
-                assert_eq!(picture.rgb.len() as u32, picture.width * picture.height * 3);
+                let image = camera.look(Some(object), seed);
+                assert_eq!(image.rgb.len() as u32, image.width * image.height * 3);
             }
         }
     }

@@ -9,28 +9,28 @@ use offshoot_core::{Frame, limits};
 
 use crate::{Error, ErrorKind, jpeg};
 
-/// Bytes that one picture may take while it is decoded: with a program and its package what a board
+/// Bytes that one image may take while it is decoded: with a program and its package what a board
 /// of 512 MiB has.
 const MOST_BYTES: u64 = 320 << 20;
 
-/// A file may state a picture of this many bytes whatever its length: 22 megapixels of one colour.
+/// A file may state an image of this many bytes whatever its length: 22 megapixels of one colour.
 const FREE_BYTES: u64 = 64 << 20;
 
 /// And for each of its own bytes that many more; deflate makes no more than 1,032 of one.
 const MOST_RATIO: u64 = 1100;
 
-/// A picture as it might also have been taken: several of them, from one press of a button, teach
-/// more than the picture alone.
+/// An image as it might also have been taken: several of them, from one press of a button, teach
+/// more than the image alone.
 ///
 /// ```
-/// # use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Picture, View};
-/// # let mut eyes = Extractor::open("tests/tiny.offshoot")?;
-/// # let mut head = Head::new(HeadKind::Auto, &eyes, Limits { classes: 1, samples: 5 })?;
+/// # use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Image, View};
+/// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+/// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 5 })?;
 /// # let class = head.add_class("grey")?;
-/// # let picture = Picture::from_rgb(8, 8, vec![100; 192]).expect("64 pixels");
+/// # let image = Image::from_rgb(8, 8, vec![100; 192]).expect("64 pixels");
 /// // One sample, the mean of two views: held out, none is asked about while its twin is known.
-/// let mut mean: Vec<f32> = eyes.embed(&picture.frame())?.iter().collect();
-/// let mirrored = eyes.embed(&picture.seen(View::Mirrored).frame())?;
+/// let mut mean: Vec<f32> = extractor.embed(&image.frame())?.iter().collect();
+/// let mirrored = extractor.embed(&image.seen(View::Mirrored).frame())?;
 /// mean.iter_mut().zip(mirrored.iter()).for_each(|(mean, other)| *mean = 0.5 * (*mean + other));
 /// head.add_sample(class, Embedding::Float(&mean))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -48,15 +48,15 @@ pub enum View {
     Darker,
 }
 
-/// A decoded picture.
+/// A decoded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     width: u32,
     height: u32,
     rgb: Vec<u8>,
 }
 
-impl Picture {
+impl Image {
     /// Decodes a JPEG, PNM, BMP or, by features `png` and `formats`, PNG, WebP, GIF (its first
     /// frame) or TIFF file, upright by its EXIF orientation. What the file holds decides, not its
     /// name.
@@ -64,37 +64,37 @@ impl Picture {
     /// # Errors
     /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more
     /// than 320 MiB; a file that says it is more than 64 MiB and 1,100 times as large as it is.
-    /// One that ends before its picture does is [`ErrorKind::CutShort`].
+    /// One that ends before its image does is [`ErrorKind::CutShort`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), false)
     }
 
-    /// [`Picture::open`] that takes JPEG files which end early too; what is missing of them is
+    /// [`Image::open`] that takes JPEG files which end early too; what is missing of them is
     /// grey.
     ///
     /// # Errors
-    /// Those of [`Picture::open`], but for [`ErrorKind::CutShort`].
+    /// Those of [`Image::open`], but for [`ErrorKind::CutShort`].
     pub fn open_cut_short(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), true)
     }
 
     /// Decodes an image file in memory, as an HTTP body or a message brings one; formats and limits
-    /// are those of [`Picture::open`].
+    /// are those of [`Image::open`].
     ///
     /// ```
-    /// use offshoot::{ErrorKind, Picture};
+    /// use offshoot::{ErrorKind, Image};
     ///
     /// let pixels = [255, 0, 0, 0, 0, 255];
     /// let file = [b"P6 2 1 255\n".as_slice(), &pixels].concat();
-    /// assert_eq!(Picture::decode(&file)?.rgb(), pixels);
+    /// assert_eq!(Image::decode(&file)?.rgb(), pixels);
     ///
-    /// let error = Picture::decode(b"no image").unwrap_err();
-    /// assert!(matches!(error.kind(), ErrorKind::Picture(_)));
+    /// let error = Image::decode(b"no image").unwrap_err();
+    /// assert!(matches!(error.kind(), ErrorKind::Image(_)));
     /// # Ok::<(), offshoot::Error>(())
     /// ```
     ///
     /// # Errors
-    /// Bytes that do not decode, or an image beyond the limits of [`Picture::open`];
+    /// Bytes that do not decode, or an image beyond the limits of [`Image::open`];
     /// [`ErrorKind::CutShort`] for a JPEG file that ends early.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let format = image::guess_format(bytes).map_err(ErrorKind::from)?;
@@ -151,13 +151,13 @@ impl Picture {
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })
     }
 
-    /// Makes a picture of pixels, red, green, blue; `None` if there are too few or too many.
+    /// Makes an image of pixels, red, green, blue; `None` if there are too few or too many.
     ///
     /// ```
-    /// use offshoot::Picture;
+    /// use offshoot::Image;
     ///
-    /// assert!(Picture::from_rgb(2, 2, vec![0; 12]).is_some());
-    /// assert!(Picture::from_rgb(2, 2, vec![0; 11]).is_none());
+    /// assert!(Image::from_rgb(2, 2, vec![0; 12]).is_some());
+    /// assert!(Image::from_rgb(2, 2, vec![0; 11]).is_none());
     /// ```
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let exact = Frame::rgb(width, height, &rgb).is_ok()
@@ -165,7 +165,7 @@ impl Picture {
         exact.then_some(Self { width, height, rgb })
     }
 
-    /// The picture as a frame.
+    /// The image as a frame.
     ///
     /// # Panics
     /// Never: the size was checked when it was made.
@@ -173,13 +173,13 @@ impl Picture {
         Frame::rgb(self.width, self.height, &self.rgb).expect("checked when it was made")
     }
 
-    /// Returns the picture with left and right exchanged.
+    /// Returns the image with left and right exchanged.
     ///
     /// ```
-    /// use offshoot::Picture;
+    /// use offshoot::Image;
     ///
-    /// let picture = Picture::from_rgb(2, 1, vec![1, 2, 3, 4, 5, 6]).expect("two pixels");
-    /// assert_eq!(picture.mirrored().rgb(), [4, 5, 6, 1, 2, 3]);
+    /// let image = Image::from_rgb(2, 1, vec![1, 2, 3, 4, 5, 6]).expect("two pixels");
+    /// assert_eq!(image.mirrored().rgb(), [4, 5, 6, 1, 2, 3]);
     /// ```
     pub fn mirrored(&self) -> Self {
         let row = 3 * self.width as usize;
@@ -228,18 +228,18 @@ impl Picture {
     }
 }
 
-impl TryFrom<DynamicImage> for Picture {
+impl TryFrom<DynamicImage> for Image {
     type Error = Error;
 
     /// Takes an image of the `image` crate; transparency is dropped, 16 bits are rounded to 8.
     ///
     /// ```
     /// use image::{DynamicImage, RgbImage};
-    /// use offshoot::Picture;
+    /// use offshoot::Image;
     ///
-    /// let picture = Picture::try_from(DynamicImage::from(RgbImage::new(640, 480)))?;
-    /// assert_eq!((picture.width(), picture.height()), (640, 480));
-    /// assert_eq!(RgbImage::from(picture).dimensions(), (640, 480));
+    /// let image = Image::try_from(DynamicImage::from(RgbImage::new(640, 480)))?;
+    /// assert_eq!((image.width(), image.height()), (640, 480));
+    /// assert_eq!(RgbImage::from(image).dimensions(), (640, 480));
     /// # Ok::<(), offshoot::Error>(())
     /// ```
     ///
@@ -253,10 +253,10 @@ impl TryFrom<DynamicImage> for Picture {
     }
 }
 
-impl From<Picture> for image::RgbImage {
-    fn from(picture: Picture) -> Self {
+impl From<Image> for image::RgbImage {
+    fn from(image: Image) -> Self {
         // The length fits by construction.
-        Self::from_raw(picture.width, picture.height, picture.rgb).unwrap_or_default()
+        Self::from_raw(image.width, image.height, image.rgb).unwrap_or_default()
     }
 }
 
@@ -281,7 +281,7 @@ fn fits(decoder: &impl ImageDecoder, orientation: Orientation, file: u64) -> Res
     let need = decoded.saturating_add(converted).max(rgb.saturating_add(turned));
     let most = file.saturating_mul(MOST_RATIO).saturating_add(FREE_BYTES).min(MOST_BYTES);
     if need > most {
-        return Err(ErrorKind::LargePicture { width, height, need, most, file });
+        return Err(ErrorKind::LargeImage { width, height, need, most, file });
     }
     Ok(())
 }
@@ -292,24 +292,24 @@ mod tests {
 
     #[test]
     fn views_keep_what_they_should() {
-        let picture = Picture::from_rgb(10, 5, (0..150).collect()).unwrap();
-        let nearer = picture.seen(View::Nearer);
+        let image = Image::from_rgb(10, 5, (0..150).collect()).unwrap();
+        let nearer = image.seen(View::Nearer);
         assert_eq!((nearer.width(), nearer.height()), (8, 4));
-        assert_eq!(nearer.rgb()[..24], picture.rgb()[3..27], "a column less on each side");
-        assert_eq!(Picture::from_rgb(1, 1, vec![9; 3]).unwrap().seen(View::Nearer).rgb(), [9; 3]);
-        let shades = Picture::from_rgb(1, 1, vec![0, 100, 250]).unwrap();
+        assert_eq!(nearer.rgb()[..24], image.rgb()[3..27], "a column less on each side");
+        assert_eq!(Image::from_rgb(1, 1, vec![9; 3]).unwrap().seen(View::Nearer).rgb(), [9; 3]);
+        let shades = Image::from_rgb(1, 1, vec![0, 100, 250]).unwrap();
         assert_eq!(shades.seen(View::Lighter).rgb(), [0, 125, 255]);
         assert_eq!(shades.seen(View::Darker).rgb(), [0, 80, 200]);
-        assert_eq!(picture.seen(View::Mirrored), picture.mirrored());
+        assert_eq!(image.seen(View::Mirrored), image.mirrored());
     }
 
     #[test]
     fn an_image_without_pixels_is_refused() {
-        let error = Picture::try_from(DynamicImage::new_rgb8(0, 3)).unwrap_err();
+        let error = Image::try_from(DynamicImage::new_rgb8(0, 3)).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Frame(_)), "{error}");
         let grey =
             DynamicImage::ImageLuma16(image::ImageBuffer::from_pixel(2, 1, image::Luma([0xffff])));
-        assert_eq!(Picture::try_from(grey).unwrap().rgb(), [255; 6]);
+        assert_eq!(Image::try_from(grey).unwrap().rgb(), [255; 6]);
     }
 
     #[test]
@@ -318,19 +318,19 @@ mod tests {
         let pixels = image::RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, y as u8, 9]));
         pixels.save(&file).unwrap();
         let bytes = std::fs::read(&file).unwrap();
-        let opened = Picture::open(&file);
+        let opened = Image::open(&file);
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(Picture::decode(&bytes).unwrap(), opened.unwrap());
-        let cut = Picture::decode(&bytes[..bytes.len() - 20]).unwrap_err();
-        assert!(matches!(cut.kind(), ErrorKind::Picture(_)), "{cut}");
+        assert_eq!(Image::decode(&bytes).unwrap(), opened.unwrap());
+        let cut = Image::decode(&bytes[..bytes.len() - 20]).unwrap_err();
+        assert!(matches!(cut.kind(), ErrorKind::Image(_)), "{cut}");
     }
 
     #[test]
     fn a_mirror_exchanges_columns_and_keeps_rows() {
         let rgb: Vec<u8> = (0..18).collect();
-        let picture = Picture::from_rgb(3, 2, rgb).unwrap();
-        let mirrored = picture.mirrored();
+        let image = Image::from_rgb(3, 2, rgb).unwrap();
+        let mirrored = image.mirrored();
         assert_eq!(mirrored.rgb(), [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
-        assert_eq!(mirrored.mirrored(), picture);
+        assert_eq!(mirrored.mirrored(), image);
     }
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Counts the instructions from a frame of 640 x 480 to its embedding, of packages, on ARM processors under QEMU:
 # cortex-a53 and cortex-a72 (neon), cortex-a76 (neon-dot).
-#   targets/count-eyes.sh PACKAGE...
+#   targets/count-extractors.sh PACKAGE...
 # It counts what the on-board program's `time` does for three runs and takes off what it does for two. The plug-in's
 # source is not part of this repository; without ../shared there is nothing to do.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"
 
-(($#)) || die 2 'usage: targets/count-eyes.sh PACKAGE...'
+(($#)) || die 2 'usage: targets/count-extractors.sh PACKAGE...'
 source=$root/../shared/arm/icount.c
 if [[ ! -f $source ]]; then
     echo "skipped: no instruction counter at $source"

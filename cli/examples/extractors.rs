@@ -1,7 +1,7 @@
 //! Compares packages as backbones of a device that is taught: the rows of `models/README.md`.
 //!
 //! ```text
-//! cargo run --release -p offshoot-cli --example eyes -- PHOTOGRAPHS PACKAGE...
+//! cargo run --release -p offshoot-cli --example extractors -- PHOTOGRAPHS PACKAGE...
 //! ```
 //!
 //! PHOTOGRAPHS holds `animals4`, `hymenoptera` and `cifar10-mini`. All experiments are 5-shot.
@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use offshoot::{Extractor, HeadKind, Picture};
+use offshoot::{Extractor, HeadKind, Image};
 use offshoot_cli::learn::embeddings::Embeddings;
 use offshoot_cli::learn::few_shot::{Draws, Lesson, few_shot};
 use offshoot_dataset::Dataset;
@@ -31,7 +31,7 @@ const LOST: f64 = 0.1;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let photographs = arguments.next().ok_or("usage: eyes PHOTOGRAPHS PACKAGE...")?;
+    let photographs = arguments.next().ok_or("usage: extractors PHOTOGRAPHS PACKAGE...")?;
     for package in arguments {
         println!("{}", row(&photographs, &package)?);
     }
@@ -40,18 +40,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Returns a row of the table, without the instruction counts of another program.
 fn row(photographs: &Path, package: &Path) -> Result<String, Box<dyn Error>> {
-    let mut eyes = Extractor::open(package)?;
+    let mut extractor = Extractor::open(package)?;
     let mut cells = vec![
         package.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         std::fs::metadata(package)?.len().to_string(),
-        (eyes.package().graph().macs() / 1_000_000).to_string(),
-        eyes.memory().arena.to_string(),
+        (extractor.package().graph().macs() / 1_000_000).to_string(),
+        extractor.memory().arena.to_string(),
     ];
     for name in ["animals4", "hymenoptera", "cifar10-mini"] {
-        cells.push(format!("{:.3}", on_photographs(&mut eyes, &photographs.join(name))?));
+        cells.push(format!("{:.3}", on_photographs(&mut extractor, &photographs.join(name))?));
     }
-    let views = simulated(&mut eyes)?;
-    cells.push(format!("{:.3}", named(&eyes, &views)?));
+    let views = simulated(&mut extractor)?;
+    cells.push(format!("{:.3}", named(&extractor, &views)?));
     for classes in [1, 2] {
         let Unknown { area, caught } = unknown(&views, classes);
         cells.push(format!("{area:.3}, {caught:.2}"));
@@ -59,12 +59,12 @@ fn row(photographs: &Path, package: &Path) -> Result<String, Box<dyn Error>> {
     Ok(format!("| {} |", cells.join(" | ")))
 }
 
-fn on_photographs(eyes: &mut Extractor, folder: &Path) -> Result<f64, Box<dyn Error>> {
+fn on_photographs(extractor: &mut Extractor, folder: &Path) -> Result<f64, Box<dyn Error>> {
     let mut data = Dataset::open(folder)?;
-    let train = Embeddings::extract(eyes, &mut data.train, &mut data.left_out, || ())?;
-    let val = Embeddings::extract(eyes, &mut data.val, &mut data.left_out, || ())?;
+    let train = Embeddings::extract(extractor, &mut data.train, &mut data.left_out, || ())?;
+    let val = Embeddings::extract(extractor, &mut data.val, &mut data.left_out, || ())?;
     let lesson = Lesson { kind: HeadKind::Auto, shots: SHOTS, draws: DRAWS, seed: 1 };
-    let scores = few_shot(&lesson, eyes, &data.classes, &train, &val)?.scores;
+    let scores = few_shot(&lesson, extractor, &data.classes, &train, &val)?.scores;
     Ok(mean(&scores))
 }
 
@@ -73,14 +73,13 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Embeds views of every object, one label each, and of the empty table, which has the last label.
-fn simulated(eyes: &mut Extractor) -> Result<Embeddings, Box<dyn Error>> {
-    let mut all = Embeddings { dim: eyes.embedding_dim(), ..Embeddings::default() };
+fn simulated(extractor: &mut Extractor) -> Result<Embeddings, Box<dyn Error>> {
+    let mut all = Embeddings { dim: extractor.embedding_dim(), ..Embeddings::default() };
     for (label, subject) in Object::ALL.into_iter().map(Some).chain([None]).enumerate() {
         for view in 0..VIEWS {
             let seen = CAMERA.look(subject, SEED + 1_000 * label as u64 + view);
-            let picture =
-                Picture::from_rgb(seen.width, seen.height, seen.rgb).expect("a full frame");
-            all.values.extend(eyes.embed(&picture.frame())?.iter());
+            let image = Image::from_rgb(seen.width, seen.height, seen.rgb).expect("a full frame");
+            all.values.extend(extractor.embed(&image.frame())?.iter());
             all.labels.push(label);
         }
     }
@@ -97,7 +96,7 @@ fn choices(count: usize) -> Vec<Vec<usize>> {
 }
 
 /// Returns the accuracy on unseen views of a head trained on three objects.
-fn named(eyes: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error>> {
+fn named(extractor: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error>> {
     let mut shares = Vec::new();
     for (number, objects) in choices(3).into_iter().enumerate() {
         let mut part = Embeddings { dim: views.dim, ..Embeddings::default() };
@@ -111,7 +110,7 @@ fn named(eyes: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error>> {
             objects.iter().map(|object| Object::ALL[*object].name().to_string()).collect();
         let draws = REPEATS as usize;
         let lesson = Lesson { kind: HeadKind::Auto, shots: SHOTS, draws, seed: number as u64 };
-        shares.extend(few_shot(&lesson, eyes, &names, &part, &Embeddings::default())?.scores);
+        shares.extend(few_shot(&lesson, extractor, &names, &part, &Embeddings::default())?.scores);
     }
     Ok(mean(&shares))
 }

@@ -7,13 +7,13 @@ use crate::ink::Ink;
 
 /// Camera image with three bytes per pixel.
 #[derive(Clone, Copy, Debug)]
-pub struct Picture<'a> {
+pub struct Image<'a> {
     width: u32,
     height: u32,
     rgb: &'a [u8],
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Image<'a> {
     /// Creates an image from red, green and blue of every pixel, top row first.
     ///
     /// Returns `None` if a side is zero or longer than 65535, or if `rgb` has fewer bytes than the
@@ -115,18 +115,18 @@ mod tests {
 
     #[test]
     fn lies_about_the_size_are_refused() {
-        assert!(Picture::new(2, 2, &[0; 12]).is_some());
-        assert!(Picture::new(2, 2, &[0; 11]).is_none());
-        assert!(Picture::new(0, 2, &[0; 12]).is_none());
-        assert!(Picture::new(u32::MAX, u32::MAX, &[0; 12]).is_none());
+        assert!(Image::new(2, 2, &[0; 12]).is_some());
+        assert!(Image::new(2, 2, &[0; 11]).is_none());
+        assert!(Image::new(0, 2, &[0; 12]).is_none());
+        assert!(Image::new(u32::MAX, u32::MAX, &[0; 12]).is_none());
     }
 
     #[test]
     fn proportions_are_kept() {
         let area = Rectangle::new(Point::new(10, 20), Size::new(120, 120));
-        let wide = Picture::new(160, 120, &[0; 57_600]).unwrap();
+        let wide = Image::new(160, 120, &[0; 57_600]).unwrap();
         assert_eq!(wide.place_in(area), Rectangle::new(Point::new(10, 35), Size::new(120, 90)));
-        let tall = Picture::new(120, 160, &[0; 57_600]).unwrap();
+        let tall = Image::new(120, 160, &[0; 57_600]).unwrap();
         assert_eq!(tall.place_in(area), Rectangle::new(Point::new(25, 20), Size::new(90, 120)));
     }
 
@@ -134,12 +134,12 @@ mod tests {
     fn growing_repeats_and_shrinking_averages() {
         let mut display = MockDisplay::<BinaryColor>::new();
         let bytes = [0, 0, 0, 255, 255, 255];
-        let picture = Picture::new(2, 1, &bytes).unwrap();
-        picture.draw(&mut display, Rectangle::new(Point::zero(), Size::new(4, 2))).unwrap();
+        let image = Image::new(2, 1, &bytes).unwrap();
+        image.draw(&mut display, Rectangle::new(Point::zero(), Size::new(4, 2))).unwrap();
         display.assert_pattern(&["..##", "..##"]);
-        assert_eq!(picture.average((0, 2), (0, 1)), [128; 3]);
+        assert_eq!(image.average((0, 2), (0, 1)), [128; 3]);
         let mut one = MockDisplay::<Rgb565>::new();
-        picture.draw(&mut one, Rectangle::new(Point::new(1, 1), Size::new(1, 1))).unwrap();
+        image.draw(&mut one, Rectangle::new(Point::new(1, 1), Size::new(1, 1))).unwrap();
         assert_eq!(one.get_pixel(Point::new(1, 1)), Some(Rgb565::new(16, 32, 16)));
     }
 
