@@ -124,7 +124,8 @@ struct Unknown {
 }
 
 fn unknown(views: &Embeddings, classes: usize) -> Unknown {
-    let (mut areas, mut caught) = (Vec::new(), Vec::new());
+    let mut areas = Vec::new();
+    let mut caught = Vec::new();
     let mut unit = views.clone();
     unit.to_unit_length();
     for (number, objects) in choices(classes).into_iter().enumerate() {
@@ -180,7 +181,7 @@ fn dot(unit: &Embeddings, i: usize, mean: &[f64]) -> f64 {
 
 /// Returns the share of sorted values above `value`; equal ones count half.
 fn above(sorted: &[f64], value: f64) -> f64 {
-    let (below, up_to) =
-        (sorted.partition_point(|v| *v < value), sorted.partition_point(|v| *v <= value));
+    let below = sorted.partition_point(|v| *v < value);
+    let up_to = sorted.partition_point(|v| *v <= value);
     (sorted.len() as f64 - (below + up_to) as f64 / 2.0) / sorted.len() as f64
 }

@@ -332,7 +332,8 @@ PAGE
 
 /// Fills the placeholders `{{NAME}}` of a template; values are not expanded again.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let (mut out, mut rest) = (String::new(), template);
+    let mut out = String::new();
+    let mut rest = template;
     while let Some((before, (name, behind))) =
         rest.split_once("{{").and_then(|(before, behind)| Some((before, behind.split_once("}}")?)))
     {
@@ -587,7 +588,8 @@ mod tests {
     #[test]
     fn a_page_wants_a_network_and_a_token_where_others_reach_it() {
         let at = |address: &str| Service { web: Some(address.parse().unwrap()), ..service() };
-        let (open, own) = (at("0.0.0.0:8080"), at("127.0.0.1:8080"));
+        let open = at("0.0.0.0:8080");
+        let own = at("127.0.0.1:8080");
         for service in [&open, &own] {
             let unit = service.unit();
             assert!(unit.contains("RestrictAddressFamilies=AF_INET AF_INET6\n"), "{unit}");

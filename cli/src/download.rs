@@ -138,7 +138,8 @@ pub fn pull(
     let sha256 = digest(&part).map_err(write)?;
     if let Some(wanted) = recipe.sha256.filter(|wanted| *wanted != sha256) {
         std::fs::remove_file(&part).map_err(write)?;
-        let (found, wanted) = (hex(&sha256), hex(&wanted));
+        let found = hex(&sha256);
+        let wanted = hex(&wanted);
         return Err(PullError::WrongDigest { url: url.clone(), found, wanted });
     }
     std::fs::rename(&part, output).map_err(write)?;
@@ -146,7 +147,9 @@ pub fn pull(
 }
 
 fn digest(path: &Path) -> io::Result<[u8; 32]> {
-    let (mut file, mut hash, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0; 1 << 16];
     loop {
         match file.read(&mut block)? {
             0 => return Ok(hash.finalize().into()),

@@ -53,7 +53,8 @@ impl Extractor {
         let (Some((codes, map)), Some(row)) = (self.pooled(), before_pool(graph, row)) else {
             return Ok(None);
         };
-        let (height, width) = (map.shape.h(), map.shape.w());
+        let height = map.shape.h();
+        let width = map.shape.w();
         let mut values = vec![0.0; height * width];
         linear.activations(&row, (codes, map.quant), square.sqrt(), &mut values)?;
         Ok(Some(Activations { width, height, values }))
@@ -90,7 +91,8 @@ fn before_conv(
     else {
         return None;
     };
-    let (input, output) = (graph.tensor(from), graph.tensor(to));
+    let input = graph.tensor(from);
+    let output = graph.tensor(to);
     if window.taps() != 1 || !input.shape.is_vector() {
         return None;
     }

@@ -266,7 +266,8 @@ impl Extractor {
             Backend::Engine { plan, team, panels, arena, weights, table } => {
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
                 observe(Stage::Preprocess);
-                let (weights, packed) = (&self.bytes[weights.clone()], panels.of(&self.bytes));
+                let weights = &self.bytes[weights.clone()];
+                let packed = panels.of(&self.bytes);
                 let observe = |steps: &[Step]| observe(stage(steps));
                 match team {
                     Some(team) => team.run_with_observer(plan, weights, packed, arena, observe)?,

@@ -200,7 +200,8 @@ impl Image {
     /// Four fifths of each side, at least a pixel.
     fn middle(&self) -> Self {
         let [width, height] = [self.width, self.height].map(|side| (side - side / 5) as usize);
-        let (left, top) = ((self.width as usize - width) / 2, (self.height as usize - height) / 2);
+        let left = (self.width as usize - width) / 2;
+        let top = (self.height as usize - height) / 2;
         let rows = self.rgb.chunks_exact(3 * self.width as usize).skip(top).take(height);
         let rgb = rows.flat_map(|row| &row[3 * left..][..3 * width]).copied().collect();
         Self { width: width as u32, height: height as u32, rgb }

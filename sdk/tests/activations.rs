@@ -69,7 +69,8 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
                     extractor.activations(&mut head, class)?.expect("the network ends in a mean");
                 assert_eq!(found.values.len(), found.width * found.height);
                 assert!(found.values.len() > 1, "a map, not a point");
-                let (mut want, mut parts) = (0.0, vec![0.0; x.len()]);
+                let mut want = 0.0;
+                let mut parts = vec![0.0; x.len()];
                 for other in [0, 2] {
                     let other = head.class_at(other).unwrap();
                     head.contributions(Embedding::Float(&x), class, other, &mut parts)?;

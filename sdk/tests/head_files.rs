@@ -251,7 +251,8 @@ fn a_head_is_replaced_and_not_rewritten() {
     let extractor = &mut extractor();
     let (_folder, file) = folder();
     taught(HeadKind::Softmax, extractor, 4).save(&file).unwrap();
-    let (old, mut open) = (fs::read(&file).unwrap(), fs::File::open(&file).unwrap());
+    let old = fs::read(&file).unwrap();
+    let mut open = fs::File::open(&file).unwrap();
     taught(HeadKind::Softmax, extractor, 8).save(&file).unwrap();
     let mut seen = Vec::new();
     open.read_to_end(&mut seen).unwrap();
@@ -266,7 +267,8 @@ fn no_link_is_followed() {
     let (folder, file) = folder();
     let mut extractor = extractor();
     let head = taught(HeadKind::Auto, &mut extractor, 6);
-    let (victim, fresh) = (folder.path().join("victim"), folder.path().join("things.head.new"));
+    let victim = folder.path().join("victim");
+    let fresh = folder.path().join("things.head.new");
     fs::write(&victim, "precious").unwrap();
     let links: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
         [|to, at| std::os::unix::fs::symlink(to, at), |to, at| fs::hard_link(to, at)];

@@ -121,7 +121,8 @@ fn window(random: &mut Random) -> Window {
     let kernel = two(&[1, 1, 2, 3, 5, 9, 64, 0]);
     let stride = two(&[1, 1, 2, 3, 32, 33]);
     let dilation = two(&[1, 1, 1, 1, 2, 3, 32, 0]);
-    let ([top, left], [bottom, right]) = (two(&[0, 0, 1, 2, 3, 63]), two(&[0, 0, 1, 2, 3, 64]));
+    let [top, left] = two(&[0, 0, 1, 2, 3, 63]);
+    let [bottom, right] = two(&[0, 0, 1, 2, 3, 64]);
     Window { kernel, stride, dilation, pad: [top, left, bottom, right] }
 }
 
@@ -147,7 +148,8 @@ fn convolution(
     writer: &mut GraphWriter,
     input: Shape,
 ) -> Option<(Int8Op, Shape)> {
-    let (window, channels) = (window(random), input.c() as u32);
+    let window = window(random);
+    let channels = input.c() as u32;
     let (groups, out) =
         random.pick(&[(1, 1), (1, 5), (1, 17), (channels, channels), (channels, 2 * channels)]);
     let (h, w) = window.output(input)?;
@@ -185,7 +187,8 @@ fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
             (Int8Op::Permute(Permutation { dims: lengths, order }), Shape::vector(h * w * c)?)
         }
         1 => {
-            let (axis, from) = (random.below(4), random.pick(&[0, 1, 2, u32::MAX]));
+            let axis = random.below(4);
+            let from = random.pick(&[0, 1, 2, u32::MAX]);
             let mut part: [u32; 3] = input.dims().map(|n| n as u32);
             if let Some(length) = part.get_mut(axis) {
                 *length = length.saturating_sub(from);
@@ -194,8 +197,8 @@ fn moved(random: &mut Random, input: Shape) -> Option<(Int8Op, Shape)> {
             (op, Shape::new(part[0], part[1], part[2])?)
         }
         _ => {
-            let (factor, (h, w, c)) =
-                (random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]), input.into());
+            let factor = random.pick(&[[1, 1], [2, 3], [0, 1], [255, 1]]);
+            let (h, w, c) = input.into();
             let op = Int8Op::Upsample { factor };
             (op, Shape::new(h * u32::from(factor[0]), w * u32::from(factor[1]), c)?)
         }
@@ -219,7 +222,8 @@ fn operation(
             (Int8Op::MaxPool { window }, pooled(&window)?)
         }
         4 => {
-            let (window, include_pad) = (window(random), random.below(2) == 0);
+            let window = window(random);
+            let include_pad = random.below(2) == 0;
             let mantissa = random.pick(&[0, 1, i32::MAX, 1 << 30, -1]);
             let multiplier = Multiplier { mantissa, shift: random.pick(&[0, 1, 15]) };
             let op = Int8Op::AveragePool { window, include_pad, multiplier, clamp: clamp(random) };
@@ -260,7 +264,8 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
     let preprocess =
         Preprocess { height: 1 + random.below(9) as u16, ..preprocess(1 + random.below(9) as u16) };
     let mut quant = || Quant { scale: Scale::ONE, zero_point: random.pick(&[-128, 127, 0]) };
-    let (input, output) = (quant(), quant());
+    let input = quant();
+    let output = quant();
     let codes = |shape, quant| Tensor { shape, element: Element::Int8(quant) };
     let mut writer = GraphWriter::new(codes(preprocess.shape()?, input));
     // Codes of one extreme, of the other, or both.
@@ -291,7 +296,8 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
 #[test]
 fn extreme_operations_are_refused_or_run() {
     let pixels = Random(6).bytes(3 * 11 * 7);
-    let (mut ran, mut slowest) = (0, Duration::ZERO);
+    let mut ran = 0;
+    let mut slowest = Duration::ZERO;
     for seed in 0..OPERATIONS {
         let Some(file) = one_operation(&mut Random(seed)) else { continue };
         let start = Instant::now();

@@ -112,7 +112,8 @@ fn packed_weights_are_used_in_place() {
     assert!(!reference.memory().packed_in_file);
     let expected = codes(&mut reference, &pixels);
     let package = Package::open(&plain).unwrap();
-    let (graph, all) = (package.graph(), 0..package.graph().node_count());
+    let graph = package.graph();
+    let all = 0..package.graph().node_count();
     let (plan, _) =
         Plan::build(graph, Isa::GENERIC, all, &[Graph::INPUT], &[graph.output()]).unwrap();
     for target in Target::ALL {

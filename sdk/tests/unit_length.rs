@@ -30,7 +30,8 @@ fn embed(extractor: &mut Extractor, pixels: &[u8]) -> (Vec<i8>, u32) {
 
 #[test]
 fn codes_stay_and_the_length_is_1() {
-    let (plain, unit) = (net(false), net(true));
+    let plain = net(false);
+    let unit = net(true);
     assert_eq!(unit.len(), plain.len(), "a byte of the manifest, within its padding");
     let opened = Package::open(&unit).unwrap();
     assert!(

@@ -121,7 +121,8 @@ impl Room {
         }
         let others: Vec<usize> =
             (0..self.views.len()).filter(|thing| !things.contains(thing)).collect();
-        let (each, weight) = (1.0 / others.len() as f64, 1.0 / (others.len() * VIEWS) as f64);
+        let each = 1.0 / others.len() as f64;
+        let weight = 1.0 / (others.len() * VIEWS) as f64;
         for thing in others {
             let mut sum = 0.0;
             for view in &self.views[thing] {
@@ -141,7 +142,8 @@ impl Room {
     /// The mean of many sessions, and the calibration error.
     fn sessions(&mut self, classes: usize, shots: usize) -> (Found, f64) {
         let count = std::env::var("OFFSHOOT_SESSIONS").map_or(50, |count| count.parse().unwrap());
-        let (mut mean, mut bins) = (Found::default(), Bins::default());
+        let mut mean = Found::default();
+        let mut bins = Bins::default();
         for _ in 0..count {
             let one = self.session(classes, shots, &mut bins);
             let share = |sum: f64, part: f64| sum + part / f64::from(count);

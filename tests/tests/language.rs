@@ -64,7 +64,8 @@ fn doc_lines_begin_with_a_noun_or_a_verb() {
         }
     }
     assert!(all > 5000, "found {all} doc lines only");
-    let (found, most) = (vague.len(), all * MOST_IN_THOUSAND / 1000);
+    let found = vague.len();
+    let most = all * MOST_IN_THOUSAND / 1000;
     assert!(
         found <= most,
         "{found} of {all} doc lines begin with {VAGUE:?}, {most} may:\n{}",

@@ -201,7 +201,8 @@ impl Floats {
             },
             told,
         )?;
-        let (mut extents, mut observations) = (extents, Observations::new(model));
+        let mut extents = extents;
+        let mut observations = Observations::new(model);
         for (_, lane, part, _) in &shards {
             extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
             observations.merge(part);
@@ -243,12 +244,14 @@ impl Floats {
 
     /// Returns the same results for `model`, the same network with duplicated channels.
     pub fn with_twins(&self, model: &Model) -> Self {
-        let (mut extents, mut observations) = (self.extents.clone(), self.observations.clone());
+        let mut extents = self.extents.clone();
+        let mut observations = self.observations.clone();
         for (id, layer) in model.layers.iter().enumerate() {
             extents[id].copy(&layer.splits);
             observations.copy(id, &layer.splits);
         }
-        let (observed, embeddings) = (self.observed.with_twins(model), self.embeddings.clone());
+        let observed = self.observed.with_twins(model);
+        let embeddings = self.embeddings.clone();
         Self { observed, extents, observations, embeddings }
     }
 }
@@ -311,7 +314,9 @@ impl Reference {
     pub fn prepare(&mut self, frame: &Frame<'_>) -> Result<Prepared, CalibrateError> {
         let p = &self.preprocess;
         let _ = p.normalize_into(frame, &mut self.input);
-        let (h, w, c) = (usize::from(p.height), usize::from(p.width), p.channels.count());
+        let h = usize::from(p.height);
+        let w = usize::from(p.width);
+        let c = p.channels.count();
         let planar = || -> Vec<f32> {
             (0..c)
                 .flat_map(|c0| (0..h * w).map(move |i| i * c + c0))
@@ -354,7 +359,8 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| -> f64 {
         x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
     };
-    let (aa, bb) = (dot(a, a), dot(b, b));
+    let aa = dot(a, a);
+    let bb = dot(b, b);
     if aa == 0.0 || bb == 0.0 {
         if aa == bb { 1.0 } else { 0.0 }
     } else {

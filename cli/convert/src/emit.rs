@@ -207,7 +207,8 @@ impl<'m> Emitter<'m> {
                 (FloatOp::Constant { op: *op, values }, vec![x])
             }
             Expr::Binary(op, a, b) => {
-                let (a, b) = (self.formula(layer, a, input)?, self.formula(layer, b, input)?);
+                let a = self.formula(layer, a, input)?;
+                let b = self.formula(layer, b, input)?;
                 (FloatOp::Binary(*op), vec![a, b])
             }
         };
@@ -219,7 +220,8 @@ impl<'m> Emitter<'m> {
         let inputs: Vec<TensorId> =
             layer.inputs.iter().map(|&i| self.as_codes(i)).collect::<Result<_, _>>()?;
         let source = layer.inputs[0];
-        let (from, out) = (self.scheme.quants[source], self.scheme.quants[id]);
+        let from = self.scheme.quants[source];
+        let out = self.scheme.quants[id];
         let clamp = clamp_codes(layer.clamp, out);
         let op = match &layer.op {
             LayerOp::Conv(conv) => self.conv(id, conv, source, out, clamp)?,
@@ -276,8 +278,9 @@ impl<'m> Emitter<'m> {
         out: Quant,
         clamp: Clamp,
     ) -> Result<Int8Op, EmitError> {
-        let (layer, input, scheme) =
-            (&self.model.layers[id], self.model.layers[source].shape, &self.scheme);
+        let layer = &self.model.layers[id];
+        let input = self.model.layers[source].shape;
+        let scheme = &self.scheme;
         let means = [&scheme.means, &scheme.coded_means].map(|means| &*means[source]);
         let channels = layer.shape.c();
         let shifts = scheme::shifts(&layer.splits, channels, out);

@@ -165,7 +165,8 @@ impl Source {
             Some(graph) if !graph.node.is_empty() => {}
             _ => return Err(not_onnx("it holds no graph".to_string())),
         }
-        let (path, sha256) = (path.to_path_buf(), Sha256::digest(bytes).into());
+        let path = path.to_path_buf();
+        let sha256 = Sha256::digest(bytes).into();
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
         source.proto.graph.as_mut().into_iter().for_each(|graph| {
@@ -195,7 +196,8 @@ impl Source {
     fn check_external(&self) -> Result<(), ImportError> {
         let files = external::files(self.graph());
         files.first().map_or(Ok(()), |first| {
-            let (path, first) = (self.path.clone(), first.clone());
+            let path = self.path.clone();
+            let first = first.clone();
             Err(ImportError::ExternalData { path, tensors: files.len(), first })
         })
     }
@@ -294,7 +296,8 @@ impl Source {
             cut.unsure.push(format!("{}: --cut {}", other.case, other.tensor));
         }
         let classifier = full.filter(|_| cut.has_classifier);
-        let (front, given) = (Front::take(&mut model), !cuts.is_empty());
+        let front = Front::take(&mut model);
+        let given = !cuts.is_empty();
         let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
         let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };

@@ -176,7 +176,8 @@ fn quant(graph: &Graph<'_>, id: TensorId) -> Quant {
 
 /// Quantizes float values with the quantization of tensor `id`, within `clamp`.
 fn codes(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, from: &str, clamp: Clamp) {
-    let (name, quant) = (name(id), quant(graph, id));
+    let name = name(id);
+    let quant = quant(graph, id);
     let mut from = from.to_string();
     if clamp != Clamp::NONE {
         let lo = builder.float(&format!("{name}.lo"), quant.dequantize(clamp.lo));
@@ -249,16 +250,18 @@ fn conv(
     out: &str,
 ) {
     let Int8Op::Conv { window, groups, weights, bias, mantissas, shift, .. } = op else { return };
-    let (input, output) = (graph.tensor(source).shape, graph.tensor(id).shape);
-    let (step_in, step_out) =
-        (f64::from(quant(graph, source).scale.get()), f64::from(quant(graph, id).scale.get()));
+    let input = graph.tensor(source).shape;
+    let output = graph.tensor(id).shape;
+    let step_in = f64::from(quant(graph, source).scale.get());
+    let step_out = f64::from(quant(graph, id).scale.get());
     // The steps of the weights are part of the multipliers.
     let steps: Vec<f64> = mantissas
         .words(graph.weights())
         .map(|m| f64::from(m) * f64::from(shift).exp2() / (1u64 << 31) as f64 * step_out / step_in)
         .collect();
     let codes = weights.codes(graph.weights());
-    let (taps, channels) = (window.taps(), output.c());
+    let taps = window.taps();
+    let channels = output.c();
     let each = input.c() / usize::from(groups);
     let at = |o: usize, i: usize, tap: usize| match op.is_depthwise(input.c(), channels) {
         true => codes[tap * channels + o],
@@ -284,8 +287,10 @@ fn conv(
 /// Writes the head on the embedding: L2 norm, product with the weights, softmax. Returns the
 /// parameters of the probability that the class is known.
 fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownOdds>, ExportError> {
-    let (kind, asked) = (head.chosen()?.kind, head.kind());
-    let (classes, dim) = (head.class_count(), head.dim());
+    let kind = head.chosen()?.kind;
+    let asked = head.kind();
+    let classes = head.class_count();
+    let dim = head.dim();
     let hint = if kind == asked { "" } else { " (auto chose neighbours here)" };
     let linear = match head.linear() {
         Err(AskError::NotLinear) => return Err(ExportError::NotLinear { kind: kind.name(), hint }),

@@ -174,7 +174,8 @@ fn guarded(
     chosen.warning = flat(&outer, &frames).or(chosen.warning);
     chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
 
-    let (model, preprocess) = (&imported.model, chosen.preprocess);
+    let model = &imported.model;
+    let preprocess = chosen.preprocess;
     let inputs: Vec<Input<'_>> =
         frames.iter().map(|frame| Input::Image(*frame, &preprocess)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
@@ -222,7 +223,9 @@ pub(crate) fn emitted(
 fn flat(preprocess: &Preprocess, frames: &[Frame<'_>]) -> Option<String> {
     let channels = preprocess.channels.count();
     let mut pixels = vec![0; preprocess.shape().map_or(0, |s| s.elements())];
-    let (mut sums, mut squares, mut count) = ([0.0; 3], [0.0; 3], 0.0);
+    let mut sums = [0.0; 3];
+    let mut squares = [0.0; 3];
+    let mut count = 0.0;
     for frame in frames.iter().step_by(frames.len().div_ceil(LOOKED_AT).max(1)) {
         // The length fits by construction.
         let _ = preprocess.pixels_into(frame, &mut pixels);
@@ -394,7 +397,8 @@ fn shrink(frame: &Frame<'_>) -> (u16, u16, Vec<u8>) {
     let longest = frame.width().max(frame.height());
     let side =
         |n: u32| (n * u32::from(GOLDEN_SIDE) / longest.max(u32::from(GOLDEN_SIDE))).max(1) as u16;
-    let (width, height) = (side(frame.width()), side(frame.height()));
+    let width = side(frame.width());
+    let height = side(frame.height());
     let resize = Preprocess {
         width,
         height,

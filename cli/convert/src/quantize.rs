@@ -198,7 +198,8 @@ pub fn quantize(
     let scheme = quantizer.scheme(&variant, &best);
     let emitted = emit::int8(&variant.model, &scheme)?;
     let GraphVariant { model, factors, statistics, .. } = variant;
-    let (observed, noise) = (floats.observed.clone(), best.noise);
+    let observed = floats.observed.clone();
+    let noise = best.noise;
     Ok(Quantized {
         emitted,
         model,
@@ -272,12 +273,13 @@ impl<'a> Quantizer<'a> {
         equalized: bool,
         told: &mut dyn FnMut(f32),
     ) -> Result<GraphVariant, CalibrateError> {
-        let (mut model, floats) = (model.clone(), self.floats);
+        let mut model = model.clone();
+        let floats = self.floats;
         let none = vec![None; model.layers.len()];
         let factors =
             if equalized { equalize::equalize(&mut model, &floats.extents) } else { none };
-        let (mut means, mut statistics) =
-            (floats.observations.means(), floats.observations.statistics.clone());
+        let mut means = floats.observations.means();
+        let mut statistics = floats.observations.statistics.clone();
         if factors.iter().any(Option::is_some) {
             let scaled = self.observations(&model, &factors, told)?;
             let found = scaled.means().into_iter().zip(scaled.statistics);
@@ -314,7 +316,8 @@ impl<'a> Quantizer<'a> {
         factors: &Factors,
         told: &mut dyn FnMut(f32),
     ) -> Result<Observations, CalibrateError> {
-        let (mut whole, subset) = (Observations::new(model), &self.subset);
+        let mut whole = Observations::new(model);
+        let subset = &self.subset;
         let state = || (self.floats.observed.clone(), whole.clone(), Vec::new());
         let states = (0..SHARDS.min(subset.len())).map(|_| state()).collect();
         let work =
@@ -374,8 +377,8 @@ impl<'a> Quantizer<'a> {
             let shifts = scheme::shifts(&layer.splits, layer.shape.c(), quants[id]);
             read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
         }
-        let (coded_means, rounded) =
-            (candidate.coded_means.clone().unwrap_or(read), candidate.rounded.clone());
+        let coded_means = candidate.coded_means.clone().unwrap_or(read);
+        let rounded = candidate.rounded.clone();
         Scheme { in_codes, quants, coded_means, means, rounded: rounded.unwrap_or_default() }
     }
 

@@ -283,11 +283,14 @@ impl fmt::Display for Report {
         let unit = if self.unit_length { ", brought to length 1" } else { "" };
         writeln!(f, "  embedding      {} values{unit}", self.dim)?;
         if self.arena > 0 {
-            let (arena, bound) = (bytes(self.arena), bytes(self.live_set));
+            let arena = bytes(self.arena);
+            let bound = bytes(self.live_set);
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;
         }
         writeln!(f, "  package        {}", bytes(self.package))?;
-        let (mean, min, n) = (self.cosine_mean, self.cosine_min, self.compared);
+        let mean = self.cosine_mean;
+        let min = self.cosine_min;
+        let n = self.compared;
         write!(
             f,
             "  cosine         {mean:.4} mean, {min:.4} worst, to float on {n} of the {} calibration {}",

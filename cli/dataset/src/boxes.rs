@@ -38,8 +38,10 @@ impl Area {
     /// Creates an area from the edges of a box in pixels, counted from 0; `None` if the box is
     /// invalid.
     pub(super) fn from_edges(left: f64, top: f64, right: f64, bottom: f64) -> Option<Self> {
-        let (x, y) = (left.max(0.0).floor(), top.max(0.0).floor());
-        let (width, height) = (right.ceil() - x, bottom.ceil() - y);
+        let x = left.max(0.0).floor();
+        let y = top.max(0.0).floor();
+        let width = right.ceil() - x;
+        let height = bottom.ceil() - y;
         // Bounded so that right and bottom edges fit 32 bits.
         let fits = |v: f64| (0.0..=1e9).contains(&v);
         ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(
@@ -60,8 +62,9 @@ impl Area {
     pub(super) fn of(&self, image: &Image) -> Option<Image> {
         let width = self.width.min(image.width().checked_sub(self.x)?);
         let height = self.height.min(image.height().checked_sub(self.y)?);
-        let (row, from, to) =
-            (3 * image.width() as usize, 3 * self.x as usize, 3 * (self.x + width) as usize);
+        let row = 3 * image.width() as usize;
+        let from = 3 * self.x as usize;
+        let to = 3 * (self.x + width) as usize;
         let rows = image.rgb().chunks_exact(row).skip(self.y as usize).take(height as usize);
         Image::from_rgb(width, height, rows.flat_map(|r| &r[from..to]).copied().collect())
     }
@@ -197,7 +200,8 @@ mod tests {
     #[test]
     fn names_are_found_and_do_not_lead_out() {
         let dir = tempfile::tempdir().unwrap();
-        let (strict, lenient) = (Care { strict: true, cut_short: false }, Care::default());
+        let strict = Care { strict: true, cut_short: false };
+        let lenient = Care::default();
         for name in ["a.jpg", "b.JPG", "c.d.png"] {
             std::fs::write(dir.path().join(name), b"x").unwrap();
         }

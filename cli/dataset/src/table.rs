@@ -45,8 +45,10 @@ impl Table {
 
     /// Returns the next record, its fields trimmed; `None` after the last one.
     pub fn row(&mut self) -> Result<Option<Vec<String>>, DataError> {
-        let (mut out, mut ends) = (vec![0; 1024], [0; FIELDS]);
-        let (mut written, mut fields) = (0, 0);
+        let mut out = vec![0; 1024];
+        let mut ends = [0; FIELDS];
+        let mut written = 0;
+        let mut fields = 0;
         self.line = self.reader.line();
         loop {
             let input = &self.bytes[self.at..];

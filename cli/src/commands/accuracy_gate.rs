@@ -51,11 +51,14 @@ pub(super) fn run(
     let spread = (drops.iter().map(|d| (d - drop).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
     let half = 1.96 * spread / count.sqrt();
     if let Some(allowed) = args.max_drop.filter(|&allowed| drop > allowed) {
-        let (path, data) = (args.model.clone(), folder.clone());
+        let path = args.model.clone();
+        let data = folder.clone();
         return Err(CommandError::Drop { path, data, drop, allowed });
     }
-    let (float, own) = (before.iter().sum::<f64>() / count, after.iter().sum::<f64>() / count);
-    let (data, lessons) = (folder.display().to_string(), [DEFAULT_SHOTS, DRAWS]);
+    let float = before.iter().sum::<f64>() / count;
+    let own = after.iter().sum::<f64>() / count;
+    let data = folder.display().to_string();
+    let lessons = [DEFAULT_SHOTS, DRAWS];
     let kind = converted.report.kind;
     Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
 }
@@ -71,7 +74,8 @@ fn scores(
     let mut embed = |samples: &[Sample]| {
         Embeddings::extract(&mut extractor, &mut samples.to_vec(), left_out, || bar.inc(1))
     };
-    let (train, val) = (embed(&data.train)?, embed(&data.val)?);
+    let train = embed(&data.train)?;
+    let val = embed(&data.val)?;
     bar.finish_and_clear();
     check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
     let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };

@@ -157,7 +157,8 @@ impl Outcome<'_> {
     }
 
     fn compare_json(&self) -> Option<Value> {
-        let (model, float) = (self.args.compare.as_ref()?, self.times.float?);
+        let model = self.args.compare.as_ref()?;
+        let float = self.times.float?;
         Some(json!({
             "model": model.display().to_string(),
             "engine": "tract f32",
@@ -236,8 +237,8 @@ impl Outcome<'_> {
         }
         println!("  package        {}", bytes(memory.package));
         if let Some(resident) = self.resident {
-            let (now, anonymous) =
-                (bytes(resident.now as usize), bytes(resident.anonymous as usize));
+            let now = bytes(resident.now as usize);
+            let anonymous = bytes(resident.anonymous as usize);
             let tract = if self.cosine.is_some() { ", tract's float network included" } else { "" };
             println!("  resident       {now}, {anonymous} of it anonymous{tract}");
         }
@@ -264,7 +265,8 @@ fn print_layer(layer: &Layer) {
         1 => layer.nodes.start.to_string(),
         _ => format!("{}-{}", layer.nodes.start, layer.nodes.end - 1),
     };
-    let (time, share) = (1e6 * layer.time.as_secs_f64(), 100.0 * layer.share);
+    let time = 1e6 * layer.time.as_secs_f64();
+    let share = 100.0 * layer.share;
     let [rate, per_cycle] = [rate(layer), per_cycle(layer)]
         .map(|rate| rate.map_or_else(String::new, |rate| format!("{rate:.1}")));
     let macs = if layer.macs > 0 { millions(layer.macs) } else { String::new() };

@@ -34,7 +34,8 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     }
     let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care.into())?;
     if args.groups == 0 || args.groups > samples.len() {
-        let (count, kind) = (samples.len(), reader.kind());
+        let count = samples.len();
+        let kind = reader.kind();
         let what = format!("-k {} groups for {count} {kind}; 1 to {count} allowed", args.groups);
         return Err(CommandError::TooFew { path: args.folder.clone(), what });
     }
@@ -144,7 +145,8 @@ fn sheet(
 /// Returns the centre crop of an image, resized for the sheet.
 fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandError> {
     let image = opener.open(sample)?;
-    let (width, height) = (image.width(), image.height());
+    let width = image.width();
+    let height = image.height();
     let side = width.min(height);
     let full = RgbImage::from_raw(width, height, image.rgb().to_vec()).unwrap_or_default();
     let middle =

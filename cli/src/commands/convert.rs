@@ -74,7 +74,9 @@ fn check_worth(args: &ConvertArgs, report: &Report) -> Result<(), CommandError> 
     if report.grade() > Grade::Unusable || args.max_drop.is_some() {
         return Ok(());
     }
-    let (path, mean, worst) = (args.model.clone(), report.cosine_mean, report.cosine_min);
+    let path = args.model.clone();
+    let mean = report.cosine_mean;
+    let worst = report.cosine_min;
     Err(CommandError::Unusable { path, mean, worst })
 }
 
@@ -108,7 +110,8 @@ fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
     let float = args.backbone.float();
     let pooling = pooling(&args.model, args.backbone.pool)?;
     let length = args.backbone.tokens.map(usize::from);
-    let (quantizer, unit_length) = (settings(args), args.l2);
+    let quantizer = settings(args);
+    let unit_length = args.l2;
     Ok(TextOptions { cut, pooling, float, length, unit_length, quantizer })
 }
 
@@ -126,7 +129,8 @@ fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(
         let packed = pack(&converted.bytes, target)?;
         write_file(&output, &packed)?;
         if !args.json {
-            let (name, all) = (target.name(), bytes(packed.len()));
+            let name = target.name();
+            let all = bytes(packed.len());
             println!("  prepacked for {name}, {all} in total; opening there copies nothing");
         }
     }

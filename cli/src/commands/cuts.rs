@@ -41,8 +41,8 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
             .iter()
             .map(Sample::text)
             .collect::<Result<Vec<_>, _>>()?;
-        let (pooling, length) =
-            (pooling(&args.model, args.backbone.pool)?, args.backbone.tokens.map(usize::from));
+        let pooling = pooling(&args.model, args.backbone.pool)?;
+        let length = args.backbone.tokens.map(usize::from);
         let options = TextOptions { pooling, float, length, ..TextOptions::default() };
         return compare(args, &source, &data, ConvertJob::Texts(&texts, &tokenizer, options));
     }
@@ -67,7 +67,8 @@ fn compare(
     data: &Dataset,
     job: ConvertJob<'_>,
 ) -> Result<(), CommandError> {
-    let (shots, draws) = (args.shots, args.draws.max(1));
+    let shots = args.shots;
+    let draws = args.draws.max(1);
     let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
     let run = args.run.options();
     let compared = observed(&Comparison { source, data, job, lesson, most: args.most, run })?;
@@ -76,7 +77,8 @@ fn compare(
     let command = chosen.map(|i| command(args, &compared, i));
     if let Some(path) = &args.output {
         let title = format!("{}, cut at {} places", source.file_name(), compared.rows.len());
-        let (below, rows) = (learned(args, data), &compared.rows[..]);
+        let below = learned(args, data);
+        let rows = &compared.rows[..];
         draw(path, &Drawing { title: &title, below: &below, rows, chosen, budget })?;
     }
     if args.json {
@@ -145,7 +147,8 @@ pub(super) fn within_budget<'a>(
     let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;
     let row = &compared.rows[chosen];
     if !args.json {
-        let (ms, accuracy) = (row.ms(), row.accuracy());
+        let ms = row.ms();
+        let accuracy = row.accuracy();
         println!(
             "within the budget: {}, {ms:.2} ms, {accuracy:.3} of {}",
             row.cut,

@@ -94,8 +94,11 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
             address.port()
         ));
     }
-    let (names, threads, web) = (args.names.clone(), args.threads.get(), args.web);
-    let (camera, led) = (args.camera.clone(), args.led.clone());
+    let names = args.names.clone();
+    let threads = args.threads.get();
+    let web = args.web;
+    let camera = args.camera.clone();
+    let led = args.led.clone();
     Ok(Service {
         camera,
         turn: args.turn,
@@ -113,7 +116,8 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
 /// by glibc; without it; by Debian's compiler. If nothing is built yet, returns the path that
 /// `--static` will write.
 fn built(board: &Board) -> PathBuf {
-    let (glibc, musl) = (board.triple.clone(), board.triple.replace("-gnu", "-musl"));
+    let glibc = board.triple.clone();
+    let musl = board.triple.replace("-gnu", "-musl");
     let made = [
         ("target-arm-static", &musl),
         ("target-arm-static", &glibc),
@@ -154,7 +158,8 @@ fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String>
 
 /// Writes a built-in package to the current folder, unless it is there.
 fn package_file(built_in: BuiltIn) -> Result<PathBuf, CommandError> {
-    let (file, package) = (built_in.file(), built_in::package(built_in));
+    let file = built_in.file();
+    let package = built_in::package(built_in);
     let path = PathBuf::from(file);
     if fs::read(&path).ok().as_deref() != Some(package) {
         if path.exists() {

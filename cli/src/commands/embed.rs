@@ -46,7 +46,8 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     if let Some(path) = &args.json {
         write_file(path, json(&data, &samples, &embeddings, &split).to_string().as_bytes())?;
     }
-    let (n, dim) = (embeddings.len(), embeddings.dim);
+    let n = embeddings.len();
+    let dim = embeddings.dim;
     for path in args.output.iter().chain(&args.json) {
         println!(
             "{}: {n} embeddings of {dim} values, {} classes",

@@ -24,7 +24,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     }
     let extractor = Extractor::open(&args.package)?;
     let package = extractor.package();
-    let (manifest, graph) = (package.manifest(), package.graph());
+    let manifest = package.manifest();
+    let graph = package.graph();
     println!("{}", args.package.display());
     println!("  source         {}  sha256:{}", manifest.source, hex(&manifest.source_sha256));
     println!("  cut            {}", manifest.cut);
@@ -60,7 +61,8 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
                 Element::Int8(q) => (format!("{:.6}", q.scale.get()), q.zero_point.to_string()),
                 Element::Float => ("float".to_string(), String::new()),
             };
-            let (shape, macs) = (tensor.shape.to_string(), millions(graph.node_macs(id, &node)));
+            let shape = tensor.shape.to_string();
+            let macs = millions(graph.node_macs(id, &node));
             println!(
                 "  {id:>4}  {:<18} {shape:>14} {macs:>10} {scale:>12} {zero:>5}  {}",
                 node.op.name(),
@@ -160,8 +162,9 @@ fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandErro
 fn places(found: Vec<Candidate>) {
     println!("\n  {:>14} {:>12} {:>24}  --cut", "map", "MACs", "int8 weights");
     for c in found {
-        let (shape, macs, weights) =
-            (c.shape.to_string(), millions(c.macs), bytes(c.bytes as usize));
+        let shape = c.shape.to_string();
+        let macs = millions(c.macs);
+        let weights = bytes(c.bytes as usize);
         println!("  {shape:>14} {macs:>12} {weights:>24}  {}", c.name);
     }
 }

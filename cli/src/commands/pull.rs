@@ -23,7 +23,9 @@ pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
             (Some(_), None) => "pull --unchecked",
             (None, _) => &recipe.source,
         };
-        let (name, norm, licence) = (&recipe.name, recipe.normalization(), &recipe.licence);
+        let name = &recipe.name;
+        let norm = recipe.normalization();
+        let licence = &recipe.licence;
         println!("{name:width$}  {:<9} {norm:<13} {licence:<13} {how}", format!("{w}x{h}"));
     }
     Ok(())

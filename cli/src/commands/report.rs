@@ -30,7 +30,8 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         _ if classes.len() == 1 => println!("  only one class: accuracy cannot be measured"),
         None => println!("  no class has two samples: cross-validation is not possible"),
         Some(accuracy) => {
-            let (low, high) = (report.interval().low, report.interval().high);
+            let low = report.interval().low;
+            let high = report.interval().high;
             println!(
                 "  accuracy {accuracy:.3} when held out, {} of {}; 95 %: {low:.3} to {high:.3}; calibration error {:.3}",
                 report.right(),
@@ -56,7 +57,8 @@ fn as_json(
     chosen: Recipe,
     classes: &[(ClassId, String)],
 ) -> Result<Value, CommandError> {
-    let (kind, package) = (head.kind().name(), hex(head.package_id()));
+    let kind = head.kind().name();
+    let package = hex(head.package_id());
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     let report = head.report().map_err(offshoot::Error::from)?;
     // With a single class every sample is right.

@@ -69,7 +69,8 @@ pub(super) fn check_kind(
     takes_text: bool,
     option: Option<&'static str>,
 ) -> Result<(), CommandError> {
-    let (path, takes) = (model.to_path_buf(), kind(takes_text));
+    let path = model.to_path_buf();
+    let takes = kind(takes_text);
     option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
 }
 
@@ -221,7 +222,8 @@ pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
 
 /// Returns the token pooling of a text model for `--pool`.
 pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
-    let (path, instead) = (model.to_path_buf(), "avg, first and last");
+    let path = model.to_path_buf();
+    let instead = "avg, first and last";
     pool.of_tokens().ok_or(ImportError::Pool { path, of: "an image's feature map", instead })
 }
 

@@ -46,7 +46,8 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         // Declared in this order, so that the terminal is restored before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
         let url = web.as_ref().map(|(page, _)| page.url());
-        let (mut buttons, mut screen) = (buttons(args, script)?, screen(args, url)?);
+        let mut buttons = buttons(args, script)?;
+        let mut screen = screen(args, url)?;
         if let Some((page, visitors)) = web {
             (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
         }
@@ -107,7 +108,8 @@ fn test(
     ending: &Ending,
 ) -> Result<(), CommandError> {
     let tested = {
-        let (buttons, mut screen) = (buttons(args, script)?, screen(args, None)?);
+        let buttons = buttons(args, script)?;
+        let mut screen = screen(args, None)?;
         bench.test(&mut Tee(ending, buttons), &mut *screen)?
     };
     tested.iter().for_each(|one| println!("{one}"));

@@ -65,7 +65,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let report = head.report().map_err(offshoot::Error::from)?;
     // With a single class every sample is right.
     if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
-        let (low, high) = (report.interval().low, report.interval().high);
+        let low = report.interval().low;
+        let high = report.interval().high;
         println!(
             "  accuracy {accuracy:.3} on its own {kind} when held out (95 %: {low:.3} to {high:.3})"
         );

@@ -87,9 +87,10 @@ mod tests {
     fn writing_stays_where_it_was_put_and_is_cut_at_the_edge() {
         let mut canvas = Canvas::white(60, 40);
         canvas.write(10, 5, "K\u{e4}se", [0; 3]);
-        let (across, inside) = (inked(&canvas), |&(x, y): &(u32, u32)| {
+        let across = inked(&canvas);
+        let inside = |&(x, y): &(u32, u32)| {
             (10..10 + width("K\u{e4}se")).contains(&x) && (5..22).contains(&y)
-        });
+        };
         assert!(across.len() > 20 && across.iter().all(inside), "{across:?}");
         let mut upright = Canvas::white(60, 40);
         upright.write_upwards(20, 38, "K\u{e4}se", [0; 3]);

@@ -71,7 +71,8 @@ impl Drawing<'_> {
     /// # Errors
     /// Returns the message of `plotters`.
     pub fn pixels(&self) -> Result<RgbImage, String> {
-        let (width, height) = (SHARP * SIZE.0, SHARP * SIZE.1);
+        let width = SHARP * SIZE.0;
+        let height = SHARP * SIZE.1;
         let mut image = RgbImage::new(width, height);
         self.on(BitMapBackend::with_buffer(&mut image, (width, height)), SHARP as i32)?;
         Ok(image)
@@ -130,10 +131,12 @@ impl Drawing<'_> {
             .draw()?;
         if let Some(ms) = self.budget.ms.filter(|ms| across.contains(ms)) {
             let ends = [(ms, down.start), (ms, down.end)].map(|end| chart.backend_coord(&end));
-            let (dash, gap) = (5 * sheet.scale, 4 * sheet.scale);
+            let dash = 5 * sheet.scale;
+            let gap = 4 * sheet.scale;
             let line = DashedPathElement::new(ends, dash, gap, sheet.line(BEST, 1));
             sheet.root.draw(&line)?;
-            let (x, y) = (ends[1].0 / sheet.scale, ends[1].1 / sheet.scale - 8);
+            let x = ends[1].0 / sheet.scale;
+            let y = ends[1].1 / sheet.scale - 8;
             sheet.write(
                 (x, y),
                 12,
@@ -218,7 +221,8 @@ impl Drawing<'_> {
 fn legend<DB: DrawingBackend>(sheet: &Sheet<DB>) -> Drawn<DB> {
     let kinds =
         [(BEST, "chosen"), (FRONT, "none is both faster and more accurate"), (OTHER, "others")];
-    let (mut x, y) = (PLOT.0 + AXES.0 as i32, 616);
+    let mut x = PLOT.0 + AXES.0 as i32;
+    let y = 616;
     for (colour, text) in kinds {
         sheet.dot((x + 5, y), 5, colour, None)?;
         x = sheet.write((x + 16, y), 12, PALE, HPos::Left, FontStyle::Normal, text)? + 28;

@@ -34,7 +34,8 @@ pub fn seen(package: &Package<'_>, image: &Image) -> Vec<u8> {
 /// yellow, against it blue, over a pale grey copy; `said` is written below.
 pub fn draw(package: &Package<'_>, image: &Image, found: &Activations, said: &str) -> RgbImage {
     let preprocess = package.manifest().preprocess;
-    let (width, height) = (u32::from(preprocess.width), u32::from(preprocess.height));
+    let width = u32::from(preprocess.width);
+    let height = u32::from(preprocess.height);
     let bytes = seen(package, image);
     let seen = RgbImage::from_fn(width, height, |x, y| {
         let at = (y * width + x) as usize;
@@ -80,7 +81,8 @@ fn between(found: &Activations, x: f32, y: f32) -> f32 {
         let low = (at as usize).min(parts.saturating_sub(2));
         (low, (low + 1).min(parts - 1), at - low as f32)
     };
-    let ((left, right, fx), (above, below, fy)) = (split(x, found.width), split(y, found.height));
+    let (left, right, fx) = split(x, found.width);
+    let (above, below, fy) = split(y, found.height);
     let value = |row: usize, column: usize| found.values[row * found.width + column];
     let row = |row: usize| value(row, left) * (1.0 - fx) + value(row, right) * fx;
     row(above) * (1.0 - fy) + row(below) * fy

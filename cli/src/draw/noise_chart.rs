@@ -29,7 +29,8 @@ pub(crate) fn noise(layers: &[&LayerReport]) -> String {
     let x = |i: usize| LEFT + (i as f64 + 0.5) * step;
     let mut svg = open(HEIGHT, "noise-to-signal ratio of each layer");
     for power in 0..=5 {
-        let (at, percent) = (y(10f64.powi(-power)), 100.0 * 10f64.powi(-power));
+        let at = y(10f64.powi(-power));
+        let percent = 100.0 * 10f64.powi(-power);
         let _ = write!(
             svg,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\"/>",
@@ -82,7 +83,8 @@ pub(crate) fn memory(plan: &MemoryPlan) -> String {
     let mut svg = open(HEIGHT, "memory plan");
     for part in 0..=4 {
         let at = plan.arena * part / 4;
-        let (line, label) = (y(at), short(at));
+        let line = y(at);
+        let label = short(at);
         let _ = write!(
             svg,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
@@ -96,11 +98,14 @@ pub(crate) fn memory(plan: &MemoryPlan) -> String {
         );
     }
     for place in &plan.places {
-        let (from, to) = (x(*place.nodes.start()), x(place.nodes.end() + 1));
-        let (high, low) = (y(place.bytes.end), y(place.bytes.start));
+        let from = x(*place.nodes.start());
+        let to = x(place.nodes.end() + 1);
+        let high = y(place.bytes.end);
+        let low = y(place.bytes.start);
         let (class, what) = if place.scratch { ("scratch", "scratch of ") } else { ("map", "") };
         let title = format!("{what}{}: {}", place.name, bytes(place.bytes.len()));
-        let (width, height) = ((to - from).max(1.0), (low - high).max(0.8));
+        let width = (to - from).max(1.0);
+        let height = (low - high).max(0.8);
         let _ = write!(
             svg,
             "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{high:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{}</title></rect>",
@@ -138,11 +143,13 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     const FLOOR: f64 = 70.0;
     let [min, max] = [layer.seen.min, layer.seen.max].map(f64::from);
     let [first, last] = layer.covered.unwrap_or([layer.seen.min, layer.seen.max]).map(f64::from);
-    let (from, to) = (min.min(first), max.max(last));
+    let from = min.min(first);
+    let to = max.max(last);
     let x = |v: f64| WIDE * (v - from) / (to - from).max(1e-12);
     let mut svg =
         format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
-    let (left, right) = (x(first), x(last));
+    let left = x(first);
+    let right = x(last);
     let _ = write!(
         svg,
         "<rect class=\"covered\" x=\"{left:.1}\" y=\"0\" width=\"{:.1}\" height=\"{FLOOR}\"/>",
@@ -152,7 +159,8 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     for (i, &share) in layer.curve.0.iter().enumerate().filter(|(_, share)| **share > 0.0) {
         // Logarithmic scale, so that a millionth of the values is still visible.
         let height = FLOOR * (1.0 + share.max(1e-6).log10() / 6.0);
-        let (at, end) = (x(min + i as f64 * part), x(min + (i + 1) as f64 * part));
+        let at = x(min + i as f64 * part);
+        let end = x(min + (i + 1) as f64 * part);
         let _ = write!(
             svg,
             "<rect class=\"count\" x=\"{at:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",

@@ -138,7 +138,8 @@ impl Draws {
         classes: usize,
         shots: usize,
     ) -> (Vec<usize>, Vec<usize>) {
-        let (mut drawn, mut rest) = (Vec::new(), Vec::new());
+        let mut drawn = Vec::new();
+        let mut rest = Vec::new();
         for class in 0..classes {
             let mut members: Vec<usize> =
                 (0..labels.len()).filter(|&i| labels[i] == class).collect();

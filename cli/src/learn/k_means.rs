@@ -195,7 +195,8 @@ mod tests {
                 |group: &Vec<usize>| group.iter().all(|&i| all.labels[i] == all.labels[group[0]]);
             groups.iter().all(|group| !group.is_empty() && same(group))
         };
-        let (mut of_ten, mut alone) = (0, 0);
+        let mut of_ten = 0;
+        let mut alone = 0;
         for seed in 0..20 {
             of_ten += usize::from(pure(&k_means(&all, 12, seed)));
             let one = one_start(&points, 12, Draws::new(seed, 0));

@@ -83,7 +83,8 @@ impl Row {
 
     /// Returns the half width of the 95 % confidence interval of the mean accuracy.
     pub fn half_width(&self) -> f64 {
-        let (mean, count) = (self.accuracy(), self.scores.len() as f64);
+        let mean = self.accuracy();
+        let count = self.scores.len() as f64;
         let square: f64 = self.scores.iter().map(|s| (s - mean).powi(2)).sum();
         1.96 * (square / (count - 1.0).max(1.0) / count.max(1.0)).sqrt()
     }
@@ -173,10 +174,12 @@ impl Comparison<'_> {
         // The preprocessing is the same for all cuts.
         let job = self.job.clone().as_in(&automatic);
         let overrides = automatic.overrides.clone();
-        let (own, unsure) = (&automatic.report.cut, automatic.report.cut_unsure.clone());
+        let own = &automatic.report.cut;
+        let unsure = automatic.report.cut_unsure.clone();
         let (some, all) = job.places(self.source, own)?;
         // A cut at an operation that only changes the layout equals one at the layer before.
-        let (dim, is_text) = (automatic.report.dim, package.token_limit().is_some());
+        let dim = automatic.report.dim;
+        let is_text = package.token_limit().is_some();
         let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
         let known =
             all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
@@ -184,7 +187,8 @@ impl Comparison<'_> {
         let others = some.into_iter().filter(|c| !is_own(c)).collect();
         let places = thin(others, self.most.saturating_sub(1));
 
-        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
+        let mut failed = Vec::new();
         let total = places.len() as f32;
         for (i, place) in places.into_iter().enumerate() {
             progress("convert", i as f32 / total);
@@ -219,7 +223,8 @@ impl Comparison<'_> {
         for (i, (place, extractor)) in found.into_iter().zip(&extractors).enumerate() {
             progress("teach", i as f32 / extractors.len() as f32);
             let taught = few_shot(&self.lesson, extractor, &self.data.classes, &train[i], &val[i])?;
-            let (report, memory) = (place.converted.report, extractor.memory());
+            let report = place.converted.report;
+            let memory = extractor.memory();
             let int8 = report.precision == Precision::Int8;
             rows.push(Row {
                 automatic: place.automatic,
@@ -292,7 +297,8 @@ mod tests {
 
     fn row(cut: &str, ms: u64, ram: Option<usize>, scores: &[f64]) -> Row {
         let time = Percentiles::of(&[Duration::from_millis(ms)]);
-        let (cut, scores) = (cut.to_string(), scores.to_vec());
+        let cut = cut.to_string();
+        let scores = scores.to_vec();
         let shape = Shape::new(7, 7, 32);
         Row {
             cut,

@@ -220,7 +220,8 @@ pub fn measure(
             float.time()?;
         }
     }
-    let (mut extraction, mut floats) = (Vec::new(), Vec::new());
+    let mut extraction = Vec::new();
+    let mut floats = Vec::new();
     let (cycles, no_cycles) = match Cycles::open() {
         Ok(cycles) => (Some(cycles), None),
         Err(reason) => (None, Some(reason)),
@@ -268,13 +269,16 @@ struct Profile {
 
 impl Profile {
     fn run(&mut self, extractor: &mut Extractor, input: &Input) -> Result<(), Error> {
-        let (latest, cycles) = (&mut self.latest, &mut self.cycles);
+        let latest = &mut self.latest;
+        let cycles = &mut self.cycles;
         latest.clear();
         // A counter that could be opened can be read.
         let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
-        let (mut counted, mut last) = (count(), Instant::now());
+        let mut counted = count();
+        let mut last = Instant::now();
         input.embed_with_observer(extractor, |stage| {
-            let (time, all) = (last.elapsed(), count());
+            let time = last.elapsed();
+            let all = count();
             let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {
                 // A concatenation is reported once per operand.
@@ -325,7 +329,9 @@ impl Profile {
 
 fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
     let graph = package.graph();
-    let (mut operation, mut name, mut macs) = (String::new(), String::new(), 0);
+    let mut operation = String::new();
+    let mut name = String::new();
+    let mut macs = 0;
     for (id, node) in graph.nodes().skip(nodes.start).take(nodes.len()) {
         if !operation.is_empty() {
             operation.push_str(" > ");

@@ -86,7 +86,8 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     assert!(mean >= 0.99, "{mean}");
 
     let data = Dataset::open(Path::new(&shared.join("data/hymenoptera"))).unwrap();
-    let (a, b) = (score(&mut int8, &data), score(&mut float, &data));
+    let a = score(&mut int8, &data);
+    let b = score(&mut float, &data);
     println!("ants and bees, softmax on all {}: int8 {a:.3}, float {b:.3}", data.train.len());
     assert!(b >= 0.94, "float gave {b}");
     assert!(a >= b - 0.01, "int8 {a}, float {b}");
@@ -161,7 +162,9 @@ fn the_stored_table_holds_what_was_asked() {
         let accuracy = |head: &str| table[&[data, shots, head]][0];
         let single =
             HeadKind::ALL.iter().filter(|k| **k != HeadKind::Auto).map(|k| accuracy(k.name()));
-        let (auto, theirs, best) = (row[0], accuracy("sklearn"), single.fold(0.0, f64::max));
+        let auto = row[0];
+        let theirs = accuracy("sklearn");
+        let best = single.fold(0.0, f64::max);
         assert!(auto >= theirs - 0.01, "{data}, {shots}: {auto}, scikit-learn {theirs}");
         *by_data.entry(data).or_default() += auto - theirs;
         assert!(auto >= best - 0.01, "{data}, {shots}: {auto}, best {best}");
@@ -201,8 +204,8 @@ fn embedded(extractor: &mut Extractor, folder: &Path) -> data::Data {
     let val = extract(extractor, &found.val);
     let held = (0..train.len() + val.len()).map(|i| i >= train.len()).collect();
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-    let (values, labels) =
-        ([train.values, val.values].concat(), [train.labels, val.labels].concat());
+    let values = [train.values, val.values].concat();
+    let labels = [train.labels, val.labels].concat();
     data::Data::new(name, values, labels, held).unwrap()
 }
 

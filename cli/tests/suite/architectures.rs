@@ -120,13 +120,15 @@ fn every_architecture_converts() {
         Some(names) => names.split(',').any(|n| n == name),
     };
     let images = images(&shared);
-    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    let mut rows = Vec::new();
+    let mut wrong = Vec::new();
     for case in CASES.iter().filter(|case| wanted(case.name, case.quick)) {
         let (bytes, cut) = model(&shared, case);
         let [float, int8] =
             [true, false].map(|float| convert_bytes(case.name, &bytes, float, &images));
         let golden = golden(&shared, case, &float);
-        let (float, int8) = (float.report, int8.report);
+        let float = float.report;
+        let int8 = int8.report;
         let row = row(case.name, &float, &int8, golden);
         println!("{row}");
         rows.push(row);
@@ -194,7 +196,8 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
         |options| convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap();
     let usual = TextOptions { length: Some(TOKENS), ..TextOptions::default() };
     let convert = |pooling, float| with(TextOptions { pooling, float, ..usual.clone() });
-    let (mean, first) = (convert(Pooling::Mean, true), convert(Pooling::First, true));
+    let mean = convert(Pooling::Mean, true);
+    let first = convert(Pooling::First, true);
     let last = convert(Pooling::Last, true).report;
     let int8 = convert(Pooling::Mean, false);
     let quantizer = Settings { ranges: Method::Minmax, ..Settings::default() };

@@ -227,7 +227,8 @@ fn packed_weights_stay_in_the_package() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     convert(dir, "int8");
-    let (plain, digest) = (bench(dir, &["--runs", "2"]), ok(dir, &["verify", "s.offshoot"]));
+    let plain = bench(dir, &["--runs", "2"]);
+    let digest = ok(dir, &["verify", "s.offshoot"]);
     assert_eq!(plain["memory"]["packed_in_file"], false);
     let model = sprout();
     let model = model.to_str().unwrap();

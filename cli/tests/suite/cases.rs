@@ -73,7 +73,8 @@ fn fault(path: &Path, parts: &[&str], images: &[Image]) -> Option<String> {
     let wanted = parts[0].strip_prefix("cut ");
     match (float, int8, wanted) {
         (Ok(float), Ok(int8), Some(cut)) => {
-            let (float, int8) = (float.report, int8.report);
+            let float = float.report;
+            let int8 = int8.report;
             let text = int8.to_string();
             let right = int8.cut == cut && float.difference <= 1e-4 && int8.cosine_mean >= 0.98;
             let whole = parts[1..].iter().all(|part| text.contains(part));

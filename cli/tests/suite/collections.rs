@@ -9,7 +9,8 @@ const SIDE: u32 = 48;
 
 /// Images of three objects in MNIST's files; the labels are 0 to 2.
 fn idx(dir: &Path, begin: &str, each: u8) {
-    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    let mut images = Vec::new();
+    let mut labels = Vec::new();
     for n in 0..each {
         for (label, object) in [Object::Mug, Object::Plant, Object::Key].into_iter().enumerate() {
             let seed = 100 * label as u64 + u64::from(n) + 1000 * begin.len() as u64;

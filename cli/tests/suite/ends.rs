@@ -368,8 +368,9 @@ fn pyramid(lateral: bool) -> ModelProto {
     graph.weights("w0", &[8, 3, 3, 3]);
     let mut last = "x".to_string();
     for level in 0..4 {
-        let (conv, map, weights) =
-            (format!("conv{level}"), format!("map{level}"), format!("w{level}"));
+        let conv = format!("conv{level}");
+        let map = format!("map{level}");
+        let weights = format!("w{level}");
         if level > 0 {
             graph.weights(&weights, &[8, 8, 3, 3]);
         }

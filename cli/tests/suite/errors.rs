@@ -183,7 +183,8 @@ fn reseal(bytes: &mut [u8], index: usize) {
     let entry = 32 + 32 * index;
     let u64_at =
         |b: &[u8], at: usize| u64::from_le_bytes(b[at..at + 8].try_into().unwrap()) as usize;
-    let (offset, len) = (u64_at(bytes, entry + 8), u64_at(bytes, entry + 16));
+    let offset = u64_at(bytes, entry + 8);
+    let len = u64_at(bytes, entry + 16);
     let crc = crc32(&bytes[offset..offset + len]);
     bytes[entry + 24..entry + 28].copy_from_slice(&crc.to_le_bytes());
     let table = [&bytes[..28], &bytes[32..32 + 32 * 4]].concat();

@@ -92,9 +92,10 @@ fn mirrors_and_heat(dir: &Path) {
     let mirrored =
         ok(dir, &["train", "sprout.offshoot", "data", "--augment", "-o", "mirrored.head"]);
     assert!(mirrored.contains("other images right"), "{mirrored}");
-    let (plain, mirrored) =
-        (fs::read(dir.join("things.head")), fs::read(dir.join("mirrored.head")));
-    let (plain, mirrored) = (plain.unwrap(), mirrored.unwrap());
+    let plain = fs::read(dir.join("things.head"));
+    let mirrored = fs::read(dir.join("mirrored.head"));
+    let plain = plain.unwrap();
+    let mirrored = mirrored.unwrap();
     assert!(plain.len() == mirrored.len() && plain != mirrored, "as many samples, but others");
     let views =
         ["train", "sprout.offshoot", "data", "--augment=flip,crop,light,dark", "-o", "views.head"];
@@ -389,7 +390,8 @@ fn demo_teaches_and_draws() {
 #[test]
 fn demo_leaves_nothing_in_the_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let (here, temporary) = (dir.path().join("here"), dir.path().join("temporary"));
+    let here = dir.path().join("here");
+    let temporary = dir.path().join("temporary");
     for folder in [&here, &temporary] {
         fs::create_dir(folder).unwrap();
     }

@@ -357,7 +357,8 @@ fn unknown_names_and_unknown_uses_are_in_one_table() {
         panic!("{error}")
     };
     let seen: Vec<_> = nodes.iter().map(|n| (&*n.node, &*n.operation, n.cut.as_deref())).collect();
-    let (near, far) = (Some("relu"), Some("conv2"));
+    let near = Some("relu");
+    let far = Some("conv2");
     assert_eq!(
         seen,
         [("sine", "Sin", near), ("strange", "Frobnicate", far), ("branch", "If", far)]

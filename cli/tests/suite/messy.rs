@@ -38,7 +38,8 @@ fn has(text: &str, parts: &[&str]) {
 #[test]
 fn one_broken_image_does_not_end_everything() {
     let dir = folder();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     let whole = jpeg(dir);
     fs::write(dir.join("data/mug/empty.png"), b"").unwrap();
     fs::write(dir.join("data/mug/page.jpg"), b"<!DOCTYPE html><html>404</html>").unwrap();
@@ -47,7 +48,8 @@ fn one_broken_image_does_not_end_everything() {
     fs::create_dir(dir.join("data/plant")).unwrap();
     let train = ["train", &package, "data", "-o", "x.head"];
     let output = offshoot(dir, &train);
-    let (text, told) = (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = said(&output);
     assert!(output.status.success(), "{told}");
     has(&text, &["8 images of 2 classes"]);
     has(
@@ -112,7 +114,8 @@ fn one_broken_image_does_not_end_everything() {
 #[test]
 fn one_class_alone_is_never_right() {
     let dir = folder();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     fs::create_dir(dir.join("set")).unwrap();
     fs::create_dir(dir.join("set/images")).unwrap();
     for (class, object) in ["mug", "ball"].into_iter().enumerate() {
@@ -150,7 +153,8 @@ fn one_class_alone_is_never_right() {
 #[test]
 fn other_formats_are_read_by_their_content() {
     let dir = folder();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     for (n, (ending, named)) in
         [("webp", "webp"), ("gif", "gif"), ("tiff", "tif"), ("webp", "jpg"), ("png", "")]
             .into_iter()
@@ -171,7 +175,8 @@ fn other_formats_are_read_by_their_content() {
 #[test]
 fn flat_folders() {
     let dir = folder();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     let flat = "data/mug";
     ok(dir, &["embed", &package, flat, "--json", "e.json"]);
     let json: serde_json::Value =
@@ -195,7 +200,8 @@ fn flat_folders() {
 #[test]
 fn names_that_cannot_be_shown_are_refused_or_told() {
     let dir = folder();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     fs::write(dir.join("script"), "teach 1\n").unwrap();
     for (names, part) in [
         (
@@ -271,7 +277,8 @@ fn a_film_of_which_nothing_can_be_read_teaches_nothing() {
 #[test]
 fn a_image_of_many_boxes_is_decoded_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (dir, package) = (dir.path(), package());
+    let dir = dir.path();
+    let package = package();
     let noise = |x: u32, y: u32| {
         (x.wrapping_mul(73) ^ y.wrapping_mul(151)).wrapping_mul(2_654_435_761) >> 24
     };
@@ -289,7 +296,8 @@ fn a_image_of_many_boxes_is_decoded_once() {
         ok(dir, &["embed", &package, "set", "--json", "e.json"]);
         start.elapsed()
     };
-    let (few, many) = (time(2), time(300));
+    let few = time(2);
+    let many = time(300);
     println!("2 boxes {few:?}, 300 boxes {many:?}");
     let one = {
         let start = std::time::Instant::now();

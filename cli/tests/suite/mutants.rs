@@ -67,8 +67,10 @@ fn pick(draws: &mut Draws, count: usize) -> usize {
 fn changed(graph: &mut GraphProto, draws: &mut Draws) {
     const NUMBERS: [i64; 12] = [0, 1, 2, 3, 7, -1, -2, 64, 255, 1000, 1 << 20, i64::MAX];
     let number = NUMBERS[pick(draws, NUMBERS.len())];
-    let (nodes, tensors) = (graph.node.len(), graph.initializer.len());
-    let (at, other) = (pick(draws, nodes), pick(draws, nodes));
+    let nodes = graph.node.len();
+    let tensors = graph.initializer.len();
+    let at = pick(draws, nodes);
+    let other = pick(draws, nodes);
     match draws.below(8) {
         0 => graph.node[at].op_type = graph.node[other].op_type.clone(),
         1 => drop(graph.node.remove(at)),
@@ -182,7 +184,8 @@ fn asked() -> Option<u64> {
 fn mutants_do_not_disturb_our_own_look() {
     for (name, bytes) in backbones() {
         let mutants = Mutants::of(bytes);
-        let (mut fine, mut refused) = (0, 0);
+        let mut fine = 0;
+        let mut refused = 0;
         for seed in 0..asked().unwrap_or(100) {
             let bytes = mutants.make(seed);
             let start = Instant::now();
@@ -201,7 +204,8 @@ fn mutants_do_not_disturb_our_own_look() {
 #[test]
 fn mutants_leave_the_command_alive_and_no_wrong_package() {
     let dir = tempfile::tempdir().unwrap();
-    let (images, texts) = (dir.path().join("pictures"), dir.path().join("texts"));
+    let images = dir.path().join("pictures");
+    let texts = dir.path().join("texts");
     crate::common::images(&images.join("data"), &[Object::Mug], 2);
     fs::create_dir_all(texts.join("data/letters")).unwrap();
     fs::write(texts.join("data/letters/some.txt"), "a b c d e\n").unwrap();
@@ -213,7 +217,10 @@ fn mutants_leave_the_command_alive_and_no_wrong_package() {
         let (folder, options) =
             if TEXT.contains(&name) { (&texts, &text) } else { (&images, &IMAGES) };
         let mutants = Mutants::of(bytes);
-        let (mut converted, mut refused, mut ended, mut slowest) = (0, 0, 0, (Duration::ZERO, 0));
+        let mut converted = 0;
+        let mut refused = 0;
+        let mut ended = 0;
+        let mut slowest = (Duration::ZERO, 0);
         for seed in 0..asked().unwrap_or(7) {
             fs::write(folder.join("bad.onnx"), mutants.make(seed)).unwrap();
             let (output, time) = attempt(folder, options, &[]);

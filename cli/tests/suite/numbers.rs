@@ -89,7 +89,8 @@ fn celu_is_scaled() {
     graph.0.node[0].attribute.push(alpha);
     let bytes: Vec<u8> = (0..9).map(|i| 28 * i).collect();
     let image = Image::from_rgb(3, 3, bytes.iter().flat_map(|&b| [b; 3]).collect()).unwrap();
-    let (mean, std) = (Some([128.0; 3]), Some([32.0; 3]));
+    let mean = Some([128.0; 3]);
+    let std = Some([32.0; 3]);
     let overrides =
         PreprocessOverrides { mean, std, squash: true, ..PreprocessOverrides::default() };
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
@@ -148,7 +149,8 @@ fn means(bytes: &[u8], [above, left, below, right]: [i64; 4]) -> Vec<f32> {
     for (y, x) in
         (0..out(4, above, below)).flat_map(|y| (0..out(6, left, right)).map(move |x| (y, x)))
     {
-        let (mut sum, mut count) = (0.0, 0.0);
+        let mut sum = 0.0;
+        let mut count = 0.0;
         for (r, c) in
             (0..3).flat_map(|r| (0..3).map(move |c| (2 * y - above + r, 2 * x - left + c)))
         {

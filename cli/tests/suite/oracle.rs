@@ -65,7 +65,8 @@ fn cases() -> Option<Vec<Case>> {
             said["right"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
         let side = |name: &str| said[name].as_u64().unwrap() as u32;
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let (rows, columns) = (side("rows"), side("columns"));
+        let rows = side("rows");
+        let columns = side("columns");
         cases.push(Case { name, model: fs::read(&path).unwrap(), rows, columns, right });
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -164,7 +165,9 @@ fn accepted_operators_are_what_onnx_says() {
     let Some(cases) = cases() else { return };
     assert!(cases.len() > 500, "{} tests", cases.len());
     for float in [true, false] {
-        let (mut agree, mut refused, mut wrong) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut agree = BTreeMap::new();
+        let mut refused = BTreeMap::new();
+        let mut wrong = Vec::new();
         for case in &cases {
             match case.outcome(float) {
                 Outcome::Agrees(error) => drop(agree.insert(case.name.clone(), error)),

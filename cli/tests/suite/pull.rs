@@ -36,9 +36,10 @@ impl Server {
     fn new(body: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/m.onnx", listener.local_addr().unwrap());
-        let (manner, asked) =
-            (Arc::new(Mutex::new(Manner::Good)), Arc::new(Mutex::new(Vec::new())));
-        let (m, a) = (Arc::clone(&manner), Arc::clone(&asked));
+        let manner = Arc::new(Mutex::new(Manner::Good));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let m = Arc::clone(&manner);
+        let a = Arc::clone(&asked);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let from = range(stream.as_ref().unwrap());
@@ -121,7 +122,8 @@ fn a_model_is_fetched_in_one_go_or_in_several() {
     let digest: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
     let server = Server::new(body.clone());
     catalog(dir, &server.address, &format!("sha256 = \"{digest}\"\n"));
-    let (file, part) = (dir.join("m.onnx"), dir.join("m.onnx.part"));
+    let file = dir.join("m.onnx");
+    let part = dir.join("m.onnx.part");
     let fetched = |text: &str| {
         assert!(text.contains("licence CC-BY-4.0") && text.contains(&digest), "{text}");
         assert!(std::fs::read(&file).unwrap() == body && !part.exists());

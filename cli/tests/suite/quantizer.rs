@@ -32,8 +32,10 @@ fn int8_names_what_float_names() {
         let converted = convert(&source, &calibration, &options(float), &mut |_, _| {}).unwrap();
         Extractor::from_bytes(converted.bytes).unwrap()
     };
-    let (mut int8, mut float) = (package(false), package(true));
-    let (mut same, mut asked) = (0, 0);
+    let mut int8 = package(false);
+    let mut float = package(true);
+    let mut same = 0;
+    let mut asked = 0;
     for file in all.iter().enumerate().filter(|(i, _)| i % 4 == 2).map(|(_, f)| f) {
         let image = Image::open(file).unwrap();
         let name = |e: &mut Extractor| {
@@ -62,7 +64,8 @@ fn a_norm_changes_no_code() {
         let made = convert(&source, &images, &options, &mut |_, _| {}).unwrap();
         (Extractor::from_bytes(made.bytes).unwrap(), made.report)
     };
-    let ((plain, judged), (unit, of_unit)) = (package(false), package(true));
+    let (plain, judged) = package(false);
+    let (unit, of_unit) = package(true);
     assert!(plain.package().graph().weights() == unit.package().graph().weights());
     assert_eq!((judged.judged, judged.done), (of_unit.judged, of_unit.done));
 }
@@ -131,7 +134,8 @@ fn page_is_whole(page: &str, report: &serde_json::Value) {
         page.matches("<circle").count() <= points.count() && page.matches("<circle").count() > 10
     );
     for fix in report["fixes"].as_array().unwrap() {
-        let (command, gain) = (fix["command"].as_str().unwrap(), fix["gain_decibels"].as_f64());
+        let command = fix["command"].as_str().unwrap();
+        let gain = fix["gain_decibels"].as_f64();
         let option = command.rsplit(" --").next().unwrap();
         let shown = page.contains(&format!("<mark>--{option}</mark>"));
         assert_eq!(shown, gain.is_none_or(|gain| gain > 0.05), "{command}");
@@ -149,7 +153,8 @@ fn weights_are_rounded_for_their_inputs() {
         let own = ["--rounding", rounding, "-o", package];
         serde_json::from_str(&ok(dir, &[&arguments[..], &own].concat())).unwrap()
     };
-    let (nearest, adaptive) = (report("nearest", "n.offshoot"), report("adaptive", "a.offshoot"));
+    let nearest = report("nearest", "n.offshoot");
+    let adaptive = report("adaptive", "a.offshoot");
     let noise = |report: &serde_json::Value| report["noise"].as_f64().unwrap();
     assert!(noise(&adaptive) < 0.95 * noise(&nearest), "{} {}", noise(&adaptive), noise(&nearest));
     let done = |report: &serde_json::Value| {

@@ -41,13 +41,14 @@ fn line(random: &mut Random) -> RgbImage {
         })
         .collect();
     let mut shade = |from: usize| [(); 3].map(|()| (from + below(60)) as u8);
-    let (mut ink, mut paper) = (shade(0), shade(190));
+    let mut ink = shade(0);
+    let mut paper = shade(190);
     if below(4) == 0 {
         std::mem::swap(&mut ink, &mut paper);
     }
     let size = font.character_size;
-    let (width, height) =
-        (size.width * length as u32 + 4 + below(8) as u32, size.height + 2 + below(6) as u32);
+    let width = size.width * length as u32 + 4 + below(8) as u32;
+    let height = size.height + 2 + below(6) as u32;
     let mut canvas = Canvas(RgbImage::from_pixel(width, height, Rgb(paper)));
     let style = MonoTextStyle::new(font, Rgb888::new(ink[0], ink[1], ink[2]));
     let middle =
@@ -104,7 +105,8 @@ fn text_directions_in_int8() {
             .concat(),
     );
     let open = |name: &str| Extractor::open(dir.join(name)).unwrap();
-    let (mut int8, mut float) = (open("int8.offshoot"), open("float.offshoot"));
+    let mut int8 = open("int8.offshoot");
+    let mut float = open("float.offshoot");
     assert!(int8.isa().is_some(), "the engine alone runs it");
     // Lines that were not calibrated on.
     let mut cosines = Vec::new();

@@ -130,7 +130,8 @@ fn killed_at_any_time_it_keeps_every_lesson_it_showed() {
     // An image is kept after its lesson is: that is what a person would have seen.
     let script: String = (0..400).map(|n| format!("teach {} 1\nsnap {n}\n", n % 3 + 1)).collect();
     fs::write(dir.path().join("many.script"), script).unwrap();
-    let (mut before, mut shown) = (0, 0);
+    let mut before = 0;
+    let mut shown = 0;
     for round in 0..rounds {
         let shots = format!("shots-{round}");
         let screen = format!("png:{shots}");
@@ -219,7 +220,8 @@ fn signals_give_the_terminal_back() {
         let Some((ended, [before, after], log)) = signalled(signal) else { return };
         assert_eq!(ended, code, "{signal}: as the shell knows it");
         assert_eq!(before, after, "{signal}: raw mode is left");
-        let (left, shown) = (log.rfind("\x1b[?1049l"), log.rfind("\x1b[?25h"));
+        let left = log.rfind("\x1b[?1049l");
+        let shown = log.rfind("\x1b[?25h");
         assert!(
             left > log.rfind("\x1b[?1049h") && shown > log.rfind("\x1b[?25l"),
             "{signal}: the screen is left"

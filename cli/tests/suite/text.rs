@@ -54,7 +54,8 @@ fn number(name: &str, i: i64) -> Option<AttributeProto> {
 }
 
 fn permutation(ints: &[i64]) -> Option<AttributeProto> {
-    let (name, ints) = ("perm".to_string(), ints.to_vec());
+    let name = "perm".to_string();
+    let ints = ints.to_vec();
     Some(AttributeProto { name, r#type: AttributeType::Ints.into(), ints, ..Default::default() })
 }
 
@@ -161,7 +162,8 @@ fn encoded(graph: GraphProto) -> Vec<u8> {
 fn prepare(dir: &Path) {
     std::fs::write(dir.join("model.onnx"), model()).unwrap();
     std::fs::write(dir.join("vocab.txt"), WORDS.join("\n")).unwrap();
-    let (good, bad) = (&WORDS[12..17], &WORDS[17..22]);
+    let good = &WORDS[12..17];
+    let bad = &WORDS[17..22];
     for (split, offset) in [("train", 0), ("test", 2)] {
         for (class, words) in [("pos", good), ("neg", bad)] {
             let folder = dir.join("reviews").join(split).join(class);
@@ -298,10 +300,12 @@ fn padding_is_not_read() {
         extractor.embed_tokens(ids).unwrap().iter().collect()
     };
     let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-    let (one, three) = ([12], [2, 12, 3]);
+    let one = [12];
+    let three = [2, 12, 3];
     let mean = embed("8", "avg", &three);
     assert!(near(&mean, &embed("30", "avg", &three)));
-    let (first, last) = (embed("8", "first", &three), embed("8", "last", &three));
+    let first = embed("8", "first", &three);
+    let last = embed("8", "last", &three);
     assert!(!near(&first, &last) && !near(&first, &mean));
     // A token alone is the first, the last and the mean.
     let alone = embed("8", "avg", &one);
@@ -352,7 +356,8 @@ fn places_counted_from_ids() {
     let embed = |name: &str| -> Vec<f32> {
         Extractor::open(dir.join(name)).unwrap().embed_tokens(&ids).unwrap().iter().collect()
     };
-    let (long, short) = (embed("long.offshoot"), embed("short.offshoot"));
+    let long = embed("long.offshoot");
+    let short = embed("short.offshoot");
     assert!(long.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5), "{long:?} {short:?}");
     if let Some(theirs) = onnxruntime(&dir.join("model.onnx"), 30, 1, &ids) {
         assert!(long.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4), "{long:?} {theirs:?}");

@@ -32,7 +32,8 @@ impl Noise {
 
     fn normal(&mut self) -> f32 {
         // Sum of eight 16-bit numbers.
-        let (a, b) = (self.bits(), self.bits());
+        let a = self.bits();
+        let b = self.bits();
         let part = |x: u64| (0..4).map(|i| (x >> (16 * i) & 0xffff) as f32).sum::<f32>();
         (part(a) + part(b) - 4.0 * 65_535.0) / (65_536.0 * 0.8165)
     }
@@ -62,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (samples, dim, classes): (usize, usize, usize) =
         (samples.parse()?, dim.parse()?, classes.parse()?);
-    let (mut taught, mut fresh) = (Noise(7), Noise(8));
+    let mut taught = Noise(7);
+    let mut fresh = Noise(8);
     if kind == "-" {
         let mut out = std::io::stdout().lock();
         for noise in [&mut taught, &mut fresh] {
@@ -87,7 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     head.fit()?;
     let fitted = seconds()? - start;
     let start = seconds()?;
-    let (advice, right) = (head.report()?.advice().count(), head.report()?.right());
+    let advice = head.report()?.advice().count();
+    let right = head.report()?.right();
     let reported = seconds()? - start;
     head.set_false_rejection_rate(0.0)?;
     let asked = samples.min(2000);
@@ -96,7 +99,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let answer = head.classify(Embedding::Float(&sample(&mut fresh, i % classes, dim)))?;
         correct += usize::from(answer.class().index() == i % classes);
     }
-    let (share, held_out) = (correct as f64 / asked as f64, right as f64 / samples as f64);
+    let share = correct as f64 / asked as f64;
+    let held_out = right as f64 / samples as f64;
     println!("{kind} {fitted:.2} {reported:.2} {share:.3} {held_out:.3} {advice}");
     eprintln!(
         "{} bytes, {:?}, {:?}",

@@ -142,9 +142,12 @@ impl<'a> Embedding<'a> {
             return None;
         }
         // f64 represents the square of every f32.
-        let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+        let mut ab = 0.0;
+        let mut aa = 0.0;
+        let mut bb = 0.0;
         for (a, b) in self.iter().zip(other.iter()) {
-            let (a, b) = (f64::from(a), f64::from(b));
+            let a = f64::from(a);
+            let b = f64::from(b);
             ab += a * b;
             aa += a * a;
             bb += b * b;
@@ -160,7 +163,8 @@ impl<'a> Embedding<'a> {
             Self::Int8 { quant, .. } => return *quant,
             Self::Float(values) => values,
         };
-        let (mut lows, mut highs) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let mut lows = [0.0f32; LANES];
+        let mut highs = [0.0f32; LANES];
         for part in values.chunks(LANES) {
             for ((low, high), &x) in lows.iter_mut().zip(&mut highs).zip(part) {
                 *low = if x < *low { x } else { *low };

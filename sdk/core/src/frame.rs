@@ -227,7 +227,8 @@ impl<'a> Frame<'a> {
     /// Returns the chroma of row `y` of a planar format, from its first byte on: interleaved U and
     /// V of NV12, U or V of I420 by `plane`.
     fn chroma(&self, plane: usize, y: u32) -> &'a [u8] {
-        let (height, row) = (self.height as usize, y as usize / 2);
+        let height = self.height as usize;
+        let row = y as usize / 2;
         let luma = height * self.stride;
         match self.format {
             PixelFormat::I420 => {
@@ -242,7 +243,9 @@ impl<'a> Frame<'a> {
 /// Converts a YUV pixel to red, green and blue by ITU-R BT.601 with luma of 16 to 235, the format
 /// of cameras, in fixed point with 8 fractional bits (`numerics.md` 4.1).
 pub fn bt601(y: u8, u: u8, v: u8) -> [u8; 3] {
-    let (y, u, v) = (298 * (i32::from(y) - 16), i32::from(u) - 128, i32::from(v) - 128);
+    let y = 298 * (i32::from(y) - 16);
+    let u = i32::from(u) - 128;
+    let v = i32::from(v) - 128;
     let byte = |value: i32| ((value + 128) >> 8).clamp(0, 255) as u8;
     [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
 }
@@ -250,7 +253,9 @@ pub fn bt601(y: u8, u: u8, v: u8) -> [u8; 3] {
 /// Converts a pixel of [`PixelFormat::Rgb565`] to red, green and blue.
 pub(crate) fn rgb565(bytes: [u8; 2]) -> [u8; 3] {
     let word = u16::from_le_bytes(bytes);
-    let (r, g, b) = ((word >> 11) as u8, (word >> 5 & 63) as u8, (word & 31) as u8);
+    let r = (word >> 11) as u8;
+    let g = (word >> 5 & 63) as u8;
+    let b = (word & 31) as u8;
     [r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2]
 }
 
@@ -284,7 +289,9 @@ mod tests {
     /// Same 4 x 2 pixels, two of a colour side by side, in every YUV format, with gaps.
     #[test]
     fn yuv_formats_agree() {
-        let (luma, u, v) = ([[16, 60, 100, 140], [180, 235, 90, 30]], [90, 200], [240, 110]);
+        let luma = [[16, 60, 100, 140], [180, 235, 90, 30]];
+        let u = [90, 200];
+        let v = [240, 110];
         let mut yuyv = std::vec::Vec::new();
         for row in luma {
             for pair in 0..2 {

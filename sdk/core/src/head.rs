@@ -147,7 +147,8 @@ impl<M: Memory> Head<M> {
         memory: M,
     ) -> Result<Self, HeadError> {
         let layout = Layout::new(kind, dim, limits)?;
-        let (found, needed) = (memory.words().len(), limits.words(kind, dim)?);
+        let found = memory.words().len();
+        let needed = limits.words(kind, dim)?;
         if found < needed {
             return Err(HeadError::MemoryTooShort { found, needed });
         }

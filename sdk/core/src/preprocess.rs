@@ -124,7 +124,8 @@ impl Preprocess {
     ///
     /// [`PreprocessError`] for the value that is out of range.
     pub fn check(&self) -> Result<(), PreprocessError> {
-        let (width, height) = (self.width, self.height);
+        let width = self.width;
+        let height = self.height;
         let crop_fits = match self.resize {
             Resize::Squash => true,
             Resize::Crop { short_side } => short_side >= width.max(height),
@@ -133,7 +134,8 @@ impl Preprocess {
             return Err(PreprocessError::Size { width, height });
         }
         for channel in 0..self.channels.count() {
-            let (mean, std) = (self.mean[channel], self.std[channel]);
+            let mean = self.mean[channel];
+            let std = self.std[channel];
             if !mean.is_finite() || !std.is_normal() || std < 0.0 {
                 return Err(PreprocessError::Normalization { channel });
             }
@@ -222,11 +224,13 @@ impl Preprocess {
 
     /// Returns the visible part of the frame along both axes.
     fn axes(&self, frame: &Frame<'_>) -> (Axis, Axis) {
-        let (w, h) = (u64::from(frame.width()), u64::from(frame.height()));
+        let w = u64::from(frame.width());
+        let h = u64::from(frame.height());
         let seen = |out: u16| match self.resize {
             Resize::Squash => None,
             Resize::Crop { short_side } => {
-                let (short, scaled) = (w.min(h), u64::from(short_side));
+                let short = w.min(h);
+                let scaled = u64::from(short_side);
                 Some(((u64::from(out) * short + scaled / 2) / scaled).max(1))
             }
         };

@@ -53,7 +53,8 @@ impl Quant {
     ///
     /// A range without width gets a scale of 1.
     pub fn from_range(min: f32, max: f32) -> Self {
-        let (min, max) = (min.min(0.0), max.max(0.0));
+        let min = min.min(0.0);
+        let max = max.max(0.0);
         let Some(scale) = Scale::new((max - min) / 255.0) else {
             return Self { scale: Scale::ONE, zero_point: 0 };
         };

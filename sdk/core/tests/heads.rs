@@ -72,14 +72,16 @@ fn answers(head: &mut TestHead, queries: &[Vec<f32>]) -> Vec<String> {
 
 /// Everything a head says of `query` is finite, and what must sum to one does.
 fn is_sane(head: &mut TestHead, query: &[f32]) {
-    let (dim, classes) = (head.dim(), head.class_count());
+    let dim = head.dim();
+    let classes = head.class_count();
     let mut p = vec![9.0; classes];
     let Ok(answer) = head.probabilities(Embedding::Float(query), &mut p) else {
         assert_eq!(head.sample_count(), 0);
         return;
     };
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{p:?}");
-    let (sum, never) = (p.iter().sum::<f32>(), head.false_rejection_rate() == 0.0);
+    let sum = p.iter().sum::<f32>();
+    let never = head.false_rejection_rate() == 0.0;
     assert!(sum < 1.0 + 1e-5 && (!never || sum > 1.0 - 1e-5), "{p:?}");
     assert!(
         (0.0..=1.0).contains(&answer.confidence().get()) && (0.0..=1.0).contains(&answer.margin())
@@ -153,7 +155,8 @@ fn edit(head: &mut TestHead, random: &mut Random, seen: &mut Vec<Vec<f32>>) -> b
 
 #[test]
 fn any_edits_leave_finite_answers_and_refused_ones_leave_no_trace() {
-    let (mut refused, mut full) = (0, 0);
+    let mut refused = 0;
+    let mut full = 0;
     for seed in 0..600 {
         let mut random = Random(seed);
         let kind = HeadKind::ALL[random.below(6)];
@@ -226,7 +229,8 @@ fn what_is_forgotten_was_never_there_to_the_bit() {
     for seed in 0..300 {
         let mut random = Random(1_000 + seed);
         let kind = HeadKind::ALL[random.below(6)];
-        let (classes, count) = (1 + random.below(4), 2 + random.below(20));
+        let classes = 1 + random.below(4);
+        let count = 2 + random.below(20);
         let all = samples(&mut random, classes, count, true);
         let mut order: Vec<usize> = (0..count).collect();
         let mut head = taught(kind, classes as u16, &all, &order);
@@ -251,7 +255,8 @@ fn the_order_of_teaching_does_not_matter() {
     for seed in 0..120 {
         let mut random = Random(2_000 + seed);
         let kind = HeadKind::ALL[random.below(6)];
-        let (classes, count) = (1 + random.below(4), 2 + random.below(30));
+        let classes = 1 + random.below(4);
+        let count = 2 + random.below(30);
         let exact = kind == HeadKind::NearestMean;
         let all = samples(&mut random, classes, count, exact);
         let mut order: Vec<usize> = (0..count).collect();
@@ -263,7 +268,8 @@ fn the_order_of_teaching_does_not_matter() {
         for head in [&mut head, &mut shuffled] {
             head.set_false_rejection_rate(0.0).unwrap();
         }
-        let (mut a, mut b) = (vec![0.0; classes], vec![0.0; classes]);
+        let mut a = vec![0.0; classes];
+        let mut b = vec![0.0; classes];
         for (_, query) in &all {
             head.probabilities(Embedding::Float(query), &mut a).unwrap();
             shuffled.probabilities(Embedding::Float(query), &mut b).unwrap();

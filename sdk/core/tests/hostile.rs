@@ -71,10 +71,8 @@ fn put_u64(file: &mut [u8], at: usize, value: u64) {
 
 /// The changed section is given its right checksum.
 fn seal_section(file: &mut [u8], section: usize) {
-    let (offset, len) = (
-        seal::u64_at(file, entry(section) + 8) as usize,
-        seal::u64_at(file, entry(section) + 16) as usize,
-    );
+    let offset = seal::u64_at(file, entry(section) + 8) as usize;
+    let len = seal::u64_at(file, entry(section) + 16) as usize;
     let crc = seal::crc32(&[&file[offset..offset + len]]);
     put(file, entry(section) + 24, &crc.to_le_bytes());
 }

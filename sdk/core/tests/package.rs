@@ -119,7 +119,8 @@ fn packed_weights_are_a_section_more() {
     let panels: Vec<i8> = (0..1000).map(|i| i as i8).collect();
     let packed = Packed { target: "neon-dot", order: 0x1234_5678, panels: &panels };
     let with = with_packed(&file, packed).unwrap();
-    let (plain, package) = (Package::open(&file).unwrap(), Package::open(&with).unwrap());
+    let plain = Package::open(&file).unwrap();
+    let package = Package::open(&with).unwrap();
     assert_eq!(package.packed(), Some(packed));
     assert_eq!((plain.packed(), plain.manifest()), (None, package.manifest()));
     assert_eq!(package.packed().unwrap().panels.as_ptr().addr() % 64, with.as_ptr().addr() % 64);

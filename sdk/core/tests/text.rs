@@ -78,7 +78,8 @@ fn every_flipped_bit_and_truncation_is_rejected() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let (tokens, good) = (words().tokens, words());
+    let tokens = words().tokens;
+    let good = words();
     let cases: [(&str, Words, PackageError); 13] = [
         (
             "a padding beyond the table",
@@ -164,7 +165,8 @@ fn mutants_of_the_section() {
         });
         let Ok(package) = Package::open(&file) else { continue };
         opened += 1;
-        let (text, shape) = (package.text().unwrap(), package.graph().tensor(0).shape);
+        let text = package.text().unwrap();
+        let shape = package.graph().tensor(0).shape;
         let mut input = vec![f32::NAN; shape.elements()];
         text.tokens.fill(shape, package.token_table(), &[4, 0], &mut input).unwrap();
         assert!(input.iter().all(|v| v.is_finite()));
@@ -177,7 +179,8 @@ type Change = fn(&mut Vec<u8>);
 #[test]
 fn hostile_sections() {
     assert!(with_section(|_| {}) == words().written().unwrap());
-    let (text, layout) = (PackageError::Text, PackageError::Layout);
+    let text = PackageError::Text;
+    let layout = PackageError::Layout;
     // Vocabulary, pad, pooling, the length of the tokenizer, the tokenizer.
     let cases: [(&str, Change, PackageError); 7] = [
         ("empty", |s| s.clear(), layout(LayoutError::Table)),

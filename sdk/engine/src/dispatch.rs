@@ -160,7 +160,8 @@ impl Packing {
     fn write(&self, a: &Value, out: &Value, weights: &[u8], packed: &mut [i8]) {
         let [codes, bias, mantissas] = self.blobs;
         let codes = codes.codes(weights);
-        let (channels, fan_in) = (out.shape.c(), self.places());
+        let channels = out.shape.c();
+        let fan_in = self.places();
         let depthwise = self.depthwise;
         let [rows, columns] = self.window.kernel.map(usize::from);
         let column = self.layout.column(rows);

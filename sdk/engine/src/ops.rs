@@ -73,7 +73,8 @@ pub(crate) fn groups(
     y: &mut [i8],
     look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
-    let (a, out) = (&step.a, &step.out);
+    let a = &step.a;
+    let out = &step.out;
     match step.op {
         StepOp::AveragePool { window, include_pad, multiplier, clamp } => {
             pool::average(
@@ -88,7 +89,8 @@ pub(crate) fn groups(
         StepOp::MaxPool { window } => pool::max(&window, a, x, out, range, y),
         StepOp::Map { affine, clamp, at } => {
             let pixels = range.start / out.shape.c()..range.end / out.shape.c();
-            let (from, c) = (pixels.start * a.shape.c(), a.shape.c());
+            let from = pixels.start * a.shape.c();
+            let c = a.shape.c();
             let x = &x[from..pixels.end * c];
             moves::map((affine, clamp), at, (c, x), (out.shape.c(), y), look_up);
         }
@@ -98,7 +100,8 @@ pub(crate) fn groups(
 
 /// Runs a step that does not divide.
 pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
-    let (a, out) = (&step.a, &step.out);
+    let a = &step.a;
+    let out = &step.out;
     match step.op {
         StepOp::Conv { window, groups, weights: w, bias, mantissas, shift, clamp } => {
             let requant =

@@ -114,8 +114,10 @@ impl Layout {
         lane: usize,
         cells: &mut [i8],
     ) -> i32 {
-        let (lanes, width) = (self.lanes.len(), self.width());
-        let (mut row, mut wide) = ([0; PLACES], [0; 2 * PLACES]);
+        let lanes = self.lanes.len();
+        let width = self.width();
+        let mut row = [0; PLACES];
+        let mut wide = [0; 2 * PLACES];
         let row = &mut row[..cells.len() / (lanes * width)];
         if channel < constants.channels {
             let inside = (constants.fan_in - start).min(row.len());

@@ -96,9 +96,11 @@ impl<S: Steps> Plan<S> {
         mut steps: S,
     ) -> Result<Self, PlanError> {
         let config = config.into();
-        let (need, have) = (Self::slots_needed(graph), slots.len());
+        let need = Self::slots_needed(graph);
+        let have = slots.len();
         let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
-        let (need, have) = (Self::steps_needed(graph, range.clone())?, steps.list().len());
+        let need = Self::steps_needed(graph, range.clone())?;
+        let have = steps.list().len();
         let list = steps.list_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
         check_ends(graph, &range, inputs, outputs)?;
         let placement = place(graph, range.clone(), inputs, outputs, config, slots);
@@ -107,7 +109,8 @@ impl<S: Steps> Plan<S> {
             lower(graph, slots, id, &node, &mut free);
         }
         let tensors = graph.tensor_count();
-        let (target, mut packed_bytes) = (config.isa.target(), 0);
+        let target = config.isa.target();
+        let mut packed_bytes = 0;
         for step in list {
             let own = &slots[tensors + step.node()];
             (step.chain, step.kept_rows) = (own.chain, own.kept_rows);
@@ -205,8 +208,10 @@ impl<S: Steps> Plan<S> {
         weights: &[u8],
         packed: &mut [i8],
     ) -> Result<(), RunError> {
-        let (need, have) = (self.packed_bytes_for(target), packed.len());
-        let (packed, mut end) = (packed.get_mut(..need).ok_or(RunError::Packed { need, have })?, 0);
+        let need = self.packed_bytes_for(target);
+        let have = packed.len();
+        let packed = packed.get_mut(..need).ok_or(RunError::Packed { need, have })?;
+        let mut end = 0;
         for step in self.steps() {
             let panels = next_panels(target, step, &mut end);
             dispatch::pack(target, step, weights, &mut packed[panels.range()]);
@@ -247,7 +252,8 @@ impl<S: Steps> Plan<S> {
             pool = maker(&steps[..pool], steps[pool].a)
                 .filter(|_| steps[pool].out.shape.is_vector())?;
         }
-        let (map, out) = (steps[pool].a, steps[pool].out);
+        let map = steps[pool].a;
+        let out = steps[pool].out;
         let StepOp::AveragePool { window, multiplier, .. } = steps[pool].op else { return None };
         let covers = window.taps() == map.shape.h() * map.shape.w();
         let factor = f64::from(map.quant.scale.get()) / f64::from(out.quant.scale.get());
@@ -275,9 +281,11 @@ impl<S: Steps> Plan<S> {
         packed: &'m [i8],
         arena: &'m mut [i8],
     ) -> Result<(&'m [i8], &'m mut [i8]), RunError> {
-        let (need, have) = (self.packed_bytes, packed.len());
+        let need = self.packed_bytes;
+        let have = packed.len();
         let packed = packed.get(..need).ok_or(RunError::Packed { need, have })?;
-        let (need, have) = (self.arena_bytes, arena.len());
+        let need = self.arena_bytes;
+        let have = arena.len();
         let arena = arena.get_mut(..need).ok_or(RunError::Arena { need, have })?;
         Ok((packed, arena))
     }

@@ -33,7 +33,9 @@ const fn unpacked() -> [u8; 64] {
     let mut order = [0; 64];
     let mut lane = 0;
     while lane < 64 {
-        let (register, quarter, place) = (lane / 16, lane % 16 / 4, lane % 4);
+        let register = lane / 16;
+        let quarter = lane % 16 / 4;
+        let place = lane % 4;
         order[lane] = (16 * quarter + 4 * register + place) as u8;
         lane += 1;
     }

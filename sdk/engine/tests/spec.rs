@@ -21,7 +21,8 @@ fn convolutions() {
     for _ in 0..cases(400) {
         let window = random_window(&mut rng, false);
         let groups = [1, 1, 2, 3][rng.below(4) as usize];
-        let (input, output) = (groups * (1 + rng.below(20)), groups * (1 + rng.below(11)));
+        let input = groups * (1 + rng.below(20));
+        let output = groups * (1 + rng.below(11));
         let shape = random_shape(&mut rng, input);
         ran += u32::from(conv_case(&mut rng, shape, output, groups as u16, window));
     }
@@ -145,12 +146,14 @@ fn every_alignment() {
     let square = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
     for (window, groups) in [(Window::POINT, 1), (square, 1), (square, 24)] {
         let shape = Shape::new(5, 5, 24).unwrap();
-        let (a, out) = (rng.tensor(shape), rng.tensor(shape));
+        let a = rng.tensor(shape);
+        let out = rng.tensor(shape);
         let conv = Conv::random(&mut rng, 24 / usize::from(groups), 24, groups, window);
         let mut writer = GraphWriter::new(a);
         let id = conv.write(&mut writer, out);
         let x = rng.codes(shape.elements());
-        let (graph, want) = (writer.graph(id).unwrap(), conv.want(&a, &out, &x));
+        let graph = writer.graph(id).unwrap();
+        let want = conv.want(&a, &out, &x);
         for isa in Isa::available() {
             for offset in 0..16 {
                 assert_eq!(
@@ -196,7 +199,8 @@ fn pools() {
         let a = rng.tensor(input);
         let average = rng.below(2) == 0;
         let out = if average { rng.tensor(shape) } else { Tensor { shape, ..a } };
-        let (include_pad, clamp) = (rng.below(2) == 0, rng.clamp());
+        let include_pad = rng.below(2) == 0;
+        let clamp = rng.clamp();
         let multiplier = Multiplier::new(f64::from(rng.below(4000)) / 1000.0).unwrap();
         let op = if average {
             Int8Op::AveragePool { window, include_pad, multiplier, clamp }
@@ -234,7 +238,9 @@ fn add_concat_rescale() {
         let channels = [1, 3, 17][rng.below(3) as usize];
         let input = random_shape(&mut rng, channels);
         let mut writer = GraphWriter::new(rng.tensor(input));
-        let (r, clamp, b) = (random_affine(&mut rng), rng.clamp(), rng.next() as i16);
+        let r = random_affine(&mut rng);
+        let clamp = rng.clamp();
+        let b = rng.next() as i16;
         let t = rng.tensor(input);
         let rescaled =
             writer.node("r", Op::Int8(Int8Op::Rescale { affine: r, clamp }), &[0], t).unwrap();
@@ -261,11 +267,13 @@ fn add_concat_rescale() {
         let mut want = vec![0i8; got.len()];
         for (i, &code) in x.iter().enumerate() {
             let code = i64::from(code);
-            let (f, b) = (i64::from(sum.factor), i64::from(b));
+            let f = i64::from(sum.factor);
+            let b = i64::from(b);
             let rescaled = affine(r, code * i64::from(r.factor), clamp);
             let add = affine(sum, rescaled * f + code * b, clamp);
             let twice = affine(sum, add * f + add * b, clamp);
-            let (pixel, c) = (i / input.c(), i % input.c());
+            let pixel = i / input.c();
+            let c = i % input.c();
             for (part, value) in [twice, code, add].into_iter().enumerate() {
                 want[pixel * 3 * input.c() + part * input.c() + c] =
                     affine(maps[part], value * i64::from(maps[part].factor), Clamp::NONE) as i8;
@@ -284,7 +292,8 @@ fn pad_reshape_flatten() {
         let a = rng.tensor(input);
         let pad = [0u8; 4].map(|_| rng.below(4) as u8);
         let [top, left, bottom, right] = pad.map(usize::from);
-        let (h, w) = (input.h() + top + bottom, input.w() + left + right);
+        let h = input.h() + top + bottom;
+        let w = input.w() + left + right;
         let padded = Tensor { shape: Shape::new(h as u32, w as u32, channels).unwrap(), ..a };
         let swapped = Tensor { shape: Shape::new(w as u32, h as u32, channels).unwrap(), ..a };
         let vector = Tensor { shape: Shape::vector((h * w) as u32 * channels).unwrap(), ..a };
@@ -297,7 +306,8 @@ fn pad_reshape_flatten() {
         let mut want = Vec::new();
         for c in 0..input.c() {
             for i in 0..h * w {
-                let (y, z) = (i / w, i % w);
+                let y = i / w;
+                let z = i % w;
                 let inside =
                     (top..top + input.h()).contains(&y) && (left..left + input.w()).contains(&z);
                 want.push(if inside {
@@ -317,8 +327,10 @@ fn table_and_multiply() {
     for _ in 0..cases(200) {
         let channels = 1 + rng.below(40);
         let input = random_shape(&mut rng, channels);
-        let (a, t, m, n) =
-            (rng.tensor(input), rng.tensor(input), rng.tensor(input), rng.tensor(input));
+        let a = rng.tensor(input);
+        let t = rng.tensor(input);
+        let m = rng.tensor(input);
+        let n = rng.tensor(input);
         let mut writer = GraphWriter::new(a);
         let codes: Vec<i8> = (0..256).map(|_| rng.code()).collect();
         let table = writer.codes(&codes).unwrap();
@@ -326,7 +338,9 @@ fn table_and_multiply() {
         // One value per channel: the first pixel of the feature map.
         let mut vector = 0;
         for axis in 0..2 {
-            let (h, _, c) = (input.h() as u32, input.w(), input.c() as u32);
+            let h = input.h() as u32;
+            let _ = input.w();
+            let c = input.c() as u32;
             let shape = if axis == 0 { Shape::new(h, 1, c) } else { Shape::vector(c) }.unwrap();
             let op = Int8Op::Slice(Slice { axis: 1 - axis, from: 0 });
             vector = writer.node("s", Op::Int8(op), &[vector], Tensor { shape, ..a }).unwrap();
@@ -371,7 +385,8 @@ fn permute_slice_upsample() {
         let out = order.map(|axis| dims[usize::from(axis)]);
         let permuted = Shape::new(out[0] * out[1], out[2], out[3]).unwrap();
         let axis = rng.below(3) as usize;
-        let (mut part, from) = (permuted.dims(), rng.below(permuted.dims()[axis] as u32));
+        let mut part = permuted.dims();
+        let from = rng.below(permuted.dims()[axis] as u32);
         part[axis] = 1 + rng.below((part[axis] - from as usize) as u32) as usize;
         let factor = [1 + rng.below(3) as u8, 1 + rng.below(3) as u8];
         let tensor = |[h, w, c]: [usize; 3]| Tensor {

@@ -30,8 +30,9 @@ fn inverted_residuals() {
             let wide = 17 + rng.below(40);
             last = random_conv(&mut rng, &mut writer, last, wide, 1, window);
         }
-        let (side, stride, dilation) =
-            ([3, 5][rng.below(2) as usize], 1 + rng.below(2) as u8, 1 + rng.below(2) as u8);
+        let side = [3, 5][rng.below(2) as usize];
+        let stride = 1 + rng.below(2) as u8;
+        let dilation = 1 + rng.below(2) as u8;
         let extent = dilation * (side - 1) + 1;
         let mut pad = [0u8; 4].map(|_| rng.below(u32::from(extent) + 1) as u8);
         if last.1.h().min(last.1.w()) < usize::from(extent) {
@@ -108,7 +109,8 @@ fn scratch_does_not_decide_the_arena() {
         let graph = writer.graph(last.0).unwrap();
         for (isa, threads) in Isa::available().flat_map(|isa| [(isa, 1u8), (isa, 2)]) {
             let plan = plan(&graph, Config { threads: threads.try_into().unwrap(), ..isa.into() });
-            let (arena, live_set) = (plan.arena_bytes(), plan.live_set_bytes());
+            let arena = plan.arena_bytes();
+            let live_set = plan.live_set_bytes();
             assert!(
                 20 * arena <= 21 * live_set,
                 "{side} {separable} {isa:?} by {threads}: {arena} of {live_set}"
@@ -124,7 +126,8 @@ fn arena_bytes(graph: &Graph<'_>, chains: bool) -> usize {
 #[cfg(feature = "std")]
 fn run_by_team(graph: &Graph<'_>, input: &[i8], threads: u8) -> Vec<i8> {
     let plan = plan(graph, Config { threads: threads.try_into().unwrap(), ..Isa::best().into() });
-    let (mut packed, mut arena) = (vec![0; plan.packed_bytes()], vec![0; plan.arena_bytes()]);
+    let mut packed = vec![0; plan.packed_bytes()];
+    let mut arena = vec![0; plan.arena_bytes()];
     plan.pack(graph.weights(), &mut packed).unwrap();
     let mut team = offshoot_engine::Team::new(threads.div_ceil(2)).unwrap();
     for _ in 0..2 {

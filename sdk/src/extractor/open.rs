@@ -128,8 +128,10 @@ impl Extractor {
             precision => tract(&bytes, &package, precision, options)?,
         };
         let element = graph.tensor(graph.output()).element;
-        let (preprocess, id) = (package.manifest().preprocess, package.manifest().id);
-        let (dim, unit_length) = (package.embedding_dim(), package.manifest().unit_length);
+        let preprocess = package.manifest().preprocess;
+        let id = package.manifest().id;
+        let dim = package.embedding_dim();
+        let unit_length = package.manifest().unit_length;
         let unit = match element {
             Element::Float if unit_length => vec![0.0; dim],
             _ => Vec::new(),
@@ -140,12 +142,14 @@ impl Extractor {
 
 fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Backend, ErrorKind> {
     let graph = package.graph();
-    let (config, all) = (options.config()?, 0..graph.node_count());
+    let config = options.config()?;
+    let all = 0..graph.node_count();
     let (plan, _) = Plan::build(graph, config, all, &[Graph::INPUT], &[graph.output()])?;
     let buffer = |need| Buffer::new(need).map_err(|_| ErrorKind::Memory { need });
     let arena = buffer(plan.arena_bytes())?;
     let place = |part| place(bytes, part);
-    let (need, target) = (plan.packed_bytes(), config.isa.target());
+    let need = plan.packed_bytes();
+    let target = config.isa.target();
     let fits = |packed: &Packed<'_>| {
         packed.panels.len() == need
             && target.is_some_and(|t| (t.name(), t.order()) == (packed.target, packed.order))

@@ -105,7 +105,8 @@ fn agrees(precision: Precision, element: Element, got: &[u8], want: &[u8]) -> bo
         Precision::Mixed => MIXED,
         Precision::Float => FLOAT,
     };
-    let (got, want) = (values(element, got), values(element, want));
+    let got = values(element, got);
+    let want = values(element, want);
     let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
     let difference: Vec<f64> = got.iter().zip(&want).map(|(g, w)| g - w).collect();
     got.len() == want.len() && norm(&difference) <= most * norm(&want)

@@ -146,7 +146,8 @@ mod tests {
             }
         }
         for cut in 1..64 {
-            let (mut front, mut back) = (whole, whole);
+            let mut front = whole;
+            let mut back = whole;
             front[cut..].fill(0);
             back[..cut].fill(0);
             is_none(&front);

@@ -140,7 +140,8 @@ impl<M: Medium> Store<M> {
         let Some(Current { slot, header }) = self.current else {
             return if self.lost { Err(LoadError::Damaged) } else { Ok(None) };
         };
-        let (found, needed) = (out.len(), header.length as usize);
+        let found = out.len();
+        let needed = header.length as usize;
         let out = out.get_mut(..needed).ok_or(LoadError::TooShort { found, needed })?;
         self.medium.read(self.geometry.payload_at(slot), out).map_err(LoadError::Medium)?;
         let mut hasher = header.hasher(&self.geometry);
@@ -157,7 +158,8 @@ impl<M: Medium> Store<M> {
     /// stays the current one, and the next save may succeed. After a power cut that follows a
     /// failed save, either of the two may load.
     pub fn save(&mut self, record: &[u8]) -> Result<Saved, SaveError<M::Error>> {
-        let (found, capacity) = (record.len(), self.capacity());
+        let found = record.len();
+        let capacity = self.capacity();
         if found > capacity {
             return Err(SaveError::TooLong { found, capacity });
         }
@@ -273,7 +275,8 @@ impl<M: Medium> Store<M> {
 fn is_blank<M: Medium>(medium: &mut M, geometry: &Geometry, slot: usize) -> Result<bool, M::Error> {
     let mut at = geometry.header_at(slot);
     let end = at + u64::from(geometry.slot);
-    let (mut buffer, mut first) = ([0; CHUNK], None);
+    let mut buffer = [0; CHUNK];
+    let mut first = None;
     while at < end {
         // At most `CHUNK`, so that it fits.
         let length = (end - at).min(CHUNK as u64) as usize;
@@ -299,7 +302,8 @@ fn look_at<M: Medium>(
         Found::Nothing => return Ok(Seen::Nothing),
         Found::OtherVersion(found) => return Err(OpenError::OtherVersion { found }),
         Found::OtherGeometry(Geometry { sector, slot }) => {
-            let (here, sector_here) = (geometry.slot, geometry.sector);
+            let here = geometry.slot;
+            let sector_here = geometry.sector;
             return Err(OpenError::OtherGeometry { slot, sector, here, sector_here });
         }
         Found::Header(header) => header,

@@ -33,7 +33,8 @@ fn slots_are_as_power_md_says() {
 /// matter.
 #[test]
 fn every_flipped_bit_is_found() {
-    let (old, new) = (record(1, 100), record(2, 100));
+    let old = record(1, 100);
+    let new = record(2, 100);
     let whole = image(CAPACITY, [Some((1, &old)), Some((2, &new))]).bytes().to_vec();
     let used = |at: usize| at % 256 < 164;
     for bit in (0..whole.len() * 8).filter(|bit| used(bit / 8)) {

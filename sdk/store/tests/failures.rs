@@ -23,7 +23,8 @@ fn operations(medium: &FaultyMedium, record: &[u8]) -> u64 {
 /// power cut leaves old or new, and a later save works and survives one.
 #[test]
 fn every_operation_of_a_save_fails() {
-    let (new, next) = (record(102, 190), record(103, 120));
+    let new = record(102, 190);
+    let next = record(103, 120);
     let mut random = Random(1);
     let mut failures = 0;
     for (name, medium, old) in beginnings(CAPACITY) {
@@ -64,7 +65,8 @@ fn every_operation_of_a_save_fails() {
 /// After a failed save the power fails in the next one: its record, the failed one or the old one.
 #[test]
 fn failed_and_then_cut() {
-    let (new, next) = (record(102, 190), record(103, 120));
+    let new = record(102, 190);
+    let next = record(103, 120);
     let mut random = Random(2);
     for (name, medium, old) in beginnings(CAPACITY) {
         for k in 0..operations(&medium, &new) {
@@ -122,7 +124,9 @@ fn every_operation_of_opening_and_loading_fails() {
 /// A slot that cannot be read: the other one loads if that is asked for, and the loss is told.
 #[test]
 fn what_can_be_read_is_salvaged() {
-    let (old, new, next) = (record(1, 100), record(2, 100), record(3, 100));
+    let old = record(1, 100);
+    let new = record(2, 100);
+    let next = record(3, 100);
     let mut medium = image(CAPACITY, [Some((1, &old)), Some((2, &new))]);
     // Sync, header and payload of the first slot, header of the second.
     medium.fail(3..4, Manner::Half);
@@ -178,7 +182,8 @@ fn event(
         }
         3 => store.medium_mut().cut_after(random.below(800)),
         4 => {
-            let (from, manner) = (random.below(6), MANNERS[random.below(2) as usize]);
+            let from = random.below(6);
+            let manner = MANNERS[random.below(2) as usize];
             store.medium_mut().fail(from..from + 1, manner);
         }
         5 => {

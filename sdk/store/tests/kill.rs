@@ -96,7 +96,9 @@ fn main() {
     let folder = tempfile::tempdir().expect("there is a folder for temporary files");
     let path = folder.path().join("memory");
     let begin = Instant::now();
-    let (mut last, mut active, mut unacknowledged) = (0, 0, 0);
+    let mut last = 0;
+    let mut active = 0;
+    let mut unacknowledged = 0;
     for i in 0..rounds {
         let seed =
             (u64::from(begin.elapsed().subsec_nanos()) + i).wrapping_mul(0x9e37_79b9_7f4a_7c15);

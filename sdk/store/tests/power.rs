@@ -70,7 +70,8 @@ fn every_byte_and_every_subset() {
 /// Longer records, in which the subsets are too many: random ones, and bits mixed at random.
 #[test]
 fn long_records_and_random_subsets() {
-    let (old, new) = (record(1, 4000), record(2, 3500));
+    let old = record(1, 4000);
+    let new = record(2, 3500);
     let mut random = Random(3);
     let mut store = open(medium(4096, || 0xff));
     store.save(&old).unwrap();
@@ -106,7 +107,9 @@ fn torn_sectors_of_garbage() {
 /// The power fails in a save, and again at every step of the one after; then a third save is made.
 #[test]
 fn cut_again_in_the_next_save() {
-    let (new, next, last) = (record(102, 130), record(103, 190), record(104, 10));
+    let new = record(102, 130);
+    let next = record(103, 190);
+    let last = record(104, 10);
     let mut random = Random(5);
     let mut states = 0_u64;
     for (name, medium, old) in beginnings(CAPACITY) {
@@ -135,7 +138,8 @@ fn cut_again_in_the_next_save() {
 /// then the power fails in that save. What the second process loaded must not be lost.
 #[test]
 fn killed_and_then_cut() {
-    let (new, next) = (record(102, 130), record(103, 190));
+    let new = record(102, 130);
+    let next = record(103, 190);
     let mut random = Random(6);
     for (name, medium, _) in beginnings(CAPACITY) {
         for first in 0..=steps(&medium, &new) {
@@ -158,7 +162,8 @@ fn killed_and_then_cut() {
 #[test]
 fn the_injector_finds_a_store_with_one_slot() {
     use offshoot_store::Medium;
-    let (old, new) = (record(1, 100), record(2, 100));
+    let old = record(1, 100);
+    let new = record(2, 100);
     let mut medium = common::image(CAPACITY, [Some((1, &old)), None]);
     let slot = medium.size() as u32 / 2;
     medium.cut_after(64 + 50);

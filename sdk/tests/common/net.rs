@@ -46,7 +46,9 @@ impl Net {
         let preprocess = preprocess(side);
         let quant = Quant::from_range(-2.0, 2.3);
         let input = Tensor { shape: preprocess.shape().unwrap(), element: Element::Int8(quant) };
-        let (writer, tensors, random) = (GraphWriter::new(input), vec![input], Random(seed));
+        let writer = GraphWriter::new(input);
+        let tensors = vec![input];
+        let random = Random(seed);
         Self { writer, tensors, preprocess, random, unit_length: false }
     }
 
@@ -127,15 +129,16 @@ impl Net {
 
     /// Largest code.
     pub fn max_pool(&mut self, name: &str, from: TensorId, window: Window) -> TensorId {
-        let (input, (h, w)) =
-            (self.tensors[usize::from(from)], window.output(self.shape(from)).unwrap());
+        let input = self.tensors[usize::from(from)];
+        let (h, w) = window.output(self.shape(from)).unwrap();
         let output = Tensor { shape: Shape::new(h, w, input.shape.c() as u32).unwrap(), ..input };
         self.node(name, Int8Op::MaxPool { window }, &[from], output)
     }
 
     /// Mean.
     pub fn average_pool(&mut self, name: &str, from: TensorId, window: Window) -> TensorId {
-        let (c, (h, w)) = (self.shape(from).c() as u32, window.output(self.shape(from)).unwrap());
+        let c = self.shape(from).c() as u32;
+        let (h, w) = window.output(self.shape(from)).unwrap();
         let output = self.codes((h, w, c));
         let multiplier = Multiplier::new(1.25).unwrap();
         let op = Int8Op::AveragePool { window, include_pad: false, multiplier, clamp: Clamp::NONE };
@@ -247,13 +250,15 @@ impl Net {
 
     /// The package; its golden vectors are frames of the input's size with an embedding of zeros.
     pub fn package(mut self, output: TensorId, goldens: u8) -> Vec<u8> {
-        let (preprocess, input) = (self.preprocess, self.tensors[0]);
+        let preprocess = self.preprocess;
+        let input = self.tensors[0];
         let quant = input.element.quant().unwrap();
         let table: Vec<i8> = (0..preprocess.channels.count())
             .flat_map(|channel| (0..=255).map(move |value| preprocess.code(channel, value, quant)))
             .collect();
         let input_table = self.writer.codes(&table).unwrap();
-        let (width, height) = (preprocess.width, preprocess.height);
+        let width = preprocess.width;
+        let height = preprocess.height;
         let rgb = self.random.bytes(3 * usize::from(width) * usize::from(height));
         let embedding = vec![0; self.shape(output).elements()];
         let golden = Golden { width, height, rgb: &rgb, output: &embedding };

@@ -43,8 +43,8 @@ pub fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
 /// The sections of a file that is in order.
 pub fn sections(file: &[u8]) -> [Vec<u8>; SECTIONS] {
     std::array::from_fn(|i| {
-        let (offset, len) =
-            (u64_at(file, entry(i) + 8) as usize, u64_at(file, entry(i) + 16) as usize);
+        let offset = u64_at(file, entry(i) + 8) as usize;
+        let len = u64_at(file, entry(i) + 16) as usize;
         file[offset..offset + len].to_vec()
     })
 }

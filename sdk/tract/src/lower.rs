@@ -75,7 +75,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let ids: Vec<TensorId> = node.inputs.iter().collect();
         let inputs = ids.iter().map(|&i| self.outlet(i)).collect::<TractResult<TVec<_>>>()?;
         let name = format!("{id}:{}", node.name);
-        let (first, out) = (self.graph.tensor(ids[0]), self.graph.tensor(id));
+        let first = self.graph.tensor(ids[0]);
+        let out = self.graph.tensor(id);
         let quant = |t: offshoot_core::graph::Tensor| -> TractResult<Quant> {
             t.element.quant().context("int8 tensor without quantization")
         };
@@ -236,7 +237,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 self.permute(name, inputs[0], permutation, (from, to))?
             }
             FloatOp::Slice(slice) => {
-                let (axis, start) = (usize::from(slice.axis), slice.from as usize);
+                let axis = usize::from(slice.axis);
+                let start = slice.from as usize;
                 let end = start + to.dims()[axis];
                 self.wire(name, Slice::new(axis + 1, start, end), inputs)?
             }
@@ -280,7 +282,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
         factor: [u8; 2],
     ) -> TractResult<OutletId> {
         let [down, across] = factor.map(usize::from);
-        let (h, w, c) = (from.h(), from.w(), from.c());
+        let h = from.h();
+        let w = from.w();
+        let c = from.c();
         let of = |d: &[usize]| -> TVec<TDim> { d.iter().map(|d| d.to_dim()).collect() };
         let columns = vec![input; across];
         let wide = self.wire(format!("{name}.wide"), TypedConcat { axis: 3 }, &columns)?;

@@ -148,7 +148,8 @@ impl Network {
             Element::Int8(_) => Tensor::zero::<i8>(&shape)?,
             Element::Float => Tensor::zero::<f32>(&shape)?,
         };
-        let (state, input) = (plan.spawn()?, Arc::new(input));
+        let state = plan.spawn()?;
+        let input = Arc::new(input);
         Ok(Self { state, input, input_tensor, outputs: TVec::new(), segments: runs.len() })
     }
 
@@ -276,7 +277,8 @@ fn add_segment(
 ) -> Result<(), TractError> {
     let graph = lowering.graph;
     let inside = |id: TensorId| usize::from(id) > run.start && usize::from(id) <= run.end;
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    let mut inputs = Vec::new();
+    let mut outputs = Vec::new();
     for (id, node) in graph.nodes() {
         let reader_inside = inside(id);
         for input in node.inputs.iter() {

@@ -43,8 +43,10 @@ impl Int8Segment {
         let values = |ids: &[TensorId]| {
             ids.iter().filter_map(|&id| Plan::<Vec<Step>>::value(graph, &slots, id)).collect()
         };
-        let (inputs, outputs) = (values(inputs), values(outputs));
-        let (plan, packed) = (Arc::new(plan), Arc::new(packed));
+        let inputs = values(inputs);
+        let outputs = values(outputs);
+        let plan = Arc::new(plan);
+        let packed = Arc::new(packed);
         Ok(Self { plan, weights: weights.clone(), packed, inputs, outputs })
     }
 }

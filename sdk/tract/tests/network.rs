@@ -53,7 +53,8 @@ fn conv(
     w: &[f32],
     b: &[f32],
 ) -> Vec<f32> {
-    let (depth, per_group) = (from.c() / groups, to.c() / groups);
+    let depth = from.c() / groups;
+    let per_group = to.c() / groups;
     let mut out = Vec::new();
     for (oy, ox, o) in positions(to) {
         let mut sum = b[o];
@@ -69,7 +70,9 @@ fn conv(
 }
 
 fn positions(shape: Shape) -> impl Iterator<Item = (usize, usize, usize)> {
-    let (h, w, c) = (shape.h(), shape.w(), shape.c());
+    let h = shape.h();
+    let w = shape.w();
+    let c = shape.c();
     (0..h * w * c).map(move |i| (i / c / w, i / c % w, i % c))
 }
 
@@ -82,8 +85,10 @@ fn taps(window: &Window, oy: usize, ox: usize, map: Shape) -> Vec<(usize, usize,
     let kernel = window.kernel.map(usize::from);
     (0..kernel[0] * kernel[1])
         .filter_map(|tap| {
-            let (ky, kx) = (tap / kernel[1], tap % kernel[1]);
-            let (y, x) = (place(oy, ky, 0, map.h())?, place(ox, kx, 1, map.w())?);
+            let ky = tap / kernel[1];
+            let kx = tap % kernel[1];
+            let y = place(oy, ky, 0, map.h())?;
+            let x = place(ox, kx, 1, map.w())?;
             Some((ky, kx, (y * map.w() + x) * map.c()))
         })
         .collect()
@@ -135,7 +140,8 @@ fn convolutions_and_pools() {
 
 #[test]
 fn orders_parts_and_larger_maps() {
-    let (from, x) = (shape(3, 4, 6), wave(72, 0.2));
+    let from = shape(3, 4, 6);
+    let x = wave(72, 0.2);
     let node = |op: FloatOp, to: Tensor, want: Vec<f32>| {
         let mut writer = GraphWriter::new(float(3, 4, 6));
         let id = writer.node("node", Op::Float(op), &[0], to).unwrap();
@@ -185,7 +191,8 @@ fn products_of_matrices() {
 
 #[test]
 fn constants_for_each_value_and_operands_that_spread() {
-    let (from, x) = (shape(3, 4, 6), wave(72, 0.9));
+    let from = shape(3, 4, 6);
+    let x = wave(72, 0.9);
     let mut writer = GraphWriter::new(float(3, 4, 6));
     let values = wave(72, 3.0);
     let op = FloatOp::Constant { op: Binary::Add, values: writer.floats(&values).unwrap() };
@@ -427,9 +434,12 @@ fn observed(
 
 #[test]
 fn observed_depthwise_sums_have_the_same_bits_everywhere() {
-    let (from, to) = (shape(7, 6, 19), shape(4, 6, 19));
+    let from = shape(7, 6, 19);
+    let to = shape(4, 6, 19);
     let window = Window { kernel: [3, 3], stride: [2, 1], dilation: [1, 1], pad: [1, 1, 1, 1] };
-    let (weights, bias, input) = (wave(9 * 19, 0.3), wave(19, 1.0), wave(7 * 6 * 19, 0.0));
+    let weights = wave(9 * 19, 0.3);
+    let bias = wave(19, 1.0);
+    let input = wave(7 * 6 * 19, 0.0);
     // A bias, and products added to it tap by tap.
     let want = conv(&input, from, to, &window, 19, &weights, &bias);
     assert_eq!(observed(from, to, window, 19, [&weights, &bias], &input), want);
@@ -456,10 +466,13 @@ fn constants_are_observed() {
 
 #[test]
 fn observed_sums_of_one_pixel_or_channel_have_the_same_bits_everywhere() {
-    let (from, to) = (shape(2, 3, 19), shape(1, 1, 5));
+    let from = shape(2, 3, 19);
+    let to = shape(1, 1, 5);
     // The last row of taps lies outside.
     let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [0, 0, 1, 0] };
-    let (weights, bias, input) = (wave(5 * 9 * 19, 0.3), wave(5, 1.0), wave(6 * 19, 0.0));
+    let weights = wave(5 * 9 * 19, 0.3);
+    let bias = wave(5, 1.0);
+    let input = wave(6 * 19, 0.0);
     let channel = |(weights, bias): (&[f32], &f32)| {
         let mut sums = [0f32; 16];
         for (pixel, taps) in input.chunks(19).zip(weights.chunks(19)) {
@@ -475,9 +488,12 @@ fn observed_sums_of_one_pixel_or_channel_have_the_same_bits_everywhere() {
     assert_eq!(observed(from, to, window, 1, [&weights, &bias], &input), want);
 
     // One channel of each group: as many as there are products, or fewer, in another order.
-    let (from, to) = (shape(4, 5, 12), shape(4, 5, 3));
+    let from = shape(4, 5, 12);
+    let to = shape(4, 5, 3);
     let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [1, 1, 1, 1] };
-    let (weights, bias, input) = (wave(3 * 9 * 4, 0.3), wave(3, 1.0), wave(4 * 5 * 12, 0.0));
+    let weights = wave(3 * 9 * 4, 0.3);
+    let bias = wave(3, 1.0);
+    let input = wave(4 * 5 * 12, 0.0);
     let want = conv(&input, from, to, &window, 3, &weights, &bias);
     close(&observed(from, to, window, 3, [&weights, &bias], &input), &want);
 }

@@ -43,7 +43,8 @@ fn read(path: &str) -> Option<(u32, u32, Vec<u8>)> {
 /// Returns a default image: a gradient with a square.
 fn stand_in() -> (u32, u32, Vec<u8>) {
     let pixel = |i: u32| {
-        let (x, y) = (i % 160, i / 160);
+        let x = i % 160;
+        let y = i / 160;
         let inside = (60..100).contains(&x) && (40..80).contains(&y);
         if inside { [230, 160, 40] } else { [x as u8, 90, y as u8] }
     };

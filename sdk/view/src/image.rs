@@ -57,8 +57,8 @@ impl<'a> Image<'a> {
         let Size { width, height } = area.size;
         let scaled =
             |side: u32, by: u32, of: u32| (u64::from(side) * u64::from(by) / u64::from(of)) as u32;
-        let (full_height, full_width) =
-            (scaled(width, self.height, self.width), scaled(height, self.width, self.height));
+        let full_height = scaled(width, self.height, self.width);
+        let full_width = scaled(height, self.width, self.height);
         let size = if full_height <= height {
             Size::new(width, full_height)
         } else {

@@ -145,10 +145,12 @@ fn double(font: &'static MonoFont<'static>, character: char) -> impl Iterator<It
     frame.points().flat_map(move |p| {
         quarters.into_iter().filter_map(move |quarter| {
             let step = quarter * 2 - Point::new(1, 1);
-            let (across, down) = (Point::new(step.x, 0), Point::new(0, step.y));
+            let across = Point::new(step.x, 0);
+            let down = Point::new(0, step.y);
             // A quarter takes the colour of its two outer neighbours if they agree and continue an
             // edge.
-            let (beside, above) = (lit(p + across), lit(p + down));
+            let beside = lit(p + across);
+            let above = lit(p + down);
             let edge = beside == above && beside != lit(p - down) && above != lit(p - across);
             let on = if edge { beside } else { lit(p) };
             on.then_some(p * 2 + quarter)

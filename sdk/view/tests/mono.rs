@@ -36,7 +36,8 @@ fn small_panels_show_what_they_did() {
     for (name, moment) in moments::moments() {
         let mut panel = Panel::new();
         let Ok(()) = moment.draw(&mut panel);
-        let (shown, file) = (text(&panel), folder.join(format!("{name}.txt")));
+        let shown = text(&panel);
+        let file = folder.join(format!("{name}.txt"));
         if std::env::var_os("OFFSHOOT_BLESS").is_some() {
             std::fs::write(&file, &shown).unwrap();
         }

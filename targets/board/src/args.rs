@@ -224,7 +224,8 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
         "time" => Command::Time { package, runs: rest.runs()? },
         "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
         _ => {
-            let (head, label) = (rest.path("a HEAD")?, rest.label()?);
+            let head = rest.path("a HEAD")?;
+            let label = rest.label()?;
             Command::Teach { package, head, kind, label, frames: rest.frames()? }
         }
     };
@@ -318,7 +319,9 @@ mod tests {
         let package = PathBuf::from("p");
         let frames = vec![PathBuf::from("1.jpg"), PathBuf::from("2.jpg")];
         let head = PathBuf::from("h");
-        let (p, h, f) = (package.clone(), head.clone(), frames.clone());
+        let p = package.clone();
+        let h = head.clone();
+        let f = frames.clone();
         let teach = |kind| Command::Teach {
             package: p.clone(),
             head: h.clone(),

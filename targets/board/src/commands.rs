@@ -53,7 +53,8 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
 
 fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     let extractor = Extractor::open(path)?;
-    let (package, memory) = (extractor.package(), extractor.memory());
+    let package = extractor.package();
+    let memory = extractor.memory();
     let manifest = package.manifest();
     let input = &manifest.preprocess;
     let mut line = |name: &str, value: std::fmt::Arguments<'_>| writeln!(out, "{name:<10} {value}");
@@ -128,7 +129,8 @@ fn teach(
         writeln!(out, "{:6} {name}", head.samples_of(class))?;
     }
     let Limits { classes, samples } = head.limits();
-    let (taught, shown) = (head.class_count(), head.sample_count());
+    let taught = head.class_count();
+    let shown = head.sample_count();
     writeln!(out, "{taught} of {classes} classes, {shown} of {samples} samples")?;
     Ok(())
 }
@@ -161,7 +163,8 @@ fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> 
         let embedding = extractor.embed(&image.frame()).map_err(|e| BoardError::at(frame, e))?;
         let answer = head.classify(embedding).map_err(|e| BoardError::at(path, e))?;
         let label = answer.known().map_or("unknown", |class| head.class_name(class).unwrap_or("?"));
-        let (confidence, margin) = (answer.confidence().get(), answer.margin());
+        let confidence = answer.confidence().get();
+        let margin = answer.margin();
         writeln!(out, "{}\t{label}\t{confidence:.3}\t{margin:.3}", frame.display())?;
     }
     Ok(())
@@ -181,7 +184,8 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
     let mut times = (0..runs).map(|_| run()).collect::<Result<Vec<_>>>()?;
     times.sort_unstable();
     let ms = |time: Duration| 1e3 * time.as_secs_f64();
-    let (median, fastest) = (ms(times[times.len() / 2]), ms(times[0]));
+    let median = ms(times[times.len() / 2]);
+    let fastest = ms(times[0]);
     writeln!(
         out,
         "embed  median {median:.2} ms  fastest {fastest:.2} ms  {runs} runs  {width}x{height} frame"

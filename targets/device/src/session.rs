@@ -399,7 +399,8 @@ impl Session {
         self.text.clear();
         let written = report.advice().next().map_or(Ok(()), |advice| write!(self.text, "{advice}"));
         debug_assert!(written.is_ok(), "strings take everything");
-        let (right, asked) = (report.right() as u32, report.asked() as u32);
+        let right = report.right() as u32;
+        let asked = report.asked() as u32;
         (self.mode, self.left) = (Mode::Report { right, asked }, 2 * LINGER);
     }
 

@@ -39,7 +39,8 @@ fn difference(raw: Raw<'_>, turn: Turn, wanted: &[u8]) -> (f64, u8) {
         "{:?}",
         raw.pixels
     );
-    let (mut sum, mut most) = (0, 0);
+    let mut sum = 0;
+    let mut most = 0;
     for (at, wanted) in wanted.chunks(3).enumerate() {
         let (x, y) = turned(turn, at % WIDTH, at / WIDTH);
         let found = &shot.rgb()[3 * (y * across + x)..][..3];
@@ -60,7 +61,8 @@ fn buffers_are_read_as_ffmpeg_reads_them() {
         (Pixels::Yuyv, "yuyv422", 2 * WIDTH),
         (Pixels::Nv12, "nv12", WIDTH),
     ] {
-        let (raw, wanted) = (read(&format!("{name}.raw")), read(&format!("{name}.rgb")));
+        let raw = read(&format!("{name}.raw"));
+        let wanted = read(&format!("{name}.rgb"));
         for padding in [0, 5, 64] {
             let bytes = padded(&raw, row, padding);
             let stride = row + padding;
@@ -84,7 +86,8 @@ fn buffers_are_read_as_ffmpeg_reads_them() {
 /// line.
 #[test]
 fn a_frame_of_motion_jpeg_is_read_as_ffmpeg_reads_it() {
-    let (bytes, wanted) = (read("mjpeg.raw"), read("mjpeg.rgb"));
+    let bytes = read("mjpeg.raw");
+    let wanted = read("mjpeg.rgb");
     let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &bytes };
     for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
         let (mean, most) = difference(raw, turn, &wanted);

@@ -15,7 +15,8 @@ fn extractor() -> Extractor {
 #[test]
 fn a_foreign_file_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let (extractor, limits) = (extractor(), Limits { classes: 2, samples: 4 });
+    let extractor = extractor();
+    let limits = Limits { classes: 2, samples: 4 };
     let own = folder.path().join("own");
     let (mut memory, head) = Memory::open(&own, &extractor, limits).unwrap();
     assert!(head.is_none());

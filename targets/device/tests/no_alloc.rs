@@ -118,8 +118,8 @@ impl Screen for Panels {
 
 impl Panels {
     fn new() -> Self {
-        let (colour, mono) =
-            (Panel::new(320, 240, Rgb565::BLACK), Panel::new(128, 64, BinaryColor::Off));
+        let colour = Panel::new(320, 240, Rgb565::BLACK);
+        let mono = Panel::new(128, 64, BinaryColor::Off);
         Self { colour, mono, drawn: Drawn::default() }
     }
 }
@@ -151,7 +151,8 @@ fn calls(session: &mut Session, source: &mut dyn FrameSource, screen: &mut dyn S
 #[test]
 fn a_thousand_frames_take_no_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut first, mut panels) = (session(dir.path()), Panels::new());
+    let mut first = session(dir.path());
+    let mut panels = Panels::new();
     assert_eq!(calls(&mut first, &mut Buffers::new(), &mut panels), 0);
     assert!(first.head().sample_count() > 15, "lessons were among them");
     let drawn = panels.drawn;

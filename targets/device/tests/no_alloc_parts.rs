@@ -88,7 +88,8 @@ fn buttons_and_panels_take_no_memory() {
         Box::new(framebuffer.unwrap()),
     ];
     let mut buttons = Presses::new(Tapped(0)).unwrap();
-    let (mut taps, names) = (0, ["mug", "plant"]);
+    let mut taps = 0;
+    let names = ["mug", "plant"];
     let mut frame = |number: usize| {
         while let Some(action) = buttons.poll() {
             if action == Action::TeachChosen {

@@ -91,7 +91,8 @@ fn window(panel: &Panel<BinaryColor>, columns: (u8, u8), pages: (u8, u8)) -> Vec
 
 #[test]
 fn an_oled_is_woken_and_gets_what_changes() {
-    let (first, second) = (drawn(&MOMENT, (128, 64)), drawn(&NEXT, (128, 64)));
+    let first = drawn(&MOMENT, (128, 64));
+    let second = drawn(&NEXT, (128, 64));
     let (low, high) = difference(&first, &second);
     let mut expected = wake(0xa1, 0xc8);
     expected.extend(window(&first, (0, 127), (0, 7)));
@@ -188,13 +189,15 @@ impl Wire {
 
 #[test]
 fn a_tft_is_reset_woken_and_gets_the_rows_that_change() {
-    let (first, second) = (drawn(&MOMENT, (240, 240)), drawn(&NEXT, (240, 240)));
+    let first = drawn(&MOMENT, (240, 240));
+    let second = drawn(&NEXT, (240, 240));
     let (low, high) = difference(&first, &second);
     let mut wire = Wire::default();
     wire.wake(0x00);
     wire.rows(&first, 0..240, (0, 0));
     wire.rows(&second, low.y as u16..high.y as u16 + 1, (0, 0));
-    let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
+    let mut bus = spi::Mock::new(&wire.bus);
+    let mut data = digital::Mock::new(&wire.data);
     let levels = [Level::Low, Level::High].map(digital::Transaction::set);
     let mut reset = digital::Mock::new(&levels);
     let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::None };
@@ -216,7 +219,8 @@ fn a_tft_that_is_turned_shows_the_other_end_of_its_memory() {
     wire.command(0x01, &[]); // no pin: a command resets
     wire.wake(0xc0);
     wire.rows(&drawn(&MOMENT, (240, 240)), 0..240, (0, 80));
-    let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
+    let mut bus = spi::Mock::new(&wire.bus);
+    let mut data = digital::Mock::new(&wire.data);
     let glass = PanelGeometry { size: (240, 240), offset: (0, 0), turn: Turn::Half };
     let mut tft =
         Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
@@ -231,7 +235,8 @@ fn a_tft_on_its_side_is_wide() {
     wire.command(0x01, &[]);
     wire.wake(0x60);
     wire.rows(&drawn(&MOMENT, (320, 240)), 0..240, (0, 0));
-    let (mut bus, mut data) = (spi::Mock::new(&wire.bus), digital::Mock::new(&wire.data));
+    let mut bus = spi::Mock::new(&wire.bus);
+    let mut data = digital::Mock::new(&wire.data);
     let glass = PanelGeometry { size: (240, 320), offset: (0, 0), turn: Turn::Right };
     let mut tft =
         Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, String::new()).unwrap();
@@ -243,7 +248,8 @@ fn a_tft_on_its_side_is_wide() {
 #[test]
 fn a_glass_beyond_the_memory_is_refused() {
     let glass = PanelGeometry { size: (240, 240), offset: (0, 81), turn: Turn::None };
-    let (mut bus, mut data) = (spi::Mock::new(&[]), digital::Mock::new(&[]));
+    let mut bus = spi::Mock::new(&[]);
+    let mut data = digital::Mock::new(&[]);
     let refused = Tft::new(bus.clone(), data.clone(), glass, &mut NoopDelay, "panel".to_string());
     assert!(refused.unwrap_err().to_string().starts_with("panel: its size and offset"));
     bus.done();

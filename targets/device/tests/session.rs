@@ -119,8 +119,8 @@ const SHOW: [Action<'static>; 2] = [Action::Show(Some("20")), Action::Show(Some(
 fn what_is_taught_is_answered_and_loaded_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     assert_eq!(bench.step(&mut session, &[]), "welcome dark 1 | keys");
     for (class, show) in SHOW.into_iter().enumerate() {
@@ -163,8 +163,8 @@ fn what_is_taught_is_answered_and_loaded_again() {
 fn a_full_head_goes_on_learning() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     let room = usize::from(limits().samples);
     for lesson in 0..room + 8 {
@@ -243,8 +243,9 @@ fn what_stops_a_session_is_the_last_thing_it_shows() {
             Ok(())
         }
     }
-    let (mut screen, mut light, mut buttons) =
-        (Words::default(), Light::default(), Pressed::default());
+    let mut screen = Words::default();
+    let mut light = Light::default();
+    let mut buttons = Pressed::default();
     let mut source = Faulty(0, "the lens fell off");
     let mut session = Session::new(extractor(), None, settings()).unwrap();
     let mut ports =
@@ -270,8 +271,8 @@ fn buttons_without_a_class_and_empty_undos_do_no_harm() {
 fn new_names_are_kept_and_one_class_is_undone_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     for (class, show) in SHOW.into_iter().enumerate() {
         bench.step(&mut session, &[show]);
@@ -304,8 +305,8 @@ fn new_names_are_kept_and_one_class_is_undone_alone() {
 fn the_empty_scene_is_taught_and_answered_with_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     // Between the two, so that its place in the head is not its place on the screen.
     let teach = [(SHOW[0], Action::Teach(0)), (Action::Show(Some("120")), Action::TeachNothing)];
@@ -372,8 +373,8 @@ fn damage(path: &std::path::Path, slots: std::ops::Range<usize>) {
 fn a_store_that_lost_its_newest_lesson_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     bench.step(&mut session, &[SHOW[0]]);
     (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
@@ -398,8 +399,8 @@ fn a_store_that_lost_its_newest_lesson_says_so() {
 fn lessons_that_are_all_damaged_are_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lessons");
-    let (mut bench, memory) =
-        (Bench::default(), Memory::open(&path, &extractor(), limits()).unwrap());
+    let mut bench = Bench::default();
+    let memory = Memory::open(&path, &extractor(), limits()).unwrap();
     let mut session = Session::new(extractor(), Some(memory), settings()).unwrap();
     (0..2).for_each(|_| drop(bench.step(&mut session, &[Action::Teach(0)])));
     let busy = Memory::set_aside(&path).unwrap_err().to_string();

@@ -44,10 +44,12 @@ fn is_loaded() -> bool {
 /// Whether every bar has its colour, far from its edges and from the letters on top. The driver's
 /// YUV is up to three steps away; that of BT.709 would be 40, luma of 0 to 255 would be 20.
 fn assert_bars(shot: &CapturedFrame, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
-    let (width, height) = (shot.width() as usize, shot.height() as usize);
+    let width = shot.width() as usize;
+    let height = shot.height() as usize;
     for (bar, colour) in BARS.into_iter().enumerate() {
         let at = 3 * ((height - 8) * width + (2 * bar + 1) * width / 16);
-        let (found, wanted) = (&shot.rgb()[at..at + 3], wanted(colour));
+        let found = &shot.rgb()[at..at + 3];
+        let wanted = wanted(colour);
         let near = found.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 4);
         assert!(near, "{what}, bar {bar}: {found:?} for {wanted:?}");
     }
@@ -59,7 +61,9 @@ fn frame(fourcc: [u8; 4], pixels: Pixels, turn: Turn) -> CapturedFrame {
     let capture = Device::open(VIDEO).unwrap().video_capture(format).unwrap();
     let given = capture.format();
     assert_eq!(given.pixel_format().as_fourcc(), fourcc);
-    let (width, height, stride) = (given.width(), given.height(), given.bytes_per_line() as usize);
+    let width = given.width();
+    let height = given.height();
+    let stride = given.bytes_per_line() as usize;
     let mut shot = CapturedFrame::default();
     let mut stream = capture.into_stream().unwrap();
     let mut convert =

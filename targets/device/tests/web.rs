@@ -400,7 +400,8 @@ fn slow_and_dead_visitors_hold_up_nobody() {
     }
     // There are no more places than there are; afterwards there are again.
     let ask = |_| {
-        let (mut stream, mut reply) = (TcpStream::connect(host).unwrap(), [0; 12]);
+        let mut stream = TcpStream::connect(host).unwrap();
+        let mut reply = [0; 12];
         let _ =
             stream.write_all(format!("GET /style.css HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         stream.read_exact(&mut reply).unwrap();

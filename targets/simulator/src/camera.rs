@@ -57,7 +57,8 @@ impl Camera {
         });
         let mut rgb = Vec::with_capacity(fine.len() * 3);
         for (index, &colour) in fine.iter().enumerate() {
-            let (x, y) = (index as u32 % self.width, index as u32 / self.width);
+            let x = index as u32 % self.width;
+            let y = index as u32 / self.width;
             rgb.extend(self.exposed(&scene.view, colour, x, y, seed));
         }
         Image { width: self.width, height: self.height, rgb }

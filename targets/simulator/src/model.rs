@@ -49,7 +49,8 @@ impl Bounds {
     }
 
     pub fn contains(&self, p: Vec3) -> bool {
-        let (a, b) = (p - self.low, self.high - p);
+        let a = p - self.low;
+        let b = self.high - p;
         a.x >= 0.0 && a.y >= 0.0 && a.z >= 0.0 && b.x >= 0.0 && b.y >= 0.0 && b.z >= 0.0
     }
 }

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_object_does_not_move_the_camera() {
-        let (empty, full) = (Scene::new(None, 9), Scene::new(Some(Object::Key), 9));
+        let empty = Scene::new(None, 9);
+        let full = Scene::new(Some(Object::Key), 9);
         assert_eq!(empty.view.eye, full.view.eye);
         assert_eq!(empty.light.toward, full.light.toward);
     }

@@ -108,7 +108,8 @@ impl Table {
     /// Returns the material of the table top.
     pub fn surface(&self, x: f32, z: f32) -> Surface {
         let p = v(x * self.scale, 0.0, z * self.scale).turn(self.turn);
-        let (u, w) = (p.x + self.shift.0, p.z + self.shift.1);
+        let u = p.x + self.shift.0;
+        let w = p.z + self.shift.1;
         match self.covering {
             Covering::Wood => self.wood(u, w),
             Covering::Cloth => self.cloth(u, w),
@@ -150,8 +151,10 @@ impl Table {
     }
 
     fn tiles(&self, u: f32, w: f32) -> Surface {
-        let (tu, tw) = (u * 1.6, w * 1.6);
-        let ((iu, _), (iw, _)) = (floor(tu), floor(tw));
+        let tu = u * 1.6;
+        let tw = w * 1.6;
+        let (iu, _) = floor(tu);
+        let (iw, _) = floor(tw);
         let edge = max((fract(tu) - 0.5).abs(), (fract(tw) - 0.5).abs());
         let grout = smoothstep(0.455, 0.475, edge);
         let tone = 0.88 + 0.2 * cell(iu, iw, self.layer) + 0.06 * plane(u * 9.0, w * 9.0, 4);
@@ -200,7 +203,8 @@ mod tests {
         for seed in 0..60 {
             let table = Table::new(&mut Random::new(seed, 0));
             for i in 0..200 {
-                let (x, z) = (i as f32 * 0.031 - 3.0, i as f32 * 0.017 - 1.0);
+                let x = i as f32 * 0.031 - 3.0;
+                let z = i as f32 * 0.017 - 1.0;
                 let Vec3 { x: r, y: g, z: b } = table.surface(x, z).colour;
                 for c in [r, g, b] {
                     assert!((0.0..1.3).contains(&c), "{seed} {:?} {c}", table.covering);

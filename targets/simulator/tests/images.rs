@@ -92,7 +92,8 @@ fn objects_are_in_the_middle_of_the_frame() {
                 let hit = changed.iter().enumerate().filter(|(_, c)| **c);
                 hit.map(|(i, _)| side(i) as f64 + 0.5).sum::<f64>() / count
             };
-            let (x, y) = (sum(|i| i % 80) / 80.0, sum(|i| i / 80) / 60.0);
+            let x = sum(|i| i % 80) / 80.0;
+            let y = sum(|i| i / 80) / 60.0;
             assert!((0.2..0.8).contains(&x) && (0.2..0.8).contains(&y), "{object} {seed}: {x} {y}");
         }
     }
@@ -118,7 +119,8 @@ fn colour_alone_does_not_give_the_class_away() {
             seeds.map(|seed| mean_colour(&SMALL.look(Some(object), seed))).collect::<Vec<_>>()
         })
     };
-    let (taught, asked) = (means(0..5), means(100..120));
+    let taught = means(0..5);
+    let asked = means(100..120);
     let distance =
         |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     let mut right = 0;

@@ -20,7 +20,8 @@ pub struct Extents {
 impl Extents {
     /// Returns empty extents of `channels` channels.
     pub fn new(channels: usize) -> Self {
-        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        let min = vec![f32::INFINITY; channels];
+        let max = vec![f32::NEG_INFINITY; channels];
         Self { min, max, squares: vec![0.0; channels], count: 0 }
     }
 
@@ -98,7 +99,8 @@ impl<const CHECK: bool> NullaryFnOnce for Ends<'_, CHECK> {
     #[inline(always)]
     fn call(self) -> Seen {
         let Self { values, channels } = self;
-        let (min, max) = (vec![f32::INFINITY; channels], vec![f32::NEG_INFINITY; channels]);
+        let min = vec![f32::INFINITY; channels];
+        let max = vec![f32::NEG_INFINITY; channels];
         let mut seen = Seen { min, max, squares: vec![0.0; channels] };
         let whole = channels / BLOCK * BLOCK;
         for pixels in values.chunks(PIXELS * channels) {
@@ -117,14 +119,17 @@ impl Seen {
     #[inline(always)] // compiled for the processor that asks
     fn block<const CHECK: bool, const N: usize>(&mut self, pixels: &[f32], first: usize) {
         let channels = self.min.len();
-        let (mut min, mut max, mut squares) = ([0f32; N], [0f32; N], [0f32; N]);
+        let mut min = [0f32; N];
+        let mut max = [0f32; N];
+        let mut squares = [0f32; N];
         min.copy_from_slice(&self.min[first..][..N]);
         max.copy_from_slice(&self.max[first..][..N]);
         squares.copy_from_slice(&self.squares[first..][..N]);
         for pixel in pixels.chunks_exact(channels) {
             let own = &pixel[first..][..N];
             for c in 0..N {
-                let (v, counts) = (own[c], !CHECK || own[c].is_finite());
+                let v = own[c];
+                let counts = !CHECK || own[c].is_finite();
                 min[c] = if counts && v < min[c] { v } else { min[c] };
                 max[c] = if counts && v > max[c] { v } else { max[c] };
                 squares[c] += if counts { v * v } else { 0.0 };

@@ -164,7 +164,8 @@ impl Statistics {
             });
             inside.next().map_or(0.0, |p| p.0)
         };
-        let (min, max) = (end(&mut points.iter()), end(&mut points.iter().rev()));
+        let min = end(&mut points.iter());
+        let max = end(&mut points.iter().rev());
         Range { min: min.max(self.range.min), max: max.min(self.range.max) }
     }
 
@@ -213,12 +214,14 @@ fn divergence(bins: &[f64], whole: Range, range: Range) -> f64 {
     wanted[0] += bins[..first].iter().sum::<f64>();
     wanted[last - first] += bins[last + 1..].iter().sum::<f64>();
     let code = |i: usize| (i16::from(quant.quantize(middle(first + i))) + 128) as usize;
-    let (mut mass, mut filled) = ([0.0; 256], [0.0; 256]);
+    let mut mass = [0.0; 256];
+    let mut filled = [0.0; 256];
     for (i, &n) in bins[first..=last].iter().enumerate().filter(|(_, n)| **n > 0.0) {
         mass[code(i)] += n;
         filled[code(i)] += 1.0;
     }
-    let (total, kept) = (wanted.iter().sum::<f64>(), mass.iter().sum::<f64>());
+    let total = wanted.iter().sum::<f64>();
+    let kept = mass.iter().sum::<f64>();
     let term = |(i, &p): (usize, &f64)| {
         // A bin that only clipped values fall into has almost no probability after quantization.
         let q = if filled[code(i)] > 0.0 { mass[code(i)] / filled[code(i)] / kept } else { 0.0 };
@@ -275,8 +278,10 @@ mod tests {
 
     #[test]
     fn lanes_add_up() {
-        let (a, b) = ([-1.0, 0.5, 3.0], [0.25, -7.0]);
-        let (mut left, whole) = (seen(&a), seen(&[a.as_slice(), &b].concat()));
+        let a = [-1.0, 0.5, 3.0];
+        let b = [0.25, -7.0];
+        let mut left = seen(&a);
+        let whole = seen(&[a.as_slice(), &b].concat());
         left.merge(&seen(&b));
         assert_eq!((left.range, left.histogram.points()), (whole.range, whole.histogram.points()));
     }

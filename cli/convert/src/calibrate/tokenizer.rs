@@ -220,7 +220,8 @@ impl Tokenizer {
         pad: Option<u32>,
         path: &Path,
     ) -> Result<(), TokenizerError> {
-        let (largest, own) = (self.largest, self.pad);
+        let largest = self.largest;
+        let own = self.pad;
         if largest as usize >= vocabulary {
             return Err(TokenizerError::OtherModel {
                 path: path.to_path_buf(),

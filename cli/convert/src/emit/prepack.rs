@@ -32,7 +32,8 @@ pub enum PackingError {
 /// The package is not int8.
 pub fn pack(file: &[u8], target: &Target) -> Result<Vec<u8>, PackingError> {
     let package = Package::open(file)?;
-    let (graph, precision) = (package.graph(), package.manifest().precision);
+    let graph = package.graph();
+    let precision = package.manifest().precision;
     if precision != Precision::Int8 {
         return Err(PackingError::Precision(precision));
     }

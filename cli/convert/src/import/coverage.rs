@@ -47,7 +47,9 @@ impl Coverage {
         let layers = layers_by_node(graph, &model);
         let mut coverage = Self::default();
         for (at, node) in graph.node.iter().enumerate() {
-            let (needed, depends, layer) = (needed[at], flow.depends(at), layers.get(&at));
+            let needed = needed[at];
+            let depends = flow.depends(at);
+            let layer = layers.get(&at);
             match layer {
                 _ if !needed => coverage.left_out += 1,
                 _ if !depends => coverage.constant += 1,

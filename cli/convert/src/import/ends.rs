@@ -276,7 +276,8 @@ impl<'g> Ends<'g> {
             return Some(Head { at, input, classes, of_vector });
         }
         let is_conv = node.op_type.ends_with("Conv") || node.op_type == "ConvInteger";
-        let (classes, before) = (length(0), length(1));
+        let classes = length(0);
+        let before = length(1);
         let narrows = classes.zip(before).is_some_and(|(n, before)| 4 * n <= before);
         let classifies = of_vector
             || tail.squashed
@@ -403,7 +404,8 @@ impl<'g> Ends<'g> {
             _ => self.before_several(&inputs),
         };
         cut.has_classifier = true;
-        let (tail, last) = (found[0].0, &heads[0]);
+        let tail = found[0].0;
+        let last = &heads[0];
         if let ([_], false) = (&heads[..], tail.squashed || tail.pooled) {
             cut.other = self.maybe_features(tail.output, last);
         }
@@ -422,7 +424,8 @@ impl<'g> Ends<'g> {
             && let Some(hidden) = self.heads(&self.tail(input, false))
             && let [hidden] = hidden[..]
         {
-            let (n, layer) = (self.length(input).unwrap_or_default(), self.name(hidden.at));
+            let n = self.length(input).unwrap_or_default();
+            let layer = self.name(hidden.at);
             why = format!("it feeds `{layer}`, a hidden layer of {n} values before the classifier");
             input = hidden.input;
         }

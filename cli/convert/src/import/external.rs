@@ -55,7 +55,8 @@ fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String
         "" => Ok(None),
         text => text.parse::<u64>().map(Some).map_err(|_| format!("{key} `{text}` is no number")),
     };
-    let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+    let offset = number("offset")?.unwrap_or(0);
+    let length = number("length")?;
     let mut file = open(&folder.join(location))?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();
     let length = length.unwrap_or_else(|| size.saturating_sub(offset));

@@ -85,7 +85,8 @@ pub(super) fn sort(graph: &mut GraphProto) {
     if before.iter().enumerate().all(|(at, before)| before.iter().all(|&b| b < at)) {
         return;
     }
-    let (mut order, mut done) = (Vec::new(), vec![false; before.len()]);
+    let mut order = Vec::new();
+    let mut done = vec![false; before.len()];
     for first in 0..before.len() {
         let mut open = vec![first];
         while let Some(&at) = open.last() {

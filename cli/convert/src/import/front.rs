@@ -76,8 +76,8 @@ impl Front {
         let mut inner = *outer;
         inner.channels = self.turned(outer.channels);
         for i in 0..outer.channels.count() {
-            let (mean, std) =
-                (f64::from(outer.mean[self.order[i]]), f64::from(outer.std[self.order[i]]));
+            let mean = f64::from(outer.mean[self.order[i]]);
+            let std = f64::from(outer.std[self.order[i]]);
             inner.mean[i] = (mean - self.offsets[i] * std / self.factors[i]) as f32;
             inner.std[i] = (std / self.factors[i]) as f32;
         }
@@ -89,7 +89,8 @@ impl Front {
         let mut outer = *inner;
         outer.channels = self.turned(inner.channels);
         for i in 0..inner.channels.count() {
-            let (mean, std) = (f64::from(inner.mean[i]), f64::from(inner.std[i]));
+            let mean = f64::from(inner.mean[i]);
+            let std = f64::from(inner.std[i]);
             outer.mean[self.order[i]] = (mean + self.offsets[i] * std) as f32;
             outer.std[self.order[i]] = (std * self.factors[i]) as f32;
         }

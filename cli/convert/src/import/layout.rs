@@ -96,7 +96,8 @@ impl Layout {
         rest.reverse();
         let mut dims = Vec::new();
         for &length in to {
-            let (mut need, mut dim) = (length, Vec::new());
+            let mut need = length;
+            let mut dim = Vec::new();
             while need > 1 {
                 let factor = rest.pop()?;
                 if need.is_multiple_of(factor.len) {
@@ -212,7 +213,8 @@ fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
     }
     let mut sorted = runs.clone();
     sorted.sort();
-    let (mut dims, mut axes) = ([1u32; 4], [0u8, 1, 2, 3]);
+    let mut dims = [1u32; 4];
+    let mut axes = [0u8, 1, 2, 3];
     if runs.len() > dims.len() {
         return None;
     }

@@ -87,7 +87,8 @@ pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<()
     let of = |model: &InferenceModel, wanted: Role| -> Vec<OutletId> {
         inputs.iter().copied().filter(|&o| role(model, o) == wanted).collect()
     };
-    let (ids, masks) = (of(model, Role::Ids), of(model, Role::Mask));
+    let ids = of(model, Role::Ids);
+    let masks = of(model, Role::Mask);
     let [ids] = ids[..] else {
         return Err(format!("{} inputs that may be ids of tokens; one is needed", ids.len()));
     };

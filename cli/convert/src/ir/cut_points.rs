@@ -27,7 +27,9 @@ pub fn candidates<'s>(model: &Model, tensor: impl Fn(&str) -> Option<&'s str>) -
     for (id, layer) in model.layers.iter().enumerate().filter(|(id, _)| !marks[*id]) {
         layer.inputs.iter().filter(|&&i| !marks[i]).for_each(|&i| last_reader[i] = id);
     }
-    let (mut open_until, mut macs, mut bytes) = (0, 0, 0);
+    let mut open_until = 0;
+    let mut macs = 0;
+    let mut bytes = 0;
     let mut found = Vec::new();
     for (id, layer) in model.layers.iter().enumerate() {
         macs += layer_macs(model, layer);

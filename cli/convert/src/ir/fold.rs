@@ -76,7 +76,8 @@ fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr
             (*source, expr.of(inner))
         }
         (LayerOp::Scale { factors, offsets }, [a]) => {
-            let (f, o) = (factors[0], offsets[0]);
+            let f = factors[0];
+            let o = offsets[0];
             let uniform = factors.iter().all(|&x| x == f) && offsets.iter().all(|&x| x == o);
             let (source, mut expr) = formulas[*a].clone();
             for (op, value, neutral) in [(Binary::Mul, f, 1.0), (Binary::Add, o, 0.0)] {
@@ -137,7 +138,8 @@ fn drop_identity(model: &mut Model, id: LayerId) -> bool {
     if !identity {
         return false;
     }
-    let (unused, input) = (model.readers()[id] == 0, layer.inputs[0]);
+    let unused = model.readers()[id] == 0;
+    let input = layer.inputs[0];
     if unused || layer.clamp.is_some() {
         return false;
     }
@@ -293,7 +295,8 @@ fn flatten_into_conv(model: &mut Model, id: LayerId) -> bool {
     if conv.groups != 1 {
         return false;
     }
-    let (pixels, channels) = (map.h() * map.w(), map.c());
+    let pixels = map.h() * map.w();
+    let channels = map.c();
     for row in conv.weights.chunks_exact_mut(pixels * channels) {
         let planar = row.to_vec();
         for (i, w) in row.iter_mut().enumerate() {

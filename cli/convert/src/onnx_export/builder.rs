@@ -108,7 +108,8 @@ impl Builder {
 
     /// Adds the scale and zero point of a feature map.
     pub fn quant(&mut self, name: &str, quant: Quant) -> (String, String) {
-        let (scale, zero) = (format!("{name}.scale"), format!("{name}.zero"));
+        let scale = format!("{name}.scale");
+        let zero = format!("{name}.zero");
         if !self.has(&scale) {
             self.float(&scale, quant.scale.get());
             self.codes(&zero, &[], &[quant.zero_point]);

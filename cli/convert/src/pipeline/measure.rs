@@ -53,7 +53,8 @@ impl Comparison {
 
     /// Returns the report of a package of `bytes` bytes that was calibrated on `samples` samples.
     fn report(&self, extractor: &Extractor, bytes: usize, cut: &Cut, samples: usize) -> Report {
-        let (memory, package) = (extractor.memory(), extractor.package());
+        let memory = extractor.memory();
+        let package = extractor.package();
         let graph = package.graph();
         Report {
             cut: cut.name.clone(),
@@ -119,7 +120,8 @@ impl Measurement<'_> {
         for _ in 0..ABREAST {
             states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
         }
-        let (inputs, embeddings) = (self.inputs, self.wanted);
+        let inputs = self.inputs;
+        let embeddings = self.wanted;
         let step = inputs.len().div_ceil(RUN).max(1);
         let work = |(extractor, seen): &mut (Extractor, Comparison),
                     n: usize|
@@ -178,7 +180,9 @@ fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
         places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum()
     };
     let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
-    let (arena, bound, nodes) = (plan.arena_bytes(), plan.live_set_bytes(), graph.node_count());
+    let arena = plan.arena_bytes();
+    let bound = plan.live_set_bytes();
+    let nodes = graph.node_count();
     Some(MemoryPlan { arena, least, bound, nodes, places })
 }
 

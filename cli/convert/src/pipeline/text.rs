@@ -82,7 +82,8 @@ fn guarded(
     if ids.is_empty() {
         return Err(ConvertError::NoText { path: source.path.clone() });
     }
-    let (model, table) = (&imported.model, &imported.table.values);
+    let model = &imported.model;
+    let table = &imported.table.values;
     let rows = Rows::new(tokens, model.layers[0].shape, table);
     let inputs: Vec<Input<'_>> = ids.iter().map(|ids| Input::Text(ids, &rows)).collect();
     let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
@@ -133,7 +134,8 @@ impl Job<'_> {
         let Emitted { mut writer, output, .. } = emitted;
         let input_table = writer.floats(&self.imported.table.values)?;
         let graph = writer.graph(output)?;
-        let (tensors, precision) = (graph.tensor_count() as u16, precision_of(&graph));
+        let tensors = graph.tensor_count() as u16;
+        let precision = precision_of(&graph);
         let text = Text { tokens: self.tokens, tokenizer: self.tokenizer.source() };
         let name = emit::shorten(&self.source.file_name()).to_string();
         let mut manifest = Manifest {

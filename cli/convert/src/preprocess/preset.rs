@@ -119,7 +119,8 @@ impl PreprocessOverrides {
     /// Returns the preprocessing for a network's input: the preset, with the stated parts replaced.
     pub(super) fn preprocess(&self, preset: Preset, imported: &Imported) -> Preprocess {
         let shape = imported.model.layers[0].shape;
-        let (width, height) = (shape.w() as u16, shape.h() as u16);
+        let width = shape.w() as u16;
+        let height = shape.h() as u16;
         let channels = match (shape.c(), self.bgr) {
             (1, _) => Channels::Gray,
             (_, true) => Channels::Bgr,
@@ -133,7 +134,8 @@ impl PreprocessOverrides {
             mean.reverse();
             std.reverse();
         }
-        let (mean, std) = (self.mean.unwrap_or(mean), self.std.unwrap_or(std));
+        let mean = self.mean.unwrap_or(mean);
+        let std = self.std.unwrap_or(std);
         Preprocess { width, height, channels, resize, mean, std }
     }
 }

@@ -50,7 +50,8 @@ impl Moments {
     pub fn new(conv: &Conv) -> Self {
         let width = conv.weights.len() / conv.bias.len();
         let all = conv.groups * width;
-        let (sums, squares) = (vec![0.0; all], vec![0.0; all * width]);
+        let sums = vec![0.0; all];
+        let squares = vec![0.0; all * width];
         Self { width, groups: conv.groups, sums, squares, count: 0, waiting: Vec::new() }
     }
 
@@ -70,7 +71,8 @@ impl Moments {
 
     /// Puts one window into the queue.
     fn window(&mut self, conv: &Conv, input: Shape, at: [usize; 2], values: &[f32]) {
-        let (w, depth) = (&conv.window, input.c() / self.groups);
+        let w = &conv.window;
+        let depth = input.c() / self.groups;
         let place = |axis: usize, tap: usize| {
             let from = at[axis] * usize::from(w.stride[axis]) + tap * usize::from(w.dilation[axis]);
             from.checked_sub(w.pad[axis].into()).filter(|&p| p < [input.h(), input.w()][axis])
@@ -90,7 +92,8 @@ impl Moments {
     }
 
     fn flush(&mut self) {
-        let (all, waiting) = (self.groups * self.width, std::mem::take(&mut self.waiting));
+        let all = self.groups * self.width;
+        let waiting = std::mem::take(&mut self.waiting);
         self.count += waiting.len() / all;
         let Self { width, sums, squares, .. } = self;
         Arch::new().dispatch(Add { width: *width, waiting: &waiting, sums, squares });
@@ -107,13 +110,15 @@ impl Moments {
 
     /// Returns the covariance of a group's inputs, with channels multiplied by `factors`.
     pub fn covariance(&self, group: usize, factors: Option<&[f32]>) -> Covariance {
-        let (n, count) = (self.width, self.count.max(1) as f64);
+        let n = self.width;
+        let count = self.count.max(1) as f64;
         let sums = &self.sums[group * n..][..n];
         let squares = &self.squares[group * n * n..][..n * n];
         let depth = factors.map_or(1, |f| f.len() / self.groups);
         let factor = |i: usize| factors.map_or(1.0, |f| f64::from(f[group * depth + i % depth]));
         let value = |at: usize| {
-            let (i, j) = (at / n, at % n);
+            let i = at / n;
+            let j = at % n;
             let own = f64::from(squares[at]) - f64::from(sums[i]) * f64::from(sums[j]) / count;
             own / count * factor(i) * factor(j)
         };
@@ -172,7 +177,8 @@ impl Covariance {
         for _ in 0..TURNS {
             let mut turned = false;
             for i in 0..self.width {
-                let (low, code) = (wanted[i].floor(), codes[i]);
+                let low = wanted[i].floor();
+                let code = codes[i];
                 let other = if code == low { low + 1.0 } else { low }.clamp(-127.0, 127.0);
                 let change = other - code;
                 let grows = change * (2.0 * slopes[i] + change * self.values[i * self.width + i]);

@@ -95,7 +95,8 @@ impl<'m> Shelf<'m> {
         let (packed, arena) = memory(&plan, graph.weights())?;
         let bench =
             Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
-        let (codes, images) = (&self.codes, self.codes[0].len().max(self.codes[sources[0]].len()));
+        let codes = &self.codes;
+        let images = self.codes[0].len().max(self.codes[sources[0]].len());
         let work = |bench: &mut Bench<'_>, image: usize| -> Result<(), TractError> {
             for (&input, &source) in inputs.iter().zip(sources) {
                 if let Some(value) = Plan::<Vec<Step>>::value(graph, bench.slots, input) {
@@ -120,7 +121,9 @@ impl<'m> Shelf<'m> {
 
     fn means(&self, id: LayerId, scheme: &Scheme) -> Vec<f64> {
         let channels = self.model.layers[id].shape.c();
-        let (quant, mut sums, mut pixels) = (scheme.quants[id], vec![0i64; channels], 0);
+        let quant = scheme.quants[id];
+        let mut sums = vec![0i64; channels];
+        let mut pixels = 0;
         for codes in &self.codes[id] {
             let mut own = vec![0i32; channels];
             for pixel in codes.chunks_exact(channels) {
@@ -129,7 +132,8 @@ impl<'m> Shelf<'m> {
             sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += i64::from(own));
             pixels += (codes.len() / channels) as u32;
         }
-        let (scale, zero) = (f64::from(quant.scale.get()), f64::from(quant.zero_point));
+        let scale = f64::from(quant.scale.get());
+        let zero = f64::from(quant.zero_point);
         sums.into_iter().map(|sum| scale * (sum as f64 / f64::from(pixels.max(1)) - zero)).collect()
     }
 }

@@ -37,7 +37,8 @@ const WIDEST: usize = 64;
 
 /// Returns the places with constant channels.
 pub fn places(model: &Model, preprocess: &Preprocess) -> Vec<Place> {
-    let (readers, bounds) = (model.readers(), interval::bounds(model, preprocess));
+    let readers = model.readers();
+    let bounds = interval::bounds(model, preprocess);
     let reader = |id: LayerId| place(model, &readers, &bounds, id);
     (1..model.layers.len()).filter_map(reader).collect()
 }
@@ -139,10 +140,12 @@ mod tests {
     /// depthwise convolution, and a sum with weights on a grid of hundredths.
     fn model(always: f32) -> Model {
         let conv = |groups: usize, weights: &[f32], bias: &[f32]| {
-            let (weights, bias) = (weights.to_vec(), bias.to_vec());
+            let weights = weights.to_vec();
+            let bias = bias.to_vec();
             LayerOp::Conv(Conv { window: Window::POINT, groups, weights, bias })
         };
-        let (one, three) = (Shape::new(1, 1, 1).unwrap(), Shape::new(1, 1, 3).unwrap());
+        let one = Shape::new(1, 1, 1).unwrap();
+        let three = Shape::new(1, 1, 3).unwrap();
         let mut m = Model { layers: Vec::new(), output: 0 };
         m.push("input", LayerOp::Input, Vec::new(), one);
         m.push("first", conv(1, &[2.0, 1.0, -3.0], &[0.1, -1.0, 4.0]), vec![0], three);

@@ -82,7 +82,8 @@ fn limits_scale(layer: &Layer) -> bool {
 
 fn join(group: &mut [LayerId], id: LayerId, others: &[LayerId]) {
     for &other in others {
-        let (from, to) = (group[id].max(group[other]), group[id].min(group[other]));
+        let from = group[id].max(group[other]);
+        let to = group[id].min(group[other]);
         group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
     }
 }
@@ -126,7 +127,8 @@ fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) 
 /// Returns the noise of the activations' rounding, of variance `rounding`, and of the weights'
 /// rounding.
 fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64 {
-    let (depth, per_group) = (factors.len() / conv.groups, conv.bias.len() / conv.groups);
+    let depth = factors.len() / conv.groups;
+    let per_group = conv.bias.len() / conv.groups;
     let per_channel = conv.weights.len() / conv.bias.len();
     let mut sum = 0.0;
     for (o, weights) in conv.weights.chunks_exact(per_channel).enumerate() {
@@ -138,7 +140,8 @@ fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64
         for (i, (code, &w)) in
             weight_codes(&scaled, step.max(f64::MIN_POSITIVE)).zip(&scaled).enumerate()
         {
-            let (w, f) = (f64::from(w), f64::from(factors[channel(i)]));
+            let w = f64::from(w);
+            let f = f64::from(factors[channel(i)]);
             let error = f64::from(code) * step - w;
             sum += w * w * rounding + error * error * f * f * power[channel(i)];
         }
@@ -153,7 +156,8 @@ fn scale(model: &mut Model, maps: &[LayerId], factors: &[f32]) {
         let LayerOp::Conv(conv) = &mut layer.op else { continue };
         let per_channel = conv.weights.len() / conv.bias.len();
         if maps.contains(&layer.inputs[0]) {
-            let (depth, per_group) = (factors.len() / conv.groups, conv.bias.len() / conv.groups);
+            let depth = factors.len() / conv.groups;
+            let per_group = conv.bias.len() / conv.groups;
             for (o, weights) in conv.weights.chunks_exact_mut(per_channel).enumerate() {
                 let first = o / per_group * depth;
                 weights.iter_mut().enumerate().for_each(|(i, w)| *w /= factors[first + i % depth]);

@@ -53,7 +53,8 @@ fn or_zero(bounds: &[Bounds], padded: bool) -> Vec<Bounds> {
 }
 
 fn of_conv(conv: &Conv, source: &[Bounds]) -> Vec<Bounds> {
-    let (depth, per_group) = (source.len() / conv.groups, conv.bias.len() / conv.groups);
+    let depth = source.len() / conv.groups;
+    let per_group = conv.bias.len() / conv.groups;
     let per_channel = conv.weights.len() / conv.bias.len();
     let channel = |(o, weights): (usize, &[f32])| {
         let own = &source[o / per_group * depth..][..depth];

@@ -30,7 +30,8 @@ impl Noise {
     /// Adds computed values and the values `wanted`.
     pub fn see(&mut self, got: impl Iterator<Item = f32>, wanted: &[f32]) {
         for (got, &wanted) in got.zip(wanted).filter(|(_, w)| w.is_finite()) {
-            let (g, w) = (f64::from(got), f64::from(wanted));
+            let g = f64::from(got);
+            let w = f64::from(wanted);
             self.noise += (g - w) * (g - w);
             self.signal += w * w;
             self.dot += g * w;

@@ -121,7 +121,8 @@ pub fn only_function_read(model: &Model) -> Vec<Option<&Expr>> {
 /// normalized alike.
 fn exact_input(preprocess: &Preprocess) -> Option<Quant> {
     let channels = 0..preprocess.channels.count();
-    let (mean, std) = (preprocess.mean[0], preprocess.std[0]);
+    let mean = preprocess.mean[0];
+    let std = preprocess.std[0];
     let alike =
         channels.into_iter().all(|c| preprocess.mean[c] == mean && preprocess.std[c] == std);
     let scale = Scale::new(1.0 / std).filter(|_| alike && (0.0..=255.0).contains(&mean))?;
@@ -166,14 +167,16 @@ pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
 /// one of each pair of duplicated channels, plus a quarter for the other. Their sum then has steps
 /// of half the size, and zero stays exact.
 pub fn shifts(splits: &[ChannelSplit], channels: usize, quant: Quant) -> Vec<f64> {
-    let (mut shifts, quarter) = (vec![0.0; channels], f64::from(quant.scale.get()) / 4.0);
+    let mut shifts = vec![0.0; channels];
+    let quarter = f64::from(quant.scale.get()) / 4.0;
     splits.iter().for_each(|t| (shifts[t.below], shifts[t.above]) = (-quarter, quarter));
     shifts
 }
 
 /// Returns the step of each output channel's weights.
 pub fn steps(conv: &Conv, from: Quant) -> Vec<f64> {
-    let (per_channel, from) = (conv.weights.len() / conv.bias.len(), f64::from(from.scale.get()));
+    let per_channel = conv.weights.len() / conv.bias.len();
+    let from = f64::from(from.scale.get());
     let channels = conv.weights.chunks_exact(per_channel).zip(&conv.bias);
     channels.map(|(weights, &bias)| weight_scale(weights, bias, from)).collect()
 }
@@ -212,11 +215,14 @@ pub fn conv(
     [from, to]: [Quant; 2],
     rounded: Option<&[i8]>,
 ) -> Result<QuantizedConv, QuantizeError> {
-    let (channels, per_channel) = (conv.bias.len(), conv.weights.len() / conv.bias.len());
+    let channels = conv.bias.len();
+    let per_channel = conv.weights.len() / conv.bias.len();
     let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
-    let (depth, per_group) = (means[0].len() / conv.groups, channels / conv.groups);
+    let depth = means[0].len() / conv.groups;
+    let per_group = channels / conv.groups;
     let channel = |o: usize| {
-        let (weights, bias) = (&conv.weights[o * per_channel..][..per_channel], conv.bias[o]);
+        let weights = &conv.weights[o * per_channel..][..per_channel];
+        let bias = conv.bias[o];
         let scale = weight_scale(weights, bias, from);
         let codes: Vec<i8> = match rounded {
             Some(all) => all[o * per_channel..][..per_channel].to_vec(),
@@ -294,7 +300,8 @@ fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
 
 /// True if the network was trained for 8 bits: the weights of most channels lie on a grid.
 pub fn trained_for_codes(model: &Model) -> bool {
-    let (mut on_grid, mut all) = (0, 0);
+    let mut on_grid = 0;
+    let mut all = 0;
     for layer in &model.layers {
         let LayerOp::Conv(conv) = &layer.op else { continue };
         let per_channel = conv.weights.len() / conv.bias.len();

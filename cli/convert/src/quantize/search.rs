@@ -50,7 +50,8 @@ impl Quantizer<'_> {
             self.correct(variant, settings.correct, best)?;
         }
         let gain = decibels(best.noise) - decibels(before);
-        let (tried, spent) = (clock.tried, clock.start.elapsed().as_secs_f32());
+        let tried = clock.tried;
+        let spent = clock.start.elapsed().as_secs_f32();
         Ok(format!(
             "searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} range limits changed"
         ))
@@ -95,7 +96,8 @@ impl Quantizer<'_> {
         let scheme = self.scheme(variant, best);
         let own = |id: &usize| scheme.in_codes[*id] && !variant.model.layers[*id].op.keeps_values();
         let layers: Vec<usize> = (1..variant.model.layers.len()).filter(own).collect();
-        let (mut moved, mut last) = (0, usize::MAX);
+        let mut moved = 0;
+        let mut last = usize::MAX;
         while moved != last {
             last = moved;
             for (layer, end, by) in moves(&layers) {

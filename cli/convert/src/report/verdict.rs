@@ -72,7 +72,8 @@ impl Report {
         if self.precision == Precision::Float {
             return format!("Kept in float: within {:.1e} of the model.", self.difference);
         }
-        let (grade, signal) = (self.grade(), decibels(self.noise));
+        let grade = self.grade();
+        let signal = decibels(self.noise);
         let how = match grade {
             _ if self.constant => "Poor; all samples have the same embedding",
             Grade::Good => "Good",
@@ -82,7 +83,9 @@ impl Report {
         };
         let hidden = GRADES[0].signal <= signal && grade < Grade::Good && !self.constant;
         let odd = if hidden {
-            let (mean, worst, kind) = (self.cosine_mean, self.cosine_min, self.kind);
+            let mean = self.cosine_mean;
+            let worst = self.cosine_min;
+            let kind = self.kind;
             format!(
                 "; but for single {kind} the cosine is {mean:.3} in the mean, {worst:.3} in the worst"
             )

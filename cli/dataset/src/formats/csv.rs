@@ -195,7 +195,8 @@ impl Columns {
     /// Parses a record; `is_train` is the default from the name of the table.
     fn line<'a>(&self, row: &'a [String], is_train: bool) -> Result<Line<'a>, String> {
         let cell = |at: usize| row.get(at).map(String::as_str).unwrap_or_default();
-        let (file, class) = (cell(self.file), cell(self.label));
+        let file = cell(self.file);
+        let class = cell(self.label);
         if file.is_empty() || class.is_empty() {
             return Err(format!("{} missing", if file.is_empty() { "file" } else { "class" }));
         }

@@ -217,7 +217,8 @@ fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
         Ok(())
     };
     let ([_, height, width], bytes) = idx_bytes(path, check)?;
-    let (stride, pixels) = (height * width, Pixels::Gray);
+    let stride = height * width;
+    let pixels = Pixels::Gray;
     Ok(Packed { path: path.to_path_buf(), bytes, first: 0, stride, width, height, pixels })
 }
 
@@ -262,7 +263,8 @@ fn cifar_batch(
     names: &[&str],
     into: &mut Vec<(Place, String)>,
 ) -> Result<(), DataError> {
-    let (bytes, stride) = (bytes(path)?, label + 1 + RGB);
+    let bytes = bytes(path)?;
+    let stride = label + 1 + RGB;
     let count = bytes.len() / stride;
     if bytes.is_empty() || bytes.len() % stride != 0 {
         let what = format!("file ends within a record of {stride} bytes");
@@ -276,7 +278,9 @@ fn cifar_batch(
         })?;
         classes.push(name.to_string());
     }
-    let (width, height, pixels) = (SIDE, SIDE, Pixels::Planes);
+    let width = SIDE;
+    let height = SIDE;
+    let pixels = Pixels::Planes;
     let path = path.to_path_buf();
     let file = Arc::new(Packed { path, bytes, first: label + 1, stride, width, height, pixels });
     into.extend(classes.into_iter().enumerate().map(|(index, class)| {
@@ -338,7 +342,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let (images, labels) = idx_files(3);
-        let (name, label_name) = ("train-images.idx3-ubyte", "train-labels.idx1-ubyte");
+        let name = "train-images.idx3-ubyte";
+        let label_name = "train-labels.idx1-ubyte";
         touch(dir, name, &images);
         refused(dir, &["train-labels.idx1-ubyte", "labels"]);
         touch(dir, label_name, &labels[..10]);

@@ -135,8 +135,10 @@ fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
     let list = |name: &str| -> Option<Vec<String>> {
         Some(read_text(&folder.join(name)).ok()?.lines().filter_map(first).collect())
     };
-    let (train, val, trainval, test) =
-        (list("train.txt"), list("val.txt"), list("trainval.txt"), list("test.txt"));
+    let train = list("train.txt");
+    let val = list("val.txt");
+    let trainval = list("trainval.txt");
+    let test = list("test.txt");
     let unused = test.as_ref().map_or(0, Vec::len);
     match (train, val, trainval, test) {
         (Some(learned), Some(tested), ..) => {

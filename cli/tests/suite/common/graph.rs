@@ -89,7 +89,8 @@ impl Graph {
         data_type: i32,
         raw_data: Vec<u8>,
     ) -> &mut Self {
-        let (name, dims) = (name.to_string(), dims.to_vec());
+        let name = name.to_string();
+        let dims = dims.to_vec();
         let tensor = TensorProto { name, dims, data_type, raw_data, ..TensorProto::default() };
         self.0.initializer.push(tensor);
         self

@@ -53,7 +53,8 @@ fn fill(name: &str, n: usize, mean: f64, std: f64, rows: usize) -> Vec<f32> {
 /// An image as the recipes' golden values were made from: channels, rows, columns.
 pub fn blocks(name: &str, [c, h, w]: [usize; 3], grid: usize) -> Vec<f32> {
     let unit = |s: f64| (s - MEAN) * UNIT;
-    let (coarse, fine) = (sums(name, c * grid * grid), sums(&format!("{name}.pixel"), c * h * w));
+    let coarse = sums(name, c * grid * grid);
+    let fine = sums(&format!("{name}.pixel"), c * h * w);
     let place = |i: usize| (i / (h * w), i / w % h, i % w);
     let block = |(c, y, x)| coarse[(c * grid + y * grid / h) * grid + x * grid / w];
     (0..c * h * w).map(|i| (unit(block(place(i))) + 0.25 * unit(fine[i])) as f32).collect()
@@ -89,7 +90,8 @@ pub fn skeleton(shared: &Path, name: &str) -> (Vec<u8>, String) {
         };
         let n = tensor.dims.iter().product::<i64>() as usize;
         let rows = if entry["center"] == "rows" { tensor.dims[0] as usize } else { 0 };
-        let (mean, std) = (entry["mean"].as_f64().unwrap(), entry["std"].as_f64().unwrap());
+        let mean = entry["mean"].as_f64().unwrap();
+        let std = entry["std"].as_f64().unwrap();
         let values = fill(&tensor.name, n, mean, std, rows);
         tensor.raw_data = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     }

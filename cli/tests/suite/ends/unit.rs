@@ -70,7 +70,8 @@ fn an_embedding_of_length_1_is_kept_and_the_package_brings_it_there() {
             let cuts = vec![cut.to_string()];
             converted(&model, Options { cuts, unit_length, ..Options::default() }).unwrap()
         };
-        let (named, before) = (asked("unit", false), asked("bn", true));
+        let named = asked("unit", false);
+        let before = asked("bn", true);
         let goldens = |made: &Converted| {
             let mut package = Extractor::from_bytes(made.bytes.clone()).unwrap();
             package.embed(&images()[1].frame()).unwrap().iter().collect::<Vec<f32>>()

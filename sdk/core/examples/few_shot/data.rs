@@ -40,7 +40,8 @@ impl Data {
         labels: Vec<usize>,
         held: Vec<bool>,
     ) -> Option<Self> {
-        let (dim, classes) = (values.len() / labels.len().max(1), labels.iter().max()? + 1);
+        let dim = values.len() / labels.len().max(1);
+        let classes = labels.iter().max()? + 1;
         let codes = codes(&values);
         Some(Self {
             name,
@@ -104,7 +105,8 @@ impl Data {
     /// Draws training and test samples.
     pub fn draw(&self, shots: usize, draw: u64) -> (Vec<usize>, Vec<usize>) {
         let mut state = draw.wrapping_add(1).wrapping_mul(0xd1b5_4a32_d192_ed03);
-        let (mut learn, mut test) = (Vec::new(), Vec::new());
+        let mut learn = Vec::new();
+        let mut test = Vec::new();
         for class in 0..self.classes {
             let all = (0..self.labels.len()).filter(|&i| self.labels[i] == class && !self.held[i]);
             let mut members: Vec<usize> = all.collect();
@@ -147,7 +149,9 @@ fn split_mix(state: &mut u64) -> u64 {
 pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
     let array = |name: &str| entry(&bytes, name).ok_or(format!("{path}: no array {name}"));
-    let (values, labels, split) = (array("embeddings")?, array("labels")?, array("split")?);
+    let values = array("embeddings")?;
+    let labels = array("labels")?;
+    let split = array("split")?;
     let values: Vec<f32> =
         values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let integers =
@@ -163,7 +167,8 @@ fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
     let mut sorted: Vec<f32> = values.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
     sorted.dedup();
-    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let least = *sorted.first()?;
+    let most = *sorted.last()?;
     let gap = sorted.windows(2).map(|two| two[1] - two[0]).fold(f32::INFINITY, f32::min);
     // The rounding error of one gap would be seen in 255 of them.
     let step = (most - least) / ((most - least) / gap).round();
@@ -173,7 +178,8 @@ fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
         zero_point: (-128.0..=127.0).contains(&zero).then_some(zero as i8)?,
     };
     let code = |x: &f32| {
-        let (exact, code) = (x / step + zero, (x / step + zero).round());
+        let exact = x / step + zero;
+        let code = (x / step + zero).round();
         ((-128.0..=127.0).contains(&code) && (exact - code).abs() < 1e-2).then_some(code as i8)
     };
     Some((values.iter().map(code).collect::<Option<_>>()?, quant))
@@ -185,7 +191,8 @@ fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
         |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
     let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));
     while bytes.starts_with(b"PK\x03\x04") {
-        let (name_len, extra_len) = (short(bytes, 26)?, short(bytes, 28)?);
+        let name_len = short(bytes, 26)?;
+        let extra_len = short(bytes, 28)?;
         let mut size = long(bytes, 22)? as usize;
         if size == u32::MAX as usize {
             size = long(bytes, 30 + name_len + 4)? as usize;

@@ -34,9 +34,15 @@ use data::{Data, SHOTS};
 use measure::{Cell, SCORES, Strangers, cell, kept, strangers, teach};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut draws, mut csv, mut files, mut refit) = (30, None, Vec::new(), false);
-    let (mut keep, mut tasks) = (false, None);
-    let (mut views, mut average, mut drop_out) = (String::new(), false, 0.0);
+    let mut draws = 30;
+    let mut csv = None;
+    let mut files = Vec::new();
+    let mut refit = false;
+    let mut keep = false;
+    let mut tasks = None;
+    let mut views = String::new();
+    let mut average = false;
+    let mut drop_out = 0.0;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -108,7 +114,8 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
     let places = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
     for task in tasks.lines() {
         let (learn, test) = task.split_once(';').ok_or("a task without a semicolon")?;
-        let (learn, test) = (places(learn)?, places(test)?);
+        let learn = places(learn)?;
+        let test = places(test)?;
         if learn.iter().chain(&test).any(|&place| place >= data.labels.len()) {
             return Err(
                 format!("a task names a place beyond the {} there are", data.labels.len()).into()
@@ -175,7 +182,8 @@ fn policies(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
     for room in [5, 10, 20] {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
             let cell = |kind| kept(kind, data, room, when_full, draws);
-            let (auto, means) = (cell(HeadKind::Auto)?, cell(HeadKind::NearestMean)?);
+            let auto = cell(HeadKind::Auto)?;
+            let means = cell(HeadKind::NearestMean)?;
             println!(
                 "  {room:>3} {:<10} {:>6.2} {:>6.2} {:>5.1}",
                 format!("{when_full:?}"),
@@ -258,7 +266,8 @@ fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
             }
         }
         let [refit, again, answer, floats, codes] = best;
-        let (floats, codes) = (1e3 * floats, 1e3 * codes);
+        let floats = 1e3 * floats;
+        let codes = 1e3 * codes;
         println!("  {kind:<8} {refit:>8.1} {again:>8.1} {answer:>8.3} {floats:>8.1} {codes:>8.1}");
     }
     Ok(())

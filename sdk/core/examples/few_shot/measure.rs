@@ -44,7 +44,8 @@ pub struct Cell {
 
 /// Measures a kind of head with `shots` samples per class, over `draws` draws.
 pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cell, Box<dyn Error>> {
-    let (mut score, mut cell) = (Score::default(), Cell::default());
+    let mut score = Score::default();
+    let mut cell = Cell::default();
     for draw in 0..draws {
         let (learn, test) = data.draw(shots, draw);
         let mut head = teach(kind, data, &learn)?;
@@ -68,7 +69,8 @@ pub fn kept(
     when_full: WhenFull,
     draws: u64,
 ) -> Result<Cell, Box<dyn Error>> {
-    let (mut score, mut cell) = (Score::default(), Cell::default());
+    let mut score = Score::default();
+    let mut cell = Cell::default();
     for draw in 0..draws {
         let (learn, test) = data.draw(usize::MAX, draw);
         // The draw goes through one class after the other; people do not.
@@ -163,7 +165,8 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
         let mut head = teach(HeadKind::Auto, data, &learn)?;
         let mut plain = teach(HeadKind::Softmax, data, &learn)?;
         let mut scores: [Vec<(f64, bool)>; SCORES.len()] = Default::default();
-        let (mut unknown, mut count) = ([0.0; 2], [0.0; 2]);
+        let mut unknown = [0.0; 2];
+        let mut count = [0.0; 2];
         let mut p = vec![0.0; data.classes];
         for &i in &test {
             let is_known = known(data.labels[i]);
@@ -196,7 +199,9 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
 /// Area under the ROC curve: how often a known sample scores higher than an unknown one.
 fn area(scores: &mut [(f64, bool)]) -> f64 {
     scores.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut unknown, mut pairs, mut known) = (0.0, 0.0, 0.0);
+    let mut unknown = 0.0;
+    let mut pairs = 0.0;
+    let mut known = 0.0;
     for &(_, is_known) in &*scores {
         if is_known {
             known += 1.0;

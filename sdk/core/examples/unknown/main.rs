@@ -30,7 +30,9 @@ const LOST: [f64; 5] = [0.01, 0.03, 0.05, 0.10, 0.20];
 const COLUMNS: usize = LOST.len() + 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut draws, mut csv, mut files) = (60, None, Vec::new());
+    let mut draws = 60;
+    let mut csv = None;
+    let mut files = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -101,7 +103,8 @@ fn one(
     for &i in learn.iter().filter(|&&i| is_known(i)) {
         head.add_sample(ids[place(data.labels[i])], data.get(i))?;
     }
-    let (mut known, mut others) = (Vec::new(), Vec::new());
+    let mut known = Vec::new();
+    let mut others = Vec::new();
     let mut bins = [[(0.0f64, 0.0f64); 10]; 2];
     let mut p = vec![0.0; taught];
     for &i in &test {

@@ -164,7 +164,8 @@ impl Affine {
 
     /// Returns the record as it is stored in the weights section.
     pub fn to_record(self) -> [u8; Self::RECORD] {
-        let (f, o) = (self.factor.to_le_bytes(), self.offset.to_le_bytes());
+        let f = self.factor.to_le_bytes();
+        let o = self.offset.to_le_bytes();
         [f[0], f[1], self.shift, 0, o[0], o[1], o[2], o[3]]
     }
 

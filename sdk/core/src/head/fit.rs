@@ -258,7 +258,8 @@ impl Task<'_, '_> {
     /// Sets `bit` on the samples that the held-out scores get right.
     fn mark(&mut self, bit: u32) {
         let samples = self.owners.len();
-        let (held_out, marks) = (&*self.work.held_out, &mut self.work.columns[3 * samples..]);
+        let held_out = &*self.work.held_out;
+        let marks = &mut self.work.columns[3 * samples..];
         for (i, mark) in marks.iter_mut().enumerate() {
             if has_others(self.owners, i)
                 && top(held_out, samples, i).0 == usize::from(self.owners[i])
@@ -403,7 +404,8 @@ mod tests {
         let mut noise = Noise(3);
         for i in 0..80 {
             // Corners of a square, opposite ones alike.
-            let (x, y) = ([4.0, -4.0][i % 2], [4.0, -4.0][i / 2 % 2]);
+            let x = [4.0, -4.0][i % 2];
+            let y = [4.0, -4.0][i / 2 % 2];
             let mut values: [f32; 40] = core::array::from_fn(|_| 0.3 * noise.normal());
             (values[0], values[1]) = (values[0] + x, values[1] + y);
             let class = classes[usize::from(x * y > 0.0)];

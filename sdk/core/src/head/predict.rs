@@ -65,8 +65,10 @@ impl<M: Memory> Head<M> {
         if self.samples == 0 {
             return Err(AskError::NothingTaught);
         }
-        let (from, samples, recipe, false_rejection_rate) =
-            (self.gram_rows, self.samples, self.recipe, self.false_rejection_rate);
+        let from = self.gram_rows;
+        let samples = self.samples;
+        let recipe = self.recipe;
+        let false_rejection_rate = self.false_rejection_rate;
         let (kept, work) = self.parts();
         // With more samples than dimensions there are no products of samples (`primal`).
         let among_samples = samples <= kept.dim();
@@ -89,7 +91,8 @@ impl<M: Memory> Head<M> {
     /// [`AskError`] if the head has no samples, or for an embedding of another dimension or with a
     /// value that is not finite.
     pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
-        let (found, needed) = (embedding.len(), self.layout.dim);
+        let found = embedding.len();
+        let needed = self.layout.dim;
         if found != needed {
             return Err(AskError::WrongLength { found, needed });
         }
@@ -136,7 +139,8 @@ impl<M: Memory> Head<M> {
         embedding: Embedding<'_>,
         out: &mut [f32],
     ) -> Result<Answer, AskError> {
-        let (found, needed) = (out.len(), self.classes);
+        let found = out.len();
+        let needed = self.classes;
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
         let answer = self.classify(embedding)?;
         let (_, work) = self.parts();
@@ -182,7 +186,8 @@ impl<M: Memory> Head<M> {
         if !fitted.recipe.kind.is_linear() {
             return Err(AskError::NotLinear);
         }
-        let (found, needed) = (out.len(), self.layout.dim);
+        let found = out.len();
+        let needed = self.layout.dim;
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
         let (_, work) = self.parts();
         let bias = |class: ClassId| match work.bias.get(class.index()) {
@@ -218,7 +223,9 @@ fn nearest_mean(query: &Query<'_>, kept: &Kept<'_>, norms: &[f32]) -> (ClassId, 
 
 /// Returns the most probable class.
 fn best(probabilities: &[f32]) -> Answer {
-    let (mut class, mut first, mut second) = (0, 0.0, 0.0);
+    let mut class = 0;
+    let mut first = 0.0;
+    let mut second = 0.0;
     for (index, &p) in probabilities.iter().enumerate() {
         if p > first {
             (class, first, second) = (index, p, first);
@@ -343,7 +350,8 @@ mod tests {
                 let codes: Vec<i8> = values.iter().map(|&x| quant.quantize(x)).collect();
                 let codes = Embedding::Int8 { codes: &codes, quant };
                 let floats: Vec<f32> = codes.iter().collect();
-                let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
+                let mut a = [0.0; 3];
+                let mut b = [0.0; 3];
                 head.probabilities(codes, &mut a).unwrap();
                 head.probabilities(Embedding::Float(&floats), &mut b).unwrap();
                 assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
@@ -354,7 +362,8 @@ mod tests {
     /// Invalid training data must give finite answers; more cannot be asked of it.
     #[test]
     fn hostile_features_give_finite_answers() {
-        let (huge, tiny) = (f32::MAX, f32::MIN_POSITIVE / 4.0);
+        let huge = f32::MAX;
+        let tiny = f32::MIN_POSITIVE / 4.0;
         let cases: [[[f32; 3]; 4]; 8] = [
             [[0.0; 3]; 4],
             [[1.0; 3]; 4],

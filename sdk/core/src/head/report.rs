@@ -184,7 +184,8 @@ impl<'a> Report<'a> {
     /// Evaluates a fitted head; sorts the predictions in its scratch memory.
     pub(super) fn new(kept: Kept<'a>, work: Work<'a>, inverse_temperature: f32) -> Self {
         let Work { held_out, counts, similarities, columns, .. } = work;
-        let (samples, classes) = (similarities.len(), counts.len());
+        let samples = similarities.len();
+        let classes = counts.len();
         let (said, mix) = columns.split_at_mut(samples);
         let (said, mix): (&mut [u32], &mut [Mix]) =
             (bytemuck::cast_slice_mut(said), bytemuck::cast_slice_mut(mix));
@@ -244,7 +245,8 @@ impl<'a> Report<'a> {
     /// Confidence interval of 95 % of the accuracy on new samples, as far as these samples allow
     /// (Wilson 1927); 0 to 1 if none could be evaluated.
     pub fn interval(&self) -> Interval {
-        let (n, z2) = (self.asked() as f32, 1.96f32 * 1.96);
+        let n = self.asked() as f32;
+        let z2 = 1.96f32 * 1.96;
         let Some(p) = self.accuracy() else { return Interval { low: 0.0, high: 1.0 } };
         let middle = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
         let half = libm::sqrtf(z2 * (p * (1.0 - p) / n + z2 / (4.0 * n * n))) / (1.0 + z2 / n);
@@ -299,7 +301,8 @@ impl<'a> Report<'a> {
 
     /// Returns reservations about the accuracy.
     fn doubts(&self) -> impl Iterator<Item = Advice<'a>> + use<'a> {
-        let (kept, counts) = (self.kept, self.counts);
+        let kept = self.kept;
+        let counts = self.counts;
         let asked = || (0..self.classes).filter(|&class| counts[class] > 1);
         let small = asked().min_by_key(|&class| counts[class]);
         let large = asked().max_by_key(|&class| counts[class]);
@@ -317,7 +320,8 @@ impl<'a> Report<'a> {
     }
 
     fn confused_pair(&self, [own, said, count]: Mix) -> Advice<'a> {
-        let (first, second) = (own.min(said) as usize, own.max(said) as usize);
+        let first = own.min(said) as usize;
+        let second = own.max(said) as usize;
         let least = self.counts[first].min(self.counts[second]) as usize;
         Advice::Confused {
             first: self.kept.name(first),
@@ -455,7 +459,8 @@ mod tests {
             let all: usize = ids.iter().flat_map(|&a| ids.map(|b| report.confusion(a, b))).sum();
             let diagonal: usize = ids.iter().map(|&a| report.confusion(a, a)).sum();
             assert_eq!((all, diagonal), (24, report.right()), "{kind}");
-            let (low, high) = (report.interval().low, report.interval().high);
+            let low = report.interval().low;
+            let high = report.interval().high;
             let accuracy = report.accuracy().unwrap();
             assert!(
                 low < accuracy && accuracy <= high && high - low < 0.45,
@@ -534,7 +539,8 @@ mod tests {
     /// A thousand classes: must take no time, once it took minutes.
     #[test]
     fn a_report_of_a_thousand_classes_takes_no_time() {
-        let (classes, shots) = (1000, 3);
+        let classes = 1000;
+        let shots = 3;
         let mut head =
             empty(HeadKind::NearestMean, 16, Limits { classes, samples: classes * shots });
         let mut noise = Noise(1);

@@ -34,7 +34,8 @@ impl<M: Memory> Head<M> {
             return Err(ClassError::Full { limit: self.limits.classes });
         }
         self.write_name(self.classes, name);
-        let (class, dim) = (self.classes, self.layout.dim);
+        let class = self.classes;
+        let dim = self.layout.dim;
         let kept = self.layout.kept_mut(self.memory.words_mut());
         kept.seen[class] = 0;
         kept.sums[class * dim..][..dim].fill(0);
@@ -109,7 +110,8 @@ impl<M: Memory> Head<M> {
         class: ClassId,
         embedding: Embedding<'_>,
     ) -> Result<(), SampleError> {
-        let (found, needed) = (embedding.len(), self.layout.dim);
+        let found = embedding.len();
+        let needed = self.layout.dim;
         if class.index() >= self.classes {
             return Err(SampleError::NoSuchClass { class: class.index(), count: self.classes });
         }
@@ -150,7 +152,9 @@ impl<M: Memory> Head<M> {
 
     /// Writes a checked sample behind all others.
     pub(super) fn write_sample(&mut self, class: ClassId, embedding: Embedding<'_>) {
-        let (at, dim, quant) = (self.samples, self.layout.dim, embedding.own_quant());
+        let at = self.samples;
+        let dim = self.layout.dim;
+        let quant = embedding.own_quant();
         let kept = self.layout.kept_mut(self.memory.words_mut());
         let codes = &mut kept.codes[at * dim..][..dim];
         embedding.write_codes(quant, codes);
@@ -279,7 +283,8 @@ mod tests {
             for (class, embedding) in samples.into_iter().rev() {
                 reversed.add_sample(class, embedding).unwrap();
             }
-            let (a, b) = (fingerprint(&mut head), fingerprint(&mut reversed));
+            let a = fingerprint(&mut head);
+            let b = fingerprint(&mut reversed);
             let real = |bits: &u32| f32::from_bits(*bits);
             let worst =
                 a.iter().zip(&b).map(|(a, b)| (real(a) - real(b)).abs()).fold(0.0, f32::max);

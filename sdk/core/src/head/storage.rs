@@ -147,9 +147,12 @@ impl Layout {
         if limits.samples == 0 {
             return Err(HeadError::NoSamples);
         }
-        let (classes, samples) = (limits.classes as usize, limits.samples as usize);
+        let classes = limits.classes as usize;
+        let samples = limits.samples as usize;
         // Each factor is below 2^16, so that u64 cannot overflow.
-        let (d, k, n) = (dim as u64, classes as u64, samples as u64);
+        let d = dim as u64;
+        let k = classes as u64;
+        let n = samples as u64;
         let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 6) + n * (7 + k) + 16;
         let size = if n < d { n } else { d };
         words += size * (size + 1) / 2 + (BLOCK as u64 + 1) * (d + LANES as u64);
@@ -166,7 +169,8 @@ impl Layout {
 
     /// Number of words of the training data.
     pub const fn kept_words(&self) -> usize {
-        let (k, n) = (self.classes, self.samples);
+        let k = self.classes;
+        let n = self.samples;
         let names = k * MAX_NAME_BYTES / 4 + k.div_ceil(4);
         // One more slot, for the sample that was evicted for the last one.
         let m = n + 1;
@@ -181,7 +185,8 @@ impl Layout {
 
     /// Number of words of the data computed from it.
     pub const fn work_words(&self) -> usize {
-        let (k, n) = (self.classes, self.samples);
+        let k = self.classes;
+        let n = self.samples;
         let lists = k * (self.dim + 4) + n * (7 + k) + self.centre_len() + self.block_len();
         lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
     }
@@ -349,7 +354,8 @@ mod tests {
             (HeadKind::Softmax, 10, 500, 2, 7, 0),
             (HeadKind::Auto, 10, 500, 2, 7, 136),
         ] {
-            let (k, n) = (usize::from(classes), usize::from(samples));
+            let k = usize::from(classes);
+            let n = usize::from(samples);
             let stated = n * (1280 + 39 + lanes)
                 + k * (8 * 1280 + 85)
                 + 2 * matrices * n * (n + 1)

@@ -62,7 +62,8 @@ pub fn taught(kind: HeadKind, classes: u16, shots: u16, dim: usize, spread: f32)
 
 /// Returns the bits of all probabilities for a few embeddings of every class.
 pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
-    let (dim, mut noise) = (head.dim(), Noise(2));
+    let dim = head.dim();
+    let mut noise = Noise(2);
     let mut out = vec![0.0; head.class_count()];
     let mut bits = Vec::new();
     for class in (0..head.class_count()).flat_map(|class| [class; 3]) {
@@ -130,7 +131,9 @@ pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
 /// Returns held-out scores, one row per sample.
 pub fn held_out(head: &mut TestHead) -> Vec<Vec<f64>> {
     head.fit().unwrap();
-    let (classes, samples, dim) = (head.class_count(), head.sample_count(), head.dim());
+    let classes = head.class_count();
+    let samples = head.sample_count();
+    let dim = head.dim();
     let (_, mut work) = head.layout.split(&mut *head.memory);
     work.keep(classes, samples, dim);
     let score = |sample: usize, class: usize| f64::from(work.held_out[class * samples + sample]);

@@ -134,7 +134,8 @@ impl<'a> Sections<'a> {
             VERSION => {}
             found => return Err(LayoutError::Version { found }),
         }
-        let (stated, found) = (u64_at(header, 16), bytes.len() as u64);
+        let stated = u64_at(header, 16);
+        let found = bytes.len() as u64;
         if stated != found {
             return Err(LayoutError::Length { stated, found });
         }
@@ -151,7 +152,9 @@ impl<'a> Sections<'a> {
         let mut parts = [&[] as &[u8]; Section::ALL.len()];
         let mut end = table_end;
         for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
-            let (number, offset, len) = (u32_at(entry, 0), u64_at(entry, 8), u64_at(entry, 16));
+            let number = u32_at(entry, 0);
+            let offset = u64_at(entry, 8);
+            let len = u64_at(entry, 16);
             // The required sections come in order; behind them one of the optional ones.
             let may = if index < REQUIRED {
                 &Section::ALL[index..=index]

@@ -29,7 +29,8 @@ pub(crate) struct Axis {
 impl Axis {
     pub fn new(source: u64, seen: Option<u64>, out: u16) -> Self {
         let seen = seen.unwrap_or(source).min(source);
-        let (mut unit, mut rest) = (seen, u64::from(out));
+        let mut unit = seen;
+        let mut rest = u64::from(out);
         while rest > 0 {
             (unit, rest) = (rest, unit % rest);
         }
@@ -39,8 +40,10 @@ impl Axis {
     /// Returns the source pixels under output pixel `o`.
     fn taps(&self, o: u64) -> Taps {
         // All distances in units of `unit / (2 * out)` source pixels, so that they are integers.
-        let (out, seen) = (self.out / self.unit, self.seen / self.unit);
-        let (step, reach) = (2 * out, 2 * out.max(seen));
+        let out = self.out / self.unit;
+        let seen = self.seen / self.unit;
+        let step = 2 * out;
+        let reach = 2 * out.max(seen);
         let center = (2 * o + 1) * seen;
         let first = center.saturating_sub(reach) / step;
         let last = (center + reach).div_ceil(step).min(self.seen);
@@ -92,7 +95,8 @@ pub(crate) fn resample(
     ys: &Axis,
     put: impl FnMut(usize, usize, &[[u8; 3]]),
 ) {
-    let ((span, width), (_, height)) = (xs.most(), ys.most());
+    let (span, width) = xs.most();
+    let (_, height) = ys.most();
     if span > SPAN || !divides(width, height) || 255 * height > u32::MAX.into() {
         return plain(frame, xs, ys, put);
     }
@@ -117,7 +121,8 @@ fn divides(width: u64, height: u64) -> bool {
 /// [`limits::FRAME_SIDE`]: crate::limits::FRAME_SIDE
 fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usize, &[[u8; 3]])) {
     for (y, x) in (0..ys.out).flat_map(|y| (0..xs.out).map(move |x| (y, x))) {
-        let (columns, rows) = (xs.taps(x), ys.taps(y));
+        let columns = xs.taps(x);
+        let rows = ys.taps(y);
         let mut sum = [0u64; 3];
         for (row, wy) in rows.iter() {
             let mut line = [0u64; 3];
@@ -181,7 +186,8 @@ impl Strip {
         let mut used = 0;
         for (column, x) in strip.columns.iter_mut().zip(x as u64..xs.out) {
             let taps = xs.taps(x);
-            let (range, start) = (taps.range(), strip.source.start);
+            let range = taps.range();
+            let start = strip.source.start;
             let end = used + range.len();
             if range.end - start > SPAN || end > WEIGHTS {
                 break;
@@ -233,7 +239,8 @@ fn strips<A, const N: usize>(
 ) where
     A: Copy + Default + AddAssign + Mul<Output = A> + From<u8> + From<u16> + Into<u64>,
 {
-    let (mut x, width) = (0, xs.out as usize);
+    let mut x = 0;
+    let width = xs.out as usize;
     while x < width {
         let strip = Strip::new(xs, x);
         let mut sums = [[A::default(); SPAN]; N];
@@ -290,7 +297,8 @@ mod tests {
     fn reference(frame: &Frame<'_>, out: [u16; 2], seen: [Option<u64>; 2]) -> Vec<[u8; 3]> {
         let side = [frame.width(), frame.height()].map(u128::from);
         let weights = |axis: usize, o: u128| -> Vec<(u128, u128)> {
-            let (n, out) = (side[axis], u128::from(out[axis]));
+            let n = side[axis];
+            let out = u128::from(out[axis]);
             let seen = seen[axis].map_or(n, u128::from).min(n);
             let center = (2 * o + 1) * seen;
             let weight =
@@ -300,8 +308,10 @@ mod tests {
         let mut pixels = Vec::new();
         for y in 0..out[1] {
             for x in 0..out[0] {
-                let (wx, wy) = (weights(0, x.into()), weights(1, y.into()));
-                let (mut sum, mut total) = ([0; 3], 0);
+                let wx = weights(0, x.into());
+                let wy = weights(1, y.into());
+                let mut sum = [0; 3];
+                let mut total = 0;
                 for &(row, b) in &wy {
                     for &(column, a) in &wx {
                         let pixel = frame.rgb_at(column as usize, row as u32);
@@ -395,7 +405,8 @@ mod tests {
     #[test]
     fn inverses_divide() {
         for divisor in [2, 3, 5, 7, 114, 457, 65_535, 1 << 20, (1 << 24) - 1] {
-            let (inverse, most) = (Inverse::new(divisor), u64::MAX / divisor);
+            let inverse = Inverse::new(divisor);
+            let most = u64::MAX / divisor;
             for n in (0..300).chain(most - 300..most).chain((1..300).map(|q| q * divisor)) {
                 assert_eq!(inverse.divide(n), n / divisor, "{n} / {divisor}");
                 assert_eq!(inverse.divide(n.saturating_sub(1)), n.saturating_sub(1) / divisor);

@@ -40,7 +40,8 @@ impl Choices<'_> {
 
     /// Values of an embedding: mostly of a cluster, else hostile, now and then the same again.
     fn values(&mut self, dim: usize, class: usize, seen: &[Sample]) -> Vec<f32> {
-        let (sort, mut state) = (self.byte(), u64::from(self.byte()));
+        let sort = self.byte();
+        let mut state = u64::from(self.byte());
         let mut next = || {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -184,7 +185,8 @@ impl Pair {
     }
 
     fn remove_sample(&mut self, choices: &mut Choices<'_>) {
-        let (place, count) = (choices.below(50), self.model.samples.len());
+        let place = choices.below(50);
+        let count = self.model.samples.len();
         let found = self.head.remove_sample(place).map(|class| class.index());
         if place >= count {
             assert_eq!(found, Err(EditError::NoSuchSample { sample: place, count }));
@@ -300,14 +302,16 @@ impl Pair {
 
     /// All that was taught, in a head that decides otherwise.
     fn become_another_kind(&mut self, choices: &mut Choices<'_>) {
-        let (kind, limits) = (choices.of(&HeadKind::ALL), self.model.limits);
+        let kind = choices.of(&HeadKind::ALL);
+        let limits = self.model.limits;
         let mut head = boxed(kind, self.model.dim, limits, 0x7f7f_7f7f);
         head.merge(&self.head).expect("as much room");
         self.head = head;
         let fresh = Model::new(kind, self.model.dim, limits);
         self.model.kind = kind;
         self.model.last = None;
-        let (false_rejection_rate, when_full) = (fresh.false_rejection_rate, fresh.when_full);
+        let false_rejection_rate = fresh.false_rejection_rate;
+        let when_full = fresh.when_full;
         (self.model.false_rejection_rate, self.model.when_full) = (false_rejection_rate, when_full);
         let recipe = Recipe::of(kind);
         (self.model.transform, self.model.inverse_l2) = (recipe.transform, recipe.inverse_l2);
@@ -339,7 +343,8 @@ impl Pair {
         let class = choices.below(5);
         queries.push(choices.values(self.model.dim, class, &self.model.samples));
         let mut fresh = self.model.taught_in_one_go();
-        let (found, want) = (told(&mut self.head, &queries), told(&mut fresh, &queries));
+        let found = told(&mut self.head, &queries);
+        let want = told(&mut fresh, &queries);
         for (found, want) in found.iter().zip(&want) {
             assert_eq!(found, want, "{} of {} samples", self.model.kind, self.model.samples.len());
         }
@@ -358,7 +363,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 /// All that a head says, so that no bit is lost.
 fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
-    let (classes, dim) = (head.class_count(), head.dim());
+    let classes = head.class_count();
+    let dim = head.dim();
     let mut out = vec![0.0; classes];
     let mut parts = vec![0.0; dim];
     let mut told = Vec::new();
@@ -396,7 +402,8 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
         let query = Embedding::Float(query);
         let answer = head.probabilities(query, &mut out);
         if answer.is_ok() {
-            let (sum, never) = (out.iter().sum::<f32>(), head.false_rejection_rate() == 0.0);
+            let sum = out.iter().sum::<f32>();
+            let never = head.false_rejection_rate() == 0.0;
             assert!(sum < 1.0 + 1e-4 && (!never || sum > 1.0 - 1e-4), "{out:?}");
         }
         told.push(format!("{answer:?} {:?} {:?}", bits(&out), head.similarity(query)));

@@ -135,22 +135,28 @@ pub(crate) unsafe fn conv<K: Kernel>(
     input: &Map<'_>,
     target: &Target,
 ) {
-    let (a, channels) = (input.value.shape, target.shape.c());
-    let (first, pixels) = (target.pixels.start, target.pixels.len());
+    let a = input.value.shape;
+    let channels = target.shape.c();
+    let first = target.pixels.start;
+    let pixels = target.pixels.len();
     let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels, scratch.len());
-    let (depth, per_group) = (a.c() / layer.groups, channels / layer.groups);
+    let depth = a.c() / layer.groups;
+    let per_group = channels / layer.groups;
     let fan_in = layer.window.taps() * depth;
-    let (panel, group_bytes) = (K::ROWS.panel_bytes(fan_in), K::ROWS.bytes(per_group, fan_in));
+    let panel = K::ROWS.panel_bytes(fan_in);
+    let group_bytes = K::ROWS.bytes(per_group, fan_in);
     assert!(layer.packed.len() == layer.groups * group_bytes, "packed for another plan");
     for (group, panels) in layer.packed.chunks_exact(group_bytes).enumerate() {
         let some = target.panels.clone().unwrap_or(0..group_bytes / panel);
         let lanes = K::ROWS.lanes.len();
-        let (begin, end) = (some.start * lanes, (some.end * lanes).min(per_group));
+        let begin = some.start * lanes;
+        let end = (some.end * lanes).min(per_group);
         let panels = &panels[some.start * panel..some.end * panel];
         for start in (0..pixels).step_by(blocks.pixels) {
             let count = blocks.pixels.min(pixels - start);
             let cells = if blocks.direct {
-                let (y, x) = ((first + start) / a.w(), (first + start) % a.w());
+                let y = (first + start) / a.w();
+                let x = (first + start) % a.w();
                 input.codes[input.row(y) + x * a.c()..][..count * blocks.row_bytes].as_ptr()
             } else {
                 let rows = &mut scratch[..count * blocks.row_bytes];
@@ -197,10 +203,12 @@ impl Under<'_> {
         row_bytes: usize,
     ) {
         let whole = self.whole();
-        let (mut pixel, end) = (start, start + rows.len() / row_bytes);
+        let mut pixel = start;
+        let end = start + rows.len() / row_bytes;
         let mut rest = rows;
         while pixel < end {
-            let (oy, ox) = (pixel / width, pixel % width);
+            let oy = pixel / width;
+            let ox = pixel % width;
             let inside = Inside::at(self.window, 0, oy, self.input.value.shape.h());
             // Windows that lie inside the feature map: all of this row at once.
             let run = whole.end.min(ox + end - pixel).saturating_sub(ox);
@@ -229,13 +237,16 @@ impl Under<'_> {
         rows: &mut [i8],
         row_bytes: usize,
     ) {
-        let (channels, depth) = (self.input.value.shape.c(), self.depth);
+        let channels = self.input.value.shape.c();
+        let depth = self.depth;
         let [dy, dx] = self.window.dilation.map(usize::from);
         let [kh, kw] = self.window.kernel.map(usize::from);
         let (runs, run) = if self.joined() { (1, kw) } else { (kw, 1) };
         let stride = usize::from(self.window.stride[1]);
         let left = ox * stride - usize::from(self.window.pad[1]);
-        let (step, len, count) = (stride * channels, run * depth, rows.len() / row_bytes);
+        let step = stride * channels;
+        let len = run * depth;
+        let count = rows.len() / row_bytes;
         for (ky, j) in (0..kh).flat_map(|ky| (0..runs).map(move |j| (ky, j))) {
             let from = self.input.row(top + ky * dy) + (left + j * dx) * channels + self.first;
             let codes = self.input.codes[from..][..(count - 1) * step + len].as_ptr();
@@ -254,7 +265,8 @@ impl Under<'_> {
 
     /// Returns the output columns whose windows lie inside the feature map.
     fn whole(&self) -> Range<usize> {
-        let (stride, pad) = (usize::from(self.window.stride[1]), usize::from(self.window.pad[1]));
+        let stride = usize::from(self.window.stride[1]);
+        let pad = usize::from(self.window.pad[1]);
         let end = (self.input.value.shape.w() + pad + 1)
             .checked_sub(self.window.extent(1))
             .map_or(0, |n| n.div_ceil(stride));
@@ -265,7 +277,8 @@ impl Under<'_> {
     /// keep any value, because their weights are zeros.
     #[inline]
     fn row<K: Kernel>(&self, kernel: K, rows: &Inside, cols: &Inside, row: &mut [i8]) {
-        let (channels, depth) = (self.input.value.shape.c(), self.depth);
+        let channels = self.input.value.shape.c();
+        let depth = self.depth;
         let cell = K::ROWS.width();
         if rows.taps.len() * cols.taps.len() < self.window.taps() {
             let zero = [self.input.value.quant.zero_point; 64];
@@ -307,7 +320,9 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
     input: &Map<'_>,
     target: &Target,
 ) {
-    let (window, channels, shape) = (&layer.window, target.shape.c(), input.value.shape);
+    let window = &layer.window;
+    let channels = target.shape.c();
+    let shape = input.value.shape;
     assert!(shape.c() == channels && takes(window), "planned");
     let [rows, columns] = window.kernel.map(usize::from);
     let places = columns * K::TAPS.column(rows);
@@ -315,10 +330,12 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
     let mut pointers = Columns::new(window, input, border);
-    let (width, end) = (target.shape.w(), target.pixels.end);
+    let width = target.shape.w();
+    let end = target.pixels.end;
     let mut pixel = target.pixels.start;
     while pixel < end {
-        let (oy, start) = (pixel / width, pixel % width);
+        let oy = pixel / width;
+        let start = pixel % width;
         let pixels = pointers.pixels.min(width - start).min(end - pixel);
         pointers.point(oy, start, pixels);
         let job = Taps {
@@ -375,7 +392,9 @@ impl<'a> Columns<'a> {
         let [kh, kw] = window.kernel.map(usize::from);
         let [sy, sx] = window.stride.map(usize::from);
         let shape = self.input.value.shape;
-        let (height, width, channels) = (shape.h(), shape.w(), shape.c());
+        let height = shape.h();
+        let width = shape.w();
+        let channels = shape.c();
         // One piece of shared columns, or one piece per pixel.
         let (pieces, columns) =
             if self.shared { (1, (pixels - 1) * sx + kw) } else { (pixels, kw) };

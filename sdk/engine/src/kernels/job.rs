@@ -216,7 +216,8 @@ unsafe fn copy_by<T>(job: &Pieces) {
     for i in 0..job.count {
         // SAFETY: the caller's promise.
         unsafe {
-            let (from, to) = (job.codes.add(i * job.step), job.cells.add(i * job.stride));
+            let from = job.codes.add(i * job.step);
+            let to = job.cells.add(i * job.stride);
             let one = |at: usize| {
                 to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
             };

@@ -43,7 +43,8 @@ pub(crate) fn portable(
     part: Part,
     look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
-    let (x, out) = (step.a.range(), step.out.range());
+    let x = step.a.range();
+    let out = step.out.range();
     match ops::division(step) {
         // SAFETY: steps are separated, so that the other threads do nothing in this one; the plan
         // puts operand and result apart, as such steps need.
@@ -132,7 +133,8 @@ impl<K: Kernel> Run<'_, K> {
     }
 
     fn step(&self, step: &Step, weights: &[u8]) {
-        let (part, shape) = (self.part, step.out.shape);
+        let part = self.part;
+        let shape = step.out.shape;
         if let StepOp::Add { a, b, clamp } = step.op {
             let values = [&step.a, &step.b, &step.out];
             return drive::add(
@@ -189,7 +191,8 @@ impl<K: Kernel> Run<'_, K> {
         let tile = Ring::new(depthwise, self.seat);
         let ring = expand.map(|step| (step, Ring::new(step, self.seat)));
         let window = self.layer(depthwise).expect("planned: a layer of a kernel").window;
-        let (stride, pad) = (usize::from(window.stride[0]), usize::from(window.pad[0]));
+        let stride = usize::from(window.stride[0]);
+        let pad = usize::from(window.pad[0]);
         let rows = self.part.of(project.out.shape.h());
         let mut next = (rows.start * stride).saturating_sub(pad);
         for start in rows.clone().step_by(tile.kept) {
@@ -240,8 +243,8 @@ impl<K: Kernel> Run<'_, K> {
     /// # Safety
     /// Those bytes belong to this part, and the input is not among them.
     unsafe fn rows(&self, step: &Step, input: &Map<'_>, rows: Range<usize>, at: usize) {
-        let (layer, width) =
-            (self.layer(step).expect("planned: a layer of a kernel"), step.out.shape.w());
+        let layer = self.layer(step).expect("planned: a layer of a kernel");
+        let width = step.out.shape.w();
         // SAFETY: the caller's promise.
         unsafe {
             self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at)

@@ -110,7 +110,8 @@ impl Team {
         });
         let mut team = Self { shared, workers: Vec::new() };
         for index in 1..usize::from(threads) {
-            let (shared, begin) = (team.shared.clone(), begin.clone());
+            let shared = team.shared.clone();
+            let begin = begin.clone();
             let name = format!("offshoot-{index}");
             let work = move || {
                 let begun = catch_unwind(AssertUnwindSafe(|| begin(index)));
@@ -168,7 +169,8 @@ impl Team {
         observe: impl FnMut(&[Step]),
     ) -> Result<(), RunError> {
         let (packed, arena) = plan.memory(packed, arena)?;
-        let (config, steps) = (plan.config(), plan.steps());
+        let config = plan.config();
+        let steps = plan.steps();
         assert!(!self.shared.broken.load(Ordering::Acquire), "a thread of the team has panicked");
         let job = Job { config, steps, weights, packed, arena: Arena::new(arena) };
         // SAFETY: only lifetimes change. No worker uses the job any more when this function ends:
@@ -205,7 +207,8 @@ impl Shared {
     /// Main loop of a worker.
     fn work(&self, index: usize) {
         self.begun.fetch_add(1, Ordering::Release);
-        let (mut spins, mut idle) = (0, None);
+        let mut spins = 0;
+        let mut idle = None;
         while !self.stop.load(Ordering::Acquire) && !self.broken.load(Ordering::Acquire) {
             if catch_unwind(AssertUnwindSafe(|| self.part(index))).unwrap_or(false) {
                 (spins, idle) = (0, None);
@@ -226,7 +229,8 @@ impl Shared {
 
     /// Runs the caller's share of a run and returns when the run is over.
     fn lead(&self, job: &Job<'_>, mut observe: impl FnMut(&[Step])) {
-        let (mut watched, mut spins) = (0, 0);
+        let mut watched = 0;
+        let mut spins = 0;
         loop {
             let step = self.turns.step();
             // Steps before the current one are complete.
@@ -261,9 +265,10 @@ impl Shared {
         let _guard = Guard(self);
         // SAFETY: a part was taken, so the run goes on until it is done.
         let job = unsafe { *self.job.get() }.expect("a run has a job");
-        let (steps, size) = (job.steps(step), job.size());
-        let (part, seat) =
-            (Part { index, count: size.parts() }, Part { index: thread, count: size.seats.into() });
+        let steps = job.steps(step);
+        let size = job.size();
+        let part = Part { index, count: size.parts() };
+        let seat = Part { index: thread, count: size.seats.into() };
         dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, [part, seat]);
         if self.turns.finish(size) {
             self.turns.open(size, step + steps.len());

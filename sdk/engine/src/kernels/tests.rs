@@ -27,7 +27,8 @@ struct Guarded {
 
 impl Guarded {
     fn new(len: usize) -> Self {
-        let (file, size) = (tempfile::tempfile().unwrap(), len.next_multiple_of(PAGE));
+        let file = tempfile::tempfile().unwrap();
+        let size = len.next_multiple_of(PAGE);
         File::set_len(&file, size as u64).unwrap();
         // SAFETY: a private map of a file that nobody else knows; the page behind the file's end is
         // mapped and must not be touched, which is the point.
@@ -109,7 +110,8 @@ impl Layer {
     /// Packs again after the constants have changed.
     fn repack(&mut self, layout: &Layout) {
         let Self { weights, bias, mantissas, packed, .. } = self;
-        let (channels, fan_in) = (bias.len(), weights.len() / bias.len());
+        let channels = bias.len();
+        let fan_in = weights.len() / bias.len();
         let constants = Constants {
             weight: |channel: usize, place: usize, row: &mut [i8]| {
                 row.copy_from_slice(&weights[channel * fan_in + place..][..row.len()]);
@@ -143,7 +145,9 @@ fn rows<K: Kernel>(kernel: K, random: &mut Random, pixels: usize, channels: usiz
 }
 
 fn check_rows<K: Kernel>(kernel: K, random: &mut Random, layer: &Layer, codes: &[Vec<i8>]) {
-    let (pixels, channels, fan_in) = (codes.len(), layer.bias.len(), codes[0].len());
+    let pixels = codes.len();
+    let channels = layer.bias.len();
+    let fan_in = codes[0].len();
     let stride = K::ROWS.row_bytes(fan_in);
     let mut cells = Guarded::new(pixels * stride);
     for (row, codes) in cells.chunks_exact_mut(stride).zip(codes) {
@@ -196,7 +200,8 @@ fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
 }
 
 fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize, stride: usize) {
-    let (pixels, column) = (1 + random.below(8), K::TAPS.column(side));
+    let pixels = 1 + random.below(8);
+    let column = K::TAPS.column(side);
     let filled = column > side;
     let mut layer = Layer::random(random, &K::TAPS, channels, side * column);
     // Filled places have no weight.
@@ -235,7 +240,8 @@ fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize,
     for p in 0..pixels {
         for c in 0..channels {
             let tap = |place: usize| {
-                let (x, y) = (place / column, place % column);
+                let x = place / column;
+                let y = place % column;
                 if y < side { codes[(p * step + x * side + y) * channels + c] } else { 0 }
             };
             let want = layer.want(c, (0..side * column).map(tap));
@@ -250,7 +256,9 @@ fn taps<K: Kernel>(kernel: K, random: &mut Random, channels: usize, side: usize,
 
 fn sums<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
     let [a, b] = [random.codes(len), random.codes(len)];
-    let (factors, offset, shift) = ([9000, -7000], 1 << 13, 14);
+    let factors = [9000, -7000];
+    let offset = 1 << 13;
+    let shift = 14;
     let clamp = Clamp { lo: -90, hi: 80 };
     let want = |i: usize| {
         let sum = i32::from(a[i]) * i32::from(factors[0]) + i32::from(b[i]) * i32::from(factors[1]);
@@ -273,7 +281,8 @@ fn sums<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
 }
 
 fn pieces<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
-    let (count, step) = (1 + random.below(4), 1 + random.below(40));
+    let count = 1 + random.below(4);
+    let step = 1 + random.below(40);
     let codes = random.codes((count - 1) * step + len);
     let stride = len * K::ROWS.width() + random.below(9);
     let from = Guarded::filled(&codes);

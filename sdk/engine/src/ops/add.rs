@@ -24,7 +24,8 @@ pub(super) fn add(
             + affine.offset;
         shift_down(acc, affine.shift, clamp.lo, clamp.hi)
     };
-    let (mut x, mut y) = ([0i8; BLOCK], [0i8; BLOCK]);
+    let mut x = [0i8; BLOCK];
+    let mut y = [0i8; BLOCK];
     for start in range.clone().step_by(BLOCK) {
         let len = BLOCK.min(range.end - start);
         codes.read(a.offset + start, &mut x[..len]);

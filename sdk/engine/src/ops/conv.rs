@@ -18,11 +18,13 @@ pub(super) struct Layer<'a> {
 }
 
 pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
-    let (channels, per_group) = (out.shape.c(), out.shape.c() / layer.groups);
+    let channels = out.shape.c();
+    let per_group = out.shape.c() / layer.groups;
     let fan_in = layer.window.taps() * (a.shape.c() / layer.groups);
     let mut patch = [0i16; PATCH];
     for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
-        let (oy, ox) = (index / out.shape.w(), index % out.shape.w());
+        let oy = index / out.shape.w();
+        let ox = index % out.shape.w();
         let rows = Inside::at(&layer.window, 0, oy, a.shape.h());
         let cols = Inside::at(&layer.window, 1, ox, a.shape.w());
         for (group, codes) in pixel.chunks_exact_mut(per_group).enumerate() {

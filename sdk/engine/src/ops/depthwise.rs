@@ -21,7 +21,8 @@ pub(super) fn depthwise(
     let channels = out.shape.c();
     let layer = Layer { window, weights, zero: a.zero(), width: a.shape.w(), channels };
     for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
-        let (oy, ox) = (index / out.shape.w(), index % out.shape.w());
+        let oy = index / out.shape.w();
+        let ox = index % out.shape.w();
         let rows = Inside::at(window, 0, oy, a.shape.h());
         let cols = Inside::at(window, 1, ox, a.shape.w());
         for (block, codes) in pixel.chunks_mut(BLOCK).enumerate() {

@@ -33,7 +33,8 @@ pub(super) fn map(
 /// Pads a feature map with zero points.
 pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
     y.fill(out.quant.zero_point);
-    let (from, to) = (a.shape.row_elements(), out.shape.row_elements());
+    let from = a.shape.row_elements();
+    let to = out.shape.row_elements();
     for (row, values) in y.chunks_exact_mut(to).skip(top).zip(x.chunks_exact(from)) {
         let start = left * a.shape.c();
         row[start..start + from].copy_from_slice(values);
@@ -42,7 +43,8 @@ pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: 
 
 /// Reorders H, W, C to C, H, W.
 pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
-    let (pixels, channels) = (a.shape.h() * a.shape.w(), a.shape.c());
+    let pixels = a.shape.h() * a.shape.w();
+    let channels = a.shape.c();
     for (pixel, values) in x.chunks_exact(channels).enumerate() {
         for (channel, &value) in values.iter().enumerate() {
             y[channel * pixels + pixel] = value;
@@ -76,7 +78,8 @@ pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]
 /// Upsamples by repeating every pixel (nearest neighbour).
 pub(super) fn upsample(factor: [u8; 2], a: &Value, x: &[i8], y: &mut [i8]) {
     let [down, across] = factor.map(usize::from);
-    let (row, channels) = (a.shape.row_elements(), a.shape.c());
+    let row = a.shape.row_elements();
+    let channels = a.shape.c();
     for (to, from) in y.chunks_exact_mut(row * across * down).zip(x.chunks_exact(row)) {
         for to in to.chunks_exact_mut(row * across) {
             for (pixels, pixel) in

@@ -20,7 +20,9 @@ pub(super) fn multiply(
     let [a, b, out] = values;
     // A vector is read again for every pixel.
     let period = b.shape.elements();
-    let (mut x, mut y, mut products) = ([0i8; BLOCK], [0i8; BLOCK], [0i32; BLOCK]);
+    let mut x = [0i8; BLOCK];
+    let mut y = [0i8; BLOCK];
+    let mut products = [0i32; BLOCK];
     let tail = Tail { multiplier, zero: out.quant.zero_point, clamp };
     let mut start = range.start;
     // Whole pixels at a time if several fit: then all blocks but the first have the same vector.

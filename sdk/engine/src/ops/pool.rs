@@ -40,7 +40,8 @@ pub(super) fn average(
         for (block, codes) in codes.chunks_mut(BLOCK).enumerate() {
             let mut sums = [-(seen as i32) * a.zero(); BLOCK];
             // So few values are summed before they are added to 32 bits that 16 bits suffice.
-            let (mut parts, mut count) = ([0i16; BLOCK], 0);
+            let mut parts = [0i16; BLOCK];
+            let mut count = 0;
             positions(&layer.window, (&rows, &cols), a, |at| {
                 let values = &x[at + first + block * BLOCK..][..codes.len()];
                 for (part, &value) in parts.iter_mut().zip(values) {
@@ -96,7 +97,8 @@ fn pixels(
     y: &mut [i8],
     mut each: impl FnMut(usize, usize, &mut [i8]),
 ) {
-    let (mut at, mut rest) = (range.start, y);
+    let mut at = range.start;
+    let mut rest = y;
     while at < range.end {
         let first = at % channels;
         let (codes, later) = rest.split_at_mut((channels - first).min(range.end - at));
@@ -107,7 +109,8 @@ fn pixels(
 }
 
 fn inside(window: &Window, index: usize, a: &Value, out: &Value) -> (Inside, Inside) {
-    let (oy, ox) = (index / out.shape.w(), index % out.shape.w());
+    let oy = index / out.shape.w();
+    let ox = index % out.shape.w();
     (Inside::at(window, 0, oy, a.shape.h()), Inside::at(window, 1, ox, a.shape.w()))
 }
 

@@ -18,12 +18,11 @@ impl Tail {
     /// Requantizes sums of at most `largest` in absolute value.
     #[inline(always)] // compiled for the caller's instruction set
     pub fn codes(self, largest: u64, sums: &[i32], codes: &mut [i8]) {
-        let (bits, mantissa, zero) = (
-            requant_path::bits(self.multiplier.shift),
-            i64::from(self.multiplier.mantissa),
-            i32::from(self.zero),
-        );
-        let (lo, hi) = (i32::from(self.clamp.lo), i32::from(self.clamp.hi));
+        let bits = requant_path::bits(self.multiplier.shift);
+        let mantissa = i64::from(self.multiplier.mantissa);
+        let zero = i32::from(self.zero);
+        let lo = i32::from(self.clamp.lo);
+        let hi = i32::from(self.clamp.hi);
         if largest < requant_path::bearable(bits) {
             for (code, &sum) in codes.iter_mut().zip(sums) {
                 let q = ((i64::from(sum << bits) * mantissa) >> 32) as i32;

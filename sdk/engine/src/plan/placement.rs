@@ -94,7 +94,8 @@ fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
 
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
     let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
-    let (first, last) = (first as u16, last as u16);
+    let first = first as u16;
+    let last = last as u16;
     slots[usize::from(id)] =
         Slot { bytes, first, last, root: id, state: State::Waiting, ..Slot::EMPTY };
 }
@@ -152,7 +153,8 @@ fn assign_by<K: Ord>(
             slots[own].state = State::Waiting;
         }
     }
-    let (mut arena, mut head) = (0, 0);
+    let mut arena = 0;
+    let mut head = 0;
     loop {
         let waiting = slots.iter().enumerate().filter(|(_, s)| s.state == State::Waiting);
         // Among equal keys the first slot.
@@ -172,7 +174,8 @@ fn placed(slots: &[Slot], head: u16) -> impl Iterator<Item = &Slot> {
 
 /// Returns the lowest offset that no slot alive at the same time occupies.
 fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
-    let (slot, mut offset) = (&slots[at], 0usize);
+    let slot = &slots[at];
+    let mut offset = 0usize;
     for other in placed(slots, head) {
         if other.offset >= offset.saturating_add(slot.bytes) {
             break;
@@ -186,7 +189,9 @@ fn lowest_gap(slots: &[Slot], head: u16, at: usize) -> usize {
 
 /// Returns the highest such offset with an end of at most `limit`.
 fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usize> {
-    let (slot, mut start, mut highest) = (&slots[at], 0, None);
+    let slot = &slots[at];
+    let mut start = 0;
+    let mut highest = None;
     let mut gap = |start: usize, end: usize| {
         let offset = end.checked_sub(slot.bytes).filter(|&offset| offset >= start);
         highest = offset.or(highest);
@@ -201,7 +206,8 @@ fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usi
 
 /// Inserts a placed slot into the list and returns its new head.
 fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
-    let (mut before, mut link) = (None, head);
+    let mut before = None;
+    let mut link = head;
     while let Some(i) =
         usize::from(link).checked_sub(1).filter(|&i| slots[i].offset < slots[at].offset)
     {

@@ -31,7 +31,8 @@ struct Link {
 impl Link {
     fn new(graph: &Graph<'_>, config: Config, id: TensorId, node: &Node<'_>) -> Self {
         let from = node.inputs.iter().next().unwrap_or(Graph::INPUT);
-        let (input, output) = (graph.tensor(from).shape, graph.tensor(id).shape);
+        let input = graph.tensor(from).shape;
+        let output = graph.tensor(id).shape;
         Self { id, from, input, output, work: Work::of(config.isa, &node.op, input, output) }
     }
 
@@ -138,7 +139,8 @@ fn try_chain(
         return false;
     }
     let begin = expand.as_ref().unwrap_or(&depthwise);
-    let (from, life) = (begin.from, begin.index()..project.index());
+    let from = begin.from;
+    let life = begin.index()..project.index();
     let tensors = graph.tensor_count();
     let peak = life.clone().chain([life.end]).map(|index| alive_at(&slots[..tensors], index)).max();
     let maps = alive_within(&slots[..tensors], &life).saturating_sub(inner) + rings;

@@ -112,7 +112,8 @@ pub(crate) fn alive_at(slots: &[Slot], index: usize) -> usize {
 /// Returns the bytes of the slots that are alive at any of the nodes from `start` to `end`, both
 /// included.
 pub(crate) fn alive_within(slots: &[Slot], nodes: &Range<usize>) -> usize {
-    let (start, end) = (nodes.start as u16, nodes.end as u16);
+    let start = nodes.start as u16;
+    let end = nodes.end as u16;
     let alive = slots.iter().filter(|s| s.first <= end && start <= s.last);
     alive.fold(0usize, |sum, s| sum.saturating_add(s.bytes))
 }

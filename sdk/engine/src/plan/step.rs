@@ -83,7 +83,8 @@ impl Step {
             None => unreachable!(),
         };
         let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
-        let (packed, scratch) = (Span::EMPTY, Span::EMPTY);
+        let packed = Span::EMPTY;
+        let scratch = Span::EMPTY;
         let op = StepOp::Nothing;
         let requant = RequantPath::Any;
         Self {
@@ -118,8 +119,8 @@ impl Step {
         let least = if shift == 0 { RequantPath::Mantissas } else { RequantPath::Lanes };
         let requant = |channel| {
             let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
-            let (mantissa, saturates) =
-                (word(mantissas, channel), shift > 0 && sum >= bearable(shift.into()));
+            let mantissa = word(mantissas, channel);
+            let saturates = shift > 0 && sum >= bearable(shift.into());
             match (mantissa < limit(shift), sum < bearable(bits(shift))) {
                 _ if saturates => RequantPath::Any,
                 (true, _) => least,

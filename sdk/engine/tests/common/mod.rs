@@ -39,7 +39,8 @@ impl Rng {
     }
 
     pub fn clamp(&mut self) -> Clamp {
-        let (a, b) = (self.code(), self.code());
+        let a = self.code();
+        let b = self.code();
         if self.below(2) == 0 { Clamp::NONE } else { Clamp { lo: a.min(b), hi: a.max(b) } }
     }
 }
@@ -194,8 +195,11 @@ impl Conv {
 
     /// Computes section 5.2 of `numerics.md`.
     pub fn want(&self, a: &Tensor, out: &Tensor, x: &[i8]) -> Vec<i8> {
-        let (input, channels, groups) = (a.shape, out.shape.c(), usize::from(self.groups));
-        let (depth, per_group) = (input.c() / groups, channels / groups);
+        let input = a.shape;
+        let channels = out.shape.c();
+        let groups = usize::from(self.groups);
+        let depth = input.c() / groups;
+        let per_group = channels / groups;
         let depthwise = groups > 1 && groups == input.c() && groups == channels;
         let mut want = Vec::new();
         for (oy, ox) in (0..out.shape.h()).flat_map(|y| (0..out.shape.w()).map(move |x| (y, x))) {
@@ -230,7 +234,8 @@ impl Conv {
 
 pub fn conv_case(rng: &mut Rng, input: Shape, channels: u32, groups: u16, window: Window) -> bool {
     let Some((h, w)) = window.output(input) else { return false };
-    let (a, out) = (rng.tensor(input), rng.tensor(Shape::new(h, w, channels).unwrap()));
+    let a = rng.tensor(input);
+    let out = rng.tensor(Shape::new(h, w, channels).unwrap());
     let conv =
         Conv::random(rng, input.c() / usize::from(groups), channels as usize, groups, window);
     let mut writer = GraphWriter::new(a);

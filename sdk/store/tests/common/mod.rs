@@ -99,7 +99,8 @@ pub fn image(capacity: u32, slots: [Option<(u64, &[u8])>; 2]) -> FaultyMedium {
 /// The states a save must survive in: name, medium, and what it holds.
 pub fn beginnings(capacity: u32) -> Vec<(&'static str, FaultyMedium, Option<Vec<u8>>)> {
     let mut random = Random(1);
-    let (old, older) = (record(101, 150), record(100, 170));
+    let old = record(101, 150);
+    let older = record(100, 170);
     let held = Some(old.clone());
     let garbage = medium(capacity, || random.next() as u8);
     vec![

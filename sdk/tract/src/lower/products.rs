@@ -17,7 +17,8 @@ impl Dot {
     /// Adds the products of two rows of equal length.
     #[inline(always)] // compiled for the caller's processor
     pub fn add(&mut self, a: &[f32], b: &[f32]) {
-        let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        let a = a.chunks_exact(LANES);
+        let b = b.chunks_exact(LANES);
         let rest = a.remainder().iter().zip(b.remainder());
         for (a, b) in a.zip(b) {
             self.0.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
@@ -65,11 +66,13 @@ impl EvalOp for Products {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (a, b) = args_2!(inputs);
-        let (a, b) = (a.try_as_plain_ram()?, b.try_as_plain_ram()?);
+        let a = a.try_as_plain_ram()?;
+        let b = b.try_as_plain_ram()?;
         let mut out = Tensor::zero::<f32>(&dims(self.output))?;
         let mut plain = out.try_as_plain_ram_mut()?;
-        let (a, b, out_values) =
-            (a.as_slice::<f32>()?, b.as_slice::<f32>()?, plain.as_slice_mut::<f32>()?);
+        let a = a.as_slice::<f32>()?;
+        let b = b.as_slice::<f32>()?;
+        let out_values = plain.as_slice_mut::<f32>()?;
         Arch::new().dispatch(Job { op: self, a, b, out: out_values });
         Ok(tvec!(out.into_tvalue()))
     }
@@ -97,7 +100,8 @@ impl NullaryFnOnce for Job<'_> {
     #[inline(always)]
     fn call(self) {
         let Products { transposed, depth, output } = *self.op;
-        let (rows, columns) = (output.w(), output.c());
+        let rows = output.w();
+        let columns = output.c();
         let outs = self.out.chunks_exact_mut(columns).zip(self.a.chunks_exact(depth));
         for (row, (out, a)) in outs.enumerate() {
             let b = &self.b[row / rows * depth * columns..][..depth * columns];

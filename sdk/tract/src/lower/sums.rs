@@ -62,10 +62,12 @@ impl EvalOp for Sums {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (map, weights, bias) = args_3!(inputs);
         let mut out = Tensor::zero::<f32>(&dims(self.output))?;
-        let (map, weights, bias) =
-            (map.try_as_plain_ram()?, weights.try_as_plain_ram()?, bias.try_as_plain_ram()?);
-        let (map, weights, bias) =
-            (map.as_slice::<f32>()?, weights.as_slice::<f32>()?, bias.as_slice::<f32>()?);
+        let map = map.try_as_plain_ram()?;
+        let weights = weights.try_as_plain_ram()?;
+        let bias = bias.try_as_plain_ram()?;
+        let map = map.as_slice::<f32>()?;
+        let weights = weights.as_slice::<f32>()?;
+        let bias = bias.as_slice::<f32>()?;
         let mut plain = out.try_as_plain_ram_mut()?;
         let job = Job { op: self, map, weights, bias, out: plain.as_slice_mut::<f32>()? };
         match self.kind {
@@ -121,7 +123,8 @@ impl NullaryFnOnce for Depthwise<'_> {
     #[inline(always)]
     fn call(self) {
         let Job { op, map, weights, bias, out } = self.0;
-        let (channels, columns) = (op.output.c(), op.output.w());
+        let channels = op.output.c();
+        let columns = op.output.w();
         let whole = channels / BLOCK * BLOCK;
         let mut taps = Vec::new();
         for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
@@ -149,8 +152,10 @@ impl NullaryFnOnce for Dots<'_> {
     #[inline(always)]
     fn call(self) {
         let Self(groups, Job { op, map, weights, bias, out }) = self;
-        let (channels, columns) = (op.output.c(), op.output.w());
-        let (depth, per_group) = (op.input.c() / groups, channels / groups);
+        let channels = op.output.c();
+        let columns = op.output.w();
+        let depth = op.input.c() / groups;
+        let per_group = channels / groups;
         let per_channel = weights.len() / channels;
         let mut taps = Vec::new();
         for (i, pixel) in out.chunks_exact_mut(channels).enumerate() {
@@ -161,7 +166,8 @@ impl NullaryFnOnce for Dots<'_> {
             for (channel, (out, own)) in
                 pixel.iter_mut().zip(weights.chunks_exact(per_channel)).enumerate()
             {
-                let (first, mut dot) = (channel / per_group * depth, Dot::default());
+                let first = channel / per_group * depth;
+                let mut dot = Dot::default();
                 for &(weight, value) in &taps {
                     dot.add(&own[weight..][..depth], &map[value + first..][..depth]);
                 }

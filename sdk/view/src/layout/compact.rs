@@ -27,7 +27,8 @@ where
     D::Color: Ink,
 {
     let Point { x, y } = whole.top_left;
-    let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+    let width = whole.size.width as i32;
+    let height = whole.size.height as i32;
     let hint = if screen.hint.is_empty() || height < TOP + HINT { 0 } else { HINT };
     let ink = (pen.theme.dim, Align::Left);
     pen.text(SMALL, screen.hint, area(x + 1, y + height - hint, width - 2, hint), ink)?;

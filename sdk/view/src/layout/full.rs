@@ -42,7 +42,8 @@ struct Layout {
 impl Layout {
     fn new(whole: Rectangle, with_image: bool) -> Self {
         let Point { x, y } = whole.top_left;
-        let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+        let width = whole.size.width as i32;
+        let height = whole.size.height as i32;
         let inner = width - 2 * MARGIN;
         let body_top = y + HEADER + GAP;
         let hint_top = y + height - HINT;
@@ -115,7 +116,8 @@ where
 {
     pen.panel(place, 6)?;
     let Point { x, y } = place.top_left;
-    let (width, height) = (place.size.width as i32, place.size.height as i32);
+    let width = place.size.width as i32;
+    let height = place.size.height as i32;
     let room = area(x + left, y + 4, width - left - MARGIN, height - 8);
     pen.paragraph([LINE, SMALL], text, room, pen.theme.text)
 }
@@ -129,7 +131,8 @@ where
     let theme = pen.theme;
     pen.fill(whole, theme.panel)?;
     let Point { x, y } = whole.top_left;
-    let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+    let width = whole.size.width as i32;
+    let height = whole.size.height as i32;
     if theme.outlined {
         pen.fill(area(x, y + height - 1, width, 1), theme.text)?;
     }
@@ -161,7 +164,8 @@ where
         top += ROW;
     }
     let Point { x, y } = whole.top_left;
-    let (width, height) = (whole.size.width as i32, whole.size.height as i32);
+    let width = whole.size.width as i32;
+    let height = whole.size.height as i32;
     pen.advice([LINE, LEADER], screen.advice, area(x, top, width, y + height - top))
 }
 
@@ -201,7 +205,8 @@ where
     pen.panel(whole, 6)?;
     let tone = screen.state.tone(pen.theme);
     let Point { x, y } = whole.top_left;
-    let (left, width) = (x + 10, whole.size.width as i32 - 20);
+    let left = x + 10;
+    let width = whole.size.width as i32 - 20;
     if let State::Message(text) = screen.state {
         let place = area(left, y + 4, width, STRIP - 8);
         return pen.paragraph([LINE, SMALL], text, place, pen.theme.text);
@@ -267,7 +272,8 @@ where
     let goal = goal.max(1) as i32;
     let width = bar.size.width as i32 + SPACE;
     for step in 0..goal {
-        let (start, end) = (width * step / goal, width * (step + 1) / goal - SPACE);
+        let start = width * step / goal;
+        let end = width * (step + 1) / goal - SPACE;
         let piece =
             area(bar.top_left.x + start, bar.top_left.y, end - start, bar.size.height as i32);
         pen.bar(piece, if (step as u32) < count { 1.0 } else { 0.0 }, tone)?;

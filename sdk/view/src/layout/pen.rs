@@ -111,8 +111,10 @@ where
         row: i32,
     ) -> Result<(), D::Error> {
         let steps = [("1", "Show a ", class), ("2", "Hold ", button), ("3", "Do it again", "")];
-        let (tone, ink) = (self.theme.lesson, self.theme.text);
-        let (left, width) = (place.top_left.x, place.size.width as i32);
+        let tone = self.theme.lesson;
+        let ink = self.theme.text;
+        let left = place.top_left.x;
+        let width = place.size.width as i32;
         let indent = 2 * kind.width(" ") as i32;
         let fitting = place.size.height as usize / row as usize;
         for (index, (number, verb, what)) in steps.into_iter().take(fitting).enumerate() {

@@ -7,7 +7,8 @@ pub const IMAGE: [[u8; 3]; 48] = {
     let mut pixels = [[70, 90, 120]; 48];
     let mut at = 0;
     while at < 48 {
-        let (x, y) = (at % 8, at / 8);
+        let x = at % 8;
+        let y = at / 8;
         if y >= 4 {
             pixels[at] = [150, 120, 90];
         }

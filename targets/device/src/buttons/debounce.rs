@@ -100,7 +100,8 @@ impl<L: Lines> Presses<L> {
     pub fn new(lines: L) -> io::Result<Self> {
         let count = lines.count();
         if !BUTTONS.contains(&count) {
-            let (least, most) = (BUTTONS.start(), BUTTONS.end());
+            let least = BUTTONS.start();
+            let most = BUTTONS.end();
             return Err(io::Error::other(format!("{count} buttons; there are {least} to {most}")));
         }
         let presses = vec![Press::default(); count];
@@ -129,7 +130,8 @@ impl<L: Lines> Presses<L> {
                 self.change(line, !self.presses[line].down, None);
             }
         }
-        let (now, last) = (self.lines.now(), self.last());
+        let now = self.lines.now();
+        let last = self.last();
         let press = &mut self.presses[last];
         if press.down && !press.is_spent {
             let held = now.saturating_sub(press.since);
@@ -145,7 +147,8 @@ impl<L: Lines> Presses<L> {
     }
 
     fn change(&mut self, line: usize, down: bool, at: Option<Duration>) {
-        let (now, last) = (self.lines.now(), self.last());
+        let now = self.lines.now();
+        let last = self.last();
         let press = &mut self.presses[line];
         let before = press.changed;
         (press.down, press.changed) = (down, at);
@@ -337,7 +340,8 @@ mod tests {
     #[test]
     fn one_long_press_teaches_the_empty_scene() {
         for count in [2, 4] {
-            let (mut buttons, last) = (buttons(count), count - 1);
+            let mut buttons = buttons(count);
+            let last = count - 1;
             buttons.lines.set(5, last, true);
             assert_eq!(frame(&mut buttons), []);
             buttons.lines.time += 1000;

@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn a_slow_reader_sees_new_frames_only() {
         let mut latest = Latest::new(Counter { frame: 0, fails_at: u32::MAX, refuses: 0 }).unwrap();
-        let (mut shot, mut last) = (CapturedFrame::default(), 0);
+        let mut shot = CapturedFrame::default();
+        let mut last = 0;
         for _ in 0..5 {
             thread::sleep(Duration::from_millis(30));
             latest.next(&mut shot).unwrap();

@@ -54,7 +54,8 @@ impl Video {
 
     /// Checks that there is a readable image, and rewinds to the first.
     fn check(&mut self) -> Result<(), SourceError> {
-        let (mut shot, mut first) = (CapturedFrame::default(), None);
+        let mut shot = CapturedFrame::default();
+        let mut first = None;
         while image(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
             match self.shoot(&mut shot) {
                 Ok(()) => return self.file.rewind().map_err(|e| self.failed(e)),
@@ -185,7 +186,8 @@ mod tests {
 
     /// Image with a small one in a segment, a thumbnail of a camera.
     fn with_thumbnail(shade: u8) -> Vec<u8> {
-        let (whole, small) = (jpeg(shade), jpeg(255));
+        let whole = jpeg(shade);
+        let small = jpeg(255);
         let length = (small.len() as u16 + 2).to_be_bytes();
         [&whole[..2], &[0xff, 0xe1], &length, &small, &whole[2..]].concat()
     }

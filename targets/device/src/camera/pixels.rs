@@ -56,7 +56,8 @@ impl Turn {
     /// Returns the size of a rotated frame, the offset of its first pixel, and the steps to its
     /// next column and row, in pixels.
     pub(crate) fn steps(self, width: u32, height: u32) -> ((u32, u32), isize, isize, isize) {
-        let (w, h) = (width as isize, height as isize);
+        let w = width as isize;
+        let h = height as isize;
         let size = if self.is_sideways() { (height, width) } else { (width, height) };
         match self {
             Self::None => (size, 0, 1, w),
@@ -173,7 +174,8 @@ impl Raw<'_> {
             return jpeg(self.bytes, turn, shot);
         }
         self.check()?;
-        let (width, height) = (self.width as usize, self.height as usize);
+        let width = self.width as usize;
+        let height = self.height as usize;
         let row = |y: usize| &self.bytes[y * self.stride..];
         let out = &mut Turned::new(turn, self.width, self.height, shot);
         for y in 0..height {
@@ -205,7 +207,8 @@ impl Raw<'_> {
     }
 
     fn check(&self) -> Result<(), PixelError> {
-        let (width, height) = (self.width, self.height);
+        let width = self.width;
+        let height = self.height;
         let sides = 1..=MOST_SIDE;
         let even = match self.pixels {
             Pixels::Yuyv => width % 2 == 0,
@@ -263,7 +266,8 @@ fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelE
     decoder.decode_headers().map_err(failed)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
     // The decoder limits the sides, which 32 bits hold.
-    let (width, height) = (width as u32, height as u32);
+    let width = width as u32;
+    let height = height as u32;
     if turn == Turn::None {
         return decoder.decode_into(shot.reshape(width, height)).map_err(failed);
     }
@@ -305,7 +309,8 @@ mod tests {
             .map(|y| {
                 (0..WIDTH)
                     .flat_map(|x| {
-                        let ([r, g, b], [l, u, v]) = (image(x, y), yuv(image(x, y)));
+                        let [r, g, b] = image(x, y);
+                        let [l, u, v] = yuv(image(x, y));
                         match pixels {
                             Pixels::Rgb24 => vec![r, g, b],
                             Pixels::Bgr24 => vec![b, g, r],
@@ -396,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_jpeg_is_decoded_and_turned() {
-        let (left, right) = ([220, 40, 30], [20, 60, 200]);
+        let left = [220, 40, 30];
+        let right = [20, 60, 200];
         let image =
             image::RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { left } else { right }));
         let mut bytes = std::io::Cursor::new(Vec::new());

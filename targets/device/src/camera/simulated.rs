@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn every_frame_is_another_look() {
         let mut camera = Simulated::new(Duration::ZERO);
-        let (mut first, mut second) = (CapturedFrame::default(), CapturedFrame::default());
+        let mut first = CapturedFrame::default();
+        let mut second = CapturedFrame::default();
         camera.next(&mut first).unwrap();
         camera.next(&mut second).unwrap();
         assert_eq!((first.width(), first.height()), (160, 120));

@@ -93,7 +93,8 @@ impl Camera {
     ///
     /// [`SourceError`] if the device cannot be opened or has no readable format.
     pub fn open(path: impl Into<PathBuf>, turn: Turn) -> Result<Self, SourceError> {
-        let (path, pixels) = (path.into(), Pixels::Grey);
+        let path = path.into();
+        let pixels = Pixels::Grey;
         let mut camera = Self { path, turn, pixels, width: 0, height: 0, stride: 0, stream: None };
         camera.reopen()?;
         Ok(camera)
@@ -118,8 +119,9 @@ impl Camera {
         let given = capture.format();
         // A driver may set another format than requested.
         let pixels = read_as(given.pixel_format().as_fourcc()).ok_or_else(none)?;
-        let (width, height, stride) =
-            (given.width(), given.height(), given.bytes_per_line() as usize);
+        let width = given.width();
+        let height = given.height();
+        let stride = given.bytes_per_line() as usize;
         let stream = capture.into_stream().map_err(|e| self.failed(e))?;
         (self.pixels, self.width, self.height, self.stride) = (pixels, width, height, stride);
         self.stream = Some(stream);
@@ -130,7 +132,10 @@ impl Camera {
 impl FrameSource for Camera {
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let start = Instant::now();
-        let (pixels, width, height, stride) = (self.pixels, self.width, self.height, self.stride);
+        let pixels = self.pixels;
+        let width = self.width;
+        let height = self.height;
+        let stride = self.stride;
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         loop {
             let Some(stream) = &mut self.stream else { return Err(self.failed(gone())) };

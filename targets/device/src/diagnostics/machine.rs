@@ -184,7 +184,8 @@ impl Machine {
         let groups = self.read("etc/group")?;
         let named = |line: &str| {
             let mut fields = line.split(':');
-            let (name, number) = (fields.next()?, fields.nth(1)?);
+            let name = fields.next()?;
+            let number = fields.nth(1)?;
             (number.parse() == Ok(id)).then(|| name.to_string())
         };
         groups.lines().find_map(named)

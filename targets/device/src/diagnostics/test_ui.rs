@@ -100,7 +100,8 @@ impl TestUi<'_, '_> {
     fn key(&mut self, number: usize) -> Result<Tested, ScreenError> {
         let order = self.keys[number].order.clone();
         let place = format!("{} of {}", number + 1, self.keys.len());
-        let (mut note, start) = (String::new(), Instant::now());
+        let mut note = String::new();
+        let start = Instant::now();
         let (works, why) = loop {
             let hint = if note.is_empty() { place.clone() } else { format!("{place}; {note}") };
             self.show(&capital(&order), &hint)?;
@@ -121,7 +122,8 @@ impl TestUi<'_, '_> {
     /// Asks a question that only the user can answer.
     fn ask(&mut self, what: &str, question: &str, can_answer: bool) -> Result<Tested, ScreenError> {
         let (works, note) = if can_answer {
-            let (yes, no) = (&self.keys[0].order, &self.keys[1].order);
+            let yes = &self.keys[0].order;
+            let no = &self.keys[1].order;
             let hint = format!("yes: {yes}, no: {no}");
             self.show(question, &hint)?;
             self.parts.screen.keep(&format!("test-{what}"))?;
@@ -243,7 +245,8 @@ mod tests {
 
     fn test(script: &str, with_light: bool) -> (Vec<Tested>, Words, Light) {
         let mut buttons = Script::parse(script).unwrap();
-        let (mut screen, mut light) = (Words::default(), Light::default());
+        let mut screen = Words::default();
+        let mut light = Light::default();
         let led = if with_light { Some(&mut light as &mut dyn Led) } else { None };
         let mut parts =
             TestPorts { buttons: &mut buttons, screen: &mut screen, led, pause: Duration::ZERO };
@@ -326,7 +329,8 @@ teach 2
                     .to_vec()
             }
         }
-        let (mut buttons, mut screen) = (Stuck(0), Words::default());
+        let mut buttons = Stuck(0);
+        let mut screen = Words::default();
         let mut parts = TestPorts {
             buttons: &mut buttons,
             screen: &mut screen,

@@ -66,9 +66,11 @@ impl Framebuffer {
         let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
         let form = form(about).map_err(failed)?;
         let Form { width, height, .. } = form;
-        let (long, short) = (width.max(height), width.min(height));
+        let long = width.max(height);
+        let short = width.min(height);
         let scale = (long / LEAST.0).min(short / LEAST.1).max(1);
-        let (across, down) = ((width / scale) as u16, (height / scale) as u16);
+        let across = (width / scale) as u16;
+        let down = (height / scale) as u16;
         let canvas =
             if turn.is_sideways() { Canvas::new(down, across) } else { Canvas::new(across, down) };
         let bytes = vec![0; form.stride * height as usize];
@@ -84,12 +86,13 @@ impl Framebuffer {
         let (_, start, across, down) = self.turn.steps(width.into(), height.into());
         let turned = if self.turn.is_sideways() { height } else { width };
         let scale = self.scale as usize;
-        let (mut top, mut bottom) = (usize::MAX, 0);
+        let mut top = usize::MAX;
+        let mut bottom = 0;
         for y in rows {
             for (x, &colour) in self.canvas.row(y).iter().enumerate() {
                 let place = (start + across * x as isize + down * y as isize) as usize;
-                let (left, row) =
-                    (place % usize::from(turned) * scale, place / usize::from(turned) * scale);
+                let left = place % usize::from(turned) * scale;
+                let row = place / usize::from(turned) * scale;
                 (top, bottom) = (top.min(row), bottom.max(row + scale));
                 let at = row * stride + left * depth;
                 for pixel in self.bytes[at..at + scale * depth].chunks_exact_mut(depth) {
@@ -139,7 +142,8 @@ fn form(about: &Path) -> io::Result<Form> {
     let shown = mode.trim_start_matches(|c: char| !c.is_ascii_digit());
     let shown = shown.split(|c: char| !c.is_ascii_digit() && c != 'x').next().unwrap_or_default();
     height = pair(shown, 'x').map_or(height, |(_, shown)| height.min(shown));
-    let (bits, stride) = (number("bits_per_pixel")?, number("stride")? as usize);
+    let bits = number("bits_per_pixel")?;
+    let stride = number("stride")? as usize;
     if bits != 16 && bits != 32 {
         return Err(io::Error::other(format!("{bits} bits a pixel; 16 and 32 can be written")));
     }
@@ -234,7 +238,8 @@ mod tests {
             for (bits, stride) in [(16, 640 + 24), (32, 1280 + 64)] {
                 let made = Made::new((320, 240), bits, stride);
                 made.open(turn).unwrap().show(&MOMENT).unwrap();
-                let (bytes, panel) = (made.bytes(), drawn(size.0, size.1));
+                let bytes = made.bytes();
+                let panel = drawn(size.0, size.1);
                 for at in panel.bounding_box().points() {
                     let (x, y) = match turn {
                         Turn::None => (at.x, at.y),
@@ -266,7 +271,8 @@ mod tests {
     fn large_panels_show_large_pixels() {
         let made = Made::new((1000, 500), 16, 2000);
         made.open(Turn::None).unwrap().show(&MOMENT).unwrap();
-        let (bytes, panel) = (made.bytes(), drawn(500, 250));
+        let bytes = made.bytes();
+        let panel = drawn(500, 250);
         for (x, y) in [(0, 0), (499, 499), (321, 77), (640, 480), (999, 250)] {
             let colour = panel.pixel(Point::new(x / 2, y / 2)).unwrap();
             let start = y as usize * 2000 + x as usize * 2;

@@ -58,7 +58,8 @@ impl<C: PixelColor> DrawTarget for Panel<C> {
 
     fn fill_solid(&mut self, area: &Rectangle, colour: C) -> Result<(), Infallible> {
         let area = area.intersection(&self.bounding_box());
-        let (left, width) = (area.top_left.x as usize, area.size.width as usize);
+        let left = area.top_left.x as usize;
+        let width = area.size.width as usize;
         for y in area.rows() {
             let start = y as usize * self.size.width as usize + left;
             self.pixels[start..start + width].fill(colour);

@@ -132,7 +132,8 @@ impl<S: SpiDevice, D: OutputPin, R: OutputPin> Screen for Tft<S, D, R> {
         if rows.is_empty() {
             return Ok(());
         }
-        let (right, bottom) = (self.canvas.size().0 - 1, rows.end - 1);
+        let right = self.canvas.size().0 - 1;
+        let bottom = rows.end - 1;
         let pixels = rows.clone().flat_map(|y| self.canvas.row(y).iter().copied());
         let sent = self.driver.set_pixels(0, rows.start, right, bottom, pixels);
         self.canvas.keep(sent.is_ok());

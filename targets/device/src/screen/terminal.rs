@@ -226,7 +226,8 @@ impl<W: Write> Terminal<W> {
         let fits = usize::from(columns).saturating_sub(moment.title.len() + 4);
         queue!(out, SetForegroundColor(DIM))?;
         write!(out, "   {KEYS:.fits$}")?;
-        let (wide, high) = (IMAGE_COLUMNS.min(columns / 2), IMAGE_ROWS.min(rows.saturating_sub(4)));
+        let wide = IMAGE_COLUMNS.min(columns / 2);
+        let high = IMAGE_ROWS.min(rows.saturating_sub(4));
         let left = if moment.image.is_some() { wide + 3 } else { 1 };
         if let Some(image) = moment.image {
             half_blocks(out, &image, (wide, high))?;
@@ -347,7 +348,8 @@ fn half_blocks(
                 let [r, g, b] = image.sample((column, y), (columns, 2 * rows));
                 Color::Rgb { r, g, b }
             };
-            let (above, below) = (at(2 * row), at(2 * row + 1));
+            let above = at(2 * row);
+            let below = at(2 * row + 1);
             queue!(out, SetForegroundColor(above), SetBackgroundColor(below), Print(HALF))?;
         }
         queue!(out, ResetColor)?;

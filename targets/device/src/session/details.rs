@@ -105,7 +105,8 @@ impl Details<'_> {
         let scale = f32::from(short_side) / width.min(height).max(1) as f32;
         let share =
             |input: u16, side: u32| (f32::from(input) / (scale * side.max(1) as f32)).min(1.0);
-        let (across, down) = (share(preprocess.width, width), share(preprocess.height, height));
+        let across = share(preprocess.width, width);
+        let down = share(preprocess.height, height);
         [(1.0 - across) / 2.0, (1.0 - down) / 2.0, across, down]
     }
 }

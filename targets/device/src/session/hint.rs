@@ -24,8 +24,10 @@ impl Session {
         let written = match (chosen, few) {
             _ if self.shows_times => {
                 let Times { camera, extractor, head, screen } = self.times;
-                let (camera, extractor, head, screen) =
-                    (ms(camera), ms(extractor), ms(head), ms(screen));
+                let camera = ms(camera);
+                let extractor = ms(extractor);
+                let head = ms(head);
+                let screen = ms(screen);
                 write!(
                     self.hint,
                     "cam {camera:.0} eyes {extractor:.1} head {head:.1} draw {screen:.1} ms"

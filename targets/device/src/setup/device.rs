@@ -144,7 +144,8 @@ impl Bench {
                 _ => format!("hold {name}"),
             };
         }
-        let (is_simulated, hint) = (self.camera == CameraPart::Simulated, buttons.hint());
+        let is_simulated = self.camera == CameraPart::Simulated;
+        let hint = buttons.hint();
         if is_simulated && settings.names.is_empty() {
             settings.names.extend(Simulated::names().map(str::to_string));
         }

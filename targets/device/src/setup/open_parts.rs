@@ -195,7 +195,8 @@ mod bus {
         }
         let glass = PanelGeometry { size: panel.size, offset: panel.offset, turn };
         let failed = |error: crate::ScreenError| error.source;
-        let (data, what) = (pin(panel.dc)?, panel.to_string());
+        let data = pin(panel.dc)?;
+        let what = panel.to_string();
         Ok(match panel.rst {
             None => Box::new(Tft::new(bus, data, glass, &mut Delay, what).map_err(failed)?),
             Some(reset) => {

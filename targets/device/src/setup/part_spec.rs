@@ -380,7 +380,8 @@ fn st7789(text: &str) -> Result<St7789, PartSpecError> {
     let mode = options.take("mode", |text| number(text).filter(|mode| *mode < 4), "0 to 3")?;
     options.end("dc, rst, bl, chip, size, offset, hz and mode")?;
     let chip = chip.unwrap_or_else(|| CHIP.to_string());
-    let (size, offset) = (size.unwrap_or(SIZE), offset.unwrap_or_default());
+    let size = size.unwrap_or(SIZE);
+    let offset = offset.unwrap_or_default();
     Ok(St7789 {
         bus,
         hertz: hertz.unwrap_or(HERTZ),

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn tokens_differ() {
-        let (one, other) = (token().unwrap(), token().unwrap());
+        let one = token().unwrap();
+        let other = token().unwrap();
         assert!(one.len() >= SHORTEST_TOKEN && one != other, "{one}");
     }
 }

@@ -140,7 +140,8 @@ async fn accept(listener: TcpListener, door: Arc<Door>, site: Arc<Site>) {
             let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
             continue;
         };
-        let (number, site) = (place.number(), Arc::clone(&site));
+        let number = place.number();
+        let site = Arc::clone(&site);
         let conversation = tokio::spawn(async move { converse(stream, &site, &place).await });
         door.can_end(number, conversation.abort_handle());
     }
@@ -237,7 +238,8 @@ mod tests {
         };
         let ask = format!("GET /page.js HTTP/1.1\r\nHost: {address}\r\n\r\n");
         let status = || {
-            let (mut stream, mut status) = (connect(), [0; 12]);
+            let mut stream = connect();
+            let mut status = [0; 12];
             let _ = stream.write_all(ask.as_bytes());
             stream
                 .read_exact(&mut status)

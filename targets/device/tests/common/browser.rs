@@ -111,7 +111,8 @@ impl Browser {
 
     /// Waits until an expression is what it should be.
     pub fn wait(&self, expression: &str, wanted: impl Into<Value>) {
-        let (start, wanted) = (Instant::now(), wanted.into());
+        let start = Instant::now();
+        let wanted = wanted.into();
         loop {
             let found = self.get(expression);
             if found == wanted {
@@ -208,7 +209,9 @@ fn decode(text: &str) -> Vec<u8> {
         b'/' => Some(63),
         _ => None,
     };
-    let (mut out, mut bits, mut count) = (Vec::new(), 0u32, 0);
+    let mut out = Vec::new();
+    let mut bits = 0u32;
+    let mut count = 0;
     for value in text.bytes().filter_map(digit) {
         (bits, count) = (bits << 6 | u32::from(value), count + 6);
         if count >= 8 {

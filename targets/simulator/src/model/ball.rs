@@ -64,7 +64,9 @@ impl Ball {
     fn patches(&self, d: Vec3) -> Vec3 {
         const SHORT: f32 = 0.525_731_1;
         const LONG: f32 = 0.850_650_8;
-        let (x, y, z) = (d.x.abs(), d.y.abs(), d.z.abs());
+        let x = d.x.abs();
+        let y = d.y.abs();
+        let z = d.z.abs();
         let nearest = max(SHORT * x + LONG * y, max(SHORT * y + LONG * z, SHORT * z + LONG * x));
         blend(self.second, self.first * 0.7, smoothstep(0.925, 0.935, nearest))
     }

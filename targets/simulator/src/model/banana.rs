@@ -40,14 +40,16 @@ impl Banana {
     fn unbent(&self, p: Vec3) -> (f32, Vec3) {
         let (sin, cos) = self.half_angle;
         // The arc's centre lies behind the fruit so that the fruit is centred on the origin.
-        let (x, z) = (p.x, p.z + self.bend * (1.0 + cos) * 0.5);
+        let x = p.x;
+        let z = p.z + self.bend * (1.0 + cos) * 0.5;
         let radius = hypot(x, z);
         let within = z * sin > x.abs() * cos;
         if within && radius > 0.0 {
             (x / (radius * sin), v(radius - self.bend, p.y - self.thickness, 0.0))
         } else {
             let end = if x < 0.0 { -1.0 } else { 1.0 };
-            let (dx, dz) = (x.abs() - self.bend * sin, z - self.bend * cos);
+            let dx = x.abs() - self.bend * sin;
+            let dz = z - self.bend * cos;
             let beyond = dx * cos - dz * sin;
             (end, v(dx * sin + dz * cos, p.y - self.thickness, beyond))
         }
@@ -65,7 +67,8 @@ impl Banana {
 impl Model for Banana {
     fn distance(&self, p: Vec3) -> f32 {
         let (along, offset) = self.unbent(p);
-        let (a, b) = (offset.x.abs(), offset.y.abs());
+        let a = offset.x.abs();
+        let b = offset.y.abs();
         let round = hypot(a, b);
         let ridged = max(b, max(0.5 * b + 0.866 * a, 0.866 * b + 0.5 * a * 0.9));
         let section = mix(round, ridged, 0.5);

@@ -54,7 +54,9 @@ impl Cube {
 
     fn on_face(&self, p: Vec3) -> OnFace {
         let q = (p - v(0.0, self.half, 0.0)) * (1.0 / self.half);
-        let (x, y, z) = (q.x.abs(), q.y.abs(), q.z.abs());
+        let x = q.x.abs();
+        let y = q.y.abs();
+        let z = q.z.abs();
         if x > y && x > z {
             OnFace { face: if q.x > 0.0 { 0 } else { 5 }, u: q.z, w: q.y }
         } else if y > z {
@@ -88,7 +90,8 @@ impl Cube {
 
     fn puzzle(&self, at: &OnFace) -> Surface {
         const STICKERS: [u32; 6] = [0xd63a34, 0xf0f0ea, 0x2f9e58, 0xf08a30, 0xf2d23c, 0x2f62c4];
-        let (u, w) = ((at.u + 1.0) * 1.5, (at.w + 1.0) * 1.5);
+        let u = (at.u + 1.0) * 1.5;
+        let w = (at.w + 1.0) * 1.5;
         let pick = hash(at.face * 9 + u as i32, w as i32, self.layer) % 6;
         let edge = max((fract(u) - 0.5).abs(), (fract(w) - 0.5).abs());
         let colour =
@@ -113,7 +116,8 @@ impl Cube {
 
     fn present(&self, at: &OnFace) -> Surface {
         let ribbon = smoothstep(0.19, 0.17, min(at.u.abs(), at.w.abs()));
-        let (u, w) = (fract(at.u * 2.5) - 0.5, fract(at.w * 2.5) - 0.5);
+        let u = fract(at.u * 2.5) - 0.5;
+        let w = fract(at.w * 2.5) - 0.5;
         let dots = smoothstep(0.2, 0.15, hypot(u, w)) * 0.35;
         let paper = blend(self.first, rgb(0xf4efe4), dots);
         Surface::new(blend(paper, self.second, ribbon), 0.2 + 0.5 * ribbon)

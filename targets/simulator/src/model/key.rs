@@ -66,7 +66,8 @@ impl Key {
     }
 
     fn blade(&self, x: f32, z: f32) -> f32 {
-        let (start, end) = (BOW_X + self.size * 0.75, self.length);
+        let start = BOW_X + self.size * 0.75;
+        let end = self.length;
         let middle = (start + end) * 0.5;
         let shaft = rectangle(x - middle, z, (end - start) * 0.5, self.half_width);
         let collar = rectangle(x - start - 0.08, z, 0.03, self.half_width + 0.045);

@@ -64,7 +64,8 @@ impl Mug {
     }
 
     fn handle(&self, p: Vec3) -> f32 {
-        let (x, y) = (p.x - self.radius - 0.02, p.y - self.height * 0.5);
+        let x = p.x - self.radius - 0.02;
+        let y = p.y - self.height * 0.5;
         let ring = rectangle(x, y, self.handle - 0.1, self.height * 0.3 - 0.1) - 0.1;
         hypot(ring, p.z * 0.8) - 0.042
     }

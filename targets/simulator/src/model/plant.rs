@@ -48,8 +48,10 @@ pub struct Plant {
 impl Leaf {
     /// Makes a leaf that is turned about the stem and rises from the horizontal.
     fn new(turn_rad: f32, rise_rad: f32, (length, width): (f32, f32), droop: f32) -> Self {
-        let ((sin_turn, cos_turn), (sin_rise, cos_rise)) = (sin_cos(turn_rad), sin_cos(rise_rad));
-        let (up, out) = (v(0.0, 1.0, 0.0), v(cos_turn, 0.0, sin_turn));
+        let (sin_turn, cos_turn) = sin_cos(turn_rad);
+        let (sin_rise, cos_rise) = sin_cos(rise_rad);
+        let up = v(0.0, 1.0, 0.0);
+        let out = v(cos_turn, 0.0, sin_turn);
         let along = out * cos_rise + up * sin_rise;
         let face = up * cos_rise - out * sin_rise;
         let axes = [along, face, v(-sin_turn, 0.0, cos_turn)];
@@ -60,7 +62,9 @@ impl Leaf {
     #[inline(always)]
     fn flattened(&self, offset: Vec3) -> Vec3 {
         let [along, face, side] = self.axes;
-        let (x, y, z) = (offset.dot(along), offset.dot(face), offset.dot(side));
+        let x = offset.dot(along);
+        let y = offset.dot(face);
+        let z = offset.dot(side);
         let within = min(max(x, 0.0), self.length);
         v(x, y - 0.3 * z.abs() + self.droop * within * within, z)
     }
@@ -71,7 +75,8 @@ impl Leaf {
         let along = min(max(q.x * self.per_length, 0.0), 1.0);
         let half_width = self.width * 4.0 * along * (1.0 - along);
         let beyond = q.x - along * self.length;
-        let (dy, dz) = (q.y.abs() - 0.012, q.z.abs() - half_width);
+        let dy = q.y.abs() - 0.012;
+        let dz = q.z.abs() - half_width;
         let outside = v(beyond, max(dy, 0.0), max(dz, 0.0)).length();
         // Bending stretches space, so the distance is taken shorter.
         0.75 * (outside + min(max(dy, dz), 0.0))
@@ -84,7 +89,8 @@ impl Leaf {
             let x = self.length * step as f32 * 0.25;
             let p = base + along * x - face * (self.droop * x * x);
             let half = self.width * (0.6 + 0.4 * x * (self.length - x)) + 0.01;
-            let (low, high) = (&mut bounds.low, &mut bounds.high);
+            let low = &mut bounds.low;
+            let high = &mut bounds.high;
             *low = v(min(low.x, p.x - half), min(low.y, p.y), min(low.z, p.z - half));
             *high =
                 v(max(high.x, p.x + half), max(high.y, p.y + half * 0.3), max(high.z, p.z + half));
@@ -96,7 +102,8 @@ impl Foliage {
     fn new(base: Vec3, random: &mut Random) -> Self {
         let count = 5 + random.below(4);
         let start = random.angle();
-        let (length, width) = (random.range(0.5, 0.66), random.range(0.08, 0.15));
+        let length = random.range(0.5, 0.66);
+        let width = random.range(0.08, 0.15);
         let mut foliage = Self { base, numbers: [[0.0; LEAVES]; NUMBERS] };
         for i in 0..count {
             // The golden angle spreads any number of leaves evenly.
@@ -176,7 +183,8 @@ impl Plant {
     fn pot(&self, p: Vec3) -> f32 {
         let wider = 1.0 / (0.82 + 0.18 * p.y / self.pot_height);
         let q = v(p.x * wider, p.y, p.z * wider);
-        let (radius, top) = (self.pot_radius, self.pot_height);
+        let radius = self.pot_radius;
+        let top = self.pot_height;
         let body = cylinder(q, radius, 0.0, top, 0.02);
         let rim = cylinder(q, radius + 0.03, top - 0.09, top, 0.02);
         let soil = cylinder(q, radius - 0.03, top - 0.05, top + 0.2, 0.01);

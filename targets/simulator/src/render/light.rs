@@ -97,7 +97,8 @@ mod tests {
     fn shadow_darkens_and_light_brightens() {
         let light = Light::new(&mut Random::new(1, 0), v(0.5, 0.5, 0.5));
         let surface = Surface::new(v(0.5, 0.5, 0.5), 0.3);
-        let (normal, gaze) = (v(0.0, 1.0, 0.0), v(0.0, -0.6, -0.8));
+        let normal = v(0.0, 1.0, 0.0);
+        let gaze = v(0.0, -0.6, -0.8);
         let open = light.leaving(&surface, normal, gaze, Reach { lamp: 1.0, room: 1.0 });
         let shaded = light.leaving(&surface, normal, gaze, Reach { lamp: 0.0, room: 1.0 });
         assert!(open.y > shaded.y * 1.3 && shaded.y > 0.0);

@@ -23,8 +23,10 @@ fn ease(t: f32) -> f32 {
 
 /// Returns smooth noise in `0..1` on the plane; `layer` selects an independent pattern.
 pub fn plane(x: f32, y: f32, layer: i32) -> f32 {
-    let ((ix, fx), (iy, fy)) = (floor(x), floor(y));
-    let (tx, ty) = (ease(x - fx), ease(y - fy));
+    let (ix, fx) = floor(x);
+    let (iy, fy) = floor(y);
+    let tx = ease(x - fx);
+    let ty = ease(y - fy);
     let near = mix(cell(ix, iy, layer), cell(ix + 1, iy, layer), tx);
     let far = mix(cell(ix, iy + 1, layer), cell(ix + 1, iy + 1, layer), tx);
     mix(near, far, ty)

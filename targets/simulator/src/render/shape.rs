@@ -4,7 +4,8 @@ use super::math::{Vec3, hypot, max, min, mix, unit_clamp};
 
 /// Distance to a rectangle in the plane, given half its sides.
 pub fn rectangle(x: f32, y: f32, half_x: f32, half_y: f32) -> f32 {
-    let (dx, dy) = (x.abs() - half_x, y.abs() - half_y);
+    let dx = x.abs() - half_x;
+    let dy = y.abs() - half_y;
     hypot(max(dx, 0.0), max(dy, 0.0)) + min(max(dx, dy), 0.0)
 }
 
@@ -25,7 +26,8 @@ pub fn cylinder(p: Vec3, radius: f32, low: f32, high: f32, rounding: f32) -> f32
 
 /// Gives a flat outline at height zero a thickness, with edges rounded off.
 pub fn slab(outline: f32, height: f32, half: f32, rounding: f32) -> f32 {
-    let (dx, dy) = (outline + rounding, height.abs() - half + rounding);
+    let dx = outline + rounding;
+    let dy = height.abs() - half + rounding;
     hypot(max(dx, 0.0), max(dy, 0.0)) + min(max(dx, dy), 0.0) - rounding
 }
 

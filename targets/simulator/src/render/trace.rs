@@ -44,7 +44,8 @@ fn crossing(bounds: &Bounds, from: Vec3, toward: Vec3) -> Option<(f32, f32)> {
 
 /// Returns the model's point on the line of sight, in the model's frame.
 fn sight(placed: &Placed, eye: Vec3, gaze: Vec3, limit: f32) -> Option<Vec3> {
-    let (from, toward) = (placed.to_model(eye), placed.direction_to_model(gaze));
+    let from = placed.to_model(eye);
+    let toward = placed.direction_to_model(gaze);
     let (mut t, leave) = crossing(&placed.model.bounds(), from, toward)?;
     let end = min(leave, limit / placed.scale);
     for _ in 0..SIGHT_STEPS {

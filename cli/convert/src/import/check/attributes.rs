@@ -52,7 +52,8 @@ pub(super) fn check(node: &NodeProto) -> Result<(), Refused> {
         // An absent number is 0, whatever is allowed.
         let stated = single.filter(|&&i| i != 0 || attribute.r#type == 2);
         if let Some(wrong) = attribute.ints.iter().chain(stated).find(|i| !allowed.contains(i)) {
-            let (least, most) = (allowed.start(), allowed.end());
+            let least = allowed.start();
+            let most = allowed.end();
             return Err(Refused::node(
                 node,
                 format!("`{name}` of {wrong}; allowed are {least} to {most}"),

@@ -48,8 +48,8 @@ fn of_node(node: &NodeProto, name: &str, tensor: &TensorProto) -> Result<(), Ref
     let weighs = WEIGHTED.contains(&&*node.op_type);
     let wrong = |v: f64| v.is_nan() || weighs && v.is_infinite();
     let Some(Strange { first, count, of }) = strange(tensor, wrong) else { return Ok(()) };
-    let (values, first) =
-        (format!("{count} of the {of} values of `{}`", shown(name)), first.to_string());
+    let values = format!("{count} of the {of} values of `{}`", shown(name));
+    let first = first.to_string();
     let verb = if count == 1 { "is no finite number" } else { "are no finite numbers" };
     Err(Refused::node(
         node,
@@ -68,7 +68,9 @@ struct Strange {
 
 fn strange(tensor: &TensorProto, wrong: impl Fn(f64) -> bool) -> Option<Strange> {
     fn seen(values: impl Iterator<Item = f64>, wrong: impl Fn(f64) -> bool) -> Option<Strange> {
-        let (mut of, mut count, mut first) = (0, 0, None);
+        let mut of = 0;
+        let mut count = 0;
+        let mut first = None;
         for value in values {
             of += 1;
             if wrong(value) {
@@ -117,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_said_with_its_node() {
-        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        let nan = f32::NAN;
+        let inf = f32::INFINITY;
         let words = said("Conv", &[1.0, nan, nan]).unwrap();
         assert!(
             words.starts_with("node `n` (Conv): 2 of the 3 values of `w` are no finite numbers"),

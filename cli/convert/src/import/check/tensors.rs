@@ -44,7 +44,8 @@ pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
 
 /// Returns the number of values of a shape.
 fn values(name: &str, dims: impl Iterator<Item = i64>) -> Result<u64, Refused> {
-    let (mut product, mut rank) = (1u64, 0);
+    let mut product = 1u64;
+    let mut rank = 0;
     for dim in dims {
         let dim = u64::try_from(dim).map_err(|_| {
             Refused::tensor(name, format!("a dimension of {dim}; needed is 0 or more"))

@@ -29,8 +29,12 @@ impl<'g> Ends<'g> {
     /// True if a tensor is the Euclidean norm of `x`, or its inverse: a root of a sum of squares of
     /// nothing else.
     fn is_norm(&self, tensor: &'g str, x: &'g str, inverse: bool) -> bool {
-        let (mut root, mut sum, mut square, mut inverted) = (false, false, false, false);
-        let (mut open, mut seen) = (vec![tensor], HashSet::new());
+        let mut root = false;
+        let mut sum = false;
+        let mut square = false;
+        let mut inverted = false;
+        let mut open = vec![tensor];
+        let mut seen = HashSet::new();
         while let Some(tensor) = open.pop() {
             if tensor == x || !seen.insert(tensor) {
                 continue;

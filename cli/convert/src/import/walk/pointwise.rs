@@ -84,7 +84,8 @@ impl Walk<'_> {
     }
 
     fn two_maps(&mut self, node: &TypedNode, op: Binary) -> Step {
-        let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
+        let mut a = self.input(node, 0)?;
+        let mut b = self.input(node, 1)?;
         if a.layout.rank() != b.layout.rank() {
             return Err("of tensors of two ranks".to_string());
         }
@@ -131,7 +132,8 @@ impl Walk<'_> {
             return Ok(self.uniform(node, op, input, value, shape));
         }
         if values.len() == shape.c() {
-            let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
+            let ones = vec![1.0; values.len()];
+            let zeros = vec![0.0; values.len()];
             let minus = || values.iter().map(|v| -v).collect();
             let (factors, offsets) = match op {
                 Binary::Add => (ones, values),
@@ -153,7 +155,8 @@ impl Walk<'_> {
         value: f32,
         shape: Shape,
     ) -> Map {
-        let (inf, n) = (f32::INFINITY, shape.c());
+        let inf = f32::INFINITY;
+        let n = shape.c();
         let scale = |f: f32, o: f32| LayerOp::Scale { factors: vec![f; n], offsets: vec![o; n] };
         let op = match op {
             Binary::Add => scale(1.0, value),
@@ -173,7 +176,8 @@ impl Walk<'_> {
         if values.len() == 1 {
             return Ok(values);
         }
-        let (shape, layout) = (self.shape_of(input), &input.layout);
+        let shape = self.shape_of(input);
+        let layout = &input.layout;
         let offset = layout.rank().checked_sub(constant.rank()).ok_or_else(wrong)?;
         let length = |dim: usize| if dim < offset { 1 } else { constant.shape()[dim - offset] };
         if (0..layout.rank()).any(|d| length(d) != 1 && length(d) != layout.len(d)) {

@@ -91,7 +91,8 @@ impl Walk<'_> {
         let values = floats(matrix).ok_or("with a matrix that is not float")?;
         let stride =
             |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
-        let (along, across) = (stride(summed), stride(column));
+        let along = stride(summed);
+        let across = stride(column);
         let depth = summed.map_or(1, |d| lengths[d]);
         let channels = column.map_or(1, |d| lengths[d]);
         let source = axes.summed.iter().find(|[_, b]| Some(*b) == summed).or(axes.summed.first());
@@ -148,7 +149,8 @@ impl Walk<'_> {
 
     /// Imports the product of two computed matrices, or of several pairs of them.
     fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
-        let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
+        let a = self.input(node, 0)?;
+        let b = self.input(node, 1)?;
         let pick = |list: &[usize], map: &Map| -> Vec<usize> {
             list.iter().copied().filter(|&d| map.layout.len(d) > 1).collect()
         };
@@ -165,7 +167,8 @@ impl Walk<'_> {
         let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
         let b =
             self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
-        let (left, right) = (self.shape_of(&a), self.shape_of(&b));
+        let left = self.shape_of(&a);
+        let right = self.shape_of(&b);
         let columns = if transposed { right.w() } else { right.c() };
         let to = shape(left.h(), left.w(), columns)?;
         let op = LayerOp::MatMul { transposed };

@@ -22,7 +22,8 @@ fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
     let most = if step < 0 { length - 1 } else { length };
     // Only an end counted from the front may be before the first place.
     let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
-    let (mut at, end) = (place(begin), place(end));
+    let mut at = place(begin);
+    let end = place(end);
     let mut places = Vec::new();
     while (step > 0 && at < end) || (step < 0 && at > end) {
         places.extend(usize::try_from(at));
@@ -109,7 +110,8 @@ impl Walk<'_> {
             let (columns, channels) = others.split_at(others.len().saturating_sub(1));
             input = self.gather(node, &input, [&[dim], columns, channels])?;
         }
-        let (layout, from) = (&input.layout, self.shape_of(&input));
+        let layout = &input.layout;
+        let from = self.shape_of(&input);
         let constant = self.constant(node, at).ok_or("of constants")?;
         let length = constant.shape()[dim];
         let values = floats(&constant).ok_or("with a constant that is not float")?;
@@ -128,7 +130,8 @@ impl Walk<'_> {
         let places = wide.places(to, |_| true);
         let inner: usize = lengths[dim + 1..].iter().product();
         for (i, place) in places.into_iter().enumerate() {
-            let (outer, along) = (i / inner / lengths[dim], i / inner % lengths[dim]);
+            let outer = i / inner / lengths[dim];
+            let along = i / inner % lengths[dim];
             if (first..first + length).contains(&along) {
                 border[place] = values[(outer * length + along - first) * inner + i % inner];
             }
@@ -221,7 +224,8 @@ impl Walk<'_> {
         };
         let part = self.part(node, input, dim, places[0], places[places.len() - 1] + 1)?;
         let from = self.shape_of(&part);
-        let (mut window, mut to) = (Window::POINT, from.dims());
+        let mut window = Window::POINT;
+        let mut to = from.dims();
         (window.stride[axis], to[axis]) = (step, places.len());
         let to = shape(to[0], to[1], to[2])?;
         let layout = part.layout.resized(from, to).ok_or("of a part of an axis")?;

@@ -91,7 +91,8 @@ impl Walk<'_> {
         };
         let rows = masked.lengths[*looks];
         let factors = factors(rows).ok_or_else(|| format!("of a mask of {rows} rows"))?;
-        let (mut id, mut wide) = (row_id, 1);
+        let mut id = row_id;
+        let mut wide = 1;
         for factor in factors {
             wide *= factor;
             let op = LayerOp::Upsample { factor: [1, factor as u8] };

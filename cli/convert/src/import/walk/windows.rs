@@ -156,7 +156,8 @@ impl Walk<'_> {
     /// neighbouring channels is a convolution.
     pub(super) fn local_response(&mut self, node: &TypedNode, lrn: &Lrn) -> Step {
         let input = self.channels_first(node, 0)?;
-        let (shape, size) = (self.shape_of(&input), lrn.size);
+        let shape = self.shape_of(&input);
+        let size = lrn.size;
         let channels = shape.c();
         let square = Expr::Binary(Binary::Mul, Box::new(Expr::Input), Box::new(Expr::Input));
         let square = self.push(node, LayerOp::Function(square), &[&input], shape);
@@ -180,7 +181,8 @@ impl Walk<'_> {
             _ => false,
         };
         let from = self.shape_of(&input);
-        let (mut sides, mut to) = ([0; 4], from.dims());
+        let mut sides = [0; 4];
+        let mut to = from.dims();
         for (dim, &(before, after)) in pad.pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
             let axis = input.layout.axis_of(dim, from).filter(|&axis| zero && axis != CHANNELS);
             let axis = axis.ok_or("other than with zeros around the map")?;
@@ -250,9 +252,11 @@ fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
     let pads = spec.computed_padding(&[input.h(), input.w()]);
     let mut window = Window::POINT;
     for (axis, n) in [input.h(), input.w()].into_iter().enumerate() {
-        let (kernel, stride, dilation) =
-            (spec.kernel_shape[axis], spec.stride(axis), spec.dilation(axis));
-        let (before, out) = (pads[axis].pad_before, pads[axis].convoluted);
+        let kernel = spec.kernel_shape[axis];
+        let stride = spec.stride(axis);
+        let dilation = spec.dilation(axis);
+        let before = pads[axis].pad_before;
+        let out = pads[axis].convoluted;
         let extent = dilation * kernel.saturating_sub(1) + 1;
         // Padding up to the end of the last window; padding that no window reads is dropped.
         let after = ((out.saturating_sub(1)) * stride + extent).saturating_sub(n + before);

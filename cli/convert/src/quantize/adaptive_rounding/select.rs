@@ -61,7 +61,8 @@ impl Quantizer<'_> {
         let scheme = self.scheme(variant, best);
         let moments = self.moments(variant, &scheme.in_codes, told)?;
         let codes = |(id, moments): (LayerId, &Option<Moments>)| {
-            let (moments, (conv, source)) = (moments.as_ref()?, conv(variant, id)?);
+            let moments = moments.as_ref()?;
+            let (conv, source) = conv(variant, id)?;
             let per_group = conv.bias.len() / conv.groups;
             let steps = scheme::steps(conv, scheme.quants[source]);
             let factors = variant.factors[source].as_deref();
@@ -108,7 +109,8 @@ impl Quantizer<'_> {
             conv(variant, id).filter(|_| fits).map(|(conv, _)| Moments::new(conv))
         };
         let none: Vec<Option<Moments>> = (0..layers.len()).map(new).collect();
-        let (mut whole, subset) = (none.clone(), &self.subset);
+        let mut whole = none.clone();
+        let subset = &self.subset;
         let states = vec![(self.floats.observed.clone(), none); ABREAST.min(subset.len())];
         let work = |(observed, moments): &mut (ObservedNetwork, Vec<Option<Moments>>), i: usize| {
             observed.run(&subset[i], &mut |source, values| {

@@ -105,7 +105,8 @@ impl Quantizer<'_> {
         (emitted, places): (&Emitted, &[Place]),
         images: usize,
     ) -> Result<(SplitGraph, Baseline), QuantizerError> {
-        let (mut model, mut count) = (model.clone(), 0);
+        let mut model = model.clone();
+        let mut count = 0;
         for place in places {
             let channels = self.dearest(emitted, place, images)?;
             count += channels.len().min(place.spare.len());

@@ -114,7 +114,9 @@ mod tests {
         for &(cost, factor, x) in heads {
             blend.add(cost, factor, [&[x], &[f32::NEG_INFINITY], &[2.0 * x]]);
         }
-        let (mut a, mut b, mut c) = ([0.0], [0.0], [0.0]);
+        let mut a = [0.0];
+        let mut b = [0.0];
+        let mut c = [0.0];
         blend.write(0.5, &mut a, &mut b, &mut c);
         assert_eq!(b[0], f32::NEG_INFINITY);
         assert!((c[0] - 2.0 * a[0]).abs() < 1e-6);
@@ -146,7 +148,9 @@ mod tests {
             }
             let [one, other] = &mut blends;
             one.join(share, other);
-            let (mut a, mut b, mut c) = ([0.0], [0.0], [0.0]);
+            let mut a = [0.0];
+            let mut b = [0.0];
+            let mut c = [0.0];
             one.write(1.0, &mut a, &mut b, &mut c);
             assert!(
                 (a[0] - (1.0 + 2.0 * share)).abs() < 1e-6 && a == b && b == c,

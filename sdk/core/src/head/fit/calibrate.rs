@@ -63,7 +63,9 @@ fn search(recipe: &Recipe, trust: f32, owners: &[u16], held_out: &[f32]) -> Best
         let prior = 0.5 * (offset(step) / SPREAD) * (offset(step) / SPREAD);
         trust * prior + surprise(libm::expf(usual + offset(step)), owners, held_out)
     };
-    let (mut best, mut least, mut stride) = (STEPS, cost(STEPS), STEPS / 2);
+    let mut best = STEPS;
+    let mut least = cost(STEPS);
+    let mut stride = STEPS / 2;
     while stride > 0 {
         let here = best;
         for step in [here.checked_sub(stride), Some(here + stride)].into_iter().flatten() {

@@ -37,7 +37,8 @@ impl Nearest {
 
     /// Returns the class and the share of each vote.
     fn votes(&self) -> impl Iterator<Item = (usize, f32)> {
-        let (found, top) = (&self.found[..self.count], self.found[0].0);
+        let found = &self.found[..self.count];
+        let top = self.found[0].0;
         let weight = move |s: f32| libm::expf(SHARPNESS * (s - top));
         let all: f32 = found.iter().map(|&(s, _)| weight(s)).sum();
         found.iter().map(move |&(s, owner)| (usize::from(owner), weight(s) / all))
@@ -59,7 +60,8 @@ pub(crate) fn scores(similarities: &[f32], owners: &[u16], out: &mut [f32]) {
 
 /// Computes exact held-out scores: the votes of the other samples.
 pub(crate) fn leave_one_out(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
+    let samples = scales.len();
+    let owners = &kept.owners[..scales.len()];
     for (class, scores) in work.held_out.chunks_exact_mut(samples).enumerate() {
         let taught = owners.iter().any(|&owner| usize::from(owner) == class);
         scores.fill(if taught { 0.0 } else { f32::NEG_INFINITY });

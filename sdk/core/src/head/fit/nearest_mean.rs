@@ -43,7 +43,8 @@ fn length(sum: &[i32]) -> f64 {
 /// the other samples, or, with `of_all` samples ever seen, from the class's sum if it contains more
 /// samples than are kept.
 pub(crate) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, owners) = (scales.len(), &kept.owners[..scales.len()]);
+    let samples = scales.len();
+    let owners = &kept.owners[..scales.len()];
     let in_dimensions = samples > kept.dim();
     match in_dimensions {
         true => primal::class_sums(kept, scales, work),
@@ -69,7 +70,8 @@ pub(crate) fn leave_one_out(kept: &Kept<'_>, of_all: bool, scales: &[f32], work:
         let taught = (0..samples).any(is_own);
         for (i, sum) in sums.iter_mut().enumerate() {
             let own = if is_own(i) { f64::from(square_of(i) * scales[i] * scales[i]) } else { 0.0 };
-            let (product, left) = (f64::from(*sum) - own, square - 2.0 * f64::from(*sum) + own);
+            let product = f64::from(*sum) - own;
+            let left = square - 2.0 * f64::from(*sum) + own;
             let length = libm::sqrt(if is_own(i) { left } else { square }.max(0.0));
             *sum = match taught {
                 // The rest of a class of one sample has no direction, up to rounding.

@@ -269,7 +269,8 @@ impl Lessons<'_> {
     /// Mean cosine of the samples with the nearest mean of another class; `None` for one class.
     fn others(&self) -> Option<f32> {
         let samples = self.owners.len();
-        let (mut sum, mut count) = (0.0, 0.0);
+        let mut sum = 0.0;
+        let mut count = 0.0;
         for (sample, &owner) in self.owners.iter().enumerate() {
             let rows = self.held_out[sample..].iter().step_by(samples).enumerate();
             let others =
@@ -411,7 +412,8 @@ mod tests {
                 let mut one = || confidence(&mut head, &cluster(&mut noise, class, 60, 0.8));
                 (0..50).map(|_| one()).sum::<f32>() / 50.0
             };
-            let (own, others) = (mean(0), [1, 2, 3].map(&mut mean));
+            let own = mean(0);
+            let others = [1, 2, 3].map(&mut mean);
             assert!(
                 own > 0.6 && others.iter().all(|other| *other < 0.4),
                 "{count}: {own}, {others:?}"
@@ -424,13 +426,14 @@ mod tests {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 3, 5, 60, 1.0);
             head.set_false_rejection_rate(DEFAULT_FALSE_REJECTION_RATE).unwrap();
-            let (mut noise, mut out) = (Noise(9), [0.0; 3]);
+            let mut noise = Noise(9);
+            let mut out = [0.0; 3];
             // (is unknown, probability that it is known), for blends that are more and more like
             // another thing.
             let mut seen = std::vec::Vec::new();
             for step in 0..40 {
-                let (own, other) =
-                    (cluster(&mut noise, 1, 60, 1.0), cluster(&mut noise, 7, 60, 1.0));
+                let own = cluster(&mut noise, 1, 60, 1.0);
+                let other = cluster(&mut noise, 7, 60, 1.0);
                 let mix = step as f32 / 39.0;
                 let values: std::vec::Vec<f32> =
                     own.iter().zip(&other).map(|(a, b)| a + mix * (b - a)).collect();

@@ -36,7 +36,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     if scales.len() > kept.dim() {
         return primal::ridge(kept, recipe.inverse_l2, scales, work);
     }
-    let (samples, classes) = (scales.len(), work.bias.len());
+    let samples = scales.len();
+    let classes = work.bias.len();
     let owners = &kept.owners[..samples];
     let (rows, rest) = work.columns.split_at_mut(samples);
     let (diagonal, rest) = rest.split_at_mut(samples);
@@ -93,7 +94,8 @@ pub(crate) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lan
     if scales.len() > kept.dim() {
         return primal::curve(kept, scales, work);
     }
-    let (samples, classes) = (scales.len(), work.bias.len());
+    let samples = scales.len();
+    let classes = work.bias.len();
     let owners = &kept.owners[..samples];
     let (rows, rest) = work.columns.split_at_mut(samples);
     let (x, rest) = rest.split_at_mut(samples);
@@ -272,7 +274,8 @@ mod tests {
             let mut head = taught(HeadKind::Ridge, 3, 5, dim, 1.0);
             head.set_transform(transform);
             head.set_inverse_l2(inverse_l2).unwrap();
-            let (z, owners) = (features(&mut head), owners(&head));
+            let z = features(&mut head);
+            let owners = owners(&head);
             let decay = variance(&z) / f64::from(inverse_l2);
             let found = held_out(&mut head);
             let (_, work) = head.layout.split(&mut *head.memory);
@@ -295,7 +298,8 @@ mod tests {
         for sample in [11, 8, 5, 2, 7] {
             head.remove_sample(sample.min(head.sample_count() - 1)).unwrap();
         }
-        let (z, owners) = (features(&mut head), owners(&head));
+        let z = features(&mut head);
+        let owners = owners(&head);
         let decay = variance(&z);
         // A class counts as the root of its number of samples.
         let alike = |i: usize| owners.iter().filter(|&&owner| owner == owners[i]).count() as f32;
@@ -342,7 +346,9 @@ mod tests {
     fn weighted_samples_are_those_of_the_weighted_normal_equations() {
         for dim in [7, 20] {
             let mut head = taught(HeadKind::Ridge, 3, 4, dim, 1.0);
-            let (z, owners, importance) = (features(&mut head), owners(&head), uneven(&head));
+            let z = features(&mut head);
+            let owners = owners(&head);
+            let importance = uneven(&head);
             let recipe = Recipe { inverse_l2: 2.0, ..head.chosen().unwrap() };
             let decay = variance(&z) / 2.0;
             let (bias, found) = with(&mut head, &importance, |kept, scales, work| {
@@ -382,7 +388,8 @@ mod tests {
                 });
                 let mut want = 0.0;
                 for (i, &score) in held_out.iter().enumerate() {
-                    let (class, sample) = (i / owners.len(), i % owners.len());
+                    let class = i / owners.len();
+                    let sample = i % owners.len();
                     let target = if owners[sample] == class { 1.0 } else { 0.0 };
                     want += importance[sample] * (score - target) * (score - target);
                 }

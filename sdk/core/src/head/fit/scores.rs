@@ -3,7 +3,8 @@
 /// Returns true if a sample's class has other samples, so that it can be held out.
 pub(in crate::head) fn has_others(owners: &[u16], sample: usize) -> bool {
     // Search starts at the sample: others are mostly near.
-    let (before, after) = (&owners[..sample], &owners[sample + 1..]);
+    let before = &owners[..sample];
+    let after = &owners[sample + 1..];
     after.contains(&owners[sample]) || before.contains(&owners[sample])
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     if scales.len() > kept.dim() {
         return primal::slda(kept, recipe.inverse_l2, scales, work);
     }
-    let (samples, classes) = (scales.len(), work.bias.len());
+    let samples = scales.len();
+    let classes = work.bias.len();
     let owners = &kept.owners[..samples];
     gram::scaled(work.gram, scales, work.square);
     let (alphas, sums) = work.solver.split_at_mut(classes * samples);
@@ -104,7 +105,8 @@ impl Out<'_> {
         for (i, image) in images.iter_mut().enumerate() {
             let owner = usize::from(self.owners[i]);
             let count = self.counts[owner] as f32;
-            let (others, length) = (count - 1.0, self.lengths[i]);
+            let others = count - 1.0;
+            let length = self.lengths[i];
             if others == 0.0 {
                 // A class left without samples has no score, and its samples are not evaluated.
                 *image = self.means[owner] + *image - 0.5 * self.means[self.class];
@@ -112,7 +114,8 @@ impl Out<'_> {
             }
             let growth = (count / others) / (1.0 - count / others * length).max(LEAST_SLACK);
             let along = self.own[i] + length;
-            let (mut product, mut square) = (self.means[owner] + *image, self.means[self.class]);
+            let mut product = self.means[owner] + *image;
+            let mut square = self.means[self.class];
             let mut lean = *image;
             if owner == self.class {
                 product -= along / others;
@@ -195,7 +198,8 @@ mod tests {
         without: Option<usize>,
         query: &[f64],
     ) -> Vec<f64> {
-        let (dim, classes) = (z[0].len(), owners.iter().max().unwrap() + 1);
+        let dim = z[0].len();
+        let classes = owners.iter().max().unwrap() + 1;
         let rows =
             |class: usize| (0..z.len()).filter(move |&i| Some(i) != without && owners[i] == class);
         let mean = |class: usize| -> Vec<f64> {
@@ -233,7 +237,8 @@ mod tests {
             // Uneven: 3, 5 and 5.
             head.remove_sample(0).unwrap();
             head.remove_sample(5).unwrap();
-            let (z, owners) = (features(&mut head), owners(&head));
+            let z = features(&mut head);
+            let owners = owners(&head);
             let decay = variance(&z) / f64::from(inverse_l2);
             let found = held_out(&mut head);
             for (i, z_i) in z.iter().enumerate() {

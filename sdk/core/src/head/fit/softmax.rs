@@ -39,7 +39,8 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
     if scales.len() > kept.dim() {
         return primal::softmax(kept, recipe, scales, work);
     }
-    let (samples, classes) = (scales.len(), work.bias.len());
+    let samples = scales.len();
+    let classes = work.bias.len();
     let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
     gram::scaled(gram, scales, square);
     let problem =
@@ -248,7 +249,8 @@ impl Objective for Solver<'_> {
             softmax(self.row);
             let importance = self.importance[sample];
             let inverse_l2 = self.inverse_l2 * importance;
-            let (mut once, mut twice) = (0.0, 0.0);
+            let mut once = 0.0;
+            let mut twice = 0.0;
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
                 let own = if usize::from(owner) == class { 1.0 } else { 0.0 };
@@ -261,7 +263,8 @@ impl Objective for Solver<'_> {
         let mut along = Along { first: 0.0, second: self.inverse_l2 * curvature };
         for (class, gradient) in s.gradient.chunks_exact_mut(samples).enumerate() {
             let range = class * samples..(class + 1) * samples;
-            let (step, slope) = (&s.step[range.clone()], &s.slope[range.clone()]);
+            let step = &s.step[range.clone()];
+            let slope = &s.slope[range.clone()];
             s.bias_gradient[class] = self.bias_length * mean(gradient) * samples as f32;
             add_scaled(gradient, 1.0, &s.alpha[range]);
             add_scaled(gradient, t, step);
@@ -387,7 +390,8 @@ mod tests {
     }
 
     fn rows(head: &mut TestHead) -> Vec<Vec<f64>> {
-        let (dim, classes) = (head.dim(), head.class_count());
+        let dim = head.dim();
+        let classes = head.class_count();
         let (_, work) = head.layout.split(&mut *head.memory);
         let rows = work.weights.chunks_exact(dim).zip(&*work.bias).take(classes);
         rows.map(|(w, &b)| w.iter().chain([&b]).map(|&x| f64::from(x)).collect()).collect()

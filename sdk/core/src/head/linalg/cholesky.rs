@@ -23,7 +23,8 @@ pub(crate) fn invert_factor(matrix: &mut [f32], floor: f32, scratch: &mut [f32])
     factor(matrix, floor, scratch.len());
     for row in 0..scratch.len() {
         let (above, rest) = matrix.split_at_mut(start(row));
-        let (this, scratch) = (&mut rest[..=row], &mut scratch[..=row]);
+        let this = &mut rest[..=row];
+        let scratch = &mut scratch[..=row];
         scratch.copy_from_slice(this);
         this.fill(0.0);
         let row_of = |k: usize| &above[start(k)..][..=k];
@@ -112,7 +113,8 @@ mod tests {
                 .flat_map(|i| (0..=i).map(move |j| (i, j)))
                 .map(|(i, j)| product(i, j) as f32)
                 .collect();
-            let (mut scratch, mut diagonal) = (vec![0.0; n], vec![0.0; n]);
+            let mut scratch = vec![0.0; n];
+            let mut diagonal = vec![0.0; n];
             invert_factor(&mut matrix, 1e-9, &mut scratch);
             inverse_diagonal(&matrix, &mut diagonal);
             for unit in 0..n {
@@ -132,7 +134,8 @@ mod tests {
     #[test]
     fn a_matrix_that_is_none_gives_finite_numbers() {
         let mut matrix = [1.0, 1.0, 1.0, 5.0, 5.0, -3.0];
-        let (mut scratch, mut diagonal) = ([0.0; 3], [0.0; 3]);
+        let mut scratch = [0.0; 3];
+        let mut diagonal = [0.0; 3];
         invert_factor(&mut matrix, 1e-3, &mut scratch);
         inverse_diagonal(&matrix, &mut diagonal);
         assert!(matrix.iter().chain(&diagonal).all(|x| x.is_finite()), "{matrix:?}");

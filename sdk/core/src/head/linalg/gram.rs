@@ -35,7 +35,8 @@ pub(crate) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
 pub(crate) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) {
     let mut tile = Tile::new();
     for aligned in (from / SIDE * SIDE..to).step_by(SIDE) {
-        let (top, bottom) = (aligned.max(from), to.min(aligned + SIDE));
+        let top = aligned.max(from);
+        let bottom = to.min(aligned + SIDE);
         for left in (0..bottom).step_by(SIDE) {
             let right = bottom.min(left + SIDE);
             let mut gains = [0.0; SIDE];
@@ -44,7 +45,8 @@ pub(crate) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) 
             }
             let products = tile.products(kept, top..bottom, left..right);
             for (row, products) in (top..bottom).zip(products) {
-                let (row_gain, start) = (gain(kept, row), cholesky::start(row));
+                let row_gain = gain(kept, row);
+                let start = cholesky::start(row);
                 let out = &mut gram[start + left..=start + row.min(right - 1)];
                 for ((out, &product), gain) in out.iter_mut().zip(products).zip(gains) {
                     *out = (product as f64 * row_gain * gain) as f32;

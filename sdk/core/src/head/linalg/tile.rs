@@ -83,7 +83,8 @@ impl Tile {
 fn widen(kept: &Kept<'_>, samples: Range<usize>, part: Range<usize>, out: &mut Strip) {
     for (out, sample) in out.iter_mut().zip(samples) {
         let (codes, zero) = kept.sample(sample);
-        let (codes, zero) = (&codes[part.clone()], i16::from(zero));
+        let codes = &codes[part.clone()];
+        let zero = i16::from(zero);
         let out: &mut [i16] = bytemuck::cast_slice_mut(out);
         let (front, rest) = out.split_at_mut(codes.len());
         for (out, &code) in front.iter_mut().zip(codes) {

@@ -36,7 +36,8 @@ pub(crate) fn reduce(
         // Block between two reflections.
         for column in 0..row {
             let out = &mut block[start(column)..][..=column];
-            let (a, b) = (reflection[column], image[column]);
+            let a = reflection[column];
+            let b = image[column];
             for ((out, image), reflection) in out.iter_mut().zip(&*image).zip(&*reflection) {
                 *out -= a * image + b * reflection;
             }
@@ -104,7 +105,8 @@ impl<'a> Shifted<'a> {
         pivots: &'a mut [Lanes],
         ratios: &'a mut [Lanes],
     ) -> Self {
-        let (mut before, mut ratio) = ([1.0; SHIFTS], [0.0; SHIFTS]);
+        let mut before = [1.0; SHIFTS];
+        let mut ratio = [0.0; SHIFTS];
         for (i, (pivot, kept)) in pivots.iter_mut().zip(ratios.iter_mut()).enumerate() {
             let off = if i > 0 { below[i - 1] } else { 0.0 };
             for lane in 0..SHIFTS {
@@ -120,7 +122,8 @@ impl<'a> Shifted<'a> {
 
     /// Returns `x (T + l)^-1 x` for every decay.
     pub fn form(&self, x: &[f32]) -> Lanes {
-        let (mut form, mut before) = ([0.0; SHIFTS], [0.0; SHIFTS]);
+        let mut form = [0.0; SHIFTS];
+        let mut before = [0.0; SHIFTS];
         for ((&x, pivot), ratio) in x.iter().zip(&*self.pivots).zip(&*self.ratios) {
             for lane in 0..SHIFTS {
                 before[lane] = x - ratio[lane] * before[lane];
@@ -139,7 +142,8 @@ impl<'a> Shifted<'a> {
             }
             *out = before;
         }
-        let (mut after, mut ratio) = ([0.0; SHIFTS], [0.0; SHIFTS]);
+        let mut after = [0.0; SHIFTS];
+        let mut ratio = [0.0; SHIFTS];
         for (i, out) in out.iter_mut().enumerate().rev() {
             for lane in 0..SHIFTS {
                 after[lane] = out[lane] / self.pivots[i][lane] - ratio[lane] * after[lane];
@@ -170,10 +174,13 @@ mod tests {
                 .flat_map(|i| (0..=i).map(move |j| (i, j)))
                 .map(|(i, j)| product(i, j))
                 .collect();
-            let (mut diagonal, mut below, mut scratch) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+            let mut diagonal = vec![0.0; n];
+            let mut below = vec![0.0; n];
+            let mut scratch = vec![0.0; n];
             reduce(&mut matrix, &mut diagonal, &mut below, &mut scratch);
             let decays: Lanes = core::array::from_fn(|lane| 0.01 * 4f32.powi(lane as i32));
-            let (mut pivots, mut ratios) = (vec![[0.0; SHIFTS]; n], vec![[0.0; SHIFTS]; n]);
+            let mut pivots = vec![[0.0; SHIFTS]; n];
+            let mut ratios = vec![[0.0; SHIFTS]; n];
             let shifted = Shifted::new(&diagonal, &below, decays, &mut pivots, &mut ratios);
             let right: Vec<f32> = (0..n).map(|_| noise.normal()).collect();
             let mut rotated = right.clone();
@@ -208,9 +215,12 @@ mod tests {
     fn matrices_of_zeros_and_of_great_numbers_give_finite_answers() {
         for size in [0.0, 1e-30, 1e15] {
             let mut matrix: Vec<f32> = vec![size; 15];
-            let (mut diagonal, mut below, mut scratch) = ([0.0; 5], [0.0; 5], [0.0; 5]);
+            let mut diagonal = [0.0; 5];
+            let mut below = [0.0; 5];
+            let mut scratch = [0.0; 5];
             reduce(&mut matrix, &mut diagonal, &mut below, &mut scratch);
-            let (mut pivots, mut ratios) = ([[0.0; SHIFTS]; 5], [[0.0; SHIFTS]; 5]);
+            let mut pivots = [[0.0; SHIFTS]; 5];
+            let mut ratios = [[0.0; SHIFTS]; 5];
             let shifted = Shifted::new(&diagonal, &below, [1e-3; SHIFTS], &mut pivots, &mut ratios);
             let mut out = [[0.0; SHIFTS]; 5];
             shifted.solve(&[1.0, 2.0, -3.0, 0.0, 0.5], &mut out);

@@ -28,7 +28,8 @@ pub(crate) fn dot_pair(
     other: &[f32],
     last: impl FnOnce(f32) -> f32,
 ) -> (f32, f32) {
-    let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
+    let mut firsts = [0.0; LANES];
+    let mut seconds = [0.0; LANES];
     let rest = a.len() / LANES * LANES;
     let chunks = a.chunks_exact(LANES).zip(one.chunks_exact(LANES)).zip(other.chunks_exact(LANES));
     for ((a, one), other) in chunks {
@@ -53,8 +54,10 @@ pub(crate) fn dot_pair(
 #[inline(always)]
 pub(crate) fn dot_shrunk(a: &[f32], b: &[f32], factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (tail_a, tail_b) = (a.remainder(), b.remainder());
+    let a = a.chunks_exact(LANES);
+    let b = b.chunks_exact(LANES);
+    let tail_a = a.remainder();
+    let tail_b = b.remainder();
     for (a, b) in a.zip(b) {
         for i in 0..LANES {
             lanes[i] += a[i] * (b[i] * factor);
@@ -75,8 +78,10 @@ pub(crate) fn dot_codes(weights: &[f32], codes: &[i8], zero: i8) -> f32 {
 #[inline]
 pub(crate) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (w, c) = (weights.chunks_exact(LANES), codes.chunks_exact(LANES));
-    let (tail_w, tail_c) = (w.remainder(), c.remainder());
+    let w = weights.chunks_exact(LANES);
+    let c = codes.chunks_exact(LANES);
+    let tail_w = w.remainder();
+    let tail_c = c.remainder();
     for (w, c) in w.zip(c) {
         for i in 0..LANES {
             lanes[i] += w[i] * factor * centred(c[i], zero);
@@ -91,13 +96,15 @@ pub(crate) fn dot_codes_shrunk(weights: &[f32], codes: &[i8], zero: i8, factor: 
 /// Computes `sum of (a - a_zero) * (b - b_zero)`, exactly, for up to [`crate::head::MAX_DIM`]
 /// dimensions.
 pub(crate) fn dot_exact(a: &[i8], a_zero: i8, b: &[i8], b_zero: i8) -> i64 {
-    let (a_zero, b_zero) = (i16::from(a_zero), i16::from(b_zero));
+    let a_zero = i16::from(a_zero);
+    let b_zero = i16::from(b_zero);
     let product =
         |a: i8, b: i8| i32::from(i16::from(a) - a_zero) * i32::from(i16::from(b) - b_zero);
     // Sums of two neighbours are one instruction on most processors. A lane sees an eighth of the
     // products, each at most 255 * 255: below 2^30.
     let mut lanes = [0i32; LANES / 2];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let a = a.chunks_exact(LANES);
+    let b = b.chunks_exact(LANES);
     let tail = a.remainder().iter().zip(b.remainder()).map(|(&a, &b)| product(a, b)).sum::<i32>();
     for (a, b) in a.zip(b) {
         for i in 0..LANES / 2 {
@@ -210,7 +217,8 @@ mod tests {
             let b: Vec<i8> = (0..len).map(|i| (i * 91 % 253) as u8 as i8).collect();
             let floats =
                 |x: &[i8], zero: i8| x.iter().map(|&c| centred(c, zero)).collect::<Vec<_>>();
-            let (fa, fb) = (floats(&a, -128), floats(&b, 7));
+            let fa = floats(&a, -128);
+            let fb = floats(&b, 7);
             let want: f64 = fa.iter().zip(&fb).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
             assert_eq!(dot_exact(&a, -128, &b, 7) as f64, want);
             assert_eq!(f64::from(dot(&fa, &fb)), want, "{len}");
@@ -255,7 +263,8 @@ mod tests {
 
     #[test]
     fn exact_sums_hold_the_largest_embedding() {
-        let (low, high) = ([-128i8; 65_535], [127i8; 65_535]);
+        let low = [-128i8; 65_535];
+        let high = [127i8; 65_535];
         assert_eq!(dot_exact(&low, 127, &low, 127), 255 * 255 * 65_535);
         assert_eq!(dot_exact(&low, 127, &high, -128), -255 * 255 * 65_535);
     }

@@ -23,7 +23,8 @@ impl Linear<'_> {
         if own >= self.raw_bias.len() || !taught(&own) {
             return Err(AskError::NoSuchClass { class: own });
         }
-        let (found, needed) = (out.len(), self.weights.len() / self.raw_bias.len());
+        let found = out.len();
+        let needed = self.weights.len() / self.raw_bias.len();
         if found != needed {
             return Err(AskError::TooShort { found, needed });
         }
@@ -53,7 +54,8 @@ impl Linear<'_> {
         out: &mut [f32],
     ) -> Result<(), AskError> {
         let pixels = map.chunks_exact(row.len().max(1));
-        let (found, needed) = (out.len(), pixels.len());
+        let found = out.len();
+        let needed = pixels.len();
         if found != needed {
             return Err(AskError::TooShort { found, needed });
         }

@@ -44,7 +44,8 @@ impl Linear<'_> {
         if self.mean_length <= 0.0 || length <= 0.0 {
             return 0.0;
         }
-        let (length, mean) = (f64::from(length), f64::from(self.mean_length));
+        let length = f64::from(length);
+        let mean = f64::from(self.mean_length);
         let relative = length / mean;
         let stretched = match self.transform {
             Transform::Raw => relative,

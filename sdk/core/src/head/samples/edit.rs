@@ -73,7 +73,9 @@ impl<M: Memory> Head<M> {
                 self.take_out(sample);
             }
         }
-        let (at, classes, dim) = (class.index(), self.classes, self.layout.dim);
+        let at = class.index();
+        let classes = self.classes;
+        let dim = self.layout.dim;
         let kept = self.layout.kept_mut(self.memory.words_mut());
         for owner in kept.owners[..self.samples].iter_mut().filter(|owner| **owner > class.0) {
             *owner -= 1;
@@ -120,7 +122,8 @@ impl<M: Memory> Head<M> {
             return Err(MergeError::OtherPackage);
         }
         let new = other.classes().filter(|(_, name)| self.class_named(name).is_none()).count();
-        let (classes, samples) = (self.classes + new, self.samples + other.samples);
+        let classes = self.classes + new;
+        let samples = self.samples + other.samples;
         let same = |name| self.class_named(name).map_or(0, |class| self.shown_of(class));
         let shown = other.classes().map(|(class, name)| same(name) + other.shown_of(class));
         let most = shown.max().unwrap_or(0);
@@ -147,7 +150,8 @@ impl<M: Memory> Head<M> {
         }
         for (class, _) in other.classes() {
             let Some(own) = same(self, class) else { continue };
-            let (from, dim) = (other.kept(), self.layout.dim);
+            let from = other.kept();
+            let dim = self.layout.dim;
             let to = self.layout.kept_mut(self.memory.words_mut());
             to.seen[own.index()] += from.seen[class.index()];
             let sums = &mut to.sums[own.index() * dim..][..dim];
@@ -159,7 +163,8 @@ impl<M: Memory> Head<M> {
     }
 
     pub(crate) fn check_class(&self, class: ClassId) -> Result<(), EditError> {
-        let (class, count) = (class.index(), self.classes);
+        let class = class.index();
+        let count = self.classes;
         if class < count { Ok(()) } else { Err(EditError::NoSuchClass { class, count }) }
     }
 
@@ -282,7 +287,8 @@ mod tests {
         for kind in HeadKind::ALL {
             let all = taught(kind, 4, 3, 24, 0.8);
             let limits = Limits { classes: 4, samples: 12 };
-            let (mut here, mut there) = (empty(kind, 24, limits), empty(kind, 24, limits));
+            let mut here = empty(kind, 24, limits);
+            let mut there = empty(kind, 24, limits);
             let mut together = empty(kind, 24, limits);
             for class in ["c0", "c1", "c2"] {
                 here.add_class(class).unwrap();

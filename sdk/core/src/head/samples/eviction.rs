@@ -50,7 +50,8 @@ impl<M: Memory> Head<M> {
     /// Forgets the evicted samples: the head is then, bit for bit, one that has seen the kept
     /// samples only. (Their selection did depend on the others.)
     pub fn forget_left_out(&mut self) {
-        let (classes, dim) = (self.classes, self.layout.dim);
+        let classes = self.classes;
+        let dim = self.layout.dim;
         let mut kept = self.layout.kept_mut(self.memory.words_mut());
         kept.seen[..classes].fill(0);
         kept.sums[..classes * dim].fill(0);
@@ -63,7 +64,9 @@ impl<M: Memory> Head<M> {
 
     /// Selects the sample of a full head to evict; the new one behind the others is a candidate.
     pub(crate) fn surplus(&mut self) -> usize {
-        let (policy, new, classes) = (self.when_full, self.samples, self.classes as u16);
+        let policy = self.when_full;
+        let new = self.samples;
+        let classes = self.classes as u16;
         let (kept, work) = self.layout.split(self.memory.words_mut());
         let owners = &kept.owners[..=new];
         // A largest class other than the new sample's is preferred over one of the same size.
@@ -113,7 +116,8 @@ fn most_dispensable(
         held.iter_mut().zip(unit(sample)).for_each(|(sum, x)| *sum += x);
     }
     let class = usize::from(class);
-    let (shown, others) = (i64::from(kept.seen[class]), members.clone().count() as i64 - 1);
+    let shown = i64::from(kept.seen[class]);
+    let others = members.clone().count() as i64 - 1;
     let gap = |sample: &usize| -> i128 {
         let both = kept.sum(class).iter().zip(&*held).zip(unit(*sample));
         let product = |((&all, &held), x): ((&i32, &i32), i32)| {
@@ -194,13 +198,16 @@ mod tests {
     /// Reference of herding in plain f64, on the stored form of the embeddings.
     #[test]
     fn herding_keeps_the_mean_of_all_that_was_shown() {
-        let (dim, room) = (16, 5);
+        let dim = 16;
+        let room = 5;
         let mut head = empty(HeadKind::Knn, dim, Limits { classes: 1, samples: room as u16 });
         let mut reservoir = empty(HeadKind::Knn, dim, head.limits());
         reservoir.set_when_full(WhenFull::Reservoir);
         let class = head.add_class("a").unwrap();
         reservoir.add_class("a").unwrap();
-        let (mut noise, mut kept, mut total) = (Noise(4), Vec::<Vec<f64>>::new(), vec![0.0; dim]);
+        let mut noise = Noise(4);
+        let mut kept = Vec::<Vec<f64>>::new();
+        let mut total = vec![0.0; dim];
         let plus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<f64>>();
         let sum = |rows: &[Vec<f64>]| rows.iter().fold(vec![0.0; dim], |sum, row| plus(&sum, row));
         for shown in 1..=60 {
@@ -256,7 +263,8 @@ mod tests {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
             let mut head = full(when_full, 3, 9);
             let mut noise = Noise(6);
-            let (mut replaced, mut left_out) = (0, 0);
+            let mut replaced = 0;
+            let mut left_out = 0;
             for i in 0..80 {
                 let values = cluster(&mut noise, i % 2, 6, 1.0);
                 // Mostly two classes; the third comes late.
@@ -285,7 +293,8 @@ mod tests {
     #[test]
     fn sums_are_those_of_what_was_shown_and_not_taken_back() {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
-            let (mut head, mut noise) = (full(when_full, 3, 9), Noise(5));
+            let mut head = full(when_full, 3, 9);
+            let mut noise = Noise(5);
             let mut want = [[0i64; 6]; 3];
             let unit_of = |head: &TestHead, sample: usize| -> Vec<i64> {
                 let kept = head.kept();

@@ -72,7 +72,8 @@ impl<'a> Record<'a> {
         let transform = Transform::ALL.into_iter().find(|t| *t as u8 == settings % WHEN_FULL);
         let when_full = WhenFull::ALL.into_iter().find(|w| *w as u8 == settings / WHEN_FULL);
         let none = HeadError::Malformed { what: "unknown settings" };
-        let (transform, when_full) = (transform.ok_or(none)?, when_full.ok_or(none)?);
+        let transform = transform.ok_or(none)?;
+        let when_full = when_full.ok_or(none)?;
         let _length: [u8; 4] = take(&mut rest)?;
         let package_id = take_ref(&mut rest)?;
         let inverse_l2 = f32::from_le_bytes(take(&mut rest)?);
@@ -87,11 +88,13 @@ impl<'a> Record<'a> {
         let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
         let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
         Layout::new(kind, dim, limits)?;
-        let (classes, samples) = (take_u16(&mut rest)?, take_u16(&mut rest)?);
+        let classes = take_u16(&mut rest)?;
+        let samples = take_u16(&mut rest)?;
         if classes > limits.classes || samples > limits.samples {
             return Err(HeadError::OverLimits { classes, samples });
         }
-        let (classes, samples) = (usize::from(classes), usize::from(samples));
+        let classes = usize::from(classes);
+        let samples = usize::from(samples);
         let names = take_names(&mut rest, classes)?;
         // Fits, because the limits have been checked.
         let (body, sums) = rest

@@ -106,7 +106,8 @@ impl<const N: usize> Head<N> {
     #[target_feature(enable = "neon")]
     pub unsafe fn load(panel: *const i8, tail: Tail) -> Self {
         let words = panel.cast::<i32>();
-        let (mut bias, mut mantissa) = ([vdupq_n_s32(0); N], [vdupq_n_s32(0); N]);
+        let mut bias = [vdupq_n_s32(0); N];
+        let mut mantissa = [vdupq_n_s32(0); N];
         for i in 0..N {
             // SAFETY: the caller's promise.
             (bias[i], mantissa[i]) =
@@ -195,12 +196,14 @@ pub(crate) unsafe fn sum(job: &Sum) {
     let [fa, fb] = job.factors;
     let offset = vdupq_n_s32(job.offset);
     let shift = vdupq_n_s32(-i32::from(job.shift));
-    let (lo, hi) = (vdupq_n_s8(job.clamp.lo), vdupq_n_s8(job.clamp.hi));
+    let lo = vdupq_n_s8(job.clamp.lo);
+    let hi = vdupq_n_s8(job.clamp.hi);
     for at in (0..job.len).step_by(16) {
         let left = (job.len - at).min(16);
         // SAFETY: `at + left <= len`; an operand that is the result is read before it is written.
         unsafe {
-            let (a, b) = (load(job.a.add(at), left), load(job.b.add(at), left));
+            let a = load(job.a.add(at), left);
+            let b = load(job.b.add(at), left);
             let half = |a: int16x8_t, b: int16x8_t| {
                 let low =
                     vmlal_n_s16(vmlal_n_s16(offset, vget_low_s16(a), fa), vget_low_s16(b), fb);

@@ -61,7 +61,8 @@ impl Tiles<'_> {
     /// `pixels` rows lie behind `cells`, and `pixels` pixels of 8 channels behind `out`.
     #[target_feature(enable = "dotprod")]
     unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize) {
-        let (stride, out_stride) = (self.job.stride, self.job.out_stride);
+        let stride = self.job.stride;
+        let out_stride = self.job.out_stride;
         let [eights, fours] = [pixels / 8 * 8, pixels / 4 * 4];
         // SAFETY: the caller's promise.
         unsafe {
@@ -77,7 +78,8 @@ impl Tiles<'_> {
                 );
             }
             if pixels > fours {
-                let (cells, out) = (cells.add(fours * stride), out.add(fours * out_stride));
+                let cells = cells.add(fours * stride);
+                let out = out.add(fours * out_stride);
                 self.tiles::<1>(cells, pixels - fours, out, out_stride);
             }
         }

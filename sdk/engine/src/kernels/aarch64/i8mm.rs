@@ -161,8 +161,8 @@ impl Panel<'_> {
             let stride = if here == 2 { self.job.stride } else { 0 };
             // SAFETY: the caller's promise.
             unsafe {
-                let (cells, out) =
-                    (cells.add(at * self.job.stride), out.add(at * self.job.out_stride));
+                let cells = cells.add(at * self.job.stride);
+                let out = out.add(at * self.job.out_stride);
                 if self.left == LANES && here == 2 {
                     self.two(cells, stride, out, self.job.out_stride);
                 } else {

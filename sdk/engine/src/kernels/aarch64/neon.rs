@@ -211,7 +211,8 @@ impl Tiles<'_> {
     /// `pixels` rows lie behind `cells`, and `pixels` pixels of `left` channels behind `out`.
     #[target_feature(enable = "neon")]
     unsafe fn run(&self, cells: *const i8, out: *mut i8, pixels: usize, left: usize) {
-        let (stride, out_stride) = (self.job.stride, self.job.out_stride);
+        let stride = self.job.stride;
+        let out_stride = self.job.out_stride;
         // SAFETY: the caller's promise.
         unsafe {
             let extreme = has_extreme(self.weights, self.job.groups * LANES);

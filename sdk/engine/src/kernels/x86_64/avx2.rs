@@ -178,7 +178,8 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
         unsafe {
             let base = job.panels.add(panel * size);
             let left = (job.channels - panel * PANEL).min(PANEL);
-            let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
+            let weights = base.add(8 * PANEL);
+            let out = job.out.add(panel * PANEL);
             let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
@@ -219,7 +220,8 @@ impl<const PATH: u8> Strip<PATH> {
             let cells = job.cells.add(pixel * job.stride);
             for group in 0..job.groups {
                 let w = self.weights.cast::<__m256i>().add(2 * group);
-                let (w0, w1) = (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)));
+                let w0 = _mm256_loadu_si256(w);
+                let w1 = _mm256_loadu_si256(w.add(1));
                 for (m, acc) in acc.iter_mut().enumerate() {
                     let pair = cells.add(m * job.stride).cast::<i32>().add(group).read_unaligned();
                     let pair = _mm256_set1_epi32(pair);
@@ -317,7 +319,8 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
         let left = (job.channels - panel * PANEL).min(PANEL);
         // SAFETY: the caller's promise.
         unsafe {
-            let (head, weights) = (Head::load(base, job.tail), base.add(8 * PANEL).cast());
+            let head = Head::load(base, job.tail);
+            let weights = base.add(8 * PANEL).cast();
             Self { job, head, weights, at: panel * PANEL, left }
         }
     }
@@ -376,7 +379,8 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn three_by_three<const LEFT: usize>(&self) {
-        let (pixels, step) = (self.job.pixels, self.job.step / 3);
+        let pixels = self.job.pixels;
+        let step = self.job.step / 3;
         // SAFETY: the caller's promise; the fourth weight of a column is zero.
         unsafe {
             let column = |i: usize| -> Pairs {
@@ -388,7 +392,8 @@ impl<'a, const PATH: u8> Depthwise<'a, PATH> {
                     _mm256_unpackhi_epi16(c, c),
                 ]
             };
-            let (mut a, mut b) = (column(0), column(1));
+            let mut a = column(0);
+            let mut b = column(1);
             for pixel in 0..pixels {
                 let c = column(step * pixel + 2);
                 let mut acc = self.head.bias;
@@ -461,7 +466,8 @@ pub(crate) unsafe fn sum(job: &Sum) {
     let factors = _mm256_set1_epi32((fa | fb << 16) as i32);
     let offset = _mm256_set1_epi32(job.offset);
     let shift = _mm_cvtsi32_si128(i32::from(job.shift));
-    let (lo, hi) = (_mm_set1_epi8(job.clamp.lo), _mm_set1_epi8(job.clamp.hi));
+    let lo = _mm_set1_epi8(job.clamp.lo);
+    let hi = _mm_set1_epi8(job.clamp.hi);
     for at in (0..job.len).step_by(PANEL) {
         let left = (job.len - at).min(PANEL);
         // SAFETY: `at + left <= len`; an operand that is the result is read before it is written.

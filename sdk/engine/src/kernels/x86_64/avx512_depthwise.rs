@@ -19,7 +19,8 @@ pub(crate) unsafe fn taps(job: &Taps) {
         let left = (job.channels - panel * WIDE).min(WIDE);
         // SAFETY: the caller's promise: every tap has `channels` codes, the panels belong to them.
         unsafe {
-            let (base, out) = (job.panels.add(panel * size), job.out.add(panel * WIDE));
+            let base = job.panels.add(panel * size);
+            let out = job.out.add(panel * WIDE);
             let depthwise = Depthwise { job, base: base.cast(), at: panel * WIDE, out, left };
             match job.tail.requant {
                 RequantPath::Mantissas => depthwise.any_width::<MANTISSAS>(),
@@ -115,13 +116,15 @@ impl Depthwise<'_> {
             let mut a = column(0);
             if self.job.step == 6 {
                 for pixel in 0..pixels {
-                    let (b, c) = (column(2 * pixel + 1), column(2 * pixel + 2));
+                    let b = column(2 * pixel + 1);
+                    let c = column(2 * pixel + 2);
                     make(pixel, [&a, &b, &c]);
                     a = c;
                 }
                 return;
             }
-            let (mut b, mut pixel) = (column(1), 0);
+            let mut b = column(1);
+            let mut pixel = 0;
             // Three at a time, so that columns stay in their registers.
             while pixel + 3 <= pixels {
                 let c = column(pixel + 2);
@@ -171,8 +174,10 @@ impl Depthwise<'_> {
             };
             _mm512_xor_si512(codes, _mm512_set1_epi8(-128))
         });
-        let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
-        let (ef, gh) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
+        let ab = _mm512_unpacklo_epi8(a, b);
+        let cd = _mm512_unpacklo_epi8(c, d);
+        let ef = _mm512_unpackhi_epi8(a, b);
+        let gh = _mm512_unpackhi_epi8(c, d);
         [
             _mm512_unpacklo_epi16(ab, cd),
             _mm512_unpackhi_epi16(ab, cd),
@@ -206,7 +211,8 @@ impl Depthwise<'_> {
         acc: [__m512i; 4],
         scales: &[Scale<PATH>; 4],
     ) {
-        let (tail, left) = (self.job.tail, if LEFT > 0 { LEFT } else { self.left });
+        let tail = self.job.tail;
+        let left = if LEFT > 0 { LEFT } else { self.left };
         let products = [0, 1, 2, 3].map(|i| scales[i].apply(acc[i]));
         // SAFETY: the caller's promise.
         unsafe {

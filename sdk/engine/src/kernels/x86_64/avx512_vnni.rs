@@ -118,7 +118,8 @@ unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
     let size = Avx512Vnni::ROWS.panel_bytes(job.groups * 4);
     // SAFETY: the caller's promise.
     unsafe {
-        let (panels, out) = (job.panels.add(panel * size), job.out.add(panel * PANEL));
+        let panels = job.panels.add(panel * size);
+        let out = job.out.add(panel * PANEL);
         let left = (job.channels - panel * PANEL).min(N * PANEL);
         // Were it known to be the same in all lanes, it would be applied before the broadcast,
         // which then takes an instruction more.
@@ -166,7 +167,8 @@ impl Strip {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pixels<const N: usize, const M: usize, const PATH: u8>(&self, job: &Rows) {
-        let (mut pixel, all) = (0, job.pixels);
+        let mut pixel = 0;
+        let all = job.pixels;
         // SAFETY: tiles lie within the job's pixels.
         unsafe {
             while pixel + M <= all {
@@ -298,13 +300,14 @@ fn look_up(table: &[i8; 256], codes: &mut [i8]) {
     let [a, b, c, d] =
         [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(quarters[i].as_ptr().cast()) });
     for codes in codes.chunks_mut(WIDE) {
-        let (mask, at) = (first(codes.len()), codes.as_mut_ptr());
+        let mask = first(codes.len());
+        let at = codes.as_mut_ptr();
         // SAFETY: no byte beyond the slice is read or written.
         unsafe {
             let x = _mm512_maskz_loadu_epi8(mask, at);
             // The table begins with -128: bits 0 to 6 are the same, the sign says which half.
-            let (low, high) =
-                (_mm512_permutex2var_epi8(a, x, b), _mm512_permutex2var_epi8(c, x, d));
+            let low = _mm512_permutex2var_epi8(a, x, b);
+            let high = _mm512_permutex2var_epi8(c, x, d);
             let y = _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), high, low);
             _mm512_mask_storeu_epi8(at, mask, y);
         }

@@ -88,7 +88,8 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
             let base = job.panels.add(panel * size);
             let left = (job.channels - panel * PANEL).min(PANEL);
             let sign = black_box(_mm256_set1_epi8(-128));
-            let (weights, out) = (base.add(8 * PANEL), job.out.add(panel * PANEL));
+            let weights = base.add(8 * PANEL);
+            let out = job.out.add(panel * PANEL);
             let strip =
                 Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left, sign };
             let rest = job.pixels % 6;
@@ -132,7 +133,8 @@ impl<const PATH: u8> Strip<PATH> {
             let cells = job.cells.add(pixel * job.stride);
             for group in 0..job.groups {
                 let w = self.weights.cast::<__m256i>().add(2 * group);
-                let (w0, w1) = (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)));
+                let w0 = _mm256_loadu_si256(w);
+                let w1 = _mm256_loadu_si256(w.add(1));
                 for (m, acc) in acc.iter_mut().enumerate() {
                     let four = cells.add(m * job.stride).cast::<i32>().add(group).read_unaligned();
                     let four = _mm256_xor_si256(_mm256_set1_epi32(four), self.sign);

@@ -77,7 +77,8 @@ impl<'a> Block<'a> {
         self.panels.fill([0.0; LANES]);
         for (place, sample) in samples.enumerate() {
             let (codes, zero) = source.kept.sample(sample);
-            let (factor, zero) = (source.factor(sample), i16::from(zero));
+            let factor = source.factor(sample);
+            let zero = i16::from(zero);
             let panels = self.panels[place..].iter_mut().step_by(BLOCK);
             for (panel, codes) in panels.zip(codes.chunks(LANES)) {
                 for (out, &code) in panel.iter_mut().zip(codes) {

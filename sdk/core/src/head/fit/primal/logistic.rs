@@ -23,8 +23,10 @@ pub(in crate::head) fn fit(
     scales: &[f32],
     work: &mut Work<'_>,
 ) -> Fit {
-    let (classes, dim) = (work.bias.len(), kept.dim());
-    let (out, out_bias) = (core::mem::take(&mut work.weights), core::mem::take(&mut work.bias));
+    let classes = work.bias.len();
+    let dim = kept.dim();
+    let out = core::mem::take(&mut work.weights);
+    let out_bias = core::mem::take(&mut work.bias);
     let mut solver = Solver::new(kept, recipe, scales, classes, work);
     let fit = solver.solve(NO_FOLD);
     out.copy_from_slice(solver.weights);
@@ -47,7 +49,8 @@ pub(in crate::head) fn cross_validate(
     work: &mut Work<'_>,
 ) {
     let held_out = core::mem::take(&mut work.held_out);
-    let (samples, classes) = (scales.len(), work.bias.len());
+    let samples = scales.len();
+    let classes = work.bias.len();
     let mut solver = Solver::new(kept, recipe, scales, classes, work);
     for fold in 0..FOLDS {
         solver.solve(fold);
@@ -97,7 +100,8 @@ impl<'a> Solver<'a> {
         classes: usize,
         work: &'a mut Work<'_>,
     ) -> Self {
-        let (samples, dim) = (scales.len(), kept.dim());
+        let samples = scales.len();
+        let dim = kept.dim();
         let source = Source { kept, scales };
         let owners = &kept.owners[..samples];
         let mut block = Block::new(work.block, dim);
@@ -163,7 +167,8 @@ impl Objective for Solver<'_> {
     /// gradient.
     fn evaluate(&mut self, t: f32) -> Along {
         let samples = self.owners.len();
-        let (mut first, mut curvature) = (0.0, 0.0);
+        let mut first = 0.0;
+        let mut curvature = 0.0;
         for (sample, &owner) in self.owners.iter().enumerate() {
             if self.folds[sample] == self.fold {
                 self.pull.iter_mut().skip(sample).step_by(samples).for_each(|pull| *pull = 0.0);
@@ -176,11 +181,13 @@ impl Objective for Solver<'_> {
             softmax(self.row);
             let importance = self.importance[sample];
             let inverse_l2 = self.inverse_l2 * importance;
-            let (mut once, mut twice, mut along) = (0.0, 0.0, 0.0);
+            let mut once = 0.0;
+            let mut twice = 0.0;
+            let mut along = 0.0;
             for (class, &p) in self.row.iter().enumerate() {
                 let at = class * samples + sample;
-                let (own, slope) =
-                    (if usize::from(owner) == class { 1.0 } else { 0.0 }, self.slope[at]);
+                let own = if usize::from(owner) == class { 1.0 } else { 0.0 };
+                let slope = self.slope[at];
                 self.pull[at] = inverse_l2 * (p - own);
                 along += self.pull[at] * slope;
                 once += p * slope;
@@ -199,7 +206,8 @@ impl Objective for Solver<'_> {
 
     /// Sums the derivatives of the samples to a gradient.
     fn measure_gradient(&mut self) -> Gradient {
-        let (samples, classes) = (self.owners.len(), self.bias.len());
+        let samples = self.owners.len();
+        let classes = self.bias.len();
         core::mem::swap(&mut self.gradient, &mut self.before);
         self.gradient.copy_from_slice(self.weights);
         for range in self.source.blocks() {
@@ -216,7 +224,8 @@ impl Objective for Solver<'_> {
     }
 
     fn turn(&mut self, conjugate: f32) {
-        let (samples, classes) = (self.owners.len(), self.bias.len());
+        let samples = self.owners.len();
+        let classes = self.bias.len();
         let dim = self.step.len() / classes;
         for (step, gradient) in self.step.iter_mut().zip(&*self.gradient) {
             *step = conjugate * *step - gradient;

@@ -11,7 +11,9 @@ use crate::head::storage::views::{Kept, Work};
 /// Computes the sums of each sample's products with the samples of each class, class by class, like
 /// [`gram::class_sums`](crate::head::linalg::gram::class_sums).
 pub(in crate::head) fn class_sums(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
+    let samples = scales.len();
+    let classes = work.bias.len();
+    let dim = kept.dim();
     let source = Source { kept, scales };
     let sums = &mut *work.weights;
     sums.fill(0.0);

@@ -81,7 +81,9 @@ fn gather(source: &Source<'_>, work: &mut Work<'_>) -> Spread {
 
 /// Computes weights, biases and held-out scores.
 pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
+    let samples = scales.len();
+    let classes = work.bias.len();
+    let dim = kept.dim();
     let owners = &kept.owners[..samples];
     let source = Source { kept, scales };
     let decay = gather(&source, work).decay(inverse_l2);
@@ -128,7 +130,9 @@ pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], wor
 /// Returns the exact mean squared leave-one-out errors of the scores for all [`GRID`], from a
 /// subset of samples that is large enough to choose by, spread over all.
 pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_>) -> Lanes {
-    let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
+    let samples = scales.len();
+    let classes = work.bias.len();
+    let dim = kept.dim();
     let source = Source { kept, scales };
     let spread = gather(&source, work);
     let decays = GRID.map(|inverse_l2| spread.decay(inverse_l2));
@@ -177,7 +181,8 @@ pub(in crate::head) fn curve(kept: &Kept<'_>, scales: &[f32], work: &mut Work<'_
 /// Returns the scores of one sample, one for each regularization's row of weights.
 fn scores(source: &Source<'_>, sample: usize, centre: &[f32], weights: &[Lanes]) -> Lanes {
     let (codes, zero) = source.kept.sample(sample);
-    let (factor, zero) = (source.factor(sample), i16::from(zero));
+    let factor = source.factor(sample);
+    let zero = i16::from(zero);
     let mut scores = [0.0; SHIFTS];
     for ((&code, centre), weights) in codes.iter().zip(centre).zip(weights) {
         let x = factor * f32::from(i16::from(code) - zero) - centre;

@@ -11,7 +11,9 @@ use crate::head::storage::views::{Kept, Work};
 
 /// Computes weights, biases and held-out scores.
 pub(in crate::head) fn fit(kept: &Kept<'_>, inverse_l2: f32, scales: &[f32], work: &mut Work<'_>) {
-    let (samples, classes, dim) = (scales.len(), work.bias.len(), kept.dim());
+    let samples = scales.len();
+    let classes = work.bias.len();
+    let dim = kept.dim();
     let owners = &kept.owners[..samples];
     let source = Source { kept, scales };
     let means = &mut work.solver[..classes * dim];
