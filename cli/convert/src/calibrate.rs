@@ -25,6 +25,7 @@ use crate::import::{self, InputOrder};
 use crate::ir::{ChannelSplit, Layer, LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
+use crate::progress::{Observer, Stage};
 
 /// Error of a calibration.
 #[derive(Debug, Error)]
@@ -170,47 +171,76 @@ pub struct Floats {
     pub embeddings: Vec<Vec<f32>>,
 }
 
+/// State of one shard of a calibration. Shards are merged in a fixed order, so that the results do
+/// not depend on the number of threads.
+#[derive(Clone)]
+struct Shard {
+    observed: ObservedNetwork,
+    extents: Vec<Extents>,
+    observations: Observations,
+    /// Embedding of each sample of the shard, in order.
+    embeddings: Vec<Vec<f32>>,
+}
+
+impl Shard {
+    fn new(model: &Model, observed: &ObservedNetwork) -> Self {
+        Self {
+            observed: observed.clone(),
+            extents: model.layers.iter().map(|l| Extents::new(l.shape.c())).collect(),
+            observations: Observations::new(model),
+            embeddings: Vec::new(),
+        }
+    }
+
+    /// Runs a sample; `place` is its index in the calibration subset, if it is part of it.
+    fn run(&mut self, input: &Input<'_>, place: Option<usize>) -> Result<(), CalibrateError> {
+        let Self { observed, extents, observations, embeddings } = self;
+        observed.run(input, &mut |layer, values| {
+            extents[layer].see(values);
+            if let Some(place) = place {
+                observations.see(layer, place, values);
+            }
+        })?;
+        embeddings.push(observed.embedding().to_vec());
+        Ok(())
+    }
+
+    /// Adds the extents and observations of another shard.
+    fn merge(&mut self, other: &Self) {
+        self.extents.iter_mut().zip(&other.extents).for_each(|(own, more)| own.merge(more));
+        self.observations.merge(&other.observations);
+    }
+}
+
 impl Floats {
-    /// Runs all samples; the finished share is passed to the progress callback `told`.
+    /// Runs all samples; the finished share is passed to the observer.
     ///
     /// # Errors
     /// Error of tract, or a layer without finite values.
     pub fn measure(
         model: &Model,
         inputs: &[Input<'_>],
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<Self, CalibrateError> {
         let observed = ObservedNetwork::new(model)?;
-        let extents: Vec<_> = model.layers.iter().map(|l| Extents::new(l.shape.c())).collect();
-        let states = (0..SHARDS)
-            .map(|_| (observed.clone(), extents.clone(), Observations::new(model), Vec::new()));
-        let counted: Vec<usize> = subset(inputs.len()).collect();
-        let shards = parallel::over(
-            states.collect(),
+        let subset: Vec<usize> = subset(inputs.len()).collect();
+        let shards = vec![Shard::new(model, &observed); SHARDS];
+        let shards = parallel::over_observed(
+            shards,
             inputs.len(),
-            |(observed, extents, observations, embeddings), i| -> Result<(), CalibrateError> {
-                let place = counted.binary_search(&i);
-                observed.run(&inputs[i], &mut |layer, values| {
-                    extents[layer].see(values);
-                    if let Ok(place) = place {
-                        observations.see(layer, place, values);
-                    }
-                })?;
-                embeddings.push(observed.embedding().to_vec());
-                Ok(())
-            },
-            told,
+            |shard, i| shard.run(&inputs[i], subset.binary_search(&i).ok()),
+            Stage::Calibrate,
+            observer,
         )?;
-        let mut extents = extents;
-        let mut observations = Observations::new(model);
-        for (_, lane, part, _) in &shards {
-            extents.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
-            observations.merge(part);
-        }
-        let embeddings: Vec<Vec<f32>> = (0..inputs.len())
-            .map(|i| shards[parallel::shard_of(i, SHARDS)].3[i / SHARDS].clone())
-            .collect();
-        let measured = Self { observed, extents, observations, embeddings };
+        let mut whole = Shard::new(model, &observed);
+        shards.iter().for_each(|shard| whole.merge(shard));
+        let embeddings = shards.into_iter().map(|shard| shard.embeddings).collect();
+        let measured = Self {
+            observed,
+            extents: whole.extents,
+            observations: whole.observations,
+            embeddings: parallel::in_order(embeddings, inputs.len()),
+        };
         measured.check(model, inputs)?;
         Ok(measured)
     }

@@ -15,6 +15,7 @@ pub mod onnx_export;
 pub mod parallel;
 pub mod pipeline;
 pub mod preprocess;
+pub mod progress;
 pub mod quantize;
 pub mod report;
 pub mod sandbox;

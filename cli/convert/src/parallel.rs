@@ -1,13 +1,16 @@
 //! Parallel work over samples in shards, with sums that do not depend on the number of threads.
 
 use std::convert::Infallible;
+use std::iter::Enumerate;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{available_parallelism, scope};
+use std::vec::IntoIter;
 
 use crate::catch_panic::muted;
+use crate::progress::{Observer, Stage};
 
 /// Number of shards; fixed, so that the order of additions does not depend on the machine.
 pub const SHARDS: usize = 4;
@@ -20,8 +23,7 @@ pub fn shard_of(item: usize, shards: usize) -> usize {
 }
 
 /// Runs `work` on items 0 to `count` - 1; item `i` goes to the state of shard [`shard_of`] `i`.
-/// Returns the states in their order. The finished share, from 0 to 1, is passed to the progress
-/// callback `told`.
+/// Returns the states in their order.
 ///
 /// # Errors
 /// Error of the first shard that fails.
@@ -32,39 +34,88 @@ pub fn over<S: Send, E: Send>(
     states: Vec<S>,
     count: usize,
     work: impl Fn(&mut S, usize) -> Result<(), E> + Sync,
-    told: &mut dyn FnMut(f32),
+) -> Result<Vec<S>, E> {
+    run(states, count, work, |_| ())
+}
+
+/// Runs `work` as [`over`] does; the share of the items that are finished is passed to the
+/// observer.
+///
+/// # Errors
+/// Error of the first shard that fails.
+///
+/// # Panics
+/// Panics if `work` does; the panic goes on in the calling thread.
+pub fn over_observed<S: Send, E: Send>(
+    states: Vec<S>,
+    count: usize,
+    work: impl Fn(&mut S, usize) -> Result<(), E> + Sync,
+    stage: Stage,
+    observer: &mut dyn Observer,
+) -> Result<Vec<S>, E> {
+    run(states, count, work, |done| observer.progress(stage, done))
+}
+
+/// Runs `work` on all items and passes the finished share to `tick`, in the calling thread.
+fn run<S: Send, E: Send>(
+    states: Vec<S>,
+    count: usize,
+    work: impl Fn(&mut S, usize) -> Result<(), E> + Sync,
+    mut tick: impl FnMut(f32),
 ) -> Result<Vec<S>, E> {
     let shards = states.len();
     let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(shards);
     let waiting = Mutex::new(states.into_iter().enumerate());
+    let queue = &Queue { waiting, shards, count, work };
     let (done, ticks) = channel();
-    let one_by_one = |done: Sender<()>| {
-        let mut results = Vec::new();
+    let mut finished: Vec<Finished<S, E>> = scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| done.clone())
+            .map(|done| scope.spawn(move || muted(|| queue.drain(&done))))
+            .collect();
+        drop(done);
+        for (n, ()) in ticks.iter().enumerate() {
+            tick(n as f32 / count.max(1) as f32);
+        }
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|p| resume_unwind(p))).collect()
+    });
+    finished.sort_by_key(|finished| finished.shard);
+    finished.into_iter().map(|finished| finished.result).collect()
+}
+
+/// Shards that wait for a thread, with their work.
+struct Queue<S, W> {
+    waiting: Mutex<Enumerate<IntoIter<S>>>,
+    shards: usize,
+    count: usize,
+    work: W,
+}
+
+/// Shard without items left, with its state.
+struct Finished<S, E> {
+    shard: usize,
+    result: Result<S, E>,
+}
+
+impl<S, W> Queue<S, W> {
+    /// Runs one shard after another until none waits; sends a tick for each item.
+    fn drain<E>(&self, done: &Sender<()>) -> Vec<Finished<S, E>>
+    where
+        W: Fn(&mut S, usize) -> Result<(), E>,
+    {
+        let mut finished = Vec::new();
         loop {
-            let next = waiting.lock().map_or(None, |mut shards| shards.next());
-            let Some((lane, mut state)) = next else { return results };
-            let mut own = (0..count).filter(|&item| shard_of(item, shards) == lane);
+            let next = self.waiting.lock().map_or(None, |mut shards| shards.next());
+            let Some((shard, mut state)) = next else { return finished };
+            let mut own = (0..self.count).filter(|&item| shard_of(item, self.shards) == shard);
             let result = own.try_for_each(|item| {
                 // After a panic there is no receiver.
                 let _ = done.send(());
-                work(&mut state, item)
+                (self.work)(&mut state, item)
             });
-            results.push((lane, result.map(|()| state)));
+            finished.push(Finished { shard, result: result.map(|()| state) });
         }
-    };
-    let mut results = scope(|scope| {
-        let worker = |done: Sender<()>| scope.spawn(|| muted(|| one_by_one(done)));
-        let workers: Vec<_> = (0..threads).map(|_| worker(done.clone())).collect();
-        drop(done);
-        for (n, ()) in ticks.iter().enumerate() {
-            told(n as f32 / count.max(1) as f32);
-        }
-        let join =
-            |w: std::thread::ScopedJoinHandle<'_, _>| w.join().unwrap_or_else(|p| resume_unwind(p));
-        workers.into_iter().flat_map(join).collect::<Vec<_>>()
-    });
-    results.sort_by_key(|(lane, _)| *lane);
-    results.into_iter().map(|(_, result)| result).collect()
+    }
 }
 
 /// Returns the results of `work` for the numbers 0 to `count` - 1, in order.
@@ -72,32 +123,46 @@ pub fn over<S: Send, E: Send>(
 /// # Panics
 /// Panics if `work` does.
 pub fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let states = (0..SHARDS).map(|_| Vec::new()).collect();
-    let keep = |made: &mut Vec<(usize, T)>, i| {
-        made.push((i, work(i)));
+    let states: Vec<Vec<T>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    let Ok(made) = over(states, count, |made, i| {
+        made.push(work(i));
         Ok::<(), Infallible>(())
-    };
-    let Ok(made) = over(states, count, keep, &mut |_| ());
-    let mut made: Vec<_> = made.into_iter().flatten().collect();
-    made.sort_by_key(|(i, _)| *i);
-    made.into_iter().map(|(_, made)| made).collect()
+    });
+    in_order(made, count)
+}
+
+/// Returns one result per item, in the order of the items, from the results of each shard.
+pub fn in_order<T>(shards: Vec<Vec<T>>, count: usize) -> Vec<T> {
+    let number = shards.len();
+    let mut shards: Vec<IntoIter<T>> = shards.into_iter().map(Vec::into_iter).collect();
+    (0..count).filter_map(|item| shards[shard_of(item, number)].next()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(Default)]
+    struct Shares(Vec<f32>);
+
+    impl Observer for Shares {
+        fn progress(&mut self, stage: Stage, done: f32) {
+            assert_eq!(stage, Stage::Round);
+            self.0.push(done);
+        }
+    }
+
     #[test]
-    fn every_item_once_in_its_lane() {
-        let mut shares = Vec::new();
+    fn every_item_once_in_its_shard() {
+        let mut shares = Shares::default();
         let states = vec![Vec::new(); 3];
         let work = |seen: &mut Vec<usize>, i| {
             seen.push(i);
             Ok::<(), ()>(())
         };
-        let seen = over(states, 8, work, &mut |share| shares.push(share)).unwrap();
+        let seen = over_observed(states, 8, work, Stage::Round, &mut shares).unwrap();
         assert_eq!(seen, [vec![0, 5, 7], vec![1, 3], vec![2, 4, 6]]);
-        assert_eq!((shares.len(), shares[0]), (8, 0.0));
+        assert_eq!((shares.0.len(), shares.0[0]), (8, 0.0));
     }
 
     #[test]
@@ -109,12 +174,11 @@ mod tests {
     #[test]
     fn errors_and_panics_come_out() {
         let fails = |_: &mut (), i| if i == 5 { Err(i) } else { Ok(()) };
-        assert_eq!(over(vec![(); SHARDS], 9, fails, &mut |_| ()), Err(5));
+        assert_eq!(over(vec![(); SHARDS], 9, fails), Err(5));
         let panics =
             |_: &mut (), i: usize| if i == 2 { panic!("at {i}") } else { Ok::<(), ()>(()) };
         let message =
-            crate::catch_panic::quietly(|| over(vec![(); SHARDS], 9, panics, &mut |_| ()))
-                .unwrap_err();
+            crate::catch_panic::quietly(|| over(vec![(); SHARDS], 9, panics)).unwrap_err();
         assert!(message.ends_with("at 2"), "{message}");
     }
 }

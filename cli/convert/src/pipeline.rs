@@ -26,6 +26,7 @@ use crate::preprocess::catalog::Catalog;
 use crate::preprocess::choose;
 use crate::preprocess::choose::Chosen;
 use crate::preprocess::preset::PreprocessOverrides;
+use crate::progress::{Observer, Stage};
 use crate::quantize;
 use crate::quantize::{Quantized, QuantizerError, Settings, scheme};
 use crate::report::Report;
@@ -129,8 +130,7 @@ const GOLDEN_SIDE: u16 = 64;
 
 /// Converts a model, calibrated on `images` (at least one).
 ///
-/// The name of the stage and its finished share, from 0 to 1, are passed to the callback
-/// `progress`.
+/// The observer is called when a stage begins, and as it goes on; `()` is the silent one.
 ///
 /// # Errors
 /// See [`ConvertError`]; no file has been written then.
@@ -138,9 +138,9 @@ pub fn convert(
     source: &Source,
     images: &[Image],
     options: &Options,
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Converted, ConvertError> {
-    quietly(|| guarded(source, images, options, progress))
+    quietly(|| guarded(source, images, options, observer))
         .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
 }
 
@@ -148,9 +148,9 @@ fn guarded(
     source: &Source,
     images: &[Image],
     options: &Options,
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Converted, ConvertError> {
-    progress("import", 0.0);
+    observer.progress(Stage::Import, 0.0);
     let catalog = Catalog::built_in();
     let recipe = catalog.by_digest(&source.sha256);
     let known = recipe.and_then(|r| r.cut.as_deref());
@@ -165,7 +165,7 @@ fn guarded(
     }
     fold::fold(&mut imported.model);
     let frames: Vec<Frame<'_>> = images.iter().map(Image::frame).collect();
-    progress("preprocessing", 0.0);
+    observer.progress(Stage::Preprocessing, 0.0);
     let mut chosen = choose::choose(&options.overrides, source, &imported, &frames)?;
     let outer = chosen.preprocess;
     outer.check()?;
@@ -178,7 +178,7 @@ fn guarded(
     let preprocess = chosen.preprocess;
     let inputs: Vec<Input<'_>> =
         frames.iter().map(|frame| Input::Image(*frame, &preprocess)).collect();
-    let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    let floats = Floats::measure(model, &inputs, observer)?;
     // The results of tract's optimized plan depend on the processor; the quantizer uses our own
     // run.
     let Compared { embeddings: mut wanted, odd } = {
@@ -193,9 +193,9 @@ fn guarded(
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let settings = (!options.float).then_some(&options.quantizer);
-    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
-    let bytes = package(source, &imported, (&chosen, unit_length), emitted, &frames, progress)?;
-    progress("compare", 0.0);
+    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, observer)?;
+    let bytes = package(source, &imported, (&chosen, unit_length), emitted, &frames, observer)?;
+    observer.progress(Stage::Compare, 0.0);
     let measurement = Measurement { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
     let mut report = measurement.report(&bytes, quantized.as_ref())?;
     report.pool = imported.pooled.then_some(imported.pool);
@@ -210,10 +210,10 @@ pub(crate) fn emitted(
     floats: &Floats,
     settings: Option<&Settings>,
     inputs: &[Input<'_>],
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<(Option<Quantized>, Emitted), ConvertError> {
     let Some(settings) = settings else { return Ok((None, emit::float(model)?)) };
-    let quantized = quantize::quantize(model, floats, settings, inputs, progress)?;
+    let quantized = quantize::quantize(model, floats, settings, inputs, observer)?;
     let emitted = emit::int8(&quantized.model, &quantized.scheme)?;
     Ok((Some(quantized), emitted))
 }
@@ -323,9 +323,9 @@ fn package(
     (chosen, unit_length): (&Chosen, bool),
     emitted: Emitted,
     frames: &[Frame<'_>],
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Vec<u8>, ConvertError> {
-    progress("write", 0.0);
+    observer.progress(Stage::Write, 0.0);
     let Emitted { mut writer, output, .. } = emitted;
     let graph = writer.graph(output)?;
     let tensors = graph.tensor_count() as u16;

@@ -19,6 +19,7 @@ use crate::emit::{self, EmitError, Emitted};
 use crate::ir::{Expr, LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
+use crate::progress::{Observer, Stage};
 
 pub mod adaptive_rounding;
 mod alternatives;
@@ -162,28 +163,25 @@ pub fn quantize(
     floats: &Floats,
     settings: &Settings,
     inputs: &[Input<'_>],
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Quantized, QuantizerError> {
-    progress("quantize", 0.0);
+    observer.progress(Stage::Quantize, 0.0);
     let (split_channels, start) =
         Quantizer::new(floats, inputs).split_channels(model, settings.ranges)?;
     let (model, floats) =
         split_channels.as_ref().map_or((model, floats), |own| (&own.model, &own.floats));
     let quantizer = Quantizer::new(floats, inputs);
-    let (mut variant, mut best) = quantizer.first(model, settings, start, progress)?;
+    let (mut variant, mut best) = quantizer.first(model, settings, start, observer)?;
     let searched = match settings.search {
         Some(time) => {
-            Some(quantizer.search(model, settings, &mut variant, &mut best, time, progress)?)
+            Some(quantizer.search(model, settings, &mut variant, &mut best, time, observer)?)
         }
         None => None,
     };
-    let kept = quantizer
-        .keep(&settings.keep, &variant, &mut best, &mut |share| progress("keep", share))?;
+    let kept = quantizer.keep(&settings.keep, &variant, &mut best, observer)?;
     let rounded = match settings.rounding {
         Rounding::Nearest => None,
-        Rounding::Adaptive => {
-            Some(quantizer.rounded(&variant, &mut best, &mut |share| progress("round", share))?)
-        }
+        Rounding::Adaptive => Some(quantizer.rounded(&variant, &mut best, observer)?),
     };
     let alternatives = match settings.alternatives {
         true => quantizer.alternatives(model, settings, &variant, &best)?,
@@ -232,7 +230,7 @@ impl<'a> Quantizer<'a> {
         model: &Model,
         settings: &Settings,
         start: Option<Baseline>,
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer,
     ) -> Result<(GraphVariant, QuantConfig), QuantizerError> {
         let plain = match start {
             Some((variant, mut candidate)) => {
@@ -240,7 +238,7 @@ impl<'a> Quantizer<'a> {
                 (candidate, variant)
             }
             None => {
-                let variant = self.variant(model, false, &mut |_| ())?;
+                let variant = self.variant(model, false, &mut ())?;
                 (self.corrected(&variant, settings, settings.ranges)?, variant)
             }
         };
@@ -248,20 +246,14 @@ impl<'a> Quantizer<'a> {
             Switch::Off => plain,
             // Equalization moves weights and activations off the grids that they were trained on.
             Switch::Auto if scheme::trained_for_codes(model) => plain,
-            wanted => {
-                match self.other(model, &plain.1, &mut |share| progress("equalize", share))? {
-                    Some(equal) => {
-                        let candidate = self.corrected(&equal, settings, settings.ranges)?;
-                        let gain = decibels(candidate.noise) - decibels(plain.0.noise);
-                        if wanted == Switch::On || gain >= WORTH {
-                            (candidate, equal)
-                        } else {
-                            plain
-                        }
-                    }
-                    None => plain,
+            wanted => match self.other(model, &plain.1, observer)? {
+                Some(equal) => {
+                    let candidate = self.corrected(&equal, settings, settings.ranges)?;
+                    let gain = decibels(candidate.noise) - decibels(plain.0.noise);
+                    if wanted == Switch::On || gain >= WORTH { (candidate, equal) } else { plain }
                 }
-            }
+                None => plain,
+            },
         };
         Ok((variant, candidate))
     }
@@ -271,7 +263,7 @@ impl<'a> Quantizer<'a> {
         &self,
         model: &Model,
         equalized: bool,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<GraphVariant, CalibrateError> {
         let mut model = model.clone();
         let floats = self.floats;
@@ -281,7 +273,7 @@ impl<'a> Quantizer<'a> {
         let mut means = floats.observations.means();
         let mut statistics = floats.observations.statistics.clone();
         if factors.iter().any(Option::is_some) {
-            let scaled = self.observations(&model, &factors, told)?;
+            let scaled = self.observations(&model, &factors, observer)?;
             let found = scaled.means().into_iter().zip(scaled.statistics);
             for (id, (own_means, own)) in found.enumerate().filter(|(id, _)| factors[*id].is_some())
             {
@@ -303,9 +295,9 @@ impl<'a> Quantizer<'a> {
         &self,
         model: &Model,
         variant: &GraphVariant,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<Option<GraphVariant>, CalibrateError> {
-        let other = self.variant(model, !variant.is_equalized(), told)?;
+        let other = self.variant(model, !variant.is_equalized(), observer)?;
         Ok((other.is_equalized() != variant.is_equalized()).then_some(other))
     }
 
@@ -314,7 +306,7 @@ impl<'a> Quantizer<'a> {
         &self,
         model: &Model,
         factors: &Factors,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<Observations, CalibrateError> {
         let mut whole = Observations::new(model);
         let subset = &self.subset;
@@ -330,7 +322,7 @@ impl<'a> Quantizer<'a> {
                     }
                 })
             };
-        parallel::over(states, subset.len(), work, told)?
+        parallel::over_observed(states, subset.len(), work, Stage::Equalize, observer)?
             .iter()
             .for_each(|(_, lane, _)| whole.merge(lane));
         Ok(whole)
@@ -404,7 +396,7 @@ impl<'a> Quantizer<'a> {
             noise.see(evaluator.embedding().into_iter(), wanted);
             Ok(())
         };
-        let shards = parallel::over(states, self.judged.len(), work, &mut |_| ())?;
+        let shards = parallel::over(states, self.judged.len(), work)?;
         let mut noise = Noise::default();
         shards.iter().for_each(|(_, lane)| noise.merge(lane));
         Ok(noise.ratio().unwrap_or_default())

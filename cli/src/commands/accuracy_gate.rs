@@ -38,7 +38,7 @@ pub(super) fn run(
     // Float package of the same cut with the same preprocessing.
     let float =
         job.clone().cut_or_at(&converted.report.cut).as_in(converted).in_float().few(PROOFS);
-    let float = Extractor::from_bytes(float.convert(source, &mut |_, _| ())?.bytes)?;
+    let float = Extractor::from_bytes(float.convert(source, &mut ())?.bytes)?;
     let mut left_out = LeftOut::new(args.care.into());
     let before = scores(float, &data, folder, &mut left_out)?;
     tell(folder, &left_out);

@@ -17,7 +17,7 @@ use offshoot_convert::report::{Report, bytes};
 use offshoot_dataset::{DataError, LeftOut, Sample, unlabelled};
 
 use super::retype::again;
-use super::shared::{check_kind, decoded, pooling, progress_bar, write_file};
+use super::shared::{StageBar, check_kind, decoded, pooling, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
 use crate::draw::{report_html, report_json};
@@ -62,7 +62,10 @@ fn go(
     job: ConvertJob<'_>,
 ) -> Result<(), CommandError> {
     let job = cuts::within_budget(args, source, job)?;
-    let mut converted = with_bar(|progress| job.convert(source, progress))?;
+    let mut bar = StageBar::new();
+    let converted = job.convert(source, &mut bar);
+    bar.finish();
+    let mut converted = converted?;
     converted.report.task = accuracy_gate::run(args, source, &job, &converted)?;
     check_worth(args, &converted.report)?;
     finish(args, start, &converted)
@@ -78,17 +81,6 @@ fn check_worth(args: &ConvertArgs, report: &Report) -> Result<(), CommandError> 
     let mean = report.cosine_mean;
     let worst = report.cosine_min;
     Err(CommandError::Unusable { path, mean, worst })
-}
-
-/// Runs `work` with a progress bar.
-fn with_bar<T>(work: impl FnOnce(&mut dyn FnMut(&str, f32)) -> T) -> T {
-    let bar = progress_bar(100, "import");
-    let done = work(&mut |stage, done| {
-        bar.set_message(stage.to_string());
-        bar.set_position((100.0 * done) as u64);
-    });
-    bar.finish_and_clear();
-    done
 }
 
 /// Loads the tokenizer and the calibration texts of a language backbone.

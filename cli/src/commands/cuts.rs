@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::eval::{DEFAULT_SHOTS, check};
 use super::retype::command;
 use super::shared::{
-    check_classes, check_kind, decoded, open_data, png, pooling, progress_bar, write_file,
+    StageBar, check_classes, check_kind, decoded, open_data, png, pooling, write_file,
 };
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
@@ -112,12 +112,9 @@ fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
 }
 
 fn observed(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
-    let bar = progress_bar(100, "import");
-    let compared = comparison.run(&mut |stage, done| {
-        bar.set_message(stage.to_string());
-        bar.set_position((100.0 * done) as u64);
-    });
-    bar.finish_and_clear();
+    let mut bar = StageBar::new();
+    let compared = comparison.run(&mut bar);
+    bar.finish();
     compared
 }
 

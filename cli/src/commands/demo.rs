@@ -94,7 +94,7 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
         .enumerate()
         .flat_map(|(i, object)| (0..4).map(move |shot| look(object, 9_000 + 10 * i as u64 + shot)))
         .collect();
-    let converted = convert(&source, &images, &Options::default(), &mut |_, _| {})?;
+    let converted = convert(&source, &images, &Options::default(), &mut ())?;
     let report = &converted.report;
     println!(
         "   {} layers, {} MACs, package {}, cosine to float {:.3}, {:.1} s",

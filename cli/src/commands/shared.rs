@@ -1,5 +1,6 @@
 //! Steps that several commands share: open, embed, write, show progress.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use offshoot::{Extractor, Image, View};
 use offshoot_convert::calibrate::input::kind;
 use offshoot_convert::import::ImportError;
 use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::progress::Observer;
 use offshoot_core::tokens::Pooling;
 use offshoot_dataset::{
     Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, images, texts_below,
@@ -207,6 +209,27 @@ pub(super) fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
     }
     bar.set_message(what.to_string());
     bar
+}
+
+/// Progress bar of work in stages.
+pub(super) struct StageBar(indicatif::ProgressBar);
+
+impl StageBar {
+    pub(super) fn new() -> Self {
+        Self(progress_bar(100, "import"))
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl<S: fmt::Display> Observer<S> for StageBar {
+    fn progress(&mut self, stage: S, done: f32) {
+        self.0.set_message(stage.to_string());
+        self.0.set_position((100.0 * done) as u64);
+    }
 }
 
 /// Shows on a terminal a spinner with the elapsed time, for work of unknown length.

@@ -1,5 +1,6 @@
 //! Comparison of cut points: their cost and their few-shot accuracy.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use offshoot::{Extractor, Options as RunOptions};
@@ -8,6 +9,7 @@ use offshoot_convert::ir::cut_points::Candidate;
 use offshoot_convert::pipeline::Converted;
 use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
+use offshoot_convert::progress::Observer;
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
 use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};
@@ -155,6 +157,36 @@ fn thin(mut places: Vec<Candidate>, most: usize) -> Vec<Candidate> {
     places
 }
 
+/// Step of a comparison, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Conversion at the default cut.
+    Import,
+    /// Conversion at the other cuts.
+    Convert,
+    /// Embedding of the training samples.
+    Learn,
+    /// Embedding of the test samples.
+    Test,
+    /// Timing.
+    Time,
+    /// Few-shot experiment.
+    Teach,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Import => "import",
+            Self::Convert => "convert",
+            Self::Learn => "learn",
+            Self::Test => "test",
+            Self::Time => "time",
+            Self::Teach => "teach",
+        })
+    }
+}
+
 /// Cut point with its package.
 struct Converts {
     automatic: bool,
@@ -163,13 +195,13 @@ struct Converts {
 }
 
 impl Comparison<'_> {
-    /// Converts, trains and times each cut; stage and share done are passed to `progress`.
+    /// Converts, trains and times each cut; the observer is called when a step begins and as it goes on.
     ///
     /// # Errors
     /// Fails if the model does not convert at all, or images cannot be read or are too few.
-    pub fn run(&self, progress: &mut dyn FnMut(&str, f32)) -> Result<Compared, CommandError> {
-        progress("import", 0.0);
-        let automatic = self.job.convert(self.source, &mut |_, _| {})?;
+    pub fn run(&self, observer: &mut dyn Observer<Step>) -> Result<Compared, CommandError> {
+        observer.progress(Step::Import, 0.0);
+        let automatic = self.job.convert(self.source, &mut ())?;
         let package = Extractor::from_bytes(automatic.bytes.clone())?;
         // The preprocessing is the same for all cuts.
         let job = self.job.clone().as_in(&automatic);
@@ -191,8 +223,8 @@ impl Comparison<'_> {
         let mut failed = Vec::new();
         let total = places.len() as f32;
         for (i, place) in places.into_iter().enumerate() {
-            progress("convert", i as f32 / total);
-            match job.clone().cut_at(&place.name).convert(self.source, &mut |_, _| {}) {
+            observer.progress(Step::Convert, i as f32 / total);
+            match job.clone().cut_at(&place.name).convert(self.source, &mut ()) {
                 Ok(converted) => {
                     found.push(Converts { automatic: false, map: Some(place.shape), converted })
                 }
@@ -202,26 +234,25 @@ impl Comparison<'_> {
         found.push(Converts { automatic: true, map: known.map(|c| c.shape), converted: automatic });
         // In the order of the network: the default cut need not be the last.
         found.sort_by_key(|place| place.converted.report.macs);
-        let rows = self.measure(found, progress)?;
+        let rows = self.measure(found, observer)?;
         Ok(Compared { rows, unsure, failed, takes_text: is_text, overrides })
     }
 
     fn measure(
         &self,
         found: Vec<Converts>,
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer<Step>,
     ) -> Result<Vec<Row>, CommandError> {
         let open =
             |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
         let mut extractors = found.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let care = self.data.left_out.care();
-        let train =
-            embed(&mut extractors, &self.data.train, care, &mut |done| progress("learn", done))?;
-        let val = embed(&mut extractors, &self.data.val, care, &mut |done| progress("test", done))?;
-        let times = self.time(&mut extractors, progress)?;
+        let train = embed(&mut extractors, &self.data.train, care, Step::Learn, observer)?;
+        let val = embed(&mut extractors, &self.data.val, care, Step::Test, observer)?;
+        let times = self.time(&mut extractors, observer)?;
         let mut rows = Vec::new();
         for (i, (place, extractor)) in found.into_iter().zip(&extractors).enumerate() {
-            progress("teach", i as f32 / extractors.len() as f32);
+            observer.progress(Step::Teach, i as f32 / extractors.len() as f32);
             let taught = few_shot(&self.lesson, extractor, &self.data.classes, &train[i], &val[i])?;
             let report = place.converted.report;
             let memory = extractor.memory();
@@ -246,13 +277,13 @@ impl Comparison<'_> {
     fn time(
         &self,
         extractors: &mut [Extractor],
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer<Step>,
     ) -> Result<Vec<Percentiles>, CommandError> {
         let mut opener = Opener::new(self.data.left_out.care());
         let input = Reader::of(&extractors[0])?.read(&self.data.train[0], &mut opener)?;
         let mut times: Vec<Vec<Duration>> = vec![Vec::new(); extractors.len()];
         for round in 0..WARM_UP + ROUNDS {
-            progress("time", round as f32 / (WARM_UP + ROUNDS) as f32);
+            observer.progress(Step::Time, round as f32 / (WARM_UP + ROUNDS) as f32);
             for (extractor, times) in extractors.iter_mut().zip(&mut times) {
                 let start = Instant::now();
                 input.embed(extractor)?;
@@ -270,7 +301,8 @@ fn embed(
     extractors: &mut [Extractor],
     samples: &[Sample],
     care: Care,
-    progress: &mut dyn FnMut(f32),
+    step: Step,
+    observer: &mut dyn Observer<Step>,
 ) -> Result<Vec<Embeddings>, CommandError> {
     let labels: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
     let empty = |e: &Extractor| {
@@ -281,7 +313,7 @@ fn embed(
     let reader = Reader::of(&extractors[0])?;
     let mut opener = Opener::new(care);
     for (done, i) in by_file(samples).into_iter().enumerate() {
-        progress(done as f32 / samples.len() as f32);
+        observer.progress(step, done as f32 / samples.len() as f32);
         let input = reader.read(&samples[i], &mut opener)?;
         for (extractor, embeddings) in extractors.iter_mut().zip(&mut all) {
             let row = &mut embeddings.values[i * embeddings.dim..][..embeddings.dim];

@@ -60,7 +60,7 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     assert_eq!(others.len(), 200);
     let calibration = open(&calibration);
     let package = |options: &Options, images: &[Image]| {
-        let converted = convert(&source, images, options, &mut |_, _| {}).unwrap();
+        let converted = convert(&source, images, options, &mut ()).unwrap();
         println!("{}", converted.report);
         converted
     };
@@ -100,7 +100,7 @@ fn sprout_on_animals_and_on_ants_and_bees() {
     let shared = crate::common::shared();
     let source = Source::open(&crate::common::sprout()).unwrap();
     let calibration = open(&photographs(&shared, 128));
-    let converted = convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap();
+    let converted = convert(&source, &calibration, &Options::default(), &mut ()).unwrap();
     let mut extractor = Extractor::from_bytes(converted.bytes).unwrap();
     for (folder, floor) in [("animals4", 0.70), ("hymenoptera", 0.80)] {
         let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
@@ -249,7 +249,7 @@ fn heads_hold_the_few_shot_table() {
     let converted = MOBILENET.get_or_init(|| {
         let source = Source::open(&shared.join("models/real/mobilenet_v2_1.0_224.onnx")).unwrap();
         let calibration = open(&photographs(&shared, 128));
-        convert(&source, &calibration, &Options::default(), &mut |_, _| {}).unwrap()
+        convert(&source, &calibration, &Options::default(), &mut ()).unwrap()
     });
     let mut extractor = Extractor::from_bytes(converted.bytes.clone()).unwrap();
     let stored = stored();

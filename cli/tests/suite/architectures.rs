@@ -192,8 +192,7 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
             .collect()
     };
     let texts: Vec<String> = (0..8).map(text).collect();
-    let with =
-        |options| convert_text(&source, &texts, &tokenizer, &options, &mut |_, _| {}).unwrap();
+    let with = |options| convert_text(&source, &texts, &tokenizer, &options, &mut ()).unwrap();
     let usual = TextOptions { length: Some(TOKENS), ..TextOptions::default() };
     let convert = |pooling, float| with(TextOptions { pooling, float, ..usual.clone() });
     let mean = convert(Pooling::Mean, true);
@@ -327,7 +326,7 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, images: &[Image]) -> Con
     // Its size is open; those of the others are their own.
     let size = name.starts_with("ppocr").then_some((192, 48));
     let options = Options { overrides, float, size, ..Options::default() };
-    convert(&source, images, &options, &mut |_, _| {}).unwrap()
+    convert(&source, images, &options, &mut ()).unwrap()
 }
 
 /// Puts rows in the place of those of the same models, in the order of the cases.

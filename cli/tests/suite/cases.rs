@@ -104,7 +104,7 @@ fn converted(path: &Path, float: bool, images: &[Image]) -> Result<Converted, St
         ..PreprocessOverrides::default()
     };
     let options = Options { overrides, float, ..Options::default() };
-    convert(&source, images, &options, &mut |_, _| {}).map_err(|e| e.to_string())
+    convert(&source, images, &options, &mut ()).map_err(|e| e.to_string())
 }
 
 /// Exactly as large as the graphs' inputs.

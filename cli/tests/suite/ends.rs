@@ -61,7 +61,7 @@ fn imported(model: &ModelProto) -> Imported {
 fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source(model), &images(), &Options { overrides, ..options }, &mut |_, _| {})
+    convert(&source(model), &images(), &Options { overrides, ..options }, &mut ())
 }
 
 fn images() -> Vec<Image> {

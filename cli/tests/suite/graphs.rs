@@ -29,7 +29,7 @@ fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, Con
         .collect();
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source, &images, &Options { overrides, ..options }, &mut |_, _| {})
+    convert(&source, &images, &Options { overrides, ..options }, &mut ())
 }
 
 /// Both precisions; int8 must be whole and near.
@@ -59,7 +59,7 @@ fn values_that_are_too_large_are_doubted() {
         let overrides =
             PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
         let options = Options { overrides, float, ..Options::default() };
-        convert(&source, &[image], &options, &mut |_, _| {})
+        convert(&source, &[image], &options, &mut ())
     };
     let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();
     assert!(

@@ -96,7 +96,7 @@ fn celu_is_scaled() {
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
     let pool = offshoot_convert::ir::pooling::Pool::None;
     let options = Options { pool, ..float(overrides) };
-    let made = convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {}).unwrap();
+    let made = convert(&source, std::slice::from_ref(&image), &options, &mut ()).unwrap();
     let got: Vec<f32> =
         Extractor::from_bytes(made.bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();
     let celu = |x: f64| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0);
@@ -126,8 +126,7 @@ fn a_mean_over_stated_padding_and_beyond() {
         let pool = offshoot_convert::ir::pooling::Pool::None;
         let options =
             Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
-        let made =
-            convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {}).unwrap();
+        let made = convert(&source, std::slice::from_ref(&image), &options, &mut ()).unwrap();
         let got: Vec<f32> = Extractor::from_bytes(made.bytes)
             .unwrap()
             .embed(&image.frame())

@@ -93,7 +93,7 @@ impl Case {
             overrides,
             ..Options::default()
         };
-        let made = convert(&source, std::slice::from_ref(&image), &options, &mut |_, _| {});
+        let made = convert(&source, std::slice::from_ref(&image), &options, &mut ());
         let bytes = made.map_err(|e| e.to_string())?.bytes;
         let embedding: Vec<f32> =
             Extractor::from_bytes(bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();

@@ -28,7 +28,7 @@ fn conventions_are_recognised_guessed_and_doubted() {
             ..Options::default()
         };
         let source = Source::parse(Path::new("m.onnx"), bytes).unwrap();
-        let report = convert(&source, &sample, &options, &mut |_, _| ()).unwrap().report;
+        let report = convert(&source, &sample, &options, &mut ()).unwrap().report;
         println!("{}: {:?}", report.preprocess_why, report.preprocess_warning);
         report
     };

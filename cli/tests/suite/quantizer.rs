@@ -29,7 +29,7 @@ fn int8_names_what_float_names() {
     let options =
         |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
     let package = |float| {
-        let converted = convert(&source, &calibration, &options(float), &mut |_, _| {}).unwrap();
+        let converted = convert(&source, &calibration, &options(float), &mut ()).unwrap();
         Extractor::from_bytes(converted.bytes).unwrap()
     };
     let mut int8 = package(false);
@@ -61,7 +61,7 @@ fn a_norm_changes_no_code() {
     let package = |unit_length| {
         let quantizer = Settings { rounding: Rounding::Adaptive, ..Settings::default() };
         let options = Options { unit_length, quantizer, ..Options::default() };
-        let made = convert(&source, &images, &options, &mut |_, _| {}).unwrap();
+        let made = convert(&source, &images, &options, &mut ()).unwrap();
         (Extractor::from_bytes(made.bytes).unwrap(), made.report)
     };
     let (plain, judged) = package(false);

@@ -9,6 +9,7 @@ use crate::catch_panic::quietly;
 use crate::import::{ImportError, Source};
 use crate::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_each_shape};
 use crate::ir::pooling::Pool;
+use crate::progress::Observer;
 
 /// Calibration set, at least one sample, with the options of its kind.
 #[derive(Debug, Clone)]
@@ -27,12 +28,12 @@ impl ConvertJob<'_> {
     pub fn convert(
         &self,
         source: &Source,
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer,
     ) -> Result<Converted, ConvertError> {
         match self {
-            Self::Images(images, options) => convert(source, images, options, progress),
+            Self::Images(images, options) => convert(source, images, options, observer),
             Self::Texts(texts, tokenizer, options) => {
-                convert_text(source, texts, tokenizer, options, progress)
+                convert_text(source, texts, tokenizer, options, observer)
             }
         }
     }

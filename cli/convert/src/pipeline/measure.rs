@@ -135,7 +135,7 @@ impl Measurement<'_> {
             }
             Ok(())
         };
-        let shards = parallel::over(states, inputs.len().div_ceil(step), work, &mut |_| ())?;
+        let shards = parallel::over(states, inputs.len().div_ceil(step), work)?;
         let merged = shards.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
             whole.merge(&seen);
             (extractor, whole)

@@ -19,6 +19,7 @@ use crate::emit::{self, Emitted};
 use crate::import::{ImportedText, Source};
 use crate::ir::fold;
 use crate::preprocess::preset::PreprocessOverrides;
+use crate::progress::{Observer, Stage};
 use crate::quantize::Settings;
 
 /// Options of a conversion of a language model.
@@ -43,8 +44,7 @@ const GOLDENS: usize = 2;
 
 /// Converts a model, calibrated on `texts` (at least one).
 ///
-/// The name of the stage and its finished share, from 0 to 1, are passed to the callback
-/// `progress`.
+/// The observer is called when a stage begins, and as it goes on; `()` is the silent one.
 ///
 /// # Errors
 /// See [`ConvertError`]; no file has been written then.
@@ -53,9 +53,9 @@ pub fn convert_text(
     texts: &[String],
     tokenizer: &Tokenizer,
     options: &TextOptions,
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Converted, ConvertError> {
-    quietly(|| guarded(source, texts, tokenizer, options, progress))
+    quietly(|| guarded(source, texts, tokenizer, options, observer))
         .unwrap_or_else(|panic| Err(source.analyse(panic).into()))
 }
 
@@ -64,9 +64,9 @@ fn guarded(
     texts: &[String],
     tokenizer: &Tokenizer,
     options: &TextOptions,
-    progress: &mut dyn FnMut(&str, f32),
+    observer: &mut dyn Observer,
 ) -> Result<Converted, ConvertError> {
-    progress("import", 0.0);
+    observer.progress(Stage::Import, 0.0);
     let stated = source.metadata("offshoot.cut");
     let mut imported = source.import_text(options.cut.as_deref().or(stated), options.length)?;
     tokenizer.check(imported.table.vocabulary, imported.pad, &source.path)?;
@@ -86,7 +86,7 @@ fn guarded(
     let table = &imported.table.values;
     let rows = Rows::new(tokens, model.layers[0].shape, table);
     let inputs: Vec<Input<'_>> = ids.iter().map(|ids| Input::Text(ids, &rows)).collect();
-    let floats = Floats::measure(model, &inputs, &mut |share| progress("calibrate", share))?;
+    let floats = Floats::measure(model, &inputs, observer)?;
     let Compared { embeddings: mut wanted, odd } = {
         let mut reference = Reference::new(&imported, tokens)?;
         compare(&floats.embeddings, |i| reference.run(ids[i]))?
@@ -99,10 +99,10 @@ fn guarded(
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let settings = (!options.float).then_some(&options.quantizer);
-    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, progress)?;
+    let (quantized, emitted) = emitted(model, &floats, settings, &inputs, observer)?;
     let job = Job { source, tokenizer, imported: &imported, tokens, ids: &ids, unit_length };
-    let bytes = job.package(emitted, progress)?;
-    progress("compare", 0.0);
+    let bytes = job.package(emitted, observer)?;
+    observer.progress(Stage::Compare, 0.0);
     let measurement = Measurement { cut: &imported.cut, inputs: &inputs, wanted: &wanted };
     let mut report = measurement.report(&bytes, quantized.as_ref())?;
     report.preprocess_why = format!("up to {} tokens of {}", imported.length, tokens.vocabulary);
@@ -128,9 +128,9 @@ impl Job<'_> {
     fn package(
         &self,
         emitted: Emitted,
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer,
     ) -> Result<Vec<u8>, ConvertError> {
-        progress("write", 0.0);
+        observer.progress(Stage::Write, 0.0);
         let Emitted { mut writer, output, .. } = emitted;
         let input_table = writer.floats(&self.imported.table.values)?;
         let graph = writer.graph(output)?;

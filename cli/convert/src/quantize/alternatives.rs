@@ -39,7 +39,7 @@ impl Quantizer<'_> {
                 candidate.noise,
             );
         }
-        if let Some(other) = self.other(model, variant, &mut |_| ())? {
+        if let Some(other) = self.other(model, variant, &mut ())? {
             let (what, switch) = match other.is_equalized() {
                 true => ("channels equalized", "on"),
                 false => ("channels not equalized", "off"),
@@ -48,7 +48,7 @@ impl Quantizer<'_> {
             add(what.to_string(), format!("--equalize {switch}"), candidate.noise);
         }
         if best.rounded.is_none() && !scheme::trained_for_codes(model) {
-            let adapted = self.adapted(variant, best, &mut |_| ())?;
+            let adapted = self.adapted(variant, best, &mut ())?;
             let what = "weights rounded for their inputs".to_string();
             add(what, "--rounding adaptive".to_string(), adapted.noise);
         }

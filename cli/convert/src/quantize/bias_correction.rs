@@ -107,7 +107,7 @@ impl<'m> Shelf<'m> {
             bench.results.push(bench.arena[bench.plan.output().range()].to_vec());
             Ok(())
         };
-        let shards = parallel::over(vec![bench; SHARDS], images, work, &mut |_| ())?;
+        let shards = parallel::over(vec![bench; SHARDS], images, work)?;
         let mut results: Vec<_> = shards.into_iter().map(|lane| lane.results.into_iter()).collect();
         self.codes[id] =
             (0..images).filter_map(|i| results[parallel::shard_of(i, SHARDS)].next()).collect();

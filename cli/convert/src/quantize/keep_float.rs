@@ -6,6 +6,7 @@ use super::noise::decibels;
 use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, noise};
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, LayerOp, Model};
+use crate::progress::{Observer, Stage};
 
 /// Choice of the layers kept in float.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Quantizer<'_> {
         wanted: &KeepFloat,
         variant: &GraphVariant,
         best: &mut QuantConfig,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<Option<String>, QuantizerError> {
         let before = best.noise;
         let kept = match wanted {
@@ -72,7 +73,7 @@ impl Quantizer<'_> {
                 let ranked = self.ranked(variant, best)?;
                 let mut tried = Vec::new();
                 for (i, count) in TRIED.into_iter().filter(|&n| n <= ranked.len()).enumerate() {
-                    told(i as f32 / TRIED.len() as f32);
+                    observer.progress(Stage::KeepFloat, i as f32 / TRIED.len() as f32);
                     tried.push(self.with_floats(variant, best, ranked[..count].to_vec())?);
                 }
                 let least = tried.iter().map(|c| c.noise).fold(f64::INFINITY, f64::min);

@@ -150,8 +150,7 @@ pub fn losses(
         })?;
         Ok(ran?)
     };
-    let shards =
-        parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work, &mut |_| ())?;
+    let shards = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work)?;
     let mut losses = none;
     for (_, _, _, lane) in &shards {
         losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));

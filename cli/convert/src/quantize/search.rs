@@ -6,6 +6,7 @@ use super::noise::decibels;
 use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings};
 use crate::calibrate::ranges::Method;
 use crate::ir::Model;
+use crate::progress::{Observer, Stage};
 
 /// Factors tried on the min and max of a range.
 const MOVES: [f32; 4] = [0.9, 1.1, 0.75, 1.3];
@@ -17,14 +18,14 @@ struct Clock<'p> {
     start: Instant,
     time: Duration,
     tried: usize,
-    progress: &'p mut dyn FnMut(&str, f32),
+    observer: &'p mut dyn Observer,
 }
 
 impl Clock<'_> {
     /// Counts one more candidate; false if time is over.
     fn goes_on(&mut self) -> bool {
         let spent = self.start.elapsed().as_secs_f32() / self.time.as_secs_f32();
-        (self.progress)("search", spent.min(1.0));
+        self.observer.progress(Stage::Search, spent.min(1.0));
         self.tried += usize::from(spent < 1.0);
         spent < 1.0
     }
@@ -40,10 +41,10 @@ impl Quantizer<'_> {
         variant: &mut GraphVariant,
         best: &mut QuantConfig,
         time: Duration,
-        progress: &mut dyn FnMut(&str, f32),
+        observer: &mut dyn Observer,
     ) -> Result<String, QuantizerError> {
         let before = best.noise;
-        let mut clock = Clock { start: Instant::now(), time, tried: 0, progress };
+        let mut clock = Clock { start: Instant::now(), time, tried: 0, observer };
         self.methods(model, settings, variant, best, &mut clock)?;
         let moved = self.moves(variant, best, &mut clock)?;
         if moved > 0 {
@@ -65,7 +66,7 @@ impl Quantizer<'_> {
         best: &mut QuantConfig,
         clock: &mut Clock<'_>,
     ) -> Result<(), QuantizerError> {
-        let mut other = self.other(model, variant, &mut |_| ())?;
+        let mut other = self.other(model, variant, &mut ())?;
         for turn in 0..2 {
             let mut won = false;
             for method in Method::ALL {

@@ -23,7 +23,7 @@ pub fn looks(count: u64) -> Vec<Image> {
 
 pub fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let source = Source::parse(Path::new("graph.onnx"), &model.encode_to_vec())?;
-    convert(&source, &looks(4), &options, &mut |_, _| {})
+    convert(&source, &looks(4), &options, &mut ())
 }
 
 pub fn float(overrides: PreprocessOverrides) -> Options {

@@ -6,6 +6,7 @@ use super::Moments;
 use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::ir::{Conv, LayerId, LayerOp};
 use crate::parallel;
+use crate::progress::{Observer, Stage};
 use crate::quantize::noise::decibels;
 use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
 
@@ -35,13 +36,13 @@ impl Quantizer<'_> {
         &self,
         variant: &GraphVariant,
         best: &mut QuantConfig,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<String, QuantizerError> {
         let before = best.noise;
         if scheme::trained_for_codes(&variant.model) {
             return Ok("weights lie on their grid: nothing to round".to_string());
         }
-        let adapted = self.adapted(variant, best, told)?;
+        let adapted = self.adapted(variant, best, observer)?;
         let gain = decibels(adapted.noise) - decibels(before);
         if gain <= 0.0 {
             return Ok(format!(
@@ -56,10 +57,10 @@ impl Quantizer<'_> {
         &self,
         variant: &GraphVariant,
         best: &QuantConfig,
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<QuantConfig, QuantizerError> {
         let scheme = self.scheme(variant, best);
-        let moments = self.moments(variant, &scheme.in_codes, told)?;
+        let moments = self.moments(variant, &scheme.in_codes, observer)?;
         let codes = |(id, moments): (LayerId, &Option<Moments>)| {
             let moments = moments.as_ref()?;
             let (conv, source) = conv(variant, id)?;
@@ -90,7 +91,7 @@ impl Quantizer<'_> {
         &self,
         variant: &GraphVariant,
         in_codes: &[bool],
-        told: &mut dyn FnMut(f32),
+        observer: &mut dyn Observer,
     ) -> Result<Vec<Option<Moments>>, CalibrateError> {
         let layers = &variant.model.layers;
         let size = |id: LayerId| {
@@ -124,7 +125,7 @@ impl Quantizer<'_> {
                 }
             })
         };
-        let shards = parallel::over(states, subset.len(), work, told)?;
+        let shards = parallel::over_observed(states, subset.len(), work, Stage::Round, observer)?;
         for (_, lane) in &shards {
             whole
                 .iter_mut()

@@ -66,7 +66,7 @@ impl Quantizer<'_> {
         if places.is_empty() {
             return Ok((None, None));
         }
-        let variant = self.variant(model, false, &mut |_| ())?;
+        let variant = self.variant(model, false, &mut ())?;
         let plain = self.candidate(&variant, method)?;
         let scheme = self.scheme(&variant, &plain);
         if scheme.in_codes.contains(&false) {
@@ -114,7 +114,7 @@ impl Quantizer<'_> {
         }
         let floats = self.floats.with_twins(&model);
         let quantizer = Quantizer { floats: &floats, ..self.clone() };
-        let variant = quantizer.variant(&model, false, &mut |_| ())?;
+        let variant = quantizer.variant(&model, false, &mut ())?;
         let candidate = quantizer.candidate(&variant, method)?;
         let told = format!(
             "{count} channels duplicated into constant channels (outlier channel splitting)"
@@ -161,8 +161,7 @@ impl Quantizer<'_> {
             (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
             Ok(())
         };
-        let shards =
-            parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work, &mut |_| ())?;
+        let shards = parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work)?;
         let mut noises = vec![Noise::default(); channels + 1];
         shards
             .iter()
