@@ -159,7 +159,7 @@ impl ObservedNetwork {
 }
 
 /// Results of the float network on the calibration set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Floats {
     /// Float network.
     pub observed: ObservedNetwork,

@@ -10,9 +10,10 @@ use offshoot_core::package::Precision;
 use crate::calibrate::histogram::Histogram;
 use crate::calibrate::ranges::Range;
 use crate::ir::pooling::Pool;
-use crate::quantize::Alternative;
 use crate::quantize::noise::decibels;
+use crate::quantize::{Alternative, StepReport};
 
+mod step_words;
 pub mod verdict;
 
 /// Result of a conversion.
@@ -66,8 +67,8 @@ pub struct Report {
     pub noise: f64,
     /// Noise-to-signal ratio on the validation subset.
     pub judged: f64,
-    /// Steps of the quantizer, one line each.
-    pub done: Vec<String>,
+    /// Steps of the quantizer, in order.
+    pub steps: Vec<StepReport>,
     /// Alternatives that were measured, if enabled.
     pub alternatives: Vec<Alternative>,
     /// Layers in order, without the input; empty for a float package.
@@ -225,8 +226,8 @@ impl Report {
         let fix = |a: &Alternative| {
             let gain = decibels(a.noise) - decibels(self.judged);
             Fix {
-                what: format!("{}, {gain:+.1} dB", a.what),
-                options: a.options.clone(),
+                what: format!("{}, {gain:+.1} dB", a.change),
+                options: a.change.options(),
                 gain: Some(gain),
             }
         };
@@ -306,7 +307,7 @@ impl fmt::Display for Report {
         if let Some(task) = &self.task {
             write!(f, "\n  task           {task}")?;
         }
-        for line in &self.done {
+        for line in &self.steps {
             write!(f, "\n  quantizer      {line}")?;
         }
         if self.precision != Precision::Float {

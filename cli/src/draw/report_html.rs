@@ -87,7 +87,7 @@ fn done(page: &mut String, report: &Report) {
         .chain(unsure)
         .chain([images])
         .chain(warning)
-        .chain(report.done.iter().cloned())
+        .chain(report.steps.iter().map(ToString::to_string))
     {
         let _ = write!(page, "<li>{}</li>", escape(&line));
     }

@@ -36,7 +36,7 @@ pub fn value(report: &Report, command: &str) -> Value {
         "noise": report.noise,
         "decibels": decibels(report.noise),
         "judged_decibels": decibels(report.judged),
-        "done": report.done,
+        "done": report.steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "few_shot": task,
         "layers": report.layers.iter().map(layer).collect::<Vec<_>>(),
         "memory": memory,

@@ -67,7 +67,7 @@ fn a_norm_changes_no_code() {
     let (plain, judged) = package(false);
     let (unit, of_unit) = package(true);
     assert!(plain.package().graph().weights() == unit.package().graph().weights());
-    assert_eq!((judged.judged, judged.done), (of_unit.judged, of_unit.done));
+    assert_eq!((judged.judged, judged.steps), (of_unit.judged, of_unit.steps));
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Comparison {
             difference: self.difference,
             noise: self.noise.ratio().unwrap_or_default(),
             judged: 0.0,
-            done: Vec::new(),
+            steps: Vec::new(),
             alternatives: Vec::new(),
             layers: Vec::new(),
             memory: memory_plan(graph),
@@ -102,7 +102,7 @@ impl Measurement<'_> {
         if let Some(quantized) = quantized {
             report.layers = self.layers(quantized)?;
             report.judged = quantized.noise;
-            report.done = quantized.done.clone();
+            report.steps = quantized.steps.clone();
             report.alternatives = quantized.alternatives.clone();
         }
         Ok(report)

@@ -9,7 +9,7 @@ use offshoot_tract::TractError;
 
 use super::evaluate::memory;
 use super::scheme::Scheme;
-use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
+use super::{Calibration, GraphVariant, QuantConfig, QuantizerError, scheme};
 use crate::calibrate::CalibrateError;
 use crate::calibrate::input::Input;
 use crate::emit::{self, EmitError};
@@ -17,15 +17,15 @@ use crate::ir::{LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
 
-impl Quantizer<'_> {
+impl Calibration<'_> {
     /// Returns each layer's int8 mean per channel, measured with the layers before it corrected;
     /// `None` if a layer is not run in int8.
     pub(super) fn coded_means(
         &self,
         variant: &GraphVariant,
-        candidate: &QuantConfig,
+        config: &QuantConfig,
     ) -> Result<Option<Vec<Vec<f64>>>, QuantizerError> {
-        let plain = QuantConfig { coded_means: None, ..candidate.clone() };
+        let plain = QuantConfig { coded_means: None, ..config.clone() };
         let scheme = self.scheme(variant, &plain);
         if scheme.in_codes.contains(&false) {
             return Ok(None);

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::noise::decibels;
-use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, noise};
+use super::{Calibration, GraphVariant, QuantConfig, Quantizer, QuantizerError, StepReport, noise};
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, LayerOp, Model};
 use crate::progress::{Observer, Stage};
@@ -51,50 +51,60 @@ fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError
 }
 
 impl Quantizer<'_> {
-    /// Keeps the chosen layers in float, and returns a line for the report.
-    pub(super) fn keep(
-        &self,
-        wanted: &KeepFloat,
-        variant: &GraphVariant,
-        best: &mut QuantConfig,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<String>, QuantizerError> {
-        let before = best.noise;
-        let kept = match wanted {
-            KeepFloat::Nothing => return Ok(None),
+    /// Keeps the layers of the settings in float.
+    pub(super) fn keep_float(&mut self, observer: &mut dyn Observer) -> Result<(), QuantizerError> {
+        let before = self.best.noise;
+        let kept = match &self.settings.keep {
+            KeepFloat::Nothing => return Ok(()),
             KeepFloat::Named(names) => {
-                self.with_floats(variant, best, named(&variant.model, names)?)?
+                let layers = named(&self.variant.model, names)?;
+                self.data.with_floats(&self.variant, &self.best, layers)?
             }
             KeepFloat::Worst(count) => {
-                let layers = self.ranked(variant, best)?.into_iter().take(*count).collect();
-                self.with_floats(variant, best, layers)?
+                let ranked = self.data.ranked(&self.variant, &self.best)?;
+                let layers = ranked.into_iter().take(*count).collect();
+                self.data.with_floats(&self.variant, &self.best, layers)?
             }
             KeepFloat::Auto => {
-                let ranked = self.ranked(variant, best)?;
-                let mut tried = Vec::new();
-                for (i, count) in TRIED.into_iter().filter(|&n| n <= ranked.len()).enumerate() {
-                    observer.progress(Stage::KeepFloat, i as f32 / TRIED.len() as f32);
-                    tried.push(self.with_floats(variant, best, ranked[..count].to_vec())?);
-                }
+                let tried = self.with_worst_in_float(observer)?;
                 let least = tried.iter().map(|c| c.noise).fold(f64::INFINITY, f64::min);
+                let gain_db = decibels(least) - decibels(before);
                 if decibels(least) < decibels(before) + WORTH {
-                    let gain = (decibels(least) - decibels(before)).max(0.0);
-                    return Ok(Some(format!(
-                        "no layer kept in float: at most {gain:.2} dB would be gained"
-                    )));
+                    self.refinements.push(StepReport::KeptNone { gain_db: gain_db.max(0.0) });
+                    return Ok(());
                 }
                 // Takes the fewest layers within a quarter of the best gain in dB.
-                let enough = decibels(before) + 0.75 * (decibels(least) - decibels(before));
+                let enough = decibels(before) + 0.75 * gain_db;
                 tried.into_iter().find(|c| decibels(c.noise) >= enough).expect("the best one is")
             }
         };
-        *best = kept;
-        let names: Vec<&str> =
-            best.floats.iter().map(|&id| &*variant.model.layers[id].name).collect();
-        let gain = decibels(best.noise) - decibels(before);
-        Ok(Some(format!("kept in float: {} ({gain:+.2} dB; tract runs them)", names.join(", "))))
+        let layers = &self.variant.model.layers;
+        self.refinements.push(StepReport::KeptFloat {
+            layers: kept.floats.iter().map(|&id| layers[id].name.clone()).collect(),
+            gain_db: decibels(kept.noise) - decibels(before),
+        });
+        self.best = kept;
+        Ok(())
     }
 
+    /// Evaluates some numbers of the worst layers in float.
+    fn with_worst_in_float(
+        &self,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<QuantConfig>, QuantizerError> {
+        let ranked = self.data.ranked(&self.variant, &self.best)?;
+        let mut tried = Vec::new();
+        for (i, count) in TRIED.into_iter().filter(|&n| n <= ranked.len()).enumerate() {
+            observer.progress(Stage::KeepFloat, i as f32 / TRIED.len() as f32);
+            let layers = ranked[..count].to_vec();
+            tried.push(self.data.with_floats(&self.variant, &self.best, layers)?);
+        }
+        Ok(tried)
+    }
+}
+
+impl Calibration<'_> {
+    /// Evaluates a configuration with these layers in float.
     pub(super) fn with_floats(
         &self,
         variant: &GraphVariant,
@@ -116,37 +126,46 @@ impl Quantizer<'_> {
     pub(super) fn ranked(
         &self,
         variant: &GraphVariant,
-        candidate: &QuantConfig,
+        config: &QuantConfig,
     ) -> Result<Vec<LayerId>, QuantizerError> {
-        let emitted = emit::int8(&variant.model, &self.scheme(variant, candidate))?;
+        let emitted = emit::int8(&variant.model, &self.scheme(variant, config))?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let subject = variant.subject(&emitted, graph, self.preprocess);
-        let inputs: Vec<_> = self.judged.iter().take(RANKED).map(|(input, _)| *input).collect();
+        let inputs: Vec<_> = self.judged.iter().take(RANKED).map(|sample| sample.input).collect();
         let losses = noise::losses(&subject, &self.floats.observed, &inputs)?;
-        let computes = |id: &LayerId| {
-            !variant.model.layers[*id].op.keeps_values() && losses[*id].alone.ratio().is_some()
-        };
-        let mut ranked: Vec<LayerId> = (1..losses.len()).filter(computes).collect();
-        let ratio = |id: LayerId| losses[id].alone.ratio().unwrap_or_default();
-        ranked.sort_by(|&a, &b| ratio(b).total_cmp(&ratio(a)));
-        Ok(ranked)
+        let mut ranked: Vec<Ranked> = losses
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(id, _)| !variant.model.layers[*id].op.keeps_values())
+            .filter_map(|(layer, loss)| Some(Ranked { layer, noise: loss.alone.ratio()? }))
+            .collect();
+        ranked.sort_by(|a, b| b.noise.total_cmp(&a.noise));
+        Ok(ranked.into_iter().map(|ranked| ranked.layer).collect())
     }
 }
 
+/// Layer with its isolated noise.
+struct Ranked {
+    layer: LayerId,
+    noise: f64,
+}
+
 fn find(model: &Model, name: &str) -> Result<LayerId, QuantizerError> {
-    let layers = || {
-        model
-            .layers
-            .iter()
-            .enumerate()
-            .filter(|(_, l)| !matches!(l.op, LayerOp::Input | LayerOp::Tokens))
-    };
-    if let Some((id, _)) = layers().find(|(_, l)| l.name == name) {
-        return Ok(id);
+    let layers: Vec<(LayerId, &str)> = model
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| !matches!(l.op, LayerOp::Input | LayerOp::Tokens))
+        .map(|(id, l)| (id, &*l.name))
+        .collect();
+    if let Some((id, _)) = layers.iter().find(|(_, own)| *own == name) {
+        return Ok(*id);
     }
-    let near = |l: &str| strsim::jaro_winkler(l, name);
-    let nearest = layers().max_by(|a, b| near(&a.1.name).total_cmp(&near(&b.1.name)));
-    let nearest = nearest.map_or(String::new(), |(_, l)| format!("; the nearest is {}", l.name));
+    let nearest = layers
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a.1, name).total_cmp(&strsim::jaro_winkler(b.1, name)));
+    let nearest = nearest.map_or(String::new(), |(_, own)| format!("; the nearest is {own}"));
     Err(QuantizerError::NoLayer { name: name.to_string(), nearest })
 }
 

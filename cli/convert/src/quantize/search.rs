@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::noise::decibels;
-use super::{GraphVariant, QuantConfig, Quantizer, QuantizerError, Settings};
-use crate::calibrate::ranges::Method;
-use crate::ir::Model;
+use super::{Quantizer, QuantizerError, StepReport};
+use crate::calibrate::ranges::{Method, Range};
+use crate::ir::LayerId;
 use crate::progress::{Observer, Stage};
 
 /// Factors tried on the min and max of a range.
@@ -33,100 +33,120 @@ impl Clock<'_> {
 
 impl Quantizer<'_> {
     /// Tries every method with and without equalization, then changes the min or max of single
-    /// ranges, until time is over or nothing helps. Returns a line for the report.
-    pub(super) fn search(
-        &self,
-        model: &Model,
-        settings: &Settings,
-        variant: &mut GraphVariant,
-        best: &mut QuantConfig,
-        time: Duration,
-        observer: &mut dyn Observer,
-    ) -> Result<String, QuantizerError> {
-        let before = best.noise;
+    /// ranges, until time is over or nothing helps.
+    pub(super) fn search(&mut self, observer: &mut dyn Observer) -> Result<(), QuantizerError> {
+        let Some(time) = self.settings.search else { return Ok(()) };
+        let before = self.best.noise;
         let mut clock = Clock { start: Instant::now(), time, tried: 0, observer };
-        self.methods(model, settings, variant, best, &mut clock)?;
-        let moved = self.moves(variant, best, &mut clock)?;
-        if moved > 0 {
-            self.correct(variant, settings.correct, best)?;
+        self.search_methods(&mut clock)?;
+        let limits = self.search_limits(&mut clock)?;
+        if limits > 0 {
+            self.correct_bias()?;
         }
-        let gain = decibels(best.noise) - decibels(before);
-        let tried = clock.tried;
-        let spent = clock.start.elapsed().as_secs_f32();
-        Ok(format!(
-            "searched: {tried} candidates in {spent:.0} s, {gain:+.2} dB, {moved} range limits changed"
-        ))
+        self.refinements.push(StepReport::Search {
+            candidates: clock.tried,
+            time: clock.start.elapsed(),
+            gain_db: decibels(self.best.noise) - decibels(before),
+            limits,
+        });
+        Ok(())
     }
 
-    fn methods(
-        &self,
-        model: &Model,
-        settings: &Settings,
-        variant: &mut GraphVariant,
-        best: &mut QuantConfig,
-        clock: &mut Clock<'_>,
-    ) -> Result<(), QuantizerError> {
-        let mut other = self.other(model, variant, &mut ())?;
+    fn search_methods(&mut self, clock: &mut Clock<'_>) -> Result<(), QuantizerError> {
+        let mut other = self.data.other(&self.variant, &mut ())?;
         for turn in 0..2 {
             let mut won = false;
             for method in Method::ALL {
-                if turn == 0 && method == settings.ranges || !clock.goes_on() {
+                if turn == 0 && method == self.settings.ranges || !clock.goes_on() {
                     continue;
                 }
-                let candidate = self.corrected(variant, settings, method)?;
-                if candidate.noise < best.noise {
-                    (*best, won) = (candidate, true);
+                let config = self.data.corrected(&self.variant, self.settings.correct, method)?;
+                if config.noise < self.best.noise {
+                    self.best = config;
+                    won = true;
                 }
             }
             // The other variant gets its turn, and stays if it is better.
             let Some(other) = &mut other else { break };
             if turn == 0 || !won {
-                std::mem::swap(variant, other);
+                std::mem::swap(&mut self.variant, other);
             }
         }
         Ok(())
     }
 
     /// Changes mins and maxes while that helps; returns the number of changes.
-    fn moves(
-        &self,
-        variant: &GraphVariant,
-        best: &mut QuantConfig,
-        clock: &mut Clock<'_>,
-    ) -> Result<usize, QuantizerError> {
-        let scheme = self.scheme(variant, best);
-        let own = |id: &usize| scheme.in_codes[*id] && !variant.model.layers[*id].op.keeps_values();
-        let layers: Vec<usize> = (1..variant.model.layers.len()).filter(own).collect();
+    fn search_limits(&mut self, clock: &mut Clock<'_>) -> Result<usize, QuantizerError> {
+        let moves = self.moves();
         let mut moved = 0;
         let mut last = usize::MAX;
         while moved != last {
             last = moved;
-            for (layer, end, by) in moves(&layers) {
-                let range = &best.ranges[layer];
-                let (_, limit) = variant.model.layers[layer].clamp.unwrap_or((0.0, f32::INFINITY));
-                let at = if end == 0 { range.max } else { range.min } * by;
-                if at == 0.0 || at > limit {
-                    continue;
-                }
+            for change in &moves {
+                let layer = change.layer;
+                let (_, limit) =
+                    self.variant.model.layers[layer].clamp.unwrap_or((0.0, f32::INFINITY));
+                let Some(range) = change.apply(self.best.ranges[layer], limit) else { continue };
                 if !clock.goes_on() {
                     return Ok(moved);
                 }
-                let mut candidate = best.clone();
-                let range = &mut candidate.ranges[layer];
-                *(if end == 0 { &mut range.max } else { &mut range.min }) = at;
-                candidate.noise = self.judge(variant, &candidate)?;
-                if candidate.noise < best.noise * (1.0 - LEAST) {
-                    *best = candidate;
+                let mut config = self.best.clone();
+                config.ranges[layer] = range;
+                config.noise = self.data.judge(&self.variant, &config)?;
+                if config.noise < self.best.noise * (1.0 - LEAST) {
+                    self.best = config;
                     moved += 1;
                 }
             }
         }
         Ok(moved)
     }
+
+    /// Returns every change to try, layer after layer.
+    fn moves(&self) -> Vec<Move> {
+        let scheme = self.data.scheme(&self.variant, &self.best);
+        let layers = &self.variant.model.layers;
+        let mut moves = Vec::new();
+        for layer in 1..layers.len() {
+            if !scheme.in_codes[layer] || layers[layer].op.keeps_values() {
+                continue;
+            }
+            for end in [End::Max, End::Min] {
+                moves.extend(MOVES.map(|by| Move { layer, end, by }));
+            }
+        }
+        moves
+    }
 }
 
-/// Returns layer, end and factor of every change to try.
-fn moves(layers: &[usize]) -> impl Iterator<Item = (usize, usize, f32)> + '_ {
-    let ends = |&layer: &usize| [0, 1].map(|end| (layer, end));
-    layers.iter().flat_map(ends).flat_map(|(layer, end)| MOVES.map(|by| (layer, end, by)))
+/// End of a range.
+#[derive(Clone, Copy)]
+enum End {
+    Max,
+    Min,
+}
+
+/// Change of one end of a layer's range by a factor.
+struct Move {
+    layer: LayerId,
+    end: End,
+    by: f32,
+}
+
+impl Move {
+    /// Returns the changed range; `None` for an end that is zero, or above `limit`.
+    fn apply(&self, range: Range, limit: f32) -> Option<Range> {
+        let value = self.by
+            * match self.end {
+                End::Max => range.max,
+                End::Min => range.min,
+            };
+        if value == 0.0 || value > limit {
+            return None;
+        }
+        Some(match self.end {
+            End::Max => Range { max: value, ..range },
+            End::Min => Range { min: value, ..range },
+        })
+    }
 }

@@ -1,14 +1,16 @@
 //! Rounding of weights for the inputs of their layer, where that is better.
 
-use std::sync::Arc;
-
 use super::Moments;
+use crate::calibrate::input::Input;
 use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::ir::{Conv, LayerId, LayerOp};
 use crate::parallel;
 use crate::progress::{Observer, Stage};
 use crate::quantize::noise::decibels;
-use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, scheme};
+use crate::quantize::scheme::Scheme;
+use crate::quantize::{
+    Calibration, GraphVariant, QuantConfig, Quantizer, QuantizerError, Rounded, StepReport, scheme,
+};
 
 /// Rounding of weights to whole numbers of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,65 +23,50 @@ pub enum Rounding {
     Adaptive,
 }
 
-/// Int8 weights of layers that are not rounded to nearest.
-pub(crate) type Rounded = Arc<[Option<Vec<i8>>]>;
-
 /// Number of shards; the number of moments is the square of a layer's inputs.
 const ABREAST: usize = 2;
 /// Largest total number of moments per shard; the layers with most moments are left out.
 const KEPT: usize = 32 << 20;
 
 impl Quantizer<'_> {
-    /// Rounds the weights of int8 layers for their inputs, if that is better, and returns a line
-    /// for the report.
-    pub(crate) fn rounded(
-        &self,
-        variant: &GraphVariant,
-        best: &mut QuantConfig,
-        observer: &mut dyn Observer,
-    ) -> Result<String, QuantizerError> {
-        let before = best.noise;
-        if scheme::trained_for_codes(&variant.model) {
-            return Ok("weights lie on their grid: nothing to round".to_string());
+    /// Rounds the weights of int8 layers for their inputs, if the settings state so and that is
+    /// better.
+    pub(crate) fn round(&mut self, observer: &mut dyn Observer) -> Result<(), QuantizerError> {
+        if self.settings.rounding == Rounding::Nearest {
+            return Ok(());
         }
-        let adapted = self.adapted(variant, best, observer)?;
-        let gain = decibels(adapted.noise) - decibels(before);
-        if gain <= 0.0 {
-            return Ok(format!(
-                "weights rounded to nearest: rounding for their inputs gains {gain:.2} dB"
-            ));
+        if scheme::trained_for_codes(&self.variant.model) {
+            self.refinements.push(StepReport::OnGrid);
+            return Ok(());
         }
-        *best = adapted;
-        Ok(format!("weights rounded for their inputs ({gain:+.2} dB)"))
+        let adapted = self.data.adapted(&self.variant, &self.best, observer)?;
+        let gain_db = decibels(adapted.noise) - decibels(self.best.noise);
+        let kept = gain_db > 0.0;
+        if kept {
+            self.best = adapted;
+        }
+        self.refinements.push(StepReport::AdaptiveRounding { kept, gain_db });
+        Ok(())
     }
+}
 
+impl Calibration<'_> {
+    /// Evaluates a configuration with adaptive rounding.
     pub(crate) fn adapted(
         &self,
         variant: &GraphVariant,
-        best: &QuantConfig,
+        config: &QuantConfig,
         observer: &mut dyn Observer,
     ) -> Result<QuantConfig, QuantizerError> {
-        let scheme = self.scheme(variant, best);
+        let scheme = self.scheme(variant, config);
         let moments = self.moments(variant, &scheme.in_codes, observer)?;
-        let codes = |(id, moments): (LayerId, &Option<Moments>)| {
-            let moments = moments.as_ref()?;
-            let (conv, source) = conv(variant, id)?;
-            let per_group = conv.bias.len() / conv.groups;
-            let steps = scheme::steps(conv, scheme.quants[source]);
-            let factors = variant.factors[source].as_deref();
-            let width = conv.weights.len() / conv.bias.len();
-            let covariances =
-                parallel::each(conv.groups, |group| moments.covariance(group, factors));
-            let channel = |o: usize| {
-                let weights = &conv.weights[o * width..][..width];
-                let wanted: Vec<f64> = weights.iter().map(|&w| f64::from(w) / steps[o]).collect();
-                covariances[o / per_group].round(&wanted)
-            };
-            Some(parallel::each(conv.bias.len(), channel).concat())
-        };
-        let rounded: Rounded = moments.iter().enumerate().map(codes).collect();
-        let mut adapted = QuantConfig { rounded: Some(rounded), ..best.clone() };
-        if best.coded_means.is_some() {
+        let rounded: Rounded = moments
+            .iter()
+            .enumerate()
+            .map(|(id, moments)| round_layer(variant, &scheme, id, moments.as_ref()?))
+            .collect();
+        let mut adapted = QuantConfig { rounded: Some(rounded), ..config.clone() };
+        if config.coded_means.is_some() {
             adapted.coded_means = self.coded_means(variant, &adapted)?;
         }
         adapted.noise = self.judge(variant, &adapted)?;
@@ -93,48 +80,103 @@ impl Quantizer<'_> {
         in_codes: &[bool],
         observer: &mut dyn Observer,
     ) -> Result<Vec<Option<Moments>>, CalibrateError> {
-        let layers = &variant.model.layers;
-        let size = |id: LayerId| {
-            conv(variant, id).filter(|_| in_codes[id]).and_then(|(c, _)| Moments::size(c))
+        let shard = MomentShard {
+            observed: self.floats.observed.clone(),
+            moments: no_moments(variant, in_codes),
         };
-        let mut sizes: Vec<usize> = (0..layers.len()).filter_map(size).collect();
-        sizes.sort_unstable();
-        let mut all = 0;
-        let fits = |size: &usize| {
-            all += size;
-            all <= KEPT
-        };
-        let largest = sizes.into_iter().take_while(fits).last();
-        let new = |id: LayerId| {
-            let fits = size(id).is_some_and(|size| Some(size) <= largest);
-            conv(variant, id).filter(|_| fits).map(|(conv, _)| Moments::new(conv))
-        };
-        let none: Vec<Option<Moments>> = (0..layers.len()).map(new).collect();
-        let mut whole = none.clone();
+        let mut whole = shard.moments.clone();
         let subset = &self.subset;
-        let states = vec![(self.floats.observed.clone(), none); ABREAST.min(subset.len())];
-        let work = |(observed, moments): &mut (ObservedNetwork, Vec<Option<Moments>>), i: usize| {
-            observed.run(&subset[i], &mut |source, values| {
-                for (id, own) in moments.iter_mut().enumerate() {
-                    let (Some(own), Some((conv, from))) = (own, conv(variant, id)) else {
-                        continue;
-                    };
-                    if from == source {
-                        own.see(conv, layers[source].shape, layers[id].shape, i, values);
-                    }
-                }
-            })
-        };
-        let shards = parallel::over_observed(states, subset.len(), work, Stage::Round, observer)?;
-        for (_, lane) in &shards {
-            whole
-                .iter_mut()
-                .flatten()
-                .zip(lane.iter().flatten())
-                .for_each(|(own, more)| own.merge(more));
+        let shards = parallel::over_observed(
+            vec![shard; ABREAST.min(subset.len())],
+            subset.len(),
+            |shard, i| shard.run(variant, &subset[i], i),
+            Stage::Round,
+            observer,
+        )?;
+        for shard in &shards {
+            let more = shard.moments.iter().flatten();
+            whole.iter_mut().flatten().zip(more).for_each(|(own, more)| own.merge(more));
         }
         Ok(whole)
     }
+}
+
+/// State of one shard that adds up moments.
+#[derive(Clone)]
+struct MomentShard {
+    observed: ObservedNetwork,
+    moments: Vec<Option<Moments>>,
+}
+
+impl MomentShard {
+    /// Runs sample number `place` of the calibration subset.
+    fn run(
+        &mut self,
+        variant: &GraphVariant,
+        input: &Input<'_>,
+        place: usize,
+    ) -> Result<(), CalibrateError> {
+        let Self { observed, moments } = self;
+        let layers = &variant.model.layers;
+        observed.run(input, &mut |source, values| {
+            for (id, own) in moments.iter_mut().enumerate() {
+                let Some(own) = own else { continue };
+                let Some((conv, from)) = conv(variant, id) else { continue };
+                if from == source {
+                    own.see(conv, layers[source].shape, layers[id].shape, place, values);
+                }
+            }
+        })
+    }
+}
+
+/// Returns empty moments for int8 convolutions, but for those that would need most memory.
+fn no_moments(variant: &GraphVariant, in_codes: &[bool]) -> Vec<Option<Moments>> {
+    let sizes: Vec<Option<usize>> =
+        (0..in_codes.len()).map(|id| moment_count(variant, in_codes, id)).collect();
+    let mut sorted: Vec<usize> = sizes.iter().copied().flatten().collect();
+    sorted.sort_unstable();
+    let mut all = 0;
+    let mut largest = None;
+    for size in sorted {
+        all += size;
+        if all > KEPT {
+            break;
+        }
+        largest = Some(size);
+    }
+    let none = sizes.iter().enumerate().map(|(id, size)| {
+        let (conv, _) = conv(variant, id)?;
+        (size.is_some() && *size <= largest).then(|| Moments::new(conv))
+    });
+    none.collect()
+}
+
+/// Returns the number of moments of a layer; `None` for layers without.
+fn moment_count(variant: &GraphVariant, in_codes: &[bool], id: LayerId) -> Option<usize> {
+    let (conv, _) = conv(variant, id)?;
+    if in_codes[id] { Moments::size(conv) } else { None }
+}
+
+/// Returns the int8 weights of a convolution, rounded for its inputs.
+fn round_layer(
+    variant: &GraphVariant,
+    scheme: &Scheme,
+    id: LayerId,
+    moments: &Moments,
+) -> Option<Vec<i8>> {
+    let (conv, source) = conv(variant, id)?;
+    let per_group = conv.bias.len() / conv.groups;
+    let steps = scheme::steps(conv, scheme.quants[source]);
+    let factors = variant.factors[source].as_deref();
+    let width = conv.weights.len() / conv.bias.len();
+    let covariances = parallel::each(conv.groups, |group| moments.covariance(group, factors));
+    let channels = parallel::each(conv.bias.len(), |o| {
+        let weights = &conv.weights[o * width..][..width];
+        let wanted: Vec<f64> = weights.iter().map(|&w| f64::from(w) / steps[o]).collect();
+        covariances[o / per_group].round(&wanted)
+    });
+    Some(channels.concat())
 }
 
 /// Returns a layer's convolution and the layer that it reads.

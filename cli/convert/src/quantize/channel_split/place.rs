@@ -1,21 +1,25 @@
 //! Choice of the channels that are copied into constant ones.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use offshoot_core::graph::{Graph, TensorId};
+use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
 use super::Place;
-use crate::calibrate::ranges::Method;
-use crate::calibrate::{CalibrateError, Floats};
+use crate::calibrate::CalibrateError;
 use crate::emit::{self, EmitError, Emitted};
-use crate::ir::Model;
 use crate::parallel;
 use crate::parallel::SHARDS;
 use crate::quantize::evaluate::{Evaluator, memory, reals};
 use crate::quantize::noise::{Noise, decibels};
-use crate::quantize::{GraphVariant, QuantConfig, Quantizer, QuantizerError, channel_split};
+use crate::quantize::{
+    Calibration, GraphVariant, Judged, QuantConfig, Quantizer, QuantizerError, StepReport,
+    channel_split,
+};
 
 /// Largest number of images for the ranking of channels.
 const RANKED: usize = 8;
@@ -28,102 +32,72 @@ const RUNS: usize = 2;
 /// Least gain by copies in dB; less does not change the results of a classifier.
 const WORTH: f64 = 1.0;
 
-/// Network with duplicated channels.
-pub(crate) struct SplitGraph {
-    pub(crate) model: Model,
-    pub(crate) floats: Floats,
-    /// Line for the report.
-    pub(crate) told: String,
+/// Network with duplicated channels, and its evaluation.
+struct SplitGraph<'a> {
+    data: Calibration<'a>,
+    variant: GraphVariant,
+    config: QuantConfig,
+    /// Number of duplicated channels.
+    channels: usize,
+    gain_db: f64,
 }
 
-/// Network without equalization, with ranges.
-pub(crate) type Baseline = (GraphVariant, QuantConfig);
-
-/// Part of the network after a layer, to be run on changed int8 values of it.
-#[derive(Clone)]
-struct Rest<'p> {
-    evaluator: Evaluator<'p>,
-    plan: &'p Plan<Vec<Step>>,
-    slots: &'p [Slot],
-    packed: &'p Buffer,
-    arena: Buffer,
-    /// Noise for each channel, with that channel in steps of double size.
-    noises: Vec<Noise>,
-}
-
-impl Quantizer<'_> {
-    /// Copies the channels whose rounding costs most into constant ones and returns that network;
-    /// `None` if there are none, or if the embedding is not better. The variant and ranges of the
-    /// network without copies are returned beside it.
-    pub(crate) fn split_channels(
-        &self,
-        model: &Model,
-        method: Method,
-    ) -> Result<(Option<SplitGraph>, Option<Baseline>), QuantizerError> {
-        let places = self
-            .preprocess
-            .map_or_else(Vec::new, |preprocess| channel_split::places(model, preprocess));
-        if places.is_empty() {
-            return Ok((None, None));
+impl<'a> Quantizer<'a> {
+    /// Copies the channels whose rounding costs most into constant ones, if the embedding is better
+    /// by that.
+    pub(crate) fn split_channels(&mut self) -> Result<(), QuantizerError> {
+        let Some(preprocess) = self.data.preprocess else { return Ok(()) };
+        let places = channel_split::places(&self.data.model, preprocess);
+        let scheme = self.data.scheme(&self.variant, &self.best);
+        if places.is_empty() || scheme.in_codes.contains(&false) {
+            return Ok(());
         }
-        let variant = self.variant(model, false, &mut ())?;
-        let plain = self.candidate(&variant, method)?;
-        let scheme = self.scheme(&variant, &plain);
-        if scheme.in_codes.contains(&false) {
-            return Ok((None, Some((variant, plain))));
-        }
-        let emitted = emit::int8(&variant.model, &scheme)?;
-        let copied = |images: usize| -> Result<(SplitGraph, Baseline, f64), QuantizerError> {
-            let (split_channels, start) =
-                self.copied(model, method, (&emitted, &places), images)?;
-            let gain = decibels(start.1.noise) - decibels(plain.noise);
-            let told = format!("{} ({gain:+.1} dB)", split_channels.told);
-            Ok((SplitGraph { told, ..split_channels }, start, gain))
-        };
+        let emitted = emit::int8(&self.variant.model, &scheme)?;
         // A first ranking detects networks without a gain.
-        let most = places.iter().map(|place| self.ranked_by(model.layers[place.maps[0]].shape.c()));
-        let most = most.max().unwrap_or_default();
-        let mut best = copied(GLANCED)?;
-        if best.2 >= HOPE && most > GLANCED {
-            drop(best);
-            best = copied(most)?;
+        let most = places.iter().map(|place| self.data.ranked_by(place)).max().unwrap_or_default();
+        let mut split = self.split_by(&emitted, &places, GLANCED)?;
+        if split.gain_db >= HOPE && most > GLANCED {
+            drop(split);
+            split = self.split_by(&emitted, &places, most)?;
         }
-        let (split_channels, start, gain) = best;
-        Ok(if gain >= WORTH {
-            (Some(split_channels), Some(start))
-        } else {
-            (None, Some((variant, plain)))
-        })
+        let SplitGraph { data, variant, config, channels, gain_db } = split;
+        if gain_db >= WORTH {
+            self.split = Some(StepReport::ChannelSplit { channels, gain_db });
+            self.data = data;
+            self.variant = variant;
+            self.best = config;
+        }
+        Ok(())
     }
 
     /// Returns the network with copies of the most costly channels, ranked on at most the given
     /// number of images.
-    fn copied(
+    fn split_by(
         &self,
-        model: &Model,
-        method: Method,
-        (emitted, places): (&Emitted, &[Place]),
+        emitted: &Emitted,
+        places: &[Place],
         images: usize,
-    ) -> Result<(SplitGraph, Baseline), QuantizerError> {
-        let mut model = model.clone();
+    ) -> Result<SplitGraph<'a>, QuantizerError> {
+        let mut model = self.data.model.clone().into_owned();
         let mut count = 0;
         for place in places {
-            let channels = self.dearest(emitted, place, images)?;
+            let channels = self.data.dearest(emitted, place, images)?;
             count += channels.len().min(place.spare.len());
             place.copy(&mut model, &channels);
         }
-        let floats = self.floats.with_twins(&model);
-        let quantizer = Quantizer { floats: &floats, ..self.clone() };
-        let variant = quantizer.variant(&model, false, &mut ())?;
-        let candidate = quantizer.candidate(&variant, method)?;
-        let told = format!(
-            "{count} channels duplicated into constant channels (outlier channel splitting)"
-        );
-        Ok((SplitGraph { model, floats, told }, (variant, candidate)))
+        let floats = Cow::Owned(self.data.floats.with_twins(&model));
+        let data = Calibration { model: Cow::Owned(model), floats, ..self.data.clone() };
+        let variant = data.variant(false, &mut ())?;
+        let config = data.ranged(&variant, self.settings.ranges)?;
+        let gain_db = decibels(config.noise) - decibels(self.best.noise);
+        Ok(SplitGraph { data, variant, config, channels: count, gain_db })
     }
+}
 
-    /// Returns the number of images for the ranking of a feature map's channels.
-    fn ranked_by(&self, channels: usize) -> usize {
+impl Calibration<'_> {
+    /// Returns the number of images for the ranking of a place's channels.
+    fn ranked_by(&self, place: &Place) -> usize {
+        let channels = self.model.layers[place.maps[0]].shape.c();
         (RUNS * self.floats.embeddings.len() / channels).clamp(1, RANKED)
     }
 
@@ -137,70 +111,92 @@ impl Quantizer<'_> {
     ) -> Result<Vec<usize>, QuantizerError> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let first = emitted.tensors[place.maps[0]].unwrap_or_default();
-        let after = usize::from(first)..graph.node_count();
-        let reads =
-            graph.nodes().skip(after.start).flat_map(|(_, n)| n.inputs.iter().collect::<Vec<_>>());
-        let inputs: BTreeSet<TensorId> = reads.filter(|&read| read <= first).collect();
-        let inputs: Vec<TensorId> = inputs.into_iter().collect();
-        let build = || -> Result<_, TractError> {
-            let evaluator = Evaluator::new(graph, self.preprocess, &inputs)?;
-            let (plan, slots) =
-                Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
-            let (packed, arena) = memory(&plan, graph.weights())?;
-            Ok((evaluator, plan, slots, packed, arena))
-        };
-        let (evaluator, plan, slots, packed, arena) = build().map_err(CalibrateError::from)?;
         let channels = graph.tensor(first).shape.c();
-        let noises = vec![Noise::default(); channels + 1];
-        let rest = Rest { evaluator, plan: &plan, slots: &slots, packed: &packed, arena, noises };
-        let ranked = self.ranked_by(channels).min(images).min(self.judged.len());
+        let rest = Rest::new(graph, self.preprocess, first).map_err(CalibrateError::from)?;
+        let ranked = self.ranked_by(place).min(images).min(self.judged.len());
         let judged = &self.judged[..ranked];
-        let work = |rest: &mut Rest<'_>, i: usize| -> Result<(), CalibrateError> {
-            let (input, wanted) = &judged[i];
-            rest.evaluator.run(input)?;
-            (0..=channels).try_for_each(|channel| rest.see(&graph, &inputs, channel, wanted))?;
-            Ok(())
-        };
-        let shards = parallel::over(vec![rest; SHARDS.min(judged.len())], judged.len(), work)?;
+        let shards = vec![rest; SHARDS.min(ranked)];
+        let shards = parallel::over(shards, ranked, |rest, i| rest.run(&judged[i]))?;
         let mut noises = vec![Noise::default(); channels + 1];
-        shards
-            .iter()
-            .for_each(|lane| noises.iter_mut().zip(&lane.noises).for_each(|(own, n)| own.merge(n)));
-        let noise = |c: usize| noises[c].ratio().unwrap_or_default();
-        let spare = |c: &usize| place.spare.iter().any(|(s, _)| s == c);
-        let mut dearest: Vec<usize> =
-            (0..channels).filter(|c| !spare(c) && noise(*c) > noise(channels)).collect();
-        dearest.sort_by(|&a, &b| noise(b).total_cmp(&noise(a)));
+        for shard in &shards {
+            noises.iter_mut().zip(&shard.noises).for_each(|(own, more)| own.merge(more));
+        }
+        let noises: Vec<f64> = noises.iter().map(|n| n.ratio().unwrap_or_default()).collect();
+        let mut dearest: Vec<usize> = (0..channels)
+            .filter(|c| place.spare.iter().all(|(spare, _)| spare != c))
+            .filter(|&c| noises[c] > noises[channels])
+            .collect();
+        dearest.sort_by(|&a, &b| noises[b].total_cmp(&noises[a]));
         dearest.truncate(place.spare.len());
         Ok(dearest)
     }
 }
 
-impl Rest<'_> {
+/// Part of the network after a layer, to be run on changed int8 values of it. A clone shares the
+/// weights.
+#[derive(Clone)]
+struct Rest<'g> {
+    graph: Graph<'g>,
+    evaluator: Evaluator<'g>,
+    /// Tensors that this part reads; the last one is the layer's.
+    inputs: Vec<TensorId>,
+    plan: Plan<Vec<Step>>,
+    slots: Vec<Slot>,
+    packed: Arc<Buffer>,
+    arena: Buffer,
+    /// Noise for each channel, with that channel in steps of double size, and last without a
+    /// change.
+    noises: Vec<Noise>,
+}
+
+impl<'g> Rest<'g> {
+    /// Plans the part of the graph after a tensor.
+    fn new(
+        graph: Graph<'g>,
+        preprocess: Option<&Preprocess>,
+        first: TensorId,
+    ) -> Result<Self, TractError> {
+        let after = usize::from(first)..graph.node_count();
+        let mut inputs = BTreeSet::new();
+        for (_, node) in graph.nodes().skip(after.start) {
+            inputs.extend(node.inputs.iter().filter(|&read| read <= first));
+        }
+        let inputs: Vec<TensorId> = inputs.into_iter().collect();
+        let evaluator = Evaluator::new(graph, preprocess, &inputs)?;
+        let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
+        let (packed, arena) = memory(&plan, graph.weights())?;
+        let packed = Arc::new(packed);
+        let noises = vec![Noise::default(); graph.tensor(first).shape.c() + 1];
+        Ok(Self { graph, evaluator, inputs, plan, slots, packed, arena, noises })
+    }
+
+    /// Runs a sample once for each channel, and once without a change.
+    fn run(&mut self, sample: &Judged<'_>) -> Result<(), CalibrateError> {
+        self.evaluator.run(&sample.input)?;
+        for channel in 0..self.noises.len() {
+            self.see(channel, sample.wanted)?;
+        }
+        Ok(())
+    }
+
     /// Runs with one channel of the last input rounded to every other int8 value, and adds the
     /// noise.
-    fn see(
-        &mut self,
-        graph: &Graph<'_>,
-        inputs: &[TensorId],
-        channel: usize,
-        wanted: &[f32],
-    ) -> Result<(), TractError> {
-        for &input in inputs {
-            let place = Plan::<Vec<Step>>::value(graph, self.slots, input);
-            let (Some((codes, _)), Some(value)) = (self.evaluator.codes(input), place) else {
+    fn see(&mut self, channel: usize, wanted: &[f32]) -> Result<(), TractError> {
+        for &input in &self.inputs {
+            let Some((codes, _)) = self.evaluator.codes(input) else { continue };
+            let Some(value) = Plan::<Vec<Step>>::value(&self.graph, &self.slots, input) else {
                 continue;
             };
             let own = &mut self.arena[value.range()];
             own.copy_from_slice(codes);
             // One more channel than there are stands for no change.
-            if Some(&input) == inputs.last() && channel < value.shape.c() {
+            if Some(&input) == self.inputs.last() && channel < value.shape.c() {
                 let zero = i16::from(value.quant.zero_point);
                 let values = own.iter_mut().skip(channel).step_by(value.shape.c());
                 values.for_each(|code| *code = coarse(i16::from(*code) - zero, zero));
             }
         }
-        self.plan.run(graph.weights(), self.packed, &mut self.arena)?;
+        self.plan.run(self.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();
         self.noises[channel].see(reals(&self.arena[out.range()], out.quant), wanted);
         Ok(())

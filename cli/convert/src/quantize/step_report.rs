@@ -1,0 +1,91 @@
+//! Results of the quantizer's steps, as values; the report makes sentences of them.
+
+use std::time::Duration;
+
+use crate::calibrate::ranges::Method;
+
+/// Result of a step of the quantizer. Gains are differences of the embedding's signal-to-noise
+/// ratio.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum StepReport {
+    /// Channels were duplicated into constant ones.
+    ChannelSplit {
+        /// Number of duplicated channels.
+        channels: usize,
+        /// Gain in dB.
+        gain_db: f64,
+    },
+    /// Channels were equalized.
+    Equalization {
+        /// Number of equalized feature maps.
+        maps: usize,
+    },
+    /// Ranges were chosen.
+    Ranges {
+        /// Method of the choice.
+        method: Method,
+        /// True if biases are corrected by measured means, false if by the weights' rounding.
+        measured_means: bool,
+    },
+    /// Better ranges were searched.
+    Search {
+        /// Number of evaluated candidates.
+        candidates: usize,
+        /// Time spent.
+        time: Duration,
+        /// Gain in dB.
+        gain_db: f64,
+        /// Number of changed range limits.
+        limits: usize,
+    },
+    /// Layers were kept in float.
+    KeptFloat {
+        /// Names of the layers.
+        layers: Vec<String>,
+        /// Gain in dB.
+        gain_db: f64,
+    },
+    /// No layer was kept in float: the gain would be too small.
+    KeptNone {
+        /// Largest gain in dB.
+        gain_db: f64,
+    },
+    /// Adaptive rounding was measured.
+    AdaptiveRounding {
+        /// True if the weights were rounded by it.
+        kept: bool,
+        /// Gain in dB.
+        gain_db: f64,
+    },
+    /// Adaptive rounding was skipped: the weights lie on the grid that they were trained on.
+    OnGrid,
+}
+
+/// Alternative way to quantize, with its result.
+#[derive(Debug, Clone)]
+pub struct Alternative {
+    /// Changed setting.
+    pub change: Change,
+    /// Noise-to-signal ratio of the embedding.
+    pub noise: f64,
+}
+
+/// Change of one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Choice of ranges by another method.
+    Ranges(Method),
+    /// Equalization of channels, enabled or disabled.
+    Equalization(bool),
+    /// Adaptive rounding of weights.
+    AdaptiveRounding,
+    /// Worst layers kept in float.
+    KeepFloat {
+        /// Number of layers.
+        count: usize,
+        /// Name of the worst layer.
+        worst: String,
+    },
+}
