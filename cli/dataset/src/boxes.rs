@@ -43,10 +43,13 @@ impl Area {
         let width = right.ceil() - x;
         let height = bottom.ceil() - y;
         // Bounded so that right and bottom edges fit 32 bits.
-        let fits = |v: f64| (0.0..=1e9).contains(&v);
-        ([x, y, width, height].into_iter().all(fits) && right > left && bottom > top).then_some(
-            Self { x: x as u32, y: y as u32, width: width as u32, height: height as u32 },
-        )
+        let fits = [x, y, width, height].iter().all(|v| (0.0..=1e9).contains(v));
+        (fits && right > left && bottom > top).then_some(Self {
+            x: x as u32,
+            y: y as u32,
+            width: width as u32,
+            height: height as u32,
+        })
     }
 
     fn is_worth_it(&self) -> bool {
@@ -75,12 +78,9 @@ pub(super) fn sides(path: &Path) -> Result<(f64, f64), DataError> {
     let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
     let sides =
         reader.map_err(image::ImageError::from).and_then(image::ImageReader::into_dimensions);
-    let broken = |e: image::ImageError| DataError::Broken {
-        path: path.to_path_buf(),
-        at: At::Byte(0),
-        what: e.to_string(),
-    };
-    sides.map(|(width, height)| (f64::from(width), f64::from(height))).map_err(broken)
+    sides
+        .map(|(width, height)| (f64::from(width), f64::from(height)))
+        .map_err(|e| DataError::broken(path, At::Byte(0), e.to_string()))
 }
 
 /// Box of an annotation.
@@ -138,8 +138,7 @@ impl Folders {
     pub fn find(&self, name: &str, care: Care) -> Result<Option<PathBuf>, DataError> {
         let name = name.replace('\\', "/");
         let name = Path::new(name.trim());
-        let inside = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
-        if name.components().all(inside) {
+        if name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
             if let Some(path) = self.file(name) {
                 return Ok(Some(path));
             }
@@ -156,12 +155,13 @@ impl Folders {
 
     /// Returns the file with an image extension appended to its name, or replacing another one.
     fn with_ending(&self, name: &Path) -> Option<PathBuf> {
-        let ended = |ending: &str| {
-            let behind = format!("{}.{ending}", name.display());
-            [PathBuf::from(behind), name.with_extension(ending)]
-        };
         let endings = ENDINGS.iter().flat_map(|e| [e.to_string(), e.to_ascii_uppercase()]);
-        let names: Vec<PathBuf> = endings.flat_map(|ending| ended(&ending)).collect();
+        let names: Vec<PathBuf> = endings
+            .flat_map(|ending| {
+                let behind = format!("{}.{ending}", name.display());
+                [PathBuf::from(behind), name.with_extension(ending)]
+            })
+            .collect();
         self.0.iter().find_map(|folder| {
             names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
         })

@@ -1,6 +1,6 @@
 //! Errors of data sets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -178,6 +178,18 @@ pub enum DataError {
     /// Image does not decode, or inference fails.
     #[error(transparent)]
     Offshoot(#[from] offshoot::Error),
+}
+
+impl DataError {
+    /// Returns the error of a file or folder that cannot be read.
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_path_buf(), source }
+    }
+
+    /// Returns the error of a file that does not conform to its format.
+    pub(crate) fn broken(path: &Path, at: At, what: impl Into<String>) -> Self {
+        Self::Broken { path: path.to_path_buf(), at, what: what.into() }
+    }
 }
 
 /// Joins the first names of a list.

@@ -43,11 +43,11 @@ pub(super) enum Kind {
 fn kind(path: &Path) -> Kind {
     let ending =
         path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let is = |list: &[&str]| list.contains(&ending.as_str());
+    let ending = ending.as_str();
     match () {
-        _ if is(&OTHERS) || !path.is_file() => Kind::Other,
-        _ if is(&ENDINGS) => Kind::Image,
-        _ if is(&UNREAD) => Kind::Unread,
+        _ if OTHERS.contains(&ending) || !path.is_file() => Kind::Other,
+        _ if ENDINGS.contains(&ending) => Kind::Image,
+        _ if UNREAD.contains(&ending) => Kind::Unread,
         _ if begins_as_image(path) => Kind::Image,
         _ => Kind::Other,
     }
@@ -58,8 +58,9 @@ fn begins_as_image(path: &Path) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
     let mut first = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut first));
-    let known = |format| matches!(format, Bmp | Gif | Jpeg | Png | Tiff | WebP);
-    read.is_ok() && image::guess_format(&first).is_ok_and(known)
+    read.is_ok()
+        && image::guess_format(&first)
+            .is_ok_and(|format| matches!(format, Bmp | Gif | Jpeg | Png | Tiff | WebP))
 }
 
 pub(super) fn is_image(path: &Path) -> bool {
@@ -157,8 +158,10 @@ pub(super) fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// Returns the subfolders with the given names, ignoring case, in the order of `names`.
 pub(super) fn folders_named(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
     let all = subfolders(dir).unwrap_or_default();
-    let named = |name: &&str| all.iter().find(|p| file_name(p).eq_ignore_ascii_case(name)).cloned();
-    names.iter().filter_map(named).collect()
+    names
+        .iter()
+        .filter_map(|name| all.iter().find(|p| file_name(p).eq_ignore_ascii_case(name)).cloned())
+        .collect()
 }
 
 /// Returns the last part of a path.
@@ -169,20 +172,20 @@ pub(super) fn file_name(path: &Path) -> String {
 /// Returns the entries of a folder, without hidden files and the `__MACOSX` folder of macOS
 /// archives.
 pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let read = |source| DataError::Read { path: dir.to_path_buf(), source };
-    let list: Result<Vec<_>, _> = std::fs::read_dir(dir).map_err(read)?.collect();
-    let visible = |p: &PathBuf| {
-        let name = file_name(p);
-        !name.starts_with('.') && name != "__MACOSX"
-    };
-    Ok(list.map_err(read)?.into_iter().map(|e| e.path()).filter(visible).collect())
+    let list = std::fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let list = list.map_err(|source| DataError::read(dir, source))?;
+    Ok(list.into_iter().map(|e| e.path()).filter(|path| is_visible(path)).collect())
+}
+
+fn is_visible(path: &Path) -> bool {
+    let name = file_name(path);
+    !name.starts_with('.') && name != "__MACOSX"
 }
 
 /// Reads a text file: UTF-8 or UTF-16 by its byte order mark, which is removed; without one UTF-8,
 /// or Windows-1252 if the bytes are not valid UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
     if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {
         return Ok(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
     }

@@ -9,6 +9,7 @@ use formats::open_images;
 use formats::text;
 use formats::voc;
 use formats::yolo;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 mod boxes;
@@ -133,22 +134,21 @@ impl Dataset {
     /// broken.
     pub fn open_as(dir: &Path, selection: &Selection) -> Result<Self, DataError> {
         let care = selection.care;
-        let whole = |named: Named| Named { left_out: LeftOut::new(care), ..named };
         let format = selection.format.unwrap_or_else(|| Format::detect(dir));
         let mut named = match format {
             Format::Folder => folder::read(dir, care),
             Format::Csv => csv::read(dir, care),
-            Format::Idx => idx_cifar::idx(dir).map(whole),
-            Format::Cifar => idx_cifar::cifar(dir).map(whole),
+            Format::Idx => idx_cifar::idx(dir).map(|named| named.with_care(care)),
+            Format::Cifar => idx_cifar::cifar(dir).map(|named| named.with_care(care)),
             Format::Coco => coco::read(dir, care),
             Format::Voc => voc::read(dir, care),
             Format::Yolo => yolo::read(dir, care),
             Format::OpenImages => open_images::read(dir, care),
             Format::Mirflickr => mirflickr::read(dir, &selection.classes, care),
             Format::Texts => text::folders(dir, care),
-            Format::Squad => text::squad(dir).map(whole),
-            Format::Wikitext => text::wikitext(dir).map(whole),
-            Format::Lines => text::lines(dir).map(whole),
+            Format::Squad => text::squad(dir).map(|named| named.with_care(care)),
+            Format::Wikitext => text::wikitext(dir).map(|named| named.with_care(care)),
+            Format::Lines => text::lines(dir).map(|named| named.with_care(care)),
         }?;
         named.tidy();
         let mut data = named.number(dir, selection)?;
@@ -217,14 +217,15 @@ impl Dataset {
         let taught: Vec<bool> = (0..self.classes.len())
             .map(|class| self.train.iter().any(|s| s.class == class))
             .collect();
-        let new = |class: usize| taught[..class].iter().filter(|taught| **taught).count();
         if self.classes.is_empty() || taught.iter().all(|taught| *taught) {
             return Ok(());
         }
         let tested: Vec<bool> = self.val.iter().map(|s| taught[s.class]).collect();
         self.left_out.add(Reason::Untaught, tested.iter().filter(|tested| !**tested).count());
         keep(&mut self.val, &tested);
-        self.train.iter_mut().chain(&mut self.val).for_each(|s| s.class = new(s.class));
+        for sample in self.train.iter_mut().chain(&mut self.val) {
+            sample.class = taught[..sample.class].iter().filter(|taught| **taught).count();
+        }
         for (name, _) in self.classes.iter().zip(&taught).filter(|(_, taught)| !**taught) {
             self.left_out
                 .note(format!("class `{name}` is left out: none of its samples can be read"));
@@ -242,7 +243,12 @@ pub fn keep<T>(list: &mut Vec<T>, marks: &[bool]) {
 
 impl Named {
     fn new(care: Care) -> Self {
-        Self { left_out: LeftOut::new(care), ..Self::default() }
+        Self::default().with_care(care)
+    }
+
+    /// Returns the samples with an empty record of left-out items.
+    fn with_care(self, care: Care) -> Self {
+        Self { left_out: LeftOut::new(care), ..self }
     }
 
     /// Returns the training or the test samples.
@@ -302,26 +308,40 @@ impl Named {
             });
         }
         let most = selection.per_class.map_or(usize::MAX, usize::from);
-        let places: std::collections::HashMap<&str, usize> =
-            classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
-        let mut untaught = 0;
-        let mut numbered = |named: Vec<(Place, String)>| {
-            let mut of_class: Vec<Vec<Sample>> = classes.iter().map(|_| Vec::new()).collect();
-            for (place, name) in named {
-                match places.get(name.as_str()) {
-                    Some(&class) => of_class[class].push(Sample { place, class }),
-                    None => untaught += 1,
-                }
-            }
-            of_class.iter().flat_map(|samples| spread(samples, most)).collect()
-        };
-        let train = numbered(train);
+        let mut numbering = Numbering::new(&classes);
+        let train = numbering.apply(train, most);
+        let val = numbering.apply(val, most);
         // Test samples of classes that were not selected are not reported.
-        let val = numbered(val);
         if selection.classes.is_empty() {
-            left_out.add(Reason::Untaught, untaught);
+            left_out.add(Reason::Untaught, numbering.untaught);
         }
         Ok(Dataset { classes, train, val, left_out })
+    }
+}
+
+/// Numbers of classes by their names.
+struct Numbering<'a> {
+    numbers: HashMap<&'a str, usize>,
+    /// Number of samples whose class has no number.
+    untaught: usize,
+}
+
+impl<'a> Numbering<'a> {
+    fn new(classes: &'a [String]) -> Self {
+        let numbers = classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
+        Self { numbers, untaught: 0 }
+    }
+
+    /// Returns the samples sorted by class, at most `most` of each, evenly spread.
+    fn apply(&mut self, named: Vec<(Place, String)>, most: usize) -> Vec<Sample> {
+        let mut of_class: Vec<Vec<Sample>> = vec![Vec::new(); self.numbers.len()];
+        for (place, name) in named {
+            match self.numbers.get(name.as_str()) {
+                Some(&class) => of_class[class].push(Sample { place, class }),
+                None => self.untaught += 1,
+            }
+        }
+        of_class.iter().flat_map(|samples| spread(samples, most)).collect()
     }
 }
 
@@ -336,24 +356,24 @@ pub fn unlabelled(
     limit: usize,
     left_out: &mut LeftOut,
 ) -> Result<Vec<Sample>, DataError> {
-    let files = |files: Vec<PathBuf>| files.into_iter().map(Sample::of_file);
-    match format.unwrap_or_else(|| Format::detect(dir)) {
+    let files = match format.unwrap_or_else(|| Format::detect(dir)) {
         Format::Idx | Format::Cifar => {
             let selection = Selection { format, ..Selection::default() };
-            Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)))
+            return Ok(spread(&Dataset::open_as(dir, &selection)?.train, limit.max(1)));
         }
         Format::Voc => {
             let mut all = Vec::new();
             for folder in voc::images(dir) {
                 all.extend(below(&folder, Wanted::Images, left_out)?);
             }
-            match all.is_empty() {
-                true => Err(DataError::Empty { path: dir.to_path_buf() }),
-                false => Ok(files(spread(&all, limit.max(1))).collect()),
+            if all.is_empty() {
+                return Err(DataError::Empty { path: dir.to_path_buf() });
             }
+            spread(&all, limit.max(1))
         }
-        _ => Ok(files(images(dir, limit, left_out)?).collect()),
-    }
+        _ => images(dir, limit, left_out)?,
+    };
+    Ok(files.into_iter().map(Sample::of_file).collect())
 }
 
 /// Returns up to `limit` texts of a collection, or of a folder with its subfolders, evenly spread

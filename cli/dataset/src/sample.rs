@@ -71,8 +71,7 @@ impl Sample {
         match &self.place {
             Place::Text { text, .. } => Ok(text.to_string()),
             Place::File(path) if is_text(path) => {
-                let read = |source| DataError::Read { path: path.clone(), source };
-                let bytes = std::fs::read(path).map_err(read)?;
+                let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
                 // IMDb's texts contain line breaks of HTML.
                 Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
             }
@@ -170,9 +169,8 @@ pub fn by_file(samples: &[Sample]) -> Vec<usize> {
     {
         first.entry(path).or_insert(i);
     }
-    let place = |i: usize| samples[i].whole().map_or(i, |path| first[path]);
     let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|&i| (place(i), i));
+    order.sort_by_key(|&i| (samples[i].whole().map_or(i, |path| first[path]), i));
     order
 }
 

@@ -27,9 +27,10 @@ impl Table {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let bytes = read_text(path)?.into_bytes();
         let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let count = |sign: u8| first.iter().filter(|&&byte| byte == sign).count();
-        let between =
-            [b'\t', b';', b','].into_iter().max_by_key(|&sign| count(sign)).unwrap_or(b',');
+        let between = [b'\t', b';', b',']
+            .into_iter()
+            .max_by_key(|sign| first.iter().filter(|byte| *byte == sign).count())
+            .unwrap_or(b',');
         let reader = ReaderBuilder::new().delimiter(between).build();
         Ok(Self { path: path.to_path_buf(), bytes, at: 0, reader, line: 1 })
     }

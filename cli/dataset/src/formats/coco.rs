@@ -156,11 +156,15 @@ fn instances(dir: &Path, folder: &Path, is_above: bool) -> Vec<Part> {
 
 /// Returns true if a file is likely in COCO format: it contains the keys of annotations and images.
 fn has_boxes(path: &Path) -> bool {
-    path.is_file() && {
-        let text = std::fs::read(path).unwrap_or_default();
-        let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
-        has(b"\"annotations\"") && has(b"\"images\"")
+    if !path.is_file() {
+        return false;
     }
+    let text = std::fs::read(path).unwrap_or_default();
+    contains(&text, b"\"annotations\"") && contains(&text, b"\"images\"")
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part == word)
 }
 
 pub(crate) fn is_here(dir: &Path) -> bool {
@@ -189,9 +193,8 @@ pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
 type Boxes = BTreeMap<String, Vec<Boxed>>;
 
 fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(), DataError> {
-    let broken = |at, what| DataError::Broken { path: path.clone(), at, what };
     let file: File = serde_json::from_str(&read_text(path)?)
-        .map_err(|e| broken(At::Line(e.line() as u64), e.to_string()))?;
+        .map_err(|e| DataError::broken(path, At::Line(e.line() as u64), e.to_string()))?;
     let names: BTreeMap<String, &str> =
         file.categories.iter().filter_map(|c| Some((id(&c.id)?, c.name.as_str()))).collect();
     let mut boxes_of: Boxes =
@@ -199,7 +202,7 @@ fn one(Part { path, is_train, folders }: &Part, named: &mut Named) -> Result<(),
     for (place, annotation) in file.annotations.iter().enumerate() {
         if let Err(what) = annotation.boxed(&names, &mut boxes_of) {
             let at = id(&annotation.id).map_or(At::Place(place), At::Annotation);
-            named.left_out.pass(broken(at, what))?;
+            named.left_out.pass(DataError::broken(path, at, what))?;
         }
     }
     // In the order of the file, whatever the ids are.

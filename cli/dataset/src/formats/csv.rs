@@ -59,6 +59,15 @@ const FOLDERS: [&str; 10] = [
 /// Number of rows that are examined to recognize a table.
 const FIRST: usize = 50;
 
+/// Returns the index of the first wanted column, in the order of preference, not of the columns.
+fn column_of(names: &[String], wanted: &[&str]) -> Option<usize> {
+    wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
+}
+
+fn cell(row: &[String], at: usize) -> &str {
+    row.get(at).map(String::as_str).unwrap_or_default()
+}
+
 /// Indices of the columns.
 struct Columns {
     file: usize,
@@ -73,18 +82,17 @@ impl Columns {
     /// Finds the columns by the names of the header, or takes two columns without a header as file
     /// and class.
     fn of(header: Vec<String>, folders: &Folders) -> Option<Self> {
-        let plain = |name: &String| name.to_ascii_lowercase().replace(['_', ' ', '-'], "");
-        let names: Vec<String> = header.iter().map(plain).collect();
-        // In the order of preference, not of the columns.
-        let find = |list: &[&str]| {
-            list.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
-        };
-        let edges = EDGES.map(|edge| find(&[edge]));
+        let names: Vec<String> = header
+            .iter()
+            .map(|name| name.to_ascii_lowercase().replace(['_', ' ', '-'], ""))
+            .collect();
+        let edges = EDGES.map(|edge| column_of(&names, &[edge]));
         let edges = edges.iter().all(Option::is_some).then(|| edges.map(Option::unwrap_or_default));
         if let Some((file, label)) =
-            find(&FILES).zip(find(&LABELS)).filter(|(file, label)| file != label)
+            column_of(&names, &FILES).zip(column_of(&names, &LABELS)).filter(|(f, l)| f != l)
         {
-            return Some(Self { file, label, split: find(&SPLITS), edges, first: None });
+            let split = column_of(&names, &SPLITS);
+            return Some(Self { file, label, split, edges, first: None });
         }
         let is_file =
             header.len() == 2 && matches!(folders.find(&header[0], Care::default()), Ok(Some(_)));
@@ -116,22 +124,25 @@ fn labels(path: &Path) -> Option<Labels> {
 /// Returns the tables of a folder that name existing files.
 fn tables(dir: &Path) -> Vec<PathBuf> {
     let mut files = entries(dir).unwrap_or_default();
-    let is_table = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
-    };
-    files.retain(is_table);
-    files.retain(|path| {
-        let Some(Labels { mut table, columns, folders, .. }) = labels(path) else { return false };
-        let is_there = |row: Vec<String>| {
-            row.get(columns.file)
-                .is_some_and(|name| matches!(folders.find(name, Care::default()), Ok(Some(_))))
-        };
-        columns.first.is_some()
-            || (0..FIRST).any(|_| table.row().ok().flatten().is_some_and(is_there))
-    });
+    files.retain(|path| is_table(path) && names_files(path));
     files.sort();
     files
+}
+
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
+}
+
+/// Returns true if one of the first rows of a table names an existing file.
+fn names_files(path: &Path) -> bool {
+    let Some(Labels { mut table, columns, folders, .. }) = labels(path) else { return false };
+    columns.first.is_some()
+        || (0..FIRST).any(|_| {
+            table.row().ok().flatten().is_some_and(|row| {
+                row.get(columns.file)
+                    .is_some_and(|name| matches!(folders.find(name, Care::default()), Ok(Some(_))))
+            })
+        })
 }
 
 pub(crate) fn is_here(dir: &Path) -> bool {
@@ -194,17 +205,17 @@ struct Line<'a> {
 impl Columns {
     /// Parses a record; `is_train` is the default from the name of the table.
     fn line<'a>(&self, row: &'a [String], is_train: bool) -> Result<Line<'a>, String> {
-        let cell = |at: usize| row.get(at).map(String::as_str).unwrap_or_default();
-        let file = cell(self.file);
-        let class = cell(self.label);
+        let file = cell(row, self.file);
+        let class = cell(row, self.label);
         if file.is_empty() || class.is_empty() {
             return Err(format!("{} missing", if file.is_empty() { "file" } else { "class" }));
         }
         let split =
-            self.split.map(|at| cell(at).to_ascii_lowercase()).filter(|split| !split.is_empty());
+            self.split.map(|at| cell(row, at).to_ascii_lowercase()).filter(|s| !s.is_empty());
         let is_train = split.map_or(is_train, |split| split.starts_with("train"));
         // Text that is not a number makes the box invalid.
-        let edges = self.edges.map(|edges| edges.map(|at| cell(at).parse().unwrap_or(f64::NAN)));
+        let edges =
+            self.edges.map(|edges| edges.map(|at| cell(row, at).parse().unwrap_or(f64::NAN)));
         Ok(Line { file, class, is_train, edges })
     }
 }

@@ -39,12 +39,12 @@ pub(crate) fn read_as(
     let mut named = Named::new(care);
     let classes = Classes { wanted, is_class };
     let dir = &around(dir, wanted)?;
-    let has = |folder: &PathBuf| wanted.is_below(folder);
-    let learned = folders_named(dir, &LEARNED).into_iter().find(has);
+    let learned = folders_named(dir, &LEARNED).into_iter().find(|folder| wanted.is_below(folder));
     let mut tested = folders_named(dir, &TESTED);
-    tested.retain(has);
+    tested.retain(|folder| wanted.is_below(folder));
     let Some(learned) = learned else {
-        let others = subfolders(dir)?.iter().filter(|folder| has(folder)).count() - tested.len();
+        let all = subfolders(dir)?;
+        let others = all.iter().filter(|folder| wanted.is_below(folder)).count() - tested.len();
         // A lone test folder with subfolders is used for training; otherwise such folders are
         // classes.
         return match tested

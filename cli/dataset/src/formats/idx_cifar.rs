@@ -69,8 +69,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self, DataError> {
-        let file = std::fs::File::open(path)
-            .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+        let file = std::fs::File::open(path).map_err(|source| DataError::read(path, source))?;
         let reader: Box<dyn Read> = match path.extension().is_some_and(|e| e == "gz") {
             true => Box::new(flate2::read::MultiGzDecoder::new(file)),
             false => Box::new(file),
@@ -93,7 +92,7 @@ impl<'a> Source<'a> {
                 self.done as usize,
                 format!("decompression failed: {source}"),
             )),
-            Err((_, source)) => Err(DataError::Read { path: self.path.to_path_buf(), source }),
+            Err((_, source)) => Err(DataError::read(self.path, source)),
         }
     }
 }
@@ -142,8 +141,9 @@ pub(crate) fn idx(dir: &Path) -> Result<Named, DataError> {
             None => format!("{labels}.gz"),
         };
         let found = [&labels, &other].map(|name| dir.join(name)).into_iter().find(|p| p.is_file());
-        let missing = || DataError::Missing { path: dir.join(&labels), what: "labels" };
-        let classes = idx_labels(&found.ok_or_else(missing)?)?;
+        let found =
+            found.ok_or_else(|| DataError::Missing { path: dir.join(&labels), what: "labels" })?;
+        let classes = idx_labels(&found)?;
         let images = idx_images(&path, classes.len())?;
         let into =
             if file_name(&path).contains("train") { &mut named.train } else { &mut named.val };
@@ -202,24 +202,27 @@ fn idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// Reads images, as many as there are labels.
 fn idx_images(path: &Path, labels: usize) -> Result<Packed, DataError> {
-    let check = |[count, height, width]: [usize; 3]| {
-        let allowed = 1..=FRAME_SIDE as usize;
-        if !allowed.contains(&height) || !allowed.contains(&width) {
-            return Err(broken(
-                path,
-                8,
-                format!("images of {width}x{height}; sides of 1 to {FRAME_SIDE} allowed"),
-            ));
-        }
-        if count != labels {
-            return Err(broken(path, 4, format!("{count} images, but {labels} labels")));
-        }
-        Ok(())
-    };
-    let ([_, height, width], bytes) = idx_bytes(path, check)?;
+    let ([_, height, width], bytes) = idx_bytes(path, |sides| check_sides(path, sides, labels))?;
     let stride = height * width;
     let pixels = Pixels::Gray;
     Ok(Packed { path: path.to_path_buf(), bytes, first: 0, stride, width, height, pixels })
+}
+
+/// Checks the header of an IDX file of images, as many as there are labels.
+fn check_sides(
+    path: &Path,
+    [count, height, width]: [usize; 3],
+    labels: usize,
+) -> Result<(), DataError> {
+    let allowed = 1..=FRAME_SIDE as usize;
+    if !allowed.contains(&height) || !allowed.contains(&width) {
+        let what = format!("images of {width}x{height}; sides of 1 to {FRAME_SIDE} allowed");
+        return Err(broken(path, 8, what));
+    }
+    if count != labels {
+        return Err(broken(path, 4, format!("{count} images, but {labels} labels")));
+    }
+    Ok(())
 }
 
 /// Side of a CIFAR image in pixels, and its size in bytes.

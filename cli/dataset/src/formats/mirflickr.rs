@@ -22,12 +22,15 @@ pub(crate) fn is_here(dir: &Path) -> bool {
 /// Reads `im<N>.jpg` with one tag per line of `meta/tags/tags<N>.txt`. `chosen` are the tags that
 /// become classes; if empty, the ten most frequent.
 pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, DataError> {
-    let missing = || DataError::Missing { path: dir.join("meta/tags/tags1.txt"), what: "tags" };
+    let folder = tags_folder(dir).ok_or_else(|| DataError::Missing {
+        path: dir.join("meta/tags/tags1.txt"),
+        what: "tags",
+    })?;
     let mut images: Vec<(u64, Vec<String>)> = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut named = Named::new(care);
     let left_out = &mut named.left_out;
-    for path in entries(&tags_folder(dir).ok_or_else(missing)?)? {
+    for path in entries(&folder)? {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(number) = stem.strip_prefix("tags").and_then(|n| n.parse().ok()) else { continue };
         let tags = match tags(&path) {
@@ -62,13 +65,9 @@ pub(crate) fn read(dir: &Path, chosen: &[String], care: Care) -> Result<Named, D
 
 /// Returns the distinct lines of a file.
 fn tags(path: &Path) -> Result<Vec<String>, DataError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| DataError::Broken {
-        path: path.to_path_buf(),
-        at: At::Byte(e.valid_up_to() as u64),
-        what: "not UTF-8".to_string(),
-    })?;
+    let bytes = std::fs::read(path).map_err(|source| DataError::read(path, source))?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|e| DataError::broken(path, At::Byte(e.valid_up_to() as u64), "not UTF-8"))?;
     let mut tags: Vec<String> =
         text.lines().map(str::trim).filter(|t| !t.is_empty()).map(String::from).collect();
     tags.sort();

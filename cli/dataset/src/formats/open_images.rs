@@ -24,11 +24,11 @@ pub(crate) fn is_here(dir: &Path) -> bool {
 /// Reads `*train-annotations-bbox.csv` and those of `validation` and `test`, class names in
 /// `*class-descriptions*.csv`, images `<ImageID>.jpg` in `train/`, `images/` or the folder itself.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
-    let missing = || DataError::Missing {
+    let names = files(dir, "class-descriptions").into_iter().next();
+    let names = names.ok_or_else(|| DataError::Missing {
         path: dir.join("*class-descriptions*.csv"),
         what: "names of classes",
-    };
-    let names = files(dir, "class-descriptions").into_iter().next().ok_or_else(missing)?;
+    })?;
     let mut table = Table::open(&names)?;
     let mut classes = BTreeMap::new();
     while let Some(row) = table.row()? {

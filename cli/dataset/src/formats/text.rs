@@ -20,13 +20,13 @@ const UNLABELLED: &str = "unsup";
 pub(crate) fn is_folder(dir: &Path) -> bool {
     let train = folders_named(dir, &["train", "training"]);
     let dir = train.into_iter().next().unwrap_or(dir.to_path_buf());
-    let files = || {
-        subfolders(&dir)
-            .unwrap_or_default()
-            .into_iter()
-            .flat_map(|f| entries(&f).unwrap_or_default())
-    };
-    files().any(|f| is_text(&f) && !yolo::is_list(&f)) && !files().any(|f| is_image(&f))
+    files_of_classes(&dir).any(|f| is_text(&f) && !yolo::is_list(&f))
+        && !files_of_classes(&dir).any(|f| is_image(&f))
+}
+
+fn files_of_classes(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let folders = subfolders(dir).unwrap_or_default();
+    folders.into_iter().flat_map(|folder| entries(&folder).unwrap_or_default())
 }
 
 pub(crate) fn is_squad(dir: &Path) -> bool {
@@ -49,12 +49,12 @@ fn part(path: &Path, index: usize, text: &str) -> Place {
 }
 
 fn read(path: &Path) -> Result<String, DataError> {
-    let failed = |source| DataError::Read { path: path.to_path_buf(), source };
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
+    let file = std::fs::metadata(path).map_err(|source| DataError::read(path, source))?;
+    if file.len() > MAX_BYTES {
         let what = format!("more than {MAX_BYTES} bytes");
-        return Err(DataError::Broken { path: path.to_path_buf(), at: At::Byte(MAX_BYTES), what });
+        return Err(DataError::broken(path, At::Byte(MAX_BYTES), what));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    std::fs::read_to_string(path).map_err(|source| DataError::read(path, source))
 }
 
 /// Reads every line that is not empty; the class is the name of the file.
@@ -67,14 +67,18 @@ pub(crate) fn lines(path: &Path) -> Result<Named, DataError> {
 }
 
 fn squad_files(dir: &Path) -> Vec<PathBuf> {
-    let named = |p: &PathBuf| {
-        let name = p.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(".json") && (name.starts_with("train-v") || name.starts_with("dev-v"))
-    };
     let mut files = entries(dir).unwrap_or_default();
-    files.retain(named);
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".json") && (name.starts_with("train-v") || name.starts_with("dev-v"))
+    });
     files.sort();
     files
+}
+
+/// Returns the error of a file at an article or paragraph.
+fn broken(path: &Path, index: usize, what: &str) -> DataError {
+    DataError::broken(path, At::Annotation(index.to_string()), what)
 }
 
 /// Reads `train-v2.0.json` and `dev-v2.0.json`: paragraphs of articles, whose titles are the
@@ -83,28 +87,21 @@ pub(crate) fn squad(dir: &Path) -> Result<Named, DataError> {
     let mut named = Named::default();
     for path in squad_files(dir) {
         let json = serde_json::from_str(&read(&path)?);
-        let json: Value = json.map_err(|e| DataError::Broken {
-            path: path.clone(),
-            at: At::Line(e.line() as u64),
-            what: e.to_string(),
-        })?;
-        let broken = |index: usize, what: &str| DataError::Broken {
-            path: path.clone(),
-            at: At::Annotation(index.to_string()),
-            what: what.to_string(),
-        };
+        let json: Value =
+            json.map_err(|e| DataError::broken(&path, At::Line(e.line() as u64), e.to_string()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = if name.starts_with("train") { &mut named.train } else { &mut named.val };
+        let articles = json["data"].as_array();
         let mut index = 0;
         for article in
-            json["data"].as_array().ok_or_else(|| broken(0, "list `data` of articles missing"))?
+            articles.ok_or_else(|| broken(&path, 0, "list `data` of articles missing"))?
         {
-            let title = article["title"]
-                .as_str()
-                .ok_or_else(|| broken(index, "article without a title"))?;
+            let title = article["title"].as_str();
+            let title = title.ok_or_else(|| broken(&path, index, "article without a title"))?;
             for paragraph in article["paragraphs"].as_array().into_iter().flatten() {
                 let text = paragraph["context"].as_str();
-                let text = text.ok_or_else(|| broken(index, "paragraph without `context`"))?;
+                let text =
+                    text.ok_or_else(|| broken(&path, index, "paragraph without `context`"))?;
                 list.push((part(&path, index, text), title.replace('_', " ")));
                 index += 1;
             }
@@ -145,11 +142,10 @@ pub(crate) fn wikitext(dir: &Path) -> Result<Named, DataError> {
 
 /// Returns the level of a heading, and its words.
 fn heading(line: &str) -> Option<(usize, &str)> {
-    let signs = |word: &&str| *word == "=";
-    let depth = line.split_whitespace().take_while(signs).count();
+    let depth = line.split_whitespace().take_while(|word| *word == "=").count();
     let words = line.trim().trim_start_matches(['=', ' ']).trim_end_matches(['=', ' ']);
-    let closed = line.split_whitespace().rev().take_while(signs).count() == depth;
-    (depth > 0 && closed && !words.is_empty()).then_some((depth, words))
+    let closing = line.split_whitespace().rev().take_while(|word| *word == "=").count();
+    (depth > 0 && closing == depth && !words.is_empty()).then_some((depth, words))
 }
 
 #[cfg(test)]

@@ -68,15 +68,17 @@ fn layout(dir: &Path) -> Option<Layout> {
     }
     let roots = here.into_iter().flatten().chain(below);
     roots.into_iter().find_map(|root| {
-        let of = |(name, is_train): &(&str, bool)| {
-            part(folders_named(&root, &[name]).first()?, *is_train)
-        };
         let is_below = root.parent() == Some(dir);
         // In a subfolder, annotations beside images belong to a single class or part.
         let whole = part(&root, true).filter(|part| !is_below || part.annotations != root);
         let parts: Vec<Part> = match whole {
             // Parts are searched at the root only, otherwise a class folder could be taken for one.
-            None if root == dir => PARTS.iter().filter_map(of).collect(),
+            None if root == dir => PARTS
+                .iter()
+                .filter_map(|&(name, is_train)| {
+                    part(folders_named(&root, &[name]).first()?, is_train)
+                })
+                .collect(),
             whole => whole.into_iter().collect(),
         };
         (!parts.is_empty()).then_some(Layout { root, parts })
@@ -102,8 +104,8 @@ pub(crate) fn images(dir: &Path) -> Vec<PathBuf> {
 /// for training. Also supported: annotations beside the images, folders by other names, and
 /// `train/`, `valid/` and `test/` above them.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
-    let missing = || DataError::Missing { path: dir.join("Annotations/*.xml"), what: "boxes" };
-    let Layout { root, parts } = layout(dir).ok_or_else(missing)?;
+    let Layout { root, parts } = layout(dir)
+        .ok_or_else(|| DataError::Missing { path: dir.join("Annotations/*.xml"), what: "boxes" })?;
     let mut named = Named::new(care);
     if root != dir {
         named.left_out.note(format!("read from {}", root.display()));
@@ -124,21 +126,24 @@ struct Lists {
     tested: Vec<String>,
 }
 
+/// Reads the names of one list; `None` if there is no such file.
+fn list(folder: &Path, name: &str) -> Option<Vec<String>> {
+    let text = read_text(&folder.join(name)).ok()?;
+    // The list of a class has a second column, which is not used.
+    let first = text.lines().filter_map(|line| line.split_whitespace().next());
+    Some(first.map(str::to_string).collect())
+}
+
 /// Reads the lists of a collection, and notes which list is not used.
 fn lists(root: &Path, named: &mut Named) -> Option<Lists> {
     let main =
         folders_named(root, &["ImageSets"]).first().and_then(|d| folders_named(d, &["Main"]).pop());
     let folder =
         main.or_else(|| folders_named(root, &["ImageSets"]).pop()).unwrap_or(root.to_path_buf());
-    // The list of a class has a second column, which is not used.
-    let first = |line: &str| line.split_whitespace().next().map(str::to_string);
-    let list = |name: &str| -> Option<Vec<String>> {
-        Some(read_text(&folder.join(name)).ok()?.lines().filter_map(first).collect())
-    };
-    let train = list("train.txt");
-    let val = list("val.txt");
-    let trainval = list("trainval.txt");
-    let test = list("test.txt");
+    let train = list(&folder, "train.txt");
+    let val = list(&folder, "val.txt");
+    let trainval = list(&folder, "trainval.txt");
+    let test = list(&folder, "test.txt");
     let unused = test.as_ref().map_or(0, Vec::len);
     match (train, val, trainval, test) {
         (Some(learned), Some(tested), ..) => {
@@ -161,9 +166,11 @@ impl Part {
     /// Returns the annotations to read, each with true for training.
     fn files(&self, lists: Option<Lists>) -> Result<Vec<(PathBuf, bool)>, DataError> {
         if let Some(Lists { learned, tested }) = lists {
-            let file = |name: &String| self.annotations.join(format!("{name}.xml"));
-            let learned = learned.iter().map(|name| (file(name), true));
-            return Ok(learned.chain(tested.iter().map(|name| (file(name), false))).collect());
+            let learned = learned.into_iter().map(|name| (name, true));
+            let named = learned.chain(tested.into_iter().map(|name| (name, false)));
+            return Ok(named
+                .map(|(name, is_train)| (self.annotations.join(format!("{name}.xml")), is_train))
+                .collect());
         }
         let mut files = entries(&self.annotations)?;
         files.retain(|path| is_xml(path));
@@ -211,14 +218,13 @@ struct Object {
 
 const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
+fn broken(path: &Path, byte: u64, what: String) -> DataError {
+    DataError::broken(path, At::Byte(byte), what)
+}
+
 impl Annotation {
     fn open(path: &Path) -> Result<Self, DataError> {
         let text = read_text(path)?;
-        let broken = |byte: u64, what: String| DataError::Broken {
-            path: path.to_path_buf(),
-            at: At::Byte(byte),
-            what,
-        };
         let mut reader = Reader::from_str(&text);
         let mut annotation = Self::default();
         let mut object = Object::default();
@@ -226,20 +232,21 @@ impl Annotation {
         loop {
             let event = reader.read_event();
             let at = reader.buffer_position();
-            match event.map_err(|e| broken(reader.error_position(), e.to_string()))? {
+            match event.map_err(|e| broken(path, reader.error_position(), e.to_string()))? {
                 Event::Start(tag) => {
                     within.push(String::from_utf8_lossy(tag.name().as_ref()).into_owned())
                 }
                 // A name with an entity arrives in pieces.
                 Event::Text(text) => {
-                    let text = text.xml_content().map_err(|e| broken(at, e.to_string()))?;
+                    let text = text.xml_content();
+                    let text = text.map_err(|e| broken(path, at, e.to_string()))?;
                     annotation.see(&mut object, &within, &text);
                 }
                 Event::CData(text) => {
                     annotation.see(&mut object, &within, &String::from_utf8_lossy(&text));
                 }
                 Event::GeneralRef(entity) => {
-                    let text = meant(&entity).map_err(|what| broken(at, what))?;
+                    let text = meant(&entity).map_err(|what| broken(path, at, what))?;
                     annotation.see(&mut object, &within, &text);
                 }
                 Event::End(_) => {
@@ -247,14 +254,15 @@ impl Annotation {
                     if within == ["annotation", "object"] {
                         match std::mem::take(&mut object).finish() {
                             Ok(done) => annotation.boxes.push(done),
-                            Err(what) => annotation.faults.push(broken(at, what)),
+                            Err(what) => annotation.faults.push(broken(path, at, what)),
                         }
                     }
                     within.pop();
                 }
                 Event::Eof if within.is_empty() => break,
                 Event::Eof => {
-                    return Err(broken(at, format!("file ends within <{}>", within.join("><"))));
+                    let what = format!("file ends within <{}>", within.join("><"));
+                    return Err(broken(path, at, what));
                 }
                 _ => {}
             }

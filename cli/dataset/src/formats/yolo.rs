@@ -48,9 +48,9 @@ impl Sheet {
     /// Reads `data.yaml` or another such file, otherwise a list of names.
     fn of(dir: &Path) -> Option<Self> {
         let mut inside = entries(dir).unwrap_or_default();
-        let is_yaml = |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml");
         inside.retain(|path| {
-            is_yaml(path) && path.metadata().is_ok_and(|file| file.len() <= MOST_YAML)
+            path.extension().is_some_and(|e| e == "yaml" || e == "yml")
+                && path.metadata().is_ok_and(|file| file.len() <= MOST_YAML)
         });
         inside.sort();
         inside.iter().find_map(|path| Self::of_yaml(path)).or_else(|| Self::of_list(dir))
@@ -60,12 +60,6 @@ impl Sheet {
         let text = read_text(path).ok()?;
         let all = YamlLoader::load_from_str(&text).ok()?;
         let yaml = all.first()?;
-        let word = |yaml: &Yaml| match yaml {
-            Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
-            Yaml::Integer(number) => Some(number.to_string()),
-            Yaml::Boolean(set) => Some(set.to_string()),
-            _ => None,
-        };
         let classes: BTreeMap<usize, String> = match &yaml["names"] {
             Yaml::Array(names) => {
                 names.iter().enumerate().filter_map(|(i, name)| Some((i, word(name)?))).collect()
@@ -103,15 +97,27 @@ impl Sheet {
     }
 
     /// Returns the part an image belongs to, by its path below the collection's folder.
-    fn part_of(&self, path: &Path) -> Part {
+    fn part_of(&self, dir: &Path, path: &Path) -> Part {
+        let path = path.strip_prefix(dir).unwrap_or(path);
         if let Some((_, part)) = self.parts.iter().find(|(folder, _)| path.starts_with(folder)) {
             return *part;
         }
         let folders = path.parent().into_iter().flat_map(Path::components);
-        let named = |name: String| PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part));
-        let part =
-            folders.filter_map(|c| named(c.as_os_str().to_string_lossy().into_owned())).next();
-        part.map_or(Part::Train, |&(_, part)| part)
+        let mut parts = folders.filter_map(|c| {
+            let name = c.as_os_str().to_string_lossy();
+            PARTS.iter().find(|(part, _)| name.eq_ignore_ascii_case(part))
+        });
+        parts.next().map_or(Part::Train, |&(_, part)| part)
+    }
+}
+
+/// Returns a scalar as the text of a class name.
+fn word(yaml: &Yaml) -> Option<String> {
+    match yaml {
+        Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
+        Yaml::Integer(number) => Some(number.to_string()),
+        Yaml::Boolean(set) => Some(set.to_string()),
+        _ => None,
     }
 }
 
@@ -128,22 +134,26 @@ fn boxes_of(image: &Path) -> Option<PathBuf> {
 }
 
 pub(crate) fn is_here(dir: &Path) -> bool {
-    let images = || below(dir, Wanted::Images, &mut LeftOut::default()).unwrap_or_default();
-    Sheet::of(dir).is_some() && images().iter().any(|path| boxes_of(path).is_some())
+    if Sheet::of(dir).is_none() {
+        return false;
+    }
+    let images = below(dir, Wanted::Images, &mut LeftOut::default()).unwrap_or_default();
+    images.iter().any(|path| boxes_of(path).is_some())
 }
 
 /// Reads `data.yaml` (or `classes.txt`), and for each image a text file with a line per box: class
 /// number, then centre, width and height, or the corners of an outline, in fractions of the image's
 /// sides.
 pub(crate) fn read(dir: &Path, care: Care) -> Result<Named, DataError> {
-    let missing = || DataError::Missing { path: dir.join("data.yaml"), what: "names of classes" };
-    let sheet = Sheet::of(dir).ok_or_else(missing)?;
+    let sheet = Sheet::of(dir).ok_or_else(|| DataError::Missing {
+        path: dir.join("data.yaml"),
+        what: "names of classes",
+    })?;
     let mut named = Named::new(care);
     let images = below(dir, Wanted::Images, &mut named.left_out)?;
-    let part = |path: &Path| sheet.part_of(path.strip_prefix(dir).unwrap_or(path));
-    let has_val = images.iter().any(|path| part(path) == Part::Val);
+    let has_val = images.iter().any(|path| sheet.part_of(dir, path) == Part::Val);
     for path in &images {
-        let part = part(path);
+        let part = sheet.part_of(dir, path);
         if part == Part::Test && has_val {
             named.left_out.add(Reason::Unused, 1);
             continue;
@@ -180,11 +190,16 @@ fn one(
             Ok(one) => boxes.push(one),
             Err(what) => {
                 let at = At::Line(i as u64 + 1);
-                named.left_out.pass(DataError::Broken { path: labels.to_path_buf(), at, what })?;
+                named.left_out.pass(DataError::broken(labels, at, what))?;
             }
         }
     }
     take(named, is_train, &Whole { path: Some(path), size: Some(size) }, boxes)
+}
+
+/// Returns the outermost of every second coordinate of an outline.
+fn edge(coordinates: &[f64], outer: fn(f64, f64) -> f64) -> f64 {
+    coordinates.iter().step_by(2).copied().reduce(outer).unwrap_or_default()
 }
 
 /// Parses a line: a class, and a box or an outline.
@@ -204,10 +219,13 @@ fn boxed(line: &str, (width, height): (f64, f64), sheet: &Sheet) -> Result<Boxed
         // A fifth value is the confidence of a detector.
         [x, y, w, h] | [x, y, w, h, _] => [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0],
         _ if shares.len() >= 6 && shares.len() % 2 == 0 => {
-            let edge = |from: usize, most: fn(f64, f64) -> f64| {
-                shares[from..].iter().step_by(2).copied().reduce(most).unwrap_or_default()
-            };
-            [edge(0, f64::min), edge(1, f64::min), edge(0, f64::max), edge(1, f64::max)]
+            let down = &shares[1..];
+            [
+                edge(&shares, f64::min),
+                edge(down, f64::min),
+                edge(&shares, f64::max),
+                edge(down, f64::max),
+            ]
         }
         _ => {
             return Err(format!(
