@@ -39,11 +39,12 @@ impl Builder {
     }
 
     fn random(&mut self, n: usize) -> Vec<i8> {
-        let mut next = || {
-            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            ((self.state >> 40) as i8).max(-127)
-        };
-        (0..n).map(|_| next()).collect()
+        (0..n).map(|_| self.next()).collect()
+    }
+
+    fn next(&mut self) -> i8 {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((self.state >> 40) as i8).max(-127)
     }
 
     fn conv(&mut self, channels: u32, kernel: u8, stride: u8, depthwise: bool) {

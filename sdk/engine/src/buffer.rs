@@ -12,7 +12,7 @@ use crate::error::PlanError;
 use crate::isa::Isa;
 use crate::plan::slots::Slot;
 use crate::plan::step::Step;
-use crate::plan::{Config, Plan};
+use crate::plan::{Config, Plan, Segment};
 
 /// Environment variable that selects an instruction set, for tests and comparisons.
 const VARIABLE: &str = "OFFSHOOT_ISA";
@@ -44,7 +44,7 @@ impl Isa {
 }
 
 impl Plan<Vec<Step>> {
-    /// Calls [`Plan::segment`] with memory that it allocates. Returns the plan and the slots, by
+    /// Calls [`Plan::segment`] for the nodes of `range` with memory that it allocates. Returns the plan and the slots, by
     /// which [`Plan::value`] locates tensors.
     ///
     /// # Errors
@@ -61,7 +61,8 @@ impl Plan<Vec<Step>> {
     ) -> Result<(Self, Vec<Slot>), PlanError> {
         let mut slots = vec![Slot::EMPTY; Self::slots_needed(graph)];
         let steps = vec![Step::EMPTY; Self::steps_needed(graph, range.clone())?];
-        let plan = Self::segment(graph, config, range, inputs, outputs, &mut slots, steps)?;
+        let segment = Segment { nodes: range, inputs, outputs };
+        let plan = Self::segment(graph, config, segment, &mut slots, steps)?;
         Ok((plan, slots))
     }
 }

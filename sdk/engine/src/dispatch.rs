@@ -4,10 +4,9 @@ use offshoot_core::Shape;
 use offshoot_core::graph::{Blob, Int8Op, Op, Window};
 
 use crate::isa::{Isa, Kind};
-use crate::kernels::arena::Arena;
 use crate::kernels::drive;
 use crate::kernels::job::{self, Kernel};
-use crate::kernels::run::{self, Part, Run};
+use crate::kernels::run::{self, Memory, Run, Share};
 use crate::pack::{Constants, Layout};
 use crate::plan::step::{Step, StepOp, Value};
 use crate::target::Target;
@@ -87,7 +86,7 @@ impl Work {
     pub fn scratch_bytes(self, isa: Isa, input: Shape, pixels: usize, room: usize) -> usize {
         match self {
             Self::Rows { window, groups } => {
-                by_isa!(isa, kernel => conv_scratch(kernel, (&window, groups), input, pixels, room), 0)
+                by_isa!(isa, kernel => conv_scratch(kernel, &window, groups, input, pixels, room), 0)
             }
             Self::Taps { .. } => drive::depthwise_scratch(input.c()),
             Self::Other => 0,
@@ -97,7 +96,8 @@ impl Work {
 
 fn conv_scratch<K: Kernel>(
     _: K,
-    (window, groups): (&Window, usize),
+    window: &Window,
+    groups: usize,
     input: Shape,
     pixels: usize,
     room: usize,
@@ -162,29 +162,17 @@ impl Packing {
         let codes = codes.codes(weights);
         let channels = out.shape.c();
         let fan_in = self.places();
-        let depthwise = self.depthwise;
-        let [rows, columns] = self.window.kernel.map(usize::from);
-        let column = self.layout.column(rows);
         let size = packed.len() / self.groups;
         for (group, panels) in packed.chunks_exact_mut(size).enumerate() {
             let channels_here = channels / self.groups;
-            let weight = |channel: usize, place: usize, row: &mut [i8]| {
-                if depthwise {
-                    // Kernels go down the columns, the package along the rows.
-                    let places = (0..columns).flat_map(|x| (0..column).map(move |y| (x, y)));
-                    for (slot, (x, y)) in row.iter_mut().zip(places.skip(place)) {
-                        *slot = if y < rows {
-                            codes[(y * columns + x) * channels + channel]
-                        } else {
-                            0
-                        };
-                    }
-                } else {
-                    row.copy_from_slice(&codes[channel * fan_in + place..][..row.len()]);
-                }
-            };
             let constants = Constants {
-                weight,
+                weight: |channel: usize, place: usize, row: &mut [i8]| {
+                    if self.depthwise {
+                        self.copy_taps(&codes[channel..], channels, place, row);
+                    } else {
+                        row.copy_from_slice(&codes[channel * fan_in + place..][..row.len()]);
+                    }
+                },
                 bias: bias.of(weights),
                 mantissas: mantissas.of(weights),
                 first: group * channels_here,
@@ -193,6 +181,18 @@ impl Packing {
                 zero: a.zero(),
             };
             self.layout.pack(&constants, panels);
+        }
+    }
+
+    /// Copies the depthwise weights of a channel from `place` on; `stride` is the number of
+    /// channels. Kernels go down the columns, the package along the rows.
+    fn copy_taps(&self, codes: &[i8], stride: usize, place: usize, row: &mut [i8]) {
+        let [rows, columns] = self.window.kernel.map(usize::from);
+        let column = self.layout.column(rows);
+        for (slot, place) in row.iter_mut().zip(place..columns * column) {
+            let x = place / column;
+            let y = place % column;
+            *slot = if y < rows { codes[(y * columns + x) * stride] } else { 0 };
         }
     }
 }
@@ -210,17 +210,10 @@ pub(crate) fn pack(target: &Target, step: &Step, weights: &[u8], packed: &mut [i
 }
 
 /// Runs one part of a step, or of a chain of steps, with the memory of one thread.
-pub(crate) fn run(
-    isa: Isa,
-    steps: &[Step],
-    weights: &[u8],
-    packed: &[i8],
-    arena: Arena<'_>,
-    [part, seat]: [Part; 2],
-) {
+pub(crate) fn run(isa: Isa, steps: &[Step], memory: Memory<'_>, share: Share) {
     by_isa!(
         isa,
-        kernel => Run { kernel, packed, arena, part, seat }.steps(steps, weights),
-        run::portable(&steps[0], weights, arena, part, job::look_up)
+        kernel => Run { kernel, memory, share }.steps(steps),
+        run::portable(&steps[0], memory, share.part, job::look_up)
     );
 }

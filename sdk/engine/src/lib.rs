@@ -40,6 +40,6 @@ pub use isa::Isa;
 pub use kernels::team::Team;
 pub use plan::slots::Slot;
 pub use plan::step::{Step, Value};
-pub use plan::{Config, Plan};
+pub use plan::{Config, Plan, Segment};
 pub use steps::Steps;
 pub use target::Target;

@@ -20,7 +20,7 @@ use crate::dispatch;
 use crate::error::{PlanError, RunError};
 use crate::isa::Isa;
 use crate::kernels::arena::Arena;
-use crate::kernels::run::Part;
+use crate::kernels::run::{Memory, Part, Share};
 use crate::steps::Steps;
 use crate::target::Target;
 
@@ -41,6 +41,17 @@ impl From<Isa> for Config {
     fn from(isa: Isa) -> Self {
         Self { isa, threads: NonZeroU8::MIN, chains: true }
     }
+}
+
+/// Consecutive nodes of a graph to plan, with the tensors that enter and leave them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Nodes, counted from 0 in file order.
+    pub nodes: Range<usize>,
+    /// Tensors that the caller writes before a run; not empty.
+    pub inputs: &'a [TensorId],
+    /// Tensors that the caller reads after a run; not empty.
+    pub outputs: &'a [TensorId],
 }
 
 /// Network ready to run: steps in the caller's memory (see [`Steps`]) and offsets into the caller's
@@ -71,27 +82,28 @@ impl<S: Steps> Plan<S> {
         slots: &mut [Slot],
         steps: S,
     ) -> Result<Self, PlanError> {
-        let all = 0..graph.node_count();
-        Self::segment(graph, config, all, &[Graph::INPUT], &[graph.output()], slots, steps)
+        let whole = Segment {
+            nodes: 0..graph.node_count(),
+            inputs: &[Graph::INPUT],
+            outputs: &[graph.output()],
+        };
+        Self::segment(graph, config, whole, slots, steps)
     }
 
-    /// Plans the nodes of `range` alone. The caller writes `inputs` before a run and reads
-    /// `outputs` after it; [`Plan::value`] locates both.
+    /// Plans the nodes of a segment alone; [`Plan::value`] locates its inputs and outputs.
     ///
     /// # Errors
-    /// Those of [`Plan::new`]; a range outside the graph; a tensor that is read in the range but
-    /// neither computed in it nor one of `inputs`; an input that is computed in the range; an
-    /// output that is neither computed in the range nor one of `inputs`; an input or output in
-    /// float.
+    /// Those of [`Plan::new`]; nodes outside the graph; a tensor that a node reads but that is
+    /// neither computed in the segment nor one of its inputs; an input that is computed in the
+    /// segment; an output that is neither computed in it nor one of its inputs; an input or output
+    /// in float.
     ///
     /// # Panics
-    /// If `inputs` or `outputs` is empty.
+    /// If the segment has no input or no output.
     pub fn segment(
         graph: &Graph<'_>,
         config: impl Into<Config>,
-        range: Range<usize>,
-        inputs: &[TensorId],
-        outputs: &[TensorId],
+        segment: Segment<'_>,
         slots: &mut [Slot],
         mut steps: S,
     ) -> Result<Self, PlanError> {
@@ -99,13 +111,13 @@ impl<S: Steps> Plan<S> {
         let need = Self::slots_needed(graph);
         let have = slots.len();
         let slots = slots.get_mut(..need).ok_or(PlanError::Slots { need, have })?;
-        let need = Self::steps_needed(graph, range.clone())?;
+        let need = Self::steps_needed(graph, segment.nodes.clone())?;
         let have = steps.list().len();
         let list = steps.list_mut().get_mut(..need).ok_or(PlanError::Steps { need, have })?;
-        check_ends(graph, &range, inputs, outputs)?;
-        let placement = place(graph, range.clone(), inputs, outputs, config, slots);
+        check_ends(graph, &segment)?;
+        let placement = place(graph, &segment, config, slots);
         let mut free = list.iter_mut();
-        for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+        for (id, node) in segment.nodes_of(graph) {
             lower(graph, slots, id, &node, &mut free);
         }
         let tensors = graph.tensor_count();
@@ -123,8 +135,8 @@ impl<S: Steps> Plan<S> {
         Ok(Self {
             steps,
             len: need,
-            input: value(graph, slots, inputs[0]),
-            output: value(graph, slots, outputs[0]),
+            input: value(graph, slots, segment.inputs[0]),
+            output: value(graph, slots, segment.outputs[0]),
             config,
             packed_bytes,
             arena_bytes: placement.arena,
@@ -245,8 +257,6 @@ impl<S: Steps> Plan<S> {
     /// overwrites it, so that it is not in the arena after a run.
     pub fn pooled(&self) -> Option<Value> {
         let steps = self.steps();
-        let maker =
-            |steps: &[Step], value: Value| steps.iter().rposition(|s| s.out.offset == value.offset);
         let mut pool = maker(steps, self.output)?;
         while let StepOp::Flatten | StepOp::Conv { .. } = steps[pool].op {
             pool = maker(&steps[..pool], steps[pool].a)
@@ -262,12 +272,11 @@ impl<S: Steps> Plan<S> {
             && Multiplier::new(factor) == Some(multiplier);
         let made = steps[..pool].iter().rposition(|step| step.out == map)?;
         let is_whole = steps[made].kept_rows == 0;
-        let apart = |other: Range<usize>| {
-            let own = map.range();
-            other.is_empty() || other.end <= own.start || own.end <= other.start
-        };
-        let is_kept = |step: &Step| apart(step.out.range()) && apart(step.scratch.range());
-        (is_mean && is_whole && steps[made + 1..].iter().all(is_kept)).then_some(map)
+        let is_kept = steps[made + 1..].iter().all(|step| {
+            are_apart(&map.range(), &step.out.range())
+                && are_apart(&map.range(), &step.scratch.range())
+        });
+        (is_mean && is_whole && is_kept).then_some(map)
     }
 
     /// Returns the steps in order.
@@ -322,12 +331,13 @@ impl<S: Steps> Plan<S> {
         mut observe: impl FnMut(&[Step]),
     ) -> Result<(), RunError> {
         let (packed, arena) = self.memory(packed, arena)?;
-        let arena = Arena::new(arena);
+        let memory = Memory { weights, packed, arena: Arena::new(arena) };
         let count = usize::from(self.config.threads.get());
+        let seat = Part { index: 0, count };
         for steps in together(self.steps()) {
             for index in 0..count {
-                let [part, seat] = [index, 0].map(|index| Part { index, count });
-                dispatch::run(self.config.isa, steps, weights, packed, arena, [part, seat]);
+                let share = Share { part: Part { index, count }, seat };
+                dispatch::run(self.config.isa, steps, memory, share);
             }
             observe(steps);
         }
@@ -335,34 +345,64 @@ impl<S: Steps> Plan<S> {
     }
 }
 
+impl Segment<'_> {
+    /// Iterates over the nodes with the tensors that they produce.
+    fn nodes_of<'g>(
+        &self,
+        graph: &Graph<'g>,
+    ) -> impl Iterator<Item = (TensorId, Node<'g>)> + use<'g> {
+        graph.nodes().skip(self.nodes.start).take(self.nodes.len())
+    }
+
+    /// Returns true if a node of the segment computes the tensor.
+    fn makes(&self, id: TensorId) -> bool {
+        usize::from(id).checked_sub(1).is_some_and(|node| self.nodes.contains(&node))
+    }
+
+    /// Returns true if the tensor has a place in the segment's memory.
+    fn has(&self, id: TensorId) -> bool {
+        self.makes(id) || self.inputs.contains(&id)
+    }
+}
+
 /// Checks that every operand has its own place; an operand without one would alias a result.
-fn check_ends(
-    graph: &Graph<'_>,
-    range: &Range<usize>,
-    inputs: &[TensorId],
-    outputs: &[TensorId],
-) -> Result<(), PlanError> {
+fn check_ends(graph: &Graph<'_>, segment: &Segment<'_>) -> Result<(), PlanError> {
     let nodes = graph.node_count();
-    if range.start > range.end || range.end > nodes {
-        return Err(PlanError::Range { start: range.start, end: range.end, nodes });
+    let Range { start, end } = segment.nodes;
+    if start > end || end > nodes {
+        return Err(PlanError::Range { start, end, nodes });
     }
-    let is_made =
-        |id: TensorId| usize::from(id).checked_sub(1).is_some_and(|node| range.contains(&node));
-    let is_here = |id: TensorId| is_made(id) || inputs.contains(&id);
-    let has_codes =
-        |id: TensorId| usize::from(id) <= nodes && graph.tensor(id).element.quant().is_some();
-    if let Some(&tensor) = inputs.iter().find(|&&id| is_made(id) || !has_codes(id)) {
-        return Err(PlanError::Input { tensor });
+    for &tensor in segment.inputs {
+        if segment.makes(tensor) || !is_int8(graph, tensor) {
+            return Err(PlanError::Input { tensor });
+        }
     }
-    if let Some(&tensor) = outputs.iter().find(|&&id| !is_here(id) || !has_codes(id)) {
-        return Err(PlanError::Output { tensor });
+    for &tensor in segment.outputs {
+        if !segment.has(tensor) || !is_int8(graph, tensor) {
+            return Err(PlanError::Output { tensor });
+        }
     }
-    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
-        if let Some(tensor) = node.inputs.iter().find(|&operand| !is_here(operand)) {
+    for (id, node) in segment.nodes_of(graph) {
+        if let Some(tensor) = node.inputs.iter().find(|&operand| !segment.has(operand)) {
             return Err(PlanError::Operand { node: usize::from(id) - 1, tensor });
         }
     }
     Ok(())
+}
+
+/// Returns true if the graph has the tensor, and it is quantized.
+fn is_int8(graph: &Graph<'_>, id: TensorId) -> bool {
+    usize::from(id) < graph.tensor_count() && graph.tensor(id).element.quant().is_some()
+}
+
+/// Returns the last step whose result begins where `value` does.
+fn maker(steps: &[Step], value: Value) -> Option<usize> {
+    steps.iter().rposition(|step| step.out.offset == value.offset)
+}
+
+/// Returns true if two ranges of bytes share none.
+fn are_apart(one: &Range<usize>, other: &Range<usize>) -> bool {
+    other.is_empty() || other.end <= one.start || one.end <= other.start
 }
 
 fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
@@ -389,24 +429,22 @@ fn lower<'s>(
 ) {
     let mut inputs = node.inputs.iter().map(|i| value(graph, slots, i));
     let out = value(graph, slots, id);
-    let mut push = |op: StepOp, a: Value, b: Value| {
-        if let Some(step) = free.next() {
-            *step = Step { op, a, b, out, node: id - 1, ..Step::EMPTY };
-        }
-    };
+    let step = Step { out, node: id - 1, ..Step::EMPTY };
     let Op::Int8(op) = node.op else { return };
     if let Int8Op::Concat { affines } = op {
         let records = affines.of(graph.weights()).chunks_exact(Affine::RECORD);
         let mut at = 0;
-        for (a, affine) in inputs.zip(records.filter_map(Affine::from_record)) {
-            push(StepOp::Map { affine, clamp: Clamp::NONE, at }, a, a);
+        let operands = inputs.zip(records.filter_map(Affine::from_record));
+        for ((a, affine), free) in operands.zip(free) {
+            *free = Step { op: StepOp::Map { affine, clamp: Clamp::NONE, at }, a, b: a, ..step };
             at += a.shape.c();
         }
         return;
     }
     let Some(a) = inputs.next() else { return };
-    if let Some(op) = simple(&op, a, out) {
-        push(op, a, inputs.next().unwrap_or(a));
+    let Some(op) = simple(&op, a, out) else { return };
+    if let Some(free) = free.next() {
+        *free = Step { op, a, b: inputs.next().unwrap_or(a), ..step };
     }
 }
 

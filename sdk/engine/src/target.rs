@@ -89,11 +89,15 @@ impl Target {
     /// Returns a hash of the order (FNV-1a over the fields that define it). Kernels must not read
     /// weights that were packed in an order with another hash.
     pub fn order(&self) -> u32 {
-        let number = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         [self.rows, self.taps].iter().fold(0x811c_9dc5, |hash, layout| {
             let Layout { lanes, group, wide, excess, filled } = *layout;
             let rest = [lanes.len() as u8, group as u8, wide.into(), excess as u8, filled as u8];
-            lanes.iter().copied().chain(rest).fold(hash, number)
+            lanes.iter().copied().chain(rest).fold(hash, hashed)
         })
     }
+}
+
+/// Returns the FNV-1a hash with one byte more.
+fn hashed(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
 }

@@ -416,23 +416,39 @@ impl<'a> Columns<'a> {
                 let inside = width.saturating_sub(first).div_ceil(dilation).min(columns - before);
                 let inside = if row.is_empty() { 0 } else { inside };
                 let slots = &mut self.pointers[piece * self.step + ky..][..(columns - 1) * kh + 1];
-                let mut slots = slots.as_mut_ptr();
-                let mut put = |count: usize, from: *const i8, step: usize| {
-                    let mut from = from;
-                    for _ in 0..count {
-                        // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.
-                        unsafe { slots.write(from) };
-                        (slots, from) = (slots.wrapping_add(kh), from.wrapping_add(step));
-                    }
-                };
-                put(before, self.border, 0);
-                put(
-                    inside,
-                    row.as_ptr().wrapping_add(first.wrapping_mul(channels)),
-                    dilation * channels,
-                );
-                put(columns - before - inside, self.border, 0);
+                let mut slots = Slots { next: slots.as_mut_ptr(), stride: kh };
+                let pixel = row.as_ptr().wrapping_add(first.wrapping_mul(channels));
+                // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.
+                unsafe {
+                    slots.put(before, self.border, 0);
+                    slots.put(inside, pixel, dilation * channels);
+                    slots.put(columns - before - inside, self.border, 0);
+                }
             }
+        }
+    }
+}
+
+/// Slots for the pointers of one row of a window.
+struct Slots {
+    next: *mut *const i8,
+    /// Slots from column to column.
+    stride: usize,
+}
+
+impl Slots {
+    /// Writes `count` pointers, `step` bytes apart.
+    ///
+    /// # Safety
+    /// That many slots are left.
+    #[inline]
+    unsafe fn put(&mut self, count: usize, from: *const i8, step: usize) {
+        let mut from = from;
+        for _ in 0..count {
+            // SAFETY: the caller's promise.
+            unsafe { self.next.write(from) };
+            self.next = self.next.wrapping_add(self.stride);
+            from = from.wrapping_add(step);
         }
     }
 }
@@ -442,7 +458,9 @@ pub(crate) fn add<K: Kernel>(
     kernel: K,
     arena: Arena<'_>,
     [a, b, out]: [&Value; 3],
-    (affine, factor, clamp): (Affine, i16, Clamp),
+    affine: Affine,
+    factor: i16,
+    clamp: Clamp,
     part: Range<usize>,
 ) {
     let [a, b, out] = [a, b, out].map(|v| arena.slice(v.offset + part.start..v.offset + part.end));

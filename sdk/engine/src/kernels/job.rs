@@ -218,11 +218,20 @@ unsafe fn copy_by<T>(job: &Pieces) {
         unsafe {
             let from = job.codes.add(i * job.step);
             let to = job.cells.add(i * job.stride);
-            let one = |at: usize| {
-                to.add(at).cast::<T>().write_unaligned(from.add(at).cast::<T>().read_unaligned());
-            };
-            (0..last).step_by(size_of::<T>()).for_each(one);
-            one(last);
+            for at in (0..last).step_by(size_of::<T>()) {
+                copy_one::<T>(from.add(at), to.add(at));
+            }
+            copy_one::<T>(from.add(last), to.add(last));
         }
     }
+}
+
+/// Copies one `T`.
+///
+/// # Safety
+/// Both pointers are valid for the size of `T`.
+#[inline]
+unsafe fn copy_one<T>(from: *const i8, to: *mut i8) {
+    // SAFETY: the caller's promise.
+    unsafe { to.cast::<T>().write_unaligned(from.cast::<T>().read_unaligned()) };
 }

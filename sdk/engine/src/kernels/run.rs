@@ -34,15 +34,34 @@ impl Part {
     }
 }
 
+/// Share of a step that one thread computes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Part of the result.
+    pub part: Part,
+    /// Thread that runs the part, among those that the plan has memory for.
+    pub seat: Part,
+}
+
+/// Memory of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory<'a> {
+    /// Weights section of the package.
+    pub weights: &'a [u8],
+    /// Weights in the order of the kernels.
+    pub packed: &'a [i8],
+    pub arena: Arena<'a>,
+}
+
 /// Runs a part of a step in portable code.
 #[inline(always)] // compiled for the caller's instruction set
 pub(crate) fn portable(
     step: &Step,
-    weights: &[u8],
-    arena: Arena<'_>,
+    memory: Memory<'_>,
     part: Part,
     look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
+    let Memory { weights, arena, .. } = memory;
     let x = step.a.range();
     let out = step.out.range();
     match ops::division(step) {
@@ -100,53 +119,44 @@ impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
 struct Portable<'a, K> {
     run: &'a Run<'a, K>,
     step: &'a Step,
-    weights: &'a [u8],
 }
 
 impl<K: Kernel> Code for Portable<'_, K> {
     #[inline(always)]
     fn run(self) {
-        let Run { kernel, arena, part, .. } = *self.run;
-        portable(self.step, self.weights, arena, part, |table, codes| kernel.look_up(table, codes));
+        let Run { kernel, memory, share } = *self.run;
+        portable(self.step, memory, share.part, |table, codes| kernel.look_up(table, codes));
     }
 }
 
-/// Kernel with the part that it runs.
+/// Kernel with the share that it runs.
 pub(crate) struct Run<'a, K> {
     pub kernel: K,
-    pub packed: &'a [i8],
-    pub arena: Arena<'a>,
-    pub part: Part,
-    /// Thread that runs the part, among those that the plan has memory for.
-    pub seat: Part,
+    pub memory: Memory<'a>,
+    pub share: Share,
 }
 
 impl<K: Kernel> Run<'_, K> {
     /// Runs a step, or the steps of a chain.
-    pub fn steps(&self, steps: &[Step], weights: &[u8]) {
+    pub fn steps(&self, steps: &[Step]) {
         match steps {
-            [step] => self.step(step, weights),
+            [step] => self.step(step),
             [depthwise, project] => self.chain(None, depthwise, project),
             [expand, depthwise, project] => self.chain(Some(expand), depthwise, project),
             _ => unreachable!("planned: three steps at most"),
         }
     }
 
-    fn step(&self, step: &Step, weights: &[u8]) {
-        let part = self.part;
+    fn step(&self, step: &Step) {
+        let part = self.share.part;
         let shape = step.out.shape;
         if let StepOp::Add { a, b, clamp } = step.op {
             let values = [&step.a, &step.b, &step.out];
-            return drive::add(
-                self.kernel,
-                self.arena,
-                values,
-                (a, b, clamp),
-                part.of(shape.elements()),
-            );
+            let range = part.of(shape.elements());
+            return drive::add(self.kernel, self.memory.arena, values, a, b, clamp, range);
         }
         let Some(layer) = self.layer(step) else {
-            return self.kernel.compiled(Portable { run: self, step, weights });
+            return self.kernel.compiled(Portable { run: self, step });
         };
         let mut pixels = 0..shape.h() * shape.w();
         let panels = self.panels(step);
@@ -157,8 +167,8 @@ impl<K: Kernel> Run<'_, K> {
         // SAFETY: the plan puts input, output and scratch apart; each part has pixels or panels of
         // its own, and nobody writes the input during this step.
         unsafe {
-            let input = Map::whole(&step.a, self.arena.read(step.a.range()));
-            self.pixels(step, &layer, &input, (pixels, panels), at);
+            let input = Map::whole(&step.a, self.memory.arena.read(step.a.range()));
+            self.pixels(step, &layer, &input, pixels, panels, at);
         }
     }
 
@@ -167,8 +177,9 @@ impl<K: Kernel> Run<'_, K> {
         let StepOp::Conv { groups: 1, .. } = step.op else { return None };
         let shape = step.out.shape;
         let panels = shape.c().div_ceil(K::ROWS.lanes.len());
-        let few = shape.h() * shape.w() < FEW_TILES * K::TILE * self.part.count;
-        (self.part.count > 1 && few && panels >= self.part.count).then(|| self.part.of(panels))
+        let part = self.share.part;
+        let few = shape.h() * shape.w() < FEW_TILES * K::TILE * part.count;
+        (part.count > 1 && few && panels >= part.count).then(|| part.of(panels))
     }
 
     /// Returns the layer of a step that kernels compute; only such steps have packed weights.
@@ -179,7 +190,7 @@ impl<K: Kernel> Run<'_, K> {
             _ => return None,
         };
         let tail = Tail { shift, requant: step.requant, zero: step.out.quant.zero_point, clamp };
-        let packed = &self.packed[step.packed.range()];
+        let packed = &self.memory.packed[step.packed.range()];
         (!packed.is_empty()).then_some(Layer { window, groups, packed, tail })
     }
 
@@ -188,12 +199,12 @@ impl<K: Kernel> Run<'_, K> {
     /// last two (Lin et al. 2021, "MCUNetV2", patch-based inference; here the patches are rows, and
     /// rows that windows share are kept instead of recomputed).
     fn chain(&self, expand: Option<&Step>, depthwise: &Step, project: &Step) {
-        let tile = Ring::new(depthwise, self.seat);
-        let ring = expand.map(|step| (step, Ring::new(step, self.seat)));
+        let tile = Ring::new(depthwise, self.share.seat);
+        let ring = expand.map(|step| (step, Ring::new(step, self.share.seat)));
         let window = self.layer(depthwise).expect("planned: a layer of a kernel").window;
         let stride = usize::from(window.stride[0]);
         let pad = usize::from(window.pad[0]);
-        let rows = self.part.of(project.out.shape.h());
+        let rows = self.share.part.of(project.out.shape.h());
         let mut next = (rows.start * stride).saturating_sub(pad);
         for start in rows.clone().step_by(tile.kept) {
             let end = (start + tile.kept).min(rows.end);
@@ -204,13 +215,13 @@ impl<K: Kernel> Run<'_, K> {
                     Some((step, ring)) => {
                         let last = ((end - 1) * stride + window.extent(0)).saturating_sub(pad);
                         self.expand(step, ring, &mut next, last.min(step.out.shape.h()));
-                        ring.map(self.arena, 0)
+                        ring.map(self.memory.arena, 0)
                     }
-                    None => Map::whole(&depthwise.a, self.arena.read(depthwise.a.range())),
+                    None => Map::whole(&depthwise.a, self.memory.arena.read(depthwise.a.range())),
                 };
                 self.rows(depthwise, &input, start..end, tile.at.start);
                 let at = project.out.offset + start * project.out.shape.row_elements();
-                self.rows(project, &tile.map(self.arena, start), start..end, at);
+                self.rows(project, &tile.map(self.memory.arena, start), start..end, at);
             }
         }
     }
@@ -227,7 +238,7 @@ impl<K: Kernel> Run<'_, K> {
             *next = rows.end;
             // SAFETY: the caller's promise.
             unsafe {
-                let input = Map::whole(&step.a, self.arena.read(step.a.range()));
+                let input = Map::whole(&step.a, self.memory.arena.read(step.a.range()));
                 self.rows(
                     step,
                     &input,
@@ -245,10 +256,9 @@ impl<K: Kernel> Run<'_, K> {
     unsafe fn rows(&self, step: &Step, input: &Map<'_>, rows: Range<usize>, at: usize) {
         let layer = self.layer(step).expect("planned: a layer of a kernel");
         let width = step.out.shape.w();
+        let pixels = rows.start * width..rows.end * width;
         // SAFETY: the caller's promise.
-        unsafe {
-            self.pixels(step, &layer, input, (rows.start * width..rows.end * width, None), at)
-        };
+        unsafe { self.pixels(step, &layer, input, pixels, None, at) };
     }
 
     /// Computes pixels of a layer's result, or some panels of their channels, written from offset
@@ -261,15 +271,16 @@ impl<K: Kernel> Run<'_, K> {
         step: &Step,
         layer: &Layer<'_>,
         input: &Map<'_>,
-        (pixels, panels): (Range<usize>, Option<Range<usize>>),
+        pixels: Range<usize>,
+        panels: Option<Range<usize>>,
         at: usize,
     ) {
         let shape = step.out.shape;
-        let out = self.arena.slice(at..at + pixels.len() * shape.c());
+        let out = self.memory.arena.slice(at..at + pixels.len() * shape.c());
         let target = Target { shape, pixels, panels, out };
         // SAFETY: the caller's promise; each thread has a scratch of its own, apart from all maps.
         unsafe {
-            let scratch = self.arena.write(self.seat.own(step.scratch));
+            let scratch = self.memory.arena.write(self.share.seat.own(step.scratch));
             match step.op {
                 StepOp::Depthwise { .. } => {
                     drive::depthwise(self.kernel, layer, scratch, input, &target)

@@ -12,7 +12,7 @@ use std::{format, hint, io};
 use offshoot_core::limits;
 
 use super::arena::Arena;
-use super::run::Part;
+use super::run::{Memory, Part, Share};
 use super::turns::{STEPS, Size, Taken, Turns};
 use crate::dispatch;
 use crate::error::RunError;
@@ -58,9 +58,7 @@ struct Shared {
 struct Job<'a> {
     config: Config,
     steps: &'a [Step],
-    weights: &'a [u8],
-    packed: &'a [i8],
-    arena: Arena<'a>,
+    memory: Memory<'a>,
 }
 
 impl<'a> Job<'a> {
@@ -113,13 +111,13 @@ impl Team {
             let shared = team.shared.clone();
             let begin = begin.clone();
             let name = format!("offshoot-{index}");
-            let work = move || {
+            let worker = thread::Builder::new().name(name).spawn(move || {
                 let begun = catch_unwind(AssertUnwindSafe(|| begin(index)));
                 shared.broken.fetch_or(begun.is_err(), Ordering::Release);
                 shared.work(index);
-            };
+            });
             // Workers already there stop when `team` is dropped.
-            team.workers.push(thread::Builder::new().name(name).spawn(work)?);
+            team.workers.push(worker?);
         }
         // The cost of starting threads is paid here and not in the first run.
         while team.shared.begun.load(Ordering::Acquire) < team.workers.len() {
@@ -172,7 +170,8 @@ impl Team {
         let config = plan.config();
         let steps = plan.steps();
         assert!(!self.shared.broken.load(Ordering::Acquire), "a thread of the team has panicked");
-        let job = Job { config, steps, weights, packed, arena: Arena::new(arena) };
+        let memory = Memory { weights, packed, arena: Arena::new(arena) };
+        let job = Job { config, steps, memory };
         // SAFETY: only lifetimes change. No worker uses the job any more when this function ends:
         // either all parts are done, or the workers themselves have ended.
         let job = unsafe { core::mem::transmute::<Job<'_>, Job<'static>>(job) };
@@ -229,15 +228,15 @@ impl Shared {
 
     /// Runs the caller's share of a run and returns when the run is over.
     fn lead(&self, job: &Job<'_>, mut observe: impl FnMut(&[Step])) {
-        let mut watched = 0;
+        let mut observed = 0;
         let mut spins = 0;
         loop {
             let step = self.turns.step();
             // Steps before the current one are complete.
-            while watched < job.steps.len() && Some(watched) != step {
-                let steps = job.steps(watched);
+            while observed < job.steps.len() && Some(observed) != step {
+                let steps = job.steps(observed);
                 observe(steps);
-                watched += steps.len();
+                observed += steps.len();
             }
             if step.is_none() {
                 return;
@@ -267,9 +266,11 @@ impl Shared {
         let job = unsafe { *self.job.get() }.expect("a run has a job");
         let steps = job.steps(step);
         let size = job.size();
-        let part = Part { index, count: size.parts() };
-        let seat = Part { index: thread, count: size.seats.into() };
-        dispatch::run(job.config.isa, steps, job.weights, job.packed, job.arena, [part, seat]);
+        let share = Share {
+            part: Part { index, count: size.parts() },
+            seat: Part { index: thread, count: size.seats.into() },
+        };
+        dispatch::run(job.config.isa, steps, job.memory, share);
         if self.turns.finish(size) {
             self.turns.open(size, step + steps.len());
         }

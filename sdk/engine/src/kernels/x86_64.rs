@@ -1,6 +1,8 @@
 //! Kernels for x86-64.
 
 pub(crate) mod avx2;
+mod avx2_common;
+mod avx2_depthwise;
 pub(crate) mod avx512_common;
 mod avx512_depthwise;
 pub(crate) mod avx512_vnni;

@@ -18,12 +18,6 @@ pub(super) fn add(
     range: Range<usize>,
 ) {
     let [a, b, out] = values;
-    let sum = |x: i8, y: i8| {
-        let acc = i32::from(x) * i32::from(affine.factor)
-            + i32::from(y) * i32::from(factor)
-            + affine.offset;
-        shift_down(acc, affine.shift, clamp.lo, clamp.hi)
-    };
     let mut x = [0i8; BLOCK];
     let mut y = [0i8; BLOCK];
     for start in range.clone().step_by(BLOCK) {
@@ -31,7 +25,10 @@ pub(super) fn add(
         codes.read(a.offset + start, &mut x[..len]);
         codes.read(b.offset + start, &mut y[..len]);
         for (x, &y) in x[..len].iter_mut().zip(&y[..len]) {
-            *x = sum(*x, y);
+            let acc = i32::from(*x) * i32::from(affine.factor)
+                + i32::from(y) * i32::from(factor)
+                + affine.offset;
+            *x = shift_down(acc, affine.shift, clamp.lo, clamp.hi);
         }
         codes.write(out.offset + start, &x[..len]);
     }

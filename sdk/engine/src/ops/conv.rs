@@ -17,6 +17,14 @@ pub(super) struct Layer<'a> {
     pub requant: Requant<'a>,
 }
 
+impl<'a> Layer<'a> {
+    /// Returns the weights of an output channel that has `fan_in` of them.
+    #[inline]
+    fn weights_of(&self, channel: usize, fan_in: usize) -> &'a [i8] {
+        &self.weights[channel * fan_in..(channel + 1) * fan_in]
+    }
+}
+
 pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
     let channels = out.shape.c();
     let per_group = out.shape.c() / layer.groups;
@@ -81,11 +89,10 @@ fn taps(inside: &Inside, dilation: u8) -> impl Iterator<Item = (usize, usize)> +
 fn dense(layer: &Layer<'_>, patch: &[i16], first: usize, out: &Value, codes: &mut [i8]) {
     let n = patch.len();
     let zero_point = out.quant.zero_point;
-    let weights = |channel: usize| &layer.weights[channel * n..(channel + 1) * n];
     let (fours, rest) = codes.as_chunks_mut::<4>();
     for (i, four) in fours.iter_mut().enumerate() {
         let channel = first + 4 * i;
-        let sums = dot4(patch, [0, 1, 2, 3].map(|j| weights(channel + j)));
+        let sums = dot4(patch, [0, 1, 2, 3].map(|j| layer.weights_of(channel + j, n)));
         for (j, (code, sum)) in four.iter_mut().zip(sums).enumerate() {
             let acc = layer.requant.bias(channel + j) + sum;
             *code = layer.requant.code(channel + j, acc, zero_point);
@@ -94,8 +101,8 @@ fn dense(layer: &Layer<'_>, patch: &[i16], first: usize, out: &Value, codes: &mu
     let done = 4 * fours.len();
     for (i, code) in rest.iter_mut().enumerate() {
         let channel = first + done + i;
-        let sum: i32 =
-            patch.iter().zip(weights(channel)).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
+        let weights = layer.weights_of(channel, n);
+        let sum: i32 = patch.iter().zip(weights).map(|(&v, &w)| i32::from(v) * i32::from(w)).sum();
         *code = layer.requant.code(channel, layer.requant.bias(channel) + sum, zero_point);
     }
 }
@@ -125,20 +132,27 @@ fn runs(
     let zero = i16::from(a.quant.zero_point);
     let contiguous = layer.groups == 1 && layer.window.dilation[1] == 1;
     let mut acc = 0i32;
-    let mut run = |from: usize, to: usize, len: usize| {
-        let pairs = x[from..from + len].iter().zip(&weights[to..to + len]);
-        acc += pairs.map(|(&v, &w)| i32::from(i16::from(v) - zero) * i32::from(w)).sum::<i32>();
-    };
     for (ky, iy) in taps(rows, layer.window.dilation[0]) {
         let row = iy * a.shape.row_elements() + group * depth;
         if contiguous && !cols.taps.is_empty() {
             let to = (ky * kernel_w + cols.taps.start) * depth;
-            run(row + cols.start * depth, to, cols.taps.len() * depth);
+            let from = row + cols.start * depth;
+            let len = cols.taps.len() * depth;
+            acc += dot(&x[from..from + len], &weights[to..to + len], zero);
         } else {
             for (kx, ix) in taps(cols, layer.window.dilation[1]) {
-                run(row + ix * a.shape.c(), (ky * kernel_w + kx) * depth, depth);
+                let from = row + ix * a.shape.c();
+                let to = (ky * kernel_w + kx) * depth;
+                acc += dot(&x[from..from + depth], &weights[to..to + depth], zero);
             }
         }
     }
     acc
+}
+
+/// Sums the products of weights and values minus their zero point.
+#[inline]
+fn dot(values: &[i8], weights: &[i8], zero: i16) -> i32 {
+    let pairs = values.iter().zip(weights);
+    pairs.map(|(&v, &w)| i32::from(i16::from(v) - zero) * i32::from(w)).sum()
 }

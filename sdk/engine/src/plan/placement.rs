@@ -12,7 +12,7 @@ use core::ops::Range;
 use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
 
 use super::slots::{Slot, State, alive_at, takes_room};
-use super::{Config, row_fusion};
+use super::{Config, Segment, row_fusion};
 
 /// Result of placement.
 #[derive(Debug, Clone, Copy)]
@@ -24,23 +24,22 @@ pub(crate) struct Placement {
     pub live_set: usize,
 }
 
-/// Fills `slots` for the nodes of `range`.
+/// Fills `slots` for the nodes of a segment.
 pub(crate) fn place(
     graph: &Graph<'_>,
-    range: Range<usize>,
-    inputs: &[TensorId],
-    outputs: &[TensorId],
+    segment: &Segment<'_>,
     config: Config,
     slots: &mut [Slot],
 ) -> Placement {
+    let Range { start, end } = segment.nodes;
     slots.fill(Slot::EMPTY);
     for (own, slot) in slots.iter_mut().enumerate().skip(graph.tensor_count()) {
         slot.root = own as u16;
     }
-    for &id in inputs {
-        occupy(graph, slots, id, range.start, range.start);
+    for &id in segment.inputs {
+        occupy(graph, slots, id, start, start);
     }
-    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+    for (id, node) in segment.nodes_of(graph) {
         let index = usize::from(id) - 1;
         if matches!(node.op, Op::Int8(Int8Op::Reshape)) {
             let source = node.inputs.iter().next().unwrap_or(Graph::INPUT);
@@ -53,16 +52,17 @@ pub(crate) fn place(
             keep_until(slots, input, index);
         }
     }
-    for &id in outputs {
-        keep_until(slots, id, range.end);
+    for &id in segment.outputs {
+        keep_until(slots, id, end);
     }
-    if let Some(map) = last_pooled(graph, range.clone()) {
-        keep_until(slots, map, range.end);
+    if let Some(map) = last_pooled(graph, segment) {
+        keep_until(slots, map, end);
     }
     let tensors = graph.tensor_count();
-    let live_set = live_set(&slots[..tensors], range.clone());
-    row_fusion::find(graph, range.clone(), config, live_set, slots);
-    for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
+    let maps = &slots[..tensors];
+    let live_set = (start..=end).map(|index| alive_at(maps, index)).max().unwrap_or(0);
+    row_fusion::find(graph, segment, config, live_set, slots);
+    for (id, node) in segment.nodes_of(graph) {
         if matches!(
             node.op,
             Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })
@@ -70,7 +70,7 @@ pub(crate) fn place(
             reuse_operand(graph, slots, id, &node);
         }
     }
-    let bound = range.clone().map(|index| bound_at(slots, index)).max().unwrap_or(0);
+    let bound = (start..end).map(|index| bound_at(slots, index)).max().unwrap_or(0);
     let placement = Placement { arena: assign(slots, bound), live_set };
     // A root lies before what shares its bytes, so that chains of roots resolve in one pass.
     for i in 0..slots.len() {
@@ -82,9 +82,8 @@ pub(crate) fn place(
 /// Returns the feature map that the last pool of the network reads, if only vectors follow the
 /// pool. The map is kept until the end of a run for class activation maps; the vectors need little
 /// room.
-fn last_pooled(graph: &Graph<'_>, range: Range<usize>) -> Option<TensorId> {
-    let nodes = graph.nodes().skip(range.start).take(range.len());
-    nodes.fold(None, |map, (id, node)| match node.op {
+fn last_pooled(graph: &Graph<'_>, segment: &Segment<'_>) -> Option<TensorId> {
+    segment.nodes_of(graph).fold(None, |map, (id, node)| match node.op {
         Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),
         Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => map,
         Op::Int8(Int8Op::Conv { .. }) if graph.tensor(id).shape.is_vector() => map,
@@ -134,11 +133,11 @@ fn assign(slots: &mut [Slot], bound: usize) -> usize {
     if arena <= bound {
         return arena;
     }
-    let from_ends = |slots: &[Slot], head, at| match lowest_gap(slots, head, at) {
-        0 => 0,
-        lowest => highest_gap(slots, head, at, bound).unwrap_or(lowest),
-    };
-    let other = assign_by(slots, |s| (u16::MAX - s.first, s.last), from_ends);
+    let other = assign_by(
+        slots,
+        |s| (u16::MAX - s.first, s.last),
+        |slots, head, at| gap_at_ends(slots, head, at, bound),
+    );
     if other < arena { other } else { assign_by(slots, |s| s.bytes, lowest_gap) }
 }
 
@@ -168,8 +167,12 @@ fn assign_by<K: Ord>(
 
 /// Iterates over the placed slots in the order of their offsets.
 fn placed(slots: &[Slot], head: u16) -> impl Iterator<Item = &Slot> {
-    let slot = |link: u16| usize::from(link).checked_sub(1).map(|i| &slots[i]);
-    core::iter::successors(slot(head), move |s| slot(s.next))
+    core::iter::successors(linked(slots, head), move |s| linked(slots, s.next))
+}
+
+/// Returns the slot that a link leads to.
+fn linked(slots: &[Slot], link: u16) -> Option<&Slot> {
+    usize::from(link).checked_sub(1).map(|i| &slots[i])
 }
 
 /// Returns the lowest offset that no slot alive at the same time occupies.
@@ -192,16 +195,24 @@ fn highest_gap(slots: &[Slot], head: u16, at: usize, limit: usize) -> Option<usi
     let slot = &slots[at];
     let mut start = 0;
     let mut highest = None;
-    let mut gap = |start: usize, end: usize| {
-        let offset = end.checked_sub(slot.bytes).filter(|&offset| offset >= start);
-        highest = offset.or(highest);
-    };
     for other in placed(slots, head).filter(|other| other.meets_in_time(slot)) {
-        gap(start, other.offset.min(limit));
+        highest = last_offset(slot, start, other.offset.min(limit)).or(highest);
         start = start.max(other.end());
     }
-    gap(start, limit);
-    highest
+    last_offset(slot, start, limit).or(highest)
+}
+
+/// Returns the highest offset at which a slot fits between `start` and `end`.
+fn last_offset(slot: &Slot, start: usize, end: usize) -> Option<usize> {
+    end.checked_sub(slot.bytes).filter(|&offset| offset >= start)
+}
+
+/// Returns offset 0 if it is free, else the highest offset below `bound`, else the lowest.
+fn gap_at_ends(slots: &[Slot], head: u16, at: usize, bound: usize) -> usize {
+    match lowest_gap(slots, head, at) {
+        0 => 0,
+        lowest => highest_gap(slots, head, at, bound).unwrap_or(lowest),
+    }
 }
 
 /// Inserts a placed slot into the list and returns its new head.
@@ -222,10 +233,6 @@ fn insert(slots: &mut [Slot], head: u16, at: usize) -> u16 {
         }
         None => own,
     }
-}
-
-fn live_set(slots: &[Slot], range: Range<usize>) -> usize {
-    (range.start..=range.end).map(|index| alive_at(slots, index)).max().unwrap_or(0)
 }
 
 /// Returns the bytes that every placement needs at node `index`.

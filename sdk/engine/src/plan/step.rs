@@ -113,27 +113,32 @@ impl Step {
             }
             _ => return RequantPath::Any,
         };
-        let [biases, mantissas] = [bias, mantissas].map(|blob: Blob| blob.of(weights));
         // The largest product of a centred activation and a weight, for every product of the sum.
         let products = fan_in as u64 * (255 * 128);
-        let least = if shift == 0 { RequantPath::Mantissas } else { RequantPath::Lanes };
-        let requant = |channel| {
-            let sum = u64::from(word(biases, channel).unsigned_abs()).saturating_add(products);
-            let mantissa = word(mantissas, channel);
-            let saturates = shift > 0 && sum >= bearable(shift.into());
-            match (mantissa < limit(shift), sum < bearable(bits(shift))) {
-                _ if saturates => RequantPath::Any,
-                (true, _) => least,
-                (false, true) => RequantPath::Lanes,
-                (false, false) => RequantPath::Any,
-            }
-        };
-        (0..self.out.shape.c()).map(requant).max().unwrap_or(RequantPath::Any)
+        let biases = bias.of(weights);
+        let mantissas = mantissas.of(weights);
+        let paths = (0..self.out.shape.c()).map(|channel| {
+            let bias = u64::from(word(biases, channel).unsigned_abs());
+            channel_path(word(mantissas, channel), shift, bias.saturating_add(products))
+        });
+        paths.max().unwrap_or(RequantPath::Any)
     }
 
     /// Returns the index of the graph's node that this step belongs to.
     pub fn node(&self) -> usize {
         self.node.into()
+    }
+}
+
+/// Returns the fastest requantization method for a channel whose accumulators are at most `sum`.
+fn channel_path(mantissa: i32, shift: u8, sum: u64) -> RequantPath {
+    if shift > 0 && sum >= bearable(shift.into()) {
+        return RequantPath::Any;
+    }
+    match (mantissa < limit(shift), sum < bearable(bits(shift))) {
+        (true, _) if shift == 0 => RequantPath::Mantissas,
+        (true, _) | (false, true) => RequantPath::Lanes,
+        (false, false) => RequantPath::Any,
     }
 }
 

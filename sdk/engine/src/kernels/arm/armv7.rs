@@ -39,9 +39,13 @@ impl Armv7 {
 fn system_says_neon() -> bool {
     const HARDWARE: u32 = 16;
     const NEON: u32 = 1 << 12;
-    let number = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let entries = std::fs::read("/proc/self/auxv").unwrap_or_default();
-    entries.chunks_exact(8).any(|e| number(e) == HARDWARE && number(&e[4..]) & NEON != 0)
+    let (entries, _) = entries.as_chunks::<8>();
+    entries.iter().any(|&[a, b, c, d, e, f, g, h]| {
+        let key = u32::from_le_bytes([a, b, c, d]);
+        let value = u32::from_le_bytes([e, f, g, h]);
+        key == HARDWARE && value & NEON != 0
+    })
 }
 
 #[cfg(not(feature = "std"))]
@@ -95,11 +99,10 @@ struct Head<const N: usize> {
 
 impl<const N: usize> Head<N> {
     fn new(panel: &[i8], tail: Tail) -> Self {
-        let bytes = |at: usize| [0, 1, 2, 3].map(|i| panel[4 * at + i] as u8);
         let clamps = tail.clamp.lo > i8::MIN || tail.clamp.hi < i8::MAX;
         Self {
-            bias: core::array::from_fn(|i| word(&bytes(i), 0)),
-            mantissa: core::array::from_fn(|i| word(&bytes(N + i), 0)),
+            bias: core::array::from_fn(|i| head_word(panel, i)),
+            mantissa: core::array::from_fn(|i| head_word(panel, N + i)),
             shift: [tail.shift.into(); 4],
             zero: [tail.zero.into(); 8],
             lo: [tail.clamp.lo; 16],
@@ -107,6 +110,11 @@ impl<const N: usize> Head<N> {
             flags: u32::from(tail.shift > 0) | u32::from(clamps) << 1,
         }
     }
+}
+
+/// Returns word `at` of the head of a panel.
+fn head_word(panel: &[i8], at: usize) -> i32 {
+    word(&[0, 1, 2, 3].map(|i| panel[4 * at + i] as u8), 0)
 }
 
 /// Computes a convolution of gathered rows.

@@ -6,7 +6,8 @@
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
-use super::avx2::{self, Head, PANEL, store};
+use super::avx2_common::{Head, PANEL, store};
+use super::{avx2, avx2_depthwise};
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
 use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
@@ -39,7 +40,7 @@ impl Kernel for AvxVnni {
     #[inline]
     unsafe fn taps(self, job: &Taps) {
         // SAFETY: as above.
-        unsafe { avx2::taps(job) }
+        unsafe { avx2_depthwise::taps(job) }
     }
 
     #[inline]
