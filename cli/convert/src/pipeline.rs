@@ -10,7 +10,7 @@ use measure::Measurement;
 use offshoot::{Embedding, Extractor, Image, Package};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Element, Graph};
-use offshoot_core::package::{Golden, Manifest, Precision, WriteError, write_package};
+use offshoot_core::package::{Golden, GoldenInput, Manifest, Precision, WriteError, write_package};
 use offshoot_core::preprocess::Preprocess;
 use thiserror::Error;
 
@@ -356,10 +356,8 @@ fn package(
     let goldens: Vec<Golden<'_>> = small
         .iter()
         .zip(&outputs)
-        .map(|((width, height, rgb), output)| Golden {
-            width: *width,
-            height: *height,
-            rgb,
+        .map(|(&(width, height, ref rgb), output)| Golden {
+            input: GoldenInput::Frame { width, height, rgb },
             output,
         })
         .collect();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use offshoot::{Extractor, Memory, Options};
 use offshoot_convert::report::{bytes, millions, ms};
+use offshoot_core::package::GoldenInput;
 use offshoot_device::{Machine, Resident, Temperature, Throttle};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
@@ -51,8 +52,15 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 fn input(extractor: &Extractor) -> Input {
     let package = extractor.package();
     if let (Some(most), Some(text)) = (extractor.token_limit(), package.text()) {
-        let ids: Vec<u32> = package.goldens().flat_map(|g| g.ids().collect::<Vec<_>>()).collect();
-        let ids = if ids.is_empty() { vec![text.tokens.pad] } else { ids };
+        let mut ids = Vec::new();
+        for golden in package.goldens() {
+            if let GoldenInput::Tokens(golden) = golden.input {
+                ids.extend(golden.iter());
+            }
+        }
+        if ids.is_empty() {
+            ids.push(text.tokens.pad);
+        }
         return Input::Tokens(ids.into_iter().cycle().take(most).collect());
     }
     let image = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);

@@ -246,8 +246,8 @@ pub fn bt601(y: u8, u: u8, v: u8) -> [u8; 3] {
     let y = 298 * (i32::from(y) - 16);
     let u = i32::from(u) - 128;
     let v = i32::from(v) - 128;
-    let byte = |value: i32| ((value + 128) >> 8).clamp(0, 255) as u8;
-    [byte(y + 409 * v), byte(y - 100 * u - 208 * v), byte(y + 516 * u)]
+    let rgb = [y + 409 * v, y - 100 * u - 208 * v, y + 516 * u];
+    rgb.map(|value| ((value + 128) >> 8).clamp(0, 255) as u8)
 }
 
 /// Converts a pixel of [`PixelFormat::Rgb565`] to red, green and blue.

@@ -12,10 +12,12 @@ use crate::limits;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::tokens::Tokens;
 
+mod golden;
 mod layout;
 #[cfg(feature = "alloc")]
 mod writer;
 
+pub use golden::{Golden, GoldenInput, TokenIds};
 use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
@@ -112,24 +114,6 @@ pub struct Text<'a> {
     pub tokenizer: &'a str,
 }
 
-/// Golden vector: a frame and its expected embedding.
-///
-/// With a [`Text`], a row of tokens replaces the frame: its width is their count, and the three
-/// bytes of each pixel are an id, the lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Golden<'a> {
-    /// Number of columns of the frame.
-    pub width: u16,
-    /// Number of rows of the frame.
-    pub height: u16,
-    /// Pixels: red, green, blue.
-    #[serde(borrow)]
-    pub rgb: &'a [u8],
-    /// Expected embedding: int8 values, or little-endian floats.
-    #[serde(borrow)]
-    pub output: &'a [u8],
-}
-
 /// Reason why a file is not a valid package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -174,19 +158,6 @@ pub struct Packed<'a> {
     pub order: u32,
     /// Packed weights, which begin at a multiple of 64 bytes in the file.
     pub panels: &'a [i8],
-}
-
-impl<'a> Golden<'a> {
-    /// Returns the token ids of a golden vector with text.
-    pub fn ids(&self) -> impl ExactSizeIterator<Item = u32> + Clone + use<'a> {
-        self.rgb.as_chunks::<3>().0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
-    }
-
-    /// Returns the pixels that store token ids.
-    #[cfg(feature = "alloc")]
-    pub fn pixels_of(ids: &[u32]) -> alloc::vec::Vec<u8> {
-        ids.iter().flat_map(|id| id.to_le_bytes().into_iter().take(3)).collect()
-    }
 }
 
 impl<'a> Packed<'a> {
@@ -302,11 +273,12 @@ impl<'a> Package<'a> {
         if self.text.is_some() { self.manifest.input_table.of(self.graph.weights()) } else { &[] }
     }
 
-    /// Returns the golden vectors: frames with their expected embeddings.
+    /// Returns the golden vectors: frames or tokens with their expected embeddings.
     pub fn goldens(&self) -> impl Iterator<Item = Golden<'a>> + use<'a> {
         let mut rest = self.goldens;
+        let is_text = self.text.is_some();
         (0..self.manifest.goldens).map_while(move |_| {
-            let (golden, tail) = postcard::take_from_bytes(rest).ok()?;
+            let (golden, tail) = Golden::decode(rest, is_text)?;
             rest = tail;
             Some(golden)
         })
@@ -368,30 +340,29 @@ impl<'a> Package<'a> {
         let output = self.graph.tensor(self.graph.output());
         let value = if output.element.quant().is_some() { 1 } else { 4 };
         let need = output.shape.elements() * value;
-        let places = self.graph.tensor(Graph::INPUT).shape.w();
-        let fits = |g: &Golden<'_>| {
-            // Valid sides of a frame, and exactly its pixels.
-            let pixels = u64::from(g.width) * u64::from(g.height);
-            let readable = match &self.text {
-                Some(text) => {
-                    g.height == 1
-                        && (1..=places).contains(&g.width.into())
-                        && g.ids().all(|id| id < text.tokens.vocabulary)
-                }
-                None => crate::Frame::rgb(g.width.into(), g.height.into(), g.rgb).is_ok(),
-            };
-            readable && g.rgb.len() as u64 == 3 * pixels && g.output.len() == need
-        };
         let mut rest = self.goldens;
         for _ in 0..self.manifest.goldens {
             let (golden, tail) =
-                postcard::take_from_bytes::<Golden<'_>>(rest).map_err(|_| PackageError::Golden)?;
-            if !fits(&golden) {
+                Golden::decode(rest, self.text.is_some()).ok_or(PackageError::Golden)?;
+            if golden.output.len() != need || !self.takes(&golden.input) {
                 return Err(PackageError::Golden);
             }
             rest = tail;
         }
         if rest.is_empty() { Ok(()) } else { Err(PackageError::Golden) }
+    }
+
+    /// Returns true if the network takes the input.
+    fn takes(&self, input: &GoldenInput<'_>) -> bool {
+        match (input, &self.text) {
+            (GoldenInput::Frame { .. }, None) => true,
+            (GoldenInput::Tokens(ids), Some(text)) => {
+                let places = self.graph.tensor(Graph::INPUT).shape.w();
+                (1..=places).contains(&ids.iter().len())
+                    && ids.iter().all(|id| id < text.tokens.vocabulary)
+            }
+            _ => false,
+        }
     }
 }
 

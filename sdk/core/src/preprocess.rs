@@ -226,15 +226,18 @@ impl Preprocess {
     fn axes(&self, frame: &Frame<'_>) -> (Axis, Axis) {
         let w = u64::from(frame.width());
         let h = u64::from(frame.height());
-        let seen = |out: u16| match self.resize {
-            Resize::Squash => None,
-            Resize::Crop { short_side } => {
-                let short = w.min(h);
-                let scaled = u64::from(short_side);
-                Some(((u64::from(out) * short + scaled / 2) / scaled).max(1))
-            }
-        };
-        (Axis::new(w, seen(self.width), self.width), Axis::new(h, seen(self.height), self.height))
+        let short = w.min(h);
+        let x = Axis::new(w, self.visible(self.width, short), self.width);
+        let y = Axis::new(h, self.visible(self.height, short), self.height);
+        (x, y)
+    }
+
+    /// Returns the pixels of a frame, `short` on its short side, that `out` pixels show; [`None`]
+    /// if they show all.
+    fn visible(&self, out: u16, short: u64) -> Option<u64> {
+        let Resize::Crop { short_side } = self.resize else { return None };
+        let scaled = u64::from(short_side);
+        Some(((u64::from(out) * short + scaled / 2) / scaled).max(1))
     }
 }
 

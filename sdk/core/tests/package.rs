@@ -100,7 +100,7 @@ fn opening_allocates_nothing() {
             let package = Package::open(&file).unwrap();
             let graph = package.graph();
             let names: usize = graph.nodes().map(|(_, node)| node.name.len()).sum();
-            let pixels: usize = package.goldens().map(|g| g.rgb.len()).sum();
+            let pixels: usize = package.goldens().map(|g| g.output.len()).sum();
             names
                 + pixels
                 + package.embedding_dim()

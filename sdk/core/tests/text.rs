@@ -2,7 +2,10 @@
 
 #![cfg(feature = "alloc")]
 
-use offshoot_core::package::{LayoutError, PackageError, Packed, Section, WriteError, with_packed};
+use offshoot_core::package::{
+    Golden, GoldenInput, GraphWriter, LayoutError, PackageError, Packed, Section, Text, TokenIds,
+    WriteError, with_packed, write_package, write_text_package,
+};
 use offshoot_core::preprocess::{Preprocess, Resize};
 use offshoot_core::tokens::{Pooling, Tokens};
 use offshoot_core::{Package, limits};
@@ -32,7 +35,8 @@ fn what_is_written_is_read() {
         assert_eq!((text.tokenizer, text.tokens.pooling), ("{}", Pooling::Mean));
         assert_eq!((package.token_table().len(), package.input_table().len()), (40, 0));
         let golden = package.goldens().next().unwrap();
-        assert!(golden.ids().eq([4, 0]));
+        let GoldenInput::Tokens(ids) = golden.input else { panic!("{golden:?}") };
+        assert!(ids.iter().eq([4, 0]));
         assert!(
             package
                 .sections()
@@ -51,7 +55,7 @@ fn what_is_written_is_read() {
 fn the_identity_counts_the_tokenizer() {
     let id = |words: Words| Package::open(&words.written().unwrap()).unwrap().manifest().id;
     let plain = id(words());
-    assert_eq!(plain, id(Words { golden: (vec![0], 1, [0.0, 1.0]), ..words() }));
+    assert_eq!(plain, id(Words { golden: (vec![0], [0.0, 1.0]), ..words() }));
     let tokens = words().tokens;
     for other in [
         Words { tokenizer: "{ }", ..words() },
@@ -80,7 +84,7 @@ fn every_flipped_bit_and_truncation_is_rejected() {
 fn what_does_not_fit_is_refused() {
     let tokens = words().tokens;
     let good = words();
-    let cases: [(&str, Words, PackageError); 13] = [
+    let cases: [(&str, Words, PackageError); 12] = [
         (
             "a padding beyond the table",
             Words { tokens: Tokens { pad: 5, ..tokens }, ..words() },
@@ -109,10 +113,9 @@ fn what_does_not_fit_is_refused() {
             },
             PackageError::Text,
         ),
-        ("a golden id beyond the table", golden(&good, &[5], 1), PackageError::Golden),
-        ("a golden text too long", golden(&good, &[0; 4], 1), PackageError::Golden),
-        ("an empty golden text", golden(&good, &[], 1), PackageError::Golden),
-        ("a golden text in two rows", golden(&good, &[0], 2), PackageError::Golden),
+        ("a golden id beyond the table", golden(&good, &[5]), PackageError::Golden),
+        ("a golden text too long", golden(&good, &[0; 4]), PackageError::Golden),
+        ("an empty golden text", golden(&good, &[]), PackageError::Golden),
     ];
     for (name, words, expected) in cases {
         match words.written() {
@@ -122,8 +125,41 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
-fn golden(words: &Words, ids: &[u32], height: u16) -> Words {
-    Words { golden: (ids.to_vec(), height, [0.0; 2]), ..words.clone() }
+fn golden(words: &Words, ids: &[u32]) -> Words {
+    Words { golden: (ids.to_vec(), [0.0; 2]), ..words.clone() }
+}
+
+/// A row of tokens has a width, a height of 1, and 3 bytes for each.
+#[test]
+fn golden_texts_are_rows() {
+    const GOLDENS: usize = 3;
+    let good = words().written().unwrap();
+    let start = seal::u64_at(&good, entry(GOLDENS) + 8) as usize;
+    let end = start + seal::u64_at(&good, entry(GOLDENS) + 16) as usize;
+    assert_eq!(good[start..start + 3], [2, 1, 6]);
+    for (at, value) in [(0, 1), (0, 3), (1, 0), (1, 2)] {
+        let mut file = good.clone();
+        file[start + at] = value;
+        let crc = seal::crc32(&[&file[start..end]]);
+        put(&mut file, entry(GOLDENS) + 24, &crc.to_le_bytes());
+        seal_table(&mut file);
+        let error = Package::open(&file).unwrap_err();
+        assert_eq!(error, PackageError::Golden, "byte {at} is {value}");
+    }
+}
+
+/// The other kind of package cannot be written with them.
+#[test]
+fn golden_vectors_are_of_one_kind() {
+    let file = every_operation();
+    let package = Package::open(&file).unwrap();
+    let writer = GraphWriter::new(package.graph().tensor(0));
+    let tokens = Golden { input: GoldenInput::Tokens(TokenIds::new(&[])), output: &[] };
+    let frame = package.goldens().next().unwrap();
+    let refused = Err(WriteError::Package(PackageError::Golden));
+    assert_eq!(write_package(package.manifest(), &writer, &[frame, tokens]), refused);
+    let text = Text { tokens: words().tokens, tokenizer: "{}" };
+    assert_eq!(write_text_package(package.manifest(), &text, &writer, &[frame]), refused);
 }
 
 /// A file with other bytes in its text section, every checksum right.

@@ -1,12 +1,11 @@
 //! Golden vectors: a package gives here what it gave where it was made.
 
-use offshoot_core::Frame;
 use offshoot_core::graph::Element;
-use offshoot_core::package::Precision;
+use offshoot_core::package::{Golden, GoldenInput, Precision};
 use sha2::{Digest, Sha256};
 
 use super::Extractor;
-use crate::Error;
+use crate::{Error, Image};
 
 /// The outcome of [`Extractor::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,34 +61,44 @@ impl Extractor {
     pub fn verify(&mut self) -> Result<Verification, Error> {
         let package = self.package();
         let precision = package.manifest().precision;
-        let takes_text = package.text().is_some();
-        let goldens: Vec<_> = package
-            .goldens()
-            .map(|g| {
-                (
-                    g.width.into(),
-                    g.height.into(),
-                    g.rgb.to_vec(),
-                    g.ids().collect(),
-                    g.output.to_vec(),
-                )
-            })
-            .collect();
+        let goldens: Vec<_> = package.goldens().map(Owned::new).collect();
         let mut hash = Sha256::new();
         hash.update(self.id);
         let mut passed = 0;
-        for (width, height, rgb, ids, want) in &goldens {
-            let ids: &Vec<u32> = ids;
-            let embedding = if takes_text {
-                self.embed_tokens(ids)
-            } else {
-                self.embed(&Frame::rgb(*width, *height, rgb).expect("checked when it was opened"))
+        for golden in &goldens {
+            let embedding = match &golden.input {
+                Input::Image(image) => self.embed(&image.frame()),
+                Input::Tokens(ids) => self.embed_tokens(ids),
             };
             let got: Vec<u8> = embedding?.bytes().collect();
             hash.update(&got);
-            passed += usize::from(agrees(precision, self.element, &got, want));
+            passed += usize::from(agrees(precision, self.element, &got, &golden.output));
         }
         Ok(Verification { vectors: goldens.len(), passed, digest: hash.finalize().into() })
+    }
+}
+
+/// Golden vector apart from its package, which the extractor has while it runs.
+struct Owned {
+    input: Input,
+    output: Vec<u8>,
+}
+
+enum Input {
+    Image(Image),
+    Tokens(Vec<u32>),
+}
+
+impl Owned {
+    fn new(golden: Golden<'_>) -> Self {
+        let input = match golden.input {
+            GoldenInput::Frame { width, height, rgb } => {
+                let image = Image::from_rgb(width.into(), height.into(), rgb.to_vec());
+                Input::Image(image.expect("checked when the package was opened"))
+            }
+            GoldenInput::Tokens(ids) => Input::Tokens(ids.iter().collect()),
+        };
+        Self { input, output: golden.output.to_vec() }
     }
 }
 

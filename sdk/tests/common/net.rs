@@ -3,7 +3,9 @@
 use offshoot_core::graph::{
     Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
 };
-use offshoot_core::package::{Golden, GraphWriter, Manifest, Precision, write_package};
+use offshoot_core::package::{
+    Golden, GoldenInput, GraphWriter, Manifest, Precision, write_package,
+};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
@@ -261,7 +263,8 @@ impl Net {
         let height = preprocess.height;
         let rgb = self.random.bytes(3 * usize::from(width) * usize::from(height));
         let embedding = vec![0; self.shape(output).elements()];
-        let golden = Golden { width, height, rgb: &rgb, output: &embedding };
+        let input = GoldenInput::Frame { width, height, rgb: &rgb };
+        let golden = Golden { input, output: &embedding };
         let manifest = Manifest {
             source: "random.onnx",
             source_sha256: [7; 32],

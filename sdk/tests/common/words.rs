@@ -3,7 +3,8 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Element, FloatOp, Op, Slice, Tensor};
 use offshoot_core::package::{
-    Golden, GraphWriter, Manifest, Precision, Text, WriteError, write_text_package,
+    Golden, GoldenInput, GraphWriter, Manifest, Precision, Text, TokenIds, WriteError,
+    write_text_package,
 };
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Pooling, Tokens};
@@ -24,8 +25,8 @@ pub struct Words {
     pub preprocess: Preprocess,
     /// Height and channels of the input.
     pub input: (u32, u32),
-    /// Ids and the height that a golden vector states, and the embedding it must give.
-    pub golden: (Vec<u32>, u16, [f32; 2]),
+    /// Ids of a golden vector, and the embedding it must give.
+    pub golden: (Vec<u32>, [f32; 2]),
     pub unit_length: bool,
 }
 
@@ -37,7 +38,7 @@ pub fn words() -> Words {
         table: (0..ROWS * WIDTH).map(|v| v as f32).collect(),
         preprocess: Preprocess::NONE,
         input: (1, 2 + WIDTH),
-        golden: (vec![4, 0], 1, [4.0, 5.0]),
+        golden: (vec![4, 0], [4.0, 5.0]),
         unit_length: false,
     }
 }
@@ -59,7 +60,7 @@ impl Words {
         let output = writer.node("pool", product, &[row, rows], float(height, 1, WIDTH))?;
         let input_table = writer.floats(&self.table)?;
         let text = Text { tokens: self.tokens, tokenizer: self.tokenizer };
-        let (ids, golden_height, embedding) = &self.golden;
+        let (ids, embedding) = &self.golden;
         let manifest = Manifest {
             source: "words.onnx",
             source_sha256: [7; 32],
@@ -74,14 +75,9 @@ impl Words {
             goldens: 1,
             unit_length: self.unit_length,
         };
-        let pixels = Golden::pixels_of(ids);
+        let ids = TokenIds::pack(ids);
         let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let golden = Golden {
-            width: ids.len() as u16,
-            height: *golden_height,
-            rgb: &pixels,
-            output: &bytes,
-        };
+        let golden = Golden { input: GoldenInput::Tokens(TokenIds::new(&ids)), output: &bytes };
         write_text_package(&manifest, &text, &writer, &[golden])
     }
 }

@@ -6,7 +6,9 @@ use std::process::{Command, Output};
 
 use offshoot::Extractor;
 use offshoot_core::graph::{Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
-use offshoot_core::package::{Golden, GraphWriter, Manifest, Precision, write_package};
+use offshoot_core::package::{
+    Golden, GoldenInput, GraphWriter, Manifest, Precision, write_package,
+};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Embedding, Frame, Multiplier, Quant, Scale, Shape};
 
@@ -52,8 +54,8 @@ fn colours(outputs: &[[u8; 3]]) -> Vec<u8> {
         unit_length: false,
     };
     let rgb = shades();
-    let golden = |output| Golden { width: SIDE, height: SIDE, rgb: &rgb, output };
-    let goldens: Vec<_> = outputs.iter().map(|output| golden(output)).collect();
+    let input = GoldenInput::Frame { width: SIDE, height: SIDE, rgb: &rgb };
+    let goldens: Vec<_> = outputs.iter().map(|output| Golden { input, output }).collect();
     write_package(&manifest, &writer, &goldens).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Conversion of a language backbone into a package that takes text.
 
 use offshoot::Embedding;
-use offshoot_core::package::{Golden, Manifest, Text, write_text_package};
+use offshoot_core::package::{Golden, GoldenInput, Manifest, Text, TokenIds, write_text_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Pooling, Tokens};
 use tract_onnx::prelude::*;
@@ -156,11 +156,11 @@ impl Job<'_> {
         let mut goldens = Vec::new();
         for ids in self.ids.iter().take(GOLDENS) {
             let output: Vec<u8> = draft.embed_tokens(ids)?.bytes().collect();
-            goldens.push((ids.len() as u16, Golden::pixels_of(ids), output));
+            goldens.push((TokenIds::pack(ids), output));
         }
         let goldens: Vec<Golden<'_>> = goldens
             .iter()
-            .map(|(width, rgb, output)| Golden { width: *width, height: 1, rgb, output })
+            .map(|(ids, output)| Golden { input: GoldenInput::Tokens(TokenIds::new(ids)), output })
             .collect();
         manifest.goldens = goldens.len() as u8;
         steady(write_text_package(&manifest, &text, &writer, &goldens)?, &self.source.path)

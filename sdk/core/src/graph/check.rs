@@ -136,14 +136,13 @@ impl<'a> Graph<'a> {
     }
 
     fn kinds_fit(&self, node: &Node<'_>, out: Tensor) -> bool {
-        let all_codes = || node.inputs.iter().all(|i| self.tensor(i).element.quant().is_some());
-        let all_floats = || node.inputs.iter().all(|i| self.tensor(i).element == Element::Float);
-        let gives_codes = out.element.quant().is_some();
+        let mut inputs = node.inputs.iter().map(|i| self.tensor(i).element);
+        let gives_int8 = is_int8(out.element);
         match node.op {
-            Op::Float(FloatOp::Quantize) => all_floats() && gives_codes,
-            Op::Float(FloatOp::Dequantize) => all_codes() && !gives_codes,
-            Op::Float(_) => all_floats() && !gives_codes,
-            Op::Int8(_) => all_codes() && gives_codes && self.keeps_quant(node, out),
+            Op::Float(FloatOp::Quantize) => gives_int8 && !inputs.any(is_int8),
+            Op::Float(FloatOp::Dequantize) => !gives_int8 && inputs.all(is_int8),
+            Op::Float(_) => !gives_int8 && !inputs.any(is_int8),
+            Op::Int8(_) => gives_int8 && inputs.all(is_int8) && self.keeps_quant(node, out),
         }
     }
 
@@ -162,8 +161,10 @@ impl<'a> Graph<'a> {
         match node.op {
             Op::Int8(Int8Op::Conv { window, groups, .. })
             | Op::Float(FloatOp::Conv { window, groups, .. }) => {
-                let divides = |c: usize| c.is_multiple_of(usize::from(groups));
-                divides(first.c()) && divides(out.c()) && windowed(&window, first, out)
+                let groups = usize::from(groups);
+                first.c().is_multiple_of(groups)
+                    && out.c().is_multiple_of(groups)
+                    && windowed(&window, first, out)
             }
             Op::Int8(Int8Op::AveragePool { window, .. } | Int8Op::MaxPool { window })
             | Op::Float(FloatOp::AveragePool { window, .. } | FloatOp::MaxPool { window }) => {
@@ -171,8 +172,7 @@ impl<'a> Graph<'a> {
             }
             Op::Int8(Int8Op::Add { .. }) => inputs.all(|s| s == first) && first == out,
             Op::Int8(Int8Op::Multiply { .. }) => {
-                let per_channel = |s: Shape| s.c() == first.c() && s.elements() == s.c();
-                first == out && inputs.all(|s| s == first || per_channel(s))
+                first == out && inputs.all(|s| s == first || is_per_channel(s, first))
             }
             Op::Int8(Int8Op::Permute(order)) | Op::Float(FloatOp::Permute(order)) => {
                 order.fits(first.elements()) && first.elements() == out.elements()
@@ -184,26 +184,16 @@ impl<'a> Graph<'a> {
                 let [down, across] = factor.map(usize::from);
                 [first.h() * down, first.w() * across, first.c()] == [out.h(), out.w(), out.c()]
             }
-            Op::Float(FloatOp::MatMul { transposed }) => inputs.all(|b| {
-                let (depth, columns) = if transposed { (b.c(), b.w()) } else { (b.w(), b.c()) };
-                let rows = first.h() == b.h() && first.h() == out.h() && first.w() == out.w();
-                rows && depth == first.c() && columns == out.c()
-            }),
-            Op::Float(FloatOp::Binary(_)) => {
-                let spreads =
-                    |s: Shape| s.dims().iter().zip(first.dims()).all(|(&n, m)| n == m || n == 1);
-                first == out && inputs.all(spreads)
+            Op::Float(FloatOp::MatMul { transposed }) => {
+                inputs.all(|b| multiplies(first, b, transposed, out))
             }
+            Op::Float(FloatOp::Binary(_)) => first == out && inputs.all(|s| broadcasts(s, first)),
             Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
-                let same_map = |s: Shape| s.h() == out.h() && s.w() == out.w();
-                self.shapes(node.inputs).all(same_map)
+                self.shapes(node.inputs).all(|s| s.h() == out.h() && s.w() == out.w())
                     && self.shapes(node.inputs).map(Shape::c).sum::<usize>() == out.c()
             }
             Op::Int8(Int8Op::Pad { pad }) | Op::Float(FloatOp::Pad { pad }) => {
-                let [top, left, bottom, right] = pad.map(usize::from);
-                first.h() + top + bottom == out.h()
-                    && first.w() + left + right == out.w()
-                    && first.c() == out.c()
+                pads(pad, first, out)
             }
             Op::Int8(Int8Op::Reshape) | Op::Float(FloatOp::Reshape) => {
                 first.elements() == out.elements()
@@ -224,44 +214,47 @@ impl<'a> Graph<'a> {
 
     fn check_weights(&self, index: usize, node: &Node<'_>, out: Tensor) -> Result<(), GraphError> {
         // Products of shapes need 64 bits: 32 bits could wrap to a length that fits.
-        let has = |blob: Blob, need: u64| {
-            if u64::from(blob.len) == need && blob.of(self.weights).len() as u64 == need {
-                Ok(())
-            } else {
-                Err(GraphError::Weights { node: index })
-            }
-        };
         let first = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c()) as u64;
         let channels = out.shape.c() as u64;
         match node.op {
             Op::Int8(Int8Op::Conv { window, groups, weights, bias, mantissas, .. }) => {
                 let fan_in = window.taps() as u64 * (first / u64::from(groups));
-                has(weights, fan_in * channels)?;
-                has(bias, 4 * channels)?;
-                has(mantissas, 4 * channels)?;
+                self.check_blob(index, weights, fan_in * channels)?;
+                self.check_blob(index, bias, 4 * channels)?;
+                self.check_blob(index, mantissas, 4 * channels)?;
                 if mantissas.words(self.weights).any(|m| m < 0) {
                     return Err(GraphError::Parameter { node: index });
                 }
                 self.check_accumulator(index, fan_in, bias)
             }
             Op::Int8(Int8Op::Concat { affines }) => {
-                has(affines, (Affine::RECORD * node.inputs.len()) as u64)?;
-                let valid = |r: &[u8]| Affine::from_record(r).is_some_and(affine_fits);
-                if affines.of(self.weights).chunks_exact(Affine::RECORD).all(valid) {
+                self.check_blob(index, affines, (Affine::RECORD * node.inputs.len()) as u64)?;
+                let mut records = affines.of(self.weights).chunks_exact(Affine::RECORD);
+                if records.all(|r| Affine::from_record(r).is_some_and(affine_fits)) {
                     Ok(())
                 } else {
                     Err(GraphError::Parameter { node: index })
                 }
             }
             Op::Float(FloatOp::Conv { window, groups, weights, bias }) => {
-                has(weights, 4 * window.taps() as u64 * (first / u64::from(groups)) * channels)?;
-                has(bias, 4 * channels)
+                let fan_in = window.taps() as u64 * (first / u64::from(groups));
+                self.check_blob(index, weights, 4 * fan_in * channels)?;
+                self.check_blob(index, bias, 4 * channels)
             }
-            Op::Int8(Int8Op::Table { table }) => has(table, 256),
-            Op::Float(FloatOp::Constant { values, .. }) => {
-                has(values, 4 * channels).or_else(|_| has(values, 4 * out.shape.elements() as u64))
-            }
+            Op::Int8(Int8Op::Table { table }) => self.check_blob(index, table, 256),
+            Op::Float(FloatOp::Constant { values, .. }) => self
+                .check_blob(index, values, 4 * channels)
+                .or_else(|_| self.check_blob(index, values, 4 * out.shape.elements() as u64)),
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that a blob has `need` bytes.
+    fn check_blob(&self, index: usize, blob: Blob, need: u64) -> Result<(), GraphError> {
+        if u64::from(blob.len) == need && blob.of(self.weights).len() as u64 == need {
+            Ok(())
+        } else {
+            Err(GraphError::Weights { node: index })
         }
     }
 
@@ -278,8 +271,37 @@ impl<'a> Graph<'a> {
     }
 }
 
+fn is_int8(element: Element) -> bool {
+    element.quant().is_some()
+}
+
 fn windowed(window: &Window, input: Shape, out: Shape) -> bool {
     window.output(input) == Some((out.h() as u32, out.w() as u32))
+}
+
+/// Returns true if there is one value for each channel of `of`.
+fn is_per_channel(values: Shape, of: Shape) -> bool {
+    values.c() == of.c() && values.elements() == values.c()
+}
+
+/// Returns true if every axis of `values` is as long as that of `to` or can be repeated.
+fn broadcasts(values: Shape, to: Shape) -> bool {
+    values.dims().iter().zip(to.dims()).all(|(&n, m)| n == m || n == 1)
+}
+
+/// Returns true if `out` is the shape of the product of `a` and `b`, row by row of both.
+fn multiplies(a: Shape, b: Shape, transposed: bool, out: Shape) -> bool {
+    let (depth, columns) = if transposed { (b.c(), b.w()) } else { (b.w(), b.c()) };
+    let same_rows = a.h() == b.h() && a.h() == out.h() && a.w() == out.w();
+    same_rows && depth == a.c() && columns == out.c()
+}
+
+/// Returns true if `out` is `input` with rows and columns added.
+fn pads(pad: [u8; 4], input: Shape, out: Shape) -> bool {
+    let [top, left, bottom, right] = pad.map(usize::from);
+    input.h() + top + bottom == out.h()
+        && input.w() + left + right == out.w()
+        && input.c() == out.c()
 }
 
 fn arity_fits(op: &Op, inputs: usize) -> bool {
@@ -321,21 +343,24 @@ fn parameters_fit(op: &Op) -> bool {
 }
 
 fn window_fits(window: &Window) -> bool {
-    let in_range =
-        |values: [u8; 2], max: u32| values.iter().all(|&v| (1..=max).contains(&v.into()));
-    in_range(window.kernel, limits::KERNEL)
-        && in_range(window.stride, limits::STRIDE)
-        && in_range(window.dilation, limits::STRIDE)
+    are_within(window.kernel, limits::KERNEL)
+        && are_within(window.stride, limits::STRIDE)
+        && are_within(window.dilation, limits::STRIDE)
         && window.pad.iter().all(|&p| u32::from(p) <= limits::PAD)
+}
+
+fn are_within(values: [u8; 2], most: u32) -> bool {
+    values.iter().all(|&value| (1..=most).contains(&value.into()))
 }
 
 /// Returns true if a pool's window covers at least one pixel at every position.
 fn pool_fits(window: &Window) -> bool {
-    let sees = |axis: usize| {
-        let pads = usize::from(window.pad[axis].max(window.pad[axis + 2]));
-        pads < window.extent(axis) && (window.dilation[axis] == 1 || pads == 0)
-    };
-    window_fits(window) && sees(0) && sees(1)
+    window_fits(window) && covers_pixels(window, 0) && covers_pixels(window, 1)
+}
+
+fn covers_pixels(window: &Window, axis: usize) -> bool {
+    let pads = usize::from(window.pad[axis].max(window.pad[axis + 2]));
+    pads < window.extent(axis) && (window.dilation[axis] == 1 || pads == 0)
 }
 
 fn multiplier_fits(multiplier: Multiplier) -> bool {

@@ -64,13 +64,15 @@ impl Window {
     /// Returns rows and columns of the output; `None` if the kernel is larger than the padded
     /// input.
     pub fn output(&self, input: Shape) -> Option<(u32, u32)> {
-        let side = |n: usize, axis: usize| {
-            let extent = (self.kernel[axis] > 0).then(|| self.extent(axis))?;
-            let padded = n + usize::from(self.pad[axis]) + usize::from(self.pad[axis + 2]);
-            let steps = padded.checked_sub(extent)?.checked_div(self.stride[axis].into())?;
-            u32::try_from(steps + 1).ok()
-        };
-        Some((side(input.h(), 0)?, side(input.w(), 1)?))
+        Some((self.positions(input.h(), 0)?, self.positions(input.w(), 1)?))
+    }
+
+    /// Returns the number of positions along an axis of length `n`.
+    fn positions(&self, n: usize, axis: usize) -> Option<u32> {
+        let extent = (self.kernel[axis] > 0).then(|| self.extent(axis))?;
+        let padded = n + usize::from(self.pad[axis]) + usize::from(self.pad[axis + 2]);
+        let steps = padded.checked_sub(extent)?.checked_div(self.stride[axis].into())?;
+        u32::try_from(steps + 1).ok()
     }
 
     /// Returns the rows (axis 0) or columns (axis 1) from the first tap to the last, both included.
@@ -98,8 +100,10 @@ impl Permutation {
     /// Returns the lengths of the output's axes, and the stride in the input along each of them.
     pub fn axes(&self) -> [(usize, usize); 4] {
         let dims = self.dims.map(|d| d as usize);
-        let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
-        self.order.map(|axis| (dims[usize::from(axis)], stride(axis.into())))
+        self.order.map(|axis| {
+            let axis = usize::from(axis);
+            (dims[axis], dims[axis + 1..].iter().product())
+        })
     }
 
     /// Returns true if every axis occurs once and the shape has `elements` values.

@@ -195,8 +195,8 @@ impl<'a> Sections<'a> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Section, usize)> + '_ {
-        let here = |s: &Section| *s <= Section::Golden || !self.get(*s).is_empty();
-        Section::ALL.into_iter().filter(here).map(|s| (s, self.get(s).len()))
+        let sizes = Section::ALL.into_iter().map(|section| (section, self.get(section).len()));
+        sizes.filter(|(section, size)| *section <= Section::Golden || *size > 0)
     }
 }
 

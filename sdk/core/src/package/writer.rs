@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::layout::{
     ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum,
 };
-use super::{Golden, Manifest, Package, PackageError, Packed, Text};
+use super::{Golden, GoldenInput, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 
@@ -197,6 +197,9 @@ pub fn write_package(
     graph: &GraphWriter,
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
+    if goldens.iter().any(|golden| matches!(golden.input, GoldenInput::Tokens(_))) {
+        return Err(PackageError::Golden.into());
+    }
     write(manifest, graph, goldens, &[])
 }
 
@@ -211,6 +214,9 @@ pub fn write_text_package(
     graph: &GraphWriter,
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
+    if goldens.iter().any(|golden| matches!(golden.input, GoldenInput::Frame { .. })) {
+        return Err(PackageError::Golden.into());
+    }
     let text = postcard::to_allocvec(text).map_err(|_| WriteError::TooLarge("text section"))?;
     write(manifest, graph, goldens, &[(Section::Text, &text)])
 }
@@ -224,9 +230,8 @@ fn write(
     graph.graph(manifest.output)?;
     let manifest = manifest.encode().map_err(|_| WriteError::TooLarge("manifest"))?;
     let mut golden = Vec::new();
-    for g in goldens {
-        golden
-            .extend(postcard::to_allocvec(g).map_err(|_| WriteError::TooLarge("golden section"))?);
+    for vector in goldens {
+        golden.extend(vector.encode().ok_or(WriteError::TooLarge("golden section"))?);
     }
     let graph_bytes = [graph.records.as_slice(), graph.nodes.as_slice()].concat();
     let file = assemble([&manifest, &graph_bytes, &graph.weights, &golden], additions);

@@ -1,0 +1,116 @@
+//! Golden vectors: inputs with the embeddings that they must give.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+
+/// Golden vector: an input and its expected embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Golden<'a> {
+    /// Input of the network before preprocessing.
+    pub input: GoldenInput<'a>,
+    /// Expected embedding: int8 values, or little-endian floats.
+    pub output: &'a [u8],
+}
+
+/// Input of a golden vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoldenInput<'a> {
+    /// Frame, for a package that takes images.
+    Frame {
+        /// Number of columns.
+        width: u16,
+        /// Number of rows.
+        height: u16,
+        /// Pixels: red, green, blue.
+        rgb: &'a [u8],
+    },
+    /// Tokens, for a package with a [`Text`](super::Text).
+    Tokens(TokenIds<'a>),
+}
+
+/// Token ids as a package stores them: three bytes each, the lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenIds<'a>(&'a [[u8; 3]]);
+
+impl<'a> TokenIds<'a> {
+    /// Borrows packed ids, see [`TokenIds::pack`].
+    pub fn new(packed: &'a [[u8; 3]]) -> Self {
+        Self(packed)
+    }
+
+    /// Returns the ids in order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = u32> + Clone + use<'a> {
+        self.0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
+    }
+
+    /// Packs ids, of each the lowest three bytes.
+    ///
+    /// ```
+    /// use offshoot_core::package::TokenIds;
+    ///
+    /// let packed = TokenIds::pack(&[101, 70_000]);
+    /// assert_eq!(packed, [[101, 0, 0], [0x70, 0x11, 1]]);
+    /// assert!(TokenIds::new(&packed).iter().eq([101, 70_000]));
+    /// ```
+    #[cfg(feature = "alloc")]
+    pub fn pack(ids: &[u32]) -> alloc::vec::Vec<[u8; 3]> {
+        let packed = ids.iter().map(|id| {
+            let [a, b, c, _] = id.to_le_bytes();
+            [a, b, c]
+        });
+        packed.collect()
+    }
+}
+
+/// Golden vector as the section stores it. A row of tokens has the form of a frame: its width is
+/// their number, its height 1, and each pixel an id.
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    width: u16,
+    height: u16,
+    #[serde(borrow)]
+    rgb: &'a [u8],
+    #[serde(borrow)]
+    output: &'a [u8],
+}
+
+impl<'a> Golden<'a> {
+    /// Decodes the first golden vector of a section; returns it with the bytes behind it, and
+    /// [`None`] if it is not a frame, or not tokens if `is_text`.
+    pub(super) fn decode(section: &'a [u8], is_text: bool) -> Option<(Self, &'a [u8])> {
+        let (record, rest) = postcard::take_from_bytes::<Record<'_>>(section).ok()?;
+        let input = if is_text { record.tokens() } else { record.frame() };
+        Some((Self { input: input?, output: record.output }, rest))
+    }
+
+    /// Encodes it; [`None`] if it has more tokens than the section can state.
+    #[cfg(feature = "alloc")]
+    pub(super) fn encode(&self) -> Option<alloc::vec::Vec<u8>> {
+        let output = self.output;
+        let record = match self.input {
+            GoldenInput::Frame { width, height, rgb } => Record { width, height, rgb, output },
+            GoldenInput::Tokens(TokenIds(ids)) => {
+                let width = ids.len().try_into().ok()?;
+                Record { width, height: 1, rgb: ids.as_flattened(), output }
+            }
+        };
+        postcard::to_allocvec(&record).ok()
+    }
+}
+
+impl<'a> Record<'a> {
+    fn tokens(&self) -> Option<GoldenInput<'a>> {
+        let (ids, rest) = self.rgb.as_chunks();
+        let fits = self.height == 1 && rest.is_empty() && ids.len() == usize::from(self.width);
+        fits.then_some(GoldenInput::Tokens(TokenIds(ids)))
+    }
+
+    fn frame(&self) -> Option<GoldenInput<'a>> {
+        let Self { width, height, rgb, .. } = *self;
+        let bytes = 3 * u64::from(width) * u64::from(height);
+        let fits =
+            Frame::rgb(width.into(), height.into(), rgb).is_ok() && rgb.len() as u64 == bytes;
+        fits.then_some(GoldenInput::Frame { width, height, rgb })
+    }
+}
