@@ -89,15 +89,12 @@ impl Header {
         if version != VERSION {
             return Found::OtherVersion(version);
         }
-        let word = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        let found = Geometry { sector: word(12), slot: word(16) };
+        let found = Geometry { sector: word(bytes, 12), slot: word(bytes, 16) };
         if found != *geometry {
             return Found::OtherGeometry(found);
         }
-        let sequence = u64::from(word(20)) | u64::from(word(24)) << 32;
-        Found::Header(Self { sequence, length: word(28), crc: word(CRC) })
+        let sequence = u64::from(word(bytes, 20)) | u64::from(word(bytes, 24)) << 32;
+        Found::Header(Self { sequence, length: word(bytes, 28), crc: word(bytes, CRC) })
     }
 
     /// True if this header was saved after `other`. Sequence numbers wrap, so that no number is the
@@ -105,6 +102,10 @@ impl Header {
     pub fn is_newer(&self, other: &Self) -> bool {
         (self.sequence.wrapping_sub(other.sequence) as i64) > 0
     }
+}
+
+fn word(bytes: &[u8; HEADER_BYTES], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 #[cfg(test)]

@@ -27,6 +27,22 @@ enum Seen {
     Record(Header),
 }
 
+impl Seen {
+    /// Returns the record of a slot, if it has one.
+    fn current(&self, slot: usize) -> Option<Current> {
+        match *self {
+            Self::Record(header) => Some(Current { slot, header }),
+            Self::Nothing | Self::Damaged(_) => None,
+        }
+    }
+
+    /// Returns true if a record is lost here, one newer than the current one as far as is known.
+    fn is_loss(&self, current: Option<&Current>) -> bool {
+        let Self::Damaged(header) = self else { return false };
+        header.is_none_or(|header| current.is_none_or(|c| header.is_newer(&c.header)))
+    }
+}
+
 /// Header of the current record, and its slot.
 #[derive(Clone, Copy, Debug)]
 struct Current {
@@ -196,19 +212,14 @@ impl<M: Medium> Store<M> {
                 other => other?,
             };
         }
-        let at = |slot: usize| match seen[slot] {
-            Seen::Record(header) => Some(Current { slot, header }),
-            _ => None,
-        };
-        let current = match (at(0), at(1)) {
+        let [first, second] = &seen;
+        let current = match (first.current(0), second.current(1)) {
             // Saves never leave equal numbers. Any rule will do if it is deterministic.
             (Some(a), Some(b)) => Some(if b.header.is_newer(&a.header) { b } else { a }),
             (a, b) => a.or(b),
         };
         // A save that power cut short leaves an old header before a new payload: no loss.
-        let is_newer = |header: Header| current.is_none_or(|c| header.is_newer(&c.header));
-        let lost =
-            seen.iter().any(|s| matches!(s, Seen::Damaged(header) if header.is_none_or(is_newer)));
+        let lost = seen.iter().any(|s| s.is_loss(current.as_ref()));
         let stale = seen.map(|s| matches!(s, Seen::Damaged(_)));
         // The first save goes to slot 0 and may have been cut short. Slot 1 is not written before
         // it has succeeded.

@@ -6,7 +6,7 @@ mod sums;
 
 use functions::Function;
 use offshoot_core::graph::{
-    Binary, Blob, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window,
+    Binary, Blob, Element, FloatOp, Graph, Node, Op, Permutation, TensorId, Unary, Window,
 };
 use offshoot_core::{Quant, Shape};
 use products::Products;
@@ -77,9 +77,6 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let name = format!("{id}:{}", node.name);
         let first = self.graph.tensor(ids[0]);
         let out = self.graph.tensor(id);
-        let quant = |t: offshoot_core::graph::Tensor| -> TractResult<Quant> {
-            t.element.quant().context("int8 tensor without quantization")
-        };
         let outlet = match op {
             FloatOp::Conv { window, groups, weights, bias } => {
                 self.conv(name, &inputs, (first.shape, out.shape), window, groups, (weights, bias))?
@@ -119,8 +116,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
                     }
                 }
             }
-            FloatOp::Quantize => self.wire(name, Quantize(quant(out)?), &inputs)?,
-            FloatOp::Dequantize => self.wire(name, Dequantize(quant(first)?), &inputs)?,
+            FloatOp::Quantize => self.wire(name, Quantize(quant(out.element)?), &inputs)?,
+            FloatOp::Dequantize => self.wire(name, Dequantize(quant(first.element)?), &inputs)?,
             _ => self.movement(name, op, &inputs, (first.shape, out.shape))?,
         };
         self.outlets[usize::from(id)] = Some(outlet);
@@ -147,9 +144,10 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let depth = input.c() / groups;
         let values: Vec<f32> = weights.floats(store).collect();
         if let Some(kind) = Kind::of(groups, input, output).filter(|_| self.exact) {
-            let tap = |i: usize| values[i % groups * kh * kw + i / groups];
             let weights = match kind {
-                Kind::Depthwise => (0..values.len()).map(tap).collect(),
+                Kind::Depthwise => {
+                    (0..values.len()).map(|i| values[i % groups * kh * kw + i / groups]).collect()
+                }
                 Kind::Dots { .. } => values,
             };
             let weights = self.constant(&name, &[weights.len()], &weights)?;
@@ -255,9 +253,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
         permutation: Permutation,
         (from, to): (Shape, Shape),
     ) -> TractResult<OutletId> {
-        let of = |d: [usize; 4]| -> TVec<TDim> { d.map(|d| d.to_dim()).into() };
         let lengths = permutation.dims.map(|d| d as usize);
-        let apart = AxisOp::Reshape(0, of(dims(from)), of(lengths));
+        let apart = reshape(dims(from), lengths);
         let mut outlet = self.wire(format!("{name}.apart"), apart, &[input])?;
         let mut now = [0u8, 1, 2, 3];
         for (to, axis) in permutation.order.into_iter().enumerate() {
@@ -270,7 +267,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             }
         }
         let moved = permutation.axes().map(|(length, _)| length);
-        self.wire(name, AxisOp::Reshape(0, of(moved), of(dims(to))), &[outlet])
+        self.wire(name, reshape(moved, dims(to)), &[outlet])
     }
 
     /// Upsamples by repeating every pixel, first along columns, then along rows.
@@ -285,17 +282,12 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let h = from.h();
         let w = from.w();
         let c = from.c();
-        let of = |d: &[usize]| -> TVec<TDim> { d.iter().map(|d| d.to_dim()).collect() };
         let columns = vec![input; across];
         let wide = self.wire(format!("{name}.wide"), TypedConcat { axis: 3 }, &columns)?;
-        let rows = AxisOp::Reshape(0, of(&[1, h, w, across * c]), of(&[1, h, 1, w * across * c]));
+        let rows = reshape([1, h, w, across * c], [1, h, 1, w * across * c]);
         let rows = self.wire(format!("{name}.rows"), rows, &[wide])?;
         let tall = self.wire(format!("{name}.tall"), TypedConcat { axis: 2 }, &vec![rows; down])?;
-        let map = AxisOp::Reshape(
-            0,
-            of(&[1, h, down, w * across * c]),
-            of(&[1, h * down, w * across, c]),
-        );
+        let map = reshape([1, h, down, w * across * c], [1, h * down, w * across, c]);
         self.wire(name, map, &[tall])
     }
 
@@ -306,14 +298,22 @@ impl<'g, 'a> Lowering<'g, 'a> {
         from: Shape,
         to: Shape,
     ) -> TractResult<OutletId> {
-        let of = |s: Shape| dims(s).map(|d| d.to_dim()).into();
-        self.wire(name, AxisOp::Reshape(0, of(from), of(to)), &[input])
+        self.wire(name, reshape(dims(from), dims(to)), &[input])
     }
 }
 
 /// Returns the shape of a feature map in tract: batch of 1, rows, columns, channels.
 pub(crate) fn dims(shape: Shape) -> [usize; 4] {
     [1, shape.h(), shape.w(), shape.c()]
+}
+
+/// Returns the operation that gives values another shape.
+fn reshape(from: [usize; 4], to: [usize; 4]) -> AxisOp {
+    AxisOp::Reshape(0, from.map(|d| d.to_dim()).into(), to.map(|d| d.to_dim()).into())
+}
+
+fn quant(element: Element) -> TractResult<Quant> {
+    element.quant().context("int8 tensor without quantization")
 }
 
 /// Reorders O, H x W, I to O, I, H x W, the only order that tract's depthwise path accepts.
@@ -339,9 +339,12 @@ fn bin(op: Binary) -> TractResult<TypedBinOp> {
     })
 }
 
+fn sides(lengths: [u8; 2]) -> TVec<usize> {
+    lengths.iter().map(|&length| length.into()).collect()
+}
+
 fn pool_spec(window: &Window, input: Shape, output: Shape) -> PoolSpec {
     let [top, left, bottom, right] = window.pad.map(usize::from);
-    let sides = |v: [u8; 2]| -> TVec<usize> { v.iter().map(|&s| s.into()).collect() };
     PoolSpec {
         data_format: DataFormat::NHWC,
         kernel_shape: sides(window.kernel),

@@ -276,13 +276,14 @@ fn add_segment(
     observed: &[TensorId],
 ) -> Result<(), TractError> {
     let graph = lowering.graph;
-    let inside = |id: TensorId| usize::from(id) > run.start && usize::from(id) <= run.end;
+    // Tensors that the run makes: tensor `n + 1` is that of node `n`.
+    let made = run.start + 1..run.end + 1;
     let mut inputs = Vec::new();
     let mut outputs = Vec::new();
     for (id, node) in graph.nodes() {
-        let reader_inside = inside(id);
+        let is_reader = made.contains(&id.into());
         for input in node.inputs.iter() {
-            let list = match (reader_inside, inside(input)) {
+            let list = match (is_reader, made.contains(&input.into())) {
                 (true, false) => &mut inputs,
                 (false, true) => &mut outputs,
                 _ => continue,
@@ -294,7 +295,7 @@ fn add_segment(
     }
     let read = outputs.len();
     for &id in [&graph.output()].into_iter().chain(observed) {
-        if inside(id) && !outputs.contains(&id) {
+        if made.contains(&id.into()) && !outputs.contains(&id) {
             outputs.push(id);
         }
     }

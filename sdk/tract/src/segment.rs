@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use offshoot_core::graph::{Graph, TensorId};
-use offshoot_engine::{Buffer, Isa, Plan, Step, Value};
+use offshoot_engine::{Buffer, Isa, Plan, Slot, Step, Value};
 use tract_core::internal::*;
 
 use crate::TractError;
@@ -40,11 +40,8 @@ impl Int8Segment {
         let (plan, slots) = Plan::build(graph, Isa::from_env()?, range, inputs, outputs)?;
         let mut packed = buffer(plan.packed_bytes())?;
         plan.pack(weights, &mut packed)?;
-        let values = |ids: &[TensorId]| {
-            ids.iter().filter_map(|&id| Plan::<Vec<Step>>::value(graph, &slots, id)).collect()
-        };
-        let inputs = values(inputs);
-        let outputs = values(outputs);
+        let inputs = values(graph, &slots, inputs);
+        let outputs = values(graph, &slots, outputs);
         let plan = Arc::new(plan);
         let packed = Arc::new(packed);
         Ok(Self { plan, weights: weights.clone(), packed, inputs, outputs })
@@ -116,6 +113,11 @@ impl OpState for Memory {
         // Nothing in the arena outlives a run.
         Ok(())
     }
+}
+
+/// Returns the places of tensors in the arena.
+fn values(graph: &Graph<'_>, slots: &[Slot], ids: &[TensorId]) -> Vec<Value> {
+    ids.iter().filter_map(|&id| Plan::<Vec<Step>>::value(graph, slots, id)).collect()
 }
 
 fn buffer(need: usize) -> Result<Buffer, TractError> {

@@ -2,8 +2,6 @@
 //!
 //! `cargo run -p offshoot-view --example gallery -- folder [image.ppm]`
 
-use std::path::Path;
-
 use embedded_graphics::framebuffer::{Framebuffer, buffer_size};
 use embedded_graphics::image::GetPixel;
 use embedded_graphics::pixelcolor::raw::BigEndian;
@@ -16,7 +14,7 @@ type Colour<const W: usize, const H: usize, const N: usize> =
 type Mono<const W: usize, const H: usize, const N: usize> =
     Framebuffer<BinaryColor, <BinaryColor as PixelColor>::Raw, BigEndian, W, H, N>;
 
-fn write<T, C>(panel: &T, path: &Path) -> std::io::Result<()>
+fn write<T, C>(panel: &T, path: &str) -> std::io::Result<()>
 where
     T: GetPixel<Color = C> + OriginDimensions,
     C: Into<Rgb888>,
@@ -42,45 +40,47 @@ fn read(path: &str) -> Option<(u32, u32, Vec<u8>)> {
 
 /// Returns a default image: a gradient with a square.
 fn stand_in() -> (u32, u32, Vec<u8>) {
-    let pixel = |i: u32| {
-        let x = i % 160;
-        let y = i / 160;
-        let inside = (60..100).contains(&x) && (40..80).contains(&y);
-        if inside { [230, 160, 40] } else { [x as u8, 90, y as u8] }
-    };
-    (160, 120, (0..160 * 120).flat_map(pixel).collect())
+    let mut rgb = Vec::new();
+    for y in 0..120u8 {
+        for x in 0..160u8 {
+            let inside = (60..100).contains(&x) && (40..80).contains(&y);
+            rgb.extend(if inside { [230, 160, 40] } else { [x, 90, y] });
+        }
+    }
+    (160, 120, rgb)
 }
 
 /// Draws a screen on panels of every kind.
 fn write_all(screen: &Screen<'_>, folder: &str, name: &str) -> std::io::Result<()> {
-    let path = |size: &str| Path::new(folder).join(format!("{name}-{size}.ppm"));
+    let stem = format!("{folder}/{name}");
     let mut wide = Colour::<320, 240, { buffer_size::<Rgb565>(320, 240) }>::new();
     let Ok(()) = screen.draw(&mut wide);
-    write(&wide, &path("320x240"))?;
+    write(&wide, &format!("{stem}-320x240.ppm"))?;
     let mut square = Colour::<240, 240, { buffer_size::<Rgb565>(240, 240) }>::new();
     let Ok(()) = screen.draw(&mut square);
-    write(&square, &path("240x240"))?;
+    write(&square, &format!("{stem}-240x240.ppm"))?;
     let mut memory = Mono::<320, 240, { buffer_size::<BinaryColor>(320, 240) }>::new();
     let Ok(()) = screen.draw(&mut memory);
-    write(&memory, &path("320x240-mono"))?;
+    write(&memory, &format!("{stem}-320x240-mono.ppm"))?;
     let mut tiny = Mono::<128, 64, { buffer_size::<BinaryColor>(128, 64) }>::new();
     let Ok(()) = Screen { hint: "A teach  B next", ..*screen }.draw(&mut tiny);
-    write(&tiny, &path("128x64"))
+    write(&tiny, &format!("{stem}-128x64.ppm"))
 }
 
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let folder = args.next().unwrap_or_else(|| ".".into());
     let (width, height, rgb) = args.next().and_then(|path| read(&path)).unwrap_or_else(stand_in);
-    let line = |name, samples, probability| ClassLine { name, samples, probability };
     let classes = [
-        line("mug", 5, 0.93),
-        line("ball", 5, 0.04),
-        line("plant", 3, 0.02),
-        line("remote control of the television", 2, 0.01),
-        line("key", 0, f32::NAN),
-        line("cube", 0, 0.0),
+        ("mug", 5, 0.93),
+        ("ball", 5, 0.04),
+        ("plant", 3, 0.02),
+        ("remote control of the television", 2, 0.01),
+        ("key", 0, f32::NAN),
+        ("cube", 0, 0.0),
     ];
+    let classes =
+        classes.map(|(name, samples, probability)| ClassLine { name, samples, probability });
     let states = [
         ("welcome", State::Welcome { class: "mug", button: "A" }),
         ("answer", State::Answer { class: "mug", confidence: 0.93 }),

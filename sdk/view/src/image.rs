@@ -45,18 +45,12 @@ impl<'a> Image<'a> {
     ///
     /// Cells beyond the grid count as those at its edge; an empty grid counts as one cell.
     pub fn sample(&self, (x, y): (u16, u16), (columns, rows): (u16, u16)) -> [u8; 3] {
-        let along = |at: u16, cells: u16, side: u32| {
-            let cells = u32::from(cells).max(1);
-            span(u32::from(at).min(cells - 1), cells, side)
-        };
-        self.average(along(x, columns, self.width), along(y, rows, self.height))
+        self.average(cell_span(x, columns, self.width), cell_span(y, rows, self.height))
     }
 
     /// Returns the largest centred part of an area that has the image's proportions.
     pub(crate) fn place_in(&self, area: Rectangle) -> Rectangle {
         let Size { width, height } = area.size;
-        let scaled =
-            |side: u32, by: u32, of: u32| (u64::from(side) * u64::from(by) / u64::from(of)) as u32;
         let full_height = scaled(width, self.height, self.width);
         let full_width = scaled(height, self.width, self.height);
         let size = if full_height <= height {
@@ -101,9 +95,20 @@ impl<'a> Image<'a> {
 
 /// Returns the range of source pixels, at least one, that belong to a drawn pixel.
 fn span(at: u32, drawn: u32, source: u32) -> (u32, u32) {
-    let edge = |at: u32| (u64::from(at) * u64::from(source) / u64::from(drawn)) as u32;
-    let first = edge(at);
-    (first, edge(at + 1).max(first + 1))
+    let first = scaled(at, source, drawn);
+    (first, scaled(at + 1, source, drawn).max(first + 1))
+}
+
+/// Returns the range of source pixels that belong to a cell of a grid; a cell beyond its edge
+/// counts as the last.
+fn cell_span(at: u16, cells: u16, source: u32) -> (u32, u32) {
+    let cells = u32::from(cells).max(1);
+    span(u32::from(at).min(cells - 1), cells, source)
+}
+
+/// Returns `value * by / of`, rounded down.
+fn scaled(value: u32, by: u32, of: u32) -> u32 {
+    (u64::from(value) * u64::from(by) / u64::from(of)) as u32
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Type {
         self.font.character_size.height * self.scale()
     }
 
+    /// Returns the number of lines, with a pixel between them, that fit into a height.
+    pub fn lines_in(&self, height: u32) -> u32 {
+        height / (self.height() + 1)
+    }
+
     /// Returns the number of characters that fit into a width.
     pub fn capacity(&self, width: u32) -> usize {
         (width / self.advance()) as usize

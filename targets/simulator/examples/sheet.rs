@@ -12,9 +12,8 @@ const HEIGHT: u32 = 120;
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let path = args.next().unwrap_or_else(|| "sheet.ppm".into());
-    let mut number = |default| args.next().and_then(|n| n.parse().ok()).unwrap_or(default);
-    let columns = number(8).max(1) as u32;
-    let first = number(1);
+    let columns: u32 = args.next().and_then(|n| n.parse().ok()).unwrap_or(8).max(1);
+    let first: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(1);
     let mut subjects: Vec<_> = Object::ALL.into_iter().map(Some).collect();
     subjects.push(None);
 

@@ -92,16 +92,13 @@ impl Camera {
 
     /// Returns true if a pixel differs visibly from one of its four neighbours.
     fn is_edge(&self, coarse: &[Vec3], x: u32, y: u32) -> bool {
-        let at = |x: u32, y: u32| coarse[(y * self.width + x) as usize];
-        let here = at(x, y);
-        let differs = |there: Vec3| {
-            let d = (here - there).map(f32::abs);
-            max(d.x, max(d.y, d.z)) > EDGE
-        };
-        (x > 0 && differs(at(x - 1, y)))
-            || (y > 0 && differs(at(x, y - 1)))
-            || (x + 1 < self.width && differs(at(x + 1, y)))
-            || (y + 1 < self.height && differs(at(x, y + 1)))
+        let width = self.width as usize;
+        let at = y as usize * width + x as usize;
+        let here = coarse[at];
+        (x > 0 && differs(here, coarse[at - 1]))
+            || (y > 0 && differs(here, coarse[at - width]))
+            || (x + 1 < self.width && differs(here, coarse[at + 1]))
+            || (y + 1 < self.height && differs(here, coarse[at + width]))
     }
 
     /// Adds the effects of lens and sensor, and rounds to bytes.
@@ -111,16 +108,22 @@ impl Camera {
         let off_centre = eccentricity(across, down);
         let lens = 1.0 - view.vignette * off_centre * off_centre;
         let mut noise = hash(x as i32, y as i32, (seed ^ seed >> 32) as i32);
-        let mut channel = |value: f32| {
+        [colour.x, colour.y, colour.z].map(|value| {
             // The sum of four bytes is close enough to a bell curve.
             let sum: u32 = noise.to_le_bytes().iter().map(|&b| u32::from(b)).sum();
             noise = noise.wrapping_mul(0x9e37_79b1) ^ noise >> 13;
             let bell = (sum as f32 - 510.0) / 148.0;
             let darker = value * lens + bell * view.noise;
             (darker * 255.0 + 0.5).clamp(0.0, 255.0) as u8
-        };
-        [channel(colour.x), channel(colour.y), channel(colour.z)]
+        })
     }
+}
+
+/// Returns true if two colours differ visibly.
+#[inline]
+fn differs(one: Vec3, other: Vec3) -> bool {
+    let d = (one - other).map(f32::abs);
+    max(d.x, max(d.y, d.z)) > EDGE
 }
 
 #[cfg(test)]

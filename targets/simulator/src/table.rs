@@ -139,10 +139,6 @@ impl Table {
 
     /// Gingham: two sets of stripes that darken each other.
     fn cloth(&self, u: f32, w: f32) -> Surface {
-        let stripe = |x: f32| {
-            let t = (fract(x * 1.9) - 0.5).abs();
-            smoothstep(0.235, 0.265, t)
-        };
         let weave = plane(u * 70.0, w * 24.0, self.layer) + plane(u * 24.0, w * 70.0, self.layer);
         let crease = cloud(u * 1.1, w * 1.1, self.layer + 7);
         let checks = 0.5 * (stripe(u) + stripe(w));
@@ -187,6 +183,12 @@ impl Table {
     pub fn corner(&self, z: f32) -> f32 {
         mix(0.65, 1.0, smoothstep(0.0, 0.6, z - self.wall_z))
     }
+}
+
+/// Returns the darkness of a set of stripes at a distance across them.
+fn stripe(x: f32) -> f32 {
+    let t = (fract(x * 1.9) - 0.5).abs();
+    smoothstep(0.235, 0.265, t)
 }
 
 /// Returns how far off the middle of an image a point is, one in the corners.

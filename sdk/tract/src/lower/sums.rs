@@ -91,18 +91,22 @@ impl Sums {
     /// tap reads.
     fn taps(&self, row: usize, column: usize) -> impl Iterator<Item = (usize, usize)> {
         let Self { window, input, .. } = *self;
-        let inside = move |at: usize, tap: usize, axis: usize, length: usize| {
-            let [stride, dilation] = [window.stride, window.dilation].map(|n| usize::from(n[axis]));
-            let place = (at * stride + tap * dilation).checked_sub(window.pad[axis].into())?;
-            (place < length).then_some(place)
-        };
         let [rows, columns] = window.kernel.map(usize::from);
         (0..rows * columns).filter_map(move |tap| {
-            let y = inside(row, tap / columns, 0, input.h())?;
-            let x = inside(column, tap % columns, 1, input.w())?;
+            let y = place(&window, 0, row, tap / columns).filter(|&y| y < input.h())?;
+            let x = place(&window, 1, column, tap % columns).filter(|&x| x < input.w())?;
             Some((tap, y * input.w() + x))
         })
     }
+}
+
+/// Returns the place that tap `tap` reads along an axis for output place `at`; [`None`] before the
+/// feature map.
+#[inline]
+fn place(window: &Window, axis: usize, at: usize, tap: usize) -> Option<usize> {
+    let stride = usize::from(window.stride[axis]);
+    let dilation = usize::from(window.dilation[axis]);
+    (at * stride + tap * dilation).checked_sub(window.pad[axis].into())
 }
 
 /// Computation as plain loops, compiled for the instruction set of the processor.

@@ -67,10 +67,11 @@ where
         colour: D::Color,
     ) -> Result<(), D::Error> {
         let Size { width, height } = place.size;
-        let lines = |kind: Type| height / (kind.height() + 1);
-        let kind = if kinds[0].holds(text, width, lines(kinds[0])) { kinds[0] } else { kinds[1] };
+        let [first, second] = kinds;
+        let fits = first.holds(text, width, first.lines_in(height));
+        let kind = if fits { first } else { second };
         let step = (kind.height() + 1) as i32;
-        let most = lines(kind);
+        let most = kind.lines_in(height);
         let mut needed = 1;
         while needed < most && !kind.holds(text, width, needed) {
             needed += 1;
@@ -119,10 +120,12 @@ where
         let fitting = place.size.height as usize / row as usize;
         for (index, (number, verb, what)) in steps.into_iter().take(fitting).enumerate() {
             let top = place.top_left.y + index as i32 * row;
-            let line = |from: i32| area(left + from, top, width - from, row);
-            self.text(kind, number, line(0), (tone, Align::Left))?;
-            let taken = self.text(kind, verb, line(indent), (ink, Align::Left))? as i32;
-            self.text(kind, what, line(indent + taken), (tone, Align::Left))?;
+            self.text(kind, number, area(left, top, width, row), (tone, Align::Left))?;
+            let verb_area = area(left + indent, top, width - indent, row);
+            let taken = self.text(kind, verb, verb_area, (ink, Align::Left))? as i32;
+            let from = indent + taken;
+            let what_area = area(left + from, top, width - from, row);
+            self.text(kind, what, what_area, (tone, Align::Left))?;
         }
         Ok(())
     }

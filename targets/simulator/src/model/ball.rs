@@ -28,10 +28,8 @@ pub struct Ball {
 
 impl Ball {
     pub fn new(random: &mut Random) -> Self {
-        let direction = |random: &mut Random| {
-            v(random.range(-1.0, 1.0), random.range(-1.0, 1.0), random.range(-1.0, 1.0)).unit()
-        };
-        let up = direction(random);
+        let up =
+            v(random.range(-1.0, 1.0), random.range(-1.0, 1.0), random.range(-1.0, 1.0)).unit();
         let side = up.cross(v(up.y, up.z, -up.x)).unit();
         let white = rgb(0xeeeae0);
         Self {

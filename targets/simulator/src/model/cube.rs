@@ -32,6 +32,13 @@ struct OnFace {
     w: f32,
 }
 
+impl OnFace {
+    /// Returns the distance of the nearest spot, or `most` if all are farther.
+    fn nearest(&self, spots: &[(f32, f32)], most: f32) -> f32 {
+        spots.iter().fold(most, |nearest, &(u, w)| min(nearest, hypot(self.u - u, self.w - w)))
+    }
+}
+
 impl Cube {
     pub fn new(random: &mut Random) -> Self {
         let kind = random.pick(&[Kind::Die, Kind::Puzzle, Kind::Block, Kind::Present]);
@@ -69,21 +76,17 @@ impl Cube {
     fn die(&self, at: &OnFace) -> Surface {
         let spots = at.face + 1;
         let mut nearest = 9.0;
-        let mut spot = |u: f32, w: f32| nearest = min(nearest, hypot(at.u - u, at.w - w));
         if spots % 2 == 1 {
-            spot(0.0, 0.0);
+            nearest = at.nearest(&[(0.0, 0.0)], nearest);
         }
         if spots > 1 {
-            spot(-0.5, -0.5);
-            spot(0.5, 0.5);
+            nearest = at.nearest(&[(-0.5, -0.5), (0.5, 0.5)], nearest);
         }
         if spots > 3 {
-            spot(-0.5, 0.5);
-            spot(0.5, -0.5);
+            nearest = at.nearest(&[(-0.5, 0.5), (0.5, -0.5)], nearest);
         }
         if spots == 6 {
-            spot(-0.5, 0.0);
-            spot(0.5, 0.0);
+            nearest = at.nearest(&[(-0.5, 0.0), (0.5, 0.0)], nearest);
         }
         Surface::new(blend(self.second, self.first, smoothstep(0.17, 0.19, nearest)), 0.6)
     }

@@ -129,9 +129,18 @@ impl Foliage {
 
     #[inline(always)]
     fn leaf(&self, place: usize) -> Leaf {
-        let n = |row: usize| self.numbers[row][place];
-        let axes = [v(n(0), n(1), n(2)), v(n(3), n(4), n(5)), v(n(6), n(7), n(8))];
-        Leaf { axes, length: n(9), per_length: n(10), width: n(11), droop: n(12) }
+        let n = &self.numbers;
+        Leaf {
+            axes: [
+                v(n[0][place], n[1][place], n[2][place]),
+                v(n[3][place], n[4][place], n[5][place]),
+                v(n[6][place], n[7][place], n[8][place]),
+            ],
+            length: n[9][place],
+            per_length: n[10][place],
+            width: n[11][place],
+            droop: n[12][place],
+        }
     }
 
     fn distances(&self, p: Vec3) -> [f32; LEAVES] {

@@ -21,11 +21,11 @@ pub const fn v(x: f32, y: f32, z: f32) -> Vec3 {
 
 /// Converts a display colour `0xRRGGBB` to linear light, with a gamma of two.
 pub fn rgb(hex: u32) -> Vec3 {
-    let channel = |shift: u32| {
+    let [r, g, b] = [16, 8, 0].map(|shift| {
         let value = (hex >> shift & 255) as f32 / 255.0;
         value * value
-    };
-    v(channel(16), channel(8), channel(0))
+    });
+    v(r, g, b)
 }
 
 impl Vec3 {

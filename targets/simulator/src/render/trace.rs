@@ -100,8 +100,9 @@ fn object_light(scene: &Scene, placed: &Placed, p: Vec3, gaze: Vec3) -> Vec3 {
     let facing = local_normal.dot(toward) > 0.0;
     let lamp = if facing { lamp_reach(placed, p + local_normal * 0.012, toward) } else { 0.0 };
     // Two probes along the normal: what is close by hides part of the room.
-    let hollow = |step: f32| model.distance(p + local_normal * step) / step;
-    let open = (0.6 * hollow(0.05) + 0.4 * hollow(0.16)).clamp(0.0, 1.0);
+    let near = model.distance(p + local_normal * 0.05) / 0.05;
+    let far = model.distance(p + local_normal * 0.16) / 0.16;
+    let open = (0.6 * near + 0.4 * far).clamp(0.0, 1.0);
     let above_table = smoothstep(-0.1, 0.25, p.y + 0.3 * local_normal.y);
     let room = mix(0.35, 1.0, open) * mix(0.55, 1.0, above_table);
     let outward = placed.direction_from_model(local_normal);
