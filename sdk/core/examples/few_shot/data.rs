@@ -81,20 +81,22 @@ impl Data {
     pub fn average(&mut self) {
         let views = std::mem::take(&mut self.views);
         let share = 1.0 / (1 + views.len()) as f32;
-        let mean =
-            |(i, x): (usize, &f32)| share * (x + views.iter().map(|view| view[i]).sum::<f32>());
-        self.means = Some(self.values.iter().enumerate().map(mean).collect());
+        let means = self.values.iter().enumerate().map(|(i, x)| {
+            let others: f32 = views.iter().map(|view| view[i]).sum();
+            share * (x + others)
+        });
+        self.means = Some(means.collect());
     }
 
     /// Adds a copy with every value dropped with probability `loss` and the others scaled up to
     /// compensate.
     pub fn drop_out(&mut self, loss: f64, seed: u64) {
         let mut state = seed;
-        let keep = |x: &f32| {
+        let copy = self.values.iter().map(|x| {
             let chance = (split_mix(&mut state) >> 11) as f64 / (1u64 << 53) as f64;
             if chance < loss { 0.0 } else { x / (1.0 - loss) as f32 }
-        };
-        let copy = self.values.iter().map(keep).collect();
+        });
+        let copy = copy.collect();
         self.views.push(copy);
     }
 
@@ -149,16 +151,14 @@ fn split_mix(state: &mut u64) -> u64 {
 pub fn read(path: &str) -> Result<Data, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
     let array = |name: &str| entry(&bytes, name).ok_or(format!("{path}: no array {name}"));
-    let values = array("embeddings")?;
-    let labels = array("labels")?;
-    let split = array("split")?;
-    let values: Vec<f32> =
-        values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let integers =
-        |bytes: &[u8]| -> Vec<usize> { bytes.chunks_exact(8).map(|b| usize::from(b[0])).collect() };
-    let labels = integers(labels);
+    let values: Vec<f32> = array("embeddings")?
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    let labels = integers(array("labels")?);
+    let split = integers(array("split")?);
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let held = integers(split).into_iter().map(|s| s == 1).collect();
+    let held = split.into_iter().map(|s| s == 1).collect();
     Ok(Data::new(name, values, labels, held).ok_or("nothing in there")?)
 }
 
@@ -177,19 +177,31 @@ fn codes(values: &[f32]) -> Option<(Vec<i8>, Quant)> {
         scale: Scale::new(step)?,
         zero_point: (-128.0..=127.0).contains(&zero).then_some(zero as i8)?,
     };
-    let code = |x: &f32| {
+    let codes = values.iter().map(|x| {
         let exact = x / step + zero;
-        let code = (x / step + zero).round();
+        let code = exact.round();
         ((-128.0..=127.0).contains(&code) && (exact - code).abs() < 1e-2).then_some(code as i8)
-    };
-    Some((values.iter().map(code).collect::<Option<_>>()?, quant))
+    });
+    Some((codes.collect::<Option<_>>()?, quant))
+}
+
+/// Returns the lowest byte of each 64-bit integer.
+fn integers(bytes: &[u8]) -> Vec<usize> {
+    bytes.chunks_exact(8).map(|b| usize::from(b[0])).collect()
+}
+
+/// Reads a 16-bit number.
+fn short(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?).into())
+}
+
+/// Reads a 32-bit number.
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// Returns the numbers of one array.
 fn entry<'a>(mut bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let short =
-        |b: &[u8], at: usize| Some(usize::from(u16::from_le_bytes([*b.get(at)?, *b.get(at + 1)?])));
-    let long = |b: &[u8], at: usize| Some(u32::from_le_bytes(*b.get(at..)?.first_chunk()?));
     while bytes.starts_with(b"PK\x03\x04") {
         let name_len = short(bytes, 26)?;
         let extra_len = short(bytes, 28)?;
