@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use offshoot_core::Shape;
 use offshoot_core::graph::Window;
 
 use crate::pack::word;
@@ -92,7 +93,7 @@ pub(crate) fn groups(
             let from = pixels.start * a.shape.c();
             let c = a.shape.c();
             let x = &x[from..pixels.end * c];
-            moves::map((affine, clamp), at, (c, x), (out.shape.c(), y), look_up);
+            moves::map(&moves::rescaled(affine, clamp), at, c, x, out.shape.c(), y, look_up);
         }
         _ => {}
     }
@@ -173,5 +174,28 @@ impl Inside {
         let last = (n + pad).saturating_sub(origin).div_ceil(dilation).min(kernel);
         let first = first.min(last);
         Self { taps: first..last, start: (origin + first * dilation).saturating_sub(pad) }
+    }
+}
+
+/// Taps of a window that lie inside the feature map, for one output pixel.
+pub(crate) struct Covered {
+    pub rows: Inside,
+    pub cols: Inside,
+}
+
+impl Covered {
+    /// Finds the taps for the output pixel with this index.
+    pub fn at(window: &Window, index: usize, input: Shape, output: Shape) -> Self {
+        let oy = index / output.w();
+        let ox = index % output.w();
+        Self {
+            rows: Inside::at(window, 0, oy, input.h()),
+            cols: Inside::at(window, 1, ox, input.w()),
+        }
+    }
+
+    /// Returns the number of taps.
+    pub fn taps(&self) -> usize {
+        self.rows.taps.len() * self.cols.taps.len()
     }
 }

@@ -2,7 +2,7 @@
 
 use offshoot_core::graph::Window;
 
-use super::{Inside, Requant};
+use super::{Covered, Inside, Requant};
 use crate::plan::step::Value;
 
 /// Largest patch, values, that is gathered into a buffer on the stack; of larger ones, the rows of
@@ -31,20 +31,17 @@ pub(super) fn conv(layer: &Layer<'_>, a: &Value, x: &[i8], out: &Value, y: &mut 
     let fan_in = layer.window.taps() * (a.shape.c() / layer.groups);
     let mut patch = [0i16; PATCH];
     for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
-        let oy = index / out.shape.w();
-        let ox = index % out.shape.w();
-        let rows = Inside::at(&layer.window, 0, oy, a.shape.h());
-        let cols = Inside::at(&layer.window, 1, ox, a.shape.w());
+        let covered = Covered::at(&layer.window, index, a.shape, out.shape);
         for (group, codes) in pixel.chunks_exact_mut(per_group).enumerate() {
             let first = group * per_group;
             if fan_in <= PATCH {
-                gather(layer, a, x, group, (&rows, &cols), &mut patch[..fan_in]);
+                gather(layer, a, x, group, &covered, &mut patch[..fan_in]);
                 dense(layer, &patch[..fan_in], first, out, codes);
             } else {
                 for (i, code) in codes.iter_mut().enumerate() {
                     let channel = first + i;
-                    let acc = layer.requant.bias(channel)
-                        + runs(layer, a, x, channel, group, (&rows, &cols));
+                    let acc =
+                        layer.requant.bias(channel) + runs(layer, a, x, channel, group, &covered);
                     *code = layer.requant.code(channel, acc, out.quant.zero_point);
                 }
             }
@@ -58,14 +55,13 @@ fn gather(
     a: &Value,
     x: &[i8],
     group: usize,
-    at: (&Inside, &Inside),
+    covered: &Covered,
     patch: &mut [i16],
 ) {
-    let (rows, cols) = at;
+    let Covered { rows, cols } = covered;
     let depth = a.shape.c() / layer.groups;
     let zero = i16::from(a.quant.zero_point);
-    let covers = rows.taps.len() * cols.taps.len() == layer.window.taps();
-    if !covers {
+    if covered.taps() < layer.window.taps() {
         patch.fill(0);
     }
     for (ky, iy) in taps(rows, layer.window.dilation[0]) {
@@ -123,9 +119,9 @@ fn runs(
     x: &[i8],
     channel: usize,
     group: usize,
-    at: (&Inside, &Inside),
+    covered: &Covered,
 ) -> i32 {
-    let (rows, cols) = at;
+    let Covered { rows, cols } = covered;
     let depth = a.shape.c() / layer.groups;
     let kernel_w = usize::from(layer.window.kernel[1]);
     let weights = &layer.weights[channel * layer.window.taps() * depth..];

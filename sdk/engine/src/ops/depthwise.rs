@@ -2,7 +2,7 @@
 
 use offshoot_core::graph::Window;
 
-use super::{Inside, Requant};
+use super::{Covered, Requant};
 use crate::plan::step::Value;
 
 /// Channels computed together: their accumulators stay in registers.
@@ -21,17 +21,14 @@ pub(super) fn depthwise(
     let channels = out.shape.c();
     let layer = Layer { window, weights, zero: a.zero(), width: a.shape.w(), channels };
     for (index, pixel) in y.chunks_exact_mut(channels).enumerate() {
-        let oy = index / out.shape.w();
-        let ox = index % out.shape.w();
-        let rows = Inside::at(window, 0, oy, a.shape.h());
-        let cols = Inside::at(window, 1, ox, a.shape.w());
+        let covered = Covered::at(window, index, a.shape, out.shape);
         for (block, codes) in pixel.chunks_mut(BLOCK).enumerate() {
             let first = block * BLOCK;
             let mut acc = [0i32; BLOCK];
             for (i, slot) in acc.iter_mut().enumerate().take(codes.len()) {
                 *slot = requant.bias(first + i);
             }
-            layer.accumulate(x, (&rows, &cols), first, &mut acc[..codes.len()]);
+            layer.accumulate(x, &covered, first, &mut acc[..codes.len()]);
             for (i, (code, acc)) in codes.iter_mut().zip(acc).enumerate() {
                 *code = requant.code(first + i, acc, out.quant.zero_point);
             }
@@ -48,13 +45,8 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    fn accumulate(
-        &self,
-        x: &[i8],
-        (rows, cols): (&Inside, &Inside),
-        first: usize,
-        acc: &mut [i32],
-    ) {
+    fn accumulate(&self, x: &[i8], covered: &Covered, first: usize, acc: &mut [i32]) {
+        let Covered { rows, cols } = covered;
         let [dy, dx] = self.window.dilation.map(usize::from);
         for (i, ky) in rows.taps.clone().enumerate() {
             let iy = rows.start + i * dy;

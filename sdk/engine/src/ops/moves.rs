@@ -4,29 +4,36 @@ use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
 use crate::plan::step::Value;
 
-/// Rescales pixels of `from` values by an affine map, into the channels from `at` on of pixels of
-/// `to` channels.
+/// Returns the result of an affine map for each of the 256 states of an int8 value.
 #[inline(always)] // compiled for the caller's instruction set
-pub(super) fn map(
-    (affine, clamp): (Affine, Clamp),
-    at: usize,
-    (from, x): (usize, &[i8]),
-    (to, y): (usize, &mut [i8]),
-    look_up: impl Fn(&[i8; 256], &mut [i8]),
-) {
-    // An int8 value has only 256 states, so a table holds every result.
+pub(super) fn rescaled(affine: Affine, clamp: Clamp) -> [i8; 256] {
     let mut table = [0i8; 256];
     for (code, slot) in (i8::MIN..=i8::MAX).zip(&mut table) {
         *slot = affine.apply(code, clamp);
     }
+    table
+}
+
+/// Looks up pixels of `from` values in a table, into the channels from `at` on of pixels of `to`
+/// channels.
+#[inline(always)] // as above
+pub(super) fn map(
+    table: &[i8; 256],
+    at: usize,
+    from: usize,
+    x: &[i8],
+    to: usize,
+    y: &mut [i8],
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
+) {
     if from == to {
         y.copy_from_slice(x);
-        return look_up(&table, y);
+        return look_up(table, y);
     }
     for (pixel, values) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
         let codes = &mut pixel[at..at + from];
         codes.copy_from_slice(values);
-        look_up(&table, codes);
+        look_up(table, codes);
     }
 }
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 use offshoot_core::Multiplier;
 use offshoot_core::graph::{Clamp, Window};
 
-use super::Inside;
+use super::Covered;
 use super::small::Tail;
 use crate::plan::step::Value;
 
@@ -31,8 +31,8 @@ pub(super) fn average(
     y: &mut [i8],
 ) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
-        let (rows, cols) = inside(&layer.window, index, a, out);
-        let seen = rows.taps.len() * cols.taps.len();
+        let covered = Covered::at(&layer.window, index, a.shape, out.shape);
+        let seen = covered.taps();
         let divisor = if layer.include_pad { layer.window.taps() } else { seen } as i64;
         let mantissa = ((i64::from(layer.multiplier.mantissa) + divisor / 2) / divisor) as i32;
         let multiplier = Multiplier { mantissa, ..layer.multiplier };
@@ -42,7 +42,7 @@ pub(super) fn average(
             // So few values are summed before they are added to 32 bits that 16 bits suffice.
             let mut parts = [0i16; BLOCK];
             let mut count = 0;
-            positions(&layer.window, (&rows, &cols), a, |at| {
+            positions(&layer.window, &covered, a, |at| {
                 let values = &x[at + first + block * BLOCK..][..codes.len()];
                 for (part, &value) in parts.iter_mut().zip(values) {
                     *part += i16::from(value);
@@ -77,9 +77,9 @@ pub(super) fn max(
     y: &mut [i8],
 ) {
     pixels(out.shape.c(), range, y, |index, first, codes| {
-        let (rows, cols) = inside(window, index, a, out);
+        let covered = Covered::at(window, index, a.shape, out.shape);
         codes.fill(i8::MIN);
-        positions(window, (&rows, &cols), a, |at| {
+        positions(window, &covered, a, |at| {
             let values = &x[at + first..][..codes.len()];
             for (code, &value) in codes.iter_mut().zip(values) {
                 *code = (*code).max(value);
@@ -108,20 +108,10 @@ fn pixels(
     }
 }
 
-fn inside(window: &Window, index: usize, a: &Value, out: &Value) -> (Inside, Inside) {
-    let oy = index / out.shape.w();
-    let ox = index % out.shape.w();
-    (Inside::at(window, 0, oy, a.shape.h()), Inside::at(window, 1, ox, a.shape.w()))
-}
-
 /// Calls `each` with the first byte of every pixel under the window.
 #[inline(always)] // as above
-fn positions(
-    window: &Window,
-    (rows, cols): (&Inside, &Inside),
-    a: &Value,
-    mut each: impl FnMut(usize),
-) {
+fn positions(window: &Window, covered: &Covered, a: &Value, mut each: impl FnMut(usize)) {
+    let Covered { rows, cols } = covered;
     let [dy, dx] = window.dilation.map(usize::from);
     for i in 0..rows.taps.len() {
         for j in 0..cols.taps.len() {
