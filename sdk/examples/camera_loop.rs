@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let head = arguments.next().unwrap_or("things.head".to_string());
     let mut extractor = Extractor::open(package)?;
     let mut head = Head::load(head, &extractor)?;
+    head.fit()?;
     let mut camera = stdin().lock();
     let mut buffer = vec![0; (2 * WIDTH * HEIGHT) as usize];
 

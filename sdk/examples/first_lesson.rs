@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
+    head.fit()?;
     let unseen = Image::open("what_is_this.jpg")?;
     match head.classify(extractor.embed(&unseen.frame())?)? {
         Answer::Known { class, confidence, .. } => {

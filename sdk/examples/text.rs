@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ids.truncate(limit);
         let embedding = extractor.embed_tokens(&ids)?;
         if name == "?" {
+            head.fit()?;
             let answer = head.classify(embedding)?;
             println!("{}", head.class_name(answer.class()).unwrap_or("?"));
             continue;

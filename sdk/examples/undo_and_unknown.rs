@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         head.undo();
     }
 
+    head.fit()?;
     for object in [Object::Mug, Object::Plant, Object::Key] {
         let image = camera.look(Some(object), 100);
         let answer = head.classify(extractor.embed(&Frame::rgb(160, 120, &image.rgb)?)?)?;

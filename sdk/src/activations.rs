@@ -26,12 +26,8 @@ impl Extractor {
     /// The map is what the last extraction left in memory: nothing is run.
     ///
     /// # Errors
-    /// A head without samples, of neighbours, or of another package; a class it was not taught.
-    pub fn activations(
-        &self,
-        head: &mut Head,
-        class: ClassId,
-    ) -> Result<Option<Activations>, Error> {
+    /// A head that is not fitted, is k-NN, or is of another package; a class without samples.
+    pub fn activations(&self, head: &Head, class: ClassId) -> Result<Option<Activations>, Error> {
         if head.package_id() != self.id() {
             return Err(ErrorKind::from(HeadError::OtherPackage).into());
         }

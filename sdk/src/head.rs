@@ -32,12 +32,14 @@ pub const NOTHING: &str = "nothing";
 ///     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
 ///     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
 /// }
+/// head.fit()?;
 /// match head.classify(extractor.embed(&Frame::rgb(8, 8, &[230; 192])?)?)? {
 ///     Answer::Known { class, confidence, .. } => assert!(class == light && confidence.get() > 0.5),
 ///     answer => panic!("{answer:?}"),
 /// }
 /// // The last press of the button was a mistake.
 /// assert_eq!(head.undo(), Some(light));
+/// head.fit()?;
 /// println!("{} right of {}", head.report()?.right(), head.report()?.asked());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

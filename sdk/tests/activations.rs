@@ -39,6 +39,7 @@ fn taught(kind: HeadKind, extractor: &mut Extractor, images: &[Vec<u8>], side: u
         let frame = Frame::rgb(side, side, pixels).unwrap();
         head.add_sample(classes[i % 3], extractor.embed(&frame).unwrap()).unwrap();
     }
+    head.fit().unwrap();
     head
 }
 
@@ -59,14 +60,14 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
             Extractor::from_bytes_with(mean_net(layer_after, unit_length), &options)?;
         let all = images(12, 48);
         for kind in [HeadKind::NearestMean, HeadKind::Ridge, HeadKind::Softmax] {
-            let mut head = taught(kind, &mut extractor, &all, 48);
+            let head = taught(kind, &mut extractor, &all, 48);
             let class = head.class_at(1).unwrap();
             let mut pairs = Vec::new();
             for pixels in &all {
                 let frame = Frame::rgb(48, 48, pixels).unwrap();
                 let x: Vec<f32> = extractor.embed(&frame)?.iter().collect();
                 let found =
-                    extractor.activations(&mut head, class)?.expect("the network ends in a mean");
+                    extractor.activations(&head, class)?.expect("the network ends in a mean");
                 assert_eq!(found.values.len(), found.width * found.height);
                 assert!(found.values.len() > 1, "a map, not a point");
                 let mut want = 0.0;
@@ -101,31 +102,28 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
 fn no_map_and_no_weights_are_told() {
     let all = images(6, 8);
     let mut extractor = Extractor::from_bytes(every_operation()).unwrap();
-    let mut head = taught(HeadKind::Ridge, &mut extractor, &all, 8);
+    let head = taught(HeadKind::Ridge, &mut extractor, &all, 8);
     let class = head.class_at(0).unwrap();
     assert_eq!(
-        extractor.activations(&mut head, class).unwrap(),
+        extractor.activations(&head, class).unwrap(),
         None,
         "its embedding is a convolution's"
     );
     let other = Extractor::from_bytes(mobile_net()).unwrap();
-    assert!(other.activations(&mut head, class).is_err(), "a head of another package");
+    assert!(other.activations(&head, class).is_err(), "a head of another package");
     let mut extractor = other;
     let all = images(6, 48);
-    let mut head = taught(HeadKind::Ridge, &mut extractor, &all, 48);
-    assert_eq!(
-        extractor.activations(&mut head, class).unwrap(),
-        None,
-        "its pool scales what it sums"
-    );
+    let head = taught(HeadKind::Ridge, &mut extractor, &all, 48);
+    assert_eq!(extractor.activations(&head, class).unwrap(), None, "its pool scales what it sums");
     let mut extractor = Extractor::from_bytes(mean_net(false, false)).unwrap();
     let all = images(6, 48);
-    let mut knn = taught(HeadKind::Knn, &mut extractor, &all, 48);
-    assert!(extractor.activations(&mut knn, class).unwrap_err().to_string().contains("no weights"));
+    let knn = taught(HeadKind::Knn, &mut extractor, &all, 48);
+    assert!(extractor.activations(&knn, class).unwrap_err().to_string().contains("no weights"));
     let mut ridge = taught(HeadKind::Ridge, &mut extractor, &all, 48);
     let empty = ridge.add_class("empty").unwrap();
+    ridge.fit().unwrap();
     assert!(
-        extractor.activations(&mut ridge, empty).is_err(),
+        extractor.activations(&ridge, empty).is_err(),
         "nothing speaks for what was not taught"
     );
 }

@@ -47,6 +47,7 @@ fn images(n: usize) -> Vec<Vec<u8>> {
 }
 
 fn answers(head: &mut Head, extractor: &mut Extractor) -> Vec<[f32; 2]> {
+    head.fit().unwrap();
     let ask = |pixels: &Vec<u8>| {
         let mut out = [0.0; 2];
         head.probabilities(extractor.embed(&Frame::rgb(8, 8, pixels).unwrap()).unwrap(), &mut out)

@@ -56,6 +56,7 @@ fn lesson(head: &mut Head, extractor: &mut Extractor, image: &Frame<'_>, out: &m
     assert_eq!(class, answer.class());
     assert!(head.class_name(class).is_some() && fit.gradient_norm.is_finite());
     head.undo().unwrap();
+    head.fit().unwrap();
     black_box(head.classify(embedding).unwrap()).class().index()
 }
 
@@ -107,6 +108,7 @@ fn editing_and_reporting() {
             head.remove_sample(3).unwrap();
             head.undo().unwrap();
             head.rename_class(classes[1], "cactus").unwrap();
+            head.fit().unwrap();
             let report = head.report().unwrap();
             let advice = report.advice().count() + report.confusion(classes[0], classes[1]);
             let finite = report.calibration_error().is_some_and(f32::is_finite);
@@ -138,12 +140,14 @@ fn refusing() {
     let images = images();
     let embedding = extractor.embed(&frame(&images[0])).unwrap();
     let (counts, refused) = counted(|| {
-        let nothing_taught = head.classify(embedding).is_err();
+        let nothing_taught = head.fit().is_err() && head.classify(embedding).is_err();
         let class = head.add_class("mug").unwrap();
         head.add_sample(class, embedding).unwrap();
         let full = head.add_sample(class, embedding).is_err() && head.add_class("pen").is_err();
+        let not_fitted = head.classify(embedding).is_err();
+        head.fit().unwrap();
         let short = head.probabilities(embedding, &mut []).is_err();
-        [nothing_taught, full, short]
+        [nothing_taught, full, not_fitted, short]
     });
-    assert_eq!((counts, refused), (Counts::NONE, [true; 3]));
+    assert_eq!((counts, refused), (Counts::NONE, [true; 4]));
 }

@@ -18,6 +18,7 @@ fn lesson() -> Result<usize, Error> {
     let class = head.add_class("grey")?;
     head.add_sample(class, extractor.embed(&frame)?)?;
     head.rename_class(class, "gray")?;
+    head.fit()?;
     head.classify(extractor.embed(&frame)?)?;
     head.report()?;
     let mut bytes = vec![0; head.encoded_len()];
@@ -43,17 +44,17 @@ fn what_failed_can_be_told_apart() {
     assert_eq!(frame().unwrap_err().to_string(), "the frame needs 192 bytes, the buffer has 10");
     let kind = || -> Result<HeadKind, Error> { Ok("oracle".parse()?) };
     assert!(matches!(kind().unwrap_err().kind(), ErrorKind::HeadKind(_)));
-    let mut head = Head::new(
+    let head = Head::new(
         HeadKind::NearestMean,
         &Extractor::open("tests/tiny.offshoot").unwrap(),
         Limits { classes: 1, samples: 1 },
     )
     .unwrap();
-    let ask = |head: &mut Head| -> Result<(), Error> {
+    let ask = |head: &Head| -> Result<(), Error> {
         head.classify(Embedding::Float(&[0.0; 3]))?;
         Ok(())
     };
-    assert!(matches!(ask(&mut head).unwrap_err().kind(), ErrorKind::Ask(_)));
+    assert!(matches!(ask(&head).unwrap_err().kind(), ErrorKind::Ask(_)));
 }
 
 /// A run-length coded bitmap of a kilobyte that says it is as large as an image may be.

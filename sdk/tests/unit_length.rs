@@ -76,6 +76,7 @@ fn heads_are_taught_and_asked_with_it() {
         let embedding = extractor.embed(&Frame::rgb(60, 52, &image(i)).unwrap()).unwrap();
         head.add_sample(classes[i % 2], embedding).unwrap();
     }
+    head.fit().unwrap();
     for i in 8..12 {
         let embedding = extractor.embed(&Frame::rgb(60, 52, &image(i)).unwrap()).unwrap();
         assert_eq!(head.classify(embedding).unwrap().class(), classes[i % 2]);

@@ -108,6 +108,7 @@ impl Room {
                 (0..VIEWS).filter(|view| !lessons.contains(view)).map(|view| (class, thing, view)),
             );
         }
+        head.fit().unwrap();
         let mut found = Found::default();
         let mut room = vec![0.0; classes];
         let weight = 1.0 / known.len() as f64;

@@ -67,8 +67,8 @@ impl ExportError {
 /// Returns the bytes of an ONNX file with the backbone and the head.
 ///
 /// # Errors
-/// The head has no weights or no samples, or the package is not int8.
-pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportError> {
+/// The head has no weights or is not fitted, or the package is not int8.
+pub fn export(package: &Package<'_>, head: &Head) -> Result<Vec<u8>, ExportError> {
     let mut builder = Builder::default();
     let graph = package.graph();
     image(&mut builder, package);
@@ -113,7 +113,7 @@ pub fn export(package: &Package<'_>, head: &mut Head) -> Result<Vec<u8>, ExportE
 /// Returns the metadata that a program needs besides the graph.
 fn metadata(
     package: &Package<'_>,
-    head: &mut Head,
+    head: &Head,
 ) -> Result<Vec<StringStringEntryProto>, ExportError> {
     let classes: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
     let recipe = head.chosen()?;
@@ -286,7 +286,7 @@ fn conv(
 
 /// Writes the head on the embedding: L2 norm, product with the weights, softmax. Returns the
 /// parameters of the probability that the class is known.
-fn probabilities(builder: &mut Builder, head: &mut Head) -> Result<Option<KnownOdds>, ExportError> {
+fn probabilities(builder: &mut Builder, head: &Head) -> Result<Option<KnownOdds>, ExportError> {
     let kind = head.chosen()?.kind;
     let asked = head.kind();
     let classes = head.class_count();

@@ -54,9 +54,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     println!("   {}", extractor.verify()?);
 
     println!("2. Teach {} from {SHOTS} images each of a simulated camera", names());
-    let mut head = teach(&mut extractor)?;
+    let head = teach(&mut extractor)?;
     println!("3. Classify {} unseen images", UNSEEN * OBJECTS.len() as u64);
-    let exam = examine(&mut extractor, &mut head)?;
+    let exam = examine(&mut extractor, &head)?;
     println!("   {} of {} right", exam.right, exam.asked);
     for (object, right) in OBJECTS.iter().zip(exam.per_object) {
         println!("   {:<6} {right:>2} of {UNSEEN}", object.name());
@@ -69,7 +69,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     );
     // Not into the current folder, which may be a clone of the project.
     let out = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(IMAGE));
-    screen(&mut extractor, &mut head, &out)?;
+    screen(&mut extractor, &head, &out)?;
     println!("4. {} shows the screen of the device", out.display());
     if let Some(folder) = &args.keep {
         let failed = |source| CommandError::Write { path: folder.clone(), source };
@@ -150,7 +150,7 @@ struct Exam {
     time: Duration,
 }
 
-fn examine(extractor: &mut Extractor, head: &mut Head) -> Result<Exam, CommandError> {
+fn examine(extractor: &mut Extractor, head: &Head) -> Result<Exam, CommandError> {
     let mut exam =
         Exam { right: 0, asked: 0, per_object: vec![0; OBJECTS.len()], time: Duration::ZERO };
     for (class, object) in OBJECTS.into_iter().enumerate() {
@@ -181,7 +181,7 @@ type Panel = Framebuffer<
 >;
 
 /// Draws the screen for one unseen image, at twice the size of the panel for legibility.
-fn screen(extractor: &mut Extractor, head: &mut Head, out: &Path) -> Result<(), CommandError> {
+fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), CommandError> {
     let image = look(Some(OBJECTS[0]), seed(0, 100));
     let embedding = extractor.embed(&image.frame())?;
     let mut probabilities = vec![0.0; head.class_count()];

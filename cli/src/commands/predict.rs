@@ -19,6 +19,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let what = format!("--heatmap takes one image, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
+    head.fit().map_err(offshoot::Error::from)?;
     let reader = Reader::of(&extractor)?;
     let mut opener = Opener::new(args.care.into());
     let mut fault: Option<EmbedError> = None;
@@ -35,7 +36,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
             }
         };
         let embedding = input.embed(&mut extractor)?;
-        let seen = Seen::ask(&mut head, embedding)?;
+        let seen = Seen::ask(&head, embedding)?;
         let why = seen.why.as_ref().zip(args.dimensions);
         if args.dimensions.is_some() && why.is_none() {
             let what = "k-NN heads and heads of one class have no weights per dimension";
@@ -51,7 +52,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         }
         if let Some(out) = &args.heatmap {
             let image = opener.open(&Sample::of_file(path.clone()))?;
-            draw(args, &extractor, &mut head, (&image, &seen), out)?;
+            draw(args, &extractor, &head, (&image, &seen), out)?;
         }
     }
     fault.map_or(Ok(()), |error| Err(error.into()))
@@ -60,7 +61,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
 fn draw(
     args: &PredictArgs,
     extractor: &Extractor,
-    head: &mut Head,
+    head: &Head,
     (image, seen): (&Image, &Seen),
     out: &Path,
 ) -> Result<(), CommandError> {
@@ -91,7 +92,7 @@ struct Why {
 }
 
 impl Seen {
-    fn ask(head: &mut Head, embedding: Embedding<'_>) -> Result<Self, offshoot::Error> {
+    fn ask(head: &Head, embedding: Embedding<'_>) -> Result<Self, offshoot::Error> {
         let mut probabilities = vec![0.0; head.class_count()];
         let answer = head.probabilities(embedding, &mut probabilities)?;
         let (similarity, least) = head.similarity(embedding)?;
@@ -167,7 +168,7 @@ impl Why {
 
     /// Returns `None` if there is no other class, or the head has no weights.
     fn ask(
-        head: &mut Head,
+        head: &Head,
         embedding: Embedding<'_>,
         class: ClassId,
         probabilities: &[f32],

@@ -9,12 +9,13 @@ use crate::error::CommandError;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;
+    head.fit().map_err(offshoot::Error::from)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     let classes: Vec<(ClassId, String)> =
         head.classes().map(|(id, name)| (id, name.to_string())).collect();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     if args.json {
-        let report = as_json(&mut head, chosen, &classes)?;
+        let report = as_json(&head, chosen, &classes)?;
         println!("{report:#}");
         return Ok(());
     }
@@ -53,7 +54,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
 }
 
 fn as_json(
-    head: &mut Head,
+    head: &Head,
     chosen: Recipe,
     classes: &[(ClassId, String)],
 ) -> Result<Value, CommandError> {

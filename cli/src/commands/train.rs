@@ -45,6 +45,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     }
     head.save(&args.output)?;
     let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
+    head.fit().map_err(offshoot::Error::from)?;
     let chosen = head.chosen().map_err(offshoot::Error::from)?;
     println!(
         "{}: {} on {} {kind} of {} classes, {} kept, trained in {:.1} ms; {} in memory, {} saved",
@@ -73,11 +74,11 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     }
     let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
     advise(&report, &args.output, file);
-    test(&mut head, &val, kind, is_alone)
+    test(&head, &val, kind, is_alone)
 }
 
 /// Classifies the test set and prints the accuracy.
-fn test(head: &mut Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result<(), CommandError> {
+fn test(head: &Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result<(), CommandError> {
     if val.is_empty() {
         return Ok(());
     }

@@ -33,7 +33,7 @@ pub fn teach(
 ///
 /// # Errors
 /// Fails if the head has no samples.
-pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
+pub fn accuracy(head: &Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
     let mut right = 0;
     for &i in picks {
         right += usize::from(told(head, embeddings, i)? == Some(embeddings.labels[i]));
@@ -45,7 +45,7 @@ pub fn accuracy(head: &mut Head, embeddings: &Embeddings, picks: &[usize]) -> Re
 ///
 /// # Errors
 /// Fails if the head has no samples.
-pub fn told(head: &mut Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
+pub fn told(head: &Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
     Ok(head.classify(embeddings.get(i))?.known().map(|class| class.index()))
 }
 
@@ -96,7 +96,7 @@ pub fn few_shot(
             if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
         let mut right = 0;
         for &i in &picks {
-            let told = told(&mut head, tested, i)?.unwrap_or_default();
+            let told = told(&head, tested, i)?.unwrap_or_default();
             confusion[tested.labels[i] * classes.len() + told] += 1;
             right += usize::from(told == tested.labels[i]);
         }

@@ -128,6 +128,7 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
             &["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"],
         );
         let mut head = Head::load(path(&head), &extractor).unwrap();
+        head.fit().unwrap();
         let mut want = Vec::new();
         for image in &images {
             let embedding = extractor.embed(&image.frame()).unwrap();

@@ -93,6 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let right = head.report()?.right();
     let reported = seconds()? - start;
     head.set_false_rejection_rate(0.0)?;
+    head.fit()?;
     let asked = samples.min(2000);
     let mut correct = 0;
     for i in 0..asked {

@@ -18,6 +18,7 @@
 //! head.add_sample(mug, Embedding::Float(&[1.0, 0.0, 0.2, 0.1]))?;
 //! head.add_sample(pen, Embedding::Float(&[0.0, 1.0, 0.1, 0.3]))?;
 //!
+//! head.fit()?;
 //! let answer = head.classify(Embedding::Float(&[0.9, 0.1, 0.2, 0.0]))?;
 //! assert_eq!(head.class_name(answer.class()), Some("mug"));
 //! # Ok::<(), Box<dyn core::error::Error>>(())
@@ -78,6 +79,7 @@ struct Fitted {
     inverse_temperature: f32,
     /// Decision boundary between known and unknown.
     border: rejection::Border,
+    tally: report::Tally,
 }
 
 /// A classifier that learns; see the [module](self).

@@ -63,6 +63,7 @@ fn encoded(head: &TestHead) -> Vec<u8> {
 /// Bits of all answers to `queries`, or what was refused.
 fn answers(head: &mut TestHead, queries: &[Vec<f32>]) -> Vec<String> {
     let mut out = vec![0.0; head.class_count()];
+    let _ = head.fit();
     let mut ask = |query: &Vec<f32>| {
         let answer = head.probabilities(Embedding::Float(query), &mut out);
         format!("{answer:?} {:?}", out.iter().map(|p| p.to_bits()).collect::<Vec<_>>())
@@ -75,6 +76,7 @@ fn is_sane(head: &mut TestHead, query: &[f32]) {
     let dim = head.dim();
     let classes = head.class_count();
     let mut p = vec![9.0; classes];
+    let _ = head.fit();
     let Ok(answer) = head.probabilities(Embedding::Float(query), &mut p) else {
         assert_eq!(head.sample_count(), 0);
         return;
@@ -267,6 +269,7 @@ fn the_order_of_teaching_does_not_matter() {
         let mut shuffled = taught(kind, classes as u16, &all, &order);
         for head in [&mut head, &mut shuffled] {
             head.set_false_rejection_rate(0.0).unwrap();
+            head.fit().unwrap();
         }
         let mut a = vec![0.0; classes];
         let mut b = vec![0.0; classes];
@@ -296,6 +299,7 @@ fn one_class_and_one_sample_are_enough_to_answer() {
         let mut head = taught(kind, 1, &all, &(0..count).collect::<Vec<_>>());
         head.set_false_rejection_rate(0.0).unwrap();
         let query = random.hostile(head.dim(), &[]);
+        head.fit().unwrap();
         let answer = head.classify(Embedding::Float(&query)).unwrap();
         assert_eq!(
             (answer.class().index(), answer.confidence().get()),

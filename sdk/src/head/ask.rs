@@ -6,8 +6,8 @@ use offshoot_core::{Embedding, head};
 use super::Head;
 use crate::{Answer, ClassId, Fit, Linear, Recipe, Report, Similarity};
 
-/// Learning and answering. The first question after a change of the samples fits the head, which
-/// takes milliseconds; [`Head::fit`] does so ahead of time.
+/// Learning and answering. [`Head::fit`] learns what was taught and takes milliseconds; questions
+/// come after it, by `&self`: threads may ask one head at the same time.
 impl Head {
     /// Fits the head to its samples, unless nothing has changed since the last fit.
     ///
@@ -22,9 +22,9 @@ impl Head {
     /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
     /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
     /// # }
-    /// // In the pause after the last sample, so that the first answer does not wait.
+    /// assert!(!head.is_fitted());
     /// let fit = head.fit()?;
-    /// assert!(fit.gradient_norm.is_finite());
+    /// assert!(head.is_fitted() && fit.gradient_norm.is_finite());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -34,12 +34,17 @@ impl Head {
         self.0.fit()
     }
 
+    /// Returns true if the head can be asked: nothing has changed since the last fit.
+    pub fn is_fitted(&self) -> bool {
+        self.0.is_fitted()
+    }
+
     /// Returns the recipe that the head is fitted with: for
     /// [`HeadKind::Auto`](crate::HeadKind::Auto) the one that counts most in its mean.
     ///
     /// # Errors
-    /// [`AskError::NothingTaught`] without samples.
-    pub fn chosen(&mut self) -> Result<Recipe, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`].
+    pub fn chosen(&self) -> Result<Recipe, AskError> {
         self.0.chosen()
     }
 
@@ -55,6 +60,7 @@ impl Head {
     /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
     /// # }
     /// let camera = [230; 192];
+    /// head.fit()?;
     /// let answer = head.classify(extractor.embed(&Frame::rgb(8, 8, &camera)?)?)?;
     /// assert_eq!(head.class_name(answer.class()), Some("light"));
     /// assert!(answer.confidence().get() > 0.5 && answer.margin() > 0.0);
@@ -62,9 +68,9 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// [`AskError::NothingTaught`] without samples; an embedding of another length, or with a value
-    /// that is not finite.
-    pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`]; an
+    /// embedding of another length, or with a value that is not finite.
+    pub fn classify(&self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
         self.0.classify(embedding)
     }
 
@@ -82,6 +88,7 @@ impl Head {
     /// # }
     /// let mut probabilities = vec![0.0; head.class_count()];
     /// let camera = [230; 192];
+    /// head.fit()?;
     /// head.probabilities(extractor.embed(&Frame::rgb(8, 8, &camera)?)?, &mut probabilities)?;
     /// assert!(probabilities[light.index()] > probabilities[dark.index()]);
     /// assert!(probabilities.iter().sum::<f32>() < 1.0 + 1e-6);
@@ -92,7 +99,7 @@ impl Head {
     /// Those of [`Head::classify`], and [`AskError::TooShort`] where `out` has fewer elements than
     /// there are classes.
     pub fn probabilities(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
         out: &mut [f32],
     ) -> Result<Answer, AskError> {
@@ -111,6 +118,7 @@ impl Head {
     /// #     head.add_sample(grey, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
     /// # }
     /// let camera = [110; 192];
+    /// head.fit()?;
     /// let (similarity, _) = head.similarity(extractor.embed(&Frame::rgb(8, 8, &camera)?)?)?;
     /// assert!(similarity.get() <= 1.0 + 1e-6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,7 +127,7 @@ impl Head {
     /// # Errors
     /// Those of [`Head::classify`].
     pub fn similarity(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
         self.0.similarity(embedding)
@@ -141,6 +149,7 @@ impl Head {
     /// let camera = [230; 192];
     /// let embedding = extractor.embed(&Frame::rgb(8, 8, &camera)?)?;
     /// let mut parts = vec![0.0; embedding.len()];
+    /// head.fit()?;
     /// let bias = head.contributions(embedding, light, dark, &mut parts)?;
     /// assert!(bias + parts.iter().sum::<f32>() > 0.0, "the log odds of `light` against `dark`");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -150,7 +159,7 @@ impl Head {
     /// Those of [`Head::classify`]; a class that is absent or has no samples; an `out` shorter than
     /// the embedding; [`AskError::NotLinear`] of k-NN.
     pub fn contributions(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
         class: ClassId,
         other: ClassId,
@@ -169,13 +178,15 @@ impl Head {
     /// #     let class = head.add_class(name)?;
     /// #     head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
     /// # }
+    /// head.fit()?;
     /// assert_eq!(head.linear()?.bias().len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] of k-NN.
-    pub fn linear(&mut self) -> Result<Linear<'_>, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`],
+    /// [`AskError::NotLinear`] of k-NN.
+    pub fn linear(&self) -> Result<Linear<'_>, AskError> {
         self.0.linear()
     }
 
@@ -190,6 +201,7 @@ impl Head {
     /// #     head.add_sample(dark, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
     /// #     head.add_sample(light, extractor.embed(&Frame::rgb(8, 8, &[255 - shade; 192])?)?)?;
     /// # }
+    /// head.fit()?;
     /// let report = head.report()?;
     /// assert_eq!(report.asked(), 8);
     /// assert_eq!(report.right() + report.confusion(dark, light) + report.confusion(light, dark), 8);
@@ -200,8 +212,8 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// [`AskError::NothingTaught`] without samples.
-    pub fn report(&mut self) -> Result<Report<'_>, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`].
+    pub fn report(&self) -> Result<Report<'_>, AskError> {
         self.0.report()
     }
 

@@ -158,6 +158,7 @@ fn is_absent(kind: &ErrorKind) -> bool {
 fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> Result<()> {
     let mut extractor = Extractor::open(package)?;
     let mut head = Head::load(path, &extractor)?;
+    head.fit().map_err(|e| BoardError::at(path, e))?;
     for frame in frames {
         let image = Image::open(frame)?;
         let embedding = extractor.embed(&image.frame()).map_err(|e| BoardError::at(frame, e))?;

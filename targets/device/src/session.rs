@@ -289,7 +289,7 @@ impl Session {
             None => {
                 let mut room = [0.0; PLACES];
                 let seen = &mut room[..self.head.class_count()];
-                match self.head.probabilities(embedding, seen) {
+                match self.head.fit().and_then(|_| self.head.probabilities(embedding, seen)) {
                     Ok(Answer::Unknown { .. }) => self.smooth.push(&[]),
                     Ok(_) => self.smooth.push(&placed(&self.head, seen)),
                     Err(AskError::NothingTaught) => self.smooth.reset(),
@@ -384,7 +384,7 @@ impl Session {
     fn report(&mut self) {
         let classes: [Option<ClassId>; PLACES] =
             std::array::from_fn(|place| class_at(&self.head, place));
-        let report = match self.head.report() {
+        let report = match self.head.fit().and_then(|_| self.head.report()) {
             Ok(report) if report.asked() > 0 => report,
             Ok(_) => return self.say(format_args!("Nothing to ask yet: teach two of a class")),
             Err(error) => return self.say(format_args!("{error}")),

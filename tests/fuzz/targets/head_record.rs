@@ -29,6 +29,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     head.encode(&mut written).expect("as long as it says");
     assert_eq!(written, record);
     let dim = head.dim();
+    let _ = head.fit();
     if let Ok(answer) = head.classify(Embedding::Float(&vec![1.0; dim])) {
         assert!((0.0..=1.0).contains(&answer.confidence().get()), "{answer:?}");
     }

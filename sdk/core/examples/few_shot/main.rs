@@ -121,7 +121,7 @@ fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
                 format!("a task names a place beyond the {} there are", data.labels.len()).into()
             );
         }
-        let mut head = teach(HeadKind::Auto, data, &learn)?;
+        let head = teach(HeadKind::Auto, data, &learn)?;
         let chosen = head.chosen()?;
         let mut line =
             format!("{},{:?},{}", chosen.kind, chosen.transform, chosen.inverse_l2).to_lowercase();

@@ -26,6 +26,7 @@ pub fn teach(
             head.add_sample(ids[data.labels[i]], view)?;
         }
     }
+    head.fit()?;
     Ok(head)
 }
 
@@ -117,7 +118,7 @@ impl Score {
 
 /// Adds a head's answers to the images at `test`.
 pub fn ask(
-    head: &mut Head<Box<[u32]>>,
+    head: &Head<Box<[u32]>>,
     data: &Data,
     test: &[usize],
     score: &mut Score,
@@ -162,8 +163,8 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
         let (learn, test) = data.draw(20, draw);
         let known = |class: usize| (class + draw as usize) % data.classes < data.classes / 2;
         let learn: Vec<usize> = learn.into_iter().filter(|&i| known(data.labels[i])).collect();
-        let mut head = teach(HeadKind::Auto, data, &learn)?;
-        let mut plain = teach(HeadKind::Softmax, data, &learn)?;
+        let head = teach(HeadKind::Auto, data, &learn)?;
+        let plain = teach(HeadKind::Softmax, data, &learn)?;
         let mut scores: [Vec<(f64, bool)>; SCORES.len()] = Default::default();
         let mut unknown = [0.0; 2];
         let mut count = [0.0; 2];

@@ -103,6 +103,7 @@ fn one(
     for &i in learn.iter().filter(|&&i| is_known(i)) {
         head.add_sample(ids[place(data.labels[i])], data.get(i))?;
     }
+    head.fit()?;
     let mut known = Vec::new();
     let mut others = Vec::new();
     let mut bins = [[(0.0f64, 0.0f64); 10]; 2];

@@ -178,6 +178,9 @@ pub enum AskError {
     /// No class has a sample.
     #[error("nothing has been taught; show it something first")]
     NothingTaught,
+    /// Samples or settings have changed since the last fit.
+    #[error("the head is not fitted to its samples; call `fit` before asking")]
+    NotFitted,
     /// The embedding has another dimension.
     #[error("{found} dimensions, this head takes {needed}")]
     WrongLength {

@@ -17,6 +17,7 @@ use rejection::{Border, Lessons};
 use scores::{has_others, top};
 
 use super::linalg::gram;
+use super::report::Tally;
 use super::storage::views::{Kept, Work};
 use super::{Fit, Fitted, HeadKind, Recipe, Transform};
 
@@ -87,7 +88,8 @@ pub(super) fn fit(
         _ => (recipe, task.solve(&recipe)),
     };
     let inverse_temperature = calibrate::inverse_temperature(&recipe, owners, task.work.held_out);
-    Fitted { fit, recipe, mean_length: mean_length as f32, inverse_temperature, border }
+    let tally = Tally::count(&kept, &mut task.work);
+    Fitted { fit, recipe, mean_length: mean_length as f32, inverse_temperature, border, tally }
 }
 
 /// Result of a fit in closed form, without iterations.
@@ -298,6 +300,7 @@ mod tests {
 
     /// Returns a linear head as numbers: weights and, behind them, biases.
     fn numbers(head: &mut TestHead) -> Vec<f64> {
+        head.fit().unwrap();
         let linear = head.linear().unwrap();
         linear.weights.iter().chain(linear.raw_bias).map(|&x| f64::from(x)).collect()
     }
@@ -339,6 +342,7 @@ mod tests {
             [(3, 12, 40, 0.3), (3, 12, 40, 2.0), (3, 20, 8, 1.0), (3, 6, 40, 6.0), (3, 3, 60, 1.0)]
         {
             let mut head = taught(HeadKind::Auto, shape.0, shape.1, shape.2, shape.3);
+            head.fit().unwrap();
             let chosen = head.chosen().unwrap();
             if RIVALS.contains(&chosen.kind) {
                 continue;
@@ -385,6 +389,7 @@ mod tests {
         for i in 0..400 {
             let values = cluster(&mut noise, i % 2, 30, 1.5);
             let mut p = [0.0; 2];
+            head.fit().unwrap();
             head.probabilities(Embedding::Float(&values), &mut p).unwrap();
             right[i % 2] += usize::from((p[1] > p[0]) == (i % 2 == 1));
         }
@@ -393,7 +398,9 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_held_out_it_is_what_is_expected_first() {
-        assert_eq!(taught(HeadKind::Auto, 3, 1, 40, 0.3).chosen().unwrap(), FIRST);
+        let mut head = taught(HeadKind::Auto, 3, 1, 40, 0.3);
+        head.fit().unwrap();
+        assert_eq!(head.chosen().unwrap(), FIRST);
     }
 
     /// Two classes around and within each other, which no line separates.
@@ -411,6 +418,7 @@ mod tests {
             let class = classes[usize::from(x * y > 0.0)];
             head.add_sample(class, Embedding::Float(&values)).unwrap();
         }
+        head.fit().unwrap();
         assert_eq!(head.chosen().unwrap().kind, HeadKind::Knn);
     }
 }

@@ -10,57 +10,29 @@ use query::Query;
 use super::error::AskError;
 use super::fit::knn;
 use super::linalg::{gram, vector};
-use super::storage::Memory;
-use super::storage::views::{Kept, Work};
+use super::storage::views::{Kept, Solved, Work};
+use super::storage::{MAX_CLASSES, Memory};
 use super::{
     Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit,
 };
 use crate::embedding::Embedding;
 
-/// Fitting and classification.
+/// Number of classes up to which the scores of an answer take 256 bytes of stack, not 4 KiB.
+const FEW_CLASSES: usize = 64;
+
+/// Fitting and classification: [`Head::fit`] after a change of samples or settings, then questions.
 impl<M: Memory> Head<M> {
-    /// Fits the head to its samples, unless it is fitted.
+    /// Fits the head to its samples, unless nothing has changed since the last fit.
     ///
-    /// The result depends on the samples and the settings only, not on earlier fits.
+    /// The result depends on the samples and the settings only, not on earlier fits. The time is
+    /// cubic in the lesser of samples and dimensions, but for class means and k-NN.
     ///
     /// # Errors
     ///
     /// [`AskError::NothingTaught`] without samples.
     pub fn fit(&mut self) -> Result<Fit, AskError> {
-        Ok(self.fitted()?.fit)
-    }
-
-    /// Returns the recipe of the fit, after [`Head::fit`] if samples have changed: for
-    /// [`HeadKind::Auto`] the chosen one, or the one with the greatest weight in the average.
-    ///
-    /// # Errors
-    ///
-    /// [`AskError::NothingTaught`] without samples.
-    pub fn chosen(&mut self) -> Result<Recipe, AskError> {
-        Ok(self.fitted()?.recipe)
-    }
-
-    /// Evaluates the head on its held-out samples, after [`Head::fit`] if samples have changed.
-    ///
-    /// # Errors
-    ///
-    /// [`AskError::NothingTaught`] without samples.
-    pub fn report(&mut self) -> Result<Report<'_>, AskError> {
-        let fitted = self.fitted()?;
-        let (kept, work) = self.parts();
-        Ok(Report::new(kept, work, fitted.inverse_temperature))
-    }
-
-    /// Returns the training data and the data computed from it, restricted to the existing samples.
-    pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
-        let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, self.layout.dim);
-        (kept, work)
-    }
-
-    pub(super) fn fitted(&mut self) -> Result<Fitted, AskError> {
         if let Some(fitted) = self.fitted {
-            return Ok(fitted);
+            return Ok(fitted.fit);
         }
         if self.samples == 0 {
             return Err(AskError::NothingTaught);
@@ -78,19 +50,58 @@ impl<M: Memory> Head<M> {
         let fitted = fit::fit(recipe, false_rejection_rate, kept, work);
         self.gram_rows = if among_samples { samples } else { 0 };
         self.fitted = Some(fitted);
-        Ok(fitted)
+        Ok(fitted.fit)
     }
 
-    /// Classifies `embedding`, after [`Head::fit`] if samples have changed.
-    ///
-    /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned
-    /// unknown answers off; k-NN one with every sample.
+    /// Returns true if the head can be asked: it is fitted to its samples as they are.
+    pub fn is_fitted(&self) -> bool {
+        self.fitted.is_some()
+    }
+
+    /// Returns the recipe of the fit: for [`HeadKind::Auto`] the chosen one, or the one with the
+    /// greatest weight in the average.
     ///
     /// # Errors
     ///
-    /// [`AskError`] if the head has no samples, or for an embedding of another dimension or with a
-    /// value that is not finite.
-    pub fn classify(&mut self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`].
+    pub fn chosen(&self) -> Result<Recipe, AskError> {
+        Ok(self.fitted()?.recipe)
+    }
+
+    /// Returns the evaluation of the head on its held-out samples, which the fit has made.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`].
+    pub fn report(&self) -> Result<Report<'_>, AskError> {
+        let fitted = self.fitted()?;
+        Ok(Report::new(self.kept(), self.solved(), fitted.tally, fitted.inverse_temperature))
+    }
+
+    /// Returns the training data and the data computed from it, restricted to the existing samples.
+    pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
+        let (kept, mut work) = self.layout.split(self.memory.words_mut());
+        work.keep(self.classes, self.samples, self.layout.dim);
+        (kept, work)
+    }
+
+    /// Returns the data computed by the last fit, restricted to the existing samples.
+    pub(super) fn solved(&self) -> Solved<'_> {
+        let mut solved = self.layout.solved(self.memory.words());
+        solved.keep(self.classes, self.samples, self.layout.dim);
+        solved
+    }
+
+    pub(super) fn fitted(&self) -> Result<Fitted, AskError> {
+        match self.fitted {
+            Some(fitted) => Ok(fitted),
+            None if self.samples == 0 => Err(AskError::NothingTaught),
+            None => Err(AskError::NotFitted),
+        }
+    }
+
+    /// Checks an embedding.
+    fn query<'q>(&self, embedding: Embedding<'q>) -> Result<Query<'q>, AskError> {
         let found = embedding.len();
         let needed = self.layout.dim;
         if found != needed {
@@ -99,32 +110,59 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(AskError::NotFinite { index });
         }
+        Ok(Query::new(embedding))
+    }
+
+    /// Classifies `embedding`.
+    ///
+    /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned
+    /// unknown answers off; k-NN one with every sample. Stack: 256 bytes for up to 64 classes, 4
+    /// KiB for more.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`] if the head has no samples or is not fitted to them, or for an embedding of
+    /// another dimension or with a value that is not finite.
+    pub fn classify(&self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
+        let query = self.query(embedding)?;
         let fitted = self.fitted()?;
-        let samples = self.samples;
-        let (kept, work) = self.parts();
-        let query = Query::new(embedding);
-        let owners = &kept.owners[..samples];
-        let by_samples = fitted.recipe.kind == HeadKind::Knn;
-        if by_samples {
-            query.cosines(&kept, work.similarities);
-            knn::scores(work.similarities, owners, work.scores);
+        if self.classes > FEW_CLASSES {
+            return Ok(self.answer_of_many(&query, &fitted));
+        }
+        let mut scores = [0.0; FEW_CLASSES];
+        Ok(self.answer(&query, &fitted, &mut scores[..self.classes]))
+    }
+
+    #[inline(never)]
+    fn answer_of_many(&self, query: &Query<'_>, fitted: &Fitted) -> Answer {
+        let mut scores = [0.0; MAX_CLASSES as usize];
+        self.answer(query, fitted, &mut scores[..self.classes])
+    }
+
+    /// Computes the answer and, in `scores`, the probability of every class.
+    fn answer(&self, query: &Query<'_>, fitted: &Fitted, scores: &mut [f32]) -> Answer {
+        let kept = self.kept();
+        let solved = self.solved();
+        if fitted.recipe.kind == HeadKind::Knn {
+            let owners = kept.owners[..self.samples].iter().enumerate();
+            knn::scores(owners.map(|(i, &owner)| (query.cosine(&kept, i), owner)), scores);
         } else {
             let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
-            let rows = work.weights.chunks_exact(needed).zip(&*work.bias);
-            for (score, (weights, bias)) in work.scores.iter_mut().zip(rows) {
+            let rows = solved.weights.chunks_exact(self.layout.dim).zip(solved.bias);
+            for (score, (weights, bias)) in scores.iter_mut().zip(rows) {
                 *score = factor * query.dot(weights) + bias;
             }
         }
-        work.scores.iter_mut().for_each(|score| *score *= fitted.inverse_temperature);
-        vector::softmax(work.scores);
-        let Some(least) = fitted.border.least() else { return Ok(best(work.scores)) };
-        let (nearest, score) = nearest_mean(&query, &kept, work.norms);
+        scores.iter_mut().for_each(|score| *score *= fitted.inverse_temperature);
+        vector::softmax(scores);
+        let Some(least) = fitted.border.least() else { return best(scores) };
+        let (nearest, score) = nearest_mean(query, &kept, solved.norms);
         let known = fitted.border.known(score.0);
-        work.scores.iter_mut().for_each(|score| *score *= known);
+        scores.iter_mut().for_each(|score| *score *= known);
         if score < least {
-            return Ok(Answer::Unknown { nearest, score });
+            return Answer::Unknown { nearest, score };
         }
-        Ok(best(work.scores))
+        best(scores)
     }
 
     /// Classifies like [`Head::classify`] and also writes the probability of every class to the
@@ -135,17 +173,16 @@ impl<M: Memory> Head<M> {
     ///
     /// Those of [`Head::classify`]; [`AskError`] if `out` is shorter than the number of classes.
     pub fn probabilities(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
         out: &mut [f32],
     ) -> Result<Answer, AskError> {
         let found = out.len();
         let needed = self.classes;
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
-        let answer = self.classify(embedding)?;
-        let (_, work) = self.parts();
-        out.copy_from_slice(work.scores);
-        Ok(answer)
+        let query = self.query(embedding)?;
+        let fitted = self.fitted()?;
+        Ok(self.answer(&query, &fitted, out))
     }
 
     /// Returns the similarity of `embedding` with the nearest class mean, for any target
@@ -156,13 +193,12 @@ impl<M: Memory> Head<M> {
     ///
     /// Those of [`Head::classify`].
     pub fn similarity(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
-        self.classify(embedding)?;
+        let query = self.query(embedding)?;
         let fitted = self.fitted()?;
-        let (kept, work) = self.parts();
-        let (_, score) = nearest_mean(&Query::new(embedding), &kept, work.norms);
+        let (_, score) = nearest_mean(&query, &self.kept(), self.solved().norms);
         Ok((score, fitted.border.least()))
     }
 
@@ -175,37 +211,37 @@ impl<M: Memory> Head<M> {
     /// Those of [`Head::classify`]; [`AskError`] for classes that do not exist or have no samples,
     /// an `out` shorter than the embedding, or a head that is not linear ([`HeadKind::is_linear`]).
     pub fn contributions(
-        &mut self,
+        &self,
         embedding: Embedding<'_>,
         class: ClassId,
         other: ClassId,
         out: &mut [f32],
     ) -> Result<f32, AskError> {
-        self.classify(embedding)?;
+        let query = self.query(embedding)?;
         let fitted = self.fitted()?;
         if !fitted.recipe.kind.is_linear() {
             return Err(AskError::NotLinear);
         }
         let found = out.len();
-        let needed = self.layout.dim;
-        let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
-        let (_, work) = self.parts();
-        let bias = |class: ClassId| match work.bias.get(class.index()) {
-            Some(bias) if bias.is_finite() => Ok(*bias),
-            _ => Err(AskError::NoSuchClass { class: class.index() }),
-        };
-        let bias = fitted.inverse_temperature * (bias(class)? - bias(other)?);
-        let query = Query::new(embedding);
+        let dim = self.layout.dim;
+        let out = out.get_mut(..dim).ok_or(AskError::TooShort { found, needed: dim })?;
+        let solved = self.solved();
+        let bias = taught_bias(solved.bias, class)? - taught_bias(solved.bias, other)?;
         let factor =
             fitted.inverse_temperature * query.factor(fitted.recipe.transform, fitted.mean_length);
-        let row = |class: ClassId| &work.weights[class.index() * needed..][..needed];
-        for (index, (out, (one, other))) in
-            out.iter_mut().zip(row(class).iter().zip(row(other))).enumerate()
-        {
-            *out = factor * query.value(index) * (one - other);
+        let own = &solved.weights[class.index() * dim..][..dim];
+        let others = &solved.weights[other.index() * dim..][..dim];
+        for (index, out) in out.iter_mut().enumerate() {
+            *out = factor * query.value(index) * (own[index] - others[index]);
         }
-        Ok(bias)
+        Ok(fitted.inverse_temperature * bias)
     }
+}
+
+/// Returns the bias of a class that exists and has samples.
+fn taught_bias(biases: &[f32], class: ClassId) -> Result<f32, AskError> {
+    let bias = biases.get(class.index()).copied().filter(|bias| bias.is_finite());
+    bias.ok_or(AskError::NoSuchClass { class: class.index() })
 }
 
 /// Returns the class whose mean is nearest by angle.
@@ -253,6 +289,8 @@ mod tests {
     fn clusters_are_told_apart() {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 4, 5, 40, 0.6);
+            assert_eq!(head.chosen().unwrap_err(), AskError::NotFitted);
+            assert!(!head.is_fitted() && head.fit().is_ok() && head.is_fitted());
             let mut noise = Noise(3);
             for class in (0..4).flat_map(|class| [class; 50]) {
                 let values = cluster(&mut noise, class, 40, 0.6);
@@ -292,6 +330,7 @@ mod tests {
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 3, 4, 20, 1.0);
             let empty = head.add_class("empty").unwrap();
+            head.fit().unwrap();
             let values = cluster(&mut Noise(4), 1, 20, 1.0);
             let mut out = [9.0; 5];
             let answer = head.probabilities(Embedding::Float(&values), &mut out).unwrap();
@@ -319,6 +358,7 @@ mod tests {
             head.add_class("other").unwrap();
             assert_eq!(head.fit(), Err(AskError::NothingTaught));
             head.add_sample(only, Embedding::Float(&[1.0, 0.0, 0.0])).unwrap();
+            head.fit().unwrap();
             let answer = head.classify(query).unwrap();
             assert_eq!(
                 (answer.class(), answer.confidence().get(), answer.margin()),
@@ -345,6 +385,7 @@ mod tests {
         let quant = Quant { scale: Scale::new(0.02).unwrap(), zero_point: -128 };
         for kind in HeadKind::ALL {
             let mut head = taught(kind, 3, 5, 37, 0.6);
+            head.fit().unwrap();
             for class in 0..3 {
                 let values = cluster(&mut Noise(5), class, 37, 0.6);
                 let codes: Vec<i8> = values.iter().map(|&x| quant.quantize(x)).collect();

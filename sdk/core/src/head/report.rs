@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::ClassId;
 use super::fit::scores::{has_others, top};
-use super::storage::views::{Kept, Work, count};
+use super::storage::views::{Kept, Solved, Work, count};
 
 /// Number of samples below which a class gets advice.
 const FEW: usize = 5;
@@ -181,43 +181,26 @@ impl fmt::Display for Advice<'_> {
 }
 
 impl<'a> Report<'a> {
-    /// Evaluates a fitted head; sorts the predictions in its scratch memory.
-    pub(super) fn new(kept: Kept<'a>, work: Work<'a>, inverse_temperature: f32) -> Self {
-        let Work { held_out, counts, similarities, columns, .. } = work;
-        let samples = similarities.len();
-        let classes = counts.len();
-        let (said, mix) = columns.split_at_mut(samples);
-        let (said, mix): (&mut [u32], &mut [Mix]) =
-            (bytemuck::cast_slice_mut(said), bytemuck::cast_slice_mut(mix));
-        let order: &mut [u32] = bytemuck::cast_slice_mut(similarities);
-        let owners = &kept.owners[..samples];
-        for (i, said) in said.iter_mut().enumerate() {
-            *said =
-                if has_others(owners, i) { top(held_out, samples, i).0 as u32 } else { NOT_ASKED };
+    /// Reads the results of a fitted head.
+    pub(super) fn new(
+        kept: Kept<'a>,
+        solved: Solved<'a>,
+        tally: Tally,
+        inverse_temperature: f32,
+    ) -> Self {
+        let samples = solved.confused.len();
+        let (said, mix) = solved.columns.split_at(samples);
+        Self {
+            kept,
+            owners: &kept.owners[..samples],
+            classes: solved.counts.len(),
+            held_out: solved.held_out,
+            inverse_temperature,
+            said,
+            counts: solved.counts,
+            mix: &bytemuck::cast_slice(mix)[..tally.entries],
+            confused: &solved.confused[..tally.confused],
         }
-        let mut entries = 0;
-        for (&own, &said) in owners.iter().zip(&*said).filter(|(_, said)| **said != NOT_ASKED) {
-            mix[entries] = [own.into(), said, 1];
-            entries += 1;
-        }
-        let mix = tally(&mut mix[..entries]);
-        let mut found = 0;
-        for (at, &[own, said, count]) in mix.iter().enumerate() {
-            let back = counted(mix, said, own);
-            // Once per pair, from the class that came first, or from the only side with mistakes.
-            let is_first = own < said || (own > said && back == 0);
-            if is_first && are_confused(count + back, counts[own as usize] + counts[said as usize])
-            {
-                order[found] = at as u32;
-                found += 1;
-            }
-        }
-        let confused = &mut order[..found];
-        confused.sort_unstable_by_key(|&at| {
-            let [own, said, count] = mix[at as usize];
-            (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
-        });
-        Self { kept, owners, classes, held_out, inverse_temperature, said, counts, mix, confused }
     }
 
     /// Returns the indices of the samples that were evaluated.
@@ -376,8 +359,62 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Sorts the entries and merges equal ones.
-fn tally(all: &mut [Mix]) -> &[Mix] {
+/// Sizes of the results that a fit leaves in the head's memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally {
+    /// Number of nonzero entries of the confusion matrix.
+    entries: usize,
+    /// Number of confused pairs of classes.
+    confused: usize,
+}
+
+impl Tally {
+    /// Counts the held-out predictions of a fitted head in its scratch memory, for [`Report::new`].
+    pub fn count(kept: &Kept<'_>, work: &mut Work<'_>) -> Self {
+        let samples = work.similarities.len();
+        let owners = &kept.owners[..samples];
+        let (said, mix) = work.columns.split_at_mut(samples);
+        let said: &mut [u32] = bytemuck::cast_slice_mut(said);
+        let mix: &mut [Mix] = bytemuck::cast_slice_mut(mix);
+        let confused: &mut [u32] = bytemuck::cast_slice_mut(work.similarities);
+        let mut entries = 0;
+        for (i, said) in said.iter_mut().enumerate() {
+            *said = NOT_ASKED;
+            if has_others(owners, i) {
+                *said = top(work.held_out, samples, i).0 as u32;
+                mix[entries] = [owners[i].into(), *said, 1];
+                entries += 1;
+            }
+        }
+        let entries = merge_equal(&mut mix[..entries]);
+        let confused = find_confused(&mix[..entries], work.counts, confused);
+        Self { entries, confused }
+    }
+}
+
+/// Writes the indices of confused pairs to the front of `out`, most confused first; returns their
+/// number.
+fn find_confused(mix: &[Mix], counts: &[u32], out: &mut [u32]) -> usize {
+    let mut found = 0;
+    for (at, &[own, said, count]) in mix.iter().enumerate() {
+        let back = counted(mix, said, own);
+        // Once per pair, from the class that came first, or from the only side with mistakes.
+        let is_first = own < said || (own > said && back == 0);
+        let of = counts[own as usize] + counts[said as usize];
+        if is_first && are_confused(count + back, of) {
+            out[found] = at as u32;
+            found += 1;
+        }
+    }
+    out[..found].sort_unstable_by_key(|&at| {
+        let [own, said, count] = mix[at as usize];
+        (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
+    });
+    found
+}
+
+/// Sorts the entries and merges equal ones; returns their number.
+fn merge_equal(all: &mut [Mix]) -> usize {
     all.sort_unstable();
     let mut kept = 0usize;
     for at in 0..all.len() {
@@ -390,7 +427,7 @@ fn tally(all: &mut [Mix]) -> &[Mix] {
             }
         }
     }
-    &all[..kept]
+    kept
 }
 
 /// Number of samples of `own` that were classified as `said`.
@@ -415,6 +452,7 @@ mod tests {
     use crate::embedding::Embedding;
 
     fn advice(head: &mut TestHead) -> Vec<String> {
+        head.fit().unwrap();
         head.report().unwrap().advice().map(|advice| advice.to_string()).collect()
     }
 
@@ -433,11 +471,13 @@ mod tests {
         for kind in [HeadKind::NearestMean, HeadKind::Knn] {
             let mut head = taught(kind, 3, 4, 12, 1.5);
             let samples = head.sample_count();
+            head.fit().unwrap();
             for sample in 0..samples {
                 let said = head.report().unwrap().answer(sample).unwrap().0;
                 let mut other = taught(kind, 3, 4, 12, 1.5);
                 let values: Vec<f32> = head.samples().nth(sample).unwrap().1.iter().collect();
                 other.remove_sample(sample).unwrap();
+                other.fit().unwrap();
                 assert_eq!(
                     other.classify(Embedding::Float(&values)).unwrap().class(),
                     said,
@@ -453,6 +493,7 @@ mod tests {
             let mut head = taught(kind, 3, 8, 12, 2.0);
             let lone = head.add_class("lone").unwrap();
             head.add_sample(lone, Embedding::Float(&[1.0; 12])).unwrap();
+            head.fit().unwrap();
             let report = head.report().unwrap();
             assert_eq!(report.asked(), 24, "{kind}");
             let ids = [0, 1, 2, 3].map(ClassId);
@@ -474,6 +515,7 @@ mod tests {
     #[test]
     fn intervals_are_wilsons() {
         let mut head = taught(HeadKind::NearestMean, 2, 10, 40, 0.1);
+        head.fit().unwrap();
         let report = head.report().unwrap();
         assert_eq!((report.right(), report.asked()), (20, 20));
         // 20 of 20: 1 / (1 + 1.96^2 / 20).
@@ -508,6 +550,7 @@ mod tests {
         let mut head = empty(HeadKind::NearestMean, 40, Limits { classes: 2, samples: 40 });
         show(&mut head, "mug", 0, 2, 1);
         show(&mut head, "cup", 0, 2, 2);
+        head.fit().unwrap();
         let report = head.report().unwrap();
         assert!(report.right() < report.asked());
         let low = advice(&mut head);
@@ -554,6 +597,7 @@ mod tests {
         }
         head.fit().unwrap();
         let start = std::time::Instant::now();
+        head.fit().unwrap();
         let report = head.report().unwrap();
         let mixed = |own, said| report.confusion(ClassId(own), ClassId(said));
         let all: usize =

@@ -95,7 +95,7 @@ impl<M: Memory> Head<M> {
         })
     }
 
-    /// Adds a training sample: `embedding` is a `class`. The next answer is fitted with it.
+    /// Adds a training sample: `embedding` is a `class`. [`Head::fit`] learns it.
     ///
     /// Int8 values are kept as they are, floats are quantized. A full head applies
     /// [`Head::set_when_full`].

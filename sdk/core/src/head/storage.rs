@@ -5,7 +5,7 @@ pub(super) mod views;
 
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
-use views::{Kept, KeptMut, Work};
+use views::{Kept, KeptMut, Solved, Work};
 
 use super::fit::primal::{BLOCK, LANES};
 use super::fit::ridge::spectrum_len;
@@ -274,6 +274,29 @@ impl Layout {
             owners: take_mut(rest, self.samples + 1),
             zeros: take_mut(rest, self.samples + 1),
             dim: self.dim,
+        }
+    }
+
+    /// Returns the data that questions read.
+    pub fn solved<'a>(&self, words: &'a [u32]) -> Solved<'a> {
+        let rest = &mut &words[self.kept_words()..];
+        let weights = take(rest, self.classes * self.dim);
+        let bias = take(rest, self.classes);
+        let _scores: &[f32] = take(rest, self.classes);
+        let norms = take(rest, self.classes);
+        let counts = take(rest, self.classes);
+        let held_out = take(rest, self.classes * self.samples);
+        let confused = take(rest, self.samples);
+        let _scales: &[f32] = take(rest, self.samples);
+        let _importance: &[f32] = take(rest, self.samples);
+        Solved {
+            weights,
+            bias,
+            norms,
+            counts,
+            held_out,
+            confused,
+            columns: take(rest, 4 * self.samples),
         }
     }
 

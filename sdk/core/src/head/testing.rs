@@ -62,6 +62,7 @@ pub fn taught(kind: HeadKind, classes: u16, shots: u16, dim: usize, spread: f32)
 
 /// Returns the bits of all probabilities for a few embeddings of every class.
 pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
+    head.fit().unwrap();
     let dim = head.dim();
     let mut noise = Noise(2);
     let mut out = vec![0.0; head.class_count()];
@@ -76,6 +77,7 @@ pub fn fingerprint(head: &mut TestHead) -> Vec<u32> {
 
 /// Returns the kept samples as a head sees them, in plain f64.
 pub fn features(head: &mut TestHead) -> Vec<Vec<f64>> {
+    head.fit().unwrap();
     let transform = head.chosen().unwrap().transform;
     let samples: Vec<Vec<f64>> =
         head.samples().map(|(_, e)| e.iter().map(f64::from).collect()).collect();

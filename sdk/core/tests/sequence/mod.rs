@@ -7,7 +7,7 @@
 mod model;
 
 use offshoot_core::head::{
-    ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE,
+    AskError, ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE,
     MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform,
     WhenFull,
 };
@@ -368,10 +368,11 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
     let mut out = vec![0.0; classes];
     let mut parts = vec![0.0; dim];
     let mut told = Vec::new();
-    // Asked first, so that fitting is not always done by the same question.
-    if queries.len().is_multiple_of(2) {
-        told.push(format!("{:?}", head.classify(Embedding::Float(&queries[0]))));
+    if !head.is_fitted() && head.sample_count() > 0 {
+        let refused = head.classify(Embedding::Float(&queries[0]));
+        assert!(matches!(refused, Err(AskError::NotFitted | AskError::NotFinite { .. })));
     }
+    told.push(format!("{:?}", head.fit()));
     match head.report() {
         Err(error) => told.push(format!("{error:?}")),
         Ok(report) => {
@@ -393,7 +394,7 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
         let Ok(report) = head.report() else { break };
         told.push(format!("{own:?} as {said:?}: {}", report.confusion(own, said)));
     }
-    told.push(format!("{:?} {:?}", head.fit(), head.chosen()));
+    told.push(format!("{:?}", head.chosen()));
     match head.linear() {
         Ok(linear) => told.push(format!("{:?} {:?}", bits(linear.weights), bits(linear.raw_bias))),
         Err(error) => told.push(format!("{error:?}")),

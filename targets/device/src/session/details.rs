@@ -87,6 +87,7 @@ impl Details<'_> {
     ///
     /// [`AskError`] if nothing was taught yet.
     pub fn report(&mut self) -> Result<Report<'_>, AskError> {
+        self.head.fit()?;
         self.head.report()
     }
 
@@ -94,6 +95,7 @@ impl Details<'_> {
     /// k-NN, with tract-core, or for a class without samples. Allocates.
     pub fn heat(&mut self, class: usize) -> Option<Activations> {
         let class = class_at(self.head, class)?;
+        self.head.fit().ok()?;
         self.extractor.activations(self.head, class).ok().flatten()
     }
 

@@ -45,11 +45,11 @@ impl Nearest {
     }
 }
 
-/// Computes the shares of the votes for a query, given its similarities with the samples.
-pub(crate) fn scores(similarities: &[f32], owners: &[u16], out: &mut [f32]) {
+/// Computes the shares of the votes for a query, given its similarity and the class of each sample.
+pub(crate) fn scores(samples: impl Iterator<Item = (f32, u16)>, out: &mut [f32]) {
     out.fill(f32::NEG_INFINITY);
     let mut nearest = Nearest::new();
-    for (&similarity, &owner) in similarities.iter().zip(owners) {
+    for (similarity, owner) in samples {
         out[usize::from(owner)] = 0.0;
         nearest.meet(similarity, owner);
     }

@@ -336,6 +336,7 @@ mod tests {
                 let mut noise = Noise(77);
                 let mut unknown = |class: usize| {
                     let values = cluster(&mut noise, class, 60, 1.0);
+                    head.fit().unwrap();
                     usize::from(head.classify(Embedding::Float(&values)).unwrap().known().is_none())
                 };
                 let known: usize = (0..400).map(|i| unknown(i % 4)).sum();
@@ -361,6 +362,7 @@ mod tests {
         head.set_false_rejection_rate(0.05).unwrap();
         let values: std::vec::Vec<f32> =
             cluster(&mut Noise(5), 1, 40, 0.5).iter().map(|x| -x).collect();
+        head.fit().unwrap();
         let answer = head.classify(Embedding::Float(&values)).unwrap();
         let Answer::Unknown { nearest, score } = answer else { panic!("{answer:?}") };
         assert_eq!(
@@ -385,6 +387,7 @@ mod tests {
 
     fn confidence(head: &mut TestHead, values: &[f32]) -> f32 {
         let mut out = [0.0; 1];
+        head.fit().unwrap();
         head.probabilities(Embedding::Float(values), &mut out).unwrap();
         out[0]
     }
@@ -395,6 +398,7 @@ mod tests {
         for count in [2, 5, 50] {
             let values = cluster(&mut Noise(1), 0, 60, 0.3);
             let mut head = one_class(count, |_| values.clone());
+            head.fit().unwrap();
             let least = head.similarity(Embedding::Float(&values)).unwrap().1.unwrap().get();
             assert!((0.5..0.99).contains(&least), "{count}: {least}");
             assert!(confidence(&mut head, &values) > 0.5);
@@ -437,6 +441,7 @@ mod tests {
                 let mix = step as f32 / 39.0;
                 let values: std::vec::Vec<f32> =
                     own.iter().zip(&other).map(|(a, b)| a + mix * (b - a)).collect();
+                head.fit().unwrap();
                 let answer = head.probabilities(Embedding::Float(&values), &mut out).unwrap();
                 let known: f32 = out.iter().sum();
                 match answer {
@@ -472,6 +477,7 @@ mod tests {
         let class = head.add_class("a").unwrap();
         head.add_sample(class, Embedding::Float(&[1.0, 0.0])).unwrap();
         let opposite = Embedding::Float(&[-1.0, 0.0]);
+        head.fit().unwrap();
         assert_eq!(head.classify(opposite).unwrap().known(), None);
         assert!(head.similarity(opposite).unwrap().1.is_some());
         assert_eq!(head.classify(Embedding::Float(&[1.0, 0.1])).unwrap().known(), Some(class));

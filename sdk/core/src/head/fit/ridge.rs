@@ -333,6 +333,7 @@ mod tests {
         importance: &[f32],
         step: impl FnOnce(&Kept<'_>, &[f32], &mut Work<'_>) -> T,
     ) -> T {
+        head.fit().unwrap();
         let transform = head.chosen().unwrap().transform;
         let (kept, mut work) = head.parts();
         work.importance.copy_from_slice(importance);
@@ -349,6 +350,7 @@ mod tests {
             let z = features(&mut head);
             let owners = owners(&head);
             let importance = uneven(&head);
+            head.fit().unwrap();
             let recipe = Recipe { inverse_l2: 2.0, ..head.chosen().unwrap() };
             let decay = variance(&z) / 2.0;
             let (bias, found) = with(&mut head, &importance, |kept, scales, work| {

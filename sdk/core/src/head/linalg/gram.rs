@@ -238,6 +238,7 @@ mod tests {
                         0 => teach(&mut head, &samples[g..n]),
                         1 => {
                             teach(&mut head, &samples[g..n]);
+                            head.fit().unwrap();
                             assert_eq!(
                                 head.report().unwrap().asked(),
                                 if n < 4 { 2 * (n / 2) } else { n }

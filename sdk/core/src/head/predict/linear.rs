@@ -64,21 +64,21 @@ impl Linear<'_> {
 
 /// Inspection of a fitted head.
 impl<M: Memory> Head<M> {
-    /// Returns weights, biases and all other numbers of the answer, after [`Head::fit`] if samples
-    /// have changed.
+    /// Returns weights, biases and all other numbers of the answer.
     ///
     /// # Errors
     ///
-    /// [`AskError::NothingTaught`] without samples, [`AskError::NotLinear`] for k-NN.
-    pub fn linear(&mut self) -> Result<Linear<'_>, AskError> {
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`],
+    /// [`AskError::NotLinear`] for k-NN.
+    pub fn linear(&self) -> Result<Linear<'_>, AskError> {
         let fitted = self.fitted()?;
         if !fitted.recipe.kind.is_linear() {
             return Err(AskError::NotLinear);
         }
-        let (_, work) = self.parts();
+        let solved = self.solved();
         Ok(Linear {
-            weights: work.weights,
-            raw_bias: work.bias,
+            weights: solved.weights,
+            raw_bias: solved.bias,
             transform: fitted.recipe.transform,
             mean_length: fitted.mean_length,
             inverse_temperature: fitted.inverse_temperature,
@@ -103,6 +103,7 @@ mod tests {
             let mut head = taught(kind, 4, 5, 30, 0.8);
             head.add_class("empty").unwrap();
             head.set_transform(transform);
+            head.fit().unwrap();
             let x = cluster(&mut Noise(8), 2, 30, 0.8);
             let mut want = [0.0; 5];
             head.probabilities(Embedding::Float(&x), &mut want).unwrap();

@@ -89,13 +89,6 @@ impl<'a> Query<'a> {
         ((product * scale) as f32).clamp(-1.0, 1.0)
     }
 
-    /// Computes the cosines with the first samples, up to the length of `out`.
-    pub fn cosines(&self, kept: &Kept<'_>, out: &mut [f32]) {
-        for (sample, out) in out.iter_mut().enumerate() {
-            *out = self.cosine(kept, sample);
-        }
-    }
-
     /// Factor that transforms the embedding; `mean` is the mean L2 norm of the samples.
     pub fn factor(&self, transform: Transform, mean: f32) -> f32 {
         if mean == 0.0 {

@@ -343,6 +343,7 @@ mod tests {
         }
         assert_eq!((merged.sample_count(), merged.shown_of(ClassId(1))), (36, 40));
         let bits = |head: &mut TestHead| {
+            head.fit().unwrap();
             head.linear().unwrap().weights.iter().map(|w| w.to_bits()).collect()
         };
         let (one, other): (Vec<u32>, Vec<u32>) = (bits(&mut merged), bits(&mut all));
@@ -353,9 +354,9 @@ mod tests {
             let values = cluster(&mut noise, i % 3, 24, 2.0);
             let one = merged.classify(Embedding::Float(&values)).unwrap().class();
             assert_eq!(one, all.classify(Embedding::Float(&values)).unwrap().class());
-            let similarity =
-                |head: &mut TestHead| head.similarity(Embedding::Float(&values)).unwrap().0;
-            assert_eq!(similarity(&mut merged), similarity(&mut all));
+            let [one, other] =
+                [&merged, &all].map(|head| head.similarity(Embedding::Float(&values)).unwrap().0);
+            assert_eq!(one, other);
         }
     }
 

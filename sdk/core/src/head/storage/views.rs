@@ -111,13 +111,14 @@ pub(crate) struct Work<'a> {
     pub counts: &'a mut [u32],
     /// Held-out scores of every sample, class by class.
     pub held_out: &'a mut [f32],
-    /// Cosines of a query with every sample.
+    /// Cosines with the class means; after a fit, indices of confused pairs.
     pub similarities: &'a mut [f32],
     /// Factors of each sample's row and column of the Gram matrix.
     pub scales: &'a mut [f32],
     /// Importance of each sample in the fit; 1 in the mean.
     pub importance: &'a mut [f32],
-    /// Scratch: four numbers per sample; the solvers use the first three.
+    /// Scratch: four numbers per sample; the solvers use the first three. After a fit, the held-out
+    /// predictions and their tally.
     pub columns: &'a mut [f32],
     /// Lower triangle of the Gram matrix, row by row.
     pub gram: &'a mut [f32],
@@ -130,6 +131,33 @@ pub(crate) struct Work<'a> {
     pub centre: &'a mut [f32],
     /// Block of samples as features; empty in the same case.
     pub block: &'a mut [f32],
+}
+
+/// Data of a fitted head, to read: the front of [`Work`], in its order.
+#[derive(Clone, Copy)]
+pub(crate) struct Solved<'a> {
+    pub weights: &'a [f32],
+    pub bias: &'a [f32],
+    pub norms: &'a [f32],
+    pub counts: &'a [u32],
+    pub held_out: &'a [f32],
+    /// Indices of confused pairs: [`Work::similarities`] after a fit.
+    pub confused: &'a [u32],
+    /// Held-out predictions and their tally: [`Work::columns`] after a fit.
+    pub columns: &'a [u32],
+}
+
+impl Solved<'_> {
+    /// Restricts the views to the classes and samples that exist.
+    pub fn keep(&mut self, classes: usize, samples: usize, dim: usize) {
+        self.weights = &self.weights[..classes * dim];
+        self.bias = &self.bias[..classes];
+        self.norms = &self.norms[..classes];
+        self.counts = &self.counts[..classes];
+        self.held_out = &self.held_out[..classes * samples];
+        self.confused = &self.confused[..samples];
+        self.columns = &self.columns[..4 * samples];
+    }
 }
 
 impl Work<'_> {
