@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use offshoot_core::head::is_hidden;
@@ -108,24 +108,26 @@ impl Service {
             "--memory".to_string(),
             MEMORY.to_string(),
         ];
-        let mut option = |name: &str, value: String| words.extend([name.to_string(), value]);
-        option("--camera", self.camera.to_string());
-        option("--buttons", self.buttons.to_string());
-        option("--screen", self.screen.to_string());
-        option("--led", self.led.to_string());
-        option("--threads", self.threads.to_string());
+        let mut options = vec![
+            ("--camera", self.camera.to_string()),
+            ("--buttons", self.buttons.to_string()),
+            ("--screen", self.screen.to_string()),
+            ("--led", self.led.to_string()),
+            ("--threads", self.threads.to_string()),
+        ];
         if self.turn != Turn::None {
-            option("--turn", self.turn.to_string());
+            options.push(("--turn", self.turn.to_string()));
         }
         if self.rotate != Turn::None {
-            option("--rotate", self.rotate.to_string());
+            options.push(("--rotate", self.rotate.to_string()));
         }
         if !self.names.is_empty() {
-            option("--names", self.names.join(","));
+            options.push(("--names", self.names.join(",")));
         }
         if let Some(address) = self.web {
-            option("--web", address.to_string());
+            options.push(("--web", address.to_string()));
         }
+        words.extend(options.into_iter().flat_map(|(name, value)| [name.to_string(), value]));
         words
     }
 
@@ -138,17 +140,14 @@ impl Service {
         let on_i2c = matches!(self.screen, ScreenPart::Ssd1306 { .. });
         let on_spi = matches!(self.screen, ScreenPart::St7789(_));
         let on_framebuffer = matches!(self.screen, ScreenPart::Framebuffer(_));
-        let pick = |all: &[(bool, &'static str)]| {
-            all.iter().filter(|(is, _)| *is).map(|(_, it)| *it).collect()
-        };
         (
-            pick(&[
+            needed(&[
                 (is_device || on_framebuffer, "video"),
                 (has_lines, "gpio"),
                 (on_i2c, "i2c"),
                 (on_spi, "spi"),
             ]),
-            pick(&[
+            needed(&[
                 (is_device, "char-video4linux"),
                 (has_lines, "char-gpiochip"),
                 (on_i2c, "char-i2c"),
@@ -355,24 +354,31 @@ pub fn plain(word: &str) -> Result<(), String> {
     }
 }
 
+/// Returns the names whose condition holds.
+fn needed(all: &[(bool, &'static str)]) -> Vec<&'static str> {
+    all.iter().filter(|(is_needed, _)| *is_needed).map(|(_, name)| *name).collect()
+}
+
+/// Returns true if a character needs no quotes, neither in a unit nor in a shell.
+fn is_unquoted(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c)
+}
+
 /// Quotes a word of a command in a unit: percent and dollar signs have a meaning there.
 fn unit_word(word: &str) -> String {
     let word = word.replace('%', "%%").replace('$', "$$");
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%$".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
+    if !word.is_empty() && word.chars().all(|c| is_unquoted(c) || c == '$') {
         return word;
     }
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Quotes a word of a command for a shell.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+pub fn shell_word(word: &str) -> String {
+    if !word.is_empty() && word.chars().all(is_unquoted) {
+        return word.to_string();
     }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Command with its standard input.
@@ -425,20 +431,38 @@ pub enum StepError {
 }
 
 impl Step {
+    /// Returns a command that the board runs.
+    fn ssh(host: &str, flags: &[&str], command: &str, input: Option<String>) -> Self {
+        let words = flags.iter().copied().chain([host, command]);
+        Self { program: "ssh", arguments: words.map(str::to_string).collect(), input }
+    }
+
+    /// Returns a copy of a file to the board.
+    fn scp(host: &str, from: &Path, to: &str) -> Self {
+        let from = from.display().to_string();
+        // For scp, `a:b` is a path on host `a`, and a leading dash begins an option.
+        let from = if from.starts_with(['.', '/']) { from } else { format!("./{from}") };
+        let arguments = vec!["-q".to_string(), from, format!("{host}:.offshoot/{to}")];
+        Self { program: "scp", arguments, input: None }
+    }
+
+    fn start_error(&self, source: io::Error) -> StepError {
+        StepError::Start { program: self.program, source }
+    }
+
     /// Runs the step and waits for its end.
     ///
     /// # Errors
     /// Fails if the command cannot be started or does not succeed.
     pub fn run(&self, host: &str) -> Result<(), StepError> {
-        let start = |source| StepError::Start { program: self.program, source };
         let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
-        let mut child =
-            Command::new(self.program).args(&self.arguments).stdin(stdin).spawn().map_err(start)?;
+        let child = Command::new(self.program).args(&self.arguments).stdin(stdin).spawn();
+        let mut child = child.map_err(|source| self.start_error(source))?;
         if let (Some(text), Some(mut pipe)) = (&self.input, child.stdin.take()) {
             // A command that does not read all of its input reports the reason itself.
             let _ = pipe.write_all(text.as_bytes());
         }
-        let status = child.wait().map_err(start)?;
+        let status = child.wait().map_err(|source| self.start_error(source))?;
         if status.success() {
             return Ok(());
         }
@@ -449,31 +473,20 @@ impl Step {
 }
 
 /// Returns all steps in order.
-pub fn steps(host: &str, program: &PathBuf, package: &PathBuf, service: &Service) -> Vec<Step> {
-    let ssh = |flags: &[&str], command: &str, input| {
-        let words = flags.iter().copied().chain([host, command]);
-        Step { program: "ssh", arguments: words.map(str::to_string).collect(), input }
-    };
-    let scp = |from: &PathBuf, to: &str| {
-        let from = from.display().to_string();
-        // For scp, `a:b` is a path on host `a`, and a leading dash begins an option.
-        let from = if from.starts_with(['.', '/']) { from } else { format!("./{from}") };
-        let arguments = vec!["-q".to_string(), from, format!("{host}:.offshoot/{to}")];
-        Step { program: "scp", arguments, input: None }
-    };
+pub fn steps(host: &str, program: &Path, package: &Path, service: &Service) -> Vec<Step> {
     // The board's own shell knows the address it was reached by.
     let install = match service.web {
         None => "sudo sh .offshoot/install.sh",
         Some(_) => "sudo sh .offshoot/install.sh $SSH_CONNECTION",
     };
     vec![
-        ssh(&[], "mkdir -p .offshoot", None),
-        scp(program, "offshoot-board"),
-        scp(package, "eyes.offshoot"),
-        ssh(&[], "cat > .offshoot/offshoot.service", Some(service.unit())),
-        ssh(&[], "cat > .offshoot/install.sh", Some(service.install(host))),
+        Step::ssh(host, &[], "mkdir -p .offshoot", None),
+        Step::scp(host, program, "offshoot-board"),
+        Step::scp(host, package, "eyes.offshoot"),
+        Step::ssh(host, &[], "cat > .offshoot/offshoot.service", Some(service.unit())),
+        Step::ssh(host, &[], "cat > .offshoot/install.sh", Some(service.install(host))),
         // Allocate a terminal, since sudo may ask for a password.
-        ssh(&["-t"], install, None),
+        Step::ssh(host, &["-t"], install, None),
     ]
 }
 
@@ -569,8 +582,11 @@ mod tests {
         assert!(at_loopback().install("GROUPS-SECRET-PORT").contains("8080 GROUPS-SECRET-PORT\n"));
         for word in ["a\nb", "a\rb", "\u{1b}[2J", "\u{2028}", "\u{202e}", "\0"] {
             let service = Service { names: vec![word.to_string()], ..self::service() };
-            let told = service.check().unwrap_err();
-            assert!(!told.contains(word) && told.contains("control or hidden character"), "{told}");
+            let refusal = service.check().unwrap_err();
+            assert!(
+                !refusal.contains(word) && refusal.contains("control or hidden character"),
+                "{refusal}"
+            );
         }
         assert_eq!(service.check(), Ok(()));
     }
@@ -606,8 +622,8 @@ mod tests {
     fn words_are_quoted() {
         assert_eq!(unit_word("a$b \"c\""), r#""a$$b \"c\"""#);
         assert_eq!(
-            (shell_word("a/b=c"), shell_word("it's")),
-            ("a/b=c".into(), r"'it'\''s'".into())
+            (shell_word("/a/b=c.onnx"), shell_word("it's;"), shell_word("a b")),
+            ("/a/b=c.onnx".into(), r"'it'\''s;'".into(), "'a b'".into())
         );
         assert_eq!((unit_word(""), shell_word("")), ("\"\"".into(), "''".into()));
     }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use offshoot_convert::import::MAX_BYTES;
 use offshoot_convert::preprocess::catalog::Recipe;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
+use ureq::{Agent, Body};
 
 /// Maximum time without data before the download is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,6 +96,20 @@ pub enum PullError {
     },
 }
 
+impl PullError {
+    fn server(url: &str, reason: String) -> Self {
+        Self::Server { url: url.to_string(), reason }
+    }
+
+    fn broke_off(url: &str, bytes: u64, reason: String) -> Self {
+        Self::BrokeOff { url: url.to_string(), bytes, reason }
+    }
+
+    fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_path_buf(), source }
+    }
+}
+
 /// Downloaded file.
 #[derive(Debug)]
 pub struct Pulled {
@@ -119,12 +133,12 @@ pub fn pull(
     unchecked: bool,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<Pulled, PullError> {
-    let name = || recipe.name.clone();
+    let name = recipe.name.clone();
     let Some(url) = &recipe.url else {
-        return Err(PullError::NoAddress { name: name(), from: recipe.source.clone() });
+        return Err(PullError::NoAddress { name, from: recipe.source.clone() });
     };
     if recipe.sha256.is_none() && !unchecked {
-        return Err(PullError::NoDigest { name: name() });
+        return Err(PullError::NoDigest { name });
     }
     if output.exists() {
         return Err(PullError::Exists { path: output.to_path_buf() });
@@ -133,16 +147,15 @@ pub fn pull(
     part.push(".part");
     let part = PathBuf::from(part);
     let (bytes, resumed) = fetch(url, recipe.bytes, &part, PATIENCE, progress)?;
-    let write = |source| PullError::Write { path: part.clone(), source };
     // Digest of the whole file on disk, not only of the bytes of this attempt.
-    let sha256 = digest(&part).map_err(write)?;
+    let sha256 = digest(&part).map_err(|source| PullError::write(&part, source))?;
     if let Some(wanted) = recipe.sha256.filter(|wanted| *wanted != sha256) {
-        std::fs::remove_file(&part).map_err(write)?;
+        std::fs::remove_file(&part).map_err(|source| PullError::write(&part, source))?;
         let found = hex(&sha256);
         let wanted = hex(&wanted);
         return Err(PullError::WrongDigest { url: url.clone(), found, wanted });
     }
-    std::fs::rename(&part, output).map_err(write)?;
+    std::fs::rename(&part, output).map_err(|source| PullError::write(&part, source))?;
     Ok(Pulled { sha256, bytes, resumed })
 }
 
@@ -199,56 +212,64 @@ fn fetch(
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(u64, u64), PullError> {
     let agent = agent(url)?;
-    let server = |reason: String| PullError::Server { url: url.to_string(), reason };
-    let write = |source| PullError::Write { path: part.to_path_buf(), source };
-    let mut have = std::fs::metadata(part).map_or(0, |m| m.len());
+    let have = std::fs::metadata(part).map_or(0, |m| m.len());
     if have > 0 && Some(have) == stated {
         return Ok((have, have));
     }
-    let ask = |from: u64| {
-        let request = agent.get(url);
-        let request =
-            if from > 0 { request.header("Range", format!("bytes={from}-")) } else { request };
-        request.call().map_err(|e| server(e.to_string()))
-    };
-    let mut response = ask(have)?;
-    // The kept bytes are not the beginning of the file on the server any more.
-    if have > 0 && !goes_on(&response, have) && response.status() != StatusCode::OK {
-        have = 0;
-        response = ask(0)?;
-    }
+    let response = answer(&agent, url, have)?;
     let resumed = if goes_on(&response, have) { have } else { 0 };
-    if resumed == 0 && response.status() != StatusCode::OK {
-        return Err(server(format!("server answered {}", response.status())));
-    }
     let total = stated.or_else(|| response.body().content_length().map(|n| n + resumed));
     let limit = total.unwrap_or(MAX_BYTES).min(MAX_BYTES);
     let mut file = OpenOptions::new();
-    let mut file = match resumed {
+    let file = match resumed {
         0 => file.write(true).create(true).truncate(true).open(part),
         _ => file.append(true).open(part),
-    }
-    .map_err(write)?;
-    let blocks = blocks(response.into_body().into_reader()).map_err(|e| server(e.to_string()))?;
+    };
+    let mut file = file.map_err(|source| PullError::write(part, source))?;
+    let blocks = blocks(response.into_body().into_reader());
+    let blocks = blocks.map_err(|e| PullError::server(url, e.to_string()))?;
     let mut done = resumed;
     loop {
         progress(done, total);
-        let broke_off =
-            |reason: String| PullError::BrokeOff { url: url.to_string(), bytes: done, reason };
-        let Some(block) = next(&blocks, patience).map_err(broke_off)? else { break };
+        let block = next(&blocks, patience);
+        let block = block.map_err(|reason| PullError::broke_off(url, done, reason))?;
+        let Some(block) = block else { break };
         done += block.len() as u64;
         if done > limit {
-            std::fs::remove_file(part).map_err(write)?;
+            std::fs::remove_file(part).map_err(|source| PullError::write(part, source))?;
             return Err(PullError::TooLong { url: url.to_string(), limit });
         }
-        file.write_all(&block).map_err(write)?;
+        file.write_all(&block).map_err(|source| PullError::write(part, source))?;
     }
     if let Some(total) = total.filter(|total| done < *total) {
-        let reason = format!("{total} announced");
-        return Err(PullError::BrokeOff { url: url.to_string(), bytes: done, reason });
+        return Err(PullError::broke_off(url, done, format!("{total} announced")));
     }
-    file.sync_all().map_err(write)?;
+    file.sync_all().map_err(|source| PullError::write(part, source))?;
     Ok((done, resumed))
+}
+
+/// Requests the bytes from `have` on, or all if they do not continue what the server has.
+fn answer(agent: &Agent, url: &str, have: u64) -> Result<Response<Body>, PullError> {
+    let mut response = ask(agent, url, have)?;
+    if goes_on(&response, have) {
+        return Ok(response);
+    }
+    // The kept bytes are not the beginning of the file on the server any more.
+    if have > 0 && response.status() != StatusCode::OK {
+        response = ask(agent, url, 0)?;
+    }
+    if response.status() != StatusCode::OK {
+        return Err(PullError::server(url, format!("server answered {}", response.status())));
+    }
+    Ok(response)
+}
+
+fn ask(agent: &Agent, url: &str, from: u64) -> Result<Response<Body>, PullError> {
+    let mut request = agent.get(url);
+    if from > 0 {
+        request = request.header("Range", format!("bytes={from}-"));
+    }
+    request.call().map_err(|e| PullError::server(url, e.to_string()))
 }
 
 /// Returns the next block; `None` at the end.
@@ -270,24 +291,25 @@ fn next(
 
 /// Spawns a thread that reads to the end or to a failure. It waits as long as the server does, and
 /// is left behind when the receiver is dropped.
-fn blocks(mut body: impl Read + Send + 'static) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
+fn blocks(body: impl Read + Send + 'static) -> io::Result<Receiver<io::Result<Vec<u8>>>> {
     let (out, blocks) = sync_channel(2);
-    let read = move || {
-        loop {
-            let mut block = vec![0; BLOCK];
-            let read = body.read(&mut block);
-            let length = read.as_ref().map_or(0, |&length| length);
-            if matches!(read, Ok(0)) {
-                return;
-            }
-            block.truncate(length);
-            if out.send(read.map(|_| block)).is_err() || length == 0 {
-                return;
-            }
-        }
-    };
-    thread::Builder::new().name("pull".to_string()).spawn(read)?;
+    thread::Builder::new().name("pull".to_string()).spawn(move || send_blocks(body, &out))?;
     Ok(blocks)
+}
+
+fn send_blocks(mut body: impl Read, out: &SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut block = vec![0; BLOCK];
+        let read = body.read(&mut block);
+        let length = read.as_ref().map_or(0, |&length| length);
+        if matches!(read, Ok(0)) {
+            return;
+        }
+        block.truncate(length);
+        if out.send(read.map(|_| block)).is_err() || length == 0 {
+            return;
+        }
+    }
 }
 
 /// Returns true if the response continues the kept bytes.

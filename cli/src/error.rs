@@ -1,6 +1,6 @@
 //! Errors of the commands, with their exit codes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use offshoot_convert::calibrate::tokenizer::TokenizerError;
 use offshoot_convert::emit::prepack::PackingError;
@@ -209,6 +209,11 @@ impl From<EmbedError> for CommandError {
 }
 
 impl CommandError {
+    /// Returns the error of a file that cannot be written.
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write { path: path.to_path_buf(), source }
+    }
+
     /// Returns 1 if a check failed, 2 if the input or the usage is at fault, 3 if too much accuracy
     /// is lost.
     pub fn exit_code(&self) -> u8 {

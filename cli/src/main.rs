@@ -19,8 +19,9 @@ fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => output::ended_well(|| run(&cli)),
         // Help and version are no errors, but clap returns them as such.
-        Err(told) => {
-            told.print().and_then(|()| io::stdout().flush()).map(|()| exit_code(told.exit_code()))
+        Err(notice) => {
+            let printed = notice.print().and_then(|()| io::stdout().flush());
+            printed.map(|()| exit_code(notice.exit_code()))
         }
     };
     ended.unwrap_or_else(|error| {

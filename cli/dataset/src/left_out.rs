@@ -155,7 +155,7 @@ impl LeftOut {
     }
 
     /// Returns the report on a folder; empty if there is nothing to report.
-    pub fn told_of(&self, folder: &Path) -> String {
+    pub fn report_on(&self, folder: &Path) -> String {
         let folder = folder.display();
         let mut lines: Vec<String> =
             self.notes.iter().map(|note| format!("{folder}: {note}\n")).collect();
@@ -226,17 +226,17 @@ mod tests {
         left_out.add(Reason::Absent, 2);
         (0..5).for_each(|n| left_out.pass(fault(n)).unwrap());
         left_out.note("class `x` is the only one".to_string());
-        let told = left_out.told_of(Path::new("data"));
+        let report = left_out.report_on(Path::new("data"));
         assert!(
-            told.starts_with("data: class `x` is the only one\ndata: left out: 2 whose image"),
-            "{told}"
+            report.starts_with("data: class `x` is the only one\ndata: left out: 2 whose image"),
+            "{report}"
         );
         for part in
             ["5 class folders without images", "data/2: the class folder", "and 2 more like these"]
         {
-            assert!(told.contains(part), "{told}");
+            assert!(report.contains(part), "{report}");
         }
-        assert!(!told.contains("data/3"), "{told}");
+        assert!(!report.contains("data/3"), "{report}");
         assert_eq!((left_out.count(Reason::EmptyClass), left_out.count(Reason::Broken)), (5, 0));
     }
 

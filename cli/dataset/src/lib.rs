@@ -524,13 +524,13 @@ mod tests {
         }
         let set = Dataset::open(dir).unwrap();
         assert_eq!(set.classes, ["a\\u{202e}b", &long, &longer[..64]]);
-        let told = set.left_out.told_of(dir);
+        let report = set.left_out.report_on(dir);
         assert!(
-            told.contains(&format!("class `{longer}` is renamed to"))
-                && told.contains("a\\u{202e}b"),
-            "{told}"
+            report.contains(&format!("class `{longer}` is renamed to"))
+                && report.contains("a\\u{202e}b"),
+            "{report}"
         );
-        assert!(!told.contains(&format!("class `{long}` ")), "{told}");
+        assert!(!report.contains(&format!("class `{long}` ")), "{report}");
     }
 
     #[test]
@@ -572,7 +572,7 @@ mod tests {
             (set.left_out.count(Reason::Unreadable), set.left_out.count(Reason::Untaught)),
             (2, 1)
         );
-        assert!(set.left_out.told_of(dir).contains("class `b` is left out"));
+        assert!(set.left_out.report_on(dir).contains("class `b` is left out"));
         std::fs::remove_file(dir.join("train/a/1.png")).unwrap();
         std::fs::remove_file(dir.join("train/c/1.png")).unwrap();
         touch(dir, "train/a/1.png", b"");

@@ -72,12 +72,12 @@ mod tests {
         assert!(all.iter().all(|name| check_name(name).is_ok()), "{all:?}");
         assert_eq!((&tidied["cat"][..], &tidied["ca\u{200b}t"][..]), ("cat", "ca\\u{200b}t"));
         assert_eq!(tidied[&long[1][..]], format!("{}~2", "x".repeat(62)));
-        let told = left_out.told_of(Path::new("data"));
-        assert_eq!(told.lines().count(), 5, "{told}");
+        let report = left_out.report_on(Path::new("data"));
+        assert_eq!(report.lines().count(), 5, "{report}");
         assert!(
-            told.contains(&format!("`{}` is renamed to", long[0])) && told.contains("70 bytes"),
-            "{told}"
+            report.contains(&format!("`{}` is renamed to", long[0])) && report.contains("70 bytes"),
+            "{report}"
         );
-        assert!(told.contains("class `a\\u{202e}b`") && !told.contains('\u{202e}'), "{told}");
+        assert!(report.contains("class `a\\u{202e}b`") && !report.contains('\u{202e}'), "{report}");
     }
 }

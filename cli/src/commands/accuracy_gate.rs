@@ -9,7 +9,7 @@ use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Converted;
 use offshoot_convert::pipeline::job::ConvertJob;
 use offshoot_convert::report::Task;
-use offshoot_dataset::{Dataset, LeftOut, Sample, Selection};
+use offshoot_dataset::{Dataset, LeftOut, Selection};
 
 use super::eval::{DEFAULT_SHOTS, check};
 use super::shared::{check_classes, open_data, progress_bar, tell};
@@ -71,11 +71,10 @@ fn scores(
     left_out: &mut LeftOut,
 ) -> Result<Vec<f64>, CommandError> {
     let bar = progress_bar(data.train.len() + data.val.len(), "eval");
-    let mut embed = |samples: &[Sample]| {
-        Embeddings::extract(&mut extractor, &mut samples.to_vec(), left_out, || bar.inc(1))
-    };
-    let train = embed(&data.train)?;
-    let val = embed(&data.val)?;
+    let mut samples = data.train.clone();
+    let train = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.inc(1))?;
+    let mut samples = data.val.clone();
+    let val = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.inc(1))?;
     bar.finish_and_clear();
     check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
     let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };

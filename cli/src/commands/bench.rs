@@ -18,6 +18,9 @@ use crate::measure::timing::{Float, Layer, Percentiles, Times, agreement, measur
 /// Frame of a small camera: width and height in pixels.
 const FRAME: (u32, u32) = (640, 480);
 
+/// Text in place of a value that the machine does not report.
+const UNKNOWN: &str = "not reported by this machine";
+
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = Machine::default();
     let load = machine.load();
@@ -210,11 +213,10 @@ impl Outcome<'_> {
     }
 
     fn print_machine(&self) {
-        let unknown = || "not reported by this machine".to_string();
-        let processor = self.machine.processor().unwrap_or_else(unknown);
+        let processor = self.machine.processor().unwrap_or_else(|| UNKNOWN.to_string());
         let kernels = self.isa().unwrap_or("tract-core");
         let threads = self.extractor.threads();
-        let load = self.load.map_or_else(unknown, |load| format!("{load:.2}"));
+        let load = self.load.map_or(UNKNOWN.to_string(), |load| format!("{load:.2}"));
         let threads =
             if threads == 1 { "1 thread".to_string() } else { format!("{threads} threads") };
         println!("  processor      {processor}; {kernels}, {threads}, load {load} before");
@@ -225,10 +227,9 @@ impl Outcome<'_> {
         let readings: Vec<String> = pairs
             .map(|(b, a)| format!("{} {:.1} to {:.1} C", a.zone, b.celsius, a.celsius))
             .collect();
-        let readings = if readings.is_empty() { unknown() } else { readings.join(", ") };
+        let readings = if readings.is_empty() { UNKNOWN.to_string() } else { readings.join(", ") };
         println!("  temperature    {readings}");
-        let throttled =
-            self.throttled().map_or_else(unknown, |t| if t { "yes" } else { "no" }.to_string());
+        let throttled = self.throttled().map_or(UNKNOWN, |t| if t { "yes" } else { "no" });
         println!("  throttled      {throttled}");
     }
 

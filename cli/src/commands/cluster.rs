@@ -5,7 +5,7 @@ use image::RgbImage;
 use image::imageops::{FilterType, overlay, resize};
 use offshoot_dataset::{Opener, Sample};
 
-use super::shared::{beginning, described, embed_all, png, write_file};
+use super::shared::{beginning, described, embed_all, has_ending, png, write_file};
 use crate::args::ClusterArgs;
 use crate::draw::canvas::{Canvas, LINE};
 use crate::error::CommandError;
@@ -27,8 +27,8 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let reader = Reader::of(&extractor)?;
     let own = if reader.takes_text() { "clusters.csv" } else { "clusters.png" };
     let output = args.output.clone().unwrap_or_else(|| own.into());
-    let has = |ending| output.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    if !has("csv") && (reader.takes_text() || !has("png")) {
+    let is_csv = has_ending(&output, "csv");
+    if !is_csv && (reader.takes_text() || !has_ending(&output, "png")) {
         let what = "-o must end in .csv, or for images in .png";
         return Err(CommandError::Form { path: output, what });
     }
@@ -41,7 +41,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     }
     let groups = k_means(&all, args.groups, args.seed);
     // Write the sheet first: the reader of the list may stop early.
-    let sheet = if has("csv") {
+    let sheet = if is_csv {
         table(&samples, &groups, &reader)?
     } else {
         png(&sheet(&samples, &groups, &mut Opener::new(args.care.into()))?, &output)?

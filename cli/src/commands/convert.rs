@@ -93,11 +93,10 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
 }
 
 fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
-    let path = || args.model.clone();
     let cut = match &args.cut[..] {
         [] => None,
         [one] => Some(one.clone()),
-        _ => return Err(ImportError::SeveralCuts { path: path() }.into()),
+        _ => return Err(ImportError::SeveralCuts { path: args.model.clone() }.into()),
     };
     let float = args.backbone.float();
     let pooling = pooling(&args.model, args.backbone.pool)?;

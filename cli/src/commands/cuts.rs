@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::eval::{DEFAULT_SHOTS, check};
 use super::retype::command;
 use super::shared::{
-    StageBar, check_classes, check_kind, decoded, open_data, png, pooling, write_file,
+    StageBar, check_classes, check_kind, decoded, has_ending, open_data, png, pooling, write_file,
 };
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
@@ -95,20 +95,22 @@ fn compare(
 
 /// Returns true for an .svg and false for a .png, by the file name.
 fn is_svg(path: &Path) -> Result<bool, CommandError> {
-    let has = |ending| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-    if has("svg") || has("png") {
-        return Ok(has("svg"));
+    let is_svg = has_ending(path, "svg");
+    if is_svg || has_ending(path, "png") {
+        return Ok(is_svg);
     }
     Err(CommandError::Form { path: path.to_path_buf(), what: "-o must end in .svg or .png" })
 }
 
 fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
-    let failed =
-        |what| CommandError::Write { path: path.to_path_buf(), source: io::Error::other(what) };
     if is_svg(path)? {
-        return write_file(path, drawing.svg().map_err(failed)?.as_bytes());
+        let svg = drawing.svg();
+        let svg = svg.map_err(|what| CommandError::write(path, io::Error::other(what)))?;
+        return write_file(path, svg.as_bytes());
     }
-    write_file(path, &png(&drawing.pixels().map_err(failed)?, path)?)
+    let pixels = drawing.pixels();
+    let pixels = pixels.map_err(|what| CommandError::write(path, io::Error::other(what)))?;
+    write_file(path, &png(&pixels, path)?)
 }
 
 fn observed(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
@@ -128,7 +130,8 @@ pub(super) fn within_budget<'a>(
     source: &Source,
     mut job: ConvertJob<'a>,
 ) -> Result<ConvertJob<'a>, CommandError> {
-    let (Some(budget), Some(folder)) = (args.budget.budget(), &args.eval) else { return Ok(job) };
+    let Some(budget) = args.budget.budget() else { return Ok(job) };
+    let Some(folder) = &args.eval else { return Ok(job) };
     let data = open_data(folder, &Selection { care: args.care.into(), ..Selection::default() })?;
     check_classes(folder, &data.classes)?;
     check_shots(folder, &data, DEFAULT_SHOTS)?;
@@ -239,25 +242,8 @@ fn as_json(
     chosen: Option<usize>,
     command: Option<&str>,
 ) -> Value {
-    let row = |row: &Row| {
-        json!({
-            "cut": row.cut,
-            "automatic": row.automatic,
-            "map": row.map.map(|m| [m.h(), m.w(), m.c()]),
-            "values": row.dim,
-            "macs": row.macs,
-            "package": row.package,
-            "arena": row.arena,
-            "ram": row.ram,
-            "ms": row.ms(),
-            "ms_p90": offshoot_convert::report::ms(row.time.p90),
-            "cosine": row.cosine,
-            "accuracy": row.accuracy(),
-            "half_width": row.half_width(),
-            "scores": row.scores,
-        })
-    };
-    let failed = |(cut, why): &(String, String)| json!({ "cut": cut, "why": why });
+    let failed = compared.failed.iter();
+    let left_out: Vec<Value> = failed.map(|(cut, why)| json!({ "cut": cut, "why": why })).collect();
     json!({
         "model": args.model.display().to_string(),
         "data": args.data.display().to_string(),
@@ -266,12 +252,31 @@ fn as_json(
         "head": args.head.name(),
         "budget_ms": args.budget.budget_ms,
         "budget_ram": args.budget.budget_ram,
-        "cuts": compared.rows.iter().map(row).collect::<Vec<_>>(),
+        "cuts": compared.rows.iter().map(row_json).collect::<Vec<_>>(),
         "unsure": compared.unsure,
-        "left_out": compared.failed.iter().map(failed).collect::<Vec<_>>(),
+        "left_out": left_out,
         "frontier": frontier(&compared.rows),
         "chosen": chosen,
         "command": command,
+    })
+}
+
+fn row_json(row: &Row) -> Value {
+    json!({
+        "cut": row.cut,
+        "automatic": row.automatic,
+        "map": row.map.map(|m| [m.h(), m.w(), m.c()]),
+        "values": row.dim,
+        "macs": row.macs,
+        "package": row.package,
+        "arena": row.arena,
+        "ram": row.ram,
+        "ms": row.ms(),
+        "ms_p90": offshoot_convert::report::ms(row.time.p90),
+        "cosine": row.cosine,
+        "accuracy": row.accuracy(),
+        "half_width": row.half_width(),
+        "scores": row.scores,
     })
 }
 

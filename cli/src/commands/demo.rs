@@ -72,8 +72,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     screen(&mut extractor, &head, &out)?;
     println!("4. {} shows the screen of the device", out.display());
     if let Some(folder) = &args.keep {
-        let failed = |source| CommandError::Write { path: folder.clone(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::create_dir_all(folder).map_err(|source| CommandError::write(folder, source))?;
         write_file(&folder.join(chosen.file()), &package)?;
         head.save(folder.join("demo.head"))?;
         println!("   {} holds {} and demo.head", folder.display(), chosen.file());
@@ -220,14 +219,17 @@ fn image_of(panel: &Panel) -> image::RgbImage {
     image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);
         let color = panel.pixel(at).unwrap_or_default();
-        // Expand five and six bits to eight.
-        let wide = |v: u8, max: u8| (u16::from(v) * 255 / u16::from(max)) as u8;
         image::Rgb([
-            wide(color.r(), Rgb565::MAX_R),
-            wide(color.g(), Rgb565::MAX_G),
-            wide(color.b(), Rgb565::MAX_B),
+            eight_bits(color.r(), Rgb565::MAX_R),
+            eight_bits(color.g(), Rgb565::MAX_G),
+            eight_bits(color.b(), Rgb565::MAX_B),
         ])
     })
+}
+
+/// Expands a component of five or six bits to eight.
+fn eight_bits(component: u8, max: u8) -> u8 {
+    (u16::from(component) * 255 / u16::from(max)) as u8
 }
 
 fn names() -> String {

@@ -14,8 +14,11 @@ use crate::error::CommandError;
 /// Lowest unprivileged port; port 0 would be a different one each time.
 const LOWEST_PORT: u16 = 1024;
 
+fn wrong(what: String) -> CommandError {
+    CommandError::Deploy { what }
+}
+
 pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
-    let wrong = |what: String| CommandError::Deploy { what };
     let host = args.host.as_str();
     // A host that begins with a dash would be parsed as an option of ssh.
     if host.is_empty()
@@ -30,11 +33,10 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     for path in [&args.program, &args.package].into_iter().flatten() {
         plain(&path.display().to_string()).map_err(wrong)?;
     }
-    let no_board = || {
+    let board = Board::named(&args.board).ok_or_else(|| {
         let names = boards().collect::<Vec<_>>().join(", ");
         wrong(format!("no board `{}`; there are {names}", args.board))
-    };
-    let board = Board::named(&args.board).ok_or_else(no_board)?;
+    })?;
     let service = service(args, &board).map_err(wrong)?;
     service.check().map_err(wrong)?;
     check_names(&args.names).map_err(|error| wrong(format!("--names: {error}")))?;
@@ -70,13 +72,13 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
 /// Returns the service described by the flags, by default with the wiring of the board's page; a
 /// web page needs no wiring.
 fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
-    let wired = |text: &str| text.parse::<ScreenPart>().map_err(|e| format!("--screen: {e}"));
     let screen = match args.screen.as_deref() {
-        None if args.web.is_some() => ScreenPart::None,
-        None | Some("oled") => wired(&board.wiring.oled)?,
-        Some("tft") => wired(&board.wiring.tft)?,
-        Some(other) => wired(other)?,
+        None if args.web.is_some() => "none",
+        None | Some("oled") => board.wiring.oled.as_str(),
+        Some("tft") => board.wiring.tft.as_str(),
+        Some(other) => other,
     };
+    let screen: ScreenPart = screen.parse().map_err(|e| format!("--screen: {e}"))?;
     if matches!(screen, ScreenPart::Terminal | ScreenPart::Png(_)) {
         return Err("--screen: a service has no terminal and saves no images; use oled, tft, ssd1306:, st7789:, fb: or none".into());
     }
@@ -127,10 +129,13 @@ fn built(board: &Board) -> PathBuf {
     ];
     let made = made
         .map(|(folder, triple)| PathBuf::from(format!("{folder}/{triple}/board/offshoot-board")));
-    let age = |path: &&PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let dated = made.iter().filter_map(|path| {
+        let time = fs::metadata(path).and_then(|file| file.modified()).ok()?;
+        Some((time, path))
+    });
     // If equally old, the first one wins.
-    let newest = made.iter().rev().filter(|path| age(path).is_some()).max_by_key(age);
-    newest.unwrap_or(&made[0]).clone()
+    let newest = dated.rev().max_by_key(|(time, _)| *time);
+    newest.map_or(&made[0], |(_, path)| path).clone()
 }
 
 /// Returns the command that builds a program for all systems of the board.

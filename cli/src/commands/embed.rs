@@ -2,7 +2,9 @@
 
 use std::io::{self, Cursor, Write};
 
+use indicatif::ProgressBar;
 use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
+use offshoot::Extractor;
 use offshoot_convert::calibrate::input::kind;
 use offshoot_dataset::{Dataset, LeftOut, Sample};
 use zip::write::SimpleFileOptions;
@@ -11,7 +13,23 @@ use zip::{CompressionMethod, ZipWriter};
 use super::shared::{progress_bar, tell, write_file};
 use crate::args::EmbedArgs;
 use crate::error::CommandError;
-use crate::learn::embeddings::Embeddings;
+use crate::learn::embeddings::{EmbedError, Embeddings};
+
+/// Extracts the embeddings of whole samples, or of the requested view.
+fn extract(
+    extractor: &mut Extractor,
+    samples: &mut Vec<Sample>,
+    args: &EmbedArgs,
+    left_out: &mut LeftOut,
+    bar: &ProgressBar,
+) -> Result<Embeddings, EmbedError> {
+    match args.view {
+        Some(view) => {
+            Embeddings::extract_view(extractor, samples, view.into(), left_out, || bar.inc(1))
+        }
+        None => Embeddings::extract(extractor, samples, left_out, || bar.inc(1)),
+    }
+}
 
 /// Writes the arrays `embeddings` (samples x dimensions, float32), `labels` (index into `classes`;
 /// -1 in a folder without classes), `split` (0 train, 1 val), `classes` and `files` (text).
@@ -20,14 +38,9 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let takes_text = extractor.token_limit().is_some();
     let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
-    let mut embed = |samples: &mut Vec<Sample>, left_out: &mut LeftOut| match args.view {
-        Some(view) => {
-            Embeddings::extract_view(&mut extractor, samples, view.into(), left_out, || bar.inc(1))
-        }
-        None => Embeddings::extract(&mut extractor, samples, left_out, || bar.inc(1)),
-    };
-    let mut embeddings = embed(&mut data.train, &mut data.left_out)?;
-    let tested = embed(&mut data.val, &mut data.left_out)?;
+    let Dataset { train, val, left_out, .. } = &mut data;
+    let mut embeddings = extract(&mut extractor, train, args, left_out, &bar)?;
+    let tested = extract(&mut extractor, val, args, left_out, &bar)?;
     bar.finish_and_clear();
     tell(&args.data, &data.left_out);
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
@@ -40,7 +53,7 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let split: Vec<i64> = (0..samples.len()).map(|i| i64::from(i >= data.train.len())).collect();
     if let Some(path) = &args.output {
         let bytes = npz(&data, &samples, &embeddings, &split)
-            .map_err(|source| CommandError::Write { path: path.clone(), source })?;
+            .map_err(|source| CommandError::write(path, source))?;
         write_file(path, &bytes)?;
     }
     if let Some(path) = &args.json {

@@ -2,7 +2,9 @@
 
 use offshoot::{Extractor, Package, Tokens};
 use offshoot_convert::catch_panic::quietly;
-use offshoot_convert::import::{Coverage, FloatNode, ImportError, Source, UnsupportedTable};
+use offshoot_convert::import::{
+    Coverage, FloatNode, ImportError, Imported, Source, UnsupportedTable,
+};
 use offshoot_convert::ir::cut_points::{
     Candidate, candidates, last_of_each_cost, last_of_each_shape,
 };
@@ -96,6 +98,11 @@ fn input(package: &Package<'_>) {
 /// Token count to import a language backbone with, if it leaves the length open.
 const TOKENS: Option<usize> = Some(128);
 
+fn import(source: &Source, args: &InspectArgs, cuts: &[&str]) -> Result<Imported, ImportError> {
+    quietly(|| source.import(cuts, args.input_size, Pool::None))
+        .unwrap_or_else(|panic| Err(source.analyse(panic)))
+}
+
 /// Prints the coverage of a model's nodes, and its cut points up to the default cut of `convert`.
 ///
 /// If some nodes are not supported, they are listed, and the rest describes the part before them.
@@ -104,16 +111,12 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
     if source.takes_text() {
         return language_model(args, &source);
     }
-    let import = |cuts: &[&str]| {
-        quietly(|| source.import(cuts, args.input_size, Pool::None))
-            .unwrap_or_else(|p| Err(source.analyse(p)))
-    };
     println!("{}", args.package.display());
-    let (imported, unsupported) = match import(&[]) {
+    let (imported, unsupported) = match import(&source, args, &[]) {
         Err(ImportError::Unsupported { nodes, .. }) => {
             println!("  unsupported    {} nodes{}", nodes.len(), UnsupportedTable(&nodes));
             let Some(cut) = nodes.iter().find_map(|node| node.cut.clone()) else { return Ok(()) };
-            (import(&[&cut])?, nodes.len())
+            (import(&source, args, &[&cut])?, nodes.len())
         }
         imported => (imported?, 0),
     };

@@ -84,6 +84,10 @@ struct Seen {
     why: Option<Why>,
 }
 
+fn name(head: &Head, class: ClassId) -> &str {
+    head.class_name(class).unwrap_or_default()
+}
+
 /// Explanation of one class against the runner-up: contributions to the log odds.
 struct Why {
     against: ClassId,
@@ -115,14 +119,13 @@ impl Seen {
 
     /// Returns the prediction as JSON, with the explanation if requested.
     fn as_json(&self, path: &Path, head: &Head, why: Option<(&Why, usize)>) -> Value {
-        let name = |class: ClassId| head.class_name(class).unwrap_or_default();
         let names = head.classes().map(|(_, name)| name.to_string());
         let probabilities: Map<String, Value> =
             names.zip(self.probabilities.iter().map(|&p| json!(p))).collect();
         let mut said = json!({
             "picture": path.display().to_string(),
-            "class": self.answer.known().map(name),
-            "nearest": name(self.answer.class()),
+            "class": self.answer.known().map(|class| name(head, class)),
+            "nearest": name(head, self.answer.class()),
             "confidence": self.answer.confidence().get(),
             "margin": self.answer.margin(),
             "similarity": self.similarity,
@@ -130,11 +133,13 @@ impl Seen {
             "probabilities": probabilities,
         });
         if let Some((why, count)) = why {
-            let odds = |&at: &usize| json!({ "dimension": at, "log_odds": why.dimensions[at] });
-            said["against"] = name(why.against).into();
+            let dimensions = why.most(count).into_iter();
+            said["against"] = name(head, why.against).into();
             said["log_odds"] = why.sum().into();
             said["bias"] = why.bias.into();
-            said["dimensions"] = why.most(count).iter().map(odds).collect();
+            said["dimensions"] = dimensions
+                .map(|at| json!({ "dimension": at, "log_odds": why.dimensions[at] }))
+                .collect();
         }
         said
     }
@@ -143,9 +148,9 @@ impl Seen {
 impl Why {
     /// Returns the dimensions with the largest contributions, of either sign.
     fn most(&self, count: usize) -> Vec<usize> {
-        let size = |at: usize| self.dimensions[at].abs();
-        let mut order: Vec<usize> = (0..self.dimensions.len()).collect();
-        order.sort_by(|&a, &b| size(b).total_cmp(&size(a)).then(a.cmp(&b)));
+        let sizes: Vec<f32> = self.dimensions.iter().map(|log_odds| log_odds.abs()).collect();
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by(|&a, &b| sizes[b].total_cmp(&sizes[a]).then(a.cmp(&b)));
         order.truncate(count);
         order
     }

@@ -43,9 +43,9 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     }
     let width = classes.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
     for ((own, name), count) in classes.iter().zip(counts) {
-        let told: Vec<String> =
+        let row: Vec<String> =
             classes.iter().map(|(id, _)| format!("{:>4}", report.confusion(*own, *id))).collect();
-        println!("  {name:<width$} {count:>5} samples, taken for {}", told.concat());
+        println!("  {name:<width$} {count:>5} samples, taken for {}", row.concat());
     }
     for advice in report.advice() {
         println!("  {advice}");
@@ -64,11 +64,10 @@ fn as_json(
     let report = head.report().map_err(offshoot::Error::from)?;
     // With a single class every sample is right.
     let accuracy = report.accuracy().filter(|_| classes.len() > 1);
-    let row =
-        |own: ClassId| classes.iter().map(|(id, _)| report.confusion(own, *id)).collect::<Vec<_>>();
-    let rows = classes.iter().zip(counts).map(
-        |((id, name), samples)| json!({ "name": name, "samples": samples, "taken_for": row(*id) }),
-    );
+    let rows = classes.iter().zip(counts).map(|((own, name), samples)| {
+        let row = classes.iter().map(|(id, _)| report.confusion(*own, *id));
+        json!({ "name": name, "samples": samples, "taken_for": row.collect::<Vec<_>>() })
+    });
     Ok(json!({
         "package": package,
         "kind": kind,

@@ -4,17 +4,22 @@ use std::path::Path;
 
 use offshoot_convert::ir::pooling::Pool;
 
-use super::shared::quoted;
 use crate::args::{BackboneArgs, ConvertArgs, CutsArgs};
+use crate::board_install::shell_word;
 use crate::measure::compare_cuts::Compared;
+
+/// Quotes a path for a shell.
+fn shell_path(path: &Path) -> String {
+    shell_word(&path.display().to_string())
+}
 
 /// Returns the command line as given, without options that the suggestions replace.
 pub(super) fn again(args: &ConvertArgs) -> String {
-    let path = |path: &Path| quoted(&path.display().to_string());
+    let model = shell_path(&args.model);
     let mut command =
-        format!("offshoot convert {} --calibrate {}", path(&args.model), path(&args.calibrate));
+        format!("offshoot convert {model} --calibrate {}", shell_path(&args.calibrate));
     if !args.cut.is_empty() {
-        command += &format!(" --cut {}", quoted(&args.cut.join(",")));
+        command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }
     command += if args.l2 { " --l2" } else { "" };
     if let Some(preset) = args.backbone.preset {
@@ -22,7 +27,7 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     }
     command += &backbone(&args.backbone);
     if let Some(output) = &args.output {
-        command += &format!(" -o {}", path(output));
+        command += &format!(" -o {}", shell_path(output));
     }
     command
 }
@@ -30,28 +35,26 @@ pub(super) fn again(args: &ConvertArgs) -> String {
 /// Returns the given backbone options that other commands need too, each preceded by a space.
 fn backbone(args: &BackboneArgs) -> String {
     let mut command = String::new();
-    let mut add = |option: &str, value: &str| command.extend([" ", option, " ", &*quoted(value)]);
     if let Some((width, height)) = args.input_size {
-        add("--input-size", &format!("{height}x{width}"));
+        command += &format!(" --input-size {height}x{width}");
     }
     if let Some(tokenizer) = &args.tokenizer {
-        add("--tokenizer", &tokenizer.display().to_string());
+        command += &format!(" --tokenizer {}", shell_path(tokenizer));
     }
     if let Some(tokens) = args.tokens {
-        add("--tokens", &tokens.to_string());
+        command += &format!(" --tokens {tokens}");
     }
     if args.pool != Pool::default() {
-        add("--pool", args.pool.name());
+        command += &format!(" --pool {}", shell_word(args.pool.name()));
     }
     command
 }
 
 /// Returns the command that makes the package of a row.
 pub(super) fn command(args: &CutsArgs, compared: &Compared, row: usize) -> String {
-    let path = |path: &Path| quoted(&path.display().to_string());
-    let mut command = format!("offshoot convert {}", path(&args.model));
+    let mut command = format!("offshoot convert {}", shell_path(&args.model));
     if !compared.rows[row].automatic {
-        command += &format!(" --cut {}", quoted(&compared.rows[row].cut));
+        command += &format!(" --cut {}", shell_word(&compared.rows[row].cut));
     }
     command += &backbone(&args.backbone);
     command += if args.backbone.float() { " --precision f32" } else { "" };
@@ -60,5 +63,5 @@ pub(super) fn command(args: &CutsArgs, compared: &Compared, row: usize) -> Strin
     if !compared.takes_text {
         command += &format!(" {}", compared.overrides.flags());
     }
-    command + &format!(" --calibrate {}", path(calibrate))
+    command + &format!(" --calibrate {}", shell_path(calibrate))
 }

@@ -39,30 +39,38 @@ const SHOWN: usize = 72;
 
 /// Writes a file atomically: whole or not at all.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Errors must name the requested file, not the temporary one.
-    std::fs::metadata(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    replace(path, bytes).map_err(|source| CommandError::write(path, source))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::metadata(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, bytes)?;
     // Temporary files are private; the result gets the usual permissions.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(failed)?;
+        file.as_file().set_permissions(mode)?;
     }
-    file.persist(path).map_err(|e| failed(e.error))?;
+    file.persist(path)?;
     Ok(())
 }
 
 /// Encodes an image as PNG; `path` is its destination, for the error.
 pub(super) fn png(image: &image::RgbImage, path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    let failed =
-        |e| CommandError::Write { path: path.to_path_buf(), source: std::io::Error::other(e) };
-    image.write_to(&mut bytes, image::ImageFormat::Png).map_err(failed)?;
+    image
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| CommandError::write(path, std::io::Error::other(e)))?;
     Ok(bytes.into_inner())
+}
+
+/// Returns true if a file name ends in a dot and `ending`, ignoring case.
+pub(super) fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
 }
 
 /// Rejects an option that is for models of the other kind.
@@ -74,15 +82,6 @@ pub(super) fn check_kind(
     let path = model.to_path_buf();
     let takes = kind(takes_text);
     option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
-}
-
-/// Quotes a word for a shell.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Returns the name of a sample, for a text with its first words.
@@ -126,7 +125,7 @@ pub(super) fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset,
 
 /// Reports on standard error what was left out of a folder.
 pub(super) fn tell(folder: &Path, left_out: &LeftOut) {
-    eprint!("{}", left_out.told_of(folder));
+    eprint!("{}", left_out.report_on(folder));
 }
 
 /// Rejects a single class: accuracy needs two classes or more.
@@ -162,11 +161,10 @@ pub(super) fn embed_data(
     let mut extractor = run.open(package)?;
     let kind = kind(extractor.token_limit().is_some());
     let bar = progress_bar(data.train.len() + data.val.len(), "embed");
-    let each = || bar.inc(1);
     let Dataset { train, left_out, .. } = &mut data;
     let mut train = match views {
-        [] => Embeddings::extract(&mut extractor, train, left_out, each)?,
-        views => Embeddings::extract_augmented(&mut extractor, train, views, left_out, each)?,
+        [] => Embeddings::extract(&mut extractor, train, left_out, || bar.inc(1))?,
+        _ => Embeddings::extract_augmented(&mut extractor, train, views, left_out, || bar.inc(1))?,
     };
     // Before the test samples, since some may have lost their class.
     let dropped = data.drop_untaught(folder, kind);
@@ -275,14 +273,6 @@ pub(super) fn decoded(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("/a/b.onnx"), "/a/b.onnx");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's;"), "'it'\\''s;'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn texts_are_known_by_their_first_words() {

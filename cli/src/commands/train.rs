@@ -13,7 +13,7 @@ use super::shared::{Embedded, check_count, embed_data, spinner};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
-use crate::learn::few_shot::{Draws, teach, told};
+use crate::learn::few_shot::{Draws, predict, teach};
 
 /// Size of a head in bytes from which its memory use is announced.
 const LARGE: usize = 100 << 20;
@@ -72,8 +72,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
             "  accuracy {accuracy:.3} on its own {kind} when held out (95 %: {low:.3} to {high:.3})"
         );
     }
-    let file = |sample: usize| (room >= picks.len()).then(|| data.train[picks[sample]].name());
-    advise(&report, &args.output, file);
+    advise(&report, &args.output, |sample| {
+        (room >= picks.len()).then(|| data.train[picks[sample]].name())
+    });
     test(&head, &val, kind, is_alone)
 }
 
@@ -85,9 +86,9 @@ fn test(head: &Head, val: &Embeddings, kind: &str, is_alone: bool) -> Result<(),
     let mut right = 0;
     let mut unknown = 0;
     for i in 0..val.len() {
-        let told = told(head, val, i)?;
-        right += usize::from(told == Some(val.labels[i]));
-        unknown += usize::from(told.is_none());
+        let predicted = predict(head, val, i)?;
+        right += usize::from(predicted == Some(val.labels[i]));
+        unknown += usize::from(predicted.is_none());
     }
     let share = right as f64 / val.len() as f64;
     match is_alone {
@@ -140,28 +141,29 @@ fn check_room(
     dim: usize,
     available: Option<u64>,
 ) -> Result<usize, CommandError> {
-    let refused = |what: String| CommandError::TooFew { path: args.data.clone(), what };
-    let many = || {
-        refused(format!(
-            "{samples} samples are more than a head can store; --keep N stores N samples per class"
-        ))
+    let path = args.data.clone();
+    let what = format!(
+        "{samples} samples are more than a head can store; --keep N stores N samples per class"
+    );
+    let Ok(classes) = u16::try_from(classes) else {
+        return Err(CommandError::TooFew { path, what });
     };
-    let (Ok(classes), Ok(most)) = (u16::try_from(classes), u16::try_from(samples)) else {
-        return Err(many());
+    let Ok(most) = u16::try_from(samples) else {
+        return Err(CommandError::TooFew { path, what });
     };
-    match (Limits { classes, samples: most }).bytes(args.head, dim) {
-        Err(HeadError::TooLarge { .. }) => Err(many()),
+    let needed = match (Limits { classes, samples: most }).bytes(args.head, dim) {
+        Ok(needed) => needed,
+        Err(HeadError::TooLarge { .. }) => return Err(CommandError::TooFew { path, what }),
         // Other errors are reported when the head is created.
-        Err(_) => Ok(0),
-        Ok(needed) => match available.filter(|&left| needed as u64 > left) {
-            None => Ok(needed),
-            Some(left) => Err(refused(format!(
-                "a head of {samples} samples takes {} of memory, this machine has {} left; --keep N stores N per class",
-                bytes(needed),
-                bytes(left as usize),
-            ))),
-        },
-    }
+        Err(_) => return Ok(0),
+    };
+    let Some(left) = available.filter(|&left| needed as u64 > left) else { return Ok(needed) };
+    let what = format!(
+        "a head of {samples} samples takes {} of memory, this machine has {} left; --keep N stores N per class",
+        bytes(needed),
+        bytes(left as usize),
+    );
+    Err(CommandError::TooFew { path, what })
 }
 
 #[cfg(test)]

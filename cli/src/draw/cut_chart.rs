@@ -150,23 +150,24 @@ impl Drawing<'_> {
     }
 
     fn points<DB: DrawingBackend>(&self, sheet: &Sheet<DB>, chart: &Chart<'_, DB>) -> Drawn<DB> {
-        let at = |ms: f64, share: f64| chart.backend_coord(&(ms, 100.0 * share));
         let front = frontier(self.rows);
-        let path: Vec<_> =
-            front.iter().map(|&i| at(self.rows[i].ms(), self.rows[i].accuracy())).collect();
+        let path: Vec<_> = front
+            .iter()
+            .map(|&i| position(chart, self.rows[i].ms(), self.rows[i].accuracy()))
+            .collect();
         sheet
             .root
             .draw(&PathElement::new(path, FRONT.mix(0.45).stroke_width(2 * sheet.scale as u32)))?;
         for row in self.rows {
-            let ends =
-                [-1.0, 1.0].map(|side| at(row.ms(), row.accuracy() + side * row.half_width()));
+            let ends = [-1.0, 1.0]
+                .map(|side| position(chart, row.ms(), row.accuracy() + side * row.half_width()));
             sheet.root.draw(&PathElement::new(ends.to_vec(), sheet.line(SPREAD, 2)))?;
         }
         // The most important points are drawn last, on top.
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_key(|&i| (self.chosen == Some(i), front.contains(&i)));
         for i in order {
-            let (x, y) = at(self.rows[i].ms(), self.rows[i].accuracy());
+            let (x, y) = position(chart, self.rows[i].ms(), self.rows[i].accuracy());
             let colour = self.colour(i, &front);
             sheet.dot((x / sheet.scale, y / sheet.scale), 10, colour, Some(i + 1))?;
         }
@@ -183,16 +184,9 @@ impl Drawing<'_> {
 
     fn list<DB: DrawingBackend>(&self, sheet: &Sheet<DB>) -> Drawn<DB> {
         let front = frontier(self.rows);
-        let right = |at: (i32, i32), size: i32, colour: RGBColor, text: &str| {
-            sheet.write(at, size, colour, HPos::Right, FontStyle::Normal, text)
-        };
         for (name, at) in COLUMNS {
-            right((LIST + at, 94), 11, PALE, name)?;
+            sheet.write_right((LIST + at, 94), 11, PALE, name)?;
         }
-        let kilo = |n: usize| match n {
-            0..1_000_000 => format!("{} kB", n / 1000),
-            _ => format!("{:.2} MB", n as f64 / 1e6),
-        };
         // Names are left out if the rows are too low for them.
         let height = (500 / self.rows.len().max(1) as i32).min(40);
         for (i, row) in self.rows.iter().enumerate() {
@@ -202,11 +196,11 @@ impl Drawing<'_> {
                 row.map.map_or(String::new(), |m| m.to_string()),
                 format!("{:.1} %", 100.0 * row.accuracy()),
                 format!("{:.2}", row.ms()),
-                kilo(row.package),
-                row.arena.map_or("-".to_string(), kilo),
+                size(row.package),
+                row.arena.map_or("-".to_string(), size),
             ];
             for (cell, (_, column)) in cells.iter().zip(COLUMNS) {
-                right((LIST + column, y), 12, INK, cell)?;
+                sheet.write_right((LIST + column, y), 12, INK, cell)?;
             }
             if height >= 30 {
                 let own = if row.automatic { "  (convert's own)" } else { "" };
@@ -276,6 +270,11 @@ impl<DB: DrawingBackend> Sheet<DB> {
         Ok(at.0 + width as i32 / self.scale)
     }
 
+    /// Draws a line of text that ends at `at`.
+    fn write_right(&self, at: (i32, i32), size: i32, colour: RGBColor, text: &str) -> Drawn<DB> {
+        self.write(at, size, colour, HPos::Right, FontStyle::Normal, text).map(|_| ())
+    }
+
     /// Draws a point with a white rim, and its number if given.
     fn dot(
         &self,
@@ -291,6 +290,19 @@ impl<DB: DrawingBackend> Sheet<DB> {
             self.write(at, 11, white, HPos::Center, FontStyle::Bold, &number.to_string())?;
         }
         Ok(())
+    }
+}
+
+/// Returns the position of a time and an accuracy in pixels.
+fn position<DB: DrawingBackend>(chart: &Chart<'_, DB>, ms: f64, accuracy: f64) -> (i32, i32) {
+    chart.backend_coord(&(ms, 100.0 * accuracy))
+}
+
+/// Returns a number of bytes in kilobytes or megabytes.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes / 1000),
+        _ => format!("{:.2} MB", bytes as f64 / 1e6),
     }
 }
 

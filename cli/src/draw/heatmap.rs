@@ -74,18 +74,36 @@ fn tinted(Rgb([r, g, b]): Rgb<u8>, heat: f32) -> Rgb<u8> {
     Rgb(colour.map(|colour| (grey * (1.0 - share) + colour * share).round() as u8))
 }
 
+/// Two neighbouring cells that a position lies between.
+struct Neighbours {
+    low: usize,
+    high: usize,
+    /// Weight of the higher one.
+    weight: f32,
+}
+
+impl Neighbours {
+    fn of(at: f32, cells: usize) -> Self {
+        let at = at.clamp(0.0, cells as f32 - 1.0);
+        let low = (at as usize).min(cells.saturating_sub(2));
+        Self { low, high: (low + 1).min(cells - 1), weight: at - low as f32 }
+    }
+
+    fn mean(&self, low: f32, high: f32) -> f32 {
+        low * (1.0 - self.weight) + high * self.weight
+    }
+}
+
 /// Interpolates the activations bilinearly between cell centres.
 fn between(found: &Activations, x: f32, y: f32) -> f32 {
-    let split = |at: f32, parts: usize| {
-        let at = at.clamp(0.0, parts as f32 - 1.0);
-        let low = (at as usize).min(parts.saturating_sub(2));
-        (low, (low + 1).min(parts - 1), at - low as f32)
-    };
-    let (left, right, fx) = split(x, found.width);
-    let (above, below, fy) = split(y, found.height);
-    let value = |row: usize, column: usize| found.values[row * found.width + column];
-    let row = |row: usize| value(row, left) * (1.0 - fx) + value(row, right) * fx;
-    row(above) * (1.0 - fy) + row(below) * fy
+    let columns = Neighbours::of(x, found.width);
+    let rows = Neighbours::of(y, found.height);
+    let above = &found.values[rows.low * found.width..];
+    let below = &found.values[rows.high * found.width..];
+    rows.mean(
+        columns.mean(above[columns.low], above[columns.high]),
+        columns.mean(below[columns.low], below[columns.high]),
+    )
 }
 
 #[cfg(test)]

@@ -17,91 +17,128 @@ fn open(height: f64, label: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">", escape(label))
 }
 
-/// Draws the noise-to-signal ratio of layers on a logarithmic scale: isolated as points,
-/// accumulated as a line.
-pub(crate) fn noise(layers: &[&LayerReport]) -> String {
-    const HEIGHT: f64 = 286.0;
-    const TOP: f64 = 14.0;
-    const BOTTOM: f64 = 30.0;
-    // Range from 1e-5 to 1.
-    let y = |ratio: f64| TOP + (HEIGHT - TOP - BOTTOM) * -ratio.clamp(1e-5, 1.0).log10() / 5.0;
-    let step = (WIDTH - LEFT - RIGHT) / layers.len().max(1) as f64;
-    let x = |i: usize| LEFT + (i as f64 + 0.5) * step;
-    let mut svg = open(HEIGHT, "noise-to-signal ratio of each layer");
-    for power in 0..=5 {
-        let at = y(10f64.powi(-power));
-        let percent = 100.0 * 10f64.powi(-power);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\"/>",
-            WIDTH - RIGHT
-        );
-        let _ = write!(
-            svg,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{percent} %</text>",
-            LEFT - 8.0,
-            at + 4.0
-        );
-    }
-    let known = |i: usize| layers[i].together.map(|ratio| (x(i), y(ratio)));
-    let line: Vec<String> =
-        (0..layers.len()).filter_map(known).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
-    for (i, layer) in layers.iter().enumerate() {
-        let Some(alone) = layer.alone else { continue };
-        let together =
-            layer.together.map_or(String::new(), |t| format!(", accumulated {}", percent(t)));
-        let title = format!("{}: isolated {}{together}", layer.name, percent(alone));
-        let radius = (0.32 * step).clamp(2.0, 4.5);
-        let _ = write!(
-            svg,
-            "<circle class=\"alone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
-            x(i),
-            y(alone),
-            escape(&title)
-        );
-    }
-    let below = HEIGHT - 8.0;
+/// Draws a horizontal line with a label at its left.
+fn grid_line(svg: &mut String, y: f64, label: &str) {
+    let right = WIDTH - RIGHT;
+    let _ =
+        write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>");
+    let _ = write!(
+        svg,
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>",
+        LEFT - 8.0,
+        y + 4.0
+    );
+}
+
+/// Labels the ends of the horizontal axis and closes the chart.
+fn close(svg: &mut String, height: f64) {
+    let below = height - 8.0;
     let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
     let _ = write!(
         svg,
         "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>",
         WIDTH - RIGHT
     );
+}
+
+/// Axes of the noise chart.
+struct NoiseAxes {
+    /// Width of a layer.
+    step: f64,
+}
+
+impl NoiseAxes {
+    const HEIGHT: f64 = 286.0;
+    const TOP: f64 = 14.0;
+    const BOTTOM: f64 = 30.0;
+
+    fn x(&self, layer: usize) -> f64 {
+        LEFT + (layer as f64 + 0.5) * self.step
+    }
+
+    /// Returns the position of a ratio from 1e-5 to 1.
+    fn y(&self, ratio: f64) -> f64 {
+        let height = Self::HEIGHT - Self::TOP - Self::BOTTOM;
+        Self::TOP + height * -ratio.clamp(1e-5, 1.0).log10() / 5.0
+    }
+}
+
+/// Draws the noise-to-signal ratio of layers on a logarithmic scale: isolated as points,
+/// accumulated as a line.
+pub(crate) fn noise(layers: &[&LayerReport]) -> String {
+    let axes = NoiseAxes { step: (WIDTH - LEFT - RIGHT) / layers.len().max(1) as f64 };
+    let mut svg = open(NoiseAxes::HEIGHT, "noise-to-signal ratio of each layer");
+    for power in 0..=5 {
+        let percent = 100.0 * 10f64.powi(-power);
+        grid_line(&mut svg, axes.y(10f64.powi(-power)), &format!("{percent} %"));
+    }
+    let known = layers.iter().enumerate().filter_map(|(i, layer)| Some((i, layer.together?)));
+    let line: Vec<String> =
+        known.map(|(i, ratio)| format!("{:.1},{:.1}", axes.x(i), axes.y(ratio))).collect();
+    let _ = write!(svg, "<polyline class=\"together\" points=\"{}\"/>", line.join(" "));
+    for (i, layer) in layers.iter().enumerate() {
+        let Some(alone) = layer.alone else { continue };
+        let together =
+            layer.together.map_or(String::new(), |t| format!(", accumulated {}", percent(t)));
+        let title = format!("{}: isolated {}{together}", layer.name, percent(alone));
+        let radius = (0.32 * axes.step).clamp(2.0, 4.5);
+        let _ = write!(
+            svg,
+            "<circle class=\"alone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>",
+            axes.x(i),
+            axes.y(alone),
+            escape(&title)
+        );
+    }
+    close(&mut svg, NoiseAxes::HEIGHT);
     svg
+}
+
+/// Axes of the memory plan.
+struct MemoryAxes {
+    /// Number of bytes at the top.
+    top: f64,
+    nodes: usize,
+    /// Width of a node.
+    step: f64,
+}
+
+impl MemoryAxes {
+    const HEIGHT: f64 = 320.0;
+    const TOP: f64 = 20.0;
+    const BOTTOM: f64 = 30.0;
+
+    fn of(plan: &MemoryPlan) -> Self {
+        Self {
+            top: plan.arena.max(1) as f64,
+            nodes: plan.nodes,
+            step: (WIDTH - LEFT - RIGHT) / plan.nodes.max(1) as f64,
+        }
+    }
+
+    fn x(&self, node: usize) -> f64 {
+        LEFT + node.min(self.nodes) as f64 * self.step
+    }
+
+    fn y(&self, byte: usize) -> f64 {
+        let height = Self::HEIGHT - Self::TOP - Self::BOTTOM;
+        Self::HEIGHT - Self::BOTTOM - height * byte as f64 / self.top
+    }
 }
 
 /// Draws the memory plan: the arena position of each tensor, from the first node to the last.
 pub(crate) fn memory(plan: &MemoryPlan) -> String {
-    const HEIGHT: f64 = 320.0;
-    const TOP: f64 = 20.0;
-    const BOTTOM: f64 = 30.0;
-    let top = plan.arena.max(1) as f64;
-    let y = |at: usize| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * at as f64 / top;
-    let step = (WIDTH - LEFT - RIGHT) / plan.nodes.max(1) as f64;
-    let x = |node: usize| LEFT + node.min(plan.nodes) as f64 * step;
-    let mut svg = open(HEIGHT, "memory plan");
+    let axes = MemoryAxes::of(plan);
+    let mut svg = open(MemoryAxes::HEIGHT, "memory plan");
     for part in 0..=4 {
         let at = plan.arena * part / 4;
-        let line = y(at);
-        let label = short(at);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
-            WIDTH - RIGHT
-        );
-        let _ = write!(
-            svg,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>",
-            LEFT - 8.0,
-            line + 4.0
-        );
+        grid_line(&mut svg, axes.y(at), &short(at));
     }
     for place in &plan.places {
-        let from = x(*place.nodes.start());
-        let to = x(place.nodes.end() + 1);
-        let high = y(place.bytes.end);
-        let low = y(place.bytes.start);
+        let from = axes.x(*place.nodes.start());
+        let to = axes.x(place.nodes.end() + 1);
+        let high = axes.y(place.bytes.end);
+        let low = axes.y(place.bytes.start);
         let (class, what) = if place.scratch { ("scratch", "scratch of ") } else { ("map", "") };
         let title = format!("{what}{}: {}", place.name, bytes(place.bytes.len()));
         let width = (to - from).max(1.0);
@@ -112,19 +149,13 @@ pub(crate) fn memory(plan: &MemoryPlan) -> String {
             escape(&title)
         );
     }
-    let bound = y(plan.least);
+    let bound = axes.y(plan.least);
     let _ = write!(
         svg,
         "<line class=\"bound\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bound}\" y2=\"{bound}\"/>",
         WIDTH - RIGHT
     );
-    let below = HEIGHT - 8.0;
-    let _ = write!(svg, "<text x=\"{LEFT}\" y=\"{below}\">first layer</text>");
-    let _ = write!(
-        svg,
-        "<text x=\"{}\" y=\"{below}\" text-anchor=\"end\">embedding</text></svg>",
-        WIDTH - RIGHT
-    );
+    close(&mut svg, MemoryAxes::HEIGHT);
     svg
 }
 
@@ -133,6 +164,19 @@ fn short(bytes: usize) -> String {
         0 => "0".to_string(),
         1..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
         _ => format!("{:.2} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// Horizontal axis of a histogram.
+struct ValueAxis {
+    from: f64,
+    to: f64,
+    width: f64,
+}
+
+impl ValueAxis {
+    fn x(&self, value: f64) -> f64 {
+        self.width * (value - self.from) / (self.to - self.from).max(1e-12)
     }
 }
 
@@ -145,11 +189,11 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     let [first, last] = layer.covered.unwrap_or([layer.seen.min, layer.seen.max]).map(f64::from);
     let from = min.min(first);
     let to = max.max(last);
-    let x = |v: f64| WIDE * (v - from) / (to - from).max(1e-12);
+    let axis = ValueAxis { from, to, width: WIDE };
     let mut svg =
         format!("<svg viewBox=\"0 0 {WIDE} {HIGH}\" role=\"img\" aria-label=\"histogram\">");
-    let left = x(first);
-    let right = x(last);
+    let left = axis.x(first);
+    let right = axis.x(last);
     let _ = write!(
         svg,
         "<rect class=\"covered\" x=\"{left:.1}\" y=\"0\" width=\"{:.1}\" height=\"{FLOOR}\"/>",
@@ -159,8 +203,8 @@ pub(crate) fn curve(layer: &LayerReport) -> String {
     for (i, &share) in layer.curve.0.iter().enumerate().filter(|(_, share)| **share > 0.0) {
         // Logarithmic scale, so that a millionth of the values is still visible.
         let height = FLOOR * (1.0 + share.max(1e-6).log10() / 6.0);
-        let at = x(min + i as f64 * part);
-        let end = x(min + (i + 1) as f64 * part);
+        let at = axis.x(min + i as f64 * part);
+        let end = axis.x(min + (i + 1) as f64 * part);
         let _ = write!(
             svg,
             "<rect class=\"count\" x=\"{at:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",

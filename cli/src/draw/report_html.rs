@@ -53,16 +53,19 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
     page
 }
 
+fn megabytes(bytes: usize) -> String {
+    format!("{:.2} MB", bytes as f64 / 1e6)
+}
+
 fn tiles(page: &mut String, report: &Report) {
-    let mega = |n: usize| format!("{:.2} MB", n as f64 / 1e6);
     let mut tiles = vec![
         (format!("{:.4}", report.cosine_mean), "cosine to float, mean"),
         (format!("{:.4}", report.cosine_min), "cosine, worst of all"),
         (format!("{:.1} dB", decibels(report.noise)), "signal-to-noise ratio of the embedding"),
-        (mega(report.package), "package"),
+        (megabytes(report.package), "package"),
     ];
     if report.arena > 0 {
-        tiles.push((mega(report.arena), "memory to run"));
+        tiles.push((megabytes(report.arena), "memory to run"));
     }
     tiles.push((millions(report.macs), "multiply-adds"));
     if let Some(task) = &report.task {
@@ -154,8 +157,11 @@ fn fixes(page: &mut String, report: &Report, command: &str) {
             escape(options)
         );
     }
-    let worse = |fix: &&Fix| fix.gain.is_some_and(|gain| gain <= 0.05);
-    let worse: Vec<String> = fixes.iter().filter(worse).map(|fix| escape(&fix.what)).collect();
+    let worse: Vec<String> = fixes
+        .iter()
+        .filter(|fix| fix.gain.is_some_and(|gain| gain <= 0.05))
+        .map(|fix| escape(&fix.what))
+        .collect();
     if !worse.is_empty() {
         let _ = write!(page, "<p class=\"note\">Measured and no better: {}.</p>", worse.join("; "));
     }
@@ -176,6 +182,18 @@ fn memory(page: &mut String, plan: &MemoryPlan) {
     );
 }
 
+/// Cell of a table without a value.
+const DASH: &str = "&ndash;";
+
+/// Returns a bar of a length from 0 to 1.
+fn share_bar(share: f64) -> String {
+    if share == 0.0 {
+        return "<span class=\"room\"></span>".to_string();
+    }
+    let width = (40.0 * share).max(1.0);
+    format!("<span class=\"room\"><i class=\"share\" style=\"width:{width:.0}px\"></i></span>")
+}
+
 fn layers(page: &mut String, report: &Report) {
     let _ = write!(
         page,
@@ -186,15 +204,6 @@ fn layers(page: &mut String, report: &Report) {
     );
     let most_macs = report.layers.iter().map(|l| l.macs).max().unwrap_or(0).max(1) as f64;
     let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;
-    let share = |part: f64| match part {
-        0.0 => "<span class=\"room\"></span>".to_string(),
-        _ => format!(
-            "<span class=\"room\"><i class=\"share\" style=\"width:{:.0}px\"></i></span>",
-            (40.0 * part).max(1.0)
-        ),
-    };
-    let ratio = |ratio: Option<f64>| ratio.map_or("&ndash;".to_string(), percent);
-    let number = |n: u64| if n == 0 { "&ndash;".to_string() } else { n.to_string() };
     for layer in &report.layers {
         let range =
             layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
@@ -205,12 +214,12 @@ fn layers(page: &mut String, report: &Report) {
             escape(&layer.name),
             layer.op,
             layer.shape,
-            if layer.macs == 0 { "&ndash;".to_string() } else { millions(layer.macs) },
-            share(layer.macs as f64 / most_macs),
-            number(layer.weights as u64),
-            share(layer.weights as f64 / most_bytes),
-            ratio(layer.alone),
-            ratio(layer.together),
+            if layer.macs == 0 { DASH.to_string() } else { millions(layer.macs) },
+            share_bar(layer.macs as f64 / most_macs),
+            if layer.weights == 0 { DASH.to_string() } else { layer.weights.to_string() },
+            share_bar(layer.weights as f64 / most_bytes),
+            layer.alone.map_or(DASH.to_string(), percent),
+            layer.together.map_or(DASH.to_string(), percent),
             layer.treatment(),
         );
     }

@@ -1,25 +1,18 @@
 //! Conversion report as JSON.
 
 use offshoot_convert::quantize::noise::decibels;
-use offshoot_convert::report::{Fix, LayerReport, Report};
+use offshoot_convert::report::{Fix, LayerReport, Place, Report};
 use serde_json::{Value, json};
 
 /// Returns the content of the HTML report as JSON.
 pub fn value(report: &Report, command: &str) -> Value {
     let memory = report.memory.as_ref().map(|plan| {
-        let place = |p: &offshoot_convert::report::Place| {
-            json!({
-                "tensor": p.name, "scratch": p.scratch, "bytes": [p.bytes.start, p.bytes.end],
-                "nodes": [p.nodes.start(), p.nodes.end()],
-            })
-        };
         let places: Vec<Value> = plan.places.iter().map(place).collect();
         json!({ "arena": plan.arena, "least": plan.least, "whole_maps": plan.bound, "nodes": plan.nodes, "places": places })
     });
     let task = report.task.as_ref().map(|t| {
         json!({ "data": t.data, "int8": t.own, "float": t.float, "drop_points": t.drop, "within_points": t.half })
     });
-    let fix = |fix: Fix| json!({ "what": fix.what, "gain_decibels": fix.gain, "command": format!("{command} {}", fix.options) });
     json!({
         "verdict": report.verdict(),
         "cut": report.cut,
@@ -40,8 +33,22 @@ pub fn value(report: &Report, command: &str) -> Value {
         "few_shot": task,
         "layers": report.layers.iter().map(layer).collect::<Vec<_>>(),
         "memory": memory,
-        "fixes": report.fixes().into_iter().map(fix).collect::<Vec<_>>(),
+        "fixes": report.fixes().iter().map(|it| fix(it, command)).collect::<Vec<_>>(),
     })
+}
+
+fn place(place: &Place) -> Value {
+    json!({
+        "tensor": place.name,
+        "scratch": place.scratch,
+        "bytes": [place.bytes.start, place.bytes.end],
+        "nodes": [place.nodes.start(), place.nodes.end()],
+    })
+}
+
+fn fix(fix: &Fix, command: &str) -> Value {
+    let command = format!("{command} {}", fix.options);
+    json!({ "what": fix.what, "gain_decibels": fix.gain, "command": command })
 }
 
 fn layer(layer: &LayerReport) -> Value {

@@ -17,8 +17,10 @@ pub fn teach(
     picks: &[usize],
     room: usize,
 ) -> Result<Head, Error> {
-    let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-    let limits = Limits { classes: count(classes.len()), samples: count(room.min(picks.len())) };
+    let limits = Limits {
+        classes: u16::try_from(classes.len()).unwrap_or(u16::MAX),
+        samples: u16::try_from(room.min(picks.len())).unwrap_or(u16::MAX),
+    };
     let mut head = Head::new(kind, extractor, limits)?;
     let ids: Result<Vec<_>, _> = classes.iter().map(|name| head.add_class(name)).collect();
     let ids = ids?;
@@ -36,7 +38,7 @@ pub fn teach(
 pub fn accuracy(head: &Head, embeddings: &Embeddings, picks: &[usize]) -> Result<f64, Error> {
     let mut right = 0;
     for &i in picks {
-        right += usize::from(told(head, embeddings, i)? == Some(embeddings.labels[i]));
+        right += usize::from(predict(head, embeddings, i)? == Some(embeddings.labels[i]));
     }
     Ok(right as f64 / picks.len().max(1) as f64)
 }
@@ -45,7 +47,7 @@ pub fn accuracy(head: &Head, embeddings: &Embeddings, picks: &[usize]) -> Result
 ///
 /// # Errors
 /// Fails if the head has no samples.
-pub fn told(head: &Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
+pub fn predict(head: &Head, embeddings: &Embeddings, i: usize) -> Result<Option<usize>, Error> {
     Ok(head.classify(embeddings.get(i))?.known().map(|class| class.index()))
 }
 
@@ -96,9 +98,9 @@ pub fn few_shot(
             if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
         let mut right = 0;
         for &i in &picks {
-            let told = told(&head, tested, i)?.unwrap_or_default();
-            confusion[tested.labels[i] * classes.len() + told] += 1;
-            right += usize::from(told == tested.labels[i]);
+            let predicted = predict(&head, tested, i)?.unwrap_or_default();
+            confusion[tested.labels[i] * classes.len() + predicted] += 1;
+            right += usize::from(predicted == tested.labels[i]);
         }
         scores.push(right as f64 / picks.len().max(1) as f64);
     }

@@ -134,11 +134,16 @@ fn sum(values: &[f32]) -> f64 {
 
 /// Returns the index of the nearest centre and its squared distance.
 fn nearest(point: &[f32], centres: &[Centre]) -> (usize, f32) {
-    let closer = |best: (usize, f32), (i, centre): (usize, &Centre)| {
+    let mut nearest = 0;
+    let mut shortest = f32::INFINITY;
+    for (i, centre) in centres.iter().enumerate() {
         let distance = centre.distance(point);
-        if distance < best.1 { (i, distance) } else { best }
-    };
-    centres.iter().enumerate().fold((0, f32::INFINITY), closer)
+        if distance < shortest {
+            nearest = i;
+            shortest = distance;
+        }
+    }
+    (nearest, shortest)
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -126,9 +126,10 @@ impl Budget {
 /// Returns the index of the most accurate cut within the budget; of equally accurate cuts the
 /// fastest.
 pub fn choose(rows: &[Row], budget: &Budget) -> Option<usize> {
-    let within = || (0..rows.len()).filter(|&i| budget.holds(&rows[i]));
-    let best = within().map(|i| rows[i].accuracy()).max_by(f64::total_cmp)?;
-    within()
+    let within: Vec<usize> = (0..rows.len()).filter(|&i| budget.holds(&rows[i])).collect();
+    let best = within.iter().map(|&i| rows[i].accuracy()).max_by(f64::total_cmp)?;
+    within
+        .into_iter()
         .filter(|&i| rows[i].accuracy() >= best - SAME)
         .min_by(|&a, &b| rows[a].ms().total_cmp(&rows[b].ms()))
 }
@@ -150,8 +151,10 @@ pub fn frontier(rows: &[Row]) -> Vec<usize> {
 /// next one first.
 fn thin(mut places: Vec<Candidate>, most: usize) -> Vec<Candidate> {
     while places.len() > most.max(1) {
-        let step = |i: usize| places[i + 1].macs as f64 / places[i].macs.max(1) as f64;
-        let least = (0..places.len() - 1).min_by(|&a, &b| step(a).total_cmp(&step(b)));
+        let pairs = places.windows(2);
+        let steps: Vec<f64> =
+            pairs.map(|pair| pair[1].macs as f64 / pair[0].macs.max(1) as f64).collect();
+        let least = (0..steps.len()).min_by(|&a, &b| steps[a].total_cmp(&steps[b]));
         places.remove(least.unwrap_or_default());
     }
     places
@@ -212,11 +215,11 @@ impl Comparison<'_> {
         // A cut at an operation that only changes the layout equals one at the layer before.
         let dim = automatic.report.dim;
         let is_text = package.token_limit().is_some();
-        let same = |c: &&Candidate| c.shape.elements() == dim || is_text && c.shape.c() == dim;
-        let known =
-            all.iter().find(|c| c.name == *own).or_else(|| all.last().filter(same)).cloned();
-        let is_own = |c: &Candidate| known.as_ref().is_some_and(|k| k.name == c.name);
-        let others = some.into_iter().filter(|c| !is_own(c)).collect();
+        let last =
+            all.last().filter(|c| c.shape.elements() == dim || is_text && c.shape.c() == dim);
+        let known = all.iter().find(|c| c.name == *own).or(last).cloned();
+        let own = known.as_ref().map(|c| &c.name);
+        let others = some.into_iter().filter(|c| own != Some(&c.name)).collect();
         let places = thin(others, self.most.saturating_sub(1));
 
         let mut found = Vec::new();
@@ -243,9 +246,11 @@ impl Comparison<'_> {
         found: Vec<Converts>,
         observer: &mut dyn Observer<Step>,
     ) -> Result<Vec<Row>, CommandError> {
-        let open =
-            |place: &Converts| Extractor::from_bytes_with(place.converted.bytes.clone(), &self.run);
-        let mut extractors = found.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let mut extractors = Vec::new();
+        for place in &found {
+            let bytes = place.converted.bytes.clone();
+            extractors.push(Extractor::from_bytes_with(bytes, &self.run)?);
+        }
         let care = self.data.left_out.care();
         let train = embed(&mut extractors, &self.data.train, care, Step::Learn, observer)?;
         let val = embed(&mut extractors, &self.data.val, care, Step::Test, observer)?;
@@ -305,11 +310,12 @@ fn embed(
     observer: &mut dyn Observer<Step>,
 ) -> Result<Vec<Embeddings>, CommandError> {
     let labels: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
-    let empty = |e: &Extractor| {
-        let dim = e.embedding_dim();
-        Embeddings { dim, values: vec![0.0; samples.len() * dim], labels: labels.clone() }
-    };
-    let mut all: Vec<Embeddings> = extractors.iter().map(empty).collect();
+    let mut all = Vec::new();
+    for extractor in &*extractors {
+        let dim = extractor.embedding_dim();
+        let values = vec![0.0; samples.len() * dim];
+        all.push(Embeddings { dim, values, labels: labels.clone() });
+    }
     let reader = Reader::of(&extractors[0])?;
     let mut opener = Opener::new(care);
     for (done, i) in by_file(samples).into_iter().enumerate() {

@@ -51,8 +51,13 @@ impl Percentiles {
     pub fn of(runs: &[Duration]) -> Self {
         let mut sorted = runs.to_vec();
         sorted.sort_unstable();
-        let rank = |percent: usize| sorted[(percent * sorted.len()).div_ceil(100).max(1) - 1];
-        Self { runs: sorted.len(), min: sorted[0], p50: rank(50), p90: rank(90), p99: rank(99) }
+        Self {
+            runs: sorted.len(),
+            min: sorted[0],
+            p50: nearest_rank(&sorted, 50),
+            p90: nearest_rank(&sorted, 90),
+            p99: nearest_rank(&sorted, 99),
+        }
     }
 }
 
@@ -116,19 +121,20 @@ impl Float {
     pub fn open(path: &Path, package: &Package<'_>, input: &Input) -> Result<Self, CommandError> {
         let source = Source::open(path)?;
         let manifest = package.manifest();
-        let other = |what: String| CommandError::Compare { path: path.to_path_buf(), what };
         if source.sha256 != manifest.source_sha256 {
-            return Err(other(format!(
-                "not the model `{}` that the package was made from",
-                manifest.source
-            )));
+            let what =
+                format!("not the model `{}` that the package was made from", manifest.source);
+            return Err(CommandError::Compare { path: path.to_path_buf(), what });
         }
         let float = quietly(|| match input {
             Input::Image(image) => Self::of_image(&source, package, image),
             Input::Tokens(ids) => Self::of_text(&source, package, ids),
         });
         let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
-        float.ok_or_else(|| other(format!("cut `{}` of the package not found", manifest.cut)))
+        float.ok_or_else(|| CommandError::Compare {
+            path: path.to_path_buf(),
+            what: format!("cut `{}` of the package not found", manifest.cut),
+        })
     }
 
     /// Opens the float network for an image; `None` if the cut is not found.
@@ -195,6 +201,31 @@ fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>
     Ok(Some(source.import(&cut.split(',').collect::<Vec<_>>(), size, Pool::Avg)?))
 }
 
+/// Returns the value that `percent` of the sorted values do not exceed.
+fn nearest_rank(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(percent * sorted.len()).div_ceil(100).max(1) - 1]
+}
+
+/// Returns the count of a counter; 0 if there is none.
+fn count(cycles: &mut Option<Cycles>) -> u64 {
+    // A counter that could be opened can be read.
+    cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0)
+}
+
+/// Measures one whole extraction.
+fn time_of(extractor: &mut Extractor, input: &Input) -> Result<Duration, Error> {
+    let start = Instant::now();
+    input.embed(extractor).map(|_| start.elapsed())
+}
+
+/// Returns true if no more extractions are needed.
+fn is_enough(runs: Option<usize>, done: usize, start: Instant) -> bool {
+    match runs {
+        Some(runs) => done >= runs,
+        None => done >= LEAST_RUNS && start.elapsed() >= LONG_ENOUGH,
+    }
+}
+
 /// Measures `runs` extractions, or as many as fit in [`LONG_ENOUGH`].
 ///
 /// Each round is one whole extraction, one that is observed layer by layer, and one run of `float`,
@@ -208,14 +239,10 @@ pub fn measure(
     mut float: Option<&mut Float>,
     runs: Option<usize>,
 ) -> Result<Times, CommandError> {
-    let whole = |extractor: &mut Extractor| {
-        let start = Instant::now();
-        input.embed(extractor).map(|_| start.elapsed())
-    };
     let mut start_up = Profile::default();
     start_up.run(extractor, input)?;
     for _ in 1..WARM_UP {
-        whole(extractor)?;
+        time_of(extractor, input)?;
         if let Some(float) = float.as_deref_mut() {
             float.time()?;
         }
@@ -228,12 +255,8 @@ pub fn measure(
     };
     let mut profile = Profile { cycles, ..Profile::default() };
     let start = Instant::now();
-    let enough = |done: usize| match runs {
-        Some(runs) => done >= runs,
-        None => done >= LEAST_RUNS && start.elapsed() >= LONG_ENOUGH,
-    };
-    while !enough(extraction.len()) {
-        extraction.push(whole(extractor)?);
+    while !is_enough(runs, extraction.len(), start) {
+        extraction.push(time_of(extractor, input)?);
         profile.run(extractor, input)?;
         if let Some(float) = float.as_deref_mut() {
             floats.push(float.time()?);
@@ -272,13 +295,11 @@ impl Profile {
         let latest = &mut self.latest;
         let cycles = &mut self.cycles;
         latest.clear();
-        // A counter that could be opened can be read.
-        let mut count = || cycles.as_mut().and_then(|cycles| cycles.count().ok()).unwrap_or(0);
-        let mut counted = count();
+        let mut counted = count(cycles);
         let mut last = Instant::now();
         input.embed_with_observer(extractor, |stage| {
             let time = last.elapsed();
-            let all = count();
+            let all = count(cycles);
             let spent = Spent { time, cycles: all - counted };
             match latest.last_mut() {
                 // A concatenation is reported once per operand.

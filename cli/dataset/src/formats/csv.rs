@@ -257,7 +257,7 @@ mod tests {
                 pairs(&[("0.jpg", "cat"), ("1.jpg", "dog")]),
                 "{text}"
             );
-            assert!(set.left_out.told_of(&dir).contains(&format!("classes taken from {table}")));
+            assert!(set.left_out.report_on(&dir).contains(&format!("classes taken from {table}")));
         }
     }
 

@@ -216,10 +216,10 @@ mod tests {
                 (learned, tested, 2),
                 "{names:?}"
             );
-            let told = set.left_out.told_of(&dir);
+            let report = set.left_out.report_on(&dir);
             assert!(
-                told.contains(note) && (!note.is_empty() || told.is_empty()),
-                "{names:?}: {told}"
+                report.contains(note) && (!note.is_empty() || report.is_empty()),
+                "{names:?}: {report}"
             );
         }
     }
@@ -250,7 +250,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         lay(dir.path(), &["images/1.jpg", "images/2.jpg"]);
         let set = Dataset::open(dir.path()).unwrap();
-        let told = set.left_out.told_of(Path::new("DIR"));
-        assert!(told.starts_with("DIR: `images` is the only class"), "{told}");
+        let report = set.left_out.report_on(Path::new("DIR"));
+        assert!(report.starts_with("DIR: `images` is the only class"), "{report}");
     }
 }

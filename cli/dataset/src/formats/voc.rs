@@ -483,6 +483,6 @@ mod tests {
         touch(dir, "ImageSets/Main/test.txt", b"c\nd\n");
         let set = Dataset::open(dir).unwrap();
         assert_eq!((set.val.len(), set.left_out.count(Reason::Unused)), (2, 2));
-        assert!(set.left_out.told_of(dir).contains("test.txt is left out"), "{}", set.left_out);
+        assert!(set.left_out.report_on(dir).contains("test.txt is left out"), "{}", set.left_out);
     }
 }
