@@ -138,11 +138,10 @@ fn unknown(views: &Embeddings, classes: usize) -> Unknown {
             let mut draws = Draws::new(1_000 + number as u64, repeat);
             let (drawn, rest) = draws.split(&labels, classes, SHOTS);
             let means = class_means(&unit, &labels, &drawn, classes);
-            let score =
-                |i: usize| means.iter().map(|mean| dot(&unit, i, mean)).fold(f64::MIN, f64::max);
-            let mut known: Vec<f64> = rest.into_iter().map(score).collect();
-            let others: Vec<f64> =
-                (0..views.len()).filter(|i| labels[*i] == classes).map(score).collect();
+            let mut known: Vec<f64> =
+                rest.into_iter().map(|i| similarity(&unit, i, &means)).collect();
+            let others = (0..views.len()).filter(|i| labels[*i] == classes);
+            let others: Vec<f64> = others.map(|i| similarity(&unit, i, &means)).collect();
             known.sort_by(f64::total_cmp);
             let threshold = known[(LOST * known.len() as f64) as usize];
             caught.push(
@@ -173,6 +172,11 @@ fn class_means(
         mean.iter_mut().for_each(|x| *x /= length);
     }
     means
+}
+
+/// Returns the cosine of an embedding to the nearest mean.
+fn similarity(unit: &Embeddings, i: usize, means: &[Vec<f64>]) -> f64 {
+    means.iter().map(|mean| dot(unit, i, mean)).fold(f64::MIN, f64::max)
 }
 
 fn dot(unit: &Embeddings, i: usize, mean: &[f64]) -> f64 {

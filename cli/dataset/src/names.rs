@@ -1,6 +1,7 @@
 //! Class names valid for heads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use offshoot_core::head::{Escaped, MAX_NAME_BYTES, check_name, is_hidden};
 
@@ -20,9 +21,9 @@ pub(super) fn tidy<'a>(
         good.into_iter().map(|name| (name, name.to_string())).collect();
     for name in others {
         let shown = escaped(name);
-        let numbered =
-            |n: usize| if n < 2 { cut(&shown, "") } else { cut(&shown, &format!("~{n}")) };
-        let new = (1..).map(numbered).find(|new| !taken.contains(new)).unwrap_or_default();
+        let endings = iter::once(String::new()).chain((2..).map(|n| format!("~{n}")));
+        let mut candidates = endings.map(|ending| cut(&shown, &ending));
+        let new = candidates.find(|new| !taken.contains(new)).unwrap_or_default();
         let why = match (name.is_empty(), name.chars().any(is_hidden)) {
             (true, _) => "a class needs a name".to_string(),
             (_, true) => {

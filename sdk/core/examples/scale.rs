@@ -34,20 +34,26 @@ impl Noise {
         // Sum of eight 16-bit numbers.
         let a = self.bits();
         let b = self.bits();
-        let part = |x: u64| (0..4).map(|i| (x >> (16 * i) & 0xffff) as f32).sum::<f32>();
-        (part(a) + part(b) - 4.0 * 65_535.0) / (65_536.0 * 0.8165)
+        (sum_of_four(a) + sum_of_four(b) - 4.0 * 65_535.0) / (65_536.0 * 0.8165)
     }
+}
+
+/// Returns the sum of the four 16-bit numbers in `x`.
+fn sum_of_four(x: u64) -> f32 {
+    (0..4).map(|i| (x >> (16 * i) & 0xffff) as f32).sum()
 }
 
 fn sample(noise: &mut Noise, class: usize, dim: usize) -> Vec<f32> {
     let mut centre = Noise(1 + class as u64);
-    let mut value = |i: usize| {
+    let mut sample = Vec::with_capacity(dim);
+    for i in 0..dim {
         let middle = if i < DIFFERENT { centre.normal() } else { 0.0 };
         // Shaped like activations after ReLU: mostly positive, with another scale in every
         // dimension.
-        (1.0 + middle + SPREAD * noise.normal()).max(0.0) / (1.0 + (i % 7) as f32)
-    };
-    (0..dim).map(&mut value).collect()
+        let value = (1.0 + middle + SPREAD * noise.normal()).max(0.0);
+        sample.push(value / (1.0 + (i % 7) as f32));
+    }
+    sample
 }
 
 /// Processor time of this process in seconds, on Linux.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Image, Limits};
 #[cfg(feature = "device")]
@@ -57,28 +57,25 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     let memory = extractor.memory();
     let manifest = package.manifest();
     let input = &manifest.preprocess;
-    let mut line = |name: &str, value: std::fmt::Arguments<'_>| writeln!(out, "{name:<10} {value}");
-    line("package", format_args!("{}, {} bytes", path.display(), memory.package))?;
-    line("source", format_args!("{}, cut at {}", manifest.source, manifest.cut))?;
-    line("precision", format_args!("{}", manifest.precision.name()))?;
-    line("input", format_args!("{}x{}x{}", input.width, input.height, input.channels.count()))?;
-    line("embedding", format_args!("{} values", extractor.embedding_dim()))?;
-    line("work", format_args!("{} multiply-adds", package.graph().macs()))?;
+    writeln!(out, "package    {}, {} bytes", path.display(), memory.package)?;
+    writeln!(out, "source     {}, cut at {}", manifest.source, manifest.cut)?;
+    writeln!(out, "precision  {}", manifest.precision.name())?;
+    writeln!(out, "input      {}x{}x{}", input.width, input.height, input.channels.count())?;
+    writeln!(out, "embedding  {} values", extractor.embedding_dim())?;
+    writeln!(out, "work       {} multiply-adds", package.graph().macs())?;
     if memory.arena > 0 {
-        line(
-            "arena",
-            format_args!("{} bytes (largest live set {})", memory.arena, memory.live_set),
-        )?;
+        let live_set = memory.live_set;
+        writeln!(out, "arena      {} bytes (largest live set {live_set})", memory.arena)?;
     } else {
-        line("arena", format_args!("managed by tract-core"))?;
+        writeln!(out, "arena      managed by tract-core")?;
     }
-    line("golden", format_args!("{} vectors", manifest.goldens))?;
+    writeln!(out, "golden     {} vectors", manifest.goldens)?;
     let id = extractor.id().iter().fold(String::new(), |mut id, byte| {
         // Writing to a string does not fail.
         let _ = write!(id, "{byte:02x}");
         id
     });
-    line("id", format_args!("{id}"))?;
+    writeln!(out, "id         {id}")?;
     Ok(())
 }
 
@@ -176,17 +173,17 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
     let (width, height) = TIMED;
     let pixels = texture(width, height);
     let frame = Frame::rgb(width, height, &pixels).expect("as many pixels as the sides say");
-    let mut run = || {
-        let start = Instant::now();
-        extractor.embed(&frame).map(|_| start.elapsed()).map_err(|e| BoardError::at(path, e))
-    };
     // Warm-up run: pages of the weights are read, caches and clocks come up.
-    run()?;
-    let mut times = (0..runs).map(|_| run()).collect::<Result<Vec<_>>>()?;
+    extractor.embed(&frame).map_err(|e| BoardError::at(path, e))?;
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let start = Instant::now();
+        extractor.embed(&frame).map_err(|e| BoardError::at(path, e))?;
+        times.push(start.elapsed());
+    }
     times.sort_unstable();
-    let ms = |time: Duration| 1e3 * time.as_secs_f64();
-    let median = ms(times[times.len() / 2]);
-    let fastest = ms(times[0]);
+    let median = 1e3 * times[times.len() / 2].as_secs_f64();
+    let fastest = 1e3 * times[0].as_secs_f64();
     writeln!(
         out,
         "embed  median {median:.2} ms  fastest {fastest:.2} ms  {runs} runs  {width}x{height} frame"

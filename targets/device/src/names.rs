@@ -37,10 +37,10 @@ pub enum NamesError {
 /// [`NamesError`] for a name that is not valid ([`check_name`]), a duplicate, or too many names.
 pub fn check_names(names: &[String]) -> Result<(), NamesError> {
     for (place, name) in names.iter().enumerate() {
-        let shown = || Escaped(name).to_string();
-        check_name(name).map_err(|source| NamesError::Name { name: shown(), source })?;
+        check_name(name)
+            .map_err(|source| NamesError::Name { name: Escaped(name).to_string(), source })?;
         if names[..place].contains(name) {
-            return Err(NamesError::Twice { name: shown() });
+            return Err(NamesError::Twice { name: Escaped(name).to_string() });
         }
     }
     match names.len() {

@@ -1,7 +1,7 @@
 //! Ports of a session: camera, buttons, screen and light.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
@@ -55,6 +55,13 @@ pub enum SourceError {
     /// No frame arrived within the time limit.
     #[error("no frame for {0} seconds")]
     Silent(u64),
+}
+
+impl SourceError {
+    /// Returns an error of the operating system.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { what: path.display().to_string(), source }
+    }
 }
 
 /// Source of frames.
@@ -120,11 +127,10 @@ pub struct Key {
 impl Key {
     /// Returns the keys of a keyboard that a test asks for, and of a script that replaces it.
     pub(crate) fn typed() -> Vec<Self> {
-        let key = |order: &str, action| Self { order: order.to_string(), action };
         vec![
-            key("press 1", Action::Teach(0)),
-            key("press 2", Action::Teach(1)),
-            key("press u", Action::Undo),
+            Self { order: "press 1".to_string(), action: Action::Teach(0) },
+            Self { order: "press 2".to_string(), action: Action::Teach(1) },
+            Self { order: "press u".to_string(), action: Action::Undo },
         ]
     }
 }
@@ -164,6 +170,13 @@ pub struct ScreenError {
     pub what: String,
     /// The cause.
     pub source: io::Error,
+}
+
+impl ScreenError {
+    /// Returns the error of a file.
+    pub(crate) fn of_file(path: &Path, source: io::Error) -> Self {
+        Self { what: path.display().to_string(), source }
+    }
 }
 
 /// Screen that shows the state of a session.

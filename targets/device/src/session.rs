@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
-use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
+use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, Report, WhenFull};
 use offshoot_core::head::{AskError, check_name};
-use offshoot_view::{ClassLine, Image, State};
+use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
-use places::{EMPTY, class_at, ordinary, place_of, placed, shown_at};
+use places::{EMPTY, class_at, lines, ordinary, place_of, placed, shown_at};
 use smoothing::Smooth;
 
 use crate::camera::frame_buffer::CapturedFrame;
@@ -332,9 +332,9 @@ impl Session {
         let undone = match of {
             Some(class) if self.newest != of => {
                 let wanted = class_at(&self.head, class);
-                let of_class = |(_, (id, _)): &(usize, (ClassId, _))| Some(*id) == wanted;
-                let last =
-                    self.head.samples().enumerate().filter(of_class).last().map(|(at, _)| at);
+                let samples = self.head.samples().enumerate();
+                let of_class = samples.filter(|(_, (id, _))| Some(*id) == wanted);
+                let last = of_class.last().map(|(at, _)| at);
                 last.and_then(|sample| self.head.remove_sample(sample).ok())
             }
             _ => self.head.undo(),
@@ -390,11 +390,8 @@ impl Session {
             Err(error) => return self.say(format_args!("{error}")),
         };
         for (share, own) in self.shares.iter_mut().zip(classes) {
-            let taken = |said: Option<_>| {
-                own.zip(said).map_or(0, |(own, said)| report.confusion(own, said))
-            };
-            let all: usize = classes.into_iter().map(taken).sum();
-            *share = taken(own) as f32 / all.max(1) as f32;
+            let all: usize = classes.iter().map(|said| confusion(&report, own, *said)).sum();
+            *share = confusion(&report, own, own) as f32 / all.max(1) as f32;
         }
         self.text.clear();
         let written = report.advice().next().map_or(Ok(()), |advice| write!(self.text, "{advice}"));
@@ -419,17 +416,9 @@ impl Session {
         self.write_hint();
         let mode = if self.left == 0 && !self.is_gone { Mode::Live } else { self.mode };
         let names = &self.settings.names;
-        let count = |place: usize| shown_at(&self.head, place);
-        let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; PLACES];
-        let taught = (0..PLACES).filter(|place| class_at(&self.head, *place).is_some());
-        let mut classes = 0;
-        for (line, place) in lines.iter_mut().zip(taught) {
-            let shown =
-                if let Mode::Report { .. } = mode { &self.shares } else { self.smooth.values() };
-            *line =
-                ClassLine { name: &names[place], samples: count(place), probability: shown[place] };
-            classes += 1;
-        }
+        let shown =
+            if let Mode::Report { .. } = mode { &self.shares[..] } else { self.smooth.values() };
+        let (lines, classes) = lines(&self.head, names, shown);
         let state = match (mode, self.recognized()) {
             (Mode::Message, _) if self.is_gone => State::Error(&self.text),
             (Mode::Message, _) => State::Message(&self.text),
@@ -437,7 +426,8 @@ impl Session {
                 State::Report { right, asked, advice: &self.text }
             }
             (Mode::Lesson(class), _) => {
-                State::Teaching { class: &names[class], count: count(class), goal: GOAL }
+                let count = shown_at(&self.head, class);
+                State::Teaching { class: &names[class], count, goal: GOAL }
             }
             (Mode::Live, Some((EMPTY, _))) => State::Nothing,
             (Mode::Live, _)
@@ -478,6 +468,11 @@ impl Session {
         );
         Ok(())
     }
+}
+
+/// Returns the number of samples of one class that were taken for another.
+fn confusion(report: &Report<'_>, own: Option<ClassId>, said: Option<ClassId>) -> usize {
+    own.zip(said).map_or(0, |(own, said)| report.confusion(own, said))
 }
 
 fn say(text: &mut String, what: std::fmt::Arguments<'_>) {

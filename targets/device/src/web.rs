@@ -85,6 +85,12 @@ pub struct Visitors {
     name: String,
 }
 
+/// Returns true if a token cannot be guessed, and an address can hold it.
+fn is_token(token: &str) -> bool {
+    token.len() >= SHORTEST_TOKEN
+        && token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+}
+
 /// Serves a page as long as the screen lives.
 ///
 /// # Errors
@@ -92,25 +98,24 @@ pub struct Visitors {
 /// [`WebError`] if the address cannot be bound, or for a token of fewer than [`SHORTEST_TOKEN`]
 /// characters or of others than letters, digits, `-` and `_`.
 pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
-    let failed = |source| WebError::Address { address: options.address, source };
-    let listener = TcpListener::bind(options.address).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let wanted = options.address;
+    let listener = TcpListener::bind(wanted);
+    let listener = listener.map_err(|source| WebError::Address { address: wanted, source })?;
+    let address = listener.local_addr();
+    let address = address.map_err(|source| WebError::Address { address: wanted, source })?;
     let token = match &options.token {
         Some(token) => Some(token.clone()),
         None if address.ip().is_loopback() => None,
         None => Some(access::token().map_err(WebError::Random)?),
     };
-    let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    if token
-        .as_ref()
-        .is_some_and(|token| token.len() < SHORTEST_TOKEN || !token.bytes().all(is_plain))
-    {
+    if token.as_deref().is_some_and(|token| !is_token(token)) {
         return Err(WebError::Token);
     }
     let url = url(address, token.as_deref());
     let guard = Guard::new(token, address.port(), names());
     let shared = Arc::new(Shared::default());
-    let server = Server::start(listener, Arc::clone(&shared), guard).map_err(failed)?;
+    let server = Server::start(listener, Arc::clone(&shared), guard);
+    let server = server.map_err(|source| WebError::Address { address: wanted, source })?;
     let visitors = Visitors { shared: Arc::clone(&shared), name: String::new() };
     let page = Page {
         shared,

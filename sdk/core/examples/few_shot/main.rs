@@ -33,32 +33,55 @@ use offshoot_core::quant::Quant;
 use data::{Data, SHOTS};
 use measure::{Cell, SCORES, Strangers, cell, kept, strangers, teach};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut draws = 30;
-    let mut csv = None;
-    let mut files = Vec::new();
-    let mut refit = false;
-    let mut keep = false;
-    let mut tasks = None;
-    let mut views = String::new();
-    let mut average = false;
-    let mut drop_out = 0.0;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--draws" => draws = arguments.next().ok_or("--draws needs a number")?.parse()?,
-            "--csv" => csv = arguments.next(),
-            "--refit" => refit = true,
-            "--keep" => keep = true,
-            "--answer" => tasks = arguments.next(),
-            "--views" => views = arguments.next().unwrap_or_default(),
-            "--average" => average = true,
-            "--drop-out" => {
-                drop_out = arguments.next().ok_or("--drop-out needs a share")?.parse()?
+/// Command line.
+struct Arguments {
+    files: Vec<String>,
+    draws: u64,
+    csv: Option<String>,
+    refit: bool,
+    keep: bool,
+    tasks: Option<String>,
+    views: String,
+    average: bool,
+    drop_out: f64,
+}
+
+impl Arguments {
+    fn read() -> Result<Self, Box<dyn Error>> {
+        let mut read = Self {
+            files: Vec::new(),
+            draws: 30,
+            csv: None,
+            refit: false,
+            keep: false,
+            tasks: None,
+            views: String::new(),
+            average: false,
+            drop_out: 0.0,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--draws" => read.draws = words.next().ok_or("--draws needs a number")?.parse()?,
+                "--csv" => read.csv = words.next(),
+                "--refit" => read.refit = true,
+                "--keep" => read.keep = true,
+                "--answer" => read.tasks = words.next(),
+                "--views" => read.views = words.next().unwrap_or_default(),
+                "--average" => read.average = true,
+                "--drop-out" => {
+                    read.drop_out = words.next().ok_or("--drop-out needs a share")?.parse()?;
+                }
+                _ => read.files.push(word),
             }
-            _ => files.push(argument),
         }
+        Ok(read)
     }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Arguments { files, draws, csv, refit, keep, tasks, views, average, drop_out } =
+        Arguments::read()?;
     let mut rows = String::from("data,shots,head,accuracy,calibration_error,known_rejected\n");
     for file in &files {
         let mut data = with_views(file, &views)?;
@@ -111,11 +134,10 @@ fn with_views(file: &str, views: &str) -> Result<Data, Box<dyn Error>> {
 
 /// Answers each task with `auto`.
 fn answer(data: &Data, tasks: &str) -> Result<(), Box<dyn Error>> {
-    let places = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
     for task in tasks.lines() {
         let (learn, test) = task.split_once(';').ok_or("a task without a semicolon")?;
-        let learn = places(learn)?;
-        let test = places(test)?;
+        let learn: Vec<usize> = learn.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let test: Vec<usize> = test.split(',').map(str::parse).collect::<Result<_, _>>()?;
         if learn.iter().chain(&test).any(|&place| place >= data.labels.len()) {
             return Err(
                 format!("a task names a place beyond the {} there are", data.labels.len()).into()
@@ -146,9 +168,11 @@ fn table(data: &Data, draws: u64, rows: &mut String) -> Result<(), Box<dyn Error
         "shots",
         HeadKind::ALL.map(|k| format!("{k:>8}")).concat()
     );
-    // All samples with five views each would take hours and be no few-shot learning.
-    let fits = |shots: &usize| data.has(*shots) && (data.views.is_empty() || *shots != usize::MAX);
-    for shots in SHOTS.into_iter().filter(fits) {
+    for shots in SHOTS {
+        // All samples with five views each would take hours and be no few-shot learning.
+        if !data.has(shots) || !data.views.is_empty() && shots == usize::MAX {
+            continue;
+        }
         let label = if shots == usize::MAX { "all".to_string() } else { shots.to_string() };
         let mut line = format!("{:<13} {label:>5} ", "");
         let mut notes = String::new();
@@ -181,9 +205,8 @@ fn policies(data: &Data, draws: u64) -> Result<(), Box<dyn Error>> {
     );
     for room in [5, 10, 20] {
         for when_full in [WhenFull::Reservoir, WhenFull::Herding] {
-            let cell = |kind| kept(kind, data, room, when_full, draws);
-            let auto = cell(HeadKind::Auto)?;
-            let means = cell(HeadKind::NearestMean)?;
+            let auto = kept(HeadKind::Auto, data, room, when_full, draws)?;
+            let means = kept(HeadKind::NearestMean, data, room, when_full, draws)?;
             println!(
                 "  {room:>3} {:<10} {:>6.2} {:>6.2} {:>5.1}",
                 format!("{when_full:?}"),
@@ -217,6 +240,23 @@ fn unknown(data: &Data, draws: u64) -> Result<String, Box<dyn Error>> {
     Ok(rows)
 }
 
+/// Shortest time in milliseconds.
+#[derive(Clone, Copy)]
+struct Best(f64);
+
+impl Default for Best {
+    fn default() -> Self {
+        Self(f64::INFINITY)
+    }
+}
+
+impl Best {
+    /// Ends a measurement.
+    fn end(&mut self, start: Instant) {
+        self.0 = self.0.min(1e3 * start.elapsed().as_secs_f64());
+    }
+}
+
 /// Measures ten classes of 50 samples: the best of fifteen fits, from the kept samples alone and
 /// with their products; the time to add one sample, floats and int8, and to classify, the best of
 /// hundreds.
@@ -232,25 +272,22 @@ fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
         let mut head = teach(kind, data, &learn)?;
         let mut saved = vec![0; head.encoded_len()];
         head.encode(&mut saved)?;
-        let mut best = [f64::INFINITY; 5];
-        let mut time = |slot: usize, start: Instant| {
-            best[slot] = best[slot].min(1e3 * start.elapsed().as_secs_f64());
-        };
+        let mut best = [Best::default(); 5];
         for _ in 0..15 {
             // A decoded head has its samples and nothing that is computed from them.
             let memory = vec![0; head.limits().words(kind, data.dim)?].into_boxed_slice();
             head = Head::decode(&saved, None, memory)?;
             let start = Instant::now();
             head.fit()?;
-            time(0, start);
+            best[0].end(start);
             head.set_false_rejection_rate(head.false_rejection_rate())?;
             let start = Instant::now();
             head.fit()?;
-            time(1, start);
+            best[1].end(start);
             for _ in 0..100 {
                 let start = Instant::now();
                 head.classify(data.get(test[0]))?;
-                time(2, start);
+                best[2].end(start);
             }
         }
         let last = data.get(learn[learn.len() - 1]);
@@ -262,10 +299,10 @@ fn speed(data: &Data) -> Result<(), Box<dyn Error>> {
                 let class = head.undo().ok_or("there are samples")?;
                 let start = Instant::now();
                 head.add_sample(class, sample)?;
-                time(slot, start);
+                best[slot].end(start);
             }
         }
-        let [refit, again, answer, floats, codes] = best;
+        let [refit, again, answer, floats, codes] = best.map(|best| best.0);
         let floats = 1e3 * floats;
         let codes = 1e3 * codes;
         println!("  {kind:<8} {refit:>8.1} {again:>8.1} {answer:>8.3} {floats:>8.1} {codes:>8.1}");

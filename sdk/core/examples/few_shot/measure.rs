@@ -75,11 +75,13 @@ pub fn kept(
     for draw in 0..draws {
         let (learn, test) = data.draw(usize::MAX, draw);
         // The draw goes through one class after the other; people do not.
-        let place = |at: usize| {
-            learn[..at].iter().filter(|&&i| data.labels[i] == data.labels[learn[at]]).count()
-        };
-        let mut order: Vec<(usize, usize)> =
-            (0..learn.len()).map(|at| (place(at), learn[at])).collect();
+        let mut seen = vec![0; data.classes];
+        let mut order = Vec::new();
+        for &i in &learn {
+            let count: &mut usize = &mut seen[data.labels[i]];
+            order.push((*count, i));
+            *count += 1;
+        }
         order.sort_unstable();
         let limits = Limits { classes: data.classes as u16, samples: (room * data.classes) as u16 };
         let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
@@ -161,8 +163,10 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
     let mut all = Strangers::default();
     for draw in 0..draws {
         let (learn, test) = data.draw(20, draw);
-        let known = |class: usize| (class + draw as usize) % data.classes < data.classes / 2;
-        let learn: Vec<usize> = learn.into_iter().filter(|&i| known(data.labels[i])).collect();
+        let known: Vec<bool> = (0..data.classes)
+            .map(|class| (class + draw as usize) % data.classes < data.classes / 2)
+            .collect();
+        let learn: Vec<usize> = learn.into_iter().filter(|&i| known[data.labels[i]]).collect();
         let head = teach(HeadKind::Auto, data, &learn)?;
         let plain = teach(HeadKind::Softmax, data, &learn)?;
         let mut scores: [Vec<(f64, bool)>; SCORES.len()] = Default::default();
@@ -170,7 +174,7 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
         let mut count = [0.0; 2];
         let mut p = vec![0.0; data.classes];
         for &i in &test {
-            let is_known = known(data.labels[i]);
+            let is_known = known[data.labels[i]];
             let answer = head.classify(data.get(i))?;
             unknown[usize::from(is_known)] += f64::from(u8::from(answer.known().is_none()));
             count[usize::from(is_known)] += 1.0;
@@ -179,10 +183,10 @@ pub fn strangers(data: &Data, draws: u64) -> Result<Strangers, Box<dyn Error>> {
             let near = learn.iter().filter_map(|&j| data.get(j).cosine(&data.get(i)));
             let mut near: Vec<f32> = near.map(Similarity::get).collect();
             near.sort_by(|a, b| b.total_cmp(a));
-            let neighbour = |k: usize| near[(k - 1).min(near.len() - 1)];
+            let [first, fifth, tenth] = [1, 5, 10].map(|k| near[(k - 1).min(near.len() - 1)]);
             let similarity = head.similarity(data.get(i))?.0.get();
             let softmax = p.iter().copied().fold(0.0, f32::max);
-            let row = [similarity, softmax, neighbour(1), neighbour(5), neighbour(10)];
+            let row = [similarity, softmax, first, fifth, tenth];
             scores
                 .iter_mut()
                 .zip(row)

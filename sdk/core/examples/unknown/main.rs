@@ -86,6 +86,30 @@ fn row(
     Ok(())
 }
 
+/// Similarity of a test sample, and the answer of the head.
+struct Score {
+    similarity: f64,
+    is_unknown: bool,
+}
+
+fn share(scores: &[Score], is_counted: impl Fn(&Score) -> bool) -> f64 {
+    scores.iter().filter(|score| is_counted(score)).count() as f64 / scores.len() as f64
+}
+
+/// Sums over the answers of similar confidence.
+#[derive(Clone, Copy, Default)]
+struct Bin {
+    confidence: f64,
+    right: f64,
+}
+
+impl Bin {
+    /// Returns the confidence beyond the right answers.
+    fn excess(self) -> f64 {
+        self.confidence - self.right
+    }
+}
+
 /// Measures one draw: area, shares rejected, and rates and calibration error of the head itself.
 fn one(
     data: &Data,
@@ -94,51 +118,51 @@ fn one(
     draw: u64,
 ) -> Result<[f64; COLUMNS], Box<dyn Error>> {
     let (learn, test) = data.draw(shots, draw);
-    let place = |class: usize| (class + draw as usize * taught) % data.classes;
-    let is_known = |i: usize| place(data.labels[i]) < taught;
+    // Index of the class of each sample among those of the head, if it is below `taught`.
+    let places: Vec<usize> =
+        data.labels.iter().map(|class| (class + draw as usize * taught) % data.classes).collect();
     let limits = Limits { classes: taught as u16, samples: (taught * shots) as u16 };
     let mut head = Head::boxed(HeadKind::Auto, data.dim, [0; 32], limits)?;
     let ids: Result<Vec<_>, _> = (0..taught).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
-    for &i in learn.iter().filter(|&&i| is_known(i)) {
-        head.add_sample(ids[place(data.labels[i])], data.get(i))?;
+    for &i in learn.iter().filter(|&&i| places[i] < taught) {
+        head.add_sample(ids[places[i]], data.get(i))?;
     }
     head.fit()?;
     let mut known = Vec::new();
     let mut others = Vec::new();
-    let mut bins = [[(0.0f64, 0.0f64); 10]; 2];
+    let mut bins = [[Bin::default(); 10]; 2];
     let mut p = vec![0.0; taught];
     for &i in &test {
         let answer = head.probabilities(data.get(i), &mut p)?;
         let is_unknown = matches!(answer, Answer::Unknown { .. });
         let score = f64::from(head.similarity(data.get(i))?.0.get());
         let best = (0..taught).fold(0, |best, c| if p[c] > p[best] { c } else { best });
-        let is_right = is_known(i) && best == place(data.labels[i]);
+        let is_known = places[i] < taught;
+        let is_right = is_known && best == places[i];
         let confidence = f64::from(p[best]);
-        let bin = &mut bins[usize::from(is_known(i))][((confidence * 10.0) as usize).min(9)];
-        *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(is_right)));
-        if is_known(i) { &mut known } else { &mut others }.push((score, is_unknown));
+        let bin = &mut bins[usize::from(is_known)][((confidence * 10.0) as usize).min(9)];
+        bin.confidence += confidence;
+        bin.right += f64::from(u8::from(is_right));
+        let scores = if is_known { &mut known } else { &mut others };
+        scores.push(Score { similarity: score, is_unknown });
     }
-    known.sort_by(|a, b| a.0.total_cmp(&b.0));
+    known.sort_by(|a, b| a.similarity.total_cmp(&b.similarity));
     let mut out = [0.0; COLUMNS];
-    let share = |of: &[(f64, bool)], is: &dyn Fn(f64) -> f64| {
-        of.iter().map(|(score, _)| is(*score)).sum::<f64>() / of.len() as f64
-    };
-    out[0] = share(&others, &|other| share(&known, &|score| f64::from(u8::from(score > other))));
+    let above = others.iter().map(|other| share(&known, |one| one.similarity > other.similarity));
+    out[0] = above.sum::<f64>() / others.len() as f64;
     for (out, lost) in out[1..].iter_mut().zip(LOST) {
-        let bound = known[(lost * known.len() as f64) as usize].0;
-        *out = share(&others, &|score| f64::from(u8::from(score < bound)));
+        let bound = known[(lost * known.len() as f64) as usize].similarity;
+        *out = share(&others, |other| other.similarity < bound);
     }
-    let unknown =
-        |of: &[(f64, bool)]| of.iter().filter(|(_, is)| *is).count() as f64 / of.len() as f64;
-    out[1 + LOST.len()] = unknown(&known);
-    out[2 + LOST.len()] = unknown(&others);
+    out[1 + LOST.len()] = share(&known, |one| one.is_unknown);
+    out[2 + LOST.len()] = share(&others, |other| other.is_unknown);
     // Known and unknown samples have equal total weights.
     let weights = [0.5 / others.len() as f64, 0.5 / known.len() as f64];
     out[3 + LOST.len()] = (0..10)
         .map(|bin| {
-            let off = |(set, weight): (&[(f64, f64); 10], f64)| weight * (set[bin].0 - set[bin].1);
-            bins.iter().zip(weights).map(off).sum::<f64>().abs()
+            let sets = bins.iter().zip(weights);
+            sets.map(|(set, weight)| weight * set[bin].excess()).sum::<f64>().abs()
         })
         .sum();
     Ok(out)

@@ -128,8 +128,10 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
         "--led" => run.led = parsed(name, value)?,
         "--threads" => run.threads = parsed(name, value)?,
         "--web" => {
-            let failed = |what: &str| ArgError::Value { option: name, what: what.to_string() };
-            run.web = Some(web_address(&text(value)).map_err(failed)?);
+            let address = web_address(&text(value));
+            let address =
+                address.map_err(|what| ArgError::Value { option: name, what: what.to_string() })?;
+            run.web = Some(address);
         }
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
         // The only option left.
@@ -194,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        for (text, told) in [
+        for (text, message) in [
             ("p --extractor sharp", "--extractor: not allowed with a PACKAGE"),
             ("--extractor big", "--extractor: needs sharp or small"),
             ("p q", "'run' has no use for 'q'"),
@@ -206,7 +208,7 @@ mod tests {
             ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),
             ("p --led gpio:1", "--led: needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27"),
         ] {
-            assert_eq!(line(text).unwrap_err().to_string(), told, "{text}");
+            assert_eq!(line(text).unwrap_err().to_string(), message, "{text}");
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
-        None => told(args.buttons.open(), &mut *screen)?,
+        None => show_error(args.buttons.open(), &mut *screen)?,
     };
     if args.testui {
         let tested = bench.test(&mut Tee(&ending, buttons), &mut *screen)?;
@@ -55,15 +55,16 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     }
     if let Some(address) = args.web {
         let options = WebOptions::new(address, args.camera == CameraPart::Simulated);
-        let (page, visitors) = told(serve(&options).map_err(DeviceError::from), &mut *screen)?;
+        let (page, visitors) =
+            show_error(serve(&options).map_err(DeviceError::from), &mut *screen)?;
         writeln!(out, "open {}", page.url())?;
         out.flush()?;
         (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
     }
     let options = Options { threads: args.threads, ..Options::default() };
-    let package = told(package(args), &mut *screen)?;
-    let extractor = told(Extractor::open_with(&package, &options), &mut *screen)?;
-    let remembered = told(bench.remember(&extractor, &mut notice), &mut *screen)?;
+    let package = show_error(package(args), &mut *screen)?;
+    let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
+    let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
     let head = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
     drop(screen);
     ending.follow();
@@ -112,7 +113,7 @@ fn notice(text: &str) {
 }
 
 /// Shows an error on the screen and returns it.
-fn told<T, E>(
+fn show_error<T, E>(
     result: std::result::Result<T, E>,
     screen: &mut dyn offshoot_device::Screen,
 ) -> Result<T>
@@ -127,10 +128,12 @@ where
 }
 
 fn script(path: &Path) -> Result<Script> {
-    let failed = |what: &dyn std::fmt::Display, next| BoardError::File {
-        what: format!("{}: {what}", path.display()),
-        next,
-    };
-    let text = fs::read_to_string(path).map_err(|e| failed(&e, "check the name and the folder"))?;
-    Script::parse(&text).map_err(|e| failed(&e, "correct that line"))
+    let text = fs::read_to_string(path).map_err(|error| BoardError::File {
+        what: format!("{}: {error}", path.display()),
+        next: "check the name and the folder",
+    })?;
+    Script::parse(&text).map_err(|error| BoardError::File {
+        what: format!("{}: {error}", path.display()),
+        next: "correct that line",
+    })
 }

@@ -178,6 +178,11 @@ impl<L: Lines> Presses<L> {
     }
 }
 
+/// Returns the letter of a button.
+fn letter(line: usize) -> char {
+    char::from(b'A' + line as u8)
+}
+
 impl<L: Lines> Buttons for Presses<L> {
     fn poll(&mut self) -> Option<Action<'_>> {
         if !std::mem::replace(&mut self.is_read, true) {
@@ -196,10 +201,11 @@ impl<L: Lines> Buttons for Presses<L> {
 
     fn keys(&self) -> Vec<Key> {
         let last = self.last();
-        let letter = |line: usize| char::from(b'A' + line as u8);
-        let teach = |line| if last == 1 { Action::TeachChosen } else { Action::Teach(line) };
         let mut keys: Vec<Key> = (0..last)
-            .map(|line| Key { order: format!("press {}", letter(line)), action: teach(line) })
+            .map(|line| Key {
+                order: format!("press {}", letter(line)),
+                action: if last == 1 { Action::TeachChosen } else { Action::Teach(line) },
+            })
             .collect();
         let tap = if last == 1 { Action::Choose } else { Action::Report };
         keys.push(Key { order: format!("press {}", letter(last)), action: tap });

@@ -50,6 +50,17 @@ fn system(error: gpiocdev::Error) -> io::Error {
     }
 }
 
+fn request(chip: &Path, line: u32, pull: Pull) -> io::Result<Request> {
+    let mut request = Request::builder();
+    request.on_chip(chip).with_consumer(CONSUMER).with_line(line).as_input();
+    match pull {
+        Pull::Up => request.with_bias(Bias::PullUp).as_active_low(),
+        Pull::Down => request.with_bias(Bias::PullDown),
+        Pull::Off => request.as_active_low(),
+    };
+    request.with_edge_detection(EdgeDetection::BothEdges).request().map_err(|e| of_line(line, e))
+}
+
 /// Buttons on several lines. The kernel keeps the times of their changes.
 ///
 /// One request per line: kernels before 5.10 report changes of one line per request only.
@@ -67,20 +78,8 @@ impl GpioLines {
     /// An I/O error if there is no such chip or line, it is in use, or permission is denied.
     pub fn open(name: &str, lines: &[u32], pull: Pull) -> io::Result<Self> {
         let chip = chip(name)?;
-        let request = |line: &u32| {
-            let mut request = Request::builder();
-            request.on_chip(&chip).with_consumer(CONSUMER).with_line(*line).as_input();
-            match pull {
-                Pull::Up => request.with_bias(Bias::PullUp).as_active_low(),
-                Pull::Down => request.with_bias(Bias::PullDown),
-                Pull::Off => request.as_active_low(),
-            };
-            request
-                .with_edge_detection(EdgeDetection::BothEdges)
-                .request()
-                .map_err(|e| of_line(*line, e))
-        };
-        let requests = lines.iter().map(request).collect::<io::Result<_>>()?;
+        let requests = lines.iter().map(|line| request(&chip, *line, pull));
+        let requests = requests.collect::<io::Result<_>>()?;
         Ok(Self { requests, start: Instant::now() })
     }
 }

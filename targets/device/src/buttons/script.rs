@@ -76,23 +76,27 @@ impl Script {
     }
 }
 
+/// Parses a number of frames.
+fn frames(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|n| (1..=MOST_FRAMES).contains(n));
+    number.ok_or_else(|| format!("`{text}` is no number of frames from 1 to {MOST_FRAMES}"))
+}
+
+/// Parses the number of a class, and returns its index.
+fn class(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|n| (1..=MOST_CLASSES).contains(n));
+    number.map(|n| n - 1).ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
+}
+
+/// Checks the name of an image.
+fn file(name: &str) -> Result<String, String> {
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        return Ok(name.to_string());
+    }
+    Err(format!("`{name}`: letters, digits, - and _ only"))
+}
+
 fn step(words: &[&str]) -> Result<(Step, u32), String> {
-    let frames = |text: &str| {
-        let number = text.parse().ok().filter(|n| (1..=MOST_FRAMES).contains(n));
-        number.ok_or_else(|| format!("`{text}` is no number of frames from 1 to {MOST_FRAMES}"))
-    };
-    let class = |text: &str| {
-        let number = text.parse::<usize>().ok().filter(|n| (1..=MOST_CLASSES).contains(n));
-        number
-            .map(|n| n - 1)
-            .ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
-    };
-    let file = |name: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let fits = name.chars().all(plain);
-        fits.then(|| name.to_string())
-            .ok_or_else(|| format!("`{name}`: letters, digits, - and _ only"))
-    };
     Ok(match *words {
         ["show", name] => (Step::Show(name.to_string()), 1),
         ["teach"] => (Step::TeachChosen, 1),

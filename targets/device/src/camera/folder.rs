@@ -89,8 +89,8 @@ impl FrameSource for Folder {
 
     fn reopen(&mut self) -> Result<(), SourceError> {
         let mut files = Vec::new();
-        let failed = |source| SourceError::Io { what: self.path.display().to_string(), source };
-        images(&self.path, true, &mut files).map_err(failed)?;
+        images(&self.path, true, &mut files)
+            .map_err(|source| SourceError::io(&self.path, source))?;
         files.sort();
         if files.is_empty() {
             return Err(SourceError::Empty(self.path.clone()));

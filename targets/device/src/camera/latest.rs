@@ -34,6 +34,18 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for the reader as long as `is_pending` and it neither fails nor takes too long.
+    fn wait_while<'a>(
+        &'a self,
+        slot: MutexGuard<'a, Slot>,
+        is_pending: impl Fn(&Slot) -> bool,
+    ) -> MutexGuard<'a, Slot> {
+        let waited = self.changed.wait_timeout_while(slot, PATIENCE, |slot| {
+            is_pending(slot) && slot.error.is_none() && !slot.dead
+        });
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 /// Source read by a thread of its own, so that a slow network gets the newest frame and a camera
@@ -103,9 +115,7 @@ fn read(mut source: impl FrameSource, shared: &Shared) {
 impl FrameSource for Latest {
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let slot = self.shared.lock();
-        let waiting = |slot: &mut Slot| !slot.is_new && slot.error.is_none() && !slot.dead;
-        let waited = self.shared.changed.wait_timeout_while(slot, PATIENCE, waiting);
-        let mut slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut slot = self.shared.wait_while(slot, |slot| !slot.is_new);
         if let Some(error) = slot.error.take() {
             return Err(error);
         }
@@ -127,9 +137,7 @@ impl FrameSource for Latest {
         }
         (slot.reopen, slot.error) = (true, None);
         self.shared.changed.notify_all();
-        let waiting = |slot: &mut Slot| slot.stopped && slot.error.is_none() && !slot.dead;
-        let waited = self.shared.changed.wait_timeout_while(slot, PATIENCE, waiting);
-        let mut slot = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut slot = self.shared.wait_while(slot, |slot| slot.stopped);
         match slot.error.take() {
             Some(error) => Err(error),
             None if slot.stopped => Err(SourceError::Silent(PATIENCE.as_secs())),

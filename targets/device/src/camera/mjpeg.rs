@@ -39,8 +39,7 @@ impl Video {
         pause: Duration,
     ) -> Result<Self, SourceError> {
         let path = path.into();
-        let file = File::open(&path)
-            .map_err(|source| SourceError::Io { what: path.display().to_string(), source })?;
+        let file = File::open(&path).map_err(|source| SourceError::io(&path, source))?;
         let mut video = Self {
             path,
             file: BufReader::new(file),
@@ -70,12 +69,12 @@ impl Video {
     /// Decodes the image that was read last.
     fn shoot(&self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         let raw = Raw { pixels: Pixels::Mjpeg, width: 0, height: 0, stride: 0, bytes: &self.bytes };
-        let what = || self.path.display().to_string();
-        raw.convert(self.turn, shot).map_err(|source| SourceError::Pixels { what: what(), source })
+        raw.convert(self.turn, shot)
+            .map_err(|source| SourceError::Pixels { what: self.path.display().to_string(), source })
     }
 
     fn failed(&self, source: io::Error) -> SourceError {
-        SourceError::Io { what: self.path.display().to_string(), source }
+        SourceError::io(&self.path, source)
     }
 
     /// Reads the next image into `bytes`, after the last one the first.

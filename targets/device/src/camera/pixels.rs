@@ -176,10 +176,9 @@ impl Raw<'_> {
         self.check()?;
         let width = self.width as usize;
         let height = self.height as usize;
-        let row = |y: usize| &self.bytes[y * self.stride..];
         let out = &mut Turned::new(turn, self.width, self.height, shot);
         for y in 0..height {
-            let line = row(y);
+            let line = self.line(y);
             match self.pixels {
                 Pixels::Rgb24 => {
                     (0..width).for_each(|x| out.set(x, y, [0, 1, 2].map(|c| line[3 * x + c])))
@@ -195,15 +194,21 @@ impl Raw<'_> {
                     }
                 }
                 Pixels::Nv12 => {
-                    let colour = row(height + y / 2);
-                    let at = |x: usize| bt601(line[x], colour[x & !1], colour[x | 1]);
-                    (0..width).for_each(|x| out.set(x, y, at(x)));
+                    let colour = self.line(height + y / 2);
+                    for x in 0..width {
+                        out.set(x, y, bt601(line[x], colour[x & !1], colour[x | 1]));
+                    }
                 }
                 // Returned above.
                 Pixels::Mjpeg => {}
             }
         }
         Ok(())
+    }
+
+    /// Returns the buffer from a row on.
+    fn line(&self, y: usize) -> &[u8] {
+        &self.bytes[y * self.stride..]
     }
 
     fn check(&self) -> Result<(), PixelError> {
@@ -251,8 +256,11 @@ impl<'a> Turned<'a> {
     }
 }
 
+fn jpeg_error(error: zune_jpeg::errors::DecodeErrors) -> PixelError {
+    PixelError::Jpeg(error.to_string())
+}
+
 fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelError> {
-    let failed = |e: zune_jpeg::errors::DecodeErrors| PixelError::Jpeg(e.to_string());
     if offshoot::jpeg::is_cut_short(bytes) {
         return Err(PixelError::CutShort { found: bytes.len() });
     }
@@ -263,15 +271,15 @@ fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelE
         .set_max_height(MOST_SIDE as usize)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(failed)?;
+    decoder.decode_headers().map_err(jpeg_error)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
     // The decoder limits the sides, which 32 bits hold.
     let width = width as u32;
     let height = height as u32;
     if turn == Turn::None {
-        return decoder.decode_into(shot.reshape(width, height)).map_err(failed);
+        return decoder.decode_into(shot.reshape(width, height)).map_err(jpeg_error);
     }
-    let upright = decoder.decode().map_err(failed)?;
+    let upright = decoder.decode().map_err(jpeg_error)?;
     let stride = 3 * width as usize;
     Raw { pixels: Pixels::Rgb24, width, height, stride, bytes: &upright }.convert(turn, shot)
 }

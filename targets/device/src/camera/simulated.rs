@@ -54,9 +54,8 @@ impl FrameSource for Simulated {
     /// Shows an object by name or the next one; an unknown name is the empty table, which also
     /// follows the last object.
     fn show(&mut self, name: Option<&str>) {
-        let at = |wanted: &str| THINGS.into_iter().find(|o| o.name() == wanted);
         self.object = match (name, self.object) {
-            (Some(name), _) => at(name),
+            (Some(name), _) => THINGS.into_iter().find(|o| o.name() == name),
             (None, None) => Some(THINGS[0]),
             (None, Some(object)) => THINGS.into_iter().skip_while(|o| *o != object).nth(1),
         };

@@ -60,11 +60,18 @@ pub fn modes(path: impl AsRef<Path>) -> io::Result<Vec<Mode>> {
 }
 
 fn modes_of(device: &Device) -> io::Result<Vec<Mode>> {
-    let mode = |fourcc| Mode { fourcc, readable: read_as(fourcc).is_some() };
     device
         .formats(BufType::VIDEO_CAPTURE)
-        .map(|one| Ok(mode(one?.pixel_format().as_fourcc())))
+        .map(|format| {
+            let fourcc = format?.pixel_format().as_fourcc();
+            Ok(Mode { fourcc, readable: read_as(fourcc).is_some() })
+        })
         .collect()
+}
+
+/// Returns the error of a camera that was unplugged.
+fn gone() -> io::Error {
+    io::Error::from(io::ErrorKind::NotConnected)
 }
 
 /// Camera that delivers frames into mapped buffers.
@@ -101,7 +108,15 @@ impl Camera {
     }
 
     fn failed(&self, source: io::Error) -> SourceError {
-        SourceError::Io { what: self.path.display().to_string(), source }
+        SourceError::io(&self.path, source)
+    }
+
+    /// Returns the error of a camera that delivers no readable format.
+    fn unreadable(&self, modes: &[Mode]) -> SourceError {
+        SourceError::Format {
+            what: self.path.display().to_string(),
+            found: modes.iter().map(Mode::to_string).collect::<Vec<_>>().join(", "),
+        }
     }
 
     fn start(&mut self) -> Result<(), SourceError> {
@@ -109,16 +124,13 @@ impl Camera {
         let modes = modes_of(&device).map_err(|e| self.failed(e))?;
         let wanted =
             READABLE.into_iter().find(|(name, _)| modes.iter().any(|mode| mode.fourcc == *name));
-        let none = || SourceError::Format {
-            what: self.path.display().to_string(),
-            found: modes.iter().map(Mode::to_string).collect::<Vec<_>>().join(", "),
-        };
-        let (fourcc, _) = wanted.ok_or_else(none)?;
+        let (fourcc, _) = wanted.ok_or_else(|| self.unreadable(&modes))?;
         let format = PixFormat::new(WIDTH, HEIGHT, PixelFormat::from_fourcc(fourcc));
         let capture = device.video_capture(format).map_err(|e| self.failed(e))?;
         let given = capture.format();
         // A driver may set another format than requested.
-        let pixels = read_as(given.pixel_format().as_fourcc()).ok_or_else(none)?;
+        let pixels = read_as(given.pixel_format().as_fourcc());
+        let pixels = pixels.ok_or_else(|| self.unreadable(&modes))?;
         let width = given.width();
         let height = given.height();
         let stride = given.bytes_per_line() as usize;
@@ -136,7 +148,6 @@ impl FrameSource for Camera {
         let width = self.width;
         let height = self.height;
         let stride = self.stride;
-        let gone = || io::Error::from(io::ErrorKind::NotConnected);
         loop {
             let Some(stream) = &mut self.stream else { return Err(self.failed(gone())) };
             // Not left to the driver: some wait for ever once a camera is gone.

@@ -46,6 +46,10 @@ impl Default for Machine {
     }
 }
 
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
+}
+
 impl Machine {
     /// Creates a machine whose `/proc` and `/sys` are in `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
@@ -84,13 +88,12 @@ impl Machine {
     /// Returns the part numbers of ARM's own cores, one per core, such as `0xd08` of a Cortex-A72.
     pub fn parts(&self) -> Vec<u32> {
         let cpuinfo = self.read("proc/cpuinfo").unwrap_or_default();
-        let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
         let mut is_arm = false;
         let mut parts = Vec::new();
         for (key, value) in cpuinfo.lines().filter_map(|line| line.split_once(':')) {
             match key.trim() {
-                "CPU implementer" => is_arm = hex(value) == Some(0x41),
-                "CPU part" if is_arm => parts.extend(hex(value)),
+                "CPU implementer" => is_arm = hexadecimal(value) == Some(0x41),
+                "CPU part" if is_arm => parts.extend(hexadecimal(value)),
                 _ => {}
             }
         }
@@ -104,11 +107,12 @@ impl Machine {
 
     /// Returns current and max clock of the first core in megahertz, from its governor.
     pub fn clock(&self) -> Option<(f64, f64)> {
-        let mega = |name: &str| {
-            let path = format!("sys/devices/system/cpu/cpu0/cpufreq/{name}");
-            self.number(&path).map(|kilo| kilo as f64 / 1e3)
-        };
-        mega("scaling_cur_freq").zip(mega("cpuinfo_max_freq"))
+        self.megahertz("scaling_cur_freq").zip(self.megahertz("cpuinfo_max_freq"))
+    }
+
+    fn megahertz(&self, name: &str) -> Option<f64> {
+        let path = format!("sys/devices/system/cpu/cpu0/cpufreq/{name}");
+        self.number(&path).map(|kilo| kilo as f64 / 1e3)
     }
 
     /// Returns the clock governor of the first core, such as `ondemand`.
@@ -125,12 +129,15 @@ impl Machine {
 
     /// Returns cameras: the device file in `/dev` and the driver's name for it.
     pub fn cameras(&self) -> Vec<(PathBuf, String)> {
-        let one = |folder: &String| {
-            let name = self.read(&format!("{folder}/name")).unwrap_or_default();
-            let device = folder.rsplit('/').next().unwrap_or_default();
-            (self.root.join("dev").join(device), name)
-        };
-        self.folders("sys/class/video4linux", "video").iter().map(one).collect()
+        let folders = self.folders("sys/class/video4linux", "video");
+        folders
+            .iter()
+            .map(|folder| {
+                let name = self.read(&format!("{folder}/name")).unwrap_or_default();
+                let device = folder.rsplit('/').next().unwrap_or_default();
+                (self.root.join("dev").join(device), name)
+            })
+            .collect()
     }
 
     /// Returns the files in `/dev` whose names begin with `prefix`.
@@ -151,44 +158,47 @@ impl Machine {
         let line =
             cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
         let words = line.and_then(|line| line.split_once(':')).map_or("", |(_, words)| words);
-        let has = |known: &&str| words.split_whitespace().any(|word| word == *known);
-        KNOWN.into_iter().filter(has).map(str::to_string).collect()
+        KNOWN
+            .into_iter()
+            .filter(|known| words.split_whitespace().any(|word| word == *known))
+            .map(str::to_string)
+            .collect()
     }
 
     /// Returns true if the system's lists have the user in the group with that number, though a
     /// session that began before may not have it.
     pub fn is_listed(&self, group: u32) -> bool {
-        let field = |file: &str, at: usize, is: &dyn Fn(&[&str]) -> bool| {
-            let text = self.read(file)?;
-            let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-            lines
-                .into_iter()
-                .find(|fields| is(fields))
-                .and_then(|fields| fields.get(at).map(|f| f.to_string()))
-        };
-        let user = || {
-            let status = self.read("proc/self/status")?;
-            let line = status.lines().find(|line| line.starts_with("Uid:"))?;
-            let id = line.split_whitespace().nth(1)?;
-            field("etc/passwd", 0, &|fields| fields.get(2) == Some(&id))
-        };
-        let number = group.to_string();
-        let members = field("etc/group", 3, &|fields| fields.get(2) == Some(&number.as_str()));
+        let members = self.field("etc/group", &group.to_string(), 3);
         members
-            .zip(user())
+            .zip(self.user())
             .is_some_and(|(members, user)| members.split(',').any(|member| member == user))
+    }
+
+    /// Returns the name of the user that runs this process.
+    fn user(&self) -> Option<String> {
+        let status = self.read("proc/self/status")?;
+        let line = status.lines().find(|line| line.starts_with("Uid:"))?;
+        let id = line.split_whitespace().nth(1)?;
+        self.field("etc/passwd", id, 0)
+    }
+
+    /// Returns a field of the entry with this number in a list of users or groups.
+    fn field(&self, file: &str, id: &str, at: usize) -> Option<String> {
+        let text = self.read(file)?;
+        let mut entries = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let entry = entries.find(|fields| fields.get(2) == Some(&id))?;
+        entry.get(at).map(|field| field.to_string())
     }
 
     /// Returns the name of the group with that number.
     pub fn group(&self, id: u32) -> Option<String> {
         let groups = self.read("etc/group")?;
-        let named = |line: &str| {
+        groups.lines().find_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
             let number = fields.nth(1)?;
             (number.parse() == Ok(id)).then(|| name.to_string())
-        };
-        groups.lines().find_map(named)
+        })
     }
 
     /// Returns a line of this process's status, in bytes.
@@ -216,41 +226,49 @@ impl Machine {
         let stat = self.read("proc/self/stat")?;
         // The program's name may have any characters.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        Some((ticks(11)? + ticks(12)?) / TICKS)
+        let user: u64 = fields.get(11)?.parse().ok()?;
+        let system: u64 = fields.get(12)?.parse().ok()?;
+        Some((user + system) / TICKS)
     }
 
     /// Returns the readings of all sensors that answer.
     pub fn temperatures(&self) -> Vec<Temperature> {
-        let one = |folder: &String| {
-            let milli: f64 = self.read(&format!("{folder}/temp"))?.trim().parse().ok()?;
-            Some(Temperature { zone: self.read(&format!("{folder}/type"))?, celsius: milli / 1e3 })
-        };
-        self.folders("sys/class/thermal", "thermal_zone").iter().filter_map(one).collect()
+        let folders = self.folders("sys/class/thermal", "thermal_zone");
+        folders.iter().filter_map(|folder| self.temperature(folder)).collect()
+    }
+
+    fn temperature(&self, folder: &str) -> Option<Temperature> {
+        let milli: f64 = self.read(&format!("{folder}/temp"))?.trim().parse().ok()?;
+        Some(Temperature { zone: self.read(&format!("{folder}/type"))?, celsius: milli / 1e3 })
     }
 
     /// Returns counters of throttling; `None` if the machine has none.
     pub fn throttle(&self) -> Option<Throttle> {
         let firmware = self.read("sys/devices/platform/soc/soc:firmware/get_throttled");
-        let slows = |folder: &&String| {
-            let kind = self.read(&format!("{folder}/type")).unwrap_or_default().to_lowercase();
-            kind.contains("cpu") || kind.contains("processor")
-        };
         let cores = self.folders("sys/devices/system/cpu", "cpu");
-        let events =
-            |core: &String| self.number(&format!("{core}/thermal_throttle/core_throttle_count"));
         let found = Throttle {
-            events: cores.iter().filter_map(events).reduce(|a, b| a + b),
+            events: cores
+                .iter()
+                .filter_map(|core| {
+                    self.number(&format!("{core}/thermal_throttle/core_throttle_count"))
+                })
+                .reduce(|a, b| a + b),
             firmware: firmware
                 .and_then(|t| u64::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok()),
             cooling: self
                 .folders("sys/class/thermal", "cooling_device")
                 .iter()
-                .filter(slows)
+                .filter(|folder| self.slows_processor(folder))
                 .filter_map(|folder| self.number(&format!("{folder}/cur_state")))
                 .max(),
         };
         Some(found).filter(|t| *t != Throttle::default())
+    }
+
+    /// Returns true if a cooling device works by slowing the processor.
+    fn slows_processor(&self, folder: &str) -> bool {
+        let kind = self.read(&format!("{folder}/type")).unwrap_or_default().to_lowercase();
+        kind.contains("cpu") || kind.contains("processor")
     }
 }
 

@@ -148,11 +148,11 @@ impl TestUi<'_, '_> {
             }
             let mut is_held = false;
             while let Some(action) = self.parts.buttons.poll() {
-                let is = |number: &usize| self.keys[*number].action == action;
                 let takes_frame =
                     matches!(action, Action::Teach(_) | Action::TeachChosen | Action::TeachNothing);
-                let key = Some(asked).filter(is).or_else(|| (0..self.keys.len()).find(is));
-                match key {
+                let is_asked = self.keys[asked].action == action;
+                let other = self.keys.iter().position(|key| key.action == action);
+                match if is_asked { Some(asked) } else { other } {
                     _ if action == Action::Quit => return Wait::Quit,
                     // A button is not released within a frame.
                     Some(number) if self.held == Some(number) => is_held = true,

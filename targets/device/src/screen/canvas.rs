@@ -33,9 +33,13 @@ impl<C: Ink> Canvas<C> {
         if self.is_lost {
             return 0..height;
         }
-        let differs = |y: &u16| self.next.row(*y) != self.shown.row(*y);
-        let first = (0..height).find(differs);
-        first.map_or(0..0, |first| first..(first..height).rev().find(differs).unwrap_or(first) + 1)
+        let Some(first) = (0..height).find(|y| self.differs(*y)) else { return 0..0 };
+        let last = (first..height).rev().find(|y| self.differs(*y)).unwrap_or(first);
+        first..last + 1
+    }
+
+    fn differs(&self, y: u16) -> bool {
+        self.next.row(y) != self.shown.row(y)
     }
 
     /// Returns the pixels that differ from the visible content.

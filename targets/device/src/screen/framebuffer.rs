@@ -62,9 +62,10 @@ impl Framebuffer {
     ///
     /// Those of [`Framebuffer::open`].
     pub fn described(path: PathBuf, about: &Path, turn: Turn) -> Result<Self, ScreenError> {
-        let failed = |source| ScreenError { what: path.display().to_string(), source };
-        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
-        let form = form(about).map_err(failed)?;
+        let opened = OpenOptions::new().write(true).open(&path);
+        let file = opened.map_err(|source| ScreenError::of_file(&path, source))?;
+        let form = Description(about).form();
+        let form = form.map_err(|source| ScreenError::of_file(&path, source))?;
         let Form { width, height, .. } = form;
         let long = width.max(height);
         let short = width.min(height);
@@ -75,7 +76,7 @@ impl Framebuffer {
             if turn.is_sideways() { Canvas::new(down, across) } else { Canvas::new(across, down) };
         let bytes = vec![0; form.stride * height as usize];
         // Clears the previous content, such as a console, also at an edge that no pixel covers.
-        file.write_all_at(&bytes, 0).map_err(failed)?;
+        file.write_all_at(&bytes, 0).map_err(|source| ScreenError::of_file(&path, source))?;
         Ok(Self { file, path, form, turn, scale, canvas, bytes })
     }
 
@@ -119,42 +120,54 @@ fn write(pixel: &mut [u8], colour: Rgb565) {
     }
 }
 
-/// Reads the kernel's description of a panel.
-fn form(about: &Path) -> io::Result<Form> {
-    let read = |name: &str| fs::read_to_string(about.join(name));
-    let wrong = |name: &str, text: &str| {
-        io::Error::other(format!("{} says `{}`", about.join(name).display(), text.trim()))
-    };
-    let number = |name: &str| {
-        let text = read(name)?;
-        text.trim().parse::<u32>().map_err(|_| wrong(name, &text))
-    };
-    let pair = |text: &str, between: char| {
-        let (width, height) = text.trim().split_once(between)?;
-        Some((width.parse::<u32>().ok()?, height.parse::<u32>().ok()?))
-    };
-    let virtual_size = read("virtual_size")?;
-    let (width, mut height) =
-        pair(&virtual_size, ',').ok_or_else(|| wrong("virtual_size", &virtual_size))?;
-    // Memory for several screens one below the other is usual; the mode has the height of one:
-    // `U:1920x1080p-60`.
-    let mode = read("modes").unwrap_or_default();
-    let shown = mode.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let shown = shown.split(|c: char| !c.is_ascii_digit() && c != 'x').next().unwrap_or_default();
-    height = pair(shown, 'x').map_or(height, |(_, shown)| height.min(shown));
-    let bits = number("bits_per_pixel")?;
-    let stride = number("stride")? as usize;
-    if bits != 16 && bits != 32 {
-        return Err(io::Error::other(format!("{bits} bits a pixel; 16 and 32 can be written")));
+/// Folder of files in which the kernel describes a panel.
+struct Description<'a>(&'a Path);
+
+impl Description<'_> {
+    fn read(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(self.0.join(name))
     }
-    let depth = bits as usize / 8;
-    let sides = 1..=MOST_SIDE;
-    let fits =
-        sides.contains(&width) && sides.contains(&height) && stride >= width as usize * depth;
-    if !fits || stride > 4 * MOST_SIDE as usize {
-        return Err(io::Error::other(format!("{width}x{height} with rows of {stride} bytes")));
+
+    fn wrong(&self, name: &str, text: &str) -> io::Error {
+        io::Error::other(format!("{} says `{}`", self.0.join(name).display(), text.trim()))
     }
-    Ok(Form { width, height, stride, depth })
+
+    fn number(&self, name: &str) -> io::Result<u32> {
+        let text = self.read(name)?;
+        text.trim().parse().map_err(|_| self.wrong(name, &text))
+    }
+
+    fn form(&self) -> io::Result<Form> {
+        let virtual_size = self.read("virtual_size")?;
+        let (width, mut height) =
+            pair(&virtual_size, ',').ok_or_else(|| self.wrong("virtual_size", &virtual_size))?;
+        // Memory for several screens one below the other is usual; the mode has the height of one:
+        // `U:1920x1080p-60`.
+        let mode = self.read("modes").unwrap_or_default();
+        let shown = mode.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let shown =
+            shown.split(|c: char| !c.is_ascii_digit() && c != 'x').next().unwrap_or_default();
+        height = pair(shown, 'x').map_or(height, |(_, shown)| height.min(shown));
+        let bits = self.number("bits_per_pixel")?;
+        let stride = self.number("stride")? as usize;
+        if bits != 16 && bits != 32 {
+            return Err(io::Error::other(format!("{bits} bits a pixel; 16 and 32 can be written")));
+        }
+        let depth = bits as usize / 8;
+        let sides = 1..=MOST_SIDE;
+        let fits =
+            sides.contains(&width) && sides.contains(&height) && stride >= width as usize * depth;
+        if !fits || stride > 4 * MOST_SIDE as usize {
+            return Err(io::Error::other(format!("{width}x{height} with rows of {stride} bytes")));
+        }
+        Ok(Form { width, height, stride, depth })
+    }
+}
+
+/// Parses width and height.
+fn pair(text: &str, between: char) -> Option<(u32, u32)> {
+    let (width, height) = text.trim().split_once(between)?;
+    Some((width.parse().ok()?, height.parse().ok()?))
 }
 
 impl Screen for Framebuffer {
@@ -168,7 +181,7 @@ impl Screen for Framebuffer {
         let bytes = rows.start * self.form.stride..rows.end * self.form.stride;
         let written = self.file.write_all_at(&self.bytes[bytes.clone()], bytes.start as u64);
         self.canvas.keep(written.is_ok());
-        written.map_err(|source| ScreenError { what: self.path.display().to_string(), source })
+        written.map_err(|source| ScreenError::of_file(&self.path, source))
     }
 }
 

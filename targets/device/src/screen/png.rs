@@ -27,8 +27,7 @@ impl Images {
     /// [`ScreenError`] if the folder cannot be created.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, ScreenError> {
         let folder = folder.into();
-        let failed = |source| ScreenError { what: folder.display().to_string(), source };
-        fs::create_dir_all(&folder).map_err(failed)?;
+        fs::create_dir_all(&folder).map_err(|source| ScreenError::of_file(&folder, source))?;
         Ok(Self {
             wide: Panel::new(320, 240, Rgb565::BLACK),
             square: Panel::new(240, 240, Rgb565::BLACK),
@@ -47,10 +46,9 @@ impl Screen for Images {
     }
 
     fn keep(&mut self, name: &str) -> Result<(), ScreenError> {
-        let path = |size: &str| self.folder.join(format!("{name}-{size}.png"));
-        write(&self.wide, &path("320x240"))?;
-        write(&self.square, &path("240x240"))?;
-        write(&self.small, &path("128x64"))
+        write(&self.wide, &self.folder.join(format!("{name}-320x240.png")))?;
+        write(&self.square, &self.folder.join(format!("{name}-240x240.png")))?;
+        write(&self.small, &self.folder.join(format!("{name}-128x64.png")))
     }
 }
 
@@ -61,7 +59,7 @@ fn write<C: PixelColor + Into<Rgb888>>(panel: &Panel<C>, path: &Path) -> Result<
         let colour = panel.pixel(at).map_or(Rgb888::BLACK, Into::into);
         image::Rgb([colour.r(), colour.g(), colour.b()])
     });
-    let failed =
-        |e| ScreenError { what: path.display().to_string(), source: std::io::Error::other(e) };
-    image.save_with_format(path, image::ImageFormat::Png).map_err(failed)
+    image
+        .save_with_format(path, image::ImageFormat::Png)
+        .map_err(|e| ScreenError::of_file(path, std::io::Error::other(e)))
 }

@@ -68,7 +68,9 @@ impl<I: I2c> Screen for Oled<I> {
         let drawn = self.driver.draw_iter(self.canvas.changed());
         let shown = drawn.and_then(|()| self.driver.flush());
         self.canvas.keep(shown.is_ok());
-        let gone = || io::Error::other("it does not answer any more; check its wires");
-        shown.map_err(|_| ScreenError { what: self.what.clone(), source: gone() })
+        shown.map_err(|_| ScreenError {
+            what: self.what.clone(),
+            source: io::Error::other("it does not answer any more; check its wires"),
+        })
     }
 }

@@ -216,16 +216,8 @@ impl<W: Write> Terminal<W> {
         }
         let (columns, rows) = self.size;
         let out = &mut self.buffer;
-        queue!(
-            out,
-            BeginSynchronizedUpdate,
-            MoveTo(1, 0),
-            SetForegroundColor(TEXT),
-            Print(moment.title)
-        )?;
-        let fits = usize::from(columns).saturating_sub(moment.title.len() + 4);
-        queue!(out, SetForegroundColor(DIM))?;
-        write!(out, "   {KEYS:.fits$}")?;
+        queue!(out, BeginSynchronizedUpdate)?;
+        header(out, moment.title, columns)?;
         let wide = IMAGE_COLUMNS.min(columns / 2);
         let high = IMAGE_ROWS.min(rows.saturating_sub(4));
         let left = if moment.image.is_some() { wide + 3 } else { 1 };
@@ -257,18 +249,36 @@ impl<W: Write> Terminal<W> {
             queue!(out, MoveTo(left, row))?;
             write!(out, "{part:.fits$}")?;
         }
-        queue!(out, MoveTo(1, rows.saturating_sub(1)), Clear(ClearType::UntilNewLine))?;
-        queue!(out, SetForegroundColor(DIM))?;
-        let fits = usize::from(columns.saturating_sub(2));
-        write!(out, "{:.fits$}", moment.hint)?;
-        // The row above is free even if the frame has its max height.
-        queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
-        write!(out, "{:.fits$}", self.note)?;
+        footer(out, moment.hint, &self.note, self.size)?;
         queue!(out, ResetColor, EndSynchronizedUpdate)?;
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
         self.out.flush()
     }
+}
+
+/// Draws the title and the keys.
+fn header(out: &mut Vec<u8>, title: &str, columns: u16) -> io::Result<()> {
+    queue!(out, MoveTo(1, 0), SetForegroundColor(TEXT), Print(title))?;
+    let fits = usize::from(columns).saturating_sub(title.len() + 4);
+    queue!(out, SetForegroundColor(DIM))?;
+    write!(out, "   {KEYS:.fits$}")
+}
+
+/// Draws the hint in the last row, and the note above it.
+fn footer(
+    out: &mut Vec<u8>,
+    hint: &str,
+    note: &str,
+    (columns, rows): (u16, u16),
+) -> io::Result<()> {
+    queue!(out, MoveTo(1, rows.saturating_sub(1)), Clear(ClearType::UntilNewLine))?;
+    queue!(out, SetForegroundColor(DIM))?;
+    let fits = usize::from(columns.saturating_sub(2));
+    write!(out, "{hint:.fits$}")?;
+    // The row above is free even if the frame has its max height.
+    queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
+    write!(out, "{note:.fits$}")
 }
 
 /// Splits a text into two lines, the first of at most `width` characters and of whole words if they
@@ -311,11 +321,11 @@ fn class(
     (row, line): (u16, &offshoot_view::ClassLine<'_>),
     (room, tone): (u16, Color),
 ) -> io::Result<()> {
-    let (told, leads) = match moment.state {
-        State::Teaching { class, .. } | State::Answer { class, .. } => (class, class == line.name),
-        _ => ("", false),
+    let leads = match moment.state {
+        State::Teaching { class, .. } | State::Answer { class, .. } => class == line.name,
+        _ => false,
     };
-    let colour = if leads && !told.is_empty() { tone } else { DIM };
+    let colour = if leads && !line.name.is_empty() { tone } else { DIM };
     queue!(out, SetForegroundColor(colour))?;
     let key = if line.name == NOTHING { 0 } else { row + 1 };
     write!(out, "{key} {:<9.9} ", line.name)?;
@@ -335,6 +345,11 @@ fn class(
     write!(out, " {:>3.0} %{:>4}", 100.0 * line.probability, line.samples)
 }
 
+fn colour_at(image: &Image<'_>, at: (u16, u16), size: (u16, u16)) -> Color {
+    let [r, g, b] = image.sample(at, size);
+    Color::Rgb { r, g, b }
+}
+
 /// Draws the frame, shrunk to cells of two pixels each.
 fn half_blocks(
     out: &mut Vec<u8>,
@@ -344,12 +359,8 @@ fn half_blocks(
     for row in 0..rows {
         queue!(out, MoveTo(1, 2 + row))?;
         for column in 0..columns {
-            let at = |y: u16| {
-                let [r, g, b] = image.sample((column, y), (columns, 2 * rows));
-                Color::Rgb { r, g, b }
-            };
-            let above = at(2 * row);
-            let below = at(2 * row + 1);
+            let above = colour_at(image, (column, 2 * row), (columns, 2 * rows));
+            let below = colour_at(image, (column, 2 * row + 1), (columns, 2 * rows));
             queue!(out, SetForegroundColor(above), SetBackgroundColor(below), Print(HALF))?;
         }
         queue!(out, ResetColor)?;

@@ -105,10 +105,8 @@ impl Details<'_> {
         let preprocess = self.extractor.package().manifest().preprocess;
         let Resize::Crop { short_side } = preprocess.resize else { return [0.0, 0.0, 1.0, 1.0] };
         let scale = f32::from(short_side) / width.min(height).max(1) as f32;
-        let share =
-            |input: u16, side: u32| (f32::from(input) / (scale * side.max(1) as f32)).min(1.0);
-        let across = share(preprocess.width, width);
-        let down = share(preprocess.height, height);
+        let across = (f32::from(preprocess.width) / (scale * width.max(1) as f32)).min(1.0);
+        let down = (f32::from(preprocess.height) / (scale * height.max(1) as f32)).min(1.0);
         [(1.0 - across) / 2.0, (1.0 - down) / 2.0, across, down]
     }
 }

@@ -8,6 +8,10 @@ use super::details::Times;
 use super::limits::GOAL;
 use super::places::shown_at;
 
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 impl Session {
     /// Writes the next step for the user: a class that needs samples, or the function of the keys.
     pub(super) fn write_hint(&mut self) {
@@ -20,7 +24,6 @@ impl Session {
             (GOAL.saturating_sub(shown), self.settings.names[class].as_str())
         });
         self.hint.clear();
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let written = match (chosen, few) {
             _ if self.shows_times => {
                 let Times { camera, extractor, head, screen } = self.times;

@@ -25,6 +25,16 @@ pub struct MemoryError {
     pub cause: Cause,
 }
 
+impl MemoryError {
+    fn new(path: &Path, cause: impl Into<Cause>) -> Self {
+        Self { path: path.to_path_buf(), cause: cause.into() }
+    }
+
+    fn of_file(path: &Path, error: impl Into<FileError>) -> Self {
+        Self::new(path, Cause::File(error.into()))
+    }
+}
+
 /// Cause of an error of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,11 +104,8 @@ impl Memory {
         limits: Limits,
     ) -> Result<(Self, Option<Head>), MemoryError> {
         let path = path.as_ref();
-        let failed = |cause| MemoryError { path: path.to_path_buf(), cause };
         let most = limits.most_encoded(extractor.embedding_dim());
-        let size =
-            |most: usize| u32::try_from(most).ok().and_then(|most| medium_size(most, FILE_SECTOR));
-        let now = size(most).ok_or(failed(Cause::TooLarge(most)))?;
+        let now = size(most).ok_or_else(|| MemoryError::new(path, Cause::TooLarge(most)))?;
         let before = size(most_before(limits, extractor.embedding_dim()));
         let medium = match (FileMedium::open(path, now), before) {
             (Err(FileError::OtherSize { found, .. }), Some(before)) if found == before => {
@@ -106,20 +113,18 @@ impl Memory {
             }
             (opened, _) => opened,
         };
-        let medium = medium.map_err(|error| {
-            failed(match error {
-                FileError::OtherSize { .. } => Cause::OtherFile(error),
-                error => Cause::File(error),
-            })
+        let medium = medium.map_err(|error| match error {
+            FileError::OtherSize { .. } => MemoryError::new(path, Cause::OtherFile(error)),
+            error => MemoryError::new(path, Cause::File(error)),
         })?;
-        let mut store = Store::open(medium).map_err(|e| failed(e.into()))?;
+        let mut store = Store::open(medium).map_err(|e| MemoryError::new(path, e))?;
         if store.is_foreign() {
-            return Err(failed(Cause::Foreign));
+            return Err(MemoryError::new(path, Cause::Foreign));
         }
         let mut bytes = vec![0; store.capacity()];
-        let record = store.load(&mut bytes).map_err(|e| failed(e.into()))?;
+        let record = store.load(&mut bytes).map_err(|e| MemoryError::new(path, e))?;
         let head = record.map(|record| Head::from_bytes(record, extractor)).transpose();
-        let head = head.map_err(|e| failed(Cause::Head(e)))?;
+        let head = head.map_err(|e| MemoryError::new(path, Cause::Head(e)))?;
         Ok((Self { store, path: path.to_path_buf(), bytes }, head))
     }
 
@@ -137,20 +142,20 @@ impl Memory {
     /// [`MemoryError`] if the file is in use, or the file system reports an error.
     pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
         let path = path.as_ref();
-        let failed =
-            |error: FileError| MemoryError { path: path.to_path_buf(), cause: Cause::File(error) };
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| failed(e.into()))?,
+            other => other.map_err(|e| MemoryError::of_file(path, e))?,
         };
         // Locked like the store locks it: a file in use by another process stays.
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(failed(FileError::InUse)),
-            Err(TryLockError::Error(error)) => return Err(failed(error.into())),
+            Err(TryLockError::WouldBlock) => {
+                return Err(MemoryError::of_file(path, FileError::InUse));
+            }
+            Err(TryLockError::Error(error)) => return Err(MemoryError::of_file(path, error)),
         }
-        let aside = free_name(path).map_err(|e| failed(e.into()))?;
-        fs::rename(path, &aside).map_err(|e| failed(e.into()))?;
+        let aside = free_name(path).map_err(|e| MemoryError::of_file(path, e))?;
+        fs::rename(path, &aside).map_err(|e| MemoryError::of_file(path, e))?;
         Ok(Some(aside))
     }
 
@@ -160,13 +165,18 @@ impl Memory {
     ///
     /// [`MemoryError`] if the file system reports an error; the previous head still loads.
     pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
-        let failed = |cause| MemoryError { path: self.path.clone(), cause };
         let length = head
             .encode(&mut self.bytes)
-            .map_err(|_| failed(Cause::TooLarge(head.encoded_len())))?;
-        self.store.save(&self.bytes[..length]).map_err(|e| failed(e.into()))?;
+            .map_err(|_| MemoryError::new(&self.path, Cause::TooLarge(head.encoded_len())))?;
+        let saved = self.store.save(&self.bytes[..length]);
+        saved.map_err(|e| MemoryError::new(&self.path, e))?;
         Ok(())
     }
+}
+
+/// Returns the size of a file with room for heads of `most` bytes.
+fn size(most: usize) -> Option<u64> {
+    medium_size(u32::try_from(most).ok()?, FILE_SECTOR)
 }
 
 /// Max bytes of a head before the limit of names grew and the empty scene could be a class.

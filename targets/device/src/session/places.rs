@@ -5,6 +5,7 @@
 //! last.
 
 use offshoot::{ClassId, Embedding, Error, Head, NOTHING};
+use offshoot_view::ClassLine;
 
 use super::limits::{MOST_CLASSES, PLACES};
 
@@ -32,6 +33,23 @@ pub(crate) fn place_of(head: &Head, class: ClassId) -> usize {
 /// Number of training samples of the class at an index.
 pub(crate) fn shown_at(head: &Head, place: usize) -> u32 {
     class_at(head, place).map_or(0, |id| head.shown_of(id))
+}
+
+/// Returns a line for each class that was taught, and their number; `values` are by index.
+pub(crate) fn lines<'a>(
+    head: &Head,
+    names: &'a [String],
+    values: &[f32],
+) -> ([ClassLine<'a>; PLACES], usize) {
+    let mut lines = [ClassLine { name: "", samples: 0, probability: 0.0 }; PLACES];
+    let taught = (0..PLACES).filter(|place| class_at(head, *place).is_some());
+    let mut count = 0;
+    for (line, place) in lines.iter_mut().zip(taught) {
+        let samples = shown_at(head, place);
+        *line = ClassLine { name: &names[place], samples, probability: values[place] };
+        count += 1;
+    }
+    (lines, count)
 }
 
 /// Rearranges values from the order of the head's classes to their indices.

@@ -36,10 +36,13 @@ impl Smooth {
 
     /// Returns the class with the largest mean, the first of several, and its mean.
     pub fn best(&self) -> (usize, f32) {
-        let first = (0, self.values[0]);
-        let larger =
-            |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
-        self.values.iter().enumerate().fold(first, larger)
+        let mut best = 0;
+        for (i, value) in self.values.iter().enumerate() {
+            if *value > self.values[best] {
+                best = i;
+            }
+        }
+        (best, self.values[best])
     }
 }
 

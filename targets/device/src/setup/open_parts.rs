@@ -8,9 +8,7 @@ use crate::camera::folder::Folder;
 use crate::camera::mjpeg::Video;
 use crate::camera::pixels::Turn;
 use crate::camera::simulated::Simulated;
-use crate::ports::{
-    Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, ScreenError, SourceError,
-};
+use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, SourceError};
 use crate::screen::png::Images;
 
 /// Reason why a part is not available.
@@ -65,12 +63,12 @@ impl CameraPart {
             #[cfg(all(feature = "v4l", target_os = "linux"))]
             Self::Device(path) => {
                 let camera = crate::Camera::open(path, turn)?;
-                let failed = |source| SourceError::Io { what: path.display().to_string(), source };
-                Box::new(crate::Latest::new(camera).map_err(failed)?)
+                let latest = crate::Latest::new(camera);
+                Box::new(latest.map_err(|source| SourceError::io(path, source))?)
             }
             #[cfg(not(all(feature = "v4l", target_os = "linux")))]
             Self::Device(path) => {
-                return Err(SourceError::Io { what: path.display().to_string(), source: absent() });
+                return Err(SourceError::io(path, absent()));
             }
         })
     }
@@ -130,24 +128,26 @@ impl ScreenPart {
     ///
     /// [`PartError`] if it does not exist.
     pub fn open(&self, turn: Turn) -> Result<Box<dyn Screen>, PartError> {
-        let failed = |ScreenError { source, .. }| PartError::new(self, source);
         match self {
             Self::None => Ok(Box::new(Dark)),
-            Self::Png(folder) => Ok(Box::new(Images::new(folder).map_err(failed)?)),
+            Self::Png(folder) => {
+                let images = Images::new(folder);
+                Ok(Box::new(images.map_err(|e| PartError::new(self, e.source))?))
+            }
             #[cfg(feature = "terminal")]
             Self::Terminal => Ok(Box::new(crate::Terminal::new().map_err(PartError::terminal)?)),
             #[cfg(not(feature = "terminal"))]
             Self::Terminal => Err(PartError::new(self, absent())),
             #[cfg(target_os = "linux")]
             Self::Framebuffer(path) => {
-                Ok(Box::new(crate::Framebuffer::open(path, turn).map_err(failed)?))
+                let panel = crate::Framebuffer::open(path, turn);
+                Ok(Box::new(panel.map_err(|e| PartError::new(self, e.source))?))
             }
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::Ssd1306 { bus, address } => {
                 let bus = bus::i2c(bus).map_err(|e| PartError::new(self, e))?;
-                Ok(Box::new(
-                    crate::Oled::new(bus, *address, turn, self.to_string()).map_err(failed)?,
-                ))
+                let panel = crate::Oled::new(bus, *address, turn, self.to_string());
+                Ok(Box::new(panel.map_err(|e| PartError::new(self, e.source))?))
             }
             #[cfg(all(feature = "buses", target_os = "linux"))]
             Self::St7789(panel) => bus::tft(panel, turn).map_err(|e| PartError::new(self, e)),
@@ -188,20 +188,22 @@ mod bus {
         bus.configure(
             &SpidevOptions::new().bits_per_word(8).max_speed_hz(panel.hertz).mode(mode).build(),
         )?;
-        let pin = |line| Pin::open(&panel.chip, line, false);
         if let Some(light) = panel.bl {
             // Held as long as the program runs, which is as long as the panel.
             Box::leak(Box::new(Pin::open(&panel.chip, light, true)?));
         }
         let glass = PanelGeometry { size: panel.size, offset: panel.offset, turn };
-        let failed = |error: crate::ScreenError| error.source;
-        let data = pin(panel.dc)?;
+        let data = Pin::open(&panel.chip, panel.dc, false)?;
         let what = panel.to_string();
         Ok(match panel.rst {
-            None => Box::new(Tft::new(bus, data, glass, &mut Delay, what).map_err(failed)?),
+            None => {
+                let tft = Tft::new(bus, data, glass, &mut Delay, what);
+                Box::new(tft.map_err(|e| e.source)?)
+            }
             Some(reset) => {
-                let pins = (data, pin(reset)?);
-                Box::new(Tft::with_reset(bus, pins, glass, &mut Delay, what).map_err(failed)?)
+                let pins = (data, Pin::open(&panel.chip, reset, false)?);
+                let tft = Tft::with_reset(bus, pins, glass, &mut Delay, what);
+                Box::new(tft.map_err(|e| e.source)?)
             }
         })
     }

@@ -221,6 +221,32 @@ fn pair(text: &str, between: char) -> Option<(u16, u16)> {
     Some((first.parse().ok()?, second.parse().ok()?))
 }
 
+fn pull(text: &str) -> Option<Pull> {
+    match text {
+        "up" => Some(Pull::Up),
+        "down" => Some(Pull::Down),
+        "off" => Some(Pull::Off),
+        _ => None,
+    }
+}
+
+fn is_low(level: &str) -> Option<bool> {
+    match level {
+        "high" => Some(false),
+        "low" => Some(true),
+        _ => None,
+    }
+}
+
+fn address(text: &str) -> Option<u8> {
+    let address = u8::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    address.filter(|address| (0x08..0x78).contains(address))
+}
+
+fn clock(text: &str) -> Option<u32> {
+    number(text).filter(|hertz| (100_000..=125_000_000).contains(hertz))
+}
+
 /// Parses chip and lines of `gpio:CHIP:LINE,LINE`, and the options behind them.
 fn gpio(text: &str) -> Result<Option<(String, Vec<u32>, Options<'_>)>, PartSpecError> {
     let Some(rest) = text.strip_prefix("gpio:") else { return Ok(None) };
@@ -261,13 +287,7 @@ impl FromStr for ButtonsPart {
                 BUTTONS.end()
             ));
         }
-        let read = |text: &str| match text {
-            "up" => Some(Pull::Up),
-            "down" => Some(Pull::Down),
-            "off" => Some(Pull::Off),
-            _ => None,
-        };
-        let pull = options.take("pull", read, "up, down or off")?.unwrap_or_default();
+        let pull = options.take("pull", pull, "up, down or off")?.unwrap_or_default();
         options.end("pull")?;
         Ok(Self::Gpio { chip, lines, pull })
     }
@@ -299,8 +319,7 @@ impl FromStr for LedPart {
             return wrong("needs gpio:CHIP:LINE or none");
         };
         let &[line] = lines.as_slice() else { return wrong("a light has one line") };
-        let read = |text: &str| ["high", "low"].iter().position(|level| *level == text);
-        let active_low = options.take("active", read, "high or low")? == Some(1);
+        let active_low = options.take("active", is_low, "high or low")?.unwrap_or_default();
         options.end("active")?;
         Ok(Self::Gpio { chip, line, active_low })
     }
@@ -354,11 +373,8 @@ fn bus(words: &[&str]) -> Result<PathBuf, PartSpecError> {
 fn ssd1306(text: &str) -> Result<ScreenPart, PartSpecError> {
     let (words, mut options) = Options::split(text)?;
     let bus = bus(&words)?;
-    let read = |text: &str| {
-        let address = text.strip_prefix("0x").and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        address.filter(|address| (0x08..0x78).contains(address))
-    };
-    let address = options.take("addr", read, "an address from 0x08 to 0x77")?.unwrap_or(ADDRESS);
+    let address = options.take("addr", address, "an address from 0x08 to 0x77")?;
+    let address = address.unwrap_or(ADDRESS);
     options.end("addr")?;
     Ok(ScreenPart::Ssd1306 { bus, address })
 }
@@ -375,7 +391,6 @@ fn st7789(text: &str) -> Result<St7789, PartSpecError> {
     let chip = options.take("chip", |chip| Some(chip.to_string()), "a chip")?;
     let size = options.take("size", |size| pair(size, 'x'), "COLUMNSxROWS, such as 240x240")?;
     let offset = options.take("offset", |offset| pair(offset, '+'), "COLUMN+ROW, such as 0+80")?;
-    let clock = |text: &str| number(text).filter(|hertz| (100_000..=125_000_000).contains(hertz));
     let hertz = options.take("hz", clock, "100000 to 125000000")?;
     let mode = options.take("mode", |text| number(text).filter(|mode| *mode < 4), "0 to 3")?;
     options.end("dc, rst, bl, chip, size, offset, hz and mode")?;
@@ -414,13 +429,18 @@ impl fmt::Display for ScreenPart {
 impl fmt::Display for St7789 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "st7789:{},dc={}", self.bus.display(), self.dc)?;
-        let mut option = |name: &str, value: Option<u32>| {
-            value.map_or(Ok(()), |value| write!(f, ",{name}={value}"))
-        };
-        option("rst", self.rst)?;
-        option("bl", self.bl)?;
-        option("hz", Some(self.hertz).filter(|hertz| *hertz != HERTZ))?;
-        option("mode", Some(self.mode.into()).filter(|mode| *mode != 0))?;
+        if let Some(line) = self.rst {
+            write!(f, ",rst={line}")?;
+        }
+        if let Some(line) = self.bl {
+            write!(f, ",bl={line}")?;
+        }
+        if self.hertz != HERTZ {
+            write!(f, ",hz={}", self.hertz)?;
+        }
+        if self.mode != 0 {
+            write!(f, ",mode={}", self.mode)?;
+        }
         if self.chip != CHIP {
             write!(f, ",chip={}", self.chip)?;
         }

@@ -63,7 +63,7 @@ impl Guard {
     }
 
     fn is_token(&self, found: Option<&str>) -> bool {
-        let (Some(token), Some(found)) = (&self.token, found) else { return false };
+        let Some((token, found)) = self.token.as_ref().zip(found) else { return false };
         // Constant time for every wrong token.
         let differs = token.bytes().zip(found.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
         token.len() == found.len() && differs == 0
@@ -85,12 +85,11 @@ fn host(request: &Request) -> Option<&str> {
 
 fn is_from_here(request: &Request) -> bool {
     let Some(host) = host(request) else { return false };
-    let is_origin =
-        |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
-    match one(request, "sec-fetch-site") {
-        Some(site) => site == "same-origin",
-        None => one(request, ORIGIN).is_some_and(is_origin),
+    if let Some(site) = one(request, "sec-fetch-site") {
+        return site == "same-origin";
     }
+    let origin = one(request, ORIGIN).and_then(|origin| origin.split_once("://"));
+    origin.is_some_and(|(_, authority)| authority == host)
 }
 
 /// Generates an unguessable token.

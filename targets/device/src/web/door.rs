@@ -64,9 +64,9 @@ impl Door {
             inside.visitors.iter().filter(|visitor| visitor.address == address).count();
         let crowded = !address.is_loopback() && from_there >= self.places.per_address;
         if crowded || inside.visitors.len() >= self.places.all {
-            let may_go =
-                |visitor: &Visitor| !visitor.is_known && (!crowded || visitor.address == address);
-            let oldest = inside.visitors.iter().position(may_go)?;
+            let oldest = inside.visitors.iter().position(|visitor| {
+                !visitor.is_known && (!crowded || visitor.address == address)
+            })?;
             if let Some(conversation) = inside.visitors.remove(oldest).conversation {
                 conversation.abort();
             }

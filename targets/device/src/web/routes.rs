@@ -98,13 +98,17 @@ async fn pressed(shared: &Shared, press: Press) -> Reply {
     }
 }
 
+/// Returns the index of a class, or the reason why there is none.
+fn class(text: &str) -> Result<usize, (StatusCode, String)> {
+    let number = text.parse().ok().filter(|class| *class < MOST_CLASSES);
+    number.ok_or_else(|| {
+        let why = format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1);
+        (StatusCode::NOT_FOUND, why)
+    })
+}
+
 /// Returns the button of a path, or the reason why there is none.
 fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
-    let class = |text: &str| {
-        let number = text.parse().ok().filter(|class| *class < MOST_CLASSES);
-        let why = || format!("`{text}` is no class from 0 to {}", MOST_CLASSES - 1);
-        number.ok_or_else(|| (StatusCode::NOT_FOUND, why()))
-    };
     let path = path.strip_prefix('/').unwrap_or(path);
     let (button, of) = path.split_once('/').unwrap_or((path, ""));
     match (button, of) {
@@ -115,8 +119,8 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
         ("teach", of) => Ok(Press::Teach(class(of)?)),
         ("undo", of) => Ok(Press::Forget(class(of)?)),
         ("name", of) => {
-            let no_text = |_| (StatusCode::BAD_REQUEST, "a name is UTF-8".to_string());
-            let name = std::str::from_utf8(body).map_err(no_text)?;
+            let name = std::str::from_utf8(body)
+                .map_err(|_| (StatusCode::BAD_REQUEST, "a name is UTF-8".to_string()))?;
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
         _ => {
@@ -139,10 +143,9 @@ fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
     let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
     let longest = width.max(height);
     let written = if longest > LONGEST {
-        let shrunk =
-            |side: u32| (u64::from(side) * u64::from(LONGEST)).div_ceil(longest.into()) as u32;
-        image::imageops::thumbnail(&image, shrunk(width), shrunk(height))
-            .write_with_encoder(encoder)
+        let [width, height] = [width, height]
+            .map(|side| (u64::from(side) * u64::from(LONGEST)).div_ceil(longest.into()) as u32);
+        image::imageops::thumbnail(&image, width, height).write_with_encoder(encoder)
     } else {
         image.write_with_encoder(encoder)
     };

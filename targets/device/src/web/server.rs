@@ -95,9 +95,10 @@ impl Server {
             TcpListener::from_std(listener)?
         };
         let site = Arc::new(Site { shared: Arc::clone(&shared), guard, limits });
-        let run = move || runtime.block_on(serve(listener, site));
-        let thread = Some(thread::Builder::new().name("web".to_string()).spawn(run)?);
-        Ok(Self { shared, thread })
+        let thread = thread::Builder::new()
+            .name("web".to_string())
+            .spawn(move || runtime.block_on(serve(listener, site)))?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 }
 

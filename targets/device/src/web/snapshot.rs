@@ -28,7 +28,7 @@ struct Snapshot<'a> {
     /// Times of the stages in milliseconds.
     times: Spent,
     heat: Option<Heat>,
-    report: Option<Told>,
+    report: Option<HeldOut>,
     /// True if the newest training sample was damaged and is lost.
     has_lost: bool,
     /// True if another object can be shown to the camera.
@@ -77,7 +77,7 @@ struct Heat {
 
 /// Report on held-out samples.
 #[derive(Debug, Serialize)]
-struct Told {
+struct HeldOut {
     asked: usize,
     right: usize,
     low: f32,
@@ -102,7 +102,7 @@ pub struct Wanted {
 pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, wanted: Wanted) {
     let sides = screen.image.map(|image| [image.width(), image.height()]);
     let heat = sides.filter(|_| wanted.heat).and_then(|sides| heat(inside, sides));
-    let report = if wanted.report { told(inside) } else { None };
+    let report = if wanted.report { held_out(inside) } else { None };
     let inside = &*inside;
     let snapshot = Snapshot {
         frame: wanted.frame,
@@ -163,25 +163,29 @@ fn heat(inside: &mut Details<'_>, [width, height]: [u32; 2]) -> Option<Heat> {
     let class = inside.likeliest()?;
     let found = inside.heat(class)?;
     let most = found.values.iter().copied().fold(0.0, f32::max);
-    let share = |value: f32| if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
     let part = inside.seen_part(width, height);
-    let values = found.values.into_iter().map(share).collect();
+    let values = found.values.into_iter();
+    let values = values.map(|value| if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 });
+    let values = values.collect();
     Some(Heat { class, width: found.width, height: found.height, values, part })
 }
 
-fn told(inside: &mut Details<'_>) -> Option<Told> {
+fn held_out(inside: &mut Details<'_>) -> Option<HeldOut> {
     let classes: Vec<_> = inside.ids().collect();
     let names = classes.iter().map(|class| inside.name(*class).to_string()).collect();
     let report = inside.report().ok()?;
     let interval = report.interval();
-    let row = |own: &_| classes.iter().map(|said| report.confusion(*own, *said)).collect();
-    Some(Told {
+    let confusion = classes
+        .iter()
+        .map(|own| classes.iter().map(|said| report.confusion(*own, *said)).collect())
+        .collect();
+    Some(HeldOut {
         asked: report.asked(),
         right: report.right(),
         low: interval.low,
         high: interval.high,
         advice: report.advice().map(|advice| advice.to_string()).collect(),
         names,
-        confusion: classes.iter().map(row).collect(),
+        confusion,
     })
 }
