@@ -6,22 +6,18 @@ pub mod histogram;
 pub mod input;
 pub mod observer;
 pub mod ranges;
+pub mod reference;
 pub mod tokenizer;
 
 use input::Input;
 use observer::{Observations, subset};
-use offshoot_core::Frame;
 use offshoot_core::graph::TensorId;
-use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::TokensError;
 use offshoot_tract::{Network, TractError, Values};
 use thiserror::Error;
-use tract_onnx::prelude::{TractError as Cause, *};
-use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use crate::calibrate::extents::Extents;
 use crate::emit::{self, EmitError};
-use crate::import::{self, InputOrder};
 use crate::ir::{ChannelSplit, Layer, LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
@@ -294,101 +290,8 @@ fn length(values: &[f32]) -> f32 {
     values.iter().map(|v| v * v).sum::<f32>().sqrt()
 }
 
-/// Source model as planned by tract: a reference that does not depend on the importer.
-pub struct Reference {
-    state: TypedSimpleState,
-    order: InputOrder,
-    preprocess: Preprocess,
-    input: Vec<f32>,
-}
-
-/// Input of [`Reference::forward`].
-#[derive(Debug)]
-pub struct Prepared(TValue);
-
-impl std::fmt::Debug for Reference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reference").field("preprocess", &self.preprocess).finish_non_exhaustive()
-    }
-}
-
-impl Reference {
-    /// Optimizes a model with one image as input and one tensor as output.
-    ///
-    /// # Errors
-    /// Error of tract, for a model that it cannot optimize.
-    pub fn new(
-        model: TypedModel,
-        order: InputOrder,
-        preprocess: &Preprocess,
-    ) -> Result<Self, CalibrateError> {
-        let state = model.into_optimized().and_then(TypedSimplePlan::new).and_then(|p| p.spawn());
-        let values = preprocess.shape().map_or(0, |s| s.elements());
-        let state = state.map_err(reference)?;
-        Ok(Self { state, order, preprocess: *preprocess, input: vec![0.0; values] })
-    }
-
-    /// Returns the source model's outputs for an image, each in the layout of the model.
-    ///
-    /// # Errors
-    /// Error of tract, if the model does not run.
-    pub fn run(&mut self, frame: &Frame<'_>) -> Result<Vec<Vec<f32>>, CalibrateError> {
-        let input = self.prepare(frame)?;
-        self.forward(&input)
-    }
-
-    /// Returns an image as input of the source model.
-    ///
-    /// # Errors
-    /// Error of tract, if the input cannot be made.
-    pub fn prepare(&mut self, frame: &Frame<'_>) -> Result<Prepared, CalibrateError> {
-        let p = &self.preprocess;
-        let _ = p.normalize_into(frame, &mut self.input);
-        let h = usize::from(p.height);
-        let w = usize::from(p.width);
-        let c = p.channels.count();
-        let planar = || -> Vec<f32> {
-            (0..c)
-                .flat_map(|c0| (0..h * w).map(move |i| i * c + c0))
-                .map(|i| self.input[i])
-                .collect()
-        };
-        let input = if self.order.channels_last {
-            Tensor::from_shape(&[1, h, w, c], &self.input)
-        } else {
-            Tensor::from_shape(&[1, c, h, w], &planar())
-        };
-        let mut input = input.map_err(reference)?;
-        if !self.order.batch {
-            input.remove_axis(0).map_err(reference)?;
-        }
-        Ok(Prepared(input.into_tvalue()))
-    }
-
-    /// Returns the source model's outputs for an input, each in the layout of the model.
-    ///
-    /// # Errors
-    /// Error of tract, if the model does not run.
-    pub fn forward(&mut self, input: &Prepared) -> Result<Vec<Vec<f32>>, CalibrateError> {
-        let floats = |tensor: &TValue| -> TractResult<Vec<f32>> {
-            let values = tensor.cast_to::<f32>()?;
-            Ok(values.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
-        };
-        let outputs = self.state.run(tvec!(input.0.clone())).map_err(reference)?;
-        outputs.iter().map(|tensor| floats(tensor).map_err(reference)).collect()
-    }
-}
-
-pub(crate) fn reference(error: Cause) -> CalibrateError {
-    let reason = format!("{error:#}");
-    CalibrateError::Reference { node: import::named(&reason).map(str::to_string), reason }
-}
-
 /// Returns the cosine similarity of two vectors; 1 for two zero vectors, 0 if only one is zero.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |x: &[f32], y: &[f32]| -> f64 {
-        x.iter().zip(y).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-    };
     let aa = dot(a, a);
     let bb = dot(b, b);
     if aa == 0.0 || bb == 0.0 {
@@ -396,4 +299,8 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     } else {
         dot(a, b) / (aa * bb).sqrt()
     }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }

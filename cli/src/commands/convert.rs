@@ -6,18 +6,16 @@ use std::time::Instant;
 use offshoot::Image;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::emit::prepack::{PackingError, pack};
-use offshoot_convert::import::{ImportError, Source};
-use offshoot_convert::pipeline::job::ConvertJob;
-use offshoot_convert::pipeline::text::TextOptions;
+use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::{ConvertJob, Samples};
 use offshoot_convert::pipeline::{Converted, Options};
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
-use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
 use offshoot_dataset::{DataError, LeftOut, Sample, unlabelled};
 
 use super::retype::again;
-use super::shared::{StageBar, check_kind, decoded, pooling, write_file};
+use super::shared::{StageBar, check_kind, decoded, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
 use crate::draw::{report_html, report_json};
@@ -31,16 +29,24 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
     if source.takes_text() {
-        let options = text_options(args)?;
+        let options = options(args);
+        options.check_text(&args.model)?;
         let (tokenizer, texts) = texts(args)?;
-        return go(args, start, &source, ConvertJob::Texts(&texts, &tokenizer, options));
+        let samples = Samples::Texts(&texts, &tokenizer);
+        return go(args, start, &source, ConvertJob { samples, options });
     }
     let images = load(args)?;
-    let options = Options {
+    let samples = Samples::Images(&images);
+    go(args, start, &source, ConvertJob { samples, options: options(args) })
+}
+
+fn options(args: &ConvertArgs) -> Options {
+    Options {
         cuts: args.cut.clone(),
         pool: args.backbone.pool,
         float: args.backbone.float(),
         size: args.backbone.input_size,
+        tokens: args.backbone.tokens.map(usize::from),
         overrides: PreprocessOverrides {
             preset: args.backbone.preset,
             mean: args.mean,
@@ -49,10 +55,10 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
             squash: args.squash,
             settled: false,
         },
-        quantizer: settings(args),
+        // Alternatives are measured only if a report is requested.
+        quantizer: args.quantizer.settings(args.report.is_some() || args.json),
         unit_length: args.l2,
-    };
-    go(args, start, &source, ConvertJob::Images(&images, options))
+    }
 }
 
 fn go(
@@ -90,25 +96,6 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
     let texts =
         offshoot_dataset::texts(&args.calibrate, args.format, args.calibrate_limit, &mut left_out)?;
     Ok((tokenizer, texts.iter().map(Sample::text).collect::<Result<_, _>>()?))
-}
-
-fn text_options(args: &ConvertArgs) -> Result<TextOptions, CommandError> {
-    let cut = match &args.cut[..] {
-        [] => None,
-        [one] => Some(one.clone()),
-        _ => return Err(ImportError::SeveralCuts { path: args.model.clone() }.into()),
-    };
-    let float = args.backbone.float();
-    let pooling = pooling(&args.model, args.backbone.pool)?;
-    let length = args.backbone.tokens.map(usize::from);
-    let quantizer = settings(args);
-    let unit_length = args.l2;
-    Ok(TextOptions { cut, pooling, float, length, unit_length, quantizer })
-}
-
-/// Alternatives are measured only if a report is requested.
-fn settings(args: &ConvertArgs) -> Settings {
-    args.quantizer.settings(args.report.is_some() || args.json)
 }
 
 /// Writes the package and prints the summary.

@@ -7,8 +7,7 @@ use offshoot::{HeadKind, Options as RunOptions};
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::Options;
-use offshoot_convert::pipeline::job::ConvertJob;
-use offshoot_convert::pipeline::text::TextOptions;
+use offshoot_convert::pipeline::job::{ConvertJob, Samples};
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::{bytes, millions};
 use offshoot_dataset::{DataError, Dataset, Format, LeftOut, Sample, Selection, texts, unlabelled};
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 use super::eval::{DEFAULT_SHOTS, check};
 use super::retype::command;
 use super::shared::{
-    StageBar, check_classes, check_kind, decoded, has_ending, open_data, png, pooling, write_file,
+    StageBar, check_classes, check_kind, decoded, has_ending, open_data, png, write_file,
 };
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
@@ -34,31 +33,30 @@ pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
     check_classes(&args.data, &data.classes)?;
     check_shots(&args.data, &data, args.shots)?;
     let mut left_out = LeftOut::new(args.selection.care.into());
-    let float = args.backbone.float();
-    if source.takes_text() {
-        let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
-        let texts = calibration(args, &data, &mut left_out, texts)?
-            .iter()
-            .map(Sample::text)
-            .collect::<Result<Vec<_>, _>>()?;
-        let pooling = pooling(&args.model, args.backbone.pool)?;
-        let length = args.backbone.tokens.map(usize::from);
-        let options = TextOptions { pooling, float, length, ..TextOptions::default() };
-        return compare(args, &source, &data, ConvertJob::Texts(&texts, &tokenizer, options));
-    }
-    let images = calibration(args, &data, &mut left_out, unlabelled)?;
-    let images = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &images, &mut left_out)?;
     let options = Options {
         pool: args.backbone.pool,
-        float,
+        float: args.backbone.float(),
         size: args.backbone.input_size,
+        tokens: args.backbone.tokens.map(usize::from),
         overrides: PreprocessOverrides {
             preset: args.backbone.preset,
             ..PreprocessOverrides::default()
         },
         ..Options::default()
     };
-    compare(args, &source, &data, ConvertJob::Images(&images, options))
+    if source.takes_text() {
+        let tokenizer = Tokenizer::of(&args.model, args.backbone.tokenizer.as_deref())?;
+        let texts = calibration(args, &data, &mut left_out, texts)?
+            .iter()
+            .map(Sample::text)
+            .collect::<Result<Vec<_>, _>>()?;
+        options.check_text(&args.model)?;
+        let samples = Samples::Texts(&texts, &tokenizer);
+        return compare(args, &source, &data, ConvertJob { samples, options });
+    }
+    let images = calibration(args, &data, &mut left_out, unlabelled)?;
+    let images = decoded(args.calibrate.as_ref().unwrap_or(&args.data), &images, &mut left_out)?;
+    compare(args, &source, &data, ConvertJob { samples: Samples::Images(&images), options })
 }
 
 fn compare(
@@ -155,9 +153,7 @@ pub(super) fn within_budget<'a>(
             folder.display()
         );
     }
-    if let ConvertJob::Images(_, options) = &mut job {
-        options.overrides = compared.overrides;
-    }
+    job.options.overrides = compared.overrides;
     Ok(if row.automatic { job } else { job.cut_at(&row.cut) })
 }
 

@@ -10,6 +10,7 @@ use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
 use embedded_graphics::prelude::Point;
 use offshoot::{Embedding, Extractor, Head, HeadKind, Image, Limits};
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::report::{bytes, millions, ms};
 use offshoot_device::BuiltIn;
@@ -93,7 +94,7 @@ fn convert_sprout() -> Result<Vec<u8>, CommandError> {
         .enumerate()
         .flat_map(|(i, object)| (0..4).map(move |shot| look(object, 9_000 + 10 * i as u64 + shot)))
         .collect();
-    let converted = convert(&source, &images, &Options::default(), &mut ())?;
+    let converted = convert(&source, Samples::Images(&images), &Options::default(), &mut ())?;
     let report = &converted.report;
     println!(
         "   {} layers, {} MACs, package {}, cosine to float {:.3}, {:.1} s",

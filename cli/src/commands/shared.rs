@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Image, View};
 use offshoot_convert::calibrate::input::kind;
-use offshoot_convert::import::ImportError;
-use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::progress::Observer;
-use offshoot_core::tokens::Pooling;
 use offshoot_dataset::{
     Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, images, texts_below,
 };
@@ -239,13 +236,6 @@ pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
     spinner.set_message(what.into());
     spinner.enable_steady_tick(Duration::from_millis(200));
     spinner
-}
-
-/// Returns the token pooling of a text model for `--pool`.
-pub(super) fn pooling(model: &Path, pool: Pool) -> Result<Pooling, ImportError> {
-    let path = model.to_path_buf();
-    let instead = "avg, first and last";
-    pool.of_tokens().ok_or(ImportError::Pool { path, of: "an image's feature map", instead })
 }
 
 /// Decodes the images of a folder and reports those that fail.

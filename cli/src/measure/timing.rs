@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use offshoot::{Error, Extractor, Image, Stage};
-use offshoot_convert::calibrate::{Prepared, Reference, cosine};
+use offshoot_convert::calibrate::cosine;
+use offshoot_convert::calibrate::reference::{Prepared, Reference, text_embedding};
 use offshoot_convert::catch_panic::quietly;
 use offshoot_convert::emit;
 use offshoot_convert::import::{Imported, Source};
 use offshoot_convert::ir::pooling;
 use offshoot_convert::ir::pooling::Pool;
-use offshoot_convert::pipeline::{ConvertError, text};
+use offshoot_convert::pipeline::ConvertError;
 use offshoot_core::graph::Graph;
 use offshoot_core::package::Package;
 use offshoot_core::preprocess::Preprocess;
@@ -102,15 +103,10 @@ pub struct Times {
 /// Float network of the same cut on tract, with its input.
 #[derive(Debug)]
 pub struct Float {
-    network: Network,
+    network: Reference,
+    input: Prepared,
     /// Embedding of the input by the float network.
     pub embedding: Vec<f32>,
-}
-
-#[derive(Debug)]
-enum Network {
-    Image(Reference, Prepared),
-    Text(text::Reference, Vec<u32>),
 }
 
 impl Float {
@@ -146,11 +142,10 @@ impl Float {
         let p = &package.manifest().preprocess;
         let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
         let outer = imported.front.outer(p);
-        let mut network = Reference::new(imported.reference, imported.input, &outer)?;
-        let input = network.prepare(&image.frame())?;
-        let embedding =
-            pooling::of_source(&network.forward(&input)?, &imported.outputs, imported.pool);
-        Ok(Some(Self { network: Network::Image(network, input), embedding }))
+        let input = Prepared::image(&image.frame(), &outer, imported.input)?;
+        let mut network = Reference::new(imported.reference)?;
+        let embedding = pooling::of_source(&network.run(&input)?, &imported.outputs, imported.pool);
+        Ok(Some(Self { network, input, embedding }))
     }
 
     fn of_text(
@@ -169,18 +164,16 @@ impl Float {
             }
             found = source.import_text(Some(cut), Some(places))?;
         }
-        let mut network = text::Reference::new(&found, text.tokens)?;
-        let embedding = network.run(ids)?;
-        Ok(Some(Self { network: Network::Text(network, ids.to_vec()), embedding }))
+        let input = Prepared::text(ids, text.tokens.pad, &found)?;
+        let mut network = Reference::new(found.reference.clone())?;
+        let embedding =
+            text_embedding(network.run(&input)?, &found, text.tokens.pooling, ids.len());
+        Ok(Some(Self { network, input, embedding }))
     }
 
     fn time(&mut self) -> Result<Duration, CommandError> {
         let start = Instant::now();
-        let values = match &mut self.network {
-            Network::Image(network, input) => network.forward(input),
-            Network::Text(network, ids) => network.run(ids).map(|embedding| vec![embedding]),
-        };
-        let values = values.map_err(ConvertError::from)?;
+        let values = self.network.run(&self.input).map_err(ConvertError::from)?;
         let time = start.elapsed();
         drop(values);
         Ok(time)

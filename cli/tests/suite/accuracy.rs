@@ -9,6 +9,7 @@ use offshoot_cli::learn::embeddings::Embeddings;
 use offshoot_cli::learn::few_shot::{Lesson, accuracy, few_shot, teach};
 use offshoot_convert::calibrate::cosine;
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Converted, Options, convert};
 use offshoot_dataset::{Dataset, LeftOut, Sample, images};
 
@@ -60,7 +61,7 @@ fn mobilenet_v2_on_ants_and_bees_and_imagenet() {
     assert_eq!(others.len(), 200);
     let calibration = open(&calibration);
     let package = |options: &Options, images: &[Image]| {
-        let converted = convert(&source, images, options, &mut ()).unwrap();
+        let converted = convert(&source, Samples::Images(images), options, &mut ()).unwrap();
         println!("{}", converted.report);
         converted
     };
@@ -100,7 +101,8 @@ fn sprout_on_animals_and_on_ants_and_bees() {
     let shared = crate::common::shared();
     let source = Source::open(&crate::common::sprout()).unwrap();
     let calibration = open(&photographs(&shared, 128));
-    let converted = convert(&source, &calibration, &Options::default(), &mut ()).unwrap();
+    let converted =
+        convert(&source, Samples::Images(&calibration), &Options::default(), &mut ()).unwrap();
     let mut extractor = Extractor::from_bytes(converted.bytes).unwrap();
     for (folder, floor) in [("animals4", 0.70), ("hymenoptera", 0.80)] {
         let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
@@ -249,7 +251,7 @@ fn heads_hold_the_few_shot_table() {
     let converted = MOBILENET.get_or_init(|| {
         let source = Source::open(&shared.join("models/real/mobilenet_v2_1.0_224.onnx")).unwrap();
         let calibration = open(&photographs(&shared, 128));
-        convert(&source, &calibration, &Options::default(), &mut ()).unwrap()
+        convert(&source, Samples::Images(&calibration), &Options::default(), &mut ()).unwrap()
     });
     let mut extractor = Extractor::from_bytes(converted.bytes.clone()).unwrap();
     let stored = stored();

@@ -14,12 +14,12 @@ use offshoot_convert::calibrate::ranges::Method;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::cut_points::{candidates, last_of_each_cost};
-use offshoot_convert::pipeline::text::{TextOptions, convert_text};
+use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::quantize::Settings;
 use offshoot_convert::report::Report;
-use offshoot_core::tokens::Pooling;
 use offshoot_tract::Network;
 use serde_json::Value;
 
@@ -192,15 +192,16 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
             .collect()
     };
     let texts: Vec<String> = (0..8).map(text).collect();
-    let with = |options| convert_text(&source, &texts, &tokenizer, &options, &mut ()).unwrap();
-    let usual = TextOptions { length: Some(TOKENS), ..TextOptions::default() };
-    let convert = |pooling, float| with(TextOptions { pooling, float, ..usual.clone() });
-    let mean = convert(Pooling::Mean, true);
-    let first = convert(Pooling::First, true);
-    let last = convert(Pooling::Last, true).report;
-    let int8 = convert(Pooling::Mean, false);
+    let with =
+        |options| convert(&source, Samples::Texts(&texts, &tokenizer), &options, &mut ()).unwrap();
+    let usual = Options { tokens: Some(TOKENS), ..Options::default() };
+    let converted = |pool, float| with(Options { pool, float, ..usual.clone() });
+    let mean = converted(Pool::Avg, true);
+    let first = converted(Pool::First, true);
+    let last = converted(Pool::Last, true).report;
+    let int8 = converted(Pool::Avg, false);
     let quantizer = Settings { ranges: Method::Minmax, ..Settings::default() };
-    let other = with(TextOptions { quantizer, ..usual.clone() });
+    let other = with(Options { quantizer, ..usual.clone() });
     assert!(other.bytes != int8.bytes && other.report.cosine_min > 0.99, "{name}: other ranges");
     let int8 = int8.report;
     let recipe = refill::recipe(shared, name);
@@ -326,7 +327,7 @@ fn convert_bytes(name: &str, bytes: &[u8], float: bool, images: &[Image]) -> Con
     // Its size is open; those of the others are their own.
     let size = name.starts_with("ppocr").then_some((192, 48));
     let options = Options { overrides, float, size, ..Options::default() };
-    convert(&source, images, &options, &mut ()).unwrap()
+    convert(&source, Samples::Images(images), &options, &mut ()).unwrap()
 }
 
 /// Puts rows in the place of those of the same models, in the order of the cases.

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use offshoot::Image;
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
@@ -104,7 +105,7 @@ fn converted(path: &Path, float: bool, images: &[Image]) -> Result<Converted, St
         ..PreprocessOverrides::default()
     };
     let options = Options { overrides, float, ..Options::default() };
-    convert(&source, images, &options, &mut ()).map_err(|e| e.to_string())
+    convert(&source, Samples::Images(images), &options, &mut ()).map_err(|e| e.to_string())
 }
 
 /// Exactly as large as the graphs' inputs.

@@ -11,6 +11,7 @@ use graph::Graph;
 use offshoot::{Extractor, Image};
 use offshoot_convert::import::{ImportError, Imported, Source, Unsupported};
 use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
@@ -61,7 +62,7 @@ fn imported(model: &ModelProto) -> Imported {
 fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source(model), &images(), &Options { overrides, ..options }, &mut ())
+    convert(&source(model), Samples::Images(&images()), &Options { overrides, ..options }, &mut ())
 }
 
 fn images() -> Vec<Image> {

@@ -9,6 +9,7 @@ use graph::Graph;
 use offshoot::{Extractor, Image, Precision};
 use offshoot_convert::import::{Coverage, ImportError, Source};
 use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
@@ -29,7 +30,7 @@ fn converted_with(model: &ModelProto, options: Options) -> Result<Converted, Con
         .collect();
     let overrides =
         PreprocessOverrides { preset: Some(Preset::Tf), ..PreprocessOverrides::default() };
-    convert(&source, &images, &Options { overrides, ..options }, &mut ())
+    convert(&source, Samples::Images(&images), &Options { overrides, ..options }, &mut ())
 }
 
 /// Both precisions; int8 must be whole and near.
@@ -59,7 +60,7 @@ fn values_that_are_too_large_are_doubted() {
         let overrides =
             PreprocessOverrides { preset: Some(preset), ..PreprocessOverrides::default() };
         let options = Options { overrides, float, ..Options::default() };
-        convert(&source, &[image], &options, &mut ())
+        convert(&source, Samples::Images(&[image]), &options, &mut ())
     };
     let told = |preset| run(preset, false).unwrap().report.preprocess_warning.unwrap();
     assert!(

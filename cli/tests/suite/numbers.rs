@@ -9,6 +9,7 @@ use std::path::Path;
 use graph::Graph;
 use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::report::verdict::Grade;
@@ -96,7 +97,8 @@ fn celu_is_scaled() {
     let source = Source::parse(Path::new("celu.onnx"), &graph.model(12).encode_to_vec()).unwrap();
     let pool = offshoot_convert::ir::pooling::Pool::None;
     let options = Options { pool, ..float(overrides) };
-    let made = convert(&source, std::slice::from_ref(&image), &options, &mut ()).unwrap();
+    let made =
+        convert(&source, Samples::Images(std::slice::from_ref(&image)), &options, &mut ()).unwrap();
     let got: Vec<f32> =
         Extractor::from_bytes(made.bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();
     let celu = |x: f64| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0);
@@ -126,7 +128,9 @@ fn a_mean_over_stated_padding_and_beyond() {
         let pool = offshoot_convert::ir::pooling::Pool::None;
         let options =
             Options { pool, ..float(PreprocessOverrides { squash: true, ..preset(Preset::Raw) }) };
-        let made = convert(&source, std::slice::from_ref(&image), &options, &mut ()).unwrap();
+        let made =
+            convert(&source, Samples::Images(std::slice::from_ref(&image)), &options, &mut ())
+                .unwrap();
         let got: Vec<f32> = Extractor::from_bytes(made.bytes)
             .unwrap()
             .embed(&image.frame())

@@ -13,6 +13,7 @@ use std::process::Command;
 use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 
@@ -93,7 +94,8 @@ impl Case {
             overrides,
             ..Options::default()
         };
-        let made = convert(&source, std::slice::from_ref(&image), &options, &mut ());
+        let made =
+            convert(&source, Samples::Images(std::slice::from_ref(&image)), &options, &mut ());
         let bytes = made.map_err(|e| e.to_string())?.bytes;
         let embedding: Vec<f32> =
             Extractor::from_bytes(bytes).unwrap().embed(&image.frame()).unwrap().iter().collect();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use offshoot::Image;
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_convert::report::Report;
@@ -28,7 +29,7 @@ fn conventions_are_recognised_guessed_and_doubted() {
             ..Options::default()
         };
         let source = Source::parse(Path::new("m.onnx"), bytes).unwrap();
-        let report = convert(&source, &sample, &options, &mut ()).unwrap().report;
+        let report = convert(&source, Samples::Images(&sample), &options, &mut ()).unwrap().report;
         println!("{}: {:?}", report.preprocess_why, report.preprocess_warning);
         report
     };

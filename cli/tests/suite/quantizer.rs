@@ -7,6 +7,7 @@ use crate::common::{images, ok, refused, sprout};
 use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
 use offshoot_convert::ir::pooling::Pool;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::quantize::{Rounding, Settings};
 use offshoot_dataset::{LeftOut, images as files};
@@ -29,7 +30,8 @@ fn int8_names_what_float_names() {
     let options =
         |float| Options { cuts: cuts.clone(), pool: Pool::None, float, ..Options::default() };
     let package = |float| {
-        let converted = convert(&source, &calibration, &options(float), &mut ()).unwrap();
+        let converted =
+            convert(&source, Samples::Images(&calibration), &options(float), &mut ()).unwrap();
         Extractor::from_bytes(converted.bytes).unwrap()
     };
     let mut int8 = package(false);
@@ -61,7 +63,7 @@ fn a_norm_changes_no_code() {
     let package = |unit_length| {
         let quantizer = Settings { rounding: Rounding::Adaptive, ..Settings::default() };
         let options = Options { unit_length, quantizer, ..Options::default() };
-        let made = convert(&source, &images, &options, &mut ()).unwrap();
+        let made = convert(&source, Samples::Images(&images), &options, &mut ()).unwrap();
         (Extractor::from_bytes(made.bytes).unwrap(), made.report)
     };
     let (plain, judged) = package(false);

@@ -2,7 +2,6 @@
 
 use offshoot::Image;
 
-use super::text::{TextOptions, convert_text};
 use super::{ConvertError, Converted, Options, convert};
 use crate::calibrate::tokenizer::Tokenizer;
 use crate::catch_panic::quietly;
@@ -11,13 +10,22 @@ use crate::ir::cut_points::{Candidate, candidates, last_of_each_cost, last_of_ea
 use crate::ir::pooling::Pool;
 use crate::progress::Observer;
 
-/// Calibration set, at least one sample, with the options of its kind.
-#[derive(Debug, Clone)]
-pub enum ConvertJob<'a> {
+/// Calibration set, at least one sample.
+#[derive(Debug, Clone, Copy)]
+pub enum Samples<'a> {
     /// Images, for a network that takes images.
-    Images(&'a [Image], Options),
+    Images(&'a [Image]),
     /// Texts with their tokenizer, for a network that takes text.
-    Texts(&'a [String], &'a Tokenizer, TextOptions),
+    Texts(&'a [String], &'a Tokenizer),
+}
+
+/// Calibration set with the options of a conversion.
+#[derive(Debug, Clone)]
+pub struct ConvertJob<'a> {
+    /// Calibration set.
+    pub samples: Samples<'a>,
+    /// Options.
+    pub options: Options,
 }
 
 impl ConvertJob<'_> {
@@ -30,50 +38,33 @@ impl ConvertJob<'_> {
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<Converted, ConvertError> {
-        match self {
-            Self::Images(images, options) => convert(source, images, options, observer),
-            Self::Texts(texts, tokenizer, options) => {
-                convert_text(source, texts, tokenizer, options, observer)
-            }
-        }
+        convert(source, self.samples, &self.options, observer)
     }
 
     /// Sets the cut to one tensor.
     #[must_use]
     pub fn cut_at(mut self, name: &str) -> Self {
-        match &mut self {
-            Self::Images(_, options) => options.cuts = vec![name.to_string()],
-            Self::Texts(.., options) => options.cut = Some(name.to_string()),
-        }
+        self.options.cuts = vec![name.to_string()];
         self
     }
 
     /// Sets the cut to this tensor if the user has stated none.
     #[must_use]
     pub fn cut_or_at(self, name: &str) -> Self {
-        let said = match &self {
-            Self::Images(_, options) => !options.cuts.is_empty(),
-            Self::Texts(.., options) => options.cut.is_some(),
-        };
-        if said { self } else { self.cut_at(name) }
+        if self.options.cuts.is_empty() { self.cut_at(name) } else { self }
     }
 
     /// Takes over the preprocessing that was found in an earlier conversion of the model.
     #[must_use]
     pub fn as_in(mut self, converted: &Converted) -> Self {
-        if let Self::Images(_, options) = &mut self {
-            options.overrides = converted.overrides.clone();
-        }
+        self.options.overrides = converted.overrides.clone();
         self
     }
 
     /// Disables quantization: the package is in float.
     #[must_use]
     pub fn in_float(mut self) -> Self {
-        match &mut self {
-            Self::Images(_, options) => options.float = true,
-            Self::Texts(.., options) => options.float = true,
-        }
+        self.options.float = true;
         self
     }
 
@@ -81,20 +72,17 @@ impl ConvertJob<'_> {
     /// final package only.
     #[must_use]
     pub fn quick(mut self) -> Self {
-        let quantizer = match &mut self {
-            Self::Images(_, options) => &mut options.quantizer,
-            Self::Texts(.., options) => &mut options.quantizer,
-        };
-        (quantizer.search, quantizer.alternatives) = (None, false);
+        self.options.quantizer.search = None;
+        self.options.quantizer.alternatives = false;
         self
     }
 
     /// Limits the calibration set to at most `most` samples.
     #[must_use]
     pub fn few(mut self, most: usize) -> Self {
-        match &mut self {
-            Self::Images(images, _) => *images = &images[..images.len().min(most)],
-            Self::Texts(texts, ..) => *texts = &texts[..texts.len().min(most)],
+        match &mut self.samples {
+            Samples::Images(images) => *images = &images[..images.len().min(most)],
+            Samples::Texts(texts, _) => *texts = &texts[..texts.len().min(most)],
         }
         self
     }
@@ -109,22 +97,22 @@ impl ConvertJob<'_> {
         source: &Source,
         own: &str,
     ) -> Result<(Vec<Candidate>, Vec<Candidate>), ImportError> {
-        let model = quietly(|| match self {
-            Self::Images(_, options) => {
+        let model = quietly(|| match self.samples {
+            Samples::Images(_) => {
                 let names: Vec<&str> = own.split(',').collect();
-                Ok(source.import(&names, options.size, Pool::None)?.model)
+                Ok(source.import(&names, self.options.size, Pool::None)?.model)
             }
-            Self::Texts(.., options) => {
+            Samples::Texts(..) => {
                 let own = Some(own).filter(|own| source.has_tensor(own));
-                Ok(source.import_text(own, options.length)?.model)
+                Ok(source.import_text(own, self.options.tokens)?.model)
             }
         });
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;
         let all = candidates(&model, |layer| source.tensor_of(layer));
-        let some = match self {
-            Self::Images(..) => last_of_each_shape(&all),
+        let some = match self.samples {
+            Samples::Images(_) => last_of_each_shape(&all),
             // All cut points of a text model have the same shape.
-            Self::Texts(..) => last_of_each_cost(&all),
+            Samples::Texts(..) => last_of_each_cost(&all),
         };
         Ok((some, all))
     }

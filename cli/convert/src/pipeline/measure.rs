@@ -4,7 +4,8 @@ use offshoot::Extractor;
 use offshoot_core::graph::{Graph, Op};
 use offshoot_engine::{Isa, Plan, Slot};
 
-use super::{COMPARED, ConvertError, relative_error};
+use super::ConvertError;
+use super::agreement::{COMPARED, relative_error};
 use crate::calibrate::cosine;
 use crate::calibrate::input::{Input, kind};
 use crate::emit::EmitError;

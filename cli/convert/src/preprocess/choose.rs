@@ -8,7 +8,8 @@ use tract_onnx::prelude::TypedModel;
 
 use super::catalog::{Catalog, Recipe};
 use super::preset::{PreprocessOverrides, Preset};
-use crate::calibrate::{CalibrateError, Reference};
+use crate::calibrate::CalibrateError;
+use crate::calibrate::reference::{Prepared, Reference};
 use crate::import::{Imported, Source};
 
 /// Chosen preprocessing, with the reason in one sentence.
@@ -197,10 +198,11 @@ fn sureness(
     preprocess: &Preprocess,
     frames: &[Frame<'_>],
 ) -> Result<f32, CalibrateError> {
-    let mut reference = Reference::new(classifier.clone(), imported.input, preprocess)?;
+    let mut reference = Reference::new(classifier.clone())?;
     let mut sum = 0.0;
     for frame in frames {
-        sum += reference.run(frame)?.first().map_or(0.0, |output| largest_probability(output));
+        let input = Prepared::image(frame, preprocess, imported.input)?;
+        sum += reference.run(&input)?.first().map_or(0.0, |output| largest_probability(output));
     }
     Ok(sum / frames.len().max(1) as f32)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use offshoot::{Extractor, Image};
 use offshoot_convert::import::Source;
+use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{ConvertError, Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_core::preprocess::Preprocess;
@@ -23,7 +24,7 @@ pub fn looks(count: u64) -> Vec<Image> {
 
 pub fn converted(model: &ModelProto, options: Options) -> Result<Converted, ConvertError> {
     let source = Source::parse(Path::new("graph.onnx"), &model.encode_to_vec())?;
-    convert(&source, &looks(4), &options, &mut ())
+    convert(&source, Samples::Images(&looks(4)), &options, &mut ())
 }
 
 pub fn float(overrides: PreprocessOverrides) -> Options {

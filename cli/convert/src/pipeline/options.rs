@@ -1,0 +1,61 @@
+//! Options of a conversion.
+
+use std::path::Path;
+
+use offshoot_core::tokens::Pooling;
+
+use crate::import::ImportError;
+use crate::ir::pooling::Pool;
+use crate::preprocess::preset::PreprocessOverrides;
+use crate::quantize::Settings;
+
+/// Options of a conversion, of an image or a text model.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Names of the tensors to cut at, at most one for a text model; chosen automatically if empty.
+    pub cuts: Vec<String>,
+    /// Pooling of the feature maps, or of the tokens' vectors, at the cut.
+    pub pool: Pool,
+    /// Keeps the network in float instead of int8.
+    pub float: bool,
+    /// Width and height of the input, for an image model that leaves them open.
+    pub size: Option<(u32, u32)>,
+    /// Number of tokens, for a text model that leaves it open.
+    pub tokens: Option<usize>,
+    /// Normalization stated by the user, for an image model.
+    pub overrides: PreprocessOverrides,
+    /// Settings of the quantizer.
+    pub quantizer: Settings,
+    /// Enables scaling of embeddings to L2 norm 1.
+    pub unit_length: bool,
+}
+
+impl Options {
+    /// Checks that cut and pooling fit a text model, the one at `path`.
+    ///
+    /// # Errors
+    /// There are several cuts, or the pooling is for images.
+    pub fn check_text(&self, path: &Path) -> Result<(), ImportError> {
+        self.text_cut(path)?;
+        self.text_pooling(path)?;
+        Ok(())
+    }
+
+    /// Returns the stated cut of a text model.
+    pub(super) fn text_cut(&self, path: &Path) -> Result<Option<&str>, ImportError> {
+        match &self.cuts[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            _ => Err(ImportError::SeveralCuts { path: path.to_path_buf() }),
+        }
+    }
+
+    /// Returns the pooling of a text model's tokens.
+    pub(super) fn text_pooling(&self, path: &Path) -> Result<Pooling, ImportError> {
+        self.pool.of_tokens().ok_or_else(|| ImportError::Pool {
+            path: path.to_path_buf(),
+            of: "an image's feature map",
+            instead: "avg, first and last",
+        })
+    }
+}
