@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::calibrate::extents::Extents;
 use crate::emit::{self, EmitError};
-use crate::ir::{ChannelSplit, Layer, LayerId, Model};
+use crate::ir::{ChannelSplit, LayerId, Model};
 use crate::parallel;
 use crate::parallel::SHARDS;
 use crate::progress::{Observer, Stage};
@@ -108,13 +108,10 @@ impl ObservedNetwork {
     /// Returns the same network, observed as `model`, which has duplicated channels and otherwise
     /// computes the same.
     pub fn with_twins(&self, model: &Model) -> Self {
-        let copies = |(layer, l): (LayerId, &Layer)| Copies {
-            layer,
-            channels: l.shape.c(),
-            splits: l.splits.clone(),
-        };
-        let layers = model.layers.iter().enumerate().filter(|(_, l)| !l.splits.is_empty());
-        let copies = layers.map(copies).collect();
+        let mut copies = Vec::new();
+        for (layer, own) in model.layers.iter().enumerate().filter(|(_, l)| !l.splits.is_empty()) {
+            copies.push(Copies { layer, channels: own.shape.c(), splits: own.splits.clone() });
+        }
         Self { copies, ..self.clone() }
     }
 
@@ -244,7 +241,6 @@ impl Floats {
     /// Checks that embeddings are finite, and not too small to be compared.
     fn check(&self, model: &Model, inputs: &[Input<'_>]) -> Result<(), CalibrateError> {
         let of = inputs.len();
-        let name = |layer: LayerId| model.layers[layer].name.clone();
         let odd: Vec<usize> =
             (0..of).filter(|&i| !length(&self.embeddings[i]).is_finite()).collect();
         if let Some(&first) = odd.first() {
@@ -254,16 +250,18 @@ impl Floats {
             })?;
             // A product of finite embeddings may still overflow.
             let layer = layers.into_iter().min().unwrap_or(model.output);
-            return Err(CalibrateError::NotFinite { layer: name(layer), samples: odd.len(), of });
+            let layer = model.layers[layer].name.clone();
+            return Err(CalibrateError::NotFinite { layer, samples: odd.len(), of });
         }
         if let Some(layer) = self.extents.iter().position(Extents::is_empty) {
-            return Err(CalibrateError::NotFinite { layer: name(layer), samples: of, of });
+            let layer = model.layers[layer].name.clone();
+            return Err(CalibrateError::NotFinite { layer, samples: of, of });
         }
         if of > 0 && self.embeddings.iter().all(|embedding| length(embedding) < SMALLEST) {
-            let is_small = |extents: &Extents| extents.reach().all(|reach| reach < SMALLEST);
-            let layer =
-                self.extents.iter().skip(1).position(is_small).map_or(model.output, |at| at + 1);
-            return Err(CalibrateError::Zero { layer: name(layer) });
+            let mut layers = self.extents.iter().enumerate().skip(1);
+            let small = layers.find(|(_, own)| own.reach().all(|reach| reach < SMALLEST));
+            let layer = small.map_or(model.output, |(layer, _)| layer);
+            return Err(CalibrateError::Zero { layer: model.layers[layer].name.clone() });
         }
         Ok(())
     }

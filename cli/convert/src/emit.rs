@@ -237,8 +237,8 @@ impl<'m> Emitter<'m> {
             }
             &LayerOp::MaxPool { window } => Int8Op::MaxPool { window },
             LayerOp::Concat => {
-                let affine = |&i: &LayerId| scheme::rescale(self.scheme.quants[i], out);
-                let affines: Vec<Affine> = layer.inputs.iter().map(affine).collect();
+                let quants = layer.inputs.iter().map(|&i| self.scheme.quants[i]);
+                let affines: Vec<Affine> = quants.map(|own| scheme::rescale(own, out)).collect();
                 Int8Op::Concat { affines: self.writer.affines(&affines)? }
             }
             LayerOp::Function(expr) => match layer.op.as_clamp() {

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 
-use crate::catch_panic::quietly;
 use crate::ir::pooling::{Output, Pool};
 use crate::ir::{Model, pooling};
 use crate::sandbox;
@@ -128,9 +127,12 @@ pub struct InputOrder {
 
 /// True if an input of this shape has its channels last.
 pub(crate) fn channels_last(dims: &[usize]) -> bool {
-    let channels = |at: usize| dims.get(at).is_some_and(|c| [1, 3].contains(c));
     let first = dims.len().saturating_sub(3);
-    !channels(first) && channels(first + 2)
+    !is_channels(dims.get(first)) && is_channels(dims.get(first + 2))
+}
+
+fn is_channels(length: Option<&usize>) -> bool {
+    length.is_some_and(|n| [1, 3].contains(n))
 }
 
 /// Function from a part of a model to tract's model of it.
@@ -159,13 +161,14 @@ impl Source {
     /// # Errors
     /// The bytes are not ONNX, or something in the model is out of its range.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ImportError> {
-        let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_path_buf(), reason };
-        let proto = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
-        match &proto.graph {
-            Some(graph) if !graph.node.is_empty() => {}
-            _ => return Err(not_onnx("it holds no graph".to_string())),
-        }
         let path = path.to_path_buf();
+        let proto = match ModelProto::decode(bytes) {
+            Ok(proto) => proto,
+            Err(error) => return Err(ImportError::NotOnnx { path, reason: error.to_string() }),
+        };
+        if proto.graph.as_ref().is_none_or(|graph| graph.node.is_empty()) {
+            return Err(ImportError::NotOnnx { path, reason: "it holds no graph".to_string() });
+        }
         let sha256 = Sha256::digest(bytes).into();
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
@@ -221,11 +224,11 @@ impl Source {
     /// split into `NODE.part`s.
     pub fn tensor_of(&self, layer: &str) -> Option<&str> {
         let named = flow::Named::of(self.graph());
-        let node = |at: usize| &self.graph().node[at];
+        let nodes = &self.graph().node;
         if let Some(at) = named.giver(layer) {
-            return node(at).output.iter().map(String::as_str).find(|output| *output == layer);
+            return nodes[at].output.iter().map(String::as_str).find(|output| *output == layer);
         }
-        let outputs = &node(named.part_of(layer)?).output;
+        let outputs = &nodes[named.part_of(layer)?].output;
         outputs.first().filter(|_| outputs.len() == 1).map(String::as_str)
     }
 
@@ -425,11 +428,12 @@ impl Source {
         tensors: &[&str],
     ) -> Result<TypedModel, ImportError> {
         if !tensors.is_empty() {
-            let outlet = |name: &&str| {
+            let mut outlets = Vec::new();
+            for name in tensors {
                 let found = model.outlet_labels.iter().find(|(_, label)| label == name);
-                found.map(|(outlet, _)| *outlet).ok_or_else(|| self.no_such_tensor(name))
-            };
-            let outlets: Vec<OutletId> = tensors.iter().map(outlet).collect::<Result<_, _>>()?;
+                let (outlet, _) = found.ok_or_else(|| self.no_such_tensor(name))?;
+                outlets.push(*outlet);
+            }
             model.select_output_outlets(&outlets).map_err(|e| self.tract(&e))?;
             // Nodes after the cut need not be supported.
             model = model.into_compact().map_err(|e| self.tract(&e))?;
@@ -450,54 +454,8 @@ impl Source {
             .ok_or_else(|| self.no_such_tensor(name))
     }
 
-    fn no_such_tensor(&self, name: &str) -> ImportError {
-        let names: Vec<&str> =
-            self.graph().node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
-        let nearest = nearest(name, &names);
-        ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
-    }
-
-    fn unsupported(&self, nodes: Vec<Unsupported>) -> ImportError {
-        ImportError::Unsupported { path: self.path.clone(), nodes }
-    }
-
-    /// Adds cuts before the unsupported nodes, for tensors that are features according to `gives`.
-    fn with_cuts(&self, error: ImportError, gives: &dyn Fn(&str) -> bool) -> ImportError {
-        let gives = |place: &str| quietly(|| gives(place)).unwrap_or(false);
-        match error {
-            ImportError::Unsupported { path, nodes } => ImportError::Unsupported {
-                path,
-                nodes: unsupported::with_cuts(self.graph(), nodes, &gives),
-            },
-            ImportError::Unreadable { path, node: Some(node), reason } => {
-                let cut = node.cut.filter(|cut| gives(cut));
-                ImportError::Unreadable { path, node: Some(Misfit { cut, ..node }), reason }
-            }
-            error => error,
-        }
-    }
-
-    fn refused(&self, refused: check::Refused) -> ImportError {
-        let check::Refused { place, what } = refused;
-        ImportError::Refused { path: self.path.clone(), place, what }
-    }
-
-    fn tract(&self, error: &TractError) -> ImportError {
-        let reason = format!("{error:#}");
-        let node = unreadable::misfit(self.graph(), &reason);
-        ImportError::Unreadable { path: self.path.clone(), node, reason }
-    }
-
     /// Returns the error of an analysis that failed for `reason`.
     pub fn analyse(&self, reason: String) -> ImportError {
         ImportError::Analyse { path: self.path.clone(), reason }
     }
-}
-
-/// Returns the three names most similar to `name`.
-fn nearest(name: &str, names: &[&str]) -> Vec<String> {
-    let mut scored: Vec<_> =
-        names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(3).map(|(_, n)| format!("`{n}`")).collect()
 }

@@ -5,11 +5,12 @@
 /// # Errors
 /// Text of another form, or a side outside 1 to 8192.
 pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
-    let parts = text.split_once(['x', 'X']).unwrap_or((text, text));
-    let side = |t: &str| t.parse().ok().filter(|n| (1..=8192).contains(n));
-    side(parts.1)
-        .zip(side(parts.0))
-        .ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
+    let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
+    side(width).zip(side(height)).ok_or_else(|| "needs HEIGHTxWIDTH, such as 224x224".to_string())
+}
+
+fn side(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|n| (1..=8192).contains(n))
 }
 
 #[cfg(test)]

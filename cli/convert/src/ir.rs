@@ -199,15 +199,15 @@ impl Conv {
         let channels = self.weights.len() / self.bias.len().max(1);
         let plain =
             self.window == Window::POINT && self.groups == 1 && self.bias.iter().all(|&b| b == 0.0);
-        let one = |row: &[f32]| {
+        if !plain || channels == 0 {
+            return None;
+        }
+        let rows = self.weights.chunks_exact(channels);
+        let picked = rows.map(|row| {
             let place = row.iter().position(|&w| w == 1.0)?;
             (row.iter().filter(|&&w| w != 0.0).count() == 1).then_some(place)
-        };
-        if plain && channels > 0 {
-            self.weights.chunks_exact(channels).map(one).collect()
-        } else {
-            None
-        }
+        });
+        picked.collect()
     }
 }
 

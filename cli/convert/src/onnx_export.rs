@@ -263,14 +263,16 @@ fn conv(
     let taps = window.taps();
     let channels = output.c();
     let each = input.c() / usize::from(groups);
-    let at = |o: usize, i: usize, tap: usize| match op.is_depthwise(input.c(), channels) {
-        true => codes[tap * channels + o],
-        false => codes[(o * taps + tap) * each + i],
-    };
-    let ordered: Vec<i8> = (0..channels)
-        .flat_map(|o| (0..each).flat_map(move |i| (0..taps).map(move |tap| (o, i, tap))))
-        .map(|(o, i, tap)| at(o, i, tap))
-        .collect();
+    let depthwise = op.is_depthwise(input.c(), channels);
+    let mut ordered: Vec<i8> = Vec::with_capacity(codes.len());
+    for o in 0..channels {
+        for i in 0..each {
+            ordered.extend((0..taps).map(|tap| match depthwise {
+                true => codes[tap * channels + o],
+                false => codes[(o * taps + tap) * each + i],
+            }));
+        }
+    }
     let [rows, columns] = window.kernel.map(i64::from);
     let dims = [channels as i64, each as i64, rows, columns];
     let weight_steps: Vec<f32> = steps.iter().map(|s| *s as f32).collect();
@@ -362,11 +364,11 @@ fn similarities(builder: &mut Builder, head: &Head, dim: usize) {
         let mean = &mut means[class.index() * dim..][..dim];
         mean.iter_mut().zip(sample.iter()).for_each(|(m, x)| *m += f64::from(x) / length);
     }
-    let unit = |row: &[f64]| {
-        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-15);
-        row.iter().map(|x| (x / length) as f32).collect::<Vec<f32>>()
-    };
-    let rows: Vec<f32> = means.chunks_exact(dim).flat_map(unit).collect();
+    let mut rows: Vec<f32> = Vec::with_capacity(means.len());
+    for mean in means.chunks_exact(dim) {
+        let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-15);
+        rows.extend(mean.iter().map(|x| (x / length) as f32));
+    }
     let means = transposed(&rows, classes, dim);
     let means = builder.floats("head.means", &[dim as i64, classes as i64], &means);
     builder.node("Div", &["embedding", "head.length"], "head.unit");
@@ -379,10 +381,10 @@ fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {
 
 /// Returns the attributes of a window in ONNX's notation.
 fn window_lists(window: Window) -> [(&'static str, Vec<i64>); 3] {
-    let list = |values: &[u8]| values.iter().map(|&v| i64::from(v)).collect();
-    [
-        ("kernel_shape", list(&window.kernel)),
-        ("strides", list(&window.stride)),
-        ("pads", list(&window.pad)),
-    ]
+    let lists = [
+        ("kernel_shape", &window.kernel[..]),
+        ("strides", &window.stride[..]),
+        ("pads", &window.pad[..]),
+    ];
+    lists.map(|(name, values)| (name, values.iter().map(|&v| i64::from(v)).collect()))
 }

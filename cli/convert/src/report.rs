@@ -218,32 +218,33 @@ pub struct Fix {
     pub gain: Option<f64>,
 }
 
+impl Fix {
+    fn untried(what: String, options: &str) -> Self {
+        Self { what, options: options.to_string(), gain: None }
+    }
+}
+
 impl Report {
     /// Returns suggestions: measured ones, the best first, then further ones.
     pub fn fixes(&self) -> Vec<Fix> {
         let mut measured: Vec<&Alternative> = self.alternatives.iter().collect();
         measured.sort_by(|a, b| a.noise.total_cmp(&b.noise));
-        let fix = |a: &Alternative| {
-            let gain = decibels(a.noise) - decibels(self.judged);
-            Fix {
-                what: format!("{}, {gain:+.1} dB", a.change),
-                options: a.change.options(),
+        let mut fixes = Vec::new();
+        for alternative in measured {
+            let gain = decibels(alternative.noise) - decibels(self.judged);
+            fixes.push(Fix {
+                what: format!("{}, {gain:+.1} dB", alternative.change),
+                options: alternative.change.options(),
                 gain: Some(gain),
-            }
-        };
-        let untried = |what: &str, options: &str| Fix {
-            what: what.to_string(),
-            options: options.to_string(),
-            gain: None,
-        };
-        let mut fixes: Vec<_> = measured.into_iter().map(fix).collect();
+            });
+        }
         // A search needs int8 layers with a range of their own.
         if !self.layers.is_empty() {
-            fixes.push(untried("search for a minute", "--search-seconds 60"));
+            fixes.push(Fix::untried("search for a minute".to_string(), "--search-seconds 60"));
         }
         if self.task.is_none() && self.precision != Precision::Float {
             let what = format!("evaluate it on labelled {} of your own", self.kind);
-            fixes.push(untried(&what, "--eval DATA --max-drop 0.5"));
+            fixes.push(Fix::untried(what, "--eval DATA --max-drop 0.5"));
         }
         fixes
     }
@@ -266,6 +267,16 @@ impl fmt::Display for Report {
         for unsure in &self.cut_unsure {
             writeln!(f, "  unsure         {unsure}")?;
         }
+        self.write_input(f)?;
+        self.write_graph(f)?;
+        self.write_quality(f)?;
+        self.write_worst(f)
+    }
+}
+
+impl Report {
+    /// Writes pooling and preprocessing.
+    fn write_input(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(pool) = self.pool {
             let how = match pool {
                 Pool::Max => "largest value",
@@ -278,6 +289,11 @@ impl fmt::Display for Report {
         if let Some(warning) = &self.preprocess_warning {
             writeln!(f, "  warning        {warning}")?;
         }
+        Ok(())
+    }
+
+    /// Writes precision and sizes.
+    fn write_graph(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  precision      {}", self.precision.name())?;
         writeln!(f, "  layers         {}", self.nodes)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
@@ -288,7 +304,11 @@ impl fmt::Display for Report {
             let bound = bytes(self.live_set);
             writeln!(f, "  arena          {arena} (largest live set {bound})")?;
         }
-        writeln!(f, "  package        {}", bytes(self.package))?;
+        writeln!(f, "  package        {}", bytes(self.package))
+    }
+
+    /// Writes similarity to float, accuracy, steps of the quantizer and verdict.
+    fn write_quality(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mean = self.cosine_mean;
         let min = self.cosine_min;
         let n = self.compared;
@@ -313,6 +333,11 @@ impl fmt::Display for Report {
         if self.precision != Precision::Float {
             write!(f, "\n  verdict        {}", self.verdict())?;
         }
+        Ok(())
+    }
+
+    /// Writes the layers with most noise.
+    fn write_worst(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, layer) in self.worst().into_iter().take(SHOWN).enumerate() {
             let head = if i == 0 { "worst layers" } else { "" };
             let noise = layer.alone.unwrap_or_default();

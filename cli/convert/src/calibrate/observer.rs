@@ -70,8 +70,9 @@ impl NullaryFnOnce for OfChannels<'_> {
     fn call(self) -> Vec<f32> {
         let mut sums = vec![0f32; self.channels];
         for pixel in self.values.chunks_exact(self.channels) {
-            let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
-            sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += finite(v));
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += if value.is_finite() { value } else { 0.0 };
+            }
         }
         sums
     }

@@ -156,16 +156,8 @@ impl Statistics {
         let mut points = self.histogram.points();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = points.iter().map(|p| p.1).sum();
-        let end = |points: &mut dyn Iterator<Item = &(f32, f64)>| {
-            let mut left = TAIL * total;
-            let mut inside = points.skip_while(|p| {
-                left -= p.1;
-                left >= 0.0
-            });
-            inside.next().map_or(0.0, |p| p.0)
-        };
-        let min = end(&mut points.iter());
-        let max = end(&mut points.iter().rev());
+        let min = behind_tail(points.iter(), total);
+        let max = behind_tail(points.iter().rev(), total);
         Range { min: min.max(self.range.min), max: max.min(self.range.max) }
     }
 
@@ -181,6 +173,16 @@ impl Statistics {
     }
 }
 
+/// Returns the first value that is not in the tail, of values with their counts.
+fn behind_tail<'p>(mut points: impl Iterator<Item = &'p (f32, f64)>, total: f64) -> f32 {
+    let mut left = TAIL * total;
+    let inside = points.find(|(_, count)| {
+        left -= count;
+        left < 0.0
+    });
+    inside.map_or(0.0, |(value, _)| *value)
+}
+
 impl Default for Statistics {
     fn default() -> Self {
         Self::new()
@@ -189,9 +191,15 @@ impl Default for Statistics {
 
 /// Returns the sum of squared errors of the quantized results against the `wanted` ones.
 fn error(points: &[(f32, f64)], wanted: &[f32], (quant, results): &(Quant, [f32; 256])) -> f64 {
-    let result = |v: f32| results[(i16::from(quant.quantize(v)) + 128) as usize];
-    let square = |(&(v, n), want): (&(f32, f64), &f32)| n * f64::from(result(v) - want).powi(2);
-    points.iter().zip(wanted).map(square).filter(|e| e.is_finite()).sum()
+    let squares = points.iter().zip(wanted).map(|(&(value, count), want)| {
+        count * f64::from(results[index(*quant, value)] - want).powi(2)
+    });
+    squares.filter(|e| e.is_finite()).sum()
+}
+
+/// Returns the index of a value's int8 value in a table.
+fn index(quant: Quant, value: f32) -> usize {
+    (i16::from(quant.quantize(value)) + 128) as usize
 }
 
 /// Returns a function's result for each quantized value.
@@ -205,29 +213,30 @@ pub fn table_of(expr: &Expr, quant: Quant) -> (Quant, [f32; 256]) {
 fn divergence(bins: &[f64], whole: Range, range: Range) -> f64 {
     let width = (whole.max - whole.min) / BINS as f32;
     let quant = range.quant();
-    let middle = |i: usize| whole.min + (i as f32 + 0.5) * width;
-    let inside = |i: &usize| (range.min - width..=range.max + width).contains(&middle(*i));
-    let (Some(first), Some(last)) = ((0..BINS).find(inside), (0..BINS).rev().find(inside)) else {
+    let middles: Vec<f32> = (0..BINS).map(|i| whole.min + (i as f32 + 0.5) * width).collect();
+    let covered = range.min - width..=range.max + width;
+    let Some(first) = middles.iter().position(|m| covered.contains(m)) else {
         return f64::INFINITY;
     };
+    let last = middles.iter().rposition(|m| covered.contains(m)).unwrap_or(first);
     let mut wanted = bins[first..=last].to_vec();
     wanted[0] += bins[..first].iter().sum::<f64>();
     wanted[last - first] += bins[last + 1..].iter().sum::<f64>();
-    let code = |i: usize| (i16::from(quant.quantize(middle(first + i))) + 128) as usize;
+    let codes: Vec<usize> = middles[first..=last].iter().map(|m| index(quant, *m)).collect();
     let mut mass = [0.0; 256];
     let mut filled = [0.0; 256];
     for (i, &n) in bins[first..=last].iter().enumerate().filter(|(_, n)| **n > 0.0) {
-        mass[code(i)] += n;
-        filled[code(i)] += 1.0;
+        mass[codes[i]] += n;
+        filled[codes[i]] += 1.0;
     }
     let total = wanted.iter().sum::<f64>();
     let kept = mass.iter().sum::<f64>();
-    let term = |(i, &p): (usize, &f64)| {
+    let terms = wanted.iter().zip(codes).map(|(&p, code)| {
         // A bin that only clipped values fall into has almost no probability after quantization.
-        let q = if filled[code(i)] > 0.0 { mass[code(i)] / filled[code(i)] / kept } else { 0.0 };
+        let q = if filled[code] > 0.0 { mass[code] / filled[code] / kept } else { 0.0 };
         if p == 0.0 { 0.0 } else { p / total * (p / total / q.max(1e-12)).ln() }
-    };
-    wanted.iter().enumerate().map(term).sum()
+    });
+    terms.sum()
 }
 
 #[cfg(test)]

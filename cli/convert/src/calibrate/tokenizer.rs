@@ -128,23 +128,16 @@ impl Tokenizer {
     /// # Errors
     /// The file cannot be read, or is not a tokenizer.
     pub fn open(path: &Path) -> Result<Self, TokenizerError> {
-        let unknown = |what: &str| TokenizerError::Unknown {
-            path: path.to_path_buf(),
-            what: what.to_string(),
-        };
-        let read = |path: &Path| {
-            let failed = |source| TokenizerError::Read { path: path.to_path_buf(), source };
-            std::fs::read(path).map_err(failed)
-        };
         let text = String::from_utf8(read(path)?).map_err(|_| {
             unknown(
+                path,
                 "not text; for a SentencePiece model, make a tokenizer.json by `AutoTokenizer.save_pretrained`",
             )
         })?;
         let Some(merges) = merges(path) else { return Self::parse(&text, path) };
-        let merges =
-            String::from_utf8(read(&merges)?).map_err(|_| unknown("merges.txt is not text"))?;
-        let file = of_pairs(&text, &merges).map_err(|what| unknown(&what))?;
+        let merges = String::from_utf8(read(&merges)?)
+            .map_err(|_| unknown(path, "merges.txt is not text"))?;
+        let file = of_pairs(&text, &merges).map_err(|what| unknown(path, what))?;
         Self::parse(&file, path)
     }
 
@@ -153,15 +146,18 @@ impl Tokenizer {
     /// # Errors
     /// The text is not a tokenizer, or the tokenizer draws tokens at random.
     pub fn parse(text: &str, path: &Path) -> Result<Self, TokenizerError> {
-        let is_json = text.trim_start().starts_with('{');
-        let read = || if is_json { library(text) } else { library(&of_list(text)?.to_string()) };
         // The library panics on some numbers in a malformed file.
-        let own = quietly(read).unwrap_or_else(Err);
-        let mut own =
-            own.map_err(|what| TokenizerError::Unknown { path: path.to_path_buf(), what })?;
+        let own = quietly(|| match text.trim_start().starts_with('{') {
+            true => library(text),
+            false => library(&of_list(text)?.to_string()),
+        });
+        let mut own = own.unwrap_or_else(Err).map_err(|what| unknown(path, what))?;
         own.set_encode_special_tokens(true);
-        let named = || ["[PAD]", "<pad>"].iter().find_map(|token| own.token_to_id(token));
-        let pad = own.get_padding().map(|padding| padding.pad_id).or_else(named).unwrap_or(0);
+        let pad = own
+            .get_padding()
+            .map(|padding| padding.pad_id)
+            .or_else(|| ["[PAD]", "<pad>"].iter().find_map(|token| own.token_to_id(token)))
+            .unwrap_or(0);
         let direction = own.get_truncation().map_or(TruncationDirection::Right, |t| t.direction);
         let largest = own.get_vocab(true).into_values().max().unwrap_or(0);
         own.with_padding(None);
@@ -183,20 +179,21 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Text`].
     pub fn encode(&self, text: &str, most: usize) -> Result<Vec<u32>, TokenizerError> {
-        let around =
-            self.own.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
-        let encode = || -> tokenizers::Result<Vec<u32>> {
-            let mut own = self.own.encode_fast(text, false)?;
-            own.truncate(most.saturating_sub(around), 0, self.direction);
-            let mut ids = self.own.post_process(own, None, true)?.get_ids().to_vec();
-            ids.truncate(most);
-            Ok(ids)
-        };
-        let encoded = quietly(encode).and_then(|ids| ids.map_err(|e| e.to_string()));
-        encoded.map_err(|what| {
+        let encoded = quietly(|| self.ids(text, most));
+        encoded.and_then(|ids| ids.map_err(|e| e.to_string())).map_err(|what| {
             let begin = text.chars().take(SHOWN).collect();
             TokenizerError::Text { path: self.path.clone(), begin, what }
         })
+    }
+
+    fn ids(&self, text: &str, most: usize) -> tokenizers::Result<Vec<u32>> {
+        let around =
+            self.own.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let mut own = self.own.encode_fast(text, false)?;
+        own.truncate(most.saturating_sub(around), 0, self.direction);
+        let mut ids = self.own.post_process(own, None, true)?.get_ids().to_vec();
+        ids.truncate(most);
+        Ok(ids)
     }
 
     /// Returns the text that was read, to be kept in a package.
@@ -238,6 +235,14 @@ impl Tokenizer {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
+    std::fs::read(path).map_err(|source| TokenizerError::Read { path: path.to_path_buf(), source })
+}
+
+fn unknown(path: &Path, what: impl Into<String>) -> TokenizerError {
+    TokenizerError::Unknown { path: path.to_path_buf(), what: what.into() }
+}
+
 /// Returns the path of the merges file of a `vocab.json`; `None` for other files.
 fn merges(vocabulary: &Path) -> Option<PathBuf> {
     let is_json = vocabulary.file_name().is_some_and(|name| name == "vocab.json");
@@ -266,11 +271,10 @@ fn of_list(text: &str) -> Result<Value, String> {
             return Err(format!("no token `{token}` in the list"));
         }
     }
-    let special = |token: &str| token.starts_with('[') && token.ends_with(']');
-    let lowercase = !vocabulary.keys().any(|t| !special(t) && t.chars().any(char::is_uppercase));
-    let around = |token: &str| json!([token, vocabulary[token]]);
-    let processor =
-        json!({"type": "BertProcessing", "cls": around("[CLS]"), "sep": around("[SEP]")});
+    let words = vocabulary.keys().filter(|t| !(t.starts_with('[') && t.ends_with(']')));
+    let lowercase = !words.flat_map(|t| t.chars()).any(char::is_uppercase);
+    let processor = json!({"type": "BertProcessing", "cls": ["[CLS]", vocabulary["[CLS]"]],
+                           "sep": ["[SEP]", vocabulary["[SEP]"]]});
     Ok(json!({
         "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
                        "strip_accents": null, "lowercase": lowercase},
@@ -288,15 +292,15 @@ fn of_pairs(vocabulary: &str, merges: &str) -> Result<String, String> {
         serde_json::from_str(vocabulary).map_err(|e| format!("no ids by token: {e}"))?;
     let merges: Vec<&str> =
         merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
-    let around = |token: &str| Some(json!([token, vocabulary.get(token)?]));
-    let roberta = |(cls, sep)| {
-        json!({"type": "RobertaProcessing", "cls": cls, "sep": sep, "trim_offsets": true,
-               "add_prefix_space": false})
-    };
+    let around = vocabulary.get("<s>").zip(vocabulary.get("</s>"));
+    let processor = around.map(|(cls, sep)| {
+        json!({"type": "RobertaProcessing", "cls": ["<s>", cls], "sep": ["</s>", sep],
+               "trim_offsets": true, "add_prefix_space": false})
+    });
     Ok(json!({
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
                           "use_regex": true},
-        "post_processor": around("<s>").zip(around("</s>")).map(roberta),
+        "post_processor": processor,
         "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
     })
     .to_string())

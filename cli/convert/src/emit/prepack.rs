@@ -50,8 +50,7 @@ pub fn pack(file: &[u8], target: &Target) -> Result<Vec<u8>, PackingError> {
 /// # Errors
 /// No such target; the text lists the targets.
 pub fn parse_target(name: &str) -> Result<Target, String> {
-    let here = || Isa::best().target();
-    let found = if name == "native" { here() } else { Target::named(name) };
+    let found = if name == "native" { Isa::best().target() } else { Target::named(name) };
     found.ok_or_else(|| {
         let names: Vec<&str> = Target::ALL.iter().map(Target::name).collect();
         format!("there are native, {}", names.join(", "))

@@ -74,10 +74,10 @@ impl Coverage {
 /// names of several layers made of one node.
 fn layers_by_node(graph: &GraphProto, model: &Model) -> HashMap<usize, LayerId> {
     let named = Named::of(graph);
-    let layers = || model.layers.iter().enumerate().skip(1);
+    let layers = model.layers.iter().enumerate().skip(1);
     let mut found: HashMap<usize, LayerId> =
-        layers().filter_map(|(id, layer)| Some((named.giver(&layer.name)?, id))).collect();
-    for (id, layer) in layers() {
+        layers.clone().filter_map(|(id, layer)| Some((named.giver(&layer.name)?, id))).collect();
+    for (id, layer) in layers {
         if let Some(at) = named.part_of(&layer.name) {
             found.entry(at).or_insert(id);
         }

@@ -90,6 +90,11 @@ impl Cut {
     }
 }
 
+/// Returns the length of an axis, if it is stated.
+fn length(dims: &[i64], axis: usize) -> Option<usize> {
+    dims.get(axis).and_then(|&n| usize::try_from(n).ok())
+}
+
 /// Lengths of tensors, as far as known.
 #[derive(Debug, Default)]
 pub(super) struct Shapes(HashMap<String, Vec<usize>>);
@@ -97,11 +102,11 @@ pub(super) struct Shapes(HashMap<String, Vec<usize>>);
 impl Shapes {
     /// Returns the shapes of an analysed model.
     pub(super) fn of(model: &TypedModel) -> Self {
-        let shape = |(outlet, name): (&OutletId, &String)| {
+        let shapes = model.outlet_labels.iter().filter_map(|(outlet, name)| {
             let fact = model.outlet_fact(*outlet).ok()?;
             Some((name.clone(), fact.shape.as_concrete()?.to_vec()))
-        };
-        Self(model.outlet_labels.iter().filter_map(shape).collect())
+        });
+        Self(shapes.collect())
     }
 
     fn get(&self, tensor: &str) -> Option<&[usize]> {
@@ -211,9 +216,9 @@ impl<'g> Ends<'g> {
 
     /// Returns the outputs that depend on the input, or the first one.
     fn outputs(&self) -> Vec<&'g str> {
-        let all = || self.graph.output.iter().map(|o| o.name.as_str());
-        let outputs: Vec<&str> = all().filter(|name| self.flow.is_data(name)).collect();
-        if outputs.is_empty() { all().take(1).collect() } else { outputs }
+        let all = self.graph.output.iter().map(|o| o.name.as_str());
+        let outputs: Vec<&str> = all.clone().filter(|name| self.flow.is_data(name)).collect();
+        if outputs.is_empty() { all.take(1).collect() } else { outputs }
     }
 
     /// Walks back from an output, the latest node first, so that all values go through a tensor
@@ -232,10 +237,9 @@ impl<'g> Ends<'g> {
                 tail.unit = Some([before, tensor]);
                 return tail;
             }
-            let mut pass = |tensor: &'g str| open.insert((self.flow.giver(tensor), tensor));
             if let Some(before) = self.gated(at) {
                 tail.activated = true;
-                pass(before);
+                open.insert((self.flow.giver(before), before));
                 continue;
             }
             let kind = self.kind(at);
@@ -248,7 +252,7 @@ impl<'g> Ends<'g> {
             tail.normed |= kind == Kind::Norm;
             tail.pooled |= kind == Kind::Pool;
             for input in self.flow.data_inputs(at) {
-                pass(input);
+                open.insert((self.flow.giver(input), input));
             }
         }
         tail
@@ -266,18 +270,17 @@ impl<'g> Ends<'g> {
         let node = self.flow.node(at);
         let input = self.flow.data_input(at)?;
         let weights = node.input.iter().find_map(|name| self.constants.get(name.as_str()));
-        let length =
-            |axis: usize| weights.and_then(|w| w.get(axis)).and_then(|&n| usize::try_from(n).ok());
+        let weights = weights.copied().unwrap_or_default();
         let of_vector = self.is_vector(tensor);
         if kinds::is_product(&node.op_type) {
             let transposed = node.attribute.iter().any(|a| a.name == "transB" && a.i != 0);
-            let last = || length(if transposed { 0 } else { 1 });
-            let classes = self.shapes.get(tensor).and_then(|s| s.last()).copied().or_else(last);
+            let stated = self.shapes.get(tensor).and_then(|s| s.last()).copied();
+            let classes = stated.or_else(|| length(weights, if transposed { 0 } else { 1 }));
             return Some(Head { at, input, classes, of_vector });
         }
         let is_conv = node.op_type.ends_with("Conv") || node.op_type == "ConvInteger";
-        let classes = length(0);
-        let before = length(1);
+        let classes = length(weights, 0);
+        let before = length(weights, 1);
         let narrows = classes.zip(before).is_some_and(|(n, before)| 4 * n <= before);
         let classifies = of_vector
             || tail.squashed
@@ -436,10 +439,8 @@ impl<'g> Ends<'g> {
     /// features, joined.
     fn before_several(&self, inputs: &[&'g str]) -> Cut {
         let common = self.flow.common(inputs.iter().map(|input| self.flow.giver(input)));
-        let places = || self.flow.chain(common).filter_map(|at| self.flow.result(at));
-        if let Some(place) =
-            places().next().filter(|place| self.is_vector(place) || inputs.len() > JOINED)
-        {
+        let place = self.flow.chain(common).find_map(|at| self.flow.result(at));
+        if let Some(place) = place.filter(|place| self.is_vector(place) || inputs.len() > JOINED) {
             return self.at(&[place], format!("all {} classifiers depend on it", inputs.len()));
         }
         let mut cut =

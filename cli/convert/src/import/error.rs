@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use tract_onnx::prelude::TractError;
 
-use super::{MAX_BYTES, Misfit, Unsupported, UnsupportedTable};
+use super::{
+    MAX_BYTES, Misfit, Source, Unsupported, UnsupportedTable, check, unreadable, unsupported,
+};
+use crate::catch_panic::quietly;
 
 /// Error of an import.
 #[derive(Debug, Error)]
@@ -200,4 +204,55 @@ fn count(nodes: usize) -> String {
 
 fn nearest_text(nearest: &[String]) -> String {
     if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) }
+}
+
+impl Source {
+    pub(super) fn no_such_tensor(&self, name: &str) -> ImportError {
+        let names: Vec<&str> =
+            self.graph().node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+        let nearest = nearest(name, &names);
+        ImportError::NoSuchTensor { path: self.path.clone(), cut: name.to_string(), nearest }
+    }
+
+    pub(super) fn unsupported(&self, nodes: Vec<Unsupported>) -> ImportError {
+        ImportError::Unsupported { path: self.path.clone(), nodes }
+    }
+
+    /// Adds cuts before the unsupported nodes, for tensors that are features according to `gives`.
+    pub(super) fn with_cuts(
+        &self,
+        error: ImportError,
+        gives: &dyn Fn(&str) -> bool,
+    ) -> ImportError {
+        match error {
+            ImportError::Unsupported { path, nodes } => {
+                let nodes = unsupported::with_cuts(self.graph(), nodes, gives);
+                ImportError::Unsupported { path, nodes }
+            }
+            ImportError::Unreadable { path, node: Some(node), reason } => {
+                let cut = node.cut.filter(|cut| quietly(|| gives(cut)).unwrap_or(false));
+                ImportError::Unreadable { path, node: Some(Misfit { cut, ..node }), reason }
+            }
+            error => error,
+        }
+    }
+
+    pub(super) fn refused(&self, refused: check::Refused) -> ImportError {
+        let check::Refused { place, what } = refused;
+        ImportError::Refused { path: self.path.clone(), place, what }
+    }
+
+    pub(super) fn tract(&self, error: &TractError) -> ImportError {
+        let reason = format!("{error:#}");
+        let node = unreadable::misfit(self.graph(), &reason);
+        ImportError::Unreadable { path: self.path.clone(), node, reason }
+    }
+}
+
+/// Returns the three names most similar to `name`.
+fn nearest(name: &str, names: &[&str]) -> Vec<String> {
+    let mut scored: Vec<_> =
+        names.iter().map(|n| (strsim::normalized_damerau_levenshtein(name, n), *n)).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(3).map(|(_, n)| format!("`{n}`")).collect()
 }

@@ -43,6 +43,13 @@ pub(super) fn load(graph: &mut GraphProto, folder: &Path) -> Result<u64, (String
     Ok(read)
 }
 
+fn number(tensor: &TensorProto, key: &str) -> Result<Option<u64>, String> {
+    match entry(tensor, key) {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("{key} `{text}` is no number")),
+    }
+}
+
 fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String> {
     let location = entry(tensor, "location");
     let mut parts = Path::new(location).components();
@@ -51,12 +58,8 @@ fn one(tensor: &TensorProto, folder: &Path, room: u64) -> Result<Vec<u8>, String
         return Err("only a file's name is allowed, without a folder".to_string());
     }
     let wanted = check::tensor_bytes(tensor).map_err(|refused| refused.what)?;
-    let number = |key: &str| match entry(tensor, key) {
-        "" => Ok(None),
-        text => text.parse::<u64>().map(Some).map_err(|_| format!("{key} `{text}` is no number")),
-    };
-    let offset = number("offset")?.unwrap_or(0);
-    let length = number("length")?;
+    let offset = number(tensor, "offset")?.unwrap_or(0);
+    let length = number(tensor, "length")?;
     let mut file = open(&folder.join(location))?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();
     let length = length.unwrap_or_else(|| size.saturating_sub(offset));

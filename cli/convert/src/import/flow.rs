@@ -49,12 +49,12 @@ pub(super) struct Named<'g> {
 
 impl<'g> Named<'g> {
     pub(super) fn of(graph: &'g GraphProto) -> Self {
-        let name = |node: &'g NodeProto| match node.name.as_str() {
-            "" => node.output.first().map_or("", String::as_str),
-            name => name,
-        };
-        let nodes = graph.node.iter().enumerate().map(|(at, node)| (name(node), at));
-        Self { givers: givers(graph), nodes: nodes.collect() }
+        let mut nodes = HashMap::new();
+        for (at, node) in graph.node.iter().enumerate() {
+            let output = node.output.first().map_or("", String::as_str);
+            nodes.insert(if node.name.is_empty() { output } else { &node.name }, at);
+        }
+        Self { givers: givers(graph), nodes }
     }
 
     /// Returns the node that computes a tensor.
@@ -78,10 +78,10 @@ impl<'g> Named<'g> {
 /// Sorts nodes behind those that they read; nodes already in order keep it.
 pub(super) fn sort(graph: &mut GraphProto) {
     let givers: HashMap<&str, usize> = givers(graph);
-    let before = |node: &NodeProto| -> Vec<usize> {
-        reads(node).into_iter().filter_map(|name| givers.get(name).copied()).collect()
-    };
-    let before: Vec<Vec<usize>> = graph.node.iter().map(before).collect();
+    let mut before: Vec<Vec<usize>> = Vec::with_capacity(graph.node.len());
+    for node in &graph.node {
+        before.push(reads(node).into_iter().filter_map(|name| givers.get(name).copied()).collect());
+    }
     if before.iter().enumerate().all(|(at, before)| before.iter().all(|&b| b < at)) {
         return;
     }

@@ -47,9 +47,8 @@ const TORCHSCRIPT: &str = "in Python: torch.onnx.export(torch.jit.load(\"FILE\")
                            torch.randn(1, 3, 224, 224), \"model.onnx\")";
 
 fn folder(path: &Path) -> Foreign {
-    let holds = |name: &str| path.join(name).exists();
     let shown = path.display();
-    if holds("saved_model.pb") {
+    if path.join("saved_model.pb").exists() {
         return saved_model(path);
     }
     let models = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -59,7 +58,7 @@ fn folder(path: &Path) -> Foreign {
     if let Some(model) = models.first() {
         return foreign("a folder", format!("give the file in it: {}", model.display()));
     }
-    if holds("config.json") {
+    if path.join("config.json").exists() {
         return foreign(
             "a folder of Hugging Face's transformers",
             format!(
@@ -109,9 +108,8 @@ fn keras(shown: &str) -> String {
 /// Recognizes a file by its first bytes, or by its name if these are ambiguous.
 fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
     let shown = path.display();
-    let at = |from: usize, magic: &[u8]| head.get(from..from + magic.len()) == Some(magic);
     let found = match () {
-        () if at(0, b"version https://git-lfs") => foreign(
+        () if holds(head, 0, b"version https://git-lfs") => foreign(
             "a pointer of Git LFS, not the file itself",
             format!("fetch it: git lfs pull --include \"{}\"", file_name(path)),
         ),
@@ -120,20 +118,20 @@ fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
             "download the file itself: on GitHub by \"Download raw file\", on Hugging Face with /resolve/ in \
              the address where it has /blob/",
         ),
-        () if at(4, b"TFL3") => foreign(
+        () if holds(head, 4, b"TFL3") => foreign(
             "a TensorFlow Lite model",
             format!(
                 "export it: python -m tf2onnx.convert --tflite {shown} --output model.onnx (one in floats)"
             ),
         ),
-        () if at(4, b"ORTM") => foreign(
+        () if holds(head, 4, b"ORTM") => foreign(
             "a model in onnxruntime's own format",
             "give the .onnx file that it was made from",
         ),
-        () if at(0, b"\x89HDF\r\n\x1a\n") => {
+        () if holds(head, 0, b"\x89HDF\r\n\x1a\n") => {
             foreign("a Keras model, or weights, in HDF5", keras(&shown.to_string()))
         }
-        () if at(8, b"{\"") && length_before(head) => foreign(
+        () if holds(head, 8, b"{\"") && length_before(head) => foreign(
             "weights in safetensors, without the network",
             "export the network with them: optimum-cli export onnx --model MODEL exported, or torch.onnx.export",
         ),
@@ -142,7 +140,7 @@ fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
         {
             foreign("a Python pickle, as old PyTorch checkpoints are", TORCH)
         }
-        () if at(0, b"OFFSHOOT") || is_package(path) => foreign(
+        () if holds(head, 0, b"OFFSHOOT") || is_package(path) => foreign(
             "a package already",
             format!(
                 "look at it by `offshoot inspect {shown}`; `convert` makes one from an .onnx file"
@@ -151,6 +149,11 @@ fn by_bytes(path: &Path, head: &[u8]) -> Option<Foreign> {
         () => return packed(path, head).or_else(|| by_name(path, head)),
     };
     Some(found)
+}
+
+/// True if the bytes hold `magic` at this place.
+fn holds(bytes: &[u8], from: usize, magic: &[u8]) -> bool {
+    bytes.get(from..from + magic.len()) == Some(magic)
 }
 
 fn is_package(path: &Path) -> bool {

@@ -133,18 +133,20 @@ impl Front {
     }
 }
 
+/// Returns the channels of the image that a layer selects, if it does nothing else.
+fn part(model: &Model, id: LayerId) -> Option<Vec<usize>> {
+    let layer = &model.layers[id];
+    match (&layer.op, &layer.inputs[..]) {
+        (LayerOp::Slice(Slice { axis: 2, from }), [0]) => {
+            Some((*from as usize..*from as usize + layer.shape.c()).collect())
+        }
+        _ => None,
+    }
+}
+
 /// Merges channels of the image that are split and joined again into one layer that selects them.
 fn joined_parts(model: &mut Model) {
     let channels = model.layers[0].shape.c();
-    let part = |model: &Model, id: LayerId| -> Option<Vec<usize>> {
-        let layer = &model.layers[id];
-        match (&layer.op, &layer.inputs[..]) {
-            (LayerOp::Slice(Slice { axis: 2, from }), [0]) => {
-                Some((*from as usize..*from as usize + layer.shape.c()).collect())
-            }
-            _ => None,
-        }
-    };
     for id in 1..model.layers.len() {
         if !matches!(model.layers[id].op, LayerOp::Concat) {
             continue;

@@ -42,8 +42,12 @@ impl Layout {
     /// Returns the layout of a tensor whose dimensions are whole axes of the feature map, or of
     /// length 1.
     pub fn new(shape: Shape, dims: &[Option<usize>]) -> Self {
-        let whole = |axis: usize| Factor { axis, len: shape.dims()[axis], stride: 1 };
-        Self(dims.iter().map(|d| simplify(d.iter().map(|&axis| whole(axis)).collect())).collect())
+        let lengths = shape.dims();
+        let dims = dims.iter().map(|axis| {
+            let whole = axis.map(|axis| Factor { axis, len: lengths[axis], stride: 1 });
+            simplify(whole.into_iter().collect())
+        });
+        Self(dims.collect())
     }
 
     /// Returns the layout 1, C, H, W, or its first `rank` dimensions.
@@ -136,8 +140,8 @@ impl Layout {
     /// Returns the feature map with the dimensions of three groups as its axes, and the operation
     /// that makes it.
     pub fn gather(&self, shape: Shape, groups: [&[usize]; 3]) -> Option<(Move, Shape, Self)> {
-        let length = |group: &[usize]| -> usize { group.iter().map(|&d| self.len(d)).product() };
-        let [h, w, c] = groups.map(|g| u32::try_from(length(g)).ok());
+        let lengths = groups.map(|group| group.iter().map(|&d| self.len(d)).product::<usize>());
+        let [h, w, c] = lengths.map(|length| u32::try_from(length).ok());
         let target = Shape::new(h?, w?, c?)?;
         let mut dims = vec![Vec::new(); self.rank()];
         for (axis, group) in groups.into_iter().enumerate() {
@@ -190,11 +194,10 @@ fn simplify(dim: Vec<Factor>) -> Vec<Factor> {
 fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
     let mut source = order.to_vec();
     source.sort_by_key(|f| (f.axis, usize::MAX - f.stride));
-    let place = |f: &Factor| source.iter().position(|s| s == f);
     // Neighbours that stay neighbours are one axis.
     let mut runs: Vec<(usize, usize, usize)> = Vec::new();
     for factor in order {
-        let at = place(factor)?;
+        let at = source.iter().position(|s| s == factor)?;
         match runs.last_mut() {
             Some((first, count, len)) if *first + *count == at => {
                 (*count, *len) = (*count + 1, *len * factor.len)

@@ -46,32 +46,40 @@ const FUSED: [&str; 7] = [
 pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
     let flow = Flow::of(graph);
     // Quantized weights are dequantized before any computation with them.
-    let stored = |at: usize| graph.node[at].op_type == "DequantizeLinear" && !flow.depends(at);
-    let nodes =
-        || (0..graph.node.len()).filter(|&at| needed[at] && !stored(at)).map(|at| &graph.node[at]);
-    let first = |is: &dyn Fn(&NodeProto) -> bool| nodes().find(|node| is(node));
-    let is_quantized = |node: &NodeProto| {
-        QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear")
-    };
-    if let Some(node) = first(&is_quantized) {
+    let nodes: Vec<&NodeProto> = graph
+        .node
+        .iter()
+        .enumerate()
+        .filter(|(at, node)| {
+            needed[*at] && (node.op_type != "DequantizeLinear" || flow.depends(*at))
+        })
+        .map(|(_, node)| node)
+        .collect();
+    if let Some(node) = nodes.iter().find(|node| is_quantized(node)) {
         return Some(Prepared {
             what: format!("quantized already ({})", shown(node)),
             instead: "give the float model that it was made from: its integers are chosen anew here",
         });
     }
-    let is_fused =
-        |node: &NodeProto| FUSED.contains(&&*node.op_type) || node.domain == "com.microsoft.nchwc";
-    if let Some(node) = first(&is_fused) {
+    if let Some(node) = nodes.iter().find(|node| is_fused(node)) {
         return Some(Prepared {
             what: format!("saved by onnxruntime's optimizer ({})", shown(node)),
             instead: "give the model as it was exported, or save it with ORT_ENABLE_BASIC at most",
         });
     }
     let known = Known::of(graph);
-    first(&|node| in_training(node, &known)).map(|node| Prepared {
+    nodes.iter().find(|node| in_training(node, &known)).map(|node| Prepared {
         what: format!("exported in training mode ({})", shown(node)),
         instead: "call model.eval() before torch.onnx.export, and leave out training=",
     })
+}
+
+fn is_quantized(node: &NodeProto) -> bool {
+    QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear")
+}
+
+fn is_fused(node: &NodeProto) -> bool {
+    FUSED.contains(&&*node.op_type) || node.domain == "com.microsoft.nchwc"
 }
 
 fn shown(node: &NodeProto) -> String {
@@ -81,9 +89,11 @@ fn shown(node: &NodeProto) -> String {
 
 /// True if a node is in training mode: statistics of the batch, or random dropout.
 fn in_training(node: &NodeProto, known: &Known<'_>) -> bool {
-    let stated = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
     match &*node.op_type {
-        "BatchNormalization" => stated("training_mode") == Some(1),
+        "BatchNormalization" => {
+            let mode = node.attribute.iter().find(|a| a.name == "training_mode");
+            mode.is_some_and(|mode| mode.i == 1)
+        }
         "Dropout" => known.input(node, 2).is_some_and(|mode| mode.contains(&1.0)),
         _ => false,
     }

@@ -89,8 +89,8 @@ fn forgotten(node: &NodeProto) -> Option<f32> {
 fn scale_activations(graph: &mut GraphProto) {
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
-        let named = [&node.input[..], &node.output[..]].map(|list| list.first().cloned());
-        let (Some(scale), [Some(input), Some(output)]) = (forgotten(&node), named) else {
+        let ends = node.input.first().cloned().zip(node.output.first().cloned());
+        let Some((scale, (input, output))) = forgotten(&node).zip(ends) else {
             nodes.push(node);
             continue;
         };

@@ -26,11 +26,11 @@ impl<'g> Stated<'g> {
     /// Returns the lengths of its dimensions; `None` for open ones, which exporters also write as 0
     /// or -1.
     pub(super) fn dims(&self) -> Option<Vec<Option<usize>>> {
-        let length = |value: &Option<Value>| match value {
-            Some(Value::DimValue(n)) => usize::try_from(*n).ok().filter(|&n| n > 0),
+        let lengths = self.shape?.dim.iter().map(|d| match d.value {
+            Some(Value::DimValue(n)) => usize::try_from(n).ok().filter(|&n| n > 0),
             _ => None,
-        };
-        Some(self.shape?.dim.iter().map(|d| length(&d.value)).collect())
+        });
+        Some(lengths.collect())
     }
 
     fn words(&self) -> String {
@@ -114,7 +114,10 @@ impl Source {
     /// Returns width and height, if the file fixes both.
     pub(super) fn fixed_size(&self) -> Option<(u32, u32)> {
         let mut inputs = flow::inputs(self.graph());
-        let (input, None) = (inputs.next()?, inputs.next()) else { return None };
+        let input = inputs.next()?;
+        if inputs.next().is_some() {
+            return None;
+        }
         let dims: Vec<u32> =
             self.stated(input)?.dims()?.into_iter().map(|d| d.map_or(0, |d| d as u32)).collect();
         let lengths: Vec<usize> = dims.iter().map(|&d| d as usize).collect();

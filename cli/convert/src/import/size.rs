@@ -23,7 +23,7 @@ impl Source {
         import: At<'_>,
     ) -> Result<Imported, ImportError> {
         let imported = import(asked);
-        let (Some(asked), Some(fixed)) = (asked, self.fixed_size()) else { return imported };
+        let Some((asked, fixed)) = asked.zip(self.fixed_size()) else { return imported };
         if asked == fixed {
             return imported;
         }
@@ -39,20 +39,14 @@ impl Source {
             }
             Err(_) => "it does not fit together".to_string(),
             Ok(at) => {
-                let values = |imported: &Imported| {
-                    imported.model.layers[imported.model.output].shape.elements()
-                };
-                if pool == Pool::None || values(at) == values(&own) {
+                let found = values(at);
+                let own = values(&own);
+                if pool == Pool::None || found == own {
                     return imported;
                 }
-                format!(
-                    "its embedding would have {} values instead of {}",
-                    values(at),
-                    values(&own)
-                )
+                format!("its embedding would have {found} values instead of {own}")
             }
         };
-        let shown = |(width, height): (u32, u32)| format!("{height}x{width}");
         Err(ImportError::Size {
             path: self.path.clone(),
             fixed: shown(fixed),
@@ -60,6 +54,15 @@ impl Source {
             what,
         })
     }
+}
+
+/// Returns the number of values of an embedding.
+fn values(imported: &Imported) -> usize {
+    imported.model.layers[imported.model.output].shape.elements()
+}
+
+fn shown((width, height): (u32, u32)) -> String {
+    format!("{height}x{width}")
 }
 
 impl Source {
@@ -106,11 +109,10 @@ impl Source {
         else {
             return None;
         };
-        let dim = |&n: &usize| Dimension {
-            value: Some(Value::DimValue(n as i64)),
-            ..Dimension::default()
-        };
-        tensor.shape.get_or_insert_default().dim = shape.iter().map(dim).collect();
+        let dims = shape
+            .iter()
+            .map(|&n| Dimension { value: Some(Value::DimValue(n as i64)), ..Dimension::default() });
+        tensor.shape.get_or_insert_default().dim = dims.collect();
         Some(Self { path: self.path.clone(), sha256: self.sha256, proto, bytes: self.bytes })
     }
 }

@@ -112,10 +112,11 @@ impl Source {
         tensors: &[String],
         prepare: Prepare<'_>,
     ) -> Result<TypedModel, ImportError> {
-        let label = |name: &String| typed.outlet_labels.iter().find(|(_, label)| *label == name);
-        let outlets: Option<Vec<OutletId>> =
-            tensors.iter().map(|name| Some(*label(name)?.0)).collect();
-        let Some(outlets) = outlets else {
+        let outlets = tensors.iter().map(|name| {
+            let labels = &typed.outlet_labels;
+            labels.iter().find(|(_, label)| *label == name).map(|(outlet, _)| *outlet)
+        });
+        let Some(outlets) = outlets.collect::<Option<Vec<OutletId>>>() else {
             // tract removes some nodes, and their names with them.
             let tensors: Vec<&str> = tensors.iter().map(String::as_str).collect();
             return self.typed_at(&tensors, prepare);

@@ -43,11 +43,10 @@ pub(super) enum Role {
 impl Role {
     pub(super) fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
-        let has = |part: &str| name.contains(part);
         match () {
-            () if has("mask") => Self::Mask,
-            () if has("type") || has("segment") => Self::Types,
-            () if has("position") => Self::Positions,
+            () if name.contains("mask") => Self::Mask,
+            () if name.contains("type") || name.contains("segment") => Self::Types,
+            () if name.contains("position") => Self::Positions,
             () => Self::Ids,
         }
     }
@@ -66,15 +65,18 @@ impl Role {
 pub(super) fn takes_text(graph: &GraphProto) -> bool {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let mut inputs = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).peekable();
-    let whole_numbers = |kind: Option<&TypeProto>| match kind.and_then(|k| k.value.as_ref()) {
+    inputs.peek().is_some() && inputs.all(|i| i.r#type.as_ref().is_some_and(is_row_of_integers))
+}
+
+fn is_row_of_integers(kind: &TypeProto) -> bool {
+    match &kind.value {
         // Numbers 6 and 7 are ONNX's 32-bit and 64-bit integers; an image may have such a type too.
         Some(type_proto::Value::TensorType(tensor)) => {
             [6, 7].contains(&tensor.elem_type)
                 && tensor.shape.as_ref().is_none_or(|s| s.dim.len() < 3)
         }
         _ => false,
-    };
-    inputs.peek().is_some() && inputs.all(|i| whole_numbers(i.r#type.as_ref()))
+    }
 }
 
 /// Sets the shape of every input, and the values of those that are the same for all texts. The ids,
@@ -83,12 +85,15 @@ pub(super) fn takes_text(graph: &GraphProto) -> bool {
 /// `Err` is the cause.
 pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<(), String> {
     let inputs = model.input_outlets().map_err(|e| e.to_string())?.to_vec();
-    let role = |model: &InferenceModel, outlet: OutletId| Role::of(&model.node(outlet.node).name);
-    let of = |model: &InferenceModel, wanted: Role| -> Vec<OutletId> {
-        inputs.iter().copied().filter(|&o| role(model, o) == wanted).collect()
-    };
-    let ids = of(model, Role::Ids);
-    let masks = of(model, Role::Mask);
+    let mut ids: Vec<OutletId> = Vec::new();
+    let mut masks = Vec::new();
+    for &outlet in &inputs {
+        match Role::of(&model.node(outlet.node).name) {
+            Role::Ids => ids.push(outlet),
+            Role::Mask => masks.push(outlet),
+            Role::Types | Role::Positions => {}
+        }
+    }
     let [ids] = ids[..] else {
         return Err(format!("{} inputs that may be ids of tokens; one is needed", ids.len()));
     };
@@ -98,7 +103,7 @@ pub(super) fn fix_inputs(model: &mut InferenceModel, length: usize) -> Result<()
     for &outlet in &inputs {
         let fact = model.outlet_fact(outlet).map_err(|e| e.to_string())?;
         let kind = fact.datum_type.concretize().unwrap_or(i64::datum_type());
-        let constant = role(model, outlet).constant(length);
+        let constant = Role::of(&model.node(outlet.node).name).constant(length);
         let fact = kind.fact([1, length]);
         if let Some(values) = constant {
             let tensor = Tensor::from_shape(&[1, length], &values)
@@ -270,21 +275,28 @@ impl Hidden {
 
     /// Returns the values of the outlets for a text of `tokens` tokens.
     fn values(&mut self, tokens: usize) -> Result<Vec<Shaped>, Reason> {
-        let here = |at: usize| at < tokens;
-        let id = |at: usize| self.ids[usize::from(here(at))];
+        let outputs = self.outputs(tokens).map_err(|e| format!("{e:#}"))?;
+        let mut values = Vec::new();
+        for tensor in &outputs {
+            let floats = floats(tensor).ok_or("a mask that is not made of numbers")?;
+            values.push((tensor.shape().to_vec(), floats));
+        }
+        Ok(values)
+    }
+
+    /// Runs the model on a text of `tokens` tokens, all alike.
+    fn outputs(&mut self, tokens: usize) -> TractResult<TVec<TValue>> {
+        let marks: Vec<bool> = (0..self.length).map(|at| at < tokens).collect();
         let rows: [Vec<i64>; 2] = [
-            (0..self.length).map(id).collect(),
-            (0..self.length).map(|at| i64::from(here(at))).collect(),
+            marks.iter().map(|&mark| self.ids[usize::from(mark)]).collect(),
+            marks.iter().map(|&mark| i64::from(mark)).collect(),
         ];
-        let input = |(row, kind): (&Vec<i64>, &DatumType)| {
+        let mut inputs = TVec::new();
+        for (row, kind) in rows.iter().zip(&self.kinds) {
             let tensor = Tensor::from_shape(&[1, self.length], row)?;
-            Ok(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue())
-        };
-        let inputs = rows.iter().zip(&self.kinds).map(input).collect::<TractResult<TVec<_>>>();
-        let outputs =
-            inputs.and_then(|inputs| self.state.run(inputs)).map_err(|e| format!("{e:#}"))?;
-        let floats = |t: &TValue| floats(t).ok_or("a mask that is not made of numbers".to_string());
-        outputs.iter().map(|t| Ok((t.shape().to_vec(), floats(t)?))).collect()
+            inputs.push(tensor.cast_to_dt(*kind)?.into_owned().into_tvalue());
+        }
+        self.state.run(inputs)
     }
 }
 
@@ -330,9 +342,10 @@ impl TextSource {
 
 /// Returns one candidate for each dimension that may be that of the tokens.
 fn candidates(dims: &[usize], full: &[f32], length: usize) -> Vec<Masked> {
-    let over = (0..dims.len()).filter(|&dim| dims[dim] == length);
-    let one = |dim| Masked { dim, full: full.to_vec(), lengths: dims.to_vec(), absent: f32::NAN };
-    over.map(one).collect()
+    (0..dims.len())
+        .filter(|&dim| dims[dim] == length)
+        .map(|dim| Masked { dim, full: full.to_vec(), lengths: dims.to_vec(), absent: f32::NAN })
+        .collect()
 }
 
 impl Masked {

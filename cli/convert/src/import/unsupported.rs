@@ -8,6 +8,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, type_proto};
 
 use super::flow::{self, Flow};
 use super::{ends, operations, walk};
+use crate::catch_panic::quietly;
 
 /// Unsupported node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,17 @@ const DEEP: usize = 40;
 const TRIED: usize = 6;
 
 impl Unsupported {
+    /// Returns the cells of the table.
+    fn row(&self) -> [String; 4] {
+        let todo = match &self.cut {
+            Some(cut) if self.is_early => format!("only early features before it: --cut {cut}"),
+            Some(cut) => format!("leave it out: --cut {cut}"),
+            None => "no features before it to cut at".to_string(),
+        };
+        let shape = self.shape.clone().unwrap_or_else(|| "?".to_string());
+        [format!("`{}`", self.node), self.operation.clone(), shape, todo]
+    }
+
     fn of(graph: &GraphProto, at: usize, what: &str) -> Self {
         let node = &graph.node[at];
         let output = node.output.first().map_or("", String::as_str);
@@ -55,33 +67,36 @@ impl Unsupported {
 
 /// Returns the needed nodes that must not be passed to tract.
 pub(super) fn by_name(graph: &GraphProto, needed: &[bool]) -> Vec<Unsupported> {
-    let unknown = |at: &usize| needed[*at] && !operations::is_allowed(&graph.node[*at]);
-    (0..graph.node.len()).filter(unknown).map(|at| Unsupported::of(graph, at, "")).collect()
+    (0..graph.node.len())
+        .filter(|&at| needed[at] && !operations::is_allowed(&graph.node[at]))
+        .map(|at| Unsupported::of(graph, at, ""))
+        .collect()
 }
 
 /// Returns the nodes that the walk did not accept, with their names in the file.
 pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Unsupported> {
     let named = flow::Named::of(graph);
-    let one = |u: &walk::Unsupported| {
-        let shape = Some(u.shape.clone()).filter(|s| !s.is_empty());
-        let Some(at) = named.node(&u.node) else {
-            let operation = format!("{} {}", u.op, u.what).trim_end().to_string();
-            let at = graph.node.len();
-            return Unsupported {
-                node: u.node.clone(),
-                operation,
-                shape,
-                cut: None,
-                is_early: false,
-                at,
-            };
+    found.iter().map(|u| in_file(graph, named.node(&u.node), u)).collect()
+}
+
+/// Returns a node that the walk did not accept as node `at` of the file; `None` if it has no name
+/// there.
+fn in_file(graph: &GraphProto, at: Option<usize>, u: &walk::Unsupported) -> Unsupported {
+    let shape = Some(u.shape.clone()).filter(|s| !s.is_empty());
+    let Some(at) = at else {
+        return Unsupported {
+            node: u.node.clone(),
+            operation: format!("{} {}", u.op, u.what).trim_end().to_string(),
+            shape,
+            cut: None,
+            is_early: false,
+            at: graph.node.len(),
         };
-        let own = Unsupported::of(graph, at, &u.what);
-        let whole = graph.node[at].output.contains(&u.node);
-        let shape = if whole { shape.or(own.shape) } else { own.shape.or(shape) };
-        Unsupported { shape, ..own }
     };
-    found.iter().map(one).collect()
+    let own = Unsupported::of(graph, at, &u.what);
+    let whole = graph.node[at].output.contains(&u.node);
+    let shape = if whole { shape.or(own.shape) } else { own.shape.or(shape) };
+    Unsupported { shape, ..own }
 }
 
 /// Returns the nodes in the file's order, each once, with a cut before it that has no other such
@@ -98,7 +113,9 @@ pub(super) fn with_cuts(
     let mut tried: HashMap<&str, bool> = HashMap::new();
     for node in nodes.iter_mut().filter(|u| u.at < graph.node.len()) {
         let mut places = flow.places_before(node.at).filter(|(at, _)| !behind[*at]).take(TRIED);
-        let place = places.find(|(_, name)| *tried.entry(name).or_insert_with(|| gives(name)));
+        let place = places.find(|(_, name)| {
+            *tried.entry(name).or_insert_with(|| quietly(|| gives(name)).unwrap_or(false))
+        });
         let nodes = graph.node.len();
         node.is_early = place.is_some_and(|(at, _)| nodes >= DEEP && EARLY * at < nodes);
         node.cut = place.map(|(_, name)| name.to_string());
@@ -112,8 +129,8 @@ pub(super) fn frontier(graph: &GraphProto, stops: impl Fn(usize, &NodeProto) -> 
     let flow = Flow::of(graph);
     let behind = flow.behind(|at| stops(at, &graph.node[at]));
     let read = (0..graph.node.len()).filter(|&at| behind[at]).flat_map(|at| flow.data_inputs(at));
-    let fine = |name: &&str| flow.giver(name).is_some_and(|at| !behind[at]);
-    let mut tensors: Vec<&str> = read.filter(fine).collect();
+    let mut tensors: Vec<&str> =
+        read.filter(|name| flow.giver(name).is_some_and(|at| !behind[at])).collect();
     tensors.sort_unstable();
     tensors.dedup();
     tensors
@@ -146,17 +163,8 @@ pub struct UnsupportedTable<'u>(pub &'u [Unsupported]);
 impl fmt::Display for UnsupportedTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["node", "operation", "result", "what can be done"].map(str::to_string);
-        let row = |u: &Unsupported| {
-            let todo = match &u.cut {
-                Some(cut) if u.is_early => format!("only early features before it: --cut {cut}"),
-                Some(cut) => format!("leave it out: --cut {cut}"),
-                None => "no features before it to cut at".to_string(),
-            };
-            let shape = u.shape.clone().unwrap_or_else(|| "?".to_string());
-            [format!("`{}`", u.node), u.operation.clone(), shape, todo]
-        };
-        let rows: Vec<[String; 4]> =
-            std::iter::once(head).chain(self.0.iter().take(SHOWN).map(row)).collect();
+        let rows = self.0.iter().take(SHOWN).map(Unsupported::row);
+        let rows: Vec<[String; 4]> = std::iter::once(head).chain(rows).collect();
         let widths: [usize; 3] = std::array::from_fn(|i| {
             rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)
         });

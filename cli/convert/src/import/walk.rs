@@ -328,7 +328,10 @@ fn dims(node: &TypedNode) -> Step<Vec<usize>> {
 }
 
 fn shape(h: usize, w: usize, c: usize) -> Step<Shape> {
-    let small = |v: usize| u32::try_from(v).ok();
-    let shape = small(h).zip(small(w)).zip(small(c)).and_then(|((h, w), c)| Shape::new(h, w, c));
+    let small = [h, w, c].map(|side| u32::try_from(side).ok());
+    let shape = match small {
+        [Some(h), Some(w), Some(c)] => Shape::new(h, w, c),
+        _ => None,
+    };
     shape.ok_or_else(|| format!("with a map of {h}x{w}x{c}, which is too large"))
 }

@@ -73,10 +73,10 @@ fn marks(model: &Model) -> Vec<bool> {
 }
 
 fn layer_macs(model: &Model, layer: &Layer) -> u64 {
-    let depth = |index: usize| model.layers[layer.inputs[index]].shape.c();
+    let depth = layer.inputs.first().map_or(0, |&input| model.layers[input].shape.c());
     let per_value = match &layer.op {
-        LayerOp::Conv(conv) => conv.window.taps() * depth(0) / conv.groups,
-        LayerOp::MatMul { .. } => depth(0),
+        LayerOp::Conv(conv) => conv.window.taps() * depth / conv.groups,
+        LayerOp::MatMul { .. } => depth,
         _ => 0,
     };
     per_value as u64 * layer.shape.elements() as u64

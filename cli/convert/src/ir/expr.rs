@@ -26,6 +26,11 @@ impl Expr {
         Self::Constant(Binary::Mul, -1.0, Box::new(Self::Input))
     }
 
+    /// Returns `x`, boxed as an operand.
+    pub(crate) fn x() -> Box<Self> {
+        Box::new(Self::Input)
+    }
+
     /// Returns `x` to a power, for `x` above zero.
     pub fn power(exponent: f32) -> Self {
         Self::Unary(Unary::Power { exponent }, Box::new(Self::Input))
@@ -33,25 +38,23 @@ impl Expr {
 
     /// Returns `x` to a power, also for `x` below zero if the exponent is a small whole number.
     pub fn raised(exponent: f32) -> Self {
-        let x = || Box::new(Self::Input);
         match exponent {
-            1.0 => Self::Constant(Binary::Mul, 1.0, x()),
-            2.0 => Self::Binary(Binary::Mul, x(), x()),
-            3.0 => Self::Binary(Binary::Mul, x(), Box::new(Self::raised(2.0))),
-            0.5 => Self::Unary(Unary::Sqrt, x()),
+            1.0 => Self::Constant(Binary::Mul, 1.0, Self::x()),
+            2.0 => Self::Binary(Binary::Mul, Self::x(), Self::x()),
+            3.0 => Self::Binary(Binary::Mul, Self::x(), Box::new(Self::raised(2.0))),
+            0.5 => Self::Unary(Unary::Sqrt, Self::x()),
             _ => Self::power(exponent),
         }
     }
 
     /// Returns the tanh approximation of GELU (Hendrycks & Gimpel 2016).
     pub fn gelu_by_tanh() -> Self {
-        let x = || Box::new(Self::Input);
         let cube = Self::Constant(Binary::Mul, 0.044_715, Box::new(Self::raised(3.0)));
-        let sum = Self::Binary(Binary::Add, x(), Box::new(cube));
+        let sum = Self::Binary(Binary::Add, Self::x(), Box::new(cube));
         let inner = Self::Constant(Binary::Mul, (2.0 / std::f32::consts::PI).sqrt(), Box::new(sum));
         let tanh = Self::Unary(Unary::Tanh, Box::new(inner));
         let gate = Self::Constant(Binary::Add, 1.0, Box::new(tanh));
-        let half = Self::Constant(Binary::Mul, 0.5, x());
+        let half = Self::Constant(Binary::Mul, 0.5, Self::x());
         Self::Binary(Binary::Mul, Box::new(half), Box::new(gate))
     }
 

@@ -69,7 +69,6 @@ fn functions(model: &mut Model) {
 }
 
 fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr)> {
-    let whole = |&id: &LayerId| (id, Expr::Input);
     let (source, expr) = match (&layer.op, &layer.inputs[..]) {
         (LayerOp::Function(expr), [a]) => {
             let (source, inner) = &formulas[*a];
@@ -89,8 +88,8 @@ fn formula(layer: &Layer, formulas: &[(LayerId, Expr)]) -> Option<(LayerId, Expr
         }
         (&LayerOp::Binary(op), [a, b]) => {
             // The common source is the source of an operand, or one of the operands itself.
-            let left = [formulas[*a].clone(), whole(a)];
-            let right = [formulas[*b].clone(), whole(b)];
+            let left = [formulas[*a].clone(), (*a, Expr::Input)];
+            let right = [formulas[*b].clone(), (*b, Expr::Input)];
             let pairs = left.iter().flat_map(|l| right.iter().map(move |r| (l, r)));
             let ((source, x), (_, y)) = pairs.into_iter().find(|(l, r)| l.0 == r.0)?;
             (*source, Expr::Binary(op, Box::new(x.clone()), Box::new(y.clone())))

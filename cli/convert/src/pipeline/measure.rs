@@ -91,6 +91,29 @@ impl Comparison {
     }
 }
 
+/// State of one shard of the comparison.
+struct ComparisonShard {
+    extractor: Extractor,
+    seen: Comparison,
+}
+
+impl ComparisonShard {
+    /// Runs a sample; `by_source` is true if `wanted` is the source model's embedding.
+    fn run(
+        &mut self,
+        input: &Input<'_>,
+        wanted: &[f32],
+        by_source: bool,
+    ) -> Result<(), ConvertError> {
+        let got: Vec<f32> = input.embed(&mut self.extractor)?.iter().collect();
+        self.seen.see(&got, wanted);
+        if by_source {
+            self.seen.difference = self.seen.difference.max(relative_error(&got, wanted));
+        }
+        Ok(())
+    }
+}
+
 impl Measurement<'_> {
     pub(crate) fn report(
         &self,
@@ -117,31 +140,23 @@ impl Measurement<'_> {
 
     /// Opens the package as a device would, runs it, and compares the embeddings.
     fn compare(&self, bytes: &[u8]) -> Result<(Extractor, Comparison), ConvertError> {
-        let mut states = Vec::new();
+        let mut shards = Vec::new();
         for _ in 0..ABREAST {
-            states.push((Extractor::from_bytes(bytes.to_vec())?, Comparison::default()));
+            let extractor = Extractor::from_bytes(bytes.to_vec())?;
+            shards.push(ComparisonShard { extractor, seen: Comparison::default() });
         }
         let inputs = self.inputs;
-        let embeddings = self.wanted;
         let step = inputs.len().div_ceil(RUN).max(1);
-        let work = |(extractor, seen): &mut (Extractor, Comparison),
-                    n: usize|
-         -> Result<(), ConvertError> {
+        let shards = parallel::over(shards, inputs.len().div_ceil(step), |shard, n| {
             let i = n * step;
-            let got: Vec<f32> = inputs[i].embed(extractor)?.iter().collect();
-            seen.see(&got, &embeddings[i]);
-            if i < COMPARED {
-                // Embeddings of the source model.
-                seen.difference = seen.difference.max(relative_error(&got, &embeddings[i]));
-            }
-            Ok(())
-        };
-        let shards = parallel::over(states, inputs.len().div_ceil(step), work)?;
-        let merged = shards.into_iter().reduce(|(extractor, mut whole), (_, seen)| {
-            whole.merge(&seen);
-            (extractor, whole)
+            shard.run(&inputs[i], &self.wanted[i], i < COMPARED)
+        })?;
+        let merged = shards.into_iter().reduce(|mut whole, shard| {
+            whole.seen.merge(&shard.seen);
+            whole
         });
-        Ok(merged.expect("there are lanes"))
+        let merged = merged.expect("there are shards");
+        Ok((merged.extractor, merged.seen))
     }
 
     /// Returns the loss of each layer of the network.
@@ -166,21 +181,18 @@ fn memory_plan(graph: &Graph<'_>) -> Option<MemoryPlan> {
     let all = 0..graph.node_count();
     let (plan, slots) =
         Plan::build(graph, Isa::best(), all, &[Graph::INPUT], &[graph.output()]).ok()?;
-    let name = |node: usize| graph.nodes().nth(node).map_or("", |(_, node)| node.name).to_string();
     let tensors = graph.tensor_count();
-    let place = |i: usize| {
-        let (bytes, nodes) = Slot::life(&slots, i)?;
-        let name = match i.checked_sub(tensors) {
-            Some(node) => name(node),
-            None => i.checked_sub(1).map_or_else(|| "input".to_string(), name),
-        };
-        Some(Place { name, scratch: i >= tensors, bytes, nodes })
-    };
-    let places: Vec<Place> = (0..slots.len()).filter_map(place).collect();
-    let alive = |node: usize| {
-        places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum()
-    };
-    let least = (0..=graph.node_count()).map(alive).max().unwrap_or(0);
+    let mut places = Vec::new();
+    for i in 0..slots.len() {
+        let Some((bytes, nodes)) = Slot::life(&slots, i) else { continue };
+        // Tensors come first, the input before all others; then the nodes' scratch memory.
+        let node = if i < tensors { i.checked_sub(1) } else { Some(i - tensors) };
+        let name = node.map_or("input", |at| graph.nodes().nth(at).map_or("", |(_, n)| n.name));
+        places.push(Place { name: name.to_string(), scratch: i >= tensors, bytes, nodes });
+    }
+    let alive = (0..=graph.node_count())
+        .map(|node| places.iter().filter(|p| p.nodes.contains(&node)).map(|p| p.bytes.len()).sum());
+    let least = alive.max().unwrap_or(0);
     let arena = plan.arena_bytes();
     let bound = plan.live_set_bytes();
     let nodes = graph.node_count();

@@ -101,8 +101,11 @@ impl Recipe {
 
 fn digest<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
     let text = String::deserialize(from)?;
-    let byte = |i: usize| text.get(2 * i..2 * i + 2).and_then(|t| u8::from_str_radix(t, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    let bytes = (0..32).map(|i| {
+        let digits = text.get(2 * i..2 * i + 2)?;
+        u8::from_str_radix(digits, 16).ok()
+    });
+    let bytes: Option<Vec<u8>> = bytes.collect();
     let digest = bytes.filter(|_| text.len() == 64).and_then(|b| b.try_into().ok());
     digest.map(Some).ok_or_else(|| serde::de::Error::custom("a SHA-256 has 64 hexadecimal digits"))
 }
@@ -133,8 +136,8 @@ impl Catalog {
     /// # Errors
     /// File that cannot be read or is not a catalogue.
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
-        let read = |source| CatalogError::Read { path: path.to_path_buf(), source };
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| CatalogError::Read { path: path.to_path_buf(), source })?;
         toml::from_str(&text).map_err(|e| {
             let line = e.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let reason = format!("line {line}: {}", e.message());
@@ -149,10 +152,11 @@ impl Catalog {
     pub fn by_name(&self, name: &str) -> Result<&Recipe, CatalogError> {
         self.model.iter().find(|r| r.name == name).ok_or_else(|| {
             // Users leave out the part of the name before the slash.
-            let short = |r: &Recipe| r.name.rsplit('/').next().unwrap_or_default().to_string();
-            let likeness = |r: &&Recipe| (1e3 * strsim::jaro_winkler(&short(r), name)) as u32;
-            let nearest =
-                self.model.iter().max_by_key(likeness).map(|r| r.name.clone()).unwrap_or_default();
+            let nearest = self.model.iter().max_by_key(|recipe| {
+                let short = recipe.name.rsplit('/').next().unwrap_or_default();
+                (1e3 * strsim::jaro_winkler(short, name)) as u32
+            });
+            let nearest = nearest.map(|recipe| recipe.name.clone()).unwrap_or_default();
             CatalogError::Unknown { name: name.to_string(), nearest }
         })
     }

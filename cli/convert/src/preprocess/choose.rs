@@ -151,14 +151,13 @@ fn guess(
     imported: &Imported,
     frames: &[Frame<'_>],
 ) -> Result<Chosen, CalibrateError> {
-    let with = |preset, why, warning| Chosen {
-        preprocess: overrides.preprocess(preset, imported),
-        why,
-        warning,
-    };
     let Some(classifier) = &source.classifier(imported) else {
         let why = "imagenet, a guess: the model has no classifier to compare presets by; --preset overrides it";
-        return Ok(with(Preset::Imagenet, why.to_string(), None));
+        return Ok(Chosen {
+            preprocess: overrides.preprocess(Preset::Imagenet, imported),
+            why: why.to_string(),
+            warning: None,
+        });
     };
     let ranked = ranked(overrides, classifier, imported, frames)?;
     let [(best, score), (second, runner_up), ..] = ranked;
@@ -172,7 +171,11 @@ fn guess(
         best.name(),
         second.name()
     );
-    Ok(with(best, why, (score < runner_up + LEAD).then_some(close)))
+    Ok(Chosen {
+        preprocess: overrides.preprocess(best, imported),
+        why,
+        warning: (score < runner_up + LEAD).then_some(close),
+    })
 }
 
 /// Returns the classifier's confidence under each preset, the highest first.

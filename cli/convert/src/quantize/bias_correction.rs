@@ -11,7 +11,6 @@ use super::evaluate::memory;
 use super::scheme::Scheme;
 use super::{Calibration, GraphVariant, QuantConfig, QuantizerError, scheme};
 use crate::calibrate::CalibrateError;
-use crate::calibrate::input::Input;
 use crate::emit::{self, EmitError};
 use crate::ir::{LayerId, Model};
 use crate::parallel;
@@ -48,12 +47,11 @@ impl Calibration<'_> {
     /// Returns the calibration subset as int8 inputs of `values` elements.
     fn inputs(&self, values: usize) -> Vec<Vec<i8>> {
         let table = self.preprocess.map_or_else(Vec::new, scheme::input_table);
-        let coded = |input: &Input<'_>| {
-            let mut codes = vec![0; values];
-            input.codes_into(&table, &mut codes);
-            codes
-        };
-        self.subset.iter().map(coded).collect()
+        let mut inputs = vec![vec![0; values]; self.subset.len()];
+        for (input, codes) in self.subset.iter().zip(&mut inputs) {
+            input.codes_into(&table, codes);
+        }
+        inputs
     }
 }
 
@@ -67,11 +65,29 @@ struct Shelf<'m> {
 /// Layer that is run on one image after another.
 #[derive(Clone)]
 struct Bench<'p> {
+    graph: &'p Graph<'p>,
+    /// Tensors that the layer reads.
+    inputs: &'p [TensorId],
+    /// Values of these tensors, for each image.
+    sources: &'p [&'p [Vec<i8>]],
     plan: &'p Plan<Vec<Step>>,
     slots: &'p [Slot],
     packed: &'p Buffer,
     arena: Buffer,
     results: Vec<Vec<i8>>,
+}
+
+impl Bench<'_> {
+    fn run(&mut self, image: usize) -> Result<(), TractError> {
+        for (&input, codes) in self.inputs.iter().zip(self.sources) {
+            if let Some(value) = Plan::<Vec<Step>>::value(self.graph, self.slots, input) {
+                self.arena[value.range()].copy_from_slice(&codes[image]);
+            }
+        }
+        self.plan.run(self.graph.weights(), self.packed, &mut self.arena)?;
+        self.results.push(self.arena[self.plan.output().range()].to_vec());
+        Ok(())
+    }
 }
 
 impl<'m> Shelf<'m> {
@@ -93,24 +109,22 @@ impl<'m> Shelf<'m> {
             graph.nodes().nth(at).map_or(Vec::new(), |(_, n)| n.inputs.iter().collect());
         let (plan, slots) = Plan::build(graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
         let (packed, arena) = memory(&plan, graph.weights())?;
-        let bench =
-            Bench { plan: &plan, slots: &slots, packed: &packed, arena, results: Vec::new() };
-        let codes = &self.codes;
         let images = self.codes[0].len().max(self.codes[sources[0]].len());
-        let work = |bench: &mut Bench<'_>, image: usize| -> Result<(), TractError> {
-            for (&input, &source) in inputs.iter().zip(sources) {
-                if let Some(value) = Plan::<Vec<Step>>::value(graph, bench.slots, input) {
-                    bench.arena[value.range()].copy_from_slice(&codes[source][image]);
-                }
-            }
-            bench.plan.run(graph.weights(), bench.packed, &mut bench.arena)?;
-            bench.results.push(bench.arena[bench.plan.output().range()].to_vec());
-            Ok(())
+        let sources: Vec<&[Vec<i8>]> = sources.iter().map(|&id| &self.codes[id][..]).collect();
+        let bench = Bench {
+            graph,
+            inputs: &inputs,
+            sources: &sources,
+            plan: &plan,
+            slots: &slots,
+            packed: &packed,
+            arena,
+            results: Vec::new(),
         };
-        let shards = parallel::over(vec![bench; SHARDS], images, work)?;
-        let mut results: Vec<_> = shards.into_iter().map(|lane| lane.results.into_iter()).collect();
-        self.codes[id] =
-            (0..images).filter_map(|i| results[parallel::shard_of(i, SHARDS)].next()).collect();
+        let shards = parallel::over(vec![bench; SHARDS], images, Bench::run)?;
+        let results = shards.into_iter().map(|bench| bench.results).collect();
+        self.codes[id] = parallel::in_order(results, images);
+        let sources = &self.model.layers[id].inputs;
         for &source in sources {
             if self.last_reader[source] == id {
                 self.codes[source].clear();

@@ -39,8 +39,15 @@ const WIDEST: usize = 64;
 pub fn places(model: &Model, preprocess: &Preprocess) -> Vec<Place> {
     let readers = model.readers();
     let bounds = interval::bounds(model, preprocess);
-    let reader = |id: LayerId| place(model, &readers, &bounds, id);
-    (1..model.layers.len()).filter_map(reader).collect()
+    (1..model.layers.len()).filter_map(|id| place(model, &readers, &bounds, id)).collect()
+}
+
+/// Returns the convolution of a layer, if it is one.
+fn conv(model: &Model, id: LayerId) -> Option<&Conv> {
+    match &model.layers[id].op {
+        LayerOp::Conv(conv) => Some(conv),
+        _ => None,
+    }
 }
 
 fn place(
@@ -49,14 +56,9 @@ fn place(
     bounds: &[Vec<Bounds>],
     reader: LayerId,
 ) -> Option<Place> {
-    let conv = |id: LayerId| match &model.layers[id].op {
-        LayerOp::Conv(conv) => Some(conv),
-        _ => None,
-    };
-    let sums = |id: LayerId| conv(id).filter(|c| c.groups == 1);
-    let read = sums(reader)?;
+    let read = conv(model, reader).filter(|c| c.groups == 1)?;
     let last = model.layers[reader].inputs[0];
-    let own = conv(last).filter(|_| readers[last] == 1)?;
+    let own = conv(model, last).filter(|_| readers[last] == 1)?;
     let maps = match own.groups {
         1 => vec![last],
         // Depthwise: one channel in, one out.
@@ -64,16 +66,16 @@ fn place(
             if groups == own.bias.len() && bounds[model.layers[last].inputs[0]].len() == groups =>
         {
             let first = model.layers[last].inputs[0];
-            sums(first).filter(|_| readers[first] == 1)?;
+            conv(model, first).filter(|c| c.groups == 1 && readers[first] == 1)?;
             vec![first, last]
         }
         _ => return None,
     };
     // Constants are moved to the reader's biases, which zero padding would not allow.
     let padded = read.window.pad != [0; 4];
-    let is_spare = |b: &Bounds| b[0] == b[1] && (b[0] == 0.0 || !padded);
-    let always = bounds[last].iter().enumerate().filter(|(_, b)| is_spare(b));
-    let spare: Vec<(usize, f64)> = always.map(|(c, b)| (c, b[0])).collect();
+    let constant = bounds[last].iter().enumerate().filter(|(_, b)| b[0] == b[1]);
+    let spare: Vec<(usize, f64)> =
+        constant.map(|(c, b)| (c, b[0])).filter(|(_, b)| *b == 0.0 || !padded).collect();
     let channels = bounds[last].len();
     let enough = !spare.is_empty() && SHARE * spare.len() >= channels && channels <= WIDEST;
     enough.then_some(Place { maps, reader, spare })
@@ -82,8 +84,9 @@ fn place(
 impl Place {
     /// Copies `channels` over the spare ones; the network computes the same.
     pub fn copy(&self, model: &mut Model, channels: &[usize]) {
-        let pair = |(&below, &(above, _)): (&usize, &(usize, f64))| ChannelSplit { below, above };
-        let splits: Vec<ChannelSplit> = channels.iter().zip(&self.spare).map(pair).collect();
+        let pairs = channels.iter().zip(&self.spare);
+        let splits: Vec<ChannelSplit> =
+            pairs.map(|(&below, &(above, _))| ChannelSplit { below, above }).collect();
         for &id in &self.maps {
             let LayerOp::Conv(conv) = &mut model.layers[id].op else { continue };
             let per_channel = conv.weights.len() / conv.bias.len();

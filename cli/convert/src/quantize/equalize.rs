@@ -34,10 +34,12 @@ pub fn equalize(model: &mut Model, extents: &[Extents]) -> Factors {
     let mut factors = vec![None; model.layers.len()];
     for maps in shared_maps(model) {
         let whole = factors_of(model, &maps, extents);
-        let share = |share: f32| -> Vec<f32> { whole.iter().map(|f| f.powf(share)).collect() };
-        let noise = |f: &Vec<f32>| noise(model, &maps, extents, f);
-        let tried = SHARES.into_iter().map(share).map(|f| (noise(&f), f));
-        let Some((_, best)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+        let tried = SHARES.map(|share| {
+            let factors: Vec<f32> = whole.iter().map(|f| f.powf(share)).collect();
+            (noise(model, &maps, extents, &factors), factors)
+        });
+        let tried = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((_, best)) = tried else { continue };
         if best.iter().any(|&f| f != 1.0) {
             scale(model, &maps, &best);
             maps.iter().for_each(|&id| factors[id] = Some(best.clone()));
@@ -66,8 +68,9 @@ fn shared_maps(model: &Model) -> Vec<Vec<LayerId>> {
             _ => layer.inputs.iter().chain([&id]).for_each(|&i| fixed[i] = true),
         }
     }
-    let members = |of: LayerId| (0..group.len()).filter(|&id| group[id] == of).collect::<Vec<_>>();
-    let groups = (0..group.len()).filter(|&id| group[id] == id).map(members);
+    let firsts = (0..group.len()).filter(|&id| group[id] == id);
+    let groups =
+        firsts.map(|first| (0..group.len()).filter(|&id| group[id] == first).collect::<Vec<_>>());
     groups.filter(|maps| maps.iter().all(|&id| !fixed[id])).collect()
 }
 
@@ -101,8 +104,11 @@ fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> 
     } else {
         (reach.iter().copied().fold(0.0, f32::max), 1.0)
     };
-    let factor = |r: f32| if r > 0.0 { (whole / (r * margin).min(whole)).min(MOST) } else { 1.0 };
-    reach.into_iter().map(factor).collect()
+    for factor in &mut reach {
+        let r = *factor;
+        *factor = if r > 0.0 { (whole / (r * margin).min(whole)).min(MOST) } else { 1.0 };
+    }
+    reach
 }
 
 /// Returns an estimate of the 8-bit noise of the layers that read these feature maps, with these
@@ -110,7 +116,8 @@ fn factors_of(model: &Model, maps: &[LayerId], extents: &[Extents]) -> Vec<f32> 
 fn noise(model: &Model, maps: &[LayerId], extents: &[Extents], factors: &[f32]) -> f64 {
     let mut sum = 0.0;
     for layer in &model.layers {
-        let (LayerOp::Conv(conv), &[source]) = (&layer.op, &layer.inputs[..]) else { continue };
+        let LayerOp::Conv(conv) = &layer.op else { continue };
+        let &[source] = &layer.inputs[..] else { continue };
         if !maps.contains(&source) {
             continue;
         }
@@ -133,17 +140,18 @@ fn conv_noise(conv: &Conv, factors: &[f32], rounding: f64, power: &[f64]) -> f64
     let mut sum = 0.0;
     for (o, weights) in conv.weights.chunks_exact(per_channel).enumerate() {
         let first = o / per_group * depth;
-        let channel = |i: usize| first + i % depth;
+        let factors = &factors[first..first + depth];
+        let power = &power[first..first + depth];
         let scaled: Vec<f32> =
-            weights.iter().enumerate().map(|(i, w)| w / factors[channel(i)]).collect();
+            weights.iter().enumerate().map(|(i, w)| w / factors[i % depth]).collect();
         let step = weight_step(&scaled);
         for (i, (code, &w)) in
             weight_codes(&scaled, step.max(f64::MIN_POSITIVE)).zip(&scaled).enumerate()
         {
             let w = f64::from(w);
-            let f = f64::from(factors[channel(i)]);
+            let f = f64::from(factors[i % depth]);
             let error = f64::from(code) * step - w;
-            sum += w * w * rounding + error * error * f * f * power[channel(i)];
+            sum += w * w * rounding + error * error * f * f * power[i % depth];
         }
     }
     sum

@@ -56,8 +56,8 @@ impl<'g> Evaluator<'g> {
             Machine::Engine { plan, slots: slots.into(), packed: Arc::new(packed), arena }
         } else {
             let values = graph.tensor(Graph::INPUT).shape.elements();
-            let coded = |id: &TensorId| graph.tensor(*id).element.quant().is_some();
-            let ids: Vec<TensorId> = observed.iter().copied().filter(coded).collect();
+            let mut ids = observed.to_vec();
+            ids.retain(|id| graph.tensor(*id).element.quant().is_some());
             let network = Box::new(Network::observing(&graph, &ids)?);
             let observed = ids.into_iter().map(|id| (id, Vec::new())).collect();
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], observed }
@@ -136,8 +136,11 @@ pub fn reals(codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> + '_ {
 /// # Errors
 /// Not enough memory.
 pub fn memory(plan: &Plan<Vec<Step>>, weights: &[u8]) -> Result<(Buffer, Buffer), TractError> {
-    let buffer = |need: usize| Buffer::new(need).map_err(|_| TractError::Memory { need });
     let mut packed = buffer(plan.packed_bytes())?;
     plan.pack(weights, &mut packed)?;
     Ok((packed, buffer(plan.arena_bytes())?))
+}
+
+fn buffer(need: usize) -> Result<Buffer, TractError> {
+    Buffer::new(need).map_err(|_| TractError::Memory { need })
 }

@@ -12,12 +12,10 @@ const UNKNOWN: Bounds = [f64::NEG_INFINITY, f64::INFINITY];
 
 /// Returns the bounds of each layer's channels.
 pub fn bounds(model: &Model, preprocess: &Preprocess) -> Vec<Vec<Bounds>> {
-    let byte = |c: usize, v: u8| f64::from(preprocess.normalize(c, v));
-    let input = |c: usize| [byte(c, 0).min(byte(c, 255)), byte(c, 0).max(byte(c, 255))];
     let mut all: Vec<Vec<Bounds>> = Vec::new();
     for layer in &model.layers {
         let mut own = match &layer.op {
-            LayerOp::Input => (0..layer.shape.c()).map(input).collect(),
+            LayerOp::Input => (0..layer.shape.c()).map(|c| of_input(preprocess, c)).collect(),
             _ => of_layer(layer, &all),
         };
         if let Some((lo, hi)) = layer.clamp {
@@ -28,19 +26,27 @@ pub fn bounds(model: &Model, preprocess: &Preprocess) -> Vec<Vec<Bounds>> {
     all
 }
 
+/// Returns the bounds of a channel of images.
+fn of_input(preprocess: &Preprocess, channel: usize) -> Bounds {
+    let first = f64::from(preprocess.normalize(channel, 0));
+    let last = f64::from(preprocess.normalize(channel, 255));
+    [first.min(last), first.max(last)]
+}
+
 fn of_layer(layer: &Layer, all: &[Vec<Bounds>]) -> Vec<Bounds> {
-    let source = |i: usize| &all[layer.inputs[i]];
-    let padded = |window: &offshoot_core::graph::Window| window.pad != [0; 4];
-    match &layer.op {
-        LayerOp::Conv(conv) => of_conv(conv, &or_zero(source(0), padded(&conv.window))),
-        LayerOp::AveragePool { window, .. } | LayerOp::MaxPool { window } => {
-            or_zero(source(0), padded(window))
+    let sources: Vec<&Vec<Bounds>> = layer.inputs.iter().map(|&i| &all[i]).collect();
+    match (&layer.op, &sources[..]) {
+        (LayerOp::Conv(conv), [source, ..]) => {
+            of_conv(conv, &or_zero(source, conv.window.pad != [0; 4]))
         }
-        LayerOp::Pad { .. } => or_zero(source(0), true),
-        LayerOp::Upsample { .. } => source(0).clone(),
-        LayerOp::Concat => layer.inputs.iter().flat_map(|&i| all[i].iter().copied()).collect(),
-        LayerOp::Binary(Binary::Add) if source(0).len() == source(1).len() => {
-            source(0).iter().zip(source(1)).map(|(a, b)| [a[0] + b[0], a[1] + b[1]]).collect()
+        (LayerOp::AveragePool { window, .. } | LayerOp::MaxPool { window }, [source, ..]) => {
+            or_zero(source, window.pad != [0; 4])
+        }
+        (LayerOp::Pad { .. }, [source, ..]) => or_zero(source, true),
+        (LayerOp::Upsample { .. }, [source, ..]) => source.to_vec(),
+        (LayerOp::Concat, sources) => sources.iter().copied().flatten().copied().collect(),
+        (LayerOp::Binary(Binary::Add), [left, right]) if left.len() == right.len() => {
+            left.iter().zip(*right).map(|(a, b)| [a[0] + b[0], a[1] + b[1]]).collect()
         }
         _ => vec![UNKNOWN; layer.shape.c()],
     }
@@ -48,24 +54,27 @@ fn of_layer(layer: &Layer, all: &[Vec<Bounds>]) -> Vec<Bounds> {
 
 /// Returns the bounds extended to include zero, if `padded`: zero padding may be read.
 fn or_zero(bounds: &[Bounds], padded: bool) -> Vec<Bounds> {
-    let widened = |b: &Bounds| if padded { [b[0].min(0.0), b[1].max(0.0)] } else { *b };
-    bounds.iter().map(widened).collect()
+    if !padded {
+        return bounds.to_vec();
+    }
+    bounds.iter().map(|[lo, hi]| [lo.min(0.0), hi.max(0.0)]).collect()
 }
 
 fn of_conv(conv: &Conv, source: &[Bounds]) -> Vec<Bounds> {
     let depth = source.len() / conv.groups;
     let per_group = conv.bias.len() / conv.groups;
     let per_channel = conv.weights.len() / conv.bias.len();
-    let channel = |(o, weights): (usize, &[f32])| {
+    let mut bounds = Vec::with_capacity(conv.bias.len());
+    for (o, weights) in conv.weights.chunks_exact(per_channel).enumerate() {
         let own = &source[o / per_group * depth..][..depth];
         let mut sum = [f64::from(conv.bias[o]); 2];
         for (i, &w) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
             let [lo, hi] = own[i % depth].map(|v| v * f64::from(w));
             sum = [sum[0] + lo.min(hi), sum[1] + lo.max(hi)];
         }
-        sum
-    };
-    conv.weights.chunks_exact(per_channel).enumerate().map(channel).collect()
+        bounds.push(sum);
+    }
+    bounds
 }
 
 #[cfg(test)]

@@ -112,8 +112,36 @@ struct Single {
     arena: Buffer,
 }
 
-/// State of a shard: the networks that run an image through all layers, and their losses so far.
-type Lane<'g> = (ObservedNetwork, Evaluator<'g>, Vec<Single>, Vec<Loss>);
+/// State of a shard: the networks that run a sample through all layers, and their losses so far.
+#[derive(Clone)]
+struct LossShard<'g> {
+    observed: ObservedNetwork,
+    whole: Evaluator<'g>,
+    singles: Vec<Single>,
+    losses: Vec<Loss>,
+}
+
+impl LossShard<'_> {
+    fn run(&mut self, subject: &Subject<'_, '_>, input: &Input<'_>) -> Result<(), CalibrateError> {
+        let Self { observed, whole, singles, losses } = self;
+        whole.run(input)?;
+        let mut ran = Ok(());
+        observed.run(input, &mut |layer, values| {
+            let loss = &mut losses[layer];
+            if let Some((codes, quant)) =
+                subject.tensors[layer].and_then(|tensor| whole.codes(tensor))
+            {
+                loss.together.see(subject.original(layer, codes, quant), values);
+            }
+            singles.iter_mut().for_each(|single| single.take(subject, layer, values));
+            let single = singles.iter_mut().find(|single| single.layer == layer);
+            if let Some(single) = single.filter(|_| ran.is_ok()) {
+                ran = single.run(subject, values, loss);
+            }
+        })?;
+        Ok(ran?)
+    }
+}
 
 /// Number of shards; in each, every layer has memory of its own.
 const ABREAST: usize = 2;
@@ -130,30 +158,17 @@ pub fn losses(
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
     let whole = Evaluator::new(subject.graph, subject.preprocess, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
-    let lane: Lane<'_> = (observed.clone(), whole, singles(subject)?, none.clone());
-    let work = |(observed, whole, singles, losses): &mut Lane<'_>,
-                i: usize|
-     -> Result<(), CalibrateError> {
-        whole.run(&inputs[i])?;
-        let mut ran = Ok(());
-        observed.run(&inputs[i], &mut |layer, values| {
-            let loss = &mut losses[layer];
-            if let Some((codes, quant)) =
-                subject.tensors[layer].and_then(|tensor| whole.codes(tensor))
-            {
-                loss.together.see(subject.original(layer, codes, quant), values);
-            }
-            singles.iter_mut().for_each(|single| single.take(subject, layer, values));
-            if let (Some(single), Ok(())) = (singles.iter_mut().find(|s| s.layer == layer), &ran) {
-                ran = single.run(subject, values, loss);
-            }
-        })?;
-        Ok(ran?)
+    let shard = LossShard {
+        observed: observed.clone(),
+        whole,
+        singles: singles(subject)?,
+        losses: none.clone(),
     };
-    let shards = parallel::over(vec![lane; ABREAST.min(inputs.len())], inputs.len(), work)?;
+    let shards = vec![shard; ABREAST.min(inputs.len())];
+    let shards = parallel::over(shards, inputs.len(), |shard, i| shard.run(subject, &inputs[i]))?;
     let mut losses = none;
-    for (_, _, _, lane) in &shards {
-        losses.iter_mut().zip(lane).for_each(|(own, more)| own.merge(more));
+    for shard in &shards {
+        losses.iter_mut().zip(&shard.losses).for_each(|(own, more)| own.merge(more));
     }
     Ok(losses)
 }
@@ -168,9 +183,10 @@ impl Subject<'_, '_> {
     /// Returns for each channel the factor before rounding and the shift added to it.
     fn changed(&self, layer: LayerId, quant: Quant) -> Vec<(f32, f32)> {
         let shifts = self.shifts(layer, quant);
-        let factor =
-            |channel: usize| self.factors[layer].as_ref().map_or(1.0, |factors| factors[channel]);
-        shifts.into_iter().enumerate().map(|(channel, shift)| (factor(channel), shift)).collect()
+        match &self.factors[layer] {
+            Some(factors) => factors.iter().copied().zip(shifts).collect(),
+            None => shifts.into_iter().map(|shift| (1.0, shift)).collect(),
+        }
     }
 
     /// Returns the shifts added to a layer's channels before rounding.

@@ -14,7 +14,7 @@ use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
 use crate::calibrate::ranges::{Range, table_of};
-use crate::ir::{ChannelSplit, Conv, Expr, Layer, LayerId, LayerOp, Model};
+use crate::ir::{ChannelSplit, Conv, Expr, LayerId, LayerOp, Model};
 use crate::parallel;
 
 /// Layer whose multiplier is out of range.
@@ -58,10 +58,6 @@ pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
 /// their inputs, so that no value is converted for their sake. Layers in `floats` are not.
 pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
-    let conv = |op: &LayerOp| match op {
-        LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
-        _ => false,
-    };
     codes[0] = matches!(model.layers[0].op, LayerOp::Input);
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
         let engine_knows = match &layer.op {
@@ -80,11 +76,15 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
             op => op.keeps_values(),
         };
         let follows = engine_knows && layer.inputs.iter().all(|&i| codes[i]);
-        codes[id] = !floats.contains(&id) && (conv(&layer.op) || follows);
+        let is_conv = match &layer.op {
+            LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
+            _ => false,
+        };
+        codes[id] = !floats.contains(&id) && (is_conv || follows);
     }
     // An image that only float layers read stays in float; the rows of a text always do.
-    let read_in_codes = |(id, l): (LayerId, &Layer)| l.inputs.contains(&0) && codes[id];
-    codes[0] &= model.layers.iter().enumerate().any(read_in_codes);
+    let mut readers = model.layers.iter().enumerate().filter(|(_, l)| l.inputs.contains(&0));
+    codes[0] &= readers.any(|(id, _)| codes[id]);
     codes
 }
 
@@ -147,20 +147,27 @@ pub fn input(preprocess: &Preprocess) -> Quant {
 pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
     let Some(quant) = exact_input(preprocess) else { return means.to_vec() };
     let table = input_table(preprocess);
-    let shift = |c: usize| f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
-    means.iter().enumerate().map(|(c, mean)| mean + shift(c)).collect()
+    let mut coded = means.to_vec();
+    for (c, mean) in coded.iter_mut().enumerate() {
+        *mean += f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
+    }
+    coded
 }
 
 /// Returns the table from a channel's byte to its int8 value, 256 entries per channel.
 pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
     let exact = exact_input(preprocess).is_some();
     let quant = input(preprocess);
-    let code = |c: usize, v: u8| {
-        // The value is the byte less its mean, plus the zero point: up to half a step the byte less
-        // 128.
-        if exact { (i16::from(v) - 128) as i8 } else { preprocess.code(c, v, quant) }
-    };
-    (0..preprocess.channels.count()).flat_map(|c| (0..=255).map(move |v| code(c, v))).collect()
+    let mut table = Vec::new();
+    for channel in 0..preprocess.channels.count() {
+        table.extend((0..=255u8).map(|byte| match exact {
+            // The value is the byte less its mean, plus the zero point: up to half a step the byte
+            // less 128.
+            true => (i16::from(byte) - 128) as i8,
+            false => preprocess.code(channel, byte, quant),
+        }));
+    }
+    table
 }
 
 /// Returns the shifts added to a layer's channels before rounding: minus a quarter of a step for
@@ -217,7 +224,8 @@ pub fn conv(
 ) -> Result<QuantizedConv, QuantizeError> {
     let channels = conv.bias.len();
     let per_channel = conv.weights.len() / conv.bias.len();
-    let (from, to) = (f64::from(from.scale.get()), f64::from(to.scale.get()));
+    let from = f64::from(from.scale.get());
+    let to = f64::from(to.scale.get());
     let depth = means[0].len() / conv.groups;
     let per_group = channels / conv.groups;
     let channel = |o: usize| {
@@ -290,12 +298,13 @@ pub fn weight_step(weights: &[f32]) -> f64 {
 /// Returns the number of steps of the largest weight, at most 127, for which all weights are whole
 /// numbers of steps.
 fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
-    let whole = |steps: &i32| {
-        let scale = f64::from(*steps) / largest;
-        let off = |w: f32| f64::from(w) * scale - f64::from(nearest(f64::from(w) * scale));
-        weights.iter().all(|&w| off(w).abs() < WHOLE)
-    };
-    (1..=127).rev().find(whole)
+    (1..=127).rev().find(|&steps| {
+        let scale = f64::from(steps) / largest;
+        weights
+            .iter()
+            .map(|&w| f64::from(w) * scale)
+            .all(|w| (w - f64::from(nearest(w))).abs() < WHOLE)
+    })
 }
 
 /// True if the network was trained for 8 bits: the weights of most channels lie on a grid.
@@ -323,8 +332,8 @@ const MAX_AFFINE_SHIFT: u8 = 21;
 
 /// Returns the shift for which `factor` uses as many of 15 bits as possible.
 fn affine_shift(factor: f64) -> u8 {
-    let fits = |s: &u8| factor * f64::from(1u32 << s) < 32767.0;
-    (0..=MAX_AFFINE_SHIFT).rev().find(fits).unwrap_or(0)
+    let mut shifts = (0..=MAX_AFFINE_SHIFT).rev();
+    shifts.find(|shift| factor * f64::from(1u32 << shift) < 32767.0).unwrap_or(0)
 }
 
 /// Returns the affine function from one quantization to another.

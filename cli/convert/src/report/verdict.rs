@@ -53,10 +53,12 @@ impl Report {
             return Grade::Good;
         }
         let signal = decibels(self.noise);
-        let holds = |b: &&Bounds| {
-            signal >= b.signal && self.cosine_mean >= b.mean && self.cosine_min >= b.worst
-        };
-        let grade = GRADES.iter().find(holds).map_or(Grade::Unusable, |bounds| bounds.grade);
+        let grade = GRADES.iter().find(|bounds| {
+            signal >= bounds.signal
+                && self.cosine_mean >= bounds.mean
+                && self.cosine_min >= bounds.worst
+        });
+        let grade = grade.map_or(Grade::Unusable, |bounds| bounds.grade);
         if self.constant { grade.min(Grade::Poor) } else { grade }
     }
 

@@ -76,26 +76,30 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     let length =
         tensor.dims.iter().try_fold(1, |n: usize, &d| n.checked_mul(usize::try_from(d).ok()?))?;
     let raw = &tensor.raw_data;
-    let whole = |size: usize| raw.len() == size * length;
     let list: Vec<f64> = match DataType::try_from(tensor.data_type).ok()? {
         _ if length > SHAPE => return None,
-        DataType::Int64 if whole(8) && length > 0 => {
+        DataType::Int64 if is_raw(raw, 8, length) => {
             raw.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect()
         }
         DataType::Int64 => tensor.int64_data.iter().map(|&i| i as f64).collect(),
-        DataType::Int32 if whole(4) && length > 0 => {
+        DataType::Int32 if is_raw(raw, 4, length) => {
             raw.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
         }
         DataType::Int32 => tensor.int32_data.iter().map(|&i| i.into()).collect(),
-        DataType::Bool if whole(1) && length > 0 => raw.iter().map(|&b| b.into()).collect(),
+        DataType::Bool if is_raw(raw, 1, length) => raw.iter().map(|&b| b.into()).collect(),
         DataType::Bool => tensor.int32_data.iter().map(|&b| b.into()).collect(),
-        DataType::Float if whole(4) && length > 0 => {
+        DataType::Float if is_raw(raw, 4, length) => {
             raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect()
         }
         DataType::Float => tensor.float_data.iter().map(|&f| f.into()).collect(),
         _ => return None,
     };
     (list.len() == length).then_some(list)
+}
+
+/// True if the values are stored as bytes, `size` each.
+fn is_raw(raw: &[u8], size: usize, length: usize) -> bool {
+    length > 0 && raw.len() == size * length
 }
 
 /// Checks every node that expands its input; returns the bytes of the computed constants.
@@ -129,11 +133,6 @@ fn is_constant(node: &NodeProto, known: &Known<'_>) -> bool {
 /// Returns the number of values that a node computes; 0 if it does not expand its input, or if that
 /// is unknown.
 fn values(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
-    let product = |list: &[f64]| list.iter().map(|&d| d.abs().max(1.0)).product::<f64>();
-    let no_less = |list: &[f64], least: f64| match list.iter().find(|&&d| d.is_nan() || d < least) {
-        Some(wrong) => Err(format!("a size of {wrong}")),
-        None => Ok(()),
-    };
     match node.op_type.as_str() {
         "ConstantOfShape" | "Expand" => {
             let at = usize::from(node.op_type == "Expand");
@@ -169,13 +168,24 @@ fn values(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
     }
 }
 
+fn product(list: &[f64]) -> f64 {
+    list.iter().map(|&d| d.abs().max(1.0)).product()
+}
+
+/// Rejects sizes below `least`.
+fn no_less(list: &[f64], least: f64) -> Result<(), String> {
+    match list.iter().find(|&&d| d.is_nan() || d < least) {
+        Some(wrong) => Err(format!("a size of {wrong}")),
+        None => Ok(()),
+    }
+}
+
 fn range(node: &NodeProto, known: &Known<'_>) -> Result<f64, String> {
-    let [start, end, step] =
-        [0, 1, 2].map(|at| known.input(node, at).and_then(|list| list.first().copied()));
-    if step.is_some_and(|step| step == 0.0 || step.is_nan()) {
+    let bounds = [0, 1, 2].map(|at| known.input(node, at).and_then(|list| list.first().copied()));
+    if bounds[2].is_some_and(|step| step == 0.0 || step.is_nan()) {
         return Err("a step of 0".to_string());
     }
-    let (Some(start), Some(end), Some(step)) = (start, end, step) else { return Ok(0.0) };
+    let [Some(start), Some(end), Some(step)] = bounds else { return Ok(0.0) };
     Ok(((end - start) / step).ceil().max(0.0))
 }
 

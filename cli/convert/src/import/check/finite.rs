@@ -46,8 +46,8 @@ pub(in crate::import) fn check(graph: &GraphProto, needed: &[bool]) -> Result<()
 
 fn of_node(node: &NodeProto, name: &str, tensor: &TensorProto) -> Result<(), Refused> {
     let weighs = WEIGHTED.contains(&&*node.op_type);
-    let wrong = |v: f64| v.is_nan() || weighs && v.is_infinite();
-    let Some(Strange { first, count, of }) = strange(tensor, wrong) else { return Ok(()) };
+    let strange = strange(tensor, |v| v.is_nan() || weighs && v.is_infinite());
+    let Some(Strange { first, count, of }) = strange else { return Ok(()) };
     let values = format!("{count} of the {of} values of `{}`", shown(name));
     let first = first.to_string();
     let verb = if count == 1 { "is no finite number" } else { "are no finite numbers" };

@@ -63,12 +63,14 @@ fn values(name: &str, dims: impl Iterator<Item = i64>) -> Result<u64, Refused> {
 
 /// Checks a tensor with values.
 pub(super) fn check(tensor: &TensorProto) -> Result<(), Refused> {
-    let wrong = |what: String| Err(Refused::tensor(&tensor.name, what));
-    if tensor.name.len() > NAME {
-        return wrong(format!("a name of {} bytes; the limit is {NAME}", tensor.name.len()));
+    let name = &tensor.name;
+    if name.len() > NAME {
+        let what = format!("a name of {} bytes; the limit is {NAME}", name.len());
+        return Err(Refused::tensor(name, what));
     }
     if tensor.segment.is_some() {
-        return wrong("stored in segments, which is not supported".to_string());
+        let what = "stored in segments, which is not supported".to_string();
+        return Err(Refused::tensor(name, what));
     }
     let bytes = bytes(tensor)?;
     if is_external(tensor) {
@@ -88,7 +90,8 @@ pub(super) fn check(tensor: &TensorProto) -> Result<(), Refused> {
     if found == if empty { 0 } else { bytes } {
         return Ok(());
     }
-    wrong(format!("values of {found} bytes, its shape {:?} asks for {bytes}", tensor.dims))
+    let what = format!("values of {found} bytes, its shape {:?} asks for {bytes}", tensor.dims);
+    Err(Refused::tensor(name, what))
 }
 
 /// Checks the description of an input, an output or a tensor between nodes.

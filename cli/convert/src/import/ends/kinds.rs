@@ -89,9 +89,10 @@ impl<'g> Ends<'g> {
     /// exporters write them.
     pub(super) fn gated(&self, at: usize) -> Option<&'g str> {
         let inputs = self.flow.data_inputs(at);
-        let (&[a, b], "Mul") = (&inputs[..], self.flow.node(at).op_type.as_str()) else {
+        let &[a, b] = &inputs[..] else { return None };
+        if self.flow.node(at).op_type != "Mul" {
             return None;
-        };
+        }
         let before = self.functions_before(a);
         let common = self.functions_before(b).into_iter().find(|tensor| before.contains(tensor))?;
         Some(common)
@@ -100,16 +101,13 @@ impl<'g> Ends<'g> {
     /// Returns a tensor and those that it is computed from value by value, nearest first.
     fn functions_before(&self, tensor: &'g str) -> Vec<&'g str> {
         const LONGEST: usize = 8;
-        let function = |op: &str| {
-            is_one_of(
-                op,
-                "Add Sub Mul Div Sigmoid HardSigmoid Tanh Softplus Erf Clip Relu Max Min Pow",
-            )
-        };
-        let previous = |tensor: &&'g str| {
-            let at = self.flow.giver(tensor).filter(|&at| function(&self.flow.node(at).op_type))?;
-            self.flow.data_input(at)
-        };
-        std::iter::successors(Some(tensor), previous).take(LONGEST).collect()
+        const BY_VALUE: &str =
+            "Add Sub Mul Div Sigmoid HardSigmoid Tanh Softplus Erf Clip Relu Max Min Pow";
+        let chain = std::iter::successors(Some(tensor), |tensor| {
+            let at = self.flow.giver(tensor)?;
+            let function = is_one_of(&self.flow.node(at).op_type, BY_VALUE);
+            if function { self.flow.data_input(at) } else { None }
+        });
+        chain.take(LONGEST).collect()
     }
 }

@@ -21,21 +21,15 @@ impl<'g> Ends<'g> {
         if let [tail] = tails {
             // Parts of a feature map that differ in size are gates; those of rows of boxes are
             // scales.
-            let is_map = self.shapes.get(tail.output).is_none_or(|shape| shape.len() == 4);
-            let scales = if is_map { 1 } else { self.scales(tail) };
+            let scales = if self.is_map(tail.output) { 1 } else { self.scales(tail) };
             return match &self.heads(tail).unwrap_or_default()[..] {
                 [head] => self.before_places(head),
                 _ if scales > 1 => self.trunk(tails).unwrap_or_else(|| self.whole(tail.output)),
                 _ => self.whole(tail.output),
             };
         }
-        let is_inner = |output: &str| {
-            let others = || outputs.iter().filter(|other| **other != output);
-            let giver = self.flow.giver(output);
-            giver.is_some_and(|at| others().any(|other| self.flow.needed([*other])[at]))
-        };
         let last: Vec<&'g str> =
-            outputs.iter().copied().filter(|output| !is_inner(output)).collect();
+            outputs.iter().copied().filter(|output| !self.is_inner(output, &outputs)).collect();
         if let [last] = last[..] {
             return self.guessed(
                 last,
@@ -55,6 +49,13 @@ impl<'g> Ends<'g> {
             self.flow.giver(deepest).filter(|&at| kinds::has_weights(&self.flow.node(at).op_type));
         let map = map.and_then(|at| self.flow.data_input(at)).unwrap_or(deepest);
         self.guessed(map, "it is, or feeds, the deepest of the model's outputs")
+    }
+
+    /// True if another one of the outputs depends on an output.
+    fn is_inner(&self, output: &str, outputs: &[&'g str]) -> bool {
+        let Some(at) = self.flow.giver(output) else { return false };
+        let mut others = outputs.iter().filter(|other| **other != output);
+        others.any(|other| self.flow.needed([*other])[at])
     }
 
     fn guessed(&self, map: &str, why: &str) -> Cut {
@@ -78,14 +79,7 @@ impl<'g> Ends<'g> {
     /// Returns the input of the first node that enlarges a feature map, other than the image.
     fn before_enlarging(&self, tails: &[Tail<'g>]) -> Option<&'g str> {
         let needed = self.flow.needed(tails.iter().map(|tail| tail.output));
-        let enlarges = |&at: &usize| {
-            let node = self.flow.node(at);
-            let map = self.flow.data_inputs(at).first().copied();
-            ENLARGES.contains(&node.op_type.as_str())
-                && needed[at]
-                && map.is_some_and(|map| self.layers(map) > 0 && self.is_as_large(at, map))
-        };
-        let at = (0..needed.len()).find(enlarges)?;
+        let at = (0..needed.len()).find(|&at| needed[at] && self.enlarges(at))?;
         let map = self.flow.data_inputs(at)[0];
         // Scores per place that are enlarged to the size of the image are not features.
         let scores = tails.iter().all(|tail| tail.begins == [map]);
@@ -93,20 +87,33 @@ impl<'g> Ends<'g> {
         Some(layer.and_then(|at| self.flow.data_input(at)).unwrap_or(map))
     }
 
+    /// True if a node enlarges a feature map.
+    fn enlarges(&self, at: usize) -> bool {
+        let map = self.flow.data_inputs(at).first().copied();
+        ENLARGES.contains(&self.flow.node(at).op_type.as_str())
+            && map.is_some_and(|map| self.layers(map) > 0 && self.is_as_large(at, map))
+    }
+
     /// True if a node's result has no fewer places than a feature map, as far as known.
     fn is_as_large(&self, at: usize, map: &str) -> bool {
-        let places = |tensor: &str| {
-            self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product::<usize>())
-        };
-        let result = self.flow.node(at).output.first().and_then(|output| places(output));
-        result.zip(places(map)).is_none_or(|(result, map)| result >= map)
+        let result = self.flow.node(at).output.first().and_then(|output| self.places(output));
+        result.zip(self.places(map)).is_none_or(|(result, map)| result >= map)
+    }
+
+    /// Returns the number of places of a feature map, as far as known.
+    fn places(&self, tensor: &str) -> Option<usize> {
+        self.shapes.get(tensor).map(|shape| shape.iter().skip(2).product())
+    }
+
+    /// True if a tensor is a feature map, or its shape is not known.
+    fn is_map(&self, tensor: &str) -> bool {
+        self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4)
     }
 
     /// Returns the number of different resolutions among the layers joined in an output.
     fn scales(&self, tail: &Tail<'g>) -> usize {
-        let places =
-            |tensor: &&str| self.shapes.get(tensor).map(|shape| shape.get(2..).unwrap_or_default());
-        let mut scales: Vec<_> = tail.begins.iter().filter_map(places).collect();
+        let shapes = tail.begins.iter().filter_map(|tensor| self.shapes.get(tensor));
+        let mut scales: Vec<_> = shapes.map(|shape| shape.get(2..).unwrap_or_default()).collect();
         scales.sort_unstable();
         scales.dedup();
         scales.len()
@@ -127,20 +134,15 @@ impl<'g> Ends<'g> {
         // A layer of one of the heads is not shared by all.
         let common =
             if begins.contains(&Some(common)) { self.flow.through(common)? } else { common };
-        let is_map = |tensor: &&str| self.shapes.get(tensor).is_none_or(|shape| shape.len() == 4);
-        let map =
-            self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at)).find(is_map)?;
+        let mut results = self.flow.chain(Some(common)).filter_map(|at| self.flow.result(at));
+        let map = results.find(|tensor| self.is_map(tensor))?;
         Some(self.guessed(map, "all of the model's outputs depend on it"))
     }
 
     /// Returns the number of layers with weights that a tensor depends on.
     pub(super) fn layers(&self, tensor: &str) -> usize {
         let needed = self.flow.needed([tensor]);
-        let counts = |at: &usize| {
-            needed[*at]
-                && self.flow.depends(*at)
-                && kinds::has_weights(&self.flow.node(*at).op_type)
-        };
-        (0..needed.len()).filter(counts).count()
+        let nodes = (0..needed.len()).filter(|&at| needed[at] && self.flow.depends(at));
+        nodes.filter(|&at| kinds::has_weights(&self.flow.node(at).op_type)).count()
     }
 }

@@ -13,23 +13,26 @@ use crate::ir::{Expr, LayerOp};
 
 impl Walk<'_> {
     pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Step {
-        let x = || Box::new(Expr::Input);
         let expr = match op.0.name().as_str() {
-            "Sigmoid" => Expr::Unary(Unary::Sigmoid, x()),
-            "Tanh" => Expr::Unary(Unary::Tanh, x()),
-            "HardSwish" => Expr::Unary(Unary::HardSwish, x()),
-            "Exp" => Expr::Unary(Unary::Exp, x()),
-            "Sqrt" => Expr::Unary(Unary::Sqrt, x()),
-            "Erf" => Expr::Unary(Unary::Erf, x()),
-            "Abs" => Expr::Unary(Unary::Abs, x()),
-            "Neg" => Expr::Constant(Binary::Mul, -1.0, x()),
+            "Sigmoid" => Expr::Unary(Unary::Sigmoid, Expr::x()),
+            "Tanh" => Expr::Unary(Unary::Tanh, Expr::x()),
+            "HardSwish" => Expr::Unary(Unary::HardSwish, Expr::x()),
+            "Exp" => Expr::Unary(Unary::Exp, Expr::x()),
+            "Sqrt" => Expr::Unary(Unary::Sqrt, Expr::x()),
+            "Erf" => Expr::Unary(Unary::Erf, Expr::x()),
+            "Abs" => Expr::Unary(Unary::Abs, Expr::x()),
+            "Neg" => Expr::Constant(Binary::Mul, -1.0, Expr::x()),
             "Recip" => Expr::power(-1.0),
             "Rsqrt" => Expr::power(-0.5),
-            "Square" => Expr::Binary(Binary::Mul, x(), x()),
-            "Silu" => Expr::Binary(Binary::Mul, x(), Box::new(Expr::Unary(Unary::Sigmoid, x()))),
+            "Square" => Expr::Binary(Binary::Mul, Expr::x(), Expr::x()),
+            "Silu" => Expr::Binary(
+                Binary::Mul,
+                Expr::x(),
+                Box::new(Expr::Unary(Unary::Sigmoid, Expr::x())),
+            ),
             "GeluApproximate" => Expr::gelu_by_tanh(),
             "LeakyRelu" => match op.0.downcast_ref::<LeakyRelu>() {
-                Some(leaky) => Expr::Unary(Unary::LeakyRelu { slope: leaky.alpha }, x()),
+                Some(leaky) => Expr::Unary(Unary::LeakyRelu { slope: leaky.alpha }, Expr::x()),
                 None => return Err(String::new()),
             },
             "PowConst" => match op.0.downcast_ref::<PowConst>() {
@@ -134,10 +137,9 @@ impl Walk<'_> {
         if values.len() == shape.c() {
             let ones = vec![1.0; values.len()];
             let zeros = vec![0.0; values.len()];
-            let minus = || values.iter().map(|v| -v).collect();
             let (factors, offsets) = match op {
                 Binary::Add => (ones, values),
-                Binary::Sub => (ones, minus()),
+                Binary::Sub => (ones, values.iter().map(|v| -v).collect()),
                 Binary::Mul => (values, zeros),
                 Binary::Div => (values.iter().map(|v| 1.0 / v).collect(), zeros),
                 _ => return Ok(self.push(node, LayerOp::Constant { op, values }, &[input], shape)),
@@ -157,12 +159,11 @@ impl Walk<'_> {
     ) -> Map {
         let inf = f32::INFINITY;
         let n = shape.c();
-        let scale = |f: f32, o: f32| LayerOp::Scale { factors: vec![f; n], offsets: vec![o; n] };
         let op = match op {
-            Binary::Add => scale(1.0, value),
-            Binary::Sub => scale(1.0, -value),
-            Binary::Mul => scale(value, 0.0),
-            Binary::Div => scale(1.0 / value, 0.0),
+            Binary::Add => scale(n, 1.0, value),
+            Binary::Sub => scale(n, 1.0, -value),
+            Binary::Mul => scale(n, value, 0.0),
+            Binary::Div => scale(n, 1.0 / value, 0.0),
             Binary::Max => LayerOp::Function(Expr::clamp(value, inf)),
             _ => LayerOp::Function(Expr::clamp(-inf, value)),
         };
@@ -171,23 +172,23 @@ impl Walk<'_> {
 
     /// Returns a constant as a single value, one value per channel, or one per element.
     fn constant_values(&self, input: &Map, constant: &Tensor) -> Step<Vec<f32>> {
-        let wrong = || format!("with a constant of shape {:?}", constant.shape());
-        let values = floats(constant).ok_or_else(wrong)?;
+        let wrong = format!("with a constant of shape {:?}", constant.shape());
+        let Some(values) = floats(constant) else { return Err(wrong) };
         if values.len() == 1 {
             return Ok(values);
         }
         let shape = self.shape_of(input);
         let layout = &input.layout;
-        let offset = layout.rank().checked_sub(constant.rank()).ok_or_else(wrong)?;
-        let length = |dim: usize| if dim < offset { 1 } else { constant.shape()[dim - offset] };
-        if (0..layout.rank()).any(|d| length(d) != 1 && length(d) != layout.len(d)) {
+        let offset = layout.rank().checked_sub(constant.rank()).ok_or(wrong)?;
+        let mut lengths = vec![1; offset];
+        lengths.extend(constant.shape());
+        if (0..layout.rank()).any(|d| lengths[d] != 1 && lengths[d] != layout.len(d)) {
             return Err("that enlarges its input".to_string());
         }
-        let long = |d: usize| length(d) > 1;
-        let mut out =
-            vec![0.0; if layout.in_channels(long) { shape.c() } else { shape.elements() }];
-        let repeated = layout.places(shape, |d| !long(d));
-        for (place, value) in layout.places(shape, long).into_iter().zip(values) {
+        let per_channel = layout.in_channels(|d| lengths[d] > 1);
+        let mut out = vec![0.0; if per_channel { shape.c() } else { shape.elements() }];
+        let repeated = layout.places(shape, |d| lengths[d] <= 1);
+        for (place, value) in layout.places(shape, |d| lengths[d] > 1).into_iter().zip(values) {
             for again in &repeated {
                 if let Some(slot) = out.get_mut(place + again) {
                     *slot = value;
@@ -196,6 +197,11 @@ impl Walk<'_> {
         }
         Ok(out)
     }
+}
+
+/// Returns the operation that scales `n` channels alike.
+fn scale(n: usize, factor: f32, offset: f32) -> LayerOp {
+    LayerOp::Scale { factors: vec![factor; n], offsets: vec![offset; n] }
 }
 
 /// Returns the operation with its operands exchanged, one of which has been negated or inverted.

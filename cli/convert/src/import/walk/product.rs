@@ -22,17 +22,35 @@ struct Axes {
     summed: Vec<[usize; 2]>,
 }
 
+/// Returns the place of an axis in an operand that may lack it; `None` if it is there twice.
+fn place(dims: &[usize]) -> Option<Option<usize>> {
+    match dims {
+        [] => Some(None),
+        [dim] => Some(Some(*dim)),
+        _ => None,
+    }
+}
+
+/// Returns the only entry of a list, if there is one.
+fn only(list: &[usize]) -> Step<Option<usize>> {
+    match list {
+        [] => Ok(None),
+        [dim] => Ok(Some(*dim)),
+        _ => Err("over several axes".to_string()),
+    }
+}
+
+/// Returns how many of the dimensions are longer than 1.
+fn count_long(dims: &[usize], map: &Map) -> usize {
+    dims.iter().filter(|&&d| map.layout.len(d) > 1).count()
+}
+
 impl Axes {
     fn of(product: &EinSum) -> Option<Self> {
         let mut axes = Self::default();
         for axis in product.axes.iter_all_axes() {
-            let at = |dims: &[usize]| match dims {
-                [] => Some(None),
-                [dim] => Some(Some(*dim)),
-                _ => None,
-            };
             let Axis { inputs, outputs, .. } = axis;
-            match (at(&inputs[0])?, at(&inputs[1])?, at(&outputs[0])?) {
+            match (place(&inputs[0])?, place(&inputs[1])?, place(&outputs[0])?) {
                 (Some(a), Some(b), Some(o)) => axes.batch.push([a, b, o]),
                 (Some(a), None, Some(o)) => axes.rows.push([a, o]),
                 (None, Some(b), Some(o)) => axes.columns.push([b, o]),
@@ -53,13 +71,15 @@ impl Axes {
     }
 }
 
+/// Returns the distance of neighbours along a dimension; 0 without one.
+fn stride(lengths: &[usize], dim: Option<usize>) -> usize {
+    dim.map_or(0, |d| lengths[d + 1..].iter().product())
+}
+
 impl Walk<'_> {
     pub(super) fn product(&mut self, node: &TypedNode, product: &EinSum) -> Step {
-        let none = || "that is not one product of two matrices".to_string();
-        if node.inputs.len() != 2 {
-            return Err(none());
-        }
-        let axes = Axes::of(product).ok_or_else(none)?;
+        let axes = if node.inputs.len() == 2 { Axes::of(product) } else { None };
+        let axes = axes.ok_or("that is not one product of two matrices")?;
         match [self.constant(node, 0), self.constant(node, 1)] {
             [None, Some(matrix)] => {
                 let map = self.input(node, 0)?;
@@ -76,23 +96,16 @@ impl Walk<'_> {
     /// Imports the product of every pixel's channels and a constant matrix.
     fn dense(&mut self, node: &TypedNode, axes: &Axes, map: &Map, matrix: &Tensor) -> Step {
         let lengths = matrix.shape();
-        let many = |dim: usize| lengths[dim] > 1;
-        if axes.batch.iter().any(|&[_, b, _]| many(b)) {
+        if axes.batch.iter().any(|&[_, b, _]| lengths[b] > 1) {
             return Err("with a constant of several matrices".to_string());
         }
-        let one = |list: Vec<usize>| match list[..] {
-            [] => Ok(None),
-            [dim] => Ok(Some(dim)),
-            _ => Err("over several axes".to_string()),
-        };
-        let longest = |[a, b]: &[usize; 2]| (map.layout.len(*a) > 1).then_some(*b);
-        let summed = one(axes.summed.iter().filter_map(longest).collect())?;
-        let column = one(axes.columns.iter().filter(|c| many(c[0])).map(|c| c[0]).collect())?;
+        let summed = axes.summed.iter().filter(|[a, _]| map.layout.len(*a) > 1).map(|[_, b]| *b);
+        let summed = only(&summed.collect::<Vec<_>>())?;
+        let columns = axes.columns.iter().map(|[b, _]| *b).filter(|&b| lengths[b] > 1);
+        let column = only(&columns.collect::<Vec<_>>())?;
         let values = floats(matrix).ok_or("with a matrix that is not float")?;
-        let stride =
-            |dim: Option<usize>| dim.map_or(0, |d| lengths[d + 1..].iter().product::<usize>());
-        let along = stride(summed);
-        let across = stride(column);
+        let along = stride(lengths, summed);
+        let across = stride(lengths, column);
         let depth = summed.map_or(1, |d| lengths[d]);
         let channels = column.map_or(1, |d| lengths[d]);
         let source = axes.summed.iter().find(|[_, b]| Some(*b) == summed).or(axes.summed.first());
@@ -151,14 +164,11 @@ impl Walk<'_> {
     fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
         let a = self.input(node, 0)?;
         let b = self.input(node, 1)?;
-        let pick = |list: &[usize], map: &Map| -> Vec<usize> {
-            list.iter().copied().filter(|&d| map.layout.len(d) > 1).collect()
-        };
         let (ab, bb): (Vec<_>, Vec<_>) = axes.batch.iter().map(|x| (x[0], x[1])).unzip();
         let (ak, bk): (Vec<_>, Vec<_>) = axes.summed.iter().map(|x| (x[0], x[1])).unzip();
         let (am, bn): (Vec<_>, Vec<_>) =
             (axes.rows.iter().map(|x| x[0]).collect(), axes.columns.iter().map(|x| x[0]).collect());
-        if pick(&ab, &a).len() != pick(&bb, &b).len() {
+        if count_long(&ab, &a) != count_long(&bb, &b) {
             return Err("that enlarges an operand".to_string());
         }
         let a = self.gather(node, &a, [&ab, &am, &ak])?;

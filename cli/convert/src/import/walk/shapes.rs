@@ -16,14 +16,18 @@ use crate::ir::{self, LayerOp};
 /// Largest number of entries of a selection matrix.
 const PICKED: usize = 1 << 20;
 
+/// Returns a place counted from the front, for one that may be counted from the back.
+fn from_front(at: i64, length: i64) -> i64 {
+    if at < 0 { at.saturating_add(length) } else { at }
+}
+
 /// Returns the places of a slice with a step, as ONNX counts them.
 fn stepped(begin: i64, end: i64, step: i64, length: i64) -> Vec<usize> {
     let least = if step < 0 { -1 } else { 0 };
     let most = if step < 0 { length - 1 } else { length };
     // Only an end counted from the front may be before the first place.
-    let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(least, most);
-    let mut at = place(begin);
-    let end = place(end);
+    let mut at = from_front(begin, length).clamp(least, most);
+    let end = from_front(end, length).clamp(least, most);
     let mut places = Vec::new();
     while (step > 0 && at < end) || (step < 0 && at > end) {
         places.extend(usize::try_from(at));
@@ -68,14 +72,7 @@ impl Walk<'_> {
         }
         let mut maps: Vec<Map> =
             (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
-        let alike = |walk: &Self, map: &Map| {
-            let first = walk.shape_of(&maps[0]);
-            let shape = walk.shape_of(map);
-            let pixels = (shape.h(), shape.w()) == (first.h(), first.w());
-            let same = map.layout.resized(shape, first) == Some(maps[0].layout.clone());
-            pixels && same && map.layout.is_axis(dim, CHANNELS, shape)
-        };
-        if !maps.iter().all(|map| alike(self, map)) {
+        if !maps.iter().all(|map| self.joins(&maps[0], map, dim)) {
             let others: Vec<usize> = (0..maps[0].layout.rank()).filter(|&d| d != dim).collect();
             let (rows, columns) = others.split_at(others.len().saturating_sub(1));
             for map in &mut maps {
@@ -98,6 +95,16 @@ impl Walk<'_> {
         let ids = maps.iter().map(|m| m.id).collect();
         let id = self.model.push(self.name(node), LayerOp::Concat, ids, to);
         Ok(Map { id, layout })
+    }
+
+    /// True if a feature map can be appended to the first one along its channels, which are
+    /// dimension `dim`.
+    fn joins(&self, first: &Map, map: &Map, dim: usize) -> bool {
+        let to = self.shape_of(first);
+        let shape = self.shape_of(map);
+        let pixels = (shape.h(), shape.w()) == (to.h(), to.w());
+        let same = map.layout.resized(shape, to) == Some(first.layout.clone());
+        pixels && same && map.layout.is_axis(dim, CHANNELS, shape)
     }
 
     /// Imports a constant row before or after a feature map, such as a class token: padding with
@@ -154,13 +161,12 @@ impl Walk<'_> {
     /// Imports a slice whose bounds were computed from shapes, which are constants by now.
     pub(super) fn strided_slice(&mut self, node: &TypedNode, slice: &StridedSlice) -> Step {
         let mut map = self.input(node, 0)?;
-        let list =
-            |walk: &Self, input: Option<usize>| input.and_then(|i| walk.whole_numbers(node, i));
-        let bounds = list(self, Some(1)).zip(list(self, Some(2)));
+        let bounds = self.whole_numbers(node, 1).zip(self.whole_numbers(node, 2));
         let (begins, ends) = bounds.ok_or("between computed bounds")?;
-        let axes = list(self, slice.optional_axes_input);
+        let axes = slice.optional_axes_input.and_then(|i| self.whole_numbers(node, i));
         let axes = axes.unwrap_or_else(|| (0..begins.len() as i64).collect());
-        let steps = list(self, slice.optional_steps_input).unwrap_or_default();
+        let steps = slice.optional_steps_input.and_then(|i| self.whole_numbers(node, i));
+        let steps = steps.unwrap_or_default();
         if slice.begin_mask | slice.end_mask | slice.shrink_axis_mask != 0 {
             return Err("with masks".to_string());
         }
@@ -177,8 +183,9 @@ impl Walk<'_> {
                 map = self.with_step(node, &map, dim, &places)?;
                 continue;
             }
-            let place = |at: i64| (if at < 0 { at + length } else { at }).clamp(0, length) as usize;
-            map = self.part(node, &map, dim, place(begin), place(end))?;
+            let begin = from_front(begin, length).clamp(0, length) as usize;
+            let end = from_front(end, length).clamp(0, length) as usize;
+            map = self.part(node, &map, dim, begin, end)?;
         }
         Ok(map)
     }
@@ -196,8 +203,8 @@ impl Walk<'_> {
         let rank = self.constant(node, 1).map_or(0, |t| t.rank());
         let input = self.input(node, 0)?;
         let length = input.layout.len(gather.axis) as i64;
-        let place = |&p: &i64| usize::try_from(if p < 0 { p + length } else { p }).ok();
-        let places: Option<Vec<usize>> = places.iter().map(place).collect();
+        let places = places.iter().map(|&p| usize::try_from(from_front(p, length)).ok());
+        let places: Option<Vec<usize>> = places.collect();
         let places =
             places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
         let start = places[0];
@@ -219,7 +226,7 @@ impl Walk<'_> {
             _ => return self.picked(node, input, dim, places),
         };
         let axis = input.layout.axis_of(dim, self.shape_of(input));
-        let (Some(axis @ (ROWS | COLUMNS)), Ok(step)) = (axis, u8::try_from(step)) else {
+        let Some((axis @ (ROWS | COLUMNS), step)) = axis.zip(u8::try_from(step).ok()) else {
             return self.picked(node, input, dim, places);
         };
         let part = self.part(node, input, dim, places[0], places[places.len() - 1] + 1)?;

@@ -29,8 +29,8 @@ impl Walk<'_> {
                 None => Ok(Some(Value::Unseen)),
             };
         }
-        let reads = |index: usize| node.inputs.get(index).is_some_and(|i| text.ids.contains(i));
-        if reads(1) && node.op_is::<Gather>() && self.constant(node, 0).is_some() {
+        let picks = node.inputs.get(1).is_some_and(|i| text.ids.contains(i));
+        if picks && node.op_is::<Gather>() && self.constant(node, 0).is_some() {
             let row = self.part_of_input(node, text, Part::Row)?;
             let lengths = dims(node)?;
             let (channels, places) = lengths.split_last().ok_or("of nothing")?;
@@ -42,7 +42,7 @@ impl Walk<'_> {
             axes.push(Some(CHANNELS));
             return Ok(Some(Value::Map(Map { id: row.id, layout: Layout::new(map, &axes) })));
         }
-        if (0..node.inputs.len()).any(reads) {
+        if node.inputs.iter().any(|i| text.ids.contains(i)) {
             return Err("of the ids of tokens".to_string());
         }
         Ok(None)
@@ -84,11 +84,12 @@ impl Walk<'_> {
         }
         // Causal mask: the visible keys also depend on the query. The row is repeated for each
         // query.
-        let long = |&dim: &usize| dim != masked.dim && masked.lengths[dim] > 1;
-        let others: Vec<usize> = (0..axes.len()).filter(long).collect();
-        let ([looks], true) = (&others[..], masked.absent <= NOTHING) else {
-            return Err("of a mask that is none of a softmax over two dimensions".to_string());
-        };
+        let others: Vec<usize> =
+            (0..axes.len()).filter(|&dim| dim != masked.dim && masked.lengths[dim] > 1).collect();
+        let [looks] = &others[..] else { return Err(OTHER_MASK.to_string()) };
+        if masked.absent > NOTHING || masked.absent.is_nan() {
+            return Err(OTHER_MASK.to_string());
+        }
         let rows = masked.lengths[*looks];
         let factors = factors(rows).ok_or_else(|| format!("of a mask of {rows} rows"))?;
         let mut id = row_id;
@@ -103,17 +104,21 @@ impl Walk<'_> {
         let id = self.model.push(self.name(node), op, vec![id], to);
         axes[*looks] = Some(COLUMNS);
         let in_order = looks < &masked.dim;
-        let value = |row: usize, column: usize| {
-            masked.full[if in_order { row * length + column } else { column * rows + row }]
-                .max(NOTHING)
-        };
-        let values = (0..rows).flat_map(|row| (0..length).map(move |column| (row, column)));
-        let values = values.map(|(row, column)| value(row, column)).collect();
+        let mut values = Vec::with_capacity(rows * length);
+        for row in 0..rows {
+            for column in 0..length {
+                let at = if in_order { row * length + column } else { column * rows + row };
+                values.push(masked.full[at].max(NOTHING));
+            }
+        }
         let op = LayerOp::Constant { op: Binary::Add, values };
         let id = self.model.push(self.name(node), op, vec![id], to);
         Ok(Map { id, layout: Layout::new(to, &axes) })
     }
 }
+
+/// Message on a mask that cannot be imported.
+const OTHER_MASK: &str = "of a mask that is none of a softmax over two dimensions";
 
 /// Factors a number into numbers that fit a byte.
 fn factors(mut number: usize) -> Option<Vec<usize>> {

@@ -93,6 +93,11 @@ impl Walk<'_> {
         ))
     }
 
+    /// Returns the axes of a feature map that dimensions are.
+    fn axes_of(&self, input: &Map, dims: &[usize]) -> Option<Vec<usize>> {
+        dims.iter().map(|&d| input.layout.axis_of(d, self.shape_of(input))).collect()
+    }
+
     /// Imports sums and maxima over rows and columns, or over channels.
     pub(super) fn reduce(&mut self, node: &TypedNode, reduce: &Reduce) -> Step {
         let mut input = self.input(node, 0)?;
@@ -103,14 +108,11 @@ impl Walk<'_> {
         {
             input = self.along_channels(node, &input, dim)?;
         }
-        let axes = |walk: &Self, input: &Map| -> Option<Vec<usize>> {
-            long.iter().map(|&d| input.layout.axis_of(d, walk.shape_of(input))).collect()
-        };
-        if axes(self, &input).is_none() {
+        if self.axes_of(&input, &long).is_none() {
             input = self.channels_first(node, 0).map_err(|_| "over such an order")?;
         }
         let from = self.shape_of(&input);
-        let axes = axes(self, &input).ok_or("over such an order")?;
+        let axes = self.axes_of(&input, &long).ok_or("over such an order")?;
         let mut to = from.dims();
         axes.iter().for_each(|&axis| to[axis] = 1);
         let to = shape(to[0], to[1], to[2])?;
@@ -186,8 +188,8 @@ impl Walk<'_> {
         for (dim, &(before, after)) in pad.pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
             let axis = input.layout.axis_of(dim, from).filter(|&axis| zero && axis != CHANNELS);
             let axis = axis.ok_or("other than with zeros around the map")?;
-            let byte = |v: usize| u8::try_from(v).map_err(|_| "of more than 255".to_string());
-            (sides[axis], sides[axis + 2]) = (byte(before)?, byte(after)?);
+            sides[axis] = u8::try_from(before).map_err(|_| "of more than 255")?;
+            sides[axis + 2] = u8::try_from(after).map_err(|_| "of more than 255")?;
             to[axis] += before + after;
         }
         if sides == [0; 4] {
@@ -243,12 +245,15 @@ fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
     (beyond != [0; 2]).then_some(beyond)
 }
 
+fn side(v: usize) -> Step<u8> {
+    u8::try_from(v).map_err(|_| format!("with a window with a side of {v}"))
+}
+
 /// Returns a pool's or convolution's window with explicit padding for this input.
 fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
     if !matches!(spec.data_format, DataFormat::NCHW) || spec.rank() != 2 {
         return Err("with a window that is not two-dimensional over NCHW".to_string());
     }
-    let byte = |v: usize| u8::try_from(v).map_err(|_| format!("with a window with a side of {v}"));
     let pads = spec.computed_padding(&[input.h(), input.w()]);
     let mut window = Window::POINT;
     for (axis, n) in [input.h(), input.w()].into_iter().enumerate() {
@@ -260,11 +265,11 @@ fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
         let extent = dilation * kernel.saturating_sub(1) + 1;
         // Padding up to the end of the last window; padding that no window reads is dropped.
         let after = ((out.saturating_sub(1)) * stride + extent).saturating_sub(n + before);
-        window.kernel[axis] = byte(kernel)?;
-        window.stride[axis] = byte(stride)?;
-        window.dilation[axis] = byte(dilation)?;
-        window.pad[axis] = byte(before)?;
-        window.pad[axis + 2] = byte(after)?;
+        window.kernel[axis] = side(kernel)?;
+        window.stride[axis] = side(stride)?;
+        window.dilation[axis] = side(dilation)?;
+        window.pad[axis] = side(before)?;
+        window.pad[axis + 2] = side(after)?;
     }
     Ok(window)
 }
