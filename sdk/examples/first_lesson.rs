@@ -24,7 +24,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         _ => println!("nothing I know"),
     }
-
     head.save("things.head")?;
     let again = Head::load("things.head", &extractor)?;
     println!("{} samples of {} classes kept", again.sample_count(), again.class_count());

@@ -107,11 +107,11 @@ const TRUSTED: [&str; 4] = [
 ];
 
 /// Lines of a file before its unit tests, and of a file of tests, which lists cases.
-const FILE_LINES: usize = 503;
+const FILE_LINES: usize = 500;
 const TEST_FILE_LINES: usize = 600;
 
 /// Lines of a function, with its signature and closing brace, and of one that tests.
-const FUNCTION_LINES: usize = 65;
+const FUNCTION_LINES: usize = 60;
 const TEST_FUNCTION_LINES: usize = 90;
 
 fn root() -> PathBuf {
