@@ -155,8 +155,8 @@ impl Extractor {
     }
 
     /// Returns the digest that binds heads to this package.
-    pub fn id(&self) -> &PackageId {
-        &self.id
+    pub fn id(&self) -> PackageId {
+        self.id
     }
 
     /// Returns the memory that the extractor takes.

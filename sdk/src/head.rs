@@ -52,7 +52,7 @@ impl Head {
     /// # Errors
     /// Limits of zero or beyond what a head can hold.
     pub fn new(kind: HeadKind, extractor: &Extractor, limits: Limits) -> Result<Self, Error> {
-        Ok(Self(CoreHead::boxed(kind, extractor.embedding_dim(), *extractor.id(), limits)?))
+        Ok(Self(CoreHead::boxed(kind, extractor.embedding_dim(), extractor.id(), limits)?))
     }
 
     /// Saves the head: the file holds the old head or the new one, whenever the power fails.
@@ -108,7 +108,7 @@ impl Head {
         Self::open(path.as_ref(), None)
     }
 
-    fn open(path: &Path, package: Option<&PackageId>) -> Result<Self, Error> {
+    fn open(path: &Path, package: Option<PackageId>) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
         Self::decoded(&bytes, package).map_err(|e| Error::at(e, path))
     }
@@ -149,7 +149,7 @@ impl Head {
         Ok(Self::decoded(bytes, Some(extractor.id()))?)
     }
 
-    fn decoded(bytes: &[u8], package: Option<&PackageId>) -> Result<Self, HeadError> {
+    fn decoded(bytes: &[u8], package: Option<PackageId>) -> Result<Self, HeadError> {
         let record = Record::open(bytes)?;
         // Before memory is taken for what the bytes state.
         if package.is_some_and(|id| record.package_id() != id) {
@@ -187,7 +187,7 @@ impl Head {
         let samples: usize = heads.iter().map(|head| usize::from(head.limits().samples)).sum();
         let room = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let limits = Limits { classes: room(spare.max(names.len())), samples: room(samples) };
-        let mut all = CoreHead::boxed(first.kind(), first.dim(), *first.package_id(), limits)?;
+        let mut all = CoreHead::boxed(first.kind(), first.dim(), first.package_id(), limits)?;
         all.set_inverse_l2(first.inverse_l2())?;
         all.set_transform(first.recipe().transform);
         all.set_false_rejection_rate(first.false_rejection_rate())?;

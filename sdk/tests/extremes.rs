@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use offshoot::{Error, Extractor, Frame, PixelFormat};
 use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor};
-use offshoot_core::package::{GraphWriter, Manifest, Precision, write_package};
+use offshoot_core::package::{GraphWriter, Manifest, PackageId, Precision, write_package};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Quant, Scale, Shape, limits};
 
@@ -32,7 +32,7 @@ fn opened(mut writer: GraphWriter, side: u16, output: u16) -> Result<Extractor, 
         source_sha256: [0; 32],
         cut: "",
         tool: "",
-        id: [0; 32],
+        id: PackageId::new([0; 32]),
         precision: Precision::Int8,
         preprocess: gray(side),
         input_table: writer.codes(&[1; 256]).unwrap(),

@@ -129,8 +129,8 @@ fn a_head_of_another_package_is_refused() {
     tells(&error, &file, "another package");
     // Not only where the dimensions differ: the same network with one other weight.
     let mut sections = seal::sections(&every_operation());
-    let id = *Extractor::from_bytes(every_operation()).unwrap().id();
-    let at = sections[0].windows(32).position(|w| w == id).unwrap();
+    let id = Extractor::from_bytes(every_operation()).unwrap().id();
+    let at = sections[0].windows(32).position(|w| w == id.as_bytes()).unwrap();
     sections[0][at] ^= 1;
     let twin = Extractor::from_bytes(seal::seal(&sections)).unwrap();
     assert_eq!(head_error(&Head::load(&file, &twin).unwrap_err()), HeadError::OtherPackage);

@@ -9,7 +9,7 @@ use offshoot::{Error, ErrorKind, Extractor, Frame, Manifest, Precision};
 use offshoot_core::graph::{
     Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, Window,
 };
-use offshoot_core::package::{GraphWriter, write_package};
+use offshoot_core::package::{GraphWriter, PackageId, write_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
@@ -280,7 +280,7 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
         source_sha256: [0; 32],
         cut: "",
         tool: "",
-        id: [0; 32],
+        id: PackageId::new([0; 32]),
         precision: Precision::Int8,
         preprocess,
         input_table,

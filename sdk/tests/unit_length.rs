@@ -38,7 +38,7 @@ fn codes_stay_and_the_length_is_1() {
         opened.manifest().unit_length && !Package::open(&plain).unwrap().manifest().unit_length
     );
     let mut plain = Extractor::from_bytes(plain).unwrap();
-    assert_ne!(plain.id(), &opened.manifest().id, "heads are of one or the other");
+    assert_ne!(plain.id(), opened.manifest().id, "heads are of one or the other");
     let images: Vec<Vec<u8>> = (0..4).map(|seed| Random(seed).bytes(3 * 60 * 52)).collect();
     let generic = Options { isa: Some(Isa::GENERIC), ..Options::default() };
     let mut reference = Extractor::from_bytes_with(unit.clone(), &generic).unwrap();

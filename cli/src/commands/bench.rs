@@ -9,7 +9,6 @@ use offshoot_device::{Machine, Resident, Temperature, Throttle};
 use offshoot_simulator::{Camera, Object};
 use serde_json::{Value, json};
 
-use super::hex;
 use crate::args::BenchArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::Input;
@@ -128,7 +127,7 @@ impl Outcome<'_> {
         let p = &self.times;
         json!({
             "package": self.args.package.display().to_string(),
-            "id": hex(&manifest.id),
+            "id": manifest.id.to_string(),
             "source": manifest.source,
             "cut": manifest.cut,
             "precision": manifest.precision.name(),

@@ -32,7 +32,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  source         {}  sha256:{}", manifest.source, hex(&manifest.source_sha256));
     println!("  cut            {}", manifest.cut);
     println!("  written by     {}", manifest.tool);
-    println!("  id             {}", hex(&manifest.id));
+    println!("  id             {}", manifest.id);
     println!("  precision      {}", manifest.precision.name());
     input(&package);
     let unit = if manifest.unit_length { ", brought to length 1" } else { "" };

@@ -3,7 +3,6 @@
 use offshoot::{ClassId, Head, Recipe};
 use serde_json::{Value, json};
 
-use super::hex;
 use crate::args::ReportArgs;
 use crate::error::CommandError;
 
@@ -59,7 +58,7 @@ fn as_json(
     classes: &[(ClassId, String)],
 ) -> Result<Value, CommandError> {
     let kind = head.kind().name();
-    let package = hex(head.package_id());
+    let package = head.package_id().to_string();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     let report = head.report().map_err(offshoot::Error::from)?;
     // With a single class every sample is right.

@@ -10,6 +10,7 @@ use std::io::Write;
 
 use offshoot_core::Embedding;
 use offshoot_core::head::{Head, HeadKind, Limits};
+use offshoot_core::package::PackageId;
 
 /// Distance of samples from the centre of their class; centres have distance 1 from their mean in
 /// each dimension.
@@ -83,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let limits = Limits { classes: classes.try_into()?, samples: samples.try_into()? };
-    let mut head = Head::boxed(kind.parse::<HeadKind>()?, dim, [0; 32], limits)?;
+    let mut head = Head::boxed(kind.parse::<HeadKind>()?, dim, PackageId::new([0; 32]), limits)?;
     for class in 0..classes {
         head.add_class(&format!("class {class}"))?;
     }

@@ -9,10 +9,11 @@
 //! ```
 //! use offshoot_core::Embedding;
 //! use offshoot_core::head::{Head, HeadKind, Limits};
+//! use offshoot_core::package::PackageId;
 //!
 //! let limits = Limits { classes: 3, samples: 15 };
 //! let mut memory = vec![0; limits.words(HeadKind::Auto, 4)?];
-//! let mut head = Head::new(HeadKind::Auto, 4, [0; 32], limits, &mut memory[..])?;
+//! let mut head = Head::new(HeadKind::Auto, 4, PackageId::new([0; 32]), limits, &mut memory[..])?;
 //! let mug = head.add_class("mug")?;
 //! let pen = head.add_class("pen")?;
 //! head.add_sample(mug, Embedding::Float(&[1.0, 0.0, 0.2, 0.1]))?;
@@ -52,6 +53,7 @@ use storage::views::Kept;
 pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 
 pub use crate::embedding::{Distance, Similarity};
+use crate::package::PackageId;
 
 /// Version of a head's record that this code writes and reads.
 pub const VERSION: u16 = 3;
@@ -86,7 +88,7 @@ struct Fitted {
 pub struct Head<M> {
     layout: Layout,
     limits: Limits,
-    package_id: [u8; 32],
+    package_id: PackageId,
     recipe: Recipe,
     false_rejection_rate: f32,
     when_full: WhenFull,
@@ -125,7 +127,7 @@ impl Head<alloc::boxed::Box<[u32]>> {
     pub fn boxed(
         kind: HeadKind,
         dim: usize,
-        package_id: [u8; 32],
+        package_id: PackageId,
         limits: Limits,
     ) -> Result<Self, HeadError> {
         let memory = alloc::vec![0; limits.words(kind, dim)?].into_boxed_slice();
@@ -144,7 +146,7 @@ impl<M: Memory> Head<M> {
     pub fn new(
         kind: HeadKind,
         dim: usize,
-        package_id: [u8; 32],
+        package_id: PackageId,
         limits: Limits,
         memory: M,
     ) -> Result<Self, HeadError> {
@@ -186,8 +188,8 @@ impl<M: Memory> Head<M> {
     }
 
     /// Id of the package that makes its embeddings.
-    pub fn package_id(&self) -> &[u8; 32] {
-        &self.package_id
+    pub fn package_id(&self) -> PackageId {
+        self.package_id
     }
 
     /// Recipe of the fit; `auto` chooses transform and regularization itself.

@@ -13,18 +13,17 @@ use crate::preprocess::{Preprocess, PreprocessError};
 use crate::tokens::Tokens;
 
 mod golden;
+mod id;
 mod layout;
 #[cfg(feature = "alloc")]
 mod writer;
 
 pub use golden::{Golden, GoldenInput, TokenIds};
+pub use id::PackageId;
 use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{GraphWriter, WriteError, with_packed, write_package, write_text_package};
-
-/// SHA-256 of a package's computation; a head belongs to exactly one.
-pub type PackageId = [u8; 32];
 
 /// Precision of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

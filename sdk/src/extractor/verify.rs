@@ -63,7 +63,7 @@ impl Extractor {
         let precision = package.manifest().precision;
         let goldens: Vec<_> = package.goldens().map(Owned::new).collect();
         let mut hash = Sha256::new();
-        hash.update(self.id);
+        hash.update(self.id.as_bytes());
         let mut passed = 0;
         for golden in &goldens {
             let embedding = match &golden.input {

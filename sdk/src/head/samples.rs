@@ -160,7 +160,7 @@ impl Head {
     }
 
     /// Returns the id of the package that the head was taught on.
-    pub fn package_id(&self) -> &PackageId {
+    pub fn package_id(&self) -> PackageId {
         self.0.package_id()
     }
 

@@ -1,7 +1,6 @@
 //! Commands of the program. Frames are read before anything is written: a failed `teach` leaves the
 //! head unchanged.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -70,12 +69,7 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "arena      managed by tract-core")?;
     }
     writeln!(out, "golden     {} vectors", manifest.goldens)?;
-    let id = extractor.id().iter().fold(String::new(), |mut id, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(id, "{byte:02x}");
-        id
-    });
-    writeln!(out, "id         {id}")?;
+    writeln!(out, "id         {}", extractor.id())?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 
 use offshoot_core::Similarity;
 use offshoot_core::head::{Answer, Head, HeadKind, Limits, WhenFull};
+use offshoot_core::package::PackageId;
 
 use crate::data::Data;
 
@@ -16,7 +17,7 @@ pub fn teach(
 ) -> Result<Head<Box<[u32]>>, Box<dyn Error>> {
     let samples = picks.len() * (1 + data.views.len());
     let limits = Limits { classes: data.classes as u16, samples: samples as u16 };
-    let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
+    let mut head = Head::boxed(kind, data.dim, PackageId::new([0; 32]), limits)?;
     let ids: Result<Vec<_>, _> =
         (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
@@ -84,7 +85,7 @@ pub fn kept(
         }
         order.sort_unstable();
         let limits = Limits { classes: data.classes as u16, samples: (room * data.classes) as u16 };
-        let mut head = Head::boxed(kind, data.dim, [0; 32], limits)?;
+        let mut head = Head::boxed(kind, data.dim, PackageId::new([0; 32]), limits)?;
         head.set_when_full(when_full);
         let ids: Result<Vec<_>, _> =
             (0..data.classes).map(|c| head.add_class(&format!("{c}"))).collect();

@@ -18,6 +18,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use offshoot_core::head::{Answer, Head, HeadKind, Limits};
+use offshoot_core::package::PackageId;
 
 use data::Data;
 
@@ -122,7 +123,7 @@ fn one(
     let places: Vec<usize> =
         data.labels.iter().map(|class| (class + draw as usize * taught) % data.classes).collect();
     let limits = Limits { classes: taught as u16, samples: (taught * shots) as u16 };
-    let mut head = Head::boxed(HeadKind::Auto, data.dim, [0; 32], limits)?;
+    let mut head = Head::boxed(HeadKind::Auto, data.dim, PackageId::new([0; 32]), limits)?;
     let ids: Result<Vec<_>, _> = (0..taught).map(|c| head.add_class(&format!("{c}"))).collect();
     let ids = ids?;
     for &i in learn.iter().filter(|&&i| places[i] < taught) {

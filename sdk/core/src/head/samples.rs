@@ -167,6 +167,7 @@ impl<M: Memory> Head<M> {
 
 #[cfg(test)]
 mod tests {
+    use crate::package::PackageId;
     use std::string::String;
     use std::vec;
     use std::vec::Vec;
@@ -299,7 +300,8 @@ mod tests {
         let limits = Limits { classes: 2, samples: 4 };
         let make = |dim, limits: Limits, words| {
             let mut memory = vec![0; words];
-            Head::new(HeadKind::Softmax, dim, [0; 32], limits, &mut memory[..]).map(|_| ())
+            Head::new(HeadKind::Softmax, dim, PackageId::new([0; 32]), limits, &mut memory[..])
+                .map(|_| ())
         };
         let needed = limits.words(HeadKind::Softmax, 8).unwrap();
         assert_eq!(make(8, limits, needed), Ok(()));

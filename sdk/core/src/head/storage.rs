@@ -339,6 +339,7 @@ fn take_mut<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] 
 mod tests {
     use super::*;
     use crate::head::Head;
+    use crate::package::PackageId;
 
     #[test]
     fn every_word_is_used() {
@@ -399,7 +400,7 @@ mod tests {
             Ok(words) => words,
             Err(_) => panic!("limits"),
         };
-        let head = Head::new(HeadKind::Softmax, 16, [0; 32], LIMITS, [0; WORDS]);
+        let head = Head::new(HeadKind::Softmax, 16, PackageId::new([0; 32]), LIMITS, [0; WORDS]);
         assert_eq!(head.map(|head| head.limits()).ok(), Some(LIMITS));
     }
 
@@ -407,8 +408,9 @@ mod tests {
     #[test]
     fn a_box_will_do() {
         let limits = Limits { classes: 2, samples: 4 };
-        let mut head = Head::boxed(HeadKind::NearestMean, 16, [0; 32], limits).unwrap();
+        let mut head =
+            Head::boxed(HeadKind::NearestMean, 16, PackageId::new([0; 32]), limits).unwrap();
         assert!(head.add_class("a").is_ok());
-        assert!(Head::boxed(HeadKind::NearestMean, 0, [0; 32], limits).is_err());
+        assert!(Head::boxed(HeadKind::NearestMean, 0, PackageId::new([0; 32]), limits).is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::{format, vec};
 
 use super::{Head, HeadKind, Limits, Transform};
 use crate::embedding::Embedding;
+use crate::package::PackageId;
 
 /// Head that owns its memory, with or without the `alloc` feature.
 pub type TestHead = Head<&'static mut [u32]>;
@@ -38,7 +39,7 @@ pub fn empty(kind: HeadKind, dim: usize, limits: Limits) -> TestHead {
     let words = limits.words(kind, dim).unwrap();
     // Garbage, because the content of the memory must not matter.
     let memory = Box::leak(vec![0xffff_ffff; words].into_boxed_slice());
-    let mut head = Head::new(kind, dim, [7; 32], limits, memory).unwrap();
+    let mut head = Head::new(kind, dim, PackageId::new([7; 32]), limits, memory).unwrap();
     head.set_false_rejection_rate(0.0).unwrap();
     head
 }

@@ -184,7 +184,7 @@ fn digest(parts: &[&[u8]]) -> super::PackageId {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize().into()
+    super::PackageId::new(hash.finalize().into())
 }
 
 /// Writes the bytes of a package file; the result has been opened and checked.

@@ -296,7 +296,7 @@ impl Pair {
             Some(HeadError::OtherPackage)
         );
         self.head =
-            Head::decode(&bytes, Some(&ID), memory(&self.model, rubbish)).expect("a whole record");
+            Head::decode(&bytes, Some(ID), memory(&self.model, rubbish)).expect("a whole record");
         self.model.last = None;
     }
 

@@ -4,10 +4,11 @@ use offshoot_core::head::{
     DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION,
     WhenFull,
 };
+use offshoot_core::package::PackageId;
 use offshoot_core::{Embedding, Quant};
 
 /// The package all heads here are of.
-pub const ID: [u8; 32] = [3; 32];
+pub const ID: PackageId = PackageId::new([3; 32]);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -192,7 +193,7 @@ impl Model {
         out.extend(VERSION.to_le_bytes());
         out.extend([self.kind as u8, self.transform as u8 + 16 * self.when_full as u8]);
         out.extend([0; 4]);
-        out.extend(ID);
+        out.extend(ID.as_bytes());
         out.extend(self.inverse_l2.to_le_bytes());
         out.extend(self.false_rejection_rate.to_le_bytes());
         out.extend((self.dim as u32).to_le_bytes());
@@ -231,7 +232,7 @@ impl Model {
         let left_out = (0..self.classes.len())
             .any(|class| self.classes[class].shown as usize > self.samples_of(class));
         if left_out {
-            return Head::decode(&self.encoded(), Some(&ID), memory).expect("a whole record");
+            return Head::decode(&self.encoded(), Some(ID), memory).expect("a whole record");
         }
         let mut head = Head::new(self.kind, self.dim, ID, self.limits, memory).expect("as before");
         head.set_inverse_l2(self.inverse_l2).expect("as before");

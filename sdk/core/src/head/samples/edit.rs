@@ -196,6 +196,7 @@ impl<M: Memory> Head<M> {
 
 #[cfg(test)]
 mod tests {
+    use crate::package::PackageId;
     use std::vec::Vec;
     use std::{format, vec};
 
@@ -371,7 +372,8 @@ mod tests {
         assert_eq!(head.merge(&taught(HeadKind::Knn, 2, 2, 7, 0.5)), Err(MergeError::OtherPackage));
         let memory = vec![0; head.limits().words(HeadKind::Knn, 6).unwrap()];
         let stranger =
-            Head::new(HeadKind::Knn, 6, [8; 32], head.limits(), vec_memory(memory)).unwrap();
+            Head::new(HeadKind::Knn, 6, PackageId::new([8; 32]), head.limits(), vec_memory(memory))
+                .unwrap();
         assert_eq!(head.merge(&stranger), Err(MergeError::OtherPackage));
         let busy = taught(HeadKind::Knn, 1, 1, 6, 0.5);
         busy.layout.kept_mut(&mut *busy.memory).seen[0] = MAX_SHOWN - 1;

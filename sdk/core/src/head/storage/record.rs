@@ -29,6 +29,7 @@ use crate::head::{
     ClassId, Head, HeadKind, MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MIN_INVERSE_L2, Recipe,
     Transform, VERSION, WhenFull,
 };
+use crate::package::PackageId;
 use crate::quant::{Quant, Scale};
 
 /// Magic number: the first bytes of every head.
@@ -50,7 +51,7 @@ pub struct Record<'a> {
     false_rejection_rate: f32,
     dim: usize,
     limits: Limits,
-    package_id: &'a [u8; 32],
+    package_id: PackageId,
     classes: usize,
     samples: usize,
     names: &'a [u8],
@@ -75,7 +76,7 @@ impl<'a> Record<'a> {
         let transform = transform.ok_or(none)?;
         let when_full = when_full.ok_or(none)?;
         let _length: [u8; 4] = take(&mut rest)?;
-        let package_id = take_ref(&mut rest)?;
+        let package_id = PackageId::new(take(&mut rest)?);
         let inverse_l2 = f32::from_le_bytes(take(&mut rest)?);
         if !(MIN_INVERSE_L2..=MAX_INVERSE_L2).contains(&inverse_l2) {
             return Err(HeadError::InverseL2OutOfRange { found: inverse_l2 });
@@ -133,7 +134,7 @@ impl<'a> Record<'a> {
     }
 
     /// Id of the package that made its embeddings.
-    pub fn package_id(&self) -> &'a [u8; 32] {
+    pub fn package_id(&self) -> PackageId {
         self.package_id
     }
 
@@ -232,7 +233,7 @@ impl<M: Memory> Head<M> {
         put(rest, &[self.kind() as u8, settings]);
         // Checked when the head was made: see `Layout::new`.
         put(rest, &(needed as u32).to_le_bytes());
-        put(rest, self.package_id());
+        put(rest, self.package_id().as_bytes());
         put(rest, &self.inverse_l2().to_le_bytes());
         put(rest, &self.false_rejection_rate().to_le_bytes());
         put(rest, &(self.dim() as u32).to_le_bytes());
@@ -273,7 +274,7 @@ impl<M: Memory> Head<M> {
     /// too little memory.
     pub fn decode(
         bytes: &[u8],
-        expected_package_id: Option<&[u8; 32]>,
+        expected_package_id: Option<PackageId>,
         memory: M,
     ) -> Result<Self, HeadError> {
         let record = Record::open(bytes)?;
@@ -281,7 +282,7 @@ impl<M: Memory> Head<M> {
             return Err(HeadError::OtherPackage);
         }
         let mut head =
-            Self::new(record.kind(), record.dim, *record.package_id, record.limits, memory)?;
+            Self::new(record.kind(), record.dim, record.package_id, record.limits, memory)?;
         head.recipe = record.recipe;
         head.false_rejection_rate = record.false_rejection_rate;
         head.when_full = record.when_full;
@@ -414,7 +415,7 @@ mod tests {
         let record = Record::open(bytes)?;
         let words = record.limits().words(record.kind(), record.dim())?;
         let memory = Box::leak(vec![0x5555_5555; words].into_boxed_slice());
-        Head::decode(bytes, Some(&[7; 32]), memory)
+        Head::decode(bytes, Some(PackageId::new([7; 32])), memory)
     }
 
     /// Corrects the checksum, so that the checks behind it are tested.
@@ -475,7 +476,7 @@ mod tests {
         let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
         let record = Record::open(&bytes).unwrap();
         assert_eq!((record.kind(), record.dim()), (HeadKind::NearestMean, 6));
-        assert_eq!((record.package_id(), record.sample_count()), (&[7; 32], 2));
+        assert_eq!((record.package_id(), record.sample_count()), (PackageId::new([7; 32]), 2));
         assert_eq!(record.class_names().collect::<Vec<_>>(), ["c0", "c1"]);
     }
 
@@ -484,9 +485,9 @@ mod tests {
         let bytes = encoded(&taught(HeadKind::NearestMean, 2, 1, 6, 0.5));
         let mut memory = vec![0; 999];
         let mut load =
-            |id: Option<&[u8; 32]>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
-        assert_eq!(load(Some(&[8; 32])), Err(HeadError::OtherPackage));
-        assert_eq!((load(Some(&[7; 32])), load(None)), (Ok(()), Ok(())));
+            |id: Option<PackageId>| Head::decode(&bytes, id, &mut memory[..]).map(|_| ());
+        assert_eq!(load(Some(PackageId::new([8; 32]))), Err(HeadError::OtherPackage));
+        assert_eq!((load(Some(PackageId::new([7; 32]))), load(None)), (Ok(()), Ok(())));
         let short = Head::decode(&bytes, None, [0; 3]).map(|_| ());
         assert!(matches!(short, Err(HeadError::MemoryTooShort { found: 3, .. })));
     }
