@@ -3,6 +3,7 @@
 
 use offshoot_core::Embedding;
 use offshoot_core::head::{Head, HeadKind, Limits, Transform, WhenFull};
+use offshoot_core::package::PackageId;
 
 type TestHead = Head<&'static mut [u32]>;
 
@@ -51,7 +52,7 @@ impl Random {
 
 fn empty(kind: HeadKind, dim: usize, limits: Limits) -> TestHead {
     let memory = vec![0xaaaa_aaaa; limits.words(kind, dim).unwrap()];
-    Head::new(kind, dim, [3; 32], limits, memory.leak()).unwrap()
+    Head::new(kind, dim, PackageId::new([3; 32]), limits, memory.leak()).unwrap()
 }
 
 fn encoded(head: &TestHead) -> Vec<u8> {
@@ -183,7 +184,7 @@ fn any_edits_leave_finite_answers_and_refused_ones_leave_no_trace() {
         // What is read back is the same head.
         let bytes = encoded(&head);
         let memory = vec![0x5555_5555; limits.words(kind, dim).unwrap()].leak();
-        let mut again = Head::decode(&bytes, Some(&[3; 32]), memory).unwrap();
+        let mut again = Head::decode(&bytes, Some(PackageId::new([3; 32])), memory).unwrap();
         assert_eq!(answers(&mut again, &queries), answers(&mut head, &queries), "seed {seed}");
     }
     assert!(refused > 3000 && full > 3000, "{refused} edits were refused, {full} heads were full");

@@ -11,6 +11,7 @@ use offshoot_core::head::{
     MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform,
     WhenFull,
 };
+use offshoot_core::package::PackageId;
 use offshoot_core::{Embedding, Quant, Scale};
 
 use model::{ID, Model, Sample};
@@ -292,7 +293,7 @@ impl Pair {
         let bytes = self.model.encoded();
         let rubbish = u32::from_le_bytes([choices.byte(); 4]);
         assert_eq!(
-            Head::decode(&bytes, Some(&[9; 32]), memory(&self.model, rubbish)).err(),
+            Head::decode(&bytes, Some(PackageId::new([9; 32])), memory(&self.model, rubbish)).err(),
             Some(HeadError::OtherPackage)
         );
         self.head =
