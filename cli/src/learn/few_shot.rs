@@ -94,6 +94,7 @@ pub fn few_shot(
         let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
         // No rejection: all test samples belong to a known class.
         head.set_false_rejection_rate(0.0)?;
+        head.fit()?;
         let (tested, picks) =
             if val.is_empty() { (train, rest) } else { (val, (0..val.len()).collect::<Vec<_>>()) };
         let mut right = 0;

@@ -50,10 +50,10 @@ pub fn cell(kind: HeadKind, data: &Data, shots: usize, draws: u64) -> Result<Cel
     let mut cell = Cell::default();
     for draw in 0..draws {
         let (learn, test) = data.draw(shots, draw);
-        let mut head = teach(kind, data, &learn)?;
+        let head = teach(kind, data, &learn)?;
         *cell.chosen.entry(head.chosen()?.kind.name()).or_insert(0) += 1;
         let before = (score.right, score.asked);
-        ask(&mut head, data, &test, &mut score)?;
+        ask(&head, data, &test, &mut score)?;
         let share = (score.right - before.0) as f64 / (score.asked - before.1) as f64;
         cell.accuracy += share / draws as f64;
     }
@@ -93,7 +93,8 @@ pub fn kept(
         for (_, i) in order {
             head.add_sample(ids[data.labels[i]], data.taught(i))?;
         }
-        ask(&mut head, data, &test, &mut score)?;
+        head.fit()?;
+        ask(&head, data, &test, &mut score)?;
     }
     cell.accuracy = score.right as f64 / score.asked as f64;
     cell.rejected = score.unknown as f64 / score.asked as f64;
