@@ -216,8 +216,8 @@ impl Raw<'_> {
         let height = self.height;
         let sides = 1..=MOST_SIDE;
         let even = match self.pixels {
-            Pixels::Yuyv => width % 2 == 0,
-            Pixels::Nv12 => width % 2 == 0 && height % 2 == 0,
+            Pixels::Yuyv => width.is_multiple_of(2),
+            Pixels::Nv12 => width.is_multiple_of(2) && height.is_multiple_of(2),
             _ => true,
         };
         if !sides.contains(&width) || !sides.contains(&height) || !even {
