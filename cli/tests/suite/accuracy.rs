@@ -119,7 +119,7 @@ fn sprout_on_animals_and_on_ants_and_bees() {
     }
 }
 
-/// As above with the head that is taken by itself: what the sharper package must keep, as
+/// Accuracy of the head that is taken by itself, which the sharper package must keep, as
 /// `models/README.md` has it.
 #[test]
 #[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
@@ -139,7 +139,7 @@ fn sharp_on_animals_and_on_ants_and_bees() {
     }
 }
 
-/// What `few_shot` and `few_shot.py` wrote.
+/// Tables written by `few_shot` and `few_shot.py`.
 const TABLE: &str = include_str!("../../../sdk/core/examples/few_shot.csv");
 const UNKNOWN: &str = include_str!("../../../sdk/core/examples/unknown.csv");
 

@@ -239,7 +239,7 @@ fn golden_error(golden: &Value, first: &[f32], all: &[f32]) -> f64 {
     error.max((mean - golden["mean"].as_f64().unwrap()).abs() / typical)
 }
 
-/// How far the float package is from onnxruntime, where its values at the cut are known.
+/// Distance of the float package from onnxruntime, if its values at the cut are known.
 fn golden(shared: &Path, case: &Case, float: &Converted) -> Option<f64> {
     if float.report.pool.is_some() {
         return None;

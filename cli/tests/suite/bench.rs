@@ -35,7 +35,7 @@ fn check_percentiles(report: &Value, field: &str, runs: u64) {
     assert!(times[0] > 0.0 && times.is_sorted(), "{field}: {p}");
 }
 
-/// What must hold whatever runs the network.
+/// Checks that hold for whatever runs the network.
 fn check(dir: &Path, report: &Value, runs: u64) {
     check_percentiles(report, "extraction", runs);
     check_percentiles(report, "network", runs);

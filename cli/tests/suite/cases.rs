@@ -15,7 +15,7 @@ use offshoot_convert::pipeline::{Converted, Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 use offshoot_simulator::{Camera, Object};
 
-/// What no user ever named: tract's operations, its parts of a node, its manner of error.
+/// Words that no user ever wrote: tract's operations, its parts of a node, its manner of error.
 const INNER: [&str; 8] = [
     "Impossible to unify",
     "MultiBroadcastTo",
@@ -68,7 +68,7 @@ fn graphs(folder: &Path) -> Vec<String> {
     files
 }
 
-/// What is not as the table says.
+/// Returns the difference to the table; `None` if there is none.
 fn fault(path: &Path, parts: &[&str], images: &[Image]) -> Option<String> {
     let [float, int8] = [true, false].map(|float| converted(path, float, images));
     let wanted = parts[0].strip_prefix("cut ");

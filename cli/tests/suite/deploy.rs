@@ -51,7 +51,7 @@ impl Bench {
         command.arg("deploy").args(line.split_whitespace()).output().unwrap()
     }
 
-    /// What was asked of ssh and scp since the last time.
+    /// Returns the calls of ssh and scp since the last time.
     fn log(&self) -> String {
         let text = fs::read_to_string(self.path("log")).unwrap_or_default();
         let _ = fs::remove_file(self.path("log"));
@@ -59,7 +59,7 @@ impl Bench {
     }
 }
 
-/// What nothing fails at.
+/// Word at which nothing fails.
 const NOTHING: &str = "no such word";
 
 #[test]
@@ -99,7 +99,7 @@ fn what_is_printed_does_what_run_does() {
     }
 }
 
-/// What is written to a file on the board by a printed script.
+/// Returns the content of a file on the board that a printed script writes.
 fn written<'a>(script: &'a str, file: &str) -> &'a str {
     let (_, rest) = script.split_once(&format!("'cat > .offshoot/{file}' <<'OFFSHOOT'\n")).unwrap();
     rest.split_once("OFFSHOOT\n").unwrap().0

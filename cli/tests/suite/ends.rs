@@ -1,4 +1,4 @@
-//! How models end, and where that says to cut: classifiers by their structure whatever follows
+//! Ends of models, and the cuts that follow: classifiers by their structure whatever follows
 //! them, embeddings that are brought to length 1, maps; what is unsure is said, and what is refused
 //! has the file's own names.
 
@@ -484,7 +484,7 @@ fn what_is_refused_has_the_files_names() {
     assert_eq!((&*nodes[0].node, &*nodes[0].operation), ("largest", "ReduceMax over axes [1]"));
 }
 
-/// As small files have them: the network computes with numbers all the same.
+/// Weights as small files have them: the network computes with numbers all the same.
 #[test]
 fn weights_may_be_stored_in_codes() {
     let mut graph = classifier();

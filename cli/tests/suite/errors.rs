@@ -197,7 +197,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &b| (0..8).fold(crc ^ u32::from(b), step))
 }
 
-/// As in `offshoot inspect ... | head`: the reader has seen enough, and that is no fault.
+/// Reader that has seen enough, as in `offshoot inspect ... | head`: that is no fault.
 #[cfg(unix)]
 #[test]
 fn a_closed_pipe_ends_a_command_quietly_and_a_full_disk_with_an_error() {

@@ -24,7 +24,7 @@ fn taught(options: &[&str]) -> TempDir {
     folder
 }
 
-/// What the network sees of an image, with its shape.
+/// Returns the shape and the bytes of an image that the network sees.
 fn seen(extractor: &Extractor, image: &Image) -> (Vec<usize>, Vec<u8>) {
     let package = extractor.package();
     let shape = package.manifest().preprocess.shape().unwrap();

@@ -54,7 +54,7 @@ impl Bench {
         Source::open(&path)?.with_external_data(allowed)?.import(&[], None, Pool::None)
     }
 
-    /// What is wrong with the file, with the rest of the message checked.
+    /// Returns the fault of the file, with the rest of the message checked.
     fn refused(&self) -> String {
         let error = self.import(true).unwrap_err();
         let ImportError::ExternalFile { path, file, what } = &error else { panic!("{error}") };

@@ -129,7 +129,7 @@ fn mirrors_and_heat(dir: &Path) {
     decisions(dir);
 }
 
-/// What carried a decision, as text and as data.
+/// Explanations of a decision, as text and as data.
 fn decisions(dir: &Path) {
     let key = "data/train/key/1.png";
     let text = ok(dir, &["predict", "sprout.offshoot", "things.head", key, "--dimensions", "3"]);
@@ -271,7 +271,7 @@ fn heads_are_merged_and_reported_and_images_searched_and_sorted() {
     searched_and_sorted(dir);
 }
 
-/// What the samples of the merged head say, in words and as JSON.
+/// Reports on the samples of the merged head, in words and as JSON.
 fn reported(dir: &Path) {
     let text = ok(dir, &["report", "all.head"]);
     assert!(

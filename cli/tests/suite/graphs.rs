@@ -77,7 +77,7 @@ fn values_that_are_too_large_are_doubted() {
 const TO_PLANES: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
 const TO_PIXELS: (&str, &[i64]) = ("perm", &[0, 2, 3, 1]);
 
-/// As tf2onnx writes a Keras model: the image's channels last, and around each convolution a
+/// Keras model as tf2onnx writes it: the image's channels last, and around each convolution a
 /// transposition that moves nothing.
 #[test]
 fn channels_last() {

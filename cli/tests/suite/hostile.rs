@@ -18,7 +18,7 @@ use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 struct Case {
     name: &'static str,
     model: ModelProto,
-    /// What the error must say.
+    /// Parts of the message.
     parts: &'static [&'static str],
 }
 
@@ -208,7 +208,7 @@ fn the_command_survives_hostile_graphs() {
     }
 }
 
-/// What is only found out while shapes are worked out meets the limits of the process.
+/// Models that are found out only while shapes are computed meet the limits of the process.
 #[cfg(target_os = "linux")]
 #[test]
 fn limits_of_memory_and_time_become_errors() {

@@ -1,4 +1,4 @@
-//! What a model does to its image before its first layer, in what type and size it takes it, and
+//! Operations of a model on its image before its first layer, type and size of its input, and
 //! files that are something else: each is taken as it is meant, or refused with the node and the
 //! next thing to do.
 
@@ -131,7 +131,7 @@ fn channels_in_another_order() {
     }
 }
 
-/// What is picked in the middle of a network goes into the layer before or behind it.
+/// Channels picked in the middle of a network go into the layer before or behind them.
 #[test]
 fn channels_are_picked_in_any_order() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);
@@ -303,7 +303,7 @@ fn sizes_that_are_asked_for() {
     assert!(error.contains("its embedding would have 1672 values instead of 280"), "{error}");
 }
 
-/// What a file says beside its graph, or does not.
+/// Declarations of a file beside its graph, complete or not.
 #[test]
 fn inputs_shapes_and_leftovers() {
     let info = |name: &str, dims: &[i64]| ValueInfoProto {

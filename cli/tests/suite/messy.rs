@@ -171,7 +171,7 @@ fn other_formats_are_read_by_their_content() {
     has(&String::from_utf8_lossy(&output.stdout), &["13 images of 2 classes"]);
 }
 
-/// Where no class is needed, a folder without any is taken.
+/// Folder without classes, which is taken if none is needed.
 #[test]
 fn flat_folders() {
     let dir = folder();

@@ -17,7 +17,7 @@ use offshoot_convert::pipeline::job::Samples;
 use offshoot_convert::pipeline::{Options, convert};
 use offshoot_convert::preprocess::preset::{PreprocessOverrides, Preset};
 
-/// Of the length of what is right: what ONNX allows in these tests, some of whose values have four
+/// Tolerance relative to the right values, as ONNX has it for tests, some with values of four
 /// digits.
 const FLOAT: f64 = 1e-3;
 /// Codes have 255 steps from the least to the greatest value, and some networks here several
@@ -33,9 +33,9 @@ struct Case {
     right: Vec<f32>,
 }
 
-/// How it went.
+/// Outcome of a comparison.
 enum Outcome {
-    /// As ONNX says; by how much it is off.
+    /// The result is that of ONNX; its deviation.
     Agrees(f64),
     /// The converter does not take it, and says why.
     Refused(String),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::common::{ok, refused, sprout};
 use sha2::{Digest, Sha256};
 
-/// What the server does with a request.
+/// Behaviour of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Manner {
     /// Answers, also ranges.

@@ -286,7 +286,7 @@ fn from_a_model_to_answers() {
     assert_eq!(json["embeddings"][1].as_array().unwrap().len(), WIDTH as usize);
 }
 
-/// What stands behind a text's end changes nothing, and each pooling is what it says.
+/// Padding behind a text's end changes nothing, and each pooling is what it says.
 #[test]
 fn padding_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -314,7 +314,7 @@ fn padding_is_not_read() {
     assert!(near(&alone, &embed("8", "first", &one)) && near(&alone, &embed("8", "last", &one)));
 }
 
-/// What onnxruntime makes of a text, where Python has it (`OFFSHOOT_PYTHON` names another Python).
+/// Runs onnxruntime on a text, if Python has it (`OFFSHOOT_PYTHON` names another Python).
 fn onnxruntime(model: &Path, length: usize, pad: u32, ids: &[u32]) -> Option<Vec<f32>> {
     let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let has = Command::new(&python).args(["-c", "import onnxruntime, numpy"]).output();

@@ -1,4 +1,4 @@
-//! What colour panels show, as images to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of
+//! Golden images of colour panels, to be looked at: `golden/NAME-WIDTHxHEIGHT.png`. Those of
 //! one colour are in `sdk/view/tests/golden`.
 //!
 //! `OFFSHOOT_BLESS=1` writes them anew; look at them before they are committed.

@@ -48,7 +48,7 @@ fn command(bytes: &[u8]) -> i2c::Transaction {
     i2c::Transaction::write(ADDRESS, [&[0x00], bytes].concat())
 }
 
-/// What an SSD1306 wants before its first image; the last two of the rotation.
+/// Commands of an SSD1306 before its first image; the last two of the rotation.
 fn wake(segments: u8, rows: u8) -> Vec<i2c::Transaction> {
     let commands: [&[u8]; 17] = [
         &[0xae],       // off
@@ -142,7 +142,7 @@ fn an_oled_that_is_gone_is_told_of_and_comes_back_whole() {
     bus.done();
 }
 
-/// What goes over a bus with a line that tells data from commands.
+/// Record of a bus with a line that tells data from commands.
 #[derive(Default)]
 struct Wire {
     bus: Vec<spi::Transaction<u8>>,
@@ -163,7 +163,7 @@ impl Wire {
         self.write(arguments);
     }
 
-    /// What an ST7789 wants before its first image.
+    /// Records the commands of an ST7789 before its first image.
     fn wake(&mut self, order: u8) {
         self.command(0x11, &[]); // sleep out
         self.command(0x36, &[order]); // order of rows and columns

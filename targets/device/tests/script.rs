@@ -13,7 +13,7 @@ use offshoot_device::{
 };
 use offshoot_view::State;
 
-/// What was on the screen after each frame: state, and the bars in tenths of a percent.
+/// Content of the screen after each frame: state, and the bars in tenths of a percent.
 #[derive(Default)]
 struct Log(Vec<String>);
 

@@ -38,7 +38,7 @@ impl FrameSource for Shade {
     }
 }
 
-/// What is pressed before the next frame.
+/// Presses before the next frame.
 #[derive(Default)]
 struct Pressed(Vec<Action<'static>>);
 
@@ -48,7 +48,7 @@ impl Buttons for Pressed {
     }
 }
 
-/// What the screen says, in words.
+/// Content of the screen, in words.
 #[derive(Default)]
 struct Words(RefCell<String>);
 

@@ -20,7 +20,7 @@ use offshoot_view::State;
 const DRIVER: &str = "/sys/bus/platform/drivers/vivid";
 const VIDEO: &str = "/dev/video0";
 
-/// What it shows: bars of three quarters of full colour.
+/// Colours of its bars: three quarters of full colour.
 const BARS: [[u8; 3]; 8] = [
     [191, 191, 191],
     [191, 191, 0],
@@ -41,7 +41,7 @@ fn is_loaded() -> bool {
     is_loaded
 }
 
-/// Whether every bar has its colour, far from its edges and from the letters on top. The driver's
+/// Checks the colour of every bar, far from its edges and from the letters on top. The driver's
 /// YUV is up to three steps away; that of BT.709 would be 40, luma of 0 to 255 would be 20.
 fn assert_bars(shot: &CapturedFrame, what: &str, wanted: impl Fn([u8; 3]) -> [u8; 3]) {
     let width = shot.width() as usize;
@@ -106,7 +106,7 @@ fn the_kernels_camera_is_read_in_every_format_lost_and_found() {
     lost_and_found();
 }
 
-/// How many moments of each kind were shown.
+/// Number of moments of each kind that were shown.
 #[derive(Default)]
 struct Seen {
     images: u32,

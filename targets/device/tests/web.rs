@@ -98,7 +98,7 @@ impl Visitor {
     }
 }
 
-/// What comes back for these bytes, until the connection is closed.
+/// Sends bytes, and returns the answer until the connection is closed.
 fn raw(device: &Device, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(device.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

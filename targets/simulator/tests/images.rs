@@ -1,4 +1,4 @@
-//! What a user of the camera relies on: the same bytes everywhere, and something to see in them.
+//! Guarantees to users of the camera: the same bytes everywhere, and something to see in them.
 
 use offshoot_simulator::{Camera, Image, Object};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// What no hostile model may take, on a slow machine.
+/// Max time of a hostile model, on a slow machine.
 pub const QUICK: Duration = Duration::from_secs(20);
 
 /// Options for a backbone of images.

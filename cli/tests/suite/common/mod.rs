@@ -1,4 +1,4 @@
-//! What the command's tests share: running it, and images to run it on.
+//! Helpers of the command's tests: running it, and images to run it on.
 
 pub mod attempt;
 pub mod graph;
@@ -50,7 +50,7 @@ pub fn sprout() -> PathBuf {
 /// The folder of data beside the repository.
 ///
 /// # Panics
-/// Where there is none; tests that call it are ignored there (`build.rs`).
+/// Returns the folder of shared data; without one, tests that call it are ignored (`build.rs`).
 pub fn shared() -> PathBuf {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     assert!(shared.is_dir(), "{} is not here", shared.display());

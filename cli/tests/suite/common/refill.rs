@@ -66,7 +66,7 @@ pub fn ids(name: &str, n: u64, modulus: u64) -> Vec<u32> {
     (1..=n).map(|i| id(i) as u32).collect()
 }
 
-/// What is known of a skeleton.
+/// Reads the recipe of a skeleton.
 pub fn recipe(shared: &Path, name: &str) -> serde_json::Value {
     let recipe = std::fs::read(folder(shared, name).join(format!("{name}.recipe.json"))).unwrap();
     serde_json::from_slice(&recipe).unwrap()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The key under which an element is named.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// How long something may take that the page is to show.
+/// Max time until the page shows something.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser with one page.
@@ -79,7 +79,7 @@ impl Browser {
         self.send("/url", &json!({ "url": url }));
     }
 
-    /// What an expression in the page gives.
+    /// Evaluates an expression in the page.
     pub fn get(&self, expression: &str) -> Value {
         self.send("/execute/sync", &json!({ "script": format!("return {expression}"), "args": [] }))
     }
@@ -144,7 +144,7 @@ impl Browser {
             .collect()
     }
 
-    /// What axe-core finds wrong with the page, in a light and a dark room, on a phone and on a
+    /// Fails for anything axe-core finds wrong with the page, light and dark, on a phone and on a
     /// laptop; nothing where the environment's `OFFSHOOT_AXE` does not name its script
     /// (`axe.min.js` of npm's axe-core).
     pub fn audit(&self, page: &str) {
