@@ -45,8 +45,8 @@ fn auto(data: &data::Data, shots: &str) -> (f64, f64) {
     let draws = if shots == "all" { 1 } else { 10 };
     let mut score = measure::Score::default();
     for draw in 0..draws {
-        let mut head = measure::teach(HeadKind::Auto, data, &learned(data, shots, draw)).unwrap();
-        measure::ask(&mut head, data, &test, &mut score).unwrap();
+        let head = measure::teach(HeadKind::Auto, data, &learned(data, shots, draw)).unwrap();
+        measure::ask(&head, data, &test, &mut score).unwrap();
     }
     (100.0 * score.right as f64 / score.asked as f64, score.calibration_error())
 }
