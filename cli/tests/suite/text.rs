@@ -541,7 +541,7 @@ fn what_does_not_fit_is_told() {
         "--tokens",
         "20",
     ];
-    refused(dir, &images, &["images: no .txt files in this folder or below it", "takes text"]);
+    refused(dir, &images, &["pictures: no .txt files in this folder or below it", "takes text"]);
     assert!(!dir.join("model.offshoot").exists());
 
     ok(dir, &[&CONVERT[..], &["-o", "words.offshoot"]].concat());
