@@ -9,24 +9,25 @@ use crate::{Error, ErrorKind, Extractor, Head};
 /// Class activation map (CAM, Zhou et al. 2016): contribution of each part of a frame to a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activations {
-    /// Parts side by side.
+    /// Number of columns of the map.
     pub width: usize,
-    /// Rows of them.
+    /// Number of rows of the map.
     pub height: usize,
-    /// Contributions of the parts to the log odds of the class against the mean of the others, row
-    /// by row; together they are the log odds, but for what biases add.
+    /// Contribution of each part to the log odds of the class against the mean of the others, row
+    /// by row. Their sum is the log odds without the bias.
     pub values: Vec<f32>,
 }
 
 impl Extractor {
-    /// Parts of the last frame that the head's decision for `class` came from; `None` where the
-    /// embedding is not the mean of a map or linear in one, or the package does not run as
-    /// integers.
+    /// Returns the class activation map of the last frame for `class`: the parts of the frame that
+    /// the decision comes from. `None` if the embedding is not the mean of an int8 feature map, or
+    /// linear in one.
     ///
-    /// The map is what the last extraction left in memory: nothing is run.
+    /// Reads the feature map that the last extraction left in memory; runs nothing.
     ///
     /// # Errors
-    /// A head that is not fitted, is k-NN, or is of another package; a class without samples.
+    /// [`ErrorKind::Ask`] for a head that is not fitted or is k-NN, and for a class without
+    /// samples; [`HeadError::OtherPackage`] for a head of another package.
     pub fn activations(&self, head: &Head, class: ClassId) -> Result<Option<Activations>, Error> {
         if head.package_id() != self.id() {
             return Err(ErrorKind::from(HeadError::OtherPackage).into());
@@ -35,13 +36,13 @@ impl Extractor {
         let linear = head.linear()?;
         let mut row = vec![0.0; self.embedding_dim()];
         linear.against_others(class, &mut row)?;
-        // Once: whoever asks for it has all of it checked again.
+        // Once: each call checks the package again.
         let package = self.package();
         let graph = package.graph();
         if let (true, Embedding::Int8 { quant, .. }) =
             (package.manifest().unit_length, self.result())
         {
-            // The embedding is so much shorter than the map's.
+            // Ratio of the embedding's L2 norm to that of the map's mean.
             let stated = graph.tensor(graph.output()).element.quant();
             let share = stated.map_or(1.0, |stated| quant.scale.get() / stated.scale.get());
             row.iter_mut().for_each(|weight| *weight *= share);
@@ -57,8 +58,8 @@ impl Extractor {
     }
 }
 
-/// Weights of the embedding's dimensions as weights of the pooled map's channels: through what
-/// follows the pool, backwards, if all of it is linear.
+/// Turns weights of the embedding's dimensions into weights of the pooled map's channels: backwards
+/// through the layers after the pool, if all are linear.
 fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
     let nodes: Vec<_> = graph.nodes().collect();
     let mut at = graph.output();
@@ -75,7 +76,7 @@ fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
     }
 }
 
-/// The same for one fully connected layer of a vector.
+/// Does the same for one fully connected layer.
 fn before_conv(
     graph: &Graph<'_>,
     from: TensorId,
@@ -92,7 +93,7 @@ fn before_conv(
     if window.taps() != 1 || !input.shape.is_vector() {
         return None;
     }
-    // From codes to codes, so from real to real values.
+    // Mantissas are for int8 values; the ratio of the scales makes them factors of real values.
     let steps = f64::from(output.element.quant()?.scale.get())
         / f64::from(input.element.quant()?.scale.get());
     let mut before = vec![0.0; input.shape.c()];

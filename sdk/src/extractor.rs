@@ -1,4 +1,4 @@
-//! From a frame to its embedding.
+//! Feature extraction: from a frame, or the tokens of a text, to its embedding.
 
 use std::ops::Range;
 
@@ -17,10 +17,11 @@ mod verify;
 
 pub use verify::Verification;
 
-/// An opened package with the memory to run it: frames, or the tokens of texts, in, embeddings out.
+/// Feature extractor: an opened package with the memory to run it.
 ///
-/// Everything is reserved when it is opened. Int8 packages then run without allocating; float
-/// and mixed ones run on tract-core, which allocates.
+/// Takes frames, or the tokens of texts, and gives embeddings. All memory is reserved on opening;
+/// int8 packages then run without allocating. Float and mixed packages run on tract-core, which
+/// allocates.
 #[derive(Debug)]
 pub struct Extractor {
     bytes: Bytes,
@@ -30,7 +31,7 @@ pub struct Extractor {
     dim: usize,
     id: PackageId,
     unit_length: bool,
-    /// The embedding, where it is of floats and of length 1.
+    /// Embedding of L2 norm 1, if it is of floats.
     #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only tract gives floats"))]
     unit: Vec<f32>,
 }
@@ -64,7 +65,7 @@ impl std::ops::Deref for Bytes {
 enum Backend {
     Engine {
         plan: Plan<Vec<Step>>,
-        /// Threads, if more than one runs it.
+        /// Threads that share the network, if there are several.
         team: Option<Team>,
         panels: Panels,
         arena: Buffer,
@@ -83,9 +84,9 @@ enum Backend {
 /// Weights in the order of the processor's kernels.
 #[derive(Debug)]
 enum Panels {
-    /// Packed when the package was opened.
+    /// Packed on opening the package.
     Own(Buffer),
-    /// Packed when it was made, and used where they lie in the file.
+    /// Packed by the converter, and used in place.
     InFile(Range<usize>),
 }
 
@@ -118,25 +119,25 @@ enum Input {
 /// Stage that [`Extractor::embed_with_observer`] has just finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// The frame, or the tokens, were brought to the network's input.
+    /// Preprocessing: the frame, or the tokens, became the network's input.
     Preprocess,
-    /// These nodes of the graph were run: one, or those that run together. A concatenation comes
-    /// once for each operand, a reshape not at all, a network on tract-core as a whole.
+    /// Nodes of the graph: one, or several that run together. A concatenation is reported once for
+    /// each operand, a reshape not at all, a network on tract-core as a whole.
     Nodes(Range<usize>),
 }
 
 /// Memory of an extractor, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes of the arena that holds the maps; 0 where tract-core manages them.
+    /// Bytes of the arena, which holds the feature maps; 0 if tract-core manages them.
     pub arena: usize,
-    /// Bytes of the largest set of maps alive at once, if every map existed as a whole.
+    /// Bytes of the largest set of feature maps alive at once, if every one existed as a whole.
     pub live_set: usize,
     /// Bytes of the weights in the order of the processor's kernels.
     pub packed: usize,
-    /// True if these are part of the package, which then is not copied.
+    /// True if the package holds the weights in that order, so that they are used in place.
     pub packed_in_file: bool,
-    /// Bytes of the package, which stay in the file where it is memory-mapped.
+    /// Bytes of the package; they stay in the file if it is memory-mapped.
     pub package: usize,
 }
 
@@ -144,7 +145,7 @@ impl Extractor {
     /// Returns the package that was opened.
     ///
     /// # Panics
-    /// Never: it was checked when it was opened.
+    /// Never: the bytes were checked on opening.
     pub fn package(&self) -> Package<'_> {
         Package::open(&self.bytes).expect("checked when it was opened")
     }
@@ -195,8 +196,8 @@ impl Extractor {
         }
     }
 
-    /// Returns the instruction set whose kernels run an int8 network; `None` where tract-core runs
-    /// it.
+    /// Returns the instruction set of the kernels that run an int8 network; `None` if tract-core
+    /// runs it.
     ///
     /// ```
     /// use offshoot::Extractor;
@@ -213,9 +214,11 @@ impl Extractor {
         }
     }
 
-    /// Computes the embedding of a frame of any size; valid until the next call.
+    /// Computes the embedding of a frame.
     ///
-    /// Int8 packages: allocates nothing.
+    /// Takes a frame of any size; the preprocessing of the package resizes it. Returns
+    /// [`Extractor::embedding_dim`] values, which are valid until the next call. Int8 packages
+    /// allocate nothing.
     ///
     /// ```
     /// use offshoot::{Extractor, Frame, PixelFormat};
@@ -230,13 +233,13 @@ impl Extractor {
     /// ```
     ///
     /// # Errors
-    /// A package that takes text, or an error of tract-core while the network runs; int8 packages
-    /// do not fail.
+    /// [`ErrorKind::OtherInput`] if the package takes text: use [`Extractor::embed_tokens`]. Float
+    /// and mixed packages also fail if tract-core does; int8 packages do not.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         self.embed_with_observer(frame, |_| {})
     }
 
-    /// [`Extractor::embed`], telling `observe` after each stage what it was: with a clock in it, a
+    /// Computes the embedding like [`Extractor::embed`] and calls `observe` after each stage, for a
     /// profile.
     ///
     /// ```
@@ -298,17 +301,22 @@ impl Extractor {
         Ok(self.result())
     }
 
-    /// Computes the embedding of a text, given as the ids of its tokens with those that its network
-    /// wants around them, such as BERT's `[CLS]` and `[SEP]`; valid until the next call.
+    /// Computes the embedding of a text, given as token ids.
+    ///
+    /// Takes the ids with the special tokens of the network's tokenizer, such as BERT's `[CLS]` and
+    /// `[SEP]`: 1 to [`Extractor::token_limit`]. Returns [`Extractor::embedding_dim`] values, which
+    /// are valid until the next call.
     ///
     /// # Errors
-    /// A package that takes images, no tokens or more than the network has places for, an id
-    /// beyond the vocabulary, or an error of tract-core while the network runs.
+    /// [`ErrorKind::OtherInput`] if the package takes images: use [`Extractor::embed`]. No tokens,
+    /// more than the limit (truncate them), an id beyond the vocabulary (the tokenizer is another
+    /// network's), or an error of tract-core.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
         self.embed_tokens_with_observer(ids, |_| {})
     }
 
-    /// [`Extractor::embed_tokens`], telling `observe` after each stage what it was.
+    /// Computes the embedding like [`Extractor::embed_tokens`] and calls `observe` after each
+    /// stage.
     ///
     /// # Errors
     /// Those of [`Extractor::embed_tokens`].
@@ -339,13 +347,13 @@ impl Extractor {
         Ok(())
     }
 
-    /// Packages that take text are float, so that none was opened.
+    /// Refuses text: without tract-core no package that takes it can be opened.
     #[cfg(not(feature = "tract"))]
     fn run_tokens(&mut self, _ids: &[u32], _watch: impl FnMut(Stage)) -> Result<(), Error> {
         Err(ErrorKind::OtherInput { takes: "images" }.into())
     }
 
-    /// Most tokens that [`Extractor::embed_tokens`] takes; `None` where the package takes images.
+    /// Returns the max number of tokens of a text; `None` if the package takes images.
     pub fn token_limit(&self) -> Option<usize> {
         #[cfg(feature = "tract")]
         if let Backend::Tract { input: Input::Tokens { shape, .. }, .. } = &self.backend {
@@ -354,7 +362,7 @@ impl Extractor {
         None
     }
 
-    /// The embedding of the last frame.
+    /// Returns the embedding of the last frame.
     pub(crate) fn result(&self) -> Embedding<'_> {
         let quantized = |codes, quant: Quant| {
             let quant = if self.unit_length { Embedding::unit_quant(codes, quant) } else { quant };
@@ -377,8 +385,8 @@ impl Extractor {
         }
     }
 
-    /// The map whose mean the last frame's embedding was made from, as codes with their shape and
-    /// quantization; `None` where there is none, or it is gone.
+    /// Returns the feature map before the average pool of the last frame: int8 values, and their
+    /// shape with the quantization; `None` if there is no such map, or its memory was reused.
     pub(crate) fn pooled(&self) -> Option<(&[i8], Value)> {
         match &self.backend {
             Backend::Engine { plan, arena, .. } => {
@@ -390,7 +398,7 @@ impl Extractor {
     }
 }
 
-/// Floats brought to length 1, where there is room for them.
+/// Scales floats to L2 norm 1 in `room`, if it is long enough.
 #[cfg(feature = "tract")]
 fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
     if !unit.is_empty() {
@@ -399,7 +407,7 @@ fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
     }
 }
 
-/// The nodes of steps that ran together.
+/// Returns the nodes of steps that ran together.
 fn stage(steps: &[Step]) -> Stage {
     let node = |step: Option<&Step>| step.map_or(0, Step::node);
     Stage::Nodes(node(steps.first())..node(steps.last()) + 1)

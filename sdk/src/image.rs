@@ -1,4 +1,4 @@
-//! Frames from files.
+//! Images decoded from files.
 
 use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
@@ -9,18 +9,18 @@ use offshoot_core::{Frame, limits};
 
 use crate::{Error, ErrorKind, jpeg};
 
-/// Bytes that one image may take while it is decoded: with a program and its package what a board
-/// of 512 MiB has.
+/// Max bytes of an image while it is decoded: fits a board of 512 MiB beside a program and its
+/// package.
 const MOST_BYTES: u64 = 320 << 20;
 
-/// A file may state an image of this many bytes whatever its length: 22 megapixels of one colour.
+/// Bytes of an image that a file of any length may state: 22 megapixels of one colour.
 const FREE_BYTES: u64 = 64 << 20;
 
-/// And for each of its own bytes that many more; deflate makes no more than 1,032 of one.
+/// Bytes of an image for each byte of its file, beyond those; deflate expands by 1,032 at most.
 const MOST_RATIO: u64 = 1100;
 
-/// An image as it might also have been taken: several of them, from one press of a button, teach
-/// more than the image alone.
+/// Augmentation: a view of an image as it might also have been taken. Several views from one press
+/// of a button teach more than the image alone.
 ///
 /// ```
 /// # use offshoot::{Embedding, Extractor, Head, HeadKind, Limits, Image, View};
@@ -40,7 +40,7 @@ const MOST_RATIO: u64 = 1100;
 pub enum View {
     /// Left and right exchanged.
     Mirrored,
-    /// Its middle, four fifths of each side.
+    /// Centre crop, four fifths of each side.
     Nearer,
     /// A quarter lighter.
     Lighter,
@@ -57,29 +57,30 @@ pub struct Image {
 }
 
 impl Image {
-    /// Decodes a JPEG, PNM, BMP or, by features `png` and `formats`, PNG, WebP, GIF (its first
-    /// frame) or TIFF file, upright by its EXIF orientation. What the file holds decides, not its
-    /// name.
+    /// Decodes a file: JPEG, PNM, BMP; with the features `png` and `formats` also PNG, WebP, GIF
+    /// (the first frame) and TIFF.
+    ///
+    /// Applies the EXIF orientation. The content decides on the format, not the name.
     ///
     /// # Errors
-    /// A file that cannot be read, does not decode, is larger than a frame may be, or takes more
-    /// than 320 MiB; a file that says it is more than 64 MiB and 1,100 times as large as it is.
-    /// One that ends before its image does is [`ErrorKind::CutShort`].
+    /// A file that cannot be read or decoded; an image larger than a frame may be, of more than 320
+    /// MiB, or of more than 64 MiB and 1,100 times the file. [`ErrorKind::CutShort`] if the file
+    /// ends before its image does.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), false)
     }
 
-    /// [`Image::open`] that takes JPEG files which end early too; what is missing of them is
+    /// Decodes a file like [`Image::open`], also a JPEG file that ends early; the missing part is
     /// grey.
     ///
     /// # Errors
-    /// Those of [`Image::open`], but for [`ErrorKind::CutShort`].
+    /// Those of [`Image::open`], except [`ErrorKind::CutShort`].
     pub fn open_cut_short(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::read(path.as_ref(), true)
     }
 
-    /// Decodes an image file in memory, as an HTTP body or a message brings one; formats and limits
-    /// are those of [`Image::open`].
+    /// Decodes an image file in memory, such as an HTTP body or a message; formats and limits are
+    /// those of [`Image::open`].
     ///
     /// ```
     /// use offshoot::{ErrorKind, Image};
@@ -126,8 +127,8 @@ impl Image {
         Self::decode_from(&mut whole, format, bytes.len() as u64).map_err(|e| Error::at(e, path))
     }
 
-    /// `file` is how many bytes the file has. Not generic: all decoders would stand twice in a
-    /// program.
+    /// Takes the number of bytes of the file. Not generic, so that a program holds all decoders
+    /// once.
     fn decode_from(
         bytes: &mut dyn Bytes,
         format: Option<ImageFormat>,
@@ -151,7 +152,7 @@ impl Image {
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })
     }
 
-    /// Makes an image of pixels, red, green, blue; `None` if there are too few or too many.
+    /// Makes an image of RGB bytes, row by row; `None` unless there are `3 * width * height`.
     ///
     /// ```
     /// use offshoot::Image;
@@ -165,10 +166,10 @@ impl Image {
         exact.then_some(Self { width, height, rgb })
     }
 
-    /// The image as a frame.
+    /// Returns the image as a frame, without a copy.
     ///
     /// # Panics
-    /// Never: the size was checked when it was made.
+    /// Never: the size was checked on creation.
     pub fn frame(&self) -> Frame<'_> {
         Frame::rgb(self.width, self.height, &self.rgb).expect("checked when it was made")
     }
@@ -197,7 +198,7 @@ impl Image {
         }
     }
 
-    /// Four fifths of each side, at least a pixel.
+    /// Crops to four fifths of each side, at least a pixel.
     fn middle(&self) -> Self {
         let [width, height] = [self.width, self.height].map(|side| (side - side / 5) as usize);
         let left = (self.width as usize - width) / 2;
@@ -207,7 +208,7 @@ impl Image {
         Self { width: width as u32, height: height as u32, rgb }
     }
 
-    /// Every value times a fraction; what is too light is white.
+    /// Multiplies every value by a fraction, with saturation.
     fn lit(&self, over: u16, under: u16) -> Self {
         let table: Vec<u8> = (0..256).map(|x| (x * over / under).min(255) as u8).collect();
         Self { rgb: self.rgb.iter().map(|&x| table[usize::from(x)]).collect(), ..*self }

@@ -4,11 +4,10 @@ use std::num::NonZeroU8;
 
 use offshoot_engine::{Config, Isa, IsaError};
 
-/// Settings of an [`Extractor`](crate::Extractor); what is computed in codes is the same under all
-/// of them.
+/// Settings of an [`Extractor`](crate::Extractor).
 ///
-/// All but the last concern int8 packages. What tract-core runs, it runs on one thread with kernels
-/// of its own.
+/// Int8 results are the same bits under all settings. All settings but `reproducible` concern int8
+/// packages; tract-core runs float layers on one thread with its own kernels.
 ///
 /// ```
 /// # use std::num::NonZeroU8;
@@ -19,32 +18,31 @@ use offshoot_engine::{Config, Isa, IsaError};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Threads that share a network, the caller's among them. With one, no other is started.
+    /// Number of threads that share a network, including the caller's. One starts no thread.
     pub threads: NonZeroU8,
-    /// Whose kernels run it; where `None`, those that the environment variable `OFFSHOOT_ISA`
-    /// names, else the fastest.
+    /// Instruction set of the kernels; `None` takes the one in the environment variable
+    /// `OFFSHOOT_ISA`, or else the fastest that the processor has.
     pub isa: Option<Isa>,
-    /// Runs an expansion, a depthwise convolution and a projection together, row by row, if that
-    /// saves memory.
+    /// Enables row fusion: runs an expansion, a depthwise convolution and a projection together,
+    /// row by row, if that saves memory.
     pub chains: bool,
-    /// Keeps each thread on a core of its own, the fastest first, of those that the thread which
-    /// first opened a package so might use. The opening thread is one of them and stays pinned.
+    /// Pins each thread to a core of its own, the fastest first, of the cores that the first
+    /// opening thread might use. The opening thread is one of the threads and stays pinned.
     pub pin: bool,
-    /// Makes floats have the same bits on x86-64 with FMA and on aarch64, as what is computed
-    /// in codes has everywhere. It takes longer; else the last bits are those of the processor's
-    /// fastest kernels.
+    /// Makes float results the same bits on x86-64 with FMA and on aarch64. Takes longer; without
+    /// it the last bits depend on the processor's fastest kernels.
     pub reproducible: bool,
 }
 
 impl Default for Options {
-    /// One thread, the fastest kernels, chains, wherever the system puts them, floats as they come.
+    /// Returns one thread, the fastest kernels, row fusion, no pinning, not reproducible floats.
     fn default() -> Self {
         Self { threads: NonZeroU8::MIN, isa: None, chains: true, pin: false, reproducible: false }
     }
 }
 
 impl Options {
-    /// Configuration of the engine.
+    /// Returns the configuration of the engine.
     pub(crate) fn config(&self) -> Result<Config, IsaError> {
         let isa = self.isa.map_or_else(Isa::from_env, Ok)?;
         Ok(Config { isa, threads: self.threads, chains: self.chains })

@@ -68,8 +68,8 @@ impl Head {
     /// ```
     ///
     /// # Errors
-    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`]; an
-    /// embedding of another length, or with a value that is not finite.
+    /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`];
+    /// an embedding of another length, or with a value that is not finite.
     pub fn classify(&self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
         self.0.classify(embedding)
     }
