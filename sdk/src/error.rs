@@ -142,11 +142,13 @@ pub enum ErrorKind {
 
 impl Error {
     /// Returns the cause.
+    #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
     /// The file concerned.
+    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

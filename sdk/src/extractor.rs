@@ -146,16 +146,19 @@ impl Extractor {
     ///
     /// # Panics
     /// Never: the bytes were checked on opening.
+    #[must_use]
     pub fn package(&self) -> Package<'_> {
         Package::open(&self.bytes).expect("checked when it was opened")
     }
 
     /// Returns the number of values of an embedding.
+    #[must_use]
     pub fn embedding_dim(&self) -> usize {
         self.dim
     }
 
     /// Returns the digest that binds heads to this package.
+    #[must_use]
     pub fn id(&self) -> PackageId {
         self.id
     }
@@ -170,6 +173,7 @@ impl Extractor {
     /// assert!(memory.arena > 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
@@ -188,6 +192,7 @@ impl Extractor {
     }
 
     /// Returns the number of threads that share the network.
+    #[must_use]
     pub fn threads(&self) -> usize {
         match &self.backend {
             Backend::Engine { plan, .. } => usize::from(plan.config().threads.get()),
@@ -206,6 +211,7 @@ impl Extractor {
     /// println!("{}", extractor.isa().map_or("tract-core", |isa| isa.name()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn isa(&self) -> Option<Isa> {
         match &self.backend {
             Backend::Engine { plan, .. } => Some(plan.config().isa),
@@ -354,6 +360,7 @@ impl Extractor {
     }
 
     /// Returns the max number of tokens of a text; `None` if the package takes images.
+    #[must_use]
     pub fn token_limit(&self) -> Option<usize> {
         #[cfg(feature = "tract")]
         if let Backend::Tract { input: Input::Tokens { shape, .. }, .. } = &self.backend {

@@ -114,6 +114,7 @@ impl Head {
     }
 
     /// Returns the length of [`Head::encode`]'s output, in bytes.
+    #[must_use]
     pub fn encoded_len(&self) -> usize {
         self.0.encoded_len()
     }

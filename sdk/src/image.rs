@@ -160,6 +160,7 @@ impl Image {
     /// assert!(Image::from_rgb(2, 2, vec![0; 12]).is_some());
     /// assert!(Image::from_rgb(2, 2, vec![0; 11]).is_none());
     /// ```
+    #[must_use]
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let exact = Frame::rgb(width, height, &rgb).is_ok()
             && rgb.len() == 3 * width as usize * height as usize;
@@ -170,6 +171,7 @@ impl Image {
     ///
     /// # Panics
     /// Never: the size was checked on creation.
+    #[must_use]
     pub fn frame(&self) -> Frame<'_> {
         Frame::rgb(self.width, self.height, &self.rgb).expect("checked when it was made")
     }
@@ -182,6 +184,7 @@ impl Image {
     /// let image = Image::from_rgb(2, 1, vec![1, 2, 3, 4, 5, 6]).expect("two pixels");
     /// assert_eq!(image.mirrored().rgb(), [4, 5, 6, 1, 2, 3]);
     /// ```
+    #[must_use]
     pub fn mirrored(&self) -> Self {
         let row = 3 * self.width as usize;
         let rows = self.rgb.chunks_exact(row).flat_map(|row| row.chunks_exact(3).rev().flatten());
@@ -189,6 +192,7 @@ impl Image {
     }
 
     /// Returns a copy with `view` applied, for augmentation.
+    #[must_use]
     pub fn seen(&self, view: View) -> Self {
         match view {
             View::Mirrored => self.mirrored(),
@@ -215,16 +219,19 @@ impl Image {
     }
 
     /// Columns.
+    #[must_use]
     pub fn width(&self) -> u32 {
         self.width
     }
 
     /// Rows.
+    #[must_use]
     pub fn height(&self) -> u32 {
         self.height
     }
 
     /// Pixels, red, green, blue.
+    #[must_use]
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }

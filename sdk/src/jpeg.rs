@@ -64,12 +64,14 @@ impl Iterator for Markers<'_> {
 }
 
 /// Returns true if a file begins as JPEG images do.
+#[must_use]
 pub fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
 /// The image with the standard Huffman tables where it has none, as cameras and AVI files leave
 /// them out of Motion JPEG.
+#[must_use]
 pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     // Huffman tables, or those of arithmetic coding, come before what they decode. A camera's frame
     // is not read further.
@@ -85,6 +87,7 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// Decoders fill up what is missing, mostly with grey. An image that lacks its last marker alone,
 /// as some cameras leave it out, is whole; where it is coded in one pass, that is found out: its
 /// pixels are the same whatever follows.
+#[must_use]
 pub fn is_cut_short(bytes: &[u8]) -> bool {
     if !is_jpeg(bytes) || Markers::of(bytes).any(|marker| marker == END[1]) {
         return false;

@@ -27,6 +27,7 @@
 //! - `formats`: from WebP, GIF and TIFF files as well.
 
 #![deny(missing_docs)]
+#![warn(clippy::must_use_candidate)]
 // docs.rs says by each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -26,11 +26,13 @@ pub struct Similarity(pub(crate) f32);
 
 impl Similarity {
     /// Returns the cosine as a number.
+    #[must_use]
     pub fn get(self) -> f32 {
         self.0
     }
 
     /// Returns the cosine distance, `1 - cosine`.
+    #[must_use]
     pub fn distance(self) -> Distance {
         Distance(1.0 - self.0)
     }
@@ -43,6 +45,7 @@ pub struct Distance(f32);
 
 impl Distance {
     /// Returns the distance as a number.
+    #[must_use]
     pub fn get(self) -> f32 {
         self.0
     }
@@ -50,6 +53,7 @@ impl Distance {
 
 impl<'a> Embedding<'a> {
     /// Returns the number of dimensions.
+    #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Int8 { codes, .. } => codes.len(),
@@ -58,11 +62,13 @@ impl<'a> Embedding<'a> {
     }
 
     /// Returns true if there are no dimensions at all.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns the real value of dimension `index`; `None` if there is no such dimension.
+    #[must_use]
     pub fn get(&self, index: usize) -> Option<f32> {
         match self {
             Self::Int8 { codes, quant } => codes.get(index).map(|&code| quant.dequantize(code)),
@@ -98,6 +104,7 @@ impl<'a> Embedding<'a> {
     /// becomes `1 / sqrt(sum of (code - zero point)^2)`. The sum is exact and each later step is
     /// rounded once, so the result is the same on every processor (`numerics.md`). A zero vector is
     /// left unchanged.
+    #[must_use]
     pub fn unit_quant(codes: &[i8], quant: Quant) -> Quant {
         let square =
             |&code: &i8| (i32::from(code) - i32::from(quant.zero_point)).pow(2).unsigned_abs();
@@ -122,6 +129,7 @@ impl<'a> Embedding<'a> {
     }
 
     /// Returns the first dimension whose value is infinite or NaN.
+    #[must_use]
     pub fn first_non_finite(&self) -> Option<usize> {
         match self {
             // `255 * scale` may overflow where the scale itself does not.
@@ -137,6 +145,7 @@ impl<'a> Embedding<'a> {
     ///
     /// `None` if the dimensions differ, if either vector has no direction (all zero), or if a value
     /// is not finite.
+    #[must_use]
     pub fn cosine(&self, other: &Embedding<'_>) -> Option<Similarity> {
         if self.len() != other.len() {
             return None;

@@ -29,6 +29,7 @@ pub enum PixelFormat {
 
 impl PixelFormat {
     /// Number of bytes of one pixel in a row; for a planar format those of the luma plane.
+    #[must_use]
     pub fn bytes(self) -> usize {
         match self {
             Self::Rgb8 | Self::Bgr8 => 3,
@@ -171,16 +172,19 @@ impl<'a> Frame<'a> {
     }
 
     /// Number of columns.
+    #[must_use]
     pub fn width(&self) -> u32 {
         self.width
     }
 
     /// Number of rows.
+    #[must_use]
     pub fn height(&self) -> u32 {
         self.height
     }
 
     /// Pixel format of the frame.
+    #[must_use]
     pub fn format(&self) -> PixelFormat {
         self.format
     }
@@ -190,6 +194,7 @@ impl<'a> Frame<'a> {
     /// # Panics
     ///
     /// If `y` is not below the height.
+    #[must_use]
     pub fn row(&self, y: u32) -> &'a [u8] {
         let start = y as usize * self.stride;
         &self.pixels[start..start + self.width as usize * self.format.bytes()]
@@ -242,6 +247,7 @@ impl<'a> Frame<'a> {
 
 /// Converts a YUV pixel to red, green and blue by ITU-R BT.601 with luma of 16 to 235, the format
 /// of cameras, in fixed point with 8 fractional bits (`numerics.md` 4.1).
+#[must_use]
 pub fn bt601(y: u8, u: u8, v: u8) -> [u8; 3] {
     let y = 298 * (i32::from(y) - 16);
     let u = i32::from(u) - 128;

@@ -31,6 +31,7 @@ pub enum Element {
 
 impl Element {
     /// Returns the quantization of 8-bit values; `None` for floats.
+    #[must_use]
     pub fn quant(self) -> Option<Quant> {
         match self {
             Self::Int8(quant) => Some(quant),
@@ -53,6 +54,7 @@ impl Tensor {
     pub const RECORD: usize = 20;
 
     /// Returns the record as it is stored in the file.
+    #[must_use]
     pub fn to_record(self) -> [u8; Self::RECORD] {
         let (h, w, c) = self.shape.into();
         let (scale, zero_point, kind) = match self.element {
@@ -69,6 +71,7 @@ impl Tensor {
     }
 
     /// Parses a record; `None` if it is malformed.
+    #[must_use]
     pub fn from_record(record: &[u8; Self::RECORD]) -> Option<Self> {
         let word =
             |i: usize| u32::from_le_bytes([record[i], record[i + 1], record[i + 2], record[i + 3]]);
@@ -91,21 +94,25 @@ pub struct Inputs<'a>(#[serde(borrow)] &'a [u8]);
 
 impl<'a> Inputs<'a> {
     /// Wraps little-endian 16-bit tensor ids.
+    #[must_use]
     pub fn from_bytes(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// Returns the number of inputs.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len() / 2
     }
 
     /// Returns true if there are no inputs.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Returns the ids in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TensorId> + Clone + use<'a> {
         self.0.chunks_exact(2).map(|b| TensorId::from_le_bytes([b[0], b[1]]))
     }
@@ -138,11 +145,13 @@ impl<'a> Graph<'a> {
     pub const INPUT: TensorId = 0;
 
     /// Returns the number of tensors: one more than nodes.
+    #[must_use]
     pub fn tensor_count(&self) -> usize {
         self.tensors.len()
     }
 
     /// Returns the number of nodes.
+    #[must_use]
     pub fn node_count(&self) -> usize {
         self.tensors.len() - 1
     }
@@ -152,17 +161,20 @@ impl<'a> Graph<'a> {
     /// # Panics
     ///
     /// If there is no such tensor.
+    #[must_use]
     pub fn tensor(&self, id: TensorId) -> Tensor {
         Tensor::from_record(&self.tensors[usize::from(id)])
             .expect("checked when the graph was opened")
     }
 
     /// Returns the id of the embedding's tensor.
+    #[must_use]
     pub fn output(&self) -> TensorId {
         self.output
     }
 
     /// Returns the weights section.
+    #[must_use]
     pub fn weights(&self) -> &'a [u8] {
         self.weights
     }
@@ -178,17 +190,20 @@ impl<'a> Graph<'a> {
     }
 
     /// Returns true if every node runs in the int8 engine.
+    #[must_use]
     pub fn is_int8(&self) -> bool {
         self.nodes().all(|(_, node)| matches!(node.op, Op::Int8(_)))
     }
 
     /// Returns the multiply-accumulate operations (MACs) of one run: convolutions and matrix
     /// products.
+    #[must_use]
     pub fn macs(&self) -> u64 {
         self.nodes().map(|(id, node)| self.node_macs(id, &node)).sum()
     }
 
     /// Returns the multiply-accumulate operations (MACs) of one node.
+    #[must_use]
     pub fn node_macs(&self, id: TensorId, node: &Node<'_>) -> u64 {
         let (window, groups) = match node.op {
             Op::Float(FloatOp::MatMul { .. }) => (Window::POINT, 1),

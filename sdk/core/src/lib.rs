@@ -11,6 +11,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![warn(clippy::must_use_candidate)]
 // docs.rs shows for each item the feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -38,6 +38,7 @@ pub enum Precision {
 
 impl Precision {
     /// Returns the name for tables.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
@@ -239,21 +240,25 @@ impl<'a> Package<'a> {
     }
 
     /// Returns the manifest.
+    #[must_use]
     pub fn manifest(&self) -> &Manifest<'a> {
         &self.manifest
     }
 
     /// Returns the network.
+    #[must_use]
     pub fn graph(&self) -> &Graph<'a> {
         &self.graph
     }
 
     /// Returns the number of values of an embedding.
+    #[must_use]
     pub fn embedding_dim(&self) -> usize {
         self.graph.tensor(self.graph.output()).shape.elements()
     }
 
     /// Returns 256 int8 values per input channel; empty if the input is float.
+    #[must_use]
     pub fn input_table(&self) -> &'a [i8] {
         if self.text.is_some() {
             &[]
@@ -263,11 +268,13 @@ impl<'a> Package<'a> {
     }
 
     /// Returns the parameters of text input; `None` for image input.
+    #[must_use]
     pub fn text(&self) -> Option<&Text<'a>> {
         self.text.as_ref()
     }
 
     /// Returns the rows of the token table, little-endian floats; empty without a [`Text`].
+    #[must_use]
     pub fn token_table(&self) -> &'a [u8] {
         if self.text.is_some() { self.manifest.input_table.of(self.graph.weights()) } else { &[] }
     }
@@ -284,6 +291,7 @@ impl<'a> Package<'a> {
     }
 
     /// Returns the weights packed for one processor, if the package has them.
+    #[must_use]
     pub fn packed(&self) -> Option<Packed<'a>> {
         Packed::open(self.sections.get(Section::Packed))
     }

@@ -41,6 +41,7 @@ pub enum Channels {
 
 impl Channels {
     /// Number of channels of the input tensor.
+    #[must_use]
     pub fn count(self) -> usize {
         match self {
             Self::Rgb | Self::Bgr => 3,
@@ -144,16 +145,19 @@ impl Preprocess {
     }
 
     /// Shape of the network's input; `None` if a side is zero.
+    #[must_use]
     pub fn shape(&self) -> Option<Shape> {
         Shape::new(self.height.into(), self.width.into(), self.channels.count() as u32)
     }
 
     /// Returns the normalized value of a channel's byte.
+    #[must_use]
     pub fn normalize(&self, channel: usize, value: u8) -> f32 {
         (f32::from(value) - self.mean[channel]) / self.std[channel]
     }
 
     /// Returns the quantized value of `value` in `channel`: one entry of the package's input table.
+    #[must_use]
     pub fn code(&self, channel: usize, value: u8, quant: Quant) -> i8 {
         quant.quantize(self.normalize(channel, value))
     }

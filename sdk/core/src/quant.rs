@@ -14,11 +14,13 @@ impl Scale {
     pub const ONE: Self = Self(1.0);
 
     /// Checks that `step` is a normal, positive number; `None` otherwise.
+    #[must_use]
     pub fn new(step: f32) -> Option<Self> {
         (step.is_normal() && step > 0.0).then_some(Self(step))
     }
 
     /// Returns the step as a number.
+    #[must_use]
     pub fn get(self) -> f32 {
         self.0
     }
@@ -52,6 +54,7 @@ impl Quant {
     /// exactly.
     ///
     /// A range without width gets a scale of 1.
+    #[must_use]
     pub fn from_range(min: f32, max: f32) -> Self {
         let min = min.min(0.0);
         let max = max.max(0.0);
@@ -65,6 +68,7 @@ impl Quant {
     /// Returns the quantized value nearest to `real` (halves away from zero), clamped to `i8`; NaN
     /// gives the zero point.
     #[inline]
+    #[must_use]
     pub fn quantize(self, real: f32) -> i8 {
         // Steps beyond this range saturate anyway; within it no sum overflows.
         let steps = round_to_i32((real / self.scale.get()).clamp(-512.0, 512.0));
@@ -73,6 +77,7 @@ impl Quant {
 
     /// Returns the real value of a quantized value.
     #[inline]
+    #[must_use]
     pub fn dequantize(self, code: i8) -> f32 {
         self.scale.get() * (i32::from(code) - i32::from(self.zero_point)) as f32
     }
@@ -80,6 +85,7 @@ impl Quant {
 
 /// Rounds half away from zero and saturates; NaN gives 0. `core` has no `f32::round`.
 #[inline]
+#[must_use]
 pub fn round_to_i32(x: f32) -> i32 {
     // Largest number below one half: with one half itself, the number just below 0.5 would be
     // rounded up.
@@ -103,12 +109,14 @@ impl Multiplier {
     /// Returns the multiplier nearest to `factor`, with the smallest shift that represents it.
     ///
     /// `None` unless `0 <= factor` and `factor` rounds to less than 2^15.
+    #[must_use]
     pub fn new(factor: f64) -> Option<Self> {
         let shift = Self::shift_for(factor)?;
         Some(Self { mantissa: Self::mantissa_at(factor, shift), shift })
     }
 
     /// Returns the smallest shift under which `factor` is below 1; `None` if there is none.
+    #[must_use]
     pub fn shift_for(factor: f64) -> Option<u8> {
         if !(0.0..32768.0).contains(&factor) {
             return None;
@@ -119,6 +127,7 @@ impl Multiplier {
     }
 
     /// Returns the Q31 mantissa of `factor` under a given shift.
+    #[must_use]
     pub fn mantissa_at(factor: f64, shift: u8) -> i32 {
         let scaled = factor / f64::from(1u32 << shift) * (1u64 << 31) as f64;
         libm::round(scaled).clamp(0.0, f64::from(i32::MAX)) as i32
@@ -126,6 +135,7 @@ impl Multiplier {
 
     /// Returns `round(acc * factor)`: see [`requantize`].
     #[inline]
+    #[must_use]
     pub fn apply(self, acc: i32) -> i32 {
         mul_q31(shl_saturating(acc, self.shift), self.mantissa)
     }
@@ -133,6 +143,7 @@ impl Multiplier {
 
 /// Returns `acc * 2^shift`, saturating (NEON `SQSHL`).
 #[inline]
+#[must_use]
 pub fn shl_saturating(acc: i32, shift: u8) -> i32 {
     let wide = i64::from(acc) << shift.min(31);
     wide.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -140,6 +151,7 @@ pub fn shl_saturating(acc: i32, shift: u8) -> i32 {
 
 /// Returns `floor((2 * a * b + 2^31) / 2^32)`, saturating (NEON `SQRDMULH`).
 #[inline]
+#[must_use]
 pub fn mul_q31(a: i32, b: i32) -> i32 {
     let wide = (i64::from(a) * i64::from(b) + (1 << 30)) >> 31;
     wide.min(i64::from(i32::MAX)) as i32
@@ -147,6 +159,7 @@ pub fn mul_q31(a: i32, b: i32) -> i32 {
 
 /// Requantizes an accumulator: scales it, adds the zero point and clamps it to `lo..=hi`.
 #[inline]
+#[must_use]
 pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: i8) -> i8 {
     let code = multiplier.apply(acc).saturating_add(i32::from(zero_point));
     code.clamp(i32::from(lo), i32::from(hi)) as i8
@@ -157,6 +170,7 @@ pub fn requantize(acc: i32, multiplier: Multiplier, zero_point: i8, lo: i8, hi: 
 /// Used for operands that are int8 values themselves (add, concat, change of scale); `acc` includes
 /// the zero points and the half that makes the shift round to nearest.
 #[inline]
+#[must_use]
 pub fn shift_down(acc: i32, shift: u8, lo: i8, hi: i8) -> i8 {
     (acc >> shift.min(31)).clamp(i32::from(lo), i32::from(hi)) as i8
 }

@@ -18,6 +18,7 @@ pub struct Shape {
 
 impl Shape {
     /// Checks the dimensions and their product against [`limits`]; `None` if they exceed them.
+    #[must_use]
     pub const fn new(h: u32, w: u32, c: u32) -> Option<Self> {
         if h == 0 || w == 0 || c == 0 || h > limits::DIM || w > limits::DIM || c > limits::DIM {
             return None;
@@ -28,41 +29,49 @@ impl Shape {
     }
 
     /// Returns the shape of a vector of `n` values.
+    #[must_use]
     pub fn vector(n: u32) -> Option<Self> {
         Self::new(1, 1, n)
     }
 
     /// Returns true if there is one pixel.
+    #[must_use]
     pub fn is_vector(self) -> bool {
         self.h() == 1 && self.w() == 1
     }
 
     /// Number of rows.
+    #[must_use]
     pub fn h(self) -> usize {
         self.h as usize
     }
 
     /// Number of columns.
+    #[must_use]
     pub fn w(self) -> usize {
         self.w as usize
     }
 
     /// Number of channels.
+    #[must_use]
     pub fn c(self) -> usize {
         self.c as usize
     }
 
     /// Returns rows, columns and channels.
+    #[must_use]
     pub fn dims(self) -> [usize; 3] {
         [self.h(), self.w(), self.c()]
     }
 
     /// Number of values in a row.
+    #[must_use]
     pub fn row_elements(self) -> usize {
         self.w() * self.c()
     }
 
     /// Number of values in the feature map.
+    #[must_use]
     pub fn elements(self) -> usize {
         self.h() * self.row_elements()
     }

@@ -26,6 +26,7 @@ pub enum Pooling {
 
 impl Pooling {
     /// Returns the name for tables and messages.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Mean => "mean of the tokens",
@@ -35,6 +36,7 @@ impl Pooling {
     }
 
     /// Returns the pooling weight of token `at` in a text of `count` tokens.
+    #[must_use]
     pub fn weight(self, at: usize, count: usize) -> f32 {
         match self {
             Self::Mean => 1.0 / count as f32,
@@ -90,6 +92,7 @@ impl Tokens {
 
     /// Returns the values of a row for an input of this shape; `None` if the shape is not one for
     /// tokens: one row of positions, and at least one value behind the marks.
+    #[must_use]
     pub fn width(shape: Shape) -> Option<usize> {
         shape.c().checked_sub(Self::MARKS).filter(|&width| width > 0 && shape.h() == 1)
     }

@@ -23,6 +23,7 @@ pub struct Verification {
 
 impl Verification {
     /// Returns true if every vector gave what it must.
+    #[must_use]
     pub fn is_ok(&self) -> bool {
         self.passed == self.vectors
     }

@@ -35,6 +35,7 @@ impl Head {
     }
 
     /// Returns true if the head can be asked: nothing has changed since the last fit.
+    #[must_use]
     pub fn is_fitted(&self) -> bool {
         self.0.is_fitted()
     }
@@ -218,11 +219,13 @@ impl Head {
     }
 
     /// Returns the settings: kind, transform and regularization.
+    #[must_use]
     pub fn recipe(&self) -> Recipe {
         self.0.recipe()
     }
 
     /// Returns the inverse L2 regularization; see [`Recipe::inverse_l2`].
+    #[must_use]
     pub fn inverse_l2(&self) -> f32 {
         self.0.inverse_l2()
     }
@@ -254,6 +257,7 @@ impl Head {
 
     /// Returns the target false-rejection rate: the share of known samples that may be called
     /// unknown.
+    #[must_use]
     pub fn false_rejection_rate(&self) -> f32 {
         self.0.false_rejection_rate()
     }

@@ -145,26 +145,31 @@ impl Head {
     }
 
     /// Returns the kind.
+    #[must_use]
     pub fn kind(&self) -> HeadKind {
         self.0.kind()
     }
 
     /// Returns the number of dimensions of an embedding.
+    #[must_use]
     pub fn dim(&self) -> usize {
         self.0.dim()
     }
 
     /// Returns the number of classes and samples that memory is reserved for.
+    #[must_use]
     pub fn limits(&self) -> Limits {
         self.0.limits()
     }
 
     /// Returns the id of the package that the head was taught on.
+    #[must_use]
     pub fn package_id(&self) -> PackageId {
         self.0.package_id()
     }
 
     /// Returns the number of classes.
+    #[must_use]
     pub fn class_count(&self) -> usize {
         self.0.class_count()
     }
@@ -175,31 +180,37 @@ impl Head {
     }
 
     /// Returns the class with that index.
+    #[must_use]
     pub fn class_at(&self, index: usize) -> Option<ClassId> {
         self.0.class_at(index)
     }
 
     /// Returns the class of that name.
+    #[must_use]
     pub fn class_named(&self, name: &str) -> Option<ClassId> {
         self.0.class_named(name)
     }
 
     /// Returns the name of a class; `None` where there is no such class.
+    #[must_use]
     pub fn class_name(&self, class: ClassId) -> Option<&str> {
         self.0.class_name(class)
     }
 
     /// Returns the number of samples that are kept.
+    #[must_use]
     pub fn sample_count(&self) -> usize {
         self.0.sample_count()
     }
 
     /// Returns the number of samples of a class that are kept.
+    #[must_use]
     pub fn samples_of(&self, class: ClassId) -> usize {
         self.0.samples_of(class)
     }
 
     /// Returns the number of samples that a class has ever seen, kept or evicted.
+    #[must_use]
     pub fn shown_of(&self, class: ClassId) -> u32 {
         self.0.shown_of(class)
     }
@@ -210,6 +221,7 @@ impl Head {
     }
 
     /// Returns the eviction policy of a full buffer.
+    #[must_use]
     pub fn when_full(&self) -> WhenFull {
         self.0.when_full()
     }

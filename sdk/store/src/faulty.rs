@@ -152,16 +152,19 @@ impl FaultyMedium {
     }
 
     /// Returns the numbers of operations so far.
+    #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
     /// Returns the writes that the next power cut may lose, in the order of writing.
+    #[must_use]
     pub fn unsynced(&self) -> &[Unsynced] {
         &self.unsynced
     }
 
     /// Returns the bytes that reads return.
+    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.visible
     }

@@ -74,6 +74,7 @@ impl Geometry {
 /// Returns the bytes of the smallest medium for payloads of up to `capacity` bytes in sectors of
 /// `sector` bytes; [`None`] if the sector size is not allowed or a slot would exceed 2^31 - 1
 /// bytes.
+#[must_use]
 pub const fn medium_size(capacity: u32, sector: u32) -> Option<u64> {
     if !sector.is_power_of_two() || sector < MIN_SECTOR || sector > MAX_SECTOR {
         return None;

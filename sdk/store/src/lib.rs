@@ -30,6 +30,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![warn(clippy::must_use_candidate)]
 // docs.rs says by each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

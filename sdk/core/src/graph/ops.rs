@@ -16,22 +16,26 @@ pub struct Blob {
 
 impl Blob {
     /// Returns the bytes in the weights section; empty if the range does not exist.
+    #[must_use]
     pub fn of(self, weights: &[u8]) -> &[u8] {
         let end = (self.offset as usize).checked_add(self.len as usize);
         end.and_then(|end| weights.get(self.offset as usize..end)).unwrap_or(&[])
     }
 
     /// Returns the bytes as int8 values.
+    #[must_use]
     pub fn codes(self, weights: &[u8]) -> &[i8] {
         bytemuck::cast_slice(self.of(weights))
     }
 
     /// Returns little-endian 32-bit integers; the bytes need no alignment.
+    #[must_use]
     pub fn words(self, weights: &[u8]) -> impl ExactSizeIterator<Item = i32> + Clone + '_ {
         self.of(weights).chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
     }
 
     /// Returns little-endian 32-bit floats; the bytes need no alignment.
+    #[must_use]
     pub fn floats(self, weights: &[u8]) -> impl ExactSizeIterator<Item = f32> + Clone + '_ {
         self.of(weights).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
     }
@@ -56,6 +60,7 @@ impl Window {
 
     /// Returns the window that covers a whole feature map once; `None` if it is too large for a
     /// window.
+    #[must_use]
     pub fn covering(shape: Shape) -> Option<Self> {
         let kernel = [u8::try_from(shape.h()).ok()?, u8::try_from(shape.w()).ok()?];
         Some(Self { kernel, ..Self::POINT })
@@ -63,6 +68,7 @@ impl Window {
 
     /// Returns rows and columns of the output; `None` if the kernel is larger than the padded
     /// input.
+    #[must_use]
     pub fn output(&self, input: Shape) -> Option<(u32, u32)> {
         Some((self.positions(input.h(), 0)?, self.positions(input.w(), 1)?))
     }
@@ -76,11 +82,13 @@ impl Window {
     }
 
     /// Returns the rows (axis 0) or columns (axis 1) from the first tap to the last, both included.
+    #[must_use]
     pub fn extent(&self, axis: usize) -> usize {
         usize::from(self.dilation[axis]) * usize::from(self.kernel[axis]).saturating_sub(1) + 1
     }
 
     /// Returns the number of taps of the kernel.
+    #[must_use]
     pub fn taps(&self) -> usize {
         usize::from(self.kernel[0]) * usize::from(self.kernel[1])
     }
@@ -98,6 +106,7 @@ pub struct Permutation {
 
 impl Permutation {
     /// Returns the lengths of the output's axes, and the stride in the input along each of them.
+    #[must_use]
     pub fn axes(&self) -> [(usize, usize); 4] {
         let dims = self.dims.map(|d| d as usize);
         self.order.map(|axis| {
@@ -167,6 +176,7 @@ impl Affine {
     pub const RECORD: usize = 8;
 
     /// Returns the record as it is stored in the weights section.
+    #[must_use]
     pub fn to_record(self) -> [u8; Self::RECORD] {
         let f = self.factor.to_le_bytes();
         let o = self.offset.to_le_bytes();
@@ -174,6 +184,7 @@ impl Affine {
     }
 
     /// Parses a record; `None` if it is malformed.
+    #[must_use]
     pub fn from_record(record: &[u8]) -> Option<Self> {
         let &[f0, f1, shift @ 0..=31, 0, o0, o1, o2, o3] = record else { return None };
         let factor = i16::from_le_bytes([f0, f1]);
@@ -182,6 +193,7 @@ impl Affine {
 
     /// Applies the mapping to one int8 value.
     #[inline]
+    #[must_use]
     pub fn apply(self, code: i8, clamp: Clamp) -> i8 {
         let acc = i32::from(code) * i32::from(self.factor) + self.offset;
         crate::quant::shift_down(acc, self.shift, clamp.lo, clamp.hi)
@@ -282,6 +294,7 @@ pub enum Int8Op {
 impl Int8Op {
     /// Returns true if the operation only moves or selects values: the output has the input's scale
     /// and zero point.
+    #[must_use]
     pub fn keeps_codes(&self) -> bool {
         matches!(
             self,
@@ -296,6 +309,7 @@ impl Int8Op {
     }
 
     /// Returns true for a depthwise convolution: every channel is convolved with its own kernel.
+    #[must_use]
     pub fn is_depthwise(&self, input_channels: usize, output_channels: usize) -> bool {
         let Self::Conv { groups, .. } = *self else { return false };
         groups > 1 && usize::from(groups) == input_channels && input_channels == output_channels
@@ -439,6 +453,7 @@ pub enum Op {
 
 impl Op {
     /// Returns the operation's name, for tables and messages.
+    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Int8(op) => match op {

@@ -27,6 +27,7 @@ pub fn check_name(name: &str) -> Result<(), ClassError> {
 ///
 /// Two names that look alike would be two classes, and a name could break a terminal or a line of a
 /// file.
+#[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -48,6 +48,7 @@ impl HeadKind {
         [Self::NearestMean, Self::Softmax, Self::Ridge, Self::Slda, Self::Knn, Self::Auto];
 
     /// Returns the name that [`FromStr`] parses.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::NearestMean => "ncm",
@@ -60,6 +61,7 @@ impl HeadKind {
     }
 
     /// Returns true if the answer is linear in the embedding, so that dimensions have weights.
+    #[must_use]
     pub fn is_linear(self) -> bool {
         self != Self::Knn
     }
@@ -134,6 +136,7 @@ pub struct Recipe {
 impl Recipe {
     /// Returns the best known recipe of a kind; measured on ants and bees, four animals and
     /// CIFAR-10 under MobileNetV2, 1 to 200 samples per class.
+    #[must_use]
     pub const fn of(kind: HeadKind) -> Self {
         let (transform, inverse_l2) = match kind {
             HeadKind::NearestMean | HeadKind::Knn => (Transform::Unit, 1.0),

@@ -210,16 +210,19 @@ impl<'a> Report<'a> {
     }
 
     /// Number of samples that were evaluated.
+    #[must_use]
     pub fn asked(&self) -> usize {
         self.places().count()
     }
 
     /// Number of samples that were classified correctly.
+    #[must_use]
     pub fn right(&self) -> usize {
         self.places().filter(|&i| self.said[i] == u32::from(self.owners[i])).count()
     }
 
     /// Accuracy: the share of correct answers; `None` if no sample could be evaluated.
+    #[must_use]
     pub fn accuracy(&self) -> Option<f32> {
         let asked = self.asked();
         (asked > 0).then(|| self.right() as f32 / asked as f32)
@@ -227,6 +230,7 @@ impl<'a> Report<'a> {
 
     /// Confidence interval of 95 % of the accuracy on new samples, as far as these samples allow
     /// (Wilson 1927); 0 to 1 if none could be evaluated.
+    #[must_use]
     pub fn interval(&self) -> Interval {
         let n = self.asked() as f32;
         let z2 = 1.96f32 * 1.96;
@@ -238,6 +242,7 @@ impl<'a> Report<'a> {
 
     /// Returns the held-out prediction for a sample and its probability; `None` for a sample that
     /// was not evaluated, or does not exist.
+    #[must_use]
     pub fn answer(&self, sample: usize) -> Option<(ClassId, f32)> {
         if self.said.get(sample).is_none_or(|&said| said == NOT_ASKED) {
             return None;
@@ -250,6 +255,7 @@ impl<'a> Report<'a> {
     }
 
     /// Number of samples of `own` that were classified as `said`: an entry of the confusion matrix.
+    #[must_use]
     pub fn confusion(&self, own: ClassId, said: ClassId) -> usize {
         counted(self.mix, own.0.into(), said.0.into()) as usize
     }
@@ -257,6 +263,7 @@ impl<'a> Report<'a> {
     /// Expected calibration error: the mean difference between confidence and accuracy over ten
     /// bins of confidence, weighted by the number of answers in each. `None` if no sample could be
     /// evaluated.
+    #[must_use]
     pub fn calibration_error(&self) -> Option<f32> {
         let mut bins = [(0.0f32, 0.0f32); BINS];
         for sample in self.places() {

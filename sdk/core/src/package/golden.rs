@@ -35,11 +35,13 @@ pub struct TokenIds<'a>(&'a [[u8; 3]]);
 
 impl<'a> TokenIds<'a> {
     /// Borrows packed ids, see [`TokenIds::pack`].
+    #[must_use]
     pub fn new(packed: &'a [[u8; 3]]) -> Self {
         Self(packed)
     }
 
     /// Returns the ids in order.
+    #[must_use]
     pub fn iter(self) -> impl ExactSizeIterator<Item = u32> + Clone + use<'a> {
         self.0.iter().map(|&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
     }
@@ -54,6 +56,7 @@ impl<'a> TokenIds<'a> {
     /// assert!(TokenIds::new(&packed).iter().eq([101, 70_000]));
     /// ```
     #[cfg(feature = "alloc")]
+    #[must_use]
     pub fn pack(ids: &[u32]) -> alloc::vec::Vec<[u8; 3]> {
         let packed = ids.iter().map(|id| {
             let [a, b, c, _] = id.to_le_bytes();

@@ -21,11 +21,13 @@ pub struct PackageId([u8; 32]);
 
 impl PackageId {
     /// Makes an id of the bytes of a digest.
+    #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// Returns the bytes of the digest.
+    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -39,6 +39,7 @@ impl Section {
         [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed, Self::Text];
 
     /// Returns the name for tables and messages.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",

@@ -44,6 +44,7 @@ pub struct GraphWriter {
 
 impl GraphWriter {
     /// Creates a graph with its input.
+    #[must_use]
     pub fn new(input: Tensor) -> Self {
         Self { records: input.to_record().to_vec(), ..Self::default() }
     }
@@ -144,6 +145,7 @@ impl GraphWriter {
 
     /// Returns the digest that binds heads to this network, with L2-normalized embeddings or
     /// unchanged ones.
+    #[must_use]
     pub fn id(
         &self,
         preprocess: &Preprocess,
@@ -159,6 +161,7 @@ impl GraphWriter {
     }
 
     /// Returns the digest like [`Self::id`], for a network that takes text.
+    #[must_use]
     pub fn text_id(
         &self,
         text: &Text<'_>,

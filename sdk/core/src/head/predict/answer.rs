@@ -12,6 +12,7 @@ pub struct ClassId(pub(crate) u16);
 impl ClassId {
     /// Index of the class among [`Head::classes`](crate::head::Head::classes) and in
     /// [`Head::probabilities`](crate::head::Head::probabilities).
+    #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -23,6 +24,7 @@ pub struct Probability(pub(crate) f32);
 
 impl Probability {
     /// Returns the probability as a number.
+    #[must_use]
     pub fn get(self) -> f32 {
         self.0
     }
@@ -57,6 +59,7 @@ pub enum Answer {
 
 impl Answer {
     /// Returns the class, or the nearest one of an unknown embedding.
+    #[must_use]
     pub fn class(self) -> ClassId {
         match self {
             Self::Known { class, .. } => class,
@@ -65,6 +68,7 @@ impl Answer {
     }
 
     /// Returns the class; `None` for an unknown embedding.
+    #[must_use]
     pub fn known(self) -> Option<ClassId> {
         match self {
             Self::Known { class, .. } => Some(class),
@@ -73,6 +77,7 @@ impl Answer {
     }
 
     /// Returns the probability of the class; 0 for an unknown embedding.
+    #[must_use]
     pub fn confidence(self) -> Probability {
         match self {
             Self::Known { confidence, .. } => confidence,
@@ -81,6 +86,7 @@ impl Answer {
     }
 
     /// Returns the difference to the probability of the next class; 0 for an unknown embedding.
+    #[must_use]
     pub fn margin(self) -> f32 {
         match self {
             Self::Known { margin, .. } => margin,

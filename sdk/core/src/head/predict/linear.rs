@@ -40,6 +40,7 @@ pub struct KnownOdds {
 
 impl Linear<'_> {
     /// Factor of the products with weights, for an embedding with that L2 norm.
+    #[must_use]
     pub fn gain(&self, length: f32) -> f32 {
         if self.mean_length <= 0.0 || length <= 0.0 {
             return 0.0;
@@ -57,6 +58,7 @@ impl Linear<'_> {
     }
 
     /// Returns the calibrated bias of each class.
+    #[must_use]
     pub fn bias(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
         self.raw_bias.iter().map(|bias| self.inverse_temperature * bias)
     }

@@ -119,21 +119,25 @@ impl<'a> Record<'a> {
     }
 
     /// Kind of the head.
+    #[must_use]
     pub fn kind(&self) -> HeadKind {
         self.recipe.kind
     }
 
     /// Number of dimensions of its embeddings.
+    #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
     }
 
     /// Limits of its classes and samples.
+    #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
     /// Id of the package that made its embeddings.
+    #[must_use]
     pub fn package_id(&self) -> PackageId {
         self.package_id
     }
@@ -144,6 +148,7 @@ impl<'a> Record<'a> {
     }
 
     /// Number of its samples.
+    #[must_use]
     pub fn sample_count(&self) -> usize {
         self.samples
     }
@@ -194,6 +199,7 @@ impl<'a> Record<'a> {
 impl Limits {
     /// Max number of bytes that [`Head::encode`] writes for a head of these limits and `dim`
     /// dimensions.
+    #[must_use]
     pub const fn most_encoded(self, dim: usize) -> usize {
         // A name, and the sum including evicted samples.
         let classes = self.classes as usize * (5 + MAX_NAME_BYTES + 4 * dim);
