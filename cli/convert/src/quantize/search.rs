@@ -105,14 +105,13 @@ impl Quantizer<'_> {
     /// Returns every change to try, layer after layer.
     fn moves(&self) -> Vec<Move> {
         let scheme = self.data.scheme(&self.variant, &self.best);
-        let layers = &self.variant.model.layers;
         let mut moves = Vec::new();
-        for layer in 1..layers.len() {
-            if !scheme.in_codes[layer] || layers[layer].op.keeps_values() {
+        for (id, layer) in self.variant.model.layers.iter().enumerate().skip(1) {
+            if !scheme.in_codes[id] || layer.op.keeps_values() {
                 continue;
             }
             for end in [End::Max, End::Min] {
-                moves.extend(MOVES.map(|by| Move { layer, end, by }));
+                moves.extend(MOVES.map(|by| Move { layer: id, end, by }));
             }
         }
         moves
