@@ -440,7 +440,7 @@ impl Slots {
     /// Writes `count` pointers, `step` bytes apart.
     ///
     /// # Safety
-    /// That many slots are left.
+    /// Number of slots that are left.
     #[inline]
     unsafe fn put(&mut self, count: usize, from: *const i8, step: usize) {
         let mut from = from;
