@@ -440,7 +440,7 @@ impl Slots {
     /// Writes `count` pointers, `step` bytes apart.
     ///
     /// # Safety
-    /// Number of slots that are left.
+    /// At least `count` slots must be left.
     #[inline]
     unsafe fn put(&mut self, count: usize, from: *const i8, step: usize) {
         let mut from = from;
