@@ -44,6 +44,7 @@ fn score(extractor: &mut Extractor, data: &Dataset) -> f64 {
         teach(HeadKind::Softmax, extractor, &data.classes, &train, &all, all.len()).unwrap();
     // All that is asked about was taught; `unknown` would count as wrong.
     head.set_false_rejection_rate(0.0).unwrap();
+    head.fit().unwrap();
     accuracy(&head, &val, &(0..val.len()).collect::<Vec<_>>()).unwrap()
 }
 

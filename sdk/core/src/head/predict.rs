@@ -140,6 +140,7 @@ impl<M: Memory> Head<M> {
     }
 
     /// Computes the answer and, in `scores`, the probability of every class.
+    #[inline(never)]
     fn answer(&self, query: &Query<'_>, fitted: &Fitted, scores: &mut [f32]) -> Answer {
         let kept = self.kept();
         let solved = self.solved();

@@ -4,8 +4,12 @@
 //! regression, LDA and k-NN do so exactly (leave-one-out), softmax regression in fifths of each
 //! class (cross-validation). Samples that are alone in their class are not evaluated.
 
+mod heap_sort;
+
 use core::cmp::Reverse;
 use core::fmt;
+
+use heap_sort::heap_sort;
 
 use super::ClassId;
 use super::fit::scores::{has_others, top};
@@ -413,16 +417,19 @@ fn find_confused(mix: &[Mix], counts: &[u32], out: &mut [u32]) -> usize {
             found += 1;
         }
     }
-    out[..found].sort_unstable_by_key(|&at| {
-        let [own, said, count] = mix[at as usize];
-        (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
-    });
+    heap_sort(&mut out[..found], |&a, &b| rank(mix, a) < rank(mix, b));
     found
+}
+
+/// Returns the key that sorts a confused pair: most confused first, then in order of the classes.
+fn rank(mix: &[Mix], at: u32) -> (Reverse<u32>, u32, u32) {
+    let [own, said, count] = mix[at as usize];
+    (Reverse(count + counted(mix, said, own)), own.max(said), own.min(said))
 }
 
 /// Sorts the entries and merges equal ones; returns their number.
 fn merge_equal(all: &mut [Mix]) -> usize {
-    all.sort_unstable();
+    heap_sort(all, |a, b| a < b);
     let mut kept = 0usize;
     for at in 0..all.len() {
         let entry = all[at];
