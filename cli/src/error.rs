@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use offshoot::{AskError, ClassError, HeadError, SampleError};
 use offshoot_convert::calibrate::tokenizer::TokenizerError;
 use offshoot_convert::emit::prepack::PackingError;
 use offshoot_convert::import::ImportError;
@@ -207,6 +208,19 @@ impl From<EmbedError> for CommandError {
         }
     }
 }
+
+/// Makes `?` work on errors of a head, as it does in the facade.
+macro_rules! from_head {
+    ($($cause:ident),*) => {$(
+        impl From<$cause> for CommandError {
+            fn from(cause: $cause) -> Self {
+                Self::Offshoot(cause.into())
+            }
+        }
+    )*};
+}
+
+from_head!(AskError, ClassError, HeadError, SampleError);
 
 impl CommandError {
     /// Returns the error of a file that cannot be written.

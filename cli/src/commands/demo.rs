@@ -122,22 +122,22 @@ fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     let mut head = Head::new(HeadKind::Auto, extractor, limits)?;
     let mut time = Duration::ZERO;
     for (class, object) in OBJECTS.into_iter().enumerate() {
-        let id = head.add_class(object.name()).map_err(offshoot::Error::from)?;
+        let id = head.add_class(object.name())?;
         for shot in 0..SHOTS {
             let image = look(Some(object), seed(class, shot));
             let embedding = extractor.embed(&image.frame())?;
             let start = Instant::now();
-            head.add_sample(id, embedding).map_err(offshoot::Error::from)?;
+            head.add_sample(id, embedding)?;
             time += start.elapsed();
         }
     }
     let start = Instant::now();
-    head.fit().map_err(offshoot::Error::from)?;
+    head.fit()?;
     time += start.elapsed();
     println!(
         "   {} samples, {} head, {:.2} ms to train",
         head.sample_count(),
-        head.chosen().map_err(offshoot::Error::from)?.kind,
+        head.chosen()?.kind,
         ms(time)
     );
     Ok(head)
@@ -158,7 +158,7 @@ fn examine(extractor: &mut Extractor, head: &Head) -> Result<Exam, CommandError>
             let image = look(Some(object), seed(class, 100 + shot));
             let start = Instant::now();
             let embedding: Embedding<'_> = extractor.embed(&image.frame())?;
-            let answer = head.classify(embedding).map_err(offshoot::Error::from)?;
+            let answer = head.classify(embedding)?;
             exam.time += start.elapsed();
             exam.asked += 1;
             let right = usize::from(answer.class().index() == class);
@@ -185,8 +185,7 @@ fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), Comm
     let image = look(Some(OBJECTS[0]), seed(0, 100));
     let embedding = extractor.embed(&image.frame())?;
     let mut probabilities = vec![0.0; head.class_count()];
-    let answer =
-        head.probabilities(embedding, &mut probabilities).map_err(offshoot::Error::from)?;
+    let answer = head.probabilities(embedding, &mut probabilities)?;
     let lines: Vec<ClassLine<'_>> = head
         .classes()
         .zip(&probabilities)

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     let extractor = args.run.open(&args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
-    head.fit().map_err(offshoot::Error::from)?;
+    head.fit()?;
     let model = export(&extractor.package(), &head).map_err(|source| {
         let path = if source.is_of_head() { &args.head } else { &args.package };
         CommandError::Export { path: path.clone(), source }

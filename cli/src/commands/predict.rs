@@ -19,7 +19,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
         let what = format!("--heatmap takes one image, {} were given", args.images.len());
         return Err(CommandError::Heatmap { path: path.clone(), what });
     }
-    head.fit().map_err(offshoot::Error::from)?;
+    head.fit()?;
     let reader = Reader::of(&extractor)?;
     let mut opener = Opener::new(args.care.into());
     let mut fault: Option<EmbedError> = None;

@@ -8,8 +8,8 @@ use crate::error::CommandError;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;
-    head.fit().map_err(offshoot::Error::from)?;
-    let chosen = head.chosen().map_err(offshoot::Error::from)?;
+    head.fit()?;
+    let chosen = head.chosen()?;
     let classes: Vec<(ClassId, String)> =
         head.classes().map(|(id, name)| (id, name.to_string())).collect();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         head.sample_count(),
         classes.len()
     );
-    let report = head.report().map_err(offshoot::Error::from)?;
+    let report = head.report()?;
     match report.accuracy() {
         _ if classes.len() == 1 => println!("  only one class: accuracy cannot be measured"),
         None => println!("  no class has two samples: cross-validation is not possible"),
@@ -60,7 +60,7 @@ fn as_json(
     let kind = head.kind().name();
     let package = head.package_id().to_string();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
-    let report = head.report().map_err(offshoot::Error::from)?;
+    let report = head.report()?;
     // With a single class every sample is right.
     let accuracy = report.accuracy().filter(|_| classes.len() > 1);
     let rows = classes.iter().zip(counts).map(|((own, name), samples)| {

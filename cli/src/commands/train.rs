@@ -36,17 +36,14 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     tell_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
     let start = Instant::now();
     let spinner = spinner(format!("fit {} {kind}", picks.len()));
-    let head = teach(args.head, &extractor, &data.classes, &train, &picks, room);
+    let head = teach(args.head, &extractor, &data.classes, &train, &picks, room)
+        .and_then(|head| fit(head, args.unknown));
     let fitted = start.elapsed();
     spinner.finish_and_clear();
-    let mut head = head?;
-    if args.unknown == UnknownArg::Off {
-        head.set_false_rejection_rate(0.0).map_err(offshoot::Error::from)?;
-    }
+    let head = head?;
     head.save(&args.output)?;
-    let memory = head.limits().bytes(head.kind(), head.dim()).map_err(offshoot::Error::from)?;
-    head.fit().map_err(offshoot::Error::from)?;
-    let chosen = head.chosen().map_err(offshoot::Error::from)?;
+    let memory = head.limits().bytes(head.kind(), head.dim())?;
+    let chosen = head.chosen()?;
     println!(
         "{}: {} on {} {kind} of {} classes, {} kept, trained in {:.1} ms; {} in memory, {} saved",
         args.output.display(),
@@ -63,7 +60,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         bytes(head.encoded_len()),
     );
     let is_alone = data.classes.len() == 1;
-    let report = head.report().map_err(offshoot::Error::from)?;
+    let report = head.report()?;
     // With a single class every sample is right.
     if let Some(accuracy) = report.accuracy().filter(|_| !is_alone) {
         let low = report.interval().low;
@@ -76,6 +73,14 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         (room >= picks.len()).then(|| data.train[picks[sample]].name())
     });
     test(&head, &val, kind, is_alone)
+}
+
+fn fit(mut head: Head, unknown: UnknownArg) -> Result<Head, offshoot::Error> {
+    if unknown == UnknownArg::Off {
+        head.set_false_rejection_rate(0.0)?;
+    }
+    head.fit()?;
+    Ok(head)
 }
 
 /// Classifies the test set and prints the accuracy.

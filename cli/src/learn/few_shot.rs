@@ -4,8 +4,8 @@ use offshoot::{Error, Extractor, Head, HeadKind, Limits};
 
 use super::embeddings::Embeddings;
 
-/// Trains and fits a head for `classes` on the embeddings at `picks`; it stores at most `room` of
-/// them.
+/// Makes a head for `classes` with the embeddings at `picks` as samples; it stores at most `room`
+/// of them. The caller fits it, once its settings are made.
 ///
 /// # Errors
 /// Fails if there are more classes or samples than a head holds, or a class name is not allowed.
@@ -27,7 +27,6 @@ pub fn teach(
     for &i in picks {
         head.add_sample(ids[embeddings.labels[i]], embeddings.get(i))?;
     }
-    head.fit()?;
     Ok(head)
 }
 

@@ -280,22 +280,13 @@ impl Layout {
     /// Returns the data that questions read.
     pub fn solved<'a>(&self, words: &'a [u32]) -> Solved<'a> {
         let rest = &mut &words[self.kept_words()..];
-        let weights = take(rest, self.classes * self.dim);
-        let bias = take(rest, self.classes);
-        let _scores: &[f32] = take(rest, self.classes);
-        let norms = take(rest, self.classes);
-        let counts = take(rest, self.classes);
-        let held_out = take(rest, self.classes * self.samples);
-        let confused = take(rest, self.samples);
-        let _scales: &[f32] = take(rest, self.samples);
-        let _importance: &[f32] = take(rest, self.samples);
         Solved {
-            weights,
-            bias,
-            norms,
-            counts,
-            held_out,
-            confused,
+            weights: take(rest, self.classes * self.dim),
+            bias: take(rest, self.classes),
+            norms: take(rest, self.classes),
+            counts: take(rest, self.classes),
+            held_out: take(rest, self.classes * self.samples),
+            confused: take(rest, self.samples),
             columns: take(rest, 4 * self.samples),
         }
     }
@@ -305,14 +296,15 @@ impl Layout {
         Work {
             weights: take_mut(rest, self.classes * self.dim),
             bias: take_mut(rest, self.classes),
-            scores: take_mut(rest, self.classes),
             norms: take_mut(rest, self.classes),
             counts: take_mut(rest, self.classes),
             held_out: take_mut(rest, self.classes * self.samples),
             similarities: take_mut(rest, self.samples),
+            columns: take_mut(rest, 4 * self.samples),
+            // Up to here as in `solved`.
+            scores: take_mut(rest, self.classes),
             scales: take_mut(rest, self.samples),
             importance: take_mut(rest, self.samples),
-            columns: take_mut(rest, 4 * self.samples),
             gram: take_mut(rest, self.gram_len()),
             square: take_mut(rest, self.square_len()),
             solver: take_mut(rest, self.solver_len()),
