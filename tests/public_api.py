@@ -4,8 +4,8 @@
   tests/public_api.py            writes the lists
   tests/public_api.py --check    shows what differs from them, with exit code 1
 
-Reads rustdoc's JSON, made with all features that the workspace asks for. Its format belongs to the compiler of
-rust-toolchain.toml; no nightly compiler is needed.
+Reads rustdoc's JSON, made with all features that the workspace asks for. Its format changes with the compiler:
+FORMAT below is that of Rust 1.95. No nightly compiler is needed.
 """
 
 import argparse

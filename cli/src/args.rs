@@ -237,7 +237,7 @@ impl RunArgs {
 
     /// Returns the options of the library.
     pub fn options(&self) -> Options {
-        Options { threads: self.threads, pin: self.pin, ..Options::default() }
+        Options::new().threads(self.threads).pin(self.pin)
     }
 }
 

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for threads in (1..=cores).filter_map(NonZeroU8::new) {
         // `pin` keeps each thread on a core of its own, which steadies the times.
-        let options = Options { threads, pin: true, ..Options::default() };
+        let options = Options::new().threads(threads).pin(true);
         let mut extractor = Extractor::open_with(&package, &options)?;
         extractor.embed(&frame)?;
         let start = Instant::now();

@@ -89,7 +89,7 @@ pub enum ErrorKind {
     /// An image does not decode.
     #[cfg(feature = "image")]
     #[error("not an image that can be decoded: {0}")]
-    Image(#[from] image::ImageError),
+    Image(#[from] ImageError),
     /// An image that takes more memory than is given to one.
     #[cfg(feature = "image")]
     #[error(
@@ -139,6 +139,12 @@ pub enum ErrorKind {
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
+
+/// Error of the library that decodes images, opaque: its types are no part of this crate's API.
+#[cfg(feature = "image")]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ImageError(pub(crate) image::ImageError);
 
 impl Error {
     /// Returns the cause.

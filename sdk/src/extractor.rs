@@ -118,6 +118,7 @@ enum Input {
 
 /// Stage that [`Extractor::embed_with_observer`] has just finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// Preprocessing: the frame, or the tokens, became the network's input.
     Preprocess,
@@ -128,6 +129,7 @@ pub enum Stage {
 
 /// Memory of an extractor, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Memory {
     /// Bytes of the arena, which holds the feature maps; 0 if tract-core manages them.
     pub arena: usize,

@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use offshoot_core::{Frame, limits};
 
+use crate::error::ImageError;
 use crate::{Error, ErrorKind, jpeg};
 
 /// Max bytes of an image while it is decoded: fits a board of 512 MiB beside a program and its
@@ -98,7 +99,7 @@ impl Image {
     /// Bytes that do not decode, or an image beyond the limits of [`Image::open`];
     /// [`ErrorKind::CutShort`] for a JPEG file that ends early.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let format = image::guess_format(bytes).map_err(ErrorKind::from)?;
+        let format = image::guess_format(bytes).map_err(|e| ErrorKind::from(ImageError(e)))?;
         if format != ImageFormat::Jpeg {
             let mut reader = Cursor::new(bytes);
             return Ok(Self::decode_from(&mut reader, Some(format), bytes.len() as u64)?);
@@ -142,11 +143,12 @@ impl Image {
         limits.max_image_width = Some(limits::FRAME_SIDE);
         limits.max_image_height = Some(limits::FRAME_SIDE);
         reader.limits(limits);
-        let mut decoder = reader.into_decoder()?;
-        let orientation = decoder.orientation()?;
+        let mut decoder = reader.into_decoder().map_err(ImageError)?;
+        let orientation = decoder.orientation().map_err(ImageError)?;
         fits(&decoder, orientation, file)?;
         // Converted before it is turned: each makes a copy, and what is converted is smaller.
-        let mut image = DynamicImage::ImageRgb8(DynamicImage::from_decoder(decoder)?.into_rgb8());
+        let image = DynamicImage::from_decoder(decoder).map_err(ImageError)?;
+        let mut image = DynamicImage::ImageRgb8(image.into_rgb8());
         image.apply_orientation(orientation);
         let image = image.into_rgb8();
         Ok(Self { width: image.width(), height: image.height(), rgb: image.into_raw() })

@@ -44,6 +44,8 @@ pub mod jpeg;
 mod options;
 
 pub use activations::Activations;
+#[cfg(feature = "image")]
+pub use error::ImageError;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
 pub use head::{Head, NOTHING};
@@ -60,4 +62,6 @@ pub use offshoot_core::preprocess::PreprocessError;
 pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
+#[cfg(feature = "tract")]
+pub use offshoot_tract::TractError;
 pub use options::Options;

@@ -55,7 +55,7 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
         (false, false, true),
     ];
     for (chains, layer_after, unit_length) in cases {
-        let options = Options { chains, ..Options::default() };
+        let options = Options::new().row_fusion(chains);
         let mut extractor =
             Extractor::from_bytes_with(mean_net(layer_after, unit_length), &options)?;
         let all = images(12, 48);

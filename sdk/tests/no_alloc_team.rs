@@ -21,7 +21,7 @@ fn extracting_by_a_team() {
     });
     assert!(calls > 2 && length == 100, "a thread's allocations are counted: {calls}");
 
-    let options = Options { threads: 2.try_into().unwrap(), ..Options::default() };
+    let options = Options::new().threads(2.try_into().unwrap());
     let mut extractor = Extractor::from_bytes_with(mobile_net(), &options).unwrap();
     let pixels: Vec<u8> = (0..3 * 64 * 48u32).map(|i| (i * i) as u8).collect();
     let frame = Frame::rgb(64, 48, &pixels).unwrap();

@@ -23,19 +23,15 @@ fn codes(extractor: &mut Extractor, pixels: &[u8]) -> Vec<u8> {
 fn threads_instruction_sets_and_chains_give_the_same_bits() {
     let pixels = pixels();
     for package in [mobile_net(), every_operation()] {
-        let generic = Options { isa: Some(Isa::GENERIC), ..Options::default() };
+        let generic = Options::new().isa(Isa::GENERIC);
         let mut reference = Extractor::from_bytes_with(package.clone(), &generic).unwrap();
         assert_eq!((reference.isa(), reference.threads()), (Some(Isa::GENERIC), 1));
         let expected = codes(&mut reference, &pixels);
         let digest = reference.verify().unwrap().digest;
         for isa in Isa::available() {
             for (threads, chains) in [(1, true), (1, false), (2, true), (3, false), (5, true)] {
-                let options = Options {
-                    threads: threads.try_into().unwrap(),
-                    isa: Some(isa),
-                    chains,
-                    ..Options::default()
-                };
+                let options =
+                    Options::new().threads(threads.try_into().unwrap()).isa(isa).row_fusion(chains);
                 let mut extractor = Extractor::from_bytes_with(package.clone(), &options).unwrap();
                 assert_eq!((extractor.isa(), extractor.threads()), (Some(isa), threads.into()));
                 for _ in 0..3 {
@@ -60,7 +56,7 @@ fn every_node_is_told_in_order() {
     let pixels = pixels();
     for package in [mobile_net(), every_operation()] {
         for threads in [1, 2] {
-            let options = Options { threads: threads.try_into().unwrap(), ..Options::default() };
+            let options = Options::new().threads(threads.try_into().unwrap());
             let mut extractor = Extractor::from_bytes_with(package.clone(), &options).unwrap();
             let stages = stages(&mut extractor, &pixels);
             assert_eq!(stages[0], Stage::Preprocess);
@@ -93,7 +89,7 @@ fn every_node_is_told_in_order() {
 fn chains_are_told_as_one() {
     let package = mobile_net();
     let count = |chains| {
-        let options = Options { chains, ..Options::default() };
+        let options = Options::new().row_fusion(chains);
         let mut extractor = Extractor::from_bytes_with(package.clone(), &options).unwrap();
         let stages = stages(&mut extractor, &pixels());
         stages.iter().filter(|s| matches!(s, Stage::Nodes(nodes) if nodes.len() > 1)).count()
@@ -124,7 +120,7 @@ fn packed_weights_are_used_in_place() {
         // Of another version's order, nothing is used.
         for (order, used) in [(target.order(), here.is_some()), (target.order() ^ 1, false)] {
             let file = with_packed(&plain, Packed { order, ..packed }).unwrap();
-            let options = Options { isa: here, ..Options::default() };
+            let options = here.map_or(Options::new(), |isa| Options::new().isa(isa));
             let mut extractor = Extractor::from_bytes_with(file, &options).unwrap();
             assert_eq!(extractor.memory().packed_in_file, used, "{}", target.name());
             assert_eq!(codes(&mut extractor, &pixels), expected, "{}", target.name());

@@ -11,7 +11,7 @@ fn lesson() -> Result<usize, Error> {
     let frame = Frame::rgb(8, 8, &shades)?;
     Package::open(&std::fs::read("tests/tiny.offshoot").expect("a file of the tests"))?;
     let (kind, isa): (HeadKind, Isa) = ("ncm".parse()?, Isa::from_env()?);
-    let options = Options { isa: Some(isa), ..Options::default() };
+    let options = Options::new().isa(isa);
     let mut extractor = Extractor::open_with("tests/tiny.offshoot", &options)?;
     let mut head = Head::new(kind, &extractor, Limits { classes: 2, samples: 4 })?;
     head.set_false_rejection_rate(0.5)?;

@@ -40,7 +40,7 @@ fn codes_stay_and_the_length_is_1() {
     let mut plain = Extractor::from_bytes(plain).unwrap();
     assert_ne!(plain.id(), opened.manifest().id, "heads are of one or the other");
     let images: Vec<Vec<u8>> = (0..4).map(|seed| Random(seed).bytes(3 * 60 * 52)).collect();
-    let generic = Options { isa: Some(Isa::GENERIC), ..Options::default() };
+    let generic = Options::new().isa(Isa::GENERIC);
     let mut reference = Extractor::from_bytes_with(unit.clone(), &generic).unwrap();
     let digest = reference.verify().unwrap().digest;
     for pixels in &images {
@@ -53,8 +53,7 @@ fn codes_stay_and_the_length_is_1() {
         assert!((short.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         assert!(long.iter().zip(&short).all(|(l, s)| (l / length - s).abs() < 1e-6));
         for isa in Isa::available() {
-            let options =
-                Options { isa: Some(isa), threads: 2.try_into().unwrap(), ..Options::default() };
+            let options = Options::new().isa(isa).threads(2.try_into().unwrap());
             let mut other = Extractor::from_bytes_with(unit.clone(), &options).unwrap();
             assert_eq!(embed(&mut other, pixels), (codes.clone(), scale), "{}", isa.name());
             assert_eq!(other.verify().unwrap().digest, digest, "{}", isa.name());

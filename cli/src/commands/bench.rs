@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot::{Extractor, Memory, Options};
+use offshoot::{Extractor, Memory};
 use offshoot_convert::report::{bytes, millions, ms};
 use offshoot_core::package::GoldenInput;
 use offshoot_device::{Machine, Resident, Temperature, Throttle};
@@ -24,7 +24,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = Machine::default();
     let load = machine.load();
     let start = Instant::now();
-    let options = Options { chains: !args.no_chains, ..args.run.options() };
+    let options = args.run.options().row_fusion(!args.no_chains);
     let mut extractor = Extractor::open_with(&args.package, &options)?;
     let opened = start.elapsed();
     let input = input(&extractor);
@@ -122,7 +122,7 @@ impl Outcome<'_> {
     fn json(&self) -> Value {
         let package = self.extractor.package();
         let manifest = package.manifest();
-        let Memory { arena, live_set, packed, packed_in_file, package: size } =
+        let Memory { arena, live_set, packed, packed_in_file, package: size, .. } =
             self.extractor.memory();
         let p = &self.times;
         json!({

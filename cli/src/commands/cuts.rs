@@ -139,7 +139,7 @@ pub(super) fn within_budget<'a>(
         job: job.clone().few(FEW).quick(),
         lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
         most: MOST,
-        run: RunOptions::default(),
+        run: RunOptions::new(),
     })?;
     let chosen = choose(&compared.rows, &budget);
     let chosen = chosen.ok_or_else(|| too_dear(&args.model, &budget, &compared.rows))?;

@@ -328,6 +328,7 @@ impl Profile {
                         Layer { operation: "preprocessing".to_string(), ..Layer::default() }
                     }
                     Stage::Nodes(nodes) => layer(package, nodes.clone()),
+                    other => Layer { operation: format!("{other:?}"), ..Layer::default() },
                 };
                 let counted = self.cycles.as_ref().map(|_| cycles[(cycles.len() - 1) / 2]);
                 Layer { time: Percentiles::of(&times).p50, cycles: counted, ..layer }

@@ -198,7 +198,7 @@ fn golden_vectors_are_reproducible() {
     prepare(dir.path());
     ok(dir.path(), &[&CONVERT[..], &["--precision", "f32", "-o", "words.offshoot"]].concat());
     let bytes = std::fs::read(dir.path().join("words.offshoot")).unwrap();
-    let options = Options { reproducible: true, ..Options::default() };
+    let options = Options::new().reproducible(true);
     let mut extractor = Extractor::from_bytes_with(bytes.clone(), &options).unwrap();
     let package = Package::open(&bytes).unwrap();
     for golden in package.goldens() {

@@ -33,7 +33,7 @@ impl Extractor {
     /// # Errors
     /// A file that cannot be read, is not a package, or needs a feature this program lacks.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(path, &Options::default())
+        Self::open_with(path, &Options::new())
     }
 
     /// [`Extractor::open`] with settings.
@@ -44,7 +44,7 @@ impl Extractor {
     /// use offshoot::{Extractor, Options};
     ///
     /// let two = NonZeroU8::MIN.saturating_add(1);
-    /// let options = Options { threads: two, ..Options::default() };
+    /// let options = Options::new().threads(two);
     /// let extractor = Extractor::open_with("tests/tiny.offshoot", &options)?;
     /// assert_eq!(extractor.threads(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -80,7 +80,7 @@ impl Extractor {
     /// # Errors
     /// Those of [`Extractor::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        Self::from_bytes_with(bytes, &Options::default())
+        Self::from_bytes_with(bytes, &Options::new())
     }
 
     /// [`Extractor::from_bytes`] with settings.
@@ -89,7 +89,7 @@ impl Extractor {
     /// use offshoot::{Extractor, Isa, Options};
     ///
     /// // The portable kernels, to compare with.
-    /// let options = Options { isa: Some(Isa::GENERIC), ..Options::default() };
+    /// let options = Options::new().isa(Isa::GENERIC);
     /// let bytes = std::fs::read("tests/tiny.offshoot")?;
     /// let extractor = Extractor::from_bytes_with(bytes, &options)?;
     /// assert_eq!(extractor.isa(), Some(Isa::GENERIC));
@@ -117,7 +117,7 @@ impl Extractor {
     /// # Errors
     /// Those of [`Extractor::open`].
     pub fn from_static(bytes: &'static [u8]) -> Result<Self, Error> {
-        Ok(Self::build(Bytes::Static(bytes), &Options::default())?)
+        Ok(Self::build(Bytes::Static(bytes), &Options::new())?)
     }
 
     fn build(bytes: Bytes, options: &Options) -> Result<Self, ErrorKind> {

@@ -9,6 +9,7 @@ use crate::{Error, Image};
 
 /// The outcome of [`Extractor::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// Golden vectors run.
     pub vectors: usize,

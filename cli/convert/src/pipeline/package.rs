@@ -51,7 +51,7 @@ pub(super) fn package(
 /// Opens a package to compute its golden vectors. They are part of the package, and its bytes must
 /// not depend on the machine.
 fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
-    let options = offshoot::Options { reproducible: true, ..offshoot::Options::default() };
+    let options = offshoot::Options::new().reproducible(true);
     Extractor::from_bytes_with(draft, &options)
 }
 

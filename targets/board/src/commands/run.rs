@@ -61,7 +61,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         out.flush()?;
         (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
     }
-    let options = Options { threads: args.threads, ..Options::default() };
+    let options = Options::new().threads(args.threads);
     let package = show_error(package(args), &mut *screen)?;
     let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
     let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
