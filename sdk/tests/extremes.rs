@@ -56,7 +56,7 @@ fn chain(map: Tensor, n: u16) -> GraphWriter {
     writer
 }
 
-/// As many tensors as a graph may have, nearly all of them alive together.
+/// Plans the largest number of tensors of a graph, nearly all of them alive together.
 #[test]
 fn planning_the_widest_graph_takes_no_time() {
     let start = Instant::now();

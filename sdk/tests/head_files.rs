@@ -17,7 +17,7 @@ fn extractor() -> Extractor {
     Extractor::from_bytes(every_operation()).unwrap()
 }
 
-/// What the examples of the documentation open; `OFFSHOOT_WRITE_TINY=1` writes it anew.
+/// Package of the documentation's examples; `OFFSHOOT_WRITE_TINY=1` writes it anew.
 #[test]
 fn the_package_of_the_documentation_is_that_of_the_tests() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.offshoot");
@@ -261,7 +261,7 @@ fn a_head_is_replaced_and_not_rewritten() {
     assert_ne!(fs::read(&file).unwrap(), old);
 }
 
-/// What others have put where the second file is written is neither followed nor written to.
+/// Links and files of others at the second file's place are neither followed nor written to.
 #[test]
 #[cfg(unix)]
 fn no_link_is_followed() {

@@ -69,7 +69,7 @@ fn mutant(random: &mut Random, good: &[Vec<u8>; 4]) -> Vec<u8> {
     file
 }
 
-/// What an application does; the error's text is made as it would be shown.
+/// Uses a package as an application does; the error's text is made as it would be shown.
 fn used(file: Vec<u8>, pixels: &[u8]) -> Result<(), Error> {
     let mut extractor = Extractor::from_bytes(file)?;
     let frame = Frame::rgb(11, 7, pixels).expect("enough pixels");
@@ -292,7 +292,7 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
     write_package(&manifest, &writer, &[]).ok()
 }
 
-/// What the checks let through runs, also where every number is the largest or the least.
+/// Runs packages that pass the checks, also where every number is the largest or the least.
 #[test]
 fn extreme_operations_are_refused_or_run() {
     let pixels = Random(6).bytes(3 * 11 * 7);

@@ -129,7 +129,7 @@ fn editing_and_reporting() {
     }
 }
 
-/// What is refused takes no memory either.
+/// Refusals take no memory either.
 #[test]
 fn refusing() {
     counting::prove_live();

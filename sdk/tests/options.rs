@@ -1,4 +1,4 @@
-//! What an extractor can be told changes its speed, never its result; what it tells is all it does.
+//! Options of an extractor change its speed, never its result; an observer sees every stage.
 
 use offshoot::{Extractor, Frame, Isa, Options, Stage};
 use offshoot_core::Package;

@@ -5,7 +5,7 @@ use offshoot::{
     Package,
 };
 
-/// What an application writes; that it compiles is half of the test.
+/// Lesson as an application writes it; its compiling is half of the test.
 fn lesson() -> Result<usize, Error> {
     let shades = [100; 192];
     let frame = Frame::rgb(8, 8, &shades)?;

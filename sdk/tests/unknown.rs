@@ -1,4 +1,4 @@
-//! How well a head knows what it was not taught: fifty sessions before the simulated camera.
+//! Rejection of objects that were not taught: fifty sessions with the simulated camera.
 //!
 //! Sixty views of each of six objects and of the empty table. A session teaches one or two of the
 //! objects from five of their views; the other views are the known, everything else is the unknown.
@@ -15,29 +15,29 @@ use common::random::Random;
 /// Views of each thing.
 const VIEWS: usize = 60;
 
-/// Where the screen's mark is, as the device has it.
+/// Confidence of the screen's mark, as the device has it.
 const MARK: f32 = 0.6;
 
 /// Views of everything, and one session after another.
 struct Room {
     extractor: Extractor,
-    /// Of each thing, the empty table last.
+    /// Views of each object, the empty table last.
     views: Vec<Vec<Vec<f32>>>,
     random: Random,
 }
 
-/// What one session came to, in shares.
+/// Outcome of one session, in shares.
 #[derive(Debug, Default, Clone, Copy)]
 struct Found {
-    /// Of the known that were called unknown.
+    /// Share of the known that were called unknown.
     lost: f64,
-    /// Of the unknown that were.
+    /// Share of the unknown that were called unknown.
     caught: f64,
-    /// Of the known that were named rightly and above the mark.
+    /// Share of the known that were named rightly and above the mark.
     named: f64,
-    /// Of the unknown that were above the mark.
+    /// Share of the unknown that were above the mark.
     mistaken: f64,
-    /// Of the unknown things, those that are above the mark in the mean of their views.
+    /// Share of unknown objects that are above the mark in the mean of their views.
     recognized: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What the crates may know of each other, and the house rules that no other tool checks.
+//! Dependencies that the crates may have, and the house rules that no other tool checks.
 //!
 //! Reads `cargo metadata` and the sources; needs no network.
 
@@ -97,7 +97,7 @@ const GUARDED: [(&str, &[&str]); 20] = [
 /// Crates for boards without an operating system.
 const BARE: [&str; 4] = ["sdk/core", "sdk/engine", "sdk/store", "sdk/view"];
 
-/// Where the compiler is asked for trust: the memory map, kernels, the counting allocator, and the
+/// Files that may use `unsafe`: the memory map, kernels, the counting allocator, and the
 /// instruction counter's markers.
 const TRUSTED: [&str; 4] = [
     "sdk/src/extractor/open.rs",
@@ -234,7 +234,7 @@ fn code(line: &str) -> String {
     out
 }
 
-/// Whether a word stands in a line of code, not as a part of a longer one.
+/// Returns true if a word stands in a line of code, not as a part of a longer one.
 fn has_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');

@@ -22,7 +22,7 @@ fn open(files: &[PathBuf]) -> Vec<Image> {
     files.iter().map(|f| Image::open(f).unwrap()).collect()
 }
 
-/// So many photographs of the sample, spread evenly.
+/// Takes that many photographs of the sample, spread evenly.
 fn photographs(shared: &Path, count: usize) -> Vec<PathBuf> {
     images(&shared.join("data/imagenet-sample"), count, &mut LeftOut::default()).unwrap()
 }

@@ -176,7 +176,7 @@ fn a_float_package() {
     );
 }
 
-/// With portable code, which is near the float network's speed or below it.
+/// Runs portable code, which is near the float network's speed or below it.
 #[test]
 fn it_says_where_int8_does_not_pay() {
     let dir = tempfile::tempdir().unwrap();

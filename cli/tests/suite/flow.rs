@@ -386,7 +386,7 @@ fn demo_teaches_and_draws() {
     }
 }
 
-/// In a clone of the project it would be one more file that git does not know.
+/// Keeps the clone clean: a picture there would be one more file that git does not know.
 #[test]
 fn demo_leaves_nothing_in_the_folder() {
     let dir = tempfile::tempdir().unwrap();

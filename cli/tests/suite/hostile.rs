@@ -176,7 +176,7 @@ fn outside(tensor: &mut tract_onnx::pb::TensorProto) {
     }];
 }
 
-/// In the process itself: what the child would be kept from is refused before tract sees it.
+/// Refuses in the process itself, before tract, what the child would be kept from.
 #[test]
 fn hostile_graphs_are_refused_before_tract_sees_them() {
     for Case { name, model, parts } in cases() {

@@ -252,7 +252,7 @@ fn models_made_ready_for_something_else() {
     assert!(training.contains("model.eval()"), "{training}");
 }
 
-/// In the file's own words.
+/// Names the values in the file's own words.
 #[test]
 fn what_does_not_fit_is_said_with_its_node() {
     let mut graph = Graph::new(&[1, 3, 12, 16]);

@@ -131,7 +131,7 @@ fn broken(bytes: &[u8], draws: &mut Draws) -> Vec<u8> {
     bytes
 }
 
-/// With weights of their own, and those that get random ones: all whose mutants can be made by the
+/// Backbones with weights of their own and with random ones: all whose mutants can be made by the
 /// thousand.
 const REAL: [&str; 2] = ["mobilenet_v1_0.25_128", "ppocr_cls_mobilenet_v3"];
 const REFILLED: [&str; 13] = [

@@ -27,7 +27,7 @@ fn digits() -> data::Data {
     data::Data::new("digits".into(), values, labels, held).unwrap()
 }
 
-/// What to learn from in a draw of a row.
+/// Training data of one draw of a row.
 fn learned(data: &data::Data, shots: &str, draw: u64) -> Vec<usize> {
     let (all, _) = data.draw(shots.parse().unwrap_or(usize::MAX), draw);
     if shots != "uneven" {

@@ -79,7 +79,7 @@ fn every_truncation_and_extension_is_rejected() {
     }
 }
 
-/// In flash or in a memory map a package lies where it lies.
+/// Opens a package at every alignment, as in flash or in a memory map.
 #[test]
 fn opens_at_every_address() {
     let file = mobile_net();

@@ -183,7 +183,7 @@ fn seal_table(file: &mut [u8]) {
     put(file, seal::TABLE_CHECKSUM, &crc.to_le_bytes());
 }
 
-/// What opens also fills its input, whatever the section says.
+/// Tries all damaged sections: a package that opens also fills its input.
 #[test]
 fn mutants_of_the_section() {
     let mut random = Random(3);

@@ -32,7 +32,7 @@ impl Team {
         Self { turns: Turns::new(), job: zeros(), done: zeros() }
     }
 
-    /// What `Team::part` does; whether there may be more.
+    /// Model of `Team::part`; returns false after the last part.
     fn part(&self, thread: usize) -> bool {
         let (index, step) = match self.turns.take(thread) {
             Taken::Part { index, step } => (index, step),
@@ -57,7 +57,7 @@ impl Team {
         true
     }
 
-    /// What `Team::run` does.
+    /// Model of `Team::run`.
     fn run(&self, size: Size) {
         self.job[0].store(size.steps, Ordering::Relaxed);
         self.job[1].store(size.seats.into(), Ordering::Relaxed);

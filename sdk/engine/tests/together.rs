@@ -83,7 +83,7 @@ fn window(side: u8, stride: u8) -> Window {
     Window { kernel: [side; 2], stride: [stride; 2], dilation: [1; 2], pad: [side / 2; 4] }
 }
 
-/// Where rows are gathered, small networks still run in the memory of their
+/// Gathers rows: small networks still run in the memory of their
 /// maps, with the same bits.
 #[test]
 #[cfg_attr(miri, ignore = "takes hours")]

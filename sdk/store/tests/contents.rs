@@ -1,4 +1,4 @@
-//! What is written where, damage, limits, and files.
+//! Contents of both slots after each save, damage, limits, and files.
 
 use std::fs;
 
@@ -138,7 +138,7 @@ fn files() {
     assert!(matches!(nowhere, FileError::Io(_)));
 }
 
-/// What others have put where the new file is written is neither followed nor written to.
+/// Links and files of others at the new file's place are neither followed nor written to.
 #[test]
 #[cfg(unix)]
 fn no_link_is_followed() {
@@ -189,7 +189,7 @@ fn one_of_many_makes_the_file() {
     }
 }
 
-/// What no save can have left is told before it is overwritten.
+/// Contents that no save can have left are reported before they are overwritten.
 #[test]
 fn foreign_bytes_are_told() {
     let size = medium_size(100, FILE_SECTOR).unwrap() as usize;

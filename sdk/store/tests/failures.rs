@@ -142,7 +142,7 @@ fn what_can_be_read_is_salvaged() {
     assert_eq!(loaded(&mut open(found)), Some(next));
 }
 
-/// What a history may load: the last acknowledged record, or one whose save began after it.
+/// Records that a history may load: the last acknowledged one, or one whose save began after it.
 struct Model {
     acknowledged: Option<Vec<u8>>,
     attempts: Vec<Vec<u8>>,

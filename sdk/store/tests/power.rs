@@ -25,7 +25,7 @@ fn steps(medium: &FaultyMedium, record: &[u8]) -> u64 {
     store.medium_mut().counts().steps - before
 }
 
-/// What loads is old or new; another save works and loads.
+/// Loads the old or the new record; another save works and loads.
 fn is_old_or_new(
     name: &str,
     found: FaultyMedium,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Counting;
 
-/// What was asked of the allocator.
+/// Calls and bytes that the allocator has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Blocks taken.
@@ -70,7 +70,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What this thread asks of the allocator while `work` runs, and what `work` returns.
+/// Counts this thread's calls of the allocator while `work` runs; returns them and its result.
 pub fn counted<T>(work: impl FnOnce() -> T) -> (Counts, T) {
     let before = COUNTS.get();
     let value = work();
@@ -84,7 +84,7 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (Counts, T) {
     (counts, value)
 }
 
-/// What all threads of the process ask of the allocator while `work` runs: calls of any kind. Only
+/// Counts calls of any kind by all threads of the process while `work` runs. Only
 /// for a suite of one test, as others run beside it.
 pub fn calls_of_all_threads<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let before = CALLS.load(Ordering::Relaxed);
@@ -95,7 +95,7 @@ pub fn calls_of_all_threads<T>(work: impl FnOnce() -> T) -> (u64, T) {
 /// Proves that the counter sees all three kinds of calls, and nothing where there are none.
 ///
 /// # Panics
-/// If it does not, for instance because the suite forgot its `#[global_allocator]`.
+/// If none is counted, for instance because the suite forgot its `#[global_allocator]`.
 pub fn prove_live() {
     let (counts, ()) = counted(|| {
         let mut block = black_box(Vec::<u8>::with_capacity(black_box(100)));

@@ -1,4 +1,4 @@
-//! What several suites need: networks made of random numbers, a counting allocator, and a second
+//! Helpers of several suites: networks made of random numbers, a counting allocator, and a second
 //! writer of the package's outer structure. Suites of other crates include this file by path.
 
 #![allow(dead_code, reason = "every suite uses a part of it")]

@@ -16,7 +16,7 @@ pub fn window(kernel: u8, stride: u8, pad: u8) -> Window {
     Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] }
 }
 
-/// How frames reach the networks of this module.
+/// Preprocessing of the networks of this module.
 pub fn preprocess(side: u16) -> Preprocess {
     Preprocess {
         width: side,
@@ -35,7 +35,7 @@ pub struct Net {
     tensors: Vec<Tensor>,
     preprocess: Preprocess,
     random: Random,
-    /// Whether the package's embeddings are brought to length 1.
+    /// True if the package's embeddings are brought to length 1.
     pub unit_length: bool,
 }
 

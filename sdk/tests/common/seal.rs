@@ -7,7 +7,7 @@ pub const HEADER: usize = 32;
 pub const ENTRY: usize = 32;
 /// Sections: manifest, graph, weights, golden vectors.
 pub const SECTIONS: usize = 4;
-/// Where the checksum of header and table stands.
+/// Offset of the checksum of header and table.
 pub const TABLE_CHECKSUM: usize = HEADER - 4;
 
 /// CRC-32 (IEEE), a bit at a time through a table of nibbles.
@@ -20,7 +20,7 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
     !parts.iter().flat_map(|part| part.iter()).fold(!0, byte)
 }
 
-/// Where the entry of a section begins.
+/// Offset of a section's entry.
 pub fn entry(section: usize) -> usize {
     HEADER + ENTRY * section
 }

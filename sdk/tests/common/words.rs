@@ -16,7 +16,7 @@ pub const WIDTH: u32 = 2;
 /// Five rows: 0 and 1, 2 and 3, and so on.
 pub const ROWS: u32 = 5;
 
-/// What a package of text is made of, to be changed.
+/// Parts of a package of text, to be changed.
 #[derive(Debug, Clone)]
 pub struct Words {
     pub tokens: Tokens,

@@ -126,7 +126,7 @@ fn observed_bits_are_those_of_other_processors() {
     assert_eq!(&digests[..], &WRITTEN_DOWN[..]);
 }
 
-/// Of each tensor, in their order.
+/// Digests of the tensors, in their order.
 #[rustfmt::skip]
 const WRITTEN_DOWN: [u32; 25] = [
     0x2c51_22b9, 0xe5db_ce95, 0xd766_1bdd, 0xae42_9a70, 0x39cb_8c82, 0xb842_baab,

@@ -405,7 +405,7 @@ fn wrong_input_is_an_error() {
     );
 }
 
-/// What an observed convolution gives, and that it is shown so.
+/// Shows the output of an observed convolution and compares it.
 fn observed(
     from: Shape,
     to: Shape,
@@ -445,7 +445,7 @@ fn observed_depthwise_sums_have_the_same_bits_everywhere() {
     assert_eq!(observed(from, to, window, 19, [&weights, &bias], &input), want);
 }
 
-/// What does not depend on the input is shown like all else.
+/// Shows constants like all other tensors.
 #[test]
 fn constants_are_observed() {
     let mut writer = GraphWriter::new(float(2, 3, 4));

@@ -90,7 +90,7 @@ fn drawn<C: Ink>(screen: &Screen<'_>, width: u32, height: u32) -> Strict<C> {
     panel
 }
 
-/// Where the bar of a class is on a panel of 320 x 240: columns and one row inside it.
+/// Place of a class's bar on a panel of 320 x 240: columns and one row inside it.
 fn bar(index: i32) -> (std::ops::Range<i32>, i32) {
     (176..312, 34 + 24 * index + 18)
 }

@@ -67,7 +67,7 @@ fn boxed(kind: HeadKind, dim: usize, limits: Limits, rubbish: u32) -> AnyHead {
         .expect("enough memory")
 }
 
-/// What a head keeps of some values.
+/// Values as a head keeps them.
 fn kept(values: &[f32], class: usize) -> Sample {
     let mut head = boxed(HeadKind::Knn, values.len(), Limits { classes: 1, samples: 1 }, 0);
     let only = head.add_class("only").expect("room for one");
@@ -85,7 +85,7 @@ fn kept(values: &[f32], class: usize) -> Sample {
 /// Runs the sequence that the bytes describe.
 ///
 /// # Panics
-/// Where the head does anything but what the reference does.
+/// Panics if the head differs from the model.
 pub fn run(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let kind = choices.of(&HeadKind::ALL);
@@ -318,7 +318,7 @@ impl Pair {
         (self.model.transform, self.model.inverse_l2) = (recipe.transform, recipe.inverse_l2);
     }
 
-    /// What must be refused, and leave no trace.
+    /// Tries operations that must be refused and leave no trace.
     fn refuse(&mut self, choices: &mut Choices<'_>) {
         let dim = self.model.dim;
         let mut values = choices.values(dim, 0, &self.model.samples);

@@ -1,4 +1,4 @@
-//! What a head should be: lists and sums, recomputed plainly, and the record they make.
+//! Plain model of a head: lists and sums, recomputed from nothing, and the record they make.
 
 use offshoot_core::head::{
     DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION,
@@ -44,10 +44,10 @@ pub struct Class {
     sum: Vec<i64>,
 }
 
-/// What the last sample did to a full head.
+/// Effect of the last sample on a full head.
 #[derive(Clone, Debug)]
 pub struct Last {
-    /// Where what was pushed out was; behind all others if it was the last one itself.
+    /// Place of the evicted sample; behind all others if it was the last one itself.
     place: usize,
     gone: Sample,
     new: Sample,

@@ -80,7 +80,7 @@ pub fn run_with(config: impl Into<Config>, graph: &Graph<'_>, input: &[i8]) -> V
     run_at(config.into(), graph, input, input.len() % 17, input.len() % 13)
 }
 
-/// With arena and packed weights that many bytes off.
+/// Misaligns arena and packed weights by that many bytes.
 pub fn run_at(
     config: Config,
     graph: &Graph<'_>,

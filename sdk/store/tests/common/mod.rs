@@ -44,7 +44,7 @@ pub fn record(number: u64, length: usize) -> Vec<u8> {
     Random(number).bytes(length)
 }
 
-/// What loads, after opening as after a start.
+/// Loads the record, after opening as after a start.
 pub fn loaded(store: &mut Store<FaultyMedium>) -> Option<Vec<u8>> {
     let mut room = vec![0; store.capacity()];
     store.load(&mut room).expect("the current record loads").map(<[u8]>::to_vec)

@@ -26,7 +26,7 @@ impl Browser {
     /// Starts Debian's `chromedriver` and Chromium; `None`, which is said, if there is no driver.
     ///
     /// # Panics
-    /// If there must be one: `OFFSHOOT_BROWSER=1`.
+    /// Fails without one if `OFFSHOOT_BROWSER=1`.
     pub fn start() -> Option<Self> {
         let mut command = Command::new("chromedriver");
         let driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
