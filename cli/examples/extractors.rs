@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use offshoot::{Extractor, HeadKind, Image};
 use offshoot_cli::learn::embeddings::Embeddings;
-use offshoot_cli::learn::few_shot::{Draws, Lesson, few_shot};
+use offshoot_cli::learn::few_shot::{Draws, Protocol, few_shot};
 use offshoot_dataset::Dataset;
 use offshoot_simulator::{Camera, Object};
 
@@ -63,8 +63,8 @@ fn on_photographs(extractor: &mut Extractor, folder: &Path) -> Result<f64, Box<d
     let mut data = Dataset::open(folder)?;
     let train = Embeddings::extract(extractor, &mut data.train, &mut data.left_out, || ())?;
     let val = Embeddings::extract(extractor, &mut data.val, &mut data.left_out, || ())?;
-    let lesson = Lesson { kind: HeadKind::Auto, shots: SHOTS, draws: DRAWS, seed: 1 };
-    let scores = few_shot(&lesson, extractor, &data.classes, &train, &val)?.scores;
+    let protocol = Protocol { kind: HeadKind::Auto, shots: SHOTS, draws: DRAWS, seed: 1 };
+    let scores = few_shot(&protocol, extractor, &data.classes, &train, &val)?.scores;
     Ok(mean(&scores))
 }
 
@@ -109,8 +109,9 @@ fn named(extractor: &Extractor, views: &Embeddings) -> Result<f64, Box<dyn Error
         let names: Vec<String> =
             objects.iter().map(|object| Object::ALL[*object].name().to_string()).collect();
         let draws = REPEATS as usize;
-        let lesson = Lesson { kind: HeadKind::Auto, shots: SHOTS, draws, seed: number as u64 };
-        shares.extend(few_shot(&lesson, extractor, &names, &part, &Embeddings::default())?.scores);
+        let protocol = Protocol { kind: HeadKind::Auto, shots: SHOTS, draws, seed: number as u64 };
+        shares
+            .extend(few_shot(&protocol, extractor, &names, &part, &Embeddings::default())?.scores);
     }
     Ok(mean(&shares))
 }

@@ -94,13 +94,15 @@ pub struct Task {
     pub drop: f64,
     /// Half width of the 95 % confidence interval of the loss, in percentage points.
     pub half: f64,
-    /// Number of samples per class, and number of draws.
-    pub lessons: [usize; 2],
+    /// Number of samples per class.
+    pub shots: usize,
+    /// Number of draws.
+    pub draws: usize,
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, kind, own, float, drop, half, lessons: [shots, draws] } = self;
+        let Self { data, kind, own, float, drop, half, shots, draws } = self;
         write!(f, "{own:.3} of {data}, {float:.3} in float: {drop:.2} points lost, +- {half:.2} ")?;
         write!(f, "({shots} {kind} a class, {draws} draws)")
     }

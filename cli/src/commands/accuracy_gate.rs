@@ -16,7 +16,7 @@ use super::shared::{check_classes, open_data, progress_bar, tell};
 use crate::args::ConvertArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
-use crate::learn::few_shot::{Lesson, few_shot};
+use crate::learn::few_shot::{Protocol, few_shot};
 
 /// Number of draws to average over.
 const DRAWS: usize = 20;
@@ -58,9 +58,8 @@ pub(super) fn run(
     let float = before.iter().sum::<f64>() / count;
     let own = after.iter().sum::<f64>() / count;
     let data = folder.display().to_string();
-    let lessons = [DEFAULT_SHOTS, DRAWS];
     let kind = converted.report.kind;
-    Ok(Some(Task { data, kind, own, float, drop, half, lessons }))
+    Ok(Some(Task { data, kind, own, float, drop, half, shots: DEFAULT_SHOTS, draws: DRAWS }))
 }
 
 /// Returns the accuracy of head `auto` in each draw.
@@ -77,6 +76,6 @@ fn scores(
     let val = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.inc(1))?;
     bar.finish_and_clear();
     check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
-    let lesson = Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
-    Ok(few_shot(&lesson, &extractor, &data.classes, &train, &val)?.scores)
+    let protocol = Protocol { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
+    Ok(few_shot(&protocol, &extractor, &data.classes, &train, &val)?.scores)
 }

@@ -22,7 +22,7 @@ use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
-use crate::learn::few_shot::Lesson;
+use crate::learn::few_shot::Protocol;
 use crate::measure::compare_cuts::{Budget, Compared, Comparison, Row, choose, frontier};
 
 pub(super) fn run(args: &CutsArgs) -> Result<(), CommandError> {
@@ -67,9 +67,9 @@ fn compare(
 ) -> Result<(), CommandError> {
     let shots = args.shots;
     let draws = args.draws.max(1);
-    let lesson = Lesson { kind: args.head, shots, draws, seed: args.seed };
+    let protocol = Protocol { kind: args.head, shots, draws, seed: args.seed };
     let run = args.run.options();
-    let compared = observed(&Comparison { source, data, job, lesson, most: args.most, run })?;
+    let compared = observed(&Comparison { source, data, job, protocol, most: args.most, run })?;
     let budget = args.budget.budget();
     let chosen = choose(&compared.rows, &budget);
     let command = chosen.map(|i| command(args, &compared, i));
@@ -137,7 +137,7 @@ pub(super) fn within_budget<'a>(
         source,
         data: &data,
         job: job.clone().few(FEW).quick(),
-        lesson: Lesson { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
+        protocol: Protocol { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: 20, seed: 0 },
         most: MOST,
         run: RunOptions::new(),
     })?;

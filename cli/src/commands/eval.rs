@@ -9,7 +9,7 @@ use crate::args::EvalArgs;
 use crate::draw::confusion::draw;
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
-use crate::learn::few_shot::{FewShot, Lesson, few_shot};
+use crate::learn::few_shot::{FewShot, Protocol, few_shot};
 
 /// Default number of training samples per class if there is no test set.
 pub(super) const DEFAULT_SHOTS: usize = 5;
@@ -35,9 +35,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let drawn = args.head.unwrap_or(HeadKind::Auto);
     for kind in kinds {
         let draws = if shots.is_some() { args.draws.get() } else { 1 };
-        let lesson = Lesson { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
+        let protocol =
+            Protocol { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
         let FewShot { scores, confusion } =
-            few_shot(&lesson, &extractor, &data.classes, &train, &val)?;
+            few_shot(&protocol, &extractor, &data.classes, &train, &val)?;
         let count = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / count;
         let spread = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>()

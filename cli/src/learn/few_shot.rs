@@ -52,7 +52,7 @@ pub fn predict(head: &Head, embeddings: &Embeddings, i: usize) -> Result<Option<
 
 /// Settings of a few-shot experiment.
 #[derive(Debug, Clone, Copy)]
-pub struct Lesson {
+pub struct Protocol {
     /// Kind of head.
     pub kind: HeadKind,
     /// Number of training samples per class (shots).
@@ -79,7 +79,7 @@ pub struct FewShot {
 /// # Errors
 /// Fails if there are more classes or samples than a head holds, or a class name is not allowed.
 pub fn few_shot(
-    lesson: &Lesson,
+    protocol: &Protocol,
     extractor: &Extractor,
     classes: &[String],
     train: &Embeddings,
@@ -87,10 +87,13 @@ pub fn few_shot(
 ) -> Result<FewShot, Error> {
     let mut scores = Vec::new();
     let mut confusion = vec![0; classes.len() * classes.len()];
-    for draw in 0..lesson.draws {
-        let (picks, rest) =
-            Draws::new(lesson.seed, draw as u64).split(&train.labels, classes.len(), lesson.shots);
-        let mut head = teach(lesson.kind, extractor, classes, train, &picks, picks.len())?;
+    for draw in 0..protocol.draws {
+        let (picks, rest) = Draws::new(protocol.seed, draw as u64).split(
+            &train.labels,
+            classes.len(),
+            protocol.shots,
+        );
+        let mut head = teach(protocol.kind, extractor, classes, train, &picks, picks.len())?;
         // No rejection: all test samples belong to a known class.
         head.set_false_rejection_rate(0.0)?;
         head.fit()?;

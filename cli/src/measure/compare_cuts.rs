@@ -17,7 +17,7 @@ use offshoot_dataset::{Care, Dataset, Opener, Sample, by_file};
 use super::timing::Percentiles;
 use crate::error::CommandError;
 use crate::learn::embeddings::{Embeddings, Reader};
-use crate::learn::few_shot::{Lesson, few_shot};
+use crate::learn::few_shot::{Protocol, few_shot};
 
 /// Number of timed extractions per cut, in turns, so that other load on the machine affects all
 /// cuts alike.
@@ -37,7 +37,7 @@ pub struct Comparison<'a> {
     /// Conversion job, without a cut.
     pub job: ConvertJob<'a>,
     /// Few-shot experiment.
-    pub lesson: Lesson,
+    pub protocol: Protocol,
     /// Maximum number of cut points.
     pub most: usize,
     /// Execution options of packages.
@@ -258,7 +258,8 @@ impl Comparison<'_> {
         let mut rows = Vec::new();
         for (i, (place, extractor)) in found.into_iter().zip(&extractors).enumerate() {
             observer.progress(Step::Teach, i as f32 / extractors.len() as f32);
-            let taught = few_shot(&self.lesson, extractor, &self.data.classes, &train[i], &val[i])?;
+            let taught =
+                few_shot(&self.protocol, extractor, &self.data.classes, &train[i], &val[i])?;
             let report = place.converted.report;
             let memory = extractor.memory();
             let int8 = report.precision == Precision::Int8;

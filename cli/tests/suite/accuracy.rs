@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use offshoot::{Extractor, HeadKind, Image, View, WhenFull};
 use offshoot_cli::learn::embeddings::Embeddings;
-use offshoot_cli::learn::few_shot::{Lesson, accuracy, few_shot, teach};
+use offshoot_cli::learn::few_shot::{Protocol, accuracy, few_shot, teach};
 use offshoot_convert::calibrate::cosine;
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::job::Samples;
@@ -110,8 +110,9 @@ fn sprout_on_animals_and_on_ants_and_bees() {
         let train = extract(&mut extractor, &data.train);
         let val = extract(&mut extractor, &data.val);
         let mean = |kind: HeadKind| {
-            let lesson = Lesson { kind, shots: 5, draws: 20, seed: 0 };
-            let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap().scores;
+            let protocol = Protocol { kind, shots: 5, draws: 20, seed: 0 };
+            let scores =
+                few_shot(&protocol, &extractor, &data.classes, &train, &val).unwrap().scores;
             scores.iter().sum::<f64>() / scores.len() as f64
         };
         let best = HeadKind::ALL.into_iter().map(mean).fold(0.0, f64::max);
@@ -132,8 +133,8 @@ fn sharp_on_animals_and_on_ants_and_bees() {
         let data = Dataset::open(&shared.join("data").join(folder)).unwrap();
         let train = extract(&mut extractor, &data.train);
         let val = extract(&mut extractor, &data.val);
-        let lesson = Lesson { kind: HeadKind::Auto, shots: 5, draws: 20, seed: 0 };
-        let scores = few_shot(&lesson, &extractor, &data.classes, &train, &val).unwrap().scores;
+        let protocol = Protocol { kind: HeadKind::Auto, shots: 5, draws: 20, seed: 0 };
+        let scores = few_shot(&protocol, &extractor, &data.classes, &train, &val).unwrap().scores;
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
         println!("{folder}: {mean:.3}");
         assert!(mean >= floor, "{folder}: {mean}");

@@ -13,7 +13,7 @@ mod slda;
 mod softmax;
 
 use blend::Blend;
-use rejection::{Border, Lessons};
+use rejection::{Border, Taught};
 use scores::{has_others, top};
 
 use super::linalg::gram;
@@ -80,7 +80,7 @@ pub(super) fn fit(
     let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
     let border = Border::find(
         false_rejection_rate,
-        &Lessons { kept, owners, held_out, norms, counts },
+        &Taught { kept, owners, held_out, norms, counts },
         similarities,
     );
     let (recipe, fit) = match recipe.kind {

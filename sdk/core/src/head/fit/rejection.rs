@@ -78,7 +78,7 @@ pub(crate) struct Border {
 }
 
 /// Input of the search for the boundary.
-pub(crate) struct Lessons<'a> {
+pub(crate) struct Taught<'a> {
     pub kept: Kept<'a>,
     pub owners: &'a [u16],
     /// Held-out scores of the nearest mean.
@@ -114,30 +114,30 @@ impl Border {
     }
 
     /// Finds the boundary for a target `false_rejection_rate`; `scratch` has one number per sample.
-    pub fn find(false_rejection_rate: f32, lessons: &Lessons<'_>, scratch: &mut [f32]) -> Self {
-        let samples = lessons.owners.len();
+    pub fn find(false_rejection_rate: f32, taught: &Taught<'_>, scratch: &mut [f32]) -> Self {
+        let samples = taught.owners.len();
         if false_rejection_rate <= 0.0 || samples == 0 {
             return Self::NONE;
         }
-        let shared = lessons.shared();
+        let shared = taught.shared();
         let usual = Usual { cosine: shared + USUAL_COSINE * (1.0 - shared), room: 1.0 - shared };
-        let drawn = lessons.drawn(&usual);
+        let drawn = taught.drawn(&usual);
         let mut count = 0;
-        for sample in (0..samples).filter(|&i| lessons.has_others(i)) {
-            scratch[count] = lessons.corrected(sample, drawn);
+        for sample in (0..samples).filter(|&i| taught.has_others(i)) {
+            scratch[count] = taught.corrected(sample, drawn);
             count += 1;
         }
         let known = &mut scratch[..count];
-        let Cosines { mean, spread } = lessons.expect(known, &usual);
+        let Cosines { mean, spread } = taught.expect(known, &usual);
         let degrees = SPREAD_WEIGHT + (count as f32 - 1.0).max(0.0);
         let z = quantile(false_rejection_rate);
         let t = z * (1.0 + (z * z + 1.0) / (4.0 * degrees));
         let normal = mean - t * spread;
         let least = blended(normal, false_rejection_rate, known).clamp(-1.0, CLOSEST);
 
-        let classes = lessons.classes();
+        let classes = taught.classes();
         let mut distance = USUAL_GAP * (mean - shared) / spread;
-        if let Some(others) = lessons.others() {
+        if let Some(others) = taught.others() {
             let seen = (mean - others) / spread;
             distance = (DISTANCE_WEIGHT * distance + classes * seen) / (DISTANCE_WEIGHT + classes);
         }
@@ -172,7 +172,7 @@ struct Cosines {
     spread: f32,
 }
 
-impl Lessons<'_> {
+impl Taught<'_> {
     fn has_others(&self, sample: usize) -> bool {
         self.counts[usize::from(self.owners[sample])] > 1
     }
