@@ -22,7 +22,7 @@ mod values;
 
 pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use dataset::{CareArgs, SelectionArgs};
-pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, TeachArgs};
+pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, ServeArgs, TeachArgs};
 pub use learning::{TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
 use values::value;
@@ -77,12 +77,13 @@ pub enum Command {
     Pull(PullArgs),
     /// Teach a device with keys, a camera and a screen; also runs on a laptop, simulated.
     Teach(TeachArgs),
+    /// Serve an extractor and a head to other programs: HTTP on a port or a Unix socket.
+    Serve(ServeArgs),
     /// Check the needs of a device: camera, permissions, processor, memory, temperature.
     Doctor(DoctorArgs),
     /// Deploy the on-board program, a package and a service to a board over ssh.
     Deploy(DeployArgs),
-    /// Run the whole workflow in seconds: convert, teach, predict; no files, board or network
-    /// needed.
+    /// Run the whole workflow in seconds: convert, teach, predict; needs nothing.
     Demo(DemoArgs),
 }
 

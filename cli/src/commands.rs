@@ -22,6 +22,7 @@ mod pull;
 mod report;
 mod retype;
 mod search;
+mod serve;
 mod shared;
 mod teach;
 mod train;
@@ -50,6 +51,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Models(args) => pull::models(args),
         Command::Pull(args) => pull::run(args),
         Command::Teach(args) => teach::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Deploy(args) => deploy::run(args),
         Command::Demo(args) => demo::run(args),

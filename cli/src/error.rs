@@ -12,6 +12,7 @@ use offshoot_convert::preprocess::catalog::CatalogError;
 use offshoot_convert::sandbox::IsolateError;
 use offshoot_dataset::DataError;
 use offshoot_device::{DeviceError, PartError, ScriptError};
+use offshoot_service::ServiceError;
 use thiserror::Error;
 
 use crate::board_install::StepError;
@@ -174,6 +175,9 @@ pub enum CommandError {
     /// Device failed to start or stopped.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// Service did not start.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Deployment impossible: nothing to deploy, or no such board.
     #[error("{what}")]
     Deploy {

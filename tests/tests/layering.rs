@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 13] = [
+const ARROWS: [(&str, &[&str], &[&str]); 15] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
     ("offshoot-store", &[], &[]),
@@ -34,6 +34,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 13] = [
             "offshoot-dataset",
             "offshoot-device",
             "offshoot-engine",
+            "offshoot-service",
             "offshoot-simulator",
             "offshoot-view",
         ],
@@ -41,10 +42,23 @@ const ARROWS: [(&str, &[&str], &[&str]); 13] = [
     ),
     (
         "offshoot-device",
-        &["offshoot", "offshoot-core", "offshoot-simulator", "offshoot-store", "offshoot-view"],
+        &[
+            "offshoot",
+            "offshoot-core",
+            "offshoot-http",
+            "offshoot-simulator",
+            "offshoot-store",
+            "offshoot-view",
+        ],
         &[],
     ),
-    ("offshoot-board", &["offshoot", "offshoot-device"], &["offshoot-core", "offshoot-simulator"]),
+    ("offshoot-http", &[], &[]),
+    ("offshoot-service", &["offshoot", "offshoot-http"], &[]),
+    (
+        "offshoot-board",
+        &["offshoot", "offshoot-device", "offshoot-service"],
+        &["offshoot-core", "offshoot-simulator"],
+    ),
     (
         "offshoot-tests",
         &[
@@ -78,10 +92,10 @@ const GUARDED: [(&str, &[&str]); 20] = [
     ),
     ("crossterm", &["offshoot-device"]),
     ("embedded-hal", &["offshoot-device"]),
-    ("getrandom", &["offshoot-device"]),
+    ("getrandom", &["offshoot-http"]),
     ("gpiocdev", &["offshoot-device"]),
-    ("http-body-util", &["offshoot-device"]),
-    ("hyper", &["offshoot-device"]),
+    ("http-body-util", &["offshoot-http"]),
+    ("hyper", &["offshoot-http"]),
     ("linux-embedded-hal", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
@@ -91,7 +105,7 @@ const GUARDED: [(&str, &[&str]); 20] = [
     ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),
     ("tokenizers", &["offshoot-convert"]),
-    ("tokio", &["offshoot-device"]),
+    ("tokio", &["offshoot-device", "offshoot-http", "offshoot-service"]),
 ];
 
 /// Crates for boards without an operating system.

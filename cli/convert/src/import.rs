@@ -19,18 +19,18 @@ use crate::sandbox;
 mod check;
 mod constants;
 mod coverage;
+mod data_flow;
+mod dimension_order;
 mod ends;
 mod error;
 mod external;
-mod flow;
 mod foreign;
-mod front;
+mod input_description;
+mod input_normalization;
 mod language;
-mod layout;
 mod operations;
 mod prepared;
 mod rewrite;
-mod shown;
 mod size;
 mod subgraph;
 mod text_inputs;
@@ -42,7 +42,7 @@ pub use coverage::{Coverage, FloatNode};
 use ends::Shapes;
 pub use ends::{Cut, FEW};
 pub use error::ImportError;
-pub use front::Front;
+pub use input_normalization::Front;
 pub use language::ImportedText;
 use subgraph::Analysed;
 pub use text_inputs::Table;
@@ -173,7 +173,7 @@ impl Source {
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
         source.proto.graph.as_mut().into_iter().for_each(|graph| {
-            flow::sort(graph);
+            data_flow::sort(graph);
             rewrite::rewrite(graph);
         });
         Ok(source)
@@ -223,7 +223,7 @@ impl Source {
     /// Returns the tensor for a layer's name: the name itself, or the result of a node that tract
     /// split into `NODE.part`s.
     pub fn tensor_of(&self, layer: &str) -> Option<&str> {
-        let named = flow::Named::of(self.graph());
+        let named = data_flow::Named::of(self.graph());
         let nodes = &self.graph().node;
         if let Some(at) = named.giver(layer) {
             return nodes[at].output.iter().map(String::as_str).find(|output| *output == layer);
@@ -358,7 +358,7 @@ impl Source {
         let graph = self.graph();
         let needed = match tensors {
             [] => vec![true; graph.node.len()],
-            tensors => flow::needed(graph, &flow::givers(graph), tensors.iter().copied()),
+            tensors => data_flow::needed(graph, &data_flow::givers(graph), tensors.iter().copied()),
         };
         if let Some(prepared::Prepared { what, instead }) = prepared::look(graph, &needed) {
             return Err(ImportError::Prepared { path: self.path.clone(), what, instead });

@@ -5,7 +5,9 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::Args;
+use offshoot::HeadKind;
 use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+use offshoot_service::Address;
 
 use super::RunArgs;
 
@@ -65,6 +67,35 @@ pub struct TeachArgs {
     /// Minimum mean probability over frames to report a class, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.6, value_parser = parse_share)]
     pub threshold: f32,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `serve`.
+///
+/// POST /classify, /embed, /teach/CLASS, /undo; DELETE /classes/CLASS; GET /report, /moment,
+/// /events; GET and PUT /head; GET /openapi.yaml is the contract. An image is a body, such as
+/// `curl --data-binary @mug.jpg`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Package to run [default: a built-in one, see --extractor].
+    #[arg(conflicts_with = "extractor")]
+    pub package: Option<PathBuf>,
+    /// Built-in package to use.
+    #[command(flatten)]
+    pub extractor: BuiltInArgs,
+    /// Head file: loaded if it exists, saved after every change [default: the head is not saved].
+    #[arg(long, value_name = "HEAD")]
+    pub head: Option<PathBuf>,
+    /// Address: a port of this machine, an address such as 0.0.0.0:8090 with a token, which is part
+    /// of the URL printed (OFFSHOOT_TOKEN in the environment sets it), or unix:PATH.
+    #[arg(long, value_name = "[ADDR:]PORT|unix:PATH", default_value = "8090",
+          value_parser = Address::parse)]
+    pub listen: Address,
+    /// Kind of a new head.
+    #[arg(long, default_value_t = HeadKind::Auto)]
+    pub kind: HeadKind,
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use offshoot::HeadKind;
 #[cfg(feature = "device")]
+use offshoot_service::Address;
+#[cfg(feature = "device")]
 pub use run_options::RunArgs;
 
 /// Inserts `--help` text of a program that also runs as a device.
@@ -51,6 +53,8 @@ usage:
 ",
     of_devices!(
         "  offshoot-board doctor PACKAGE                   check the board, with a fix for each problem
+  offshoot-board serve PACKAGE HEAD [ADDRESS]     HTTP for other programs: [ADDR:]PORT (8090) or
+                                                  unix:PATH; GET /openapi.yaml is the contract
   offshoot-board run [PACKAGE]                    train with buttons, answer on a screen
         [--extractor sharp|small]                 sharp.offshoot or sprout.offshoot: beside this
                                                   program, here or in /usr/local/share/offshoot;
@@ -76,11 +80,15 @@ exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong"
 /// Default number of runs of `time`.
 const RUNS: u32 = 20;
 
+/// Default address of `serve`.
+#[cfg(feature = "device")]
+const ADDRESS: &str = "8090";
+
 /// Max number of runs of `time`.
 const MAX_RUNS: u32 = 100_000;
 
 #[cfg(feature = "device")]
-const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time", "doctor", "run"];
+const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time", "doctor", "serve", "run"];
 #[cfg(not(feature = "device"))]
 const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time"];
 
@@ -114,6 +122,12 @@ pub enum Command {
     Time {
         package: PathBuf,
         runs: u32,
+    },
+    #[cfg(feature = "device")]
+    Serve {
+        package: PathBuf,
+        head: PathBuf,
+        address: Address,
     },
     #[cfg(feature = "device")]
     Run(Box<RunArgs>),
@@ -221,6 +235,11 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
         "verify" => Command::Verify { package },
         #[cfg(feature = "device")]
         "doctor" => Command::Doctor { package },
+        #[cfg(feature = "device")]
+        "serve" => {
+            let head = rest.path("a HEAD")?;
+            Command::Serve { package, head, address: rest.address()? }
+        }
         "time" => Command::Time { package, runs: rest.runs()? },
         "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
         _ => {
@@ -293,6 +312,13 @@ impl Rest {
         Ok(std::iter::once(first).chain(self.items.by_ref().map(PathBuf::from)).collect())
     }
 
+    #[cfg(feature = "device")]
+    fn address(&mut self) -> Result<Address, ArgError> {
+        let found = self.items.next().map_or(ADDRESS.to_string(), text);
+        let parsed = Address::parse(&found);
+        parsed.map_err(|needs| ArgError::Value { option: "ADDRESS", what: needs.to_string() })
+    }
+
     fn runs(&mut self) -> Result<u32, ArgError> {
         let Some(runs) = self.items.next().map(text) else { return Ok(RUNS) };
         match runs.parse() {
@@ -334,6 +360,15 @@ mod tests {
             ("verify p", Command::Verify { package: package.clone() }),
             #[cfg(feature = "device")]
             ("doctor p", Command::Doctor { package: package.clone() }),
+            #[cfg(feature = "device")]
+            (
+                "serve p h unix:/run/a",
+                Command::Serve {
+                    package: package.clone(),
+                    head: head.clone(),
+                    address: Address::Unix("/run/a".into()),
+                },
+            ),
             ("time p", Command::Time { package: package.clone(), runs: RUNS }),
             ("time p 3", Command::Time { package: package.clone(), runs: 3 }),
             ("teach p h mug 1.jpg 2.jpg", teach(None)),
@@ -360,12 +395,20 @@ mod tests {
     fn what_is_wrong_is_said() {
         let cases = [
             #[cfg(feature = "device")]
-            ("", "no command; there are info, verify, teach, ask, time, doctor, run"),
+            ("", "no command; there are info, verify, teach, ask, time, doctor, serve, run"),
             #[cfg(not(feature = "device"))]
             ("--", "no command; there are info, verify, teach, ask, time"),
             #[cfg(feature = "device")]
-            ("inof p", "no command 'inof'; there are info, verify, teach, ask, time, doctor, run"),
+            (
+                "inof p",
+                "no command 'inof'; there are info, verify, teach, ask, time, doctor, serve, run",
+            ),
             ("info", "'info' needs a PACKAGE"),
+            #[cfg(feature = "device")]
+            (
+                "serve p h pi",
+                "ADDRESS: needs a port, an address such as 0.0.0.0:8080, or unix:PATH",
+            ),
             ("verify p q", "'verify' has no use for 'q'"),
             ("teach p", "'teach' needs a HEAD"),
             ("teach p h", "'teach' needs a LABEL"),

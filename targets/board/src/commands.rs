@@ -14,6 +14,8 @@ use crate::error::BoardError;
 
 #[cfg(feature = "device")]
 mod run;
+#[cfg(feature = "device")]
+mod serve;
 
 /// Limits of a new head: under 1 MiB for an embedding of 256 values.
 const LIMITS: Limits = Limits { classes: 32, samples: 512 };
@@ -44,6 +46,8 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
         }
         Command::Ask { package, head, frames } => ask(&package, &head, &frames, out)?,
         Command::Time { package, runs } => time(&package, runs, out)?,
+        #[cfg(feature = "device")]
+        Command::Serve { package, head, address } => serve::run(&package, head, address, out)?,
         #[cfg(feature = "device")]
         Command::Run(args) => return run::run(&args, out),
     }

@@ -6,6 +6,8 @@ use std::{fmt, io};
 use offshoot::{Error, ErrorKind};
 #[cfg(feature = "device")]
 use offshoot_device::{DeviceError, PartError};
+#[cfg(feature = "device")]
+use offshoot_service::ServiceError;
 
 /// Error of a file, a part or an output.
 #[derive(Debug)]
@@ -27,6 +29,15 @@ impl BoardError {
             return error.into();
         }
         Self::File { what: format!("{}: {error}", path.display()), next: next(error.kind()) }
+    }
+
+    /// Returns the error of a program that cannot observe its signals.
+    #[cfg(feature = "device")]
+    pub fn signals(cause: io::Error) -> Self {
+        Self::File {
+            what: format!("signals: {cause}"),
+            next: "run it again; if that fails as well, report this",
+        }
     }
 
     /// Returns the kind of error of standard output, if that is what failed.
@@ -55,6 +66,18 @@ impl From<PartError> for BoardError {
 impl From<DeviceError> for BoardError {
     fn from(error: DeviceError) -> Self {
         Self::Device(error)
+    }
+}
+
+#[cfg(feature = "device")]
+impl From<ServiceError> for BoardError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Offshoot(error) => error.into(),
+            error => {
+                Self::File { what: error.to_string(), next: "run it again with another ADDRESS" }
+            }
+        }
     }
 }
 

@@ -27,7 +27,7 @@ mod built_in;
 mod buttons;
 mod camera;
 mod diagnostics;
-#[cfg_attr(not(unix), path = "ending/elsewhere.rs")]
+#[cfg_attr(not(unix), path = "ending/other_systems.rs")]
 mod ending;
 mod names;
 mod ports;
@@ -56,6 +56,8 @@ pub use diagnostics::machine::{Machine, Resident, Temperature, Throttle};
 pub use diagnostics::test_ui::{TestPorts, Tested, test_ui};
 pub use ending::Ending;
 pub use names::{NamesError, check_names};
+#[cfg(feature = "web")]
+pub use offshoot_http::{BindError, SHORTEST_TOKEN, web_address};
 pub use ports::{
     Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
     SourceError,
@@ -84,4 +86,4 @@ pub use setup::part_spec::{
     ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789,
 };
 #[cfg(feature = "web")]
-pub use web::{Page, SHORTEST_TOKEN, Visitors, WebError, WebOptions, serve, web_address};
+pub use web::{Page, Visitors, WebError, WebOptions, serve};

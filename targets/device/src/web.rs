@@ -4,27 +4,31 @@
 //! server's thread sends it to the visitors. States are copied, written as JSON and allocated only
 //! while the page is viewed.
 
-mod access;
-mod door;
-mod reply;
-mod request;
 mod routes;
-mod server;
 mod shared;
 mod snapshot;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::Guard;
-pub use access::SHORTEST_TOKEN;
+use offshoot_http::{
+    Address, BindError, Bound, Guard, Limits, Places, Reply, Request, Server, Site, bind,
+};
 use offshoot_view::Screen as Snapshot;
-use server::Server;
 use shared::{Extra, Press, Shared};
 
 use crate::ports::{Action, Buttons, Screen, ScreenError};
 use crate::session::details::Details;
+
+/// Limits of all visitors, a few megabytes together. A body is a name.
+const LIMITS: Limits = Limits {
+    places: Places { all: 32, per_address: 12 },
+    patience: Duration::from_secs(5),
+    life: Duration::from_secs(20),
+    body: 256,
+    bodies: 32 * 1024,
+};
 
 /// Options of the page.
 #[derive(Debug, Clone)]
@@ -49,20 +53,12 @@ impl WebOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebError {
-    /// The address cannot be bound.
-    #[error("--web {address}: {source}; take another port, or 0 for any")]
-    Address {
-        /// Address to serve on.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The system has no random numbers for a token.
-    #[error("no token could be made up: {0}; give one in OFFSHOOT_TOKEN")]
-    Random(getrandom::Error),
-    /// The token can be guessed, or has characters that an address cannot hold.
-    #[error("OFFSHOOT_TOKEN: a token has at least {SHORTEST_TOKEN} letters, digits, - or _")]
-    Token,
+    /// The address cannot be served, or the token is none.
+    #[error("--web: {0}")]
+    Bind(#[from] BindError),
+    /// The system gives the server no thread.
+    #[error("--web: no thread for the page: {0}")]
+    Thread(std::io::Error),
 }
 
 /// Page as a screen.
@@ -75,7 +71,7 @@ pub struct Page {
     has_next: bool,
     url: String,
     /// Server, dropped with the page.
-    _server: Server,
+    _server: Server<Shared>,
 }
 
 /// Page as buttons.
@@ -85,37 +81,17 @@ pub struct Visitors {
     name: String,
 }
 
-/// Returns true if a token cannot be guessed, and an address can hold it.
-fn is_token(token: &str) -> bool {
-    token.len() >= SHORTEST_TOKEN
-        && token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
-}
-
 /// Serves a page as long as the screen lives.
 ///
 /// # Errors
 ///
-/// [`WebError`] if the address cannot be bound, or for a token of fewer than [`SHORTEST_TOKEN`]
-/// characters or of others than letters, digits, `-` and `_`.
+/// [`WebError`] if the address cannot be bound, for a token that can be guessed, or without a
+/// thread.
 pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
-    let wanted = options.address;
-    let listener = TcpListener::bind(wanted);
-    let listener = listener.map_err(|source| WebError::Address { address: wanted, source })?;
-    let address = listener.local_addr();
-    let address = address.map_err(|source| WebError::Address { address: wanted, source })?;
-    let token = match &options.token {
-        Some(token) => Some(token.clone()),
-        None if address.ip().is_loopback() => None,
-        None => Some(access::token().map_err(WebError::Random)?),
-    };
-    if token.as_deref().is_some_and(|token| !is_token(token)) {
-        return Err(WebError::Token);
-    }
-    let url = url(address, token.as_deref());
-    let guard = Guard::new(token, address.port(), names());
+    let address = Address::Tcp(options.address);
+    let Bound { listener, guard, url } = bind(&address, options.token.as_deref())?;
     let shared = Arc::new(Shared::default());
-    let server = Server::start(listener, Arc::clone(&shared), guard);
-    let server = server.map_err(|source| WebError::Address { address: wanted, source })?;
+    let server = Server::start(listener, Arc::clone(&shared), guard, LIMITS);
     let visitors = Visitors { shared: Arc::clone(&shared), name: String::new() };
     let page = Page {
         shared,
@@ -123,58 +99,26 @@ pub fn serve(options: &WebOptions) -> Result<(Page, Visitors), WebError> {
         frame: 0,
         has_next: options.has_next,
         url,
-        _server: server,
+        _server: server.map_err(WebError::Thread)?,
     };
     Ok((page, visitors))
 }
 
-/// Returns the URL to open in a browser.
-fn url(address: SocketAddr, token: Option<&str>) -> String {
-    let mut seen = address;
-    if seen.ip().is_unspecified() {
-        seen.set_ip(outward(seen.ip()).unwrap_or(seen.ip()));
+impl Site for Shared {
+    async fn answer(&self, guard: &Guard, request: &Request) -> Reply {
+        routes::answer(self, guard, request).await
     }
-    match token {
-        Some(token) => format!("http://{seen}/?token={token}"),
-        None => format!("http://{seen}/"),
+
+    fn close(&self) {
+        Self::close(self);
     }
-}
 
-/// Returns this machine's address as others see it: that of a connection that would leave it.
-/// Nothing is sent.
-fn outward(any: IpAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    // Addresses reserved for documentation, which are routed like all others.
-    let there: IpAddr = if any.is_ipv4() {
-        Ipv4Addr::new(192, 0, 2, 1).into()
-    } else {
-        "2001:db8::1".parse().ok()?
-    };
-    socket.connect((there, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
-}
-
-/// Returns names by which browsers may ask for this machine.
-fn names() -> Vec<String> {
-    let mut names = vec!["localhost".to_string()];
-    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
-        let name = name.trim();
-        names.extend([name.to_string(), format!("{name}.local")]);
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
     }
-    names
-}
 
-/// Parses the address of a page: a port alone, also with a colon before it, is one of this machine
-/// only.
-///
-/// # Errors
-///
-/// The expected format.
-pub fn web_address(text: &str) -> Result<SocketAddr, &'static str> {
-    let port = text.strip_prefix(':').or(text.strip_prefix("localhost:")).unwrap_or(text).parse();
-    match port {
-        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
-        Err(_) => text.parse().map_err(|_| "needs a port, or an address such as 0.0.0.0:8080"),
+    async fn closed(&self) {
+        Self::closed(self).await;
     }
 }
 
@@ -221,23 +165,5 @@ impl Buttons for Visitors {
                 Action::Rename(class, &self.name)
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_alone_is_of_this_machine() {
-        let parsed = |text| web_address(text).map(|address| address.to_string());
-        for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
-            assert_eq!(parsed(text).as_deref(), Ok("127.0.0.1:8080"));
-        }
-        assert_eq!(parsed("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
-        assert_eq!(parsed("[::1]:0").as_deref(), Ok("[::1]:0"));
-        for text in ["", ":", "pi:80", "65536", "1.2.3.4"] {
-            assert!(parsed(text).is_err(), "{text}");
-        }
     }
 }

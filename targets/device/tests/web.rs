@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use offshoot::Extractor;
 use offshoot_device::{
-    CapturedFrame, FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, SourceError, WebError,
-    WebOptions, limits, serve,
+    BindError, CapturedFrame, FrameSource, Memory, SHORTEST_TOKEN, Session, Settings, SourceError,
+    WebError, WebOptions, limits, serve,
 };
 use serde_json::Value;
 use ureq::Agent;
@@ -242,7 +242,7 @@ fn a_token_is_asked_for_where_others_can_connect() {
     assert_eq!(visitor.get("/moment").0, 403);
     for token in ["short", "with spaces and more", "0123456789abcde"] {
         let options = WebOptions { token: Some(token.to_string()), ..options("127.0.0.1:0") };
-        assert!(matches!(serve(&options), Err(WebError::Token)), "{token}");
+        assert!(matches!(serve(&options), Err(WebError::Bind(BindError::Token))), "{token}");
     }
     let taken = WebOptions {
         address: ([127, 0, 0, 1], device.address.port()).into(),
@@ -343,7 +343,13 @@ fn what_is_too_long_is_refused_and_said_so() {
         (&long, "431 "),
         ("nothing of the kind\r\n\r\n", "400 "),
         ("GET / HTTP/1.1\r\n", ""),
-        (&format!("PUT / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "405 "),
+        (
+            &format!(
+                "PUT / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: close\r\n\r\n"
+            ),
+            "405 ",
+        ),
+        (&format!("PUT / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "403 "),
     ] {
         if wanted.is_empty() {
             // Left in the middle: nothing to say, nothing to wait for.

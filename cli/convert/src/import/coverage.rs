@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::GraphProto;
 
-use super::flow::{Flow, Named};
+use super::data_flow::{Flow, Named};
 use super::{Imported, Source};
 use crate::ir::{LayerId, Model, fold};
 use crate::quantize::scheme;

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::*;
 
-use super::flow::Flow;
+use super::data_flow::Flow;
 
 mod kinds;
 mod maps;

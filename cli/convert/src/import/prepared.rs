@@ -3,7 +3,7 @@
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::check::Known;
-use super::flow::Flow;
+use super::data_flow::Flow;
 
 /// Model that was prepared for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]

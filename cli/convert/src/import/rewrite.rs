@@ -8,7 +8,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::f16;
 
-use super::flow::reads;
+use super::data_flow::reads;
 use super::text_inputs;
 
 /// Rewrites a graph in place. The result is stable under another rewrite, which happens after

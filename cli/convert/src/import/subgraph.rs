@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use tract_onnx::prelude::*;
 
+use super::data_flow::{self, reads};
 use super::ends::{self, Cut, Shapes};
-use super::flow::{self, reads};
 use super::{ImportError, Prepare, Source, unsupported, walk};
 use crate::ir::pooling::Pool;
 
 /// Returns a model with only the nodes that some tensors need, which become its outputs.
 pub(super) fn pruned(model: &ModelProto, tensors: &[&str]) -> ModelProto {
     let Some(graph) = &model.graph else { return ModelProto::default() };
-    let needed = flow::needed(graph, &flow::givers(graph), tensors.iter().copied());
+    let needed = data_flow::needed(graph, &data_flow::givers(graph), tensors.iter().copied());
     let node: Vec<NodeProto> =
         graph.node.iter().zip(needed).filter(|(_, n)| *n).map(|(n, _)| n.clone()).collect();
     let read: HashSet<&str> = node.iter().flat_map(reads).collect();

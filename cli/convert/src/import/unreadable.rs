@@ -2,7 +2,7 @@
 
 use tract_onnx::pb::GraphProto;
 
-use super::flow::{Flow, Named};
+use super::data_flow::{Flow, Named};
 
 /// Node that does not fit the nodes around it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, NodeProto, type_proto};
 
-use super::flow::{self, Flow};
+use super::data_flow::{self, Flow};
 use super::{ends, operations, walk};
 use crate::catch_panic::quietly;
 
@@ -75,7 +75,7 @@ pub(super) fn by_name(graph: &GraphProto, needed: &[bool]) -> Vec<Unsupported> {
 
 /// Returns the nodes that the walk did not accept, with their names in the file.
 pub(super) fn by_walk(graph: &GraphProto, found: &[walk::Unsupported]) -> Vec<Unsupported> {
-    let named = flow::Named::of(graph);
+    let named = data_flow::Named::of(graph);
     found.iter().map(|u| in_file(graph, named.node(&u.node), u)).collect()
 }
 

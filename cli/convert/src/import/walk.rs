@@ -23,7 +23,7 @@ use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx_opl::lrn::Lrn;
 use tract_onnx_opl::resize::Resize;
 
-use super::layout::{CHANNELS, COLUMNS, Layout, Move, ROWS};
+use super::dimension_order::{CHANNELS, COLUMNS, Layout, Move, ROWS};
 use super::text_inputs::TextSource;
 use crate::ir::pooling::Output;
 use crate::ir::{LayerId, LayerOp, Model};

@@ -33,10 +33,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         settings,
     };
     // Taken before the terminal, which must be restored on every kind of end.
-    let ending = Ending::observe().map_err(|error| BoardError::File {
-        what: format!("signals: {error}"),
-        next: "run it again; if that fails as well, report this",
-    })?;
+    let ending = Ending::observe().map_err(BoardError::signals)?;
     // The screen comes first: it shows the errors of all later parts.
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {

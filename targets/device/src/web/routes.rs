@@ -2,16 +2,12 @@
 
 use std::io::Cursor;
 
-use hyper::StatusCode;
-use hyper::body::Bytes;
-use hyper::header::{HeaderValue, SET_COOKIE};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageBuffer, Rgb};
 use offshoot::NOTHING;
+use offshoot_http::header::{HeaderValue, SET_COOKIE};
+use offshoot_http::{Bytes, Guard, Reply, Request, StatusCode, query, reply, text};
 
-use super::access::Guard;
-use super::reply::{Reply, reply, text};
-use super::request::{Request, query};
 use super::shared::{Extra, Press, Shared, Unheeded};
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::session::limits::MOST_CLASSES;

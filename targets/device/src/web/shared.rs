@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::body::Bytes;
+use offshoot_http::Bytes;
 use tokio::sync::watch;
 use tokio::time::timeout;
 

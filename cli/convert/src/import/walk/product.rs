@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::floats;
-use crate::import::layout::{CHANNELS, Layout, Move};
+use crate::import::dimension_order::{CHANNELS, Layout, Move};
 use crate::ir::{self, LayerOp};
 
 /// Axes of a product by role: dimension in each operand and in the result.

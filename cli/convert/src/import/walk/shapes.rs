@@ -10,7 +10,7 @@ use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::floats;
-use crate::import::layout::{CHANNELS, COLUMNS, Layout, ROWS};
+use crate::import::dimension_order::{CHANNELS, COLUMNS, Layout, ROWS};
 use crate::ir::{self, LayerOp};
 
 /// Largest number of entries of a selection matrix.

@@ -5,7 +5,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::Gather;
 
 use super::{Map, Step, Value, Walk, dims, shape};
-use crate::import::layout::{CHANNELS, COLUMNS, Layout};
+use crate::import::dimension_order::{CHANNELS, COLUMNS, Layout};
 use crate::import::text_inputs;
 use crate::import::text_inputs::{Masked, NOTHING, Part, TextSource};
 use crate::ir::LayerOp;

@@ -12,7 +12,7 @@ use tract_onnx_opl::resize::{CoordTransform, Nearest, Resize};
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::{floats, kernel};
-use crate::import::layout::{CHANNELS, Layout};
+use crate::import::dimension_order::{CHANNELS, Layout};
 use crate::ir::{self, Expr, LayerOp};
 
 impl Walk<'_> {

@@ -1,6 +1,7 @@
 //! HTTP responses.
 
-use http_body_util::Full;
+use http_body_util::channel::{Channel, Sender};
+use http_body_util::{Either, Full};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -8,8 +9,14 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-/// Complete response.
-pub type Reply = hyper::Response<Full<Bytes>>;
+/// Response: complete, or a stream.
+pub type Reply = hyper::Response<Either<Full<Bytes>, Channel<Bytes>>>;
+
+/// Sender of a stream's parts; the stream ends when it is dropped.
+pub type Stream = Sender<Bytes>;
+
+/// Number of parts of a stream that wait for a slow visitor.
+const WAITING: usize = 16;
 
 /// Headers of all responses: no content from other origins, no links to them; the page is
 /// self-contained.
@@ -27,7 +34,16 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 
 /// Creates a response with a body of a media type.
 pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Reply::new(Full::new(body.into()));
+    with_headers(status, kind, Reply::new(Either::Left(Full::new(body.into()))))
+}
+
+/// Creates a response whose body of a media type is sent in parts.
+pub fn stream(kind: &'static str) -> (Stream, Reply) {
+    let (sender, body) = Channel::new(WAITING);
+    (sender, with_headers(StatusCode::OK, kind, Reply::new(Either::Right(body))))
+}
+
+fn with_headers(status: StatusCode, kind: &'static str, mut reply: Reply) -> Reply {
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -4,7 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, TensorShapeProto, ValueInfoProto, type_proto};
 
-use super::{ImportError, Source, channels_last, flow};
+use super::{ImportError, Source, channels_last, data_flow};
 
 /// Input as stated in the file.
 pub(super) struct Stated<'g> {
@@ -113,7 +113,7 @@ impl Source {
 
     /// Returns width and height, if the file fixes both.
     pub(super) fn fixed_size(&self) -> Option<(u32, u32)> {
-        let mut inputs = flow::inputs(self.graph());
+        let mut inputs = data_flow::inputs(self.graph());
         let input = inputs.next()?;
         if inputs.next().is_some() {
             return None;
@@ -130,7 +130,7 @@ impl Source {
 
     /// True if the model takes the unchanged bytes of an image, by the type of its input.
     pub fn takes_bytes(&self) -> bool {
-        let input = flow::inputs(self.graph()).next().and_then(|name| self.stated(name));
+        let input = data_flow::inputs(self.graph()).next().and_then(|name| self.stated(name));
         input.is_some_and(|stated| stated.kind == Some(DataType::Uint8))
     }
 }

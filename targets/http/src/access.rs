@@ -1,12 +1,12 @@
-//! Access control of the page: viewing and pressing.
+//! Access control: requests that are answered.
 
 use std::net::IpAddr;
 
 use hyper::Method;
-use hyper::header::{HOST, ORIGIN};
+use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
 use hyper::http::uri::Authority;
 
-use super::request::{Request, cookie, one, query};
+use crate::request::{Request, cookie, one, query};
 
 /// Number of bytes of a generated token, each two characters.
 const TOKEN_BYTES: usize = 16;
@@ -16,7 +16,10 @@ pub const SHORTEST_TOKEN: usize = 16;
 
 /// Guard that decides about each request.
 #[derive(Debug, Clone)]
-pub struct Guard {
+pub struct Guard(Option<Rules>);
+
+#[derive(Debug, Clone)]
+struct Rules {
     /// Token that visitors need; `None` if only this machine can connect.
     token: Option<String>,
     /// Name of the token's cookie. It has the port, because browsers do not separate cookies by
@@ -24,42 +27,78 @@ pub struct Guard {
     cookie: String,
     /// Names by which visitors ask for this machine.
     names: Vec<String>,
+    /// True if programs may change something without a token: they send no origin.
+    admits_programs: bool,
 }
 
 impl Guard {
+    /// Guards a port. Without a token only this machine should be able to connect.
     pub fn new(token: Option<String>, port: u16, names: Vec<String>) -> Self {
-        Self { token, cookie: format!("offshoot-{port}"), names }
+        let cookie = format!("offshoot-{port}");
+        Self(Some(Rules { token, cookie, names, admits_programs: false }))
+    }
+
+    /// Accepts everything: the file system decides who may connect to a Unix socket, and browsers
+    /// cannot.
+    pub(crate) fn of_socket() -> Self {
+        Self(None)
+    }
+
+    /// Admits requests that change something and name no origin, as programs send them. A browser
+    /// always names the origin of another page.
+    #[must_use]
+    pub fn admitting_programs(mut self) -> Self {
+        if let Some(rules) = &mut self.0 {
+            rules.admits_programs = true;
+        }
+        self
     }
 
     /// Accepts a request, or returns the reason for refusing it.
     ///
+    /// # Errors
+    ///
+    /// One sentence for the visitor.
+    ///
     /// - `Host` is an address or one of this machine's names: otherwise a foreign page could point
     ///   its own name here and read everything (DNS rebinding).
-    /// - The token, if there is one, is in the query or in the cookie.
+    /// - The token, if there is one, is in the query, in the cookie, or in `Authorization: Bearer`.
     /// - A press comes from this page, or has the token in the query: otherwise a foreign page
     ///   could press buttons (CSRF).
     pub fn check(&self, request: &Request) -> Result<(), &'static str> {
+        self.0.as_ref().map_or(Ok(()), |rules| rules.check(request))
+    }
+
+    /// Returns the cookie that saves a visitor with the token from repeating it.
+    pub fn cookie(&self, request: &Request) -> Option<String> {
+        let Rules { token, cookie, .. } = self.0.as_ref()?;
+        let token = token.as_ref()?;
+        if !self.0.as_ref()?.is_token(query(request, "token")) {
+            return None;
+        }
+        Some(format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000"))
+    }
+}
+
+impl Rules {
+    fn check(&self, request: &Request) -> Result<(), &'static str> {
         if !host(request).is_some_and(|host| self.is_own(host)) {
             return Err(
                 "this is not the name of the device: use its address, or localhost on the device itself",
             );
         }
-        let in_query = self.is_token(query(request, "token"));
-        if self.token.is_some() && !in_query && !self.is_token(cookie(request, &self.cookie)) {
+        let is_shown = self.is_token(query(request, "token")) || self.is_token(bearer(request));
+        if self.token.is_some() && !is_shown && !self.is_token(cookie(request, &self.cookie)) {
             return Err(
                 "a token is missing or wrong: open the address that the device printed when it started",
             );
         }
-        if request.method() == Method::POST && !in_query && !is_from_here(request) {
+        let changes = ![Method::GET, Method::HEAD].contains(request.method());
+        let is_program = self.admits_programs && names_no_origin(request);
+        if changes && !is_shown && !is_program && !is_from_here(request) {
             return Err("pressed from another page: open this device's own");
         }
         Ok(())
-    }
-
-    /// Returns the cookie that saves a visitor with the token from repeating it.
-    pub fn cookie(&self, request: &Request) -> Option<String> {
-        let token = self.token.as_ref().filter(|_| self.is_token(query(request, "token")))?;
-        Some(format!("{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000", self.cookie))
     }
 
     fn is_token(&self, found: Option<&str>) -> bool {
@@ -83,6 +122,17 @@ fn host(request: &Request) -> Option<&str> {
     request.uri().authority().map(Authority::as_str).or(one(request, HOST))
 }
 
+/// Returns the token of `Authorization: Bearer`.
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = one(request, AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn names_no_origin(request: &Request) -> bool {
+    let headers = request.headers();
+    !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-site")
+}
+
 fn is_from_here(request: &Request) -> bool {
     let Some(host) = host(request) else { return false };
     if let Some(site) = one(request, "sec-fetch-site") {
@@ -92,12 +142,18 @@ fn is_from_here(request: &Request) -> bool {
     origin.is_some_and(|(_, authority)| authority == host)
 }
 
+/// Returns true if a token cannot be guessed, and an address can hold it.
+pub(crate) fn is_token(token: &str) -> bool {
+    token.len() >= SHORTEST_TOKEN
+        && token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+}
+
 /// Generates an unguessable token.
 ///
 /// # Errors
 ///
 /// The system's error if it has no random numbers.
-pub fn token() -> Result<String, getrandom::Error> {
+pub(crate) fn token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -182,6 +238,36 @@ mod tests {
             |guard| check(guard, "POST /teach/0?token=0123456789abcdef", &[("Host", "127.0.0.1")]);
         assert!(with_token(&locked));
         assert!(!with_token(&open), "there is none to know");
+    }
+
+    #[test]
+    fn programs_need_no_page_and_other_pages_still_press_nothing() {
+        let open = Guard::new(None, 80, vec!["localhost".to_string()]).admitting_programs();
+        let line = "PUT /head";
+        let host = ("Host", "127.0.0.1:80");
+        assert!(check(&open, line, &[host]));
+        for header in [
+            ("Origin", "http://evil.example"),
+            ("Origin", "null"),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Site", "none"),
+        ] {
+            assert!(!check(&open, line, &[host, header]), "{header:?}");
+        }
+        let token = "0123456789abcdef";
+        let locked = Guard::new(Some(token.to_string()), 80, Vec::new()).admitting_programs();
+        assert!(!check(&locked, line, &[host]));
+        for (value, opens) in [
+            (format!("Bearer {token}"), true),
+            (format!("bearer {token}"), true),
+            (format!("Basic {token}"), false),
+            ("Bearer 0".to_string(), false),
+            (token.to_string(), false),
+        ] {
+            let headers = [host, ("Authorization", value.as_str())];
+            assert_eq!(check(&locked, line, &headers), opens, "{value}");
+        }
+        assert!(check(&Guard::of_socket(), line, &[]));
     }
 
     #[test]

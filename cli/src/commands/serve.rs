@@ -1,0 +1,31 @@
+//! `offshoot serve`.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use offshoot_device::Ending;
+use offshoot_service::{Options, Service};
+
+use super::shared::open_or_built_in;
+use crate::args::ServeArgs;
+use crate::error::CommandError;
+
+/// Interval of the check for a signal.
+const LOOK: Duration = Duration::from_millis(50);
+
+pub(super) fn run(args: &ServeArgs) -> Result<(), CommandError> {
+    let ending = Ending::observe().map_err(CommandError::Signals)?;
+    let extractor = open_or_built_in(&args.run, args.package.as_deref(), args.extractor)?;
+    let mut options = Options::new();
+    options.head.clone_from(&args.head);
+    options.kind = args.kind;
+    options.address = args.listen.clone();
+    let service = Service::start(extractor, &options)?;
+    println!("listening on {}", service.url());
+    while !ending.is_near() {
+        sleep(LOOK);
+    }
+    drop(service);
+    ending.follow();
+    Ok(())
+}

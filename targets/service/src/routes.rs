@@ -1,0 +1,205 @@
+//! Routes of the service.
+
+use std::sync::{Arc, Mutex};
+
+use offshoot_http::{Guard, Method, Reply, Request, Site, StatusCode, header, one, reply, text};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use crate::events::{Event, Events};
+use crate::input::Input;
+use crate::learner::{Changed, Learner};
+use crate::refusal::Refusal;
+
+/// Contract of the service.
+const CONTRACT: &str = include_str!("../openapi.yaml");
+
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+
+/// Paths, each with its methods.
+const PATHS: [(&str, &str); 11] = [
+    ("/", "GET"),
+    ("/openapi.yaml", "GET"),
+    ("/classify", "POST"),
+    ("/embed", "POST"),
+    ("/teach/CLASS", "POST"),
+    ("/undo", "POST"),
+    ("/classes/CLASS", "DELETE"),
+    ("/report", "GET"),
+    ("/head", "GET, PUT"),
+    ("/moment", "GET"),
+    ("/events", "GET"),
+];
+
+type Outcome = Result<Reply, Refusal>;
+
+/// Service as a site: one learner, which requests use one after the other.
+#[derive(Debug)]
+pub struct Api {
+    learner: Arc<Mutex<Learner>>,
+    events: Arc<Events>,
+}
+
+impl Api {
+    pub fn new(learner: Learner) -> Self {
+        Self { learner: Arc::new(Mutex::new(learner)), events: Arc::new(Events::new()) }
+    }
+
+    async fn route(&self, request: &Request) -> Outcome {
+        let path = request.uri().path();
+        let method = request.method().clone();
+        match (method.as_str(), path) {
+            ("GET", "/") => self.learn(|learner, _| json(&learner.about())).await,
+            ("GET", "/openapi.yaml") => Ok(reply(StatusCode::OK, "application/yaml", CONTRACT)),
+            ("GET", "/report") => self.learn(|learner, _| json(&learner.report()?)).await,
+            ("GET", "/moment") => match self.events.newest() {
+                Some(moment) => json(&moment),
+                None => Err(Refusal::new(StatusCode::NOT_FOUND, "nothing has happened yet")),
+            },
+            ("GET", "/events") => Ok(self.events.stream()),
+            ("GET", "/head") => {
+                self.learn(|learner, _| Ok(reply(StatusCode::OK, BYTES, learner.encoded()?))).await
+            }
+            ("PUT", "/head") => {
+                let bytes = request.body().clone();
+                self.change("replaced", move |learner| learner.replace(&bytes)).await
+            }
+            ("POST", "/classify") => self.classify(Input::of(request)?).await,
+            ("POST", "/embed") => {
+                let input = Input::of(request)?;
+                let wants_bytes =
+                    one(request, header::ACCEPT).is_some_and(|kind| kind.contains(BYTES));
+                self.learn(move |learner, _| embedded(learner, &input, wants_bytes)).await
+            }
+            ("POST", "/undo") => self.change("undone", Learner::undo).await,
+            _ => self.route_class(&method, path, request).await,
+        }
+    }
+
+    /// Answers for paths that end with a class.
+    async fn route_class(&self, method: &Method, path: &str, request: &Request) -> Outcome {
+        let below = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        match (method.as_str(), below) {
+            ("POST", Some(("teach", class))) => {
+                let class = name(class)?;
+                let input = Input::of(request)?;
+                self.change("taught", move |learner| learner.teach(&class, &input)).await
+            }
+            ("DELETE", Some(("classes", class))) => {
+                let class = name(class)?;
+                self.change("forgotten", move |learner| learner.forget(&class)).await
+            }
+            _ => Ok(no_route(path)),
+        }
+    }
+
+    async fn classify(&self, input: Input) -> Outcome {
+        self.learn(move |learner, events| {
+            let found = learner.classify(&input)?;
+            events.publish(Event {
+                name: "classified",
+                class: found.class.clone(),
+                confidence: Some(found.confidence),
+                samples: learner.samples(),
+            });
+            json(&found)
+        })
+        .await
+    }
+
+    /// Changes the head and publishes that.
+    async fn change(
+        &self,
+        event: &'static str,
+        work: impl FnOnce(&mut Learner) -> Result<Changed, Refusal> + Send + 'static,
+    ) -> Outcome {
+        self.learn(move |learner, events| {
+            let changed = work(learner)?;
+            events.publish(Event {
+                name: event,
+                class: changed.class.clone(),
+                confidence: None,
+                samples: changed.samples.clone(),
+            });
+            json(&changed)
+        })
+        .await
+    }
+
+    /// Works with the learner on a thread that may wait for it.
+    async fn learn(
+        &self,
+        work: impl FnOnce(&mut Learner, &Events) -> Outcome + Send + 'static,
+    ) -> Outcome {
+        let learner = Arc::clone(&self.learner);
+        let events = Arc::clone(&self.events);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic has poisoned it: what it left half done is not used again.
+            let mut learner = learner.lock().map_err(|_| fault())?;
+            work(&mut learner, &events)
+        });
+        done.await.unwrap_or_else(|_| Err(fault()))
+    }
+}
+
+impl Site for Api {
+    async fn answer(&self, _: &Guard, request: &Request) -> Reply {
+        self.route(request).await.unwrap_or_else(|refusal| refusal.reply())
+    }
+
+    fn close(&self) {
+        self.events.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    async fn closed(&self) {
+        self.events.closed().await;
+    }
+}
+
+fn fault() -> Refusal {
+    let why = "a fault in the program; start the service again, and report what it printed";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+fn json(value: &impl Serialize) -> Outcome {
+    let text = serde_json::to_vec(value).expect("strings and numbers are JSON");
+    Ok(reply(StatusCode::OK, JSON, text))
+}
+
+/// Returns an embedding as JSON, or as 32-bit floats, the lowest byte first.
+fn embedded(learner: &mut Learner, input: &Input, wants_bytes: bool) -> Outcome {
+    let found = learner.embed(input)?;
+    if !wants_bytes {
+        return json(&found);
+    }
+    let bytes: Vec<u8> = found.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
+    Ok(reply(StatusCode::OK, BYTES, bytes))
+}
+
+/// Returns the name of a class in a path.
+fn name(text: &str) -> Result<String, Refusal> {
+    let name = percent_decode_str(text).decode_utf8();
+    let name = name.map_err(|_| Refusal::bad("a class in a path is UTF-8, in percent encoding"))?;
+    Ok(name.into_owned())
+}
+
+/// Returns the answer for a path or a method that is none.
+fn no_route(path: &str) -> Reply {
+    let segment = path.split('/').nth(1).unwrap_or_default();
+    let is_near = |own: &str| {
+        own == path || own.strip_suffix("CLASS").is_some_and(|front| path.starts_with(front))
+    };
+    if let Some((_, methods)) = PATHS.iter().find(|(own, _)| is_near(own)) {
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {methods} here"));
+        let allowed = header::HeaderValue::from_static(methods);
+        refused.headers_mut().insert(header::ALLOW, allowed);
+        return refused;
+    }
+    let paths = PATHS.map(|(own, _)| own).join(", ");
+    text(StatusCode::NOT_FOUND, &format!("no /{segment}; there are {paths}"))
+}
