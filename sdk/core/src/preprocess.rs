@@ -150,6 +150,17 @@ impl Preprocess {
         Shape::new(self.height.into(), self.width.into(), self.channels.count() as u32)
     }
 
+    /// Returns the part of a frame of these sides that the network sees: left, top, width and
+    /// height, as shares of the frame's sides.
+    #[must_use]
+    pub fn field_of_view(&self, width: u32, height: u32) -> [f32; 4] {
+        let Resize::Crop { short_side } = self.resize else { return [0.0, 0.0, 1.0, 1.0] };
+        let scale = f32::from(short_side) / width.min(height).max(1) as f32;
+        let across = (f32::from(self.width) / (scale * width.max(1) as f32)).min(1.0);
+        let down = (f32::from(self.height) / (scale * height.max(1) as f32)).min(1.0);
+        [(1.0 - across) / 2.0, (1.0 - down) / 2.0, across, down]
+    }
+
     /// Returns the normalized value of a channel's byte.
     #[must_use]
     pub fn normalize(&self, channel: usize, value: u8) -> f32 {

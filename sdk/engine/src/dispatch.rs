@@ -31,11 +31,13 @@ macro_rules! by_isa {
             Kind::NeonDot($kernel) => $fast,
             #[cfg(target_arch = "aarch64")]
             Kind::NeonI8mm($kernel) => $fast,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128($kernel) => $fast,
         }
     };
 }
 
-#[cfg(all(test, feature = "std", target_os = "linux"))]
+#[cfg(all(test, feature = "std", any(target_os = "linux", target_arch = "wasm32")))]
 pub(crate) use by_isa;
 
 impl Isa {
@@ -49,7 +51,7 @@ impl Isa {
     }
 
     /// Returns the name: `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`,
-    /// `neon-dot` or `neon-i8mm`.
+    /// `neon-dot`, `neon-i8mm` or `wasm-simd128`.
     pub fn name(self) -> &'static str {
         self.target().map_or("generic", |target| target.name())
     }

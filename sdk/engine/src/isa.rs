@@ -11,6 +11,8 @@ use crate::kernels::aarch64::neon::Neon;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 use crate::kernels::arm::armv7::Armv7;
 use crate::kernels::unavailable::Absent;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::kernels::wasm32::simd128::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::x86_64::avx_vnni::AvxVnni;
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +46,8 @@ pub(crate) enum Kind {
     NeonDot(NeonDot),
     #[cfg(target_arch = "aarch64")]
     NeonI8mm(NeonI8mm),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(Simd128),
 }
 
 impl Isa {
@@ -72,6 +76,8 @@ impl Isa {
             NeonDot::detect().map(Kind::NeonDot),
             #[cfg(target_arch = "aarch64")]
             NeonI8mm::detect().map(Kind::NeonI8mm),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Simd128::detect().map(Kind::Simd128),
         ]
         .into_iter()
         .flatten()

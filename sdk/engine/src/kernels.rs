@@ -24,8 +24,10 @@ mod atomic {
 pub(crate) mod aarch64;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 pub(crate) mod arm;
-#[cfg(all(test, feature = "std", target_os = "linux"))]
+#[cfg(all(test, feature = "std", any(target_os = "linux", target_arch = "wasm32")))]
 mod tests;
 pub(crate) mod unavailable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) mod wasm32;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;

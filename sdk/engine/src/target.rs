@@ -72,9 +72,16 @@ pub(crate) const NEON_I8MM: Target = Target {
     taps: SIXTEEN_TAPS,
 };
 
+/// Eight channels of pairs of 16 bits.
+const EIGHT_OF_WORDS: Layout =
+    Layout { lanes: &in_order::<8>(), group: 2, wide: true, filled: 4, ..Layout::PLAIN };
+pub(crate) const WASM_SIMD128: Target =
+    Target { name: "wasm-simd128", rows: EIGHT_OF_WORDS, taps: EIGHT_OF_WORDS };
+
 impl Target {
     /// Every target, whatever the processor.
-    pub const ALL: [Self; 7] = [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, NEON, NEON_DOT, NEON_I8MM];
+    pub const ALL: [Self; 8] =
+        [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, NEON, NEON_DOT, NEON_I8MM, WASM_SIMD128];
 
     /// Returns the target with this [name](Target::name).
     pub fn named(name: &str) -> Option<Self> {

@@ -1,12 +1,12 @@
-//! Every kernel's jobs against plain sums, in memory that ends exactly where the job's does: behind
-//! it lies a page that does not exist, so that a read or a write too far ends the program.
+//! Every kernel's jobs against plain sums, in memory that ends exactly where the job's does.
 
-use std::fs::File;
-use std::ops::{Deref, DerefMut};
+#[cfg_attr(target_arch = "wasm32", path = "tests/canary.rs")]
+mod guarded;
+
 use std::vec;
 use std::vec::Vec;
 
-use memmap2::{MmapMut, MmapOptions};
+use guarded::Guarded;
 use offshoot_core::graph::Clamp;
 use offshoot_core::quant;
 
@@ -15,49 +15,6 @@ use crate::dispatch::by_isa;
 use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
 use crate::plan::requant_path::RequantPath;
-
-/// Largest page size of Linux on ARM, bytes.
-const PAGE: usize = 64 << 10;
-
-/// Bytes that end at an inaccessible page.
-struct Guarded {
-    map: MmapMut,
-    len: usize,
-}
-
-impl Guarded {
-    fn new(len: usize) -> Self {
-        let file = tempfile::tempfile().unwrap();
-        let size = len.next_multiple_of(PAGE);
-        File::set_len(&file, size as u64).unwrap();
-        // SAFETY: a private map of a file that nobody else knows; the page behind the file's end is
-        // mapped and must not be touched, which is the point.
-        let map = unsafe { MmapOptions::new().len(size + PAGE).map_copy(&file) }.unwrap();
-        Self { map, len }
-    }
-
-    fn filled(codes: &[i8]) -> Self {
-        let mut guarded = Self::new(codes.len());
-        guarded.copy_from_slice(codes);
-        guarded
-    }
-}
-
-impl Deref for Guarded {
-    type Target = [i8];
-
-    fn deref(&self) -> &[i8] {
-        let end = self.map.len() - PAGE;
-        bytemuck::cast_slice(&self.map[end - self.len..end])
-    }
-}
-
-impl DerefMut for Guarded {
-    fn deref_mut(&mut self) -> &mut [i8] {
-        let end = self.map.len() - PAGE;
-        bytemuck::cast_slice_mut(&mut self.map[end - self.len..end])
-    }
-}
 
 struct Random(u64);
 

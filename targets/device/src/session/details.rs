@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use offshoot::{Activations, ClassId, Extractor, Head, Report};
 use offshoot_core::head::AskError;
-use offshoot_core::preprocess::Resize;
 
 use super::limits::GOAL;
 use super::places::{EMPTY, class_at, ordinary, shown_at};
@@ -102,11 +101,6 @@ impl Details<'_> {
     /// Returns the network's field of view in a frame of these sides: left, top, width and height
     /// as shares of the sides.
     pub fn seen_part(&self, width: u32, height: u32) -> [f32; 4] {
-        let preprocess = self.extractor.package().manifest().preprocess;
-        let Resize::Crop { short_side } = preprocess.resize else { return [0.0, 0.0, 1.0, 1.0] };
-        let scale = f32::from(short_side) / width.min(height).max(1) as f32;
-        let across = (f32::from(preprocess.width) / (scale * width.max(1) as f32)).min(1.0);
-        let down = (f32::from(preprocess.height) / (scale * height.max(1) as f32)).min(1.0);
-        [(1.0 - across) / 2.0, (1.0 - down) / 2.0, across, down]
+        self.extractor.package().manifest().preprocess.field_of_view(width, height)
     }
 }

@@ -1,0 +1,18 @@
+//! Offshoot in browsers and Node: classes for JavaScript over the facade, by wasm-bindgen.
+//!
+//! `build.sh` makes the npm package of this crate; its `README.md` has the calls. Nothing here is
+//! meant to be called from Rust.
+
+#![deny(missing_docs)]
+
+mod argument;
+mod embedding;
+mod extractor;
+mod head;
+mod object;
+mod pixels;
+mod types;
+
+pub use embedding::Embedding;
+pub use extractor::Extractor;
+pub use head::Head;

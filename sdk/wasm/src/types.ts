@@ -1,0 +1,56 @@
+/** An image: `ImageData`, or the same by hand. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array | Uint8ClampedArray;
+}
+/** Layout of the bytes; `rgba` if none is given. */
+export type PixelFormat = 'rgba' | 'rgb' | 'bgr' | 'gray' | 'rgb565' | 'yuyv' | 'nv12' | 'i420';
+export type HeadKind = 'auto' | 'ncm' | 'softmax' | 'ridge' | 'slda' | 'knn';
+
+export interface ExtractorOptions {
+  /** Kernels: `wasm-simd128`, the default, or `generic`, which is the reference. Same bits. */
+  isa?: 'generic' | 'wasm-simd128';
+  /** Row fusion, which saves memory; true if not given. */
+  chains?: boolean;
+}
+export interface HeadOptions {
+  /** `auto` if not given. */
+  kind?: HeadKind;
+  /** Room for classes; 10 if not given, as on a board. */
+  classes?: number;
+  /** Room for samples; 180 if not given, as on a board. */
+  samples?: number;
+}
+
+export interface Memory { arena: number; liveSet: number; packed: number; packedInFile: boolean; package: number }
+export interface Manifest {
+  source: string; cut: string; tool: string; precision: string;
+  width: number; height: number; unitLength: boolean;
+}
+/** `line` is to be compared by eye with that of another machine. */
+export interface Verification { ok: boolean; vectors: number; passed: number; digest: string; line: string }
+/** Contribution of each part of the frame to the log odds of a class, row by row. */
+export interface Activations { width: number; height: number; values: Float32Array }
+export interface Limits { classes: number; samples: number }
+export interface Sample { class: number; embedding: Embedding }
+export interface Fit { iterations: number; converged: boolean; gradientNorm: number }
+export interface Recipe { kind: HeadKind; transform: string; inverseL2: number }
+/** `class` and `name` are those of the nearest class where `known` is false; `similarity` is then its cosine. */
+export interface Answer {
+  known: boolean; class: number; name: string; confidence: number; margin: number; similarity?: number;
+}
+export interface Linear {
+  weights: Float32Array; bias: Float32Array; transform: string; meanLength: number;
+  inverseTemperature: number; known?: { slope: number; offset: number };
+}
+export interface Report {
+  asked: number; right: number; accuracy?: number;
+  /** Confidence interval of 95 % of the accuracy on new samples. */
+  low: number; high: number; calibrationError?: number;
+  /** Rows are the samples' classes, columns the predictions. */
+  confusion: number[][];
+  /** The held-out prediction for each sample; null where it is alone in its class. */
+  answers: ({ class: number; probability: number } | null)[];
+  advice: string[];
+}
