@@ -22,7 +22,12 @@ const FORMATS: [(&str, PixelFormat); 7] = [
 
 /// Room for the bytes of a frame, used again for the next one.
 #[derive(Debug, Default)]
-pub struct Room(Vec<u8>);
+pub struct Room {
+    /// Bytes as they were given.
+    given: Vec<u8>,
+    /// Pixels of `rgba` without their alpha.
+    rgb: Vec<u8>,
+}
 
 impl Room {
     /// Copies the pixels of an image and returns their frame.
@@ -35,7 +40,7 @@ impl Room {
         let name = format.unwrap_or("rgba");
         let Some((_, format)) = FORMATS.iter().find(|(known, _)| *known == name) else {
             self.rgb_of_rgba(width, height, &bytes, name)?;
-            return Ok(Frame::rgb(width, height, &self.0)?);
+            return Ok(Frame::rgb(width, height, &self.rgb)?);
         };
         // Before anything is copied, as far as that can be known.
         Frame::new(width, height, *format, &[]).err().map_or(Ok(()), |error| match error {
@@ -43,7 +48,7 @@ impl Room {
             other => Err(other),
         })?;
         self.take(&bytes)?;
-        Ok(Frame::new(width, height, *format, &self.0)?)
+        Ok(Frame::new(width, height, *format, &self.given)?)
     }
 
     /// Copies pixels of four bytes, and leaves out the alpha.
@@ -67,21 +72,29 @@ impl Room {
         let need = RGBA * width as usize * height as usize;
         short(need, bytes.length())?;
         self.take(&bytes.subarray(0, need as u32))?;
-        for pixel in 0..need / RGBA {
-            self.0.copy_within(RGBA * pixel..RGBA * pixel + 3, 3 * pixel);
+        reserve(&mut self.rgb, need / RGBA * 3)?;
+        let given = self.given.as_chunks::<RGBA>().0;
+        for (rgb, &[red, green, blue, _]) in self.rgb.as_chunks_mut().0.iter_mut().zip(given) {
+            *rgb = [red, green, blue];
         }
-        self.0.truncate(need / RGBA * 3);
         Ok(())
     }
 
     fn take(&mut self, bytes: &Uint8Array) -> Outcome<()> {
-        let need = bytes.length() as usize;
-        self.0.clear();
-        self.0.try_reserve_exact(need).map_err(|_| lacking("frame", need))?;
-        self.0.resize(need, 0);
-        bytes.copy_to(&mut self.0);
+        reserve(&mut self.given, bytes.length() as usize)?;
+        bytes.copy_to(&mut self.given);
         Ok(())
     }
+}
+
+/// Makes a buffer that long; an error, where there is no memory for it.
+fn reserve(buffer: &mut Vec<u8>, need: usize) -> Outcome<()> {
+    if buffer.len() < need {
+        let more = need - buffer.len();
+        buffer.try_reserve_exact(more).map_err(|_| lacking("frame", need))?;
+    }
+    buffer.resize(need, 0);
+    Ok(())
 }
 
 /// Returns the error of memory that the browser does not give.

@@ -144,7 +144,8 @@ fn what_is_pressed_is_taught_and_told() {
     for (path, kind) in [
         ("/", "<!doctype html>"),
         ("/style.css", ":root"),
-        ("/page.js", "fetch("),
+        ("/page.js", "follow("),
+        ("/source.js", "fetch("),
         ("/icon.svg", "<svg"),
     ] {
         let (status, body) = visitor.get(path);

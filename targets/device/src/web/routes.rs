@@ -16,6 +16,7 @@ use crate::session::places::EMPTY;
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/page.js");
+const SOURCE: &str = include_str!("page/source.js");
 const ICON: &str = include_str!("page/icon.svg");
 
 /// Max of the longer side of an image that is sent.
@@ -30,6 +31,7 @@ pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply 
         ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
         ("GET", "/style.css") => file("text/css; charset=utf-8", STYLE),
         ("GET", "/page.js") => file("text/javascript; charset=utf-8", SCRIPT),
+        ("GET", "/source.js") => file("text/javascript; charset=utf-8", SOURCE),
         ("GET", "/icon.svg") => file("image/svg+xml", ICON),
         ("GET", "/moment") => snapshot(shared, request).await,
         ("GET", "/picture.jpg") => match shared.image(jpeg) {

@@ -1,13 +1,14 @@
-// The page of `teach --web`: asks for the newest moment, again and again, and presses buttons.
-// Everything comes from the device; a moment that was missed is never caught up with.
+// The page that teaches: asks its source for the newest moment, again and again, and presses buttons.
+// Everything comes from the source, which is a board or this browser; a moment that was missed is
+// never caught up with.
+
+import { source } from './source.js';
 
 const $ = (id) => document.getElementById(id);
 const part = (item, name) => item.querySelector('.' + name);
 
 /** A picture at most this often, in milliseconds. */
 const PACE = 80;
-/** How long the device may be silent before the page says so. */
-const PATIENCE = 5000;
 
 const PARTS = { camera: 'Camera, waited for', eyes: 'Network', head: 'Answer or lesson', screen: 'Screen' };
 
@@ -18,19 +19,6 @@ let moment = null;
 /** Number of the moment whose picture is shown, when that was, and how many come in a second. */
 let [seen, when, rate] = [-1, 0, 0];
 
-// The cookie has the token from here on; it is not to be left in a history.
-if (location.search) history.replaceState(null, '', '/');
-
-async function ask(path, options = {}) {
-  const reply = await fetch(path, { ...options, signal: AbortSignal.timeout(PATIENCE) });
-  if (!reply.ok) {
-    const error = new Error((await reply.text()).trim());
-    error.status = reply.status;
-    throw error;
-  }
-  return reply;
-}
-
 const isPressed = (id) => $(id).ariaPressed === 'true';
 const sleep = (time) => new Promise((done) => setTimeout(done, time));
 
@@ -40,10 +28,7 @@ async function follow() {
   for (let failures = 0; ;) {
     const start = performance.now();
     try {
-      const query = new URLSearchParams({ after: seen });
-      if (isPressed('heat-button')) query.set('heat', 1);
-      if ($('report').open) query.set('report', 1);
-      const next = await (await ask('/moment?' + query)).json();
+      const next = await source.moment({ after: seen, heat: isPressed('heat-button'), report: $('report').open });
       // The same one again: the device waits for something, and says for what.
       if (next.frame !== seen) {
         await see(next);
@@ -76,17 +61,10 @@ async function see(next) {
   if (next.picture === null) return;
   const [width, height] = next.picture;
   $('view').style.aspectRatio = `${width} / ${Math.min(height, width)}`;
-  // It may be gone by now, as cameras are that are unplugged.
-  const reply = await ask('/picture.jpg').catch((error) => { if (error.status !== 404) throw error; });
-  if (!reply) return;
-  const url = URL.createObjectURL(await reply.blob());
-  const old = picture.src;
-  picture.src = url;
-  await picture.decode().catch(() => {});
-  if (old.startsWith('blob:')) URL.revokeObjectURL(old);
+  await source.see(picture);
 }
 
-/* ---- Whether there is a device. ---- */
+/* ---- Whether there is a source. ---- */
 
 function link(is) {
   document.body.classList.toggle('lost', is === 'lost');
@@ -99,10 +77,7 @@ function link(is) {
 function lost(error) {
   release();
   link('lost');
-  $('lost-title').textContent = { 403: 'Not let in', 503: 'Not ready' }[error.status] ?? 'Connection lost';
-  $('lost-text').textContent = error.status
-    ? `The device says: ${error.message}.`
-    : 'Trying again until the device answers. What was taught is kept on it.';
+  [$('lost-title').textContent, $('lost-text').textContent] = source.lost(error);
 }
 
 /* ---- What a moment looks like. ---- */
@@ -186,6 +161,7 @@ function showClass(item, { name, lessons: count, probability }, { goal, threshol
   const dots = part(item, 'dots');
   while (dots.children.length < goal) dots.append(document.createElement('b'));
   [...dots.children].forEach((dot, at) => dot.classList.toggle('on', at < count));
+  source.decorate?.(item, name);
   text(part(item, 'count'), count === 0 ? 'not taught yet' : count < goal ? `${goal - count} more` : lessons(count));
 }
 
@@ -267,10 +243,10 @@ function showTimes(times) {
 
 /* ---- Buttons. ---- */
 
-/** Presses a button of the device; the reply is the moment after it. */
+/** Presses a button; the reply is the moment after it. */
 async function press(path, body) {
   try {
-    show(await (await ask(path, { method: 'POST', body })).json());
+    show(await source.press(path, body));
     return true;
   } catch (error) {
     if (error.status === 503 || error.status === 404) text($('hint'), error.message);
@@ -359,4 +335,5 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('keyup', (event) => { if (/^[0-9]$/.test(event.key)) release(); });
 addEventListener('blur', release);
 
+source.begin?.({ show, say: (words) => text($('hint'), words) });
 follow();
