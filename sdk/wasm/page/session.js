@@ -148,9 +148,13 @@ export class Session {
     } catch (error) {
       return this.#say(error.message);
     }
+    if (name === old) return;
     this.names[place] = name;
     this.named = Math.max(this.named, place + 1);
     if (this.#newest === old) this.#newest = name;
+    if (this.#mode?.class === old) this.#mode.class = name;
+    if (this.#smooth.has(old)) this.#smooth.set(name, this.#smooth.get(old));
+    this.#smooth.delete(old);
   }
 
   /** Has a head refuse a name that none can have. */

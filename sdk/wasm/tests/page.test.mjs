@@ -133,6 +133,7 @@ async function lessons(browser) {
   await browser.click(nth(1, '.name'));
   await browser.keys('stripes\ue007');
   await browser.wait(textOf(nth(1, '.name-text')), 'stripes');
+  await browser.wait(textOf('#label'), 'stripes');
   await browser.click('#heat-button');
   await browser.wait("document.querySelector('#heat').hidden", false);
   await browser.click('#report summary');
@@ -204,7 +205,10 @@ async function links(browser, server, head) {
 
 /** Without a network, and with nobody to tell. */
 async function alone(browser, server) {
-  await browser.wait('document.body.dataset.offline', 'ready');
+  const worker = "navigator.serviceWorker.getRegistration().then((r) => String([r?.installing, r?.waiting, r?.active].map((w) => w?.state)))";
+  await browser.wait('document.body.dataset.offline', 'ready').catch(async (error) => {
+    throw new Error(`${error.message}; worker: ${await browser.later(worker)}; ${await browser.get(textOf('#told'))}`);
+  });
   await browser.wait('Boolean(navigator.serviceWorker.controller)', true);
   assert.deepEqual(await browser.complaints(), []);
   server.stop();

@@ -91,6 +91,8 @@ function sequence(seed) {
       const heat = below(2) === 0;
       const { state, classes, nothing } = session.moment({ sides: [8, 8], heat, report: true });
       assert.ok(['answer', 'unknown', 'nothing', 'teaching', 'message', 'welcome'].includes(state.is), state.is);
+      // What is told is a class of now, whatever it was called before.
+      if (state.is === 'answer' || state.is === 'teaching') assert.ok([...model.names, NOTHING].includes(state.class), state.class);
       for (const { lessons, probability } of [...classes, nothing]) assert.ok(probability >= 0 && probability <= 1 && (lessons > 0 || probability === 0));
     },
     reload() {
@@ -103,7 +105,8 @@ function sequence(seed) {
   const acts = Object.values(steps);
   for (let step = 0; step < 80; step += 1) {
     (below(3) === 0 ? steps.teach : acts[below(acts.length)])();
-    const { classes, nothing, has_room: room } = session.moment();
+    const { state, classes, nothing, has_room: room } = session.moment();
+    if (state.class) assert.ok([...model.names, NOTHING].includes(state.class), state.class);
     assert.deepEqual(session.names, model.names);
     assert.deepEqual(classes.map((one) => [one.name, one.lessons]), model.names.slice(0, Math.max(2, model.named)).map((own) => [own, model.of(own).length]));
     assert.equal(nothing.lessons, model.of(NOTHING).length);
