@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 15] = [
+const ARROWS: [(&str, &[&str], &[&str]); 16] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
     ("offshoot-store", &[], &[]),
@@ -23,6 +23,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 15] = [
         &["offshoot-core", "offshoot-engine", "offshoot-tract"],
         &["offshoot-simulator", "offshoot-store", "offshoot-view"],
     ),
+    ("offshoot-wasm", &["offshoot", "offshoot-core"], &[]),
     ("offshoot-convert", &["offshoot", "offshoot-core", "offshoot-engine", "offshoot-tract"], &[]),
     ("offshoot-dataset", &["offshoot", "offshoot-core"], &[]),
     (
@@ -76,7 +77,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 15] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 20] = [
+const GUARDED: [(&str, &[&str]); 22] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-convert"]),
     ("tract", &["offshoot-tract", "offshoot-convert"]),
@@ -96,6 +97,7 @@ const GUARDED: [(&str, &[&str]); 20] = [
     ("gpiocdev", &["offshoot-device"]),
     ("http-body-util", &["offshoot-http"]),
     ("hyper", &["offshoot-http"]),
+    ("js-sys", &["offshoot-wasm"]),
     ("linux-embedded-hal", &["offshoot-device"]),
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
@@ -106,6 +108,7 @@ const GUARDED: [(&str, &[&str]); 20] = [
     ("ssd1306", &["offshoot-device"]),
     ("tokenizers", &["offshoot-convert"]),
     ("tokio", &["offshoot-device", "offshoot-http", "offshoot-service"]),
+    ("wasm-bindgen", &["offshoot-wasm"]),
 ];
 
 /// Crates for boards without an operating system.

@@ -132,12 +132,7 @@ impl Head {
     /// # Errors
     /// Those of [`Head::classify`]; a class without samples; k-NN.
     #[wasm_bindgen(unchecked_return_type = "{ bias: number; values: Float32Array }")]
-    pub fn contributions(
-        &self,
-        embedding: &Embedding,
-        class: f64,
-        other: f64,
-    ) -> Outcome<JsValue> {
+    pub fn contributions(&self, embedding: &Embedding, class: f64, other: f64) -> Outcome<JsValue> {
         let class = self.class(class)?;
         let other = self.class(other)?;
         let mut out = vec![0.0; self.0.dim()];

@@ -9,7 +9,7 @@
 
 use core::arch::wasm32::*;
 
-use super::simd128_common::{Head, PANEL, load, store, interleaved};
+use super::simd128_common::{Head, PANEL, interleaved, load, store};
 use super::simd128_depthwise;
 use crate::kernels::job::{Kernel, Rows, Sum, Taps};
 use crate::pack::Layout;
