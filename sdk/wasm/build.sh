@@ -20,7 +20,7 @@ if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknow
     exit 3
 fi
 
-# Every browser of today has these instructions: Chrome 91, Firefox 89, Safari 16.4, Node 16.4.
+# Every browser of today has these instructions: Chrome 96, Firefox 89, Safari 16.4, Node 18.
 RUSTFLAGS="-C target-feature=+simd128 ${RUSTFLAGS:-}" \
     cargo build --locked -p offshoot-wasm --target wasm32-unknown-unknown --profile wasm
 rm -rf "$out"

@@ -35,6 +35,8 @@ export class Session {
   #left = 0;
   /** Picture of each sample, by its embedding. */
   #thumbs = new Map();
+  /** What `#all` gave, until something changes: the page asks in every frame. */
+  #lessons = null;
   #times = { camera: 0, eyes: 0, head: 0, screen: 0 };
 
   constructor(offshoot, extractor) {
@@ -76,6 +78,7 @@ export class Session {
   #changed() {
     this.#smooth.clear();
     this.#started = false;
+    this.#lessons = null;
   }
 
   #say(text) {
@@ -170,15 +173,18 @@ export class Session {
   /** The lessons of a class: index of the sample, and its picture if it was taught here. */
   lessonsOf(name) {
     const index = this.head.classNamed(name);
-    const lessons = [];
-    if (index === undefined) return lessons;
-    this.head.sampleClasses().forEach((own, sample) => {
-      if (own !== index) return;
+    this.#lessons ??= this.#all();
+    return this.#lessons.filter((lesson) => lesson.index === index).map(({ sample, thumb }) => ({ sample, thumb }));
+  }
+
+  /** Class, key and picture of every sample. */
+  #all() {
+    return Array.from(this.head.sampleClasses(), (index, sample) => {
       const { embedding } = this.head.sample(sample);
-      lessons.push({ sample, thumb: this.#thumbs.get(key(embedding)) });
+      const own = key(embedding);
       embedding.free();
+      return { index, sample, own, thumb: this.#thumbs.get(own) };
     });
-    return lessons;
   }
 
   set falseRejectionRate(rate) {
@@ -217,12 +223,8 @@ export class Session {
 
   /** What is kept of a session besides its head. */
   get rest() {
-    const samples = new Set();
-    for (let at = 0; at < this.head.sampleCount; at += 1) {
-      const { embedding } = this.head.sample(at);
-      samples.add(key(embedding));
-      embedding.free();
-    }
+    this.#lessons ??= this.#all();
+    const samples = new Set(this.#lessons.map(({ own }) => own));
     return { names: this.names, named: this.named, thumbs: [...this.#thumbs].filter(([own]) => samples.has(own)) };
   }
 
@@ -231,6 +233,7 @@ export class Session {
     const are = Array.isArray(names) && names.length === MOST_CLASSES && own.every((name, at) => names[at] === name);
     if (are) [this.names, this.named] = [names, named];
     this.#thumbs = new Map(thumbs);
+    this.#lessons = null;
   }
 
   #embed(image) {

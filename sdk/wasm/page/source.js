@@ -221,8 +221,8 @@ async function arrive(session) {
     const bytes = await fromLink(location.hash);
     if (!bytes) return;
     history.replaceState(null, '', location.pathname);
-    // Nobody's lessons are lost by opening a link.
-    session.load(bytes, session.head.sampleCount > 0);
+    // Nobody's lessons are lost by opening a link, and none is there twice for opening it again.
+    if (toText(session.save()) !== toText(bytes)) session.load(bytes, session.head.sampleCount > 0);
     keep(session);
     tell('The head of the link is here.');
   } catch (error) {
