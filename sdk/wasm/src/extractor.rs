@@ -36,19 +36,19 @@ impl Extractor {
         bytes: Vec<u8>,
         #[wasm_bindgen(unchecked_optional_param_type = "ExtractorOptions")] options: &JsValue,
     ) -> Outcome<Self> {
-        let given = argument::Options::of(options, &["isa", "chains"])?;
-        let mut options = Options { isa: Some(Isa::best()), ..Options::default() };
+        let given = argument::Options::of(options, &["isa", "rowFusion"])?;
+        let mut options = Options::new().isa(Isa::best());
         if let Some(name) = given.text("isa")? {
             let names: Vec<&str> = Isa::available().map(Isa::name).collect();
             let found = Isa::named(&name).ok_or_else(|| {
                 JsError::new(&format!("no isa `{name}`; there are {}", names.join(", ")))
             })?;
-            options.isa = Some(found);
+            options = options.isa(found);
         }
-        if let Some(chains) = given.get("chains") {
-            options.chains = chains
-                .as_bool()
-                .ok_or_else(|| JsError::new("option `chains` is neither true nor false"))?;
+        if let Some(enabled) = given.get("rowFusion") {
+            let enabled = enabled.as_bool();
+            let wanted = || JsError::new("option `rowFusion` is neither true nor false");
+            options = options.row_fusion(enabled.ok_or_else(wanted)?);
         }
         let inner = offshoot::Extractor::from_bytes_with(bytes, &options)?;
         Ok(Self { inner, room: Room::default() })

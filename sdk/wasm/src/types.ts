@@ -12,7 +12,7 @@ export interface ExtractorOptions {
   /** Kernels: `wasm-simd128`, the default, or `generic`, which is the reference. Same bits. */
   isa?: 'generic' | 'wasm-simd128';
   /** Row fusion, which saves memory; true if not given. */
-  chains?: boolean;
+  rowFusion?: boolean;
 }
 export interface HeadOptions {
   /** `auto` if not given. */

@@ -40,8 +40,8 @@ const native = new Map(file('sdk/wasm/tests/native.txt').toString().trimEnd().sp
 
 for (const name of Object.keys(PACKAGES)) {
   for (const isa of ['wasm-simd128', 'generic']) {
-    for (const chains of [true, false]) {
-      test(`${name} gives the native bits, ${isa}, chains ${chains}`, () => equalsNative(name, open(name, { isa, chains })));
+    for (const rowFusion of [true, false]) {
+      test(`${name} gives the native bits, ${isa}, row fusion ${rowFusion}`, () => equalsNative(name, open(name, { isa, rowFusion })));
     }
   }
 }
@@ -99,8 +99,8 @@ test('what is wrong is an Error that says so', () => {
   fails(() => new Extractor(new Uint8Array(3)), /package|bytes/);
   fails(() => new Extractor(damaged), /checksum|damaged/);
   fails(() => new Extractor(file(PACKAGES.tiny), { isa: 'neon' }), /no isa `neon`; there are generic, wasm-simd128/);
-  fails(() => new Extractor(file(PACKAGES.tiny), { threads: 2 }), /no option `threads`; there are isa, chains/);
-  fails(() => new Extractor(file(PACKAGES.tiny), { chains: 1 }), /neither true nor false/);
+  fails(() => new Extractor(file(PACKAGES.tiny), { threads: 2 }), /no option `threads`; there are isa, rowFusion/);
+  fails(() => new Extractor(file(PACKAGES.tiny), { rowFusion: 1 }), /neither true nor false/);
   fails(() => extractor.embed(), /not an image/);
   fails(() => extractor.embed({ width: 8, height: 8 }), /no Uint8Array/);
   fails(() => extractor.embed({ width: 8, height: 9, data }), /needs 288 bytes, the buffer has 256/);
