@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 const FILES_BESIDE_FOLDERS: usize = 8;
 
 /// Folders of the workspace's crates.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "cli",
     "cli/convert",
     "cli/dataset",
@@ -21,6 +21,7 @@ const CRATES: [&str; 12] = [
     "sdk/store",
     "sdk/tract",
     "sdk/view",
+    "sdk/wasm",
     "targets/board",
     "targets/device",
     "targets/simulator",

@@ -6,7 +6,6 @@ use wasm_bindgen::{JsError, JsValue};
 
 use crate::argument::{self, Outcome};
 use crate::embedding::Embedding;
-use crate::head::Head;
 use crate::object::Fields;
 use crate::pixels::Room;
 
@@ -142,24 +141,6 @@ impl Extractor {
             .with("passed", verification.passed)
             .with("digest", digest)
             .with("line", line)
-            .done())
-    }
-
-    /// Returns the class activation map of the last frame: the parts of it that the decision for a
-    /// class comes from; undefined where the network has none.
-    ///
-    /// # Errors
-    /// A head that is not fitted, is k-NN or of another package; a class without samples.
-    #[wasm_bindgen(unchecked_return_type = "Activations | undefined")]
-    pub fn activations(&self, head: &Head, class: f64) -> Outcome<JsValue> {
-        let class = head.class(class)?;
-        let Some(map) = self.inner.activations(head.inner(), class)? else {
-            return Ok(JsValue::UNDEFINED);
-        };
-        Ok(Fields::new()
-            .with("width", map.width)
-            .with("height", map.height)
-            .with("values", js_sys::Float32Array::from(&map.values[..]))
             .done())
     }
 }

@@ -5,6 +5,7 @@
 
 #![deny(missing_docs)]
 
+mod activations;
 mod argument;
 mod embedding;
 mod extractor;
