@@ -5,9 +5,11 @@
 #   cargo install wasm-bindgen-cli --version VERSION
 # wasm-opt (npm's or Debian's binaryen) makes the module smaller; without it the package is whole, too.
 set -euo pipefail
+# From where it was called, if it is named.
+out=${1:+$(realpath -m "$1")}
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${1:-${CARGO_TARGET_DIR:-target}/npm}")
 target=${CARGO_TARGET_DIR:-target}
+out=${out:-$(realpath -m "$target/npm")}
 
 version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
 tool=$(command -v wasm-bindgen || true)
