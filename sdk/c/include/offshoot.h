@@ -1,0 +1,766 @@
+// Offshoot for C: grow a new classifier on an old network, on the board.
+// Manual: sdk/c/README.md.
+//
+// Functions return a status, but for three of errors and versions. If it is another one than
+// OFFSHOOT_STATUS_OK, offshoot_last_error() says more, and nothing was changed.
+// Structs begin with `size`, which the caller sets to sizeof the struct, also in structs that the
+// library writes; all else may be 0. Memory that a function writes must not overlap with what it
+// reads. Any thread may call any function.
+//
+// Made by cbindgen of the sources of liboffshoot; do not edit.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Bytes of the longest class name with its NUL.
+#define OFFSHOOT_NAME_BYTES 65
+
+// Result of a call. Numbers keep their meaning; later versions may add some.
+enum offshoot_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Success.
+    OFFSHOOT_STATUS_OK = 0,
+    // A pointer that must not be null is null.
+    OFFSHOOT_STATUS_NULL_POINTER = 1,
+    // A handle of nothing open: closed, of another type, or never opened.
+    OFFSHOOT_STATUS_INVALID_HANDLE = 2,
+    // The `size` of a struct is not set, or is of a newer version with fields in use.
+    OFFSHOOT_STATUS_INVALID_SIZE = 3,
+    // A number that is none of its enum, or out of range.
+    OFFSHOOT_STATUS_INVALID_VALUE = 4,
+    // A text is not UTF-8.
+    OFFSHOOT_STATUS_INVALID_UTF8 = 5,
+    // A buffer is too short for the result.
+    OFFSHOOT_STATUS_BUFFER_TOO_SMALL = 6,
+    // All handles are taken; close some.
+    OFFSHOOT_STATUS_TOO_MANY_HANDLES = 7,
+    // A fault of the library. Close the handle: calls on it fail from now on.
+    OFFSHOOT_STATUS_PANIC = 8,
+    // A failure that this version has no code for; the message says more.
+    OFFSHOOT_STATUS_OTHER = 9,
+    // A file could not be read or written.
+    OFFSHOOT_STATUS_IO = 10,
+    // A file is not a package that can be run.
+    OFFSHOOT_STATUS_PACKAGE = 11,
+    // The graph cannot be planned, or did not run.
+    OFFSHOOT_STATUS_RUN = 12,
+    // The processor lacks the instruction set asked for.
+    OFFSHOOT_STATUS_ISA = 13,
+    // The system gives no threads, or does not let them stay on a core.
+    OFFSHOOT_STATUS_THREADS = 14,
+    // The network's feature maps do not fit the memory.
+    OFFSHOOT_STATUS_MEMORY = 15,
+    // The package needs tract-core, and the library was built without it.
+    OFFSHOOT_STATUS_NEEDS_TRACT = 16,
+    // A buffer is no frame of that size and format.
+    OFFSHOOT_STATUS_FRAME = 17,
+    // Tokens could not be brought to the network's input.
+    OFFSHOOT_STATUS_TOKENS = 18,
+    // A frame for a package that takes text, or tokens for one that takes images.
+    OFFSHOOT_STATUS_OTHER_INPUT = 19,
+    // An image cannot be decoded, is cut short, or too large.
+    OFFSHOOT_STATUS_IMAGE = 20,
+    // A name of no kind of head.
+    OFFSHOOT_STATUS_HEAD_KIND = 21,
+    // Limits or settings that a head cannot have.
+    OFFSHOOT_STATUS_HEAD_SETTINGS = 22,
+    // Bytes that are no head, or damaged.
+    OFFSHOOT_STATUS_HEAD_DAMAGED = 23,
+    // A head of another package.
+    OFFSHOOT_STATUS_OTHER_PACKAGE = 24,
+    // A class name that is empty, too long, or has hidden characters.
+    OFFSHOOT_STATUS_CLASS_NAME = 25,
+    // A class of that name exists already.
+    OFFSHOOT_STATUS_CLASS_EXISTS = 26,
+    // The head has no room for more classes or samples.
+    OFFSHOOT_STATUS_FULL = 27,
+    // No class of that number or name.
+    OFFSHOOT_STATUS_NO_SUCH_CLASS = 28,
+    // No sample of that number, or none to take back.
+    OFFSHOOT_STATUS_NO_SUCH_SAMPLE = 29,
+    // An embedding of another number of dimensions.
+    OFFSHOOT_STATUS_WRONG_LENGTH = 30,
+    // An embedding with a value that is infinite or NaN.
+    OFFSHOOT_STATUS_NOT_FINITE = 31,
+    // Nothing has been taught.
+    OFFSHOOT_STATUS_NOTHING_TAUGHT = 32,
+    // The head must be fitted before it can answer.
+    OFFSHOOT_STATUS_NOT_FITTED = 33,
+    // A head of kind k-NN has no weights.
+    OFFSHOOT_STATUS_NOT_LINEAR = 34,
+    // The package has no class activation map.
+    OFFSHOOT_STATUS_NO_MAP = 35,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_status offshoot_status;
+#else
+typedef int32_t offshoot_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Order of a frame's bytes.
+enum offshoot_pixel_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Three bytes: red, green, blue.
+    OFFSHOOT_PIXEL_FORMAT_RGB8 = 1,
+    // Three bytes: blue, green, red (OpenCV's order).
+    OFFSHOOT_PIXEL_FORMAT_BGR8 = 2,
+    // One byte of luminance.
+    OFFSHOOT_PIXEL_FORMAT_GRAY8 = 3,
+    // Two bytes, little-endian: 5 bits of red, 6 of green, 5 of blue.
+    OFFSHOOT_PIXEL_FORMAT_RGB565 = 4,
+    // Packed YUV 4:2:2 (V4L2 YUYV, YUY2). The width is even.
+    OFFSHOOT_PIXEL_FORMAT_YUYV = 5,
+    // Planar YUV 4:2:0 (V4L2 NV12): luma, then U and V in turns. Both sides are even.
+    OFFSHOOT_PIXEL_FORMAT_NV12 = 6,
+    // Planar YUV 4:2:0 (V4L2 YU12, I420): luma, U, V. Both sides, and the stride, are even.
+    OFFSHOOT_PIXEL_FORMAT_I420 = 7,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_pixel_format offshoot_pixel_format;
+#else
+typedef uint32_t offshoot_pixel_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Type of an embedding's values.
+enum offshoot_embedding_form
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // int8_t; the real value is scale * (value - zero_point).
+    OFFSHOOT_EMBEDDING_FORM_INT8 = 1,
+    // float.
+    OFFSHOOT_EMBEDDING_FORM_FLOAT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_embedding_form offshoot_embedding_form;
+#else
+typedef uint32_t offshoot_embedding_form;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Precision of a package's network.
+enum offshoot_precision
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // All int8: the engine runs it alone.
+    OFFSHOOT_PRECISION_INT8 = 1,
+    // All floats: tract-core runs it.
+    OFFSHOOT_PRECISION_FLOAT = 2,
+    // Int8 where the engine has the operation, floats elsewhere.
+    OFFSHOOT_PRECISION_MIXED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_precision offshoot_precision;
+#else
+typedef uint32_t offshoot_precision;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Algorithm of a head.
+enum offshoot_head_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Nearest class mean by angle; for one or two samples per class.
+    OFFSHOOT_HEAD_KIND_NEAREST_MEAN = 0,
+    // Softmax regression; for classes that are well separated.
+    OFFSHOOT_HEAD_KIND_SOFTMAX = 1,
+    // Ridge regression; accurate for overlapping classes.
+    OFFSHOOT_HEAD_KIND_RIDGE = 2,
+    // Linear discriminant analysis; for very uneven numbers of samples.
+    OFFSHOOT_HEAD_KIND_SLDA = 3,
+    // The five nearest samples vote; for classes with several appearances and many samples.
+    OFFSHOOT_HEAD_KIND_KNN = 4,
+    // A mean of ridge regressions and discriminant analyses, weighted by held-out samples.
+    OFFSHOOT_HEAD_KIND_AUTO = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_head_kind offshoot_head_kind;
+#else
+typedef uint32_t offshoot_head_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Transform of an embedding's L2 norm before a head sees it.
+enum offshoot_transform
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Unchanged up to a common factor.
+    OFFSHOOT_TRANSFORM_RAW = 0,
+    // Half way to L2 normalization.
+    OFFSHOOT_TRANSFORM_HALF = 1,
+    // L2 normalization.
+    OFFSHOOT_TRANSFORM_UNIT = 2,
+    // Three quarters of the way to L2 normalization.
+    OFFSHOOT_TRANSFORM_QUARTER = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_transform offshoot_transform;
+#else
+typedef uint32_t offshoot_transform;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Eviction policy of a head that is full of samples.
+enum offshoot_when_full
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // Refuse the new sample.
+    OFFSHOOT_WHEN_FULL_REFUSE = 0,
+    // Keep each sample ever seen with the same probability.
+    OFFSHOOT_WHEN_FULL_RESERVOIR = 1,
+    // Keep the samples whose mean is nearest to that of all samples seen.
+    OFFSHOOT_WHEN_FULL_HERDING = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_when_full offshoot_when_full;
+#else
+typedef uint32_t offshoot_when_full;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Settings of an extractor. All but `size` may be 0, which is the default.
+typedef struct {
+    // sizeof(offshoot_options).
+    uint32_t size;
+    // Number of threads that share the network, including the caller's; 0 is 1, at most 255.
+    uint32_t threads;
+    // Name of the kernels' instruction set, such as "generic"; null takes the fastest.
+    const char *isa;
+    // 1 runs expansion, depthwise convolution and projection apart: more memory, the same values.
+    uint32_t no_row_fusion;
+    // 1 pins each thread to a core of its own; the opening thread stays pinned.
+    uint32_t pin;
+    // 1 makes float results the same bits everywhere, which takes longer.
+    uint32_t reproducible;
+} offshoot_options;
+
+// Handle of an open package. It is a number, to be copied at will; 0 is none.
+typedef struct {
+    // Number that is never given out twice.
+    uint64_t id;
+} offshoot_extractor;
+
+// Properties of an extractor.
+typedef struct {
+    // sizeof(offshoot_extractor_info).
+    uint32_t size;
+    // Number of enum offshoot_precision.
+    uint32_t precision;
+    // Number of enum offshoot_embedding_form.
+    uint32_t embedding_form;
+    // Number of threads that share the network.
+    uint32_t threads;
+    // Number of dimensions of an embedding.
+    size_t dim;
+    // Bytes of an embedding's values.
+    size_t embedding_bytes;
+    // Max number of tokens of a text; 0 if the package takes images.
+    size_t token_limit;
+    // Bytes of the arena, which holds the feature maps; 0 if tract-core manages them.
+    size_t arena_bytes;
+    // Bytes of the largest set of feature maps alive at once, if every one existed as a whole.
+    size_t live_set_bytes;
+    // Bytes of the weights in the order of the processor's kernels.
+    size_t packed_bytes;
+    // Bytes of the package; they stay in the file if it is memory-mapped.
+    size_t package_bytes;
+    // 1 if the package holds the weights in the kernels' order, so that they are used in place.
+    uint32_t packed_in_file;
+    // Digest that binds heads to this package.
+    uint8_t package_id[32];
+    // Name of the kernels' instruction set; empty if tract-core runs the network.
+    char isa[20];
+} offshoot_extractor_info;
+
+// Outcome of the golden vectors.
+typedef struct {
+    // sizeof(offshoot_verification).
+    uint32_t size;
+    // 1 if every vector gave what it must.
+    uint32_t is_ok;
+    // Number of vectors run.
+    size_t vectors;
+    // Number of vectors that gave what they must.
+    size_t passed;
+    // SHA-256 over the package's id and all outputs; for int8 packages the same on every machine.
+    uint8_t digest[32];
+} offshoot_verification;
+
+// Image in the caller's memory.
+typedef struct {
+    // sizeof(offshoot_frame).
+    uint32_t size;
+    // Number of enum offshoot_pixel_format.
+    uint32_t format;
+    // Number of columns, 1 to 12,288.
+    uint32_t width;
+    // Number of rows, 1 to 12,288.
+    uint32_t height;
+    // Bytes from one row to the next; 0 if rows follow each other without gaps.
+    size_t stride;
+    // First byte of the first row. Planes follow each other, as V4L2 has them.
+    const uint8_t *pixels;
+    // Number of bytes at `pixels`.
+    size_t bytes;
+} offshoot_frame;
+
+// Embedding in the caller's memory.
+//
+// Before an embedding is written, set `size`, `values` and `bytes`; offshoot_extractor_info tells
+// how many bytes it takes. To make one of your own, set all fields: `scale` and `zero_point` are
+// for int8_t only.
+typedef struct {
+    // sizeof(offshoot_embedding).
+    uint32_t size;
+    // Number of enum offshoot_embedding_form; written by the library.
+    uint32_t form;
+    // Memory of the caller for int8_t or float, aligned for them.
+    void *values;
+    // Number of bytes at `values`.
+    size_t bytes;
+    // Number of dimensions; written by the library.
+    size_t dim;
+    // Real value of one step of int8_t; written by the library.
+    float scale;
+    // Value that stands for 0, -128 to 127; written by the library.
+    int32_t zero_point;
+} offshoot_embedding;
+
+// Handle of a head. It is a number, to be copied at will; 0 is none.
+typedef struct {
+    // Number that is never given out twice.
+    uint64_t id;
+} offshoot_head;
+
+// Properties and settings of a head.
+typedef struct {
+    // sizeof(offshoot_head_info).
+    uint32_t size;
+    // Number of enum offshoot_head_kind.
+    uint32_t kind;
+    // Number of enum offshoot_transform.
+    uint32_t transform;
+    // Number of enum offshoot_when_full.
+    uint32_t when_full;
+    // Max number of classes.
+    uint32_t max_classes;
+    // Max number of samples, all classes together.
+    uint32_t max_samples;
+    // Number of classes.
+    uint32_t classes;
+    // Number of samples that are kept.
+    uint32_t samples;
+    // Number of dimensions of an embedding.
+    size_t dim;
+    // Bytes of the encoded head.
+    size_t encoded_bytes;
+    // Inverse L2 regularization.
+    float inverse_l2;
+    // Target false-rejection rate.
+    float false_rejection_rate;
+    // 1 if nothing has changed since the last fit.
+    uint32_t is_fitted;
+    // Digest of the package that the head was taught on.
+    uint8_t package_id[32];
+} offshoot_head_info;
+
+// Properties of a class.
+typedef struct {
+    // sizeof(offshoot_class_info).
+    uint32_t size;
+    // Number of its samples that are kept.
+    uint32_t samples;
+    // Number of samples that it has ever seen, kept or evicted.
+    uint32_t shown;
+    // Name in UTF-8, with a NUL at its end.
+    char name[OFFSHOOT_NAME_BYTES];
+} offshoot_class_info;
+
+// Result of a fit.
+typedef struct {
+    // sizeof(offshoot_fit).
+    uint32_t size;
+    // Number of iterations of the solver; 0 for a closed form.
+    uint32_t iterations;
+    // 1 if the solver reached the optimum.
+    uint32_t converged;
+    // Norm of the remaining gradient.
+    float gradient_norm;
+} offshoot_fit;
+
+// Kind of head with the settings of its fit.
+typedef struct {
+    // sizeof(offshoot_recipe).
+    uint32_t size;
+    // Number of enum offshoot_head_kind.
+    uint32_t kind;
+    // Number of enum offshoot_transform.
+    uint32_t transform;
+    // Inverse L2 regularization.
+    float inverse_l2;
+} offshoot_recipe;
+
+// Answer of a head.
+typedef struct {
+    // sizeof(offshoot_answer).
+    uint32_t size;
+    // 1 if it is one of the classes; 0 if it is unlike all training samples.
+    uint32_t known;
+    // Number of the most probable class, or of the nearest one if it is unknown.
+    uint32_t class_id;
+    // Probability that it is known and of this class; 0 if it is unknown.
+    float confidence;
+    // Difference to the probability of the next class; 0 if it is unknown.
+    float margin;
+    // Cosine similarity with the mean of the nearest class if it is unknown; else 0.
+    float similarity;
+} offshoot_answer;
+
+// Numbers of a linear head besides its weights and biases.
+//
+// The score of a class for an embedding x is gain * (its weights . x) + inverse_temperature * its
+// bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
+// root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
+// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)).
+typedef struct {
+    // sizeof(offshoot_linear).
+    uint32_t size;
+    // Number of enum offshoot_transform.
+    uint32_t transform;
+    // Mean L2 norm of the samples; 0 if none has a direction.
+    float mean_length;
+    // Factor of the scores from calibration.
+    float inverse_temperature;
+    // 1 if anything is rejected as unknown.
+    uint32_t rejects;
+    // Factor of the cosine with the nearest class mean in the log odds that it is known.
+    float known_slope;
+    // Offset of these log odds.
+    float known_offset;
+} offshoot_linear;
+
+// Results of the held-out samples.
+typedef struct {
+    // sizeof(offshoot_report).
+    uint32_t size;
+    // Number of samples that were evaluated; those alone in their class are not.
+    uint32_t asked;
+    // Number of samples that were classified correctly.
+    uint32_t right;
+    // Number of pieces of advice.
+    uint32_t advice;
+    // Share of correct answers; NaN if no sample could be evaluated.
+    float accuracy;
+    // Lower bound of its confidence interval of 95 %.
+    float low;
+    // Upper bound.
+    float high;
+    // Mean difference between confidence and accuracy; NaN if no sample could be evaluated.
+    float calibration_error;
+} offshoot_report;
+
+// Results of the held-out samples of a class.
+typedef struct {
+    // sizeof(offshoot_class_report).
+    uint32_t size;
+    // Number of its samples that were evaluated.
+    uint32_t asked;
+    // Number of its samples that were classified correctly.
+    uint32_t right;
+} offshoot_class_report;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Returns the message of the last call of this thread that failed; empty if none did.
+//
+// Names the file or the argument, the cause, and what to do next; UTF-8, at most 1,023 bytes. It
+// is valid until another call of this thread fails, or the thread ends. Never null.
+const char *offshoot_last_error(void);
+
+// Returns a few words for a status, such as "not fitted"; "unknown status" for a number that is
+// none.
+const char *offshoot_status_name(int32_t status);
+
+// Returns the version of the library, such as "0.1.0".
+const char *offshoot_version(void);
+
+// Opens a package file, which is memory-mapped: replace it by rename only, never in place.
+//
+// `options` may be null. On failure `extractor` is left as it was.
+offshoot_status offshoot_extractor_open(const char *path,
+                                        const offshoot_options *options,
+                                        offshoot_extractor *extractor);
+
+// Opens a package in memory, which is copied. `options` may be null.
+offshoot_status offshoot_extractor_open_bytes(const uint8_t *bytes,
+                                              size_t length,
+                                              const offshoot_options *options,
+                                              offshoot_extractor *extractor);
+
+// Opens a package that is linked into the program, without copying it: the bytes must stay as they
+// are for good, as those of a constant array do.
+offshoot_status offshoot_extractor_open_static(const uint8_t *bytes,
+                                               size_t length,
+                                               offshoot_extractor *extractor);
+
+// Closes an extractor. Heads that were made with it stay open.
+offshoot_status offshoot_extractor_close(offshoot_extractor extractor);
+
+// Tells the properties of an extractor: dimensions, package id, memory, threads.
+offshoot_status offshoot_extractor_get_info(offshoot_extractor extractor,
+                                            offshoot_extractor_info *info);
+
+// Writes the name of the file that the package was made of, and a NUL, to `out`; `length` may be
+// null, and is told without the NUL.
+offshoot_status offshoot_extractor_source(offshoot_extractor extractor,
+                                          char *out,
+                                          size_t capacity,
+                                          size_t *length);
+
+// Runs the package's golden vectors. A vector that fails is no failure of the call: see `is_ok`.
+offshoot_status offshoot_extractor_verify(offshoot_extractor extractor,
+                                          offshoot_verification *verification);
+
+// Computes the embedding of a frame of any size. Int8 packages allocate nothing.
+offshoot_status offshoot_extractor_embed(offshoot_extractor extractor,
+                                         const offshoot_frame *frame,
+                                         offshoot_embedding *embedding);
+
+// Computes the embedding of a JPEG, PNG, BMP or PNM file in memory, as cameras and messages bring
+// them.
+offshoot_status offshoot_extractor_embed_image(offshoot_extractor extractor,
+                                               const uint8_t *bytes,
+                                               size_t length,
+                                               offshoot_embedding *embedding);
+
+// Computes the embedding of a text, given as token ids with the tokenizer's special tokens.
+offshoot_status offshoot_extractor_embed_tokens(offshoot_extractor extractor,
+                                                const uint32_t *ids,
+                                                size_t count,
+                                                offshoot_embedding *embedding);
+
+// Writes the class activation map of the last frame for a class: the contribution of each part of
+// the frame to the decision, row by row.
+//
+// `width` and `height` are told even if `capacity`, in floats, is too small; they may be null.
+// OFFSHOOT_STATUS_NO_MAP if the embedding is not the mean of an int8 feature map.
+offshoot_status offshoot_extractor_activations(offshoot_extractor extractor,
+                                               offshoot_head head,
+                                               uint32_t class_id,
+                                               float *out,
+                                               size_t capacity,
+                                               size_t *width,
+                                               size_t *height);
+
+// Makes an empty head for the extractor's embeddings. All memory that it will use is reserved
+// here.
+//
+// `kind` is a number of enum offshoot_head_kind. At most 1,024 classes and 65,535 samples.
+offshoot_status offshoot_head_new(offshoot_extractor extractor,
+                                  uint32_t kind,
+                                  uint32_t max_classes,
+                                  uint32_t max_samples,
+                                  offshoot_head *head);
+
+// Tells the number of a kind of head by its name: "auto", "ncm", "softmax", "ridge", "slda",
+// "knn".
+offshoot_status offshoot_head_kind_named(const char *name, uint32_t *kind);
+
+// Loads a head from a file; it was taught on this extractor's package.
+offshoot_status offshoot_head_load(const char *path,
+                                   offshoot_extractor extractor,
+                                   offshoot_head *head);
+
+// Loads a head from a file without its package: to look at it, to merge it.
+offshoot_status offshoot_head_read(const char *path, offshoot_head *head);
+
+// Makes a head of the bytes that offshoot_head_encode wrote; it was taught on this extractor's
+// package.
+offshoot_status offshoot_head_decode(const uint8_t *bytes,
+                                     size_t length,
+                                     offshoot_extractor extractor,
+                                     offshoot_head *head);
+
+// Saves a head: the file holds the old head or the new one, whenever the power fails.
+offshoot_status offshoot_head_save(offshoot_head head, const char *path);
+
+// Writes a head to `out`, to be kept or sent; `encoded_bytes` of its properties tells the room it
+// takes.
+//
+// The same training data gives the same bytes. `length` may be null.
+offshoot_status offshoot_head_encode(offshoot_head head,
+                                     uint8_t *out,
+                                     size_t capacity,
+                                     size_t *length);
+
+// Closes a head. What was not saved is lost.
+offshoot_status offshoot_head_close(offshoot_head head);
+
+// Tells the properties and settings of a head.
+offshoot_status offshoot_head_get_info(offshoot_head head, offshoot_head_info *info);
+
+// Sets the inverse L2 regularization, 0.001 to 1,000. Auto, class means and k-NN do not use it.
+offshoot_status offshoot_head_set_inverse_l2(offshoot_head head, float inverse_l2);
+
+// Sets the transform, a number of enum offshoot_transform. Auto chooses its own.
+offshoot_status offshoot_head_set_transform(offshoot_head head, uint32_t transform);
+
+// Sets the target false-rejection rate, 0 to 0.5: the share of known samples that may be called
+// unknown; 0 turns unknown answers off.
+offshoot_status offshoot_head_set_false_rejection_rate(offshoot_head head, float rate);
+
+// Sets the eviction policy, a number of enum offshoot_when_full.
+offshoot_status offshoot_head_set_when_full(offshoot_head head, uint32_t when_full);
+
+// Adds a class. The first has the number 0; `class_id` may be null.
+offshoot_status offshoot_head_add_class(offshoot_head head, const char *name, uint32_t *class_id);
+
+// Tells the number of the class of that name.
+offshoot_status offshoot_head_class_named(offshoot_head head, const char *name, uint32_t *class_id);
+
+// Tells name and numbers of samples of a class.
+offshoot_status offshoot_head_get_class(offshoot_head head,
+                                        uint32_t class_id,
+                                        offshoot_class_info *info);
+
+// Renames a class.
+offshoot_status offshoot_head_rename_class(offshoot_head head, uint32_t class_id, const char *name);
+
+// Removes a class with its samples; the numbers of the classes behind it move down by one.
+offshoot_status offshoot_head_remove_class(offshoot_head head, uint32_t class_id);
+
+// Adds a sample to a class. A full head evicts by its policy. Allocates nothing.
+offshoot_status offshoot_head_add_sample(offshoot_head head,
+                                         uint32_t class_id,
+                                         const offshoot_embedding *embedding);
+
+// Takes back the newest sample; tells its class, which may be null.
+offshoot_status offshoot_head_undo(offshoot_head head, uint32_t *class_id);
+
+// Removes a sample by its number, 0 for the oldest; tells its class, which may be null.
+offshoot_status offshoot_head_remove_sample(offshoot_head head, size_t sample, uint32_t *class_id);
+
+// Tells the class of a kept sample and its embedding; either may be null. 0 is the oldest sample.
+offshoot_status offshoot_head_get_sample(offshoot_head head,
+                                         size_t sample,
+                                         uint32_t *class_id,
+                                         offshoot_embedding *embedding);
+
+// Teaches a head all samples of another one; classes of the same name are the same.
+offshoot_status offshoot_head_merge(offshoot_head head, offshoot_head other);
+
+// Takes what was evicted out of the class means, which are of all samples ever seen until then.
+offshoot_status offshoot_head_forget_left_out(offshoot_head head);
+
+// Fits a head to its samples, unless nothing has changed since the last fit. Takes milliseconds;
+// `fit` may be null.
+offshoot_status offshoot_head_fit(offshoot_head head, offshoot_fit *fit);
+
+// Tells the recipe that a head is fitted with; of auto the one that counts most.
+offshoot_status offshoot_head_chosen(offshoot_head head, offshoot_recipe *recipe);
+
+// Classifies an embedding: the class with its confidence, or unknown. Allocates nothing; several
+// threads may ask one head at the same time.
+offshoot_status offshoot_head_classify(offshoot_head head,
+                                       const offshoot_embedding *embedding,
+                                       offshoot_answer *answer);
+
+// Writes the probability of every class to `out`, of at least as many floats as there are classes.
+// The rest to 1 is the probability of something unknown. `answer` may be null.
+offshoot_status offshoot_head_probabilities(offshoot_head head,
+                                            const offshoot_embedding *embedding,
+                                            float *out,
+                                            size_t capacity,
+                                            offshoot_answer *answer);
+
+// Tells the cosine similarity of an embedding with the nearest class mean, and the threshold below
+// which it is unknown: NaN if nothing is. Either may be null.
+offshoot_status offshoot_head_similarity(offshoot_head head,
+                                         const offshoot_embedding *embedding,
+                                         float *similarity,
+                                         float *threshold);
+
+// Writes the contribution of each dimension of an embedding to the log odds of a class against
+// another to `out`, of `dim` floats; tells that of the bias, which may be null. Their sum is the
+// log odds.
+offshoot_status offshoot_head_contributions(offshoot_head head,
+                                            const offshoot_embedding *embedding,
+                                            uint32_t class_id,
+                                            uint32_t other_id,
+                                            float *out,
+                                            size_t capacity,
+                                            float *bias);
+
+// Writes the weights and biases of a linear head, to compute its answers elsewhere: `dim` weights
+// for each class in turn, and a bias for each class, minus infinity for one without samples.
+//
+// Capacities are in floats.
+offshoot_status offshoot_head_linear(offshoot_head head,
+                                     offshoot_linear *linear,
+                                     float *weights,
+                                     size_t weights_capacity,
+                                     float *bias,
+                                     size_t bias_capacity);
+
+// Tells how a fitted head answers its own samples, each held out in turn.
+offshoot_status offshoot_head_report(offshoot_head head, offshoot_report *report);
+
+// Tells the results of the held-out samples of a class.
+offshoot_status offshoot_head_report_class(offshoot_head head,
+                                           uint32_t class_id,
+                                           offshoot_class_report *report);
+
+// Tells the number of held-out samples of a class that were classified as another, or as itself.
+offshoot_status offshoot_head_report_confusion(offshoot_head head,
+                                               uint32_t class_id,
+                                               uint32_t said_id,
+                                               uint32_t *count);
+
+// Tells the answer to a sample that is held out, and its probability; either may be null. `asked`
+// becomes 0 for a sample that was not evaluated, and the others stay.
+offshoot_status offshoot_head_report_sample(offshoot_head head,
+                                            size_t sample,
+                                            uint32_t *asked,
+                                            uint32_t *said_id,
+                                            float *probability);
+
+// Writes a piece of advice, such as "`mug` has 2 samples", and a NUL to `out`; `length` may be
+// null, and is told without the NUL.
+offshoot_status offshoot_head_report_advice(offshoot_head head,
+                                            size_t index,
+                                            char *out,
+                                            size_t capacity,
+                                            size_t *length);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
