@@ -63,14 +63,14 @@ prepare() {
 
 # cross TRIPLE SUBCOMMAND ARGS...: cargo for the triple, after `prepare TRIPLE`.
 cross() {
-    local triple=$1
-    shift
+    local triple=$1 subcommand=$2
+    shift 2
     local place=(--locked --target "$triple" --target-dir "$target_dir")
     if [[ $way == rustup ]]; then
-        cargo "$@" "${place[@]}"
+        cargo "$subcommand" "${place[@]}" "$@"
     else
         # Debian's compiler with the sources of its own standard library; -Z needs the bootstrap flag.
         PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-            /usr/bin/cargo "$@" "${place[@]}" -Zbuild-std=std,panic_unwind,panic_abort
+            /usr/bin/cargo "$subcommand" "${place[@]}" -Zbuild-std=std,panic_unwind,panic_abort "$@"
     fi
 }

@@ -30,21 +30,18 @@ major=${version%%.*}
 [[ $major != 0 ]] || major=${version%.*}
 soname=liboffshoot.so.$major
 
-build=(rustc -p offshoot-c --lib --profile "$profile" --crate-type 'cdylib,staticlib' "${features[@]}")
-arguments=(-C "link-arg=-Wl,-soname,$soname")
+build=(-p offshoot-c --lib --profile "$profile" --crate-type 'cdylib,staticlib' "${features[@]}")
+build+=(-- -C "link-arg=-Wl,-soname,$soname")
 if [[ ${features[*]} == *tract* ]]; then
     # tract under fat LTO takes a quarter of an hour and more memory than small machines have.
     export CARGO_PROFILE_BOARD_LTO=off CARGO_PROFILE_BOARD_CODEGEN_UNITS=16
 fi
 if [[ $triple ]]; then
     prepare "$triple"
-    # `cross` adds its options at the end, behind what is rustc's: so those go by the environment.
-    export RUSTFLAGS="${RUSTFLAGS:-} ${arguments[*]}"
-    target_dir=${CARGO_TARGET_DIR:-$target_dir}
-    cross "$triple" "${build[@]}"
+    cross "$triple" rustc "${build[@]}"
     built=$target_dir/$triple
 else
-    cargo "${build[@]}" --locked -- "${arguments[@]}"
+    cargo rustc --locked "${build[@]}"
     built=${CARGO_TARGET_DIR:-target}
 fi
 folder=$profile

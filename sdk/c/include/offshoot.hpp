@@ -318,7 +318,9 @@ struct Answer {
     float similarity = 0;
 
     explicit Answer(const offshoot_answer &answer)
-        : class_id(answer.class_id), confidence(answer.confidence), margin(answer.margin),
+        : class_id(answer.class_id),
+          confidence(answer.confidence),
+          margin(answer.margin),
           similarity(answer.similarity) {
         if (answer.known != 0) {
             known = answer.class_id;
@@ -345,9 +347,8 @@ public:
 
     /// Loads a head without its package: to look at it, to merge it.
     static Head read(const std::string &path) {
-        return Head(make([&](offshoot_head *head) {
-            return offshoot_head_read(path.c_str(), head);
-        }));
+        return Head(
+            make([&](offshoot_head *head) { return offshoot_head_read(path.c_str(), head); }));
     }
 
     /// Makes the head that encode() wrote.
@@ -604,9 +605,9 @@ inline std::optional<Extractor::Map> Extractor::activations(const Head &head,
     }
     if (status == OFFSHOOT_STATUS_BUFFER_TOO_SMALL) {
         map.values.resize(map.width * map.height);
-        status = offshoot_extractor_activations(handle(), head.handle(), class_id,
-                                                map.values.data(), map.values.size(), &map.width,
-                                                &map.height);
+        status =
+            offshoot_extractor_activations(handle(), head.handle(), class_id, map.values.data(),
+                                           map.values.size(), &map.width, &map.height);
     }
     check(status);
     return map;

@@ -14,14 +14,14 @@ static void fail(int line, const char *what) {
     exit(1);
 }
 
-#define GIVES(status, call) \
-    do { \
-        ++calls; \
+#define GIVES(status, call)                                                      \
+    do {                                                                         \
+        ++calls;                                                                 \
         if ((call) != (status)) fail(__LINE__, #call " does not give " #status); \
     } while (0)
 #define OK(call) GIVES(OFFSHOOT_STATUS_OK, call)
-#define HOLDS(condition) \
-    do { \
+#define HOLDS(condition)                              \
+    do {                                              \
         if (!(condition)) fail(__LINE__, #condition); \
     } while (0)
 
@@ -79,7 +79,8 @@ static void open_and_close(const char *tiny) {
     HOLDS(verification.vectors == 1);
 
     bytes[200] ^= 1;
-    GIVES(OFFSHOOT_STATUS_PACKAGE, offshoot_extractor_open_bytes(bytes, info.package_bytes, NULL, &none));
+    GIVES(OFFSHOOT_STATUS_PACKAGE,
+          offshoot_extractor_open_bytes(bytes, info.package_bytes, NULL, &none));
     bytes[200] ^= 1;
     GIVES(OFFSHOOT_STATUS_IO, offshoot_extractor_open("absent.offshoot", NULL, &none));
     HOLDS(strstr(offshoot_last_error(), "absent.offshoot: ") == offshoot_last_error());
@@ -116,7 +117,8 @@ static void teach(offshoot_extractor extractor, offshoot_head head) {
 static void ask(offshoot_extractor extractor, offshoot_head head) {
     uint8_t pixels[64];
     int8_t values[10];
-    float probabilities[2], parts[10], weights[20], bias[2], similarity = 0, threshold = 0, rest = 0;
+    float probabilities[2], parts[10], weights[20], bias[2], similarity = 0, threshold = 0,
+                                                             rest = 0;
     offshoot_frame frame = grey(pixels, 230);
     offshoot_embedding embedding = room(values, sizeof values);
     offshoot_answer answer = {.size = sizeof answer}, same = {.size = sizeof same};
@@ -130,7 +132,8 @@ static void ask(offshoot_extractor extractor, offshoot_head head) {
     HOLDS(answer.known == 1 && answer.class_id == 1 && answer.confidence > 0.5f);
     OK(offshoot_head_probabilities(head, &embedding, probabilities, 2, &same));
     HOLDS(memcmp(&answer, &same, sizeof answer) == 0 && probabilities[1] == answer.confidence);
-    GIVES(OFFSHOOT_STATUS_BUFFER_TOO_SMALL, offshoot_head_probabilities(head, &embedding, probabilities, 1, NULL));
+    GIVES(OFFSHOOT_STATUS_BUFFER_TOO_SMALL,
+          offshoot_head_probabilities(head, &embedding, probabilities, 1, NULL));
     OK(offshoot_head_similarity(head, &embedding, &similarity, &threshold));
     HOLDS(similarity > 0.5f && similarity < 1.001f);
     OK(offshoot_head_contributions(head, &embedding, 1, 0, parts, 10, &rest));
@@ -139,12 +142,14 @@ static void ask(offshoot_extractor extractor, offshoot_head head) {
     offshoot_linear linear = {.size = sizeof linear};
     OK(offshoot_head_linear(head, &linear, weights, 20, bias, 2));
     HOLDS(linear.inverse_temperature > 0);
-    GIVES(OFFSHOOT_STATUS_BUFFER_TOO_SMALL, offshoot_head_linear(head, &linear, weights, 19, bias, 2));
+    GIVES(OFFSHOOT_STATUS_BUFFER_TOO_SMALL,
+          offshoot_head_linear(head, &linear, weights, 19, bias, 2));
     offshoot_recipe recipe = {.size = sizeof recipe};
     OK(offshoot_head_chosen(head, &recipe));
     HOLDS(recipe.kind == OFFSHOOT_HEAD_KIND_RIDGE);
     size_t width = 0, height = 0;
-    GIVES(OFFSHOOT_STATUS_NO_MAP, offshoot_extractor_activations(extractor, head, 1, NULL, 0, &width, &height));
+    GIVES(OFFSHOOT_STATUS_NO_MAP,
+          offshoot_extractor_activations(extractor, head, 1, NULL, 0, &width, &height));
 }
 
 static void report(offshoot_head head) {
@@ -164,10 +169,12 @@ static void report(offshoot_head head) {
     for (uint32_t i = 0; i < all.advice; ++i) {
         OK(offshoot_head_report_advice(head, i, advice, sizeof advice, NULL));
     }
-    GIVES(OFFSHOOT_STATUS_INVALID_VALUE, offshoot_head_report_advice(head, all.advice, advice, sizeof advice, NULL));
+    GIVES(OFFSHOOT_STATUS_INVALID_VALUE,
+          offshoot_head_report_advice(head, all.advice, advice, sizeof advice, NULL));
 }
 
-static void keep(offshoot_extractor extractor, offshoot_extractor other, offshoot_head head, const char *folder) {
+static void keep(offshoot_extractor extractor, offshoot_extractor other, offshoot_head head,
+                 const char *folder) {
     char path[512];
     snprintf(path, sizeof path, "%s/things.head", folder);
     offshoot_head_info info = {.size = sizeof info}, again = {.size = sizeof again};
@@ -260,8 +267,10 @@ static void *asker(void *argument) {
         offshoot_frame frame = grey(pixels, shade(i % 2, i % 8));
         offshoot_embedding embedding = room(values, sizeof values);
         offshoot_answer answer = {.size = sizeof answer};
-        if (offshoot_extractor_embed(shared->extractor, &frame, &embedding) != OFFSHOOT_STATUS_OK) return "embed";
-        if (offshoot_head_classify(shared->head, &embedding, &answer) != OFFSHOOT_STATUS_OK) return "classify";
+        if (offshoot_extractor_embed(shared->extractor, &frame, &embedding) != OFFSHOOT_STATUS_OK)
+            return "embed";
+        if (offshoot_head_classify(shared->head, &embedding, &answer) != OFFSHOOT_STATUS_OK)
+            return "classify";
         if (answer.class_id != i % 2) return "another frame's answer";
     }
     return NULL;

@@ -1,4 +1,5 @@
-// The C++ types: ownership, exceptions, and every method. Arguments: tiny package, other package, a folder.
+// The C++ types: ownership, exceptions, and every method. Arguments: tiny package, other package, a
+// folder.
 #include <offshoot.hpp>
 
 #include <cmath>
@@ -44,7 +45,8 @@ std::vector<std::uint8_t> whole(const std::string &path) {
 }
 
 static_assert(!std::is_copy_constructible_v<Extractor> && !std::is_copy_assignable_v<Head>);
-static_assert(std::is_nothrow_move_constructible_v<Extractor> && std::is_nothrow_move_assignable_v<Head>);
+static_assert(std::is_nothrow_move_constructible_v<Extractor> &&
+              std::is_nothrow_move_assignable_v<Head>);
 
 void own(const std::string &tiny) {
     auto options = Extractor::options();
@@ -80,7 +82,8 @@ void teach(Extractor &extractor, Head &head) {
         extractor.embed(grey(pixels, 20 + 5 * i), embedding);
         head.add_sample(0, embedding);
         // The mean of several is an embedding, too.
-        head.add_sample(1, offshoot::Embedding(extractor.embed(grey(pixels, 235 - 5 * i)).values()));
+        head.add_sample(1,
+                        offshoot::Embedding(extractor.embed(grey(pixels, 235 - 5 * i)).values()));
     }
     HOLDS(throws(OFFSHOOT_STATUS_CLASS_NAME, [&] { head.add_class(std::string_view("a\0b", 3)); }));
     HOLDS(throws(OFFSHOOT_STATUS_NO_SUCH_CLASS, [&] { head.add_sample(2, embedding); }));
@@ -114,7 +117,8 @@ void ask(Extractor &extractor, Head &head) {
     HOLDS(threw);
 }
 
-void correct(const Extractor &extractor, const Extractor &other, Head &head, const std::string &folder) {
+void correct(const Extractor &extractor, const Extractor &other, Head &head,
+             const std::string &folder) {
     const std::string path = folder + "/things.head";
     head.save(path);
     HOLDS(Head::load(path, extractor).sample_count() == 16);
@@ -150,8 +154,10 @@ int main(int argc, char **argv) {
     const Extractor other = Extractor::open(argv[2]);
     Head head(extractor, offshoot::head_kind("ridge"), 4, 40);
     HOLDS(throws(OFFSHOOT_STATUS_HEAD_KIND, [] { offshoot::head_kind("tree"); }));
-    HOLDS(throws(OFFSHOOT_STATUS_OTHER_INPUT, [&] { extractor.embed_tokens(std::vector<std::uint32_t>{1}); }));
-    HOLDS(throws(OFFSHOOT_STATUS_IMAGE, [&] { extractor.embed_image(std::vector<std::uint8_t>(9)); }));
+    HOLDS(throws(OFFSHOOT_STATUS_OTHER_INPUT,
+                 [&] { extractor.embed_tokens(std::vector<std::uint32_t>{1}); }));
+    HOLDS(throws(OFFSHOOT_STATUS_IMAGE,
+                 [&] { extractor.embed_image(std::vector<std::uint8_t>(9)); }));
     teach(extractor, head);
     ask(extractor, head);
     correct(extractor, other, head, argv[3]);
