@@ -19,7 +19,7 @@ while (($# > 1)); do
     esac
     shift 2
 done
-(($# == 1)) && [[ $1 != -* ]] || die 2 'usage: sdk/c/install.sh [--target TRIPLE] [--features FEATURES] [--profile PROFILE] PREFIX'
+[[ $# == 1 && $1 != -* ]] || die 2 "usage: $0 [--target TRIPLE] [--features FEATURES] [--profile PROFILE] PREFIX"
 mkdir -p "$1"
 prefix=$(cd "$1" && pwd)
 cd "$root"
@@ -56,9 +56,9 @@ install -m 755 "$built/liboffshoot_c.so" "$lib/liboffshoot.so.$version"
 ln -sf "liboffshoot.so.$version" "$lib/$soname"
 ln -sf "$soname" "$lib/liboffshoot.so"
 for file in OffshootConfig.cmake OffshootConfigVersion.cmake offshoot.pc; do
-    place=$lib/cmake/Offshoot
-    [[ $file != *.pc ]] || place=$lib/pkgconfig
-    sed "s/@VERSION@/$version/g; s/@SONAME@/$soname/g; s/@COMPATIBLE@/$major/g" "sdk/c/cmake/$file.in" >"$place/$file"
+    at=$lib/cmake/Offshoot
+    [[ $file != *.pc ]] || at=$lib/pkgconfig
+    sed "s/@VERSION@/$version/g; s/@SONAME@/$soname/g; s/@COMPATIBLE@/$major/g" "sdk/c/cmake/$file.in" >"$at/$file"
 done
 install -m 644 sdk/c/README.md LICENSE-MIT LICENSE-APACHE NOTICE "$prefix/share/doc/offshoot"
 echo "$prefix: liboffshoot $version, $(stat -c %s "$lib/liboffshoot.so.$version") bytes"

@@ -22,6 +22,7 @@ fn links_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "docs/performance.md",
+        "sdk/c/README.md",
         "targets/README.md",
         "models/README.md",
         "models/sharp/README.md",

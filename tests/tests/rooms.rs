@@ -16,6 +16,7 @@ const CRATES: [&str; 13] = [
     "cli/convert",
     "cli/dataset",
     "sdk",
+    "sdk/c",
     "sdk/core",
     "sdk/engine",
     "sdk/store",

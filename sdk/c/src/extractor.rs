@@ -4,20 +4,22 @@ use std::ffi::c_char;
 use std::num::NonZeroU8;
 
 use offshoot::{Extractor, Image, Isa, IsaError};
+use offshoot_core::graph::Element;
 
-use crate::embedding::{Embedding, Extent, Frame, Room};
+use crate::embedding::{Embedding, EmbeddingForm, Extent, Frame, Room};
 use crate::fault::Fault;
 use crate::handle::Table;
-use crate::head::{HEADS, HeadHandle};
-use crate::memory::{In, Out, Versioned, put_text};
+use crate::head::{HEADS, HeadHandle, class};
+use crate::memory::{In, Out, Versioned, put_text, put_values};
 use crate::status::{Status, guard};
 
 pub(crate) static EXTRACTORS: Table<Opened> = Table::new(1, "extractor");
 
-/// Extractor with the size of its embeddings.
+/// Extractor with what calls ask of its package.
 pub(crate) struct Opened {
     pub extractor: Extractor,
     extent: Extent,
+    precision: Precision,
 }
 
 /// Handle of an open package. It is a number, to be copied at will; 0 is none.
@@ -156,22 +158,23 @@ fn flag(name: &'static str, found: u32) -> Result<bool, Fault> {
 
 impl Opened {
     fn new(extractor: Extractor) -> Self {
+        // Once: each call checks the package again.
         let package = extractor.package();
         let graph = package.graph();
         let form = match graph.tensor(graph.output()).element {
-            offshoot_core::graph::Element::Int8(_) => crate::EmbeddingForm::Int8,
-            offshoot_core::graph::Element::Float => crate::EmbeddingForm::Float,
+            Element::Int8(_) => EmbeddingForm::Int8,
+            Element::Float => EmbeddingForm::Float,
         };
-        let extent = Extent { form, dim: extractor.embedding_dim() };
-        Self { extractor, extent }
-    }
-
-    fn info(&self) -> ExtractorInfo {
-        let precision = match self.extractor.package().manifest().precision {
+        let precision = match package.manifest().precision {
             offshoot::Precision::Int8 => Precision::Int8,
             offshoot::Precision::Float => Precision::Float,
             offshoot::Precision::Mixed => Precision::Mixed,
         };
+        let extent = Extent { form, dim: extractor.embedding_dim() };
+        Self { extractor, extent, precision }
+    }
+
+    fn info(&self) -> ExtractorInfo {
         let memory = self.extractor.memory();
         let mut isa = [0; 20];
         let name = self.extractor.isa().map_or("", Isa::name);
@@ -179,7 +182,7 @@ impl Opened {
         isa.iter_mut().take(19).zip(name.bytes()).for_each(|(slot, b)| *slot = b as c_char);
         ExtractorInfo {
             size: 0,
-            precision: precision as u32,
+            precision: self.precision as u32,
             embedding_form: self.extent.form as u32,
             threads: self.extractor.threads() as u32,
             dim: self.extent.dim,
@@ -388,7 +391,7 @@ pub extern "C" fn offshoot_extractor_activations(
         // Always in this order: extractor, then head.
         let map = EXTRACTORS.read(extractor.id, |opened| {
             HEADS.read(head.id, |head| {
-                let class = crate::head::class(head, class_id)?;
+                let class = class(head, class_id)?;
                 Ok(opened.extractor.activations(head, class)?)
             })
         })?;
@@ -396,6 +399,6 @@ pub extern "C" fn offshoot_extractor_activations(
         width.optional().put(map.width);
         height.optional().put(map.height);
         // SAFETY: the header asks for `capacity` floats.
-        unsafe { crate::memory::put_values(&map.values, out, capacity) }
+        unsafe { put_values(&map.values, out, capacity) }
     })
 }

@@ -156,11 +156,11 @@ impl Write for Tail {
         while !text.is_char_boundary(kept) {
             kept -= 1;
         }
-        let kept = text[skip..kept].bytes().map(|byte| if byte == 0 { b'?' } else { byte });
-        for (slot, byte) in self.bytes[self.filled..].iter_mut().zip(kept) {
-            *slot = byte;
-            self.filled += 1;
-        }
+        let room = &mut self.bytes[self.filled..][..kept - skip];
+        room.copy_from_slice(&text.as_bytes()[skip..kept]);
+        // A NUL inside would end the message.
+        room.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
+        self.filled += kept - skip;
         Ok(())
     }
 }

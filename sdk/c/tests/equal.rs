@@ -11,6 +11,7 @@ use offshoot_c::{
 
 mod common;
 #[path = "../../tests/common/random.rs"]
+#[allow(dead_code, reason = "a part is used")]
 mod random;
 
 use common::{all, embed, embedding, last_error, no, nowhere, open, read, room, sized, write};
