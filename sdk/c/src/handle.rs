@@ -151,8 +151,15 @@ mod tests {
                     assert!(other.find(id).is_err());
                 }
                 _ => {
-                    let changed = table.write(id, |value| Ok(*value += 1)).is_ok();
-                    assert_eq!(changed, model.get_mut(&id).map(|value| *value += 1).is_some());
+                    let changed = table.write(id, |value| {
+                        *value += 1;
+                        Ok(*value)
+                    });
+                    let want = model.get_mut(&id).map(|value| {
+                        *value += 1;
+                        *value
+                    });
+                    assert_eq!(changed.ok(), want);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Calls that fit a head and ask it.
 
-use offshoot::{Head, Limits};
+use offshoot::Limits;
 use offshoot_c::*;
 
 use crate::common::{self, last_error, nowhere, read, room, sized, write};

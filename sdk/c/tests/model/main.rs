@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use offshoot::{Error, Extractor, Head, HeadKind, Limits, Transform, WhenFull};
+use offshoot::{Error, Extractor, Head, HeadKind, Limits};
 use offshoot_c::*;
 
 mod asking;
@@ -13,7 +13,7 @@ mod common;
 mod shared;
 mod teaching;
 
-use common::{all, c, last_error, nowhere, read, room, sized, text, write};
+use common::{all, c, last_error, room, text, write};
 use shared::random::Random;
 
 const STEPS: usize = 2_500;
@@ -300,32 +300,34 @@ fn set<T>(value: Option<T>, head: Option<&mut Head>, apply: impl FnOnce(&mut Hea
 
 #[test]
 fn random_sequences_agree_with_the_facade() {
+    let mut seen = BTreeMap::<i32, usize>::new();
     for seed in 1..=SEEDS {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             world.step();
         }
-        let often = |status: Status| world.seen.get(&(status as i32)).is_some_and(|&n| n > 5);
-        let all = [
-            Status::Ok,
-            Status::InvalidHandle,
-            Status::InvalidValue,
-            Status::BufferTooSmall,
-            Status::Package,
-            Status::HeadSettings,
-            Status::HeadDamaged,
-            Status::OtherPackage,
-            Status::ClassName,
-            Status::ClassExists,
-            Status::Full,
-            Status::NoSuchClass,
-            Status::NoSuchSample,
-            Status::WrongLength,
-            Status::NotFinite,
-            Status::NothingTaught,
-            Status::NotFitted,
-        ];
-        let rare: Vec<Status> = all.into_iter().filter(|&status| !often(status)).collect();
-        assert!(rare.is_empty(), "seed {seed}: {rare:?} of {:?}", world.seen);
+        world.seen.into_iter().for_each(|(status, n)| *seen.entry(status).or_default() += n);
     }
+    let all = [
+        Status::Ok,
+        Status::InvalidHandle,
+        Status::InvalidValue,
+        Status::BufferTooSmall,
+        Status::Package,
+        Status::HeadSettings,
+        Status::HeadDamaged,
+        Status::OtherPackage,
+        Status::ClassName,
+        Status::ClassExists,
+        Status::Full,
+        Status::NoSuchClass,
+        Status::NoSuchSample,
+        Status::WrongLength,
+        Status::NotFinite,
+        Status::NothingTaught,
+        Status::NotFitted,
+    ];
+    let is_rare = |status: &Status| seen.get(&(*status as i32)).is_none_or(|&n| n < 20);
+    let rare: Vec<Status> = all.into_iter().filter(is_rare).collect();
+    assert!(rare.is_empty(), "{rare:?} of {seen:?}");
 }
