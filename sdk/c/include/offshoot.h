@@ -500,18 +500,18 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-// Returns the message of the last call of this thread that failed; empty if none did.
-//
-// Names the file or the argument, the cause, and what to do next; UTF-8, at most 1,023 bytes. It
-// is valid until another call of this thread fails, or the thread ends. Never null.
-const char *offshoot_last_error(void);
-
 // Returns a few words for a status, such as "not fitted"; "unknown status" for a number that is
 // none.
 const char *offshoot_status_name(int32_t status);
 
 // Returns the version of the library, such as "0.1.0".
 const char *offshoot_version(void);
+
+// Returns the message of the last call of this thread that failed; empty if none did.
+//
+// Names the file or the argument, the cause, and what to do next; UTF-8, at most 1,023 bytes. It
+// is valid until another call of this thread fails, or the thread ends. Never null.
+const char *offshoot_last_error(void);
 
 // Opens a package file, which is memory-mapped: replace it by rename only, never in place.
 //
@@ -567,19 +567,6 @@ offshoot_status offshoot_extractor_embed_tokens(offshoot_extractor extractor,
                                                 const uint32_t *ids,
                                                 size_t count,
                                                 offshoot_embedding *embedding);
-
-// Writes the class activation map of the last frame for a class: the contribution of each part of
-// the frame to the decision, row by row.
-//
-// `width` and `height` are told even if `capacity`, in floats, is too small; they may be null.
-// OFFSHOOT_STATUS_NO_MAP if the embedding is not the mean of an int8 feature map.
-offshoot_status offshoot_extractor_activations(offshoot_extractor extractor,
-                                               offshoot_head head,
-                                               uint32_t class_id,
-                                               float *out,
-                                               size_t capacity,
-                                               size_t *width,
-                                               size_t *height);
 
 // Makes an empty head for the extractor's embeddings. All memory that it will use is reserved
 // here.
@@ -760,6 +747,19 @@ offshoot_status offshoot_head_report_advice(offshoot_head head,
                                             char *out,
                                             size_t capacity,
                                             size_t *length);
+
+// Writes the class activation map of the last frame for a class: the contribution of each part of
+// the frame to the decision, row by row.
+//
+// `width` and `height` are told even if `capacity`, in floats, is too small; they may be null.
+// OFFSHOOT_STATUS_NO_MAP if the embedding is not the mean of an int8 feature map.
+offshoot_status offshoot_extractor_activations(offshoot_extractor extractor,
+                                               offshoot_head head,
+                                               uint32_t class_id,
+                                               float *out,
+                                               size_t capacity,
+                                               size_t *width,
+                                               size_t *height);
 
 #ifdef __cplusplus
 }  // extern "C"

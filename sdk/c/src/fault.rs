@@ -1,11 +1,13 @@
 //! Failures: those of the facade in its own words, and those that only C can cause.
 
+pub(crate) mod status;
+
 use offshoot::{
     AskError, ClassError, EditError, EncodeError, Error, ErrorKind, FrameError, HeadError,
     MergeError, SampleError,
 };
 
-use crate::status::Status;
+use self::status::Status;
 
 /// Reason why a call failed.
 #[derive(Debug, thiserror::Error)]

@@ -10,9 +10,10 @@ use offshoot::{ClassId, EditError, Head, Limits};
 
 use crate::extractor::{EXTRACTORS, ExtractorHandle};
 use crate::fault::Fault;
+use crate::fault::status::Status;
+use crate::guard::guard;
 use crate::handle::Table;
 use crate::memory::{In, Out, Versioned};
-use crate::status::{Status, guard};
 
 pub(crate) static HEADS: Table<Head> = Table::new(2, "head");
 

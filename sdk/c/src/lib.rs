@@ -7,22 +7,25 @@
 
 #![deny(missing_docs)]
 
+mod activations;
 mod embedding;
 mod extractor;
 mod fault;
+mod guard;
 mod handle;
 mod head;
 mod memory;
-mod status;
 
+pub use activations::offshoot_extractor_activations;
 pub use embedding::{Embedding, EmbeddingForm, Frame, PixelFormat};
 pub use extractor::{
-    ExtractorHandle, ExtractorInfo, Options, Precision, Verification,
-    offshoot_extractor_activations, offshoot_extractor_close, offshoot_extractor_embed,
-    offshoot_extractor_embed_image, offshoot_extractor_embed_tokens, offshoot_extractor_get_info,
-    offshoot_extractor_open, offshoot_extractor_open_bytes, offshoot_extractor_open_static,
-    offshoot_extractor_source, offshoot_extractor_verify,
+    ExtractorHandle, ExtractorInfo, Options, Precision, Verification, offshoot_extractor_close,
+    offshoot_extractor_embed, offshoot_extractor_embed_image, offshoot_extractor_embed_tokens,
+    offshoot_extractor_get_info, offshoot_extractor_open, offshoot_extractor_open_bytes,
+    offshoot_extractor_open_static, offshoot_extractor_source, offshoot_extractor_verify,
 };
+pub use fault::status::{Status, offshoot_status_name, offshoot_version};
+pub use guard::offshoot_last_error;
 pub use head::ask::{
     Answer, Fit, Linear, Recipe, offshoot_head_chosen, offshoot_head_classify,
     offshoot_head_contributions, offshoot_head_fit, offshoot_head_linear,
@@ -46,4 +49,3 @@ pub use head::{
     offshoot_head_set_transform, offshoot_head_set_when_full,
 };
 pub use memory::{In, Out, Versioned};
-pub use status::{Status, offshoot_last_error, offshoot_status_name, offshoot_version};

@@ -6,14 +6,16 @@ use std::path::Path;
 use cbindgen::{Builder, Config};
 
 /// Sources with something for C, in the order of the header.
-const SOURCES: [&str; 7] = [
-    "status.rs",
+const SOURCES: [&str; 9] = [
+    "fault/status.rs",
+    "guard.rs",
     "embedding.rs",
     "extractor.rs",
     "head.rs",
     "head/teach.rs",
     "head/ask.rs",
     "head/outcome.rs",
+    "activations.rs",
 ];
 
 /// Writes `In<T>` and `Out<T>`, which have the layout of pointers, as the pointers that they are.

@@ -3,8 +3,9 @@
 use super::{HEADS, HeadHandle, class, number};
 use crate::embedding::Embedding;
 use crate::fault::Fault;
+use crate::fault::status::Status;
+use crate::guard::guard;
 use crate::memory::{In, Out, Record, Versioned, put_values};
-use crate::status::{Status, guard};
 
 /// Result of a fit.
 #[repr(C)]

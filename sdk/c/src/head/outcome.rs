@@ -7,8 +7,9 @@ use offshoot::EditError;
 
 use super::{HEADS, HeadHandle, class, number};
 use crate::fault::Fault;
+use crate::fault::status::Status;
+use crate::guard::guard;
 use crate::memory::{Out, Versioned, put_text};
-use crate::status::{Status, guard};
 
 /// Results of the held-out samples.
 #[repr(C)]

@@ -8,8 +8,9 @@ use offshoot::{EditError, Head};
 use super::{HEADS, HeadHandle, class, number};
 use crate::embedding::{Embedding, Extent, Room};
 use crate::fault::Fault;
+use crate::fault::status::Status;
+use crate::guard::guard;
 use crate::memory::{In, Out, Versioned};
-use crate::status::{Status, guard};
 
 /// Bytes of the longest class name with its NUL.
 pub const NAME_BYTES: usize = 65;
