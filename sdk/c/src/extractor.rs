@@ -122,7 +122,7 @@ unsafe impl Versioned for Verification {}
 impl Options {
     /// Returns the settings for the facade; null is the default.
     fn of(given: In<Self>) -> Result<offshoot::Options, Fault> {
-        let mut options = offshoot::Options::default();
+        let options = offshoot::Options::new();
         if given.is_null() {
             return Ok(options);
         }
@@ -133,19 +133,20 @@ impl Options {
             low: 0,
             high: u8::MAX.into(),
         })?;
-        options.threads = NonZeroU8::new(threads).unwrap_or(NonZeroU8::MIN);
-        options.chains = !flag("options.no_row_fusion", given.no_row_fusion)?;
-        options.pin = flag("options.pin", given.pin)?;
-        options.reproducible = flag("options.reproducible", given.reproducible)?;
-        if !given.isa.is_null() {
-            // SAFETY: the caller's options name a text, which is there until the function returns.
-            let name = unsafe { In::new(given.isa) };
-            options.isa = Some(name.text("options.isa", |name| {
-                let error = || offshoot::ErrorKind::from(IsaError { name: name.to_owned() });
-                Ok(Isa::named(name).ok_or_else(error)?)
-            })?);
+        let options = options
+            .threads(NonZeroU8::new(threads).unwrap_or(NonZeroU8::MIN))
+            .row_fusion(!flag("options.no_row_fusion", given.no_row_fusion)?)
+            .pin(flag("options.pin", given.pin)?)
+            .reproducible(flag("options.reproducible", given.reproducible)?);
+        if given.isa.is_null() {
+            return Ok(options);
         }
-        Ok(options)
+        // SAFETY: the caller's options name a text, which is there until the function returns.
+        let name = unsafe { In::new(given.isa) };
+        name.text("options.isa", |name| {
+            let error = || offshoot::ErrorKind::from(IsaError { name: name.to_owned() });
+            Ok(options.isa(Isa::named(name).ok_or_else(error)?))
+        })
     }
 }
 
