@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 const FILES_BESIDE_FOLDERS: usize = 8;
 
 /// Folders of the workspace's crates.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 16] = [
     "cli",
     "cli/convert",
     "cli/dataset",
@@ -25,6 +25,8 @@ const CRATES: [&str; 13] = [
     "sdk/wasm",
     "targets/board",
     "targets/device",
+    "targets/http",
+    "targets/service",
     "targets/simulator",
 ];
 
