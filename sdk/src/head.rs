@@ -55,6 +55,31 @@ impl Head {
         Ok(Self(CoreHead::boxed(kind, extractor.embedding_dim(), extractor.id(), limits)?))
     }
 
+    /// An empty head for embeddings of `dim` dimensions that no extractor of this program computes:
+    /// another program's, or of another network. `package` binds the head to their source.
+    ///
+    /// ```
+    /// use offshoot::{Embedding, Head, HeadKind, Limits, PackageId};
+    ///
+    /// let limits = Limits { classes: 2, samples: 10 };
+    /// let mut head = Head::for_embeddings(HeadKind::Ridge, 3, PackageId::new([7; 32]), limits)?;
+    /// let mug = head.add_class("mug")?;
+    /// head.add_sample(mug, Embedding::Float(&[0.1, 0.9, 0.3]))?;
+    /// assert_eq!((head.dim(), head.package_id().as_bytes()[0]), (3, 7));
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Limits or dimensions of zero, or beyond what a head can hold.
+    pub fn for_embeddings(
+        kind: HeadKind,
+        dim: usize,
+        package: PackageId,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        Ok(Self(CoreHead::boxed(kind, dim, package, limits)?))
+    }
+
     /// Saves the head: the file holds the old head or the new one, whenever the power fails.
     ///
     /// The bytes go to a second file beside `path`, are flushed to the medium, and replace it
@@ -148,6 +173,28 @@ impl Head {
     /// Bytes that are damaged or belong to another package.
     pub fn from_bytes(bytes: &[u8], extractor: &Extractor) -> Result<Self, Error> {
         Ok(Self::decoded(bytes, Some(extractor.id()))?)
+    }
+
+    /// Makes the head that [`Head::encode`] wrote without its package: to look at it, to merge it,
+    /// to copy it. [`Head::from_bytes`] is for answers.
+    ///
+    /// ```
+    /// # use offshoot::{Embedding, Head, HeadKind, Limits, PackageId};
+    /// # let limits = Limits { classes: 2, samples: 10 };
+    /// # let mut head = Head::for_embeddings(HeadKind::Ridge, 3, PackageId::new([7; 32]), limits)?;
+    /// # let mug = head.add_class("mug")?;
+    /// # head.add_sample(mug, Embedding::Float(&[0.1, 0.9, 0.3]))?;
+    /// let mut bytes = vec![0; head.encoded_len()];
+    /// head.encode(&mut bytes)?;
+    /// let copy = Head::decode(&bytes)?;
+    /// assert_eq!(copy.samples_of(mug), 1);
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Bytes that are damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self::decoded(bytes, None)?)
     }
 
     fn decoded(bytes: &[u8], package: Option<PackageId>) -> Result<Self, HeadError> {

@@ -54,6 +54,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 17] = [
         ],
         &[],
     ),
+    ("offshoot-python", &["offshoot", "offshoot-convert", "offshoot-core"], &[]),
     ("offshoot-http", &[], &[]),
     ("offshoot-service", &["offshoot", "offshoot-http"], &[]),
     (
@@ -78,7 +79,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 17] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 22] = [
+const GUARDED: [(&str, &[&str]); 24] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-convert"]),
     ("tract", &["offshoot-tract", "offshoot-convert"]),
@@ -103,7 +104,9 @@ const GUARDED: [(&str, &[&str]); 22] = [
     ("linuxvideo", &["offshoot-device"]),
     ("memmap2", &["offshoot", "offshoot-engine"]),
     ("mipidsi", &["offshoot-device"]),
+    ("numpy", &["offshoot-python"]),
     ("plotters", &["offshoot-cli"]),
+    ("pyo3", &["offshoot-python"]),
     ("signal-hook", &["offshoot-device"]),
     ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),

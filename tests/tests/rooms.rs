@@ -12,6 +12,7 @@ const FILES_BESIDE_FOLDERS: usize = 8;
 
 /// Folders of the workspace's crates.
 const CRATES: [&str; 16] = [
+const CRATES: [&str; 14] = [
     "cli",
     "cli/convert",
     "cli/dataset",
@@ -19,6 +20,7 @@ const CRATES: [&str; 16] = [
     "sdk/c",
     "sdk/core",
     "sdk/engine",
+    "sdk/python",
     "sdk/store",
     "sdk/tract",
     "sdk/view",

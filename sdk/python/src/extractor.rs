@@ -1,0 +1,372 @@
+//! Feature extraction.
+
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
+use offshoot::{Isa, Options, Stage};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::embedding::{Embedding, Embeddings, Values};
+use crate::error::{Failure, Outcome};
+use crate::head::{ClassRef, Head};
+use crate::manifest::Manifest;
+use crate::pixels::{Picture, Pixels};
+
+/// Feature extractor: an opened package with the memory to run it.
+///
+/// ``package`` is a path, or the package's bytes. ``threads`` share an int8 network; ``isa`` names
+/// the kernels (``instruction_sets()``, else the fastest); ``chains=False`` turns row fusion off;
+/// ``pin`` keeps each thread on a core; ``reproducible`` makes floats the same bits on x86-64 and
+/// aarch64. Int8 results are the same bits under all settings.
+///
+/// Threads may share an extractor: one call runs at a time, the others wait, and all Python threads
+/// run meanwhile. An array must not be written to while a call reads it. After ``fork`` open the
+/// package again in the child.
+///
+/// >>> import numpy as np
+/// >>> import offshoot
+/// >>> extractor = offshoot.Extractor("sprout.offshoot")
+/// >>> frame = np.full((480, 640, 3), 128, np.uint8)
+/// >>> embedding = extractor.embed(frame)
+/// >>> embedding.shape == (extractor.dim,)
+/// True
+/// >>> extractor.embed([frame, frame, frame]).shape == (3, extractor.dim)
+/// True
+#[pyclass(frozen, module = "offshoot")]
+pub(crate) struct Extractor {
+    inner: Mutex<offshoot::Extractor>,
+    /// Path or bytes, to open it again in another process.
+    source: Py<PyAny>,
+    options: Options,
+    pub id: offshoot::PackageId,
+    pub dim: usize,
+}
+
+/// Outcome of ``Extractor.verify``.
+#[pyclass(frozen, module = "offshoot", eq, get_all)]
+#[derive(PartialEq)]
+pub(crate) struct Verification {
+    /// Number of golden vectors that were run.
+    vectors: usize,
+    /// Number of vectors that gave what they must.
+    passed: usize,
+    /// SHA-256 of all outputs, hexadecimal; for int8 packages the same on every machine.
+    digest: String,
+    /// True if every vector gave what it must.
+    ok: bool,
+    line: String,
+}
+
+#[pymethods]
+impl Verification {
+    fn __str__(&self) -> &str {
+        &self.line
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<{}>", self.line)
+    }
+
+    fn __bool__(&self) -> bool {
+        self.ok
+    }
+}
+
+/// Memory of an extractor, in bytes.
+#[pyclass(frozen, module = "offshoot", eq, get_all)]
+#[derive(Debug, PartialEq)]
+pub(crate) struct Memory {
+    /// Bytes of the arena, which holds the feature maps.
+    arena: usize,
+    /// Bytes of the largest set of feature maps alive at once.
+    live_set: usize,
+    /// Bytes of the weights in the order of the processor's kernels.
+    packed: usize,
+    /// True if the package holds the weights in that order.
+    packed_in_file: bool,
+    /// Bytes of the package.
+    package: usize,
+}
+
+#[pymethods]
+impl Memory {
+    fn __repr__(&self) -> String {
+        format!("Memory(arena={}, packed={}, package={})", self.arena, self.packed, self.package)
+    }
+}
+
+#[pymethods]
+impl Extractor {
+    /// Opens a package.
+    ///
+    /// Raises ``FileError`` for a file that cannot be read, ``PackageError`` for one that is no
+    /// package or needs the converter's wheel (float and mixed packages).
+    #[new]
+    #[pyo3(signature = (
+        package, *, threads=1, isa=None, chains=true, pin=false, reproducible=false
+    ))]
+    fn new(
+        package: &Bound<'_, PyAny>,
+        threads: i64,
+        isa: Option<&str>,
+        chains: bool,
+        pin: bool,
+        reproducible: bool,
+    ) -> Outcome<Self> {
+        let py = package.py();
+        let count = u8::try_from(threads).ok().and_then(NonZeroU8::new);
+        let threads = count
+            .ok_or_else(|| Failure::Input(format!("threads={threads}, allowed are 1 to 255")))?;
+        let isa = isa.map(instruction_set).transpose()?;
+        let options = Options { threads, isa, chains, pin, reproducible };
+        let inner = match package.cast::<PyBytes>() {
+            Ok(bytes) => {
+                let bytes = bytes.as_bytes().to_vec();
+                py.detach(|| offshoot::Extractor::from_bytes_with(bytes, &options))?
+            }
+            Err(_) => {
+                let path: PathBuf = package.extract()?;
+                py.detach(|| offshoot::Extractor::open_with(path, &options))?
+            }
+        };
+        let id = inner.id();
+        let dim = inner.embedding_dim();
+        let source = package.clone().unbind();
+        Ok(Self { inner: Mutex::new(inner), source, options, id, dim })
+    }
+
+    /// Computes the embedding of an image, or of several.
+    ///
+    /// An image is an array of uint8, a Pillow image, the path of a file, or the bytes of one.
+    /// ``format`` is that of arrays: ``"rgb"`` (the default of three dimensions), ``"bgr"``
+    /// (OpenCV), ``"grey"`` (the default of two), ``"rgb565"``, ``"yuyv"`` (height, width, 2),
+    /// ``"nv12"``, ``"i420"`` (height * 3 / 2, width). Several images are a list, or an array with
+    /// one dimension more; the result is then ``Embeddings``.
+    ///
+    /// An array that lies in memory row by row is read where it is; a slice with steps is copied.
+    /// EXIF orientation is applied to files, as on a device, not to Pillow images.
+    ///
+    /// Raises ``InputError`` for what is no image.
+    #[pyo3(signature = (image, *, format=None))]
+    fn embed<'py>(
+        &self,
+        image: &Bound<'py, PyAny>,
+        format: Option<&str>,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let py = image.py();
+        let mut rows = Vec::new();
+        match Pixels::of(image, format)? {
+            Pixels::One(picture) => {
+                let values = self.run(py, &picture)?;
+                return Ok(Bound::new(py, Embedding(values))?.into_any());
+            }
+            Pixels::Stack(stack) => {
+                for index in 0..stack.count() {
+                    py.check_signals()?;
+                    let frame = stack.frame(index)?;
+                    rows.push(self.with(py, |inner| inner.embed(&frame).map(Values::of))?);
+                }
+            }
+            Pixels::List(images) => {
+                for image in images {
+                    py.check_signals()?;
+                    rows.push(self.run(py, &Pixels::one(&image, format)?)?);
+                }
+            }
+        }
+        Ok(Bound::new(py, Embeddings::of(rows, self.dim))?.into_any())
+    }
+
+    /// Computes the embedding of a text from its token ids, with the special tokens of the
+    /// network's tokenizer.
+    ///
+    /// Raises ``InputError`` if the package takes images, or for no tokens, too many, or an id
+    /// beyond the vocabulary.
+    fn embed_tokens(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> Outcome<Embedding> {
+        let ids = match ids.extract::<Vec<u32>>() {
+            Ok(ids) => ids,
+            Err(_) => ids.call_method0("tolist")?.extract()?,
+        };
+        Ok(Embedding(self.with(py, |inner| inner.embed_tokens(&ids).map(Values::of))?))
+    }
+
+    /// Computes an embedding with a profile: a list of ``(stage, seconds)``, where a stage is
+    /// ``"preprocess"`` or the nodes of the graph that ran together.
+    #[pyo3(signature = (image, *, format=None))]
+    fn profile(
+        &self,
+        image: &Bound<'_, PyAny>,
+        format: Option<&str>,
+    ) -> Outcome<(Embedding, Vec<(String, f64)>)> {
+        let picture = Pixels::one(image, format)?;
+        let frame = picture.frame()?;
+        let mut stages = Vec::new();
+        let values = self.with(image.py(), |inner| {
+            let mut last = Instant::now();
+            let observe = |stage| {
+                stages.push((stage_name(&stage), last.elapsed().as_secs_f64()));
+                last = Instant::now();
+            };
+            inner.embed_with_observer(&frame, observe).map(Values::of)
+        })?;
+        Ok((Embedding(values), stages))
+    }
+
+    /// Runs the package's golden vectors: this machine gives what the converter's gave.
+    ///
+    /// >>> import offshoot
+    /// >>> verification = offshoot.Extractor("sprout.offshoot").verify()
+    /// >>> verification.ok, verification.passed == verification.vectors
+    /// (True, True)
+    fn verify(&self, py: Python<'_>) -> Outcome<Verification> {
+        let found = self.with(py, offshoot::Extractor::verify)?;
+        Ok(Verification {
+            vectors: found.vectors,
+            passed: found.passed,
+            digest: found.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ok: found.is_ok(),
+            line: found.to_string(),
+        })
+    }
+
+    /// Returns the class activation map of the last image that was embedded: float32 of shape
+    /// ``(rows, columns)``, the contribution of each part to the log odds of the class; ``None`` if
+    /// the embedding is not the mean of an int8 feature map.
+    ///
+    /// Raises ``HeadError`` for a head of another package, a k-NN, or a class without samples.
+    fn activations<'py>(
+        &self,
+        py: Python<'py>,
+        head: &Head,
+        class_: ClassRef,
+    ) -> Outcome<Option<Bound<'py, PyArray2<f32>>>> {
+        let map = self.with(py, |inner| {
+            let mut head = head.lock();
+            head.fit()?;
+            let class = class_.find(&head)?;
+            Ok::<_, Failure>(inner.activations(&head, class)?)
+        })?;
+        let Some(map) = map else { return Ok(None) };
+        let values = map.values.into_pyarray(py).reshape([map.height, map.width])?;
+        Ok(Some(values))
+    }
+
+    /// Number of values of an embedding.
+    #[getter]
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Digest that binds heads to this package: 64 hexadecimal digits.
+    #[getter]
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Description of the package.
+    #[getter]
+    fn manifest(&self, py: Python<'_>) -> Manifest {
+        self.with(py, |inner| Manifest::of(inner))
+    }
+
+    /// Memory that the extractor takes.
+    #[getter]
+    fn memory(&self, py: Python<'_>) -> Memory {
+        let found = self.with(py, |inner| inner.memory());
+        let offshoot::Memory { arena, live_set, packed, packed_in_file, package } = found;
+        Memory { arena, live_set, packed, packed_in_file, package }
+    }
+
+    /// Number of threads that share the network.
+    #[getter]
+    fn threads(&self, py: Python<'_>) -> usize {
+        self.with(py, |inner| inner.threads())
+    }
+
+    /// Name of the kernels' instruction set; ``None`` if tract-core runs the network.
+    #[getter]
+    fn isa(&self, py: Python<'_>) -> Option<&'static str> {
+        self.with(py, |inner| inner.isa().map(Isa::name))
+    }
+
+    /// Max number of tokens of a text; ``None`` if the package takes images.
+    #[getter]
+    fn token_limit(&self, py: Python<'_>) -> Option<usize> {
+        self.with(py, |inner| inner.token_limit())
+    }
+
+    /// Tokenizer of a package that takes text: a ``tokenizer.json``; ``None`` for images.
+    #[getter]
+    fn tokenizer(&self, py: Python<'_>) -> Option<String> {
+        self.with(py, |inner| inner.package().text().map(|text| text.tokenizer.to_string()))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let (source, precision) = self.with(py, |inner| {
+            let package = inner.package();
+            (package.manifest().source.to_string(), package.manifest().precision.name())
+        });
+        let id = self.id.to_string();
+        format!("<Extractor of {source}, {precision}, {} values, id {}>", self.dim, &id[..8])
+    }
+
+    fn __getnewargs_ex__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<((Bound<'py, PyAny>,), Bound<'py, PyDict>)> {
+        let options = PyDict::new(py);
+        options.set_item("threads", self.options.threads.get())?;
+        options.set_item("isa", self.options.isa.map(Isa::name))?;
+        options.set_item("chains", self.options.chains)?;
+        options.set_item("pin", self.options.pin)?;
+        options.set_item("reproducible", self.options.reproducible)?;
+        Ok(((self.source.bind(py).clone(),), options))
+    }
+}
+
+impl Extractor {
+    /// Calls `work` with the extractor when it is free; Python runs on meanwhile.
+    ///
+    /// Who waits for the extractor never holds Python's lock, so that nobody waits for ever.
+    pub fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut offshoot::Extractor) -> T + Send,
+    ) -> T {
+        // A panic leaves nothing half done that the next frame does not overwrite.
+        py.detach(|| work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn run(&self, py: Python<'_>, picture: &Picture<'_>) -> Outcome<Values> {
+        let frame = picture.frame()?;
+        Ok(self.with(py, |inner| inner.embed(&frame).map(Values::of))?)
+    }
+}
+
+fn stage_name(stage: &Stage) -> String {
+    match stage {
+        Stage::Preprocess => "preprocess".into(),
+        Stage::Nodes(nodes) => format!("{}..{}", nodes.start, nodes.end),
+    }
+}
+
+fn instruction_set(name: &str) -> Outcome<Isa> {
+    Isa::named(name).ok_or_else(|| {
+        let here: Vec<&str> = Isa::available().map(Isa::name).collect();
+        Failure::Input(format!("isa `{name}`, this processor has {}", here.join(", ")))
+    })
+}
+
+/// Returns the names of the instruction sets of this processor, the fastest last.
+///
+/// >>> import offshoot
+/// >>> offshoot.instruction_sets()[0]
+/// 'generic'
+#[pyfunction]
+pub(crate) fn instruction_sets() -> Vec<&'static str> {
+    Isa::available().map(Isa::name).collect()
+}
